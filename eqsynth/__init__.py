@@ -1,0 +1,63 @@
+"""eqsynth: every linear map with a given symmetry, as a fast PyTorch layer, with a proof.
+
+>>> import eqsynth as eq
+>>> print(len(eq.basis("S(n)", 2, 2)))
+15
+>>> layer = eq.Linear("S(n)", "16x2", "32x2")   # one set of weights for every n
+
+Names are loaded when they are first used: importing eqsynth loads neither torch nor sympy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from eqsynth.bases import Basis as Basis
+    from eqsynth.bases import Certificate as Certificate
+    from eqsynth.bases import basis as basis
+    from eqsynth.diagram import Diagram as Diagram
+    from eqsynth.diagram import Half as Half
+    from eqsynth.errors import EqsynthError as EqsynthError
+    from eqsynth.group import Group as Group
+    from eqsynth.group import Hom as Hom
+    from eqsynth.lower import plan as plan
+    from eqsynth.module import Linear as Linear
+    from eqsynth.plans import Plan as Plan
+    from eqsynth.space import Space as Space
+    from eqsynth.exporting import export as export
+    from eqsynth.verification import verify as verify
+
+_HOMES = {
+    "Basis": "bases",
+    "Certificate": "bases",
+    "basis": "bases",
+    "Diagram": "diagram",
+    "Half": "diagram",
+    "EqsynthError": "errors",
+    "Group": "group",
+    "plan": "lower",
+    "Plan": "plans",
+    "Linear": "module",
+    "export": "exporting",
+    "Hom": "group",
+    "Space": "space",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'eqsynth' has no attribute {name!r}")
+    value = getattr(import_module(f"eqsynth.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

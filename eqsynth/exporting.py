@@ -1,0 +1,70 @@
+"""Write a layer as one Python file that needs torch and nothing else."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eqsynth.emit import Artifact, emit
+from eqsynth.errors import EqsynthError, ExportError
+from eqsynth.group import Hom
+from eqsynth.lower import plan_hom
+from eqsynth.plans import Plan
+
+if TYPE_CHECKING:
+    from eqsynth.module import Linear
+
+
+def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str = "EquivariantLinear") -> Artifact:
+    """Write the source of a layer, plan or problem to ``path`` as a class called ``name``.
+
+    >>> import tempfile, pathlib, eqsynth as eq
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> artifact = eq.export(eq.Linear("O(3)", "8x2", "8x1 + 4x0"), folder / "o3.py")
+    >>> (folder / "o3.py").read_text() == artifact.source
+    True
+
+    The file imports torch alone. Its class builds with no arguments, or with other numbers of
+    channels, and loads the layer's ``state_dict``. Folders on the way are made. The file appears
+    whole or not at all; an existing file is replaced.
+
+    Raises ExportError where the path cannot be written, EqsynthError for a name that is no class name.
+    """
+    artifact = artifact_of(layer, name)
+    write_text(Path(path), artifact.source)
+    return artifact
+
+
+def artifact_of(layer: Linear | Plan | Hom | Any, name: str = "EquivariantLinear") -> Artifact:
+    """The emitted source of a layer, plan or problem."""
+    if not name.isidentifier() or not name.isascii():
+        raise EqsynthError(f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit")
+    if isinstance(layer, Hom):
+        layer = plan_hom(layer)
+    plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
+    if not isinstance(plan, Plan):
+        raise EqsynthError(f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}")
+    return emit(plan, name)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it appears whole or not at all, making its folders."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder", str(path))
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ExportError(
+            f"cannot write {path}: {error.strerror or error}. Nothing was written; choose a path that you may write to"
+        ) from error

@@ -1,0 +1,153 @@
+"""``eqsynth.Linear``: the emitted source, compiled, as a torch.nn.Module."""
+
+from __future__ import annotations
+
+import linecache
+import warnings
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from eqsynth.bases import Basis, basis
+from eqsynth.emit import Artifact, emit
+from eqsynth.errors import ShapeError
+from eqsynth.group import Group, Hom
+from eqsynth.lower import plan_hom
+from eqsynth.plans import Plan
+from eqsynth.space import Space
+
+
+class Linear(nn.Module):
+    """Every linear map between two spaces that commutes with a group, with one weight per map.
+
+    >>> import torch, eqsynth as eq
+    >>> layer = eq.Linear("S(n)", "16x2 + 8x1", "32x1")
+    >>> layer
+    Linear(S(n): 16x2 + 8x1 -> 32x1, 7 maps, 3616 parameters, bias=True, normalization='variance')
+    >>> layer((torch.randn(4, 9, 9, 16), torch.randn(4, 9, 8))).shape
+    torch.Size([4, 9, 32])
+
+    Tensors are channels-last, ``(*batch, n, ..., n, channels)`` with as many axes of length n as the
+    order. A space of one term takes and gives a tensor, several terms a tuple. With n a letter one
+    set of weights serves every n; where no input has an axis of length n, pass it: ``layer(x, n)``.
+
+    Parameters: ``weight`` of shape ``(maps, channels_out, channels_in)``, one matrix per diagram of
+    ``eq.basis(group, k, l)``, and ``bias`` of shape ``(maps of order 0 -> l, channels_out)``; in a layer
+    of several terms ``weight_i_o`` and ``bias_o``. The layer computes the sum over diagrams of
+    weight times diagram, where each sum over an index of length n is scaled by ``normalization``:
+    n^(-1/2) (``"variance"``), 1/n (``"mean"``) or 1 (``"sum"``). For O(n) with output order l above input
+    order k the weights are also multiplied by n^((l-k)/4), since most output entries are zero.
+
+    Initial weights give outputs of variance near 1 for inputs of independent entries of variance 1:
+    for n a number the mean over entries is exactly 1, for n a letter it lies between 0.8 and 1.2, at
+    every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Biases start at zero.
+
+    ``layer.basis``, ``layer.plan`` and ``layer.source`` show how it was made.
+
+    Raises ParseError, GroupError, SpaceError or SizeError for the problem, ShapeError for a tensor.
+    """
+
+    hom: Hom
+    plan: Plan
+    artifact: Artifact
+
+    def __new__(
+        cls,
+        group: str | Group,
+        space_in: str | int | Space,
+        space_out: str | int | Space,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        normalization: str = "variance",
+    ) -> Linear:
+        made = plan_hom(Hom.parse(group, space_in, space_out), bool(bias), normalization)
+        for term in range(len(made.hom.space_out)):
+            if not any(pair.term_out == term for pair in made.pairs) and not made.bias_dims[term]:
+                warnings.warn(
+                    f"output term {term} of {made.hom} is always zero: no map into it has this symmetry",
+                    stacklevel=2,
+                )
+        return super().__new__(_layer_class(made))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # The class that __new__ makes has an __init__ of its own, whose super() call ends here.
+        super().__init__()
+
+    @property
+    def source(self) -> str:
+        """The emitted source that this layer runs."""
+        return self.artifact.source
+
+    @property
+    def basis(self) -> dict[tuple[int, int], Basis]:
+        """The basis behind each (input term, output term)."""
+        orders_in, orders_out = self.hom.space_in.orders, self.hom.space_out.orders
+        return {
+            (i, o): basis(self.hom.group, k, lo)  # type: ignore[arg-type]  # whole orders: the plan was made
+            for i, k in enumerate(orders_in)
+            for o, lo in enumerate(orders_out)
+        }
+
+    def extra_repr(self) -> str:
+        maps = sum(pair.dim for pair in self.plan.pairs)
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return (
+            f"{self.hom}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, "
+            f"bias={self.plan.bias}, normalization={self.plan.normalization!r}"
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return _blank, (self.plan.hom, self.plan.bias, self.plan.normalization), self.__dict__
+
+
+def _blank(hom: Hom, bias: bool, normalization: str) -> Linear:
+    """A layer without parameters, for pickle and copy to fill."""
+    cls = _layer_class(plan_hom(hom, bias, normalization))
+    layer: Linear = nn.Module.__new__(cls)
+    return layer
+
+
+@lru_cache(maxsize=256)
+def _layer_class(plan: Plan) -> type[Linear]:
+    """The class that the emitted source defines, joined with Linear."""
+    artifact = emit(plan)
+    emitted = compile_source(artifact)
+
+    def __init__(
+        self: Any,
+        group: Any,
+        space_in: Any,
+        space_out: Any,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        normalization: str = "variance",
+    ) -> None:
+        emitted.__init__(self, device=device, dtype=dtype)  # type: ignore[misc]  # the emitted __init__
+
+    body = {
+        "__init__": __init__,
+        "__module__": __name__,
+        "__doc__": Linear.__doc__,
+        "__qualname__": "Linear",
+        "extra_repr": Linear.extra_repr,
+        "ShapeError": ShapeError,
+        "hom": plan.hom,
+        "plan": plan,
+        "artifact": artifact,
+    }
+    return type("Linear", (emitted, Linear), body)
+
+
+def compile_source(artifact: Artifact) -> type[nn.Module]:
+    """The class in source that eqsynth has just emitted; tracebacks show its lines."""
+    filename = f"<eqsynth {artifact.digest[:16]}>"
+    namespace: dict[str, Any] = {"__name__": f"eqsynth.emitted_{artifact.digest[:16]}"}
+    exec(compile(artifact.source, filename, "exec"), namespace)  # noqa: S102 - text that emit just made
+    lines = artifact.source.splitlines(keepends=True)
+    linecache.cache[filename] = (len(artifact.source), None, lines, filename)
+    found: type[nn.Module] = namespace["EquivariantLinear"]
+    return found

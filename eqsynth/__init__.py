@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from eqsynth.diagram import Diagram as Diagram
     from eqsynth.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
+    from eqsynth.exporting import export as export
     from eqsynth.group import Group as Group
     from eqsynth.group import Hom as Hom
     from eqsynth.lower import plan as plan
     from eqsynth.module import Linear as Linear
     from eqsynth.plans import Plan as Plan
     from eqsynth.space import Space as Space
-    from eqsynth.exporting import export as export
     from eqsynth.verification import verify as verify
 
 _HOMES = {
@@ -43,11 +43,12 @@ _HOMES = {
     "Plan": "plans",
     "Linear": "module",
     "export": "exporting",
+    "verify": "verification",
     "Hom": "group",
     "Space": "space",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - the keys are strings
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,8 @@ class Certificate:
     ``dimension`` comes from representation theory; ``spanning`` diagrams were considered.
     ``independence`` names the argument: ``"stable"`` (the group's theorem for large n),
     ``"blocks"`` (S(n): partitions into at most n blocks; their change to the orbit basis is
-    unitriangular) or ``"gram"`` (the Gram matrix has full rank modulo ``prime``).
+    unitriangular), ``"orbits"`` (S(n): coordinates in the orbit basis of full rank modulo ``prime``) or
+    ``"gram"`` (the Gram matrix has full rank modulo ``prime``).
     """
 
     dimension: int
@@ -44,7 +45,8 @@ class Certificate:
         why = {
             "stable": "all diagrams are independent at this size",
             "blocks": "partitions into at most n blocks are unitriangular to the orbit basis",
-            "gram": f"the Gram matrix of these diagrams has full rank modulo {self.prime}",
+            "gram": f"their Gram matrix has full rank modulo {self.prime}",
+            "orbits": f"their coordinates in the orbit basis have full rank modulo {self.prime}",
         }[self.independence]
         of = f" of {self.spanning} diagrams" if self.spanning != self.dimension else ""
         return f"{self.dimension}{of}; independent: {why}; complete: the dimension is {self.dimension}"
@@ -174,7 +176,7 @@ def _basis(group: Group, inputs: int, outputs: int) -> Basis:
         listed.sort(key=_cost_key)
         pivots, prime = gram.greedy_basis(group, listed, dimension)
         listed = [listed[pivot] for pivot in pivots]
-        certificate = Certificate(dimension, spanning, "gram", prime)
+        certificate = Certificate(dimension, spanning, "orbits" if group.family == "S" else "gram", prime)
     listed.sort(key=lambda diagram: diagram.key)
     return Basis(group, inputs, outputs, tuple(listed), certificate)
 

@@ -28,8 +28,10 @@ def dimension(group: Group, total: int) -> int:
     n = group.n
     match group.family:
         case "S":
-            return bell(total) if isinstance(n, str) else sum(
-                stirling2(total, blocks) for blocks in range(min(n, total) + 1)
+            return (
+                bell(total)
+                if isinstance(n, str)
+                else sum(stirling2(total, blocks) for blocks in range(min(n, total) + 1))
             )
         case "O":
             return matchings(total) if isinstance(n, str) else orthogonal_walks(n, total)

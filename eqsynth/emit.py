@@ -19,6 +19,7 @@ from eqsynth.bases import basis
 from eqsynth.diagram import LETTERS, Diagram
 from eqsynth.group import Hom
 from eqsynth.plans import Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread
+from eqsynth.space import axes_of
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
@@ -59,8 +60,8 @@ class _Emitter:
         self.single_out = len(self.hom.space_out) == 1
         self.symbolic = self.hom.group.symbolic
         self.n = "n" if self.symbolic else str(self.hom.group.n)
-        self.orders_in = [int(order) for order in self.hom.space_in.orders if isinstance(order, int)]
-        self.orders_out = [int(order) for order in self.hom.space_out.orders if isinstance(order, int)]
+        self.orders_in = [axes_of(order) for order in self.hom.space_in.orders]
+        self.orders_out = [axes_of(order) for order in self.hom.space_out.orders]
         self.lines: list[str] = []
         self.buffers: dict[str, tuple[int, ...]] = {}
         #: Tensors that no one else holds, of full shape: safe to add to in place.
@@ -123,6 +124,7 @@ class _Emitter:
             f'space_in = "{hom.space_in}"',
             f'space_out = "{hom.space_out}"',
             f'normalization = "{plan.normalization}"',
+            f"bias_terms = {plan.bias}",
             "ShapeError = ValueError",
             "",
             f"def __init__(self, channels_in={default_in}, channels_out={default_out}, device=None, dtype=None):",
@@ -137,8 +139,7 @@ class _Emitter:
         for term, dim in enumerate(plan.bias_dims):
             if dim:
                 lines.append(
-                    f"    self.{plan.bias_name(term)} = nn.Parameter("
-                    f"torch.empty({dim}, {self._c_out(term)}, **kwargs))"
+                    f"    self.{plan.bias_name(term)} = nn.Parameter(torch.empty({dim}, {self._c_out(term)}, **kwargs))"
                 )
         for buffer, values in self.buffers.items():
             lines.append(
@@ -199,7 +200,7 @@ class _Emitter:
         self.lines = []
         for step in self.plan.steps:
             match step:
-                case Input(target, term, axes):
+                case Input(target, _, axes):
                     self.axes[target] = axes
                     self.thin[target] = frozenset()
                     self.rename[target] = target
@@ -259,9 +260,8 @@ class _Emitter:
                 self._say(f"{names[i]} = {raw[i]}.reshape(-1, {axes}{self._c_in(i)})")
         if _uses(used, "b"):
             self._say(f"b = {names[min(names)]}.shape[0]" if names else "b = batch.numel()")
-        if _uses(used, "r"):
-            if self.plan.normalization == "variance":
-                self._say(f"r = 1 / math.sqrt({self.n})", "scale of a sum over one index")
+        if _uses(used, "r") and self.plan.normalization == "variance":
+            self._say(f"r = 1 / math.sqrt({self.n})", "scale of a sum over one index")
 
     def _wrong(self, raw: str, term: int) -> str:
         order = self.orders_in[term]
@@ -330,9 +330,7 @@ class _Emitter:
         single = len(names) == 1
         made = names[0] if single else "z"
         if step.operands:
-            moved = [
-                _permuted(self.rename[operand.source], operand.middle) for operand in step.operands
-            ]
+            moved = [_permuted(self.rename[operand.source], operand.middle) for operand in step.operands]
             h = moved[0] if len(moved) == 1 else f"torch.cat(({', '.join(moved)}), -1)"
             self._say(f"w = {self._matrix(step)}")
             self._say(f"{made} = linear({h}, w{', ' + bias if bias else ''})")
@@ -544,8 +542,10 @@ def _letters(pattern: Pattern) -> str:
 
 def _runs(values: Sequence[float]) -> str:
     """A list of numbers as source, with repeats folded."""
-    parts = [f"[{value!r}]" + (f" * {count}" if count > 1 else "")
-             for value, count in ((v, len(list(group))) for v, group in groupby(values))]
+    parts = [
+        f"[{value!r}]" + (f" * {count}" if count > 1 else "")
+        for value, count in ((v, len(list(group))) for v, group in groupby(values))
+    ]
     return " + ".join(parts)
 
 

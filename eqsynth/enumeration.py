@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from math import prod
 
 from eqsynth.diagram import Diagram
@@ -75,7 +75,7 @@ def perfect_matchings(vertices: tuple[int, ...]) -> Iterator[tuple[tuple[int, ..
             yield ((first, partner), *others)
 
 
-@lru_cache(maxsize=None)
+@cache
 def stirling2(total: int, blocks: int) -> int:
     """Set partitions of ``total`` elements into exactly ``blocks`` blocks."""
     if total == blocks:

@@ -15,9 +15,7 @@ class ParseError(EqsynthError, ValueError):
 
     def __init__(self, what: str, text: str, position: int, why: str, cure: str) -> None:
         self.text, self.position = text, position
-        super().__init__(
-            f"cannot read the {what} {text!r}: {why}\n    {text}\n    {' ' * position}^\n{cure}"
-        )
+        super().__init__(f"cannot read the {what} {text!r}: {why}\n    {text}\n    {' ' * position}^\n{cure}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild_parse_error, (str(self), self.text, self.position))
@@ -56,3 +54,7 @@ class ExportError(EqsynthError, OSError):
 
 class VerificationError(EqsynthError):
     """A layer, basis or certificate that does not keep its promise."""
+
+
+class ZeroOutputWarning(UserWarning):
+    """An output term of a layer is always zero, because only the zero map has the symmetry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 import tempfile
 from pathlib import Path
@@ -16,13 +17,16 @@ from eqsynth.plans import Plan
 if TYPE_CHECKING:
     from eqsynth.module import Linear
 
+#: Names that an emitted file uses itself.
+RESERVED = frozenset({"torch", "nn", "linear", "math", "super", "len", "tuple"})
+
 
 def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str = "EquivariantLinear") -> Artifact:
     """Write the source of a layer, plan or problem to ``path`` as a class called ``name``.
 
     >>> import tempfile, pathlib, eqsynth as eq
     >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> artifact = eq.export(eq.Linear("O(3)", "8x2", "8x1 + 4x0"), folder / "o3.py")
+    >>> artifact = eq.export(eq.Linear("O(3)", "8x2", "8x2 + 4x0"), folder / "o3.py")
     >>> (folder / "o3.py").read_text() == artifact.source
     True
 
@@ -39,8 +43,11 @@ def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str =
 
 def artifact_of(layer: Linear | Plan | Hom | Any, name: str = "EquivariantLinear") -> Artifact:
     """The emitted source of a layer, plan or problem."""
-    if not name.isidentifier() or not name.isascii():
-        raise EqsynthError(f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit")
+    if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name) or name in RESERVED:
+        raise EqsynthError(
+            f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
+            "and no word that Python or the file uses itself"
+        )
     if isinstance(layer, Hom):
         layer = plan_hom(layer)
     plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)

@@ -141,9 +141,7 @@ class Hom:
                 check_order_fits(self.group, order)
 
     @classmethod
-    def parse(
-        cls, group: str | Group, space_in: str | int | Space, space_out: str | int | Space
-    ) -> Hom:
+    def parse(cls, group: str | Group, space_in: str | int | Space, space_out: str | int | Space) -> Hom:
         """Read group and spaces as strings, or take them as they are."""
         return cls(Group.parse(group), Space.parse(space_in), Space.parse(space_out))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eqsynth.errors import ShapeError
 from eqsynth.plans import Input, Mix, Output, Part, Plan, Reduce, Spread
+from eqsynth.space import axes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ def interpret(plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Arra
                 summed = iter(range(2 + step.axes, 2 + len(pattern)))
                 labels = [2 + axis if axis is not None else next(summed) for axis in pattern]
                 kept = [0, *range(2, 2 + step.axes), 1]
-                values[target] = np.einsum(values[source], [0, *labels, 1], kept) * scale**step.summed
+                values[target] = np.einsum(values[source], [0, *labels, 1], kept) * scale**step.summed  # type: ignore[arg-type]  # numpy's stubs lack this form
             case Mix(axes, operands, targets, entries, biases):
                 for index, made in enumerate(targets):
                     total = np.zeros((batch, *[n] * axes, plan.hom.space_out.channels[made.term]))
@@ -54,7 +55,9 @@ def interpret(plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Arra
                             operand = operands[entry.operand]
                             pair = (operand.term, made.term)
                             weight = parameters[plan.weight_name(*pair)][entry.element] * gains[pair]
-                            moved = np.transpose(values[operand.source], (0, *[1 + m for m in operand.middle], axes + 1))
+                            moved = np.transpose(
+                                values[operand.source], (0, *[1 + m for m in operand.middle], axes + 1)
+                            )
                             total += moved @ weight.T
                     for position, element in biases:
                         if position == index:
@@ -67,8 +70,7 @@ def interpret(plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Arra
                 values[target] = total
             case Output(term, None):
                 order = plan.hom.space_out.orders[term]
-                assert isinstance(order, int)
-                outputs.append(np.zeros((batch, *[n] * order, plan.hom.space_out.channels[term])))
+                outputs.append(np.zeros((batch, *[n] * axes_of(order), plan.hom.space_out.channels[term])))
             case Output(term, str(source)):
                 outputs.append(values[source])
     return outputs
@@ -86,4 +88,4 @@ def _add(total: Array, source: Array, part: Part, n: int) -> None:
                 break
         else:
             where = tuple(carried[axis] for axis in sorted(carried))
-            total[(slice(None), *index)] += source[(slice(None), *where)]
+            total[(slice(None), *index)] += source[(slice(None), *where)]  # type: ignore[arg-type]  # numpy's stubs

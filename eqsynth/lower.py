@@ -64,9 +64,7 @@ def plan_hom(hom: Hom, bias: bool = True, normalization: str = "variance") -> Pl
         raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")
     orders_in = [_plain(order) for order in hom.space_in.orders]
     orders_out = [_plain(order) for order in hom.space_out.orders]
-    bases = {
-        (i, o): basis(hom.group, k, lo) for i, k in enumerate(orders_in) for o, lo in enumerate(orders_out)
-    }
+    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(orders_in) for o, lo in enumerate(orders_out)}
     biases = [basis(hom.group, 0, lo) if bias else None for lo in orders_out]
     bottoms: list[dict[Half, str]] = [{} for _ in orders_in]
     tops: list[dict[Half, str]] = [{} for _ in orders_out]
@@ -313,9 +311,7 @@ def _variances(group: Group, found: Basis, normalization: str) -> tuple[float, .
     finest = max(rank)
     everywhere = sum(1 for blocks in rank if blocks == finest)
     diagonals = len(rank) - everywhere
-    share = [
-        SHARE_EVERYWHERE / everywhere if blocks == finest else SHARE_DIAGONALS / diagonals for blocks in rank
-    ]
+    share = [SHARE_EVERYWHERE / everywhere if blocks == finest else SHARE_DIAGONALS / diagonals for blocks in rank]
     if isinstance(group.n, int):
         n = group.n
         lift = gain(group, found) / 2 - found.outputs

@@ -12,7 +12,7 @@ from torch import nn
 
 from eqsynth.bases import Basis, basis
 from eqsynth.emit import Artifact, emit
-from eqsynth.errors import ShapeError
+from eqsynth.errors import ShapeError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
@@ -25,7 +25,7 @@ class Linear(nn.Module):
     >>> import torch, eqsynth as eq
     >>> layer = eq.Linear("S(n)", "16x2 + 8x1", "32x1")
     >>> layer
-    Linear(S(n): 16x2 + 8x1 -> 32x1, 7 maps, 3616 parameters, bias=True, normalization='variance')
+    Linear(S(n): 16x2 + 8x1 -> 32x1, 7 maps, 3104 parameters, bias=True, normalization='variance')
     >>> layer((torch.randn(4, 9, 9, 16), torch.randn(4, 9, 8))).shape
     torch.Size([4, 9, 32])
 
@@ -53,7 +53,7 @@ class Linear(nn.Module):
     plan: Plan
     artifact: Artifact
 
-    def __new__(
+    def __new__(  # noqa: D102 - the class docstring describes it
         cls,
         group: str | Group,
         space_in: str | int | Space,
@@ -68,6 +68,7 @@ class Linear(nn.Module):
             if not any(pair.term_out == term for pair in made.pairs) and not made.bias_dims[term]:
                 warnings.warn(
                     f"output term {term} of {made.hom} is always zero: no map into it has this symmetry",
+                    category=ZeroOutputWarning,
                     stacklevel=2,
                 )
         return super().__new__(_layer_class(made))
@@ -92,6 +93,7 @@ class Linear(nn.Module):
         }
 
     def extra_repr(self) -> str:
+        """The problem, and how many maps and parameters the layer has."""
         maps = sum(pair.dim for pair in self.plan.pairs)
         count = sum(parameter.numel() for parameter in self.parameters())
         return (
@@ -101,6 +103,12 @@ class Linear(nn.Module):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _blank, (self.plan.hom, self.plan.bias, self.plan.normalization), self.__dict__
+
+
+def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:
+    """The layer that runs a plan."""
+    hom = plan.hom
+    return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, plan.normalization)
 
 
 def _blank(hom: Hom, bias: bool, normalization: str) -> Linear:
@@ -116,7 +124,7 @@ def _layer_class(plan: Plan) -> type[Linear]:
     artifact = emit(plan)
     emitted = compile_source(artifact)
 
-    def __init__(
+    def initialise(
         self: Any,
         group: Any,
         space_in: Any,
@@ -126,10 +134,10 @@ def _layer_class(plan: Plan) -> type[Linear]:
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
     ) -> None:
-        emitted.__init__(self, device=device, dtype=dtype)  # type: ignore[misc]  # the emitted __init__
+        emitted.__init__(self, device=device, dtype=dtype)
 
     body = {
-        "__init__": __init__,
+        "__init__": initialise,
         "__module__": __name__,
         "__doc__": Linear.__doc__,
         "__qualname__": "Linear",

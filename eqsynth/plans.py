@@ -208,8 +208,10 @@ class Plan:
             yield step, work, moved
 
     def __str__(self) -> str:
-        rows = [(_describe(step), str(work) if work else "", str(moved) if moved else "")
-                for step, work, moved in self.costs()]
+        rows = [
+            (_describe(step), str(work) if work else "", str(moved) if moved else "")
+            for step, work, moved in self.costs()
+        ]
         total_work = sum((work for _, work, _ in self.costs()), Polynomial())
         total_moved = sum((moved for _, _, moved in self.costs()), Polynomial())
         rows = [("step", "multiply-adds", "elements moved"), *rows, ("total", str(total_work), str(total_moved))]

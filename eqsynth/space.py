@@ -79,6 +79,8 @@ class Space:
             position = len(text) - len(rest)
             if not rest:
                 return cls(tuple(terms))
+            if rest[0] == "x":
+                raise ParseError("space", text, position + 1, "an order is expected here", _CURE)
             if rest[0] != "+":
                 raise ParseError("space", text, position, "terms are joined by +", _CURE)
             position += 1
@@ -114,6 +116,11 @@ def order_text(order: Order) -> str:
     if isinstance(order, tuple):
         return "(" + ",".join(map(str, order)) + ("," if len(order) == 1 else "") + ")"
     return str(order)
+
+
+def axes_of(order: Order) -> int:
+    """How many axes of a group's length a tensor of this order has."""
+    return sum(order) if isinstance(order, tuple) else order
 
 
 def check_order(order: object) -> None:

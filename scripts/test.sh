@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes an environment of its own (.venv-test, or $EQSYNTH_TEST_ENV) and runs every check.
+# Arguments go to pytest: bash scripts/test.sh -k layers
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/environment.sh
+make_environment "${EQSYNTH_TEST_ENV:-$PWD/.venv-test}" dev,quickstart
+
+bin=$(dirname "$ENV_PYTHON")
+"$bin/ruff" check .
+"$bin/ruff" format --check .
+"$bin/mypy"
+"$ENV_PYTHON" -m pytest "$@"

@@ -1,0 +1,175 @@
+"""Bases: dimensions against the table of the specification, spans against the generators' null space."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from flint import fmpz_mat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import eqsynth as eq
+from eqsynth import dimension as dimensions
+from eqsynth import enumeration, gram
+from eqsynth.bases import MAX_ENTRIES
+from eqsynth.constraints import nullspace
+from eqsynth.errors import GroupError, SizeError, SymbolicError, VerificationError
+from eqsynth.verification import check_basis
+
+# (family, m): dimensions for n = 1, 2, 3, ...
+TABLE = {
+    ("S", 4): (1, 8, 14, 15, 15, 15),
+    ("S", 6): (1, 32, 122, 187, 202, 203),
+    ("S", 8): (1, 128, 1094, 2795, 3845, 4111),
+    ("O", 6): (1, 10, 15, 15, 15, 15),
+    ("O", 8): (1, 35, 91, 105, 105, 105),
+    ("O", 10): (1, 126, 603, 903, 945, 945),
+}
+
+
+@pytest.mark.parametrize(("family", "total"), sorted(TABLE))
+def test_dimensions_of_the_specification(family, total):
+    found = tuple(dimensions.dimension(eq.Group(family, n), total) for n in range(1, 7))
+    assert found == TABLE[family, total]
+
+
+def test_small_and_odd_dimensions():
+    assert [dimensions.dimension(eq.Group("S", 4), m) for m in range(5)] == [1, 1, 2, 5, 15]
+    assert [dimensions.dimension(eq.Group("O", 4), m) for m in range(6)] == [1, 0, 1, 0, 3, 0]
+    assert [dimensions.dimension(eq.Group("S", "n"), m) for m in range(7)] == [1, 1, 2, 5, 15, 52, 203]
+    assert [dimensions.dimension(eq.Group("O", "n"), m) for m in range(9)] == [1, 0, 1, 0, 3, 0, 15, 0, 105]
+
+
+@pytest.mark.parametrize("family", ["S", "O"])
+@pytest.mark.parametrize("n", range(1, 7))
+def test_the_basis_has_as_many_elements_as_the_dimension(family, n):
+    for total in range(9 if family == "S" else 11):
+        if family == "S" and total == 8 and n in (2, 3):
+            continue  # 4140 diagrams at once: in the next test
+        basis = eq.basis(f"{family}({n})", total // 2, total - total // 2)
+        assert len(basis) == dimensions.dimension(eq.Group(family, n), total)
+        assert check_basis(basis)
+
+
+@pytest.mark.parametrize(("n", "size"), [(2, 128), (3, 1094)])
+def test_the_largest_dependent_families_of_the_table(n, size):
+    assert len(eq.basis(f"S({n})", 4, 4)) == size
+
+
+@pytest.mark.parametrize(
+    ("group", "total_limit"),
+    [("S(1)", 6), ("S(2)", 6), ("S(3)", 5), ("S(4)", 4), ("O(1)", 6), ("O(2)", 6), ("O(3)", 6)],
+)
+def test_the_span_is_the_null_space_of_the_generators(group, total_limit):
+    """Not only the dimension: stacking both spans raises neither rank."""
+    for total in range(total_limit + 1):
+        for inputs in range(total + 1):
+            basis = eq.basis(group, inputs, total - inputs)
+            if basis.size() ** total > 1000:
+                continue
+            ours = basis.matrices().reshape(len(basis), basis.size() ** total)
+            exact = nullspace(eq.Group.parse(group), inputs, total - inputs).reshape(-1, basis.size() ** total)
+            assert len(exact) == len(ours)
+            both = np.concatenate([ours, exact]).tolist()
+            assert fmpz_mat(both).rank() == len(ours) == (fmpz_mat(ours.tolist()).rank() if len(ours) else 0)
+
+
+@given(st.sampled_from(["S", "O"]), st.integers(1, 3), st.integers(0, 3), st.integers(0, 3))
+@settings(deadline=None, max_examples=40)
+def test_inner_products_are_the_closed_formula(family, n, inputs, outputs):
+    group = eq.Group(family, n)
+    listed = list(enumeration.diagrams(group, outputs, inputs))
+    if not listed:
+        return
+    stable = replace(eq.basis(f"{family}(n)", inputs, outputs), diagrams=tuple(listed))
+    matrices = stable.matrices(n).reshape(len(listed), -1)
+    assert (matrices @ matrices.T == n ** gram.joins(listed).astype(np.int64)).all()
+
+
+def test_orders_do_not_change_the_dimension_but_the_diagrams():
+    for inputs in range(5):
+        assert len(eq.basis("S(2)", inputs, 4 - inputs)) == 8
+
+
+def test_a_basis_is_a_sequence():
+    basis = eq.basis("S(n)", 2, 1)
+    assert len(list(basis)) == len(basis) == 5
+    assert basis[0] in list(basis)
+    assert basis[-1] == basis[4]
+    assert basis[1:3] == (basis[1], basis[2])
+
+
+def test_matrices_are_the_maps():
+    matrices = eq.basis("S(n)", 1, 1).matrices(3)
+    assert matrices.dtype == np.int64
+    assert (matrices[0] == np.ones((3, 3))).all()
+    assert (matrices[1] == np.eye(3)).all()
+
+
+def test_matrices_that_would_hurt_are_refused():
+    with pytest.raises(SizeError, match="entries"):
+        eq.basis("S(n)", 4, 4).matrices(8)
+    assert MAX_ENTRIES > 15 * 8**4
+    with pytest.raises(SymbolicError, match="say which"):
+        eq.basis("S(n)", 2, 2).matrices()
+    with pytest.raises(SymbolicError, match="not 5"):
+        eq.basis("S(4)", 2, 2).matrices(5)
+    with pytest.raises(GroupError):
+        eq.basis("S(n)", 2, 2).matrices(0)
+
+
+def test_spanning_sets_that_would_hurt_are_refused():
+    with pytest.raises(SizeError, match="190,899,322"):
+        eq.basis("S(n)", 7, 7)
+    with pytest.raises(SizeError, match="n >= 6"):
+        eq.basis("O(3)", 6, 6)
+
+
+def test_the_order_of_a_basis_is_by_transferred_blocks():
+    through = [diagram.through for diagram in eq.basis("S(n)", 3, 3)]
+    assert through == sorted(through)
+
+
+@pytest.mark.parametrize("group", ["S(3)", "O(2)", "S(n)"])
+def test_the_checker_catches_tampering(group):
+    basis = eq.basis(group, 2, 2) if group != "O(2)" else eq.basis(group, 3, 3)
+    assert check_basis(basis)
+    missing = replace(basis, diagrams=basis.diagrams[1:])
+    with pytest.raises(VerificationError, match="dimension"):
+        check_basis(missing)
+    doubled = replace(basis, diagrams=(*basis.diagrams[1:], basis.diagrams[1]))
+    with pytest.raises(VerificationError, match="twice"):
+        check_basis(doubled)
+    turned = replace(
+        basis, diagrams=(eq.basis(group, 1, basis.outputs)[0:1] or (eq.Diagram(1, 1, ((0, 1),)),)) + basis[1:]
+    )
+    with pytest.raises(VerificationError, match="does not map"):
+        check_basis(turned)
+
+
+def test_the_checker_catches_dependent_diagrams():
+    """O(2) 3 -> 3: all ten diagrams but one, and another that depends on the others."""
+    basis = eq.basis("O(2)", 3, 3)
+    spare = [d for d in enumeration.diagrams(basis.group, 3, 3) if d not in basis.diagrams]
+    caught = 0
+    for index in range(len(basis)):
+        for other in spare:
+            swapped = replace(basis, diagrams=(*basis[:index], *basis[index + 1 :], other))
+            try:
+                check_basis(swapped)
+            except VerificationError as error:
+                assert "dependent" in str(error)  # noqa: PT017
+                caught += 1
+    assert caught > 0
+
+
+def test_the_checker_catches_a_diagram_that_the_group_lacks():
+    basis = eq.basis("O(3)", 1, 1)
+    with pytest.raises(VerificationError, match="not equivariant"):
+        check_basis(replace(basis, diagrams=(eq.Diagram(1, 1, ((0,), (1,))),)))
+
+
+def test_families_that_are_planned_say_so():
+    for text in ("SO(3)", "Sp(4)", "A(5)"):
+        with pytest.raises(GroupError, match="yet"):
+            eq.basis(text, 1, 1)

@@ -1,0 +1,80 @@
+"""The command line as a person meets it: what it prints, its exit codes, its messages."""
+
+import subprocess
+import sys
+
+import pytest
+
+import eqsynth as eq
+
+
+def eqsynth(*arguments, cwd=None):
+    command = [sys.executable, "-m", "eqsynth.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_show_prints_the_basis():
+    done = eqsynth("show", "S(n)", "2", "1")
+    assert done.returncode == 0
+    assert done.stdout.strip() == str(eq.basis("S(n)", 2, 1))
+
+
+def test_show_prints_plan_and_source():
+    assert eqsynth("show", "O(3)", "2", "2", "--plan").stdout.strip() == str(eq.plan("O(3)", 2, 2))
+    assert "class EquivariantLinear" in eqsynth("show", "O(3)", "2", "2", "--source").stdout
+
+
+def test_show_cuts_long_bases_unless_told():
+    assert "143 more" in eqsynth("show", "S(n)", "3", "3").stdout
+    assert "more:" not in eqsynth("show", "S(n)", "3", "3", "--all").stdout
+
+
+def test_synth_and_verify(tmp_path):
+    done = eqsynth("synth", "S(n)", "4x2+2x1", "3x1", "-o", "sub/layer.py", "--name", "Mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "wrote sub/layer.py: class Mine, S(n): 4x2 + 2x1 -> 3x1, 7 maps" in done.stderr
+    printed = eqsynth("synth", "S(n)", "4x2+2x1", "3x1", "--name", "Mine").stdout
+    assert printed == (tmp_path / "sub" / "layer.py").read_text()
+    done = eqsynth("verify", "sub/layer.py", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "byte for byte" in done.stdout
+    assert "equivariant" in done.stdout
+    (tmp_path / "sub" / "layer.py").write_text(printed.replace(".sum(2)", ".sum(1)"))
+    done = eqsynth("verify", "sub/layer.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "export it again" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_bias():
+    assert "self.bias" in eqsynth("synth", "S(n)", "1", "1").stdout
+    assert "self.bias" not in eqsynth("synth", "S(n)", "1", "1", "--no-bias").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "S(0)", "1", "1"), "n >= 1"),
+        (("show", "Z(3)", "1", "1"), "families are"),
+        (("show", "S(3)", "1", "-1"), "negative"),
+        (("show", "S(3)", "1", "99"), "absurdly"),
+        (("show", "S(n)", "7", "7"), "190,899,322"),
+        (("synth", "S(3)", "4x", "1"), "an order is expected"),
+        (("synth", "Sp(3)", "1", "1"), "Sp(4)"),
+        (("synth", "S(3)", "1", "1", "-o", "/dev/null/x.py"), "cannot write"),
+        (("synth", "S(3)", "1", "1", "--normalization", "max"), "'variance', 'mean', 'sum'"),
+        (("verify", "no-such-file.py"), "cannot read"),
+        (("verify", "S(n): 2x2 -> "), "a term is expected"),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_one(arguments, message, tmp_path):
+    done = eqsynth(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_version():
+    assert eqsynth("--version").stdout.strip() == f"eqsynth {eq.__version__}"

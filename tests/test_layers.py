@@ -1,0 +1,314 @@
+"""Layers: oracle = interpreter = emitted module, values and gradients; shapes, dtypes, pickles, compilers."""
+
+import copy
+import io
+import pickle
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+
+import eqsynth as eq
+from eqsynth.errors import EqsynthError, ShapeError, VerificationError, ZeroOutputWarning
+from eqsynth.interpret import interpret
+from eqsynth.module import from_plan
+from eqsynth.plans import Mix, Reduce
+from eqsynth.verification import check_module
+from oracle import dense, inputs_for, randomise, run
+
+GROUPS = ["S(1)", "S(2)", "S(3)", "S(4)", "S(n)", "O(1)", "O(2)", "O(3)", "O(n)"]
+SEVERAL = [
+    ("2x2 + 3x1", "3x1 + 4x0"),
+    ("2x3 + 1x1 + 2x0", "3x3 + 2x2 + 1x0"),
+    ("3x2", "2x0 + 2x2"),
+    ("4x2", "1x2 + 2x2"),
+    ("2x2 + 3x2", "2x2"),
+    ("2x0 + 1x0", "2x2 + 1x1"),
+]
+
+
+def quiet_layer(*args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZeroOutputWarning)
+        return randomise(eq.Linear(*args, dtype=torch.float64, **kwargs))
+
+
+def sizes(layer):
+    return (layer.hom.group.n,) if not layer.hom.group.symbolic else (1, 2, 4)
+
+
+def assert_all_agree(layer):
+    """Values of oracle, interpreter and module; gradients of oracle and module."""
+    for n in sizes(layer):
+        inputs = inputs_for(layer, n)
+        ours, meant = run(layer, inputs, n), dense(layer, inputs, n)
+        parameters = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+        flat = [x.detach().numpy().reshape(-1, *x.shape[2:]) for x in inputs]
+        reference = interpret(layer.plan, parameters, flat, n)
+        for mine, theirs, third in zip(ours, meant, reference, strict=True):
+            assert mine.shape == theirs.shape
+            assert mine.is_contiguous()
+            torch.testing.assert_close(mine, theirs)
+            torch.testing.assert_close(mine.detach().reshape(third.shape), torch.from_numpy(third))
+        cotangents = [torch.randn_like(y) for y in ours]
+        wanted = [*inputs, *layer.parameters()]
+        loss = sum((y * g).sum() for y, g in zip(ours, cotangents, strict=True))
+        oracle_loss = sum((y * g).sum() for y, g in zip(meant, cotangents, strict=True))
+        if not loss.requires_grad:
+            assert not oracle_loss.requires_grad
+            continue
+        gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
+        expected = torch.autograd.grad(oracle_loss, wanted, allow_unused=True)
+        for x, mine, theirs in zip(wanted, gradients, expected, strict=True):
+            zero = torch.zeros_like(x)
+            torch.testing.assert_close(zero if mine is None else mine, zero if theirs is None else theirs)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("inputs", range(4))
+@pytest.mark.parametrize("outputs", range(4))
+def test_every_order_up_to_three(group, inputs, outputs):
+    assert_all_agree(quiet_layer(group, f"2x{inputs}", f"3x{outputs}"))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(("space_in", "space_out"), SEVERAL)
+def test_spaces_of_several_terms(group, space_in, space_out):
+    assert_all_agree(quiet_layer(group, space_in, space_out))
+    assert_all_agree(quiet_layer(group, space_in, space_out, bias=False))
+
+
+@pytest.mark.parametrize("group", ["S(3)", "S(n)", "O(3)", "O(n)"])
+@pytest.mark.parametrize("normalization", ["mean", "sum"])
+def test_normalizations(group, normalization):
+    for inputs, outputs in ((2, 2), (3, 1), (1, 3), (2, 0), (0, 2)):
+        assert_all_agree(quiet_layer(group, f"2x{inputs}", f"3x{outputs}", normalization=normalization))
+
+
+@pytest.mark.parametrize(("group", "orders"), [("S(3)", (4, 2)), ("S(2)", (4, 4)), ("O(3)", (4, 4)), ("O(2)", (5, 3))])
+def test_higher_orders(group, orders):
+    assert_all_agree(quiet_layer(group, f"1x{orders[0]}", f"2x{orders[1]}"))
+
+
+@pytest.mark.parametrize(
+    ("group", "channels"), [("S(n)", (5, 1)), ("S(n)", (1, 5)), ("O(3)", (7, 1)), ("O(3)", (1, 7))]
+)
+def test_permutations_go_to_the_narrow_side(group, channels):
+    layer = quiet_layer(group, f"{channels[0]}x3", f"{channels[1]}x3")
+    assert_all_agree(layer)
+    top = max((step for step in layer.plan.steps if isinstance(step, Mix)), key=lambda step: step.axes)
+    assert (len(top.operands) > 1) == (channels[0] < channels[1])
+
+
+def test_gradients_numerically():
+    for group in ("S(3)", "O(2)"):
+        layer = quiet_layer(group, "1x2 + 1x1", "1x2 + 1x1 + 1x0")
+        inputs = inputs_for(layer, layer.hom.group.n, batch=(1,))
+        assert torch.autograd.gradcheck(lambda *x, layer=layer: run(layer, x, 3), inputs)
+        assert torch.autograd.gradgradcheck(lambda *x, layer=layer: run(layer, x, 3), inputs)
+
+
+def test_torch_func_agrees_with_a_loop():
+    layer = quiet_layer("S(n)", "2x2", "3x2")
+    x = torch.randn(5, 4, 4, 2, dtype=torch.float64)
+    torch.testing.assert_close(torch.func.vmap(layer)(x), torch.stack([layer(each) for each in x]))
+    value, derivative = torch.func.jvp(layer, (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(derivative, layer(x + torch.ones_like(x)) - value)
+
+
+@pytest.mark.parametrize("group", ["S(n)", "O(3)"])
+def test_compiled_without_a_break(group):
+    layer = eq.Linear(group, "4x2 + 2x1", "3x2 + 2x0")
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for n in (3,) if group == "O(3)" else (3, 5):
+        x = (torch.randn(2, n, n, 4), torch.randn(2, n, 2))
+        for ours, meant in zip(compiled(x), layer(x), strict=True):
+            torch.testing.assert_close(ours, meant)
+
+
+def test_one_set_of_weights_serves_every_size():
+    symbolic = quiet_layer("S(n)", "2x2", "3x1")
+    for n in (5, 6):
+        fixed = quiet_layer(f"S({n})", "2x2", "3x1")
+        fixed.load_state_dict(symbolic.state_dict())
+        x = torch.randn(2, n, n, 2, dtype=torch.float64)
+        torch.testing.assert_close(symbolic(x), fixed(x))
+
+
+def test_batch_shapes():
+    layer = quiet_layer("S(n)", "2x2", "3x1")
+    x = torch.randn(4, 5, 6, 6, 2, dtype=torch.float64)
+    y = layer(x)
+    assert y.shape == (4, 5, 6, 3)
+    torch.testing.assert_close(layer(x[1, 2]), y[1, 2])
+    assert layer(x[:0]).shape == (0, 5, 6, 3)
+    torch.testing.assert_close(layer(x.transpose(0, 1)), y.transpose(0, 1))
+
+
+def test_n_is_given_where_no_input_shows_it():
+    layer = quiet_layer("S(n)", "2x0", "3x2")
+    assert layer(torch.randn(4, 2, dtype=torch.float64), 5).shape == (4, 5, 5, 3)
+    with pytest.raises(TypeError, match="n"):
+        layer(torch.randn(4, 2, dtype=torch.float64))
+
+
+WRONG = [
+    ("S(n)", "2x2", (3, 4, 5, 2), r"expected \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (3, 4, 4, 3), r"expected \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (4, 2), r"expected \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (2,), r"expected \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (3, 0, 0, 2), r"expected \(\*batch, n, n, 2\)"),
+    ("O(3)", "2x2", (3, 4, 4, 2), r"expected \(\*batch, 3, 3, 2\)"),
+    ("O(3)", "2x0", (3, 4), r"expected \(\*batch, 2\)"),
+    ("S(4)", "2x1", (4,), r"expected \(\*batch, 4, 2\)"),
+]
+
+
+@pytest.mark.parametrize(("group", "space", "shape", "message"), WRONG)
+def test_a_wrong_shape_names_the_expected_one(group, space, shape, message):
+    layer = eq.Linear(group, space, 0)
+    with pytest.raises(ShapeError, match=message):
+        layer(torch.zeros(shape))
+
+
+def test_wrong_tuples():
+    layer = eq.Linear("S(n)", "2x2 + 2x1", "1x1")
+    good = (torch.zeros(3, 4, 4, 2), torch.zeros(3, 4, 2))
+    layer(good)
+    with pytest.raises(ShapeError, match="2 tensors"):
+        layer((*good, good[0]))
+    with pytest.raises(ShapeError, match="batch shape"):
+        layer((good[0], torch.zeros(2, 4, 2)))
+    with pytest.raises(ShapeError, match="input 1"):
+        layer((good[0], torch.zeros(3, 5, 2)))
+
+
+def test_bad_requests():
+    with pytest.raises(EqsynthError, match="'variance', 'mean', 'sum'"):
+        eq.Linear("S(3)", 1, 1, normalization="max")
+    with pytest.raises(EqsynthError):
+        eq.Linear("S(3)", -1, 1)
+
+
+@pytest.mark.filterwarnings("always::eqsynth.errors.ZeroOutputWarning")
+def test_a_zero_output_is_said_aloud():
+    with pytest.warns(ZeroOutputWarning, match="output term 0 of"):
+        layer = eq.Linear("O(3)", "2x2", "2x1")
+    x = torch.randn(5, 3, 3, 2)
+    assert torch.equal(layer(x), torch.zeros(5, 3, 2))
+    assert not list(layer.parameters())
+
+
+VARIANCE = [
+    *[(f"{family}({n})", k, lo) for family in "SO" for n in (1, 2, 3, 7) for k in range(4) for lo in range(4)],
+]
+
+
+def expected_mean_square(layer, n):
+    """Exactly, over weights and inputs of unit variance: the mean over output entries."""
+    hom = layer.hom
+    (_, order_in), (_, order_out) = hom.space_in.terms[0], hom.space_out.terms[0]
+    basis = eq.basis(hom.group, order_in, order_out)
+    pair = layer.plan.pairs[0]
+    total = 0.0
+    for variance, matrix, diagram in zip(
+        pair.variances, basis.matrices(n if hom.group.symbolic else None), basis, strict=True
+    ):
+        scale = {"variance": 1 / n, "mean": 1 / n**2, "sum": 1.0}[layer.plan.normalization] ** diagram.bottom_only
+        total += variance * scale * (matrix**2).sum() / n**order_out * n ** (pair.gain / 2)
+    return total
+
+
+@pytest.mark.parametrize(("group", "inputs", "outputs"), VARIANCE)
+@pytest.mark.parametrize("normalization", ["variance", "sum"])
+def test_variance_is_kept_exactly_at_a_fixed_size(group, inputs, outputs, normalization):
+    layer = quiet_layer(group, f"2x{inputs}", f"3x{outputs}", normalization=normalization)
+    if layer.plan.pairs:
+        assert expected_mean_square(layer, layer.hom.group.n) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("family", ["S", "O"])
+def test_variance_is_near_at_every_size(family):
+    for inputs in range(4):
+        for outputs in range(4):
+            layer = quiet_layer(f"{family}(n)", f"2x{inputs}", f"3x{outputs}")
+            for n in (1, 2, 3, 5, 7) if layer.plan.pairs else ():
+                assert 0.799 < expected_mean_square(layer, n) < 1.201
+
+
+def test_every_entry_has_a_variance_near_one():
+    """Diagonals included: S(n) 2 -> 2 over many random layers."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 12, 12, 32)
+    y = torch.cat([eq.Linear("S(n)", "32x2", "32x2")(x) for _ in range(20)], -1).detach()
+    variance = y.var(dim=(0, 3))
+    assert 0.7 < variance.min() < variance.max() < 1.35
+
+
+def test_biases_start_at_zero_and_move_each_orbit():
+    layer = eq.Linear("S(n)", "2x2", "3x2")
+    assert layer.bias.shape == (2, 3)
+    assert not layer.bias.any()
+    assert eq.Linear("S(n)", "2x2", "3x2", bias=False).state_dict().keys() == {"weight"}
+
+
+def test_parameters_follow_device_and_dtype():
+    layer = eq.Linear("S(n)", "2x2", "3x2", dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in layer.parameters()} == {torch.bfloat16}
+    meta = eq.Linear("S(2)", "2x3", "3x3", device="meta")
+    assert {tensor.device.type for tensor in meta.parameters()} == {"meta"}
+    assert {name for name, _ in meta.named_parameters()} == {"weight", "bias"}
+    assert eq.Linear("S(2)", "2x3", "3x3").double()(torch.randn(2, 2, 2, 2, dtype=torch.float64)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("group", ["S(2)", "S(n)", "O(3)"])
+def test_copies_and_pickles(group):
+    layer = eq.Linear(group, "2x3 + 1x1", "3x3")
+    n = layer.hom.group.n if not layer.hom.group.symbolic else 4
+    x = (torch.randn(2, n, n, n, 2), torch.randn(2, n, 1))
+    buffer = io.BytesIO()
+    torch.save(layer, buffer)
+    buffer.seek(0)
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), torch.load(buffer, weights_only=False)):
+        assert type(twin) is type(layer)
+        assert isinstance(twin, eq.Linear)
+        torch.testing.assert_close(twin(x), layer(x))
+        next(twin.parameters()).data.zero_()
+    assert next(layer.parameters()).any()
+
+
+def test_a_layer_shows_what_it_is():
+    layer = eq.Linear("S(n)", "2x2 + 1x1", "3x1", normalization="mean")
+    assert repr(layer) == "Linear(S(n): 2x2 + 1x1 -> 3x1, 7 maps, 39 parameters, bias=True, normalization='mean')"
+    assert layer.hom == eq.Hom.parse("S(n)", "2x2 + 1x1", "3x1")
+    assert len(layer.basis[0, 0]) == 5
+    assert "class EquivariantLinear" in layer.source
+    assert "z_a" in str(layer.plan) or "z0_a" in str(layer.plan)
+
+
+def test_plans_evaluate_to_themselves():
+    from eqsynth import plans
+    from eqsynth.group import Group, Hom
+    from eqsynth.space import Space
+
+    plan = eq.plan("S(2)", "2x3 + 1x1", "3x2")
+    names = {**vars(plans), "Group": Group, "Hom": Hom, "Space": Space}
+    assert eval(repr(plan), names) == plan
+
+
+def test_the_module_checker_catches_a_sabotaged_plan():
+    """A sum over the wrong index is no longer equivariant, or at least no longer what was meant."""
+    plan = eq.plan("S(3)", "2x2", "3x1")
+    steps = list(plan.steps)
+    where = next(i for i, step in enumerate(steps) if isinstance(step, Reduce) and step.pattern == (0, None))
+    steps[where] = replace(steps[where], pattern=(None, 0))
+    with pytest.raises(VerificationError, match="differs from its plan"):
+        check_module(replace(plan, steps=tuple(steps)), layer=from_plan(plan, dtype=torch.float64))
+
+
+def test_the_module_checker_catches_a_layer_that_is_not_equivariant():
+    layer = from_plan(eq.plan("S(3)", "1x1", "1x1"), dtype=torch.float64)
+    layer.register_forward_hook(lambda _module, _inputs, output: output * torch.arange(3.0)[:, None])
+    with pytest.raises(VerificationError, match="not equivariant"):
+        check_module(layer.plan, layer=layer)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 from eqsynth import dimension as dimensions
 from eqsynth import draw, enumeration, functor, gram
 from eqsynth.diagram import Diagram
-from eqsynth.errors import SizeError, SpaceError, SymbolicError
+from eqsynth.errors import SizeError, SymbolicError
 from eqsynth.group import Group, check_order_fits
 from eqsynth.space import check_order
 
@@ -86,6 +86,18 @@ class Basis:
     def __getitem__(self, index: int | slice) -> Diagram | tuple[Diagram, ...]:
         return self.diagrams[index]
 
+    def flat(self, index: int) -> Diagram:
+        """Element ``index`` as one diagram on all axes of the tensors."""
+        return self.diagrams[index]
+
+    def factors(self, index: int) -> tuple[Diagram, ...]:
+        """Element ``index`` as one diagram for each factor of the group."""
+        return (self.diagrams[index],)
+
+    def formulas(self) -> list[str]:
+        """The index formula of every element."""
+        return [diagram.formula(self.group.family == "Sp") for diagram in self.diagrams]
+
     def matrices(self, n: int | None = None) -> NDArray[np.int64]:
         """The basis as integer matrices, shape ``(len(self), n**outputs, n**inputs)``.
 
@@ -138,14 +150,15 @@ def basis(group: str | Group, inputs: int, outputs: int) -> Basis:
     15
 
     ``group`` is a string such as ``"S(5)"``, ``"O(3)"`` or ``"S(n)"``; ``inputs`` and ``outputs`` are
-    the orders k and l. With n a letter the basis is exact for n >= k + l (S) or 2n >= k + l (O) and
-    spans at every n. Below that range a number in place of the letter gives a true basis: the
-    cheapest independent diagrams, proven complete by the dimension formula.
+    the orders k and l. With n a letter the basis is exact for every n that is large enough
+    (``dimension.stable_from``); below that it still spans for S(n), O(n) and Sp(n), while SO(n) and A(n)
+    have further maps there. A number in place of the letter gives a true basis at that n: the cheapest
+    independent diagrams, proven complete by the dimension formula.
 
     Raises ParseError or GroupError for the group, SpaceError for the orders, SizeError for a
     spanning set of more than a million diagrams.
 
-    Source: arXiv 2212.08648 (S(n)), 2212.08630 (O(n)).
+    Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A).
     """
     group = Group.parse(group)
     for order in (inputs, outputs):
@@ -163,8 +176,8 @@ def _basis(group: Group, inputs: int, outputs: int) -> Basis:
     listed = list(enumeration.diagrams(group, outputs, inputs))
     if dimension == spanning:
         certificate = Certificate(dimension, spanning, "stable")
-    elif group.family == "S" and spanning > MAX_GRAM and isinstance(group.n, int):
-        listed = [diagram for diagram in listed if len(diagram.blocks) <= group.n]
+    elif group.family in ("S", "A") and spanning > MAX_GRAM and isinstance(group.n, int):
+        listed = [diagram for diagram in listed if diagram.head or len(diagram.blocks) <= group.n]
         certificate = Certificate(dimension, spanning, "blocks")
     elif spanning > MAX_GRAM:
         raise SizeError(
@@ -176,7 +189,7 @@ def _basis(group: Group, inputs: int, outputs: int) -> Basis:
         listed.sort(key=_cost_key)
         pivots, prime = gram.greedy_basis(group, listed, dimension)
         listed = [listed[pivot] for pivot in pivots]
-        certificate = Certificate(dimension, spanning, "orbits" if group.family == "S" else "gram", prime)
+        certificate = Certificate(dimension, spanning, "orbits" if group.family in ("S", "A") else "gram", prime)
     listed.sort(key=lambda diagram: diagram.key)
     return Basis(group, inputs, outputs, tuple(listed), certificate)
 
@@ -190,14 +203,6 @@ def _refuse_large(group: Group, inputs: int, outputs: int, spanning: int) -> Non
 
 
 def _cost_key(diagram: Diagram) -> tuple[object, ...]:
-    """Cheapest first: mixing channels costs n^through, reading and writing n^blocks of a row."""
-    return (diagram.through, diagram.bottom_only + diagram.top_only, diagram.key)
-
-
-def check_pair(group: Group, inputs: int, outputs: int) -> None:
-    """Raise SpaceError where the zero map alone is equivariant."""
-    if dimensions.dimension(group, inputs + outputs) == 0:
-        raise SpaceError(
-            f"only the zero map from order {inputs} to order {outputs} commutes with {group}: "
-            "ask for orders whose sum is even"
-        )
+    """Cheapest first: mixing channels costs n^axes, reading and writing n^blocks of a row."""
+    mixed = diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
+    return (mixed, diagram.bottom_only + diagram.top_only, diagram.key)

@@ -16,20 +16,27 @@ class Half:
 
     >>> from eqsynth import Diagram
     >>> Diagram(1, 2, ((0, 2), (1,))).bottom
-    Half(blocks=((0,), (1,)), kept=(1,))
+    Half(blocks=((0,), (1,)), kept=(1,), head=())
 
     Vertices are numbered from 0 within the row. A bottom half says how an input is reduced: take
     the diagonal on each block, sum over the blocks that are not kept. A top half says the
-    transpose: how a small tensor is spread over the output.
+    transpose: how a small tensor is spread over the output. Blocks of the ``head`` are kept for the
+    Levi-Civita tensor; the other kept blocks are transferred.
     """
 
     blocks: tuple[tuple[int, ...], ...]
     kept: tuple[int, ...]
+    head: tuple[int, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:
         """Sorting key: coarse partitions first, then fewer kept blocks."""
-        return (len(self.blocks), self.blocks, self.kept)
+        return (len(self.blocks), self.blocks, self.kept, self.head)
+
+    @property
+    def plain(self) -> Half:
+        """The same reduction without the head: its blocks are kept like the others."""
+        return Half(self.blocks, self.kept)
 
     @property
     def dropped(self) -> tuple[int, ...]:
@@ -110,42 +117,65 @@ class Diagram:
 
     @property
     def top(self) -> Half:
-        """The output row, with the transferred blocks kept."""
+        """The output row; kept are the transferred blocks and those of the head."""
         return self._half(0, self.outputs)
 
     @property
     def bottom(self) -> Half:
-        """The input row, with the transferred blocks kept."""
+        """The input row; kept are the transferred blocks and those of the head."""
         return self._half(self.outputs, self.outputs + self.inputs)
 
     def _half(self, start: int, stop: int) -> Half:
         rows = []
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             row = tuple(vertex - start for vertex in block if start <= vertex < stop)
             if row:
-                rows.append((row, len(row) < len(block)))
+                through = len(row) < len(block)
+                rows.append((row, through or number in self.head, number in self.head and not through))
         rows.sort()
-        return Half(tuple(row for row, _ in rows), tuple(i for i, (_, kept) in enumerate(rows) if kept))
+        return Half(
+            tuple(row for row, _, _ in rows),
+            tuple(index for index, (_, kept, _) in enumerate(rows) if kept),
+            tuple(index for index, (_, _, tied) in enumerate(rows) if tied),
+        )
 
     @property
     def middle(self) -> tuple[int, ...]:
-        """For each kept block of the top, left to right, which kept block of the bottom it joins."""
+        """For each transferred block, by its place in the top row, its place in the bottom row."""
         transferred = [block for block in self.blocks if block and block[0] < self.outputs <= block[-1]]
         entries = [min(vertex for vertex in block if vertex >= self.outputs) for block in transferred]
         return tuple(sorted(entries).index(entry) for entry in entries)
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The order of a basis: transferred blocks, then top, bottom and middle."""
-        return (self.through, self.top.key, self.bottom.key, self.middle)
+        """The order of a basis: headless first, then by transferred blocks, top, bottom and middle."""
+        top, bottom = self.top, self.bottom
+        return (bool(self.head), self.through, len(top.head), top.key, bottom.key, self.middle)
 
-    def formula(self) -> str:
-        """The map as an index formula: one letter per block, first letters for the outputs."""
-        labels = [LETTERS[label] if label < 26 else f"i{label}" for label in self.labels]
-        top, bottom = labels[: self.outputs], labels[self.outputs :]
+    def formula(self, symplectic: bool = False) -> str:
+        """The map as an index formula: one letter per block, first letters for the outputs.
+
+        A head is an epsilon with the letters tied to it (for A(n), a dot stands for the letter that is
+        missing). With ``symplectic``, pairs within a row are an omega with two letters.
+        """
+        marks: list[str] = [""] * (self.outputs + self.inputs)
+        free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])
+        forms, named = [], {}
+        for number, block in enumerate(self.blocks):
+            through = block and block[0] < self.outputs <= block[-1]
+            letters = [next(free)]
+            if symplectic and not through:
+                letters.append(next(free))
+                forms.append(f"\u03c9[{','.join(letters)}] ")
+            named[number] = letters[0]
+            for place, vertex in enumerate(block):
+                marks[vertex] = letters[place % len(letters)]
+        top, bottom = marks[: self.outputs], marks[self.outputs :]
         y = f"y[{','.join(top)}]" if top else "y"
         x = f"x[{','.join(bottom)}]" if bottom else "x"
-        return f"{y} += {x}"
+        head = f"\u03b5[{','.join(named[block] for block in self.head)}] " if self.head else ""
+        edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
+        return f"{y} += {head}{''.join(forms)}{edges}{x}"
 
 
 def _least(block: Sequence[int]) -> float:

@@ -115,7 +115,7 @@ def basis_table(basis: Basis, limit: int | None) -> str:
     ]
     shown = basis.diagrams if limit is None else basis.diagrams[:limit]
     pictures = [text(diagram).split("\n") for diagram in shown]
-    formulas = [diagram.formula() for diagram in shown]
+    formulas = [diagram.formula(basis.group.family == "Sp") for diagram in shown]
     wide = max((len(row) for picture in pictures for row in picture), default=0)
     wide_formula = max(map(len, formulas), default=0)
     number = len(str(max(len(basis) - 1, 0)))

@@ -11,19 +11,62 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
+from math import perm
 from textwrap import indent
 
 import eqsynth
 from eqsynth import draw
-from eqsynth.bases import basis
-from eqsynth.diagram import LETTERS, Diagram
+from eqsynth.bases import Basis, basis
+from eqsynth.diagram import LETTERS
 from eqsynth.group import Hom
-from eqsynth.plans import Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread
-from eqsynth.space import axes_of
+from eqsynth.plans import Hodge, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread
+from eqsynth.space import Order, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
 WIDTH = 100
+
+#: The part of a file that knows the Levi-Civita tensor; emitted where a plan has a Hodge step.
+EPSILON = '''def _epsilon(n, tied, taken, given):
+    """Tables for y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I].
+
+    First x is antisymmetrised over I, which leaves one number for each K and set S: row (K, S) adds up
+    the places ``take`` with ``sign``. Then y picks the rows ``give``, with ``scale`` 1, -1 or 0.
+    """
+    rows, take, give, scale = {}, [], [], []
+    for k in permutations(range(n), tied):
+        for s in combinations([label for label in range(n) if label not in k], taken):
+            rows[k, s] = len(rows)
+            take.append([_place((*k, *i), n) for i in permutations(s)])
+    sign = [_parity(i) for i in permutations(range(taken))]
+    for kj in product(range(n), repeat=tied + given):
+        free = [label for label in range(n) if label not in kj]
+        sets = list(combinations(free, taken)) if len(free) == n - tied - given else []
+        left = [tuple(label for label in free if label not in s) for s in sets]
+        width = math.comb(n - tied - given, taken)
+        give.append([rows[kj[:tied], s] for s in sets] or [0] * width)
+        scale.append([float(_parity((*kj, *s, *m))) for s, m in zip(sets, left)] or [0.0] * width)
+    return take, sign, give, scale
+
+
+def _place(index, n):
+    place = 0
+    for label in index:
+        place = n * place + label
+    return place
+
+
+def _parity(labels):
+    return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
+
+
+def _star(x, take, sign, give, scale):
+    """(b, n^in, channels) -> (b, n^out, channels) by the tables of _epsilon."""
+    rows = (x[:, take] * sign[:, None]).sum(2)
+    return (rows[:, give] * scale[:, :, None]).sum(2)
+
+
+'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +101,27 @@ class _Emitter:
         self.hom = plan.hom
         self.single_in = len(self.hom.space_in) == 1
         self.single_out = len(self.hom.space_out) == 1
-        self.symbolic = self.hom.group.symbolic
-        self.n = "n" if self.symbolic else str(self.hom.group.n)
-        self.orders_in = [axes_of(order) for order in self.hom.space_in.orders]
-        self.orders_out = [axes_of(order) for order in self.hom.space_out.orders]
+        letters = sorted({factor.n for factor in self.hom.group.factors if isinstance(factor.n, str)})
+        #: The size of each factor in the emitted code: a number, ``n``, or ``n_a`` where there are several letters.
+        self.ns = [
+            str(factor.n) if isinstance(factor.n, int) else "n" if len(letters) == 1 else f"n_{factor.n}"
+            for factor in self.hom.group.factors
+        ]
+        self.open = sorted({name for name in self.ns if not name.isdigit()})
+        self.sizes_in = [_sizes(order) for order in self.hom.space_in.orders]
+        self.sizes_out = [_sizes(order) for order in self.hom.space_out.orders]
         self.lines: list[str] = []
         self.buffers: dict[str, tuple[int, ...]] = {}
+        self.epsilons: list[tuple[int, int, int, int]] = []
         #: Tensors that no one else holds, of full shape: safe to add to in place.
         self.owned: set[str] = set()
+        #: Tensors of our own that are contiguous, whatever the strides of the input.
+        self.straight: set[str] = set()
         #: Axes (0 is the batch) along which a value has length 1 and is yet to be repeated.
         self.thin: dict[str, frozenset[int]] = {}
-        self.axes: dict[str, int] = {}
+        self.sizes: dict[str, tuple[int, ...]] = {}
         self.rename: dict[str, str] = {}
+        self.term_of: dict[str, tuple[str, int]] = {}
 
     # --- the file -----------------------------------------------------------------------------
 
@@ -78,12 +130,15 @@ class _Emitter:
         body = [
             f'"""{self._docstring()}"""',
             "",
-            *(["import math", ""] if "math." in forward else []),
+            *(["import math"] if "math." in forward or self.epsilons else []),
+            *(["from itertools import combinations, permutations, product"] if self.epsilons else []),
+            *([""] if "math." in forward or self.epsilons else []),
             "import torch",
             "from torch import nn",
             *(["from torch.nn.functional import linear"] if "linear(" in forward else []),
             "",
             "",
+            *([EPSILON] if self.epsilons else []),
             f"class {self.name}(nn.Module):",
             indent(self._class(), "    "),
             "",
@@ -101,14 +156,15 @@ class _Emitter:
             f"Group: {hom.group.title}. Tensors are channels-last, (*batch, n, ..., n, channels).",
         ]
         for pair in plan.pairs:
-            found = basis(hom.group, self.orders_in[pair.term_in], self.orders_out[pair.term_out])
+            found = basis(hom.group, hom.space_in.orders[pair.term_in], hom.space_out.orders[pair.term_out])
             weight = plan.weight_name(pair.term_in, pair.term_out)
             parts += ["", f"{weight}[i] belongs to map i, outputs y on top, inputs x below:", ""]
-            parts.append(_gallery(found.diagrams))
+            parts.append(_gallery(found))
         for term, dim in enumerate(plan.bias_dims):
             if dim:
-                found = basis(hom.group, 0, self.orders_out[term])
-                parts += ["", f"{plan.bias_name(term)}[i] belongs to constant i:", "", _gallery(found.diagrams)]
+                order = hom.space_out.orders[term]
+                found = basis(hom.group, (0,) * len(order) if isinstance(order, tuple) else 0, order)
+                parts += ["", f"{plan.bias_name(term)}[i] belongs to constant i:", "", _gallery(found)]
         parts += ["", f"Generated by eqsynth {eqsynth.__version__}. Do not edit: generate again instead.", ""]
         return "\n".join(parts)
 
@@ -145,6 +201,16 @@ class _Emitter:
             lines.append(
                 f'    self.register_buffer("{buffer}", torch.tensor({list(values)}, device=device), persistent=False)'
             )
+        for number, (n, tied, taken, given) in enumerate(self.epsilons):
+            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[plan.normalization]
+            by = f"{perm(n - tied - given, taken)}{power}"
+            lines += [
+                f"    take, sign, give, scale = _epsilon({n}, {tied}, {taken}, {given})",
+                f'    self.register_buffer("take_{number}", torch.tensor(take, device=device), persistent=False)',
+                f'    self.register_buffer("sign_{number}", torch.tensor(sign, **kwargs), persistent=False)',
+                f'    self.register_buffer("give_{number}", torch.tensor(give, device=device), persistent=False)',
+                f'    self.register_buffer("scale_{number}", {by} * torch.tensor(scale, **kwargs), persistent=False)',
+            ]
         lines += ["    self.reset_parameters()", ""]
         lines += [
             "def reset_parameters(self):",
@@ -188,24 +254,29 @@ class _Emitter:
         return "channels_out" if self.single_out else f"channels_out[{term}]"
 
     def _space_text(self, side: str) -> str:
-        orders = self.orders_in if side == "in" else self.orders_out
-        each = [f"{{self.channels_{side}{f'[{i}]' if len(orders) > 1 else ''}}}x{k}" for i, k in enumerate(orders)]
+        orders = self.hom.space_in.orders if side == "in" else self.hom.space_out.orders
+        several = len(orders) > 1
+        each = [
+            f"{{self.channels_{side}{f'[{i}]' if several else ''}}}x{order_text(order)}"
+            for i, order in enumerate(orders)
+        ]
         return " + ".join(each)
 
     # --- forward ------------------------------------------------------------------------------
 
     def _forward(self) -> str:
-        """The lines of ``forward``; also fills ``buffers``, which ``__init__`` registers."""
-        needs_n = self.symbolic and not any(self.orders_in)
-        self.lines = []
+        """The lines of ``forward``; also fills ``buffers`` and ``epsilons``, which ``__init__`` registers."""
+        shown = {self.ns[factor] for sizes in self.sizes_in for factor in sizes}
+        missing = [name for name in self.open if name not in shown]
         for step in self.plan.steps:
             match step:
-                case Input(target, _, axes):
-                    self.axes[target] = axes
-                    self.thin[target] = frozenset()
-                    self.rename[target] = target
+                case Input(target, term, sizes):
+                    self.term_of[target] = ("in", term)
+                    self.sizes[target], self.thin[target], self.rename[target] = sizes, frozenset(), target
                 case Reduce():
                     self._reduce(step)
+                case Hodge():
+                    self._hodge(step)
                 case Mix():
                     self._mix(step)
                 case Spread():
@@ -215,116 +286,159 @@ class _Emitter:
         self._tail()
         body = self.lines
         self.lines = []
-        self._head(needs_n, used="\n".join(body))
+        self._head(missing, used="\n".join(body))
         text = "\n".join([*self.lines, *body])
-        arguments = "self, x, n" if needs_n else "self, x"
-        return f"def forward({arguments}):\n" + indent(text, "    ")
+        return f"def forward({', '.join(['self', 'x', *missing])}):\n" + indent(text, "    ")
 
     def _say(self, code: str, comment: str = "") -> None:
         self.lines.append(f"{code}  # {comment}" if comment else code)
 
-    def _head(self, needs_n: bool, used: str) -> None:
-        terms = [step for step in self.plan.steps if isinstance(step, Input)]
-        names = {step.term: step.target for step in terms}
-        raw = ["x"] if self.single_in else [f"x{i}" for i in range(len(self.orders_in))]
+    def _head(self, missing: Sequence[str], used: str) -> None:
+        """Shapes are checked, sizes read, batch axes folded into one."""
+        names = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
+        raw = ["x"] if self.single_in else [f"x{i}" for i in range(len(self.sizes_in))]
         if not self.single_in:
-            count = len(raw)
-            self._say(f"if len(x) != {count}:")
+            self._say(f"if len(x) != {len(raw)}:")
             self._say(
-                f'    raise self.ShapeError(f"expected a tuple of {count} tensors, '
+                f'    raise self.ShapeError(f"expected a tuple of {len(raw)} tensors, '
                 f'one per term of {self.hom.space_in}, got {{len(x)}}")'
             )
             self._say(f"{', '.join(raw)} = x")
         self._say("channels_in, channels_out = self.channels_in, self.channels_out")
-        if self.symbolic and not needs_n:
-            sized = next(i for i, order in enumerate(self.orders_in) if order)
-            self._say(f"n = {raw[sized]}.shape[-2] if {raw[sized]}.ndim > {self.orders_in[sized]} else 0")
-            self._say("if n == 0:")
-            self._say(f"    {self._wrong(raw[sized], sized)}")
-        for i, order in enumerate(self.orders_in):
-            shape = "(" + "".join([f"{self.n}, "] * order) + f"{self._c_in(i)}" + ("," if not order else "") + ")"
-            self._say(f"if {raw[i]}.shape[-{order + 1}:] != {shape}:")
+        for name in self.open:
+            if name not in missing:
+                term, sizes = next((i, z) for i, z in enumerate(self.sizes_in) if name in [self.ns[f] for f in z])
+                place = [self.ns[factor] for factor in sizes].index(name)
+                at = f"{raw[term]}.shape[{place - len(sizes) - 1}]"
+                self._say(f"{name} = {at} if {raw[term]}.ndim > {len(sizes)} else 0")
+                self._say(f"if {name} == 0:")
+                self._say(f"    {self._wrong(raw[term], term)}")
+            if any(self.ns[i] == name and f.family == "Sp" for i, f in enumerate(self.hom.group.factors)):
+                self._say(f"if {name} % 2:")
+                self._say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {self.hom.group} needs an even n")')
+        for i, sizes in enumerate(self.sizes_in):
+            shape = ", ".join([*[self.ns[factor] for factor in sizes], self._c_in(i)])
+            comma = "" if sizes else ","
+            self._say(f"if {raw[i]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
             self._say(f"    {self._wrong(raw[i], i)}")
-        for i, order in enumerate(self.orders_in):
+        for i, sizes in enumerate(self.sizes_in):
+            lead = f"{raw[i]}.shape[:-{len(sizes) + 1}]"
             if i == 0:
-                self._say(f"batch = {raw[0]}.shape[:-{order + 1}]")
+                self._say(f"batch = {lead}")
             else:
-                self._say(f"if {raw[i]}.shape[:-{order + 1}] != batch:")
+                self._say(f"if {lead} != batch:")
                 self._say(
-                    f'    raise self.ShapeError(f"input {i} has batch shape {{tuple({raw[i]}.shape[:-{order + 1}])}}, '
+                    f'    raise self.ShapeError(f"input {i} has batch shape {{tuple({lead})}}, '
                     f'but input 0 has {{tuple(batch)}}: give all terms the same batch shape")'
                 )
-        for i, order in enumerate(self.orders_in):
+        for i, sizes in enumerate(self.sizes_in):
             if i in names:
-                axes = "".join([f"{self.n}, "] * order)
-                self._say(f"{names[i]} = {raw[i]}.reshape(-1, {axes}{self._c_in(i)})")
+                shape = ", ".join([*[self.ns[factor] for factor in sizes], self._c_in(i)])
+                self._say(f"{names[i]} = {raw[i]}.reshape(-1, {shape})")
         if _uses(used, "b"):
             self._say(f"b = {names[min(names)]}.shape[0]" if names else "b = batch.numel()")
-        if _uses(used, "r") and self.plan.normalization == "variance":
-            self._say(f"r = 1 / math.sqrt({self.n})", "scale of a sum over one index")
+        for factor, size in enumerate(self.ns):
+            if _uses(used, self._scale(factor)):
+                self._say(f"{self._scale(factor)} = 1 / math.sqrt({size})", "scale of a sum over one index")
+
+    def _scale(self, factor: int) -> str:
+        return "r" if len(self.ns) == 1 else f"r{factor}"
 
     def _wrong(self, raw: str, term: int) -> str:
-        order = self.orders_in[term]
-        expected = ", ".join([*[self.n] * order, f"{{{self._c_in(term)}}}"])
+        sizes = ", ".join([*[self.ns[factor] for factor in self.sizes_in[term]], f"{{{self._c_in(term)}}}"])
         which = "input" if self.single_in else f"input {term}"
-        return f'self._reject("{which}", {raw}, f"{expected}")'
+        return f'self._reject("{which}", {raw}, f"{sizes}")'
 
     def _tail(self) -> None:
         results = []
         for step in self.plan.steps:
             if isinstance(step, Output):
-                order = self.orders_out[step.term]
-                axes = "".join([f", {self.n}"] * order)
+                shape = ", ".join(["*batch", *[self.ns[f] for f in self.sizes_out[step.term]], self._c_out(step.term)])
                 if step.source is None:
                     x = "x" if self.single_in else "x0"
-                    results.append(f"{x}.new_zeros(*batch{axes}, {self._c_out(step.term)})")
+                    results.append(f"{x}.new_zeros({shape})")
                     continue
                 name = self.rename[step.source]
                 if self.thin[step.source]:
                     self._say(f"{name} = {self._filled(step.source, step.term)}")
-                elif step.source not in self.owned:
+                elif step.source not in self.straight:
                     name += ".contiguous()"
-                results.append(f"{name}.reshape(*batch{axes}, {self._c_out(step.term)})")
-        if self.single_out:
-            self._say(f"return {results[0]}")
-        else:
-            self._say(f"return {', '.join(results)}")
+                results.append(f"{name}.reshape({shape})")
+        self._say(f"return {', '.join(results)}")
 
     def _filled(self, value: str, term: int) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
-        sizes = ", ".join("b" if axis == 0 else self.n for axis in range(self.axes[value] + 1))
-        return f"{self.rename[value]}.expand({sizes}, {self._c_out(term)}).contiguous()"
+        sizes = ", ".join(["b", *[self.ns[factor] for factor in self.sizes[value]], self._c_out(term)])
+        return f"{self.rename[value]}.expand({sizes}).contiguous()"
 
     # --- reductions ---------------------------------------------------------------------------
 
     def _reduce(self, step: Reduce) -> None:
-        source = self.rename[step.source]
+        source, sizes = self.rename[step.source], self.sizes[step.source]
         letters = _letters(step.pattern)
-        if step.summed:
-            code = source
-            axes = [axis + 1 for axis, where in enumerate(step.pattern) if where is None]
-            dims = str(axes[0]) if len(axes) == 1 else str(tuple(axes))
-            match self.plan.normalization:
-                case "mean":
-                    code += f".mean({dims})"
-                case "sum":
-                    code += f".sum({dims})"
-                case _:
-                    code += f".sum({dims}) * r" + (f" ** {len(axes)}" if len(axes) > 1 else "")
-            over = LETTERS[step.axes : step.axes + step.summed]
-            self._say(f"{step.target} = {code}", f"sum over {over} of {step.source}[{letters}]")
+        summed = [axis for axis, where in enumerate(step.pattern) if where is None]
+        if step.forms:
+            ((left, right),) = step.forms
+            first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
+            operation = "mean" if self.plan.normalization == "mean" else "sum"
+            # The omega-trace has n terms, half of them in each diagonal.
+            half = " / 2" if operation == "mean" else ""
+            code = f"({first} - {second}).{operation}(-1){half}{self._times(sizes[left])}"
+            self._say(f"{step.target} = {code}", f"omega-trace of {step.source}[{letters}]")
+        elif summed:
+            (axis,) = summed
+            operation = "mean" if self.plan.normalization == "mean" else "sum"
+            over = LETTERS[step.axes]
+            self._say(
+                f"{step.target} = {source}.{operation}({axis + 1}){self._times(sizes[axis])}",
+                f"sum over {over} of {step.source}[{letters}]",
+            )
         else:
             self._say(f"{step.target} = {_diagonal(source, step.pattern)}", f"{step.source}[{letters}]")
-        self.axes[step.target] = step.axes
+        kept = {where: sizes[axis] for axis, where in enumerate(step.pattern) if where is not None}
+        self.sizes[step.target] = tuple(kept[where] for where in sorted(kept))
+        self.term_of[step.target] = self.term_of[step.source]
         self.thin[step.target] = frozenset()
         self.rename[step.target] = step.target
+
+    def _channels(self, value: str) -> str:
+        """The channels of a value: those of an output term once it is mixed, of an input term before."""
+        side, term = self.term_of[value]
+        return self._c_out(term) if side == "out" else self._c_in(term)
+
+    def _times(self, factor: int) -> str:
+        return f" * {self._scale(factor)}" if self.plan.normalization == "variance" else ""
+
+    def _hodge(self, step: Hodge) -> None:
+        kind = (step.n, step.tied, step.taken, step.given)
+        if kind not in self.epsilons:
+            self.epsilons.append(kind)
+        number = self.epsilons.index(kind)
+        source = _permuted(self.rename[step.source], step.order)
+        left = [self.sizes[step.source][axis] for axis in step.order[: step.carried + step.tied]]
+        eaten = step.n ** (step.tied + step.taken)
+        tables = ", ".join(f"self.{part}_{number}" for part in ("take", "sign", "give", "scale"))
+        sizes = (*left, *[step.factor] * step.given)
+        thin = self.thin[step.source]
+        lead = "1" if thin else "-1"
+        flat = f"{source}.reshape(-1, {eaten}, {self._channels(step.source)})"
+        shape = ", ".join([lead, *[self.ns[factor] for factor in sizes], self._channels(step.source)])
+        self._say(
+            f"{step.target} = _star({flat}, {tables}).reshape({shape})",
+            f"epsilon takes {step.taken} axes and gives {step.given}",
+        )
+        self.sizes[step.target], self.thin[step.target], self.rename[step.target] = sizes, thin, step.target
+        self.term_of[step.target] = self.term_of[step.source]
+        if not thin:
+            self.owned.add(step.target)
+            self.straight.add(step.target)
 
     # --- mixing -------------------------------------------------------------------------------
 
     def _mix(self, step: Mix) -> None:
         maps = f"{len(step.entries)} map{'s' if len(step.entries) != 1 else ''}"
         self._say("")
-        self._say(f"# {step.axes} transferred {'index' if step.axes == 1 else 'indices'}: {maps}")
+        self._say(f"# mixing on {step.axes} {'axis' if step.axes == 1 else 'axes'}: {maps}")
         bias = self._bias(step)
         names = [target.name for target in step.targets]
         single = len(names) == 1
@@ -336,6 +450,7 @@ class _Emitter:
             self._say(f"{made} = linear({h}, w{', ' + bias if bias else ''})")
             if single:
                 self.owned.add(made)
+                self.straight.add(made)
             thin = frozenset[int]()
         else:
             self._say(f"{made} = {bias}.unsqueeze(0)")
@@ -346,10 +461,10 @@ class _Emitter:
                 for term, group in groupby(step.targets, key=lambda target: target.term)
             )
             self._say(f"{', '.join(names)} = z.split({self._c_out(0) if self.single_out else sizes}, -1)")
-        for name in names:
-            self.axes[name] = step.axes
-            self.thin[name] = thin
-            self.rename[name] = name
+        for target in step.targets:
+            self.sizes[target.name], self.thin[target.name] = step.sizes, thin
+            self.rename[target.name] = target.name
+            self.term_of[target.name] = ("out", target.term)
 
     def _matrix(self, step: Mix) -> str:
         """Expression of the (targets x C_out, operands x C_in) matrix of a Mix."""
@@ -365,7 +480,8 @@ class _Emitter:
     def _block(self, step: Mix, i: int, o: int, operands: list[int], targets: list[int]) -> str:
         co, ci = self._c_out(o), self._c_in(i)
         wide, high = len(operands), len(targets)
-        at = {(e.target, e.operand): e.element for e in step.entries if e.target in targets and e.operand in operands}
+        here = [e for e in step.entries if e.target in targets and e.operand in operands]
+        at = {(e.target, e.operand): e.element for e in here}
         if not at:
             return self._zeros(f"{high} * {co}, {wide} * {ci}")
         table = [at.get((t, s)) for t in targets for s in operands]
@@ -377,8 +493,13 @@ class _Emitter:
             part = weight if len(table) == dim else f"{weight}[{first}:{first + len(table)}]"
         else:
             part = self._gathered(step, weight, i, o, table, dim)
-        if pair.gain:
-            part = f"({part} * {self.n} ** {pair.gain / 4})"
+        for size, gain in zip(self.ns, pair.gains, strict=True):
+            if gain:
+                part = f"({part} * {size} ** {gain / 4})"
+        if any(e.sign < 0 for e in here):
+            sign_at = {(e.target, e.operand): e.sign for e in here}
+            name = self._buffer("signs", step, i, o, [sign_at.get((t, s), 1) for t in targets for s in operands])
+            part = f"({part} * self.{name}[:, None, None])"
         if wide == 1:
             return f"{part}.reshape({high} * {co}, {ci})" if high > 1 else f"{part}.squeeze(0)"
         if high == 1:
@@ -391,29 +512,34 @@ class _Emitter:
 
     def _gathered(self, step: Mix, weight: str, i: int, o: int, table: Sequence[int | None], dim: int) -> str:
         """Basis elements in the order of the matrix; places without an element take a zero."""
-        suffix = "" if self.single_in and self.single_out else f"_{i}_{o}"
-        buffer = f"order{suffix}_{step.axes}"
         missing = None in table
-        self.buffers[buffer] = tuple(dim if element is None else element for element in table)
+        buffer = self._buffer("order", step, i, o, [dim if element is None else element for element in table])
         padded = f"nn.functional.pad({weight}, (0, 0, 0, 0, 0, 1))" if missing else weight
         return f"{padded}.index_select(0, self.{buffer})"
+
+    def _buffer(self, kind: str, step: Mix, i: int, o: int, values: Sequence[int]) -> str:
+        """The name of a buffer of whole numbers for one block of a Mix."""
+        mixes = [other for other in self.plan.steps if isinstance(other, Mix)]
+        suffix = "" if self.single_in and self.single_out else f"_{i}_{o}"
+        name = f"{kind}{suffix}_{mixes.index(step)}"
+        self.buffers[name] = tuple(values)
+        return name
 
     def _bias(self, step: Mix) -> str:
         if not step.biases:
             return ""
         pieces = []
-        element_at = dict(step.biases)
+        element_at = {entry.target: entry.element for entry in step.biases}
         for o, group in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
             targets = list(group)
             table = [element_at.get(t) for t in targets]
             bias, dim = f"self.{self.plan.bias_name(o)}", self.plan.bias_dims[o]
-            if table == list(range(dim)):
+            if table == list(range(dim)):  # as they stand
                 pieces.append(f"{bias}.flatten()")
             elif all(element is None for element in table):
                 pieces.append(self._zeros(f"{len(targets)} * {self._c_out(o)}"))
             else:
-                buffer = f"bias_order_{o}"
-                self.buffers[buffer] = tuple(dim if element is None else element for element in table)
+                buffer = self._buffer("bias_order", step, 0, o, [dim if e is None else e for e in table])
                 padded = f"nn.functional.pad({bias}, (0, 0, 0, 1))" if None in table else bias
                 pieces.append(f"{padded}.index_select(0, self.{buffer}).flatten()")
         return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}))"
@@ -422,10 +548,11 @@ class _Emitter:
 
     def _spread(self, step: Spread) -> None:
         target, term = step.target, step.term
-        self.axes[target] = step.axes
+        self.sizes[target] = step.sizes
         self.rename[target] = target
-        plain = [part for part in step.parts if not _repeats(part.pattern)]
-        embedded = [part for part in step.parts if _repeats(part.pattern)]
+        self.term_of[target] = ("out", term)
+        plain = [part for part in step.parts if not _repeats(part)]
+        embedded = [part for part in step.parts if _repeats(part)]
         # A tensor of our own that is already in place takes the other parts.
         base = next(
             (part for part in plain if part.source in self.owned and part.pattern == tuple(range(step.axes))), None
@@ -437,6 +564,8 @@ class _Emitter:
             self.rename[target] = self.rename[base.source]
             name = self.rename[target]
             self.owned.discard(base.source)
+            if base.source in self.straight:
+                self.straight.add(target)
             thin = frozenset()
             for part, (code, _) in zip(rest, placed, strict=True):
                 self._say(f"{name} += {code}", self._part_text(step, part))
@@ -449,7 +578,7 @@ class _Emitter:
                 self._say(f"{name} = {code}", " ".join(self._part_text(step, part) for part in rest))
             self.thin[target] = thin
             if embedded and not placed:
-                sizes = ", ".join(["b", *[self.n] * step.axes, self._c_out(term)])
+                sizes = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
                 source = self.rename[embedded[0].source]
                 self._say(f"{name} = {source}.new_zeros({sizes})")
                 thin = frozenset()
@@ -458,6 +587,14 @@ class _Emitter:
                 self._say(f"{name} = {filled}")
                 thin = frozenset()
         for part in embedded:
+            if part.forms:
+                ((left, right),) = part.forms
+                rest_pattern = tuple(axis for place, axis in enumerate(part.pattern) if place not in (left, right))
+                code, _ = self._placed(Part(part.source, rest_pattern))
+                for by, method in ((1, "add_"), (-1, "sub_")):
+                    view = f"{name}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]"
+                    self._say(f"{view}.{method}({code}.unsqueeze(-1))", self._part_text(step, part))
+                continue
             code, _ = self._placed(Part(part.source, tuple(dict.fromkeys(part.pattern))))
             self._say(f"{_diagonal(name, part.pattern)}.add_({code})", self._part_text(step, part))
         self.thin[target] = thin
@@ -484,7 +621,8 @@ class _Emitter:
         left = ",".join(LETTERS[axis] if axis is not None else next(free) for axis in part.pattern)
         axes = sorted({axis for axis in part.pattern if axis is not None})
         right = ",".join(LETTERS[axis] for axis in axes)
-        return f"{step.target}[{left}] += {part.source}[{right}]" if left else ""
+        forms = "".join(f"omega[{left.split(',')[i]},{left.split(',')[j]}] " for i, j in part.forms)
+        return f"{step.target}[{left}] += {forms}{part.source}[{right}]" if left else ""
 
 
 def _uses(text: str, name: str) -> bool:
@@ -497,9 +635,15 @@ def _cat(parts: Sequence[str], axis: int) -> str:
     return f"torch.cat((\n{inner}), {axis})"
 
 
-def _repeats(pattern: Pattern) -> bool:
-    axes = [axis for axis in pattern if axis is not None]
-    return len(set(axes)) < len(axes)
+def _sizes(order: Order) -> tuple[int, ...]:
+    """The factor of each axis of a tensor."""
+    return tuple(f for f, count in enumerate(order if isinstance(order, tuple) else (order,)) for _ in range(count))
+
+
+def _repeats(part: Part) -> bool:
+    """Whether a part reaches a diagonal alone."""
+    axes = [axis for axis in part.pattern if axis is not None]
+    return len(set(axes)) < len(axes) or bool(part.forms)
 
 
 def _permuted(code: str, order: tuple[int, ...]) -> str:
@@ -549,17 +693,18 @@ def _runs(values: Sequence[float]) -> str:
     return " + ".join(parts)
 
 
-def _gallery(diagrams: Sequence[Diagram]) -> str:
+def _gallery(found: Basis) -> str:
     """Pictures side by side, or formulas where there are many."""
-    if len(diagrams) > LISTED:
-        return f"    {len(diagrams)} maps, from {diagrams[0].formula()} to {diagrams[-1].formula()}"
-    captions = [f"{index}: {diagram.formula()}" for index, diagram in enumerate(diagrams)]
-    pictures = [draw.text(diagram).split("\n") if len(diagrams) <= DRAWN else [] for diagram in diagrams]
+    formulas = found.formulas()
+    if len(found) > LISTED:
+        return f"    {len(found)} maps, from {formulas[0]} to {formulas[-1]}"
+    captions = [f"{index}: {formula}" for index, formula in enumerate(formulas)]
+    pictures = [draw.text(found.flat(i)).split("\n") if len(found) <= DRAWN else [] for i in range(len(found))]
     width = max(max(map(len, [caption, *picture])) for caption, picture in zip(captions, pictures, strict=True)) + 3
     per_row = max(1, (WIDTH - 4) // width)
     lines = []
-    for start in range(0, len(diagrams), per_row):
-        row = range(start, min(start + per_row, len(diagrams)))
+    for start in range(0, len(found), per_row):
+        row = range(start, min(start + per_row, len(found)))
         height = max(len(pictures[index]) for index in row)
         for line in range(height):
             cells = [(pictures[i][line] if line < len(pictures[i]) else "").ljust(width) for i in row]

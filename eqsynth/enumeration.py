@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from math import prod
+from itertools import combinations
+from math import comb, prod
 
 from eqsynth.diagram import Diagram
-from eqsynth.errors import GroupError
 from eqsynth.group import Group
 
 
@@ -16,33 +16,52 @@ def diagrams(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
 
     >>> from eqsynth import Group
     >>> from eqsynth.enumeration import diagrams
-    >>> [d.formula() for d in diagrams(Group("O", 3), 1, 1)]
-    ['y[a] += x[a]']
+    >>> [d.formula() for d in diagrams(Group("SO", 2), 1, 1)]
+    ['y[a] += x[a]', 'y[a] += \u03b5[a,b] x[b]']
 
-    For S(n) these are all set partitions (n does not matter), for O(n) all perfect matchings.
-    Source: arXiv 2212.08648, theorem 3.3 (S(n)); 2212.08630, theorem 3.2 (O(n)).
+    S(n): all set partitions. O(n), Sp(n): all perfect matchings. SO(n): those of O(n), then diagrams
+    with n free vertices, tied to the head, and pairs. A(n), n > 1: those of S(n), then partitions into
+    n or n - 1 blocks, all tied to the head. With n a letter, large n is meant, where no head fits.
+
+    Source: arXiv 2212.08648, theorem 3.3 (S(n)); 2212.08630, theorems 3.2 to 3.6 (O, Sp, SO);
+    2301.10152 (A(n)).
     """
-    total = outputs + inputs
+    total, n = outputs + inputs, group.n
     match group.family:
-        case "S":
+        case "S" | "A":
             pieces = set_partitions(total)
-        case "O":
-            pieces = perfect_matchings(tuple(range(total)))
         case _:
-            raise GroupError(f"{group} has no diagrams yet: ask for S(n) or O(n)")
+            pieces = perfect_matchings(tuple(range(total)))
     for blocks in pieces:
         yield Diagram(outputs, inputs, blocks)
+    if isinstance(n, str):
+        return
+    if group.family == "SO":
+        for free in combinations(range(total), n):
+            rest = tuple(vertex for vertex in range(total) if vertex not in free)
+            for pairs in perfect_matchings(rest):
+                blocks = tuple(sorted([*pairs, *((vertex,) for vertex in free)]))
+                yield Diagram(outputs, inputs, blocks, head=tuple(blocks.index((vertex,)) for vertex in free))
+    if group.family == "A" and n > 1:
+        for blocks in set_partitions(total):
+            if len(blocks) in (n, n - 1):
+                yield Diagram(outputs, inputs, blocks, head=tuple(range(len(blocks))))
 
 
 def count(group: Group, total: int) -> int:
     """How many diagrams :func:`diagrams` lists for ``total`` vertices."""
+    n = group.n
     match group.family:
         case "S":
             return bell(total)
-        case "O":
-            return matchings(total)
+        case "A":
+            heads = 0 if isinstance(n, str) or n == 1 else stirling2(total, n) + stirling2(total, n - 1)
+            return bell(total) + heads
+        case "SO":
+            heads = 0 if isinstance(n, str) or n > total else comb(total, n) * matchings(total - n)
+            return matchings(total) + heads
         case _:
-            raise GroupError(f"{group} has no diagrams yet: ask for S(n) or O(n)")
+            return matchings(total)
 
 
 def set_partitions(total: int) -> Iterator[tuple[tuple[int, ...], ...]]:

@@ -1,12 +1,13 @@
 """Exact linear algebra on diagrams through their inner products, which are closed formulas.
 
-No matrix of size n^l x n^k is ever formed: <D, E> = n^(blocks of the join of D and E) for S(n) and O(n).
+No matrix of size n^l x n^k is ever formed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import factorial
 from typing import TYPE_CHECKING
 
 from eqsynth.diagram import Diagram
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Mersenne primes: ranks are computed modulo the first, and modulo the others if that is unlucky.
-PRIMES = ((1 << 31) - 1, (1 << 61) - 1)
+#: Primes below 2^31, so that products fit in 64 bits: ranks are computed modulo the first, and modulo
+#: the second if that is unlucky.
+PRIMES = ((1 << 31) - 1, (1 << 31) - 19)
 
 
 def joins(diagrams: Sequence[Diagram], others: Sequence[Diagram] | None = None) -> NDArray[np.int8]:
@@ -60,17 +62,85 @@ def _least(diagrams: Sequence[Diagram]) -> NDArray[np.int8]:
     return least
 
 
-def gram_modulo(group: Group, diagrams: Sequence[Diagram], prime: int) -> flint.nmod_mat:
-    """The Gram matrix of the diagrams modulo a prime."""
-    import flint
+def inner_products(group: Group, diagrams: Sequence[Diagram], prime: int) -> NDArray[np.int64]:
+    """The Gram matrix of diagrams of one kind (all headless, or all with a head) modulo a prime.
+
+    S(n), O(n): n^loops, where every block of the join counts as a loop. Sp(n): (-n)^loops; the sign of
+    each diagram is left out, which changes no rank. SO(n) with heads: sgn n! n^loops where the union
+    joins the free vertices of one diagram to those of the other. A(n) with heads: n! times the identity.
+
+    Source: arXiv 2212.08630; the closed formulas are tested against the matrices.
+    """
     import numpy as np
 
-    if group.family not in ("S", "O") or isinstance(group.n, str):
-        raise GroupError(f"{group} has no Gram matrix in numbers: ask for S(n) or O(n) with n a number")
+    n = group.n
+    if isinstance(n, str):
+        raise GroupError(f"{group} has no Gram matrix in numbers: ask for a number in place of {n}")
     total = diagrams[0].outputs + diagrams[0].inputs if diagrams else 0
-    powers = np.array([pow(group.n, exponent, prime) for exponent in range(total + 1)], np.int64)
+    if diagrams and diagrams[0].head and group.family == "A":
+        return np.eye(len(diagrams), dtype=np.int64) * (factorial(n) % prime)
+    base = -n if group.family == "Sp" else n
+    powers = np.array([pow(base, exponent, prime) for exponent in range(total + 1)], np.int64)
+    if not (diagrams and diagrams[0].head):
+        return powers[joins(diagrams)]
+    sign = head_signs(diagrams)
+    # The union of two det-diagrams has one path per free vertex of either; the rest are loops.
+    loops = np.where(sign == 0, 0, joins(diagrams) - len(diagrams[0].head))
+    found: NDArray[np.int64] = powers[loops] * (factorial(n) % prime) % prime * sign
+    return found
+
+
+def head_signs(diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
+    """For every pair of det-diagrams the sign of the bijection that joins their free vertices, or 0.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.gram import head_signs
+    >>> head_signs([Diagram(1, 1, ((0,), (1,)), head=(0, 1))]).tolist()
+    [[1]]
+    """
+    import numpy as np
+
     size = len(diagrams)
-    return flint.nmod_mat(size, size, powers[joins(diagrams)].ravel().tolist(), prime)
+    vertices = diagrams[0].outputs + diagrams[0].inputs
+    free = np.array([[diagram.blocks[block][0] for block in diagram.head] for diagram in diagrams])
+    partner = np.tile(np.arange(vertices), (size, 1))
+    place = np.full((size, vertices), -1)
+    for row, diagram in enumerate(diagrams):
+        for block in diagram.blocks:
+            if len(block) == 2:
+                partner[row, list(block)] = block[::-1]
+        place[row, free[row]] = np.arange(free.shape[1])
+    every = np.arange(size)
+    found = np.ones((size, size), np.int64)
+    for row in range(size):
+        ends = []
+        for start in free[row]:
+            # Walk along pairs of the other diagram and of this one in turn, for all others at once.
+            at = np.full(size, start)
+            end = np.full(size, -1)
+            for _ in range(vertices // 2 + 1):
+                open_ = end < 0
+                end = np.where(open_ & (place[every, at] >= 0), place[every, at], end)
+                at = partner[row, partner[every, at]]
+            ends.append(end)
+        for later, end in enumerate(ends):
+            for earlier in range(later):
+                found[row] *= np.sign(end - ends[earlier])
+    # A path that comes back to its own diagram meets no end of the other, or a place taken twice.
+    return np.where((found == found.T) & (found != 0), found, 0)
+
+
+def gram_modulo(group: Group, diagrams: Sequence[Diagram], prime: int) -> flint.nmod_mat:
+    """The Gram matrix of headless and head diagrams modulo a prime; the two kinds are orthogonal."""
+    import numpy as np
+
+    kinds = np.array([bool(diagram.head) for diagram in diagrams])
+    found = np.zeros((len(diagrams), len(diagrams)), np.int64)
+    for kind in (False, True):
+        where = np.flatnonzero(kinds == kind)
+        if len(where):
+            found[np.ix_(where, where)] = inner_products(group, [diagrams[i] for i in where], prime)
+    return _modulo(found, prime)
 
 
 def coarser(diagrams: Sequence[Diagram], orbits: Sequence[Diagram]) -> NDArray[np.int8]:
@@ -118,33 +188,46 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
     would mean an unlucky prime.
     """
     pivots: list[int] = []
+    headless = [position for position, diagram in enumerate(diagrams) if not diagram.head]
+    heads = [position for position, diagram in enumerate(diagrams) if diagram.head]
     for prime in PRIMES:
-        if group.family == "S" and isinstance(group.n, int):
-            if 2 * dimension <= len(diagrams):
-                kept = [diagram for diagram in diagrams if len(diagram.blocks) <= group.n]
-                pivots = _pivots(coarser(diagrams, kept), prime)
+        pivots = []
+        for positions in (headless, heads):
+            chosen = [diagrams[position] for position in positions]
+            if positions and group.family in ("S", "A") and positions is headless:
+                found = _partition_pivots(chosen, int(group.n), prime)
+            elif positions:
+                found = _pivots(_modulo(inner_products(group, chosen, prime), prime))
             else:
-                zero = [diagram for diagram in diagrams if len(diagram.blocks) > group.n]
-                last = len(diagrams) - 1
-                left_out = {last - pivot for pivot in _pivots(relations(diagrams, zero)[:, ::-1], prime)}
-                pivots = [position for position in range(len(diagrams)) if position not in left_out]
-        else:
-            pivots = _pivots(gram_modulo(group, diagrams, prime), prime)
+                found = []
+            pivots += [positions[pivot] for pivot in found]
         if len(pivots) == dimension:
-            return tuple(pivots), prime
+            return tuple(sorted(pivots)), prime
     raise GroupError(
         f"the diagrams of {group} reach rank {len(pivots)}, not the dimension {dimension}: "
         "this contradicts the theory, please report it"
     )
 
 
-def _pivots(matrix: flint.nmod_mat | NDArray[np.int8] | NDArray[np.int64], prime: int) -> list[int]:
-    """Columns that are independent of all columns before them, modulo a prime."""
+def _partition_pivots(diagrams: Sequence[Diagram], n: int, prime: int) -> list[int]:
+    kept = [diagram for diagram in diagrams if len(diagram.blocks) <= n]
+    if 2 * len(kept) <= len(diagrams):
+        return _pivots(_modulo(coarser(diagrams, kept), prime))
+    zero = [diagram for diagram in diagrams if len(diagram.blocks) > n]
+    last = len(diagrams) - 1
+    left_out = {last - pivot for pivot in _pivots(_modulo(relations(diagrams, zero)[:, ::-1], prime))}
+    return [position for position in range(len(diagrams)) if position not in left_out]
+
+
+def _modulo(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> flint.nmod_mat:
     import flint
 
-    if not isinstance(matrix, flint.nmod_mat):
-        rows, columns = matrix.shape
-        matrix = flint.nmod_mat(rows, columns, (matrix.astype("int64") % prime).ravel().tolist(), prime)
+    rows, columns = matrix.shape
+    return flint.nmod_mat(rows, columns, (matrix.astype("int64") % prime).ravel().tolist(), prime)
+
+
+def _pivots(matrix: flint.nmod_mat) -> list[int]:
+    """Columns that are independent of all columns before them."""
     reduced, rank = matrix.rref()
     found: list[int] = []
     column = 0

@@ -14,12 +14,11 @@ MAX_N = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What a name such as ``S`` stands for; ``planned`` families parse but have no basis yet."""
+    """What a name such as ``S`` stands for."""
 
     name: str
     title: str
     even: bool = False
-    planned: bool = False
 
 
 FAMILIES: dict[str, Family] = {
@@ -27,9 +26,9 @@ FAMILIES: dict[str, Family] = {
     for family in (
         Family("S", "symmetric group: all permutations of n points"),
         Family("O", "orthogonal group: all rotations and reflections of R^n"),
-        Family("A", "alternating group: the even permutations of n points", planned=True),
-        Family("SO", "special orthogonal group: the rotations of R^n", planned=True),
-        Family("Sp", "symplectic group: the linear maps of R^n that keep omega", even=True, planned=True),
+        Family("A", "alternating group: the even permutations of n points"),
+        Family("SO", "special orthogonal group: the rotations of R^n"),
+        Family("Sp", "symplectic group: the linear maps of R^n that keep omega", even=True),
     )
 }
 
@@ -100,6 +99,11 @@ class Group:
 
     def __str__(self) -> str:
         return f"{self.family}({self.n})"
+
+    @property
+    def factors(self) -> tuple[Group, ...]:
+        """The factors of a product; a group that is no product is its own only factor."""
+        return (self,)
 
     @property
     def symbolic(self) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
+from math import perm
 from typing import TYPE_CHECKING
 
 from eqsynth.errors import ShapeError
-from eqsynth.plans import Input, Mix, Output, Part, Plan, Reduce, Spread
-from eqsynth.space import axes_of
+from eqsynth.plans import Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread
+from eqsynth.representation import omega
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-def interpret(plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int) -> list[Array]:
+def interpret(
+    plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
+) -> list[Array]:
     """Run a plan on inputs of shape ``(batch, n, ..., n, channels)``, one per input term.
 
     >>> import numpy as np, eqsynth as eq
@@ -25,67 +29,120 @@ def interpret(plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Arra
     >>> interpret(plan, {"weight": np.ones((1, 1, 1))}, [np.array([[[3.0], [4.0]]])], 2)
     [array([[7.]])]
 
-    ``parameters`` has the names and shapes of the layer's state_dict. Returns one array per output term.
+    ``parameters`` has the names and shapes of the layer's state_dict; ``n`` is the size, for a product
+    group one per factor. Returns one array per output term.
     """
     import numpy as np
 
-    scale = {"variance": n**-0.5, "mean": 1 / n, "sum": 1.0}[plan.normalization]
-    gains = {(pair.term_in, pair.term_out): n ** (pair.gain / 4) for pair in plan.pairs}
+    ns = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
+    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
     batch = inputs[0].shape[0]
     values: dict[str, Array] = {}
+    sizes: dict[str, tuple[int, ...]] = {}
     outputs: list[Array] = []
+
+    def zeros(axes: Sequence[int], term: int) -> Array:
+        return np.zeros((batch, *[ns[factor] for factor in axes], plan.hom.space_out.channels[term]))
+
     for step in plan.steps:
         match step:
             case Input(target, term, axes):
-                wanted = (batch, *[n] * axes, plan.hom.space_in.channels[term])
+                wanted = (batch, *[ns[factor] for factor in axes], plan.hom.space_in.channels[term])
                 if inputs[term].shape != wanted:
                     raise ShapeError(f"input {term} has shape {inputs[term].shape}, expected {wanted}")
-                values[target] = inputs[term]
+                values[target], sizes[target] = inputs[term], axes
             case Reduce(target, source, pattern):
-                # Axis 0 is the batch, 1 the channels, 2 and on the kept axes, then the summed ones.
-                summed = iter(range(2 + step.axes, 2 + len(pattern)))
-                labels = [2 + axis if axis is not None else next(summed) for axis in pattern]
-                kept = [0, *range(2, 2 + step.axes), 1]
-                values[target] = np.einsum(values[source], [0, *labels, 1], kept) * scale**step.summed  # type: ignore[arg-type]  # numpy's stubs lack this form
+                values[target] = _reduce(values[source], step, [ns[factor] for factor in sizes[source]], power)
+                kept = {axis: sizes[source][place] for place, axis in enumerate(pattern) if axis is not None}
+                sizes[target] = tuple(kept[axis] for axis in sorted(kept))
+            case Hodge(target, source, order, factor):
+                values[target] = _hodge(values[source], step, power)
+                left = order[: step.carried + step.tied]
+                sizes[target] = (*(sizes[source][axis] for axis in left), *[factor] * step.given)
             case Mix(axes, operands, targets, entries, biases):
                 for index, made in enumerate(targets):
-                    total = np.zeros((batch, *[n] * axes, plan.hom.space_out.channels[made.term]))
+                    total = zeros(axes, made.term)
                     for entry in entries:
                         if entry.target == index:
                             operand = operands[entry.operand]
-                            pair = (operand.term, made.term)
-                            weight = parameters[plan.weight_name(*pair)][entry.element] * gains[pair]
-                            moved = np.transpose(
-                                values[operand.source], (0, *[1 + m for m in operand.middle], axes + 1)
-                            )
-                            total += moved @ weight.T
-                    for position, element in biases:
-                        if position == index:
-                            total += parameters[plan.bias_name(made.term)][element]
-                    values[made.name] = total
-            case Spread(target, axes, term, parts):
-                total = np.zeros((batch, *[n] * axes, plan.hom.space_out.channels[term]))
+                            weight = _weight(plan, parameters, operand.term, made.term, entry.element, ns)
+                            order = (0, *[1 + axis for axis in operand.middle], len(axes) + 1)
+                            total += entry.sign * np.transpose(values[operand.source], order) @ weight.T
+                    for entry in biases:
+                        if entry.target == index:
+                            total += entry.sign * parameters[plan.bias_name(made.term)][entry.element]
+                    values[made.name], sizes[made.name] = total, axes
+            case Spread(target, term, axes, parts):
+                total = zeros(axes, term)
                 for part in parts:
-                    _add(total, values[part.source], part, n)
-                values[target] = total
+                    _add(total, values[part.source], part)
+                values[target], sizes[target] = total, axes
             case Output(term, None):
                 order = plan.hom.space_out.orders[term]
-                outputs.append(np.zeros((batch, *[n] * axes_of(order), plan.hom.space_out.channels[term])))
+                each = order if isinstance(order, tuple) else (order,)
+                outputs.append(zeros([factor for factor, count in enumerate(each) for _ in range(count)], term))
             case Output(term, str(source)):
                 outputs.append(values[source])
     return outputs
 
 
-def _add(total: Array, source: Array, part: Part, n: int) -> None:
+def _weight(
+    plan: Plan, parameters: Mapping[str, Array], term_in: int, term_out: int, element: int, ns: Sequence[int]
+) -> Array:
+    weight: Array = parameters[plan.weight_name(term_in, term_out)][element]
+    for pair in plan.pairs:
+        if (pair.term_in, pair.term_out) == (term_in, term_out):
+            for size, gain in zip(ns, pair.gains, strict=True):
+                weight = weight * size ** (gain / 4)
+    return weight
+
+
+def _reduce(source: Array, step: Reduce, lengths: Sequence[int], power: float) -> Array:
+    import numpy as np
+
+    # Axis 0 is the batch, 1 the channels, 2 and on the kept axes, then the summed ones.
+    summed = iter(range(2 + step.axes, 2 + step.axes + len(step.pattern)))
+    labels = [2 + axis if axis is not None else next(summed) for axis in step.pattern]
+    operands: list[object] = [source, [0, *labels, 1]]
+    for left, right in step.forms:
+        operands += [omega(lengths[left]), [labels[left], labels[right]]]
+    scale = np.prod([float(lengths[place]) for place, axis in enumerate(step.pattern) if axis is None]) ** power
+    for left, _ in step.forms:
+        scale /= lengths[left] ** power
+    found: Array = np.einsum(*operands, [0, *range(2, 2 + step.axes), 1])  # type: ignore[call-overload]  # stubs
+    return found * scale
+
+
+def _hodge(source: Array, step: Hodge, power: float) -> Array:
+    """Contract with epsilon entry by entry, in the order (tied, given, taken, missing)."""
+    import numpy as np
+
+    n, kept, taken, given = step.n, step.tied, step.taken, step.given
+    moved = np.transpose(source, (0, *[1 + axis for axis in step.order], source.ndim - 1))
+    lead = (slice(None),) * (1 + step.carried)
+    shape = [*moved.shape[: 1 + step.carried + kept], *[n] * given, moved.shape[-1]]
+    total = np.zeros(shape)
+    for labels in permutations(range(n)):
+        sign = (-1) ** sum(labels[i] > labels[j] for j in range(n) for i in range(j))
+        tied, gives = labels[:kept], labels[kept : kept + given]
+        takes = labels[kept + given : kept + given + taken]
+        total[(*lead, *tied, *gives)] += sign * moved[(*lead, *tied, *takes)]
+    return np.asarray(total * float(perm(n - kept - given, taken)) ** power)
+
+
+def _add(total: Array, source: Array, part: Part) -> None:
     """total[..., J, :] += source[..., I, :] wherever J carries I, entry by entry of J."""
     import numpy as np
 
-    axes = len(part.pattern)
-    for index in np.ndindex(*[n] * axes):
+    in_form = {axis for pair in part.forms for axis in pair}
+    for index in np.ndindex(*total.shape[1:-1]):
         carried: dict[int, int] = {}
-        for axis, position in zip(part.pattern, index, strict=True):
-            if axis is not None and carried.setdefault(axis, position) != position:
-                break
-        else:
+        value = 1
+        for left, right in part.forms:
+            value *= int(omega(total.shape[1 + left])[index[left], index[right]])
+        for place, (axis, position) in enumerate(zip(part.pattern, index, strict=True)):
+            if place not in in_form and axis is not None and carried.setdefault(axis, position) != position:
+                value = 0
+        if value:
             where = tuple(carried[axis] for axis in sorted(carried))
-            total[(slice(None), *index)] += source[(slice(None), *where)]  # type: ignore[arg-type]  # numpy's stubs
+            total[(slice(None), *index)] += value * source[(slice(None), *where)]

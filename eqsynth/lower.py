@@ -5,17 +5,20 @@ Source: MATHS of fast evaluation, arXiv 2304.14165 and 2412.10837, here for all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import permutations
 
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Half
 from eqsynth.errors import EqsynthError
+from eqsynth.functor import entries, terms
 from eqsynth.group import Group, Hom
 from eqsynth.plans import (
     NORMALIZATIONS,
     Entry,
+    Forms,
+    Hodge,
     Input,
     Mix,
     Operand,
@@ -29,7 +32,7 @@ from eqsynth.plans import (
     Step,
     Target,
 )
-from eqsynth.space import Space
+from eqsynth.space import Order, Space
 
 #: Shares of the output variance at initialisation: maps that reach every output entry, and maps
 #: that reach diagonals alone. Every entry then has a variance between 0.8 and 1.2, at every n.
@@ -62,103 +65,254 @@ def plan_hom(hom: Hom, bias: bool = True, normalization: str = "variance") -> Pl
     if normalization not in NORMALIZATIONS:
         known = ", ".join(repr(name) for name in NORMALIZATIONS)
         raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")
-    orders_in = [_plain(order) for order in hom.space_in.orders]
-    orders_out = [_plain(order) for order in hom.space_out.orders]
-    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(orders_in) for o, lo in enumerate(orders_out)}
-    biases = [basis(hom.group, 0, lo) if bias else None for lo in orders_out]
-    bottoms: list[dict[Half, str]] = [{} for _ in orders_in]
-    tops: list[dict[Half, str]] = [{} for _ in orders_out]
-    mixes = _mixes(hom, bases, biases, bottoms, tops)
-    steps: list[Step] = []
-    several_in, several_out = len(orders_in) > 1, len(orders_out) > 1
-    for term, order in enumerate(orders_in):
-        steps += _reductions(term, order, bottoms[term], several_in)
-    steps += mixes
-    for term, order in enumerate(orders_out):
-        steps += _spreads(term, order, tops[term], mixes, several_out)
+    ins, outs = hom.space_in.orders, hom.space_out.orders
+    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
+    zero = (0,) * len(hom.group.factors) if isinstance(outs[0], tuple) else 0
+    biases = {o: basis(hom.group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
+    steps = _Lowering(hom, normalization).steps(bases, biases)
     pairs = tuple(
-        Pair(i, o, len(found), gain(hom.group, found), _variances(hom.group, found, normalization))
+        Pair(i, o, len(found), gains(found), _variances(found, normalization))
         for (i, o), found in bases.items()
         if len(found)
     )
-    bias_dims = tuple(len(found) if found is not None else 0 for found in biases)
-    return Plan(hom, bias, normalization, tuple(steps), pairs, bias_dims)
+    return Plan(hom, bias, normalization, steps, pairs, tuple(len(biases[o]) if bias else 0 for o in range(len(outs))))
 
 
-def _plain(order: object) -> int:
-    if not isinstance(order, int):
-        raise EqsynthError(f"the order {order!r} needs a product group")
-    return order
+#: Which axis of a value is meant: a transferred one by its place in its row, or one of a head, by
+#: side (taken or given), factor and place.
+Label = tuple[str, int] | tuple[str, int, int]
+#: For each factor of the group: transferred blocks, axes that its head takes and gives, and whether the
+#: head is tied to the transferred blocks too.
+Profile = tuple[tuple[int, int, int, bool], ...]
+#: The term of the uses that belong to the bias.
+BIAS = -1
 
 
-# --- mixing -----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """One basis element, factored: bottom half, middle, top half."""
+
+    term_in: int
+    term_out: int
+    element: int
+    bottom: Half
+    top: Half
+    middle: tuple[int, ...]
+    profile: Profile
 
 
-def _mixes(
-    hom: Hom,
-    bases: dict[tuple[int, int], Basis],
-    biases: list[Basis | None],
-    bottoms: list[dict[Half, str]],
-    tops: list[dict[Half, str]],
-) -> list[Mix]:
-    """One Mix per number of transferred blocks; names the halves that they use."""
-    several_in, several_out = len(hom.space_in) > 1, len(hom.space_out) > 1
-    levels = {diagram.through for found in bases.values() for diagram in found}
-    if any(found is not None and len(found) for found in biases):
-        levels.add(0)
-    mixes = []
-    for level in sorted(levels):
-        uses = [
-            (i, o, element, diagram.bottom, diagram.top, diagram.middle)
-            for (i, o), found in bases.items()
-            for element, diagram in enumerate(found)
-            if diagram.through == level
-        ]
-        elements = [
-            (o, element, diagram.top)
-            for o, found in enumerate(biases)
-            if found is not None and level == 0
-            for element, diagram in enumerate(found)
-        ]
-        halves_in = sorted({(i, bottom) for i, _, _, bottom, _, _ in uses}, key=lambda use: (use[0], use[1].key))
-        halves_out = sorted(
-            {(o, top) for _, o, _, _, top, _ in uses} | {(o, top) for o, _, top in elements},
-            key=lambda use: (use[0], use[1].key),
+def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]:
+    made = []
+    for element in range(len(found)):
+        flat = found.flat(element)
+        profile = tuple(
+            (
+                diagram.through,
+                len(diagram.bottom.head),
+                len(diagram.top.head),
+                bool(diagram.head) and factor.family == "A",
+            )
+            for diagram, factor in zip(found.factors(element), group.factors, strict=True)
         )
+        made.append(_Use(term_in, term_out, element, flat.bottom, flat.top, flat.middle, profile))
+    return made
+
+
+class _Lowering:
+    """Collects what the mixes need, then writes reductions, mixes and spreadings in order."""
+
+    def __init__(self, hom: Hom, normalization: str) -> None:
+        self.hom, self.normalization = hom, normalization
+        self.several_in, self.several_out = len(hom.space_in) > 1, len(hom.space_out) > 1
+        #: Names of the reductions that are needed, and the parts that reach each top half.
+        self.bottoms: list[dict[Half, str]] = [{} for _ in hom.space_in]
+        self.tops: list[dict[Half, list[Part]]] = [{} for _ in hom.space_out]
+        #: Heads that are applied to reductions: (term, half, profile) to value and arrangement.
+        self.heads: dict[tuple[int, Half, Profile], tuple[str, list[Label]]] = {}
+        self.middle_steps: list[Step] = []
+        self.names: set[str] = set()
+
+    def steps(self, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis]) -> tuple[Step, ...]:
+        group = self.hom.group
+        uses = [use for (i, o), found in bases.items() for use in _uses(group, i, o, found)]
+        uses += [use for o, found in biases.items() for use in _uses(group, BIAS, o, found)]
+        for profile in sorted({use.profile for use in uses}, key=_mixed_axes):
+            self._mix(profile, [use for use in uses if use.profile == profile])
+        found: list[Step] = []
+        for term, order in enumerate(self.hom.space_in.orders):
+            found += _reductions(term, self._sizes(order), self.bottoms[term], self._forms(order), self.several_in)
+        found += self.middle_steps
+        for term, order in enumerate(self.hom.space_out.orders):
+            found += _spreads(term, self._sizes(order), self.tops[term], self._forms(order), self.several_out)
+        return tuple(found)
+
+    def _sizes(self, order: Order) -> tuple[int, ...]:
+        """The factor of each vertex of a row."""
+        orders = order if isinstance(order, tuple) else (order,)
+        return tuple(factor for factor, count in enumerate(orders) for _ in range(count))
+
+    def _forms(self, order: Order) -> frozenset[int]:
+        """The vertices of a row whose pairs carry the symplectic form."""
+        sizes = self._sizes(order)
+        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].family == "Sp")
+
+    def _fresh(self, name: str) -> str:
+        made, number = name, 2
+        while made in self.names:
+            made, number = f"{name}_v{number}", number + 1
+        self.names.add(made)
+        return made
+
+    # --- one Mix per profile ----------------------------------------------------------------------
+
+    def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
+        weights = [use for use in uses if use.term_in != BIAS]
+        through = sum(count for count, *_ in profile)
+        straight = tuple(range(through))
         # The c! permutations go to the side that has fewer channels to copy.
-        wide_in = sum(hom.space_in.channels[i] for i, _ in halves_in)
-        wide_out = sum(hom.space_out.channels[o] for o, _ in halves_out)
-        straight = tuple(range(level))
-        middles = sorted({middle for *_, middle in uses}) or [straight]
-        permute_inputs = wide_in <= wide_out
-        operands = [(i, half, m) for i, half in halves_in for m in (middles if permute_inputs else [straight])]
-        targets = [(o, half, m) for o, half in halves_out for m in ([straight] if permute_inputs else middles)]
-        if permute_inputs:
-            keys = [((o, top, straight), (i, bottom, m), e) for i, o, e, bottom, top, m in uses]
-        else:
-            keys = [((o, top, m), (i, bottom, straight), e) for i, o, e, bottom, top, m in uses]
-        operands = [operand for operand in operands if any(operand == key[1] for key in keys)]
-        wanted = {key[0] for key in keys} | {(o, top, straight) for o, _, top in elements}
-        targets = [target for target in targets if target in wanted]
-        operand_at = {operand: index for index, operand in enumerate(operands)}
-        target_at = {target: index for index, target in enumerate(targets)}
-        for i, half in halves_in:
-            bottoms[i][half] = _name("x", i, half, several_in)
-        names = []
-        for o, half, middle in targets:
-            tops[o][half] = _name("y", o, half, several_out)
-            suffix = "" if middle == straight else "_" + "".join(LETTERS[axis] for axis in middle)
-            names.append(Target(_name("z", o, half, several_out) + suffix, o))
-        mixes.append(
+        wide_in = sum(self.hom.space_in.channels[i] for i, _ in {(u.term_in, u.bottom) for u in weights})
+        wide_out = sum(self.hom.space_out.channels[o] for o, _ in {(u.term_out, u.top) for u in uses})
+        headless = all(not taken and not given and not tied for _, taken, given, tied in profile)
+        permute_inputs = wide_in <= wide_out or not headless
+        labels = _canonical(profile)
+        sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
+        sizes += [int(label[1]) for label in labels[through:]]
+
+        def operand_key(use: _Use) -> tuple[object, ...]:
+            return (use.term_in, use.bottom.key, use.middle if permute_inputs else straight)
+
+        def target_key(use: _Use) -> tuple[object, ...]:
+            return (use.term_out, use.top.key, straight if permute_inputs else use.middle)
+
+        operand_of = {operand_key(use): use for use in weights}
+        target_of = {target_key(use): use for use in uses}
+        operand_at = {key: index for index, key in enumerate(sorted(operand_of))}
+        target_at = {key: index for index, key in enumerate(sorted(target_of))}
+        operands = []
+        for key in operand_at:
+            use = operand_of[key]
+            name, arrangement = self._reduced(use)
+            middle = use.middle if permute_inputs else straight
+            wanted = [("t", middle[int(label[1])]) if label[0] == "t" else label for label in labels]
+            operands.append(Operand(name, use.term_in, tuple(arrangement.index(label) for label in wanted)))
+        names = {}
+        for key in target_at:
+            use = target_of[key]
+            names[key] = self._fresh(_name("z", use.term_out, use.top.plain, self.several_out))
+        self.middle_steps.append(
             Mix(
-                level,
-                tuple(Operand(bottoms[i][half], i, middle) for i, half, middle in operands),
-                tuple(names),
-                tuple(Entry(target_at[t], operand_at[s], element) for t, s, element in keys),
-                tuple((target_at[o, top, straight], element) for o, element, top in elements),
+                tuple(sizes),
+                tuple(operands),
+                tuple(Target(names[key], target_of[key].term_out) for key in target_at),
+                tuple(
+                    Entry(target_at[target_key(u)], operand_at[operand_key(u)], u.element, _sign(u)) for u in weights
+                ),
+                tuple(Entry(target_at[target_key(u)], BIAS, u.element, _sign(u)) for u in uses if u.term_in == BIAS),
             )
         )
-    return mixes
+        for key, name in names.items():
+            use = target_of[key]
+            value, arrangement = name, labels
+            for factor in range(len(profile)):
+                if _takes_after(profile[factor]):
+                    value, arrangement = self._hodge(value, arrangement, profile, factor)
+            middle = straight if permute_inputs else use.middle
+            pattern = tuple(
+                arrangement.index(("t", middle[int(label[1])]) if label[0] == "t" else label)
+                for label in self._row(use.top, profile, "given", self._sizes(self.hom.space_out.orders[use.term_out]))
+            )
+            self.tops[use.term_out].setdefault(use.top.plain, []).append(Part(value, pattern))
+
+    def _reduced(self, use: _Use) -> tuple[str, list[Label]]:
+        """The reduction that a use needs, with the heads applied that come before the mixing."""
+        half = use.bottom.plain
+        name = self.bottoms[use.term_in].setdefault(half, _name("x", use.term_in, half, self.several_in))
+        cached = (use.term_in, use.bottom, use.profile)
+        if cached not in self.heads:
+            sizes = self._sizes(self.hom.space_in.orders[use.term_in])
+            arrangement = self._row(use.bottom, use.profile, "taken", sizes)
+            for factor, (_, taken, given, tied) in enumerate(use.profile):
+                if (taken or given or tied) and not _takes_after(use.profile[factor]):
+                    name, arrangement = self._hodge(name, arrangement, use.profile, factor)
+            self.heads[cached] = name, arrangement
+        return self.heads[cached]
+
+    def _row(self, half: Half, profile: Profile, side: str, sizes: Sequence[int]) -> list[Label]:
+        """What each kept block of a row is."""
+        labels: list[Label] = []
+        through = 0
+        placed = [0] * len(profile)
+        for block in half.kept:
+            if block in half.head:
+                factor = sizes[half.blocks[block][0]]
+                labels.append((side, factor, placed[factor]))
+                placed[factor] += 1
+            else:
+                labels.append(("t", through))
+                through += 1
+        return labels
+
+    def _hodge(self, source: str, arrangement: list[Label], profile: Profile, factor: int) -> tuple[str, list[Label]]:
+        count, taken, given, tied = profile[factor]
+        start = sum(other for other, *_ in profile[:factor])
+        bound: list[Label] = [("t", place) for place in range(start, start + count)] if tied else []
+        eaten: list[Label] = [("taken", factor, place) for place in range(taken)]
+        made: list[Label] = [("given", factor, place) for place in range(given)]
+        carried = [label for label in arrangement if label not in bound and label not in eaten]
+        order = tuple(arrangement.index(label) for label in [*carried, *bound, *eaten])
+        n = self.hom.group.factors[factor].n
+        assert isinstance(n, int), "a head exists only where n is a number"  # noqa: S101 - for the type checker
+        target = self._fresh(f"{source}_h{given}")
+        self.middle_steps.append(Hodge(target, source, order, factor, n, len(bound), taken, given))
+        return target, [*carried, *bound, *made]
+
+
+def _takes_after(profile: tuple[int, int, int, bool]) -> bool:
+    """Whether a head comes after the mixing: where that leaves fewer axes to mix on."""
+    _, taken, given, _ = profile
+    return given > taken
+
+
+def _mixed_axes(profile: Profile) -> tuple[object, ...]:
+    return (sum(count + min(taken, given) for count, taken, given, _ in profile), profile)
+
+
+def _canonical(profile: Profile) -> list[Label]:
+    """The axes on which a profile is mixed: transferred ones, then those of the heads."""
+    labels: list[Label] = [("t", place) for place in range(sum(count for count, *_ in profile))]
+    for factor, (_, taken, given, _) in enumerate(profile):
+        side, count = ("taken", taken) if _takes_after(profile[factor]) else ("given", given)
+        labels += [(side, factor, place) for place in range(count)]
+    return labels
+
+
+def _sign(use: _Use) -> int:
+    """The sign between the order in which a tied head is applied and the order of the diagram's blocks.
+
+    The diagram has epsilon(blocks that touch outputs, left to right, then the others); the step has
+    epsilon(transferred, given, taken), the transferred ones in the order in which it sees them.
+    """
+    sign = 1
+    through = 0
+    sequence: list[int] = []
+    tied = any(flag for *_, flag in use.profile)
+    if not tied:
+        return 1
+    count = sum(profile[0] for profile in use.profile)
+    given = 0
+    after = any(_takes_after(profile) for profile in use.profile if profile[3])
+    for block in use.top.kept:
+        if block in use.top.head:
+            sequence.append(count + given)
+            given += 1
+        else:
+            sequence.append(through if after else use.middle[through])
+            through += 1
+    for later in range(len(sequence)):
+        for earlier in range(later):
+            if sequence[earlier] > sequence[later]:
+                sign = -sign
+    return sign
 
 
 def _name(prefix: str, term: int, half: Half, several: bool) -> str:
@@ -170,9 +324,7 @@ def _name(prefix: str, term: int, half: Half, several: bool) -> str:
 
 def _marks(half: Half) -> str:
     letters = {block: LETTERS[position] for position, block in enumerate(half.kept)}
-    digits = {block: str(position + 1) for position, block in enumerate(half.dropped)}
-    if len(digits) > 9:
-        digits = {block: f"({number})" for block, number in digits.items()}
+    digits = {block: str((position + 1) % 10) for position, block in enumerate(half.dropped)}
     named = letters | digits
     of_vertex = {vertex: named[block] for block, row in enumerate(half.blocks) for vertex in row}
     return "".join(of_vertex[vertex] for vertex in range(len(of_vertex)))
@@ -186,14 +338,28 @@ def whole(order: int) -> Half:
     return Half(tuple((vertex,) for vertex in range(order)), tuple(range(order)))
 
 
-def parent(half: Half, made: Iterable[Half] = ()) -> tuple[Half, Pattern] | None:
-    """The half-diagram that ``half`` is one step away from, and that step as a Reduce pattern.
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One step from a half-diagram to another: the source, and the step as a Reduce."""
+
+    source: Half
+    pattern: Pattern
+    forms: Forms = ()
+
+
+def parent(half: Half, made: Iterable[Half] = (), forms: frozenset[int] = frozenset()) -> Link | None:
+    """The half-diagram that ``half`` is one step away from, and that step.
 
     Sums over single vertices come first (they shrink the tensor), then diagonals (free views),
-    then sums over diagonals. Among several possible parents one already in ``made`` is preferred.
+    then sums over diagonals. Dropped pairs of vertices in ``forms`` are contracted with the symplectic
+    form. Among several possible parents one already in ``made`` is preferred.
     """
     made = set(made)
     blocks, kept = half.blocks, half.kept
+    paired = [block for block in half.dropped if blocks[block][0] in forms]
+    if paired:
+        links = [_split_pair(half, block) for block in paired]
+        return next((link for link in links if link.source in made), links[0])
     long_dropped = [block for block in half.dropped if len(blocks[block]) > 1]
     if long_dropped:
         options = [Half(blocks, tuple(sorted((*kept, block)))) for block in long_dropped]
@@ -202,121 +368,141 @@ def parent(half: Half, made: Iterable[Half] = ()) -> tuple[Half, Pattern] | None
         dropped = {blocks[block][0] for block in half.dropped}
         finer = Half(singles, tuple(index for index, (vertex,) in enumerate(singles) if vertex not in dropped))
         axis_of = {vertex: axis for axis, block in enumerate(kept) for vertex in blocks[block]}
-        return finer, tuple(axis_of[singles[block][0]] for block in finer.kept)
+        return Link(finer, tuple(axis_of[singles[block][0]] for block in finer.kept))
     elif half.dropped:
         options = [Half(blocks, tuple(sorted((*kept, block)))) for block in reversed(half.dropped)]
     else:
         return None
     chosen = next((option for option in options if option in made), options[0])
-    return chosen, tuple(kept.index(block) if block in kept else None for block in chosen.kept)
+    return Link(chosen, tuple(kept.index(block) if block in kept else None for block in chosen.kept))
 
 
-def _tree(order: int, halves: Iterable[Half]) -> list[tuple[Half, Half, Pattern]]:
-    """Every half needed and its ancestors, as (half, parent, pattern), parents first."""
+def _split_pair(half: Half, block: int) -> Link:
+    """The half in which a dropped pair is two kept single vertices."""
+    pair = half.blocks[block]
+    rows = sorted(
+        [(row, number in half.kept) for number, row in enumerate(half.blocks) if number != block]
+        + [((vertex,), True) for vertex in pair]
+    )
+    source = Half(tuple(row for row, _ in rows), tuple(index for index, (_, keep) in enumerate(rows) if keep))
+    kept_rows = [half.blocks[number] for number in half.kept]
+    source_rows = [source.blocks[number] for number in source.kept]
+    pattern = tuple(kept_rows.index(row) if row in kept_rows else None for row in source_rows)
+    left, right = (source_rows.index((vertex,)) for vertex in pair)
+    return Link(source, pattern, ((left, right),))
+
+
+def _tree(order: int, halves: Iterable[Half], forms: frozenset[int]) -> list[tuple[Half, Link]]:
+    """Every half needed and its ancestors with the step that makes them, parents first."""
     known = {whole(order), *halves}
-    edges: dict[Half, tuple[Half, Pattern]] = {}
-    # Large dropped sets first, so that their ancestors are shared by what follows.
+    links: dict[Half, Link] = {}
     agenda = sorted(known, key=lambda half: half.key, reverse=True)
     while agenda:
         half = agenda.pop()
-        step = parent(half, known)
-        if step is None or half in edges:
+        link = parent(half, known, forms)
+        if link is None or half in links:
             continue
-        edges[half] = step
-        if step[0] not in known:
-            known.add(step[0])
-        agenda.append(step[0])
-    ordered: list[tuple[Half, Half, Pattern]] = []
+        links[half] = link
+        known.add(link.source)
+        agenda.append(link.source)
+    ordered: list[tuple[Half, Link]] = []
     placed = {whole(order)}
 
     def place(half: Half) -> None:
         if half not in placed:
-            source, pattern = edges[half]
-            place(source)
+            place(links[half].source)
             placed.add(half)
-            ordered.append((half, source, pattern))
+            ordered.append((half, links[half]))
 
-    for half in sorted(edges, key=lambda half: (len(half.dropped), half.key)):
+    for half in sorted(links, key=lambda half: (len(half.dropped), half.key)):
         place(half)
     return ordered
 
 
-def _reductions(term: int, order: int, wanted: dict[Half, str], several: bool) -> list[Step]:
+def _reductions(
+    term: int, sizes: tuple[int, ...], wanted: dict[Half, str], forms: frozenset[int], several: bool
+) -> list[Step]:
     if not wanted:
         return []
-    names = {whole(order): _name("x", term, whole(order), several)} | wanted
-    steps: list[Step] = [Input(names[whole(order)], term, order)]
-    for half, source, pattern in _tree(order, wanted):
+    names = {whole(len(sizes)): _name("x", term, whole(len(sizes)), several)} | wanted
+    steps: list[Step] = [Input(names[whole(len(sizes))], term, sizes)]
+    for half, link in _tree(len(sizes), wanted, forms):
         names.setdefault(half, _name("x", term, half, several))
-        steps.append(Reduce(names[half], names[source], pattern))
+        steps.append(Reduce(names[half], names[link.source], link.pattern, link.forms))
     return steps
 
 
-def _spreads(term: int, order: int, wanted: dict[Half, str], mixes: list[Mix], several: bool) -> list[Step]:
+def _spreads(
+    term: int, sizes: tuple[int, ...], wanted: dict[Half, list[Part]], forms: frozenset[int], several: bool
+) -> list[Step]:
     """The transpose of the reductions: small tensors are added together before they are spread."""
     if not wanted:
         return [Output(term, None)]
-    made: dict[Half, list[Part]] = {}
-    for half in wanted:
-        stem = _name("z", term, half, several)
-        for mix in mixes:
-            straight = tuple(range(mix.axes))
-            for middle in permutations(straight) if len(half.kept) == mix.axes else ():
-                suffix = "" if middle == straight else "_" + "".join(LETTERS[axis] for axis in middle)
-                if any(target.name == stem + suffix for target in mix.targets):
-                    made.setdefault(half, []).append(Part(stem + suffix, middle))
     steps: list[Step] = []
     value: dict[Half, str] = {}
+    made = {half: list(parts) for half, parts in wanted.items()}
 
     def finish(half: Half) -> None:
         """All parts of a half are known: its value is their sum."""
         parts = made[half]
-        if len(parts) == 1 and parts[0].pattern == tuple(range(len(half.kept))):
+        if len(parts) == 1 and parts[0].pattern == tuple(range(len(half.kept))) and not parts[0].forms:
             value[half] = parts[0].source
             return
         value[half] = _name("y", term, half, several)
-        steps.append(Spread(value[half], len(half.kept), term, tuple(parts)))
+        steps.append(
+            Spread(value[half], term, tuple(sizes[half.blocks[block][0]] for block in half.kept), tuple(parts))
+        )
 
-    for half, target, pattern in reversed(_tree(order, wanted)):
+    for half, link in reversed(_tree(len(sizes), wanted, forms)):
         finish(half)
-        made.setdefault(target, []).append(Part(value[half], pattern))
-    finish(whole(order))
-    steps.append(Output(term, value[whole(order)]))
+        made.setdefault(link.source, []).append(Part(value[half], link.pattern, link.forms))
+    finish(whole(len(sizes)))
+    steps.append(Output(term, value[whole(len(sizes))]))
     return steps
 
 
 # --- initial variance -----------------------------------------------------------------------------
 
 
-def gain(group: Group, found: Basis) -> int:
-    """The power of n^(1/4) by which the weights of a pair are multiplied.
+def gains(found: Basis) -> tuple[int, ...]:
+    """For each factor of the group, the power of n^(1/4) by which the weights of a pair are multiplied.
 
-    Maps of O(n) to a higher order reach few entries: each has l - blocks forced repeats of an index,
-    and only n^blocks of the n^l entries can differ from zero. The gain makes up for it, so that the
-    mean square of the output does not depend on n.
+    Maps of O(n), SO(n) and Sp(n) to a higher order reach few entries: each has (l - k)/2 forced pairs of
+    outputs, and only n^(blocks) of the n^l entries can differ from zero. The gain makes up for it, so
+    that the mean square of the output does not depend on n.
     """
-    return max(found.outputs - found.inputs, 0) if group.family == "O" else 0
+    return tuple(
+        max(lo - k, 0) if factor.family in ("O", "SO", "Sp") else 0
+        for factor, k, lo in zip(found.group.factors, _each(found.inputs), _each(found.outputs), strict=True)
+    )
 
 
-def _variances(group: Group, found: Basis, normalization: str) -> tuple[float, ...]:
+def _each(order: Order) -> tuple[int, ...]:
+    return order if isinstance(order, tuple) else (order,)
+
+
+def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     """Variance of each weight, times the fan-in, such that unit variance in gives about one out.
 
     For inputs of independent entries with variance 1 the output entry J has variance
-    sum over d of var(weight_d) * (nonzero entries in row J of diagram d, scaled). Rows that a diagram
-    reaches: a fraction n^(blocks of the top - l).
+    sum over d of var(weight_d) * (entries in row J of diagram d, squared and scaled).
     """
-    if not len(found):
-        return ()
-    rank = [len(diagram.top.blocks) for diagram in found]
-    finest = max(rank)
-    everywhere = sum(1 for blocks in rank if blocks == finest)
+    rank = [len(found.flat(element).top.blocks) for element in range(len(found))]
+    everywhere = sum(1 for blocks in rank if blocks == max(rank))
     diagonals = len(rank) - everywhere
-    share = [SHARE_EVERYWHERE / everywhere if blocks == finest else SHARE_DIAGONALS / diagonals for blocks in rank]
-    if isinstance(group.n, int):
-        n = group.n
-        lift = gain(group, found) / 2 - found.outputs
-        mean = sum(s * n ** (blocks + lift) for s, blocks in zip(share, rank, strict=True))
-        share = [s / mean for s in share]
-        if normalization == "sum":
-            share = [s / n**diagram.bottom_only for s, diagram in zip(share, found, strict=True)]
-    return tuple(share)
+    share = [SHARE_EVERYWHERE / everywhere if blocks == max(rank) else SHARE_DIAGONALS / diagonals for blocks in rank]
+    if found.group.symbolic:
+        return tuple(share)
+    made = []
+    for element in range(len(found)):
+        square, summed = 1.0, 1
+        for factor, diagram, gain in zip(found.group.factors, found.factors(element), gains(found), strict=True):
+            n = int(factor.n)
+            summed *= terms(factor, diagram, n)
+            # Mean over output entries of the sum of squares in a row, scaled by "variance".
+            square *= entries(diagram, n) / terms(factor, diagram, n) / n**diagram.outputs * n ** (gain / 2)
+        made.append((square, summed))
+    mean = sum(s * square for s, (square, _) in zip(share, made, strict=True))
+    return tuple(
+        s / mean / (summed if normalization == "sum" else 1) for s, (_, summed) in zip(share, made, strict=True)
+    )

@@ -18,25 +18,31 @@ Pattern = tuple[int | None, ...]
 NORMALIZATIONS = ("variance", "mean", "sum")
 
 
+#: Pairs of axes joined by the symplectic form.
+Forms = tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
-    """``target`` is the input tensor of one term of the input space."""
+    """``target`` is the input tensor of one term; ``sizes`` names, for each axis, the factor of the group."""
 
     target: str
     term: int
-    axes: int
+    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
     """Source axes that share a target axis are restricted to their diagonal; None axes are summed.
 
-    ``pattern`` has one entry per source axis. Each summed axis is scaled as the plan says.
+    ``pattern`` has one entry per source axis. Each summed axis is scaled as the plan says. The pairs of
+    summed axes in ``forms`` are contracted with the symplectic form instead, scaled once.
     """
 
     target: str
     source: str
     pattern: Pattern
+    forms: Forms = ()
 
     @property
     def axes(self) -> int:
@@ -45,8 +51,32 @@ class Reduce:
 
     @property
     def summed(self) -> int:
-        """Source axes that are summed."""
-        return self.pattern.count(None)
+        """Sums over one index each."""
+        return self.pattern.count(None) - len(self.forms)
+
+
+@dataclass(frozen=True, slots=True)
+class Hodge:
+    """Contraction with the Levi-Civita tensor: antisymmetrise, then the Hodge star.
+
+    ``order`` puts the source axes as (carried, tied, taken); the target has (carried, tied, given), where
+    target[.., K, J] = scale * sum over I (and the missing label, if any) of epsilon(K, J, I) source[.., K, I].
+    K has ``tied`` axes, J has ``given``, I has ``taken``, all of length n, the size of ``factor``.
+    """
+
+    target: str
+    source: str
+    order: tuple[int, ...]
+    factor: int
+    n: int
+    tied: int
+    taken: int
+    given: int
+
+    @property
+    def carried(self) -> int:
+        """Axes that the tensor does not touch."""
+        return len(self.order) - self.tied - self.taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,32 +103,40 @@ class Entry:
     target: int
     operand: int
     element: int
+    sign: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Channel mixing for all diagrams with ``axes`` transferred blocks: one matrix product.
+    """Channel mixing for all diagrams with the same transferred axes: one matrix product.
 
-    target[..., o] = sum over entries and channels i of weight[element, o, i] * operand[..., i], plus
-    bias[element, o] for the ``biases``, pairs (target, element of the bias basis).
+    target[..., o] = sum over entries and channels i of sign weight[element, o, i] * operand[..., i], plus
+    bias[element, o] for the ``biases``, entries whose operand is -1. ``sizes``: the factor of each axis.
     """
 
-    axes: int
+    sizes: tuple[int, ...]
     operands: tuple[Operand, ...]
     targets: tuple[Target, ...]
     entries: tuple[Entry, ...]
-    biases: tuple[tuple[int, int], ...] = ()
+    biases: tuple[Entry, ...] = ()
+
+    @property
+    def axes(self) -> int:
+        """Axes of operands and targets."""
+        return len(self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One summand of a Spread. ``pattern``: for each target axis, the axis of ``source``, or None to repeat.
 
-    Target axes that share a source axis are a diagonal: the summand is zero off it.
+    Target axes that share a source axis are a diagonal: the summand is zero off it. Along the pairs of
+    axes in ``forms`` the summand carries the symplectic form.
     """
 
     source: str
     pattern: Pattern
+    forms: Forms = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +144,14 @@ class Spread:
     """The transpose of Reduce: ``target`` is the sum of its parts, placed on its axes."""
 
     target: str
-    axes: int
     term: int
+    sizes: tuple[int, ...]
     parts: tuple[Part, ...]
+
+    @property
+    def axes(self) -> int:
+        """Axes of the target."""
+        return len(self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +162,7 @@ class Output:
     source: str | None
 
 
-Step = Input | Reduce | Mix | Spread | Output
+Step = Input | Reduce | Hodge | Mix | Spread | Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +170,13 @@ class Pair:
     """The parameters of one (input term, output term): ``dim`` weights of basis elements.
 
     ``variances``: the variance of a weight at initialisation, times the fan-in, per element.
-    ``gain``: quarter powers of n by which weights are multiplied in use (see ``lower.gain``).
+    ``gains``: for each factor the quarter powers of n by which weights are multiplied (``lower.gains``).
     """
 
     term_in: int
     term_out: int
     dim: int
-    gain: int
+    gains: tuple[int, ...]
     variances: tuple[float, ...]
 
 
@@ -172,37 +215,44 @@ class Plan:
         return "bias" if single else f"bias_{term_out}"
 
     def costs(self) -> Iterator[tuple[Step, Polynomial, Polynomial]]:
-        """Each step with its multiply-adds and the elements that it reads and writes, per sample."""
+        """Each step with its multiply-adds and the elements that it reads and writes, per sample.
+
+        Polynomials in n; where a product group has several sizes, n stands for each of them.
+        """
         shape: dict[str, tuple[int, int]] = {}
         c_in, c_out = self.hom.space_in.channels, self.hom.space_out.channels
         for step in self.steps:
             work, moved = Polynomial(), Polynomial()
             match step:
-                case Input(target, term, axes):
-                    shape[target] = (axes, c_in[term])
-                case Reduce(target, source, _):
-                    axes, channels = shape[source]
-                    kept_diagonal = len(set(step.pattern)) + (step.summed - 1 if step.summed else 0)
+                case Input(target, term, sizes):
+                    shape[target] = (len(sizes), c_in[term])
+                case Reduce(target, source, _, _):
+                    _, channels = shape[source]
                     if step.summed:
-                        work = Polynomial.power(kept_diagonal, channels)
+                        work = Polynomial.power(step.axes + step.summed, channels)
                         moved = work + Polynomial.power(step.axes, channels)
                     shape[target] = (step.axes, channels)
-                case Mix(axes, operands, targets, entries, _):
+                case Hodge(target, source):
+                    axes, channels = shape[source]
+                    made = axes - step.taken + step.given
+                    work = Polynomial.power(axes, channels) + Polynomial.power(made, channels)
+                    moved = work
+                    shape[target] = (made, channels)
+                case Mix(_, operands, targets, entries, _):
                     wide_in = sum(c_in[operand.term] for operand in operands)
                     wide_out = sum(c_out[target.term] for target in targets)
-                    work = Polynomial.power(
-                        axes,
-                        sum(c_in[operands[e.operand].term] * c_out[targets[e.target].term] for e in entries),
-                    )
-                    moved = Polynomial.power(axes, wide_in + wide_out)
-                    for made in targets:
-                        shape[made.name] = (axes, c_out[made.term])
-                case Spread(target, axes, term, parts):
+                    pairs = (c_in[operands[e.operand].term] * c_out[targets[e.target].term] for e in entries)
+                    work = Polynomial.power(step.axes, sum(pairs))
+                    moved = Polynomial.power(step.axes, wide_in + wide_out)
+                    for each in targets:
+                        shape[each.name] = (step.axes, c_out[each.term])
+                case Spread(target, term, _, parts):
                     for part in parts:
-                        touched = len(set(part.pattern) - {None}) + part.pattern.count(None)
+                        kinds = {axis for axis in part.pattern if axis is not None}
+                        touched = len(kinds) + part.pattern.count(None) - len(part.forms)
                         work += Polynomial.power(touched, c_out[term])
                         moved += Polynomial.power(touched, 2 * c_out[term])
-                    shape[target] = (axes, c_out[term])
+                    shape[target] = (step.axes, c_out[term])
                 case Output():
                     pass
             yield step, work, moved
@@ -226,20 +276,27 @@ def _describe(step: Step) -> str:
     match step:
         case Input(target, term, _):
             return f"{target} = input {term}"
-        case Reduce(target, source, pattern):
-            what = "sum" if step.summed else "diagonal"
+        case Reduce(target, source, pattern, forms):
+            what = "omega-trace" if forms else "sum" if step.summed else "diagonal"
             return f"{target} = {what} of {source} {_pattern_text(pattern)}"
-        case Mix(axes, operands, targets, entries, biases):
+        case Hodge(target, source):
+            return f"{target} = epsilon of {source}: {step.taken} axes -> {step.given}"
+        case Mix(_, operands, targets, entries, biases):
             made = ", ".join(target.name for target in targets)
             used = " ".join(
-                operand.source + ("" if operand.middle == tuple(range(axes)) else _pattern_text(operand.middle))
+                operand.source + ("" if operand.middle == tuple(range(step.axes)) else _pattern_text(operand.middle))
                 for operand in operands
             )
             return f"{made} = mix {len(entries)} maps{' + bias' if biases else ''}: {used or 'nothing'}"
         case Spread(target, _, _, parts):
-            return f"{target} = " + " + ".join(f"{part.source}{_pattern_text(part.pattern)}" for part in parts)
+            return f"{target} = " + " + ".join(_part_text(part) for part in parts)
         case Output(term, source):
             return f"output {term} = {source or 'zero'}"
+
+
+def _part_text(part: Part) -> str:
+    forms = "".join(f" omega{list(pair)}" for pair in part.forms)
+    return f"{part.source}{_pattern_text(part.pattern)}{forms}"
 
 
 def _pattern_text(pattern: Pattern) -> str:

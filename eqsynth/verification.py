@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth import bases, dimension, gram
 from eqsynth.bases import Basis
-from eqsynth.enumeration import stirling2
+from eqsynth.diagram import Diagram
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
 from eqsynth.exporting import artifact_of
 from eqsynth.group import Group, Hom
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: Sizes at which a layer with n open is tried.
 SIZES = (1, 2, 3, 5)
+EVEN_SIZES = (2, 4, 6)
 TOLERANCE = 1e-9
 
 
@@ -79,10 +80,9 @@ def check_basis(basis: Basis) -> str:
     for diagram in basis:
         if (diagram.outputs, diagram.inputs) != (basis.outputs, basis.inputs):
             raise VerificationError(f"{diagram.formula()} does not map order {basis.inputs} to {basis.outputs}")
-        if group.family == "O" and any(len(block) != 2 for block in diagram.blocks):
-            raise VerificationError(f"{diagram.formula()} is not equivariant under {group}: its blocks are no pairs")
-        if diagram.edges or diagram.head:
-            raise VerificationError(f"{diagram.formula()} has edges or a head, which {group} gives no meaning")
+        problem = _not_allowed(group, diagram)
+        if problem:
+            raise VerificationError(f"{diagram.formula()} is not equivariant under {group}: {problem}")
     if len(set(basis.diagrams)) != len(basis):
         raise VerificationError(f"a diagram stands twice among the {len(basis)} of {group}")
     if len(basis) != expected:
@@ -90,11 +90,30 @@ def check_basis(basis: Basis) -> str:
     n = group.n
     if isinstance(n, str) or n >= dimension.stable_from(group, total):
         return f"{expected} maps, all independent for n >= {dimension.stable_from(group, total)}"
-    if group.family == "S" and all(len(diagram.blocks) <= n for diagram in basis):
-        at_most = sum(stirling2(total, blocks) for blocks in range(min(n, total) + 1))
-        return f"{expected} maps, unitriangular to the {at_most} orbits"
+    if group.family in ("S", "A") and all(diagram.head or len(diagram.blocks) <= n for diagram in basis):
+        return f"{expected} maps, partitions into at most n blocks and heads of disjoint support"
     _, prime = _full_rank(basis)
     return f"{expected} maps, Gram matrix of full rank modulo {prime}"
+
+
+def _not_allowed(group: Group, diagram: Diagram) -> str:
+    """Why a diagram is not one of the group's, or nothing."""
+    head = [diagram.blocks[block] for block in diagram.head]
+    if diagram.edges:
+        return "it has edges"
+    if head and (group.family not in ("SO", "A") or isinstance(group.n, str)):
+        return "it has a head"
+    if group.family in ("S", "A"):
+        if head and (list(diagram.head) != list(range(len(diagram.blocks)))):
+            return "its head does not hold all blocks in order"
+        return "its head has no n or n - 1 blocks" if head and group.n not in (len(head), len(head) + 1) else ""
+    if any(len(block) != 1 for block in head) or list(diagram.head) != sorted(diagram.head):
+        return "its head does not hold single vertices in order"
+    if head and len(head) != group.n:
+        return f"its head has {len(head)} vertices"
+    if any(len(block) != 2 for number, block in enumerate(diagram.blocks) if number not in diagram.head):
+        return "its blocks are no pairs"
+    return ""
 
 
 def _full_rank(basis: Basis) -> tuple[int, int]:
@@ -120,7 +139,7 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
     parameters = {name: value.detach().numpy() for name, value in layer.state_dict().items()}
-    sizes = SIZES if isinstance(group.n, str) else (group.n,)
+    sizes = (group.n,) if isinstance(group.n, int) else EVEN_SIZES if group.family == "Sp" else SIZES
     worst = agreement = 0.0
     for n in sizes:
         run = _runner(layer, plan, n)

@@ -18,11 +18,12 @@ def dense(layer, inputs, n):
             basis = eq.basis(hom.group, order_in, order_out)
             if not len(basis):
                 continue
-            scale = {"variance": n**-0.5, "mean": 1 / n, "sum": 1.0}[plan.normalization]
-            summed = torch.tensor([scale**diagram.bottom_only for diagram in basis], dtype=total.dtype)
-            lift = n ** (max(order_out - order_in, 0) / 4) if hom.group.family == "O" else 1.0
             matrices = torch.from_numpy(basis.matrices(group_n)).to(total.dtype)
-            weight = parameters[plan.weight_name(i, o)] * summed[:, None, None] * lift
+            # Each map is divided by a power of the number of input entries that it adds up.
+            added = (matrices != 0).sum(-1).amax(-1).to(total.dtype)
+            scale = added ** {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+            lift = n ** (max(order_out - order_in, 0) / 4) if hom.group.family in ("O", "SO", "Sp") else 1.0
+            weight = parameters[plan.weight_name(i, o)] * scale[:, None, None] * lift
             x = inputs[i].reshape(batch.numel(), n**order_in, c_in)
             total = total + torch.einsum("doc,dyx,bxc->byo", weight, matrices, x)
         if plan.bias_dims[o]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import dimension as dimensions
-from eqsynth import enumeration, gram
+from eqsynth import enumeration, functor, gram
 from eqsynth.bases import MAX_ENTRIES
 from eqsynth.constraints import nullspace
 from eqsynth.errors import GroupError, SizeError, SymbolicError, VerificationError
@@ -24,13 +24,57 @@ TABLE = {
     ("O", 6): (1, 10, 15, 15, 15, 15),
     ("O", 8): (1, 35, 91, 105, 105, 105),
     ("O", 10): (1, 126, 603, 903, 945, 945),
+    ("A", 4): (1, 16, 27, 22, 16, 15),
 }
+#: Sp(n) exists for even n alone.
+SYMPLECTIC = {6: (5, 14, 15), 8: (14, 84, 104)}
+#: SO(n) for m = 0, 1, 2, ...
+SPECIAL = {2: (1, 0, 2, 0, 6, 0, 20, 0, 70), 3: (1, 0, 1, 1, 3, 6, 15, 36, 91), 4: (1, 0, 1, 0, 4, 0, 25, 0, 196)}
+#: (n, m): det-diagrams and matchings together, and the dimension of their span.
+SPANNING = {(3, 5): (10, 6), (3, 7): (105, 36), (4, 6): (30, 25), (4, 8): (315, 196)}
 
 
 @pytest.mark.parametrize(("family", "total"), sorted(TABLE))
 def test_dimensions_of_the_specification(family, total):
     found = tuple(dimensions.dimension(eq.Group(family, n), total) for n in range(1, 7))
     assert found == TABLE[family, total]
+
+
+def test_symplectic_and_special_dimensions_of_the_specification():
+    for total, expected in SYMPLECTIC.items():
+        assert tuple(len(eq.basis(f"Sp({n})", total // 2, total // 2)) for n in (2, 4, 6)) == expected
+    for n, expected in SPECIAL.items():
+        assert tuple(len(eq.basis(f"SO({n})", m // 2, m - m // 2)) for m in range(9)) == expected
+    for (n, m), (spanning, dimension) in SPANNING.items():
+        basis = eq.basis(f"SO({n})", m // 2, m - m // 2)
+        assert (basis.certificate.spanning, len(basis)) == (spanning, dimension)
+
+
+def test_independence_ends_where_the_specification_says():
+    """O(n): dependent from m = 2n + 2 on; Sp(n): from m = n + 2; the det-diagrams of SO(n): from m = n + 2."""
+    for n in (1, 2, 3):
+        for m, dependent in ((2 * n, False), (2 * n + 2, True)):
+            certificate = eq.basis(f"O({n})", m, 0).certificate
+            assert (certificate.dimension < certificate.spanning) == dependent
+    for n in (2, 4):
+        for m, dependent in ((n, False), (n + 2, True)):
+            certificate = eq.basis(f"Sp({n})", m, 0).certificate
+            assert (certificate.dimension < certificate.spanning) == dependent
+    for n in (2, 3, 4):
+        basis = eq.basis(f"SO({n})", n + 2, 0)
+        heads = [d for d in enumeration.diagrams(basis.group, 0, n + 2) if d.head]
+        assert sum(1 for d in basis if d.head) < len(heads)
+
+
+@pytest.mark.parametrize("family", ["SO", "Sp", "A"])
+@pytest.mark.parametrize("n", range(1, 7))
+def test_the_other_families_have_as_many_elements_as_the_dimension(family, n):
+    if family == "Sp" and n % 2:
+        n += 1
+    for total in range(7 if family == "A" else 9):
+        basis = eq.basis(f"{family}({n})", total // 2, total - total // 2)
+        assert len(basis) == dimensions.dimension(basis.group, total)
+        assert check_basis(basis)
 
 
 def test_small_and_odd_dimensions():
@@ -58,7 +102,26 @@ def test_the_largest_dependent_families_of_the_table(n, size):
 
 @pytest.mark.parametrize(
     ("group", "total_limit"),
-    [("S(1)", 6), ("S(2)", 6), ("S(3)", 5), ("S(4)", 4), ("O(1)", 6), ("O(2)", 6), ("O(3)", 6)],
+    [
+        ("S(1)", 6),
+        ("S(2)", 6),
+        ("S(3)", 5),
+        ("S(4)", 4),
+        ("O(1)", 6),
+        ("O(2)", 6),
+        ("O(3)", 6),
+        ("SO(1)", 5),
+        ("SO(2)", 6),
+        ("SO(3)", 5),
+        ("SO(4)", 4),
+        ("Sp(2)", 6),
+        ("Sp(4)", 4),
+        ("A(1)", 4),
+        ("A(2)", 6),
+        ("A(3)", 5),
+        ("A(4)", 4),
+        ("A(5)", 4),
+    ],
 )
 def test_the_span_is_the_null_space_of_the_generators(group, total_limit):
     """Not only the dimension: stacking both spans raises neither rank."""
@@ -74,16 +137,21 @@ def test_the_span_is_the_null_space_of_the_generators(group, total_limit):
             assert fmpz_mat(both).rank() == len(ours) == (fmpz_mat(ours.tolist()).rank() if len(ours) else 0)
 
 
-@given(st.sampled_from(["S", "O"]), st.integers(1, 3), st.integers(0, 3), st.integers(0, 3))
-@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(["S", "O", "SO", "Sp", "A"]), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3))
+@settings(deadline=None, max_examples=60)
 def test_inner_products_are_the_closed_formula(family, n, inputs, outputs):
-    group = eq.Group(family, n)
-    listed = list(enumeration.diagrams(group, outputs, inputs))
-    if not listed:
-        return
-    stable = replace(eq.basis(f"{family}(n)", inputs, outputs), diagrams=tuple(listed))
-    matrices = stable.matrices(n).reshape(len(listed), -1)
-    assert (matrices @ matrices.T == n ** gram.joins(listed).astype(np.int64)).all()
+    group = eq.Group(family, n + n % 2 if family == "Sp" else n)
+    prime = gram.PRIMES[0]
+    for head in (False, True):
+        listed = [d for d in enumeration.diagrams(group, outputs, inputs) if bool(d.head) == head]
+        if not listed or group.n ** (inputs + outputs) * len(listed) > 500_000:
+            continue
+        matrices = np.array([functor.matrix(group, d, group.n).ravel() for d in listed])
+        products, found = matrices @ matrices.T, gram.inner_products(group, listed, prime) % prime
+        if family == "Sp":  # up to a sign for each diagram
+            assert (np.abs(products) == np.minimum(found, prime - found)).all()
+        else:
+            assert (products % prime == found).all()
 
 
 def test_orders_do_not_change_the_dimension_but_the_diagrams():
@@ -167,9 +235,3 @@ def test_the_checker_catches_a_diagram_that_the_group_lacks():
     basis = eq.basis("O(3)", 1, 1)
     with pytest.raises(VerificationError, match="not equivariant"):
         check_basis(replace(basis, diagrams=(eq.Diagram(1, 1, ((0,), (1,))),)))
-
-
-def test_families_that_are_planned_say_so():
-    for text in ("SO(3)", "Sp(4)", "A(5)"):
-        with pytest.raises(GroupError, match="yet"):
-            eq.basis(text, 1, 1)

@@ -42,6 +42,9 @@ def run_alone(code, folder):
         ("O(3)", "2x3 + 2x1", "3x3 + 4x1"),
         ("O(n)", "2x2", "3x2"),
         ("S(n)", "4x0", "3x2"),
+        ("SO(3)", "2x2 + 2x1", "3x2 + 1x3"),
+        ("Sp(4)", "2x2", "3x2"),
+        ("A(3)", "2x2", "3x2"),
     ],
 )
 def test_an_exported_file_runs_alone(tmp_path, group, space_in, space_out):

@@ -1,0 +1,1001 @@
+"""The algebra of diagrams: linear combinations that compose, tensor and transpose as their matrices do.
+
+>>> from eqsynth.algebra import cap, cup, identity
+>>> print(cup("O(n)") >> cap("O(n)"))
+n · [y += x]
+>>> print((cup("Sp(n)") @ identity("Sp(n)", 1)) >> (identity("Sp(n)", 1) @ cap("Sp(n)")))
+-[y[a] += x[a]]
+
+The functor of arXiv 2304.14144 sends a :class:`Map` to its matrix. Every product below is computed by joining
+the diagrams alone, exactly, and no matrix is built; what the join leaves over is the scalar, which is
+always returned beside the diagrams:
+
+- a closed loop or floating block is a sum over one index: the factor n;
+- Sp(n): along a strand the forms multiply, omega omega = -1 and omega read from right to left is -omega;
+- a head meeting no other head follows its strands: a signed head, or zero where two of its strands meet;
+- two heads meeting: epsilon[p] epsilon[q] = sum over permutations s of sgn(s) product of delta(p[i], q[s(i)]),
+  and k summed strands that run from head to head leave k! times the same sum for the others.
+
+Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads); 2301.10152, section 4
+(jellyfish). Signs are those of :func:`eqsynth.functor.matrix`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise, permutations, product, starmap
+from math import factorial, lcm, prod
+from numbers import Integral, Rational
+from typing import TYPE_CHECKING, Any
+
+from eqsynth.diagram import Diagram
+from eqsynth.enumeration import bell, set_partitions
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
+from eqsynth.group import Group
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_TERMS = 250_000
+MAX_ENTRIES = 1_000_000
+
+_SPANNING = {
+    "S": "set partitions without a head",
+    "O": "perfect matchings without a head",
+    "Sp": "perfect matchings without a head",
+    "SO": "perfect matchings, and n single vertices tied to the head with pairs",
+    "A": "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)",
+}
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True, slots=True)
+class Polynomial:
+    """A polynomial in one letter with rational coefficients, lowest degree first; never a constant.
+
+    >>> from eqsynth.algebra import Polynomial
+    >>> n = Polynomial("n", (0, 1))
+    >>> print(n * n - 1, (n - 2) - n, (n * n)(5))
+    n² - 1 -2 25
+    >>> eval(repr(n)) == n
+    True
+
+    Constants are plain numbers, so that equal scalars are equal values. Calling it evaluates it.
+    Raises EqsynthError for coefficients that are not exact, and where two letters meet.
+    """
+
+    letter: str
+    coefficients: tuple[int | Fraction, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.coefficients) < 2 or not self.coefficients[-1]:
+            raise EqsynthError(
+                f"{self.coefficients} is no polynomial with a leading term above the constant: use Polynomial.of"
+            )
+        for coefficient in self.coefficients:
+            if type(coefficient) is not type(_exact(coefficient)):
+                raise EqsynthError(f"the coefficient {coefficient!r} is a whole number: use Polynomial.of")
+
+    @classmethod
+    def of(cls, letter: str, coefficients: Iterable[int | Fraction]) -> Scalar:
+        """The polynomial with these coefficients, or the number that it is."""
+        found = [_rational(coefficient) for coefficient in coefficients]
+        while found and not found[-1]:
+            found.pop()
+        return cls(letter, tuple(found)) if len(found) > 1 else found[0] if found else 0
+
+    def _with(self, other: Scalar) -> tuple[int | Fraction, ...]:
+        if not isinstance(other, Polynomial):
+            return (_rational(other),)
+        if other.letter != self.letter:
+            raise EqsynthError(f"{self} and {other} are in different letters: write both in {self.letter}")
+        return other.coefficients
+
+    def __add__(self, other: Scalar) -> Scalar:
+        if not isinstance(other, int | Fraction | Polynomial):
+            return NotImplemented
+        mine, theirs = self.coefficients, self._with(other)
+        longest = max(len(mine), len(theirs))
+        padded = zip(mine + (0,) * (longest - len(mine)), theirs + (0,) * (longest - len(theirs)), strict=True)
+        return Polynomial.of(self.letter, (left + right for left, right in padded))
+
+    def __mul__(self, other: Scalar) -> Scalar:
+        if not isinstance(other, int | Fraction | Polynomial):
+            return NotImplemented
+        mine, theirs = self.coefficients, self._with(other)
+        found: list[int | Fraction] = [0] * (len(mine) + len(theirs) - 1)
+        for degree, left in enumerate(mine):
+            for more, right in enumerate(theirs):
+                found[degree + more] += left * right
+        return Polynomial.of(self.letter, found)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Polynomial:
+        return Polynomial(self.letter, tuple(-coefficient for coefficient in self.coefficients))
+
+    def __sub__(self, other: Scalar) -> Scalar:
+        return self + -other
+
+    def __rsub__(self, other: Scalar) -> Scalar:
+        return -self + other
+
+    def __call__(self, n: int | Fraction) -> int | Fraction:
+        """The value at n."""
+        return _rational(sum((coefficient * n**degree for degree, coefficient in enumerate(self.coefficients)), 0))
+
+    def __str__(self) -> str:
+        parts = []
+        for degree, coefficient in reversed(list(enumerate(self.coefficients))):
+            if coefficient:
+                power = "" if degree < 2 else str(degree).translate(_SUPERSCRIPTS)
+                parts.append((coefficient, f"{self.letter}{power}" if degree else "", " "))
+        return _sum_text(starmap(_times_text, parts))
+
+
+Scalar = int | Fraction | Polynomial
+Term = tuple[Scalar, Diagram]
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A linear combination of diagrams: an equivariant map from order ``inputs`` to order ``outputs``.
+
+    >>> from fractions import Fraction
+    >>> from eqsynth.algebra import Map, Polynomial, counit, identity, unit
+    >>> mean = Fraction(1, 2) * (counit("S(n)") >> unit("S(n)"))
+    >>> print(mean + identity("S(n)", 1))
+    1/2 · [y[a] += x[b]] + [y[a] += x[a]]
+    >>> print(mean >> mean)
+    1/4 n · [y[a] += x[b]]
+    >>> (mean >> mean).at(2) == mean.at(2)
+    True
+
+    ``f >> g`` is first f, then g: its matrix is matrix(g) @ matrix(f). ``f @ g`` is the tensor product
+    (Kronecker product), ``f.T`` the transpose, and sums, differences and multiples are those of matrices.
+    Coefficients are exact: whole numbers, Fractions, and polynomials in n while n is a letter. Terms are in
+    the order of ``Diagram.key``, each diagram once, none zero; :meth:`collect` brings them there.
+
+    Equality is that of combinations. Where diagrams are dependent (n a number, and small) two of them may be one
+    matrix: :func:`same` decides that.
+
+    Raises EqsynthError for terms that are not in order or coefficients that are not exact, GroupError for
+    diagrams that the group does not have and for two groups in one operation, SpaceError for orders that do
+    not fit, SizeError for products of too many terms.
+
+    Source: arXiv 2304.14144, section 3.
+    """
+
+    group: Group
+    outputs: int
+    inputs: int
+    terms: tuple[Term, ...]
+
+    def __post_init__(self) -> None:
+        _check_terms(self.group, self.outputs, self.inputs, self.terms)
+
+    @classmethod
+    def of(cls, group: Group | str, diagram: Diagram, coefficient: Scalar = 1) -> Map:
+        """One diagram, times a coefficient."""
+        return cls.collect(group, diagram.outputs, diagram.inputs, [(coefficient, diagram)])
+
+    @classmethod
+    def collect(cls, group: Group | str, outputs: int, inputs: int, terms: Iterable[Term]) -> Map:
+        """The sum of terms in any order, where diagrams may repeat; no terms are the zero map."""
+        return cls(Group.parse(group), outputs, inputs, _collect(terms))
+
+    def __rshift__(self, other: Map) -> Map:
+        if not isinstance(other, Map):
+            return NotImplemented
+        self._meet(other, "compose")
+        if self.outputs != other.inputs:
+            turned = "; the other way round they fit" if other.outputs == self.inputs else ""
+            raise SpaceError(
+                f"cannot compose {_type(self)} >> {_type(other)}: the first has {self.outputs} outputs, the second "
+                f"{other.inputs} inputs, and they must be equal{turned}. f >> g is first f, then g; "
+                "f @ identity(group, k) adds k strands beside f"
+            )
+        return self._pairs(other, other.outputs, self.inputs, compose)
+
+    def __matmul__(self, other: Map) -> Map:
+        if not isinstance(other, Map):
+            return NotImplemented
+        self._meet(other, "tensor")
+        return self._pairs(other, self.outputs + other.outputs, self.inputs + other.inputs, tensor)
+
+    @property
+    def T(self) -> Map:  # noqa: N802 - the transpose, as in numpy and torch
+        """The transpose."""
+        found = [(c * sign, d) for c, diagram in self.terms for sign, d in transpose(self.group, diagram)]
+        return Map.collect(self.group, self.inputs, self.outputs, found)
+
+    def __add__(self, other: Map) -> Map:
+        if not isinstance(other, Map):
+            return NotImplemented
+        self._meet(other, "add")
+        if (self.outputs, self.inputs) != (other.outputs, other.inputs):
+            raise SpaceError(
+                f"cannot add {_type(self)} and {_type(other)}: a sum needs equal orders; f >> g composes, f @ g tensors"
+            )
+        return Map.collect(self.group, self.outputs, self.inputs, self.terms + other.terms)
+
+    def __neg__(self) -> Map:
+        return self * -1
+
+    def __sub__(self, other: Map) -> Map:
+        if not isinstance(other, Map):
+            return NotImplemented
+        return self + -other
+
+    def __mul__(self, scalar: Scalar) -> Map:
+        if isinstance(scalar, Map):
+            raise EqsynthError(
+                f"{_type(self)} * {_type(scalar)} is not defined, * takes a number: "
+                "f >> g composes (first f, then g), f @ g tensors"
+            )
+        factor = _exact(scalar)
+        return Map.collect(self.group, self.outputs, self.inputs, [(c * factor, d) for c, d in self.terms])
+
+    __rmul__ = __mul__
+
+    def at(self, n: int) -> Map:
+        """The map at a number: n put in every coefficient.
+
+        Raises GroupError where the group has another n already, or none such.
+        """
+        group = _group_at(self.group, n)
+        values = [(c(n) if isinstance(c, Polynomial) else c, diagram) for c, diagram in self.terms]
+        return Map.collect(group, self.outputs, self.inputs, values)
+
+    def __str__(self) -> str:
+        return _sum_text(
+            _times_text(c, f"[{diagram.formula(self.group.family == 'Sp')}]", " · ") for c, diagram in self.terms
+        )
+
+    def _meet(self, other: Map, verb: str) -> None:
+        if self.group != other.group:
+            at = " f.at(n) puts a number for the letter." if self.group.symbolic != other.group.symbolic else ""
+            raise GroupError(
+                f"cannot {verb} {_type(self)} and {_type(other)}: they belong to different groups; "
+                f"build both for the same one.{at}"
+            )
+
+    def _pairs(self, other: Map, outputs: int, inputs: int, product: Any) -> Map:
+        pairs = len(self.terms) * len(other.terms)
+        if pairs > MAX_TERMS:
+            raise SizeError(
+                f"{len(self.terms)} times {len(other.terms)} terms are {pairs} products of diagrams, "
+                f"beyond {MAX_TERMS}: multiply smaller sums"
+            )
+        found = (
+            (left * right * scalar, diagram)
+            for left, first in self.terms
+            for right, second in other.terms
+            for scalar, diagram in product(self.group, first, second)
+        )
+        return Map.collect(self.group, outputs, inputs, found)
+
+
+def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, ...]:
+    """First one diagram, then another: (scalar, diagram) terms whose sum is the composite.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.algebra import compose
+    >>> cap, swap = Diagram(0, 2, ((0, 1),)), Diagram(2, 2, ((0, 3), (1, 2)))
+    >>> compose("O(n)", swap, cap) == ((1, cap),)
+    True
+    >>> compose("Sp(n)", swap, cap) == ((-1, cap),)
+    True
+    >>> compose("S(n)", Diagram(1, 0, ((0,),)), Diagram(0, 1, ((0,),)))
+    ((Polynomial(letter='n', coefficients=(0, 1)), Diagram(outputs=0, inputs=0, blocks=(), edges=(), head=())),)
+
+    Exactly one term for S(n), O(n), Sp(n) and wherever there is no head; none or one for one head of SO(n);
+    up to n! for two heads. A(n): up to n to the number of outer blocks that meet no strand of the one head,
+    since each of those agrees with one label of the head. Nothing is solved for: joining is combinatorial.
+
+    Raises SpaceError where the orders do not fit, GroupError for a diagram that the group does not have,
+    SizeError beyond 250,000 terms.
+
+    Source: arXiv 2304.14144, section 3; 2212.08630, section 5; 2301.10152, section 4.
+    """
+    group = Group.parse(group)
+    if first.outputs != second.inputs:
+        raise SpaceError(
+            f"cannot compose {first.inputs} -> {first.outputs} with {second.inputs} -> {second.outputs}: "
+            "the second must have as many inputs as the first has outputs"
+        )
+    total = second.outputs + first.inputs
+    middle = range(total, total + first.outputs)
+    return _glue(
+        group,
+        (second.outputs, first.inputs),
+        [(first, (*middle, *range(second.outputs, total))), (second, (*range(second.outputs), *middle))],
+    )
+
+
+def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...]:
+    """Two diagrams side by side: (scalar, diagram) terms whose matrix is the Kronecker product.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.algebra import tensor
+    >>> turn = Diagram(1, 1, ((0,), (1,)), head=(0, 1))
+    >>> [(scalar, diagram.formula()) for scalar, diagram in tensor("SO(2)", turn, turn)]
+    [(1, 'y[a,a] += x[b,b]'), (-1, 'y[a,b] += x[b,a]')]
+
+    One term, except that two heads become n! headless ones, and that a head of A(n) takes up the blocks beside it.
+    Raises GroupError for a diagram that the group does not have, SizeError beyond 250,000 terms.
+    """
+    outputs, inputs = left.outputs + right.outputs, left.inputs + right.inputs
+    nodes = range(outputs + inputs)
+    top, bottom = nodes[:outputs], nodes[outputs:]
+    return _glue(
+        Group.parse(group),
+        (outputs, inputs),
+        [
+            (left, (*top[: left.outputs], *bottom[: left.inputs])),
+            (right, (*top[left.outputs :], *bottom[left.inputs :])),
+        ],
+    )
+
+
+def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
+    """The diagram upside down, with the sign of moving the head's inputs before its outputs.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.algebra import transpose
+    >>> turn = Diagram(1, 1, ((0,), (1,)), head=(0, 1))
+    >>> transpose("SO(2)", turn) == ((-1, turn),)
+    True
+
+    Always one term. Raises GroupError for a diagram that the group does not have.
+    """
+    outputs, inputs = diagram.inputs, diagram.outputs
+    nodes = (*range(outputs, outputs + inputs), *range(outputs))
+    return _glue(Group.parse(group), (outputs, inputs), [(diagram, nodes)])
+
+
+def trace(map_: Map) -> Scalar:
+    """The trace: every output joined to the input below it.
+
+    >>> from eqsynth.algebra import identity, swap, trace
+    >>> print(trace(identity("O(n)", 2)), trace(swap("O(n)")))
+    n² n
+
+    Raises SpaceError unless there are as many outputs as inputs.
+    """
+    if map_.outputs != map_.inputs:
+        raise SpaceError(f"{_type(map_)} has no trace: outputs and inputs must be as many")
+    nodes = (*range(map_.outputs), *range(map_.inputs))
+    total: Scalar = 0
+    for coefficient, diagram in map_.terms:
+        for scalar, _ in _glue(map_.group, (0, 0), [(diagram, nodes)]):
+            total = total + coefficient * scalar
+    return total
+
+
+def inner(left: Map, right: Map) -> Scalar:
+    """The inner product: the sum of the products of the entries of two matrices, the trace of left.T right.
+
+    >>> from eqsynth.algebra import identity, inner, swap
+    >>> print(inner(identity("Sp(n)", 2), swap("Sp(n)")))
+    n
+
+    Raises GroupError and SpaceError unless both have one group and equal orders; SizeError as for products.
+    """
+    left._meet(right, "multiply")
+    if (left.outputs, left.inputs) != (right.outputs, right.inputs):
+        raise SpaceError(f"{_type(left)} and {_type(right)} have no inner product: it needs equal orders")
+    if len(left.terms) * len(right.terms) > MAX_TERMS:
+        raise SizeError(
+            f"an inner product of {len(left.terms)} by {len(right.terms)} terms is beyond {MAX_TERMS} products: "
+            "take it of smaller sums"
+        )
+    nodes = tuple(range(left.outputs + left.inputs))
+    total: Scalar = 0
+    for coefficient, diagram in left.terms:
+        for factor, other in right.terms:
+            for scalar, _ in _glue(left.group, (0, 0), [(diagram, nodes), (other, nodes)]):
+                total = total + coefficient * factor * scalar
+    return total
+
+
+def same(left: Map, right: Map) -> bool:
+    """Whether two maps have the same matrix, decided without one: the length of their difference is 0.
+
+    >>> from eqsynth.algebra import cap, cup, identity, same, swap
+    >>> one, turn, hook = identity("Sp(2)", 2), swap("Sp(2)"), cap("Sp(2)") >> cup("Sp(2)")
+    >>> one - turn == hook, same(one - turn, hook)
+    (False, True)
+
+    With n a letter the maps are equal for every n exactly when the combinations are, and the answer is that.
+    """
+    difference = left - right
+    return not difference.terms if left.group.symbolic else inner(difference, difference) == 0
+
+
+def identity(group: Group | str, order: int) -> Map:
+    """The identity on tensors of an order.
+
+    >>> from eqsynth.algebra import identity
+    >>> print(identity("S(n)", 2))
+    [y[a,b] += x[a,b]]
+    """
+    return permute(group, range(order))
+
+
+def permute(group: Group | str, permutation: Sequence[int]) -> Map:
+    """The map that permutes tensor axes: output axis i is input axis ``permutation[i]``, as numpy's transpose.
+
+    >>> from eqsynth.algebra import permute
+    >>> print(permute("O(n)", (1, 2, 0)))
+    [y[a,b,c] += x[c,a,b]]
+
+    Raises SpaceError for what is no permutation.
+    """
+    order = len(permutation)
+    if sorted(permutation) != list(range(order)):
+        raise SpaceError(f"{tuple(permutation)} is no permutation: name each of 0 ... {order - 1} once")
+    pairs = [(output, order + entry) for output, entry in enumerate(permutation)]
+    return Map.of(group, Diagram.of(order, order, pairs))
+
+
+def swap(group: Group | str) -> Map:
+    """The crossing of two strands: ``permute(group, (1, 0))``.
+
+    >>> from eqsynth.algebra import swap
+    >>> print(swap("O(n)"))
+    [y[a,b] += x[b,a]]
+    """
+    return permute(group, (1, 0))
+
+
+def cup(group: Group | str) -> Map:
+    """The invariant pair 0 -> 2: the identity matrix as a vector, for Sp(n) omega.
+
+    >>> from eqsynth.algebra import cup
+    >>> print(cup("O(n)"), cup("Sp(n)"))
+    [y[a,a] += x] [y[a,b] += ω[a,b] x]
+    """
+    return Map.of(group, Diagram(2, 0, ((0, 1),)))
+
+
+def cap(group: Group | str) -> Map:
+    """The invariant form 2 -> 0, the transpose of :func:`cup`: the dot product, for Sp(n) omega.
+
+    >>> from eqsynth.algebra import cap, swap
+    >>> print(cap("Sp(n)"), swap("Sp(n)") >> cap("Sp(n)"))
+    [y += ω[a,b] x[a,b]] -[y += ω[a,b] x[a,b]]
+    """
+    return Map.of(group, Diagram(0, 2, ((0, 1),)))
+
+
+def merge(group: Group | str) -> Map:
+    """The product of S(n) and A(n) 2 -> 1: entry by entry.
+
+    >>> from eqsynth.algebra import merge
+    >>> print(merge("S(n)"))
+    [y[a] += x[a,a]]
+    """
+    return Map.of(group, Diagram(1, 2, ((0, 1, 2),)))
+
+
+def split(group: Group | str) -> Map:
+    """The coproduct of S(n) and A(n) 1 -> 2: a vector on the diagonal.
+
+    >>> from eqsynth.algebra import merge, split
+    >>> print(split("S(n)") >> merge("S(n)"))
+    [y[a] += x[a]]
+    """
+    return Map.of(group, Diagram(2, 1, ((0, 1, 2),)))
+
+
+def unit(group: Group | str) -> Map:
+    """The unit of S(n) and A(n) 0 -> 1: the vector of ones.
+
+    >>> from eqsynth.algebra import counit, unit
+    >>> print(unit("S(n)") >> counit("S(n)"))
+    n · [y += x]
+    """
+    return Map.of(group, Diagram(1, 0, ((0,),)))
+
+
+def counit(group: Group | str) -> Map:
+    """The counit of S(n) and A(n) 1 -> 0: the sum of the entries.
+
+    >>> from eqsynth.algebra import counit
+    >>> print(counit("S(n)"))
+    [y += x[a]]
+    """
+    return Map.of(group, Diagram(0, 1, ((0,),)))
+
+
+def epsilon(group: Group | str) -> Map:
+    """The Levi-Civita tensor 0 -> n of SO(n) and A(n).
+
+    >>> from eqsynth.algebra import epsilon
+    >>> volume = epsilon("SO(3)")
+    >>> print(volume)
+    [y[a,b,c] += ε[a,b,c] x]
+    >>> print(volume >> volume.T)
+    6 · [y += x]
+
+    Raises GroupError for groups without a head, SymbolicError where n is a letter.
+    """
+    group = Group.parse(group)
+    if isinstance(group.n, str):
+        raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.family}(3)")
+    blocks = tuple((vertex,) for vertex in range(group.n))
+    return Map.of(group, Diagram(group.n, 0, blocks, head=tuple(range(group.n))))
+
+
+@dataclass(frozen=True, slots=True)
+class Orbits:
+    """A map of S(n) in the orbit basis: a diagram stands for X, 1 where indices agree exactly inside its blocks.
+
+    >>> from eqsynth.algebra import from_orbits, identity, to_orbits
+    >>> print(to_orbits(identity("S(2)", 2)))
+    X[y[a,a] += x[a,a]] + X[y[a,b] += x[a,b]]
+    >>> from_orbits(to_orbits(identity("S(2)", 2))) == identity("S(2)", 2)
+    True
+
+    Terms are as in :class:`Map`. Orbits with more than n blocks are zero and have no place.
+    """
+
+    group: Group
+    outputs: int
+    inputs: int
+    terms: tuple[Term, ...]
+
+    def __post_init__(self) -> None:
+        _check_orbits(self.group)
+        _check_terms(self.group, self.outputs, self.inputs, self.terms)
+        most = self.group.n
+        if isinstance(most, int) and any(len(diagram.blocks) > most for _, diagram in self.terms):
+            raise EqsynthError(f"an orbit of {self.group} has at most {most} blocks: leave out the others, they are 0")
+
+    def __str__(self) -> str:
+        return _sum_text(_times_text(c, f"X[{diagram.formula()}]", " · ") for c, diagram in self.terms)
+
+
+def to_orbits(map_: Map) -> Orbits:
+    """A map of S(n) in the orbit basis: D is the sum of X over the diagrams coarser than or equal to it.
+
+    >>> from eqsynth.algebra import swap, to_orbits
+    >>> print(to_orbits(swap("S(n)")))
+    X[y[a,a] += x[a,a]] + X[y[a,b] += x[b,a]]
+
+    Where n is a number, orbits with more than n blocks are zero and left out; what remains is a basis, so two
+    maps have equal orbits exactly when they have equal matrices.
+
+    Raises GroupError for other groups, SizeError beyond 250,000 terms. Source: arXiv 2212.08648, section 3.
+    """
+    _check_orbits(map_.group)
+    most, found = map_.group.n, []
+    for coefficient, diagram in map_.terms:
+        for _, coarser in _coarser(diagram):
+            if isinstance(most, str) or len(coarser.blocks) <= most:
+                found.append((coefficient, coarser))
+    return Orbits(map_.group, map_.outputs, map_.inputs, _collect(found))
+
+
+def from_orbits(orbits: Orbits) -> Map:
+    """The diagrams of a map in the orbit basis, by Moebius inversion over coarser partitions.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.algebra import Orbits, from_orbits
+    >>> apart = Orbits(Group("S", "n"), 1, 1, ((1, Diagram(1, 1, ((0,), (1,)))),))
+    >>> print(from_orbits(apart))
+    [y[a] += x[b]] - [y[a] += x[a]]
+
+    The inverse of :func:`to_orbits` on every Orbits; on a Map, up to the diagrams that are dependent at n.
+    Raises SizeError beyond 250,000 terms.
+    """
+    found: list[Term] = []
+    for coefficient, diagram in orbits.terms:
+        for sizes, coarser in _coarser(diagram):
+            moebius = prod((-1) ** (size - 1) * factorial(size - 1) for size in sizes)
+            found.append((coefficient * moebius, coarser))
+    return Map.collect(orbits.group, orbits.outputs, orbits.inputs, found)
+
+
+def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
+    """The exact ``n**outputs x n**inputs`` matrix: int64, or objects (int and Fraction) where it must be.
+
+    >>> from fractions import Fraction
+    >>> from eqsynth.algebra import identity, matrix
+    >>> matrix(identity("S(n)", 1) * 3, 2).tolist()
+    [[3, 0], [0, 3]]
+    >>> matrix(identity("S(1)", 1) * Fraction(1, 2)).tolist()
+    [[Fraction(1, 2)]]
+
+    Each diagram is read by :func:`eqsynth.functor.matrix`. Raises SymbolicError where n is a letter and no
+    number is given, SizeError beyond a million entries.
+    """
+    if n is not None:
+        map_ = map_.at(n)
+    size, total = map_.group.n, map_.outputs + map_.inputs
+    if isinstance(size, str):
+        raise SymbolicError(f"{_type(map_)} has no matrix while {size} is a letter: give a number, matrix(f, 3)")
+    # A diagram has up to one index per vertex, and an array at most 32 of them.
+    if total > 30 or size**total > MAX_ENTRIES:
+        raise SizeError(
+            f"the matrix of {_type(map_)} has {size}**{total} entries, beyond {MAX_ENTRIES}: "
+            "ask for a smaller n, or compare maps with same(f, g), which builds no matrix"
+        )
+    import numpy as np
+
+    from eqsynth import functor
+
+    numbers = [c for c, _ in map_.terms if not isinstance(c, Polynomial)]
+    shared = lcm(*(c.denominator for c in numbers))
+    factors = [int(c * shared) for c in numbers]
+    wide = sum(map(abs, factors)) >= 2**63
+    found: NDArray[Any] = np.zeros((size**map_.outputs, size**map_.inputs), object if wide else np.int64)
+    for factor, (_, diagram) in zip(factors, map_.terms, strict=True):
+        entries: NDArray[Any] = functor.matrix(map_.group, diagram, size)
+        found += (entries.astype(object) if wide else entries) * factor
+    if shared == 1:
+        return found
+    exact = [_rational(Fraction(int(entry), shared)) for entry in found.ravel()]
+    rational = np.empty(len(exact), object)
+    rational[:] = exact
+    return rational.reshape(found.shape)
+
+
+# Joining diagrams. A piece is a diagram and the node of each of its vertices. Nodes below outputs + inputs are
+# the vertices of the result; any other node is summed over and belongs to exactly two vertices.
+_Piece = tuple[Diagram, Sequence[int]]
+_Node = int | tuple[int, int]
+
+
+def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> tuple[Term, ...]:
+    for diagram, _ in pieces:
+        _check_diagram(group, diagram)
+    joined = _join_blocks if group.family in {"S", "A"} else _join_pairs
+    return _collect(joined(group, orders, pieces))
+
+
+def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
+    """Matchings: follow every strand from end to end, then the closed ones; heads stand at ends of strands."""
+    ends, forms, at = _edges(group, pieces)
+    pairs: list[tuple[int, ...]] = []
+    # Head by head and place by place: the vertex of the result where the strand ends.
+    free: list[dict[int, int]] = [{} for diagram, _ in pieces if diagram.head]
+    across: list[tuple[int, int]] = []
+    sign, loops, seen = 1, 0, [False] * len(forms)
+
+    def follow(start: int) -> tuple[_Node | None, int]:
+        """The far end of a strand (none: closed), and the sign that the forms on it leave."""
+        half, reversals, along = start, 0, 0
+        while True:
+            seen[half >> 1] = True
+            if forms[half >> 1]:
+                along += 1
+                reversals += half & 1
+            half ^= 1
+            here = at[ends[half]]
+            if len(here) == 1:
+                return ends[half], (-1) ** (reversals + along // 2)
+            half = here[here[0] == half]
+            if half == start:
+                return None, (-1) ** (reversals + along // 2)
+
+    # Vertices of the result first, from the left, so that omega is read as the functor reads it.
+    starts = [node for node, halves in at.items() if len(halves) == 1]
+    for node in sorted(starts, key=lambda node: (1, *node) if isinstance(node, tuple) else (0, node)):
+        half = at[node][0]
+        if seen[half >> 1]:
+            continue
+        end, turned = follow(half)
+        sign *= turned
+        match node, end:
+            case int(), int():
+                pairs.append((node, end))
+            case int(), (head, place):
+                free[head][place] = node
+            case (head, place), (other, there):
+                if head == other:
+                    return
+                across.append((place, there) if head < other else (there, place))
+    for edge in range(len(forms)):
+        if not seen[edge]:
+            loops += 1
+            sign *= follow(2 * edge)[1]
+    scalar = _power(group, loops) * sign
+    if len(free) < 2:
+        order = [vertex for strands in free for _, vertex in sorted(strands.items())]
+        blocks = sorted([*pairs, *((vertex,) for vertex in order)])
+        tied = tuple(number for number, block in enumerate(blocks) if len(block) == 1)
+        yield scalar * _sign(order), Diagram(*orders, tuple(blocks), head=tied)
+        return
+    left, right = free
+    for factor, more in _determinant(group, across, left, right):
+        yield scalar * factor, Diagram.of(*orders, [*pairs, *more])
+
+
+def _edges(group: Group, pieces: Sequence[_Piece]) -> tuple[list[_Node], list[bool], dict[_Node, list[int]]]:
+    """Edge e has the ends 2e (left) and 2e + 1: the nodes there, which edges are forms, the ends at a node.
+
+    A strand of a head ends at the node (head, place).
+    """
+    ends: list[_Node] = []
+    forms: list[bool] = []
+    heads = 0
+    for diagram, nodes in pieces:
+        for number, block in enumerate(diagram.blocks):
+            if len(block) == 1:
+                ends += [(heads, diagram.head.index(number)), nodes[block[0]]]
+                forms.append(False)
+            else:
+                left, right = block
+                ends += [nodes[left], nodes[right]]
+                forms.append(group.family == "Sp" and (left < diagram.outputs) == (right < diagram.outputs))
+        heads += bool(diagram.head)
+    at: dict[_Node, list[int]] = {}
+    for half, node in enumerate(ends):
+        at.setdefault(node, []).append(half)
+    return ends, forms, at
+
+
+def _determinant(
+    group: Group, across: Sequence[tuple[int, int]], left: dict[int, int], right: dict[int, int]
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Two epsilons with some places summed ``across``: a sign, and how the other places are paired, each time."""
+    ways = factorial(len(left))
+    if ways > MAX_TERMS:
+        raise SizeError(
+            f"two heads of {group} that meet in {len(across)} strands are a sum over {ways} permutations, "
+            f"beyond {MAX_TERMS}: ask for a smaller n, or join more strands of the heads"
+        )
+    rows, columns = sorted(left), sorted(right)
+    image = dict([*across, *zip(rows, columns, strict=True)])
+    start = _sign([image[place] for place in sorted(image)]) * factorial(len(across))
+    for order in permutations(range(len(rows))):
+        yield (
+            start * _sign(order),
+            [(left[row], right[columns[entry]]) for row, entry in zip(rows, order, strict=True)],
+        )
+
+
+def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
+    """Partitions: blocks that share a node are one component; a component without a vertex of the result floats."""
+    blocks = [(piece, number) for piece, (diagram, _) in enumerate(pieces) for number in range(len(diagram.blocks))]
+    place = {block: position for position, block in enumerate(blocks)}
+    at: dict[int, list[int]] = {}
+    for piece, (diagram, nodes) in enumerate(pieces):
+        for vertex, number in enumerate(diagram.labels):
+            at.setdefault(nodes[vertex], []).append(place[piece, number])
+    root = _components(len(blocks), at.values())
+    outer: dict[int, list[int]] = {component: [] for component in root}
+    for node in sorted(at):
+        if node < sum(orders):
+            outer[root[at[node][0]]].append(node)
+    heads: list[list[int]] = []
+    for piece, (diagram, _) in enumerate(pieces):
+        if diagram.head:
+            slots = [root[place[piece, number]] for number in diagram.head]
+            if len(set(slots)) < len(slots):
+                return
+            if len(slots) == group.n:
+                heads.append(slots)
+            else:
+                # The missing label is one more label, which is summed over.
+                missing = len(blocks) + len(heads)
+                outer[missing] = []
+                heads.append([*slots, missing])
+    match heads:
+        case []:
+            yield _headless(group, orders, outer.values())
+        case [slots]:
+            yield from _one_head(group, orders, outer, slots)
+        case _:
+            yield from _two_heads(group, orders, outer, heads)
+
+
+def _headless(group: Group, orders: tuple[int, int], outer: Iterable[list[int]]) -> Term:
+    components = list(outer)
+    blocks = [component for component in components if component]
+    return _power(group, len(components) - len(blocks)), Diagram.of(*orders, blocks)
+
+
+def _one_head(
+    group: Group, orders: tuple[int, int], outer: dict[int, list[int]], slots: Sequence[int]
+) -> Iterator[Term]:
+    """The labels of the slots are all n labels, once each: a loose component agrees with one of the slots."""
+    loose = [vertices for component, vertices in outer.items() if component not in slots and vertices]
+    floating = len(outer) - len(slots) - len(loose)
+    ways = len(slots) ** len(loose)
+    if ways > MAX_TERMS:
+        raise SizeError(
+            f"a head of {group} with {len(loose)} blocks beside it is a sum of {ways} heads, beyond {MAX_TERMS}: "
+            "ask for a smaller n or fewer blocks"
+        )
+    for choice in product(range(len(slots)), repeat=len(loose)):
+        filled = [list(outer[slot]) for slot in slots]
+        for vertices, slot in zip(loose, choice, strict=True):
+            filled[slot] += vertices
+        if sum(not vertices for vertices in filled) > 1:
+            continue  # antisymmetric in two labels that are summed over
+        sign = _sign([min(vertices, default=sum(orders)) for vertices in filled])
+        diagram = Diagram.of(*orders, [vertices for vertices in filled if vertices])
+        jellyfish = Diagram(*orders, diagram.blocks, head=tuple(range(len(diagram.blocks))))
+        yield _power(group, floating) * sign, jellyfish
+
+
+def _two_heads(
+    group: Group, orders: tuple[int, int], outer: dict[int, list[int]], heads: Sequence[Sequence[int]]
+) -> Iterator[Term]:
+    """Both heads go: the determinant of deltas holds for all labels, so its terms are plain partitions."""
+    left, right = heads
+    for one, other in ((left, right), (right, left)):
+        if sum(not outer[slot] and slot not in other for slot in one) > 1:
+            return
+    across = [(left.index(slot), right.index(slot)) for slot in left if slot in right and not outer[slot]]
+    summed = {left[place] for place, _ in across}
+    rest_left = {place: slot for place, slot in enumerate(left) if slot not in summed}
+    rest_right = {place: slot for place, slot in enumerate(right) if slot not in summed}
+    names = [component for component in outer if component not in summed]
+    number = {component: position for position, component in enumerate(names)}
+    for factor, links in _determinant(group, across, rest_left, rest_right):
+        root = _components(len(names), ([number[a], number[b]] for a, b in links))
+        merged: dict[int, list[int]] = {}
+        for component, position in number.items():
+            merged.setdefault(root[position], []).extend(outer[component])
+        scalar, diagram = _headless(group, orders, merged.values())
+        yield scalar * factor, diagram
+
+
+def _components(count: int, links: Iterable[Sequence[int]]) -> list[int]:
+    """For each of ``count`` things, the least thing that it is linked with."""
+    root = list(range(count))
+
+    def find(thing: int) -> int:
+        while root[thing] != thing:
+            thing = root[thing]
+        return thing
+
+    for first, *others in links:
+        for other in others:
+            low, high = sorted((find(first), find(other)))
+            root[high] = low
+    return [find(thing) for thing in range(count)]
+
+
+def _sign(order: Sequence[int]) -> int:
+    """The sign of the permutation that sorts different numbers."""
+    inversions = sum(earlier > later for place, later in enumerate(order) for earlier in order[:place])
+    return -1 if inversions % 2 else 1
+
+
+def _power(group: Group, exponent: int) -> Scalar:
+    """``n ** exponent``."""
+    if isinstance(group.n, str):
+        return Polynomial.of(group.n, (0,) * exponent + (1,))
+    return int(group.n**exponent)
+
+
+def _coarser(diagram: Diagram) -> Iterator[tuple[list[int], Diagram]]:
+    """Every diagram coarser than or equal to one, with how many of its blocks each block is made of."""
+    count = len(diagram.blocks)
+    if bell(count) > MAX_TERMS:
+        raise SizeError(
+            f"a diagram of {count} blocks has {bell(count)} coarser ones, beyond {MAX_TERMS}: "
+            "ask for the orbits of diagrams with fewer blocks"
+        )
+    for groups in set_partitions(count):
+        blocks = [[vertex for block in group for vertex in diagram.blocks[block]] for group in groups]
+        yield [len(group) for group in groups], Diagram.of(diagram.outputs, diagram.inputs, blocks)
+
+
+def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
+    found: dict[Diagram, Scalar] = {}
+    for coefficient, diagram in terms:
+        found[diagram] = found.get(diagram, 0) + _exact(coefficient)
+    kept = [diagram for diagram, coefficient in found.items() if coefficient != 0]
+    return tuple((_exact(found[diagram]), diagram) for diagram in sorted(kept, key=_key))
+
+
+@lru_cache(maxsize=65536)
+def _key(diagram: Diagram) -> Any:
+    return diagram.key
+
+
+def _rational(value: object) -> int | Fraction:
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Rational):
+        exact = Fraction(value)
+        return exact.numerator if exact.denominator == 1 else exact
+    raise EqsynthError(
+        f"the coefficient {value!r} is not exact: write a whole number or a Fraction, such as Fraction(1, 2)"
+    )
+
+
+def _exact(value: object) -> Scalar:
+    """The one form of a scalar: whole numbers as int, constants as numbers."""
+    return value if isinstance(value, Polynomial) else _rational(value)
+
+
+def _check_group(group: Group) -> None:
+    if group.family not in _SPANNING:
+        known = ", ".join(f"{family}(n)" for family in _SPANNING)
+        raise GroupError(f"the diagrams of {group} have no algebra here: ask for one of {known}")
+
+
+@lru_cache(maxsize=65536)
+def _check_diagram(group: Group, diagram: Diagram) -> None:
+    _check_group(group)
+    sizes = [len(block) for block in diagram.blocks]
+    tied, fits = len(diagram.head), not diagram.edges and 0 not in sizes
+    match group.family:
+        case "S":
+            fits = fits and not tied
+        case "A":
+            jellyfish = isinstance(group.n, int) and group.n > 1 and len(sizes) in {group.n, group.n - 1}
+            fits = fits and (not tied or (jellyfish and diagram.head == tuple(range(len(sizes)))))
+        case _:
+            single = tuple(number for number, size in enumerate(sizes) if size == 1)
+            allowed = {0, group.n} if group.family == "SO" else {0}
+            fits = fits and set(sizes) <= {1, 2} and diagram.head == single and tied in allowed
+    if not fits:
+        raise GroupError(
+            f"{diagram!r} is no diagram of {group}: it takes {_SPANNING[group.family]}; "
+            "eqsynth.enumeration.diagrams lists them"
+        )
+
+
+def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term]) -> None:
+    _check_group(group)
+    for coefficient, diagram in terms:
+        if (diagram.outputs, diagram.inputs) != (outputs, inputs):
+            raise SpaceError(
+                f"the diagram {diagram.inputs} -> {diagram.outputs} has no place in a map {inputs} -> {outputs}: "
+                "terms have the orders of their sum"
+            )
+        _check_diagram(group, diagram)
+        if type(_exact(coefficient)) is not type(coefficient) or coefficient == 0:
+            raise EqsynthError(f"the coefficient {coefficient!r} is not in its one form: use Map.collect")
+        if isinstance(coefficient, Polynomial) and coefficient.letter != group.n:
+            raise EqsynthError(f"the coefficient {coefficient} is not in the size of {group}: put a number for it")
+    keys = [_key(diagram) for _, diagram in terms]
+    if any(later <= earlier for earlier, later in pairwise(keys)):
+        raise EqsynthError("the terms are not in order, each diagram once: use Map.collect")
+
+
+def _check_orbits(group: Group) -> None:
+    if group.family != "S":
+        raise GroupError(f"the orbit basis is that of S(n), not of {group}: ask for a map of S({group.n})")
+
+
+def _group_at(group: Group, n: int) -> Group:
+    if group.symbolic:
+        return Group(group.family, n)
+    if group.n != n:
+        raise GroupError(f"{group} has its n already, it cannot be {n}: build the map for {group.family}({n})")
+    return group
+
+
+def _type(map_: Map) -> str:
+    return f"({map_.group}: {map_.inputs} -> {map_.outputs})"
+
+
+def _times_text(coefficient: Scalar, what: str, times: str) -> str:
+    if not what or (isinstance(coefficient, Polynomial) and sum(map(bool, coefficient.coefficients)) > 1):
+        return str(coefficient) if not what else f"({coefficient}){times}{what}"
+    if coefficient in {1, -1}:
+        return what if coefficient == 1 else f"-{what}"
+    return f"{coefficient}{times}{what}"
+
+
+def _sum_text(parts: Iterable[str]) -> str:
+    text = ""
+    for part in parts:
+        if not text:
+            text = part
+        else:
+            text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
+    return text or "0"

@@ -1,0 +1,514 @@
+"""Graphs, by name, from files or from networkx, and the generators of their automorphism groups."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Permutation = tuple[int, ...]
+Edges = Iterable[tuple[int, int]]
+
+MAX_VERTICES = 5_000
+MAX_EDGES = 2_000_000
+
+#: Graphs with a name of their own: the function of networkx that builds them, and what they are.
+NAMED: dict[str, tuple[str, str]] = {
+    "bull": ("bull_graph", "a triangle with two horns: 5 vertices"),
+    "cube": ("cubical_graph", "the edges of the cube: 8 vertices, 48 symmetries"),
+    "desargues": ("desargues_graph", "20 vertices, 240 symmetries"),
+    "diamond": ("diamond_graph", "the complete graph on 4 vertices less one edge"),
+    "dodecahedron": ("dodecahedral_graph", "20 vertices, 120 symmetries"),
+    "frucht": ("frucht_graph", "3-regular on 12 vertices with no symmetry at all"),
+    "heawood": ("heawood_graph", "points and lines of the Fano plane: 14 vertices, 336 symmetries"),
+    "house": ("house_graph", "a triangle on a square: 5 vertices"),
+    "icosahedron": ("icosahedral_graph", "12 vertices, 120 symmetries"),
+    "karate": ("karate_club_graph", "Zachary's karate club, unweighted: 34 vertices, 480 symmetries"),
+    "moebius-kantor": ("moebius_kantor_graph", "16 vertices, 96 symmetries"),
+    "octahedron": ("octahedral_graph", "6 vertices, 48 symmetries"),
+    "pappus": ("pappus_graph", "18 vertices, 216 symmetries"),
+    "petersen": ("petersen_graph", "10 vertices, 120 symmetries"),
+    "tetrahedron": ("tetrahedral_graph", "the complete graph on 4 vertices"),
+    "tutte": ("tutte_graph", "3-regular on 46 vertices, 3 symmetries"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFamily:
+    """A series of graphs: its name with sizes, a short form, the least size, and what it is."""
+
+    name: str
+    short: str
+    least: int
+    title: str
+    build: Callable[..., tuple[int, Edges]]
+    sizes: int = 1
+    directed: bool = False
+
+    @property
+    def pattern(self) -> str:
+        """How a member is written, sizes as letters."""
+        return self.name + ("N" if self.sizes == 1 else "AxB")
+
+
+def _grid(rows: int, columns: int, wrap: bool = False) -> tuple[int, Edges]:
+    def edges() -> Iterator[tuple[int, int]]:
+        for row in range(rows):
+            for column in range(columns):
+                here = row * columns + column
+                if wrap or column + 1 < columns:
+                    yield here, row * columns + (column + 1) % columns
+                if wrap or row + 1 < rows:
+                    yield here, (row + 1) % rows * columns + column
+
+    return rows * columns, edges()
+
+
+#: Graphs with a name and sizes, such as ``cycle5`` (also ``C5``), ``grid3x4``.
+FAMILIES: dict[str, GraphFamily] = {
+    family.name: family
+    for family in (
+        GraphFamily("cycle", "C", 3, "N vertices in a ring", lambda n: (n, ((i, (i + 1) % n) for i in range(n)))),
+        GraphFamily("path", "P", 1, "N vertices in a row", lambda n: (n, ((i, i + 1) for i in range(n - 1)))),
+        GraphFamily(
+            "complete", "K", 1, "all edges on N vertices", lambda n: (n, ((i, j) for j in range(n) for i in range(j)))
+        ),
+        GraphFamily("empty", "", 1, "N vertices, no edge", lambda n: (n, ())),
+        GraphFamily("star", "", 1, "vertex 0 joined to N leaves", lambda n: (n + 1, ((0, i + 1) for i in range(n)))),
+        GraphFamily(
+            "hypercube",
+            "Q",
+            1,
+            "the 2^N corners of a cube",
+            lambda n: (2**n, ((i, i | 1 << b) for i in range(2**n) for b in range(n) if not i >> b & 1)),
+        ),
+        GraphFamily(
+            "dicycle",
+            "",
+            2,
+            "N vertices in a ring, edges one way",
+            lambda n: (n, ((i, (i + 1) % n) for i in range(n))),
+            directed=True,
+        ),
+        GraphFamily(
+            "dipath",
+            "",
+            1,
+            "N vertices in a row, edges one way",
+            lambda n: (n, ((i, i + 1) for i in range(n - 1))),
+            directed=True,
+        ),
+        GraphFamily("grid", "", 1, "A rows of B vertices", _grid, sizes=2),
+        GraphFamily("torus", "", 3, "a grid that wraps around", lambda a, b: _grid(a, b, wrap=True), sizes=2),
+        GraphFamily(
+            "bipartite",
+            "K",
+            1,
+            "A vertices each joined to B others",
+            lambda a, b: (a + b, ((i, a + j) for i in range(a) for j in range(b))),
+            sizes=2,
+        ),
+    )
+}
+
+_SIZED = re.compile(r"(?P<word>[a-z]+)(?P<first>\d+)(?:[x,](?P<second>\d+))?", re.IGNORECASE)
+_READABLE = ".g6, .s6, .edgelist, .edges, .txt or .graphml"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A graph on the vertices 0 .. n - 1, directed or not, with loops and vertex colours if wanted.
+
+    >>> from eqsynth.graphs import Graph
+    >>> square = Graph(4, ((1, 0), (1, 2), (2, 3), (3, 0)))
+    >>> square
+    Graph(n=4, edges=((0, 1), (0, 3), (1, 2), (2, 3)), directed=False, colours=(), name='')
+    >>> eval(repr(square)) == square
+    True
+    >>> print(square, Graph.named("C4"))
+    graph(4 vertices, 4 edges) cycle4
+
+    Edges are kept sorted and once each; in an undirected graph the lesser vertex comes first, in a
+    directed one the tail. ``colours`` is empty, or has one number per vertex, which automorphisms keep.
+
+    Raises GroupError for edges or colours that do not fit, SizeError above 5,000 vertices or
+    two million edges.
+    """
+
+    n: int
+    edges: tuple[tuple[int, int], ...]
+    directed: bool = False
+    colours: tuple[int, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        n = _whole(self.n)
+        if n is None or n < 1:
+            raise GroupError(f"a graph has a whole number of vertices, at least 1, not {self.n!r}")
+        if self.n > MAX_VERTICES:
+            raise SizeError(f"a graph on {self.n:,} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
+        if len(self.edges) > MAX_EDGES:
+            raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
+        edges = set()
+        for edge in self.edges:
+            pair = [_whole(vertex) for vertex in edge] if isinstance(edge, Iterable) else []
+            match pair:
+                case [int(tail), int(head)] if min(tail, head) >= 0 and max(tail, head) < n:
+                    turn = not self.directed and head < tail
+                    edges.add((head, tail) if turn else (tail, head))
+                case _:
+                    raise GroupError(
+                        f"{edge!r} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
+                        f"from 0 to {n - 1}"
+                    )
+        colours = tuple(colour for colour in map(_whole, self.colours) if colour is not None)
+        if len(self.colours) not in (0, n) or len(colours) != len(self.colours):
+            raise GroupError(
+                f"the colours {_short(self.colours)} do not fit a graph on {n} vertices: give one whole number "
+                "for each vertex, or none at all"
+            )
+        object.__setattr__(self, "n", n)
+        object.__setattr__(self, "edges", tuple(sorted(edges)))
+        object.__setattr__(self, "colours", colours)
+
+    @classmethod
+    def parse(cls, text: str | Graph) -> Graph:
+        """A graph from a name, or from a file if ``text`` has a suffix or is a file that is there.
+
+        >>> from eqsynth.graphs import Graph
+        >>> Graph.parse("petersen").n
+        10
+        """
+        if isinstance(text, Graph):
+            return text
+        if not isinstance(text, str):
+            raise GroupError(f"a graph is named by a string such as 'petersen', not {text!r}; for networkx: Graph.of")
+        try:
+            return cls.named(text)
+        except GroupError as error:
+            if _is_file(text):
+                return cls.read(text)
+            raise error from None
+
+    @classmethod
+    def named(cls, name: str) -> Graph:
+        """A graph of :data:`NAMED`, such as ``petersen``, or of :data:`FAMILIES`, such as ``cycle5`` or ``C5``.
+
+        >>> from eqsynth.graphs import Graph
+        >>> Graph.named("path3").edges
+        ((0, 1), (1, 2))
+        >>> str(Graph.named("K3,3"))
+        'bipartite3x3'
+
+        Raises GroupError for a name that is not known, and suggests others.
+        """
+        text = name.strip()
+        if text.lower() in NAMED:
+            function, _ = NAMED[text.lower()]
+            return replace(cls.of(getattr(_need("networkx"), function)()), name=text.lower())
+        match = _SIZED.fullmatch(text)
+        family = _family(match["word"], 2 if match["second"] else 1) if match else None
+        if match is None or family is None:
+            raise GroupError(f"there is no graph called {name!r}: {_suggest(text)}")
+        sizes = [int(size) for size in (match["first"], match["second"]) if size]
+        if min(sizes) < family.least:
+            raise GroupError(
+                f"there is no graph {name!r}: {family.pattern} ({family.title}) starts at {family.least} "
+                f"for {'N' if family.sizes == 1 else 'A and B'}"
+            )
+        # 2^N is not worked out for a large N.
+        vertices, edges = family.build(*(min(size, MAX_VERTICES + 1) for size in sizes))
+        if vertices > MAX_VERTICES:
+            raise SizeError(f"{name!r} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer")
+        edges = tuple(islice(edges, MAX_EDGES + 1))
+        return cls(vertices, edges, family.directed, name=family.name + "x".join(map(str, sizes)))
+
+    @classmethod
+    def of(cls, graph: Any, name: str = "") -> Graph:
+        """The graph of a networkx Graph or DiGraph, vertices numbered in the order of its nodes.
+
+        >>> import networkx
+        >>> from eqsynth.graphs import Graph
+        >>> Graph.of(networkx.DiGraph([("a", "b"), ("b", "c")]))
+        Graph(n=3, edges=((0, 1), (1, 2)), directed=True, colours=(), name='')
+
+        The node attribute ``colour`` or ``color``, if every node has it, becomes the colours. Edge weights and
+        all other attributes are ignored. Raises GroupError for a multigraph, or if only some nodes have a colour.
+        """
+        if not all(hasattr(graph, method) for method in ("nodes", "edges", "is_directed", "is_multigraph")):
+            raise GroupError(f"{_short(graph)} is no networkx graph: give a networkx.Graph or networkx.DiGraph")
+        if graph.is_multigraph():
+            plain = "DiGraph" if graph.is_directed() else "Graph"
+            raise GroupError(
+                "a multigraph may have several edges between two vertices, and adjacency here is 0 or 1: "
+                f"merge them with networkx.{plain}(graph)"
+            )
+        number = {node: position for position, node in enumerate(graph.nodes)}
+        if not number:
+            raise GroupError("the graph has no vertex: give one with at least 1")
+        colours = [data.get("colour", data.get("color")) for _, data in graph.nodes(data=True)]
+        return cls(
+            len(number),
+            tuple((number[tail], number[head]) for tail, head in graph.edges()),
+            bool(graph.is_directed()),
+            _colour_numbers(colours),
+            name,
+        )
+
+    @classmethod
+    def read(cls, path: str | Path, directed: bool = False) -> Graph:
+        r"""A graph from a file, whose suffix says the format; its name is the path.
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from eqsynth.graphs import Graph
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "square.edgelist")
+        ...     _ = path.write_text("a b\nb c\nc d\nd a\n")
+        ...     Graph.read(path).edges
+        ((0, 1), (0, 3), (1, 2), (2, 3))
+
+        - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
+        - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with spaces or a comma between
+          (further columns, such as weights, are ignored); a line with one label is a vertex; ``#`` and ``%``
+          begin comments. Vertices are in numerical order if all labels are whole numbers, otherwise in order
+          of appearance. ``directed`` reads each edge as tail, head.
+        - ``.graphml``: directed as the file says; a vertex attribute ``colour`` or ``color`` gives the colours.
+
+        Raises ExportError if the file cannot be read, GroupError for a graph that is not simple.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in (".g6", ".s6", ".edgelist", ".edges", ".txt", ".graphml"):
+            raise ExportError(f"cannot read {path}: its suffix is {suffix!r}; name a file {_READABLE}")
+        if directed and suffix in (".g6", ".s6", ".graphml"):
+            raise GroupError(f"{path} says by itself whether it is directed: leave out directed=True")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            reason = error.strerror or "the system refused"
+            raise ExportError(f"cannot read the graph file {path}: {reason}; check the path") from error
+        if not content.strip():
+            raise ExportError(f"cannot read a graph from {path}: the file is empty")
+        name = path.as_posix()
+        if suffix in (".edgelist", ".edges", ".txt"):
+            return _read_edge_list(content, path, directed)
+        try:
+            return cls.of(_networkx_read(content, suffix, path), name)
+        except GroupError as error:
+            raise GroupError(f"{path}: {error}") from None
+
+    def __str__(self) -> str:
+        if self.name:
+            return self.name
+        kind = "digraph" if self.directed else "graph"
+        colours = f", {len(set(self.colours))} colours" if self.colours else ""
+        vertices = "vertex" if self.n == 1 else "vertices"
+        edges = "edge" if len(self.edges) == 1 else "edges"
+        return f"{kind}({self.n} {vertices}, {len(self.edges)} {edges}{colours})"
+
+    @property
+    def loops(self) -> bool:
+        """Whether some vertex has an edge to itself."""
+        return any(tail == head for tail, head in self.edges)
+
+    def adjacency(self) -> NDArray[np.int64]:
+        """The adjacency matrix, shape (n, n): row = tail, column = head; 0 or 1, a loop once.
+
+        >>> from eqsynth.graphs import Graph
+        >>> Graph.named("path3").adjacency().tolist()
+        [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+        """
+        import numpy as np
+
+        matrix = np.zeros((self.n, self.n), np.int64)
+        if self.edges:
+            tails, heads = np.array(self.edges).T
+            matrix[tails, heads] = 1
+            if not self.directed:
+                matrix[heads, tails] = 1
+        return matrix
+
+    def automorphisms(self) -> tuple[Permutation, ...]:
+        """Generators of the automorphism group; vertex i goes to ``generator[i]``. None for the trivial group.
+
+        >>> from eqsynth.graphs import Graph
+        >>> Graph.named("path4").automorphisms()
+        ((3, 2, 1, 0),)
+        >>> Graph.named("frucht").automorphisms()
+        ()
+
+        Found by BLISS through igraph, with colours, directions and loops (a loop acts as a colour); each
+        generator is checked against the edges and colours before it is given out.
+
+        Raises VerificationError if a generator fails the check.
+        """
+        graph, colours = self._igraph()
+        found = sorted(tuple(generator) for generator in graph.automorphism_group(color=colours))
+        for generator in found:
+            if not is_automorphism(self, generator):
+                raise VerificationError(
+                    f"{_short(generator)} was found as a symmetry of {self}, but does not keep its edges and colours: "
+                    "please report it"
+                )
+        return tuple(found)
+
+    def automorphism_count(self) -> int:
+        """The number of automorphisms, exactly.
+
+        >>> from eqsynth.graphs import Graph
+        >>> Graph.named("petersen").automorphism_count()
+        120
+        """
+        graph, colours = self._igraph()
+        return int(graph.count_automorphisms(color=colours))
+
+    def _igraph(self) -> tuple[Any, list[int]]:
+        igraph = _need("igraph")
+        looped = {tail for tail, head in self.edges if tail == head}
+        kinds = [(self.colours[vertex] if self.colours else 0, vertex in looped) for vertex in range(self.n)]
+        numbers = {kind: number for number, kind in enumerate(sorted(set(kinds)))}
+        edges = [edge for edge in self.edges if edge[0] != edge[1]]
+        return igraph.Graph(self.n, edges, directed=self.directed), [numbers[kind] for kind in kinds]
+
+
+def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
+    """Whether a permutation of the vertices keeps edges, directions, loops and colours.
+
+    >>> from eqsynth.graphs import Graph, is_automorphism
+    >>> is_automorphism(Graph.named("C4"), (1, 2, 3, 0)), is_automorphism(Graph.named("C4"), (1, 0, 2, 3))
+    (True, False)
+    """
+    if sorted(permutation) != list(range(graph.n)):
+        return False
+    if graph.colours and any(graph.colours[permutation[i]] != graph.colours[i] for i in range(graph.n)):
+        return False
+    moved = ((permutation[tail], permutation[head]) for tail, head in graph.edges)
+    edges = set(graph.edges)
+    return all((pair if graph.directed else (min(pair), max(pair))) in edges for pair in moved)
+
+
+def _family(word: str, sizes: int) -> GraphFamily | None:
+    for family in FAMILIES.values():
+        if family.sizes == sizes and (word.lower() == family.name or (family.short and word.upper() == family.short)):
+            return family
+    return None
+
+
+def _suggest(name: str) -> str:
+    patterns = [family.pattern for family in FAMILIES.values()]
+    words = {**{known: known for known in NAMED}, **{family.name: family.pattern for family in FAMILIES.values()}}
+    close = difflib.get_close_matches(re.sub(r"[\d,x]+$", "", name.lower()), words, n=3, cutoff=0.5)
+    near = f"Did you mean {' or '.join(words[word] for word in close)}? " if close else ""
+    return f"{near}Named graphs are {', '.join(NAMED)}; with sizes {', '.join(patterns)}. For a file, give {_READABLE}."
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return bool(Path(text).suffix) or Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _networkx_read(content: bytes, suffix: str, path: Path) -> Any:
+    """The networkx graph in a graph6, sparse6 or GraphML file."""
+    import io
+    from xml.etree.ElementTree import ParseError as XmlError
+
+    networkx = _need("networkx")
+    try:
+        if suffix == ".graphml":
+            return networkx.read_graphml(io.BytesIO(content))
+        lines = [line.strip() for line in content.splitlines() if line.strip()]
+        if len(lines) == 1:
+            read = networkx.from_graph6_bytes if suffix == ".g6" else networkx.from_sparse6_bytes
+            graph = read(lines[0])
+            if graph.is_multigraph() and len(set(graph.edges())) == graph.number_of_edges():
+                return networkx.Graph(graph)
+            return graph
+    except (networkx.NetworkXException, XmlError, ValueError, KeyError, IndexError, StopIteration) as error:
+        raise ExportError(
+            f"cannot read {path}: it is not {_FORMATS[suffix]} ({error}); check the file or rename it by its format"
+        ) from error
+    raise ExportError(f"cannot read one graph from {path}: it holds {len(lines)}; keep one graph per file")
+
+
+_FORMATS = {".g6": "graph6", ".s6": "sparse6", ".graphml": "GraphML"}
+
+
+def _read_edge_list(content: bytes, path: Path, directed: bool) -> Graph:
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ExportError(f"cannot read the edge list {path}: it is no UTF-8 text; save it as UTF-8") from error
+    labels: dict[str, None] = {}
+    first: dict[tuple[str, str], tuple[int, str]] = {}
+    for number, line in enumerate(lines, 1):
+        words = re.split(r"[#%]", line, maxsplit=1)[0].replace(",", " ").split()
+        labels.update(dict.fromkeys(words[:2]))
+        if len(words) < 2:
+            continue
+        tail, head = words[:2]
+        edge = (tail, head) if directed else (min(tail, head), max(tail, head))
+        if edge in first:
+            line_number, first_tail = first[edge]
+            cure = "" if first_tail == tail else ", or read it with directed=True if edges have directions"
+            raise GroupError(
+                f"{path}: the edge {tail} {head} is in line {line_number} and again in line {number}, and a graph "
+                f"has each edge once: remove one{cure}"
+            )
+        first[edge] = (number, tail)
+    if not labels:
+        raise ExportError(f"cannot read a graph from {path}: it has comments and blank lines only")
+    order = sorted(labels, key=int) if all(re.fullmatch(r"-?\d+", label) for label in labels) else list(labels)
+    place = {label: position for position, label in enumerate(order)}
+    edges = tuple((place[tail], place[head]) for tail, head in first)
+    return Graph(len(order), edges, directed, name=path.as_posix())
+
+
+def _colour_numbers(colours: list[Any]) -> tuple[int, ...]:
+    """Whole numbers as they are, other colours by their place in order; no colour at all is no colours."""
+    missing = sum(colour is None for colour in colours)
+    if missing == len(colours):
+        return ()
+    if missing:
+        raise GroupError(
+            f"{missing} of {len(colours)} vertices have no colour: give every vertex a colour attribute, or none"
+        )
+    numbers = tuple(number for number in map(_whole, colours) if number is not None)
+    if len(numbers) == len(colours):
+        return numbers
+    kinds = {kind: number for number, kind in enumerate(sorted({(type(c).__name__, str(c)) for c in colours}))}
+    return tuple(kinds[type(colour).__name__, str(colour)] for colour in colours)
+
+
+def _whole(value: Any) -> int | None:
+    """The value as an int if it is a whole number of any type, NumPy's included; truth values are not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    return operator.index(value)
+
+
+def _need(package: str) -> Any:
+    """The package, or an error that says how to get it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise EqsynthError(f"graphs need the package {package}, which is not here: pip install {package}") from error
+
+
+def _short(value: Any) -> str:
+    text = repr(tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,191 @@
+"""Orbits of a permutation group on index tuples: the general basis for any group of permutations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from eqsynth.errors import GroupError, SizeError, VerificationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Permutation = tuple[int, ...]
+
+MAX_TUPLES = 20_000_000
+MAX_ELEMENTS = 100_000
+
+
+def orbit_labels(generators: Sequence[Sequence[int]], n: int, m: int) -> NDArray[np.int64]:
+    """The number of the orbit of each index tuple under the group that the permutations generate.
+
+    >>> from eqsynth.orbits import orbit_labels
+    >>> orbit_labels([(1, 2, 3, 0), (3, 2, 1, 0)], 4, 2)  # the symmetries of a square, on pairs
+    array([[0, 1, 2, 1],
+           [1, 0, 1, 2],
+           [2, 1, 0, 1],
+           [1, 2, 1, 0]])
+
+    Shape ``(n,) * m``. A permutation g sends i to ``g[i]`` and a tuple to the tuple of its images. Orbits are
+    numbered from 0 in the order of their lexicographically least tuples.
+
+    Raises GroupError for what is no permutation of n points, SizeError above 20 million tuples.
+    """
+    import numpy as np
+
+    count = _check(generators, n, m)
+    # Every tuple points at a lesser or equal tuple of its orbit; in the end at the least one.
+    least = np.arange(count, dtype=np.int32)
+    moving = [generator for generator in generators if list(generator) != list(range(n))]
+    changed = True
+    while changed:
+        changed = False
+        for generator in moving:
+            low = least[_lift(generator, n, m)]
+            different = np.flatnonzero(low != least)
+            if not len(different):
+                continue
+            changed = True
+            ends = np.stack([low[different], least[different]])
+            # Roots that meet: the greater one points at the lesser one from now on, then chains are cut short.
+            least[ends.max(0)] = ends.min(0)
+            while True:
+                shorter = least[least]
+                if np.array_equal(shorter, least):
+                    break
+                least = shorter
+    first = least == np.arange(count, dtype=np.int32)
+    return (np.cumsum(first, dtype=np.int64) - 1)[least].reshape((n,) * m)
+
+
+def orbit_count(labels: NDArray[np.int64]) -> int:
+    """The number of orbits, from their labels.
+
+    >>> from eqsynth.orbits import orbit_count, orbit_labels
+    >>> orbit_count(orbit_labels([(1, 0)], 2, 3))
+    4
+    """
+    return int(labels.max()) + 1
+
+
+def representatives(labels: NDArray[np.int64]) -> list[Permutation]:
+    """The lexicographically least tuple of each orbit, in the order of the orbits' numbers.
+
+    >>> from eqsynth.orbits import orbit_labels, representatives
+    >>> representatives(orbit_labels([(1, 2, 0)], 3, 2))
+    [(0, 0), (0, 1), (0, 2)]
+    """
+    return [tuple(row) for row in representative_array(labels).tolist()]
+
+
+def representative_array(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """:func:`representatives` as an array, shape (orbits, m).
+
+    >>> from eqsynth.orbits import orbit_labels, representative_array
+    >>> representative_array(orbit_labels([(1, 0)], 2, 2))
+    array([[0, 0],
+           [0, 1]])
+    """
+    import numpy as np
+
+    flat = labels.ravel()
+    first = np.empty(orbit_count(labels), np.int64)
+    first[flat[::-1]] = np.arange(len(flat))[::-1]
+    if not labels.ndim:
+        return np.empty((1, 0), np.int64)
+    return np.stack(np.unravel_index(first, labels.shape), axis=1)
+
+
+def burnside_count(generators: Sequence[Sequence[int]], n: int, m: int) -> int:
+    """The number of orbits on m-tuples by Burnside's lemma: the mean of fixed points to the power m.
+
+    >>> from eqsynth.orbits import burnside_count
+    >>> burnside_count([(1, 2, 3, 0), (3, 2, 1, 0)], 4, 3)
+    10
+
+    It lists the whole group, sees no tuple, and so proves what :func:`orbit_labels` counts.
+    Raises SizeError for groups of more than a hundred thousand elements.
+    """
+    _check(generators, n, min(m, 0))
+    group = elements(generators, n)
+    total = 0
+    for element in group:
+        fixed = sum(1 for point, image in enumerate(element) if image == point)
+        total += int(fixed**m)
+    return total // len(group)
+
+
+def elements(generators: Sequence[Sequence[int]], n: int) -> list[Permutation]:
+    """Every element of the group that the permutations generate, the identity first.
+
+    >>> from eqsynth.orbits import elements
+    >>> elements([(1, 2, 0)], 3)
+    [(0, 1, 2), (1, 2, 0), (2, 0, 1)]
+
+    Raises SizeError for groups of more than a hundred thousand elements.
+    """
+    _check(generators, n, 0)
+    found = [tuple(range(n))]
+    seen = set(found)
+    for element in found:
+        for generator in generators:
+            product = tuple(generator[image] for image in element)
+            if product not in seen:
+                if len(seen) == MAX_ELEMENTS:
+                    raise SizeError(
+                        f"the group of {n} points has more than {MAX_ELEMENTS:,} elements, too many to list: "
+                        "count its orbits with orbit_labels"
+                    )
+                seen.add(product)
+                found.append(product)
+    return found
+
+
+def check_orbits(generators: Sequence[Sequence[int]], labels: NDArray[np.int64]) -> None:
+    """Raise VerificationError unless every generator keeps every label and orbits are numbered in order.
+
+    >>> import numpy as np
+    >>> from eqsynth.orbits import check_orbits
+    >>> check_orbits([(1, 0)], np.array([[0, 1], [1, 0]]))
+
+    What is not checked is that orbits are no unions of orbits; :func:`burnside_count` counts them.
+    """
+    import numpy as np
+
+    n, m = (labels.shape[0], labels.ndim) if labels.ndim else (1, 0)
+    flat = labels.ravel()
+    for generator in generators:
+        if m and not np.array_equal(flat[_lift(generator, n, m)], flat):
+            raise VerificationError(f"the orbit labels change under the generator {tuple(generator)}: recompute them")
+    highest = np.maximum.accumulate(flat)
+    if flat[0] != 0 or np.any(np.diff(highest) > 1):
+        raise VerificationError("the orbits are not numbered by their least tuples: recompute them")
+
+
+def _lift(generator: Sequence[int], n: int, m: int) -> NDArray[np.int32]:
+    """The permutation of the tuples, each as its position in row-major order."""
+    import numpy as np
+
+    image = np.asarray(generator, np.int32)
+    lifted = np.zeros(1, np.int32)
+    for _ in range(m):
+        lifted = (lifted[:, None] * np.int32(n) + image).ravel()
+    return lifted
+
+
+def _check(generators: Sequence[Sequence[int]], n: int, m: int) -> int:
+    """The number of tuples, if it is small enough and the generators are permutations."""
+    if n < 1 or m < 0:
+        raise GroupError(f"there are no {m}-tuples of {n} points: ask for n >= 1 and m >= 0")
+    for generator in generators:
+        if sorted(generator) != list(range(n)):
+            raise GroupError(
+                f"{tuple(generator)} is no permutation of {n} points: list the image of each of 0 to {n - 1} once"
+            )
+    if n**m > MAX_TUPLES:
+        raise SizeError(
+            f"orbits on {m}-tuples of {n} points would number {n**m:,} tuples, more than {MAX_TUPLES:,}: "
+            "ask for a smaller graph or lower orders"
+        )
+    return int(n**m)

@@ -1,0 +1,1175 @@
+"""Exact algebra of diagrams as functions of n: Gram matrices, their determinants and inverses, projections.
+
+All sizes are exact: whole numbers, fractions, and rational functions of n. No matrix of size
+n^l x n^k is formed but the one that is projected.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, lru_cache, reduce
+from itertools import combinations, pairwise
+from math import factorial, lcm, prod
+from numbers import Rational
+from typing import TYPE_CHECKING, Any
+
+from eqsynth import bases, dimension, enumeration, functor
+from eqsynth import gram as grams
+from eqsynth.bases import Basis
+from eqsynth.diagram import Diagram
+from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError
+from eqsynth.group import FAMILIES, Group
+from eqsynth.space import check_order
+
+if TYPE_CHECKING:
+    import flint
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: The largest number of diagrams of a Gram matrix, and of one whose determinant is interpolated.
+MAX_ROWS = 1_000
+MAX_DETERMINANT = 150
+#: The largest n whose n! permutations are listed, for a diagram with a head.
+MAX_HEAD = 9
+#: How many entries of a matrix are gathered at once.
+CHUNK = 1 << 18
+
+
+# --- Values -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RationalFunction:
+    """A quotient of two polynomials with whole coefficients, lowest power first, in lowest terms.
+
+    >>> from eqsynth.symbolic import RationalFunction
+    >>> value = RationalFunction.of((0, 2, 2), (0, -2, 0, 2))
+    >>> print(value, value(3))
+    1/(n - 1) 1/2
+    >>> value == RationalFunction((1,), (-1, 1)), RationalFunction((3,)) == 3
+    (True, True)
+
+    ``value(n)`` is a Fraction. Raises SymbolicError at a pole.
+    """
+
+    numerator: tuple[int, ...]
+    denominator: tuple[int, ...] = (1,)
+    letter: str = "n"
+
+    @classmethod
+    def of(cls, numerator: Sequence[int], denominator: Sequence[int] = (1,), letter: str = "n") -> RationalFunction:
+        """The quotient in lowest terms, the leading coefficient of the denominator positive."""
+        import flint
+
+        if not any(denominator):
+            raise SymbolicError(f"the denominator of {_sum(list(numerator), letter)} is zero: give another")
+        return _quotient(flint.fmpz_poly(list(numerator)), flint.fmpz_poly(list(denominator)), letter)
+
+    @property
+    def polynomial(self) -> bool:
+        """Whether the denominator is a number."""
+        return len(self.denominator) == 1
+
+    def __call__(self, n: int) -> Fraction:
+        """The value at a number."""
+        below = _value(self.denominator, n)
+        if not below:
+            raise SymbolicError(f"{self} has a pole at {self.letter} = {n}: ask for another {self.letter}")
+        return Fraction(_value(self.numerator, n), below)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, RationalFunction):
+            return self._parts() == other._parts()
+        if isinstance(other, Rational):
+            return self._parts() == RationalFunction((int(other.numerator),), (int(other.denominator),))._parts()
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def _parts(self) -> tuple[object, ...]:
+        """What equality compares: the letter counts only where it occurs."""
+        numerator = self.numerator if any(self.numerator) else ()
+        constant = len(numerator) <= 1 and self.polynomial
+        return (numerator, self.denominator, "" if constant else self.letter)
+
+    def __str__(self) -> str:
+        above = _factored(self.numerator, self.letter)
+        if self.denominator == (1,):
+            return above
+        below = _factored(self.denominator, self.letter)
+        single = below.count("(") <= 1 and (below.startswith("(") or " " not in below)
+        return f"{above}/{below}" if single else f"{above}/({below})"
+
+
+def _value(coefficients: Sequence[int], n: int) -> int:
+    return reduce(lambda high, low: high * n + low, reversed(coefficients), 0)
+
+
+def _quotient(numerator: flint.fmpz_poly, denominator: flint.fmpz_poly, letter: str) -> RationalFunction:
+    common = numerator.gcd(denominator)
+    if denominator.leading_coefficient() < 0:
+        common = -common
+    above, below = numerator // common, denominator // common
+    return RationalFunction(tuple(map(int, above.coeffs())), tuple(map(int, below.coeffs())), letter)
+
+
+def _factored(coefficients: Sequence[int], letter: str) -> str:
+    """A polynomial as a product of irreducible factors: ``2 n^2 (n - 1)``."""
+    import flint
+
+    content, factors = flint.fmpz_poly(list(coefficients)).factor()
+    ordered = sorted(factors, key=lambda pair: (pair[0].degree(), _root_key(-int(pair[0][0]))))
+    pieces = []
+    for factor, power in ordered:
+        text = _sum([int(c) for c in factor.coeffs()], letter)
+        text = f"({text})" if " " in text else text
+        pieces.append(text if power == 1 else f"{text}^{power}")
+    if content == 1 and pieces:
+        return " ".join(pieces)
+    if content == -1 and pieces:
+        return "-" + " ".join(pieces)
+    return " ".join([str(content), *pieces])
+
+
+def _sum(coefficients: Sequence[int], letter: str) -> str:
+    text = ""
+    for power, factor in reversed(list(enumerate(coefficients))):
+        if not factor:
+            continue
+        size = "" if abs(factor) == 1 and power else str(abs(factor))
+        name = "" if not power else letter if power == 1 else f"{letter}^{power}"
+        sign = ("-" if factor < 0 else "") if not text else (" - " if factor < 0 else " + ")
+        text += sign + size + name
+    return text or "0"
+
+
+def _root_key(root: int) -> tuple[bool, int]:
+    """0, 1, 2, ..., then -1, -2, ..."""
+    return (root < 0, abs(root))
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product of powers of (n - root), one ``(root, power)`` each.
+
+    >>> from eqsynth.symbolic import gram_determinant
+    >>> found = gram_determinant("O(n)", 2, 2)
+    >>> print(found, found.roots, found(2), found.degree)
+    n^3 (n - 1)^2 (n + 2) ((0, 3), (1, 2), (-2, 1)) 32 6
+    """
+
+    roots: tuple[tuple[int, int], ...]
+    letter: str = "n"
+
+    @classmethod
+    def of(cls, powers: Counter[int], letter: str) -> Product:
+        """From the power of each root."""
+        kept = sorted((pair for pair in powers.items() if pair[1]), key=lambda pair: _root_key(pair[0]))
+        return cls(tuple(kept), letter)
+
+    @property
+    def degree(self) -> int:
+        """The degree as a polynomial in n."""
+        return sum(power for _, power in self.roots)
+
+    def __call__(self, n: int) -> int:
+        """The value at a number."""
+        return prod((n - root) ** power for root, power in self.roots)
+
+    def expand(self) -> RationalFunction:
+        """The same as a polynomial."""
+        import flint
+
+        found = flint.fmpz_poly([1])
+        for root, power in self.roots:
+            found *= flint.fmpz_poly([-root, 1]) ** power
+        return _quotient(found, flint.fmpz_poly([1]), self.letter)
+
+    def __str__(self) -> str:
+        pieces = []
+        for root, power in self.roots:
+            base = f"({self.letter} {'-' if root > 0 else '+'} {abs(root)})" if root else self.letter
+            pieces.append(base if power == 1 else f"{base}^{power}")
+        return " ".join(pieces) or "1"
+
+
+@dataclass(frozen=True, slots=True)
+class ExactMatrix:
+    """A matrix of rational functions of n that has few different entries.
+
+    >>> from eqsynth.symbolic import gram, weingarten
+    >>> found = gram("O(n)", 2, 2)
+    >>> print(found)
+    n^2 n   n
+    n   n^2 n
+    n   n   n^2
+    >>> print(found[0, 1], found.shape, found.at(2).tolist()[0][0])
+    n (3, 3) 4
+    >>> print(found @ weingarten("O(n)", 2, 2))
+    1 0 0
+    0 1 0
+    0 0 1
+
+    ``values`` are the different entries and ``index`` says which of them stands where.
+    """
+
+    values: tuple[RationalFunction, ...]
+    index: tuple[tuple[int, ...], ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return (len(self.index), len(self.index[0]) if self.index else 0)
+
+    def __getitem__(self, place: tuple[int, int]) -> RationalFunction:
+        return self.values[self.index[place[0]][place[1]]]
+
+    def at(self, n: int = 1) -> NDArray[np.object_]:
+        """The matrix at a number n, an object array of Fractions; raises SymbolicError at a pole."""
+        import numpy as np
+
+        table = np.empty(len(self.values), object)
+        table[:] = [value(n) for value in self.values]
+        return table[np.array(self.index, np.int64).reshape(self.shape)]
+
+    def __matmul__(self, other: ExactMatrix) -> ExactMatrix:
+        """The exact product.
+
+        Both factors are brought to a common denominator, and the numerators are multiplied by
+        Kronecker's substitution: at n = 2^bits, with room for every coefficient of the result.
+        """
+        import flint
+
+        if self.shape[1] != other.shape[0]:
+            raise ShapeError(f"a matrix with {self.shape[1]} columns cannot multiply one with {other.shape[0]} rows")
+        letter = next((v.letter for m in (self, other) for v in m.values), "n")
+        (left, below_left), (right, below_right) = self._numerators(), other._numerators()
+        largest = [max((abs(int(c)) for p in ps for c in p.coeffs()), default=0) for ps in (left, right)]
+        terms = max((p.length() for p in left), default=0)
+        bits = (2 * self.shape[1] * terms * prod(largest)).bit_length() + 1
+        base = 1 << bits
+        first, second = (
+            flint.fmpz_mat(*m.shape, [table[i] for row in m.index for i in row])
+            for m, table in ((self, [p(base) for p in left]), (other, [p(base) for p in right]))
+        )
+        entries = (first * second).entries()
+        found, index = _indexed(map(int, entries), self.shape[0], other.shape[1])
+        below = below_left * below_right
+        return ExactMatrix(tuple(_quotient(flint.fmpz_poly(_digits(e, bits)), below, letter) for e in found), index)
+
+    def _numerators(self) -> tuple[list[flint.fmpz_poly], flint.fmpz_poly]:
+        """Numerators over the least common denominator."""
+        import flint
+
+        below = flint.fmpz_poly([1])
+        dens = [flint.fmpz_poly(list(value.denominator)) for value in self.values]
+        for den in dens:
+            below = below * (den // below.gcd(den))
+        return [
+            flint.fmpz_poly(list(v.numerator)) * (below // d) for v, d in zip(self.values, dens, strict=True)
+        ], below
+
+    def determinant(self) -> RationalFunction:
+        """The determinant of a square matrix of polynomials, by interpolation.
+
+        The sum over the rows of the largest degree in each bounds the degree; its values at one more
+        whole number than that, each computed exactly, determine it.
+
+        Raises SizeError above 150 rows: :func:`gram_determinant` knows closed formulas.
+        """
+        import flint
+
+        rows, columns = self.shape
+        if rows != columns or any(value.denominator != (1,) for value in self.values):
+            raise ShapeError("a determinant is asked of a matrix that is not square, or not of whole polynomials")
+        if rows > MAX_DETERMINANT:
+            raise SizeError(
+                f"the determinant of a {rows} x {rows} matrix of polynomials takes too long, more than "
+                f"{MAX_DETERMINANT} rows: ask gram_determinant, which has closed formulas for whole families"
+            )
+        # What n divides in a whole row is taken out: every entry of a Gram matrix has a factor n.
+        tables = [value.numerator for value in self.values]
+        lows = [next((power for power, c in enumerate(table) if c), len(table)) for table in tables]
+        low = [min(lows[i] for i in row) for row in self.index]
+        degree = sum(max(max(len(tables[i]) - 1, 0) for i in row) for row in self.index) - sum(low)
+        start = -(degree // 2)
+        points = []
+        for n in range(start, start + degree + 1):
+            known: dict[tuple[int, int], int] = {}
+            for row, out in zip(self.index, low, strict=True):
+                for i in set(row):
+                    known.setdefault((i, out), _value(tables[i][out:], n))
+            numbers = [known[i, out] for row, out in zip(self.index, low, strict=True) for i in row]
+            points.append(int(flint.fmpz_mat(rows, rows, numbers).det()))
+        letter = self.values[0].letter if self.values else "n"
+        shift = flint.fmpz_poly([0, 1]) ** sum(low)
+        return _quotient(_interpolated(points, start) * shift, flint.fmpz_poly([1]), letter)
+
+    def __str__(self) -> str:
+        texts = [str(value) for value in self.values]
+        widths = [max((len(texts[row[c]]) for row in self.index), default=0) for c in range(self.shape[1])]
+        lines = [" ".join(texts[i].ljust(width) for i, width in zip(row, widths, strict=True)) for row in self.index]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def _indexed(entries: Iterable[Any], rows: int, columns: int) -> tuple[list[Any], tuple[tuple[int, ...], ...]]:
+    """The different entries of a matrix given row by row, and which of them stands where."""
+    found: dict[Any, int] = {}
+    index = [found.setdefault(entry, len(found)) for entry in entries]
+    return list(found), tuple(tuple(index[row * columns : (row + 1) * columns]) for row in range(rows))
+
+
+def _digits(value: int, bits: int) -> list[int]:
+    """The coefficients of a polynomial, of either sign, from its value at 2^bits."""
+    found = []
+    while value:
+        low = value & ((1 << bits) - 1)
+        low -= (low >> (bits - 1)) << bits
+        found.append(low)
+        value = (value - low) >> bits
+    return found
+
+
+def _interpolated(points: Sequence[int], start: int) -> flint.fmpz_poly:
+    """The polynomial with whole coefficients through ``points`` at start, start + 1, ... (Newton)."""
+    import flint
+
+    differences, row = [], list(points)
+    while row:
+        differences.append(row[0])
+        row = [after - before for before, after in pairwise(row)]
+    found = flint.fmpq_poly([0])
+    for order in reversed(range(len(differences))):
+        found = found * flint.fmpq_poly([-(start + order), 1]) / (order + 1) + differences[order]
+    if found.denom() != 1:
+        raise EqsynthError("an interpolated polynomial has coefficients that are not whole: please report it")
+    return found.numer()
+
+
+# --- Inner products -----------------------------------------------------------------------------------
+
+
+def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFunction | int:
+    """The inner product trace(D^T E) of two diagrams: a polynomial in n, or an int where n is a number.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.symbolic import inner
+    >>> identity, swap = Diagram(2, 2, ((0, 2), (1, 3))), Diagram(2, 2, ((0, 3), (1, 2)))
+    >>> print(inner("O(n)", identity, swap), inner("S(3)", identity, identity))
+    n 9
+    >>> cap_cup = Diagram(2, 2, ((0, 1), (2, 3)))
+    >>> print(inner("Sp(n)", identity, cap_cup), inner("Sp(n)", swap, cap_cup))
+    n -n
+
+    S(n), O(n): n^loops, one loop for each block of the join. Sp(n): s(D) s(E) (-1)^(m/2) (-n)^loops,
+    m = k + l vertices, with s(D) = (-1)^(crossings of D, all vertices on one line). SO(n) with heads:
+    sgn(sigma) n! n^loops where the union joins the free vertices by a bijection sigma, else 0.
+    A(n) with heads: the sign between the heads times n! for equal blocks, else 0. A diagram with a
+    head is orthogonal to those without.
+
+    The sign of Sp(n): omega applied to every input is orthogonal and turns all pairs into omega(left,
+    right). Along a loop of p pairs of D and p of E, oriented so that both run from odd to even
+    vertices, the p factors omega omega^T = 1 give n; the permutation from D's oriented vertices to
+    E's is then a p-cycle, of sign (-1)^(p-1), against s(D) s(E) for pairs oriented left to right.
+
+    Raises EqsynthError for diagrams of different orders, GroupError for a diagram that the group
+    lacks, SymbolicError for a head where n is a letter. Source: arXiv 2212.08648, 2212.08630.
+    """
+    import flint
+
+    group = Group.parse(group)
+    if (first.outputs, first.inputs) != (second.outputs, second.inputs):
+        raise EqsynthError(
+            f"a diagram {first.inputs} -> {first.outputs} has no inner product with one "
+            f"{second.inputs} -> {second.outputs}: ask for two of the same orders"
+        )
+    _check(group, (first, second))
+    factor, power = _monomial(group, first, second)
+    if isinstance(group.n, int):
+        return int(factor * group.n**power)
+    return _quotient(flint.fmpz_poly([0] * power + [factor]), flint.fmpz_poly([1]), group.n)
+
+
+def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
+    if group.family not in FAMILIES:
+        raise GroupError(f"{group} has no closed inner products: the families are {', '.join(FAMILIES)}")
+    for diagram in diagrams:
+        if diagram.head and group.family in ("SO", "A") and group.symbolic:
+            raise SymbolicError(f"{diagram} has a head, and {group} leaves n open: ask for a number in place of n")
+        if not _allowed(group, diagram):
+            raise GroupError(f"{diagram} is no diagram of {group}: ask for one of enumeration.diagrams")
+
+
+def _allowed(group: Group, diagram: Diagram) -> bool:
+    if diagram.edges or not all(diagram.blocks):
+        return False
+    tied = [diagram.blocks[number] for number in diagram.head]
+    loose = len(diagram.blocks) - len(tied)
+    match group.family:
+        case "S":
+            return not tied
+        case "A":
+            return not tied or (loose == 0 and len(tied) in (int(group.n), int(group.n) - 1))
+        case "SO" if tied:
+            pairs = sum(1 for block in diagram.blocks if len(block) == 2)
+            return len(tied) == group.n and all(len(block) == 1 for block in tied) and pairs == loose
+        case _:
+            return not tied and all(len(block) == 2 for block in diagram.blocks)
+
+
+def _monomial(group: Group, first: Diagram, second: Diagram) -> tuple[int, int]:
+    """The inner product as factor x n^power."""
+    if bool(first.head) != bool(second.head):
+        return 0, 0
+    if first.head and group.family == "A":
+        if first.blocks != second.blocks:
+            return 0, 0
+        return _sign([first.head.index(block) for block in second.head]) * factorial(int(group.n)), 0
+    # Union-find: each vertex points to one of its component, the root to itself.
+    parent = list(range(first.outputs + first.inputs))
+
+    def root(vertex: int) -> int:
+        while parent[vertex] != vertex:
+            parent[vertex] = vertex = parent[parent[vertex]]
+        return vertex
+
+    loops = len(parent)
+    for block in (*first.blocks, *second.blocks):
+        for left, right in pairwise(block):
+            one, two = root(left), root(right)
+            if one != two:
+                parent[one] = two
+                loops -= 1
+    if first.head:
+        ends = {root(first.blocks[block][0]): place for place, block in enumerate(first.head)}
+        sigma = [ends.get(root(second.blocks[block][0]), -1) for block in second.head]
+        if sorted(sigma) != list(range(len(first.head))):
+            return 0, 0
+        return _sign(sigma) * factorial(int(group.n)), loops - len(sigma)
+    if group.family == "Sp":
+        return _crossing_sign(first) * _crossing_sign(second) * (-1) ** (len(parent) // 2 + loops), loops
+    return 1, loops
+
+
+def _sign(permutation: Sequence[int]) -> int:
+    inversions = sum(1 for left, right in combinations(permutation, 2) if left > right)
+    return 1 - 2 * (inversions % 2)
+
+
+def _crossing_sign(diagram: Diagram) -> int:
+    crossings = sum(1 for (_, b), (c, d) in combinations(diagram.blocks, 2) if c < b < d)
+    return 1 - 2 * (crossings % 2)
+
+
+# --- Gram matrices ------------------------------------------------------------------------------------
+
+
+def gram(
+    subject: Basis | Group | str,
+    inputs: int | None = None,
+    outputs: int | None = None,
+    *,
+    diagrams: Sequence[Diagram] | None = None,
+) -> ExactMatrix:
+    """The Gram matrix of a basis, of ``eq.basis(group, inputs, outputs)``, or of given diagrams of a group.
+
+    >>> from eqsynth.symbolic import gram
+    >>> print(gram("S(n)", 1, 1))
+    n^2 n
+    n   n
+    >>> import eqsynth as eq
+    >>> print(gram(eq.basis("SO(2)", 1, 1)))
+    2 0
+    0 2
+
+    Entry (i, j) is :func:`inner` of diagrams i and j: a polynomial where n is a letter, else a number.
+    The size is ``len(basis) x len(basis)``.
+
+    Raises SizeError above 1000 diagrams, and what :func:`inner` raises. Source: arXiv 2212.08630.
+    """
+    group, listed = _subject(subject, inputs, outputs, diagrams)
+    return _gram(group, listed)
+
+
+def _subject(
+    subject: Basis | Group | str, inputs: int | None, outputs: int | None, diagrams: Sequence[Diagram] | None = None
+) -> tuple[Group, tuple[Diagram, ...]]:
+    if isinstance(subject, Basis):
+        group, listed = subject.group, subject.diagrams
+    elif diagrams is not None:
+        group, listed = Group.parse(subject), tuple(diagrams)
+    elif inputs is None or outputs is None:
+        raise EqsynthError(f"the orders are missing: write ({str(subject)!r}, inputs, outputs), or give a basis")
+    else:
+        group = Group.parse(subject)
+        _check(group, ())
+        count = dimension.dimension(group, inputs + outputs)
+        if count > MAX_ROWS:
+            _refuse(group, count)
+        basis = bases.basis(group, inputs, outputs)
+        group, listed = basis.group, basis.diagrams
+    if len(listed) > MAX_ROWS:
+        _refuse(group, len(listed))
+    if len({(diagram.outputs, diagram.inputs) for diagram in listed}) > 1:
+        raise EqsynthError("diagrams of different orders have no inner product: give diagrams of the same orders")
+    _check(group, listed)
+    return group, listed
+
+
+def _refuse(group: Group, count: int) -> None:
+    raise SizeError(f"a Gram matrix of {count:,} diagrams of {group} is beyond {MAX_ROWS:,}: ask for lower orders")
+
+
+@lru_cache(maxsize=32)
+def _gram(group: Group, diagrams: tuple[Diagram, ...]) -> ExactMatrix:
+    import flint
+    import numpy as np
+
+    factors, powers = _monomials(group, diagrams)
+    number = group.n if isinstance(group.n, int) else None
+    if number is not None:
+        table: NDArray[Any] = np.array([number**power for power in range(_vertices(diagrams) + 1)], object)
+        entries = (factors * table[powers]).ravel().tolist()
+    else:
+        entries = list(zip(factors.ravel().tolist(), powers.ravel().tolist(), strict=True))
+    found, index = _indexed(entries, *factors.shape)
+    one = flint.fmpz_poly([1])
+    values = tuple(
+        RationalFunction((entry,) if entry else ())
+        if number is not None
+        else _quotient(flint.fmpz_poly([0] * entry[1] + [entry[0]]), one, str(group.n))
+        for entry in found
+    )
+    return ExactMatrix(values, index)
+
+
+def _vertices(diagrams: Sequence[Diagram]) -> int:
+    return diagrams[0].outputs + diagrams[0].inputs if diagrams else 0
+
+
+def _monomials(group: Group, diagrams: Sequence[Diagram]) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """All inner products as factor x n^power, from arrays of joins."""
+    import numpy as np
+
+    size = len(diagrams)
+    powers = grams.joins(diagrams).astype(np.int64)
+    factors = np.ones((size, size), np.int64).astype(object)
+    if group.family == "Sp":
+        sign = np.array([_crossing_sign(diagram) for diagram in diagrams])
+        half = _vertices(diagrams) // 2
+        factors = (np.outer(sign, sign) * (1 - 2 * ((powers + half) % 2))).astype(object)
+    heads = np.array([bool(diagram.head) for diagram in diagrams], bool)
+    if heads.any():
+        where = np.flatnonzero(heads)
+        factors[np.not_equal.outer(heads, heads)] = 0
+        for row in where.tolist():
+            for column in where.tolist():
+                if group.family == "SO" or diagrams[row].blocks == diagrams[column].blocks:
+                    factor, power = _monomial(group, diagrams[row], diagrams[column])
+                else:
+                    factor, power = 0, 0
+                factors[row, column], powers[row, column] = factor, power
+        powers[factors == 0] = 0
+    return factors, powers
+
+
+def gram_determinant(group: str | Group, inputs: int, outputs: int) -> Product | int:
+    """The determinant of the Gram matrix of ``eq.basis(group, inputs, outputs)``, factored where n is a letter.
+
+    >>> from eqsynth.symbolic import gram_determinant
+    >>> print(gram_determinant("S(n)", 1, 1), "and", gram_determinant("Sp(n)", 2, 2))
+    n^2 (n - 1) and n^3 (n - 2) (n + 1)^2
+    >>> gram_determinant("S(3)", 1, 1)
+    18
+
+    With n a letter the closed formulas are proven, for any orders. Write m = inputs + outputs.
+
+    S(n): D_pi is the sum of the orbit matrices X_theta over theta coarser than or equal to pi, which is
+    unitriangular; the X_theta are orthogonal, of square norm n (n - 1) ... (n - t + 1) for t blocks. The
+    determinant is the product of these norms.
+
+    O(n): G commutes with all permutations of the m = 2k vertices, on which the span of all matchings is
+    the sum of the Specht modules of 2 lambda, lambda a partition of k, each once; the sum of
+    n^loops(D, E) E over all matchings E is the product of n + J_1, n + J_3, ..., n + J_(2k-1) applied to
+    D, with J the Jucys-Murphy elements; hence G is the number z = product of n + 2j - i - 1 over the
+    boxes (i, j) of lambda (i, j from 1, written n + 2(j - 1) - (i - 1)) there, and the determinant the
+    product of z to the power of the dimension of the module (hook formula).
+
+    Sp(n): G is that of O at -n, up to signs that cancel in the determinant. SO(n) and A(n) with n a
+    letter have the diagrams, and so the determinant, of O(n) and S(n).
+
+    Raises SizeError above 1000 diagrams where n is a number.
+    Source: Zinn-Justin, arXiv 0907.2719; Collins and Matsumoto, arXiv 0903.5143; arXiv 2212.08648.
+    """
+    import flint
+
+    group = Group.parse(group)
+    for order in (inputs, outputs):
+        check_order(order)
+    _check(group, ())
+    total = inputs + outputs
+    if isinstance(group.n, int):
+        matrix = gram(group, inputs, outputs)
+        return int(flint.fmpz_mat(*matrix.shape, [_value(v.numerator, 1) for v in _flat(matrix)]).det())
+    powers: Counter[int] = Counter()
+    if group.family in ("S", "A"):
+        for blocks in range(total + 1):
+            for root in range(blocks):
+                powers[root] += enumeration.stirling2(total, blocks)
+    elif total % 2 == 0:
+        sign = -1 if group.family == "Sp" else 1
+        for shape in _partitions(total // 2):
+            size = _specht_dimension(tuple(2 * length for length in shape))
+            for row, length in enumerate(shape):
+                for column in range(length):
+                    powers[sign * (row - 2 * column)] += size
+    return Product.of(powers, group.n)
+
+
+def _flat(matrix: ExactMatrix) -> Iterator[RationalFunction]:
+    return (matrix.values[i] for row in matrix.index for i in row)
+
+
+def _partitions(total: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
+    """Partitions of a number, parts in decreasing order."""
+    if total == 0:
+        yield ()
+        return
+    for first in range(min(total, total if largest is None else largest), 0, -1):
+        for rest in _partitions(total - first, first):
+            yield (first, *rest)
+
+
+def _specht_dimension(shape: tuple[int, ...]) -> int:
+    """The dimension of the irreducible representation of a symmetric group, by the hook formula."""
+    columns = [sum(1 for length in shape if length > column) for column in range(shape[0] if shape else 0)]
+    hooks = (
+        length - column + columns[column] - row - 1 for row, length in enumerate(shape) for column in range(length)
+    )
+    return factorial(sum(shape)) // prod(hooks)
+
+
+def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int, ...]:
+    """The sizes n >= 1 at which the diagrams that the family has at that n are dependent.
+
+    >>> from eqsynth.symbolic import degenerate_sizes
+    >>> degenerate_sizes("S(n)", 2, 2), degenerate_sizes("O(n)", 4, 4), degenerate_sizes("Sp(n)", 3, 3)
+    ((1, 2, 3), (1, 2, 3), (2, 4))
+    >>> degenerate_sizes("SO(n)", 3, 4)
+    (1, 3, 5)
+
+    S, O and Sp: the roots of :func:`gram_determinant` at which the group exists. SO and A have diagrams
+    with a head at some n. Those of A(n) are orthogonal and not zero. Those of SO(n) with m - n even are
+    dependent once there is a pair besides the n free vertices, because antisymmetrising n + 1 indices
+    gives zero.
+
+    Raises SymbolicError for a group with a number, where ``len(eq.basis(...))`` tells.
+    """
+    group = Group.parse(group)
+    if not group.symbolic:
+        raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
+    found = gram_determinant(group, inputs, outputs)
+    assert isinstance(found, Product)  # noqa: S101 - n is a letter
+    even = FAMILIES[group.family].even
+    sizes = {root for root, _ in found.roots if root > 0 and not (even and root % 2)}
+    if group.family == "SO":
+        sizes.update(range(inputs + outputs - 2, 0, -2))
+    return tuple(sorted(sizes))
+
+
+# --- Weingarten functions -----------------------------------------------------------------------------
+
+
+def weingarten(
+    subject: Basis | Group | str, inputs: int | None = None, outputs: int | None = None, *, n: int | None = None
+) -> ExactMatrix:
+    """The inverse of the Gram matrix of a basis: rational functions of n, or numbers at a number n.
+
+    >>> from eqsynth.symbolic import weingarten
+    >>> print(weingarten("O(n)", 2, 2)[0, 0])
+    (n + 1)/(n (n - 1) (n + 2))
+    >>> print(weingarten("S(2)", 1, 1))
+    1/2  -1/2
+    -1/2 1
+
+    Rows and columns follow the diagrams of the basis. With a letter, ``n`` puts a number in its place,
+    which must not be one of :func:`degenerate_sizes`.
+
+    How: for S(n) by the orthogonal orbit matrices, W = sum over t of M_t^T M_t / (n (n-1) ... (n-t+1)),
+    M_t the rows of the Moebius function at the partitions with t blocks. For O(n), W(D, E) depends on the
+    cycle type of the union of D and E alone, which leaves one equation for each partition of (k + l)/2;
+    the solution is interpolated over the denominator of :func:`gram_determinant` and then checked in
+    the equations as polynomials. Sp(n) is O(-n) up to signs.
+
+    Raises SizeError above 1000 diagrams, SymbolicError at an n where the diagrams are dependent.
+    Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
+    """
+    group, listed = _subject(subject, inputs, outputs)
+    if isinstance(subject, Basis) and n is not None:
+        n = subject.size(n)
+    elif n is not None:
+        n = Group(group.family, n).n if group.symbolic else group.n  # type: ignore[assignment]  # a number went in
+    if group.symbolic and n is None:
+        total = _vertices(listed)
+        if len(listed) not in (0, enumeration.count(group, total)) or len(set(listed)) != len(listed):
+            raise SymbolicError(
+                f"{len(listed)} diagrams are not all diagrams of {group}: a part of a family has no closed "
+                f"inverse, give a number, weingarten(..., n=4), or take eq.basis"
+            )
+        return _weingarten(group, listed)
+    inverse = _inverse(group, listed, int(group.n) if n is None else n)
+    found, index = _indexed([(int(e.p), int(e.q)) for e in inverse.entries()], len(listed), len(listed))
+    return ExactMatrix(tuple(RationalFunction((p,) if p else (), (q,)) for p, q in found), index)
+
+
+@lru_cache(maxsize=8)
+def _inverse(group: Group, diagrams: tuple[Diagram, ...], n: int) -> flint.fmpq_mat:
+    """The inverse of the Gram matrix at a number n."""
+    import flint
+
+    matrix = _gram(group, diagrams)
+    table = [_value(value.numerator, n) for value in matrix.values]
+    numbers = flint.fmpz_mat(*matrix.shape, [table[i] for row in matrix.index for i in row])
+    try:
+        return flint.fmpq_mat(numbers).inv()
+    except ZeroDivisionError:
+        group = Group(group.family, n)
+        raise SymbolicError(
+            f"the {len(diagrams)} diagrams are dependent at n = {n}, so that their Gram matrix has no inverse: "
+            f"ask for the basis of {group}"
+        ) from None
+
+
+@lru_cache(maxsize=32)
+def _weingarten(group: Group, diagrams: tuple[Diagram, ...]) -> ExactMatrix:
+    if not diagrams:
+        return ExactMatrix((), ())
+    if group.family in ("S", "A"):
+        return _weingarten_partitions(diagrams, str(group.n))
+    return _weingarten_matchings(diagrams, str(group.n), group.family == "Sp")
+
+
+def _weingarten_partitions(diagrams: tuple[Diagram, ...], letter: str) -> ExactMatrix:
+    import flint
+    import numpy as np
+
+    total = _vertices(diagrams)
+    rows = grams.relations(diagrams, diagrams).astype(float)
+    blocks = np.array([len(diagram.blocks) for diagram in diagrams])
+    # Whole numbers far below 2^53 in floats: exact, and much faster to multiply.
+    layers = np.stack([rows[blocks == t].T @ rows[blocks == t] for t in range(total + 1)], axis=-1)
+    size = len(diagrams)
+    kinds, index = _indexed(map(tuple, layers.reshape(-1, total + 1).astype(np.int64).tolist()), size, size)
+    norms = [flint.fmpz_poly([1])]
+    for t in range(total):
+        norms.append(norms[-1] * flint.fmpz_poly([-t, 1]))
+    values = []
+    for kind in kinds:
+        above = flint.fmpz_poly([0])
+        for t, factor in enumerate(kind):
+            above += factor * (norms[total] // norms[t])
+        values.append(_quotient(above, norms[total], letter))
+    return ExactMatrix(tuple(values), index)
+
+
+def _weingarten_matchings(diagrams: tuple[Diagram, ...], letter: str, symplectic: bool) -> ExactMatrix:
+    import flint
+    import numpy as np
+
+    half = _vertices(diagrams) // 2
+    types = _cycle_types(diagrams, diagrams)
+    kinds, starts = np.unique(types[0], return_index=True)
+    functions, below = _matching_functions(half)
+    place = {
+        int(kind): functions[_type_of(diagrams[0], diagrams[int(start)])]
+        for kind, start in zip(kinds, starts, strict=True)
+    }
+    if symplectic:
+        # G at -n is G of O(n) up to (-1)^(m/2) and a sign for each diagram; so is its inverse.
+        below = below(flint.fmpz_poly([0, -1]))
+        place = {kind: (-1) ** half * above(flint.fmpz_poly([0, -1])) for kind, above in place.items()}
+        signs = np.array([_crossing_sign(diagram) for diagram in diagrams])
+        sign = np.outer(signs, signs)
+    else:
+        sign = np.ones(types.shape, np.int64)
+    pairs = zip(types.ravel().tolist(), sign.ravel().tolist(), strict=True)
+    found, index = _indexed(pairs, *types.shape)
+    return ExactMatrix(tuple(_quotient(factor * place[kind], below, letter) for kind, factor in found), index)
+
+
+def _cycle_types(diagrams: Sequence[Diagram], others: Sequence[Diagram]) -> NDArray[np.int64]:
+    """For every pair of matchings a number that tells the sizes of the loops of their union."""
+    import numpy as np
+
+    total = _vertices(diagrams)
+    least = np.array([[min(d.blocks[label]) for label in d.labels] for d in others]).reshape(len(others), total).T
+    codes = (total + 1) ** np.arange(total + 1, dtype=np.int64)
+    found = np.zeros((len(diagrams), len(others)), np.int64)
+    for row, diagram in enumerate(diagrams):
+        merged = least
+        for left, right in diagram.blocks:
+            low = np.minimum(merged[left], merged[right])
+            high = np.maximum(merged[left], merged[right])
+            merged = np.where(merged == high, low, merged)
+        for root in range(total):
+            sizes = (merged == root).sum(0)
+            found[row] += np.where(sizes > 0, codes[sizes // 2], 0)
+    return found
+
+
+def _type_of(first: Diagram, second: Diagram) -> tuple[int, ...]:
+    """The sizes of the loops of the union of two matchings, as a partition of half of the vertices."""
+    partner = [
+        dict(pair for left, right in d.blocks for pair in ((left, right), (right, left))) for d in (first, second)
+    ]
+    seen: set[int] = set()
+    sizes = []
+    for start in partner[0]:
+        size, at = 0, start
+        while at not in seen:
+            seen.update((at, partner[0][at]))
+            at, size = partner[1][partner[0][at]], size + 1
+        if size:
+            sizes.append(size)
+    return tuple(sorted(sizes, reverse=True))
+
+
+@cache
+def _matching_functions(half: int) -> tuple[dict[tuple[int, ...], flint.fmpz_poly], flint.fmpz_poly]:
+    """Weingarten functions of O(n): a numerator for each loop type, and the common denominator.
+
+    The equations: sum over matchings E of n^loops(D, E) w(type of E and D_0) is 1 for D = D_0, else 0;
+    one D for each type will do.
+    """
+    import flint
+
+    listed = [Diagram(2 * half, 0, blocks) for blocks in enumeration.perfect_matchings(tuple(range(2 * half)))]
+    types = [_type_of(listed[0], diagram) for diagram in listed]
+    kinds = sorted(set(types), reverse=True)
+    column = {kind: place for place, kind in enumerate(kinds)}
+    system = [[[0] * (half + 1) for _ in kinds] for _ in kinds]
+    for row, kind in enumerate(kinds):
+        loops = grams.joins([listed[types.index(kind)]], listed)[0].tolist()
+        for other, power in zip(types, loops, strict=True):
+            system[row][column[other]][power] += 1
+    polys = [[flint.fmpz_poly(entry) for entry in row] for row in system]
+    unit = [int(kind == types[0]) for kind in kinds]
+
+    below = flint.fmpz_poly([1])
+    for shape in _partitions(half):
+        z = flint.fmpz_poly([1])
+        for line, length in enumerate(shape):
+            for box in range(length):
+                z *= flint.fmpz_poly([2 * box - line, 1])
+        below = below * (z // below.gcd(z))
+
+    # Beyond n = half the matrix is regular; numerators are of lower degree than the denominator.
+    start = half + 1
+    samples = []
+    right = flint.fmpz_mat(len(unit), 1, unit)
+    for n in range(start, start + below.degree() + 1):
+        solved = flint.fmpz_mat([[entry(n) for entry in row] for row in polys]).solve(right)
+        samples.append([solved[i, 0] * below(n) for i in range(len(kinds))])
+    if any(value.q != 1 for sample in samples for value in sample):
+        raise GroupError("the denominator of the Weingarten functions is wrong: please report it")
+    numerators = [_interpolated([int(sample[i].p) for sample in samples], start) for i in range(len(kinds))]
+    zero = flint.fmpz_poly([0])
+    for equation, one in zip(polys, unit, strict=True):
+        if sum((entry * above for entry, above in zip(equation, numerators, strict=True)), zero) != one * below:
+            raise GroupError("the Weingarten functions do not solve their equations: please report it")
+    return dict(zip(kinds, numerators, strict=True)), below
+
+
+# --- Projection ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """What is left of a matrix in the span of a basis: ``coefficients[i]`` times diagram i, added up.
+
+    ``coefficients`` has shape ``(len(basis), *batch)``: Fractions, or float64 for a matrix of floats (a
+    tensor if that was one). :meth:`matrix` has the shape of the matrix that was projected.
+    """
+
+    basis: Basis
+    n: int
+    coefficients: Any
+
+    def matrix(self) -> Any:
+        """The projected matrix, entries of the same kind as the coefficients."""
+        import numpy as np
+
+        tensor = _is_tensor(self.coefficients)
+        numbers = self.coefficients.numpy() if tensor else self.coefficients
+        batch = numbers.shape[1:]
+        shape = (*batch, self.n**self.basis.outputs, self.n**self.basis.inputs)
+        numbers = numbers.reshape(len(self.basis), prod(batch))
+        below = 1
+        if numbers.dtype == object:
+            numbers, below = _whole(numbers, len(self.basis))
+        out = np.zeros((prod(batch), prod(shape[len(batch) :])), numbers.dtype)
+        for row, diagram in zip(numbers, self.basis, strict=True):
+            _add(out, row, _boxes(self.basis.group, diagram, self.n))
+        out = out.reshape(shape)
+        if self.coefficients.dtype == object:
+            return _fractions(out, below)
+        if not tensor:
+            return out
+        import torch
+
+        return torch.from_numpy(out)
+
+
+def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
+    """The orthogonal projection of any n^l x n^k matrix onto the span of a basis.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.symbolic import project
+    >>> found = project(eq.basis("S(2)", 1, 1), [[1, 2], [3, 5]])
+    >>> print(*found.coefficients)
+    5/2 1/2
+    >>> print(found.matrix())
+    [[Fraction(3, 1) Fraction(5, 2)]
+     [Fraction(5, 2) Fraction(3, 1)]]
+
+    ``matrix`` has shape ``(*batch, n**l, n**k)``; batch axes, such as output and input channels, are
+    projected one by one. Whole numbers and Fractions (lists or arrays) are projected exactly. Floats (a
+    NumPy array or a torch tensor, of any precision) are projected in float64 with exactly inverted
+    Gram matrices. ``n`` is needed where the group leaves it open.
+
+    The projection is the average of rho_l(g)^T M rho_k(g) over the group (for Sp(n), over its compact
+    form, which has the same equivariant maps). The coefficients are those of the diagrams as they are: a
+    layer that scales its diagrams needs them divided by its scales.
+
+    One pass per diagram over its entries that are not zero, without a list of them.
+
+    Raises ShapeError for a matrix of another shape or of other things than numbers, SymbolicError where
+    n is missing or the diagrams are dependent at this n, SizeError for heads beyond n = 9.
+    Source: Collins and Sniady, math-ph/0402073, for the coefficients W(<D, M>).
+    """
+    import flint
+    import numpy as np
+
+    size = basis.size(n)
+    group, diagrams = _subject(basis, None, None)
+    tensor = _is_tensor(matrix)
+    given = _array(matrix.detach().cpu() if tensor else matrix)
+    expected = (size**basis.outputs, size**basis.inputs)
+    if given.shape[-2:] != expected or given.ndim < 2:
+        raise ShapeError(
+            f"a map of {group} from order {basis.inputs} to {basis.outputs} at n = {size} is a matrix of shape "
+            f"(..., {expected[0]}, {expected[1]}), not {given.shape}: rows are output indices, the first axis "
+            "most significant"
+        )
+    batch = given.shape[:-2]
+    flat = given.reshape(prod(batch), prod(expected))
+    below = 1
+    exact = flat.dtype == object
+    if exact:
+        flat, below = _whole(flat, flat.shape[1])
+    paired = np.zeros((len(diagrams), len(flat)), flat.dtype)
+    for row, diagram in enumerate(diagrams):
+        paired[row] = _pair(flat, _boxes(group, diagram, size))
+    inverse = _inverse(group, diagrams, size)
+    if not exact:
+        weights = np.array([int(e.p) / int(e.q) for e in inverse.entries()]).reshape(len(diagrams), len(diagrams))
+        numbers: Any = (weights @ paired).reshape(len(diagrams), *batch)
+        if tensor:
+            import torch
+
+            numbers = torch.from_numpy(numbers)
+        return Projection(basis, size, numbers)
+    solved = inverse * flint.fmpz_mat(paired.shape[0], paired.shape[1], paired.ravel().tolist())
+    fractions = np.empty(paired.size, object)
+    fractions[:] = [Fraction(int(entry.p), int(entry.q) * below) for entry in solved.entries()]
+    return Projection(basis, size, fractions.reshape(len(diagrams), *batch))
+
+
+def _is_tensor(matrix: Any) -> bool:
+    return type(matrix).__module__.split(".")[0] == "torch" and hasattr(matrix, "detach")
+
+
+def _array(matrix: Any) -> NDArray[Any]:
+    """An array of float64 or of objects that are whole numbers and fractions."""
+    import numpy as np
+
+    try:
+        if _is_tensor(matrix):
+            matrix = matrix.double().numpy() if matrix.is_floating_point() else matrix.numpy()
+        given = np.asarray(matrix)
+        if given.dtype.kind in "iub":
+            return given.astype(object)
+        if given.dtype.kind == "f":
+            return np.ascontiguousarray(given, np.float64)
+        if given.dtype != object:
+            raise TypeError
+        if all(isinstance(entry, Rational) for entry in given.flat):
+            return given
+        if all(isinstance(entry, Rational | float | np.floating) for entry in given.flat):
+            return given.astype(np.float64)
+    except (TypeError, ValueError):
+        pass
+    raise ShapeError("a matrix to project holds whole numbers, Fractions or floats in rows of equal length")
+
+
+def _whole(numbers: NDArray[Any], terms: int) -> tuple[NDArray[Any], int]:
+    """Numerators over one denominator: int64 where sums of ``terms`` of them fit, else objects."""
+    import numpy as np
+
+    below = lcm(*(int(entry.denominator) for entry in numbers.flat))
+    scaled = np.empty(numbers.size, object)
+    scaled[:] = [int(entry.numerator) * (below // int(entry.denominator)) for entry in numbers.flat]
+    largest = max((abs(entry) for entry in scaled), default=0)
+    fits = largest * terms < 1 << 62
+    return np.ascontiguousarray(scaled.reshape(numbers.shape), np.int64 if fits else object), below
+
+
+def _fractions(numbers: NDArray[Any], below: int) -> NDArray[np.object_]:
+    import numpy as np
+
+    found = np.empty(numbers.size, object)
+    found[:] = [Fraction(int(entry), below) for entry in numbers.flat]
+    return found.reshape(numbers.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Boxes:
+    """The entries of a diagram that are not zero: at corner + sum of steps x (0 .. sizes - 1), with a sign."""
+
+    corners: NDArray[np.int64]
+    signs: NDArray[np.int64]
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+def _boxes(group: Group, diagram: Diagram, n: int) -> _Boxes:
+    import numpy as np
+
+    total = diagram.outputs + diagram.inputs
+    place = [n ** (total - 1 - vertex) for vertex in range(total)]
+    corners, signs = np.zeros(1, np.int64), np.ones(1, np.int64)
+    sizes, steps = [], []
+    for number, block in enumerate(diagram.blocks):
+        if number in diagram.head:
+            continue
+        step = sum(place[vertex] for vertex in block)
+        if group.family == "Sp" and (block[0] < diagram.outputs) == (block[1] < diagram.outputs):
+            # omega: +1 at (2r, 2r + 1), -1 at (2r + 1, 2r).
+            corners = np.concatenate([corners + place[block[1]], corners + place[block[0]]])
+            signs = np.concatenate([signs, -signs])
+            sizes.append(n // 2)
+            steps.append(2 * step)
+        else:
+            sizes.append(n)
+            steps.append(step)
+    if diagram.head:
+        if n > MAX_HEAD:
+            raise SizeError(f"a head at n = {n} has {n}! terms: projections with heads go up to n = {MAX_HEAD}")
+        orders = _permutations(n)
+        tied = [sum(place[vertex] for vertex in diagram.blocks[number]) for number in diagram.head]
+        corners = orders[: len(tied)].T @ np.array(tied, np.int64)
+        signs = functor.signs(orders, n)
+    return _Boxes(corners, signs, tuple(sizes), tuple(steps))
+
+
+@cache
+def _permutations(n: int) -> NDArray[np.int64]:
+    """All permutations of n labels, one per column."""
+    from itertools import permutations
+
+    import numpy as np
+
+    return np.array(list(permutations(range(n))), np.int64).T
+
+
+def _windows(flat: NDArray[Any], boxes: _Boxes) -> Iterator[tuple[NDArray[Any], Any, NDArray[np.int64]]]:
+    """The box at every corner, as a view; with which corners to take next, and their signs."""
+    import numpy as np
+
+    item = flat.itemsize
+    window = np.lib.stride_tricks.as_strided(
+        flat,
+        (len(flat), int(boxes.corners.max()) + 1, *boxes.sizes),
+        (flat.strides[0], item, *(item * step for step in boxes.steps)),
+    )
+    together = max(1, CHUNK // (max(len(flat), 1) * prod(boxes.sizes)))
+    for start in range(0, len(boxes.corners), together):
+        corners = boxes.corners[start : start + together]
+        # One corner as a slice is a view; several are gathered.
+        taken: Any = corners if len(corners) > 1 else slice(int(corners[0]), int(corners[0]) + 1)
+        yield window, taken, boxes.signs[start : start + together]
+
+
+def _pair(flat: NDArray[Any], boxes: _Boxes) -> NDArray[Any]:
+    """The inner product of each row of ``flat`` with the diagram."""
+    import numpy as np
+
+    found = np.zeros(len(flat), flat.dtype)
+    for window, taken, signs in _windows(flat, boxes):
+        sums = window[:, taken].sum(axis=tuple(range(2, window.ndim))) if window.ndim > 2 else window[:, taken]
+        found = found + sums @ signs.astype(flat.dtype)
+    return found
+
+
+def _add(out: NDArray[Any], factors: NDArray[Any], boxes: _Boxes) -> None:
+    """Add each factor times the diagram to a row of ``out``; no entry of a diagram comes twice."""
+    import numpy as np
+
+    for window, taken, signs in _windows(out, boxes):
+        added = np.outer(factors, signs.astype(out.dtype))
+        window[:, taken] += added.reshape(*added.shape, *[1] * len(boxes.sizes))
+
+
+# --- Dimensions ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionTable:
+    """The dimension of the equivariant maps as a function of n, for k + l = ``total``.
+
+    ``dimensions[i]`` belongs to ``sizes[i]``; from ``stable_from`` on it is ``stable``.
+    """
+
+    family: str
+    total: int
+    sizes: tuple[int, ...]
+    dimensions: tuple[int, ...]
+    stable: int
+    stable_from: int
+
+    def __call__(self, n: int) -> int:
+        """The dimension at any n."""
+        return self.stable if n >= self.stable_from else dimension.dimension(Group(self.family, n), self.total)
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{size}: {found}" for size, found in zip(self.sizes, self.dimensions, strict=True))
+        return f"{self.family}(n), k + l = {self.total}: {shown}; {self.stable} from n = {self.stable_from} on"
+
+
+def dimension_table(family: str | Group, total: int, up_to: int | None = None) -> DimensionTable:
+    """The dimensions at n = 1, 2, ... up to ``up_to`` (until stable if left out), and the stable value.
+
+    >>> from eqsynth.symbolic import dimension_table
+    >>> print(dimension_table("S", 4))
+    S(n), k + l = 4: 1: 1, 2: 8, 3: 14, 4: 15; 15 from n = 4 on
+    >>> dimension_table("Sp(n)", 6).dimensions, dimension_table("A", 4, 5).dimensions
+    ((5, 14, 15), (1, 16, 27, 22, 16))
+
+    ``family`` is a name such as ``"S"``, or a group such as ``"S(n)"``. Sp(n) has even sizes only.
+    The dimension is no polynomial in n: it is constant once n is large enough.
+
+    Raises GroupError for an unknown family. Source: see :func:`eqsynth.dimension.dimension`.
+    """
+    group = Group(family, "n") if isinstance(family, str) and family.isalpha() else Group.parse(family)
+    _check(group, ())
+    check_order(total)
+    group = Group(group.family, "n")
+    stable_from = dimension.stable_from(group, total)
+    step = 2 if FAMILIES[group.family].even else 1
+    sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
+    found = tuple(dimension.dimension(Group(group.family, size), total) for size in sizes)
+    return DimensionTable(group.family, total, sizes, found, dimension.dimension(group, total), stable_from)

@@ -1,0 +1,366 @@
+"""Graphs: names, files, networkx, and automorphism groups against brute force."""
+
+import pickle
+from itertools import permutations, product
+
+import networkx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eqsynth import graphs
+from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError
+from eqsynth.graphs import FAMILIES, NAMED, Graph, is_automorphism
+from eqsynth.orbits import elements
+
+
+@st.composite
+def any_graph(draw, largest=5):
+    n = draw(st.integers(1, largest))
+    directed = draw(st.booleans())
+    pairs = list(product(range(n), repeat=2))
+    edges = draw(st.lists(st.sampled_from(pairs), max_size=2 * n, unique=True))
+    colours = draw(st.one_of(st.just(()), st.tuples(*[st.integers(0, 1)] * n)))
+    return Graph(n, tuple(edges), directed, colours)
+
+
+def preserves(graph, permutation):
+    """The definition, by matrices."""
+    matrix, colours = graph.adjacency(), graph.colours or (0,) * graph.n
+    moved = matrix[np.ix_(permutation, permutation)]
+    return np.array_equal(moved, matrix) and all(colours[permutation[i]] == colours[i] for i in range(graph.n))
+
+
+# -- the value itself
+
+
+@given(any_graph())
+def test_graph_is_a_plain_value(graph):
+    assert eval(repr(graph)) == graph == pickle.loads(pickle.dumps(graph))
+    assert hash(graph) == hash(eval(repr(graph)))
+    assert list(graph.edges) == sorted(set(graph.edges))
+    assert graph.directed or all(tail <= head for tail, head in graph.edges)
+
+
+def test_graph_puts_edges_in_order_and_keeps_each_once():
+    assert Graph(3, ((2, 1), (1, 0), (1, 2), (0, 0))).edges == ((0, 0), (0, 1), (1, 2))
+    assert Graph(3, ((2, 1), (1, 2), (1, 2)), directed=True).edges == ((1, 2), (2, 1))
+
+
+def test_graph_takes_numpy_numbers_and_lists():
+    graph = Graph(np.int64(2), [np.array([1, 0])], colours=[np.int32(1), 2])
+    assert graph == Graph(2, ((0, 1),), colours=(1, 2))
+    assert repr(graph) == "Graph(n=2, edges=((0, 1),), directed=False, colours=(1, 2), name='')"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, ()), "at least 1"),
+        (("3", ()), "whole number"),
+        ((True, ()), "whole number"),
+        ((2, ((0, 2),)), "from 0 to 1"),
+        ((2, ((-1, 0),)), "from 0 to 1"),
+        ((2, ((0, 1, 1),)), "no edge"),
+        ((2, (7,)), "no edge"),
+        ((2, ((0, 0.5),)), "no edge"),
+        ((2, (), False, (1,)), "one whole number for each vertex"),
+        ((2, (), False, ("a", "b")), "one whole number for each vertex"),
+    ],
+)
+def test_graph_refuses_what_does_not_fit(arguments, message):
+    with pytest.raises(GroupError, match=message):
+        Graph(*arguments)
+
+
+def test_graph_refuses_too_many_vertices():
+    with pytest.raises(SizeError, match="5,000"):
+        Graph(5_001, ())
+
+
+def test_str_is_the_name_or_a_description():
+    assert str(Graph.named("Petersen")) == "petersen"
+    assert str(Graph(2, ((0, 1),), True)) == "digraph(2 vertices, 1 edge)"
+    assert str(Graph(2, (), colours=(0, 1))) == "graph(2 vertices, 0 edges, 2 colours)"
+
+
+@given(any_graph())
+def test_adjacency_says_what_edges_say(graph):
+    matrix = graph.adjacency()
+    assert matrix.dtype == np.int64
+    for tail, head in product(range(graph.n), repeat=2):
+        there = (tail, head) in graph.edges or (not graph.directed and (head, tail) in graph.edges)
+        assert matrix[tail, head] == int(there)
+    assert graph.loops == bool(np.trace(matrix))
+
+
+# -- names
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_graphs_are_those_of_networkx(name):
+    graph = Graph.named(name)
+    assert str(graph) == name
+    assert Graph.parse(str(graph)) == graph
+    assert np.array_equal(graph.adjacency(), networkx.to_numpy_array(getattr(networkx, NAMED[name][0])(), weight=None))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "same"),
+    [
+        ("C5", "cycle5", networkx.cycle_graph(5)),
+        ("cycle3", "cycle3", networkx.cycle_graph(3)),
+        ("P4", "path4", networkx.path_graph(4)),
+        ("path1", "path1", networkx.path_graph(1)),
+        ("k4", "complete4", networkx.complete_graph(4)),
+        ("star5", "star5", networkx.star_graph(5)),
+        ("empty3", "empty3", networkx.empty_graph(3)),
+        ("Q3", "hypercube3", networkx.cubical_graph()),
+        ("dicycle4", "dicycle4", networkx.cycle_graph(4, create_using=networkx.DiGraph)),
+        ("dipath3", "dipath3", networkx.path_graph(3, create_using=networkx.DiGraph)),
+        ("K2,3", "bipartite2x3", networkx.complete_bipartite_graph(2, 3)),
+        ("grid2x3", "grid2x3", networkx.grid_2d_graph(2, 3)),
+        ("torus3x4", "torus3x4", networkx.grid_2d_graph(3, 4, periodic=True)),
+    ],
+)
+def test_sized_graphs_are_those_of_networkx(text, name, same):
+    graph = Graph.named(text)
+    assert str(graph) == name
+    assert Graph.named(name) == graph
+    assert graph.directed == same.is_directed()
+    built = networkx.from_numpy_array(graph.adjacency(), create_using=networkx.DiGraph)
+    assert networkx.is_isomorphic(built, networkx.DiGraph(same))
+
+
+def test_every_family_has_a_test():
+    tested = {mark.args[1][i][1] for mark in test_sized_graphs_are_those_of_networkx.pytestmark for i in range(13)}
+    assert {name.rstrip("0123456789x") for name in tested} == set(FAMILIES)
+    assert FAMILIES["cycle"].pattern == "cycleN"
+    assert FAMILIES["grid"].pattern == "gridAxB"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("petersn", "Did you mean petersen"),
+        ("cycel5", "Did you mean cycleN"),
+        ("zzz", "Named graphs are"),
+        ("grid4", "Did you mean gridAxB"),
+        ("cycle2", "starts at 3"),
+        ("K0", "starts at 1"),
+        ("", "Named graphs are"),
+    ],
+)
+def test_unknown_names_suggest_others(text, message):
+    with pytest.raises(GroupError, match=message):
+        Graph.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["complete99999", "hypercube13", "grid2500x3", "bipartite4000x4000", "complete4000", "hypercube999999"]
+)
+def test_names_too_large_are_refused_before_they_are_built(text):
+    with pytest.raises(SizeError, match="fewer"):
+        Graph.named(text)
+
+
+def test_parse_takes_graphs_and_refuses_other_things():
+    graph = Graph.named("bull")
+    assert Graph.parse(graph) is graph
+    with pytest.raises(GroupError, match=r"Graph\.of"):
+        Graph.parse(networkx.path_graph(2))
+    with pytest.raises(GroupError, match="Named graphs"):
+        Graph.parse("x" * 5_000)
+
+
+# -- networkx
+
+
+def test_of_numbers_nodes_in_their_order():
+    source = networkx.Graph()
+    source.add_nodes_from(["z", "a", ("b", 1)])
+    source.add_edge("z", ("b", 1), weight=7)
+    assert Graph.of(source) == Graph(3, ((0, 2),))
+
+
+def test_of_keeps_directions_loops_and_colours():
+    source = networkx.DiGraph([(1, 0), (0, 0)])
+    networkx.set_node_attributes(source, {0: "red", 1: "blue"}, "color")
+    assert Graph.of(source, "mine") == Graph(2, ((0, 1), (1, 1)), True, (0, 1), "mine")
+    networkx.set_node_attributes(source, {0: 9, 1: 4}, "colour")
+    assert Graph.of(source).colours == (4, 9)
+
+
+@pytest.mark.parametrize("kind", [networkx.MultiGraph, networkx.MultiDiGraph])
+def test_of_refuses_multigraphs_with_a_cure(kind):
+    with pytest.raises(GroupError, match="merge them with networkx"):
+        Graph.of(kind([(0, 1), (0, 1)]))
+
+
+def test_of_refuses_empty_graphs_half_coloured_ones_and_other_things():
+    with pytest.raises(GroupError, match="no vertex"):
+        Graph.of(networkx.Graph())
+    half = networkx.path_graph(3)
+    half.nodes[0]["colour"] = 1
+    with pytest.raises(GroupError, match="2 of 3 vertices have no colour"):
+        Graph.of(half)
+    with pytest.raises(GroupError, match="no networkx graph"):
+        Graph.of([(0, 1)])
+
+
+# -- files
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(("suffix", "writer"), [(".g6", "to_graph6_bytes"), (".s6", "to_sparse6_bytes")])
+def test_read_graph6_and_sparse6(write, suffix, writer):
+    content = getattr(networkx, writer)(networkx.petersen_graph())
+    path = write("petersen" + suffix, content)
+    graph = Graph.read(path)
+    assert graph.edges == Graph.named("petersen").edges
+    assert Graph.parse(str(graph)) == graph
+    with pytest.raises(ExportError, match="it holds 2"):
+        Graph.read(write("two" + suffix, content + content))
+    with pytest.raises(GroupError, match="leave out directed"):
+        Graph.read(path, directed=True)
+
+
+def test_read_refuses_a_sparse6_multigraph(write):
+    content = networkx.to_sparse6_bytes(networkx.MultiGraph([(0, 1), (0, 1), (1, 2)]))
+    with pytest.raises(GroupError, match=r"many\.s6: a multigraph"):
+        Graph.read(write("many.s6", content))
+
+
+def test_read_edge_lists(write):
+    assert Graph.read(write("a.txt", "# comment\n10 2 0.5\n\n2,1 % weight 3\n7\n")).edges == ((0, 1), (1, 3))
+    assert Graph.read(write("b.edges", "b a\na c\n")).edges == ((0, 1), (1, 2))
+    both = write("c.edgelist", "0 1\n1 0\n1 1\n")
+    assert Graph.read(both, directed=True) == Graph(2, ((0, 1), (1, 0), (1, 1)), True, name=both.as_posix())
+    with pytest.raises(GroupError, match=r"line 1 and again in line 2.*directed=True"):
+        Graph.read(both)
+    with pytest.raises(GroupError, match=r"line 1 and again in line 3.*remove one$"):
+        Graph.read(write("d.txt", "0 1\n1 2\n0 1\n"))
+
+
+def test_read_graphml(tmp_path):
+    source = networkx.DiGraph([("x", "y"), ("y", "z")])
+    networkx.set_node_attributes(source, {"x": 1, "y": 2, "z": 1}, "color")
+    path = tmp_path / "g.graphml"
+    networkx.write_graphml(source, path)
+    assert Graph.read(path) == Graph(3, ((0, 1), (1, 2)), True, (1, 2, 1), path.as_posix())
+    networkx.write_graphml(networkx.MultiGraph([(0, 1), (0, 1)]), path)
+    with pytest.raises(GroupError, match="a multigraph"):
+        Graph.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.g6", "", "empty"),
+        ("blank.txt", " \n", "empty"),
+        ("comments.txt", "# nothing\n", "comments and blank lines only"),
+        ("bad.g6", "\x01\x02", "not graph6"),
+        ("bad.s6", "Bw", "not sparse6"),
+        ("bad.graphml", "<graphml", "not GraphML"),
+        ("other.graphml", "<svg/>", "not GraphML"),
+        ("binary.txt", b"\xff\xfe\x00", "no UTF-8"),
+        ("graph.docx", "0 1", "its suffix is"),
+    ],
+)
+def test_read_refuses_files_it_cannot_read(write, name, content, message):
+    with pytest.raises(ExportError, match=message):
+        Graph.read(write(name, content))
+
+
+def test_read_refuses_missing_files(tmp_path):
+    for path in (tmp_path / "absent.g6", tmp_path / "absent.txt"):
+        with pytest.raises(ExportError, match="check the path"):
+            Graph.parse(str(path))
+
+
+def test_missing_package_says_how_to_get_it():
+    with pytest.raises(EqsynthError, match="pip install no_such_package"):
+        graphs._need("no_such_package")
+
+
+# -- automorphisms
+
+
+@pytest.mark.parametrize(
+    ("graph", "order"),
+    [
+        (Graph.named("petersen"), 120),
+        (Graph.named("cube"), 48),
+        (Graph.named("frucht"), 1),
+        (Graph.named("karate"), 480),
+        (Graph.named("C5"), 10),
+        (Graph.named("dicycle5"), 5),
+        (Graph.named("dipath3"), 1),
+        (Graph.named("heawood"), 336),
+        (Graph.named("star5"), 120),
+        (Graph.named("tutte"), 3),
+        (Graph(4, ((0, 1), (1, 2), (2, 3), (3, 0)), colours=(5, 7, 5, 7)), 4),
+        (Graph(4, ((0, 1), (1, 2), (2, 3), (3, 0)), colours=(1, 0, 0, 0)), 2),
+        (Graph(3, ((0, 1), (1, 2), (0, 0))), 1),
+        (Graph(2, ((0, 1), (1, 0), (0, 0)), directed=True), 1),
+        (Graph(1, ((0, 0),)), 1),
+    ],
+    ids=str,
+)
+def test_automorphism_groups_have_the_known_order(graph, order):
+    generators = graph.automorphisms()
+    assert all(preserves(graph, generator) for generator in generators)
+    assert len(elements(generators, graph.n)) == order == graph.automorphism_count()
+
+
+@settings(max_examples=200, deadline=None)
+@given(any_graph())
+def test_automorphisms_are_all_there_are(graph):
+    expected = {p for p in permutations(range(graph.n)) if preserves(graph, p)}
+    assert set(elements(graph.automorphisms(), graph.n)) == expected
+    assert graph.automorphism_count() == len(expected)
+
+
+def test_automorphisms_of_every_small_digraph():
+    pairs = list(product(range(3), repeat=2))
+    for number in range(1 << len(pairs)):
+        graph = Graph(3, tuple(pair for place, pair in enumerate(pairs) if number >> place & 1), directed=True)
+        expected = {p for p in permutations(range(3)) if preserves(graph, p)}
+        assert set(elements(graph.automorphisms(), 3)) == expected
+
+
+def test_automorphism_count_is_exact_for_large_groups():
+    assert Graph.named("K30").automorphism_count() == 265252859812191058636308480000000
+
+
+@settings(deadline=None)
+@given(any_graph(), st.data())
+def test_is_automorphism_is_the_definition(graph, data):
+    permutation = data.draw(st.permutations(range(graph.n)))
+    assert is_automorphism(graph, permutation) == preserves(graph, permutation)
+
+
+def test_is_automorphism_refuses_what_is_no_permutation():
+    assert not is_automorphism(Graph.named("empty3"), (0, 0, 1))
+    assert not is_automorphism(Graph.named("empty3"), (0, 1))
+
+
+def test_automorphisms_check_what_they_give_out(monkeypatch):
+    class Liar:
+        def automorphism_group(self, color):
+            return [[1, 0, *range(2, len(color))]]
+
+    monkeypatch.setattr(Graph, "_igraph", lambda self: (Liar(), [0] * self.n))
+    assert Graph.named("K3").automorphisms() == ((1, 0, 2),)
+    with pytest.raises(VerificationError, match="does not keep its edges"):
+        Graph.named("P3").automorphisms()

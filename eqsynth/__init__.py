@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from eqsynth.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
     from eqsynth.exporting import export as export
+    from eqsynth.graphs import Graph as Graph
+    from eqsynth.group import Aut as Aut
     from eqsynth.group import Group as Group
     from eqsynth.group import Hom as Hom
+    from eqsynth.group import MatrixGroup as MatrixGroup
+    from eqsynth.group import PermutationGroup as PermutationGroup
+    from eqsynth.group import ProductGroup as ProductGroup
     from eqsynth.lower import plan as plan
     from eqsynth.module import Linear as Linear
     from eqsynth.plans import Plan as Plan
@@ -38,7 +43,12 @@ _HOMES = {
     "Diagram": "diagram",
     "Half": "diagram",
     "EqsynthError": "errors",
+    "Aut": "group",
     "Group": "group",
+    "MatrixGroup": "group",
+    "PermutationGroup": "group",
+    "ProductGroup": "group",
+    "Graph": "graphs",
     "plan": "lower",
     "Plan": "plans",
     "Linear": "module",

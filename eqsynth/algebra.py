@@ -22,7 +22,7 @@ Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -264,7 +264,7 @@ class Map:
                 f"build both for the same one.{at}"
             )
 
-    def _pairs(self, other: Map, outputs: int, inputs: int, product: Any) -> Map:
+    def _pairs(self, other: Map, outputs: int, inputs: int, multiply: Callable[..., tuple[Term, ...]]) -> Map:
         pairs = len(self.terms) * len(other.terms)
         if pairs > MAX_TERMS:
             raise SizeError(
@@ -275,7 +275,7 @@ class Map:
             (left * right * scalar, diagram)
             for left, first in self.terms
             for right, second in other.terms
-            for scalar, diagram in product(self.group, first, second)
+            for scalar, diagram in multiply(self.group, first, second)
         )
         return Map.collect(self.group, outputs, inputs, found)
 
@@ -700,7 +700,7 @@ def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece])
             case (head, place), (other, there):
                 if head == other:
                     return
-                across.append((place, there) if head < other else (there, place))
+                across.append((place, there))
     for edge in range(len(forms)):
         if not seen[edge]:
             loops += 1
@@ -805,9 +805,11 @@ def _headless(group: Group, orders: tuple[int, int], outer: Iterable[list[int]])
 def _one_head(
     group: Group, orders: tuple[int, int], outer: dict[int, list[int]], slots: Sequence[int]
 ) -> Iterator[Term]:
-    """The labels of the slots are all n labels, once each: a loose component agrees with one of the slots."""
+    """The labels of the slots are all n labels, once each: a loose component agrees with one of the slots.
+
+    Nothing floats beside the head, since every vertex of a diagram with a head is tied to it.
+    """
     loose = [vertices for component, vertices in outer.items() if component not in slots and vertices]
-    floating = len(outer) - len(slots) - len(loose)
     ways = len(slots) ** len(loose)
     if ways > MAX_TERMS:
         raise SizeError(
@@ -823,7 +825,7 @@ def _one_head(
         sign = _sign([min(vertices, default=sum(orders)) for vertices in filled])
         diagram = Diagram.of(*orders, [vertices for vertices in filled if vertices])
         jellyfish = Diagram(*orders, diagram.blocks, head=tuple(range(len(diagram.blocks))))
-        yield _power(group, floating) * sign, jellyfish
+        yield sign, jellyfish
 
 
 def _two_heads(

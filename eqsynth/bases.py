@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, overload
 
 from eqsynth import dimension as dimensions
 from eqsynth import draw, enumeration, functor, gram
-from eqsynth.diagram import Diagram
-from eqsynth.errors import SizeError, SymbolicError
-from eqsynth.group import Group, check_order_fits
-from eqsynth.space import check_order
+from eqsynth.bilabelled import PRIME, choose
+from eqsynth.constraints import nullspace
+from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
+from eqsynth.errors import GroupError, SizeError, SymbolicError
+from eqsynth.group import Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
+from eqsynth.orbits import representatives
+from eqsynth.space import Order, check_order, each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,11 +34,12 @@ MAX_ENTRIES = 50_000_000
 class Certificate:
     """Why a set of diagrams is a basis: its size, and the argument for its independence.
 
-    ``dimension`` comes from representation theory; ``spanning`` diagrams were considered.
-    ``independence`` names the argument: ``"stable"`` (the group's theorem for large n),
-    ``"blocks"`` (S(n): partitions into at most n blocks; their change to the orbit basis is
-    unitriangular), ``"orbits"`` (S(n): coordinates in the orbit basis of full rank modulo ``prime``) or
-    ``"gram"`` (the Gram matrix has full rank modulo ``prime``).
+    ``dimension`` comes from representation theory; ``spanning`` elements were considered.
+    ``independence`` names the argument: ``"stable"`` (the group's theorem for large n), ``"blocks"``
+    (S(n): partitions into at most n blocks; their change to the orbit basis is unitriangular),
+    ``"orbits"`` (S(n): coordinates in the orbit basis of full rank modulo ``prime``), ``"gram"`` (the
+    Gram matrix has full rank modulo ``prime``), ``"disjoint"`` (orbits), ``"representatives"`` (Aut(G):
+    values on one index tuple per orbit), ``"kernel"`` (groups given by matrices) or ``"product"``.
     """
 
     dimension: int
@@ -45,6 +51,10 @@ class Certificate:
         why = {
             "stable": "all diagrams are independent at this size",
             "blocks": "partitions into at most n blocks are unitriangular to the orbit basis",
+            "disjoint": "orbits are disjoint",
+            "representatives": f"their values on one tuple per orbit have full rank modulo {self.prime}",
+            "kernel": "each has a place of its own in the exact kernel of the generators' constraints",
+            "product": "products of the factors' bases",
             "gram": f"their Gram matrix has full rank modulo {self.prime}",
             "orbits": f"their coordinates in the orbit basis have full rank modulo {self.prime}",
         }[self.independence]
@@ -68,69 +78,104 @@ class Basis:
     """
 
     group: Group
-    inputs: int
-    outputs: int
-    diagrams: tuple[Diagram, ...]
+    inputs: Order
+    outputs: Order
+    diagrams: tuple[Element, ...]
     certificate: Certificate
 
     def __len__(self) -> int:
         return len(self.diagrams)
 
-    def __iter__(self) -> Iterator[Diagram]:
+    def __iter__(self) -> Iterator[Element]:
         return iter(self.diagrams)
 
     @overload
-    def __getitem__(self, index: int) -> Diagram: ...
+    def __getitem__(self, index: int) -> Element: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Diagram, ...]: ...
-    def __getitem__(self, index: int | slice) -> Diagram | tuple[Diagram, ...]:
+    def __getitem__(self, index: slice) -> tuple[Element, ...]: ...
+    def __getitem__(self, index: int | slice) -> Element | tuple[Element, ...]:
         return self.diagrams[index]
 
     def flat(self, index: int) -> Diagram:
         """Element ``index`` as one diagram on all axes of the tensors."""
-        return self.diagrams[index]
+        return join(self.factors(index))
 
     def factors(self, index: int) -> tuple[Diagram, ...]:
         """Element ``index`` as one diagram for each factor of the group."""
-        return (self.diagrams[index],)
+        element = self.diagrams[index]
+        if isinstance(element, Orbit | Tensor):
+            raise GroupError(f"{element.formula()}: this element of {self.group} is not a diagram")
+        return element if isinstance(element, tuple) else (element,)
+
+    def plain(self) -> tuple[tuple[Diagram, ...], int, int]:
+        """The elements, which must be diagrams of a single group, and the orders k and l.
+
+        Raises GroupError for products and for groups that are handled through tables.
+        """
+        listed = tuple(element for element in self.diagrams if isinstance(element, Diagram))
+        if len(listed) != len(self) or isinstance(self.inputs, tuple) or isinstance(self.outputs, tuple):
+            raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for S, O, SO, Sp or A")
+        return listed, self.inputs, self.outputs
 
     def formulas(self) -> list[str]:
         """The index formula of every element."""
-        return [diagram.formula(self.group.family == "Sp") for diagram in self.diagrams]
+        return [
+            " ⊗ ".join(
+                part.formula(factor.family == "Sp") if isinstance(part, Diagram) else part.formula()
+                for part, factor in zip(
+                    element if isinstance(element, tuple) else (element,), self.group.factors, strict=True
+                )
+            )
+            for element in self.diagrams
+        ]
 
-    def matrices(self, n: int | None = None) -> NDArray[np.int64]:
+    def matrices(self, n: int | Sequence[int] | None = None) -> NDArray[np.int64]:
         """The basis as integer matrices, shape ``(len(self), n**outputs, n**inputs)``.
 
-        ``n`` is needed when the group leaves it open, and then any n >= 1 will do. Rows and columns
-        run over index tuples with the first axis most significant.
+        ``n`` is needed when the group leaves it open, and then any size that the group has will do; for a
+        product group, one size per factor. Rows and columns run over index tuples with the first axis
+        most significant.
 
         Raises SizeError above 50 million entries, SymbolicError without a number for n.
         """
         import numpy as np
 
-        size = self.size(n)
-        entries = len(self) * size ** (self.inputs + self.outputs)
+        sizes = self.sizes(n)
+        rows = prod(size**order for size, order in zip(sizes, each(self.outputs), strict=True))
+        columns = prod(size**order for size, order in zip(sizes, each(self.inputs), strict=True))
+        entries = len(self) * rows * columns
         if entries > MAX_ENTRIES:
             raise SizeError(
-                f"the {len(self)} matrices of {self.group} {self.inputs} -> {self.outputs} at n = {size} have "
+                f"the {len(self)} matrices of {self.group} {self.inputs} -> {self.outputs} at n = {sizes[0]} have "
                 f"{entries:,} entries, more than {MAX_ENTRIES:,}: ask for a smaller n, or use eq.Linear, "
                 "which never forms them"
             )
-        shape = (len(self), size**self.outputs, size**self.inputs)
-        filled = np.zeros(shape, np.int64)
-        for index, diagram in enumerate(self.diagrams):
-            filled[index] = functor.matrix(self.group, diagram, size)
+        filled = np.zeros((len(self), rows, columns), np.int64)
+        for index, element in enumerate(self.diagrams):
+            filled[index] = functor.matrix(self.group, element, sizes)
         return filled
 
     def size(self, n: int | None = None) -> int:
         """The number n: the group's own, or the one given where the group leaves it open."""
-        if isinstance(self.group.n, int):
-            if n is not None and n != self.group.n:
-                raise SymbolicError(f"{self.group} has n = {self.group.n}, not {n}: leave the argument out")
-            return self.group.n
-        if n is None:
-            raise SymbolicError(f"{self.group} leaves n open: say which, for example matrices(n=4)")
-        return Group(self.group.family, n).n  # type: ignore[return-value]  # a number went in
+        return self.sizes(n)[0]
+
+    def sizes(self, n: int | Sequence[int] | None = None) -> tuple[int, ...]:
+        """The size of each factor of the group: its own, or the one given where it is left open."""
+        factors = self.group.factors
+        given = [n] * len(factors) if n is None or isinstance(n, int) else list(n)
+        if len(given) != len(factors):
+            raise SymbolicError(f"{self.group} has {len(factors)} factors, not {len(given)}: give one size for each")
+        found = []
+        for factor, wanted in zip(factors, given, strict=True):
+            if isinstance(factor.n, int):
+                if wanted is not None and wanted != factor.n and len(factors) == 1:
+                    raise SymbolicError(f"{factor} has n = {factor.n}, not {wanted}: leave the argument out")
+                found.append(factor.n)
+                continue
+            if wanted is None:
+                raise SymbolicError(f"{factor} leaves n open: say which, for example matrices(n=4)")
+            found.append(int(Group(factor.family, wanted).n))
+        return tuple(found)
 
     def __str__(self) -> str:
         return self.table()
@@ -140,7 +185,7 @@ class Basis:
         return draw.basis_table(self, limit)
 
 
-def basis(group: str | Group, inputs: int, outputs: int) -> Basis:
+def basis(group: str | Group, inputs: Order, outputs: Order) -> Basis:
     """The exact basis of all equivariant maps V^inputs -> V^outputs.
 
     >>> import eqsynth as eq
@@ -168,7 +213,55 @@ def basis(group: str | Group, inputs: int, outputs: int) -> Basis:
 
 
 @lru_cache(maxsize=256)
-def _basis(group: Group, inputs: int, outputs: int) -> Basis:
+def _basis(group: Group, inputs: Order, outputs: Order) -> Basis:
+    if isinstance(group, ProductGroup):
+        return _product_basis(group, each(inputs), each(outputs))
+    assert isinstance(inputs, int)  # noqa: S101 - checked by check_order_fits
+    assert isinstance(outputs, int)  # noqa: S101
+    if isinstance(group, PermutationGroup | Aut):
+        return _orbit_basis(group, inputs, outputs)
+    if isinstance(group, MatrixGroup):
+        return _kernel_basis(group, inputs, outputs)
+    return _diagram_basis(group, inputs, outputs)
+
+
+def _product_basis(group: ProductGroup, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Basis:
+    bases = [_basis(*problem) for problem in zip(group.factors, inputs, outputs, strict=True)]
+    count = prod(len(found) for found in bases)
+    if count > MAX_DIAGRAMS:
+        raise SizeError(
+            f"{group} {inputs} -> {outputs} has {count:,} maps, more than {MAX_DIAGRAMS:,}: ask for lower orders"
+        )
+    elements = product(*(tuple(d for d in found.diagrams if isinstance(d, Diagram)) for found in bases))
+    spanning = prod(found.certificate.spanning for found in bases)
+    listed = sorted(elements, key=lambda element: join(element).key)
+    return Basis(group, inputs, outputs, tuple(listed), Certificate(count, spanning, "product"))
+
+
+def _orbit_basis(group: PermutationGroup | Aut, inputs: int, outputs: int) -> Basis:
+    total = inputs + outputs
+    labels = functor.orbits_of(group, total)
+    least = [tuple(map(int, index)) for index in representatives(labels)]
+    if isinstance(group, PermutationGroup):
+        found: tuple[Element, ...] = tuple(Orbit(outputs, inputs, index) for index in least)
+        certificate = Certificate(len(found), len(found), "disjoint")
+    else:
+        chosen = choose(group.graph, labels, outputs, inputs)
+        found = (*chosen.diagrams, *(Orbit(outputs, inputs, least[orbit]) for orbit in chosen.orbits))
+        certificate = Certificate(len(least), chosen.tried + len(least), "representatives", PRIME)
+    return Basis(group, inputs, outputs, found, certificate)
+
+
+def _kernel_basis(group: MatrixGroup, inputs: int, outputs: int) -> Basis:
+    kernel = nullspace(group, inputs, outputs)
+    found = tuple(
+        Tensor(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
+        for m in kernel
+    )
+    return Basis(group, inputs, outputs, found, Certificate(len(found), len(found), "kernel"))
+
+
+def _diagram_basis(group: Group, inputs: int, outputs: int) -> Basis:
     total = inputs + outputs
     spanning = enumeration.count(group, total)
     dimension = dimensions.dimension(group, total)
@@ -206,3 +299,7 @@ def _cost_key(diagram: Diagram) -> tuple[object, ...]:
     """Cheapest first: mixing channels costs n^axes, reading and writing n^blocks of a row."""
     mixed = diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
     return (mixed, diagram.bottom_only + diagram.top_only, diagram.key)
+
+
+def _parts(element: Element) -> tuple[Diagram | Orbit | Tensor, ...]:
+    return element if isinstance(element, tuple) else (element,)

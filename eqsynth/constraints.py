@@ -1,14 +1,16 @@
 """The other way to the same maps: the exact null space of the generators' constraints.
 
-It uses no diagram and grows with n^(k+l), so it serves as the oracle that diagram bases are tested
-against at small sizes.
+It uses no diagram and grows with n^(k+l). It is how groups given by matrices get their bases, and the
+oracle that diagram bases are tested against at small sizes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from math import lcm
+from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import SizeError
+from eqsynth.errors import GroupError, SizeError
 from eqsynth.group import Group
 from eqsynth.representation import generators, size
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_UNKNOWNS = 1_000
+MAX_UNKNOWNS = 2_500
+PRIMES = ((1 << 31) - 1, (1 << 61) - 1)
 
 
 def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
@@ -27,33 +30,89 @@ def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
     >>> nullspace(Group("S", 2), 1, 1).shape
     (2, 2, 2)
 
-    Exact: integer constraints W rho(g) = rho(g) W, reduced over the rationals.
-    Raises SizeError above a thousand unknown entries.
+    Exact: the constraints W rho(g) = rho(g) W are reduced modulo a prime, the kernel is lifted to
+    rational numbers and tested against every constraint in whole numbers. The kernel modulo a prime is
+    never smaller than the rational one, so a lift that passes is the whole of it.
+
+    Raises SizeError above 2,500 unknown entries.
     """
-    import flint
     import numpy as np
 
-    elements, algebra = generators(group)
     n = size(group)
     rows, columns = n**outputs, n**inputs
     if rows * columns > MAX_UNKNOWNS:
         raise SizeError(
             f"the null space of {group} {inputs} -> {outputs} has {rows * columns:,} unknowns, more than "
-            f"{MAX_UNKNOWNS:,}: ask for a smaller n or lower orders, or use eq.basis"
+            f"{MAX_UNKNOWNS:,}: ask for a smaller n or lower orders, or for a group with diagrams"
         )
+    elements, algebra = generators(group)
     unit_out, unit_in = np.eye(rows, dtype=np.int64), np.eye(columns, dtype=np.int64)
-    blocks = [np.zeros((1, rows * columns), np.int64)]
-    for g in elements:
-        blocks.append(np.kron(unit_out, _power(g, inputs).T) - np.kron(_power(g, outputs), unit_in))
-    for x in algebra:
-        blocks.append(np.kron(unit_out, _derivative(x, inputs).T) - np.kron(_derivative(x, outputs), unit_in))
-    constraints = np.unique(np.concatenate(blocks), axis=0)
-    kernel, nullity = flint.fmpz_mat(constraints.tolist()).nullspace()
-    found = np.array([[int(kernel[i, j]) for i in range(rows * columns)] for j in range(nullity)], dtype=object)
-    return found.astype(np.int64).reshape(nullity, rows, columns)
+    constraints = [
+        _whole(np.kron(unit_out, _power(g, inputs).T) - np.kron(_power(g, outputs), unit_in)) for g in elements
+    ]
+    constraints += [
+        _whole(np.kron(unit_out, _derivative(x, inputs).T) - np.kron(_derivative(x, outputs), unit_in)) for x in algebra
+    ]
+    for prime in PRIMES:
+        kernel = _lifted_kernel(constraints, rows * columns, prime)
+        if kernel is not None and all(not (constraint @ kernel.T).any() for constraint in constraints):
+            return kernel.reshape(len(kernel), rows, columns)
+    raise GroupError(
+        f"the null space of {group} {inputs} -> {outputs} has entries too large to lift: "
+        "ask for generators with smaller numbers"
+    )
 
 
-def _power(g: NDArray[np.int64], order: int) -> NDArray[np.int64]:
+def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -> NDArray[Any] | None:
+    """Kernel vectors, one per free column, as primitive whole numbers; None where a lift fails."""
+    import flint
+    import numpy as np
+
+    reduced: list[list[int]] = []
+    for constraint in constraints:
+        useful = np.unique(constraint, axis=0) % prime
+        stacked = reduced + [[int(entry) for entry in row] for row in useful]
+        matrix, rank = flint.nmod_mat(len(stacked), unknowns, [e for row in stacked for e in row], prime).rref()
+        reduced = [[int(matrix[row, column]) for column in range(unknowns)] for row in range(rank)]
+    pivots = [next(column for column, entry in enumerate(row) if entry) for row in reduced]
+    vectors = []
+    for free in sorted(set(range(unknowns)) - set(pivots)):
+        vector = {free: Fraction(1)}
+        for row, pivot in zip(reduced, pivots, strict=True):
+            if row[free]:
+                lifted = _rational(-row[free] % prime, prime)
+                if lifted is None:
+                    return None
+                vector[pivot] = lifted
+        scale = lcm(*(value.denominator for value in vector.values()))
+        whole = [0] * unknowns
+        for place, value in vector.items():
+            whole[place] = int(value * scale)
+        vectors.append(whole)
+    return np.array(vectors, dtype=np.int64).reshape(len(vectors), unknowns)
+
+
+def _rational(residue: int, prime: int) -> Fraction | None:
+    """The fraction with small numerator and denominator that has this residue."""
+    bound = int((prime // 2) ** 0.5)
+    old, new = (prime, 0), (residue, 1)
+    while new[0] > bound:
+        quotient = old[0] // new[0]
+        old, new = new, (old[0] - quotient * new[0], old[1] - quotient * new[1])
+    return Fraction(new[0], new[1]) if new[1] and abs(new[1]) <= bound else None
+
+
+def _whole(matrix: NDArray[Any]) -> NDArray[np.int64]:
+    """The matrix times the least number that makes it whole."""
+    import numpy as np
+
+    if matrix.dtype != object:
+        return matrix
+    scale = lcm(*{Fraction(entry).denominator for entry in matrix.ravel()})
+    return np.array([[int(entry * scale) for entry in row] for row in matrix], dtype=np.int64)
+
+
+def _power(g: NDArray[Any], order: int) -> NDArray[Any]:
     """G on the tensor power V^order."""
     import numpy as np
 
@@ -63,13 +122,13 @@ def _power(g: NDArray[np.int64], order: int) -> NDArray[np.int64]:
     return power
 
 
-def _derivative(x: NDArray[np.int64], order: int) -> NDArray[np.int64]:
+def _derivative(x: NDArray[Any], order: int) -> NDArray[Any]:
     """The Lie algebra element x on V^order: the sum over places of x in one place."""
     import numpy as np
 
     n = len(x)
-    total = np.zeros((n**order, n**order), np.int64)
+    total = np.zeros((n**order, n**order), x.dtype)
     for place in range(order):
         before, after = np.eye(n**place, dtype=np.int64), np.eye(n ** (order - 1 - place), dtype=np.int64)
-        total += np.kron(np.kron(before, x), after)
+        total = total + np.kron(np.kron(before, x), after)
     return total

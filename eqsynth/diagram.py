@@ -171,11 +171,76 @@ class Diagram:
             for place, vertex in enumerate(block):
                 marks[vertex] = letters[place % len(letters)]
         top, bottom = marks[: self.outputs], marks[self.outputs :]
-        y = f"y[{','.join(top)}]" if top else "y"
-        x = f"x[{','.join(bottom)}]" if bottom else "x"
+        y, x = _indexed("y", top), _indexed("x", bottom)
         head = f"\u03b5[{','.join(named[block] for block in self.head)}] " if self.head else ""
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Orbit:
+    """The indicator of one orbit of a permutation group on index tuples (outputs, then inputs).
+
+    >>> from eqsynth.diagram import Orbit
+    >>> Orbit(1, 1, (0, 2)).formula()
+    'y[0] += x[2], and the images'
+    """
+
+    outputs: int
+    inputs: int
+    representative: tuple[int, ...]
+
+    def formula(self) -> str:
+        """The entry at the orbit's least index tuple."""
+        marks = [str(index) for index in self.representative]
+        return f"{_indexed('y', marks[: self.outputs])} += {_indexed('x', marks[self.outputs :])}, and the images"
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A map given by its entries: (row, column, value), all others zero. For groups given by matrices.
+
+    >>> from eqsynth.diagram import Tensor
+    >>> Tensor(1, 1, ((0, 0, 1), (1, 1, -1))).formula()
+    '2 entries, first 1 at row 0, column 0'
+    """
+
+    outputs: int
+    inputs: int
+    entries: tuple[tuple[int, int, int], ...]
+
+    def formula(self) -> str:
+        """How many entries there are, and the first one."""
+        row, column, value = self.entries[0]
+        return f"{len(self.entries)} entries, first {value} at row {row}, column {column}"
+
+
+#: One element of a basis; for a product group, a tuple with a diagram for each factor.
+Element = Diagram | Orbit | Tensor | tuple[Diagram, ...]
+
+
+def join(diagrams: Sequence[Diagram]) -> Diagram:
+    """Diagrams of the factors of a product as one: outputs of all factors in turn, then inputs.
+
+    >>> from eqsynth.diagram import Diagram, join
+    >>> print(join([Diagram(1, 1, ((0, 1),)), Diagram(0, 2, ((0, 1),))]).formula())
+    y[a] += x[a,b,b]
+    """
+    outputs, inputs = sum(d.outputs for d in diagrams), sum(d.inputs for d in diagrams)
+    blocks: list[tuple[tuple[int, ...], bool]] = []
+    above, below = 0, outputs
+    for diagram in diagrams:
+        for number, block in enumerate(diagram.blocks):
+            moved = (v + above if v < diagram.outputs else v - diagram.outputs + below for v in block)
+            blocks.append((tuple(moved), number in diagram.head))
+        above, below = above + diagram.outputs, below + diagram.inputs
+    blocks.sort()
+    head = tuple(number for number, (_, tied) in enumerate(blocks) if tied)
+    return Diagram(outputs, inputs, tuple(block for block, _ in blocks), head=head)
+
+
+def _indexed(name: str, marks: Sequence[str]) -> str:
+    return f"{name}[{','.join(marks)}]" if marks else name
 
 
 def _least(block: Sequence[int]) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from eqsynth.diagram import Diagram
+from eqsynth.diagram import Diagram, Element
 
 if TYPE_CHECKING:
     from eqsynth.bases import Basis
@@ -104,28 +105,59 @@ def _power(n: int | str, exponent: int) -> str:
     return f"{n}{''.join('⁰¹²³⁴⁵⁶⁷⁸⁹'[int(digit)] for digit in str(exponent))}"
 
 
+def picture(element: Element) -> str:
+    """A basis element as text: a diagram, diagrams side by side for a product, nothing for a table."""
+    if isinstance(element, Diagram):
+        return text(element)
+    if isinstance(element, tuple):
+        pictures = [text(part).split("\n") for part in element]
+        height = max(map(len, pictures))
+        wide = [max(map(len, rows)) for rows in pictures]
+        rows = []
+        for line in range(height):
+            cells = [
+                (rows_[line] if line < len(rows_) else "").ljust(w) for rows_, w in zip(pictures, wide, strict=True)
+            ]
+            rows.append("  |  ".join(cells).rstrip())
+        return "\n".join(rows)
+    return ""
+
+
+def _cost(basis: Basis, element: Element) -> str:
+    if isinstance(element, Diagram) and basis.group.diagrammatic:
+        return cost(element, basis.group.n)
+    if isinstance(element, tuple):
+        return " x ".join(cost(part, factor.n) for part, factor in zip(element, basis.group.factors, strict=True))
+    return ""
+
+
 def basis_table(basis: Basis, limit: int | None) -> str:
     """The text of ``print(basis)``."""
     maps = "map" if len(basis) == 1 else "maps"
     lines = [
         f"{basis.group}: order {basis.inputs} -> order {basis.outputs}, {len(basis)} independent equivariant {maps}",
         f"certificate: {basis.certificate}",
-        "outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels",
-        "",
     ]
+    counts = Counter(type(element).__name__ for element in basis.diagrams)
+    if basis.group.family == "Aut":
+        lines.append(f"{counts['Diagram']} bilabelled graphs, {counts['Orbit']} orbit indicators")
+    if basis.group.diagrammatic:
+        lines.append("outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels")
+    lines.append("")
     shown = basis.diagrams if limit is None else basis.diagrams[:limit]
-    pictures = [text(diagram).split("\n") for diagram in shown]
-    formulas = [diagram.formula(basis.group.family == "Sp") for diagram in shown]
-    wide = max((len(row) for picture in pictures for row in picture), default=0)
+    pictures = [picture(element).split("\n") for element in shown]
+    formulas = basis.formulas()[: len(shown)]
+    wide = max((len(row) for rows in pictures for row in rows), default=0)
     wide_formula = max(map(len, formulas), default=0)
     number = len(str(max(len(basis) - 1, 0)))
-    for index, (diagram, picture, formula) in enumerate(zip(shown, pictures, formulas, strict=True)):
-        middle = len(picture) // 2
-        for row, line in enumerate(picture):
-            side = f"{formula:<{wide_formula}}   {cost(diagram, basis.group.n)}" if row == middle else ""
+    for index, (element, rows, formula) in enumerate(zip(shown, pictures, formulas, strict=True)):
+        middle = len(rows) // 2
+        for row, line in enumerate(rows):
+            side = f"{formula:<{wide_formula}}   {_cost(basis, element)}" if row == middle else ""
             label = str(index) if row == middle else ""
             lines.append(f"{label:>{number}}   {line:<{wide}}   {side}".rstrip())
-        lines.append("")
+        if rows != [""]:
+            lines.append("")
     if len(shown) < len(basis):
         lines.append(f"... and {len(basis) - len(shown)} more: basis.table(limit=None) shows all")
     return "\n".join(lines).rstrip()

@@ -15,11 +15,11 @@ from math import perm
 from textwrap import indent
 
 import eqsynth
-from eqsynth import draw
+from eqsynth import draw, functor
 from eqsynth.bases import Basis, basis
-from eqsynth.diagram import LETTERS
-from eqsynth.group import Hom
-from eqsynth.plans import Hodge, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread
+from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
+from eqsynth.group import Aut, Hom, permutation_generators
+from eqsynth.plans import Hodge, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Tied
 from eqsynth.space import Order, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
@@ -69,6 +69,81 @@ def _star(x, take, sign, give, scale):
 '''
 
 
+#: Functions that build the tables of a Tied step from short exact recipes.
+TABLES = {
+    "orbits": '''def _orbits(generators, n, m, left_out):
+    """The place of the orbit of each index tuple, shape (n,) * m; orbits left out share the place after the last."""
+    least, changed = torch.arange(n**m).reshape((n,) * m), True
+    while changed:
+        before = least
+        for g in generators:
+            moved = least
+            for axis in range(m):
+                moved = moved.index_select(axis, torch.tensor(g))
+            least = torch.minimum(least, moved)
+            least = least.flatten()[least.flatten()].reshape((n,) * m)
+        changed = not torch.equal(before, least)
+    labels = torch.unique(least, return_inverse=True)[1]
+    kept = torch.ones(int(labels.max()) + 1, dtype=torch.bool)
+    kept[left_out] = False
+    return torch.where(kept, kept.cumsum(0) - 1, kept.sum())[labels]
+
+
+''',
+    "homomorphisms": '''def _homomorphisms(n, edges, graphs):
+    """Homomorphism numbers of bilabelled graphs (label of each vertex, number of labels, edges)."""
+    adjacency = torch.zeros(n, n, dtype=torch.float64)
+    adjacency[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
+    counts = []
+    for vertices, labels, pairs in graphs:
+        shown = sorted(set(vertices))
+        factors = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
+        factors += [(torch.ones(n, dtype=torch.float64), (label,)) for label in shown]
+        # Labels that are not shown are summed one at a time, those with the fewest neighbours first.
+        hidden = set(range(labels)) - set(shown)
+        while hidden:
+            near = {v: {u for _, at in factors if v in at for u in at} for v in sorted(hidden)}
+            label = min(near, key=lambda v: len(near[v]))
+            touched = [operand for factor in factors if label in factor[1] for operand in factor]
+            left = tuple(sorted(near[label] - {label}))
+            factors = [factor for factor in factors if label not in factor[1]]
+            factors.append((torch.einsum(*touched, left), left))
+            hidden.remove(label)
+        values = torch.einsum(*[operand for factor in factors for operand in factor], shown) if factors else 1.0
+        index = torch.meshgrid(*[torch.arange(n)] * len(shown), indexing="ij") if shown else ()
+        count = torch.zeros((n,) * len(vertices), dtype=torch.float64)
+        count[tuple(index[shown.index(label)] for label in vertices)] = values
+        counts.append(count)
+    return torch.stack(counts)
+
+
+''',
+    "entries": '''def _entries(listed, rows, columns):
+    """Matrices from lists of (row, column, value)."""
+    maps = torch.zeros(len(listed), rows, columns, dtype=torch.float64)
+    for number, entries in enumerate(listed):
+        for row, column, value in entries:
+            maps[number, row, column] = value
+    return maps
+
+
+''',
+    "scale": '''def _scale(maps, orbits, count):
+    """For each map, the largest sum of squares in a row; ``count`` orbits have places of their own."""
+    found = []
+    if maps is not None:
+        found.append((maps**2).sum(2).amax(1))
+    if orbits is not None:
+        rows = torch.arange(orbits.shape[0])[:, None].expand_as(orbits)
+        reached = torch.unique(torch.stack([orbits.flatten(), rows.flatten()]), dim=1)[0].bincount()
+        found.append((orbits.flatten().bincount().double() / reached)[:count])
+    return torch.cat(found)
+
+
+''',
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """Emitted source, the problem it serves, and the SHA-256 of its UTF-8 bytes."""
@@ -113,6 +188,9 @@ class _Emitter:
         self.lines: list[str] = []
         self.buffers: dict[str, tuple[int, ...]] = {}
         self.epsilons: list[tuple[int, int, int, int]] = []
+        #: Lines of __init__ that build tables, and the functions that they need.
+        self.builders: list[str] = []
+        self.helpers: set[str] = set()
         #: Tensors that no one else holds, of full shape: safe to add to in place.
         self.owned: set[str] = set()
         #: Tensors of our own that are contiguous, whatever the strides of the input.
@@ -139,6 +217,7 @@ class _Emitter:
             "",
             "",
             *([EPSILON] if self.epsilons else []),
+            *(TABLES[kind] for kind in ("orbits", "homomorphisms", "entries", "scale") if kind in self.helpers),
             f"class {self.name}(nn.Module):",
             indent(self._class(), "    "),
             "",
@@ -211,6 +290,7 @@ class _Emitter:
                 f'    self.register_buffer("give_{number}", torch.tensor(give, device=device), persistent=False)',
                 f'    self.register_buffer("scale_{number}", {by} * torch.tensor(scale, **kwargs), persistent=False)',
             ]
+        lines += [f"    {line}" for line in self.builders]
         lines += ["    self.reset_parameters()", ""]
         lines += [
             "def reset_parameters(self):",
@@ -281,6 +361,8 @@ class _Emitter:
                     self._mix(step)
                 case Spread():
                     self._spread(step)
+                case Tied():
+                    self._tied(step)
                 case Output():
                     pass
         self._tail()
@@ -544,6 +626,96 @@ class _Emitter:
                 pieces.append(f"{padded}.index_select(0, self.{buffer}).flatten()")
         return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}))"
 
+    # --- tied matrices --------------------------------------------------------------------------
+
+    def _tied(self, step: Tied) -> None:
+        co = self._c_out(step.term)
+        rows = int(self.ns[0]) ** len(step.sizes)
+        self._say("")
+        code = ""
+        for table in step.tables:
+            weight = self.plan.weight_name(table.term, step.term)
+            ci = self._c_in(table.term)
+            columns = int(self.ns[0]) ** len(self.sizes[table.source])
+            self._say(f"# {len(table.elements)} maps, entries of one matrix tied together")
+            prefix = f"t{table.term}_{step.term}"
+            self._build(prefix, table.elements, rows, columns)
+            self._say(f"w = self.{weight} * self.{prefix}_scale[:, None, None]")
+            made = self._dense(prefix, table.elements, "w", "doc")
+            self._say(f"w = ({made}).permute(0, 2, 1, 3).reshape({rows} * {co}, {columns} * {ci})")
+            product = f"linear({table.source}.reshape(-1, {columns} * {ci}), w).reshape(-1, {rows}, {co})"
+            self._say(f"{step.target} {'+=' if code else '='} {product}")
+            code = step.target
+        if step.constants:
+            prefix = f"b{step.term}"
+            self._build(prefix, step.constants, rows, 1)
+            bias = f"self.{self.plan.bias_name(step.term)}"
+            made = self._dense(prefix, step.constants, bias, "do")
+            if code:
+                self._say(f"{step.target} = {step.target} + ({made})[:, 0]")
+            else:
+                self._say(f"{step.target} = ({made})[:, 0].expand(b, {rows}, {co}).contiguous()")
+        self.sizes[step.target], self.thin[step.target], self.rename[step.target] = step.sizes, frozenset(), step.target
+        self.straight.add(step.target)
+
+    def _dense(self, prefix: str, elements: Sequence[Element], weight: str, letters: str) -> str:
+        """Expression of shape (rows, columns, ...): the sum of weight times element."""
+        graphs = [element for element in elements if not isinstance(element, Orbit)]
+        orbits = len(elements) - len(graphs)
+        parts = []
+        if graphs:
+            part = weight if not orbits else f"{weight}[:{len(graphs)}]"
+            parts.append(f'torch.einsum("dji,{letters}->ji{letters[1:]}", self.{prefix}_maps, {part})')
+        if orbits:
+            part = weight if not graphs else f"{weight}[{len(graphs)}:]"
+            axes = "0, 0, " * (len(letters) - 1)
+            parts.append(f"nn.functional.pad({part}, ({axes}0, 1))[self.{prefix}_orbits]")
+        return " + ".join(parts)
+
+    def _build(self, prefix: str, elements: Sequence[Element], rows: int, columns: int) -> None:
+        """Lines of __init__ that make the tables of some elements from a short exact recipe."""
+        group = self.hom.group
+        graphs = [element for element in elements if isinstance(element, Diagram)]
+        tensors = [element for element in elements if isinstance(element, Tensor)]
+        orbits = [element for element in elements if isinstance(element, Orbit)]
+        n = self.ns[0]
+        say = self.builders.append
+        if graphs and isinstance(group, Aut):
+            self.helpers |= {"homomorphisms"}
+            edges = [list(edge) for edge in group.graph.edges]
+            say(f"edges = {edges}")
+            if not group.graph.directed:
+                say("edges += [[j, i] for i, j in edges]")
+            say("graphs = [")
+            for graph in graphs:
+                say(f"    ({list(graph.labels)}, {len(graph.blocks)}, {[list(edge) for edge in graph.edges]}),")
+            say("]")
+            say(f"maps = _homomorphisms({n}, edges, graphs).reshape({len(graphs)}, {rows}, {columns})")
+        if tensors:
+            self.helpers |= {"entries"}
+            say("entries = [")
+            for tensor in tensors:
+                say(f"    {[list(entry) for entry in tensor.entries]},")
+            say("]")
+            say(f"maps = _entries(entries, {rows}, {columns})")
+        if graphs or tensors:
+            say(f'self.register_buffer("{prefix}_maps", maps.to(**kwargs), persistent=False)')
+        if orbits:
+            self.helpers |= {"orbits"}
+            total = orbits[0].outputs + orbits[0].inputs
+            generators = [list(g) for g in permutation_generators(group)]
+            labels = functor.orbits_of(group, total)
+            numbers = [int(labels[orbit.representative]) for orbit in orbits]
+            left_out = sorted(set(range(int(labels.max()) + 1)) - set(numbers))
+            say(f"orbits = _orbits({generators}, {n}, {total}, {left_out}).reshape({rows}, {columns})")
+            say(f'self.register_buffer("{prefix}_orbits", orbits.to(device), persistent=False)')
+        if not prefix.startswith("b"):
+            power = {"variance": "-0.5", "mean": "-1", "sum": "0"}[self.plan.normalization]
+            self.helpers |= {"scale"}
+            maps = "maps" if graphs or tensors else "None"
+            say(f"scale = _scale({maps}, {'orbits' if orbits else 'None'}, {len(orbits)}) ** {power}")
+            say(f'self.register_buffer("{prefix}_scale", scale.to(**kwargs), persistent=False)')
+
     # --- spreading ----------------------------------------------------------------------------
 
     def _spread(self, step: Spread) -> None:
@@ -699,7 +871,7 @@ def _gallery(found: Basis) -> str:
     if len(found) > LISTED:
         return f"    {len(found)} maps, from {formulas[0]} to {formulas[-1]}"
     captions = [f"{index}: {formula}" for index, formula in enumerate(formulas)]
-    pictures = [draw.text(found.flat(i)).split("\n") if len(found) <= DRAWN else [] for i in range(len(found))]
+    pictures = [draw.picture(found[i]).split("\n") if len(found) <= DRAWN else [] for i in range(len(found))]
     width = max(max(map(len, [caption, *picture])) for caption, picture in zip(captions, pictures, strict=True)) + 3
     per_row = max(1, (WIDTH - 4) // width)
     lines = []

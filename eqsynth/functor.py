@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache, reduce
 from math import factorial, perm
 from typing import TYPE_CHECKING
 
-from eqsynth.diagram import Diagram
-from eqsynth.group import Group
+from eqsynth.bilabelled import counts
+from eqsynth.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.group import Aut, Group, permutation_generators
+from eqsynth.orbits import orbit_labels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-def matrix(group: Group, diagram: Diagram, n: int) -> NDArray[np.int64]:
-    """The ``n**outputs x n**inputs`` integer matrix of a diagram.
+def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np.int64]:
+    """The ``n**outputs x n**inputs`` integer matrix of a basis element.
 
     >>> from eqsynth import Diagram, Group
     >>> from eqsynth.functor import matrix
@@ -27,12 +31,20 @@ def matrix(group: Group, diagram: Diagram, n: int) -> NDArray[np.int64]:
     labels of the head's blocks as a permutation (for n - 1 blocks, of those and the missing label);
     for Sp(n), pairs inside one row carry omega(left, right) in place of agreement, with
     omega(2r, 2r+1) = 1 = -omega(2r+1, 2r). Rows are output index tuples, columns input index tuples,
-    first axis most significant.
+    first axis most significant. Aut(G): the number of homomorphisms that send the blocks to the labels.
+    Orbits: 1 on the orbit, else 0. Products: the Kronecker product, ``n`` with one size per factor.
 
     Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A).
     """
     import numpy as np
 
+    if isinstance(diagram, tuple):
+        sizes = [n] * len(diagram) if isinstance(n, int) else n
+        factors = [matrix(g, d, size) for g, d, size in zip(group.factors, diagram, sizes, strict=True)]
+        return np.asarray(reduce(np.kron, factors), dtype=np.int64)
+    n = n if isinstance(n, int) else n[0]
+    if not isinstance(diagram, Diagram) or isinstance(group, Aut):
+        return _table(group, diagram, n)
     total = diagram.outputs + diagram.inputs
     count = len(diagram.blocks)
     label = np.indices((n,) * count).reshape(count, n**count)
@@ -53,6 +65,32 @@ def matrix(group: Group, diagram: Diagram, n: int) -> NDArray[np.int64]:
     filled = np.zeros(n**total, np.int64)
     np.add.at(filled, place, value)
     return filled.reshape(n**diagram.outputs, n**diagram.inputs)
+
+
+def _table(group: Group, element: Element, n: int) -> NDArray[np.int64]:
+    import numpy as np
+
+    assert not isinstance(element, tuple)  # noqa: S101 - products have been taken apart
+    rows, columns = n**element.outputs, n**element.inputs
+    if isinstance(element, Orbit):
+        labels = orbits_of(group, element.outputs + element.inputs)
+        return (labels == labels[element.representative]).astype(np.int64).reshape(rows, columns)
+    if isinstance(element, Tensor):
+        filled = np.zeros((rows, columns), np.int64)
+        for row, column, value in element.entries:
+            filled[row, column] = value
+        return filled
+    assert isinstance(group, Aut)  # noqa: S101 - diagrams with edges belong to graphs
+    total = element.outputs + element.inputs
+    indices = np.indices((n,) * total).reshape(total, n**total).T
+    return np.asarray(counts(group.graph.adjacency(), element, indices), dtype=np.int64).reshape(rows, columns)
+
+
+@lru_cache(maxsize=16)
+def orbits_of(group: Group, total: int) -> NDArray[np.int64]:
+    """The orbit of each index tuple under a group given by permutations; see ``orbits.orbit_labels``."""
+    assert isinstance(group.n, int)  # noqa: S101 - such groups have a number of points
+    return orbit_labels(permutation_generators(group), group.n, total)
 
 
 def signs(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -89,3 +127,30 @@ def entries(diagram: Diagram, n: int) -> int:
     """How many entries of the matrix are not zero; all of them are 1 or -1."""
     loose = len(diagram.blocks) - len(diagram.head)
     return int(n**loose * (factorial(n) if diagram.head else 1))
+
+
+def squares(group: Group, elements: Sequence[Element], n: int) -> list[tuple[int, int]]:
+    """For each element the sum of squares of all entries of its matrix, and the largest such sum in a row."""
+    import numpy as np
+
+    found = []
+    orbits = [element for element in elements if isinstance(element, Orbit)]
+    sizes: dict[int, tuple[int, int]] = {}
+    if orbits:
+        labels = orbits_of(group, orbits[0].outputs + orbits[0].inputs).reshape(n ** orbits[0].outputs, -1)
+        total = np.bincount(labels.ravel())
+        # Rows that an orbit reaches hold equally many of its entries.
+        pairs = np.unique(labels * labels.shape[0] + np.arange(labels.shape[0])[:, None])
+        reached = np.bincount(pairs // labels.shape[0])
+        sizes = {
+            label: (int(count), int(count // rows))
+            for label, (count, rows) in enumerate(zip(total, reached, strict=True))
+        }
+    for element in elements:
+        if isinstance(element, Orbit):
+            label = orbits_of(group, element.outputs + element.inputs)[element.representative]
+            found.append(sizes[int(label)])
+        else:
+            entry = matrix(group, element, n)
+            found.append((int((entry**2).sum()), int((entry**2).sum(1).max())))
+    return found

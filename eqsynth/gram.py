@@ -139,7 +139,7 @@ def gram_modulo(group: Group, diagrams: Sequence[Diagram], prime: int) -> flint.
     for kind in (False, True):
         where = np.flatnonzero(kinds == kind)
         if len(where):
-            found[np.ix_(where, where)] = inner_products(group, [diagrams[i] for i in where], prime)
+            found[np.ix_(where, where)] = inner_products(group, [diagrams[int(i)] for i in where], prime)
     return _modulo(found, prime)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from math import perm
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import ShapeError
-from eqsynth.plans import Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread
+from eqsynth.functor import matrix, squares
+from eqsynth.plans import Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread, Table, Tied
 from eqsynth.representation import omega
+from eqsynth.space import each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,13 +79,31 @@ def interpret(
                 for part in parts:
                     _add(total, values[part.source], part)
                 values[target], sizes[target] = total, axes
+            case Tied(target, term, axes, tables, constants):
+                total = zeros(axes, term)
+                for table in tables:
+                    total += _tied(plan, parameters, table, term, values[table.source], power).reshape(total.shape)
+                for element, value in zip(constants, parameters.get(plan.bias_name(term), ()), strict=False):
+                    total += (matrix(plan.hom.group, element, ns) * value[None, :]).reshape(total.shape[1:])
+                values[target], sizes[target] = total, axes
             case Output(term, None):
-                order = plan.hom.space_out.orders[term]
-                each = order if isinstance(order, tuple) else (order,)
-                outputs.append(zeros([factor for factor, count in enumerate(each) for _ in range(count)], term))
+                orders = each(plan.hom.space_out.orders[term])
+                outputs.append(zeros([factor for factor, count in enumerate(orders) for _ in range(count)], term))
             case Output(term, str(source)):
                 outputs.append(values[source])
     return outputs
+
+
+def _tied(plan: Plan, parameters: Mapping[str, Array], table: Table, term: int, source: Array, power: float) -> Array:
+    import numpy as np
+
+    group, n = plan.hom.group, int(plan.hom.group.n)
+    weight = parameters[plan.weight_name(table.term, term)]
+    x = source.reshape(len(source), -1, weight.shape[2])
+    terms = zip(squares(group, table.elements, n), table.elements, weight, strict=True)
+    return np.asarray(
+        sum(np.einsum("ji,bic,oc->bjo", matrix(group, d, n) * float(most) ** power, x, w) for (_, most), d, w in terms)
+    )
 
 
 def _weight(
@@ -126,7 +146,9 @@ def _hodge(source: Array, step: Hodge, power: float) -> Array:
         sign = (-1) ** sum(labels[i] > labels[j] for j in range(n) for i in range(j))
         tied, gives = labels[:kept], labels[kept : kept + given]
         takes = labels[kept + given : kept + given + taken]
-        total[(*lead, *tied, *gives)] += sign * moved[(*lead, *tied, *takes)]
+        into: Any = (*lead, *tied, *gives)
+        out_of: Any = (*lead, *tied, *takes)
+        total[into] += sign * moved[out_of]
     return np.asarray(total * float(perm(n - kept - given, taken)) ** power)
 
 
@@ -144,5 +166,6 @@ def _add(total: Array, source: Array, part: Part) -> None:
             if place not in in_form and axis is not None and carried.setdefault(axis, position) != position:
                 value = 0
         if value:
-            where = tuple(carried[axis] for axis in sorted(carried))
-            total[(slice(None), *index)] += value * source[(slice(None), *where)]
+            into: Any = (slice(None), *index)
+            out_of: Any = (slice(None), *(carried[axis] for axis in sorted(carried)))
+            total[into] += value * source[out_of]

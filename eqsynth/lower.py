@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from eqsynth import functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Half
 from eqsynth.errors import EqsynthError
@@ -30,9 +31,11 @@ from eqsynth.plans import (
     Reduce,
     Spread,
     Step,
+    Table,
     Target,
+    Tied,
 )
-from eqsynth.space import Order, Space
+from eqsynth.space import Order, Space, axes_of, each
 
 #: Shares of the output variance at initialisation: maps that reach every output entry, and maps
 #: that reach diagonals alone. Every entry then has a variance between 0.8 and 1.2, at every n.
@@ -69,13 +72,36 @@ def plan_hom(hom: Hom, bias: bool = True, normalization: str = "variance") -> Pl
     bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
     zero = (0,) * len(hom.group.factors) if isinstance(outs[0], tuple) else 0
     biases = {o: basis(hom.group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
-    steps = _Lowering(hom, normalization).steps(bases, biases)
+    steps = _Lowering(hom).steps(bases, biases) if hom.group.diagrammatic else _tied_steps(hom, bases, biases)
     pairs = tuple(
         Pair(i, o, len(found), gains(found), _variances(found, normalization))
         for (i, o), found in bases.items()
         if len(found)
     )
     return Plan(hom, bias, normalization, steps, pairs, tuple(len(biases[o]) if bias else 0 for o in range(len(outs))))
+
+
+def _tied_steps(hom: Hom, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis]) -> tuple[Step, ...]:
+    """One tied matrix for each output term."""
+    several = len(hom.space_in) > 1 or len(hom.space_out) > 1
+    steps: list[Step] = []
+    names = {}
+    for i, order in enumerate(hom.space_in.orders):
+        if any(len(found) for (term, _), found in bases.items() if term == i):
+            names[i] = f"x{i}_in" if len(hom.space_in) > 1 else "x_in"
+            steps.append(Input(names[i], i, (0,) * axes_of(order)))
+    for o, order in enumerate(hom.space_out.orders):
+        tables = tuple(
+            Table(names[i], i, found.diagrams) for (i, term), found in bases.items() if term == o and len(found)
+        )
+        constants = biases[o].diagrams if o in biases else ()
+        if tables or constants:
+            target = f"y{o}" if several else "y"
+            steps.append(Tied(target, o, (0,) * axes_of(order), tables, constants))
+            steps.append(Output(o, target))
+        else:
+            steps.append(Output(o, None))
+    return (*(s for s in steps if not isinstance(s, Output)), *(s for s in steps if isinstance(s, Output)))
 
 
 #: Which axis of a value is meant: a transferred one by its place in its row, or one of a head, by
@@ -121,8 +147,8 @@ def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]
 class _Lowering:
     """Collects what the mixes need, then writes reductions, mixes and spreadings in order."""
 
-    def __init__(self, hom: Hom, normalization: str) -> None:
-        self.hom, self.normalization = hom, normalization
+    def __init__(self, hom: Hom) -> None:
+        self.hom = hom
         self.several_in, self.several_out = len(hom.space_in) > 1, len(hom.space_out) > 1
         #: Names of the reductions that are needed, and the parts that reach each top half.
         self.bottoms: list[dict[Half, str]] = [{} for _ in hom.space_in]
@@ -473,12 +499,8 @@ def gains(found: Basis) -> tuple[int, ...]:
     """
     return tuple(
         max(lo - k, 0) if factor.family in ("O", "SO", "Sp") else 0
-        for factor, k, lo in zip(found.group.factors, _each(found.inputs), _each(found.outputs), strict=True)
+        for factor, k, lo in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
     )
-
-
-def _each(order: Order) -> tuple[int, ...]:
-    return order if isinstance(order, tuple) else (order,)
 
 
 def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
@@ -487,6 +509,8 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     For inputs of independent entries with variance 1 the output entry J has variance
     sum over d of var(weight_d) * (entries in row J of diagram d, squared and scaled).
     """
+    if not found.group.diagrammatic:
+        return _tied_variances(found, normalization)
     rank = [len(found.flat(element).top.blocks) for element in range(len(found))]
     everywhere = sum(1 for blocks in rank if blocks == max(rank))
     diagonals = len(rank) - everywhere
@@ -506,3 +530,13 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     return tuple(
         s / mean / (summed if normalization == "sum" else 1) for s, (_, summed) in zip(share, made, strict=True)
     )
+
+
+def _tied_variances(found: Basis, normalization: str) -> tuple[float, ...]:
+    """The same for elements that are tables: equal shares, from their squares, summed over all entries and by row."""
+    n = int(found.group.n)
+    rows = n ** axes_of(found.outputs)
+    squares = functor.squares(found.group, found.diagrams, n)
+    share = 1 / len(squares)
+    mean = sum(share * total / largest / rows for total, largest in squares)
+    return tuple(share / mean / (largest if normalization == "sum" else 1) for _, largest in squares)

@@ -87,9 +87,7 @@ class Linear(nn.Module):
         """The basis behind each (input term, output term)."""
         orders_in, orders_out = self.hom.space_in.orders, self.hom.space_out.orders
         return {
-            (i, o): basis(self.hom.group, k, lo)  # type: ignore[arg-type]  # whole orders: the plan was made
-            for i, k in enumerate(orders_in)
-            for o, lo in enumerate(orders_out)
+            (i, o): basis(self.hom.group, k, lo) for i, k in enumerate(orders_in) for o, lo in enumerate(orders_out)
         }
 
     def extra_repr(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from eqsynth.diagram import Element
 from eqsynth.group import Hom
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
@@ -155,6 +156,31 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """The maps from one input term in a Tied step, in the order of their weights."""
+
+    source: str
+    term: int
+    elements: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """A dense matrix whose entries are tied: target = sum over tables and elements of weight, scale, matrix.
+
+    For groups without diagrams at every order (orbits, bilabelled graphs, exact kernels). Each element is
+    scaled by a power of the largest sum of squares in a row of its matrix. ``constants`` are the elements
+    of the bias.
+    """
+
+    target: str
+    term: int
+    sizes: tuple[int, ...]
+    tables: tuple[Table, ...]
+    constants: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """The output tensor of one term is ``source``; None where it is always zero."""
 
@@ -162,7 +188,7 @@ class Output:
     source: str | None
 
 
-Step = Input | Reduce | Hodge | Mix | Spread | Output
+Step = Input | Reduce | Hodge | Mix | Spread | Tied | Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +279,13 @@ class Plan:
                         work += Polynomial.power(touched, c_out[term])
                         moved += Polynomial.power(touched, 2 * c_out[term])
                     shape[target] = (step.axes, c_out[term])
+                case Tied(target, term, sizes, tables):
+                    for table in tables:
+                        axes, channels = shape[table.source]
+                        work += Polynomial.power(axes + len(sizes), channels * c_out[term])
+                        moved += Polynomial.power(axes, channels)
+                    moved += Polynomial.power(len(sizes), c_out[term])
+                    shape[target] = (len(sizes), c_out[term])
                 case Output():
                     pass
             yield step, work, moved
@@ -290,6 +323,9 @@ def _describe(step: Step) -> str:
             return f"{made} = mix {len(entries)} maps{' + bias' if biases else ''}: {used or 'nothing'}"
         case Spread(target, _, _, parts):
             return f"{target} = " + " + ".join(_part_text(part) for part in parts)
+        case Tied(target, _, _, tables, constants):
+            used = ", ".join(f"{len(table.elements)} maps of {table.source}" for table in tables) or "nothing"
+            return f"{target} = tied matrix: {used}{' + bias' if constants else ''}"
         case Output(term, source):
             return f"output {term} = {source or 'zero'}"
 

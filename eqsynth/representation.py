@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import SymbolicError
-from eqsynth.group import Group
+from eqsynth.group import Group, Matrix, MatrixGroup, permutation_generators
+from eqsynth.space import Order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +42,14 @@ def random_element(group: Group, rng: np.random.Generator) -> NDArray[np.float64
             if group.family == "SO" and np.linalg.det(found) < 0:
                 found[:, 0] = -found[:, 0]
             return found
+        case "Aut" | "Perm":
+            found = np.eye(n)
+            moves = permutation_generators(group)
+            for choice in rng.integers(0, max(len(moves), 1), 4 * len(moves)):
+                found = found[list(moves[choice])]
+            return found
+        case "Matrix":
+            return _random_product(*generators(group), rng)
         case _:
             form, found = omega(n).astype(float), np.eye(n)
             for _ in range(2 * n):
@@ -55,8 +65,8 @@ def omega(n: int) -> NDArray[np.int64]:
     return np.kron(np.eye(n // 2, dtype=np.int64), np.array([[0, 1], [-1, 0]]))
 
 
-def generators(group: Group) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """Integer matrices that generate the group: elements g, and elements X that generate its Lie algebra.
+def generators(group: Group) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Exact matrices that generate the group: elements g, and elements X that generate its Lie algebra.
 
     A map W is equivariant exactly when W rho(g) = rho(g) W for all g, and W drho(X) = drho(X) W for all X.
     """
@@ -85,6 +95,11 @@ def generators(group: Group) -> tuple[list[NDArray[np.int64]], list[NDArray[np.i
                 rotation[axis, axis + 1], rotation[axis + 1, axis] = 1, -1
                 rotations.append(rotation)
             return ([reflection] if group.family == "O" else []), rotations
+        case "Aut" | "Perm":
+            return [unit[:, list(inverse(g))] for g in permutation_generators(group)], []
+        case "Matrix":
+            assert isinstance(group, MatrixGroup)  # noqa: S101 - for the type checker
+            return [_floats(g) for g in group.generators], [_floats(x) for x in group.lie_algebra]
         case _:
             # X = S omega with S symmetric: omega X is symmetric up to sign.
             algebra, form = [], omega(n)
@@ -96,12 +111,48 @@ def generators(group: Group) -> tuple[list[NDArray[np.int64]], list[NDArray[np.i
             return [], algebra
 
 
-def act(element: NDArray[np.float64], tensor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The element applied to every axis of length n of a ``(batch, n, ..., n, channels)`` tensor."""
+def inverse(permutation: Sequence[int]) -> tuple[int, ...]:
+    """The inverse of a permutation given by images."""
+    found = [0] * len(permutation)
+    for point, image in enumerate(permutation):
+        found[image] = point
+    return tuple(found)
+
+
+def _floats(rows: Matrix) -> NDArray[Any]:
     import numpy as np
 
-    for axis in range(1, tensor.ndim - 1):
-        tensor = np.moveaxis(np.tensordot(element, tensor, axes=(1, axis)), 0, axis)
+    return np.array([[entry if entry.denominator > 1 else int(entry) for entry in row] for row in rows], dtype=object)
+
+
+def _random_product(elements: list[Any], algebra: list[Any], rng: np.random.Generator) -> NDArray[np.float64]:
+    """A product of generators, their inverses and exponentials of small elements of the Lie algebra."""
+    import numpy as np
+
+    moves = [np.array(g, dtype=float) for g in elements]
+    moves += [np.linalg.inv(g) for g in moves]
+    for x in algebra:
+        small = np.array(x, dtype=float) * rng.uniform(-0.5, 0.5)
+        term = total = np.eye(len(small))
+        for order in range(1, 30):
+            term = term @ small / order
+            total = total + term
+        moves.append(total)
+    found = np.eye(len(moves[0]))
+    for choice in rng.integers(0, len(moves), 2 * len(moves)):
+        found = found @ moves[choice]
+    return found
+
+
+def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Elements, one per factor, applied to the axes of a ``(batch, n, ..., n, channels)`` tensor."""
+    import numpy as np
+
+    axis = 1
+    for element, count in zip(elements, order if isinstance(order, tuple) else (order,), strict=True):
+        for _ in range(count):
+            tensor = np.moveaxis(np.tensordot(element, tensor, axes=(1, axis)), 0, axis)
+            axis += 1
     return tensor
 
 

@@ -118,9 +118,14 @@ def order_text(order: Order) -> str:
     return str(order)
 
 
+def each(order: Order) -> tuple[int, ...]:
+    """The order for each factor of the group."""
+    return order if isinstance(order, tuple) else (order,)
+
+
 def axes_of(order: Order) -> int:
     """How many axes of a group's length a tensor of this order has."""
-    return sum(order) if isinstance(order, tuple) else order
+    return sum(each(order))
 
 
 def check_order(order: object) -> None:

@@ -499,7 +499,7 @@ def _subject(
     subject: Basis | Group | str, inputs: int | None, outputs: int | None, diagrams: Sequence[Diagram] | None = None
 ) -> tuple[Group, tuple[Diagram, ...]]:
     if isinstance(subject, Basis):
-        group, listed = subject.group, subject.diagrams
+        group, listed = subject.group, subject.plain()[0]
     elif diagrams is not None:
         group, listed = Group.parse(subject), tuple(diagrams)
     elif inputs is None or outputs is None:
@@ -511,7 +511,7 @@ def _subject(
         if count > MAX_ROWS:
             _refuse(group, count)
         basis = bases.basis(group, inputs, outputs)
-        group, listed = basis.group, basis.diagrams
+        group, listed = basis.group, basis.plain()[0]
     if len(listed) > MAX_ROWS:
         _refuse(group, len(listed))
     if len({(diagram.outputs, diagram.inputs) for diagram in listed}) > 1:
@@ -613,21 +613,28 @@ def gram_determinant(group: str | Group, inputs: int, outputs: int) -> Product |
     _check(group, ())
     total = inputs + outputs
     if isinstance(group.n, int):
-        matrix = gram(group, inputs, outputs)
+        _, listed = _subject(group, inputs, outputs)
+        if len(listed) == enumeration.count(Group(group.family, "n"), total) and not any(d.head for d in listed):
+            return _determinant(group.family, total, "n")(group.n)
+        matrix = _gram(group, listed)
         return int(flint.fmpz_mat(*matrix.shape, [_value(v.numerator, 1) for v in _flat(matrix)]).det())
+    return _determinant(group.family, total, group.n)
+
+
+def _determinant(family: str, total: int, letter: str) -> Product:
     powers: Counter[int] = Counter()
-    if group.family in ("S", "A"):
+    if family in ("S", "A"):
         for blocks in range(total + 1):
             for root in range(blocks):
                 powers[root] += enumeration.stirling2(total, blocks)
     elif total % 2 == 0:
-        sign = -1 if group.family == "Sp" else 1
+        sign = -1 if family == "Sp" else 1
         for shape in _partitions(total // 2):
             size = _specht_dimension(tuple(2 * length for length in shape))
             for row, length in enumerate(shape):
                 for column in range(length):
                     powers[sign * (row - 2 * column)] += size
-    return Product.of(powers, group.n)
+    return Product.of(powers, letter)
 
 
 def _flat(matrix: ExactMatrix) -> Iterator[RationalFunction]:
@@ -709,10 +716,10 @@ def weingarten(
     Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
     """
     group, listed = _subject(subject, inputs, outputs)
-    if isinstance(subject, Basis) and n is not None:
-        n = subject.size(n)
-    elif n is not None:
-        n = Group(group.family, n).n if group.symbolic else group.n  # type: ignore[assignment]  # a number went in
+    if n is not None and not group.symbolic and n != group.n:
+        raise SymbolicError(f"{group} has n = {group.n}, not {n}: leave the argument out")
+    if n is not None:
+        Group(group.family, n)  # raises for a size that the family lacks
     if group.symbolic and n is None:
         total = _vertices(listed)
         if len(listed) not in (0, enumeration.count(group, total)) or len(set(listed)) != len(listed):
@@ -906,13 +913,14 @@ class Projection:
         tensor = _is_tensor(self.coefficients)
         numbers = self.coefficients.numpy() if tensor else self.coefficients
         batch = numbers.shape[1:]
-        shape = (*batch, self.n**self.basis.outputs, self.n**self.basis.inputs)
+        diagrams, inputs, outputs = self.basis.plain()
+        shape = (*batch, self.n**outputs, self.n**inputs)
         numbers = numbers.reshape(len(self.basis), prod(batch))
         below = 1
         if numbers.dtype == object:
             numbers, below = _whole(numbers, len(self.basis))
         out = np.zeros((prod(batch), prod(shape[len(batch) :])), numbers.dtype)
-        for row, diagram in zip(numbers, self.basis, strict=True):
+        for row, diagram in zip(numbers, diagrams, strict=True):
             _add(out, row, _boxes(self.basis.group, diagram, self.n))
         out = out.reshape(shape)
         if self.coefficients.dtype == object:
@@ -942,7 +950,8 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     Gram matrices. ``n`` is needed where the group leaves it open.
 
     The projection is the average of rho_l(g)^T M rho_k(g) over the group (for Sp(n), over its compact
-    form, which has the same equivariant maps). The coefficients are those of the diagrams as they are: a
+    form, which has the same equivariant maps). Only for SO(n) and A(n) with n a letter it is less, at sizes
+    at which a head would fit: that basis has none. The coefficients are those of the diagrams as they are: a
     layer that scales its diagrams needs them divided by its scales.
 
     One pass per diagram over its entries that are not zero, without a list of them.
@@ -958,7 +967,8 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     group, diagrams = _subject(basis, None, None)
     tensor = _is_tensor(matrix)
     given = _array(matrix.detach().cpu() if tensor else matrix)
-    expected = (size**basis.outputs, size**basis.inputs)
+    _, inputs, outputs = basis.plain()
+    expected = (size**outputs, size**inputs)
     if given.shape[-2:] != expected or given.ndim < 2:
         raise ShapeError(
             f"a map of {group} from order {basis.inputs} to {basis.outputs} at n = {size} is a matrix of shape "

@@ -6,18 +6,21 @@ import ast
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import bases, dimension, gram
+from eqsynth import bases, bilabelled, dimension, functor, gram, orbits
 from eqsynth.bases import Basis
-from eqsynth.diagram import Diagram
+from eqsynth.constraints import nullspace
+from eqsynth.diagram import Diagram, Orbit
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
 from eqsynth.exporting import artifact_of
-from eqsynth.group import Group, Hom
+from eqsynth.group import Aut, Group, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
 from eqsynth.representation import act, random_element
+from eqsynth.space import axes_of, each
 
 if TYPE_CHECKING:
     from eqsynth.module import Linear
@@ -58,7 +61,7 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     seen = set()
     for i, k in enumerate(hom.space_in.orders):
         for o, lo in enumerate(hom.space_out.orders):
-            if isinstance(k, int) and isinstance(lo, int) and (k, lo) not in seen:
+            if (k, lo) not in seen:
                 seen.add((k, lo))
                 found = bases.basis(hom.group, k, lo)
                 checks.append(f"independent and complete, {k} -> {lo}: {check_basis(found)}")
@@ -75,9 +78,18 @@ def check_basis(basis: Basis) -> str:
     Every diagram must be allowed by the group and stand once; their number must be the dimension;
     their independence is re-derived. Raises VerificationError.
     """
-    group, total = basis.group, basis.inputs + basis.outputs
+    group = basis.group
+    if isinstance(group, ProductGroup):
+        return _check_product(basis)
+    if not group.diagrammatic:
+        return _check_tables(basis)
+    assert isinstance(basis.inputs, int)  # noqa: S101 - only products have tuples
+    assert isinstance(basis.outputs, int)  # noqa: S101
+    total = basis.inputs + basis.outputs
     expected = dimension.dimension(group, total)
     for diagram in basis:
+        if not isinstance(diagram, Diagram):
+            raise VerificationError(f"{diagram!r} is no diagram of {group}")
         if (diagram.outputs, diagram.inputs) != (basis.outputs, basis.inputs):
             raise VerificationError(f"{diagram.formula()} does not map order {basis.inputs} to {basis.outputs}")
         problem = _not_allowed(group, diagram)
@@ -90,10 +102,65 @@ def check_basis(basis: Basis) -> str:
     n = group.n
     if isinstance(n, str) or n >= dimension.stable_from(group, total):
         return f"{expected} maps, all independent for n >= {dimension.stable_from(group, total)}"
-    if group.family in ("S", "A") and all(diagram.head or len(diagram.blocks) <= n for diagram in basis):
+    if group.family in ("S", "A") and all(diagram.head or len(diagram.blocks) <= n for diagram in basis.plain()[0]):
         return f"{expected} maps, partitions into at most n blocks and heads of disjoint support"
     _, prime = _full_rank(basis)
     return f"{expected} maps, Gram matrix of full rank modulo {prime}"
+
+
+def _check_product(basis: Basis) -> str:
+    """Every factor's basis is checked, and the elements must be all their products, once each."""
+    inputs, outputs = basis.inputs, basis.outputs
+    assert isinstance(inputs, tuple)  # noqa: S101 - products have tuples
+    assert isinstance(outputs, tuple)  # noqa: S101
+    parts = [bases.basis(*problem) for problem in zip(basis.group.factors, inputs, outputs, strict=True)]
+    for part in parts:
+        check_basis(part)
+    expected = set(product(*(part.diagrams for part in parts)))
+    if len(set(basis.diagrams)) != len(basis) or set(basis.diagrams) != expected:
+        raise VerificationError(f"the {len(basis)} elements are not the {len(expected)} products of the factors' bases")
+    return f"{len(basis)} maps, the products of {' and '.join(str(len(part)) for part in parts)}"
+
+
+def _check_tables(basis: Basis) -> str:
+    """Orbits, bilabelled graphs and kernels: re-derived from the generators."""
+    group, inputs, outputs = basis.group, basis.inputs, basis.outputs
+    assert isinstance(inputs, int)  # noqa: S101 - only products have tuples
+    assert isinstance(outputs, int)  # noqa: S101
+    if any((d.outputs, d.inputs) != (outputs, inputs) for d in basis if not isinstance(d, tuple)):
+        raise VerificationError(f"an element does not map order {inputs} to {outputs}")
+    if isinstance(group, MatrixGroup):
+        return _check_kernel(basis)
+    labels = functor.orbits_of(group, inputs + outputs)
+    orbits.check_orbits(permutation_generators(group), labels)
+    count = int(labels.max()) + 1
+    numbers = [int(labels[element.representative]) for element in basis if isinstance(element, Orbit)]
+    diagrams = tuple(element for element in basis if isinstance(element, Diagram))
+    if len(basis) != count or len(set(numbers)) != len(numbers):
+        raise VerificationError(f"{len(basis)} elements, but {group} has {count} orbits; each must stand once")
+    if diagrams:
+        assert isinstance(group, Aut)  # noqa: S101 - diagrams with edges belong to graphs
+        bilabelled.check_basis(group.graph, labels, bilabelled.Chosen(diagrams, tuple(numbers), 0))
+        return f"{count} maps for {count} orbits, values on representatives of full rank modulo {bilabelled.PRIME}"
+    return f"{count} maps, one for each orbit"
+
+
+def _check_kernel(basis: Basis) -> str:
+    """Each element satisfies every constraint exactly, they are independent, and the null space has their number."""
+    import flint
+    import numpy as np
+
+    kernel = nullspace(basis.group, axes_of(basis.inputs), axes_of(basis.outputs))
+    n = basis.size()
+    entries = n ** (axes_of(basis.inputs) + axes_of(basis.outputs))
+    given = basis.matrices().reshape(len(basis), entries)
+    both = np.concatenate([kernel.reshape(len(kernel), entries), given])
+    ranks = [flint.fmpz_mat(rows.tolist()).rank() if len(rows) else 0 for rows in (given, both)]
+    if not ranks[0] == ranks[1] == len(given) == len(kernel):
+        raise VerificationError(
+            f"the {len(given)} elements do not span the {len(kernel)} equivariant maps of {basis.group}"
+        )
+    return f"{len(given)} maps, a basis of the exact null space of the generators' constraints"
 
 
 def _not_allowed(group: Group, diagram: Diagram) -> str:
@@ -118,7 +185,7 @@ def _not_allowed(group: Group, diagram: Diagram) -> str:
 
 def _full_rank(basis: Basis) -> tuple[int, int]:
     for prime in gram.PRIMES:
-        rank = gram.gram_modulo(basis.group, basis.diagrams, prime).rank()
+        rank = gram.gram_modulo(basis.group, basis.plain()[0], prime).rank()
         if rank == len(basis):
             return rank, prime
     raise VerificationError(f"the {len(basis)} diagrams of {basis.group} are dependent: their rank is {rank}")
@@ -139,39 +206,55 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
     parameters = {name: value.detach().numpy() for name, value in layer.state_dict().items()}
-    sizes = (group.n,) if isinstance(group.n, int) else EVEN_SIZES if group.family == "Sp" else SIZES
+    even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
+    sizes = (1,) if not group.symbolic else EVEN_SIZES if even else SIZES
     worst = agreement = 0.0
+    shown = []
+    letters = sorted({factor.n for factor in group.factors if isinstance(factor.n, str)})
+    # Different letters get different sizes.
+    step = 2 if even else 1
     for n in sizes:
-        run = _runner(layer, plan, n)
-        inputs = [rng.standard_normal((2, *[n] * int(k), c)) for c, k in hom.space_in.terms]  # type: ignore[arg-type]
+        ns = [factor.n if isinstance(factor.n, int) else n + step * letters.index(factor.n) for factor in group.factors]
+        shown.append(ns[0] if len(ns) == 1 else tuple(ns))
+        run = _runner(layer, plan, dict(zip(letters, range(n, n + step * len(letters), step), strict=True)))
+        inputs = [
+            rng.standard_normal((2, *[size for size, count in zip(ns, each(k), strict=True) for _ in range(count)], c))
+            for c, k in hom.space_in.terms
+        ]
         outputs = run(inputs)
-        for ours, meant in zip(outputs, interpret(plan, parameters, inputs, n), strict=True):
+        for ours, meant in zip(outputs, interpret(plan, parameters, inputs, ns), strict=True):
             agreement = max(agreement, _distance(ours, meant))
         for _ in range(trials):
-            element = random_element(Group(group.family, n), rng)
-            moved = run([act(element, x) for x in inputs])
-            for ours, meant in zip(moved, [act(element, y) for y in outputs], strict=True):
+            elements = [
+                random_element(Group(factor.family, size) if factor.symbolic else factor, rng)
+                for factor, size in zip(group.factors, ns, strict=True)
+            ]
+            moved = run([act(elements, k, x) for k, x in zip(hom.space_in.orders, inputs, strict=True)])
+            still = [act(elements, k, y) for k, y in zip(hom.space_out.orders, outputs, strict=True)]
+            for ours, meant in zip(moved, still, strict=True):
                 worst = max(worst, _distance(ours, meant))
     if worst > TOLERANCE:
         raise VerificationError(f"{hom} is not equivariant: relative error {worst:.1e} under a random group element")
     if agreement > TOLERANCE:
         raise VerificationError(f"the emitted source of {hom} differs from its plan by {agreement:.1e}")
-    where = f"n = {', '.join(map(str, sizes))}"
+    where = f"n = {', '.join(map(str, shown))}"
     return [
         f"equivariant: relative error {worst:.1e} over {trials * len(sizes)} random elements, float64, {where}",
         f"emitted source agrees with the plan's reference meaning: relative error {agreement:.1e}",
     ]
 
 
-def _runner(layer: Any, plan: Plan, n: int) -> Callable[[list[Any]], list[Any]]:
+def _runner(layer: Any, plan: Plan, sizes: dict[str, int]) -> Callable[[list[Any]], list[Any]]:
     import torch
 
-    needs_n = isinstance(plan.hom.group.n, str) and not any(plan.hom.space_in.orders)
+    factors = plan.hom.group.factors
+    seen = {factors[place].n for k in plan.hom.space_in.orders for place, count in enumerate(each(k)) if count}
+    needed = sorted({factor.n for factor in factors if isinstance(factor.n, str)} - seen)
 
     def run(inputs: list[Any]) -> list[Any]:
         tensors = tuple(torch.from_numpy(array) for array in inputs)
         with torch.no_grad():
-            made = layer(tensors[0] if len(tensors) == 1 else tensors, *([n] if needs_n else []))
+            made = layer(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in needed])
         return [tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))]
 
     return run
@@ -198,9 +281,9 @@ def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
 
 def parse_hom(text: str) -> Hom:
     """Read a problem as it prints: ``S(n): 16x2 -> 32x2``."""
-    group, _, spaces = text.partition(":")
-    space_in, arrow, space_out = spaces.partition("->")
-    if not arrow:
+    left, arrow, space_out = text.rpartition("->")
+    group, colon, space_in = left.rpartition(":")
+    if not arrow or not colon:
         raise EqsynthError(f"cannot read the problem {text!r}: write it as S(n): 16x2 -> 32x2")
     return Hom.parse(group.strip(), space_in.strip(), space_out.strip())
 

@@ -1,5 +1,8 @@
 """Groups, spaces and problems: read, printed, refused."""
 
+import pickle
+
+import networkx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +52,7 @@ def test_a_problem_reads_what_it_prints():
         ("S", 1, "S(5)"),
         ("S(", 2, "S(5)"),
         ("S(5", 3, "S(5)"),
-        ("S(5) x", 4, "S(5)"),
+        ("S(5) x", 6, "S(5)"),
         ("S(0)", 2, "n >= 1"),
         ("S(-2)", 2, "n >= 1"),
         ("S(nodes)", 2, "one letter"),
@@ -96,6 +99,77 @@ def test_sizes_that_no_group_has(family):
     for n in (0, -3, True, 2.5, "nodes", ""):
         with pytest.raises(GroupError):
             eq.Group(family, n)
+
+
+OTHERS = [
+    "S(4) x O(3)",
+    "S(n) x Sp(m) x A(3)",
+    "Aut(petersen)",
+    "Aut(cycle5)",
+    "Aut(3: 0-1 1-2)",
+    "Aut(4: 0>1 1>2 2>2 | 0 0 1 1)",
+    "Perm(4: 1 2 3 0, 1 0 2 3)",
+    "Perm(2: )",
+    "Matrix([[0,1/2],[2,0]]; )",
+    "Matrix([[-1,0],[0,1]]; [[0,1],[1,0]])",
+]
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_every_other_kind_of_group_reads_what_it_prints(text):
+    group = eq.Group.parse(text)
+    assert str(group) == text
+    assert eq.Group.parse(str(group)) == group
+    assert eval(repr(group), {name: getattr(eq, name) for name in eq.__all__}) == group
+    assert pickle.loads(pickle.dumps(group)) == group
+    assert group.title
+
+
+def test_graphs_come_from_files_and_from_networkx(tmp_path):
+    path = networkx.path_graph(3)
+    networkx.write_graph6(path, tmp_path / "p3.g6", header=False)
+    (tmp_path / "p3.edgelist").write_text("0 1\n1 2\n")
+    networkx.write_graphml(path, tmp_path / "p3.graphml")
+    inline = eq.Group.parse("Aut(3: 0-1 1-2)")
+    for suffix in ("g6", "edgelist", "graphml"):
+        assert eq.Group.parse(f"Aut({tmp_path / 'p3'}.{suffix})") == inline
+    assert eq.Aut(path) == inline == eq.Aut(eq.Graph.of(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Aut(nosuch)", "no graph called"),
+        ("Aut(missing.g6)", "missing.g6"),
+        ("Aut(", r"\) is expected"),
+        ("Aut(3: 0-1 1+2)", "an edge is expected"),
+        ("Aut(3: 0-1 1>2)", "mixes"),
+        ("Aut(3: 0-9)", "9"),
+        ("Aut(3: 0-1 | a)", "whole numbers"),
+        ("Perm(3: 0 0 1)", "no permutation"),
+        ("Perm(3)", "does not list"),
+        ("Matrix([[1,1],[1,1]]; )", "not invertible"),
+        ("Matrix([[1,1]]; )", "no square"),
+        ("Matrix(; )", "at least one matrix"),
+        ("Matrix([[1]] [[1,0],[0,1]]; )", "one size"),
+        ("S(3) x Aut(petersen)", "cannot be a factor"),
+        ("S(3) x", "a group name is expected"),
+    ],
+)
+def test_what_is_no_other_group(text, message):
+    with pytest.raises(eq.EqsynthError, match=message):
+        eq.Group.parse(text)
+
+
+def test_floats_are_refused_as_entries_of_matrices():
+    with pytest.raises(GroupError, match="a float"):
+        eq.MatrixGroup([[[0.5, 0], [0, 1]]])
+
+
+def test_orders_of_a_product_have_one_entry_per_factor():
+    for order in (2, (1,), (1, 1, 1)):
+        with pytest.raises(SpaceError, match="one entry per factor"):
+            eq.basis("S(3) x O(2)", order, (1, 1))
 
 
 def test_orders_that_no_space_has():

@@ -35,7 +35,9 @@ BASES = ["S(2)", "S(3)", "S(4)", "O(2)", "O(3)", "SO(2)", "SO(3)", "Sp(2)", "Sp(
 
 
 def stacked(group, diagrams, n):
-    return np.array([functor.matrix(group, diagram, n).ravel() for diagram in diagrams]).astype(object)
+    """One row per diagram: its matrix, flattened."""
+    rows = [functor.matrix(group, diagram, n).ravel() for diagram in diagrams]
+    return np.array(rows, object).reshape(len(rows), -1 if rows else 1)
 
 
 def identity(size):
@@ -59,7 +61,7 @@ def kron_power(element, order):
 def test_rational_functions_are_reduced_and_print_factored():
     value = RationalFunction.of((0, 2, 2), (0, 4, 4, -8))
     assert (value.numerator, value.denominator) == ((-1, -1), (-2, -2, 4))
-    assert str(value) == "-(n + 1)/(2 (n - 1) (2n + 1))".replace("(n + 1)", "(n + 1)")
+    assert str(value) == "-(n + 1)/(2 (n - 1) (2n + 1))"
     assert value(2) == Fraction(-3, 10)
     assert str(RationalFunction.of((0,), (3, 1))) == "0"
     assert str(RationalFunction.of((1,), (1, 2, 1))) == "1/(n + 1)^2"
@@ -154,7 +156,7 @@ def test_inner_products_with_n_open_are_polynomials(family):
         for n in (2, 4):
             rows = stacked(basis.group, basis, n)
             assert (gram(basis).at(n) == rows @ rows.T).all()
-        assert all(gram(basis)[i, j] == inner(basis.group, basis[i], basis[j]) for i in range(2) for j in range(2))
+        assert all(gram(basis)[i, j] == inner(basis.group, basis[i], basis[j]) for i in (0, -1) for j in (0, -1))
 
 
 def test_the_signs_of_sp_are_needed():
@@ -264,6 +266,17 @@ def test_determinants_at_numbers_are_those_of_the_basis():
     assert gram_determinant("O(2)", 2, 2) == gram_determinant("O(n)", 2, 2)(2)
 
 
+@pytest.mark.parametrize("group", ["S(3)", "S(4)", "O(2)", "O(3)", "Sp(4)", "Sp(6)", "SO(3)", "SO(7)", "A(3)", "A(6)"])
+def test_determinants_at_numbers_are_determinants(group):
+    """With closed formulas and without."""
+    for inputs, outputs in ((2, 2), (1, 2)):
+        numbers = gram(group, inputs, outputs).at()
+        assert (
+            gram_determinant(group, inputs, outputs)
+            == flint.fmpz_mat(numbers.shape[0], numbers.shape[1], [int(e) for e in numbers.flat]).det()
+        )
+
+
 def test_so_and_a_with_n_open_are_o_and_s():
     assert gram_determinant("SO(n)", 3, 3) == gram_determinant("O(n)", 3, 3)
     assert gram_determinant("A(n)", 2, 2) == gram_determinant("S(n)", 2, 2)
@@ -345,11 +358,8 @@ def test_gram_times_weingarten_is_one(group, inputs, outputs):
     """As rational functions, for up to 203 diagrams."""
     left = gram(group, inputs, outputs)
     product = left @ weingarten(group, inputs, outputs)
-    one = ExactMatrix(
-        (RationalFunction((1,)), RationalFunction(())),
-        tuple(tuple(int(i != j) for j in range(left.shape[0])) for i in range(left.shape[0])),
-    )
-    assert all(product[i, j] == one[i, j] for i in range(left.shape[0]) for j in range(left.shape[0]))
+    size = range(left.shape[0])
+    assert all(product[i, j] == int(i == j) for i in size for j in size)
 
 
 def test_945_matchings_at_one_size():
@@ -437,7 +447,6 @@ def test_the_projection_is_orthogonal_and_onto_the_equivariant_maps(group, input
         assert (project(basis, matrix).coefficients @ rows == found.ravel()).all()
     discrete, algebra = generators(basis.group)
     for element in discrete:
-        element = element.astype(object)
         assert (found @ kron_power(element, inputs) == kron_power(element, outputs) @ found).all()
     for element in algebra:
         lifted = [
@@ -577,7 +586,6 @@ def test_a_dense_weight_becomes_the_weights_of_a_layer():
     with torch.no_grad():
         for weight in layer.parameters():
             weight.normal_()
-    units = torch.eye(3 * n * n, dtype=torch.float64).reshape(3, n * n, n, n, 3)
     units = torch.eye(n * n * 3, dtype=torch.float64).reshape(n * n * 3, n, n, 3)
     dense = layer(units).detach().reshape(n * n, 3, n, 2).permute(3, 1, 2, 0)
     found = project(eq.basis("S(4)", 2, 1), dense)
@@ -592,7 +600,7 @@ def test_matrices_of_another_shape_are_refused():
         with pytest.raises(ShapeError, match=r"shape \(\.\.\., 3, 9\)"):
             project(basis, np.zeros(shape))
     for wrong in ([["a"] * 9] * 3, np.zeros((3, 9), complex), [[1, 2], [3]], None):
-        with pytest.raises(ShapeError, match="holds whole numbers|matrix of shape"):
+        with pytest.raises(ShapeError, match=r"holds whole numbers|matrix of shape"):
             project(basis, wrong)
 
 

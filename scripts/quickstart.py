@@ -1,0 +1,276 @@
+"""Quickstart: learn to count triangles on graphs of up to 5 nodes, then count them in graphs of 6 and 7.
+
+usage: python scripts/quickstart.py [--fast] [--steps N] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import indent
+
+import networkx as nx
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+import eqsynth as eq
+
+LARGEST, TRAINED = 7, 5  # nodes of the largest graphs in the atlas, and of those that are trained on
+CHANNELS, WIDTH = 32, 128  # of the S(n) network, of the plain network
+COPIES = 16  # relabelled copies of each graph in every step of the plain network
+TOLERANCE = 1e-3  # of a triangle, for float32 rounding
+Graphs = dict[int, tuple[Tensor, Tensor]]  # size n -> adjacency matrices (graphs, n, n), triangles (graphs,)
+
+
+class TriangleCounter(nn.Module):
+    """Number of triangles: adjacency matrices (graphs, n, n), for any n, to (graphs,)."""
+
+    def __init__(self, edges_to_triples: nn.Module, triples_to_graph: nn.Module) -> None:
+        super().__init__()
+        self.edges_to_triples, self.triples_to_graph = edges_to_triples, triples_to_graph
+
+    def forward(self, adjacency: Tensor) -> Tensor:
+        """Both layers take means over nodes, so what they learn does not grow with n; the count does."""
+        triples = torch.relu(self.edges_to_triples(adjacency.unsqueeze(-1)))  # (graphs, n, n, n, channels)
+        share: Tensor = self.triples_to_graph(triples).squeeze(-1)
+        return share * adjacency.shape[-1] ** 3 / 48  # a random graph has about n³/48 triangles
+
+
+class PlainNetwork(nn.Module):
+    """The same from adjacency matrices padded with zeros to 7 x 7, by layers that know no symmetry."""
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        super().__init__()
+        self.mean, self.deviation = mean, deviation
+        inner = nn.Sequential(nn.Linear(LARGEST**2, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
+        self.layers = nn.Sequential(nn.Flatten(), inner, nn.Linear(WIDTH, 1), nn.Flatten(0))
+
+    def forward(self, adjacency: Tensor) -> Tensor:
+        """Number of triangles."""
+        outputs: Tensor = self.layers(padded(adjacency))
+        return outputs * self.deviation + self.mean
+
+
+def padded(adjacency: Tensor) -> Tensor:
+    """Adjacency matrices with isolated nodes added up to 7."""
+    missing = LARGEST - adjacency.shape[-1]
+    return pad(adjacency, (0, missing, 0, missing))
+
+
+def relabelled(adjacency: Tensor) -> Tensor:
+    """The same graphs with their nodes in random order."""
+    graphs, n, _ = adjacency.shape
+    order = torch.rand(graphs, n).argsort(1)
+    moved: Tensor = adjacency[torch.arange(graphs)[:, None, None], order[:, :, None], order[:, None, :]]
+    return moved
+
+
+def atlas() -> Graphs:
+    """Every graph of 1 to 7 nodes, with its triangles counted by networkx."""
+    found: Graphs = {}
+    for n in range(1, LARGEST + 1):
+        graphs = [graph for graph in nx.graph_atlas_g() if len(graph) == n]
+        adjacency = np.stack([nx.to_numpy_array(graph, dtype=np.float32) for graph in graphs])
+        triangles = [sum(nx.triangles(graph).values()) // 3 for graph in graphs]
+        found[n] = torch.from_numpy(adjacency), torch.tensor(triangles, dtype=torch.float32)
+    return found
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of weights."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def train(model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float) -> float:
+    """Adam with a cosine schedule; returns the seconds it took."""
+    start = time.perf_counter()
+    optimizer = torch.optim.Adam(model.parameters(), rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1)
+        optimizer.step()
+        schedule.step()
+    return time.perf_counter() - start
+
+
+def train_counter(model: TriangleCounter, graphs: Graphs, steps: int) -> float:
+    """One dense batch for each size; errors are measured in shares of n³/48."""
+
+    def loss() -> Tensor:
+        errors = [(model(adjacency) - triangles) * 48 / n**3 for n, (adjacency, triangles) in graphs.items()]
+        return torch.cat(errors).square().mean()
+
+    return train(model, loss, steps, rate=3e-2)
+
+
+def train_plain(model: PlainNetwork, graphs: Graphs, steps: int) -> float:
+    """Fresh relabelled copies in every step; the padding moves too, so that every input is trained."""
+    inputs = torch.cat([padded(adjacency) for adjacency, _ in graphs.values()]).repeat(COPIES, 1, 1)
+    targets = torch.cat([triangles for _, triangles in graphs.values()]).repeat(COPIES)
+
+    def loss() -> Tensor:
+        return ((model(relabelled(inputs)) - targets) / model.deviation).square().mean()
+
+    return train(model, loss, steps, rate=1e-2)
+
+
+@torch.no_grad()
+def predictions(model: Callable[[Tensor], Tensor], graphs: Graphs) -> Tensor:
+    """Predicted numbers of triangles, smallest graphs first."""
+    return torch.cat([model(adjacency) for adjacency, _ in graphs.values()])
+
+
+def row(name: str, parameters: int, model: Callable[[Tensor], Tensor], small: Graphs, large: Graphs) -> float:
+    """Print a row of the table of results; returns the error on the large graphs."""
+    errors = []
+    for graphs in (small, large):
+        predicted, triangles = predictions(model, graphs), torch.cat([triangles for _, triangles in graphs.values()])
+        errors.append((predicted - triangles).square().mean().sqrt().item())
+    exact = (predicted.round() == triangles).float().mean().item()
+    print(f"   {name:<24}{parameters:>10,}{errors[0]:>17.3f}{errors[1]:>15.3f}{exact:>15.1%}")
+    return errors[1]
+
+
+PACKAGE = '''"""Counts triangles in graphs. Needs torch and nothing else."""
+
+import torch
+from torch import Tensor, nn
+
+from .layers.s_n_2_3 import EdgesToTriples
+from .layers.s_n_3_0 import TriplesToGraph
+
+
+{network}
+
+def build() -> TriangleCounter:
+    """The network, to be given its weights."""
+    return TriangleCounter(EdgesToTriples(), TriplesToGraph())
+'''
+
+ELSEWHERE = '''"""Runs the package where eqsynth cannot be imported."""
+
+import sys
+from pathlib import Path
+
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "eqsynth":
+            raise ImportError("eqsynth is blocked")
+
+
+sys.meta_path.insert(0, Blocker())
+try:
+    import eqsynth
+except ImportError:
+    pass
+else:
+    sys.exit("eqsynth can be imported here")
+
+here = Path(__file__).parent
+sys.path.insert(0, str(here))
+import torch
+from counting import build
+
+model = build()
+model.load_state_dict(torch.load(here / "weights.pt", weights_only=True))
+graphs = torch.load(here / "graphs.pt", weights_only=True)
+with torch.no_grad():
+    torch.save(torch.cat([model(adjacency) for adjacency in graphs]), here / "predictions.pt")
+'''
+
+
+def run_elsewhere(model: TriangleCounter, layers: tuple[eq.Linear, eq.Linear], graphs: Graphs, folder: Path) -> Tensor:
+    """Export the network as a package and return what it predicts in an interpreter without eqsynth."""
+    package = folder / "counting"
+    eq.export(layers[0], package / "layers" / "s_n_2_3.py", name="EdgesToTriples")
+    eq.export(layers[1], package / "layers" / "s_n_3_0.py", name="TriplesToGraph")
+    (package / "layers" / "__init__.py").touch()
+    source = PACKAGE.format(network=inspect.getsource(TriangleCounter))
+    (package / "__init__.py").write_text(source, encoding="utf-8")
+    (folder / "elsewhere.py").write_text(ELSEWHERE, encoding="utf-8")
+    torch.save(model.state_dict(), folder / "weights.pt")
+    torch.save([adjacency for adjacency, _ in graphs.values()], folder / "graphs.pt")
+    subprocess.run([sys.executable, "-I", folder / "elsewhere.py"], cwd=folder, check=True)
+    found: Tensor = torch.load(folder / "predictions.pt", weights_only=True)
+    return found
+
+
+def main() -> int:
+    """Train both networks, compare them, export ours; the exit code is 1 when a check fails."""
+    parser = argparse.ArgumentParser(description="Train, test and export an S(n) network that counts triangles.")
+    parser.add_argument("--fast", action="store_true", help="train for a few seconds only, and accept any result")
+    parser.add_argument("--steps", type=int, help="steps of training (default: 3000, with --fast 50)")
+    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and of the relabellings")
+    options = parser.parse_args()
+    steps = options.steps or (50 if options.fast else 3000)
+    torch.set_num_threads(1)  # these tensors are small
+    torch.manual_seed(options.seed)
+
+    graphs = atlas()
+    small, large = ({n: graphs[n] for n in graphs if (n <= TRAINED) == side} for side in (True, False))
+    count_small, count_large = (sum(len(triangles) for _, triangles in part.values()) for part in (small, large))
+    print(f"1. Data: how many triangles has a graph? The atlas of all graphs of up to {LARGEST} nodes, from networkx.")
+    print(f"   Train on the {count_small} graphs of 1 to {TRAINED} nodes, test on the {count_large:,} of 6 and 7.\n")
+
+    layers = (
+        eq.Linear("S(n)", "1x2", f"{CHANNELS}x3", bias=False, normalization="mean"),
+        eq.Linear("S(n)", f"{CHANNELS}x3", "1x0", bias=False, normalization="mean"),
+    )
+    counter = TriangleCounter(*layers)
+    print("2. Network: renaming the nodes changes no count, so every layer should commute with S(n), for every n:")
+    print("   edges (order 2) -> triples of nodes (order 3), ReLU, triples -> one number (order 0).")
+    print(f"   There are {len(eq.basis('S(n)', 2, 3))} maps for the first layer, and for the last:\n")
+    print(indent(str(eq.basis("S(n)", 3, 0)), "   "), end="\n\n")
+
+    targets = torch.cat([triangles for _, triangles in small.values()])
+    mean, deviation = targets.mean().item(), targets.std().item()
+    plain = PlainNetwork(mean, deviation)
+    print(f"3. Training: {steps} steps of Adam for each network ...", flush=True)
+    seconds = train_counter(counter, small, steps)
+    print(f"   S(n) network, {len(small)} sizes with one set of weights: {seconds:.0f} s", flush=True)
+    seconds = train_plain(plain, small, steps)
+    print(f"   plain network, adjacency matrices randomly relabelled in every step: {seconds:.0f} s\n")
+
+    print("4. Result: root mean square error, in triangles\n")
+    heads = f"{count_small} trained on", f"{count_large:,} new", "new, rounded"
+    print(f"   {'':<24}{'parameters':>10}{heads[0]:>17}{heads[1]:>15}{heads[2]:>15}")
+    row("always the average", 1, lambda adjacency: torch.full(adjacency.shape[:1], mean), small, large)
+    error_plain = row("plain network", parameters(plain), plain, small, large)
+    error_counter = row("S(n) network", parameters(counter), counter, small, large)
+
+    shuffled = {n: (relabelled(adjacency), triangles) for n, (adjacency, triangles) in large.items()}
+    counts = predictions(counter, large)
+    moved = (predictions(counter, shuffled) - counts).abs().max().item()
+    moved_plain = (predictions(plain, shuffled) - predictions(plain, large)).abs().max().item()
+    print("\n   Renaming the nodes of the new graphs changes the number of triangles predicted")
+    print(f"   by at most {moved:.1e} (S(n) network) and {moved_plain:.1e} (plain network).\n")
+
+    with tempfile.TemporaryDirectory() as folder:
+        differs = (run_elsewhere(counter, layers, large, Path(folder)) - counts).abs().max().item()
+    print("5. Export: the network as a package with two standalone layers, run by an interpreter")
+    print(f"   that cannot import eqsynth, predicts the same: largest difference {differs:.1e}.")
+
+    checks = {
+        "renaming the nodes changes nothing": moved <= TOLERANCE,
+        "the exported package agrees": differs <= TOLERANCE,
+        "the S(n) network errs less than a third as much": options.fast or 3 * error_counter < error_plain,
+    }
+    for check, passed in checks.items():
+        if not passed:
+            print(f"FAILED: {check}", file=sys.stderr)
+    return 0 if all(checks.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,6 +11,8 @@ weight[i] belongs to map i, outputs y on top, inputs x below:
       ●   ●                                       ●   ●
     0: y[a,a] += x[b,b]   1: y[a,b] += x[a,b]   2: y[a,b] += x[b,a]
 
+Certificate: 3; independent: all diagrams are independent at this size; complete: the dimension is 3.
+
 bias[i] belongs to constant i:
 
     ●   ●
@@ -75,11 +77,11 @@ class Matrices2(nn.Module):
         x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # x_ab[a,a]
         x_11 = x_aa.sum(1) * r  # sum over a of x_aa[a]
 
-        # 0 transferred indices: 1 map
+        # mixing on 0 axes: 1 map
         w = self.weight[0:1].squeeze(0)
         z_11 = linear(x_11, w, self.bias.flatten())
 
-        # 2 transferred indices: 2 maps
+        # mixing on 2 axes: 2 maps
         w = self.weight[1:3].transpose(0, 1).reshape(channels_out, 2 * channels_in)
         z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
         y_aa = z_11.unsqueeze(1)  # y_aa[a] += z_11[]

@@ -26,6 +26,8 @@ weight[i] belongs to map i, outputs y on top, inputs x below:
       ●   ●                  ●   ●
     12: y[a,b] += x[c,b]   13: y[a,b] += x[a,b]
 
+Certificate: 14 of 15 diagrams; independent: their coordinates in the orbit basis have full rank modulo 2147483647; complete: the dimension is 14.
+
 bias[i] belongs to constant i:
 
     ●   ●            ●   ●
@@ -93,17 +95,17 @@ class Edges3(nn.Module):
         x_1a = x_ab.sum(1) * r  # sum over b of x_ab[b,a]
         x_12 = x_1a.sum(1) * r  # sum over a of x_1a[a]
 
-        # 0 transferred indices: 4 maps
+        # mixing on 0 axes: 4 maps
         w = self.weight[0:4].reshape(2, 2, channels_out, channels_in).transpose(1, 2).reshape(2 * channels_out, 2 * channels_in)
         z = linear(torch.cat((x_11, x_12), -1), w, self.bias.flatten())
         z_11, z_12 = z.split(channels_out, -1)
 
-        # 1 transferred index: 9 maps
+        # mixing on 1 axis: 9 maps
         w = self.weight[4:13].reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
         z = linear(torch.cat((x_aa, x_a1, x_1a), -1), w)
         z_aa, z_a1, z_1a = z.split(channels_out, -1)
 
-        # 2 transferred indices: 1 map
+        # mixing on 2 axes: 1 map
         w = self.weight[13:14].squeeze(0)
         z_ab = linear(x_ab, w)
         y_1a = z_1a + z_12.unsqueeze(1)  # y_1a[a] += z_1a[a] y_1a[a] += z_12[]

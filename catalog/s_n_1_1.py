@@ -10,6 +10,8 @@ weight[i] belongs to map i, outputs y on top, inputs x below:
                         ●
     0: y[a] += x[b]   1: y[a] += x[a]
 
+Certificate: 2; independent: all diagrams are independent at this size; complete: the dimension is 2.
+
 bias[i] belongs to constant i:
 
     ●
@@ -75,11 +77,11 @@ class DeepSets(nn.Module):
         r = 1 / math.sqrt(n)  # scale of a sum over one index
         x_1 = x_a.sum(1) * r  # sum over a of x_a[a]
 
-        # 0 transferred indices: 1 map
+        # mixing on 0 axes: 1 map
         w = self.weight[0:1].squeeze(0)
         z_1 = linear(x_1, w, self.bias.flatten())
 
-        # 1 transferred index: 1 map
+        # mixing on 1 axis: 1 map
         w = self.weight[1:2].squeeze(0)
         z_a = linear(x_a, w)
         z_a += z_1.unsqueeze(1)  # y_a[a] += z_1[]

@@ -9,6 +9,8 @@ weight[i] belongs to map i, outputs y on top, inputs x below:
     ●   ●
     0: y += x[a,a]   1: y += x[a,b]
 
+Certificate: 2; independent: all diagrams are independent at this size; complete: the dimension is 2.
+
 bias[i] belongs to constant i:
 
     (empty)
@@ -64,7 +66,7 @@ class Invariant(nn.Module):
 
     def forward(self, x):
         channels_in, channels_out = self.channels_in, self.channels_out
-        n = x.shape[-2] if x.ndim > 2 else 0
+        n = x.shape[-3] if x.ndim > 2 else 0
         if n == 0:
             self._reject("input", x, f"n, n, {channels_in}")
         if x.shape[-3:] != (n, n, channels_in):
@@ -77,7 +79,7 @@ class Invariant(nn.Module):
         x_1a = x_ab.sum(1) * r  # sum over b of x_ab[b,a]
         x_12 = x_1a.sum(1) * r  # sum over a of x_1a[a]
 
-        # 0 transferred indices: 2 maps
+        # mixing on 0 axes: 2 maps
         w = self.weight.transpose(0, 1).reshape(channels_out, 2 * channels_in)
         z = linear(torch.cat((x_11, x_12), -1), w, self.bias.flatten())
         return z.reshape(*batch, channels_out)

@@ -27,6 +27,8 @@ weight[i] belongs to map i, outputs y on top, inputs x below:
                                                     ●   ●
     12: y[a,b] += x[c,b]   13: y[a,b] += x[a,b]   14: y[a,b] += x[b,a]
 
+Certificate: 15; independent: all diagrams are independent at this size; complete: the dimension is 15.
+
 bias[i] belongs to constant i:
 
     ●   ●            ●   ●
@@ -83,7 +85,7 @@ class Edges(nn.Module):
 
     def forward(self, x):
         channels_in, channels_out = self.channels_in, self.channels_out
-        n = x.shape[-2] if x.ndim > 2 else 0
+        n = x.shape[-3] if x.ndim > 2 else 0
         if n == 0:
             self._reject("input", x, f"n, n, {channels_in}")
         if x.shape[-3:] != (n, n, channels_in):
@@ -97,17 +99,17 @@ class Edges(nn.Module):
         x_1a = x_ab.sum(1) * r  # sum over b of x_ab[b,a]
         x_12 = x_1a.sum(1) * r  # sum over a of x_1a[a]
 
-        # 0 transferred indices: 4 maps
+        # mixing on 0 axes: 4 maps
         w = self.weight[0:4].reshape(2, 2, channels_out, channels_in).transpose(1, 2).reshape(2 * channels_out, 2 * channels_in)
         z = linear(torch.cat((x_11, x_12), -1), w, self.bias.flatten())
         z_11, z_12 = z.split(channels_out, -1)
 
-        # 1 transferred index: 9 maps
+        # mixing on 1 axis: 9 maps
         w = self.weight[4:13].reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
         z = linear(torch.cat((x_aa, x_a1, x_1a), -1), w)
         z_aa, z_a1, z_1a = z.split(channels_out, -1)
 
-        # 2 transferred indices: 2 maps
+        # mixing on 2 axes: 2 maps
         w = self.weight[13:15].transpose(0, 1).reshape(channels_out, 2 * channels_in)
         z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
         y_1a = z_1a + z_12.unsqueeze(1)  # y_1a[a] += z_1a[a] y_1a[a] += z_12[]

@@ -27,6 +27,8 @@ weight_0_0[i] belongs to map i, outputs y on top, inputs x below:
                                                     ●   ●
     12: y[a,b] += x[c,b]   13: y[a,b] += x[a,b]   14: y[a,b] += x[b,a]
 
+Certificate: 15; independent: all diagrams are independent at this size; complete: the dimension is 15.
+
 weight_0_1[i] belongs to map i, outputs y on top, inputs x below:
 
     ●                   ●                   ●                   ●
@@ -39,11 +41,15 @@ weight_0_1[i] belongs to map i, outputs y on top, inputs x below:
       ●   ●
     4: y[a] += x[b,a]
 
+Certificate: 5; independent: all diagrams are independent at this size; complete: the dimension is 5.
+
 weight_0_2[i] belongs to map i, outputs y on top, inputs x below:
 
     ╭───╮            ●   ●
     ●   ●
     0: y += x[a,a]   1: y += x[a,b]
+
+Certificate: 2; independent: all diagrams are independent at this size; complete: the dimension is 2.
 
 weight_1_0[i] belongs to map i, outputs y on top, inputs x below:
 
@@ -57,6 +63,8 @@ weight_1_0[i] belongs to map i, outputs y on top, inputs x below:
       ●
     4: y[a,b] += x[b]
 
+Certificate: 5; independent: all diagrams are independent at this size; complete: the dimension is 5.
+
 weight_1_1[i] belongs to map i, outputs y on top, inputs x below:
 
     ●                 ●
@@ -64,10 +72,14 @@ weight_1_1[i] belongs to map i, outputs y on top, inputs x below:
                         ●
     0: y[a] += x[b]   1: y[a] += x[a]
 
+Certificate: 2; independent: all diagrams are independent at this size; complete: the dimension is 2.
+
 weight_1_2[i] belongs to map i, outputs y on top, inputs x below:
 
     ●
     0: y += x[a]
+
+Certificate: 1; independent: all diagrams are independent at this size; complete: the dimension is 1.
 
 weight_2_0[i] belongs to map i, outputs y on top, inputs x below:
 
@@ -75,15 +87,21 @@ weight_2_0[i] belongs to map i, outputs y on top, inputs x below:
     ╰───╯
     0: y[a,a] += x   1: y[a,b] += x
 
+Certificate: 2; independent: all diagrams are independent at this size; complete: the dimension is 2.
+
 weight_2_1[i] belongs to map i, outputs y on top, inputs x below:
 
     ●
     0: y[a] += x
 
+Certificate: 1; independent: all diagrams are independent at this size; complete: the dimension is 1.
+
 weight_2_2[i] belongs to map i, outputs y on top, inputs x below:
 
     (empty)
     0: y += x
+
+Certificate: 1; independent: all diagrams are independent at this size; complete: the dimension is 1.
 
 bias_0[i] belongs to constant i:
 
@@ -174,7 +192,7 @@ class Graph(nn.Module):
             raise self.ShapeError(f"expected a tuple of 3 tensors, one per term of 16x2 + 16x1 + 16x0, got {len(x)}")
         x0, x1, x2 = x
         channels_in, channels_out = self.channels_in, self.channels_out
-        n = x0.shape[-2] if x0.ndim > 2 else 0
+        n = x0.shape[-3] if x0.ndim > 2 else 0
         if n == 0:
             self._reject("input 0", x0, f"n, n, {channels_in[0]}")
         if x0.shape[-3:] != (n, n, channels_in[0]):
@@ -199,7 +217,7 @@ class Graph(nn.Module):
         x0_12 = x0_1a.sum(1) * r  # sum over a of x0_1a[a]
         x1_1 = x1_a.sum(1) * r  # sum over a of x1_a[a]
 
-        # 0 transferred indices: 16 maps
+        # mixing on 0 axes: 16 maps
         w = torch.cat((
             torch.cat((
                 self.weight_0_0[0:4].reshape(2, 2, channels_out[0], channels_in[0]).transpose(1, 2).reshape(2 * channels_out[0], 2 * channels_in[0]),
@@ -220,7 +238,7 @@ class Graph(nn.Module):
         z = linear(torch.cat((x0_11, x0_12, x1_1, x2), -1), w, torch.cat((self.bias_0.flatten(), self.bias_1.flatten(), self.bias_2.flatten())))
         z0_11, z0_12, z1_1, z2 = z.split([channels_out[0]] * 2 + [channels_out[1]] * 1 + [channels_out[2]] * 1, -1)
 
-        # 1 transferred index: 16 maps
+        # mixing on 1 axis: 16 maps
         w = torch.cat((
             torch.cat((
                 self.weight_0_0[4:13].reshape(3, 3, channels_out[0], channels_in[0]).transpose(1, 2).reshape(3 * channels_out[0], 3 * channels_in[0]),
@@ -234,7 +252,7 @@ class Graph(nn.Module):
         z = linear(torch.cat((x0_aa, x0_a1, x0_1a, x1_a), -1), w)
         z0_aa, z0_a1, z0_1a, z1_a = z.split([channels_out[0]] * 3 + [channels_out[1]] * 1, -1)
 
-        # 2 transferred indices: 2 maps
+        # mixing on 2 axes: 2 maps
         w = self.weight_0_0[13:15].transpose(0, 1).reshape(channels_out[0], 2 * channels_in[0])
         z0_ab = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), w)
         y0_1a = z0_1a + z0_12.unsqueeze(1)  # y0_1a[a] += z0_1a[a] y0_1a[a] += z0_12[]
@@ -243,4 +261,4 @@ class Graph(nn.Module):
         z0_ab += z0_a1.unsqueeze(2)  # y0_ab[a,b] += z0_a1[a]
         z0_ab.diagonal(0, 1, 2).transpose(1, 2).add_(y0_aa)  # y0_ab[a,a] += y0_aa[a]
         y1_a = z1_a + z1_1.unsqueeze(1)  # y1_a[a] += z1_a[a] y1_a[a] += z1_1[]
-        return z0_ab.reshape(*batch, n, n, channels_out[0]), y1_a.reshape(*batch, n, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])
+        return z0_ab.reshape(*batch, n, n, channels_out[0]), y1_a.contiguous().reshape(*batch, n, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])

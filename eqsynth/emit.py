@@ -216,8 +216,8 @@ class _Emitter:
             *(["from torch.nn.functional import linear"] if "linear(" in forward else []),
             "",
             "",
-            *([EPSILON] if self.epsilons else []),
-            *(TABLES[kind] for kind in ("orbits", "homomorphisms", "entries", "scale") if kind in self.helpers),
+            *([EPSILON.rstrip() + "\n\n"] if self.epsilons else []),
+            *(TABLES[kind].rstrip() + "\n\n" for kind in TABLES if kind in self.helpers),
             f"class {self.name}(nn.Module):",
             indent(self._class(), "    "),
             "",
@@ -239,6 +239,7 @@ class _Emitter:
             weight = plan.weight_name(pair.term_in, pair.term_out)
             parts += ["", f"{weight}[i] belongs to map i, outputs y on top, inputs x below:", ""]
             parts.append(_gallery(found))
+            parts += ["", f"Certificate: {found.certificate}."]
         for term, dim in enumerate(plan.bias_dims):
             if dim:
                 order = hom.space_out.orders[term]
@@ -265,7 +266,9 @@ class _Emitter:
             f"def __init__(self, channels_in={default_in}, channels_out={default_out}, device=None, dtype=None):",
             "    super().__init__()",
             "    self.channels_in, self.channels_out = channels_in, channels_out",
-            '    kwargs = {"device": device, "dtype": dtype}',
+            '    kwargs = {"device": device, "dtype": dtype or torch.get_default_dtype()}'
+            if self.builders
+            else '    kwargs = {"device": device, "dtype": dtype}',
         ]
         for pair in plan.pairs:
             shape = f"{pair.dim}, {self._c_out(pair.term_out)}, {self._c_in(pair.term_in)}"

@@ -74,7 +74,7 @@ def _table(group: Group, element: Element, n: int) -> NDArray[np.int64]:
     rows, columns = n**element.outputs, n**element.inputs
     if isinstance(element, Orbit):
         labels = orbits_of(group, element.outputs + element.inputs)
-        return (labels == labels[element.representative]).astype(np.int64).reshape(rows, columns)
+        return np.asarray(labels == labels[element.representative], dtype=np.int64).reshape(rows, columns)
     if isinstance(element, Tensor):
         filled = np.zeros((rows, columns), np.int64)
         for row, column, value in element.entries:

@@ -26,6 +26,13 @@ LAYERS = (
     ("o_3_2_2", "Matrices3", "O(3)", "16x2", "16x2"),
     ("o_3_3_3", "Tensors3", "O(3)", "16x3", "16x3"),
     ("o_n_1_3", "VectorsToTensors", "O(n)", "16x1", "16x3"),
+    ("so_3_vectors", "CrossProducts", "SO(3)", "16x2 + 16x1", "16x2 + 16x1 + 16x0"),
+    ("sp_4_2_2", "PhaseSpace4", "Sp(4)", "16x2", "16x2"),
+    ("a_3_1_1", "Alternating3", "A(3)", "16x1", "16x1"),
+    ("aut_petersen_1_1", "Petersen", "Aut(petersen)", "16x1", "16x1"),
+    ("aut_cycle6_1_1", "Ring6", "Aut(cycle6)", "16x1", "16x1"),
+    ("perm_4_cyclic_1_1", "Cyclic4", "Perm(4: 1 2 3 0)", "16x1", "16x1"),
+    ("s_n_x_o_3", "PointClouds", "S(n) x O(3)", "16x(1,1) + 16x(1,0)", "16x(1,1) + 16x(1,0)"),
 )
 
 

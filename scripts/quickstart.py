@@ -1,4 +1,4 @@
-"""Quickstart: learn to count triangles on graphs of up to 5 nodes, then count them in graphs of 6 and 7.
+"""Quickstart: learn to count paths on graphs of up to 6 nodes, then count them in graphs of 7.
 
 usage: python scripts/quickstart.py [--fast] [--steps N] [--seed N]
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import indent
 
@@ -23,25 +23,27 @@ from torch.nn.functional import pad
 
 import eqsynth as eq
 
-LARGEST, TRAINED = 7, 5  # nodes of the largest graphs in the atlas, and of those that are trained on
-CHANNELS, WIDTH = 32, 128  # of the S(n) network, of the plain network
-COPIES = 16  # relabelled copies of each graph in every step of the plain network
-TOLERANCE = 1e-3  # of a triangle, for float32 rounding
-Graphs = dict[int, tuple[Tensor, Tensor]]  # size n -> adjacency matrices (graphs, n, n), triangles (graphs,)
+LARGEST, TRAINED = 7, 6  # nodes of the largest graphs in the atlas, and of those that are trained on
+CHANNELS, WIDTH = 16, 128  # of the S(n) network, of the plain network
+COPIES = 8  # relabelled copies of each graph in every step of the plain network
+TOLERANCE = 1e-3  # of a path, for float32 rounding
+Graphs = dict[int, tuple[Tensor, Tensor]]  # size n -> adjacency matrices (graphs, n, n), paths (graphs,)
 
 
-class TriangleCounter(nn.Module):
-    """Number of triangles: adjacency matrices (graphs, n, n), for any n, to (graphs,)."""
+class PathCounter(nn.Module):
+    """Number of paths of three nodes: adjacency matrices (graphs, n, n), for any n, to (graphs,)."""
 
-    def __init__(self, edges_to_triples: nn.Module, triples_to_graph: nn.Module) -> None:
+    def __init__(self, edges_to_edges: nn.Module, edges_to_nodes: nn.Module, nodes_to_graph: nn.Module) -> None:
         super().__init__()
-        self.edges_to_triples, self.triples_to_graph = edges_to_triples, triples_to_graph
+        self.edges_to_edges, self.edges_to_nodes = edges_to_edges, edges_to_nodes
+        self.nodes_to_graph = nodes_to_graph
 
     def forward(self, adjacency: Tensor) -> Tensor:
-        """Both layers take means over nodes, so what they learn does not grow with n; the count does."""
-        triples = torch.relu(self.edges_to_triples(adjacency.unsqueeze(-1)))  # (graphs, n, n, n, channels)
-        share: Tensor = self.triples_to_graph(triples).squeeze(-1)
-        return share * adjacency.shape[-1] ** 3 / 48  # a random graph has about n³/48 triangles
+        """The layers take means over nodes, so what they learn does not grow with n; the count does."""
+        edges = torch.relu(self.edges_to_edges(adjacency.unsqueeze(-1)))  # (graphs, n, n, channels)
+        nodes = torch.relu(self.edges_to_nodes(edges))  # (graphs, n, channels)
+        share: Tensor = self.nodes_to_graph(nodes).squeeze(-1)
+        return share * adjacency.shape[-1] ** 3 / 8  # a random graph has about n³/8 such paths
 
 
 class PlainNetwork(nn.Module):
@@ -54,7 +56,7 @@ class PlainNetwork(nn.Module):
         self.layers = nn.Sequential(nn.Flatten(), inner, nn.Linear(WIDTH, 1), nn.Flatten(0))
 
     def forward(self, adjacency: Tensor) -> Tensor:
-        """Number of triangles."""
+        """Number of paths."""
         outputs: Tensor = self.layers(padded(adjacency))
         return outputs * self.deviation + self.mean
 
@@ -74,13 +76,13 @@ def relabelled(adjacency: Tensor) -> Tensor:
 
 
 def atlas() -> Graphs:
-    """Every graph of 1 to 7 nodes, with its triangles counted by networkx."""
+    """Every graph of 1 to 7 nodes, with its paths of three nodes counted."""
     found: Graphs = {}
     for n in range(1, LARGEST + 1):
         graphs = [graph for graph in nx.graph_atlas_g() if len(graph) == n]
         adjacency = np.stack([nx.to_numpy_array(graph, dtype=np.float32) for graph in graphs])
-        triangles = [sum(nx.triangles(graph).values()) // 3 for graph in graphs]
-        found[n] = torch.from_numpy(adjacency), torch.tensor(triangles, dtype=torch.float32)
+        paths = [sum(degree * (degree - 1) // 2 for _, degree in graph.degree()) for graph in graphs]
+        found[n] = torch.from_numpy(adjacency), torch.tensor(paths, dtype=torch.float32)
     return found
 
 
@@ -93,7 +95,7 @@ def train(model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float)
     """Adam with a cosine schedule; returns the seconds it took."""
     start = time.perf_counter()
     optimizer = torch.optim.Adam(model.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         optimizer.zero_grad()
         loss().backward()  # type: ignore[no-untyped-call]
@@ -103,30 +105,31 @@ def train(model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float)
     return time.perf_counter() - start
 
 
-def train_counter(model: TriangleCounter, graphs: Graphs, steps: int) -> float:
-    """One dense batch for each size; errors are measured in shares of n³/48."""
+def train_counter(model: PathCounter, graphs: Graphs, steps: int) -> float:
+    """One dense batch for each size; errors are measured in shares of n³/8."""
 
     def loss() -> Tensor:
-        errors = [(model(adjacency) - triangles) * 48 / n**3 for n, (adjacency, triangles) in graphs.items()]
+        errors = [(model(adjacency) - paths) * 8 / n**3 for n, (adjacency, paths) in graphs.items()]
         return torch.cat(errors).square().mean()
 
-    return train(model, loss, steps, rate=3e-2)
+    return train(model, loss, steps, rate=2e-2)
 
 
 def train_plain(model: PlainNetwork, graphs: Graphs, steps: int) -> float:
     """Fresh relabelled copies in every step; the padding moves too, so that every input is trained."""
     inputs = torch.cat([padded(adjacency) for adjacency, _ in graphs.values()]).repeat(COPIES, 1, 1)
-    targets = torch.cat([triangles for _, triangles in graphs.values()]).repeat(COPIES)
+    targets = torch.cat([paths for _, paths in graphs.values()]).repeat(COPIES)
 
     def loss() -> Tensor:
-        return ((model(relabelled(inputs)) - targets) / model.deviation).square().mean()
+        errors: Tensor = (model(relabelled(inputs)) - targets) / model.deviation
+        return errors.square().mean()
 
     return train(model, loss, steps, rate=1e-2)
 
 
 @torch.no_grad()
 def predictions(model: Callable[[Tensor], Tensor], graphs: Graphs) -> Tensor:
-    """Predicted numbers of triangles, smallest graphs first."""
+    """Predicted numbers of paths, smallest graphs first."""
     return torch.cat([model(adjacency) for adjacency, _ in graphs.values()])
 
 
@@ -134,27 +137,28 @@ def row(name: str, parameters: int, model: Callable[[Tensor], Tensor], small: Gr
     """Print a row of the table of results; returns the error on the large graphs."""
     errors = []
     for graphs in (small, large):
-        predicted, triangles = predictions(model, graphs), torch.cat([triangles for _, triangles in graphs.values()])
-        errors.append((predicted - triangles).square().mean().sqrt().item())
-    exact = (predicted.round() == triangles).float().mean().item()
+        predicted, paths = predictions(model, graphs), torch.cat([paths for _, paths in graphs.values()])
+        errors.append((predicted - paths).square().mean().sqrt().item())
+    exact = (predicted.round() == paths).float().mean().item()
     print(f"   {name:<24}{parameters:>10,}{errors[0]:>17.3f}{errors[1]:>15.3f}{exact:>15.1%}")
     return errors[1]
 
 
-PACKAGE = '''"""Counts triangles in graphs. Needs torch and nothing else."""
+PACKAGE = '''"""Counts paths in graphs. Needs torch and nothing else."""
 
 import torch
 from torch import Tensor, nn
 
-from .layers.s_n_2_3 import EdgesToTriples
-from .layers.s_n_3_0 import TriplesToGraph
+from .layers.s_n_1_0 import NodesToGraph
+from .layers.s_n_2_1 import EdgesToNodes
+from .layers.s_n_2_2 import EdgesToEdges
 
 
 {network}
 
-def build() -> TriangleCounter:
+def build() -> PathCounter:
     """The network, to be given its weights."""
-    return TriangleCounter(EdgesToTriples(), TriplesToGraph())
+    return PathCounter(EdgesToEdges(), EdgesToNodes(), NodesToGraph())
 '''
 
 ELSEWHERE = '''"""Runs the package where eqsynth cannot be imported."""
@@ -190,13 +194,14 @@ with torch.no_grad():
 '''
 
 
-def run_elsewhere(model: TriangleCounter, layers: tuple[eq.Linear, eq.Linear], graphs: Graphs, folder: Path) -> Tensor:
+def run_elsewhere(model: PathCounter, layers: Sequence[eq.Linear], graphs: Graphs, folder: Path) -> Tensor:
     """Export the network as a package and return what it predicts in an interpreter without eqsynth."""
     package = folder / "counting"
-    eq.export(layers[0], package / "layers" / "s_n_2_3.py", name="EdgesToTriples")
-    eq.export(layers[1], package / "layers" / "s_n_3_0.py", name="TriplesToGraph")
+    eq.export(layers[0], package / "layers" / "s_n_2_2.py", name="EdgesToEdges")
+    eq.export(layers[1], package / "layers" / "s_n_2_1.py", name="EdgesToNodes")
+    eq.export(layers[2], package / "layers" / "s_n_1_0.py", name="NodesToGraph")
     (package / "layers" / "__init__.py").touch()
-    source = PACKAGE.format(network=inspect.getsource(TriangleCounter))
+    source = PACKAGE.format(network=inspect.getsource(PathCounter))
     (package / "__init__.py").write_text(source, encoding="utf-8")
     (folder / "elsewhere.py").write_text(ELSEWHERE, encoding="utf-8")
     torch.save(model.state_dict(), folder / "weights.pt")
@@ -208,7 +213,7 @@ def run_elsewhere(model: TriangleCounter, layers: tuple[eq.Linear, eq.Linear], g
 
 def main() -> int:
     """Train both networks, compare them, export ours; the exit code is 1 when a check fails."""
-    parser = argparse.ArgumentParser(description="Train, test and export an S(n) network that counts triangles.")
+    parser = argparse.ArgumentParser(description="Train, test and export an S(n) network that counts paths in graphs.")
     parser.add_argument("--fast", action="store_true", help="train for a few seconds only, and accept any result")
     parser.add_argument("--steps", type=int, help="steps of training (default: 3000, with --fast 50)")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and of the relabellings")
@@ -219,21 +224,24 @@ def main() -> int:
 
     graphs = atlas()
     small, large = ({n: graphs[n] for n in graphs if (n <= TRAINED) == side} for side in (True, False))
-    count_small, count_large = (sum(len(triangles) for _, triangles in part.values()) for part in (small, large))
-    print(f"1. Data: how many triangles has a graph? The atlas of all graphs of up to {LARGEST} nodes, from networkx.")
-    print(f"   Train on the {count_small} graphs of 1 to {TRAINED} nodes, test on the {count_large:,} of 6 and 7.\n")
+    count_small, count_large = (sum(len(paths) for _, paths in part.values()) for part in (small, large))
+    print(
+        f"1. Data: how many paths of three nodes has a graph? The atlas of all graphs of up to {LARGEST} nodes, from networkx."
+    )
+    print(f"   Train on the {count_small} graphs of 1 to {TRAINED} nodes, test on the {count_large:,} of {LARGEST}.\n")
 
     layers = (
-        eq.Linear("S(n)", "1x2", f"{CHANNELS}x3", bias=False, normalization="mean"),
-        eq.Linear("S(n)", f"{CHANNELS}x3", "1x0", bias=False, normalization="mean"),
+        eq.Linear("S(n)", "1x2", f"{CHANNELS}x2", normalization="mean"),
+        eq.Linear("S(n)", f"{CHANNELS}x2", f"{CHANNELS}x1", normalization="mean"),
+        eq.Linear("S(n)", f"{CHANNELS}x1", "1x0", normalization="mean"),
     )
-    counter = TriangleCounter(*layers)
+    counter = PathCounter(*layers)
     print("2. Network: renaming the nodes changes no count, so every layer should commute with S(n), for every n:")
-    print("   edges (order 2) -> triples of nodes (order 3), ReLU, triples -> one number (order 0).")
-    print(f"   There are {len(eq.basis('S(n)', 2, 3))} maps for the first layer, and for the last:\n")
-    print(indent(str(eq.basis("S(n)", 3, 0)), "   "), end="\n\n")
+    print("   edges (order 2) -> edges, ReLU, edges -> nodes (order 1), ReLU, nodes -> one number (order 0).")
+    print(f"   The first layer has all {len(eq.basis('S(n)', 2, 2))} maps, the second all of these:\n")
+    print(indent(str(eq.basis("S(n)", 2, 1)), "   "), end="\n\n")
 
-    targets = torch.cat([triangles for _, triangles in small.values()])
+    targets = torch.cat([paths for _, paths in small.values()])
     mean, deviation = targets.mean().item(), targets.std().item()
     plain = PlainNetwork(mean, deviation)
     print(f"3. Training: {steps} steps of Adam for each network ...", flush=True)
@@ -242,23 +250,23 @@ def main() -> int:
     seconds = train_plain(plain, small, steps)
     print(f"   plain network, adjacency matrices randomly relabelled in every step: {seconds:.0f} s\n")
 
-    print("4. Result: root mean square error, in triangles\n")
+    print("4. Result: root mean square error, in paths of three nodes\n")
     heads = f"{count_small} trained on", f"{count_large:,} new", "new, rounded"
     print(f"   {'':<24}{'parameters':>10}{heads[0]:>17}{heads[1]:>15}{heads[2]:>15}")
     row("always the average", 1, lambda adjacency: torch.full(adjacency.shape[:1], mean), small, large)
     error_plain = row("plain network", parameters(plain), plain, small, large)
     error_counter = row("S(n) network", parameters(counter), counter, small, large)
 
-    shuffled = {n: (relabelled(adjacency), triangles) for n, (adjacency, triangles) in large.items()}
+    shuffled = {n: (relabelled(adjacency), paths) for n, (adjacency, paths) in large.items()}
     counts = predictions(counter, large)
     moved = (predictions(counter, shuffled) - counts).abs().max().item()
     moved_plain = (predictions(plain, shuffled) - predictions(plain, large)).abs().max().item()
-    print("\n   Renaming the nodes of the new graphs changes the number of triangles predicted")
+    print("\n   Renaming the nodes of the new graphs changes the number of paths predicted")
     print(f"   by at most {moved:.1e} (S(n) network) and {moved_plain:.1e} (plain network).\n")
 
     with tempfile.TemporaryDirectory() as folder:
         differs = (run_elsewhere(counter, layers, large, Path(folder)) - counts).abs().max().item()
-    print("5. Export: the network as a package with two standalone layers, run by an interpreter")
+    print("5. Export: the network as a package with three standalone layers, run by an interpreter")
     print(f"   that cannot import eqsynth, predicts the same: largest difference {differs:.1e}.")
 
     checks = {

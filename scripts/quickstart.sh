@@ -4,5 +4,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
-make_environment "${EQSYNTH_QUICKSTART_ENV:-$PWD/.venv-quickstart}" quickstart
+make_environment "${EQSYNTH_QUICKSTART_ENV:-$PWD/.venv-quickstart}"
 exec "$ENV_PYTHON" scripts/quickstart.py "$@"

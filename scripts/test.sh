@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
-make_environment "${EQSYNTH_TEST_ENV:-$PWD/.venv-test}" dev,quickstart
+make_environment "${EQSYNTH_TEST_ENV:-$PWD/.venv-test}" dev
 
 bin=$(dirname "$ENV_PYTHON")
 "$bin/ruff" check .

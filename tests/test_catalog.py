@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import eqsynth as eq
+from eqsynth.space import each
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,8 +48,11 @@ def test_every_entry_computes_what_the_library_computes(stem, name, group, space
     layer = eq.Linear(group, space_in, space_out)
     ours = getattr(load(ROOT / "catalog" / f"{stem}.py"), name)()
     ours.load_state_dict(layer.state_dict())
-    n = 3 if layer.hom.group.symbolic else layer.hom.group.n
-    x = tuple(torch.randn(2, *[n] * k, c) for c, k in layer.hom.space_in)
+    sizes = [factor.n if isinstance(factor.n, int) else 3 for factor in layer.hom.group.factors]
+    x = tuple(
+        torch.randn(2, *[s for s, count in zip(sizes, each(k), strict=True) for _ in range(count)], c)
+        for c, k in layer.hom.space_in
+    )
     x = x[0] if len(x) == 1 else x
     for mine, theirs in zip(
         *[(y if isinstance(y, tuple) else (y,)) for y in (ours(x), layer(x))],

@@ -1,0 +1,42 @@
+"""The quickstart in short form, and the scripts that every newcomer runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_quickstart_runs():
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "quickstart.py", "--fast"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "5 independent equivariant maps" in done.stdout
+    assert "always the average" in done.stdout
+    assert "largest difference" in done.stdout
+
+
+def test_the_quickstart_fails_when_training_fails():
+    """The gate on quality can close: two steps of training are not enough."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "quickstart.py", "--steps", "2"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "FAILED: the S(n) network errs" in done.stderr
+
+
+def test_the_scripts_say_when_python_is_too_old(tmp_path):
+    old = tmp_path / "python-old"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for script in ("quickstart.sh", "test.sh"):
+        done = subprocess.run(
+            ["bash", ROOT / "scripts" / script],
+            capture_output=True, text=True, check=False, env={**os.environ, "PYTHON": str(old)},
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "Python 3.11 or newer" in done.stderr

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from eqsynth import algebra as algebra
+    from eqsynth import errors as errors
+    from eqsynth import symbolic as symbolic
     from eqsynth.bases import Basis as Basis
     from eqsynth.bases import Certificate as Certificate
     from eqsynth.bases import basis as basis
@@ -58,10 +61,15 @@ _HOMES = {
     "Space": "space",
 }
 
+#: Modules that are public as they are.
+_MODULES = ("algebra", "errors", "symbolic")
+
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - the keys are strings
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"eqsynth.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'eqsynth' has no attribute {name!r}")
@@ -71,4 +79,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

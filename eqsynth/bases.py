@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth import dimension as dimensions
 from eqsynth import draw, enumeration, functor, gram
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eqsynth.symbolic import Projection
+
 #: The largest spanning set that is listed, and the largest that a Gram matrix is built for.
 MAX_DIAGRAMS = 1_000_000
 MAX_GRAM = 6_000
+#: From this many diagrams on a terminal shows a progress bar.
+LONG = 50_000
 #: The largest number of entries that ``matrices`` fills.
 MAX_ENTRIES = 50_000_000
 
@@ -155,6 +160,17 @@ class Basis:
             filled[index] = functor.matrix(self.group, element, sizes)
         return filled
 
+    def project(self, matrix: Any, n: int | None = None) -> Projection:
+        """The exact orthogonal projection of any matrix onto the equivariant maps; see ``symbolic.project``.
+
+        >>> import eqsynth as eq
+        >>> eq.basis("S(2)", 1, 1).project([[1, 2], [3, 4]]).coefficients
+        array([Fraction(5, 2), Fraction(0, 1)], dtype=object)
+        """
+        from eqsynth.symbolic import project
+
+        return project(self, matrix, n)
+
     def size(self, n: int | None = None) -> int:
         """The number n: the group's own, or the one given where the group leaves it open."""
         return self.sizes(n)[0]
@@ -266,7 +282,9 @@ def _diagram_basis(group: Group, inputs: int, outputs: int) -> Basis:
     spanning = enumeration.count(group, total)
     dimension = dimensions.dimension(group, total)
     _refuse_large(group, inputs, outputs, spanning)
-    listed = list(enumeration.diagrams(group, outputs, inputs))
+    listed = list(
+        _with_progress(enumeration.diagrams(group, outputs, inputs), spanning, f"{group} {inputs} -> {outputs}")
+    )
     if dimension == spanning:
         certificate = Certificate(dimension, spanning, "stable")
     elif group.family in ("S", "A") and spanning > MAX_GRAM and isinstance(group.n, int):
@@ -303,3 +321,13 @@ def _cost_key(diagram: Diagram) -> tuple[object, ...]:
 
 def _parts(element: Element) -> tuple[Diagram | Orbit | Tensor, ...]:
     return element if isinstance(element, tuple) else (element,)
+
+
+def _with_progress(diagrams: Iterator[Diagram], count: int, what: str) -> Iterator[Diagram]:
+    """The same diagrams; a long list shows a progress bar in a terminal."""
+    if count < LONG or not sys.stderr.isatty():
+        return diagrams
+    from rich.console import Console
+    from rich.progress import track
+
+    return iter(track(diagrams, what, count, console=Console(stderr=True), transient=True))

@@ -225,10 +225,8 @@ def main() -> int:
     graphs = atlas()
     small, large = ({n: graphs[n] for n in graphs if (n <= TRAINED) == side} for side in (True, False))
     count_small, count_large = (sum(len(paths) for _, paths in part.values()) for part in (small, large))
-    print(
-        f"1. Data: how many paths of three nodes has a graph? The atlas of all graphs of up to {LARGEST} nodes, from networkx."
-    )
-    print(f"   Train on the {count_small} graphs of 1 to {TRAINED} nodes, test on the {count_large:,} of {LARGEST}.\n")
+    print("1. Data: how many paths of three nodes has a graph? From networkx's atlas of all small graphs,")
+    print(f"   train on the {count_small} of 1 to {TRAINED} nodes, test on the {count_large:,} of {LARGEST}.\n")
 
     layers = (
         eq.Linear("S(n)", "1x2", f"{CHANNELS}x2", normalization="mean"),

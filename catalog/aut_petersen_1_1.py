@@ -77,31 +77,41 @@ class Petersen(nn.Module):
     def __init__(self, channels_in=16, channels_out=16, device=None, dtype=None):
         super().__init__()
         self.channels_in, self.channels_out = channels_in, channels_out
-        kwargs = {"device": device, "dtype": dtype or torch.get_default_dtype()}
+        kwargs = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(3, channels_out, channels_in, **kwargs))
         self.bias = nn.Parameter(torch.empty(1, channels_out, **kwargs))
-        edges = [[0, 1], [0, 4], [0, 5], [1, 2], [1, 6], [2, 3], [2, 7], [3, 4], [3, 8], [4, 9], [5, 7], [5, 8], [6, 8], [6, 9], [7, 9]]
-        edges += [[j, i] for i, j in edges]
-        graphs = [
-            ([0, 1], 2, []),
-            ([0, 0], 1, []),
-            ([0, 1], 2, [[0, 1]]),
-        ]
-        maps = _homomorphisms(10, edges, graphs).reshape(3, 10, 10)
-        self.register_buffer("t0_0_maps", maps.to(**kwargs), persistent=False)
-        scale = _scale(maps, None, 0) ** -0.5
-        self.register_buffer("t0_0_scale", scale.to(**kwargs), persistent=False)
-        edges = [[0, 1], [0, 4], [0, 5], [1, 2], [1, 6], [2, 3], [2, 7], [3, 4], [3, 8], [4, 9], [5, 7], [5, 8], [6, 8], [6, 9], [7, 9]]
-        edges += [[j, i] for i, j in edges]
-        graphs = [
-            ([0], 1, []),
-        ]
-        maps = _homomorphisms(10, edges, graphs).reshape(1, 10, 1)
-        self.register_buffer("b0_maps", maps.to(**kwargs), persistent=False)
         self.reset_parameters()
+
+    def reset_tables(self):
+        """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
+        with torch.device("cpu"):
+            edges = [[0, 1], [0, 4], [0, 5], [1, 2], [1, 6], [2, 3], [2, 7], [3, 4], [3, 8], [4, 9], [5, 7], [5, 8], [6, 8], [6, 9], [7, 9]]
+            edges += [[j, i] for i, j in edges]
+            graphs = [
+                ([0, 1], 2, []),
+                ([0, 0], 1, []),
+                ([0, 1], 2, [[0, 1]]),
+            ]
+            maps = _homomorphisms(10, edges, graphs).reshape(3, 10, 10)
+            self._table("t0_0_maps", maps)
+            scale = _scale(maps, None, 0) ** -0.5
+            self._table("t0_0_scale", scale)
+            edges = [[0, 1], [0, 4], [0, 5], [1, 2], [1, 6], [2, 3], [2, 7], [3, 4], [3, 8], [4, 9], [5, 7], [5, 8], [6, 8], [6, 9], [7, 9]]
+            edges += [[j, i] for i, j in edges]
+            graphs = [
+                ([0], 1, []),
+            ]
+            maps = _homomorphisms(10, edges, graphs).reshape(1, 10, 1)
+            self._table("b0_maps", maps)
+
+    def _table(self, name, values):
+        like = self.weight
+        dtype = like.dtype if values.is_floating_point() else values.dtype
+        self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)
 
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
+        self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
             (self.weight, [0.3333333333333333] * 3, channels_in),
@@ -111,9 +121,10 @@ class Petersen(nn.Module):
                 weight.uniform_(-1, 1).mul_((bound * 3 / fan_in).sqrt()[:, None, None])
         nn.init.zeros_(self.bias)
 
-    def _reject(self, which, x, expected):
+    def _reject(self, which, x, expected, note=""):
+        got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"
         raise self.ShapeError(
-            f"{which} has shape {tuple(x.shape)}, expected (*batch, {expected}): "
+            f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "
             f"channels last, for {self.space_in} of {self.group}"
         )
 
@@ -122,7 +133,7 @@ class Petersen(nn.Module):
 
     def forward(self, x):
         channels_in, channels_out = self.channels_in, self.channels_out
-        if x.shape[-2:] != (10, channels_in):
+        if not isinstance(x, torch.Tensor) or x.shape[-2:] != (10, channels_in):
             self._reject("input", x, f"10, {channels_in}")
         batch = x.shape[:-2]
         x_in = x.reshape(-1, 10, channels_in)

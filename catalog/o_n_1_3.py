@@ -48,9 +48,10 @@ class VectorsToTensors(nn.Module):
             with torch.no_grad():
                 weight.uniform_(-1, 1).mul_((bound * 3 / fan_in).sqrt()[:, None, None])
 
-    def _reject(self, which, x, expected):
+    def _reject(self, which, x, expected, note=""):
+        got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"
         raise self.ShapeError(
-            f"{which} has shape {tuple(x.shape)}, expected (*batch, {expected}): "
+            f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "
             f"channels last, for {self.space_in} of {self.group}"
         )
 
@@ -59,10 +60,10 @@ class VectorsToTensors(nn.Module):
 
     def forward(self, x):
         channels_in, channels_out = self.channels_in, self.channels_out
-        n = x.shape[-2] if x.ndim > 1 else 0
+        n = x.shape[-2] if isinstance(x, torch.Tensor) and x.ndim > 1 else 0
         if n == 0:
-            self._reject("input", x, f"n, {channels_in}")
-        if x.shape[-2:] != (n, channels_in):
+            self._reject("input", x, f"n, {channels_in}", " with n >= 1")
+        if not isinstance(x, torch.Tensor) or x.shape[-2:] != (n, channels_in):
             self._reject("input", x, f"n, {channels_in}")
         batch = x.shape[:-2]
         x_a = x.reshape(-1, n, channels_in)

@@ -189,7 +189,7 @@ class Basis:
                 found.append(factor.n)
                 continue
             if wanted is None:
-                raise SymbolicError(f"{factor} leaves n open: say which, for example matrices(n=4)")
+                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4")
             found.append(int(Group(factor.family, wanted).n))
         return tuple(found)
 
@@ -222,6 +222,7 @@ def basis(group: str | Group, inputs: Order, outputs: Order) -> Basis:
     Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A).
     """
     group = Group.parse(group)
+    inputs, outputs = (tuple(order) if isinstance(order, list) else order for order in (inputs, outputs))
     for order in (inputs, outputs):
         check_order(order)
         check_order_fits(group, order)

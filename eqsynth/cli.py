@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,8 @@ from typing import Annotated
 import typer
 
 import eqsynth
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, SpaceError
+from eqsynth.space import Order, Space
 
 app = typer.Typer(
     help="Every linear map with a given symmetry: look at the diagrams, write the PyTorch layer, check it.",
@@ -44,8 +46,8 @@ def _root(
 @app.command(context_settings={"ignore_unknown_options": True})
 def show(
     group: GroupArgument,
-    inputs: Annotated[int, typer.Argument(metavar="K", help="Order of the input tensor.")],
-    outputs: Annotated[int, typer.Argument(metavar="L", help="Order of the output tensor.")],
+    inputs: Annotated[str, typer.Argument(metavar="K", help="Order of the input: 2, or 2,1 for a product group.")],
+    outputs: Annotated[str, typer.Argument(metavar="L", help="Order of the output tensor.")],
     every: Annotated[bool, typer.Option("--all", help="Show every diagram, however many.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan of the one-channel layer instead.")] = False,
     source: Annotated[bool, typer.Option("--source", help="Show the emitted PyTorch source instead.")] = False,
@@ -55,11 +57,24 @@ def show(
     from eqsynth.emit import emit
     from eqsynth.lower import plan as make_plan
 
+    order_in, order_out = _order(inputs), _order(outputs)
     if plan or source:
-        made = make_plan(group, inputs, outputs)
+        made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)))
         print(emit(made).source if source else made)
         return
-    print(basis(group, inputs, outputs).table(None if every else 60))
+    print(basis(group, order_in, order_out).table(None if every else 60))
+
+
+def _order(text: str) -> Order:
+    """An order as people type it: 2, 2,1 or (2,1)."""
+    parts = text.strip().removeprefix("(").removesuffix(")").split(",")
+    try:
+        numbers = tuple(int(part) for part in parts if part.strip())
+    except ValueError:
+        raise SpaceError(f"the order {text!r} is no whole number: ask for 0, 1, 2, ..., or 2,1 for a product") from None
+    if not numbers:
+        raise SpaceError(f"the order {text!r} is empty: ask for 0, 1, 2, ...")
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 @app.command()
@@ -84,6 +99,8 @@ def synth(
         print(artifact.source, end="")
         return
     write_text(output, artifact.source)
+    for sentence in made.zero_outputs():
+        print(f"note: {sentence}", file=sys.stderr)
     maps = sum(made.dims.values())
     print(f"wrote {output}: class {name}, {made.hom}, {maps} maps, sha256 {artifact.digest[:16]}", file=sys.stderr)
 
@@ -102,6 +119,10 @@ def verify(
 
 def main() -> None:
     """Run the command; errors of eqsynth are one message and exit code 1 (an interruption 130), not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # Diagrams need more than the code pages that some systems give to pipes.
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(encoding="utf-8")
     try:
         app()
     except EqsynthError as error:

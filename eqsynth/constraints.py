@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_UNKNOWNS = 2_500
+#: Lifted kernels with larger entries are refused: their squares would not fit.
+MAX_LIFTED = 1 << 20
 PRIMES = ((1 << 31) - 1, (1 << 61) - 1)
 
 
@@ -85,6 +87,8 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
                     return None
                 vector[pivot] = lifted
         scale = lcm(*(value.denominator for value in vector.values()))
+        if any(abs(value * scale) > MAX_LIFTED for value in vector.values()):
+            return None
         whole = [0] * unknowns
         for place, value in vector.items():
             whole[place] = int(value * scale)

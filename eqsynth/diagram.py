@@ -152,6 +152,9 @@ class Diagram:
         top, bottom = self.top, self.bottom
         return (bool(self.head), self.through, len(top.head), top.key, bottom.key, self.middle)
 
+    def __str__(self) -> str:
+        return self.formula()
+
     def formula(self, symplectic: bool = False) -> str:
         """The map as an index formula: one letter per block, first letters for the outputs.
 

@@ -159,5 +159,5 @@ def basis_table(basis: Basis, limit: int | None) -> str:
         if rows != [""]:
             lines.append("")
     if len(shown) < len(basis):
-        lines.append(f"... and {len(basis) - len(shown)} more: basis.table(limit=None) shows all")
+        lines.append(f"... and {len(basis) - len(shown)} more: basis.table(limit=None), or show --all, has them")
     return "\n".join(lines).rstrip()

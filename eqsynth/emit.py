@@ -200,9 +200,9 @@ class _Emitter:
         self.single_in = len(self.hom.space_in) == 1
         self.single_out = len(self.hom.space_out) == 1
         letters = sorted({factor.n for factor in self.hom.group.factors if isinstance(factor.n, str)})
-        #: The size of each factor in the emitted code: a number, ``n``, or ``n_a`` where there are several letters.
+        #: The size of each factor in the emitted code: a number, ``n``, or its letter where there are several.
         self.ns = [
-            str(factor.n) if isinstance(factor.n, int) else "n" if len(letters) == 1 else f"n_{factor.n}"
+            str(factor.n) if isinstance(factor.n, int) else "n" if len(letters) == 1 else _size_name(factor.n)
             for factor in self.hom.group.factors
         ]
         self.open = sorted({name for name in self.ns if not name.isdigit()})
@@ -298,9 +298,8 @@ class _Emitter:
             f"def __init__(self, channels_in={default_in}, channels_out={default_out}, device=None, dtype=None):",
             "    super().__init__()",
             "    self.channels_in, self.channels_out = channels_in, channels_out",
-            '    kwargs = {"device": device, "dtype": dtype or torch.get_default_dtype()}'
-            if self.builders
-            else '    kwargs = {"device": device, "dtype": dtype}',
+            *self._check_channels(),
+            '    kwargs = {"device": device, "dtype": dtype}',
         ]
         for pair in plan.pairs:
             shape = f"{pair.dim}, {self._c_out(pair.term_out)}, {self._c_in(pair.term_in)}"
@@ -311,31 +310,14 @@ class _Emitter:
                 lines.append(
                     f"    self.{plan.bias_name(term)} = nn.Parameter(torch.empty({dim}, {self._c_out(term)}, **kwargs))"
                 )
-        for buffer, values in self.buffers.items():
-            lines.append(
-                f'    self.register_buffer("{buffer}", torch.tensor({list(values)}, device=device), persistent=False)'
-            )
-        for number, (n, tied, taken, given) in enumerate(self.epsilons):
-            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[plan.normalization]
-            by = f"{perm(n - tied - given, taken)}{power}"
-            if _small(self.epsilons[number]):
-                tables = [("epsilon", f"{by} * torch.tensor(_epsilon({n}, {tied}, {taken}, {given}), **kwargs)")]
-            else:
-                lines.append(f"    take, sign, give, scale = _epsilon_tables({n}, {tied}, {taken}, {given})")
-                tables = [
-                    ("take", "torch.tensor(take, device=device)"),
-                    ("sign", "torch.tensor(sign, **kwargs)"),
-                    ("give", "torch.tensor(give, device=device)"),
-                    ("scale", f"{by} * torch.tensor(scale, **kwargs)"),
-                ]
-            for table, code in tables:
-                lines.append(f'    self.register_buffer("{table}_{number}", {code}, persistent=False)')
-        lines += [f"    {line}" for line in self.builders]
         lines += ["    self.reset_parameters()", ""]
+        lines += self._tables()
         lines += [
             "def reset_parameters(self):",
             '    """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""',
         ]
+        if self.buffers or self.epsilons or self.builders:
+            lines.append("    self.reset_tables()")
         start = len(lines)
         if plan.pairs:
             lines += ["    channels_in = self.channels_in", "    for weight, variances, fan_in in ("]
@@ -356,9 +338,10 @@ class _Emitter:
             lines.append("    # Only the zero map has this symmetry: there is nothing to set.")
         lines += [
             "",
-            "def _reject(self, which, x, expected):",
+            'def _reject(self, which, x, expected, note=""):',
+            '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
             "    raise self.ShapeError(",
-            '        f"{which} has shape {tuple(x.shape)}, expected (*batch, {expected}): "',
+            '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
             '        f"channels last, for {self.space_in} of {self.group}"',
             "    )",
             "",
@@ -366,6 +349,58 @@ class _Emitter:
             f'    return f"{hom.group}: {self._space_text("in")} -> {self._space_text("out")}"',
         ]
         return "\n".join(lines)
+
+    def _tables(self) -> list[str]:
+        """The method that makes the constant tables, which no state_dict holds."""
+        if not (self.buffers or self.epsilons or self.builders):
+            return []
+        plan = self.plan
+        names = [plan.weight_name(pair.term_in, pair.term_out) for pair in plan.pairs]
+        names += [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
+        lines = []
+        for buffer, values in self.buffers.items():
+            dtype = ", dtype=torch.float64" if buffer.startswith("signs") else ""
+            lines.append(f'self._table("{buffer}", torch.tensor({list(values)}{dtype}))')
+        for number, kind in enumerate(self.epsilons):
+            n, tied, taken, given = kind
+            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[plan.normalization]
+            by = f"{perm(n - tied - given, taken)}{power}"
+            if _small(kind):
+                matrix = f"torch.tensor(_epsilon({n}, {tied}, {taken}, {given}), dtype=torch.float64)"
+                lines.append(f'self._table("epsilon_{number}", {by} * {matrix})')
+            else:
+                lines += [
+                    f"take, sign, give, scale = _epsilon_tables({n}, {tied}, {taken}, {given})",
+                    f'self._table("take_{number}", torch.tensor(take))',
+                    f'self._table("sign_{number}", torch.tensor(sign, dtype=torch.float64))',
+                    f'self._table("give_{number}", torch.tensor(give))',
+                    f'self._table("scale_{number}", {by} * torch.tensor(scale, dtype=torch.float64))',
+                ]
+        lines += self.builders
+        return [
+            "def reset_tables(self):",
+            '    """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""',
+            '    with torch.device("cpu"):',
+            *(f"        {line}" for line in lines),
+            "",
+            "def _table(self, name, values):",
+            f"    like = self.{names[0]}",
+            "    dtype = like.dtype if values.is_floating_point() else values.dtype",
+            "    self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)",
+            "",
+        ]
+
+    def _check_channels(self) -> list[str]:
+        """Lines that refuse the wrong number of channel numbers, in a layer of several terms."""
+        lines = []
+        for side, terms, single in (("in", self.sizes_in, self.single_in), ("out", self.sizes_out, self.single_out)):
+            if not single:
+                name = f"channels_{side}"
+                lines += [
+                    f"    if not isinstance({name}, (tuple, list)) or len({name}) != {len(terms)}:",
+                    f'        raise ValueError(f"{name} needs {len(terms)} numbers, one per term, not {{{name}!r}}")',
+                ]
+        return lines
 
     def _c_in(self, term: int) -> str:
         return "channels_in" if self.single_in else f"channels_in[{term}]"
@@ -420,29 +455,41 @@ class _Emitter:
         names = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
         raw = ["x"] if self.single_in else [f"x{i}" for i in range(len(self.sizes_in))]
         if not self.single_in:
-            self._say(f"if len(x) != {len(raw)}:")
+            self._say(f"if not isinstance(x, (tuple, list)) or len(x) != {len(raw)}:")
+            self._say("    got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__")
             self._say(
                 f'    raise self.ShapeError(f"expected a tuple of {len(raw)} tensors, '
-                f'one per term of {self.hom.space_in}, got {{len(x)}}")'
+                f'one per term of {self.hom.space_in}, got {{got}}")'
             )
             self._say(f"{', '.join(raw)} = x")
         self._say("channels_in, channels_out = self.channels_in, self.channels_out")
+        #: Sizes that are known by now, which messages show as numbers.
+        known: set[str] = set(missing)
+        shown_by: dict[int, set[str]] = {}
         for name in self.open:
-            if name not in missing:
+            if name in missing:
+                self._say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
+                self._say(
+                    f'    raise self.ShapeError(f"the size {name} must be a whole number from 1 on, not {{{name}!r}}")'
+                )
+            else:
                 term, sizes = next((i, z) for i, z in enumerate(self.sizes_in) if name in [self.ns[f] for f in z])
                 place = [self.ns[factor] for factor in sizes].index(name)
                 at = f"{raw[term]}.shape[{place - len(sizes) - 1}]"
-                self._say(f"{name} = {at} if {raw[term]}.ndim > {len(sizes)} else 0")
+                there = f"isinstance({raw[term]}, torch.Tensor) and {raw[term]}.ndim > {len(sizes)}"
+                self._say(f"{name} = {at} if {there} else 0")
                 self._say(f"if {name} == 0:")
-                self._say(f"    {self._wrong(raw[term], term)}")
+                self._say(f"    {self._wrong(raw[term], term, known, f' with {name} >= 1')}")
+                shown_by[term] = shown_by.get(term, set()) | {name}
             if any(self.ns[i] == name and f.family == "Sp" for i, f in enumerate(self.hom.group.factors)):
                 self._say(f"if {name} % 2:")
                 self._say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {self.hom.group} needs an even n")')
         for i, sizes in enumerate(self.sizes_in):
             shape = ", ".join([*[self.ns[factor] for factor in sizes], self._c_in(i)])
             comma = "" if sizes else ","
-            self._say(f"if {raw[i]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
-            self._say(f"    {self._wrong(raw[i], i)}")
+            there = f"not isinstance({raw[i]}, torch.Tensor) or "
+            self._say(f"if {there}{raw[i]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
+            self._say(f"    {self._wrong(raw[i], i, set(self.open) - shown_by.get(i, set()))}")
         for i, sizes in enumerate(self.sizes_in):
             lead = f"{raw[i]}.shape[:-{len(sizes) + 1}]"
             if i == 0:
@@ -461,15 +508,17 @@ class _Emitter:
             self._say(f"b = {names[min(names)]}.shape[0]" if names else "b = batch.numel()")
         for factor, size in enumerate(self.ns):
             if _uses(used, self._scale(factor)):
-                self._say(f"{self._scale(factor)} = 1 / math.sqrt({size})", "scale of a sum over one index")
+                self._say(f"{self._scale(factor)} = {size} ** -0.5", "scale of a sum over one index")
 
     def _scale(self, factor: int) -> str:
         return "r" if len(self.ns) == 1 else f"r{factor}"
 
-    def _wrong(self, raw: str, term: int) -> str:
-        sizes = ", ".join([*[self.ns[factor] for factor in self.sizes_in[term]], f"{{{self._c_in(term)}}}"])
+    def _wrong(self, raw: str, term: int, known: set[str], note: str = "") -> str:
+        names = [self.ns[factor] for factor in self.sizes_in[term]]
+        sizes = ", ".join([*[f"{{{name}}}" if name in known else name for name in names], f"{{{self._c_in(term)}}}"])
         which = "input" if self.single_in else f"input {term}"
-        return f'self._reject("{which}", {raw}, f"{sizes}")'
+        more = f', "{note}"' if note else ""
+        return f'self._reject("{which}", {raw}, f"{sizes}"{more})'
 
     def _tail(self) -> None:
         results = []
@@ -491,7 +540,8 @@ class _Emitter:
     def _filled(self, value: str, term: int) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
         sizes = ", ".join(["b", *[self.ns[factor] for factor in self.sizes[value]], self._c_out(term)])
-        return f"{self.rename[value]}.expand({sizes}).contiguous()"
+        # A clone even where nothing is repeated: the value may be a view of a parameter.
+        return f"{self.rename[value]}.expand({sizes}).clone(memory_format=torch.contiguous_format)"
 
     # --- reductions ---------------------------------------------------------------------------
 
@@ -750,7 +800,7 @@ class _Emitter:
             say("]")
             say(f"maps = _entries(entries, {rows}, {columns})")
         if graphs or tensors:
-            say(f'self.register_buffer("{prefix}_maps", maps.to(**kwargs), persistent=False)')
+            say(f'self._table("{prefix}_maps", maps)')
         if orbits:
             self.helpers |= {"orbits"}
             total = orbits[0].outputs + orbits[0].inputs
@@ -759,13 +809,13 @@ class _Emitter:
             numbers = [int(labels[orbit.representative]) for orbit in orbits]
             left_out = sorted(set(range(int(labels.max()) + 1)) - set(numbers))
             say(f"orbits = _orbits({generators}, {n}, {total}, {left_out}).reshape({rows}, {columns})")
-            say(f'self.register_buffer("{prefix}_orbits", orbits.to(device), persistent=False)')
+            say(f'self._table("{prefix}_orbits", orbits)')
         if not prefix.startswith("b"):
             power = {"variance": "-0.5", "mean": "-1", "sum": "0"}[self.plan.normalization]
             self.helpers |= {"scale"}
             maps = "maps" if graphs or tensors else "None"
             say(f"scale = _scale({maps}, {'orbits' if orbits else 'None'}, {len(orbits)}) ** {power}")
-            say(f'self.register_buffer("{prefix}_scale", scale.to(**kwargs), persistent=False)')
+            say(f'self._table("{prefix}_scale", scale)')
 
     # --- spreading ----------------------------------------------------------------------------
 
@@ -805,10 +855,13 @@ class _Emitter:
                 source = self.rename[embedded[0].source]
                 self._say(f"{name} = {source}.new_zeros({sizes})")
                 thin = frozenset()
-            elif embedded and (thin or len(placed) == 1):
-                filled = self._filled(target, term) if thin else f"{name}.clone()"
-                self._say(f"{name} = {filled}")
+            elif embedded and thin:
+                # Zeros from a tensor that has the batch: never a view of a parameter.
+                sizes = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
+                self._say(f"{name} = {self.rename[embedded[0].source]}.new_zeros({sizes}) + {name}")
                 thin = frozenset()
+            elif embedded and len(placed) == 1:
+                self._say(f"{name} = {name}.clone()")
         for part in embedded:
             if part.forms:
                 ((left, right),) = part.forms
@@ -856,6 +909,11 @@ def _uses(text: str, name: str) -> bool:
 def _cat(parts: Sequence[str], axis: int) -> str:
     inner = "".join(f"{indent(part, '    ')},\n" for part in parts)
     return f"torch.cat((\n{inner}), {axis})"
+
+
+def _size_name(letter: str) -> str:
+    """The letter, unless the emitted code has another use for it."""
+    return f"n_{letter}" if letter in "bhrwxyz" else letter
 
 
 def _sizes(order: Order) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import os
 import tempfile
@@ -17,8 +18,8 @@ from eqsynth.plans import Plan
 if TYPE_CHECKING:
     from eqsynth.module import Linear
 
-#: Names that an emitted file uses itself.
-RESERVED = frozenset({"torch", "nn", "linear", "math", "super", "len", "tuple"})
+#: Names that an emitted file uses itself, besides those that begin with an underscore.
+RESERVED = frozenset({*dir(builtins), "torch", "nn", "linear", "math", "combinations", "permutations", "product"})
 
 
 def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str = "EquivariantLinear") -> Artifact:
@@ -37,13 +38,16 @@ def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str =
     Raises ExportError where the path cannot be written, EqsynthError for a name that is no class name.
     """
     artifact = artifact_of(layer, name)
+    if not isinstance(path, str | os.PathLike):
+        raise ExportError(f"{path!r} is no path: give the name of a file")
     write_text(Path(path), artifact.source)
     return artifact
 
 
 def artifact_of(layer: Linear | Plan | Hom | Any, name: str = "EquivariantLinear") -> Artifact:
     """The emitted source of a layer, plan or problem."""
-    if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name) or name in RESERVED:
+    usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
+    if not usable or keyword.iskeyword(name) or name in RESERVED:
         raise EqsynthError(
             f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
             "and no word that Python or the file uses itself"
@@ -62,7 +66,7 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder", str(path))
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -71,7 +75,8 @@ def write_text(path: Path, text: str) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ExportError(
-            f"cannot write {path}: {error.strerror or error}. Nothing was written; choose a path that you may write to"
+            f"cannot write {str(path)!r}: {why}. Nothing was written; choose a path that you may write to"
         ) from error

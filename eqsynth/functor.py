@@ -90,7 +90,9 @@ def _table(group: Group, element: Element, n: int) -> NDArray[np.int64]:
 def orbits_of(group: Group, total: int) -> NDArray[np.int64]:
     """The orbit of each index tuple under a group given by permutations; see ``orbits.orbit_labels``."""
     assert isinstance(group.n, int)  # noqa: S101 - such groups have a number of points
-    return orbit_labels(permutation_generators(group), group.n, total)
+    labels = orbit_labels(permutation_generators(group), group.n, total)
+    labels.setflags(write=False)  # every later basis of the group reads this array
+    return labels
 
 
 def signs(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -15,6 +15,8 @@ from eqsynth.graphs import Graph
 from eqsynth.space import Order, Space, order_text
 
 MAX_N = 1_000_000
+#: Largest numerator and denominator of the entries of matrix groups.
+MAX_ENTRY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,10 @@ class PermutationGroup(Group):
     generators: tuple[Permutation, ...]
 
     def __init__(self, generators: Iterable[Sequence[int]], n: int | None = None) -> None:
-        listed = tuple(tuple(int(image) for image in generator) for generator in generators)
+        try:
+            listed = tuple(tuple(int(image) for image in generator) for generator in generators)
+        except (TypeError, ValueError) as error:
+            raise GroupError(f"generators are lists of images, such as [[1, 2, 3, 0]]: {error}") from error
         if n is None:
             if not listed:
                 raise GroupError("a permutation group without generators needs n: PermutationGroup([], n=4)")
@@ -221,6 +226,8 @@ def _canonical_name(graph: Graph) -> Graph:
 
 def _graph_of_text(text: str) -> Graph:
     size, _, rest = text.partition(":")
+    if len(size) > 9 or any(len(word) > 20 for word in rest.replace("|", " ").split()):
+        raise GroupError(f"the graph {text[:40]!r}... has numbers that no graph has")
     edges, bar, colours = rest.partition("|")
     listed: list[tuple[int, int]] = []
     directed: set[bool] = set()
@@ -233,7 +240,7 @@ def _graph_of_text(text: str) -> Graph:
         directed.add(match[2] == ">")
     if len(directed) > 1:
         raise GroupError(f"the graph {text!r} mixes 0-1 and 0>1: write all edges one way")
-    if bar and not all(word.isdigit() for word in colours.split()):
+    if bar and not all(word.isdecimal() for word in colours.split()):
         raise ParseError("graph", text, text.index("|"), "colours are whole numbers", "Write | 0 1 0, one per vertex.")
     return Graph(int(size), tuple(listed), True in directed, tuple(int(word) for word in colours.split()))
 
@@ -293,7 +300,7 @@ class MatrixGroup(Group):
 def _matrix(value: Any) -> Matrix:
     try:
         rows = tuple(tuple(_fraction(entry) for entry in row) for row in value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise GroupError(f"{value!r} is no matrix of whole numbers and fractions: {error}") from error
     if not rows or any(len(row) != len(rows) for row in rows):
         raise GroupError(f"{value!r} is no square matrix")
@@ -303,7 +310,10 @@ def _matrix(value: Any) -> Matrix:
 def _fraction(entry: Any) -> Fraction:
     if isinstance(entry, float) and not entry.is_integer():
         raise ValueError(f"{entry} is a float; write a fraction such as '1/2', since eqsynth is exact")
-    return Fraction(entry) if isinstance(entry, int | str | float | Fraction) else Fraction(int(entry))
+    found = Fraction(entry) if isinstance(entry, int | str | float | Fraction) else Fraction(int(entry))
+    if max(abs(found.numerator), found.denominator) > MAX_ENTRY:
+        raise ValueError(f"{entry} is beyond {MAX_ENTRY}")
+    return found
 
 
 def _invertible(value: Matrix) -> bool:
@@ -423,7 +433,7 @@ def _parse_factor(text: str, start: int, stop: int) -> Group:
         raise ParseError("group", text, at, "nothing more is expected here", _CURE)
     size = match["size"]
     try:
-        return Group(name, int(size) if re.fullmatch(r"-?\d+", size) else size)
+        return Group(name, int(size[:20]) if re.fullmatch(r"-?[0-9]+", size) else size)
     except GroupError as error:
         raise ParseError("group", text, match.start("size"), str(error), _CURE) from None
 
@@ -442,7 +452,9 @@ def _parse_other(name: str, inside: str) -> Group:
     if name == "Perm":
         size, colon, rest = inside.partition(":")
         generators = [part.split() for part in rest.split(",") if part.strip()]
-        if not colon or not size.strip().isdigit() or not all(w.isdigit() for g in generators for w in g):
+        if len(size) > 9 or any(len(w) > 9 for g in generators for w in g):
+            raise GroupError("the numbers of points are too large")
+        if not colon or not size.strip().isdecimal() or not all(w.isdecimal() for g in generators for w in g):
             raise GroupError(f"{inside!r} does not list permutations")
         return PermutationGroup([[int(word) for word in generator] for generator in generators], int(size))
     elements, _, algebra = inside.partition(";")

@@ -5,14 +5,16 @@ Source: MATHS of fast evaluation, arXiv 2304.14165 and 2412.10837, here for all 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from eqsynth import functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Half
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, SizeError
 from eqsynth.functor import entries, terms
 from eqsynth.group import Group, Hom
 from eqsynth.plans import (
@@ -62,12 +64,19 @@ def plan(
     return plan_hom(Hom.parse(group, space_in, space_out), bias, normalization)
 
 
-@lru_cache(maxsize=256)
 def plan_hom(hom: Hom, bias: bool = True, normalization: str = "variance") -> Plan:
     """The plan of a problem that is already parsed."""
     if normalization not in NORMALIZATIONS:
         known = ", ".join(repr(name) for name in NORMALIZATIONS)
         raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")
+    for order in (*hom.space_in.orders, *hom.space_out.orders):
+        if axes_of(order) > len(LETTERS):
+            raise SizeError(f"a tensor of order {order} has more than {len(LETTERS)} axes: ask for lower orders")
+    return _plan_hom(hom, bool(bias), normalization)
+
+
+@lru_cache(maxsize=256)
+def _plan_hom(hom: Hom, bias: bool, normalization: str) -> Plan:
     ins, outs = hom.space_in.orders, hom.space_out.orders
     bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
     zero = (0,) * len(hom.group.factors) if isinstance(outs[0], tuple) else 0
@@ -319,25 +328,25 @@ def _sign(use: _Use) -> int:
     epsilon(transferred, given, taken), the transferred ones in the order in which it sees them.
     """
     sign = 1
-    through = 0
-    sequence: list[int] = []
-    tied = any(flag for *_, flag in use.profile)
-    if not tied:
-        return 1
-    count = sum(profile[0] for profile in use.profile)
-    given = 0
-    after = any(_takes_after(profile) for profile in use.profile if profile[3])
+    through = given = 0
+    sequences: list[list[int]] = [[] for _ in use.profile]
+    ends = list(accumulate(count for count, *_ in use.profile))
+    heads = list(accumulate(count for _, _, count, _ in use.profile))
     for block in use.top.kept:
+        # Blocks come factor by factor, so counting them tells the factor; each factor has a head of its own.
         if block in use.top.head:
-            sequence.append(count + given)
+            factor = bisect_right(heads, given)
+            sequences[factor].append(len(use.middle) + given)
             given += 1
         else:
-            sequence.append(through if after else use.middle[through])
+            factor = bisect_right(ends, through)
+            sequences[factor].append(through if _takes_after(use.profile[factor]) else use.middle[through])
             through += 1
-    for later in range(len(sequence)):
-        for earlier in range(later):
-            if sequence[earlier] > sequence[later]:
-                sign = -sign
+    for (*_, tied), sequence in zip(use.profile, sequences, strict=True):
+        for later in range(len(sequence) if tied else 0):
+            for earlier in range(later):
+                if sequence[earlier] > sequence[later]:
+                    sign = -sign
     return sign
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import linecache
+import sys
 import warnings
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from torch import nn
 
 from eqsynth.bases import Basis, basis
 from eqsynth.emit import Artifact, emit
-from eqsynth.errors import ShapeError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, ShapeError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
@@ -64,14 +66,14 @@ class Linear(nn.Module):
         normalization: str = "variance",
     ) -> Linear:
         made = plan_hom(Hom.parse(group, space_in, space_out), bool(bias), normalization)
-        for term in range(len(made.hom.space_out)):
-            if not any(pair.term_out == term for pair in made.pairs) and not made.bias_dims[term]:
-                warnings.warn(
-                    f"output term {term} of {made.hom} is always zero: no map into it has this symmetry",
-                    category=ZeroOutputWarning,
-                    stacklevel=2,
-                )
+        for message in made.zero_outputs():
+            warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
         return super().__new__(_layer_class(made))
+
+    def __init_subclass__(cls, made: bool = False) -> None:
+        """Refuse subclasses: the class of a layer is made for its problem."""
+        if not made:
+            raise EqsynthError("eq.Linear cannot be subclassed: keep the layer as an attribute of your own nn.Module")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The class that __new__ makes has an __init__ of its own, whose super() call ends here.
@@ -104,9 +106,11 @@ class Linear(nn.Module):
 
 
 def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:
-    """The layer that runs a plan."""
+    """The layer that runs a plan; outputs that are always zero are no surprise here."""
     hom = plan.hom
-    return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, plan.normalization)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZeroOutputWarning)
+        return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, plan.normalization)
 
 
 def _blank(hom: Hom, bias: bool, normalization: str) -> Linear:
@@ -145,13 +149,16 @@ def _layer_class(plan: Plan) -> type[Linear]:
         "plan": plan,
         "artifact": artifact,
     }
-    return type("Linear", (emitted, Linear), body)
+    return type("Linear", (emitted, Linear), body, made=True)
 
 
 def compile_source(artifact: Artifact) -> type[nn.Module]:
     """The class in source that eqsynth has just emitted; tracebacks show its lines."""
     filename = f"<eqsynth {artifact.digest[:16]}>"
-    namespace: dict[str, Any] = {"__name__": f"eqsynth.emitted_{artifact.digest[:16]}"}
+    module = ModuleType(f"eqsynth.emitted_{artifact.digest[:16]}")
+    # torch.export looks for the module of a class by its name.
+    sys.modules[module.__name__] = module
+    namespace = module.__dict__
     exec(compile(artifact.source, filename, "exec"), namespace)  # noqa: S102 - text that emit just made
     lines = artifact.source.splitlines(keepends=True)
     linecache.cache[filename] = (len(artifact.source), None, lines, filename)

@@ -230,6 +230,14 @@ class Plan:
         """Independent maps for each (input term, output term)."""
         return {(pair.term_in, pair.term_out): pair.dim for pair in self.pairs}
 
+    def zero_outputs(self) -> list[str]:
+        """A sentence for each output term that no map reaches."""
+        return [
+            f"output term {term} of {self.hom} is always zero: no map into it has this symmetry"
+            for term in range(len(self.hom.space_out))
+            if not any(pair.term_out == term for pair in self.pairs) and not self.bias_dims[term]
+        ]
+
     def weight_name(self, term_in: int, term_out: int) -> str:
         """The parameter's name: ``weight``, or ``weight_0_1`` in a layer of several terms."""
         single = len(self.hom.space_in) == len(self.hom.space_out) == 1
@@ -300,7 +308,8 @@ class Plan:
         rows = [("step", "multiply-adds", "elements moved"), *rows, ("total", str(total_work), str(total_moved))]
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         dims = ", ".join(str(pair.dim) for pair in self.pairs) or "0"
-        lines = [f"plan of {self.hom}: {dims} independent maps, sums scaled by {self.normalization}; per sample:"]
+        each = ", n for the size of each factor" if len(self.hom.group.factors) > 1 else ""
+        lines = [f"plan of {self.hom}: {dims} independent maps, sums scaled by {self.normalization}; per sample{each}:"]
         lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
         return "\n".join(lines)
 

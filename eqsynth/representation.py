@@ -132,7 +132,8 @@ def _random_product(elements: list[Any], algebra: list[Any], rng: np.random.Gene
     moves = [np.array(g, dtype=float) for g in elements]
     moves += [np.linalg.inv(g) for g in moves]
     for x in algebra:
-        small = np.array(x, dtype=float) * rng.uniform(-0.5, 0.5)
+        small = np.array(x, dtype=float)
+        small *= rng.uniform(-0.5, 0.5) / max(1.0, float(np.abs(small).sum(0).max()))
         term = total = np.eye(len(small))
         for order in range(1, 30):
             term = term @ small / order

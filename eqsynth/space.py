@@ -14,7 +14,7 @@ Order = int | tuple[int, ...]
 MAX_ORDER = 64
 MAX_CHANNELS = 1 << 24
 
-_TERM = re.compile(r"\s*(?:(?P<channels>\d+)\s*x\s*)?(?P<order>\d+|\(\s*\d+(?:\s*,\s*\d+)*\s*,?\s*\))")
+_TERM = re.compile(r"\s*(?:(?P<channels>[0-9]+)\s*x\s*)?(?P<order>[0-9]+|\(\s*[0-9]+(?:\s*,\s*[0-9]+)*\s*,?\s*\))")
 _CURE = "Write terms such as 16x2 + 8x1: channels, the letter x, the order; or an order alone."
 
 
@@ -66,7 +66,7 @@ class Space:
                     raise ParseError("space", text, start, "orders and channels are not negative", _CURE)
                 raise ParseError("space", text, start, "a term is expected here", _CURE)
             order = _read_order(match["order"])
-            channels = int(match["channels"] or 1)
+            channels = int((match["channels"] or "1")[:20])
             try:
                 check_order(order)
                 if not 1 <= channels <= MAX_CHANNELS:
@@ -107,8 +107,8 @@ class Space:
 
 def _read_order(text: str) -> Order:
     if text.startswith("("):
-        return tuple(int(number) for number in re.findall(r"\d+", text))
-    return int(text)
+        return tuple(int(number[:20]) for number in re.findall(r"\d+", text))
+    return int(text[:20])
 
 
 def order_text(order: Order) -> str:

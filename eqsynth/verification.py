@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,6 +17,7 @@ from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Orbit
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
 from eqsynth.exporting import artifact_of
+from eqsynth.graphs import Graph
 from eqsynth.group import Aut, Group, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 SIZES = (1, 2, 3, 5)
 EVEN_SIZES = (2, 4, 6)
 TOLERANCE = 1e-9
+#: Matrices of a basis with more entries than this are not added up one by one.
+MAX_MEANING = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,9 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
                 dim = plan.dims.get((i, o), 0)
                 if dim != len(found):
                     raise VerificationError(f"{hom} has {dim} weights for {k} -> {lo}, but {len(found)} maps exist")
-    checks += check_module(plan, trials=trials, seed=seed)
+    layer = subject if getattr(subject, "plan", None) is plan else None
+    checks += check_module(plan, trials=trials, seed=seed, layer=layer)
+    checks += plan.zero_outputs()
     return Report(str(hom), tuple(checks))
 
 
@@ -192,7 +198,13 @@ def _full_rank(basis: Basis) -> tuple[int, int]:
 
 
 def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = None) -> list[str]:
-    """Run the emitted module in float64 against random group elements and against the interpreter."""
+    """Run a layer in float64 against random group elements and against the meaning of its diagrams.
+
+    A given layer is copied and checked with random weights; its tables may have been made in float32, so
+    it is held to a wider tolerance.
+    """
+    import copy
+
     import numpy as np
     import torch
 
@@ -200,7 +212,8 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     from eqsynth.module import from_plan
 
     hom, group = plan.hom, plan.hom.group
-    layer = from_plan(plan, dtype=torch.float64) if layer is None else layer
+    tolerance = TOLERANCE if layer is None or all(p.dtype == torch.float64 for p in layer.parameters()) else 1e-5
+    layer = from_plan(plan, dtype=torch.float64) if layer is None else copy.deepcopy(layer).cpu().double()
     rng = np.random.default_rng(seed)
     for parameter in layer.parameters():
         with torch.no_grad():
@@ -208,7 +221,8 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     parameters = {name: value.detach().numpy() for name, value in layer.state_dict().items()}
     even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
     sizes = (1,) if not group.symbolic else EVEN_SIZES if even else SIZES
-    worst = agreement = 0.0
+    worst = agreement = written = 0.0
+    tried: list[object] = []
     shown = []
     letters = sorted({factor.n for factor in group.factors if isinstance(factor.n, str)})
     # Different letters get different sizes.
@@ -224,6 +238,11 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
         outputs = run(inputs)
         for ours, meant in zip(outputs, interpret(plan, parameters, inputs, ns), strict=True):
             agreement = max(agreement, _distance(ours, meant))
+        direct = meaning(plan, parameters, inputs, ns)
+        if direct is not None:
+            tried.append(shown[-1])
+            for ours, meant in zip(outputs, direct, strict=True):
+                written = max(written, _distance(ours, meant))
         for _ in range(trials):
             elements = [
                 random_element(Group(factor.family, size) if factor.symbolic else factor, rng)
@@ -233,15 +252,48 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
             still = [act(elements, k, y) for k, y in zip(hom.space_out.orders, outputs, strict=True)]
             for ours, meant in zip(moved, still, strict=True):
                 worst = max(worst, _distance(ours, meant))
-    if worst > TOLERANCE:
+    if worst > tolerance:
         raise VerificationError(f"{hom} is not equivariant: relative error {worst:.1e} under a random group element")
-    if agreement > TOLERANCE:
+    if agreement > tolerance:
         raise VerificationError(f"the emitted source of {hom} differs from its plan by {agreement:.1e}")
+    if written > tolerance:
+        raise VerificationError(f"{hom} does not add up the matrices of its diagrams: relative error {written:.1e}")
     where = f"n = {', '.join(map(str, shown))}"
-    return [
+    checks = [
         f"equivariant: relative error {worst:.1e} over {trials * len(sizes)} random elements, float64, {where}",
         f"emitted source agrees with the plan's reference meaning: relative error {agreement:.1e}",
     ]
+    if tried:
+        at = ", ".join(map(str, tried))
+        checks.append(f"and with weight times matrix, diagram by diagram: relative error {written:.1e}, n = {at}")
+    return checks
+
+
+def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Sequence[int]) -> list[Any] | None:
+    """What a layer must compute, straight from the matrices of its basis; None where they are too large."""
+    import numpy as np
+
+    hom = plan.hom
+    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+    outputs = []
+    for o, (c_out, order_out) in enumerate(hom.space_out.terms):
+        shape = [size for size, count in zip(ns, each(order_out), strict=True) for _ in range(count)]
+        total = np.zeros((len(inputs[0]), int(np.prod(shape)), c_out))
+        constants = bases.basis(hom.group, tuple(0 for _ in ns) if isinstance(order_out, tuple) else 0, order_out)
+        for i, x in enumerate(inputs):
+            basis = bases.basis(hom.group, hom.space_in.orders[i], order_out)
+            if len(basis) * total.shape[1] * x[0, ..., 0].size > MAX_MEANING:
+                return None
+            lifts = zip(hom.group.factors, ns, each(basis.inputs), each(order_out), strict=True)
+            lift = np.prod([n ** (max(lo - k, 0) / 4) for f, n, k, lo in lifts if f.family in ("O", "SO", "Sp")])
+            flat = x.reshape(len(x), -1, x.shape[-1])
+            for element, matrix in enumerate(basis.matrices(ns) if len(basis) else ()):
+                weight = parameters[plan.weight_name(i, o)][element] * lift * float((matrix**2).sum(1).max()) ** power
+                total += np.einsum("ji,bic,oc->bjo", matrix.astype(float), flat, weight)
+        for element, matrix in enumerate(constants.matrices(ns) if plan.bias_dims[o] else ()):
+            total += matrix * parameters[plan.bias_name(o)][element]
+        outputs.append(total.reshape(len(inputs[0]), *shape, c_out))
+    return outputs
 
 
 def _runner(layer: Any, plan: Plan, sizes: dict[str, int]) -> Callable[[list[Any]], list[Any]]:
@@ -267,7 +319,7 @@ def _distance(ours: Any, meant: Any) -> float:
 
 
 def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
-    if isinstance(subject, str) and ":" in subject and "->" in subject and not Path(subject).exists():
+    if isinstance(subject, str) and ":" in subject and "->" in subject:
         return plan_hom(parse_hom(subject)), []
     if isinstance(subject, str | os.PathLike):
         return _read_exported(Path(subject))
@@ -290,8 +342,13 @@ def parse_hom(text: str) -> Hom:
 
 def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise ExportError(
+            f"cannot read {str(path)!r}: it is neither a file nor a problem. "
+            "Give an exported file, or a problem such as 'S(n): 2x2 -> 2x1'"
+        ) from error
+    except (OSError, ValueError) as error:
         raise ExportError(
             f"cannot read {path}: {error}. Give an exported file, or a problem: 'S(n): 2x2 -> 2x1'"
         ) from error
@@ -311,6 +368,9 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     missing = {"group", "space_in", "space_out", "normalization", "bias_terms"} - facts.keys()
     if missing:
         raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks {', '.join(sorted(missing))}")
+    graph = re.fullmatch(r"\s*Aut\((.*)\)\s*", str(facts["group"]), re.DOTALL)
+    if graph and not re.match(r"\s*[0-9]+\s*:", graph[1]):
+        Graph.named(graph[1])  # a file names its graph or writes it out; another file is never opened for it
     hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"])
     plan = plan_hom(hom, bool(facts["bias_terms"]), facts["normalization"])
     source = artifact_of(plan, classes[0].name).source

@@ -1,5 +1,6 @@
 """The command line as a person meets it: what it prints, its exit codes, its messages."""
 
+import os
 import subprocess
 import sys
 
@@ -46,6 +47,23 @@ def test_synth_and_verify(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_products_and_pipes_without_unicode():
+    expected = str(eq.basis("S(3) x O(2)", (2, 1), (1, 1)))
+    for orders in (("2,1", "1,1"), ("(2,1)", "(1,1)")):
+        assert eqsynth("show", "S(3) x O(2)", *orders).stdout.strip() == expected
+    command = [sys.executable, "-m", "eqsynth.cli", "show", "S(n)", "1", "1"]
+    done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"})
+    assert done.stdout.decode("utf-8").strip() == str(eq.basis("S(n)", 1, 1))
+
+
+def test_an_output_that_is_always_zero_is_noted(tmp_path):
+    done = eqsynth("synth", "O(3)", "8x2", "8x1", "-o", "zero.py", cwd=tmp_path)
+    assert "note: output term 0" in done.stderr
+    done = eqsynth("verify", "zero.py", cwd=tmp_path)
+    assert "always zero" in done.stdout
+    assert not done.stderr
+
+
 def test_no_bias():
     assert "self.bias" in eqsynth("synth", "S(n)", "1", "1").stdout
     assert "self.bias" not in eqsynth("synth", "S(n)", "1", "1", "--no-bias").stdout
@@ -58,6 +76,9 @@ def test_no_bias():
         (("show", "Z(3)", "1", "1"), "families are"),
         (("show", "S(3)", "1", "-1"), "negative"),
         (("show", "S(3)", "1", "99"), "absurdly"),
+        (("show", "S(3)", "1", "x"), "no whole number"),
+        (("show", "S(3) x O(2)", "1", "1"), "one entry per factor"),
+        (("verify", "O(3): 2x2"), "neither a file nor a problem"),
         (("show", "S(n)", "7", "7"), "190,899,322"),
         (("synth", "S(3)", "4x", "1"), "an order is expected"),
         (("synth", "Sp(3)", "1", "1"), "Sp(4)"),

@@ -163,7 +163,9 @@ def test_names_that_are_no_class_names():
     assert not Path("never.py").exists()
 
 
-@pytest.mark.parametrize("name", ["class", "None", "torch", "nn", "linear", "math"])
+@pytest.mark.parametrize(
+    "name", ["class", "None", "torch", "nn", "linear", "math", "product", "sum", "_star", "__debug__", "min", 3]
+)
 def test_names_that_would_break_the_file(name):
     with pytest.raises(EqsynthError, match="cannot name a class"):
         eq.export(eq.Hom.parse("O(3)", 2, 2), "never.py", name=name)
@@ -187,6 +189,22 @@ def test_verify_reads_a_file_and_never_runs_it(tmp_path):
             eq.verify(path)
     with pytest.raises(ExportError, match="cannot read"):
         eq.verify(tmp_path / "missing.py")
+    with pytest.raises(ExportError, match="cannot read"):
+        eq.verify("a\0b")
+    path.write_bytes(source.replace("\n", "\r\n").encode())
+    with pytest.raises(VerificationError, match="export it again"):
+        eq.verify(path)
+
+
+def test_verify_opens_no_file_that_a_file_names(tmp_path):
+    other = tmp_path / "graph.edgelist"
+    other.write_text("0 1\n")
+    path = tmp_path / "layer.py"
+    source = eq.export(eq.Hom.parse("Aut(2: 0-1)", "2x1", "2x1"), path).source
+    assert "byte for byte" in str(eq.verify(path))
+    path.write_text(source.replace("Aut(2: 0-1)", f"Aut({other})"))
+    with pytest.raises(EqsynthError, match="no graph called"):
+        eq.verify(path)
 
 
 def test_verify_accepts_every_form():

@@ -169,6 +169,9 @@ LAYERS = [
     ("SO(3) x Sp(2)", "2x(1,1)", "1x(2,1) + 2x(1,1)"),
     ("S(n) x S(m)", "2x(1,1)", "3x(1,1) + 1x(2,0)"),
     ("Sp(n) x A(3)", "2x(1,1)", "3x(1,1) + 1x(3,1)"),
+    ("A(3) x S(2)", "2x(1,2)", "1x(1,2)"),
+    ("A(3) x A(3)", "1x(2,1)", "1x(1,2)"),
+    ("S(2) x A(3)", "1x(1,2)", "1x(2,1)"),
 ]
 
 
@@ -239,7 +242,7 @@ def test_sizes_of_letters_that_no_input_shows_are_arguments():
 
 def test_wrong_shapes_of_products_name_the_expected_one():
     layer = eq.Linear("S(4) x O(3)", "2x(1,1)", "2x(1,1)")
-    with pytest.raises(eq.EqsynthError, match=r"expected \(\*batch, 4, 3, 2\)"):
+    with pytest.raises(eq.EqsynthError, match=r"shape \(\*batch, 4, 3, 2\)"):
         layer(torch.zeros(5, 3, 4, 2))
 
 

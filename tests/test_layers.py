@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import eqsynth as eq
+from eqsynth.emit import emit
 from eqsynth.errors import EqsynthError, ShapeError, VerificationError, ZeroOutputWarning
 from eqsynth.interpret import interpret
-from eqsynth.module import from_plan
+from eqsynth.module import compile_source, from_plan
 from eqsynth.plans import Mix, Reduce
 from eqsynth.verification import check_module
 from oracle import dense, inputs_for, randomise, run
@@ -187,17 +188,20 @@ def test_n_is_given_where_no_input_shows_it():
     assert layer(torch.randn(4, 2, dtype=torch.float64), 5).shape == (4, 5, 5, 3)
     with pytest.raises(TypeError, match="n"):
         layer(torch.randn(4, 2, dtype=torch.float64))
+    for wrong in (0, -1, 2.5, "7", True, None):
+        with pytest.raises(ShapeError, match="whole number from 1 on"):
+            layer(torch.randn(4, 2, dtype=torch.float64), wrong)
 
 
 WRONG = [
-    ("S(n)", "2x2", (3, 4, 5, 2), r"expected \(\*batch, n, n, 2\)"),
-    ("S(n)", "2x2", (3, 4, 4, 3), r"expected \(\*batch, n, n, 2\)"),
-    ("S(n)", "2x2", (4, 2), r"expected \(\*batch, n, n, 2\)"),
-    ("S(n)", "2x2", (2,), r"expected \(\*batch, n, n, 2\)"),
-    ("S(n)", "2x2", (3, 0, 0, 2), r"expected \(\*batch, n, n, 2\)"),
-    ("O(3)", "2x2", (3, 4, 4, 2), r"expected \(\*batch, 3, 3, 2\)"),
-    ("O(3)", "2x0", (3, 4), r"expected \(\*batch, 2\)"),
-    ("S(4)", "2x1", (4,), r"expected \(\*batch, 4, 2\)"),
+    ("S(n)", "2x2", (3, 4, 5, 2), r"shape \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (3, 4, 4, 3), r"shape \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (4, 2), r"shape \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (2,), r"shape \(\*batch, n, n, 2\)"),
+    ("S(n)", "2x2", (3, 0, 0, 2), r"shape \(\*batch, n, n, 2\)"),
+    ("O(3)", "2x2", (3, 4, 4, 2), r"shape \(\*batch, 3, 3, 2\)"),
+    ("O(3)", "2x0", (3, 4), r"shape \(\*batch, 2\)"),
+    ("S(4)", "2x1", (4,), r"shape \(\*batch, 4, 2\)"),
     ("Sp(n)", "2x1", (4, 3, 2), "n = 3 is odd"),
 ]
 
@@ -217,8 +221,17 @@ def test_wrong_tuples():
         layer((*good, good[0]))
     with pytest.raises(ShapeError, match="batch shape"):
         layer((good[0], torch.zeros(2, 4, 2)))
-    with pytest.raises(ShapeError, match="input 1"):
+    with pytest.raises(ShapeError, match=r"input 1 .*\(\*batch, 4, 2\)"):
         layer((good[0], torch.zeros(3, 5, 2)))
+    for wrong in (torch.zeros(2, 4, 4, 2), None, "ab", {"a": 1, "b": 2}, [good[0]]):
+        with pytest.raises(ShapeError, match="a tuple of 2 tensors"):
+            layer(wrong)
+    with pytest.raises(ShapeError, match="input 1 has type NoneType"):
+        layer((good[0], None))
+    single = eq.Linear("S(n)", "2x2", "1x1")
+    for wrong in ((good[0],), None, good[0].numpy()):
+        with pytest.raises(ShapeError, match="input has type"):
+            single(wrong)
 
 
 def test_bad_requests():
@@ -226,6 +239,10 @@ def test_bad_requests():
         eq.Linear("S(3)", 1, 1, normalization="max")
     with pytest.raises(EqsynthError):
         eq.Linear("S(3)", -1, 1)
+    with pytest.raises(EqsynthError, match="'variance', 'mean', 'sum'"):
+        eq.Linear("S(3)", 1, 1, normalization=["mean"])
+    with pytest.raises(EqsynthError, match="26 axes"):
+        eq.plan(" x ".join(["O(n)"] * 27), (1,) * 27, (1,) * 27)
 
 
 @pytest.mark.filterwarnings("always::eqsynth.errors.ZeroOutputWarning")
@@ -352,8 +369,101 @@ def test_the_module_checker_catches_a_sabotaged_plan():
         check_module(replace(plan, steps=tuple(steps)), layer=from_plan(plan, dtype=torch.float64))
 
 
+def test_the_module_checker_catches_a_wrong_sign():
+    """A plan whose maps are equivariant, but not the ones that its weights are said to belong to."""
+    plan = eq.plan("A(3)", "1x1", "1x1", bias=False)
+    steps = [
+        replace(step, entries=tuple(replace(e, sign=-e.sign) for e in step.entries)) if isinstance(step, Mix) else step
+        for step in plan.steps
+    ]
+    wrong = replace(plan, steps=tuple(steps))
+    layer = compile_source(emit(wrong))(dtype=torch.float64)
+    with pytest.raises(VerificationError, match="matrices of its diagrams"):
+        check_module(wrong, layer=layer)
+
+
+def test_verify_checks_the_very_layer_that_it_is_given():
+    layer = eq.Linear("SO(3)", 2, 1)
+    assert "equivariant" in str(eq.verify(layer, trials=1))
+    layer.epsilon_0.fill_(7.0)
+    with pytest.raises(VerificationError):
+        eq.verify(layer, trials=1)
+
+
 def test_the_module_checker_catches_a_layer_that_is_not_equivariant():
     layer = from_plan(eq.plan("S(3)", "1x1", "1x1"), dtype=torch.float64)
     layer.register_forward_hook(lambda _module, _inputs, output: output * torch.arange(3.0)[:, None])
     with pytest.raises(VerificationError, match="not equivariant"):
         check_module(layer.plan, layer=layer)
+
+
+@pytest.mark.parametrize("group", ["S(n)", "S(2)", "A(4)", "O(n)", "SO(3)", "Sp(n)", "S(n) x O(3)"])
+def test_no_batch_and_no_size_is_too_small_to_train(group):
+    """Empty batches, one sample, n = 1: repeated values must never be views of something else."""
+    parsed = eq.Group.parse(group)
+    for k, lo in ((0, 2), (1, 3), (1, 4), (0, 1), (2, 0), (2, 2)):
+        orders = [(k, 0), (lo, 0)] if len(parsed.factors) > 1 else [k, lo]
+        layer = quiet_layer(group, eq.Space(((2, orders[0]),)), eq.Space(((3, orders[1]),)))
+        for n in (1, 2) if parsed.symbolic and "Sp" not in group else (2,):
+            size = n if parsed.symbolic else parsed.n
+            for batch in ((), (0,), (1,), (2,)):
+                x = torch.randn(*batch, *[size] * k, 2, dtype=torch.float64, requires_grad=True)
+                before = {name: value.clone() for name, value in layer.state_dict().items()}
+                args = (x, size) if parsed.symbolic and not k else (x,)
+                y = layer(*args)
+                with torch.no_grad():
+                    assert torch.equal(layer(*args), y)
+                    y.detach().add_(1)
+                if y.requires_grad:
+                    layer(*args).sum().backward()
+                assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+
+
+@pytest.mark.parametrize("group", ["SO(3)", "A(3)", "A(5)", "Aut(petersen)", "Perm(3: 1 2 0)", "S(2)"])
+def test_tables_survive_the_meta_device_and_a_change_of_dtype(group):
+    layer = eq.Linear(group, "2x1", "3x1")
+    with torch.device("meta"):
+        lazy = eq.Linear(group, "2x1", "3x1")
+    lazy = lazy.to_empty(device="cpu")
+    lazy.reset_parameters()
+    lazy.load_state_dict(layer.state_dict())
+    x = torch.randn(4, layer.hom.group.n, 2)
+    torch.testing.assert_close(lazy(x), layer(x))
+    assert layer.double()(x.double()).dtype == torch.float64
+    assert set(layer.state_dict()) <= {"weight", "bias"}
+
+
+def test_vmap_over_inputs_where_the_bias_alone_fills_the_output():
+    for group, orders in (("SO(3)", (1, 3)), ("S(n)", (1, 3)), ("O(3)", (2, 2))):
+        layer = quiet_layer(group, f"1x{orders[0]}", f"1x{orders[1]}")
+        x = torch.randn(2, *[3] * orders[0], 1, dtype=torch.float64)
+        torch.testing.assert_close(torch.func.vmap(layer)(x), layer(x))
+
+
+def test_subclasses_are_refused_with_the_cure():
+    with pytest.raises(EqsynthError, match="attribute of your own"):
+        type("Mine", (eq.Linear,), {})
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("normalization", ["variance", "mean"])
+def test_export_with_open_batch_and_size(strict, normalization):
+    layer = eq.Linear("S(n)", "4x2 + 2x1", "3x2 + 2x0", normalization=normalization)
+    batch, n = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("n", min=2, max=64)
+    x = torch.randn(3, 5, 5, 4), torch.randn(3, 5, 2)
+    program = torch.export.export(
+        layer, (x,), dynamic_shapes=(({0: batch, 1: n, 2: n}, {0: batch, 1: n}),), strict=strict
+    )
+    y = torch.randn(7, 9, 9, 4), torch.randn(7, 9, 2)
+    for ours, meant in zip(program.module()(y), layer(y), strict=True):
+        torch.testing.assert_close(ours, meant)
+
+
+def test_autocast_and_hessian():
+    layer = eq.Linear("SO(3)", "4x2", "3x2")
+    x = torch.randn(5, 3, 3, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), layer(x), rtol=0.1, atol=0.1)
+    assert torch.func.hessian(lambda z: layer(z).square().sum())(x[0]).isfinite().all()

@@ -151,6 +151,10 @@ def test_graphs_come_from_files_and_from_networkx(tmp_path):
         ("Matrix([[1,1],[1,1]]; )", "not invertible"),
         ("Matrix([[1,1]]; )", "no square"),
         ("Matrix(; )", "at least one matrix"),
+        ("Matrix([[1/0]]; )", "no matrix"),
+        ("Matrix([[100000000000000000000,0],[0,1]]; )", "no matrix"),
+        ("Perm(\u00b2: 0)", "does not list"),
+        ("S(" + "9" * 5000 + ")", "leave it open"),
         ("Matrix([[1]] [[1,0],[0,1]]; )", "one size"),
         ("S(3) x Aut(petersen)", "cannot be a factor"),
         ("S(3) x", "a group name is expected"),
@@ -164,6 +168,12 @@ def test_what_is_no_other_group(text, message):
 def test_floats_are_refused_as_entries_of_matrices():
     with pytest.raises(GroupError, match="a float"):
         eq.MatrixGroup([[[0.5, 0], [0, 1]]])
+
+
+def test_absurdly_long_numbers_are_refused():
+    for text in ("9" * 5000, "9" * 5000 + "x1", "1x(" + "9" * 5000 + ",1)"):
+        with pytest.raises(ParseError):
+            eq.Space.parse(text)
 
 
 def test_orders_of_a_product_have_one_entry_per_factor():

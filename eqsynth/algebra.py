@@ -14,10 +14,11 @@ always returned beside the diagrams:
 - Sp(n): along a strand the forms multiply, omega omega = -1 and omega read from right to left is -omega;
 - a head meeting no other head follows its strands: a signed head, or zero where two of its strands meet;
 - two heads meeting: epsilon[p] epsilon[q] = sum over permutations s of sgn(s) product of delta(p[i], q[s(i)]),
-  and k summed strands that run from head to head leave k! times the same sum for the others.
+  and k summed strands that run from head to head leave k! times the same sum for the others;
+- Aut(G): bilabelled graphs are glued at their labels; a part that no label holds is its number of homomorphisms.
 
 Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads); 2301.10152, section 4
-(jellyfish). Signs are those of :func:`eqsynth.functor.matrix`.
+(jellyfish); 2307.07810 (bilabelled graphs). Signs are those of :func:`eqsynth.functor.matrix`.
 """
 
 from __future__ import annotations
@@ -31,15 +32,18 @@ from math import factorial, lcm, prod
 from numbers import Integral, Rational
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.bilabelled import values
 from eqsynth.diagram import Diagram
 from eqsynth.enumeration import bell, set_partitions
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
-from eqsynth.group import Group
+from eqsynth.group import Aut, Group
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_TERMS = 250_000
+#: Internal vertices of a bilabelled graph, beyond which its canonical form takes too long.
+MAX_INTERNAL = 7
 MAX_ENTRIES = 1_000_000
 
 _SPANNING = {
@@ -48,6 +52,7 @@ _SPANNING = {
     "Sp": "perfect matchings without a head",
     "SO": "perfect matchings, and n single vertices tied to the head with pairs",
     "A": "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)",
+    "Aut": "bilabelled graphs: set partitions, internal blocks, and edges",
 }
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -513,6 +518,22 @@ def counit(group: Group | str) -> Map:
     return Map.of(group, Diagram(0, 1, ((0,),)))
 
 
+def edge(group: Group | str) -> Map:
+    """One edge from input to output: the adjacency matrix of the graph, 1 -> 1.
+
+    >>> from eqsynth.algebra import edge, trace
+    >>> wedge = edge("Aut(petersen)") >> edge("Aut(petersen)")
+    >>> print(wedge, trace(edge("Aut(petersen)") >> wedge))
+    [y[a] += A[a,c] A[b,c] x[b]] 0
+
+    Raises GroupError for a group that is not Aut(G).
+    """
+    group = Group.parse(group)
+    if not isinstance(group, Aut):
+        raise GroupError(f"{group} has no edges: ask for the automorphism group of a graph, such as Aut(petersen)")
+    return Map.of(group, Diagram(1, 1, ((0,), (1,)), ((0, 1),)))
+
+
 def epsilon(group: Group | str) -> Map:
     """The Levi-Civita tensor 0 -> n of SO(n) and A(n).
 
@@ -655,6 +676,8 @@ _Node = int | tuple[int, int]
 def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> tuple[Term, ...]:
     for diagram, _ in pieces:
         _check_diagram(group, diagram)
+    if isinstance(group, Aut):
+        return _collect(_join_graphs(group, orders, pieces))
     joined = _join_blocks if group.family in {"S", "A"} else _join_pairs
     return _collect(joined(group, orders, pieces))
 
@@ -796,6 +819,63 @@ def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]
             yield from _two_heads(group, orders, outer, heads)
 
 
+def _join_graphs(group: Aut, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
+    """Bilabelled graphs: blocks that share a node become one, and a block without a vertex of the result internal."""
+    blocks = [(piece, number) for piece, (diagram, _) in enumerate(pieces) for number in range(len(diagram.blocks))]
+    place = {block: position for position, block in enumerate(blocks)}
+    at: dict[int, list[int]] = {}
+    for piece, (diagram, nodes) in enumerate(pieces):
+        for vertex, number in enumerate(diagram.labels):
+            at.setdefault(nodes[vertex], []).append(place[piece, number])
+    root = _components(len(blocks), at.values())
+    outer: dict[int, list[int]] = {component: [] for component in root}
+    for node in sorted(at):
+        if node < sum(orders):
+            outer[root[at[node][0]]].append(node)
+    edges = {
+        (root[place[piece, tail]], root[place[piece, tip]])
+        for piece, (diagram, _) in enumerate(pieces)
+        for tail, tip in diagram.edges
+    }
+    labelled = sorted((component for component, nodes in outer.items() if nodes), key=lambda each: outer[each])
+    internal = sorted(component for component, nodes in outer.items() if not nodes)
+    numbering = {component: position for position, component in enumerate((*labelled, *internal))}
+    linked = _components(len(numbering), [(numbering[tail], numbering[tip]) for tail, tip in edges])
+    held = {linked[numbering[component]] for component in labelled}
+    scalar = 1
+    for part in sorted({linked[numbering[component]] for component in internal} - held):
+        own = [component for component in internal if linked[numbering[component]] == part]
+        inside = [edge for edge in edges if edge[0] in own]
+        closed = _bilabelled(
+            group, (0, 0), [[]] * len(own), [(own.index(tail), own.index(tip)) for tail, tip in inside]
+        )
+        scalar *= values(group.graph, closed, [()])[0]
+    kept = [component for component in (*labelled, *internal) if linked[numbering[component]] in held]
+    left = [(kept.index(tail), kept.index(tip)) for tail, tip in edges if tail in kept]
+    yield scalar, _bilabelled(group, orders, [outer[component] for component in kept], left)
+
+
+def _bilabelled(
+    group: Aut, orders: tuple[int, int], blocks: Sequence[Sequence[int]], edges: Iterable[tuple[int, int]]
+) -> Diagram:
+    """The diagram whose internal blocks are numbered such that its tuple of edges is least."""
+    labelled = sum(1 for block in blocks if block)
+    if len(blocks) - labelled > MAX_INTERNAL:
+        raise SizeError(
+            f"the product has {len(blocks) - labelled} internal vertices, more than {MAX_INTERNAL}: "
+            "compose smaller bilabelled graphs"
+        )
+    listed = list(edges)
+
+    def moved(order: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        number = (*range(labelled), *order)
+        ends = [(number[tail], number[tip]) for tail, tip in listed]
+        return tuple(sorted(set(ends if group.graph.directed else [(min(end), max(end)) for end in ends])))
+
+    least = min(map(moved, permutations(range(labelled, len(blocks)))))
+    return Diagram(*orders, tuple(map(tuple, blocks)), least)
+
+
 def _headless(group: Group, orders: tuple[int, int], outer: Iterable[list[int]]) -> Term:
     components = list(outer)
     blocks = [component for component in components if component]
@@ -934,6 +1014,8 @@ def _check_diagram(group: Group, diagram: Diagram) -> None:
     sizes = [len(block) for block in diagram.blocks]
     tied, fits = len(diagram.head), not diagram.edges and 0 not in sizes
     match group.family:
+        case "Aut":
+            fits = not tied
         case "S":
             fits = fits and not tied
         case "A":

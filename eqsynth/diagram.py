@@ -150,7 +150,8 @@ class Diagram:
     def key(self) -> tuple[object, ...]:
         """The order of a basis: headless first, then by transferred blocks, top, bottom and middle."""
         top, bottom = self.top, self.bottom
-        return (bool(self.head), self.through, len(top.head), top.key, bottom.key, self.middle)
+        inner = (len(self.blocks), self.edges)
+        return (bool(self.head), self.through, len(top.head), top.key, bottom.key, self.middle, inner)
 
     def __str__(self) -> str:
         return self.formula()

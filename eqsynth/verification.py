@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 SIZES = (1, 2, 3, 5)
 EVEN_SIZES = (2, 4, 6)
 TOLERANCE = 1e-9
+#: Arguments for independence that hold for a family of groups.
+DEFAULT_ARGUMENTS = ("stable", "gram")
+ARGUMENTS = {
+    "S": ("stable", "blocks", "orbits"),
+    "A": ("stable", "blocks", "orbits"),
+    "Aut": ("representatives",),
+    "Perm": ("disjoint",),
+    "Matrix": ("kernel",),
+    "Product": ("product",),
+}
 #: Matrices of a basis with more entries than this are not added up one by one.
 MAX_MEANING = 2_000_000
 
@@ -84,7 +94,16 @@ def check_basis(basis: Basis) -> str:
     Every diagram must be allowed by the group and stand once; their number must be the dimension;
     their independence is re-derived. Raises VerificationError.
     """
-    group = basis.group
+    group, certificate = basis.group, basis.certificate
+    if certificate.dimension != len(basis) or certificate.spanning < len(basis):
+        raise VerificationError(
+            f"the certificate speaks of {certificate.dimension} of {certificate.spanning} elements, "
+            f"but there are {len(basis)}"
+        )
+    if certificate.independence not in ARGUMENTS.get(group.family, DEFAULT_ARGUMENTS):
+        raise VerificationError(f"the certificate's argument {certificate.independence!r} proves nothing for {group}")
+    if certificate.independence in ("gram", "orbits", "representatives") and certificate.prime not in gram.PRIMES:
+        raise VerificationError(f"the certificate names {certificate.prime}, which is none of the primes {gram.PRIMES}")
     if isinstance(group, ProductGroup):
         return _check_product(basis)
     if not group.diagrammatic:
@@ -106,6 +125,11 @@ def check_basis(basis: Basis) -> str:
     if len(basis) != expected:
         raise VerificationError(f"{len(basis)} diagrams, but the dimension of the equivariant maps is {expected}")
     n = group.n
+    if certificate.independence == "stable" and certificate.spanning != expected:
+        raise VerificationError(
+            f"the certificate says that all {certificate.spanning} diagrams are independent, "
+            f"but the dimension is {expected}"
+        )
     if isinstance(n, str) or n >= dimension.stable_from(group, total):
         return f"{expected} maps, all independent for n >= {dimension.stable_from(group, total)}"
     if group.family in ("S", "A") and all(diagram.head or len(diagram.blocks) <= n for diagram in basis.plain()[0]):

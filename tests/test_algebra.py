@@ -630,3 +630,52 @@ STRAND = eq.Diagram(1, 1, ((0, 1),))
 def test_what_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+GRAPHS = ["Aut(path3)", "Aut(cycle4)", "Aut(3: 0>1 1>2 2>2)", "Aut(4: 0-1 1-2 2-3 1-1)"]
+
+
+@st.composite
+def bilabelled(draw, group, outputs, inputs):
+    """Any partition of the vertices, up to two internal blocks, any edges."""
+    parsed = eq.Group.parse(group)
+    total = outputs + inputs
+    labels = draw(st.lists(st.integers(0, 2), min_size=total, max_size=total))
+    blocks = sorted(tuple(v for v in range(total) if labels[v] == label) for label in set(labels))
+    count = len(blocks) + draw(st.integers(0, 2))
+    pairs = [(i, j) for i in range(count) for j in range(count) if parsed.graph.directed or i <= j]
+    edges = draw(st.lists(st.sampled_from(pairs), max_size=3, unique=True)) if pairs else []
+    padded = (*blocks, *((),) * (count - len(blocks)))
+    return Map.of(parsed, eq.Diagram(outputs, inputs, padded, tuple(sorted(edges))))
+
+
+@few
+@given(st.data(), st.sampled_from(GRAPHS))
+def test_bilabelled_graphs_compose_as_their_matrices(data, group):
+    k, m, lo = (data.draw(st.integers(0, 2)) for _ in range(3))
+    f, g = data.draw(bilabelled(group, m, k)), data.draw(bilabelled(group, lo, m))
+    assert np.array_equal(matrix(f >> g), matrix(g) @ matrix(f))
+    assert np.array_equal(matrix(f @ g), np.kron(matrix(f), matrix(g)))
+    assert np.array_equal(matrix(f.T), matrix(f).T)
+    assert (f >> g).T == g.T >> f.T
+    assert trace(f.T >> f) == np.trace(matrix(f) @ matrix(f).T) == inner(f, f)
+
+
+def test_bilabelled_graphs_by_hand():
+    edge = algebra.edge("Aut(petersen)")
+    adjacency = eq.Aut("petersen").graph.adjacency()
+    assert np.array_equal(matrix(edge), adjacency)
+    assert np.array_equal(matrix(edge >> edge), adjacency @ adjacency)
+    assert trace(edge >> edge) == 30  # each of the 15 edges, both ways
+    assert str(unit("Aut(petersen)") >> counit("Aut(petersen)")) == "10 · [y += x]"
+    assert edge >> identity("Aut(petersen)", 1) == edge
+    with pytest.raises(GroupError, match="no edges"):
+        algebra.edge("S(3)")
+
+
+def test_gluing_without_the_scalar_breaks_the_law(monkeypatch):
+    star = Map.of("Aut(path3)", eq.Diagram(0, 1, ((0,), ()), ((0, 1),)))
+    broken = unit("Aut(path3)") >> star
+    monkeypatch.setattr(algebra, "values", lambda *_: [1])
+    assert (unit("Aut(path3)") >> star) != broken
+    assert matrix(broken).item() == 4  # twice the edges of the path

@@ -203,7 +203,7 @@ def test_the_checker_catches_tampering(group):
     basis = eq.basis(group, 2, 2) if group != "O(2)" else eq.basis(group, 3, 3)
     assert check_basis(basis)
     missing = replace(basis, diagrams=basis.diagrams[1:])
-    with pytest.raises(VerificationError, match="dimension"):
+    with pytest.raises(VerificationError, match="certificate"):
         check_basis(missing)
     doubled = replace(basis, diagrams=(*basis.diagrams[1:], basis.diagrams[1]))
     with pytest.raises(VerificationError, match="twice"):
@@ -235,3 +235,18 @@ def test_the_checker_catches_a_diagram_that_the_group_lacks():
     basis = eq.basis("O(3)", 1, 1)
     with pytest.raises(VerificationError, match="not equivariant"):
         check_basis(replace(basis, diagrams=(eq.Diagram(1, 1, ((0,), (1,))),)))
+
+
+@pytest.mark.parametrize(
+    ("group", "k", "lo"), [("S(3)", 2, 2), ("O(2)", 3, 3), ("Aut(path3)", 1, 1), ("S(n) x O(2)", (1, 1), (1, 1))]
+)
+def test_the_checker_catches_a_tampered_certificate(group, k, lo):
+    basis = eq.basis(group, k, lo)
+    assert check_basis(basis)
+    for field, value in (("dimension", len(basis) + 1), ("spanning", 0), ("independence", "trust me"), ("prime", 9)):
+        if field == "prime" and not basis.certificate.prime:
+            continue
+        with pytest.raises(VerificationError, match="certificate"):
+            check_basis(replace(basis, certificate=replace(basis.certificate, **{field: value})))
+    with pytest.raises(VerificationError, match="certificate"):
+        check_basis(replace(basis, certificate=replace(basis.certificate, independence="stable", spanning=9999)))

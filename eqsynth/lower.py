@@ -207,8 +207,12 @@ class _Lowering:
         # The c! permutations go to the side that has fewer channels to copy.
         wide_in = sum(self.hom.space_in.channels[i] for i, _ in {(u.term_in, u.bottom) for u in weights})
         wide_out = sum(self.hom.space_out.channels[o] for o, _ in {(u.term_out, u.top) for u in uses})
-        headless = all(not taken and not given and not tied for _, taken, given, tied in profile)
-        permute_inputs = wide_in <= wide_out or not headless
+        # A tied head needs its axes in one order; behind a loose head, one permutation for all costs nothing
+        # on the outputs, which are placed axis by axis anyway.
+        tied = any(flag for *_, flag in profile)
+        loose = any(taken or given for _, taken, given, _ in profile)
+        single = len({use.middle for use in weights}) == 1
+        permute_inputs = tied or (not single if loose else wide_in <= wide_out)
         labels = _canonical(profile)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
         sizes += [int(label[1]) for label in labels[through:]]

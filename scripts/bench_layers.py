@@ -38,7 +38,7 @@ from eqsynth.space import each
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
 #: The dense matrix beyond this many entries is left out.
-MAX_DENSE = 40_000_000
+MAX_DENSE = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ def main(arguments: list[str]) -> int:
         "",
         *lines,
         "",
-        *[line.strip() for line in (__doc__ or "").split("\n\n")[2].split("\n")],
+        "\n\n".join((__doc__ or "").split("\n\n")[2:4]),
         "",
     ]
     (FOLDER / "layers.md").write_text("\n".join(text), encoding="utf-8")

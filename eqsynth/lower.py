@@ -42,6 +42,8 @@ from eqsynth.space import Order, Space, axes_of, each
 #: Shares of the output variance at initialisation: maps that reach every output entry, and maps
 #: that reach diagonals alone. Every entry then has a variance between 0.8 and 1.2, at every n.
 SHARE_EVERYWHERE, SHARE_DIAGONALS = 0.8, 0.4
+#: Marks of dropped blocks in the names of values, one for each axis that a tensor may have.
+DIGITS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def plan(
@@ -363,7 +365,7 @@ def _name(prefix: str, term: int, half: Half, several: bool) -> str:
 
 def _marks(half: Half) -> str:
     letters = {block: LETTERS[position] for position, block in enumerate(half.kept)}
-    digits = {block: str((position + 1) % 10) for position, block in enumerate(half.dropped)}
+    digits = {block: DIGITS[position] for position, block in enumerate(half.dropped)}
     named = letters | digits
     of_vertex = {vertex: named[block] for block, row in enumerate(half.blocks) for vertex in row}
     return "".join(of_vertex[vertex] for vertex in range(len(of_vertex)))

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import enumeration
+from eqsynth.diagram import LETTERS, Half
 from eqsynth.draw import text
 from eqsynth.errors import EqsynthError
-from eqsynth.lower import parent, whole
+from eqsynth.lower import DIGITS, _marks, parent, whole
 
 BELL = [1, 1, 2, 5, 15, 52, 203, 877, 4140, 21147]
 
@@ -136,3 +137,18 @@ def test_a_basis_prints_formula_and_cost():
     assert "full rank modulo" in printed
     assert Counter(printed)["C"] >= 14
     assert "143 more" in str(eq.basis("S(n)", 3, 3))
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.booleans()), min_size=12, max_size=12))
+def test_different_reductions_have_different_names(vertices):
+    """The marks of a half-diagram of twelve vertices can be read back."""
+    blocks = {}
+    for vertex, (label, _) in enumerate(vertices):
+        blocks.setdefault(label, []).append(vertex)
+    rows = sorted(tuple(block) for block in blocks.values())
+    half = Half(tuple(rows), tuple(i for i, row in enumerate(rows) if vertices[row[0]][1]))
+    marks = _marks(half)
+    assert marks.isidentifier() or marks[0] in DIGITS
+    read = {mark: tuple(v for v in range(12) if marks[v] == mark) for mark in marks}
+    assert sorted(read.values()) == rows
+    assert sorted(row for mark, row in read.items() if mark in LETTERS) == [rows[i] for i in half.kept]

@@ -65,7 +65,7 @@ def test_long_work_can_be_interrupted():
         [sys.executable, "-m", "eqsynth.cli", "show", "S(n)", "5", "6"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(2)
+    time.sleep(5)  # long enough to be at work, far less than the work takes
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130

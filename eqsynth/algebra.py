@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.bilabelled import values
 from eqsynth.diagram import Diagram
-from eqsynth.enumeration import bell, set_partitions
+from eqsynth.enumeration import bell, misfit, set_partitions
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
 from eqsynth.group import Aut, Group
 
@@ -784,8 +784,14 @@ def _determinant(
         )
 
 
-def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
-    """Partitions: blocks that share a node are one component; a component without a vertex of the result floats."""
+def _merged(
+    orders: tuple[int, int], pieces: Sequence[_Piece]
+) -> tuple[dict[tuple[int, int], int], list[int], dict[int, list[int]]]:
+    """Blocks that share a node merge.
+
+    Returns the place of each (piece, block), the component of each place, and the vertices of the result
+    that each component holds.
+    """
     blocks = [(piece, number) for piece, (diagram, _) in enumerate(pieces) for number in range(len(diagram.blocks))]
     place = {block: position for position, block in enumerate(blocks)}
     at: dict[int, list[int]] = {}
@@ -797,6 +803,12 @@ def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]
     for node in sorted(at):
         if node < sum(orders):
             outer[root[at[node][0]]].append(node)
+    return place, root, outer
+
+
+def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
+    """Partitions: blocks that share a node are one component; a component without a vertex of the result floats."""
+    place, root, outer = _merged(orders, pieces)
     heads: list[list[int]] = []
     for piece, (diagram, _) in enumerate(pieces):
         if diagram.head:
@@ -807,7 +819,7 @@ def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]
                 heads.append(slots)
             else:
                 # The missing label is one more label, which is summed over.
-                missing = len(blocks) + len(heads)
+                missing = len(place) + len(heads)
                 outer[missing] = []
                 heads.append([*slots, missing])
     match heads:
@@ -821,17 +833,7 @@ def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]
 
 def _join_graphs(group: Aut, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
     """Bilabelled graphs: blocks that share a node become one, and a block without a vertex of the result internal."""
-    blocks = [(piece, number) for piece, (diagram, _) in enumerate(pieces) for number in range(len(diagram.blocks))]
-    place = {block: position for position, block in enumerate(blocks)}
-    at: dict[int, list[int]] = {}
-    for piece, (diagram, nodes) in enumerate(pieces):
-        for vertex, number in enumerate(diagram.labels):
-            at.setdefault(nodes[vertex], []).append(place[piece, number])
-    root = _components(len(blocks), at.values())
-    outer: dict[int, list[int]] = {component: [] for component in root}
-    for node in sorted(at):
-        if node < sum(orders):
-            outer[root[at[node][0]]].append(node)
+    place, root, outer = _merged(orders, pieces)
     edges = {
         (root[place[piece, tail]], root[place[piece, tip]])
         for piece, (diagram, _) in enumerate(pieces)
@@ -1011,20 +1013,7 @@ def _check_group(group: Group) -> None:
 @lru_cache(maxsize=65536)
 def _check_diagram(group: Group, diagram: Diagram) -> None:
     _check_group(group)
-    sizes = [len(block) for block in diagram.blocks]
-    tied, fits = len(diagram.head), not diagram.edges and 0 not in sizes
-    match group.family:
-        case "Aut":
-            fits = not tied
-        case "S":
-            fits = fits and not tied
-        case "A":
-            jellyfish = isinstance(group.n, int) and group.n > 1 and len(sizes) in {group.n, group.n - 1}
-            fits = fits and (not tied or (jellyfish and diagram.head == tuple(range(len(sizes)))))
-        case _:
-            single = tuple(number for number, size in enumerate(sizes) if size == 1)
-            allowed = {0, group.n} if group.family == "SO" else {0}
-            fits = fits and set(sizes) <= {1, 2} and diagram.head == single and tied in allowed
+    fits = not diagram.head if group.family == "Aut" else not misfit(group, diagram)
     if not fits:
         raise GroupError(
             f"{diagram!r} is no diagram of {group}: it takes {_SPANNING[group.family]}; "

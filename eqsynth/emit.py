@@ -230,26 +230,27 @@ class _Emitter:
 
     def module(self) -> str:
         forward = self._forward()
+        large = not all(map(_small, self.epsilons))
+        helpers = [EPSILON] if any(map(_small, self.epsilons)) else []
+        helpers += [EPSILON_TABLES] if large else []
+        helpers += [PARITY] if self.epsilons else []
+        helpers += [text for kind, text in TABLES.items() if kind in self.helpers]
         body = [
             f'"""{self._docstring()}"""',
             "",
-            *(["import math"] if "math." in forward or not all(map(_small, self.epsilons)) else []),
-            *(["from itertools import permutations"] if self.epsilons and all(map(_small, self.epsilons)) else []),
+            *(["import math"] if large else []),
             *(
-                ["from itertools import combinations, permutations, product"]
-                if not all(map(_small, self.epsilons))
+                [f"from itertools import {'combinations, permutations, product' if large else 'permutations'}"]
+                if self.epsilons
                 else []
             ),
-            *([""] if "math." in forward or self.epsilons else []),
+            *([""] if self.epsilons else []),
             "import torch",
             "from torch import nn",
             *(["from torch.nn.functional import linear"] if "linear(" in forward else []),
             "",
             "",
-            *([EPSILON.rstrip() + "\n\n"] if any(map(_small, self.epsilons)) else []),
-            *([EPSILON_TABLES.rstrip() + "\n\n"] if not all(map(_small, self.epsilons)) else []),
-            *([PARITY.rstrip() + "\n\n"] if self.epsilons else []),
-            *(TABLES[kind].rstrip() + "\n\n" for kind in TABLES if kind in self.helpers),
+            *(text.rstrip() + "\n\n" for text in helpers),
             f"class {self.name}(nn.Module):",
             indent(self._class(), "    "),
             "",
@@ -310,13 +311,15 @@ class _Emitter:
                 lines.append(
                     f"    self.{plan.bias_name(term)} = nn.Parameter(torch.empty({dim}, {self._c_out(term)}, **kwargs))"
                 )
-        lines += ["    self.reset_parameters()", ""]
-        lines += self._tables()
+        tables = self._tables()
         lines += [
+            "    self.reset_parameters()",
+            "",
+            *tables,
             "def reset_parameters(self):",
             '    """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""',
         ]
-        if self.buffers or self.epsilons or self.builders:
+        if tables:
             lines.append("    self.reset_tables()")
         start = len(lines)
         if plan.pairs:

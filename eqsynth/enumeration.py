@@ -64,6 +64,39 @@ def count(group: Group, total: int) -> int:
             return matchings(total)
 
 
+def misfit(group: Group, diagram: Diagram) -> str:
+    """Why a diagram is not one of those that :func:`diagrams` lists for the group; empty where it is.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.enumeration import misfit
+    >>> misfit(Group("O", 3), Diagram(1, 1, ((0,), (1,))))
+    'its blocks are no pairs'
+
+    Decided from the diagram alone: nothing is listed, so that a check need not trust the listing.
+    """
+    n = group.n
+    head = [diagram.blocks[block] for block in diagram.head]
+    if diagram.edges:
+        return "it has edges"
+    if not all(diagram.blocks):
+        return "it has a block without vertices"
+    if head and (group.family not in ("SO", "A") or isinstance(n, str)):
+        return "it has a head"
+    if group.family in ("S", "A"):
+        if head and diagram.head != tuple(range(len(diagram.blocks))):
+            return "its head does not hold all blocks in order"
+        # A head that got here has a number for n.
+        wrong = bool(head) and (n == 1 or len(head) not in (int(n), int(n) - 1))
+        return "its head has no n or n - 1 blocks" if wrong else ""
+    if any(len(block) != 1 for block in head) or list(diagram.head) != sorted(diagram.head):
+        return "its head does not hold single vertices in order"
+    if head and len(head) != n:
+        return f"its head has {len(head)} vertices"
+    if any(len(block) != 2 for number, block in enumerate(diagram.blocks) if number not in diagram.head):
+        return "its blocks are no pairs"
+    return ""
+
+
 def set_partitions(total: int) -> Iterator[tuple[tuple[int, ...], ...]]:
     """Set partitions of ``range(total)``, blocks by least element, by restricted growth."""
     blocks: list[tuple[int, ...]] = []

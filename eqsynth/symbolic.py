@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache, reduce
 from itertools import combinations, pairwise
@@ -400,25 +400,10 @@ def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
     for diagram in diagrams:
         if diagram.head and group.family in ("SO", "A") and group.symbolic:
             raise SymbolicError(f"{diagram} has a head, and {group} leaves n open: ask for a number in place of n")
-        if not _allowed(group, diagram):
-            raise GroupError(f"{diagram} is no diagram of {group}: ask for one of enumeration.diagrams")
-
-
-def _allowed(group: Group, diagram: Diagram) -> bool:
-    if diagram.edges or not all(diagram.blocks):
-        return False
-    tied = [diagram.blocks[number] for number in diagram.head]
-    loose = len(diagram.blocks) - len(tied)
-    match group.family:
-        case "S":
-            return not tied
-        case "A":
-            return not tied or (loose == 0 and len(tied) in (int(group.n), int(group.n) - 1))
-        case "SO" if tied:
-            pairs = sum(1 for block in diagram.blocks if len(block) == 2)
-            return len(tied) == group.n and all(len(block) == 1 for block in tied) and pairs == loose
-        case _:
-            return not tied and all(len(block) == 2 for block in diagram.blocks)
+        # Inner products know the sign of any order of the head.
+        problem = enumeration.misfit(group, replace(diagram, head=tuple(sorted(diagram.head))))
+        if problem:
+            raise GroupError(f"{diagram} is no diagram of {group}, {problem}: ask for one of enumeration.diagrams")
 
 
 def _monomial(group: Group, first: Diagram, second: Diagram) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from eqsynth import bases, bilabelled, dimension, functor, gram, orbits
 from eqsynth.bases import Basis
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Orbit
+from eqsynth.enumeration import misfit
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
 from eqsynth.exporting import artifact_of
 from eqsynth.graphs import Graph
@@ -117,7 +118,7 @@ def check_basis(basis: Basis) -> str:
             raise VerificationError(f"{diagram!r} is no diagram of {group}")
         if (diagram.outputs, diagram.inputs) != (basis.outputs, basis.inputs):
             raise VerificationError(f"{diagram.formula()} does not map order {basis.inputs} to {basis.outputs}")
-        problem = _not_allowed(group, diagram)
+        problem = misfit(group, diagram)
         if problem:
             raise VerificationError(f"{diagram.formula()} is not equivariant under {group}: {problem}")
     if len(set(basis.diagrams)) != len(basis):
@@ -191,26 +192,6 @@ def _check_kernel(basis: Basis) -> str:
             f"the {len(given)} elements do not span the {len(kernel)} equivariant maps of {basis.group}"
         )
     return f"{len(given)} maps, a basis of the exact null space of the generators' constraints"
-
-
-def _not_allowed(group: Group, diagram: Diagram) -> str:
-    """Why a diagram is not one of the group's, or nothing."""
-    head = [diagram.blocks[block] for block in diagram.head]
-    if diagram.edges:
-        return "it has edges"
-    if head and (group.family not in ("SO", "A") or isinstance(group.n, str)):
-        return "it has a head"
-    if group.family in ("S", "A"):
-        if head and (list(diagram.head) != list(range(len(diagram.blocks)))):
-            return "its head does not hold all blocks in order"
-        return "its head has no n or n - 1 blocks" if head and group.n not in (len(head), len(head) + 1) else ""
-    if any(len(block) != 1 for block in head) or list(diagram.head) != sorted(diagram.head):
-        return "its head does not hold single vertices in order"
-    if head and len(head) != group.n:
-        return f"its head has {len(head)} vertices"
-    if any(len(block) != 2 for number, block in enumerate(diagram.blocks) if number not in diagram.head):
-        return "its blocks are no pairs"
-    return ""
 
 
 def _full_rank(basis: Basis) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Bases: dimensions against the table of the specification, spans against the generators' null space."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -250,3 +251,17 @@ def test_the_checker_catches_a_tampered_certificate(group, k, lo):
             check_basis(replace(basis, certificate=replace(basis.certificate, **{field: value})))
     with pytest.raises(VerificationError, match="certificate"):
         check_basis(replace(basis, certificate=replace(basis.certificate, independence="stable", spanning=9999)))
+
+
+@pytest.mark.parametrize("group", ["S(2)", "S(n)", "A(1)", "A(3)", "A(n)", "O(2)", "SO(2)", "SO(3)", "SO(n)", "Sp(2)"])
+def test_what_fits_a_group_is_what_is_listed(group):
+    """All partitions of four vertices, with every head and some edges: the rule and the listing agree."""
+    parsed = eq.Group.parse(group)
+    listed = set(enumeration.diagrams(parsed, 2, 2))
+    fitting = set()
+    for blocks in enumeration.set_partitions(4):
+        heads = [head for size in range(5) for head in permutations(range(len(blocks)), size)]
+        found = [eq.Diagram(2, 2, blocks, head=head) for head in heads]
+        found += [eq.Diagram(2, 2, blocks, edges=((0, 0),)), eq.Diagram(2, 2, (*blocks, ()))]
+        fitting |= {diagram for diagram in found if not enumeration.misfit(parsed, diagram)}
+    assert fitting == listed

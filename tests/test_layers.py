@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import eqsynth as eq
+import oracle
 from eqsynth.emit import emit
 from eqsynth.errors import EqsynthError, ShapeError, VerificationError, ZeroOutputWarning
-from eqsynth.interpret import interpret
 from eqsynth.module import compile_source, from_plan
 from eqsynth.plans import Mix, Reduce
 from eqsynth.verification import check_module
-from oracle import dense, inputs_for, randomise, run
+from oracle import inputs_for, randomise, run
 
 GROUPS = [
     *(
@@ -61,30 +61,8 @@ def sizes(layer):
 
 
 def assert_all_agree(layer):
-    """Values of oracle, interpreter and module; gradients of oracle and module."""
     for n in sizes(layer):
-        inputs = inputs_for(layer, n)
-        ours, meant = run(layer, inputs, n), dense(layer, inputs, n)
-        parameters = {name: value.detach().numpy() for name, value in layer.named_parameters()}
-        flat = [x.detach().numpy().reshape(-1, *x.shape[2:]) for x in inputs]
-        reference = interpret(layer.plan, parameters, flat, n)
-        for mine, theirs, third in zip(ours, meant, reference, strict=True):
-            assert mine.shape == theirs.shape
-            assert mine.is_contiguous()
-            torch.testing.assert_close(mine, theirs)
-            torch.testing.assert_close(mine.detach().reshape(third.shape), torch.from_numpy(third))
-        cotangents = [torch.randn_like(y) for y in ours]
-        wanted = [*inputs, *layer.parameters()]
-        loss = sum((y * g).sum() for y, g in zip(ours, cotangents, strict=True))
-        oracle_loss = sum((y * g).sum() for y, g in zip(meant, cotangents, strict=True))
-        if not loss.requires_grad:
-            assert not oracle_loss.requires_grad
-            continue
-        gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
-        expected = torch.autograd.grad(oracle_loss, wanted, allow_unused=True)
-        for x, mine, theirs in zip(wanted, gradients, expected, strict=True):
-            zero = torch.zeros_like(x)
-            torch.testing.assert_close(zero if mine is None else mine, zero if theirs is None else theirs)
+        oracle.assert_all_agree(layer, n)
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth import dimension as dimensions
 from eqsynth import draw, enumeration, functor, gram
-from eqsynth.bilabelled import PRIME, choose
+from eqsynth.bilabelled import PRIME, affordable, choose
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
 from eqsynth.errors import GroupError, SizeError, SymbolicError
@@ -263,7 +263,7 @@ def _orbit_basis(group: PermutationGroup | Aut, inputs: int, outputs: int) -> Ba
         found: tuple[Element, ...] = tuple(Orbit(outputs, inputs, index) for index in least)
         certificate = Certificate(len(found), len(found), "disjoint")
     else:
-        chosen = choose(group.graph, labels, outputs, inputs)
+        chosen = affordable(group.graph, labels, outputs, inputs, choose(group.graph, labels, outputs, inputs))
         found = (*chosen.diagrams, *(Orbit(outputs, inputs, least[orbit]) for orbit in chosen.orbits))
         certificate = Certificate(len(least), chosen.tried + len(least), "representatives", PRIME)
     return Basis(group, inputs, outputs, found, certificate)

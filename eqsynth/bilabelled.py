@@ -8,7 +8,7 @@ H -> G that send the labelled blocks to the labels I, J; it is 0 if the labels d
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
@@ -294,6 +294,77 @@ def choose(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, b
             if span.add(vector):
                 kept.append(diagram)
     return Chosen(tuple(kept), span.missing(), tried)
+
+
+def separator(diagram: Diagram) -> tuple[int, ...]:
+    """A smallest set of blocks that every path from an output block to an input block meets.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.bilabelled import separator
+    >>> separator(Diagram(2, 2, ((0,), (1,), (2,), (3,), ()), ((0, 4), (1, 4), (2, 4), (3, 4))))
+    (4,)
+
+    Channels are mixed on these blocks, at a cost of n^(their number); among smallest sets it is the one
+    nearest to the outputs.
+    """
+    outer = {number for number, block in enumerate(diagram.blocks) if block and block[0] < diagram.outputs}
+    inner = {number for number, block in enumerate(diagram.blocks) if block and block[-1] >= diagram.outputs}
+    both = outer & inner
+    others = [number for number in range(len(diagram.blocks)) if number not in both]
+    for size in range(len(others) + 1):
+        for more in combinations(others, size):
+            cut = both | set(more)
+            if not below(diagram, cut) & outer - cut:
+                return tuple(sorted(cut))
+    raise AssertionError("all blocks together separate the rows")
+
+
+def below(diagram: Diagram, cut: Collection[int]) -> set[int]:
+    """The blocks that are joined to an input block by edges that avoid ``cut``, outside ``cut``."""
+    reached = {
+        number
+        for number, block in enumerate(diagram.blocks)
+        if block and block[-1] >= diagram.outputs and number not in cut
+    }
+    grew = True
+    while grew:
+        ends = {end for edge in diagram.edges if reached.intersection(edge) for end in edge if end not in cut}
+        grew = not ends <= reached
+        reached |= ends
+    return reached
+
+
+def affordable(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, chosen: Chosen) -> Chosen:
+    """The basis with fewer graphs and more orbits, where graphs would cost more than the whole matrix.
+
+    >>> from eqsynth.bilabelled import affordable, choose
+    >>> from eqsynth.graphs import Graph
+    >>> from eqsynth.orbits import orbit_labels
+    >>> frucht = Graph.named("frucht")
+    >>> labels = orbit_labels(frucht.automorphisms(), 12, 2)
+    >>> found = affordable(frucht, labels, 1, 1, choose(frucht, labels, 1, 1))
+    >>> len(found.diagrams), len(found.orbits)
+    (12, 132)
+
+    Orbits take a matrix of n^(outputs + inputs) entries; each graph adds n^(blocks of its separator). Where orbits
+    are needed, the first graphs are kept while together they cost no more than the matrix.
+    """
+    import numpy as np
+
+    if not chosen.orbits:
+        return chosen
+    room = graph.n ** (outputs + inputs)
+    kept: list[Diagram] = []
+    for diagram in chosen.diagrams:
+        room -= graph.n ** len(separator(diagram))
+        if room < 0:
+            break
+        kept.append(diagram)
+    indices = representative_array(labels)
+    span = _Span(len(indices))
+    for diagram in kept:
+        span.add((counts(graph.adjacency(), diagram, indices) % PRIME).astype(np.int64))
+    return Chosen(tuple(kept), span.missing(), chosen.tried)
 
 
 def check_basis(graph: Graph, labels: NDArray[np.int64], chosen: Chosen) -> None:

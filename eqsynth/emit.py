@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
-from math import perm
+from math import perm, prod
 from textwrap import indent
 
 import eqsynth
@@ -19,55 +19,68 @@ from eqsynth import draw, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.group import Aut, Hom, permutation_generators
-from eqsynth.plans import Hodge, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Tied
+from eqsynth.plans import Contract, Hodge, Input, Mix, Output, Pair, Part, Pattern, Plan, Reduce, Spread, Tied
 from eqsynth.space import Order, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
 WIDTH = 100
+#: A is applied by gathers over its edges where it has fewer entries than 1 / GATHER of all.
+GATHER = 16
 
 #: The parts of a file that know the Levi-Civita tensor; emitted where a plan has a Hodge step.
 EPSILON = '''def _epsilon(n, tied, taken, given):
     """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""
-    matrix = [[0.0] * n ** (tied + taken) for _ in range(n ** (tied + given))]
+    matrix = torch.zeros(n ** (tied + given), n ** (tied + taken), dtype=torch.float64)
     for labels in permutations(range(n)):
         k, j, i = labels[:tied], labels[tied : tied + given], labels[tied + given : tied + given + taken]
-        matrix[_place(k + j, n)][_place(k + i, n)] += _parity(labels)
+        matrix[_place(k + j, n), _place(k + i, n)] += _parity(labels)
     return matrix
 
 
-def _apply(matrix, x):
-    """The matrix times each sample: (b, n^in, channels) -> (b, n^out, channels), contiguous."""
-    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
-
-
 '''
-EPSILON_TABLES = '''def _epsilon_tables(n, tied, taken, given):
+STAR = '''def _star_tables(n, tied, taken, given):
     """Tables for y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I].
 
-    First x is antisymmetrised over I, which leaves one number for each K and set S: row (K, S) adds up
-    the places ``take`` with ``sign``. Then y picks the rows ``give``, with ``scale`` 1, -1 or 0.
+    Antisymmetrising x over I leaves one row for each K and set S: the sum of the rows ``even`` less the rows
+    ``odd``. Row (K, J) of y adds up the rows ``give``, with ``sign`` 1, -1 or 0.
     """
-    rows, take, give, scale = {}, [], [], []
+    rows, even, odd, give, sign = {}, [], [], [], []
     for k in permutations(range(n), tied):
         for s in combinations([label for label in range(n) if label not in k], taken):
-            rows[k, s] = len(rows)
-            take.append([_place((*k, *i), n) for i in permutations(s)])
-    sign = [_parity(i) for i in permutations(range(taken))]
+            # One label needs no antisymmetrising: its row is that of x.
+            rows[k, s] = len(rows) if taken > 1 else _place((*k, *s), n)
+            places = {parity: [] for parity in (1, -1)}
+            for i in permutations(s):
+                places[_parity(i)].append(_place((*k, *i), n))
+            even.append(places[1])
+            odd.append(places[-1])
     width = math.comb(n - tied - given, taken)
     for kj in product(range(n), repeat=tied + given):
         free = [label for label in range(n) if label not in kj]
         sets = list(combinations(free, taken)) if len(free) == n - tied - given else []
         left = [tuple(label for label in free if label not in s) for s in sets]
         give.append([rows[kj[:tied], s] for s in sets] or [0] * width)
-        scale.append([float(_parity((*kj, *s, *m))) for s, m in zip(sets, left)] or [0.0] * width)
-    return take, sign, give, scale
+        sign.append([float(_parity((*kj, *s, *m))) for s, m in zip(sets, left)] or [0.0] * width)
+    return even, odd, give, sign
 
 
-def _star(x, take, sign, give, scale):
-    """(b, n^in, channels) -> (b, n^out, channels) by the tables of _epsilon_tables."""
-    rows = (x[:, take] * sign[:, None]).sum(2)
-    return (rows[:, give] * scale[:, :, None]).sum(2)
+def _antisymmetrise(x, even, odd):
+    """(b, n^in, channels) -> one row for each even[r]."""
+    return _add_up(x, even) - _add_up(x, odd)
+
+
+def _star(x, give, sign):
+    """(b, rows, channels) -> (b, n^out, channels)."""
+    return _add_up(x, give, sign)
+
+
+def _add_up(x, rows, sign=None):
+    """Row r of the result adds up rows[r] of x, (b, rows of x, channels), each with its sign."""
+    picked = x.index_select(1, rows.flatten())
+    if sign is not None:
+        picked.mul_(sign)
+    return picked if rows.shape[1] == 1 else picked.reshape(x.shape[0], *rows.shape, x.shape[-1]).sum(2)
 
 
 '''
@@ -83,19 +96,23 @@ def _parity(labels):
 
 
 """
-#: Up to this many entries the Levi-Civita tensor is a matrix; beyond, tables whose size is that of the tensors.
-SMALL_EPSILON = 4096
+
+#: Up to this many entries a step is one matrix; beyond, tables whose size is that of the tensors.
+SMALL = 4096
 
 
 def _small(kind: tuple[int, int, int, int]) -> bool:
     n, tied, taken, given = kind
-    return int(n ** (2 * tied + taken + given)) <= SMALL_EPSILON
+    return int(n ** (2 * tied + taken + given)) <= SMALL
 
 
 #: Functions that build the tables of a Tied step from short exact recipes.
 TABLES = {
-    "orbits": '''def _orbits(generators, n, m, left_out):
-    """The place of the orbit of each index tuple, shape (n,) * m; orbits left out share the place after the last."""
+    "orbits": '''def _orbits(generators, n, m, last):
+    """The number of the orbit of each index tuple, n^m of them, and one tuple of each orbit.
+
+    Orbits are numbered by their least tuple, but those in ``last`` come last.
+    """
     least, changed = torch.arange(n**m).reshape((n,) * m), True
     while changed:
         before = least
@@ -106,18 +123,36 @@ TABLES = {
             least = torch.minimum(least, moved)
             least = least.flatten()[least.flatten()].reshape((n,) * m)
         changed = not torch.equal(before, least)
-    labels = torch.unique(least, return_inverse=True)[1]
-    kept = torch.ones(int(labels.max()) + 1, dtype=torch.bool)
-    kept[left_out] = False
-    return torch.where(kept, kept.cumsum(0) - 1, kept.sum())[labels]
+    tuples, labels = torch.unique(least, return_inverse=True)
+    behind = torch.zeros(len(tuples))
+    behind[last] = 1
+    order = torch.argsort(behind, stable=True)
+    return torch.argsort(order)[labels.flatten()], tuples[order]
 
 
 ''',
-    "homomorphisms": '''def _homomorphisms(n, edges, graphs):
+    "adjacency": """def _adjacency(n, edges):
+    matrix = torch.zeros(n, n, dtype=torch.float64)
+    matrix[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
+    return matrix
+
+
+""",
+    "apply": '''def _apply(matrix, x):
+    """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
+    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
+
+
+''',
+    "along": '''def _along(ends, starts, x):
+    """Row ends[e] adds up the rows starts[e] of x, over the edges e: (b, n, channels) -> (b, n, channels)."""
+    return x.new_zeros(x.shape).index_add(1, ends, x.index_select(1, starts))
+
+
+''',
+    "homomorphisms": '''def _homomorphisms(adjacency, graphs):
     """Homomorphism numbers of bilabelled graphs (label of each vertex, number of labels, edges)."""
-    adjacency = torch.zeros(n, n, dtype=torch.float64)
-    adjacency[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
-    counts = []
+    n, counts = len(adjacency), []
     for vertices, labels, pairs in graphs:
         shown = sorted(set(vertices))
         factors = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
@@ -157,9 +192,9 @@ TABLES = {
     if maps is not None:
         found.append((maps**2).sum(2).amax(1))
     if orbits is not None:
-        rows = torch.arange(orbits.shape[0])[:, None].expand_as(orbits)
-        reached = torch.unique(torch.stack([orbits.flatten(), rows.flatten()]), dim=1)[0].bincount()
-        found.append((orbits.flatten().bincount().double() / reached)[:count])
+        rows = torch.arange(orbits.shape[0])[:, None] * (orbits.max() + 1)
+        reached = torch.unique(rows + orbits) % (orbits.max() + 1)
+        found.append((orbits.flatten().bincount().double() / reached.bincount())[:count])
     return torch.cat(found)
 
 
@@ -210,10 +245,23 @@ class _Emitter:
         self.sizes_out = [_sizes(order) for order in self.hom.space_out.orders]
         self.lines: list[str] = []
         self.buffers: dict[str, tuple[int, ...]] = {}
+        #: Lines that scale weights.
+        self.weights: list[str] = []
+        #: The power to which a buffer's values are raised.
+        self.powers: dict[str, str] = {}
         self.epsilons: list[tuple[int, int, int, int]] = []
+        #: Those that are applied as matrices.
+        self.applied: set[int] = set()
+        #: Parts of a Spread that another value already holds.
+        self.merged: dict[str, Part] = {}
         #: Lines of __init__ that build tables, and the functions that they need.
         self.builders: list[str] = []
         self.helpers: set[str] = set()
+        #: What contractions need: gathers over edges, the matrix A, tables made of A.
+        self.along = self.adjacent = False
+        self.factors: list[str] = []
+        #: Steps that were emitted together with earlier ones.
+        self.done: set[str] = set()
         #: Tensors that no one else holds, of full shape: safe to add to in place.
         self.owned: set[str] = set()
         #: Diagonals, which are views with long strides.
@@ -232,7 +280,7 @@ class _Emitter:
         forward = self._forward()
         large = not all(map(_small, self.epsilons))
         helpers = [EPSILON] if any(map(_small, self.epsilons)) else []
-        helpers += [EPSILON_TABLES] if large else []
+        helpers += [STAR] if large else []
         helpers += [PARITY] if self.epsilons else []
         helpers += [text for kind, text in TABLES.items() if kind in self.helpers]
         body = [
@@ -240,11 +288,10 @@ class _Emitter:
             "",
             *(["import math"] if large else []),
             *(
-                [f"from itertools import {'combinations, permutations, product' if large else 'permutations'}"]
+                [f"from itertools import {'combinations, permutations, product' if large else 'permutations'}", ""]
                 if self.epsilons
                 else []
             ),
-            *([""] if self.epsilons else []),
             "import torch",
             "from torch import nn",
             *(["from torch.nn.functional import linear"] if "linear(" in forward else []),
@@ -360,25 +407,27 @@ class _Emitter:
         plan = self.plan
         names = [plan.weight_name(pair.term_in, pair.term_out) for pair in plan.pairs]
         names += [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
-        lines = []
+        lines: list[str] = []
         for buffer, values in self.buffers.items():
-            dtype = ", dtype=torch.float64" if buffer.startswith("signs") else ""
-            lines.append(f'self._table("{buffer}", torch.tensor({list(values)}{dtype}))')
+            dtype = ", dtype=torch.float64" if buffer.startswith(("signs", "scale")) else ""
+            power = self.powers.get(buffer, "")
+            lines.append(f'self._table("{buffer}", torch.tensor({_runs(values)}{dtype}){power})')
         for number, kind in enumerate(self.epsilons):
             n, tied, taken, given = kind
             power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[plan.normalization]
             by = f"{perm(n - tied - given, taken)}{power}"
             if _small(kind):
-                matrix = f"torch.tensor(_epsilon({n}, {tied}, {taken}, {given}), dtype=torch.float64)"
-                lines.append(f'self._table("epsilon_{number}", {by} * {matrix})')
-            else:
-                lines += [
-                    f"take, sign, give, scale = _epsilon_tables({n}, {tied}, {taken}, {given})",
-                    f'self._table("take_{number}", torch.tensor(take))',
-                    f'self._table("sign_{number}", torch.tensor(sign, dtype=torch.float64))',
-                    f'self._table("give_{number}", torch.tensor(give))',
-                    f'self._table("scale_{number}", {by} * torch.tensor(scale, dtype=torch.float64))',
-                ]
+                lines.append(f"epsilon_{number} = {by} * _epsilon({n}, {tied}, {taken}, {given})")
+                if number in self.applied:
+                    lines.append(f'self._table("epsilon_{number}", epsilon_{number})')
+                continue
+            lines.append(f"even, odd, give, sign = _star_tables({n}, {tied}, {taken}, {given})")
+            if taken > 1:
+                lines.append(f'self._table("even_{number}", torch.tensor(even))')
+                lines.append(f'self._table("odd_{number}", torch.tensor(odd))')
+            lines.append(f'self._table("give_{number}", torch.tensor(give))')
+            scaled = f"{by} * torch.tensor(sign, dtype=torch.float64).reshape(-1, 1)"
+            lines.append(f'self._table("sign_{number}", {scaled})')
         lines += self.builders
         return [
             "def reset_tables(self):",
@@ -435,6 +484,8 @@ class _Emitter:
                     self._reduce(step)
                 case Hodge():
                     self._hodge(step)
+                case Contract():
+                    self._contract(step)
                 case Mix():
                     self._mix(step)
                 case Spread():
@@ -444,6 +495,7 @@ class _Emitter:
                 case Output():
                     pass
         self._tail()
+        self.builders = self._graph_builders() + self.builders
         body = self.lines
         self.lines = []
         self._head(missing, used="\n".join(body))
@@ -509,6 +561,8 @@ class _Emitter:
                 self._say(f"{names[i]} = {raw[i]}.reshape(-1, {shape})")
         if _uses(used, "b"):
             self._say(f"b = {names[min(names)]}.shape[0]" if names else "b = batch.numel()")
+        for line in self.weights:
+            self._say(line, "every map at the same size")
         for factor, size in enumerate(self.ns):
             if _uses(used, self._scale(factor)):
                 self._say(f"{self._scale(factor)} = {size} ** -0.5", "scale of a sum over one index")
@@ -555,14 +609,14 @@ class _Emitter:
         if step.forms:
             ((left, right),) = step.forms
             first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
-            operation = "mean" if self.plan.normalization == "mean" else "sum"
+            operation = "mean" if self.plan.sums == "mean" else "sum"
             # The omega-trace has n terms, half of them in each diagonal.
             half = " / 2" if operation == "mean" else ""
             code = f"({first} - {second}).{operation}(-1){half}{self._times(sizes[left])}"
             self._say(f"{step.target} = {code}", f"omega-trace of {step.source}[{letters}]")
         elif summed:
             (axis,) = summed
-            operation = "mean" if self.plan.normalization == "mean" else "sum"
+            operation = "mean" if self.plan.sums == "mean" else "sum"
             over = LETTERS[step.axes]
             self._say(
                 f"{step.target} = {source}.{operation}({axis + 1}){self._times(sizes[axis])}",
@@ -574,7 +628,8 @@ class _Emitter:
         kept = {where: sizes[axis] for axis, where in enumerate(step.pattern) if where is not None}
         self.sizes[step.target] = tuple(kept[where] for where in sorted(kept))
         self.term_of[step.target] = self.term_of[step.source]
-        self.thin[step.target] = frozenset()
+        # Only the batch can be thin here: axes are repeated later.
+        self.thin[step.target] = self.thin[step.source]
         self.rename[step.target] = step.target
 
     def _channels(self, value: str) -> str:
@@ -583,34 +638,173 @@ class _Emitter:
         return self._c_out(term) if side == "out" else self._c_in(term)
 
     def _times(self, factor: int) -> str:
-        return f" * {self._scale(factor)}" if self.plan.normalization == "variance" else ""
+        return f" * {self._scale(factor)}" if self.plan.sums == "variance" else ""
 
     def _hodge(self, step: Hodge) -> None:
+        if step.target in self.done:
+            return
+        code = self._starred(step, _permuted(self.rename[step.source], step.order), self._channels(step.source))
+        self._say(f"{step.target} = {code}", _star_text(step))
+        self._after_star(step)
+
+    def _merge(self, step: Mix, stars: Sequence[Hodge]) -> bool:
+        """Heads and their places in the output as one small matrix, where all targets of a Mix go to one tensor."""
+        made = [star.target for star in stars]
+        spreads = [
+            spread
+            for spread in self.plan.steps
+            if isinstance(spread, Spread) and any(part.source in made for part in spread.parts)
+        ]
+        if len(spreads) != 1:
+            return False
+        (spread,) = spreads
+        part_of = {part.source: part for part in spread.parts if part.source in made}
+        axes = [self.ns[factor] for factor in (*step.sizes, *spread.sizes)]
+        whole = all(sorted(part.pattern, key=str) == list(range(spread.axes)) for part in part_of.values())
+        if sorted(part_of) != sorted(made) or not whole or not all(axis.isdigit() for axis in axes):
+            return False
+        rows, places = (prod(int(self.ns[f]) for f in sizes) for sizes in (spread.sizes, step.sizes))
+        kind = (stars[0].n, stars[0].tied, stars[0].taken, stars[0].given)
+        if not _small(kind) or rows * places * len(stars) > SMALL or len({target.term for target in step.targets}) > 1:
+            return False
+        if kind not in self.epsilons:
+            self.epsilons.append(kind)
+        name = f"spread_{len(self.merged)}"
+        # The matrix is what the steps that it stands for make of unit vectors.
+        sizes = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(stars[0])], "1"])
+        unit = f"torch.eye({places}, dtype=torch.float64).reshape({', '.join(['-1', *axes[: step.axes], '1'])})"
+        eaten = stars[0].n ** (stars[0].tied + stars[0].taken)
+        self.helpers.add("apply")
+        self.builders.append(f"x = {_permuted(unit, stars[0].order)}.reshape(-1, {eaten}, 1)")
+        self.builders.append(f"y = _apply(epsilon_{self.epsilons.index(kind)}, x).reshape({sizes})")
+        spots = [f"{_permuted('y', _whole(part_of[target]))}.reshape({places}, {rows})" for target in made]
+        stacked = f"torch.stack(({', '.join(spots)}), 1)"
+        self.builders.append(f'self._table("{name}", {stacked}.reshape({places * len(stars)}, {rows}).T)')
+        (term,) = {target.term for target in step.targets}
+        channels = self._c_out(term)
+        shape = ", ".join(["-1", *[self.ns[factor] for factor in spread.sizes], channels])
+        target = f"{spread.target}_h{len(self.merged)}" if self.merged else f"{spread.target}_h"
+        flat = f"z.reshape(-1, {places * len(stars)}, {channels})"
+        text = f"epsilon takes {stars[0].taken} and gives {stars[0].given}, for {len(stars)} tensors at once"
+        self._say(f"{target} = _apply(self.{name}, {flat}).reshape({shape})", text)
+        self.sizes[target], self.rename[target] = spread.sizes, target
+        self.thin[target], self.term_of[target] = self.thin[stars[0].source], ("out", term)
+        if not self.thin[target]:
+            self.owned.add(target)
+            self.straight.add(target)
+        part = Part(target, tuple(range(spread.axes)))
+        self.merged |= dict.fromkeys(made, part)
+        self.done |= set(made)
+        return True
+
+    def _starred(self, step: Hodge, source: str, channels: str) -> str:
+        """The code of a Hodge step for a source that is permuted already."""
         kind = (step.n, step.tied, step.taken, step.given)
         if kind not in self.epsilons:
             self.epsilons.append(kind)
         number = self.epsilons.index(kind)
-        source = _permuted(self.rename[step.source], step.order)
-        left = [self.sizes[step.source][axis] for axis in step.order[: step.carried + step.tied]]
-        eaten = step.n ** (step.tied + step.taken)
-        sizes = (*left, *[step.factor] * step.given)
-        thin = self.thin[step.source]
-        flat = f"{source}.reshape(-1, {eaten}, {self._channels(step.source)})"
+        flat = f"{source}.reshape(-1, {step.n ** (step.tied + step.taken)}, {channels})"
         if _small(kind):
-            code = f"_apply(self.epsilon_{number}, {flat})"
-        else:
-            tables = ", ".join(f"self.{part}_{number}" for part in ("take", "sign", "give", "scale"))
-            code = f"_star({flat}, {tables})"
-        shape = ", ".join(["-1", *[self.ns[factor] for factor in sizes], self._channels(step.source)])
-        axes = "axis" if step.taken == 1 else "axes"
-        self._say(
-            f"{step.target} = {code}.reshape({shape})", f"epsilon takes {step.taken} {axes} and gives {step.given}"
-        )
-        self.sizes[step.target], self.thin[step.target], self.rename[step.target] = sizes, thin, step.target
+            self.applied.add(number)
+            shape = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(step)], channels])
+            if step.tied + step.taken == 0:
+                return f"({flat} * self.epsilon_{number}).reshape({shape})"
+            self.helpers.add("apply")
+            return f"_apply(self.epsilon_{number}, {flat}).reshape({shape})"
+        if step.taken > 1:
+            flat = f"_antisymmetrise({flat}, self.even_{number}, self.odd_{number})"
+        shape = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(step)], channels])
+        return f"_star({flat}, self.give_{number}, self.sign_{number}).reshape({shape})"
+
+    def _star_sizes(self, step: Hodge) -> tuple[int, ...]:
+        left = [self.sizes[step.source][axis] for axis in step.order[: step.carried + step.tied]]
+        return (*left, *[step.factor] * step.given)
+
+    def _after_star(self, step: Hodge, alone: bool = True) -> None:
+        self.sizes[step.target], self.thin[step.target] = self._star_sizes(step), self.thin[step.source]
+        self.rename[step.target] = step.target
         self.term_of[step.target] = self.term_of[step.source]
-        if not thin:
+        if alone and not self.thin[step.source]:
             self.owned.add(step.target)
             self.straight.add(step.target)
+
+    # --- contraction with the adjacency matrix --------------------------------------------------------
+
+    def _contract(self, step: Contract) -> None:
+        source, thin = self.rename[step.source], self.thin[step.source]
+        channels, n = self._channels(step.source), self.ns[0]
+        names = dict(
+            zip(sorted({*step.labels, *step.kept, *(v for e in step.edges for v in e)}), LETTERS, strict=False)
+        )
+        factors = " ".join(f"A[{names[u]},{names[v]}]" for u, v in step.edges)
+        made, read = (",".join(names[label] for label in labels) for labels in (step.kept, step.labels))
+        comment = f"{step.target}[{made}] = {factors} {step.source}[{read}]"
+        if step.along is not None:
+            place, transposed = step.along
+            after = [n] * (len(step.labels) - place - 1)
+            wide = " * ".join([*after, channels])
+            flat = f"{source}.reshape(-1, {n}, {wide})"
+            shape = ", ".join(["-1", *[n] * len(step.kept), channels])
+            self._say(f"{step.target} = {self._neighbours(transposed, flat)}.reshape({shape})", comment)
+            if not thin:
+                self.owned.add(step.target)
+                self.straight.add(step.target)
+        else:
+            new = "".join(f".unsqueeze({len(step.labels) + 1 + i})" for i in range(len(step.kept) - len(step.labels)))
+            ends = {end for edge in step.edges for end in edge}
+            shape = ", ".join([*(n if label in ends else "1" for label in step.kept), "1"])
+            inner = ",".join(names[u] + names[v] for u, v in step.edges)
+            outer = "".join(names[label] for label in step.kept if label in ends)
+            same = len(step.edges) == 1 and inner == outer
+            table = "A" if same else f'torch.einsum("{inner}->{outer}", {", ".join(["A"] * len(step.edges))})'
+            code = f"{table}.reshape({shape})"
+            if code not in self.factors:
+                self.factors.append(code)
+            self._say(f"{step.target} = {source}{new} * self.factor_{self.factors.index(code)}", comment)
+            if not thin:
+                self.owned.add(step.target)
+        self.sizes[step.target], self.thin[step.target] = (0,) * len(step.kept), thin
+        self.rename[step.target], self.term_of[step.target] = step.target, self.term_of[step.source]
+
+    def _neighbours(self, transposed: bool, flat: str) -> str:
+        """A, or its transpose, times the middle axis of ``flat``."""
+        group = self.hom.group
+        assert isinstance(group, Aut)  # noqa: S101 - only graphs have edges
+        transposed &= group.graph.directed
+        edges = len(group.graph.edges) * (1 if group.graph.directed else 2)
+        if edges * GATHER < group.graph.n**2:
+            self.along = True
+            return f"_along(self.{'heads, self.tails' if transposed else 'tails, self.heads'}, {flat})"
+        self.adjacent = True
+        return f"_apply(self.adjacency{'.mT' if transposed else ''}, {flat})"
+
+    def _graph_builders(self) -> list[str]:
+        """Lines that build what contractions need."""
+        if not (self.along or self.adjacent or self.factors):
+            return []
+        lines = self._edges()
+        if self.along:
+            self.helpers.add("along")
+            lines += [
+                'self._table("tails", torch.tensor([i for i, _ in edges]))',
+                'self._table("heads", torch.tensor([j for _, j in edges]))',
+            ]
+        if self.adjacent or self.factors:
+            self.helpers.add("adjacency")
+            lines.append(f"A = _adjacency({self.ns[0]}, edges)")
+        if self.adjacent:
+            self.helpers.add("apply")
+            lines.append('self._table("adjacency", A)')
+        lines += [f'self._table("factor_{number}", {code})' for number, code in enumerate(self.factors)]
+        return lines
+
+    def _edges(self) -> list[str]:
+        group = self.hom.group
+        assert isinstance(group, Aut)  # noqa: S101 - only graphs have edges
+        lines = [f"edges = {[list(edge) for edge in group.graph.edges]}"]
+        if not group.graph.directed:
+            lines.append("edges += [[j, i] for i, j in edges]")
+        return lines
 
     # --- mixing -------------------------------------------------------------------------------
 
@@ -621,19 +815,34 @@ class _Emitter:
         bias = self._bias(step)
         names = [target.name for target in step.targets]
         single = len(names) == 1
+        # Heads that come after the mixing are the same for all targets, and applied to them together.
+        stars = [other for other in self.plan.steps if isinstance(other, Hodge) and other.source in names]
+        together = not single and [star.source for star in stars] == names
         made = names[0] if single else "z"
         if step.operands:
             moved = [_permuted(self.rename[operand.source], operand.middle) for operand in step.operands]
+            per = -(-len(moved) // step.products)
+            parts = [moved[start : start + per] for start in range(0, len(moved), per)]
+            weights = ["w"] if len(parts) == 1 else [f"w_{number}" for number in range(len(parts))]
             if len(moved) == 1:
                 # A strided view would send linear down a slow path, one small product per index.
                 straight = (
                     step.operands[0].middle == tuple(range(step.axes)) and step.operands[0].source not in self.views
                 )
-                h = moved[0] if straight else f"{moved[0]}.contiguous()"
+                operands = [moved[0] if straight else f"{moved[0]}.contiguous()"]
             else:
-                h = f"torch.cat(({', '.join(moved)}), -1)"
-            self._say(f"w = {self._matrix(step)}")
-            self._say(f"{made} = linear({h}, w{', ' + bias if bias else ''})")
+                operands = [f"torch.cat(({', '.join(part)}), -1)" if len(part) > 1 else part[0] for part in parts]
+            matrix = self._matrix(step)
+            if len(parts) == 1:
+                self._say(f"w = {matrix}")
+            else:
+                terms = [operand.term for operand in step.operands]
+                widths = [self._widths(terms[start : start + per]) for start in range(0, len(moved), per)]
+                self._say("# in several products, so that the copies of operands stay small")
+                self._say(f"{', '.join(weights)} = ({matrix}).split(({', '.join(widths)}), 1)")
+            self._say(f"{made} = linear({operands[0]}, {weights[0]}{', ' + bias if bias else ''})")
+            for weight, operand in zip(weights[1:], operands[1:], strict=True):
+                self._say(f"{made} += linear({operand}, {weight})")
             if single:
                 self.owned.add(made)
                 self.straight.add(made)
@@ -641,16 +850,31 @@ class _Emitter:
         else:
             self._say(f"{made} = {bias}.unsqueeze(0)")
             thin = frozenset({0})
+        for target in step.targets:
+            self.sizes[target.name], self.thin[target.name] = step.sizes, thin
+            self.rename[target.name] = target.name
+            self.term_of[target.name] = ("out", target.term)
+        if together and self._merge(step, stars):
+            return
+        if together:
+            self._say(
+                f"z = {self._starred(stars[0], _permuted('z', stars[0].order), 'z.shape[-1]')}", _star_text(stars[0])
+            )
+            names = [star.target for star in stars]
+            for star in stars:
+                self._after_star(star, alone=False)
+                self.done.add(star.target)
         if not single:
             sizes = " + ".join(
                 f"[{self._c_out(term)}] * {len(list(group))}"
                 for term, group in groupby(step.targets, key=lambda target: target.term)
             )
             self._say(f"{', '.join(names)} = z.split({self._c_out(0) if self.single_out else sizes}, -1)")
-        for target in step.targets:
-            self.sizes[target.name], self.thin[target.name] = step.sizes, thin
-            self.rename[target.name] = target.name
-            self.term_of[target.name] = ("out", target.term)
+
+    def _widths(self, terms: Sequence[int]) -> str:
+        """The channels of some operands together."""
+        counted = [(self._c_in(term), len(list(group))) for term, group in groupby(terms)]
+        return " + ".join(channels if count == 1 else f"{count} * {channels}" for channels, count in counted)
 
     def _matrix(self, step: Mix) -> str:
         """Expression of the (targets x C_out, operands x C_in) matrix of a Mix."""
@@ -671,17 +895,14 @@ class _Emitter:
         if not at:
             return self._zeros(f"{high} * {co}, {wide} * {ci}")
         table = [at.get((t, s)) for t in targets for s in operands]
-        weight = f"self.{self.plan.weight_name(i, o)}"
         pair = next(pair for pair in self.plan.pairs if (pair.term_in, pair.term_out) == (i, o))
+        weight = self._weight(pair)
         first, dim = min(at.values()), pair.dim
         consecutive = table == list(range(first, first + len(table)))
         if consecutive:
             part = weight if len(table) == dim else f"{weight}[{first}:{first + len(table)}]"
         else:
             part = self._gathered(step, weight, i, o, table, dim)
-        for size, gain in zip(self.ns, pair.gains, strict=True):
-            if gain:
-                part = f"({part} * {size} ** {gain / 4})"
         if any(e.sign < 0 for e in here):
             sign_at = {(e.target, e.operand): e.sign for e in here}
             name = self._buffer("signs", step, i, o, [sign_at.get((t, s), 1) for t in targets for s in operands])
@@ -691,6 +912,22 @@ class _Emitter:
         if high == 1:
             return f"{part}.transpose(0, 1).reshape({co}, {wide} * {ci})"
         return f"{part}.reshape({high}, {wide}, {co}, {ci}).transpose(1, 2).reshape({high} * {co}, {wide} * {ci})"
+
+    def _weight(self, pair: Pair) -> str:
+        """The weights of a pair, scaled once for all its uses."""
+        name = self.plan.weight_name(pair.term_in, pair.term_out)
+        factors = [f"{size} ** {gain / 4}" for size, gain in zip(self.ns, pair.gains, strict=True) if gain]
+        if max(pair.squares, default=1) > 1:
+            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[self.plan.normalization]
+            scale = name.replace("weight", "scale")
+            self.buffers[scale], self.powers[scale] = pair.squares, power
+            factors.append(f"self.{scale}[:, None, None]")
+        if not factors:
+            return f"self.{name}"
+        line = f"{name} = self.{name} * {' * '.join(factors)}"
+        if line not in self.weights:
+            self.weights.append(line)
+        return name
 
     def _zeros(self, shape: str) -> str:
         pair = self.plan.pairs[0]
@@ -738,87 +975,114 @@ class _Emitter:
         self._say("")
         code = ""
         for table in step.tables:
-            weight = self.plan.weight_name(table.term, step.term)
             ci = self._c_in(table.term)
             columns = int(self.ns[0]) ** len(self.sizes[table.source])
             self._say(f"# {len(table.elements)} maps, entries of one matrix tied together")
             prefix = f"t{table.term}_{step.term}"
             self._build(prefix, table.elements, rows, columns)
-            self._say(f"w = self.{weight} * self.{prefix}_scale[:, None, None]")
-            made = self._dense(prefix, table.elements, "w", "doc")
-            self._say(f"w = ({made}).permute(0, 2, 1, 3).reshape({rows} * {co}, {columns} * {ci})")
-            product = f"linear({table.source}.reshape(-1, {columns} * {ci}), w).reshape(-1, {rows}, {co})"
+            weight = f"self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}"
+            self._say(f"w = {weight} * self.{prefix}_scale[:, None, None]")
+            if isinstance(table.elements[0], Tensor):
+                self._say(f'w = torch.einsum("dji,doc->joic", self.{prefix}_maps, w)')
+            else:
+                self._join(prefix, table.elements, f"{co}, {ci}")
+                # One row of the weights for each orbit and output channel, looked up in the order of the matrix.
+                self._say(f"w = nn.functional.embedding(self.{prefix}_places, w.reshape(-1, {ci}))")
+                self.builders.append(f"channels = torch.arange({co.replace('channels', 'self.channels')})[:, None]")
+                places = f"places.reshape({rows}, 1, {columns}) * len(channels) + channels"
+                self.builders.append(f'self._table("{prefix}_places", {places})')
+            product = (
+                f"linear({self.rename[table.source]}.reshape(-1, {columns} * {ci}), "
+                f"w.reshape({rows} * {co}, {columns} * {ci}))"
+            )
             self._say(f"{step.target} {'+=' if code else '='} {product}")
             code = step.target
+        shape = ", ".join(["-1", *[self.ns[factor] for factor in step.sizes], co])
+        if code:
+            self._say(f"{step.target} = {step.target}.reshape({shape})")
         if step.constants:
             prefix = f"b{step.term}"
             self._build(prefix, step.constants, rows, 1)
-            bias = f"self.{self.plan.bias_name(step.term)}"
-            made = self._dense(prefix, step.constants, bias, "do")
-            if code:
-                self._say(f"{step.target} = {step.target} + ({made})[:, 0]")
+            self._say(f"w = self.{self.plan.bias_name(step.term)}{_from(step.first)}")
+            if isinstance(step.constants[0], Tensor):
+                made = f'torch.einsum("dj,do->jo", self.{prefix}_maps.squeeze(2), w)'
             else:
-                self._say(f"{step.target} = ({made})[:, 0].expand(b, {rows}, {co}).contiguous()")
-        self.sizes[step.target], self.thin[step.target], self.rename[step.target] = step.sizes, frozenset(), step.target
-        self.straight.add(step.target)
+                self._join(prefix, step.constants, co)
+                made = f"w.index_select(0, self.{prefix}_places)"
+                self.builders.append(f'self._table("{prefix}_places", places)')
+            made += f".reshape({shape})"
+            self._say(f"{step.target} {'+=' if code else '='} {made}")
+        self.sizes[step.target], self.rename[step.target] = step.sizes, step.target
+        self.term_of[step.target] = ("out", step.term)
+        self.thin[step.target] = frozenset() if code else frozenset({0})
+        if code:
+            self.owned.add(step.target)
+            self.straight.add(step.target)
 
-    def _dense(self, prefix: str, elements: Sequence[Element], weight: str, letters: str) -> str:
-        """Expression of shape (rows, columns, ...): the sum of weight times element."""
-        graphs = [element for element in elements if not isinstance(element, Orbit)]
-        orbits = len(elements) - len(graphs)
-        parts = []
-        if graphs:
-            part = weight if not orbits else f"{weight}[:{len(graphs)}]"
-            parts.append(f'torch.einsum("dji,{letters}->ji{letters[1:]}", self.{prefix}_maps, {part})')
-        if orbits:
-            part = weight if not graphs else f"{weight}[{len(graphs)}:]"
-            axes = "0, 0, " * (len(letters) - 1)
-            parts.append(f"nn.functional.pad({part}, ({axes}0, 1))[self.{prefix}_orbits]")
-        return " + ".join(parts)
+    def _join(self, prefix: str, elements: Sequence[Element], channels: str) -> None:
+        """Weights of bilabelled graphs and of orbits, as weights of all orbits."""
+        graphs = sum(isinstance(element, Diagram) for element in elements)
+        orbits = len(elements) - graphs
+        total = self._orbit_count(elements)
+        if orbits == total:
+            return
+        padded = "w" if not graphs else f"w[{graphs}:]"
+        padded = (
+            f"nn.functional.pad({padded}, ({', '.join(['0, 0'] * (channels.count(',') + 1))}, 0, {total - orbits}))"
+        )
+        if not graphs:
+            self._say(f"w = {padded}", "the other orbits are reached by graphs alone")
+            return
+        first = "w" if not orbits else f"w[:{graphs}]"
+        joined = f"self.{prefix}_maps @ {first}"
+        if "," in channels:
+            joined = f"({joined}.flatten(1)).reshape(-1, {channels})"
+        self._say(f"w = {padded + ' + ' if orbits else ''}{joined}", "a graph is a sum of orbits")
+
+    def _orbit_count(self, elements: Sequence[Element]) -> int:
+        return int(functor.orbits_of(self.hom.group, _order(elements)).max()) + 1
 
     def _build(self, prefix: str, elements: Sequence[Element], rows: int, columns: int) -> None:
         """Lines of __init__ that make the tables of some elements from a short exact recipe."""
         group = self.hom.group
         graphs = [element for element in elements if isinstance(element, Diagram)]
-        tensors = [element for element in elements if isinstance(element, Tensor)]
         orbits = [element for element in elements if isinstance(element, Orbit)]
-        n = self.ns[0]
-        say = self.builders.append
-        if graphs and isinstance(group, Aut):
-            self.helpers |= {"homomorphisms"}
-            edges = [list(edge) for edge in group.graph.edges]
-            say(f"edges = {edges}")
-            if not group.graph.directed:
-                say("edges += [[j, i] for i, j in edges]")
+        n, say = self.ns[0], self.builders.append
+        power = {"variance": "-0.5", "mean": "-1", "sum": "0"}[self.plan.normalization]
+        weights = not prefix.startswith("b")
+        if not graphs and not orbits:
+            self.helpers.add("entries")
+            say("entries = [")
+            for tensor in elements:
+                assert isinstance(tensor, Tensor)  # noqa: S101 - the only kind that is left
+                say(f"    {[list(entry) for entry in tensor.entries]},")
+            say("]")
+            say(f"maps = _entries(entries, {rows}, {columns})")
+            say(f'self._table("{prefix}_maps", maps)')
+            if weights:
+                say(f'self._table("{prefix}_scale", (maps**2).sum(2).amax(1) ** {power})')
+            return
+        self.helpers.add("orbits")
+        total = _order(elements)
+        generators = [list(g) for g in permutation_generators(group)]
+        labels = functor.orbits_of(group, total)
+        numbers = {int(labels[orbit.representative]) for orbit in orbits}
+        last = sorted(set(range(int(labels.max()) + 1)) - numbers) if orbits else []
+        say(f"places, tuples = _orbits({generators}, {n}, {total}, {last})")
+        if graphs:
+            self.helpers |= {"adjacency", "homomorphisms"}
+            self.builders += self._edges()
             say("graphs = [")
             for graph in graphs:
                 say(f"    ({list(graph.labels)}, {len(graph.blocks)}, {[list(edge) for edge in graph.edges]}),")
             say("]")
-            say(f"maps = _homomorphisms({n}, edges, graphs).reshape({len(graphs)}, {rows}, {columns})")
-        if tensors:
-            self.helpers |= {"entries"}
-            say("entries = [")
-            for tensor in tensors:
-                say(f"    {[list(entry) for entry in tensor.entries]},")
-            say("]")
-            say(f"maps = _entries(entries, {rows}, {columns})")
-        if graphs or tensors:
-            say(f'self._table("{prefix}_maps", maps)')
-        if orbits:
-            self.helpers |= {"orbits"}
-            total = orbits[0].outputs + orbits[0].inputs
-            generators = [list(g) for g in permutation_generators(group)]
-            labels = functor.orbits_of(group, total)
-            numbers = [int(labels[orbit.representative]) for orbit in orbits]
-            left_out = sorted(set(range(int(labels.max()) + 1)) - set(numbers))
-            say(f"orbits = _orbits({generators}, {n}, {total}, {left_out}).reshape({rows}, {columns})")
-            say(f'self._table("{prefix}_orbits", orbits)')
-        if not prefix.startswith("b"):
-            power = {"variance": "-0.5", "mean": "-1", "sum": "0"}[self.plan.normalization]
-            self.helpers |= {"scale"}
-            maps = "maps" if graphs or tensors else "None"
-            say(f"scale = _scale({maps}, {'orbits' if orbits else 'None'}, {len(orbits)}) ** {power}")
-            say(f'self._table("{prefix}_scale", scale)')
+            say(f"maps = _homomorphisms(_adjacency({n}, edges), graphs).reshape({len(graphs)}, {rows}, {columns})")
+            say(f'self._table("{prefix}_maps", maps.flatten(1)[:, tuples].T)')
+        if weights:
+            self.helpers.add("scale")
+            tables = f"places.reshape({rows}, {columns}), {len(orbits)}" if orbits else "None, 0"
+            say(f"scale = _scale({'maps' if graphs else 'None'}, {tables})")
+            say(f'self._table("{prefix}_scale", scale ** {power})')
 
     # --- spreading ----------------------------------------------------------------------------
 
@@ -827,8 +1091,10 @@ class _Emitter:
         self.sizes[target] = step.sizes
         self.rename[target] = target
         self.term_of[target] = ("out", term)
-        plain = [part for part in step.parts if not _repeats(part)]
-        embedded = [part for part in step.parts if _repeats(part)]
+        parts = list(dict.fromkeys(self.merged.get(part.source, part) for part in step.parts))
+        parts.sort(key=lambda part: part not in self.merged.values())
+        plain = [part for part in parts if not _repeats(part)]
+        embedded = [part for part in parts if _repeats(part)]
         # A tensor of our own that is already in place takes the other parts.
         base = next(
             (part for part in plain if part.source in self.owned and part.pattern == tuple(range(step.axes))), None
@@ -904,6 +1170,26 @@ class _Emitter:
         return f"{step.target}[{left}] += {forms}{part.source}[{right}]" if left else ""
 
 
+def _star_text(step: Hodge) -> str:
+    return f"epsilon takes {step.taken} {'axis' if step.taken == 1 else 'axes'} and gives {step.given}"
+
+
+def _whole(part: Part) -> tuple[int, ...]:
+    """The pattern of a part that repeats nothing."""
+    return tuple(axis for axis in part.pattern if axis is not None)
+
+
+def _order(elements: Sequence[Element]) -> int:
+    """The orders of input and output together."""
+    (first, *_) = elements
+    assert not isinstance(first, tuple)  # noqa: S101 - products are not made of tables
+    return first.outputs + first.inputs
+
+
+def _from(first: int) -> str:
+    return f"[{first}:]" if first else ""
+
+
 def _uses(text: str, name: str) -> bool:
     """Whether emitted code uses a local variable."""
     return re.search(rf"(?<![\w.]){name}(?![\w(\[])", re.sub(r"#.*", "", text)) is not None
@@ -969,12 +1255,17 @@ def _letters(pattern: Pattern) -> str:
 
 
 def _runs(values: Sequence[float]) -> str:
-    """A list of numbers as source, with repeats folded."""
-    parts = [
-        f"[{value!r}]" + (f" * {count}" if count > 1 else "")
-        for value, count in ((v, len(list(group))) for v, group in groupby(values))
-    ]
-    return " + ".join(parts)
+    """A list of numbers as source, with long repeats folded."""
+    parts: list[str] = []
+    plain: list[float] = []
+    for value, count in ((v, len(list(group))) for v, group in groupby(values)):
+        if count < 4:
+            plain += [value] * count
+            continue
+        parts += [repr(plain)] if plain else []
+        parts.append(f"[{value!r}] * {count}")
+        plain = []
+    return " + ".join([*parts, repr(plain)] if plain or not parts else parts)
 
 
 def _gallery(found: Basis) -> str:

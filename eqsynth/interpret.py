@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import ShapeError
 from eqsynth.functor import matrix, squares
-from eqsynth.plans import Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread, Table, Tied
+from eqsynth.group import Aut
+from eqsynth.plans import Contract, Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread, Table, Tied
 from eqsynth.representation import omega
 from eqsynth.space import each
 
@@ -37,7 +38,8 @@ def interpret(
     import numpy as np
 
     ns = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
-    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+    powers = {"variance": -0.5, "mean": -1.0, "sum": 0.0}
+    power = powers[plan.normalization]
     batch = inputs[0].shape[0]
     values: dict[str, Array] = {}
     sizes: dict[str, tuple[int, ...]] = {}
@@ -54,13 +56,18 @@ def interpret(
                     raise ShapeError(f"input {term} has shape {inputs[term].shape}, expected {wanted}")
                 values[target], sizes[target] = inputs[term], axes
             case Reduce(target, source, pattern):
-                values[target] = _reduce(values[source], step, [ns[factor] for factor in sizes[source]], power)
+                values[target] = _reduce(
+                    values[source], step, [ns[factor] for factor in sizes[source]], powers[plan.sums]
+                )
                 kept = {axis: sizes[source][place] for place, axis in enumerate(pattern) if axis is not None}
                 sizes[target] = tuple(kept[axis] for axis in sorted(kept))
             case Hodge(target, source, order, factor):
                 values[target] = _hodge(values[source], step, power)
                 left = order[: step.carried + step.tied]
                 sizes[target] = (*(sizes[source][axis] for axis in left), *[factor] * step.given)
+            case Contract(target, source, labels, edges, kept):
+                values[target] = _contract(plan, values[source], labels, edges, kept)
+                sizes[target] = (0,) * len(kept)
             case Mix(axes, operands, targets, entries, biases):
                 for index, made in enumerate(targets):
                     total = zeros(axes, made.term)
@@ -83,7 +90,9 @@ def interpret(
                 total = zeros(axes, term)
                 for table in tables:
                     total += _tied(plan, parameters, table, term, values[table.source], power).reshape(total.shape)
-                for element, value in zip(constants, parameters.get(plan.bias_name(term), ()), strict=False):
+                for element, value in zip(
+                    constants, parameters.get(plan.bias_name(term), ())[step.first :], strict=False
+                ):
                     total += (matrix(plan.hom.group, element, ns) * value[None, :]).reshape(total.shape[1:])
                 values[target], sizes[target] = total, axes
             case Output(term, None):
@@ -94,12 +103,28 @@ def interpret(
     return outputs
 
 
+def _contract(
+    plan: Plan, source: Array, labels: Sequence[int], edges: Sequence[tuple[int, int]], kept: Sequence[int]
+) -> Array:
+    import numpy as np
+
+    assert isinstance(plan.hom.group, Aut)  # noqa: S101 - only graphs have edges
+    adjacency = plan.hom.group.graph.adjacency().astype(np.float64)
+    # 0 is the batch, 1 the channels.
+    factors: list[object] = [part for u, v in edges for part in (adjacency, [2 + u, 2 + v])]
+    order = [0, *(2 + label for label in labels), 1]
+    # einsum gives new axes their length from the factors.
+    found: Array = np.einsum(source, order, *factors, [0, *(2 + label for label in kept), 1])  # type: ignore[call-overload]  # stubs
+    return found
+
+
 def _tied(plan: Plan, parameters: Mapping[str, Array], table: Table, term: int, source: Array, power: float) -> Array:
     import numpy as np
 
     group, n = plan.hom.group, int(plan.hom.group.n)
     weight = parameters[plan.weight_name(table.term, term)]
     x = source.reshape(len(source), -1, weight.shape[2])
+    weight = weight[table.first : table.first + len(table.elements)]
     terms = zip(squares(group, table.elements, n), table.elements, weight, strict=True)
     return np.asarray(
         sum(np.einsum("ji,bic,oc->bjo", matrix(group, d, n) * float(most) ** power, x, w) for (_, most), d, w in terms)
@@ -114,6 +139,9 @@ def _weight(
         if (pair.term_in, pair.term_out) == (term_in, term_out):
             for size, gain in zip(ns, pair.gains, strict=True):
                 weight = weight * size ** (gain / 4)
+            if pair.squares:
+                power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+                weight = weight * float(pair.squares[element]) ** power
     return weight
 
 

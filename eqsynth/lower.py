@@ -6,19 +6,23 @@ Source: MATHS of fast evaluation, arXiv 2304.14165 and 2412.10837, here for all 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
+from math import prod
 
 from eqsynth import functor
 from eqsynth.bases import Basis, basis
-from eqsynth.diagram import LETTERS, Half
+from eqsynth.bilabelled import below, separator
+from eqsynth.diagram import LETTERS, Diagram, Half, Orbit, Tensor
 from eqsynth.errors import EqsynthError, SizeError
 from eqsynth.functor import entries, terms
-from eqsynth.group import Group, Hom
+from eqsynth.group import Aut, Group, Hom
 from eqsynth.plans import (
+    NOMINAL_N,
     NORMALIZATIONS,
+    Contract,
     Entry,
     Forms,
     Hodge,
@@ -78,41 +82,38 @@ def plan_hom(hom: Hom, bias: bool = True, normalization: str = "variance") -> Pl
 
 
 @lru_cache(maxsize=256)
-def _plan_hom(hom: Hom, bias: bool, normalization: str) -> Plan:
+def _plan_hom(hom: Hom, bias: bool, normalization: str, way: str | None = None) -> Plan:
     ins, outs = hom.space_in.orders, hom.space_out.orders
     bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
     zero = (0,) * len(hom.group.factors) if isinstance(outs[0], tuple) else 0
     biases = {o: basis(hom.group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
-    steps = _Lowering(hom).steps(bases, biases) if hom.group.diagrammatic else _tied_steps(hom, bases, biases)
     pairs = tuple(
-        Pair(i, o, len(found), gains(found), _variances(found, normalization))
+        Pair(i, o, len(found), gains(found), _variances(found, normalization), _row_squares(found))
         for (i, o), found in bases.items()
         if len(found)
     )
-    return Plan(hom, bias, normalization, steps, pairs, tuple(len(biases[o]) if bias else 0 for o in range(len(outs))))
+    dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
+    if hom.group.diagrammatic:
+        return Plan(hom, bias, normalization, _Lowering(hom).steps(bases, biases), pairs, dims)
+    ways = {"one tied matrix": True}
+    if any(isinstance(element, Diagram) for found in [*bases.values(), *biases.values()] for element in found.diagrams):
+        ways["contraction with A"] = False
+    made = {}
+    for name, matrix in ways.items():
+        steps = _Lowering(hom).steps(bases, biases, matrix)
+        made[name] = Plan(hom, bias, normalization, steps, pairs, dims)
+    costs = sorted((plan.estimate(), name) for name, plan in made.items())
+    if way is not None:
+        costs.sort(key=lambda cost: cost[1] != way)
+    alternatives = tuple((name, cost) for cost, name in costs) if len(costs) > 1 else ()
+    return replace(made[costs[0][1]], alternatives=alternatives)
 
 
-def _tied_steps(hom: Hom, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis]) -> tuple[Step, ...]:
-    """One tied matrix for each output term."""
-    several = len(hom.space_in) > 1 or len(hom.space_out) > 1
-    steps: list[Step] = []
-    names = {}
-    for i, order in enumerate(hom.space_in.orders):
-        if any(len(found) for (term, _), found in bases.items() if term == i):
-            names[i] = f"x{i}_in" if len(hom.space_in) > 1 else "x_in"
-            steps.append(Input(names[i], i, (0,) * axes_of(order)))
-    for o, order in enumerate(hom.space_out.orders):
-        tables = tuple(
-            Table(names[i], i, found.diagrams) for (i, term), found in bases.items() if term == o and len(found)
-        )
-        constants = biases[o].diagrams if o in biases else ()
-        if tables or constants:
-            target = f"y{o}" if several else "y"
-            steps.append(Tied(target, o, (0,) * axes_of(order), tables, constants))
-            steps.append(Output(o, target))
-        else:
-            steps.append(Output(o, None))
-    return (*(s for s in steps if not isinstance(s, Output)), *(s for s in steps if isinstance(s, Output)))
+def _row_squares(found: Basis) -> tuple[int, ...]:
+    """The largest sum of squares in a row of each map, for maps that are scaled as a whole."""
+    if found.group.diagrammatic:
+        return ()
+    return tuple(largest for _, largest in functor.squares(found.group, found.diagrams, int(found.group.n)))
 
 
 #: Which axis of a value is meant: a transferred one by its place in its row, or one of a head, by
@@ -123,6 +124,9 @@ Label = tuple[str, int] | tuple[str, int, int]
 Profile = tuple[tuple[int, int, int, bool], ...]
 #: The term of the uses that belong to the bias.
 BIAS = -1
+#: Part of a bilabelled graph: the labels of the axes that it starts from, its edges, and the labels of the axes
+#: that it leads to. All other labels are summed.
+Web = tuple[tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +140,18 @@ class _Use:
     top: Half
     middle: tuple[int, ...]
     profile: Profile
+    below: Web = ((), (), ())
+    above: Web = ((), (), ())
 
 
 def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]:
     made = []
     for element in range(len(found)):
+        if isinstance(found[element], Orbit):
+            continue
+        if isinstance(group, Aut):
+            made.append(_graph_use(term_in, term_out, element, *found.factors(element)))
+            continue
         flat = found.flat(element)
         profile = tuple(
             (
@@ -155,11 +166,63 @@ def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]
     return made
 
 
+def _graph_use(term_in: int, term_out: int, element: int, diagram: Diagram) -> _Use:
+    """A bilabelled graph, factored at a separator: what is below it acts on the input, the rest on the output."""
+    cut = separator(diagram)
+    lower = below(diagram, cut)
+    lower_edges = tuple(e for e in diagram.edges if lower.intersection(e) or set(e) <= set(cut))
+    upper_edges = tuple(e for e in diagram.edges if e not in lower_edges)
+    top, upper = _row_half(diagram, 0, diagram.outputs, {*cut, *(end for e in upper_edges for end in e)})
+    bottom, under = _row_half(
+        diagram, diagram.outputs, diagram.outputs + diagram.inputs, {*cut, *(end for e in lower_edges for end in e)}
+    )
+    # The separator's blocks in the order of each side: those of the row first.
+    order_in = sorted(cut, key=lambda block: (block not in under, under.index(block) if block in under else block))
+    order_out = sorted(cut, key=lambda block: (block not in upper, upper.index(block) if block in upper else block))
+    return _Use(
+        term_in,
+        term_out,
+        element,
+        bottom,
+        top,
+        tuple(order_in.index(block) for block in order_out),
+        ((len(cut), 0, 0, False),),
+        _web(under, lower_edges, order_in),
+        _web(order_out, upper_edges, upper),
+    )
+
+
+def _row_half(diagram: Diagram, start: int, stop: int, keep: Collection[int]) -> tuple[Half, list[int]]:
+    """The row with the blocks in ``keep`` kept, and the numbers of these blocks in order."""
+    rows = sorted(
+        (tuple(vertex - start for vertex in block if start <= vertex < stop), number)
+        for number, block in enumerate(diagram.blocks)
+    )
+    rows = [(row, number) for row, number in rows if row]
+    kept = [(index, number) for index, (_, number) in enumerate(rows) if number in keep]
+    return Half(tuple(row for row, _ in rows), tuple(index for index, _ in kept)), [number for _, number in kept]
+
+
+def _web(start: Sequence[int], edges: Sequence[tuple[int, int]], wanted: Sequence[int]) -> Web:
+    """The same with labels numbered from 0: those of the start first, then the others in order."""
+    others = sorted({*wanted, *(end for edge in edges for end in edge)} - set(start))
+    number = {block: label for label, block in enumerate([*start, *others])}
+    return (
+        tuple(range(len(start))),
+        tuple(sorted((number[u], number[v]) for u, v in edges)),
+        tuple(number[block] for block in wanted),
+    )
+
+
 class _Lowering:
     """Collects what the mixes need, then writes reductions, mixes and spreadings in order."""
 
     def __init__(self, hom: Hom) -> None:
         self.hom = hom
+        graph = hom.group.graph if isinstance(hom.group, Aut) else None
+        self.directed = graph is not None and graph.directed
+        #: Contractions that are made: (source, labels, edges, kept) to the name of the value.
+        self.contracted: dict[tuple[object, ...], str] = {}
         self.several_in, self.several_out = len(hom.space_in) > 1, len(hom.space_out) > 1
         #: Names of the reductions that are needed, and the parts that reach each top half.
         self.bottoms: list[dict[Half, str]] = [{} for _ in hom.space_in]
@@ -169,10 +232,20 @@ class _Lowering:
         self.middle_steps: list[Step] = []
         self.names: set[str] = set()
 
-    def steps(self, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis]) -> tuple[Step, ...]:
+    def steps(
+        self,
+        bases: dict[tuple[int, int], Basis],
+        biases: dict[int, Basis],
+        matrix: bool = True,
+    ) -> tuple[Step, ...]:
+        """The steps. Maps that are tables become tied matrices, and with ``matrix`` bilabelled graphs too."""
         group = self.hom.group
-        uses = [use for (i, o), found in bases.items() for use in _uses(group, i, o, found)]
-        uses += [use for o, found in biases.items() for use in _uses(group, BIAS, o, found)]
+        uses: list[_Use] = []
+        for (i, o), basis_of in [*bases.items(), *(((BIAS, o), constants) for o, constants in biases.items())]:
+            if not self._all_tables(matrix):
+                uses += _uses(group, i, o, basis_of)
+        for o in range(len(self.hom.space_out)):
+            self._tie(o, {i: basis_of for (i, to), basis_of in bases.items() if to == o}, biases.get(o), matrix)
         for profile in sorted({use.profile for use in uses}, key=_mixed_axes):
             self._mix(profile, [use for use in uses if use.profile == profile])
         found: list[Step] = []
@@ -200,6 +273,94 @@ class _Lowering:
         self.names.add(made)
         return made
 
+    # --- maps that are tables ---------------------------------------------------------------------
+
+    def _all_tables(self, matrix: bool) -> bool:
+        return matrix and not self.hom.group.diagrammatic
+
+    def _tie(self, term_out: int, bases: dict[int, Basis], biases: Basis | None, matrix: bool) -> None:
+        orders_in, order = self.hom.space_in.orders, axes_of(self.hom.space_out.orders[term_out])
+
+        def first(found: Basis) -> int:
+            """The first element that is in the table."""
+            graphs = sum(not isinstance(element, Orbit | Tensor) for element in found.diagrams)
+            return 0 if self._all_tables(matrix) else graphs
+
+        tables = []
+        for i, found in bases.items():
+            if found.diagrams[first(found) :]:
+                half = whole(axes_of(orders_in[i]))
+                name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
+                tables.append(Table(name, i, found.diagrams[first(found) :], first(found)))
+        start = first(biases) if biases else 0
+        constants = biases.diagrams[start:] if biases else ()
+        if tables or constants:
+            target = self._fresh(_name("t", term_out, whole(order), self.several_out))
+            self.middle_steps.append(Tied(target, term_out, (0,) * order, tuple(tables), constants, start))
+            self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
+
+    # --- contraction with the adjacency matrix --------------------------------------------------------
+
+    def _contract(self, source: str, web: Web) -> tuple[str, list[int]]:
+        """Steps that lead from the start of a web to its end, one summed label at a time; labels of the axes."""
+        axes, edges, wanted = list(web[0]), list(web[1]), web[2]
+        while left := sorted({*axes, *(end for edge in edges for end in edge)} - set(wanted)):
+            # The label that leaves the fewest axes goes first.
+            label = min(left, key=lambda each: len({*axes, *_near(each, edges)} - {each}))
+            touching = [edge for edge in edges if label in edge]
+            edges = [edge for edge in edges if label not in edge]
+            if label not in axes:
+                source, axes = self._weigh(source, axes, touching, hidden=label)
+                continue
+            for edge in touching:
+                if all(end in axes for end in edge):
+                    source, axes = self._weigh(source, axes, [edge])
+            onward = [edge for edge in touching if not all(end in axes for end in edge)]
+            last = [edge for edge in onward if set(edge) == set(onward[-1])] if onward else []
+            for neighbour in sorted(_near(label, onward)):
+                if len(last) > 1 or neighbour not in last[0]:
+                    source, axes = self._weigh(source, axes, [edge for edge in onward if neighbour in edge])
+            place = axes.index(label)
+            if len(last) == 1:
+                (new,) = _near(label, last)
+                source = self._step(source, axes, last, [*axes[:place], new, *axes[place + 1 :]])
+                axes[place] = new
+            else:
+                kept = [axis for axis in axes if axis != label]
+                source = self._sum(source, axes, label)
+                axes = kept
+        for edge in edges:
+            source, axes = self._weigh(source, axes, [edge])
+        return source, axes
+
+    def _weigh(
+        self, source: str, axes: list[int], edges: Sequence[tuple[int, int]], hidden: int | None = None
+    ) -> tuple[str, list[int]]:
+        """Multiply by entries of A, summed over the label ``hidden``; ends that are no axes yet become axes."""
+        new = sorted({end for edge in edges for end in edge} - {*axes, hidden})
+        return self._step(source, axes, edges, [*axes, *new]), [*axes, *new]
+
+    def _step(self, source: str, axes: Sequence[int], edges: Sequence[tuple[int, int]], kept: Sequence[int]) -> str:
+        """A Contract step, made once for equal ones; labels numbered by the axes of the source."""
+        others = sorted({*kept, *(end for edge in edges for end in edge)} - set(axes))
+        number = {label: place for place, label in enumerate([*axes, *others])}
+        pairs = [(number[u], number[v]) for u, v in edges]
+        pairs = sorted(pairs if self.directed else [(min(pair), max(pair)) for pair in pairs])
+        key = (source, tuple(range(len(axes))), tuple(pairs), tuple(number[label] for label in kept))
+        if key not in self.contracted:
+            self.contracted[key] = self._fresh(f"{source}_A")
+            self.middle_steps.append(Contract(self.contracted[key], source, *key[1:]))
+        return self.contracted[key]
+
+    def _sum(self, source: str, axes: Sequence[int], label: int) -> str:
+        left = iter(range(len(axes)))
+        pattern = tuple(None if axis == label else next(left) for axis in axes)
+        key = (source, pattern)
+        if key not in self.contracted:
+            self.contracted[key] = self._fresh(f"{source}_s")
+            self.middle_steps.append(Reduce(self.contracted[key], source, pattern))
+        return self.contracted[key]
+
     # --- one Mix per profile ----------------------------------------------------------------------
 
     def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
@@ -207,35 +368,48 @@ class _Lowering:
         through = sum(count for count, *_ in profile)
         straight = tuple(range(through))
         # The c! permutations go to the side that has fewer channels to copy.
-        wide_in = sum(self.hom.space_in.channels[i] for i, _ in {(u.term_in, u.bottom) for u in weights})
-        wide_out = sum(self.hom.space_out.channels[o] for o, _ in {(u.term_out, u.top) for u in uses})
+        wide_in = sum(self.hom.space_in.channels[i] for i, *_ in {(u.term_in, u.bottom, u.below) for u in weights})
+        wide_out = sum(self.hom.space_out.channels[o] for o, *_ in {(u.term_out, u.top, u.above) for u in uses})
         # A tied head needs its axes in one order; behind a loose head, one permutation for all costs nothing
         # on the outputs, which are placed axis by axis anyway.
         tied = any(flag for *_, flag in profile)
         loose = any(taken or given for _, taken, given, _ in profile)
         single = len({use.middle for use in weights}) == 1
-        permute_inputs = tied or (not single if loose else wide_in <= wide_out)
+        permute_inputs = tied or (not single if loose else 2 * wide_in <= 3 * wide_out)
         labels = _canonical(profile)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
         sizes += [int(label[1]) for label in labels[through:]]
 
         def operand_key(use: _Use) -> tuple[object, ...]:
-            return (use.term_in, use.bottom.key, use.middle if permute_inputs else straight)
+            return (use.term_in, use.bottom.key, use.below, use.middle if permute_inputs else straight)
 
         def target_key(use: _Use) -> tuple[object, ...]:
-            return (use.term_out, use.top.key, straight if permute_inputs else use.middle)
+            return (use.term_out, use.top.key, use.above, straight if permute_inputs else use.middle)
 
         operand_of = {operand_key(use): use for use in weights}
         target_of = {target_key(use): use for use in uses}
         operand_at = {key: index for index, key in enumerate(sorted(operand_of))}
         target_at = {key: index for index, key in enumerate(sorted(target_of))}
-        operands = []
-        for key in operand_at:
-            use = operand_of[key]
-            name, arrangement = self._reduced(use)
-            middle = use.middle if permute_inputs else straight
-            wanted = [("t", middle[int(label[1])]) if label[0] == "t" else label for label in labels]
-            operands.append(Operand(name, use.term_in, tuple(arrangement.index(label) for label in wanted)))
+        reduced = {key: self._reduced(operand_of[key]) for key in operand_at}
+
+        def orders() -> list[tuple[int, ...]]:
+            """For each operand the axis of its value that every mixed axis is."""
+            made = []
+            for key, (_, arrangement) in reduced.items():
+                middle = operand_of[key].middle if permute_inputs else straight
+                wanted = [("t", middle[int(label[1])]) if label[0] == "t" else label for label in labels]
+                made.append(tuple(arrangement.index(label) for label in wanted))
+            return made
+
+        if len(same := set(orders())) == 1:
+            # One order for all operands: mix in that order, and nothing is permuted.
+            (order,) = same
+            labels = [labels[order.index(axis)] for axis in range(len(order))]
+            sizes = [sizes[order.index(axis)] for axis in range(len(order))]
+        operands = [
+            Operand(name, operand_of[key].term_in, order)
+            for (key, (name, _)), order in zip(reduced.items(), orders(), strict=True)
+        ]
         names = {}
         for key in target_at:
             use = target_of[key]
@@ -249,6 +423,7 @@ class _Lowering:
                     Entry(target_at[target_key(u)], operand_at[operand_key(u)], u.element, _sign(u)) for u in weights
                 ),
                 tuple(Entry(target_at[target_key(u)], BIAS, u.element, _sign(u)) for u in uses if u.term_in == BIAS),
+                self._products(sizes, [operand.term for operand in operands]),
             )
         )
         for key, name in names.items():
@@ -258,16 +433,37 @@ class _Lowering:
                 if _takes_after(profile[factor]):
                     value, arrangement = self._hodge(value, arrangement, profile, factor)
             middle = straight if permute_inputs else use.middle
+            if isinstance(self.hom.group, Aut):
+                start, edges, ends = use.above
+                begin = tuple(middle.index(int(labels[place][1])) for place in start)
+                value, axes = self._contract(value, (begin, edges, ends))
+                part = Part(value, tuple(axes.index(end) for end in ends))
+                self.tops[use.term_out].setdefault(use.top, []).append(part)
+                continue
             pattern = tuple(
                 arrangement.index(("t", middle[int(label[1])]) if label[0] == "t" else label)
                 for label in self._row(use.top, profile, "given", self._sizes(self.hom.space_out.orders[use.term_out]))
             )
             self.tops[use.term_out].setdefault(use.top.plain, []).append(Part(value, pattern))
 
+    def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
+        """How many products a Mix takes: copies of its operands stay below twice the input and output."""
+        sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.factors]
+        held = sum(
+            channels * prod(sizes[factor] for factor in self._sizes(order))
+            for space in (self.hom.space_in, self.hom.space_out)
+            for channels, order in space
+        )
+        copied = sum(self.hom.space_in.channels[term] for term in terms_in) * prod(sizes[factor] for factor in axes)
+        return max(1, min(len(terms_in), -(-copied // (2 * held))))
+
     def _reduced(self, use: _Use) -> tuple[str, list[Label]]:
         """The reduction that a use needs, with the heads applied that come before the mixing."""
         half = use.bottom.plain
         name = self.bottoms[use.term_in].setdefault(half, _name("x", use.term_in, half, self.several_in))
+        if isinstance(self.hom.group, Aut):
+            name, axes = self._contract(name, use.below)
+            return name, [("t", use.below[2].index(label)) for label in axes]
         cached = (use.term_in, use.bottom, use.profile)
         if cached not in self.heads:
             sizes = self._sizes(self.hom.space_in.orders[use.term_in])
@@ -333,6 +529,8 @@ def _sign(use: _Use) -> int:
     The diagram has epsilon(blocks that touch outputs, left to right, then the others); the step has
     epsilon(transferred, given, taken), the transferred ones in the order in which it sees them.
     """
+    if not any(tied for *_, tied in use.profile):
+        return 1
     sign = 1
     through = given = 0
     sequences: list[list[int]] = [[] for _ in use.profile]
@@ -369,6 +567,11 @@ def _marks(half: Half) -> str:
     named = letters | digits
     of_vertex = {vertex: named[block] for block, row in enumerate(half.blocks) for vertex in row}
     return "".join(of_vertex[vertex] for vertex in range(len(of_vertex)))
+
+
+def _near(label: int, edges: Iterable[tuple[int, int]]) -> set[int]:
+    """The other ends of the edges at a label."""
+    return {end for edge in edges if label in edge for end in edge} - {label}
 
 
 # --- reductions of an input, and their transposes -----------------------------------------------

@@ -6,11 +6,16 @@ A plan has three readers: ``interpret`` (NumPy, the reference meaning), ``emit``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from math import perm
+from operator import mul
 
-from eqsynth.diagram import Element
+from eqsynth.diagram import LETTERS, Diagram, Element
+from eqsynth.errors import SymbolicError
 from eqsynth.group import Hom
+from eqsynth.polynomial import Polynomial
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -18,6 +23,10 @@ Pattern = tuple[int | None, ...]
 #: How a sum over an index of length n is scaled: n^(-1/2), n^-1, or not.
 NORMALIZATIONS = ("variance", "mean", "sum")
 
+#: The size and the batch for which plans are compared where they are open.
+NOMINAL_N, NOMINAL_BATCH = 16, 32
+#: An element read or written, and a call of an operator, take as long as this many multiply-adds.
+MOVE, CALL = 8, 50_000
 
 #: Pairs of axes joined by the symplectic form.
 Forms = tuple[tuple[int, int], ...]
@@ -81,6 +90,31 @@ class Hodge:
 
 
 @dataclass(frozen=True, slots=True)
+class Contract:
+    """Contraction with the adjacency matrix A of the graph of Aut(G).
+
+    target[kept] = sum over the other labels of the product of A[u, v] over ``edges`` (u, v) times
+    source[labels]. A label of ``kept`` that is not in ``labels`` is a new axis; one that is in neither is
+    an internal vertex.
+    """
+
+    target: str
+    source: str
+    labels: tuple[int, ...]
+    edges: tuple[tuple[int, int], ...]
+    kept: tuple[int, ...]
+
+    @property
+    def along(self) -> tuple[int, bool] | None:
+        """The axis that is multiplied by A, and whether by its transpose; None where A is a factor instead."""
+        left = [place for place, label in enumerate(self.labels) if label not in self.kept]
+        if len(self.edges) != 1 or len(left) != 1 or len(self.kept) != len(self.labels):
+            return None
+        ((place,), (tail, _)) = left, self.edges[0]
+        return place, tail == self.labels[place]
+
+
+@dataclass(frozen=True, slots=True)
 class Operand:
     """One tensor that enters a Mix: axis i is axis ``middle[i]`` of ``source``."""
 
@@ -113,6 +147,8 @@ class Mix:
 
     target[..., o] = sum over entries and channels i of sign weight[element, o, i] * operand[..., i], plus
     bias[element, o] for the ``biases``, entries whose operand is -1. ``sizes``: the factor of each axis.
+    With several ``products`` the operands are taken in as many groups, one product after the other, so that
+    their copies need less memory.
     """
 
     sizes: tuple[int, ...]
@@ -120,6 +156,7 @@ class Mix:
     targets: tuple[Target, ...]
     entries: tuple[Entry, ...]
     biases: tuple[Entry, ...] = ()
+    products: int = 1
 
     @property
     def axes(self) -> int:
@@ -157,20 +194,21 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The maps from one input term in a Tied step, in the order of their weights."""
+    """The maps from one input term in a Tied step, in the order of their weights, from weight ``first`` on."""
 
     source: str
     term: int
     elements: tuple[Element, ...]
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Tied:
     """A dense matrix whose entries are tied: target = sum over tables and elements of weight, scale, matrix.
 
-    For groups without diagrams at every order (orbits, bilabelled graphs, exact kernels). Each element is
-    scaled by a power of the largest sum of squares in a row of its matrix. ``constants`` are the elements
-    of the bias.
+    For maps that are tables (orbits, exact kernels), and for bilabelled graphs where that costs less. Each
+    element is scaled by a power of the largest sum of squares in a row of its matrix. ``constants`` are the
+    elements of the bias, from ``first`` on.
     """
 
     target: str
@@ -178,6 +216,7 @@ class Tied:
     sizes: tuple[int, ...]
     tables: tuple[Table, ...]
     constants: tuple[Element, ...]
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +227,7 @@ class Output:
     source: str | None
 
 
-Step = Input | Reduce | Hodge | Mix | Spread | Tied | Output
+Step = Input | Reduce | Hodge | Contract | Mix | Spread | Tied | Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +236,7 @@ class Pair:
 
     ``variances``: the variance of a weight at initialisation, times the fan-in, per element.
     ``gains``: for each factor the quarter powers of n by which weights are multiplied (``lower.gains``).
+    ``squares``: the largest sum of squares in a row of each map, where maps are scaled as a whole.
     """
 
     term_in: int
@@ -204,6 +244,7 @@ class Pair:
     dim: int
     gains: tuple[int, ...]
     variances: tuple[float, ...]
+    squares: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +265,8 @@ class Plan:
     steps: tuple[Step, ...]
     pairs: tuple[Pair, ...]
     bias_dims: tuple[int, ...]
+    #: Ways to compute the layer with their estimated cost, the chosen one first, where there were several.
+    alternatives: tuple[tuple[str, int], ...] = ()
 
     @property
     def dims(self) -> dict[tuple[int, int], int]:
@@ -248,73 +291,229 @@ class Plan:
         single = len(self.hom.space_in) == len(self.hom.space_out) == 1
         return "bias" if single else f"bias_{term_out}"
 
-    def costs(self) -> Iterator[tuple[Step, Polynomial, Polynomial]]:
-        """Each step with its multiply-adds and the elements that it reads and writes, per sample.
+    @property
+    def sums(self) -> str:
+        """How the plan scales each sum over an index: maps that are tables are scaled as a whole instead."""
+        return self.normalization if self.hom.group.diagrammatic else "sum"
 
-        Polynomials in n; where a product group has several sizes, n stands for each of them.
+    def sizes(self, n: int | None = None) -> dict[str, int]:
+        """The value of every symbol in the costs; ``n`` where the group leaves a size open."""
+        values = {}
+        for symbol, factor in zip(self._symbols(), self.hom.group.factors, strict=True):
+            if not isinstance(factor.n, int) and n is None:
+                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4")
+            values[symbol] = factor.n if isinstance(factor.n, int) else int(n or 0)
+        for side, space in (("in", self.hom.space_in), ("out", self.hom.space_out)):
+            for term, channels in enumerate(space.channels):
+                values[_channels(side, term, len(space))] = channels
+        return values
+
+    def _symbols(self) -> list[str]:
+        """The symbol of each factor's size: n, or n1, n2, ... in a product."""
+        factors = self.hom.group.factors
+        return ["n"] if len(factors) == 1 else [f"n{number + 1}" for number in range(len(factors))]
+
+    def costs(self) -> Iterator[Cost]:
+        """What each step costs, as polynomials in the sizes n and the channels.
+
+        >>> import eqsynth as eq
+        >>> for cost in eq.plan("O(n)", "8x2", "8x0", bias=False).costs():
+        ...     print(type(cost.step).__name__, cost.work, cost.moved)
+        Input 0 0
+        Reduce 0 0
+        Reduce n c_in n c_in + c_in
+        Mix c_in c_out 2 c_in c_out + c_in + c_out
+        Output 0 0
         """
-        shape: dict[str, tuple[int, int]] = {}
-        c_in, c_out = self.hom.space_in.channels, self.hom.space_out.channels
+        symbols = [Polynomial.of(symbol) for symbol in self._symbols()]
+        spaces = {"in": self.hom.space_in, "out": self.hom.space_out}
+        #: The sizes of the axes of each value, and its channels.
+        shape: dict[str, tuple[tuple[int, ...], Polynomial]] = {}
+        none = Polynomial()
+
+        def places(sizes: Iterable[int]) -> Polynomial:
+            return reduce(mul, (symbols[factor] for factor in sizes), Polynomial.of(1))
+
+        def elements(name: str) -> Polynomial:
+            sizes, channels = shape[name]
+            return places(sizes) * channels
+
+        def channels(side: str, term: int) -> Polynomial:
+            return Polynomial.of(_channels(side, term, len(spaces[side])))
+
         for step in self.steps:
-            work, moved = Polynomial(), Polynomial()
+            work, moved, kept, passing = none, none, none, none
             match step:
                 case Input(target, term, sizes):
-                    shape[target] = (len(sizes), c_in[term])
-                case Reduce(target, source, _, _):
-                    _, channels = shape[source]
+                    shape[target] = sizes, channels("in", term)
+                case Reduce(target, source, pattern, forms):
+                    sizes, wide = shape[source]
+                    left = {axis: sizes[place] for place, axis in enumerate(pattern) if axis is not None}
+                    shape[target] = tuple(left[axis] for axis in sorted(left)), wide
                     if step.summed:
-                        work = Polynomial.power(step.axes + step.summed, channels)
-                        moved = work + Polynomial.power(step.axes, channels)
-                    shape[target] = (step.axes, channels)
-                case Hodge(target, source):
-                    axes, channels = shape[source]
-                    made = axes - step.taken + step.given
-                    work = Polynomial.power(axes, channels) + Polynomial.power(made, channels)
-                    moved = work
-                    shape[target] = (made, channels)
-                case Mix(_, operands, targets, entries, _):
-                    wide_in = sum(c_in[operand.term] for operand in operands)
-                    wide_out = sum(c_out[target.term] for target in targets)
-                    pairs = (c_in[operands[e.operand].term] * c_out[targets[e.target].term] for e in entries)
-                    work = Polynomial.power(step.axes, sum(pairs))
-                    moved = Polynomial.power(step.axes, wide_in + wide_out)
+                        second = [right for _, right in forms]
+                        summed = [z for i, z in enumerate(sizes) if pattern[i] is None and i not in second]
+                        work = places([*shape[target][0], *summed]) * wide
+                        kept = elements(target)
+                        moved = work + kept
+                case Hodge(target, source, order, factor):
+                    sizes, wide = shape[source]
+                    held = [sizes[axis] for axis in order[: step.carried + step.tied]]
+                    shape[target] = (*held, *[factor] * step.given), wide
+                    kept = elements(target)
+                    work = kept * perm(step.n - step.tied - step.given, step.taken)
+                    moved = work + kept
+                case Contract(target, source, labels, _, left):
+                    _, wide = shape[source]
+                    shape[target] = (0,) * len(left), wide
+                    kept = elements(target)
+                    work = places([0] * len({*labels, *left})) * wide
+                    moved = elements(source) + kept
+                case Mix(sizes, operands, targets, entries):
+                    wide_in = [channels("in", operand.term) for operand in operands]
+                    wide_out = sum((channels("out", target.term) for target in targets), none)
+                    for entry in entries:
+                        work += wide_in[entry.operand] * channels("out", targets[entry.target].term)
+                    # The weights are brought into the order of the matrix once in a call.
+                    once = work * 2
+                    work *= places(sizes)
                     for each in targets:
-                        shape[each.name] = (step.axes, c_out[each.term])
-                case Spread(target, term, _, parts):
+                        shape[each.name] = sizes, channels("out", each.term)
+                    kept = places(sizes) * wide_out
+                    if len(operands) > 1 or any(o.middle != tuple(range(step.axes)) for o in operands):
+                        per = -(-len(operands) // step.products)
+                        passing = places(sizes) * sum(wide_in[:per], none)
+                        moved = places(sizes) * sum(wide_in, none) * 2
+                    moved += places(sizes) * sum(wide_in, none) + kept * (2 * step.products - 1)
+                    yield Cost(step, work, moved, kept, passing, none, once)
+                    continue
+                case Spread(target, term, sizes, parts):
+                    wide = channels("out", term)
+                    shape[target] = sizes, wide
                     for part in parts:
-                        kinds = {axis for axis in part.pattern if axis is not None}
-                        touched = len(kinds) + part.pattern.count(None) - len(part.forms)
-                        work += Polynomial.power(touched, c_out[term])
-                        moved += Polynomial.power(touched, 2 * c_out[term])
-                    shape[target] = (step.axes, c_out[term])
-                case Tied(target, term, sizes, tables):
+                        second = [right for _, right in part.forms]
+                        first = {axis: i for i, axis in reversed(list(enumerate(part.pattern))) if axis is not None}
+                        touched = [
+                            sizes[i]
+                            for i, axis in enumerate(part.pattern)
+                            if (axis is None or first[axis] == i) and i not in second
+                        ]
+                        work += places(touched) * wide
+                        moved += places(touched) * wide * 2
+                    if not any(_stays(part, shape) for part in parts):
+                        kept = places([z for i, z in enumerate(sizes) if any(_spans(p, i) for p in parts)]) * wide
+                case Tied(target, term, sizes, tables, _):
+                    wide = channels("out", term)
+                    shape[target] = sizes, wide
+                    once, once_work = none, none
                     for table in tables:
-                        axes, channels = shape[table.source]
-                        work += Polynomial.power(axes + len(sizes), channels * c_out[term])
-                        moved += Polynomial.power(axes, channels)
-                    moved += Polynomial.power(len(sizes), c_out[term])
-                    shape[target] = (len(sizes), c_out[term])
+                        entries_of = places([*shape[table.source][0], *sizes]) * shape[table.source][1] * wide
+                        graphs = sum(isinstance(element, Diagram) for element in table.elements)
+                        once += entries_of * 2
+                        once_work += shape[table.source][1] * wide * (graphs * len(table.elements))
+                        work += entries_of
+                        moved += elements(table.source)
+                    kept = elements(target)
+                    yield Cost(step, work, moved + kept * len(tables), kept, none, once_work, once)
+                    continue
                 case Output():
                     pass
-            yield step, work, moved
+            yield Cost(step, work, moved, kept, passing)
+
+    def total(self) -> Cost:
+        """The costs of all steps together; ``passing`` is that of the step that needs most."""
+        values = self.sizes(NOMINAL_N)
+        costs = list(self.costs())
+        added = {
+            name: sum((getattr(cost, name) for cost in costs), Polynomial())
+            for name in ("work", "moved", "kept", "once_work", "once_moved")
+        }
+        return Cost(None, passing=max((cost.passing for cost in costs), key=lambda p: p(values)), **added)
+
+    def estimate(self, n: int | None = None, batch: int = NOMINAL_BATCH) -> int:
+        """Cost of one call, in multiply-adds that take as long: what plans are chosen by.
+
+        ``docs/benchmarks`` holds it against measured time.
+        """
+        values, total = self.sizes(n), self.total()
+        calls = sum(type(step) not in (Input, Output) for step in self.steps)
+        return (
+            batch * (total.work(values) + MOVE * total.moved(values))
+            + total.once_work(values)
+            + MOVE * total.once_moved(values)
+            + CALL * calls
+        )
 
     def __str__(self) -> str:
-        rows = [
-            (_describe(step), str(work) if work else "", str(moved) if moved else "")
-            for step, work, moved in self.costs()
-        ]
-        total_work = sum((work for _, work, _ in self.costs()), Polynomial())
-        total_moved = sum((moved for _, _, moved in self.costs()), Polynomial())
-        rows = [("step", "multiply-adds", "elements moved"), *rows, ("total", str(total_work), str(total_moved))]
+        total = self.total()
+        rows = [("step", "multiply-adds", "elements moved")]
+        for cost in self.costs():
+            rows.append((_describe(cost.step), str(cost.work or ""), str(cost.moved or "")))
+        rows.append(("total", str(total.work), str(total.moved)))
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         dims = ", ".join(str(pair.dim) for pair in self.pairs) or "0"
-        each = ", n for the size of each factor" if len(self.hom.group.factors) > 1 else ""
-        lines = [f"plan of {self.hom}: {dims} independent maps, sums scaled by {self.normalization}; per sample{each}:"]
+        symbols = ", ".join(
+            f"{symbol} for {factor}"
+            for symbol, factor in zip(self._symbols(), self.hom.group.factors, strict=True)
+            if symbol != "n"
+        )
+        lines = [f"plan of {self.hom}: {dims} independent maps, sums scaled by {self.normalization}; per sample:"]
         lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
+        lines.append(f"most memory beyond the input: {total.kept + total.passing} elements")
+        if total.once_moved:
+            lines.append(f"once in a call, whatever the batch: {total.once_moved} elements of weights arranged")
+        if total.once_work:
+            lines[-1] += f", {total.once_work} multiply-adds"
+        if symbols:
+            lines.append(f"sizes: {symbols}")
+        values = self.sizes(NOMINAL_N)
+        sizes = ", ".join(f"{name} = {value:,}" for name, value in values.items())
+        lines.append(
+            f"at {sizes}, in float32: {total.work(values):,} multiply-adds, "
+            f"{4 * total.moved(values):,} bytes moved, {4 * (total.kept + total.passing)(values):,} bytes of memory"
+        )
+        if self.alternatives:
+            (chosen, least), *others = self.alternatives
+            rest = "; ".join(f"{name}: {value:,}" for name, value in others)
+            lines.append(
+                f"chosen: {chosen}, which costs as much as {least:,} multiply-adds for {NOMINAL_BATCH} samples ({rest})"
+            )
         return "\n".join(lines)
 
 
-def _describe(step: Step) -> str:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a step costs, or a whole plan (``step`` is None), as polynomials in sizes and channels.
+
+    Per sample: multiply-adds (``work``), elements read and written (``moved``), elements of memory that stay
+    until the end of the call (``kept``) or are given back after the step (``passing``). Once in a call,
+    whatever the batch, for the weights: ``once_work`` and ``once_moved``.
+    """
+
+    step: Step | None
+    work: Polynomial
+    moved: Polynomial
+    kept: Polynomial
+    passing: Polynomial
+    once_work: Polynomial = field(default_factory=Polynomial)
+    once_moved: Polynomial = field(default_factory=Polynomial)
+
+
+def _channels(side: str, term: int, terms: int) -> str:
+    return f"c_{side}" if terms == 1 else f"c_{side}{term}"
+
+
+def _spans(part: Part, axis: int) -> bool:
+    """Whether a part needs an axis of the target at its full length."""
+    return part.pattern[axis] is not None or any(axis in pair for pair in part.forms)
+
+
+def _stays(part: Part, shape: Mapping[str, object]) -> bool:
+    """Whether the part is already in place, so that the others are added to it."""
+    return part.source in shape and part.pattern == tuple(range(len(part.pattern))) and not part.forms
+
+
+def _describe(step: Step | None) -> str:
     match step:
         case Input(target, term, _):
             return f"{target} = input {term}"
@@ -335,8 +534,18 @@ def _describe(step: Step) -> str:
         case Tied(target, _, _, tables, constants):
             used = ", ".join(f"{len(table.elements)} maps of {table.source}" for table in tables) or "nothing"
             return f"{target} = tied matrix: {used}{' + bias' if constants else ''}"
+        case Contract(target, source, labels, edges, left):
+            letters = _names({*labels, *left} | {end for edge in edges for end in edge})
+            factors = " ".join(f"A[{letters[u]},{letters[v]}]" for u, v in edges)
+            made, read = (",".join(letters[label] for label in each) for each in (left, labels))
+            return f"{target}[{made}] = {factors} {source}[{read}]"
         case Output(term, source):
             return f"output {term} = {source or 'zero'}"
+    return "total"
+
+
+def _names(labels: Iterable[int]) -> dict[int, str]:
+    return dict(zip(sorted(labels), LETTERS, strict=False))
 
 
 def _part_text(part: Part) -> str:
@@ -346,32 +555,3 @@ def _part_text(part: Part) -> str:
 
 def _pattern_text(pattern: Pattern) -> str:
     return "[" + ",".join("*" if axis is None else "abcdefghijklmnopqrstuvwxyz"[axis] for axis in pattern) + "]"
-
-
-class Polynomial(dict[int, int]):
-    """A polynomial in n with whole coefficients: exponent to coefficient, zero terms left out.
-
-    >>> print(Polynomial.power(2, 3) + Polynomial.power(0, 5))
-    3 n² + 5
-    """
-
-    @classmethod
-    def power(cls, exponent: int, coefficient: int = 1) -> Polynomial:
-        """``coefficient * n ** exponent``."""
-        return cls({exponent: coefficient} if coefficient else {})
-
-    def __add__(self, other: Polynomial) -> Polynomial:
-        merged = {e: self.get(e, 0) + other.get(e, 0) for e in sorted({*self, *other}, reverse=True)}
-        return Polynomial({exponent: value for exponent, value in merged.items() if value})
-
-    def __call__(self, n: int) -> int:
-        """The value at n."""
-        return sum(coefficient * n**exponent for exponent, coefficient in self.items())
-
-    def __str__(self) -> str:
-        digits = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-        terms = [
-            f"{coefficient}{'' if not exponent else ' n' + (str(exponent).translate(digits) if exponent > 1 else '')}"
-            for exponent, coefficient in self.items()
-        ]
-        return " + ".join(terms) or "0"

@@ -363,7 +363,7 @@ def test_the_module_checker_catches_a_wrong_sign():
 def test_verify_checks_the_very_layer_that_it_is_given():
     layer = eq.Linear("SO(3)", 2, 1)
     assert "equivariant" in str(eq.verify(layer, trials=1))
-    layer.epsilon_0.fill_(7.0)
+    layer.give_0.zero_()
     with pytest.raises(VerificationError):
         eq.verify(layer, trials=1)
 

@@ -102,7 +102,9 @@ class Linear(nn.Module):
         )
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return _blank, (self.plan.hom, self.plan.bias, self.plan.normalization), self.__getstate__()
+        # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
+        state = self.__getstate__()  # type: ignore[no-untyped-call]
+        return _blank, (self.plan.hom, self.plan.bias, self.plan.normalization), state
 
 
 def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:

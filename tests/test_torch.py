@@ -229,8 +229,8 @@ def alone(kind, fails):
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        *alone("weight", {"S(n) narrow", "permutations"}),
-        *alone("bias", {"S(n)", "S(n) narrow", "S(3)", "O(n)", "Sp(4)", "A(4)", "A(5)"}),
+        *alone("weight", {"S(n) narrow", "Sp(n)", "permutations"}),
+        *alone("bias", {"S(n)", "S(n) narrow", "Sp(n)", "S(3)", "O(n)", "Sp(4)", "A(4)", "A(5)"}),
         *alone("input", {"S(n) narrow", "permutations"}),
     ],
 )

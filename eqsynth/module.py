@@ -71,8 +71,8 @@ class Linear(nn.Module):
         return super().__new__(_layer_class(made))
 
     def __init_subclass__(cls, made: bool = False) -> None:
-        """Refuse subclasses: the class of a layer is made for its problem."""
-        if not made:
+        """Refuse subclasses: the class of a layer is made for its problem. Torch may wrap that class in its own."""
+        if not made and Linear in cls.__bases__:
             raise EqsynthError("eq.Linear cannot be subclassed: keep the layer as an attribute of your own nn.Module")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -102,7 +102,9 @@ class Linear(nn.Module):
         )
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return _blank, (self.plan.hom, self.plan.bias, self.plan.normalization), self.__dict__
+        # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
+        state = self.__getstate__()  # type: ignore[no-untyped-call]
+        return _blank, (self.plan.hom, self.plan.bias, self.plan.normalization), state
 
 
 def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:
@@ -138,7 +140,12 @@ def _layer_class(plan: Plan) -> type[Linear]:
     ) -> None:
         emitted.__init__(self, device=device, dtype=dtype)
 
+    def blank(cls: type[Linear], *args: Any, **kwargs: Any) -> Linear:
+        """Torch makes replicas with no arguments, and fills them."""
+        return Linear(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
+
     body = {
+        "__new__": blank,
         "__init__": initialise,
         "__module__": __name__,
         "__doc__": Linear.__doc__,

@@ -26,7 +26,9 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for, print and write it; returns the exit status."""
     parser = argparse.ArgumentParser(description="Measure eqsynth: bases and layers.")
     parser.add_argument("what", nargs="*", choices=["bases", "layers"], help="what to measure (default: both)")
-    parser.add_argument("--repeat", type=int, default=9, help="measurements of each contender, interleaved (bases: a third)")
+    parser.add_argument(
+        "--repeat", type=int, default=9, help="measurements of each contender, interleaved (bases: a third)"
+    )
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="time torch.compile too")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="time other packages too")
     parser.add_argument("--cases", default="", metavar="TEXT", help="only cases whose name contains this text")
@@ -43,21 +45,19 @@ def main(arguments: list[str]) -> int:
         status = bases.run(max(1, round(options.repeat / 3)), options.cases, options.quick, folder, options.check)
         failed = failed or bool(status)
     if "layers" in wanted:
-        from benchmarks import layers
+        from benchmarks import layers, report
 
-        report = layers.run(
-            layers.Options(options.repeat, options.compile, options.peers, options.quick, options.cases)
-        )
-        for title, lines in layers.tables(report).items():
+        found = layers.run(layers.Options(options.repeat, options.compile, options.peers, options.quick, options.cases))
+        for title, lines in report.tables(found).items():
             print("", title, *lines, sep="\n")
-        for row in report["cases"]:
+        for row in found["cases"]:
             for name, note in row["notes"].items():
                 print(f"{row['case']}: {layers.NAMES[name]}: {note}")
-        slow = layers.missed(report)
+        slow = report.missed(found)
         for line in slow:
             print(f"missed: {line}", file=sys.stderr)
         if folder:
-            layers.write(report, folder, " ".join(["python scripts/bench.py", *arguments]))
+            report.write(found, folder, " ".join(["python scripts/bench.py", *arguments]))
         failed = failed or bool(slow and options.check)
     return int(failed)
 

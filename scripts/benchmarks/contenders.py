@@ -7,14 +7,15 @@ from math import prod
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 import eqsynth as eq
-from eqsynth.diagram import Orbit
+from eqsynth.diagram import Element, Orbit
 from eqsynth.functor import matrix, orbits_of
 from eqsynth.plans import Hodge, Input, Output, Reduce, Spread
-from eqsynth.space import each
+from eqsynth.space import Order, each
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
 MAX_BASIS = 100_000_000
@@ -51,10 +52,16 @@ def limit(layer: eq.Linear, x: Tensor, y: Tensor, n: int) -> Callable[[], object
 # --- the dense matrix with tied entries ---------------------------------------------------------------
 
 
+def _volume(order: Order, sizes: Sequence[int]) -> int:
+    """Entries of a tensor with one channel."""
+    return prod(n**axes for n, axes in zip(sizes, each(order), strict=True))
+
+
 def dense_entries(layer: eq.Linear, sizes: Sequence[int]) -> int:
     """Entries of the dense matrix: (n^l channels out) x (n^k channels in)."""
-    (c_in, order_in), (c_out, order_out) = next(iter(layer.hom.space_in)), next(iter(layer.hom.space_out))
-    return c_in * c_out * prod(n**axes for order in (order_in, order_out) for n, axes in zip(sizes, each(order), strict=True))
+    found = layer.basis[0, 0]
+    c_out, c_in = layer.get_parameter("weight").shape[1:]
+    return c_in * c_out * _volume(found.inputs, sizes) * _volume(found.outputs, sizes)
 
 
 class Dense(nn.Module):
@@ -71,8 +78,8 @@ class Dense(nn.Module):
         super().__init__()
         weight = layer.get_parameter("weight")
         found = layer.basis[0, 0]
-        self.rows = prod(n**order for n, order in zip(sizes, each(found.outputs), strict=True))
-        self.columns = prod(n**order for n, order in zip(sizes, each(found.inputs), strict=True))
+        self.rows = _volume(found.outputs, sizes)
+        self.columns = _volume(found.inputs, sizes)
         if basis is not None:
             self.weight = nn.Parameter(torch.randn(len(basis), *weight.shape[1:], dtype=weight.dtype))
             made = basis.to(weight.dtype).reshape(len(basis), -1).T
@@ -85,7 +92,9 @@ class Dense(nn.Module):
         """The dense matrix, a row per output index and channel."""
         maps, c_out, c_in = self.weight.shape
         flat = self.weight.reshape(maps, -1)
-        entries = torch.mm(self.basis, flat) if self.basis.layout == torch.strided else torch.sparse.mm(self.basis, flat)
+        entries = (
+            torch.mm(self.basis, flat) if self.basis.layout == torch.strided else torch.sparse.mm(self.basis, flat)
+        )
         placed = entries.reshape(self.rows, self.columns, c_out, c_in).permute(0, 2, 1, 3)
         return placed.reshape(self.rows * c_out, self.columns * c_in)
 
@@ -103,32 +112,33 @@ class Dense(nn.Module):
 def _scaled_basis(layer: eq.Linear, sizes: Sequence[int]) -> Tensor:
     """The basis as one matrix with a column per map, scaled as the layer scales it; sparse where it is large."""
     found, dtype = layer.basis[0, 0], layer.get_parameter("weight").dtype
-    entries = len(found) * prod(n**k for order in (found.outputs, found.inputs) for n, k in zip(sizes, each(order), strict=True))
     power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[layer.plan.normalization]
     factors = zip(layer.hom.group.factors, sizes, each(found.inputs), each(found.outputs), strict=True)
     gain = prod(n ** (max(lo - k, 0) / 4) for factor, n, k, lo in factors if factor.family in ("O", "SO", "Sp"))
-    if entries <= MAX_BASIS:
-        made = torch.empty(len(found), entries // len(found), dtype=dtype)
-        for index, element in enumerate(found):
-            one = torch.from_numpy(matrix(layer.hom.group, element, sizes))
-            most = int((one**2).sum(1).max())
-            made[index] = one.reshape(-1).to(dtype) * (most**power * gain)
-        return made.T
-    rows, columns, values = [], [], []
+    shape = (_volume(found.outputs, sizes), _volume(found.inputs, sizes))
+    whole = torch.empty(len(found), prod(shape), dtype=dtype) if len(found) * prod(shape) <= MAX_BASIS else None
+    indices, values = [], []
     for index, element in enumerate(found):
-        if isinstance(element, Orbit):
-            labels = orbits_of(layer.hom.group, element.outputs + element.inputs)
-            one = (labels == labels[element.representative]).reshape(sizes[0] ** element.outputs, -1).astype(np.int64)
-        else:
-            one = matrix(layer.hom.group, element, sizes)
-        most = int((one**2).sum(1).max())
+        one = _entries(layer, element, sizes).reshape(shape)
+        scale = float((one**2).sum(1).max()) ** power * gain
+        if whole is not None:
+            whole[index] = torch.from_numpy(one.reshape(-1)).to(dtype) * scale
+            continue
         (places,) = one.reshape(-1).nonzero()
-        rows.append(places)
-        columns.append(np.full(len(places), index))
-        values.append(one.reshape(-1)[places] * (most**power * gain))
-    indices = torch.from_numpy(np.stack((np.concatenate(rows), np.concatenate(columns))))
-    shape = (entries // len(found), len(found))
-    return torch.sparse_coo_tensor(indices, torch.from_numpy(np.concatenate(values)).to(dtype), shape).coalesce()
+        indices.append(np.stack((places, np.full(len(places), index))))
+        values.append(one.reshape(-1)[places] * scale)
+    if whole is not None:
+        return whole.T
+    where, what = torch.from_numpy(np.concatenate(indices, 1)), torch.from_numpy(np.concatenate(values)).to(dtype)
+    return torch.sparse_coo_tensor(where, what, (prod(shape), len(found)), check_invariants=True).coalesce()
+
+
+def _entries(layer: eq.Linear, element: Element, sizes: Sequence[int]) -> NDArray[np.int64]:
+    """The matrix of one map; an orbit's comes from a table of all orbits that is made once."""
+    if not isinstance(element, Orbit):
+        return matrix(layer.hom.group, element, sizes)
+    labels = orbits_of(layer.hom.group, element.outputs + element.inputs)
+    return np.asarray(labels == labels[element.representative], np.int64)
 
 
 # --- written by hand, with the parameters of eq.Linear ------------------------------------------------
@@ -161,7 +171,7 @@ class Edges(Written):
         diagonal = x.diagonal(dim1=1, dim2=2).mT
         rows, columns = x.sum(2) * r, x.sum(1) * r
         trace, total = diagonal.sum(1) * r, rows.sum(1) * r
-        # Weights are ordered by what they make (trace or everything; diagonal, rows or columns), then by what they read.
+        # Weights are ordered by what they make, then by what they read, both in the order of the names here.
         whole = self.weight[:4].reshape(2, 2, c_out, c_in).transpose(1, 2).reshape(2 * c_out, 2 * c_in)
         nodes = self.weight[4:13].reshape(3, 3, c_out, c_in).transpose(1, 2).reshape(3 * c_out, 3 * c_in)
         to_trace, to_all = linear(torch.cat((trace, total), 1), whole, self.bias.flatten()).chunk(2, 1)

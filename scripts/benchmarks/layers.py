@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler that measures memory talks on stderr
 
 import torch
 from torch import Tensor, nn
@@ -165,7 +160,11 @@ def _peers(layer: eq.Linear, case: Case, x: Tensor, notes: dict[str, str]) -> di
             found["e3nn"] = E3nn(layer), x.movedim(-1, 1).reshape(len(x), case.channels, -1).contiguous()
         except Exception as error:  # noqa: BLE001 - a peer that cannot run is reported, whatever the reason
             notes["e3nn"] = _why(error)
-    if layer.hom.group.diagrammatic and not layer.hom.group.symbolic and case.n ** (case.inputs + case.outputs) <= MAX_UNKNOWNS:
+    if (
+        layer.hom.group.diagrammatic
+        and not layer.hom.group.symbolic
+        and case.n ** (case.inputs + case.outputs) <= MAX_UNKNOWNS
+    ):
         try:
             basis, took = emlp_basis(layer)
             found["emlp"] = Dense(layer, (case.n,), basis), x
@@ -235,15 +234,6 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
     return row
 
 
-def met(name: str, found: dict[str, Any]) -> bool:
-    """Whether a ratio meets its target; what was not measured or has no target misses none."""
-    value, target = found["value"], found["target"]
-    if value is None or target is None:
-        return True
-    slack = NOISE if name.startswith("compiled") else 1.0
-    return bool(value <= target * slack if found["at_most"] else value >= target)
-
-
 def features(layer: eq.Linear, run: Callable[[], object], n: int, batch: int) -> dict[str, int]:
     """What the cost model prices: multiply-adds and bytes moved of the plan, and calls of torch operators."""
     moved = sum(elements(n) for _, _, elements in layer.plan.costs())
@@ -289,7 +279,7 @@ def growth(options: Options) -> list[dict[str, Any]]:
     for k, lo, sizes in QUICK_GROWTH if options.quick else GROWTH:
         layer = eq.Linear("S(n)", f"16x{k}", f"16x{lo}", bias=False)
         inputs = {str(n): torch.randn(1, *[n] * k, 16) for n in sizes}
-        times = interleaved({n: _at(layer, x, int(n)) for n, x in inputs.items()}, options.repeat)
+        times = interleaved({n: forward(layer, x) for n, x in inputs.items()}, options.repeat)
         seconds = [statistics.median(times[str(n)]) for n in sizes]
         rows.append(
             {
@@ -301,11 +291,6 @@ def growth(options: Options) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _at(layer: eq.Linear, x: Tensor, n: int) -> Callable[[], object]:
-    needs_n = layer.hom.space_in.orders == (0,)
-    return forward((lambda given: layer(given, n)) if needs_n else layer, x)
 
 
 def price(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -320,129 +305,8 @@ def price(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "ns_per_multiply_add": float(f"{prices[0] * 1e9:.4g}"),
         "ns_per_byte": float(f"{prices[1] * 1e9:.4g}"),
         "us_per_call": float(f"{prices[2] * 1e6:.4g}"),
-        "predicted_over_measured": {
-            row["case"]: round(value, 2) for row, value in zip(listed, predicted, strict=True)
-        },
+        "predicted_over_measured": {row["case"]: round(value, 2) for row, value in zip(listed, predicted, strict=True)},
     }
-
-
-# --- the report -----------------------------------------------------------------------------------------
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A Markdown table, padded so that it also reads well in a terminal."""
-    cells = [[str(cell) for cell in row] for row in (head, *rows)]
-    wide = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    lines = ["| " + " | ".join(f"{c:<{w}}" for c, w in zip(row, wide, strict=True)) + " |" for row in cells]
-    return [lines[0], "| " + " | ".join("-" * w for w in wide) + " |", *lines[1:]]
-
-
-def tables(report: dict[str, Any]) -> dict[str, list[str]]:
-    """Every table of the report, by its title."""
-    cases = report["cases"]
-
-    def cell(row: dict[str, Any], name: str) -> str:
-        found = row["ratios"][name]
-        value = "-" if found["value"] is None else f"{found['value']:g}"
-        if name == "dense / ours" and found["value"] is None:
-            value = "does not fit"
-        if found["target"] is None:
-            return value
-        mark = "" if met(name, found) else " **missed**"
-        return f"{value} ({'<=' if found['at_most'] else '>='} {found['target']:g}){mark}"
-
-    made = {}
-    timed = {name: title for name, title in NAMES.items() if any(name in row["ms"] for row in cases)}
-    made["Forward, milliseconds"] = table(
-        ["case", "maps", *timed.values()],
-        ([row["case"], row["maps"], *[f"{row['ms'][n]:g}" if n in row["ms"] else "-" for n in timed]] for row in cases),
-    )
-    first = ["ours / limit", "one by one / ours", "dense / ours", "compiled / ours"]
-    made["Forward, ratios and targets"] = table(
-        ["case", *first], ([row["case"], *[cell(row, name) for name in first]] for row in cases)
-    )
-    peers = [n for n in ("prebuilt / ours", "e3nn / ours", "EMLP / ours") if any(r["ratios"][n]["value"] for r in cases)]
-    if peers:
-        made["Forward, ratios without targets"] = table(
-            ["case", *peers], ([row["case"], *[cell(row, name) for name in peers]] for row in cases)
-        )
-    second = [name for name in cases[0]["ratios"] if "both" in name or "backward" in name] if cases else []
-    made["Forward + backward"] = table(
-        ["case", "ours, ms", *second],
-        ([row["case"], f"{row['ms']['ours both']:g}", *[cell(row, name) for name in second]] for row in cases),
-    )
-    kept = [name for name in timed if name != "limit"]
-    made["Peak memory of a forward / (input + output)"] = table(
-        ["case", *[timed[name] for name in kept]],
-        ([row["case"], *[row["memory"].get(name, "-") for name in kept]] for row in cases),
-    )
-    if report["growth"]:
-        made["Growth with n"] = table(
-            ["layer", "sizes", "ms", "exponent", "max(k, l)"],
-            (
-                [row["case"], " ".join(map(str, row["sizes"])), " ".join(f"{v:g}" for v in row["ms"])]
-                + [row["exponent"], row["expected"]]
-                for row in report["growth"]
-            ),
-        )
-    if report["small"]:
-        made["Small shapes against layers written by hand"] = table(
-            ["case", "ours, us", "by hand, us", f"ratio (<= {MAX_SMALL:g})", "ratio, both", "our calls", "calls by hand"],
-            (
-                [row["case"], row["us"]["ours"], row["us"]["hand"], row["ratio"], row["ratio_both"]]
-                + [row["calls"], row["hand_calls"]]
-                for row in report["small"]
-            ),
-        )
-    model = report["cost_model"]
-    rows = {row["case"]: row for row in (*cases, *report["small"])}
-    made["Cost model"] = table(
-        ["case", "multiply-adds", "bytes", "calls", "predicted / measured"],
-        (
-            [name, f"{rows[name]['multiply_adds']:,}", f"{rows[name]['bytes']:,}", rows[name]["calls"], value]
-            for name, value in model["predicted_over_measured"].items()
-        ),
-    )
-    return made
-
-
-def missed(report: dict[str, Any]) -> list[str]:
-    """Every target that is missed, in words."""
-    found = []
-    for row in report["cases"]:
-        for name, value in row["ratios"].items():
-            if not met(name, value):
-                sign = ">" if value["at_most"] else "<"
-                found.append(f"{row['case']}: {name} = {value['value']:g} {sign} {value['target']:g}")
-    for row in report["small"]:
-        if row["ratio"] > MAX_SMALL:
-            found.append(f"{row['case']}: ours / by hand = {row['ratio']:g} > {MAX_SMALL:g}")
-    return found
-
-
-WORDS = """\
-Every layer maps tensors with as many channels in as out, without bias; times are medians of interleaved runs, ratios are
-medians over rounds of two runs next to each other. A contender's outputs are checked to equal the layer's before it is
-timed (EMLP: the spans of the bases are compared; e3nn: the numbers of maps). The contenders:
-
-- **limit**: what any such layer must do at least: copy the input once, fill the output once, and one matrix product with as
-  many multiply-adds as our plan has, all into memory that is there already. It computes nothing useful.
-- **ours**: `eq.Linear`. **compiled**: the same through `torch.compile`.
-- **one by one**: every diagram by itself: sum and take diagonals of the input, mix channels on what is left, spread it over
-  the output, add. This is the fast multiplication of arXiv 2412.10837, written from the diagrams in
-  `scripts/benchmarks/onebyone.py`. Groups that are not made of such diagrams alone have none.
-- **dense**: the map as one big matrix in which entries are tied: built from the basis and the weights in every call, as
-  training must, then one matrix product. **prebuilt**: the product alone, with a matrix that was built before, as inference may.
-  The basis is held as dense matrices, or, above 100 million entries (Aut(karate) 2 -> 1: 20,170 maps), as one sparse
-  matrix that multiplies the weights.
-- **e3nn**: change of basis to irreducible representations, `o3.Linear`, and back, on tensors laid out as e3nn likes them.
-- **EMLP**: the basis that EMLP finds by floating-point null spaces, used like the dense matrix; its set-up time is in the notes.
-
-Forward + backward computes the gradients of input and weights. Peak memory counts all that torch's allocator hands out during a
-forward pass beyond the input, the output included, at the worst moment (matrices that **prebuilt** keeps were there before).
-Calls are torch operators, views included. The cost model fits three prices, per multiply-add, byte and call, to the times of
-all layers below; its bytes are those of the plan. On any machine, tensors above about 32 MB come in freshly mapped pages,
-whose first use costs more than the arithmetic; this holds for all contenders alike."""
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -456,7 +320,9 @@ def run(options: Options) -> dict[str, Any]:
         start = time.perf_counter()
         rows.append(measure(case, options))
         shown = rows[-1]["ratios"]["ours / limit"]
-        print(f"{case}: {shown['value']} of the limit ({time.perf_counter() - start:.0f} s)", file=sys.stderr, flush=True)
+        print(
+            f"{case}: {shown['value']} of the limit ({time.perf_counter() - start:.0f} s)", file=sys.stderr, flush=True
+        )
     whole = not options.cases
     small = small_shapes(options) if whole else []
     about = f"float32, single thread, {platform.machine()}, torch {torch.__version__}, medians of {options.repeat} runs"
@@ -468,41 +334,3 @@ def run(options: Options) -> dict[str, Any]:
         "small": small,
         "cost_model": price([*rows, *small]) if rows or small else {"predicted_over_measured": {}},
     }
-
-
-def page(report: dict[str, Any], command: str, picture: str | None) -> str:
-    """The report as a Markdown page."""
-    lines = ["# Layers against the limit, and against other ways", "", f"`{command}` wrote this page: {report['about']}.", ""]
-    if picture:
-        lines += [f"![Time of every contender over the limit]({picture})", ""]
-    lines += [WORDS, ""]
-    for title, made in tables(report).items():
-        lines += [f"## {title}", "", *made, ""]
-        if title == "Cost model":
-            model = report["cost_model"]
-            lines += [
-                f"Prices: {model['ns_per_multiply_add']} ns per multiply-add, {model['ns_per_byte']} ns per byte, "
-                f"{model['us_per_call']} us per call.",
-                "",
-            ]
-    lines += ["## Notes", ""]
-    for row in report["cases"]:
-        lines += [f"- {row['case']}: {NAMES[name]}: {note}" for name, note in row["notes"].items()]
-    lines += ["", "Missed targets:" if missed(report) else "No target is missed.", ""]
-    lines += [f"- {line}" for line in missed(report)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def write(report: dict[str, Any], folder: Path, command: str) -> None:
-    """layers.json, layers.svg (where matplotlib is installed) and layers.md."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "layers.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    picture = None
-    try:
-        from benchmarks.plot import draw
-    except ImportError:
-        print("no plot: pip install .[bench]", file=sys.stderr)
-    else:
-        picture = "layers.svg"
-        draw(report, folder / picture)
-    (folder / "layers.md").write_text(page(report, command, picture), encoding="utf-8")

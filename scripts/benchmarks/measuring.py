@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -18,6 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 LEAST = 0.01
 #: Seconds that a contender may take in all; at least two measurements are made.
 BUDGET = 4.0
+#: From this many seconds on, a call is not repeated where once will do.
+SLOW = 1.0
 
 Runs = Mapping[str, Callable[[], object]]
 
@@ -27,10 +31,9 @@ def interleaved(runs: Runs, repeat: int, least: float = LEAST) -> dict[str, list
     inner, rounds = {}, {}
     gc.collect()
     for name, run in runs.items():
-        run()
-        start = time.perf_counter()
-        run()
-        took = time.perf_counter() - start
+        took = _once(run)
+        if took < SLOW:
+            took = _once(run)  # the first call may have set things up
         inner[name] = max(1, round(least / took))
         rounds[name] = max(2, min(repeat, int(BUDGET / (took * inner[name]))))
     times: dict[str, list[float]] = {name: [] for name in runs}
@@ -48,6 +51,12 @@ def interleaved(runs: Runs, repeat: int, least: float = LEAST) -> dict[str, list
     return times
 
 
+def _once(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
 def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float | None:
     """The median over rounds of time of one / time of other, measured next to each other; None where one is missing."""
     if one not in times or other not in times:
@@ -58,11 +67,11 @@ def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float |
 def peak_bytes(run: Callable[[], object]) -> int:
     """The most memory that a call holds at once beyond what was there before, its result included, in bytes.
 
+    A first call may set things up that stay: call once before.
     Torch's CPU allocator tells the profiler of every allocation and release inside operators; the peak is the
     largest running sum. Scratch space that a library takes from elsewhere is not seen.
     """
-    run()  # caches and lazy set-up are not part of a call
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    with _silent(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         kept = run()
     del kept
     results: Any = recorded.profiler
@@ -74,12 +83,26 @@ def peak_bytes(run: Callable[[], object]) -> int:
     return peak
 
 
-class _Counter(TorchDispatchMode):
+@contextmanager
+def _silent() -> Iterator[None]:
+    """No standard error: the profiler writes lines there when it starts and stops, at every log level."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.calls += 1
         return func(*args, **(kwargs or {}))
 
@@ -88,7 +111,7 @@ def operator_calls(run: Callable[[], object]) -> int:
     """How many torch operators a call reaches, views included."""
     with _Counter() as counter:
         run()
-    return counter.calls
+    return int(counter.calls)
 
 
 def slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:

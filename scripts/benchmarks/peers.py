@@ -26,7 +26,9 @@ class E3nn(nn.Module):
     """x @ Q^T, e3nn's o3.Linear, @ Q, on tensors (batch, channels, n, ..., n): the layout that suits e3nn.
 
     Q is the change of basis from R^3 x ... x R^3 to irreducible representations, from e3nn's ReducedTensorProducts.
-    For SO(3) vectors are even, so that parity plays no role. Raises ValueError unless the maps are as many as eqsynth's.
+    For SO(3) vectors are even, so that parity plays no role.
+
+    Raises ValueError unless there are as many maps as eqsynth has.
     """
 
     into: Tensor
@@ -57,8 +59,8 @@ class E3nn(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, 3^k) to (batch, channels, 3^l)."""
         batch = len(x)
-        parts = [part.reshape(batch, -1) for part in (x @ self.into).split(self.spans_in, -1)]
-        mixed = self.linear(torch.cat(parts, 1)).split(self.spans_out, 1)
+        parts = [part.reshape(batch, -1) for part in torch.split(x @ self.into, self.spans_in, -1)]
+        mixed = torch.split(self.linear(torch.cat(parts, 1)), self.spans_out, 1)
         return torch.cat([part.reshape(batch, self.c_out, -1) for part in mixed], 2) @ self.back
 
 

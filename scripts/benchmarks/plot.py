@@ -28,12 +28,16 @@ def draw(report: dict[str, Any], path: Path) -> None:
         figure = Figure(figsize=(10, 1.6 + 0.45 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
         for name, (label, colour, mark) in LOOKS.items():
-            found = [(row["ms"][name] / row["ms"]["limit"], place) for place, row in enumerate(rows) if name in row["ms"]]
+            found = [
+                (row["ms"][name] / row["ms"]["limit"], place) for place, row in enumerate(rows) if name in row["ms"]
+            ]
             if found:
                 across, down = zip(*found, strict=True)
                 axes.plot(across, down, mark, color=colour, label=label, markersize=6, linestyle="none")
         targets = [row["ratios"]["ours / limit"]["target"] for row in rows]
-        axes.plot(targets, range(len(rows)), "|", color="#CC0000", markersize=18, markeredgewidth=2, label="target of ours")
+        axes.plot(
+            targets, range(len(rows)), "|", color="#CC0000", markersize=18, markeredgewidth=2, label="target of ours"
+        )
         axes.axvline(1, color="#000000", linewidth=0.8)
         axes.set_xscale("log")
         axes.set_xlabel("time of a forward pass / limit (one copy, one fill, one matrix product)")

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         for line in slow:
             print(f"missed: {line}", file=sys.stderr)
         if folder:
-            report.write(found, folder, " ".join(["python scripts/bench.py", *arguments]))
+            report.write(found, folder)
         failed = failed or bool(slow and options.check)
     return int(failed)
 

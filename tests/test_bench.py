@@ -248,12 +248,12 @@ def test_runs_are_interleaved():
 
 
 def test_a_tiny_run_from_end_to_end(tmp_path, capsys):
-    command = ["layers", "--quick", "--repeat", "1", "--no-compile", "--no-peers", "--out", str(tmp_path)]
-    assert bench.main(command) == 0
+    command = ["layers", "--repeat", "1", "--no-compile", "--no-peers", "--quick"]
+    assert bench.main([*command, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     made = json.loads((tmp_path / "layers.json").read_text())
     text = (tmp_path / "layers.md").read_text()
-    assert f"python scripts/bench.py {' '.join(command)}" in text.splitlines()[2]
+    assert f"`python scripts/bench.py {' '.join(command)}`" in text.splitlines()[2]
     for title, lines in report.tables(made).items():
         assert f"## {title}" in text
         assert lines[-1] in text

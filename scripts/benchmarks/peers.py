@@ -42,8 +42,9 @@ class E3nn(nn.Module):
         weight = layer.get_parameter("weight")
         vector = "1o" if group.family == "O" else "1e"
         self.c_out, self.c_in = weight.shape[1:]
-        irreps_in, into = _change(o3, vector, int(str(found.inputs)))
-        irreps_out, back = _change(o3, vector, int(str(found.outputs)))
+        _, inputs, outputs = found.plain()
+        irreps_in, into = _change(o3, vector, inputs)
+        irreps_out, back = _change(o3, vector, outputs)
         self.spans_in = _spans(irreps_in)
         self.spans_out = _spans([(self.c_out * copies, ir) for copies, ir in irreps_out])
         self.linear = o3.Linear(
@@ -92,7 +93,8 @@ def emlp_basis(layer: eq.Linear) -> tuple[Tensor, float]:
 
     found = layer.basis[0, 0]
     group = found.group
-    n, inputs, outputs = int(group.n), int(str(found.inputs)), int(str(found.outputs))
+    n = int(group.n)
+    _, inputs, outputs = found.plain()
     elements, algebra = generators(group)
 
     class Same(Group):  # type: ignore[misc]  # EMLP has no types

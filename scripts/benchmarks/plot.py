@@ -45,5 +45,5 @@ def draw(report: dict[str, Any], path: Path) -> None:
         axes.invert_yaxis()
         axes.grid(axis="both", color="#DDDDDD", linewidth=0.5)
         axes.set_axisbelow(True)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=8, frameon=False)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
         figure.savefig(path, format="svg", metadata={"Date": None})

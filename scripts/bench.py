@@ -48,6 +48,9 @@ def main(arguments: list[str]) -> int:
         from benchmarks import layers, report
 
         found = layers.run(layers.Options(options.repeat, options.compile, options.peers, options.quick, options.cases))
+        if not found["cases"]:
+            print(f"no layer's name contains {options.cases!r}", file=sys.stderr)
+            return int(failed)
         for title, lines in report.tables(found).items():
             print("", title, *lines, sep="\n")
         for row in found["cases"]:

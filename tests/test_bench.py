@@ -21,6 +21,7 @@ from benchmarks import bases as bench_bases
 from benchmarks import contenders, layers, measuring, peers, report
 from benchmarks.onebyone import OneByOne
 from eqsynth import bases
+from eqsynth.representation import generators
 from oracle import dense as oracle_dense
 from oracle import inputs_for, run
 
@@ -193,6 +194,17 @@ def test_emlp_spans_the_same_maps():
     assert seconds > 0
 
 
+def test_peers_with_other_maps_are_refused(monkeypatch):
+    pytest.importorskip("e3nn", reason="a peer: pip install .[bench]")
+    pytest.importorskip("emlp", reason="a peer: pip install .[bench]")
+    monkeypatch.setattr(peers, "generators", lambda _: generators(eq.Group("A", 3)))
+    with pytest.raises(ValueError, match="EMLP finds 3 maps, eqsynth 2"):
+        peers.emlp_basis(eq.Linear("S(3)", "2x1", "2x1", bias=False))
+    monkeypatch.setattr(peers, "_change", lambda o3, vector, _: ([(1, o3.Irrep(vector))], torch.eye(3)))
+    with pytest.raises(ValueError, match="e3nn has 1 maps, eqsynth 3"):
+        peers.E3nn(eq.Linear("O(3)", "2x2", "2x2", bias=False))
+
+
 # --- meters and fits --------------------------------------------------------------------------------------
 
 
@@ -266,6 +278,12 @@ def test_a_tiny_run_from_end_to_end(tmp_path, capsys):
     assert [row["expected"] for row in made["growth"]] == [1, 2]
 
 
+def test_a_selection_without_cases_says_so(tmp_path, capsys):
+    assert bench.main(["layers", "--quick", "--cases", "E(8)", "--out", str(tmp_path)]) == 0
+    assert "no layer's name contains 'E(8)'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_missed_targets_are_told_and_fail_a_check(monkeypatch, capsys):
     quick = ["layers", "--quick", "--cases", "cycle4", "--repeat", "1", "--no-compile", "--no-peers", "--check"]
     [case] = [case for case in layers.QUICK_CASES if "cycle4" in case.group]
@@ -276,6 +294,33 @@ def test_missed_targets_are_told_and_fail_a_check(monkeypatch, capsys):
     monkeypatch.setattr(layers, "QUICK_CASES", (replace(case, limit=0, dense=0),))
     assert bench.main(quick) == 1
     assert "ours / limit = " in capsys.readouterr().err
+
+
+def test_wrong_growth_and_slow_small_shapes_are_missed_targets():
+    grown = [{"case": "S(n) 2 -> 2", "exponent": exponent, "expected": 2} for exponent in (1.8, 2.3, 3.1)]
+    small = [{"case": "S(n) 1 -> 1", "ratio": ratio} for ratio in (1.5, 2.5)]
+    assert report.missed({"cases": [], "growth": grown, "small": small}) == [
+        "S(n) 2 -> 2: time grows as n^3.1, not n^2",
+        "S(n) 1 -> 1: ours / by hand = 2.5 > 2",
+    ]
+
+
+def test_prices_of_a_report():
+    rows = [
+        {
+            "case": str(number),
+            "multiply_adds": 10**number,
+            "bytes": 0,
+            "calls": 5,
+            "us": {"ours": 1e-3 * 10**number + 10},
+        }
+        for number in range(1, 6)
+    ]
+    found = layers.price(rows)
+    assert found["ns_per_multiply_add"] == pytest.approx(1)
+    assert found["us_per_call"] == pytest.approx(2)
+    assert found["median_factor_off"] == 1
+    assert list(found["predicted_over_measured"]) == ["1", "2", "3", "4", "5"]
 
 
 def test_a_ratio_meets_its_target():

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.layers import MAX_SMALL, NAMES, NOISE
+from benchmarks.layers import MAX_OFF, MAX_SMALL, NAMES, NOISE
 
 WORDS = """\
 Every layer has as many channels in as out, and no bias. Times are medians of interleaved runs; a ratio is the median
@@ -158,6 +158,9 @@ def missed(report: dict[str, Any]) -> list[str]:
             if not met(name, value):
                 sign = ">" if value["at_most"] else "<"
                 found.append(f"{row['case']}: {name} = {value['value']:g} {sign} {value['target']:g}")
+    for row in report["growth"]:
+        if abs(row["exponent"] - row["expected"]) > MAX_OFF:
+            found.append(f"{row['case']}: time grows as n^{row['exponent']:g}, not n^{row['expected']}")
     for row in report["small"]:
         if row["ratio"] > MAX_SMALL:
             found.append(f"{row['case']}: ours / by hand = {row['ratio']:g} > {MAX_SMALL:g}")
@@ -192,7 +195,8 @@ def page(report: dict[str, Any], picture: str | None) -> str:
             model = report["cost_model"]
             lines += [
                 f"Prices: {model['ns_per_multiply_add']} ns per multiply-add, {model['ns_per_byte']} ns per byte, "
-                f"{model['us_per_call']} us per call.",
+                f"{model['us_per_call']} us per call. Half of the predictions are within a factor of "
+                f"{model['median_factor_off']}.",
                 "",
             ]
     lines += ["## Notes", ""]

@@ -1,166 +1,68 @@
-"""Time the symbolic engine and write docs/benchmarks/bases.md and bases.json.
+"""Measure eqsynth: how long bases take, and how fast layers are; tables, JSON and a plot in docs/benchmarks.
 
-usage: python scripts/bench.py [--repeat N] [--check]
+usage: python scripts/bench.py [bases] [layers] [--repeat N] [--no-compile] [--no-peers]
+                               [--cases TEXT] [--quick] [--check] [--out FOLDER]
 
-Single thread, one process, medians of N interleaved runs from cold caches. Times are compared with the
-floating-point null space (SVD of the generators' constraints) of the same problem, in the same process,
-where that has at most a thousand unknowns. ``--check`` exits with 1 where a time is above its limit.
+Single thread, one process, medians of interleaved runs. Other packages are measured where they are installed
+(``pip install .[bench]``). With ``--cases`` or ``--quick`` nothing is written unless ``--out`` says where.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
-import resource
-import statistics
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
+# Before numpy and torch are loaded: single thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np
-
-import eqsynth as eq
-from eqsynth import bases
-from eqsynth.representation import generators
+import argparse
+import sys
+from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
-#: Group, orders, dimension, limit in seconds.
-CASES = (
-    ("S(n)", 4, 4, 4140, 5),
-    ("S(n)", 5, 5, 115975, 120),
-    ("O(3)", 5, 5, 603, 10),
-    ("SO(3)", 4, 3, 36, 10),
-    ("A(5)", 3, 3, 282, 5),
-    ("Sp(4)", 4, 4, 84, 5),
-    ("S(4)", 4, 4, 2795, 20),
-    ("Aut(petersen)", 1, 2, 15, 5),
-    ("Aut(karate)", 1, 1, 735, 20),
-    ("S(4)", 2, 2, 15, 5),
-    ("O(3)", 3, 2, 0, 5),
-    ("SO(3)", 3, 2, 6, 5),
-    ("S(4)", 3, 3, 187, 5),
-    ("S(6)", 2, 2, 15, 5),
-    ("S(6)", 3, 3, 203, 5),
-    ("S(8)", 2, 3, 52, 5),
-)
-#: Seconds that EMLP 1.0.3 (floating-point null spaces) took for the same problems on a machine like the one used here.
-EMLP = {
-    ("S(4)", 2, 2): "1.2",
-    ("S(4)", 3, 3): "161",
-    ("S(6)", 2, 2): "12, rank 1296 instead of 15",
-    ("S(6)", 3, 3): "not done in 180",
-    ("S(8)", 2, 3): "not done in 180",
-}
-MAX_UNKNOWNS = 1_000
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Wall-clock time of one call."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def exact(group: str, inputs: int, outputs: int) -> int:
-    """The basis from cold caches; returns its size."""
-    bases._basis.cache_clear()
-    return len(eq.basis(group, inputs, outputs))
-
-
-def numerical(group: str, inputs: int, outputs: int) -> int:
-    """The dimension by singular values of the dense constraints, as numerical solvers find it."""
-    elements, algebra = generators(eq.Group.parse(group))
-
-    def power(g: np.ndarray, order: int) -> np.ndarray:
-        made = np.ones((1, 1))
-        for _ in range(order):
-            made = np.kron(made, g)
-        return made
-
-    def derivative(x: np.ndarray, order: int) -> np.ndarray:
-        n = len(x)
-        places = (np.kron(np.kron(np.eye(n**p), x), np.eye(n ** (order - 1 - p))) for p in range(order))
-        return sum(places, np.zeros((n**order, n**order)))
-
-    sides = [(power(g.astype(float), inputs), power(g.astype(float), outputs)) for g in elements]
-    sides += [(derivative(x.astype(float), inputs), derivative(x.astype(float), outputs)) for x in algebra]
-    rows = [np.kron(np.eye(len(above)), below.T) - np.kron(above, np.eye(len(below))) for below, above in sides]
-    stacked = np.concatenate(rows)
-    values = np.linalg.svd(stacked, compute_uv=False)
-    return int(stacked.shape[1]) - int((values > 1e-6).sum())
-
-
-def unknowns(group: str, inputs: int, outputs: int) -> int:
-    """Entries of the matrix that a numerical solver looks for; 0 where n is open."""
-    parsed = eq.Group.parse(group)
-    usable = isinstance(parsed.n, int) and parsed.family in ("S", "O", "SO", "Sp", "A")
-    return int(parsed.n) ** (inputs + outputs) if usable else 0
 
 
 def main(arguments: list[str]) -> int:
-    """Run every case, print and write the table."""
-    parser = argparse.ArgumentParser(description="Time the symbolic engine.")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each case, interleaved")
-    parser.add_argument("--check", action="store_true", help="exit with 1 where a time is above its limit")
+    """Run what was asked for, print and write it; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Measure eqsynth: bases and layers.")
+    parser.add_argument("what", nargs="*", choices=["bases", "layers"], help="what to measure (default: both)")
+    parser.add_argument(
+        "--repeat", type=int, default=9, help="measurements of each contender, interleaved (bases: a third)"
+    )
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="time torch.compile too")
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="time other packages too")
+    parser.add_argument("--cases", default="", metavar="TEXT", help="only cases whose name contains this text")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything run?")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a target is missed")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: docs/benchmarks)")
     options = parser.parse_args(arguments)
-    eq.basis("S(2)", 1, 1)  # imports are not part of the first case
-    times: dict[tuple[str, int, int], list[float]] = {case[:3]: [] for case in CASES}
-    others: dict[tuple[str, int, int], list[float]] = {case[:3]: [] for case in CASES}
-    for _ in range(options.repeat):
-        for group, inputs, outputs, dimension, _ in CASES:
-            case = (group, inputs, outputs)
-            times[case].append(seconds(lambda case=case: exact(*case)))  # type: ignore[misc]  # a default argument
-            found = exact(*case)
-            if found != dimension:
-                print(f"{case}: {found} maps instead of {dimension}", file=sys.stderr)
-                return 1
-            if 0 < unknowns(*case) <= MAX_UNKNOWNS:
-                others[case].append(seconds(lambda case=case: numerical(*case)))  # type: ignore[misc]
-    rows = []
-    for group, inputs, outputs, dimension, limit in CASES:
-        case = (group, inputs, outputs)
-        ours = statistics.median(times[case])
-        other = statistics.median(others[case]) if others[case] else None
-        rows.append(
-            {
-                "problem": f"{group} {inputs} -> {outputs}",
-                "maps": dimension,
-                "seconds": round(ours, 4),
-                "limit": limit,
-                "svd_over_ours": round(other / ours, 1) if other else None,
-                "emlp_seconds": EMLP.get(case),
-            }
-        )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    head = ("problem", "maps", "median, s", "limit, s", "SVD / ours", "EMLP 1.0.3, s")
-    cells = [[str(row[key] if row[key] is not None else "-") for key in row] for row in rows]
-    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *cells]]
-    print("\n".join(lines))
-    print(f"peak memory {peak} MiB")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    about = f"{platform.machine()}, Python {platform.python_version()}, single thread, median of {options.repeat} runs"
-    text = [
-        "# Time to synthesise a basis",
-        "",
-        f"`python scripts/bench.py` on {about}; peak memory of all cases together {peak} MiB. Every run starts from",
-        "cold caches and its dimension is checked. SVD / ours: time of a floating-point null space of the same",
-        "constraints in the same process over ours, up to a thousand unknowns. EMLP: measured once, on a like machine.",
-        "",
-        *lines,
-        "",
-    ]
-    (FOLDER / "bases.md").write_text("\n".join(text), encoding="utf-8")
-    (FOLDER / "bases.json").write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-    slow = [row["problem"] for row in rows if float(str(row["seconds"])) > float(str(row["limit"]))]
-    if slow:
-        print(f"above the limit: {', '.join(map(str, slow))}", file=sys.stderr)
-    return 1 if slow and options.check else 0
+    folder = options.out or (None if options.cases or options.quick else FOLDER)
+    wanted = options.what or ["bases", "layers"]
+    failed = False
+    if "bases" in wanted:
+        from benchmarks import bases
+
+        status = bases.run(max(1, round(options.repeat / 3)), options.cases, options.quick, folder, options.check)
+        failed = failed or bool(status)
+    if "layers" in wanted:
+        from benchmarks import layers, report
+
+        found = layers.run(layers.Options(options.repeat, options.compile, options.peers, options.quick, options.cases))
+        if not found["cases"]:
+            print(f"no layer's name contains {options.cases!r}", file=sys.stderr)
+            return int(failed)
+        for title, lines in report.tables(found).items():
+            print("", title, *lines, sep="\n")
+        for row in found["cases"]:
+            for name, note in row["notes"].items():
+                print(f"{row['case']}: {layers.NAMES[name]}: {note}")
+        slow = report.missed(found)
+        for line in slow:
+            print(f"missed: {line}", file=sys.stderr)
+        if folder:
+            report.write(found, folder)
+        failed = failed or bool(slow and options.check)
+    return int(failed)
 
 
 if __name__ == "__main__":

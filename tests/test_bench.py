@@ -1,49 +1,366 @@
-"""The benchmark runs, writes its files, and fails where it must; long work shows progress and can be stopped."""
+"""The benchmark: contenders compute the layer's map, the meters measure, it writes its files and fails where it must.
 
-import importlib.util
+Long work shows progress and can be stopped.
+"""
+
 import io
+import json
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
+import bench
 import eqsynth as eq
+from benchmarks import bases as bench_bases
+from benchmarks import contenders, layers, measuring, peers, report
+from benchmarks.onebyone import OneByOne
 from eqsynth import bases
-
-ROOT = Path(__file__).parents[1]
+from eqsynth.representation import generators
+from oracle import dense as oracle_dense
+from oracle import inputs_for, run
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("bench", ROOT / "scripts" / "bench.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "FOLDER", tmp_path)
-    monkeypatch.setattr(module, "CASES", (("S(3)", 2, 2, 14, 60), ("SO(3)", 1, 2, 1, 60)))
-    return module
+def few(monkeypatch):
+    monkeypatch.setattr(bench_bases, "CASES", (("S(3)", 2, 2, 14, 60), ("SO(3)", 1, 2, 1, 60)))
 
 
-def test_it_writes_a_table(bench, tmp_path, capsys):
-    assert bench.main(["--repeat", "1", "--check"]) == 0
+# --- bases -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("few")
+def test_it_writes_a_table(tmp_path, capsys):
+    assert bench.main(["bases", "--repeat", "1", "--check", "--out", str(tmp_path)]) == 0
     assert "S(3) 2 -> 2" in capsys.readouterr().out
     assert "SO(3) 1 -> 2" in (tmp_path / "bases.md").read_text()
     assert '"maps": 14' in (tmp_path / "bases.json").read_text()
 
 
-def test_it_fails_on_a_wrong_dimension_and_on_a_broken_limit(bench, monkeypatch):
-    monkeypatch.setattr(bench, "CASES", (("S(3)", 2, 2, 15, 60),))
-    assert bench.main(["--repeat", "1"]) == 1
-    monkeypatch.setattr(bench, "CASES", (("S(3)", 2, 2, 14, 0),))
-    assert bench.main(["--repeat", "1", "--check"]) == 1
-    assert bench.main(["--repeat", "1"]) == 0
+@pytest.mark.usefixtures("few")
+def test_a_selection_writes_nothing_unless_told_where(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "FOLDER", tmp_path)
+    assert bench.main(["bases", "--repeat", "1", "--cases", "SO(3)"]) == 0
+    assert "S(3) 2 -> 2" not in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert bench.main(["bases", "--repeat", "1"]) == 0
+    assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_its_numerical_baseline_finds_the_same_dimension(bench):
+def test_it_fails_on_a_wrong_dimension_and_on_a_broken_limit(tmp_path, monkeypatch):
+    out = ["--out", str(tmp_path)]
+    monkeypatch.setattr(bench_bases, "CASES", (("S(3)", 2, 2, 15, 60),))
+    assert bench.main(["bases", "--repeat", "1", *out]) == 1
+    monkeypatch.setattr(bench_bases, "CASES", (("S(3)", 2, 2, 14, 0),))
+    assert bench.main(["bases", "--repeat", "1", "--check", *out]) == 1
+    assert bench.main(["bases", "--repeat", "1", *out]) == 0
+
+
+def test_its_numerical_baseline_finds_the_same_dimension():
     for case in (("S(3)", 2, 2), ("SO(3)", 2, 3), ("Sp(2)", 2, 2), ("A(3)", 2, 1)):
-        assert bench.numerical(*case) == len(eq.basis(*case))
+        assert bench_bases.numerical(*case) == len(eq.basis(*case))
+
+
+# --- contenders ----------------------------------------------------------------------------------------
+
+PROBLEMS = [
+    ("S(3)", 2, 2, 3),
+    ("S(n)", 3, 1, 4),
+    ("S(n)", 1, 3, 4),
+    ("S(n)", 3, 3, 3),
+    ("A(3)", 2, 2, 3),
+    ("A(4)", 3, 2, 4),
+    ("A(5)", 2, 2, 5),
+    ("A(3)", 0, 3, 3),
+    ("O(3)", 3, 3, 3),
+    ("O(n)", 4, 2, 2),
+    ("SO(2)", 2, 2, 2),
+    ("SO(3)", 2, 3, 3),
+    ("SO(3)", 3, 2, 3),
+    ("SO(3)", 3, 0, 3),
+    ("Sp(2)", 3, 3, 2),
+    ("Sp(4)", 2, 2, 4),
+    ("Sp(n)", 1, 3, 4),
+    ("S(3) x O(2)", (2, 1), (1, 1), (3, 2)),
+    ("A(3) x SO(2)", (1, 2), (2, 2), (3, 2)),
+    ("SO(3) x SO(2)", (2, 1), (1, 3), (3, 2)),
+    ("O(2) x Sp(2)", (2, 2), (2, 2), (2, 2)),
+]
+
+
+def problem(group, inputs, outputs, n, normalization="variance", bias=False):
+    spaces = [f"{channels}x{order}".replace(" ", "") for channels, order in ((2, inputs), (3, outputs))]
+    layer = eq.Linear(group, *spaces, bias=bias, dtype=torch.float64, normalization=normalization)
+    sizes = n if isinstance(n, tuple) else (n,)
+    return layer, sizes, inputs_for(layer, n)
+
+
+def same_gradients(module, call, layer, inputs, meant):
+    cotangent = torch.randn_like(meant)
+    weight = layer.get_parameter("weight")
+    wanted = torch.autograd.grad(meant, [inputs[0], weight], cotangent)
+    made = torch.autograd.grad(call(module), [inputs[0], weight], cotangent)
+    for mine, theirs in zip(made, wanted, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize(("group", "inputs", "outputs", "n"), PROBLEMS)
+def test_one_diagram_at_a_time_is_the_same_map(group, inputs, outputs, n):
+    for normalization in ("variance", "mean", "sum"):
+        layer, sizes, xs = problem(group, inputs, outputs, n, normalization)
+        one = OneByOne(layer, sizes)
+        meant = oracle_dense(layer, xs, n)[0]
+        torch.testing.assert_close(one(xs[0]), meant)
+    same_gradients(one, lambda module: module(xs[0]), layer, xs, meant)
+
+
+@pytest.mark.parametrize(
+    ("group", "inputs", "outputs", "n"), [*PROBLEMS, ("Aut(cycle4)", 1, 1, 4), ("Aut(3: 0-1 | 0 1 0)", 2, 1, 3)]
+)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_dense_matrix_is_the_same_map(group, inputs, outputs, n, sparse, monkeypatch):
+    if sparse:
+        monkeypatch.setattr(contenders, "MAX_BASIS", 0)
+    for normalization in ("variance", "mean"):
+        layer, sizes, xs = problem(group, inputs, outputs, n, normalization)
+        dense = contenders.Dense(layer, sizes)
+        assert (dense.basis.layout == torch.strided) is not sparse
+        meant = run(layer, xs, n)[0]
+        flat = xs[0].reshape(6, *xs[0].shape[2:])
+        torch.testing.assert_close(dense(flat).reshape(meant.shape), meant)
+        torch.testing.assert_close(dense.prebuilt()(flat).reshape(meant.shape), meant)
+    same_gradients(dense, lambda module: module(flat).reshape(meant.shape), layer, xs, meant)
+    rows, columns = dense.matrix().shape
+    assert contenders.dense_entries(layer, sizes) == rows * columns
+
+
+@pytest.mark.parametrize(("group", "k", "lo", "sizes", "written"), contenders.WRITTEN)
+def test_layers_written_by_hand_are_the_same_map(group, k, lo, sizes, written):
+    layer = eq.Linear(group, f"3x{k}", f"2x{lo}", dtype=torch.float64)
+    torch.nn.init.normal_(layer.bias)
+    for n in sizes:
+        x = torch.randn(2, *[n] * k, 3, dtype=torch.float64, requires_grad=True)
+        torch.testing.assert_close(written(layer)(x), layer(x))
+        same_gradients(written(layer), lambda module, x=x: module(x), layer, [x], layer(x))
+
+
+def test_a_contender_that_computes_something_else_is_refused(monkeypatch):
+    case = layers.QUICK_CASES[0]
+    layer = eq.Linear(case.group, f"{case.channels}x{case.inputs}", f"{case.channels}x{case.outputs}", bias=False)
+    x = torch.randn(case.batch, *[case.n] * case.inputs, case.channels)
+    found, _ = layers.contenders(layer, case, x, peers=False)
+    assert list(found) == ["ours", "one", "dense"]
+    monkeypatch.setattr(OneByOne, "forward", lambda _, x: 2 * layer(x))
+    with pytest.raises(AssertionError, match="not close"):
+        layers.contenders(layer, case, x, peers=False)
+
+
+def test_the_limit_multiplies_as_often_as_the_plan():
+    layer = eq.Linear("S(n)", "4x2", "4x1", bias=False)
+    # Two maps mix one value per sample, three mix n.
+    assert contenders.multiply_adds(layer, 5) == (2 + 3 * 5) * 16
+    x = torch.randn(2, 5, 5, 4)
+    assert measuring.operator_calls(contenders.limit(layer, x, layer(x), 5)) == 3
+
+
+@pytest.mark.parametrize(("group", "inputs", "outputs"), [("O(3)", 3, 3), ("SO(3)", 2, 3), ("O(3)", 0, 2)])
+def test_e3nn_has_as_many_maps_and_is_equivariant(group, inputs, outputs):
+    pytest.importorskip("e3nn", reason="a peer: pip install .[bench]")
+    layer = eq.Linear(group, f"2x{inputs}", f"3x{outputs}", bias=False)
+    module = peers.E3nn(layer)
+    turn, _ = torch.linalg.qr(torch.randn(3, 3))
+    turn = turn if group == "O(3)" else turn * turn.det()
+
+    def turned(x, order):
+        whole = x.reshape(*x.shape[:2], *[3] * order)
+        for _ in range(order):
+            whole = torch.tensordot(whole, turn, dims=([2], [1]))  # the axis goes last, so all go round once
+        return whole.reshape(x.shape)
+
+    x = torch.randn(4, 2, 3**inputs)
+    torch.testing.assert_close(module(turned(x, inputs)), turned(module(x), outputs), rtol=1e-4, atol=1e-4)
+
+
+def test_emlp_spans_the_same_maps():
+    pytest.importorskip("emlp", reason="a peer: pip install .[bench]")
+    layer = eq.Linear("SO(3)", "2x1", "3x2", bias=False)
+    basis, seconds = peers.emlp_basis(layer)
+    assert basis.shape == (1, 9, 3)
+    assert seconds > 0
+
+
+def test_peers_with_other_maps_are_refused(monkeypatch):
+    pytest.importorskip("e3nn", reason="a peer: pip install .[bench]")
+    pytest.importorskip("emlp", reason="a peer: pip install .[bench]")
+    monkeypatch.setattr(peers, "generators", lambda _: generators(eq.Group("A", 3)))
+    with pytest.raises(ValueError, match="EMLP finds 3 maps, eqsynth 2"):
+        peers.emlp_basis(eq.Linear("S(3)", "2x1", "2x1", bias=False))
+    monkeypatch.setattr(peers, "_change", lambda o3, vector, _: ([(1, o3.Irrep(vector))], torch.eye(3)))
+    with pytest.raises(ValueError, match="e3nn has 1 maps, eqsynth 3"):
+        peers.E3nn(eq.Linear("O(3)", "2x2", "2x2", bias=False))
+
+
+# --- meters and fits --------------------------------------------------------------------------------------
+
+
+def test_peak_memory_of_a_known_function():
+    x = torch.randn(10_000)
+
+    def call():
+        first = x * 2
+        second = first * 2
+        del first
+        return torch.cat((second, second))
+
+    # 40,000 bytes each. At the worst moment there are the second and what it is joined to, of twice the size.
+    assert 120_000 <= measuring.peak_bytes(call) < 121_000
+    assert 40_000 <= measuring.peak_bytes(lambda: x * 2) < 41_000
+    assert measuring.peak_bytes(lambda: x.view(100, 100)) == 0
+
+
+def test_operators_are_counted():
+    x = torch.randn(4, 4)
+    assert measuring.operator_calls(lambda: x.T + x) == 2
+    assert measuring.operator_calls(lambda: None) == 0
+
+
+def test_slope_of_a_power():
+    sizes = np.array([8, 16, 64])
+    assert measuring.slope(sizes, 3e-6 * sizes**2.5) == pytest.approx(2.5)
+
+
+def test_costs_are_fitted_and_never_negative():
+    features = np.random.default_rng(0).uniform(1, 100, (12, 3))
+    prices, ratios = measuring.fit_costs(features, features @ [2.0, 0.5, 7.0])
+    assert prices == pytest.approx([2, 0.5, 7])
+    assert ratios == pytest.approx([1] * 12)
+    prices, ratios = measuring.fit_costs(features, features @ [2.0, -0.01, 7.0])
+    assert prices[1] == 0
+    assert min(prices) == 0
+    assert max(abs(np.array(ratios) - 1)) > 1e-4
+    unused = features * [1, 0, 1]
+    assert measuring.fit_costs(unused, unused @ [2.0, 1.0, 7.0])[0] == pytest.approx([2, 0, 7])
+
+
+def test_runs_are_interleaved():
+    order = []
+    times = measuring.interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, least=0)
+    assert "".join(order) == "aabb" + "ab" * 3  # two of each to see how long they take
+    assert [len(value) for value in times.values()] == [3, 3]
+    assert measuring.ratio({"a": [2.0, 6.0, 9.0], "b": [1.0, 2.0]}, "a", "b") == 2.5
+    assert measuring.ratio(times, "a", "c") is None
+
+
+# --- the report ---------------------------------------------------------------------------------------------
+
+
+def test_a_tiny_run_from_end_to_end(tmp_path, capsys):
+    command = ["layers", "--repeat", "1", "--no-compile", "--no-peers", "--quick"]
+    assert bench.main([*command, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    made = json.loads((tmp_path / "layers.json").read_text())
+    text = (tmp_path / "layers.md").read_text()
+    assert f"`python scripts/bench.py {' '.join(command)}`" in text.splitlines()[2]
+    for title, lines in report.tables(made).items():
+        assert f"## {title}" in text
+        assert lines[-1] in text
+        assert lines[-1] in printed
+    assert [row["case"] for row in made["cases"]] == [str(case) for case in layers.QUICK_CASES]
+    assert {"limit", "ours", "one", "dense", "prebuilt", "ours both", "dense both"} <= set(made["cases"][0]["ms"])
+    assert "one" not in made["cases"][2]["ms"]
+    assert len(made["small"]) == 14
+    assert len(made["cost_model"]["predicted_over_measured"]) == 17
+    assert [row["expected"] for row in made["growth"]] == [1, 2]
+
+
+def test_a_selection_without_cases_says_so(tmp_path, capsys):
+    assert bench.main(["layers", "--quick", "--cases", "E(8)", "--out", str(tmp_path)]) == 0
+    assert "no layer's name contains 'E(8)'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_missed_targets_are_told_and_fail_a_check(monkeypatch, capsys):
+    quick = ["layers", "--quick", "--cases", "cycle4", "--repeat", "1", "--no-compile", "--no-peers", "--check"]
+    [case] = [case for case in layers.QUICK_CASES if "cycle4" in case.group]
+    for name in ("MAX_BOTH", "MAX_MEMORY"):
+        monkeypatch.setattr(layers, name, 1e9)
+    monkeypatch.setattr(layers, "QUICK_CASES", (replace(case, limit=1e9, dense=0),))
+    assert bench.main(quick) == 0
+    monkeypatch.setattr(layers, "QUICK_CASES", (replace(case, limit=0, dense=0),))
+    assert bench.main(quick) == 1
+    assert "ours / limit = " in capsys.readouterr().err
+
+
+def test_wrong_growth_and_slow_small_shapes_are_missed_targets():
+    grown = [{"case": "S(n) 2 -> 2", "exponent": exponent, "expected": 2} for exponent in (1.8, 2.3, 3.1)]
+    small = [{"case": "S(n) 1 -> 1", "ratio": ratio} for ratio in (1.5, 2.5)]
+    assert report.missed({"cases": [], "growth": grown, "small": small}) == [
+        "S(n) 2 -> 2: time grows as n^3.1, not n^2",
+        "S(n) 1 -> 1: ours / by hand = 2.5 > 2",
+    ]
+
+
+def test_prices_of_a_report():
+    rows = [
+        {
+            "case": str(number),
+            "multiply_adds": 10**number,
+            "bytes": 0,
+            "calls": 5,
+            "us": {"ours": 1e-3 * 10**number + 10},
+        }
+        for number in range(1, 6)
+    ]
+    found = layers.price(rows)
+    assert found["ns_per_multiply_add"] == pytest.approx(1)
+    assert found["us_per_call"] == pytest.approx(2)
+    assert found["median_factor_off"] == 1
+    assert list(found["predicted_over_measured"]) == ["1", "2", "3", "4", "5"]
+
+
+def test_a_ratio_meets_its_target():
+    for value, target, at_most, meant in (
+        (2, 2, True, True),
+        (2.1, 2, True, False),
+        (2, 2, False, True),
+        (1.9, 2, False, False),
+        (None, 2, True, True),
+        (5, None, True, True),
+    ):
+        assert report.met("ours / limit", {"value": value, "target": target, "at_most": at_most}) is meant
+    assert report.met("compiled / ours", {"value": 1.04, "target": 1, "at_most": True})
+
+
+def test_a_peer_that_cannot_run_is_told(monkeypatch):
+    case = layers.QUICK_CASES[1]
+    layer = eq.Linear(case.group, f"{case.channels}x{case.inputs}", f"{case.channels}x{case.outputs}", bias=False)
+    x = torch.randn(case.batch, *[case.n] * case.inputs, case.channels)
+    for name in ("e3nn", "emlp", "emlp.groups"):
+        monkeypatch.setitem(sys.modules, name, None)
+    found, notes = layers.contenders(layer, case, x)
+    assert not {"e3nn", "emlp"} & set(found)
+    assert notes["e3nn"].startswith("cannot run: ModuleNotFoundError")
+    assert notes["emlp"].startswith("cannot run: ModuleNotFoundError")
+
+
+def test_the_plot_is_the_same_each_time(tmp_path):
+    pytest.importorskip("matplotlib", reason="the plot: pip install .[bench]")
+    from benchmarks.plot import draw
+
+    ratios = {"ours / limit": {"value": 2.0, "target": 1.6, "at_most": True}}
+    row = {"case": "S(n) 1 -> 1", "ms": {"limit": 1.0, "ours": 2.0, "one": 3.0}, "ratios": ratios}
+    for name in ("a.svg", "b.svg"):
+        draw({"cases": [row]}, tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+# --- long work ------------------------------------------------------------------------------------------------
 
 
 def test_progress_is_shown_in_a_terminal_and_changes_nothing(monkeypatch):

@@ -1,0 +1,141 @@
+"""Interleaved timing, peak memory of a call, calls of torch operators, and the fits over all cases."""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+
+#: A measurement lasts at least this long, in seconds: short runs are repeated within it.
+LEAST = 0.01
+#: Seconds that a contender may take in all; at least two measurements are made.
+BUDGET = 4.0
+#: From this many seconds on, a call is not repeated where once will do.
+SLOW = 1.0
+
+Runs = Mapping[str, Callable[[], object]]
+
+
+def interleaved(runs: Runs, repeat: int, least: float = LEAST) -> dict[str, list[float]]:
+    """Seconds per call of each run, ``repeat`` measurements (fewer of slow ones), one of each in turn."""
+    inner, rounds = {}, {}
+    gc.collect()
+    for name, run in runs.items():
+        took = _once(run)
+        if took < SLOW:
+            took = _once(run)  # the first call may have set things up
+        inner[name] = max(1, round(least / took))
+        rounds[name] = max(2, min(repeat, int(BUDGET / (took * inner[name]))))
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    gc.disable()  # collections would fall on one contender or another by chance
+    try:
+        for turn in range(repeat):
+            for name, run in runs.items():
+                if turn < rounds[name]:
+                    start = time.perf_counter()
+                    for _ in range(inner[name]):
+                        run()
+                    times[name].append((time.perf_counter() - start) / inner[name])
+    finally:
+        gc.enable()
+    return times
+
+
+def _once(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float | None:
+    """The median over rounds of time of one / time of other, measured next to each other; None where one is missing."""
+    if one not in times or other not in times:
+        return None
+    return statistics.median(a / b for a, b in zip(times[one], times[other], strict=False))
+
+
+def peak_bytes(run: Callable[[], object]) -> int:
+    """The most memory that a call holds at once beyond what was there before, its result included, in bytes.
+
+    A first call may set things up that stay: call once before.
+    Torch's CPU allocator tells the profiler of every allocation and release inside operators; the peak is the
+    largest running sum. Scratch space that a library takes from elsewhere is not seen.
+    """
+    with _silent(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        kept = run()
+    del kept
+    results: Any = recorded.profiler
+    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
+    total = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        total += event.nbytes()
+        peak = max(peak, total)
+    return peak
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """No standard error: the profiler writes lines there when it starts and stops, at every log level."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operator_calls(run: Callable[[], object]) -> int:
+    """How many torch operators a call reaches, views included."""
+    with _Counter() as counter:
+        run()
+    return int(counter.calls)
+
+
+def slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """The exponent e of time ~ n^e: least squares on logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def fit_costs(features: Sequence[Sequence[float]], seconds: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Prices of the features, none below zero, and predicted / measured for each row.
+
+    Least squares on relative errors. With three features every choice of which prices are zero is tried.
+    """
+    rows = np.asarray(features, float) / np.asarray(seconds, float)[:, None]
+    count = rows.shape[1]
+    best, prices = np.inf, np.zeros(count)
+    for size in range(1, count + 1):
+        for chosen in combinations(range(count), size):
+            part = rows[:, chosen]
+            widths = np.linalg.norm(part, axis=0)
+            if not widths.all():
+                continue
+            found = np.linalg.lstsq(part / widths, np.ones(len(rows)), rcond=None)[0] / widths
+            error = float(((part @ found - 1) ** 2).sum())
+            if (found >= 0).all() and error < best:
+                best, prices = error, np.zeros(count)
+                prices[list(chosen)] = found
+    return [float(price) for price in prices], [float(value) for value in rows @ prices]

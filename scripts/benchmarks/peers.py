@@ -1,0 +1,116 @@
+"""The same maps by other packages, where they are installed: ``pip install .[bench]``.
+
+e3nn works in irreducible representations, so a tensor is taken there, mixed, and brought back. EMLP finds a basis by
+floating-point null spaces; it is applied as a dense matrix with tied entries.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import eqsynth as eq
+from eqsynth.representation import generators
+
+#: EMLP is asked for bases of at most this many unknowns, n^(k + l).
+MAX_UNKNOWNS = 1_000
+
+
+class E3nn(nn.Module):
+    """x @ Q^T, e3nn's o3.Linear, @ Q, on tensors (batch, channels, n, ..., n): the layout that suits e3nn.
+
+    Q is the change of basis from R^3 x ... x R^3 to irreducible representations, from e3nn's ReducedTensorProducts.
+    For SO(3) vectors are even, so that parity plays no role.
+
+    Raises ValueError unless there are as many maps as eqsynth has.
+    """
+
+    into: Tensor
+    back: Tensor
+
+    def __init__(self, layer: eq.Linear) -> None:
+        super().__init__()
+        from e3nn import o3
+
+        group, found = layer.hom.group, layer.basis[0, 0]
+        weight = layer.get_parameter("weight")
+        vector = "1o" if group.family == "O" else "1e"
+        self.c_out, self.c_in = weight.shape[1:]
+        _, inputs, outputs = found.plain()
+        irreps_in, into = _change(o3, vector, inputs)
+        irreps_out, back = _change(o3, vector, outputs)
+        self.spans_in = _spans(irreps_in)
+        self.spans_out = _spans([(self.c_out * copies, ir) for copies, ir in irreps_out])
+        self.linear = o3.Linear(
+            o3.Irreps([(self.c_in * copies, ir) for copies, ir in irreps_in]),
+            o3.Irreps([(self.c_out * copies, ir) for copies, ir in irreps_out]),
+        ).to(weight.dtype)
+        self.register_buffer("into", into.to(weight.dtype).T.contiguous())
+        self.register_buffer("back", back.to(weight.dtype).contiguous())
+        maps = self.linear.weight.numel() // (self.c_in * self.c_out)
+        if maps != len(found):
+            raise ValueError(f"e3nn has {maps} maps, eqsynth {len(found)}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, 3^k) to (batch, channels, 3^l)."""
+        batch = len(x)
+        parts = [part.reshape(batch, -1) for part in torch.split(x @ self.into, self.spans_in, -1)]
+        mixed = torch.split(self.linear(torch.cat(parts, 1)), self.spans_out, 1)
+        return torch.cat([part.reshape(batch, self.c_out, -1) for part in mixed], 2) @ self.back
+
+
+def _spans(irreps: Any) -> list[int]:
+    return [copies * ir.dim for copies, ir in irreps]
+
+
+def _change(o3: Any, vector: str, order: int) -> tuple[list[tuple[int, Any]], Tensor]:
+    """Copies of each irreducible representation in a tensor, and the matrix that takes a tensor to them."""
+    if order == 0:
+        return [(1, o3.Irrep("0e"))], torch.ones(1, 1)
+    if order == 1:
+        return [(1, o3.Irrep(vector))], torch.eye(3)
+    letters = "ijklmnop"[:order]
+    made = o3.ReducedTensorProducts(letters, **dict.fromkeys(letters, vector))
+    return [(copies, ir) for copies, ir in made.irreps_out], made.change_of_basis.reshape(-1, 3**order)
+
+
+def emlp_basis(layer: eq.Linear) -> tuple[Tensor, float]:
+    """EMLP's numerical basis, (maps, n^l, n^k), and the seconds that it took.
+
+    Raises ValueError unless it spans the same maps as eqsynth's basis.
+    """
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from emlp.groups import Group
+        from emlp.reps import V
+
+    found = layer.basis[0, 0]
+    group = found.group
+    n = int(group.n)
+    _, inputs, outputs = found.plain()
+    elements, algebra = generators(group)
+
+    class Same(Group):  # type: ignore[misc]  # EMLP has no types
+        def __init__(self) -> None:
+            if elements:
+                self.discrete_generators = np.stack([np.asarray(g, float) for g in elements])
+            if algebra:
+                self.lie_algebra = np.stack([np.asarray(a, float) for a in algebra])
+            super().__init__(n)
+
+    start = time.perf_counter()
+    vector = V(Same())
+    columns = np.asarray((vector**inputs >> vector**outputs).equivariant_basis(), float)
+    took = time.perf_counter() - start
+    ours = found.matrices().reshape(len(found), -1).astype(float)
+    outside = ours - ours @ columns @ columns.T
+    if columns.shape[1] != len(found) or float(np.abs(outside).max()) > 1e-3:
+        raise ValueError(f"EMLP finds {columns.shape[1]} maps, eqsynth {len(found)}, or other ones")
+    return torch.from_numpy(columns.T.reshape(-1, n**outputs, n**inputs).copy()), took

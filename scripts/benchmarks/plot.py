@@ -1,0 +1,49 @@
+"""The picture of a report: the time of every contender over the limit, one row per case. Needs matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+#: Colour and mark of each contender (Okabe and Ito: distinct without colour vision, too).
+LOOKS = {
+    "ours": ("ours", "#000000", "o"),
+    "compiled": ("compiled", "#999999", "o"),
+    "one": ("one by one", "#0072B2", "s"),
+    "dense": ("dense", "#D55E00", "D"),
+    "prebuilt": ("dense, prebuilt", "#E69F00", "d"),
+    "e3nn": ("e3nn", "#009E73", "^"),
+    "emlp": ("EMLP", "#CC79A7", "v"),
+}
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Write the picture, the same bytes for the same report."""
+    rows = report["cases"]
+    # Without a salt and a date of its own an SVG differs from run to run.
+    with mpl.rc_context({"svg.hashsalt": "eqsynth", "font.size": 9}):
+        figure = Figure(figsize=(10, 1.6 + 0.45 * len(rows)), layout="constrained")
+        axes = figure.add_subplot()
+        for name, (label, colour, mark) in LOOKS.items():
+            found = [
+                (row["ms"][name] / row["ms"]["limit"], place) for place, row in enumerate(rows) if name in row["ms"]
+            ]
+            if found:
+                across, down = zip(*found, strict=True)
+                axes.plot(across, down, mark, color=colour, label=label, markersize=6, linestyle="none")
+        targets = [row["ratios"]["ours / limit"]["target"] for row in rows]
+        axes.plot(
+            targets, range(len(rows)), "|", color="#CC0000", markersize=18, markeredgewidth=2, label="target of ours"
+        )
+        axes.axvline(1, color="#000000", linewidth=0.8)
+        axes.set_xscale("log")
+        axes.set_xlabel("time of a forward pass / limit (one copy, one fill, one matrix product)")
+        axes.set_yticks(range(len(rows)), [row["case"] for row in rows])
+        axes.invert_yaxis()
+        axes.grid(axis="both", color="#DDDDDD", linewidth=0.5)
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        figure.savefig(path, format="svg", metadata={"Date": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from math import ceil, floor, hypot, sqrt
 from typing import Any
 
@@ -134,7 +135,7 @@ def drawing(group: Group | str | None, element: Element) -> Drawing:
     A block of several vertices is drawn as arcs between neighbours in a row and one strand from row to row. The group
     says what pairs and heads mean; None draws a diagram as well as that can be done alone.
 
-    Source: arXiv 2212.08648 (partitions), 2212.08630 (pairings), 2301.10152 (jellyfish), 2307.07810 (bilabelled graphs).
+    Source: arXiv 2212.08648 (partitions), 2212.08630 (pairings), 2301.10152 (jellyfish), 2307.07810 (graphs).
     """
     group = Group.parse(group) if group is not None else None
     sketch = _Sketch()
@@ -201,8 +202,8 @@ def words(group: Group | None, element: Element) -> str:
     """
     if isinstance(element, tuple):
         parts, factors = _parts(group, element)
-        said = (words(factor, part) for factor, part in zip(factors, parts, strict=True))
-        return " ".join(f"On factor {number}: {text}" for number, text in enumerate(said, 1))
+        each = (words(factor, part) for factor, part in zip(factors, parts, strict=True))
+        return " ".join(f"On factor {number}: {text}" for number, text in enumerate(each, 1))
     if isinstance(element, Tensor):
         return f"A matrix: {element.formula()}."
     if isinstance(element, Orbit):
@@ -331,7 +332,7 @@ def _height(group: Group | None, element: Element) -> float:
     return max(deep + 0.5, 1.5)
 
 
-def _rows(sketch: _Sketch, element: Diagram | Orbit, height: float) -> list[Point]:
+def _rows(element: Diagram | Orbit, height: float) -> list[Point]:
     """Both rows, centred over each other."""
     wide = max(element.outputs, element.inputs)
     return [
@@ -371,7 +372,7 @@ def _draw_block(
 ) -> None:
     above, below = [v for v in block if v < outputs], [v for v in block if v >= outputs]
     for row in (above, below):
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in pairwise(row):
             form = symplectic and len(row) == len(block)
             sketch.items.append(Strand(_arc(at, left, right, height), style, "form" if form else "strand"))
     if above and below:
@@ -380,7 +381,7 @@ def _draw_block(
 
 
 def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
-    at = _rows(sketch, diagram, height)
+    at = _rows(diagram, height)
     letters = ["".join(of_block) for of_block in diagram.letters(_symplectic(group))]
     joined = [len(block) > 1 or number in diagram.head for number, block in enumerate(diagram.blocks)]
     style = sketch.number(letters, joined)
@@ -432,9 +433,9 @@ def _draw_head(
         _, way = max(
             (min(hypot(px - x - way * (width / 2 + 0.3), py - flat) for px, py in samples), way) for way in (-1, 1)
         )
-        root, tip = (x + way * width / 2, flat), (x + way * (width / 2 + 0.2), flat)
-        sketch.items.append(Strand((root, root, tip, tip), -1, "leg"))
-        sketch.items.append(Dot(tip[0] + way * DOT, flat, -1, "free"))
+        root, end = (x + way * width / 2, flat), (x + way * (width / 2 + 0.2), flat)
+        sketch.items.append(Strand((root, root, end, end), -1, "leg"))
+        sketch.items.append(Dot(end[0] + way * DOT, flat, -1, "free"))
     sketch.items.append(Head(x, flat, width, up))
     sketch.items.append(Label(x, flat + (-0.42 if up else 0.42) * DOME, "ε", "word"))
 
@@ -468,7 +469,7 @@ def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
     weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
     slopes = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
     x, y = (sum(w * point[axis] for w, point in zip(weights, curve, strict=True)) for axis in (0, 1))
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(curve, curve[1:], strict=False)]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(curve)]
     dx, dy = (sum(w * step[axis] for w, step in zip(slopes, steps, strict=True)) for axis in (0, 1))
     length = hypot(dx, dy) or 1.0
     return (x, y), (dx / length, dy / length)
@@ -476,7 +477,7 @@ def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
 
 def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
     """A bilabelled graph: nodes between the rows, a wire to each label, and edges between nodes."""
-    at = _rows(sketch, diagram, height)
+    at = _rows(diagram, height)
     letters = [of_block[0] for of_block in diagram.letters()]
     style = sketch.number(letters, [True] * len(letters))
     near: dict[int, list[int]] = {number: [] for number in range(len(letters))}
@@ -565,7 +566,7 @@ def _edge(nodes: dict[int, Point], tail: int, tip: int, drawn: Sequence[Strand])
 
 def _draw_orbit(sketch: _Sketch, orbit: Orbit, height: float) -> None:
     """The least index tuple of an orbit: its numbers at the vertices, equal ones joined."""
-    at = _rows(sketch, orbit, height)
+    at = _rows(orbit, height)
     seen = sorted(set(orbit.representative))
     groups = [[v for v, index in enumerate(orbit.representative) if index == value] for value in seen]
     style = sketch.number([str(value) for value in seen], [len(block) > 1 for block in groups])
@@ -585,7 +586,7 @@ def _draw_table(sketch: _Sketch, group: Group | None, tensor: Tensor) -> None:
     wide, tall = columns * size, rows * size
     for x, inner in ((-0.12, 0.12), (wide + 0.12, -0.12)):
         corners = [(x + inner, 0.0), (x, 0.0), (x, tall), (x + inner, tall)]
-        points = [corners[0], *(p for a, b in zip(corners, corners[1:], strict=False) for p in (a, b, b))]
+        points = [corners[0], *(p for a, b in pairwise(corners) for p in (a, b, b))]
         sketch.items.append(Strand(tuple(points), -1, "frame"))
     for row, column, value in tensor.entries:
         place = ((column + 0.5) * size, (row + 0.5) * size)

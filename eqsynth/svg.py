@@ -7,6 +7,7 @@ from math import ceil, sqrt
 from xml.sax.saxutils import escape, quoteattr
 
 from eqsynth.drawing import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, along
+from eqsynth.errors import EqsynthError
 
 #: Pixels per step between vertices.
 SCALE = 40.0
@@ -43,8 +44,8 @@ def svg(drawing: Drawing, title: str = "", width: float | None = None) -> str:
     >>> svg(drawing("S(n)", Diagram(1, 1, ((0, 1),)))).split(">")[1]
     '<title'
 
-    ``title`` stands for the formula as the accessible name; ``width`` is in pixels, 40 per step between vertices without
-    it. The element has no ids; its style rules are scoped by the class ``eqsynth-drawing``; ink is the
+    ``title`` stands for the formula as the accessible name; ``width`` is in pixels, 40 per step between vertices
+    if it is None. The element has no ids; its style rules are scoped by the class ``eqsynth-drawing``; ink is the
     ``color`` of the page around it.
     """
     name = title or drawing.formula
@@ -58,8 +59,8 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, colu
     >>> from eqsynth.drawing import drawing
     >>> from eqsynth.svg import sheet
     >>> one = drawing("S(n)", Diagram(1, 1, ((0, 1),)))
-    >>> sheet([one, one], ["0", "1"], "twice").count("<g ")
-    2
+    >>> sheet([one, one], ["0", "1"], "twice").count("<circle")
+    4
     """
     width, height, places, texts = grid(drawings, captions, columns)
     parts = [
@@ -84,6 +85,41 @@ def grid(
         places.append((x + (wide - drawing.width) / 2, y + 0.15 + (tall - 1.1 - drawing.height) / 2))
         texts.append((x + wide / 2, y + tall - 0.55, caption))
     return columns * wide, max(1, ceil(len(drawings) / columns)) * tall, places, texts
+
+
+def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, notes: Sequence[str]) -> str:
+    """Drawings as cards in a piece of HTML, for notebooks.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.drawing import drawing
+    >>> from eqsynth.svg import cards
+    >>> one = drawing("S(n)", Diagram(1, 1, ((0, 1),)))
+    >>> cards([one], ["0"], "a title", ["a note"]).count("<figure")
+    1
+    """
+    figure = '<figure style="margin:0;padding:6px 10px;border:1px solid #8888;border-radius:6px;text-align:center">'
+    shown = "".join(
+        f"{figure}{svg(drawing)}<figcaption><code>{escape(caption)}</code></figcaption></figure>\n"
+        for drawing, caption in zip(drawings, captions, strict=True)
+    )
+    said = "".join(f"<div>{escape(note)}</div>" for note in notes)
+    grid_style = "display:flex;flex-wrap:wrap;gap:10px;align-items:flex-end;margin-top:8px"
+    return f'<div><b>{escape(heading)}</b>{said}<div style="{grid_style}">\n{shown}</div></div>'
+
+
+def png(source: str, scale: float = 2.0) -> bytes:
+    """An SVG on white as PNG, with the library resvg_py, which the extra ``draw`` installs.
+
+    Raises EqsynthError where it is missing.
+    """
+    try:
+        import resvg_py
+    except ImportError:
+        raise EqsynthError(
+            "PNG needs the library resvg_py, which is not installed: pip install 'eqsynth[draw]' or "
+            "pip install resvg_py, or write SVG, which needs nothing"
+        ) from None
+    return bytes(resvg_py.svg_to_bytes(svg_string=source, background="white", zoom=scale))
 
 
 def _document(width: float, height: float, title: str, words: str, inside: str, pixels: float | None) -> str:
@@ -119,18 +155,13 @@ def body(drawing: Drawing) -> str:
             text = str(cell.value).replace("-", "−")
             parts.append(_text(cell.x, cell.y, text, "word", size))
     for dot in drawing.dots:
-        colour = _colour(drawing, dot.block)
-        if dot.kind == "free":
-            parts.append(f'<circle cx="{_number(dot.x)}" cy="{_number(dot.y)}" r="{DOT}" stroke-width="0.04"/>')
-        elif dot.kind == "index":
-            parts.append(
-                f'<rect x="{_number(dot.x - DOT)}" y="{_number(dot.y - DOT)}" width="{2 * DOT}" height="{2 * DOT}" fill="{colour}" stroke="none"/>'
-            )
-        else:
-            radius = DOT * (1.35 if dot.kind == "node" else 1)
-            parts.append(
-                f'<circle cx="{_number(dot.x)}" cy="{_number(dot.y)}" r="{_number(radius)}" fill="{colour}" stroke="none"/>'
-            )
+        radius = _number(DOT * (1.35 if dot.kind == "node" else 1))
+        circle = f'<circle cx="{_number(dot.x)}" cy="{_number(dot.y)}" r="{radius}"'
+        if dot.kind == "index":
+            corner = f'x="{_number(dot.x - DOT)}" y="{_number(dot.y - DOT)}"'
+            circle = f'<rect {corner} width="{_number(2 * DOT)}" height="{_number(2 * DOT)}"'
+        look = 'stroke-width="0.04"' if dot.kind == "free" else f'fill="{_colour(drawing, dot.block)}" stroke="none"'
+        parts.append(f"{circle} {look}/>")
     parts += [_text(label.x, label.y, label.text, label.kind) for label in drawing.labels]
     return "\n".join(parts)
 

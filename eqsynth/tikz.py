@@ -25,15 +25,15 @@ PAGE = r"""\documentclass{article}
 
 
 def tikz(drawing: Drawing, standalone: bool = False) -> str:
-    """A drawing as a ``tikzpicture``, or with ``standalone`` as a document for pdflatex.
+    r"""A drawing as a ``tikzpicture``, or with ``standalone`` as a document for pdflatex.
 
     >>> from eqsynth import Diagram
     >>> from eqsynth.drawing import drawing
     >>> from eqsynth.tikz import tikz
     >>> print(tikz(drawing("S(n)", Diagram(0, 1, ((0,),)))).splitlines()[-2])
-    \\node[inner sep=0pt] at (0.231,1.815) {$a$};
+    \node[anchor=base, inner sep=0pt] at (0.231,1.905) {$a$};
 
-    A picture needs ``\\usepackage{tikz}``; lengths are in steps between vertices, 0.9 cm unless ``x`` and ``y`` are set.
+    A picture needs ``\usepackage{tikz}``; a step between vertices is 0.9 cm.
     """
     return _picture(drawing.width, drawing.height, [(0.0, 0.0, drawing)], [], standalone)
 
@@ -52,6 +52,8 @@ def _picture(
     standalone: bool,
 ) -> str:
     lines = [rf"\begin{{tikzpicture}}[x={SCALE}cm, y=-{SCALE}cm, line cap=round, line join=round]"]
+    used = {style.dash % len(COLOURS) for _, _, drawing in placed for style in drawing.styles}
+    lines += [rf"\definecolor{{eqsynth{index}}}{{HTML}}{{{COLOURS[index][1:].upper()}}}" for index in sorted(used)]
     lines.append(rf"\path (0,0) rectangle ({_number(width)},{_number(height)});")
     for x, y, drawing in placed:
         lines += [rf"\begin{{scope}}[shift={{{_at((x, y))}}}]", *_body(drawing), r"\end{scope}"]
@@ -77,7 +79,8 @@ def _body(drawing: Drawing) -> list[str]:
         shape = box if dot.kind == "index" else f"{_at((dot.x, dot.y))} circle[radius={_number(radius * SCALE)}cm]"
         lines.append(rf"\draw {shape};" if dot.kind == "free" else rf"\fill[{_colour(drawing, dot.block)}] {shape};")
     lines += [
-        rf"\node[inner sep=0pt] at {_at((label.x, label.y))} {{{_math(label.text)}}};" for label in drawing.labels
+        rf"\node[anchor=base, inner sep=0pt] at {_at((label.x, label.y + 0.09))} {{{_math(label.text)}}};"
+        for label in drawing.labels
     ]
     return lines
 
@@ -109,7 +112,8 @@ def _head(head: Head) -> str:
     # In these coordinates y points down, so an arc over the flat side has a negative angle.
     turn = "-180" if head.up else "180"
     radii = f"x radius={_number(half * SCALE)}cm, y radius={_number(abs(tall) * SCALE)}cm"
-    return rf"\draw[fill=black!14] {_at((head.x - half, head.y))} arc[start angle=180, delta angle={turn}, {radii}] -- cycle;"
+    arc = f"arc[start angle=180, delta angle={turn}, {radii}]"
+    return rf"\draw[fill=black!14] {_at((head.x - half, head.y))} {arc} -- cycle;"
 
 
 def _math(text: str) -> str:
@@ -121,16 +125,14 @@ def _math(text: str) -> str:
     if " entries, " in formula:
         return f"{number}~~{formula}"
     words = formula.removesuffix(", and the images")
-    return f"{number}{'~~' if gap else ''}${words.replace('+=', r'\mathrel{+}=')}$" + (
-        ", and the images" if words != formula else ""
-    )
+    spaced = words.replace("+=", r"\mathrel{+}=").replace("] ", r"]\, ")
+    return f"{number}{'~~' if gap else ''}${spaced}$" + (", and the images" if words != formula else "")
 
 
 def _colour(drawing: Drawing, block: int) -> str:
     if block < 0:
         return "black"
-    code = COLOURS[drawing.styles[block].dash % len(COLOURS)]
-    return "{{rgb,255:red,{};green,{};blue,{}}}".format(*(int(code[place : place + 2], 16) for place in (1, 3, 5)))
+    return f"eqsynth{drawing.styles[block].dash % len(COLOURS)}"
 
 
 def _at(point: Point) -> str:

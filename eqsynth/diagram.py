@@ -156,6 +156,13 @@ class Diagram:
     def __str__(self) -> str:
         return self.formula()
 
+    def _repr_svg_(self) -> str:
+        """What Jupyter shows; the group of a basis would add the direction of symplectic pairs."""
+        from eqsynth.drawing import drawing
+        from eqsynth.svg import svg
+
+        return svg(drawing(None, self))
+
     def letters(self, symplectic: bool = False) -> tuple[tuple[str, ...], ...]:
         """The letters of each block in the index formula: one, or two for a pair that carries the form."""
         free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import hypot, sqrt
+from itertools import pairwise
+from math import ceil, floor, hypot, sqrt
 from typing import Any
 
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
@@ -45,13 +46,14 @@ class Strand:
     """A chain of cubic Bezier curves, 1 + 3 m points.
 
     ``kind``: strand, form (a symplectic pair, with an arrow from left to right), leg (to a head), wire (from a label to
-    a node), edge (of a bilabelled graph) or frame (of a table).
+    a node), edge (of a bilabelled graph) or frame (of a table). ``arrow`` is the place of an arrowhead along the first
+    curve, between 0 and 1; 0 for none.
     """
 
     points: tuple[Point, ...]
     block: int
     kind: str = "strand"
-    arrow: bool = False
+    arrow: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,27 +135,31 @@ def drawing(group: Group | str | None, element: Element) -> Drawing:
     A block of several vertices is drawn as arcs between neighbours in a row and one strand from row to row. The group
     says what pairs and heads mean; None draws a diagram as well as that can be done alone.
 
-    Source: arXiv 2212.08648 (partitions), 2212.08630 (pairings), 2301.10152 (jellyfish), 2307.07810 (bilabelled graphs).
+    Source: arXiv 2212.08648 (partitions), 2212.08630 (pairings), 2301.10152 (jellyfish), 2307.07810 (graphs).
     """
     group = Group.parse(group) if group is not None else None
     sketch = _Sketch()
-    parts = element if isinstance(element, tuple) else (element,)
-    factors = group.factors if group is not None else (None,) * len(parts)
+    parts, factors = _parts(group, element)
     height = max(_height(factor, part) for factor, part in zip(factors, parts, strict=True))
-    for number, (factor, part) in enumerate(zip(factors, parts, strict=True)):
-        if number:
-            sketch.items.append(Label(sketch.x + 0.1, height / 2, "⊗", "word"))
-            sketch.x += 1.1
+    for factor, part in zip(factors, parts, strict=True):
+        panel = _Sketch(first=len(sketch.blocks))
         if isinstance(part, Tensor):
-            _draw_table(sketch, factor, part)
+            _draw_table(panel, factor, part)
         elif isinstance(part, Orbit):
-            _draw_orbit(sketch, part, height)
+            _draw_orbit(panel, part, height)
         elif part.edges or () in part.blocks or (factor is not None and factor.family == "Aut"):
-            _draw_graph(sketch, factor, part, height)
+            _draw_graph(panel, factor, part, height)
         else:
-            _draw_diagram(sketch, factor, part, height)
-        sketch.x = max(sketch.x, sketch.bounds()[2])
+            _draw_diagram(panel, factor, part, height)
+        sketch.append(panel, height)
     return sketch.finish(kind(group, element), formula(group, element), words(group, element))
+
+
+def _parts(
+    group: Group | None, element: Element
+) -> tuple[tuple[Diagram | Orbit | Tensor, ...], tuple[Group | None, ...]]:
+    parts = element if isinstance(element, tuple) else (element,)
+    return parts, group.factors if group is not None else (None,) * len(parts)
 
 
 def kind(group: Group | None, element: Element) -> str:
@@ -165,8 +171,8 @@ def kind(group: Group | None, element: Element) -> str:
     'head (Levi-Civita)'
     """
     if isinstance(element, tuple):
-        factors = group.factors if group is not None else (None,) * len(element)
-        return " x ".join(kind(factor, part) for factor, part in zip(factors, element, strict=True))
+        parts, factors = _parts(group, element)
+        return " x ".join(kind(factor, part) for factor, part in zip(factors, parts, strict=True))
     if not isinstance(element, Diagram):
         return "orbit" if isinstance(element, Orbit) else "matrix"
     family = group.family if group is not None else ""
@@ -181,8 +187,8 @@ def kind(group: Group | None, element: Element) -> str:
 def formula(group: Group | None, element: Element) -> str:
     """The index formula of an element; the group says whether pairs within a row carry a form."""
     if isinstance(element, tuple):
-        factors = group.factors if group is not None else (None,) * len(element)
-        return " ⊗ ".join(formula(factor, part) for factor, part in zip(factors, element, strict=True))
+        parts, factors = _parts(group, element)
+        return " ⊗ ".join(formula(factor, part) for factor, part in zip(factors, parts, strict=True))
     return element.formula(_symplectic(group)) if isinstance(element, Diagram) else element.formula()
 
 
@@ -195,9 +201,9 @@ def words(group: Group | None, element: Element) -> str:
     'The output at (a) receives the input at (a, b), summed over b.'
     """
     if isinstance(element, tuple):
-        factors = group.factors if group is not None else (None,) * len(element)
-        said = (words(factor, part) for factor, part in zip(factors, element, strict=True))
-        return " ".join(f"On factor {number}: {text}" for number, text in enumerate(said, 1))
+        parts, factors = _parts(group, element)
+        each = (words(factor, part) for factor, part in zip(factors, parts, strict=True))
+        return " ".join(f"On factor {number}: {text}" for number, text in enumerate(each, 1))
     if isinstance(element, Tensor):
         return f"A matrix: {element.formula()}."
     if isinstance(element, Orbit):
@@ -226,32 +232,52 @@ def _symplectic(group: Group | None) -> bool:
 
 @dataclass(slots=True)
 class _Sketch:
-    """Items in the making; ``x`` is the left end of the panel that is being drawn."""
+    """Items in the making. ``blocks`` are (mark, whether a strand has it), numbered from ``first``."""
 
-    x: float = 0.0
+    first: int = 0
     items: list[Item] = field(default_factory=list)
-    styles: list[Style] = field(default_factory=list)
+    blocks: list[tuple[str, bool]] = field(default_factory=list)
 
     def bounds(self) -> tuple[float, float, float, float]:
-        boxes = [_box(item) for item in self.items] or [(0.0, 0.0, 0.0, 0.0)]
-        lows, highs = [box[:2] for box in boxes], [box[2:] for box in boxes]
-        return (*(min(low[axis] for low in lows) for axis in (0, 1)), *(max(high[axis] for high in highs) for axis in (0, 1)))  # type: ignore[return-value]
+        left, top, right, bottom = zip(*(_box(item) for item in self.items), strict=True)
+        return min(left), min(top), max(right), max(bottom)
 
-    def add_styles(self, marks: Sequence[str], joined: Sequence[bool]) -> list[int]:
-        """Styles for the blocks of a panel; blocks with a strand get the first dashes."""
-        first, taken = len(self.styles), sum(style.dash >= 0 for style in self.styles)
-        order = sorted(range(len(marks)), key=lambda block: not joined[block])
-        self.styles += [Style(mark, taken + order.index(block)) for block, mark in enumerate(marks)]
-        return [first + block for block in range(len(marks))]
+    def number(self, marks: Sequence[str], joined: Sequence[bool]) -> list[int]:
+        """Numbers in the whole drawing for the blocks of this panel."""
+        self.blocks += zip(marks, joined, strict=True)
+        return [self.first + block for block in range(len(marks))]
+
+    def strands(self) -> list[Strand]:
+        return [item for item in self.items if isinstance(item, Strand)]
+
+    def samples(self, *kinds: str) -> list[Point]:
+        """Points on all strands of the given kinds."""
+        return [point for strand in self.strands() if strand.kind in kinds for point in _sampled(strand.points)]
+
+    def append(self, panel: _Sketch, height: float) -> None:
+        """Another factor's panel, to the right of what is there, behind a product sign."""
+        left = panel.bounds()[0]
+        right = self.bounds()[2] if self.items else left
+        if self.items:
+            self.items.append(Label(right + 0.45, height / 2, "⊗", "word"))
+            right += 0.9
+        self.items += [_moved(item, right - left, 0.0) for item in panel.items]
+        self.blocks += panel.blocks
 
     def finish(self, kind: str, formula: str, words: str) -> Drawing:
         left, top, right, bottom = self.bounds()
         moved = [_moved(item, MARGIN - left, MARGIN - top) for item in self.items]
+        size = (_round(right - left + 2 * MARGIN), _round(bottom - top + 2 * MARGIN))
+        # Blocks with a strand get the first dashes.
+        order = sorted(range(len(self.blocks)), key=lambda block: not self.blocks[block][1])
+        styles = tuple(Style(mark, order.index(block)) for block, (mark, _) in enumerate(self.blocks))
         return Drawing(
-            kind, formula, words, _round(right - left + 2 * MARGIN), _round(bottom - top + 2 * MARGIN), tuple(self.styles),
-            tuple(item for item in moved if isinstance(item, Strand)), tuple(item for item in moved if isinstance(item, Head)),
-            tuple(item for item in moved if isinstance(item, Cell)), tuple(item for item in moved if isinstance(item, Dot)),
-            tuple(item for item in moved if isinstance(item, Label)),
+            kind, formula, words, *size, styles,
+            strands=tuple(item for item in moved if isinstance(item, Strand)),
+            heads=tuple(item for item in moved if isinstance(item, Head)),
+            cells=tuple(item for item in moved if isinstance(item, Cell)),
+            dots=tuple(item for item in moved if isinstance(item, Dot)),
+            labels=tuple(item for item in moved if isinstance(item, Label)),
         )  # fmt: skip
 
 
@@ -298,19 +324,19 @@ def _height(group: Group | None, element: Element) -> float:
     deep = _depth(element.outputs - 1) + _depth(element.inputs - 1)
     if isinstance(element, Diagram):
         if group is not None and group.family == "Aut":
-            return 2.6
+            return 2.8
         if element.edges or () in element.blocks:
-            return 2.6
+            return 2.8
         if element.head:
             return max(deep + 1.1, 2.0)
     return max(deep + 0.5, 1.5)
 
 
-def _rows(sketch: _Sketch, element: Diagram | Orbit, height: float) -> list[Point]:
+def _rows(element: Diagram | Orbit, height: float) -> list[Point]:
     """Both rows, centred over each other."""
     wide = max(element.outputs, element.inputs)
     return [
-        (sketch.x + place + (wide - row) / 2, y)
+        (place + (wide - row) / 2, y)
         for row, y in ((element.outputs, 0.0), (element.inputs, height))
         for place in range(row)
     ]
@@ -320,7 +346,7 @@ def _write_marks(sketch: _Sketch, at: Sequence[Point], outputs: int, height: flo
     for vertex, ((x, y), mark) in enumerate(zip(at, marks, strict=True)):
         sketch.items.append(Label(x, y + (-0.36 if vertex < outputs else 0.36), mark))
     if not at:
-        sketch.items.append(Label(sketch.x + 0.5, height / 2, "(empty)", "word"))
+        sketch.items.append(Label(0.0, height / 2, "(empty)", "word"))
 
 
 def _arc(at: Sequence[Point], left: int, right: int, height: float) -> tuple[Point, ...]:
@@ -335,74 +361,102 @@ def _down(start: Point, end: Point) -> tuple[Point, ...]:
     return (start, (start[0], bend), (end[0], bend), end)
 
 
-def _draw_block(sketch: _Sketch, at: Sequence[Point], block: Sequence[int], outputs: int, height: float, style: int, symplectic: bool) -> None:
+def _draw_block(
+    sketch: _Sketch,
+    at: Sequence[Point],
+    block: Sequence[int],
+    outputs: int,
+    height: float,
+    style: int,
+    symplectic: bool,
+) -> None:
     above, below = [v for v in block if v < outputs], [v for v in block if v >= outputs]
     for row in (above, below):
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in pairwise(row):
             form = symplectic and len(row) == len(block)
-            sketch.items.append(Strand(_arc(at, left, right, height), style, "form" if form else "strand", form))
+            sketch.items.append(Strand(_arc(at, left, right, height), style, "form" if form else "strand"))
     if above and below:
         top, bottom = min(((t, b) for t in above for b in below), key=lambda ends: abs(at[ends[0]][0] - at[ends[1]][0]))
         sketch.items.append(Strand(_down(at[top], at[bottom]), style))
 
 
 def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
-    at = _rows(sketch, diagram, height)
+    at = _rows(diagram, height)
     letters = ["".join(of_block) for of_block in diagram.letters(_symplectic(group))]
     joined = [len(block) > 1 or number in diagram.head for number, block in enumerate(diagram.blocks)]
-    style = sketch.add_styles(letters, joined)
-    start = len(sketch.items)
+    style = sketch.number(letters, joined)
     for number, block in enumerate(diagram.blocks):
         _draw_block(sketch, at, block, diagram.outputs, height, style[number], _symplectic(group))
+    sketch.items = [
+        _pointed(item, sketch) if isinstance(item, Strand) and item.kind == "form" else item for item in sketch.items
+    ]
     if diagram.head:
         missing = group is not None and group.family == "A" and len(diagram.head) + 1 == group.n
-        _draw_head(sketch, at, diagram, height, style, [i for i in sketch.items[start:] if isinstance(i, Strand)], missing)
+        _draw_head(sketch, at, diagram, height, style, missing)
     for vertex, number in enumerate(diagram.labels):
         sketch.items.append(Dot(*at[vertex], style[number]))
     _write_marks(sketch, at, diagram.outputs, height, diagram.marks(_symplectic(group)))
 
 
-def _draw_head(sketch: _Sketch, at: Sequence[Point], diagram: Diagram, height: float, style: Sequence[int], strands: Sequence[Strand], missing: bool) -> None:
+def _draw_head(
+    sketch: _Sketch, at: Sequence[Point], diagram: Diagram, height: float, style: Sequence[int], missing: bool
+) -> None:
     """The head where it hides least, and a leg from each of its blocks, to the nearest vertex."""
     blocks = [diagram.blocks[number] for number in diagram.head]
     up = sum(block[-1] >= diagram.outputs for block in blocks) * 2 >= len(blocks)
-    legs = len(blocks) + missing
-    width = max(2 * LEG * (legs + 1), 0.7)
+    width = max(2 * LEG * (len(blocks) + 1), 0.7)
     flat = height / 2 + (DOME / 2 if up else -DOME / 2)
-    samples = [point for strand in strands for point in _sampled(strand.points)]
+    samples = sketch.samples("strand")
 
-    def chosen(x: float) -> list[int]:
-        away = 0 if up else diagram.outputs  # vertices on the side of the dome are a little farther
-        return [min(block, key=lambda v: abs(at[v][0] - x) + 0.4 * ((v < diagram.outputs) == (away == 0))) for block in blocks]
+    def feet(x: float) -> list[int]:
+        """The vertex of each block that a head at ``x`` holds; those on the side of the dome are a little farther."""
+        away = {v: 0.4 * ((at[v][1] > flat) != up) for block in blocks for v in block}
+        return [min(block, key=lambda v: abs(at[v][0] - x) + away[v]) for block in blocks]
 
     def hidden(x: float) -> tuple[float, float]:
         inside = sum(abs(px - x) < width / 2 + 0.1 and abs(py - height / 2) < DOME / 2 + 0.1 for px, py in samples)
-        reach = sum(abs(at[vertex][0] - x) for vertex in chosen(x))
-        return (inside > 0) * 2.0 + 0.1 * inside + reach / len(blocks), x
+        return 100.0 * inside + sum(abs(at[v][0] - x) for v in feet(x)), -x
 
-    right = max(x for x, _ in at)
-    slots = [sketch.x - 0.25 + 0.25 * step for step in range(int((right - sketch.x + 1.0) * 4) + 1)]
-    x = min(slots, key=hidden)
-    ends = list(zip(chosen(x), (style[number] for number in diagram.head), strict=True))
+    first, last = min(x for x, _ in at) - width / 2 - 0.5, max(x for x, _ in at) + width / 2 + 0.5
+    x = min((step / 4 for step in range(floor(4 * first), ceil(4 * last) + 1)), key=hidden)
+    held = list(zip(feet(x), (style[number] for number in diagram.head), strict=True))
     for side in (True, False):
-        here = sorted((end for end in ends if ((at[end[0]][1] > flat) == up) == side), key=lambda end: at[end[0]])
-        places = len(here) + (missing and side)
+        here = sorted((end for end in held if ((at[end[0]][1] > flat) == up) == side), key=lambda end: at[end[0]])
         for place, (vertex, number) in enumerate(here):
-            foot = x + (2 * place + 1 - places) * LEG
-            tip = flat
+            foot, tip = x + (2 * place + 1 - len(here)) * LEG, flat
             if not side:
                 tip += (-1 if up else 1) * DOME * sqrt(1 - min(1.0, 2 * abs(foot - x) / width) ** 2)
             sketch.items.append(Strand(_down(at[vertex], (foot, tip)), number, "leg"))
-        if missing and side:
-            foot, tip = x + (places - 1) * LEG, flat + (0.3 if up else -0.3)
-            sketch.items.append(Strand(((foot, flat), (foot, tip), (foot, tip), (foot, tip)), -1, "leg"))
-            sketch.items.append(Dot(foot, tip + (DOT if up else -DOT), -1, "free"))
+    if missing:
+        # The leg whose index is summed: a whisker on the side where there is more room.
+        samples = sketch.samples("strand", "leg")
+        _, way = max(
+            (min(hypot(px - x - way * (width / 2 + 0.3), py - flat) for px, py in samples), way) for way in (-1, 1)
+        )
+        root, end = (x + way * width / 2, flat), (x + way * (width / 2 + 0.2), flat)
+        sketch.items.append(Strand((root, root, end, end), -1, "leg"))
+        sketch.items.append(Dot(end[0] + way * DOT, flat, -1, "free"))
     sketch.items.append(Head(x, flat, width, up))
     sketch.items.append(Label(x, flat + (-0.42 if up else 0.42) * DOME, "ε", "word"))
 
 
+def _pointed(strand: Strand, sketch: _Sketch) -> Strand:
+    """The strand with an arrowhead near its middle, where no other strand is close."""
+    others = [point for other in sketch.strands() if other is not strand for point in _sampled(other.points, 16)]
+
+    def clear(t: float) -> float:
+        (x, y), _ = along(strand.points[:4], t)
+        return min(0.25, *(hypot(x - px, y - py) for px, py in others)) if others else 0.25
+
+    return replace(strand, arrow=max((0.54, 0.4, 0.68, 0.3, 0.78), key=clear))
+
+
 def _sampled(points: Sequence[Point], pieces: int = 8) -> list[Point]:
-    return [along(points[first : first + 4], step / pieces)[0] for first in range(0, len(points) - 3, 3) for step in range(pieces + 1)]
+    return [
+        along(points[first : first + 4], step / pieces)[0]
+        for first in range(0, len(points) - 3, 3)
+        for step in range(pieces + 1)
+    ]
 
 
 def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
@@ -415,7 +469,7 @@ def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
     weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
     slopes = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
     x, y = (sum(w * point[axis] for w, point in zip(weights, curve, strict=True)) for axis in (0, 1))
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(curve, curve[1:], strict=False)]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(curve)]
     dx, dy = (sum(w * step[axis] for w, step in zip(slopes, steps, strict=True)) for axis in (0, 1))
     length = hypot(dx, dy) or 1.0
     return (x, y), (dx / length, dy / length)
@@ -423,16 +477,16 @@ def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
 
 def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
     """A bilabelled graph: nodes between the rows, a wire to each label, and edges between nodes."""
-    at = _rows(sketch, diagram, height)
+    at = _rows(diagram, height)
     letters = [of_block[0] for of_block in diagram.letters()]
-    style = sketch.add_styles(letters, [True] * len(letters))
+    style = sketch.number(letters, [True] * len(letters))
     near: dict[int, list[int]] = {number: [] for number in range(len(letters))}
     for tail, tip in diagram.edges:
         near[tail].append(tip)
         near[tip].append(tail)
     nodes: dict[int, Point] = {}
     wires: list[Strand] = []
-    middle = sketch.x + max(diagram.outputs, diagram.inputs) / 2 - 0.5
+    middle = max(diagram.outputs, diagram.inputs) / 2 - 0.5
     # Blocks that join the rows first, then those of one row, then internal ones, from the left.
     order = sorted(range(len(letters)), key=lambda number: (_layer(diagram, number)[0], diagram.blocks[number]))
     for number in order:
@@ -449,14 +503,20 @@ def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: 
     directed = group.graph.directed if isinstance(group, Aut) else any(tail > tip for tail, tip in diagram.edges)
     drawn: list[Strand] = []
     for tail, tip in diagram.edges:
-        drawn.append(_edge(nodes, tail, tip, drawn, directed))
-    sketch.items += drawn
+        drawn.append(_edge(nodes, tail, tip, drawn))
+    sketch.items += [_pointed(edge, sketch) if directed else edge for edge in drawn]
     for vertex, number in enumerate(diagram.labels):
         sketch.items.append(Dot(*at[vertex], style[number]))
     for number, (x, y) in sorted(nodes.items()):
         sketch.items.append(Dot(x, y, style[number], "node"))
         if not diagram.blocks[number]:
-            sketch.items.append(Label(x + 0.2, y - 0.24, letters[number]))
+            spots = [
+                (x + dx, y + dy)
+                for dx, dy in ((0.26, 0), (-0.26, 0), (0.2, -0.22), (-0.2, -0.22), (0.2, 0.22), (-0.2, 0.22))
+            ]
+            near_by = [*sketch.samples("edge", "wire"), *(at for other, at in nodes.items() if other != number)]
+            spot = max(spots, key=lambda spot: min(0.3, *(hypot(spot[0] - px, spot[1] - py) for px, py in near_by)))
+            sketch.items.append(Label(*spot, letters[number]))
     _write_marks(sketch, at, diagram.outputs, height, diagram.marks())
 
 
@@ -482,10 +542,10 @@ def _free_place(wished: float, y: float, nodes: Sequence[Point], taken: Sequence
     return (wished, y)
 
 
-def _edge(nodes: dict[int, Point], tail: int, tip: int, drawn: Sequence[Strand], directed: bool) -> Strand:
+def _edge(nodes: dict[int, Point], tail: int, tip: int, drawn: Sequence[Strand]) -> Strand:
     (x, y), (u, v) = nodes[tail], nodes[tip]
     if tail == tip:
-        return Strand(((x, y), (x + 0.75, y - 0.6), (x + 0.75, y + 0.6), (x, y)), -1, "edge", directed)
+        return Strand(((x, y), (x + 0.75, y - 0.6), (x + 0.75, y + 0.6), (x, y)), -1, "edge")
     length = hypot(u - x, v - y)
     away = (-(v - y) / length, (u - x) / length)
     others = [point for number, point in nodes.items() if number not in (tail, tip)]
@@ -501,15 +561,15 @@ def _edge(nodes: dict[int, Point], tail: int, tip: int, drawn: Sequence[Strand],
         if best is None or min(gap, 0.2) > min(best[0], 0.2) + 1e-9:
             best = (gap, curve)
     assert best is not None  # noqa: S101 - the loop above has seven rounds
-    return Strand(best[1], -1, "edge", directed)
+    return Strand(best[1], -1, "edge")
 
 
 def _draw_orbit(sketch: _Sketch, orbit: Orbit, height: float) -> None:
     """The least index tuple of an orbit: its numbers at the vertices, equal ones joined."""
-    at = _rows(sketch, orbit, height)
+    at = _rows(orbit, height)
     seen = sorted(set(orbit.representative))
     groups = [[v for v, index in enumerate(orbit.representative) if index == value] for value in seen]
-    style = sketch.add_styles([str(value) for value in seen], [len(block) > 1 for block in groups])
+    style = sketch.number([str(value) for value in seen], [len(block) > 1 for block in groups])
     for number, block in enumerate(groups):
         _draw_block(sketch, at, block, orbit.outputs, height, style[number], symplectic=False)
     for vertex, value in enumerate(orbit.representative):
@@ -524,10 +584,10 @@ def _draw_table(sketch: _Sketch, group: Group | None, tensor: Tensor) -> None:
         rows, columns = group.n**tensor.outputs, group.n**tensor.inputs
     size = min(0.5, 6.0 / max(rows, columns))
     wide, tall = columns * size, rows * size
-    for x, inner in ((sketch.x, 0.12), (sketch.x + wide, -0.12)):
+    for x, inner in ((-0.12, 0.12), (wide + 0.12, -0.12)):
         corners = [(x + inner, 0.0), (x, 0.0), (x, tall), (x + inner, tall)]
-        points = [corners[0], *(p for a, b in zip(corners, corners[1:], strict=False) for p in (a, b, b))]
+        points = [corners[0], *(p for a, b in pairwise(corners) for p in (a, b, b))]
         sketch.items.append(Strand(tuple(points), -1, "frame"))
     for row, column, value in tensor.entries:
-        place = (sketch.x + (column + 0.5) * size, (row + 0.5) * size)
+        place = ((column + 0.5) * size, (row + 0.5) * size)
         sketch.items.append(Cell(*place, size * 0.84, value, rows * columns <= NUMBERED))

@@ -23,7 +23,10 @@ FLOW = [
     "constraints",
     "functor",
     "gram",
+    "drawing",
     "draw",
+    "svg",
+    "tikz",
     "bases",
     "algebra",
     "symbolic",
@@ -59,8 +62,9 @@ def imports(path):
     return found
 
 
-#: basis.project(M) is where people look for it; it only forwards to symbolic.project(basis, M).
-FORWARDED = {("bases", "symbolic")}
+#: basis.project(M) is where people look for it; it only forwards to symbolic.project(basis, M). Jupyter looks for
+#: the picture of a diagram in the diagram.
+FORWARDED = {("bases", "symbolic"), ("diagram", "drawing"), ("diagram", "svg")}
 
 
 def backward(flow, graph):

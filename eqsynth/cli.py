@@ -61,6 +61,7 @@ def show(
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
     tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
     png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs eqsynth[draw].")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
 ) -> None:
     """Show the basis diagrams of all equivariant maps of order K to order L."""
     from eqsynth import draw
@@ -69,6 +70,12 @@ def show(
     from eqsynth.lower import plan as make_plan
 
     order_in, order_out = _order(inputs), _order(outputs)
+    if html:
+        from eqsynth import page
+
+        size = page.write(html, group, order_in, order_out)
+        print(f"wrote {html}: {len(basis(group, order_in, order_out)):,} maps, {size / 1000:,.0f} kB", file=sys.stderr)
+        return
     if plan or source:
         made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)))
         print(emit(made).source if source else made)

@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib import resources
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import eqsynth
@@ -17,12 +18,13 @@ from eqsynth.bases import Basis, basis
 from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.diagram import Diagram, Element
 from eqsynth.errors import SizeError
+from eqsynth.exporting import write_text
 from eqsynth.group import Aut, Group, PermutationGroup, permutation_generators
 from eqsynth.lower import plan as make_plan
 from eqsynth.orbits import elements
 from eqsynth.relations import left_out, relations
 from eqsynth.space import Order, Space, each, order_text
-from eqsynth.svg import STYLE, body
+from eqsynth.svg import INK, body
 
 #: The most maps that get a card; a page lists the first ones of a larger basis.
 MAX_CARDS = 5_000
@@ -96,7 +98,7 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
         "walks": _walks(found),
         "certificate": _certificate(found),
     }
-    return {**made, "pieces": pieces.listed}
+    return {**made, "ink": INK, "pieces": pieces.listed}
 
 
 def html(group: str | Group, inputs: Order, outputs: Order) -> str:
@@ -115,7 +117,7 @@ def html(group: str | Group, inputs: Order, outputs: Order) -> str:
     plain = basis(group, inputs, outputs).table(60)
     filled = {
         "TITLE": _escaped(f"{made['group']} {made['heading'].split(': ')[-1]} - eqsynth"),
-        "STYLE": _asset("page.css") + STYLE,
+        "STYLE": _asset("page.css"),
         "TABLE": _escaped(plain),
         "DATA": data,
         "SCRIPT": _asset("page.js"),
@@ -165,20 +167,33 @@ def _costs(group: Group, element: Element) -> dict[str, Any]:
     listed = [part for part in parts if isinstance(part, Diagram)]
     if len(listed) < len(parts) or not group.diagrammatic:
         return {"cost": "", "key": [0, 0]}
-    mixed = sum(part.through + min(len(part.top.head), len(part.bottom.head)) for part in listed)
-    text = " × ".join(draw.cost(part, factor.n) for part, factor in zip(listed, group.factors, strict=True))
-    return {"cost": text, "key": [mixed, sum(part.bottom_only + part.top_only for part in listed)]}
+    mixed = [part.through + min(len(part.top.head), len(part.bottom.head)) for part in listed]
+    rows = [
+        ([part.bottom_only + part.through for part in listed], any(part.bottom_only for part in listed)),
+        ([part.top_only + part.through for part in listed], any(part.top_only for part in listed)),
+    ]
+    text = f"{_product(group, mixed)} C²"
+    if adds := [_product(group, row) for row, used in rows if used]:
+        text += f" + {adds[0]} C" if len(adds) == 1 else f" + ({' + '.join(adds)}) C"
+    return {"cost": text, "key": [sum(mixed), sum(part.bottom_only + part.top_only for part in listed)]}
+
+
+def _product(group: Group, powers: Sequence[int]) -> str:
+    """A product of sizes: n where there is one, the factors' own where there are several."""
+    sizes = ["n"] if len(powers) == 1 else [str(factor.n) for factor in group.factors]
+    shown = [draw._power(size, power) for size, power in zip(sizes, powers, strict=True) if power]
+    return " · ".join(shown) or "1"
 
 
 def _dense(found: Basis) -> str:
     """How many weights a layer without symmetry would have."""
     factors = zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
     number, letters = 1, []
-    for factor, k, l in factors:  # noqa: E741 - the name of the order in every paper
+    for factor, k, lo in factors:
         if isinstance(factor.n, int):
-            number *= factor.n ** (k + l)
-        elif k + l:
-            letters.append(draw._power(factor.n, k + l))
+            number *= factor.n ** (k + lo)
+        elif k + lo:
+            letters.append(draw._power(factor.n, k + lo))
     return " ".join([*([f"{number:,}"] if number > 1 or not letters else []), *letters])
 
 
@@ -208,7 +223,7 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
     factors = found.group.factors
     sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.family == "Sp" else 3 for factor in factors]
-    powers = [k + l for k, l in zip(each(found.inputs), each(found.outputs), strict=True)]  # noqa: E741
+    powers = [k + lo for k, lo in zip(each(found.inputs), each(found.outputs), strict=True)]
     headed = [
         any(
             bool(part.head)
@@ -240,7 +255,10 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
 def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
     count = left_out(found)
     if len(found.group.factors) > 1:
-        bases = [basis(f, k, l) for f, k, l in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)]  # noqa: E741
+        bases = [
+            basis(*problem)
+            for problem in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+        ]
         note = (
             "A product of diagrams is left out when one of its factors is. These are the factors' own left-out "
             "diagrams; numbers in brackets are those of the factor's basis."
@@ -253,7 +271,9 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
             "Aut": "Bilabelled graphs that were tried, and orbit indicators, that are combinations of the maps above.",
         }.get(found.group.family, "")
         if not count:
-            note = note if found.group.family in ("Perm", "Matrix") else "Nothing was left out: every diagram is needed."
+            note = (
+                note if found.group.family in ("Perm", "Matrix") else "Nothing was left out: every diagram is needed."
+            )
     sections = []
     for part in bases:
         try:
@@ -270,7 +290,10 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
                         {
                             "formula": drawing.formula(part.group, relation.element),
                             "picture": pieces.picture(part.group, relation.element),
-                            "terms": [[number, str(value.numerator), str(value.denominator)] for number, value in relation.terms],
+                            "terms": [
+                                [number, str(value.numerator), str(value.denominator)]
+                                for number, value in relation.terms
+                            ],
                         }
                         for relation in listed
                     ],
@@ -292,7 +315,7 @@ def _plan(found: Basis) -> dict[str, Any]:
     except SizeError as error:
         return {"note": str(error), "steps": []}
     maker: dict[str, int] = {}
-    steps = []
+    steps: list[dict[str, Any]] = []
     for number, (step, work, moved, *_) in enumerate(listed):
         reads, writes = names(step, maker)
         for name in writes:
@@ -361,35 +384,35 @@ def _factors(found: Basis) -> Iterable[tuple[Group, int, int]]:
 
 def _dimensions(found: Basis) -> list[dict[str, Any]]:
     made = []
-    for factor, k, l in _factors(found):  # noqa: E741
+    for factor, k, lo in _factors(found):
         if not factor.diagrammatic:
             continue
-        stable = dimension.stable_from(factor, k + l)
-        table = symbolic.dimension_table(f"{factor.family}(n)", k + l, max(stable + 2, 8))
+        stable = dimension.stable_from(factor, k + lo)
+        table = symbolic.dimension_table(f"{factor.family}(n)", k + lo, max(stable + 2, 8))
         section: dict[str, Any] = {
             "group": str(factor),
             "family": factor.family,
-            "total": k + l,
+            "total": k + lo,
             "points": [list(pair) for pair in zip(table.sizes, table.dimensions, strict=True)],
             "stable": table.stable,
             "from": stable,
             "here": factor.n if isinstance(factor.n, int) else None,
-            "value": dimension.dimension(factor, k + l),
+            "value": dimension.dimension(factor, k + lo),
             "determinant": "",
         }
-        if factor.family in ("S", "O", "Sp") and k + l <= 6:
-            section["determinant"] = str(symbolic.gram_determinant(f"{factor.family}(n)", k, l))
+        if factor.family in ("S", "O", "Sp") and k + lo <= 6:
+            section["determinant"] = str(symbolic.gram_determinant(f"{factor.family}(n)", k, lo))
         made.append(section)
     return made
 
 
 def _walks(found: Basis) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
-    for factor, k, l in _factors(found):  # noqa: E741
+    for factor, k, lo in _factors(found):
         if factor.diagrammatic:
-            made.append(_bratteli(factor, k, l))
+            made.append(_bratteli(factor, k, lo))
         elif isinstance(factor, Aut | PermutationGroup):
-            made.append(_burnside(factor, k + l, len(found)))
+            made.append(_burnside(factor, k + lo, len(found)))
         else:
             made.append(
                 {
@@ -401,10 +424,10 @@ def _walks(found: Basis) -> list[dict[str, Any]]:
     return made
 
 
-def _bratteli(factor: Group, k: int, l: int) -> dict[str, Any]:  # noqa: E741
-    size = factor.n if isinstance(factor.n, int) else dimension.stable_from(factor, k + l)
+def _bratteli(factor: Group, k: int, lo: int) -> dict[str, Any]:
+    size = factor.n if isinstance(factor.n, int) else dimension.stable_from(factor, k + lo)
     group = Group(factor.family, size)
-    found = bratteli(group, k, l)
+    found = bratteli(group, k, lo)
     # SO(n) and A(n) may break a part in two, so its dimension would mislead.
     whole = factor.family in ("S", "O", "Sp") and size <= 100
     drawn = sum(map(len, found.edges)) <= MAX_DRAWN
@@ -413,7 +436,7 @@ def _bratteli(factor: Group, k: int, l: int) -> dict[str, Any]:  # noqa: E741
         "family": factor.family,
         "open": isinstance(factor.n, str),
         "inputs": k,
-        "outputs": l,
+        "outputs": lo,
         "n": size,
         "stride": found.stride,
         "paths": found.paths,
@@ -446,10 +469,10 @@ def _certificate(found: Basis) -> dict[str, Any]:
     families = {factor.family for factor in group.factors}
     if not group.diagrammatic:
         size = (
-            "The number of maps is known without any diagram: it is the dimension of the solutions of linear equations, "
-            "computed exactly."
+            "The number of maps is known without any diagram: it is the dimension of the solutions of linear "
+            "equations, computed exactly."
             if group.family == "Matrix"
-            else "The number of maps is known without any diagram: it is the number of orbits of the group on index tuples."
+            else "The number of maps is known without any diagram: it is the number of orbits on index tuples."
         )
     else:
         size = (
@@ -468,20 +491,17 @@ def _certificate(found: Basis) -> dict[str, Any]:
             "Equivariant: each map is built from a diagram, an orbit or a solution that commutes with the group by "
             "construction; verify checks it again with group elements.",
             f"Complete: {size}",
-            "Independent: no map is a combination of the others, proven exactly, with whole numbers; no rounding decides.",
+            "Independent: no map is a combination of the others, proven with whole numbers; no rounding decides.",
         ],
         "command": f'eqsynth verify "{problem}"',
     }
 
 
-def write(path: Any, group: str | Group, inputs: Order, outputs: Order) -> int:
+def write(path: Path, group: str | Group, inputs: Order, outputs: Order) -> int:
     """Write the page to a file; returns its size in bytes.
 
     Raises ExportError where the file cannot be written, and what :func:`html` raises.
     """
-    from eqsynth.exporting import write_text
-
     text = html(group, inputs, outputs)
     write_text(path, text)
     return len(text.encode())
-

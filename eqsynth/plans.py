@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 
 from eqsynth.diagram import Element
 from eqsynth.group import Hom
@@ -312,6 +313,16 @@ class Plan:
         lines = [f"plan of {self.hom}: {dims} independent maps, sums scaled by {self.normalization}; per sample{each}:"]
         lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the steps as a table."""
+        rows = [(_describe(step), *(str(cost) if cost else "" for cost in costs)) for step, *costs in self.costs()]
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[:3]) + "</tr>\n" for row in rows)
+        heading = str(self).split("\n", 1)[0]
+        return (
+            f"<div><div>{escape(heading)}</div><table><thead><tr><th>step</th><th>multiply-adds</th>"
+            f"<th>elements moved</th></tr></thead><tbody>\n{body}</tbody></table></div>"
+        )
 
 
 def _describe(step: Step) -> str:

@@ -109,7 +109,8 @@ def _graph_relations(basis: Basis, group: Aut) -> tuple[Relation, ...]:
         basis.certificate.spanning - len(least),
     )  # fmt: skip
     orbits = (Orbit(basis.outputs, basis.inputs, tuple(map(int, index))) for index in least)
-    missing: list[Element] = [element for element in (*tried, *orbits) if element not in kept]
+    considered: list[Element] = [*tried, *orbits]
+    missing = [element for element in considered if element not in kept]
     adjacency = graph.adjacency()
 
     def values(element: Element) -> list[int]:

@@ -245,9 +245,7 @@ def _axes(block: Sequence[int]) -> str:
 
 
 def _ordinal(place: int) -> str:
-    return (
-        ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")[place] if place < 7 else f"{place + 1}th"
-    )
+    return ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")[place] if place < 7 else f"{place + 1}th"
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -27,18 +27,18 @@ const tip = byId("tip");
 function showTip(x, y, ...content) {
   tip.replaceChildren(...content);
   tip.hidden = false;
+  tip.style.left = "0"; // so that the edge of the page does not narrow it while it is measured
   const box = tip.getBoundingClientRect();
   const left = Math.min(Math.max(6, x + 14), innerWidth - box.width - 6);
   const below = y + 18 + box.height < innerHeight;
-  tip.style.left = `${left}px`;
-  tip.style.top = `${below ? y + 18 : Math.max(6, y - box.height - 12)}px`;
+  tip.style.left = `${left + scrollX}px`;
+  tip.style.top = `${(below ? y + 18 : Math.max(6, y - box.height - 12)) + scrollY}px`;
 }
 const hideTip = () => { tip.hidden = true; };
 const tipAt = (element, ...content) => {
   const box = element.getBoundingClientRect();
   showTip(box.left + box.width / 2 - 14, box.bottom - 8, ...content);
 };
-addEventListener("scroll", hideTip, { passive: true });
 addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
 /** Shows a text while the pointer or the focus is on an element. */
 function explain(element, content) {
@@ -52,11 +52,11 @@ function explain(element, content) {
 
 // --- pictures ---------------------------------------------------------------------------------------
 
-function picture(drawn, label, scale = 34) {
+function picture(drawn, label, scale = 42) {
   const wide = Math.min(drawn.w * scale, 300);
   const made = make("svg", { class: "eqsynth-drawing", role: "img", "aria-label": label, viewBox: `0 0 ${drawn.w} ${drawn.h}`, width: wide.toFixed(1), height: ((wide * drawn.h) / drawn.w).toFixed(1) });
   // The marks are written by eqsynth itself, their texts escaped.
-  made.innerHTML = drawn.marks.map((mark) => data.pieces[mark]).join("");
+  made.innerHTML = `<g ${data.ink}>${drawn.marks.map((mark) => data.pieces[mark]).join("")}</g>`;
   return made;
 }
 
@@ -220,14 +220,15 @@ function nonzero(map) {
 // --- heading ----------------------------------------------------------------------------------------
 
 const [from, to] = data.spaces;
-byId("heading").textContent = `${data.group}: ${from.replace(/^an? /, "")} → ${to.replace(/^an? /, "")}`;
+const brief = (space) => space.replace(/^an? /, "").replace(/ numbers$/, "");
+byId("heading").textContent = `${data.group}: ${brief(from)} → ${brief(to)}`;
 const many = data.count !== 1;
 byId("lead").append(
   ...(data.count
     ? [`A linear map from x, ${from}, to y, ${to}, has the symmetry of ${data.group} exactly when it is a weighted sum of the `, make("strong", {}, plural(data.count, "map", "maps")), ` on this page. A layer that eqsynth makes has one weight for each${many ? "" : " (that is, one)"}, for every pair of channels, and can do nothing else.`]
     : [`No linear map from x, ${from}, to y, ${to}, has the symmetry of ${data.group}, except the one that is always zero.`]),
 );
-byId("meaning").append(make("b", {}, "The symmetry: "), `${data.symmetry} `, make("span", { style: "color:var(--soft)" }, `(${data.group} is the ${data.title}.)`));
+byId("meaning").append(make("b", {}, "The symmetry: "), `${data.symmetry} `, make("span", { style: "color:var(--soft)" }, `(${data.group} is the ${data.title.replaceAll("R^n", "Rⁿ")}.)`));
 const facts = [
   [data.count.toLocaleString("en"), many ? "independent maps" : "independent map"],
   [data.dense, "weights without symmetry"],
@@ -269,7 +270,7 @@ if (grid) {
 }
 if (diagrammatic) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
-byId("how-text").append(make("ul", {}, guide.map((line) => make("li", {}, line))));
+byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
 if (!grid && data.count) byId("how-text").append(make("p", {}, "The matrices are too large to draw here; in Python, eq.basis(...).matrices() has them."));
 byId("how").open = data.count > 0;
 
@@ -337,7 +338,7 @@ byId("more").addEventListener("click", () => {
   grow(STEP);
   focusCard(cards.children[next]);
 });
-for (const control of Object.values(controls)) control.addEventListener("input", arrange);
+for (const control of Object.values(controls)) control.addEventListener(control === controls.filter ? "input" : "change", arrange);
 byId("tools").addEventListener("submit", (event) => event.preventDefault());
 function focusCard(target) {
   if (!target) return;
@@ -411,7 +412,7 @@ function relationLine(terms, formulas) {
   const body = byId("left-body");
   const { count, note, sections } = data.left;
   if (count) {
-    body.append(make("p", {}, `${plural(count, "diagram is", "diagrams are")} redundant: ${count === 1 ? "it does" : "each does"} what a combination of cheaper ones in the basis does, so a weight for it would change nothing. The equations are exact; a number in brackets is a map above.`));
+    body.append(make("p", {}, `${plural(count, "diagram is", "diagrams are")} redundant: ${count === 1 ? "it does" : "each does"} what a combination of those in the basis does, so a weight for it would change nothing. The equations are exact; a number in brackets is a map above.`));
   }
   if (note) body.append(make("p", {}, note));
   for (const section of sections) {
@@ -421,7 +422,7 @@ function relationLine(terms, formulas) {
     let next = 0;
     const add = () => {
       for (const left of section.maps.slice(next, next + 24)) {
-        list.append(make("li", { class: "card left" }, make("h3", {}, make("span", { class: "formula" }, left.formula)), make("div", { class: "pair" }, picture(left.picture, `Left-out diagram ${left.formula}`, 28)), relationLine(left.terms, section.formulas)));
+        list.append(make("li", { class: "card left" }, make("h3", {}, make("span", { class: "formula" }, left.formula)), make("div", { class: "pair" }, picture(left.picture, `Left-out diagram ${left.formula}`, 34)), relationLine(left.terms, section.formulas)));
       }
       next += 24;
       more.hidden = next >= section.maps.length;
@@ -448,46 +449,85 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
   if (note) body.append(make("p", {}, note));
   if (steps.length) {
     const mixes = steps.filter((step) => step.kind === "mix channels").length;
-    body.append(make("p", {}, `The layer never forms a matrix. It shares the work of all ${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels${mixes ? ` in ${plural(mixes, "matrix product", "matrix products")}` : ""}, and spreads the results over the output. In all, for one channel: ${work || "0"} multiply-adds per sample, ${moved || "0"} numbers read or written. ${letters}`));
-    // Outputs stand at the right end; rows follow the rows of what is read.
-    const last = Math.max(...steps.map((step) => step.layer));
-    const layers = Array.from({ length: last + 1 }, () => []);
-    steps.forEach((step, number) => layers[step.kind === "output" ? last : step.layer].push(number));
-    const row = new Map();
-    for (const layer of layers) {
-      const centre = (number) => { const seen = steps[number].from.map((place) => row.get(place)); return seen.length ? seen.reduce((a, b) => a + b, 0) / seen.length : 0; };
-      layer.sort((a, b) => centre(a) - centre(b) || a - b);
-      layer.forEach((number, place) => row.set(number, place - (layer.length - 1) / 2));
-    }
-    const [wide, tall, across, down] = [150, 44, 212, 58];
-    const tallest = Math.max(...layers.map((layer) => layer.length));
-    const middle = (tallest * down) / 2 + 8;
-    const where = new Map();
-    layers.forEach((layer, column) => layer.forEach((number) => where.set(number, [10 + column * across, middle + row.get(number) * down - tall / 2])));
-    const figure = make("svg", { class: "figure", width: 20 + last * across + wide, height: tallest * down + 16, role: "group", "aria-label": "Graph of the plan: steps from left to right" });
-    const edges = [];
+    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer is one matrix whose entries are tied together: equal entries share a weight."} In all, for one channel: ${work || "0"} multiply-adds per sample, ${moved || "0"} numbers read or written. ${letters}`));
+    // Boxes are steps; in a long plan, all steps of one kind in one layer.
+    const grouped = steps.length > 40;
+    const boxes = [];
+    const boxOf = [];
     steps.forEach((step, number) => {
-      for (const source of step.from) {
-        const [[x, y], [u, v]] = [where.get(source), where.get(number)];
-        const bend = Math.max(40, (u - x - wide) / 2);
-        const edge = make("path", { class: "edge", d: `M${x + wide} ${y + tall / 2}C${x + wide + bend} ${y + tall / 2} ${u - bend} ${v + tall / 2} ${u} ${v + tall / 2}` });
-        edges.push([source, number, edge]);
-        figure.append(edge);
+      const same = grouped ? boxes.findIndex((box) => box.kind === step.kind && box.layer === step.layer) : -1;
+      if (same >= 0) boxes[same].steps.push(number);
+      else boxes.push({ kind: step.kind, layer: step.layer, steps: [number] });
+      boxOf.push(same >= 0 ? same : boxes.length - 1);
+    });
+    for (const box of boxes) box.from = [...new Set(box.steps.flatMap((number) => steps[number].from.map((source) => boxOf[source])))].filter((source) => boxes[source] !== box);
+    // Outputs stand at the right end. An edge that passes layers gets a place in each, so that no box covers it.
+    const last = Math.max(...boxes.map((box) => box.layer));
+    const layerOf = (number) => (boxes[number].kind === "output" ? last : boxes[number].layer);
+    const layers = Array.from({ length: last + 1 }, () => []);
+    boxes.forEach((_, number) => layers[layerOf(number)].push({ number, before: [] }));
+    const itemOf = new Map(layers.flat().map((item) => [item.number, item]));
+    const routes = [];
+    boxes.forEach((box, number) => {
+      for (const source of box.from) {
+        const route = [itemOf.get(source)];
+        for (let layer = layerOf(source) + 1; layer < layerOf(number); layer++) {
+          const through = { before: [route.at(-1)] };
+          layers[layer].push(through);
+          route.push(through);
+        }
+        itemOf.get(number).before.push(route.at(-1));
+        routes.push({ source, number, route: [...route, itemOf.get(number)] });
       }
     });
+    const [wide, tall, gap, thin] = [132, 44, 12, 14];
+    const across = Math.max(wide + 40, Math.min(210, (body.clientWidth - 44 - wide) / Math.max(1, last)));
+    let height = 0;
+    layers.forEach((layer, column) => {
+      const centre = ({ before }) => (before.length ? before.reduce((sum, item) => sum + item.y, 0) / before.length : 0);
+      const wished = new Map(layer.map((item, place) => [item, [centre(item), place]]));
+      layer.sort((a, b) => wished.get(a)[0] - wished.get(b)[0] || wished.get(a)[1] - wished.get(b)[1]);
+      const total = layer.reduce((sum, item) => sum + (item.number === undefined ? thin : tall) + gap, -gap);
+      let y = -total / 2;
+      for (const item of layer) {
+        const own = item.number === undefined ? thin : tall;
+        item.x = 10 + column * across;
+        item.y = y + own / 2;
+        y += own + gap;
+      }
+      height = Math.max(height, total);
+    });
+    const middle = height / 2 + 10;
+    const figure = make("svg", { class: "figure", width: (20 + last * across + wide).toFixed(0), height: (height + 20).toFixed(0), viewBox: `0 0 ${(20 + last * across + wide).toFixed(0)} ${(height + 20).toFixed(0)}`, role: "group", "aria-label": "Graph of the plan: steps from left to right" });
+    const edges = [];
+    for (const { source, number, route } of routes) {
+      let path = "";
+      for (let place = 1; place < route.length; place++) {
+        const [a, b] = [route[place - 1], route[place]];
+        const [x, y, u, v] = [a.x + wide, a.y + middle, b.x, b.y + middle];
+        const half = (x + u) / 2;
+        path += `${place === 1 ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}C${half.toFixed(1)} ${y.toFixed(1)} ${half.toFixed(1)} ${v.toFixed(1)} ${u.toFixed(1)} ${v.toFixed(1)}`;
+      }
+      const edge = make("path", { class: "edge", d: path });
+      edges.push([source, number, edge]);
+      figure.append(edge);
+    }
     const short = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
-    steps.forEach((step, number) => {
-      const [x, y] = where.get(number);
-      const node = make("g", { class: `node${step.kind === "mix channels" || step.kind === "tied matrix" ? " mix" : ""}`, transform: `translate(${x} ${y})`, tabindex: 0, role: "img", "aria-label": `${step.text}; ${step.work || "no"} multiply-adds, ${step.moved || "no"} elements moved` },
-        make("rect", { width: wide, height: tall, rx: 7 }),
-        make("text", { x: 9, y: 18 }, short(step.kind === "output" ? step.text : step.kind, 20)),
-        make("text", { x: 9, y: 35, class: "dim" }, short(step.work || "free", 21)));
+    boxes.forEach((box, number) => {
+      const [x, y] = [itemOf.get(number).x, itemOf.get(number).y + middle - tall / 2];
+      const count = box.steps.length;
+      const step = steps[box.steps[0]];
+      const about = count === 1 ? `${step.work || "no"} multiply-adds, ${step.moved || "no"} numbers read or written` : `${count} steps; the table below lists them with their costs`;
+      const node = make("g", { class: `node${box.kind === "mix channels" || box.kind === "tied matrix" ? " mix" : ""}`, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, tabindex: 0, role: "img", "aria-label": `${count === 1 ? step.text : box.kind}; ${about}` },
+        make("rect", { class: "box", width: wide, height: tall, rx: 7 }),
+        make("text", { x: 9, y: 18 }, short(box.kind, 20)),
+        make("text", { x: 9, y: 35, class: "dim" }, count === 1 ? short(step.work || "free", 20) : `${count} steps`));
       const light = (on) => { for (const [a, b, edge] of edges) if (a === number || b === number) edge.classList.toggle("on", on); };
       node.addEventListener("pointerenter", () => light(true));
       node.addEventListener("pointerleave", () => light(false));
       node.addEventListener("focus", () => light(true));
       node.addEventListener("blur", () => light(false));
-      explain(node, () => [make("code", {}, short(step.text, 420)), make("br"), `${step.work || "no"} multiply-adds, ${step.moved || "no"} numbers read or written`]);
+      explain(node, () => [make("code", {}, count === 1 ? short(step.text, 420) : box.kind), make("br"), about]);
       figure.append(node);
     });
     body.append(scroll("Plan, scroll sideways", figure));
@@ -511,7 +551,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
     const top = Math.max(1, ...points.map(([, value]) => value));
     const x = (n) => left + 26 + ((n - points[0][0]) / Math.max(1, points.at(-1)[0] - points[0][0])) * (width - left - 60);
     const y = (value) => base - (value / top) * 172;
-    const figure = make("svg", { class: "figure", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Number of maps of ${family}(n): ${points.map(([n, value]) => `${value} at n = ${n}`).join(", ")}` });
+    const figure = make("svg", { class: "figure plot", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Number of maps of ${family}(n): ${points.map(([n, value]) => `${value} at n = ${n}`).join(", ")}` });
     figure.append(make("line", { class: "axis", x1: left, x2: width - 8, y1: base, y2: base }), make("line", { class: "axis", x1: left, x2: left, y1: 24, y2: base }));
     figure.append(make("line", { class: "stable", x1: left, x2: width - 8, y1: y(stable), y2: y(stable) }));
     figure.append(make("path", { class: "curve", d: points.map(([n, value], place) => `${place ? "L" : "M"}${x(n).toFixed(1)} ${y(value).toFixed(1)}`).join("") }));
@@ -551,7 +591,7 @@ function partName(family, shape, n) {
 function young(shape, x, y) {
   const box = 8;
   if (!shape.length) return make("text", { x, y: y + 5, "text-anchor": "middle" }, "∅");
-  const long = (row) => row > 6;
+  const long = (row) => row > 5;
   const wide = Math.max(...shape.map((row) => (long(row) ? 5 : row))) * box;
   const group = make("g", { transform: `translate(${x - wide / 2} ${y - (shape.length * box) / 2})` });
   shape.forEach((row, number) => {
@@ -563,15 +603,17 @@ function young(shape, x, y) {
 }
 function bratteliFigure(section) {
   const { levels, edges, before, after, stride, inputs } = section;
-  const [across, down] = [stride === 2 ? 74 : 104, 66];
+  const deep = Math.max(3, ...levels.flat().map((shape) => shape.length)) * 8;
+  const [across, down] = [stride === 2 ? 74 : 104, deep + 42];
   const tallest = Math.max(...levels.map((level) => level.length));
-  const place = (step, p) => [50 + step * across, 52 + (tallest * down) / 2 + (p - (levels[step].length - 1) / 2) * down];
-  const figure = make("svg", { class: "figure", width: 100 + (levels.length - 1) * across, height: tallest * down + 92, role: "group", "aria-label": `Bratteli diagram with ${section.paths} walks from left to right` });
+  const place = (step, p) => [50 + step * across, 34 + (tallest * down) / 2 + (p - (levels[step].length - 1) / 2) * down];
+  const [width, height] = [100 + (levels.length - 1) * across, tallest * down + 44];
+  const figure = make("svg", { class: "figure", width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Bratteli diagram with ${section.paths} walks from left to right` });
   const lines = [];
   const nodes = new Map();
   edges.forEach((pairs, step) => pairs.forEach(([a, b]) => {
     const [[x, y], [u, v]] = [place(step, a), place(step + 1, b)];
-    const line = make("line", { class: "edge", x1: x + 22, y1: y, x2: u - 22, y2: v });
+    const line = make("line", { class: "edge", x1: x + 26, y1: y, x2: u - 26, y2: v });
     lines.push([`${step}.${a}`, `${step + 1}.${b}`, line]);
     figure.append(line);
   }));
@@ -590,8 +632,8 @@ function bratteliFigure(section) {
       const [one, two] = [before[step][p], after[step][p]];
       const through = (BigInt(one) * BigInt(two)).toString();
       const node = make("g", { class: "node", tabindex: 0, role: "img", "aria-label": `${shapeText(shape)}: ${one} walks to here, ${two} from here, ${through} of ${section.paths} pass` },
-        make("rect", { x: x - 25, y: y - 27, width: 50, height: 54, rx: 8 }), young(shape, x, y - 5),
-        make("text", { x, y: y + 23, "text-anchor": "middle", class: "dim", style: "font-size:10px" }, `${one} · ${two}`));
+        make("rect", { class: "box", x: x - 26, y: y - deep / 2 - 15, width: 52, height: deep + 30, rx: 8 }), young(shape, x, y - 7),
+        make("text", { x, y: y + deep / 2 + 9, "text-anchor": "middle", class: "dim", style: "font-size:10px" }, `${one} · ${two}`));
       const key = `${step}.${p}`;
       nodes.set(key, node);
       const light = (on) => {
@@ -665,5 +707,7 @@ addEventListener("beforeprint", () => {
   if (built < order.length) grow(Math.min(order.length, 300) - built);
 });
 addEventListener("afterprint", () => { for (const each of opened) each.open = false; });
+// For the console: the data, and what an entry of a map's matrix does and why.
+globalThis.eqsynth = { data, meaning: (number, place) => ({ value: entry(data.maps[number], Math.floor(place / columns), place % columns), ...meaning(data.maps[number], place) }) };
 document.documentElement.dataset.ready = "yes";
 })();

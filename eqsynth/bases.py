@@ -196,8 +196,10 @@ class Basis:
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: a card for each of the first 60 elements."""
-        heading, *notes = draw.basis_table(self, 0).split("\n")
-        return svg.cards(*draw.drawings(self, SHOWN), heading, [note for note in notes if note])
+        title, *notes = draw.heading(self)
+        if len(self) > SHOWN:
+            notes.append(f"the first {SHOWN}; {len(self) - SHOWN} more: print(basis.table(limit=None)) has them")
+        return svg.cards(*draw.drawings(self, SHOWN), title, notes)
 
 
 def basis(group: str | Group, inputs: Order, outputs: Order) -> Basis:

@@ -194,8 +194,8 @@ def _cost(basis: Basis, element: Element) -> str:
     return ""
 
 
-def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> str:
-    """The text of ``print(basis)``; with ``index``, of that element alone."""
+def heading(basis: Basis) -> list[str]:
+    """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures."""
     maps = "map" if len(basis) == 1 else "maps"
     lines = [
         f"{basis.group}: order {basis.inputs} -> order {basis.outputs}, {len(basis)} independent equivariant {maps}",
@@ -208,7 +208,12 @@ def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> st
         lines.append("outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels")
     if any(part.head for element in basis.diagrams for part in _factors(element)):
         lines.append(f"vertices {TIED} are tied to the head: the Levi-Civita tensor of their indices")
-    lines.append("")
+    return lines
+
+
+def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> str:
+    """The text of ``print(basis)``; with ``index``, of that element alone."""
+    lines = [*heading(basis), ""]
     chosen = range(len(basis))[:limit] if index is None else [index]
     shown = [basis.diagrams[number] for number in chosen]
     pictures = [picture(element, basis.group).split("\n") for element in shown]

@@ -314,7 +314,7 @@ def _round(value: float) -> float:
 
 def _depth(span: float) -> float:
     """How far an arc over ``span`` steps leaves its row."""
-    return 0.36 * sqrt(max(span, 0))
+    return 0.2 + 0.15 * span if span > 0 else 0.0
 
 
 def _height(group: Group | None, element: Element) -> float:
@@ -413,12 +413,17 @@ def _draw_head(
         away = {v: 0.4 * ((at[v][1] > flat) != up) for block in blocks for v in block}
         return [min(block, key=lambda v: abs(at[v][0] - x) + away[v]) for block in blocks]
 
-    def hidden(x: float) -> tuple[float, float]:
-        inside = sum(abs(px - x) < width / 2 + 0.1 and abs(py - height / 2) < DOME / 2 + 0.1 for px, py in samples)
-        return 100.0 * inside + sum(abs(at[v][0] - x) for v in feet(x)), -x
+    def hidden(place: tuple[float, int]) -> tuple[float, float, int]:
+        """Strands behind the head and its whisker, then the reach of the legs."""
+        x, way = place
+        whisker = (x + way * (width / 2 + 0.1), x + way * (width / 2 + 0.5)) if missing else (x, x)
+        low, high = min(x - width / 2 - 0.1, *whisker), max(x + width / 2 + 0.1, *whisker)
+        inside = sum(low < px < high and abs(py - height / 2) < DOME / 2 + 0.1 for px, py in samples)
+        return 100.0 * inside + sum(abs(at[v][0] - x) for v in feet(x)), -x, -way
 
     first, last = min(x for x, _ in at) - width / 2 - 0.5, max(x for x, _ in at) + width / 2 + 0.5
-    x = min((step / 4 for step in range(floor(4 * first), ceil(4 * last) + 1)), key=hidden)
+    slots = [step / 4 for step in range(floor(4 * first), ceil(4 * last) + 1)]
+    x, way = min(((x, way) for x in slots for way in (-1, 1)), key=hidden)
     held = list(zip(feet(x), (style[number] for number in diagram.head), strict=True))
     for side in (True, False):
         here = sorted((end for end in held if ((at[end[0]][1] > flat) == up) == side), key=lambda end: at[end[0]])
@@ -428,11 +433,7 @@ def _draw_head(
                 tip += (-1 if up else 1) * DOME * sqrt(1 - min(1.0, 2 * abs(foot - x) / width) ** 2)
             sketch.items.append(Strand(_down(at[vertex], (foot, tip)), number, "leg"))
     if missing:
-        # The leg whose index is summed: a whisker on the side where there is more room.
-        samples = sketch.samples("strand", "leg")
-        _, way = max(
-            (min(hypot(px - x - way * (width / 2 + 0.3), py - flat) for px, py in samples), way) for way in (-1, 1)
-        )
+        # The leg whose index is summed: a whisker.
         root, end = (x + way * width / 2, flat), (x + way * (width / 2 + 0.2), flat)
         sketch.items.append(Strand((root, root, end, end), -1, "leg"))
         sketch.items.append(Dot(end[0] + way * DOT, flat, -1, "free"))
@@ -446,7 +447,7 @@ def _pointed(strand: Strand, sketch: _Sketch) -> Strand:
 
     def clear(t: float) -> float:
         (x, y), _ = along(strand.points[:4], t)
-        return min(0.25, *(hypot(x - px, y - py) for px, py in others)) if others else 0.25
+        return min([0.25, *(hypot(x - px, y - py) for px, py in others)])
 
     return replace(strand, arrow=max((0.54, 0.4, 0.68, 0.3, 0.78), key=clear))
 
@@ -484,6 +485,8 @@ def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: 
     for tail, tip in diagram.edges:
         near[tail].append(tip)
         near[tip].append(tail)
+    # Internal nodes leave the line of blocks that join the rows, so that edges can be told apart.
+    bent = any(_layer(diagram, number)[0] == 0 for number in near)
     nodes: dict[int, Point] = {}
     wires: list[Strand] = []
     middle = max(diagram.outputs, diagram.inputs) / 2 - 0.5
@@ -491,7 +494,7 @@ def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: 
     order = sorted(range(len(letters)), key=lambda number: (_layer(diagram, number)[0], diagram.blocks[number]))
     for number in order:
         block = diagram.blocks[number]
-        _, level = _layer(diagram, number)
+        level = _layer(diagram, number)[1] + (0.14 * (-1) ** number if bent and not block else 0.0)
         around = [at[vertex][0] for vertex in block] or [nodes[other][0] for other in near[number] if other in nodes]
         wished = sum(around) / len(around) if around else middle
         taken = [point for wire in wires for point in _sampled(wire.points)]
@@ -515,7 +518,7 @@ def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: 
                 for dx, dy in ((0.26, 0), (-0.26, 0), (0.2, -0.22), (-0.2, -0.22), (0.2, 0.22), (-0.2, 0.22))
             ]
             near_by = [*sketch.samples("edge", "wire"), *(at for other, at in nodes.items() if other != number)]
-            spot = max(spots, key=lambda spot: min(0.3, *(hypot(spot[0] - px, spot[1] - py) for px, py in near_by)))
+            spot = max(spots, key=lambda spot: min([0.3, *(hypot(spot[0] - px, spot[1] - py) for px, py in near_by)]))
             sketch.items.append(Label(*spot, letters[number]))
     _write_marks(sketch, at, diagram.outputs, height, diagram.marks())
 

@@ -15,14 +15,14 @@ SCALE = 40.0
 CAPTION = 0.3
 #: Strokes with at least 3:1 contrast on white and on near-black, told apart by the colour-blind as far as eight can be.
 COLOURS = ("#0b78b4", "#d1590a", "#0d8a68", "#b5589b", "#8a7a1e", "#5b6fd6", "#c4455e", "#7a7f87")
-#: Dash patterns in steps: solid, dashed, dotted, dash-dot, and so on.
+#: Dash patterns in steps: solid, dashed, dotted, dash-dot, and so on. Seven, so that colour and dash together
+#: tell 56 strands apart; letters tell all blocks of a diagram apart.
 DASHES = (
     "",
     "0.2 0.12",
     "0.04 0.1",
     "0.2 0.09 0.04 0.09",
     "0.4 0.12",
-    "0.1 0.1",
     "0.3 0.08 0.1 0.08",
     "0.2 0.08 0.04 0.08 0.04 0.08",
 )
@@ -158,8 +158,8 @@ def body(drawing: Drawing) -> str:
         radius = _number(DOT * (1.35 if dot.kind == "node" else 1))
         circle = f'<circle cx="{_number(dot.x)}" cy="{_number(dot.y)}" r="{radius}"'
         if dot.kind == "index":
-            corner = f'x="{_number(dot.x - DOT)}" y="{_number(dot.y - DOT)}"'
-            circle = f'<rect {corner} width="{_number(2 * DOT)}" height="{_number(2 * DOT)}"'
+            place = f'x="{_number(dot.x - DOT)}" y="{_number(dot.y - DOT)}"'
+            circle = f'<rect {place} width="{_number(2 * DOT)}" height="{_number(2 * DOT)}"'
         look = 'stroke-width="0.04"' if dot.kind == "free" else f'fill="{_colour(drawing, dot.block)}" stroke="none"'
         parts.append(f"{circle} {look}/>")
     parts += [_text(label.x, label.y, label.text, label.kind) for label in drawing.labels]

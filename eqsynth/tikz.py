@@ -30,8 +30,8 @@ def tikz(drawing: Drawing, standalone: bool = False) -> str:
     >>> from eqsynth import Diagram
     >>> from eqsynth.drawing import drawing
     >>> from eqsynth.tikz import tikz
-    >>> print(tikz(drawing("S(n)", Diagram(0, 1, ((0,),)))).splitlines()[-2])
-    \node[anchor=base, inner sep=0pt] at (0.231,1.905) {$a$};
+    >>> print(tikz(drawing("S(n)", Diagram(0, 1, ((0,),)))).splitlines()[-3])
+    \node[anchor=base, inner sep=0pt] at (0.239,0.689) {$a$};
 
     A picture needs ``\usepackage{tikz}``; a step between vertices is 0.9 cm.
     """

@@ -67,7 +67,7 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     grid, matrices = _matrices(found, shown)
     maps = [
         {
-            "formula": formula,
+            "formula": drawing.formula(found.group, element),
             "words": words.words(found.group, element),
             "kind": drawing.kind(found.group, element),
             "picture": pieces.picture(found.group, element),
@@ -75,7 +75,7 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
             **_costs(found.group, element),
             "parts": [_part(part) for part in (element if isinstance(element, tuple) else (element,))],
         }
-        for element, formula, matrix in zip(shown, found.formulas(), matrices, strict=False)
+        for element, matrix in zip(shown, matrices, strict=True)
     ]
     space_in, space_out = words.space(found.group, found.inputs), words.space(found.group, found.outputs)
     made: dict[str, Any] = {
@@ -308,6 +308,8 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
 def _plan(found: Basis) -> dict[str, Any]:
     if not len(found):
         return {"note": "There is no map, so there is nothing to compute: the output is zero.", "steps": []}
+    if len(found) > MAX_CARDS:
+        return {"note": f"A plan for {len(found):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
     one_in, one_out = (Space(((1, order),)) for order in (found.inputs, found.outputs))
     try:
         made = make_plan(found.group, one_in, one_out, bias=False)
@@ -400,7 +402,7 @@ def _dimensions(found: Basis) -> list[dict[str, Any]]:
             "value": dimension.dimension(factor, k + lo),
             "determinant": "",
         }
-        if factor.family in ("S", "O", "Sp") and k + lo <= 6:
+        if factor.family in ("S", "O", "Sp") and table.stable and k + lo <= 6:
             section["determinant"] = str(symbolic.gram_determinant(f"{factor.family}(n)", k, lo))
         made.append(section)
     return made
@@ -469,14 +471,14 @@ def _certificate(found: Basis) -> dict[str, Any]:
     families = {factor.family for factor in group.factors}
     if not group.diagrammatic:
         size = (
-            "The number of maps is known without any diagram: it is the dimension of the solutions of linear "
+            "the number of maps is known without any diagram: it is the dimension of the solutions of linear "
             "equations, computed exactly."
             if group.family == "Matrix"
-            else "The number of maps is known without any diagram: it is the number of orbits on index tuples."
+            else "the number of maps is known without any diagram: it is the number of orbits on index tuples."
         )
     else:
         size = (
-            "The number of maps is known without any diagram, from representation theory: "
+            "the number of maps is known without any diagram, from representation theory: "
             + ("Stirling numbers count them" if families <= {"S", "A"} else "walks in the Bratteli diagram count them")
             + ". So once that many independent maps are found, the list is complete."
         )

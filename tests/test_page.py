@@ -299,6 +299,7 @@ def test_a_large_basis_gets_its_first_cards(monkeypatch):
     monkeypatch.setattr(page, "MAX_CARDS", 4)
     found = page.document("S(n)", 2, 2)
     assert (found["count"], len(found["maps"])) == (15, 4)
+    assert "15 maps takes minutes" in found["plan"]["note"]
 
 
 # --- in a browser -------------------------------------------------------------------------------------
@@ -445,7 +446,7 @@ def test_pointer_and_keyboard_read_the_entries(visit):
     assert browser.switch_to.active_element.get_attribute("aria-roledescription") == "matrix"
     keys(browser, Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
     said = browser.find_element("id", "say").get_attribute("textContent")
-    assert said.startswith("Row (0, 1), column (0, 0, 1): 0. y[0,1] does not see x[0,0,1]. input axis 1 is 0, but")
+    assert said.startswith("Row (0, 1), column (0, 0, 1): 0. y[0,1] does not see x[0,0,1]. Input axis 1 is 0, but")
     found = eq.basis("SO(3)", 3, 2)
     assert matrix(found.group, found[1], 3)[1, 1] == 0
     keys(browser, Keys.ESCAPE)

@@ -130,7 +130,8 @@ function meaning(map, place) {
   const head = `Row (${row.join(", ")}), column (${column.join(", ")}): ${signed(value)}`;
   const times = Math.abs(value) === 1 ? "" : `${Math.abs(value)} × `;
   const receives = value ? `${at("y", row)} receives ${value < 0 ? "minus " : ""}${times}${at("x", column)}.` : `${at("y", row)} does not see ${at("x", column)}.`;
-  return { r, c, head, receives, why: reason(map, value, row, column) };
+  const why = reason(map, value, row, column);
+  return { r, c, head, receives, why: why[0].toUpperCase() + why.slice(1) };
 }
 
 function matrixPicture(map, label) {
@@ -143,30 +144,32 @@ function matrixPicture(map, label) {
     return path;
   };
   if (small) made.append(make("path", { class: "fine", d: lines(1, rows, true) + lines(1, columns, false) }));
+  const numbers = [];
   const last = (sizes) => sizes.slice(1).reduce((a, b) => a * b, 1);
   made.append(make("path", { class: "coarse", d: (grid.outputs.length > 1 ? lines(last(grid.outputs), rows, true) : "") + (grid.inputs.length > 1 ? lines(last(grid.inputs), columns, false) : "") }));
-  let plus = "";
-  let minus = "";
-  const inset = small ? 0.1 : 0;
+  // One path for all entries of one value; without gaps between cells, a run in a row is one mark.
+  const paths = new Map();
+  let most = 1;
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < columns; c++) {
       const value = entry(map, r, c);
       if (!value) continue;
-      if (value === 1) {
-        let stop = c + 1;
-        // Without gaps between cells, a run of ones is one mark.
-        if (!small) while (stop < columns && entry(map, r, stop) === 1) stop++;
-        plus += `M${c + inset} ${r + inset}h${stop - c - 2 * inset}v${1 - 2 * inset}h${2 * inset + c - stop}z`;
-        c = stop - 1;
-      } else if (value === -1) {
-        minus += `M${c + 0.18} ${r + 0.18}h.64v.64h-.64zM${c + 0.34} ${r + 0.5}h.32`;
-      } else {
-        made.append(make("rect", { class: "other", x: c + 0.06, y: r + 0.06, width: 0.88, height: 0.88 }));
-        if (small) made.append(make("text", { class: "number", x: c + 0.5, y: r + 0.72, style: `font-size:${Math.min(0.62, 1.3 / signed(value).length)}px` }, String(value)));
-      }
+      most = Math.max(most, Math.abs(value));
+      let stop = c + 1;
+      if (!small) while (stop < columns && entry(map, r, stop) === value) stop++;
+      paths.set(value, (paths.get(value) ?? "") + (value === -1 && small
+        ? `M${c + 0.18} ${r + 0.18}h.64v.64h-.64zM${c + 0.34} ${r + 0.5}h.32`
+        : small ? `M${c + 0.1} ${r + 0.1}h.8v.8h-.8z` : `M${c} ${r + (value < 0 ? 0.3 : 0)}h${stop - c}v${value < 0 ? 0.4 : 1}h${c - stop}z`));
+      if (small && Math.abs(value) > 1) numbers.push(make("text", { class: "number", x: c + 0.5, y: r + 0.72, style: `font-size:${Math.min(0.62, 1.3 / signed(value).length)}px` }, String(value)));
+      c = stop - 1;
     }
   }
-  made.append(make("path", { class: "plus", d: plus }), make("path", { class: "minus", d: minus }));
+  for (const [value, path] of paths) {
+    // Where other numbers than 1 and -1 occur, small cells have the number, and others a shade that grows with it.
+    const shade = most === 1 ? null : small ? (Math.abs(value) > 1 ? 0.2 : null) : 0.15 + (0.85 * Math.abs(value)) / most;
+    made.append(make("path", { class: value > 0 ? "plus" : small && value === -1 ? "minus" : "less", "fill-opacity": shade, d: path }));
+  }
+  made.append(...numbers);
   made.append(make("rect", { class: "frame", x: 0, y: 0, width: columns, height: rows }));
   const cursor = make("rect", { class: "cursor", width: 1, height: 1, visibility: "hidden" });
   made.append(cursor);
@@ -235,7 +238,8 @@ const facts = [
   [data.left.count.toLocaleString("en"), data.left.count === 1 ? "redundant diagram left out" : "redundant diagrams left out"],
 ];
 byId("facts").append(...facts.map(([value, name]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-byId("foot").textContent = `Made by eqsynth ${data.version}. This file holds everything it shows (${plural(Math.round(document.documentElement.outerHTML.length / 1000), "thousand characters", "thousand characters")}) and loads nothing.`;
+const bytes = [...document.querySelectorAll("script, style, noscript")].reduce((sum, each) => sum + new Blob([each.textContent]).size, 2500);
+byId("foot").textContent = `Made by eqsynth ${data.version}. This file, about ${Math.ceil(bytes / 1000).toLocaleString("en")} kB, holds everything it shows and loads nothing.`;
 
 const theme = byId("theme");
 function setTheme(dark) {
@@ -253,7 +257,7 @@ theme.addEventListener("click", () => setTheme(document.documentElement.dataset.
 
 const families = new Set(data.factors.map((factor) => factor.family));
 const diagrammatic = ["S", "A", "O", "SO", "Sp"].some((family) => families.has(family));
-const guide = [
+const guide = families.has("Matrix") ? [] : [
   "The picture: dots on top are the axes of the output y, dots below those of the input x. Joined dots share one index. A dot below that nothing joins is summed over; one on top that nothing joins is repeated.",
   "The formula says the same with letters: y[a] += x[b,b] adds x[b,b] to y[a] for all a and b.",
 ];
@@ -264,7 +268,7 @@ if (families.has("Aut") || families.has("Perm")) guide.push("Squares with number
 if (grid) {
   const small = make("span", {}, "The matrix: one row for each place of the output, one column for each place of the input, the first axis changing slowest");
   small.append(data.factors.length === 1 ? `, drawn for n = ${grid.sizes[0]}. ` : ", drawn at these sizes: ", data.factors.length === 1 ? "" : `${data.factors.map((factor, i) => `${factor.name} at ${grid.sizes[i]}`).join(", ")}. `);
-  small.append("A full square is +1, a hollow square with a bar −1, empty 0, other numbers are written. Point at an entry to read what it does.");
+  small.append(`${Math.max(rows, columns) <= 30 ? "A full square is +1, a hollow square with a bar −1, empty 0; other numbers are written." : "A full square is above 0 (+1, unless shades tell larger numbers apart), a flat bar below 0, empty 0."} Point at an entry to read what it does.`);
   if (grid.corner.length) small.append(` It shows the corner of the first indices (${grid.corner.join(", ")}); the rest follows the same rule.`);
   guide.push(small);
 }
@@ -326,6 +330,8 @@ function arrange() {
 function grow(by) {
   cards.append(...order.slice(built, built + by).map(card));
   built = Math.min(order.length, built + by);
+  // Cards out of sight need no layout; but then links into the page are exact only as far as sizes are known.
+  cards.classList.toggle("many", built > 3 * STEP);
   const left = order.length - built;
   byId("more").hidden = !left;
   byId("more").textContent = `Show ${Math.min(STEP, left)} more of ${left.toLocaleString("en")}`;
@@ -449,7 +455,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
   if (note) body.append(make("p", {}, note));
   if (steps.length) {
     const mixes = steps.filter((step) => step.kind === "mix channels").length;
-    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer is one matrix whose entries are tied together: equal entries share a weight."} In all, for one channel: ${work || "0"} multiply-adds per sample, ${moved || "0"} numbers read or written. ${letters}`));
+    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer adds the maps up, each times its weight, to one matrix with tied entries, and multiplies by it."} In all, for one channel: ${work || "0"} multiply-adds per sample, ${moved || "0"} numbers read or written. ${letters}`));
     // Boxes are steps; in a long plan, all steps of one kind in one layer.
     const grouped = steps.length > 40;
     const boxes = [];
@@ -546,6 +552,10 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
     const { points, stable, family } = section;
     const more = family === "SO" || family === "A" ? "At smaller n there may be more, since the Levi-Civita tensor has n legs, or fewer, since diagrams become combinations of each other." : "At smaller n some diagrams are combinations of others, so there are fewer.";
     const changes = points.some(([, value]) => value !== stable);
+    if (!points.some(([, value]) => value)) {
+      body.append(make("p", {}, `${family}(n) has no map between these spaces at any n.`));
+      continue;
+    }
     body.append(make("p", {}, `From n = ${section.from} on there ${stable === 1 ? "is always 1 map" : `are always ${stable.toLocaleString("en")} maps`}, and one set of weights serves all of them. ${changes ? more : "The same holds at every smaller n."}`));
     const [width, height, left, base] = [Math.max(420, 70 + points.length * 62), 270, 58, 222];
     const top = Math.max(1, ...points.map(([, value]) => value));

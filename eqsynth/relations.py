@@ -57,10 +57,9 @@ def relations(basis: Basis) -> tuple[Relation, ...]:
 
     >>> import eqsynth as eq
     >>> from eqsynth.relations import relations
-    >>> for relation in relations(eq.basis("S(2)", 1, 2))[:2]:
+    >>> for relation in relations(eq.basis("S(2)", 1, 2)):
     ...     print(relation.element, "=", relation)
-    y[a,b] += x[a] = [0] - [1] + [2]
-    y[a,b] += x[b] = [1] + [2] - [3]
+    y[a,b] += x[b] = -[0] + [1] + 2 [2] - [3]
 
     The matrices obey these equations at the group's own n. For S, O, SO, Sp and A the coefficients solve the Gram
     matrix of the basis; for Aut(G), the values on one index tuple per orbit, and what is left out are bilabelled

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from eqsynth.group import MatrixGroup as MatrixGroup
     from eqsynth.group import PermutationGroup as PermutationGroup
     from eqsynth.group import ProductGroup as ProductGroup
+    from eqsynth.inspection import inspect as inspect
     from eqsynth.lower import plan as plan
     from eqsynth.module import Linear as Linear
     from eqsynth.plans import Plan as Plan
@@ -55,6 +56,7 @@ _HOMES = {
     "plan": "lower",
     "Plan": "plans",
     "Linear": "module",
+    "inspect": "inspection",
     "export": "exporting",
     "verify": "verification",
     "Hom": "group",

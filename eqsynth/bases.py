@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth import dimension as dimensions
-from eqsynth import draw, enumeration, functor, gram
+from eqsynth import draw, drawing, enumeration, functor, gram, svg
 from eqsynth.bilabelled import PRIME, affordable, choose
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
@@ -31,6 +31,8 @@ MAX_DIAGRAMS = 1_000_000
 MAX_GRAM = 6_000
 #: From this many diagrams on a terminal shows a progress bar.
 LONG = 50_000
+#: How many elements are shown unless told otherwise.
+SHOWN = 60
 #: The largest number of entries that ``matrices`` fills.
 MAX_ENTRIES = 50_000_000
 
@@ -124,15 +126,7 @@ class Basis:
 
     def formulas(self) -> list[str]:
         """The index formula of every element."""
-        return [
-            " ⊗ ".join(
-                part.formula(factor.family == "Sp") if isinstance(part, Diagram) else part.formula()
-                for part, factor in zip(
-                    element if isinstance(element, tuple) else (element,), self.group.factors, strict=True
-                )
-            )
-            for element in self.diagrams
-        ]
+        return [drawing.formula(self.group, element) for element in self.diagrams]
 
     def matrices(self, n: int | Sequence[int] | None = None) -> NDArray[np.int64]:
         """The basis as integer matrices, shape ``(len(self), n**outputs, n**inputs)``.
@@ -196,9 +190,16 @@ class Basis:
     def __str__(self) -> str:
         return self.table()
 
-    def table(self, limit: int | None = 60) -> str:
-        """The basis as text: number, picture, index formula, cost; ``limit=None`` shows every row."""
+    def table(self, limit: int | None = SHOWN) -> str:
+        """The basis as text: number, picture, index formula, cost, kind; ``limit=None`` shows every row."""
         return draw.basis_table(self, limit)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: a card for each of the first 60 elements."""
+        title, *notes = draw.heading(self)
+        if len(self) > SHOWN:
+            notes.append(f"the first {SHOWN}; {len(self) - SHOWN} more: print(basis.table(limit=None)) has them")
+        return svg.cards(*draw.drawings(self, SHOWN), title, notes)
 
 
 def basis(group: str | Group, inputs: Order, outputs: Order) -> Basis:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import eqsynth
 from eqsynth.errors import EqsynthError, SpaceError
 from eqsynth.space import Order, Space
+
+if TYPE_CHECKING:
+    from eqsynth.bases import Basis
 
 app = typer.Typer(
     help="Every linear map with a given symmetry: look at the diagrams, write the PyTorch layer, check it.",
@@ -51,18 +55,67 @@ def show(
     every: Annotated[bool, typer.Option("--all", help="Show every diagram, however many.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan of the one-channel layer instead.")] = False,
     source: Annotated[bool, typer.Option("--source", help="Show the emitted PyTorch source instead.")] = False,
+    index: Annotated[int | None, typer.Option("--index", help="Show or draw one diagram alone, by its number.")] = None,
+    certificate: Annotated[bool, typer.Option("--certificate", help="Show why this is a basis instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
+    tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs eqsynth[draw].")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
 ) -> None:
     """Show the basis diagrams of all equivariant maps of order K to order L."""
-    from eqsynth.bases import basis
+    from eqsynth import draw
+    from eqsynth.bases import SHOWN, basis
     from eqsynth.emit import emit
     from eqsynth.lower import plan as make_plan
 
     order_in, order_out = _order(inputs), _order(outputs)
+    if html:
+        from eqsynth import page
+
+        size = page.write(html, group, order_in, order_out)
+        print(f"wrote {html}: {len(basis(group, order_in, order_out)):,} maps, {size / 1000:,.0f} kB", file=sys.stderr)
+        return
     if plan or source:
         made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)))
         print(emit(made).source if source else made)
         return
-    print(basis(group, order_in, order_out).table(None if every else 60))
+    found = basis(group, order_in, order_out)
+    if index is not None and not 0 <= index < len(found):
+        have = (
+            f"are numbered 0 to {len(found) - 1}" if len(found) else "do not exist: only the zero map has the symmetry"
+        )
+        raise SpaceError(f"there is no diagram {index}: the {len(found)} maps {have}")
+    if svg or tikz or png:
+        _draw(found, index, svg, tikz, png)
+    elif as_json:
+        print(json.dumps(draw.basis_data(found, index), ensure_ascii=False, indent=1))
+    elif certificate:
+        print(found.certificate)
+    else:
+        print(draw.basis_table(found, None if every else SHOWN, index))
+
+
+def _draw(found: Basis, index: int | None, svg: Path | None, tikz: Path | None, png: Path | None) -> None:
+    from eqsynth import draw
+    from eqsynth import svg as svgs
+    from eqsynth import tikz as papers
+    from eqsynth.drawing import drawing
+    from eqsynth.exporting import write_bytes
+
+    if index is None:
+        drawings, captions = draw.drawings(found)
+        page = svgs.sheet(drawings, captions, f"{found.group}: order {found.inputs} -> order {found.outputs}")
+    else:
+        drawings, captions = [drawing(found.group, found[index])], []
+        page = svgs.svg(drawings[0])
+    paper = papers.sheet(drawings, captions) if index is None else papers.tikz(drawings[0], standalone=True)
+    # Pixels first: they are refused where their library is missing, and then nothing should be written.
+    pixels = svgs.png(page) if png else b""
+    for path, content in ((svg, page.encode()), (tikz, paper.encode()), (png, pixels)):
+        if path:
+            write_bytes(path, content)
+            print(f"wrote {path}: {len(drawings)} diagram{'' if len(drawings) == 1 else 's'}", file=sys.stderr)
 
 
 def _order(text: str) -> Order:

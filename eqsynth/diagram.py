@@ -103,7 +103,7 @@ class Diagram:
     @property
     def through(self) -> int:
         """Blocks that join both rows (transferred blocks)."""
-        return sum(1 for block in self.blocks if block and block[0] < self.outputs <= block[-1])
+        return sum(1 for block in self.blocks if _through(block, self.outputs))
 
     @property
     def bottom_only(self) -> int:
@@ -142,7 +142,7 @@ class Diagram:
     @property
     def middle(self) -> tuple[int, ...]:
         """For each transferred block, by its place in the top row, its place in the bottom row."""
-        transferred = [block for block in self.blocks if block and block[0] < self.outputs <= block[-1]]
+        transferred = [block for block in self.blocks if _through(block, self.outputs)]
         entries = [min(vertex for vertex in block if vertex >= self.outputs) for block in transferred]
         return tuple(sorted(entries).index(entry) for entry in entries)
 
@@ -156,26 +156,45 @@ class Diagram:
     def __str__(self) -> str:
         return self.formula()
 
+    def _repr_svg_(self) -> str:
+        """What Jupyter shows; the group of a basis would add the direction of symplectic pairs."""
+        from eqsynth.drawing import drawing
+        from eqsynth.svg import svg
+
+        return svg(drawing(None, self))
+
+    def letters(self, symplectic: bool = False) -> tuple[tuple[str, ...], ...]:
+        """The letters of each block in the index formula: one, or two for a pair that carries the form."""
+        free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])
+        return tuple(
+            tuple(next(free) for _ in range(2 if symplectic and not _through(block, self.outputs) else 1))
+            for block in self.blocks
+        )
+
+    def marks(self, symplectic: bool = False) -> tuple[str, ...]:
+        """The letter of each vertex in the index formula.
+
+        >>> from eqsynth import Diagram
+        >>> Diagram(2, 2, ((0, 3), (1, 2))).marks()
+        ('a', 'b', 'b', 'a')
+        """
+        found = [""] * (self.outputs + self.inputs)
+        for block, letters in zip(self.blocks, self.letters(symplectic), strict=True):
+            for place, vertex in enumerate(block):
+                found[vertex] = letters[place % len(letters)]
+        return tuple(found)
+
     def formula(self, symplectic: bool = False) -> str:
         """The map as an index formula: one letter per block, first letters for the outputs.
 
         A head is an epsilon with the letters tied to it (for A(n), a dot stands for the letter that is
         missing). With ``symplectic``, pairs within a row are an omega with two letters.
         """
-        marks: list[str] = [""] * (self.outputs + self.inputs)
-        free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])
-        forms, named = [], {}
-        for number, block in enumerate(self.blocks):
-            through = block and block[0] < self.outputs <= block[-1]
-            letters = [next(free)]
-            if symplectic and not through:
-                letters.append(next(free))
-                forms.append(f"\u03c9[{','.join(letters)}] ")
-            named[number] = letters[0]
-            for place, vertex in enumerate(block):
-                marks[vertex] = letters[place % len(letters)]
-        top, bottom = marks[: self.outputs], marks[self.outputs :]
-        y, x = _indexed("y", top), _indexed("x", bottom)
+        letters = self.letters(symplectic)
+        marks = self.marks(symplectic)
+        named = [of_block[0] for of_block in letters]
+        forms = [f"\u03c9[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2]
+        y, x = _indexed("y", marks[: self.outputs]), _indexed("x", marks[self.outputs :])
         head = f"\u03b5[{','.join(named[block] for block in self.head)}] " if self.head else ""
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
@@ -245,6 +264,10 @@ def join(diagrams: Sequence[Diagram]) -> Diagram:
 
 def _indexed(name: str, marks: Sequence[str]) -> str:
     return f"{name}[{','.join(marks)}]" if marks else name
+
+
+def _through(block: Sequence[int], outputs: int) -> bool:
+    return bool(block) and block[0] < outputs <= block[-1]
 
 
 def _least(block: Sequence[int]) -> float:

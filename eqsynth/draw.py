@@ -1,12 +1,16 @@
-"""Pictures of diagrams and bases. Text for terminals; positions first, characters after."""
+"""Bases for people and programs: text pictures and tables for terminals, and the same as data."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from eqsynth.diagram import Diagram, Element
+from eqsynth import drawing
+from eqsynth.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.errors import SizeError
+from eqsynth.group import Aut, Group
 
 if TYPE_CHECKING:
     from eqsynth.bases import Basis
@@ -27,9 +31,15 @@ GLYPHS = {
     UP | DOWN | LEFT: "┤",
     UP | DOWN | RIGHT: "├",
 }
+#: A vertex, a vertex of a block that is tied to a Levi-Civita head, and the direction of a symplectic pair.
+VERTEX, TIED, ARROW = "●", "○", "▸"
+#: Tables with more rows or columns than this are not printed.
+WIDEST = 32
+#: The most drawings in one file.
+MOST = 1_000
 
 
-def text(diagram: Diagram) -> str:
+def text(diagram: Diagram, group: Group | None = None) -> str:
     """A diagram in box-drawing characters: outputs on top, inputs below.
 
     >>> from eqsynth import Diagram
@@ -40,8 +50,15 @@ def text(diagram: Diagram) -> str:
       ●   ●
 
     Each block of two or more vertices has a horizontal line of its own; where a strand crosses the
-    line of another block it passes in front, without a joint.
+    line of another block it passes in front, without a joint. With a group, vertices tied to a head are
+    circles, symplectic pairs within a row have an arrow, and for Aut(G) vertices are the letters of the
+    formula, with the edges of the bilabelled graph in a line of their own.
     """
+    dots = [VERTEX] * (diagram.outputs + diagram.inputs)
+    if group is not None and diagram.head:
+        dots = [TIED if number in diagram.head else VERTEX for number in diagram.labels]
+    if group is not None and group.family == "Aut":
+        dots = list(diagram.marks())
     columns = [_column(diagram, vertex) for vertex in range(diagram.outputs + diagram.inputs)]
     joined = [block for block in diagram.blocks if len(block) > 1]
     lanes = _lanes([(min(columns[v] for v in block), max(columns[v] for v in block)) for block in joined])
@@ -59,11 +76,19 @@ def text(diagram: Diagram) -> str:
     for lane, column, way in strands:
         for row in range(lane) if way == UP else range(lane + 1, height):
             grid[row][column] = "│"
+    for block, lane in zip(joined, lanes, strict=True):
+        first, last = columns[block[0]], columns[block[-1]]
+        if group is not None and group.family == "Sp" and (block[0] < diagram.outputs) == (block[-1] < diagram.outputs):
+            free = [column for column in range(first + 1, last) if grid[lane][column] == GLYPHS[LEFT | RIGHT]]
+            grid[lane][min(free, key=lambda column: abs(2 * column - first - last))] = ARROW
     rows = ["".join(row).rstrip() for row in grid]
+    if diagram.edges and group is not None:
+        names, line = diagram.letters(), "→" if isinstance(group, Aut) and group.graph.directed else "─"
+        rows.insert((len(rows) + 1) // 2, " ".join(f"{names[a][0]}{line}{names[b][0]}" for a, b in diagram.edges))
     if diagram.outputs:
-        rows.insert(0, _dots(columns[: diagram.outputs]))
+        rows.insert(0, _row(columns[: diagram.outputs], dots))
     if diagram.inputs:
-        rows.append(_dots(columns[diagram.outputs :]))
+        rows.append(_row(columns[diagram.outputs :], dots[diagram.outputs :]))
     return "\n".join(rows) if rows else "(empty)"
 
 
@@ -82,11 +107,11 @@ def _lanes(spans: Sequence[tuple[int, int]]) -> list[int]:
     return found
 
 
-def _dots(columns: Sequence[int]) -> str:
-    row = [" "] * (columns[-1] + 1)
-    for column in columns:
-        row[column] = "●"
-    return "".join(row)
+def _row(columns: Sequence[int], marks: Sequence[str]) -> str:
+    row = ""
+    for column, mark in zip(columns, marks, strict=False):
+        row = row.ljust(column) + mark
+    return row
 
 
 def cost(diagram: Diagram, n: int | str) -> str:
@@ -105,12 +130,22 @@ def _power(n: int | str, exponent: int) -> str:
     return f"{n}{''.join('⁰¹²³⁴⁵⁶⁷⁸⁹'[int(digit)] for digit in str(exponent))}"
 
 
-def picture(element: Element) -> str:
-    """A basis element as text: a diagram, diagrams side by side for a product, nothing for a table."""
+def picture(element: Element, group: Group | None = None) -> str:
+    """A basis element as text: a diagram, diagrams side by side for a product, the indices of an orbit, a matrix.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.draw import picture
+    >>> print(picture(Diagram(0, 2, ((0, 1),)), Group("Sp", 4)))
+    ╭─▸─╮
+    ●   ●
+
+    Without a group heads and forms are left out, and tables are empty.
+    """
     if isinstance(element, Diagram):
-        return text(element)
+        return text(element, group)
     if isinstance(element, tuple):
-        pictures = [text(part).split("\n") for part in element]
+        factors = group.factors if group is not None else [None] * len(element)
+        pictures = [text(part, factor).split("\n") for part, factor in zip(element, factors, strict=True)]
         height = max(map(len, pictures))
         wide = [max(map(len, rows)) for rows in pictures]
         rows = []
@@ -120,7 +155,35 @@ def picture(element: Element) -> str:
             ]
             rows.append("  |  ".join(cells).rstrip())
         return "\n".join(rows)
-    return ""
+    if group is None:
+        return ""
+    return _orbit(element) if isinstance(element, Orbit) else _table(element, group)
+
+
+def _orbit(orbit: Orbit) -> str:
+    """The indices of the representative where a diagram has its dots."""
+    marks = [str(index) for index in orbit.representative]
+    step = max(STEP, *(len(mark) + 2 for mark in marks)) if marks else STEP
+    rows = []
+    if orbit.outputs:
+        rows.append(_row([step * place for place in range(orbit.outputs)], marks))
+    if orbit.inputs:
+        shift = step // 2 if orbit.outputs else 0
+        rows.append(_row([step * place + shift for place in range(orbit.inputs)], marks[orbit.outputs :]))
+    return "\n".join(rows) or "(empty)"
+
+
+def _table(tensor: Tensor, group: Group) -> str:
+    """The matrix, a dot for each zero; nothing where it is too large to read."""
+    assert isinstance(group.n, int)  # noqa: S101 - groups given by matrices have a size
+    rows, columns = group.n**tensor.outputs, group.n**tensor.inputs
+    if max(rows, columns) > WIDEST:
+        return ""
+    cells = [["·"] * columns for _ in range(rows)]
+    for row, column, value in tensor.entries:
+        cells[row][column] = str(value).replace("-", "−")
+    wide = max(len(cell) for line in cells for cell in line)
+    return "\n".join(" ".join(cell.rjust(wide) for cell in line) for line in cells)
 
 
 def _cost(basis: Basis, element: Element) -> str:
@@ -131,8 +194,8 @@ def _cost(basis: Basis, element: Element) -> str:
     return ""
 
 
-def basis_table(basis: Basis, limit: int | None) -> str:
-    """The text of ``print(basis)``."""
+def heading(basis: Basis) -> list[str]:
+    """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures."""
     maps = "map" if len(basis) == 1 else "maps"
     lines = [
         f"{basis.group}: order {basis.inputs} -> order {basis.outputs}, {len(basis)} independent equivariant {maps}",
@@ -143,21 +206,78 @@ def basis_table(basis: Basis, limit: int | None) -> str:
         lines.append(f"{counts['Diagram']} bilabelled graphs, {counts['Orbit']} orbit indicators")
     if basis.group.diagrammatic:
         lines.append("outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels")
-    lines.append("")
-    shown = basis.diagrams if limit is None else basis.diagrams[:limit]
-    pictures = [picture(element).split("\n") for element in shown]
-    formulas = basis.formulas()[: len(shown)]
+    if any(part.head for element in basis.diagrams for part in _factors(element)):
+        lines.append(f"vertices {TIED} are tied to the head: the Levi-Civita tensor of their indices")
+    return lines
+
+
+def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> str:
+    """The text of ``print(basis)``; with ``index``, of that element alone."""
+    lines = [*heading(basis), ""]
+    chosen = range(len(basis))[:limit] if index is None else [index]
+    shown = [basis.diagrams[number] for number in chosen]
+    pictures = [picture(element, basis.group).split("\n") for element in shown]
+    columns = [
+        [drawing.formula(basis.group, element) for element in shown],
+        [_cost(basis, element) for element in shown],
+        [drawing.kind(basis.group, element) for element in shown],
+    ]
     wide = max((len(row) for rows in pictures for row in rows), default=0)
-    wide_formula = max(map(len, formulas), default=0)
-    number = len(str(max(len(basis) - 1, 0)))
-    for index, (element, rows, formula) in enumerate(zip(shown, pictures, formulas, strict=True)):
+    widths = [max(map(len, column), default=0) for column in columns]
+    digits = len(str(max(len(basis) - 1, 0)))
+    for number, rows, *cells in zip(chosen, pictures, *columns, strict=True):
         middle = len(rows) // 2
+        aside = "   ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True) if width)
         for row, line in enumerate(rows):
-            side = f"{formula:<{wide_formula}}   {_cost(basis, element)}" if row == middle else ""
-            label = str(index) if row == middle else ""
-            lines.append(f"{label:>{number}}   {line:<{wide}}   {side}".rstrip())
+            side, label = (aside, str(number)) if row == middle else ("", "")
+            lines.append(f"{label:>{digits}}   {line:<{wide}}   {side}".rstrip())
         if rows != [""]:
             lines.append("")
-    if len(shown) < len(basis):
+    if index is None and len(shown) < len(basis):
         lines.append(f"... and {len(basis) - len(shown)} more: basis.table(limit=None), or show --all, has them")
     return "\n".join(lines).rstrip()
+
+
+def _factors(element: Element) -> tuple[Diagram, ...]:
+    parts = element if isinstance(element, tuple) else (element,)
+    return tuple(part for part in parts if isinstance(part, Diagram))
+
+
+def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
+    """A basis as dictionaries, lists, numbers and text, ready for JSON; with ``index``, of that element alone.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.draw import basis_data
+    >>> data = basis_data(eq.basis("S(n)", 1, 1))
+    >>> data["dimension"], data["elements"][1]["formula"], data["elements"][1]["factors"][0]["blocks"]
+    (2, 'y[a] += x[a]', ((0, 1),))
+
+    Each element has its ``index``, ``kind``, ``formula``, the formula in ``words``, ``cost``, its ``drawing``, and in
+    ``factors`` for each factor of the group the blocks, edges and head of the diagram, or the table.
+    """
+    chosen = range(len(basis)) if index is None else [index]
+    elements = []
+    for number in chosen:
+        element = basis.diagrams[number]
+        drawn = drawing.drawing(basis.group, element)
+        factors = element if isinstance(element, tuple) else (element,)
+        elements.append({
+            "index": number, "kind": drawn.kind, "formula": drawn.formula, "words": drawn.words,
+            "cost": _cost(basis, element), "factors": [asdict(factor) for factor in factors], "drawing": drawn.data(),
+        })  # fmt: skip
+    return {
+        "group": str(basis.group), "inputs": basis.inputs, "outputs": basis.outputs, "dimension": len(basis),
+        "certificate": {**asdict(basis.certificate), "text": str(basis.certificate)}, "elements": elements,
+    }  # fmt: skip
+
+
+def drawings(basis: Basis, limit: int | None = None) -> tuple[list[drawing.Drawing], list[str]]:
+    """The drawings of a basis, and a caption for each: number and formula."""
+    if len(basis) > MOST and limit is None:
+        raise SizeError(
+            f"{basis.group} {basis.inputs} -> {basis.outputs} has {len(basis):,} maps, more than {MOST:,} pictures do "
+            "no good in one file: choose one with --index, or ask for lower orders"
+        )
+    drawn = [drawing.drawing(basis.group, element) for element in basis.diagrams[:limit]]
+    # No-break spaces, which SVG and HTML keep.
+    return drawn, [f"{number}\u00a0\u00a0{found.formula}" for number, found in enumerate(drawn)]

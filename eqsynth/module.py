@@ -6,6 +6,7 @@ import linecache
 import sys
 import warnings
 from functools import lru_cache
+from html import escape
 from types import ModuleType
 from typing import Any
 
@@ -100,6 +101,10 @@ class Linear(nn.Module):
             f"{self.hom}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, "
             f"bias={self.plan.bias}, normalization={self.plan.normalization!r}"
         )
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the layer and the steps of its plan."""
+        return f"<div><code>{escape(repr(self))}</code>{self.plan._repr_html_()}</div>"
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # Torch refuses here to pickle a layer that it has wrapped in a class of its own.

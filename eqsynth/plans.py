@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from html import escape
 from math import perm
 from operator import mul
 
@@ -448,7 +449,7 @@ class Plan:
         total = self.total()
         rows = [("step", "multiply-adds", "elements moved")]
         for cost in self.costs():
-            rows.append((_describe(cost.step), str(cost.work or ""), str(cost.moved or "")))
+            rows.append((describe(cost.step), str(cost.work or ""), str(cost.moved or "")))
         rows.append(("total", str(total.work), str(total.moved)))
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         dims = ", ".join(str(pair.dim) for pair in self.pairs) or "0"
@@ -479,6 +480,16 @@ class Plan:
                 f"chosen: {chosen}, which costs as much as {least:,} multiply-adds for {NOMINAL_BATCH} samples ({rest})"
             )
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the steps as a table."""
+        rows = [(describe(cost.step), str(cost.work or ""), str(cost.moved or "")) for cost in self.costs()]
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+        heading = str(self).split("\n", 1)[0]
+        return (
+            f"<div><div>{escape(heading)}</div><table><thead><tr><th>step</th><th>multiply-adds</th>"
+            f"<th>elements moved</th></tr></thead><tbody>\n{body}</tbody></table></div>"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,7 +524,8 @@ def _stays(part: Part, shape: Mapping[str, object]) -> bool:
     return part.source in shape and part.pattern == tuple(range(len(part.pattern))) and not part.forms
 
 
-def _describe(step: Step | None) -> str:
+def describe(step: Step | None) -> str:
+    """A step in one line."""
     match step:
         case Input(target, term, _):
             return f"{target} = input {term}"

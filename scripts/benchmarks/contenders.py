@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 import eqsynth as eq
 from eqsynth.diagram import Element, Orbit
 from eqsynth.functor import matrix, orbits_of
-from eqsynth.plans import Hodge, Input, Output, Reduce, Spread
+from eqsynth.plans import Contract, Mix, Tied
 from eqsynth.space import Order, each
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
@@ -24,10 +24,11 @@ MAX_BASIS = 100_000_000
 MAX_DENSE, MAX_BACKWARD = 300_000_000, 100_000_000
 
 
-def multiply_adds(layer: eq.Linear, n: int) -> int:
-    """Multiply-adds per sample of the plan's matrix products: what mixes channels."""
-    elsewhere = Input | Reduce | Hodge | Spread | Output
-    return sum(work(n) for step, work, _ in layer.plan.costs() if not isinstance(step, elsewhere))
+def multiply_adds(layer: eq.Linear, n: int, batch: int) -> int:
+    """Multiply-adds of the plan's matrix products, which mix channels."""
+    values = layer.plan.sizes(n)
+    products = [cost for cost in layer.plan.costs() if isinstance(cost.step, Mix | Tied | Contract)]
+    return sum(batch * cost.work(values) + cost.once_work(values) for cost in products)
 
 
 def limit(layer: eq.Linear, x: Tensor, y: Tensor, n: int) -> Callable[[], object]:
@@ -38,7 +39,7 @@ def limit(layer: eq.Linear, x: Tensor, y: Tensor, n: int) -> Callable[[], object
     """
     rows = y.numel() // y.shape[-1] if layer.hom.group.diagrammatic else len(x)
     columns = y.numel() // rows
-    inner = max(1, round(len(x) * multiply_adds(layer, n) / rows / columns))
+    inner = max(1, round(multiply_adds(layer, n, len(x)) / rows / columns))
     left, right = torch.randn(rows, inner), torch.randn(inner, columns)
     copied, filled, product = torch.empty_like(x), torch.empty_like(y), torch.empty(rows, columns)
 

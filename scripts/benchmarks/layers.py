@@ -247,10 +247,10 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
 
 def features(layer: eq.Linear, run: Callable[[], object], n: int, batch: int) -> dict[str, int]:
     """What the cost model prices: multiply-adds and bytes moved of the plan, and calls of torch operators."""
-    moved = sum(elements(n) for _, _, elements in layer.plan.costs())
+    values, total = layer.plan.sizes(n), layer.plan.total()
     return {
-        "multiply_adds": batch * multiply_adds(layer, n),
-        "bytes": 4 * batch * moved,
+        "multiply_adds": multiply_adds(layer, n, batch),
+        "bytes": 4 * (batch * total.moved(values) + total.once_moved(values)),
         "calls": operator_calls(run),
     }
 

@@ -1,0 +1,596 @@
+"""Drawings as data: where the vertices, strands, edges, heads and letters of a diagram go. No characters, no SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from math import ceil, floor, hypot, sqrt
+from typing import Any
+
+from eqsynth.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.group import Aut, Group
+
+Point = tuple[float, float]
+#: Size of the letters and radius of the dots, in steps between neighbouring vertices.
+FONT, DOT = 0.34, 0.085
+#: A cautious width of a character, in font sizes.
+EM = 0.65
+MARGIN = 0.12
+#: Half the width that a leg needs at the head, and the height of the head's dome.
+LEG, DOME = 0.14, 0.46
+#: Tables with more entries are drawn without numbers.
+NUMBERED = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a block is told apart: the letters of its index, and the number of its colour and dash pattern."""
+
+    mark: str
+    dash: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A vertex. ``kind``: vertex, node (of a bilabelled graph), index (of an orbit), or free (a leg that is summed)."""
+
+    x: float
+    y: float
+    block: int
+    kind: str = "vertex"
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """A chain of cubic Bezier curves, 1 + 3 m points.
+
+    ``kind``: strand, form (a symplectic pair, with an arrow from left to right), leg (to a head), wire (from a label to
+    a node), edge (of a bilabelled graph) or frame (of a table). ``arrow`` is the place of an arrowhead along the first
+    curve, between 0 and 1; 0 for none.
+    """
+
+    points: tuple[Point, ...]
+    block: int
+    kind: str = "strand"
+    arrow: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The Levi-Civita tensor: a dome on a flat side at height ``y``, which faces down or, if not ``up``, up."""
+
+    x: float
+    y: float
+    width: float
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text, centred. ``kind``: index (a letter of the formula), or word."""
+
+    x: float
+    y: float
+    text: str
+    kind: str = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An entry of a table that is not zero: a square of side ``size`` around a point."""
+
+    x: float
+    y: float
+    size: float
+    value: int
+    numbered: bool
+
+
+Item = Dot | Strand | Head | Label | Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The picture of one basis element, in steps between vertices; x to the right, y down, origin at the top left.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.drawing import drawing
+    >>> swap = drawing(Group("S", "n"), Diagram(2, 2, ((0, 3), (1, 2))))
+    >>> swap.kind, swap.formula, [style.mark for style in swap.styles]
+    ('partition', 'y[a,b] += x[b,a]', ['a', 'b'])
+    >>> swap.words
+    'The output at (a, b) receives the input at (b, a).'
+
+    Everything lies within ``width`` and ``height``, the text included. ``styles`` has one entry per block; marks differ
+    for all blocks of a diagram, dashes for those that have a strand, which come first. Items later in a
+    tuple are drawn over earlier ones. ``dataclasses.asdict`` gives plain data.
+    """
+
+    kind: str
+    formula: str
+    words: str
+    width: float
+    height: float
+    styles: tuple[Style, ...] = ()
+    strands: tuple[Strand, ...] = ()
+    heads: tuple[Head, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    dots: tuple[Dot, ...] = ()
+    labels: tuple[Label, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        """The drawing as dictionaries, lists and numbers, ready for JSON."""
+        return asdict(self)
+
+
+def drawing(group: Group | str | None, element: Element) -> Drawing:
+    """The drawing of a basis element: outputs on the top row, inputs on the bottom row.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.drawing import drawing
+    >>> [strand.kind for strand in drawing("Sp(4)", Diagram(0, 2, ((0, 1),))).strands]
+    ['form']
+
+    A block of several vertices is drawn as arcs between neighbours in a row and one strand from row to row. The group
+    says what pairs and heads mean; None draws a diagram as well as that can be done alone.
+
+    Source: arXiv 2212.08648 (partitions), 2212.08630 (pairings), 2301.10152 (jellyfish), 2307.07810 (graphs).
+    """
+    group = Group.parse(group) if group is not None else None
+    sketch = _Sketch()
+    parts, factors = _parts(group, element)
+    height = max(_height(factor, part) for factor, part in zip(factors, parts, strict=True))
+    for factor, part in zip(factors, parts, strict=True):
+        panel = _Sketch(first=len(sketch.blocks))
+        if isinstance(part, Tensor):
+            _draw_table(panel, factor, part)
+        elif isinstance(part, Orbit):
+            _draw_orbit(panel, part, height)
+        elif part.edges or () in part.blocks or (factor is not None and factor.family == "Aut"):
+            _draw_graph(panel, factor, part, height)
+        else:
+            _draw_diagram(panel, factor, part, height)
+        sketch.append(panel, height)
+    return sketch.finish(kind(group, element), formula(group, element), words(group, element))
+
+
+def _parts(
+    group: Group | None, element: Element
+) -> tuple[tuple[Diagram | Orbit | Tensor, ...], tuple[Group | None, ...]]:
+    parts = element if isinstance(element, tuple) else (element,)
+    return parts, group.factors if group is not None else (None,) * len(parts)
+
+
+def kind(group: Group | None, element: Element) -> str:
+    """What sort of picture an element has, in the words of the papers.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.drawing import kind
+    >>> kind(Group("SO", 2), Diagram(1, 1, ((0,), (1,)), head=(0, 1)))
+    'head (Levi-Civita)'
+    """
+    if isinstance(element, tuple):
+        parts, factors = _parts(group, element)
+        return " x ".join(kind(factor, part) for factor, part in zip(factors, parts, strict=True))
+    if not isinstance(element, Diagram):
+        return "orbit" if isinstance(element, Orbit) else "matrix"
+    family = group.family if group is not None else ""
+    if family == "Aut" or element.edges or () in element.blocks:
+        return "bilabelled graph"
+    if element.head:
+        tied = family == "A" or (not family and len(element.head) == len(element.blocks))
+        return "jellyfish" if tied else "head (Levi-Civita)"
+    return {"O": "Brauer", "SO": "Brauer", "Sp": "symplectic Brauer"}.get(family, "partition")
+
+
+def formula(group: Group | None, element: Element) -> str:
+    """The index formula of an element; the group says whether pairs within a row carry a form."""
+    if isinstance(element, tuple):
+        parts, factors = _parts(group, element)
+        return " ⊗ ".join(formula(factor, part) for factor, part in zip(factors, parts, strict=True))
+    return element.formula(_symplectic(group)) if isinstance(element, Diagram) else element.formula()
+
+
+def words(group: Group | None, element: Element) -> str:
+    """The index formula in words, for people who hear it read.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.drawing import words
+    >>> words(Group("S", "n"), Diagram(1, 2, ((0, 1), (2,))))
+    'The output at (a) receives the input at (a, b), summed over b.'
+    """
+    if isinstance(element, tuple):
+        parts, factors = _parts(group, element)
+        each = (words(factor, part) for factor, part in zip(factors, parts, strict=True))
+        return " ".join(f"On factor {number}: {text}" for number, text in enumerate(each, 1))
+    if isinstance(element, Tensor):
+        return f"A matrix: {element.formula()}."
+    if isinstance(element, Orbit):
+        at = [str(index) for index in element.representative]
+        ends = "and likewise at every image of these indices"
+        return f"{_received(at[: element.outputs], at[element.outputs :])}, {ends}."
+    letters, marks = element.letters(_symplectic(group)), element.marks(_symplectic(group))
+    above, below = marks[: element.outputs], marks[element.outputs :]
+    said = _received(above, below)
+    if element.head:
+        said += f", times the sign of {', '.join(letters[block][0] for block in element.head)} (Levi-Civita)"
+    said += "".join(f", times the form omega of {', '.join(pair)}" for pair in letters if len(pair) == 2)
+    said += "".join(f", times the adjacency of {letters[t][0]} and {letters[h][0]}" for t, h in element.edges)
+    summed = [letter for of_block in letters for letter in of_block if letter not in above]
+    return said + (f", summed over {', '.join(summed)}." if summed else ".")
+
+
+def _received(above: Sequence[str], below: Sequence[str]) -> str:
+    to, source = (f" at ({', '.join(row)})" if row else "" for row in (above, below))
+    return f"The output{to} receives the input{source}"
+
+
+def _symplectic(group: Group | None) -> bool:
+    return group is not None and group.family == "Sp"
+
+
+@dataclass(slots=True)
+class _Sketch:
+    """Items in the making. ``blocks`` are (mark, whether a strand has it), numbered from ``first``."""
+
+    first: int = 0
+    items: list[Item] = field(default_factory=list)
+    blocks: list[tuple[str, bool]] = field(default_factory=list)
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        left, top, right, bottom = zip(*(_box(item) for item in self.items), strict=True)
+        return min(left), min(top), max(right), max(bottom)
+
+    def number(self, marks: Sequence[str], joined: Sequence[bool]) -> list[int]:
+        """Numbers in the whole drawing for the blocks of this panel."""
+        self.blocks += zip(marks, joined, strict=True)
+        return [self.first + block for block in range(len(marks))]
+
+    def strands(self) -> list[Strand]:
+        return [item for item in self.items if isinstance(item, Strand)]
+
+    def samples(self, *kinds: str) -> list[Point]:
+        """Points on all strands of the given kinds."""
+        return [point for strand in self.strands() if strand.kind in kinds for point in _sampled(strand.points)]
+
+    def append(self, panel: _Sketch, height: float) -> None:
+        """Another factor's panel, to the right of what is there, behind a product sign."""
+        left = panel.bounds()[0]
+        right = self.bounds()[2] if self.items else left
+        if self.items:
+            self.items.append(Label(right + 0.45, height / 2, "⊗", "word"))
+            right += 0.9
+        self.items += [_moved(item, right - left, 0.0) for item in panel.items]
+        self.blocks += panel.blocks
+
+    def finish(self, kind: str, formula: str, words: str) -> Drawing:
+        left, top, right, bottom = self.bounds()
+        moved = [_moved(item, MARGIN - left, MARGIN - top) for item in self.items]
+        size = (_round(right - left + 2 * MARGIN), _round(bottom - top + 2 * MARGIN))
+        # Blocks with a strand get the first dashes.
+        order = sorted(range(len(self.blocks)), key=lambda block: not self.blocks[block][1])
+        styles = tuple(Style(mark, order.index(block)) for block, (mark, _) in enumerate(self.blocks))
+        return Drawing(
+            kind, formula, words, *size, styles,
+            strands=tuple(item for item in moved if isinstance(item, Strand)),
+            heads=tuple(item for item in moved if isinstance(item, Head)),
+            cells=tuple(item for item in moved if isinstance(item, Cell)),
+            dots=tuple(item for item in moved if isinstance(item, Dot)),
+            labels=tuple(item for item in moved if isinstance(item, Label)),
+        )  # fmt: skip
+
+
+def _box(item: Item) -> tuple[float, float, float, float]:
+    """Bounds of an item with its ink; a curve lies within its control points."""
+    if isinstance(item, Strand):
+        xs, ys = [x for x, _ in item.points], [y for _, y in item.points]
+        grow = 0.12 if item.arrow else 0.04
+        return (min(xs) - grow, min(ys) - grow, max(xs) + grow, max(ys) + grow)
+    if isinstance(item, Head):
+        half = item.width / 2 + 0.04
+        above, below = (DOME, 0.0) if item.up else (0.0, DOME)
+        return (item.x - half, item.y - above - 0.04, item.x + half, item.y + below + 0.04)
+    if isinstance(item, Label):
+        half, tall = FONT * EM * len(item.text) / 2, FONT * 0.6
+        return (item.x - half, item.y - tall, item.x + half, item.y + tall)
+    half = item.size / 2 if isinstance(item, Cell) else DOT * 1.4
+    return (item.x - half, item.y - half, item.x + half, item.y + half)
+
+
+def _moved(item: Item, dx: float, dy: float) -> Item:
+    if isinstance(item, Strand):
+        return replace(item, points=tuple((_round(x + dx), _round(y + dy)) for x, y in item.points))
+    if isinstance(item, Head):
+        return replace(item, x=_round(item.x + dx), y=_round(item.y + dy), width=_round(item.width))
+    if isinstance(item, Cell):
+        return replace(item, x=_round(item.x + dx), y=_round(item.y + dy), size=_round(item.size))
+    return replace(item, x=_round(item.x + dx), y=_round(item.y + dy))
+
+
+def _round(value: float) -> float:
+    return round(value, 3) + 0.0
+
+
+def _depth(span: float) -> float:
+    """How far an arc over ``span`` steps leaves its row."""
+    return 0.2 + 0.15 * span if span > 0 else 0.0
+
+
+def _height(group: Group | None, element: Element) -> float:
+    """The distance of the rows: the same for all elements of a basis that are drawn in the same way."""
+    if isinstance(element, tuple | Tensor):
+        return 0.0
+    deep = _depth(element.outputs - 1) + _depth(element.inputs - 1)
+    if isinstance(element, Diagram):
+        if group is not None and group.family == "Aut":
+            return 2.8
+        if element.edges or () in element.blocks:
+            return 2.8
+        if element.head:
+            return max(deep + 1.1, 2.0)
+    return max(deep + 0.5, 1.5)
+
+
+def _rows(element: Diagram | Orbit, height: float) -> list[Point]:
+    """Both rows, centred over each other."""
+    wide = max(element.outputs, element.inputs)
+    return [
+        (place + (wide - row) / 2, y)
+        for row, y in ((element.outputs, 0.0), (element.inputs, height))
+        for place in range(row)
+    ]
+
+
+def _write_marks(sketch: _Sketch, at: Sequence[Point], outputs: int, height: float, marks: Sequence[str]) -> None:
+    for vertex, ((x, y), mark) in enumerate(zip(at, marks, strict=True)):
+        sketch.items.append(Label(x, y + (-0.36 if vertex < outputs else 0.36), mark))
+    if not at:
+        sketch.items.append(Label(0.0, height / 2, "(empty)", "word"))
+
+
+def _arc(at: Sequence[Point], left: int, right: int, height: float) -> tuple[Point, ...]:
+    (x, y), (last, _) = at[left], at[right]
+    tip = y + (1 if y < height / 2 else -1) * _depth(last - x) * 4 / 3
+    return ((x, y), (x, tip), (last, tip), (last, y))
+
+
+def _down(start: Point, end: Point) -> tuple[Point, ...]:
+    """A curve that is upright at both ends."""
+    bend = (start[1] + end[1]) / 2
+    return (start, (start[0], bend), (end[0], bend), end)
+
+
+def _draw_block(
+    sketch: _Sketch,
+    at: Sequence[Point],
+    block: Sequence[int],
+    outputs: int,
+    height: float,
+    style: int,
+    symplectic: bool,
+) -> None:
+    above, below = [v for v in block if v < outputs], [v for v in block if v >= outputs]
+    for row in (above, below):
+        for left, right in pairwise(row):
+            form = symplectic and len(row) == len(block)
+            sketch.items.append(Strand(_arc(at, left, right, height), style, "form" if form else "strand"))
+    if above and below:
+        top, bottom = min(((t, b) for t in above for b in below), key=lambda ends: abs(at[ends[0]][0] - at[ends[1]][0]))
+        sketch.items.append(Strand(_down(at[top], at[bottom]), style))
+
+
+def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
+    at = _rows(diagram, height)
+    letters = ["".join(of_block) for of_block in diagram.letters(_symplectic(group))]
+    joined = [len(block) > 1 or number in diagram.head for number, block in enumerate(diagram.blocks)]
+    style = sketch.number(letters, joined)
+    for number, block in enumerate(diagram.blocks):
+        _draw_block(sketch, at, block, diagram.outputs, height, style[number], _symplectic(group))
+    sketch.items = [
+        _pointed(item, sketch) if isinstance(item, Strand) and item.kind == "form" else item for item in sketch.items
+    ]
+    if diagram.head:
+        missing = group is not None and group.family == "A" and len(diagram.head) + 1 == group.n
+        _draw_head(sketch, at, diagram, height, style, missing)
+    for vertex, number in enumerate(diagram.labels):
+        sketch.items.append(Dot(*at[vertex], style[number]))
+    _write_marks(sketch, at, diagram.outputs, height, diagram.marks(_symplectic(group)))
+
+
+def _draw_head(
+    sketch: _Sketch, at: Sequence[Point], diagram: Diagram, height: float, style: Sequence[int], missing: bool
+) -> None:
+    """The head where it hides least, and a leg from each of its blocks, to the nearest vertex."""
+    blocks = [diagram.blocks[number] for number in diagram.head]
+    up = sum(block[-1] >= diagram.outputs for block in blocks) * 2 >= len(blocks)
+    width = max(2 * LEG * (len(blocks) + 1), 0.7)
+    flat = height / 2 + (DOME / 2 if up else -DOME / 2)
+    samples = sketch.samples("strand")
+
+    def feet(x: float) -> list[int]:
+        """The vertex of each block that a head at ``x`` holds; those on the side of the dome are a little farther."""
+        away = {v: 0.4 * ((at[v][1] > flat) != up) for block in blocks for v in block}
+        return [min(block, key=lambda v: abs(at[v][0] - x) + away[v]) for block in blocks]
+
+    def hidden(place: tuple[float, int]) -> tuple[float, float, int]:
+        """Strands behind the head and its whisker, then the reach of the legs."""
+        x, way = place
+        whisker = (x + way * (width / 2 + 0.1), x + way * (width / 2 + 0.5)) if missing else (x, x)
+        low, high = min(x - width / 2 - 0.1, *whisker), max(x + width / 2 + 0.1, *whisker)
+        inside = sum(low < px < high and abs(py - height / 2) < DOME / 2 + 0.1 for px, py in samples)
+        return 100.0 * inside + sum(abs(at[v][0] - x) for v in feet(x)), -x, -way
+
+    first, last = min(x for x, _ in at) - width / 2 - 0.5, max(x for x, _ in at) + width / 2 + 0.5
+    slots = [step / 4 for step in range(floor(4 * first), ceil(4 * last) + 1)]
+    x, way = min(((x, way) for x in slots for way in (-1, 1)), key=hidden)
+    held = list(zip(feet(x), (style[number] for number in diagram.head), strict=True))
+    for side in (True, False):
+        here = sorted((end for end in held if ((at[end[0]][1] > flat) == up) == side), key=lambda end: at[end[0]])
+        for place, (vertex, number) in enumerate(here):
+            foot, tip = x + (2 * place + 1 - len(here)) * LEG, flat
+            if not side:
+                tip += (-1 if up else 1) * DOME * sqrt(1 - min(1.0, 2 * abs(foot - x) / width) ** 2)
+            sketch.items.append(Strand(_down(at[vertex], (foot, tip)), number, "leg"))
+    if missing:
+        # The leg whose index is summed: a whisker.
+        root, end = (x + way * width / 2, flat), (x + way * (width / 2 + 0.2), flat)
+        sketch.items.append(Strand((root, root, end, end), -1, "leg"))
+        sketch.items.append(Dot(end[0] + way * DOT, flat, -1, "free"))
+    sketch.items.append(Head(x, flat, width, up))
+    sketch.items.append(Label(x, flat + (-0.42 if up else 0.42) * DOME, "ε", "word"))
+
+
+def _pointed(strand: Strand, sketch: _Sketch) -> Strand:
+    """The strand with an arrowhead near its middle, where no other strand is close."""
+    others = [point for other in sketch.strands() if other is not strand for point in _sampled(other.points, 16)]
+
+    def clear(t: float) -> float:
+        (x, y), _ = along(strand.points[:4], t)
+        return min([0.25, *(hypot(x - px, y - py) for px, py in others)])
+
+    return replace(strand, arrow=max((0.54, 0.4, 0.68, 0.3, 0.78), key=clear))
+
+
+def _sampled(points: Sequence[Point], pieces: int = 8) -> list[Point]:
+    return [
+        along(points[first : first + 4], step / pieces)[0]
+        for first in range(0, len(points) - 3, 3)
+        for step in range(pieces + 1)
+    ]
+
+
+def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
+    """The point at ``t`` in [0, 1] of one cubic curve, and its direction, of length 1.
+
+    >>> from eqsynth.drawing import along
+    >>> along([(0, 0), (0, 1), (1, 1), (1, 0)], 0.5)
+    ((0.5, 0.75), (1.0, 0.0))
+    """
+    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+    slopes = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
+    x, y = (sum(w * point[axis] for w, point in zip(weights, curve, strict=True)) for axis in (0, 1))
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(curve)]
+    dx, dy = (sum(w * step[axis] for w, step in zip(slopes, steps, strict=True)) for axis in (0, 1))
+    length = hypot(dx, dy) or 1.0
+    return (x, y), (dx / length, dy / length)
+
+
+def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
+    """A bilabelled graph: nodes between the rows, a wire to each label, and edges between nodes."""
+    at = _rows(diagram, height)
+    letters = [of_block[0] for of_block in diagram.letters()]
+    style = sketch.number(letters, [True] * len(letters))
+    near: dict[int, list[int]] = {number: [] for number in range(len(letters))}
+    for tail, tip in diagram.edges:
+        near[tail].append(tip)
+        near[tip].append(tail)
+    # Internal nodes leave the line of blocks that join the rows, so that edges can be told apart.
+    bent = any(_layer(diagram, number)[0] == 0 for number in near)
+    nodes: dict[int, Point] = {}
+    wires: list[Strand] = []
+    middle = max(diagram.outputs, diagram.inputs) / 2 - 0.5
+    # Blocks that join the rows first, then those of one row, then internal ones, from the left.
+    order = sorted(range(len(letters)), key=lambda number: (_layer(diagram, number)[0], diagram.blocks[number]))
+    for number in order:
+        block = diagram.blocks[number]
+        level = _layer(diagram, number)[1] + (0.14 * (-1) ** number if bent and not block else 0.0)
+        around = [at[vertex][0] for vertex in block] or [nodes[other][0] for other in near[number] if other in nodes]
+        wished = sum(around) / len(around) if around else middle
+        taken = [point for wire in wires for point in _sampled(wire.points)]
+        node = _free_place(wished, height * level, list(nodes.values()), taken)
+        nodes[number] = node
+        wires += [Strand(_down(at[vertex], node), style[number], "wire") for vertex in block]
+    sketch.items += wires
+    # Undirected edges name the lesser block first, so without a group any other edge shows a direction.
+    directed = group.graph.directed if isinstance(group, Aut) else any(tail > tip for tail, tip in diagram.edges)
+    drawn: list[Strand] = []
+    for tail, tip in diagram.edges:
+        drawn.append(_edge(nodes, tail, tip, drawn))
+    sketch.items += [_pointed(edge, sketch) if directed else edge for edge in drawn]
+    for vertex, number in enumerate(diagram.labels):
+        sketch.items.append(Dot(*at[vertex], style[number]))
+    for number, (x, y) in sorted(nodes.items()):
+        sketch.items.append(Dot(x, y, style[number], "node"))
+        if not diagram.blocks[number]:
+            spots = [
+                (x + dx, y + dy)
+                for dx, dy in ((0.26, 0), (-0.26, 0), (0.2, -0.22), (-0.2, -0.22), (0.2, 0.22), (-0.2, 0.22))
+            ]
+            near_by = [*sketch.samples("edge", "wire"), *(at for other, at in nodes.items() if other != number)]
+            spot = max(spots, key=lambda spot: min([0.3, *(hypot(spot[0] - px, spot[1] - py) for px, py in near_by)]))
+            sketch.items.append(Label(*spot, letters[number]))
+    _write_marks(sketch, at, diagram.outputs, height, diagram.marks())
+
+
+def _layer(diagram: Diagram, number: int) -> tuple[int, float]:
+    block = diagram.blocks[number]
+    if not block:
+        return (2, 0.5)
+    if block[0] < diagram.outputs <= block[-1]:
+        return (0, 0.5)
+    return (1, 0.27 if block[0] < diagram.outputs else 0.73)
+
+
+def _free_place(wished: float, y: float, nodes: Sequence[Point], taken: Sequence[Point]) -> Point:
+    """The place nearest to the wish that is clear of nodes and wires."""
+    shifts = sorted((0.25 * step for step in range(-60, 61)), key=lambda shift: (abs(shift), -shift))
+    for clear in (0.28, 0.0):
+        for shift in shifts:
+            x = wished + shift
+            if all(hypot(x - px, y - py) > 0.6 for px, py in nodes) and all(
+                hypot(x - px, y - py) >= clear for px, py in taken
+            ):
+                return (x, y)
+    return (wished, y)
+
+
+def _edge(nodes: dict[int, Point], tail: int, tip: int, drawn: Sequence[Strand]) -> Strand:
+    (x, y), (u, v) = nodes[tail], nodes[tip]
+    if tail == tip:
+        return Strand(((x, y), (x + 0.75, y - 0.6), (x + 0.75, y + 0.6), (x, y)), -1, "edge")
+    length = hypot(u - x, v - y)
+    away = (-(v - y) / length, (u - x) / length)
+    others = [point for number, point in nodes.items() if number not in (tail, tip)]
+    others += [point for edge in drawn for point in _sampled(edge.points)[3:-3]]
+    best: tuple[float, tuple[Point, ...]] | None = None
+    for bow in (0.0, 0.35, -0.35, 0.7, -0.7, 1.0, -1.0):
+        bent = tuple(
+            (x + (u - x) * part + bow * away[0], y + (v - y) * part + bow * away[1]) for part in (1 / 3, 2 / 3)
+        )
+        curve = ((x, y), *bent, (u, v))
+        inner = _sampled(curve)[2:-2]
+        gap = min((hypot(px - ox, py - oy) for px, py in inner for ox, oy in others), default=1.0)
+        if best is None or min(gap, 0.2) > min(best[0], 0.2) + 1e-9:
+            best = (gap, curve)
+    assert best is not None  # noqa: S101 - the loop above has seven rounds
+    return Strand(best[1], -1, "edge")
+
+
+def _draw_orbit(sketch: _Sketch, orbit: Orbit, height: float) -> None:
+    """The least index tuple of an orbit: its numbers at the vertices, equal ones joined."""
+    at = _rows(orbit, height)
+    seen = sorted(set(orbit.representative))
+    groups = [[v for v, index in enumerate(orbit.representative) if index == value] for value in seen]
+    style = sketch.number([str(value) for value in seen], [len(block) > 1 for block in groups])
+    for number, block in enumerate(groups):
+        _draw_block(sketch, at, block, orbit.outputs, height, style[number], symplectic=False)
+    for vertex, value in enumerate(orbit.representative):
+        sketch.items.append(Dot(*at[vertex], style[seen.index(value)], "index"))
+    _write_marks(sketch, at, orbit.outputs, height, [str(value) for value in orbit.representative])
+
+
+def _draw_table(sketch: _Sketch, group: Group | None, tensor: Tensor) -> None:
+    """The matrix itself: a square for each entry that is not zero."""
+    rows, columns = 1 + max(row for row, _, _ in tensor.entries), 1 + max(column for _, column, _ in tensor.entries)
+    if group is not None and isinstance(group.n, int):
+        rows, columns = group.n**tensor.outputs, group.n**tensor.inputs
+    size = min(0.5, 6.0 / max(rows, columns))
+    wide, tall = columns * size, rows * size
+    for x, inner in ((-0.12, 0.12), (wide + 0.12, -0.12)):
+        corners = [(x + inner, 0.0), (x, 0.0), (x, tall), (x + inner, tall)]
+        points = [corners[0], *(p for a, b in pairwise(corners) for p in (a, b, b))]
+        sketch.items.append(Strand(tuple(points), -1, "frame"))
+    for row, column, value in tensor.entries:
+        place = ((column + 0.5) * size, (row + 0.5) * size)
+        sketch.items.append(Cell(*place, size * 0.84, value, rows * columns <= NUMBERED))

@@ -1,0 +1,212 @@
+"""Which diagrams a trained layer uses: the weights of ``eqsynth.Linear``, diagram by diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from eqsynth import draw, functor
+from eqsynth.bases import Basis, basis
+from eqsynth.diagram import Diagram, Element
+from eqsynth.drawing import drawing, formula
+from eqsynth.errors import EqsynthError
+from eqsynth.group import Group, Hom
+from eqsynth.lower import gains
+from eqsynth.space import Order, each
+from eqsynth.svg import svg
+
+if TYPE_CHECKING:
+    from eqsynth.module import Linear
+
+#: Rows that are shown unless told otherwise, the length of a bar, and n where a group leaves it open.
+SHOWN = 30
+BAR = 20
+OPEN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much a layer uses one diagram.
+
+    ``norm`` is the Frobenius norm of its weight matrix, ``weight[element]`` of the pair ``(term_in, term_out)``, or of
+    its bias where ``term_in`` is None. ``variance`` is what the diagram alone would give the mean output entry, for
+    inputs of independent entries of variance 1, ``share`` its part of the sum over all diagrams into the same output.
+    """
+
+    term_in: int | None
+    term_out: int
+    element: int
+    diagram: Element
+    formula: str
+    norm: float
+    variance: float
+    share: float
+
+    @property
+    def parameter(self) -> str:
+        """Where the weights are."""
+        return "bias" if self.term_in is None else "weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The diagrams of a layer, most used first: ``uses``. ``print`` shows a table, Jupyter one with pictures."""
+
+    hom: Hom
+    sizes: tuple[int, ...]
+    uses: tuple[Use, ...]
+
+    def __len__(self) -> int:
+        return len(self.uses)
+
+    def __getitem__(self, index: int) -> Use:
+        return self.uses[index]
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self, limit: int | None = SHOWN) -> str:
+        """The uses as text, with pictures; ``limit=None`` shows every row."""
+        shown = self.uses[:limit]
+        pictures = [draw.picture(use.diagram, self.hom.group).split("\n") for use in shown]
+        cells = [
+            (self._place(use), use.formula, f"{use.norm:.3g}", self._bar(use), f"{use.share:.1%}") for use in shown
+        ]
+        head = ("map", "formula", "norm", "", "share of variance")
+        wide = [max([len(head[column]), *(len(row[column]) for row in cells)]) for column in range(4)]
+        broad = max((len(line) for lines in pictures for line in lines), default=0)
+
+        def line(row: Sequence[str], picture: str) -> str:
+            place, *rest = (f"{cell:<{width}}" for cell, width in zip(row[:4], wide, strict=True))
+            return "  ".join([place, f"{picture:<{broad}}", *rest, row[4]]).rstrip()
+
+        lines = [*self._heading(), line(head, "")]
+        for row, picture in zip(cells, pictures, strict=True):
+            middle = len(picture) // 2
+            lines += [
+                line(row if place == middle else ("",) * 5, text) for place, text in enumerate(picture)
+            ]  # fmt: skip
+            lines += [""] if len(picture) > 1 else []
+        if len(shown) < len(self):
+            lines.append(f"... and {len(self) - len(shown)} more: .table(limit=None) has them")
+        return "\n".join(lines).rstrip()
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        heading = "".join(f"<div>{escape(line)}</div>" for line in self._heading())
+        most = max((use.norm for use in self.uses), default=0.0) or 1.0
+        rows = "".join(
+            f"<tr><td>{escape(self._place(use))}</td><td>{svg(drawing(self.hom.group, use.diagram), width=80)}</td>"
+            f"<td><code>{escape(use.formula)}</code></td><td>{use.norm:.3g}</td>"
+            f'<td><div style="height:0.7em;background:currentColor;width:{8 * use.norm / most:.2f}em"></div></td>'
+            f"<td>{use.share:.1%}</td></tr>\n"
+            for use in self.uses[:SHOWN]
+        )
+        more = len(self) - SHOWN
+        rest = f"<div>... and {more} more: .table(limit=None) has them</div>" if more > 0 else ""
+        head = "".join(
+            f"<th>{name}</th>" for name in ("map", "diagram", "formula", "norm", "", "share of variance")
+        )  # fmt: skip
+        return f"<div>{heading}<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>{rest}</div>"
+
+    def _heading(self) -> list[str]:
+        letters = " x ".join(str(size) for size in self.sizes)
+        return [
+            f"{self.hom}: {len(self)} maps, most used first; shares for independent inputs of variance 1, n = {letters}"
+        ]
+
+    def _place(self, use: Use) -> str:
+        name = f"{use.parameter}[{use.element}]"
+        if len(self.hom.space_in) == len(self.hom.space_out) == 1:
+            return name
+        terms = [] if use.term_in is None else [use.term_in]
+        return f"{'_'.join([use.parameter, *map(str, [*terms, use.term_out])])}[{use.element}]"
+
+    def _bar(self, use: Use) -> str:
+        most = max(other.norm for other in self.uses) or 1.0
+        return "█" * round(BAR * use.norm / most) or ("▏" if use.norm else "")
+
+
+def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
+    """Which diagrams a layer uses, and how much: a row per weight matrix, most used first.
+
+    >>> import torch, eqsynth as eq
+    >>> layer = eq.Linear("S(n)", 2, 1, bias=False)
+    >>> layer.weight.data[:, 0, 0] = torch.tensor([0.0, 0.0, 1.0, 3.0, 0.0])
+    >>> found = eq.inspect(layer)
+    >>> [(use.formula, use.norm, round(use.share, 2)) for use in found.uses[:2]]
+    [('y[a] += x[a,b]', 3.0, 0.9), ('y[a] += x[a,a]', 1.0, 0.1)]
+
+    Each use has the ``norm`` of its weight matrix and its ``share`` of the output's variance, or mean square, where the
+    variances of all diagrams into one output term are added as if their outputs were uncorrelated. ``n`` is the size
+    for the shares where the group leaves it open, 10 if it is left out.
+
+    Raises EqsynthError for anything but a layer of eqsynth.
+    """
+    from eqsynth.module import Linear
+
+    if not isinstance(layer, Linear):
+        raise EqsynthError(
+            f"inspect takes an eqsynth.Linear, not {type(layer).__name__}: pass the layer inside your network; for an "
+            "exported class, load its state_dict into the eqsynth.Linear of the same problem"
+        )
+    plan, hom = layer.plan, layer.hom
+    group = hom.group
+    parameters = {name: value.detach().double().cpu().numpy() for name, value in layer.named_parameters()}
+    if n is None and group.symbolic:
+        n = [factor.n if isinstance(factor.n, int) else OPEN for factor in group.factors]
+    found: list[Use] = []
+    sizes = basis(group, hom.space_in.orders[0], hom.space_out.orders[0]).sizes(n)
+    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+    for term_out, (_, order_out) in enumerate(hom.space_out):
+        into: list[tuple[int | None, int, Element, str, float, float]] = []
+        for term_in, order_in in (*enumerate(hom.space_in.orders), (None, _zero(order_out))):
+            name = plan.bias_name(term_out) if term_in is None else plan.weight_name(term_in, term_out)
+            if name not in parameters:
+                continue
+            maps = basis(group, order_in, order_out)
+            weight = parameters[name]
+            scales = _squares(maps, sizes, 0.0 if term_in is None else power, gained=term_in is not None)
+            for element, square in enumerate(scales):
+                norm = float((weight[element] ** 2).sum()) ** 0.5
+                rows = prod(size**count for size, count in zip(sizes, each(order_out), strict=True))
+                variance = norm**2 * square / rows / hom.space_out.channels[term_out]
+                diagram = maps[element]
+                into.append((term_in, element, diagram, formula(group, diagram), norm, variance))
+        total = sum(variance for *_, variance in into) or 1.0
+        found += [
+            Use(term_in, term_out, element, diagram, text, norm, variance, variance / total)
+            for term_in, element, diagram, text, norm, variance in into
+        ]
+    # Stable: equal shares stay in the order of terms and elements.
+    found.sort(key=lambda use: -use.share)
+    return Inspection(hom, sizes, tuple(found))
+
+
+def _zero(order: Order) -> Order:
+    return tuple(0 for _ in order) if isinstance(order, tuple) else 0
+
+
+def _squares(maps: Basis, sizes: Sequence[int], power: float, gained: bool) -> list[float]:
+    """For each element the sum of squares of its matrix as the layer scales it."""
+    made = []
+    tables: dict[int, tuple[int, int]] = {}
+    if not maps.group.diagrammatic:
+        tables = dict(enumerate(functor.squares(maps.group, maps.diagrams, sizes[0])))
+    exponents = gains(maps) if gained else (0,) * len(sizes)
+    for number, element in enumerate(maps):
+        parts = element if isinstance(element, tuple) else (element,)
+        total = 1.0
+        for factor, part, n, gain in zip(maps.group.factors, parts, sizes, exponents, strict=True):
+            square, most = tables[number] if tables else _square(factor, part, n)
+            total *= square * float(most) ** (2 * power) * n ** (gain / 2)
+        made.append(total)
+    return made
+
+
+def _square(group: Group, part: Any, n: int) -> tuple[int, int]:
+    assert isinstance(part, Diagram)  # noqa: S101 - groups with diagrams have no other elements
+    return functor.entries(part, n), functor.terms(group, part, n)

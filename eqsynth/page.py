@@ -1,0 +1,508 @@
+"""A basis as one self-contained page: cards, plan, dimensions, Bratteli diagram, certificate."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib import resources
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import eqsynth
+from eqsynth import dimension, draw, drawing, functor, plans, symbolic, words
+from eqsynth.bases import Basis, basis
+from eqsynth.bratteli import bratteli, irreducible_dimension
+from eqsynth.diagram import Diagram, Element
+from eqsynth.errors import SizeError
+from eqsynth.exporting import write_text
+from eqsynth.group import Aut, Group, PermutationGroup, permutation_generators
+from eqsynth.lower import plan as make_plan
+from eqsynth.orbits import elements
+from eqsynth.relations import left_out, relations
+from eqsynth.space import Order, Space, each, order_text
+from eqsynth.svg import INK, body
+
+#: The most maps that get a card; a page lists the first ones of a larger basis.
+MAX_CARDS = 5_000
+#: Entries of one matrix that is drawn, and of all of them together.
+MAX_CELLS = 16_384
+MAX_ALL_CELLS = 1_500_000
+#: The most steps of a plan, and walks' edges, that are drawn.
+MAX_DRAWN = 600
+
+#: What a step of a plan does, in a word or two.
+KINDS = {
+    "Input": "input",
+    "Reduce": "reduce",
+    "Mix": "mix channels",
+    "Spread": "spread",
+    "Hodge": "epsilon",
+    "Tied": "tied matrix",
+    "Output": "output",
+}
+
+
+def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any]:
+    """Everything that a page shows about the maps V^inputs -> V^outputs, as plain data for JSON.
+
+    >>> from eqsynth.page import document
+    >>> found = document("SO(3)", 2, 2)
+    >>> found["count"], [entry["words"] for entry in found["maps"]][1:]
+    (3, ['Copies the input.', 'Transposes the input.'])
+    >>> found["maps"][1]["matrix"][:12]
+    '+000000000+0'
+
+    Exact: matrices hold whole numbers (``+``, ``-`` and ``0`` where no others occur), relations are fractions
+    ``[map, numerator, denominator]``. Pictures are lists of numbers into ``pieces``, marks that many share.
+
+    Raises what :func:`eqsynth.basis` raises.
+    """
+    found = basis(group, inputs, outputs)
+    pieces = _Pieces()
+    shown = found.diagrams[:MAX_CARDS]
+    grid, matrices = _matrices(found, shown)
+    maps = [
+        {
+            "formula": drawing.formula(found.group, element),
+            "words": words.words(found.group, element),
+            "kind": drawing.kind(found.group, element),
+            "picture": pieces.picture(found.group, element),
+            "matrix": matrix,
+            **_costs(found.group, element),
+            "parts": [_part(part) for part in (element if isinstance(element, tuple) else (element,))],
+        }
+        for element, matrix in zip(shown, matrices, strict=True)
+    ]
+    space_in, space_out = words.space(found.group, found.inputs), words.space(found.group, found.outputs)
+    made: dict[str, Any] = {
+        "version": eqsynth.__version__,
+        "group": str(found.group),
+        "title": found.group.title,
+        "factors": [{"name": str(factor), "family": factor.family, "n": factor.n} for factor in found.group.factors],
+        "inputs": list(each(found.inputs)),
+        "outputs": list(each(found.outputs)),
+        "heading": f"{found.group}: order {order_text(found.inputs)} → order {order_text(found.outputs)}",
+        "spaces": [space_in, space_out],
+        "symmetry": words.symmetry(found.group),
+        "count": len(found),
+        "dense": _dense(found),
+        "matrix": grid,
+        "maps": maps,
+        "left": _left(found, pieces),
+        "plan": _plan(found),
+        "dimension": _dimensions(found),
+        "walks": _walks(found),
+        "certificate": _certificate(found),
+    }
+    return {**made, "ink": INK, "pieces": pieces.listed}
+
+
+def html(group: str | Group, inputs: Order, outputs: Order) -> str:
+    """The page for the maps V^inputs -> V^outputs: one HTML file that needs no other file and no network.
+
+    >>> from eqsynth.page import html
+    >>> page = html("O(2)", 1, 1)
+    >>> page.splitlines()[0], "http://" in page.replace("http://www.w3.org/2000/svg", "")
+    ('<!DOCTYPE html>', False)
+
+    The same problem gives the same bytes. Raises what :func:`eqsynth.basis` raises.
+    """
+    made = document(group, inputs, outputs)
+    # No < is left, so that no text can end the script element or open a comment.
+    data = json.dumps(made, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    plain = basis(group, inputs, outputs).table(60)
+    filled = {
+        "TITLE": _escaped(f"{made['group']} {made['heading'].split(': ')[-1]} - eqsynth"),
+        "STYLE": _asset("page.css"),
+        "TABLE": _escaped(plain),
+        "DATA": data,
+        "SCRIPT": _asset("page.js"),
+    }
+    pieces = _asset("page.html").split("@@")
+    return "".join(filled[piece] if place % 2 else piece for place, piece in enumerate(pieces))
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files("eqsynth").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+class _Pieces:
+    """Marks of drawings, each listed once: thousands of pictures share a few hundred."""
+
+    def __init__(self) -> None:
+        self.listed: list[str] = []
+        self._place: dict[str, int] = {}
+
+    def picture(self, group: Group, element: Element) -> dict[str, Any]:
+        """A picture as width, height and numbers of marks."""
+        made = drawing.drawing(group, element)
+        marks = []
+        for mark in body(made).split("\n"):
+            if mark not in self._place:
+                self._place[mark] = len(self.listed)
+                self.listed.append(mark)
+            marks.append(self._place[mark])
+        return {"w": made.width, "h": made.height, "marks": marks}
+
+
+def _part(part: object) -> dict[str, Any]:
+    """What the page needs to say why an entry of a diagram's matrix is what it is."""
+    if not isinstance(part, Diagram) or part.edges or not all(part.blocks):
+        return {}
+    return {"labels": list(part.labels), "head": list(part.head)}
+
+
+def _costs(group: Group, element: Element) -> dict[str, Any]:
+    """Cost as text and as a key to sort by: mixing first, then reading and writing; and the axes carried over."""
+    parts = element if isinstance(element, tuple) else (element,)
+    listed = [part for part in parts if isinstance(part, Diagram)]
+    if len(listed) < len(parts) or not group.diagrammatic:
+        return {"cost": "", "key": [0, 0]}
+    mixed = [part.through + min(len(part.top.head), len(part.bottom.head)) for part in listed]
+    rows = [
+        ([part.bottom_only + part.through for part in listed], any(part.bottom_only for part in listed)),
+        ([part.top_only + part.through for part in listed], any(part.top_only for part in listed)),
+    ]
+    text = f"{_product(group, mixed)} C²"
+    if adds := [_product(group, row) for row, used in rows if used]:
+        text += f" + {adds[0]} C" if len(adds) == 1 else f" + ({' + '.join(adds)}) C"
+    return {"cost": text, "key": [sum(mixed), sum(part.bottom_only + part.top_only for part in listed)]}
+
+
+def _product(group: Group, powers: Sequence[int]) -> str:
+    """A product of sizes: n where there is one, the factors' own where there are several."""
+    sizes = ["n"] if len(powers) == 1 else [str(factor.n) for factor in group.factors]
+    shown = [draw._power(size, power) for size, power in zip(sizes, powers, strict=True) if power]
+    return " · ".join(shown) or "1"
+
+
+def _dense(found: Basis) -> str:
+    """How many weights a layer without symmetry would have."""
+    factors = zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+    number, letters = 1, []
+    for factor, k, lo in factors:
+        if isinstance(factor.n, int):
+            number *= factor.n ** (k + lo)
+        elif k + lo:
+            letters.append(draw._power(factor.n, k + lo))
+    return " ".join([*([f"{number:,}"] if number > 1 or not letters else []), *letters])
+
+
+# --- matrices -----------------------------------------------------------------------------------------
+
+
+def _matrices(found: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | None, list[str | list[int]]]:
+    sizes = _picture_sizes(found, len(shown))
+    if sizes is None:
+        return None, [""] * len(shown)
+    axes = [[size for size, count in zip(sizes, each(order), strict=True) for _ in range(count)]
+            for order in (found.outputs, found.inputs)]  # fmt: skip
+    made: list[str | list[int]] = []
+    for element in shown:
+        values = [int(value) for value in functor.matrix(found.group, element, sizes).ravel()]
+        small = all(-1 <= value <= 1 for value in values)
+        made.append("".join("0+-"[value] for value in values) if small else values)
+    cut = [
+        f"{size} of {factor}"
+        for factor, size in zip(found.group.factors, sizes, strict=True)
+        if isinstance(factor.n, int) and size < factor.n
+    ]
+    return {"sizes": list(sizes), "outputs": axes[0], "inputs": axes[1], "corner": cut}, made
+
+
+def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
+    """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
+    factors = found.group.factors
+    sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.family == "Sp" else 3 for factor in factors]
+    powers = [k + lo for k, lo in zip(each(found.inputs), each(found.outputs), strict=True)]
+    headed = [
+        any(
+            bool(part.head)
+            for element in found.diagrams
+            for part in [element[place] if isinstance(element, tuple) else element]
+            if isinstance(part, Diagram)
+        )
+        for place in range(len(factors))
+    ]
+    while True:
+        cells = prod(size**power for size, power in zip(sizes, powers, strict=True))
+        if cells <= MAX_CELLS and cells * count <= MAX_ALL_CELLS:
+            return tuple(sizes)
+        # A smaller n shows a corner of the same matrix, unless there is a Levi-Civita tensor or a table.
+        lower = [
+            (size, place)
+            for place, (factor, size) in enumerate(zip(factors, sizes, strict=True))
+            if powers[place] and size > 2 and factor.diagrammatic and not headed[place]
+        ]
+        if not lower:
+            return None
+        size, place = max(lower)
+        sizes[place] = max(2, min(size - (2 if factors[place].family == "Sp" else 1), 12))
+
+
+# --- left-out diagrams --------------------------------------------------------------------------------
+
+
+def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
+    count = left_out(found)
+    if len(found.group.factors) > 1:
+        bases = [
+            basis(*problem)
+            for problem in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+        ]
+        note = (
+            "A product of diagrams is left out when one of its factors is. These are the factors' own left-out "
+            "diagrams; numbers in brackets are those of the factor's basis."
+        )
+    else:
+        bases = [found]
+        note = {
+            "Perm": "Nothing was left out: orbits are disjoint, so each of them is needed.",
+            "Matrix": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
+            "Aut": "Bilabelled graphs that were tried, and orbit indicators, that are combinations of the maps above.",
+        }.get(found.group.family, "")
+        if not count:
+            note = (
+                note if found.group.family in ("Perm", "Matrix") else "Nothing was left out: every diagram is needed."
+            )
+    sections = []
+    for part in bases:
+        try:
+            listed = relations(part)
+        except SizeError as error:
+            note = f"{note} They are not explained one by one: {error}.".strip()
+            continue
+        if listed:
+            sections.append(
+                {
+                    "group": str(part.group),
+                    "formulas": part.formulas() if part is not found else [],
+                    "maps": [
+                        {
+                            "formula": drawing.formula(part.group, relation.element),
+                            "picture": pieces.picture(part.group, relation.element),
+                            "terms": [
+                                [number, str(value.numerator), str(value.denominator)]
+                                for number, value in relation.terms
+                            ],
+                        }
+                        for relation in listed
+                    ],
+                }
+            )  # fmt: skip
+    return {"count": count, "note": note, "sections": sections}
+
+
+# --- plan ---------------------------------------------------------------------------------------------
+
+
+def _plan(found: Basis) -> dict[str, Any]:
+    if not len(found):
+        return {"note": "There is no map, so there is nothing to compute: the output is zero.", "steps": []}
+    if len(found) > MAX_CARDS:
+        return {"note": f"A plan for {len(found):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
+    one_in, one_out = (Space(((1, order),)) for order in (found.inputs, found.outputs))
+    try:
+        made = make_plan(found.group, one_in, one_out, bias=False)
+        listed = list(made.costs())
+    except SizeError as error:
+        return {"note": str(error), "steps": []}
+    maker: dict[str, int] = {}
+    steps: list[dict[str, Any]] = []
+    for number, (step, work, moved) in enumerate((cost.step, cost.work, cost.moved) for cost in listed):
+        reads, writes = names(step, maker)
+        for name in writes:
+            maker.setdefault(name, number)
+        before = sorted({maker[name] for name in reads if name in maker and maker[name] != number})
+        steps.append(
+            {
+                "kind": KINDS.get(type(step).__name__, type(step).__name__),
+                "name": ", ".join(writes) if writes else f"output {getattr(step, 'term', '')}".strip(),
+                "text": plans.describe(step),
+                "work": str(work) if work else "",
+                "moved": str(moved) if moved else "",
+                "from": before,
+                "layer": max((1 + steps[place]["layer"] for place in before), default=0),
+            }
+        )
+    total = made.total()
+    sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(found.group.factors)]
+    return {
+        "note": "" if len(steps) <= MAX_DRAWN else f"A plan of {len(steps)} steps is too long to draw.",
+        "steps": steps if len(steps) <= MAX_DRAWN else [],
+        "work": str(total.work),
+        "moved": str(total.moved),
+        "letters": "; ".join(sizes) if len(sizes) > 1 else "",
+    }
+
+
+def names(step: object, known: Mapping[str, object]) -> tuple[list[str], list[str]]:
+    """The values that a step of a plan reads and writes, whatever kind of step it is.
+
+    >>> from eqsynth.page import names
+    >>> from eqsynth.plans import Reduce
+    >>> names(Reduce("x_a", "x_ab", (0, None)), {"x_ab": 0})
+    (['x_ab'], ['x_a'])
+
+    Read are the fields ``source`` of the step and of its parts, and all texts that earlier steps are ``known`` to
+    write; written are the fields ``target`` and ``name``.
+    """
+    reads: dict[str, None] = {}
+    writes: dict[str, None] = {}
+
+    def visit(value: object, field: str) -> None:
+        if isinstance(value, str):
+            if field == "source" or value in known:
+                reads[value] = None
+            elif field in ("target", "name"):
+                writes[value] = None
+        elif isinstance(value, tuple):
+            for item in value:
+                visit(item, field)
+        elif is_dataclass(value) and not isinstance(value, Diagram):
+            for each_field in fields(value):
+                visit(getattr(value, each_field.name), each_field.name)
+
+    visit(step, "")
+    return list(reads), list(writes)
+
+
+# --- dimensions and walks -----------------------------------------------------------------------------
+
+
+def _factors(found: Basis) -> Iterable[tuple[Group, int, int]]:
+    return zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+
+
+def _dimensions(found: Basis) -> list[dict[str, Any]]:
+    made = []
+    for factor, k, lo in _factors(found):
+        if not factor.diagrammatic:
+            continue
+        stable = dimension.stable_from(factor, k + lo)
+        table = symbolic.dimension_table(f"{factor.family}(n)", k + lo, max(stable + 2, 8))
+        section: dict[str, Any] = {
+            "group": str(factor),
+            "family": factor.family,
+            "total": k + lo,
+            "points": [list(pair) for pair in zip(table.sizes, table.dimensions, strict=True)],
+            "stable": table.stable,
+            "from": stable,
+            "here": factor.n if isinstance(factor.n, int) else None,
+            "value": dimension.dimension(factor, k + lo),
+            "determinant": "",
+        }
+        if factor.family in ("S", "O", "Sp") and table.stable and k + lo <= 6:
+            section["determinant"] = str(symbolic.gram_determinant(f"{factor.family}(n)", k, lo))
+        made.append(section)
+    return made
+
+
+def _walks(found: Basis) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    for factor, k, lo in _factors(found):
+        if factor.diagrammatic:
+            made.append(_bratteli(factor, k, lo))
+        elif isinstance(factor, Aut | PermutationGroup):
+            made.append(_burnside(factor, k + lo, len(found)))
+        else:
+            made.append(
+                {
+                    "group": str(factor),
+                    "note": "A group given by matrices is handled without its irreducible parts: the number of maps is "
+                    "the number of unknowns, less the rank of the linear equations that the generators give.",
+                }
+            )
+    return made
+
+
+def _bratteli(factor: Group, k: int, lo: int) -> dict[str, Any]:
+    size = factor.n if isinstance(factor.n, int) else dimension.stable_from(factor, k + lo)
+    group = Group(factor.family, size)
+    found = bratteli(group, k, lo)
+    # SO(n) and A(n) may break a part in two, so its dimension would mislead.
+    whole = factor.family in ("S", "O", "Sp") and size <= 100
+    drawn = sum(map(len, found.edges)) <= MAX_DRAWN
+    return {
+        "group": str(group),
+        "family": factor.family,
+        "open": isinstance(factor.n, str),
+        "inputs": k,
+        "outputs": lo,
+        "n": size,
+        "stride": found.stride,
+        "paths": found.paths,
+        "levels": [[list(shape) for shape in level] for level in found.levels] if drawn else [],
+        "edges": [[list(pair) for pair in pairs] for pairs in found.edges] if drawn else [],
+        "before": [list(map(str, level)) for level in found.before] if drawn else [],
+        "after": [list(map(str, level)) for level in found.after] if drawn else [],
+        "meeting": [
+            [list(shape), one, two, irreducible_dimension(group, shape) if whole else None]
+            for shape, one, two in found.meeting
+        ],
+    }
+
+
+def _burnside(group: Group, total: int, count: int) -> dict[str, Any]:
+    made: dict[str, Any] = {"group": str(group), "orbits": count, "power": total}
+    assert isinstance(group.n, int)  # noqa: S101 - such groups have a number of points
+    try:
+        fixed = Counter(
+            sum(1 for point, image in enumerate(element) if point == image)
+            for element in elements(permutation_generators(group), group.n)
+        )
+    except SizeError:
+        return made
+    return {**made, "order": sum(fixed.values()), "fixed": [[points, fixed[points]] for points in sorted(fixed)]}
+
+
+def _certificate(found: Basis) -> dict[str, Any]:
+    group, certificate = found.group, found.certificate
+    families = {factor.family for factor in group.factors}
+    if not group.diagrammatic:
+        size = (
+            "the number of maps is known without any diagram: it is the dimension of the solutions of linear "
+            "equations, computed exactly."
+            if group.family == "Matrix"
+            else "the number of maps is known without any diagram: it is the number of orbits on index tuples."
+        )
+    else:
+        size = (
+            "the number of maps is known without any diagram, from representation theory: "
+            + ("Stirling numbers count them" if families <= {"S", "A"} else "walks in the Bratteli diagram count them")
+            + ". So once that many independent maps are found, the list is complete."
+        )
+    problem = f"{group}: 1x{order_text(found.inputs)} -> 1x{order_text(found.outputs)}"
+    return {
+        "text": str(certificate),
+        "considered": certificate.spanning,
+        "dimension": certificate.dimension,
+        "independence": certificate.independence,
+        "prime": certificate.prime,
+        "why": [
+            "Equivariant: each map is built from a diagram, an orbit or a solution that commutes with the group by "
+            "construction; verify checks it again with group elements.",
+            f"Complete: {size}",
+            "Independent: no map is a combination of the others, proven with whole numbers; no rounding decides.",
+        ],
+        "command": f'eqsynth verify "{problem}"',
+    }
+
+
+def write(path: Path, group: str | Group, inputs: Order, outputs: Order) -> int:
+    """Write the page to a file; returns its size in bytes.
+
+    Raises ExportError where the file cannot be written, and what :func:`html` raises.
+    """
+    text = html(group, inputs, outputs)
+    write_text(path, text)
+    return len(text.encode())

@@ -1,0 +1,145 @@
+"""Draw ``docs/gallery.md`` and its pictures again, or check that they are what eqsynth draws now.
+
+usage: python scripts/gallery.py [--check | --goldens]
+
+``--goldens`` writes, besides, the drawings that the tests compare with: look at the pictures before you commit them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import eqsynth as eq
+from eqsynth import draw
+from eqsynth.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.drawing import Drawing, drawing
+from eqsynth.exporting import write_text
+from eqsynth.svg import sheet, svg
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDENS = ROOT / "tests" / "goldens"
+#: Name, title, group, element, what to see, source.
+FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
+    (
+        "partition", "A partition of S(n)", "S(n)", Diagram(4, 5, ((0, 1, 4), (2, 8), (3,), (5, 7), (6,))),
+        "Outputs are the top row, inputs the bottom row; vertices that are joined share an index, a block of inputs "
+        "alone is summed, a block of outputs alone is filled with equal values.", "arXiv 2212.08648",
+    ),
+    (
+        "brauer", "A Brauer diagram of O(n)", "O(n)", Diagram(5, 5, ((0, 2), (1, 9), (3, 5), (4, 7), (6, 8))),
+        "Every vertex has one partner: a pair of inputs is a contraction, a pair of outputs a Kronecker delta.",
+        "arXiv 2212.08630",
+    ),
+    (
+        "symplectic", "A Brauer diagram of Sp(n)", "Sp(4)", Diagram(3, 5, ((0, 2), (1, 5), (3, 6), (4, 7))),
+        "A pair within a row carries the symplectic form of its left and its right index, so it has a direction.",
+        "arXiv 2212.08630",
+    ),
+    (
+        "free_vertices", "Free vertices of SO(3)", "SO(3)",
+        Diagram(3, 4, ((0,), (1, 6), (2,), (3,), (4, 5)), head=(0, 2, 3)),
+        "The n vertices without a partner are tied to the Levi-Civita tensor, drawn as a head, which takes them from "
+        "left to right, outputs first.", "arXiv 2212.08630",
+    ),
+    (
+        "jellyfish", "A jellyfish of A(n) with n blocks", "A(4)",
+        Diagram(4, 3, ((0, 1), (2, 5), (3,), (4, 6)), head=(0, 1, 2, 3)),
+        "All blocks hang on the head: the value is the sign of their indices as a permutation, 0 where two are equal.",
+        "arXiv 2301.10152",
+    ),
+    (
+        "jellyfish_loose", "A jellyfish of A(n) with n - 1 blocks", "A(4)",
+        Diagram(3, 3, ((0, 3), (1, 2), (4, 5)), head=(0, 1, 2)),
+        "One leg ends in a ring: its index is the one that is missing.", "arXiv 2301.10152",
+    ),
+    (
+        "bilabelled", "A bilabelled graph of Aut(G)", "Aut(petersen)",
+        Diagram(2, 3, ((0,), (1, 3), (2,), (4,), (), ()), ((0, 1), (0, 4), (2, 4), (3, 5), (4, 5))),
+        "Thin wires lead from the labels to vertices of a small graph, thick lines are its edges; the entry is the "
+        "number of ways to place that graph in G, so the vertices without a label are summed.", "arXiv 2307.07810",
+    ),
+    (
+        "directed", "A bilabelled graph of a directed graph", "Aut(4: 0>1 1>2 2>3 3>0)",
+        Diagram(2, 1, ((0,), (1,), (2,), ()), ((0, 3), (2, 3), (3, 1))),
+        "Edges have the direction that they have in G.", "arXiv 2307.07810",
+    ),
+    (
+        "product", "A product: S(4) x SO(2) x Sp(2)", "S(4) x SO(2) x Sp(2)",
+        (Diagram(2, 2, ((0, 1, 2), (3,))), Diagram(1, 1, ((0,), (1,)), head=(0, 1)), Diagram(1, 3, ((0, 2), (1, 3)))),
+        "One diagram for each factor, side by side: the map is their Kronecker product.", "arXiv 2304.14144",
+    ),
+    (
+        "orbit", "An orbit of a group of permutations", "Perm(4: 1 2 3 0)", Orbit(2, 2, (0, 1, 2, 0)),
+        "The numbers are one index tuple of the orbit; the map is 1 on all its images, and squares say that it is no "
+        "diagram.", "arXiv 2307.07810",
+    ),
+    (
+        "matrix", "A matrix, for groups without diagrams", "Matrix([[0,1],[-1,0]]; )",
+        Tensor(2, 2, ((1, 3, -1), (2, 0, 1))),
+        "The entries that are not zero, negative ones hollow.", "the exact null space of the generators' constraints",
+    ),
+)  # fmt: skip
+#: Name, title, group, inputs, outputs.
+SHEETS = (
+    ("s_n_2_2", "All 15 maps of S(n) from order 2 to order 2", "S(n)", 2, 2),
+    ("so_3_3_2", "All 6 maps of SO(3) from order 3 to order 2", "SO(3)", 3, 2),
+)
+
+
+def figures() -> dict[str, Drawing]:
+    """The drawings of single elements, by name."""
+    return {name: drawing(group, element) for name, _, group, element, _, _ in FIGURES}
+
+
+def files() -> dict[Path, str]:
+    """The files of the gallery."""
+    made, text = (
+        {},
+        ["# Gallery", "", "Every kind of picture that eqsynth draws, written by `python scripts/gallery.py`."],
+    )
+    text += ["`eqsynth show` draws those of any basis; `--svg`, `--tikz` and `--png` write them to a file.", ""]
+    for (name, title, group, _, sentence, source), drawn in zip(FIGURES, figures().values(), strict=True):
+        made[ROOT / "docs" / "gallery" / f"{name}.svg"] = svg(drawn)
+        text += [f"## {title}", "", f"![{title}](gallery/{name}.svg)", "", f"`{drawn.formula}` for {group}. {sentence}"]
+        text += [f"Source: {source}.", ""]
+    for name, title, group, inputs, outputs in SHEETS:
+        drawn_all, captions = draw.drawings(eq.basis(group, inputs, outputs))
+        made[ROOT / "docs" / "gallery" / f"{name}.svg"] = sheet(drawn_all, captions, title)
+        text += [f"## {title}", "", f"![{title}](gallery/{name}.svg)", ""]
+    made[ROOT / "docs" / "gallery.md"] = "\n".join(text).rstrip() + "\n"
+    return made
+
+
+def goldens() -> dict[Path, str]:
+    """The drawings as data, which the tests compare with."""
+    return {
+        GOLDENS / f"{name}.json": json.dumps(drawn.data(), ensure_ascii=False, indent=1) + "\n"
+        for name, drawn in figures().items()
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the gallery; the exit code is 1 when a file differs."""
+    wanted = files() | (goldens() if "--goldens" in arguments else {})
+    folder = ROOT / "docs" / "gallery"
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    unknown = [path for path in sorted(folder.glob("*.svg")) if path not in wanted]
+    if "--check" in arguments:
+        if stale or unknown:
+            names = ", ".join(path.name for path in [*stale, *unknown])
+            print(f"gallery: {names} differ from what eqsynth draws: run python scripts/gallery.py")
+            return 1
+        print(f"gallery: {len(wanted)} files, all up to date")
+        return 0
+    for path in stale:
+        write_text(path, wanted[path])
+    for path in unknown:
+        path.unlink()
+    print(f"gallery: {len(wanted)} files, written: {', '.join(path.name for path in stale) or 'none'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

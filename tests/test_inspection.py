@@ -1,0 +1,99 @@
+"""``eq.inspect``: norms and shares of the diagrams of a layer."""
+
+import numpy as np
+import pytest
+import torch
+
+import eqsynth as eq
+from eqsynth.errors import EqsynthError
+from oracle import dense, inputs_for, randomise, shape, sizes_of
+
+
+def mean_square(layer, n, term_out=0):
+    """The mean square of an output entry for inputs of variance 1, measured on unit inputs; and the bias alone."""
+    sizes = sizes_of(layer, n)
+    hom = layer.hom
+    zeros = [torch.zeros_like(x[:1, 0]) for x in inputs_for(layer, n, batch=(1, 1))]
+    constant = dense(layer, zeros, n)[term_out].detach()
+    total = (constant**2).sum()
+    for term, (channels, order) in enumerate(hom.space_in):
+        entries = int(np.prod(shape(order, sizes), dtype=int)) * channels
+        units = torch.eye(entries, dtype=torch.float64).reshape(entries, *zeros[term].shape[1:])
+        batch = [units if other == term else x.expand(entries, *x.shape[1:]) for other, x in enumerate(zeros)]
+        total = total + ((dense(layer, batch, n)[term_out].detach() - constant) ** 2).sum()
+    return float(total / constant.numel())
+
+
+@pytest.mark.parametrize("normalization", ["variance", "mean", "sum"])
+@pytest.mark.parametrize(
+    ("group", "space_in", "space_out", "n"),
+    [("S(n)", "2x2 + 3x1", "2x1", 4), ("O(3)", "2x2", "2x2", 3), ("SO(3)", "2x2", "3x1", 3), ("O(3)", "2x1", "1x3", 3),
+     ("A(3)", "1x1", "2x2", 3), ("Sp(4)", "1x2", "2x2", 4), ("Aut(path3)", "2x1", "2x1", 3),
+     ("S(2) x O(2)", "2x(1,1)", "1x(1,1)", (2, 2))],
+)  # fmt: skip
+def test_the_variance_of_each_diagram_is_what_the_layer_gives_with_that_diagram_alone(
+    group, space_in, space_out, n, normalization
+):
+    layer = eq.Linear(group, space_in, space_out, dtype=torch.float64, normalization=normalization)
+    with torch.no_grad():
+        randomise(layer)
+        whole = {name: value.clone() for name, value in layer.named_parameters()}
+        found = eq.inspect(layer, n if layer.hom.group.symbolic else None)
+        for use in found.uses:
+            name = found._place(use).split("[")[0]
+            for other, value in layer.named_parameters():
+                value.zero_()
+                if other == name:
+                    value[use.element] = whole[name][use.element]
+            assert mean_square(layer, n) == pytest.approx(use.variance)
+            assert use.norm == pytest.approx(float(whole[name][use.element].norm()))
+    assert sum(use.share for use in found.uses) == pytest.approx(1)
+    shares = [use.share for use in found.uses]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_several_outputs_have_shares_of_their_own():
+    found = eq.inspect(eq.Linear("S(n)", "2x2", "2x1 + 1x0"))
+    for term in (0, 1):
+        assert sum(use.share for use in found.uses if use.term_out == term) == pytest.approx(1)
+    assert {found._place(use).split("[")[0] for use in found.uses} == {"weight_0_0", "weight_0_1", "bias_0", "bias_1"}
+
+
+def test_tables_show_what_is_used_and_are_cut():
+    layer = eq.Linear("S(n)", 2, 2, bias=False)
+    layer.weight.data.zero_()
+    layer.weight.data[14] = 2.0
+    found = eq.inspect(layer)
+    assert len(found) == 15
+    assert found[0].formula == "y[a,b] += x[b,a]"
+    assert (found[0].element, found[0].share, found[0].norm) == (14, 1.0, 2.0)
+    text = str(found)
+    assert "weight[14]" in text
+    assert "100.0%" in text
+    assert "█" * 20 in text
+    assert "14 more" in found.table(1)
+    html = found._repr_html_()
+    assert html.count("<svg") == 15
+    assert "y[a,b] += x[b,a]" in html
+
+
+def test_a_layer_of_zeros_is_no_division_by_zero():
+    layer = eq.Linear("O(3)", 2, 2)
+    for value in layer.parameters():
+        value.data.zero_()
+    assert all(use.share == 0 for use in eq.inspect(layer).uses)
+    assert "0.0%" in str(eq.inspect(layer))
+
+
+def test_only_layers_can_be_inspected():
+    with pytest.raises(EqsynthError, match="not Sequential"):
+        eq.inspect(torch.nn.Sequential(eq.Linear("S(n)", 1, 1)))
+
+
+def test_notebooks_show_plans_and_layers_as_tables():
+    layer = eq.Linear("S(n)", 2, 1)
+    table = layer.plan._repr_html_()
+    assert table.count("<tr>") == 1 + len(layer.plan.steps)
+    assert "multiply-adds" in table
+    assert "-&gt;" in table
+    assert table in layer._repr_html_()

@@ -25,6 +25,8 @@ from eqsynth.space import Order, order_text
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
 WIDTH = 100
+#: What a sum of squares is raised to.
+POWERS = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}
 #: A is applied by gathers over its edges where it has fewer entries than 1 / GATHER of all.
 GATHER = 16
 
@@ -138,7 +140,7 @@ TABLES = {
 
 
 """,
-    "apply": '''def _apply(matrix, x):
+    "apply": '''def _multiply(matrix, x):
     """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
     return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
@@ -260,6 +262,8 @@ class _Emitter:
         #: What contractions need: gathers over edges, the matrix A, tables made of A.
         self.along = self.adjacent = False
         self.factors: list[str] = []
+        #: Tied matrices whose orbits have a table of scales.
+        self.scaled: set[str] = set()
         #: Steps that were emitted together with earlier ones.
         self.done: set[str] = set()
         #: Tensors that no one else holds, of full shape: safe to add to in place.
@@ -271,6 +275,10 @@ class _Emitter:
         #: Axes (0 is the batch) along which a value has length 1 and is yet to be repeated.
         self.thin: dict[str, frozenset[int]] = {}
         self.sizes: dict[str, tuple[int, ...]] = {}
+        #: The inputs and parameters that a value depends on.
+        self.needs: dict[str, frozenset[str]] = {}
+        #: How many tables of places there are.
+        self.places = 0
         self.rename: dict[str, str] = {}
         self.term_of: dict[str, tuple[str, int]] = {}
 
@@ -409,12 +417,12 @@ class _Emitter:
         names += [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
         lines: list[str] = []
         for buffer, values in self.buffers.items():
-            dtype = ", dtype=torch.float64" if buffer.startswith(("signs", "scale")) else ""
+            dtype = ", dtype=torch.float64" if buffer.startswith("signs") or buffer in self.powers else ""
             power = self.powers.get(buffer, "")
             lines.append(f'self._table("{buffer}", torch.tensor({_runs(values)}{dtype}){power})')
         for number, kind in enumerate(self.epsilons):
             n, tied, taken, given = kind
-            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[plan.normalization]
+            power = POWERS[plan.normalization]
             by = f"{perm(n - tied - given, taken)}{power}"
             if _small(kind):
                 lines.append(f"epsilon_{number} = {by} * _epsilon({n}, {tied}, {taken}, {given})")
@@ -434,6 +442,13 @@ class _Emitter:
             '    """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""',
             '    with torch.device("cpu"):',
             *(f"        {line}" for line in lines),
+            "",
+            "def _apply(self, fn, recurse=True):",
+            f"    before = self.{names[0]}.dtype, self.{names[0]}.is_meta",
+            "    super()._apply(fn, recurse)",
+            f"    if (self.{names[0]}.dtype, self.{names[0]}.is_meta) != before:",
+            "        self.reset_tables()  # made anew, not rounded twice",
+            "    return self",
             "",
             "def _table(self, name, values):",
             f"    like = self.{names[0]}",
@@ -480,6 +495,7 @@ class _Emitter:
                 case Input(target, term, sizes):
                     self.term_of[target] = ("in", term)
                     self.sizes[target], self.thin[target], self.rename[target] = sizes, frozenset(), target
+                    self.needs[target] = frozenset({f"x{term}"})
                 case Reduce():
                     self._reduce(step)
                 case Hodge():
@@ -628,6 +644,7 @@ class _Emitter:
         kept = {where: sizes[axis] for axis, where in enumerate(step.pattern) if where is not None}
         self.sizes[step.target] = tuple(kept[where] for where in sorted(kept))
         self.term_of[step.target] = self.term_of[step.source]
+        self.needs[step.target] = self.needs[step.source]
         # Only the batch can be thin here: axes are repeated later.
         self.thin[step.target] = self.thin[step.source]
         self.rename[step.target] = step.target
@@ -676,7 +693,7 @@ class _Emitter:
         eaten = stars[0].n ** (stars[0].tied + stars[0].taken)
         self.helpers.add("apply")
         self.builders.append(f"x = {_permuted(unit, stars[0].order)}.reshape(-1, {eaten}, 1)")
-        self.builders.append(f"y = _apply(epsilon_{self.epsilons.index(kind)}, x).reshape({sizes})")
+        self.builders.append(f"y = _multiply(epsilon_{self.epsilons.index(kind)}, x).reshape({sizes})")
         spots = [f"{_permuted('y', _whole(part_of[target]))}.reshape({places}, {rows})" for target in made]
         stacked = f"torch.stack(({', '.join(spots)}), 1)"
         self.builders.append(f'self._table("{name}", {stacked}.reshape({places * len(stars)}, {rows}).T)')
@@ -686,9 +703,10 @@ class _Emitter:
         target = f"{spread.target}_h{len(self.merged)}" if self.merged else f"{spread.target}_h"
         flat = f"z.reshape(-1, {places * len(stars)}, {channels})"
         text = f"epsilon takes {stars[0].taken} and gives {stars[0].given}, for {len(stars)} tensors at once"
-        self._say(f"{target} = _apply(self.{name}, {flat}).reshape({shape})", text)
+        self._say(f"{target} = _multiply(self.{name}, {flat}).reshape({shape})", text)
         self.sizes[target], self.rename[target] = spread.sizes, target
         self.thin[target], self.term_of[target] = self.thin[stars[0].source], ("out", term)
+        self.needs[target] = self.needs[stars[0].source]
         if not self.thin[target]:
             self.owned.add(target)
             self.straight.add(target)
@@ -710,7 +728,7 @@ class _Emitter:
             if step.tied + step.taken == 0:
                 return f"({flat} * self.epsilon_{number}).reshape({shape})"
             self.helpers.add("apply")
-            return f"_apply(self.epsilon_{number}, {flat}).reshape({shape})"
+            return f"_multiply(self.epsilon_{number}, {flat}).reshape({shape})"
         if step.taken > 1:
             flat = f"_antisymmetrise({flat}, self.even_{number}, self.odd_{number})"
         shape = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(step)], channels])
@@ -722,6 +740,7 @@ class _Emitter:
 
     def _after_star(self, step: Hodge, alone: bool = True) -> None:
         self.sizes[step.target], self.thin[step.target] = self._star_sizes(step), self.thin[step.source]
+        self.needs[step.target] = self.needs[step.source]
         self.rename[step.target] = step.target
         self.term_of[step.target] = self.term_of[step.source]
         if alone and not self.thin[step.source]:
@@ -764,6 +783,7 @@ class _Emitter:
             if not thin:
                 self.owned.add(step.target)
         self.sizes[step.target], self.thin[step.target] = (0,) * len(step.kept), thin
+        self.needs[step.target] = self.needs[step.source]
         self.rename[step.target], self.term_of[step.target] = step.target, self.term_of[step.source]
 
     def _neighbours(self, transposed: bool, flat: str) -> str:
@@ -776,7 +796,7 @@ class _Emitter:
             self.along = True
             return f"_along(self.{'heads, self.tails' if transposed else 'tails, self.heads'}, {flat})"
         self.adjacent = True
-        return f"_apply(self.adjacency{'.mT' if transposed else ''}, {flat})"
+        return f"_multiply(self.adjacency{'.mT' if transposed else ''}, {flat})"
 
     def _graph_builders(self) -> list[str]:
         """Lines that build what contractions need."""
@@ -841,8 +861,9 @@ class _Emitter:
                 self._say("# in several products, so that the copies of operands stay small")
                 self._say(f"{', '.join(weights)} = ({matrix}).split(({', '.join(widths)}), 1)")
             self._say(f"{made} = linear({operands[0]}, {weights[0]}{', ' + bias if bias else ''})")
+            several = len({operand.term for operand in step.operands}) > 1
             for weight, operand in zip(weights[1:], operands[1:], strict=True):
-                self._say(f"{made} += linear({operand}, {weight})")
+                self._say(f"{made} {f'= {made} +' if several else '+='} linear({operand}, {weight})")
             if single:
                 self.owned.add(made)
                 self.straight.add(made)
@@ -854,6 +875,7 @@ class _Emitter:
             self.sizes[target.name], self.thin[target.name] = step.sizes, thin
             self.rename[target.name] = target.name
             self.term_of[target.name] = ("out", target.term)
+            self.needs[target.name] = self._needs(step)
         if together and self._merge(step, stars):
             return
         if together:
@@ -870,6 +892,13 @@ class _Emitter:
                 for term, group in groupby(step.targets, key=lambda target: target.term)
             )
             self._say(f"{', '.join(names)} = z.split({self._c_out(0) if self.single_out else sizes}, -1)")
+
+    def _needs(self, step: Mix) -> frozenset[str]:
+        """The inputs and parameters that come into a mix."""
+        pairs = {(step.operands[e.operand].term, step.targets[e.target].term) for e in step.entries}
+        found = {self.plan.weight_name(i, o) for i, o in pairs}
+        found |= {self.plan.bias_name(step.targets[e.target].term) for e in step.biases}
+        return frozenset(found).union(*(self.needs[operand.source] for operand in step.operands))
 
     def _widths(self, terms: Sequence[int]) -> str:
         """The channels of some operands together."""
@@ -918,13 +947,24 @@ class _Emitter:
         name = self.plan.weight_name(pair.term_in, pair.term_out)
         factors = [f"{size} ** {gain / 4}" for size, gain in zip(self.ns, pair.gains, strict=True) if gain]
         if max(pair.squares, default=1) > 1:
-            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[self.plan.normalization]
-            scale = name.replace("weight", "scale")
-            self.buffers[scale], self.powers[scale] = pair.squares, power
+            scale = f"{name}_scale"
+            self.buffers[scale], self.powers[scale] = pair.squares, POWERS[self.plan.normalization]
             factors.append(f"self.{scale}[:, None, None]")
         if not factors:
             return f"self.{name}"
         line = f"{name} = self.{name} * {' * '.join(factors)}"
+        if line not in self.weights:
+            self.weights.append(line)
+        return name
+
+    def _constant(self, term: int) -> str:
+        """The bias of a term, scaled once for all its uses."""
+        name, squares = self.plan.bias_name(term), self.plan.bias_squares[term]
+        if max(squares, default=1) == 1:
+            return f"self.{name}"
+        scale = f"{name}_scale"
+        self.buffers[scale], self.powers[scale] = squares, POWERS[self.plan.normalization]
+        line = f"{name} = self.{name} * self.{scale}[:, None]"
         if line not in self.weights:
             self.weights.append(line)
         return name
@@ -956,7 +996,7 @@ class _Emitter:
         for o, group in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
             targets = list(group)
             table = [element_at.get(t) for t in targets]
-            bias, dim = f"self.{self.plan.bias_name(o)}", self.plan.bias_dims[o]
+            bias, dim = self._constant(o), self.plan.bias_dims[o]
             if table == list(range(dim)):  # as they stand
                 pieces.append(f"{bias}.flatten()")
             elif all(element is None for element in table):
@@ -972,72 +1012,68 @@ class _Emitter:
     def _tied(self, step: Tied) -> None:
         co = self._c_out(step.term)
         rows = int(self.ns[0]) ** len(step.sizes)
+        shape = ", ".join(["-1", *[self.ns[factor] for factor in step.sizes], co])
         self._say("")
-        code = ""
+        bias, needs = "", set[str]()
+        if step.constants:
+            prefix = f"b{step.term}"
+            self._build(prefix, step.constants, rows, 1)
+            self._say(f"w = self.{self.plan.bias_name(step.term)}{_from(step.first)}")
+            self._join(prefix, step.constants, co)
+            bias = "w" if isinstance(step.constants[0], Tensor) else f"w.index_select(0, self.{prefix}_places)"
+            needs.add(self.plan.bias_name(step.term))
+        if bias and step.tables:
+            self._say(f"constants = {bias}.flatten()")
+            bias = "constants"
+        made = ""
         for table in step.tables:
             ci = self._c_in(table.term)
             columns = int(self.ns[0]) ** len(self.sizes[table.source])
             self._say(f"# {len(table.elements)} maps, entries of one matrix tied together")
             prefix = f"t{table.term}_{step.term}"
             self._build(prefix, table.elements, rows, columns)
-            weight = f"self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}"
-            self._say(f"w = {weight} * self.{prefix}_scale[:, None, None]")
-            if isinstance(table.elements[0], Tensor):
-                self._say(f'w = torch.einsum("dji,doc->joic", self.{prefix}_maps, w)')
-            else:
-                self._join(prefix, table.elements, f"{co}, {ci}")
+            self._say(f"w = self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}")
+            self._join(prefix, table.elements, f"{co}, {ci}")
+            if not isinstance(table.elements[0], Tensor):
                 # One row of the weights for each orbit and output channel, looked up in the order of the matrix.
                 self._say(f"w = nn.functional.embedding(self.{prefix}_places, w.reshape(-1, {ci}))")
                 self.builders.append(f"channels = torch.arange({co.replace('channels', 'self.channels')})[:, None]")
                 places = f"places.reshape({rows}, 1, {columns}) * len(channels) + channels"
                 self.builders.append(f'self._table("{prefix}_places", {places})')
-            product = (
-                f"linear({self.rename[table.source]}.reshape(-1, {columns} * {ci}), "
-                f"w.reshape({rows} * {co}, {columns} * {ci}))"
-            )
-            self._say(f"{step.target} {'+=' if code else '='} {product}")
-            code = step.target
-        shape = ", ".join(["-1", *[self.ns[factor] for factor in step.sizes], co])
-        if code:
-            self._say(f"{step.target} = {step.target}.reshape({shape})")
-        if step.constants:
-            prefix = f"b{step.term}"
-            self._build(prefix, step.constants, rows, 1)
-            self._say(f"w = self.{self.plan.bias_name(step.term)}{_from(step.first)}")
-            if isinstance(step.constants[0], Tensor):
-                made = f'torch.einsum("dj,do->jo", self.{prefix}_maps.squeeze(2), w)'
-            else:
-                self._join(prefix, step.constants, co)
-                made = f"w.index_select(0, self.{prefix}_places)"
-                self.builders.append(f'self._table("{prefix}_places", places)')
-            made += f".reshape({shape})"
-            self._say(f"{step.target} {'+=' if code else '='} {made}")
+            x = f"{self.rename[table.source]}.reshape(-1, {columns} * {ci})"
+            product = f"linear({x}, w.reshape({rows} * {co}, {columns} * {ci}){', ' + bias if bias else ''})"
+            self._say(f"{step.target} = {made}{product}")
+            made, bias = f"{step.target} + ", ""
+            needs |= {self.plan.weight_name(table.term, step.term), *self.needs[table.source]}
+        self._say(f"{step.target} = {step.target if made else bias}.reshape({shape})")
         self.sizes[step.target], self.rename[step.target] = step.sizes, step.target
-        self.term_of[step.target] = ("out", step.term)
-        self.thin[step.target] = frozenset() if code else frozenset({0})
-        if code:
+        self.term_of[step.target], self.needs[step.target] = ("out", step.term), frozenset(needs)
+        self.thin[step.target] = frozenset() if made else frozenset({0})
+        if made:
             self.owned.add(step.target)
             self.straight.add(step.target)
 
     def _join(self, prefix: str, elements: Sequence[Element], channels: str) -> None:
-        """Weights of bilabelled graphs and of orbits, as weights of all orbits."""
+        """From the weights of maps to those of all orbits, or for exact kernels to the matrix itself."""
         graphs = sum(isinstance(element, Diagram) for element in elements)
-        orbits = len(elements) - graphs
-        total = self._orbit_count(elements)
-        if orbits == total:
+        orbits = sum(isinstance(element, Orbit) for element in elements)
+        weights = "," in channels
+        if not graphs and not orbits:
+            letters = ("doc", "joic") if weights else ("do", "jo")
+            self._say(f'w = torch.einsum("dji,{letters[0]}->{letters[1]}", self.{prefix}_maps, w)')
             return
-        padded = "w" if not graphs else f"w[{graphs}:]"
-        padded = (
-            f"nn.functional.pad({padded}, ({', '.join(['0, 0'] * (channels.count(',') + 1))}, 0, {total - orbits}))"
-        )
-        if not graphs:
-            self._say(f"w = {padded}", "the other orbits are reached by graphs alone")
-            return
-        first = "w" if not orbits else f"w[:{graphs}]"
-        joined = f"self.{prefix}_maps @ {first}"
-        if "," in channels:
-            joined = f"({joined}.flatten(1)).reshape(-1, {channels})"
-        self._say(f"w = {padded + ' + ' if orbits else ''}{joined}", "a graph is a sum of orbits")
+        scale = f" * self.{prefix}_scale[:, None{', None' * weights}]"
+        parts = []
+        if orbits:
+            missing = self._orbit_count(elements) - orbits
+            part = ("w" if not graphs else f"w[{graphs}:]") + (scale if prefix in self.scaled else "")
+            pads = ", ".join(["0, 0"] * (1 + weights))
+            parts.append(f"nn.functional.pad({part}, ({pads}, 0, {missing}))" if missing else part)
+        if graphs:
+            part = f"self.{prefix}_maps @ {'w' if not orbits else f'w[:{graphs}]'}"
+            parts.append(f"({part}.flatten(1)).reshape(-1, {channels})" if weights else part)
+        if parts != ["w"]:
+            self._say(f"w = {' + '.join(parts)}", "a graph is a sum of orbits" if graphs else "")
 
     def _orbit_count(self, elements: Sequence[Element]) -> int:
         return int(functor.orbits_of(self.hom.group, _order(elements)).max()) + 1
@@ -1049,7 +1085,6 @@ class _Emitter:
         orbits = [element for element in elements if isinstance(element, Orbit)]
         n, say = self.ns[0], self.builders.append
         power = {"variance": "-0.5", "mean": "-1", "sum": "0"}[self.plan.normalization]
-        weights = not prefix.startswith("b")
         if not graphs and not orbits:
             self.helpers.add("entries")
             say("entries = [")
@@ -1058,9 +1093,7 @@ class _Emitter:
                 say(f"    {[list(entry) for entry in tensor.entries]},")
             say("]")
             say(f"maps = _entries(entries, {rows}, {columns})")
-            say(f'self._table("{prefix}_maps", maps)')
-            if weights:
-                say(f'self._table("{prefix}_scale", (maps**2).sum(2).amax(1) ** {power})')
+            say(f'self._table("{prefix}_maps", maps * ((maps**2).sum(2).amax(1) ** {power})[:, None, None])')
             return
         self.helpers.add("orbits")
         total = _order(elements)
@@ -1077,12 +1110,16 @@ class _Emitter:
                 say(f"    ({list(graph.labels)}, {len(graph.blocks)}, {[list(edge) for edge in graph.edges]}),")
             say("]")
             say(f"maps = _homomorphisms(_adjacency({n}, edges), graphs).reshape({len(graphs)}, {rows}, {columns})")
-            say(f'self._table("{prefix}_maps", maps.flatten(1)[:, tuples].T)')
-        if weights:
-            self.helpers.add("scale")
-            tables = f"places.reshape({rows}, {columns}), {len(orbits)}" if orbits else "None, 0"
-            say(f"scale = _scale({'maps' if graphs else 'None'}, {tables})")
-            say(f'self._table("{prefix}_scale", scale ** {power})')
+        self.helpers.add("scale")
+        tables = f"places.reshape({rows}, {columns}), {len(orbits)}" if orbits else "None, 0"
+        say(f"scale = _scale({'maps' if graphs else 'None'}, {tables}) ** {power}")
+        if graphs:
+            say(f'self._table("{prefix}_maps", (maps.flatten(1)[:, tuples] * scale[:{len(graphs)}, None]).T)')
+        if orbits and columns > 1:
+            self.scaled.add(prefix)
+            say(f'self._table("{prefix}_scale", scale[{len(graphs)}:])')
+        if prefix.startswith("b"):
+            say(f'self._table("{prefix}_places", places)')
 
     # --- spreading ----------------------------------------------------------------------------
 
@@ -1096,55 +1133,131 @@ class _Emitter:
         plain = [part for part in parts if not _repeats(part)]
         embedded = [part for part in parts if _repeats(part)]
         # A tensor of our own that is already in place takes the other parts.
-        base = next(
-            (part for part in plain if part.source in self.owned and part.pattern == tuple(range(step.axes))), None
-        )
+        base = next((part for part in plain if self._takes(part, step)), None)
         rest = [part for part in plain if part is not base]
         thin = frozenset(range(step.axes + 1))
         placed = [self._placed(part) for part in rest]
+        full = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
         if base is not None:
             self.rename[target] = self.rename[base.source]
             name = self.rename[target]
             self.owned.discard(base.source)
-            if base.source in self.straight:
-                self.straight.add(target)
-            thin = frozenset()
+            thin, needs = frozenset[int](), self.needs[base.source]
             for part, (code, _) in zip(rest, placed, strict=True):
-                self._say(f"{name} += {code}", self._part_text(step, part))
+                cast = f".to({name}.dtype)" if self._loose(part.source) else ""
+                sign = f"{name} +=" if self.needs[part.source] <= needs else f"{name} = {name} +"
+                self._say(f"{sign} {code}{cast}", self._part_text(step, part))
+                needs |= self.needs[part.source]
         else:
-            name = target
-            for _, missing in placed:
+            name, needs = target, frozenset[str]()
+            for part, (_, missing) in zip(rest, placed, strict=True):
                 thin &= missing
+                needs |= self.needs[part.source]
             if placed:
                 code = " + ".join(code for code, _ in placed)
-                self._say(f"{name} = {code}", " ".join(self._part_text(step, part) for part in rest))
+                self._say(f"{name} = {code}", "; ".join(self._part_text(step, part) for part in rest))
             self.thin[target] = thin
-            if embedded and not placed:
-                sizes = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
+            if embedded:
                 source = self.rename[embedded[0].source]
-                self._say(f"{name} = {source}.new_zeros({sizes})")
+                needs |= self.needs[embedded[0].source]
+                if not placed:
+                    self._say(f"{name} = {source}.new_zeros({full})")
+                elif thin:
+                    # Zeros from a tensor that has the batch: never a view of a parameter.
+                    self._say(f"{name} = ({source}.new_zeros({full}) + {name}).contiguous()")
+                else:
+                    copy = "clone(memory_format=torch.contiguous_format)" if len(placed) == 1 else "contiguous()"
+                    self._say(f"{name} = {name}.{copy}")
                 thin = frozenset()
-            elif embedded and thin:
-                # Zeros from a tensor that has the batch: never a view of a parameter.
-                sizes = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
-                self._say(f"{name} = {self.rename[embedded[0].source]}.new_zeros({sizes}) + {name}")
-                thin = frozenset()
-            elif embedded and len(placed) == 1:
-                self._say(f"{name} = {name}.clone()")
         for part in embedded:
-            if part.forms:
-                ((left, right),) = part.forms
-                rest_pattern = tuple(axis for place, axis in enumerate(part.pattern) if place not in (left, right))
-                code, _ = self._placed(Part(part.source, rest_pattern))
-                for by, method in ((1, "add_"), (-1, "sub_")):
-                    view = f"{name}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]"
-                    self._say(f"{view}.{method}({code}.unsqueeze(-1))", self._part_text(step, part))
-                continue
-            code, _ = self._placed(Part(part.source, tuple(dict.fromkeys(part.pattern))))
-            self._say(f"{_diagonal(name, part.pattern)}.add_({code})", self._part_text(step, part))
-        self.thin[target] = thin
-        if not thin and (base is not None or embedded or len(placed) > 1):
+            self._embed(step, name, part, inside=self.needs[part.source] <= needs)
+            needs |= self.needs[part.source]
+        self.thin[target], self.needs[target] = thin, needs
+        if not thin and (base is not None or embedded):
+            self.straight.add(target)
             self.owned.add(target)
+        elif not thin and len(placed) > 1:
+            self.owned.add(target)
+
+    def _takes(self, part: Part, step: Spread) -> bool:
+        """Whether the other parts can be added to a part in place."""
+        return part.source in self.owned & self.straight and part.pattern == tuple(range(step.axes))
+
+    def _loose(self, value: str) -> bool:
+        """Whether a value is made of parameters alone, so that autocast leaves it in their dtype."""
+        return not any(need.startswith("x") for need in self.needs[value])
+
+    def _embed(self, step: Spread, name: str, part: Part, inside: bool) -> None:
+        """Add a part to a diagonal, or along the symplectic form.
+
+        Not ``inside``: the part depends on more than ``name`` does, so torch.func needs a new tensor.
+        """
+        sizes, channels = [self.ns[factor] for factor in step.sizes], self._c_out(step.term)
+        text = self._part_text(step, part)
+        # The places of each axis of the part, or of the form.
+        places: dict[int | None, list[int]] = {}
+        for place, axis in enumerate(part.pattern):
+            places.setdefault(axis, []).append(place)
+        labels = [axis for axis in places if axis is not None]
+        repeated = [run for axis, run in places.items() if len(run) > 1]
+        (first, *others) = repeated
+        if inside and not others and first[-1] - first[0] + 1 == len(first):
+            # The axes that agree are neighbours: one axis of a flattened view, and their diagonal a slice of it.
+            code, missing = self._placed(Part(part.source, tuple(labels)))
+            middle = frozenset() if part.forms else frozenset({first[0] + 1})
+            n = sizes[first[0]]
+            thick = "1" if part.forms or missing & middle else n
+            after = " * ".join([*sizes[first[-1] + 1 :], channels])
+            if missing - middle - {0} or (0 in missing and len(labels) > 1):
+                code = f"{code}.expand({', '.join(self._lengths(step, part, labels, channels, missing & middle))})"
+            if len(labels) > 1 or (part.forms and labels):
+                code = f"{code}.reshape(-1, {thick}, {after})"
+            elif part.forms:
+                code += ".unsqueeze(1)"
+            view = f"{name}.view(-1, {' * '.join([n] * len(first))}, {after})"
+            if part.forms:
+                self._say(f"{view}[:, 1 :: 2 * {n} + 2].add_({code})", text)
+                self._say(f"{view}[:, {n} :: 2 * {n} + 2].sub_({code})")
+            else:
+                powers = [" * ".join([n] * power) for power in range(len(first) - 1, 0, -1)]
+                self._say(f"{view}[:, :: {' + '.join([*powers, '1'])}].add_({code})", text)
+            return
+        labels.sort()
+        code, missing = self._placed(Part(part.source, tuple(labels)))
+        lengths = self._lengths(step, part, labels, channels)
+        total = " * ".join(sizes)
+        fixed = all(size.isdigit() for size in sizes)
+        ones = f"torch.arange({total}{'' if fixed else f', device={name}.device'}).reshape(1, {', '.join(sizes)}, 1)"
+        if part.forms:
+            ((left, right),) = part.forms
+            lengths = [*lengths[:-1], f"{sizes[left]} // 2", channels]
+            code = f"{code}.unsqueeze(-2).expand({', '.join(lengths)})"
+            diagonals = [(f"{ones}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]", by) for by in (1, -1)]
+        else:
+            diagonals = [(_diagonal(ones, part.pattern), 1)]
+            if missing:
+                code = f"{code}.expand({', '.join(lengths)})"
+        cast = f".to({name}.dtype)" if self._loose(part.source) else ""
+        added = f"{code}.flatten(1, -2){cast}"
+        for diagonal, sign in diagonals:
+            at = f"{diagonal}.flatten()"
+            if fixed:
+                self.builders.append(f'self._table("places_{self.places}", {at})')
+                at, self.places = f"self.places_{self.places}", self.places + 1
+            what = f"(1, {at}, {added}{', alpha=-1' if sign < 0 else ''})"
+            if inside:
+                self._say(f"{name}.view(b, {total}, {channels}).index_add_{what}", text)
+            else:
+                back = f"reshape(b, {', '.join(sizes)}, {channels})"
+                self._say(f"{name} = {name}.reshape(b, {total}, {channels}).index_add{what}.{back}", text)
+            text = ""
+
+    def _lengths(
+        self, step: Spread, part: Part, labels: Sequence[int], channels: str, one: frozenset[int] = frozenset()
+    ) -> list[str]:
+        """The lengths of a part with all axes in place: batch, labels, channels; 1 for the axes in ``one``."""
+        axes = [self.ns[step.sizes[part.pattern.index(label)]] for label in labels]
+        return [*("1" if place in one else length for place, length in enumerate(["b", *axes])), channels]
 
     def _placed(self, part: Part) -> tuple[str, frozenset[int]]:
         """The source with its axes in the target's order, axes of length 1 where it is repeated."""

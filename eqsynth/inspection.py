@@ -169,7 +169,7 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
                 continue
             maps = basis(group, order_in, order_out)
             weight = parameters[name]
-            scales = _squares(maps, sizes, 0.0 if term_in is None else power, gained=term_in is not None)
+            scales = _squares(maps, sizes, power, gained=term_in is not None)
             for element, square in enumerate(scales):
                 norm = float((weight[element] ** 2).sum()) ** 0.5
                 rows = prod(size**count for size, count in zip(sizes, each(order_out), strict=True))

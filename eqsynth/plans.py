@@ -266,6 +266,8 @@ class Plan:
     steps: tuple[Step, ...]
     pairs: tuple[Pair, ...]
     bias_dims: tuple[int, ...]
+    #: For each output term, the largest square in each constant: 1, but for Aut(G) and matrix groups.
+    bias_squares: tuple[tuple[int, ...], ...]
     #: Ways to compute the layer with their estimated cost, the chosen one first, where there were several.
     alternatives: tuple[tuple[str, int], ...] = ()
 

@@ -296,7 +296,7 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
                 weight = parameters[plan.weight_name(i, o)][element] * lift * float((matrix**2).sum(1).max()) ** power
                 total += np.einsum("ji,bic,oc->bjo", matrix.astype(float), flat, weight)
         for element, matrix in enumerate(constants.matrices(ns) if plan.bias_dims[o] else ()):
-            total += matrix * parameters[plan.bias_name(o)][element]
+            total += matrix * float((matrix**2).max()) ** power * parameters[plan.bias_name(o)][element]
         outputs.append(total.reshape(len(inputs[0]), *shape, c_out))
     return outputs
 

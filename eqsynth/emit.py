@@ -453,7 +453,8 @@ class _Emitter:
             "def _table(self, name, values):",
             f"    like = self.{names[0]}",
             "    dtype = like.dtype if values.is_floating_point() else values.dtype",
-            "    self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)",
+            "    values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)",
+            "    self.register_buffer(name, values, persistent=False)",
             "",
         ]
 
@@ -726,7 +727,7 @@ class _Emitter:
             self.applied.add(number)
             shape = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(step)], channels])
             if step.tied + step.taken == 0:
-                return f"({flat} * self.epsilon_{number}).reshape({shape})"
+                return f"({flat} * self.epsilon_{number}.to({source}.dtype)).reshape({shape})"
             self.helpers.add("apply")
             return f"_multiply(self.epsilon_{number}, {flat}).reshape({shape})"
         if step.taken > 1:
@@ -779,7 +780,9 @@ class _Emitter:
             code = f"{table}.reshape({shape})"
             if code not in self.factors:
                 self.factors.append(code)
-            self._say(f"{step.target} = {source}{new} * self.factor_{self.factors.index(code)}", comment)
+            self._say(
+                f"{step.target} = {source}{new} * self.factor_{self.factors.index(code)}.to({source}.dtype)", comment
+            )
             if not thin:
                 self.owned.add(step.target)
         self.sizes[step.target], self.thin[step.target] = (0,) * len(step.kept), thin
@@ -1159,7 +1162,8 @@ class _Emitter:
             self.thin[target] = thin
             if embedded:
                 source = self.rename[embedded[0].source]
-                needs |= self.needs[embedded[0].source]
+                if not placed or thin:
+                    needs |= self.needs[embedded[0].source]
                 if not placed:
                     self._say(f"{name} = {source}.new_zeros({full})")
                 elif thin:
@@ -1237,8 +1241,7 @@ class _Emitter:
             diagonals = [(_diagonal(ones, part.pattern), 1)]
             if missing:
                 code = f"{code}.expand({', '.join(lengths)})"
-        cast = f".to({name}.dtype)" if self._loose(part.source) else ""
-        added = f"{code}.flatten(1, -2){cast}"
+        added = f"{code}.flatten(1, -2).to({name}.dtype)"
         for diagonal, sign in diagonals:
             at = f"{diagonal}.flatten()"
             if fixed:

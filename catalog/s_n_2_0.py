@@ -46,7 +46,7 @@ class Invariant(nn.Module):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.4] * 2, channels_in),
+            (self.weight, [0.4, 0.4], channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():
@@ -73,10 +73,10 @@ class Invariant(nn.Module):
         batch = x.shape[:-3]
         x_ab = x.reshape(-1, n, n, channels_in)
         r = n ** -0.5  # scale of a sum over one index
-        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # x_ab[a,a]
-        x_11 = x_aa.sum(1) * r  # sum over a of x_aa[a]
-        x_1a = x_ab.sum(1) * r  # sum over b of x_ab[b,a]
-        x_12 = x_1a.sum(1) * r  # sum over a of x_1a[a]
+        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
+        x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
+        x_1a = x_ab.sum(1) * r  # • │ sum over b of x_ab[b,a]
+        x_12 = x_1a.sum(1) * r  # • • sum over a of x_1a[a]
 
         # mixing on 0 axes: 2 maps
         w = self.weight.transpose(0, 1).reshape(channels_out, 2 * channels_in)

@@ -25,6 +25,8 @@ from eqsynth.space import Order, order_text
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
 WIDTH = 100
+#: A matrix of so many entries is copied in a cache.
+CACHED = 1 << 20
 #: What a sum of squares is raised to.
 POWERS = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}
 #: A is applied by gathers over its edges where it has fewer entries than 1 / GATHER of all.
@@ -519,7 +521,9 @@ class _Emitter:
         text = "\n".join([*self.lines, *body])
         return f"def forward({', '.join(['self', 'x', *missing])}):\n" + indent(text, "    ")
 
-    def _say(self, code: str, comment: str = "") -> None:
+    def _say(self, code: str, comment: str = "", of: str = "") -> None:
+        """A line of code, with a comment and the half-diagram of the value ``of``."""
+        comment = " ".join(part for part in (_fragment(of), comment) if part)
         self.lines.append(f"{code}  # {comment}" if comment else code)
 
     def _head(self, missing: Sequence[str], used: str) -> None:
@@ -630,7 +634,7 @@ class _Emitter:
             # The omega-trace has n terms, half of them in each diagonal.
             half = " / 2" if operation == "mean" else ""
             code = f"({first} - {second}).{operation}(-1){half}{self._times(sizes[left])}"
-            self._say(f"{step.target} = {code}", f"omega-trace of {step.source}[{letters}]")
+            self._say(f"{step.target} = {code}", f"omega-trace of {step.source}[{letters}]", of=step.target)
         elif summed:
             (axis,) = summed
             operation = "mean" if self.plan.sums == "mean" else "sum"
@@ -638,9 +642,10 @@ class _Emitter:
             self._say(
                 f"{step.target} = {source}.{operation}({axis + 1}){self._times(sizes[axis])}",
                 f"sum over {over} of {step.source}[{letters}]",
+                of=step.target,
             )
         else:
-            self._say(f"{step.target} = {_diagonal(source, step.pattern)}", f"{step.source}[{letters}]")
+            self._say(f"{step.target} = {_diagonal(source, step.pattern)}", f"{step.source}[{letters}]", of=step.target)
             self.views.add(step.target)
         kept = {where: sizes[axis] for axis, where in enumerate(step.pattern) if where is not None}
         self.sizes[step.target] = tuple(kept[where] for where in sorted(kept))
@@ -662,8 +667,19 @@ class _Emitter:
         if step.target in self.done:
             return
         code = self._starred(step, _permuted(self.rename[step.source], step.order), self._channels(step.source))
-        self._say(f"{step.target} = {code}", _star_text(step))
         self._after_star(step)
+        readers = [
+            operand
+            for mix in self.plan.steps
+            if isinstance(mix, Mix)
+            for operand in mix.operands
+            if operand.source == step.target
+        ]
+        if len(readers) == 1:
+            # Written where it is used, so that its memory is given back there.
+            self.rename[step.target] = code
+        else:
+            self._say(f"{step.target} = {code}", _star_text(step))
 
     def _merge(self, step: Mix, stars: Sequence[Hodge]) -> bool:
         """Heads and their places in the output as one small matrix, where all targets of a Mix go to one tensor."""
@@ -762,7 +778,7 @@ class _Emitter:
         if step.along is not None:
             place, transposed = step.along
             after = [n] * (len(step.labels) - place - 1)
-            wide = " * ".join([*after, channels])
+            wide = _times([*after, channels])
             flat = f"{source}.reshape(-1, {n}, {wide})"
             shape = ", ".join(["-1", *[n] * len(step.kept), channels])
             self._say(f"{step.target} = {self._neighbours(transposed, flat)}.reshape({shape})", comment)
@@ -834,7 +850,12 @@ class _Emitter:
     def _mix(self, step: Mix) -> None:
         maps = f"{len(step.entries)} map{'s' if len(step.entries) != 1 else ''}"
         self._say("")
-        self._say(f"# mixing on {step.axes} {'axis' if step.axes == 1 else 'axes'}: {maps}")
+        ends = [
+            list(dict.fromkeys(filter(None, map(_fragment, names))))
+            for names in ([o.source for o in step.operands], [target.name for target in step.targets])
+        ]
+        drawn = f", from {', '.join(ends[0])} to {', '.join(ends[1])}" if all(0 < len(end) <= 8 for end in ends) else ""
+        self._say(f"# mixing on {step.axes} {'axis' if step.axes == 1 else 'axes'}: {maps}{drawn}")
         bias = self._bias(step)
         names = [target.name for target in step.targets]
         single = len(names) == 1
@@ -1000,9 +1021,18 @@ class _Emitter:
             targets = list(group)
             table = [element_at.get(t) for t in targets]
             bias, dim = self._constant(o), self.plan.bias_dims[o]
-            if table == list(range(dim)):  # as they stand
-                pieces.append(f"{bias}.flatten()")
-            elif all(element is None for element in table):
+            there = [place for place, element in enumerate(table) if element is not None]
+            run = [element for element in table if element is not None]
+            if (
+                there
+                and there == list(range(there[0], there[-1] + 1))
+                and run == list(range(run[0], run[0] + len(run)))
+            ):
+                part = bias if len(run) == dim else f"{bias}[{run[0]}:{run[0] + len(run)}]"
+                around = f"{there[0]}, {len(table) - 1 - there[-1]}"
+                part = part if around == "0, 0" else f"nn.functional.pad({part}, (0, 0, {around}))"
+                pieces.append(f"{part}.flatten()")
+            elif not there:
                 pieces.append(self._zeros(f"{len(targets)} * {self._c_out(o)}"))
             else:
                 buffer = self._buffer("bias_order", step, 0, o, [dim if e is None else e for e in table])
@@ -1038,11 +1068,7 @@ class _Emitter:
             self._say(f"w = self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}")
             self._join(prefix, table.elements, f"{co}, {ci}")
             if not isinstance(table.elements[0], Tensor):
-                # One row of the weights for each orbit and output channel, looked up in the order of the matrix.
-                self._say(f"w = nn.functional.embedding(self.{prefix}_places, w.reshape(-1, {ci}))")
-                self.builders.append(f"channels = torch.arange({co.replace('channels', 'self.channels')})[:, None]")
-                places = f"places.reshape({rows}, 1, {columns}) * len(channels) + channels"
-                self.builders.append(f'self._table("{prefix}_places", {places})')
+                self._gather(prefix, rows, columns, co, ci, table.term, step.term)
             x = f"{self.rename[table.source]}.reshape(-1, {columns} * {ci})"
             product = f"linear({x}, w.reshape({rows} * {co}, {columns} * {ci}){', ' + bias if bias else ''})"
             self._say(f"{step.target} = {made}{product}")
@@ -1056,6 +1082,20 @@ class _Emitter:
             self.owned.add(step.target)
             self.straight.add(step.target)
 
+    def _gather(self, prefix: str, rows: int, columns: int, co: str, ci: str, term_in: int, term_out: int) -> None:
+        """The matrix from the weights of all orbits."""
+        places = "places"
+        channels = self.hom.space_in.channels[term_in] * self.hom.space_out.channels[term_out]
+        if rows * columns * channels <= CACHED:
+            self._say(f"w = w.index_select(0, self.{prefix}_places).reshape({rows}, {columns}, {co}, {ci})")
+            self._say("w = w.transpose(1, 2)", "rows of the matrix are output indices and channels")
+        else:
+            # Row by row in the order of the matrix, so that it is there once.
+            self._say(f"w = nn.functional.embedding(self.{prefix}_places, w.reshape(-1, {ci}))")
+            self.builders.append(f"channels = torch.arange({co.replace('channels', 'self.channels')})[:, None]")
+            places = f"places.reshape({rows}, 1, {columns}) * len(channels) + channels"
+        self.builders.append(f'self._table("{prefix}_places", {places})')
+
     def _join(self, prefix: str, elements: Sequence[Element], channels: str) -> None:
         """From the weights of maps to those of all orbits, or for exact kernels to the matrix itself."""
         graphs = sum(isinstance(element, Diagram) for element in elements)
@@ -1066,17 +1106,20 @@ class _Emitter:
             self._say(f'w = torch.einsum("dji,{letters[0]}->{letters[1]}", self.{prefix}_maps, w)')
             return
         scale = f" * self.{prefix}_scale[:, None{', None' * weights}]"
-        parts = []
-        if orbits:
-            missing = self._orbit_count(elements) - orbits
-            part = ("w" if not graphs else f"w[{graphs}:]") + (scale if prefix in self.scaled else "")
-            pads = ", ".join(["0, 0"] * (1 + weights))
-            parts.append(f"nn.functional.pad({part}, ({pads}, 0, {missing}))" if missing else part)
+        missing = self._orbit_count(elements) - orbits
+        scale = scale if prefix in self.scaled else ""
         if graphs:
             part = f"self.{prefix}_maps @ {'w' if not orbits else f'w[:{graphs}]'}"
-            parts.append(f"({part}.flatten(1)).reshape(-1, {channels})" if weights else part)
-        if parts != ["w"]:
-            self._say(f"w = {' + '.join(parts)}", "a graph is a sum of orbits" if graphs else "")
+            part = f"({part}.flatten(1)).reshape(-1, {channels})" if weights else part
+            text = "a graph is a sum of orbits"
+            if orbits:
+                self._say(f"v, w = w[{graphs}:]{scale}, {part}", text)
+                self._say(f"w[:{orbits}] += v")
+            else:
+                self._say(f"w = {part}", text)
+        elif missing or scale:
+            pads = ", ".join(["0, 0"] * (1 + weights))
+            self._say(f"w = nn.functional.pad(w{scale}, ({pads}, 0, {missing}))" if missing else f"w = w{scale}")
 
     def _orbit_count(self, elements: Sequence[Element]) -> int:
         return int(functor.orbits_of(self.hom.group, _order(elements)).max()) + 1
@@ -1149,7 +1192,7 @@ class _Emitter:
             for part, (code, _) in zip(rest, placed, strict=True):
                 cast = f".to({name}.dtype)" if self._loose(part.source) else ""
                 sign = f"{name} +=" if self.needs[part.source] <= needs else f"{name} = {name} +"
-                self._say(f"{sign} {code}{cast}", self._part_text(step, part))
+                self._say(f"{sign} {code}{cast}", self._part_text(step, part), of=part.source)
                 needs |= self.needs[part.source]
         else:
             name, needs = target, frozenset[str]()
@@ -1158,7 +1201,11 @@ class _Emitter:
                 needs |= self.needs[part.source]
             if placed:
                 code = " + ".join(code for code, _ in placed)
-                self._say(f"{name} = {code}", "; ".join(self._part_text(step, part) for part in rest))
+                texts = [self._part_text(step, part).partition(" += ") for part in rest]
+                sums = " + ".join(right for _, _, right in texts)
+                same = len({left for left, _, _ in texts}) == 1 and texts[0][0]
+                text = f"{texts[0][0]} = {sums}" if same else "; ".join(self._part_text(step, part) for part in rest)
+                self._say(f"{name} = {code}", text, of=name)
             self.thin[target] = thin
             if embedded:
                 source = self.rename[embedded[0].source]
@@ -1197,7 +1244,7 @@ class _Emitter:
         Not ``inside``: the part depends on more than ``name`` does, so torch.func needs a new tensor.
         """
         sizes, channels = [self.ns[factor] for factor in step.sizes], self._c_out(step.term)
-        text = self._part_text(step, part)
+        text = " ".join(filter(None, (_fragment(part.source), self._part_text(step, part))))
         # The places of each axis of the part, or of the form.
         places: dict[int | None, list[int]] = {}
         for place, axis in enumerate(part.pattern):
@@ -1211,30 +1258,32 @@ class _Emitter:
             middle = frozenset() if part.forms else frozenset({first[0] + 1})
             n = sizes[first[0]]
             thick = "1" if part.forms or missing & middle else n
-            after = " * ".join([*sizes[first[-1] + 1 :], channels])
+            after = _times([*sizes[first[-1] + 1 :], channels])
             if missing - middle - {0} or (0 in missing and len(labels) > 1):
                 code = f"{code}.expand({', '.join(self._lengths(step, part, labels, channels, missing & middle))})"
             if len(labels) > 1 or (part.forms and labels):
                 code = f"{code}.reshape(-1, {thick}, {after})"
             elif part.forms:
                 code += ".unsqueeze(1)"
-            view = f"{name}.view(-1, {' * '.join([n] * len(first))}, {after})"
+            view = f"{name}.view(-1, {_times([n] * len(first))}, {after})"
             if part.forms:
-                self._say(f"{view}[:, 1 :: 2 * {n} + 2].add_({code})", text)
-                self._say(f"{view}[:, {n} :: 2 * {n} + 2].sub_({code})")
+                pace = _plus([_times(["2", n]), "2"])
+                self._say(f"{view}[:, 1::{pace}].add_({code})", text)
+                self._say(f"{view}[:, {n}::{pace}].sub_({code})")
             else:
-                powers = [" * ".join([n] * power) for power in range(len(first) - 1, 0, -1)]
-                self._say(f"{view}[:, :: {' + '.join([*powers, '1'])}].add_({code})", text)
+                powers = [_times([n] * power) for power in range(len(first) - 1, 0, -1)]
+                self._say(f"{view}[:, :: {_plus([*powers, '1'])}].add_({code})", text)
             return
         labels.sort()
         code, missing = self._placed(Part(part.source, tuple(labels)))
         lengths = self._lengths(step, part, labels, channels)
-        total = " * ".join(sizes)
+        total = _times(sizes)
         fixed = all(size.isdigit() for size in sizes)
         ones = f"torch.arange({total}{'' if fixed else f', device={name}.device'}).reshape(1, {', '.join(sizes)}, 1)"
         if part.forms:
             ((left, right),) = part.forms
-            lengths = [*lengths[:-1], f"{sizes[left]} // 2", channels]
+            half = str(int(sizes[left]) // 2) if sizes[left].isdigit() else f"{sizes[left]} // 2"
+            lengths = [*lengths[:-1], half, channels]
             code = f"{code}.unsqueeze(-2).expand({', '.join(lengths)})"
             diagonals = [(f"{ones}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]", by) for by in (1, -1)]
         else:
@@ -1286,8 +1335,53 @@ class _Emitter:
         return f"{step.target}[{left}] += {forms}{part.source}[{right}]" if left else ""
 
 
+def _fragment(name: str) -> str:
+    """The half-diagram of a value in one line, from the marks in its name; nothing where its blocks are tangled.
+
+    >>> _fragment("x_aa1"), _fragment("y_aba")
+    ('╭┴╮ •', '╰┬│─╯')
+    """
+    found = re.fullmatch(r"([xyz])\d*_([a-z1-9A-Z]+)(_v\d+)?", name)
+    if not found:
+        return ""
+    marks, above = found[2], found[1] != "x"
+    # Inputs are below and their blocks lead up; outputs are above.
+    left, right, joint, leg = "╰╯┴┬" if above else "╭╮┬┴"
+    line = list(" ".join("│" if mark.islower() else "•" for mark in marks))
+    covered: set[int] = set()
+    for mark in dict.fromkeys(marks):
+        first, last = marks.index(mark), marks.rindex(mark)
+        inside = {place for place in range(first + 1, last) if marks[place] != mark}
+        if first == last:
+            continue
+        if covered & set(range(first, last + 1)) or any(marks.count(marks[place]) > 1 for place in inside):
+            return ""
+        covered |= set(range(first, last + 1))
+        line[2 * first], line[2 * last] = left, right
+        for column in range(2 * first + 1, 2 * last):
+            if column % 2:
+                line[column] = "─"
+            elif column // 2 not in inside:
+                line[column] = joint
+        if mark.islower():
+            line[2 * first + 1] = leg
+    return "".join(line)
+
+
 def _star_text(step: Hodge) -> str:
     return f"epsilon takes {step.taken} {'axis' if step.taken == 1 else 'axes'} and gives {step.given}"
+
+
+def _times(factors: Sequence[str]) -> str:
+    """A product in code, with the numbers multiplied."""
+    number = prod(int(factor) for factor in factors if factor.isdigit())
+    symbols = [factor for factor in factors if not factor.isdigit()]
+    return " * ".join([str(number), *symbols] if number != 1 or not symbols else symbols)
+
+
+def _plus(terms: Sequence[str]) -> str:
+    """A sum in code, added up where all terms are numbers."""
+    return str(sum(map(int, terms))) if all(term.isdigit() for term in terms) else " + ".join(terms)
 
 
 def _whole(part: Part) -> tuple[int, ...]:

@@ -470,7 +470,7 @@ class _Lowering:
             self.tops[use.term_out].setdefault(use.top.plain, []).append(Part(value, pattern))
 
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
-        """How many products a Mix takes: copies of its operands stay below twice the input and output."""
+        """How many products a Mix takes: copies of its operands stay below the input and output together."""
         sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.factors]
         held = sum(
             channels * prod(sizes[factor] for factor in self._sizes(order))
@@ -478,7 +478,7 @@ class _Lowering:
             for channels, order in space
         )
         copied = sum(self.hom.space_in.channels[term] for term in terms_in) * prod(sizes[factor] for factor in axes)
-        return max(1, min(len(terms_in), -(-copied // (2 * held))))
+        return max(1, min(len(terms_in), -(-copied // held)))
 
     def _reduced(self, use: _Use) -> tuple[str, list[Label]]:
         """The reduction that a use needs, with the heads applied that come before the mixing."""

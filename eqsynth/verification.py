@@ -220,7 +220,7 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
         layer = from_plan(plan, dtype=torch.float64)
     else:
         layer = copy.deepcopy(layer).cpu()
-        _check_tables(layer)
+        _check_buffers(layer)
         layer = layer.double()
     rng = np.random.default_rng(seed)
     for parameter in layer.parameters():
@@ -277,7 +277,7 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     return checks
 
 
-def _check_tables(layer: Any) -> None:
+def _check_buffers(layer: Any) -> None:
     """Raise VerificationError where a table of constants is not what its recipe makes."""
     import torch
 

@@ -357,7 +357,7 @@ class _Emitter:
             "    super().__init__()",
             "    self.channels_in, self.channels_out = channels_in, channels_out",
             *self._check_channels(),
-            '    kwargs = {"device": device, "dtype": dtype}',
+            *(['    kwargs = {"device": device, "dtype": dtype}'] if plan.pairs or any(plan.bias_dims) else []),
         ]
         for pair in plan.pairs:
             shape = f"{pair.dim}, {self._c_out(pair.term_out)}, {self._c_in(pair.term_in)}"
@@ -608,6 +608,11 @@ class _Emitter:
                     results.append(f"{x}.new_zeros({shape})")
                     continue
                 name = self.rename[step.source]
+                if 0 in self.thin[step.source]:
+                    # A clone even where nothing is repeated: the value may be a view of a parameter.
+                    copy = "clone(memory_format=torch.contiguous_format)"
+                    results.append(f"{name}.squeeze(0).expand({shape}).{copy}")
+                    continue
                 if self.thin[step.source]:
                     self._say(f"{name} = {self._filled(step.source, step.term)}")
                 elif step.source not in self.straight:
@@ -618,7 +623,6 @@ class _Emitter:
     def _filled(self, value: str, term: int) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
         sizes = ", ".join(["b", *[self.ns[factor] for factor in self.sizes[value]], self._c_out(term)])
-        # A clone even where nothing is repeated: the value may be a view of a parameter.
         return f"{self.rename[value]}.expand({sizes}).clone(memory_format=torch.contiguous_format)"
 
     # --- reductions ---------------------------------------------------------------------------

@@ -551,7 +551,8 @@ def describe(step: Step | None) -> str:
                 operand.source + ("" if operand.middle == tuple(range(step.axes)) else _pattern_text(operand.middle))
                 for operand in operands
             )
-            return f"{made} = mix {len(entries)} map{'s' * (len(entries) != 1)}{' + bias' if biases else ''}: {used or 'nothing'}"
+            maps = f"{len(entries)} map{'s' * (len(entries) != 1)}{' + bias' if biases else ''}"
+            return f"{made} = mix {maps}: {used or 'nothing'}"
         case Spread(target, _, _, parts):
             return f"{target} = " + " + ".join(_part_text(part) for part in parts)
         case Tied(target, _, _, tables, constants):

@@ -37,6 +37,7 @@ FLOW = [
     "plans",
     "lower",
     "interpret",
+    "recipes",
     "emit",
     "module",
     "inspection",

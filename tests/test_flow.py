@@ -43,6 +43,7 @@ FLOW = [
     "exporting",
     "page",
     "verification",
+    "syncing",
     "cli",
 ]
 

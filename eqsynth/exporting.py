@@ -182,8 +182,6 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
 
     Raises EqsynthError for other content.
     """
-    import pickle
-
     import torch
 
     if name.endswith(".safetensors"):
@@ -198,8 +196,9 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
             raise EqsynthError(f"{name} does not read as safetensors: {error}") from error
     try:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise EqsynthError(f"{name} does not read as a file of torch.save: {str(error).splitlines()[0]}") from error
+    except Exception as error:
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise EqsynthError(f"{name} does not read as tensors of torch.save: {why}") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise EqsynthError(f"{name} holds no state_dict: save layer.state_dict(), or use safetensors")
     return dict(found)

@@ -666,7 +666,7 @@ def _check_keys(table: Mapping[str, Any], known: Mapping[str, type], where: str)
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0)
-            raise ConfigError(f"{where}: there is no key {key!r}. Did you mean {near[0]}? There are {_one_of(known)}")
+            raise ConfigError(f"{where}: there is no key {key!r}. Did you mean {near[0]!r}? There are {_one_of(known)}")
         if type(value) is not known[key]:
             kinds = {dict: "a table", str: "a text", bool: "true or false"}
             raise ConfigError(f"{where}: {key} is {_kind(value)}, where {kinds[known[key]]} is expected")

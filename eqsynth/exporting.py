@@ -107,7 +107,11 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
         warnings.simplefilter("ignore")
         if form == "pt2":
             file = io.BytesIO()
-            torch.export.save(torch.export.export(layer, arguments, dynamic_shapes=shapes), file)
+            try:
+                torch.export.save(torch.export.export(layer, arguments, dynamic_shapes=shapes), file)
+            except RuntimeError as error:
+                why = str(error).strip().partition("\n")[0]
+                raise ExportError(f'torch cannot export {plan.hom}: {why} Ask for the format "module"') from error
             return file.getvalue()
         made = _onnx(layer, arguments, shapes, names, plan.hom)
     return bytes(made.model_proto.SerializeToString())
@@ -116,10 +120,11 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
 def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], hom: Hom) -> Any:
     import torch
 
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    # It warns that torchvision, which no layer uses, is not installed.
-    logger.setLevel(logging.ERROR)
+    # They warn that torchvision, which no layer uses, is not installed, and of details of their own.
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         return torch.onnx.export(
             layer,
@@ -137,7 +142,8 @@ def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], hom: Hom) -
         why = str(cause).strip().partition("\n")[0]
         raise ExportError(f'torch cannot write {hom} as ONNX: {why}. Ask for the format "pt2" or "module"') from error
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:

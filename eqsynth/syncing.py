@@ -358,9 +358,8 @@ def compare(project: Project, *, keep: bool = False) -> State:
             continue
         actual = _read(folder / file)
         if actual is not None:
-            changes.append(
-                Change(file, "unlisted" if _digest(file, actual) == record["sha256"] else "unlisted and edited")
-            )
+            ours = _wrote(record, _digest(file, actual))
+            changes.append(Change(file, "unlisted" if ours else "unlisted and edited"))
             records[file] = record
     text = _lock_text(records)
     if lock is None:
@@ -379,7 +378,8 @@ def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bo
 
     Files that were edited, or that eqsynth did not write, are only replaced with ``force``: without it nothing at
     all is written. Files that are no longer listed are removed with ``prune`` (unless edited) or ``force``.
-    Each file appears whole or not at all, and the lock file last, so that an interrupted run is finished by the next.
+    Each file appears whole or not at all. The lock file names the new digests before the first file is written, so that
+    the next run finishes one that was interrupted, whatever it asks for by then.
 
     Raises ExportError for files that are guarded or cannot be written, and what :func:`compare` raises.
     """
@@ -400,6 +400,10 @@ def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bo
             target = targets[change.file]
             contents[change.file] = content = target.content if target.content is not None else _program(target)
             records[change.file]["sha256"] = _digest(change.file, content)
+    if contents:
+        _, recorded = _read_lock(folder / LOCK)
+        promised = {file: {**recorded.get(file, records[file]), "next": records[file]["sha256"]} for file in contents}
+        write_bytes(folder / LOCK, _lock_text({**recorded, **promised}))
     for file, content in contents.items():
         write_bytes(folder / file, content)
     done, notes = [], list(state.notes if state.changes else ())
@@ -413,9 +417,10 @@ def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bo
         done.append(change)
     text = _lock_text(records)
     stale = any(change.file == LOCK for change in state.changes)
-    if stale or text != targets[LOCK].content:
+    if stale or contents or text != targets[LOCK].content:
         write_bytes(folder / LOCK, text)
-        done += [] if stale else [Change(LOCK, "outdated")]
+        if not stale and text != targets[LOCK].content:
+            done.append(Change(LOCK, "outdated"))
     return State(project, tuple(done), state.targets, state.records, tuple(notes))
 
 
@@ -565,10 +570,15 @@ def _judge(target: _Target, record: Mapping[str, Any] | None, actual: bytes | No
         return "", known
     if record is None:
         return "foreign", known
-    if digest != record["sha256"]:
+    if not _wrote(record, digest):
         return "edited", known
     made_of_the_same = expected is None and record == {**dict(target.facts), "sha256": digest}
     return ("" if made_of_the_same else "outdated"), known
+
+
+def _wrote(record: Mapping[str, Any], digest: str) -> bool:
+    """Whether a file has a digest that eqsynth gave it; an interrupted run leaves some files the new one."""
+    return digest in (record["sha256"], record.get("next"))
 
 
 def _plain(file: str, content: bytes) -> bytes:
@@ -612,10 +622,13 @@ def _parse_lock(content: bytes | None) -> Any:
 
 def _is_record(file: Any, record: Any) -> bool:
     """Whether an entry is one that eqsynth writes: its names become paths and source, so they must be plain."""
-    if not isinstance(record, dict) or not _DIGEST.fullmatch(str(record.get("sha256"))):
+    if not isinstance(record, dict) or "sha256" not in record:
+        return False
+    digests = {key: value for key, value in record.items() if key in ("sha256", "next")}
+    if not all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in digests.values()):
         return False
     if file == PACKAGE:
-        return set(record) == {"sha256"}
+        return record == digests
     name, hom = record.get("class"), record.get("hom")
     try:
         check_name(name)

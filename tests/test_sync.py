@@ -361,6 +361,43 @@ def test_a_damaged_lock_file_makes_no_file_ours(tmp_path, text):
     assert keep.read_text() == "keep me"
 
 
+NAMES = st.sampled_from(["swap.py", "keep.py", "__init__.py", "../keep.py", "a/b.py", "keep.pt2"])
+RECORDS = st.fixed_dictionaries(
+    {"sha256": st.sampled_from(["0" * 64, syncing._digest("keep.py", b"keep me"), "x"])},
+    optional={
+        "class": st.sampled_from(["Swap", "Keep", "keep", "x\ny"]),
+        "hom": st.sampled_from(["O(3): 1x2 -> 1x2", '"""', "x"]) | st.text(max_size=4),
+        "bias": st.none() | st.booleans() | st.lists(st.floats()),
+    },
+)
+LOCKS = st.fixed_dictionaries(
+    {
+        "schema": st.sampled_from([1, 1, 1, 0, None, "1"]),
+        "files": st.dictionaries(NAMES, RECORDS | st.text(), max_size=4),
+    }
+)
+
+
+@given(LOCKS, st.booleans(), st.booleans())
+def test_no_lock_file_makes_sync_touch_files_of_others(lock, prune, keep):
+    with tempfile.TemporaryDirectory() as folder:
+        found = project(Path(folder, "below"))
+        (Path(folder) / "below" / "keep.py").write_text("keep me")
+        found.folder.mkdir()
+        (found.folder / "swap.py").write_text("mine")
+        (found.folder / syncing.LOCK).write_text(json.dumps(lock))
+        try:
+            syncing.sync(found, prune=prune, keep=keep)
+        except EqsynthError:
+            assert {path.name for path in found.folder.iterdir()} == {"swap.py", syncing.LOCK}
+        else:
+            raise AssertionError("a file of others was taken for one of eqsynth's")
+        syncing.sync(found, prune=prune, keep=keep, force=True)
+        assert kinds(found) == {}
+        assert (Path(folder) / "below" / "keep.py").read_text() == "keep me"
+        compile((found.folder / "__init__.py").read_text(), "", "exec")
+
+
 def test_a_lock_file_of_a_newer_version_is_left_alone(tmp_path):
     found = project(tmp_path)
     syncing.sync(found)
@@ -401,9 +438,40 @@ def test_an_interrupted_run_is_finished_by_the_next(tmp_path, monkeypatch):
     for _ in range(3):
         with pytest.raises(ExportError, match="No space left on device"):
             syncing.sync(found)
-    assert set(contents(tmp_path / "mypkg").items()) < set(good.items())
+    half = contents(tmp_path / "mypkg")
+    assert 1 < len(half) < len(good)
+    assert all(content == good[file] for file, content in half.items() if not file.endswith(syncing.LOCK))
     syncing.sync(found)
     assert contents(tmp_path / "mypkg") == good
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_a_run_that_died_leaves_nothing_to_force_whatever_is_asked_for_next(tmp_path, monkeypatch, step):
+    """Power fails before the file number ``step`` is in place; then the list changes."""
+    gone = '[layers.Gone]\nhom = "O(3): 1 -> 1"\n'
+    syncing.sync(project(tmp_path, ONE + gone))
+    real, calls = Path.replace, []
+
+    def die(path, target):
+        calls.append(target.name)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    changed = project(tmp_path, ONE.replace("2 -> 2", "2x2 -> 2") + gone.replace("1 -> 1", "1 -> 2"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        if step < 6:
+            with pytest.raises(KeyboardInterrupt):
+                syncing.sync(changed)
+        else:
+            syncing.sync(changed)
+            assert calls == [syncing.LOCK, "swap.py", "gone.py", "__init__.py", syncing.LOCK]
+    last = project(tmp_path, ONE.replace("2 -> 2", "2x2 -> 3x2"))
+    assert not any(change.guarded for change in syncing.compare(last).changes)
+    syncing.sync(last, prune=True)
+    syncing.sync(project(tmp_path / "fresh", ONE.replace("2 -> 2", "2x2 -> 3x2")))
+    assert contents(last.folder) == contents(tmp_path / "fresh" / "layers")
 
 
 def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
@@ -417,7 +485,7 @@ def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
     # The user root, who may run the tests, may write to every folder.
     monkeypatch.setattr(tempfile, "mkstemp", refuse)
     assert syncing.sync(found).changes == ()
-    with pytest.raises(ExportError, match=r"cannot write .*swap\.py.*: Permission denied"):
+    with pytest.raises(ExportError, match=r"cannot write .*layers/.*: Permission denied"):
         syncing.sync(project(tmp_path, ONE.replace("2 -> 2", "2x2 -> 2")))
     (tmp_path / "eqsynth.toml").write_text(ONE)
     assert contents(tmp_path) == before
@@ -463,6 +531,7 @@ def test_something_else_in_the_place_of_a_file_or_folder(tmp_path):
         (ONE + 'format = "pt2"\nweights = "a\\u0000b"', "no file of weights"),
         ('[eqsynth]\nto = "a"\n[layers.A]\nbias = true', "does not say which layer"),
         (ONE.replace("O(3): 2 -> 2", "Z(3): 2 -> 2"), r"\[layers\.Swap\]: cannot read the group"),
+        (ONE.replace("O(3): 2 -> 2", "Aut(a\\u0000b.g6): 2 -> 2"), "cannot read the graph file"),
         (ONE.replace("O(3): 2 -> 2", "O(3) 2"), r"\[layers\.Swap\]: cannot read the problem"),
         (ONE.replace("Swap", "swap"), "write it with a capital, such as Swap"),
         (ONE.replace("Swap", "'a b'"), "cannot name a class"),
@@ -674,6 +743,15 @@ def test_onnx_without_its_packages_names_them(monkeypatch):
     monkeypatch.setattr(exporting, "find_spec", lambda _name: None)
     with pytest.raises(ExportError, match=r"pip install 'eqsynth\[onnx\]'"):
         program(eq.plan("O(3)", 1, 1), "onnx")
+
+
+def test_what_torch_cannot_export_is_said(monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise RuntimeError("Constraints violated (batch)!\nFor more information")
+
+    monkeypatch.setattr(torch.export, "export", refuse)
+    with pytest.raises(ExportError, match=r"cannot export O\(3\): 1x1 -> 1x1: Constraints violated \(batch\)! Ask"):
+        program(eq.plan("O(3)", 1, 1), "pt2")
 
 
 PT2 = '[eqsynth]\nto = "out"\nformat = "pt2"\n[layers.Swap]\nhom = "O(3): 2 -> 2"\nweights = "trained.WHAT"\n'

@@ -401,9 +401,14 @@ def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bo
             contents[change.file] = content = target.content if target.content is not None else _program(target)
             records[change.file]["sha256"] = _digest(change.file, content)
     if contents:
-        _, recorded = _read_lock(folder / LOCK)
-        promised = {file: {**recorded.get(file, records[file]), "next": records[file]["sha256"]} for file in contents}
-        write_bytes(folder / LOCK, _lock_text({**recorded, **promised}))
+        _, promised = _read_lock(folder / LOCK)
+        for file in contents:
+            record, actual = promised.get(file, records[file]), _read(folder / file)
+            now = _digest(file, actual or b"")
+            # What an interrupted run wrote is ours in the next one, too.
+            last = now if _wrote(record, now) else record["sha256"]
+            promised[file] = {**record, "sha256": last, "next": records[file]["sha256"]}
+        write_bytes(folder / LOCK, _lock_text(promised))
     for file, content in contents.items():
         write_bytes(folder / file, content)
     done, notes = [], list(state.notes if state.changes else ())

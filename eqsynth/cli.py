@@ -62,7 +62,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
     tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs eqsynth[draw].")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra draw.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
 ) -> None:
     """Show the basis diagrams of all equivariant maps of order K to order L."""
@@ -168,7 +168,7 @@ def export(
     ],
     to: Annotated[Path, typer.Option("--to", help="Folder to write to; layers that it has already stay.")],
     form: Annotated[
-        str, typer.Option("--format", help="module (Python source), pt2 (torch.export) or onnx; needs eqsynth[onnx].")
+        str, typer.Option("--format", help="module (Python source), pt2 (torch.export) or onnx (needs the extra onnx).")
     ] = "module",
     bias: Annotated[bool, typer.Option(help="Give the layers a bias.")] = True,
     normalization: Normalization = "variance",

@@ -19,17 +19,19 @@ import eqsynth as eq
 from eqsynth.space import each
 
 FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "weights"
-#: Name, group, input space, output space, bias, sizes of the groups' letters to try.
+#: Name, group, input space, output space, bias, normalization, sizes of the groups' letters to try.
 LAYERS = (
-    ("s_n", "S(n)", "2x2", "3x2", True, (3, 5)),
-    ("s_n_terms", "S(n)", "2x2 + 1x1 + 2x0", "2x1 + 1x2", True, (3, 5)),
-    ("s_2", "S(2)", "1x2", "2x2", True, (2,)),
-    ("o_3", "O(3)", "2x2", "2x2 + 1x0", True, (3,)),
-    ("so_3", "SO(3)", "2x2 + 1x1", "1x2 + 2x1", True, (3,)),
-    ("sp_4", "Sp(4)", "2x2", "2x2", True, (4,)),
-    ("a_4", "A(4)", "1x2", "2x2", True, (4,)),
-    ("aut_petersen", "Aut(petersen)", "2x1", "3x1", False, (10,)),
-    ("product", "S(n) x O(3)", "2x(1,1) + 1x(2,0)", "2x(1,1) + 1x(1,0)", True, (3, 5)),
+    ("s_n", "S(n)", "2x2", "3x2", True, "variance", (3, 5)),
+    ("s_n_terms", "S(n)", "2x2 + 1x1 + 2x0", "2x1 + 1x2", True, "mean", (3, 5)),
+    ("s_2", "S(2)", "1x2", "2x2", True, "sum", (2,)),
+    ("o_3", "O(3)", "2x2", "2x2 + 1x0", True, "variance", (3,)),
+    ("so_3", "SO(3)", "2x2 + 1x1", "1x2 + 2x1", True, "variance", (3,)),
+    ("sp_4", "Sp(4)", "2x2", "2x2", True, "variance", (4,)),
+    ("a_4", "A(4)", "1x2", "2x2", True, "variance", (4,)),
+    ("aut_petersen", "Aut(petersen)", "2x1", "3x1", False, "variance", (10,)),
+    ("perm", "Perm(4: 1 2 3 0)", "2x1", "1x1", False, "variance", (4,)),
+    ("matrix", "Matrix([[0,1],[-1,0]]; )", "2x1", "1x1", False, "variance", (2,)),
+    ("product", "S(n) x O(3)", "2x(1,1) + 1x(2,0)", "2x(1,1) + 1x(1,0)", True, "variance", (3, 5)),
 )
 
 
@@ -42,8 +44,8 @@ def main(folder: Path = FIXTURES) -> int:
     target.mkdir(parents=True)
     index = {}
     random = torch.Generator().manual_seed(0)
-    for name, group, space_in, space_out, bias, tried in LAYERS:
-        layer = eq.Linear(group, space_in, space_out, bias=bias, dtype=torch.float64)
+    for name, group, space_in, space_out, bias, normalization, tried in LAYERS:
+        layer = eq.Linear(group, space_in, space_out, bias, dtype=torch.float64, normalization=normalization)
         with torch.no_grad():
             for parameter in layer.parameters():
                 parameter.normal_(generator=random)
@@ -66,7 +68,7 @@ def main(folder: Path = FIXTURES) -> int:
         index[name] = {
             "bias": bias,
             "group": str(layer.hom.group),
-            "normalization": layer.plan.normalization,
+            "normalization": normalization,
             "sizes": tried,
             "space_in": str(layer.hom.space_in),
             "space_out": str(layer.hom.space_out),

@@ -54,12 +54,20 @@ def layer_for(facts):
     )
 
 
+def test_this_version_is_kept():
+    kept = {folder.name for folder in FIXTURES.iterdir()}
+    assert eq.__version__ in kept, (
+        "run python scripts/weights_fixtures.py before the release, and commit what it writes"
+    )
+
+
 def test_the_first_version_is_kept_with_a_layer_of_each_kind():
     index = json.loads((FIXTURES / "0.1.0" / "index.json").read_text(encoding="utf-8"))
     groups = {facts["group"].partition("(")[0] for facts in index.values()}
-    assert groups == {"S", "O", "SO", "Sp", "A", "Aut"}
+    assert groups == {"S", "O", "SO", "Sp", "A", "Aut", "Perm", "Matrix"}
     assert any(" x " in facts["group"] for facts in index.values())
-    assert len(SAVED) >= 9
+    assert {facts["normalization"] for facts in index.values()} == {"variance", "mean", "sum"}
+    assert len(SAVED) >= 11
 
 
 @pytest.mark.parametrize("how", ["safetensors", "pt"])

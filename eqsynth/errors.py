@@ -52,6 +52,10 @@ class ExportError(EqsynthError, OSError):
     """A file could not be written or read."""
 
 
+class ConfigError(EqsynthError, ValueError):
+    """An eqsynth.toml, or what a command asks in its place, that is not understood."""
+
+
 class VerificationError(EqsynthError):
     """A layer, basis or certificate that does not keep its promise."""
 

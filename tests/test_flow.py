@@ -44,6 +44,7 @@ FLOW = [
     "exporting",
     "page",
     "verification",
+    "syncing",
     "cli",
 ]
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from eqsynth import draw, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import Diagram, Element
-from eqsynth.drawing import drawing, formula
+from eqsynth.drawing import drawing
 from eqsynth.errors import EqsynthError
 from eqsynth.group import Group, Hom
 from eqsynth.lower import gains
 from eqsynth.space import Order, each
 from eqsynth.svg import svg
+from eqsynth.words import formula
 
 if TYPE_CHECKING:
     from eqsynth.module import Linear

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import dimension, draw, drawing, functor, plans, symbolic, words
+from eqsynth import dimension, drawing, functor, plans, symbolic, words
 from eqsynth.bases import Basis, basis
 from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.diagram import Diagram, Element
@@ -67,13 +67,14 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     grid, matrices = _matrices(found, shown)
     maps = [
         {
-            "formula": drawing.formula(found.group, element),
-            "words": words.words(found.group, element),
-            "kind": drawing.kind(found.group, element),
+            "formula": words.formula(found.group, element),
+            "words": words.meaning(found.group, element),
+            "kind": words.kind(found.group, element),
             "picture": pieces.picture(found.group, element),
             "matrix": matrix,
-            **_costs(found.group, element),
-            "parts": [_part(part) for part in (element if isinstance(element, tuple) else (element,))],
+            "cost": words.cost(found.group, element),
+            "key": _key(element),
+            "parts": [_part(part) for _, part in words.parts(found.group, element)],
         }
         for element, matrix in zip(shown, matrices, strict=True)
     ]
@@ -161,28 +162,10 @@ def _part(part: object) -> dict[str, Any]:
     return {"labels": list(part.labels), "head": list(part.head)}
 
 
-def _costs(group: Group, element: Element) -> dict[str, Any]:
-    """Cost as text and as a key to sort by: mixing first, then reading and writing; and the axes carried over."""
-    parts = element if isinstance(element, tuple) else (element,)
-    listed = [part for part in parts if isinstance(part, Diagram)]
-    if len(listed) < len(parts) or not group.diagrammatic:
-        return {"cost": "", "key": [0, 0]}
-    mixed = [part.through + min(len(part.top.head), len(part.bottom.head)) for part in listed]
-    rows = [
-        ([part.bottom_only + part.through for part in listed], any(part.bottom_only for part in listed)),
-        ([part.top_only + part.through for part in listed], any(part.top_only for part in listed)),
-    ]
-    text = f"{_product(group, mixed)} C²"
-    if adds := [_product(group, row) for row, used in rows if used]:
-        text += f" + {adds[0]} C" if len(adds) == 1 else f" + ({' + '.join(adds)}) C"
-    return {"cost": text, "key": [sum(mixed), sum(part.bottom_only + part.top_only for part in listed)]}
-
-
-def _product(group: Group, powers: Sequence[int]) -> str:
-    """A product of sizes: n where there is one, the factors' own where there are several."""
-    sizes = ["n"] if len(powers) == 1 else [str(factor.n) for factor in group.factors]
-    shown = [draw._power(size, power) for size, power in zip(sizes, powers, strict=True) if power]
-    return " · ".join(shown) or "1"
+def _key(element: Element) -> list[int]:
+    """What sorts maps by cost: axes mixed first, then axes read and written."""
+    listed = [part for _, part in words.parts(None, element) if isinstance(part, Diagram)]
+    return [sum(map(words.axes_mixed, listed)), sum(part.bottom_only + part.top_only for part in listed)]
 
 
 def _dense(found: Basis) -> str:
@@ -193,7 +176,7 @@ def _dense(found: Basis) -> str:
         if isinstance(factor.n, int):
             number *= factor.n ** (k + lo)
         elif k + lo:
-            letters.append(draw._power(factor.n, k + lo))
+            letters.append(words.power(factor.n, k + lo))
     return " ".join([*([f"{number:,}"] if number > 1 or not letters else []), *letters])
 
 
@@ -288,7 +271,7 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
                     "formulas": part.formulas() if part is not found else [],
                     "maps": [
                         {
-                            "formula": drawing.formula(part.group, relation.element),
+                            "formula": words.formula(part.group, relation.element),
                             "picture": pieces.picture(part.group, relation.element),
                             "terms": [
                                 [number, str(value.numerator), str(value.denominator)]

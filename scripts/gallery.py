@@ -14,8 +14,9 @@ from pathlib import Path
 import eqsynth as eq
 from eqsynth import draw
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.drawing import Drawing, drawing
+from eqsynth.drawing import drawing
 from eqsynth.exporting import write_text
+from eqsynth.figure import Drawing
 from eqsynth.svg import sheet, svg
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import page
+from eqsynth.bases import Basis
 from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.dimension import dimension
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.functor import matrix
 from eqsynth.relations import MAX_LEFT_OUT, Relation, left_out, relations
-from eqsynth.words import symmetry, words
 
 FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp"])
 
@@ -113,27 +113,6 @@ def test_bratteli_diagrams_need_a_number_and_a_family():
         bratteli(eq.Group("S", "n"), 1, 1)
     with pytest.raises(GroupError, match="no Bratteli diagram"):
         bratteli(eq.Aut("petersen"), 1, 1)
-
-
-# --- words --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("group", "inputs", "outputs"),
-    [("S(n)", 2, 2), ("S(n)", 3, 2), ("S(n)", 0, 4), ("O(n)", 3, 3), ("SO(3)", 3, 2), ("SO(2)", 2, 2), ("SO(4)", 2, 2),
-     ("Sp(n)", 3, 3), ("A(3)", 2, 2), ("Aut(path4)", 1, 1), ("Perm(4: 1 2 3 0)", 1, 1),
-     ("S(2) x O(2)", (1, 2), (1, 2))],
-)  # fmt: skip
-def test_words_tell_the_maps_of_a_basis_apart(group, inputs, outputs):
-    basis = eq.basis(group, inputs, outputs)
-    said = [words(basis.group, element) for element in basis]
-    assert len(set(said)) == len(basis)
-    assert all(re.fullmatch(r"[A-Z].*\.", text) for text in said)
-    assert not any("  " in text for text in said)
-
-
-def test_symmetries_in_words():
-    assert symmetry(eq.Group.parse("S(3) x O(2)")).startswith("Relabel the points of the S(3) axes in any way, or ")
 
 
 # --- the document -------------------------------------------------------------------------------------
@@ -268,10 +247,10 @@ HOSTILE = "</script><script>document.title='owned'</script><!-- <b onclick=x> & 
 
 @pytest.fixture
 def hostile(monkeypatch):
-    monkeypatch.setattr(page.words, "words", lambda *_: HOSTILE)
+    monkeypatch.setattr(page.words, "meaning", lambda *_: HOSTILE)
     monkeypatch.setattr(page.words, "symmetry", lambda *_: HOSTILE)
-    monkeypatch.setattr(page.drawing, "formula", lambda *_: HOSTILE)
-    monkeypatch.setattr(page.draw, "basis_table", lambda *_: HOSTILE)
+    monkeypatch.setattr(page.words, "formula", lambda *_: HOSTILE)
+    monkeypatch.setattr(Basis, "table", lambda *_: HOSTILE)
     return page.html("S(2)", 1, 1)
 
 

@@ -73,7 +73,7 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
             "picture": pieces.picture(found.group, element),
             "matrix": matrix,
             "cost": words.cost(found.group, element),
-            "key": _key(element),
+            "key": _key(found.group, element),
             "parts": [_part(part) for _, part in words.parts(found.group, element)],
         }
         for element, matrix in zip(shown, matrices, strict=True)
@@ -162,8 +162,10 @@ def _part(part: object) -> dict[str, Any]:
     return {"labels": list(part.labels), "head": list(part.head)}
 
 
-def _key(element: Element) -> list[int]:
-    """What sorts maps by cost: axes mixed first, then axes read and written."""
+def _key(group: Group, element: Element) -> list[int]:
+    """What sorts maps by cost, where they have one: axes mixed first, then axes read and written."""
+    if not group.diagrammatic:
+        return [0, 0]
     listed = [part for _, part in words.parts(None, element) if isinstance(part, Diagram)]
     return [sum(map(words.axes_mixed, listed)), sum(part.bottom_only + part.top_only for part in listed)]
 
@@ -237,7 +239,7 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
 
 def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
     count = left_out(found)
-    if len(found.group.factors) > 1:
+    if len(found.group.factors) > 1 and count:
         bases = [
             basis(*problem)
             for problem in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)

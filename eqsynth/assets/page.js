@@ -135,7 +135,8 @@ function meaning(map, place) {
 }
 
 function matrixPicture(map, label) {
-  const cell = Math.max(150 / Math.max(rows, columns), Math.min(16, 170 / Math.max(rows, columns)));
+  // Wide and flat ones get the width of a card.
+  const cell = Math.min(16, (columns > 4 * rows ? 300 : 170) / Math.max(rows, columns));
   const small = Math.max(rows, columns) <= 30;
   const made = make("svg", { viewBox: `0 0 ${columns} ${rows}`, width: Math.max(columns * cell, 8).toFixed(1), height: Math.max(rows * cell, 8).toFixed(1), "aria-hidden": "true" });
   const lines = (step, count, across) => {
@@ -261,10 +262,10 @@ const guide = families.has("Matrix") ? [] : [
   "The picture: dots on top are the axes of the output y, dots below those of the input x. Joined dots share one index. A dot below that nothing joins is summed over; one on top that nothing joins is repeated.",
   "The formula says the same with letters: y[a] += x[b,b] adds x[b,b] to y[a] for all a and b.",
 ];
-if (families.has("SO") || families.has("A")) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
-if (families.has("Sp")) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
+if (data.maps.some((map) => map.parts.some((part) => part.head?.length))) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
+if (families.has("Sp") && data.maps.some((map) => map.formula.includes("ω"))) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
 if (families.has("Aut")) guide.push("Small circles are vertices of the graph that the map visits, black lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
-if (families.has("Aut") || families.has("Perm")) guide.push("Squares with numbers stand for an orbit: one place (a row and a column) and all places that the group moves it to.");
+if (data.maps.some((map) => map.kind === "orbit")) guide.push("Squares with numbers stand for an orbit: one place (a row and a column) and all places that the group moves it to.");
 if (grid) {
   const small = make("span", {}, "The matrix: one row for each place of the output, one column for each place of the input, the first axis changing slowest");
   small.append(data.factors.length === 1 ? `, drawn for n = ${grid.sizes[0]}. ` : ", drawn at these sizes: ", data.factors.length === 1 ? "" : `${data.factors.map((factor, i) => `${factor.name} at ${grid.sizes[i]}`).join(", ")}. `);
@@ -272,6 +273,7 @@ if (grid) {
   if (grid.corner.length) small.append(` It shows the corner of the first indices (${grid.corner.join(", ")}); the rest follows the same rule.`);
   guide.push(small);
 }
+guide.push("Below stand the kind of map, in the words of the papers, and how many entries of the matrix are not zero.");
 if (diagrammatic) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
@@ -286,7 +288,7 @@ function card(number) {
     make("h3", { id: `name-${number}` }, make("b", {}, `#${number}`), make("span", { class: "formula" }, map.formula)),
     make("p", { id: `words-${number}` }, map.words),
     make("div", { class: "pair" }, picture(map.picture, `Diagram of map ${number}: ${map.formula}`), grid ? matrixPicture(map, label) : null),
-    make("p", { class: "cost" }, [map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
+    make("p", { class: "cost" }, [map.kind, map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
   return made;
 }
 
@@ -301,6 +303,7 @@ byId("kind-label").hidden = kinds.length < 2;
 byId("axes-label").hidden = carried.length < 2;
 byId("kind-label").style.display = kinds.length < 2 ? "none" : "";
 byId("axes-label").style.display = carried.length < 2 ? "none" : "";
+if (!data.maps.some((map) => map.cost)) for (const name of ["cheap", "costly"]) controls.sort.querySelector(`[value=${name}]`).remove();
 byId("tools").hidden = data.count < 2;
 byId("tools").style.display = data.count < 2 ? "none" : "";
 const texts = data.maps.map((map, number) => `#${number} ${map.formula} ${map.words} ${map.kind}`.toLowerCase());
@@ -455,7 +458,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
   if (note) body.append(make("p", {}, note));
   if (steps.length) {
     const mixes = steps.filter((step) => step.kind === "mix channels").length;
-    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer adds the maps up, each times its weight, to one matrix with tied entries, and multiplies by it."} In all, for one channel: ${work || "0"} multiply-adds per sample, ${moved || "0"} numbers read or written. ${letters}`));
+    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer adds the maps up, each times its weight, to one matrix with tied entries, and multiplies by it."} In all: ${work || "0"} multiply-adds per sample, and ${moved || "0"} numbers read or written. Here c_in and c_out are the channels of the input and the output. ${letters}`));
     // Boxes are steps; in a long plan, all steps of one kind in one layer.
     const grouped = steps.length > 40;
     const boxes = [];
@@ -486,8 +489,8 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
         routes.push({ source, number, route: [...route, itemOf.get(number)] });
       }
     });
-    const [wide, tall, gap, thin] = [132, 44, 12, 14];
-    const across = Math.max(wide + 40, Math.min(210, (body.clientWidth - 44 - wide) / Math.max(1, last)));
+    const [wide, tall, gap, thin] = [126, 44, 12, 14];
+    const across = Math.max(wide + 18, Math.min(210, (body.clientWidth - 44 - wide) / Math.max(1, last)));
     let height = 0;
     layers.forEach((layer, column) => {
       const centre = ({ before }) => (before.length ? before.reduce((sum, item) => sum + item.y, 0) / before.length : 0);
@@ -537,7 +540,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
       figure.append(node);
     });
     body.append(scroll("Plan, scroll sideways", figure));
-    body.append(make("p", { class: "hint", style: "color:var(--soft)" }, "Each box shows its multiply-adds for one channel in and out; “free” steps only look at the same numbers in another way. For C channels, mixing costs C² times as much, the other steps C times. Point at a box for the whole step."));
+    body.append(make("p", { class: "hint", style: "color:var(--soft)" }, "Each box shows its multiply-adds; “free” steps only look at the same numbers in another way. Point at a box for the whole step."));
     body.append(folded("The same as a table", table("Steps of the plan", ["step", "multiply-adds", "numbers read or written"], steps.map((step) => [make("code", {}, step.text), step.work, step.moved]), ["total", work, moved])));
   }
 }

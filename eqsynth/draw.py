@@ -172,11 +172,11 @@ def heading(basis: Basis) -> list[str]:
     """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures."""
     maps = "map" if len(basis) == 1 else "maps"
     x, y = words.space(basis.group, basis.inputs), words.space(basis.group, basis.outputs)
-    sums = "is a weighted sum of these" if len(basis) else "is zero"
+    sums = "is a weighted sum of these." if len(basis) else "is zero."
     lines = [
         f"{basis.group}: order {basis.inputs} -> order {basis.outputs}, {len(basis)} independent equivariant {maps}",
-        f"from x, {x}, to y, {y}; every linear map with this symmetry {sums}:",
         words.symmetry(basis.group),
+        f"Every linear map with this symmetry from x, {x}, to y, {y}, {sums}",
         f"certificate: {basis.certificate}",
     ]
     counts = Counter(type(element).__name__ for element in basis.diagrams)

@@ -12,6 +12,7 @@ from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.figure import (
     DOME,
     DOT,
+    Box,
     Cell,
     Dot,
     Drawing,
@@ -22,6 +23,7 @@ from eqsynth.figure import (
     Strand,
     Style,
     along,
+    arrowhead,
     box,
     moved,
     rounded,
@@ -74,7 +76,7 @@ class _Sketch:
     items: list[Item] = field(default_factory=list)
     blocks: list[tuple[str, bool]] = field(default_factory=list)
 
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> Box:
         left, top, right, bottom = zip(*(box(item) for item in self.items), strict=True)
         return min(left), min(top), max(right), max(bottom)
 
@@ -150,7 +152,7 @@ def _rows(element: Diagram | Orbit, height: float) -> list[Point]:
 def _write_marks(sketch: _Sketch, at: Sequence[Point], outputs: int, height: float, marks: Sequence[str]) -> None:
     for vertex, ((x, y), mark) in enumerate(zip(at, marks, strict=True)):
         sketch.items.append(Label(x, y + (-0.36 if vertex < outputs else 0.36), mark))
-    if not at:
+    if not sketch.items:
         sketch.items.append(Label(0.0, height / 2, "(empty)", "word"))
 
 
@@ -302,14 +304,24 @@ def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: 
     for number, (x, y) in sorted(nodes.items()):
         sketch.items.append(Dot(x, y, style[number], "node"))
         if not diagram.blocks[number]:
-            spots = [
-                (x + dx, y + dy)
-                for dx, dy in ((0.26, 0), (-0.26, 0), (0.2, -0.22), (-0.2, -0.22), (0.2, 0.22), (-0.2, 0.22))
-            ]
-            near_by = [*sketch.samples("edge", "wire"), *(at for other, at in nodes.items() if other != number)]
-            spot = max(spots, key=lambda spot: min([0.3, *(hypot(spot[0] - px, spot[1] - py) for px, py in near_by)]))
-            sketch.items.append(Label(*spot, letters[number]))
+            others = [place for other, place in nodes.items() if other != number]
+            sketch.items.append(_letter(sketch, (x, y), letters[number], others))
     _write_marks(sketch, at, diagram.outputs, height, diagram.marks())
+
+
+def _letter(sketch: _Sketch, node: Point, text: str, others: Sequence[Point]) -> Label:
+    """The letter of an internal node, beside it where it covers no other letter and as few lines as possible."""
+    written = [box(item) for item in sketch.items if isinstance(item, Label)]
+    taken = [*sketch.samples("edge", "wire"), *others]
+    taken += [point for strand in sketch.strands() if strand.arrow for point in arrowhead(strand)]
+
+    def room(label: Label) -> tuple[bool, float]:
+        left, top, right, bottom = box(label)
+        clear = all(right <= a or c <= left or bottom <= b or d <= top for a, b, c, d in written)
+        return clear, min([0.3, *(hypot(label.x - x, label.y - y) for x, y in taken)])
+
+    shifts = ((0.26, 0), (-0.26, 0), (0.2, -0.22), (-0.2, -0.22), (0.2, 0.22), (-0.2, 0.22), (0, -0.34), (0, 0.34))
+    return max((Label(node[0] + dx, node[1] + dy, text) for dx, dy in shifts), key=room)
 
 
 def _layer(diagram: Diagram, number: int) -> tuple[int, float]:

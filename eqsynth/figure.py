@@ -9,6 +9,8 @@ from math import hypot
 from typing import Any
 
 Point = tuple[float, float]
+#: Left, top, right, bottom.
+Box = tuple[float, float, float, float]
 #: Size of the letters and radius of the dots, in steps between neighbouring vertices.
 FONT, DOT = 0.34, 0.085
 #: A cautious width of a character, in font sizes.
@@ -134,8 +136,8 @@ def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
     return (x, y), (dx / length, dy / length)
 
 
-def box(item: Item) -> tuple[float, float, float, float]:
-    """Bounds of an item with its ink, (left, top, right, bottom); a curve lies within its control points.
+def box(item: Item) -> Box:
+    """Bounds of an item with its ink; a curve lies within its control points.
 
     >>> from eqsynth.figure import Cell, box
     >>> box(Cell(1.0, 1.0, 0.5, 7, True))

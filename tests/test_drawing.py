@@ -276,6 +276,40 @@ def test_colours_stand_out_on_light_and_dark(colour, paper):
     assert (high + 0.05) / (low + 0.05) >= 3
 
 
+@given(drawn_elements(5), drawn_elements(5))
+def test_factors_of_a_product_stand_side_by_side(first, second):
+    (group, element), (other_group, other) = first, second
+    if not {group.family, other_group.family} <= FAMILIES_OF_FACTORS:
+        return
+    whole = drawing.drawing(eq.ProductGroup([group, other_group]), (element, other))
+    parts = [drawing.drawing(group, element), drawing.drawing(other_group, other)]
+    assert whole.kind == " x ".join(part.kind for part in parts)
+    (sign,) = [label for label in whole.labels if label.text == "⊗"]
+    for part, within in zip(parts, (lambda x: x < sign.x, lambda x: x > sign.x), strict=True):
+        # The same marks as alone, except that rows may be farther apart and colours are counted on.
+        assert [dot.kind for dot in whole.dots if within(dot.x)] == [dot.kind for dot in part.dots]
+        assert [strand.kind for strand in whole.strands if within(strand.points[0][0])] == [
+            strand.kind for strand in part.strands
+        ]
+        texts = [label.text for label in whole.labels if within(label.x)]
+        assert texts == [label.text for label in part.labels]
+
+
+@settings(max_examples=150, deadline=None)
+@given(drawn_elements())
+def test_up_to_ten_vertices_letters_and_dots_keep_apart(case):
+    drawn = drawing.drawing(*case)
+    boxes = [figure.box(label) for label in drawn.labels]
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        for other_left, other_top, other_right, other_bottom in boxes[:place]:
+            assert right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
+    for place, dot in enumerate(drawn.dots):
+        for other in drawn.dots[:place]:
+            assert abs(dot.x - other.x) + abs(dot.y - other.y) > 2 * figure.DOT, (dot, other)
+    # At its own size a letter is as large as the text of a page.
+    assert figure.FONT * SCALE >= 12
+
+
 def test_symplectic_pairs_point_from_left_to_right():
     drawn = drawing.drawing("Sp(4)", Diagram(2, 4, ((0, 1), (2, 4), (3, 5))))
     assert [strand.kind for strand in drawn.strands] == ["form"] * 3
@@ -336,6 +370,20 @@ def test_the_gallery_check_notices_an_edit_a_loss_and_a_stranger(tmp_path, monke
     assert not (tmp_path / "goldens").exists()
     assert gallery.main(["--goldens"]) == 0
     assert len(list((tmp_path / "goldens").iterdir())) == len(gallery.FIGURES)
+
+
+def test_the_gallery_has_every_kind_and_the_whole_catalog():
+    kinds = {name for drawn in gallery.figures().values() for name in drawn.kind.split(" x ")}
+    assert kinds == set(words.SOURCES)
+    files = {path.name: text for path, text in gallery.files().items()}
+    entries = sorted((ROOT / "catalog").glob("*.py"))
+    assert len(entries) >= 19
+    for path in entries:
+        found = re.match(r'"""(.*): (.*) -> (.*)\n', path.read_text(encoding="utf-8"))
+        hom = eq.Hom.parse(*found.groups())
+        maps = sum(len(eq.basis(hom.group, k, lo)) for k in hom.space_in.orders for lo in hom.space_out.orders)
+        assert files[f"{path.stem}.svg"].count('class="eq-caption"') == maps
+        assert f"(../catalog/{path.name})" in files["gallery.md"]
 
 
 def belongs(group, element):

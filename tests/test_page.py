@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.functor import matrix
 from eqsynth.relations import MAX_LEFT_OUT, Relation, left_out, relations
 
+ROOT = Path(__file__).parents[1]
 FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp"])
 
 
@@ -431,6 +433,92 @@ def test_pointer_and_keyboard_read_the_entries(visit):
     keys(browser, Keys.ESCAPE)
     assert browser.switch_to.active_element.get_attribute("id") == "map-1"
     assert not browser.find_element("id", "tip").is_displayed()
+
+
+#: What sticks out of its card, or of the page.
+OUTSIDE = """
+    const found = [];
+    for (const card of document.querySelectorAll('.card')) {
+        const right = card.getBoundingClientRect().right;
+        for (const inner of card.querySelectorAll('*'))
+            if (inner.getBoundingClientRect().right > right + 1) found.push(inner.outerHTML.slice(0, 80));
+    }
+    if (document.documentElement.scrollWidth > innerWidth) found.push('page');
+    return found;"""
+
+
+@pytest.mark.parametrize("name", ["S", "Aut", "product", "cross", "Sp"])
+def test_nothing_is_cut_off_on_a_phone(visit, name):
+    browser = visit(page.html(*PAGES[name]))
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        # Where something sticks out, a phone shows a wider page in smaller letters.
+        assert browser.execute_script("return innerWidth") == 360
+        assert browser.execute_script(OUTSIDE) == []
+        browser.execute_script("document.querySelector('.card p').style.width = '2000px'")
+        assert browser.execute_script(OUTSIDE)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_print_shows_everything_and_no_controls(visit):
+    browser = visit(page.html(*PAGES["S"]))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 700, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    )
+    try:
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert not browser.find_element("css selector", "nav").is_displayed()
+        assert not browser.find_element("id", "tools").is_displayed()
+        assert all(each.get_attribute("open") for each in browser.find_elements("css selector", "details"))
+        assert len(shown(browser)) == 15
+        assert browser.execute_script(OUTSIDE) == []
+        paper = browser.find_element("tag name", "body").value_of_css_property("background-color")
+        assert paper in {"rgba(255, 255, 255, 1)", "rgb(255, 255, 255)"}
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        assert not all(each.get_attribute("open") for each in browser.find_elements("css selector", "details"))
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_thousands_of_maps_stay_usable(visit):
+    browser = visit(page.html("S(n)", 4, 4))
+    assert len(shown(browser)) == 48
+    assert browser.execute_script("return document.querySelectorAll('*').length") < 10_000
+    assert browser.find_element("id", "shown").text == "4,140 of 4,140 maps"
+    browser.find_element("id", "filter").send_keys("reorders")
+    assert len(shown(browser)) == 23
+    browser.find_element("id", "filter").clear()
+    browser.find_element("id", "filter").send_keys("#4139")
+    assert shown(browser) == ["map-4139"]
+    assert "Row (" in hover(browser, browser.find_element("css selector", "#map-4139 .matrix"))
+
+
+def test_letters_of_drawings_stay_within_the_view_box_in_real_fonts(browser, tmp_path):
+    """The box of a letter is guessed where drawings are made; here the browser measures it."""
+    pictures = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "gallery").glob("*.svg")))
+    measure = """
+        const found = [];
+        for (const svg of document.querySelectorAll('svg')) {
+            const box = svg.getBoundingClientRect();
+            for (const mark of svg.querySelectorAll('text, path, circle, rect')) {
+                const { left, top, right, bottom } = mark.getBoundingClientRect();
+                const beside = left < box.left - 0.5 || right > box.right + 0.5;
+                if (beside || top < box.top - 0.5 || bottom > box.bottom + 0.5)
+                    found.push([svg.querySelector('title').textContent, mark.outerHTML]);
+            }
+        }
+        return found;"""
+    (tmp_path / "all.html").write_text(f"<meta charset=utf-8><body>{pictures}", encoding="utf-8")
+    browser.get((tmp_path / "all.html").as_uri())
+    assert browser.execute_script("return document.querySelectorAll('text').length") > 100
+    assert browser.execute_script(measure) == []
+    browser.execute_script("document.querySelector('text').setAttribute('x', -9)")
+    assert browser.execute_script(measure)
 
 
 def test_relations_lead_to_their_maps(visit):

@@ -447,7 +447,8 @@ function relationLine(terms, formulas) {
 
 function table(caption, head, lines, foot = null, numeric = []) {
   const row = (cells, tag) => make("tr", {}, cells.map((cell, place) => make(tag, { class: numeric.includes(place) ? "n" : null, scope: tag === "th" ? "col" : null }, cell ?? "")));
-  return make("table", {}, make("caption", { class: "unseen" }, caption), make("thead", {}, row(head, "th")), make("tbody", {}, lines.map((line) => row(line, "td"))), foot ? make("tfoot", {}, row(foot, "td")) : null);
+  const made = make("table", {}, make("caption", { class: "unseen" }, caption), make("thead", {}, row(head, "th")), make("tbody", {}, lines.map((line) => row(line, "td"))), foot ? make("tfoot", {}, row(foot, "td")) : null);
+  return make("div", { class: "wide" }, made);
 }
 const scroll = (label, inside) => make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, inside);
 const folded = (summary, inside) => make("details", { class: "table" }, make("summary", {}, summary), inside);

@@ -169,7 +169,13 @@ def _table(tensor: Tensor, group: Group) -> str:
 
 
 def heading(basis: Basis) -> list[str]:
-    """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures."""
+    """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.draw import heading
+    >>> heading(eq.basis("O(3)", 2, 1))[2]
+    'Every linear map with this symmetry from x, a 3 × 3 matrix, to y, a vector of 3 numbers, is zero.'
+    """
     maps = "map" if len(basis) == 1 else "maps"
     x, y = words.space(basis.group, basis.inputs), words.space(basis.group, basis.outputs)
     sums = "is a weighted sum of these." if len(basis) else "is zero."
@@ -257,7 +263,15 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
 
 
 def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], list[str]]:
-    """The drawings of a basis, and a caption for each: number and formula."""
+    r"""The drawings of a basis, and a caption for each: number and formula.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.draw import drawings
+    >>> drawings(eq.basis("O(n)", 1, 1))[1]
+    ['0\xa0\xa0y[a] += x[a]']
+
+    Raises SizeError above 1,000 pictures.
+    """
     if len(basis) > MOST and limit is None:
         raise SizeError(
             f"{basis.group} {basis.inputs} -> {basis.outputs} has {len(basis):,} maps, more than {MOST:,} pictures do "

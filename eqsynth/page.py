@@ -486,6 +486,10 @@ def _certificate(found: Basis) -> dict[str, Any]:
 def write(path: Path, group: str | Group, inputs: Order, outputs: Order) -> int:
     """Write the page to a file; returns its size in bytes.
 
+    >>> from eqsynth.page import write
+    >>> write(Path("maps.html"), "O(3)", 2, 2)  # doctest: +SKIP
+    67000
+
     Raises ExportError where the file cannot be written, and what :func:`html` raises.
     """
     text = html(group, inputs, outputs)

@@ -75,7 +75,12 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, colu
 def grid(
     drawings: Sequence[Drawing], captions: Sequence[str], columns: int | None = None
 ) -> tuple[float, float, list[Point], list[tuple[float, float, str]]]:
-    """Width and height of a sheet, the corner of each drawing, and the captions with their centres."""
+    """Width and height of a sheet, the corner of each drawing, and the captions with their centres.
+
+    >>> from eqsynth.svg import grid
+    >>> grid([], [])[2:]
+    ([], [])
+    """
     wide = max([0.0, *(d.width for d in drawings), *(CAPTION * EM * len(caption) for caption in captions)]) + 0.7
     tall = max([0.0, *(d.height for d in drawings)]) + 1.1
     columns = columns or max(1, min(len(drawings), max(3, ceil(sqrt(1.4 * len(drawings) * tall / wide)))))
@@ -88,7 +93,7 @@ def grid(
 
 
 def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, notes: Sequence[str]) -> str:
-    """Drawings as cards in a piece of HTML, for notebooks.
+    """Drawings as cards in a piece of HTML, for notebooks; pointing at one shows what it does in words.
 
     >>> from eqsynth import Diagram
     >>> from eqsynth.drawing import drawing
@@ -97,9 +102,10 @@ def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, no
     >>> cards([one], ["0"], "a title", ["a note"]).count("<figure")
     1
     """
-    figure = '<figure style="margin:0;padding:6px 10px;border:1px solid #8888;border-radius:6px;text-align:center">'
+    style = 'style="margin:0;padding:6px 10px;border:1px solid #8888;border-radius:6px;text-align:center"'
     shown = "".join(
-        f"{figure}{svg(drawing)}<figcaption><code>{escape(caption)}</code></figcaption></figure>\n"
+        f"<figure title={quoteattr(drawing.words)} {style}>{svg(drawing)}"
+        f"<figcaption><code>{escape(caption)}</code></figcaption></figure>\n"
         for drawing, caption in zip(drawings, captions, strict=True)
     )
     said = "".join(f"<div>{escape(note)}</div>" for note in notes)
@@ -109,6 +115,10 @@ def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, no
 
 def png(source: str, scale: float = 2.0) -> bytes:
     """An SVG on white as PNG, with the library resvg_py, which the extra ``draw`` installs.
+
+    >>> from eqsynth.svg import png, sheet
+    >>> png(sheet([], [], "nothing"))[1:4]  # doctest: +SKIP
+    b'PNG'
 
     Raises EqsynthError where it is missing.
     """

@@ -39,7 +39,14 @@ def tikz(drawing: Drawing, standalone: bool = False) -> str:
 
 
 def sheet(drawings: Sequence[Drawing], captions: Sequence[str], standalone: bool = True) -> str:
-    """Drawings in a grid with a caption below each, as one ``tikzpicture``."""
+    r"""Drawings in a grid with a caption below each, as a document for pdflatex, or else one ``tikzpicture``.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.drawing import drawing
+    >>> from eqsynth.tikz import sheet
+    >>> sheet([drawing("S(n)", Diagram(1, 1, ((0, 1),)))] * 2, ["0", "1"]).count(r"\begin{scope}")
+    2
+    """
     width, height, places, texts = grid(drawings, captions)
     return _picture(width, height, [(x, y, d) for (x, y), d in zip(places, drawings, strict=True)], texts, standalone)
 

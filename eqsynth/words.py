@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagram import Diagram, Element, Half, Orbit, Tensor
+from eqsynth.diagram import Diagram, Element, Half, Orbit, Tensor, indexed
 from eqsynth.group import Aut, Group
 from eqsynth.space import Order, each
 
@@ -166,7 +166,13 @@ def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Dia
 
 
 def symplectic(group: Group | None) -> bool:
-    """Whether pairs within a row carry the form ω."""
+    """Whether pairs within a row carry the form ω.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.words import symplectic
+    >>> symplectic(Group("Sp", 4)), symplectic(Group("O", 4))
+    (True, False)
+    """
     return group is not None and group.family == "Sp"
 
 
@@ -196,8 +202,8 @@ def meaning(group: Group | None, element: Element) -> str:
         )
         return " ".join(said)
     if isinstance(element, Orbit):
-        where = _bracketed("x", element.representative[element.outputs :])
-        into = _bracketed("y", element.representative[: element.outputs])
+        where = indexed("x", element.representative[element.outputs :])
+        into = indexed("y", element.representative[: element.outputs])
         return f"Adds {where} to {into}, and does the same at every place that the group moves these indices to."
     if isinstance(element, Tensor):
         return (
@@ -360,11 +366,7 @@ def _on_a_graph(directed: bool, diagram: Diagram) -> str:
 def _entries(diagram: Diagram) -> tuple[str, str]:
     """The input entry and the output entry of the formula."""
     marks = diagram.marks()
-    return _bracketed("x", marks[diagram.outputs :]), _bracketed("y", marks[: diagram.outputs])
-
-
-def _bracketed(name: str, marks: Sequence[object]) -> str:
-    return f"{name}[{','.join(map(str, marks))}]" if marks else name
+    return indexed("x", marks[diagram.outputs :]), indexed("y", marks[: diagram.outputs])
 
 
 def _axes(block: Sequence[int]) -> str:

@@ -264,7 +264,7 @@ const guide = families.has("Matrix") ? [] : [
 ];
 if (data.maps.some((map) => map.parts.some((part) => part.head?.length))) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
 if (families.has("Sp") && data.maps.some((map) => map.formula.includes("ω"))) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
-if (families.has("Aut")) guide.push("Small circles are vertices of the graph that the map visits, black lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
+if (families.has("Aut")) guide.push("Small circles are vertices of the graph that the map visits, thick lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
 if (data.maps.some((map) => map.kind === "orbit")) guide.push("Squares with numbers stand for an orbit: one place (a row and a column) and all places that the group moves it to.");
 if (grid) {
   const small = make("span", {}, "The matrix: one row for each place of the output, one column for each place of the input, the first axis changing slowest");

@@ -384,6 +384,7 @@ def test_pages_open_and_say_what_they_contain(visit, name):
         if value:
             assert (-1) ** why.count("= −1") == value, why
         assert ("does not see" in receives) == (value == 0)
+        assert re.match(r"[A-Zεω]", why), why
 
 
 def test_filter_sort_and_more(visit):
@@ -427,6 +428,8 @@ def test_pointer_and_keyboard_read_the_entries(visit):
     browser = visit(page.html(*PAGES["cross"]))
     said = hover(browser, browser.find_element("css selector", "#map-2 .matrix"))
     assert re.search(r"Row \(\d, \d\), column \(\d, \d, \d\): ", said)
+    inside = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert browser.execute_script(inside), "the tooltip of the last card in a row widens the page"
     browser.execute_script("document.getElementById('map-0').focus()")
     keys(browser, Keys.ARROW_RIGHT)
     assert browser.switch_to.active_element.get_attribute("id") == "map-1"

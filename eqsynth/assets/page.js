@@ -29,7 +29,7 @@ function showTip(x, y, ...content) {
   tip.hidden = false;
   tip.style.left = "0"; // so that the edge of the page does not narrow it while it is measured
   const box = tip.getBoundingClientRect();
-  const left = Math.min(Math.max(6, x + 14), innerWidth - box.width - 6);
+  const left = Math.max(6, Math.min(x + 14, document.documentElement.clientWidth - box.width - 6));
   const below = y + 18 + box.height < innerHeight;
   tip.style.left = `${left + scrollX}px`;
   tip.style.top = `${(below ? y + 18 : Math.max(6, y - box.height - 12)) + scrollY}px`;
@@ -110,7 +110,7 @@ function reason(map, value, row, column) {
     if (part.head.length) {
       const taken = part.head.map((block) => index[first.get(block)]);
       const same = taken.find((label, place) => taken.indexOf(label) !== place);
-      if (same !== undefined) return `ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
+      if (same !== undefined) return `The head ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
       const n = grid.sizes[number];
       const full = taken.length < n ? [...taken, [...Array(n).keys()].find((label) => !taken.includes(label))] : taken;
       let odd = 0;
@@ -131,7 +131,7 @@ function meaning(map, place) {
   const times = Math.abs(value) === 1 ? "" : `${Math.abs(value)} × `;
   const receives = value ? `${at("y", row)} receives ${value < 0 ? "minus " : ""}${times}${at("x", column)}.` : `${at("y", row)} does not see ${at("x", column)}.`;
   const why = reason(map, value, row, column);
-  return { r, c, head, receives, why: why[0].toUpperCase() + why.slice(1) };
+  return { r, c, head, receives, why: why.replace(/^[a-z]/, (letter) => letter.toUpperCase()) };
 }
 
 function matrixPicture(map, label) {

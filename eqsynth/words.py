@@ -231,11 +231,15 @@ def _plain(form: bool, diagram: Diagram) -> str:
     read = _read(bottom, diagram.inputs, form)
     if not diagram.outputs:
         return f"Returns {read}."
-    where = _written(top, diagram, straight, form)
+    several = read.endswith("sums")
+    where = _written(top, diagram, straight, form, "their" if several else "its")
     if where == "as the output":
         return f"Returns {read}."
-    them = "them" if read.endswith("sums") else "it"
-    return f"Takes {read} and writes {them} {where}." if diagram.inputs else f"Writes {read} {where}."
+    return (
+        f"Takes {read} and writes {'them' if several else 'it'} {where}."
+        if diagram.inputs
+        else f"Writes {read} {where}."
+    )
 
 
 def _whole(half: Half) -> bool:
@@ -272,7 +276,7 @@ def _read(half: Half, order: int, form: bool) -> str:
     return f"the input {_list(done)}"
 
 
-def _written(half: Half, diagram: Diagram, straight: bool, form: bool) -> str:
+def _written(half: Half, diagram: Diagram, straight: bool, form: bool, its: str) -> str:
     """Where the output gets it."""
     blocks, dropped, order = half.blocks, half.dropped, diagram.outputs
     singles = all(len(block) == 1 for block in blocks)
@@ -294,7 +298,7 @@ def _written(half: Half, diagram: Diagram, straight: bool, form: bool) -> str:
     for place, number in enumerate(kept):
         block = blocks[number]
         which = "" if len(kept) == 1 else f" {_ordinal(diagram.middle[place])}"
-        said.append(f"its{which} axis on {'the diagonal of ' if len(block) > 1 else ''}output {_axes(block)}")
+        said.append(f"{its}{which} axis on {'the diagonal of ' if len(block) > 1 else ''}output {_axes(block)}")
     for number in dropped:
         block = blocks[number]
         if len(block) == 1:
@@ -333,7 +337,8 @@ def _with_free_vertices(diagram: Diagram) -> str:
     elif n == 2 and len(taken) == 1:
         said = f"Turns {source} clockwise by 90 degrees, (p, q) to (q, -p), and writes it on {to}"
     elif given:
-        said = f"Contracts {source} with the last {len(taken)} indices of ε and writes the result on {to}"
+        last = "index" if len(taken) == 1 else f"{len(taken)} indices"
+        said = f"Contracts {source} with the last {last} of ε and writes the result on {to}"
     else:
         said = f"Contracts {source} with ε, a sum with signs as in a determinant"
     more = []

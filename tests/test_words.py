@@ -95,7 +95,7 @@ def put(where, z, outputs, n):
         return y + z[None, :]
     ordinals = ("first", "second", "third", "fourth", "fifth")
     found = (
-        r"(its(?: \w+)? axis on(?: the diagonal of)? output|repeated along output|"
+        r"((?:its|their)(?: \w+)? axis on(?: the diagonal of)? output|repeated along output|"
         r"everywhere on the diagonal of output|times ω of output)"
     )
     pieces = re.split(found, where)[1:]
@@ -104,7 +104,7 @@ def put(where, z, outputs, n):
     of_z = [None] * z.ndim
     for how, axes in zip(pieces[::2], map(listed, pieces[1::2]), strict=True):
         used += axes
-        if how.startswith("its"):
+        if how.startswith(("its", "their")):
             word = how.split()[1]
             of_z[ordinals.index(word) if word in ordinals else 0] = axes[0]
         if how.startswith("times"):

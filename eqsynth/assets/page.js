@@ -691,8 +691,8 @@ function bratteliFigure(section) {
     const twisted = section.family === "SO" || section.family === "A";
     body.append(make("p", {}, `Tensors split into irreducible parts: pieces that ${section.group} never mixes. Each kind of part has a name, a partition, drawn as rows of boxes. `
       + (points ? "An axis of a tensor is two steps: take a box away, then put one back, maybe elsewhere. " : "Each axis of a tensor is one step that adds or takes away a box. ")
-      + `A walk from left to right picks one part of the input and one equal part of the output, and that is one map: `, make("b", {}, plural(section.paths, "walk, so 1 map", `walks, so ${section.paths.toLocaleString("en")} maps`)), ". (Schur's lemma: between irreducible parts only multiples of the identity keep the symmetry.)",
-      twisted ? ` Walks end at the part that never changes, or at the ${section.family === "A" ? "sign" : "determinant"}, which ${section.group} cannot tell from it.` : "", section.open ? ` Drawn for n = ${section.n}, from which on the numbers stay the same.` : ""));
+      + `A walk from left to right picks one part of the input and one equal part of the output, and that is one map: `, make("b", {}, plural(section.paths, "walk, so 1 map", `walks, so ${section.paths.toLocaleString("en")} maps`)), `. (Schur's lemma: between irreducible parts${twisted ? ` of ${section.family === "A" ? "S" : "O"}(${section.n})` : ""} only multiples of the identity keep the symmetry.)`,
+      twisted ? ` Walks end at the part that never changes, or at the ${section.family === "A" ? "sign" : "determinant"}, which ${section.group} cannot tell from it.` : "", section.open ? ` Drawn for n = ${section.n}, from which on the numbers stay the same.` : "", " The picture is the Bratteli diagram; its walks are walks in the McKay quiver."));
     if (section.paths && section.levels.length) {
       body.append(scroll("Bratteli diagram, scroll sideways", bratteliFigure(section)));
       body.append(make("p", { class: "hint", style: "color:var(--soft)" }, "Below each shape: walks from the start to it · walks from it to the end. Point at a shape to see the walks through it."));

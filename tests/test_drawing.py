@@ -529,6 +529,26 @@ def test_what_show_refuses(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_show_tells_a_newcomer_which_maps_there_are():
+    said = eqsynth("show", "SO(3)", "2", "2").stdout
+    for sentence in (
+        "Rotate the coordinates of the input, and the output changes in the same way.",
+        "Every linear map with this symmetry from x, a 3 × 3 matrix, to y, a 3 × 3 matrix, is a weighted sum of these.",
+        "Takes the trace (the sum of the diagonal) and writes it everywhere on the diagonal.",
+        "Copies the input.",
+        "Transposes the input.",
+        "Brauer: perfect matchings, arXiv 2212.08630",
+    ):
+        assert sentence in said
+    assert [line.split() for line in said.splitlines() if "diagram " in line][-1] == [
+        "diagram",
+        "formula",
+        "cost",
+        "from",
+    ]
+    assert "is zero." in eqsynth("show", "O(3)", "2", "1").stdout
+
+
 def test_the_table_names_the_kind():
     rows = [line.split("   ") for line in str(eq.basis("SO(3)", 2, 1)).split("\n")]
     assert [cell.strip() for cell in rows[-3][-3:]] == [

@@ -280,6 +280,8 @@ def test_show_writes_a_page(tmp_path):
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"wrote maps/so3.html: 3 maps, \d+ kB\n", done.stderr)
     assert (tmp_path / "maps" / "so3.html").read_text(encoding="utf-8") == page.html("SO(3)", 2, 2)
+    done = show("O(2)", "1", "1", "--html", "a.html", "--svg", "a.svg")
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["wrote a.html", "wrote a.svg"]
     assert show("S(n)", "1", "1", "--html", "/dev/null/x.html").stderr.startswith("error: cannot write")
 
 

@@ -31,6 +31,10 @@ SOURCES = {
     "matrix": "the exact null space of the generators' equations",
 }
 
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+#: Matrices with more entries are not put into words one by one.
+LISTED = 8
+
 
 def symmetry(group: Group) -> str:
     """What it means to commute with the group, as a sentence.
@@ -150,9 +154,6 @@ def power(size: int | str, exponent: int) -> str:
     return str(size) if exponent == 1 else f"{size}{str(exponent).translate(RAISED)}"
 
 
-RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
 def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Diagram | Orbit | Tensor]]:
     """The parts of an element, each with its factor of the group; one part where there is no product.
 
@@ -206,6 +207,8 @@ def meaning(group: Group | None, element: Element) -> str:
         into = indexed("y", element.representative[: element.outputs])
         return f"Adds {where} to {into}, and does the same at every place that the group moves these indices to."
     if isinstance(element, Tensor):
+        if group is not None and isinstance(group.n, int) and len(element.entries) <= LISTED:
+            return f"Adds {_list(_entry(group.n, element, *entry) for entry in element.entries)}."
         return (
             f"Adds multiples of {_count(len({c for _, c, _ in element.entries}), 'input entry', 'input entries')} to "
             f"{_count(len({r for r, _, _ in element.entries}), 'output entry', 'output entries')}, "
@@ -216,6 +219,16 @@ def meaning(group: Group | None, element: Element) -> str:
     if element.head:
         return _jellyfish(group, element) if _tied(group, element) else _with_free_vertices(element)
     return _plain(symplectic(group), element)
+
+
+def _entry(n: int, tensor: Tensor, row: int, column: int, value: int) -> str:
+    """What one entry of a matrix adds."""
+    into, source = (
+        indexed(name, [place // n ** (order - 1 - axis) % n for axis in range(order)])
+        for name, place, order in (("y", row, tensor.outputs), ("x", column, tensor.inputs))
+    )
+    times = {1: "", -1: "-"}.get(value, f"{value} ")
+    return f"{times}{source} to {into}"
 
 
 def _plain(form: bool, diagram: Diagram) -> str:

@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth import dimension as dimensions
-from eqsynth import draw, drawing, enumeration, functor, gram, svg
+from eqsynth import draw, enumeration, functor, gram, svg, words
 from eqsynth.bilabelled import PRIME, affordable, choose
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
@@ -126,7 +126,7 @@ class Basis:
 
     def formulas(self) -> list[str]:
         """The index formula of every element."""
-        return [drawing.formula(self.group, element) for element in self.diagrams]
+        return [words.formula(self.group, element) for element in self.diagrams]
 
     def matrices(self, n: int | Sequence[int] | None = None) -> NDArray[np.int64]:
         """The basis as integer matrices, shape ``(len(self), n**outputs, n**inputs)``.
@@ -191,7 +191,7 @@ class Basis:
         return self.table()
 
     def table(self, limit: int | None = SHOWN) -> str:
-        """The basis as text: number, picture, index formula, cost, kind; ``limit=None`` shows every row."""
+        """The basis as text: number, picture, formula, cost, kind, words; ``limit=None`` shows every row."""
         return draw.basis_table(self, limit)
 
     def _repr_html_(self) -> str:

@@ -77,7 +77,8 @@ def show(
 
         size = page.write(html, group, order_in, order_out)
         print(f"wrote {html}: {len(basis(group, order_in, order_out)):,} maps, {size / 1000:,.0f} kB", file=sys.stderr)
-        return
+        if not (svg or tikz or png):
+            return
     if plan or source:
         made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)))
         print(emit(made).source if source else made)

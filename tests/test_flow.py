@@ -25,6 +25,7 @@ FLOW = [
     "constraints",
     "functor",
     "gram",
+    "figure",
     "drawing",
     "draw",
     "svg",

@@ -714,17 +714,10 @@ def test_programs_of_torch_export_serve_every_batch_and_size(hom):
             assert_close(ours, theirs)
 
 
-DIAGONALS = pytest.mark.xfail(
-    strict=False,
-    raises=ExportError,
-    reason="torch has no ONNX form of x.diagonal(...).add_(...), which layers that embed a diagonal use",
-)
-
-
 @pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter, of its own use
 @pytest.mark.parametrize(
     "hom",
-    [pytest.param(hom, marks=DIAGONALS) if "-> 3x1 + 2x2" in hom or "-> 2x2" in hom else hom for hom in PROGRAMS],
+    PROGRAMS,
 )
 def test_onnx_programs_serve_every_batch_and_size(hom):
     runtime = pytest.importorskip("onnxruntime")

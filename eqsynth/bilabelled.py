@@ -344,7 +344,7 @@ def affordable(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: in
     >>> labels = orbit_labels(frucht.automorphisms(), 12, 2)
     >>> found = affordable(frucht, labels, 1, 1, choose(frucht, labels, 1, 1))
     >>> len(found.diagrams), len(found.orbits)
-    (12, 132)
+    (14, 130)
 
     Orbits take a matrix of n^(outputs + inputs) entries; each graph adds n^(blocks of its separator). Where orbits
     are needed, the first graphs are kept while together they cost no more than the matrix.

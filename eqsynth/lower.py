@@ -753,9 +753,10 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     if not found.group.diagrammatic:
         return _tied_variances(found, normalization)
     rank = [len(found.flat(element).top.blocks) for element in range(len(found))]
-    everywhere = sum(1 for blocks in rank if blocks == max(rank))
+    most = max(rank)
+    everywhere = rank.count(most)
     diagonals = len(rank) - everywhere
-    share = [SHARE_EVERYWHERE / everywhere if blocks == max(rank) else SHARE_DIAGONALS / diagonals for blocks in rank]
+    share = [SHARE_EVERYWHERE / everywhere if blocks == most else SHARE_DIAGONALS / diagonals for blocks in rank]
     if found.group.symbolic:
         return tuple(share)
     made = []

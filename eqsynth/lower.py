@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
-from math import prod
+from math import fsum, prod
 
 from eqsynth import functor
 from eqsynth.bases import Basis, basis
@@ -768,7 +768,8 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
             # Mean over output entries of the sum of squares in a row, scaled by "variance".
             square *= entries(diagram, n) / terms(factor, diagram, n) / n**diagram.outputs * n ** (gain / 2)
         made.append((square, summed))
-    mean = sum(s * square for s, (square, _) in zip(share, made, strict=True))
+    # Rounded once, so that every version of Python finds the same digits.
+    mean = fsum(s * square for s, (square, _) in zip(share, made, strict=True))
     return tuple(
         s / mean / (summed if normalization == "sum" else 1) for s, (_, summed) in zip(share, made, strict=True)
     )
@@ -780,5 +781,5 @@ def _tied_variances(found: Basis, normalization: str) -> tuple[float, ...]:
     rows = n ** axes_of(found.outputs)
     squares = functor.squares(found.group, found.diagrams, n)
     share = 1 / len(squares)
-    mean = sum(share * total / largest / rows for total, largest in squares)
+    mean = fsum(share * total / largest / rows for total, largest in squares)
     return tuple(share / mean / (largest if normalization == "sum" else 1) for _, largest in squares)

@@ -52,9 +52,17 @@ class ExportError(EqsynthError, OSError):
     """A file could not be written or read."""
 
 
+class CatalogError(EqsynthError, ValueError):
+    """An entry of a catalog or of the cache that is damaged, malformed, or from a newer version."""
+
+
 class VerificationError(EqsynthError):
     """A layer, basis or certificate that does not keep its promise."""
 
 
 class ZeroOutputWarning(UserWarning):
     """An output term of a layer is always zero, because only the zero map has the symmetry."""
+
+
+class CacheWarning(UserWarning):
+    """The cache is damaged or out of use; results are right all the same, and slower."""

@@ -7,6 +7,7 @@ decodes it with checks of its own, and asks the store to set aside what fails th
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -377,10 +378,23 @@ def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], 
     try:
         if any(entry.get(name) != value for name, value in problem.items()):
             raise CatalogError("it is the entry of another problem")
-        return decode(entry)
+        with _no_collection():
+            return decode(entry)
     except CatalogError as error:
         store.set_aside(key, str(error))
         return None
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Thousands of new objects, none of them garbage, would have Python look through all others, those of torch too."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def remember(problem: Mapping[str, Any], made: str, content: Mapping[str, Any]) -> None:

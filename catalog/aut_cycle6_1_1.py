@@ -29,11 +29,37 @@ from torch import nn
 from torch.nn.functional import linear
 
 
-def _homomorphisms(n, edges, graphs):
+def _orbits(generators, n, m, last):
+    """The number of the orbit of each index tuple, n^m of them, and one tuple of each orbit.
+
+    Orbits are numbered by their least tuple, but those in ``last`` come last.
+    """
+    least, changed = torch.arange(n**m).reshape((n,) * m), True
+    while changed:
+        before = least
+        for g in generators:
+            moved = least
+            for axis in range(m):
+                moved = moved.index_select(axis, torch.tensor(g))
+            least = torch.minimum(least, moved)
+            least = least.flatten()[least.flatten()].reshape((n,) * m)
+        changed = not torch.equal(before, least)
+    tuples, labels = torch.unique(least, return_inverse=True)
+    behind = torch.zeros(len(tuples))
+    behind[last] = 1
+    order = torch.argsort(behind, stable=True)
+    return torch.argsort(order)[labels.flatten()], tuples[order]
+
+
+def _adjacency(n, edges):
+    matrix = torch.zeros(n, n, dtype=torch.float64)
+    matrix[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
+    return matrix
+
+
+def _homomorphisms(adjacency, graphs):
     """Homomorphism numbers of bilabelled graphs (label of each vertex, number of labels, edges)."""
-    adjacency = torch.zeros(n, n, dtype=torch.float64)
-    adjacency[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
-    counts = []
+    n, counts = len(adjacency), []
     for vertices, labels, pairs in graphs:
         shown = sorted(set(vertices))
         factors = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
@@ -62,9 +88,9 @@ def _scale(maps, orbits, count):
     if maps is not None:
         found.append((maps**2).sum(2).amax(1))
     if orbits is not None:
-        rows = torch.arange(orbits.shape[0])[:, None].expand_as(orbits)
-        reached = torch.unique(torch.stack([orbits.flatten(), rows.flatten()]), dim=1)[0].bincount()
-        found.append((orbits.flatten().bincount().double() / reached)[:count])
+        rows = torch.arange(orbits.shape[0])[:, None] * (orbits.max() + 1)
+        reached = torch.unique(rows + orbits) % (orbits.max() + 1)
+        found.append((orbits.flatten().bincount().double() / reached.bincount())[:count])
     return torch.cat(found)
 
 
@@ -89,6 +115,7 @@ class Ring6(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
+            places, tuples = _orbits([[0, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 0]], 6, 2, [])
             edges = [[0, 1], [0, 5], [1, 2], [2, 3], [3, 4], [4, 5]]
             edges += [[j, i] for i, j in edges]
             graphs = [
@@ -97,17 +124,21 @@ class Ring6(nn.Module):
                 ([0, 1], 2, [[0, 1]]),
                 ([0, 1], 3, [[0, 2], [1, 2]]),
             ]
-            maps = _homomorphisms(6, edges, graphs).reshape(4, 6, 6)
-            self._table("t0_0_maps", maps)
-            scale = _scale(maps, None, 0) ** -0.5
-            self._table("t0_0_scale", scale)
+            maps = _homomorphisms(_adjacency(6, edges), graphs).reshape(4, 6, 6)
+            self._table("t0_0_maps", maps.flatten(1)[:, tuples].T)
+            scale = _scale(maps, None, 0)
+            self._table("t0_0_scale", scale ** -0.5)
+            channels = torch.arange(self.channels_out)[:, None]
+            self._table("t0_0_places", places.reshape(6, 1, 6) * len(channels) + channels)
+            places, tuples = _orbits([[0, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 0]], 6, 1, [])
             edges = [[0, 1], [0, 5], [1, 2], [2, 3], [3, 4], [4, 5]]
             edges += [[j, i] for i, j in edges]
             graphs = [
                 ([0], 1, []),
             ]
-            maps = _homomorphisms(6, edges, graphs).reshape(1, 6, 1)
-            self._table("b0_maps", maps)
+            maps = _homomorphisms(_adjacency(6, edges), graphs).reshape(1, 6, 1)
+            self._table("b0_maps", maps.flatten(1)[:, tuples].T)
+            self._table("b0_places", places)
 
     def _table(self, name, values):
         like = self.weight
@@ -141,11 +172,15 @@ class Ring6(nn.Module):
         if not isinstance(x, torch.Tensor) or x.shape[-2:] != (6, channels_in):
             self._reject("input", x, f"6, {channels_in}")
         batch = x.shape[:-2]
-        x_in = x.reshape(-1, 6, channels_in)
+        x_a = x.reshape(-1, 6, channels_in)
 
         # 4 maps, entries of one matrix tied together
         w = self.weight * self.t0_0_scale[:, None, None]
-        w = (torch.einsum("dji,doc->jioc", self.t0_0_maps, w)).permute(0, 2, 1, 3).reshape(6 * channels_out, 6 * channels_in)
-        y = linear(x_in.reshape(-1, 6 * channels_in), w).reshape(-1, 6, channels_out)
-        y = y + (torch.einsum("dji,do->jio", self.b0_maps, self.bias))[:, 0]
-        return y.reshape(*batch, 6, channels_out)
+        w = (self.t0_0_maps @ w.flatten(1)).reshape(-1, channels_out, channels_in)  # a graph is a sum of orbits
+        w = nn.functional.embedding(self.t0_0_places, w.reshape(-1, channels_in))
+        t_a = linear(x_a.reshape(-1, 6 * channels_in), w.reshape(6 * channels_out, 6 * channels_in))
+        t_a = t_a.reshape(-1, 6, channels_out)
+        w = self.bias
+        w = self.b0_maps @ w  # a graph is a sum of orbits
+        t_a += w.index_select(0, self.b0_places).reshape(-1, 6, channels_out)
+        return t_a.reshape(*batch, 6, channels_out)

@@ -25,43 +25,15 @@ from torch import nn
 from torch.nn.functional import linear
 
 
-def _homomorphisms(n, edges, graphs):
-    """Homomorphism numbers of bilabelled graphs (label of each vertex, number of labels, edges)."""
-    adjacency = torch.zeros(n, n, dtype=torch.float64)
-    adjacency[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
-    counts = []
-    for vertices, labels, pairs in graphs:
-        shown = sorted(set(vertices))
-        factors = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
-        factors += [(torch.ones(n, dtype=torch.float64), (label,)) for label in shown]
-        # Labels that are not shown are summed one at a time, those with the fewest neighbours first.
-        hidden = set(range(labels)) - set(shown)
-        while hidden:
-            near = {v: {u for _, at in factors if v in at for u in at} for v in sorted(hidden)}
-            label = min(near, key=lambda v: len(near[v]))
-            touched = [operand for factor in factors if label in factor[1] for operand in factor]
-            left = tuple(sorted(near[label] - {label}))
-            factors = [factor for factor in factors if label not in factor[1]]
-            factors.append((torch.einsum(*touched, left), left))
-            hidden.remove(label)
-        values = torch.einsum(*[operand for factor in factors for operand in factor], shown) if factors else 1.0
-        index = torch.meshgrid(*[torch.arange(n)] * len(shown), indexing="ij") if shown else ()
-        count = torch.zeros((n,) * len(vertices), dtype=torch.float64)
-        count[tuple(index[shown.index(label)] for label in vertices)] = values
-        counts.append(count)
-    return torch.stack(counts)
+def _adjacency(n, edges):
+    matrix = torch.zeros(n, n, dtype=torch.float64)
+    matrix[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
+    return matrix
 
 
-def _scale(maps, orbits, count):
-    """For each map, the largest sum of squares in a row; ``count`` orbits have places of their own."""
-    found = []
-    if maps is not None:
-        found.append((maps**2).sum(2).amax(1))
-    if orbits is not None:
-        rows = torch.arange(orbits.shape[0])[:, None].expand_as(orbits)
-        reached = torch.unique(torch.stack([orbits.flatten(), rows.flatten()]), dim=1)[0].bincount()
-        found.append((orbits.flatten().bincount().double() / reached)[:count])
-    return torch.cat(found)
+def _apply(matrix, x):
+    """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
+    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
 class Petersen(nn.Module):
@@ -85,24 +57,11 @@ class Petersen(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
+            self._table("scale", torch.tensor([10, 1, 3], dtype=torch.float64) ** -0.5)
             edges = [[0, 1], [0, 4], [0, 5], [1, 2], [1, 6], [2, 3], [2, 7], [3, 4], [3, 8], [4, 9], [5, 7], [5, 8], [6, 8], [6, 9], [7, 9]]
             edges += [[j, i] for i, j in edges]
-            graphs = [
-                ([0, 1], 2, []),
-                ([0, 0], 1, []),
-                ([0, 1], 2, [[0, 1]]),
-            ]
-            maps = _homomorphisms(10, edges, graphs).reshape(3, 10, 10)
-            self._table("t0_0_maps", maps)
-            scale = _scale(maps, None, 0) ** -0.5
-            self._table("t0_0_scale", scale)
-            edges = [[0, 1], [0, 4], [0, 5], [1, 2], [1, 6], [2, 3], [2, 7], [3, 4], [3, 8], [4, 9], [5, 7], [5, 8], [6, 8], [6, 9], [7, 9]]
-            edges += [[j, i] for i, j in edges]
-            graphs = [
-                ([0], 1, []),
-            ]
-            maps = _homomorphisms(10, edges, graphs).reshape(1, 10, 1)
-            self._table("b0_maps", maps)
+            A = _adjacency(10, edges)
+            self._table("adjacency", A)
 
     def _table(self, name, values):
         like = self.weight
@@ -114,7 +73,7 @@ class Petersen(nn.Module):
         self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.3333333333333333] * 3, channels_in),
+            (self.weight, [0.3333333333333333, 0.3333333333333333, 0.3333333333333333], channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():
@@ -136,11 +95,17 @@ class Petersen(nn.Module):
         if not isinstance(x, torch.Tensor) or x.shape[-2:] != (10, channels_in):
             self._reject("input", x, f"10, {channels_in}")
         batch = x.shape[:-2]
-        x_in = x.reshape(-1, 10, channels_in)
+        x_a = x.reshape(-1, 10, channels_in)
+        weight = self.weight * self.scale[:, None, None]  # every map at the same size
+        x_1 = x_a.sum(1)  # sum over a of x_a[a]
 
-        # 3 maps, entries of one matrix tied together
-        w = self.weight * self.t0_0_scale[:, None, None]
-        w = (torch.einsum("dji,doc->jioc", self.t0_0_maps, w)).permute(0, 2, 1, 3).reshape(10 * channels_out, 10 * channels_in)
-        y = linear(x_in.reshape(-1, 10 * channels_in), w).reshape(-1, 10, channels_out)
-        y = y + (torch.einsum("dji,do->jio", self.b0_maps, self.bias))[:, 0]
-        return y.reshape(*batch, 10, channels_out)
+        # mixing on 0 axes: 1 map
+        w = weight[0:1].squeeze(0)
+        z_1 = linear(x_1, w, self.bias.flatten())
+        x_a_A = _apply(self.adjacency, x_a.reshape(-1, 10, channels_in)).reshape(-1, 10, channels_in)  # x_a_A[b] = A[a,b] x_a[a]
+
+        # mixing on 1 axis: 2 maps
+        w = weight[1:3].transpose(0, 1).reshape(channels_out, 2 * channels_in)
+        z_a = linear(torch.cat((x_a, x_a_A), -1), w)
+        z_a += z_1.unsqueeze(1)  # y_a[a] += z_1[]
+        return z_a.reshape(*batch, 10, channels_out)

@@ -49,7 +49,7 @@ class Matrices3(nn.Module):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.4285714285714286] * 3, channels_in),
+            (self.weight, [0.4285714285714286, 0.4285714285714286, 0.4285714285714286], channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():

@@ -105,8 +105,10 @@ class Tensors3(nn.Module):
         z_a11, z_11a, z_1a1 = z.split(channels_out, -1)
 
         # mixing on 3 axes: 6 maps
-        w = self.weight[9:15].transpose(0, 1).reshape(channels_out, 6 * channels_in)
-        z_abc = linear(torch.cat((x_abc, x_abc.transpose(2, 3), x_abc.transpose(1, 2), x_abc.permute(0, 2, 3, 1, 4), x_abc.permute(0, 3, 1, 2, 4), x_abc.transpose(1, 3)), -1), w)
+        # in several products, so that the copies of operands stay small
+        w_0, w_1 = (self.weight[9:15].transpose(0, 1).reshape(channels_out, 6 * channels_in)).split((3 * channels_in, 3 * channels_in), 1)
+        z_abc = linear(torch.cat((x_abc, x_abc.transpose(2, 3), x_abc.transpose(1, 2)), -1), w_0)
+        z_abc += linear(torch.cat((x_abc.permute(0, 2, 3, 1, 4), x_abc.permute(0, 3, 1, 2, 4), x_abc.transpose(1, 3)), -1), w_1)
         y_aba = z_1a1.unsqueeze(1)  # y_aba[b,a] += z_1a1[a]
         y_aab = z_11a.unsqueeze(1)  # y_aab[b,a] += z_11a[a]
         y_abb = z_a11.unsqueeze(2)  # y_abb[a,b] += z_a11[a]

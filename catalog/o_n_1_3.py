@@ -42,7 +42,7 @@ class VectorsToTensors(nn.Module):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.26666666666666666] * 3, channels_in),
+            (self.weight, [0.26666666666666666, 0.26666666666666666, 0.26666666666666666], channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():
@@ -68,9 +68,10 @@ class VectorsToTensors(nn.Module):
         batch = x.shape[:-2]
         x_a = x.reshape(-1, n, channels_in)
         b = x_a.shape[0]
+        weight = self.weight * n ** 0.5  # every map at the same size
 
         # mixing on 1 axis: 3 maps
-        w = (self.weight * n ** 0.5).reshape(3 * channels_out, channels_in)
+        w = weight.reshape(3 * channels_out, channels_in)
         z = linear(x_a, w)
         z_a11, z_11a, z_1a1 = z.split(channels_out, -1)
         y_aba = z_1a1.unsqueeze(1)  # y_aba[b,a] += z_1a1[a]

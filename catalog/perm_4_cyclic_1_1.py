@@ -26,8 +26,11 @@ from torch import nn
 from torch.nn.functional import linear
 
 
-def _orbits(generators, n, m, left_out):
-    """The place of the orbit of each index tuple, shape (n,) * m; orbits left out share the place after the last."""
+def _orbits(generators, n, m, last):
+    """The number of the orbit of each index tuple, n^m of them, and one tuple of each orbit.
+
+    Orbits are numbered by their least tuple, but those in ``last`` come last.
+    """
     least, changed = torch.arange(n**m).reshape((n,) * m), True
     while changed:
         before = least
@@ -38,10 +41,11 @@ def _orbits(generators, n, m, left_out):
             least = torch.minimum(least, moved)
             least = least.flatten()[least.flatten()].reshape((n,) * m)
         changed = not torch.equal(before, least)
-    labels = torch.unique(least, return_inverse=True)[1]
-    kept = torch.ones(int(labels.max()) + 1, dtype=torch.bool)
-    kept[left_out] = False
-    return torch.where(kept, kept.cumsum(0) - 1, kept.sum())[labels]
+    tuples, labels = torch.unique(least, return_inverse=True)
+    behind = torch.zeros(len(tuples))
+    behind[last] = 1
+    order = torch.argsort(behind, stable=True)
+    return torch.argsort(order)[labels.flatten()], tuples[order]
 
 
 def _scale(maps, orbits, count):
@@ -50,9 +54,9 @@ def _scale(maps, orbits, count):
     if maps is not None:
         found.append((maps**2).sum(2).amax(1))
     if orbits is not None:
-        rows = torch.arange(orbits.shape[0])[:, None].expand_as(orbits)
-        reached = torch.unique(torch.stack([orbits.flatten(), rows.flatten()]), dim=1)[0].bincount()
-        found.append((orbits.flatten().bincount().double() / reached)[:count])
+        rows = torch.arange(orbits.shape[0])[:, None] * (orbits.max() + 1)
+        reached = torch.unique(rows + orbits) % (orbits.max() + 1)
+        found.append((orbits.flatten().bincount().double() / reached.bincount())[:count])
     return torch.cat(found)
 
 
@@ -77,12 +81,13 @@ class Cyclic4(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
-            orbits = _orbits([[1, 2, 3, 0]], 4, 2, []).reshape(4, 4)
-            self._table("t0_0_orbits", orbits)
-            scale = _scale(None, orbits, 4) ** -0.5
-            self._table("t0_0_scale", scale)
-            orbits = _orbits([[1, 2, 3, 0]], 4, 1, []).reshape(4, 1)
-            self._table("b0_orbits", orbits)
+            places, tuples = _orbits([[1, 2, 3, 0]], 4, 2, [])
+            scale = _scale(None, places.reshape(4, 4), 4)
+            self._table("t0_0_scale", scale ** -0.5)
+            channels = torch.arange(self.channels_out)[:, None]
+            self._table("t0_0_places", places.reshape(4, 1, 4) * len(channels) + channels)
+            places, tuples = _orbits([[1, 2, 3, 0]], 4, 1, [])
+            self._table("b0_places", places)
 
     def _table(self, name, values):
         like = self.weight
@@ -116,11 +121,13 @@ class Cyclic4(nn.Module):
         if not isinstance(x, torch.Tensor) or x.shape[-2:] != (4, channels_in):
             self._reject("input", x, f"4, {channels_in}")
         batch = x.shape[:-2]
-        x_in = x.reshape(-1, 4, channels_in)
+        x_a = x.reshape(-1, 4, channels_in)
 
         # 4 maps, entries of one matrix tied together
         w = self.weight * self.t0_0_scale[:, None, None]
-        w = (nn.functional.pad(w, (0, 0, 0, 0, 0, 1))[self.t0_0_orbits]).permute(0, 2, 1, 3).reshape(4 * channels_out, 4 * channels_in)
-        y = linear(x_in.reshape(-1, 4 * channels_in), w).reshape(-1, 4, channels_out)
-        y = y + (nn.functional.pad(self.bias, (0, 0, 0, 1))[self.b0_orbits])[:, 0]
-        return y.reshape(*batch, 4, channels_out)
+        w = nn.functional.embedding(self.t0_0_places, w.reshape(-1, channels_in))
+        t_a = linear(x_a.reshape(-1, 4 * channels_in), w.reshape(4 * channels_out, 4 * channels_in))
+        t_a = t_a.reshape(-1, 4, channels_out)
+        w = self.bias
+        t_a += w.index_select(0, self.b0_places).reshape(-1, 4, channels_out)
+        return t_a.reshape(*batch, 4, channels_out)

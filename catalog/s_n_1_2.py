@@ -53,7 +53,7 @@ class NodesToEdges(nn.Module):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.2] + [0.26666666666666666] + [0.2] + [0.26666666666666666] * 2, channels_in),
+            (self.weight, [0.2, 0.26666666666666666, 0.2, 0.26666666666666666, 0.26666666666666666], channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():

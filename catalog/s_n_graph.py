@@ -165,11 +165,11 @@ class Graph(nn.Module):
         for weight, variances, fan_in in (
             (self.weight_0_0, [0.08] * 15, channels_in[0] + channels_in[1] + channels_in[2]),
             (self.weight_0_1, [0.16] * 5, channels_in[0] + channels_in[1] + channels_in[2]),
-            (self.weight_0_2, [0.4] * 2, channels_in[0] + channels_in[1] + channels_in[2]),
-            (self.weight_1_0, [0.2] + [0.26666666666666666] + [0.2] + [0.26666666666666666] * 2, channels_in[0] + channels_in[1] + channels_in[2]),
-            (self.weight_1_1, [0.4] * 2, channels_in[0] + channels_in[1] + channels_in[2]),
+            (self.weight_0_2, [0.4, 0.4], channels_in[0] + channels_in[1] + channels_in[2]),
+            (self.weight_1_0, [0.2, 0.26666666666666666, 0.2, 0.26666666666666666, 0.26666666666666666], channels_in[0] + channels_in[1] + channels_in[2]),
+            (self.weight_1_1, [0.4, 0.4], channels_in[0] + channels_in[1] + channels_in[2]),
             (self.weight_1_2, [0.8], channels_in[0] + channels_in[1] + channels_in[2]),
-            (self.weight_2_0, [0.4] + [0.8], channels_in[0] + channels_in[1] + channels_in[2]),
+            (self.weight_2_0, [0.4, 0.8], channels_in[0] + channels_in[1] + channels_in[2]),
             (self.weight_2_1, [0.8], channels_in[0] + channels_in[1] + channels_in[2]),
             (self.weight_2_2, [0.8], channels_in[0] + channels_in[1] + channels_in[2]),
         ):

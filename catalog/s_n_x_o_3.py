@@ -61,8 +61,8 @@ class PointClouds(nn.Module):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight_0_0, [0.4] * 2, channels_in[0]),
-            (self.weight_1_1, [0.4] * 2, channels_in[1]),
+            (self.weight_0_0, [0.4, 0.4], channels_in[0]),
+            (self.weight_1_1, [0.4, 0.4], channels_in[1]),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():

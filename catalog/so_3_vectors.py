@@ -69,16 +69,11 @@ from torch.nn.functional import linear
 
 def _epsilon(n, tied, taken, given):
     """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""
-    matrix = [[0.0] * n ** (tied + taken) for _ in range(n ** (tied + given))]
+    matrix = torch.zeros(n ** (tied + given), n ** (tied + taken), dtype=torch.float64)
     for labels in permutations(range(n)):
         k, j, i = labels[:tied], labels[tied : tied + given], labels[tied + given : tied + given + taken]
-        matrix[_place(k + j, n)][_place(k + i, n)] += _parity(labels)
+        matrix[_place(k + j, n), _place(k + i, n)] += _parity(labels)
     return matrix
-
-
-def _apply(matrix, x):
-    """The matrix times each sample: (b, n^in, channels) -> (b, n^out, channels), contiguous."""
-    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
 def _place(index, n):
@@ -90,6 +85,11 @@ def _place(index, n):
 
 def _parity(labels):
     return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
+
+
+def _apply(matrix, x):
+    """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
+    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
 class CrossProducts(nn.Module):
@@ -122,8 +122,10 @@ class CrossProducts(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
-            self._table("epsilon_0", 1 ** -0.5 * torch.tensor(_epsilon(3, 0, 1, 2), dtype=torch.float64))
-            self._table("epsilon_1", 2 ** -0.5 * torch.tensor(_epsilon(3, 0, 2, 1), dtype=torch.float64))
+            epsilon_0 = 1 ** -0.5 * _epsilon(3, 0, 1, 2)
+            self._table("epsilon_0", epsilon_0)
+            epsilon_1 = 2 ** -0.5 * _epsilon(3, 0, 2, 1)
+            self._table("epsilon_1", epsilon_1)
 
     def _table(self, name, values):
         like = self.weight_0_0
@@ -135,7 +137,7 @@ class CrossProducts(nn.Module):
         self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight_0_0, [0.4285714285714286] * 3, channels_in[0] + channels_in[1]),
+            (self.weight_0_0, [0.4285714285714286, 0.4285714285714286, 0.4285714285714286], channels_in[0] + channels_in[1]),
             (self.weight_0_1, [1.0], channels_in[0] + channels_in[1]),
             (self.weight_0_2, [1.0], channels_in[0]),
             (self.weight_1_0, [0.8660254037844387], channels_in[0] + channels_in[1]),
@@ -172,6 +174,7 @@ class CrossProducts(nn.Module):
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-2])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
         x0_ab = x0.reshape(-1, 3, 3, channels_in[0])
         x1_a = x1.reshape(-1, 3, channels_in[1])
+        weight_1_0 = self.weight_1_0 * 3 ** 0.25  # every map at the same size
         r = 3 ** -0.5  # scale of a sum over one index
         x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # x0_ab[a,a]
         x0_11 = x0_aa.sum(1) * r  # sum over a of x0_aa[a]
@@ -185,7 +188,7 @@ class CrossProducts(nn.Module):
         z0_11, z2 = z.split([channels_out[0]] * 1 + [channels_out[2]] * 1, -1)
 
         # mixing on 1 axis: 1 map
-        w = (self.weight_1_0 * 3 ** 0.25).squeeze(0)
+        w = weight_1_0.squeeze(0)
         z0_ab = linear(x1_a, w)
         z0_ab_h2 = _apply(self.epsilon_0, z0_ab.reshape(-1, 3, channels_out[0])).reshape(-1, 3, 3, channels_out[0])  # epsilon takes 1 axis and gives 2
         x0_ab_h1 = _apply(self.epsilon_1, x0_ab.reshape(-1, 9, channels_in[0])).reshape(-1, 3, channels_in[0])  # epsilon takes 2 axes and gives 1

@@ -10,8 +10,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
-from eqsynth import dimension as dimensions
 from eqsynth import cache, codec, draw, drawing, enumeration, functor, gram, svg
+from eqsynth import dimension as dimensions
 from eqsynth.bilabelled import PRIME, Budget, Chosen, affordable, check_basis, choose
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
@@ -281,10 +281,10 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any) -> Basis:
     ``verification.check_basis`` proves. Raises CatalogError.
     """
     match data:
-        case {"certificate": [int(dimension), int(spanning), str(independence), int(prime)], **rest} if (
-            bool not in map(type, (dimension, spanning, prime))
-        ):
-            if group.family in FAMILIES and "elements" in rest:
+        case {"certificate": [int(dimension), int(spanning), str(independence), int(prime)], **rest}:
+            if bool in map(type, (dimension, spanning, prime)):
+                raise CatalogError("a number of its certificate is none")
+            if group.family in FAMILIES and rest.get("elements"):
                 raise CatalogError("its diagrams are not in a table")
             elements = codec.decode(rest, inputs, outputs)
             found = Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, independence, prime))
@@ -309,7 +309,10 @@ def _doubt(found: Basis) -> str:
         return f"the certificate speaks of {proof.dimension} elements, but there are {len(elements)}"
     if isinstance(group, Aut):
         return _doubt_graph(group, found, total)
-    spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)
+    spanning = enumeration.count(group, total)
+    if spanning > MAX_DIAGRAMS:
+        return f"{spanning:,} diagrams are more than a basis is chosen from"
+    dimension = dimensions.dimension(group, total)
     if (proof.spanning, len(elements)) != (spanning, dimension):
         return f"{len(elements)} of {proof.spanning} diagrams, but the dimension is {dimension} of {spanning}"
     if dimension == spanning:

@@ -118,7 +118,7 @@ def unpack(raw: bytes) -> Entry:
     schema = int(match[4])
     if schema > SCHEMA:
         raise NewerError(f"it has schema {schema}, and this version of eqsynth reads up to {SCHEMA}")
-    entry = strict_json(match[3])
+    entry: Entry = strict_json(match[3])
     if not isinstance(entry, dict):
         raise CatalogError("it holds no JSON object")
     while schema < SCHEMA:
@@ -174,7 +174,7 @@ class Store:
     >>> store, key = Store(tempfile.mkdtemp()), digest("an example")
     >>> store.put(key, {"kind": "example", "value": 3})
     True
-    >>> store.get(key)["value"], list(store.keys()) == [key]
+    >>> store.get(key)["value"], list(store) == [key]
     (3, True)
 
     Many processes may read and write at once. A file is written beside its place, flushed to the disk, and moved
@@ -216,7 +216,7 @@ class Store:
         """Write an entry; whether it is there now."""
         path, content = self.path(key), pack(entry)
         try:
-            with self._locked(path):
+            with self._locked():
                 try:
                     there = _read(path)
                     if there == content:
@@ -232,7 +232,7 @@ class Store:
             return False
         return True
 
-    def keys(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[str]:
         """Every key that has a file, in order."""
         for path in sorted(Path(self.folder).glob("[0-9a-f][0-9a-f]/*.json")):
             if _KEY.fullmatch(path.stem) and path.parent.name == path.stem[:2]:
@@ -251,7 +251,7 @@ class Store:
     def discard(self, key: str) -> None:
         """Delete an entry."""
         path = self.path(key)
-        with self._locked(path):
+        with self._locked():
             path.unlink(missing_ok=True)
 
     def set_aside(self, key: str, why: str, raw: bytes | None = None) -> None:
@@ -259,7 +259,7 @@ class Store:
         path = self.path(key)
         aside = path.with_suffix(".damaged")
         try:
-            with self._locked(path):
+            with self._locked():
                 if raw is not None and path.read_bytes() != raw:
                     return
                 path.replace(aside)
@@ -276,15 +276,16 @@ class Store:
         )
 
     @contextlib.contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.parent / ".lock", timeout=PATIENCE)
+        place = Path(self.folder) / ".lock"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place, timeout=PATIENCE)
         try:
             lock.acquire()
         except Timeout:
-            raise OSError(f"another process has held the lock {path.parent / '.lock'} for {PATIENCE:.0f} s") from None
+            raise OSError(f"another process has held the lock {place} for {PATIENCE:.0f} s") from None
         except NotImplementedError as error:
             raise OSError(str(error)) from None
         try:
@@ -302,6 +303,7 @@ def _read(path: Path) -> bytes:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file through a neighbour that takes its place; OSError where that fails, with nothing left behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.{time.monotonic_ns()}.part")
     try:
         with temporary.open("xb") as file:

@@ -120,7 +120,7 @@ def _decode_half(data: Any, order: int) -> Half:
 def _halves(data: list[Any], order: int) -> list[Half]:
     found = [_decode_half(each, order) for each in data]
     keys = [half.key for half in found]
-    if any(left >= right for left, right in pairwise(keys)):  # type: ignore[operator]
+    if any(left >= right for left, right in pairwise(keys)):
         raise CatalogError("the halves are not in order, or one stands twice")
     return found
 
@@ -142,7 +142,8 @@ def _decode_table(
         through = [moved[block] for block in half.kept if block not in half.head]
         ends = [(moved[block], block in half.head) for block in half.dropped + half.head]
         ends.sort()
-        below.append((through, tuple(block for block, _ in ends), [place for place, (_, tied) in enumerate(ends) if tied]))
+        tied_ends = [place for place, (_, tied) in enumerate(ends) if tied]
+        below.append((through, tuple(block for block, _ in ends), tied_ends))
     if len(rows) % 4 or {*map(type, rows)} - {int} or min(rows, default=0) < 0:
         raise CatalogError("the rows of the table are not four whole numbers each")
     # Diagrams that are put together from checked halves need no check of their own, which would take longest here.

@@ -132,7 +132,8 @@ def from_data(hom: Hom, bias: bool, normalization: str, data: Any) -> Plan:
             case _:
                 raise CatalogError("its plan has no steps and pairs")
         outs = hom.space_out.orders
-        needed = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(hom.space_in.orders) for o, lo in enumerate(outs)}
+        ins = hom.space_in.orders
+        needed = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
         constants = {o: basis(hom.group, 0, lo) for o, lo in enumerate(outs)} if bias else {}
         pairs = tuple(_pair(each, needed) for each in pair_data)
         if [(pair.term_in, pair.term_out) for pair in pairs] != [at for at, found in needed.items() if len(found)]:

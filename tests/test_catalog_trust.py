@@ -1,6 +1,7 @@
 """Entries are data from anywhere: nothing in them runs, and what is wrong in them is refused."""
 
 import ast
+import contextlib
 import copy
 import json
 import sys
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 import eqsynth as eq
 from eqsynth import bases, cache
 from eqsynth.cache import Store, pack, unpack
-from eqsynth.errors import CatalogError, EqsynthError
+from eqsynth.errors import CatalogError, EqsynthError, VerificationError
 from eqsynth.exporting import artifact_of
+from eqsynth.verification import check_basis
 
 #: Problems whose entries are changed at random; together they have every kind of element.
 PROBLEMS = [("S(3)", 2, 2), ("O(n)", 2, 2), ("SO(3)", 2, 3), ("A(3)", 1, 2), ("Aut(path3)", 1, 1), ("Sp(2)", 2, 2)]
@@ -85,8 +87,9 @@ def test_large_files_are_not_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["", "../../etc/passwd", "a" * 63, "A" * 64, "a" * 64 + "\n", "../" + "a" * 61, "/" + "a" * 63, None, 3, b"a" * 64]
-)  # fmt: skip
+    "key",
+    ["", "../../etc/passwd", "a" * 63, "A" * 64, "a" * 64 + "\n", "../" + "a" * 61, "/" + "a" * 63, None, 3, b"a" * 64],
+)
 def test_names_that_lead_elsewhere_are_no_keys(tmp_path, key):
     for act in (Store(tmp_path).path, Store(tmp_path).get, Store(tmp_path).discard):
         with pytest.raises(CatalogError, match="no key"):
@@ -165,7 +168,7 @@ def test_a_dependent_set_of_graphs_is_refused():
     data = copy.deepcopy(ENTRIES[4][1])
     assert "blocks" in data["elements"][0]
     data["elements"][1] = data["elements"][0]
-    with pytest.raises(CatalogError, match="no basis|depend"):
+    with pytest.raises(CatalogError, match=r"no basis|depend"):
         bases.from_data(eq.Group.parse("Aut(path3)"), 1, 1, data)
 
 
@@ -213,19 +216,18 @@ def test_two_thousand_mutated_entries_give_the_right_basis_or_none(case):
     except CatalogError:
         return
     # What is accepted is a basis: independent and complete, by a check that trusts nothing in it.
-    from eqsynth.verification import VerificationError, check_basis
-
-    try:
-        check_basis(found)
-    except VerificationError as error:
-        # The one thing that loading does not prove, where it would take as long as making the basis anew.
-        assert "dependent" in str(error)
-        assert found.certificate.independence in ("gram", "orbits")
+    if found.certificate.independence in ("gram", "orbits"):
+        # Independence is the one thing that loading does not prove, where it would take as long as making it anew.
+        with contextlib.suppress(VerificationError):
+            check_basis(found)
+        return
+    check_basis(found)
+    assert found == eq.basis(name, inputs, outputs) or found.certificate.independence == "representatives"
 
 
 @example({"elements": [{"blocks": [[0, 1], [2, 3]], "edges": [[0, 10**9]]}], "certificate": [1, 1, "stable", 0]})
 @settings(max_examples=2000)
-@given(JSON | st.fixed_dictionaries({name: JSON for name in S3}) | st.fixed_dictionaries({"elements": JSON}))
+@given(JSON | st.fixed_dictionaries(dict.fromkeys(S3, JSON)) | st.fixed_dictionaries({"elements": JSON}))
 def test_two_thousand_arbitrary_values_are_refused(value):
     text = json.dumps(value, ensure_ascii=True)
     try:
@@ -253,7 +255,8 @@ FORBIDDEN = {"exec", "eval", "open", "compile", "__import__", "globals", "locals
              "delattr", "input", "breakpoint", "os", "sys", "subprocess", "builtins", "importlib"}  # fmt: skip
 DUNDERS = {"__init__", "__name__", "__class__"}
 STATEMENTS = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AugAssign, ast.AnnAssign,
-              ast.Return, ast.Expr, ast.For, ast.While, ast.If, ast.Raise, ast.Pass, ast.Continue, ast.Break, ast.With)  # fmt: skip
+              ast.Return, ast.Expr, ast.For, ast.While, ast.If, ast.Raise, ast.Pass, ast.Continue, ast.Break,
+              ast.With)  # fmt: skip
 
 
 def grammar(source):

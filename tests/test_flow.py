@@ -46,6 +46,7 @@ FLOW = [
     "exporting",
     "page",
     "verification",
+    "catalog",
     "cli",
 ]
 

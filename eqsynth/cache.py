@@ -89,7 +89,7 @@ def digest(value: Any) -> str:
 
     >>> from eqsynth.cache import digest
     >>> digest({"group": "S(n)", "inputs": 2})[:16]
-    '38c7a26d4e9bbef7'
+    '470f1632de8d6867'
     """
     return sha256(canonical(value)).hexdigest()
 

@@ -37,7 +37,7 @@ class Problem:
 
     >>> from eqsynth.catalog import Problem
     >>> Problem("S(n): 1x2 -> 1x1").key[:16]
-    '1d9a5d0f9ea7de4a'
+    '915c146571849193'
     """
 
     hom: str

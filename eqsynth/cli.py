@@ -193,6 +193,10 @@ def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
     return lambda each, total: track(each, what, total, console=Console(stderr=True), transient=True)
 
 
+def _entries(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+
+
 @catalog_app.command("list")
 def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List every entry: its key, kind, problem, number of maps, size and version."""
@@ -208,7 +212,7 @@ def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None
     for row in found:
         print(f"{row.key[:12]}  {row.kind:5}  {row.maps:>7,}  {row.size / 1000:>8,.1f} kB  {row.made:8}  {row.problem}")
     total = sum(row.size for row in found)
-    print(f"{len(found)} entries, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
+    print(f"{_entries(len(found))}, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
 
 
 @catalog_app.command("show")
@@ -253,10 +257,10 @@ def catalog_build(
     if check:
         for file in done.files:
             print(f"differs from what eqsynth makes: {file}", file=sys.stderr)
-        print(f"{done.made} entries compared, {len(done.files)} differences", file=sys.stderr)
+        print(f"{_entries(done.made)} compared, {len(done.files)} differ", file=sys.stderr)
     else:
         written = f"; files: {', '.join(done.files)}" if done.files else ""
-        print(f"{done.made} entries made, {done.kept} were there{written}", file=sys.stderr)
+        print(f"{_entries(done.made)} made, {done.kept} were there{written}", file=sys.stderr)
     if done.failed or (check and done.files):
         raise typer.Exit(1)
 
@@ -278,7 +282,7 @@ def catalog_verify(
         if failure:
             wrong += 1
             print(f"WRONG  {key[:12]}  {problem}: {failure}")
-    print(f"{len(keys) - wrong} of {len(keys)} entries proven", file=sys.stderr)
+    print(f"{len(keys) - wrong} of {_entries(len(keys))} proven", file=sys.stderr)
     if wrong:
         raise typer.Exit(1)
 

@@ -150,7 +150,7 @@ def test_other_content_is_set_aside(filled, content):
     survives(filled, content, "not an entry")
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_flipped_bit_is_found(filled, data):
     path = filled
@@ -159,7 +159,7 @@ def test_a_flipped_bit_is_found(filled, data):
     survives(path, bytes(content), "was moved to|is made anew")
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_a_truncated_file_is_found(filled, data):
     path = filled

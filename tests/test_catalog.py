@@ -468,7 +468,7 @@ def test_a_cluster_that_is_not_there_is_refused(folder):
 def test_problems_that_cannot_be_built_are_named_and_the_others_built(tmp_path):
     _, told = command("build", "S(n): 1x1 -> 1x1", "S(n): 1x9 -> 1x9", "--store", tmp_path, code=1)
     assert "not built: S(n): 1x9 -> 1x9" in told
-    assert "1 entries made" in told
+    assert "1 entry made" in told
     assert len(list(Store(tmp_path))) == 1
 
 

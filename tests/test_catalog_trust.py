@@ -173,8 +173,8 @@ def test_a_dependent_set_of_graphs_is_refused():
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 20) | st.integers(-(10**18), 10**18) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=8), inner, max_size=5),
-    max_leaves=25,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=8,
 )
 
 

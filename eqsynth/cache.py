@@ -216,7 +216,7 @@ class Store:
         """Write an entry; whether it is there now."""
         path, content = self.path(key), pack(entry)
         try:
-            with self._locked():
+            with self.locked():
                 try:
                     there = _read(path)
                     if there == content:
@@ -248,18 +248,12 @@ class Store:
                     if time.time() - path.stat().st_mtime > 3600:
                         yield path
 
-    def discard(self, key: str) -> None:
-        """Delete an entry."""
-        path = self.path(key)
-        with self._locked():
-            path.unlink(missing_ok=True)
-
     def set_aside(self, key: str, why: str, raw: bytes | None = None) -> None:
         """Rename a damaged entry, unless someone has written another since ``raw`` was read."""
         path = self.path(key)
         aside = path.with_suffix(".damaged")
         try:
-            with self._locked():
+            with self.locked():
                 if raw is not None and path.read_bytes() != raw:
                     return
                 path.replace(aside)
@@ -276,7 +270,8 @@ class Store:
         )
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """While no one else writes here; OSError where the lock cannot be had."""
         from filelock import FileLock, Timeout
 
         place = Path(self.folder) / ".lock"
@@ -349,7 +344,7 @@ def user_store() -> Store | None:
         from platformdirs import user_cache_dir
 
         folder = str(Path(user_cache_dir("eqsynth", appauthor=False)) / "entries")
-    return Store(folder)
+    return Store(Path(folder).expanduser())
 
 
 @lru_cache(maxsize=16)

@@ -315,13 +315,20 @@ def _on_cluster(problems: Sequence[Problem], scheduler: str) -> Made:
     except (OSError, ValueError) as error:
         raise CatalogError(f"there is no Dask scheduler at {scheduler!r}: {error}") from error
     with client:
-        versions = set(client.run(lambda: eqsynth.__version__).values())
+        try:
+            versions = set(client.run(_version).values())
+        except ImportError as error:
+            raise CatalogError(f"the workers at {scheduler} lack a package: {error}") from error
         if versions - {eqsynth.__version__}:
             raise CatalogError(f"the workers have eqsynth {', '.join(sorted(versions))}, not {eqsynth.__version__}")
         futures = client.map(attempt, problems, pure=False, retries=2)
         at = {future.key: problem for future, problem in zip(futures, problems, strict=True)}
         for future, result in as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
             yield (at[future.key], *result)
+
+
+def _version() -> str:
+    return eqsynth.__version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,7 +531,19 @@ def prune(store: Store, days: float | None = None, megabytes: float | None = Non
     With ``days`` also what was written longer ago, with ``megabytes`` the oldest until the rest fits, with ``every``
     all entries. Entries of a newer schema are kept, except with ``every``.
     """
-    gone = [(path, path.stat().st_size) for path in store.leftovers()]
+    try:
+        with store.locked():
+            gone = list(_useless(store, days, megabytes, every))
+            for path, _ in gone:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(f"cannot prune {store.folder}: {error.strerror or error}") from error
+    return Pruned(len(gone), sum(size for _, size in gone))
+
+
+def _useless(store: Store, days: float | None, megabytes: float | None, every: bool) -> Iterator[tuple[Path, int]]:
+    for path in store.leftovers():
+        yield path, path.stat().st_size
     held: list[tuple[float, Path, int]] = []
     for key in store:
         path = store.path(key)
@@ -537,16 +556,13 @@ def prune(store: Store, days: float | None = None, megabytes: float | None = Non
         except CatalogError:
             old, made = True, ""
         if old or made.split(" ", maxsplit=1)[0] != eqsynth.__version__:
-            gone.append((path, state.st_size))
+            yield path, state.st_size
         else:
             held.append((state.st_mtime, path, state.st_size))
     if megabytes is not None:
         room = sum(size for *_, size in held) - 1_000_000 * megabytes
         for _, path, size in sorted(held):
             if room <= 0:
-                break
+                return
             room -= size
-            gone.append((path, size))
-    for path, _ in gone:
-        path.unlink(missing_ok=True)
-    return Pruned(len(gone), sum(size for _, size in gone))
+            yield path, size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from operator import add
 from typing import Any
 
@@ -54,9 +55,14 @@ def recalled_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
     """
     if not worth_keeping(hom) or normalization not in NORMALIZATIONS:
         return plan_hom(hom, bias, normalization)
-    problem = {"kind": "plan", "hom": str(hom), "bias": bool(bias), "normalization": normalization}
+    return _recalled(hom, bool(bias), normalization)
+
+
+@lru_cache(maxsize=256)
+def _recalled(hom: Hom, bias: bool, normalization: str) -> Plan:
+    problem = {"kind": "plan", "hom": str(hom), "bias": bias, "normalization": normalization}
     made = cache.made_by((*MAKERS, "lower", "plans", "polynomial", "recall"))
-    found = cache.remembered(problem, made, lambda entry: from_data(hom, bool(bias), normalization, entry.get("plan")))
+    found = cache.remembered(problem, made, lambda entry: from_data(hom, bias, normalization, entry.get("plan")))
     if isinstance(found, Plan):
         return found
     plan = plan_hom(hom, bias, normalization)

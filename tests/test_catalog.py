@@ -335,6 +335,7 @@ def test_a_layer_comes_from_the_cache_and_computes_the_same(tmp_path, monkeypatc
     first = recall.recalled_plan(hom, True, "mean")
     kinds = sorted(cache.unpack(path.read_bytes())["kind"] for path in tmp_path.rglob("*.json"))
     assert kinds == ["plan"]  # the bases have fewer diagrams than are worth keeping
+    recall._recalled.cache_clear()
     monkeypatch.setattr(recall, "plan_hom", lambda *_: pytest.fail("the plan was made again"))
     assert recall.recalled_plan(hom, True, "mean") == first == plan_hom(hom, True, "mean")
     (path,) = tmp_path.rglob("*.json")
@@ -345,6 +346,7 @@ def test_a_layer_comes_from_the_cache_and_computes_the_same(tmp_path, monkeypatc
     path.write_bytes(pack(entry))
     monkeypatch.undo()
     monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
+    recall._recalled.cache_clear()
     with pytest.warns(CacheWarning, match="an input is not there"):
         assert recall.recalled_plan(hom, True, "mean") == first
     assert path.read_bytes() == good

@@ -335,8 +335,24 @@ def _tell(folder: str | os.PathLike[str], what: str) -> None:
     )
 
 
+_paused = 0
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """While nothing is taken from the user's cache or kept in it, as proofs need it."""
+    global _paused  # noqa: PLW0603 - one switch for the process, like EQSYNTH_CACHE
+    _paused += 1
+    try:
+        yield
+    finally:
+        _paused -= 1
+
+
 def user_store() -> Store | None:
     """The user's cache: the folder that EQSYNTH_CACHE names, or the system's for caches; None where it is ``off``."""
+    if _paused:
+        return None
     folder = os.environ.get("EQSYNTH_CACHE", "").strip()
     if folder.lower() in ("off", "0", "none"):
         return None

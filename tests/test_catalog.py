@@ -508,6 +508,29 @@ def test_the_users_cache_is_the_store_unless_another_is_named(tmp_path, monkeypa
         command("list")
 
 
+def test_what_is_built_is_ready_for_layers(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
+    recall._recalled.cache_clear()
+    command("build", "S(n): 2x3 + 2x3 + 2x3 -> 1x3")
+    assert sorted(unpack(path.read_bytes())["kind"] for path in tmp_path.rglob("*.json")) == ["layer", "plan"]
+    recall._recalled.cache_clear()
+    monkeypatch.setattr(recall, "plan_hom", lambda *_: pytest.fail("the plan was made again"))
+    eq.Linear("S(n)", "2x3 + 2x3 + 2x3", "1x3")
+    monkeypatch.undo()
+
+
+def test_a_proof_takes_nothing_from_the_cache(tmp_path, monkeypatch):
+    problem = Problem("S(n): 1x3 + 1x3 -> 2x3 + 1x3")
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path / "other"))
+    recall._recalled.cache_clear()
+    entry = make_entry(problem)
+    assert [path.name for path in (tmp_path / "other").iterdir() if path.is_dir()]
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path / "own"))
+    recall._recalled.cache_clear()
+    catalog.check_entry(problem.key, entry, prove=True)
+    assert not (tmp_path / "own").exists()
+
+
 def test_verify_names_what_is_wrong_and_moves_nothing(built, tmp_path):
     shutil.copytree(built, tmp_path / "copy")
     store = catalog.open_store(tmp_path / "copy")

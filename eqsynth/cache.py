@@ -400,13 +400,21 @@ def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], 
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Thousands of new objects, none of them garbage, would have Python look through all others, those of torch too."""
+    """Thousands of new objects, none of them garbage, would have Python look through all others, those of torch too.
+
+    That takes longer than reading does. What was made here is counted among the old objects, which are looked
+    through in their turn.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            # Frozen and thawed, all objects are old; but what others have frozen stays so.
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -263,12 +263,14 @@ def problems_of(what: Sequence[str]) -> tuple[list[Problem], list[Layer]]:
     return list(dict.fromkeys(problems)), layers
 
 
-def open_store(path: Path | None) -> Store:
+def open_store(path: Path | None, *, new: bool = False) -> Store:
     """The store in a folder, the one of a catalog if the folder has a list of problems; without a path the user's.
 
-    Raises CatalogError if the user's cache is turned off.
+    Raises CatalogError for a folder that is not there, unless it may be ``new``, and if the user's cache is off.
     """
     if path is not None:
+        if not new and not path.is_dir():
+            raise CatalogError(f"there is no folder {str(path)!r}: name one that `eqsynth catalog build` has made")
         return Store(path / "entries") if (path / RECIPE).exists() else Store(path)
     found = cache.user_store()
     if found is None:
@@ -363,7 +365,7 @@ def build(
 
     Raises CatalogError for a list that cannot be read, ExportError for a folder that cannot be written.
     """
-    store = open_store(path)
+    store = open_store(path, new=True)
     recipe = path / RECIPE if path is not None and (path / RECIPE).exists() else None
     whole = recipe is not None and not what
     problems, layers = problems_of([str(recipe)] if whole else list(what))

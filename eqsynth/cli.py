@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import eqsynth
-from eqsynth.errors import EqsynthError, SpaceError
+from eqsynth.errors import CatalogError, EqsynthError, SpaceError
 from eqsynth.space import Order, Space
 
 if TYPE_CHECKING:
@@ -277,6 +277,8 @@ def catalog_verify(
 
     place = catalog.open_store(store)
     keys = [catalog.find(place, text)[0] for text in what] if what else list(place)
+    if not keys:
+        raise CatalogError(f"{place.folder} has no entry to verify: build some with `eqsynth catalog build`")
     wrong = 0
     for key, problem, failure in _progress("verify")(catalog.prove(place, keys, jobs, run), len(keys)):
         if failure:

@@ -1,6 +1,7 @@
 """Whatever happens to the files of the cache, no wrong basis comes out and nothing good is lost."""
 
 import errno
+import gc
 import os
 import subprocess
 import sys
@@ -70,6 +71,20 @@ def test_a_basis_is_kept_and_found_again(fresh, monkeypatch):
     found = eq.basis(*PROBLEM)
     assert found == RIGHT
     assert repr(found) == repr(RIGHT)
+
+
+def test_reading_leaves_the_garbage_collector_as_it_was(fresh):
+    fill(fresh)
+    for enabled in (True, False):
+        forget()
+        (gc.enable if enabled else gc.disable)()
+        try:
+            before = gc.get_freeze_count()
+            assert eq.basis(*PROBLEM) == RIGHT
+            assert gc.isenabled() == enabled
+            assert gc.get_freeze_count() == before
+        finally:
+            gc.enable()
 
 
 def test_small_problems_do_not_touch_the_disk(fresh):

@@ -508,6 +508,14 @@ def test_the_users_cache_is_the_store_unless_another_is_named(tmp_path, monkeypa
         command("list")
 
 
+def test_a_folder_that_is_not_there_proves_nothing(tmp_path):
+    for name in ("list", "verify", "prune"):
+        with pytest.raises(CatalogError, match="no folder"):
+            command(name, "--store", tmp_path / "absent")
+    with pytest.raises(CatalogError, match="no entry to verify"):
+        command("verify", "--store", tmp_path)
+
+
 def test_what_is_built_is_ready_for_layers(tmp_path, monkeypatch):
     monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
     recall._recalled.cache_clear()

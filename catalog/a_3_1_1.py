@@ -47,7 +47,7 @@ def _parity(labels):
     return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
 
 
-def _apply(matrix, x):
+def _multiply(matrix, x):
     """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
     return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
@@ -76,10 +76,18 @@ class Alternating3(nn.Module):
             epsilon_0 = 2 ** -0.5 * _epsilon(3, 0, 1, 1)
             self._table("epsilon_0", epsilon_0)
 
+    def _apply(self, fn, recurse=True):
+        before = self.weight.dtype, self.weight.is_meta
+        super()._apply(fn, recurse)
+        if (self.weight.dtype, self.weight.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
+
     def _table(self, name, values):
         like = self.weight
         dtype = like.dtype if values.is_floating_point() else values.dtype
-        self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
 
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
@@ -110,20 +118,19 @@ class Alternating3(nn.Module):
         batch = x.shape[:-2]
         x_a = x.reshape(-1, 3, channels_in)
         r = 3 ** -0.5  # scale of a sum over one index
-        x_1 = x_a.sum(1) * r  # sum over a of x_a[a]
+        x_1 = x_a.sum(1) * r  # • sum over a of x_a[a]
 
-        # mixing on 0 axes: 1 map
+        # mixing on 0 axes: 1 map, from • to •
         w = self.weight[0:1].squeeze(0)
-        z_1 = linear(x_1, w, self.bias.flatten())
-        x_a_h1 = _apply(self.epsilon_0, x_a.reshape(-1, 3, channels_in)).reshape(-1, 3, channels_in)  # epsilon takes 1 axis and gives 1
+        z_1 = linear(x_1, w)
 
         # mixing on 1 axis: 1 map
         w = self.weight[2:3].squeeze(0)
-        z_a = linear(x_a_h1, w)
+        z_a = linear(_multiply(self.epsilon_0, x_a.reshape(-1, 3, channels_in)).reshape(-1, 3, channels_in), w)
 
-        # mixing on 1 axis: 1 map
+        # mixing on 1 axis: 1 map, from │ to │
         w = self.weight[1:2].squeeze(0)
-        z_a_v2 = linear(x_a, w)
-        z_a += z_a_v2  # y_a[a] += z_a_v2[a]
-        z_a += z_1.unsqueeze(1)  # y_a[a] += z_1[]
+        z_a_v2 = linear(x_a, w, self.bias.flatten())
+        z_a = z_a + z_a_v2  # │ y_a[a] += z_a_v2[a]
+        z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
         return z_a.reshape(*batch, 3, channels_out)

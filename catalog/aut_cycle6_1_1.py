@@ -115,6 +115,16 @@ class Ring6(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
+            places, tuples = _orbits([[0, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 0]], 6, 1, [])
+            edges = [[0, 1], [0, 5], [1, 2], [2, 3], [3, 4], [4, 5]]
+            edges += [[j, i] for i, j in edges]
+            graphs = [
+                ([0], 1, []),
+            ]
+            maps = _homomorphisms(_adjacency(6, edges), graphs).reshape(1, 6, 1)
+            scale = _scale(maps, None, 0) ** -0.5
+            self._table("b0_maps", (maps.flatten(1)[:, tuples] * scale[:1, None]).T)
+            self._table("b0_places", places)
             places, tuples = _orbits([[0, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 0]], 6, 2, [])
             edges = [[0, 1], [0, 5], [1, 2], [2, 3], [3, 4], [4, 5]]
             edges += [[j, i] for i, j in edges]
@@ -125,25 +135,22 @@ class Ring6(nn.Module):
                 ([0, 1], 3, [[0, 2], [1, 2]]),
             ]
             maps = _homomorphisms(_adjacency(6, edges), graphs).reshape(4, 6, 6)
-            self._table("t0_0_maps", maps.flatten(1)[:, tuples].T)
-            scale = _scale(maps, None, 0)
-            self._table("t0_0_scale", scale ** -0.5)
-            channels = torch.arange(self.channels_out)[:, None]
-            self._table("t0_0_places", places.reshape(6, 1, 6) * len(channels) + channels)
-            places, tuples = _orbits([[0, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 0]], 6, 1, [])
-            edges = [[0, 1], [0, 5], [1, 2], [2, 3], [3, 4], [4, 5]]
-            edges += [[j, i] for i, j in edges]
-            graphs = [
-                ([0], 1, []),
-            ]
-            maps = _homomorphisms(_adjacency(6, edges), graphs).reshape(1, 6, 1)
-            self._table("b0_maps", maps.flatten(1)[:, tuples].T)
-            self._table("b0_places", places)
+            scale = _scale(maps, None, 0) ** -0.5
+            self._table("t0_0_maps", (maps.flatten(1)[:, tuples] * scale[:4, None]).T)
+            self._table("t0_0_places", places)
+
+    def _apply(self, fn, recurse=True):
+        before = self.weight.dtype, self.weight.is_meta
+        super()._apply(fn, recurse)
+        if (self.weight.dtype, self.weight.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
 
     def _table(self, name, values):
         like = self.weight
         dtype = like.dtype if values.is_floating_point() else values.dtype
-        self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
 
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
@@ -174,13 +181,14 @@ class Ring6(nn.Module):
         batch = x.shape[:-2]
         x_a = x.reshape(-1, 6, channels_in)
 
-        # 4 maps, entries of one matrix tied together
-        w = self.weight * self.t0_0_scale[:, None, None]
-        w = (self.t0_0_maps @ w.flatten(1)).reshape(-1, channels_out, channels_in)  # a graph is a sum of orbits
-        w = nn.functional.embedding(self.t0_0_places, w.reshape(-1, channels_in))
-        t_a = linear(x_a.reshape(-1, 6 * channels_in), w.reshape(6 * channels_out, 6 * channels_in))
-        t_a = t_a.reshape(-1, 6, channels_out)
         w = self.bias
         w = self.b0_maps @ w  # a graph is a sum of orbits
-        t_a += w.index_select(0, self.b0_places).reshape(-1, 6, channels_out)
+        constants = w.index_select(0, self.b0_places).flatten()
+        # 4 maps, entries of one matrix tied together
+        w = self.weight
+        w = (self.t0_0_maps @ w.flatten(1)).reshape(-1, channels_out, channels_in)  # a graph is a sum of orbits
+        w = w.index_select(0, self.t0_0_places).reshape(6, 6, channels_out, channels_in)
+        w = w.transpose(1, 2)  # rows of the matrix are output indices and channels
+        t_a = linear(x_a.reshape(-1, 6 * channels_in), w.reshape(6 * channels_out, 6 * channels_in), constants)
+        t_a = t_a.reshape(-1, 6, channels_out)
         return t_a.reshape(*batch, 6, channels_out)

@@ -31,7 +31,7 @@ def _adjacency(n, edges):
     return matrix
 
 
-def _apply(matrix, x):
+def _multiply(matrix, x):
     """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
     return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
@@ -57,16 +57,24 @@ class Petersen(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
-            self._table("scale", torch.tensor([10, 1, 3], dtype=torch.float64) ** -0.5)
+            self._table("weight_scale", torch.tensor([10, 1, 3], dtype=torch.float64) ** -0.5)
             edges = [[0, 1], [0, 4], [0, 5], [1, 2], [1, 6], [2, 3], [2, 7], [3, 4], [3, 8], [4, 9], [5, 7], [5, 8], [6, 8], [6, 9], [7, 9]]
             edges += [[j, i] for i, j in edges]
             A = _adjacency(10, edges)
             self._table("adjacency", A)
 
+    def _apply(self, fn, recurse=True):
+        before = self.weight.dtype, self.weight.is_meta
+        super()._apply(fn, recurse)
+        if (self.weight.dtype, self.weight.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
+
     def _table(self, name, values):
         like = self.weight
         dtype = like.dtype if values.is_floating_point() else values.dtype
-        self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
 
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
@@ -96,16 +104,16 @@ class Petersen(nn.Module):
             self._reject("input", x, f"10, {channels_in}")
         batch = x.shape[:-2]
         x_a = x.reshape(-1, 10, channels_in)
-        weight = self.weight * self.scale[:, None, None]  # every map at the same size
-        x_1 = x_a.sum(1)  # sum over a of x_a[a]
+        weight = self.weight * self.weight_scale[:, None, None]  # every map at the same size
+        x_1 = x_a.sum(1)  # • sum over a of x_a[a]
 
-        # mixing on 0 axes: 1 map
+        # mixing on 0 axes: 1 map, from • to •
         w = weight[0:1].squeeze(0)
-        z_1 = linear(x_1, w, self.bias.flatten())
-        x_a_A = _apply(self.adjacency, x_a.reshape(-1, 10, channels_in)).reshape(-1, 10, channels_in)  # x_a_A[b] = A[a,b] x_a[a]
+        z_1 = linear(x_1, w)
+        x_a_A = _multiply(self.adjacency, x_a.reshape(-1, 10, channels_in)).reshape(-1, 10, channels_in)  # x_a_A[b] = A[a,b] x_a[a]
 
-        # mixing on 1 axis: 2 maps
+        # mixing on 1 axis: 2 maps, from │ to │
         w = weight[1:3].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_a = linear(torch.cat((x_a, x_a_A), -1), w)
-        z_a += z_1.unsqueeze(1)  # y_a[a] += z_1[]
+        z_a = linear(torch.cat((x_a, x_a_A), -1), w, self.bias.flatten())
+        z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
         return z_a.reshape(*batch, 10, channels_out)

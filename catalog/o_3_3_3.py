@@ -65,8 +65,27 @@ class Tensors3(nn.Module):
         self.weight = nn.Parameter(torch.empty(15, channels_out, channels_in, **kwargs))
         self.reset_parameters()
 
+    def reset_tables(self):
+        """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
+        with torch.device("cpu"):
+            self._table("places_0", torch.arange(27).reshape(1, 3, 3, 3, 1).diagonal(0, 1, 3).permute(0, 3, 1, 2).flatten())
+
+    def _apply(self, fn, recurse=True):
+        before = self.weight.dtype, self.weight.is_meta
+        super()._apply(fn, recurse)
+        if (self.weight.dtype, self.weight.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
+
+    def _table(self, name, values):
+        like = self.weight
+        dtype = like.dtype if values.is_floating_point() else values.dtype
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
+
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
+        self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
             (self.weight, [0.04761904761904763] * 9 + [0.14285714285714288] * 6, channels_in),
@@ -91,28 +110,30 @@ class Tensors3(nn.Module):
             self._reject("input", x, f"3, 3, 3, {channels_in}")
         batch = x.shape[:-4]
         x_abc = x.reshape(-1, 3, 3, 3, channels_in)
+        b = x_abc.shape[0]
         r = 3 ** -0.5  # scale of a sum over one index
-        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # x_abc[a,b,b]
-        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # x_abc[a,a,b]
-        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # x_abc[a,b,a]
-        x_a11 = x_abb.sum(2) * r  # sum over b of x_abb[a,b]
-        x_11a = x_aab.sum(1) * r  # sum over b of x_aab[b,a]
-        x_1a1 = x_aba.sum(1) * r  # sum over b of x_aba[b,a]
+        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # │ ╭┴╮ x_abc[a,b,b]
+        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # ╭┴╮ │ x_abc[a,a,b]
+        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # ╭┴│─╮ x_abc[a,b,a]
+        x_a11 = x_abb.sum(2) * r  # │ ╭─╮ sum over b of x_abb[a,b]
+        x_11a = x_aab.sum(1) * r  # ╭─╮ │ sum over b of x_aab[b,a]
+        x_1a1 = x_aba.sum(1) * r  # ╭─│─╮ sum over b of x_aba[b,a]
 
-        # mixing on 1 axis: 9 maps
+        # mixing on 1 axis: 9 maps, from │ ╭─╮, ╭─╮ │, ╭─│─╮ to │ ╰─╯, ╰─╯ │, ╰─│─╯
         w = self.weight[0:9].reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
         z = linear(torch.cat((x_a11, x_11a, x_1a1), -1), w)
         z_a11, z_11a, z_1a1 = z.split(channels_out, -1)
 
-        # mixing on 3 axes: 6 maps
+        # mixing on 3 axes: 6 maps, from │ │ │ to │ │ │
         # in several products, so that the copies of operands stay small
-        w_0, w_1 = (self.weight[9:15].transpose(0, 1).reshape(channels_out, 6 * channels_in)).split((3 * channels_in, 3 * channels_in), 1)
-        z_abc = linear(torch.cat((x_abc, x_abc.transpose(2, 3), x_abc.transpose(1, 2)), -1), w_0)
-        z_abc += linear(torch.cat((x_abc.permute(0, 2, 3, 1, 4), x_abc.permute(0, 3, 1, 2, 4), x_abc.transpose(1, 3)), -1), w_1)
-        y_aba = z_1a1.unsqueeze(1)  # y_aba[b,a] += z_1a1[a]
-        y_aab = z_11a.unsqueeze(1)  # y_aab[b,a] += z_11a[a]
-        y_abb = z_a11.unsqueeze(2)  # y_abb[a,b] += z_a11[a]
-        z_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2).add_(y_aba)  # y_abc[a,b,a] += y_aba[a,b]
-        z_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2).add_(y_aab)  # y_abc[a,a,b] += y_aab[a,b]
-        z_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2).add_(y_abb)  # y_abc[a,b,b] += y_abb[a,b]
+        w_0, w_1, w_2 = (self.weight[9:15].transpose(0, 1).reshape(channels_out, 6 * channels_in)).split((2 * channels_in, 2 * channels_in, 2 * channels_in), 1)
+        z_abc = linear(torch.cat((x_abc, x_abc.transpose(2, 3)), -1), w_0)
+        z_abc += linear(torch.cat((x_abc.transpose(1, 2), x_abc.permute(0, 2, 3, 1, 4)), -1), w_1)
+        z_abc += linear(torch.cat((x_abc.permute(0, 3, 1, 2, 4), x_abc.transpose(1, 3)), -1), w_2)
+        y_aba = z_1a1.unsqueeze(1)  # ╰┬│─╯ y_aba[b,a] = z_1a1[a]
+        y_aab = z_11a.unsqueeze(1)  # ╰┬╯ │ y_aab[b,a] = z_11a[a]
+        y_abb = z_a11.unsqueeze(2)  # │ ╰┬╯ y_abb[a,b] = z_a11[a]
+        z_abc.view(b, 27, channels_out).index_add_(1, self.places_0, y_aba.expand(b, 3, 3, channels_out).flatten(1, -2).to(z_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
+        z_abc.view(-1, 9, 3 * channels_out)[:, :: 4].add_(y_aab.reshape(-1, 1, 3 * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
+        z_abc.view(-1, 9, channels_out)[:, :: 4].add_(y_abb.reshape(-1, 1, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
         return z_abc.reshape(*batch, 3, 3, 3, channels_out)

@@ -70,15 +70,15 @@ class VectorsToTensors(nn.Module):
         b = x_a.shape[0]
         weight = self.weight * n ** 0.5  # every map at the same size
 
-        # mixing on 1 axis: 3 maps
+        # mixing on 1 axis: 3 maps, from │ to │ ╰─╯, ╰─╯ │, ╰─│─╯
         w = weight.reshape(3 * channels_out, channels_in)
         z = linear(x_a, w)
         z_a11, z_11a, z_1a1 = z.split(channels_out, -1)
-        y_aba = z_1a1.unsqueeze(1)  # y_aba[b,a] += z_1a1[a]
-        y_aab = z_11a.unsqueeze(1)  # y_aab[b,a] += z_11a[a]
-        y_abb = z_a11.unsqueeze(2)  # y_abb[a,b] += z_a11[a]
+        y_aba = z_1a1.unsqueeze(1)  # ╰┬│─╯ y_aba[b,a] = z_1a1[a]
+        y_aab = z_11a.unsqueeze(1)  # ╰┬╯ │ y_aab[b,a] = z_11a[a]
+        y_abb = z_a11.unsqueeze(2)  # │ ╰┬╯ y_abb[a,b] = z_a11[a]
         y_abc = y_aba.new_zeros(b, n, n, n, channels_out)
-        y_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2).add_(y_aba)  # y_abc[a,b,a] += y_aba[a,b]
-        y_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2).add_(y_aab)  # y_abc[a,a,b] += y_aab[a,b]
-        y_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2).add_(y_abb)  # y_abc[a,b,b] += y_abb[a,b]
-        return y_abc.contiguous().reshape(*batch, n, n, n, channels_out)
+        y_abc.view(b, n * n * n, channels_out).index_add_(1, torch.arange(n * n * n, device=y_abc.device).reshape(1, n, n, n, 1).diagonal(0, 1, 3).permute(0, 3, 1, 2).flatten(), y_aba.expand(b, n, n, channels_out).flatten(1, -2).to(y_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
+        y_abc.view(-1, n * n, n * channels_out)[:, :: n + 1].add_(y_aab.reshape(-1, 1, n * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
+        y_abc.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_abb.reshape(-1, 1, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
+        return y_abc.reshape(*batch, n, n, n, channels_out)

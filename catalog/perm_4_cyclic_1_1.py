@@ -81,18 +81,26 @@ class Cyclic4(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
-            places, tuples = _orbits([[1, 2, 3, 0]], 4, 2, [])
-            scale = _scale(None, places.reshape(4, 4), 4)
-            self._table("t0_0_scale", scale ** -0.5)
-            channels = torch.arange(self.channels_out)[:, None]
-            self._table("t0_0_places", places.reshape(4, 1, 4) * len(channels) + channels)
             places, tuples = _orbits([[1, 2, 3, 0]], 4, 1, [])
+            scale = _scale(None, places.reshape(4, 1), 1) ** -0.5
             self._table("b0_places", places)
+            places, tuples = _orbits([[1, 2, 3, 0]], 4, 2, [])
+            scale = _scale(None, places.reshape(4, 4), 4) ** -0.5
+            self._table("t0_0_scale", scale[0:])
+            self._table("t0_0_places", places)
+
+    def _apply(self, fn, recurse=True):
+        before = self.weight.dtype, self.weight.is_meta
+        super()._apply(fn, recurse)
+        if (self.weight.dtype, self.weight.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
 
     def _table(self, name, values):
         like = self.weight
         dtype = like.dtype if values.is_floating_point() else values.dtype
-        self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
 
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
@@ -123,11 +131,13 @@ class Cyclic4(nn.Module):
         batch = x.shape[:-2]
         x_a = x.reshape(-1, 4, channels_in)
 
-        # 4 maps, entries of one matrix tied together
-        w = self.weight * self.t0_0_scale[:, None, None]
-        w = nn.functional.embedding(self.t0_0_places, w.reshape(-1, channels_in))
-        t_a = linear(x_a.reshape(-1, 4 * channels_in), w.reshape(4 * channels_out, 4 * channels_in))
-        t_a = t_a.reshape(-1, 4, channels_out)
         w = self.bias
-        t_a += w.index_select(0, self.b0_places).reshape(-1, 4, channels_out)
+        constants = w.index_select(0, self.b0_places).flatten()
+        # 4 maps, entries of one matrix tied together
+        w = self.weight
+        w = w * self.t0_0_scale[:, None, None]
+        w = w.index_select(0, self.t0_0_places).reshape(4, 4, channels_out, channels_in)
+        w = w.transpose(1, 2)  # rows of the matrix are output indices and channels
+        t_a = linear(x_a.reshape(-1, 4 * channels_in), w.reshape(4 * channels_out, 4 * channels_in), constants)
+        t_a = t_a.reshape(-1, 4, channels_out)
         return t_a.reshape(*batch, 4, channels_out)

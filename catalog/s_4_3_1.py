@@ -87,34 +87,34 @@ class Triples4(nn.Module):
         batch = x.shape[:-4]
         x_abc = x.reshape(-1, 4, 4, 4, channels_in)
         r = 4 ** -0.5  # scale of a sum over one index
-        x_aaa = x_abc.diagonal(0, 1, 2).diagonal(0, 1, 3).transpose(1, 2)  # x_abc[a,a,a]
-        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # x_abc[a,b,b]
-        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # x_abc[a,a,b]
-        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # x_abc[a,b,a]
-        x_111 = x_aaa.sum(1) * r  # sum over a of x_aaa[a]
-        x_a11 = x_abb.sum(2) * r  # sum over b of x_abb[a,b]
-        x_1ab = x_abc.sum(1) * r  # sum over c of x_abc[c,a,b]
-        x_1aa = x_1ab.diagonal(0, 1, 2).transpose(1, 2)  # x_1ab[a,a]
-        x_ab1 = x_abc.sum(3) * r  # sum over c of x_abc[a,b,c]
-        x_aa1 = x_ab1.diagonal(0, 1, 2).transpose(1, 2)  # x_ab1[a,a]
-        x_11a = x_aab.sum(1) * r  # sum over b of x_aab[b,a]
-        x_a1b = x_abc.sum(2) * r  # sum over c of x_abc[a,c,b]
-        x_a1a = x_a1b.diagonal(0, 1, 2).transpose(1, 2)  # x_a1b[a,a]
-        x_1a1 = x_aba.sum(1) * r  # sum over b of x_aba[b,a]
-        x_122 = x_1aa.sum(1) * r  # sum over a of x_1aa[a]
-        x_112 = x_aa1.sum(1) * r  # sum over a of x_aa1[a]
-        x_121 = x_a1a.sum(1) * r  # sum over a of x_a1a[a]
-        x_a12 = x_a1b.sum(2) * r  # sum over b of x_a1b[a,b]
-        x_1a2 = x_1ab.sum(2) * r  # sum over b of x_1ab[a,b]
-        x_12a = x_1ab.sum(1) * r  # sum over b of x_1ab[b,a]
-        x_123 = x_12a.sum(1) * r  # sum over a of x_12a[a]
+        x_aaa = x_abc.diagonal(0, 1, 2).diagonal(0, 1, 3).transpose(1, 2)  # ╭┴┬─╮ x_abc[a,a,a]
+        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # │ ╭┴╮ x_abc[a,b,b]
+        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # ╭┴╮ │ x_abc[a,a,b]
+        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # ╭┴│─╮ x_abc[a,b,a]
+        x_111 = x_aaa.sum(1) * r  # ╭─┬─╮ sum over a of x_aaa[a]
+        x_a11 = x_abb.sum(2) * r  # │ ╭─╮ sum over b of x_abb[a,b]
+        x_1ab = x_abc.sum(1) * r  # • │ │ sum over c of x_abc[c,a,b]
+        x_1aa = x_1ab.diagonal(0, 1, 2).transpose(1, 2)  # • ╭┴╮ x_1ab[a,a]
+        x_ab1 = x_abc.sum(3) * r  # │ │ • sum over c of x_abc[a,b,c]
+        x_aa1 = x_ab1.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ • x_ab1[a,a]
+        x_11a = x_aab.sum(1) * r  # ╭─╮ │ sum over b of x_aab[b,a]
+        x_a1b = x_abc.sum(2) * r  # │ • │ sum over c of x_abc[a,c,b]
+        x_a1a = x_a1b.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴•─╮ x_a1b[a,a]
+        x_1a1 = x_aba.sum(1) * r  # ╭─│─╮ sum over b of x_aba[b,a]
+        x_122 = x_1aa.sum(1) * r  # • ╭─╮ sum over a of x_1aa[a]
+        x_112 = x_aa1.sum(1) * r  # ╭─╮ • sum over a of x_aa1[a]
+        x_121 = x_a1a.sum(1) * r  # ╭─•─╮ sum over a of x_a1a[a]
+        x_a12 = x_a1b.sum(2) * r  # │ • • sum over b of x_a1b[a,b]
+        x_1a2 = x_1ab.sum(2) * r  # • │ • sum over b of x_1ab[a,b]
+        x_12a = x_1ab.sum(1) * r  # • • │ sum over b of x_1ab[b,a]
+        x_123 = x_12a.sum(1) * r  # • • • sum over a of x_12a[a]
 
-        # mixing on 0 axes: 5 maps
+        # mixing on 0 axes: 5 maps, from ╭─┬─╮, • ╭─╮, ╭─╮ •, ╭─•─╮, • • • to •
         w = self.weight[0:5].transpose(0, 1).reshape(channels_out, 5 * channels_in)
-        z_1 = linear(torch.cat((x_111, x_122, x_112, x_121, x_123), -1), w, self.bias.flatten())
+        z_1 = linear(torch.cat((x_111, x_122, x_112, x_121, x_123), -1), w)
 
         # mixing on 1 axis: 10 maps
         w = self.weight[5:15].transpose(0, 1).reshape(channels_out, 10 * channels_in)
-        z_a = linear(torch.cat((x_aaa, x_a11, x_1aa, x_aa1, x_11a, x_a1a, x_1a1, x_a12, x_1a2, x_12a), -1), w)
-        z_a += z_1.unsqueeze(1)  # y_a[a] += z_1[]
+        z_a = linear(torch.cat((x_aaa, x_a11, x_1aa, x_aa1, x_11a, x_a1a, x_1a1, x_a12, x_1a2, x_12a), -1), w, self.bias.flatten())
+        z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
         return z_a.reshape(*batch, 4, channels_out)

@@ -74,14 +74,14 @@ class DeepSets(nn.Module):
         batch = x.shape[:-2]
         x_a = x.reshape(-1, n, channels_in)
         r = n ** -0.5  # scale of a sum over one index
-        x_1 = x_a.sum(1) * r  # sum over a of x_a[a]
+        x_1 = x_a.sum(1) * r  # • sum over a of x_a[a]
 
-        # mixing on 0 axes: 1 map
+        # mixing on 0 axes: 1 map, from • to •
         w = self.weight[0:1].squeeze(0)
-        z_1 = linear(x_1, w, self.bias.flatten())
+        z_1 = linear(x_1, w)
 
-        # mixing on 1 axis: 1 map
+        # mixing on 1 axis: 1 map, from │ to │
         w = self.weight[1:2].squeeze(0)
-        z_a = linear(x_a, w)
-        z_a += z_1.unsqueeze(1)  # y_a[a] += z_1[]
+        z_a = linear(x_a, w, self.bias.flatten())
+        z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
         return z_a.reshape(*batch, n, channels_out)

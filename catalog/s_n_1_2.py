@@ -80,19 +80,20 @@ class NodesToEdges(nn.Module):
         batch = x.shape[:-2]
         x_a = x.reshape(-1, n, channels_in)
         r = n ** -0.5  # scale of a sum over one index
-        x_1 = x_a.sum(1) * r  # sum over a of x_a[a]
+        x_1 = x_a.sum(1) * r  # • sum over a of x_a[a]
 
-        # mixing on 0 axes: 2 maps
+        # mixing on 0 axes: 2 maps, from • to ╰─╯, • •
         w = self.weight[0:2].reshape(2 * channels_out, channels_in)
         z = linear(x_1, w, self.bias.flatten())
         z_11, z_12 = z.split(channels_out, -1)
 
-        # mixing on 1 axis: 3 maps
+        # mixing on 1 axis: 3 maps, from │ to ╰┬╯, │ •, • │
         w = self.weight[2:5].reshape(3 * channels_out, channels_in)
         z = linear(x_a, w)
         z_aa, z_a1, z_1a = z.split(channels_out, -1)
-        y_1a = z_1a + z_12.unsqueeze(1)  # y_1a[a] += z_1a[a] y_1a[a] += z_12[]
-        y_aa = z_aa + z_11.unsqueeze(1)  # y_aa[a] += z_aa[a] y_aa[a] += z_11[]
-        y_ab = y_1a.unsqueeze(1) + z_a1.unsqueeze(2)  # y_ab[b,a] += y_1a[a] y_ab[a,b] += z_a1[a]
-        y_ab.diagonal(0, 1, 2).transpose(1, 2).add_(y_aa)  # y_ab[a,a] += y_aa[a]
-        return y_ab.contiguous().reshape(*batch, n, n, channels_out)
+        y_1a = z_1a + z_12.unsqueeze(1)  # • │ y_1a[a] = z_1a[a] + z_12[]
+        y_aa = z_aa + z_11.unsqueeze(1)  # ╰┬╯ y_aa[a] = z_aa[a] + z_11[]
+        y_ab = y_1a.unsqueeze(1) + z_a1.unsqueeze(2)  # │ │ y_ab[b,a] += y_1a[a]; y_ab[a,b] += z_a1[a]
+        y_ab = y_ab.contiguous()
+        y_ab.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
+        return y_ab.reshape(*batch, n, n, channels_out)

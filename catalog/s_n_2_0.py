@@ -73,10 +73,10 @@ class Invariant(nn.Module):
         batch = x.shape[:-3]
         x_ab = x.reshape(-1, n, n, channels_in)
         r = n ** -0.5  # scale of a sum over one index
-        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # x_ab[a,a]
-        x_11 = x_aa.sum(1) * r  # sum over a of x_aa[a]
-        x_1a = x_ab.sum(1) * r  # sum over b of x_ab[b,a]
-        x_12 = x_1a.sum(1) * r  # sum over a of x_1a[a]
+        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
+        x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
+        x_1a = x_ab.sum(1) * r  # • │ sum over b of x_ab[b,a]
+        x_12 = x_1a.sum(1) * r  # • • sum over a of x_1a[a]
 
         # mixing on 0 axes: 2 maps
         w = self.weight.transpose(0, 1).reshape(channels_out, 2 * channels_in)

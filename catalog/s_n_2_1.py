@@ -79,18 +79,18 @@ class EdgesToNodes(nn.Module):
         batch = x.shape[:-3]
         x_ab = x.reshape(-1, n, n, channels_in)
         r = n ** -0.5  # scale of a sum over one index
-        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # x_ab[a,a]
-        x_11 = x_aa.sum(1) * r  # sum over a of x_aa[a]
-        x_a1 = x_ab.sum(2) * r  # sum over b of x_ab[a,b]
-        x_1a = x_ab.sum(1) * r  # sum over b of x_ab[b,a]
-        x_12 = x_1a.sum(1) * r  # sum over a of x_1a[a]
+        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
+        x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
+        x_a1 = x_ab.sum(2) * r  # │ • sum over b of x_ab[a,b]
+        x_1a = x_ab.sum(1) * r  # • │ sum over b of x_ab[b,a]
+        x_12 = x_1a.sum(1) * r  # • • sum over a of x_1a[a]
 
-        # mixing on 0 axes: 2 maps
+        # mixing on 0 axes: 2 maps, from ╭─╮, • • to •
         w = self.weight[0:2].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_1 = linear(torch.cat((x_11, x_12), -1), w, self.bias.flatten())
+        z_1 = linear(torch.cat((x_11, x_12), -1), w)
 
-        # mixing on 1 axis: 3 maps
+        # mixing on 1 axis: 3 maps, from ╭┴╮, │ •, • │ to │
         w = self.weight[2:5].transpose(0, 1).reshape(channels_out, 3 * channels_in)
-        z_a = linear(torch.cat((x_aa, x_a1, x_1a), -1), w)
-        z_a += z_1.unsqueeze(1)  # y_a[a] += z_1[]
+        z_a = linear(torch.cat((x_aa, x_a1, x_1a), -1), w, self.bias.flatten())
+        z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
         return z_a.reshape(*batch, n, channels_out)

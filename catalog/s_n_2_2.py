@@ -92,28 +92,28 @@ class Edges(nn.Module):
         batch = x.shape[:-3]
         x_ab = x.reshape(-1, n, n, channels_in)
         r = n ** -0.5  # scale of a sum over one index
-        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # x_ab[a,a]
-        x_11 = x_aa.sum(1) * r  # sum over a of x_aa[a]
-        x_a1 = x_ab.sum(2) * r  # sum over b of x_ab[a,b]
-        x_1a = x_ab.sum(1) * r  # sum over b of x_ab[b,a]
-        x_12 = x_1a.sum(1) * r  # sum over a of x_1a[a]
+        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
+        x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
+        x_a1 = x_ab.sum(2) * r  # │ • sum over b of x_ab[a,b]
+        x_1a = x_ab.sum(1) * r  # • │ sum over b of x_ab[b,a]
+        x_12 = x_1a.sum(1) * r  # • • sum over a of x_1a[a]
 
-        # mixing on 0 axes: 4 maps
+        # mixing on 0 axes: 4 maps, from ╭─╮, • • to ╰─╯, • •
         w = self.weight[0:4].reshape(2, 2, channels_out, channels_in).transpose(1, 2).reshape(2 * channels_out, 2 * channels_in)
-        z = linear(torch.cat((x_11, x_12), -1), w, self.bias.flatten())
+        z = linear(torch.cat((x_11, x_12), -1), w, nn.functional.pad(self.bias[0:1], (0, 0, 0, 1)).flatten())
         z_11, z_12 = z.split(channels_out, -1)
 
-        # mixing on 1 axis: 9 maps
+        # mixing on 1 axis: 9 maps, from ╭┴╮, │ •, • │ to ╰┬╯, │ •, • │
         w = self.weight[4:13].reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
         z = linear(torch.cat((x_aa, x_a1, x_1a), -1), w)
         z_aa, z_a1, z_1a = z.split(channels_out, -1)
 
-        # mixing on 2 axes: 2 maps
+        # mixing on 2 axes: 2 maps, from │ │ to │ │
         w = self.weight[13:15].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
-        y_1a = z_1a + z_12.unsqueeze(1)  # y_1a[a] += z_1a[a] y_1a[a] += z_12[]
-        y_aa = z_aa + z_11.unsqueeze(1)  # y_aa[a] += z_aa[a] y_aa[a] += z_11[]
-        z_ab += y_1a.unsqueeze(1)  # y_ab[b,a] += y_1a[a]
-        z_ab += z_a1.unsqueeze(2)  # y_ab[a,b] += z_a1[a]
-        z_ab.diagonal(0, 1, 2).transpose(1, 2).add_(y_aa)  # y_ab[a,a] += y_aa[a]
+        z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w, self.bias[1:2].flatten())
+        y_1a = z_1a + z_12.unsqueeze(1)  # • │ y_1a[a] = z_1a[a] + z_12[]
+        y_aa = z_aa + z_11.unsqueeze(1)  # ╰┬╯ y_aa[a] = z_aa[a] + z_11[]
+        z_ab += y_1a.unsqueeze(1)  # • │ y_ab[b,a] += y_1a[a]
+        z_ab += z_a1.unsqueeze(2)  # │ • y_ab[a,b] += z_a1[a]
+        z_ab.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
         return z_ab.reshape(*batch, n, n, channels_out)

@@ -214,14 +214,14 @@ class Graph(nn.Module):
         x1_a = x1.reshape(-1, n, channels_in[1])
         x2 = x2.reshape(-1, channels_in[2])
         r = n ** -0.5  # scale of a sum over one index
-        x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # x0_ab[a,a]
-        x0_11 = x0_aa.sum(1) * r  # sum over a of x0_aa[a]
-        x0_a1 = x0_ab.sum(2) * r  # sum over b of x0_ab[a,b]
-        x0_1a = x0_ab.sum(1) * r  # sum over b of x0_ab[b,a]
-        x0_12 = x0_1a.sum(1) * r  # sum over a of x0_1a[a]
-        x1_1 = x1_a.sum(1) * r  # sum over a of x1_a[a]
+        x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x0_ab[a,a]
+        x0_11 = x0_aa.sum(1) * r  # ╭─╮ sum over a of x0_aa[a]
+        x0_a1 = x0_ab.sum(2) * r  # │ • sum over b of x0_ab[a,b]
+        x0_1a = x0_ab.sum(1) * r  # • │ sum over b of x0_ab[b,a]
+        x0_12 = x0_1a.sum(1) * r  # • • sum over a of x0_1a[a]
+        x1_1 = x1_a.sum(1) * r  # • sum over a of x1_a[a]
 
-        # mixing on 0 axes: 16 maps
+        # mixing on 0 axes: 16 maps, from ╭─╮, • •, • to ╰─╯, • •, •
         w = torch.cat((
             torch.cat((
                 self.weight_0_0[0:4].reshape(2, 2, channels_out[0], channels_in[0]).transpose(1, 2).reshape(2 * channels_out[0], 2 * channels_in[0]),
@@ -239,10 +239,10 @@ class Graph(nn.Module):
                 self.weight_2_2.squeeze(0),
             ), 1),
         ), 0)
-        z = linear(torch.cat((x0_11, x0_12, x1_1, x2), -1), w, torch.cat((self.bias_0.flatten(), self.bias_1.flatten(), self.bias_2.flatten())))
+        z = linear(torch.cat((x0_11, x0_12, x1_1, x2), -1), w, torch.cat((nn.functional.pad(self.bias_0[0:1], (0, 0, 0, 1)).flatten(), self.weight_0_0.new_zeros(1 * channels_out[1]), self.bias_2.flatten())))
         z0_11, z0_12, z1_1, z2 = z.split([channels_out[0]] * 2 + [channels_out[1]] * 1 + [channels_out[2]] * 1, -1)
 
-        # mixing on 1 axis: 16 maps
+        # mixing on 1 axis: 16 maps, from ╭┴╮, │ •, • │, │ to ╰┬╯, │ •, • │, │
         w = torch.cat((
             torch.cat((
                 self.weight_0_0[4:13].reshape(3, 3, channels_out[0], channels_in[0]).transpose(1, 2).reshape(3 * channels_out[0], 3 * channels_in[0]),
@@ -253,16 +253,16 @@ class Graph(nn.Module):
                 self.weight_1_1[1:2].squeeze(0),
             ), 1),
         ), 0)
-        z = linear(torch.cat((x0_aa, x0_a1, x0_1a, x1_a), -1), w)
+        z = linear(torch.cat((x0_aa, x0_a1, x0_1a, x1_a), -1), w, torch.cat((self.weight_0_0.new_zeros(3 * channels_out[0]), self.bias_1.flatten())))
         z0_aa, z0_a1, z0_1a, z1_a = z.split([channels_out[0]] * 3 + [channels_out[1]] * 1, -1)
 
-        # mixing on 2 axes: 2 maps
+        # mixing on 2 axes: 2 maps, from │ │ to │ │
         w = self.weight_0_0[13:15].transpose(0, 1).reshape(channels_out[0], 2 * channels_in[0])
-        z0_ab = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), w)
-        y0_1a = z0_1a + z0_12.unsqueeze(1)  # y0_1a[a] += z0_1a[a] y0_1a[a] += z0_12[]
-        y0_aa = z0_aa + z0_11.unsqueeze(1)  # y0_aa[a] += z0_aa[a] y0_aa[a] += z0_11[]
-        z0_ab += y0_1a.unsqueeze(1)  # y0_ab[b,a] += y0_1a[a]
-        z0_ab += z0_a1.unsqueeze(2)  # y0_ab[a,b] += z0_a1[a]
-        z0_ab.diagonal(0, 1, 2).transpose(1, 2).add_(y0_aa)  # y0_ab[a,a] += y0_aa[a]
-        y1_a = z1_a + z1_1.unsqueeze(1)  # y1_a[a] += z1_a[a] y1_a[a] += z1_1[]
+        z0_ab = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), w, self.bias_0[1:2].flatten())
+        y0_1a = z0_1a + z0_12.unsqueeze(1)  # • │ y0_1a[a] = z0_1a[a] + z0_12[]
+        y0_aa = z0_aa + z0_11.unsqueeze(1)  # ╰┬╯ y0_aa[a] = z0_aa[a] + z0_11[]
+        z0_ab = z0_ab + y0_1a.unsqueeze(1)  # • │ y0_ab[b,a] += y0_1a[a]
+        z0_ab += z0_a1.unsqueeze(2)  # │ • y0_ab[a,b] += z0_a1[a]
+        z0_ab.view(-1, n * n, channels_out[0])[:, :: n + 1].add_(y0_aa)  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
+        y1_a = z1_a + z1_1.unsqueeze(1)  # │ y1_a[a] = z1_a[a] + z1_1[]
         return z0_ab.reshape(*batch, n, n, channels_out[0]), y1_a.contiguous().reshape(*batch, n, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])

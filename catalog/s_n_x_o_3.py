@@ -98,24 +98,24 @@ class PointClouds(nn.Module):
         x0_ab = x0.reshape(-1, n, 3, channels_in[0])
         x1_a = x1.reshape(-1, n, channels_in[1])
         r0 = n ** -0.5  # scale of a sum over one index
-        x0_1a = x0_ab.sum(1) * r0  # sum over b of x0_ab[b,a]
-        x1_1 = x1_a.sum(1) * r0  # sum over a of x1_a[a]
+        x0_1a = x0_ab.sum(1) * r0  # • │ sum over b of x0_ab[b,a]
+        x1_1 = x1_a.sum(1) * r0  # • sum over a of x1_a[a]
 
-        # mixing on 0 axes: 1 map
+        # mixing on 0 axes: 1 map, from • to •
         w = self.weight_1_1[0:1].squeeze(0)
-        z1_1 = linear(x1_1, w, self.bias_1.flatten())
+        z1_1 = linear(x1_1, w)
 
-        # mixing on 1 axis: 1 map
+        # mixing on 1 axis: 1 map, from • │ to • │
         w = self.weight_0_0[0:1].squeeze(0)
         z0_1a = linear(x0_1a, w)
 
-        # mixing on 1 axis: 1 map
+        # mixing on 1 axis: 1 map, from │ to │
         w = self.weight_1_1[1:2].squeeze(0)
-        z1_a = linear(x1_a, w)
+        z1_a = linear(x1_a, w, self.bias_1.flatten())
 
-        # mixing on 2 axes: 1 map
+        # mixing on 2 axes: 1 map, from │ │ to │ │
         w = self.weight_0_0[1:2].squeeze(0)
         z0_ab = linear(x0_ab, w)
-        z0_ab += z0_1a.unsqueeze(1)  # y0_ab[b,a] += z0_1a[a]
-        z1_a += z1_1.unsqueeze(1)  # y1_a[a] += z1_1[]
+        z0_ab += z0_1a.unsqueeze(1)  # • │ y0_ab[b,a] += z0_1a[a]
+        z1_a += z1_1.unsqueeze(1)  # • y1_a[a] += z1_1[]
         return z0_ab.reshape(*batch, n, 3, channels_out[0]), z1_a.reshape(*batch, n, channels_out[1])

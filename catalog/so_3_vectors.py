@@ -87,7 +87,7 @@ def _parity(labels):
     return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
 
 
-def _apply(matrix, x):
+def _multiply(matrix, x):
     """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
     return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
@@ -126,11 +126,20 @@ class CrossProducts(nn.Module):
             self._table("epsilon_0", epsilon_0)
             epsilon_1 = 2 ** -0.5 * _epsilon(3, 0, 2, 1)
             self._table("epsilon_1", epsilon_1)
+            self._table("places_0", torch.arange(9).reshape(1, 3, 3, 1).diagonal(0, 1, 2).transpose(1, 2).flatten())
+
+    def _apply(self, fn, recurse=True):
+        before = self.weight_0_0.dtype, self.weight_0_0.is_meta
+        super()._apply(fn, recurse)
+        if (self.weight_0_0.dtype, self.weight_0_0.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
 
     def _table(self, name, values):
         like = self.weight_0_0
         dtype = like.dtype if values.is_floating_point() else values.dtype
-        self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
 
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
@@ -174,12 +183,13 @@ class CrossProducts(nn.Module):
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-2])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
         x0_ab = x0.reshape(-1, 3, 3, channels_in[0])
         x1_a = x1.reshape(-1, 3, channels_in[1])
+        b = x0_ab.shape[0]
         weight_1_0 = self.weight_1_0 * 3 ** 0.25  # every map at the same size
         r = 3 ** -0.5  # scale of a sum over one index
-        x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # x0_ab[a,a]
-        x0_11 = x0_aa.sum(1) * r  # sum over a of x0_aa[a]
+        x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x0_ab[a,a]
+        x0_11 = x0_aa.sum(1) * r  # ╭─╮ sum over a of x0_aa[a]
 
-        # mixing on 0 axes: 2 maps
+        # mixing on 0 axes: 2 maps, from ╭─╮ to ╰─╯
         w = torch.cat((
             self.weight_0_0[0:1].squeeze(0),
             self.weight_0_2.squeeze(0),
@@ -187,25 +197,24 @@ class CrossProducts(nn.Module):
         z = linear(x0_11, w, torch.cat((self.bias_0.flatten(), self.bias_2.flatten())))
         z0_11, z2 = z.split([channels_out[0]] * 1 + [channels_out[2]] * 1, -1)
 
-        # mixing on 1 axis: 1 map
+        # mixing on 1 axis: 1 map, from │ to │ │
         w = weight_1_0.squeeze(0)
         z0_ab = linear(x1_a, w)
-        z0_ab_h2 = _apply(self.epsilon_0, z0_ab.reshape(-1, 3, channels_out[0])).reshape(-1, 3, 3, channels_out[0])  # epsilon takes 1 axis and gives 2
-        x0_ab_h1 = _apply(self.epsilon_1, x0_ab.reshape(-1, 9, channels_in[0])).reshape(-1, 3, channels_in[0])  # epsilon takes 2 axes and gives 1
+        z0_ab_h2 = _multiply(self.epsilon_0, z0_ab.reshape(-1, 3, channels_out[0])).reshape(-1, 3, 3, channels_out[0])  # epsilon takes 1 axis and gives 2
 
         # mixing on 1 axis: 1 map
         w = self.weight_0_1.squeeze(0)
-        z1_a = linear(x0_ab_h1, w)
+        z1_a = linear(_multiply(self.epsilon_1, x0_ab.reshape(-1, 9, channels_in[0])).reshape(-1, 3, channels_in[0]), w)
 
-        # mixing on 1 axis: 1 map
+        # mixing on 1 axis: 1 map, from │ to │
         w = self.weight_1_1.squeeze(0)
         z1_a_v2 = linear(x1_a, w)
 
-        # mixing on 2 axes: 2 maps
+        # mixing on 2 axes: 2 maps, from │ │ to │ │
         w = self.weight_0_0[1:3].transpose(0, 1).reshape(channels_out[0], 2 * channels_in[0])
         z0_ab_v2 = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), w)
-        y0_aa = z0_11.unsqueeze(1)  # y0_aa[a] += z0_11[]
-        z0_ab_h2 += z0_ab_v2  # y0_ab[a,b] += z0_ab_v2[a,b]
-        z0_ab_h2.diagonal(0, 1, 2).transpose(1, 2).add_(y0_aa)  # y0_ab[a,a] += y0_aa[a]
-        z1_a += z1_a_v2  # y1_a[a] += z1_a_v2[a]
+        y0_aa = z0_11.unsqueeze(1)  # ╰┬╯ y0_aa[a] = z0_11[]
+        z0_ab_h2 = z0_ab_h2 + z0_ab_v2  # │ │ y0_ab[a,b] += z0_ab_v2[a,b]
+        z0_ab_h2 = z0_ab_h2.reshape(b, 9, channels_out[0]).index_add(1, self.places_0, y0_aa.expand(b, 3, channels_out[0]).flatten(1, -2).to(z0_ab_h2.dtype)).reshape(b, 3, 3, channels_out[0])  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
+        z1_a = z1_a + z1_a_v2  # │ y1_a[a] += z1_a_v2[a]
         return z0_ab_h2.reshape(*batch, 3, 3, channels_out[0]), z1_a.reshape(*batch, 3, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])

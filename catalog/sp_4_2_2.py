@@ -51,8 +51,28 @@ class PhaseSpace4(nn.Module):
         self.bias = nn.Parameter(torch.empty(1, channels_out, **kwargs))
         self.reset_parameters()
 
+    def reset_tables(self):
+        """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
+        with torch.device("cpu"):
+            self._table("places_0", torch.arange(16).reshape(1, 4, 4, 1).diagonal(1, 1, 2)[..., ::2].flatten())
+            self._table("places_1", torch.arange(16).reshape(1, 4, 4, 1).diagonal(-1, 1, 2)[..., ::2].flatten())
+
+    def _apply(self, fn, recurse=True):
+        before = self.weight.dtype, self.weight.is_meta
+        super()._apply(fn, recurse)
+        if (self.weight.dtype, self.weight.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
+
+    def _table(self, name, values):
+        like = self.weight
+        dtype = like.dtype if values.is_floating_point() else values.dtype
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
+
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
+        self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
             (self.weight, [0.4444444444444445, 0.4444444444444445, 0.4444444444444445], channels_in),
@@ -78,16 +98,17 @@ class PhaseSpace4(nn.Module):
             self._reject("input", x, f"4, 4, {channels_in}")
         batch = x.shape[:-3]
         x_ab = x.reshape(-1, 4, 4, channels_in)
+        b = x_ab.shape[0]
         r = 4 ** -0.5  # scale of a sum over one index
-        x_11 = (x_ab.diagonal(1, 1, 2)[..., ::2] - x_ab.diagonal(-1, 1, 2)[..., ::2]).sum(-1) * r  # omega-trace of x_ab[a,b]
+        x_11 = (x_ab.diagonal(1, 1, 2)[..., ::2] - x_ab.diagonal(-1, 1, 2)[..., ::2]).sum(-1) * r  # ╭─╮ omega-trace of x_ab[a,b]
 
-        # mixing on 0 axes: 1 map
+        # mixing on 0 axes: 1 map, from ╭─╮ to ╰─╯
         w = self.weight[0:1].squeeze(0)
         z_11 = linear(x_11, w, self.bias.flatten())
 
-        # mixing on 2 axes: 2 maps
+        # mixing on 2 axes: 2 maps, from │ │ to │ │
         w = self.weight[1:3].transpose(0, 1).reshape(channels_out, 2 * channels_in)
         z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
-        z_ab.diagonal(1, 1, 2)[..., ::2].add_(z_11.unsqueeze(-1))  # y_ab[a,b] += omega[a,b] z_11[]
-        z_ab.diagonal(-1, 1, 2)[..., ::2].sub_(z_11.unsqueeze(-1))  # y_ab[a,b] += omega[a,b] z_11[]
+        z_ab = z_ab.reshape(b, 16, channels_out).index_add(1, self.places_0, z_11.unsqueeze(-2).expand(b, 2, channels_out).flatten(1, -2).to(z_ab.dtype)).reshape(b, 4, 4, channels_out)  # ╰─╯ y_ab[a,b] += omega[a,b] z_11[]
+        z_ab = z_ab.reshape(b, 16, channels_out).index_add(1, self.places_1, z_11.unsqueeze(-2).expand(b, 2, channels_out).flatten(1, -2).to(z_ab.dtype), alpha=-1).reshape(b, 4, 4, channels_out)
         return z_ab.reshape(*batch, 4, 4, channels_out)

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
-from eqsynth import cache, codec, draw, drawing, enumeration, functor, gram, svg
+from eqsynth import cache, codec, draw, enumeration, functor, gram, svg, words
 from eqsynth import dimension as dimensions
 from eqsynth.bilabelled import PRIME, Budget, Chosen, affordable, check_basis, choose
 from eqsynth.constraints import nullspace
@@ -130,7 +130,7 @@ class Basis:
 
     def formulas(self) -> list[str]:
         """The index formula of every element."""
-        return [drawing.formula(self.group, element) for element in self.diagrams]
+        return [words.formula(self.group, element) for element in self.diagrams]
 
     def matrices(self, n: int | Sequence[int] | None = None) -> NDArray[np.int64]:
         """The basis as integer matrices, shape ``(len(self), n**outputs, n**inputs)``.
@@ -195,7 +195,7 @@ class Basis:
         return self.table()
 
     def table(self, limit: int | None = SHOWN) -> str:
-        """The basis as text: number, picture, index formula, cost, kind; ``limit=None`` shows every row."""
+        """The basis as text: number, picture, formula, cost, kind, words; ``limit=None`` shows every row."""
         return draw.basis_table(self, limit)
 
     def _repr_html_(self) -> str:

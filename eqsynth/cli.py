@@ -1,4 +1,4 @@
-"""The ``eqsynth`` command: show a basis, synthesise a layer, verify a file."""
+"""The ``eqsynth`` command: show a basis, synthesise layers, keep a project's layers in step, verify a file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import eqsynth
-from eqsynth.errors import CatalogError, EqsynthError, SpaceError
+from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError
 from eqsynth.space import Order, Space
 
 if TYPE_CHECKING:
     from eqsynth.bases import Basis
+    from eqsynth.syncing import State
 
 app = typer.Typer(
     help="Every linear map with a given symmetry: look at the diagrams, write the PyTorch layer, check it.",
@@ -65,7 +67,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
     tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs eqsynth[draw].")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra draw.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
 ) -> None:
     """Show the basis diagrams of all equivariant maps of order K to order L."""
@@ -80,7 +82,8 @@ def show(
 
         size = page.write(html, group, order_in, order_out)
         print(f"wrote {html}: {len(basis(group, order_in, order_out)):,} maps, {size / 1000:,.0f} kB", file=sys.stderr)
-        return
+        if not (svg or tikz or png):
+            return
     if plan or source:
         made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)))
         print(emit(made).source if source else made)
@@ -161,6 +164,83 @@ def synth(
         print(f"note: {sentence}", file=sys.stderr)
     maps = sum(made.dims.values())
     print(f"wrote {output}: class {name}, {made.hom}, {maps} maps, sha256 {artifact.digest[:16]}", file=sys.stderr)
+
+
+@app.command()
+def export(
+    problems: Annotated[
+        list[str],
+        typer.Argument(metavar="HOM...", help="Problems: 'S(n): 16x2 -> 32x2', or NAME='S(n): 16x2 -> 32x2'."),
+    ],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to; layers that it has already stay.")],
+    form: Annotated[
+        str, typer.Option("--format", help="module (Python source), pt2 (torch.export) or onnx (needs the extra onnx).")
+    ] = "module",
+    bias: Annotated[bool, typer.Option(help="Give the layers a bias.")] = True,
+    normalization: Normalization = "variance",
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights for pt2 or onnx, of one layer: .safetensors, or torch.save's.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that were edited, or are not eqsynth's.")
+    ] = False,
+) -> None:
+    """Write layers to a folder, one file each, as a package that imports them when they are used."""
+    from eqsynth import syncing
+
+    if weights is not None and len(problems) > 1:
+        raise ConfigError(
+            f"the weights {str(weights)!r} belong to one layer, not to {len(problems)}: export them apart"
+        )
+    layers = tuple(syncing.layer_of(text, bias, normalization, form, weights) for text in problems)
+    _say(syncing.sync(syncing.Project("the command", to, layers), force=force, keep=True))
+
+
+@app.command()
+def sync(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The project's eqsynth.toml; else the nearest one upwards.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if a file is not up to date.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace or remove even files that were edited, or are not eqsynth's.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove files that are no longer listed.")] = False,
+) -> None:
+    """Write the layers that the project's eqsynth.toml lists, or check that they are up to date."""
+    from eqsynth import syncing
+
+    project = syncing.read_project(syncing.find_config() if config is None else config)
+    if not (check or diff):
+        _say(syncing.sync(project, force=force, prune=prune))
+        return
+    state = syncing.compare(project)
+    if diff:
+        print(syncing.diff(state), end="")
+    if check and state.changes:
+        listed = "\n".join(f"  {sentence}" for sentence in str(state).splitlines())
+        raise ExportError(f"these files are not what {project.source} asks for:\n{listed}\nRun eqsynth sync")
+    if check:
+        _say(replace(state, notes=()))
+
+
+def _say(state: State) -> None:
+    """What was done to a folder, a line for each file."""
+    from eqsynth.syncing import shown
+
+    project = state.project
+    problems = {layer.file: f": {layer.name}, {layer.hom}" for layer in project.layers}
+    for note in state.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for change in state.changes:
+        did = "removed" if change.unlisted else "wrote"
+        print(f"{did} {shown(project.folder / change.file)}{problems.get(change.file, '')}", file=sys.stderr)
+    if not state.changes:
+        count = len(project.layers)
+        print(f"{shown(project.folder)}: {count} layer{'' if count == 1 else 's'}, up to date", file=sys.stderr)
 
 
 @app.command()

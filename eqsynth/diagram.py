@@ -199,7 +199,7 @@ class Diagram:
         marks = self._marks(letters)
         named = [of_block[0] for of_block in letters]
         forms = [f"\u03c9[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2] if symplectic else []
-        y, x = _indexed("y", marks[: self.outputs]), _indexed("x", marks[self.outputs :])
+        y, x = indexed("y", marks[: self.outputs]), indexed("x", marks[self.outputs :])
         head = f"\u03b5[{','.join(named[block] for block in self.head)}] " if self.head else ""
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
@@ -220,8 +220,8 @@ class Orbit:
 
     def formula(self) -> str:
         """The entry at the orbit's least index tuple."""
-        marks = [str(index) for index in self.representative]
-        return f"{_indexed('y', marks[: self.outputs])} += {_indexed('x', marks[self.outputs :])}, and the images"
+        into, entry = self.representative[: self.outputs], self.representative[self.outputs :]
+        return f"{indexed('y', into)} += {indexed('x', entry)}, and the images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +267,14 @@ def join(diagrams: Sequence[Diagram]) -> Diagram:
     return Diagram(outputs, inputs, tuple(block for block, _ in blocks), head=head)
 
 
-def _indexed(name: str, marks: Sequence[str]) -> str:
-    return f"{name}[{','.join(marks)}]" if marks else name
+def indexed(name: str, marks: Sequence[object]) -> str:
+    """An entry of a tensor as formulas have it.
+
+    >>> from eqsynth.diagram import indexed
+    >>> indexed("x", ["a", "b"]), indexed("y", [])
+    ('x[a,b]', 'y')
+    """
+    return f"{name}[{','.join(map(str, marks))}]" if marks else name
 
 
 def _through(block: Sequence[int], outputs: int) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import zip_longest
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import drawing
+from eqsynth import drawing, words
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.errors import SizeError
+from eqsynth.figure import Drawing
 from eqsynth.group import Aut, Group
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ GLYPHS = {
 VERTEX, TIED, ARROW = "●", "○", "▸"
 #: Tables with more rows or columns than this are not printed.
 WIDEST = 32
+#: The most characters of the words beside a picture before they are broken.
+LINE = 84
 #: The most drawings in one file.
 MOST = 1_000
 
@@ -114,22 +119,6 @@ def _row(columns: Sequence[int], marks: Sequence[str]) -> str:
     return row
 
 
-def cost(diagram: Diagram, n: int | str) -> str:
-    """The work of one diagram per sample: multiply-adds per channel pair, additions per channel."""
-    reads, writes = diagram.bottom_only + diagram.through, diagram.top_only + diagram.through
-    mixing = _power(n, diagram.through)
-    adds = [_power(n, blocks) for blocks, used in ((reads, diagram.bottom_only), (writes, diagram.top_only)) if used]
-    return f"{mixing} C² + {' + '.join(adds)} C" if adds else f"{mixing} C²"
-
-
-def _power(n: int | str, exponent: int) -> str:
-    if exponent == 0:
-        return "1"
-    if exponent == 1:
-        return str(n)
-    return f"{n}{''.join('⁰¹²³⁴⁵⁶⁷⁸⁹'[int(digit)] for digit in str(exponent))}"
-
-
 def picture(element: Element, group: Group | None = None) -> str:
     """A basis element as text: a diagram, diagrams side by side for a product, the indices of an orbit, a matrix.
 
@@ -144,17 +133,10 @@ def picture(element: Element, group: Group | None = None) -> str:
     if isinstance(element, Diagram):
         return text(element, group)
     if isinstance(element, tuple):
-        factors = group.factors if group is not None else [None] * len(element)
-        pictures = [text(part, factor).split("\n") for part, factor in zip(element, factors, strict=True)]
-        height = max(map(len, pictures))
+        pictures = [picture(part, factor).split("\n") for factor, part in words.parts(group, element)]
         wide = [max(map(len, rows)) for rows in pictures]
-        rows = []
-        for line in range(height):
-            cells = [
-                (rows_[line] if line < len(rows_) else "").ljust(w) for rows_, w in zip(pictures, wide, strict=True)
-            ]
-            rows.append("  |  ".join(cells).rstrip())
-        return "\n".join(rows)
+        lines = zip_longest(*pictures, fillvalue="")
+        return "\n".join("  |  ".join(map(str.ljust, line, wide)).rstrip() for line in lines)
     if group is None:
         return ""
     return _orbit(element) if isinstance(element, Orbit) else _table(element, group)
@@ -186,19 +168,21 @@ def _table(tensor: Tensor, group: Group) -> str:
     return "\n".join(" ".join(cell.rjust(wide) for cell in line) for line in cells)
 
 
-def _cost(basis: Basis, element: Element) -> str:
-    if isinstance(element, Diagram) and basis.group.diagrammatic:
-        return cost(element, basis.group.n)
-    if isinstance(element, tuple):
-        return " x ".join(cost(part, factor.n) for part, factor in zip(element, basis.group.factors, strict=True))
-    return ""
-
-
 def heading(basis: Basis) -> list[str]:
-    """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures."""
+    """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.draw import heading
+    >>> heading(eq.basis("O(3)", 2, 1))[2]
+    'Every linear map with this symmetry from x, a 3 × 3 matrix, to y, a vector of 3 numbers, is zero.'
+    """
     maps = "map" if len(basis) == 1 else "maps"
+    x, y = words.space(basis.group, basis.inputs), words.space(basis.group, basis.outputs)
+    sums = "is a weighted sum of these." if len(basis) else "is zero."
     lines = [
         f"{basis.group}: order {basis.inputs} -> order {basis.outputs}, {len(basis)} independent equivariant {maps}",
+        words.symmetry(basis.group),
+        f"Every linear map with this symmetry from x, {x}, to y, {y}, {sums}",
         f"certificate: {basis.certificate}",
     ]
     counts = Counter(type(element).__name__ for element in basis.diagrams)
@@ -206,41 +190,48 @@ def heading(basis: Basis) -> list[str]:
         lines.append(f"{counts['Diagram']} bilabelled graphs, {counts['Orbit']} orbit indicators")
     if basis.group.diagrammatic:
         lines.append("outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels")
-    if any(part.head for element in basis.diagrams for part in _factors(element)):
-        lines.append(f"vertices {TIED} are tied to the head: the Levi-Civita tensor of their indices")
+    parts = [part for element in basis.diagrams for part in words.parts(basis.group, element)]
+    if any(isinstance(part, Diagram) and part.head for _, part in parts):
+        lines.append(f"vertices {TIED} are tied to the head: the Levi-Civita tensor ε of their indices")
+    lines += [f"{kind}: {words.SOURCES[kind]}" for kind in dict.fromkeys(words.kind(*part) for part in parts)]
     return lines
 
 
 def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> str:
-    """The text of ``print(basis)``; with ``index``, of that element alone."""
+    r"""The text of ``print(basis)``: a row for each of the first ``limit`` elements, or for element ``index`` alone.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.draw import basis_table
+    >>> print(basis_table(eq.basis("O(n)", 1, 1), None).split("\n\n")[1])
+        diagram   formula        cost   from
+    """
     lines = [*heading(basis), ""]
     chosen = range(len(basis))[:limit] if index is None else [index]
     shown = [basis.diagrams[number] for number in chosen]
     pictures = [picture(element, basis.group).split("\n") for element in shown]
-    columns = [
-        [drawing.formula(basis.group, element) for element in shown],
-        [_cost(basis, element) for element in shown],
-        [drawing.kind(basis.group, element) for element in shown],
-    ]
-    wide = max((len(row) for rows in pictures for row in rows), default=0)
-    widths = [max(map(len, column), default=0) for column in columns]
+    columns = {
+        "formula": [words.formula(basis.group, element) for element in shown],
+        "cost": [words.cost(basis.group, element) for element in shown],
+        "from": [words.kind(basis.group, element) for element in shown],
+    }
+    drawn = any(rows != [""] for rows in pictures)
+    wide = max([len("diagram") * drawn, *(len(row) for rows in pictures for row in rows)])
+    widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items() if any(cells)}
     digits = len(str(max(len(basis) - 1, 0)))
-    for number, rows, *cells in zip(chosen, pictures, *columns, strict=True):
-        middle = len(rows) // 2
-        aside = "   ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True) if width)
-        for row, line in enumerate(rows):
-            side, label = (aside, str(number)) if row == middle else ("", "")
-            lines.append(f"{label:>{digits}}   {line:<{wide}}   {side}".rstrip())
-        if rows != [""]:
-            lines.append("")
+    table = [("", ["diagram" if drawn else ""], ["   ".join(name.ljust(width) for name, width in widths.items())])]
+    for number, rows, element, *cells in zip(chosen, pictures, shown, *(columns[name] for name in widths), strict=True):
+        aside = "   ".join(cell.ljust(width) for cell, width in zip(cells, widths.values(), strict=True))
+        said = wrap(words.meaning(basis.group, element), LINE)
+        # The formula stands beside the middle of the picture, the words below the formula.
+        table.append((str(number), rows, [*[""] * (len(rows) // 2), aside, *said]))
+    for label, left, right in table if shown else []:
+        number_line = len(left) // 2
+        for row, (mark, text) in enumerate(zip_longest(left, right, fillvalue="")):
+            lines.append(f"{label if row == number_line else '':>{digits}}   {mark:<{wide}}   {text}".rstrip())
+        lines.append("")
     if index is None and len(shown) < len(basis):
         lines.append(f"... and {len(basis) - len(shown)} more: basis.table(limit=None), or show --all, has them")
     return "\n".join(lines).rstrip()
-
-
-def _factors(element: Element) -> tuple[Diagram, ...]:
-    parts = element if isinstance(element, tuple) else (element,)
-    return tuple(part for part in parts if isinstance(part, Diagram))
 
 
 def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
@@ -252,7 +243,7 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     >>> data["dimension"], data["elements"][1]["formula"], data["elements"][1]["factors"][0]["blocks"]
     (2, 'y[a] += x[a]', ((0, 1),))
 
-    Each element has its ``index``, ``kind``, ``formula``, the formula in ``words``, ``cost``, its ``drawing``, and in
+    Each element has its ``index``, ``kind``, ``formula``, what it does in ``words``, ``cost``, its ``drawing``, and in
     ``factors`` for each factor of the group the blocks, edges and head of the diagram, or the table.
     """
     chosen = range(len(basis)) if index is None else [index]
@@ -260,10 +251,10 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     for number in chosen:
         element = basis.diagrams[number]
         drawn = drawing.drawing(basis.group, element)
-        factors = element if isinstance(element, tuple) else (element,)
         elements.append({
             "index": number, "kind": drawn.kind, "formula": drawn.formula, "words": drawn.words,
-            "cost": _cost(basis, element), "factors": [asdict(factor) for factor in factors], "drawing": drawn.data(),
+            "cost": words.cost(basis.group, element),
+            "factors": [asdict(part) for _, part in words.parts(basis.group, element)], "drawing": drawn.data(),
         })  # fmt: skip
     return {
         "group": str(basis.group), "inputs": basis.inputs, "outputs": basis.outputs, "dimension": len(basis),
@@ -271,8 +262,16 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def drawings(basis: Basis, limit: int | None = None) -> tuple[list[drawing.Drawing], list[str]]:
-    """The drawings of a basis, and a caption for each: number and formula."""
+def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], list[str]]:
+    r"""The drawings of a basis, and a caption for each: number and formula.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.draw import drawings
+    >>> drawings(eq.basis("O(n)", 1, 1))[1]
+    ['0\xa0\xa0y[a] += x[a]']
+
+    Raises SizeError above 1,000 pictures.
+    """
     if len(basis) > MOST and limit is None:
         raise SizeError(
             f"{basis.group} {basis.inputs} -> {basis.outputs} has {len(basis):,} maps, more than {MOST:,} pictures do "

@@ -1,127 +1,40 @@
-"""Drawings as data: where the vertices, strands, edges, heads and letters of a diagram go. No characters, no SVG."""
+"""Where the vertices, strands, edges, heads and letters of a diagram go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil, floor, hypot, sqrt
-from typing import Any
 
+from eqsynth import words
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.figure import (
+    DOME,
+    DOT,
+    Box,
+    Cell,
+    Dot,
+    Drawing,
+    Head,
+    Item,
+    Label,
+    Point,
+    Strand,
+    Style,
+    along,
+    arrowhead,
+    box,
+    moved,
+    rounded,
+)
 from eqsynth.group import Aut, Group
 
-Point = tuple[float, float]
-#: Size of the letters and radius of the dots, in steps between neighbouring vertices.
-FONT, DOT = 0.34, 0.085
-#: A cautious width of a character, in font sizes.
-EM = 0.65
 MARGIN = 0.12
-#: Half the width that a leg needs at the head, and the height of the head's dome.
-LEG, DOME = 0.14, 0.46
+#: Half the width that a leg needs at the head.
+LEG = 0.14
 #: Tables with more entries are drawn without numbers.
 NUMBERED = 150
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a block is told apart: the letters of its index, and the number of its colour and dash pattern."""
-
-    mark: str
-    dash: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dot:
-    """A vertex. ``kind``: vertex, node (of a bilabelled graph), index (of an orbit), or free (a leg that is summed)."""
-
-    x: float
-    y: float
-    block: int
-    kind: str = "vertex"
-
-
-@dataclass(frozen=True, slots=True)
-class Strand:
-    """A chain of cubic Bezier curves, 1 + 3 m points.
-
-    ``kind``: strand, form (a symplectic pair, with an arrow from left to right), leg (to a head), wire (from a label to
-    a node), edge (of a bilabelled graph) or frame (of a table). ``arrow`` is the place of an arrowhead along the first
-    curve, between 0 and 1; 0 for none.
-    """
-
-    points: tuple[Point, ...]
-    block: int
-    kind: str = "strand"
-    arrow: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The Levi-Civita tensor: a dome on a flat side at height ``y``, which faces down or, if not ``up``, up."""
-
-    x: float
-    y: float
-    width: float
-    up: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A text, centred. ``kind``: index (a letter of the formula), or word."""
-
-    x: float
-    y: float
-    text: str
-    kind: str = "index"
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """An entry of a table that is not zero: a square of side ``size`` around a point."""
-
-    x: float
-    y: float
-    size: float
-    value: int
-    numbered: bool
-
-
-Item = Dot | Strand | Head | Label | Cell
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """The picture of one basis element, in steps between vertices; x to the right, y down, origin at the top left.
-
-    >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.drawing import drawing
-    >>> swap = drawing(Group("S", "n"), Diagram(2, 2, ((0, 3), (1, 2))))
-    >>> swap.kind, swap.formula, [style.mark for style in swap.styles]
-    ('partition', 'y[a,b] += x[b,a]', ['a', 'b'])
-    >>> swap.words
-    'The output at (a, b) receives the input at (b, a).'
-
-    Everything lies within ``width`` and ``height``, the text included. ``styles`` has one entry per block; marks differ
-    for all blocks of a diagram, dashes for those that have a strand, which come first. Items later in a
-    tuple are drawn over earlier ones. ``dataclasses.asdict`` gives plain data.
-    """
-
-    kind: str
-    formula: str
-    words: str
-    width: float
-    height: float
-    styles: tuple[Style, ...] = ()
-    strands: tuple[Strand, ...] = ()
-    heads: tuple[Head, ...] = ()
-    cells: tuple[Cell, ...] = ()
-    dots: tuple[Dot, ...] = ()
-    labels: tuple[Label, ...] = ()
-
-    def data(self) -> dict[str, Any]:
-        """The drawing as dictionaries, lists and numbers, ready for JSON."""
-        return asdict(self)
 
 
 def drawing(group: Group | str | None, element: Element) -> Drawing:
@@ -139,9 +52,9 @@ def drawing(group: Group | str | None, element: Element) -> Drawing:
     """
     group = Group.parse(group) if group is not None else None
     sketch = _Sketch()
-    parts, factors = _parts(group, element)
-    height = max(_height(factor, part) for factor, part in zip(factors, parts, strict=True))
-    for factor, part in zip(factors, parts, strict=True):
+    parts = words.parts(group, element)
+    height = max(_height(factor, part) for factor, part in parts)
+    for factor, part in parts:
         panel = _Sketch(first=len(sketch.blocks))
         if isinstance(part, Tensor):
             _draw_table(panel, factor, part)
@@ -152,82 +65,7 @@ def drawing(group: Group | str | None, element: Element) -> Drawing:
         else:
             _draw_diagram(panel, factor, part, height)
         sketch.append(panel, height)
-    return sketch.finish(kind(group, element), formula(group, element), words(group, element))
-
-
-def _parts(
-    group: Group | None, element: Element
-) -> tuple[tuple[Diagram | Orbit | Tensor, ...], tuple[Group | None, ...]]:
-    parts = element if isinstance(element, tuple) else (element,)
-    return parts, group.factors if group is not None else (None,) * len(parts)
-
-
-def kind(group: Group | None, element: Element) -> str:
-    """What sort of picture an element has, in the words of the papers.
-
-    >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.drawing import kind
-    >>> kind(Group("SO", 2), Diagram(1, 1, ((0,), (1,)), head=(0, 1)))
-    'head (Levi-Civita)'
-    """
-    if isinstance(element, tuple):
-        parts, factors = _parts(group, element)
-        return " x ".join(kind(factor, part) for factor, part in zip(factors, parts, strict=True))
-    if not isinstance(element, Diagram):
-        return "orbit" if isinstance(element, Orbit) else "matrix"
-    family = group.family if group is not None else ""
-    if family == "Aut" or element.edges or () in element.blocks:
-        return "bilabelled graph"
-    if element.head:
-        tied = family == "A" or (not family and len(element.head) == len(element.blocks))
-        return "jellyfish" if tied else "head (Levi-Civita)"
-    return {"O": "Brauer", "SO": "Brauer", "Sp": "symplectic Brauer"}.get(family, "partition")
-
-
-def formula(group: Group | None, element: Element) -> str:
-    """The index formula of an element; the group says whether pairs within a row carry a form."""
-    if isinstance(element, tuple):
-        parts, factors = _parts(group, element)
-        return " ⊗ ".join(formula(factor, part) for factor, part in zip(factors, parts, strict=True))
-    return element.formula(_symplectic(group)) if isinstance(element, Diagram) else element.formula()
-
-
-def words(group: Group | None, element: Element) -> str:
-    """The index formula in words, for people who hear it read.
-
-    >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.drawing import words
-    >>> words(Group("S", "n"), Diagram(1, 2, ((0, 1), (2,))))
-    'The output at (a) receives the input at (a, b), summed over b.'
-    """
-    if isinstance(element, tuple):
-        parts, factors = _parts(group, element)
-        each = (words(factor, part) for factor, part in zip(factors, parts, strict=True))
-        return " ".join(f"On factor {number}: {text}" for number, text in enumerate(each, 1))
-    if isinstance(element, Tensor):
-        return f"A matrix: {element.formula()}."
-    if isinstance(element, Orbit):
-        at = [str(index) for index in element.representative]
-        ends = "and likewise at every image of these indices"
-        return f"{_received(at[: element.outputs], at[element.outputs :])}, {ends}."
-    letters, marks = element.letters(_symplectic(group)), element.marks(_symplectic(group))
-    above, below = marks[: element.outputs], marks[element.outputs :]
-    said = _received(above, below)
-    if element.head:
-        said += f", times the sign of {', '.join(letters[block][0] for block in element.head)} (Levi-Civita)"
-    said += "".join(f", times the form omega of {', '.join(pair)}" for pair in letters if len(pair) == 2)
-    said += "".join(f", times the adjacency of {letters[t][0]} and {letters[h][0]}" for t, h in element.edges)
-    summed = [letter for of_block in letters for letter in of_block if letter not in above]
-    return said + (f", summed over {', '.join(summed)}." if summed else ".")
-
-
-def _received(above: Sequence[str], below: Sequence[str]) -> str:
-    to, source = (f" at ({', '.join(row)})" if row else "" for row in (above, below))
-    return f"The output{to} receives the input{source}"
-
-
-def _symplectic(group: Group | None) -> bool:
-    return group is not None and group.family == "Sp"
+    return sketch.finish(words.kind(group, element), words.formula(group, element), words.meaning(group, element))
 
 
 @dataclass(slots=True)
@@ -238,8 +76,8 @@ class _Sketch:
     items: list[Item] = field(default_factory=list)
     blocks: list[tuple[str, bool]] = field(default_factory=list)
 
-    def bounds(self) -> tuple[float, float, float, float]:
-        left, top, right, bottom = zip(*(_box(item) for item in self.items), strict=True)
+    def bounds(self) -> Box:
+        left, top, right, bottom = zip(*(box(item) for item in self.items), strict=True)
         return min(left), min(top), max(right), max(bottom)
 
     def number(self, marks: Sequence[str], joined: Sequence[bool]) -> list[int]:
@@ -261,55 +99,24 @@ class _Sketch:
         if self.items:
             self.items.append(Label(right + 0.45, height / 2, "⊗", "word"))
             right += 0.9
-        self.items += [_moved(item, right - left, 0.0) for item in panel.items]
+        self.items += [moved(item, right - left, 0.0) for item in panel.items]
         self.blocks += panel.blocks
 
-    def finish(self, kind: str, formula: str, words: str) -> Drawing:
+    def finish(self, kind: str, formula: str, meaning: str) -> Drawing:
         left, top, right, bottom = self.bounds()
-        moved = [_moved(item, MARGIN - left, MARGIN - top) for item in self.items]
-        size = (_round(right - left + 2 * MARGIN), _round(bottom - top + 2 * MARGIN))
+        placed = [moved(item, MARGIN - left, MARGIN - top) for item in self.items]
+        size = (rounded(right - left + 2 * MARGIN), rounded(bottom - top + 2 * MARGIN))
         # Blocks with a strand get the first dashes.
         order = sorted(range(len(self.blocks)), key=lambda block: not self.blocks[block][1])
         styles = tuple(Style(mark, order.index(block)) for block, (mark, _) in enumerate(self.blocks))
         return Drawing(
-            kind, formula, words, *size, styles,
-            strands=tuple(item for item in moved if isinstance(item, Strand)),
-            heads=tuple(item for item in moved if isinstance(item, Head)),
-            cells=tuple(item for item in moved if isinstance(item, Cell)),
-            dots=tuple(item for item in moved if isinstance(item, Dot)),
-            labels=tuple(item for item in moved if isinstance(item, Label)),
+            kind, formula, meaning, *size, styles,
+            strands=tuple(item for item in placed if isinstance(item, Strand)),
+            heads=tuple(item for item in placed if isinstance(item, Head)),
+            cells=tuple(item for item in placed if isinstance(item, Cell)),
+            dots=tuple(item for item in placed if isinstance(item, Dot)),
+            labels=tuple(item for item in placed if isinstance(item, Label)),
         )  # fmt: skip
-
-
-def _box(item: Item) -> tuple[float, float, float, float]:
-    """Bounds of an item with its ink; a curve lies within its control points."""
-    if isinstance(item, Strand):
-        xs, ys = [x for x, _ in item.points], [y for _, y in item.points]
-        grow = 0.12 if item.arrow else 0.04
-        return (min(xs) - grow, min(ys) - grow, max(xs) + grow, max(ys) + grow)
-    if isinstance(item, Head):
-        half = item.width / 2 + 0.04
-        above, below = (DOME, 0.0) if item.up else (0.0, DOME)
-        return (item.x - half, item.y - above - 0.04, item.x + half, item.y + below + 0.04)
-    if isinstance(item, Label):
-        half, tall = FONT * EM * len(item.text) / 2, FONT * 0.6
-        return (item.x - half, item.y - tall, item.x + half, item.y + tall)
-    half = item.size / 2 if isinstance(item, Cell) else DOT * 1.4
-    return (item.x - half, item.y - half, item.x + half, item.y + half)
-
-
-def _moved(item: Item, dx: float, dy: float) -> Item:
-    if isinstance(item, Strand):
-        return replace(item, points=tuple((_round(x + dx), _round(y + dy)) for x, y in item.points))
-    if isinstance(item, Head):
-        return replace(item, x=_round(item.x + dx), y=_round(item.y + dy), width=_round(item.width))
-    if isinstance(item, Cell):
-        return replace(item, x=_round(item.x + dx), y=_round(item.y + dy), size=_round(item.size))
-    return replace(item, x=_round(item.x + dx), y=_round(item.y + dy))
-
-
-def _round(value: float) -> float:
-    return round(value, 3) + 0.0
 
 
 def _depth(span: float) -> float:
@@ -345,7 +152,7 @@ def _rows(element: Diagram | Orbit, height: float) -> list[Point]:
 def _write_marks(sketch: _Sketch, at: Sequence[Point], outputs: int, height: float, marks: Sequence[str]) -> None:
     for vertex, ((x, y), mark) in enumerate(zip(at, marks, strict=True)):
         sketch.items.append(Label(x, y + (-0.36 if vertex < outputs else 0.36), mark))
-    if not at:
+    if not sketch.items:
         sketch.items.append(Label(0.0, height / 2, "(empty)", "word"))
 
 
@@ -382,11 +189,11 @@ def _draw_block(
 
 def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
     at = _rows(diagram, height)
-    letters = ["".join(of_block) for of_block in diagram.letters(_symplectic(group))]
+    letters = ["".join(of_block) for of_block in diagram.letters(words.symplectic(group))]
     joined = [len(block) > 1 or number in diagram.head for number, block in enumerate(diagram.blocks)]
     style = sketch.number(letters, joined)
     for number, block in enumerate(diagram.blocks):
-        _draw_block(sketch, at, block, diagram.outputs, height, style[number], _symplectic(group))
+        _draw_block(sketch, at, block, diagram.outputs, height, style[number], words.symplectic(group))
     sketch.items = [
         _pointed(item, sketch) if isinstance(item, Strand) and item.kind == "form" else item for item in sketch.items
     ]
@@ -395,7 +202,7 @@ def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height
         _draw_head(sketch, at, diagram, height, style, missing)
     for vertex, number in enumerate(diagram.labels):
         sketch.items.append(Dot(*at[vertex], style[number]))
-    _write_marks(sketch, at, diagram.outputs, height, diagram.marks(_symplectic(group)))
+    _write_marks(sketch, at, diagram.outputs, height, diagram.marks(words.symplectic(group)))
 
 
 def _draw_head(
@@ -460,22 +267,6 @@ def _sampled(points: Sequence[Point], pieces: int = 8) -> list[Point]:
     ]
 
 
-def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
-    """The point at ``t`` in [0, 1] of one cubic curve, and its direction, of length 1.
-
-    >>> from eqsynth.drawing import along
-    >>> along([(0, 0), (0, 1), (1, 1), (1, 0)], 0.5)
-    ((0.5, 0.75), (1.0, 0.0))
-    """
-    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
-    slopes = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
-    x, y = (sum(w * point[axis] for w, point in zip(weights, curve, strict=True)) for axis in (0, 1))
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(curve)]
-    dx, dy = (sum(w * step[axis] for w, step in zip(slopes, steps, strict=True)) for axis in (0, 1))
-    length = hypot(dx, dy) or 1.0
-    return (x, y), (dx / length, dy / length)
-
-
 def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
     """A bilabelled graph: nodes between the rows, a wire to each label, and edges between nodes."""
     at = _rows(diagram, height)
@@ -513,14 +304,24 @@ def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: 
     for number, (x, y) in sorted(nodes.items()):
         sketch.items.append(Dot(x, y, style[number], "node"))
         if not diagram.blocks[number]:
-            spots = [
-                (x + dx, y + dy)
-                for dx, dy in ((0.26, 0), (-0.26, 0), (0.2, -0.22), (-0.2, -0.22), (0.2, 0.22), (-0.2, 0.22))
-            ]
-            near_by = [*sketch.samples("edge", "wire"), *(at for other, at in nodes.items() if other != number)]
-            spot = max(spots, key=lambda spot: min([0.3, *(hypot(spot[0] - px, spot[1] - py) for px, py in near_by)]))
-            sketch.items.append(Label(*spot, letters[number]))
+            others = [place for other, place in nodes.items() if other != number]
+            sketch.items.append(_letter(sketch, (x, y), letters[number], others))
     _write_marks(sketch, at, diagram.outputs, height, diagram.marks())
+
+
+def _letter(sketch: _Sketch, node: Point, text: str, others: Sequence[Point]) -> Label:
+    """The letter of an internal node, beside it where it covers no other letter and as few lines as possible."""
+    written = [box(item) for item in sketch.items if isinstance(item, Label)]
+    taken = [*sketch.samples("edge", "wire"), *others]
+    taken += [point for strand in sketch.strands() if strand.arrow for point in arrowhead(strand)]
+
+    def room(label: Label) -> tuple[bool, float]:
+        left, top, right, bottom = box(label)
+        clear = all(right <= a or c <= left or bottom <= b or d <= top for a, b, c, d in written)
+        return clear, min([0.3, *(hypot(label.x - x, label.y - y) for x, y in taken)])
+
+    shifts = ((0.26, 0), (-0.26, 0), (0.2, -0.22), (-0.2, -0.22), (0.2, 0.22), (-0.2, 0.22), (0, -0.34), (0, 0.34))
+    return max((Label(node[0] + dx, node[1] + dy, text) for dx, dy in shifts), key=room)
 
 
 def _layer(diagram: Diagram, number: int) -> tuple[int, float]:

@@ -20,82 +20,18 @@ from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.group import Aut, Hom, permutation_generators
 from eqsynth.plans import Contract, Hodge, Input, Mix, Output, Pair, Part, Pattern, Plan, Reduce, Spread, Tied
+from eqsynth.recipes import EPSILON, PARITY, STAR, TABLES
 from eqsynth.space import Order, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
 WIDTH = 100
+#: A matrix of so many entries is copied in a cache.
+CACHED = 1 << 20
+#: What a sum of squares is raised to.
+POWERS = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}
 #: A is applied by gathers over its edges where it has fewer entries than 1 / GATHER of all.
 GATHER = 16
-
-#: The parts of a file that know the Levi-Civita tensor; emitted where a plan has a Hodge step.
-EPSILON = '''def _epsilon(n, tied, taken, given):
-    """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""
-    matrix = torch.zeros(n ** (tied + given), n ** (tied + taken), dtype=torch.float64)
-    for labels in permutations(range(n)):
-        k, j, i = labels[:tied], labels[tied : tied + given], labels[tied + given : tied + given + taken]
-        matrix[_place(k + j, n), _place(k + i, n)] += _parity(labels)
-    return matrix
-
-
-'''
-STAR = '''def _star_tables(n, tied, taken, given):
-    """Tables for y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I].
-
-    Antisymmetrising x over I leaves one row for each K and set S: the sum of the rows ``even`` less the rows
-    ``odd``. Row (K, J) of y adds up the rows ``give``, with ``sign`` 1, -1 or 0.
-    """
-    rows, even, odd, give, sign = {}, [], [], [], []
-    for k in permutations(range(n), tied):
-        for s in combinations([label for label in range(n) if label not in k], taken):
-            # One label needs no antisymmetrising: its row is that of x.
-            rows[k, s] = len(rows) if taken > 1 else _place((*k, *s), n)
-            places = {parity: [] for parity in (1, -1)}
-            for i in permutations(s):
-                places[_parity(i)].append(_place((*k, *i), n))
-            even.append(places[1])
-            odd.append(places[-1])
-    width = math.comb(n - tied - given, taken)
-    for kj in product(range(n), repeat=tied + given):
-        free = [label for label in range(n) if label not in kj]
-        sets = list(combinations(free, taken)) if len(free) == n - tied - given else []
-        left = [tuple(label for label in free if label not in s) for s in sets]
-        give.append([rows[kj[:tied], s] for s in sets] or [0] * width)
-        sign.append([float(_parity((*kj, *s, *m))) for s, m in zip(sets, left)] or [0.0] * width)
-    return even, odd, give, sign
-
-
-def _antisymmetrise(x, even, odd):
-    """(b, n^in, channels) -> one row for each even[r]."""
-    return _add_up(x, even) - _add_up(x, odd)
-
-
-def _star(x, give, sign):
-    """(b, rows, channels) -> (b, n^out, channels)."""
-    return _add_up(x, give, sign)
-
-
-def _add_up(x, rows, sign=None):
-    """Row r of the result adds up rows[r] of x, (b, rows of x, channels), each with its sign."""
-    picked = x.index_select(1, rows.flatten())
-    if sign is not None:
-        picked.mul_(sign)
-    return picked if rows.shape[1] == 1 else picked.reshape(x.shape[0], *rows.shape, x.shape[-1]).sum(2)
-
-
-'''
-PARITY = """def _place(index, n):
-    place = 0
-    for label in index:
-        place = n * place + label
-    return place
-
-
-def _parity(labels):
-    return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
-
-
-"""
 
 #: Up to this many entries a step is one matrix; beyond, tables whose size is that of the tensors.
 SMALL = 4096
@@ -104,102 +40,6 @@ SMALL = 4096
 def _small(kind: tuple[int, int, int, int]) -> bool:
     n, tied, taken, given = kind
     return int(n ** (2 * tied + taken + given)) <= SMALL
-
-
-#: Functions that build the tables of a Tied step from short exact recipes.
-TABLES = {
-    "orbits": '''def _orbits(generators, n, m, last):
-    """The number of the orbit of each index tuple, n^m of them, and one tuple of each orbit.
-
-    Orbits are numbered by their least tuple, but those in ``last`` come last.
-    """
-    least, changed = torch.arange(n**m).reshape((n,) * m), True
-    while changed:
-        before = least
-        for g in generators:
-            moved = least
-            for axis in range(m):
-                moved = moved.index_select(axis, torch.tensor(g))
-            least = torch.minimum(least, moved)
-            least = least.flatten()[least.flatten()].reshape((n,) * m)
-        changed = not torch.equal(before, least)
-    tuples, labels = torch.unique(least, return_inverse=True)
-    behind = torch.zeros(len(tuples))
-    behind[last] = 1
-    order = torch.argsort(behind, stable=True)
-    return torch.argsort(order)[labels.flatten()], tuples[order]
-
-
-''',
-    "adjacency": """def _adjacency(n, edges):
-    matrix = torch.zeros(n, n, dtype=torch.float64)
-    matrix[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
-    return matrix
-
-
-""",
-    "apply": '''def _apply(matrix, x):
-    """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
-    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
-
-
-''',
-    "along": '''def _along(ends, starts, x):
-    """Row ends[e] adds up the rows starts[e] of x, over the edges e: (b, n, channels) -> (b, n, channels)."""
-    return x.new_zeros(x.shape).index_add(1, ends, x.index_select(1, starts))
-
-
-''',
-    "homomorphisms": '''def _homomorphisms(adjacency, graphs):
-    """Homomorphism numbers of bilabelled graphs (label of each vertex, number of labels, edges)."""
-    n, counts = len(adjacency), []
-    for vertices, labels, pairs in graphs:
-        shown = sorted(set(vertices))
-        factors = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
-        factors += [(torch.ones(n, dtype=torch.float64), (label,)) for label in shown]
-        # Labels that are not shown are summed one at a time, those with the fewest neighbours first.
-        hidden = set(range(labels)) - set(shown)
-        while hidden:
-            near = {v: {u for _, at in factors if v in at for u in at} for v in sorted(hidden)}
-            label = min(near, key=lambda v: len(near[v]))
-            touched = [operand for factor in factors if label in factor[1] for operand in factor]
-            left = tuple(sorted(near[label] - {label}))
-            factors = [factor for factor in factors if label not in factor[1]]
-            factors.append((torch.einsum(*touched, left), left))
-            hidden.remove(label)
-        values = torch.einsum(*[operand for factor in factors for operand in factor], shown) if factors else 1.0
-        index = torch.meshgrid(*[torch.arange(n)] * len(shown), indexing="ij") if shown else ()
-        count = torch.zeros((n,) * len(vertices), dtype=torch.float64)
-        count[tuple(index[shown.index(label)] for label in vertices)] = values
-        counts.append(count)
-    return torch.stack(counts)
-
-
-''',
-    "entries": '''def _entries(listed, rows, columns):
-    """Matrices from lists of (row, column, value)."""
-    maps = torch.zeros(len(listed), rows, columns, dtype=torch.float64)
-    for number, entries in enumerate(listed):
-        for row, column, value in entries:
-            maps[number, row, column] = value
-    return maps
-
-
-''',
-    "scale": '''def _scale(maps, orbits, count):
-    """For each map, the largest sum of squares in a row; ``count`` orbits have places of their own."""
-    found = []
-    if maps is not None:
-        found.append((maps**2).sum(2).amax(1))
-    if orbits is not None:
-        rows = torch.arange(orbits.shape[0])[:, None] * (orbits.max() + 1)
-        reached = torch.unique(rows + orbits) % (orbits.max() + 1)
-        found.append((orbits.flatten().bincount().double() / reached.bincount())[:count])
-    return torch.cat(found)
-
-
-''',
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +100,8 @@ class _Emitter:
         #: What contractions need: gathers over edges, the matrix A, tables made of A.
         self.along = self.adjacent = False
         self.factors: list[str] = []
+        #: Tied matrices whose orbits have a table of scales.
+        self.scaled: set[str] = set()
         #: Steps that were emitted together with earlier ones.
         self.done: set[str] = set()
         #: Tensors that no one else holds, of full shape: safe to add to in place.
@@ -271,6 +113,10 @@ class _Emitter:
         #: Axes (0 is the batch) along which a value has length 1 and is yet to be repeated.
         self.thin: dict[str, frozenset[int]] = {}
         self.sizes: dict[str, tuple[int, ...]] = {}
+        #: The inputs and parameters that a value depends on.
+        self.needs: dict[str, frozenset[str]] = {}
+        #: How many tables of places there are.
+        self.places = 0
         self.rename: dict[str, str] = {}
         self.term_of: dict[str, tuple[str, int]] = {}
 
@@ -347,7 +193,7 @@ class _Emitter:
             "    super().__init__()",
             "    self.channels_in, self.channels_out = channels_in, channels_out",
             *self._check_channels(),
-            '    kwargs = {"device": device, "dtype": dtype}',
+            *(['    kwargs = {"device": device, "dtype": dtype}'] if plan.pairs or any(plan.bias_dims) else []),
         ]
         for pair in plan.pairs:
             shape = f"{pair.dim}, {self._c_out(pair.term_out)}, {self._c_in(pair.term_in)}"
@@ -409,12 +255,12 @@ class _Emitter:
         names += [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
         lines: list[str] = []
         for buffer, values in self.buffers.items():
-            dtype = ", dtype=torch.float64" if buffer.startswith(("signs", "scale")) else ""
+            dtype = ", dtype=torch.float64" if buffer.startswith("signs") or buffer in self.powers else ""
             power = self.powers.get(buffer, "")
             lines.append(f'self._table("{buffer}", torch.tensor({_runs(values)}{dtype}){power})')
         for number, kind in enumerate(self.epsilons):
             n, tied, taken, given = kind
-            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[plan.normalization]
+            power = POWERS[plan.normalization]
             by = f"{perm(n - tied - given, taken)}{power}"
             if _small(kind):
                 lines.append(f"epsilon_{number} = {by} * _epsilon({n}, {tied}, {taken}, {given})")
@@ -435,10 +281,18 @@ class _Emitter:
             '    with torch.device("cpu"):',
             *(f"        {line}" for line in lines),
             "",
+            "def _apply(self, fn, recurse=True):",
+            f"    before = self.{names[0]}.dtype, self.{names[0]}.is_meta",
+            "    super()._apply(fn, recurse)",
+            f"    if (self.{names[0]}.dtype, self.{names[0]}.is_meta) != before:",
+            "        self.reset_tables()  # made anew, not rounded twice",
+            "    return self",
+            "",
             "def _table(self, name, values):",
             f"    like = self.{names[0]}",
             "    dtype = like.dtype if values.is_floating_point() else values.dtype",
-            "    self.register_buffer(name, values.to(device=like.device, dtype=dtype), persistent=False)",
+            "    values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)",
+            "    self.register_buffer(name, values, persistent=False)",
             "",
         ]
 
@@ -480,6 +334,7 @@ class _Emitter:
                 case Input(target, term, sizes):
                     self.term_of[target] = ("in", term)
                     self.sizes[target], self.thin[target], self.rename[target] = sizes, frozenset(), target
+                    self.needs[target] = frozenset({f"x{term}"})
                 case Reduce():
                     self._reduce(step)
                 case Hodge():
@@ -502,7 +357,9 @@ class _Emitter:
         text = "\n".join([*self.lines, *body])
         return f"def forward({', '.join(['self', 'x', *missing])}):\n" + indent(text, "    ")
 
-    def _say(self, code: str, comment: str = "") -> None:
+    def _say(self, code: str, comment: str = "", of: str = "") -> None:
+        """A line of code, with a comment and the half-diagram of the value ``of``."""
+        comment = " ".join(part for part in (_fragment(of), comment) if part)
         self.lines.append(f"{code}  # {comment}" if comment else code)
 
     def _head(self, missing: Sequence[str], used: str) -> None:
@@ -587,6 +444,11 @@ class _Emitter:
                     results.append(f"{x}.new_zeros({shape})")
                     continue
                 name = self.rename[step.source]
+                if 0 in self.thin[step.source]:
+                    # A clone even where nothing is repeated: the value may be a view of a parameter.
+                    copy = "clone(memory_format=torch.contiguous_format)"
+                    results.append(f"{name}.squeeze(0).expand({shape}).{copy}")
+                    continue
                 if self.thin[step.source]:
                     self._say(f"{name} = {self._filled(step.source, step.term)}")
                 elif step.source not in self.straight:
@@ -597,7 +459,6 @@ class _Emitter:
     def _filled(self, value: str, term: int) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
         sizes = ", ".join(["b", *[self.ns[factor] for factor in self.sizes[value]], self._c_out(term)])
-        # A clone even where nothing is repeated: the value may be a view of a parameter.
         return f"{self.rename[value]}.expand({sizes}).clone(memory_format=torch.contiguous_format)"
 
     # --- reductions ---------------------------------------------------------------------------
@@ -613,7 +474,7 @@ class _Emitter:
             # The omega-trace has n terms, half of them in each diagonal.
             half = " / 2" if operation == "mean" else ""
             code = f"({first} - {second}).{operation}(-1){half}{self._times(sizes[left])}"
-            self._say(f"{step.target} = {code}", f"omega-trace of {step.source}[{letters}]")
+            self._say(f"{step.target} = {code}", f"omega-trace of {step.source}[{letters}]", of=step.target)
         elif summed:
             (axis,) = summed
             operation = "mean" if self.plan.sums == "mean" else "sum"
@@ -621,13 +482,15 @@ class _Emitter:
             self._say(
                 f"{step.target} = {source}.{operation}({axis + 1}){self._times(sizes[axis])}",
                 f"sum over {over} of {step.source}[{letters}]",
+                of=step.target,
             )
         else:
-            self._say(f"{step.target} = {_diagonal(source, step.pattern)}", f"{step.source}[{letters}]")
+            self._say(f"{step.target} = {_diagonal(source, step.pattern)}", f"{step.source}[{letters}]", of=step.target)
             self.views.add(step.target)
         kept = {where: sizes[axis] for axis, where in enumerate(step.pattern) if where is not None}
         self.sizes[step.target] = tuple(kept[where] for where in sorted(kept))
         self.term_of[step.target] = self.term_of[step.source]
+        self.needs[step.target] = self.needs[step.source]
         # Only the batch can be thin here: axes are repeated later.
         self.thin[step.target] = self.thin[step.source]
         self.rename[step.target] = step.target
@@ -644,8 +507,19 @@ class _Emitter:
         if step.target in self.done:
             return
         code = self._starred(step, _permuted(self.rename[step.source], step.order), self._channels(step.source))
-        self._say(f"{step.target} = {code}", _star_text(step))
         self._after_star(step)
+        readers = [
+            operand
+            for mix in self.plan.steps
+            if isinstance(mix, Mix)
+            for operand in mix.operands
+            if operand.source == step.target
+        ]
+        if len(readers) == 1:
+            # Written where it is used, so that its memory is given back there.
+            self.rename[step.target] = code
+        else:
+            self._say(f"{step.target} = {code}", _star_text(step))
 
     def _merge(self, step: Mix, stars: Sequence[Hodge]) -> bool:
         """Heads and their places in the output as one small matrix, where all targets of a Mix go to one tensor."""
@@ -676,7 +550,7 @@ class _Emitter:
         eaten = stars[0].n ** (stars[0].tied + stars[0].taken)
         self.helpers.add("apply")
         self.builders.append(f"x = {_permuted(unit, stars[0].order)}.reshape(-1, {eaten}, 1)")
-        self.builders.append(f"y = _apply(epsilon_{self.epsilons.index(kind)}, x).reshape({sizes})")
+        self.builders.append(f"y = _multiply(epsilon_{self.epsilons.index(kind)}, x).reshape({sizes})")
         spots = [f"{_permuted('y', _whole(part_of[target]))}.reshape({places}, {rows})" for target in made]
         stacked = f"torch.stack(({', '.join(spots)}), 1)"
         self.builders.append(f'self._table("{name}", {stacked}.reshape({places * len(stars)}, {rows}).T)')
@@ -686,9 +560,10 @@ class _Emitter:
         target = f"{spread.target}_h{len(self.merged)}" if self.merged else f"{spread.target}_h"
         flat = f"z.reshape(-1, {places * len(stars)}, {channels})"
         text = f"epsilon takes {stars[0].taken} and gives {stars[0].given}, for {len(stars)} tensors at once"
-        self._say(f"{target} = _apply(self.{name}, {flat}).reshape({shape})", text)
+        self._say(f"{target} = _multiply(self.{name}, {flat}).reshape({shape})", text)
         self.sizes[target], self.rename[target] = spread.sizes, target
         self.thin[target], self.term_of[target] = self.thin[stars[0].source], ("out", term)
+        self.needs[target] = self.needs[stars[0].source]
         if not self.thin[target]:
             self.owned.add(target)
             self.straight.add(target)
@@ -708,9 +583,9 @@ class _Emitter:
             self.applied.add(number)
             shape = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(step)], channels])
             if step.tied + step.taken == 0:
-                return f"({flat} * self.epsilon_{number}).reshape({shape})"
+                return f"({flat} * self.epsilon_{number}.to({source}.dtype)).reshape({shape})"
             self.helpers.add("apply")
-            return f"_apply(self.epsilon_{number}, {flat}).reshape({shape})"
+            return f"_multiply(self.epsilon_{number}, {flat}).reshape({shape})"
         if step.taken > 1:
             flat = f"_antisymmetrise({flat}, self.even_{number}, self.odd_{number})"
         shape = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(step)], channels])
@@ -722,6 +597,7 @@ class _Emitter:
 
     def _after_star(self, step: Hodge, alone: bool = True) -> None:
         self.sizes[step.target], self.thin[step.target] = self._star_sizes(step), self.thin[step.source]
+        self.needs[step.target] = self.needs[step.source]
         self.rename[step.target] = step.target
         self.term_of[step.target] = self.term_of[step.source]
         if alone and not self.thin[step.source]:
@@ -742,7 +618,7 @@ class _Emitter:
         if step.along is not None:
             place, transposed = step.along
             after = [n] * (len(step.labels) - place - 1)
-            wide = " * ".join([*after, channels])
+            wide = _times([*after, channels])
             flat = f"{source}.reshape(-1, {n}, {wide})"
             shape = ", ".join(["-1", *[n] * len(step.kept), channels])
             self._say(f"{step.target} = {self._neighbours(transposed, flat)}.reshape({shape})", comment)
@@ -760,10 +636,13 @@ class _Emitter:
             code = f"{table}.reshape({shape})"
             if code not in self.factors:
                 self.factors.append(code)
-            self._say(f"{step.target} = {source}{new} * self.factor_{self.factors.index(code)}", comment)
+            self._say(
+                f"{step.target} = {source}{new} * self.factor_{self.factors.index(code)}.to({source}.dtype)", comment
+            )
             if not thin:
                 self.owned.add(step.target)
         self.sizes[step.target], self.thin[step.target] = (0,) * len(step.kept), thin
+        self.needs[step.target] = self.needs[step.source]
         self.rename[step.target], self.term_of[step.target] = step.target, self.term_of[step.source]
 
     def _neighbours(self, transposed: bool, flat: str) -> str:
@@ -776,7 +655,7 @@ class _Emitter:
             self.along = True
             return f"_along(self.{'heads, self.tails' if transposed else 'tails, self.heads'}, {flat})"
         self.adjacent = True
-        return f"_apply(self.adjacency{'.mT' if transposed else ''}, {flat})"
+        return f"_multiply(self.adjacency{'.mT' if transposed else ''}, {flat})"
 
     def _graph_builders(self) -> list[str]:
         """Lines that build what contractions need."""
@@ -811,7 +690,12 @@ class _Emitter:
     def _mix(self, step: Mix) -> None:
         maps = f"{len(step.entries)} map{'s' if len(step.entries) != 1 else ''}"
         self._say("")
-        self._say(f"# mixing on {step.axes} {'axis' if step.axes == 1 else 'axes'}: {maps}")
+        ends = [
+            list(dict.fromkeys(filter(None, map(_fragment, names))))
+            for names in ([o.source for o in step.operands], [target.name for target in step.targets])
+        ]
+        drawn = f", from {', '.join(ends[0])} to {', '.join(ends[1])}" if all(0 < len(end) <= 8 for end in ends) else ""
+        self._say(f"# mixing on {step.axes} {'axis' if step.axes == 1 else 'axes'}: {maps}{drawn}")
         bias = self._bias(step)
         names = [target.name for target in step.targets]
         single = len(names) == 1
@@ -841,8 +725,9 @@ class _Emitter:
                 self._say("# in several products, so that the copies of operands stay small")
                 self._say(f"{', '.join(weights)} = ({matrix}).split(({', '.join(widths)}), 1)")
             self._say(f"{made} = linear({operands[0]}, {weights[0]}{', ' + bias if bias else ''})")
+            several = len({operand.term for operand in step.operands}) > 1
             for weight, operand in zip(weights[1:], operands[1:], strict=True):
-                self._say(f"{made} += linear({operand}, {weight})")
+                self._say(f"{made} {f'= {made} +' if several else '+='} linear({operand}, {weight})")
             if single:
                 self.owned.add(made)
                 self.straight.add(made)
@@ -854,6 +739,7 @@ class _Emitter:
             self.sizes[target.name], self.thin[target.name] = step.sizes, thin
             self.rename[target.name] = target.name
             self.term_of[target.name] = ("out", target.term)
+            self.needs[target.name] = self._needs(step)
         if together and self._merge(step, stars):
             return
         if together:
@@ -870,6 +756,13 @@ class _Emitter:
                 for term, group in groupby(step.targets, key=lambda target: target.term)
             )
             self._say(f"{', '.join(names)} = z.split({self._c_out(0) if self.single_out else sizes}, -1)")
+
+    def _needs(self, step: Mix) -> frozenset[str]:
+        """The inputs and parameters that come into a mix."""
+        pairs = {(step.operands[e.operand].term, step.targets[e.target].term) for e in step.entries}
+        found = {self.plan.weight_name(i, o) for i, o in pairs}
+        found |= {self.plan.bias_name(step.targets[e.target].term) for e in step.biases}
+        return frozenset(found).union(*(self.needs[operand.source] for operand in step.operands))
 
     def _widths(self, terms: Sequence[int]) -> str:
         """The channels of some operands together."""
@@ -918,13 +811,24 @@ class _Emitter:
         name = self.plan.weight_name(pair.term_in, pair.term_out)
         factors = [f"{size} ** {gain / 4}" for size, gain in zip(self.ns, pair.gains, strict=True) if gain]
         if max(pair.squares, default=1) > 1:
-            power = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}[self.plan.normalization]
-            scale = name.replace("weight", "scale")
-            self.buffers[scale], self.powers[scale] = pair.squares, power
+            scale = f"{name}_scale"
+            self.buffers[scale], self.powers[scale] = pair.squares, POWERS[self.plan.normalization]
             factors.append(f"self.{scale}[:, None, None]")
         if not factors:
             return f"self.{name}"
         line = f"{name} = self.{name} * {' * '.join(factors)}"
+        if line not in self.weights:
+            self.weights.append(line)
+        return name
+
+    def _constant(self, term: int) -> str:
+        """The bias of a term, scaled once for all its uses."""
+        name, squares = self.plan.bias_name(term), self.plan.bias_squares[term]
+        if max(squares, default=1) == 1:
+            return f"self.{name}"
+        scale = f"{name}_scale"
+        self.buffers[scale], self.powers[scale] = squares, POWERS[self.plan.normalization]
+        line = f"{name} = self.{name} * self.{scale}[:, None]"
         if line not in self.weights:
             self.weights.append(line)
         return name
@@ -956,10 +860,19 @@ class _Emitter:
         for o, group in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
             targets = list(group)
             table = [element_at.get(t) for t in targets]
-            bias, dim = f"self.{self.plan.bias_name(o)}", self.plan.bias_dims[o]
-            if table == list(range(dim)):  # as they stand
-                pieces.append(f"{bias}.flatten()")
-            elif all(element is None for element in table):
+            bias, dim = self._constant(o), self.plan.bias_dims[o]
+            there = [place for place, element in enumerate(table) if element is not None]
+            run = [element for element in table if element is not None]
+            if (
+                there
+                and there == list(range(there[0], there[-1] + 1))
+                and run == list(range(run[0], run[0] + len(run)))
+            ):
+                part = bias if len(run) == dim else f"{bias}[{run[0]}:{run[0] + len(run)}]"
+                around = f"{there[0]}, {len(table) - 1 - there[-1]}"
+                part = part if around == "0, 0" else f"nn.functional.pad({part}, (0, 0, {around}))"
+                pieces.append(f"{part}.flatten()")
+            elif not there:
                 pieces.append(self._zeros(f"{len(targets)} * {self._c_out(o)}"))
             else:
                 buffer = self._buffer("bias_order", step, 0, o, [dim if e is None else e for e in table])
@@ -972,72 +885,81 @@ class _Emitter:
     def _tied(self, step: Tied) -> None:
         co = self._c_out(step.term)
         rows = int(self.ns[0]) ** len(step.sizes)
+        shape = ", ".join(["-1", *[self.ns[factor] for factor in step.sizes], co])
         self._say("")
-        code = ""
+        bias, needs = "", set[str]()
+        if step.constants:
+            prefix = f"b{step.term}"
+            self._build(prefix, step.constants, rows, 1)
+            self._say(f"w = self.{self.plan.bias_name(step.term)}{_from(step.first)}")
+            self._join(prefix, step.constants, co)
+            bias = "w" if isinstance(step.constants[0], Tensor) else f"w.index_select(0, self.{prefix}_places)"
+            needs.add(self.plan.bias_name(step.term))
+        if bias and step.tables:
+            self._say(f"constants = {bias}.flatten()")
+            bias = "constants"
+        made = ""
         for table in step.tables:
             ci = self._c_in(table.term)
             columns = int(self.ns[0]) ** len(self.sizes[table.source])
             self._say(f"# {len(table.elements)} maps, entries of one matrix tied together")
             prefix = f"t{table.term}_{step.term}"
             self._build(prefix, table.elements, rows, columns)
-            weight = f"self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}"
-            self._say(f"w = {weight} * self.{prefix}_scale[:, None, None]")
-            if isinstance(table.elements[0], Tensor):
-                self._say(f'w = torch.einsum("dji,doc->joic", self.{prefix}_maps, w)')
-            else:
-                self._join(prefix, table.elements, f"{co}, {ci}")
-                # One row of the weights for each orbit and output channel, looked up in the order of the matrix.
-                self._say(f"w = nn.functional.embedding(self.{prefix}_places, w.reshape(-1, {ci}))")
-                self.builders.append(f"channels = torch.arange({co.replace('channels', 'self.channels')})[:, None]")
-                places = f"places.reshape({rows}, 1, {columns}) * len(channels) + channels"
-                self.builders.append(f'self._table("{prefix}_places", {places})')
-            product = (
-                f"linear({self.rename[table.source]}.reshape(-1, {columns} * {ci}), "
-                f"w.reshape({rows} * {co}, {columns} * {ci}))"
-            )
-            self._say(f"{step.target} {'+=' if code else '='} {product}")
-            code = step.target
-        shape = ", ".join(["-1", *[self.ns[factor] for factor in step.sizes], co])
-        if code:
-            self._say(f"{step.target} = {step.target}.reshape({shape})")
-        if step.constants:
-            prefix = f"b{step.term}"
-            self._build(prefix, step.constants, rows, 1)
-            self._say(f"w = self.{self.plan.bias_name(step.term)}{_from(step.first)}")
-            if isinstance(step.constants[0], Tensor):
-                made = f'torch.einsum("dj,do->jo", self.{prefix}_maps.squeeze(2), w)'
-            else:
-                self._join(prefix, step.constants, co)
-                made = f"w.index_select(0, self.{prefix}_places)"
-                self.builders.append(f'self._table("{prefix}_places", places)')
-            made += f".reshape({shape})"
-            self._say(f"{step.target} {'+=' if code else '='} {made}")
+            self._say(f"w = self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}")
+            self._join(prefix, table.elements, f"{co}, {ci}")
+            if not isinstance(table.elements[0], Tensor):
+                self._gather(prefix, rows, columns, co, ci, table.term, step.term)
+            x = f"{self.rename[table.source]}.reshape(-1, {columns} * {ci})"
+            product = f"linear({x}, w.reshape({rows} * {co}, {columns} * {ci}){', ' + bias if bias else ''})"
+            self._say(f"{step.target} = {made}{product}")
+            made, bias = f"{step.target} + ", ""
+            needs |= {self.plan.weight_name(table.term, step.term), *self.needs[table.source]}
+        self._say(f"{step.target} = {step.target if made else bias}.reshape({shape})")
         self.sizes[step.target], self.rename[step.target] = step.sizes, step.target
-        self.term_of[step.target] = ("out", step.term)
-        self.thin[step.target] = frozenset() if code else frozenset({0})
-        if code:
+        self.term_of[step.target], self.needs[step.target] = ("out", step.term), frozenset(needs)
+        self.thin[step.target] = frozenset() if made else frozenset({0})
+        if made:
             self.owned.add(step.target)
             self.straight.add(step.target)
 
+    def _gather(self, prefix: str, rows: int, columns: int, co: str, ci: str, term_in: int, term_out: int) -> None:
+        """The matrix from the weights of all orbits."""
+        places = "places"
+        channels = self.hom.space_in.channels[term_in] * self.hom.space_out.channels[term_out]
+        if rows * columns * channels <= CACHED:
+            self._say(f"w = w.index_select(0, self.{prefix}_places).reshape({rows}, {columns}, {co}, {ci})")
+            self._say("w = w.transpose(1, 2)", "rows of the matrix are output indices and channels")
+        else:
+            # Row by row in the order of the matrix, so that it is there once.
+            self._say(f"w = nn.functional.embedding(self.{prefix}_places, w.reshape(-1, {ci}))")
+            self.builders.append(f"channels = torch.arange({co.replace('channels', 'self.channels')})[:, None]")
+            places = f"places.reshape({rows}, 1, {columns}) * len(channels) + channels"
+        self.builders.append(f'self._table("{prefix}_places", {places})')
+
     def _join(self, prefix: str, elements: Sequence[Element], channels: str) -> None:
-        """Weights of bilabelled graphs and of orbits, as weights of all orbits."""
+        """From the weights of maps to those of all orbits, or for exact kernels to the matrix itself."""
         graphs = sum(isinstance(element, Diagram) for element in elements)
-        orbits = len(elements) - graphs
-        total = self._orbit_count(elements)
-        if orbits == total:
+        orbits = sum(isinstance(element, Orbit) for element in elements)
+        weights = "," in channels
+        if not graphs and not orbits:
+            letters = ("doc", "joic") if weights else ("do", "jo")
+            self._say(f'w = torch.einsum("dji,{letters[0]}->{letters[1]}", self.{prefix}_maps, w)')
             return
-        padded = "w" if not graphs else f"w[{graphs}:]"
-        padded = (
-            f"nn.functional.pad({padded}, ({', '.join(['0, 0'] * (channels.count(',') + 1))}, 0, {total - orbits}))"
-        )
-        if not graphs:
-            self._say(f"w = {padded}", "the other orbits are reached by graphs alone")
-            return
-        first = "w" if not orbits else f"w[:{graphs}]"
-        joined = f"self.{prefix}_maps @ {first}"
-        if "," in channels:
-            joined = f"({joined}.flatten(1)).reshape(-1, {channels})"
-        self._say(f"w = {padded + ' + ' if orbits else ''}{joined}", "a graph is a sum of orbits")
+        scale = f" * self.{prefix}_scale[:, None{', None' * weights}]"
+        missing = self._orbit_count(elements) - orbits
+        scale = scale if prefix in self.scaled else ""
+        if graphs:
+            part = f"self.{prefix}_maps @ {'w' if not orbits else f'w[:{graphs}]'}"
+            part = f"({part}.flatten(1)).reshape(-1, {channels})" if weights else part
+            text = "a graph is a sum of orbits"
+            if orbits:
+                self._say(f"v, w = w[{graphs}:]{scale}, {part}", text)
+                self._say(f"w[:{orbits}] += v")
+            else:
+                self._say(f"w = {part}", text)
+        elif missing or scale:
+            pads = ", ".join(["0, 0"] * (1 + weights))
+            self._say(f"w = nn.functional.pad(w{scale}, ({pads}, 0, {missing}))" if missing else f"w = w{scale}")
 
     def _orbit_count(self, elements: Sequence[Element]) -> int:
         return int(functor.orbits_of(self.hom.group, _order(elements)).max()) + 1
@@ -1049,7 +971,6 @@ class _Emitter:
         orbits = [element for element in elements if isinstance(element, Orbit)]
         n, say = self.ns[0], self.builders.append
         power = {"variance": "-0.5", "mean": "-1", "sum": "0"}[self.plan.normalization]
-        weights = not prefix.startswith("b")
         if not graphs and not orbits:
             self.helpers.add("entries")
             say("entries = [")
@@ -1058,9 +979,7 @@ class _Emitter:
                 say(f"    {[list(entry) for entry in tensor.entries]},")
             say("]")
             say(f"maps = _entries(entries, {rows}, {columns})")
-            say(f'self._table("{prefix}_maps", maps)')
-            if weights:
-                say(f'self._table("{prefix}_scale", (maps**2).sum(2).amax(1) ** {power})')
+            say(f'self._table("{prefix}_maps", maps * ((maps**2).sum(2).amax(1) ** {power})[:, None, None])')
             return
         self.helpers.add("orbits")
         total = _order(elements)
@@ -1077,12 +996,16 @@ class _Emitter:
                 say(f"    ({list(graph.labels)}, {len(graph.blocks)}, {[list(edge) for edge in graph.edges]}),")
             say("]")
             say(f"maps = _homomorphisms(_adjacency({n}, edges), graphs).reshape({len(graphs)}, {rows}, {columns})")
-            say(f'self._table("{prefix}_maps", maps.flatten(1)[:, tuples].T)')
-        if weights:
-            self.helpers.add("scale")
-            tables = f"places.reshape({rows}, {columns}), {len(orbits)}" if orbits else "None, 0"
-            say(f"scale = _scale({'maps' if graphs else 'None'}, {tables})")
-            say(f'self._table("{prefix}_scale", scale ** {power})')
+        self.helpers.add("scale")
+        tables = f"places.reshape({rows}, {columns}), {len(orbits)}" if orbits else "None, 0"
+        say(f"scale = _scale({'maps' if graphs else 'None'}, {tables}) ** {power}")
+        if graphs:
+            say(f'self._table("{prefix}_maps", (maps.flatten(1)[:, tuples] * scale[:{len(graphs)}, None]).T)')
+        if orbits and columns > 1:
+            self.scaled.add(prefix)
+            say(f'self._table("{prefix}_scale", scale[{len(graphs)}:])')
+        if prefix.startswith("b"):
+            say(f'self._table("{prefix}_places", places)')
 
     # --- spreading ----------------------------------------------------------------------------
 
@@ -1096,55 +1019,137 @@ class _Emitter:
         plain = [part for part in parts if not _repeats(part)]
         embedded = [part for part in parts if _repeats(part)]
         # A tensor of our own that is already in place takes the other parts.
-        base = next(
-            (part for part in plain if part.source in self.owned and part.pattern == tuple(range(step.axes))), None
-        )
+        base = next((part for part in plain if self._takes(part, step)), None)
         rest = [part for part in plain if part is not base]
         thin = frozenset(range(step.axes + 1))
         placed = [self._placed(part) for part in rest]
+        full = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
         if base is not None:
             self.rename[target] = self.rename[base.source]
             name = self.rename[target]
             self.owned.discard(base.source)
-            if base.source in self.straight:
-                self.straight.add(target)
-            thin = frozenset()
+            thin, needs = frozenset[int](), self.needs[base.source]
             for part, (code, _) in zip(rest, placed, strict=True):
-                self._say(f"{name} += {code}", self._part_text(step, part))
+                cast = f".to({name}.dtype)" if self._loose(part.source) else ""
+                sign = f"{name} +=" if self.needs[part.source] <= needs else f"{name} = {name} +"
+                self._say(f"{sign} {code}{cast}", self._part_text(step, part), of=part.source)
+                needs |= self.needs[part.source]
         else:
-            name = target
-            for _, missing in placed:
+            name, needs = target, frozenset[str]()
+            for part, (_, missing) in zip(rest, placed, strict=True):
                 thin &= missing
+                needs |= self.needs[part.source]
             if placed:
                 code = " + ".join(code for code, _ in placed)
-                self._say(f"{name} = {code}", " ".join(self._part_text(step, part) for part in rest))
+                texts = [self._part_text(step, part).partition(" += ") for part in rest]
+                sums = " + ".join(right for _, _, right in texts)
+                same = len({left for left, _, _ in texts}) == 1 and texts[0][0]
+                text = f"{texts[0][0]} = {sums}" if same else "; ".join(self._part_text(step, part) for part in rest)
+                self._say(f"{name} = {code}", text, of=name)
             self.thin[target] = thin
-            if embedded and not placed:
-                sizes = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
+            if embedded:
                 source = self.rename[embedded[0].source]
-                self._say(f"{name} = {source}.new_zeros({sizes})")
+                if not placed or thin:
+                    needs |= self.needs[embedded[0].source]
+                if not placed:
+                    self._say(f"{name} = {source}.new_zeros({full})")
+                elif thin:
+                    # Zeros from a tensor that has the batch: never a view of a parameter.
+                    self._say(f"{name} = ({source}.new_zeros({full}) + {name}).contiguous()")
+                else:
+                    copy = "clone(memory_format=torch.contiguous_format)" if len(placed) == 1 else "contiguous()"
+                    self._say(f"{name} = {name}.{copy}")
                 thin = frozenset()
-            elif embedded and thin:
-                # Zeros from a tensor that has the batch: never a view of a parameter.
-                sizes = ", ".join(["b", *[self.ns[factor] for factor in step.sizes], self._c_out(term)])
-                self._say(f"{name} = {self.rename[embedded[0].source]}.new_zeros({sizes}) + {name}")
-                thin = frozenset()
-            elif embedded and len(placed) == 1:
-                self._say(f"{name} = {name}.clone()")
         for part in embedded:
-            if part.forms:
-                ((left, right),) = part.forms
-                rest_pattern = tuple(axis for place, axis in enumerate(part.pattern) if place not in (left, right))
-                code, _ = self._placed(Part(part.source, rest_pattern))
-                for by, method in ((1, "add_"), (-1, "sub_")):
-                    view = f"{name}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]"
-                    self._say(f"{view}.{method}({code}.unsqueeze(-1))", self._part_text(step, part))
-                continue
-            code, _ = self._placed(Part(part.source, tuple(dict.fromkeys(part.pattern))))
-            self._say(f"{_diagonal(name, part.pattern)}.add_({code})", self._part_text(step, part))
-        self.thin[target] = thin
-        if not thin and (base is not None or embedded or len(placed) > 1):
+            self._embed(step, name, part, inside=self.needs[part.source] <= needs)
+            needs |= self.needs[part.source]
+        self.thin[target], self.needs[target] = thin, needs
+        if not thin and (base is not None or embedded):
+            self.straight.add(target)
             self.owned.add(target)
+        elif not thin and len(placed) > 1:
+            self.owned.add(target)
+
+    def _takes(self, part: Part, step: Spread) -> bool:
+        """Whether the other parts can be added to a part in place."""
+        return part.source in self.owned & self.straight and part.pattern == tuple(range(step.axes))
+
+    def _loose(self, value: str) -> bool:
+        """Whether a value is made of parameters alone, so that autocast leaves it in their dtype."""
+        return not any(need.startswith("x") for need in self.needs[value])
+
+    def _embed(self, step: Spread, name: str, part: Part, inside: bool) -> None:
+        """Add a part to a diagonal, or along the symplectic form.
+
+        Not ``inside``: the part depends on more than ``name`` does, so torch.func needs a new tensor.
+        """
+        sizes, channels = [self.ns[factor] for factor in step.sizes], self._c_out(step.term)
+        text = " ".join(filter(None, (_fragment(part.source), self._part_text(step, part))))
+        # The places of each axis of the part, or of the form.
+        places: dict[int | None, list[int]] = {}
+        for place, axis in enumerate(part.pattern):
+            places.setdefault(axis, []).append(place)
+        labels = [axis for axis in places if axis is not None]
+        repeated = [run for axis, run in places.items() if len(run) > 1]
+        (first, *others) = repeated
+        if inside and not others and first[-1] - first[0] + 1 == len(first):
+            # The axes that agree are neighbours: one axis of a flattened view, and their diagonal a slice of it.
+            code, missing = self._placed(Part(part.source, tuple(labels)))
+            middle = frozenset() if part.forms else frozenset({first[0] + 1})
+            n = sizes[first[0]]
+            thick = "1" if part.forms or missing & middle else n
+            after = _times([*sizes[first[-1] + 1 :], channels])
+            if missing - middle - {0} or (0 in missing and len(labels) > 1):
+                code = f"{code}.expand({', '.join(self._lengths(step, part, labels, channels, missing & middle))})"
+            if len(labels) > 1 or (part.forms and labels):
+                code = f"{code}.reshape(-1, {thick}, {after})"
+            elif part.forms:
+                code += ".unsqueeze(1)"
+            view = f"{name}.view(-1, {_times([n] * len(first))}, {after})"
+            if part.forms:
+                pace = _plus([_times(["2", n]), "2"])
+                self._say(f"{view}[:, 1::{pace}].add_({code})", text)
+                self._say(f"{view}[:, {n}::{pace}].sub_({code})")
+            else:
+                powers = [_times([n] * power) for power in range(len(first) - 1, 0, -1)]
+                self._say(f"{view}[:, :: {_plus([*powers, '1'])}].add_({code})", text)
+            return
+        labels.sort()
+        code, missing = self._placed(Part(part.source, tuple(labels)))
+        lengths = self._lengths(step, part, labels, channels)
+        total = _times(sizes)
+        fixed = all(size.isdigit() for size in sizes)
+        ones = f"torch.arange({total}{'' if fixed else f', device={name}.device'}).reshape(1, {', '.join(sizes)}, 1)"
+        if part.forms:
+            ((left, right),) = part.forms
+            half = str(int(sizes[left]) // 2) if sizes[left].isdigit() else f"{sizes[left]} // 2"
+            lengths = [*lengths[:-1], half, channels]
+            code = f"{code}.unsqueeze(-2).expand({', '.join(lengths)})"
+            diagonals = [(f"{ones}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]", by) for by in (1, -1)]
+        else:
+            diagonals = [(_diagonal(ones, part.pattern), 1)]
+            if missing:
+                code = f"{code}.expand({', '.join(lengths)})"
+        added = f"{code}.flatten(1, -2).to({name}.dtype)"
+        for diagonal, sign in diagonals:
+            at = f"{diagonal}.flatten()"
+            if fixed:
+                self.builders.append(f'self._table("places_{self.places}", {at})')
+                at, self.places = f"self.places_{self.places}", self.places + 1
+            what = f"(1, {at}, {added}{', alpha=-1' if sign < 0 else ''})"
+            if inside:
+                self._say(f"{name}.view(b, {total}, {channels}).index_add_{what}", text)
+            else:
+                back = f"reshape(b, {', '.join(sizes)}, {channels})"
+                self._say(f"{name} = {name}.reshape(b, {total}, {channels}).index_add{what}.{back}", text)
+            text = ""
+
+    def _lengths(
+        self, step: Spread, part: Part, labels: Sequence[int], channels: str, one: frozenset[int] = frozenset()
+    ) -> list[str]:
+        """The lengths of a part with all axes in place: batch, labels, channels; 1 for the axes in ``one``."""
+        axes = [self.ns[step.sizes[part.pattern.index(label)]] for label in labels]
+        return [*("1" if place in one else length for place, length in enumerate(["b", *axes])), channels]
 
     def _placed(self, part: Part) -> tuple[str, frozenset[int]]:
         """The source with its axes in the target's order, axes of length 1 where it is repeated."""
@@ -1170,8 +1175,53 @@ class _Emitter:
         return f"{step.target}[{left}] += {forms}{part.source}[{right}]" if left else ""
 
 
+def _fragment(name: str) -> str:
+    """The half-diagram of a value in one line, from the marks in its name; nothing where its blocks are tangled.
+
+    >>> _fragment("x_aa1"), _fragment("y_aba")
+    ('╭┴╮ •', '╰┬│─╯')
+    """
+    found = re.fullmatch(r"([xyz])\d*_([a-z1-9A-Z]+)(_v\d+)?", name)
+    if not found:
+        return ""
+    marks, above = found[2], found[1] != "x"
+    # Inputs are below and their blocks lead up; outputs are above.
+    left, right, joint, leg = "╰╯┴┬" if above else "╭╮┬┴"
+    line = list(" ".join("│" if mark.islower() else "•" for mark in marks))
+    covered: set[int] = set()
+    for mark in dict.fromkeys(marks):
+        first, last = marks.index(mark), marks.rindex(mark)
+        inside = {place for place in range(first + 1, last) if marks[place] != mark}
+        if first == last:
+            continue
+        if covered & set(range(first, last + 1)) or any(marks.count(marks[place]) > 1 for place in inside):
+            return ""
+        covered |= set(range(first, last + 1))
+        line[2 * first], line[2 * last] = left, right
+        for column in range(2 * first + 1, 2 * last):
+            if column % 2:
+                line[column] = "─"
+            elif column // 2 not in inside:
+                line[column] = joint
+        if mark.islower():
+            line[2 * first + 1] = leg
+    return "".join(line)
+
+
 def _star_text(step: Hodge) -> str:
     return f"epsilon takes {step.taken} {'axis' if step.taken == 1 else 'axes'} and gives {step.given}"
+
+
+def _times(factors: Sequence[str]) -> str:
+    """A product in code, with the numbers multiplied."""
+    number = prod(int(factor) for factor in factors if factor.isdigit())
+    symbols = [factor for factor in factors if not factor.isdigit()]
+    return " * ".join([str(number), *symbols] if number != 1 or not symbols else symbols)
+
+
+def _plus(terms: Sequence[str]) -> str:
+    """A sum in code, added up where all terms are numbers."""
+    return str(sum(map(int, terms))) if all(term.isdigit() for term in terms) else " + ".join(terms)
 
 
 def _whole(part: Part) -> tuple[int, ...]:

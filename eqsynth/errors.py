@@ -56,6 +56,10 @@ class CatalogError(EqsynthError, ValueError):
     """An entry of a catalog or of the cache that is damaged, malformed, or from a newer version."""
 
 
+class ConfigError(EqsynthError, ValueError):
+    """An eqsynth.toml, or what a command asks in its place, that is not understood."""
+
+
 class VerificationError(EqsynthError):
     """A layer, basis or certificate that does not keep its promise."""
 

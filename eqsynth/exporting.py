@@ -1,11 +1,16 @@
-"""Write a layer as one Python file that needs torch and nothing else."""
+"""Write a layer as one Python file that needs torch and nothing else, or as a program of torch.export or ONNX."""
 
 from __future__ import annotations
 
 import builtins
+import io
 import keyword
+import logging
 import os
 import tempfile
+import warnings
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +19,7 @@ from eqsynth.errors import EqsynthError, ExportError
 from eqsynth.group import Hom
 from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
+from eqsynth.space import each
 
 if TYPE_CHECKING:
     from eqsynth.module import Linear
@@ -46,18 +52,162 @@ def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str =
 
 def artifact_of(layer: Linear | Plan | Hom | Any, name: str = "EquivariantLinear") -> Artifact:
     """The emitted source of a layer, plan or problem."""
-    usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
-    if not usable or keyword.iskeyword(name) or name in RESERVED:
-        raise EqsynthError(
-            f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
-            "and no word that Python or the file uses itself"
-        )
+    check_name(name)
     if isinstance(layer, Hom):
         layer = plan_hom(layer)
     plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
     if not isinstance(plan, Plan):
         raise EqsynthError(f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}")
     return emit(plan, name)
+
+
+def check_name(name: object) -> None:
+    """Raise EqsynthError for what cannot name the class of an emitted file."""
+    usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
+    if not usable or keyword.iskeyword(str(name)) or name in RESERVED:
+        raise EqsynthError(
+            f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
+            "and no word that Python or the file uses itself"
+        )
+
+
+def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> bytes:
+    """A layer as the bytes of a ``"pt2"`` file (torch.export) or an ``"onnx"`` file, with its weights.
+
+    >>> import io, torch, eqsynth as eq
+    >>> from eqsynth.exporting import program
+    >>> content = program(eq.plan("S(n)", "4x2", "3x1"), "pt2")
+    >>> layer = torch.export.load(io.BytesIO(content)).module()
+    >>> layer(torch.randn(2, 9, 9, 4)).shape
+    torch.Size([2, 9, 3])
+
+    Tensors have one batch axis, whose length is open, as is n where it is a letter. ``state`` is a state_dict of
+    the layer; without it the weights are those of ``torch.manual_seed(0)``. The numbers are float32.
+
+    Raises ExportError where torch cannot write the layer or a package is missing, EqsynthError for weights that
+    do not fit.
+    """
+    import torch
+
+    from eqsynth.module import compile_source
+
+    if form == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
+        raise ExportError("ONNX files need packages of their own: pip install 'eqsynth[onnx]'")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layer = compile_source(emit(plan))()
+    if state is not None:
+        try:
+            layer.load_state_dict(state)
+        except (RuntimeError, TypeError) as error:
+            raise EqsynthError(f"these are no weights of {plan.hom}: {error}") from error
+    arguments, shapes, names = _example(plan)
+    with warnings.catch_warnings():
+        # The exporters warn of guesses of theirs at names of axes, and of their own use of deprecated functions.
+        warnings.simplefilter("ignore")
+        if form == "pt2":
+            file = io.BytesIO()
+            try:
+                torch.export.save(torch.export.export(layer, arguments, dynamic_shapes=shapes), file)
+            except RuntimeError as error:
+                why = str(error).strip().partition("\n")[0]
+                raise ExportError(f'torch cannot export {plan.hom}: {why} Ask for the format "module"') from error
+            return file.getvalue()
+        made = _onnx(layer, arguments, shapes, names, plan.hom)
+    return bytes(made.model_proto.SerializeToString())
+
+
+def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], hom: Hom) -> Any:
+    import torch
+
+    # They warn that torchvision, which no layer uses, is not installed, and of details of their own.
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        return torch.onnx.export(
+            layer,
+            arguments,
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=names,
+            output_names=["y"] if len(hom.space_out) == 1 else [f"y{o}" for o in range(len(hom.space_out))],
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        why = str(cause).strip().partition("\n")[0]
+        raise ExportError(f'torch cannot write {hom} as ONNX: {why}. Ask for the format "pt2" or "module"') from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
+    """Arguments of ``forward``, which axes of them are open, and their names."""
+    import torch
+
+    factors, space = plan.hom.group.factors, plan.hom.space_in
+    letters = sorted({factor.n for factor in factors if isinstance(factor.n, str)})
+    even = {factor.n for factor in factors if factor.family == "Sp"}
+    # All even, since Sp(n) needs it, and different, so that torch does not take two letters for one.
+    size = {letter: 4 + 2 * place for place, letter in enumerate(letters)}
+    dims = {
+        letter: 2 * torch.export.Dim(f"half_{letter}") if letter in even else torch.export.Dim(f"size_{letter}")
+        for letter in letters
+    }
+    batch = torch.export.Dim("batch")
+    tensors, open_axes, seen = [], [], set()
+    for channels, order in space:
+        lengths: list[int | str] = [f.n for f, k in zip(factors, each(order), strict=True) for _ in range(k)]
+        seen |= {length for length in lengths if isinstance(length, str)}
+        tensors.append(torch.zeros(3, *(size.get(str(n)) or int(n) for n in lengths), channels))
+        axes = {place: dims[n] for place, n in enumerate(lengths, 1) if isinstance(n, str)}
+        open_axes.append({0: batch, **axes})
+    single = len(space) == 1
+    needed = [letter for letter in letters if letter not in seen]
+    return (
+        (tensors[0] if single else tuple(tensors), *(size[letter] for letter in needed)),
+        (open_axes[0] if single else tuple(open_axes), *(torch.export.Dim.DYNAMIC for _ in needed)),
+        [*(["x"] if single else [f"x{i}" for i in range(len(space))]), *needed],
+    )
+
+
+def read_weights(content: bytes, name: str) -> dict[str, Any]:
+    """The tensors in the bytes of a safetensors file, or of a file of torch.save; no code in it is run.
+
+    >>> import io, torch
+    >>> from eqsynth.exporting import read_weights
+    >>> file = io.BytesIO()
+    >>> torch.save({"weight": torch.ones(2)}, file)
+    >>> read_weights(file.getvalue(), "weights.pt")
+    {'weight': tensor([1., 1.])}
+
+    Raises EqsynthError for other content.
+    """
+    import torch
+
+    if name.endswith(".safetensors"):
+        try:
+            from safetensors import SafetensorError
+            from safetensors.torch import load
+        except ImportError:
+            raise EqsynthError(f"{name} needs a package of its own: pip install 'eqsynth[safetensors]'") from None
+        try:
+            return dict(load(content))
+        except SafetensorError as error:
+            raise EqsynthError(f"{name} does not read as safetensors: {error}") from error
+    try:
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise EqsynthError(f"{name} does not read as tensors of torch.save: {why}") from error
+    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise EqsynthError(f"{name} holds no state_dict: save layer.state_dict(), or use safetensors")
+    return dict(found)
 
 
 def write_text(path: Path, text: str) -> None:

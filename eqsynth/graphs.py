@@ -297,8 +297,8 @@ class Graph:
             raise GroupError(f"{path} says by itself whether it is directed: leave out directed=True")
         try:
             content = path.read_bytes()
-        except OSError as error:
-            reason = error.strerror or "the system refused"
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise ExportError(f"cannot read the graph file {path}: {reason}; check the path") from error
         if not content.strip():
             raise ExportError(f"cannot read a graph from {path}: the file is empty")

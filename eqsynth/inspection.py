@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from eqsynth import draw, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import Diagram, Element
-from eqsynth.drawing import drawing, formula
+from eqsynth.drawing import drawing
 from eqsynth.errors import EqsynthError
 from eqsynth.group import Group, Hom
 from eqsynth.lower import gains
 from eqsynth.space import Order, each
 from eqsynth.svg import svg
+from eqsynth.words import formula
 
 if TYPE_CHECKING:
     from eqsynth.module import Linear
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 SHOWN = 30
 BAR = 20
 OPEN = 10
+#: Pixels per step between vertices in a notebook's table.
+PIXELS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,14 @@ class Inspection:
         """What Jupyter shows."""
         heading = "".join(f"<div>{escape(line)}</div>" for line in self._heading())
         most = max((use.norm for use in self.uses), default=0.0) or 1.0
+        drawn = [drawing(self.hom.group, use.diagram) for use in self.uses[:SHOWN]]
         rows = "".join(
-            f"<tr><td>{escape(self._place(use))}</td><td>{svg(drawing(self.hom.group, use.diagram), width=80)}</td>"
+            f'<tr title="{escape(picture.words)}"><td>{escape(self._place(use))}</td>'
+            f"<td>{svg(picture, width=PIXELS * picture.width)}</td>"
             f"<td><code>{escape(use.formula)}</code></td><td>{use.norm:.3g}</td>"
             f'<td><div style="height:0.7em;background:currentColor;width:{8 * use.norm / most:.2f}em"></div></td>'
             f"<td>{use.share:.1%}</td></tr>\n"
-            for use in self.uses[:SHOWN]
+            for use, picture in zip(self.uses[:SHOWN], drawn, strict=True)
         )
         more = len(self) - SHOWN
         rest = f"<div>... and {more} more: .table(limit=None) has them</div>" if more > 0 else ""
@@ -169,7 +174,7 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
                 continue
             maps = basis(group, order_in, order_out)
             weight = parameters[name]
-            scales = _squares(maps, sizes, 0.0 if term_in is None else power, gained=term_in is not None)
+            scales = _squares(maps, sizes, power, gained=term_in is not None)
             for element, square in enumerate(scales):
                 norm = float((weight[element] ** 2).sum()) ** 0.5
                 rows = prod(size**count for size, count in zip(sizes, each(order_out), strict=True))

@@ -79,7 +79,7 @@ def interpret(
                             total += entry.sign * np.transpose(values[operand.source], order) @ weight.T
                     for entry in biases:
                         if entry.target == index:
-                            total += entry.sign * parameters[plan.bias_name(made.term)][entry.element]
+                            total += entry.sign * _bias(plan, parameters, made.term)[entry.element]
                     values[made.name], sizes[made.name] = total, axes
             case Spread(target, term, axes, parts):
                 total = zeros(axes, term)
@@ -90,9 +90,8 @@ def interpret(
                 total = zeros(axes, term)
                 for table in tables:
                     total += _tied(plan, parameters, table, term, values[table.source], power).reshape(total.shape)
-                for element, value in zip(
-                    constants, parameters.get(plan.bias_name(term), ())[step.first :], strict=False
-                ):
+                scaled = _bias(plan, parameters, term)[step.first :] if constants else ()
+                for element, value in zip(constants, scaled, strict=True):
                     total += (matrix(plan.hom.group, element, ns) * value[None, :]).reshape(total.shape[1:])
                 values[target], sizes[target] = total, axes
             case Output(term, None):
@@ -143,6 +142,14 @@ def _weight(
                 power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
                 weight = weight * float(pair.squares[element]) ** power
     return weight
+
+
+def _bias(plan: Plan, parameters: Mapping[str, Array], term: int) -> Array:
+    import numpy as np
+
+    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+    squares = np.array(plan.bias_squares[term] or [1], float)
+    return np.asarray(parameters[plan.bias_name(term)] * squares[:, None] ** power)
 
 
 def _reduce(source: Array, step: Reduce, lengths: Sequence[int], power: float) -> Array:

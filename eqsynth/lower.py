@@ -93,15 +93,16 @@ def _plan_hom(hom: Hom, bias: bool, normalization: str, way: str | None = None) 
         if len(found)
     )
     dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
+    squares = tuple(_row_squares(biases[o]) if bias else () for o in range(len(outs)))
     if hom.group.diagrammatic:
-        return Plan(hom, bias, normalization, _Lowering(hom).steps(bases, biases), pairs, dims)
+        return Plan(hom, bias, normalization, _Lowering(hom).steps(bases, biases), pairs, dims, squares)
     ways = {"one tied matrix": True}
     if any(isinstance(element, Diagram) for found in [*bases.values(), *biases.values()] for element in found.diagrams):
         ways["contraction with A"] = False
     made = {}
     for name, matrix in ways.items():
         steps = _Lowering(hom).steps(bases, biases, matrix)
-        made[name] = Plan(hom, bias, normalization, steps, pairs, dims)
+        made[name] = Plan(hom, bias, normalization, steps, pairs, dims, squares)
     costs = sorted((plan.estimate(), name) for name, plan in made.items())
     if way is not None:
         costs.sort(key=lambda cost: cost[1] != way)
@@ -214,6 +215,27 @@ def _web(start: Sequence[int], edges: Sequence[tuple[int, int]], wanted: Sequenc
     )
 
 
+def _with_constants_above(uses: Sequence[_Use]) -> list[_Use]:
+    """The same uses; constants that are the same everywhere are added where the whole output is mixed."""
+    above = {
+        use.term_out: use
+        for use in reversed(uses)
+        if use.term_in != BIAS and use.top == whole(len(use.top.blocks)) and not use.above[1] and use.middle
+    }
+    made = []
+    for use in uses:
+        like = above.get(use.term_out)
+        if like and use.term_in == BIAS and _everywhere(use):
+            made.append(replace(use, top=like.top, middle=like.middle, profile=like.profile, above=like.above))
+        else:
+            made.append(use)
+    return made
+
+
+def _everywhere(use: _Use) -> bool:
+    return not use.top.kept and not use.above[1] and all(len(block) == 1 for block in use.top.blocks)
+
+
 class _Lowering:
     """Collects what the mixes need, then writes reductions, mixes and spreadings in order."""
 
@@ -244,6 +266,7 @@ class _Lowering:
         for (i, o), basis_of in [*bases.items(), *(((BIAS, o), constants) for o, constants in biases.items())]:
             if not self._all_tables(matrix):
                 uses += _uses(group, i, o, basis_of)
+        uses = _with_constants_above(uses)
         for o in range(len(self.hom.space_out)):
             self._tie(o, {i: basis_of for (i, to), basis_of in bases.items() if to == o}, biases.get(o), matrix)
         for profile in sorted({use.profile for use in uses}, key=_mixed_axes):
@@ -447,7 +470,7 @@ class _Lowering:
             self.tops[use.term_out].setdefault(use.top.plain, []).append(Part(value, pattern))
 
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
-        """How many products a Mix takes: copies of its operands stay below twice the input and output."""
+        """How many products a Mix takes: copies of its operands stay below the input and output together."""
         sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.factors]
         held = sum(
             channels * prod(sizes[factor] for factor in self._sizes(order))
@@ -455,7 +478,7 @@ class _Lowering:
             for channels, order in space
         )
         copied = sum(self.hom.space_in.channels[term] for term in terms_in) * prod(sizes[factor] for factor in axes)
-        return max(1, min(len(terms_in), -(-copied // (2 * held))))
+        return max(1, min(len(terms_in), -(-copied // held)))
 
     def _reduced(self, use: _Use) -> tuple[str, list[Label]]:
         """The reduction that a use needs, with the heads applied that come before the mixing."""

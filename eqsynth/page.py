@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import dimension, draw, drawing, functor, plans, symbolic, words
+from eqsynth import dimension, drawing, functor, plans, symbolic, words
 from eqsynth.bases import Basis, basis
 from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.diagram import Diagram, Element
@@ -67,13 +67,14 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     grid, matrices = _matrices(found, shown)
     maps = [
         {
-            "formula": drawing.formula(found.group, element),
-            "words": words.words(found.group, element),
-            "kind": drawing.kind(found.group, element),
+            "formula": words.formula(found.group, element),
+            "words": words.meaning(found.group, element),
+            "kind": words.kind(found.group, element),
             "picture": pieces.picture(found.group, element),
             "matrix": matrix,
-            **_costs(found.group, element),
-            "parts": [_part(part) for part in (element if isinstance(element, tuple) else (element,))],
+            "cost": words.cost(found.group, element),
+            "key": _key(found.group, element),
+            "parts": [_part(part) for _, part in words.parts(found.group, element)],
         }
         for element, matrix in zip(shown, matrices, strict=True)
     ]
@@ -161,28 +162,12 @@ def _part(part: object) -> dict[str, Any]:
     return {"labels": list(part.labels), "head": list(part.head)}
 
 
-def _costs(group: Group, element: Element) -> dict[str, Any]:
-    """Cost as text and as a key to sort by: mixing first, then reading and writing; and the axes carried over."""
-    parts = element if isinstance(element, tuple) else (element,)
-    listed = [part for part in parts if isinstance(part, Diagram)]
-    if len(listed) < len(parts) or not group.diagrammatic:
-        return {"cost": "", "key": [0, 0]}
-    mixed = [part.through + min(len(part.top.head), len(part.bottom.head)) for part in listed]
-    rows = [
-        ([part.bottom_only + part.through for part in listed], any(part.bottom_only for part in listed)),
-        ([part.top_only + part.through for part in listed], any(part.top_only for part in listed)),
-    ]
-    text = f"{_product(group, mixed)} C²"
-    if adds := [_product(group, row) for row, used in rows if used]:
-        text += f" + {adds[0]} C" if len(adds) == 1 else f" + ({' + '.join(adds)}) C"
-    return {"cost": text, "key": [sum(mixed), sum(part.bottom_only + part.top_only for part in listed)]}
-
-
-def _product(group: Group, powers: Sequence[int]) -> str:
-    """A product of sizes: n where there is one, the factors' own where there are several."""
-    sizes = ["n"] if len(powers) == 1 else [str(factor.n) for factor in group.factors]
-    shown = [draw._power(size, power) for size, power in zip(sizes, powers, strict=True) if power]
-    return " · ".join(shown) or "1"
+def _key(group: Group, element: Element) -> list[int]:
+    """What sorts maps by cost, where they have one: axes mixed first, then axes read and written."""
+    if not group.diagrammatic:
+        return [0, 0]
+    listed = [part for _, part in words.parts(None, element) if isinstance(part, Diagram)]
+    return [sum(map(words.axes_mixed, listed)), sum(part.bottom_only + part.top_only for part in listed)]
 
 
 def _dense(found: Basis) -> str:
@@ -193,7 +178,7 @@ def _dense(found: Basis) -> str:
         if isinstance(factor.n, int):
             number *= factor.n ** (k + lo)
         elif k + lo:
-            letters.append(draw._power(factor.n, k + lo))
+            letters.append(words.power(factor.n, k + lo))
     return " ".join([*([f"{number:,}"] if number > 1 or not letters else []), *letters])
 
 
@@ -254,7 +239,7 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
 
 def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
     count = left_out(found)
-    if len(found.group.factors) > 1:
+    if len(found.group.factors) > 1 and count:
         bases = [
             basis(*problem)
             for problem in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
@@ -288,7 +273,7 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
                     "formulas": part.formulas() if part is not found else [],
                     "maps": [
                         {
-                            "formula": drawing.formula(part.group, relation.element),
+                            "formula": words.formula(part.group, relation.element),
                             "picture": pieces.picture(part.group, relation.element),
                             "terms": [
                                 [number, str(value.numerator), str(value.denominator)]
@@ -500,6 +485,10 @@ def _certificate(found: Basis) -> dict[str, Any]:
 
 def write(path: Path, group: str | Group, inputs: Order, outputs: Order) -> int:
     """Write the page to a file; returns its size in bytes.
+
+    >>> from eqsynth.page import write
+    >>> write(Path("maps.html"), "O(3)", 2, 2)  # doctest: +SKIP
+    67000
 
     Raises ExportError where the file cannot be written, and what :func:`html` raises.
     """

@@ -6,7 +6,7 @@ A plan has three readers: ``interpret`` (NumPy, the reference meaning), ``emit``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from html import escape
@@ -266,6 +266,8 @@ class Plan:
     steps: tuple[Step, ...]
     pairs: tuple[Pair, ...]
     bias_dims: tuple[int, ...]
+    #: For each output term, the largest square in each constant: 1, but for Aut(G) and matrix groups.
+    bias_squares: tuple[tuple[int, ...], ...]
     #: Ways to compute the layer with their estimated cost, the chosen one first, where there were several.
     alternatives: tuple[tuple[str, int], ...] = ()
 
@@ -331,6 +333,13 @@ class Plan:
         #: The sizes of the axes of each value, and its channels.
         shape: dict[str, tuple[tuple[int, ...], Polynomial]] = {}
         none = Polynomial()
+        #: Values with memory of their own: one of several targets of a Mix is a view.
+        alone = {
+            name
+            for step in self.steps
+            for name in ([t.name for t in step.targets] if isinstance(step, Mix) else [getattr(step, "target", "")])
+            if not isinstance(step, Mix) or len(step.targets) == 1
+        }
 
         def places(sizes: Iterable[int]) -> Polynomial:
             return reduce(mul, (symbols[factor] for factor in sizes), Polynomial.of(1))
@@ -376,7 +385,7 @@ class Plan:
                     for entry in entries:
                         work += wide_in[entry.operand] * channels("out", targets[entry.target].term)
                     # The weights are brought into the order of the matrix once in a call.
-                    once = work * 2
+                    once = work
                     work *= places(sizes)
                     for each in targets:
                         shape[each.name] = sizes, channels("out", each.term)
@@ -386,7 +395,7 @@ class Plan:
                         passing = places(sizes) * sum(wide_in[:per], none)
                         moved = places(sizes) * sum(wide_in, none) * 2
                     moved += places(sizes) * sum(wide_in, none) + kept * (2 * step.products - 1)
-                    yield Cost(step, work, moved, kept, passing, none, once)
+                    yield Cost(step, work, moved, kept, passing, none, once * 2, once)
                     continue
                 case Spread(target, term, sizes, parts):
                     wide = channels("out", term)
@@ -401,21 +410,22 @@ class Plan:
                         ]
                         work += places(touched) * wide
                         moved += places(touched) * wide * 2
-                    if not any(_stays(part, shape) for part in parts):
+                    if not any(_stays(part) and part.source in alone for part in parts):
                         kept = places([z for i, z in enumerate(sizes) if any(_spans(p, i) for p in parts)]) * wide
                 case Tied(target, term, sizes, tables, _):
                     wide = channels("out", term)
                     shape[target] = sizes, wide
-                    once, once_work = none, none
+                    once, once_work, memory = none, none, none
                     for table in tables:
                         entries_of = places([*shape[table.source][0], *sizes]) * shape[table.source][1] * wide
                         graphs = sum(isinstance(element, Diagram) for element in table.elements)
                         once += entries_of * 2
+                        memory += entries_of + shape[table.source][1] * wide * len(table.elements)
                         once_work += shape[table.source][1] * wide * (graphs * len(table.elements))
                         work += entries_of
                         moved += elements(table.source)
                     kept = elements(target)
-                    yield Cost(step, work, moved + kept * len(tables), kept, none, once_work, once)
+                    yield Cost(step, work, moved + kept * len(tables), kept, none, once_work, once, memory)
                     continue
                 case Output():
                     pass
@@ -427,7 +437,7 @@ class Plan:
         costs = list(self.costs())
         added = {
             name: sum((getattr(cost, name) for cost in costs), Polynomial())
-            for name in ("work", "moved", "kept", "once_work", "once_moved")
+            for name in ("work", "moved", "kept", "once_work", "once_moved", "once_kept")
         }
         return Cost(None, passing=max((cost.passing for cost in costs), key=lambda p: p(values)), **added)
 
@@ -462,7 +472,7 @@ class Plan:
         lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
         lines.append(f"most memory beyond the input: {total.kept + total.passing} elements")
         if total.once_moved:
-            lines.append(f"once in a call, whatever the batch: {total.once_moved} elements of weights arranged")
+            lines.append(f"once in a call, for weights: {total.once_kept} elements of memory, {total.once_moved} moved")
         if total.once_work:
             lines[-1] += f", {total.once_work} multiply-adds"
         if symbols:
@@ -498,7 +508,7 @@ class Cost:
 
     Per sample: multiply-adds (``work``), elements read and written (``moved``), elements of memory that stay
     until the end of the call (``kept``) or are given back after the step (``passing``). Once in a call,
-    whatever the batch, for the weights: ``once_work`` and ``once_moved``.
+    whatever the batch, for the weights: ``once_work``, ``once_moved`` and ``once_kept``.
     """
 
     step: Step | None
@@ -508,6 +518,7 @@ class Cost:
     passing: Polynomial
     once_work: Polynomial = field(default_factory=Polynomial)
     once_moved: Polynomial = field(default_factory=Polynomial)
+    once_kept: Polynomial = field(default_factory=Polynomial)
 
 
 def _channels(side: str, term: int, terms: int) -> str:
@@ -519,9 +530,9 @@ def _spans(part: Part, axis: int) -> bool:
     return part.pattern[axis] is not None or any(axis in pair for pair in part.forms)
 
 
-def _stays(part: Part, shape: Mapping[str, object]) -> bool:
-    """Whether the part is already in place, so that the others are added to it."""
-    return part.source in shape and part.pattern == tuple(range(len(part.pattern))) and not part.forms
+def _stays(part: Part) -> bool:
+    """Whether the part is already in place, so that the others can be added to it."""
+    return part.pattern == tuple(range(len(part.pattern))) and not part.forms
 
 
 def describe(step: Step | None) -> str:
@@ -540,7 +551,8 @@ def describe(step: Step | None) -> str:
                 operand.source + ("" if operand.middle == tuple(range(step.axes)) else _pattern_text(operand.middle))
                 for operand in operands
             )
-            return f"{made} = mix {len(entries)} maps{' + bias' if biases else ''}: {used or 'nothing'}"
+            maps = f"{len(entries)} map{'s' * (len(entries) != 1)}{' + bias' if biases else ''}"
+            return f"{made} = mix {maps}: {used or 'nothing'}"
         case Spread(target, _, _, parts):
             return f"{target} = " + " + ".join(_part_text(part) for part in parts)
         case Tied(target, _, _, tables, constants):

@@ -151,7 +151,7 @@ def from_data(hom: Hom, bias: bool, normalization: str, data: Any) -> Plan:
             raise
         raise CatalogError(f"its plan is malformed: {error!r}") from None
     dims = tuple(len(constants[o]) if bias else 0 for o in range(len(outs)))
-    return Plan(hom, bias, normalization, steps, pairs, dims)
+    return Plan(hom, bias, normalization, steps, pairs, dims, tuple(() for _ in outs))
 
 
 def _pair(data: Any, needed: dict[tuple[int, int], Basis]) -> Pair:

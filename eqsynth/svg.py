@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import ceil, sqrt
 from xml.sax.saxutils import escape, quoteattr
 
-from eqsynth.drawing import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, along
 from eqsynth.errors import EqsynthError
+from eqsynth.figure import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, arrowhead, number
 
 #: Pixels per step between vertices.
 SCALE = 40.0
@@ -64,7 +64,7 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, colu
     """
     width, height, places, texts = grid(drawings, captions, columns)
     parts = [
-        f'<g transform="translate({_number(x)} {_number(y)})">{body(drawing)}</g>'
+        f'<g transform="translate({number(x)} {number(y)})">{body(drawing)}</g>'
         for (x, y), drawing in zip(places, drawings, strict=True)
     ]
     parts += [_text(x, y, text, "caption") for x, y, text in texts]
@@ -75,7 +75,12 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, colu
 def grid(
     drawings: Sequence[Drawing], captions: Sequence[str], columns: int | None = None
 ) -> tuple[float, float, list[Point], list[tuple[float, float, str]]]:
-    """Width and height of a sheet, the corner of each drawing, and the captions with their centres."""
+    """Width and height of a sheet, the corner of each drawing, and the captions with their centres.
+
+    >>> from eqsynth.svg import grid
+    >>> grid([], [])[2:]
+    ([], [])
+    """
     wide = max([0.0, *(d.width for d in drawings), *(CAPTION * EM * len(caption) for caption in captions)]) + 0.7
     tall = max([0.0, *(d.height for d in drawings)]) + 1.1
     columns = columns or max(1, min(len(drawings), max(3, ceil(sqrt(1.4 * len(drawings) * tall / wide)))))
@@ -88,7 +93,7 @@ def grid(
 
 
 def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, notes: Sequence[str]) -> str:
-    """Drawings as cards in a piece of HTML, for notebooks.
+    """Drawings as cards in a piece of HTML, for notebooks; pointing at one shows what it does in words.
 
     >>> from eqsynth import Diagram
     >>> from eqsynth.drawing import drawing
@@ -97,9 +102,10 @@ def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, no
     >>> cards([one], ["0"], "a title", ["a note"]).count("<figure")
     1
     """
-    figure = '<figure style="margin:0;padding:6px 10px;border:1px solid #8888;border-radius:6px;text-align:center">'
+    style = 'style="margin:0;padding:6px 10px;border:1px solid #8888;border-radius:6px;text-align:center"'
     shown = "".join(
-        f"{figure}{svg(drawing)}<figcaption><code>{escape(caption)}</code></figcaption></figure>\n"
+        f"<figure title={quoteattr(drawing.words)} {style}>{svg(drawing)}"
+        f"<figcaption><code>{escape(caption)}</code></figcaption></figure>\n"
         for drawing, caption in zip(drawings, captions, strict=True)
     )
     said = "".join(f"<div>{escape(note)}</div>" for note in notes)
@@ -109,6 +115,10 @@ def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, no
 
 def png(source: str, scale: float = 2.0) -> bytes:
     """An SVG on white as PNG, with the library resvg_py, which the extra ``draw`` installs.
+
+    >>> from eqsynth.svg import png, sheet
+    >>> png(sheet([], [], "nothing"))[1:4]  # doctest: +SKIP
+    b'PNG'
 
     Raises EqsynthError where it is missing.
     """
@@ -124,10 +134,10 @@ def png(source: str, scale: float = 2.0) -> bytes:
 
 def _document(width: float, height: float, title: str, words: str, inside: str, pixels: float | None) -> str:
     shown = width * SCALE if pixels is None else pixels
-    size = f'width="{_number(shown)}" height="{_number(shown * height / width)}"'
+    size = f'width="{number(shown)}" height="{number(shown * height / width)}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="eqsynth-drawing" role="img" aria-label={quoteattr(title)} '
-        f'{size} viewBox="0 0 {_number(width)} {_number(height)}"><title>{escape(title)}</title>'
+        f'{size} viewBox="0 0 {number(width)} {number(height)}"><title>{escape(title)}</title>'
         f"<desc>{escape(words)}</desc><style>{STYLE}</style>\n<g {INK}>\n{inside}\n</g>\n</svg>\n"
     )
 
@@ -145,7 +155,7 @@ def body(drawing: Drawing) -> str:
     parts += [_head(head) for head in drawing.heads]
     for cell in drawing.cells:
         half, corner = cell.size / 2, (cell.x - cell.size / 2, cell.y - cell.size / 2)
-        square = f"M{_pair(corner)}h{_number(cell.size)}v{_number(cell.size)}h{_number(-cell.size)}z"
+        square = f"M{_pair(corner)}h{number(cell.size)}v{number(cell.size)}h{number(-cell.size)}z"
         # Entries below zero are hollow, so that signs need no colour.
         fill = ' fill-opacity="0.16"' if cell.numbered else ""
         kind = f' fill="currentColor"{fill}' if cell.value > 0 else ""
@@ -155,11 +165,11 @@ def body(drawing: Drawing) -> str:
             text = str(cell.value).replace("-", "−")
             parts.append(_text(cell.x, cell.y, text, "word", size))
     for dot in drawing.dots:
-        radius = _number(DOT * (1.35 if dot.kind == "node" else 1))
-        circle = f'<circle cx="{_number(dot.x)}" cy="{_number(dot.y)}" r="{radius}"'
+        radius = number(DOT * (1.35 if dot.kind == "node" else 1))
+        circle = f'<circle cx="{number(dot.x)}" cy="{number(dot.y)}" r="{radius}"'
         if dot.kind == "index":
-            place = f'x="{_number(dot.x - DOT)}" y="{_number(dot.y - DOT)}"'
-            circle = f'<rect {place} width="{_number(2 * DOT)}" height="{_number(2 * DOT)}"'
+            place = f'x="{number(dot.x - DOT)}" y="{number(dot.y - DOT)}"'
+            circle = f'<rect {place} width="{number(2 * DOT)}" height="{number(2 * DOT)}"'
         look = 'stroke-width="0.04"' if dot.kind == "free" else f'fill="{_colour(drawing, dot.block)}" stroke="none"'
         parts.append(f"{circle} {look}/>")
     parts += [_text(label.x, label.y, label.text, label.kind) for label in drawing.labels]
@@ -177,16 +187,9 @@ def _strand(drawing: Drawing, strand: Strand) -> str:
     look += f' stroke-dasharray="{dash}"' if dash else ""
     drawn = f'<path class="eq-{strand.kind}" d="{path}"{look}/>'
     if strand.arrow:
-        drawn += f'<path class="eq-tip" d="{_tip(strand)}"{look.split(" stroke-dash")[0]}/>'
+        tip = "L".join(map(_pair, arrowhead(strand)))
+        drawn += f'<path class="eq-tip" d="M{tip}"{look.split(" stroke-dash")[0]}/>'
     return drawn
-
-
-def _tip(strand: Strand) -> str:
-    """An open arrowhead in the middle of a strand."""
-    (x, y), (dx, dy) = along(strand.points[:4], strand.arrow)
-    back, out = 0.15, 0.1
-    wings = [(x - back * dx - side * out * dy, y - back * dy + side * out * dx) for side in (1, -1)]
-    return f"M{_pair(wings[0])}L{_pair((x, y))}L{_pair(wings[1])}"
 
 
 def _head(head: Head) -> str:
@@ -212,9 +215,9 @@ def _text(x: float, y: float, text: str, kind: str, size: float = 0) -> str:
     font = MONO if kind == "caption" else SERIF
     slant = ' font-style="italic"' if kind == "index" else ""
     # The baseline that centres lower-case letters and digits, more or less.
-    place = f'x="{_number(x)}" y="{_number(y + 0.32 * size)}"'
+    place = f'x="{number(x)}" y="{number(y + 0.32 * size)}"'
     return (
-        f'<text class="eq-{kind}" {place} font-family="{font}" font-size="{_number(size)}"{slant} text-anchor="middle" '
+        f'<text class="eq-{kind}" {place} font-family="{font}" font-size="{number(size)}"{slant} text-anchor="middle" '
         f'fill="currentColor" stroke="none">{escape(text)}</text>'
     )
 
@@ -224,9 +227,4 @@ def _colour(drawing: Drawing, block: int) -> str:
 
 
 def _pair(point: Point) -> str:
-    return f"{_number(point[0])} {_number(point[1])}"
-
-
-def _number(value: float) -> str:
-    """Three digits after the point at most, and no minus before a zero."""
-    return f"{round(value, 3) + 0.0:.3f}".rstrip("0").rstrip(".")
+    return f"{number(point[0])} {number(point[1])}"

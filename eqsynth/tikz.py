@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eqsynth.drawing import DOME, DOT, Drawing, Head, Point, Strand, along
+from eqsynth.figure import DOME, DOT, Drawing, Head, Point, Strand, arrowhead, number
 from eqsynth.svg import COLOURS, DASHES, WIDTHS, grid
 
 #: Centimetres per step between vertices.
@@ -39,7 +39,14 @@ def tikz(drawing: Drawing, standalone: bool = False) -> str:
 
 
 def sheet(drawings: Sequence[Drawing], captions: Sequence[str], standalone: bool = True) -> str:
-    """Drawings in a grid with a caption below each, as one ``tikzpicture``."""
+    r"""Drawings in a grid with a caption below each, as a document for pdflatex, or else one ``tikzpicture``.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.drawing import drawing
+    >>> from eqsynth.tikz import sheet
+    >>> sheet([drawing("S(n)", Diagram(1, 1, ((0, 1),)))] * 2, ["0", "1"]).count(r"\begin{scope}")
+    2
+    """
     width, height, places, texts = grid(drawings, captions)
     return _picture(width, height, [(x, y, d) for (x, y), d in zip(places, drawings, strict=True)], texts, standalone)
 
@@ -54,7 +61,7 @@ def _picture(
     lines = [rf"\begin{{tikzpicture}}[x={SCALE}cm, y=-{SCALE}cm, line cap=round, line join=round]"]
     used = {style.dash % len(COLOURS) for _, _, drawing in placed for style in drawing.styles}
     lines += [rf"\definecolor{{eqsynth{index}}}{{HTML}}{{{COLOURS[index][1:].upper()}}}" for index in sorted(used)]
-    lines.append(rf"\path (0,0) rectangle ({_number(width)},{_number(height)});")
+    lines.append(rf"\path (0,0) rectangle ({number(width)},{number(height)});")
     for x, y, drawing in placed:
         lines += [rf"\begin{{scope}}[shift={{{_at((x, y))}}}]", *_body(drawing), r"\end{scope}"]
     lines += [rf"\node[font=\small] at {_at((x, y))} {{{_math(text)}}};" for x, y, text in texts]
@@ -76,7 +83,7 @@ def _body(drawing: Drawing) -> list[str]:
     for dot in drawing.dots:
         radius = DOT * (1.35 if dot.kind == "node" else 1)
         box = f"{_at((dot.x - DOT, dot.y - DOT))} rectangle {_at((dot.x + DOT, dot.y + DOT))}"
-        shape = box if dot.kind == "index" else f"{_at((dot.x, dot.y))} circle[radius={_number(radius * SCALE)}cm]"
+        shape = box if dot.kind == "index" else f"{_at((dot.x, dot.y))} circle[radius={number(radius * SCALE)}cm]"
         lines.append(rf"\draw {shape};" if dot.kind == "free" else rf"\fill[{_colour(drawing, dot.block)}] {shape};")
     lines += [
         rf"\node[anchor=base, inner sep=0pt] at {_at((label.x, label.y + 0.09))} {{{_math(label.text)}}};"
@@ -87,13 +94,12 @@ def _body(drawing: Drawing) -> list[str]:
 
 def _strand(drawing: Drawing, strand: Strand) -> list[str]:
     width = float(WIDTHS.get(strand.kind, "0.06")) * 20
-    look = f"{_colour(drawing, strand.block)}, line width={_number(width)}pt"
+    look = f"{_colour(drawing, strand.block)}, line width={number(width)}pt"
     dash = (
         DASHES[drawing.styles[strand.block].dash % len(DASHES)] if strand.block >= 0 and strand.kind != "wire" else ""
     )
     pattern = " ".join(
-        f"{'off' if place % 2 else 'on'} {_number(float(length) * SCALE)}cm"
-        for place, length in enumerate(dash.split())
+        f"{'off' if place % 2 else 'on'} {number(float(length) * SCALE)}cm" for place, length in enumerate(dash.split())
     )
     path = _at(strand.points[0])
     for place in range(1, len(strand.points) - 2, 3):
@@ -101,9 +107,7 @@ def _strand(drawing: Drawing, strand: Strand) -> list[str]:
         path += f" .. controls {_at(one)} and {_at(two)} .. {_at(end)}"
     lines = [rf"\draw[{look}{f', dash pattern={pattern}' if dash else ''}] {path};"]
     if strand.arrow:
-        (x, y), (dx, dy) = along(strand.points[:4], strand.arrow)
-        wings = [(x - 0.15 * dx - side * 0.1 * dy, y - 0.15 * dy + side * 0.1 * dx) for side in (1, -1)]
-        lines.append(rf"\draw[{look}] {_at(wings[0])} -- {_at((x, y))} -- {_at(wings[1])};")
+        lines.append(rf"\draw[{look}] {' -- '.join(map(_at, arrowhead(strand)))};")
     return lines
 
 
@@ -111,7 +115,7 @@ def _head(head: Head) -> str:
     half, tall = head.width / 2, DOME if head.up else -DOME
     # In these coordinates y points down, so an arc over the flat side has a negative angle.
     turn = "-180" if head.up else "180"
-    radii = f"x radius={_number(half * SCALE)}cm, y radius={_number(abs(tall) * SCALE)}cm"
+    radii = f"x radius={number(half * SCALE)}cm, y radius={number(abs(tall) * SCALE)}cm"
     arc = f"arc[start angle=180, delta angle={turn}, {radii}]"
     return rf"\draw[fill=black!14] {_at((head.x - half, head.y))} {arc} -- cycle;"
 
@@ -121,12 +125,12 @@ def _math(text: str) -> str:
         return text
     for character, name in TEX.items():
         text = text.replace(character, f"{name} ")
-    number, gap, formula = text.rpartition("\u00a0\u00a0")
+    place, gap, formula = text.rpartition("\u00a0\u00a0")
     if " entries, " in formula:
-        return f"{number}~~{formula}"
+        return f"{place}~~{formula}"
     words = formula.removesuffix(", and the images")
     spaced = words.replace("+=", r"\mathrel{+}=").replace("] ", r"]\, ")
-    return f"{number}{'~~' if gap else ''}${spaced}$" + (", and the images" if words != formula else "")
+    return f"{place}{'~~' if gap else ''}${spaced}$" + (", and the images" if words != formula else "")
 
 
 def _colour(drawing: Drawing, block: int) -> str:
@@ -136,8 +140,4 @@ def _colour(drawing: Drawing, block: int) -> str:
 
 
 def _at(point: Point) -> str:
-    return f"({_number(point[0])},{_number(point[1])})"
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}".rstrip("0").rstrip(".")
+    return f"({number(point[0])},{number(point[1])})"

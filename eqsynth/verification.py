@@ -205,8 +205,7 @@ def _full_rank(basis: Basis) -> tuple[int, int]:
 def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = None) -> list[str]:
     """Run a layer in float64 against random group elements and against the meaning of its diagrams.
 
-    A given layer is copied and checked with random weights; its tables may have been made in float32, so
-    it is held to a wider tolerance.
+    A given layer is copied, and checked with random weights; its tables must be those of its recipe.
     """
     import copy
 
@@ -217,8 +216,12 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     from eqsynth.module import from_plan
 
     hom, group = plan.hom, plan.hom.group
-    tolerance = TOLERANCE if layer is None or all(p.dtype == torch.float64 for p in layer.parameters()) else 1e-5
-    layer = from_plan(plan, dtype=torch.float64) if layer is None else copy.deepcopy(layer).cpu().double()
+    if layer is None:
+        layer = from_plan(plan, dtype=torch.float64)
+    else:
+        layer = copy.deepcopy(layer).cpu()
+        _check_buffers(layer)
+        layer = layer.double()
     rng = np.random.default_rng(seed)
     for parameter in layer.parameters():
         with torch.no_grad():
@@ -257,11 +260,11 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
             still = [act(elements, k, y) for k, y in zip(hom.space_out.orders, outputs, strict=True)]
             for ours, meant in zip(moved, still, strict=True):
                 worst = max(worst, _distance(ours, meant))
-    if worst > tolerance:
+    if worst > TOLERANCE:
         raise VerificationError(f"{hom} is not equivariant: relative error {worst:.1e} under a random group element")
-    if agreement > tolerance:
+    if agreement > TOLERANCE:
         raise VerificationError(f"the emitted source of {hom} differs from its plan by {agreement:.1e}")
-    if written > tolerance:
+    if written > TOLERANCE:
         raise VerificationError(f"{hom} does not add up the matrices of its diagrams: relative error {written:.1e}")
     where = f"n = {', '.join(map(str, shown))}"
     checks = [
@@ -272,6 +275,18 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
         at = ", ".join(map(str, tried))
         checks.append(f"and with weight times matrix, diagram by diagram: relative error {written:.1e}, n = {at}")
     return checks
+
+
+def _check_buffers(layer: Any) -> None:
+    """Raise VerificationError where a table of constants is not what its recipe makes."""
+    import torch
+
+    found = {name: table.clone() for name, table in layer.named_buffers()}
+    if found:
+        layer.reset_tables()
+    for name, table in layer.named_buffers():
+        if name not in found or not torch.equal(found[name], table):
+            raise VerificationError(f"the table {name} is not what its recipe makes: build the layer anew")
 
 
 def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Sequence[int]) -> list[Any] | None:
@@ -296,7 +311,7 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
                 weight = parameters[plan.weight_name(i, o)][element] * lift * float((matrix**2).sum(1).max()) ** power
                 total += np.einsum("ji,bic,oc->bjo", matrix.astype(float), flat, weight)
         for element, matrix in enumerate(constants.matrices(ns) if plan.bias_dims[o] else ()):
-            total += matrix * parameters[plan.bias_name(o)][element]
+            total += matrix * float((matrix**2).max()) ** power * parameters[plan.bias_name(o)][element]
         outputs.append(total.reshape(len(inputs[0]), *shape, c_out))
     return outputs
 

@@ -1,11 +1,11 @@
-"""What groups, spaces and maps are, in plain words, for people who have not met diagrams."""
+"""What groups, spaces and maps are, in words: plain ones for newcomers, the papers' names, index formulas and costs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from eqsynth.diagram import Diagram, Element, Half, Orbit, Tensor
-from eqsynth.group import Group
+from eqsynth.diagram import Diagram, Element, Half, Orbit, Tensor, indexed
+from eqsynth.group import Aut, Group
 from eqsynth.space import Order, each
 
 #: What equivariance means for the input of a layer; the output then does the same.
@@ -19,6 +19,21 @@ ACTIONS = {
     "Perm": "move the points{} by a permutation of the group",
     "Matrix": "change the coordinates{} by a matrix of the group",
 }
+#: Where each kind of map comes from.
+SOURCES = {
+    "partition": "set partitions, arXiv 2212.08648",
+    "Brauer": "perfect matchings, arXiv 2212.08630",
+    "symplectic Brauer": "perfect matchings with the form ω inside a row, arXiv 2212.08630",
+    "head (Levi-Civita)": "matchings with n free vertices, arXiv 2212.08630",
+    "jellyfish": "partitions whose blocks hang on one head, arXiv 2301.10152",
+    "bilabelled graph": "homomorphisms of small graphs into the graph, arXiv 2307.07810",
+    "orbit": "one orbit of the group on places of the matrix",
+    "matrix": "the exact null space of the generators' equations",
+}
+
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+#: Matrices with more entries are not put into words one by one.
+LISTED = 8
 
 
 def symmetry(group: Group) -> str:
@@ -55,41 +70,168 @@ def space(group: Group, order: Order) -> str:
     return f"{article} {' × '.join(map(str, sizes))} {'matrix' if len(sizes) == 2 else 'tensor'}"
 
 
-def words(group: Group, element: Element) -> str:
-    """What a map does, as one or two sentences. Axes count from 0, as in PyTorch.
+def kind(group: Group | None, element: Element) -> str:
+    """What sort of map an element is, in the words of the papers; ``SOURCES`` says which papers.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.words import kind
+    >>> kind(Group("SO", 2), Diagram(1, 1, ((0,), (1,)), head=(0, 1)))
+    'head (Levi-Civita)'
+    """
+    if isinstance(element, tuple):
+        return " x ".join(kind(factor, part) for factor, part in parts(group, element))
+    if not isinstance(element, Diagram):
+        return "orbit" if isinstance(element, Orbit) else "matrix"
+    family = group.family if group is not None else ""
+    if family == "Aut" or element.edges or () in element.blocks:
+        return "bilabelled graph"
+    if element.head:
+        return "jellyfish" if _tied(group, element) else "head (Levi-Civita)"
+    return {"O": "Brauer", "SO": "Brauer", "Sp": "symplectic Brauer"}.get(family, "partition")
+
+
+def formula(group: Group | None, element: Element) -> str:
+    """The index formula of an element; the group says whether pairs within a row carry a form.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.words import formula
+    >>> formula(Group("Sp", 4), Diagram(1, 3, ((0, 1), (2, 3))))
+    'y[a] += ω[b,c] x[a,b,c]'
+    """
+    if isinstance(element, tuple):
+        return " ⊗ ".join(formula(factor, part) for factor, part in parts(group, element))
+    return element.formula(symplectic(group)) if isinstance(element, Diagram) else element.formula()
+
+
+def cost(group: Group, element: Element) -> str:
+    """The work of one map per sample, C channels in and C out: multiply-adds to mix channels, then additions.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.words import cost
+    >>> cost(Group("S", "n"), Diagram(1, 2, ((0,), (1, 2)))), cost(Group("SO", 3), Diagram(2, 2, ((0, 3), (1, 2))))
+    ('1 C² + (n + n) C', '3² C²')
+
+    Empty for maps that have no cost of their own, since the layer adds them up to one matrix.
+    """
+    if not group.diagrammatic:
+        return ""
+    listed = [part for _, part in parts(group, element) if isinstance(part, Diagram)]
+
+    def product(powers: Iterable[int]) -> str:
+        sizes = (power(factor.n, exponent) for factor, exponent in zip(group.factors, powers, strict=True))
+        return " · ".join(size for size in sizes if size != "1") or "1"
+
+    mixed = product(map(axes_mixed, listed))
+    adds = []
+    if any(part.bottom_only for part in listed):
+        adds.append(product(part.bottom_only + part.through for part in listed))
+    if any(part.top_only for part in listed):
+        adds.append(product(part.top_only + part.through for part in listed))
+    rest = f"({' + '.join(adds)})" if len(adds) > 1 else "".join(adds)
+    return f"{mixed} C² + {rest} C" if rest else f"{mixed} C²"
+
+
+def axes_mixed(diagram: Diagram) -> int:
+    """On how many axes channels are mixed: blocks that join the rows, and the shorter side of a head.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.words import axes_mixed
+    >>> axes_mixed(Diagram(1, 2, ((0,), (1,), (2,)), head=(0, 1, 2)))
+    1
+    """
+    return diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
+
+
+def power(size: int | str, exponent: int) -> str:
+    """A size to a power.
+
+    >>> from eqsynth.words import power
+    >>> power("n", 12), power(3, 1), power(5, 0)
+    ('n¹²', '3', '1')
+    """
+    if exponent == 0:
+        return "1"
+    return str(size) if exponent == 1 else f"{size}{str(exponent).translate(RAISED)}"
+
+
+def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Diagram | Orbit | Tensor]]:
+    """The parts of an element, each with its factor of the group; one part where there is no product.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.words import parts
+    >>> [str(factor) for factor, _ in parts(Group.parse("S(2) x O(3)"), (Diagram(0, 0, ()), Diagram(0, 0, ())))]
+    ['S(2)', 'O(3)']
+    """
+    listed = element if isinstance(element, tuple) else (element,)
+    return list(zip(group.factors if group is not None else (None,) * len(listed), listed, strict=True))
+
+
+def symplectic(group: Group | None) -> bool:
+    """Whether pairs within a row carry the form ω.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.words import symplectic
+    >>> symplectic(Group("Sp", 4)), symplectic(Group("O", 4))
+    (True, False)
+    """
+    return group is not None and group.family == "Sp"
+
+
+def _tied(group: Group | None, diagram: Diagram) -> bool:
+    """Whether a head is that of a jellyfish: all blocks hang on it, those that join the rows, too."""
+    if group is None:
+        return len(diagram.head) == len(diagram.blocks)
+    return group.family == "A"
+
+
+def meaning(group: Group | None, element: Element) -> str:
+    """What a map does, as one or two exact sentences. Axes count from 0, as in PyTorch.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.words import words
+    >>> from eqsynth.words import meaning
     >>> for diagram in eq.basis("SO(3)", 2, 2):
-    ...     print(words(eq.Group("SO", 3), diagram))
+    ...     print(meaning(eq.Group("SO", 3), diagram))
     Takes the trace (the sum of the diagonal) and writes it everywhere on the diagonal.
     Copies the input.
     Transposes the input.
+
+    Without a group, pairs carry no form, and a head on all blocks is that of a jellyfish.
     """
     if isinstance(element, tuple):
         said = (
-            f"On the {factor} axes: {_lower(words(factor, part))}"
-            for factor, part in zip(group.factors, element, strict=True)
+            f"On the {factor or 'next'} axes: {_lower(meaning(factor, part))}" for factor, part in parts(group, element)
         )
         return " ".join(said)
     if isinstance(element, Orbit):
-        where = "x" + _at(element.representative[element.outputs :])
-        into = "y" + _at(element.representative[: element.outputs])
+        where = indexed("x", element.representative[element.outputs :])
+        into = indexed("y", element.representative[: element.outputs])
         return f"Adds {where} to {into}, and does the same at every place that the group moves these indices to."
     if isinstance(element, Tensor):
+        if group is not None and isinstance(group.n, int) and len(element.entries) <= LISTED:
+            return f"Adds {_list(_entry(group.n, element, *entry) for entry in element.entries)}."
         return (
             f"Adds multiples of {_count(len({c for _, c, _ in element.entries}), 'input entry', 'input entries')} to "
             f"{_count(len({r for r, _, _ in element.entries}), 'output entry', 'output entries')}, "
             "as the picture of its matrix shows."
         )
     if element.edges or not all(element.blocks):
-        return _on_a_graph(element)
+        return _on_a_graph(isinstance(group, Aut) and group.graph.directed, element)
     if element.head:
-        return _with_a_head(group, element)
-    return _plain(group.family == "Sp", element)
+        return _jellyfish(group, element) if _tied(group, element) else _with_free_vertices(element)
+    return _plain(symplectic(group), element)
 
 
-def _plain(symplectic: bool, diagram: Diagram) -> str:
+def _entry(n: int, tensor: Tensor, row: int, column: int, value: int) -> str:
+    """What one entry of a matrix adds."""
+    into, source = (
+        indexed(name, [place // n ** (order - 1 - axis) % n for axis in range(order)])
+        for name, place, order in (("y", row, tensor.outputs), ("x", column, tensor.inputs))
+    )
+    times = {1: "", -1: "-"}.get(value, f"{value} ")
+    return f"{times}{source} to {into}"
+
+
+def _plain(form: bool, diagram: Diagram) -> str:
     bottom, top = diagram.bottom, diagram.top
     straight = list(diagram.middle) == sorted(diagram.middle)
     if _whole(bottom) and _whole(top):
@@ -99,21 +241,25 @@ def _plain(symplectic: bool, diagram: Diagram) -> str:
             return "Transposes the input."
         moves = (f"output axis {place} is input axis {came}" for place, came in enumerate(diagram.middle))
         return f"Reorders the axes: {_list(moves)}."
-    read = _read(bottom, diagram.inputs, symplectic)
+    read = _read(bottom, diagram.inputs, form)
     if not diagram.outputs:
         return f"Returns {read}."
-    where = _written(top, diagram, straight, symplectic)
+    several = read.endswith("sums")
+    where = _written(top, diagram, straight, form, "their" if several else "its")
     if where == "as the output":
         return f"Returns {read}."
-    them = "them" if read.endswith("sums") else "it"
-    return f"Takes {read} and writes {them} {where}." if diagram.inputs else f"Writes {read} {where}."
+    return (
+        f"Takes {read} and writes {'them' if several else 'it'} {where}."
+        if diagram.inputs
+        else f"Writes {read} {where}."
+    )
 
 
 def _whole(half: Half) -> bool:
     return all(len(block) == 1 for block in half.blocks) and not half.dropped
 
 
-def _read(half: Half, order: int, symplectic: bool) -> str:
+def _read(half: Half, order: int, form: bool) -> str:
     """What is left of the input, as a noun."""
     blocks, dropped = half.blocks, half.dropped
     singles = all(len(block) == 1 for block in blocks)
@@ -123,8 +269,8 @@ def _read(half: Half, order: int, symplectic: bool) -> str:
         return "the input"
     if singles and len(dropped) == order:
         return "the sum of all entries"
-    if symplectic and order == 2:
-        return "the contraction with ω (the sum of ω[a,b] x[a,b])"
+    if form and order == 2:
+        return "the contraction with ω (the sum of ω[a,b] x[a,b] over a and b)"
     if order == 2:
         if len(blocks) == 1:
             return "the trace (the sum of the diagonal)" if dropped else "the diagonal"
@@ -136,14 +282,14 @@ def _read(half: Half, order: int, symplectic: bool) -> str:
                 done.append(f"summed over axis {block[0]}")
         elif number not in dropped:
             done.append(f"on the diagonal of {_axes(block)}")
-        elif symplectic:
+        elif form:
             done.append(f"contracted with ω over {_axes(block)}")
         else:
             done.append(f"summed over the diagonal of {_axes(block)}")
     return f"the input {_list(done)}"
 
 
-def _written(half: Half, diagram: Diagram, straight: bool, symplectic: bool) -> str:
+def _written(half: Half, diagram: Diagram, straight: bool, form: bool, its: str) -> str:
     """Where the output gets it."""
     blocks, dropped, order = half.blocks, half.dropped, diagram.outputs
     singles = all(len(block) == 1 for block in blocks)
@@ -151,8 +297,8 @@ def _written(half: Half, diagram: Diagram, straight: bool, symplectic: bool) -> 
         return "at every position"
     if order == 1:
         return "as the output"
-    if symplectic and order == 2 and dropped:
-        return "times ω: with + and - signs beside the diagonal"
+    if form and order == 2 and dropped:
+        return "times ω: at [0,1] with +, at [1,0] with -, and so on for 2 and 3, 4 and 5"
     if order == 2 and len(blocks) == 1:
         return "everywhere on the diagonal" if dropped else "on the diagonal"
     if order == 2 and len(dropped) == 1:
@@ -165,41 +311,49 @@ def _written(half: Half, diagram: Diagram, straight: bool, symplectic: bool) -> 
     for place, number in enumerate(kept):
         block = blocks[number]
         which = "" if len(kept) == 1 else f" {_ordinal(diagram.middle[place])}"
-        said.append(f"its{which} axis on {'the diagonal of ' if len(block) > 1 else ''}output {_axes(block)}")
+        said.append(f"{its}{which} axis on {'the diagonal of ' if len(block) > 1 else ''}output {_axes(block)}")
     for number in dropped:
         block = blocks[number]
         if len(block) == 1:
             said.append(f"repeated along output {_axes(block)}")
         else:
-            said.append(f"{'times ω' if symplectic else 'everywhere on the diagonal'} of output {_axes(block)}")
+            said.append(f"{'times ω' if form else 'everywhere on the diagonal'} of output {_axes(block)}")
     return "with " + _list(said) if kept else _list(said)
 
 
-def _with_a_head(group: Group, diagram: Diagram) -> str:
-    tops = [diagram.blocks[block] for block in diagram.head if diagram.blocks[block][0] < diagram.outputs]
-    bottoms = [diagram.blocks[block] for block in diagram.head if diagram.blocks[block][-1] >= diagram.outputs]
-    if group.family == "A":
-        inner = _plain(False, Diagram(diagram.outputs, diagram.inputs, diagram.blocks))
-        return (
-            f"{inner[:-1]}, but only where all its different indices are different numbers, and times the sign of "
-            "these numbers as a permutation."
-        )
-    given = [block[0] for block in tops]
-    taken = [block[0] - diagram.outputs for block in bottoms]
+def _jellyfish(group: Group | None, diagram: Diagram) -> str:
+    """With a head that all blocks hang on."""
+    names = [letters[0] for letters in diagram.letters()]
+    entry, into = _entries(diagram)
+    values = f"all different {_list(names)}" if len(names) > 1 else f"all {_list(names)}"
+    # n blocks, or one less: then a number is missing.
+    missing = ["the missing number"] if group is not None and len(names) + 1 == group.n else []
+    signed = ", ".join([*(names[block] for block in diagram.head), *missing])
+    return f"Adds {entry} to {into} for {values}, times the sign of ({signed}) as a permutation."
+
+
+def _with_free_vertices(diagram: Diagram) -> str:
+    """With a head that blocks of one vertex hang on."""
+    ends = [diagram.blocks[block][0] for block in diagram.head]
+    given = [vertex for vertex in ends if vertex < diagram.outputs]
+    taken = [vertex - diagram.outputs for vertex in ends if vertex >= diagram.outputs]
+    to, source, n = f"output {_axes(given)}" if given else "", f"input {_axes(taken)}" if taken else "", len(ends)
     if not taken:
-        said = f"Writes the Levi-Civita tensor ε on output {_axes(given)}"
-    elif group.n == 3 and len(taken) == 2:
-        said = f"Takes the cross product over input {_axes(taken)} and writes it on output {_axes(given)}"
-    elif group.n == 3 and len(taken) == 1:
-        said = f"Turns input {_axes(taken)}, a vector v, into the matrix of the cross product with v, on {_axes(given)}"
-    elif group.n == 2 and len(taken) == 1:
-        said = f"Turns input {_axes(taken)} by 90 degrees and writes it on output {_axes(given)}"
+        said = f"Writes the Levi-Civita tensor ε on {to}"
+    elif n == 3 and len(taken) == 2:
+        said = (
+            f"Takes the cross product of {source} (the vector x[1,2] - x[2,1], x[2,0] - x[0,2], x[0,1] - x[1,0]) "
+            f"and writes it on {to}"
+        )
+    elif n == 3 and len(taken) == 1:
+        said = f"Turns {source}, a vector v, into the matrix that takes any vector w to w × v, on {to}"
+    elif n == 2 and len(taken) == 1:
+        said = f"Turns {source} clockwise by 90 degrees, (p, q) to (q, -p), and writes it on {to}"
+    elif given:
+        last = "index" if len(taken) == 1 else f"{len(taken)} indices"
+        said = f"Contracts {source} with the last {last} of ε and writes the result on {to}"
     else:
-        said = f"Contracts input {_axes(taken)} with the Levi-Civita tensor ε"
-        if given:
-            said += f" and writes the result on output {_axes(given)}"
-        else:
-            said += ", a sum with signs as in a determinant"
+        said = f"Contracts {source} with ε, a sum with signs as in a determinant"
     more = []
     for number, block in enumerate(diagram.blocks):
         if number in diagram.head:
@@ -214,30 +368,23 @@ def _with_a_head(group: Group, diagram: Diagram) -> str:
     return f"{said}; {_list(more)}." if more else f"{said}."
 
 
-def _on_a_graph(diagram: Diagram) -> str:
-    if (diagram.outputs, diagram.inputs, diagram.blocks, diagram.edges) == (1, 1, ((0,), (1,)), ((0, 1),)):
+def _on_a_graph(directed: bool, diagram: Diagram) -> str:
+    alone = (diagram.outputs, diagram.inputs, diagram.blocks, diagram.edges) == (1, 1, ((0,), (1,)), ((0, 1),))
+    if alone and not directed:
         return "Sums the input over the neighbours of each vertex."
-    names = _letters(diagram)
-    output = [names[label] for label in diagram.labels[: diagram.outputs]]
-    entry = _bracketed("x", [names[label] for label in diagram.labels[diagram.outputs :]])
-    free = [name for name in names if name not in output]
-    edges = _list(f"{names[tail]}-{names[tip]}" for tail, tip in diagram.edges)
-    walk = f"with {edges} {'edges' if len(diagram.edges) > 1 else 'an edge'} of the graph" if diagram.edges else ""
-    over = f"over all vertices {_list(free)} {walk}" if free else f"where {edges} are edges of the graph"
-    return f"Adds {entry} to {_bracketed('y', output)} {over}".rstrip() + "."
+    names = [letters[0] for letters in diagram.letters()]
+    entry, into = _entries(diagram)
+    free = [name for name, block in zip(names, diagram.blocks, strict=True) if not block or block[0] >= diagram.outputs]
+    pairs = [f"{names[tail]}{'→' if directed else '-'}{names[tip]}" for tail, tip in diagram.edges]
+    are = f"{_list(pairs)} {'are edges' if len(pairs) > 1 else 'is an edge'} of the graph" if pairs else ""
+    over = f" over all vertices {_list(free)}" if free else ""
+    return f"Adds {entry} to {into}{over}{f' where {are}' if are else ''}."
 
 
-def _letters(diagram: Diagram) -> list[str]:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    return [letters[number] if number < 26 else f"i{number}" for number in range(len(diagram.blocks))]
-
-
-def _bracketed(name: str, marks: Sequence[str]) -> str:
-    return f"{name}[{','.join(marks)}]" if marks else name
-
-
-def _at(index: Sequence[int]) -> str:
-    return _bracketed("", [str(number) for number in index])
+def _entries(diagram: Diagram) -> tuple[str, str]:
+    """The input entry and the output entry of the formula."""
+    marks = diagram.marks()
+    return indexed("x", marks[diagram.outputs :]), indexed("y", marks[: diagram.outputs])
 
 
 def _axes(block: Sequence[int]) -> str:
@@ -252,8 +399,8 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _list(parts: object) -> str:
-    said = list(parts)  # type: ignore[call-overload]  # any iterable of texts
+def _list(texts: Iterable[str]) -> str:
+    said = list(texts)
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}" if said else ""
 
 

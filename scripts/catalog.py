@@ -10,9 +10,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from eqsynth.catalog import build
+from eqsynth.catalog import RECIPE, build, read_recipe
 
 CATALOG = Path(__file__).resolve().parents[1] / "catalog"
+#: The readable files: file name, class name, group, input space, output space.
+LAYERS = tuple(
+    (layer.file, layer.name, str(layer.hom.group), str(layer.hom.space_in), str(layer.hom.space_out))
+    for layer in read_recipe(CATALOG / RECIPE)[1]
+)
 
 
 def main(arguments: list[str]) -> int:

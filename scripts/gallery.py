@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import product
 from pathlib import Path
 
 import eqsynth as eq
+from catalog import LAYERS
 from eqsynth import draw
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.drawing import Drawing, drawing
+from eqsynth.drawing import drawing
 from eqsynth.exporting import write_text
+from eqsynth.figure import Drawing
+from eqsynth.space import order_text
 from eqsynth.svg import sheet, svg
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,11 +85,6 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "The entries that are not zero, negative ones hollow.", "the exact null space of the generators' constraints",
     ),
 )  # fmt: skip
-#: Name, title, group, inputs, outputs.
-SHEETS = (
-    ("s_n_2_2", "All 15 maps of S(n) from order 2 to order 2", "S(n)", 2, 2),
-    ("so_3_3_2", "All 6 maps of SO(3) from order 3 to order 2", "SO(3)", 3, 2),
-)
 
 
 def figures() -> dict[str, Drawing]:
@@ -95,21 +94,38 @@ def figures() -> dict[str, Drawing]:
 
 def files() -> dict[Path, str]:
     """The files of the gallery."""
-    made, text = (
-        {},
-        ["# Gallery", "", "Every kind of picture that eqsynth draws, written by `python scripts/gallery.py`."],
-    )
+    folder, made = ROOT / "docs" / "gallery", {}
+    text = ["# Gallery", "", "Every kind of picture that eqsynth draws, written by `python scripts/gallery.py`."]
     text += ["`eqsynth show` draws those of any basis; `--svg`, `--tikz` and `--png` write them to a file.", ""]
     for (name, title, group, _, sentence, source), drawn in zip(FIGURES, figures().values(), strict=True):
-        made[ROOT / "docs" / "gallery" / f"{name}.svg"] = svg(drawn)
+        made[folder / f"{name}.svg"] = svg(drawn)
         text += [f"## {title}", "", f"![{title}](gallery/{name}.svg)", "", f"`{drawn.formula}` for {group}. {sentence}"]
-        text += [f"Source: {source}.", ""]
-    for name, title, group, inputs, outputs in SHEETS:
-        drawn_all, captions = draw.drawings(eq.basis(group, inputs, outputs))
-        made[ROOT / "docs" / "gallery" / f"{name}.svg"] = sheet(drawn_all, captions, title)
-        text += [f"## {title}", "", f"![{title}](gallery/{name}.svg)", ""]
+        text += [f"In words: {drawn.words}", "", f"Source: {source}.", ""]
+    made[folder / "so_3_3_2.svg"], title = whole("SO(3)", "1x3", "1x2")
+    text += [f"## {title}", "", f"![{title}](gallery/so_3_3_2.svg)", ""]
+    text += ["## The catalog", "", "Every map of every layer in [catalog](../catalog): what one weight of it does.", ""]
+    for name, layer, group, space_in, space_out in LAYERS:
+        made[folder / f"{name}.svg"], title = whole(group, space_in, space_out)
+        text += [f"### {layer}", "", f"[{name}.py](../catalog/{name}.py). {title}.", ""]
+        text += [f"![{title}](gallery/{name}.svg)", ""]
     made[ROOT / "docs" / "gallery.md"] = "\n".join(text).rstrip() + "\n"
     return made
+
+
+def whole(group: str, space_in: str, space_out: str) -> tuple[str, str]:
+    """One sheet with every map of a layer, and its title."""
+    hom = eq.Hom.parse(group, space_in, space_out)
+    shown: list[Drawing] = []
+    captions: list[str] = []
+    for order_in, order_out in product(hom.space_in.orders, hom.space_out.orders):
+        drawn, said = draw.drawings(eq.basis(hom.group, order_in, order_out))
+        shown += drawn
+        captions += said
+    orders = [f"{'orders' if len(space) > 1 else 'order'} {', '.join(map(order_text, space.orders))}"
+              for space in (hom.space_in, hom.space_out)]  # fmt: skip
+    count = f"The {len(shown)} maps" if len(shown) > 1 else "The one map"
+    title = f"{count} of {hom.group} from {orders[0]} to {orders[1]}"
+    return sheet(shown, captions, title), title
 
 
 def goldens() -> dict[Path, str]:

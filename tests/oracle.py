@@ -45,7 +45,8 @@ def dense(layer, inputs, n):
         if plan.bias_dims[o]:
             zero = tuple(0 for _ in sizes) if isinstance(order_out, tuple) else 0
             matrices = torch.from_numpy(eq.basis(hom.group, zero, order_out).matrices(sizes)).to(total.dtype)
-            total = total + torch.einsum("do,dyx->yo", parameters[plan.bias_name(o)], matrices)
+            scale = (matrices**2).sum(-1).amax(-1) ** {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+            total = total + torch.einsum("do,dyx->yo", parameters[plan.bias_name(o)] * scale[:, None], matrices)
         outputs.append(total.reshape(*batch, *shape(order_out, sizes), c_out))
     return outputs
 

@@ -19,7 +19,7 @@ import bench
 import eqsynth as eq
 from benchmarks import bases as bench_bases
 from benchmarks import contenders, layers, measuring, peers, report
-from benchmarks.onebyone import OneByOne
+from benchmarks.onebyone import OneByOne, Tuned
 from eqsynth import bases
 from eqsynth.representation import generators
 from oracle import dense as oracle_dense
@@ -109,11 +109,12 @@ def same_gradients(module, call, layer, inputs, meant):
         torch.testing.assert_close(mine, theirs)
 
 
+@pytest.mark.parametrize("kind", [OneByOne, Tuned])
 @pytest.mark.parametrize(("group", "inputs", "outputs", "n"), PROBLEMS)
-def test_one_diagram_at_a_time_is_the_same_map(group, inputs, outputs, n):
+def test_one_diagram_at_a_time_is_the_same_map(group, inputs, outputs, n, kind):
     for normalization in ("variance", "mean", "sum"):
         layer, sizes, xs = problem(group, inputs, outputs, n, normalization)
-        one = OneByOne(layer, sizes)
+        one = kind(layer, sizes)
         meant = oracle_dense(layer, xs, n)[0]
         torch.testing.assert_close(one(xs[0]), meant)
     same_gradients(one, lambda module: module(xs[0]), layer, xs, meant)
@@ -154,7 +155,7 @@ def test_a_contender_that_computes_something_else_is_refused(monkeypatch):
     layer = eq.Linear(case.group, f"{case.channels}x{case.inputs}", f"{case.channels}x{case.outputs}", bias=False)
     x = torch.randn(case.batch, *[case.n] * case.inputs, case.channels)
     found, _ = layers.contenders(layer, case, x, peers=False)
-    assert list(found) == ["ours", "one", "dense"]
+    assert list(found) == ["ours", "one", "tuned", "dense"]
     monkeypatch.setattr(OneByOne, "forward", lambda _, x: 2 * layer(x))
     with pytest.raises(AssertionError, match="not close"):
         layers.contenders(layer, case, x, peers=False)
@@ -163,7 +164,7 @@ def test_a_contender_that_computes_something_else_is_refused(monkeypatch):
 def test_the_limit_multiplies_as_often_as_the_plan():
     layer = eq.Linear("S(n)", "4x2", "4x1", bias=False)
     # Two maps mix one value per sample, three mix n.
-    assert contenders.multiply_adds(layer, 5) == (2 + 3 * 5) * 16
+    assert contenders.multiply_adds(layer, 5, 7) == 7 * (2 + 3 * 5) * 16
     x = torch.randn(2, 5, 5, 4)
     assert measuring.operator_calls(contenders.limit(layer, x, layer(x), 5)) == 3
 

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import Diagram, Group, drawing, tikz
+from eqsynth import Diagram, Group, drawing, figure, tikz, words
 from eqsynth import svg as svgs
 from eqsynth.diagram import Orbit, Tensor
 from eqsynth.draw import basis_data, drawings, picture
-from eqsynth.drawing import Drawing, along
 from eqsynth.errors import EqsynthError, SizeError
+from eqsynth.figure import Drawing, along
 from eqsynth.functor import matrix
 from eqsynth.svg import COLOURS, DASHES, EM, SCALE, sheet, svg
 
@@ -219,7 +219,7 @@ def test_strands_join_what_the_diagram_joins(case):
         start, end = ends(leg)
         assert diagram.labels[[(dot.x, dot.y) for dot in vertices].index(start)] == leg.block
         assert abs(end[0] - head.x) <= head.width / 2 + 0.002
-        assert abs(end[1] - head.y) <= drawing.DOME + 0.002
+        assert abs(end[1] - head.y) <= figure.DOME + 0.002
     tops, bottoms = vertices[: diagram.outputs], vertices[diagram.outputs :]
     assert len({dot.y for dot in tops}) <= 1 >= len({dot.y for dot in bottoms})
     for row in (tops, bottoms):
@@ -274,6 +274,38 @@ def luminance(colour):
 def test_colours_stand_out_on_light_and_dark(colour, paper):
     low, high = sorted((luminance(colour), luminance(paper)))
     assert (high + 0.05) / (low + 0.05) >= 3
+
+
+@given(*[drawn_elements(5).filter(lambda case: case[0].family in FAMILIES_OF_FACTORS)] * 2)
+def test_factors_of_a_product_stand_side_by_side(first, second):
+    (group, element), (other_group, other) = first, second
+    whole = drawing.drawing(eq.ProductGroup([group, other_group]), (element, other))
+    parts = [drawing.drawing(group, element), drawing.drawing(other_group, other)]
+    assert whole.kind == " x ".join(part.kind for part in parts)
+    (sign,) = [label for label in whole.labels if label.text == "⊗"]
+    for part, within in zip(parts, (lambda x: x < sign.x, lambda x: x > sign.x), strict=True):
+        # The same marks as alone, except that rows may be farther apart and colours are counted on.
+        assert [dot.kind for dot in whole.dots if within(dot.x)] == [dot.kind for dot in part.dots]
+        assert [strand.kind for strand in whole.strands if within(strand.points[0][0])] == [
+            strand.kind for strand in part.strands
+        ]
+        texts = [label.text for label in whole.labels if within(label.x)]
+        assert texts == [label.text for label in part.labels]
+
+
+@settings(max_examples=150, deadline=None)
+@given(drawn_elements())
+def test_up_to_ten_vertices_letters_and_dots_keep_apart(case):
+    drawn = drawing.drawing(*case)
+    boxes = [figure.box(label) for label in drawn.labels]
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        for other_left, other_top, other_right, other_bottom in boxes[:place]:
+            assert right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
+    for place, dot in enumerate(drawn.dots):
+        for other in drawn.dots[:place]:
+            assert abs(dot.x - other.x) + abs(dot.y - other.y) > 2 * figure.DOT, (dot, other)
+    # At its own size a letter is as large as the text of a page.
+    assert figure.FONT * SCALE >= 12
 
 
 def test_symplectic_pairs_point_from_left_to_right():
@@ -336,6 +368,20 @@ def test_the_gallery_check_notices_an_edit_a_loss_and_a_stranger(tmp_path, monke
     assert not (tmp_path / "goldens").exists()
     assert gallery.main(["--goldens"]) == 0
     assert len(list((tmp_path / "goldens").iterdir())) == len(gallery.FIGURES)
+
+
+def test_the_gallery_has_every_kind_and_the_whole_catalog():
+    kinds = {name for drawn in gallery.figures().values() for name in drawn.kind.split(" x ")}
+    assert kinds == set(words.SOURCES)
+    files = {path.name: text for path, text in gallery.files().items()}
+    entries = sorted((ROOT / "catalog").glob("*.py"))
+    assert len(entries) >= 19
+    for path in entries:
+        found = re.match(r'"""(.*): (.*) -> (.*)\n', path.read_text(encoding="utf-8"))
+        hom = eq.Hom.parse(*found.groups())
+        maps = sum(len(eq.basis(hom.group, k, lo)) for k in hom.space_in.orders for lo in hom.space_out.orders)
+        assert files[f"{path.stem}.svg"].count('class="eq-caption"') == maps
+        assert f"(../catalog/{path.name})" in files["gallery.md"]
 
 
 def belongs(group, element):
@@ -405,22 +451,6 @@ def test_text_pictures_show_heads_forms_edges_orbits_and_matrices():
         assert [line.strip() for line in found.split("\n")] == [line.strip() for line in text.split("\n")], found
     many = Tensor(6, 0, ((0, 0, 1),))
     assert picture(many, Group.parse("Matrix([[0,1],[-1,0]]; )")) == ""
-
-
-def test_words_say_what_the_formula_says():
-    said = {
-        ("S(n)", Diagram(0, 0, ())): "The output receives the input.",
-        ("Sp(4)", Diagram(0, 2, ((0, 1),))): "The output receives the input at (a, b), "
-        "times the form omega of a, b, summed over a, b.",
-        ("SO(3)", Diagram(1, 2, ((0,), (1,), (2,)), head=(0, 1, 2))): "The output at (a) receives the input at (b, c), "
-        "times the sign of a, b, c (Levi-Civita), summed over b, c.",
-        ("Aut(cycle5)", Diagram(1, 1, ((0,), (1,)), ((0, 1),))): "The output at (a) receives the input at (b), "
-        "times the adjacency of a and b, summed over b.",
-        ("Perm(4: 1 2 3 0)", Orbit(1, 1, (0, 2))): "The output at (0) receives the input at (2), "
-        "and likewise at every image of these indices.",
-    }
-    for (group, element), text in said.items():
-        assert drawing.words(Group.parse(group), element) == text
 
 
 def eqsynth(*arguments, cwd=None, **environment):
@@ -497,8 +527,33 @@ def test_what_show_refuses(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_show_tells_a_newcomer_which_maps_there_are():
+    said = eqsynth("show", "SO(3)", "2", "2").stdout
+    for sentence in (
+        "Rotate the coordinates of the input, and the output changes in the same way.",
+        "Every linear map with this symmetry from x, a 3 × 3 matrix, to y, a 3 × 3 matrix, is a weighted sum of these.",
+        "Takes the trace (the sum of the diagonal) and writes it everywhere on the diagonal.",
+        "Copies the input.",
+        "Transposes the input.",
+        "Brauer: perfect matchings, arXiv 2212.08630",
+    ):
+        assert sentence in said
+    assert [line.split() for line in said.splitlines() if "diagram " in line][-1] == [
+        "diagram",
+        "formula",
+        "cost",
+        "from",
+    ]
+    assert "is zero." in eqsynth("show", "O(3)", "2", "1").stdout
+
+
 def test_the_table_names_the_kind():
-    assert "y[a] += ε[a,b,c] x[b,c]   1 C² + 3² + 3 C   head (Levi-Civita)" in str(eq.basis("SO(3)", 2, 1))
+    rows = [line.split("   ") for line in str(eq.basis("SO(3)", 2, 1)).split("\n")]
+    assert [cell.strip() for cell in rows[-3][-3:]] == [
+        "y[a] += ε[a,b,c] x[b,c]",
+        "3 C² + (3² + 3) C",
+        "head (Levi-Civita)",
+    ]
     kinds = {
         ("S(n)", 1, 1): "partition", ("O(n)", 1, 1): "Brauer", ("Sp(n)", 1, 1): "symplectic Brauer",
         ("A(2)", 1, 1): "jellyfish", ("Aut(cycle5)", 1, 1): "bilabelled graph", ("Perm(4: 1 2 3 0)", 1, 1): "orbit",
@@ -546,7 +601,7 @@ def test_notebooks_show_cards_and_pictures():
     assert "more" not in eq.basis("O(n)", 2, 2)._repr_html_()
     assert eq.basis("SO(2)", 1, 0)._repr_html_().count("<figure") == 0
     alone = Diagram(1, 1, ((0,), (1,)), head=(0, 1))._repr_svg_()
-    assert "jellyfish" in drawing.kind(None, Diagram(1, 1, ((0,), (1,)), head=(0, 1)))
+    assert "jellyfish" in words.kind(None, Diagram(1, 1, ((0,), (1,)), head=(0, 1)))
     assert alone.count("eq-leg") == 2
     check_within(alone)
     check_within(Diagram(1, 1, ((0,), (1,), ()), ((2, 0), (2, 1)))._repr_svg_())
@@ -556,5 +611,5 @@ def test_a_drawing_is_plain_frozen_data():
     drawn = drawing.drawing("S(n)", Diagram(1, 1, ((0, 1),)))
     assert isinstance(drawn, Drawing)
     assert hash(drawn) == hash(drawing.drawing(Group("S", "n"), Diagram(1, 1, ((0, 1),))))
-    assert eval(repr(drawn), vars(drawing)) == drawn
+    assert eval(repr(drawn), vars(figure)) == drawn
     assert json.loads(json.dumps(drawn.data()))["formula"] == "y[a] += x[a]"

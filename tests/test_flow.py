@@ -27,6 +27,7 @@ FLOW = [
     "constraints",
     "functor",
     "gram",
+    "figure",
     "drawing",
     "draw",
     "svg",
@@ -40,6 +41,7 @@ FLOW = [
     "lower",
     "recall",
     "interpret",
+    "recipes",
     "emit",
     "module",
     "inspection",
@@ -47,6 +49,7 @@ FLOW = [
     "page",
     "verification",
     "catalog",
+    "syncing",
     "cli",
 ]
 

@@ -74,6 +74,7 @@ def test_tables_show_what_is_used_and_are_cut():
     assert "14 more" in found.table(1)
     html = found._repr_html_()
     assert html.count("<svg") == 15
+    assert html.count('<tr title="Transposes the input.">') == 1
     assert "y[a,b] += x[b,a]" in html
 
 

@@ -318,7 +318,7 @@ def test_the_module_checker_catches_a_wrong_sign():
 def test_verify_checks_the_very_layer_that_it_is_given():
     layer = eq.Linear("SO(3)", 2, 1)
     assert "equivariant" in str(eq.verify(layer, trials=1))
-    layer.give_0.zero_()
+    layer.epsilon_0.fill_(7.0)
     with pytest.raises(VerificationError):
         eq.verify(layer, trials=1)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,13 +18,14 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import page
+from eqsynth.bases import Basis
 from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.dimension import dimension
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.functor import matrix
 from eqsynth.relations import MAX_LEFT_OUT, Relation, left_out, relations
-from eqsynth.words import symmetry, words
 
+ROOT = Path(__file__).parents[1]
 FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp"])
 
 
@@ -39,20 +41,27 @@ def holds(basis, relation):
     return bool((total == matrix(basis.group, relation.element, n)).all())
 
 
-RELATED = [
-    ("S(1)", 2, 1), ("S(2)", 2, 2), ("S(3)", 2, 3), ("O(1)", 2, 2), ("O(2)", 3, 3), ("SO(2)", 2, 2), ("SO(3)", 2, 3),
-    ("SO(3)", 2, 2), ("Sp(2)", 2, 2), ("Sp(4)", 3, 3), ("A(2)", 1, 2), ("A(3)", 2, 2), ("Aut(path3)", 1, 1),
-    ("Aut(cycle6)", 1, 1), ("Aut(petersen)", 1, 1), ("Aut(3: 0-1 1-2 | 0 1 0)", 1, 1), ("Aut(3: 0>1 1>2 2>0)", 1, 1),
-]  # fmt: skip
+GROUPS = (
+    "S(1)", "S(2)", "S(3)", "O(1)", "O(2)", "SO(1)", "SO(2)", "SO(3)", "SO(4)", "Sp(2)", "Sp(4)", "A(2)", "A(3)",
+    "Aut(path3)", "Aut(cycle4)", "Aut(3: 0-1 1-2 | 0 1 0)", "Aut(3: 0>1 1>2 2>0)", "Aut(3: 0-0 0-1)",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(("group", "inputs", "outputs"), RELATED)
-def test_every_left_out_diagram_is_the_combination_that_its_relation_says(group, inputs, outputs):
-    basis = eq.basis(group, inputs, outputs)
-    found = relations(basis)
-    assert len(found) == left_out(basis)
-    assert len({relation.element for relation in found} | set(basis)) == len(found) + len(basis)
-    assert all(holds(basis, relation) for relation in found)
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_left_out_diagram_is_the_combination_that_its_relation_says(group):
+    explained = 0
+    for inputs, outputs in ((k, total - k) for total in range(7) for k in (0, total // 2, total)):
+        if group.startswith("Aut") and inputs + outputs > 3:
+            continue
+        basis = eq.basis(group, inputs, outputs)
+        if left_out(basis) > 80:
+            continue
+        found = relations(basis)
+        assert len(found) == left_out(basis)
+        assert len({relation.element for relation in found} | set(basis)) == len(found) + len(basis)
+        assert all(holds(basis, relation) for relation in found)
+        explained += len(found)
+    assert explained
 
 
 def test_the_check_of_relations_sees_a_wrong_coefficient():
@@ -113,27 +122,6 @@ def test_bratteli_diagrams_need_a_number_and_a_family():
         bratteli(eq.Group("S", "n"), 1, 1)
     with pytest.raises(GroupError, match="no Bratteli diagram"):
         bratteli(eq.Aut("petersen"), 1, 1)
-
-
-# --- words --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("group", "inputs", "outputs"),
-    [("S(n)", 2, 2), ("S(n)", 3, 2), ("S(n)", 0, 4), ("O(n)", 3, 3), ("SO(3)", 3, 2), ("SO(2)", 2, 2), ("SO(4)", 2, 2),
-     ("Sp(n)", 3, 3), ("A(3)", 2, 2), ("Aut(path4)", 1, 1), ("Perm(4: 1 2 3 0)", 1, 1),
-     ("S(2) x O(2)", (1, 2), (1, 2))],
-)  # fmt: skip
-def test_words_tell_the_maps_of_a_basis_apart(group, inputs, outputs):
-    basis = eq.basis(group, inputs, outputs)
-    said = [words(basis.group, element) for element in basis]
-    assert len(set(said)) == len(basis)
-    assert all(re.fullmatch(r"[A-Z].*\.", text) for text in said)
-    assert not any("  " in text for text in said)
-
-
-def test_symmetries_in_words():
-    assert symmetry(eq.Group.parse("S(3) x O(2)")).startswith("Relabel the points of the S(3) axes in any way, or ")
 
 
 # --- the document -------------------------------------------------------------------------------------
@@ -268,10 +256,10 @@ HOSTILE = "</script><script>document.title='owned'</script><!-- <b onclick=x> & 
 
 @pytest.fixture
 def hostile(monkeypatch):
-    monkeypatch.setattr(page.words, "words", lambda *_: HOSTILE)
+    monkeypatch.setattr(page.words, "meaning", lambda *_: HOSTILE)
     monkeypatch.setattr(page.words, "symmetry", lambda *_: HOSTILE)
-    monkeypatch.setattr(page.drawing, "formula", lambda *_: HOSTILE)
-    monkeypatch.setattr(page.draw, "basis_table", lambda *_: HOSTILE)
+    monkeypatch.setattr(page.words, "formula", lambda *_: HOSTILE)
+    monkeypatch.setattr(Basis, "table", lambda *_: HOSTILE)
     return page.html("S(2)", 1, 1)
 
 
@@ -292,6 +280,8 @@ def test_show_writes_a_page(tmp_path):
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"wrote maps/so3.html: 3 maps, \d+ kB\n", done.stderr)
     assert (tmp_path / "maps" / "so3.html").read_text(encoding="utf-8") == page.html("SO(3)", 2, 2)
+    done = show("O(2)", "1", "1", "--html", "a.html", "--svg", "a.svg")
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["wrote a.html", "wrote a.svg"]
     assert show("S(n)", "1", "1", "--html", "/dev/null/x.html").stderr.startswith("error: cannot write")
 
 
@@ -396,6 +386,7 @@ def test_pages_open_and_say_what_they_contain(visit, name):
         if value:
             assert (-1) ** why.count("= −1") == value, why
         assert ("does not see" in receives) == (value == 0)
+        assert re.match(r"[A-Zεω]", why), why
 
 
 def test_filter_sort_and_more(visit):
@@ -439,6 +430,8 @@ def test_pointer_and_keyboard_read_the_entries(visit):
     browser = visit(page.html(*PAGES["cross"]))
     said = hover(browser, browser.find_element("css selector", "#map-2 .matrix"))
     assert re.search(r"Row \(\d, \d\), column \(\d, \d, \d\): ", said)
+    inside = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert browser.execute_script(inside), "the tooltip of the last card in a row widens the page"
     browser.execute_script("document.getElementById('map-0').focus()")
     keys(browser, Keys.ARROW_RIGHT)
     assert browser.switch_to.active_element.get_attribute("id") == "map-1"
@@ -452,6 +445,92 @@ def test_pointer_and_keyboard_read_the_entries(visit):
     keys(browser, Keys.ESCAPE)
     assert browser.switch_to.active_element.get_attribute("id") == "map-1"
     assert not browser.find_element("id", "tip").is_displayed()
+
+
+#: What sticks out of its card, or of the page.
+OUTSIDE = """
+    const found = [];
+    for (const card of document.querySelectorAll('.card')) {
+        const right = card.getBoundingClientRect().right;
+        for (const inner of card.querySelectorAll('*'))
+            if (inner.getBoundingClientRect().right > right + 1) found.push(inner.outerHTML.slice(0, 80));
+    }
+    if (document.documentElement.scrollWidth > innerWidth) found.push('page');
+    return found;"""
+
+
+@pytest.mark.parametrize("name", ["S", "Aut", "product", "cross", "Sp"])
+def test_nothing_is_cut_off_on_a_phone(visit, name):
+    browser = visit(page.html(*PAGES[name]))
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        # Where something sticks out, a phone shows a wider page in smaller letters.
+        assert browser.execute_script("return innerWidth") == 360
+        assert browser.execute_script(OUTSIDE) == []
+        browser.execute_script("document.querySelector('.card p').style.width = '2000px'")
+        assert browser.execute_script(OUTSIDE)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_print_shows_everything_and_no_controls(visit):
+    browser = visit(page.html(*PAGES["S"]))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 700, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    )
+    try:
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert not browser.find_element("css selector", "nav").is_displayed()
+        assert not browser.find_element("id", "tools").is_displayed()
+        assert all(each.get_attribute("open") for each in browser.find_elements("css selector", "details"))
+        assert len(shown(browser)) == 15
+        assert browser.execute_script(OUTSIDE) == []
+        paper = browser.find_element("tag name", "body").value_of_css_property("background-color")
+        assert paper in {"rgba(255, 255, 255, 1)", "rgb(255, 255, 255)"}
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        assert not all(each.get_attribute("open") for each in browser.find_elements("css selector", "details"))
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_thousands_of_maps_stay_usable(visit):
+    browser = visit(page.html("S(n)", 4, 4))
+    assert len(shown(browser)) == 48
+    assert browser.execute_script("return document.querySelectorAll('*').length") < 10_000
+    assert browser.find_element("id", "shown").text == "4,140 of 4,140 maps"
+    browser.find_element("id", "filter").send_keys("reorders")
+    assert len(shown(browser)) == 23
+    browser.find_element("id", "filter").clear()
+    browser.find_element("id", "filter").send_keys("#4139")
+    assert shown(browser) == ["map-4139"]
+    assert "Row (" in hover(browser, browser.find_element("css selector", "#map-4139 .matrix"))
+
+
+def test_letters_of_drawings_stay_within_the_view_box_in_real_fonts(browser, tmp_path):
+    """The box of a letter is guessed where drawings are made; here the browser measures it."""
+    pictures = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "gallery").glob("*.svg")))
+    measure = """
+        const found = [];
+        for (const svg of document.querySelectorAll('svg')) {
+            const box = svg.getBoundingClientRect();
+            for (const mark of svg.querySelectorAll('text, path, circle, rect')) {
+                const { left, top, right, bottom } = mark.getBoundingClientRect();
+                const beside = left < box.left - 0.5 || right > box.right + 0.5;
+                if (beside || top < box.top - 0.5 || bottom > box.bottom + 0.5)
+                    found.push([svg.querySelector('title').textContent, mark.outerHTML]);
+            }
+        }
+        return found;"""
+    (tmp_path / "all.html").write_text(f"<meta charset=utf-8><body>{pictures}", encoding="utf-8")
+    browser.get((tmp_path / "all.html").as_uri())
+    assert browser.execute_script("return document.querySelectorAll('text').length") > 100
+    assert browser.execute_script(measure) == []
+    browser.execute_script("document.querySelector('text').setAttribute('x', -9)")
+    assert browser.execute_script(measure)
 
 
 def test_relations_lead_to_their_maps(visit):

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from eqsynth.syncing import read_project, sync
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+#: The eqsynth.toml that README shows.
+LIST = "\n".join(text for language, text in BLOCKS if language == "toml")
 SESSIONS = [text for language, text in BLOCKS if language == "console" and text.startswith("$")]
 
 
@@ -30,6 +34,7 @@ def pattern(expected):
 
 @pytest.mark.parametrize("session", SESSIONS, ids=range(len(SESSIONS)))
 def test_console_sessions(session, tmp_path):
+    (tmp_path / "eqsynth.toml").write_text(LIST)
     for command, expected in commands(session):
         program, *arguments = shlex.split(command)
         assert program == "eqsynth"
@@ -47,7 +52,11 @@ def test_the_session_checker_notices_a_difference():
     assert len(SESSIONS) >= 3
 
 
-def test_python_sessions():
+def test_python_sessions(tmp_path, monkeypatch):
+    (tmp_path / "eqsynth.toml").write_text(LIST)
+    sync(read_project(tmp_path / "eqsynth.toml"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     source = "\n".join(text for language, text in BLOCKS if language == "python")
     example = doctest.DocTestParser().get_doctest(source, {}, "README", "README.md", 0)
     assert len(example.examples) > 8

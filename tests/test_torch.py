@@ -213,27 +213,8 @@ def test_an_ensemble_of_layers(name):
             assert_close(ours_shared[place], theirs_shared)
 
 
-IN_PLACE = "emitted code adds in place to a tensor that does not have the mapped axis"
-
-
-def alone(kind, fails):
-    """Every case; strictly failing where ``fails`` names it."""
-    return [
-        pytest.param(kind, name, marks=pytest.mark.xfail(strict=True, raises=RuntimeError, reason=IN_PLACE))
-        if name in fails
-        else pytest.param(kind, name)
-        for name in CASES
-    ]
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        *alone("weight", {"S(n) narrow", "Sp(n)", "permutations"}),
-        *alone("bias", {"S(n)", "S(n) narrow", "Sp(n)", "S(3)", "O(n)", "Sp(4)", "A(4)", "A(5)"}),
-        *alone("input", {"S(n) narrow", "permutations"}),
-    ],
-)
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", ["weight", "bias", "input"])
 def test_vmap_over_one_tensor_alone(kind, name):
     """As in a sweep of one weight, or a Hessian with respect to a bias by hand."""
     setting = Setting(name)
@@ -420,13 +401,6 @@ def test_strict_export(normalization):
         assert_close(ours, meant)
 
 
-DIAGONALS = pytest.mark.xfail(
-    strict=True,
-    raises=torch.onnx.OnnxExporterError,
-    reason="torch has no ONNX form of diagonal_scatter, which x.diagonal(...).add_(...) becomes",
-)
-
-
 @pytest.mark.filterwarnings(
     # torch's exporter warns of its own guess at names of axes, and of its own use of a deprecated check.
     "ignore:Exporting a model:UserWarning",
@@ -436,11 +410,8 @@ DIAGONALS = pytest.mark.xfail(
 @pytest.mark.parametrize(
     "name",
     [
-        *(
-            pytest.param(name, marks=DIAGONALS)
-            for name in ("S(n)", "S(n) from scalars", "S(3)", "O(n)", "O(3) 1 to 3", "SO(3)", "Sp(4)", "A(5)")
-        ),
-        *("petersen", "karate", "permutations", "matrices", "product"),
+        *("S(n)", "S(n) from scalars", "S(3)", "O(n)", "O(3) 1 to 3", "SO(3)", "Sp(4)", "Sp(4) 3 to 3", "A(5)"),
+        *("petersen", "petersen 2 to 1", "karate", "permutations", "matrices", "product"),
     ],
 )
 def test_onnx(name, tmp_path):
@@ -486,22 +457,8 @@ def plain_rounding(layer, o, run):
     return rounding(run(copy.deepcopy(plain).float(), x.float()), plain(x))
 
 
-LOW = {
-    ("autocast", name): "a float32 bias added after the product makes a float32 output"
-    for name in ("petersen", "petersen 2 to 1", "permutations", "matrices")
-} | {("float16", "karate"): "tables hold numbers of homomorphisms as they are, and 83521 is no float16"}
-
-
-@pytest.mark.parametrize(
-    ("way", "name"),
-    [
-        pytest.param(way, name, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=LOW[way, name]))
-        if (way, name) in LOW
-        else (way, name)
-        for way in ("autocast", "bfloat16", "float16")
-        for name in CASES
-    ],
-)
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("way", ["autocast", "bfloat16", "float16"])
 def test_low_precision_costs_little_more_than_in_a_plain_layer(way, name):
     """Less than four times the error of torch.nn.Linear: a layer adds up a few rounded tensors where that has one."""
     layer = layer_of(name)
@@ -539,12 +496,7 @@ def test_gradients_under_autocast(name):
         assert rounding(ours, theirs) < 0.05
 
 
-ROUNDED = pytest.mark.xfail(strict=True, reason="tables of a float32 layer keep float32 values when it goes to float64")
-
-INEXACT = {"SO(3)", "SO(6) by tables", "A(4)", "A(5)", "petersen", "petersen 2 to 1", "karate", "matrices"}
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=ROUNDED) if name in INEXACT else name for name in CASES])
+@pytest.mark.parametrize("name", CASES)
 def test_double_is_as_exact_as_a_layer_born_double(name):
     case = CASES[name]
     born = made(name)

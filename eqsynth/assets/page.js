@@ -29,7 +29,7 @@ function showTip(x, y, ...content) {
   tip.hidden = false;
   tip.style.left = "0"; // so that the edge of the page does not narrow it while it is measured
   const box = tip.getBoundingClientRect();
-  const left = Math.min(Math.max(6, x + 14), innerWidth - box.width - 6);
+  const left = Math.max(6, Math.min(x + 14, document.documentElement.clientWidth - box.width - 6));
   const below = y + 18 + box.height < innerHeight;
   tip.style.left = `${left + scrollX}px`;
   tip.style.top = `${(below ? y + 18 : Math.max(6, y - box.height - 12)) + scrollY}px`;
@@ -110,7 +110,7 @@ function reason(map, value, row, column) {
     if (part.head.length) {
       const taken = part.head.map((block) => index[first.get(block)]);
       const same = taken.find((label, place) => taken.indexOf(label) !== place);
-      if (same !== undefined) return `ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
+      if (same !== undefined) return `The head ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
       const n = grid.sizes[number];
       const full = taken.length < n ? [...taken, [...Array(n).keys()].find((label) => !taken.includes(label))] : taken;
       let odd = 0;
@@ -131,11 +131,12 @@ function meaning(map, place) {
   const times = Math.abs(value) === 1 ? "" : `${Math.abs(value)} × `;
   const receives = value ? `${at("y", row)} receives ${value < 0 ? "minus " : ""}${times}${at("x", column)}.` : `${at("y", row)} does not see ${at("x", column)}.`;
   const why = reason(map, value, row, column);
-  return { r, c, head, receives, why: why[0].toUpperCase() + why.slice(1) };
+  return { r, c, head, receives, why: why.replace(/^[a-z]/, (letter) => letter.toUpperCase()) };
 }
 
 function matrixPicture(map, label) {
-  const cell = Math.max(150 / Math.max(rows, columns), Math.min(16, 170 / Math.max(rows, columns)));
+  // Wide and flat ones get the width of a card.
+  const cell = Math.min(16, (columns > 4 * rows ? 300 : 170) / Math.max(rows, columns));
   const small = Math.max(rows, columns) <= 30;
   const made = make("svg", { viewBox: `0 0 ${columns} ${rows}`, width: Math.max(columns * cell, 8).toFixed(1), height: Math.max(rows * cell, 8).toFixed(1), "aria-hidden": "true" });
   const lines = (step, count, across) => {
@@ -261,10 +262,10 @@ const guide = families.has("Matrix") ? [] : [
   "The picture: dots on top are the axes of the output y, dots below those of the input x. Joined dots share one index. A dot below that nothing joins is summed over; one on top that nothing joins is repeated.",
   "The formula says the same with letters: y[a] += x[b,b] adds x[b,b] to y[a] for all a and b.",
 ];
-if (families.has("SO") || families.has("A")) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
-if (families.has("Sp")) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
-if (families.has("Aut")) guide.push("Small circles are vertices of the graph that the map visits, black lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
-if (families.has("Aut") || families.has("Perm")) guide.push("Squares with numbers stand for an orbit: one place (a row and a column) and all places that the group moves it to.");
+if (data.maps.some((map) => map.parts.some((part) => part.head?.length))) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
+if (families.has("Sp") && data.maps.some((map) => map.formula.includes("ω"))) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
+if (families.has("Aut")) guide.push("Small circles are vertices of the graph that the map visits, thick lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
+if (data.maps.some((map) => map.kind === "orbit")) guide.push("Squares with numbers stand for an orbit: one place (a row and a column) and all places that the group moves it to.");
 if (grid) {
   const small = make("span", {}, "The matrix: one row for each place of the output, one column for each place of the input, the first axis changing slowest");
   small.append(data.factors.length === 1 ? `, drawn for n = ${grid.sizes[0]}. ` : ", drawn at these sizes: ", data.factors.length === 1 ? "" : `${data.factors.map((factor, i) => `${factor.name} at ${grid.sizes[i]}`).join(", ")}. `);
@@ -272,6 +273,7 @@ if (grid) {
   if (grid.corner.length) small.append(` It shows the corner of the first indices (${grid.corner.join(", ")}); the rest follows the same rule.`);
   guide.push(small);
 }
+guide.push("Below stand the kind of map, in the words of the papers, and how many entries of the matrix are not zero.");
 if (diagrammatic) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
@@ -286,7 +288,7 @@ function card(number) {
     make("h3", { id: `name-${number}` }, make("b", {}, `#${number}`), make("span", { class: "formula" }, map.formula)),
     make("p", { id: `words-${number}` }, map.words),
     make("div", { class: "pair" }, picture(map.picture, `Diagram of map ${number}: ${map.formula}`), grid ? matrixPicture(map, label) : null),
-    make("p", { class: "cost" }, [map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
+    make("p", { class: "cost" }, [map.kind, map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
   return made;
 }
 
@@ -301,6 +303,7 @@ byId("kind-label").hidden = kinds.length < 2;
 byId("axes-label").hidden = carried.length < 2;
 byId("kind-label").style.display = kinds.length < 2 ? "none" : "";
 byId("axes-label").style.display = carried.length < 2 ? "none" : "";
+if (!data.maps.some((map) => map.cost)) for (const name of ["cheap", "costly"]) controls.sort.querySelector(`[value=${name}]`).remove();
 byId("tools").hidden = data.count < 2;
 byId("tools").style.display = data.count < 2 ? "none" : "";
 const texts = data.maps.map((map, number) => `#${number} ${map.formula} ${map.words} ${map.kind}`.toLowerCase());
@@ -444,7 +447,8 @@ function relationLine(terms, formulas) {
 
 function table(caption, head, lines, foot = null, numeric = []) {
   const row = (cells, tag) => make("tr", {}, cells.map((cell, place) => make(tag, { class: numeric.includes(place) ? "n" : null, scope: tag === "th" ? "col" : null }, cell ?? "")));
-  return make("table", {}, make("caption", { class: "unseen" }, caption), make("thead", {}, row(head, "th")), make("tbody", {}, lines.map((line) => row(line, "td"))), foot ? make("tfoot", {}, row(foot, "td")) : null);
+  const made = make("table", {}, make("caption", { class: "unseen" }, caption), make("thead", {}, row(head, "th")), make("tbody", {}, lines.map((line) => row(line, "td"))), foot ? make("tfoot", {}, row(foot, "td")) : null);
+  return make("div", { class: "wide" }, made);
 }
 const scroll = (label, inside) => make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, inside);
 const folded = (summary, inside) => make("details", { class: "table" }, make("summary", {}, summary), inside);
@@ -455,7 +459,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
   if (note) body.append(make("p", {}, note));
   if (steps.length) {
     const mixes = steps.filter((step) => step.kind === "mix channels").length;
-    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer adds the maps up, each times its weight, to one matrix with tied entries, and multiplies by it."} In all, for one channel: ${work || "0"} multiply-adds per sample, ${moved || "0"} numbers read or written. ${letters}`));
+    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer adds the maps up, each times its weight, to one matrix with tied entries, and multiplies by it."} In all: ${work || "0"} multiply-adds per sample, and ${moved || "0"} numbers read or written. Here c_in and c_out are the channels of the input and the output. ${letters}`));
     // Boxes are steps; in a long plan, all steps of one kind in one layer.
     const grouped = steps.length > 40;
     const boxes = [];
@@ -486,8 +490,8 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
         routes.push({ source, number, route: [...route, itemOf.get(number)] });
       }
     });
-    const [wide, tall, gap, thin] = [132, 44, 12, 14];
-    const across = Math.max(wide + 40, Math.min(210, (body.clientWidth - 44 - wide) / Math.max(1, last)));
+    const [wide, tall, gap, thin] = [126, 44, 12, 14];
+    const across = Math.max(wide + 18, Math.min(210, (body.clientWidth - 44 - wide) / Math.max(1, last)));
     let height = 0;
     layers.forEach((layer, column) => {
       const centre = ({ before }) => (before.length ? before.reduce((sum, item) => sum + item.y, 0) / before.length : 0);
@@ -537,7 +541,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
       figure.append(node);
     });
     body.append(scroll("Plan, scroll sideways", figure));
-    body.append(make("p", { class: "hint", style: "color:var(--soft)" }, "Each box shows its multiply-adds for one channel in and out; “free” steps only look at the same numbers in another way. For C channels, mixing costs C² times as much, the other steps C times. Point at a box for the whole step."));
+    body.append(make("p", { class: "hint", style: "color:var(--soft)" }, "Each box shows its multiply-adds; “free” steps only look at the same numbers in another way. Point at a box for the whole step."));
     body.append(folded("The same as a table", table("Steps of the plan", ["step", "multiply-adds", "numbers read or written"], steps.map((step) => [make("code", {}, step.text), step.work, step.moved]), ["total", work, moved])));
   }
 }
@@ -687,8 +691,8 @@ function bratteliFigure(section) {
     const twisted = section.family === "SO" || section.family === "A";
     body.append(make("p", {}, `Tensors split into irreducible parts: pieces that ${section.group} never mixes. Each kind of part has a name, a partition, drawn as rows of boxes. `
       + (points ? "An axis of a tensor is two steps: take a box away, then put one back, maybe elsewhere. " : "Each axis of a tensor is one step that adds or takes away a box. ")
-      + `A walk from left to right picks one part of the input and one equal part of the output, and that is one map: `, make("b", {}, plural(section.paths, "walk, so 1 map", `walks, so ${section.paths.toLocaleString("en")} maps`)), ". (Schur's lemma: between irreducible parts only multiples of the identity keep the symmetry.)",
-      twisted ? ` Walks end at the part that never changes, or at the ${section.family === "A" ? "sign" : "determinant"}, which ${section.group} cannot tell from it.` : "", section.open ? ` Drawn for n = ${section.n}, from which on the numbers stay the same.` : ""));
+      + `A walk from left to right picks one part of the input and one equal part of the output, and that is one map: `, make("b", {}, plural(section.paths, "walk, so 1 map", `walks, so ${section.paths.toLocaleString("en")} maps`)), `. (Schur's lemma: between irreducible parts${twisted ? ` of ${section.family === "A" ? "S" : "O"}(${section.n})` : ""} only multiples of the identity keep the symmetry.)`,
+      twisted ? ` Walks end at the part that never changes, or at the ${section.family === "A" ? "sign" : "determinant"}, which ${section.group} cannot tell from it.` : "", section.open ? ` Drawn for n = ${section.n}, from which on the numbers stay the same.` : "", " The picture is the Bratteli diagram; its walks are walks in the McKay quiver."));
     if (section.paths && section.levels.length) {
       body.append(scroll("Bratteli diagram, scroll sideways", bratteliFigure(section)));
       body.append(make("p", { class: "hint", style: "color:var(--soft)" }, "Below each shape: walks from the start to it · walks from it to the end. Point at a shape to see the walks through it."));

@@ -18,7 +18,7 @@ from eqsynth.plans import Contract, Mix, Tied
 from eqsynth.space import Order, each
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
-MAX_BASIS = 100_000_000
+MAX_BASIS = 1_000_000_000
 #: The dense matrix beyond this many entries is left out (float32: 1.2 GB, three times while it is built), and its
 #: gradient beyond this many (as much again).
 MAX_DENSE, MAX_BACKWARD = 300_000_000, 100_000_000

@@ -1,16 +1,16 @@
 """Equivariant layers one diagram at a time: the fast multiplication of arXiv 2412.10837, as a readable reference.
 
-Each diagram is factored as in the paper's sections on fast multiplication (also arXiv 2304.14165) and applied by
-itself, directly from its blocks:
+Each diagram is applied by itself, directly from its blocks, as in the paper's algorithms (also arXiv 2304.14165):
 
-1. reduce: blocks of inputs alone are contracted (a diagonal and a sum; for Sp(n) with the symplectic form), blocks that
-   go through are restricted to their diagonal;
-2. transfer: what is left has one axis per block that goes through, and is permuted to the order of the outputs; blocks
-   of the head are contracted with the Levi-Civita tensor;
+1. reduce: blocks of inputs alone are contracted (a diagonal and a sum; for Sp(n) with the symplectic form), and so are
+   blocks of the head with the Levi-Civita tensor;
+2. transfer: what is left has one axis per block that goes through;
 3. expand: blocks of outputs alone are filled by repetition (for Sp(n) with the symplectic form), and blocks of several
    outputs are diagonals.
 
-Channels are mixed on the smallest tensor of the three steps. Nothing is shared between diagrams, which is what
+:class:`OneByOne` writes each step as one einsum, and mixes the channels of what a diagram makes of the input.
+:class:`Tuned` does the same as well as we know how: views in place of deltas, channels mixed on the smallest tensor of
+the three steps, all diagrams added to one output in place. Neither shares anything between diagrams, which is what
 eqsynth's layers add. Only plain torch operations, and nothing from eqsynth's plans or emitted source.
 """
 
@@ -51,7 +51,7 @@ class Head:
     n: int
 
 
-class OneByOne(nn.Module):
+class Tuned(nn.Module):
     """Every diagram of a layer by itself, with the layer's own weights; ``sizes``: n, for each factor of the group.
 
     For layers without bias from one term to one term, of groups with diagrams: S, A, O, SO, Sp and their products.
@@ -105,6 +105,19 @@ class OneByOne(nn.Module):
         return y.reshape(*batch, *y.shape[1:])
 
 
+class OneByOne(Tuned):
+    """The same, each step of each diagram as one einsum."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Channels-last in and out, as in eq.Linear: the sum over diagrams."""
+        batch = x.shape[: x.ndim - 1 - len(self.shape_in)]
+        x = x.reshape(-1, *self.shape_in, x.shape[-1])
+        y = x.new_zeros(x.shape[0], *self.shape_out, self.weight.shape[1])
+        for diagram, weight in zip(self.diagrams, (self.weight * self.scale).unbind(), strict=True):
+            y = y + linear(diagram.multiply(x, self.shape_out), weight)
+        return y.reshape(*batch, *y.shape[1:])
+
+
 class OneDiagram:
     """One diagram: reduce, transfer, expand."""
 
@@ -122,6 +135,49 @@ class OneDiagram:
         given = sum(1 for block in tied if not blocks[block].below)
         #: Whether there are fewer axes to mix on before the heads than after them.
         self.mix_first = taken < given
+
+    def multiply(self, x: Tensor, shape_out: Sequence[int]) -> Tensor:
+        """The diagram's matrix times x, channel by channel: reduce and transfer, then expand."""
+        batch, channels = 0, 1
+        fresh = iter(range(2 + len(self.blocks), 52))
+        # An index for every block; the second axis of a symplectic pair has one of its own.
+        index = {block: 2 + block for block in range(len(self.blocks))}
+        partner = {block: next(fresh) for block in (*self.forms_below, *self.forms_above)}
+        factors: list[Tensor | list[int]] = []
+        seen: list[int] = []
+        axes = []
+        for block in self.below:
+            axes.append(partner[block] if block in partner and block in seen else index[block])
+            seen.append(block)
+        for block in self.forms_below:
+            factors += [omega(x.shape[1 + self.below.index(block)]).to(x), [index[block], partner[block]]]
+        for head, table in zip(self.heads, self.epsilons, strict=True):
+            factors += [table.to(x), [index[block] for block in head.blocks]]
+        made = [block for block in dict.fromkeys(self.above) if block in self.below or self._tied(block)]
+        small = torch.einsum(
+            x, [batch, *axes, channels], *factors, [batch, *(index[block] for block in made), channels]
+        )
+        factors, seen, axes = [], [], []
+        for axis, block in enumerate(self.above):
+            n = shape_out[axis]
+            if block not in seen:
+                axes.append(index[block])
+                if block in self.forms_above:
+                    factors += [omega(n).to(x), [index[block], partner[block]]]
+                elif block not in made:
+                    factors += [x.new_ones(n), [index[block]]]
+            elif block in self.forms_above:
+                axes.append(partner[block])
+            else:
+                axes.append(next(fresh))
+                factors += [torch.eye(n).to(x), [index[block], axes[-1]]]
+            seen.append(block)
+        return torch.einsum(
+            small, [batch, *(index[block] for block in made), channels], *factors, [batch, *axes, channels]
+        )
+
+    def _tied(self, block: int) -> bool:
+        return any(block in head.blocks for head in self.heads)
 
     def add(self, y: Tensor, x: Tensor, weight: Tensor) -> None:
         """Add weight times diagram times x to y."""
@@ -173,6 +229,13 @@ def epsilon(n: int, size: int) -> Tensor:
         inversions = sum(labels[i] > labels[j] for j in range(n) for i in range(j))
         table[labels[:size]] = (-1) ** inversions
     return table
+
+
+def omega(n: int) -> Tensor:
+    """The symplectic form: 1 at (2r, 2r + 1), -1 at (2r + 1, 2r)."""
+    table = torch.zeros(n, n)
+    table[torch.arange(0, n, 2), torch.arange(1, n, 2)] = 1
+    return table - table.T
 
 
 def diagonal(x: Tensor, labels: Sequence[int]) -> tuple[Tensor, list[int]]:

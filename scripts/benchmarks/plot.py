@@ -13,6 +13,7 @@ LOOKS = {
     "ours": ("ours", "#000000", "o"),
     "compiled": ("compiled", "#999999", "o"),
     "one": ("one by one", "#0072B2", "s"),
+    "tuned": ("one by one, tuned", "#56B4E9", "s"),
     "dense": ("dense", "#D55E00", "D"),
     "prebuilt": ("dense, prebuilt", "#E69F00", "d"),
     "e3nn": ("e3nn", "#009E73", "^"),

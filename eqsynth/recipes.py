@@ -1,0 +1,168 @@
+"""Functions that emitted files carry: they build constant tables from short exact recipes, and apply them.
+
+Each is the text of a function, which a file holds only where it needs it.
+"""
+
+#: The parts of a file that know the Levi-Civita tensor; emitted where a plan has a Hodge step.
+EPSILON = '''def _epsilon(n, tied, taken, given):
+    """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""
+    matrix = torch.zeros(n ** (tied + given), n ** (tied + taken), dtype=torch.float64)
+    for labels in permutations(range(n)):
+        k, j, i = labels[:tied], labels[tied : tied + given], labels[tied + given : tied + given + taken]
+        matrix[_place(k + j, n), _place(k + i, n)] += _parity(labels)
+    return matrix
+
+
+'''
+STAR = '''def _star_tables(n, tied, taken, given):
+    """Tables for y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I].
+
+    Antisymmetrising x over I leaves one row for each K and set S: the sum of the rows ``even`` less the rows
+    ``odd``. Row (K, J) of y adds up the rows ``give``, with ``sign`` 1, -1 or 0.
+    """
+    rows, even, odd, give, sign = {}, [], [], [], []
+    for k in permutations(range(n), tied):
+        for s in combinations([label for label in range(n) if label not in k], taken):
+            # One label needs no antisymmetrising: its row is that of x.
+            rows[k, s] = len(rows) if taken > 1 else _place((*k, *s), n)
+            places = {parity: [] for parity in (1, -1)}
+            for i in permutations(s):
+                places[_parity(i)].append(_place((*k, *i), n))
+            even.append(places[1])
+            odd.append(places[-1])
+    width = math.comb(n - tied - given, taken)
+    for kj in product(range(n), repeat=tied + given):
+        free = [label for label in range(n) if label not in kj]
+        sets = list(combinations(free, taken)) if len(free) == n - tied - given else []
+        left = [tuple(label for label in free if label not in s) for s in sets]
+        give.append([rows[kj[:tied], s] for s in sets] or [0] * width)
+        sign.append([float(_parity((*kj, *s, *m))) for s, m in zip(sets, left)] or [0.0] * width)
+    return even, odd, give, sign
+
+
+def _antisymmetrise(x, even, odd):
+    """(b, n^in, channels) -> one row for each even[r]."""
+    return _add_up(x, even) - _add_up(x, odd)
+
+
+def _star(x, give, sign):
+    """(b, rows, channels) -> (b, n^out, channels)."""
+    return _add_up(x, give, sign)
+
+
+def _add_up(x, rows, sign=None):
+    """Row r of the result adds up rows[r] of x, (b, rows of x, channels), each with its sign."""
+    picked = x.index_select(1, rows.flatten())
+    if sign is not None:
+        picked.mul_(sign)
+    return picked if rows.shape[1] == 1 else picked.reshape(x.shape[0], *rows.shape, x.shape[-1]).sum(2)
+
+
+'''
+PARITY = """def _place(index, n):
+    place = 0
+    for label in index:
+        place = n * place + label
+    return place
+
+
+def _parity(labels):
+    return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
+
+
+"""
+
+#: Functions that build the tables of a Tied step from short exact recipes.
+TABLES = {
+    "orbits": '''def _orbits(generators, n, m, last):
+    """The number of the orbit of each index tuple, n^m of them, and one tuple of each orbit.
+
+    Orbits are numbered by their least tuple, but those in ``last`` come last.
+    """
+    least, changed = torch.arange(n**m).reshape((n,) * m), True
+    while changed:
+        before = least
+        for g in generators:
+            moved = least
+            for axis in range(m):
+                moved = moved.index_select(axis, torch.tensor(g))
+            least = torch.minimum(least, moved)
+            least = least.flatten()[least.flatten()].reshape((n,) * m)
+        changed = not torch.equal(before, least)
+    tuples, labels = torch.unique(least, return_inverse=True)
+    behind = torch.zeros(len(tuples))
+    behind[last] = 1
+    order = torch.argsort(behind, stable=True)
+    return torch.argsort(order)[labels.flatten()], tuples[order]
+
+
+''',
+    "adjacency": """def _adjacency(n, edges):
+    matrix = torch.zeros(n, n, dtype=torch.float64)
+    matrix[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
+    return matrix
+
+
+""",
+    "apply": '''def _multiply(matrix, x):
+    """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
+    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
+
+
+''',
+    "along": '''def _along(ends, starts, x):
+    """Row ends[e] adds up the rows starts[e] of x, over the edges e: (b, n, channels) -> (b, n, channels)."""
+    return x.new_zeros(x.shape).index_add(1, ends, x.index_select(1, starts))
+
+
+''',
+    "homomorphisms": '''def _homomorphisms(adjacency, graphs):
+    """Homomorphism numbers of bilabelled graphs (label of each vertex, number of labels, edges)."""
+    n, counts = len(adjacency), []
+    for vertices, labels, pairs in graphs:
+        shown = sorted(set(vertices))
+        factors = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
+        factors += [(torch.ones(n, dtype=torch.float64), (label,)) for label in shown]
+        # Labels that are not shown are summed one at a time, those with the fewest neighbours first.
+        hidden = set(range(labels)) - set(shown)
+        while hidden:
+            near = {v: {u for _, at in factors if v in at for u in at} for v in sorted(hidden)}
+            label = min(near, key=lambda v: len(near[v]))
+            touched = [operand for factor in factors if label in factor[1] for operand in factor]
+            left = tuple(sorted(near[label] - {label}))
+            factors = [factor for factor in factors if label not in factor[1]]
+            factors.append((torch.einsum(*touched, left), left))
+            hidden.remove(label)
+        values = torch.einsum(*[operand for factor in factors for operand in factor], shown) if factors else 1.0
+        index = torch.meshgrid(*[torch.arange(n)] * len(shown), indexing="ij") if shown else ()
+        count = torch.zeros((n,) * len(vertices), dtype=torch.float64)
+        count[tuple(index[shown.index(label)] for label in vertices)] = values
+        counts.append(count)
+    return torch.stack(counts)
+
+
+''',
+    "entries": '''def _entries(listed, rows, columns):
+    """Matrices from lists of (row, column, value)."""
+    maps = torch.zeros(len(listed), rows, columns, dtype=torch.float64)
+    for number, entries in enumerate(listed):
+        for row, column, value in entries:
+            maps[number, row, column] = value
+    return maps
+
+
+''',
+    "scale": '''def _scale(maps, orbits, count):
+    """For each map, the largest sum of squares in a row; ``count`` orbits have places of their own."""
+    found = []
+    if maps is not None:
+        found.append((maps**2).sum(2).amax(1))
+    if orbits is not None:
+        rows = torch.arange(orbits.shape[0])[:, None] * (orbits.max() + 1)
+        reached = torch.unique(rows + orbits) % (orbits.max() + 1)
+        found.append((orbits.flatten().bincount().double() / reached.bincount())[:count])
+    return torch.cat(found)
+
+
+''',
+}

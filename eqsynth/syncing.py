@@ -1,0 +1,699 @@
+"""Keep the layers that a project lists in its eqsynth.toml as files that need torch and nothing else.
+
+A lock file beside them holds the digest of every file as it was written, so that an edited file is noticed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import keyword
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import eqsynth
+from eqsynth.emit import Artifact
+from eqsynth.errors import ConfigError, EqsynthError, ExportError
+from eqsynth.exporting import artifact_of, check_name, program, read_weights, write_bytes
+from eqsynth.graphs import Graph
+from eqsynth.group import Group, Hom
+from eqsynth.lower import plan_hom
+from eqsynth.plans import NORMALIZATIONS, Plan
+from eqsynth.space import order_text
+from eqsynth.verification import parse_hom
+
+CONFIG = "eqsynth.toml"
+LOCK = "eqsynth.lock.json"
+PACKAGE = "__init__.py"
+#: Version of the lock file's own format.
+SCHEMA = 1
+#: The suffix of each format's files.
+FORMATS = {"module": ".py", "pt2": ".pt2", "onnx": ".onnx"}
+#: Class names that the package's ``__init__`` uses itself, and file names that Windows keeps for devices.
+TAKEN = frozenset({"TYPE_CHECKING", "import_module"})
+DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))})
+EXAMPLE = '[layers.EdgesToNodes]\nhom = "S(n): 16x2 -> 32x1"'
+
+_FILE = re.compile(r"[a-z0-9][a-z0-9_]*\.(py|pt2|onnx)")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+#: A problem as it prints: nothing in it can end a docstring.
+_HOM = re.compile(r"[A-Za-z0-9 ()\[\],:;+><|/._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of a project: its class name, its problem, and how it is written.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.syncing import Layer
+    >>> Layer("EdgesToNodes", eq.Hom.parse("S(n)", "16x2", "32x1")).file
+    'edges_to_nodes.py'
+
+    ``weights`` is a file of trained weights for the formats ``"pt2"`` and ``"onnx"``, which contain them.
+    Raises ConfigError for a name, format or normalization that does not exist.
+    """
+
+    name: str
+    hom: Hom
+    bias: bool = True
+    normalization: str = "variance"
+    format: str = "module"
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            check_name(self.name)
+        except EqsynthError as error:
+            raise ConfigError(str(error)) from None
+        if self.name in TAKEN:
+            raise ConfigError(f"{self.name!r} cannot name a class: the package uses that name itself")
+        if self.name == _stem(self.name):
+            raise ConfigError(
+                f"the class {self.name} would have the name of its file: "
+                f"write it with a capital, such as {self.name.title().replace('_', '')}"
+            )
+        for what, value, known in (
+            ("format", self.format, FORMATS),
+            ("normalization", self.normalization, NORMALIZATIONS),
+        ):
+            if value not in known:
+                raise ConfigError(f"there is no {what} {value!r}: ask for {_one_of(known)}")
+        if self.weights is not None and self.format == "module":
+            raise ConfigError(
+                f"{self.name} is a module, whose weights are loaded with load_state_dict: "
+                'leave weights out, or ask for the format "pt2" or "onnx"'
+            )
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return _stem(self.name) + FORMATS[self.format]
+
+    def plan(self) -> Plan:
+        """The plan behind it."""
+        return plan_hom(self.hom, self.bias, self.normalization)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The layers that belong into a folder; ``source`` is what lists them."""
+
+    source: str
+    folder: Path
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ConfigError(f"{self.source} lists no layers: add one, such as\n{EXAMPLE}")
+        found: dict[str, Layer] = {}
+        for layer in self.layers:
+            other = found.setdefault(layer.file.casefold(), layer)
+            if other is not layer:
+                raise ConfigError(
+                    f"{self.source}: the layers {other.name} and {layer.name} would share the file {layer.file}: "
+                    "give one of them another name"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file that is not as it should be: ``kind`` is a key of ``KINDS``."""
+
+    file: str
+    kind: str
+
+    @property
+    def guarded(self) -> bool:
+        """Whether only ``force`` may touch the file."""
+        return self.kind in ("edited", "foreign", "unlisted and edited")
+
+    @property
+    def unlisted(self) -> bool:
+        """Whether the file is one that the project no longer lists."""
+        return self.kind.startswith("unlisted")
+
+    def __str__(self) -> str:
+        return f"{self.file}: {KINDS[self.kind]}"
+
+
+#: What can be wrong with a file, in words.
+KINDS = {
+    "missing": "is missing",
+    "outdated": "is out of date",
+    "edited": "was edited after eqsynth wrote it",
+    "foreign": "was not written by eqsynth",
+    "unlisted": "is no longer listed",
+    "unlisted and edited": "is no longer listed, and was edited",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A file as it should be; ``content`` is None where it is known only once it is made."""
+
+    file: str
+    facts: tuple[tuple[str, Any], ...]
+    content: bytes | None
+    layer: Layer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a folder compares with its project: what :func:`compare` finds and :func:`sync` puts right."""
+
+    project: Project
+    changes: tuple[Change, ...]
+    targets: tuple[_Target, ...]
+    #: Records of the lock file: those of files that stay as they are.
+    records: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]
+    #: Sentences about layers with outputs that are always zero.
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentence(change) for change in self.changes)
+
+    def sentence(self, change: Change) -> str:
+        """What is wrong with a file, with its path as one types it here."""
+        return f"{shown(self.project.folder / change.file)} {KINDS[change.kind]}"
+
+
+def find_config(start: Path | None = None) -> Path:
+    """The nearest eqsynth.toml, in ``start`` (the working directory) or a folder above it.
+
+    >>> import tempfile, pathlib
+    >>> from eqsynth.syncing import find_config
+    >>> top = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (top / "eqsynth.toml").write_text("")
+    >>> (top / "below").mkdir()
+    >>> find_config(top / "below") == top / "eqsynth.toml"
+    True
+
+    Raises ConfigError where there is none.
+    """
+    start = Path.cwd() if start is None else start
+    for folder in (start, *start.parents):
+        if (folder / CONFIG).is_file():
+            return folder / CONFIG
+    raise ConfigError(
+        f"there is no {CONFIG} in {str(start)!r} or above it: write one, such as\n"
+        f'[eqsynth]\nto = "mypkg/layers"\n{EXAMPLE}'
+    )
+
+
+def read_project(path: Path) -> Project:
+    """The project that an eqsynth.toml describes.
+
+    >>> import tempfile, pathlib
+    >>> from eqsynth.syncing import read_project
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "eqsynth.toml")
+    >>> _ = path.write_text('''
+    ... [eqsynth]
+    ... to = "mypkg/layers"
+    ... [layers.EdgesToNodes]
+    ... hom = "S(n): 16x2 -> 32x1"
+    ... ''')
+    >>> [str(layer.hom) for layer in read_project(path).layers]
+    ['S(n): 16x2 -> 32x1']
+
+    Raises ConfigError for a file that cannot be read or understood.
+    """
+    try:
+        data = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot read {str(path)!r}: {why}") from error
+    return project_of(data, path)
+
+
+def project_of(data: Mapping[str, Any], path: Path) -> Project:
+    """The same from parsed TOML; ``path`` says what folders and files are relative to.
+
+    >>> import pathlib
+    >>> from eqsynth.syncing import project_of
+    >>> data = {"eqsynth": {"to": "layers"}, "layers": {"Swap": {"hom": "O(3): 2 -> 2", "bias": False}}}
+    >>> project_of(data, pathlib.Path("eqsynth.toml")).layers[0].bias
+    False
+    """
+    where = path.name
+    _check_keys(data, {"eqsynth": dict, "layers": dict}, where)
+    _check_keys(data.get("eqsynth", {}), {"to": str, "format": str}, f"{where}, [eqsynth]")
+    settings = data.get("eqsynth", {})
+    if "to" not in settings:
+        raise ConfigError(f'{where} does not say where the layers belong: write to = "mypkg/layers" under [eqsynth]')
+    if "\0" in settings["to"] or not settings["to"].strip():
+        raise ConfigError(f"{where}, [eqsynth]: {settings['to']!r} is no folder")
+    layers = []
+    for name, table in data.get("layers", {}).items():
+        at = f"{where}, [layers.{name}]"
+        if not isinstance(table, dict):
+            raise ConfigError(f"{at} is {_kind(table)}, where a table is expected, such as\n{EXAMPLE}")
+        _check_keys(table, {"hom": str, "bias": bool, "normalization": str, "format": str, "weights": str}, at)
+        if "hom" not in table:
+            raise ConfigError(f'{at} does not say which layer it is: write hom = "S(n): 16x2 -> 32x1"')
+        weights = table.get("weights")
+        if weights is not None and ("\0" in weights or not weights.strip()):
+            raise ConfigError(f"{at}: {weights!r} is no file of weights")
+        try:
+            layer = Layer(
+                name,
+                parse_hom(_beside(table["hom"], path.parent)),
+                table.get("bias", True),
+                table.get("normalization", "variance"),
+                table.get("format", settings.get("format", "module")),
+                None if weights is None else path.parent / weights,
+            )
+        except EqsynthError as error:
+            raise ConfigError(f"{at}: {error}") from error
+        layers.append(layer)
+    return Project(where, path.parent / settings["to"], tuple(layers))
+
+
+def layer_of(
+    text: str,
+    bias: bool = True,
+    normalization: str = "variance",
+    form: str = "module",
+    weights: Path | None = None,
+) -> Layer:
+    """A layer as the command line names it: a problem, or ``NAME=PROBLEM``.
+
+    >>> from eqsynth.syncing import layer_of
+    >>> layer_of("S(n): 16x2 + 8x1 -> 32x2").name
+    'Sn_16x2_8x1_to_32x2'
+    >>> layer_of("Edges=S(n): 16x2 -> 32x2").name
+    'Edges'
+    """
+    match = re.match(r"\s*(\w+)\s*=\s*", text)
+    hom = parse_hom(text[match.end() :] if match else text)
+    return Layer(match[1] if match else derived_name(hom), hom, bias, normalization, form, weights)
+
+
+def derived_name(hom: Hom) -> str:
+    """The class name for a problem that was given none.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.syncing import derived_name
+    >>> derived_name(eq.Hom.parse("S(n) x O(3)", "16x(1,1)", "8x(1,0)"))
+    'Sn_x_O3_16x1_1_to_8x1_0'
+    >>> derived_name(eq.Hom.parse("Aut(3: 0-1 1-2)", "4x1", "4x1"))
+    'Aut3_66d716a3_4x1_to_4x1'
+
+    A group that is written out at length appears as its size and the start of the SHA-256 of its text.
+    """
+    groups = "_x_".join(map(_group_name, hom.group.factors))
+    inputs, outputs = (
+        "_".join(f"{channels}x{re.sub('[^0-9]+', '_', order_text(order)).strip('_')}" for channels, order in space)
+        for space in (hom.space_in, hom.space_out)
+    )
+    return f"{groups}_{inputs}_to_{outputs}"
+
+
+def _group_name(group: Group) -> str:
+    match = re.fullmatch(r"(\w+)\((\w+)\)", str(group))
+    if match and str(group).isascii():
+        return match[1] + (match[2].capitalize() if match[1] == "Aut" else match[2])
+    return f"{group.family}{group.n}_{sha256(str(group).encode()).hexdigest()[:8]}"
+
+
+def compare(project: Project, *, keep: bool = False) -> State:
+    """Which files of a project are missing, out of date, edited, or no longer listed; nothing is written.
+
+    >>> import tempfile, pathlib
+    >>> from eqsynth.syncing import Project, compare, layer_of, sync
+    >>> project = Project("example", pathlib.Path(tempfile.mkdtemp(), "layers"), (layer_of("O(3): 1 -> 1"),))
+    >>> [str(change) for change in compare(project).changes]
+    ['o3_1x1_to_1x1.py: is missing', '__init__.py: is missing', 'eqsynth.lock.json: is missing']
+    >>> [change.file for change in sync(project).changes]
+    ['o3_1x1_to_1x1.py', '__init__.py', 'eqsynth.lock.json']
+    >>> compare(project).changes
+    ()
+
+    With ``keep``, files that the folder has besides the project's belong to it too.
+    Files of the formats pt2 and onnx depend on the version of torch; they are compared by what they are made of.
+
+    Raises ExportError for a file that cannot be read, ConfigError for a lock file of a newer eqsynth or a layer
+    that cannot be made.
+    """
+    folder = project.folder
+    lock, recorded = _read_lock(folder / LOCK)
+    wanted = {layer.file for layer in project.layers} | {PACKAGE}
+    kept = {file: record for file, record in recorded.items() if keep and file not in wanted}
+    targets, notes = _targets(project, kept)
+    records = dict(kept)
+    changes = []
+    for target in targets:
+        record = recorded.get(target.file)
+        actual = _read(folder / target.file)
+        kind, digest = _judge(target, record, actual)
+        if kind:
+            changes.append(Change(target.file, kind))
+        records[target.file] = {**dict(target.facts), "sha256": digest}
+    for file, record in sorted(recorded.items()):
+        if file in records:
+            continue
+        actual = _read(folder / file)
+        if actual is not None:
+            ours = _wrote(record, _digest(file, actual))
+            changes.append(Change(file, "unlisted" if ours else "unlisted and edited"))
+            records[file] = record
+    text = _lock_text(records)
+    if lock is None:
+        changes.append(Change(LOCK, "missing"))
+    elif not recorded and not _is_lock(lock):
+        changes.append(Change(LOCK, "edited"))
+    elif _plain(LOCK, lock) != text:
+        changes.append(Change(LOCK, "outdated"))
+    everything = (*targets, _Target(LOCK, (), text))
+    frozen = tuple((file, tuple(record.items())) for file, record in records.items())
+    return State(project, tuple(changes), everything, frozen, notes)
+
+
+def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bool = False) -> State:
+    """Write the files of a project that are not as they should be, and say which they were.
+
+    Files that were edited, or that eqsynth did not write, are only replaced with ``force``: without it nothing at
+    all is written. Files that are no longer listed are removed with ``prune`` (unless edited) or ``force``.
+    Each file appears whole or not at all. The lock file names the new digests before the first file is written, so that
+    the next run finishes one that was interrupted, whatever it asks for by then.
+
+    Raises ExportError for files that are guarded or cannot be written, and what :func:`compare` raises.
+    """
+    state = compare(project, keep=keep)
+    folder = project.folder
+    guarded = [change for change in state.changes if change.guarded and not change.unlisted]
+    if guarded and not force:
+        listed = "\n".join(f"  {state.sentence(change)}" for change in guarded)
+        raise ExportError(
+            f"these files would be overwritten:\n{listed}\n"
+            "Nothing was written. Look at the difference (--diff), keep what is yours elsewhere, then use --force"
+        )
+    targets = {target.file: target for target in state.targets}
+    records = {file: dict(record) for file, record in state.records}
+    contents = {}
+    for change in state.changes:
+        if change.file in targets and change.file != LOCK:
+            target = targets[change.file]
+            contents[change.file] = content = target.content if target.content is not None else _program(target)
+            records[change.file]["sha256"] = _digest(change.file, content)
+    if contents:
+        _, promised = _read_lock(folder / LOCK)
+        for file in contents:
+            record, actual = promised.get(file, records[file]), _read(folder / file)
+            now = _digest(file, actual or b"")
+            # What an interrupted run wrote is ours in the next one, too.
+            last = now if _wrote(record, now) else record["sha256"]
+            promised[file] = {**record, "sha256": last, "next": records[file]["sha256"]}
+        write_bytes(folder / LOCK, _lock_text(promised))
+    for file, content in contents.items():
+        write_bytes(folder / file, content)
+    done, notes = [], list(state.notes if state.changes else ())
+    for change in state.changes:
+        if change.unlisted:
+            if not (force or (prune and not change.guarded)):
+                notes.append(f"{state.sentence(change)}: {'--force' if change.guarded else '--prune'} removes it")
+                continue
+            _remove(folder / change.file)
+            del records[change.file]
+        done.append(change)
+    text = _lock_text(records)
+    stale = any(change.file == LOCK for change in state.changes)
+    if stale or contents or text != targets[LOCK].content:
+        write_bytes(folder / LOCK, text)
+        if not stale and text != targets[LOCK].content:
+            done.append(Change(LOCK, "outdated"))
+    return State(project, tuple(done), state.targets, state.records, tuple(notes))
+
+
+def diff(state: State) -> str:
+    """What :func:`sync` would change, as unified diffs; files that are not text are named.
+
+    >>> import tempfile, pathlib
+    >>> from eqsynth.syncing import Project, compare, diff, layer_of, sync
+    >>> project = Project("example", pathlib.Path(tempfile.mkdtemp(), "layers"), (layer_of("O(3): 1 -> 1"),))
+    >>> print(diff(compare(project)).splitlines()[0])
+    --- /dev/null
+    """
+    targets = {target.file: target for target in state.targets}
+    pieces = []
+    for change in state.changes:
+        path = state.project.folder / change.file
+        if change.unlisted:
+            pieces.append(f"{state.sentence(change)}\n")
+            continue
+        content, actual = targets[change.file].content, _read(path)
+        if content is None:
+            pieces.append(f"{state.sentence(change)}\n")
+            continue
+        old = [] if actual is None else actual.decode("utf-8", "replace").splitlines(keepends=True)
+        new = content.decode().splitlines(keepends=True)
+        after = str(shown(path))
+        for line in difflib.unified_diff(old, new, "/dev/null" if actual is None else after, after):
+            pieces.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+    return "".join(pieces)
+
+
+def shown(path: Path) -> Path:
+    """A path as one types it in the working directory."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _targets(project: Project, kept: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[_Target, ...], tuple[str, ...]]:
+    """The files of the layers and, where there are modules, of their package."""
+    targets, notes = [], []
+    classes = {
+        record["class"]: (file, record["hom"], record["sha256"])
+        for file, record in kept.items()
+        if file.endswith(".py") and "class" in record
+    }
+    for layer in project.layers:
+        try:
+            plan = layer.plan()
+            artifact = artifact_of(plan, layer.name)
+            facts = _facts(layer, artifact)
+        except EqsynthError as error:
+            raise ConfigError(f"{project.source}, layer {layer.name}: {error}") from error
+        notes += [f"{layer.name}: {sentence}" for sentence in plan.zero_outputs()]
+        content = artifact.source.encode() if layer.format == "module" else None
+        targets.append(_Target(layer.file, facts, content, layer))
+        if layer.format == "module":
+            classes[layer.name] = (layer.file, str(layer.hom), artifact.digest)
+    if classes:
+        targets.append(_Target(PACKAGE, (), _package(classes).encode()))
+    return tuple(targets), tuple(notes)
+
+
+def _facts(layer: Layer, artifact: Artifact) -> tuple[tuple[str, Any], ...]:
+    """What a file is made of."""
+    facts: dict[str, Any] = {
+        "bias": layer.bias,
+        "class": layer.name,
+        "eqsynth": eqsynth.__version__,
+        "hom": str(layer.hom),
+        "normalization": layer.normalization,
+    }
+    if layer.format != "module":
+        facts["source"] = artifact.digest
+        if layer.weights is not None:
+            facts["weights"] = sha256(_weights(layer.weights)).hexdigest()
+    return tuple(facts.items())
+
+
+def _package(classes: Mapping[str, tuple[str, str, str]]) -> str:
+    """The source of a package's ``__init__``: each class is loaded when it is first used."""
+    names = sorted(classes)
+    stems = {name: classes[name][0].removesuffix(".py") for name in names}
+    about = [f"{name} ({classes[name][0]}, sha256 {classes[name][2][:16]})\n    {classes[name][1]}\n" for name in names]
+    hints = "\n".join(f"    from .{stems[name]} import {name} as {name}" for name in sorted(names, key=stems.get))  # type: ignore[arg-type]
+    return f'''"""Equivariant layers for PyTorch, one class in each file, loaded when it is first used.
+
+{chr(10).join(about)}
+Generated by eqsynth {eqsynth.__version__}. Do not edit: generate again instead.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+{hints}
+
+__all__ = [
+{chr(10).join(f'    "{name}",' for name in names)}
+]
+
+_FILES = {{
+{chr(10).join(f'    "{name}": "{stems[name]}",' for name in names)}
+}}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name not in _FILES:
+            raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
+        value = getattr(import_module(f".{{_FILES[name]}}", __name__), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({{*globals(), *_FILES}})
+'''
+
+
+def _program(target: _Target) -> bytes:
+    layer = target.layer
+    assert layer is not None  # noqa: S101 - only layers are made when they are written
+    try:
+        state = None if layer.weights is None else read_weights(_weights(layer.weights), layer.weights.name)
+        return program(layer.plan(), layer.format, state)
+    except EqsynthError as error:
+        raise ExportError(f"cannot write {layer.name}: {error}") from error
+
+
+def _weights(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the weights {str(path)!r}: {error.strerror}") from error
+
+
+def _judge(target: _Target, record: Mapping[str, Any] | None, actual: bytes | None) -> tuple[str, str]:
+    """What is wrong with a file, or "", and the digest that belongs into the lock file, as far as it is known."""
+    expected = None if target.content is None else _digest(target.file, target.content)
+    known = expected or (str(record["sha256"]) if record else "")
+    if actual is None:
+        return "missing", known
+    digest = _digest(target.file, actual)
+    if digest == expected:
+        return "", known
+    if record is None:
+        return "foreign", known
+    if not _wrote(record, digest):
+        return "edited", known
+    made_of_the_same = expected is None and record == {**dict(target.facts), "sha256": digest}
+    return ("" if made_of_the_same else "outdated"), known
+
+
+def _wrote(record: Mapping[str, Any], digest: str) -> bool:
+    """Whether a file has a digest that eqsynth gave it; an interrupted run leaves some files the new one."""
+    return digest in (record["sha256"], record.get("next"))
+
+
+def _plain(file: str, content: bytes) -> bytes:
+    """Text as eqsynth writes it: git may turn the ends of lines into those of Windows."""
+    return content.replace(b"\r\n", b"\n") if file.endswith((".py", ".json")) else content
+
+
+def _digest(file: str, content: bytes) -> str:
+    return sha256(_plain(file, content)).hexdigest()
+
+
+def _lock_text(records: Mapping[str, Mapping[str, Any]]) -> bytes:
+    data = {"files": records, "schema": SCHEMA}
+    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
+
+
+def _read_lock(path: Path) -> tuple[bytes | None, dict[str, dict[str, Any]]]:
+    """The lock file and its records; none where it is missing or damaged, so that no file passes for ours."""
+    content = _read(path)
+    data = _parse_lock(content)
+    if isinstance(data, dict):
+        schema = data.get("schema")
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise ConfigError(f"{str(path)!r} was written by a newer eqsynth: install that version, or a newer one")
+        files = data.get("files")
+        if schema == SCHEMA and isinstance(files, dict) and all(map(_is_record, files, files.values())):
+            return content, files
+    return content, {}
+
+
+def _is_lock(content: bytes) -> bool:
+    return bool(_parse_lock(content) == {"files": {}, "schema": SCHEMA})
+
+
+def _parse_lock(content: bytes | None) -> Any:
+    try:
+        return json.loads(content or b"null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_record(file: Any, record: Any) -> bool:
+    """Whether an entry is one that eqsynth writes: its names become paths and source, so they must be plain."""
+    if not isinstance(record, dict) or "sha256" not in record:
+        return False
+    digests = {key: value for key, value in record.items() if key in ("sha256", "next")}
+    if not all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in digests.values()):
+        return False
+    if file == PACKAGE:
+        return record == digests
+    name, hom = record.get("class"), record.get("hom")
+    try:
+        check_name(name)
+    except EqsynthError:
+        return False
+    if not _FILE.fullmatch(str(file)) or str(file).rpartition(".")[0] != _stem(str(name)) or name in TAKEN:
+        return False
+    return isinstance(hom, str) and _HOM.fullmatch(hom) is not None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ExportError(f"cannot read {str(path)!r}: {why}. Move what is there, or choose another folder") from error
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(f"cannot remove {str(path)!r}: {error.strerror}") from error
+
+
+def _stem(name: str) -> str:
+    """``EdgesToNodes`` lives in ``edges_to_nodes``; words of Python and names of devices get a mark."""
+    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return stem + "_" if keyword.iskeyword(stem) or stem in DEVICES else stem
+
+
+def _beside(text: str, folder: Path) -> str:
+    """A problem whose graph is a file gets the file beside the eqsynth.toml, wherever the command runs."""
+    match = re.match(r"\s*Aut\((?P<file>[^:]*?)\)\s*:", text)
+    if match is None:
+        return text
+    try:
+        Graph.named(match["file"])
+    except EqsynthError:
+        path = folder / match["file"].strip()
+        return text[: match.start("file")] + str(path) + text[match.end("file") :]
+    return text
+
+
+def _check_keys(table: Mapping[str, Any], known: Mapping[str, type], where: str) -> None:
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0)
+            raise ConfigError(f"{where}: there is no key {key!r}. Did you mean {near[0]!r}? There are {_one_of(known)}")
+        if type(value) is not known[key]:
+            kinds = {dict: "a table", str: "a text", bool: "true or false"}
+            raise ConfigError(f"{where}: {key} is {_kind(value)}, where {kinds[known[key]]} is expected")
+
+
+def _kind(value: object) -> str:
+    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return names.get(type(value), "a date or a time")
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -10,13 +10,13 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
+from eqsynth import cache, codec, draw, enumeration, functor, gram, svg, words
 from eqsynth import dimension as dimensions
-from eqsynth import draw, enumeration, functor, gram, svg, words
-from eqsynth.bilabelled import PRIME, affordable, choose
+from eqsynth.bilabelled import PRIME, Budget, Chosen, affordable, check_basis, choose
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
-from eqsynth.errors import GroupError, SizeError, SymbolicError
-from eqsynth.group import Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
+from eqsynth.errors import CatalogError, GroupError, SizeError, SymbolicError, VerificationError
+from eqsynth.group import FAMILIES, Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
 from eqsynth.orbits import representatives
 from eqsynth.space import Order, check_order, each
 
@@ -31,6 +31,10 @@ MAX_DIAGRAMS = 1_000_000
 MAX_GRAM = 6_000
 #: From this many diagrams on a terminal shows a progress bar.
 LONG = 50_000
+#: From this many spanning diagrams, or index tuples, on a basis is kept in the user's cache.
+WORTH_KEEPING = 500
+#: The modules that decide which basis is chosen.
+MAKERS = ("bases", "bilabelled", "codec", "diagram", "dimension", "enumeration", "functor", "gram", "graphs", "orbits")
 #: How many elements are shown unless told otherwise.
 SHOWN = 60
 #: The largest number of entries that ``matrices`` fills.
@@ -236,11 +240,123 @@ def _basis(group: Group, inputs: Order, outputs: Order) -> Basis:
         return _product_basis(group, each(inputs), each(outputs))
     assert isinstance(inputs, int)  # noqa: S101 - checked by check_order_fits
     assert isinstance(outputs, int)  # noqa: S101
-    if isinstance(group, PermutationGroup | Aut):
+    if isinstance(group, PermutationGroup):
         return _orbit_basis(group, inputs, outputs)
     if isinstance(group, MatrixGroup):
         return _kernel_basis(group, inputs, outputs)
-    return _diagram_basis(group, inputs, outputs)
+    if _size(group, inputs + outputs) < WORTH_KEEPING:
+        return _make(group, inputs, outputs)
+    problem = {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs}
+    made = cache.made_by(MAKERS)
+    found = cache.remembered(problem, made, lambda entry: from_data(group, inputs, outputs, entry.get("basis")))
+    if not isinstance(found, Basis):
+        found = _make(group, inputs, outputs)
+        cache.remember(problem, made, {"basis": to_data(found)})
+    return found
+
+
+def _make(group: Group, inputs: int, outputs: int) -> Basis:
+    return _orbit_basis(group, inputs, outputs) if isinstance(group, Aut) else _diagram_basis(group, inputs, outputs)
+
+
+def _size(group: Group, total: int) -> int:
+    """How much there is to choose from."""
+    return int(group.n) ** total if isinstance(group, Aut) else enumeration.count(group, total)
+
+
+def to_data(found: Basis) -> dict[str, Any]:
+    """The elements and the certificate of a basis as plain data for :mod:`eqsynth.cache`."""
+    proof = found.certificate
+    return {
+        **codec.encode(found.diagrams),
+        "certificate": [proof.dimension, proof.spanning, proof.independence, proof.prime],
+    }
+
+
+def from_data(group: Group, inputs: Order, outputs: Order, data: Any) -> Basis:
+    """The basis that :func:`to_data` wrote down, if everything about it that takes no algebra is right.
+
+    Each element must be one that the group allows, none may stand twice, and their number must be the dimension.
+    For all diagrams of a stable group this leaves no other basis than the right one; for others the rank is what
+    ``verification.check_basis`` proves. Raises CatalogError.
+    """
+    match data:
+        case {"certificate": [int(dimension), int(spanning), str(independence), int(prime)], **rest}:
+            if bool in map(type, (dimension, spanning, prime)):
+                raise CatalogError("a number of its certificate is none")
+            if group.family in FAMILIES and rest.get("elements"):
+                raise CatalogError("its diagrams are not in a table")
+            elements = codec.decode(rest, inputs, outputs)
+            found = Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, independence, prime))
+        case _:
+            raise CatalogError("its basis is no list of elements with a certificate")
+    problem = _doubt(found)
+    if problem:
+        raise CatalogError(f"the basis of {group}, {inputs} -> {outputs}, is wrong: {problem}")
+    return found
+
+
+def _doubt(found: Basis) -> str:
+    """What is wrong with a basis as far as can be seen without algebra; empty where nothing is."""
+    group, proof, elements = found.group, found.certificate, found.diagrams
+    if isinstance(group, ProductGroup | PermutationGroup | MatrixGroup):
+        again = _basis(group, found.inputs, found.outputs)
+        return "" if again == found else "it is another one"
+    assert isinstance(found.inputs, int)  # noqa: S101 - only products have tuples
+    assert isinstance(found.outputs, int)  # noqa: S101
+    total = found.inputs + found.outputs
+    if proof.dimension != len(elements):
+        return f"the certificate speaks of {proof.dimension} elements, but there are {len(elements)}"
+    if isinstance(group, Aut):
+        return _doubt_graph(group, found, total)
+    spanning = enumeration.count(group, total)
+    if spanning > MAX_DIAGRAMS:
+        return f"{spanning:,} diagrams are more than a basis is chosen from"
+    dimension = dimensions.dimension(group, total)
+    if (proof.spanning, len(elements)) != (spanning, dimension):
+        return f"{len(elements)} of {proof.spanning} diagrams, but the dimension is {dimension} of {spanning}"
+    if dimension == spanning:
+        expected: tuple[object, ...] = ("stable", (0,))
+    elif group.family in ("S", "A"):
+        expected = ("blocks", (0,)) if spanning > MAX_GRAM else ("orbits", gram.PRIMES)
+    else:
+        expected = ("gram", gram.PRIMES)
+    if proof.independence != expected[0] or proof.prime not in expected[1]:  # type: ignore[operator]
+        return f"the argument {proof.independence!r} modulo {proof.prime} is not the one for it"
+    diagrams = [element for element in elements if isinstance(element, Diagram)]
+    if len(diagrams) != len(elements):
+        return "it has elements that are no diagrams"
+    if proof.independence == "blocks" and any(len(d.blocks) > int(group.n) for d in diagrams if not d.head):
+        return "a diagram has more than n blocks"
+    # Without a head all set partitions belong to S(n) and A(n), and the codec makes nothing else.
+    doubtful = [diagram for diagram in diagrams if diagram.head or group.family not in ("S", "A")]
+    return next(filter(None, (enumeration.misfit(group, diagram) for diagram in doubtful)), "")
+
+
+def _doubt_graph(group: Aut, found: Basis, total: int) -> str:
+    limits = Budget()
+    diagrams = tuple(element for element in found.diagrams if isinstance(element, Diagram))
+    listed = [element.representative for element in found.diagrams if isinstance(element, Orbit)]
+    if found.diagrams[: len(diagrams)] != diagrams or len(diagrams) + len(listed) != len(found):
+        return "it is not made of graphs, then orbits"
+    for diagram in diagrams:
+        if diagram.head or diagram.blocks.count(()) > limits.internal or len(diagram.edges) > limits.edges:
+            return f"{diagram.formula()} is no bilabelled graph that is considered"
+    if any(index >= int(group.n) for representative in listed for index in representative):
+        return "an orbit has an index that is no vertex"
+    labels = functor.orbits_of(group, total)
+    least = [tuple(map(int, index)) for index in representatives(labels)]
+    numbers = tuple(int(labels[representative]) for representative in listed)
+    if [least[number] for number in numbers] != listed or list(numbers) != sorted(numbers):
+        return "an orbit is not given by its least tuple, or the orbits are not in order"
+    proof = found.certificate
+    if proof.independence != "representatives" or proof.prime != PRIME or proof.spanning < len(found):
+        return f"the argument {proof.independence!r} modulo {proof.prime} is not the one for it"
+    try:
+        check_basis(group.graph, labels, Chosen(diagrams, numbers, 0))
+    except VerificationError as error:
+        return str(error)
+    return ""
 
 
 def _product_basis(group: ProductGroup, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Basis:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import json
 import sys
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import eqsynth
-from eqsynth.errors import ConfigError, EqsynthError, ExportError, SpaceError
+from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError
 from eqsynth.space import Order, Space
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+catalog_app = typer.Typer(help="Layers kept as data: list, show, build, prove and prune them.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
 
 GroupArgument = Annotated[str, typer.Argument(help="Group, such as 'S(5)', 'O(3)' or 'S(n)' with n left open.")]
 Normalization = Annotated[
@@ -250,12 +255,141 @@ def verify(
     print(check(subject, trials=trials, seed=seed))
 
 
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder of a catalog or cache; without it, your cache (EQSYNTH_CACHE)."),
+]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to use.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+
+def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+    """A progress bar in a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda each, _: each
+    from rich.console import Console
+    from rich.progress import track
+
+    return lambda each, total: track(each, what, total, console=Console(stderr=True), transient=True)
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+
+
+@catalog_app.command("list")
+def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List every entry: its key, kind, problem, number of maps, size and version."""
+    from dataclasses import asdict
+
+    from eqsynth import catalog
+
+    place = catalog.open_store(store)
+    found = list(catalog.rows(place))
+    if as_json:
+        print(json.dumps([asdict(row) for row in found], ensure_ascii=False, indent=1))
+        return
+    for row in found:
+        print(f"{row.key[:12]}  {row.kind:5}  {row.maps:>7,}  {row.size / 1000:>8,.1f} kB  {row.made:8}  {row.problem}")
+    total = sum(row.size for row in found)
+    print(f"{_entries(len(found))}, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
+
+
+@catalog_app.command("show")
+def catalog_show(
+    what: Annotated[str, typer.Argument(help="A problem, 'S(n): 1x2 -> 1x2', or the beginning of a key.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    source: Annotated[bool, typer.Option("--source", help="Print the source, emitted anew.")] = False,
+) -> None:
+    """Show one entry, checked against its certificates."""
+    from eqsynth import catalog
+
+    key, entry = catalog.find(catalog.open_store(store), what)
+    if as_json:
+        print(json.dumps(entry, ensure_ascii=False, sort_keys=True, indent=1))
+        return
+    print(catalog.describe(key, entry, source=source))
+
+
+@catalog_app.command("build")
+def catalog_build(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="Problems, 'S(n): 1x2 -> 1x2', or lists of them, FILE.toml; none: the catalog's own list."),
+    ] = None,
+    store: StoreOption = None,
+    jobs: JobsOption = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786; needs eqsynth[dask].")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make entries again that are there.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if something differs.")] = False,
+) -> None:
+    """Make entries; those that are there are kept, so an interrupted build goes on where it stopped."""
+    from eqsynth import catalog
+
+    done = catalog.build(
+        store, what or [], jobs=jobs, scheduler=scheduler, fresh=fresh, check=check, progress=_progress("catalog")
+    )
+    for failure in done.failed:
+        print(f"not built: {failure}", file=sys.stderr)
+    if check:
+        for file in done.files:
+            print(f"differs from what eqsynth makes: {file}", file=sys.stderr)
+        print(f"{_entries(done.made)} compared, {len(done.files)} differ", file=sys.stderr)
+    else:
+        written = f"; files: {', '.join(done.files)}" if done.files else ""
+        print(f"{_entries(done.made)} made, {done.kept} were there{written}", file=sys.stderr)
+    if done.failed or (check and done.files):
+        raise typer.Exit(1)
+
+
+@catalog_app.command("verify")
+def catalog_verify(
+    what: Annotated[list[str] | None, typer.Argument(help="Problems or keys; none: every entry.")] = None,
+    store: StoreOption = None,
+    jobs: JobsOption = 1,
+    run: Annotated[bool, typer.Option("--run", help="Also try each layer on random group elements.")] = False,
+) -> None:
+    """Prove entries: bases independent and complete, plan, source and drawing what eqsynth makes."""
+    from eqsynth import catalog
+
+    place = catalog.open_store(store)
+    keys = [catalog.find(place, text)[0] for text in what] if what else list(place)
+    if not keys:
+        raise CatalogError(f"{place.folder} has no entry to verify: build some with `eqsynth catalog build`")
+    wrong = 0
+    for key, problem, failure in _progress("verify")(catalog.prove(place, keys, jobs, run), len(keys)):
+        if failure:
+            wrong += 1
+            print(f"WRONG  {key[:12]}  {problem}: {failure}")
+    print(f"{len(keys) - wrong} of {_entries(len(keys))} proven", file=sys.stderr)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@catalog_app.command("prune")
+def catalog_prune(
+    store: StoreOption = None,
+    days: Annotated[float | None, typer.Option(min=0, help="Also delete what is older.")] = None,
+    max_size: Annotated[float | None, typer.Option(min=0, help="Delete the oldest beyond this many megabytes.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Delete everything.")] = False,
+) -> None:
+    """Delete damaged entries, leftovers, and what other versions of eqsynth made."""
+    from eqsynth import catalog
+
+    gone = catalog.prune(catalog.open_store(store), days, max_size, every)
+    print(f"{gone.files} files deleted, {gone.size / 1000:,.1f} kB", file=sys.stderr)
+
+
 def main() -> None:
     """Run the command; errors of eqsynth are one message and exit code 1 (an interruption 130), not a traceback."""
     for stream in (sys.stdout, sys.stderr):
         # Diagrams need more than the code pages that some systems give to pipes.
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
             stream.reconfigure(encoding="utf-8")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         app()
     except EqsynthError as error:

@@ -165,6 +165,8 @@ class Diagram:
 
     def letters(self, symplectic: bool = False) -> tuple[tuple[str, ...], ...]:
         """The letters of each block in the index formula: one, or two for a pair that carries the form."""
+        if not symplectic and len(self.blocks) <= len(LETTERS):
+            return tuple(zip(LETTERS[: len(self.blocks)], strict=True))
         free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])
         return tuple(
             tuple(next(free) for _ in range(2 if symplectic and not _through(block, self.outputs) else 1))
@@ -178,10 +180,13 @@ class Diagram:
         >>> Diagram(2, 2, ((0, 3), (1, 2))).marks()
         ('a', 'b', 'b', 'a')
         """
+        return self._marks(self.letters(symplectic))
+
+    def _marks(self, letters: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
         found = [""] * (self.outputs + self.inputs)
-        for block, letters in zip(self.blocks, self.letters(symplectic), strict=True):
+        for block, own in zip(self.blocks, letters, strict=True):
             for place, vertex in enumerate(block):
-                found[vertex] = letters[place % len(letters)]
+                found[vertex] = own[place % len(own)]
         return tuple(found)
 
     def formula(self, symplectic: bool = False) -> str:
@@ -191,9 +196,9 @@ class Diagram:
         missing). With ``symplectic``, pairs within a row are an omega with two letters.
         """
         letters = self.letters(symplectic)
-        marks = self.marks(symplectic)
+        marks = self._marks(letters)
         named = [of_block[0] for of_block in letters]
-        forms = [f"\u03c9[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2]
+        forms = [f"\u03c9[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2] if symplectic else []
         y, x = indexed("y", marks[: self.outputs]), indexed("x", marks[self.outputs :])
         head = f"\u03b5[{','.join(named[block] for block in self.head)}] " if self.head else ""
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)

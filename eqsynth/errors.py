@@ -52,6 +52,10 @@ class ExportError(EqsynthError, OSError):
     """A file could not be written or read."""
 
 
+class CatalogError(EqsynthError, ValueError):
+    """An entry of a catalog or of the cache that is damaged, malformed, or from a newer version."""
+
+
 class ConfigError(EqsynthError, ValueError):
     """An eqsynth.toml, or what a command asks in its place, that is not understood."""
 
@@ -62,3 +66,7 @@ class VerificationError(EqsynthError):
 
 class ZeroOutputWarning(UserWarning):
     """An output term of a layer is always zero, because only the zero map has the symmetry."""
+
+
+class CacheWarning(UserWarning):
+    """The cache is damaged or out of use; results are right all the same, and slower."""

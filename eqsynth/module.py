@@ -17,8 +17,8 @@ from eqsynth.bases import Basis, basis
 from eqsynth.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ShapeError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
-from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
+from eqsynth.recall import recalled_plan
 from eqsynth.space import Space
 
 
@@ -66,7 +66,7 @@ class Linear(nn.Module):
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
     ) -> Linear:
-        made = plan_hom(Hom.parse(group, space_in, space_out), bool(bias), normalization)
+        made = recalled_plan(Hom.parse(group, space_in, space_out), bool(bias), normalization)
         for message in made.zero_outputs():
             warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
         return super().__new__(_layer_class(made))
@@ -122,7 +122,7 @@ def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) 
 
 def _blank(hom: Hom, bias: bool, normalization: str) -> Linear:
     """A layer without parameters, for pickle and copy to fill."""
-    cls = _layer_class(plan_hom(hom, bias, normalization))
+    cls = _layer_class(recalled_plan(hom, bias, normalization))
     layer: Linear = nn.Module.__new__(cls)
     return layer
 

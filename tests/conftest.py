@@ -2,9 +2,19 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Time limits say more about the machine than about the code; examples are the same in every automatic run.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """No test reads or writes the cache of whoever runs it, nor do the processes that it starts."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EQSYNTH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()

@@ -1,16 +1,51 @@
-"""The committed layers are what eqsynth makes, and the check notices when they are not."""
+"""The committed catalog is what eqsynth makes, every entry is proven, and the commands notice when it is not."""
 
 import importlib.util
+import json
+import os
+import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import eqsynth as eq
+from eqsynth import cache, catalog, recall
+from eqsynth.cache import Store, pack, unpack
+from eqsynth.catalog import Problem, make_entry
+from eqsynth.cli import app
+from eqsynth.errors import CacheWarning, CatalogError, EqsynthError, VerificationError
+from eqsynth.lower import plan_hom
 from eqsynth.space import each
 
 ROOT = Path(__file__).parents[1]
+COMMITTED = ROOT / "catalog"
+PROBLEMS, LAYERS = catalog.read_recipe(COMMITTED / catalog.RECIPE)
+
+RECIPE = """
+[[sweep]]
+groups = ["S(n)", "O(3)"]
+orders = 1
+
+[[sweep]]
+groups = ["S(n) x O(3)"]
+orders = [[1, 0], [1, 1]]
+
+[[problem]]
+hom = "Aut(path3): 2x1 -> 1x1"
+
+[[layer]]
+file = "sets"
+name = "Sets"
+hom = "S(n): 4x1 -> 4x1"
+"""
+#: Problems that the recipe stands for.
+COUNT = 4 + 4 + 4 + 1
 
 
 def load(path):
@@ -20,42 +55,540 @@ def load(path):
     return module
 
 
-catalog = load(ROOT / "scripts" / "catalog.py")
+def command(*arguments, code=0):
+    done = CliRunner().invoke(app, ["catalog", *map(str, arguments)])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done.stdout, done.stderr
 
 
-def test_the_catalog_is_up_to_date():
-    assert catalog.main(["--check"]) == 0
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "ein Katalog ε"
+    place.mkdir()
+    (place / catalog.RECIPE).write_text(RECIPE)
+    return place
 
 
-def test_the_check_notices_an_edit_a_stranger_and_a_loss(tmp_path, monkeypatch):
-    shutil.copytree(ROOT / "catalog", tmp_path / "catalog")
-    monkeypatch.setattr(catalog, "CATALOG", tmp_path / "catalog")
-    assert catalog.main(["--check"]) == 0
-    edited = tmp_path / "catalog" / "s_n_2_2.py"
-    edited.write_text(edited.read_text().replace("channels last", "channels first"))
-    assert catalog.main(["--check"]) == 1
-    assert catalog.main([]) == 0
-    assert catalog.main(["--check"]) == 0
-    (tmp_path / "catalog" / "o_3_2_2.py").unlink()
-    assert catalog.main(["--check"]) == 1
-    catalog.main([])
-    (tmp_path / "catalog" / "stranger.py").write_text("")
-    assert catalog.main(["--check"]) == 1
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A small catalog, made once; tests copy it."""
+    place = tmp_path_factory.mktemp("built")
+    (place / catalog.RECIPE).write_text(RECIPE)
+    catalog.build(place, [])
+    return place
 
 
-@pytest.mark.parametrize(("stem", "name", "group", "space_in", "space_out"), catalog.LAYERS)
-def test_every_entry_computes_what_the_library_computes(stem, name, group, space_in, space_out):
-    layer = eq.Linear(group, space_in, space_out)
-    ours = getattr(load(ROOT / "catalog" / f"{stem}.py"), name)()
-    ours.load_state_dict(layer.state_dict())
-    sizes = [factor.n if isinstance(factor.n, int) else 3 for factor in layer.hom.group.factors]
+def tree(place):
+    return {
+        str(path.relative_to(place)): path.read_bytes()
+        for path in sorted(place.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+# --- the committed catalog ------------------------------------------------------------------------
+
+
+def test_the_committed_catalog_is_what_eqsynth_makes():
+    done = load(ROOT / "scripts" / "catalog.py").main(["--check"])
+    assert done == 0
+
+
+def test_every_committed_entry_is_proven():
+    store = catalog.open_store(COMMITTED)
+    keys = list(store)
+    assert sorted(problem.key for problem in PROBLEMS) == keys
+    assert [failure for _, _, failure in catalog.prove(store, keys) if failure] == []
+
+
+def test_the_committed_catalog_has_what_it_should_and_is_small():
+    homs = {problem.hom for problem in PROBLEMS}
+    groups = ["S(n)", *(f"{family}({n})" for family in ("O", "SO") for n in (2, 3, 4)), "Sp(2)", "Sp(4)"]
+    groups += [f"A({n})" for n in (3, 4, 5)]
+    assert {f"{group}: 1x{k} -> 1x{lo}" for group in groups for k in range(4) for lo in range(4)} <= homs
+    assert sum(hom.startswith("Aut(") for hom in homs) > 10
+    assert any(" x O(" in hom for hom in homs)
+    assert sum(path.stat().st_size for path in COMMITTED.rglob("*") if path.is_file()) < 3_000_000
+
+
+def test_the_index_names_every_entry_with_its_digest():
+    from hashlib import sha256
+
+    index = json.loads((COMMITTED / catalog.INDEX).read_text())
+    store = catalog.open_store(COMMITTED)
+    assert {entry["key"]: entry["sha256"] for entry in index["entries"]} == {
+        key: sha256(store.path(key).read_bytes()).hexdigest() for key in store
+    }
+    assert {entry["file"] for entry in index["layers"]} == {path.name for path in COMMITTED.glob("*.py")}
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.file)
+def test_every_file_computes_what_the_library_computes(layer):
+    theirs = eq.Linear(layer.hom.group, layer.hom.space_in, layer.hom.space_out)
+    ours = getattr(load(COMMITTED / f"{layer.file}.py"), layer.name)()
+    ours.load_state_dict(theirs.state_dict())
+    sizes = [factor.n if isinstance(factor.n, int) else 3 for factor in theirs.hom.group.factors]
     x = tuple(
         torch.randn(2, *[s for s, count in zip(sizes, each(k), strict=True) for _ in range(count)], c)
-        for c, k in layer.hom.space_in
+        for c, k in theirs.hom.space_in
     )
     x = x[0] if len(x) == 1 else x
-    for mine, theirs in zip(
-        *[(y if isinstance(y, tuple) else (y,)) for y in (ours(x), layer(x))],
+    for mine, other in zip(
+        *[(y if isinstance(y, tuple) else (y,)) for y in (ours(x), theirs(x))],
         strict=True,
     ):
-        torch.testing.assert_close(mine, theirs)
+        torch.testing.assert_close(mine, other)
+
+
+# --- entries --------------------------------------------------------------------------------------
+
+EVERY_KIND = [
+    "S(3): 2x2 -> 1x1",
+    "SO(3): 1x2 -> 1x1",
+    "A(3): 1x1 -> 1x1",
+    "Sp(2): 1x1 -> 1x1",
+    "Aut(path3): 1x1 -> 1x1",
+    "S(n) x O(3): 1x(1,1) -> 1x(1,1)",
+    "Perm(3: 1 2 0): 1x1 -> 1x1",
+    "Matrix([[0,1],[-1,0]]; ): 1x1 -> 1x1",
+    "O(3): 1x1 -> 1x0",
+]
+
+
+@pytest.mark.parametrize("hom", EVERY_KIND)
+def test_an_entry_is_checked_and_proven_for_every_kind_of_group(hom):
+    problem = Problem(hom)
+    entry = unpack(pack(make_entry(problem)))
+    assert catalog.check_entry(problem.key, entry, prove=True, run=True) == hom
+    assert set(entry["texts"]) == {"source", "drawing"}
+
+
+def test_an_entry_is_the_same_under_every_hash_seed():
+    script = (
+        "import sys\nfrom eqsynth import cache, catalog\n"
+        "for hom in sys.argv[1:]: print(cache.digest(catalog.make_entry(catalog.Problem(hom))))"
+    )
+    mine = [cache.digest(make_entry(Problem(hom))) for hom in EVERY_KIND]
+    for seed in ("0", "7"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *EVERY_KIND],
+            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        assert done.stdout.split() == mine
+
+
+ENTRY = make_entry(Problem("S(3): 1x2 -> 1x1"))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kind": "other"}, "kind that is known"),
+        ({"kind": ["layer"]}, "kind that is known"),
+        ({"hom": "S(3): 1x1 -> 1x1"}, "another problem"),
+        ({"bias": 1}, "kind that is known"),
+        ({"bias": False}, "another problem"),
+        ({"bases": []}, "has 0 bases"),
+        ({"bases": ENTRY["bases"][::-1]}, "other orders"),
+        ({"bases": [ENTRY["bases"][0], None]}, "no JSON object"),
+        ({"texts": {"source": "import os", "drawing": "<svg/>"}}, "do not fit"),
+        ({"texts": {"source": ENTRY["texts"]["source"]}}, "do not fit"),
+        ({"source": None}, "lacks a digest"),
+        ({"code": "import os"}, "has code"),
+    ],
+)
+def test_an_entry_that_is_wrong_is_refused_before_any_proof(change, why):
+    key = Problem("S(3): 1x2 -> 1x1").key
+    catalog.check_entry(key, ENTRY)
+    with pytest.raises(CatalogError, match=why):
+        catalog.check_entry(key, {**ENTRY, **change})
+
+
+def test_a_proof_finds_what_a_check_cannot():
+    key = Problem("S(3): 1x2 -> 1x1").key
+    other = {**ENTRY, "plan": "0" * 64}
+    catalog.check_entry(key, other)
+    with pytest.raises(CatalogError, match="makes it otherwise: plan"):
+        catalog.check_entry(key, other, prove=True)
+
+
+def test_a_dependent_basis_in_an_entry_is_found_by_the_proof():
+    """All checks of form pass: as many diagrams as the dimension, allowed, different, in order."""
+    hom = "S(2): 1x2 -> 1x2"
+    entry = make_entry(Problem(hom))
+    group = eq.Group.parse("S(2)")
+    found = eq.basis(group, 2, 2)
+    every = sorted(eq.basis("S(n)", 2, 2).diagrams, key=lambda diagram: diagram.key)
+    swapped = tuple(every[: len(found)])
+    from eqsynth import bases
+
+    wrong = bases.Basis(group, 2, 2, swapped, found.certificate)
+    assert swapped != found.diagrams
+    data = {"inputs": 2, "outputs": 2, **bases.to_data(wrong)}
+    changed = {**entry, "bases": [data, *entry["bases"][1:]]}
+    catalog.check_entry(Problem(hom).key, changed)
+    with pytest.raises((VerificationError, CatalogError)):
+        catalog.check_entry(Problem(hom).key, changed, prove=True)
+
+
+def test_a_graph_in_an_entry_never_names_a_file(tmp_path):
+    path = tmp_path / "secret.edgelist"
+    path.write_text("0 1\n")
+    for text in (f"Aut({path}): 1x1 -> 1x1", f"Aut( {path} ): 1x1 -> 1x1"):
+        entry = {**ENTRY, "hom": text}
+        with pytest.raises(EqsynthError, match="no graph called"):
+            catalog.check_entry(Problem(text).key, entry)
+    assert eq.Hom.parse(f"Aut({path})", 1, 1)  # people may
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+PLANS = [("S(n)", "1x3", "1x2"), ("S(3)", "2x2 + 1x1", "3x2 + 1x0"), ("O(3)", "2x2", "1x3 + 1x2"), ("O(n)", 2, 2),
+         ("S(2)", 3, 1), ("O(2)", "1x1", "1x2")]  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", PLANS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_plans_are_given_back(problem, bias):
+    plan = eq.plan(*problem, bias=bias)
+    data = recall.to_data(plan)
+    assert data is not None
+    again = cache.strict_json(cache.canonical(data))
+    assert recall.from_data(plan.hom, bias, "variance", again) == plan
+
+
+def test_plans_that_cannot_be_proven_are_not_kept():
+    for group, inputs in (("SO(3)", 2), ("A(3)", 1), ("Sp(2)", 2), ("S(3) x O(2)", (1, 0)), ("Aut(path3)", 1)):
+        assert not recall.worth_keeping(eq.Hom.parse(group, inputs, inputs))
+    assert recall.to_data(eq.plan("SO(3)", 2, 1)) is None
+    assert recall.to_data(eq.plan("Aut(path3)", 1, 1)) is None
+
+
+PLAN = eq.plan("S(n)", 2, 1)
+DATA = recall.to_data(PLAN)
+
+
+def test_names_that_would_become_code_are_refused():
+    text = cache.canonical(DATA).decode()
+    names = sorted({name for data in DATA["steps"] for name in re.findall(r"'([xyz][0-9a-z_]*)'", str(data))})
+    assert len(names) > 3
+    for bad in ("torch", "x_a = 1", "__import__", "x_a\n", "x;y", "self", "x_é", "y_" + "a" * 200, "", "lambda"):
+        for name in names:
+            changed = json.loads(text.replace(f'"{name}"', json.dumps(bad)))
+            with pytest.raises(CatalogError):
+                recall.from_data(PLAN.hom, True, "variance", changed)
+
+
+def test_every_change_of_a_plan_gives_the_same_plan_or_is_refused():
+    """One number at a time, everywhere: what is accepted adds up the same diagrams with the same weights."""
+    from test_catalog_trust import changed, places
+
+    accepted = 0
+    for path in places(DATA):
+        value = DATA
+        for name in path:
+            value = value[name]
+        for other in (0, 1, 2, 3, -1, None, True, "x_b", [], [0], 10**17) if path else ():
+            if other == value and type(other) is type(value):
+                continue
+            try:
+                found = recall.from_data(PLAN.hom, True, "variance", changed(DATA, path, other))
+            except CatalogError:
+                continue
+            accepted += 1
+            same_meaning(found)
+    assert accepted < 40  # such as the number of products of a mix, or the order of steps
+
+
+def same_meaning(plan):
+    """By numbers, with the reference meaning of plans."""
+    import numpy as np
+
+    from eqsynth.interpret import interpret
+
+    rng = np.random.default_rng(0)
+    weights = {"weight": rng.standard_normal((5, 1, 1)), "bias": rng.standard_normal((1, 1))}
+    x = [rng.standard_normal((2, 3, 3, 1))]
+    for mine, right in zip(interpret(plan, weights, x, 3), interpret(PLAN, weights, x, 3), strict=True):
+        np.testing.assert_allclose(mine, right)
+
+
+def test_a_weight_on_another_diagram_is_refused():
+    mix = next(place for place, data in enumerate(DATA["steps"]) if data[0] == "mix" and len(data[4]) > 3)
+    entries = DATA["steps"][mix][4]
+    turned = [*entries]
+    turned[2], turned[5] = turned[5], turned[2]
+    changed = json.loads(json.dumps(DATA))
+    changed["steps"][mix][4] = turned
+    with pytest.raises(CatalogError, match="another diagram"):
+        recall.from_data(PLAN.hom, True, "variance", changed)
+    del changed["steps"][mix][4][:3]
+    with pytest.raises(CatalogError, match=r"another diagram|left out"):
+        recall.from_data(PLAN.hom, True, "variance", changed)
+
+
+def test_a_layer_comes_from_the_cache_and_computes_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
+    hom = eq.Hom.parse("S(n)", "2x3 + 1x3 + 1x3", "1x3")
+    first = recall.recalled_plan(hom, True, "mean")
+    kinds = sorted(cache.unpack(path.read_bytes())["kind"] for path in tmp_path.rglob("*.json"))
+    assert kinds == ["plan"]  # the bases have fewer diagrams than are worth keeping
+    recall._recalled.cache_clear()
+    monkeypatch.setattr(recall, "plan_hom", lambda *_: pytest.fail("the plan was made again"))
+    assert recall.recalled_plan(hom, True, "mean") == first == plan_hom(hom, True, "mean")
+    (path,) = tmp_path.rglob("*.json")
+    good = path.read_bytes()
+    entry = unpack(good)
+    entry["plan"]["steps"][0][3] += 1
+    assert entry["plan"]["steps"][0][0] == "input"
+    path.write_bytes(pack(entry))
+    monkeypatch.undo()
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
+    recall._recalled.cache_clear()
+    with pytest.warns(CacheWarning, match="an input is not there"):
+        assert recall.recalled_plan(hom, True, "mean") == first
+    assert path.read_bytes() == good
+
+
+def test_another_process_gets_the_layer_from_the_cache(tmp_path):
+    script = (
+        "import eqsynth as eq, torch, sys\n"
+        "from eqsynth import recall\n"
+        "if sys.argv[1:]: recall.plan_hom = None\n"
+        "torch.manual_seed(0)\n"
+        "layer = eq.Linear('S(n)', '2x4', '1x3')\n"
+        "print(layer(torch.ones(1, 3, 3, 3, 3, 2)).double().sum().item(), layer.artifact.digest)\n"
+    )
+    environment = {**os.environ, "EQSYNTH_CACHE": str(tmp_path)}
+    made, found = (
+        subprocess.run(
+            [sys.executable, "-c", script, *more], capture_output=True, text=True, check=True, env=environment
+        ).stdout
+        for more in ([], ["again"])
+    )
+    assert made == found
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def test_a_build_is_complete_and_the_same_again(folder):
+    command("build", "--store", folder)
+    first = tree(folder)
+    assert len([name for name in first if name.startswith("entries")]) == COUNT
+    assert {"sets.py", "index.json", "catalog.toml"} <= set(first)
+    _, told = command("build", "--store", folder)
+    assert f"0 entries made, {COUNT} were there" in told
+    _, told = command("build", "--store", folder, "--fresh")
+    assert f"{COUNT} entries made" in told
+    assert tree(folder) == first
+    command("build", "--store", folder, "--check")
+    _, told = command("verify", "--store", folder)
+    assert f"{COUNT} of {COUNT} entries proven" in told
+
+
+def test_the_check_notices_an_edit_a_stranger_a_loss_and_damage(built, tmp_path):
+    place = tmp_path / "copy"
+    shutil.copytree(built, place)
+    good = tree(place)
+    store = catalog.open_store(place)
+    key = next(iter(store))
+
+    def edit():
+        (place / "sets.py").write_text((place / "sets.py").read_text().replace("channels last", "channels first"))
+
+    def stranger():
+        (place / "stranger.py").write_text("")
+
+    def lose():
+        store.path(key).unlink()
+
+    def damage():
+        store.path(key).write_bytes(store.path(key).read_bytes()[:-9])
+
+    def foreign():
+        other = Problem("S(n): 1x3 -> 1x3", texts=False)
+        store.put(other.key, make_entry(other))
+
+    def index():
+        (place / "index.json").unlink()
+
+    for change in (edit, stranger, lose, damage, foreign, index):
+        change()
+        _, told = command("build", "--store", place, "--check", code=1)
+        assert "differs from what eqsynth makes" in told
+        if change is damage:
+            with pytest.warns(CacheWarning, match="set aside|damaged"):
+                command("build", "--store", place)
+        else:
+            command("build", "--store", place)
+        assert tree(place) == good, change
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(folder, monkeypatch):
+    real, made = catalog.make_entry, []
+
+    def interrupted(problem):
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        made.append(problem)
+        return real(problem)
+
+    monkeypatch.setattr(catalog, "make_entry", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        catalog.build(folder, [])
+    assert len(list(catalog.open_store(folder))) == 5
+    monkeypatch.undo()
+    done = catalog.build(folder, [])
+    assert (done.kept, done.made) == (5, COUNT - 5)
+
+
+def test_processes_make_the_same_bytes(built, folder):
+    command("build", "--store", folder, "--jobs", 2)
+    assert tree(folder) == tree(built)
+    _, told = command("verify", "--store", folder, "--jobs", 2, "--run")
+    assert f"{COUNT} of {COUNT} entries proven" in told
+
+
+def test_a_cluster_makes_the_same_bytes(built, folder):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+    ) as cluster:
+        command("build", "--store", folder, "--scheduler", cluster.scheduler_address)
+    assert tree(folder) == tree(built)
+
+
+def test_a_cluster_that_is_not_there_is_refused(folder):
+    pytest.importorskip("distributed")
+    with pytest.raises(CatalogError, match="no Dask scheduler"):
+        catalog.build(folder, [], scheduler="nonsense://here")
+
+
+def test_problems_that_cannot_be_built_are_named_and_the_others_built(tmp_path):
+    _, told = command("build", "S(n): 1x1 -> 1x1", "S(n): 1x9 -> 1x9", "--store", tmp_path, code=1)
+    assert "not built: S(n): 1x9 -> 1x9" in told
+    assert "1 entry made" in told
+    assert len(list(Store(tmp_path))) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.warns(CacheWarning), pytest.raises(EqsynthError, match="cannot write"):
+        catalog.build(tmp_path / "file", ["S(n): 1x1 -> 1x1"])
+
+
+def test_list_show_and_json(built):
+    out, told = command("list", "--store", built)
+    assert len(out.splitlines()) == COUNT
+    assert f"{COUNT} entries" in told
+    listed = json.loads(command("list", "--store", built, "--json")[0])
+    assert {row["problem"] for row in listed} >= {"S(n): 1x1 -> 1x1", "Aut(path3): 2x1 -> 1x1"}
+    out, _ = command("show", "S(n): 1x1 -> 1x1", "--store", built)
+    assert "2; independent" in out
+    assert "source sha256" in out
+    key = Problem("S(n): 1x1 -> 1x1").key
+    assert command("show", key[:9], "--store", built)[0] == out
+    assert json.loads(command("show", key, "--store", built, "--json")[0])["hom"] == "S(n): 1x1 -> 1x1"
+    source, _ = command("show", key, "--store", built, "--source")
+    assert source.startswith('"""S(n): 1x1 -> 1x1')
+    for what, why in (("S(n): 7x1 -> 7x1", "no entry"), ("ffffffffffff", "no entry"), ("../x", "no entry")):
+        with pytest.raises(CatalogError, match=why):
+            command("show", what, "--store", built)
+
+
+def test_the_users_cache_is_the_store_unless_another_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
+    command("build", "S(n): 2x1 -> 1x1")
+    assert "S(n): 2x1 -> 1x1" in command("list")[0]
+    monkeypatch.setenv("EQSYNTH_CACHE", "off")
+    with pytest.raises(CatalogError, match="turned off"):
+        command("list")
+
+
+def test_a_folder_that_is_not_there_proves_nothing(tmp_path):
+    for name in ("list", "verify", "prune"):
+        with pytest.raises(CatalogError, match="no folder"):
+            command(name, "--store", tmp_path / "absent")
+    with pytest.raises(CatalogError, match="no entry to verify"):
+        command("verify", "--store", tmp_path)
+
+
+def test_what_is_built_is_ready_for_layers(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
+    recall._recalled.cache_clear()
+    command("build", "S(n): 2x3 + 2x3 + 2x3 -> 1x3")
+    assert sorted(unpack(path.read_bytes())["kind"] for path in tmp_path.rglob("*.json")) == ["layer", "plan"]
+    recall._recalled.cache_clear()
+    monkeypatch.setattr(recall, "plan_hom", lambda *_: pytest.fail("the plan was made again"))
+    eq.Linear("S(n)", "2x3 + 2x3 + 2x3", "1x3")
+    monkeypatch.undo()
+
+
+def test_a_proof_takes_nothing_from_the_cache(tmp_path, monkeypatch):
+    problem = Problem("S(n): 1x3 + 1x3 -> 2x3 + 1x3")
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path / "other"))
+    recall._recalled.cache_clear()
+    entry = make_entry(problem)
+    assert [path.name for path in (tmp_path / "other").iterdir() if path.is_dir()]
+    monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path / "own"))
+    recall._recalled.cache_clear()
+    catalog.check_entry(problem.key, entry, prove=True)
+    assert not (tmp_path / "own").exists()
+
+
+def test_verify_names_what_is_wrong_and_moves_nothing(built, tmp_path):
+    shutil.copytree(built, tmp_path / "copy")
+    store = catalog.open_store(tmp_path / "copy")
+    broken, tampered = list(store)[:2]
+    store.path(broken).write_bytes(b"not JSON")
+    store.path(tampered).write_bytes(pack({**unpack(store.path(tampered).read_bytes()), "source": "0" * 64}))
+    before = tree(tmp_path)
+    out, told = command("verify", "--store", tmp_path / "copy", code=1)
+    assert f"{COUNT - 2} of {COUNT} entries proven" in told
+    assert [line.split()[1] for line in out.splitlines()] == [broken[:12], tampered[:12]]
+    assert tree(tmp_path) == before
+
+
+def test_prune_deletes_what_is_of_no_use_and_nothing_else(tmp_path):
+    store = Store(tmp_path)
+    problems = [Problem(f"S(n): 1x{k} -> 1x{lo}") for k in range(3) for lo in range(2)]
+    for problem in problems:
+        store.put(problem.key, make_entry(problem))
+    damaged, newer, other, *good = [problem.key for problem in problems]
+    store.path(damaged).write_bytes(b"x")
+    with pytest.warns(CacheWarning):
+        store.get(damaged)
+    store.path(newer).write_bytes(pack({}, cache.SCHEMA + 1))
+    store.path(other).write_bytes(pack({**ENTRY, "made": "0.0.1"}))
+    _, told = command("prune", "--store", tmp_path)
+    assert told.startswith("2 files deleted")
+    assert sorted(store) == sorted([newer, *good])
+    os.utime(store.path(good[0]), (time.time() - 3 * 86_400,) * 2)
+    command("prune", "--store", tmp_path, "--days", 2)
+    assert sorted(store) == sorted([newer, *good[1:]])
+    os.utime(store.path(good[1]), (time.time() - 86_400,) * 2)
+    size = sum(store.path(key).stat().st_size for key in store)
+    command("prune", "--store", tmp_path, "--max-size", (size - 1) / 1e6)
+    assert sorted(store) == sorted([newer, *good[2:]])
+    command("prune", "--store", tmp_path, "--all")
+    assert list(store) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[[sweep]]\ngroups = 3", "no list of sweeps"),
+        ("[[layer]]\nfile = '../x'\nname = 'X'\nhom = 'S(n): 1x1 -> 1x1'", "cannot name a file"),
+        ("[[problem]]\nhom = 3", "no list of sweeps"),
+        ("sweep = 1", "no list of sweeps"),
+        ("???", "cannot read"),
+        ("", "nothing to build"),
+    ],
+)
+def test_a_list_that_is_wrong_is_refused(tmp_path, text, why):
+    (tmp_path / catalog.RECIPE).write_text(text)
+    with pytest.raises(CatalogError, match=why):
+        catalog.build(tmp_path, [])

@@ -1,0 +1,574 @@
+"""The catalog: entries that hold a layer as data, and the commands that list, build, prove and prune them.
+
+An entry is addressed by the digest of its problem. It has the bases with their certificates, digests of plan, source
+and drawing, and perhaps the texts of the last two, which are there to be read: what runs is always emitted anew.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import eqsynth
+from eqsynth import cache, draw, recall, svg
+from eqsynth.bases import SHOWN, Basis, basis, from_data, to_data
+from eqsynth.cache import Store, canonical, digest
+from eqsynth.errors import CatalogError, EqsynthError, ExportError
+from eqsynth.exporting import artifact_of, write_bytes
+from eqsynth.graphs import Graph
+from eqsynth.group import Group, Hom
+from eqsynth.lower import plan_hom
+from eqsynth.space import Order, each, order_text
+from eqsynth.verification import check_basis, check_module, parse_hom
+
+#: The list of what a catalog holds, and the list of what is in it.
+RECIPE, INDEX = "catalog.toml", "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an entry is about: a Hom, a bias or none, a normalization; ``texts``: keep source and drawing in full.
+
+    >>> from eqsynth.catalog import Problem
+    >>> Problem("S(n): 1x2 -> 1x1").key[:16]
+    '915c146571849193'
+    """
+
+    hom: str
+    bias: bool = True
+    normalization: str = "variance"
+    texts: bool = True
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the key is the digest of."""
+        return {"kind": "layer", "hom": self.hom, "bias": self.bias, "normalization": self.normalization}
+
+    @property
+    def key(self) -> str:
+        """The key of the entry."""
+        return digest(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that the catalog keeps as a readable Python file."""
+
+    file: str
+    name: str
+    hom: Hom
+
+
+def make_entry(problem: Problem) -> dict[str, Any]:
+    """The entry of a problem; the same on every machine.
+
+    What takes long is taken from the user's cache, or kept there, as by ``eq.basis`` and ``eq.Linear``.
+
+    >>> from eqsynth.catalog import Problem, make_entry
+    >>> entry = make_entry(Problem("S(n): 1x2 -> 1x1"))
+    >>> entry["bases"][0]["certificate"]
+    [5, 5, 'stable', 0]
+    """
+    hom = parse_hom(problem.hom)
+    plan = recall.recalled_plan(hom, problem.bias, problem.normalization)
+    source = artifact_of(plan).source
+    found = _bases(hom, problem.bias)
+    picture = _drawing(found)
+    entry = {
+        **problem.data,
+        "made": eqsynth.__version__,
+        "bases": [{"inputs": _plain(each.inputs), "outputs": _plain(each.outputs), **to_data(each)} for each in found],
+        "plan": _sha(repr(plan.steps)),
+        "source": _sha(source),
+        "drawing": _sha(picture),
+    }
+    if problem.texts:
+        entry["texts"] = {"source": source, "drawing": picture}
+    return entry
+
+
+def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bool = False) -> str:
+    """Check an entry, and say what it is: by its form and certificates, or with ``prove`` from the mathematics.
+
+    The proof re-derives independence and completeness of every basis, plans and emits anew, and compares all
+    digests. ``run`` also tries the layer on random group elements. Nothing of the entry is run.
+
+    Raises CatalogError for an entry that is not right, VerificationError for a basis that is none.
+    """
+    match entry:
+        case {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs, "basis": data}:
+            _same_key(key, {"kind": "basis", "group": group, "inputs": inputs, "outputs": outputs})
+            found = from_data(known_group(group), _order(inputs), _order(outputs), data)
+            if prove:
+                check_basis(found)
+            return f"{group}: order {inputs} -> {outputs}"
+        case {"kind": "plan", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "plan": data}:
+            _same_key(key, {"kind": "plan", "hom": text, "bias": bias, "normalization": scale})
+            recall.from_data(known_hom(text), bias, scale, data)
+            return text
+        case {"kind": "layer", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "bases": [*listed]}:
+            problem = Problem(text, bias, scale, "texts" in entry)
+            _same_key(key, problem.data)
+            hom = known_hom(text)
+            needed = _orders(hom, bias)
+            if len(listed) != len(needed):
+                raise CatalogError(f"it has {len(listed)} bases, not {len(needed)}")
+            for (inputs, outputs), data in zip(needed, listed, strict=True):
+                if not isinstance(data, dict):
+                    raise CatalogError("a basis is no JSON object")
+                inner = dict(data)
+                if (inner.pop("inputs", None), inner.pop("outputs", None)) != (_plain(inputs), _plain(outputs)):
+                    raise CatalogError("a basis is of other orders")
+                found = from_data(hom.group, inputs, outputs, inner)
+                if prove:
+                    check_basis(found)
+            _check_texts(entry)
+            if prove:
+                with cache.paused():
+                    made = make_entry(problem)
+                wrong = ", ".join(name for name in sorted({*made, *entry}) if made.get(name) != entry.get(name))
+                if wrong:
+                    raise CatalogError(f"this version of eqsynth makes it otherwise: {wrong}")
+            if run:
+                check_module(plan_hom(hom, bias, scale))
+            return text
+    raise CatalogError("it is no entry of a kind that is known")
+
+
+def _check_texts(entry: dict[str, Any]) -> None:
+    names = ("plan", "source", "drawing", "made")
+    if not all(isinstance(entry.get(name), str) for name in names):
+        raise CatalogError("it lacks a digest")
+    known = {"kind", "hom", "bias", "normalization", "bases", "texts", *names}
+    if entry.keys() - known:
+        raise CatalogError(f"it has {', '.join(sorted(entry.keys() - known))}, which no entry has")
+    match entry.get("texts"):
+        case None:
+            return
+        case {"source": str(source), "drawing": str(drawing), **rest} if not rest:
+            if (_sha(source), _sha(drawing)) == (entry["source"], entry["drawing"]):
+                return
+    raise CatalogError("its texts do not fit their digests")
+
+
+def known_group(text: str) -> Group:
+    """A group from text of which nothing is known: a graph by its name or written out, never from a file."""
+    graph = re.fullmatch(r"\s*Aut\((.*)\)\s*", text, re.DOTALL)
+    if graph and not re.match(r"\s*[0-9]+\s*:", graph[1]):
+        Graph.named(graph[1])
+    return Group.parse(text)
+
+
+def known_hom(text: str) -> Hom:
+    """The same for a problem, which must be written as it prints."""
+    known_group(text.rpartition("->")[0].rpartition(":")[0])
+    hom = parse_hom(text)
+    if str(hom) != text:
+        raise CatalogError(f"its problem {text!r} is not written as {hom}")
+    return hom
+
+
+def _same_key(key: str, problem: dict[str, Any]) -> None:
+    if digest(problem) != key:
+        raise CatalogError("it is the entry of another problem")
+
+
+def _sha(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _plain(order: Order) -> Any:
+    return list(order) if isinstance(order, tuple) else order
+
+
+def _order(value: Any) -> int:
+    if type(value) is not int:
+        raise CatalogError(f"{value!r} is no order")
+    return value
+
+
+def _orders(hom: Hom, bias: bool) -> list[tuple[Order, Order]]:
+    """The orders of every basis that a layer needs, each once."""
+    outs = hom.space_out.orders
+    zero: Order = tuple(0 for _ in each(outs[0])) if isinstance(outs[0], tuple) else 0
+    pairs = [(k, lo) for k in hom.space_in.orders for lo in outs] + [(zero, lo) for lo in outs if bias]
+    return list(dict.fromkeys(pairs))
+
+
+def _bases(hom: Hom, bias: bool) -> list[Basis]:
+    return [basis(hom.group, k, lo) for k, lo in _orders(hom, bias)]
+
+
+def _drawing(found: Sequence[Basis]) -> str:
+    """An SVG sheet of the first maps of the first basis."""
+    first = found[0]
+    drawings, captions = draw.drawings(first, SHOWN)
+    return svg.sheet(drawings, captions, f"{first.group}: order {first.inputs} -> order {first.outputs}")
+
+
+# --- what a catalog holds -------------------------------------------------------------------------
+
+
+def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
+    """Read a list of problems and layers.
+
+    ``[[sweep]]`` with ``groups`` and ``orders = 3`` stands for all problems of one channel from order 0, ..., 3 to
+    order 0, ..., 3 (for a product, ``orders`` is a list of tuples); ``[[problem]]`` has ``hom``; ``[[layer]]`` has
+    ``file``, ``name`` and ``hom``. ``texts = true`` keeps sources and drawings in full. Raises CatalogError.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"cannot read {path}: {error}") from error
+    texts = data.get("texts") is True
+    problems: list[Problem] = []
+    layers: list[Layer] = []
+    try:
+        for sweep in data.get("sweep", []):
+            orders = sweep["orders"]
+            # As text, so that a tuple reads like any order.
+            listed = [*range(orders + 1)] if isinstance(orders, int) else [order_text(tuple(order)) for order in orders]
+            for group in sweep["groups"]:
+                homs = [Hom.parse(group, k, lo) for k in listed for lo in listed]
+                problems += [Problem(str(hom), texts=texts) for hom in homs]
+        for each_problem in data.get("problem", []):
+            problems.append(Problem(str(parse_hom(each_problem["hom"])), texts=texts))
+        for each_layer in data.get("layer", []):
+            file = each_layer["file"]
+            if not file.isidentifier():
+                raise CatalogError(f"{path}: {file!r} cannot name a file: use letters, digits and _")
+            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"])))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CatalogError(f"{path} is no list of sweeps, problems and layers: {error!r}") from error
+    return list(dict.fromkeys(problems)), layers
+
+
+def problems_of(what: Sequence[str]) -> tuple[list[Problem], list[Layer]]:
+    """Problems as people name them: their texts, or files that list them."""
+    problems: list[Problem] = []
+    layers: list[Layer] = []
+    for text in what:
+        if text.endswith(".toml"):
+            more = read_recipe(Path(text))
+            problems += more[0]
+            layers += more[1]
+        else:
+            problems.append(Problem(str(parse_hom(text))))
+    return list(dict.fromkeys(problems)), layers
+
+
+def open_store(path: Path | None, *, new: bool = False) -> Store:
+    """The store in a folder, the one of a catalog if the folder has a list of problems; without a path the user's.
+
+    Raises CatalogError for a folder that is not there, unless it may be ``new``, and if the user's cache is off.
+    """
+    if path is not None:
+        if not new and not path.is_dir():
+            raise CatalogError(f"there is no folder {str(path)!r}: name one that `eqsynth catalog build` has made")
+        return Store(path / "entries") if (path / RECIPE).exists() else Store(path)
+    found = cache.user_store()
+    if found is None:
+        raise CatalogError("the cache is turned off: EQSYNTH_CACHE is off; name a folder with --store")
+    return found
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+Made = Iterator[tuple[Problem, dict[str, Any] | None, str]]
+
+
+def attempt(problem: Problem) -> tuple[dict[str, Any] | None, str]:
+    """An entry, or the reason why there is none."""
+    try:
+        return make_entry(problem), ""
+    except EqsynthError as error:
+        return None, str(error)
+
+
+def make_all(problems: Sequence[Problem], jobs: int = 1, scheduler: str | None = None) -> Made:
+    """Entries as they are finished: here, in ``jobs`` processes, or on the Dask cluster at ``scheduler``."""
+    if scheduler is not None:
+        yield from _on_cluster(problems, scheduler)
+    elif jobs == 1 or len(problems) < 2:
+        for problem in problems:
+            yield (problem, *attempt(problem))
+    else:
+        from concurrent.futures import ProcessPoolExecutor, as_completed
+        from multiprocessing import get_context
+
+        with ProcessPoolExecutor(min(jobs, len(problems)), get_context("spawn")) as pool:
+            futures = {pool.submit(attempt, problem): problem for problem in problems}
+            try:
+                for future in as_completed(futures):
+                    yield (futures[future], *future.result())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _on_cluster(problems: Sequence[Problem], scheduler: str) -> Made:
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise CatalogError("a Dask cluster needs another package: pip install 'eqsynth[dask]'") from error
+    try:
+        client = Client(scheduler, timeout=30)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"there is no Dask scheduler at {scheduler!r}: {error}") from error
+    with client:
+        try:
+            versions = set(client.run(_version).values())
+        except ImportError as error:
+            raise CatalogError(f"the workers at {scheduler} lack a package: {error}") from error
+        if versions - {eqsynth.__version__}:
+            raise CatalogError(f"the workers have eqsynth {', '.join(sorted(versions))}, not {eqsynth.__version__}")
+        futures = client.map(attempt, problems, pure=False, retries=2)
+        at = {future.key: problem for future, problem in zip(futures, problems, strict=True)}
+        for future, result in as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
+            yield (at[future.key], *result)
+
+
+def _version() -> str:
+    return eqsynth.__version__
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build did: how many entries were there, made, and not made and why; files that differ or were written."""
+
+    kept: int
+    made: int
+    failed: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def build(
+    path: Path | None,
+    what: Sequence[str],
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    fresh: bool = False,
+    check: bool = False,
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda each, _: each,
+) -> Built:
+    """Make the entries of a list of problems in a store, or with ``check`` say what differs from it.
+
+    Entries that are there, whole and of this version are kept, so that a build that was interrupted goes on where
+    it stopped; ``fresh`` makes all again. In a folder with a ``catalog.toml`` the build also writes its layers as
+    Python files and ``index.json``, and deletes what is not in the list.
+
+    Raises CatalogError for a list that cannot be read, ExportError for a folder that cannot be written.
+    """
+    store = open_store(path, new=True)
+    recipe = path / RECIPE if path is not None and (path / RECIPE).exists() else None
+    whole = recipe is not None and not what
+    problems, layers = problems_of([str(recipe)] if whole else list(what))
+    if not problems and not layers:
+        raise CatalogError("nothing to build: name problems such as 'S(n): 1x2 -> 1x2', or a list of them, FILE.toml")
+    todo = [problem for problem in problems if check or fresh or not _usable(store, problem)]
+    failed: list[str] = []
+    files: list[str] = []
+    for problem, entry, why in progress(make_all(todo, jobs, scheduler), len(todo)):
+        if entry is None:
+            failed.append(f"{problem.hom}: {why}")
+        elif check:
+            if not _same(store.path(problem.key), cache.pack(entry)):
+                files.append(problem.hom)
+        elif not store.put(problem.key, entry):
+            raise ExportError(f"cannot write to {store.folder}: nothing more was built")
+    if whole and path is not None:
+        files += _write_files(path, store, problems, layers, check=check)
+    return Built(len(problems) - len(todo), len(todo) - len(failed), tuple(sorted(failed)), tuple(sorted(files)))
+
+
+def _usable(store: Store, problem: Problem) -> bool:
+    entry = store.get(problem.key)
+    if entry is None or entry.get("made") != eqsynth.__version__ or ("texts" in entry) < problem.texts:
+        return False
+    try:
+        check_entry(problem.key, entry)
+    except EqsynthError as error:
+        store.set_aside(problem.key, str(error))
+        return False
+    return True
+
+
+def _write_files(
+    path: Path, store: Store, problems: Sequence[Problem], layers: Sequence[Layer], *, check: bool
+) -> list[str]:
+    """Write, or compare, the Python files and the index; delete, or name, what belongs to no problem."""
+    wanted = {path / f"{layer.file}.py": artifact_of(layer.hom, layer.name).source.encode() for layer in layers}
+    entries = [
+        {"key": problem.key, "problem": problem.hom, "sha256": sha256(_bytes(store.path(problem.key))).hexdigest()}
+        for problem in problems
+    ]
+    listed = [{"file": f"{layer.file}.py", "name": layer.name, "problem": str(layer.hom)} for layer in layers]
+    index = {"eqsynth": eqsynth.__version__, "schema": cache.SCHEMA, "layers": listed, "entries": entries}
+    # One line for each entry, so that differences can be read.
+    wanted[path / INDEX] = canonical(index).replace(b'{"file"', b'\n{"file"').replace(b'{"key"', b'\n{"key"') + b"\n"
+    known = {problem.key for problem in problems}
+    strangers = [store.path(key) for key in store if key not in known]
+    strangers += [file for file in sorted(path.glob("*.py")) if file not in wanted]
+    changed = [file for file, content in wanted.items() if not _same(file, content)]
+    if not check:
+        for file in changed:
+            write_bytes(file, wanted[file])
+        for file in [*strangers, *store.leftovers()]:
+            file.unlink(missing_ok=True)
+    return [str(file.relative_to(path)) for file in [*changed, *strangers]]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _same(path: Path, content: bytes) -> bool:
+    return _bytes(path) == content
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry in a list."""
+
+    key: str
+    kind: str
+    problem: str
+    maps: int
+    size: int
+    made: str
+
+
+def rows(store: Store) -> Iterator[Row]:
+    """Every entry that can be read."""
+    for key in store:
+        entry = store.get(key)
+        if entry is None:
+            continue
+        what = entry.get("hom") or f"{entry.get('group')}: order {entry.get('inputs')} -> {entry.get('outputs')}"
+        parts = entry.get("bases") or [entry.get("basis")]
+        sizes = [part["certificate"][0] for part in parts[:1] if isinstance(part, dict) and part.get("certificate")]
+        maps = sizes[0] if sizes and isinstance(sizes[0], int) else 0
+        size = store.path(key).stat().st_size
+        yield Row(key, str(entry.get("kind")), str(what), maps, size, str(entry.get("made")).split(" ", maxsplit=1)[0])
+
+
+def find(store: Store, text: str) -> tuple[str, dict[str, Any]]:
+    """The entry of a problem, or with a key that begins so. Raises CatalogError where there is none, or several."""
+    if "->" in text:
+        keys = [Problem(str(parse_hom(text))).key]
+    else:
+        keys = [key for key in store if key.startswith(text.lower())] if text else []
+    if len(keys) > 1:
+        raise CatalogError(f"{len(keys)} entries begin with {text!r}: give more of the key")
+    entry = store.get(keys[0]) if keys else None
+    if entry is None:
+        raise CatalogError(f"{store.folder} has no entry for {text!r}; `eqsynth catalog list` shows what it has")
+    return keys[0], entry
+
+
+def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
+    """An entry in words, after its checks; with ``source`` the layer's source, emitted anew.
+
+    Raises CatalogError for an entry that is not right.
+    """
+    what = check_entry(key, entry)
+    if source:
+        if entry["kind"] == "basis":
+            raise CatalogError("the entry of a basis has no source: give the problem of a layer")
+        return artifact_of(plan_hom(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
+    lines = [f"{entry['kind']} {what}", f"key {key}, made by eqsynth {entry['made']}"]
+    if entry["kind"] == "layer":
+        hom = known_hom(what)
+        lines[0] += f", bias={entry['bias']}, normalization={entry['normalization']!r}"
+        for found in _bases(hom, entry["bias"]):
+            lines.append(f"order {order_text(found.inputs)} -> {order_text(found.outputs)}: {found.certificate}")
+        lines += [f"{name} sha256 {entry[name]}" for name in ("plan", "source", "drawing")]
+    elif entry["kind"] == "basis":
+        lines.append(str(basis(known_group(entry["group"]), entry["inputs"], entry["outputs"]).certificate))
+    return "\n".join(lines)
+
+
+def prove(store: Store, keys: Sequence[str], jobs: int = 1, run: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Prove entries; for each its key, what it is, and what is wrong with it, empty where nothing is."""
+    work = [(str(store.folder), key, run) for key in keys]
+    if jobs == 1 or len(work) < 2:
+        yield from map(_prove_one, work)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn")) as pool:
+        yield from pool.map(_prove_one, work, chunksize=4)
+
+
+def _prove_one(work: tuple[str, str, bool]) -> tuple[str, str, str]:
+    folder, key, run = work
+    try:
+        # Straight from the file, so that nothing is set aside while it is looked at.
+        entry = cache.unpack(_bytes(Store(folder).path(key)))
+    except CatalogError as error:
+        return key, "?", str(error)
+    try:
+        return key, check_entry(key, entry, prove=True, run=run), ""
+    except EqsynthError as error:
+        return key, str(entry.get("hom") or entry.get("group")), str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many files were deleted, and their bytes."""
+
+    files: int
+    size: int
+
+
+def prune(store: Store, days: float | None = None, megabytes: float | None = None, every: bool = False) -> Pruned:
+    """Delete what was set aside, what interrupted writers left, and what other versions made.
+
+    With ``days`` also what was written longer ago, with ``megabytes`` the oldest until the rest fits, with ``every``
+    all entries. Entries of a newer schema are kept, except with ``every``.
+    """
+    try:
+        with store.locked():
+            gone = list(_useless(store, days, megabytes, every))
+            for path, _ in gone:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(f"cannot prune {store.folder}: {error.strerror or error}") from error
+    return Pruned(len(gone), sum(size for _, size in gone))
+
+
+def _useless(store: Store, days: float | None, megabytes: float | None, every: bool) -> Iterator[tuple[Path, int]]:
+    for path in store.leftovers():
+        yield path, path.stat().st_size
+    held: list[tuple[float, Path, int]] = []
+    for key in store:
+        path = store.path(key)
+        state = path.stat()
+        old = every or (days is not None and time.time() - state.st_mtime > 86_400 * days)
+        try:
+            made = str(cache.unpack(_bytes(path)).get("made"))
+        except cache.NewerError:
+            made = eqsynth.__version__
+        except CatalogError:
+            old, made = True, ""
+        if old or made.split(" ", maxsplit=1)[0] != eqsynth.__version__:
+            yield path, state.st_size
+        else:
+            held.append((state.st_mtime, path, state.st_size))
+    if megabytes is not None:
+        room = sum(size for *_, size in held) - 1_000_000 * megabytes
+        for _, path, size in sorted(held):
+            if room <= 0:
+                return
+            room -= size
+            yield path, size

@@ -88,7 +88,7 @@ class Tensors3(nn.Module):
         self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.04761904761904763] * 9 + [0.14285714285714288] * 6, channels_in),
+            (self.weight, [0.04761904761904762] * 9 + [0.14285714285714285] * 6, channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():

@@ -64,7 +64,7 @@ class Edges3(nn.Module):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight, [0.0857142857142857, 0.0857142857142857, 0.09523809523809523, 0.09523809523809523, 0.0857142857142857, 0.0857142857142857, 0.0857142857142857] + [0.09523809523809523] * 7, channels_in),
+            (self.weight, [0.08571428571428572, 0.08571428571428572, 0.09523809523809525, 0.09523809523809525, 0.08571428571428572, 0.08571428571428572, 0.08571428571428572] + [0.09523809523809525] * 7, channels_in),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
             with torch.no_grad():

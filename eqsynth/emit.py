@@ -1092,27 +1092,19 @@ class _Emitter:
         labels = [axis for axis in places if axis is not None]
         repeated = [run for axis, run in places.items() if len(run) > 1]
         (first, *others) = repeated
-        if inside and not others and first[-1] - first[0] + 1 == len(first):
+        if inside and not part.forms and not others and first[-1] - first[0] + 1 == len(first):
             # The axes that agree are neighbours: one axis of a flattened view, and their diagonal a slice of it.
             code, missing = self._placed(Part(part.source, tuple(labels)))
-            middle = frozenset() if part.forms else frozenset({first[0] + 1})
+            middle = frozenset({first[0] + 1})
             n = sizes[first[0]]
-            thick = "1" if part.forms or missing & middle else n
             after = _times([*sizes[first[-1] + 1 :], channels])
             if missing - middle - {0} or (0 in missing and len(labels) > 1):
                 code = f"{code}.expand({', '.join(self._lengths(step, part, labels, channels, missing & middle))})"
-            if len(labels) > 1 or (part.forms and labels):
-                code = f"{code}.reshape(-1, {thick}, {after})"
-            elif part.forms:
-                code += ".unsqueeze(1)"
-            view = f"{name}.view(-1, {_times([n] * len(first))}, {after})"
-            if part.forms:
-                pace = _plus([_times(["2", n]), "2"])
-                self._say(f"{view}[:, 1::{pace}].add_({code})", text)
-                self._say(f"{view}[:, {n}::{pace}].sub_({code})")
-            else:
-                powers = [_times([n] * power) for power in range(len(first) - 1, 0, -1)]
-                self._say(f"{view}[:, :: {_plus([*powers, '1'])}].add_({code})", text)
+            if len(labels) > 1:
+                code = f"{code}.reshape(-1, {'1' if missing & middle else n}, {after})"
+            powers = [_times([n] * power) for power in range(len(first) - 1, 0, -1)]
+            view = f"{name}.view(-1, {_times([n] * len(first))}, {after})[:, :: {_plus([*powers, '1'])}]"
+            self._say(f"{view}.add_({code})", text)
             return
         labels.sort()
         code, missing = self._placed(Part(part.source, tuple(labels)))

@@ -181,12 +181,10 @@ class Ring6(nn.Module):
         batch = x.shape[:-2]
         x_a = x.reshape(-1, 6, channels_in)
 
-        w = self.bias
-        w = self.b0_maps @ w  # a graph is a sum of orbits
+        w = self.b0_maps @ self.bias  # a graph is a sum of orbits
         constants = w.index_select(0, self.b0_places).flatten()
         # 4 maps, entries of one matrix tied together
-        w = self.weight
-        w = (self.t0_0_maps @ w.flatten(1)).reshape(-1, channels_out, channels_in)  # a graph is a sum of orbits
+        w = (self.t0_0_maps @ self.weight.flatten(1)).reshape(-1, channels_out, channels_in)  # a graph is a sum of orbits
         w = w.index_select(0, self.t0_0_places).reshape(6, 6, channels_out, channels_in)
         w = w.transpose(1, 2)  # rows of the matrix are output indices and channels
         t_a = linear(x_a.reshape(-1, 6 * channels_in), w.reshape(6 * channels_out, 6 * channels_in), constants)

@@ -134,8 +134,7 @@ class Cyclic4(nn.Module):
         w = self.bias
         constants = w.index_select(0, self.b0_places).flatten()
         # 4 maps, entries of one matrix tied together
-        w = self.weight
-        w = w * self.t0_0_scale[:, None, None]
+        w = self.weight * self.t0_0_scale[:, None, None]
         w = w.index_select(0, self.t0_0_places).reshape(4, 4, channels_out, channels_in)
         w = w.transpose(1, 2)  # rows of the matrix are output indices and channels
         t_a = linear(x_a.reshape(-1, 4 * channels_in), w.reshape(4 * channels_out, 4 * channels_in), constants)

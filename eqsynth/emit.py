@@ -891,8 +891,7 @@ class _Emitter:
         if step.constants:
             prefix = f"b{step.term}"
             self._build(prefix, step.constants, rows, 1)
-            self._say(f"w = self.{self.plan.bias_name(step.term)}{_from(step.first)}")
-            self._join(prefix, step.constants, co)
+            self._join(prefix, step.constants, co, f"self.{self.plan.bias_name(step.term)}{_from(step.first)}")
             bias = "w" if isinstance(step.constants[0], Tensor) else f"w.index_select(0, self.{prefix}_places)"
             needs.add(self.plan.bias_name(step.term))
         if bias and step.tables:
@@ -905,8 +904,8 @@ class _Emitter:
             self._say(f"# {len(table.elements)} maps, entries of one matrix tied together")
             prefix = f"t{table.term}_{step.term}"
             self._build(prefix, table.elements, rows, columns)
-            self._say(f"w = self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}")
-            self._join(prefix, table.elements, f"{co}, {ci}")
+            weight = f"self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}"
+            self._join(prefix, table.elements, f"{co}, {ci}", weight)
             if not isinstance(table.elements[0], Tensor):
                 self._gather(prefix, rows, columns, co, ci, table.term, step.term)
             x = f"{self.rename[table.source]}.reshape(-1, {columns} * {ci})"
@@ -936,30 +935,30 @@ class _Emitter:
             places = f"places.reshape({rows}, 1, {columns}) * len(channels) + channels"
         self.builders.append(f'self._table("{prefix}_places", {places})')
 
-    def _join(self, prefix: str, elements: Sequence[Element], channels: str) -> None:
-        """From the weights of maps to those of all orbits, or for exact kernels to the matrix itself."""
+    def _join(self, prefix: str, elements: Sequence[Element], channels: str, weight: str) -> None:
+        """``w``: from the weights of maps to those of all orbits, or for exact kernels to the matrix itself."""
         graphs = sum(isinstance(element, Diagram) for element in elements)
         orbits = sum(isinstance(element, Orbit) for element in elements)
         weights = "," in channels
         if not graphs and not orbits:
             letters = ("doc", "joic") if weights else ("do", "jo")
-            self._say(f'w = torch.einsum("dji,{letters[0]}->{letters[1]}", self.{prefix}_maps, w)')
+            self._say(f'w = torch.einsum("dji,{letters[0]}->{letters[1]}", self.{prefix}_maps, {weight})')
             return
         scale = f" * self.{prefix}_scale[:, None{', None' * weights}]"
         missing = self._orbit_count(elements) - orbits
         scale = scale if prefix in self.scaled else ""
         if graphs:
-            part = f"self.{prefix}_maps @ {'w' if not orbits else f'w[:{graphs}]'}"
+            part = f"self.{prefix}_maps @ {weight if not orbits else f'{weight}[:{graphs}]'}"
             part = f"({part}.flatten(1)).reshape(-1, {channels})" if weights else part
-            text = "a graph is a sum of orbits"
+            self._say(f"w = {part}", "a graph is a sum of orbits")
             if orbits:
-                self._say(f"v, w = w[{graphs}:]{scale}, {part}", text)
-                self._say(f"w[:{orbits}] += v")
-            else:
-                self._say(f"w = {part}", text)
+                self._say(f"w[:{orbits}] += {weight}[{graphs}:]{scale}")
         elif missing or scale:
             pads = ", ".join(["0, 0"] * (1 + weights))
-            self._say(f"w = nn.functional.pad(w{scale}, ({pads}, 0, {missing}))" if missing else f"w = w{scale}")
+            padded = f"nn.functional.pad({weight}{scale}, ({pads}, 0, {missing}))"
+            self._say(f"w = {padded if missing else weight + scale}")
+        else:
+            self._say(f"w = {weight}")
 
     def _orbit_count(self, elements: Sequence[Element]) -> int:
         return int(functor.orbits_of(self.hom.group, _order(elements)).max()) + 1
@@ -1134,7 +1133,7 @@ class _Emitter:
             else:
                 back = f"reshape(b, {', '.join(sizes)}, {channels})"
                 self._say(f"{name} = {name}.reshape(b, {total}, {channels}).index_add{what}.{back}", text)
-            text = ""
+            text, inside = "", True
 
     def _lengths(
         self, step: Spread, part: Part, labels: Sequence[int], channels: str, one: frozenset[int] = frozenset()

@@ -290,7 +290,7 @@ def assert_one_graph_serves(name, backend):
 
 
 #: Compiled to kernels in one test, which takes seconds each; captured as graphs in another, all the rest.
-KERNELS = ("S(n)", "O(n)", "SO(3)", "Sp(4)", "petersen")
+KERNELS = ("S(n)", "O(n)", "SO(3)", "Sp(4) 3 to 3", "petersen")
 
 
 @pytest.mark.usefixtures("fresh_compiler")

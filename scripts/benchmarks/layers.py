@@ -67,7 +67,7 @@ CASES = (
 #: Orders and sizes over which the growth of the time is measured, at 16 channels and batch 1.
 GROWTH = (
     (1, 1, (8192, 16384, 32768, 65536)),
-    (2, 2, (160, 224, 320, 448)),
+    (2, 2, (96, 128, 192, 256)),
     (2, 1, (192, 256, 384, 512)),
     (1, 2, (192, 256, 384, 512)),
     (3, 3, (24, 28, 32, 40)),

@@ -37,9 +37,9 @@ Calls are torch operators, views included. The cost model fits three prices (per
 the times of all layers on this page; multiply-adds and bytes are those of the plan.
 
 The growth with n is the slope of the time of a layer with 16 channels on a log-log scale, of the fastest run at each
-size, and should agree with max(k, l). The sizes are large enough that calls do not count and small enough that tensors stay
-below some 4 MB: beyond, the first use of fresh pages makes every size dearer than the one before. Small shapes have a bias, and are compared with the same layer written by hand
-with the same parameters.
+size, and should agree with max(k, l). The sizes are large enough that calls do not count and small enough that
+tensors stay below some 4 MB: beyond, the first use of fresh pages makes every size dearer than the one before. Small
+shapes have a bias, and are compared with the same layer written by hand with the same parameters.
 
 Tensors above about 32 MB come in freshly mapped pages, whose first use can cost more than the arithmetic; that holds
 for all contenders except the limit, which writes where it has written before."""

@@ -325,7 +325,7 @@ class Plan:
         Input 0 0
         Reduce 0 0
         Reduce n c_in n c_in + c_in
-        Mix c_in c_out 2 c_in c_out + c_in + c_out
+        Mix c_in c_out c_in + c_out
         Output 0 0
         """
         symbols = [Polynomial.of(symbol) for symbol in self._symbols()]

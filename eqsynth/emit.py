@@ -19,7 +19,22 @@ from eqsynth import draw, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.group import Aut, Hom, permutation_generators
-from eqsynth.plans import Contract, Hodge, Input, Mix, Output, Pair, Part, Pattern, Plan, Reduce, Spread, Tied
+from eqsynth.plans import (
+    POWERS,
+    Contract,
+    Hodge,
+    Input,
+    Mix,
+    Output,
+    Pair,
+    Part,
+    Pattern,
+    Plan,
+    Reduce,
+    Spread,
+    Tied,
+    describe,
+)
 from eqsynth.recipes import EPSILON, PARITY, STAR, TABLES
 from eqsynth.space import Order, order_text
 
@@ -28,8 +43,6 @@ DRAWN, LISTED = 40, 400
 WIDTH = 100
 #: A matrix of so many entries is copied in a cache.
 CACHED = 1 << 20
-#: What a sum of squares is raised to.
-POWERS = {"variance": " ** -0.5", "mean": " ** -1", "sum": " ** 0"}
 #: A is applied by gathers over its edges where it has fewer entries than 1 / GATHER of all.
 GATHER = 16
 
@@ -72,6 +85,8 @@ class _Emitter:
     def __init__(self, plan: Plan, name: str) -> None:
         self.plan, self.name = plan, name
         self.hom = plan.hom
+        #: What sums of squares are raised to, in code.
+        self.power = f" ** {POWERS[plan.normalization]:g}"
         self.single_in = len(self.hom.space_in) == 1
         self.single_out = len(self.hom.space_out) == 1
         letters = sorted({factor.n for factor in self.hom.group.factors if isinstance(factor.n, str)})
@@ -87,8 +102,8 @@ class _Emitter:
         self.buffers: dict[str, tuple[int, ...]] = {}
         #: Lines that scale weights.
         self.weights: list[str] = []
-        #: The power to which a buffer's values are raised.
-        self.powers: dict[str, str] = {}
+        #: Buffers of sums of squares, raised to ``power``.
+        self.squares: set[str] = set()
         self.epsilons: list[tuple[int, int, int, int]] = []
         #: Those that are applied as matrices.
         self.applied: set[int] = set()
@@ -255,13 +270,12 @@ class _Emitter:
         names += [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
         lines: list[str] = []
         for buffer, values in self.buffers.items():
-            dtype = ", dtype=torch.float64" if buffer.startswith("signs") or buffer in self.powers else ""
-            power = self.powers.get(buffer, "")
+            dtype = ", dtype=torch.float64" if buffer.startswith("signs") or buffer in self.squares else ""
+            power = self.power if buffer in self.squares else ""
             lines.append(f'self._table("{buffer}", torch.tensor({_runs(values)}{dtype}){power})')
         for number, kind in enumerate(self.epsilons):
             n, tied, taken, given = kind
-            power = POWERS[plan.normalization]
-            by = f"{perm(n - tied - given, taken)}{power}"
+            by = f"{perm(n - tied - given, taken)}{self.power}"
             if _small(kind):
                 lines.append(f"epsilon_{number} = {by} * _epsilon({n}, {tied}, {taken}, {given})")
                 if number in self.applied:
@@ -609,12 +623,7 @@ class _Emitter:
     def _contract(self, step: Contract) -> None:
         source, thin = self.rename[step.source], self.thin[step.source]
         channels, n = self._channels(step.source), self.ns[0]
-        names = dict(
-            zip(sorted({*step.labels, *step.kept, *(v for e in step.edges for v in e)}), LETTERS, strict=False)
-        )
-        factors = " ".join(f"A[{names[u]},{names[v]}]" for u, v in step.edges)
-        made, read = (",".join(names[label] for label in labels) for labels in (step.kept, step.labels))
-        comment = f"{step.target}[{made}] = {factors} {step.source}[{read}]"
+        comment = describe(step)
         if step.along is not None:
             place, transposed = step.along
             after = [n] * (len(step.labels) - place - 1)
@@ -629,8 +638,8 @@ class _Emitter:
             new = "".join(f".unsqueeze({len(step.labels) + 1 + i})" for i in range(len(step.kept) - len(step.labels)))
             ends = {end for edge in step.edges for end in edge}
             shape = ", ".join([*(n if label in ends else "1" for label in step.kept), "1"])
-            inner = ",".join(names[u] + names[v] for u, v in step.edges)
-            outer = "".join(names[label] for label in step.kept if label in ends)
+            inner = ",".join(LETTERS[u] + LETTERS[v] for u, v in step.edges)
+            outer = "".join(LETTERS[label] for label in step.kept if label in ends)
             same = len(step.edges) == 1 and inner == outer
             table = "A" if same else f'torch.einsum("{inner}->{outer}", {", ".join(["A"] * len(step.edges))})'
             code = f"{table}.reshape({shape})"
@@ -812,7 +821,8 @@ class _Emitter:
         factors = [f"{size} ** {gain / 4}" for size, gain in zip(self.ns, pair.gains, strict=True) if gain]
         if max(pair.squares, default=1) > 1:
             scale = f"{name}_scale"
-            self.buffers[scale], self.powers[scale] = pair.squares, POWERS[self.plan.normalization]
+            self.buffers[scale] = pair.squares
+            self.squares.add(scale)
             factors.append(f"self.{scale}[:, None, None]")
         if not factors:
             return f"self.{name}"
@@ -827,7 +837,8 @@ class _Emitter:
         if max(squares, default=1) == 1:
             return f"self.{name}"
         scale = f"{name}_scale"
-        self.buffers[scale], self.powers[scale] = squares, POWERS[self.plan.normalization]
+        self.buffers[scale] = squares
+        self.squares.add(scale)
         line = f"{name} = self.{name} * self.{scale}[:, None]"
         if line not in self.weights:
             self.weights.append(line)
@@ -969,7 +980,6 @@ class _Emitter:
         graphs = [element for element in elements if isinstance(element, Diagram)]
         orbits = [element for element in elements if isinstance(element, Orbit)]
         n, say = self.ns[0], self.builders.append
-        power = {"variance": "-0.5", "mean": "-1", "sum": "0"}[self.plan.normalization]
         if not graphs and not orbits:
             self.helpers.add("entries")
             say("entries = [")
@@ -978,7 +988,7 @@ class _Emitter:
                 say(f"    {[list(entry) for entry in tensor.entries]},")
             say("]")
             say(f"maps = _entries(entries, {rows}, {columns})")
-            say(f'self._table("{prefix}_maps", maps * ((maps**2).sum(2).amax(1) ** {power})[:, None, None])')
+            say(f'self._table("{prefix}_maps", maps * ((maps**2).sum(2).amax(1) {self.power})[:, None, None])')
             return
         self.helpers.add("orbits")
         total = _order(elements)
@@ -997,7 +1007,7 @@ class _Emitter:
             say(f"maps = _homomorphisms(_adjacency({n}, edges), graphs).reshape({len(graphs)}, {rows}, {columns})")
         self.helpers.add("scale")
         tables = f"places.reshape({rows}, {columns}), {len(orbits)}" if orbits else "None, 0"
-        say(f"scale = _scale({'maps' if graphs else 'None'}, {tables}) ** {power}")
+        say(f"scale = _scale({'maps' if graphs else 'None'}, {tables}){self.power}")
         if graphs:
             say(f'self._table("{prefix}_maps", (maps.flatten(1)[:, tuples] * scale[:{len(graphs)}, None]).T)')
         if orbits and columns > 1:

@@ -15,6 +15,7 @@ from eqsynth.drawing import drawing
 from eqsynth.errors import EqsynthError
 from eqsynth.group import Group, Hom
 from eqsynth.lower import gains
+from eqsynth.plans import POWERS
 from eqsynth.space import Order, each
 from eqsynth.svg import svg
 from eqsynth.words import formula
@@ -165,7 +166,7 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
         n = [factor.n if isinstance(factor.n, int) else OPEN for factor in group.factors]
     found: list[Use] = []
     sizes = basis(group, hom.space_in.orders[0], hom.space_out.orders[0]).sizes(n)
-    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+    power = POWERS[plan.normalization]
     for term_out, (_, order_out) in enumerate(hom.space_out):
         into: list[tuple[int | None, int, Element, str, float, float]] = []
         for term_in, order_in in (*enumerate(hom.space_in.orders), (None, _zero(order_out))):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.errors import ShapeError
 from eqsynth.functor import matrix, squares
 from eqsynth.group import Aut
-from eqsynth.plans import Contract, Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread, Table, Tied
+from eqsynth.plans import POWERS, Contract, Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread, Table, Tied
 from eqsynth.representation import omega
 from eqsynth.space import each
 
@@ -38,8 +38,7 @@ def interpret(
     import numpy as np
 
     ns = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
-    powers = {"variance": -0.5, "mean": -1.0, "sum": 0.0}
-    power = powers[plan.normalization]
+    power = POWERS[plan.normalization]
     batch = inputs[0].shape[0]
     values: dict[str, Array] = {}
     sizes: dict[str, tuple[int, ...]] = {}
@@ -57,7 +56,7 @@ def interpret(
                 values[target], sizes[target] = inputs[term], axes
             case Reduce(target, source, pattern):
                 values[target] = _reduce(
-                    values[source], step, [ns[factor] for factor in sizes[source]], powers[plan.sums]
+                    values[source], step, [ns[factor] for factor in sizes[source]], POWERS[plan.sums]
                 )
                 kept = {axis: sizes[source][place] for place, axis in enumerate(pattern) if axis is not None}
                 sizes[target] = tuple(kept[axis] for axis in sorted(kept))
@@ -139,17 +138,15 @@ def _weight(
             for size, gain in zip(ns, pair.gains, strict=True):
                 weight = weight * size ** (gain / 4)
             if pair.squares:
-                power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
-                weight = weight * float(pair.squares[element]) ** power
+                weight = weight * float(pair.squares[element]) ** POWERS[plan.normalization]
     return weight
 
 
 def _bias(plan: Plan, parameters: Mapping[str, Array], term: int) -> Array:
     import numpy as np
 
-    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
     squares = np.array(plan.bias_squares[term] or [1], float)
-    return np.asarray(parameters[plan.bias_name(term)] * squares[:, None] ** power)
+    return np.asarray(parameters[plan.bias_name(term)] * squares[:, None] ** POWERS[plan.normalization])
 
 
 def _reduce(source: Array, step: Reduce, lengths: Sequence[int], power: float) -> Array:

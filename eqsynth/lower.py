@@ -87,13 +87,9 @@ def _plan_hom(hom: Hom, bias: bool, normalization: str, way: str | None = None) 
     bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
     zero = (0,) * len(hom.group.factors) if isinstance(outs[0], tuple) else 0
     biases = {o: basis(hom.group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
-    pairs = tuple(
-        Pair(i, o, len(found), gains(found), _variances(found, normalization), _row_squares(found))
-        for (i, o), found in bases.items()
-        if len(found)
-    )
+    pairs = tuple(_pair(i, o, found, normalization) for (i, o), found in bases.items() if len(found))
     dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
-    squares = tuple(_row_squares(biases[o]) if bias else () for o in range(len(outs)))
+    squares = tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs)))
     if hom.group.diagrammatic:
         return Plan(hom, bias, normalization, _Lowering(hom).steps(bases, biases), pairs, dims, squares)
     ways = {"one tied matrix": True}
@@ -110,11 +106,21 @@ def _plan_hom(hom: Hom, bias: bool, normalization: str, way: str | None = None) 
     return replace(made[costs[0][1]], alternatives=alternatives)
 
 
-def _row_squares(found: Basis) -> tuple[int, ...]:
-    """The largest sum of squares in a row of each map, for maps that are scaled as a whole."""
+def _pair(term_in: int, term_out: int, found: Basis, normalization: str) -> Pair:
+    squares = _squares(found)
+    variances = _tied_variances(found, squares, normalization) if squares else _variances(found, normalization)
+    return Pair(term_in, term_out, len(found), gains(found), variances, _largest(squares))
+
+
+def _squares(found: Basis) -> list[tuple[int, int]]:
+    """Sums of squares of each map, in all and the largest in a row, for maps that are scaled as a whole."""
     if found.group.diagrammatic:
-        return ()
-    return tuple(largest for _, largest in functor.squares(found.group, found.diagrams, int(found.group.n)))
+        return []
+    return functor.squares(found.group, found.diagrams, int(found.group.n))
+
+
+def _largest(squares: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    return tuple(largest for _, largest in squares)
 
 
 #: Which axis of a value is meant: a transferred one by its place in its row, or one of a head, by
@@ -311,10 +317,11 @@ class _Lowering:
 
         tables = []
         for i, found in bases.items():
-            if found.diagrams[first(found) :]:
+            start = first(found)
+            if listed := found.diagrams[start:]:
                 half = whole(axes_of(orders_in[i]))
                 name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
-                tables.append(Table(name, i, found.diagrams[first(found) :], first(found)))
+                tables.append(Table(name, i, listed, start))
         start = first(biases) if biases else 0
         constants = biases.diagrams[start:] if biases else ()
         if tables or constants:
@@ -349,9 +356,8 @@ class _Lowering:
                 source = self._step(source, axes, last, [*axes[:place], new, *axes[place + 1 :]])
                 axes[place] = new
             else:
-                kept = [axis for axis in axes if axis != label]
                 source = self._sum(source, axes, label)
-                axes = kept
+                axes.remove(label)
         for edge in edges:
             source, axes = self._weigh(source, axes, [edge])
         return source, axes
@@ -750,8 +756,6 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     For inputs of independent entries with variance 1 the output entry J has variance
     sum over d of var(weight_d) * (entries in row J of diagram d, squared and scaled).
     """
-    if not found.group.diagrammatic:
-        return _tied_variances(found, normalization)
     rank = [len(found.flat(element).top.blocks) for element in range(len(found))]
     most = max(rank)
     everywhere = rank.count(most)
@@ -775,11 +779,9 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     )
 
 
-def _tied_variances(found: Basis, normalization: str) -> tuple[float, ...]:
+def _tied_variances(found: Basis, squares: Sequence[tuple[int, int]], normalization: str) -> tuple[float, ...]:
     """The same for elements that are tables: equal shares, from their squares, summed over all entries and by row."""
-    n = int(found.group.n)
-    rows = n ** axes_of(found.outputs)
-    squares = functor.squares(found.group, found.diagrams, n)
+    rows = int(found.group.n) ** axes_of(found.outputs)
     share = 1 / len(squares)
     mean = fsum(share * total / largest / rows for total, largest in squares)
     return tuple(share / mean / (largest if normalization == "sum" else 1) for _, largest in squares)

@@ -21,8 +21,9 @@ from eqsynth.polynomial import Polynomial
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
 
-#: How a sum over an index of length n is scaled: n^(-1/2), n^-1, or not.
-NORMALIZATIONS = ("variance", "mean", "sum")
+#: The power of n by which a sum over an index of length n is scaled, and of its squares by which a map is.
+POWERS = {"variance": -0.5, "mean": -1.0, "sum": 0.0}
+NORMALIZATIONS = tuple(POWERS)
 
 #: The size and the batch for which plans are compared where they are open.
 NOMINAL_N, NOMINAL_BATCH = 16, 32
@@ -559,17 +560,12 @@ def describe(step: Step | None) -> str:
             used = ", ".join(f"{len(table.elements)} maps of {table.source}" for table in tables) or "nothing"
             return f"{target} = tied matrix: {used}{' + bias' if constants else ''}"
         case Contract(target, source, labels, edges, left):
-            letters = _names({*labels, *left} | {end for edge in edges for end in edge})
-            factors = " ".join(f"A[{letters[u]},{letters[v]}]" for u, v in edges)
-            made, read = (",".join(letters[label] for label in each) for each in (left, labels))
+            factors = " ".join(f"A[{LETTERS[u]},{LETTERS[v]}]" for u, v in edges)
+            made, read = (",".join(LETTERS[label] for label in each) for each in (left, labels))
             return f"{target}[{made}] = {factors} {source}[{read}]"
         case Output(term, source):
             return f"output {term} = {source or 'zero'}"
     return "total"
-
-
-def _names(labels: Iterable[int]) -> dict[int, str]:
-    return dict(zip(sorted(labels), LETTERS, strict=False))
 
 
 def _part_text(part: Part) -> str:

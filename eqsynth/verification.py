@@ -21,7 +21,7 @@ from eqsynth.exporting import artifact_of
 from eqsynth.graphs import Graph
 from eqsynth.group import Aut, Group, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
-from eqsynth.plans import Plan
+from eqsynth.plans import POWERS, Plan
 from eqsynth.representation import act, random_element
 from eqsynth.space import axes_of, each
 
@@ -294,7 +294,7 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
     import numpy as np
 
     hom = plan.hom
-    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
+    power = POWERS[plan.normalization]
     outputs = []
     for o, (c_out, order_out) in enumerate(hom.space_out.terms):
         shape = [size for size, count in zip(ns, each(order_out), strict=True) for _ in range(count)]

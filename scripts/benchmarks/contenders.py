@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 import eqsynth as eq
 from eqsynth.diagram import Element, Orbit
 from eqsynth.functor import matrix, orbits_of
-from eqsynth.plans import Contract, Mix, Tied
+from eqsynth.plans import POWERS, Contract, Mix, Tied
 from eqsynth.space import Order, each
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
@@ -114,7 +114,7 @@ class Dense(nn.Module):
 def _scaled_basis(layer: eq.Linear, sizes: Sequence[int]) -> Tensor:
     """The basis as one matrix with a column per map, scaled as the layer scales it; sparse where it is large."""
     found, dtype = layer.basis[0, 0], layer.get_parameter("weight").dtype
-    power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[layer.plan.normalization]
+    power = POWERS[layer.plan.normalization]
     factors = zip(layer.hom.group.factors, sizes, each(found.inputs), each(found.outputs), strict=True)
     gain = prod(n ** (max(lo - k, 0) / 4) for factor, n, k, lo in factors if factor.family in ("O", "SO", "Sp"))
     shape = (_volume(found.outputs, sizes), _volume(found.inputs, sizes))

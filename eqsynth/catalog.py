@@ -76,7 +76,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     [5, 5, 'stable', 0]
     """
     hom = parse_hom(problem.hom)
-    plan = recall.recalled_plan(hom, problem.bias, problem.normalization)
+    plan = recall.recalled_plan(hom, problem.bias, problem.normalization, "diagrams")
     source = artifact_of(plan).source
     found = _bases(hom, problem.bias)
     picture = _drawing(found)
@@ -484,7 +484,7 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
     if source:
         if entry["kind"] == "basis":
             raise CatalogError("the entry of a basis has no source: give the problem of a layer")
-        return artifact_of(plan_hom(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
+        return artifact_of(plan_hom(known_hom(entry["hom"]), entry["bias"], entry["normalization"], "diagrams")).source
     lines = [f"{entry['kind']} {what}", f"key {key}, made by eqsynth {entry['made']}"]
     if entry["kind"] == "layer":
         hom = known_hom(what)

@@ -33,6 +33,13 @@ catalog_app = typer.Typer(help="Layers kept as data: list, show, build, prove an
 app.add_typer(catalog_app, name="catalog")
 
 GroupArgument = Annotated[str, typer.Argument(help="Group, such as 'S(5)', 'O(3)' or 'S(n)' with n left open.")]
+Method = Annotated[
+    str,
+    typer.Option(help="How to compute the layer: auto (what costs least), diagrams, fourier, irreps or matrix."),
+]
+Parameters = Annotated[
+    str, typer.Option(help="What weights are: coefficients of diagrams, or blocks (of irreps, with --method irreps).")
+]
 Normalization = Annotated[
     str, typer.Option(help="Scale of a sum over an index: variance (n^-1/2), mean (1/n) or sum (1).")
 ]
@@ -63,6 +70,7 @@ def show(
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan of the one-channel layer instead.")] = False,
     source: Annotated[bool, typer.Option("--source", help="Show the emitted PyTorch source instead.")] = False,
     index: Annotated[int | None, typer.Option("--index", help="Show or draw one diagram alone, by its number.")] = None,
+    method: Annotated[str, typer.Option(help="The method of --plan and --source: see synth.")] = "diagrams",
     certificate: Annotated[bool, typer.Option("--certificate", help="Show why this is a basis instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
@@ -85,7 +93,7 @@ def show(
         if not (svg or tikz or png):
             return
     if plan or source:
-        made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)))
+        made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)), method=method)
         print(emit(made).source if source else made)
         return
     found = basis(group, order_in, order_out)
@@ -149,12 +157,14 @@ def synth(
     name: Annotated[str, typer.Option(help="Name of the class.")] = "EquivariantLinear",
     bias: Annotated[bool, typer.Option(help="Give the layer a bias.")] = True,
     normalization: Normalization = "variance",
+    method: Method = "auto",
+    parameters: Parameters = "diagrams",
 ) -> None:
     """Write a layer as one Python file that needs torch and nothing else."""
     from eqsynth.exporting import artifact_of, write_text
     from eqsynth.lower import plan as make_plan
 
-    made = make_plan(group, space_in, space_out, bias=bias, normalization=normalization)
+    made = make_plan(group, space_in, space_out, bias=bias, normalization=normalization, method=method, parameters=parameters)
     artifact = artifact_of(made, name)
     if output is None:
         print(artifact.source, end="")
@@ -178,6 +188,8 @@ def export(
     ] = "module",
     bias: Annotated[bool, typer.Option(help="Give the layers a bias.")] = True,
     normalization: Normalization = "variance",
+    method: Method = "auto",
+    parameters: Parameters = "diagrams",
     weights: Annotated[
         Path | None, typer.Option(help="Trained weights for pt2 or onnx, of one layer: .safetensors, or torch.save's.")
     ] = None,
@@ -192,7 +204,8 @@ def export(
         raise ConfigError(
             f"the weights {str(weights)!r} belong to one layer, not to {len(problems)}: export them apart"
         )
-    layers = tuple(syncing.layer_of(text, bias, normalization, form, weights) for text in problems)
+    more = bias, normalization, form, weights, method, parameters
+    layers = tuple(syncing.layer_of(text, *more) for text in problems)
     _say(syncing.sync(syncing.Project("the command", to, layers), force=force, keep=True))
 
 

@@ -18,6 +18,7 @@ import eqsynth
 from eqsynth import draw, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
+from eqsynth.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
 from eqsynth.group import Aut, Hom, permutation_generators
 from eqsynth.plans import (
     POWERS,
@@ -31,6 +32,7 @@ from eqsynth.plans import (
     Pattern,
     Plan,
     Reduce,
+    Schur,
     Spread,
     Tied,
     describe,
@@ -202,6 +204,8 @@ class _Emitter:
             f'space_out = "{hom.space_out}"',
             f'normalization = "{plan.normalization}"',
             f"bias_terms = {plan.bias}",
+            f'method = "{plan.method}"',
+            *([f'parameters_are = "{plan.parameters}"'] if plan.parameters != "diagrams" else []),
             "ShapeError = ValueError",
             "",
             f"def __init__(self, channels_in={default_in}, channels_out={default_out}, device=None, dtype=None):",
@@ -361,6 +365,8 @@ class _Emitter:
                     self._spread(step)
                 case Tied():
                     self._tied(step)
+                case Schur():
+                    self._schur(step)
                 case Output():
                     pass
         self._tail()
@@ -689,10 +695,7 @@ class _Emitter:
     def _edges(self) -> list[str]:
         group = self.hom.group
         assert isinstance(group, Aut)  # noqa: S101 - only graphs have edges
-        lines = [f"edges = {[list(edge) for edge in group.graph.edges]}"]
-        if not group.graph.directed:
-            lines.append("edges += [[j, i] for i, j in edges]")
-        return lines
+        return edge_lines(group)
 
     # --- mixing -------------------------------------------------------------------------------
 
@@ -891,19 +894,53 @@ class _Emitter:
                 pieces.append(f"{padded}.index_select(0, self.{buffer}).flatten()")
         return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}))"
 
+    # --- irreducible parts ------------------------------------------------------------------------
+
+    def _names(self) -> Names:
+        return Names(self._c_in, self._c_out, self.plan.weight_name, self.power, self._gain)
+
+    def _gain(self, term_in: int, term_out: int) -> str:
+        """The powers of n by which the weights of a pair grow, as a factor."""
+        pair = next(pair for pair in self.plan.pairs if (pair.term_in, pair.term_out) == (term_in, term_out))
+        return "".join(f" * {n} ** {gain / 4}" for n, gain in zip(self.ns, pair.gains, strict=True) if gain)
+
+    def _schur(self, step: Schur) -> None:
+        pairs = [(pair.term_in, pair.term_out) for pair in self.plan.pairs]
+        code = SchurCode(step, self._names(), self.plan.parameters == "blocks", pairs)
+        bases = step.bases
+        code.build(lambda a, b: basis(self.hom.group, bases.ins[a], bases.outs[b]).diagrams)
+        code.run(self.rename.__getitem__)
+        self.builders += code.builders
+        self.helpers |= code.helpers
+        kinds = ", ".join(f"{part.dim}" for part in bases.irreps)
+        self._say("")
+        self._say(f"# in a basis of irreducible parts, of dimension {kinds}: each mixes its copies and the channels")
+        for line in code.lines:
+            self._say(line)
+        for end in step.targets:
+            sizes = self.sizes_out[end.term]
+            shape = ", ".join(["b", *[self.ns[factor] for factor in sizes], self._c_out(end.term)])
+            self._say(f"{end.name} = {end.name}.reshape({shape})")
+            self.sizes[end.name], self.rename[end.name] = sizes, end.name
+            self.term_of[end.name], self.thin[end.name] = ("out", end.term), frozenset()
+            used = {self.plan.weight_name(i, o) for i, o in pairs if o == end.term}
+            self.needs[end.name] = frozenset(used).union(*(self.needs[source.name] for source in step.sources))
+            self.owned.add(end.name)
+            self.straight.add(end.name)
+
     # --- tied matrices --------------------------------------------------------------------------
 
     def _tied(self, step: Tied) -> None:
         co = self._c_out(step.term)
-        rows = int(self.ns[0]) ** len(step.sizes)
+        rows = prod(int(self.ns[factor]) for factor in step.sizes)
         shape = ", ".join(["-1", *[self.ns[factor] for factor in step.sizes], co])
         self._say("")
         bias, needs = "", set[str]()
         if step.constants:
             prefix = f"b{step.term}"
-            self._build(prefix, step.constants, rows, 1)
+            self._build(prefix, step.constants, rows, 1, f"maps * ((maps**2).sum(2).amax(1){self.power})[:, None, None]")
             self._join(prefix, step.constants, co, f"self.{self.plan.bias_name(step.term)}{_from(step.first)}")
-            bias = "w" if isinstance(step.constants[0], Tensor) else f"w.index_select(0, self.{prefix}_places)"
+            bias = "w" if self._plain(step.constants) else f"w.index_select(0, self.{prefix}_places)"
             needs.add(self.plan.bias_name(step.term))
         if bias and step.tables:
             self._say(f"constants = {bias}.flatten()")
@@ -911,13 +948,13 @@ class _Emitter:
         made = ""
         for table in step.tables:
             ci = self._c_in(table.term)
-            columns = int(self.ns[0]) ** len(self.sizes[table.source])
+            columns = prod(int(self.ns[factor]) for factor in self.sizes[table.source])
             self._say(f"# {len(table.elements)} maps, entries of one matrix tied together")
             prefix = f"t{table.term}_{step.term}"
-            self._build(prefix, table.elements, rows, columns)
+            self._build(prefix, table.elements, rows, columns, scaled(self._names(), table.term, step.term))
             weight = f"self.{self.plan.weight_name(table.term, step.term)}{_from(table.first)}"
             self._join(prefix, table.elements, f"{co}, {ci}", weight)
-            if not isinstance(table.elements[0], Tensor):
+            if not self._plain(table.elements):
                 self._gather(prefix, rows, columns, co, ci, table.term, step.term)
             x = f"{self.rename[table.source]}.reshape(-1, {columns} * {ci})"
             product = f"linear({x}, w.reshape({rows} * {co}, {columns} * {ci}){', ' + bias if bias else ''})"
@@ -951,7 +988,7 @@ class _Emitter:
         graphs = sum(isinstance(element, Diagram) for element in elements)
         orbits = sum(isinstance(element, Orbit) for element in elements)
         weights = "," in channels
-        if not graphs and not orbits:
+        if self._plain(elements):
             letters = ("doc", "joic") if weights else ("do", "jo")
             self._say(f'w = torch.einsum("dji,{letters[0]}->{letters[1]}", self.{prefix}_maps, {weight})')
             return
@@ -974,22 +1011,22 @@ class _Emitter:
     def _orbit_count(self, elements: Sequence[Element]) -> int:
         return int(functor.orbits_of(self.hom.group, _order(elements)).max()) + 1
 
-    def _build(self, prefix: str, elements: Sequence[Element], rows: int, columns: int) -> None:
+    def _plain(self, elements: Sequence[Element]) -> bool:
+        """Whether maps are no sums of orbits: the whole matrix is a sum of theirs."""
+        return self.hom.group.diagrammatic or isinstance(elements[0], Tensor)
+
+    def _build(self, prefix: str, elements: Sequence[Element], rows: int, columns: int, scale: str) -> None:
         """Lines of __init__ that make the tables of some elements from a short exact recipe."""
         group = self.hom.group
+        n, say = self.ns[0], self.builders.append
+        if self._plain(elements):
+            lines, helpers = map_lines(group, elements, rows, columns)
+            self.builders += lines
+            self.helpers |= helpers
+            say(f'self._table("{prefix}_maps", {scale})')
+            return
         graphs = [element for element in elements if isinstance(element, Diagram)]
         orbits = [element for element in elements if isinstance(element, Orbit)]
-        n, say = self.ns[0], self.builders.append
-        if not graphs and not orbits:
-            self.helpers.add("entries")
-            say("entries = [")
-            for tensor in elements:
-                assert isinstance(tensor, Tensor)  # noqa: S101 - the only kind that is left
-                say(f"    {[list(entry) for entry in tensor.entries]},")
-            say("]")
-            say(f"maps = _entries(entries, {rows}, {columns})")
-            say(f'self._table("{prefix}_maps", maps * ((maps**2).sum(2).amax(1) {self.power})[:, None, None])')
-            return
         self.helpers.add("orbits")
         total = _order(elements)
         generators = [list(g) for g in permutation_generators(group)]

@@ -131,7 +131,7 @@ def entries(diagram: Diagram, n: int) -> int:
     return int(n**loose * (factorial(n) if diagram.head else 1))
 
 
-def squares(group: Group, elements: Sequence[Element], n: int) -> list[tuple[int, int]]:
+def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -> list[tuple[int, int]]:
     """For each element the sum of squares of all entries of its matrix, and the largest such sum in a row."""
     import numpy as np
 
@@ -139,7 +139,8 @@ def squares(group: Group, elements: Sequence[Element], n: int) -> list[tuple[int
     orbits = [element for element in elements if isinstance(element, Orbit)]
     sizes: dict[int, tuple[int, int]] = {}
     if orbits:
-        labels = orbits_of(group, orbits[0].outputs + orbits[0].inputs).reshape(n ** orbits[0].outputs, -1)
+        size = n if isinstance(n, int) else n[0]
+        labels = orbits_of(group, orbits[0].outputs + orbits[0].inputs).reshape(size ** orbits[0].outputs, -1)
         total = np.bincount(labels.ravel())
         # Rows that an orbit reaches hold equally many of its entries.
         pairs = np.unique(labels * labels.shape[0] + np.arange(labels.shape[0])[:, None])

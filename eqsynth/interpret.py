@@ -7,10 +7,27 @@ from itertools import permutations
 from math import perm
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.adapted import Adapted, positions
+from eqsynth.bases import basis
 from eqsynth.errors import ShapeError
 from eqsynth.functor import matrix, squares
 from eqsynth.group import Aut
-from eqsynth.plans import POWERS, Contract, Hodge, Input, Mix, Output, Part, Plan, Reduce, Spread, Table, Tied
+from eqsynth.plans import (
+    POWERS,
+    Contract,
+    Hodge,
+    Input,
+    Mix,
+    Output,
+    Part,
+    Plan,
+    Reduce,
+    Schur,
+    Source,
+    Spread,
+    Table,
+    Tied,
+)
 from eqsynth.representation import omega
 from eqsynth.space import each
 
@@ -93,6 +110,15 @@ def interpret(
                 for element, value in zip(constants, scaled, strict=True):
                     total += (matrix(plan.hom.group, element, ns) * value[None, :]).reshape(total.shape[1:])
                 values[target], sizes[target] = total, axes
+            case Schur(sources, ends, bases):
+                for end in ends:
+                    order = each(plan.hom.space_out.orders[end.term])
+                    axes = tuple(factor for factor, count in enumerate(order) for _ in range(count))
+                    total = zeros(axes, end.term)
+                    for source in sources:
+                        x = values[source.name]
+                        total += _dense(plan, parameters, source, end, x, bases, power).reshape(total.shape)
+                    values[end.name], sizes[end.name] = total, axes
             case Output(term, None):
                 orders = each(plan.hom.space_out.orders[term])
                 outputs.append(zeros([factor for factor, count in enumerate(orders) for _ in range(count)], term))
@@ -119,14 +145,60 @@ def _contract(
 def _tied(plan: Plan, parameters: Mapping[str, Array], table: Table, term: int, source: Array, power: float) -> Array:
     import numpy as np
 
-    group, n = plan.hom.group, int(plan.hom.group.n)
+    group = plan.hom.group
+    ns = [int(factor.n) for factor in group.factors]
     weight = parameters[plan.weight_name(table.term, term)]
     x = source.reshape(len(source), -1, weight.shape[2])
     weight = weight[table.first : table.first + len(table.elements)]
-    terms = zip(squares(group, table.elements, n), table.elements, weight, strict=True)
+    gains = next(pair.gains for pair in plan.pairs if (pair.term_in, pair.term_out) == (table.term, term))
+    for size, gain in zip(ns, gains, strict=True):
+        weight = weight * size ** (gain / 4)
+    terms = zip(squares(group, table.elements, ns), table.elements, weight, strict=True)
     return np.asarray(
-        sum(np.einsum("ji,bic,oc->bjo", matrix(group, d, n) * float(most) ** power, x, w) for (_, most), d, w in terms)
+        sum(np.einsum("ji,bic,oc->bjo", matrix(group, d, ns) * float(most) ** power, x, w) for (_, most), d, w in terms)
     )
+
+
+def block_coefficients(plan: Plan, parameters: Mapping[str, Array], term_in: int, term_out: int) -> Array:
+    """Coefficients of the maps of a pair, (maps, out, in), from weights that are entries of blocks."""
+    import numpy as np
+
+    step = next(step for step in plan.steps if isinstance(step, Schur))
+    a = next(end.order for end in step.sources if end.term == term_in)
+    b = next(end.order for end in step.targets if end.term == term_out)
+    weight = parameters[plan.weight_name(term_in, term_out)]
+    return np.asarray(np.einsum("dw,woi->doi", step.bases.coefficients(a, b), weight))
+
+
+def _dense(
+    plan: Plan,
+    parameters: Mapping[str, Array],
+    source: Source,
+    end: Source,
+    x: Array,
+    bases: Adapted,
+    power: float,
+) -> Array:
+    """Weight times matrix for all maps between two terms, whatever basis an emitted layer takes them to."""
+    import numpy as np
+
+    found = basis(bases.group, bases.ins[source.order], bases.outs[end.order])
+    y = np.zeros((len(x), positions(bases.group, found.outputs), plan.hom.space_out.channels[end.term]))
+    if not len(found):
+        return y
+    weight = parameters[plan.weight_name(source.term, end.term)]
+    if plan.parameters == "blocks":
+        weight = block_coefficients(plan, parameters, source.term, end.term)
+    else:
+        scale = np.array([float(most) for _, most in squares(bases.group, found.diagrams, found.sizes())]) ** power
+        gains = next(p.gains for p in plan.pairs if (p.term_in, p.term_out) == (source.term, end.term))
+        for size, gain in zip(found.sizes(), gains, strict=True):
+            scale = scale * size ** (gain / 4)
+        weight = weight * scale[:, None, None]
+    flat = x.reshape(len(x), -1, x.shape[-1])
+    for matrix_of, w in zip(found.matrices(), weight, strict=True):
+        y += np.einsum("ji,bic,oc->bjo", matrix_of, flat, w, optimize=True)
+    return y
 
 
 def _weight(

@@ -13,15 +13,19 @@ from itertools import accumulate
 from math import fsum, prod
 
 from eqsynth import functor
+from eqsynth.adapted import adapted, check_size, fits, positions
 from eqsynth.bases import Basis, basis
 from eqsynth.bilabelled import below, separator
 from eqsynth.diagram import LETTERS, Diagram, Half, Orbit, Tensor
-from eqsynth.errors import EqsynthError, SizeError
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.functor import entries, terms
 from eqsynth.group import Aut, Group, Hom
 from eqsynth.plans import (
+    METHODS,
+    NOMINAL_BATCH,
     NOMINAL_N,
     NORMALIZATIONS,
+    PARAMETERS,
     Contract,
     Entry,
     Forms,
@@ -35,6 +39,8 @@ from eqsynth.plans import (
     Pattern,
     Plan,
     Reduce,
+    Schur,
+    Source,
     Spread,
     Step,
     Table,
@@ -57,6 +63,8 @@ def plan(
     *,
     bias: bool = True,
     normalization: str = "variance",
+    method: str = "auto",
+    parameters: str = "diagrams",
 ) -> Plan:
     """The plan of the layer with all equivariant maps between two spaces.
 
@@ -66,47 +74,142 @@ def plan(
 
     ``normalization`` scales each sum over an index of length n by n^(-1/2) (``"variance"``, which
     keeps the variance of random inputs), n^-1 (``"mean"``) or 1 (``"sum"``).
+
+    ``method`` says how the layer is computed; the function is the same. ``"diagrams"``: work that diagrams share is
+    done once. ``"fourier"`` (S(n)): the same, with a Fourier transform over the permutations of the transferred axes.
+    ``"irreps"``: in bases adapted to irreducible parts, where mixing channels costs as little as Schur's lemma
+    allows. ``"matrix"``: one matrix with tied entries. ``"auto"``: what is estimated to cost least.
+
+    ``parameters="blocks"`` (with ``"irreps"``): the weights are the entries of the irreps' blocks themselves, as many
+    as there are diagrams; they need no map from coefficients of diagrams to blocks.
+
+    Raises EqsynthError where a method or parameters do not exist for the problem.
     """
-    return plan_hom(Hom.parse(group, space_in, space_out), bias, normalization)
+    return plan_hom(Hom.parse(group, space_in, space_out), bias, normalization, method, parameters)
 
 
-def plan_hom(hom: Hom, bias: bool = True, normalization: str = "variance") -> Plan:
-    """The plan of a problem that is already parsed."""
-    if normalization not in NORMALIZATIONS:
-        known = ", ".join(repr(name) for name in NORMALIZATIONS)
-        raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")
+def plan_hom(
+    hom: Hom,
+    bias: bool = True,
+    normalization: str = "variance",
+    method: str = "auto",
+    parameters: str = "diagrams",
+    by_diagrams: Plan | None = None,
+) -> Plan:
+    """The plan of a problem that is already parsed; ``by_diagrams`` is its plan by diagrams, where it is known."""
+    for what, given, known in (
+        ("normalization", normalization, NORMALIZATIONS),
+        ("method", method, ("auto", *METHODS)),
+        ("kind of parameters", parameters, PARAMETERS),
+    ):
+        if given not in known:
+            raise EqsynthError(f"there is no {what} {given!r}: ask for one of {', '.join(map(repr, known))}")
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if axes_of(order) > len(LETTERS):
             raise SizeError(f"a tensor of order {order} has more than {len(LETTERS)} axes: ask for lower orders")
-    return _plan_hom(hom, bool(bias), normalization)
+    if parameters == "blocks" and method not in ("auto", "irreps"):
+        raise EqsynthError(f"weights are blocks of irreps only with method='irreps', not {method!r}")
+    method = "irreps" if parameters == "blocks" else method
+    return _chosen(hom, bool(bias), normalization, method, parameters, by_diagrams)
 
 
 @lru_cache(maxsize=256)
-def _plan_hom(hom: Hom, bias: bool, normalization: str, way: str | None = None) -> Plan:
+def _chosen(
+    hom: Hom, bias: bool, normalization: str, method: str, parameters: str, by_diagrams: Plan | None
+) -> Plan:
+    """The plan by the method that is asked for, or that costs least, with the costs of the others."""
+    made: dict[str, Plan] = {}
+    refused: dict[str, EqsynthError] = {}
+    if by_diagrams:
+        made["diagrams"] = by_diagrams
+    for name in METHODS if method == "auto" else (method,):
+        if name in made or (method == "auto" and not _worth_trying(hom, name, made)):
+            continue
+        try:
+            made[name] = _made(hom, bias, normalization, name, parameters)
+        except (GroupError, SizeError, SymbolicError) as error:
+            refused[name] = error
+    if not made:
+        raise refused[method]
+    costs = sorted((plan.estimate(), METHODS.index(name), name) for name, plan in made.items())
+    alternatives = tuple((name, cost) for cost, _, name in costs) if method == "auto" and len(costs) > 1 else ()
+    return replace(made[costs[0][2]], alternatives=alternatives)
+
+
+def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
+    """Whether a method can cost less than what is known: found out without making its plan."""
+    if method in ("diagrams", "fourier") or not made:
+        return True
+    if hom.group.symbolic:
+        return False
+    ins, outs = hom.space_in, hom.space_out
+    least = min(plan.estimate() for plan in made.values())
+    if method == "matrix":
+        entries = sum(
+            positions(hom.group, k) * c * positions(hom.group, lo) * d for c, k in ins for d, lo in outs
+        )
+        return NOMINAL_BATCH * entries < least
+    return fits(hom.group, ins.orders, outs.orders)
+
+
+@lru_cache(maxsize=256)
+def _made(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
+    """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
+    group = hom.group
+    if method == "matrix":
+        _check_matrix(hom)
     ins, outs = hom.space_in.orders, hom.space_out.orders
-    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
-    zero = (0,) * len(hom.group.factors) if isinstance(outs[0], tuple) else 0
-    biases = {o: basis(hom.group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
-    pairs = tuple(_pair(i, o, found, normalization) for (i, o), found in bases.items() if len(found))
+    bases = {(i, o): basis(group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
+    if method == "diagrams" and not any(
+        isinstance(element, Diagram | tuple) for found in bases.values() for element in found.diagrams
+    ) and any(map(len, bases.values())):
+        raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix' or 'irreps'")
+    zero = (0,) * len(group.factors) if isinstance(outs[0], tuple) else 0
+    biases = {o: basis(group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
+    schur = _schur(hom, bases) if method == "irreps" else None
+    blocks = schur if parameters == "blocks" else None
+    pairs = tuple(_pair(i, o, found, normalization, blocks) for (i, o), found in bases.items() if len(found))
     dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
     squares = tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs)))
-    if hom.group.diagrammatic:
-        return Plan(hom, bias, normalization, _Lowering(hom).steps(bases, biases), pairs, dims, squares)
-    ways = {"one tied matrix": True}
-    if any(isinstance(element, Diagram) for found in [*bases.values(), *biases.values()] for element in found.diagrams):
-        ways["contraction with A"] = False
-    made = {}
-    for name, matrix in ways.items():
-        steps = _Lowering(hom).steps(bases, biases, matrix)
-        made[name] = Plan(hom, bias, normalization, steps, pairs, dims, squares)
-    costs = sorted((plan.estimate(), name) for name, plan in made.items())
-    if way is not None:
-        costs.sort(key=lambda cost: cost[1] != way)
-    alternatives = tuple((name, cost) for cost, name in costs) if len(costs) > 1 else ()
-    return replace(made[costs[0][1]], alternatives=alternatives)
+    plans = [
+        Plan(hom, bias, normalization, steps, pairs, dims, squares, (), method, parameters)
+        for steps in _Lowering(hom).ways(bases, biases, method, schur)
+    ]
+    return min(plans, key=lambda plan: plan.estimate())
 
 
-def _pair(term_in: int, term_out: int, found: Basis, normalization: str) -> Pair:
+def _check_matrix(hom: Hom) -> None:
+    """Raise where one matrix would be too large, or of unknown size."""
+    group = hom.group
+    if group.symbolic:
+        raise SymbolicError(f"{group} leaves n open, so that there is no one matrix: ask for method='diagrams'")
+    if group.diagrammatic:
+        check_size(group, hom.space_in.orders, hom.space_out.orders)
+
+
+def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
+    """The step that does the work in adapted bases; None where there are no maps."""
+    if hom.group.symbolic:
+        raise SymbolicError(f"{hom.group} leaves n open, and its irreps with it: ask for another method")
+    live = [pair for pair, found in bases.items() if len(found)]
+    if not live:
+        return None
+    terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
+    ins = tuple(dict.fromkeys(hom.space_in.orders[term] for term in terms_in))
+    outs = tuple(dict.fromkeys(hom.space_out.orders[term] for term in terms_out))
+    found = adapted(hom.group, ins, outs)
+    return Schur(
+        tuple(Source("", term, ins.index(hom.space_in.orders[term])) for term in terms_in),
+        tuple(Source("", term, outs.index(hom.space_out.orders[term])) for term in terms_out),
+        found,
+        False,
+    )
+
+
+def _pair(term_in: int, term_out: int, found: Basis, normalization: str, blocks: Schur | None = None) -> Pair:
+    if blocks:
+        none = (0,) * len(found.group.factors)
+        return Pair(term_in, term_out, len(found), none, _block_variances(term_in, term_out, blocks))
     squares = _squares(found)
     variances = _tied_variances(found, squares, normalization) if squares else _variances(found, normalization)
     return Pair(term_in, term_out, len(found), gains(found), variances, _largest(squares))
@@ -260,21 +363,43 @@ class _Lowering:
         self.middle_steps: list[Step] = []
         self.names: set[str] = set()
 
+    def ways(
+        self, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis], method: str, schur: Schur | None
+    ) -> list[tuple[Step, ...]]:
+        """The steps; several times where a method leaves a choice."""
+        if schur is None:
+            return [self.steps(bases, biases, method)]
+        steps = [replace(schur, factored=factored) for factored in (False, len(schur.bases.classes) > 1)]
+        return [_Lowering(self.hom).steps(bases, biases, method, step) for step in dict.fromkeys(steps)]
+
     def steps(
         self,
         bases: dict[tuple[int, int], Basis],
         biases: dict[int, Basis],
-        matrix: bool = True,
+        method: str = "diagrams",
+        schur: Schur | None = None,
     ) -> tuple[Step, ...]:
-        """The steps. Maps that are tables become tied matrices, and with ``matrix`` bilabelled graphs too."""
+        """The steps. Maps that are tables become tied matrices, unless a Schur step does all."""
         group = self.hom.group
+        # Constants of diagrams are cheap as they are; those of a table go with it, or stand alone.
+        as_diagrams = group.diagrammatic or method == "diagrams"
+        if schur:
+            self._add_schur(schur)
+        weights = {} if schur else bases
         uses: list[_Use] = []
-        for (i, o), basis_of in [*bases.items(), *(((BIAS, o), constants) for o, constants in biases.items())]:
-            if not self._all_tables(matrix):
-                uses += _uses(group, i, o, basis_of)
+        for (i, o), basis_of in weights.items():
+            uses += _uses(group, i, o, basis_of) if method != "matrix" else []
+        for o, constants in biases.items():
+            uses += _uses(group, BIAS, o, constants) if as_diagrams else []
         uses = _with_constants_above(uses)
         for o in range(len(self.hom.space_out)):
-            self._tie(o, {i: basis_of for (i, to), basis_of in bases.items() if to == o}, biases.get(o), matrix)
+            self._tie(
+                o,
+                {i: basis_of for (i, to), basis_of in weights.items() if to == o},
+                biases.get(o),
+                0 if method == "matrix" else None,
+                None if as_diagrams else 0,
+            )
         for profile in sorted({use.profile for use in uses}, key=_mixed_axes):
             self._mix(profile, [use for use in uses if use.profile == profile])
         found: list[Step] = []
@@ -304,29 +429,45 @@ class _Lowering:
 
     # --- maps that are tables ---------------------------------------------------------------------
 
-    def _all_tables(self, matrix: bool) -> bool:
-        return matrix and not self.hom.group.diagrammatic
+    def _add_schur(self, step: Schur) -> None:
+        sources, targets = [], []
+        for end in step.sources:
+            half = whole(axes_of(self.hom.space_in.orders[end.term]))
+            name = self.bottoms[end.term].setdefault(half, _name("x", end.term, half, self.several_in))
+            sources.append(replace(end, name=name))
+        for end in step.targets:
+            order = axes_of(self.hom.space_out.orders[end.term])
+            name = self._fresh(_name("s", end.term, whole(order), self.several_out))
+            targets.append(replace(end, name=name))
+            self.tops[end.term].setdefault(whole(order), []).append(Part(name, tuple(range(order))))
+        self.middle_steps.append(replace(step, sources=tuple(sources), targets=tuple(targets)))
 
-    def _tie(self, term_out: int, bases: dict[int, Basis], biases: Basis | None, matrix: bool) -> None:
+    def _tie(
+        self,
+        term_out: int,
+        bases: dict[int, Basis],
+        biases: Basis | None,
+        first_weight: int | None,
+        first_constant: int | None,
+    ) -> None:
+        """One tied matrix for the maps into a term, from an element on; None: from the first that is a table."""
         orders_in, order = self.hom.space_in.orders, axes_of(self.hom.space_out.orders[term_out])
 
-        def first(found: Basis) -> int:
-            """The first element that is in the table."""
-            graphs = sum(not isinstance(element, Orbit | Tensor) for element in found.diagrams)
-            return 0 if self._all_tables(matrix) else graphs
+        def first(found: Basis, start: int | None) -> int:
+            return sum(not isinstance(each, Orbit | Tensor) for each in found.diagrams) if start is None else start
 
         tables = []
         for i, found in bases.items():
-            start = first(found)
+            start = first(found, first_weight)
             if listed := found.diagrams[start:]:
                 half = whole(axes_of(orders_in[i]))
                 name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
                 tables.append(Table(name, i, listed, start))
-        start = first(biases) if biases else 0
+        start = first(biases, first_constant) if biases else 0
         constants = biases.diagrams[start:] if biases else ()
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
-            self.middle_steps.append(Tied(target, term_out, (0,) * order, tuple(tables), constants, start))
+            self.middle_steps.append(Tied(target, term_out, self._sizes(self.hom.space_out.orders[term_out]), tuple(tables), constants, start))
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
 
     # --- contraction with the adjacency matrix --------------------------------------------------------
@@ -776,6 +917,22 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     mean = fsum(s * square for s, (square, _) in zip(share, made, strict=True))
     return tuple(
         s / mean / (summed if normalization == "sum" else 1) for s, (_, summed) in zip(share, made, strict=True)
+    )
+
+
+def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, ...]:
+    """The same for entries of blocks: every part that is reached gets the same variance, the mean over entries is 1.
+
+    The weight of a block of complex or quaternionic type stands in ``division`` rows and columns.
+    """
+    a = next(end.order for end in step.sources if end.term == term_in)
+    b = next(end.order for end in step.targets if end.term == term_out)
+    reached = sum(sum(p.columns) * p.copies_out[b] for p in step.bases.irreps if p.copies_in[a])
+    share = positions(step.bases.group, step.bases.outs[b]) / reached
+    return tuple(
+        share / part.copies_in[a]
+        for part in step.bases.irreps
+        for _ in range(part.copies_in[a] * part.copies_out[b] // part.division)
     )
 
 

@@ -47,6 +47,11 @@ class Linear(nn.Module):
     for n a number the mean over entries is exactly 1, for n a letter it lies between 0.8 and 1.2, at
     every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Biases start at zero.
 
+    ``method`` says how the layer is computed, never what: ``"diagrams"``, ``"fourier"``, ``"irreps"``, ``"matrix"``, or
+    ``"auto"`` for what is estimated to cost least; ``print(layer.plan)`` compares them (:func:`eqsynth.plan`). With
+    ``parameters="blocks"`` the weights are not coefficients of diagrams but entries of the blocks of irreducible
+    parts, as many as before: these layers need no map from the one to the other.
+
     ``layer.basis``, ``layer.plan`` and ``layer.source`` show how it was made.
 
     Raises ParseError, GroupError, SpaceError or SizeError for the problem, ShapeError for a tensor.
@@ -65,8 +70,11 @@ class Linear(nn.Module):
         device: Any = None,
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
+        method: str = "auto",
+        parameters: str = "diagrams",
     ) -> Linear:
-        made = recalled_plan(Hom.parse(group, space_in, space_out), bool(bias), normalization)
+        hom = Hom.parse(group, space_in, space_out)
+        made = recalled_plan(hom, bool(bias), normalization, method, parameters)
         for message in made.zero_outputs():
             warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
         return super().__new__(_layer_class(made))
@@ -100,6 +108,7 @@ class Linear(nn.Module):
         return (
             f"{self.hom}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, "
             f"bias={self.plan.bias}, normalization={self.plan.normalization!r}"
+            f"{', parameters=' + repr(self.plan.parameters) if self.plan.parameters != 'diagrams' else ''}"
         )
 
     def _repr_html_(self) -> str:
@@ -109,7 +118,8 @@ class Linear(nn.Module):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
         state = self.__getstate__()  # type: ignore[no-untyped-call]
-        return _blank, (self.plan.hom, self.plan.bias, self.plan.normalization), state
+        plan = self.plan
+        return _blank, (plan.hom, plan.bias, plan.normalization, plan.method, plan.parameters), state
 
 
 def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:
@@ -117,12 +127,15 @@ def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) 
     hom = plan.hom
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZeroOutputWarning)
-        return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, plan.normalization)
+        more = plan.normalization, plan.method, plan.parameters
+        return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, *more)
 
 
-def _blank(hom: Hom, bias: bool, normalization: str) -> Linear:
+def _blank(
+    hom: Hom, bias: bool, normalization: str, method: str = "diagrams", parameters: str = "diagrams"
+) -> Linear:
     """A layer without parameters, for pickle and copy to fill."""
-    cls = _layer_class(recalled_plan(hom, bias, normalization))
+    cls = _layer_class(recalled_plan(hom, bias, normalization, method, parameters))
     layer: Linear = nn.Module.__new__(cls)
     return layer
 
@@ -142,6 +155,8 @@ def _layer_class(plan: Plan) -> type[Linear]:
         device: Any = None,
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
+        method: str = "auto",
+        parameters: str = "diagrams",
     ) -> None:
         emitted.__init__(self, device=device, dtype=dtype)
 

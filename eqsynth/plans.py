@@ -13,10 +13,12 @@ from html import escape
 from math import perm
 from operator import mul
 
+from eqsynth.adapted import Adapted
 from eqsynth.diagram import LETTERS, Diagram, Element
 from eqsynth.errors import SymbolicError
 from eqsynth.group import Hom
 from eqsynth.polynomial import Polynomial
+from eqsynth.space import each as each_of
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -29,6 +31,12 @@ NORMALIZATIONS = tuple(POWERS)
 NOMINAL_N, NOMINAL_BATCH = 16, 32
 #: An element read or written, and a call of an operator, take as long as this many multiply-adds.
 MOVE, CALL = 8, 50_000
+
+#: Ways to compute a layer: diagram by diagram with shared work, the same with a Fourier transform over the
+#: permutations of transferred axes, in bases adapted to irreducible parts, as one matrix with tied entries.
+METHODS = ("diagrams", "fourier", "irreps", "matrix")
+#: What weights can be: coefficients of diagrams, or entries of the blocks of the irreps.
+PARAMETERS = ("diagrams", "blocks")
 
 #: Pairs of axes joined by the symplectic form.
 Forms = tuple[tuple[int, int], ...]
@@ -222,6 +230,42 @@ class Tied:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A tensor that enters a Schur step: ``order`` is its place among the orders of the adapted bases."""
+
+    name: str
+    term: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schur:
+    """All maps at once, in bases in which each is one small matrix per irreducible part.
+
+    The sources are brought into the adapted bases; channels and copies of each part are mixed by one matrix product,
+    whose matrix is linear in the weights; the targets are brought back. ``factored``: the change of basis is made
+    class of positions by class, else it is one matrix.
+    """
+
+    sources: tuple[Source, ...]
+    targets: tuple[Source, ...]
+    bases: Adapted
+    factored: bool
+
+    def sizes(self, into: bool, order: int) -> list[tuple[int, int]]:
+        """Rows and positions of the matrices that change the basis of an order."""
+        side = 0 if into else 1
+        copies = [part.copies_in[order] if into else part.copies_out[order] for part in self.bases.irreps]
+        found = []
+        for number, each in enumerate(self.bases.classes):
+            rows = sum(part.columns[number] * m for part, m in zip(self.bases.irreps, copies, strict=True))
+            found.append((rows, len(each[side][order])))
+        if self.factored:
+            return [pair for pair in found if pair[0]]
+        return [(sum(rows for rows, _ in found), sum(there for _, there in found))]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """The output tensor of one term is ``source``; None where it is always zero."""
 
@@ -229,7 +273,7 @@ class Output:
     source: str | None
 
 
-Step = Input | Reduce | Hodge | Contract | Mix | Spread | Tied | Output
+Step = Input | Reduce | Hodge | Contract | Mix | Spread | Tied | Schur | Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +315,10 @@ class Plan:
     bias_squares: tuple[tuple[int, ...], ...]
     #: Ways to compute the layer with their estimated cost, the chosen one first, where there were several.
     alternatives: tuple[tuple[str, int], ...] = ()
+    #: How the layer is computed: "diagrams", "fourier", "irreps" or "matrix".
+    method: str = "diagrams"
+    #: What weights are: coefficients of diagrams, or entries of the blocks of the irreps.
+    parameters: str = "diagrams"
 
     @property
     def dims(self) -> dict[tuple[int, int], int]:
@@ -396,7 +444,8 @@ class Plan:
                         passing = places(sizes) * sum(wide_in[:per], none)
                         moved = places(sizes) * sum(wide_in, none) * 2
                     moved += places(sizes) * sum(wide_in, none) + kept * (2 * step.products - 1)
-                    yield Cost(step, work, moved, kept, passing, none, once * 2, once)
+                    calls = 5 + 2 * len(operands) + len(targets)
+                    yield Cost(step, work, moved, kept, passing, none, once * 2, once, calls)
                     continue
                 case Spread(target, term, sizes, parts):
                     wide = channels("out", term)
@@ -426,11 +475,74 @@ class Plan:
                         work += entries_of
                         moved += elements(table.source)
                     kept = elements(target)
-                    yield Cost(step, work, moved + kept * len(tables), kept, none, once_work, once, memory)
+                    calls = 8 * len(tables)
+                    yield Cost(step, work, moved + kept * len(tables), kept, none, once_work, once, memory, calls)
+                    continue
+                case Schur():
+                    yield self._schur(step)
+                    for end in step.targets:
+                        order = self.hom.space_out.orders[end.term]
+                        axes = tuple(factor for factor, count in enumerate(each_of(order)) for _ in range(count))
+                        shape[end.name] = axes, channels("out", end.term)
                     continue
                 case Output():
                     pass
-            yield Cost(step, work, moved, kept, passing)
+            calls = {Input: 0, Output: 0, Hodge: 5, Contract: 4}.get(type(step), 2)
+            if isinstance(step, Spread):
+                calls *= len(step.parts)
+            yield Cost(step, work, moved, kept, passing, calls=calls)
+
+    def _schur(self, step: Schur) -> Cost:
+        """What a Schur step costs."""
+        none = Polynomial()
+        work = moved = kept = passing = once_work = once = memory = none
+        calls = 4
+        ends = ((True, step.sources, self.hom.space_in), (False, step.targets, self.hom.space_out))
+        for into, listed, space in ends:
+            for end in listed:
+                wide = Polynomial.of(_channels("in" if into else "out", end.term, len(space)))
+                sizes = step.sizes(into, end.order)
+                rows, places = sum(r for r, _ in sizes), sum(p for _, p in sizes)
+                work += wide * sum(r * p for r, p in sizes)
+                # Gathered if in classes, changed, brought into the order of the products or out of it.
+                moved += wide * (3 * rows + places + (2 * places if step.factored else 0))
+                kept += wide * (2 * rows + (places if step.factored or not into else 0))
+                calls += 3 + (4 * len({*sizes}) if step.factored else 0)
+        for part in step.bases.irreps:
+            columns = part.dim // part.division
+            into_part = sum((self._wide("in", end) * part.copies_in[end.order] for end in step.sources), none)
+            back_part = sum((self._wide("out", end) * part.copies_out[end.order] for end in step.targets), none)
+            work += into_part * back_part * columns
+            moved += (into_part + back_part) * columns
+            once += into_part * back_part * 2
+            memory += into_part * back_part
+            calls += 6
+        for pair in self.pairs:
+            source = next(end for end in step.sources if end.term == pair.term_in)
+            target = next(end for end in step.targets if end.term == pair.term_out)
+            entries = sum(p.copies_in[source.order] * p.copies_out[target.order] for p in step.bases.irreps)
+            weights = self._wide("in", source) * self._wide("out", target)
+            calls += 2 + len(step.bases.irreps)
+            if self.parameters == "diagrams":
+                once_work += weights * (entries * pair.dim)
+                once += weights * (entries + pair.dim)
+                memory += weights * entries
+        return Cost(step, work, moved, kept, passing, once_work, once, memory, calls)
+
+    def _wide(self, side: str, end: Source) -> Polynomial:
+        space = self.hom.space_in if side == "in" else self.hom.space_out
+        return Polynomial.of(_channels(side, end.term, len(space)))
+
+    @property
+    def mixing(self) -> Polynomial:
+        """Multiply-adds per sample that mix channels: at least Schur's floor (``eqsynth.floor``).
+
+        >>> import eqsynth as eq
+        >>> print(eq.plan("O(3)", "64x3", "64x3", method="irreps").mixing)
+        55 c_in c_out
+        """
+        work = self.total().work
+        return Polynomial({m: value for m, value in work.items() if {"c_i", "c_o"} <= {name[:3] for name, _ in m}})
 
     def total(self) -> Cost:
         """The costs of all steps together; ``passing`` is that of the step that needs most."""
@@ -440,20 +552,20 @@ class Plan:
             name: sum((getattr(cost, name) for cost in costs), Polynomial())
             for name in ("work", "moved", "kept", "once_work", "once_moved", "once_kept")
         }
-        return Cost(None, passing=max((cost.passing for cost in costs), key=lambda p: p(values)), **added)
+        passing = max((cost.passing for cost in costs), key=lambda p: p(values))
+        return Cost(None, passing=passing, calls=sum(cost.calls for cost in costs), **added)
 
     def estimate(self, n: int | None = None, batch: int = NOMINAL_BATCH) -> int:
         """Cost of one call, in multiply-adds that take as long: what plans are chosen by.
 
         ``docs/benchmarks`` holds it against measured time.
         """
-        values, total = self.sizes(n), self.total()
-        calls = sum(type(step) not in (Input, Output) for step in self.steps)
+        values, total = self.sizes(n or NOMINAL_N), self.total()
         return (
             batch * (total.work(values) + MOVE * total.moved(values))
             + total.once_work(values)
             + MOVE * total.once_moved(values)
-            + CALL * calls
+            + CALL * total.calls
         )
 
     def __str__(self) -> str:
@@ -520,6 +632,8 @@ class Cost:
     once_work: Polynomial = field(default_factory=Polynomial)
     once_moved: Polynomial = field(default_factory=Polynomial)
     once_kept: Polynomial = field(default_factory=Polynomial)
+    #: Calls of torch operators, about.
+    calls: int = 0
 
 
 def _channels(side: str, term: int, terms: int) -> str:
@@ -559,6 +673,11 @@ def describe(step: Step | None) -> str:
         case Tied(target, _, _, tables, constants):
             used = ", ".join(f"{len(table.elements)} maps of {table.source}" for table in tables) or "nothing"
             return f"{target} = tied matrix: {used}{' + bias' if constants else ''}"
+        case Schur(sources, targets, bases, factored):
+            made = ", ".join(end.name for end in targets)
+            used = " ".join(end.name for end in sources)
+            split = f", basis changed in {len(bases.classes)} classes of positions" if factored else ""
+            return f"{made} = mix {len(bases.irreps)} irreps of {used}{split}"
         case Contract(target, source, labels, edges, left):
             factors = " ".join(f"A[{LETTERS[u]},{LETTERS[v]}]" for u, v in edges)
             made, read = (",".join(LETTERS[label] for label in each) for each in (left, labels))

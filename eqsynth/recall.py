@@ -44,8 +44,10 @@ MAX_PLACES = 100_000
 Blocks = tuple[tuple[int, ...], ...]
 
 
-def recalled_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
-    """The plan of a problem, from the cache where it is there and right, else made and kept.
+def recalled_plan(
+    hom: Hom, bias: bool, normalization: str, method: str = "auto", parameters: str = "diagrams"
+) -> Plan:
+    """The plan of a problem; that by diagrams from the cache where it is there and right, else made and kept.
 
     >>> import eqsynth as eq
     >>> from eqsynth.recall import recalled_plan
@@ -53,9 +55,9 @@ def recalled_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
     >>> recalled_plan(hom, True, "sum") == eq.plan("S(n)", 2, 1, normalization="sum")
     True
     """
-    if not worth_keeping(hom) or normalization not in NORMALIZATIONS:
-        return plan_hom(hom, bias, normalization)
-    return _recalled(hom, bool(bias), normalization)
+    if normalization in NORMALIZATIONS and method in ("auto", "diagrams") and worth_keeping(hom):
+        return plan_hom(hom, bias, normalization, method, parameters, _recalled(hom, bool(bias), normalization))
+    return plan_hom(hom, bias, normalization, method, parameters)
 
 
 @lru_cache(maxsize=256)
@@ -65,7 +67,7 @@ def _recalled(hom: Hom, bias: bool, normalization: str) -> Plan:
     found = cache.remembered(problem, made, lambda entry: from_data(hom, bias, normalization, entry.get("plan")))
     if isinstance(found, Plan):
         return found
-    plan = plan_hom(hom, bias, normalization)
+    plan = plan_hom(hom, bias, normalization, "diagrams")
     data = to_data(plan)
     if data is not None:
         cache.remember(problem, made, {"plan": data})

@@ -165,4 +165,192 @@ TABLES = {
 
 
 ''',
+    "diagrams": '''def _diagrams(n, outputs, inputs, listed, heads=False, forms=False):
+    """Matrices of diagrams, each given by the labels of its vertices, outputs first.
+
+    An entry is 1 where equal labels have equal indices. With ``heads``: times epsilon of the indices of the labels
+    that are listed behind, and of the one that is missing. With ``forms``: pairs in a row carry the symplectic form.
+    """
+    maps = torch.zeros(len(listed), n ** (outputs + inputs), dtype=torch.float64)
+    for entries, labels in zip(maps, listed):
+        labels, head = labels if heads else (labels, [])
+        count = max([*labels, *head, -1]) + 1
+        index = torch.arange(n**count) // n ** torch.arange(count)[:, None] % n
+        value, at = torch.ones(n**count, dtype=torch.float64), [index[label] for label in labels]
+        for right, label in enumerate(labels if forms else []):
+            left = labels.index(label)
+            if left < right and (left < outputs) == (right < outputs):
+                value = value * (1 - 2 * (at[left] % 2))
+                at[right] = at[right] ^ 1
+        if head:
+            tied = [index[label] for label in head]
+            tied += [n * (n - 1) // 2 - sum(tied)] if len(head) == n - 1 else []
+            for last in range(n):
+                for first in range(last):
+                    value = value * (tied[last] - tied[first]).sign()
+        place = torch.zeros(n**count, dtype=torch.long)
+        for each in at:
+            place = n * place + each
+        entries.index_add_(0, place, value)
+    return maps.reshape(-1, n**outputs, n**inputs)
+
+
+''',
+    "adapted": '''def _adapted(spaces, seed, irreps, columns=None):
+    """Orthonormal rows in which every map is one small matrix for each irreducible part.
+
+    spaces[b][a] holds all maps from input order a to output order b. Of a part are given: the dimension of the
+    algebra of its own maps, where one copy is among the singular vectors of a generic map, class of positions by
+    class, and the maps (order on the other side, number) that take this copy to a set of independent ones. Returns
+    for each input order and part the rows (columns, copies, positions), the same for outputs, and the places.
+    """
+    generic, classes = _generic(spaces, seed), _support(spaces)
+    left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
+    outs = [row[0].shape[1] for row in spaces]
+    ins = [part.shape[2] for part in spaces[0]]
+    into, back = [[] for _ in ins], [[] for _ in outs]
+    for division, reference, picks_in, picks_out in irreps:
+        copy = torch.zeros(sum(count for _, count in reference), len(generic), dtype=torch.float64)
+        start = 0
+        for (rows, _), vectors, (first, count) in zip(classes, left, reference):
+            copy[start : start + count, rows] = vectors[:, first : first + count].T
+            start += count
+        other = copy @ generic
+        other = other / (other**2).sum().div(len(copy)).sqrt()
+        turn = columns(spaces, copy, other, seed, reference, division) if division > 1 else None
+        for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
+            parts = source.split(sizes, 1)
+            for order, wanted in enumerate(picks):
+                images = [
+                    parts[far] @ (spaces[far][order][k] if made is into else spaces[order][far][k].T)
+                    for far, k in wanted
+                ]
+                if images:
+                    images = torch.stack(images)
+                    gram = torch.einsum("aci,bci->ab", images, images) / len(copy)
+                    images = images if turn is None else turn @ images
+                    images = torch.linalg.solve(torch.linalg.cholesky(gram), images.flatten(1)).reshape(images.shape)
+                    made[order].append(images.transpose(0, 1))
+                else:
+                    rows = len(copy) // division
+                    made[order].append(copy.new_zeros(rows, 0, (ins if made is into else outs)[order]))
+    places = [
+        [[part - start for part in parts] for parts, start in zip(zip(*split), starts)]
+        for split, starts in zip(_split(classes, ins, outs), (_starts(ins), _starts(outs)))
+    ]
+    return [_polish(rows) for rows in into], [_polish(rows) for rows in back], places
+
+
+def _generic(spaces, seed):
+    """A combination of all maps, from all inputs to all outputs, with fixed whole numbers that look random."""
+    rows = []
+    for b, row in enumerate(spaces):
+        parts = []
+        for a, maps in enumerate(row):
+            start = 1009 * seed + 101 * a + 317 * b + 1
+            numbers = [pow(5, start + k, 10007) - 5003.0 for k in range(len(maps))]
+            numbers = torch.tensor(numbers, dtype=torch.float64)
+            parts.append(torch.tensordot(numbers / maps.flatten(1).norm(dim=1), maps, 1))
+        rows.append(torch.cat(parts, 1))
+    return torch.cat(rows)
+
+
+def _support(spaces):
+    """Classes of rows and columns that entries of the maps connect, the small ones first."""
+    linked = torch.cat([torch.cat([(maps != 0).any(0) for maps in row], 1) for row in spaces])
+    count, none = len(linked), sum(linked.shape)
+    label, before = torch.arange(none), None
+    while before is None or not torch.equal(label, before):
+        before = label
+        top, low = label[:count], label[count:]
+        top = torch.minimum(top, torch.where(linked, low, none).amin(1))
+        low = torch.minimum(low, torch.where(linked, top[:, None], none).amin(0))
+        label = torch.cat([top, low])
+    found = [((top == least).nonzero()[:, 0], (low == least).nonzero()[:, 0]) for least in torch.unique(label)]
+    found = [(rows, cols) for rows, cols in found if len(rows) and len(cols)]
+    return sorted(found, key=lambda pair: (len(pair[0]), len(pair[1]), int(pair[0][0])))
+
+
+def _starts(sizes):
+    return [sum(sizes[:place]) for place in range(len(sizes))]
+
+
+def _split(classes, ins, outs):
+    """Columns and rows of each class, by input order and by output order."""
+    for side, sizes in ((1, ins), (0, outs)):
+        ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
+        yield [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
+
+
+def _polish(rows):
+    """The same rows, orthonormal to the last digit."""
+    flat = torch.cat([part.flatten(0, 1) for part in rows])
+    flat = 1.5 * flat - 0.5 * (flat @ flat.T) @ flat
+    split = flat.split([part.shape[0] * part.shape[1] for part in rows])
+    return [part.reshape(old.shape) for part, old in zip(split, rows)]
+
+
+def _blocks(maps, into, back):
+    """From coefficients of maps to the entries of the blocks of all parts: all columns of a part see the same one."""
+    found = [torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]) for x, y in zip(into, back)]
+    return torch.cat([part.flatten(0, 1) for part in found])
+
+
+''',
+    "classes": '''def _classes(parts, places, columns, first, last):
+    """The rows of some classes of positions, (classes, rows, positions of a class), and their positions."""
+    found = []
+    for number in range(first, last):
+        rows = []
+        for part, counts in zip(parts, columns):
+            start = sum(counts[:number])
+            rows.append(part[start : start + counts[number]].flatten(0, 1)[:, places[number]])
+        found.append(torch.cat(rows))
+    return torch.stack(found), torch.cat(list(places[first:last]))
+
+
+''',
+    "columns": '''def _columns(spaces, copy, other, seed, reference, division):
+    """Unit vectors of a part whose images under its own maps are all orthogonal, as many for each class."""
+    own = [torch.eye(len(copy), dtype=torch.float64)]
+    samples = [copy @ _generic(spaces, seed + 8 * (2 + number)) @ other.T for number in range(4)]
+    size = max(float(sample.abs().max()) for sample in samples)
+    for sample in samples:
+        for known in own:
+            sample = sample - known * ((known * sample).sum() / len(copy))
+        if len(own) < division and float(sample.abs().max()) > 1e-8 * size:
+            own.append(sample / (sample**2).sum().div(len(copy)).sqrt())
+    chosen, taken, start = [], torch.zeros(0, len(copy), dtype=torch.float64), 0
+    for _, count in reference:
+        for _ in range(count // division):
+            rest = torch.eye(len(copy), dtype=torch.float64)[start : start + count]
+            rest = rest - (rest @ taken.T) @ taken
+            new = rest[int((rest**2).sum(1).argmax())]
+            new = new / new.norm()
+            chosen.append(new)
+            taken = torch.cat([taken, torch.stack([new @ turn.T for turn in own])])
+        start += count
+    return torch.stack(chosen)
+
+
+''',
+    "frames": '''def _frames(maps, into, back, division):
+    """Orthonormal sets of blocks, a column for each independent entry, for parts that are not of real type."""
+    found = []
+    for x, y, step in zip(into, back, division):
+        block = torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]).flatten(0, 1)
+        if step == 1:
+            found.append(torch.eye(len(block), dtype=torch.float64))
+            continue
+        kept = []
+        for column in block.T:
+            for known in kept:
+                column = column - known * (known @ column)
+            if float(column.norm()) > 1e-6 and len(kept) < len(block) // step:
+                kept.append(column / column.norm())
+        found.append(torch.stack(kept, 1) if kept else block.new_zeros(len(block), 0))
+    return torch.block_diag(*found)
+
+
+''',
 }

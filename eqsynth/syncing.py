@@ -23,7 +23,7 @@ from eqsynth.exporting import artifact_of, check_name, program, read_weights, wr
 from eqsynth.graphs import Graph
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plan_hom
-from eqsynth.plans import NORMALIZATIONS, Plan
+from eqsynth.plans import METHODS, NORMALIZATIONS, PARAMETERS, Plan
 from eqsynth.space import order_text
 from eqsynth.verification import parse_hom
 
@@ -64,6 +64,8 @@ class Layer:
     normalization: str = "variance"
     format: str = "module"
     weights: Path | None = None
+    method: str = "auto"
+    parameters: str = "diagrams"
 
     def __post_init__(self) -> None:
         try:
@@ -80,6 +82,8 @@ class Layer:
         for what, value, known in (
             ("format", self.format, FORMATS),
             ("normalization", self.normalization, NORMALIZATIONS),
+            ("method", self.method, ("auto", *METHODS)),
+            ("kind of parameters", self.parameters, PARAMETERS),
         ):
             if value not in known:
                 raise ConfigError(f"there is no {what} {value!r}: ask for {_one_of(known)}")
@@ -96,7 +100,7 @@ class Layer:
 
     def plan(self) -> Plan:
         """The plan behind it."""
-        return plan_hom(self.hom, self.bias, self.normalization)
+        return plan_hom(self.hom, self.bias, self.normalization, self.method, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +256,8 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
         at = f"{where}, [layers.{name}]"
         if not isinstance(table, dict):
             raise ConfigError(f"{at} is {_kind(table)}, where a table is expected, such as\n{EXAMPLE}")
-        _check_keys(table, {"hom": str, "bias": bool, "normalization": str, "format": str, "weights": str}, at)
+        texts = dict.fromkeys(("hom", "normalization", "format", "weights", "method", "parameters"), str)
+        _check_keys(table, {**texts, "bias": bool}, at)
         if "hom" not in table:
             raise ConfigError(f'{at} does not say which layer it is: write hom = "S(n): 16x2 -> 32x1"')
         weights = table.get("weights")
@@ -266,6 +271,8 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
                 table.get("normalization", "variance"),
                 table.get("format", settings.get("format", "module")),
                 None if weights is None else path.parent / weights,
+                table.get("method", "auto"),
+                table.get("parameters", "diagrams"),
             )
         except EqsynthError as error:
             raise ConfigError(f"{at}: {error}") from error
@@ -279,6 +286,8 @@ def layer_of(
     normalization: str = "variance",
     form: str = "module",
     weights: Path | None = None,
+    method: str = "auto",
+    parameters: str = "diagrams",
 ) -> Layer:
     """A layer as the command line names it: a problem, or ``NAME=PROBLEM``.
 
@@ -290,7 +299,8 @@ def layer_of(
     """
     match = re.match(r"\s*(\w+)\s*=\s*", text)
     hom = parse_hom(text[match.end() :] if match else text)
-    return Layer(match[1] if match else derived_name(hom), hom, bias, normalization, form, weights)
+    name = match[1] if match else derived_name(hom)
+    return Layer(name, hom, bias, normalization, form, weights, method, parameters)
 
 
 def derived_name(hom: Hom) -> str:
@@ -499,6 +509,10 @@ def _facts(layer: Layer, artifact: Artifact) -> tuple[tuple[str, Any], ...]:
         "hom": str(layer.hom),
         "normalization": layer.normalization,
     }
+    if layer.method != "auto":
+        facts["method"] = layer.method
+    if layer.parameters != "diagrams":
+        facts["parameters"] = layer.parameters
     if layer.format != "module":
         facts["source"] = artifact.digest
         if layer.weights is not None:

@@ -212,7 +212,7 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     import numpy as np
     import torch
 
-    from eqsynth.interpret import interpret
+    from eqsynth.interpret import block_coefficients, interpret
     from eqsynth.module import from_plan
 
     hom, group = plan.hom, plan.hom.group
@@ -307,6 +307,10 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
             lifts = zip(hom.group.factors, ns, each(basis.inputs), each(order_out), strict=True)
             lift = np.prod([n ** (max(lo - k, 0) / 4) for f, n, k, lo in lifts if f.family in ("O", "SO", "Sp")])
             flat = x.reshape(len(x), -1, x.shape[-1])
+            if plan.parameters == "blocks" and len(basis):
+                flat_maps, mixed = basis.matrices(ns).astype(float), block_coefficients(plan, parameters, i, o)
+                total += np.einsum("mji,bic,moc->bjo", flat_maps, flat, mixed, optimize=True)
+                continue
             for element, matrix in enumerate(basis.matrices(ns) if len(basis) else ()):
                 weight = parameters[plan.weight_name(i, o)][element] * lift * float((matrix**2).sum(1).max()) ** power
                 total += np.einsum("ji,bic,oc->bjo", matrix.astype(float), flat, weight)
@@ -392,7 +396,8 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     if graph and not re.match(r"\s*[0-9]+\s*:", graph[1]):
         Graph.named(graph[1])  # a file names its graph or writes it out; another file is never opened for it
     hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"])
-    plan = plan_hom(hom, bool(facts["bias_terms"]), facts["normalization"])
+    more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")
+    plan = plan_hom(hom, bool(facts["bias_terms"]), facts["normalization"], *more)
     source = artifact_of(plan, classes[0].name).source
     if source != text:
         for number, (theirs, ours) in enumerate(zip(text.splitlines(), source.splitlines(), strict=False), 1):

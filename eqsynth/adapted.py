@@ -1,0 +1,491 @@
+"""Symmetry-adapted bases: orthonormal coordinates in which every equivariant map is one small matrix per irrep.
+
+They are found from the maps themselves (MATHS of the floor: Schur's lemma), so every group has them whose maps are
+closed under transposition. Numbers are floating-point here and decide nothing: what they claim is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from eqsynth.bases import basis
+from eqsynth.errors import GroupError, SizeError
+from eqsynth.group import Group
+from eqsynth.space import Order, each
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    #: For each pair of orders (in, out) all maps, (maps, n^l, n^k).
+    Maps = Mapping[tuple[int, int], Array]
+
+#: The largest number of entries of all maps together, and of positions of one tensor.
+MAX_ENTRIES, MAX_POSITIONS = 1 << 24, 2048
+#: Positions up to which an adapted basis is tried where no method is asked for.
+TRIED = 512
+#: Modulus and base of the coefficients of a generic map; combinations that are tried.
+MODULUS, BASE, SEEDS = 10007, 5, 8
+#: Relative sizes below which a number is rounding, and by which two singular values differ.
+ROUNDING, APART = 1e-9, 1e-5
+#: How far a map may be from its blocks.
+CLOSE = 1e-8
+#: The least part of a block that is new in an orthonormal set of blocks.
+FRAME = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Irrep:
+    """An irreducible part that some input and some output order share.
+
+    ``dim`` is its real dimension, ``division`` the dimension of the algebra of its own maps: 1, 2 or 4 (real,
+    complex, quaternionic type). Maps mix ``copies`` and leave ``columns`` alone: dim / division of them, counted
+    for each class of positions. ``copies_in`` and ``copies_out`` hold, for each order, division * multiplicity.
+
+    The recipe: columns ``reference[c] = (first, count)`` of the left singular vectors of a generic map in class c
+    are one copy; maps ``picks_in[a]``, pairs (order out, element), take it to independent copies in order a, and
+    maps ``picks_out[b]``, pairs (order in, element), take the copy of the inputs to those in order b.
+    """
+
+    dim: int
+    division: int
+    columns: tuple[int, ...]
+    reference: tuple[tuple[int, int], ...]
+    picks_in: tuple[tuple[tuple[int, int], ...], ...]
+    picks_out: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def copies_in(self) -> tuple[int, ...]:
+        """Columns of the mixing matrix for each input order."""
+        return tuple(map(len, self.picks_in))
+
+    @property
+    def copies_out(self) -> tuple[int, ...]:
+        """Rows of the mixing matrix for each output order."""
+        return tuple(map(len, self.picks_out))
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """Adapted bases of some tensor powers of V, and the exact recipe that makes them. See :func:`adapted`."""
+
+    group: Group
+    ins: tuple[Order, ...]
+    outs: tuple[Order, ...]
+    seed: int
+    #: For each class of positions that maps connect: those in each input order, and in each output order.
+    classes: tuple[tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]], ...]
+    irreps: tuple[Irrep, ...]
+
+    def matrices(self) -> tuple[list[list[Array]], list[list[Array]]]:
+        """For each input order and irrep the rows of the basis, (columns, copies, n^k); the same for outputs."""
+        maps = _maps(self.group, self.ins, self.outs)
+        return _matrices(maps, self)
+
+    def blocks(self, order_in: int, order_out: int) -> list[Array]:
+        """For each irrep the matrices of all maps between two orders: (copies out, copies in, maps)."""
+        maps = _maps(self.group, self.ins, self.outs)
+        into, back = _matrices(maps, self)
+        return _blocks(maps[order_in, order_out], into[order_in], back[order_out])
+
+    def coefficients(self, order_in: int, order_out: int) -> Array:
+        """The matrix from independent entries of the blocks to coefficients of the maps between two orders."""
+        import numpy as np
+
+        blocks = self.blocks(order_in, order_out)
+        frames = [_frame(block, part.division) for block, part in zip(blocks, self.irreps, strict=True)]
+        rows = np.concatenate([block.reshape(-1, block.shape[-1]) for block in blocks])
+        columns = sum(frame.shape[1] for frame in frames)
+        spread, row, column = np.zeros((len(rows), columns)), 0, 0
+        for frame in frames:
+            spread[row : row + frame.shape[0], column : column + frame.shape[1]] = frame
+            row, column = row + frame.shape[0], column + frame.shape[1]
+        return np.asarray(np.linalg.lstsq(rows, spread, rcond=None)[0])
+
+
+@lru_cache(maxsize=64)
+def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Adapted:
+    """Bases adapted to all maps between some input orders and some output orders.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.adapted import adapted
+    >>> [(part.dim, part.copies_in, part.copies_out) for part in adapted(Group("O", 3), (3,), (3,)).irreps]
+    [(7, (1,), (1,)), (5, (2,), (2,)), (3, (3,), (3,)), (1, (1,), (1,))]
+
+    A generic map (a fixed combination of all) has one singular value for each copy of an irreducible part, so its
+    singular vectors are copies; every map takes copies to copies, and those that span them all are picked. The
+    singular value decomposition is made class by class: positions belong to one class if maps connect them.
+
+    Exact: the squares of multiplicities, times ``division``, must add up to the dimension of the space of maps for
+    every pair of orders, or else the next combination is tried. Raises GroupError where no combination passes: the
+    group's maps are not closed under transposition; SizeError beyond 2,048 positions or 16 million entries;
+    SymbolicError where n is open.
+
+    Source: Schur's lemma; Maehara and Murota, Japan J. Indust. Appl. Math. 27 (2010) 263, for the idea.
+    """
+    maps = _maps(group, ins, outs)
+    found = None
+    tried = sorted((-_separation(maps, seed, len(ins), len(outs)), seed) for seed in range(SEEDS))
+    for _, seed in tried:
+        found = _try(group, maps, ins, outs, seed)
+        if found is not None:
+            return found
+    raise GroupError(
+        f"{group} has no orthonormal basis that is adapted to its maps: they are not closed under transposition"
+    )
+
+
+def positions(group: Group, order: Order) -> int:
+    """Entries of a tensor of one channel."""
+    count = 1
+    for factor, axes in zip(group.factors, each(order), strict=True):
+        count *= int(factor.n) ** axes
+    return count
+
+
+def check_size(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> None:
+    """Raise SizeError where the maps are too large for an adapted basis, before they are made."""
+    rows = [positions(group, order) for order in outs]
+    columns = [positions(group, order) for order in ins]
+    entries = sum(
+        len(basis(group, k, lo)) * r * c
+        for k, c in zip(ins, columns, strict=True)
+        for lo, r in zip(outs, rows, strict=True)
+        if r <= MAX_POSITIONS and c <= MAX_POSITIONS
+    )
+    if max([*rows, *columns]) > MAX_POSITIONS or entries > MAX_ENTRIES:
+        raise SizeError(
+            f"an adapted basis for {group} of orders {sorted({*ins, *outs}, key=str)} would take matrices of "
+            f"{max([*rows, *columns]):,} rows: beyond {MAX_POSITIONS:,} rows, or {MAX_ENTRIES:,} entries of all maps, "
+            "ask for another method"
+        )
+
+
+def fits(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> bool:
+    """Whether the maps are small enough to try an adapted basis without being asked to."""
+    rows = [positions(group, order) for order in (*ins, *outs)]
+    return max(rows) <= TRIED and sum(
+        len(basis(group, k, lo)) * positions(group, k) * positions(group, lo) for k in {*ins} for lo in {*outs}
+    ) <= MAX_ENTRIES // 2
+
+
+def _maps(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> Maps:
+    import numpy as np
+
+    check_size(group, ins, outs)
+    return {
+        (a, b): basis(group, k, lo).matrices().astype(np.float64)
+        for a, k in enumerate(ins)
+        for b, lo in enumerate(outs)
+    }
+
+
+def _generic(maps: Maps, seed: int, count_in: int, count_out: int) -> Array:
+    """A combination of all maps, from all inputs to all outputs."""
+    import numpy as np
+
+    rows = []
+    for b in range(count_out):
+        row = []
+        for a in range(count_in):
+            each_map = maps[a, b]
+            start = seed * 1009 + a * 101 + b * 317
+            chosen = np.array([pow(BASE, start + i + 1, MODULUS) - MODULUS // 2 for i in range(len(each_map))], float)
+            lengths = np.sqrt((each_map**2).sum((1, 2)))
+            row.append(np.tensordot(chosen / lengths, each_map, 1))
+        rows.append(np.concatenate(row, 1))
+    return np.concatenate(rows, 0)
+
+
+def _classes(maps: Maps, count_in: int, count_out: int) -> list[tuple[Any, Any]]:
+    """Rows and columns of the generic map that entries connect, class by class."""
+    import numpy as np
+
+    support = np.block([[(maps[a, b] != 0).any(0) for a in range(count_in)] for b in range(count_out)])
+    rows, columns = support.shape
+    label = np.arange(rows + columns)
+    while True:
+        before = label
+        top = np.minimum(label[:rows], np.where(support, label[rows:], rows + columns).min(1, initial=rows + columns))
+        low = np.minimum(label[rows:], np.where(support, top[:, None], rows + columns).min(0, initial=rows + columns))
+        label = np.concatenate([top, low])
+        if (label == before).all():
+            break
+    found = [(np.flatnonzero(top == least), np.flatnonzero(low == least)) for least in np.unique(label)]
+    # Classes of one size stand together, so that one product serves them all.
+    return sorted(((r, c) for r, c in found if len(r) and len(c)), key=lambda pair: (*map(len, pair), pair[0][0]))
+
+
+def _decomposed(maps: Maps, seed: int, count_in: int, count_out: int) -> tuple[Any, list[Any], list[Any]]:
+    import numpy as np
+
+    generic = _generic(maps, seed, count_in, count_out)
+    classes = _classes(maps, count_in, count_out)
+    return generic, classes, [np.linalg.svd(generic[np.ix_(r, c)], full_matrices=False) for r, c in classes]
+
+
+def _levels(svd: Sequence[Any]) -> tuple[list[float], float]:
+    """The distinct singular values, and how far apart they are, relative to the largest."""
+    import numpy as np
+
+    values = np.sort(np.concatenate([np.zeros(1), *[s for _, s, _ in svd]]))[::-1]
+    largest = values[0]
+    if largest == 0:
+        return [], 1.0
+    values = values[values > ROUNDING * largest]
+    steps = (values[:-1] - values[1:]) / largest
+    ends = [*np.flatnonzero(steps > ROUNDING), len(values) - 1]
+    apart = min([*steps[steps > ROUNDING], values[-1] / largest])
+    return [float(values[end]) for end in ends], float(apart)
+
+
+def _separation(maps: Maps, seed: int, count_in: int, count_out: int) -> float:
+    return _levels(_decomposed(maps, seed, count_in, count_out)[2])[1]
+
+
+def _try(group: Group, maps: Maps, ins: tuple[Order, ...], outs: tuple[Order, ...], seed: int) -> Adapted | None:
+    """The adapted bases that a combination leads to; None where it does not separate the copies."""
+    import numpy as np
+
+    generic, classes, svd = _decomposed(maps, seed, len(ins), len(outs))
+    levels, apart = _levels(svd)
+    if apart < APART:
+        return None
+    other = _generic(maps, seed + SEEDS, len(ins), len(outs))
+    largest = max((s.max(initial=0.0) for _, s, _ in svd), default=0.0)
+    #: For each copy: where it is among the singular vectors of each class, and the copy itself.
+    kinds: list[list[tuple[tuple[tuple[int, int], ...], Array, Array]]] = []
+    for value in levels:
+        reference = []
+        for _, s, _ in svd:
+            at = np.flatnonzero(abs(s - value) < ROUNDING * 10 * largest)
+            reference.append((int(at[0]), len(at)) if len(at) else (0, 0))
+        left, right = _copy(generic, classes, svd, tuple(reference))
+        for kind in kinds:
+            if len(left) == len(kind[0][1]) and abs(left @ other @ kind[0][2].T).max() > CLOSE * largest:
+                kind.append((tuple(reference), left, right))
+                break
+        else:
+            kinds.append([(tuple(reference), left, right)])
+    at_in = _starts(group, ins)
+    at_out = _starts(group, outs)
+    irreps = []
+    for kind in kinds:
+        reference_of, left, right = kind[0]
+        division = len(_own(maps, left, right, at_in, at_out, seed))
+        if division not in (1, 2, 4) or any(count % division for _, count in reference_of):
+            return None
+        irreps.append(
+            Irrep(
+                len(left),
+                division,
+                tuple(count // division for _, count in reference_of),
+                reference_of,
+                tuple(_pick(maps, left, at_out, a, True) for a in range(len(ins))),
+                tuple(_pick(maps, right, at_in, b, False) for b in range(len(outs))),
+            )
+        )
+    irreps.sort(key=lambda part: (-part.dim, part.copies_in, part.copies_out, part.columns, part.reference))
+    listed = tuple(
+        (
+            tuple(tuple(int(p) - s for p in c if s <= p < t) for s, t in zip(at_in, at_in[1:], strict=False)),
+            tuple(tuple(int(p) - s for p in r if s <= p < t) for s, t in zip(at_out, at_out[1:], strict=False)),
+        )
+        for r, c in classes
+    )
+    found = Adapted(group, ins, outs, seed, listed, tuple(irreps))
+    return found if _holds(found, maps) else None
+
+
+def _starts(group: Group, orders: Sequence[Order]) -> list[int]:
+    return list(accumulate((positions(group, order) for order in orders), initial=0))
+
+
+def _copy(generic: Array, classes: Sequence[Any], svd: Sequence[Any], reference: Sequence[tuple[int, int]]) -> Any:
+    """One copy of an irrep as rows: in the outputs, and the same one in the inputs."""
+    import numpy as np
+
+    rows = []
+    for (r, _), (u, _, _), (first, count) in zip(classes, svd, reference, strict=True):
+        part = np.zeros((count, generic.shape[0]))
+        part[:, r] = u[:, first : first + count].T
+        rows.append(part)
+    left = np.concatenate(rows)
+    right = left @ generic
+    return left, right / np.sqrt((right**2).sum() / len(right))
+
+
+def _own(maps: Maps, left: Array, right: Array, at_in: Sequence[int], at_out: Sequence[int], seed: int) -> list[Array]:
+    """An orthogonal set of the maps of an irrep to itself; the identity and, for complex type, a turn by 90 degrees."""
+    import numpy as np
+
+    samples = []
+    for number in range(4):
+        generic = _generic(maps, seed + (2 + number) * SEEDS, len(at_in) - 1, len(at_out) - 1)
+        samples.append(left @ generic @ right.T)
+    found: list[Array] = [np.eye(len(left))]
+    size = max(abs(sample).max() for sample in samples)
+    for sample in samples:
+        rest = sample
+        for known in found:
+            rest = rest - known * ((known * rest).sum() / len(left))
+        if abs(rest).max() > CLOSE * size:
+            found.append(rest / np.sqrt((rest**2).sum() / len(left)))
+    return found
+
+
+def _images(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bool) -> tuple[list[Any], Array]:
+    """What all maps make of a copy in one order; the maps as pairs (order on the other side, element)."""
+    import numpy as np
+
+    names, made = [], []
+    for other, (start, stop) in enumerate(zip(starts, starts[1:], strict=False)):
+        here = maps[order, other] if into else maps[other, order]
+        names += [(other, element) for element in range(len(here))]
+        made.append(np.einsum("ci,mij->mcj" if into else "cj,mij->mci", copy[:, start:stop], here, optimize=True))
+    return names, np.concatenate(made)
+
+
+def _pick(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bool) -> tuple[tuple[int, int], ...]:
+    """Maps whose images of a copy are independent: in each turn the one with most that is new."""
+    import numpy as np
+
+    names, images = _images(maps, copy, starts, order, into)
+    flat = images.reshape(len(images), -1)
+    lengths = np.sqrt((flat**2).sum(1, keepdims=True))
+    flat = np.where(lengths > ROUNDING, flat / np.where(lengths > ROUNDING, lengths, 1), 0)
+    picks = []
+    while len(flat):
+        rest = (flat**2).sum(1)
+        best = int(rest.argmax())
+        if rest[best] < CLOSE:
+            break
+        picks.append(names[best])
+        new = flat[best] / np.sqrt(rest[best])
+        flat = flat - np.outer(flat @ new, new)
+    return tuple(picks)
+
+
+def _columns(own: Sequence[Array], reference: Sequence[tuple[int, int]]) -> Array:
+    """Unit vectors of an irrep whose images under its own maps are all orthogonal; as many for each class."""
+    import numpy as np
+
+    size = sum(count for _, count in reference)
+    chosen, taken, start = [], np.zeros((0, size)), 0
+    for _, count in reference:
+        for _ in range(count // len(own)):
+            rest = np.eye(size)[start : start + count]
+            rest = rest - (rest @ taken.T) @ taken
+            new = rest[int((rest**2).sum(1).argmax())]
+            new = new / np.sqrt((new**2).sum())
+            chosen.append(new)
+            taken = np.concatenate([taken, np.stack([new @ each_own.T for each_own in own])])
+        start += count
+    return np.stack(chosen)
+
+
+def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[Array]]]:
+    """Orthonormal rows, (columns, copies, positions), for each input order and irrep; the same for outputs."""
+    import numpy as np
+
+    generic, classes, svd = _decomposed(maps, found.seed, len(found.ins), len(found.outs))
+    at_in, at_out = _starts(found.group, found.ins), _starts(found.group, found.outs)
+    into: list[list[Array]] = [[] for _ in found.ins]
+    back: list[list[Array]] = [[] for _ in found.outs]
+    for part in found.irreps:
+        left, right = _copy(generic, classes, svd, part.reference)
+        if part.division > 1:
+            columns = _columns(_own(maps, left, right, at_in, at_out, found.seed), part.reference)
+            lefts, rights = columns @ left, columns @ right
+        else:
+            lefts, rights = left, right
+        sides = (
+            (into, part.picks_in, left, lefts, at_out, True),
+            (back, part.picks_out, right, rights, at_in, False),
+        )
+        for made, picks, whole, copy, starts, flag in sides:
+            for order, wanted in enumerate(picks):
+                images = [_image(maps, whole, starts, order, pick, flag) for pick in wanted]
+                if not images:
+                    size = (at_in if flag else at_out)[order + 1] - (at_in if flag else at_out)[order]
+                    made[order].append(np.zeros((len(copy), 0, size)))
+                    continue
+                stack = np.stack(images)
+                gram = np.einsum("aci,bci->ab", stack, stack)
+                some = np.stack([_image(maps, copy, starts, order, pick, flag) for pick in wanted])
+                turned = np.linalg.solve(np.linalg.cholesky(gram / len(whole)), some.reshape(len(wanted), -1))
+                made[order].append(turned.reshape(some.shape).transpose(1, 0, 2))
+    return [_polished(rows) for rows in into], [_polished(rows) for rows in back]
+
+
+def _image(
+    maps: Maps, copy: Array, starts: Sequence[int], order: int, pick: tuple[int, int], into: bool
+) -> Array:
+    other, element = pick
+    part = copy[:, starts[other] : starts[other + 1]]
+    return part @ maps[order, other][element] if into else part @ maps[other, order][element].T
+
+
+def _polished(rows: Sequence[Array]) -> list[Array]:
+    """The same rows, orthonormal to the last digit."""
+    import numpy as np
+
+    flat = np.concatenate([part.reshape(-1, part.shape[-1]) for part in rows])
+    flat = 1.5 * flat - 0.5 * (flat @ flat.T) @ flat
+    ends = list(accumulate((part.shape[0] * part.shape[1] for part in rows), initial=0))
+    return [flat[s:t].reshape(part.shape) for part, s, t in zip(rows, ends, ends[1:], strict=False)]
+
+
+def _blocks(maps: Array, into: Sequence[Array], back: Sequence[Array]) -> list[Array]:
+    """All columns of an irrep see the same matrix: it is read off the first."""
+    import numpy as np
+
+    return [np.einsum("ai,mij,bj->abm", y[0], maps, x[0], optimize=True) for x, y in zip(into, back, strict=True)]
+
+
+def _frame(block: Array, division: int) -> Array:
+    """An orthonormal set of blocks, a column for each independent entry: the entries themselves for real type."""
+    import numpy as np
+
+    flat = block.reshape(-1, block.shape[-1])
+    if division == 1:
+        return np.eye(len(flat))
+    kept: list[Array] = []
+    for column in flat.T:
+        rest = column
+        for known in kept:
+            rest = rest - known * (known @ rest)
+        length = float(np.sqrt(rest @ rest))
+        if length > FRAME and len(kept) < len(flat) // division:
+            kept.append(rest / length)
+    return np.stack(kept, 1) if kept else np.zeros((len(flat), 0))
+
+
+def _holds(found: Adapted, maps: Maps) -> bool:
+    """Whether the irreps account for all maps, and the rows are orthonormal and bring maps to their blocks."""
+    import numpy as np
+
+    for (a, b), here in maps.items():
+        count = sum(p.copies_in[a] * p.copies_out[b] // p.division for p in found.irreps)
+        if count != len(here):
+            return False
+    into, back = _matrices(maps, found)
+    for rows in (*into, *back):
+        flat = np.concatenate([part.reshape(-1, part.shape[-1]) for part in rows])
+        if abs(flat @ flat.T - np.eye(len(flat))).max(initial=0.0) > CLOSE:
+            return False
+    for (a, b), here in maps.items():
+        generic = _generic({(0, 0): here}, found.seed + 7 * SEEDS, 1, 1) if len(here) else np.zeros(here.shape[1:])
+        made = np.zeros_like(generic)
+        for x, y in zip(into[a], back[b], strict=True):
+            block = np.einsum("ai,ij,bj->ab", y[0], generic, x[0], optimize=True) if len(x) else None
+            if block is not None:
+                made += np.einsum("cai,ab,cbj->ij", y, block, x, optimize=True)
+        if abs(made - generic).max(initial=0.0) > CLOSE * max(1.0, abs(generic).max(initial=0.0)):
+            return False
+    return True

@@ -1,0 +1,412 @@
+"""Emitted code for a Schur step: change of basis, one product per irreducible part, change back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from math import prod
+
+from eqsynth import functor
+from eqsynth.adapted import Irrep
+from eqsynth.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.group import Aut, Group, permutation_generators
+from eqsynth.plans import Schur, Source
+from eqsynth.space import axes_of
+
+#: A literal of at most so many characters stands on one line.
+LINE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How the file calls things: what an emitter tells its parts."""
+
+    c_in: Callable[[int], str]
+    c_out: Callable[[int], str]
+    weight: Callable[[int, int], str]
+    #: The scale of maps: what sums of squares are raised to, and the powers of n by which weights of a pair grow.
+    power: str
+    gain: Callable[[int, int], str]
+
+
+def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int) -> tuple[list[str], set[str]]:
+    """Lines that make ``maps``, the matrices of some elements, (maps, rows, columns); and the functions they need."""
+    if isinstance(elements[0], tuple):
+        return _product_lines(group, [element for element in elements if isinstance(element, tuple)])
+    if isinstance(elements[0], Tensor):
+        entries = [[list(entry) for entry in e.entries] for e in elements if isinstance(e, Tensor)]
+        return [*_literal("entries", entries), f"maps = _entries(entries, {rows}, {columns})"], {"entries"}
+    if group.diagrammatic:
+        return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
+    lines, helpers, made = [], set[str](), []
+    graphs = [element for element in elements if isinstance(element, Diagram)]
+    orbits = [element for element in elements if isinstance(element, Orbit)]
+    if graphs:
+        assert isinstance(group, Aut)  # noqa: S101 - only graphs have edges
+        helpers |= {"adjacency", "homomorphisms"}
+        lines += edge_lines(group)
+        listed = [(list(graph.labels), len(graph.blocks), [list(edge) for edge in graph.edges]) for graph in graphs]
+        lines += _literal("graphs", listed)
+        lines.append(f"maps = _homomorphisms(_adjacency({group.n}, edges), graphs).reshape(-1, {rows}, {columns})")
+        made.append("maps")
+    if orbits:
+        helpers.add("orbits")
+        total = orbits[0].outputs + orbits[0].inputs
+        labels = functor.orbits_of(group, total)
+        numbers = {int(labels[orbit.representative]) for orbit in orbits}
+        last = sorted(set(range(int(labels.max()) + 1)) - numbers)
+        generators = [list(g) for g in permutation_generators(group)]
+        lines.append(f"places, _ = _orbits({generators}, {group.n}, {total}, {last})")
+        lines.append(f"orbits = places.reshape({rows}, {columns}) == torch.arange({len(orbits)})[:, None, None]")
+        made.append("orbits.double()")
+    lines.append(f"maps = torch.cat(({', '.join(made)}))" if len(made) > 1 else f"maps = {made[0]}")
+    return [line for line in lines if line != "maps = maps"], helpers
+
+
+def edge_lines(group: Aut) -> list[str]:
+    """Lines that list the edges of a graph, both ways round unless it is directed."""
+    lines = [f"edges = {[list(edge) for edge in group.graph.edges]}"]
+    if not group.graph.directed:
+        lines.append("edges += [[j, i] for i, j in edges]")
+    return lines
+
+
+def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tuple[list[str], set[str]]:
+    """Diagrams as the labels of their vertices, outputs first, and the labels that are tied to epsilon."""
+    first = diagrams[0]
+    heads = any(diagram.head for diagram in diagrams)
+    listed = [(list(d.labels), list(d.head)) if heads else list(d.labels) for d in diagrams]
+    options = (", heads=True" if heads else "") + (", forms=True" if group.family == "Sp" else "")
+    lines = _literal("diagrams", listed)
+    lines.append(f"{name} = _diagrams({group.n}, {first.outputs}, {first.inputs}, diagrams{options})")
+    return lines, {"diagrams"}
+
+
+def _product_lines(group: Group, elements: Sequence[tuple[Diagram, ...]]) -> tuple[list[str], set[str]]:
+    lines, helpers = [], set[str]()
+    numbers = []
+    for place, factor in enumerate(group.factors):
+        unique = list(dict.fromkeys(element[place] for element in elements))
+        numbers.append([unique.index(element[place]) for element in elements])
+        made, needed = _diagram_lines(factor, unique, f"maps_{place}")
+        lines += made
+        helpers |= needed
+    lines += _literal("pairs", list(zip(*numbers, strict=True)))
+    names = [f"maps_{place}[pair[{place}]]" for place in range(len(numbers))]
+    code = names[0]
+    for name in names[1:]:
+        code = f"torch.kron({code}, {name})"
+    lines.append(f"maps = torch.stack([{code} for pair in pairs])")
+    return lines, helpers
+
+
+def _literal(name: str, value: Sequence[object]) -> list[str]:
+    """An assignment, on several lines where it is long."""
+    if len(repr(value)) <= LINE:
+        return [f"{name} = {list(value)!r}"]
+    lines, line = [f"{name} = ["], ""
+    for item in value:
+        text = f"{item!r},"
+        if line and len(line) + len(text) > LINE:
+            lines.append(f"    {line}")
+            line = ""
+        line = f"{line} {text}".lstrip()
+    return [*lines, f"    {line}", "]"]
+
+
+def scaled(names: Names, term_in: int, term_out: int) -> str:
+    """The maps of a pair, scaled as its weights are."""
+    return f"maps * ((maps**2).sum(2).amax(1){names.power}{names.gain(term_in, term_out)})[:, None, None]"
+
+
+class SchurCode:
+    """The lines of a Schur step: ``builders`` make tables, ``lines`` run it."""
+
+    def __init__(self, step: Schur, names: Names, blocks: bool, pairs: Sequence[tuple[int, int]]) -> None:
+        self.step, self.names, self.blocks, self.pairs = step, names, blocks, pairs
+        self.builders: list[str] = []
+        self.helpers = {"adapted"}
+        self.lines: list[str] = []
+        self.parts = step.bases.irreps
+        self.columns = [sum(part.columns) for part in self.parts]
+        #: Runs of classes that one product serves: (first class, classes).
+        self.runs = self._runs()
+
+    def _runs(self) -> list[tuple[int, int]]:
+        if not self.step.factored:
+            return []
+        classes = self.step.bases.classes
+
+        def kind(number: int) -> tuple[object, ...]:
+            into, back = classes[number]
+            return (*map(len, into), *map(len, back), *(part.columns[number] for part in self.parts))
+
+        found = []
+        for _, run in groupby(range(len(classes)), key=kind):
+            listed = list(run)
+            found.append((listed[0], len(listed)))
+        return found
+
+    # --- tables -----------------------------------------------------------------------------------
+
+    def build(self, elements: Callable[[int, int], Sequence[Element]]) -> None:
+        """Lines that make the tables; ``elements`` gives the basis of (order in, order out)."""
+        bases, say = self.step.bases, self.builders.append
+        rows = [self._positions(order) for order in bases.outs]
+        columns = [self._positions(order) for order in bases.ins]
+        say(f"spaces = [[None] * {len(columns)} for _ in range({len(rows)})]  # all maps, by order of output and input")
+        for b, high in enumerate(rows):
+            for a, wide in enumerate(columns):
+                listed = elements(a, b)
+                if listed:
+                    lines, helpers = map_lines(bases.group, listed, high, wide)
+                    self.builders += lines
+                    self.helpers |= helpers
+                    say(f"spaces[{b}][{a}] = maps")
+                else:
+                    say(f"spaces[{b}][{a}] = torch.zeros(0, {high}, {wide}, dtype=torch.float64)")
+        self.builders += _literal("irreps", [self._recipe(part) for part in self.parts])
+        if any(part.division > 1 for part in self.parts):
+            self.helpers.add("columns")
+            say(f"into, back, places = _adapted(spaces, {bases.seed}, irreps, _columns)")
+        else:
+            say(f"into, back, places = _adapted(spaces, {bases.seed}, irreps)")
+        for end in self.step.sources:
+            self._change(end, "into", bases.ins.index(bases.ins[end.order]))
+        for end in self.step.targets:
+            self._change(end, "back", end.order)
+        for term_in, term_out in self.pairs:
+            a = next(end.order for end in self.step.sources if end.term == term_in)
+            b = next(end.order for end in self.step.targets if end.term == term_out)
+            say(f"maps = spaces[{b}][{a}]")
+            if not self.blocks:
+                say(f"maps = {scaled(self.names, term_in, term_out)}")
+                say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]))')
+            elif self._spread():
+                self.helpers.add("frames")
+                division = [part.division for part in self.parts]
+                say(f'self._table("{self._mixer(term_in, term_out)}", _frames(maps, into[{a}], back[{b}], {division}))')
+
+    def _spread(self) -> bool:
+        """Whether entries of blocks stand in several places of the matrix."""
+        return any(part.division > 1 for part in self.parts)
+
+    def _positions(self, order: object) -> int:
+        bases = self.step.bases
+        orders = order if isinstance(order, tuple) else (order,)
+        return prod(int(f.n) ** int(k) for f, k in zip(bases.group.factors, orders, strict=True))
+
+    def _recipe(self, part: Irrep) -> tuple[object, ...]:
+        return (
+            part.division,
+            [list(pair) for pair in part.reference],
+            [[list(pick) for pick in picks] for picks in part.picks_in],
+            [[list(pick) for pick in picks] for picks in part.picks_out],
+        )
+
+    def _mixer(self, term_in: int, term_out: int) -> str:
+        return self.names.weight(term_in, term_out).replace("weight", "blocks")
+
+    def _suffix(self, end: Source, side: str) -> str:
+        ends = self.step.sources if side == "into" else self.step.targets
+        return "" if len({other.order for other in ends}) == 1 else f"_{end.order}"
+
+    def _change(self, end: Source, side: str, order: int) -> None:
+        """Tables of the change of basis of one order, once for all terms that have it."""
+        suffix, say = self._suffix(end, side), self.builders.append
+        turn = "" if side == "into" else ".mT"
+        if not self.step.factored:
+            line = f'self._table("{side}{suffix}", torch.cat([rows.flatten(0, 1) for rows in {side}[{order}]]){turn})'
+            if line not in self.builders:
+                say(line)
+            return
+        self.helpers.add("classes")
+        which = 0 if side == "into" else 1
+        for number, (first, count) in enumerate(self.runs):
+            name = f"{side}{suffix}_{number}"
+            counts = [list(part.columns) for part in self.parts]
+            line = f"rows, at = _classes({side}[{order}], places[{which}][{order}], {counts}, {first}, {first + count})"
+            if line in self.builders:
+                return
+            say(line)
+            say(f'self._table("{name}", rows{turn})')
+            say(f'self._table("{side}_places{suffix}_{number}", at)')
+        if side == "back":
+            say(f'self._table("order{suffix}", torch.cat(places[1][{order}]).argsort())')
+
+    # --- the forward pass -------------------------------------------------------------------------
+
+    def run(self, rename: Callable[[str], str]) -> None:
+        """Lines that compute the targets from the sources."""
+        step, say = self.step, self.lines.append
+        self._weights()
+        for number, end in enumerate(step.sources):
+            self._into(number, end, rename(end.name))
+        for index in range(len(self.parts)):
+            pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
+            operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), -1)"
+            say(f"z_{index} = linear({operand}, w_{index})")
+        for end in step.targets:
+            self._back(end)
+
+    def _say_cat(self, name: str, pieces: Sequence[str], axis: int) -> None:
+        if len(pieces) == 1:
+            self.lines.append(f"{name} = {pieces[0]}")
+            return
+        self.lines += [f"{name} = torch.cat((", *(f"    {piece}," for piece in pieces), f"), {axis})"]
+
+    def _weights(self) -> None:
+        """``w_0``, ``w_1``, ...: the matrix of each part, from weights."""
+        say, step = self.lines.append, self.step
+        shapes: dict[tuple[int, int], list[int]] = {}
+        for i, o in self.pairs:
+            a = next(end.order for end in step.sources if end.term == i)
+            b = next(end.order for end in step.targets if end.term == o)
+            sizes = [part.copies_out[b] * part.copies_in[a] for part in self.parts]
+            shapes[i, o] = list(accumulate(sizes, initial=0))
+            weight, name = self.names.weight(i, o), self._block_name(i, o)
+            if self.blocks and not self._spread():
+                say(f"{name} = self.{weight}")
+            else:
+                mixer = self._mixer(i, o)
+                say(f"{name} = (self.{mixer} @ self.{weight}.flatten(1)).reshape(-1, *self.{weight}.shape[1:])")
+        for index, part in enumerate(self.parts):
+            rows = []
+            for target in step.targets:
+                row = []
+                for source in step.sources:
+                    high, wide = part.copies_out[target.order], part.copies_in[source.order]
+                    if not high or not wide:
+                        continue
+                    start, stop = shapes[source.term, target.term][index : index + 2]
+                    co, ci = self.names.c_out(target.term), self.names.c_in(source.term)
+                    piece = f"{self._block_name(source.term, target.term)}[{start}:{stop}]"
+                    if high == wide == 1:
+                        row.append(f"{piece}.squeeze(0)")
+                    elif wide == 1:
+                        row.append(f"{piece}.reshape({high} * {co}, {ci})")
+                    elif high == 1:
+                        row.append(f"{piece}.transpose(0, 1).reshape({co}, {wide} * {ci})")
+                    else:
+                        shape = f"{high}, {wide}, {co}, {ci}"
+                        row.append(f"{piece}.reshape({shape}).transpose(1, 2).reshape({high} * {co}, {wide} * {ci})")
+                if row:
+                    rows.append(row[0] if len(row) == 1 else f"torch.cat(({', '.join(row)}), 1)")
+            code = rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}))"
+            say(f"w_{index} = {code}")
+
+    def _block_name(self, term_in: int, term_out: int) -> str:
+        return self._mixer(term_in, term_out)
+
+    def _into(self, number: int, end: Source, x: str) -> None:
+        """Source ``number`` in the adapted basis: rows (irrep, column, copy), for each run of classes."""
+        suffix, ci = self._suffix(end, "into"), self.names.c_in(end.term)
+        wide = self._positions(self.step.bases.ins[end.order])
+        flat = f"{x}.reshape(b, {wide}, {ci})"
+        if not self.step.factored:
+            self.lines.append(f"u{number} = torch.bmm(self.into{suffix}.expand(b, -1, -1), {flat})")
+            return
+        for run, (first, count) in enumerate(self.runs):
+            rows, places = self._size(end, True, first)
+            if not rows:
+                continue
+            table = f"self.into{suffix}_{run}"
+            part = f"{flat}.index_select(1, self.into_places{suffix}_{run}).reshape(-1, {places}, {ci})"
+            table += ".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)"
+            self.lines.append(f"u{number}_{run} = torch.bmm({table}, {part}).reshape(b, {count}, {rows}, {ci})")
+
+    def _size(self, end: Source, into: bool, number: int) -> tuple[int, int]:
+        """Rows and positions of a class."""
+        copies = [(part.copies_in if into else part.copies_out)[end.order] for part in self.parts]
+        rows = sum(part.columns[number] * m for part, m in zip(self.parts, copies, strict=True))
+        return rows, len(self.step.bases.classes[number][0 if into else 1][end.order])
+
+    def _operand(self, number: int, end: Source, index: int) -> str:
+        """The rows of one part: (batch * columns, copies * channels)."""
+        part, ci = self.parts[index], self.names.c_in(end.term)
+        m = part.copies_in[end.order]
+        if not m:
+            return ""
+        wide = _product(m, ci)
+        if not self.step.factored:
+            start = sum(c * p.copies_in[end.order] for c, p in zip(self.columns[:index], self.parts, strict=False))
+            return f"u{number}[:, {start}:{start + self.columns[index] * m}].reshape(-1, {wide})"
+        pieces = []
+        for run, (first, count) in enumerate(self.runs):
+            here = part.columns[first]
+            if not here:
+                continue
+            start = sum(p.columns[first] * p.copies_in[end.order] for p in self.parts[:index])
+            span, shape = f"{start}:{start + here * m}", f"reshape(b, {here}, {wide})"
+            if count == 1:
+                pieces.append(f"u{number}_{run}[:, 0, {span}].{shape}")
+            else:
+                pieces.append(f"*[u[:, {span}].{shape} for u in u{number}_{run}.unbind(1)]")
+        code = pieces[0] if len(pieces) == 1 and pieces[0][0] != "*" else f"torch.cat(({', '.join(pieces)},), 1)"
+        return f"{code}.reshape(-1, {wide})"
+
+    def _back(self, end: Source) -> None:
+        """A target, from the products of all parts."""
+        step, co = self.step, self.names.c_out(end.term)
+        suffix = self._suffix(end, "back")
+        high = self._positions(step.bases.outs[end.order])
+        shown = [(index, part) for index, part in enumerate(self.parts) if part.copies_out[end.order]]
+        if not step.factored:
+            pieces = [
+                f"{self._made(index, end)}.reshape(b, {self.columns[index] * part.copies_out[end.order]}, {co})"
+                for index, part in shown
+            ]
+            self._say_cat(end.name, pieces, 1)
+            self.lines.append(f"{end.name} = torch.bmm(self.back{suffix}.expand(b, -1, -1), {end.name})")
+        else:
+            made = []
+            for run, (first, count) in enumerate(self.runs):
+                rows, places = self._size(end, False, first)
+                if not rows:
+                    continue
+                pieces = []
+                for index, part in shown:
+                    here = part.columns[first]
+                    if not here:
+                        continue
+                    start, m = sum(part.columns[:first]), part.copies_out[end.order]
+                    whole = f"{self._made(index, end)}.reshape(b, {self.columns[index]}, {_product(m, co)})"
+                    span = f"[:, {start}:{start + here * count}]"
+                    pieces.append(f"{whole}{span}.reshape(b, {count}, {here * m}, {co})")
+                self._say_cat("v", pieces, 2)
+                table = f"self.back{suffix}_{run}" + (".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)")
+                name = f"v_{run}"
+                self.lines.append(
+                    f"{name} = torch.bmm({table}, v.reshape(-1, {rows}, {co})).reshape(b, {count * places}, {co})"
+                )
+                made.append(name)
+            self._say_cat(end.name, made, 1)
+            covered = sum(len(back[end.order]) for _, back in step.bases.classes)
+            if covered == high:
+                self.lines.append(f"{end.name} = {end.name}.index_select(1, self.order{suffix})")
+            else:
+                at = ", ".join(
+                    f"self.back_places{suffix}_{run}"
+                    for run, (first, _) in enumerate(self.runs)
+                    if self._size(end, False, first)[0]
+                )
+                at = f"torch.cat(({at}))" if "," in at else at
+                zeros = f"{end.name}.new_zeros(b, {high}, {co})"
+                self.lines.append(f"{end.name} = {zeros}.index_copy(1, {at}, {end.name})")
+
+    def _made(self, index: int, end: Source) -> str:
+        """The product of one part for one target: its columns of ``z``."""
+        widths = [(t, self.parts[index].copies_out[t.order]) for t in self.step.targets]
+        widths = [(t, m) for t, m in widths if m]
+        if len(widths) == 1:
+            return f"z_{index}"
+        place = next(p for p, (t, _) in enumerate(widths) if t.term == end.term)
+        before = " + ".join(_product(m, self.names.c_out(t.term)) for t, m in widths[:place])
+        start = before or "0"
+        stop = " + ".join(filter(None, [before, _product(widths[place][1], self.names.c_out(end.term))]))
+        return f"z_{index}[:, {start}:{stop}]"
+
+
+def _product(count: int, channels: str) -> str:
+    return channels if count == 1 else f"{count} * {channels}"

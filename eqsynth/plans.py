@@ -16,7 +16,7 @@ from operator import mul
 from eqsynth.diagram import LETTERS, Diagram, Element
 from eqsynth.errors import SymbolicError
 from eqsynth.group import Hom
-from eqsynth.polynomial import Polynomial
+from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -309,13 +309,11 @@ class Plan:
             values[symbol] = factor.n if isinstance(factor.n, int) else int(n or 0)
         for side, space in (("in", self.hom.space_in), ("out", self.hom.space_out)):
             for term, channels in enumerate(space.channels):
-                values[_channels(side, term, len(space))] = channels
+                values[channel_symbol(side, term, len(space))] = channels
         return values
 
     def _symbols(self) -> list[str]:
-        """The symbol of each factor's size: n, or n1, n2, ... in a product."""
-        factors = self.hom.group.factors
-        return ["n"] if len(factors) == 1 else [f"n{number + 1}" for number in range(len(factors))]
+        return size_symbols(len(self.hom.group.factors))
 
     def costs(self) -> Iterator[Cost]:
         """What each step costs, as polynomials in the sizes n and the channels.
@@ -350,7 +348,7 @@ class Plan:
             return places(sizes) * channels
 
         def channels(side: str, term: int) -> Polynomial:
-            return Polynomial.of(_channels(side, term, len(spaces[side])))
+            return Polynomial.of(channel_symbol(side, term, len(spaces[side])))
 
         for step in self.steps:
             work, moved, kept, passing = none, none, none, none
@@ -520,10 +518,6 @@ class Cost:
     once_work: Polynomial = field(default_factory=Polynomial)
     once_moved: Polynomial = field(default_factory=Polynomial)
     once_kept: Polynomial = field(default_factory=Polynomial)
-
-
-def _channels(side: str, term: int, terms: int) -> str:
-    return f"c_{side}" if terms == 1 else f"c_{side}{term}"
 
 
 def _spans(part: Part, axis: int) -> bool:

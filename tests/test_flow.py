@@ -37,6 +37,7 @@ FLOW = [
     "symbolic",
     "relations",
     "polynomial",
+    "schur",
     "plans",
     "lower",
     "recall",

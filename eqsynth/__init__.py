@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from eqsynth.lower import plan as plan
     from eqsynth.module import Linear as Linear
     from eqsynth.plans import Plan as Plan
+    from eqsynth.schur import floor as floor
     from eqsynth.space import Space as Space
     from eqsynth.verification import verify as verify
 
@@ -55,6 +56,7 @@ _HOMES = {
     "Graph": "graphs",
     "plan": "lower",
     "Plan": "plans",
+    "floor": "schur",
     "Linear": "module",
     "inspect": "inspection",
     "export": "exporting",

@@ -169,9 +169,11 @@ def check_size(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> Non
 def fits(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> bool:
     """Whether the maps are small enough to try an adapted basis without being asked to."""
     rows = [positions(group, order) for order in (*ins, *outs)]
-    return max(rows) <= TRIED and sum(
-        len(basis(group, k, lo)) * positions(group, k) * positions(group, lo) for k in {*ins} for lo in {*outs}
-    ) <= MAX_ENTRIES // 2
+    return (
+        max(rows) <= TRIED
+        and sum(len(basis(group, k, lo)) * positions(group, k) * positions(group, lo) for k in {*ins} for lo in {*outs})
+        <= MAX_ENTRIES // 2
+    )
 
 
 def _maps(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> Maps:
@@ -423,9 +425,7 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
     return [_polished(rows) for rows in into], [_polished(rows) for rows in back]
 
 
-def _image(
-    maps: Maps, copy: Array, starts: Sequence[int], order: int, pick: tuple[int, int], into: bool
-) -> Array:
+def _image(maps: Maps, copy: Array, starts: Sequence[int], order: int, pick: tuple[int, int], into: bool) -> Array:
     other, element = pick
     part = copy[:, starts[other] : starts[other + 1]]
     return part @ maps[order, other][element] if into else part @ maps[other, order][element].T

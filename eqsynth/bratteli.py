@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import factorial, prod
+from math import prod
 
 from eqsynth.dimension import Shape
-from eqsynth.errors import GroupError, SymbolicError
+from eqsynth.errors import GroupError, SizeError, SymbolicError
 from eqsynth.group import Group
+
+#: More irreducible parts than anyone counts.
+MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,22 @@ def irreducible_dimension(group: Group, shape: Shape) -> int:
     For A(n) and SO(n) it is that of S(n) and O(n), whose representation may fall in two halves.
     Source: the hook formula; El Samra and King, J. Phys. A 12 (1979) 2317.
     """
-    n = int(group.n)
-    columns = _columns(shape)
+    offsets, hooks = dimension_factors(group.family, shape)
+    return prod(int(group.n) + offset for offset in offsets) // hooks
+
+
+def dimension_factors(family: str, shape: Shape) -> tuple[tuple[int, ...], int]:
+    """The dimension of an irreducible part as a polynomial: the product of (n + offset), divided by a number.
+
+    For S(n) and A(n) the first row of the partition takes what the others leave of n, and is not looked at. The rest
+    of the partition is mu, of s boxes in rows mu_1, mu_2, ...: of the numbers 1 to n the hooks of the first row are
+    all but n - s - mu_i + i for i = 1, ..., s, so these and the hooks of mu stay.
+    """
+    points = family in ("S", "A")
+    shape = shape[1:] if points else shape
+    columns = columns_of(shape)
     cells = [(row, column) for row, length in enumerate(shape) for column in range(length)]
     hooks = prod(shape[r] - c + columns[c] - r - 1 for r, c in cells)
-    if group.family in ("S", "A"):
-        # The hooks of a long first row nearly are a factorial; Python's integers do not mind.
-        return factorial(n) // hooks
 
     def row(place: int) -> int:
         return shape[place] if place < len(shape) else 0
@@ -130,15 +142,41 @@ def irreducible_dimension(group: Group, shape: Shape) -> int:
     def column(place: int) -> int:
         return columns[place] if place < len(columns) else 0
 
-    if group.family == "Sp":
-        # Cells are counted from 0 here, from 1 in the paper.
-        top = (n + row(r) + row(c) - r - c if r > c else n - column(r) - column(c) + r + c + 2 for r, c in cells)
+    # Cells are counted from 0 here, from 1 in the paper.
+    if points:
+        offsets = (place + 1 - row(place) - len(cells) for place in range(len(cells)))
+    elif family == "Sp":
+        offsets = (row(r) + row(c) - r - c if r > c else r + c + 2 - column(r) - column(c) for r, c in cells)
     else:
-        top = (n + row(r) + row(c) - r - c - 2 if r >= c else n - column(r) - column(c) + r + c for r, c in cells)
-    return prod(top) // hooks
+        offsets = (row(r) + row(c) - r - c - 2 if r >= c else r + c - column(r) - column(c) for r, c in cells)
+    return tuple(offsets), hooks
 
 
-def _columns(shape: Shape) -> Shape:
+def copies(group: Group, order: int) -> dict[Shape, int]:
+    """How often the tensor power V^order holds each irreducible part of S(n), O(n) or Sp(n).
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.bratteli import copies
+    >>> copies(Group("O", 3), 2), copies(Group("S", 4), 1)
+    ({(2,): 1, (1, 1): 1, (): 1}, {(4,): 1, (3, 1): 1})
+
+    These are the walks to each part in the Bratteli diagram. For SO(n) and A(n) they are those of O(n) and S(n).
+    Raises SizeError where there are more than 10,000 parts.
+    """
+    points = group.family in ("S", "A")
+    walks: dict[Shape, int] = {(int(group.n),) if points else (): 1}
+    for step in range(2 * order if points else order):
+        walks = _step(group, step, walks)
+        if len(walks) > MAX_PARTS:
+            raise SizeError(
+                f"the tensor power of order {order} of {group} has more than {MAX_PARTS:,} irreducible parts: "
+                "ask for lower orders"
+            )
+    return walks
+
+
+def columns_of(shape: Shape) -> Shape:
+    """The transposed partition: the lengths of the columns."""
     return tuple(sum(1 for length in shape if length > place) for place in range(shape[0] if shape else 0))
 
 
@@ -161,7 +199,7 @@ def _neighbours(group: Group, step: int, shape: Shape) -> list[Shape]:
 def _exists(group: Group, shape: Shape, n: int) -> bool:
     if group.family == "Sp":
         return len(shape) <= n // 2
-    return sum(_columns(shape)[:2]) <= n
+    return sum(columns_of(shape)[:2]) <= n
 
 
 def _with_box(shape: Shape) -> Iterable[Shape]:

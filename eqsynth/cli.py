@@ -164,7 +164,9 @@ def synth(
     from eqsynth.exporting import artifact_of, write_text
     from eqsynth.lower import plan as make_plan
 
-    made = make_plan(group, space_in, space_out, bias=bias, normalization=normalization, method=method, parameters=parameters)
+    made = make_plan(
+        group, space_in, space_out, bias=bias, normalization=normalization, method=method, parameters=parameters
+    )
     artifact = artifact_of(made, name)
     if output is None:
         print(artifact.source, end="")

@@ -938,7 +938,9 @@ class _Emitter:
         bias, needs = "", set[str]()
         if step.constants:
             prefix = f"b{step.term}"
-            self._build(prefix, step.constants, rows, 1, f"maps * ((maps**2).sum(2).amax(1){self.power})[:, None, None]")
+            self._build(
+                prefix, step.constants, rows, 1, f"maps * ((maps**2).sum(2).amax(1){self.power})[:, None, None]"
+            )
             self._join(prefix, step.constants, co, f"self.{self.plan.bias_name(step.term)}{_from(step.first)}")
             bias = "w" if self._plain(step.constants) else f"w.index_select(0, self.{prefix}_places)"
             needs.add(self.plan.bias_name(step.term))

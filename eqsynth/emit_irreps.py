@@ -12,7 +12,6 @@ from eqsynth.adapted import Irrep
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.group import Aut, Group, permutation_generators
 from eqsynth.plans import Schur, Source
-from eqsynth.space import axes_of
 
 #: A literal of at most so many characters stands on one line.
 LINE = 100

@@ -114,9 +114,7 @@ def plan_hom(
 
 
 @lru_cache(maxsize=256)
-def _chosen(
-    hom: Hom, bias: bool, normalization: str, method: str, parameters: str, by_diagrams: Plan | None
-) -> Plan:
+def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str, by_diagrams: Plan | None) -> Plan:
     """The plan by the method that is asked for, or that costs least, with the costs of the others."""
     made: dict[str, Plan] = {}
     refused: dict[str, EqsynthError] = {}
@@ -145,9 +143,7 @@ def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
     ins, outs = hom.space_in, hom.space_out
     least = min(plan.estimate() for plan in made.values())
     if method == "matrix":
-        entries = sum(
-            positions(hom.group, k) * c * positions(hom.group, lo) * d for c, k in ins for d, lo in outs
-        )
+        entries = sum(positions(hom.group, k) * c * positions(hom.group, lo) * d for c, k in ins for d, lo in outs)
         return NOMINAL_BATCH * entries < least
     return fits(hom.group, ins.orders, outs.orders)
 
@@ -160,9 +156,11 @@ def _made(hom: Hom, bias: bool, normalization: str, method: str, parameters: str
         _check_matrix(hom)
     ins, outs = hom.space_in.orders, hom.space_out.orders
     bases = {(i, o): basis(group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
-    if method == "diagrams" and not any(
-        isinstance(element, Diagram | tuple) for found in bases.values() for element in found.diagrams
-    ) and any(map(len, bases.values())):
+    if (
+        method == "diagrams"
+        and not any(isinstance(element, Diagram | tuple) for found in bases.values() for element in found.diagrams)
+        and any(map(len, bases.values()))
+    ):
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix' or 'irreps'")
     zero = (0,) * len(group.factors) if isinstance(outs[0], tuple) else 0
     biases = {o: basis(group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
@@ -467,7 +465,11 @@ class _Lowering:
         constants = biases.diagrams[start:] if biases else ()
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
-            self.middle_steps.append(Tied(target, term_out, self._sizes(self.hom.space_out.orders[term_out]), tuple(tables), constants, start))
+            self.middle_steps.append(
+                Tied(
+                    target, term_out, self._sizes(self.hom.space_out.orders[term_out]), tuple(tables), constants, start
+                )
+            )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
 
     # --- contraction with the adjacency matrix --------------------------------------------------------

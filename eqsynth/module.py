@@ -131,9 +131,7 @@ def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) 
         return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, *more)
 
 
-def _blank(
-    hom: Hom, bias: bool, normalization: str, method: str = "diagrams", parameters: str = "diagrams"
-) -> Linear:
+def _blank(hom: Hom, bias: bool, normalization: str, method: str = "diagrams", parameters: str = "diagrams") -> Linear:
     """A layer without parameters, for pickle and copy to fill."""
     cls = _layer_class(recalled_plan(hom, bias, normalization, method, parameters))
     layer: Linear = nn.Module.__new__(cls)

@@ -297,7 +297,9 @@ def _plan(found: Basis) -> dict[str, Any]:
         return {"note": f"A plan for {len(found):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
     one_in, one_out = (Space(((1, order),)) for order in (found.inputs, found.outputs))
     try:
-        made = make_plan(found.group, one_in, one_out, bias=False)
+        made = make_plan(
+            found.group, one_in, one_out, bias=False, method="diagrams" if found.group.diagrammatic else "auto"
+        )
         listed = list(made.costs())
     except SizeError as error:
         return {"note": str(error), "steps": []}

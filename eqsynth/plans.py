@@ -15,9 +15,10 @@ from operator import mul
 
 from eqsynth.adapted import Adapted
 from eqsynth.diagram import LETTERS, Diagram, Element
-from eqsynth.errors import SymbolicError
+from eqsynth.errors import GroupError, SizeError, SymbolicError
 from eqsynth.group import Hom
-from eqsynth.polynomial import Polynomial
+from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
+from eqsynth.schur import floor
 from eqsynth.space import each as each_of
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
@@ -357,13 +358,11 @@ class Plan:
             values[symbol] = factor.n if isinstance(factor.n, int) else int(n or 0)
         for side, space in (("in", self.hom.space_in), ("out", self.hom.space_out)):
             for term, channels in enumerate(space.channels):
-                values[_channels(side, term, len(space))] = channels
+                values[channel_symbol(side, term, len(space))] = channels
         return values
 
     def _symbols(self) -> list[str]:
-        """The symbol of each factor's size: n, or n1, n2, ... in a product."""
-        factors = self.hom.group.factors
-        return ["n"] if len(factors) == 1 else [f"n{number + 1}" for number in range(len(factors))]
+        return size_symbols(len(self.hom.group.factors))
 
     def costs(self) -> Iterator[Cost]:
         """What each step costs, as polynomials in the sizes n and the channels.
@@ -398,7 +397,7 @@ class Plan:
             return places(sizes) * channels
 
         def channels(side: str, term: int) -> Polynomial:
-            return Polynomial.of(_channels(side, term, len(spaces[side])))
+            return Polynomial.of(channel_symbol(side, term, len(spaces[side])))
 
         for step in self.steps:
             work, moved, kept, passing = none, none, none, none
@@ -500,7 +499,7 @@ class Plan:
         ends = ((True, step.sources, self.hom.space_in), (False, step.targets, self.hom.space_out))
         for into, listed, space in ends:
             for end in listed:
-                wide = Polynomial.of(_channels("in" if into else "out", end.term, len(space)))
+                wide = Polynomial.of(channel_symbol("in" if into else "out", end.term, len(space)))
                 sizes = step.sizes(into, end.order)
                 rows, places = sum(r for r, _ in sizes), sum(p for _, p in sizes)
                 work += wide * sum(r * p for r, p in sizes)
@@ -531,7 +530,7 @@ class Plan:
 
     def _wide(self, side: str, end: Source) -> Polynomial:
         space = self.hom.space_in if side == "in" else self.hom.space_out
-        return Polynomial.of(_channels(side, end.term, len(space)))
+        return Polynomial.of(channel_symbol(side, end.term, len(space)))
 
     @property
     def mixing(self) -> Polynomial:
@@ -543,6 +542,16 @@ class Plan:
         """
         work = self.total().work
         return Polynomial({m: value for m, value in work.items() if {"c_i", "c_o"} <= {name[:3] for name, _ in m}})
+
+    @property
+    def floor(self) -> Polynomial | None:
+        """The least that ``mixing`` can be, by Schur's lemma; None where it is not known without adapted bases."""
+        if any(isinstance(step, Schur) for step in self.steps):
+            return self.mixing
+        try:
+            return floor(self.hom.group, self.hom.space_in, self.hom.space_out)
+        except (GroupError, SizeError):
+            return None
 
     def total(self) -> Cost:
         """The costs of all steps together; ``passing`` is that of the step that needs most."""
@@ -596,6 +605,11 @@ class Plan:
             f"at {sizes}, in float32: {total.work(values):,} multiply-adds, "
             f"{4 * total.moved(values):,} bytes moved, {4 * (total.kept + total.passing)(values):,} bytes of memory"
         )
+        least_work = self.floor
+        if least_work is not None:
+            spent, floor_at = self.mixing(values), least_work(values)
+            share = f", {spent / floor_at:.2f} times Schur's floor of {floor_at:,}" if floor_at else ""
+            lines.append(f"mixing channels: {spent:,} of these multiply-adds{share}")
         if self.alternatives:
             (chosen, least), *others = self.alternatives
             rest = "; ".join(f"{name}: {value:,}" for name, value in others)
@@ -634,10 +648,6 @@ class Cost:
     once_kept: Polynomial = field(default_factory=Polynomial)
     #: Calls of torch operators, about.
     calls: int = 0
-
-
-def _channels(side: str, term: int, terms: int) -> str:
-    return f"c_{side}" if terms == 1 else f"c_{side}{term}"
 
 
 def _spans(part: Part, axis: int) -> bool:

@@ -44,9 +44,7 @@ MAX_PLACES = 100_000
 Blocks = tuple[tuple[int, ...], ...]
 
 
-def recalled_plan(
-    hom: Hom, bias: bool, normalization: str, method: str = "auto", parameters: str = "diagrams"
-) -> Plan:
+def recalled_plan(hom: Hom, bias: bool, normalization: str, method: str = "auto", parameters: str = "diagrams") -> Plan:
     """The plan of a problem; that by diagrams from the cache where it is there and right, else made and kept.
 
     >>> import eqsynth as eq

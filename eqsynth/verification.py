@@ -212,7 +212,7 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     import numpy as np
     import torch
 
-    from eqsynth.interpret import block_coefficients, interpret
+    from eqsynth.interpret import interpret
     from eqsynth.module import from_plan
 
     hom, group = plan.hom, plan.hom.group

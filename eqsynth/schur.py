@@ -1,0 +1,211 @@
+"""Schur's lemma, counted: the irreducible parts that two spaces share, and the least that mixing channels costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from math import prod
+
+from eqsynth.bratteli import MAX_PARTS, columns_of, copies, dimension_factors, irreducible_dimension
+from eqsynth.dimension import Shape, stable_from
+from eqsynth.errors import GroupError, SizeError
+from eqsynth.group import FAMILIES, Group, Hom
+from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
+from eqsynth.space import Space, each
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An irreducible part over the real numbers, and how often each term of two spaces holds it.
+
+    ``dim`` is its real dimension, a polynomial in the sizes that are letters. The maps from the part to itself are
+    the real numbers (``delta`` 1) or the complex numbers (``delta`` 2). Made by :func:`parts`.
+    """
+
+    name: str
+    dim: Polynomial
+    delta: int
+    copies_in: tuple[int, ...]
+    copies_out: tuple[int, ...]
+
+
+def floor(group: str | Group, space_in: str | int | Space, space_out: str | int | Space) -> Polynomial:
+    """The fewest multiply-adds per sample in which any method can mix the channels of a layer, by Schur's lemma.
+
+    >>> import eqsynth as eq
+    >>> print(eq.floor("O(3)", "8x3", "8x3"))
+    55 c_in c_out
+    >>> print(eq.floor("S(n)", "16x2 + 8x1", "32x2"))
+    n² c_in0 c_out + 6 n c_in0 c_out + 3 n c_in1 c_out - 4 c_in0 c_out - c_in1 c_out
+    >>> plan = eq.plan("O(3)", "8x3", "8x3", bias=False)
+    >>> eq.floor("O(3)", "8x3", "8x3")(plan.sizes()), plan.total().work(plan.sizes())
+    (3520, 12960)
+
+    A map with the symmetry sends each copy of an irreducible part in the input to multiples of its copies in the
+    output, the same multiples along the whole part: one matrix product per part, of (copies in times channels) by
+    (copies out times channels), with dim columns. All these multiples are weights and independent, so that no change
+    of basis makes the products smaller; changes of basis themselves are not counted, biases neither. A product of
+    matrices is counted as usual, without the tricks of fast matrix multiplication. Where the multiples are complex
+    numbers, of which a real part of dimension dim has dim / 2, each takes four real multiply-adds: twice dim in all.
+
+    The symbols are those of ``Plan.sizes`` and ``Plan.costs``. With n a letter the polynomial holds from the n on at
+    which the number of maps no longer changes (``dimension.stable_from``: n >= k + l for S(n), from order k to l).
+
+    Raises GroupError for groups that are not S, A, O, SO, Sp or products of these, SizeError for orders with more
+    than 10,000 irreducible parts.
+    """
+    hom = Hom.parse(group, space_in, space_out)
+    total = Polynomial()
+    for part in parts(hom.group, hom.space_in, hom.space_out):
+        wide_in, wide_out = _wide("in", hom.space_in, part.copies_in), _wide("out", hom.space_out, part.copies_out)
+        total += part.dim * part.delta * wide_in * wide_out
+    return total
+
+
+def parts(group: str | Group, space_in: str | int | Space, space_out: str | int | Space) -> tuple[Part, ...]:
+    """The irreducible parts over the real numbers that input and output share.
+
+    >>> from eqsynth.schur import parts
+    >>> for part in parts("A(4)", 2, 1):
+    ...     print(part.name, part.dim, part.delta, part.copies_in, part.copies_out)
+    (4) 1 1 (2,) (1,)
+    (3,1) 3 1 (4,) (1,)
+    >>> [(part.name, str(part.dim)) for part in parts("S(n)", 2, 2)]
+    [('(n)', '1'), ('(n-1,1)', 'n - 1'), ('(n-2,1,1)', '1/2 n² - 3/2 n + 1'), ('(n-2,2)', '1/2 n² - 3/2 n')]
+
+    Parts of S(n), O(n) and Sp(n) are named by partitions and are absolutely irreducible. In A(n) and SO(n) two parts
+    that differ by the sign are one. A part that is its own partner falls in two halves: partitions equal to their
+    transpose in A(n), those with n/2 rows in SO(n). Each half is real where it is its own conjugate, since it is
+    then the only one of its kind in a real part and so kept by conjugation. Otherwise the halves are each other's
+    conjugates, and together one part of complex type: in SO(n) where n/2 is odd, in A(n) where (n - d)/2 is odd, for
+    a partition with d boxes on its diagonal. In a product of two parts of complex type the pair is two parts.
+
+    Raises as :func:`floor` does. Source: Weyl; James and Kerber, The Representation Theory of the Symmetric Group, 2.5.
+    """
+    hom = Hom.parse(group, space_in, space_out)
+    if hom.group.family not in (*FAMILIES, "Product"):
+        raise GroupError(
+            f"the irreducible parts of {hom.group} are not known from partitions: ask for S, A, O, SO, Sp or a product"
+        )
+    columns = [list(zip(*map(each, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
+    symbols = size_symbols(len(hom.group.factors))
+    found = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns))
+    return tuple(part for part in found if any(part.copies_in) and any(part.copies_out))
+
+
+def _wide(side: str, space: Space, copies_of: Sequence[int]) -> Polynomial:
+    """The channels of all terms together, each as often as its term holds a part."""
+    return sum(
+        (Polynomial.of(channel_symbol(side, term, len(space))) * count for term, count in enumerate(copies_of)),
+        Polynomial(),
+    )
+
+
+def _factor_parts(group: Group, symbol: str, orders_in: Sequence[int], orders_out: Sequence[int]) -> list[Part]:
+    """The parts that some input and some output term share, for a group that is no product."""
+    total = max(orders_in) + max(orders_out)
+    enough = stable_from(group, total)
+    # From there on no two shared parts differ by the sign, and a letter has the parts of any number.
+    stable = isinstance(group.n, str) or group.n >= enough
+    sized = Group(group.family, enough) if isinstance(group.n, str) else group
+    held = {order: copies(sized, order) for order in {*orders_in, *orders_out}}
+    if not stable and group.family in ("A", "SO"):
+        held = {order: _joined(sized, walks) for order, walks in held.items()}
+    shapes_in, shapes_out = ({shape for order in orders for shape in held[order]} for orders in (orders_in, orders_out))
+    found = []
+    for shape in sorted(shapes_in & shapes_out, key=lambda shape: (_boxes(group, shape), shape)):
+        dim = _dimension(group, symbol, shape)
+        name = _name(group, symbol, shape)
+        counts = [tuple(held[order].get(shape, 0) for order in orders) for orders in (orders_in, orders_out)]
+        if stable or not _splits(sized, shape):
+            found.append(Part(name, dim, 1, *counts))
+        elif _complex_halves(sized, shape):
+            found.append(Part(name, dim, 2, *counts))
+        else:
+            found += [Part(name + sign, dim * Fraction(1, 2), 1, *counts) for sign in "+-"]
+    return found
+
+
+def _dimension(group: Group, symbol: str, shape: Shape) -> Polynomial:
+    """The dimension of a part of S(n), O(n) or Sp(n)."""
+    if isinstance(group.n, int):
+        return Polynomial.of(irreducible_dimension(group, shape))
+    offsets, hooks = dimension_factors(group.family, shape)
+    # The product of (n + offset), lowest power first.
+    powers = [1]
+    for offset in offsets:
+        powers = [low * offset + high for low, high in zip([*powers, 0], [0, *powers], strict=True)]
+    return Polynomial.exact({((symbol, i),) if i else (): Fraction(value, hooks) for i, value in enumerate(powers)})
+
+
+def _times(left: list[Part], right: list[Part]) -> list[Part]:
+    """The parts of a product of two groups."""
+    if len(left) * len(right) > MAX_PARTS:
+        raise SizeError(f"the spaces share more than {MAX_PARTS:,} irreducible parts: ask for lower orders")
+    found = []
+    for one in left:
+        for two in right:
+            name, dim = f"{one.name} x {two.name}", one.dim * two.dim
+            counts = [
+                tuple(map(prod, zip(*pair, strict=True)))
+                for pair in ((one.copies_in, two.copies_in), (one.copies_out, two.copies_out))
+            ]
+            if one.delta == two.delta == 2:
+                # With u and its conjugate u', w and w': u w beside u' w', and u w' beside u' w.
+                found += [Part(f"({name}){sign}", dim * Fraction(1, 2), 2, *counts) for sign in "+-"]
+            else:
+                found.append(Part(name, dim, one.delta * two.delta, *counts))
+    return found
+
+
+def _joined(group: Group, walks: dict[Shape, int]) -> dict[Shape, int]:
+    """The copies of parts of A(n) or SO(n), from those of S(n) or O(n): parts that differ by the sign are one."""
+    joined: dict[Shape, int] = {}
+    for shape, count in walks.items():
+        first = max(shape, columns_of(shape)) if group.family == "A" else _shorter(shape, int(group.n))
+        joined[first] = joined.get(first, 0) + count
+    return joined
+
+
+def _shorter(shape: Shape, n: int) -> Shape:
+    """Of two partitions that differ by the determinant, by n - c for the length c of the first column, the shorter."""
+    if 2 * len(shape) <= n:
+        return shape
+    columns = columns_of(shape)
+    return columns_of((n - len(shape), *columns[1:])) if len(shape) < n else ()
+
+
+def _splits(group: Group, shape: Shape) -> bool:
+    """Whether a part of S(n) or O(n) falls in two halves in A(n) or SO(n)."""
+    n = int(group.n)
+    match group.family:
+        case "A":
+            return n > 1 and shape == columns_of(shape)
+        case "SO":
+            return 2 * len(shape) == n
+        case _:
+            return False
+
+
+def _complex_halves(group: Group, shape: Shape) -> bool:
+    """Whether the two halves are each other's conjugates."""
+    n = int(group.n)
+    if group.family == "SO":
+        return n % 4 == 2
+    diagonal = sum(1 for row, length in enumerate(shape) if length > row)
+    return (n - diagonal) % 4 == 2
+
+
+def _boxes(group: Group, shape: Shape) -> int:
+    """The boxes of a partition; for S(n) and A(n), where all have n, those below the first row."""
+    return sum(shape[1:] if group.family in ("S", "A") else shape)
+
+
+def _name(group: Group, symbol: str, shape: Shape) -> str:
+    rows = list(map(str, shape))
+    if group.family in ("S", "A") and isinstance(group.n, str):
+        rest = _boxes(group, shape)
+        rows[0] = f"{symbol}-{rest}" if rest else symbol
+    return f"({','.join(rows)})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis
@@ -295,8 +295,8 @@ def _try(group: Group, maps: Maps, ins: tuple[Order, ...], outs: tuple[Order, ..
     irreps.sort(key=lambda part: (-part.dim, part.copies_in, part.copies_out, part.columns, part.reference))
     listed = tuple(
         (
-            tuple(tuple(int(p) - s for p in c if s <= p < t) for s, t in zip(at_in, at_in[1:], strict=False)),
-            tuple(tuple(int(p) - s for p in r if s <= p < t) for s, t in zip(at_out, at_out[1:], strict=False)),
+            tuple(tuple(int(p) - s for p in c if s <= p < t) for s, t in pairwise(at_in)),
+            tuple(tuple(int(p) - s for p in r if s <= p < t) for s, t in pairwise(at_out)),
         )
         for r, c in classes
     )
@@ -346,7 +346,7 @@ def _images(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bo
     import numpy as np
 
     names, made = [], []
-    for other, (start, stop) in enumerate(zip(starts, starts[1:], strict=False)):
+    for other, (start, stop) in enumerate(pairwise(starts)):
         here = maps[order, other] if into else maps[other, order]
         names += [(other, element) for element in range(len(here))]
         made.append(np.einsum("ci,mij->mcj" if into else "cj,mij->mci", copy[:, start:stop], here, optimize=True))
@@ -364,9 +364,10 @@ def _pick(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bool
     picks = []
     while len(flat):
         rest = (flat**2).sum(1)
-        best = int(rest.argmax())
-        if rest[best] < CLOSE:
+        if rest.max() < CLOSE:
             break
+        # The first of those that are as good as the best: rounding must not choose.
+        best = int((rest > rest.max() * (1 - APART)).argmax())
         picks.append(names[best])
         new = flat[best] / np.sqrt(rest[best])
         flat = flat - np.outer(flat @ new, new)
@@ -378,17 +379,19 @@ def _columns(own: Sequence[Array], reference: Sequence[tuple[int, int]]) -> Arra
     import numpy as np
 
     size = sum(count for _, count in reference)
-    chosen, taken, start = [], np.zeros((0, size)), 0
+    chosen: list[Array] = []
+    taken, start = np.zeros((0, size)), 0
     for _, count in reference:
         for _ in range(count // len(own)):
             rest = np.eye(size)[start : start + count]
             rest = rest - (rest @ taken.T) @ taken
-            new = rest[int((rest**2).sum(1).argmax())]
-            new = new / np.sqrt((new**2).sum())
+            new = np.asarray(rest[int((rest**2).sum(1).argmax())])
+            new = new / float(np.sqrt((new**2).sum()))
             chosen.append(new)
             taken = np.concatenate([taken, np.stack([new @ each_own.T for each_own in own])])
         start += count
-    return np.stack(chosen)
+    found: Array = np.stack(chosen)
+    return found
 
 
 def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[Array]]]:
@@ -419,16 +422,18 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
                     continue
                 stack = np.stack(images)
                 gram = np.einsum("aci,bci->ab", stack, stack)
-                some = np.stack([_image(maps, copy, starts, order, pick, flag) for pick in wanted])
+                some: Array = np.stack([_image(maps, copy, starts, order, pick, flag) for pick in wanted])
                 turned = np.linalg.solve(np.linalg.cholesky(gram / len(whole)), some.reshape(len(wanted), -1))
-                made[order].append(turned.reshape(some.shape).transpose(1, 0, 2))
-    return [_polished(rows) for rows in into], [_polished(rows) for rows in back]
+                rows: Array = turned.reshape(some.shape).transpose(1, 0, 2)
+                made[order].append(rows)
+    return [_polished(parts) for parts in into], [_polished(parts) for parts in back]
 
 
 def _image(maps: Maps, copy: Array, starts: Sequence[int], order: int, pick: tuple[int, int], into: bool) -> Array:
     other, element = pick
     part = copy[:, starts[other] : starts[other + 1]]
-    return part @ maps[order, other][element] if into else part @ maps[other, order][element].T
+    found: Array = part @ maps[order, other][element] if into else part @ maps[other, order][element].T
+    return found
 
 
 def _polished(rows: Sequence[Array]) -> list[Array]:

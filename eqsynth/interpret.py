@@ -112,12 +112,12 @@ def interpret(
                 values[target], sizes[target] = total, axes
             case Schur(sources, ends, bases):
                 for end in ends:
-                    order = each(plan.hom.space_out.orders[end.term])
-                    axes = tuple(factor for factor, count in enumerate(order) for _ in range(count))
+                    orders = each(plan.hom.space_out.orders[end.term])
+                    axes = tuple(factor for factor, count in enumerate(orders) for _ in range(count))
                     total = zeros(axes, end.term)
-                    for source in sources:
-                        x = values[source.name]
-                        total += _dense(plan, parameters, source, end, x, bases, power).reshape(total.shape)
+                    for start in sources:
+                        x = values[start.name]
+                        total += _dense(plan, parameters, start, end, x, bases, power).reshape(total.shape)
                     values[end.name], sizes[end.name] = total, axes
             case Output(term, None):
                 orders = each(plan.hom.space_out.orders[term])

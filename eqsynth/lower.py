@@ -925,14 +925,14 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
 def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, ...]:
     """The same for entries of blocks: every part that is reached gets the same variance, the mean over entries is 1.
 
-    The weight of a block of complex or quaternionic type stands in ``division`` rows and columns.
+    Blocks of complex or quaternionic type have fewer weights than entries, and an entry is a part of one.
     """
     a = next(end.order for end in step.sources if end.term == term_in)
     b = next(end.order for end in step.targets if end.term == term_out)
     reached = sum(sum(p.columns) * p.copies_out[b] for p in step.bases.irreps if p.copies_in[a])
     share = positions(step.bases.group, step.bases.outs[b]) / reached
     return tuple(
-        share / part.copies_in[a]
+        share * part.division / part.copies_in[a]
         for part in step.bases.irreps
         for _ in range(part.copies_in[a] * part.copies_out[b] // part.division)
     )

@@ -480,8 +480,8 @@ class Plan:
                 case Schur():
                     yield self._schur(step)
                     for end in step.targets:
-                        order = self.hom.space_out.orders[end.term]
-                        axes = tuple(factor for factor, count in enumerate(each_of(order)) for _ in range(count))
+                        counts = each_of(self.hom.space_out.orders[end.term])
+                        axes = tuple(factor for factor, count in enumerate(counts) for _ in range(count))
                         shape[end.name] = axes, channels("out", end.term)
                     continue
                 case Output():

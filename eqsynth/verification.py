@@ -293,6 +293,8 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
     """What a layer must compute, straight from the matrices of its basis; None where they are too large."""
     import numpy as np
 
+    from eqsynth.interpret import block_coefficients
+
     hom = plan.hom
     power = POWERS[plan.normalization]
     outputs = []

@@ -437,6 +437,10 @@ def test_the_bare_products_multiply_as_often_as_the_layer():
 def test_mixing_and_floor_are_counted_per_sample():
     layer = eq.Linear("S(n)", "4x2", "4x1", bias=False, method="diagrams")
     assert irreps.mixing(layer, 5) == (2 + 3 * 5) * 16
+    for group, n in (("O(3)", 3), ("S(n)", 5), ("SO(2)", 2)):
+        layer = eq.Linear(group, "4x2", "4x2", bias=False)
+        found = irreps.shared(layer, n)
+        assert irreps.floor(layer, n) == sum(size * read * made for size, read, made in found) * 16
     assert irreps.floor(eq.Linear("O(3)", "4x2", "4x2", bias=False), 3) == 9 * 16
 
 
@@ -471,7 +475,7 @@ def test_a_tiny_run_of_irreps_from_end_to_end(tmp_path, capsys):
         assert lines[-1] in printed
     assert [row["case"] for row in made["cases"]] == [str(case) for case in irreps.QUICK_CASES]
     methods = {name for row in made["cases"] for name in row["ms"] if "both" not in name}
-    assert methods == {"ours", "diagrams", "irreps", "fourier", "blocks"}
+    assert methods == {"ours", "diagrams", "irreps", "fourier", "blocks", "products"}
     imported, setup = made["fresh"]
     assert imported["ratios"]["milliseconds"]["target"] == 200
     assert {"empty imported", "empty made", "empty ran", "warm made"} <= set(setup["ms"])

@@ -24,6 +24,7 @@ from benchmarks.contenders import ByIrreps, check_equivariant, products
 from benchmarks.layers import Options, Problem, about, both, channels_first, forward, rated, why
 from benchmarks.measuring import interleaved, operator_calls, ratio
 from eqsynth.polynomial import Polynomial
+from eqsynth.schur import parts
 
 #: Ways to compute a layer that can be forced.
 IRREPS, FOURIER = ("diagrams", "irreps"), ("diagrams", "fourier")
@@ -92,6 +93,18 @@ def floor(layer: eq.Linear, n: int) -> int:
     return demanded(layer.plan.sizes(n))
 
 
+def shared(layer: eq.Linear, n: int) -> list[tuple[int, int, int]]:
+    """For each irreducible part that input and output share: dimension, copies in the input, copies in the output.
+
+    Of complex type a part counts twice: its numbers take four multiply-adds for two entries.
+    """
+    sizes = layer.plan.sizes(n)
+    return [
+        (part.dim(sizes) * part.delta, part.copies_in[0], part.copies_out[0])
+        for part in parts(layer.hom.group, layer.hom.space_in, layer.hom.space_out)
+    ]
+
+
 def contenders(case: Case, x: Tensor, peers: bool = True) -> tuple[dict[str, tuple[nn.Module, Tensor]], dict[str, str]]:
     """Every layer with its input, and notes on what is missing or special.
 
@@ -144,13 +157,11 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
     for name, (module, given) in found.items():
         runs[name] = forward(module, given)
         runs[f"{name} both"] = both(module, given)
-    hand = found.get("hand", (None,))[0]
-    if isinstance(hand, ByIrreps):
-        runs["products"], runs["products both"] = products(hand.shared, case.channels, case.batch)
-    times = interleaved(runs, options.repeat)
     layer, diagrams = found["ours"][0], found["diagrams"][0]
     assert isinstance(layer, eq.Linear)  # noqa: S101 - for the type checker
     assert isinstance(diagrams, eq.Linear)  # noqa: S101
+    runs["products"], runs["products both"] = products(shared(layer, case.n), case.channels, case.batch)
+    times = interleaved(runs, options.repeat)
     work = {
         "floor": floor(layer, case.n),
         "mixing": mixing(layer, case.n),

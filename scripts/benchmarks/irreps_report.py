@@ -41,8 +41,8 @@ over rounds of two runs next to each other, and above 1 where ours is faster. Th
 - **by hand**: what a PyTorch programmer writes who has read Schur's lemma: one product with a dense 3^k x 3^k matrix, a
   matrix product per kind of part, one product back, on tensors with channels last. The matrices are e3nn's, the
   parameters are the blocks. It is checked to be equivariant and to have as many parameters, and so is "blocks".
-- **products**: the matrix products of "by hand" alone, on memory that is there already. It computes nothing useful;
-  a layer that reaches its time spends nothing on changes of basis, copies and calls.
+- **products**: the matrix products alone, one for each kind of part, on memory that is there already. They compute
+  nothing useful; a layer that reaches their time spends nothing on changes of basis, copies and calls.
 
 Over O(3) the target is how many times faster than e3nn ours must be, over the other groups, most of which e3nn does not
 have, how many times faster than our own diagrams. The small shapes, 16 channels, measure calls more than arithmetic.

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 #: Colour and mark of each contender (Okabe and Ito: distinct without colour vision, too).
 LOOKS = {
@@ -78,6 +79,9 @@ def draw(report: dict[str, Any], path: Path, style: Style = LAYERS) -> None:
         axes.plot(targets, range(len(rows)), "|", color="#CC0000", markersize=18, markeredgewidth=2, label=style.mark)
         axes.axvline(1, color="#000000", linewidth=0.8)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(style.across)
         axes.set_yticks(range(len(rows)), [row["case"] for row in rows])
         axes.invert_yaxis()

@@ -252,7 +252,7 @@ def test_costs_are_fitted_and_never_negative():
 def test_runs_are_interleaved():
     order = []
     times = measuring.interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, least=0)
-    assert "".join(order) == "aabb" + "ab" * 3  # two of each to see how long they take
+    assert "".join(order) == "aabb" + "aabb" * 3  # two of each to see how long they take, then one of two counts
     assert [len(value) for value in times.values()] == [3, 3]
     assert measuring.ratio({"a": [2.0, 6.0, 9.0], "b": [1.0, 2.0]}, "a", "b") == 2.5
     assert measuring.ratio(times, "a", "c") is None

@@ -28,8 +28,9 @@ floor**. Our other way to compute a layer, from diagrams, needs no change of coo
 for O(3) 2 -> 2, seven times for 4 -> 4. Changes of basis cost something for each channel, mixing for each pair of
 channels: the more channels, the more the floor is worth.
 
-Every layer has as many channels in as out, and no bias. Times are medians of interleaved runs; a ratio is the median
-over rounds of two runs next to each other, and above 1 where ours is faster. The contenders:
+Every layer has as many channels in as out, and no bias. Times are medians of interleaved runs, each after a call that
+does not count, so that all find the caches as they like them; a ratio is the median over rounds of two runs next to
+each other, and above 1 where ours is faster. The contenders:
 
 - **ours**: `eq.Linear(group, space_in, space_out)`, which chooses a method by its cost model; the notes say which.
 - **diagrams**, **irreps**, **fourier**: the same layer with `method="diagrams"` and so on. "Fourier" mixes what

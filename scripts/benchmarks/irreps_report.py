@@ -33,9 +33,10 @@ does not count, so that all find the caches as they like them; a ratio is the me
 each other, and above 1 where ours is faster. The contenders:
 
 - **ours**: `eq.Linear(group, space_in, space_out)`, which chooses a method by its cost model; the notes say which.
-- **diagrams**, **irreps**, **fourier**: the same layer with `method="diagrams"` and so on. "Fourier" mixes what
-  permutations of indices do to each other by the irreps of the permutations, and keeps n open. All have the same
-  parameters, the coefficients of diagrams, and are checked to give the same outputs.
+- **diagrams**, **irreps**, **fourier**, **matrix**: the same layer with `method="diagrams"` and so on. "Fourier" mixes
+  what permutations of indices do to each other by the irreps of the permutations, and keeps n open; "matrix" makes one
+  big matrix from the weights in every call, which pays where everything is small. All have the same parameters, the
+  coefficients of diagrams, and are checked to give the same outputs.
 - **blocks**: `method="irreps", parameters="blocks"`, whose parameters are the matrices of the products themselves, so
   that nothing has to be computed from the coefficients of diagrams in each call.
 - **e3nn**: e3nn's change of basis to irreps, `o3.Linear`, and back, on tensors laid out as suits e3nn. Not compiled.

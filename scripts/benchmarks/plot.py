@@ -48,6 +48,7 @@ IRREPS = Style(
         "diagrams": ("diagrams", "#0072B2", "s"),
         "irreps": ("irreps, forced", "#56B4E9", "x"),
         "fourier": ("fourier, forced", "#E69F00", "+"),
+        "matrix": ("matrix, forced", "#F0E442", "*"),
         "blocks": ("blocks", "#999999", "d"),
         "e3nn": ("e3nn", "#009E73", "^"),
         "hand": ("by hand", "#D55E00", "D"),

@@ -1,10 +1,11 @@
-"""Measure eqsynth: how long bases take, and how fast layers are; tables, JSON and a plot in docs/benchmarks.
+"""Measure eqsynth: how long bases take, and how fast layers are; tables, JSON and plots in docs/benchmarks.
 
-usage: python scripts/bench.py [bases] [layers] [--repeat N] [--no-compile] [--no-peers]
+usage: python scripts/bench.py [bases] [layers] [irreps] [--repeat N] [--no-compile] [--no-peers]
                                [--cases TEXT] [--quick] [--check] [--out FOLDER]
 
-Single thread, one process, medians of interleaved runs. Other packages are measured where they are installed
-(``pip install .[bench]``). With ``--cases`` or ``--quick`` nothing is written unless ``--out`` says where.
+Single thread, one process (fresh ones for set-up), medians of interleaved runs. Other packages are measured where
+they are installed (``pip install .[bench]``). With ``--cases`` or ``--quick`` nothing is written unless ``--out`` says
+where.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import sys
 from pathlib import Path
+from types import ModuleType
 
+WHAT = ("bases", "layers", "irreps")
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
 
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for, print and write it; returns the exit status."""
     parser = argparse.ArgumentParser(description="Measure eqsynth: bases and layers.")
-    parser.add_argument("what", nargs="*", choices=["bases", "layers"], help="what to measure (default: both)")
+    parser.add_argument("what", nargs="*", choices=WHAT, help="what to measure (default: all)")
     parser.add_argument(
         "--repeat", type=int, default=9, help="measurements of each contender, interleaved (bases: a third)"
     )
@@ -37,32 +40,40 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: docs/benchmarks)")
     options = parser.parse_args(arguments)
     folder = options.out or (None if options.cases or options.quick else FOLDER)
-    wanted = options.what or ["bases", "layers"]
+    wanted = options.what or WHAT
     failed = False
     if "bases" in wanted:
         from benchmarks import bases
 
         status = bases.run(max(1, round(options.repeat / 3)), options.cases, options.quick, folder, options.check)
         failed = failed or bool(status)
-    if "layers" in wanted:
-        from benchmarks import layers, report
-
-        found = layers.run(layers.Options(options.repeat, options.compile, options.peers, options.quick, options.cases))
-        if not found["cases"]:
-            print(f"no layer's name contains {options.cases!r}", file=sys.stderr)
-            return int(failed)
-        for title, lines in report.tables(found).items():
-            print("", title, *lines, sep="\n")
-        for row in found["cases"]:
-            for name, note in row["notes"].items():
-                print(f"{row['case']}: {layers.NAMES[name]}: {note}")
-        slow = report.missed(found)
-        for line in slow:
-            print(f"missed: {line}", file=sys.stderr)
-        if folder:
-            report.write(found, folder)
-        failed = failed or bool(slow and options.check)
+    for what in ("layers", "irreps"):
+        if what in wanted:
+            failed = _compare(what, options, folder) or failed
     return int(failed)
+
+
+def _compare(what: str, options: argparse.Namespace, folder: Path | None) -> bool:
+    """Measure layers and contenders, print and write tables; whether a target that is to be checked is missed."""
+    from benchmarks import irreps, irreps_report, layers, report
+
+    measured: ModuleType = layers if what == "layers" else irreps
+    written: ModuleType = report if what == "layers" else irreps_report
+    found = measured.run(layers.Options(options.repeat, options.compile, options.peers, options.quick, options.cases))
+    if not found["cases"]:
+        print(f"no layer's name contains {options.cases!r}", file=sys.stderr)
+        return False
+    for title, lines in written.tables(found).items():
+        print("", title, *lines, sep="\n")
+    for row in found["cases"]:
+        for name, note in row["notes"].items():
+            print(f"{row['case']}: {measured.NAMES[name]}: {note}")
+    slow = written.missed(found)
+    for line in slow:
+        print(f"missed: {line}", file=sys.stderr)
+    if folder:
+        written.write(found, folder)
+    return bool(slow and options.check)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import bench
 import eqsynth as eq
 from benchmarks import bases as bench_bases
-from benchmarks import contenders, layers, measuring, peers, report
+from benchmarks import contenders, irreps, irreps_report, layers, measuring, peers, report, startup
 from benchmarks.onebyone import OneByOne, Tuned
 from eqsynth import bases
 from eqsynth.representation import generators
@@ -251,7 +252,7 @@ def test_costs_are_fitted_and_never_negative():
 def test_runs_are_interleaved():
     order = []
     times = measuring.interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, least=0)
-    assert "".join(order) == "aabb" + "ab" * 3  # two of each to see how long they take
+    assert "".join(order) == "aabb" + "aabb" * 3  # two of each to see how long they take, then one of two counts
     assert [len(value) for value in times.values()] == [3, 3]
     assert measuring.ratio({"a": [2.0, 6.0, 9.0], "b": [1.0, 2.0]}, "a", "b") == 2.5
     assert measuring.ratio(times, "a", "c") is None
@@ -351,7 +352,7 @@ def test_a_peer_that_cannot_run_is_told(monkeypatch):
 
 def test_the_plot_is_the_same_each_time(tmp_path):
     pytest.importorskip("matplotlib", reason="the plot: pip install .[bench]")
-    from benchmarks.plot import draw
+    from benchmarks.plot import STYLES, draw
 
     ratios = {"ours / limit": {"value": 2.0, "target": 1.6, "at_most": True}}
     row = {"case": "S(n) 1 -> 1", "ms": {"limit": 1.0, "ours": 2.0, "one": 3.0}, "ratios": ratios}
@@ -359,6 +360,163 @@ def test_the_plot_is_the_same_each_time(tmp_path):
         draw({"cases": [row]}, tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+    rival = {"rival": "e3nn / ours", "ratios": {"e3nn / ours": {"value": 2.0, "target": 3, "at_most": False}}}
+    draw({"cases": [row | rival]}, tmp_path / "irreps.svg", STYLES["irreps"])
+    assert b"<svg" in (tmp_path / "irreps.svg").read_bytes()
+
+
+# --- irreps -----------------------------------------------------------------------------------------------------
+
+
+def unit(*entries):
+    return torch.tensor(entries, dtype=torch.float32) / np.linalg.norm(entries)
+
+
+def squares():
+    """An orthonormal basis of the parts of a 3 x 3 matrix: trace, antisymmetric, traceless symmetric."""
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    at = lambda i, j: torch.eye(9)[3 * i + j]  # noqa: E731
+    odd = [(at(i, j) - at(j, i)) / 2**0.5 for i, j in pairs]
+    even = [(at(i, j) + at(j, i)) / 2**0.5 for i, j in pairs]
+    even += [unit(1, 0, 0, 0, -1, 0, 0, 0, 0), unit(1, 0, 0, 0, 1, 0, 0, 0, -2)]
+    trace = unit(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    return {"trace": trace[None, None], "odd": torch.stack(odd)[:, None], "even": torch.stack(even)[:, None]}
+
+
+def swaps():
+    """The same for S(2) and a 2 x 2 matrix: two copies of the trivial part, two of the sign."""
+    even = torch.stack([unit(1, 0, 0, 1), unit(0, 1, 1, 0)])
+    odd = torch.stack([unit(1, 0, 0, -1), unit(0, 1, -1, 0)])
+    return {"odd": odd[None], "even": even[None]}
+
+
+@pytest.mark.parametrize(("group", "n", "parts"), [("O(3)", 3, squares()), ("S(2)", 2, swaps())])
+def test_a_layer_by_irreps_written_by_hand_is_every_map(group, n, parts):
+    layer = eq.Linear(group, "2x2", "3x2", bias=False)
+    hand = contenders.ByIrreps(parts, dict(reversed(parts.items())), 2, 3)
+    irreps._same_space(layer, hand, torch.randn(4, n, n, 2), n)
+    # It is linear in its parameters: with independent outputs for each it makes as many maps as it has.
+    units = torch.eye(2 * n * n).reshape(-1, n, n, 2)
+    rows = []
+    for parameter in hand.parameters():
+        for one in torch.eye(parameter.numel()):
+            for other in hand.parameters():
+                other.data.zero_()
+            parameter.data.copy_(one.reshape(parameter.shape))
+            rows.append(hand(units).detach().flatten())
+    assert torch.linalg.matrix_rank(torch.stack(rows)) == len(rows)
+
+
+def test_what_is_not_equivariant_or_not_complete_is_refused():
+    layer, parts = eq.Linear("O(3)", "2x2", "2x2", bias=False), squares()
+    x = torch.randn(4, 3, 3, 2)
+    hand = contenders.ByIrreps({**parts, "even": parts["even"].flip(0)}, parts, 2, 2)
+    with pytest.raises(AssertionError, match="not close"):
+        irreps._same_space(layer, hand, x, 3)
+    hand = contenders.ByIrreps({"even": parts["even"]}, parts, 2, 2)
+    with pytest.raises(AssertionError, match="4 parameters instead of 12"):
+        irreps._same_space(layer, hand, x, 3)
+
+
+@pytest.mark.parametrize(("group", "inputs", "outputs"), [("O(3)", 3, 3), ("O(3)", 2, 4), ("SO(3)", 1, 3)])
+def test_a_layer_by_hand_with_matrices_of_e3nn(group, inputs, outputs):
+    pytest.importorskip("e3nn", reason="a peer: pip install .[bench]")
+    layer = eq.Linear(group, f"2x{inputs}", f"3x{outputs}", bias=False)
+    hand = contenders.ByIrreps(peers.adapted(group, inputs), peers.adapted(group, outputs), 2, 3)
+    irreps._same_space(layer, hand, torch.randn(4, *[3] * inputs, 2), 3)
+
+
+def test_the_bare_products_multiply_as_often_as_the_layer():
+    run, both = contenders.products([(1, 1, 2), (5, 3, 1)], 4, 7)
+    for call, times in ((run, 1), (both, 3)):
+        with FlopCounterMode(display=False) as counted:
+            call()
+        assert counted.get_total_flops() == times * 2 * 7 * 16 * (1 * 1 * 2 + 5 * 3 * 1)
+
+
+def test_mixing_and_floor_are_counted_per_sample():
+    layer = eq.Linear("S(n)", "4x2", "4x1", bias=False, method="diagrams")
+    assert irreps.mixing(layer, 5) == (2 + 3 * 5) * 16
+    for group, n in (("O(3)", 3), ("S(n)", 5), ("SO(2)", 2)):
+        layer = eq.Linear(group, "4x2", "4x2", bias=False)
+        found = irreps.shared(layer, n)
+        assert irreps.floor(layer, n) == sum(size * read * made for size, read, made in found) * 16
+    assert irreps.floor(eq.Linear("O(3)", "4x2", "4x2", bias=False), 3) == 9 * 16
+
+
+def test_contenders_that_compute_something_else_are_refused(monkeypatch):
+    case = irreps.QUICK_CASES[0]
+    plain = layers.Problem.layer
+    found, _ = irreps.contenders(case, case.input(), peers=False)
+    assert list(found) == ["ours", "diagrams", "irreps", "matrix", "blocks"]
+    changed = lambda case, **kw: plain(case, **kw, **{"normalization": "sum"} if "method" in kw else {})  # noqa: E731
+    monkeypatch.setattr(layers.Problem, "layer", changed)
+    with pytest.raises(AssertionError, match="not close"):
+        irreps.contenders(case, case.input(), peers=False)
+
+
+def test_e3nn_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "e3nn", None)
+    found, notes = irreps.contenders(irreps.QUICK_CASES[0], irreps.QUICK_CASES[0].input())
+    assert not {"e3nn", "hand"} & set(found)
+    assert notes["e3nn"].startswith("cannot run: ModuleNotFoundError")
+
+
+def test_a_tiny_run_of_irreps_from_end_to_end(tmp_path, capsys):
+    command = ["irreps", "--repeat", "1", "--no-peers", "--quick"]
+    assert bench.main([*command, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    made = json.loads((tmp_path / "irreps.json").read_text())
+    text = (tmp_path / "irreps.md").read_text()
+    assert f"`python scripts/bench.py {' '.join(command)}`" in text.splitlines()[2]
+    for title, lines in irreps_report.tables(made).items():
+        assert f"## {title}" in text
+        assert lines[-1] in text
+        assert lines[-1] in printed
+    assert [row["case"] for row in made["cases"]] == [str(case) for case in irreps.QUICK_CASES]
+    methods = {name for row in made["cases"] for name in row["ms"] if "both" not in name}
+    assert methods == {"ours", "diagrams", "irreps", "fourier", "matrix", "blocks", "products"}
+    imported, setup = made["fresh"]
+    assert imported["ratios"]["milliseconds"]["target"] == 200
+    assert {"empty imported", "empty made", "empty ran", "warm made"} <= set(setup["ms"])
+    assert setup["ms"]["empty made"] < setup["ms"]["empty ran"]
+    assert setup["ratios"]["empty / e3nn"]["value"] is None
+
+
+def test_missed_targets_of_irreps_are_told_and_fail_a_check(monkeypatch, capsys):
+    quick = ["irreps", "--quick", "--cases", "Sp(2)", "--repeat", "1", "--no-peers", "--check"]
+    [case] = [case for case in irreps.QUICK_CASES if case.group == "Sp(2)"]
+    monkeypatch.setattr(irreps, "QUICK_CASES", (replace(case, forward=0, both=None, floor=None),))
+    assert bench.main(quick) == 0
+    monkeypatch.setattr(irreps, "QUICK_CASES", (replace(case, forward=1e9, both=1e9, floor=0),))
+    assert bench.main(quick) == 1
+    told = capsys.readouterr().err
+    for name in ("diagrams / ours = ", "diagrams / ours, both = ", "mixing / floor = "):
+        assert name in told
+
+
+def test_whatever_is_above_the_floor_shows(monkeypatch):
+    monkeypatch.setattr(irreps, "floor", lambda layer, n: irreps.mixing(layer, n) - 1)
+    row = irreps.measure(irreps.QUICK_CASES[2], layers.Options(repeat=1, peers=False))
+    assert row["ratios"]["mixing / floor"]["value"] > 1
+
+
+def test_slow_imports_and_setups_are_missed_targets():
+    rows = [
+        {"case": "import eqsynth", "ratios": layers.rated([("milliseconds", 210.0, startup.MAX_IMPORT, True)])},
+        {"case": "O(3)", "ratios": layers.rated([("warm / e3nn", 1.2, startup.MAX_SETUP, True)])},
+        {"case": "O(3)", "ratios": layers.rated([("warm / e3nn", None, startup.MAX_SETUP, True)])},
+    ]
+    assert irreps_report.missed({"cases": [], "fresh": rows}) == [
+        "import eqsynth: milliseconds = 210 > 200",
+        "O(3): warm / e3nn = 1.2 > 1",
+    ]
+
+
+def test_e3nn_is_set_up_in_a_fresh_process_too():
+    pytest.importorskip("e3nn", reason="a peer: pip install .[bench]")
+    found = startup.fresh("e3nn", "O(3)", 1, 1, 4)
+    assert 0 < found["made"] < found["ran"]
 
 
 # --- long work ------------------------------------------------------------------------------------------------

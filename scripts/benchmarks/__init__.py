@@ -1,1 +1,1 @@
-"""What ``python scripts/bench.py`` runs: ``bases`` times the symbolic engine, ``layers`` the layers."""
+"""What ``python scripts/bench.py`` runs: ``bases`` times the symbolic engine, ``layers`` and ``irreps`` the layers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -15,6 +15,7 @@ import eqsynth as eq
 from eqsynth.diagram import Element, Orbit
 from eqsynth.functor import matrix, orbits_of
 from eqsynth.plans import POWERS, Contract, Mix, Tied
+from eqsynth.representation import act, random_element
 from eqsynth.space import Order, each
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
@@ -141,6 +142,89 @@ def _entries(layer: eq.Linear, element: Element, sizes: Sequence[int]) -> NDArra
         return matrix(layer.hom.group, element, sizes)
     labels = orbits_of(layer.hom.group, element.outputs + element.inputs)
     return np.asarray(labels == labels[element.representative], np.int64)
+
+
+# --- one matrix product per irreducible representation -------------------------------------------------
+
+#: For each irreducible representation that input and output share: dimension, copies in the input, in the output.
+Shared = Sequence[tuple[int, int, int]]
+
+
+class ByIrreps(nn.Module):
+    """What a PyTorch programmer writes by Schur's lemma: change of basis, a matrix product per irrep, and back.
+
+    ``inputs`` and ``outputs``: for each irreducible representation an orthonormal basis of its copies, of shape
+    (dimension, copies, n^order), the same matrices of the group in every copy. Tensors are channels-last, and the
+    parameters are the blocks themselves: one matrix (copies out x channels out, copies in x channels in) for each.
+    """
+
+    into: Tensor
+    back: Tensor
+
+    def __init__(
+        self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], channels_in: int, channels_out: int
+    ) -> None:
+        super().__init__()
+        names = [name for name in inputs if name in outputs]
+        self.channels_out = channels_out
+        self.shared = [(len(inputs[name]), inputs[name].shape[1], outputs[name].shape[1]) for name in names]
+        self.blocks = nn.ParameterList(
+            torch.randn(made * channels_out, read * channels_in) * (read * channels_in) ** -0.5
+            for _, read, made in self.shared
+        )
+        self.register_buffer("into", torch.cat([inputs[name].flatten(0, 1) for name in names]))
+        self.register_buffer("back", torch.cat([outputs[name].flatten(0, 1) for name in names]).T.contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n, ..., n, channels) to (batch, n^l, channels)."""
+        batch, channels = len(x), x.shape[-1]
+        # bmm on an expanded matrix is faster here than matmul, which may copy to have one product.
+        changed = torch.bmm(self.into.expand(batch, -1, -1), x.reshape(batch, -1, channels))
+        parts = torch.split(changed, [size * read for size, read, _ in self.shared], 1)
+        mixed = [
+            linear(part.reshape(batch * size, read * channels), block).reshape(batch, size * made, self.channels_out)
+            for part, block, (size, read, made) in zip(parts, self.blocks, self.shared, strict=True)
+        ]
+        return torch.bmm(self.back.expand(batch, -1, -1), torch.cat(mixed, 1))
+
+
+def products(shared: Shared, channels: int, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The bare matrix products of such a layer into memory that is there already: forward, and with the gradients."""
+    given = [
+        (torch.randn(batch * size, read * channels), torch.randn(read * channels, made * channels))
+        for size, read, made in shared
+    ]
+    made = [left @ right for left, right in given]
+    gradients = [(torch.empty_like(left), torch.empty_like(right)) for left, right in given]
+
+    def run() -> None:
+        for (left, right), out in zip(given, made, strict=True):
+            torch.mm(left, right, out=out)
+
+    def both() -> None:
+        run()
+        for (left, right), out, (to_left, to_right) in zip(given, made, gradients, strict=True):
+            torch.mm(out, right.T, out=to_left)
+            torch.mm(left.T, out, out=to_right)
+
+    return run, both
+
+
+def check_equivariant(call: Callable[[Tensor], Tensor], layer: eq.Linear, x: Tensor, n: int) -> None:
+    """Raises AssertionError unless a map commutes with a random element of the layer's group, in single precision."""
+    found = layer.basis[0, 0]
+    group = eq.Group.parse(f"{found.group.family}({n})")
+    element = random_element(group, np.random.default_rng(0))
+
+    def moved(tensor: Tensor, order: Order) -> Tensor:
+        axes = [n] * each(order)[0]
+        whole = tensor.detach().double().numpy().reshape(len(tensor), *axes, -1)
+        return torch.from_numpy(act([element], order, whole)).float()
+
+    with torch.no_grad():
+        turned = call(moved(x, found.inputs))
+        meant = moved(call(x), found.outputs)
+    torch.testing.assert_close(turned.reshape(meant.shape), meant, rtol=1e-3, atol=1e-3)
 
 
 # --- written by hand, with the parameters of eq.Linear ------------------------------------------------

@@ -33,8 +33,8 @@ NOISE = 1.05
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A layer with as many channels in as out. Targets: ours / limit at most, one by one and dense / ours at least."""
+class Problem:
+    """A layer with as many channels in as out and no bias, and the size of its input."""
 
     group: str
     inputs: int
@@ -42,14 +42,29 @@ class Case:
     channels: int
     n: int
     batch: int
-    limit: float
-    one: float | None
-    dense: float | None
 
     def __str__(self) -> str:
         return (
             f"{self.group} {self.inputs} -> {self.outputs}, n = {self.n}, batch {self.batch}, {self.channels} channels"
         )
+
+    def layer(self, **options: Any) -> eq.Linear:
+        """The layer; ``options`` of eq.Linear."""
+        spaces = (f"{self.channels}x{order}" for order in (self.inputs, self.outputs))
+        return eq.Linear(self.group, *spaces, bias=False, **options)
+
+    def input(self) -> Tensor:
+        """A random input."""
+        return torch.randn(self.batch, *[self.n] * self.inputs, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Problem):
+    """Targets: ours / limit at most, one by one and dense / ours at least."""
+
+    limit: float
+    one: float | None
+    dense: float | None
 
 
 CASES = (
@@ -165,9 +180,9 @@ def _peers(layer: eq.Linear, case: Case, x: Tensor, notes: dict[str, str]) -> di
     found: dict[str, tuple[nn.Module, Tensor]] = {}
     if case.group in ("O(3)", "SO(3)"):
         try:
-            found["e3nn"] = E3nn(layer), x.movedim(-1, 1).reshape(len(x), case.channels, -1).contiguous()
+            found["e3nn"] = E3nn(layer), channels_first(x)
         except Exception as error:  # noqa: BLE001 - a peer that cannot run is reported, whatever the reason
-            notes["e3nn"] = _why(error)
+            notes["e3nn"] = why(error)
     if (
         layer.hom.group.diagrammatic
         and not layer.hom.group.symbolic
@@ -178,11 +193,16 @@ def _peers(layer: eq.Linear, case: Case, x: Tensor, notes: dict[str, str]) -> di
             found["emlp"] = Dense(layer, (case.n,), basis), x
             notes["emlp"] = f"basis found in {took:.1f} s"
         except Exception as error:  # noqa: BLE001
-            notes["emlp"] = _why(error)
+            notes["emlp"] = why(error)
     return found
 
 
-def _why(error: Exception) -> str:
+def channels_first(x: Tensor) -> Tensor:
+    """(batch, channels, n^k), the layout that suits e3nn."""
+    return x.movedim(-1, 1).reshape(len(x), x.shape[-1], -1).contiguous()
+
+
+def why(error: Exception) -> str:
     """The first line of an error, and the first that says error: where a compiler's output follows."""
     lines = str(error).splitlines()
     chosen = [*lines[:1], *[line for line in lines[1:] if "error:" in line][:1]]
@@ -191,8 +211,7 @@ def _why(error: Exception) -> str:
 
 def measure(case: Case, options: Options) -> dict[str, Any]:
     """Times, memory and ratios of one case; all contenders have been checked to compute the same map."""
-    layer = eq.Linear(case.group, f"{case.channels}x{case.inputs}", f"{case.channels}x{case.outputs}", bias=False)
-    x = torch.randn(case.batch, *[case.n] * case.inputs, case.channels)
+    layer, x = case.layer(), case.input()
     y = layer(x).detach()
     found, notes = contenders(layer, case, x, options.peers)
     runs = {"limit": limit(layer, x, y, case.n)}
@@ -214,7 +233,7 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
             runs["compiled"] = compiled
             notes["compiled"] = f"compiled in {time.perf_counter() - start:.0f} s"
         except Exception as error:  # noqa: BLE001 - without a C++ compiler the rest can still be measured
-            notes["compiled"] = _why(error)
+            notes["compiled"] = why(error)
     times = interleaved(runs, options.repeat)
     held = x.numel() + y.numel()
     if not layer.hom.group.diagrammatic:
@@ -245,11 +264,16 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
         ("e3nn / ours, both", ratio(times, "e3nn both", "ours both"), None, False),
         ("memory / (input + output)", memory["ours"], MAX_MEMORY, True),
     ]
-    row["ratios"] = {
-        name: {"value": None if value is None else round(value, 2), "target": target, "at_most": at_most}
-        for name, value, target, at_most in targets
-    }
+    row["ratios"] = rated(targets)
     return row
+
+
+def rated(found: Iterable[tuple[str, float | None, float | None, bool]]) -> dict[str, dict[str, Any]]:
+    """The ratios of a row by name, from (name, value, target, whether that is the most or the least allowed)."""
+    return {
+        name: {"value": None if value is None else round(value, 2), "target": target, "at_most": at_most}
+        for name, value, target, at_most in found
+    }
 
 
 def features(layer: eq.Linear, run: Callable[[], object], n: int, batch: int) -> dict[str, int]:
@@ -346,6 +370,11 @@ def _compiler_cache() -> Iterator[None]:
                 os.environ[name] = before
 
 
+def about(options: Options) -> str:
+    """What was measured with."""
+    return f"float32, single thread, {platform.machine()}, torch {torch.__version__}, medians of {options.repeat} runs"
+
+
 def run(options: Options) -> dict[str, Any]:
     """Measure everything that was asked for."""
     warnings.simplefilter("ignore")  # of third parties, about each other
@@ -362,9 +391,8 @@ def run(options: Options) -> dict[str, Any]:
             print(f"{case}: {shown} of the limit ({took:.0f} s)", file=sys.stderr, flush=True)
     whole = not options.cases
     small = small_shapes(options) if whole else []
-    about = f"float32, single thread, {platform.machine()}, torch {torch.__version__}, medians of {options.repeat} runs"
     return {
-        "about": about,
+        "about": about(options),
         "options": asdict(options),
         "cases": rows,
         "growth": growth(options) if whole else [],

@@ -25,8 +25,8 @@ MAX_UNKNOWNS = 1_000
 class E3nn(nn.Module):
     """x @ Q^T, e3nn's o3.Linear, @ Q, on tensors (batch, channels, n, ..., n): the layout that suits e3nn.
 
-    Q is the change of basis from R^3 x ... x R^3 to irreducible representations, from e3nn's ReducedTensorProducts.
-    For SO(3) vectors are even, so that parity plays no role.
+    Q is the change of basis from R^3 x ... x R^3 to irreducible representations, from e3nn's ReducedTensorProducts,
+    found once where input and output have the same order. For SO(3) vectors are even, so that parity plays no role.
 
     Raises ValueError unless there are as many maps as eqsynth has.
     """
@@ -44,7 +44,7 @@ class E3nn(nn.Module):
         self.c_out, self.c_in = weight.shape[1:]
         _, inputs, outputs = found.plain()
         irreps_in, into = _change(o3, vector, inputs)
-        irreps_out, back = _change(o3, vector, outputs)
+        irreps_out, back = (irreps_in, into) if inputs == outputs else _change(o3, vector, outputs)
         self.spans_in = _spans(irreps_in)
         self.spans_out = _spans([(self.c_out * copies, ir) for copies, ir in irreps_out])
         self.linear = o3.Linear(
@@ -78,6 +78,17 @@ def _change(o3: Any, vector: str, order: int) -> tuple[list[tuple[int, Any]], Te
     letters = "ijklmnop"[:order]
     made = o3.ReducedTensorProducts(letters, **dict.fromkeys(letters, vector))
     return [(copies, ir) for copies, ir in made.irreps_out], made.change_of_basis.reshape(-1, 3**order)
+
+
+def adapted(group: str, order: int) -> dict[str, Tensor]:
+    """For each irreducible representation in a tensor over O(3) or SO(3) its copies: (dimension, copies, 3^order)."""
+    from e3nn import o3
+
+    irreps, change = _change(o3, "1o" if group == "O(3)" else "1e", order)
+    found: dict[str, list[Tensor]] = {}
+    for (copies, ir), rows in zip(irreps, torch.split(change, _spans(irreps)), strict=True):
+        found.setdefault(str(ir), []).append(rows.reshape(copies, ir.dim, -1).transpose(0, 1))
+    return {name: torch.cat(parts, 1) for name, parts in found.items()}
 
 
 def emlp_basis(layer: eq.Linear) -> tuple[Tensor, float]:

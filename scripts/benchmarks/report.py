@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,20 +62,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     return [lines[0], "| " + " | ".join("-" * w for w in wide) + " |", *lines[1:]]
 
 
+def cell(row: dict[str, Any], name: str) -> str:
+    """A ratio beside its target."""
+    found = row["ratios"][name]
+    value = "-" if found["value"] is None else f"{found['value']:g}"
+    if name == "dense / ours" and found["value"] is None:
+        value = "does not fit"
+    if found["target"] is None:
+        return value
+    mark = "" if met(name, found) else " **missed**"
+    return f"{value} ({'<=' if found['at_most'] else '>='} {found['target']:g}){mark}"
+
+
 def tables(report: dict[str, Any]) -> dict[str, list[str]]:
     """Every table of the report, by its title."""
     cases = report["cases"]
-
-    def cell(row: dict[str, Any], name: str) -> str:
-        found = row["ratios"][name]
-        value = "-" if found["value"] is None else f"{found['value']:g}"
-        if name == "dense / ours" and found["value"] is None:
-            value = "does not fit"
-        if found["target"] is None:
-            return value
-        mark = "" if met(name, found) else " **missed**"
-        return f"{value} ({'<=' if found['at_most'] else '>='} {found['target']:g}){mark}"
-
     made = {}
     timed = {name: title for name, title in NAMES.items() if any(name in row["ms"] for row in cases)}
     made["Forward, milliseconds"] = table(
@@ -153,14 +154,19 @@ def tables(report: dict[str, Any]) -> dict[str, list[str]]:
     return made
 
 
+def missed_ratios(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Every ratio that misses its target, in words."""
+    return [
+        f"{row['case']}: {name} = {value['value']:g} {'>' if value['at_most'] else '<'} {value['target']:g}"
+        for row in rows
+        for name, value in row["ratios"].items()
+        if not met(name, value)
+    ]
+
+
 def missed(report: dict[str, Any]) -> list[str]:
     """Every target that is missed, in words."""
-    found = []
-    for row in report["cases"]:
-        for name, value in row["ratios"].items():
-            if not met(name, value):
-                sign = ">" if value["at_most"] else "<"
-                found.append(f"{row['case']}: {name} = {value['value']:g} {sign} {value['target']:g}")
+    found = missed_ratios(report["cases"])
     for row in report["growth"]:
         if abs(row["exponent"] - row["expected"]) > MAX_OFF:
             found.append(f"{row['case']}: time grows as n^{row['exponent']:g}, not n^{row['expected']}")
@@ -170,9 +176,9 @@ def missed(report: dict[str, Any]) -> list[str]:
     return found
 
 
-def command(options: dict[str, Any]) -> str:
+def command(what: str, options: dict[str, Any]) -> str:
     """The command that makes a report."""
-    words = ["python scripts/bench.py layers", f"--repeat {options['repeat']}"]
+    words = [f"python scripts/bench.py {what}", f"--repeat {options['repeat']}"]
     words += [
         flag for flag, left_out in (("--no-compile", "compiled"), ("--no-peers", "peers")) if not options[left_out]
     ]
@@ -186,7 +192,7 @@ def page(report: dict[str, Any], picture: str | None) -> str:
     lines = [
         "# Layers against the limit, and against other ways",
         "",
-        f"`{command(report['options'])}` wrote this page: {report['about']}.",
+        f"`{command('layers', report['options'])}` wrote this page: {report['about']}.",
         "",
     ]
     if picture:
@@ -212,14 +218,21 @@ def page(report: dict[str, Any], picture: str | None) -> str:
 
 def write(report: dict[str, Any], folder: Path) -> None:
     """layers.json, layers.svg (where matplotlib is installed) and layers.md."""
+    write_files(report, folder, "layers", page)
+
+
+def write_files(
+    report: dict[str, Any], folder: Path, name: str, made: Callable[[dict[str, Any], str | None], str]
+) -> None:
+    """JSON, picture (where matplotlib is installed) and page of a report; a picture's style has the same name."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "layers.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     picture = None
     try:
-        from benchmarks.plot import draw
+        from benchmarks.plot import STYLES, draw
     except ImportError:
         print("no plot: pip install .[bench]", file=sys.stderr)
     else:
-        picture = "layers.svg"
-        draw(report, folder / picture)
-    (folder / "layers.md").write_text(page(report, picture), encoding="utf-8")
+        picture = f"{name}.svg"
+        draw(report, folder / picture, STYLES[name])
+    (folder / f"{name}.md").write_text(made(report, picture), encoding="utf-8")

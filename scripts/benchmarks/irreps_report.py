@@ -1,0 +1,156 @@
+"""The tables, the page and the files of a report of :mod:`benchmarks.irreps`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from benchmarks.irreps import NAMES
+from benchmarks.report import cell, command, missed_ratios, table, write_files
+from benchmarks.startup import REPEAT
+
+WORDS = f"""\
+## What is compared, and why
+
+A tensor of order k over R^3 looks like 3^k numbers, but a rotation never mixes all of them: a 3 x 3 matrix is a trace
+(1 number), an antisymmetric part (3) and a traceless symmetric part (5), and a rotation keeps each to itself. Such
+parts are called irreducible representations, irreps for short. Schur's lemma says that an equivariant map can only
+send a part to parts of the same kind, and always by one number per pair of copies, the same for all entries of the
+part. So a layer may first change to coordinates in which the parts lie side by side, then mix channels with one small
+matrix product for each kind of part, and change back. The matrix products then have
+
+    sum over kinds of part of (copies in the input) x (copies in the output) x (entries of the part)
+
+multiply-adds for each sample and pair of channels, and no exact way to mix channels has fewer. That is **Schur's
+floor**. Our other way to compute a layer, from diagrams, needs no change of coordinates but mixes more: twice the floor
+for O(3) 2 -> 2, seven times for 4 -> 4. Changes of basis cost something for each channel, mixing for each pair of
+channels: the more channels, the more the floor is worth.
+
+Every layer has as many channels in as out, and no bias. Times are medians of interleaved runs, each after a call that
+does not count, so that all find the caches as they like them; a ratio is the median over rounds of two runs next to
+each other, and above 1 where ours is faster. The contenders:
+
+- **ours**: `eq.Linear(group, space_in, space_out)`, which chooses a method by its cost model; the notes say which.
+- **diagrams**, **irreps**, **fourier**, **matrix**: the same layer with `method="diagrams"` and so on. "Fourier" mixes
+  what permutations of indices do to each other by the irreps of the permutations, and keeps n open; "matrix" makes one
+  big matrix from the weights in every call, which pays where everything is small. All have the same parameters, the
+  coefficients of diagrams, and are checked to give the same outputs.
+- **blocks**: `method="irreps", parameters="blocks"`, whose parameters are the matrices of the products themselves, so
+  that nothing has to be computed from the coefficients of diagrams in each call.
+- **e3nn**: e3nn's change of basis to irreps, `o3.Linear`, and back, on tensors laid out as suits e3nn. Not compiled.
+- **by hand**: what a PyTorch programmer writes who has read Schur's lemma: one product with a dense 3^k x 3^k matrix, a
+  matrix product per kind of part, one product back, on tensors with channels last. The matrices are e3nn's, the
+  parameters are the blocks. It is checked to be equivariant and to have as many parameters, and so is "blocks".
+- **products**: the matrix products alone, one for each kind of part, on memory that is there already. They compute
+  nothing useful; a layer that reaches their time spends nothing on changes of basis, copies and calls.
+
+Over O(3) the target is how many times faster than e3nn ours must be, over the other groups, most of which e3nn does not
+have, how many times faster than our own diagrams. The small shapes, 16 channels, measure calls more than arithmetic.
+Forward + backward computes the gradients of input and weights.
+
+Mixing counts multiply-adds per sample that join a channel of the input with one of the output, from `layer.plan`; the
+rest of all multiply-adds are changes of basis and sums. The floor is `eq.floor(group, space_in, space_out)`. Calls are
+torch operators of a forward pass, views included.
+
+Set-up is measured in fresh processes, {REPEAT} of each kind in turn: how long `from eqsynth import Linear` or
+`import e3nn.o3` takes after `import torch`, then how long it takes until the layer is there, then until it has also
+computed its first output. An empty cache is that of a new user; a warm one holds what the process before has left.
+e3nn's set-up is `ReducedTensorProducts` (once where both orders are the same) and `o3.Linear`. `import eqsynth` loads
+neither torch nor numpy, and is measured before torch."""
+
+#: What is measured in fresh processes.
+SETUP = {
+    "empty imported": "our imports",
+    "e3nn imported": "e3nn's import",
+    "empty made": "ours, empty cache",
+    "warm made": "ours, warm cache",
+    "e3nn made": "e3nn",
+    "empty ran": "ours, empty, to first output",
+    "warm ran": "ours, warm, to first output",
+    "e3nn ran": "e3nn, to first output",
+}
+
+
+def tables(report: dict[str, Any]) -> dict[str, list[str]]:
+    """Every table of the report, by its title."""
+    cases, fresh = report["cases"], report["fresh"]
+    made = {}
+    for suffix, title in (("", "Forward"), (" both", "Forward + backward")):
+        timed = _present(cases, {f"{name}{suffix}": shown for name, shown in NAMES.items()})
+        made[f"{title}, milliseconds"] = _table("case", cases, {"maps": "maps"}, timed)
+        ratios = [f"{shown} / ours{suffix and ', both'}" for shown in timed.values() if shown != "ours"]
+        made[f"{title}, ratios and targets"] = _table("case", cases, ratios=ratios)
+    work = {"floor": "floor", "mixing": "our mixing", "diagrams": "mixing of diagrams", "all": "all of ours"}
+    made["Multiply-adds per sample"] = table(
+        ["case", *work.values(), "mixing / floor"],
+        ([row["case"], *[f"{row['work'][name]:,}" for name in work], cell(row, "mixing / floor")] for row in cases),
+    )
+    called = {name: shown for name, shown in NAMES.items() if any(name in row["calls"] for row in cases)}
+    made["Calls of torch operators, forward"] = table(
+        ["case", *called.values()], ([row["case"], *[row["calls"].get(name, "-") for name in called]] for row in cases)
+    )
+    if fresh:
+        made["Import"] = _table("what", fresh[:1], ratios=["milliseconds"])
+        ratios = list(fresh[1]["ratios"])
+        made["Set-up, milliseconds"] = _table("layer", fresh[1:], times=_present(fresh[1:], SETUP), ratios=ratios)
+    return made
+
+
+def _present(rows: Sequence[dict[str, Any]], names: dict[str, str]) -> dict[str, str]:
+    """What was measured in some row."""
+    return {name: shown for name, shown in names.items() if any(name in row["ms"] for row in rows)}
+
+
+def _table(
+    head: str,
+    rows: Sequence[dict[str, Any]],
+    plain: Mapping[str, str] = MappingProxyType({}),
+    times: Mapping[str, str] = MappingProxyType({}),
+    ratios: Sequence[str] = (),
+) -> list[str]:
+    """A row per case: plain entries, milliseconds, and ratios beside their targets."""
+    return table(
+        [head, *plain.values(), *times.values(), *ratios],
+        (
+            [
+                row["case"],
+                *[row[key] for key in plain],
+                *[f"{row['ms'][name]:g}" if name in row["ms"] else "-" for name in times],
+                *[cell(row, name) for name in ratios],
+            ]
+            for row in rows
+        ),
+    )
+
+
+def missed(report: dict[str, Any]) -> list[str]:
+    """Every target that is missed, in words."""
+    return missed_ratios([*report["cases"], *report["fresh"]])
+
+
+def page(report: dict[str, Any], picture: str | None) -> str:
+    """The report as a Markdown page."""
+    lines = [
+        "# Down to Schur's floor: layers against e3nn, and against our own diagrams",
+        "",
+        f"`{command('irreps', report['options'])}` wrote this page: {report['about']}.",
+        "",
+    ]
+    if picture:
+        lines += [f"![Time of every contender over ours]({picture})", ""]
+    lines += [WORDS, ""]
+    for title, made in tables(report).items():
+        lines += [f"## {title}", "", *made, ""]
+    lines += ["## Notes", ""]
+    for row in report["cases"]:
+        lines += [f"- {row['case']}: {NAMES[name]}: {note}" for name, note in row["notes"].items()]
+    lines += ["", "Missed targets:" if missed(report) else "No target is missed.", ""]
+    lines += [f"- {line}" for line in missed(report)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def write(report: dict[str, Any], folder: Path) -> None:
+    """irreps.json, irreps.svg (where matplotlib is installed) and irreps.md."""
+    write_files(report, folder, "irreps", page)

@@ -14,7 +14,7 @@ from math import perm
 from operator import mul
 
 from eqsynth.adapted import Adapted
-from eqsynth.diagram import LETTERS, Diagram, Element
+from eqsynth.diagram import LETTERS, Diagram, Element, Tensor
 from eqsynth.errors import GroupError, SizeError, SymbolicError
 from eqsynth.group import Hom
 from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
@@ -470,7 +470,10 @@ class Plan:
                         graphs = sum(isinstance(element, Diagram) for element in table.elements)
                         once += entries_of * 2
                         memory += entries_of + shape[table.source][1] * wide * len(table.elements)
-                        once_work += shape[table.source][1] * wide * (graphs * len(table.elements))
+                        if self.hom.group.diagrammatic or isinstance(table.elements[0], Tensor):
+                            once_work += entries_of * len(table.elements)
+                        else:
+                            once_work += shape[table.source][1] * wide * (graphs * len(table.elements))
                         work += entries_of
                         moved += elements(table.source)
                     kept = elements(target)

@@ -423,9 +423,9 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
                 stack = np.stack(images)
                 gram = np.einsum("aci,bci->ab", stack, stack)
                 some: Array = np.stack([_image(maps, copy, starts, order, pick, flag) for pick in wanted])
-                turned = np.linalg.solve(np.linalg.cholesky(gram / len(whole)), some.reshape(len(wanted), -1))
-                rows: Array = turned.reshape(some.shape).transpose(1, 0, 2)
-                made[order].append(rows)
+                root = np.linalg.cholesky(gram / len(whole))
+                turned = np.linalg.solve(root, some.reshape(len(wanted), -1)).astype(np.float64)
+                made[order].append(turned.reshape(some.shape).transpose(1, 0, 2))
     return [_polished(parts) for parts in into], [_polished(parts) for parts in back]
 
 

@@ -166,11 +166,12 @@ class SchurCode:
                 else:
                     say(f"spaces[{b}][{a}] = torch.zeros(0, {high}, {wide}, dtype=torch.float64)")
         self.builders += _literal("irreps", [self._recipe(part) for part in self.parts])
+        places = "places" if self.step.factored else "_"
+        more = ""
         if any(part.division > 1 for part in self.parts):
             self.helpers.add("columns")
-            say(f"into, back, places = _adapted(spaces, {bases.seed}, irreps, _columns)")
-        else:
-            say(f"into, back, places = _adapted(spaces, {bases.seed}, irreps)")
+            more = ", _columns"
+        say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps{more})")
         for end in self.step.sources:
             self._change(end, "into", bases.ins.index(bases.ins[end.order]))
         for end in self.step.targets:
@@ -341,7 +342,8 @@ class SchurCode:
             if count == 1:
                 pieces.append(f"u{number}_{run}[:, 0, {span}].{shape}")
             else:
-                pieces.append(f"*[u[:, {span}].{shape} for u in u{number}_{run}.unbind(1)]")
+                shape = f"reshape(b, {count}, {here}, {wide})"
+                pieces.append(f"*u{number}_{run}[:, :, {span}].{shape}.unbind(1)")
         code = pieces[0] if len(pieces) == 1 and pieces[0][0] != "*" else f"torch.cat(({', '.join(pieces)},), 1)"
         return f"{code}.reshape(-1, {wide})"
 

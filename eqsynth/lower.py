@@ -124,11 +124,11 @@ def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         if name in made or (method == "auto" and not _worth_trying(hom, name, made)):
             continue
         try:
-            made[name] = _made(hom, bias, normalization, name, parameters)
+            made[name] = plan_by(hom, bias, normalization, name, parameters)
         except (GroupError, SizeError, SymbolicError) as error:
             refused[name] = error
     if not made:
-        raise refused[method]
+        raise refused[method] if method in refused else next(iter(refused.values()))
     costs = sorted((plan.estimate(), METHODS.index(name), name) for name, plan in made.items())
     alternatives = tuple((name, cost) for cost, _, name in costs) if method == "auto" and len(costs) > 1 else ()
     return replace(made[costs[0][2]], alternatives=alternatives)
@@ -149,7 +149,7 @@ def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _made(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
+def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
     if method == "matrix":

@@ -17,7 +17,7 @@ from eqsynth.bases import MAKERS, WORTH_KEEPING, Basis, basis
 from eqsynth.diagram import Diagram
 from eqsynth.errors import CatalogError
 from eqsynth.group import Hom
-from eqsynth.lower import gains, plan_hom
+from eqsynth.lower import gains, plan_by, plan_hom
 from eqsynth.plans import (
     NORMALIZATIONS,
     Entry,
@@ -65,7 +65,7 @@ def _recalled(hom: Hom, bias: bool, normalization: str) -> Plan:
     found = cache.remembered(problem, made, lambda entry: from_data(hom, bias, normalization, entry.get("plan")))
     if isinstance(found, Plan):
         return found
-    plan = plan_hom(hom, bias, normalization, "diagrams")
+    plan = plan_by(hom, bias, normalization, "diagrams")
     data = to_data(plan)
     if data is not None:
         cache.remember(problem, made, {"plan": data})

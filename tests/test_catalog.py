@@ -252,7 +252,7 @@ PLANS = [("S(n)", "1x3", "1x2"), ("S(3)", "2x2 + 1x1", "3x2 + 1x0"), ("O(3)", "2
 @pytest.mark.parametrize("problem", PLANS)
 @pytest.mark.parametrize("bias", [True, False])
 def test_plans_are_given_back(problem, bias):
-    plan = eq.plan(*problem, bias=bias)
+    plan = eq.plan(*problem, bias=bias, method="diagrams")
     data = recall.to_data(plan)
     assert data is not None
     again = cache.strict_json(cache.canonical(data))
@@ -266,7 +266,7 @@ def test_plans_that_cannot_be_proven_are_not_kept():
     assert recall.to_data(eq.plan("Aut(path3)", 1, 1)) is None
 
 
-PLAN = eq.plan("S(n)", 2, 1)
+PLAN = eq.plan("S(n)", 2, 1, method="diagrams")
 DATA = recall.to_data(PLAN)
 
 
@@ -332,12 +332,12 @@ def test_a_weight_on_another_diagram_is_refused():
 def test_a_layer_comes_from_the_cache_and_computes_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
     hom = eq.Hom.parse("S(n)", "2x3 + 1x3 + 1x3", "1x3")
-    first = recall.recalled_plan(hom, True, "mean")
+    first = recall.recalled_plan(hom, True, "mean", "diagrams")
     kinds = sorted(cache.unpack(path.read_bytes())["kind"] for path in tmp_path.rglob("*.json"))
     assert kinds == ["plan"]  # the bases have fewer diagrams than are worth keeping
     recall._recalled.cache_clear()
-    monkeypatch.setattr(recall, "plan_hom", lambda *_: pytest.fail("the plan was made again"))
-    assert recall.recalled_plan(hom, True, "mean") == first == plan_hom(hom, True, "mean")
+    monkeypatch.setattr(recall, "plan_by", lambda *_: pytest.fail("the plan was made again"))
+    assert recall.recalled_plan(hom, True, "mean", "diagrams") == first == plan_hom(hom, True, "mean", "diagrams")
     (path,) = tmp_path.rglob("*.json")
     good = path.read_bytes()
     entry = unpack(good)
@@ -348,7 +348,7 @@ def test_a_layer_comes_from_the_cache_and_computes_the_same(tmp_path, monkeypatc
     monkeypatch.setenv("EQSYNTH_CACHE", str(tmp_path))
     recall._recalled.cache_clear()
     with pytest.warns(CacheWarning, match="an input is not there"):
-        assert recall.recalled_plan(hom, True, "mean") == first
+        assert recall.recalled_plan(hom, True, "mean", "diagrams") == first
     assert path.read_bytes() == good
 
 
@@ -356,9 +356,10 @@ def test_another_process_gets_the_layer_from_the_cache(tmp_path):
     script = (
         "import eqsynth as eq, torch, sys\n"
         "from eqsynth import recall\n"
-        "if sys.argv[1:]: recall.plan_hom = None\n"
+        "from eqsynth import lower\n"
+        "if sys.argv[1:]: lower.plan_by = None\n"
         "torch.manual_seed(0)\n"
-        "layer = eq.Linear('S(n)', '2x4', '1x3')\n"
+        "layer = eq.Linear('S(n)', '2x4', '1x3', method='diagrams')\n"
         "print(layer(torch.ones(1, 3, 3, 3, 3, 2)).double().sum().item(), layer.artifact.digest)\n"
     )
     environment = {**os.environ, "EQSYNTH_CACHE": str(tmp_path)}
@@ -522,7 +523,7 @@ def test_what_is_built_is_ready_for_layers(tmp_path, monkeypatch):
     command("build", "S(n): 2x3 + 2x3 + 2x3 -> 1x3")
     assert sorted(unpack(path.read_bytes())["kind"] for path in tmp_path.rglob("*.json")) == ["layer", "plan"]
     recall._recalled.cache_clear()
-    monkeypatch.setattr(recall, "plan_hom", lambda *_: pytest.fail("the plan was made again"))
+    monkeypatch.setattr(recall, "plan_by", lambda *_: pytest.fail("the plan was made again"))
     eq.Linear("S(n)", "2x3 + 2x3 + 2x3", "1x3")
     monkeypatch.undo()
 

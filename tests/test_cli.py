@@ -21,7 +21,9 @@ def test_show_prints_the_basis():
 
 
 def test_show_prints_plan_and_source():
-    assert eqsynth("show", "O(3)", "2", "2", "--plan").stdout.strip() == str(eq.plan("O(3)", 2, 2))
+    assert eqsynth("show", "O(3)", "2", "2", "--plan").stdout.strip() == str(eq.plan("O(3)", 2, 2, method="diagrams"))
+    by_irreps = eqsynth("show", "O(3)", "2", "2", "--plan", "--method", "irreps").stdout
+    assert by_irreps.strip() == str(eq.plan("O(3)", 2, 2, method="irreps"))
     assert "class EquivariantLinear" in eqsynth("show", "O(3)", "2", "2", "--source").stdout
 
 

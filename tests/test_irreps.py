@@ -306,7 +306,7 @@ def test_layers_of_all_methods_share_their_state():
 def test_layers_survive_copies_pickles_and_devices(options):
     layer = eq.Linear("O(3)", "4x3", "2x3", **options)
     x = torch.randn(2, 3, 3, 3, 4)
-    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):  # noqa: S301 - our own
+    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert again.plan == replace(layer.plan, alternatives=again.plan.alternatives)
         torch.testing.assert_close(again(x), layer(x))
     empty = eq.Linear("O(3)", "4x3", "2x3", device="meta", **options)
@@ -348,7 +348,7 @@ def test_sources_are_the_same_in_every_process():
         "(('O(3)', '2x3', '2x3'), ('SO(2)', 2, 2), ('Aut(petersen)', 1, 2), ('S(2) x O(2)', '1x(1,1)', '1x(1,1)'))])"
     )
     found = {
-        subprocess.run(  # noqa: S603 - our own interpreter
+        subprocess.run(
             [sys.executable, "-c", code],
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"},
             capture_output=True,

@@ -108,7 +108,8 @@ class Basis:
 
     def flat(self, index: int) -> Diagram:
         """Element ``index`` as one diagram on all axes of the tensors."""
-        return join(self.factors(index))
+        parts = self.factors(index)
+        return parts[0] if len(parts) == 1 else join(parts)
 
     def factors(self, index: int) -> tuple[Diagram, ...]:
         """Element ``index`` as one diagram for each factor of the group."""

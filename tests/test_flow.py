@@ -44,6 +44,7 @@ FLOW = [
     "recipes",
     "emit",
     "module",
+    "compiling",
     "inspection",
     "exporting",
     "page",

@@ -7,7 +7,7 @@ pass of its own, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import count
 from types import FunctionType
@@ -16,7 +16,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from eqsynth.errors import EqsynthError
 
@@ -61,25 +60,27 @@ class Compiled(nn.Module):
         if torch.compiler.is_compiling() or isinstance(_get_current_dispatch_mode(), _NoChance):
             # A part of something larger that is compiled, or is about to be.
             return self.module(*args, **kwargs)
-        leaves, spec = tree_flatten((args, kwargs))
-        held = tuple(Tensor if isinstance(leaf, Tensor) else leaf for leaf in leaves)
-        # True, 1 and 1.0 are equal, and may mean different things to a module.
-        key = str(spec), held, tuple(map(type, held)), tuple(each.training for each in self.module.modules())
+        tensors: list[Tensor] = []
+        kinds: list[type] = []  # True, 1 and 1.0 are equal, and may mean different things to a module
+        form = _form((*args, *kwargs.values()), tensors, kinds)
+        key = form, *kinds, *kwargs, *(each.training for each in self.module.modules())
         if key not in self._made:
-            self._made[key] = _Smooth(self._function(spec, held), self.options), self._checked(args, kwargs)
+            self._made[key] = _Smooth(self._function(form, tuple(kwargs)), self.options), self._checked(args, kwargs)
         smooth, single = self._made[key]
-        found = smooth(*self.module.parameters(), *(leaf for leaf in leaves if isinstance(leaf, Tensor)))
+        found = smooth(*self.module.parameters(), *tensors)
         return found[0] if single else found
 
-    def _function(self, spec: Any, held: tuple[Any, ...]) -> Function:
+    def _function(self, form: tuple[Any, ...], names: tuple[str, ...]) -> Function:
         """The module as a function of its parameters and of the tensors among its arguments."""
-        module, names = self.module, [name for name, _ in self.module.named_parameters()]
+        module, parameters = self.module, [name for name, _ in self.module.named_parameters()]
 
         def function(*tensors: Tensor) -> tuple[Tensor, ...]:
-            given = iter(tensors[len(names) :])
-            args, kwargs = tree_unflatten([next(given) if leaf is Tensor else leaf for leaf in held], spec)
-            weights = dict(zip(names, tensors[: len(names)], strict=True))
-            found = torch.func.functional_call(module, weights, args, kwargs)
+            args = _filled(form, iter(tensors[len(parameters) :]))
+            positional = len(form) - len(names)
+            weights = dict(zip(parameters, tensors[: len(parameters)], strict=True))
+            found = torch.func.functional_call(
+                module, weights, args[:positional], dict(zip(names, args[positional:], strict=True))
+            )
             return (found,) if isinstance(found, Tensor) else tuple(found)
 
         return function
@@ -104,6 +105,23 @@ class Compiled(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # What is compiled belongs to this module; a copy compiles its own.
         return {**self.__dict__, "_made": {}}
+
+
+def _form(value: Any, tensors: list[Tensor], kinds: list[type]) -> Any:
+    """The value with Tensor in the place of each tensor, and lists as tuples; what is found on the way is listed."""
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return Tensor
+    if isinstance(value, tuple | list):
+        return tuple([_form(part, tensors, kinds) for part in value])
+    kinds.append(type(value))
+    return value
+
+
+def _filled(form: Any, tensors: Iterator[Tensor]) -> Any:
+    if form is Tensor:
+        return next(tensors)
+    return tuple([_filled(part, tensors) for part in form]) if isinstance(form, tuple) else form
 
 
 class _NoChance(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -15,6 +15,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 from eqsynth.errors import EqsynthError
@@ -171,6 +173,19 @@ def _pullback(function: Function, needed: tuple[bool, ...], given: tuple[bool, .
     return pullback
 
 
+class _OpenSizes(TorchFunctionMode):
+    """Keeps torch.func from fixing the sizes of x in linear(x, weight, bias) with three axes, as it does to flatten x.
+
+    What it fixes is compiled anew for every batch, until torch gives up.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is linear and args[0].dim() == 3:
+            flat = linear(args[0].flatten(0, 1), *args[1:], **(kwargs or {}))
+            return flat.unflatten(0, args[0].shape[:2])
+        return func(*args, **(kwargs or {}))
+
+
 def _own_code(function: Function) -> Function:
     """The same function with code of its own: torch counts compilations by code, and gives up after a few."""
     made = cast("FunctionType", function)
@@ -188,7 +203,8 @@ class _Call(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.autocast = _autocast(xs)
         # Torch takes the shapes of parameters to be fixed, whatever is said about those of other tensors.
-        return smooth.run(*[x if isinstance(x, nn.Parameter) else x.detach() for x in xs])
+        with _OpenSizes():
+            return smooth.run(*[x if isinstance(x, nn.Parameter) else x.detach() for x in xs])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -13,7 +13,7 @@ import eqsynth as eq
 from oracle import randomise
 
 CASES = {
-    "S(n)": ("S(n)", "2x2", "1x1", 3),
+    "S(n)": ("S(n)", "2x1", "1x2", 3),
     "O(3)": ("O(3)", "1x2", "2x2", 3),
     "SO(3)": ("SO(3)", "1x1", "1x2", 3),
     "Sp(4)": ("Sp(4)", "2x1", "1x1", 4),
@@ -83,7 +83,7 @@ def test_gradients_that_are_not_given():
 
 def test_batches_of_other_sizes():
     layer, (x, *others) = layer_of("S(n)"), [input_of("S(n)", batch) for batch in (5, 7, 11)]
-    compiled = eq.compile(layer, backend="aot_eager", dynamic=True)
+    compiled = eq.compile(layer, backend="eager", dynamic=True)
     assert_same(penalty(compiled, x, layer), penalty(layer, x, layer))
     with torch._dynamo.config.patch(error_on_recompile=True):
         for x in others:
@@ -98,7 +98,7 @@ def test_second_derivatives_in_compiled_kernels():
 
 def test_third_derivatives():
     layer, x = layer_of("SO(3)"), input_of("SO(3)")
-    compiled = eq.compile(layer, backend="aot_eager")
+    compiled = eq.compile(layer, backend="eager")
     assert_same(third(compiled, x, layer), third(layer, x, layer))
 
 
@@ -152,7 +152,7 @@ class Network(nn.Module):
 def test_a_network_with_several_outputs_and_other_arguments():
     torch.manual_seed(1)
     network = Network().double()
-    compiled = eq.compile(network, backend="aot_eager")
+    compiled = eq.compile(network, backend="eager")
     x = torch.randn(4, 3, 2, dtype=torch.float64, requires_grad=True)
     for scale in (1, True, 0.5):
         assert_same(compiled(x, scale), network(x, scale=scale))
@@ -218,8 +218,8 @@ def test_autocast_is_the_same_in_the_backward_pass(inside):
 
 def test_inside_of_a_compiled_model():
     layer, x = layer_of("O(3)"), input_of("O(3)")
-    model = nn.Sequential(eq.compile(layer, backend="aot_eager"), nn.Tanh())
-    for outer in (torch.compile(model, fullgraph=True, backend="aot_eager"), eq.compile(model, backend="aot_eager")):
+    model = nn.Sequential(eq.compile(layer, backend="eager"), nn.Tanh())
+    for outer in (torch.compile(model, fullgraph=True, backend="eager"), eq.compile(model, backend="eager")):
         assert_close(outer(x), layer(x).tanh())
     assert_same(penalty(outer, x, layer), penalty(lambda x: layer(x).tanh(), x, layer))
 

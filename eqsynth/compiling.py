@@ -183,6 +183,9 @@ class _OpenSizes(TorchFunctionMode):
         if func is linear and args[0].dim() == 3:
             flat = linear(args[0].flatten(0, 1), *args[1:], **(kwargs or {}))
             return flat.unflatten(0, args[0].shape[:2])
+        if getattr(func, "__module__", "") == "torch._tensor":
+            # Methods written in Python have no name of their own in the graphs of older torch (pytorch 160077).
+            return getattr(args[0], func.__name__)(*args[1:], **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 

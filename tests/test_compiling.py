@@ -146,7 +146,8 @@ class Network(nn.Module):
     def forward(self, x, scale):
         tensors, scalars = self.first(x)
         y = self.last((tensors * scalars.sum(-1)[..., None, None, None].tanh(), scalars.relu()))
-        return y * scale, y.square().sum((-1, -2))
+        halves = (1 - y).split(2, -1)
+        return y * scale, halves[0].square().sum((-1, -2)) + halves[1].norm(dim=-1).sum(-1)
 
 
 def test_a_network_with_several_outputs_and_other_arguments():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from eqsynth.bases import Basis as Basis
     from eqsynth.bases import Certificate as Certificate
     from eqsynth.bases import basis as basis
+    from eqsynth.compiling import compile as compile  # noqa: A004 - the name that it has in torch
     from eqsynth.diagram import Diagram as Diagram
     from eqsynth.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
@@ -54,6 +55,7 @@ _HOMES = {
     "PermutationGroup": "group",
     "ProductGroup": "group",
     "Graph": "graphs",
+    "compile": "compiling",
     "plan": "lower",
     "Plan": "plans",
     "floor": "schur",

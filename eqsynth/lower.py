@@ -899,7 +899,8 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     For inputs of independent entries with variance 1 the output entry J has variance
     sum over d of var(weight_d) * (entries in row J of diagram d, squared and scaled).
     """
-    rank = [len(found.flat(element).top.blocks) for element in range(len(found))]
+    # The blocks of the output row are all but those of input vertices alone.
+    rank = [sum(len(d.blocks) - d.bottom_only for d in found.factors(element)) for element in range(len(found))]
     most = max(rank)
     everywhere = rank.count(most)
     diagonals = len(rank) - everywhere

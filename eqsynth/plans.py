@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
-from html import escape
 from math import perm
 from operator import mul
 
@@ -623,6 +622,8 @@ class Plan:
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the steps as a table."""
+        from html import escape
+
         rows = [(describe(cost.step), str(cost.work or ""), str(cost.moved or "")) for cost in self.costs()]
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
         heading = str(self).split("\n", 1)[0]

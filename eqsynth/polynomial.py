@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from math import prod
+from typing import TYPE_CHECKING
 
 from eqsynth.errors import EqsynthError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 #: A product of powers: (symbol, exponent) sorted by symbol.
 Monomial = tuple[tuple[str, int], ...]
@@ -14,7 +17,7 @@ Monomial = tuple[tuple[str, int], ...]
 DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class Polynomial(dict[Monomial, int | Fraction]):
+class Polynomial(dict[Monomial, "int | Fraction"]):
     """A polynomial with exact coefficients: monomial to coefficient, zero terms left out.
 
     >>> from fractions import Fraction

@@ -30,7 +30,7 @@ NORMALIZATIONS = tuple(POWERS)
 #: The size and the batch for which plans are compared where they are open.
 NOMINAL_N, NOMINAL_BATCH = 16, 32
 #: An element read or written, and a call of an operator, take as long as this many multiply-adds.
-MOVE, CALL = 8, 50_000
+MOVE, CALL = 4, 55_000
 
 #: Ways to compute a layer: diagram by diagram with shared work, the same with a Fourier transform over the
 #: permutations of transferred axes, in bases adapted to irreducible parts, as one matrix with tied entries.
@@ -476,7 +476,7 @@ class Plan:
                         work += entries_of
                         moved += elements(table.source)
                     kept = elements(target)
-                    calls = 8 * len(tables)
+                    calls = 20 * len(tables)
                     yield Cost(step, work, moved + kept * len(tables), kept, none, once_work, once, memory, calls)
                     continue
                 case Schur():
@@ -490,14 +490,16 @@ class Plan:
                     pass
             calls = {Input: 0, Output: 0, Hodge: 5, Contract: 4}.get(type(step), 2)
             if isinstance(step, Spread):
-                calls *= len(step.parts)
+                calls = sum(6 if part.forms else 2 for part in step.parts)
+            elif isinstance(step, Reduce) and step.forms:
+                calls = 6
             yield Cost(step, work, moved, kept, passing, calls=calls)
 
     def _schur(self, step: Schur) -> Cost:
         """What a Schur step costs."""
         none = Polynomial()
         work = moved = kept = passing = once_work = once = memory = none
-        calls = 4
+        calls = 8
         ends = ((True, step.sources, self.hom.space_in), (False, step.targets, self.hom.space_out))
         for into, listed, space in ends:
             for end in listed:
@@ -508,7 +510,9 @@ class Plan:
                 # Gathered if in classes, changed, brought into the order of the products or out of it.
                 moved += wide * (3 * rows + places + (2 * places if step.factored else 0))
                 kept += wide * (2 * rows + (places if step.factored or not into else 0))
-                calls += 3 + (4 * len({*sizes}) if step.factored else 0)
+                if step.factored:
+                    # Every run of classes that are alike has its own product, and its own piece of every part.
+                    calls += 3 + 3 * len({*sizes}) * len(step.bases.irreps)
         for part in step.bases.irreps:
             columns = part.dim // part.division
             into_part = sum((self._wide("in", end) * part.copies_in[end.order] for end in step.sources), none)
@@ -517,13 +521,13 @@ class Plan:
             moved += (into_part + back_part) * columns
             once += into_part * back_part * 2
             memory += into_part * back_part
-            calls += 6
+            calls += 9
         for pair in self.pairs:
             source = next(end for end in step.sources if end.term == pair.term_in)
             target = next(end for end in step.targets if end.term == pair.term_out)
             entries = sum(p.copies_in[source.order] * p.copies_out[target.order] for p in step.bases.irreps)
             weights = self._wide("in", source) * self._wide("out", target)
-            calls += 2 + len(step.bases.irreps)
+            calls += 2 * len(step.bases.irreps)
             if self.parameters == "diagrams":
                 once_work += weights * (entries * pair.dim)
                 once += weights * (entries + pair.dim)

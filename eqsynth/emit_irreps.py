@@ -182,7 +182,8 @@ class SchurCode:
             say(f"maps = spaces[{b}][{a}]")
             if not self.blocks:
                 say(f"maps = {scaled(self.names, term_in, term_out)}")
-                say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]))')
+                rows = f"[{_rows(self.columns)}]" if self.step.simple else ""
+                say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]){rows})')
             elif self._spread():
                 self.helpers.add("frames")
                 division = [part.division for part in self.parts]
@@ -240,6 +241,9 @@ class SchurCode:
     def run(self, rename: Callable[[str], str]) -> None:
         """Lines that compute the targets from the sources."""
         step, say = self.step, self.lines.append
+        if step.simple:
+            self._run_rows(rename(step.sources[0].name))
+            return
         self._weights()
         for number, end in enumerate(step.sources):
             self._into(number, end, rename(end.name))
@@ -249,6 +253,24 @@ class SchurCode:
             say(f"z_{index} = linear({operand}, w_{index})")
         for end in step.targets:
             self._back(end)
+
+    def _run_rows(self, x: str) -> None:
+        """Every part stands alone: one product for each row of the adapted basis, all in one call."""
+        (source,), (target,) = self.step.sources, self.step.targets
+        ci, co = self.names.c_in(source.term), self.names.c_out(target.term)
+        rows, wide = sum(self.columns), self._positions(self.step.bases.ins[0])
+        weight = f"self.{self.names.weight(source.term, target.term)}"
+        if self.blocks and not self._spread():
+            self.builders.append(f'self._table("row_part", torch.tensor({_rows(self.columns)}))')
+            self.lines.append(f"w = {weight}.index_select(0, self.row_part)")
+        else:
+            mixer = f"self.{self._mixer(source.term, target.term)}"
+            self.lines.append(f"w = ({mixer} @ {weight}.flatten(1)).reshape({rows}, {co}, {ci})")
+        self.lines += [
+            f"u = torch.bmm(self.into.expand(b, -1, -1), {x}.reshape(b, {wide}, {ci}))",
+            "v = torch.bmm(u.transpose(0, 1), w.mT)  # row by row",
+            f"{target.name} = torch.bmm(self.back.expand(b, -1, -1), v.transpose(0, 1))",
+        ]
 
     def _say_cat(self, name: str, pieces: Sequence[str], axis: int) -> None:
         if len(pieces) == 1:
@@ -407,6 +429,11 @@ class SchurCode:
         start = before or "0"
         stop = " + ".join(filter(None, [before, _product(widths[place][1], self.names.c_out(end.term))]))
         return f"z_{index}[:, {start}:{stop}]"
+
+
+def _rows(columns: Sequence[int]) -> list[int]:
+    """The part of each row of a basis in which every part stands once."""
+    return [part for part, count in enumerate(columns) for _ in range(count)]
 
 
 def _product(count: int, channels: str) -> str:

@@ -252,6 +252,12 @@ class Schur:
     bases: Adapted
     factored: bool
 
+    @property
+    def simple(self) -> bool:
+        """Whether every part is there once in one input and once in one output: a product for each row will do."""
+        alone = len(self.sources) == len(self.targets) == 1 and not self.factored
+        return alone and all(p.copies_in == p.copies_out == (1,) for p in self.bases.irreps)
+
     def sizes(self, into: bool, order: int) -> list[tuple[int, int]]:
         """Rows and positions of the matrices that change the basis of an order."""
         side = 0 if into else 1
@@ -499,7 +505,7 @@ class Plan:
         """What a Schur step costs."""
         none = Polynomial()
         work = moved = kept = passing = once_work = once = memory = none
-        calls = 8
+        calls = 6
         ends = ((True, step.sources, self.hom.space_in), (False, step.targets, self.hom.space_out))
         for into, listed, space in ends:
             for end in listed:
@@ -521,17 +527,19 @@ class Plan:
             moved += (into_part + back_part) * columns
             once += into_part * back_part * 2
             memory += into_part * back_part
-            calls += 9
+            calls += 6
         for pair in self.pairs:
             source = next(end for end in step.sources if end.term == pair.term_in)
             target = next(end for end in step.targets if end.term == pair.term_out)
             entries = sum(p.copies_in[source.order] * p.copies_out[target.order] for p in step.bases.irreps)
             weights = self._wide("in", source) * self._wide("out", target)
-            calls += 2 * len(step.bases.irreps)
+            single = sum(p.copies_in[source.order] * p.copies_out[target.order] == 1 for p in step.bases.irreps)
+            calls += 2 + 3 * len(step.bases.irreps) - 2 * single
             if self.parameters == "diagrams":
                 once_work += weights * (entries * pair.dim)
                 once += weights * (entries + pair.dim)
                 memory += weights * entries
+        calls = 16 if step.simple else calls
         return Cost(step, work, moved, kept, passing, once_work, once, memory, calls)
 
     def _wide(self, side: str, end: Source) -> Polynomial:

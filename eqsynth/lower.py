@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import accumulate
 from math import fsum, prod
 
-from eqsynth import functor
+from eqsynth import fourier, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.bilabelled import below, separator
 from eqsynth.diagram import LETTERS, Diagram, Half, Orbit, Tensor
@@ -90,6 +90,8 @@ def _plan_hom(hom: Hom, bias: bool, normalization: str, way: str | None = None) 
     pairs = tuple(_pair(i, o, found, normalization) for (i, o), found in bases.items() if len(found))
     dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
     squares = tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs)))
+    if way == "fourier":
+        return _fourier_plan(hom, bias, normalization)
     if hom.group.diagrammatic:
         return Plan(hom, bias, normalization, _Lowering(hom).steps(bases, biases), pairs, dims, squares)
     ways = {"one tied matrix": True}
@@ -104,6 +106,36 @@ def _plan_hom(hom: Hom, bias: bool, normalization: str, way: str | None = None) 
         costs.sort(key=lambda cost: cost[1] != way)
     alternatives = tuple((name, cost) for cost, name in costs) if len(costs) > 1 else ()
     return replace(made[costs[0][1]], alternatives=alternatives)
+
+
+def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[int] | None = None) -> Plan:
+    """The plan that mixes by Fourier transforms over S_c: at the given levels c, or else where that costs less.
+
+    Where no level gains, the one that loses least is transformed, if any has two transferred blocks or more.
+    """
+    if hom.group.family not in ("S", "A"):
+        raise EqsynthError(
+            f"{hom.group} has no plan by Fourier transform: its labels do not fall into orbits of S_c. "
+            "Ask for S(n) or A(n), or leave the method open"
+        )
+    plain = _plan_hom(hom, bias, normalization)
+    if levels is None:
+        mixed = {step.axes for step in plain.steps if isinstance(step, Mix)}
+        every = _fourier_plan(hom, bias, normalization, sorted(mixed - {0, 1}))
+        gain = {c: plain.mixing(c) - every.mixing(c) for c in sorted(mixed - {0, 1})}
+        levels = [c for c in gain if gain[c] > 0] or sorted(gain, key=lambda c: -gain[c])[:1]
+        if levels == list(gain):
+            return every
+    if not levels:
+        return plain
+    ins, outs = hom.space_in.orders, hom.space_out.orders
+    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
+    biases = {o: basis(hom.group, 0, lo) for o, lo in enumerate(outs)} if bias else {}
+    steps = _Lowering(hom, levels).steps(bases, biases)
+    pairs = tuple(
+        replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in plain.pairs
+    )
+    return replace(plain, steps=steps, pairs=pairs)
 
 
 def _pair(term_in: int, term_out: int, found: Basis, normalization: str) -> Pair:
@@ -221,12 +253,15 @@ def _web(start: Sequence[int], edges: Sequence[tuple[int, int]], wanted: Sequenc
     )
 
 
-def _with_constants_above(uses: Sequence[_Use]) -> list[_Use]:
-    """The same uses; constants that are the same everywhere are added where the whole output is mixed."""
+def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) -> list[_Use]:
+    """The same uses; constants that are the same everywhere are added where the whole output is mixed.
+
+    But not at the ``levels`` that mix different labels alone.
+    """
     above = {
         use.term_out: use
         for use in reversed(uses)
-        if use.term_in != BIAS and use.top == whole(len(use.top.blocks)) and not use.above[1] and use.middle
+        if use.term_in != BIAS and not _by_fourier(use.profile, levels) and use.top == whole(len(use.top.blocks)) and not use.above[1] and use.middle
     }
     made = []
     for use in uses:
@@ -238,6 +273,12 @@ def _with_constants_above(uses: Sequence[_Use]) -> list[_Use]:
     return made
 
 
+def _by_fourier(profile: Profile, levels: Collection[int]) -> bool:
+    """Whether a profile is a level that mixes different labels by Fourier transform."""
+    ((through, taken, given, tied), *others) = profile
+    return through in levels and not (taken or given or tied or others)
+
+
 def _everywhere(use: _Use) -> bool:
     return not use.top.kept and not use.above[1] and all(len(block) == 1 for block in use.top.blocks)
 
@@ -245,8 +286,8 @@ def _everywhere(use: _Use) -> bool:
 class _Lowering:
     """Collects what the mixes need, then writes reductions, mixes and spreadings in order."""
 
-    def __init__(self, hom: Hom) -> None:
-        self.hom = hom
+    def __init__(self, hom: Hom, levels: Collection[int] = ()) -> None:
+        self.hom, self.levels = hom, levels
         graph = hom.group.graph if isinstance(hom.group, Aut) else None
         self.directed = graph is not None and graph.directed
         #: Contractions that are made: (source, labels, edges, kept) to the name of the value.
@@ -272,7 +313,7 @@ class _Lowering:
         for (i, o), basis_of in [*bases.items(), *(((BIAS, o), constants) for o, constants in biases.items())]:
             if not self._all_tables(matrix):
                 uses += _uses(group, i, o, basis_of)
-        uses = _with_constants_above(uses)
+        uses = _with_constants_above(uses, self.levels)
         for o in range(len(self.hom.space_out)):
             self._tie(o, {i: basis_of for (i, to), basis_of in bases.items() if to == o}, biases.get(o), matrix)
         for profile in sorted({use.profile for use in uses}, key=_mixed_axes):
@@ -404,7 +445,8 @@ class _Lowering:
         tied = any(flag for *_, flag in profile)
         loose = any(taken or given for _, taken, given, _ in profile)
         single = len({use.middle for use in weights}) == 1
-        permute_inputs = tied or (not single if loose else 2 * wide_in <= 3 * wide_out)
+        by_fourier = _by_fourier(profile, self.levels)
+        permute_inputs = tied or by_fourier or (not single if loose else 2 * wide_in <= 3 * wide_out)
         labels = _canonical(profile)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
         sizes += [int(label[1]) for label in labels[through:]]
@@ -430,7 +472,7 @@ class _Lowering:
                 made.append(tuple(arrangement.index(label) for label in wanted))
             return made
 
-        if len(same := set(orders())) == 1:
+        if not by_fourier and len(same := set(orders())) == 1:
             # One order for all operands: mix in that order, and nothing is permuted.
             (order,) = same
             labels = [labels[order.index(axis)] for axis in range(len(order))]
@@ -452,7 +494,8 @@ class _Lowering:
                     Entry(target_at[target_key(u)], operand_at[operand_key(u)], u.element, _sign(u)) for u in weights
                 ),
                 tuple(Entry(target_at[target_key(u)], BIAS, u.element, _sign(u)) for u in uses if u.term_in == BIAS),
-                self._products(sizes, [operand.term for operand in operands]),
+                1 if by_fourier else self._products(sizes, [operand.term for operand in operands]),
+                by_fourier,
             )
         )
         for key, name in names.items():

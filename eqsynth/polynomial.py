@@ -1,8 +1,9 @@
-"""Polynomials with whole coefficients in the sizes and channels of a layer: what its steps cost."""
+"""Polynomials with rational coefficients in the sizes and channels of a layer: what its steps cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from math import prod
 
 #: A product of powers: (symbol, exponent) sorted by symbol.
@@ -11,8 +12,8 @@ Monomial = tuple[tuple[str, int], ...]
 DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class Polynomial(dict[Monomial, int]):
-    """A polynomial with whole coefficients: monomial to coefficient, zero terms left out.
+class Polynomial(dict[Monomial, int | Fraction]):
+    """A polynomial with rational coefficients: monomial to coefficient, zero terms left out.
 
     >>> from eqsynth.polynomial import Polynomial
     >>> n, c = Polynomial.of("n"), Polynomial.of("c")
@@ -36,7 +37,7 @@ class Polynomial(dict[Monomial, int]):
 
     def __mul__(self, other: Polynomial | int) -> Polynomial:
         other = Polynomial.of(other) if isinstance(other, int) else other
-        made: dict[Monomial, int] = {}
+        made: dict[Monomial, int | Fraction] = {}
         for left, first in self.items():
             for right, second in other.items():
                 powers = dict(left)
@@ -52,12 +53,24 @@ class Polynomial(dict[Monomial, int]):
             made *= self
         return made
 
+    def over(self, divisor: int) -> Polynomial:
+        """Divided by a whole number; coefficients stay whole where they can.
+
+        >>> from eqsynth.polynomial import Polynomial
+        >>> n = Polynomial.of("n")
+        >>> print((n * n + n * -1).over(2), (n * 6).over(3))
+        1/2 n² - 1/2 n 2 n
+        """
+        made = {monomial: Fraction(value, divisor) for monomial, value in self.items()}
+        return Polynomial({monomial: int(v) if v.denominator == 1 else v for monomial, v in made.items()})
+
     def __call__(self, values: Mapping[str, int]) -> int:
-        """The value where every symbol has one."""
-        return sum(
+        """The value where every symbol has one: a whole number, as of all that is counted."""
+        total = sum(
             coefficient * prod(values[symbol] ** exponent for symbol, exponent in monomial)
             for monomial, coefficient in self.items()
         )
+        return int(total)
 
     def __str__(self) -> str:
         def weight(monomial: Monomial) -> tuple[object, ...]:
@@ -69,6 +82,8 @@ class Polynomial(dict[Monomial, int]):
             # Sizes before channels, as in n² c_in c_out.
             order = sorted(monomial, key=lambda power: (power[0].startswith("c"), power[0]))
             powers = [symbol + (str(exponent).translate(DIGITS) if exponent > 1 else "") for symbol, exponent in order]
-            coefficient = [] if self[monomial] == 1 and powers else [f"{self[monomial]:,}"]
-            terms.append(" ".join([*coefficient, *powers]))
-        return " + ".join(terms) or "0"
+            value = abs(self[monomial])
+            coefficient = [] if value == 1 and powers else [f"{value:,}" if isinstance(value, int) else str(value)]
+            terms.append((" - " if self[monomial] < 0 else " + ") + " ".join([*coefficient, *powers]))
+        text = "".join(terms)
+        return ("-" if text.startswith(" -") else "") + text[3:] if text else "0"

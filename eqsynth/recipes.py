@@ -166,3 +166,128 @@ TABLES = {
 
 ''',
 }
+
+#: Functions and a class for mixing by the Fourier transform over S_c.
+FOURIER = {
+    "young": '''def _young(c):
+    """The Fourier transform over S_c: rows (part, i, j), columns permutations, in Young's orthogonal form.
+
+    Also the same with each part times its dimension / c!, whose transpose is the inverse.
+    """
+    words = [w for w in product(range(c), repeat=c) if all(w[:k].count(w[k] - 1) > w[:k].count(w[k]) for k in range(c) if w[k])]
+    shapes = sorted({tuple(w.count(row) for row in range(c)) for w in words}, reverse=True)
+    transform, shares = [], []
+    for shape in shapes:
+        # A standard tableau is the word that tells the row of each number.
+        tableaux = [w for w in words if tuple(w.count(row) for row in range(c)) == shape]
+        swaps = [torch.zeros(len(tableaux), len(tableaux), dtype=torch.float64) for _ in range(c - 1)]
+        for place, w in enumerate(tableaux):
+            content = [w[:k].count(w[k]) - w[k] for k in range(c)]
+            for k, swap in enumerate(swaps):
+                distance = content[k + 1] - content[k]
+                swap[place, place] = 1 / distance
+                other = (*w[:k], w[k + 1], w[k], *w[k + 2 :])
+                if abs(distance) > 1:
+                    swap[tableaux.index(other), place] = (1 - distance**-2) ** 0.5
+        maps = {}
+        for g in permutations(range(c)):
+            k = next((k for k in range(c - 1) if g[k] > g[k + 1]), None)
+            if k is None:
+                maps[g] = torch.eye(len(tableaux), dtype=torch.float64)
+            else:
+                maps[g] = maps[(*g[:k], g[k + 1], g[k], *g[k + 2 :])] @ swaps[k]
+        transform.append(torch.stack([matrix.flatten() for matrix in maps.values()], 1))
+        shares.append(transform[-1] * len(tableaux) / math.factorial(c))
+    return torch.cat(transform), torch.cat(shares)
+
+
+''',
+    "tuples": '''def _tuples(n, c, device=None):
+    """Places of the tuples of c different labels among all n^c, and the way back.
+
+    ``there[g, o]``: where orbit o, a rising tuple, has its labels in the order g. ``back``: for each tuple the
+    place of that in ``there``, or 0. ``same``: the tuples in which two labels agree.
+    """
+    place = torch.arange(n**c, device=device)
+    labels = [place // n ** (c - 1 - p) % n for p in range(c)]
+    rising = torch.stack([a < b for a, b in zip(labels, labels[1:])]).all(0)
+    orbits = 1
+    for less in range(c):
+        orbits = orbits * (n - less) // (less + 1)
+    first = _places(rising, orbits)
+    labels = [first // n ** (c - 1 - p) % n for p in range(c)]
+    powers = [n ** (c - 1 - p) for p in range(c)]
+    there = torch.stack([sum(labels[g[p]] * powers[p] for p in range(c)) for g in permutations(range(c))])
+    flat = there.flatten()
+    back = torch.zeros_like(place).scatter(0, flat, torch.arange(orbits * len(there), device=device))
+    same = torch.ones_like(place, dtype=torch.bool).scatter(0, flat, False)
+    return there, back, _places(same, n**c - orbits * len(there))
+
+
+def _places(flags, count):
+    """Where ``count`` flags are set, as nonzero() tells, but with a shape that does not depend on them."""
+    slot = torch.where(flags, flags.cumsum(0) - 1, count)
+    return slot.new_zeros(count + 1).scatter(0, slot, torch.arange(len(flags), device=slot.device))[:count]
+
+
+''',
+    "rows": '''class _Rows(torch.autograd.Function):
+    """Rows ``pick`` of x, but zero in the rows ``empty``; ``back`` and ``none`` are the same for the way back.
+
+    Each row of x is picked once at most, so that the gradient is gathered too, not added up row by row.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, pick, empty, back, none):
+        return x.index_select(0, pick).index_fill_(0, empty, 0)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx, grad):
+        pick, empty, back, none = ctx.saved_tensors
+        return _Rows.apply(grad, back, none, pick, empty), None, None, None, None
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):
+        return _Rows.apply(tangent, *ctx.saved_tensors)
+
+
+''',
+    "orbits": '''def _mix_orbits(x, w, young, shares, dims, there, back, same):
+    """Mixing on tuples of different labels: (b, n^c, channels in) -> (b, n^c, channels out), elsewhere zero.
+
+    ``w`` has a matrix (channels out, channels in) for each permutation, which becomes one for each irreducible
+    part, whose dimensions are ``dims``.
+    """
+    (b, places, wide), (count, orbits), made = x.shape, there.shape, w.shape[1]
+    if orbits * b == 0:
+        # Fewer labels than axes, or no samples: rows of zeros, in the dtype of a product.
+        return nn.functional.pad(linear(x[:, :0], w[0]), (0, 0, 0, places))
+    batch = torch.arange(b, device=x.device)
+    pick = (there.unsqueeze(2) + places * batch).flatten()
+    back = (back * b + batch.unsqueeze(1)).flatten()
+    same = (same + places * batch.unsqueeze(1)).flatten()
+    none, rows = same[:0], orbits * b
+    x = _Rows.apply(x.reshape(b * places, wide), pick, none, back, same)
+    x = young @ x.reshape(count, rows * wide)
+    w = shares @ w.reshape(count, made * wide)
+    mixed, first = [], 0
+    for f in dims:
+        part, first = slice(first, first + f * f), first + f * f
+        # Rows (i, orbit, sample), columns (j, channel) times matrices (j', channel out), (j, channel in).
+        left = x[part].reshape(f, f, rows, wide).transpose(1, 2).reshape(f * rows, f * wide)
+        right = w[part].reshape(f, f, made, wide).permute(1, 2, 0, 3).reshape(f * made, f * wide)
+        product = linear(left, right).reshape(f, rows, f, made).transpose(1, 2)
+        mixed.append(product.reshape(f * f, rows * made))
+    x = young.T @ torch.cat(mixed)
+    return _Rows.apply(x.reshape(count * rows, made), back, same, pick, none).reshape(b, places, made)
+
+
+''',
+}

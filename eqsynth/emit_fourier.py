@@ -63,7 +63,8 @@ def _tables(emitter: _Emitter, c: int, n: str, x: str) -> str:
         orbits = ", ".join(f"self.{kind}_{c}" for kind in kinds)
     else:
         orbits = f"*_tuples({n}, {c}, {x}.device)"
-    return f"self.young_{c}, self.shares_{c}, {irreducible_dimensions(c)}, {orbits}"
+    dims = ", ".join(f"({len(list(group))}, {f})" for f, group in groupby(irreducible_dimensions(c)))
+    return f"self.young_{c}, self.shares_{c}, ({dims},), {orbits}"
 
 
 def _matrices(emitter: _Emitter, step: Mix, sources: tuple[Operand, ...]) -> str:

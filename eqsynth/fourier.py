@@ -24,13 +24,13 @@ Sums = tuple[tuple[int, int, int], ...]
 
 
 def irreducible_dimensions(c: int) -> tuple[int, ...]:
-    """The dimensions of the irreducible parts of S_c, partitions in decreasing order.
+    """The dimensions of the irreducible parts of S_c, in increasing order.
 
     >>> from eqsynth.fourier import irreducible_dimensions
     >>> irreducible_dimensions(4)
-    (1, 3, 2, 3, 1)
+    (1, 1, 2, 3, 3)
     """
-    return tuple(irreducible_dimension(Group("S", c), shape) for shape in _partitions(c, c))
+    return tuple(sorted(irreducible_dimension(Group("S", c), shape) for shape in _partitions(c, c)))
 
 
 def _partitions(total: int, most: int) -> Iterator[tuple[int, ...]]:

@@ -172,14 +172,14 @@ FOURIER = {
     "young": '''def _young(c):
     """The Fourier transform over S_c: rows (part, i, j), columns permutations, in Young's orthogonal form.
 
-    Also the same with each part times its dimension / c!, whose transpose is the inverse.
+    Small parts come first. Also the same with each part times its dimension / c!, whose transpose is the inverse.
     """
-    words = [w for w in product(range(c), repeat=c) if all(w[:k].count(w[k] - 1) > w[:k].count(w[k]) for k in range(c) if w[k])]
-    shapes = sorted({tuple(w.count(row) for row in range(c)) for w in words}, reverse=True)
-    transform, shares = [], []
-    for shape in shapes:
+    shapes, transform, shares = {}, [], []
+    for w in product(range(c), repeat=c):
         # A standard tableau is the word that tells the row of each number.
-        tableaux = [w for w in words if tuple(w.count(row) for row in range(c)) == shape]
+        if all(w[:k].count(row - 1) > w[:k].count(row) for k, row in enumerate(w) if row):
+            shapes.setdefault(tuple(w.count(row) for row in range(c)), []).append(w)
+    for tableaux in sorted(shapes.values(), key=len):
         swaps = [torch.zeros(len(tableaux), len(tableaux), dtype=torch.float64) for _ in range(c - 1)]
         for place, w in enumerate(tableaux):
             content = [w[:k].count(w[k]) - w[k] for k in range(c)]
@@ -263,29 +263,33 @@ def _places(flags, count):
     """Mixing on tuples of different labels: (b, n^c, channels in) -> (b, n^c, channels out), elsewhere zero.
 
     ``w`` has a matrix (channels out, channels in) for each permutation, which becomes one for each irreducible
-    part, whose dimensions are ``dims``.
+    part. ``dims``: how many parts have which dimension.
     """
     (b, places, wide), (count, orbits), made = x.shape, there.shape, w.shape[1]
     if orbits * b == 0:
         # Fewer labels than axes, or no samples: rows of zeros, in the dtype of a product.
         return nn.functional.pad(linear(x[:, :0], w[0]), (0, 0, 0, places))
-    batch = torch.arange(b, device=x.device)
-    pick = (there.unsqueeze(2) + places * batch).flatten()
-    back = (back * b + batch.unsqueeze(1)).flatten()
-    same = (same + places * batch.unsqueeze(1)).flatten()
-    none, rows = same[:0], orbits * b
+    batch, rows = torch.arange(b, device=x.device).unsqueeze(1), orbits * b
+    pick = (there.unsqueeze(1) + places * batch).flatten()
+    back = (back + back // orbits * (rows - orbits) + orbits * batch).flatten()
+    same = (same + places * batch).flatten()
+    none = same[:0]
     x = _Rows.apply(x.reshape(b * places, wide), pick, none, back, same)
     x = young @ x.reshape(count, rows * wide)
     w = shares @ w.reshape(count, made * wide)
     mixed, first = [], 0
-    for f in dims:
-        part, first = slice(first, first + f * f), first + f * f
-        # Rows (i, orbit, sample), columns (j, channel) times matrices (j', channel out), (j, channel in).
-        left = x[part].reshape(f, f, rows, wide).transpose(1, 2).reshape(f * rows, f * wide)
-        right = w[part].reshape(f, f, made, wide).permute(1, 2, 0, 3).reshape(f * made, f * wide)
-        product = linear(left, right).reshape(f, rows, f, made).transpose(1, 2)
-        mixed.append(product.reshape(f * f, rows * made))
-    x = young.T @ torch.cat(mixed)
+    for parts, f in dims:
+        # Rows (i, sample, orbit), columns (j, channel) times matrices (j, channel in), (j', channel out).
+        here, first = slice(first, first + parts * f * f), first + parts * f * f
+        left = x[here].reshape(parts, f, f, rows, wide).transpose(2, 3).reshape(parts, f * rows, f * wide)
+        right = w[here].reshape(parts, f, f, made, wide).permute(0, 1, 4, 2, 3).reshape(parts, f * wide, f * made)
+        product = torch.bmm(left, right).reshape(parts, f, rows, f, made).transpose(2, 3)
+        mixed.append(product.reshape(parts * f * f, rows * made))
+        del left, product
+    del x
+    mixed = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
+    x = young.T @ mixed
+    del mixed
     return _Rows.apply(x.reshape(count * rows, made), back, same, pick, none).reshape(b, places, made)
 
 

@@ -26,7 +26,7 @@ def mix(emitter: _Emitter, step: Mix) -> None:
     high = " + ".join(
         _times(len(list(group)), emitter._c_out(term)) for term, group in groupby(t.term for t in step.targets)
     )
-    tables = _tables(emitter, c, n, moved[0])
+    tables = _tables(emitter, c, n)
     emitter._say(f"w = {_matrices(emitter, step, sources)}")
     made = names[0] if len(names) == 1 else "z"
     places = str(int(n) ** c) if n.isdigit() else f"{n}**{c}"
@@ -49,20 +49,20 @@ def mix(emitter: _Emitter, step: Mix) -> None:
     emitter._say(f"{', '.join(names)} = z.split({emitter._c_out(0) if emitter.single_out else sizes}, -1)")
 
 
-def _tables(emitter: _Emitter, c: int, n: str, x: str) -> str:
+def _tables(emitter: _Emitter, c: int, n: str) -> str:
     """The transform and the orbits: made once where n is a number, in each call where it is a letter."""
     say = emitter.builders.append
     say(f"young, shares = _young({c})")
     say(f'self._table("young_{c}", young)')
     say(f'self._table("shares_{c}", shares)')
-    kinds = ("there", "back", "same")
+    kinds = ("there", "orbit", "turns")
     if n.isdigit():
-        say(f"{', '.join(kinds)} = _tuples({n}, {c})")
+        say(f"{', '.join(kinds)} = _tuples({n}, {c}, young)")
         for kind in kinds:
             say(f'self._table("{kind}_{c}", {kind})')
         orbits = ", ".join(f"self.{kind}_{c}" for kind in kinds)
     else:
-        orbits = f"*_tuples({n}, {c}, {x}.device)"
+        orbits = f"*_tuples({n}, {c}, self.young_{c})"
     dims = ", ".join(f"({len(list(group))}, {f})" for f, group in groupby(irreducible_dimensions(c)))
     return f"self.young_{c}, self.shares_{c}, ({dims},), {orbits}"
 

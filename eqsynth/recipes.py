@@ -202,46 +202,37 @@ FOURIER = {
 
 
 ''',
-    "tuples": '''def _tuples(n, c, device=None):
-    """Places of the tuples of c different labels among all n^c, and the way back.
+    "tuples": '''def _tuples(n, c, young):
+    """Tables of the n over c orbits of tuples of c different labels.
 
-    ``there[g, o]``: where orbit o, a rising tuple, has its labels in the order g. ``back``: for each tuple the
-    place of that in ``there``, or 0. ``same``: the tuples in which two labels agree.
+    ``there[o, g]``: the place among all n^c of orbit o, a rising tuple, with its labels in the order g. ``orbit``
+    and ``turns``: for each tuple its orbit and the column of ``young`` of its order, zeros where two labels agree.
     """
-    place = torch.arange(n**c, device=device)
-    labels = [place // n ** (c - 1 - p) % n for p in range(c)]
+    place = torch.arange(n**c, device=young.device)
+    powers = [n ** (c - 1 - p) for p in range(c)]
+    labels = [place // power % n for power in powers]
     rising = torch.stack([a < b for a, b in zip(labels, labels[1:])]).all(0)
-    orbits = 1
+    orbits, count = 1, len(young)
     for less in range(c):
         orbits = orbits * (n - less) // (less + 1)
-    first = _places(rising, orbits)
-    labels = [first // n ** (c - 1 - p) % n for p in range(c)]
-    powers = [n ** (c - 1 - p) for p in range(c)]
+    # The rising tuples, as nonzero() tells them, but with a shape that does not depend on values.
+    slot = torch.where(rising, rising.cumsum(0) - 1, orbits)
+    first = slot.new_zeros(orbits + 1).scatter(0, slot, place)[:orbits]
+    labels = [first // power % n for power in powers]
     there = torch.stack([sum(labels[g[p]] * powers[p] for p in range(c)) for g in permutations(range(c))])
-    flat = there.flatten()
-    back = torch.zeros_like(place).scatter(0, flat, torch.arange(orbits * len(there), device=device))
-    same = torch.ones_like(place, dtype=torch.bool).scatter(0, flat, False)
-    return there, back, _places(same, n**c - orbits * len(there))
-
-
-def _places(flags, count):
-    """Where ``count`` flags are set, as nonzero() tells, but with a shape that does not depend on them."""
-    slot = torch.where(flags, flags.cumsum(0) - 1, count)
-    return slot.new_zeros(count + 1).scatter(0, slot, torch.arange(len(flags), device=slot.device))[:count]
+    number = torch.arange(orbits * count, device=young.device)
+    number = torch.full_like(place, orbits * count).scatter(0, there.flatten(), number)
+    turns = nn.functional.pad(young.T, (0, 0, 0, 1)).index_select(0, number // max(orbits, 1))
+    return there.T.contiguous(), number % max(orbits, 1), turns
 
 
 ''',
-    "rows": '''class _Rows(torch.autograd.Function):
-    """Rows ``pick`` of x, but zero in the rows ``empty``; ``back`` and ``none`` are the same for the way back.
-
-    Each row of x is picked once at most, so that the gradient is gathered too, not added up row by row.
-    """
-
-    generate_vmap_rule = True
+    "combine": '''class _Combine(torch.autograd.Function):
+    """Row r of the result adds up weights[r, k] times row pick[r, k] of x; the last two tables do the transpose."""
 
     @staticmethod
-    def forward(x, pick, empty, back, none):
-        return x.index_select(0, pick).index_fill_(0, empty, 0)
+    def forward(x, pick, weights, back, weights_back):
+        return nn.functional.embedding_bag(pick, x, mode="sum", per_sample_weights=weights)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -250,33 +241,40 @@ def _places(flags, count):
 
     @staticmethod
     def backward(ctx, grad):
-        pick, empty, back, none = ctx.saved_tensors
-        return _Rows.apply(grad, back, none, pick, empty), None, None, None, None
+        pick, weights, back, weights_back = ctx.saved_tensors
+        return _Combine.apply(grad.contiguous(), back, weights_back, pick, weights), None, None, None, None
 
     @staticmethod
     def jvp(ctx, tangent, *_):
-        return _Rows.apply(tangent, *ctx.saved_tensors)
+        return _Combine.apply(tangent, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(info, in_dims, x, *tables):
+        x = x.movedim(in_dims[0], 1)
+        return _Combine.apply(x.reshape(len(x), -1), *tables).reshape(-1, info.batch_size, x.shape[-1]), 1
 
 
 ''',
-    "orbits": '''def _mix_orbits(x, w, young, shares, dims, there, back, same):
+    "orbits": '''def _mix_orbits(x, w, young, shares, dims, there, orbit, turns):
     """Mixing on tuples of different labels: (b, n^c, channels in) -> (b, n^c, channels out), elsewhere zero.
 
     ``w`` has a matrix (channels out, channels in) for each permutation, which becomes one for each irreducible
     part. ``dims``: how many parts have which dimension.
     """
-    (b, places, wide), (count, orbits), made = x.shape, there.shape, w.shape[1]
-    if orbits * b == 0:
+    (b, places, wide), (orbits, count), made = x.shape, there.shape, w.shape[1]
+    rows = b * orbits
+    if rows == 0:
         # Fewer labels than axes, or no samples: rows of zeros, in the dtype of a product.
         return nn.functional.pad(linear(x[:, :0], w[0]), (0, 0, 0, places))
-    batch, rows = torch.arange(b, device=x.device).unsqueeze(1), orbits * b
-    pick = (there.unsqueeze(1) + places * batch).flatten()
-    back = (back + back // orbits * (rows - orbits) + orbits * batch).flatten()
-    same = (same + places * batch).flatten()
-    none = same[:0]
-    x = _Rows.apply(x.reshape(b * places, wide), pick, none, back, same)
-    x = young @ x.reshape(count, rows * wide)
-    w = shares @ w.reshape(count, made * wide)
+    batch = torch.arange(b, device=x.device).reshape(b, 1, 1)
+    there = (there + places * batch).expand(count, b, orbits, count).reshape(-1, count)
+    forth = young.reshape(count, 1, count).expand(count, rows, count).reshape(-1, count)
+    part = rows * torch.arange(count, device=x.device)
+    back = (orbit.reshape(-1, 1) + part + orbits * batch).reshape(-1, count)
+    turns = turns.expand(b, places, count).reshape(-1, count)
+    x = x.reshape(b * places, wide)
+    x = _Combine.apply(x, there, forth.to(x.dtype), back, turns.to(x.dtype))
+    x, w = x.reshape(count, rows, wide), shares @ w.reshape(count, made * wide)
     mixed, first = [], 0
     for parts, f in dims:
         # Rows (i, sample, orbit), columns (j, channel) times matrices (j, channel in), (j', channel out).
@@ -284,13 +282,10 @@ def _places(flags, count):
         left = x[here].reshape(parts, f, f, rows, wide).transpose(2, 3).reshape(parts, f * rows, f * wide)
         right = w[here].reshape(parts, f, f, made, wide).permute(0, 1, 4, 2, 3).reshape(parts, f * wide, f * made)
         product = torch.bmm(left, right).reshape(parts, f, rows, f, made).transpose(2, 3)
-        mixed.append(product.reshape(parts * f * f, rows * made))
-        del left, product
-    del x
-    mixed = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
-    x = young.T @ mixed
-    del mixed
-    return _Rows.apply(x.reshape(count * rows, made), back, same, pick, none).reshape(b, places, made)
+        mixed.append(product.reshape(parts * f * f * rows, made))
+    x = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
+    x = _Combine.apply(x, back, turns.to(x.dtype), there, forth.to(x.dtype))
+    return x.reshape(b, places, made)
 
 
 ''',

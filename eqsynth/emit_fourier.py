@@ -55,16 +55,16 @@ def _tables(emitter: _Emitter, c: int, n: str) -> str:
     say(f"young, shares = _young({c})")
     say(f'self._table("young_{c}", young)')
     say(f'self._table("shares_{c}", shares)')
-    kinds = ("there", "orbit", "turns")
+    kinds = ("young", "there", "orbit", "turns")
     if n.isdigit():
         say(f"{', '.join(kinds)} = _tuples({n}, {c}, young)")
-        for kind in kinds:
+        for kind in kinds[1:]:
             say(f'self._table("{kind}_{c}", {kind})')
-        orbits = ", ".join(f"self.{kind}_{c}" for kind in kinds)
+        tables = ", ".join(f"self.{kind}_{c}" for kind in kinds)
     else:
-        orbits = f"*_tuples({n}, {c}, self.young_{c})"
+        tables = f"*_tuples({n}, {c}, self.young_{c})"
     dims = ", ".join(f"({len(list(group))}, {f})" for f, group in groupby(irreducible_dimensions(c)))
-    return f"self.young_{c}, self.shares_{c}, ({dims},), {orbits}"
+    return f"self.shares_{c}, ({dims},), {tables}"
 
 
 def _matrices(emitter: _Emitter, step: Mix, sources: tuple[Operand, ...]) -> str:

@@ -457,13 +457,15 @@ class Plan:
         rows = sets * count
         # Each matrix for a permutation is one of count, and each orbit takes sum of f^3 products of matrices.
         work = (sets * weights * sum(f**3 for f in dims)).over(count) + rows * count * (wide + wide_out)
-        # Gathered, transformed, put in the order of the products, multiplied; and the same way back.
-        moved = rows * 7 * (wide + wide_out) + places * wide_out
+        # Gathered and transformed at once, multiplied, and the same way back; parts that are not all of
+        # dimension 1 are put in the order of the product, and their results joined.
+        copied = step.axes > 2
+        moved = rows * (3 + 2 * copied) * wide + rows * (2 + 4 * copied) * wide_out + places * wide_out
         if len(step.sources) > 1:
             moved += places * wide * 2
         pairs = [(pair, self._channel_pair(pair)) for pair in self.pairs if self._first(step, pair)]
         added = sum((channels * len(pair.sums) for pair, channels in pairs), Polynomial())
-        copied = sum((channels * pair.dim for pair, channels in pairs), Polynomial())
+        held = sum((channels * pair.dim for pair, channels in pairs), Polynomial())
         return Cost(
             step,
             work,
@@ -471,8 +473,8 @@ class Plan:
             places * wide_out,
             rows * 2 * (wide + wide_out),
             weights * count + added,
-            weights * 6 + added * 3 + copied * 2,
-            weights * 3 + copied,
+            weights * 6 + added * 3 + held * 2,
+            weights * 3 + held,
         )
 
     def _first(self, step: Mix, pair: Pair) -> bool:

@@ -203,7 +203,7 @@ FOURIER = {
 
 ''',
     "tuples": '''def _tuples(n, c, young):
-    """Tables of the n over c orbits of tuples of c different labels.
+    """The transform ``young`` and tables of the n over c orbits of tuples of c different labels.
 
     ``there[o, g]``: the place among all n^c of orbit o, a rising tuple, with its labels in the order g. ``orbit``
     and ``turns``: for each tuple its orbit and the column of ``young`` of its order, zeros where two labels agree.
@@ -212,18 +212,20 @@ FOURIER = {
     powers = [n ** (c - 1 - p) for p in range(c)]
     labels = [place // power % n for power in powers]
     rising = torch.stack([a < b for a, b in zip(labels, labels[1:])]).all(0)
-    orbits, count = 1, len(young)
+    sets, count = 1, len(young)
     for less in range(c):
-        orbits = orbits * (n - less) // (less + 1)
+        sets = sets * (n - less) // (less + 1)
+    # With fewer labels than axes one orbit of zeros stands in, to which no tuple belongs.
+    orbits = max(sets, 1)
     # The rising tuples, as nonzero() tells them, but with a shape that does not depend on values.
     slot = torch.where(rising, rising.cumsum(0) - 1, orbits)
-    first = slot.new_zeros(orbits + 1).scatter(0, slot, place)[:orbits]
+    first = slot.new_zeros(orbits + 1).scatter(0, slot, place).narrow(0, 0, orbits)
     labels = [first // power % n for power in powers]
     there = torch.stack([sum(labels[g[p]] * powers[p] for p in range(c)) for g in permutations(range(c))])
-    number = torch.arange(orbits * count, device=young.device)
-    number = torch.full_like(place, orbits * count).scatter(0, there.flatten(), number)
-    turns = nn.functional.pad(young.T, (0, 0, 0, 1)).index_select(0, number // max(orbits, 1))
-    return there.T.contiguous(), number % max(orbits, 1), turns
+    number = torch.arange(orbits * count, device=young.device) + (orbits - sets) * count
+    number = torch.full_like(place, orbits * count).scatter(0, there.flatten(), number.clamp(max=orbits * count))
+    turns = nn.functional.pad(young.mT, (0, 0, 0, 1)).index_select(0, number // orbits)
+    return young * min(sets, 1), there.mT.contiguous(), number % orbits, turns
 
 
 ''',
@@ -251,11 +253,12 @@ FOURIER = {
     @staticmethod
     def vmap(info, in_dims, x, *tables):
         x = x.movedim(in_dims[0], 1)
-        return _Combine.apply(x.reshape(len(x), -1), *tables).reshape(-1, info.batch_size, x.shape[-1]), 1
+        found = _Combine.apply(x.reshape(x.shape[0], -1), *tables).reshape(-1, info.batch_size, x.shape[-1])
+        return found.transpose(0, 1).contiguous(), 0
 
 
 ''',
-    "orbits": '''def _mix_orbits(x, w, young, shares, dims, there, orbit, turns):
+    "orbits": '''def _mix_orbits(x, w, shares, dims, young, there, orbit, turns):
     """Mixing on tuples of different labels: (b, n^c, channels in) -> (b, n^c, channels out), elsewhere zero.
 
     ``w`` has a matrix (channels out, channels in) for each permutation, which becomes one for each irreducible
@@ -263,9 +266,6 @@ FOURIER = {
     """
     (b, places, wide), (orbits, count), made = x.shape, there.shape, w.shape[1]
     rows = b * orbits
-    if rows == 0:
-        # Fewer labels than axes, or no samples: rows of zeros, in the dtype of a product.
-        return nn.functional.pad(linear(x[:, :0], w[0]), (0, 0, 0, places))
     batch = torch.arange(b, device=x.device).reshape(b, 1, 1)
     there = (there + places * batch).expand(count, b, orbits, count).reshape(-1, count)
     forth = young.reshape(count, 1, count).expand(count, rows, count).reshape(-1, count)

@@ -16,6 +16,7 @@ from eqsynth.bases import Basis
 from eqsynth.bratteli import irreducible_dimension
 from eqsynth.diagram import Diagram
 from eqsynth.enumeration import set_partitions
+from eqsynth.errors import EqsynthError
 from eqsynth.group import Group
 from eqsynth.polynomial import Polynomial
 
@@ -65,9 +66,10 @@ def sums(found: Basis, levels: Collection[int]) -> Sums:
     [('y[a,a] += x[a,a]', 'y[a,b] += x[a,b]', 1), ('y[a,a] += x[a,a]', 'y[a,b] += x[b,a]', 1)]
 
     Diagram d is the sum, over all ways to merge transferred blocks, of the merged diagram on pairwise different
-    labels. Merging changes no summed block, so both are scaled alike. It leaves fewer blocks, so that the basis
-    holds each merged diagram where it holds d. Diagrams of the other levels act on all labels: there the
-    relation is inverted.
+    labels. Merging changes no summed block, so both are scaled alike. Diagrams of the other levels act on all
+    labels: there the relation is inverted.
+
+    Raises EqsynthError where the basis lacks a merged diagram; no basis is known that does.
     """
     places = {element: number for number, element in enumerate(found.diagrams)}
 
@@ -87,6 +89,11 @@ def sums(found: Basis, levels: Collection[int]) -> Sums:
         total: Counter[Diagram] = Counter()
         for other in _merged(diagram):
             total.update(different(other))
+        if missing := [other for other in total if other not in places]:
+            raise EqsynthError(
+                f"the basis of {found.group} {found.inputs} -> {found.outputs} holds {diagram}, but not {missing[0]}, "
+                "with blocks merged: its labels cannot be told apart. Ask for the plan by diagrams"
+            )
         listed += [(places[into], number, times) for into, times in total.items() if times]
     return tuple(sorted(listed))
 

@@ -63,8 +63,8 @@ def _tables(emitter: _Emitter, c: int, n: str) -> str:
         tables = ", ".join(f"self.{kind}_{c}" for kind in kinds)
     else:
         tables = f"*_tuples({n}, {c}, self.young_{c})"
-    dims = ", ".join(f"({len(list(group))}, {f})" for f, group in groupby(irreducible_dimensions(c)))
-    return f"self.shares_{c}, ({dims},), {tables}"
+    dims = tuple((len(list(group)), f) for f, group in groupby(irreducible_dimensions(c)))
+    return f"self.shares_{c}, {dims}, {tables}"
 
 
 def _matrices(emitter: _Emitter, step: Mix, sources: tuple[Operand, ...]) -> str:

@@ -132,9 +132,7 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
     bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
     biases = {o: basis(hom.group, 0, lo) for o, lo in enumerate(outs)} if bias else {}
     steps = _Lowering(hom, levels).steps(bases, biases)
-    pairs = tuple(
-        replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in plain.pairs
-    )
+    pairs = tuple(replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in plain.pairs)
     return replace(plain, steps=steps, pairs=pairs)
 
 
@@ -261,7 +259,11 @@ def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) ->
     above = {
         use.term_out: use
         for use in reversed(uses)
-        if use.term_in != BIAS and not _by_fourier(use.profile, levels) and use.top == whole(len(use.top.blocks)) and not use.above[1] and use.middle
+        if use.term_in != BIAS
+        and not _by_fourier(use.profile, levels)
+        and use.top == whole(len(use.top.blocks))
+        and not use.above[1]
+        and use.middle
     }
     made = []
     for use in uses:

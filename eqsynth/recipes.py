@@ -230,7 +230,10 @@ FOURIER = {
 
 ''',
     "combine": '''class _Combine(torch.autograd.Function):
-    """Row r of the result adds up weights[r, k] times row pick[r, k] of x; the last two tables do the transpose."""
+    """Row r of the result adds up weights[r, k] times row pick[r, k] of x; the last two tables do the transpose.
+
+    The gradient is gathered too: that of an index would be added up row by row.
+    """
 
     @staticmethod
     def forward(x, pick, weights, back, weights_back):
@@ -239,22 +242,34 @@ FOURIER = {
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.save_for_backward(*inputs[1:])
-        ctx.save_for_forward(*inputs[1:])
 
     @staticmethod
     def backward(ctx, grad):
         pick, weights, back, weights_back = ctx.saved_tensors
-        return _Combine.apply(grad.contiguous(), back, weights_back, pick, weights), None, None, None, None
+        return _combine(grad.contiguous(), back, weights_back, pick, weights), None, None, None, None
+
+
+class _Transformed(_Combine):
+    """The same for torch.func too, in methods that torch.compile refuses."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:])
 
     @staticmethod
     def jvp(ctx, tangent, *_):
-        return _Combine.apply(tangent, *ctx.saved_tensors)
+        return _combine(tangent, *ctx.saved_tensors)
 
     @staticmethod
     def vmap(info, in_dims, x, *tables):
         x = x.movedim(in_dims[0], 1)
-        found = _Combine.apply(x.reshape(x.shape[0], -1), *tables).reshape(-1, info.batch_size, x.shape[-1])
+        found = _combine(x.reshape(x.shape[0], -1), *tables).reshape(-1, info.batch_size, x.shape[-1])
         return found.transpose(0, 1).contiguous(), 0
+
+
+def _combine(x, *tables):
+    return (_Combine if torch.compiler.is_compiling() else _Transformed).apply(x, *tables)
 
 
 ''',
@@ -273,7 +288,7 @@ FOURIER = {
     back = (orbit.reshape(-1, 1) + part + orbits * batch).reshape(-1, count)
     turns = turns.expand(b, places, count).reshape(-1, count)
     x = x.reshape(b * places, wide)
-    x = _Combine.apply(x, there, forth.to(x.dtype), back, turns.to(x.dtype))
+    x = _combine(x, there, forth.to(x.dtype), back, turns.to(x.dtype))
     x, w = x.reshape(count, rows, wide), shares @ w.reshape(count, made * wide)
     mixed, first = [], 0
     for parts, f in dims:
@@ -284,7 +299,7 @@ FOURIER = {
         product = torch.bmm(left, right).reshape(parts, f, rows, f, made).transpose(2, 3)
         mixed.append(product.reshape(parts * f * f * rows, made))
     x = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
-    x = _Combine.apply(x, back, turns.to(x.dtype), there, forth.to(x.dtype))
+    x = _combine(x, back, turns.to(x.dtype), there, forth.to(x.dtype))
     return x.reshape(b, places, made)
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import assert_all_agree, inputs_for, randomise, run
 from torch.func import functional_call, jvp, vmap
 
 import eqsynth as eq
@@ -24,6 +24,7 @@ from eqsynth.module import compile_source
 from eqsynth.plans import Mix
 from eqsynth.polynomial import Polynomial
 from eqsynth.recall import check_meaning, to_data
+from oracle import assert_all_agree, inputs_for, randomise, run
 
 
 @pytest.fixture(autouse=True)
@@ -88,14 +89,11 @@ def on_different(diagram, n):
 )
 def test_diagrams_are_sums_of_diagrams_on_different_labels(group, k, l, n, levels):  # noqa: E741
     found = eq.basis(group, k, l)
+    matrices = found.matrices(n)
     made = {}
     for number, diagram in enumerate(found.diagrams):
-        full = diagram.through not in levels
-        made[number] = eq.basis("S(n)", k, l).matrices(n)[0] * 0 if full else on_different(diagram, n).reshape(n**l, -1)
-    matrices = found.matrices(n)
-    for number, diagram in enumerate(found.diagrams):
-        if diagram.through not in levels:
-            made[number] = matrices[number]
+        apart = diagram.through in levels
+        made[number] = on_different(diagram, n).reshape(n**l, -1) if apart else matrices[number]
     total = {number: matrix.copy() for number, matrix in made.items()}
     for into, element, times in fourier.sums(found, levels):
         total[element] += times * made[into]
@@ -124,7 +122,7 @@ def test_a_basis_that_lacks_a_merged_diagram_is_refused():
 def helpers():
     source = layer_of(plan_of("S(n)", 2, 2, [2])).source
     names = {}
-    exec(compile(source, "emitted", "exec"), names)  # noqa: S102 - text that emit just made
+    exec(compile(source, "emitted", "exec"), names)
     return names
 
 
@@ -272,21 +270,28 @@ def test_same_function_as_the_diagrams(n, letter, orders, levels, bias, normaliz
 
 
 def test_four_axes():
-    mine, theirs = pair_of("S(4)", 4, 4, [2, 3, 4])
-    assert levels_of(mine.plan)[-1] >= 3
-    x = torch.randn(2, 4, 4, 4, 4, 1)
-    torch.testing.assert_close(mine(x), theirs(x))
-    mine, theirs = pair_of("S(n)", 4, 4, [4])
-    x = torch.randn(1, 5, 5, 5, 5, 1)
-    torch.testing.assert_close(mine(x), theirs(x))
+    # Orders 0 -> 4 and 4 -> 0 come along; of 4 -> 4 only the fourth level is new.
+    plan = plan_of("S(n)", 4, 4, [4], bias=False)
+    (step,) = [step for step in plan.steps if isinstance(step, Mix) and step.fourier]
+    layer = randomise(layer_of(plan))
+    names = sys.modules[type(layer).__module__].__dict__
+    tables = names["_tuples"](5, 4, layer.young_4)
+    weights = torch.randn(24, 1, 1)
+    x = torch.randn(2, 5, 5, 5, 5, 1)
+    dims = ((2, 1), (1, 2), (2, 3))
+    made = names["_mix_orbits"](x.reshape(2, 625, 1), weights, layer.shares_4, dims, *tables).reshape(x.shape)
+    assert f"{dims}" in layer.source
+    assert [operand.middle for operand in step.operands] == list(permutations(range(4)))
+    different = torch.tensor([len({*index}) == 4 for index in np.ndindex(5, 5, 5, 5)]).reshape(5, 5, 5, 5, 1)
+    moved = [x.permute(0, *(1 + axis for axis in order), 5) for order in permutations(range(4))]
+    wanted = sum(weight * each for weight, each in zip(weights.flatten(), moved, strict=True)) * different
+    torch.testing.assert_close(made, wanted)
 
 
-def test_interpreter_is_not_indifferent_to_coinciding_labels():
+def test_the_interpreter_sees_whether_labels_may_agree():
     plan = plan_of("S(3)", 2, 2, [2])
-    broken = type(plan)(**{name: getattr(plan, name) for name in plan.__slots__ if name != "steps"}, steps=tuple(
-        type(step)(step.sizes, step.operands, step.targets, step.entries, step.biases) if isinstance(step, Mix) else step
-        for step in plan.steps
-    ))  # fmt: skip
+    everywhere = [replace(step, fourier=False) if isinstance(step, Mix) else step for step in plan.steps]
+    broken = replace(plan, steps=tuple(everywhere))
     parameters = {name: value.detach().numpy() for name, value in randomise(layer_of(plan)).named_parameters()}
     x = [np.random.default_rng(0).normal(size=(1, 3, 3, 1))]
     (right,), (wrong,) = (interpret(each, parameters, x, 3) for each in (plan, broken))

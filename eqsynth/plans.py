@@ -457,10 +457,8 @@ class Plan:
         rows = sets * count
         # Each matrix for a permutation is one of count, and each orbit takes sum of f^3 products of matrices.
         work = (sets * weights * sum(f**3 for f in dims)).over(count) + rows * count * (wide + wide_out)
-        # Gathered and transformed at once, multiplied, and the same way back; parts that are not all of
-        # dimension 1 are put in the order of the product, and their results joined.
-        copied = step.axes > 2
-        moved = rows * (3 + 2 * copied) * wide + rows * (2 + 4 * copied) * wide_out + places * wide_out
+        # Gathered and transformed at once, multiplied, and the same way back; products of several sizes are joined.
+        moved = rows * wide * 3 + rows * wide_out * (4 if step.axes > 2 else 2) + places * wide_out
         if len(step.sources) > 1:
             moved += places * wide * 2
         pairs = [(pair, self._channel_pair(pair)) for pair in self.pairs if self._first(step, pair)]

@@ -282,25 +282,35 @@ def _combine(x, *tables):
     (b, places, wide), (orbits, count), made = x.shape, there.shape, w.shape[1]
     rows = b * orbits
     batch = torch.arange(b, device=x.device).reshape(b, 1, 1)
-    there = (there + places * batch).expand(count, b, orbits, count).reshape(-1, count)
-    forth = young.reshape(count, 1, count).expand(count, rows, count).reshape(-1, count)
-    part = rows * torch.arange(count, device=x.device)
-    back = (orbit.reshape(-1, 1) + part + orbits * batch).reshape(-1, count)
-    turns = turns.expand(b, places, count).reshape(-1, count)
-    x = x.reshape(b * places, wide)
-    x = _combine(x, there, forth.to(x.dtype), back, turns.to(x.dtype))
-    x, w = x.reshape(count, rows, wide), shares @ w.reshape(count, made * wide)
+    there = (there + places * batch).reshape(1, rows, 1, count)
+    orbit = orbit.unsqueeze(1) + orbits * batch
+    turns = turns.expand(b, places, count).reshape(-1, count).to(x.dtype)
+    # Rows are gathered in the order of the products: part, i, sample, orbit, j.
+    pick, forth, back, first = [], [], [], 0
+    for parts, f in dims:
+        shape, maps = (parts * f, rows, f, count), young[first : first + parts * f * f]
+        pick.append(there.expand(shape).reshape(-1, count))
+        forth.append(maps.reshape(parts * f, 1, f, count).expand(shape).reshape(-1, count).to(x.dtype))
+        start = rows * f * torch.arange(parts * f, device=x.device).unsqueeze(1) + torch.arange(f, device=x.device)
+        back.append(f * orbit + (first * rows + start).flatten())
+        first += parts * f * f
+    pick, forth, back = _joined(pick), _joined(forth), _joined(back, -1).reshape(-1, count)
+    x = _combine(x.reshape(b * places, wide), pick, forth, back, turns)
+    w = shares @ w.reshape(count, made * wide)
     mixed, first = [], 0
     for parts, f in dims:
         # Rows (i, sample, orbit), columns (j, channel) times matrices (j, channel in), (j', channel out).
-        here, first = slice(first, first + parts * f * f), first + parts * f * f
-        left = x[here].reshape(parts, f, f, rows, wide).transpose(2, 3).reshape(parts, f * rows, f * wide)
-        right = w[here].reshape(parts, f, f, made, wide).permute(0, 1, 4, 2, 3).reshape(parts, f * wide, f * made)
-        product = torch.bmm(left, right).reshape(parts, f, rows, f, made).transpose(2, 3)
-        mixed.append(product.reshape(parts * f * f * rows, made))
-    x = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
-    x = _combine(x, back, turns.to(x.dtype), there, forth.to(x.dtype))
+        left = x[first * rows : (first + parts * f * f) * rows].reshape(parts, f * rows, f * wide)
+        right = w[first : first + parts * f * f].reshape(parts, f, f, made, wide).permute(0, 1, 4, 2, 3)
+        mixed.append(torch.bmm(left, right.reshape(parts, f * wide, f * made)).reshape(-1, made))
+        first += parts * f * f
+    x = _joined(mixed)
+    x = _combine(x, back, turns.to(x.dtype), pick, forth.to(x.dtype))
     return x.reshape(b, places, made)
+
+
+def _joined(parts, axis=0):
+    return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
 
 
 ''',

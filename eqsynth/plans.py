@@ -457,8 +457,10 @@ class Plan:
         rows = sets * count
         # Each matrix for a permutation is one of count, and each orbit takes sum of f^3 products of matrices.
         work = (sets * weights * sum(f**3 for f in dims)).over(count) + rows * count * (wide + wide_out)
-        # Gathered and transformed at once, multiplied, and the same way back; products of several sizes are joined.
-        moved = rows * wide * 3 + rows * wide_out * (4 if step.axes > 2 else 2) + places * wide_out
+        # Each row that is transformed adds up ``count`` others; the rows are multiplied, and transformed back.
+        # Products of several sizes are joined before.
+        joined = 2 if step.axes > 2 else 0
+        moved = rows * wide * (count + 2) + rows * wide_out * (count + 1 + joined) + places * wide_out
         if len(step.sources) > 1:
             moved += places * wide * 2
         pairs = [(pair, self._channel_pair(pair)) for pair in self.pairs if self._first(step, pair)]
@@ -588,7 +590,7 @@ class Cost:
 
 def _fourier_calls(step: Step | None) -> int:
     """Calls of operators that a Mix takes for its Fourier transform: some once, some for each irreducible part."""
-    return 16 + 5 * len(irreducible_dimensions(step.axes)) if isinstance(step, Mix) and step.fourier else 0
+    return 30 + 5 * len(irreducible_dimensions(step.axes)) if isinstance(step, Mix) and step.fourier else 0
 
 
 def _channels(side: str, term: int, terms: int) -> str:

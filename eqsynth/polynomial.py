@@ -70,6 +70,18 @@ class Polynomial(dict[Monomial, "int | Fraction"]):
             made *= self
         return made
 
+    def over(self, divisor: int) -> Polynomial:
+        """Divided by a whole number; coefficients stay whole where they can.
+
+        >>> from eqsynth.polynomial import Polynomial
+        >>> n = Polynomial.of("n")
+        >>> print((n * n + n * -1).over(2), (n * 6).over(3))
+        1/2 n² - 1/2 n 2 n
+        """
+        from fractions import Fraction  # not loaded where nothing is divided
+
+        return self * Fraction(1, divisor)
+
     def __call__(self, values: Mapping[str, int]) -> int:
         """The value where every symbol has one: a count, so a whole number."""
         value = sum(

@@ -101,7 +101,7 @@ def _step_data(step: Step) -> list[Any] | None:
             return ["input", target, term, len(sizes)]
         case Reduce(target, source, pattern):
             return ["reduce", target, source, list(pattern)]
-        case Mix(sizes, operands, targets, entries, biases, products):
+        case Mix(sizes, operands, targets, entries, biases, products, False):
             return [
                 "mix",
                 len(sizes),
@@ -248,6 +248,7 @@ def check_meaning(
                 below[_new(name, below, mixed, spread)] = (term, *_merged(axes, summed, pattern))
             case Mix(sizes, operands, targets, entries, biases, products):
                 _require(1 <= products <= max(1, len(operands)), "a mix has a wrong number of products")
+                _require(not step.fourier, "a mix is a Fourier transform")
                 for operand in operands:
                     term, axes, _ = below[operand.source]
                     _require(operand.term == term, "an operand names another term than its value has")

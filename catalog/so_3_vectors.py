@@ -100,6 +100,7 @@ class CrossProducts(nn.Module):
     space_out = "16x2 + 16x1 + 16x0"
     normalization = "variance"
     bias_terms = True
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=(16, 16), channels_out=(16, 16, 16), device=None, dtype=None):

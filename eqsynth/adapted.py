@@ -33,6 +33,8 @@ TRIED = 512
 MODULUS, BASE, SEEDS = 10007, 5, 8
 #: Relative sizes below which a number is rounding, and by which two singular values differ.
 ROUNDING, APART = 1e-9, 1e-5
+#: A combination that sets singular values so far apart is good enough.
+WELL = 0.02
 #: How far a map may be from its blocks.
 CLOSE = 1e-8
 #: The least part of a block that is new in an orthonormal set of blocks.
@@ -130,8 +132,12 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
     """
     maps = _maps(group, ins, outs)
     found = None
-    tried = sorted((-_separation(maps, seed, len(ins), len(outs)), seed) for seed in range(SEEDS))
-    for _, seed in tried:
+    tried: list[tuple[float, int]] = []
+    for seed in range(SEEDS):
+        tried.append((-_separation(maps, seed, len(ins), len(outs)), seed))
+        if tried[-1][0] < -WELL:
+            break
+    for _, seed in sorted(tried):
         found = _try(group, maps, ins, outs, seed)
         if found is not None:
             return found
@@ -276,10 +282,11 @@ def _try(group: Group, maps: Maps, ins: tuple[Order, ...], outs: tuple[Order, ..
             kinds.append([(tuple(reference), left, right)])
     at_in = _starts(group, ins)
     at_out = _starts(group, outs)
+    samples = _samples(maps, seed, len(ins), len(outs))
     irreps = []
     for kind in kinds:
         reference_of, left, right = kind[0]
-        division = len(_own(maps, left, right, at_in, at_out, seed))
+        division = len(_own(samples, left, right))
         if division not in (1, 2, 4) or any(count % division for _, count in reference_of):
             return None
         irreps.append(
@@ -322,14 +329,16 @@ def _copy(generic: Array, classes: Sequence[Any], svd: Sequence[Any], reference:
     return left, right / np.sqrt((right**2).sum() / len(right))
 
 
-def _own(maps: Maps, left: Array, right: Array, at_in: Sequence[int], at_out: Sequence[int], seed: int) -> list[Array]:
+def _samples(maps: Maps, seed: int, count_in: int, count_out: int) -> list[Array]:
+    """As many generic maps as an irrep can have independent maps of its own."""
+    return [_generic(maps, seed + (2 + number) * SEEDS, count_in, count_out) for number in range(4)]
+
+
+def _own(generic: Sequence[Array], left: Array, right: Array) -> list[Array]:
     """An orthogonal set of the maps of an irrep to itself; the identity and, for complex type, a turn by 90 degrees."""
     import numpy as np
 
-    samples = []
-    for number in range(4):
-        generic = _generic(maps, seed + (2 + number) * SEEDS, len(at_in) - 1, len(at_out) - 1)
-        samples.append(left @ generic @ right.T)
+    samples = [left @ each_map @ right.T for each_map in generic]
     found: list[Array] = [np.eye(len(left))]
     size = max(abs(sample).max() for sample in samples)
     for sample in samples:
@@ -405,7 +414,8 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
     for part in found.irreps:
         left, right = _copy(generic, classes, svd, part.reference)
         if part.division > 1:
-            columns = _columns(_own(maps, left, right, at_in, at_out, found.seed), part.reference)
+            samples = _samples(maps, found.seed, len(found.ins), len(found.outs))
+            columns = _columns(_own(samples, left, right), part.reference)
             lefts, rights = columns @ left, columns @ right
         else:
             lefts, rights = left, right

@@ -84,6 +84,11 @@ class Adapted:
     classes: tuple[tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]], ...]
     irreps: tuple[Irrep, ...]
 
+    @property
+    def same(self) -> tuple[int | None, ...]:
+        """For each output order its place among the input orders, where it is one: both have one basis then."""
+        return tuple(self.ins.index(order) if order in self.ins else None for order in self.outs)
+
     def matrices(self) -> tuple[list[list[Array]], list[list[Array]]]:
         """For each input order and irrep the rows of the basis, (columns, copies, n^k); the same for outputs."""
         maps = _maps(self.group, self.ins, self.outs)
@@ -289,16 +294,13 @@ def _try(group: Group, maps: Maps, ins: tuple[Order, ...], outs: tuple[Order, ..
         division = len(_own(samples, left, right))
         if division not in (1, 2, 4) or any(count % division for _, count in reference_of):
             return None
-        irreps.append(
-            Irrep(
-                len(left),
-                division,
-                tuple(count // division for _, count in reference_of),
-                reference_of,
-                tuple(_pick(maps, left, at_out, a, True) for a in range(len(ins))),
-                tuple(_pick(maps, right, at_in, b, False) for b in range(len(outs))),
-            )
+        picks_in = tuple(_pick(maps, left, at_out, a, True) for a in range(len(ins)))
+        picks_out = tuple(
+            picks_in[ins.index(order)] if order in ins else _pick(maps, right, at_in, b, False)
+            for b, order in enumerate(outs)
         )
+        columns = tuple(count // division for _, count in reference_of)
+        irreps.append(Irrep(len(left), division, columns, reference_of, picks_in, picks_out))
     irreps.sort(key=lambda part: (-part.dim, part.copies_in, part.copies_out, part.columns, part.reference))
     listed = tuple(
         (
@@ -425,6 +427,8 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
         )
         for made, picks, whole, copy, starts, flag in sides:
             for order, wanted in enumerate(picks):
+                if made is back and found.same[order] is not None:
+                    continue
                 images = [_image(maps, whole, starts, order, pick, flag) for pick in wanted]
                 if not images:
                     size = (at_in if flag else at_out)[order + 1] - (at_in if flag else at_out)[order]
@@ -436,7 +440,11 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
                 root = np.linalg.cholesky(gram / len(whole))
                 turned = np.linalg.solve(root, some.reshape(len(wanted), -1)).astype(np.float64)
                 made[order].append(turned.reshape(some.shape).transpose(1, 0, 2))
-    return [_polished(parts) for parts in into], [_polished(parts) for parts in back]
+    rows_in = [_polished(parts) for parts in into]
+    rows_out = [
+        _polished(parts) if place is None else rows_in[place] for parts, place in zip(back, found.same, strict=True)
+    ]
+    return rows_in, rows_out
 
 
 def _image(maps: Maps, copy: Array, starts: Sequence[int], order: int, pick: tuple[int, int], into: bool) -> Array:

@@ -171,7 +171,7 @@ class SchurCode:
         if any(part.division > 1 for part in self.parts):
             self.helpers.add("columns")
             more = ", _columns"
-        say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps{more})")
+        say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps, {list(bases.same)}{more})")
         for end in self.step.sources:
             self._change(end, "into", bases.ins.index(bases.ins[end.order]))
         for end in self.step.targets:
@@ -203,7 +203,10 @@ class SchurCode:
             part.division,
             [list(pair) for pair in part.reference],
             [[list(pick) for pick in picks] for picks in part.picks_in],
-            [[list(pick) for pick in picks] for picks in part.picks_out],
+            [
+                [list(pick) for pick in picks] if place is None else []
+                for picks, place in zip(part.picks_out, self.step.bases.same, strict=True)
+            ],
         )
 
     def _mixer(self, term_in: int, term_out: int) -> str:

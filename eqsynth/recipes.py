@@ -196,13 +196,14 @@ TABLES = {
 
 
 ''',
-    "adapted": '''def _adapted(spaces, seed, irreps, columns=None):
+    "adapted": '''def _adapted(spaces, seed, irreps, same, columns=None):
     """Orthonormal rows in which every map is one small matrix for each irreducible part.
 
     spaces[b][a] holds all maps from input order a to output order b. Of a part are given: the dimension of the
     algebra of its own maps, where one copy is among the singular vectors of a generic map, class of positions by
     class, and the maps (order on the other side, number) that take this copy to a set of independent ones. Returns
-    for each input order and part the rows (columns, copies, positions), the same for outputs, and the places.
+    for each input order and part the rows (columns, copies, positions), the same for outputs, and the places. An
+    output order that is an input order too, number same[b] of them, has its rows from there.
     """
     generic, classes = _generic(spaces, seed), _support(spaces)
     left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
@@ -221,6 +222,8 @@ TABLES = {
         for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
             parts = source.split(sizes, 1)
             for order, wanted in enumerate(picks):
+                if made is back and same[order] is not None:
+                    continue
                 images = [
                     parts[far] @ (spaces[far][order][k] if made is into else spaces[order][far][k].T)
                     for far, k in wanted
@@ -238,7 +241,9 @@ TABLES = {
         [[part - start for part in parts] for parts, start in zip(zip(*split), starts)]
         for split, starts in zip(_split(classes, ins, outs), (_starts(ins), _starts(outs)))
     ]
-    return [_polish(rows) for rows in into], [_polish(rows) for rows in back], places
+    into = [_polish(rows) for rows in into]
+    back = [_polish(rows) if place is None else into[place] for rows, place in zip(back, same)]
+    return into, back, places
 
 
 def _generic(spaces, seed):

@@ -252,7 +252,7 @@ class SchurCode:
             self._into(number, end, rename(end.name))
         for index in range(len(self.parts)):
             pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
-            operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), -1)"
+            operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
             say(f"z_{index} = linear({operand}, w_{index})")
         self._split_targets()
         for end in step.targets:
@@ -277,7 +277,7 @@ class SchurCode:
         ]
 
     def _say_cat(self, name: str, pieces: Sequence[str], axis: int) -> None:
-        if len(pieces) == 1:
+        if len(pieces) == 1 and pieces[0][0] != "*":
             self.lines.append(f"{name} = {pieces[0]}")
             return
         self.lines += [f"{name} = torch.cat((", *(f"    {piece}," for piece in pieces), f"), {axis})"]
@@ -334,22 +334,26 @@ class SchurCode:
         suffix, ci = self._suffix(end, "into"), self.names.c_in(end.term)
         wide = self._positions(self.step.bases.ins[end.order])
         flat = f"{x}.reshape(b, {wide}, {ci})"
+        kept = f"flat{number}"
         copies = [part.copies_in[end.order] for part in self.parts]
         if not self.step.factored:
             names = [f"u{number}_{index}" for index in range(len(self.parts))]
             sizes = [count * m for count, m in zip(self.columns, copies, strict=True)]
             self._say_split(names, f"torch.bmm(self.into{suffix}.expand(b, -1, -1), {flat})", sizes, 1)
             return
+        self.lines.append(f"{kept} = {flat}")
         for run, (first, count) in enumerate(self.runs):
             rows, places = self._size(end, True, first)
             if not rows:
                 continue
-            table = f"self.into{suffix}_{run}"
-            part = f"{flat}.index_select(1, self.into_places{suffix}_{run}).reshape(-1, {places}, {ci})"
-            table += ".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)"
+            classes = f"{count} classes of {places} positions" if count > 1 else f"a class of {places} positions"
+            part = f"{kept}.index_select(1, self.into_places{suffix}_{run})"
+            part += f".reshape(-1, {places}, {ci})" if count > 1 else ""
+            self.lines.append(f"u = {part}  # {classes}")
+            table = f"self.into{suffix}_{run}" + (".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)")
             names = [f"u{number}_{run}_{index}" for index in range(len(self.parts))]
             sizes = [p.columns[first] * m for p, m in zip(self.parts, copies, strict=True)]
-            code = f"torch.bmm({table}, {part})" + (f".reshape(b, {count}, {rows}, {ci})" if count > 1 else "")
+            code = f"torch.bmm({table}, u)" + (f".reshape(b, {count}, {rows}, {ci})" if count > 1 else "")
             self._say_split(names, code, sizes, 1 if count == 1 else 2)
 
     def _size(self, end: Source, into: bool, number: int) -> tuple[int, int]:
@@ -370,12 +374,15 @@ class SchurCode:
         pieces = []
         for run, (first, count) in enumerate(self.runs):
             here = part.columns[first]
-            if here and count == 1:
-                pieces.append(f"u{number}_{run}_{index}.reshape(b, {here}, {wide})")
+            if here and min(here, count) == 1:
+                pieces.append(f"u{number}_{run}_{index}.reshape(b, {here * count}, {wide})")
             elif here:
                 pieces.append(f"*u{number}_{run}_{index}.reshape(b, {count}, {here}, {wide}).unbind(1)")
-        code = pieces[0] if len(pieces) == 1 and pieces[0][0] != "*" else f"torch.cat(({', '.join(pieces)},), 1)"
-        return f"{code}.reshape(-1, {wide})"
+        if len(pieces) == 1 and pieces[0][0] != "*":
+            return f"{pieces[0]}.reshape(-1, {wide})"
+        name = f"u{number}_{index}"
+        self._say_cat(name, pieces, 1)
+        return f"{name}.reshape(-1, {wide})"
 
     def _split_targets(self) -> None:
         """``z_0_1``: the product of part 0 for target 1, where there are several targets."""

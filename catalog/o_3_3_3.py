@@ -48,136 +48,6 @@ from torch import nn
 from torch.nn.functional import linear
 
 
-def _diagrams(n, outputs, inputs, listed, heads=False, forms=False):
-    """Matrices of diagrams, each given by the labels of its vertices, outputs first.
-
-    An entry is 1 where equal labels have equal indices. With ``heads``: times epsilon of the indices of the labels
-    that are listed behind, and of the one that is missing. With ``forms``: pairs in a row carry the symplectic form.
-    """
-    maps = torch.zeros(len(listed), n ** (outputs + inputs), dtype=torch.float64)
-    for entries, labels in zip(maps, listed):
-        labels, head = labels if heads else (labels, [])
-        count = max([*labels, *head, -1]) + 1
-        index = torch.arange(n**count) // n ** torch.arange(count)[:, None] % n
-        value, at = torch.ones(n**count, dtype=torch.float64), [index[label] for label in labels]
-        for right, label in enumerate(labels if forms else []):
-            left = labels.index(label)
-            if left < right and (left < outputs) == (right < outputs):
-                value = value * (1 - 2 * (at[left] % 2))
-                at[right] = at[right] ^ 1
-        if head:
-            tied = [index[label] for label in head]
-            tied += [n * (n - 1) // 2 - sum(tied)] if len(head) == n - 1 else []
-            for last in range(n):
-                for first in range(last):
-                    value = value * (tied[last] - tied[first]).sign()
-        place = torch.zeros(n**count, dtype=torch.long)
-        for each in at:
-            place = n * place + each
-        entries.index_add_(0, place, value)
-    return maps.reshape(-1, n**outputs, n**inputs)
-
-
-def _adapted(spaces, seed, irreps, columns=None):
-    """Orthonormal rows in which every map is one small matrix for each irreducible part.
-
-    spaces[b][a] holds all maps from input order a to output order b. Of a part are given: the dimension of the
-    algebra of its own maps, where one copy is among the singular vectors of a generic map, class of positions by
-    class, and the maps (order on the other side, number) that take this copy to a set of independent ones. Returns
-    for each input order and part the rows (columns, copies, positions), the same for outputs, and the places.
-    """
-    generic, classes = _generic(spaces, seed), _support(spaces)
-    left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
-    outs = [row[0].shape[1] for row in spaces]
-    ins = [part.shape[2] for part in spaces[0]]
-    into, back = [[] for _ in ins], [[] for _ in outs]
-    for division, reference, picks_in, picks_out in irreps:
-        copy = torch.zeros(sum(count for _, count in reference), len(generic), dtype=torch.float64)
-        start = 0
-        for (rows, _), vectors, (first, count) in zip(classes, left, reference):
-            copy[start : start + count, rows] = vectors[:, first : first + count].T
-            start += count
-        other = copy @ generic
-        other = other / (other**2).sum().div(len(copy)).sqrt()
-        turn = columns(spaces, copy, other, seed, reference, division) if division > 1 else None
-        for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
-            parts = source.split(sizes, 1)
-            for order, wanted in enumerate(picks):
-                images = [
-                    parts[far] @ (spaces[far][order][k] if made is into else spaces[order][far][k].T)
-                    for far, k in wanted
-                ]
-                if images:
-                    images = torch.stack(images)
-                    gram = torch.einsum("aci,bci->ab", images, images) / len(copy)
-                    images = images if turn is None else turn @ images
-                    images = torch.linalg.solve(torch.linalg.cholesky(gram), images.flatten(1)).reshape(images.shape)
-                    made[order].append(images.transpose(0, 1))
-                else:
-                    rows = len(copy) // division
-                    made[order].append(copy.new_zeros(rows, 0, (ins if made is into else outs)[order]))
-    places = [
-        [[part - start for part in parts] for parts, start in zip(zip(*split), starts)]
-        for split, starts in zip(_split(classes, ins, outs), (_starts(ins), _starts(outs)))
-    ]
-    return [_polish(rows) for rows in into], [_polish(rows) for rows in back], places
-
-
-def _generic(spaces, seed):
-    """A combination of all maps, from all inputs to all outputs, with fixed whole numbers that look random."""
-    rows = []
-    for b, row in enumerate(spaces):
-        parts = []
-        for a, maps in enumerate(row):
-            start = 1009 * seed + 101 * a + 317 * b + 1
-            numbers = [pow(5, start + k, 10007) - 5003.0 for k in range(len(maps))]
-            numbers = torch.tensor(numbers, dtype=torch.float64)
-            parts.append(torch.tensordot(numbers / maps.flatten(1).norm(dim=1), maps, 1))
-        rows.append(torch.cat(parts, 1))
-    return torch.cat(rows)
-
-
-def _support(spaces):
-    """Classes of rows and columns that entries of the maps connect, the small ones first."""
-    linked = torch.cat([torch.cat([(maps != 0).any(0) for maps in row], 1) for row in spaces])
-    count, none = len(linked), sum(linked.shape)
-    label, before = torch.arange(none), None
-    while before is None or not torch.equal(label, before):
-        before = label
-        top, low = label[:count], label[count:]
-        top = torch.minimum(top, torch.where(linked, low, none).amin(1))
-        low = torch.minimum(low, torch.where(linked, top[:, None], none).amin(0))
-        label = torch.cat([top, low])
-    found = [((top == least).nonzero()[:, 0], (low == least).nonzero()[:, 0]) for least in torch.unique(label)]
-    found = [(rows, cols) for rows, cols in found if len(rows) and len(cols)]
-    return sorted(found, key=lambda pair: (len(pair[0]), len(pair[1]), int(pair[0][0])))
-
-
-def _starts(sizes):
-    return [sum(sizes[:place]) for place in range(len(sizes))]
-
-
-def _split(classes, ins, outs):
-    """Columns and rows of each class, by input order and by output order."""
-    for side, sizes in ((1, ins), (0, outs)):
-        ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
-        yield [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
-
-
-def _polish(rows):
-    """The same rows, orthonormal to the last digit."""
-    flat = torch.cat([part.flatten(0, 1) for part in rows])
-    flat = 1.5 * flat - 0.5 * (flat @ flat.T) @ flat
-    split = flat.split([part.shape[0] * part.shape[1] for part in rows])
-    return [part.reshape(old.shape) for part, old in zip(split, rows)]
-
-
-def _blocks(maps, into, back):
-    """From coefficients of maps to the entries of the blocks of all parts: all columns of a part see the same one."""
-    found = [torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]) for x, y in zip(into, back)]
-    return torch.cat([part.flatten(0, 1) for part in found])
-
-
 class Tensors3(nn.Module):
     """Linear layer O(3): 16x3 -> 16x3; any numbers of channels in the same places."""
 
@@ -186,7 +56,7 @@ class Tensors3(nn.Module):
     space_out = "16x3"
     normalization = "variance"
     bias_terms = True
-    method = "irreps"
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=16, channels_out=16, device=None, dtype=None):
@@ -199,26 +69,7 @@ class Tensors3(nn.Module):
     def reset_tables(self):
         """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
         with torch.device("cpu"):
-            spaces = [[None] * 1 for _ in range(1)]  # all maps, by order of output and input
-            diagrams = [
-                [0, 1, 1, 0, 2, 2], [0, 1, 1, 2, 2, 0], [0, 1, 1, 2, 0, 2], [0, 0, 1, 1, 2, 2], [0, 0, 1, 2, 2, 1],
-                [0, 0, 1, 2, 1, 2], [0, 1, 0, 1, 2, 2], [0, 1, 0, 2, 2, 1], [0, 1, 0, 2, 1, 2], [0, 1, 2, 0, 1, 2],
-                [0, 1, 2, 0, 2, 1], [0, 1, 2, 1, 0, 2], [0, 1, 2, 2, 0, 1], [0, 1, 2, 1, 2, 0], [0, 1, 2, 2, 1, 0],
-            ]
-            maps = _diagrams(3, 3, 3, diagrams)
-            spaces[0][0] = maps
-            irreps = [
-                (1, [[3, 1], [3, 2], [3, 2], [3, 2]], [[[0, 9]]], [[[0, 9]]]),
-                (1, [[0, 2], [2, 1], [2, 1], [2, 1]], [[[0, 9], [0, 11]]], [[[0, 9], [0, 14]]]),
-                (1, [[0, 0], [0, 1], [0, 1], [0, 1]], [[[0, 0], [0, 1], [0, 2]]], [[[0, 0], [0, 3], [0, 6]]]),
-                (1, [[2, 1], [0, 0], [0, 0], [0, 0]], [[[0, 9]]], [[[0, 9]]]),
-            ]
-            into, back, _ = _adapted(spaces, 0, irreps)
-            self._table("into", torch.cat([rows.flatten(0, 1) for rows in into[0]]))
-            self._table("back", torch.cat([rows.flatten(0, 1) for rows in back[0]]).mT)
-            maps = spaces[0][0]
-            maps = maps * ((maps**2).sum(2).amax(1) ** -0.5)[:, None, None]
-            self._table("blocks", _blocks(maps, into[0], back[0]))
+            self._table("places_0", torch.arange(27).reshape(1, 3, 3, 3, 1).diagonal(0, 1, 3).permute(0, 3, 1, 2).flatten())
 
     def _apply(self, fn, recurse=True):
         before = self.weight.dtype, self.weight.is_meta
@@ -261,24 +112,29 @@ class Tensors3(nn.Module):
         batch = x.shape[:-4]
         x_abc = x.reshape(-1, 3, 3, 3, channels_in)
         b = x_abc.shape[0]
+        r = 3 ** -0.5  # scale of a sum over one index
+        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # │ ╭┴╮ x_abc[a,b,b]
+        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # ╭┴╮ │ x_abc[a,a,b]
+        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # ╭┴│─╮ x_abc[a,b,a]
+        x_a11 = x_abb.sum(2) * r  # │ ╭─╮ sum over b of x_abb[a,b]
+        x_11a = x_aab.sum(1) * r  # ╭─╮ │ sum over b of x_aab[b,a]
+        x_1a1 = x_aba.sum(1) * r  # ╭─│─╮ sum over b of x_aba[b,a]
 
-        # in a basis of irreducible parts, of dimension 7, 5, 3, 1: each mixes its copies and the channels
-        w_0, w_1, w_2, w_3 = (self.blocks @ self.weight.flatten(1)).reshape(-1, *self.weight.shape[1:]).split((1, 4, 9, 1), 0)
-        w_0 = w_0.squeeze(0)
-        w_1 = w_1.reshape(2, 2, channels_out, channels_in).transpose(1, 2).reshape(2 * channels_out, 2 * channels_in)
-        w_2 = w_2.reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
-        w_3 = w_3.squeeze(0)
-        u0_0, u0_1, u0_2, u0_3 = torch.bmm(self.into.expand(b, -1, -1), x_abc.reshape(b, 27, channels_in)).split((7, 10, 9, 1), 1)
-        z_0 = linear(u0_0.reshape(-1, channels_in), w_0)
-        z_1 = linear(u0_1.reshape(-1, 2 * channels_in), w_1)
-        z_2 = linear(u0_2.reshape(-1, 3 * channels_in), w_2)
-        z_3 = linear(u0_3.reshape(-1, channels_in), w_3)
-        s_abc = torch.cat((
-            z_0.reshape(b, 7, channels_out),
-            z_1.reshape(b, 10, channels_out),
-            z_2.reshape(b, 9, channels_out),
-            z_3.reshape(b, 1, channels_out),
-        ), 1)
-        s_abc = torch.bmm(self.back.expand(b, -1, -1), s_abc)
-        s_abc = s_abc.reshape(b, 3, 3, 3, channels_out)
-        return s_abc.reshape(*batch, 3, 3, 3, channels_out)
+        # mixing on 1 axis: 9 maps, from │ ╭─╮, ╭─╮ │, ╭─│─╮ to │ ╰─╯, ╰─╯ │, ╰─│─╯
+        w = self.weight[0:9].reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
+        z = linear(torch.cat((x_a11, x_11a, x_1a1), -1), w)
+        z_a11, z_11a, z_1a1 = z.split(channels_out, -1)
+
+        # mixing on 3 axes: 6 maps, from │ │ │ to │ │ │
+        # in several products, so that the copies of operands stay small
+        w_0, w_1, w_2 = (self.weight[9:15].transpose(0, 1).reshape(channels_out, 6 * channels_in)).split((2 * channels_in, 2 * channels_in, 2 * channels_in), 1)
+        z_abc = linear(torch.cat((x_abc, x_abc.transpose(2, 3)), -1), w_0)
+        z_abc += linear(torch.cat((x_abc.transpose(1, 2), x_abc.permute(0, 2, 3, 1, 4)), -1), w_1)
+        z_abc += linear(torch.cat((x_abc.permute(0, 3, 1, 2, 4), x_abc.transpose(1, 3)), -1), w_2)
+        y_aba = z_1a1.unsqueeze(1)  # ╰┬│─╯ y_aba[b,a] = z_1a1[a]
+        y_aab = z_11a.unsqueeze(1)  # ╰┬╯ │ y_aab[b,a] = z_11a[a]
+        y_abb = z_a11.unsqueeze(2)  # │ ╰┬╯ y_abb[a,b] = z_a11[a]
+        z_abc.view(b, 27, channels_out).index_add_(1, self.places_0, y_aba.expand(b, 3, 3, channels_out).flatten(1, -2).to(z_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
+        z_abc.view(-1, 9, 3 * channels_out)[:, :: 4].add_(y_aab.reshape(-1, 1, 3 * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
+        z_abc.view(-1, 9, channels_out)[:, :: 4].add_(y_abb.reshape(-1, 1, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
+        return z_abc.reshape(*batch, 3, 3, 3, channels_out)

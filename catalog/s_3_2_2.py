@@ -42,36 +42,6 @@ from torch import nn
 from torch.nn.functional import linear
 
 
-def _diagrams(n, outputs, inputs, listed, heads=False, forms=False):
-    """Matrices of diagrams, each given by the labels of its vertices, outputs first.
-
-    An entry is 1 where equal labels have equal indices. With ``heads``: times epsilon of the indices of the labels
-    that are listed behind, and of the one that is missing. With ``forms``: pairs in a row carry the symplectic form.
-    """
-    maps = torch.zeros(len(listed), n ** (outputs + inputs), dtype=torch.float64)
-    for entries, labels in zip(maps, listed):
-        labels, head = labels if heads else (labels, [])
-        count = max([*labels, *head, -1]) + 1
-        index = torch.arange(n**count) // n ** torch.arange(count)[:, None] % n
-        value, at = torch.ones(n**count, dtype=torch.float64), [index[label] for label in labels]
-        for right, label in enumerate(labels if forms else []):
-            left = labels.index(label)
-            if left < right and (left < outputs) == (right < outputs):
-                value = value * (1 - 2 * (at[left] % 2))
-                at[right] = at[right] ^ 1
-        if head:
-            tied = [index[label] for label in head]
-            tied += [n * (n - 1) // 2 - sum(tied)] if len(head) == n - 1 else []
-            for last in range(n):
-                for first in range(last):
-                    value = value * (tied[last] - tied[first]).sign()
-        place = torch.zeros(n**count, dtype=torch.long)
-        for each in at:
-            place = n * place + each
-        entries.index_add_(0, place, value)
-    return maps.reshape(-1, n**outputs, n**inputs)
-
-
 class Edges3(nn.Module):
     """Linear layer S(3): 16x2 -> 16x2; any numbers of channels in the same places."""
 
@@ -80,7 +50,7 @@ class Edges3(nn.Module):
     space_out = "16x2"
     normalization = "variance"
     bias_terms = True
-    method = "matrix"
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=16, channels_out=16, device=None, dtype=None):
@@ -91,32 +61,8 @@ class Edges3(nn.Module):
         self.bias = nn.Parameter(torch.empty(2, channels_out, **kwargs))
         self.reset_parameters()
 
-    def reset_tables(self):
-        """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
-        with torch.device("cpu"):
-            diagrams = [
-                [0, 0, 1, 1], [0, 0, 1, 2], [0, 1, 2, 2], [0, 1, 2, 3], [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0],
-                [0, 1, 0, 0], [0, 1, 0, 2], [0, 1, 2, 0], [0, 1, 1, 1], [0, 1, 1, 2], [0, 1, 2, 1], [0, 1, 0, 1],
-            ]
-            maps = _diagrams(3, 2, 2, diagrams)
-            self._table("t0_0_maps", maps * ((maps**2).sum(2).amax(1) ** -0.5)[:, None, None])
-
-    def _apply(self, fn, recurse=True):
-        before = self.weight.dtype, self.weight.is_meta
-        super()._apply(fn, recurse)
-        if (self.weight.dtype, self.weight.is_meta) != before:
-            self.reset_tables()  # made anew, not rounded twice
-        return self
-
-    def _table(self, name, values):
-        like = self.weight
-        dtype = like.dtype if values.is_floating_point() else values.dtype
-        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
-        self.register_buffer(name, values, persistent=False)
-
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
-        self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
             (self.weight, [0.08571428571428572, 0.08571428571428572, 0.09523809523809525, 0.09523809523809525, 0.08571428571428572, 0.08571428571428572, 0.08571428571428572] + [0.09523809523809525] * 7, channels_in),
@@ -142,17 +88,29 @@ class Edges3(nn.Module):
             self._reject("input", x, f"3, 3, {channels_in}")
         batch = x.shape[:-3]
         x_ab = x.reshape(-1, 3, 3, channels_in)
+        r = 3 ** -0.5  # scale of a sum over one index
+        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
+        x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
+        x_a1 = x_ab.sum(2) * r  # │ • sum over b of x_ab[a,b]
+        x_1a = x_ab.sum(1) * r  # • │ sum over b of x_ab[b,a]
+        x_12 = x_1a.sum(1) * r  # • • sum over a of x_1a[a]
 
-        # 14 maps, entries of one matrix tied together
-        w = torch.einsum("dji,doc->joic", self.t0_0_maps, self.weight)
-        t_ab = linear(x_ab.reshape(-1, 9 * channels_in), w.reshape(9 * channels_out, 9 * channels_in))
-        t_ab = t_ab.reshape(-1, 3, 3, channels_out)
-
-        # mixing on 0 axes: 0 maps
-        z = self.bias.flatten().unsqueeze(0)
+        # mixing on 0 axes: 4 maps, from ╭─╮, • • to ╰─╯, • •
+        w = self.weight[0:4].reshape(2, 2, channels_out, channels_in).transpose(1, 2).reshape(2 * channels_out, 2 * channels_in)
+        z = linear(torch.cat((x_11, x_12), -1), w, nn.functional.pad(self.bias[0:1], (0, 0, 0, 1)).flatten())
         z_11, z_12 = z.split(channels_out, -1)
-        y_1a = z_12.unsqueeze(1)  # • │ y_1a[a] = z_12[]
-        y_aa = z_11.unsqueeze(1)  # ╰┬╯ y_aa[a] = z_11[]
-        t_ab = t_ab + y_1a.unsqueeze(1).to(t_ab.dtype)  # • │ y_ab[b,a] += y_1a[a]
-        t_ab.view(-1, 9, channels_out)[:, :: 4].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return t_ab.reshape(*batch, 3, 3, channels_out)
+
+        # mixing on 1 axis: 9 maps, from ╭┴╮, │ •, • │ to ╰┬╯, │ •, • │
+        w = self.weight[4:13].reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
+        z = linear(torch.cat((x_aa, x_a1, x_1a), -1), w)
+        z_aa, z_a1, z_1a = z.split(channels_out, -1)
+
+        # mixing on 2 axes: 1 map, from │ │ to │ │
+        w = self.weight[13:14].squeeze(0)
+        z_ab = linear(x_ab, w, self.bias[1:2].flatten())
+        y_1a = z_1a + z_12.unsqueeze(1)  # • │ y_1a[a] = z_1a[a] + z_12[]
+        y_aa = z_aa + z_11.unsqueeze(1)  # ╰┬╯ y_aa[a] = z_aa[a] + z_11[]
+        z_ab += y_1a.unsqueeze(1)  # • │ y_ab[b,a] += y_1a[a]
+        z_ab += z_a1.unsqueeze(2)  # │ • y_ab[a,b] += z_a1[a]
+        z_ab.view(-1, 9, channels_out)[:, :: 4].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
+        return z_ab.reshape(*batch, 3, 3, channels_out)

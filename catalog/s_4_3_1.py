@@ -41,136 +41,6 @@ from torch import nn
 from torch.nn.functional import linear
 
 
-def _diagrams(n, outputs, inputs, listed, heads=False, forms=False):
-    """Matrices of diagrams, each given by the labels of its vertices, outputs first.
-
-    An entry is 1 where equal labels have equal indices. With ``heads``: times epsilon of the indices of the labels
-    that are listed behind, and of the one that is missing. With ``forms``: pairs in a row carry the symplectic form.
-    """
-    maps = torch.zeros(len(listed), n ** (outputs + inputs), dtype=torch.float64)
-    for entries, labels in zip(maps, listed):
-        labels, head = labels if heads else (labels, [])
-        count = max([*labels, *head, -1]) + 1
-        index = torch.arange(n**count) // n ** torch.arange(count)[:, None] % n
-        value, at = torch.ones(n**count, dtype=torch.float64), [index[label] for label in labels]
-        for right, label in enumerate(labels if forms else []):
-            left = labels.index(label)
-            if left < right and (left < outputs) == (right < outputs):
-                value = value * (1 - 2 * (at[left] % 2))
-                at[right] = at[right] ^ 1
-        if head:
-            tied = [index[label] for label in head]
-            tied += [n * (n - 1) // 2 - sum(tied)] if len(head) == n - 1 else []
-            for last in range(n):
-                for first in range(last):
-                    value = value * (tied[last] - tied[first]).sign()
-        place = torch.zeros(n**count, dtype=torch.long)
-        for each in at:
-            place = n * place + each
-        entries.index_add_(0, place, value)
-    return maps.reshape(-1, n**outputs, n**inputs)
-
-
-def _adapted(spaces, seed, irreps, columns=None):
-    """Orthonormal rows in which every map is one small matrix for each irreducible part.
-
-    spaces[b][a] holds all maps from input order a to output order b. Of a part are given: the dimension of the
-    algebra of its own maps, where one copy is among the singular vectors of a generic map, class of positions by
-    class, and the maps (order on the other side, number) that take this copy to a set of independent ones. Returns
-    for each input order and part the rows (columns, copies, positions), the same for outputs, and the places.
-    """
-    generic, classes = _generic(spaces, seed), _support(spaces)
-    left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
-    outs = [row[0].shape[1] for row in spaces]
-    ins = [part.shape[2] for part in spaces[0]]
-    into, back = [[] for _ in ins], [[] for _ in outs]
-    for division, reference, picks_in, picks_out in irreps:
-        copy = torch.zeros(sum(count for _, count in reference), len(generic), dtype=torch.float64)
-        start = 0
-        for (rows, _), vectors, (first, count) in zip(classes, left, reference):
-            copy[start : start + count, rows] = vectors[:, first : first + count].T
-            start += count
-        other = copy @ generic
-        other = other / (other**2).sum().div(len(copy)).sqrt()
-        turn = columns(spaces, copy, other, seed, reference, division) if division > 1 else None
-        for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
-            parts = source.split(sizes, 1)
-            for order, wanted in enumerate(picks):
-                images = [
-                    parts[far] @ (spaces[far][order][k] if made is into else spaces[order][far][k].T)
-                    for far, k in wanted
-                ]
-                if images:
-                    images = torch.stack(images)
-                    gram = torch.einsum("aci,bci->ab", images, images) / len(copy)
-                    images = images if turn is None else turn @ images
-                    images = torch.linalg.solve(torch.linalg.cholesky(gram), images.flatten(1)).reshape(images.shape)
-                    made[order].append(images.transpose(0, 1))
-                else:
-                    rows = len(copy) // division
-                    made[order].append(copy.new_zeros(rows, 0, (ins if made is into else outs)[order]))
-    places = [
-        [[part - start for part in parts] for parts, start in zip(zip(*split), starts)]
-        for split, starts in zip(_split(classes, ins, outs), (_starts(ins), _starts(outs)))
-    ]
-    return [_polish(rows) for rows in into], [_polish(rows) for rows in back], places
-
-
-def _generic(spaces, seed):
-    """A combination of all maps, from all inputs to all outputs, with fixed whole numbers that look random."""
-    rows = []
-    for b, row in enumerate(spaces):
-        parts = []
-        for a, maps in enumerate(row):
-            start = 1009 * seed + 101 * a + 317 * b + 1
-            numbers = [pow(5, start + k, 10007) - 5003.0 for k in range(len(maps))]
-            numbers = torch.tensor(numbers, dtype=torch.float64)
-            parts.append(torch.tensordot(numbers / maps.flatten(1).norm(dim=1), maps, 1))
-        rows.append(torch.cat(parts, 1))
-    return torch.cat(rows)
-
-
-def _support(spaces):
-    """Classes of rows and columns that entries of the maps connect, the small ones first."""
-    linked = torch.cat([torch.cat([(maps != 0).any(0) for maps in row], 1) for row in spaces])
-    count, none = len(linked), sum(linked.shape)
-    label, before = torch.arange(none), None
-    while before is None or not torch.equal(label, before):
-        before = label
-        top, low = label[:count], label[count:]
-        top = torch.minimum(top, torch.where(linked, low, none).amin(1))
-        low = torch.minimum(low, torch.where(linked, top[:, None], none).amin(0))
-        label = torch.cat([top, low])
-    found = [((top == least).nonzero()[:, 0], (low == least).nonzero()[:, 0]) for least in torch.unique(label)]
-    found = [(rows, cols) for rows, cols in found if len(rows) and len(cols)]
-    return sorted(found, key=lambda pair: (len(pair[0]), len(pair[1]), int(pair[0][0])))
-
-
-def _starts(sizes):
-    return [sum(sizes[:place]) for place in range(len(sizes))]
-
-
-def _split(classes, ins, outs):
-    """Columns and rows of each class, by input order and by output order."""
-    for side, sizes in ((1, ins), (0, outs)):
-        ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
-        yield [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
-
-
-def _polish(rows):
-    """The same rows, orthonormal to the last digit."""
-    flat = torch.cat([part.flatten(0, 1) for part in rows])
-    flat = 1.5 * flat - 0.5 * (flat @ flat.T) @ flat
-    split = flat.split([part.shape[0] * part.shape[1] for part in rows])
-    return [part.reshape(old.shape) for part, old in zip(split, rows)]
-
-
-def _blocks(maps, into, back):
-    """From coefficients of maps to the entries of the blocks of all parts: all columns of a part see the same one."""
-    found = [torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]) for x, y in zip(into, back)]
-    return torch.cat([part.flatten(0, 1) for part in found])
-
-
 class Triples4(nn.Module):
     """Linear layer S(4): 16x3 -> 16x1; any numbers of channels in the same places."""
 
@@ -179,7 +49,7 @@ class Triples4(nn.Module):
     space_out = "16x1"
     normalization = "variance"
     bias_terms = True
-    method = "irreps"
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=16, channels_out=16, device=None, dtype=None):
@@ -190,44 +60,8 @@ class Triples4(nn.Module):
         self.bias = nn.Parameter(torch.empty(1, channels_out, **kwargs))
         self.reset_parameters()
 
-    def reset_tables(self):
-        """Constants from exact recipes, on the device and in the dtype of the weights; not in state_dict."""
-        with torch.device("cpu"):
-            spaces = [[None] * 1 for _ in range(1)]  # all maps, by order of output and input
-            diagrams = [
-                [0, 1, 1, 1], [0, 1, 2, 2], [0, 1, 1, 2], [0, 1, 2, 1], [0, 1, 2, 3], [0, 0, 0, 0], [0, 0, 1, 1],
-                [0, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 0], [0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 2], [0, 1, 0, 2],
-                [0, 1, 2, 0],
-            ]
-            maps = _diagrams(4, 1, 3, diagrams)
-            spaces[0][0] = maps
-            irreps = [
-                (1, [[1, 3]], [[[0, 5], [0, 12], [0, 13], [0, 14], [0, 6], [0, 9], [0, 11], [0, 7], [0, 8], [0, 10]]], [[[0, 5]]]),
-                (1, [[0, 1]], [[[0, 0], [0, 4], [0, 1], [0, 2], [0, 3]]], [[[0, 0]]]),
-            ]
-            into, back, _ = _adapted(spaces, 0, irreps)
-            self._table("into", torch.cat([rows.flatten(0, 1) for rows in into[0]]))
-            self._table("back", torch.cat([rows.flatten(0, 1) for rows in back[0]]).mT)
-            maps = spaces[0][0]
-            maps = maps * ((maps**2).sum(2).amax(1) ** -0.5)[:, None, None]
-            self._table("blocks", _blocks(maps, into[0], back[0]))
-
-    def _apply(self, fn, recurse=True):
-        before = self.weight.dtype, self.weight.is_meta
-        super()._apply(fn, recurse)
-        if (self.weight.dtype, self.weight.is_meta) != before:
-            self.reset_tables()  # made anew, not rounded twice
-        return self
-
-    def _table(self, name, values):
-        like = self.weight
-        dtype = like.dtype if values.is_floating_point() else values.dtype
-        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
-        self.register_buffer(name, values, persistent=False)
-
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
-        self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
             (self.weight, [0.06666666666666667] * 15, channels_in),
@@ -253,23 +87,35 @@ class Triples4(nn.Module):
             self._reject("input", x, f"4, 4, 4, {channels_in}")
         batch = x.shape[:-4]
         x_abc = x.reshape(-1, 4, 4, 4, channels_in)
-        b = x_abc.shape[0]
+        r = 4 ** -0.5  # scale of a sum over one index
+        x_aaa = x_abc.diagonal(0, 1, 2).diagonal(0, 1, 3).transpose(1, 2)  # ╭┴┬─╮ x_abc[a,a,a]
+        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # │ ╭┴╮ x_abc[a,b,b]
+        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # ╭┴╮ │ x_abc[a,a,b]
+        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # ╭┴│─╮ x_abc[a,b,a]
+        x_111 = x_aaa.sum(1) * r  # ╭─┬─╮ sum over a of x_aaa[a]
+        x_a11 = x_abb.sum(2) * r  # │ ╭─╮ sum over b of x_abb[a,b]
+        x_1ab = x_abc.sum(1) * r  # • │ │ sum over c of x_abc[c,a,b]
+        x_1aa = x_1ab.diagonal(0, 1, 2).transpose(1, 2)  # • ╭┴╮ x_1ab[a,a]
+        x_ab1 = x_abc.sum(3) * r  # │ │ • sum over c of x_abc[a,b,c]
+        x_aa1 = x_ab1.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ • x_ab1[a,a]
+        x_11a = x_aab.sum(1) * r  # ╭─╮ │ sum over b of x_aab[b,a]
+        x_a1b = x_abc.sum(2) * r  # │ • │ sum over c of x_abc[a,c,b]
+        x_a1a = x_a1b.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴•─╮ x_a1b[a,a]
+        x_1a1 = x_aba.sum(1) * r  # ╭─│─╮ sum over b of x_aba[b,a]
+        x_122 = x_1aa.sum(1) * r  # • ╭─╮ sum over a of x_1aa[a]
+        x_112 = x_aa1.sum(1) * r  # ╭─╮ • sum over a of x_aa1[a]
+        x_121 = x_a1a.sum(1) * r  # ╭─•─╮ sum over a of x_a1a[a]
+        x_a12 = x_a1b.sum(2) * r  # │ • • sum over b of x_a1b[a,b]
+        x_1a2 = x_1ab.sum(2) * r  # • │ • sum over b of x_1ab[a,b]
+        x_12a = x_1ab.sum(1) * r  # • • │ sum over b of x_1ab[b,a]
+        x_123 = x_12a.sum(1) * r  # • • • sum over a of x_12a[a]
 
-        # in a basis of irreducible parts, of dimension 3, 1: each mixes its copies and the channels
-        w_0, w_1 = (self.blocks @ self.weight.flatten(1)).reshape(-1, *self.weight.shape[1:]).split((10, 5), 0)
-        w_0 = w_0.transpose(0, 1).reshape(channels_out, 10 * channels_in)
-        w_1 = w_1.transpose(0, 1).reshape(channels_out, 5 * channels_in)
-        u0_0, u0_1 = torch.bmm(self.into.expand(b, -1, -1), x_abc.reshape(b, 64, channels_in)).split((30, 5), 1)
-        z_0 = linear(u0_0.reshape(-1, 10 * channels_in), w_0)
-        z_1 = linear(u0_1.reshape(-1, 5 * channels_in), w_1)
-        s_a = torch.cat((
-            z_0.reshape(b, 3, channels_out),
-            z_1.reshape(b, 1, channels_out),
-        ), 1)
-        s_a = torch.bmm(self.back.expand(b, -1, -1), s_a)
-        s_a = s_a.reshape(b, 4, channels_out)
+        # mixing on 0 axes: 5 maps, from ╭─┬─╮, • ╭─╮, ╭─╮ •, ╭─•─╮, • • • to •
+        w = self.weight[0:5].transpose(0, 1).reshape(channels_out, 5 * channels_in)
+        z_1 = linear(torch.cat((x_111, x_122, x_112, x_121, x_123), -1), w)
 
-        # mixing on 0 axes: 0 maps
-        z_1 = self.bias.flatten().unsqueeze(0)
-        s_a = s_a + z_1.unsqueeze(1).to(s_a.dtype)  # • y_a[a] += z_1[]
-        return s_a.reshape(*batch, 4, channels_out)
+        # mixing on 1 axis: 10 maps
+        w = self.weight[5:15].transpose(0, 1).reshape(channels_out, 10 * channels_in)
+        z_a = linear(torch.cat((x_aaa, x_a11, x_1aa, x_aa1, x_11a, x_a1a, x_1a1, x_a12, x_1a2, x_12a), -1), w, self.bias.flatten())
+        z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
+        return z_a.reshape(*batch, 4, channels_out)

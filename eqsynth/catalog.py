@@ -23,7 +23,8 @@ from eqsynth.errors import CatalogError, EqsynthError, ExportError, GroupError
 from eqsynth.exporting import artifact_of, write_bytes
 from eqsynth.graphs import Graph
 from eqsynth.group import Group, Hom
-from eqsynth.plans import Plan
+from eqsynth.lower import plan_by
+from eqsynth.plans import METHODS, Plan
 from eqsynth.space import Order, each, order_text
 from eqsynth.verification import check_basis, check_module, parse_hom
 
@@ -58,11 +59,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that the catalog keeps as a readable Python file."""
+    """A layer that the catalog keeps as a readable Python file; without ``method``, by diagrams or tables."""
 
     file: str
     name: str
     hom: Hom
+    method: str | None = None
+
+    @property
+    def source(self) -> bytes:
+        """What is in the file."""
+        plan = plan_by(self.hom, True, "variance", self.method) if self.method else _plan(self.hom, True, "variance")
+        return artifact_of(plan, self.name).source.encode()
 
 
 def make_entry(problem: Problem) -> dict[str, Any]:
@@ -231,7 +239,9 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
 
     ``[[sweep]]`` with ``groups`` and ``orders = 3`` stands for all problems of one channel from order 0, ..., 3 to
     order 0, ..., 3 (for a product, ``orders`` is a list of tuples); ``[[problem]]`` has ``hom``; ``[[layer]]`` has
-    ``file``, ``name`` and ``hom``. ``texts = true`` keeps sources and drawings in full. Raises CatalogError.
+    ``file``, ``name``, ``hom`` and perhaps ``method``. ``texts = true`` keeps sources and drawings in full.
+
+    Raises CatalogError.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -254,7 +264,10 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
             file = each_layer["file"]
             if not file.isidentifier():
                 raise CatalogError(f"{path}: {file!r} cannot name a file: use letters, digits and _")
-            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"])))
+            method = each_layer.get("method")
+            if method not in (None, *METHODS):
+                raise CatalogError(f"{path}: there is no method {method!r}: ask for one of {', '.join(METHODS)}")
+            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"]), method))
     except (KeyError, TypeError, AttributeError) as error:
         raise CatalogError(f"{path} is no list of sweeps, problems and layers: {error!r}") from error
     return list(dict.fromkeys(problems)), layers
@@ -414,7 +427,7 @@ def _write_files(
     path: Path, store: Store, problems: Sequence[Problem], layers: Sequence[Layer], *, check: bool
 ) -> list[str]:
     """Write, or compare, the Python files and the index; delete, or name, what belongs to no problem."""
-    wanted = {path / f"{layer.file}.py": artifact_of(layer.hom, layer.name).source.encode() for layer in layers}
+    wanted = {path / f"{layer.file}.py": layer.source for layer in layers}
     entries = [
         {"key": problem.key, "problem": problem.hom, "sha256": sha256(_bytes(store.path(problem.key))).hexdigest()}
         for problem in problems

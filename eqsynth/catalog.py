@@ -19,12 +19,12 @@ import eqsynth
 from eqsynth import cache, draw, recall, svg
 from eqsynth.bases import SHOWN, Basis, basis, from_data, to_data
 from eqsynth.cache import Store, canonical, digest
-from eqsynth.errors import CatalogError, EqsynthError, ExportError, GroupError
+from eqsynth.errors import CatalogError, EqsynthError, ExportError
 from eqsynth.exporting import artifact_of, write_bytes
 from eqsynth.graphs import Graph
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plan_by
-from eqsynth.plans import METHODS, Plan
+from eqsynth.plans import METHODS
 from eqsynth.space import Order, each, order_text
 from eqsynth.verification import check_basis, check_module, parse_hom
 
@@ -69,7 +69,8 @@ class Layer:
     @property
     def source(self) -> bytes:
         """What is in the file."""
-        plan = plan_by(self.hom, True, "variance", self.method) if self.method else _plan(self.hom, True, "variance")
+        what = self.hom, True, "variance"
+        plan = plan_by(*what, self.method) if self.method else recall.plain_plan(*what)
         return artifact_of(plan, self.name).source.encode()
 
 
@@ -84,7 +85,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     [5, 5, 'stable', 0]
     """
     hom = parse_hom(problem.hom)
-    plan = _plan(hom, problem.bias, problem.normalization)
+    plan = recall.plain_plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
     found = _bases(hom, problem.bias)
     picture = _drawing(found)
@@ -99,17 +100,6 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     if problem.texts:
         entry["texts"] = {"source": source, "drawing": picture}
     return entry
-
-
-def _plan(hom: Hom, bias: bool, normalization: str) -> Plan:
-    """The plan of an entry: by diagrams, since its channels are anybody's, or tables where there are none."""
-    made = []
-    for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
-        try:
-            made.append(recall.recalled_plan(hom, bias, normalization, method))
-        except GroupError:
-            continue
-    return min(made, key=lambda plan: plan.estimate())
 
 
 def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bool = False) -> str:
@@ -155,7 +145,7 @@ def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bo
                 if wrong:
                     raise CatalogError(f"this version of eqsynth makes it otherwise: {wrong}")
             if run:
-                check_module(_plan(hom, bias, scale))
+                check_module(recall.plain_plan(hom, bias, scale))
             return text
     raise CatalogError("it is no entry of a kind that is known")
 
@@ -508,7 +498,7 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
     if source:
         if entry["kind"] == "basis":
             raise CatalogError("the entry of a basis has no source: give the problem of a layer")
-        return artifact_of(_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
+        return artifact_of(recall.plain_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
     lines = [f"{entry['kind']} {what}", f"key {key}, made by eqsynth {entry['made']}"]
     if entry["kind"] == "layer":
         hom = known_hom(what)

@@ -1085,12 +1085,17 @@ class _Emitter:
             self.rename[target] = self.rename[base.source]
             name = self.rename[target]
             self.owned.discard(base.source)
-            thin, needs = frozenset[int](), self.needs[base.source]
+            thin, needs, anew = frozenset[int](), self.needs[base.source], False
             for part, (code, _) in zip(rest, placed, strict=True):
                 cast = f".to({name}.dtype)" if self._loose(part.source) else ""
-                sign = f"{name} +=" if self.needs[part.source] <= needs else f"{name} = {name} +"
+                inside = self.needs[part.source] <= needs
+                sign = f"{name} +=" if inside else f"{name} = {name} +"
+                anew |= not inside
                 self._say(f"{sign} {code}{cast}", self._part_text(step, part), of=part.source)
                 needs |= self.needs[part.source]
+            if anew and embedded:
+                # Under vmap a new sum may have its axes in another order.
+                self._say(f"{name} = {name}.contiguous()")
         else:
             name, needs = target, frozenset[str]()
             for part, (_, missing) in zip(rest, placed, strict=True):

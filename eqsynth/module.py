@@ -123,7 +123,7 @@ class Linear(nn.Module):
         # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
         state = self.__getstate__()  # type: ignore[no-untyped-call]
         plan = self.plan
-        return _blank, (plan.hom, plan.bias, plan.normalization, plan.method, plan.parameters), state
+        return _blank, (plan.hom, plan.bias, plan.normalization, plan.asked, plan.parameters), state
 
 
 def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:
@@ -131,7 +131,7 @@ def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) 
     hom = plan.hom
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZeroOutputWarning)
-        more = plan.normalization, plan.method, plan.parameters
+        more = plan.normalization, plan.asked, plan.parameters
         return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, *more)
 
 

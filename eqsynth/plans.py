@@ -341,6 +341,11 @@ class Plan:
     parameters: str = "diagrams"
 
     @property
+    def asked(self) -> str:
+        """The method to ask for to get this plan: "auto" where it was chosen."""
+        return "auto" if self.alternatives else self.method
+
+    @property
     def dims(self) -> dict[tuple[int, int], int]:
         """Independent maps for each (input term, output term)."""
         return {(pair.term_in, pair.term_out): pair.dim for pair in self.pairs}

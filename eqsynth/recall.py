@@ -15,7 +15,7 @@ from typing import Any
 from eqsynth import cache, enumeration
 from eqsynth.bases import MAKERS, WORTH_KEEPING, Basis, basis
 from eqsynth.diagram import Diagram
-from eqsynth.errors import CatalogError
+from eqsynth.errors import CatalogError, GroupError
 from eqsynth.group import Hom
 from eqsynth.lower import gains, plan_by, plan_hom
 from eqsynth.plans import (
@@ -56,6 +56,17 @@ def recalled_plan(hom: Hom, bias: bool, normalization: str, method: str = "auto"
     if normalization in NORMALIZATIONS and method in ("auto", "diagrams") and worth_keeping(hom):
         return plan_hom(hom, bias, normalization, method, parameters, _recalled(hom, bool(bias), normalization))
     return plan_hom(hom, bias, normalization, method, parameters)
+
+
+def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
+    """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
+    made = []
+    for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
+        try:
+            made.append(recalled_plan(hom, bias, normalization, method))
+        except GroupError:
+            continue
+    return min(made, key=lambda plan: plan.estimate())
 
 
 @lru_cache(maxsize=256)

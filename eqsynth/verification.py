@@ -384,7 +384,7 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
         raise VerificationError(f"{path} is not Python source: {error}") from error
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     facts: dict[str, Any] = {}
-    for node in classes[0].body if classes else ():
+    for node in classes[-1].body if classes else ():
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
@@ -400,7 +400,7 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"])
     more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")
     plan = plan_hom(hom, bool(facts["bias_terms"]), facts["normalization"], *more)
-    source = artifact_of(plan, classes[0].name).source
+    source = artifact_of(plan, classes[-1].name).source
     if source != text:
         for number, (theirs, ours) in enumerate(zip(text.splitlines(), source.splitlines(), strict=False), 1):
             if theirs != ours:

@@ -342,8 +342,6 @@ def test_dtypes_devices_and_batches(group):
     torch.testing.assert_close(filled.double()(x), mine.double()(x))
 
 
-# Dynamo makes an instance of an autograd.Function, of which torch itself warns.
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize(("group", "dynamic"), [("S(4)", None), ("S(n)", None), ("S(n)", True)])
 def test_compile(group, dynamic):
     mine, _ = pair_of(group, "2x2", "3x2", [2])
@@ -386,3 +384,12 @@ def test_source_is_the_same_under_any_hash_seed():
         for seed in ("0", "1")
     }
     assert len(found) == 1
+
+
+def test_n_stays_open_in_exports_of_the_plan_by_diagrams_alone():
+    from eqsynth.errors import ExportError
+    from eqsynth.exporting import program
+
+    with pytest.raises(ExportError, match="torch cannot export"):
+        program(eq.plan("S(n)", "1x2", "1x2", method="fourier"), "pt2")
+    assert program(eq.plan("S(n)", "1x2", "1x2"), "pt2")

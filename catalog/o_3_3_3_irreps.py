@@ -121,7 +121,7 @@ def _adapted(spaces, seed, irreps, same, columns=None):
                     made[order].append(copy.new_zeros(rows, 0, (ins if made is into else outs)[order]))
     places = [
         [[part - start for part in parts] for parts, start in zip(zip(*split), starts)]
-        for split, starts in zip(_split(classes, ins, outs), (_starts(ins), _starts(outs)))
+        for split, starts in ((_split(classes, 1, ins), _starts(ins)), (_split(classes, 0, outs), _starts(outs)))
     ]
     into = [_polish(rows) for rows in into]
     back = [_polish(rows) if place is None else into[place] for rows, place in zip(back, same)]
@@ -162,11 +162,10 @@ def _starts(sizes):
     return [sum(sizes[:place]) for place in range(len(sizes))]
 
 
-def _split(classes, ins, outs):
-    """Columns and rows of each class, by input order and by output order."""
-    for side, sizes in ((1, ins), (0, outs)):
-        ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
-        yield [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
+def _split(classes, side, sizes):
+    """The rows (side 0) or columns of each class, order by order."""
+    ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
+    return [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
 
 
 def _polish(rows):

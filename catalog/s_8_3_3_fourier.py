@@ -185,6 +185,10 @@ class _Transformed(_Combine):
 
     @staticmethod
     def vmap(info, in_dims, x, *tables):
+        # Stacked tables, as those of an ensemble, are copies of one.
+        tables = [part if axis is None else part.select(axis, 0) for part, axis in zip(tables, in_dims[1:])]
+        if in_dims[0] is None:
+            return _combine(x, *tables), None
         x = x.movedim(in_dims[0], 1)
         found = _combine(x.reshape(x.shape[0], -1), *tables).reshape(-1, info.batch_size, x.shape[-1])
         return found.transpose(0, 1).contiguous(), 0
@@ -386,6 +390,7 @@ class TriplesByFourier(nn.Module):
         z_abc = z_abc + y_a1b.unsqueeze(2)  # │ • │ y_abc[a,c,b] += y_a1b[a,b]
         z_abc += y_ab1.unsqueeze(3)  # │ │ • y_abc[a,b,c] += y_ab1[a,b]
         z_abc += y_1ab.unsqueeze(1)  # • │ │ y_abc[c,a,b] += y_1ab[a,b]
+        z_abc = z_abc.contiguous()
         z_abc.view(b, 512, channels_out).index_add_(1, self.places_2, y_aba.flatten(1, -2).to(z_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
         z_abc.view(-1, 64, 8 * channels_out)[:, :: 9].add_(y_aab.reshape(-1, 8, 8 * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
         z_abc.view(-1, 64, channels_out)[:, :: 9].add_(y_abb.reshape(-1, 8, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]

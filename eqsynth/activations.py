@@ -20,8 +20,8 @@ from eqsynth.space import Order, Space, each, order_text
 Function = str | Callable[[torch.Tensor], torch.Tensor]
 Tensors = torch.Tensor | tuple[torch.Tensor, ...]
 
-#: Points at which functions are tried, in three rows of four.
-POINTS = (-7.5, -3.1, -1.2, -0.6, -0.3, -0.02, 0.0, 0.1, 0.45, 0.9, 1.7, 4.2)
+#: Points at which functions are tried, in three rows of four, not sorted.
+POINTS = (0.45, -7.5, 4.2, -0.02, 0.0, -3.1, 0.1, 1.7, -1.2, 0.9, -0.3, -0.6)
 MULTIPLIERS = (0.25, 1.5, 3.0)
 
 
@@ -189,12 +189,17 @@ def _try(module: nn.Module, name: str, claims: frozenset[str]) -> None:
     """Raise ActivationError unless the function acts on each number by itself and is what it is said to be."""
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         return  # there are no numbers to compute with
-    tried = copy.deepcopy(module).cpu().double()
+    with torch.device("cpu"):  # whatever device new modules are made on
+        _try_on_numbers(copy.deepcopy(module).cpu().double(), name, claims)
+
+
+def _try_on_numbers(tried: nn.Module, name: str, claims: frozenset[str]) -> None:
     points = torch.tensor(POINTS, dtype=torch.float64).reshape(3, 4)
 
     def at(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return tried(x)
+            value: torch.Tensor = tried(x)
+        return value
 
     try:
         values = at(points)
@@ -240,8 +245,8 @@ class Activation(EquivariantModule):
     - any function where the group permutes positions: S(n), A(n), Aut(G), groups of permutations; and at order 0;
     - odd functions, f(-t) = -f(t), where matrices of the group have one entry 1 or -1 in each row, as for O(1);
     - homogeneous functions, f(m t) = m f(t) for m > 0, such as relu, where that one entry is positive;
-    - elsewhere, and for O(n), SO(n) and Sp(n) from order 1 on, only multiples of the identity: by the theorem no other
-      function commutes.
+    - elsewhere, and for O(n), SO(n) and Sp(n) from order 1 on, only multiples of the identity: by the theorem
+      functions that commute are affine.
 
     In a product every factor that acts on a term must allow the function. What a function of your own is, say with
     ``odd`` and ``homogeneous``. Every function is tried on a few numbers when the module is made.
@@ -384,7 +389,7 @@ def component_axes(kept: tuple[bool, ...]) -> tuple[int, ...]:
 
 
 def product_sign(kept: tuple[bool, ...], forms: tuple[Form | None, ...]) -> int:
-    """1 where the product of the forms over the axes of components is symmetric, -1 where alternating, 0 without one."""
+    """1 where the product of the forms over axes of components is symmetric, -1 where alternating, 0 without one."""
     sign = 1
     for keep, b in zip(kept, forms, strict=True):
         if not keep:
@@ -411,7 +416,8 @@ class NormActivation(EquivariantModule):
     that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over n^(k/2),
     which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and bias out.
 
-    Raises ActivationError where the group has no such form: Sp(n) at odd orders, since omega(x, x) = 0; general linear groups.
+    Raises ActivationError where the group has no such form: Sp(n) at odd orders, since
+    omega(x, x) = 0; general linear groups.
     """
 
     def __init__(

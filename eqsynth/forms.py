@@ -24,7 +24,7 @@ class Form:
     >>> form(Group.parse("Sp(n)"))
     Form(kind='omega', rows=(), sign=-1, definite=False)
 
-    ``kind`` is ``delta`` (the dot product), ``omega`` (the symplectic form) or ``table``, with whole numbers in ``rows``.
+    ``kind`` is ``delta`` (the dot product), ``omega`` (the symplectic form) or ``table``, whole numbers in ``rows``.
     ``sign`` is 1 for B(x, y) = B(y, x) and -1 for B(x, y) = -B(y, x). Where ``definite``, B(x, x) > 0 unless x = 0.
     """
 
@@ -44,7 +44,7 @@ def form(group: Group) -> Form | None:
     Form(kind='table', rows=((-1, 0), (0, 1)), sign=1, definite=False)
 
     For groups of matrices: the dot product if they keep it, else the invariant form nearest to it if that is positive
-    definite, else the first symmetric form (or else alternating one) of ``eq.basis(group, 2, 0)``, one of full rank first.
+    definite, else the first symmetric or else alternating form of ``eq.basis(group, 2, 0)``, one of full rank first.
     """
     if group.family == "Sp":
         return Form("omega", (), -1, False)

@@ -8,8 +8,8 @@
 >>> [y.shape for y in net(torch.randn(5, 3, 4))]
 [torch.Size([5, 8]), torch.Size([5, 8])]
 
-Every module here knows its ``group``, ``space_in`` and ``space_out``, takes and gives the channels-last tensors of eq.Linear,
-and refuses what would break the symmetry, with the reason and with what to use instead.
+Every module here knows its ``group``, ``space_in`` and ``space_out``, takes and gives the channels-last tensors of
+eq.Linear, and refuses what would break the symmetry, with the reason and with what to use instead.
 """
 
 from eqsynth.activations import Activation, Gated, NormActivation, Pairings

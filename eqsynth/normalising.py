@@ -92,8 +92,8 @@ class LayerNorm(_Normalisation):
     divided by the root mean square over components and channels; they have a weight for each channel and no bias, which
     would point somewhere.
 
-    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz), SpaceError for one channel at one position.
-    Source: arXiv 1607.06450.
+    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz), SpaceError for one channel at one
+    position. Source: arXiv 1607.06450.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Which functions may be applied to tensors entry by entry: exact, decided from the generators of the group.
 
-The theorem (arXiv 2401.09235, after Wood and Shawe-Taylor 1996): let f be continuous and M an invertible matrix, and let
-f act on vectors entry by entry. If a row of M has two non-zero entries and f(M x) = M f(x) for all x, then f is affine.
-If every row has one non-zero entry m, then f(M x) = M f(x) exactly where f(m t) = m f(t) for each of these m.
+The theorem (arXiv 2401.09235, after Wood and Shawe-Taylor 1996): let f be continuous and M an invertible matrix, and
+let f act on vectors entry by entry. If a row of M has two non-zero entries and f(M x) = M f(x) for all x, then f is
+affine. If every row has one non-zero entry m, then f(M x) = M f(x) exactly where f(m t) = m f(t) for each of these m.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def demand(group: Group, order: Order) -> Demand:
     >>> demand(Group.parse("S(n) x O(3)"), (2, 0)).free
     True
 
-    Order 0 is invariant: every function commutes. A product group asks for what each of its factors asks for, which acts
-    on axes of its own. Source: arXiv 2401.09235.
+    Order 0 is invariant: every function commutes. A product group asks for what each of its factors asks for, which
+    acts on axes of its own. Source: arXiv 2401.09235.
     """
     found: set[str] = set()
     reasons = []
@@ -172,7 +172,7 @@ def refusal(group: Group, order: Order, name: str, known: frozenset[str]) -> str
     asked = demand(group, order)
     where = f"tensors of order {order_text(order)} of {group}"
     if asked.properties == ("linear",):
-        only = "only multiples of the identity commute with such a group"
+        only = "only affine functions, such as the identity, can commute"
         cure = (
             "Use eq.nn.Gated (channels of order 0 scale the others), eq.nn.NormActivation or eq.nn.Pairings, "
             "and pointwise functions on terms of order 0"

@@ -152,18 +152,20 @@ def _try_once(
             f"{name} gives tensors of shapes {[tensor.shape for tensor in still]} for a batch of {batch}{at}, "
             f"but {hom.space_out} of {hom.group} has {shapes}"
         )
-    meant = [act(elements, order, y) for order, y in zip(hom.space_out.orders, still, strict=True)]
     moved = outputs([act(elements, order, x) for order, x in zip(hom.space_in.orders, inputs, strict=True)])
-    for place, (ours, theirs) in enumerate(zip(moved, meant, strict=True)):
-        errors = np.where(np.isnan(ours) | np.isnan(theirs), np.inf, np.abs(ours - theirs))
+    for place, (order, ours, theirs) in enumerate(zip(hom.space_out.orders, moved, still, strict=True)):
+        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+            raise EquivarianceError(f"{name} gives values in output {place}{at} that are not finite")
+        meant = act(elements, order, theirs)
+        errors = np.abs(ours - meant)
         worst = float(errors.max(initial=0.0))
-        if worst > bound * max(1.0, float(np.abs(theirs).max(initial=0.0))):
+        if worst > bound * max(1.0, float(np.abs(meant).max(initial=0.0))):
             entry = tuple(int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
             shown = " x ".join(str(np.round(element, 3).tolist()) for element in elements)
             raise EquivarianceError(
                 f"{name} is not equivariant under {hom.group}{at}: module(g x) is {ours[entry]:.6g}, but "
-                f"g module(x) is {theirs[entry]:.6g} at entry {list(entry)} of output {place} (batch, positions, channel), "
-                f"a difference of {worst:.1e}\nspaces: {hom.space_in} -> {hom.space_out}\ng = {shown}"
+                f"g module(x) is {meant[entry]:.6g} at entry {list(entry)} of output {place} (batch, positions, "
+                f"channel), a difference of {worst:.1e}\nspaces: {hom.space_in} -> {hom.space_out}\ng = {shown}"
             )
 
 

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+import torch._dynamo.testing
 from test_activations import BOTH, LORENTZ, QUARTER, SCALES, SKEW, TORUS
 from torch import nn
 from torch.autograd import gradcheck
@@ -463,8 +464,8 @@ def test_an_mlp_learns():
 # --- in the hands of torch ------------------------------------------------------------------------
 
 
-def inputs_for(module, batch=(5,), dtype=torch.float64):
-    lengths = {"n": 4, "m": 3}
+def inputs_for(module, batch=(5,), dtype=torch.float64, n=4):
+    lengths = {"n": n, "m": 3}
     tensors = []
     for channels, order in module.space_in:
         counts = order if isinstance(order, tuple) else (order,)
@@ -562,12 +563,27 @@ def test_one_graph(number, training):
         if isinstance(part, eq.nn.Dropout):
             part.p = 0.0
     other = copy.deepcopy(net)
-    compiled = torch.compile(other, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager" if training else "eager")
     x = inputs_for(net)
     for ours, theirs in zip(flat(compiled(x)), flat(net(x)), strict=True):
         assert_close(ours, theirs)
     for ours, theirs in zip(other.buffers(), net.buffers(), strict=True):
         assert_close(ours, theirs)
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 6])
+def test_one_graph_for_every_batch_and_size(number):
+    torch._dynamo.reset()
+    net = net_at(number).eval()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("eager")
+    compiled = torch.compile(net, fullgraph=True, backend=counter, dynamic=True)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for n, batch in ((4, 2), (6, 3), (8, 7)):
+            x = inputs_for(net, (batch,), n=n)
+            for ours, theirs in zip(flat(compiled(x)), flat(net(x)), strict=True):
+                assert_close(ours, theirs)
+    assert counter.frame_count == 1
     torch._dynamo.reset()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -114,8 +114,8 @@ def whole(value: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def full_precision(x: torch.Tensor) -> Iterator[None]:
-    """Autocast off: what is computed in here keeps its own dtype."""
-    with torch.autocast(x.device.type, enabled=False):
+    """Autocast off: what is computed in here keeps its own dtype. Tensors on the meta device have none."""
+    with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
         yield
 
 

@@ -20,6 +20,7 @@ MINUS = eq.MatrixGroup([[[-1, 0], [0, -1]]])
 SIGNED = eq.MatrixGroup([[[0, -1, 0], [1, 0, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 1], [0, 1, 0]]])
 SCALES = eq.MatrixGroup([[[0, 2], ["1/2", 0]]])
 TORUS = eq.MatrixGroup([], [[[1, 0], [0, -1]]])
+SHEAR = eq.MatrixGroup([], [[[0, 0], [1, 0]]])
 BOTH = eq.MatrixGroup([[[-2, 0], [0, 3]]])
 LORENTZ = eq.MatrixGroup(
     [[[-1, 0, 0], [0, 1, 0], [0, 0, 1]]], [[[0, 1, 0], [1, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 1], [0, -1, 0]]]
@@ -51,6 +52,7 @@ DEMANDS = {
     TORUS: (HOMOGENEOUS,) * 3,
     BOTH: (("homogeneous", "odd"),) * 3,
     LORENTZ: (LINEAR,) * 3,
+    SHEAR: (LINEAR,) * 3,
     SKEW: (LINEAR,) * 3,
 }
 CASES = [(group, order, found[order - 1]) for group, found in DEMANDS.items() for order in (1, 2, 3)]

@@ -105,9 +105,12 @@ def test_every_module_commutes_or_is_refused(group, name):
             MODULES[name](group, FAMILIES[group])
         return
     module = MODULES[name](group, FAMILIES[group])
-    eq.testing.assert_equivariant(module, trials=2)
+    letters = {factor.n for factor in module.group.factors if isinstance(factor.n, str)}
+    # Whole networks at one size, their parts at several.
+    sizes = {letter: 4 if letter == "n" else 2 for letter in letters} if name.startswith("MLP") else None
+    eq.testing.assert_equivariant(module, n=sizes, trials=2)
     if any(isinstance(part, eq.nn.BatchNorm | eq.nn.Dropout) for part in module.modules()):
-        eq.testing.assert_equivariant(module.eval(), trials=2)
+        eq.testing.assert_equivariant(module.eval(), n=sizes, trials=2)
 
 
 @pytest.mark.parametrize("group", ["S(n)", "O(3)", "Sp(4)", LORENTZ, "S(n) x O(3)"], ids=str)
@@ -578,7 +581,7 @@ def test_vmap(number):
         assert_close(ours[0], theirs)
 
 
-@pytest.mark.parametrize(("number", "training"), [*((n, False) for n in NETS), (1, True), (3, True), (7, True)])
+@pytest.mark.parametrize(("number", "training"), [*((n, False) for n in (2, 3, 5, 7)), (1, True), (3, True), (7, True)])
 def test_one_graph(number, training):
     torch._dynamo.reset()
     net = net_at(number).train(training)

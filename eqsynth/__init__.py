@@ -18,7 +18,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from eqsynth import algebra as algebra
     from eqsynth import errors as errors
+    from eqsynth import nn as nn
     from eqsynth import symbolic as symbolic
+    from eqsynth import testing as testing
     from eqsynth.bases import Basis as Basis
     from eqsynth.bases import Certificate as Certificate
     from eqsynth.bases import basis as basis
@@ -68,7 +70,7 @@ _HOMES = {
 }
 
 #: Modules that are public as they are.
-_MODULES = ("algebra", "errors", "symbolic")
+_MODULES = ("algebra", "errors", "nn", "symbolic", "testing")
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - the keys are strings
 

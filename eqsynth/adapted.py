@@ -128,15 +128,14 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
     singular vectors are copies; every map takes copies to copies, and those that span them all are picked. The
     singular value decomposition is made class by class: positions belong to one class if maps connect them.
 
-    Exact: the squares of multiplicities, times ``division``, must add up to the dimension of the space of maps for
-    every pair of orders, or else the next combination is tried. Raises GroupError where no combination passes: the
-    group's maps are not closed under transposition; SizeError beyond 2,048 positions or 16 million entries;
-    SymbolicError where n is open.
+    What is claimed is counted: for every pair of orders the products of multiplicities, times ``division``, must add
+    up to the exact number of maps, and the bases must bring a map to its blocks, or else the next combination is
+    tried. Raises GroupError where none passes, as for groups whose maps are not closed under transposition; SizeError
+    beyond 2,048 positions or 16 million entries; SymbolicError where n is open.
 
     Source: Schur's lemma; Maehara and Murota, Japan J. Indust. Appl. Math. 27 (2010) 263, for the idea.
     """
     maps = _maps(group, ins, outs)
-    found = None
     tried: list[tuple[float, int]] = []
     for seed in range(SEEDS):
         tried.append((-_separation(maps, seed, len(ins), len(outs)), seed))
@@ -147,7 +146,8 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
         if found is not None:
             return found
     raise GroupError(
-        f"{group} has no orthonormal basis that is adapted to its maps: they are not closed under transposition"
+        f"{group} has no orthonormal basis that is adapted to its maps, which are not closed under transposition: "
+        "ask for another method"
     )
 
 

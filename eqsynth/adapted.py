@@ -1,7 +1,7 @@
 """Symmetry-adapted bases: orthonormal coordinates in which every equivariant map is one small matrix per irrep.
 
-They are found from the maps themselves (MATHS of the floor: Schur's lemma), so every group has them whose maps are
-closed under transposition. Numbers are floating-point here and decide nothing: what they claim is counted.
+They are found from the maps themselves, by Schur's lemma, so every group has them whose maps are closed under
+transposition. Numbers are floating-point here and decide nothing: what they claim is counted.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Irrep:
 
     The recipe: columns ``reference[c] = (first, count)`` of the left singular vectors of a generic map in class c
     are one copy; maps ``picks_in[a]``, pairs (order out, element), take it to independent copies in order a, and
-    maps ``picks_out[b]``, pairs (order in, element), take the copy of the inputs to those in order b.
+    maps ``picks_out[b]``, pairs (order in, element), take the copy of the inputs to those in order b. Where order b
+    is an input order too, its picks are those of the input.
     """
 
     dim: int

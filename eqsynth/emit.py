@@ -161,7 +161,11 @@ class _Emitter:
             ),
             "import torch",
             "from torch import nn",
-            *(["from torch.nn.functional import linear"] if "linear(" in forward or self.fourier else []),
+            *(
+                ["from torch.nn.functional import linear"]
+                if "linear(" in forward or self.fourier or "product" in self.helpers
+                else []
+            ),
             "",
             "",
             *(text.rstrip() + "\n\n" for text in helpers),

@@ -253,7 +253,11 @@ class SchurCode:
         for index in range(len(self.parts)):
             pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
             operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
-            say(f"z_{index} = linear({operand}, w_{index})")
+            if self.columns[index] > 2:
+                self.helpers.add("product")
+                say(f"z_{index} = _product({operand}, w_{index}, {self.columns[index]})")
+            else:
+                say(f"z_{index} = linear({operand}, w_{index})")
         self._split_targets()
         for end in step.targets:
             self._back(end)

@@ -301,6 +301,21 @@ def _blocks(maps, into, back):
 
 
 ''',
+    "product": '''def _product(x, w, columns):
+    """linear(x, w) for x (samples * columns, channels); on CPUs large ones as a 1 x 1 convolution.
+
+    oneDNN computes them, with the widest vectors that a CPU has; the library behind linear may not use these.
+    """
+    if torch.compiler.is_compiling() or x.dtype != torch.float32 or x.device.type != "cpu":
+        return linear(x, w)
+    rows, wide = x.shape
+    if rows >= 128 and rows * w.numel() >= 5_000_000 and torch.backends.mkldnn.is_available():
+        x = x.reshape(-1, columns, 1, wide).permute(0, 3, 1, 2)
+        return nn.functional.conv2d(x, w[:, :, None, None]).permute(0, 2, 3, 1).reshape(rows, -1)
+    return linear(x, w)
+
+
+''',
     "classes": '''def _classes(parts, places, columns, first, last):
     """The rows of some classes of positions, (classes, rows, positions of a class), and their positions."""
     found = []

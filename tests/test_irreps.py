@@ -405,3 +405,31 @@ def test_inspection_reads_diagrams_off_blocks():
     assert first.norm == pytest.approx(3)
     assert first.share == pytest.approx(1)
     assert all(use.norm == pytest.approx(0, abs=1e-6) for use in others)
+
+
+def test_large_products_are_convolutions_and_change_nothing(monkeypatch):
+    """On CPUs in float32; a compiler, an exporter and double precision see plain products."""
+    layer = eq.Linear("O(3)", "64x3", "64x3", bias=False, method="irreps")
+    calls = []
+    convolution = torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *given: calls.append(given) or convolution(*given))
+    x = torch.randn(64, 3, 3, 3, 64, requires_grad=True)
+    y = layer(x)
+    assert len(calls) == 2
+    exact = copy.deepcopy(layer).double()
+    twin = x.detach().double().requires_grad_()
+    meant = exact(twin)
+    assert len(calls) == 2
+    torch.testing.assert_close(y.double(), meant, rtol=1e-4, atol=1e-4)
+    for leaf, result, module in ((x, y, layer), (twin, meant, exact)):
+        (slope,) = torch.autograd.grad(result.square().sum() / 1000, leaf, create_graph=True)
+        slope.square().sum().backward()
+        assert module.weight.grad is not None
+    torch.testing.assert_close(x.grad.double(), twin.grad, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(layer.weight.grad.double(), exact.weight.grad, rtol=1e-3, atol=1e-2)
+    before = len(calls)
+    mapped = torch.func.vmap(layer)(x.detach().reshape(2, 32, 3, 3, 3, 64))
+    torch.testing.assert_close(mapped.reshape(y.shape), y.detach(), rtol=1e-4, atol=1e-4)
+    seen = len(calls)
+    torch.testing.assert_close(torch.compile(layer, backend="eager")(x), y, rtol=1e-4, atol=1e-4)
+    assert before <= seen == len(calls)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.emit import Artifact, emit
+from eqsynth.emit_products import emit_products
 from eqsynth.errors import EqsynthError, ExportError
 from eqsynth.group import Hom
 from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
+from eqsynth.products import ProductPlan
 from eqsynth.space import each
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def artifact_of(layer: Linear | Plan | Hom | Any, name: str = "EquivariantLinear
     plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
     if not isinstance(plan, Plan):
         raise EqsynthError(f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}")
-    return emit(plan, name)
+    return emit_products(plan, name) if isinstance(plan, ProductPlan) else emit(plan, name)
 
 
 def check_name(name: object) -> None:

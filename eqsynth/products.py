@@ -1,0 +1,597 @@
+"""Products of inputs: all multilinear equivariant maps, and polynomials of one input, as plans.
+
+A product of tensors u and v is one tensor x = u (x) v, and an equivariant map of u and v is a linear map of x.
+So the maps are the diagrams of order k + l, and what follows the product is the plan of a linear layer. The
+reductions of x that it starts from are made from reductions of u and of v, by one contraction each: x is never formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from itertools import combinations_with_replacement, product
+from math import prod
+from operator import mul
+
+from eqsynth.bases import Basis, basis
+from eqsynth.diagram import LETTERS, Half, Orbit, Tensor
+from eqsynth.errors import EqsynthError, SizeError, SpaceError
+from eqsynth.group import Aut, Group, Hom, ProductGroup
+from eqsynth.lower import _largest, _Lowering, _name, _pair, _reductions, _squares, _tree, whole
+from eqsynth.plans import (
+    NOMINAL_N,
+    NORMALIZATIONS,
+    Contract,
+    Cost,
+    Hodge,
+    Input,
+    Mix,
+    Plan,
+    Reduce,
+    Step,
+    Tied,
+    describe,
+)
+from eqsynth.polynomial import Polynomial
+from eqsynth.space import Order, Space, axes_of, each
+from eqsynth.symmetric import independent, moments
+
+#: How channels meet: each with each, or each with its own.
+MODES = ("full", "paired")
+#: The names of the operands in formulas and code; their product is x.
+NAMES = "uv"
+#: Letters for the axes of a contraction; those behind stand for channels and the batch.
+AXES = LETTERS[:20]
+
+
+@dataclass(frozen=True, slots=True)
+class Twist:
+    """``target`` is ``source`` with an axis taken through the symplectic form: sum over b of omega(a, b) source[b]."""
+
+    target: str
+    source: str
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """``target`` is the product of two values, summed over the labels that the target lacks.
+
+    ``left`` and ``right`` give the label of each axis of the sources; the axes of the target are the labels
+    0, ..., ``axes`` - 1. A label of both sources that the target keeps is multiplied entry by entry; one that it lacks
+    is contracted, and scaled as a sum is. ``sizes``: the factor of the group of each label. Channels meet each with
+    each (``full``: the target's channels are pairs, the left one most significant), or each with its own.
+    """
+
+    target: str
+    sources: tuple[str, str]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    axes: int
+    sizes: tuple[int, ...]
+    full: bool
+
+    @property
+    def summed(self) -> tuple[int, ...]:
+        """The labels that are contracted."""
+        return tuple(range(self.axes, len(self.sizes)))
+
+    def equation(self) -> str:
+        """The product for einsum: z is the batch, u and v are channels."""
+        left, right, made = ("".join(AXES[a] for a in axes) for axes in (self.left, self.right, range(self.axes)))
+        return f"z{left}u,z{right}v->z{made}uv" if self.full else f"z{left}u,z{right}u->z{made}u"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A group, the spaces that are multiplied, the space of the result, and how channels meet.
+
+    >>> from eqsynth.products import Problem
+    >>> print(Problem.parse("S(n)", ["4x2", "8x1"], "16x1"))
+    S(n): 4x2 (x) 8x1 -> 16x1
+    >>> print(Problem.parse("O(3)", ["4x1"], "16x0", "paired", (1, 2)))
+    O(3): powers 1, 2 of 4x1 -> 16x0
+
+    With ``degrees`` the products are those of one input with itself.
+    """
+
+    group: Group
+    operands: tuple[Space, ...]
+    space_out: Space
+    mode: str = "full"
+    degrees: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(
+        cls,
+        group: str | Group,
+        operands: Sequence[str | int | Space],
+        space_out: str | int | Space,
+        mode: str = "full",
+        degrees: tuple[int, ...] = (),
+    ) -> Problem:
+        """Read group and spaces as strings, or take them as they are."""
+        spaces = tuple(map(Space.parse, operands))
+        return cls(Group.parse(group), spaces, Space.parse(space_out), mode, degrees)
+
+    def __post_init__(self) -> None:
+        for space in self.operands:
+            Hom(self.group, space, self.space_out)
+        if self.mode not in MODES:
+            raise EqsynthError(f"there is no mode {self.mode!r}: ask for one of {', '.join(map(repr, MODES))}")
+        if self.mode == "paired":
+            wide = sorted({channels for space in self.operands for channels in space.channels})
+            if len(wide) > 1:
+                what = "the powers of an input" if self.degrees else 'mode="paired"'
+                cure = "" if self.degrees else ', or for mode="full"'
+                raise SpaceError(
+                    f"{what} multiply each channel by its own, but there are terms of {wide[0]} and of {wide[-1]} "
+                    f"channels: ask for equal numbers of channels{cure}"
+                )
+
+    def __str__(self) -> str:
+        if self.degrees:
+            return f"{self.group}: powers {', '.join(map(str, self.degrees))} of {self.operands[0]} -> {self.space_out}"
+        return f"{self.group}: {' (x) '.join(map(str, self.operands))} -> {self.space_out}"
+
+    @property
+    def inputs(self) -> tuple[tuple[int, Order], ...]:
+        """The terms of all operands: channels and order."""
+        return tuple(term for space in self.operands for term in space)
+
+    @property
+    def terms(self) -> tuple[tuple[int, ...], ...]:
+        """The products that are made, each as the numbers of the inputs that are multiplied."""
+        if self.degrees:
+            several = range(len(self.inputs))
+            return tuple(term for d in self.degrees for term in combinations_with_replacement(several, d))
+        starts = [sum(map(len, self.operands[:place])) for place in range(len(self.operands))]
+        ranges = [range(start, start + len(space)) for start, space in zip(starts, self.operands, strict=True)]
+        return tuple(product(*ranges))
+
+    @property
+    def hom(self) -> Hom:
+        """The same as a problem of linear maps of the products."""
+        made = []
+        for term in self.terms:
+            channels = [self.inputs[number][0] for number in term]
+            wide = prod(channels) if self.mode == "full" else channels[0]
+            made.append((wide, _total([self.inputs[number][1] for number in term])))
+        return Hom(self.group, Space(tuple(made)), self.space_out)
+
+    def owners(self, term: tuple[int, ...]) -> list[tuple[int, int]]:
+        """For each axis of a product, the place of its operand in ``term`` and its axis there.
+
+        Axes of the group's first factor come first, and among those the axes of the first operand.
+        """
+        counts = [each(self.inputs[number][1]) for number in term]
+        starts = [[sum(own[:factor]) for factor in range(len(own))] for own in counts]
+        return [
+            (place, starts[place][factor] + axis)
+            for factor in range(len(self.group.factors))
+            for place, own in enumerate(counts)
+            for axis in range(own[factor])
+        ]
+
+
+def _total(orders: Sequence[Order]) -> Order:
+    if isinstance(orders[0], tuple):
+        return tuple(sum(parts) for parts in zip(*map(each, orders), strict=True))
+    return sum(order for order in orders if isinstance(order, int))
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPlan(Plan):
+    """A layer of products as a program. ``print(plan)`` shows its steps and their cost.
+
+    ``before`` reduces the inputs, ``joins`` multiplies what is left of them, and ``steps`` is the plan of a linear
+    layer whose inputs are these products.
+    """
+
+    problem: Problem = None  # type: ignore[assignment]  # every plan has one; the fields before have defaults
+    before: tuple[Input | Reduce | Twist, ...] = ()
+    joins: tuple[Join, ...] = ()
+
+    def weight_name(self, term_in: int, term_out: int) -> str:
+        """The parameter's name: ``weight``, or ``weight_0_1_0`` where a space has several terms."""
+        if len(self.problem.terms) == len(self.hom.space_out) == 1:
+            return "weight"
+        return "weight_" + "_".join(map(str, (*self._places(term_in), term_out)))
+
+    def _places(self, term_in: int) -> list[int]:
+        """The inputs of a product by their numbers in their own operand."""
+        problem, term = self.problem, self.problem.terms[term_in]
+        if problem.degrees:
+            return list(term)
+        return [number - sum(map(len, problem.operands[:place])) for place, number in enumerate(term)]
+
+    def basis(self, term_in: int, term_out: int) -> Basis:
+        """The maps behind the weights of a product and an output term."""
+        return maps(self.problem, term_in, term_out)
+
+    def zero_outputs(self) -> list[str]:
+        """A sentence for each output term that no map reaches."""
+        return [
+            f"output term {term} of {self.problem} is always zero: no map into it has this symmetry"
+            for term in range(len(self.hom.space_out))
+            if not any(pair.term_out == term for pair in self.pairs) and not self.bias_dims[term]
+        ]
+
+    def sizes(self, n: int | None = None) -> dict[str, int]:
+        """The value of every symbol in the costs; ``n`` where the group leaves a size open."""
+        values = {name: size for name, size in Plan.sizes(self, n).items() if not name.startswith("c_in")}
+        return values | {
+            symbol: channels for symbol, (channels, _) in zip(self._wide(), self.problem.inputs, strict=True)
+        }
+
+    def _wide(self) -> list[str]:
+        """The symbol of the channels of each input."""
+        if self.problem.mode == "paired":
+            return ["c_in"] * len(self.problem.inputs)
+        return [
+            f"c_{NAMES[place]}{term if len(space) > 1 else ''}"
+            for place, space in enumerate(self.problem.operands)
+            for term in range(len(space))
+        ]
+
+    def costs(self) -> Iterator[Cost]:
+        """What each step costs, as polynomials in the sizes n and the channels.
+
+        >>> import eqsynth as eq
+        >>> layer = eq.TensorProduct("O(n)", "4x1", "8x1", "8x0", bias=False)
+        >>> for cost in layer.plan.costs():
+        ...     print(type(cost.step).__name__, cost.work, cost.moved)
+        Input 0 0
+        Input 0 0
+        Join n c_u c_v n c_u + n c_v + c_u c_v
+        Mix c_out c_u c_v c_out + c_u c_v
+        Output 0 0
+        """
+        none = Polynomial()
+        symbols = [Polynomial.of(symbol) for symbol in self._symbols()]
+        shape: dict[str, tuple[tuple[int, ...], Polynomial]] = {}
+        wide = [Polynomial.of(symbol) for symbol in self._wide()]
+
+        def places(sizes: Sequence[int]) -> Polynomial:
+            return reduce(mul, (symbols[factor] for factor in sizes), Polynomial.of(1))
+
+        def elements(name: str) -> Polynomial:
+            return places(shape[name][0]) * shape[name][1]
+
+        for step in (*self.before, *self.joins):
+            work, moved, kept = none, none, none
+            match step:
+                case Input(target, term, sizes):
+                    shape[target] = sizes, wide[term]
+                case Reduce(target, source, pattern, forms):
+                    sizes, channels = shape[source]
+                    left = {axis: sizes[place] for place, axis in enumerate(pattern) if axis is not None}
+                    shape[target] = tuple(left[axis] for axis in sorted(left)), channels
+                    if step.summed:
+                        second = [right for _, right in forms]
+                        summed = [z for place, z in enumerate(sizes) if pattern[place] is None and place not in second]
+                        kept = elements(target)
+                        work = kept * places(summed)
+                        moved = work + kept
+                case Twist(target, source):
+                    shape[target] = shape[source]
+                    kept = elements(target)
+                    moved = kept * 2
+                case Join(target, (left_source, right_source)):
+                    channels = shape[left_source][1] * (shape[right_source][1] if step.full else Polynomial.of(1))
+                    shape[target] = step.sizes[: step.axes], channels
+                    kept = elements(target)
+                    work = places(step.sizes) * channels
+                    moved = elements(left_source) + elements(right_source) + kept
+            calls = 0 if isinstance(step, Input) else 2
+            yield Cost(step, work, moved, kept, none, calls=calls)  # type: ignore[arg-type]  # steps of their own
+        for cost in Plan.costs(self):
+            if not isinstance(cost.step, Input):
+                yield self._named(cost)
+
+    def _named(self, cost: Cost) -> Cost:
+        """A cost with the channels of a product as those of its inputs."""
+        terms, known = self.problem.terms, self._wide()
+        if self.problem.mode == "paired":
+            several = len(terms) > 1
+            names = {f"c_in{number}" if several else "c_in": ["c_in"] for number in range(len(terms))}
+        else:
+            single = len(terms) == 1
+            names = {
+                "c_in" if single else f"c_in{number}": [known[each] for each in term]
+                for number, term in enumerate(terms)
+            }
+        fields = ("work", "moved", "kept", "passing", "once_work", "once_moved", "once_kept")
+        return replace(cost, **{name: _renamed(getattr(cost, name), names) for name in fields})
+
+    @property
+    def mixing(self) -> Polynomial:
+        """Multiply-adds per sample that mix channels of products."""
+        work = self.total().work
+        return Polynomial({m: v for m, v in work.items() if any(name.startswith("c_o") for name, _ in m)})
+
+    @property
+    def floor(self) -> Polynomial | None:
+        """None: Schur's lemma says nothing about products."""
+        return None
+
+    @property
+    def largest(self) -> Polynomial:
+        """Elements of the largest value that is made between the inputs and the mixing, per pair of channels.
+
+        >>> import eqsynth as eq
+        >>> print(eq.TensorProduct("O(3)", "4x2", "4x2", "4x2").plan.largest)
+        n²
+        """
+        symbols = [Polynomial.of(symbol) for symbol in self._symbols()]
+        made = [reduce(mul, (symbols[f] for f in join.sizes[: join.axes]), Polynomial.of(1)) for join in self.joins]
+        return max(made, key=lambda found: found(dict.fromkeys(self._symbols(), NOMINAL_N)), default=Polynomial.of(0))
+
+    def __str__(self) -> str:
+        return Plan.__str__(self).replace(f"plan of {self.hom}:", f"plan of {self.problem}:", 1)
+
+    def describe(self, step: Step | Twist | Join | None) -> str:
+        """A step in one line."""
+        match step:
+            case Join():
+                left, right, made = (
+                    ",".join(AXES[a] for a in axes) for axes in (step.left, step.right, range(step.axes))
+                )
+                over = f" summed over {','.join(AXES[a] for a in step.summed)}" if step.summed else ""
+                return f"{step.target}[{made}] = {step.sources[0]}[{left}] {step.sources[1]}[{right}]{over}"
+            case Twist(target, source, axis):
+                return f"{target} = omega along axis {axis} of {source}"
+            case Input(target, term):
+                return f"{target} = input {self.input_name(term)}"
+        return describe(step)
+
+    def input_name(self, number: int) -> str:
+        """The name of an input: its operand, and its term where there are several."""
+        for place, space in enumerate(self.problem.operands):
+            if number < len(space):
+                return NAMES[place] + (str(number) if len(space) > 1 else "")
+            number -= len(space)
+        raise EqsynthError(f"there is no input {number}")
+
+
+def _renamed(polynomial: Polynomial, names: Mapping[str, Sequence[str]]) -> Polynomial:
+    total = Polynomial()
+    for monomial, value in polynomial.items():
+        made = Polynomial.of(value)
+        for symbol, exponent in monomial:
+            for name in names.get(symbol, [symbol]):
+                made = made * Polynomial.of(name) ** exponent
+        total = total + made
+    return total
+
+
+@lru_cache(maxsize=256)
+def plan_products(problem: Problem, bias: bool = True, normalization: str = "variance") -> ProductPlan:
+    """The plan of a layer of products.
+
+    >>> from eqsynth.products import Problem, plan_products
+    >>> plan = plan_products(Problem.parse("S(n)", ["4x2", "4x2"], "4x2"))
+    >>> plan.dims, str(plan.largest)
+    ({(0, 0): 203}, 'n²')
+
+    Raises EqsynthError for a normalization that does not exist, SizeError for orders that are too high.
+    """
+    if normalization not in NORMALIZATIONS:
+        known = ", ".join(map(repr, NORMALIZATIONS))
+        raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")
+    hom, group = problem.hom, problem.group
+    for order in (*hom.space_in.orders, *hom.space_out.orders):
+        if axes_of(order) > len(AXES):
+            raise SizeError(f"a product of order {order} has more than {len(AXES)} axes: ask for lower orders")
+    ins, outs = hom.space_in.orders, hom.space_out.orders
+    zero = (0,) * len(group.factors) if isinstance(outs[0], tuple) else 0
+    biases = {o: basis(group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
+    bases: dict[tuple[int, int], Basis] = {}
+    pairs = []
+    for i, o in product(range(len(ins)), range(len(outs))):
+        own = bases[i, o] = maps(problem, i, o)
+        if len(own):
+            pair = _pair(i, o, own, normalization)
+            if problem.degrees and len(problem.terms[i]) > 1:
+                term = problem.terms[i]
+                pair = replace(pair, variances=moments(own, problem.owners(term), term, pair))
+            pairs.append(pair)
+    lowering = _Products(problem)
+    steps = lowering.steps(bases, biases)
+    return ProductPlan(
+        hom,
+        bias,
+        normalization,
+        lowering.after(steps),
+        tuple(pairs),
+        tuple(len(biases[o]) if bias else 0 for o in range(len(outs))),
+        tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs))),
+        problem=problem,
+        before=tuple(lowering.before()),
+        joins=tuple(lowering.joins),
+    )
+
+
+#: The largest matrix, in entries per pair of channels, for maps of products that are no diagrams.
+MAX_TIED = 1 << 22
+
+
+def _check_tied(problem: Problem, term_in: int, term_out: int) -> None:
+    """Raise SizeError where maps that are no diagrams would be too large a matrix."""
+    axes = axes_of(problem.hom.space_in.orders[term_in]) + axes_of(problem.space_out.orders[term_out])
+    n = int(problem.group.n)
+    if n**axes > MAX_TIED:
+        raise SizeError(
+            f"the maps of {problem} are no diagrams but one matrix of {n}^{axes} entries per pair of channels, more "
+            f"than {MAX_TIED:,}: ask for lower orders, or for a larger group, which has diagrams, such as S({n})"
+        )
+
+
+@lru_cache(maxsize=256)
+def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
+    """The maps from a product to an output term; where equal inputs are multiplied, those that stay independent."""
+    term, group = problem.terms[term_in], problem.group
+    if not (group.diagrammatic or isinstance(group, Aut | ProductGroup)):
+        _check_tied(problem, term_in, term_out)
+    found = basis(group, problem.hom.space_in.orders[term_in], problem.space_out.orders[term_out])
+    if any(isinstance(element, Orbit | Tensor) for element in found.diagrams):
+        _check_tied(problem, term_in, term_out)
+    if len(set(term)) == len(term) or not len(found):
+        return found
+    kept = independent(found, problem.owners(term), term)
+    return replace(found, diagrams=tuple(found.diagrams[position] for position in kept))
+
+
+class _Products(_Lowering):
+    """The lowering of a linear layer whose inputs are products: their reductions are made by joins."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.hom)
+        self.problem = problem
+        self.real: list[dict[Half, str]] = [{} for _ in problem.inputs]
+        self.twists: list[Twist] = []
+        self.joins: list[Join] = []
+        self.joined: dict[tuple[object, ...], str] = {}
+        #: For each operand in turn the mark of each input.
+        self.marks = [
+            (NAMES[place], term, len(space) > 1)
+            for place, space in enumerate(problem.operands)
+            for term in range(len(space))
+        ]
+
+    def after(self, steps: Sequence[Step]) -> tuple[Step, ...]:
+        """The steps with the reductions of products replaced by joins; fills ``joins``."""
+        made: dict[str, Step] = {}
+        names: dict[str, str] = {}
+        for number, wanted in enumerate(self.bottoms):
+            sizes = self._sizes(self.hom.space_in.orders[number])
+            for half in sorted(wanted, key=lambda each: (len(each.kept), each.key)):
+                name = names[wanted[half]] = self._product(number, half, wanted[half])
+                kept = tuple(sizes[half.blocks[block][0]] for block in half.kept)
+                made.setdefault(name, Input(name, number, kept))
+        middle = set(self.middle_steps)
+        rest = [step for step in steps if step in middle or not isinstance(step, Input | Reduce)]
+        return (*made.values(), *(_reading(step, names) for step in rest))
+
+    def before(self) -> list[Input | Reduce | Twist]:
+        """The reductions of the inputs that the joins need."""
+        made: list[Input | Reduce | Twist] = []
+        for number, wanted in enumerate(self.real):
+            mark, term, several = self.marks[number]
+            order = self.problem.inputs[number][1]
+            # Every input is there, whether a map needs it or not.
+            whole_input = whole(axes_of(order))
+            for half in (whole_input, *(half for half, _ in _tree(axes_of(order), wanted, self._forms(order)))):
+                wanted.setdefault(half, _name(mark, term, half, several))
+            for step in _reductions(number, self._sizes(order), wanted, self._forms(order), several):
+                made.append(step)  # type: ignore[arg-type]  # noqa: PERF402 - Inputs and Reduces alone
+        return [*made, *self.twists]
+
+    def _product(self, number: int, half: Half, name: str) -> str:
+        """The value of a reduced product, as joins of reduced inputs."""
+        term = self.problem.terms[number]
+        owners = self.problem.owners(term)
+        sizes = self._sizes(self.hom.space_in.orders[number])
+        forms = self._forms(self.hom.space_in.orders[number])
+        #: For each operand its blocks with their labels; None is a block that is summed there.
+        rows: list[list[tuple[tuple[int, ...], int | None]]] = [[] for _ in term]
+        label_sizes = [sizes[half.blocks[block][0]] for block in half.kept]
+        twisted: set[tuple[int, tuple[int, ...]]] = set()
+        for block, vertices in enumerate(half.blocks):
+            split: dict[int, list[int]] = {}
+            for vertex in vertices:
+                place, axis = owners[vertex]
+                split.setdefault(place, []).append(axis)
+            label = half.kept.index(block) if block in half.kept else None
+            if label is None and len(split) > 1:
+                label = len(label_sizes)
+                label_sizes.append(sizes[vertices[0]])
+                if vertices[0] in forms:
+                    twisted.add((max(split), tuple(split[max(split)])))
+            for place, axes in split.items():
+                rows[place].append((tuple(axes), label))
+        values = []
+        for place, row in enumerate(rows):
+            row.sort()
+            kept = tuple(index for index, (_, label) in enumerate(row) if label is not None)
+            source = self._operand(term[place], Half(tuple(axes for axes, _ in row), kept))
+            for axis, index in enumerate(kept):
+                if (place, row[index][0]) in twisted:
+                    source = self._twist(source, axis)
+            values.append((source, tuple(label for _, label in row if label is not None)))
+        return self._multiply(values, len(half.kept), label_sizes, name)
+
+    def _operand(self, number: int, half: Half) -> str:
+        mark, term, several = self.marks[number]
+        return self.real[number].setdefault(half, _name(mark, term, half, several))
+
+    def _twist(self, source: str, axis: int) -> str:
+        key = ("twist", source, axis)
+        if key not in self.joined:
+            self.joined[key] = f"{source}_w{axis}"
+            self.twists.append(Twist(self.joined[key], source, axis))
+        return self.joined[key]
+
+    def _multiply(
+        self, values: list[tuple[str, tuple[int, ...]]], axes: int, sizes: Sequence[int], name: str
+    ) -> str:
+        """Joins of two values at a time, in the order that makes the fewest entries; the last one has all axes."""
+        while len(values) > 1:
+            pairs = [(a, b) for b in range(len(values)) for a in range(b)]
+            (a, b) = min(pairs, key=lambda pair: self._work(values, pair, axes))
+            made = self._join(values[a], values[b], self._left(values, (a, b), axes), sizes, axes, name)
+            values = [value for place, value in enumerate(values) if place not in (a, b)]
+            values.insert(a, made)
+        return values[0][0]
+
+    @staticmethod
+    def _left(values: Sequence[tuple[str, tuple[int, ...]]], pair: tuple[int, int], axes: int) -> tuple[int, ...]:
+        """The labels that a product of two values keeps: those of the result and of the other values."""
+        others = {label for place, (_, labels) in enumerate(values) if place not in pair for label in labels}
+        there = {label for place in pair for label in values[place][1]}
+        return tuple(sorted(label for label in there if label < axes or label in others))
+
+    def _work(
+        self, values: Sequence[tuple[str, tuple[int, ...]]], pair: tuple[int, int], axes: int
+    ) -> tuple[int, ...]:
+        touched = len({label for place in pair for label in values[place][1]})
+        return (len(self._left(values, pair, axes)), touched, *pair)
+
+    def _join(
+        self,
+        first: tuple[str, tuple[int, ...]],
+        second: tuple[str, tuple[int, ...]],
+        kept: tuple[int, ...],
+        sizes: Sequence[int],
+        axes: int,
+        name: str,
+    ) -> tuple[str, tuple[int, ...]]:
+        full = self.problem.mode == "full"
+        if not full and second < first:
+            # Channel by channel a product has no order, and is made once for both.
+            first, second = second, first
+        summed = sorted({*first[1], *second[1]} - set(kept))
+        number = {label: place for place, label in enumerate([*kept, *summed])}
+        left, right = (tuple(number[label] for label in labels) for _, labels in (first, second))
+        key = (first[0], second[0], left, right, len(kept))
+        if key not in self.joined:
+            self.joined[key] = self._fresh(name if kept == tuple(range(axes)) else f"{name}_p")
+            label_sizes = tuple(sizes[label] for label in [*kept, *summed])
+            self.joins.append(
+                Join(self.joined[key], (first[0], second[0]), left, right, len(kept), label_sizes, full)
+            )
+        return self.joined[key], kept
+
+
+def _reading(step: Step, names: Mapping[str, str]) -> Step:
+    """A step that reads values under other names: one product may stand for several that are equal."""
+    match step:
+        case Mix():
+            operands = tuple(replace(each, source=names.get(each.source, each.source)) for each in step.operands)
+            return replace(step, operands=operands)
+        case Tied():
+            return replace(step, tables=tuple(replace(each, source=names[each.source]) for each in step.tables))
+        case Reduce() | Hodge() | Contract():
+            return replace(step, source=names.get(step.source, step.source))
+    return step

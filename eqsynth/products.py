@@ -398,7 +398,7 @@ def plan_products(problem: Problem, bias: bool = True, normalization: str = "var
                 pair = replace(pair, variances=moments(own, problem.owners(term), term, pair))
             pairs.append(pair)
     lowering = _Products(problem)
-    steps = lowering.steps(bases, biases)
+    steps = lowering.steps(bases, biases, "diagrams" if _has_diagrams(group) else "matrix")
     return ProductPlan(
         hom,
         bias,
@@ -428,11 +428,16 @@ def _check_tied(problem: Problem, term_in: int, term_out: int) -> None:
         )
 
 
+def _has_diagrams(group: Group) -> bool:
+    """Whether some maps of the group are diagrams: for Aut(G) perhaps not all are."""
+    return group.diagrammatic or isinstance(group, Aut | ProductGroup)
+
+
 @lru_cache(maxsize=256)
 def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     """The maps from a product to an output term; where equal inputs are multiplied, those that stay independent."""
     term, group = problem.terms[term_in], problem.group
-    if not (group.diagrammatic or isinstance(group, Aut | ProductGroup)):
+    if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
     found = basis(group, problem.hom.space_in.orders[term_in], problem.space_out.orders[term_out])
     if any(isinstance(element, Orbit | Tensor) for element in found.diagrams):

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from eqsynth.bases import Basis
-from eqsynth.diagram import Diagram, Orbit, Tensor
+from eqsynth.diagram import Diagram
 from eqsynth.enumeration import perfect_matchings
 from eqsynth.errors import GroupError
 from eqsynth.gram import PRIMES
@@ -43,12 +43,10 @@ def independent(found: Basis, owners: Owners, term: Sequence[int]) -> tuple[int,
     Raises SizeError where these matrices are too large.
     """
     swaps = list(_swaps(owners, term))
-    if all(not isinstance(element, Orbit | Tensor) for element in found.diagrams):
-        flat = [found.flat(place) for place in range(len(found))]
-        if not any(diagram.edges or not all(diagram.blocks) for diagram in flat):
-            kept = _orbits(found, flat, swaps)
-            if kept is not None:
-                return kept
+    if all(factor.diagrammatic for factor in found.group.factors):
+        kept = _orbits(found, [found.flat(place) for place in range(len(found))], swaps)
+        if kept is not None:
+            return kept
     return _by_matrices(found, swaps)
 
 

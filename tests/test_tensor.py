@@ -175,3 +175,62 @@ def test_spaces_of_several_terms(group):
         assert_all_agree(layer, 3)
     layer = product_layer(group, "2x1 + 2x0", "2x1", "2x1 + 1x2", mode="paired")
     assert_all_agree(layer, 3)
+
+
+@pytest.mark.parametrize("group", ["Aut(path3)", "Aut(cycle4)", D4, LORENTZ, "Aut(3: 0>1 1>2)"], ids=str)
+@pytest.mark.parametrize("mode", ["full", "paired"])
+def test_groups_with_tables(group, mode):
+    n = eq.Group.parse(group).n
+    for spaces in (("2x1", "2x1", "3x1"), ("2x1 + 2x0", "2x1", "1x0 + 2x1"), ("2x1", "2x1", "1x2")):
+        assert_all_agree(product_layer(group, *spaces, mode=mode), n)
+
+
+@pytest.mark.parametrize(
+    ("group", "n"),
+    [("S(2) x O(2)", [2, 2]), ("S(n) x SO(3)", [2, 3]), ("Sp(2) x A(3)", [2, 3]), ("O(n) x S(m)", [2, 3])],
+)
+def test_products_of_groups(group, n):
+    assert_all_agree(product_layer(group, "2x(1,1)", "3x(1,0)", "2x(1,1) + 1x(0,1)"), n)
+    assert_all_agree(product_layer(group, "2x(1,1)", "2x(0,1)", "2x(1,2)", mode="paired"), n)
+
+
+@pytest.mark.parametrize("group", [*GROUPS, "Aut(path3)", D4, LORENTZ], ids=str)
+@pytest.mark.parametrize("layer", ["power", "polynomial"])
+def test_powers(group, layer):
+    kind = eq.Power if layer == "power" else eq.PolynomialLayer
+    for arguments in (("2x1", 2, "3x1"), ("2x2", 2, "2x0 + 1x2"), ("2x1 + 2x0", 3, "2x1"), ("2x1", 4, "1x0")):
+        small = eq.Group.parse(group).n in (1, 2, 3) or arguments[0] != "2x1" or arguments[1] < 4
+        if small and not (isinstance(group, str) and group == "SO(4)" and "2x2" in arguments):
+            built = made(kind, group, *arguments)
+            for n in sizes(group):
+                assert_all_agree(built, n)
+
+
+def test_powers_of_products_of_groups():
+    assert_all_agree(made(eq.PolynomialLayer, "S(2) x O(2)", "2x(1,1) + 2x(0,1)", 2, "2x(1,0) + 1x(0,2)"), [2, 2])
+    assert_all_agree(made(eq.Power, "S(n) x Sp(m)", "2x(1,1)", 2, "2x(1,0) + 1x(0,2)"), [2, 2])
+
+
+def dimension_on_symmetric(layer, n):
+    """The rank of all maps as functions of one input, from values at random inputs."""
+    problem, sizes = layer.problem, sizes_of(layer, n)
+    for i, term in enumerate(problem.terms):
+        for o, order in enumerate(problem.space_out.orders):
+            found = eq.basis(problem.group, problem.hom.space_in.orders[i], order)
+            values = [
+                torch.randn(60, *shape(k, sizes), c, dtype=torch.float64)[..., :1] for c, k in problem.inputs
+            ]
+            flat = outer(layer, values, term, sizes)[..., 0]
+            maps = torch.tensor(found.matrices(sizes)).double()
+            values = torch.einsum("dyx,bx->dby", maps, flat).flatten(1)
+            rank = int(torch.linalg.matrix_rank(values, atol=1e-8)) if len(found) else 0
+            yield rank, len(layer.plan.basis(i, o)), (i, o)
+
+
+@pytest.mark.parametrize("group", ["S(2)", "S(3)", "S(5)", "A(3)", "O(1)", "O(2)", "O(4)", "SO(2)", "SO(3)", "Sp(2)",
+                                   "Sp(4)", "Aut(path3)", D4, LORENTZ], ids=str)  # fmt: skip
+def test_maps_of_powers_are_independent_and_all(group):
+    for arguments in (("1x1", 2, "1x2"), ("1x1 + 1x0", 3, "1x1"), ("1x2", 2, "1x0"), ("1x1", 3, "1x0")):
+        layer = made(eq.Power, group, *arguments)
+        for rank, kept, which in dimension_on_symmetric(layer, eq.Group.parse(group).n):
+            assert rank == kept, which

@@ -10,7 +10,7 @@ from textwrap import indent
 import eqsynth
 from eqsynth.bases import basis
 from eqsynth.emit import Artifact, _Emitter, _gallery, _runs, _uses
-from eqsynth.plans import Contract, Hodge, Input, Mix, Reduce, Schur, Spread, Step, Tied
+from eqsynth.plans import POWERS, Contract, Hodge, Input, Mix, Reduce, Schur, Spread, Step, Tied
 from eqsynth.products import NAMES, Join, ProductPlan, Twist
 from eqsynth.space import Order, Space, each, order_text
 
@@ -246,7 +246,11 @@ class _ProductEmitter(_Emitter):
         names = "|".join(self.plan.weight_name(pair.term_in, pair.term_out) for pair in self.plan.pairs)
         return re.sub(rf"self\.({names})(?!\w)", r"self.\1.flatten(2)", line) if names else line
 
-    def _before(self, step: Input | Reduce | Twist | Join) -> None:
+    def _channels(self, value: str) -> str:
+        side, term = self.term_of[value]
+        return self._c_real(term) if side == "real" else super()._channels(value)
+
+    def _before(self, step: Input | Reduce | Twist | Hodge | Join) -> None:
         match step:
             case Input(target, number, sizes):
                 self.sizes[target], self.thin[target], self.rename[target] = sizes, frozenset(), target
@@ -255,6 +259,8 @@ class _ProductEmitter(_Emitter):
                 self._reduce(step)
             case Twist():
                 self._twist(step)
+            case Hodge():
+                self._hodge(step)
             case Join():
                 self._product(step)
 
@@ -290,7 +296,7 @@ class _ProductEmitter(_Emitter):
 
     def _product(self, step: Join) -> None:
         left, right = (self.rename[source] for source in step.sources)
-        scale = "".join(self._sum_scale(step.sizes[label]) for label in step.summed)
+        scale = self._join_scale(step)
         # The smaller one is scaled, once for all its products.
         if len(step.left) <= len(step.right):
             left = self._scaled(left, scale)
@@ -306,21 +312,23 @@ class _ProductEmitter(_Emitter):
         self.views.add(step.target)
 
     def _scaled(self, source: str, scale: str) -> str:
-        if not scale:
-            return source
-        name = f"{source}_r{scale.count(' ') // 2}" if len(self.ns) == 1 else f"{source}_r{len(self.scalings)}"
-        if (source, scale) not in self.scalings:
-            self.scalings[source, scale] = name
-            self._say(f"{name} = {source}{f' * ({scale[3:]})' if scale.startswith(' * ') else scale}")
-        return self.scalings[source, scale]
+        """The name of a value times a scale."""
+        if scale and (source, scale) not in self.scalings:
+            number = sum(name == source for name, _ in self.scalings)
+            self.scalings[source, scale] = f"{source}_r{number or ''}"
+            self._say(f"{self.scalings[source, scale]} = {source} * {scale}")
+        return self.scalings.get((source, scale), source)
 
-    def _sum_scale(self, factor: int) -> str:
-        match self.plan.sums:
-            case "variance":
-                return f" * {self._scale(factor)}"
-            case "mean":
-                return f" * {self.ns[factor]} ** -1"
-        return ""
+    def _join_scale(self, step: Join) -> str:
+        """What scales the sums of a product, in code."""
+        power = POWERS[self.plan.sums]
+        factors = [self._scale(step.sizes[label]) for label in step.scaled]
+        if self.plan.sums == "mean":
+            factors = [f"{self.ns[step.sizes[label]]} ** -1" for label in step.scaled]
+        if not power:
+            return ""
+        factors += [f"{step.terms} ** {power:g}"] if step.terms > 1 else []
+        return f"({' * '.join(factors)})" if len(factors) > 1 else "".join(factors)
 
     def _like(self, target: str, source: str) -> None:
         self.sizes[target], self.thin[target], self.rename[target] = self.sizes[source], frozenset(), target

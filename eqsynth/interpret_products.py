@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from eqsynth.errors import ShapeError
-from eqsynth.interpret import _reduce, interpret
-from eqsynth.plans import POWERS, Input, Reduce
+from eqsynth.interpret import _hodge, _reduce, interpret
+from eqsynth.plans import POWERS, Hodge, Input, Reduce
 from eqsynth.products import Join, ProductPlan, Twist
 from eqsynth.representation import omega
 
@@ -54,6 +54,9 @@ def interpret_products(
                 form = omega(ns[sizes[source][axis]])
                 moved = np.tensordot(form, values[source], (1, 1 + axis))
                 values[target], sizes[target] = np.moveaxis(moved, 0, 1 + axis), sizes[source]
+            case Hodge(target, source, order, factor):
+                values[target] = _hodge(values[source], step, power)
+                sizes[target] = (*(sizes[source][axis] for axis in order[: step.carried]), *[factor] * step.given)
             case Join(target, (left, right), axes_left, axes_right):
                 first, second = values[left], values[right]
                 channels = [99, 100] if step.full else [99, 99]
@@ -61,7 +64,9 @@ def interpret_products(
                 labels = [[98, *axes_left, channels[0]], [98, *axes_right, channels[1]]]
                 made = [98, *range(step.axes), *dict.fromkeys(channels)]
                 product = _einsum(first, labels[0], second, labels[1], made)
-                scale = np.prod([float(ns[step.sizes[label]]) for label in step.summed]) ** power
+                scale = (
+                    np.prod([float(ns[step.sizes[label]]) for label in step.scaled], initial=float(step.terms)) ** power
+                )
                 values[target] = product.reshape(*product.shape[: 1 + step.axes], -1) * scale
                 sizes[target] = step.sizes[: step.axes]
     flat = {
@@ -71,9 +76,7 @@ def interpret_products(
     return interpret(plan, flat, [], ns, values)
 
 
-def _einsum(
-    first: Array, labels: Sequence[int], second: Array, others: Sequence[int], made: Sequence[int]
-) -> Array:
+def _einsum(first: Array, labels: Sequence[int], second: Array, others: Sequence[int], made: Sequence[int]) -> Array:
     """``numpy.einsum`` with labels of any size."""
     import numpy as np
 

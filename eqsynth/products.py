@@ -7,11 +7,11 @@ reductions of x that it starts from are made from reductions of u and of v, by o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import combinations_with_replacement, product
-from math import prod
+from math import perm, prod
 from operator import mul
 
 from eqsynth.bases import Basis, basis
@@ -61,7 +61,8 @@ class Join:
     ``left`` and ``right`` give the label of each axis of the sources; the axes of the target are the labels
     0, ..., ``axes`` - 1. A label of both sources that the target keeps is multiplied entry by entry; one that it lacks
     is contracted, and scaled as a sum is. ``sizes``: the factor of the group of each label. Channels meet each with
-    each (``full``: the target's channels are pairs, the left one most significant), or each with its own.
+    each (``full``: the target's channels are pairs, the left one most significant), or each with its own. Labels of a
+    Levi-Civita tensor (``heads``) are not scaled each; their sums have ``terms`` terms that are not zero.
     """
 
     target: str
@@ -71,11 +72,18 @@ class Join:
     axes: int
     sizes: tuple[int, ...]
     full: bool
+    heads: tuple[int, ...] = ()
+    terms: int = 1
 
     @property
     def summed(self) -> tuple[int, ...]:
         """The labels that are contracted."""
         return tuple(range(self.axes, len(self.sizes)))
+
+    @property
+    def scaled(self) -> tuple[int, ...]:
+        """The labels whose sums are scaled by their length."""
+        return tuple(label for label in self.summed if label not in self.heads)
 
     def equation(self) -> str:
         """The product for einsum: z is the batch, u and v are channels."""
@@ -190,7 +198,7 @@ class ProductPlan(Plan):
     """
 
     problem: Problem = None  # type: ignore[assignment]  # every plan has one; the fields before have defaults
-    before: tuple[Input | Reduce | Twist, ...] = ()
+    before: tuple[Input | Reduce | Twist | Hodge, ...] = ()
     joins: tuple[Join, ...] = ()
 
     def weight_name(self, term_in: int, term_out: int) -> str:
@@ -278,6 +286,12 @@ class ProductPlan(Plan):
                     shape[target] = shape[source]
                     kept = elements(target)
                     moved = kept * 2
+                case Hodge(target, source, order, factor):
+                    sizes, channels = shape[source]
+                    shape[target] = (*(sizes[axis] for axis in order[: step.carried]), *[factor] * step.given), channels
+                    kept = elements(target)
+                    work = kept * perm(step.n - step.given, step.taken)
+                    moved = work + kept
                 case Join(target, (left_source, right_source)):
                     channels = shape[left_source][1] * (shape[right_source][1] if step.full else Polynomial.of(1))
                     shape[target] = step.sizes[: step.axes], channels
@@ -448,6 +462,10 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     return replace(found, diagrams=tuple(found.diagrams[position] for position in kept))
 
 
+#: The name of a value, and the label of each of its axes.
+Value = tuple[str, tuple[int, ...]]
+
+
 class _Products(_Lowering):
     """The lowering of a linear layer whose inputs are products: their reductions are made by joins."""
 
@@ -456,6 +474,7 @@ class _Products(_Lowering):
         self.problem = problem
         self.real: list[dict[Half, str]] = [{} for _ in problem.inputs]
         self.twists: list[Twist] = []
+        self.stars: list[Hodge] = []
         self.joins: list[Join] = []
         self.joined: dict[tuple[object, ...], str] = {}
         #: For each operand in turn the mark of each input.
@@ -469,19 +488,29 @@ class _Products(_Lowering):
         """The steps with the reductions of products replaced by joins; fills ``joins``."""
         made: dict[str, Step] = {}
         names: dict[str, str] = {}
-        for number, wanted in enumerate(self.bottoms):
-            sizes = self._sizes(self.hom.space_in.orders[number])
-            for half in sorted(wanted, key=lambda each: (len(each.kept), each.key)):
-                name = names[wanted[half]] = self._product(number, half, wanted[half])
-                kept = tuple(sizes[half.blocks[block][0]] for block in half.kept)
-                made.setdefault(name, Input(name, number, kept))
+        halves = {name: (number, half) for number, wanted in enumerate(self.bottoms) for half, name in wanted.items()}
         middle = set(self.middle_steps)
         rest = [step for step in steps if step in middle or not isinstance(step, Input | Reduce)]
+        for star in [step for step in rest if isinstance(step, Hodge) and step.source in halves]:
+            number, half = halves[star.source]
+            if starred := self._starred(number, half, star):
+                names[star.target], sizes = starred
+                made.setdefault(starred[0], Input(starred[0], number, sizes))
+                rest.remove(star)
+        read = {name for step in rest for name in _read(step)}
+        for name, (number, half) in sorted(
+            halves.items(), key=lambda item: (item[1][0], len(item[1][1].kept), item[1][1].key)
+        ):
+            if name in read:
+                values, label_sizes = self._factored(number, half)
+                names[name] = self._multiply(values, len(half.kept), label_sizes, name)
+                kept = tuple(label_sizes[: len(half.kept)])
+                made.setdefault(names[name], Input(names[name], number, kept))
         return (*made.values(), *(_reading(step, names) for step in rest))
 
-    def before(self) -> list[Input | Reduce | Twist]:
+    def before(self) -> list[Input | Reduce | Twist | Hodge]:
         """The reductions of the inputs that the joins need."""
-        made: list[Input | Reduce | Twist] = []
+        made: list[Input | Reduce | Twist | Hodge] = []
         for number, wanted in enumerate(self.real):
             mark, term, several = self.marks[number]
             order = self.problem.inputs[number][1]
@@ -491,10 +520,13 @@ class _Products(_Lowering):
                 wanted.setdefault(half, _name(mark, term, half, several))
             for step in _reductions(number, self._sizes(order), wanted, self._forms(order), several):
                 made.append(step)  # type: ignore[arg-type]  # noqa: PERF402 - Inputs and Reduces alone
-        return [*made, *self.twists]
+        return [*made, *self.twists, *self.stars]
 
-    def _product(self, number: int, half: Half, name: str) -> str:
-        """The value of a reduced product, as joins of reduced inputs."""
+    def _factored(self, number: int, half: Half) -> tuple[list[Value], list[int]]:
+        """The reduced inputs that make a reduced product, with the labels of their axes, and the factor of each label.
+
+        The first labels are the axes of the product, those behind are summed over when inputs are multiplied.
+        """
         term = self.problem.terms[number]
         owners = self.problem.owners(term)
         sizes = self._sizes(self.hom.space_in.orders[number])
@@ -516,7 +548,7 @@ class _Products(_Lowering):
                     twisted.add((max(split), tuple(split[max(split)])))
             for place, axes in split.items():
                 rows[place].append((tuple(axes), label))
-        values = []
+        values: list[Value] = []
         for place, row in enumerate(rows):
             row.sort()
             kept = tuple(index for index, (_, label) in enumerate(row) if label is not None)
@@ -525,7 +557,47 @@ class _Products(_Lowering):
                 if (place, row[index][0]) in twisted:
                     source = self._twist(source, axis)
             values.append((source, tuple(label for _, label in row if label is not None)))
-        return self._multiply(values, len(half.kept), label_sizes, name)
+        return values, label_sizes
+
+    def _starred(self, number: int, half: Half, star: Hodge) -> tuple[str, tuple[int, ...]] | None:
+        """A head that takes axes of several inputs, as a head of one of them that is contracted with the others.
+
+        epsilon(J, I_1, I_2), where input p has the labels I_p, is applied to the input that has most of them. What
+        comes out has the labels J and those of the others. None where the product itself is smaller, and for A(n), whose
+        heads hold blocks that several inputs share.
+        """
+        values, sizes = self._factored(number, half)
+        taken = star.order[star.carried :]
+        shares = [sum(label in taken for label in labels) for _, labels in values]
+        place = max(range(len(values)), key=lambda p: (shares[p], p))
+        family = self.hom.group.factors[star.factor].family
+        if family != "SO" or len(values) == 1 or star.given > shares[place]:
+            return None
+        others = [label for label in taken if label not in values[place][1]]
+        given = list(range(len(sizes), len(sizes) + star.given))
+        source, labels = values[place]
+        carried = [label for label in labels if label not in taken]
+        eaten = [label for label in labels if label in taken]
+        if shares[place] * sum(shares[place + 1 :]) % 2:
+            # The labels of later inputs come before this one's; there are two or more to exchange.
+            eaten[:2] = eaten[1::-1]
+        order = tuple(labels.index(label) for label in [*carried, *eaten])
+        made = star.given + len(others)
+        key = ("star", source, order, made)
+        if key not in self.joined:
+            self.joined[key] = self._fresh(f"{source}_h{made}")
+            self.stars.append(Hodge(self.joined[key], source, order, star.factor, star.n, 0, len(eaten), made))
+        values[place] = self.joined[key], (*carried, *given, *others)
+        # Axes of the result come first, then what is summed.
+        front = [*star.order[: star.carried], *given]
+        back = [*others, *range(len(half.kept), len(sizes))]
+        sizes = [*sizes, *[star.factor] * star.given]
+        number_of = {label: position for position, label in enumerate([*front, *back])}
+        values = [(name, tuple(number_of[label] for label in axes)) for name, axes in values]
+        sizes = [sizes[label] for label in [*front, *back]]
+        heads = {number_of[label] for label in others}
+        terms = perm(len(taken), len(others))
+        return self._multiply(values, len(front), sizes, star.target, heads, terms), tuple(sizes[: len(front)])
 
     def _operand(self, number: int, half: Half) -> str:
         mark, term, several = self.marks[number]
@@ -539,39 +611,46 @@ class _Products(_Lowering):
         return self.joined[key]
 
     def _multiply(
-        self, values: list[tuple[str, tuple[int, ...]]], axes: int, sizes: Sequence[int], name: str
+        self,
+        values: list[Value],
+        axes: int,
+        sizes: Sequence[int],
+        name: str,
+        heads: Collection[int] = (),
+        terms: int = 1,
     ) -> str:
         """Joins of two values at a time, in the order that makes the fewest entries; the last one has all axes."""
         while len(values) > 1:
             pairs = [(a, b) for b in range(len(values)) for a in range(b)]
             (a, b) = min(pairs, key=lambda pair: self._work(values, pair, axes))
-            made = self._join(values[a], values[b], self._left(values, (a, b), axes), sizes, axes, name)
+            last = name if len(values) == 2 else f"{name}_p"
+            kept = self._left(values, (a, b), axes)
+            made = self._join(values[a], values[b], kept, sizes, last, heads, terms if len(values) == 2 else 1)
             values = [value for place, value in enumerate(values) if place not in (a, b)]
             values.insert(a, made)
         return values[0][0]
 
     @staticmethod
-    def _left(values: Sequence[tuple[str, tuple[int, ...]]], pair: tuple[int, int], axes: int) -> tuple[int, ...]:
+    def _left(values: Sequence[Value], pair: tuple[int, int], axes: int) -> tuple[int, ...]:
         """The labels that a product of two values keeps: those of the result and of the other values."""
         others = {label for place, (_, labels) in enumerate(values) if place not in pair for label in labels}
         there = {label for place in pair for label in values[place][1]}
         return tuple(sorted(label for label in there if label < axes or label in others))
 
-    def _work(
-        self, values: Sequence[tuple[str, tuple[int, ...]]], pair: tuple[int, int], axes: int
-    ) -> tuple[int, ...]:
+    def _work(self, values: Sequence[Value], pair: tuple[int, int], axes: int) -> tuple[int, ...]:
         touched = len({label for place in pair for label in values[place][1]})
         return (len(self._left(values, pair, axes)), touched, *pair)
 
     def _join(
         self,
-        first: tuple[str, tuple[int, ...]],
-        second: tuple[str, tuple[int, ...]],
+        first: Value,
+        second: Value,
         kept: tuple[int, ...],
         sizes: Sequence[int],
-        axes: int,
         name: str,
-    ) -> tuple[str, tuple[int, ...]]:
+        heads: Collection[int],
+        terms: int,
+    ) -> Value:
         full = self.problem.mode == "full"
         if not full and second < first:
             # Channel by channel a product has no order, and is made once for both.
@@ -579,14 +658,26 @@ class _Products(_Lowering):
         summed = sorted({*first[1], *second[1]} - set(kept))
         number = {label: place for place, label in enumerate([*kept, *summed])}
         left, right = (tuple(number[label] for label in labels) for _, labels in (first, second))
-        key = (first[0], second[0], left, right, len(kept))
+        tied = tuple(number[label] for label in summed if label in heads)
+        key = (first[0], second[0], left, right, len(kept), tied, terms)
         if key not in self.joined:
-            self.joined[key] = self._fresh(name if kept == tuple(range(axes)) else f"{name}_p")
+            self.joined[key] = self._fresh(name)
             label_sizes = tuple(sizes[label] for label in [*kept, *summed])
-            self.joins.append(
-                Join(self.joined[key], (first[0], second[0]), left, right, len(kept), label_sizes, full)
-            )
+            sources = (first[0], second[0])
+            self.joins.append(Join(self.joined[key], sources, left, right, len(kept), label_sizes, full, tied, terms))
         return self.joined[key], kept
+
+
+def _read(step: Step) -> list[str]:
+    """The values that a step reads, of those that products make."""
+    match step:
+        case Mix():
+            return [operand.source for operand in step.operands]
+        case Tied():
+            return [table.source for table in step.tables]
+        case Reduce() | Hodge() | Contract():
+            return [step.source]
+    return []
 
 
 def _reading(step: Step, names: Mapping[str, str]) -> Step:
@@ -596,7 +687,9 @@ def _reading(step: Step, names: Mapping[str, str]) -> Step:
             operands = tuple(replace(each, source=names.get(each.source, each.source)) for each in step.operands)
             return replace(step, operands=operands)
         case Tied():
-            return replace(step, tables=tuple(replace(each, source=names[each.source]) for each in step.tables))
+            return replace(
+                step, tables=tuple(replace(each, source=names.get(each.source, each.source)) for each in step.tables)
+            )
         case Reduce() | Hodge() | Contract():
             return replace(step, source=names.get(step.source, step.source))
     return step

@@ -125,9 +125,7 @@ def _by_matrices(found: Basis, swaps: Sequence[tuple[int, ...]]) -> tuple[int, .
     for prime in PRIMES:
         reduced, least = flint.nmod_mat(size, size, [value % prime for value in entries], prime).rref()
         if least == rank:
-            return tuple(
-                next(column for column in range(size) if int(reduced[row, column])) for row in range(rank)
-            )
+            return tuple(next(column for column in range(size) if int(reduced[row, column])) for row in range(rank))
     raise GroupError(f"the maps of {found.group} have rank {rank}, which no prime shows: please report it")
 
 

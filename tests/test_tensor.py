@@ -50,7 +50,8 @@ def sizes_of(layer, n):
 def inputs_for(layer, n, batch=(2, 3)):
     sizes = sizes_of(layer, n)
     return [
-        torch.randn(*batch, *shape(k, sizes), c, dtype=torch.float64, requires_grad=True) for c, k in layer.problem.inputs
+        torch.randn(*batch, *shape(k, sizes), c, dtype=torch.float64, requires_grad=True)
+        for c, k in layer.problem.inputs
     ]
 
 
@@ -79,7 +80,9 @@ def outer(layer, inputs, term, sizes):
         else:
             value = torch.einsum("zic,zjc->zijc", value, x).flatten(1, 2)
     # Axes are operand by operand now, and are to be factor by factor.
-    of_axis = [(factor, place) for place, own in enumerate(counts) for factor, count in enumerate(own) for _ in range(count)]
+    of_axis = [
+        (factor, place) for place, own in enumerate(counts) for factor, count in enumerate(own) for _ in range(count)
+    ]
     order = sorted(range(len(of_axis)), key=lambda axis: of_axis[axis])
     lengths = [sizes[factor] for factor, _ in of_axis]
     value = value.reshape(len(value), *lengths, -1).permute(0, *[1 + axis for axis in order], 1 + len(order))
@@ -102,9 +105,7 @@ def dense(layer, inputs, n):
                 continue
             maps = torch.tensor(np.array([matrix(problem.group, d, sizes) for d in found.diagrams])).double()
             scale = (maps**2).sum(-1).amax(-1) ** power
-            for factor, size, k, lo in zip(
-                problem.group.factors, sizes, each(found.inputs), each(order), strict=True
-            ):
+            for factor, size, k, lo in zip(problem.group.factors, sizes, each(found.inputs), each(order), strict=True):
                 scale = scale * (size ** (max(lo - k, 0) / 4) if factor.family in ("O", "SO", "Sp") else 1.0)
             weight = parameters[plan.weight_name(i, o)].flatten(2) * scale[:, None, None]
             total = total + torch.einsum("doc,dyx,bxc->byo", weight, maps, outer(layer, inputs, term, sizes))
@@ -217,9 +218,7 @@ def dimension_on_symmetric(layer, n):
     for i, term in enumerate(problem.terms):
         for o, order in enumerate(problem.space_out.orders):
             found = eq.basis(problem.group, problem.hom.space_in.orders[i], order)
-            values = [
-                torch.randn(60, *shape(k, sizes), c, dtype=torch.float64)[..., :1] for c, k in problem.inputs
-            ]
+            values = [torch.randn(60, *shape(k, sizes), c, dtype=torch.float64)[..., :1] for c, k in problem.inputs]
             flat = outer(layer, values, term, sizes)[..., 0]
             maps = torch.tensor(found.matrices(sizes)).double()
             values = torch.einsum("dyx,bx->dby", maps, flat).flatten(1)

@@ -17,12 +17,12 @@ from eqsynth.space import Order, Space, each, order_text
 
 @lru_cache(maxsize=64)
 def emit_products(plan: ProductPlan, name: str = "EquivariantProduct") -> Artifact:
-    """Source of a torch.nn.Module class called ``name`` that runs the plan.
+    r"""Source of a torch.nn.Module class called ``name`` that runs the plan.
 
     >>> from eqsynth.emit_products import emit_products
     >>> from eqsynth.products import Problem, plan_products
     >>> source = emit_products(plan_products(Problem.parse("O(3)", [1, 1], 0))).source
-    >>> [line.strip() for line in source.split("\\n") if "einsum" in line]
+    >>> [line.strip() for line in source.split("\n") if "einsum" in line]
     ['x_11 = torch.einsum("zau,zav->zuv", u_a * r, v_a).flatten(-2)  # u_a[a] v_a[a] summed over a']
     """
     return Artifact(plan.hom, _ProductEmitter(plan, name).module())
@@ -130,7 +130,7 @@ class _ProductEmitter(_Emitter):
             "",
             *tables,
             "def reset_parameters(self):",
-            '    """Output variance near 1 for inputs of variance 1: bounds sqrt(3 v / fan-in), v per map; biases 0."""',
+            '    """Output variance near 1 for such inputs: bounds sqrt(3 v / fan-in), v per map; biases 0."""',
             *(["    self.reset_tables()"] if tables else []),
         ]
         if weights:
@@ -226,15 +226,15 @@ class _ProductEmitter(_Emitter):
         missing = [name for name in self.open if name not in shown]
         for step in (*plan.before, *plan.joins):
             self._before(step)
-        for step in plan.steps:
-            self._after(step)
+        for following in plan.steps:
+            self._after(following)
         self._tail()
         self.lines[-1] = re.sub(r"\bx0?\.new_zeros", f"{self._input(0)}.new_zeros", self.lines[-1])
         self.builders = self._graph_builders() + self.builders
         body = [self._flat(line) for line in self.lines]
         self.weights = [self._flat(line) for line in self.weights]
         self.lines = []
-        self._head(missing, used="\n".join(body))
+        self._head(missing, "\n".join(body))
         text = "\n".join([*self.lines, *body])
         operands = NAMES[: len(self.problem.operands)]
         return f"def forward({', '.join(['self', *operands, *missing])}):\n" + indent(text, "    ")
@@ -334,7 +334,7 @@ class _ProductEmitter(_Emitter):
         self.sizes[target], self.thin[target], self.rename[target] = self.sizes[source], frozenset(), target
         self.term_of[target], self.needs[target] = self.term_of[source], self.needs[source]
 
-    def _head(self, missing: object, used: str) -> None:
+    def _head(self, missing: Sequence[str], used: str) -> None:
         """Shapes are checked, sizes read, batch axes folded into one."""
         names = {step.term: step.target for step in self.plan.before if isinstance(step, Input)}
         raw = [self._input(number) for number in range(len(self.inputs))]
@@ -352,11 +352,10 @@ class _ProductEmitter(_Emitter):
         shapes = " ".join(self._c_real(number) for number in range(len(self.inputs)))
         wide = [name for name in wide if name in shapes or name in used]
         self._say(f"{', '.join(wide)} = {', '.join(f'self.{name}' for name in wide)}")
-        given = [name for name in self.open if name not in {self.ns[f] for z in self.real_sizes for f in z}]
-        known = set(given)
+        known = set(missing)
         shown_by: dict[int, set[str]] = {}
         for name in self.open:
-            if name in given:
+            if name in missing:
                 self._say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
                 self._say(
                     f'    raise self.ShapeError(f"the size {name} must be a whole number from 1 on, not {{{name}!r}}")'

@@ -93,6 +93,8 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
 
     from eqsynth.module import compile_source
 
+    if isinstance(plan, ProductPlan):
+        raise ExportError("programs are written of linear layers: call torch.export.export(layer, inputs) yourself")
     if form == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ExportError("ONNX files need packages of their own: pip install 'eqsynth[onnx]'")
     with torch.random.fork_rng(devices=[]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import ShapeError
 from eqsynth.interpret import _hodge, _reduce, interpret
@@ -82,5 +82,5 @@ def _einsum(first: Array, labels: Sequence[int], second: Array, others: Sequence
 
     number = {label: place for place, label in enumerate(dict.fromkeys([*labels, *others]))}
     named = [[number[label] for label in each] for each in (labels, others, made)]
-    found: Array = np.einsum(first, named[0], second, named[1], named[2])  # type: ignore[call-overload]  # stubs
-    return found
+    arguments: list[Any] = [first, named[0], second, named[1], named[2]]
+    return np.asarray(np.einsum(*arguments))

@@ -13,6 +13,7 @@ from functools import lru_cache, reduce
 from itertools import combinations_with_replacement, product
 from math import perm, prod
 from operator import mul
+from typing import Any
 
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Half, Orbit, Tensor
@@ -230,10 +231,10 @@ class ProductPlan(Plan):
         """The value of every symbol in the costs; ``n`` where the group leaves a size open."""
         values = {name: size for name, size in Plan.sizes(self, n).items() if not name.startswith("c_in")}
         return values | {
-            symbol: channels for symbol, (channels, _) in zip(self._wide(), self.problem.inputs, strict=True)
+            symbol: channels for symbol, (channels, _) in zip(self._channel_names(), self.problem.inputs, strict=True)
         }
 
-    def _wide(self) -> list[str]:
+    def _channel_names(self) -> list[str]:
         """The symbol of the channels of each input."""
         if self.problem.mode == "paired":
             return ["c_in"] * len(self.problem.inputs)
@@ -259,7 +260,7 @@ class ProductPlan(Plan):
         none = Polynomial()
         symbols = [Polynomial.of(symbol) for symbol in self._symbols()]
         shape: dict[str, tuple[tuple[int, ...], Polynomial]] = {}
-        wide = [Polynomial.of(symbol) for symbol in self._wide()]
+        wide = [Polynomial.of(symbol) for symbol in self._channel_names()]
 
         def places(sizes: Sequence[int]) -> Polynomial:
             return reduce(mul, (symbols[factor] for factor in sizes), Polynomial.of(1))
@@ -306,7 +307,7 @@ class ProductPlan(Plan):
 
     def _named(self, cost: Cost) -> Cost:
         """A cost with the channels of a product as those of its inputs."""
-        terms, known = self.problem.terms, self._wide()
+        terms, known = self.problem.terms, self._channel_names()
         if self.problem.mode == "paired":
             several = len(terms) > 1
             names = {f"c_in{number}" if several else "c_in": ["c_in"] for number in range(len(terms))}
@@ -317,7 +318,8 @@ class ProductPlan(Plan):
                 for number, term in enumerate(terms)
             }
         fields = ("work", "moved", "kept", "passing", "once_work", "once_moved", "once_kept")
-        return replace(cost, **{name: _renamed(getattr(cost, name), names) for name in fields})
+        changed: dict[str, Any] = {name: _renamed(getattr(cost, name), names) for name in fields}
+        return replace(cost, **changed)
 
     @property
     def mixing(self) -> Polynomial:
@@ -563,8 +565,8 @@ class _Products(_Lowering):
         """A head that takes axes of several inputs, as a head of one of them that is contracted with the others.
 
         epsilon(J, I_1, I_2), where input p has the labels I_p, is applied to the input that has most of them. What
-        comes out has the labels J and those of the others. None where the product itself is smaller, and for A(n), whose
-        heads hold blocks that several inputs share.
+        comes out has the labels J and those of the others. None where the product itself is smaller, and for A(n),
+        whose heads hold blocks that several inputs share.
         """
         values, sizes = self._factored(number, half)
         taken = star.order[star.carried :]

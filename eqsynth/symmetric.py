@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import Basis
 from eqsynth.diagram import Diagram
@@ -232,6 +232,7 @@ def _by_entries(found: Basis, owners: Owners, pairings: Pairings, copies: int) -
             for number, (a, b) in enumerate(pairing):
                 labels[a] = labels[b] = 1 + number
             first, second = [0, *labels[:copies]], [0, *labels[copies:]]
-            total += float(np.einsum(split, first, split, second, []))  # type: ignore[call-overload]  # stubs
+            arguments: list[Any] = [split, first, split, second, []]
+            total += float(np.einsum(*arguments))
         ratios.append(float((split**2).sum()) / total)
     return ratios

@@ -43,8 +43,8 @@ def product_layer(*args, **kwargs):
 
 def sizes_of(layer, n):
     factors = layer.problem.group.factors
-    given = [n] * len(factors) if isinstance(n, int) else n
-    return [f.n if isinstance(f.n, int) else size for f, size in zip(factors, given, strict=True)]
+    ns = [n] * len(factors) if isinstance(n, int) else n
+    return [f.n if isinstance(f.n, int) else size for f, size in zip(factors, ns, strict=True)]
 
 
 def inputs_for(layer, n, batch=(2, 3)):

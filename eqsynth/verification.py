@@ -22,6 +22,7 @@ from eqsynth.graphs import Graph
 from eqsynth.group import Aut, Group, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Plan
+from eqsynth.products import ProductPlan
 from eqsynth.representation import act, random_element
 from eqsynth.space import axes_of, each
 
@@ -72,6 +73,8 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
     plan, checks = _plan_of(subject)
+    if isinstance(plan, ProductPlan):
+        raise VerificationError(f"verify checks linear layers, and {plan.problem} is a layer of products")
     hom = plan.hom
     seen = set()
     for i, k in enumerate(hom.space_in.orders):

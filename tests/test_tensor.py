@@ -1,11 +1,12 @@
 """Products: oracle = interpreter = emitted module, values and gradients; equivariance, costs, refusals."""
 
 import copy
-import io
+import os
 import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -16,12 +17,13 @@ from hypothesis import strategies as st
 from torch.func import functional_call, vmap
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError, GroupError, ParseError, ShapeError, SizeError, SpaceError, ZeroOutputWarning
-from eqsynth.functor import matrix, squares
+from eqsynth.errors import EqsynthError, ParseError, ShapeError, SizeError, SpaceError, ZeroOutputWarning
+from eqsynth.exporting import program
+from eqsynth.functor import matrix
 from eqsynth.interpret_products import interpret_products
 from eqsynth.products import Join, Problem, plan_products
+from eqsynth.representation import act, random_element
 from eqsynth.space import each
-from eqsynth.symmetric import independent
 from oracle import randomise, shape
 
 D4 = eq.PermutationGroup([(1, 2, 3, 0), (3, 2, 1, 0)])
@@ -56,11 +58,7 @@ def inputs_for(layer, n, batch=(2, 3)):
 
 
 def run(layer, inputs, n=None):
-    left = list(inputs)
-    operands = []
-    for space in layer.problem.operands:
-        terms, left = left[: len(space)], left[len(space) :]
-        operands.append(tuple(terms) if len(terms) > 1 else terms[0])
+    operands = operands_of(layer, inputs)
     needs_n = layer.problem.group.symbolic and not any(any(each(order)) for _, order in layer.problem.inputs)
     found = layer(*operands, *([n] if needs_n else []))
     return list(found) if isinstance(found, tuple) else [found]
@@ -233,3 +231,352 @@ def test_maps_of_powers_are_independent_and_all(group):
         layer = made(eq.Power, group, *arguments)
         for rank, kept, which in dimension_on_symmetric(layer, eq.Group.parse(group).n):
             assert rank == kept, which
+
+
+# --- what the layers promise ------------------------------------------------------------------------
+
+
+def assert_equivariant(layer, n, tolerance=1e-8):
+    rng = np.random.default_rng(0)
+    factors, sizes = layer.problem.group.factors, sizes_of(layer, n)
+    elements = [
+        random_element(eq.Group(f.family, size) if f.symbolic else f, rng)
+        for f, size in zip(factors, sizes, strict=True)
+    ]
+    inputs = [x.detach().flatten(0, 1) for x in inputs_for(layer, n)]
+    moved = [
+        torch.from_numpy(act(elements, k, x.numpy())) for x, (_, k) in zip(inputs, layer.problem.inputs, strict=True)
+    ]
+    for after, before, order in zip(
+        run(layer, moved, n), run(layer, inputs, n), layer.problem.space_out.orders, strict=True
+    ):
+        expected = act(elements, order, before.detach().numpy())
+        torch.testing.assert_close(after.detach(), torch.from_numpy(expected), rtol=tolerance, atol=tolerance)
+
+
+EVERY = ["S(4)", "S(n)", "A(3)", "A(4)", "O(3)", "O(n)", "SO(2)", "SO(3)", "SO(4)", "Sp(4)", "Aut(cycle5)", LORENTZ]
+
+
+@pytest.mark.parametrize("group", EVERY, ids=str)
+def test_equivariance_under_random_elements(group):
+    n = 4 if eq.Group.parse(group).symbolic else eq.Group.parse(group).n
+    assert_equivariant(product_layer(group, "2x1 + 1x2" if n < 5 else "2x1", "2x1", "2x1 + 1x0"), n)
+    assert_equivariant(made(eq.PolynomialLayer, group, "2x1", 2, "2x1 + 1x0"), n)
+
+
+def test_the_equivariance_checker_notices():
+    n, broken = 4, product_layer("S(4)", "2x1", "2x1", "2x1", bias=False)
+    forward = broken.forward
+    broken.forward = lambda u, v: forward(u, v) + u[..., :1]
+    assert_equivariant(broken, n)
+    broken.forward = lambda u, v: forward(u, v) + u[..., :1].abs() * torch.arange(n).double()[:, None]
+    with pytest.raises(AssertionError):
+        assert_equivariant(broken, n)
+
+
+def test_bilinearity():
+    layer = product_layer("SO(3)", "2x2 + 1x1", "3x1", "2x1 + 1x2", bias=False)
+    u0, u1, v = inputs_for(layer, 3)
+    w0, w1, x = inputs_for(layer, 3)
+    for a, b, c, d in zip(
+        run(layer, [u0 + 2 * w0, u1 + 2 * w1, v]), run(layer, [u0, u1, v]), run(layer, [w0, w1, v]),
+        run(layer, [u0, u1, -3 * v]), strict=True,
+    ):  # fmt: skip
+        torch.testing.assert_close(a, b + 2 * c)
+        torch.testing.assert_close(d, -3 * b)
+    shifted = [p - q for p, q in zip(run(layer, [u0, u1, v + x]), run(layer, [u0, u1, v]), strict=True)]
+    torch.testing.assert_close(shifted, run(layer, [u0, u1, x]))
+
+
+def test_powers_are_homogeneous():
+    layer = made(eq.Power, "S(n)", "2x1", 3, "2x1", bias=False)
+    (x,) = inputs_for(layer, 4)
+    torch.testing.assert_close(layer(2 * x), 8 * layer(x))
+
+
+def test_known_products_are_among_the_maps():
+    cross = eq.TensorProduct("SO(3)", 1, 1, 1, bias=False, normalization="sum", dtype=torch.float64)
+    torch.nn.init.ones_(cross.weight)
+    u, v = torch.randn(2, 5, 3, 1, dtype=torch.float64)
+    torch.testing.assert_close(cross(u, v), torch.linalg.cross(u, v, dim=1))
+    matrices = eq.TensorProduct("S(n)", 2, 2, 2, bias=False, normalization="sum", dtype=torch.float64)
+    formulas = matrices.basis[0, 0, 0].formulas()
+    torch.nn.init.zeros_(matrices.weight)
+    matrices.weight.data[formulas.index("y[a,b] += x[a,c,c,b]")] = 1
+    x, y = torch.randn(2, 5, 6, 6, 1, dtype=torch.float64)
+    torch.testing.assert_close(matrices(x, y)[..., 0], x[..., 0] @ y[..., 0])
+
+
+def test_the_outer_product_is_not_formed():
+    def largest(group, k, lo, m):
+        return str(plan_products(Problem.parse(group, (k, lo), m)).largest)
+
+    for group in ("S(n)", "O(3)", "O(n)", "Sp(n)", "SO(3)", "SO(4)"):
+        assert largest(group, 2, 2, 2) == "n²"
+        assert largest(group, 2, 2, 0) == "1"
+    assert largest("SO(3)", 2, 2, 1) == "n"
+    # Here a map is the outer product itself.
+    assert largest("S(n)", 1, 1, 2) == "n²"
+    assert largest("O(3)", 2, 2, 4) == "n⁴"
+
+
+def test_matrix_products_cost_n_cubed():
+    plan = plan_products(Problem.parse("S(n)", (2, 2), 2))
+    costs = [(cost.step, cost.work) for cost in plan.costs() if isinstance(cost.step, Join)]
+    made_by = {plan.describe(step).partition(" = ")[2]: work for step, work in costs}
+    assert str(made_by["u_ab[a,c] v_ab[c,b] summed over c"]) == "n³ c_u c_v"
+    at = plan.sizes(1000) | {"c_u": 1, "c_v": 1, "c_out": 1}
+    assert plan.total().work(at) < 40 * 1000**3
+    assert (plan.total().kept + plan.total().passing)(at) < 600 * 1000**2
+
+
+def test_memory_in_practice():
+    n, channels = 24, 2
+    layer = eq.TensorProduct("O(n)", f"{channels}x2", f"{channels}x2", f"{channels}x2")
+    x = torch.randn(1, n, n, channels)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        layer(x, x)
+    largest = max(event.self_cpu_memory_usage for event in profile.key_averages(group_by_input_shape=True))
+    assert 0 < largest < 4 * n**4 * channels**2 / 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (eq.TensorProduct, ("S(n)", "32x1", "32x1", "128x2")),
+        (eq.TensorProduct, ("O(3)", "32x2", "32x1", "128x1")),
+        (eq.TensorProduct, ("SO(3)", "32x1", "32x1", "128x1")),
+        (eq.TensorProduct, ("S(4)", "128x2", "128x1", "128x1", "paired")),
+        (eq.Power, ("S(4)", "128x1", 2, "128x2")),
+        (eq.Power, ("SO(3)", "128x2", 2, "128x1")),
+        (eq.Power, ("Sp(4)", "128x1", 2, "128x2")),
+        (eq.PolynomialLayer, ("S(n)", "128x1", 3, "128x1")),
+    ],
+)
+def test_initial_scale(kind, arguments):
+    torch.manual_seed(0)
+    layer = kind(*arguments, bias=False)
+    n = 16 if layer.problem.group.symbolic else layer.problem.group.n
+    inputs = [torch.randn(64, *shape(k, [n]), c) for c, k in layer.problem.inputs]
+    (y,) = run(layer, inputs)
+    assert 0.7 < float(y.detach().square().mean()) < 1.3
+
+
+def test_a_power_is_the_product_with_itself():
+    """Weights of a power, on the diagrams that it keeps, in a tensor product of x and x."""
+    power = made(eq.Power, "O(n)", "2x2", 2, "3x2", bias=False)
+    both = product_layer("O(n)", "2x2", "2x2", "3x2", mode="paired", bias=False)
+    kept, every = power.basis[0, 0, 0].diagrams, both.basis[0, 0, 0].diagrams
+    assert len(kept) < len(every)
+    torch.nn.init.zeros_(both.weight)
+    both.weight.data[[every.index(diagram) for diagram in kept]] = power.weight.data
+    (x,) = inputs_for(power, 3)
+    torch.testing.assert_close(power(x), both(x, x))
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_random_problems(data):
+    group = data.draw(
+        st.sampled_from(["S(2)", "S(3)", "S(n)", "A(3)", "O(2)", "O(n)", "SO(2)", "SO(3)", "Sp(2)", "Sp(n)"])
+    )
+    order = st.integers(0, 2)
+    mode = data.draw(st.sampled_from(["full", "paired"]))
+    channels = [2, 2] if mode == "paired" else [2, 3]
+    spaces = [
+        " + ".join(f"{c}x{data.draw(order)}" for _ in range(data.draw(st.integers(1, 2)))) for c in (*channels, 2)
+    ]
+    n = 2 if "Sp" in group else 3
+    if data.draw(st.booleans()):
+        layer = product_layer(group, *spaces, mode=mode, bias=data.draw(st.booleans()))
+    else:
+        layer = made(eq.PolynomialLayer, group, spaces[0], 2, spaces[2])
+    assert_all_agree(layer, n)
+    assert_equivariant(layer, n)
+
+
+# --- as a module --------------------------------------------------------------------------------------
+
+
+LAYERS = [
+    lambda **kw: eq.TensorProduct("S(n)", "2x2", "3x1", "2x2", **kw),
+    lambda **kw: eq.TensorProduct("SO(3)", "2x2 + 3x1", "3x1", "2x2 + 2x0", **kw),
+    lambda **kw: eq.TensorProduct("Sp(n)", "2x2", "2x2", "2x2", mode="paired", normalization="mean", **kw),
+    lambda **kw: eq.TensorProduct("Aut(path3)", "2x1", "2x1", "2x1", **kw),
+    lambda **kw: eq.PolynomialLayer("A(3)", "2x1", 2, "2x1", **kw),
+]
+
+
+@pytest.mark.parametrize("build", LAYERS)
+def test_ordinary_module(build):
+    layer = build(dtype=torch.float64)
+    n = 4 if layer.problem.group.symbolic else layer.problem.group.n
+    inputs = inputs_for(layer, n)
+    expected = run(layer, inputs)
+    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        torch.testing.assert_close(run(again, inputs), expected)
+        assert repr(again) == repr(layer)
+    blank = build(device="meta", dtype=torch.float64).to_empty(device="cpu")
+    blank.reset_parameters()
+    blank.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(run(blank, inputs), expected)
+    rounded = build(dtype=torch.float32).double()
+    rounded.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(run(rounded, inputs), expected)
+    compiled = torch.compile(layer, fullgraph=True, backend="eager", dynamic=False)
+    torch.testing.assert_close(run_with(compiled, layer, inputs), expected)
+    stacked = {name: torch.stack([p, 2 * p]) for name, p in layer.named_parameters()}
+    both = vmap(lambda p: functional_call(layer, p, operands_of(layer, inputs)))(stacked)
+    torch.testing.assert_close(first(both)[0], expected[0])
+    torch.testing.assert_close(first(vmap(layer)(*operands_of(layer, inputs))), expected[0])
+    small = [x.detach()[:1, :1].requires_grad_() for x in inputs]
+    assert torch.autograd.gradgradcheck(lambda *xs: tuple(run(layer, xs)), small)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        single = build()
+        loss = first(single(*operands_of(layer, [x.detach().float() for x in inputs]))).float().square().sum()
+    loss.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in single.parameters())
+
+
+def operands_of(layer, inputs):
+    left, operands = list(inputs), []
+    for space in layer.problem.operands:
+        terms, left = left[: len(space)], left[len(space) :]
+        operands.append(tuple(terms) if len(terms) > 1 else terms[0])
+    return tuple(operands)
+
+
+def run_with(module, layer, inputs):
+    found = module(*operands_of(layer, inputs))
+    return list(found) if isinstance(found, tuple) else [found]
+
+
+def first(found):
+    return found[0] if isinstance(found, tuple) else found
+
+
+def test_exported_files_need_torch_alone(tmp_path):
+    data = []
+    for number, build in enumerate(LAYERS):
+        layer = build(dtype=torch.float64)
+        artifact = eq.export(layer, tmp_path / f"made{number}.py", name="Made")
+        assert "eqsynth" not in artifact.source.split('"' * 3)[2]
+        assert artifact.source.replace("class Made", "class EquivariantProduct") == layer.source
+        n = 4 if layer.problem.group.symbolic else layer.problem.group.n
+        inputs = [x.detach() for x in inputs_for(layer, n)]
+        data.append((layer.state_dict(), operands_of(layer, inputs), run(layer, inputs)))
+    torch.save(data, tmp_path / "data.pt")
+    code = (
+        "import sys; sys.modules['eqsynth'] = None\n"
+        "import torch; from importlib import import_module\n"
+        "for number, (state, operands, expected) in enumerate(torch.load('data.pt')):\n"
+        "    layer = import_module(f'made{number}').Made().double(); layer.load_state_dict(state)\n"
+        "    found = layer(*operands); found = found if isinstance(found, tuple) else (found,)\n"
+        "    torch.testing.assert_close(list(found), list(expected)); print(number)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.split() == [str(number) for number in range(len(LAYERS))], done.stderr
+
+
+def test_emitted_text_is_the_same_under_any_hash_seed():
+    code = (
+        "from eqsynth.emit_products import emit_products; from eqsynth.products import Problem, plan_products\n"
+        "for p in (('S(n)', ['2x2 + 1x1', '2x1'], '2x2'), ('SO(3)', ['2x2', '2x1'], '2x2'),"
+        " ('A(3)', ['2x1'], 1, 'paired', (1, 2))):\n"
+        "    print(emit_products(plan_products(Problem.parse(*p))).digest)"
+    )
+    seen = set()
+    for seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        seen.add(done.stdout)
+    assert len(seen) == 1
+
+
+def test_plans_print_themselves():
+    plan = eq.TensorProduct("O(n)", "4x2", "8x2", "4x2").plan
+    text = str(plan)
+    assert text.startswith("plan of O(n): 4x2 (x) 8x2 -> 4x2: 15 independent maps")
+    assert "x_a11b[a,b] = u_ab[a,c] v_ab[c,b] summed over c" in text
+    assert "u_11[] v_11[]" in plan._repr_html_()
+    twisted = str(eq.TensorProduct("Sp(4)", 1, 1, 0).plan)
+    assert "v_a_w0 = omega along axis 0 of v_a" in twisted
+
+
+# --- refusals -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "why"),
+    [
+        (("Q(3)", 1, 1, 1), ParseError, "Q"),
+        (("S(3)", "1y1", 1, 1), ParseError, "space"),
+        (("S(3)", (1, 1), 1, 1), SpaceError, "factor"),
+        (("S(3)", "2x1", "3x1", 1, "paired"), SpaceError, "full"),
+        (("S(3)", 1, 1, 1, "each"), EqsynthError, "'full', 'paired'"),
+        (("S(30)", 12, 12, 1), SizeError, "axes"),
+        (("S(n)", 6, 6, 6), SizeError, "diagrams"),
+        ((eq.PermutationGroup([[*range(1, 50), 0]]), 2, 1, 2), SizeError, "lower orders"),
+    ],
+)
+def test_refused_problems(arguments, error, why):
+    with pytest.raises(error, match=why):
+        eq.TensorProduct(*arguments)
+
+
+def test_refused_powers():
+    for degree in (0, -1, 7, 1.5, True, "2"):
+        with pytest.raises(EqsynthError, match="degree"):
+            eq.Power("S(3)", 1, degree, 1)
+    with pytest.raises(SpaceError, match="its own"):
+        eq.Power("S(3)", "2x1 + 3x1", 2, 1)
+    with pytest.raises(EqsynthError, match="normalization"):
+        eq.Power("S(3)", 1, 2, 1, normalization="max")
+    with pytest.warns(ZeroOutputWarning, match="output term 0"):
+        eq.Power("Sp(4)", 1, 2, 0, bias=False)
+    with pytest.raises(EqsynthError, match="subclassed"):
+        type("Mine", (eq.Power,), {})
+
+
+def test_refused_tensors():
+    layer = eq.TensorProduct("S(n)", "2x2 + 1x1", "3x1", "2x1")
+    u = (torch.randn(4, 5, 5, 2), torch.randn(4, 5, 1))
+    v = torch.randn(4, 5, 3)
+    assert layer(u, v).shape == (4, 5, 2)
+    for wrong_u, wrong_v, why in (
+        (u[0], v, "tuple of 2"),
+        ((u[0], u[1][..., :0]), v, r"u1 has shape \(4, 5, 0\)"),
+        (u, v[:, :4], "expected a tensor of shape"),
+        (u, v[:3], "same batch shape"),
+        (u, None, "type NoneType"),
+        ((u[0][:, :, :4], u[1]), v, "u0"),
+        ((u[0][:, :0, :0], u[1][:, :0]), v[:, :0], "n >= 1"),
+    ):
+        with pytest.raises(ShapeError, match=why):
+            layer(wrong_u, wrong_v)
+    scalars = eq.TensorProduct("S(n)", 0, 0, 1)
+    assert scalars(torch.randn(2, 1), torch.randn(2, 1), 5).shape == (2, 5, 1)
+    with pytest.raises(ShapeError, match="whole number"):
+        scalars(torch.randn(2, 1), torch.randn(2, 1), 0)
+    odd = eq.TensorProduct("Sp(n)", 1, 1, 0)
+    with pytest.raises(ShapeError, match="even"):
+        odd(torch.randn(2, 3, 1), torch.randn(2, 3, 1))
+
+
+def test_other_tools_say_what_they_do_not_do():
+    layer = eq.TensorProduct("S(3)", 1, 1, 1)
+    with pytest.raises(EqsynthError, match="linear layers"):
+        eq.verify(layer)
+    with pytest.raises(EqsynthError, match="linear layers"):
+        program(layer.plan, "pt2")
+
+
+def test_the_checker_notices_a_wrong_plan():
+    layer = product_layer("O(2)", "2x2", "2x1", "2x1")
+    assert_all_agree(layer, 2)
+    joins = list(layer.plan.joins)
+    place = next(i for i, join in enumerate(joins) if len(join.left) == 2 and join.left != (1, 0))
+    joins[place] = replace(joins[place], left=joins[place].left[::-1], right=joins[place].right)
+    type(layer).plan = replace(layer.plan, joins=tuple(joins))
+    with pytest.raises(AssertionError):
+        assert_all_agree(layer, 2)

@@ -9,7 +9,7 @@ from textwrap import indent
 
 import eqsynth
 from eqsynth.bases import basis
-from eqsynth.emit import Artifact, _Emitter, _gallery, _runs, _uses
+from eqsynth.emit import Artifact, _Emitter, _gallery, _permuted, _runs, _uses
 from eqsynth.plans import POWERS, Contract, Hodge, Input, Mix, Reduce, Schur, Spread, Step, Tied
 from eqsynth.products import NAMES, Join, ProductPlan, Twist
 from eqsynth.space import Order, Space, each, order_text
@@ -23,7 +23,7 @@ def emit_products(plan: ProductPlan, name: str = "EquivariantProduct") -> Artifa
     >>> from eqsynth.products import Problem, plan_products
     >>> source = emit_products(plan_products(Problem.parse("O(3)", [1, 1], 0))).source
     >>> [line.strip() for line in source.split("\n") if "einsum" in line]
-    ['x_11 = torch.einsum("zau,zav->zuv", u_a * r, v_a).flatten(-2)  # u_a[a] v_a[a] summed over a']
+    ['x_11 = torch.einsum("zau,zav->zuv", u_a_r, v_a).flatten(-2)  # ╭─╮ u_a[a] v_a[a] summed over a']
     """
     return Artifact(plan.hom, _ProductEmitter(plan, name).module())
 
@@ -302,14 +302,29 @@ class _ProductEmitter(_Emitter):
             left = self._scaled(left, scale)
         else:
             right = self._scaled(right, scale)
-        flat = ".flatten(-2)" if step.full else ""
-        code = f'torch.einsum("{step.equation()}", {left}, {right}){flat}'
+        if step.entrywise:
+            factors = (self._aligned(left, step.left, step), self._aligned(right, step.right, step))
+            over = ", ".join(str(1 + label) for label in step.summed)
+            over = f"({over})" if len(step.summed) > 1 else over
+            code = f"({' * '.join(factors)}).sum({over})" if step.summed else " * ".join(factors)
+        else:
+            flat = ".flatten(-2)" if step.full else ""
+            code = f'torch.einsum("{step.equation()}", {left}, {right}){flat}'
         self._say(f"{step.target} = {code}", self.plan.describe(step).partition(" = ")[2], of=step.target)
         self._like(step.target, step.sources[0])
         self.sizes[step.target] = step.sizes[: step.axes]
         self.needs[step.target] = self.needs[step.sources[0]] | self.needs[step.sources[1]]
         # What einsum makes has strides of its own.
         self.views.add(step.target)
+
+    @staticmethod
+    def _aligned(source: str, labels: Sequence[int], step: Join) -> str:
+        """A factor with an axis for each label, of length 1 where it lacks it."""
+        code = _permuted(source, tuple(sorted(range(len(labels)), key=lambda axis: labels[axis])))
+        for label in range(len(step.sizes)):
+            if label not in labels:
+                code += f".unsqueeze({1 + label})"
+        return code
 
     def _scaled(self, source: str, scale: str) -> str:
         """The name of a value times a scale."""

@@ -44,6 +44,8 @@ MODES = ("full", "paired")
 NAMES = "uv"
 #: Letters for the axes of a contraction; those behind stand for channels and the batch.
 AXES = LETTERS[:20]
+#: Up to this many entries a product of each channel with its own is made entry by entry.
+TINY = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Join:
     is contracted, and scaled as a sum is. ``sizes``: the factor of the group of each label. Channels meet each with
     each (``full``: the target's channels are pairs, the left one most significant), or each with its own. Labels of a
     Levi-Civita tensor (``heads``) are not scaled each; their sums have ``terms`` terms that are not zero.
+    ``entrywise``: all products are made, then summed; otherwise the sums are products of matrices.
     """
 
     target: str
@@ -75,6 +78,7 @@ class Join:
     full: bool
     heads: tuple[int, ...] = ()
     terms: int = 1
+    entrywise: bool = False
 
     @property
     def summed(self) -> tuple[int, ...]:
@@ -254,7 +258,7 @@ class ProductPlan(Plan):
         Input 0 0
         Input 0 0
         Join n c_u c_v n c_u + n c_v + c_u c_v
-        Mix c_out c_u c_v c_out + c_u c_v
+        Mix c_out c_u c_v c_u c_v + c_out
         Output 0 0
         """
         none = Polynomial()
@@ -269,7 +273,7 @@ class ProductPlan(Plan):
             return places(shape[name][0]) * shape[name][1]
 
         for step in (*self.before, *self.joins):
-            work, moved, kept = none, none, none
+            work, moved, kept, passing = none, none, none, none
             match step:
                 case Input(target, term, sizes):
                     shape[target] = sizes, wide[term]
@@ -299,8 +303,11 @@ class ProductPlan(Plan):
                     kept = elements(target)
                     work = places(step.sizes) * channels
                     moved = elements(left_source) + elements(right_source) + kept
+                    if step.entrywise and step.summed:
+                        passing = work
+                        moved += work * 2
             calls = 0 if isinstance(step, Input) else 2
-            yield Cost(step, work, moved, kept, none, calls=calls)  # type: ignore[arg-type]  # steps of their own
+            yield Cost(step, work, moved, kept, passing, calls=calls)  # type: ignore[arg-type]  # steps of their own
         for cost in Plan.costs(self):
             if not isinstance(cost.step, Input):
                 yield self._named(cost)
@@ -666,8 +673,19 @@ class _Products(_Lowering):
             self.joined[key] = self._fresh(name)
             label_sizes = tuple(sizes[label] for label in [*kept, *summed])
             sources = (first[0], second[0])
-            self.joins.append(Join(self.joined[key], sources, left, right, len(kept), label_sizes, full, tied, terms))
+            join = Join(self.joined[key], sources, left, right, len(kept), label_sizes, full, tied, terms)
+            self.joins.append(replace(join, entrywise=self._entrywise(join)))
         return self.joined[key], kept
+
+    def _entrywise(self, join: Join) -> bool:
+        """Whether a product, channel by channel, is best made entry by entry: where that is no larger, or tiny.
+
+        The others are a matrix product for each channel, which pays only where the matrices are not tiny.
+        """
+        inside = set(join.left) <= set(join.right) or set(join.right) <= set(join.left)
+        sizes = [self.hom.group.factors[factor].n for factor in join.sizes]
+        tiny = prod(size if isinstance(size, int) else TINY + 1 for size in sizes) <= TINY
+        return not join.full and (inside or not join.summed or tiny)
 
 
 def _read(step: Step) -> list[str]:

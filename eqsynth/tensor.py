@@ -100,8 +100,8 @@ class TensorProduct(_Product, kind=True):
 
     ``mode`` says how channels meet. ``"full"``: each channel of u with each of v, ``weight`` of shape
     ``(maps, channels_out, channels_u, channels_v)``; e3nn calls this ``uvw``. ``"paired"``: each with its own, both
-    inputs having equally many, then mixed, ``weight`` of shape ``(maps, channels_out, channels)``: e3nn's ``uuu``
-    followed by a linear layer. It has fewer weights by a factor of the channels, and needs as much less memory.
+    inputs having equally many, then mixed, ``weight`` of shape ``(maps, channels_out, channels)``: e3nn's ``uuw``.
+    It has fewer weights by a factor of the channels, and needs as much less memory.
     With several terms the weights are ``weight_i_j_o``, for terms i of u, j of v and o of the output.
 
     ``bias``: the constant maps, as in Linear. ``normalization`` is that of Linear, for sums in u, in v, and over both;

@@ -52,6 +52,7 @@ FLOW = [
     "emit_products",
     "module",
     "tensor",
+    "verify_products",
     "inspection",
     "exporting",
     "page",

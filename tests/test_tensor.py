@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from torch.func import functional_call, vmap
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError, ParseError, ShapeError, SizeError, SpaceError, ZeroOutputWarning
+from eqsynth.errors import (
+    EqsynthError,
+    ParseError,
+    ShapeError,
+    SizeError,
+    SpaceError,
+    VerificationError,
+    ZeroOutputWarning,
+)
 from eqsynth.exporting import program
 from eqsynth.functor import matrix
 from eqsynth.interpret_products import interpret_products
@@ -564,20 +572,43 @@ def test_refused_tensors():
         odd(torch.randn(2, 3, 1), torch.randn(2, 3, 1))
 
 
-def test_other_tools_say_what_they_do_not_do():
-    layer = eq.TensorProduct("S(3)", 1, 1, 1)
+def test_programs_are_refused():
     with pytest.raises(EqsynthError, match="linear layers"):
-        eq.verify(layer)
-    with pytest.raises(EqsynthError, match="linear layers"):
-        program(layer.plan, "pt2")
+        program(eq.TensorProduct("S(3)", 1, 1, 1).plan, "pt2")
 
 
-def test_the_checker_notices_a_wrong_plan():
+@pytest.mark.parametrize("build", LAYERS)
+def test_verify(build, tmp_path):
+    layer = build()
+    report = eq.verify(layer, trials=2)
+    assert any("dense product" in check for check in report.checks)
+    eq.export(layer, tmp_path / "made.py", name="Made")
+    assert "byte for byte" in str(eq.verify(tmp_path / "made.py", trials=1))
+    text = (tmp_path / "made.py").read_text()
+    (tmp_path / "made.py").write_text(text.replace("_ab = ", "_ba = ").replace("u_a = ", "w_a = "))
+    with pytest.raises(VerificationError, match="differs from what eqsynth emits"):
+        eq.verify(tmp_path / "made.py")
+
+
+def test_verify_notices_a_wrong_layer(monkeypatch):
+    layer = eq.TensorProduct("O(3)", "2x2", "2x1", "2x1")
+    forward = type(layer).forward
+    with monkeypatch.context() as patch:
+        patch.setattr(type(layer), "forward", lambda self, u, v: forward(self, u.transpose(1, 2), v))
+        with pytest.raises(VerificationError, match="differs from its plan"):
+            eq.verify(layer)
+        patch.setattr(type(layer), "forward", lambda self, u, v: forward(self, u, v).abs())
+        with pytest.raises(VerificationError, match="not equivariant"):
+            eq.verify(layer)
+    eq.verify(layer)
+
+
+def test_the_checker_notices_a_wrong_plan(monkeypatch):
     layer = product_layer("O(2)", "2x2", "2x1", "2x1")
     assert_all_agree(layer, 2)
     joins = list(layer.plan.joins)
     place = next(i for i, join in enumerate(joins) if len(join.left) == 2 and join.left != (1, 0))
     joins[place] = replace(joins[place], left=joins[place].left[::-1], right=joins[place].right)
-    type(layer).plan = replace(layer.plan, joins=tuple(joins))
+    monkeypatch.setattr(type(layer), "plan", replace(layer.plan, joins=tuple(joins)))
     with pytest.raises(AssertionError):
         assert_all_agree(layer, 2)

@@ -29,6 +29,7 @@ from eqsynth.errors import (
 from eqsynth.exporting import program
 from eqsynth.functor import matrix
 from eqsynth.interpret_products import interpret_products
+from eqsynth.plans import Hodge
 from eqsynth.products import Join, Problem, plan_products
 from eqsynth.representation import act, random_element
 from eqsynth.space import each
@@ -195,7 +196,13 @@ def test_groups_with_tables(group, mode):
 
 @pytest.mark.parametrize(
     ("group", "n"),
-    [("S(2) x O(2)", [2, 2]), ("S(n) x SO(3)", [2, 3]), ("Sp(2) x A(3)", [2, 3]), ("O(n) x S(m)", [2, 3])],
+    [
+        ("S(2) x O(2)", [2, 2]),
+        ("S(n) x SO(3)", [2, 3]),
+        ("Sp(2) x A(3)", [2, 3]),
+        ("O(n) x S(m)", [2, 3]),
+        ("SO(2) x SO(2)", [2, 2]),
+    ],
 )
 def test_products_of_groups(group, n):
     assert_all_agree(product_layer(group, "2x(1,1)", "3x(1,0)", "2x(1,1) + 1x(0,1)"), n)
@@ -297,6 +304,37 @@ def test_bilinearity():
     torch.testing.assert_close(shifted, run(layer, [u0, u1, x]))
 
 
+@pytest.mark.parametrize(
+    ("group", "spaces"),
+    [
+        ("SO(4)", ("2x3", "2x1", "2x0")),
+        ("SO(4)", ("2x1", "2x3", "2x0")),
+        ("SO(5)", ("1x1", "1x1", "1x3")),
+        ("SO(2)", ("1x3", "1x1", "1x2")),
+    ],
+)
+def test_heads_that_take_axes_of_both_inputs(group, spaces):
+    layer = product_layer(group, *spaces)
+    assert_all_agree(layer, layer.problem.group.n)
+
+
+def test_heads_that_take_axes_of_three_inputs():
+    layer = made(eq.PolynomialLayer, "SO(3)", "1x1 + 1x1 + 1x1", 3, "1x0 + 1x1")
+    assert any(step.taken for step in layer.plan.before if isinstance(step, Hodge))
+    assert_all_agree(layer, 3)
+
+
+def test_batch_shapes():
+    for build in LAYERS:
+        layer = build(dtype=torch.float64)
+        n = 4 if layer.problem.group.symbolic else layer.problem.group.n
+        inputs = inputs_for(layer, n)
+        (y, *_) = run(layer, inputs)
+        torch.testing.assert_close(run(layer, [x[1, 2] for x in inputs])[0], y[1, 2])
+        torch.testing.assert_close(run(layer, [x.transpose(0, 1) for x in inputs])[0], y.transpose(0, 1))
+        assert run(layer, [x[:0] for x in inputs])[0].shape == y[:0].shape
+
+
 def test_powers_are_homogeneous():
     layer = made(eq.Power, "S(n)", "2x1", 3, "2x1", bias=False)
     (x,) = inputs_for(layer, 4)
@@ -383,7 +421,7 @@ def test_a_power_is_the_product_with_itself():
     torch.testing.assert_close(power(x), both(x, x))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.data())
 def test_random_problems(data):
     group = data.draw(

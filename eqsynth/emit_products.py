@@ -9,9 +9,9 @@ from textwrap import indent
 
 import eqsynth
 from eqsynth.bases import basis
-from eqsynth.emit import Artifact, _Emitter, _gallery, _permuted, _runs, _uses
-from eqsynth.plans import POWERS, Contract, Hodge, Input, Mix, Reduce, Schur, Spread, Step, Tied
-from eqsynth.products import NAMES, Join, ProductPlan, Twist
+from eqsynth.emit import Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.plans import POWERS, Contract, Hodge, Input, Mix, Pair, Reduce, Schur, Spread, Step, Tied
+from eqsynth.products import NAMES, Join, ProductPlan, Twist, Weigh
 from eqsynth.space import Order, Space, each, order_text
 
 
@@ -224,7 +224,7 @@ class _ProductEmitter(_Emitter):
         plan = self.plan
         shown = {self.ns[factor] for sizes in self.real_sizes for factor in sizes}
         missing = [name for name in self.open if name not in shown]
-        for step in (*plan.before, *plan.joins):
+        for step in (*plan.before, *plan.joins, *plan.weighed):
             self._before(step)
         for following in plan.steps:
             self._after(following)
@@ -250,7 +250,7 @@ class _ProductEmitter(_Emitter):
         side, term = self.term_of[value]
         return self._c_real(term) if side == "real" else super()._channels(value)
 
-    def _before(self, step: Input | Reduce | Twist | Hodge | Join) -> None:
+    def _before(self, step: Input | Reduce | Twist | Hodge | Join | Weigh) -> None:
         match step:
             case Input(target, number, sizes):
                 self.sizes[target], self.thin[target], self.rename[target] = sizes, frozenset(), target
@@ -263,6 +263,8 @@ class _ProductEmitter(_Emitter):
                 self._hodge(step)
             case Join():
                 self._product(step)
+            case Weigh():
+                self._weigh(step)
 
     def _after(self, step: Step) -> None:
         match step:
@@ -316,6 +318,38 @@ class _ProductEmitter(_Emitter):
         self.needs[step.target] = self.needs[step.sources[0]] | self.needs[step.sources[1]]
         # What einsum makes has strides of its own.
         self.views.add(step.target)
+
+    def _weigh(self, step: Weigh) -> None:
+        """Channels of one value are mixed, for each channel of the other; then the two are multiplied."""
+        co = self._c_out(step.term_out)
+        wide = [self._c_real(number) for number in self.problem.terms[step.term_in]]
+        first, second = step.sources[step.first], step.sources[1 - step.first]
+        pair = next(p for p in self.plan.pairs if (p.term_in, p.term_out) == (step.term_in, step.term_out))
+        weight, count = self._weight(pair), len(step.elements)
+        if step.elements == tuple(range(step.elements[0], step.elements[0] + count)):
+            part = weight if count == pair.dim else f"{weight}[{step.elements[0]}:{step.elements[0] + count}]"
+        else:
+            buffer = f"weighed_{self.plan.weighed.index(step)}"
+            self.buffers[buffer] = step.elements
+            part = f"{weight}.index_select(0, self.{buffer})"
+        if step.first == 0:
+            part = f"{part}.unflatten(2, ({wide[0]}, {wide[1]})).transpose(2, 3)"
+        mixed = _times([str(count), co])
+        straight = "" if first not in self.views else ".contiguous()"
+        self._say("")
+        self._say(f"# {self.plan.describe(step).partition(' = ')[2]}")
+        self._say(f"w = {part}.reshape(-1, {wide[step.first]})")
+        channels = f"({mixed}, {wide[1 - step.first]})"
+        self._say(f"w_{first} = linear({self.rename[first]}{straight}, w).unflatten(-1, {channels})")
+        factors = (f"w_{first}", self.rename[second])[:: 1 - 2 * step.first]
+        made = step.targets[0] if count == 1 else "z"
+        self._say(f'{made} = torch.einsum("{step.labels}", {", ".join(factors)})')
+        if count > 1:
+            self._say(f"{', '.join(step.targets)} = z.split({co}, -1)")
+        for name in step.targets:
+            self.sizes[name], self.thin[name], self.rename[name] = step.sizes, frozenset(), name
+            self.term_of[name] = ("out", step.term_out)
+            self.needs[name] = self.needs[first] | self.needs[second] | {self.plan.weight_name(*_ends(pair))}
 
     @staticmethod
     def _aligned(source: str, labels: Sequence[int], step: Join) -> str:
@@ -420,6 +454,10 @@ class _ProductEmitter(_Emitter):
         shown = [*[f"{{{name}}}" if name in known else name for name in names], f"{{{self._c_real(number)}}}"]
         more = f', "{note}"' if note else ""
         return f'self._reject("{raw}", {raw}, f"{", ".join(shown)}"{more})'
+
+
+def _ends(pair: Pair) -> tuple[int, int]:
+    return pair.term_in, pair.term_out
 
 
 def _half(size: str) -> str:

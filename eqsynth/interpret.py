@@ -63,7 +63,7 @@ def interpret(
     power = POWERS[plan.normalization]
     given = given or {}
     batch = next(iter((*inputs, *given.values()))).shape[0]
-    values: dict[str, Array] = {}
+    values: dict[str, Array] = dict(given)
     sizes: dict[str, tuple[int, ...]] = {}
     outputs: list[Array] = []
 

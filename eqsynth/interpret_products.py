@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import ShapeError
-from eqsynth.interpret import _hodge, _reduce, interpret
+from eqsynth.interpret import _hodge, _reduce, _weight, interpret
 from eqsynth.plans import POWERS, Hodge, Input, Reduce
-from eqsynth.products import Join, ProductPlan, Twist
+from eqsynth.products import Join, ProductPlan, Twist, Weigh
 from eqsynth.representation import omega
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def interpret_products(
     power = POWERS[plan.sums]
     values: dict[str, Array] = {}
     sizes: dict[str, tuple[int, ...]] = {}
-    for step in (*plan.before, *plan.joins):
+    flat = {
+        name: value.reshape(*value.shape[:2], -1) if name.startswith("weight") else value
+        for name, value in parameters.items()
+    }
+    for step in (*plan.before, *plan.joins, *plan.weighed):
         match step:
             case Input(target, number, axes):
                 wanted = (len(inputs[0]), *[ns[factor] for factor in axes], plan.problem.inputs[number][0])
@@ -69,10 +73,14 @@ def interpret_products(
                 )
                 values[target] = product.reshape(*product.shape[: 1 + step.axes], -1) * scale
                 sizes[target] = step.sizes[: step.axes]
-    flat = {
-        name: value.reshape(*value.shape[:2], -1) if name.startswith("weight") else value
-        for name, value in parameters.items()
-    }
+            case Weigh(names, (left, right), axes_left, axes_right):
+                first, second = values[left], values[right]
+                made = [98, *range(len(step.sizes)), 99, 100]
+                product = _einsum(first, [98, *axes_left, 99], second, [98, *axes_right, 100], made)
+                product = product.reshape(*product.shape[:-2], -1)
+                for name, element in zip(names, step.elements, strict=True):
+                    weight = _weight(plan, flat, step.term_in, step.term_out, element, ns)
+                    values[name] = product @ weight.T
     return interpret(plan, flat, [], ns, values)
 
 

@@ -19,7 +19,20 @@ from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Half, Orbit, Tensor
 from eqsynth.errors import EqsynthError, SizeError, SpaceError
 from eqsynth.group import Aut, Group, Hom, ProductGroup
-from eqsynth.lower import _largest, _Lowering, _name, _pair, _reductions, _squares, _tree, whole
+from eqsynth.lower import (
+    BIAS,
+    Profile,
+    _largest,
+    _Lowering,
+    _name,
+    _pair,
+    _reductions,
+    _squares,
+    _tree,
+    _Use,
+    _uses,
+    whole,
+)
 from eqsynth.plans import (
     NOMINAL_N,
     NORMALIZATIONS,
@@ -28,13 +41,15 @@ from eqsynth.plans import (
     Hodge,
     Input,
     Mix,
+    Part,
     Plan,
     Reduce,
+    Schur,
     Step,
     Tied,
     describe,
 )
-from eqsynth.polynomial import Polynomial
+from eqsynth.polynomial import Polynomial, channel_symbol
 from eqsynth.space import Order, Space, axes_of, each
 from eqsynth.symmetric import independent, moments
 
@@ -94,6 +109,34 @@ class Join:
         """The product for einsum: z is the batch, u and v are channels."""
         left, right, made = ("".join(AXES[a] for a in axes) for axes in (self.left, self.right, range(self.axes)))
         return f"z{left}u,z{right}v->z{made}uv" if self.full else f"z{left}u,z{right}u->z{made}u"
+
+
+@dataclass(frozen=True, slots=True)
+class Weigh:
+    """Products of two values with their channels mixed on the way, for maps that contract nothing.
+
+    targets[t][..., o] = sum over channels u, v of weight[element t, o, u, v] left[..., u] right[..., v], with labels as
+    in :class:`Join`. The ``first`` value (0 or 1) meets the weights before it meets the other one, so that no tensor
+    has a channel for each pair of channels. The product is number ``term_in``, the output term ``term_out``.
+    """
+
+    targets: tuple[str, ...]
+    sources: tuple[str, str]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    sizes: tuple[int, ...]
+    term_in: int
+    term_out: int
+    elements: tuple[int, ...]
+    first: int
+
+    @property
+    def labels(self) -> str:
+        """The axes for einsum: z is the batch, w the mixed channels, v those of the value that comes second."""
+        left, right = ("".join(AXES[a] for a in axes) for axes in (self.left, self.right))
+        made = "".join(AXES[a] for a in range(len(self.sizes)))
+        channels = ("wv", "v") if self.first == 0 else ("v", "wv")
+        return f"z{left}{channels[0]},z{right}{channels[1]}->z{made}w"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +242,13 @@ class ProductPlan(Plan):
     """A layer of products as a program. ``print(plan)`` shows its steps and their cost.
 
     ``before`` reduces the inputs, ``joins`` multiplies what is left of them, and ``steps`` is the plan of a linear
-    layer whose inputs are these products.
+    layer whose inputs are these products. Where it pays, ``weighed`` multiplies and mixes at once.
     """
 
     problem: Problem = None  # type: ignore[assignment]  # every plan has one; the fields before have defaults
     before: tuple[Input | Reduce | Twist | Hodge, ...] = ()
     joins: tuple[Join, ...] = ()
+    weighed: tuple[Weigh, ...] = ()
 
     def weight_name(self, term_in: int, term_out: int) -> str:
         """The parameter's name: ``weight``, or ``weight_0_1_0`` where a space has several terms."""
@@ -272,7 +316,7 @@ class ProductPlan(Plan):
         def elements(name: str) -> Polynomial:
             return places(shape[name][0]) * shape[name][1]
 
-        for step in (*self.before, *self.joins):
+        for step in (*self.before, *self.joins, *self.weighed):
             work, moved, kept, passing = none, none, none, none
             match step:
                 case Input(target, term, sizes):
@@ -306,6 +350,18 @@ class ProductPlan(Plan):
                     if step.entrywise and step.summed:
                         passing = work
                         moved += work * 2
+                case Weigh(targets, sources, left_axes, right_axes):
+                    own, other = (shape[sources[side]][1] for side in (step.first, 1 - step.first))
+                    out = len(self.hom.space_out)
+                    made = Polynomial.of(channel_symbol("out", step.term_out, out)) * len(targets)
+                    alone = places([step.sizes[label] for label in (left_axes, right_axes)[step.first]])
+                    everywhere = places(step.sizes)
+                    work = alone * own * other * made + everywhere * other * made
+                    kept = alone * other * made + everywhere * made
+                    moved = elements(sources[0]) + elements(sources[1]) + kept + alone * other * made
+                    weights = own * other * made
+                    yield Cost(step, work, moved, kept, passing, none, weights * 2, weights, 6)  # type: ignore[arg-type]
+                    continue
             calls = 0 if isinstance(step, Input) else 2
             yield Cost(step, work, moved, kept, passing, calls=calls)  # type: ignore[arg-type]  # steps of their own
         for cost in Plan.costs(self):
@@ -341,22 +397,28 @@ class ProductPlan(Plan):
 
     @property
     def largest(self) -> Polynomial:
-        """Elements of the largest value that is made between the inputs and the mixing, per pair of channels.
+        """Places of the largest value that products make, each with its channels.
 
         >>> import eqsynth as eq
         >>> print(eq.TensorProduct("O(3)", "4x2", "4x2", "4x2").plan.largest)
         n²
         """
         symbols = [Polynomial.of(symbol) for symbol in self._symbols()]
-        made = [reduce(mul, (symbols[f] for f in join.sizes[: join.axes]), Polynomial.of(1)) for join in self.joins]
+        axes = [*(join.sizes[: join.axes] for join in self.joins), *(step.sizes for step in self.weighed)]
+        made = [reduce(mul, (symbols[factor] for factor in sizes), Polynomial.of(1)) for sizes in axes]
         return max(made, key=lambda found: found(dict.fromkeys(self._symbols(), NOMINAL_N)), default=Polynomial.of(0))
 
     def __str__(self) -> str:
         return Plan.__str__(self).replace(f"plan of {self.hom}:", f"plan of {self.problem}:", 1)
 
-    def describe(self, step: Step | Twist | Join | None) -> str:
+    def describe(self, step: Step | Twist | Join | Weigh | None) -> str:
         """A step in one line."""
         match step:
+            case Weigh():
+                left, right = (",".join(AXES[a] for a in axes) for axes in (step.left, step.right))
+                maps = f"{len(step.elements)} map{'s' * (len(step.elements) != 1)}"
+                factors = f"{step.sources[0]}[{left}] {step.sources[1]}[{right}]"
+                return f"{', '.join(step.targets)} = {maps} of {factors}, {step.sources[step.first]} mixed first"
             case Join():
                 left, right, made = (
                     ",".join(AXES[a] for a in axes) for axes in (step.left, step.right, range(step.axes))
@@ -433,6 +495,7 @@ def plan_products(problem: Problem, bias: bool = True, normalization: str = "var
         problem=problem,
         before=tuple(lowering.before()),
         joins=tuple(lowering.joins),
+        weighed=tuple(lowering.weighed),
     )
 
 
@@ -485,6 +548,8 @@ class _Products(_Lowering):
         self.twists: list[Twist] = []
         self.stars: list[Hodge] = []
         self.joins: list[Join] = []
+        self.weighed: list[Weigh] = []
+        self.biases: dict[int, Basis] = {}
         self.joined: dict[tuple[object, ...], str] = {}
         #: For each operand in turn the mark of each input.
         self.marks = [
@@ -492,6 +557,70 @@ class _Products(_Lowering):
             for place, space in enumerate(problem.operands)
             for term in range(len(space))
         ]
+
+    def steps(
+        self,
+        bases: dict[tuple[int, int], Basis],
+        biases: dict[int, Basis],
+        method: str = "diagrams",
+        schur: Schur | None = None,
+    ) -> tuple[Step, ...]:
+        """The steps of the linear layer, with its reductions."""
+        self.biases = biases
+        return super().steps(bases, biases, method, schur)
+
+    def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
+        """One mixing, without the maps that are mixed as they are multiplied."""
+        loose = not any(taken or given or tied for _, taken, given, tied in profile)
+        if self.problem.mode == "full" and loose and not isinstance(self.hom.group, Aut):
+            same: dict[tuple[int, int, Half], list[_Use]] = {}
+            for use in uses:
+                if use.term_in != BIAS:
+                    same.setdefault((use.term_in, use.term_out, use.bottom), []).append(use)
+            weighed = [use for each in same.values() if self._mix_first(each, profile) for use in each]
+            uses = [use for use in uses if use not in weighed]
+            if weighed and uses and all(use.term_in == BIAS for use in uses):
+                # Constants were to be added where the output is mixed whole, and here nothing is any more.
+                for use in uses:
+                    constants = _uses(self.hom.group, BIAS, use.term_out, self.biases[use.term_out])
+                    own = next(constant for constant in constants if constant.element == use.element)
+                    super()._mix(own.profile, [own])
+                return
+        if uses:
+            super()._mix(profile, uses)
+
+    def _mix_first(self, uses: Sequence[_Use], profile: Profile) -> bool:
+        """Whether maps of one product are cheaper mixed on the way; if so the step, and its places in the output."""
+        first_use = uses[0]
+        number, o = first_use.term_in, first_use.term_out
+        values, label_sizes = self._factored(number, first_use.bottom.plain)
+        (left, left_axes), (right, right_axes) = values
+        if len(label_sizes) > len(first_use.bottom.kept) or not (
+            set(left_axes) - set(right_axes) and set(right_axes) - set(left_axes)
+        ):
+            return False
+        wide = [self.problem.inputs[each][0] for each in self.problem.terms[number]]
+        made = len(uses) * self.problem.space_out.channels[o]
+        factors = self.hom.group.factors
+        lengths = [n if isinstance(n := factors[factor].n, int) else NOMINAL_N for factor in label_sizes]
+        places = prod(lengths)
+        work = [
+            prod(lengths[label] for label in axes) * wide[0] * wide[1] * made + places * wide[1 - side] * made
+            for side, axes in enumerate((left_axes, right_axes))
+        ]
+        first = work.index(min(work))
+        if work[first] >= places * wide[0] * wide[1] * (1 + made):
+            return False
+        names = []
+        for use in uses:
+            names.append(self._fresh(_name("z", o, use.top.plain, self.several_out)))
+            row = self._row(use.top, profile, "given", self._sizes(self.hom.space_out.orders[o]))
+            pattern = tuple(use.middle[int(label[1])] for label in row)
+            self.tops[o].setdefault(use.top.plain, []).append(Part(names[-1], pattern))
+        elements = tuple(use.element for use in uses)
+        axes = (left_axes, right_axes)
+        self.weighed.append(Weigh(tuple(names), (left, right), *axes, tuple(label_sizes), number, o, elements, first))
+        return True
 
     def after(self, steps: Sequence[Step]) -> tuple[Step, ...]:
         """The steps with the reductions of products replaced by joins; fills ``joins``."""

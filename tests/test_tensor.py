@@ -367,6 +367,22 @@ def test_the_outer_product_is_not_formed():
     assert largest("O(3)", 2, 2, 4) == "n⁴"
 
 
+def test_channels_are_mixed_first_where_nothing_is_contracted():
+    """No tensor has n^2 places and a channel for each pair of channels."""
+    plan = plan_products(Problem.parse("S(n)", ("16x1", "16x1"), "16x2"))
+    assert [step.elements for step in plan.weighed] == [(13, 14)]
+    for cost in plan.costs():
+        for name in ("kept", "passing"):
+            assert not any({("n", 2), ("c_u", 1), ("c_v", 1)} <= set(term) for term in getattr(cost, name))
+    assert "mixed first" in str(plan)
+    for spaces in (("3x1", "2x1", "2x2"), ("2x2", "3x1", "2x2 + 1x3"), ("2x2 + 3x1", "2x1", "2x3")):
+        for bias in (True, False):
+            for group in ("S(n)", "O(n)", "Sp(2)", "SO(3)"):
+                layer = product_layer(group, *spaces, bias=bias, normalization="mean")
+                assert_all_agree(layer, 3 if group in ("S(n)", "O(n)") else 2)
+    assert_all_agree(product_layer("S(n) x O(m)", "2x(1,0)", "2x(1,1)", "2x(2,1)"), [2, 3])
+
+
 def test_matrix_products_cost_n_cubed():
     plan = plan_products(Problem.parse("S(n)", (2, 2), 2))
     costs = [(cost.step, cost.work) for cost in plan.costs() if isinstance(cost.step, Join)]

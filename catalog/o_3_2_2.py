@@ -35,6 +35,7 @@ class Matrices3(nn.Module):
     space_out = "16x2"
     normalization = "variance"
     bias_terms = True
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=16, channels_out=16, device=None, dtype=None):

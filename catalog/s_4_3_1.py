@@ -49,6 +49,7 @@ class Triples4(nn.Module):
     space_out = "16x1"
     normalization = "variance"
     bias_terms = True
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=16, channels_out=16, device=None, dtype=None):

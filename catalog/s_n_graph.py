@@ -135,6 +135,7 @@ class Graph(nn.Module):
     space_out = "16x2 + 16x1 + 16x0"
     normalization = "variance"
     bias_terms = True
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=(16, 16, 16), channels_out=(16, 16, 16), device=None, dtype=None):
@@ -263,6 +264,7 @@ class Graph(nn.Module):
         y0_aa = z0_aa + z0_11.unsqueeze(1)  # ╰┬╯ y0_aa[a] = z0_aa[a] + z0_11[]
         z0_ab = z0_ab + y0_1a.unsqueeze(1)  # • │ y0_ab[b,a] += y0_1a[a]
         z0_ab += z0_a1.unsqueeze(2)  # │ • y0_ab[a,b] += z0_a1[a]
+        z0_ab = z0_ab.contiguous()
         z0_ab.view(-1, n * n, channels_out[0])[:, :: n + 1].add_(y0_aa)  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
         y1_a = z1_a + z1_1.unsqueeze(1)  # │ y1_a[a] = z1_a[a] + z1_1[]
         return z0_ab.reshape(*batch, n, n, channels_out[0]), y1_a.contiguous().reshape(*batch, n, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])

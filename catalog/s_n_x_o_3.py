@@ -42,6 +42,7 @@ class PointClouds(nn.Module):
     space_out = "16x(1,1) + 16x(1,0)"
     normalization = "variance"
     bias_terms = True
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=(16, 16), channels_out=(16, 16), device=None, dtype=None):

@@ -100,6 +100,7 @@ class CrossProducts(nn.Module):
     space_out = "16x2 + 16x1 + 16x0"
     normalization = "variance"
     bias_terms = True
+    method = "diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=(16, 16), channels_out=(16, 16, 16), device=None, dtype=None):
@@ -215,6 +216,7 @@ class CrossProducts(nn.Module):
         z0_ab_v2 = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), w)
         y0_aa = z0_11.unsqueeze(1)  # ╰┬╯ y0_aa[a] = z0_11[]
         z0_ab_h2 = z0_ab_h2 + z0_ab_v2  # │ │ y0_ab[a,b] += z0_ab_v2[a,b]
+        z0_ab_h2 = z0_ab_h2.contiguous()
         z0_ab_h2 = z0_ab_h2.reshape(b, 9, channels_out[0]).index_add(1, self.places_0, y0_aa.expand(b, 3, channels_out[0]).flatten(1, -2).to(z0_ab_h2.dtype)).reshape(b, 3, 3, channels_out[0])  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
         z1_a = z1_a + z1_a_v2  # │ y1_a[a] += z1_a_v2[a]
         return z0_ab_h2.reshape(*batch, 3, 3, channels_out[0]), z1_a.reshape(*batch, 3, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])

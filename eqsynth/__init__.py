@@ -18,10 +18,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from eqsynth import algebra as algebra
     from eqsynth import errors as errors
+    from eqsynth import nn as nn
     from eqsynth import symbolic as symbolic
+    from eqsynth import testing as testing
     from eqsynth.bases import Basis as Basis
     from eqsynth.bases import Certificate as Certificate
     from eqsynth.bases import basis as basis
+    from eqsynth.compiling import compile as compile  # noqa: A004 - the name that it has in torch
     from eqsynth.diagram import Diagram as Diagram
     from eqsynth.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
@@ -57,6 +60,7 @@ _HOMES = {
     "PermutationGroup": "group",
     "ProductGroup": "group",
     "Graph": "graphs",
+    "compile": "compiling",
     "plan": "lower",
     "Plan": "plans",
     "floor": "schur",
@@ -72,7 +76,7 @@ _HOMES = {
 }
 
 #: Modules that are public as they are.
-_MODULES = ("algebra", "errors", "symbolic")
+_MODULES = ("algebra", "errors", "nn", "symbolic", "testing")
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - the keys are strings
 

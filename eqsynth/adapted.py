@@ -1,7 +1,7 @@
 """Symmetry-adapted bases: orthonormal coordinates in which every equivariant map is one small matrix per irrep.
 
-They are found from the maps themselves (MATHS of the floor: Schur's lemma), so every group has them whose maps are
-closed under transposition. Numbers are floating-point here and decide nothing: what they claim is counted.
+They are found from the maps themselves, by Schur's lemma, so every group has them whose maps are closed under
+transposition. Numbers are floating-point here and decide nothing: what they claim is counted.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ TRIED = 512
 MODULUS, BASE, SEEDS = 10007, 5, 8
 #: Relative sizes below which a number is rounding, and by which two singular values differ.
 ROUNDING, APART = 1e-9, 1e-5
+#: A combination that sets singular values so far apart is good enough.
+WELL = 0.02
 #: How far a map may be from its blocks.
 CLOSE = 1e-8
 #: The least part of a block that is new in an orthonormal set of blocks.
@@ -49,7 +51,8 @@ class Irrep:
 
     The recipe: columns ``reference[c] = (first, count)`` of the left singular vectors of a generic map in class c
     are one copy; maps ``picks_in[a]``, pairs (order out, element), take it to independent copies in order a, and
-    maps ``picks_out[b]``, pairs (order in, element), take the copy of the inputs to those in order b.
+    maps ``picks_out[b]``, pairs (order in, element), take the copy of the inputs to those in order b. Where order b
+    is an input order too, its picks are those of the input.
     """
 
     dim: int
@@ -81,6 +84,11 @@ class Adapted:
     #: For each class of positions that maps connect: those in each input order, and in each output order.
     classes: tuple[tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]], ...]
     irreps: tuple[Irrep, ...]
+
+    @property
+    def same(self) -> tuple[int | None, ...]:
+        """For each output order its place among the input orders, where it is one: both have one basis then."""
+        return tuple(self.ins.index(order) if order in self.ins else None for order in self.outs)
 
     def matrices(self) -> tuple[list[list[Array]], list[list[Array]]]:
         """For each input order and irrep the rows of the basis, (columns, copies, n^k); the same for outputs."""
@@ -121,22 +129,26 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
     singular vectors are copies; every map takes copies to copies, and those that span them all are picked. The
     singular value decomposition is made class by class: positions belong to one class if maps connect them.
 
-    Exact: the squares of multiplicities, times ``division``, must add up to the dimension of the space of maps for
-    every pair of orders, or else the next combination is tried. Raises GroupError where no combination passes: the
-    group's maps are not closed under transposition; SizeError beyond 2,048 positions or 16 million entries;
-    SymbolicError where n is open.
+    What is claimed is counted: for every pair of orders the products of multiplicities, times ``division``, must add
+    up to the exact number of maps, and the bases must bring a map to its blocks, or else the next combination is
+    tried. Raises GroupError where none passes, as for groups whose maps are not closed under transposition; SizeError
+    beyond 2,048 positions or 16 million entries; SymbolicError where n is open.
 
     Source: Schur's lemma; Maehara and Murota, Japan J. Indust. Appl. Math. 27 (2010) 263, for the idea.
     """
     maps = _maps(group, ins, outs)
-    found = None
-    tried = sorted((-_separation(maps, seed, len(ins), len(outs)), seed) for seed in range(SEEDS))
-    for _, seed in tried:
+    tried: list[tuple[float, int]] = []
+    for seed in range(SEEDS):
+        tried.append((-_separation(maps, seed, len(ins), len(outs)), seed))
+        if tried[-1][0] < -WELL:
+            break
+    for _, seed in sorted(tried):
         found = _try(group, maps, ins, outs, seed)
         if found is not None:
             return found
     raise GroupError(
-        f"{group} has no orthonormal basis that is adapted to its maps: they are not closed under transposition"
+        f"{group} has no orthonormal basis that is adapted to its maps, which are not closed under transposition: "
+        "ask for another method"
     )
 
 
@@ -276,22 +288,20 @@ def _try(group: Group, maps: Maps, ins: tuple[Order, ...], outs: tuple[Order, ..
             kinds.append([(tuple(reference), left, right)])
     at_in = _starts(group, ins)
     at_out = _starts(group, outs)
+    samples = _samples(maps, seed, len(ins), len(outs))
     irreps = []
     for kind in kinds:
         reference_of, left, right = kind[0]
-        division = len(_own(maps, left, right, at_in, at_out, seed))
+        division = len(_own(samples, left, right))
         if division not in (1, 2, 4) or any(count % division for _, count in reference_of):
             return None
-        irreps.append(
-            Irrep(
-                len(left),
-                division,
-                tuple(count // division for _, count in reference_of),
-                reference_of,
-                tuple(_pick(maps, left, at_out, a, True) for a in range(len(ins))),
-                tuple(_pick(maps, right, at_in, b, False) for b in range(len(outs))),
-            )
+        picks_in = tuple(_pick(maps, left, at_out, a, True) for a in range(len(ins)))
+        picks_out = tuple(
+            picks_in[ins.index(order)] if order in ins else _pick(maps, right, at_in, b, False)
+            for b, order in enumerate(outs)
         )
+        columns = tuple(count // division for _, count in reference_of)
+        irreps.append(Irrep(len(left), division, columns, reference_of, picks_in, picks_out))
     irreps.sort(key=lambda part: (-part.dim, part.copies_in, part.copies_out, part.columns, part.reference))
     listed = tuple(
         (
@@ -322,14 +332,16 @@ def _copy(generic: Array, classes: Sequence[Any], svd: Sequence[Any], reference:
     return left, right / np.sqrt((right**2).sum() / len(right))
 
 
-def _own(maps: Maps, left: Array, right: Array, at_in: Sequence[int], at_out: Sequence[int], seed: int) -> list[Array]:
+def _samples(maps: Maps, seed: int, count_in: int, count_out: int) -> list[Array]:
+    """As many generic maps as an irrep can have independent maps of its own."""
+    return [_generic(maps, seed + (2 + number) * SEEDS, count_in, count_out) for number in range(4)]
+
+
+def _own(generic: Sequence[Array], left: Array, right: Array) -> list[Array]:
     """An orthogonal set of the maps of an irrep to itself; the identity and, for complex type, a turn by 90 degrees."""
     import numpy as np
 
-    samples = []
-    for number in range(4):
-        generic = _generic(maps, seed + (2 + number) * SEEDS, len(at_in) - 1, len(at_out) - 1)
-        samples.append(left @ generic @ right.T)
+    samples = [left @ each_map @ right.T for each_map in generic]
     found: list[Array] = [np.eye(len(left))]
     size = max(abs(sample).max() for sample in samples)
     for sample in samples:
@@ -405,7 +417,8 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
     for part in found.irreps:
         left, right = _copy(generic, classes, svd, part.reference)
         if part.division > 1:
-            columns = _columns(_own(maps, left, right, at_in, at_out, found.seed), part.reference)
+            samples = _samples(maps, found.seed, len(found.ins), len(found.outs))
+            columns = _columns(_own(samples, left, right), part.reference)
             lefts, rights = columns @ left, columns @ right
         else:
             lefts, rights = left, right
@@ -415,6 +428,8 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
         )
         for made, picks, whole, copy, starts, flag in sides:
             for order, wanted in enumerate(picks):
+                if made is back and found.same[order] is not None:
+                    continue
                 images = [_image(maps, whole, starts, order, pick, flag) for pick in wanted]
                 if not images:
                     size = (at_in if flag else at_out)[order + 1] - (at_in if flag else at_out)[order]
@@ -426,7 +441,11 @@ def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[
                 root = np.linalg.cholesky(gram / len(whole))
                 turned = np.linalg.solve(root, some.reshape(len(wanted), -1)).astype(np.float64)
                 made[order].append(turned.reshape(some.shape).transpose(1, 0, 2))
-    return [_polished(parts) for parts in into], [_polished(parts) for parts in back]
+    rows_in = [_polished(parts) for parts in into]
+    rows_out = [
+        _polished(parts) if place is None else rows_in[place] for parts, place in zip(back, found.same, strict=True)
+    ]
+    return rows_in, rows_out
 
 
 def _image(maps: Maps, copy: Array, starts: Sequence[int], order: int, pick: tuple[int, int], into: bool) -> Array:

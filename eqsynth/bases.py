@@ -10,10 +10,9 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
-from eqsynth import cache, codec, draw, enumeration, functor, gram, svg, words
+from eqsynth import cache, codec, draw, enumeration, functor, gram, words
 from eqsynth import dimension as dimensions
 from eqsynth.bilabelled import PRIME, Budget, Chosen, affordable, check_basis, choose
-from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
 from eqsynth.errors import CatalogError, GroupError, SizeError, SymbolicError, VerificationError
 from eqsynth.group import FAMILIES, Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
@@ -109,7 +108,8 @@ class Basis:
 
     def flat(self, index: int) -> Diagram:
         """Element ``index`` as one diagram on all axes of the tensors."""
-        return join(self.factors(index))
+        parts = self.factors(index)
+        return parts[0] if len(parts) == 1 else join(parts)
 
     def factors(self, index: int) -> tuple[Diagram, ...]:
         """Element ``index`` as one diagram for each factor of the group."""
@@ -200,6 +200,8 @@ class Basis:
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: a card for each of the first 60 elements."""
+        from eqsynth import svg
+
         title, *notes = draw.heading(self)
         if len(self) > SHOWN:
             notes.append(f"the first {SHOWN}; {len(self) - SHOWN} more: print(basis.table(limit=None)) has them")
@@ -387,6 +389,8 @@ def _orbit_basis(group: PermutationGroup | Aut, inputs: int, outputs: int) -> Ba
 
 
 def _kernel_basis(group: MatrixGroup, inputs: int, outputs: int) -> Basis:
+    from eqsynth.constraints import nullspace
+
     kernel = nullspace(group, inputs, outputs)
     found = tuple(
         Tensor(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))

@@ -391,7 +391,7 @@ def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], 
     try:
         if any(entry.get(name) != value for name, value in problem.items()):
             raise CatalogError("it is the entry of another problem")
-        with _no_collection():
+        with no_collection():
             return decode(entry)
     except CatalogError as error:
         store.set_aside(key, str(error))
@@ -399,7 +399,7 @@ def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], 
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Thousands of new objects, none of them garbage, would have Python look through all others, those of torch too.
 
     That takes longer than reading does. What was made here is counted among the old objects, which are looked

@@ -19,11 +19,12 @@ import eqsynth
 from eqsynth import cache, draw, recall, svg
 from eqsynth.bases import SHOWN, Basis, basis, from_data, to_data
 from eqsynth.cache import Store, canonical, digest
-from eqsynth.errors import CatalogError, EqsynthError, ExportError, GroupError
+from eqsynth.errors import CatalogError, EqsynthError, ExportError
 from eqsynth.exporting import artifact_of, write_bytes
 from eqsynth.graphs import Graph
 from eqsynth.group import Group, Hom
-from eqsynth.plans import Plan
+from eqsynth.lower import plan_by
+from eqsynth.plans import METHODS
 from eqsynth.space import Order, each, order_text
 from eqsynth.verification import check_basis, check_module, parse_hom
 
@@ -58,11 +59,19 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that the catalog keeps as a readable Python file."""
+    """A layer that the catalog keeps as a readable Python file; without ``method``, by diagrams or tables."""
 
     file: str
     name: str
     hom: Hom
+    method: str | None = None
+
+    @property
+    def source(self) -> bytes:
+        """What is in the file."""
+        what = self.hom, True, "variance"
+        plan = plan_by(*what, self.method) if self.method else recall.plain_plan(*what)
+        return artifact_of(plan, self.name).source.encode()
 
 
 def make_entry(problem: Problem) -> dict[str, Any]:
@@ -76,7 +85,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     [5, 5, 'stable', 0]
     """
     hom = parse_hom(problem.hom)
-    plan = _plan(hom, problem.bias, problem.normalization)
+    plan = recall.plain_plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
     found = _bases(hom, problem.bias)
     picture = _drawing(found)
@@ -91,17 +100,6 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     if problem.texts:
         entry["texts"] = {"source": source, "drawing": picture}
     return entry
-
-
-def _plan(hom: Hom, bias: bool, normalization: str) -> Plan:
-    """The plan of an entry: by diagrams, since its channels are anybody's, or tables where there are none."""
-    made = []
-    for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
-        try:
-            made.append(recall.recalled_plan(hom, bias, normalization, method))
-        except GroupError:
-            continue
-    return min(made, key=lambda plan: plan.estimate())
 
 
 def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bool = False) -> str:
@@ -147,7 +145,7 @@ def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bo
                 if wrong:
                     raise CatalogError(f"this version of eqsynth makes it otherwise: {wrong}")
             if run:
-                check_module(_plan(hom, bias, scale))
+                check_module(recall.plain_plan(hom, bias, scale))
             return text
     raise CatalogError("it is no entry of a kind that is known")
 
@@ -231,7 +229,9 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
 
     ``[[sweep]]`` with ``groups`` and ``orders = 3`` stands for all problems of one channel from order 0, ..., 3 to
     order 0, ..., 3 (for a product, ``orders`` is a list of tuples); ``[[problem]]`` has ``hom``; ``[[layer]]`` has
-    ``file``, ``name`` and ``hom``. ``texts = true`` keeps sources and drawings in full. Raises CatalogError.
+    ``file``, ``name``, ``hom`` and perhaps ``method``. ``texts = true`` keeps sources and drawings in full.
+
+    Raises CatalogError.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -254,7 +254,10 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
             file = each_layer["file"]
             if not file.isidentifier():
                 raise CatalogError(f"{path}: {file!r} cannot name a file: use letters, digits and _")
-            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"])))
+            method = each_layer.get("method")
+            if method not in (None, *METHODS):
+                raise CatalogError(f"{path}: there is no method {method!r}: ask for one of {', '.join(METHODS)}")
+            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"]), method))
     except (KeyError, TypeError, AttributeError) as error:
         raise CatalogError(f"{path} is no list of sweeps, problems and layers: {error!r}") from error
     return list(dict.fromkeys(problems)), layers
@@ -414,7 +417,7 @@ def _write_files(
     path: Path, store: Store, problems: Sequence[Problem], layers: Sequence[Layer], *, check: bool
 ) -> list[str]:
     """Write, or compare, the Python files and the index; delete, or name, what belongs to no problem."""
-    wanted = {path / f"{layer.file}.py": artifact_of(layer.hom, layer.name).source.encode() for layer in layers}
+    wanted = {path / f"{layer.file}.py": layer.source for layer in layers}
     entries = [
         {"key": problem.key, "problem": problem.hom, "sha256": sha256(_bytes(store.path(problem.key))).hexdigest()}
         for problem in problems
@@ -495,7 +498,7 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
     if source:
         if entry["kind"] == "basis":
             raise CatalogError("the entry of a basis has no source: give the problem of a layer")
-        return artifact_of(_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
+        return artifact_of(recall.plain_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
     lines = [f"{entry['kind']} {what}", f"key {key}, made by eqsynth {entry['made']}"]
     if entry["kind"] == "layer":
         hom = known_hom(what)

@@ -128,15 +128,16 @@ class Diagram:
     def _half(self, start: int, stop: int) -> Half:
         rows = []
         for number, block in enumerate(self.blocks):
-            row = tuple(vertex - start for vertex in block if start <= vertex < stop)
+            row = tuple([vertex - start for vertex in block if start <= vertex < stop])
             if row:
                 through = len(row) < len(block)
                 rows.append((row, through or number in self.head, number in self.head and not through))
         rows.sort()
+        # Lists are made faster than generators run, and a basis asks for thousands of rows.
         return Half(
-            tuple(row for row, _, _ in rows),
-            tuple(index for index, (_, kept, _) in enumerate(rows) if kept),
-            tuple(index for index, (_, _, tied) in enumerate(rows) if tied),
+            tuple([row for row, _, _ in rows]),
+            tuple([index for index, (_, kept, _) in enumerate(rows) if kept]),
+            tuple([index for index, (_, _, tied) in enumerate(rows) if tied]),
         )
 
     @property

@@ -9,14 +9,14 @@ from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import drawing, words
+from eqsynth import words
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.errors import SizeError
-from eqsynth.figure import Drawing
 from eqsynth.group import Aut, Group
 
 if TYPE_CHECKING:
     from eqsynth.bases import Basis
+    from eqsynth.figure import Drawing
 
 #: Columns between neighbouring vertices; bottom vertices stand half a step to the right, so that
 #: no two vertical strands ever share a column.
@@ -246,6 +246,8 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     Each element has its ``index``, ``kind``, ``formula``, what it does in ``words``, ``cost``, its ``drawing``, and in
     ``factors`` for each factor of the group the blocks, edges and head of the diagram, or the table.
     """
+    from eqsynth import drawing
+
     chosen = range(len(basis)) if index is None else [index]
     elements = []
     for number in chosen:
@@ -272,6 +274,8 @@ def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], lis
 
     Raises SizeError above 1,000 pictures.
     """
+    from eqsynth import drawing
+
     if len(basis) > MOST and limit is None:
         raise SizeError(
             f"{basis.group} {basis.inputs} -> {basis.outputs} has {len(basis):,} maps, more than {MOST:,} pictures do "

@@ -15,7 +15,7 @@ from math import perm, prod
 from textwrap import indent
 
 import eqsynth
-from eqsynth import draw, functor
+from eqsynth import draw, emit_fourier, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
@@ -37,7 +37,7 @@ from eqsynth.plans import (
     Tied,
     describe,
 )
-from eqsynth.recipes import EPSILON, PARITY, STAR, TABLES
+from eqsynth.recipes import EPSILON, FOURIER, PARITY, STAR, TABLES
 from eqsynth.space import Order, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
@@ -117,6 +117,8 @@ class _Emitter:
         #: What contractions need: gathers over edges, the matrix A, tables made of A.
         self.along = self.adjacent = False
         self.factors: list[str] = []
+        #: Whether some mix is by Fourier transform.
+        self.fourier = False
         #: Tied matrices whose orbits have a table of scales.
         self.scaled: set[str] = set()
         #: Steps that were emitted together with earlier ones.
@@ -146,18 +148,20 @@ class _Emitter:
         helpers += [STAR] if large else []
         helpers += [PARITY] if self.epsilons else []
         helpers += [text for kind, text in TABLES.items() if kind in self.helpers]
+        helpers += FOURIER.values() if self.fourier else []
+        large |= self.fourier
         body = [
             f'"""{self._docstring()}"""',
             "",
             *(["import math"] if large else []),
             *(
                 [f"from itertools import {'combinations, permutations, product' if large else 'permutations'}", ""]
-                if self.epsilons
+                if self.epsilons or self.fourier
                 else []
             ),
             "import torch",
             "from torch import nn",
-            *(["from torch.nn.functional import linear"] if "linear(" in forward else []),
+            *(["from torch.nn.functional import linear"] if "linear(" in forward or self.fourier else []),
             "",
             "",
             *(text.rstrip() + "\n\n" for text in helpers),
@@ -439,7 +443,7 @@ class _Emitter:
         if _uses(used, "b"):
             self._say(f"b = {names[min(names)]}.shape[0]" if names else "b = batch.numel()")
         for line in self.weights:
-            self._say(line, "every map at the same size")
+            self._say(line, "" if "#" in line else "every map at the same size")
         for factor, size in enumerate(self.ns):
             if _uses(used, self._scale(factor)):
                 self._say(f"{self._scale(factor)} = {size} ** -0.5", "scale of a sum over one index")
@@ -700,6 +704,9 @@ class _Emitter:
     # --- mixing -------------------------------------------------------------------------------
 
     def _mix(self, step: Mix) -> None:
+        if step.fourier:
+            emit_fourier.mix(self, step)
+            return
         maps = f"{len(step.entries)} map{'s' if len(step.entries) != 1 else ''}"
         self._say("")
         ends = [
@@ -821,6 +828,8 @@ class _Emitter:
     def _weight(self, pair: Pair) -> str:
         """The weights of a pair, scaled once for all its uses."""
         name = self.plan.weight_name(pair.term_in, pair.term_out)
+        if pair.sums:
+            return emit_fourier.summed(self, pair, name)
         factors = [f"{size} ** {gain / 4}" for size, gain in zip(self.ns, pair.gains, strict=True) if gain]
         if max(pair.squares, default=1) > 1:
             scale = f"{name}_scale"
@@ -1076,12 +1085,17 @@ class _Emitter:
             self.rename[target] = self.rename[base.source]
             name = self.rename[target]
             self.owned.discard(base.source)
-            thin, needs = frozenset[int](), self.needs[base.source]
+            thin, needs, anew = frozenset[int](), self.needs[base.source], False
             for part, (code, _) in zip(rest, placed, strict=True):
                 cast = f".to({name}.dtype)" if self._loose(part.source) else ""
-                sign = f"{name} +=" if self.needs[part.source] <= needs else f"{name} = {name} +"
+                inside = self.needs[part.source] <= needs
+                sign = f"{name} +=" if inside else f"{name} = {name} +"
+                anew |= not inside
                 self._say(f"{sign} {code}{cast}", self._part_text(step, part), of=part.source)
                 needs |= self.needs[part.source]
+            if anew and embedded:
+                # Under vmap a new sum may have its axes in another order.
+                self._say(f"{name} = {name}.contiguous()")
         else:
             name, needs = target, frozenset[str]()
             for part, (_, missing) in zip(rest, placed, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import groupby
 from math import prod
 
 from eqsynth import functor
@@ -171,7 +171,7 @@ class SchurCode:
         if any(part.division > 1 for part in self.parts):
             self.helpers.add("columns")
             more = ", _columns"
-        say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps{more})")
+        say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps, {list(bases.same)}{more})")
         for end in self.step.sources:
             self._change(end, "into", bases.ins.index(bases.ins[end.order]))
         for end in self.step.targets:
@@ -182,7 +182,8 @@ class SchurCode:
             say(f"maps = spaces[{b}][{a}]")
             if not self.blocks:
                 say(f"maps = {scaled(self.names, term_in, term_out)}")
-                say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]))')
+                which = f"[{_rows(self.columns)}]" if self.step.simple else ""
+                say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]){which})')
             elif self._spread():
                 self.helpers.add("frames")
                 division = [part.division for part in self.parts]
@@ -202,7 +203,10 @@ class SchurCode:
             part.division,
             [list(pair) for pair in part.reference],
             [[list(pick) for pick in picks] for picks in part.picks_in],
-            [[list(pick) for pick in picks] for picks in part.picks_out],
+            [
+                [list(pick) for pick in picks] if place is None else []
+                for picks, place in zip(part.picks_out, self.step.bases.same, strict=True)
+            ],
         )
 
     def _mixer(self, term_in: int, term_out: int) -> str:
@@ -240,37 +244,64 @@ class SchurCode:
     def run(self, rename: Callable[[str], str]) -> None:
         """Lines that compute the targets from the sources."""
         step, say = self.step, self.lines.append
+        if step.simple:
+            self._run_rows(rename(step.sources[0].name))
+            return
         self._weights()
         for number, end in enumerate(step.sources):
             self._into(number, end, rename(end.name))
         for index in range(len(self.parts)):
             pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
-            operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), -1)"
+            operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
             say(f"z_{index} = linear({operand}, w_{index})")
+        self._split_targets()
         for end in step.targets:
             self._back(end)
 
+    def _run_rows(self, x: str) -> None:
+        """Every part stands alone: one product for each row of the adapted basis, all in one call."""
+        (source,), (target,) = self.step.sources, self.step.targets
+        ci, co = self.names.c_in(source.term), self.names.c_out(target.term)
+        rows, wide = sum(self.columns), self._positions(self.step.bases.ins[0])
+        weight = f"self.{self.names.weight(source.term, target.term)}"
+        if self.blocks and not self._spread():
+            self.builders.append(f'self._table("row_part", torch.tensor({_rows(self.columns)}))')
+            self.lines.append(f"w = {weight}.index_select(0, self.row_part)")
+        else:
+            mixer = f"self.{self._mixer(source.term, target.term)}"
+            self.lines.append(f"w = ({mixer} @ {weight}.flatten(1)).reshape({rows}, {co}, {ci})")
+        self.lines += [
+            f"u = torch.bmm(self.into.expand(b, -1, -1), {x}.reshape(b, {wide}, {ci}))",
+            "v = torch.bmm(u.transpose(0, 1), w.mT)  # row by row",
+            f"{target.name} = torch.bmm(self.back.expand(b, -1, -1), v.transpose(0, 1))",
+        ]
+
     def _say_cat(self, name: str, pieces: Sequence[str], axis: int) -> None:
-        if len(pieces) == 1:
+        if len(pieces) == 1 and pieces[0][0] != "*":
             self.lines.append(f"{name} = {pieces[0]}")
             return
         self.lines += [f"{name} = torch.cat((", *(f"    {piece}," for piece in pieces), f"), {axis})"]
 
+    def _say_split(self, names: Sequence[str], code: str, sizes: Sequence[str | int], axis: int) -> None:
+        """Names for consecutive pieces of a value. Slices would each cost a full tensor in the backward pass."""
+        shown = [name for name, size in zip(names, sizes, strict=True) if size]
+        kept = [str(size) for size in sizes if size]
+        split = f".split(({', '.join(kept)}), {axis})" if len(shown) > 1 else ""
+        self.lines.append(f"{', '.join(shown)} = {code}{split}")
+
     def _weights(self) -> None:
         """``w_0``, ``w_1``, ...: the matrix of each part, from weights."""
-        say, step = self.lines.append, self.step
-        shapes: dict[tuple[int, int], list[int]] = {}
+        step = self.step
+        several = len(self.pairs) > 1
         for i, o in self.pairs:
             a = next(end.order for end in step.sources if end.term == i)
             b = next(end.order for end in step.targets if end.term == o)
             sizes = [part.copies_out[b] * part.copies_in[a] for part in self.parts]
-            shapes[i, o] = list(accumulate(sizes, initial=0))
-            weight, name = self.names.weight(i, o), self._block_name(i, o)
-            if self.blocks and not self._spread():
-                say(f"{name} = self.{weight}")
-            else:
-                mixer = self._mixer(i, o)
-                say(f"{name} = (self.{mixer} @ self.{weight}.flatten(1)).reshape(-1, *self.{weight}.shape[1:])")
+            weight = f"self.{self.names.weight(i, o)}"
+            code = weight
+            if not self.blocks or self._spread():
+                code = f"(self.{self._mixer(i, o)} @ {weight}.flatten(1)).reshape(-1, *{weight}.shape[1:])"
+            self._say_split([self._block(index, i, o, several) for index in range(len(sizes))], code, sizes, 0)
         for index, part in enumerate(self.parts):
             rows = []
             for target in step.targets:
@@ -279,9 +310,8 @@ class SchurCode:
                     high, wide = part.copies_out[target.order], part.copies_in[source.order]
                     if not high or not wide:
                         continue
-                    start, stop = shapes[source.term, target.term][index : index + 2]
                     co, ci = self.names.c_out(target.term), self.names.c_in(source.term)
-                    piece = f"{self._block_name(source.term, target.term)}[{start}:{stop}]"
+                    piece = self._block(index, source.term, target.term, several)
                     if high == wide == 1:
                         row.append(f"{piece}.squeeze(0)")
                     elif wide == 1:
@@ -294,27 +324,37 @@ class SchurCode:
                 if row:
                     rows.append(row[0] if len(row) == 1 else f"torch.cat(({', '.join(row)}), 1)")
             code = rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}))"
-            say(f"w_{index} = {code}")
+            self.lines.append(f"w_{index} = {code}")
 
-    def _block_name(self, term_in: int, term_out: int) -> str:
-        return self._mixer(term_in, term_out)
+    def _block(self, index: int, term_in: int, term_out: int, several: bool) -> str:
+        return f"w{term_in}_{term_out}_{index}" if several else f"w_{index}"
 
     def _into(self, number: int, end: Source, x: str) -> None:
         """Source ``number`` in the adapted basis: rows (irrep, column, copy), for each run of classes."""
         suffix, ci = self._suffix(end, "into"), self.names.c_in(end.term)
         wide = self._positions(self.step.bases.ins[end.order])
         flat = f"{x}.reshape(b, {wide}, {ci})"
+        kept = f"flat{number}"
+        copies = [part.copies_in[end.order] for part in self.parts]
         if not self.step.factored:
-            self.lines.append(f"u{number} = torch.bmm(self.into{suffix}.expand(b, -1, -1), {flat})")
+            names = [f"u{number}_{index}" for index in range(len(self.parts))]
+            sizes = [count * m for count, m in zip(self.columns, copies, strict=True)]
+            self._say_split(names, f"torch.bmm(self.into{suffix}.expand(b, -1, -1), {flat})", sizes, 1)
             return
+        self.lines.append(f"{kept} = {flat}")
         for run, (first, count) in enumerate(self.runs):
             rows, places = self._size(end, True, first)
             if not rows:
                 continue
-            table = f"self.into{suffix}_{run}"
-            part = f"{flat}.index_select(1, self.into_places{suffix}_{run}).reshape(-1, {places}, {ci})"
-            table += ".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)"
-            self.lines.append(f"u{number}_{run} = torch.bmm({table}, {part}).reshape(b, {count}, {rows}, {ci})")
+            classes = f"{count} classes of {places} positions" if count > 1 else f"a class of {places} positions"
+            part = f"{kept}.index_select(1, self.into_places{suffix}_{run})"
+            part += f".reshape(-1, {places}, {ci})" if count > 1 else ""
+            self.lines.append(f"u = {part}  # {classes}")
+            table = f"self.into{suffix}_{run}" + (".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)")
+            names = [f"u{number}_{run}_{index}" for index in range(len(self.parts))]
+            sizes = [p.columns[first] * m for p, m in zip(self.parts, copies, strict=True)]
+            code = f"torch.bmm({table}, u)" + (f".reshape(b, {count}, {rows}, {ci})" if count > 1 else "")
+            self._say_split(names, code, sizes, 1 if count == 1 else 2)
 
     def _size(self, end: Source, into: bool, number: int) -> tuple[int, int]:
         """Rows and positions of a class."""
@@ -330,22 +370,30 @@ class SchurCode:
             return ""
         wide = _product(m, ci)
         if not self.step.factored:
-            start = sum(c * p.copies_in[end.order] for c, p in zip(self.columns[:index], self.parts, strict=False))
-            return f"u{number}[:, {start}:{start + self.columns[index] * m}].reshape(-1, {wide})"
+            return f"u{number}_{index}.reshape(-1, {wide})"
         pieces = []
         for run, (first, count) in enumerate(self.runs):
             here = part.columns[first]
-            if not here:
-                continue
-            start = sum(p.columns[first] * p.copies_in[end.order] for p in self.parts[:index])
-            span, shape = f"{start}:{start + here * m}", f"reshape(b, {here}, {wide})"
-            if count == 1:
-                pieces.append(f"u{number}_{run}[:, 0, {span}].{shape}")
-            else:
-                shape = f"reshape(b, {count}, {here}, {wide})"
-                pieces.append(f"*u{number}_{run}[:, :, {span}].{shape}.unbind(1)")
-        code = pieces[0] if len(pieces) == 1 and pieces[0][0] != "*" else f"torch.cat(({', '.join(pieces)},), 1)"
-        return f"{code}.reshape(-1, {wide})"
+            if here and min(here, count) == 1:
+                pieces.append(f"u{number}_{run}_{index}.reshape(b, {here * count}, {wide})")
+            elif here:
+                pieces.append(f"*u{number}_{run}_{index}.reshape(b, {count}, {here}, {wide}).unbind(1)")
+        if len(pieces) == 1 and pieces[0][0] != "*":
+            return f"{pieces[0]}.reshape(-1, {wide})"
+        name = f"u{number}_{index}"
+        self._say_cat(name, pieces, 1)
+        return f"{name}.reshape(-1, {wide})"
+
+    def _split_targets(self) -> None:
+        """``z_0_1``: the product of part 0 for target 1, where there are several targets."""
+        if len(self.step.targets) == 1:
+            return
+        for index, part in enumerate(self.parts):
+            widths = [
+                _product(m, self.names.c_out(end.term)) if (m := part.copies_out[end.order]) else 0
+                for end in self.step.targets
+            ]
+            self._say_split([f"z_{index}_{end.term}" for end in self.step.targets], f"z_{index}", widths, 1)
 
     def _back(self, end: Source) -> None:
         """A target, from the products of all parts."""
@@ -353,60 +401,53 @@ class SchurCode:
         suffix = self._suffix(end, "back")
         high = self._positions(step.bases.outs[end.order])
         shown = [(index, part) for index, part in enumerate(self.parts) if part.copies_out[end.order]]
+        tail = "" if len(step.targets) == 1 else f"_{end.term}"
         if not step.factored:
             pieces = [
-                f"{self._made(index, end)}.reshape(b, {self.columns[index] * part.copies_out[end.order]}, {co})"
+                f"z_{index}{tail}.reshape(b, {self.columns[index] * part.copies_out[end.order]}, {co})"
                 for index, part in shown
             ]
             self._say_cat(end.name, pieces, 1)
             self.lines.append(f"{end.name} = torch.bmm(self.back{suffix}.expand(b, -1, -1), {end.name})")
-        else:
-            made = []
-            for run, (first, count) in enumerate(self.runs):
-                rows, places = self._size(end, False, first)
-                if not rows:
-                    continue
-                pieces = []
-                for index, part in shown:
-                    here = part.columns[first]
-                    if not here:
-                        continue
-                    start, m = sum(part.columns[:first]), part.copies_out[end.order]
-                    whole = f"{self._made(index, end)}.reshape(b, {self.columns[index]}, {_product(m, co)})"
-                    span = f"[:, {start}:{start + here * count}]"
-                    pieces.append(f"{whole}{span}.reshape(b, {count}, {here * m}, {co})")
-                self._say_cat("v", pieces, 2)
-                table = f"self.back{suffix}_{run}" + (".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)")
-                name = f"v_{run}"
-                self.lines.append(
-                    f"{name} = torch.bmm({table}, v.reshape(-1, {rows}, {co})).reshape(b, {count * places}, {co})"
-                )
-                made.append(name)
-            self._say_cat(end.name, made, 1)
-            covered = sum(len(back[end.order]) for _, back in step.bases.classes)
-            if covered == high:
-                self.lines.append(f"{end.name} = {end.name}.index_select(1, self.order{suffix})")
-            else:
-                at = ", ".join(
-                    f"self.back_places{suffix}_{run}"
-                    for run, (first, _) in enumerate(self.runs)
-                    if self._size(end, False, first)[0]
-                )
-                at = f"torch.cat(({at}))" if "," in at else at
-                zeros = f"{end.name}.new_zeros(b, {high}, {co})"
-                self.lines.append(f"{end.name} = {zeros}.index_copy(1, {at}, {end.name})")
+            return
+        for index, part in shown:
+            whole = f"z_{index}{tail}.reshape(b, {self.columns[index]}, {_product(part.copies_out[end.order], co)})"
+            names = [f"z_{index}{tail}_{run}" for run in range(len(self.runs))]
+            self._say_split(names, whole, [part.columns[first] * count for first, count in self.runs], 1)
+        made = []
+        for run, (first, count) in enumerate(self.runs):
+            rows, places = self._size(end, False, first)
+            if not rows:
+                continue
+            pieces = [
+                f"z_{index}{tail}_{run}.reshape(b, {count}, {part.columns[first] * part.copies_out[end.order]}, {co})"
+                for index, part in shown
+                if part.columns[first]
+            ]
+            self._say_cat("v", pieces, 2)
+            table = f"self.back{suffix}_{run}" + (".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)")
+            made.append(f"v_{run}")
+            self.lines.append(
+                f"v_{run} = torch.bmm({table}, v.reshape(-1, {rows}, {co})).reshape(b, {count * places}, {co})"
+            )
+        self._say_cat(end.name, made, 1)
+        covered = sum(len(back[end.order]) for _, back in step.bases.classes)
+        if covered == high:
+            self.lines.append(f"{end.name} = {end.name}.index_select(1, self.order{suffix})")
+            return
+        at = [
+            f"self.back_places{suffix}_{run}"
+            for run, (first, _) in enumerate(self.runs)
+            if self._size(end, False, first)[0]
+        ]
+        joined = at[0] if len(at) == 1 else f"torch.cat(({', '.join(at)}))"
+        zeros = f"{end.name}.new_zeros(b, {high}, {co})"
+        self.lines.append(f"{end.name} = {zeros}.index_copy(1, {joined}, {end.name})")
 
-    def _made(self, index: int, end: Source) -> str:
-        """The product of one part for one target: its columns of ``z``."""
-        widths = [(t, self.parts[index].copies_out[t.order]) for t in self.step.targets]
-        widths = [(t, m) for t, m in widths if m]
-        if len(widths) == 1:
-            return f"z_{index}"
-        place = next(p for p, (t, _) in enumerate(widths) if t.term == end.term)
-        before = " + ".join(_product(m, self.names.c_out(t.term)) for t, m in widths[:place])
-        start = before or "0"
-        stop = " + ".join(filter(None, [before, _product(widths[place][1], self.names.c_out(end.term))]))
-        return f"z_{index}[:, {start}:{stop}]"
+
+def _rows(columns: Sequence[int]) -> list[int]:
+    """The part of each row of a basis in which every part stands once."""
+    return [part for part, count in enumerate(columns) for _ in range(count)]
 
 
 def _product(count: int, channels: str) -> str:

@@ -48,6 +48,10 @@ class ShapeError(EqsynthError, ValueError):
     """A tensor of the wrong shape reached a layer."""
 
 
+class ActivationError(EqsynthError, ValueError):
+    """A non-linear or normalising layer that would break the symmetry, or that the group does not allow."""
+
+
 class ExportError(EqsynthError, OSError):
     """A file could not be written or read."""
 
@@ -62,6 +66,10 @@ class ConfigError(EqsynthError, ValueError):
 
 class VerificationError(EqsynthError):
     """A layer, basis or certificate that does not keep its promise."""
+
+
+class EquivarianceError(VerificationError, AssertionError):
+    """A module that does not commute with its group."""
 
 
 class ZeroOutputWarning(UserWarning):

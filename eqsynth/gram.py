@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Primes below 2^31, so that products fit in 64 bits: ranks are computed modulo the first, and modulo
 #: the second if that is unlucky.
 PRIMES = ((1 << 31) - 1, (1 << 31) - 19)
+#: Matrices of at most this many entries are eliminated here, in less time than it takes to import flint.
+SMALL = 40_000
 
 
 def joins(diagrams: Sequence[Diagram], others: Sequence[Diagram] | None = None) -> NDArray[np.int8]:
@@ -197,7 +199,7 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
             if positions and group.family in ("S", "A") and positions is headless:
                 found = _partition_pivots(chosen, int(group.n), prime)
             elif positions:
-                found = _pivots(_modulo(inner_products(group, chosen, prime), prime))
+                found = pivots_modulo(inner_products(group, chosen, prime), prime)
             else:
                 found = []
             pivots += [positions[pivot] for pivot in found]
@@ -212,10 +214,10 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
 def _partition_pivots(diagrams: Sequence[Diagram], n: int, prime: int) -> list[int]:
     kept = [diagram for diagram in diagrams if len(diagram.blocks) <= n]
     if 2 * len(kept) <= len(diagrams):
-        return _pivots(_modulo(coarser(diagrams, kept), prime))
+        return pivots_modulo(coarser(diagrams, kept), prime)
     zero = [diagram for diagram in diagrams if len(diagram.blocks) > n]
     last = len(diagrams) - 1
-    left_out = {last - pivot for pivot in _pivots(_modulo(relations(diagrams, zero)[:, ::-1], prime))}
+    left_out = {last - pivot for pivot in pivots_modulo(relations(diagrams, zero)[:, ::-1], prime)}
     return [position for position in range(len(diagrams)) if position not in left_out]
 
 
@@ -226,9 +228,38 @@ def _modulo(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> flint.n
     return flint.nmod_mat(rows, columns, (matrix.astype("int64") % prime).ravel().tolist(), prime)
 
 
-def _pivots(matrix: flint.nmod_mat) -> list[int]:
-    """Columns that are independent of all columns before them."""
-    reduced, rank = matrix.rref()
+def pivots_modulo(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> list[int]:
+    """Columns that are independent, modulo a prime below 2^31, of all columns before them.
+
+    >>> import numpy as np
+    >>> from eqsynth.gram import pivots_modulo
+    >>> pivots_modulo(np.array([[0, 1, 2], [0, 3, 6], [1, 1, 1]]), 7)
+    [0, 1]
+    """
+    return _eliminated(matrix, prime) if matrix.size <= SMALL else _reduced(matrix, prime)
+
+
+def _eliminated(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> list[int]:
+    """Pivots by elimination: residues are below 2^31, so that their products fit in 64 bits."""
+    import numpy as np
+
+    left = matrix.astype(np.int64) % prime
+    found: list[int] = []
+    for column in range(left.shape[1]):
+        row = len(found)
+        below = np.flatnonzero(left[row:, column])
+        if not len(below):
+            continue
+        left[[row, row + below[0]]] = left[[row + below[0], row]]
+        scaled = left[row, column:] * pow(int(left[row, column]), -1, prime) % prime
+        left[row + 1 :, column:] = (left[row + 1 :, column:] - left[row + 1 :, column, None] * scaled) % prime
+        found.append(column)
+    return found
+
+
+def _reduced(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> list[int]:
+    """Pivots from the reduced row echelon form of flint."""
+    reduced, rank = _modulo(matrix, prime).rref()
     found: list[int] = []
     column = 0
     for row in range(rank):

@@ -6,13 +6,15 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, GroupError, ParseError, SpaceError
 from eqsynth.graphs import Graph
 from eqsynth.space import Order, Space, order_text
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 MAX_N = 1_000_000
 #: Largest numerator and denominator of the entries of matrix groups.
@@ -114,7 +116,7 @@ class Group:
 
 
 Permutation = tuple[int, ...]
-Matrix = tuple[tuple[Fraction, ...], ...]
+Matrix = tuple[tuple["Fraction", ...], ...]
 
 
 def _make(group: Group, **values: object) -> None:
@@ -308,6 +310,8 @@ def _matrix(value: Any) -> Matrix:
 
 
 def _fraction(entry: Any) -> Fraction:
+    from fractions import Fraction
+
     if isinstance(entry, float) and not entry.is_integer():
         raise ValueError(f"{entry} is a float; write a fraction such as '1/2', since eqsynth is exact")
     found = Fraction(entry) if isinstance(entry, int | str | float | Fraction) else Fraction(int(entry))

@@ -146,12 +146,15 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
     >>> [(use.formula, use.norm, round(use.share, 2)) for use in found.uses[:2]]
     [('y[a] += x[a,b]', 3.0, 0.9), ('y[a] += x[a,a]', 1.0, 0.1)]
 
+    Weights that are blocks of irreps are turned into coefficients of diagrams first.
+
     Each use has the ``norm`` of its weight matrix and its ``share`` of the output's variance, or mean square, where the
     variances of all diagrams into one output term are added as if their outputs were uncorrelated. ``n`` is the size
     for the shares where the group leaves it open, 10 if it is left out.
 
     Raises EqsynthError for anything but a layer of eqsynth.
     """
+    from eqsynth.interpret import block_coefficients
     from eqsynth.module import Linear
 
     if not isinstance(layer, Linear):
@@ -175,7 +178,11 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
                 continue
             maps = basis(group, order_in, order_out)
             weight = parameters[name]
-            scales = _squares(maps, sizes, power, gained=term_in is not None)
+            blocks = plan.parameters == "blocks" and term_in is not None
+            if blocks and term_in is not None:
+                weight = block_coefficients(plan, parameters, term_in, term_out)
+            # Coefficients that are read off blocks are those of the bare diagrams.
+            scales = _squares(maps, sizes, 0.0 if blocks else power, gained=term_in is not None and not blocks)
             for element, square in enumerate(scales):
                 norm = float((weight[element] ** 2).sum()) ** 0.5
                 rows = prod(size**count for size, count in zip(sizes, each(order_out), strict=True))

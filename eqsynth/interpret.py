@@ -103,6 +103,8 @@ def interpret(
                     for entry in biases:
                         if entry.target == index:
                             total += entry.sign * _bias(plan, parameters, made.term)[entry.element]
+                    if step.fourier:
+                        total *= _different(total.shape[1:-1])[..., None]
                     values[made.name], sizes[made.name] = total, axes
             case Spread(target, term, axes, parts):
                 total = zeros(axes, term)
@@ -211,14 +213,24 @@ def _dense(
 def _weight(
     plan: Plan, parameters: Mapping[str, Array], term_in: int, term_out: int, element: int, ns: Sequence[int]
 ) -> Array:
-    weight: Array = parameters[plan.weight_name(term_in, term_out)][element]
+    weights = parameters[plan.weight_name(term_in, term_out)]
+    weight: Array = weights[element]
     for pair in plan.pairs:
         if (pair.term_in, pair.term_out) == (term_in, term_out):
+            for into, other, times in pair.sums:
+                weight = weight + (into == element) * times * weights[other]
             for size, gain in zip(ns, pair.gains, strict=True):
                 weight = weight * size ** (gain / 4)
             if pair.squares:
                 weight = weight * float(pair.squares[element]) ** POWERS[plan.normalization]
     return weight
+
+
+def _different(shape: Sequence[int]) -> Array:
+    """1 where all labels are different, else 0."""
+    import numpy as np
+
+    return np.array([float(len({*index}) == len(index)) for index in np.ndindex(*shape)]).reshape(shape)
 
 
 def _bias(plan: Plan, parameters: Mapping[str, Array], term: int) -> Array:

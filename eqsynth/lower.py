@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import accumulate
 from math import fsum, prod
 
-from eqsynth import functor
+from eqsynth import fourier, functor
 from eqsynth.adapted import adapted, check_size, fits, positions
 from eqsynth.bases import Basis, basis
 from eqsynth.bilabelled import below, separator
@@ -78,7 +78,8 @@ def plan(
     ``method`` says how the layer is computed; the function is the same. ``"diagrams"``: work that diagrams share is
     done once. ``"fourier"`` (S(n)): the same, with a Fourier transform over the permutations of the transferred axes.
     ``"irreps"``: in bases adapted to irreducible parts, where mixing channels costs as little as Schur's lemma
-    allows. ``"matrix"``: one matrix with tied entries. ``"auto"``: what is estimated to cost least.
+    allows. ``"matrix"``: one matrix with tied entries. ``"auto"``: what is estimated to cost least; with n a letter,
+    diagrams.
 
     ``parameters="blocks"`` (with ``"irreps"``): the weights are the entries of the irreps' blocks themselves, as many
     as there are diagrams; they need no map from coefficients of diagrams to blocks.
@@ -136,10 +137,13 @@ def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
 
 def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
     """Whether a method can cost less than what is known: found out without making its plan."""
-    if method in ("diagrams", "fourier") or not made:
+    if method == "diagrams" or not made:
         return True
     if hom.group.symbolic:
+        # At small n the plan by diagrams is the quickest, and it is the one that stays open in every export.
         return False
+    if method == "fourier":
+        return True
     ins, outs = hom.space_in, hom.space_out
     least = min(plan.estimate() for plan in made.values())
     if method == "matrix":
@@ -152,6 +156,8 @@ def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
 def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
+    if method == "fourier":
+        return _fourier_plan(hom, bias, normalization)
     if method == "matrix":
         _check_matrix(hom)
     ins, outs = hom.space_in.orders, hom.space_out.orders
@@ -202,6 +208,34 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
         found,
         False,
     )
+
+
+def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[int] | None = None) -> Plan:
+    """The plan that mixes by Fourier transforms over S_c: at the given levels c, or else where that costs less.
+
+    Where no level gains, the one that loses least is transformed, if any has two transferred blocks or more.
+    """
+    if hom.group.family not in ("S", "A"):
+        raise GroupError(
+            f"{hom.group} has no plan by Fourier transform: its labels do not fall into orbits of S_c. "
+            "Ask for another method"
+        )
+    plain = plan_by(hom, bias, normalization, "diagrams")
+    if levels is None:
+        mixed = {step.axes for step in plain.steps if isinstance(step, Mix)}
+        every = _fourier_plan(hom, bias, normalization, sorted(mixed - {0, 1}))
+        gain = {c: plain.level_cost(c) - every.level_cost(c) for c in sorted(mixed - {0, 1})}
+        levels = [c for c in gain if gain[c] > 0] or sorted(gain, key=lambda c: -gain[c])[:1]
+        if levels == list(gain):
+            return every
+    if not levels:
+        raise GroupError(f"no map of {hom} joins two blocks of each row: ask for method='diagrams', which is the same")
+    ins, outs = hom.space_in.orders, hom.space_out.orders
+    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
+    biases = {o: basis(hom.group, 0, lo) for o, lo in enumerate(outs)} if bias else {}
+    steps = _Lowering(hom, levels).steps(bases, biases)
+    pairs = tuple(replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in plain.pairs)
+    return replace(plain, steps=steps, pairs=pairs, method="fourier")
 
 
 def _pair(term_in: int, term_out: int, found: Basis, normalization: str, blocks: Schur | None = None) -> Pair:
@@ -322,12 +356,19 @@ def _web(start: Sequence[int], edges: Sequence[tuple[int, int]], wanted: Sequenc
     )
 
 
-def _with_constants_above(uses: Sequence[_Use]) -> list[_Use]:
-    """The same uses; constants that are the same everywhere are added where the whole output is mixed."""
+def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) -> list[_Use]:
+    """The same uses; constants that are the same everywhere are added where the whole output is mixed.
+
+    But not at the ``levels`` that mix different labels alone.
+    """
     above = {
         use.term_out: use
         for use in reversed(uses)
-        if use.term_in != BIAS and use.top == whole(len(use.top.blocks)) and not use.above[1] and use.middle
+        if use.term_in != BIAS
+        and not _by_fourier(use.profile, levels)
+        and use.top == whole(len(use.top.blocks))
+        and not use.above[1]
+        and use.middle
     }
     made = []
     for use in uses:
@@ -339,6 +380,12 @@ def _with_constants_above(uses: Sequence[_Use]) -> list[_Use]:
     return made
 
 
+def _by_fourier(profile: Profile, levels: Collection[int]) -> bool:
+    """Whether a profile is a level that mixes different labels by Fourier transform."""
+    ((through, taken, given, tied), *others) = profile
+    return through in levels and not (taken or given or tied or others)
+
+
 def _everywhere(use: _Use) -> bool:
     return not use.top.kept and not use.above[1] and all(len(block) == 1 for block in use.top.blocks)
 
@@ -346,8 +393,8 @@ def _everywhere(use: _Use) -> bool:
 class _Lowering:
     """Collects what the mixes need, then writes reductions, mixes and spreadings in order."""
 
-    def __init__(self, hom: Hom) -> None:
-        self.hom = hom
+    def __init__(self, hom: Hom, levels: Collection[int] = ()) -> None:
+        self.hom, self.levels = hom, levels
         graph = hom.group.graph if isinstance(hom.group, Aut) else None
         self.directed = graph is not None and graph.directed
         #: Contractions that are made: (source, labels, edges, kept) to the name of the value.
@@ -389,7 +436,7 @@ class _Lowering:
             uses += _uses(group, i, o, basis_of) if method != "matrix" else []
         for o, constants in biases.items():
             uses += _uses(group, BIAS, o, constants) if as_diagrams else []
-        uses = _with_constants_above(uses)
+        uses = _with_constants_above(uses, self.levels)
         for o in range(len(self.hom.space_out)):
             self._tie(
                 o,
@@ -547,7 +594,8 @@ class _Lowering:
         tied = any(flag for *_, flag in profile)
         loose = any(taken or given for _, taken, given, _ in profile)
         single = len({use.middle for use in weights}) == 1
-        permute_inputs = tied or (not single if loose else 2 * wide_in <= 3 * wide_out)
+        by_fourier = _by_fourier(profile, self.levels)
+        permute_inputs = tied or by_fourier or (not single if loose else 2 * wide_in <= 3 * wide_out)
         labels = _canonical(profile)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
         sizes += [int(label[1]) for label in labels[through:]]
@@ -573,7 +621,7 @@ class _Lowering:
                 made.append(tuple(arrangement.index(label) for label in wanted))
             return made
 
-        if len(same := set(orders())) == 1:
+        if not by_fourier and len(same := set(orders())) == 1:
             # One order for all operands: mix in that order, and nothing is permuted.
             (order,) = same
             labels = [labels[order.index(axis)] for axis in range(len(order))]
@@ -595,7 +643,8 @@ class _Lowering:
                     Entry(target_at[target_key(u)], operand_at[operand_key(u)], u.element, _sign(u)) for u in weights
                 ),
                 tuple(Entry(target_at[target_key(u)], BIAS, u.element, _sign(u)) for u in uses if u.term_in == BIAS),
-                self._products(sizes, [operand.term for operand in operands]),
+                1 if by_fourier else self._products(sizes, [operand.term for operand in operands]),
+                by_fourier,
             )
         )
         for key, name in names.items():
@@ -899,7 +948,8 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     For inputs of independent entries with variance 1 the output entry J has variance
     sum over d of var(weight_d) * (entries in row J of diagram d, squared and scaled).
     """
-    rank = [len(found.flat(element).top.blocks) for element in range(len(found))]
+    # The blocks of the output row are all but those of input vertices alone.
+    rank = [sum(len(d.blocks) - d.bottom_only for d in found.factors(element)) for element in range(len(found))]
     most = max(rank)
     everywhere = rank.count(most)
     diagonals = len(rank) - everywhere

@@ -6,7 +6,6 @@ import linecache
 import sys
 import warnings
 from functools import lru_cache
-from html import escape
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from eqsynth.bases import Basis, basis
+from eqsynth.cache import no_collection
 from eqsynth.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ShapeError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
@@ -73,11 +73,13 @@ class Linear(nn.Module):
         method: str = "auto",
         parameters: str = "diagrams",
     ) -> Linear:
-        hom = Hom.parse(group, space_in, space_out)
-        made = recalled_plan(hom, bool(bias), normalization, method, parameters)
+        with no_collection():
+            hom = Hom.parse(group, space_in, space_out)
+            made = recalled_plan(hom, bool(bias), normalization, method, parameters)
+            found = _layer_class(made)
         for message in made.zero_outputs():
             warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
-        return super().__new__(_layer_class(made))
+        return super().__new__(found)
 
     def __init_subclass__(cls, made: bool = False) -> None:
         """Refuse subclasses: the class of a layer is made for its problem. Torch may wrap that class in its own."""
@@ -113,13 +115,15 @@ class Linear(nn.Module):
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the layer and the steps of its plan."""
+        from html import escape
+
         return f"<div><code>{escape(repr(self))}</code>{self.plan._repr_html_()}</div>"
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
         state = self.__getstate__()  # type: ignore[no-untyped-call]
         plan = self.plan
-        return _blank, (plan.hom, plan.bias, plan.normalization, plan.method, plan.parameters), state
+        return _blank, (plan.hom, plan.bias, plan.normalization, plan.asked, plan.parameters), state
 
 
 def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:
@@ -127,7 +131,7 @@ def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) 
     hom = plan.hom
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZeroOutputWarning)
-        more = plan.normalization, plan.method, plan.parameters
+        more = plan.normalization, plan.asked, plan.parameters
         return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, *more)
 
 

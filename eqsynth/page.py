@@ -19,9 +19,9 @@ from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.diagram import Diagram, Element
 from eqsynth.errors import SizeError
 from eqsynth.exporting import write_text
-from eqsynth.group import Aut, Group, PermutationGroup, permutation_generators
-from eqsynth.lower import plan as make_plan
+from eqsynth.group import Aut, Group, Hom, PermutationGroup, permutation_generators
 from eqsynth.orbits import elements
+from eqsynth.recall import plain_plan
 from eqsynth.relations import left_out, relations
 from eqsynth.space import Order, Space, each, order_text
 from eqsynth.svg import INK, body
@@ -297,9 +297,7 @@ def _plan(found: Basis) -> dict[str, Any]:
         return {"note": f"A plan for {len(found):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
     one_in, one_out = (Space(((1, order),)) for order in (found.inputs, found.outputs))
     try:
-        made = make_plan(
-            found.group, one_in, one_out, bias=False, method="diagrams" if found.group.diagrammatic else "auto"
-        )
+        made = plain_plan(Hom(found.group, one_in, one_out), False, "variance")
         listed = list(made.costs())
     except SizeError as error:
         return {"note": str(error), "steps": []}

@@ -6,16 +6,16 @@ A plan has three readers: ``interpret`` (NumPy, the reference meaning), ``emit``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from html import escape
-from math import perm
+from math import factorial, perm
 from operator import mul
 
 from eqsynth.adapted import Adapted
 from eqsynth.diagram import LETTERS, Diagram, Element, Tensor
 from eqsynth.errors import GroupError, SizeError, SymbolicError
+from eqsynth.fourier import Sums, irreducible_dimensions, orbits
 from eqsynth.group import Hom
 from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.schur import floor
@@ -31,7 +31,9 @@ NORMALIZATIONS = tuple(POWERS)
 #: The size and the batch for which plans are compared where they are open.
 NOMINAL_N, NOMINAL_BATCH = 16, 32
 #: An element read or written, and a call of an operator, take as long as this many multiply-adds.
-MOVE, CALL = 8, 50_000
+MOVE, CALL = 4, 55_000
+#: A Fourier transform takes as long as this many calls, whatever its size.
+FOURIER_CALLS = 120
 
 #: Ways to compute a layer: diagram by diagram with shared work, the same with a Fourier transform over the
 #: permutations of transferred axes, in bases adapted to irreducible parts, as one matrix with tied entries.
@@ -160,6 +162,9 @@ class Mix:
     bias[element, o] for the ``biases``, entries whose operand is -1. ``sizes``: the factor of each axis.
     With several ``products`` the operands are taken in as many groups, one product after the other, so that
     their copies need less memory.
+
+    With ``fourier`` the targets are zero where two labels agree. Operands are sources in all orders of their
+    axes, and one product is made for each irreducible part of the permutations of the axes.
     """
 
     sizes: tuple[int, ...]
@@ -168,11 +173,17 @@ class Mix:
     entries: tuple[Entry, ...]
     biases: tuple[Entry, ...] = ()
     products: int = 1
+    fourier: bool = False
 
     @property
     def axes(self) -> int:
         """Axes of operands and targets."""
         return len(self.sizes)
+
+    @property
+    def sources(self) -> tuple[Operand, ...]:
+        """The operands, each source once."""
+        return tuple({operand.source: operand for operand in reversed(self.operands)}.values())[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +264,12 @@ class Schur:
     bases: Adapted
     factored: bool
 
+    @property
+    def simple(self) -> bool:
+        """Whether every part is there once in one input and once in one output: a product for each row will do."""
+        alone = len(self.sources) == len(self.targets) == 1 and not self.factored
+        return alone and all(p.copies_in == p.copies_out == (1,) for p in self.bases.irreps)
+
     def sizes(self, into: bool, order: int) -> list[tuple[int, int]]:
         """Rows and positions of the matrices that change the basis of an order."""
         side = 0 if into else 1
@@ -284,6 +301,7 @@ class Pair:
     ``variances``: the variance of a weight at initialisation, times the fan-in, per element.
     ``gains``: for each factor the quarter powers of n by which weights are multiplied (``lower.gains``).
     ``squares``: the largest sum of squares in a row of each map, where maps are scaled as a whole.
+    ``sums``: what is added to weights before the steps use them, where some mix different labels alone.
     """
 
     term_in: int
@@ -292,6 +310,7 @@ class Pair:
     gains: tuple[int, ...]
     variances: tuple[float, ...]
     squares: tuple[int, ...] = ()
+    sums: Sums = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +339,11 @@ class Plan:
     method: str = "diagrams"
     #: What weights are: coefficients of diagrams, or entries of the blocks of the irreps.
     parameters: str = "diagrams"
+
+    @property
+    def asked(self) -> str:
+        """The method to ask for to get this plan: "auto" where it was chosen."""
+        return "auto" if self.alternatives else self.method
 
     @property
     def dims(self) -> dict[tuple[int, int], int]:
@@ -438,6 +462,10 @@ class Plan:
                     for each in targets:
                         shape[each.name] = sizes, channels("out", each.term)
                     kept = places(sizes) * wide_out
+                    if step.fourier:
+                        wide = sum((channels("in", operand.term) for operand in step.sources), none)
+                        yield self._fourier_cost(step, once, places(sizes), symbols[sizes[0]], wide, wide_out)
+                        continue
                     if len(operands) > 1 or any(o.middle != tuple(range(step.axes)) for o in operands):
                         per = -(-len(operands) // step.products)
                         passing = places(sizes) * sum(wide_in[:per], none)
@@ -477,7 +505,7 @@ class Plan:
                         work += entries_of
                         moved += elements(table.source)
                     kept = elements(target)
-                    calls = 8 * len(tables)
+                    calls = 20 * len(tables)
                     yield Cost(step, work, moved + kept * len(tables), kept, none, once_work, once, memory, calls)
                     continue
                 case Schur():
@@ -491,14 +519,16 @@ class Plan:
                     pass
             calls = {Input: 0, Output: 0, Hodge: 5, Contract: 4}.get(type(step), 2)
             if isinstance(step, Spread):
-                calls *= len(step.parts)
+                calls = sum(6 if part.forms else 2 for part in step.parts)
+            elif isinstance(step, Reduce) and step.forms:
+                calls = 6
             yield Cost(step, work, moved, kept, passing, calls=calls)
 
     def _schur(self, step: Schur) -> Cost:
         """What a Schur step costs."""
         none = Polynomial()
         work = moved = kept = passing = once_work = once = memory = none
-        calls = 4
+        calls = 6
         ends = ((True, step.sources, self.hom.space_in), (False, step.targets, self.hom.space_out))
         for into, listed, space in ends:
             for end in listed:
@@ -509,7 +539,9 @@ class Plan:
                 # Gathered if in classes, changed, brought into the order of the products or out of it.
                 moved += wide * (3 * rows + places + (2 * places if step.factored else 0))
                 kept += wide * (2 * rows + (places if step.factored or not into else 0))
-                calls += 3 + (4 * len({*sizes}) if step.factored else 0)
+                if step.factored:
+                    # Every run of classes that are alike has its own product, and its own piece of every part.
+                    calls += 3 + 3 * len({*sizes}) * len(step.bases.irreps)
         for part in step.bases.irreps:
             columns = part.dim // part.division
             into_part = sum((self._wide("in", end) * part.copies_in[end.order] for end in step.sources), none)
@@ -524,11 +556,13 @@ class Plan:
             target = next(end for end in step.targets if end.term == pair.term_out)
             entries = sum(p.copies_in[source.order] * p.copies_out[target.order] for p in step.bases.irreps)
             weights = self._wide("in", source) * self._wide("out", target)
-            calls += 2 + len(step.bases.irreps)
+            single = sum(p.copies_in[source.order] * p.copies_out[target.order] == 1 for p in step.bases.irreps)
+            calls += 2 + 3 * len(step.bases.irreps) - 2 * single
             if self.parameters == "diagrams":
                 once_work += weights * (entries * pair.dim)
                 once += weights * (entries + pair.dim)
                 memory += weights * entries
+        calls = 16 if step.simple else calls
         return Cost(step, work, moved, kept, passing, once_work, once, memory, calls)
 
     def _wide(self, side: str, end: Source) -> Polynomial:
@@ -556,6 +590,45 @@ class Plan:
         except (GroupError, SizeError):
             return None
 
+    def _fourier_cost(
+        self, step: Mix, weights: Polynomial, places: Polynomial, n: Polynomial, wide: Polynomial, wide_out: Polynomial
+    ) -> Cost:
+        """What a Mix by Fourier transform costs: ``wide`` channels go in and ``wide_out`` come out."""
+        count, dims = factorial(step.axes), irreducible_dimensions(step.axes)
+        sets = orbits(n, step.axes)
+        rows = sets * count
+        # Each orbit takes sum of f^3 products of matrices.
+        work = sets * wide * wide_out * sum(f**3 for f in dims) + rows * count * (wide + wide_out)
+        # Each row that is transformed adds up ``count`` others; the rows are multiplied, and transformed back.
+        # Products of several sizes are joined before.
+        joined = 2 if step.axes > 2 else 0
+        moved = rows * wide * (count + 2) + rows * wide_out * (count + 1 + joined) + places * wide_out
+        if len(step.sources) > 1:
+            moved += places * wide * 2
+        pairs = [(pair, self._channel_pair(pair)) for pair in self.pairs if self._first(step, pair)]
+        added = sum((channels * len(pair.sums) for pair, channels in pairs), Polynomial())
+        held = sum((channels * pair.dim for pair, channels in pairs), Polynomial())
+        return Cost(
+            step,
+            work,
+            moved,
+            places * wide_out,
+            rows * 2 * (wide + wide_out),
+            weights * count + added,
+            weights * 6 + added * 3 + held * 2,
+            weights * 3 + held,
+            FOURIER_CALLS + 5 * len(dims),
+        )
+
+    def _first(self, step: Mix, pair: Pair) -> bool:
+        """Whether a step is where the sums of a pair's weights are counted."""
+        steps = [other for other in self.steps if isinstance(other, Mix) and other.fourier]
+        return bool(pair.sums) and step is steps[0]
+
+    def _channel_pair(self, pair: Pair) -> Polynomial:
+        names = (("in", pair.term_in, self.hom.space_in), ("out", pair.term_out, self.hom.space_out))
+        return reduce(mul, (Polynomial.of(channel_symbol(side, term, len(space))) for side, term, space in names))
+
     def total(self) -> Cost:
         """The costs of all steps together; ``passing`` is that of the step that needs most."""
         values = self.sizes(NOMINAL_N)
@@ -573,12 +646,13 @@ class Plan:
         ``docs/benchmarks`` holds it against measured time.
         """
         values, total = self.sizes(n or NOMINAL_N), self.total()
-        return (
-            batch * (total.work(values) + MOVE * total.moved(values))
-            + total.once_work(values)
-            + MOVE * total.once_moved(values)
-            + CALL * total.calls
-        )
+        return total.estimate(values, batch)
+
+    def level_cost(self, axes: int, batch: int = NOMINAL_BATCH) -> int:
+        """The part of the estimate that mixing channels on so many axes takes, heads aside."""
+        values = self.sizes(NOMINAL_N)
+        steps = [cost for cost in self.costs() if isinstance(cost.step, Mix) and cost.step.axes == axes]
+        return sum(cost.estimate(values, batch) for cost in steps)
 
     def __str__(self) -> str:
         total = self.total()
@@ -600,6 +674,8 @@ class Plan:
             lines.append(f"once in a call, for weights: {total.once_kept} elements of memory, {total.once_moved} moved")
         if total.once_work:
             lines[-1] += f", {total.once_work} multiply-adds"
+        if levels := [str(step.axes) for step in self.steps if isinstance(step, Mix) and step.fourier]:
+            lines.append(f"Fourier transform: mixing on {' and '.join(levels)} axes")
         if symbols:
             lines.append(f"sizes: {symbols}")
         values = self.sizes(NOMINAL_N)
@@ -627,6 +703,8 @@ class Plan:
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the steps as a table."""
+        from html import escape
+
         rows = [(self.describe(cost.step), str(cost.work or ""), str(cost.moved or "")) for cost in self.costs()]
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
         heading = str(self).split("\n", 1)[0]
@@ -656,6 +734,15 @@ class Cost:
     #: Calls of torch operators, about.
     calls: int = 0
 
+    def estimate(self, values: Mapping[str, int], batch: int) -> int:
+        """The cost for a batch, in multiply-adds that take as long."""
+        return (
+            batch * (self.work(values) + MOVE * self.moved(values))
+            + self.once_work(values)
+            + MOVE * self.once_moved(values)
+            + CALL * self.calls
+        )
+
 
 def _spans(part: Part, axis: int) -> bool:
     """Whether a part needs an axis of the target at its full length."""
@@ -684,6 +771,9 @@ def describe(step: Step | None) -> str:
                 for operand in operands
             )
             maps = f"{len(entries)} map{'s' * (len(entries) != 1)}{' + bias' if biases else ''}"
+            if step.fourier:
+                used = " ".join(operand.source for operand in step.sources)
+                return f"{made} = Fourier mix {maps}, labels all different: {used}"
             return f"{made} = mix {maps}: {used or 'nothing'}"
         case Spread(target, _, _, parts):
             return f"{target} = " + " + ".join(_part_text(part) for part in parts)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from math import prod
+from typing import TYPE_CHECKING
 
 from eqsynth.errors import EqsynthError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 #: A product of powers: (symbol, exponent) sorted by symbol.
 Monomial = tuple[tuple[str, int], ...]
@@ -14,7 +17,7 @@ Monomial = tuple[tuple[str, int], ...]
 DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class Polynomial(dict[Monomial, int | Fraction]):
+class Polynomial(dict[Monomial, "int | Fraction"]):
     """A polynomial with exact coefficients: monomial to coefficient, zero terms left out.
 
     >>> from fractions import Fraction
@@ -66,6 +69,18 @@ class Polynomial(dict[Monomial, int | Fraction]):
         for _ in range(exponent):
             made *= self
         return made
+
+    def over(self, divisor: int) -> Polynomial:
+        """Divided by a whole number; coefficients stay whole where they can.
+
+        >>> from eqsynth.polynomial import Polynomial
+        >>> n = Polynomial.of("n")
+        >>> print((n * n + n * -1).over(2), (n * 6).over(3))
+        1/2 n² - 1/2 n 2 n
+        """
+        from fractions import Fraction  # not loaded where nothing is divided
+
+        return self * Fraction(1, divisor)
 
     def __call__(self, values: Mapping[str, int]) -> int:
         """The value where every symbol has one: a count, so a whole number."""

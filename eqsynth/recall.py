@@ -15,7 +15,7 @@ from typing import Any
 from eqsynth import cache, enumeration
 from eqsynth.bases import MAKERS, WORTH_KEEPING, Basis, basis
 from eqsynth.diagram import Diagram
-from eqsynth.errors import CatalogError
+from eqsynth.errors import CatalogError, GroupError
 from eqsynth.group import Hom
 from eqsynth.lower import gains, plan_by, plan_hom
 from eqsynth.plans import (
@@ -56,6 +56,17 @@ def recalled_plan(hom: Hom, bias: bool, normalization: str, method: str = "auto"
     if normalization in NORMALIZATIONS and method in ("auto", "diagrams") and worth_keeping(hom):
         return plan_hom(hom, bias, normalization, method, parameters, _recalled(hom, bool(bias), normalization))
     return plan_hom(hom, bias, normalization, method, parameters)
+
+
+def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
+    """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
+    made = []
+    for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
+        try:
+            made.append(recalled_plan(hom, bias, normalization, method))
+        except GroupError:
+            continue
+    return min(made, key=lambda plan: plan.estimate())
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +112,7 @@ def _step_data(step: Step) -> list[Any] | None:
             return ["input", target, term, len(sizes)]
         case Reduce(target, source, pattern):
             return ["reduce", target, source, list(pattern)]
-        case Mix(sizes, operands, targets, entries, biases, products):
+        case Mix(sizes, operands, targets, entries, biases, products, False):
             return [
                 "mix",
                 len(sizes),
@@ -248,6 +259,7 @@ def check_meaning(
                 below[_new(name, below, mixed, spread)] = (term, *_merged(axes, summed, pattern))
             case Mix(sizes, operands, targets, entries, biases, products):
                 _require(1 <= products <= max(1, len(operands)), "a mix has a wrong number of products")
+                _require(not step.fourier, "a mix is a Fourier transform")
                 for operand in operands:
                     term, axes, _ = below[operand.source]
                     _require(operand.term == term, "an operand names another term than its value has")

@@ -196,13 +196,14 @@ TABLES = {
 
 
 ''',
-    "adapted": '''def _adapted(spaces, seed, irreps, columns=None):
+    "adapted": '''def _adapted(spaces, seed, irreps, same, columns=None):
     """Orthonormal rows in which every map is one small matrix for each irreducible part.
 
     spaces[b][a] holds all maps from input order a to output order b. Of a part are given: the dimension of the
     algebra of its own maps, where one copy is among the singular vectors of a generic map, class of positions by
     class, and the maps (order on the other side, number) that take this copy to a set of independent ones. Returns
-    for each input order and part the rows (columns, copies, positions), the same for outputs, and the places.
+    for each input order and part the rows (columns, copies, positions), the same for outputs, and the places. An
+    output order that is an input order too, number same[b] of them, has its rows from there.
     """
     generic, classes = _generic(spaces, seed), _support(spaces)
     left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
@@ -221,6 +222,8 @@ TABLES = {
         for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
             parts = source.split(sizes, 1)
             for order, wanted in enumerate(picks):
+                if made is back and same[order] is not None:
+                    continue
                 images = [
                     parts[far] @ (spaces[far][order][k] if made is into else spaces[order][far][k].T)
                     for far, k in wanted
@@ -236,9 +239,11 @@ TABLES = {
                     made[order].append(copy.new_zeros(rows, 0, (ins if made is into else outs)[order]))
     places = [
         [[part - start for part in parts] for parts, start in zip(zip(*split), starts)]
-        for split, starts in zip(_split(classes, ins, outs), (_starts(ins), _starts(outs)))
+        for split, starts in ((_split(classes, 1, ins), _starts(ins)), (_split(classes, 0, outs), _starts(outs)))
     ]
-    return [_polish(rows) for rows in into], [_polish(rows) for rows in back], places
+    into = [_polish(rows) for rows in into]
+    back = [_polish(rows) if place is None else into[place] for rows, place in zip(back, same)]
+    return into, back, places
 
 
 def _generic(spaces, seed):
@@ -275,11 +280,10 @@ def _starts(sizes):
     return [sum(sizes[:place]) for place in range(len(sizes))]
 
 
-def _split(classes, ins, outs):
-    """Columns and rows of each class, by input order and by output order."""
-    for side, sizes in ((1, ins), (0, outs)):
-        ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
-        yield [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
+def _split(classes, side, sizes):
+    """The rows (side 0) or columns of each class, order by order."""
+    ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
+    return [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
 
 
 def _polish(rows):
@@ -350,6 +354,159 @@ def _blocks(maps, into, back):
                 kept.append(column / column.norm())
         found.append(torch.stack(kept, 1) if kept else block.new_zeros(len(block), 0))
     return torch.block_diag(*found)
+
+
+''',
+}
+
+#: Functions and a class for mixing by the Fourier transform over S_c.
+FOURIER = {
+    "young": '''def _young(c):
+    """The Fourier transform over S_c: rows (part, i, j), columns permutations, in Young's orthogonal form.
+
+    Small parts come first. Also the same with each part times its dimension / c!, whose transpose is the inverse.
+    """
+    shapes, transform, shares = {}, [], []
+    for w in product(range(c), repeat=c):
+        # A standard tableau is the word that tells the row of each number.
+        if all(w[:k].count(row - 1) > w[:k].count(row) for k, row in enumerate(w) if row):
+            shapes.setdefault(tuple(w.count(row) for row in range(c)), []).append(w)
+    for tableaux in sorted(shapes.values(), key=len):
+        swaps = [torch.zeros(len(tableaux), len(tableaux), dtype=torch.float64) for _ in range(c - 1)]
+        for place, w in enumerate(tableaux):
+            content = [w[:k].count(w[k]) - w[k] for k in range(c)]
+            for k, swap in enumerate(swaps):
+                distance = content[k + 1] - content[k]
+                swap[place, place] = 1 / distance
+                other = (*w[:k], w[k + 1], w[k], *w[k + 2 :])
+                if abs(distance) > 1:
+                    swap[tableaux.index(other), place] = (1 - distance**-2) ** 0.5
+        maps = {}
+        for g in permutations(range(c)):
+            k = next((k for k in range(c - 1) if g[k] > g[k + 1]), None)
+            if k is None:
+                maps[g] = torch.eye(len(tableaux), dtype=torch.float64)
+            else:
+                maps[g] = maps[(*g[:k], g[k + 1], g[k], *g[k + 2 :])] @ swaps[k]
+        transform.append(torch.stack([matrix.flatten() for matrix in maps.values()], 1))
+        shares.append(transform[-1] * len(tableaux) / math.factorial(c))
+    return torch.cat(transform), torch.cat(shares)
+
+
+''',
+    "tuples": '''def _tuples(n, c, young):
+    """The transform ``young`` and tables of the n over c orbits of tuples of c different labels.
+
+    ``there[o, g]``: the place among all n^c of orbit o, a rising tuple, with its labels in the order g. ``orbit``
+    and ``turns``: for each tuple its orbit and the column of ``young`` of its order, zeros where two labels agree.
+    """
+    place = torch.arange(n**c, device=young.device)
+    powers = [n ** (c - 1 - p) for p in range(c)]
+    labels = [place // power % n for power in powers]
+    rising = torch.stack([a < b for a, b in zip(labels, labels[1:])]).all(0)
+    sets, count = 1, len(young)
+    for less in range(c):
+        sets = sets * (n - less) // (less + 1)
+    # With fewer labels than axes one orbit of zeros stands in, to which no tuple belongs.
+    orbits = max(sets, 1)
+    # The rising tuples, as nonzero() tells them, but with a shape that does not depend on values.
+    slot = torch.where(rising, rising.cumsum(0) - 1, orbits)
+    first = slot.new_zeros(orbits + 1).scatter(0, slot, place).narrow(0, 0, orbits)
+    labels = [first // power % n for power in powers]
+    there = torch.stack([sum(labels[g[p]] * powers[p] for p in range(c)) for g in permutations(range(c))])
+    number = torch.arange(orbits * count, device=young.device) + (orbits - sets) * count
+    number = torch.full_like(place, orbits * count).scatter(0, there.flatten(), number.clamp(max=orbits * count))
+    turns = nn.functional.pad(young.mT, (0, 0, 0, 1)).index_select(0, number // orbits)
+    return young * min(sets, 1), there.mT.contiguous(), number % orbits, turns
+
+
+''',
+    "combine": '''class _Combine(torch.autograd.Function):
+    """Row r of the result adds up weights[r, k] times row pick[r, k] of x; the last two tables do the transpose.
+
+    The gradient is gathered too: that of an index would be added up row by row.
+    """
+
+    @staticmethod
+    def forward(x, pick, weights, back, weights_back):
+        return nn.functional.embedding_bag(pick, x, mode="sum", per_sample_weights=weights)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx, grad):
+        pick, weights, back, weights_back = ctx.saved_tensors
+        return _combine(grad.contiguous(), back, weights_back, pick, weights), None, None, None, None
+
+
+class _Transformed(_Combine):
+    """The same for torch.func too, in methods that torch.compile refuses."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:])
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):
+        return _combine(tangent, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(info, in_dims, x, *tables):
+        # Stacked tables, as those of an ensemble, are copies of one.
+        tables = [part if axis is None else part.select(axis, 0) for part, axis in zip(tables, in_dims[1:])]
+        if in_dims[0] is None:
+            return _combine(x, *tables), None
+        x = x.movedim(in_dims[0], 1)
+        found = _combine(x.reshape(x.shape[0], -1), *tables).reshape(-1, info.batch_size, x.shape[-1])
+        return found.transpose(0, 1).contiguous(), 0
+
+
+def _combine(x, *tables):
+    return (_Combine if torch.compiler.is_compiling() else _Transformed).apply(x, *tables)
+
+
+''',
+    "orbits": '''def _mix_orbits(x, w, shares, dims, young, there, orbit, turns):
+    """Mixing on tuples of different labels: (b, n^c, channels in) -> (b, n^c, channels out), elsewhere zero.
+
+    ``w`` has a matrix (channels out, channels in) for each permutation, which becomes one for each irreducible
+    part. ``dims``: how many parts have which dimension.
+    """
+    (b, places, wide), (orbits, count), made = x.shape, there.shape, w.shape[1]
+    rows = b * orbits
+    batch = torch.arange(b, device=x.device).reshape(b, 1, 1)
+    there = (there + places * batch).reshape(1, rows, 1, count)
+    orbit = orbit.unsqueeze(1) + orbits * batch
+    turns = turns.expand(b, places, count).reshape(-1, count).to(x.dtype)
+    # Rows are gathered in the order of the products: part, i, sample, orbit, j.
+    pick, forth, back, first = [], [], [], 0
+    for parts, f in dims:
+        shape, maps = (parts * f, rows, f, count), young[first : first + parts * f * f]
+        pick.append(there.expand(shape).reshape(-1, count))
+        forth.append(maps.reshape(parts * f, 1, f, count).expand(shape).reshape(-1, count).to(x.dtype))
+        start = rows * f * torch.arange(parts * f, device=x.device).unsqueeze(1) + torch.arange(f, device=x.device)
+        back.append(f * orbit + (first * rows + start).flatten())
+        first += parts * f * f
+    pick, forth, back = _joined(pick), _joined(forth), _joined(back, -1).reshape(-1, count)
+    x = _combine(x.reshape(b * places, wide), pick, forth, back, turns)
+    w = shares @ w.reshape(count, made * wide)
+    mixed, first = [], 0
+    for parts, f in dims:
+        # Rows (i, sample, orbit), columns (j, channel) times matrices (j, channel in), (j', channel out).
+        left = x[first * rows : (first + parts * f * f) * rows].reshape(parts, f * rows, f * wide)
+        right = w[first : first + parts * f * f].reshape(parts, f, f, made, wide).permute(0, 1, 4, 2, 3)
+        mixed.append(torch.bmm(left, right.reshape(parts, f * wide, f * made)).reshape(-1, made))
+        first += parts * f * f
+    x = _joined(mixed)
+    x = _combine(x, back, turns.to(x.dtype), pick, forth.to(x.dtype))
+    return x.reshape(b, places, made)
+
+
+def _joined(parts, axis=0):
+    return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
 
 
 ''',

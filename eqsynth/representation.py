@@ -24,8 +24,8 @@ def random_element(group: Group, rng: np.random.Generator) -> NDArray[np.float64
     >>> bool(np.allclose(g @ g.T, np.eye(3)))
     True
 
-    Uniform over the finite groups, Haar over O(n) and SO(n); for Sp(n), which is not compact, a
-    product of random transvections of moderate size.
+    Uniform over S(n) and A(n), products of a random number of generators for other finite groups, Haar over O(n)
+    and SO(n); for Sp(n), which is not compact, a product of random transvections of moderate size.
     """
     import numpy as np
 
@@ -45,7 +45,8 @@ def random_element(group: Group, rng: np.random.Generator) -> NDArray[np.float64
         case "Aut" | "Perm":
             found = np.eye(n)
             moves = permutation_generators(group)
-            for choice in rng.integers(0, max(len(moves), 1), 4 * len(moves)):
+            # A random number of moves: always four of a cycle of four points would be none at all.
+            for choice in rng.integers(0, max(len(moves), 1), rng.integers(1, 8 * len(moves) + 2)) if moves else ():
                 found = found[list(moves[choice])]
             return found
         case "Matrix":
@@ -140,7 +141,8 @@ def _random_product(elements: list[Any], algebra: list[Any], rng: np.random.Gene
             total = total + term
         moves.append(total)
     found = np.eye(len(moves[0]))
-    for choice in rng.integers(0, len(moves), 2 * len(moves)):
+    # A random number of moves: an even number of quarter turns is never one quarter turn.
+    for choice in rng.integers(0, len(moves), rng.integers(1, 2 * len(moves) + 2)):
         found = found @ moves[choice]
     return found
 

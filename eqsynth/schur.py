@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import reduce
 from math import prod
 
@@ -39,7 +38,7 @@ def floor(group: str | Group, space_in: str | int | Space, space_out: str | int 
     55 c_in c_out
     >>> print(eq.floor("S(n)", "16x2 + 8x1", "32x2"))
     n² c_in0 c_out + 6 n c_in0 c_out + 3 n c_in1 c_out - 4 c_in0 c_out - c_in1 c_out
-    >>> plan = eq.plan("O(3)", "8x3", "8x3", bias=False)
+    >>> plan = eq.plan("O(3)", "8x3", "8x3", bias=False, method="diagrams")
     >>> eq.floor("O(3)", "8x3", "8x3")(plan.sizes()), plan.total().work(plan.sizes())
     (3520, 12960)
 
@@ -124,14 +123,22 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[int], orders_ou
         elif _complex_halves(sized, shape):
             found.append(Part(name, dim, 2, *counts))
         else:
-            found += [Part(name + sign, dim * Fraction(1, 2), 1, *counts) for sign in "+-"]
+            found += [Part(name + sign, _half(dim), 1, *counts) for sign in "+-"]
     return found
+
+
+def _half(dim: Polynomial) -> Polynomial:
+    from fractions import Fraction  # not loaded where no layer needs it
+
+    return dim * Fraction(1, 2)
 
 
 def _dimension(group: Group, symbol: str, shape: Shape) -> Polynomial:
     """The dimension of a part of S(n), O(n) or Sp(n)."""
     if isinstance(group.n, int):
         return Polynomial.of(irreducible_dimension(group, shape))
+    from fractions import Fraction
+
     offsets, hooks = dimension_factors(group.family, shape)
     # The product of (n + offset), lowest power first.
     powers = [1]
@@ -154,7 +161,7 @@ def _times(left: list[Part], right: list[Part]) -> list[Part]:
             ]
             if one.delta == two.delta == 2:
                 # With u and its conjugate u', w and w': u w beside u' w', and u w' beside u' w.
-                found += [Part(f"({name}){sign}", dim * Fraction(1, 2), 2, *counts) for sign in "+-"]
+                found += [Part(f"({name}){sign}", _half(dim), 2, *counts) for sign in "+-"]
             else:
                 found.append(Part(name, dim, one.delta * two.delta, *counts))
     return found

@@ -413,7 +413,7 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
         raise VerificationError(f"{path} is not Python source: {error}") from error
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     facts: dict[str, Any] = {}
-    for node in classes[0].body if classes else ():
+    for node in classes[-1].body if classes else ():
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
@@ -428,7 +428,7 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     if graph and not re.match(r"\s*[0-9]+\s*:", graph[1]):
         Graph.named(graph[1])  # a file names its graph or writes it out; another file is never opened for it
     hom, plan = _plan_of_facts(facts)
-    source = artifact_of(plan, classes[0].name).source
+    source = artifact_of(plan, classes[-1].name).source
     if source != text:
         for number, (theirs, ours) in enumerate(zip(text.splitlines(), source.splitlines(), strict=False), 1):
             if theirs != ours:

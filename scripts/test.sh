@@ -10,4 +10,4 @@ bin=$(dirname "$ENV_PYTHON")
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
-"$ENV_PYTHON" -m pytest "$@"
+"$ENV_PYTHON" -m pytest -n auto "$@"

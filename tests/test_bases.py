@@ -1,5 +1,6 @@
 """Bases: dimensions against the table of the specification, spans against the generators' null space."""
 
+import gc
 from dataclasses import replace
 from itertools import permutations
 
@@ -10,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
+from eqsynth import bases, enumeration, functor, gram, module
 from eqsynth import dimension as dimensions
-from eqsynth import enumeration, functor, gram
 from eqsynth.bases import MAX_ENTRIES
 from eqsynth.constraints import nullspace
 from eqsynth.errors import GroupError, SizeError, SymbolicError, VerificationError
@@ -265,3 +266,55 @@ def test_what_fits_a_group_is_what_is_listed(group):
         found += [eq.Diagram(2, 2, blocks, edges=((0, 0),)), eq.Diagram(2, 2, (*blocks, ()))]
         fitting |= {diagram for diagram in found if not enumeration.misfit(parsed, diagram)}
     assert fitting == listed
+
+
+# --- what making a basis costs -------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 6), st.integers(0, 2**32), st.sampled_from(gram.PRIMES))
+def test_both_ways_to_find_pivots_agree(rows, columns, rank, seed, prime):
+    """Of matrices of low rank, with entries up to the prime and below zero."""
+    rng = np.random.default_rng(seed)
+    left, right = rng.integers(-prime, prime, (rows, rank)), rng.integers(-1, 2, (rank, columns))
+    matrix = (left.astype(object) @ right.astype(object) % prime).astype(np.int64) - rng.integers(0, 2) * prime
+    found = gram._eliminated(matrix, prime)
+    assert found == gram._reduced(matrix, prime) == gram.pivots_modulo(matrix, prime)
+    assert len(found) <= min(rows, columns, rank)
+
+
+def test_the_largest_products_do_not_overflow():
+    prime = gram.PRIMES[0]
+    matrix = np.array([[1, prime - 1], [prime - 1, prime - 1]])
+    assert gram._eliminated(matrix, prime) == gram._reduced(matrix, prime) == [0, 1]
+    singular = np.array([[prime - 1, 1], [1, prime - 1]])
+    assert gram._eliminated(singular, prime) == gram._reduced(singular, prime) == [0]
+
+
+def test_a_rank_is_proven_once(monkeypatch):
+    proven = []
+    monkeypatch.setattr(gram, "pivots_modulo", lambda *args: proven.append(args[0].shape) or pivots(*args))
+    pivots = gram._eliminated
+    caches = (bases._basis, module._layer_class)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        for channels in (1, 2):
+            layer = eq.Linear("O(3)", f"{channels}x4", "1x4")
+        assert len(layer.basis[0, 0]) == 91
+        assert proven == [(105, 105)]
+    finally:
+        for cached in caches:
+            cached.cache_clear()
+
+
+def test_making_a_layer_leaves_the_collector_as_it_was():
+    assert gc.isenabled()
+    eq.Linear("O(3)", "3x2", "2x2")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        eq.Linear("O(3)", "5x2", "2x2")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

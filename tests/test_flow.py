@@ -33,12 +33,15 @@ FLOW = [
     "svg",
     "tikz",
     "bases",
+    "pointwise",
+    "forms",
     "adapted",
     "algebra",
     "symbolic",
     "relations",
     "polynomial",
     "schur",
+    "fourier",
     "plans",
     "lower",
     "symmetric",
@@ -48,11 +51,18 @@ FLOW = [
     "interpret_products",
     "recipes",
     "emit_irreps",
+    "emit_fourier",
     "emit",
     "emit_products",
     "module",
     "tensor",
     "verify_products",
+    "compiling",
+    "activations",
+    "normalising",
+    "building",
+    "nn",
+    "testing",
     "inspection",
     "exporting",
     "page",
@@ -122,6 +132,23 @@ def test_bases_and_plans_need_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def loaded_by(code, heavy):
+    """Which of the modules are loaded by code that come with neither torch nor Python's start."""
+    code = f"import sys, torch; before = set(sys.modules); {code}; print(sorted({heavy} & (set(sys.modules) - before)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_making_a_layer_loads_little():
+    """What takes longer to import than a layer takes to make is loaded when something needs it."""
+    heavy = {"flint", "sympy", "networkx", "igraph", "rich", "filelock", "fractions", "decimal", "html", "xml"}
+    heavy |= {f"eqsynth.{name}" for name in ("drawing", "figure", "svg", "constraints", "symbolic", "verification")}
+    heavy |= {f"eqsynth.{name}" for name in ("compiling", "page", "catalog", "interpret")}
+    made = "import eqsynth as eq; eq.Linear('O(3)', '8x4', '8x4')"
+    assert loaded_by(made, heavy) == "[]"
+    assert loaded_by("import eqsynth as eq; eq.basis('O(3)', 2, 2)._repr_html_()", heavy) != "[]"
 
 
 def test_every_public_name_loads_and_is_documented_with_an_example():

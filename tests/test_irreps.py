@@ -393,3 +393,15 @@ def test_exported_files_are_verified(tmp_path, options):
         path.write_text(path.read_text().replace("7", "9", 1))
         with pytest.raises(EqsynthError):
             eq.verify(path)
+
+
+def test_inspection_reads_diagrams_off_blocks():
+    layer = eq.Linear("O(3)", 2, 2, bias=False, parameters="blocks")
+    # The same multiple of every part is the identity.
+    with torch.no_grad():
+        layer.weight.fill_(3.0)
+    first, *others = eq.inspect(layer).uses
+    assert first.formula == "y[a,b] += x[a,b]"
+    assert first.norm == pytest.approx(3)
+    assert first.share == pytest.approx(1)
+    assert all(use.norm == pytest.approx(0, abs=1e-6) for use in others)

@@ -15,7 +15,6 @@ import eqsynth as eq
 from eqsynth.bratteli import copies, irreducible_dimension
 from eqsynth.dimension import dimension, stable_from
 from eqsynth.errors import EqsynthError, GroupError, SizeError
-from eqsynth.plans import Mix, Tied
 from eqsynth.polynomial import Polynomial
 from eqsynth.schur import parts
 
@@ -226,10 +225,12 @@ def test_terms_add_up(group):
     ],
 )
 def test_no_plan_mixes_with_less(group, space_in, space_out, n):
-    plan = eq.plan(group, space_in, space_out, bias=False)
-    values = plan.sizes(n)
-    mixing = sum(cost.work(values) for cost in plan.costs() if isinstance(cost.step, Mix | Tied))
-    assert 0 < eq.floor(group, space_in, space_out)(values) <= mixing
+    for method in ("auto", "diagrams", *(["matrix", "irreps"] if n is None else [])):
+        plan = eq.plan(group, space_in, space_out, bias=False, method=method)
+        values = plan.sizes(n)
+        least = eq.floor(group, space_in, space_out)(values)
+        assert 0 < least <= plan.mixing(values)
+        assert method != "irreps" or least == plan.mixing(values)
 
 
 # --- dimensions and polynomials -----------------------------------------------------------------------

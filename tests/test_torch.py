@@ -33,6 +33,12 @@ class Case:
     space_in: str
     space_out: str
     sizes: tuple[int, ...]
+    method: str = "diagrams"
+    parameters: str = "diagrams"
+
+    def layer(self, **options):
+        how = {"method": self.method, "parameters": self.parameters}
+        return eq.Linear(self.group, self.space_in, self.space_out, **how, **options)
 
 
 CASES = {
@@ -54,9 +60,16 @@ CASES = {
     "A(5)": Case("A(5)", "1x2", "2x2", (5,)),
     "petersen": Case("Aut(petersen)", "2x1", "3x1", (10,)),
     "petersen 2 to 1": Case("Aut(petersen)", "1x2", "2x1", (10,)),
-    "karate": Case("Aut(karate)", "1x1", "2x1", (34,)),
-    "permutations": Case("Perm(4: 1 2 3 0)", "2x2 + 1x0", "3x1 + 1x2", (4,)),
-    "matrices": Case("Matrix([[0,1],[-1,0]]; )", "2x1 + 1x2", "3x1 + 2x0", (2,)),
+    "karate": Case("Aut(karate)", "1x1", "2x1", (34,), "matrix"),
+    "permutations": Case("Perm(4: 1 2 3 0)", "2x2 + 1x0", "3x1 + 1x2", (4,), "matrix"),
+    "matrices": Case("Matrix([[0,1],[-1,0]]; )", "2x1 + 1x2", "3x1 + 2x0", (2,), "matrix"),
+    "S(4) by Fourier": Case("S(4)", "2x3", "2x2", (4,), "fourier"),
+    "S(n) by Fourier": Case("S(n)", "2x2 + 1x1", "2x2", (4, 5, 7), "fourier"),
+    "O(3) by irreps": Case("O(3)", "2x3 + 1x1", "3x3", (3,), "irreps"),
+    "O(3) row by row": Case("O(3)", "2x2", "3x2", (3,), "irreps"),
+    "SO(2) by irreps": Case("SO(2)", "2x2", "2x0 + 1x2", (2,), "irreps"),
+    "O(3) blocks": Case("O(3)", "2x2", "3x4", (3,), "irreps", "blocks"),
+    "SO(3) by a matrix": Case("SO(3)", "2x2", "2x3", (3,), "matrix"),
     "product": Case("S(n) x O(3)", "2x(2,1) + 1x(0,0)", "3x(1,1) + 2x(1,0)", (4, 5, 7)),
 }
 
@@ -65,7 +78,7 @@ CASES = {
 def made(name):
     torch.manual_seed(0)
     case = CASES[name]
-    return randomise(eq.Linear(case.group, case.space_in, case.space_out, dtype=torch.float64))
+    return randomise(case.layer(dtype=torch.float64))
 
 
 def layer_of(name, dtype=torch.float64):
@@ -372,7 +385,7 @@ def any_size_given(layer):
     return len(arguments(layer, inputs_at(layer, 4, ()), 4)) > 1
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name != "S(n) by Fourier"])
 def test_export_with_open_batch_and_size(name):
     layer = layer_of(name)
     program = torch.export.export(
@@ -500,7 +513,7 @@ def test_gradients_under_autocast(name):
 def test_double_is_as_exact_as_a_layer_born_double(name):
     case = CASES[name]
     born = made(name)
-    raised = eq.Linear(case.group, case.space_in, case.space_out).double()
+    raised = case.layer().double()
     raised.load_state_dict(born.state_dict())
     n = case.sizes[0]
     x = arguments(born, inputs_at(born, n), n)
@@ -534,7 +547,7 @@ def test_built_on_the_meta_device_and_filled_later(name):
     n = case.sizes[0]
     x = arguments(layer, inputs_at(layer, n, dtype=torch.float32), n)
     with torch.device("meta"):
-        lazy = eq.Linear(case.group, case.space_in, case.space_out)
+        lazy = case.layer()
     assert {parameter.device.type for parameter in lazy.parameters()} == {"meta"}
     lazy = lazy.to_empty(device="cpu")
     lazy.reset_parameters()
@@ -582,7 +595,7 @@ def test_checkpoints_hold_weights_and_nothing_else(name):
     n = case.sizes[0]
     x = arguments(layer, inputs_at(layer, n), n)
     for assign in (False, True):
-        twin = eq.Linear(case.group, case.space_in, case.space_out, dtype=torch.float64)
+        twin = case.layer(dtype=torch.float64)
         twin.load_state_dict(state, assign=assign)
         for ours, theirs in zip(tensors(twin(*x)), tensors(layer(*x)), strict=True):
             assert torch.equal(ours, theirs)

@@ -1,0 +1,578 @@
+"""Non-linear layers that commute with a group: pointwise functions, gates, functions of norms, pairings of channels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from eqsynth.errors import ActivationError, ShapeError, SpaceError
+from eqsynth.forms import Form, form
+from eqsynth.group import Group, Hom
+from eqsynth.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
+from eqsynth.space import Order, Space, each, order_text
+
+Function = str | Callable[[torch.Tensor], torch.Tensor]
+Tensors = torch.Tensor | tuple[torch.Tensor, ...]
+
+#: Points at which functions are tried, in three rows of four, not sorted.
+POINTS = (0.45, -7.5, 4.2, -0.02, 0.0, -3.1, 0.1, 1.7, -1.2, 0.9, -0.3, -0.6)
+MULTIPLIERS = (0.25, 1.5, 3.0)
+
+
+# --- what every module here shares ----------------------------------------------------------------
+
+
+class EquivariantModule(nn.Module):
+    """A module that knows its ``group``, ``space_in`` and ``space_out``, and the shapes of its tensors."""
+
+    group: Group
+    space_in: Space
+    space_out: Space
+
+    def __init__(self, group: str | Group, space_in: Any, space_out: Any) -> None:
+        super().__init__()
+        hom = Hom.parse(group, space_in, space_out)
+        self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
+        self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
+        self._even = tuple(factor.n for factor in hom.group.factors if factor.family == "Sp" and factor.symbolic)
+
+    def unpack(self, x: Any) -> tuple[torch.Tensor, ...]:
+        """The tensors of the input, one per term; raises ShapeError where they do not fit."""
+        count = len(self._shapes)
+        if count > 1 and (not isinstance(x, tuple | list) or len(x) != count):
+            got = len(x) if isinstance(x, tuple | list) else type(x).__name__
+            raise ShapeError(f"expected a tuple of {count} tensors, one per term of {self.space_in}, got {got}")
+        listed = tuple(x) if count > 1 else (x,)
+        sizes: dict[str, int] = {}
+        for place, (tensor, (channels, lengths)) in enumerate(zip(listed, self._shapes, strict=True)):
+            axes = len(lengths)
+            if not isinstance(tensor, torch.Tensor) or tensor.ndim <= axes or tensor.shape[-1] != channels:
+                self._reject(place, tensor)
+            for size, length in zip(tensor.shape[tensor.ndim - axes - 1 : -1], lengths, strict=True):
+                meant = sizes.setdefault(length, size) if isinstance(length, str) else length
+                if size != meant or size == 0 or (length in self._even and size % 2):
+                    self._reject(place, tensor)
+            batch = tensor.shape[: tensor.ndim - axes - 1]
+            first = listed[0].shape[: listed[0].ndim - len(self._shapes[0][1]) - 1]
+            if batch != first:
+                raise ShapeError(
+                    f"input {place} has batch shape {tuple(batch)}, but input 0 has {tuple(first)}: "
+                    "give all terms the same batch shape"
+                )
+        return listed
+
+    def _reject(self, place: int, tensor: Any) -> None:
+        channels, lengths = self._shapes[place]
+        expected = ", ".join(["*batch", *map(str, lengths), str(channels)])
+        got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, torch.Tensor) else f"type {type(tensor).__name__}"
+        which = "input" if len(self._shapes) == 1 else f"input {place}"
+        raise ShapeError(
+            f"{which} has {got}, expected a tensor of shape ({expected}), channels last, "
+            f"for {self.space_in} of {self.group}"
+        )
+
+    def options(self) -> tuple[str, ...]:
+        """What is shown behind the problem."""
+        return ()
+
+    def extra_repr(self) -> str:
+        """The problem and the options."""
+        spaces = str(self.space_in)
+        if self.space_in != self.space_out:
+            spaces += f" -> {self.space_out}"
+        return ", ".join([f"{self.group}: {spaces}", *self.options()])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+
+def pack(tensors: list[torch.Tensor]) -> Tensors:
+    """One tensor for one term, a tuple for several."""
+    return tensors[0] if len(tensors) == 1 else tuple(tensors)
+
+
+def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
+    """The length of each axis of a tensor: a number, or the letter that stands for it."""
+    return tuple(factor.n for factor, count in zip(group.factors, each(order), strict=True) for _ in range(count))
+
+
+def suffix(space: Space, place: int) -> str:
+    """The end of the name of a parameter: nothing where there is one term."""
+    return "" if len(space) == 1 else f"_{place}"
+
+
+def whole(value: torch.Tensor) -> torch.Tensor:
+    """The tensor in float32 at least: sums of squares overflow in half precision."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))
+
+
+@contextmanager
+def full_precision(x: torch.Tensor) -> Iterator[None]:
+    """Autocast off: what is computed in here keeps its own dtype. Tensors on the meta device have none."""
+    with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
+        yield
+
+
+# --- functions --------------------------------------------------------------------------------------
+
+
+def _named(name: str) -> Callable[..., torch.Tensor]:
+    if name == "identity":
+        return _identity
+    return cast(Callable[..., torch.Tensor], getattr(torch, name, None) or getattr(functional, name))
+
+
+def _identity(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+#: The functions and the modules of torch behind the names.
+_CALLABLES: dict[Any, str] = {}
+for _name in PROPERTIES:
+    for _home in (torch, functional):
+        if hasattr(_home, _name):
+            _CALLABLES[getattr(_home, _name)] = _name
+_MODULES: dict[type[nn.Module], str] = {
+    nn.Identity: "identity",
+    nn.Hardshrink: "hardshrink",
+    nn.Hardtanh: "hardtanh",
+    nn.LeakyReLU: "leaky_relu",
+    nn.PReLU: "leaky_relu",
+    nn.ReLU: "relu",
+    nn.Softshrink: "softshrink",
+    nn.Softsign: "softsign",
+    nn.Tanh: "tanh",
+    nn.Tanhshrink: "tanhshrink",
+}
+
+
+class _Apply(nn.Module):
+    """A function as a module, so that functions and modules are kept alike."""
+
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        value: torch.Tensor = self.function(x)
+        return value
+
+
+def read_function(function: Function | None) -> tuple[nn.Module, str, frozenset[str]]:
+    """A function as a module, with its name and what is known of it."""
+    if function is None:
+        function = "identity"
+    if isinstance(function, str):
+        if function not in PROPERTIES:
+            raise ActivationError(
+                f"there is no function {function!r} here: name one of {', '.join(sorted(PROPERTIES))}, "
+                "or give a function of one tensor, such as torch.tanh"
+            )
+        return _Apply(_named(function)), function, PROPERTIES[function]
+    if isinstance(function, nn.Module):
+        known = _MODULES.get(type(function))
+        return function, known or type(function).__name__, PROPERTIES[known] if known else frozenset()
+    if not callable(function):
+        raise ActivationError(f"{function!r} is no function: give a name such as 'relu', or a function of one tensor")
+    known = next((found for one, found in _CALLABLES.items() if one is function), None)
+    name = known or str(getattr(function, "__name__", type(function).__name__))
+    return _Apply(function), name, PROPERTIES[known] if known else frozenset()
+
+
+def _try(module: nn.Module, name: str, claims: frozenset[str]) -> None:
+    """Raise ActivationError unless the function acts on each number by itself and is what it is said to be."""
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        return  # there are no numbers to compute with
+    with torch.device("cpu"):  # whatever device new modules are made on
+        _try_on_numbers(copy.deepcopy(module).cpu().double(), name, claims)
+
+
+def _try_on_numbers(tried: nn.Module, name: str, claims: frozenset[str]) -> None:
+    points = torch.tensor(POINTS, dtype=torch.float64).reshape(3, 4)
+
+    def at(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            value: torch.Tensor = tried(x)
+        return value
+
+    try:
+        values = at(points)
+        alone = torch.cat([at(point.reshape(1, 1)) for point in points.flatten()]).reshape(3, 4)
+    except Exception as error:
+        raise ActivationError(
+            f"{name} cannot be tried on a tensor of shape (3, 4): {error}. Give a function of one tensor of any shape "
+            "(such as torch.nn.PReLU() with one parameter: torch counts channels on axis 1, here they are last)"
+        ) from error
+    if values.shape != points.shape or not _close(values, alone):
+        raise ActivationError(
+            f"{name} does not act on each number by itself: its value at a point changes with the tensor that the "
+            "point is in, or by chance. Use a pointwise function"
+        )
+    if "odd" in claims and not _close(at(-points), -values):
+        raise ActivationError(f"{name} is said to be odd, but f(-t) = -f(t) fails at one of {POINTS}")
+    if "homogeneous" in claims and not all(_close(at(m * points), m * values) for m in MULTIPLIERS):
+        raise ActivationError(f"{name} is said to be homogeneous, but f(m t) = m f(t) fails for an m of {MULTIPLIERS}")
+
+
+def _close(left: torch.Tensor, right: torch.Tensor) -> bool:
+    return torch.allclose(left, right, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+class Activation(EquivariantModule):
+    """A function applied to each number by itself, where that commutes with the group; refused where it does not.
+
+    >>> import torch, eqsynth as eq
+    >>> act = eq.nn.Activation("S(n)", "16x2 + 8x1", "relu")
+    >>> act
+    Activation(S(n): 16x2 + 8x1, relu)
+    >>> y = act((torch.randn(4, 9, 9, 16), torch.randn(4, 9, 8)))
+    >>> eq.nn.Activation("O(3)", "8x1 + 4x0", ("identity", "silu"))
+    Activation(O(3): 8x1 + 4x0, identity, silu)
+    >>> eq.nn.Activation("O(3)", "8x1", "relu")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ActivationError: relu cannot be applied entry by entry to tensors of order 1 of O(3): ...
+
+    ``function`` is a name (``relu``, ``tanh``, ``silu``, ...), a function of one tensor, a module such as
+    ``torch.nn.PReLU()``, None for no function, or a tuple with one of these for each term. Allowed are:
+
+    - any function where the group permutes positions: S(n), A(n), Aut(G), groups of permutations; and at order 0;
+    - odd functions, f(-t) = -f(t), where matrices of the group have one entry 1 or -1 in each row, as for O(1);
+    - homogeneous functions, f(m t) = m f(t) for m > 0, such as relu, where that one entry is positive;
+    - elsewhere, and for O(n), SO(n) and Sp(n) from order 1 on, only multiples of the identity: by the theorem
+      functions that commute are affine.
+
+    In a product every factor that acts on a term must allow the function. What a function of your own is, say with
+    ``odd`` and ``homogeneous``. Every function is tried on a few numbers when the module is made.
+
+    Raises ActivationError for a refused function, with what to use instead. Source: arXiv 2401.09235.
+    """
+
+    def __init__(
+        self,
+        group: str | Group,
+        space: str | int | Space,
+        function: Function | tuple[Function | None, ...] | list[Function | None] | None = "relu",
+        odd: bool = False,
+        homogeneous: bool = False,
+    ) -> None:
+        super().__init__(group, space, space)
+        functions = list(function) if isinstance(function, tuple | list) else [function] * len(self.space_in)
+        if len(functions) != len(self.space_in):
+            raise ActivationError(
+                f"{len(functions)} functions were given for the {len(self.space_in)} terms of {self.space_in}: "
+                "give one function, or one for each term"
+            )
+        declared = frozenset(["odd"] * odd + ["homogeneous"] * homogeneous)
+        modules, names = [], []
+        for given, order in zip(functions, self.space_in.orders, strict=True):
+            module, name, known = read_function(given)
+            claims = known | declared if "linear" not in known else known
+            if not demand(self.group, order).allows(claims):
+                raise ActivationError(refusal(self.group, order, name, claims))
+            _try(module, name, claims.intersection(demand(self.group, order).properties))
+            modules.append(module)
+            names.append(name)
+        self.functions = nn.ModuleList(modules)
+        self.names = tuple(names[:1] if len(set(names)) == 1 else names)
+
+    def options(self) -> tuple[str, ...]:
+        """The functions, one where they are alike."""
+        return self.names
+
+    def forward(self, x: Any) -> Tensors:
+        """The function of each entry."""
+        return pack([function(term) for function, term in zip(self.functions, self.unpack(x), strict=True)])
+
+
+# --- gates, norms, pairings ---------------------------------------------------------------------------
+
+
+class Gated(EquivariantModule):
+    """Each channel with components is multiplied by a function of a channel without: the usual non-linearity of O(3).
+
+    >>> import torch, eqsynth as eq
+    >>> gated = eq.nn.Gated("O(3)", "16x1 + 8x0")
+    >>> gated
+    Gated(O(3): 16x1 + 8x0 + 16x0 -> 16x1 + 8x0, silu, gate=sigmoid)
+    >>> layer = eq.Linear("O(3)", "4x1", gated.space_in)    # makes the gates, too
+    >>> [y.shape for y in gated(layer(torch.randn(5, 3, 4)))]
+    [torch.Size([5, 3, 16]), torch.Size([5, 8])]
+
+    ``space`` is what comes out. What goes in has one more term for each term with components: a gate for each of its
+    channels, of order 0, or in a product of the order that permutations act on: in ``S(n) x O(3)`` a term ``(1,1)`` has
+    gates ``(1,0)``, one at each position. Terms without components go through ``function``. Works for every group.
+
+    Raises ActivationError for functions that are not pointwise. Source: arXiv 1802.08219, section 4.
+    """
+
+    def __init__(
+        self, group: str | Group, space: str | int | Space, function: Function = "silu", gate: Function = "sigmoid"
+    ) -> None:
+        parsed, out = Group.parse(group), Space.parse(space)
+        extra = gates(parsed, out)
+        super().__init__(parsed, Space((*out.terms, *extra.terms)) if extra else out, out)
+        self.function, name, _ = read_function(function)
+        self.gate, gate_name, _ = read_function(gate)
+        for module, called in ((self.function, name), (self.gate, gate_name)):
+            _try(module, called, frozenset())
+        self.names = (name, f"gate={gate_name}") if extra else (name,)
+        self._free = tuple(positional(parsed, order) == order for order in out.orders)
+        self._positions = tuple(positions(parsed, order) for order in out.orders)
+
+    def options(self) -> tuple[str, ...]:
+        """The two functions."""
+        return self.names
+
+    def forward(self, x: Any) -> Tensors:
+        """Gate every term that has components; functions of the others."""
+        terms = self.unpack(x)
+        count, outputs = len(self._free), []
+        behind = iter(terms[count:])
+        for term, free, kept in zip(terms[:count], self._free, self._positions, strict=True):
+            outputs.append(self.function(term) if free else term * spread(self.gate(next(behind)), kept))
+        return pack(outputs)
+
+
+def spread(value: torch.Tensor, kept: tuple[bool, ...]) -> torch.Tensor:
+    """One value for all components: axes of length 1 where ``kept`` is False."""
+    start = value.ndim - 1 - sum(kept)
+    for place, keep in enumerate(kept):
+        if not keep:
+            value = value.unsqueeze(start + place)
+    return value
+
+
+def lower(x: torch.Tensor, kept: tuple[bool, ...], forms: tuple[Form | None, ...]) -> torch.Tensor:
+    """B x on the axes of components: what is paired entry by entry with another tensor."""
+    start = x.ndim - 1 - len(kept)
+    for place, (keep, b) in enumerate(zip(kept, forms, strict=True)):
+        if not keep and b is not None:
+            x = apply_form(b, x, start + place)
+    return x
+
+
+def apply_form(b: Form, x: torch.Tensor, axis: int) -> torch.Tensor:
+    """Sum over j of B[i, j] x[j] along one axis."""
+    if b.kind == "delta":
+        return x
+    if b.kind == "omega":
+        pairs = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
+        first, second = pairs.select(axis + 1, 0), pairs.select(axis + 1, 1)
+        return torch.stack((second, -first), axis + 1).flatten(axis, axis + 1)
+    # Scaled so that pairings have the variance that the dot product gives.
+    scale = (len(b.rows) / sum(entry * entry for row in b.rows for entry in row)) ** 0.5
+    # Few entries differ from 0, and constants need no table that follows devices and dtypes.
+    rows = []
+    for row in b.rows:
+        parts = [x.select(axis, place) * (entry * scale) for place, entry in enumerate(row) if entry]
+        rows.append(sum(parts[1:], parts[0]) if parts else torch.zeros_like(x.select(axis, 0)))
+    return torch.stack(rows, axis)
+
+
+def forms_of(group: Group, order: Order) -> tuple[Form | None, ...]:
+    """The invariant form of each axis."""
+    return tuple(
+        b for factor, count in zip(group.factors, each(order), strict=True) if count for b in [form(factor)] * count
+    )
+
+
+def component_axes(kept: tuple[bool, ...]) -> tuple[int, ...]:
+    """The axes of components, counted from the end: channels are -1."""
+    return tuple(place - len(kept) - 1 for place, keep in enumerate(kept) if not keep)
+
+
+def product_sign(kept: tuple[bool, ...], forms: tuple[Form | None, ...]) -> int:
+    """1 where the product of the forms over axes of components is symmetric, -1 where alternating, 0 without one."""
+    sign = 1
+    for keep, b in zip(kept, forms, strict=True):
+        if not keep:
+            sign *= b.sign if b is not None else 0
+    return sign
+
+
+def all_definite(kept: tuple[bool, ...], forms: tuple[Form | None, ...]) -> bool:
+    """Whether B(x, x) is the square of a norm."""
+    return all(keep or (b is not None and b.definite) for keep, b in zip(kept, forms, strict=True))
+
+
+class NormActivation(EquivariantModule):
+    """Each channel with components is multiplied by a function of its own norm.
+
+    >>> import torch, eqsynth as eq
+    >>> act = eq.nn.NormActivation("O(3)", "16x1 + 8x0")
+    >>> act
+    NormActivation(O(3): 16x1 + 8x0, sigmoid, scalars=silu)
+    >>> [y.shape for y in act((torch.randn(5, 3, 16), torch.randn(5, 8)))]
+    [torch.Size([5, 3, 16]), torch.Size([5, 8])]
+
+    Channel c becomes x_c f(weight_c |x_c| + bias_c), where |x_c| is the root mean square of its components. For groups
+    that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over n^(k/2),
+    which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and bias out.
+
+    Raises ActivationError where the group has no such form: Sp(n) at odd orders, since
+    omega(x, x) = 0; general linear groups.
+    """
+
+    def __init__(
+        self,
+        group: str | Group,
+        space: str | int | Space,
+        function: Function = "sigmoid",
+        scalars: Function = "silu",
+        affine: bool = True,
+        eps: float = 1e-6,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(group, space, space)
+        self.function, name, _ = read_function(function)
+        self.scalars, scalar_name, _ = read_function(scalars)
+        for module, called in ((self.function, name), (self.scalars, scalar_name)):
+            _try(module, called, frozenset())
+        self.names, self.eps, self.affine = (name, f"scalars={scalar_name}"), eps, affine
+        plans = []
+        for place, (channels, order) in enumerate(self.space_in):
+            kept, forms = positions(self.group, order), forms_of(self.group, order)
+            plans.append((kept, forms, all_definite(kept, forms)))
+            if all(kept):
+                continue
+            if product_sign(kept, forms) != 1:
+                raise ActivationError(_no_norm(self.group, order, product_sign(kept, forms)))
+            if affine:
+                end = suffix(self.space_in, place)
+                made = {"device": device, "dtype": dtype}
+                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **made)))
+                self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **made)))
+        self._plans = tuple(plans)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weights 1, biases 0."""
+        for name, parameter in self.named_parameters(recurse=False):
+            nn.init.constant_(parameter, float(name.startswith("weight")))
+
+    def options(self) -> tuple[str, ...]:
+        """The two functions."""
+        return self.names
+
+    def forward(self, x: Any) -> Tensors:
+        """Scale every term that has components; functions of the others."""
+        outputs = []
+        for place, (term, (kept, forms, definite)) in enumerate(zip(self.unpack(x), self._plans, strict=True)):
+            if all(kept):
+                outputs.append(self.scalars(term))
+                continue
+            with full_precision(term):
+                value = whole(term)
+                square = value * lower(value, kept, forms)
+                axes = component_axes(kept)
+                if definite:
+                    size = (square.mean(axes, keepdim=True).clamp_min(0) + self.eps).sqrt()
+                else:
+                    count = 1
+                    for axis in axes:
+                        count = count * square.shape[axis]
+                    size = square.sum(axes, keepdim=True) * count**-0.5
+                if self.affine:
+                    end = suffix(self.space_in, place)
+                    size = size * getattr(self, f"weight{end}") + getattr(self, f"bias{end}")
+                outputs.append(term * self.function(size).to(term.dtype))
+        return pack(outputs)
+
+
+def _no_norm(group: Group, order: Order, sign: int) -> str:
+    where = f"order {order_text(order)} of {group}"
+    if sign < 0:
+        why = "its invariant form is alternating, B(x, x) = 0, so that one channel alone has no invariant size"
+    else:
+        why = "the group keeps no bilinear form, so that one channel alone has no invariant size"
+        return f"there is no norm at {where}: {why}. Use eq.nn.Gated with gates of order 0"
+    return f"there is no norm at {where}: {why}. Use eq.nn.Pairings, which pairs different channels, and eq.nn.Gated"
+
+
+class Pairings(EquivariantModule):
+    """Adds pairings of channels, such as dot products of vectors, to the terms without components.
+
+    >>> import torch, eqsynth as eq
+    >>> pair = eq.nn.Pairings("O(3)", "16x1 + 8x0")
+    >>> pair
+    Pairings(O(3): 16x1 + 8x0, 1 -> 0)
+    >>> [y.shape for y in pair((torch.randn(5, 3, 16), torch.randn(5, 8)))]
+    [torch.Size([5, 3, 16]), torch.Size([5, 8])]
+
+    Between vectors and numbers O(n), SO(n) and Sp(n) have no linear map but 0. This layer makes that step: each channel
+    of order 0 gets B(u, v), where u and v are two learned mixtures of the channels of a term with components, and B is
+    the invariant form of the group: the dot product, omega for Sp(n), the form of a group of matrices. It is quadratic,
+    and needs no norm, so that it serves groups that are not compact. In ``S(n) x O(3)`` terms ``(1,1)`` are paired at
+    each position and added to the terms ``(1,0)``. Pairings have variance near 1 for inputs of variance 1.
+
+    Raises SpaceError where no term can be paired, or none can take the pairings; ActivationError without a form.
+    """
+
+    def __init__(
+        self,
+        group: str | Group,
+        space: str | int | Space,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(group, space, space)
+        orders = self.space_in.orders
+        pairs = []
+        for source, (wide, order) in enumerate(self.space_in):
+            if positional(self.group, order) == order:
+                continue
+            kept, forms = positions(self.group, order), forms_of(self.group, order)
+            if product_sign(kept, forms) == 0:
+                raise ActivationError(
+                    f"channels of order {order_text(order)} of {self.group} cannot be paired: the group keeps no "
+                    "bilinear form. Use eq.nn.Gated with gates of order 0"
+                )
+            for target, channels in enumerate(self.space_in.channels):
+                if orders[target] != positional(self.group, order):
+                    continue
+                pairs.append((source, target, kept, forms))
+                for side in ("left", "right"):
+                    weight = nn.Parameter(torch.empty(channels, wide, device=device, dtype=dtype))
+                    self.register_parameter(f"{side}_{source}_{target}", weight)
+        if not pairs:
+            raise SpaceError(
+                f"nothing can be paired in {self.space_in} of {self.group}: it takes a term with components, "
+                "and a term of order 0 to add to, such as 16x1 + 8x0"
+            )
+        self._pairs = tuple(pairs)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Mixtures of variance 1: uniform, within sqrt(3 / channels)."""
+        for parameter in self.parameters():
+            bound = (3 / parameter.shape[1]) ** 0.5
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def options(self) -> tuple[str, ...]:
+        """Which orders are paired into which."""
+        orders = self.space_in.orders
+        shown = [f"{order_text(orders[source])} -> {order_text(orders[target])}" for source, target, *_ in self._pairs]
+        return tuple(dict.fromkeys(shown))
+
+    def forward(self, x: Any) -> Tensors:
+        """The same terms, pairings added to those without components."""
+        terms = self.unpack(x)
+        outputs = list(terms)
+        for source, target, kept, forms in self._pairs:
+            left = functional.linear(terms[source], getattr(self, f"left_{source}_{target}"))
+            right = functional.linear(terms[source], getattr(self, f"right_{source}_{target}"))
+            product = left * lower(right, kept, forms)
+            axes = component_axes(kept)
+            count = 1
+            for axis in axes:
+                count = count * product.shape[axis]
+            outputs[target] = outputs[target] + product.sum(axes) * count**-0.5
+        return pack(outputs)

@@ -1,0 +1,279 @@
+"""Whole networks of equivariant modules: sequences that are checked when they are built, residual blocks, MLPs."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from eqsynth.activations import (
+    Activation,
+    EquivariantModule,
+    Function,
+    Gated,
+    NormActivation,
+    Pairings,
+    Tensors,
+    forms_of,
+    pack,
+    product_sign,
+)
+from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError, ZeroOutputWarning
+from eqsynth.group import Group, Hom
+from eqsynth.module import Linear
+from eqsynth.normalising import BatchNorm, Dropout, LayerNorm
+from eqsynth.pointwise import demand, gates, positional, positions
+from eqsynth.space import Space, each
+
+
+def problem_of(module: Any) -> Hom:
+    """The group and the spaces of a module: its ``hom``, or its ``group``, ``space_in`` and ``space_out``."""
+    found = getattr(module, "hom", None)
+    if isinstance(found, Hom):
+        return found
+    values: list[Any] = [getattr(module, name, None) for name in ("group", "space_in", "space_out")]
+    if any(value is None for value in values):
+        name = type(module).__name__
+        raise EqsynthError(
+            f"{name} does not say what its group and its spaces are: use a module of eqsynth (for {name} of torch, see "
+            "eq.nn.Activation, eq.nn.LayerNorm, eq.nn.Dropout), or give it attributes group, space_in and space_out"
+        )
+    return Hom.parse(*values)
+
+
+def letters_shown(hom: Hom) -> set[str]:
+    """The letters whose size can be read from the input."""
+    return {
+        factor.n
+        for order in hom.space_in.orders
+        for factor, count in zip(hom.group.factors, each(order), strict=True)
+        if count and isinstance(factor.n, str)
+    }
+
+
+def sizes_asked(module: Any) -> tuple[str, ...]:
+    """The letters whose size ``forward`` takes behind the input, in order."""
+    asked = getattr(module, "sizes", None)
+    if isinstance(asked, tuple):
+        return asked
+    hom = problem_of(module)
+    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
+    if isinstance(getattr(module, "hom", None), Hom):
+        return tuple(sorted(letters - letters_shown(hom)))
+    return tuple(name for name in inspect.signature(module.forward).parameters if name in letters)
+
+
+class Sequential(nn.Module):
+    """Modules one behind the other, whose groups and spaces must fit: checked when it is built.
+
+    >>> import torch, eqsynth as eq
+    >>> net = eq.nn.Sequential(
+    ...     eq.Linear("S(n)", "1x2", "16x1"),
+    ...     eq.nn.Activation("S(n)", "16x1", "relu"),
+    ...     eq.Linear("S(n)", "16x1", "3x0"),
+    ... )
+    >>> net.space_in, net.space_out
+    (Space(terms=((1, 2),)), Space(terms=((3, 0),)))
+    >>> net(torch.randn(4, 9, 9, 1)).shape
+    torch.Size([4, 3])
+    >>> eq.nn.Sequential(eq.Linear("S(n)", "1x2", "16x1"), eq.nn.Activation("S(n)", "8x1"))
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.SpaceError: modules 0 and 1 do not fit: Linear gives 16x1, but Activation takes 8x1
+
+    Where a layer inside needs n because its own input does not show it, it gets the n of the input of the whole; where
+    that does not show it either, pass it: ``net(x, n)`` (``net.sizes`` lists the letters). Modules of your own need
+    attributes ``group``, ``space_in`` and ``space_out``, as texts or as objects.
+
+    Raises EqsynthError for a module without them, SpaceError where groups or spaces do not fit.
+    """
+
+    def __init__(self, *modules: nn.Module) -> None:
+        super().__init__()
+        if not modules:
+            raise EqsynthError("an eq.nn.Sequential needs at least one module")
+        homs = [problem_of(module) for module in modules]
+        names = [type(module).__name__ for module in modules]
+        for place in range(1, len(modules)):
+            before, after = homs[place - 1], homs[place]
+            between = f"modules {place - 1} and {place} do not fit: {names[place - 1]}"
+            if before.group != after.group:
+                raise SpaceError(f"{between} commutes with {before.group}, but {names[place]} with {after.group}")
+            if before.space_out != after.space_in:
+                raise SpaceError(f"{between} gives {before.space_out}, but {names[place]} takes {after.space_in}")
+        self.group, self.space_in, self.space_out = homs[0].group, homs[0].space_in, homs[-1].space_out
+        for place, module in enumerate(modules):
+            self.add_module(str(place), module)
+        self._asked = tuple(sizes_asked(module) for module in modules)
+        wanted = {letter for asked in self._asked for letter in asked}
+        shown = letters_shown(homs[0])
+        self.sizes = tuple(sorted(wanted - shown))
+        self._read = tuple((letter, *_place_of(homs[0], letter)) for letter in sorted(wanted & shown))
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return iter(self.children())
+
+    def __getitem__(self, place: int | slice) -> Any:
+        chosen = list(self.children())[place]
+        return Sequential(*chosen) if isinstance(chosen, list) else chosen
+
+    def forward(self, x: Any, *sizes: int, **named: int) -> Tensors:
+        """The modules one after the other; sizes are those that ``net.sizes`` lists."""
+        known = _sizes_given(self.sizes, sizes, named)
+        for letter, term, axis in self._read:
+            tensor = x[term] if isinstance(x, tuple | list) else x
+            if not isinstance(tensor, torch.Tensor) or tensor.ndim < -axis:
+                raise ShapeError(f"cannot read {letter} from the input: expected tensors of {self.space_in}")
+            known[letter] = tensor.shape[axis]
+        for module, asked in zip(self._modules.values(), self._asked, strict=True):
+            x = module(x, *[known[letter] for letter in asked])  # type: ignore[misc]
+        return x  # type: ignore[no-any-return]
+
+
+def _place_of(hom: Hom, letter: str) -> tuple[int, int]:
+    """The term of the input, and the axis of it counted from the end, that has the length of a letter."""
+    for term, order in enumerate(hom.space_in.orders):
+        lengths = [f.n for f, count in zip(hom.group.factors, each(order), strict=True) for _ in range(count)]
+        if letter in lengths:
+            return term, lengths.index(letter) - len(lengths) - 1
+    raise EqsynthError(f"no input has an axis of length {letter}")
+
+
+def _sizes_given(asked: tuple[str, ...], sizes: tuple[int, ...], named: dict[str, int]) -> dict[str, int]:
+    known = {**dict(zip(asked, sizes, strict=False)), **named}
+    if len(sizes) + len(named) != len(asked) or set(known) != set(asked):
+        expected = f"(x, {', '.join(asked)})" if asked else "(x)"
+        raise ShapeError(
+            f"call this module as module{expected}: no input has an axis of these lengths, and no other is open"
+        )
+    return known
+
+
+class Residual(nn.Module):
+    """A module, and its input added to its output.
+
+    >>> import torch, eqsynth as eq
+    >>> block = eq.nn.Residual(eq.nn.Sequential(eq.nn.LayerNorm("O(3)", "8x1"), eq.Linear("O(3)", "8x1", "8x1")))
+    >>> block(torch.randn(5, 3, 8)).shape
+    torch.Size([5, 3, 8])
+
+    Raises SpaceError where the module's input and output are different spaces.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        hom = problem_of(module)
+        if hom.space_in != hom.space_out:
+            raise SpaceError(
+                f"{type(module).__name__} goes from {hom.space_in} to {hom.space_out}, which cannot be added: make it "
+                "end where it begins, with an eq.Linear"
+            )
+        self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
+        self.module = module
+        self.sizes = sizes_asked(module)
+
+    def forward(self, x: Any, *sizes: int, **named: int) -> Tensors:
+        """The input plus the module's output."""
+        known = _sizes_given(self.sizes, sizes, named)
+        y = self.module(x, *[known[letter] for letter in self.sizes])
+        if len(self.space_in) == 1:
+            return x + y  # type: ignore[no-any-return]
+        return pack([before + change for before, change in zip(x, y, strict=True)])
+
+
+class MLP(Sequential):
+    """Linear layers with non-linearities between them that the group allows.
+
+    >>> import torch, eqsynth as eq
+    >>> net = eq.nn.MLP("S(n)", ["1x2", "16x2", "16x1", "1x0"])
+    >>> [type(module).__name__ for module in net]
+    ['Linear', 'Activation', 'Linear', 'Activation', 'Linear']
+    >>> net(torch.randn(4, 9, 9, 1)).shape
+    torch.Size([4, 1])
+    >>> net = eq.nn.MLP("O(3)", ["4x1", "16x1 + 16x0", "1x0"])
+    >>> [type(module).__name__ for module in net]
+    ['Linear', 'Pairings', 'Gated', 'Linear']
+
+    ``spaces`` are the input, the hidden spaces and the output. ``activation="auto"`` takes relu where pointwise
+    functions are allowed (tanh where they must be odd, leaky_relu where they must be homogeneous), and elsewhere
+    Pairings and then Gated, for which the linear layers make the gates. ``"gated"`` and ``"norm"`` ask for Gated alone
+    and for NormActivation; any other name or function is given to Activation, which may refuse it. ``norm`` is None,
+    ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a Dropout behind it.
+    ``normalization`` and ``bias`` are those of eq.Linear.
+
+    With O(n), SO(n) or Sp(n), give hidden spaces channels of order 0: what there is to know of lengths and angles goes
+    there.
+
+    Raises EqsynthError for fewer than two spaces, ActivationError where the group does not allow what is asked.
+    """
+
+    def __init__(
+        self,
+        group: str | Group,
+        spaces: Sequence[str | int | Space],
+        activation: Function = "auto",
+        norm: str | None = None,
+        dropout: float = 0.0,
+        normalization: str = "variance",
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if isinstance(spaces, str) or len(spaces) < 2:
+            raise EqsynthError("an MLP needs a list of spaces, from the input to the output: ['1x2', '16x2', '1x0']")
+        if norm not in (None, "layer", "batch"):
+            raise EqsynthError(f"norm is None, 'layer' or 'batch', not {norm!r}")
+        parsed = Group.parse(group)
+        made = {"device": device, "dtype": dtype}
+        modules: list[nn.Module] = []
+        before = Space.parse(spaces[0])
+        for hidden in map(Space.parse, spaces[1:-1]):
+            Hom(parsed, before, hidden)
+            # A copy for each block: functions may have parameters.
+            block = _non_linearity(parsed, hidden, activation, made)
+            start = problem_of(block[0]).space_in
+            with warnings.catch_warnings():
+                # Channels of order 0 that no linear map reaches are what pairings are added to.
+                warnings.simplefilter("ignore", ZeroOutputWarning)
+                modules.append(Linear(parsed, before, start, bias, normalization=normalization, **made))
+            if norm is not None:
+                modules.append((LayerNorm if norm == "layer" else BatchNorm)(parsed, start, **made))
+            modules += block
+            if dropout:
+                modules.append(Dropout(parsed, hidden, dropout))
+            before = hidden
+        modules.append(Linear(parsed, before, spaces[-1], bias, normalization=normalization, **made))
+        super().__init__(*modules)
+
+
+def _non_linearity(group: Group, space: Space, activation: Function, made: dict[str, Any]) -> list[EquivariantModule]:
+    """The modules between two linear layers, which end in ``space``."""
+    if isinstance(activation, nn.Module):
+        import copy
+
+        activation = copy.deepcopy(activation)
+    if activation == "norm":
+        return [NormActivation(group, space, **made)]
+    if activation == "gated":
+        return [Gated(group, space)]
+    if activation != "auto":
+        return [Activation(group, space, activation)]
+    asked = [demand(group, order).properties for order in space.orders]
+    if max(map(len, asked)) < 2 and ("linear",) not in asked:
+        usual = {(): "relu", ("odd",): "tanh", ("homogeneous",): "leaky_relu"}
+        return [Activation(group, space, tuple(usual[properties] for properties in asked))]
+    gated = Gated(group, space)
+    for order in space.orders:
+        if positional(group, order) != order and not product_sign(positions(group, order), forms_of(group, order)):
+            raise ActivationError(
+                f"{group} keeps no bilinear form, so that no non-linearity is known that makes a network by itself: "
+                "give invariant inputs and activation='gated', or multiply tensors with each other"
+            )
+    return [Pairings(group, gated.space_in, **made), gated] if gates(group, space) else [gated]

@@ -1,0 +1,122 @@
+"""Invariant bilinear forms: what plays the part of the dot product for each group, exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from eqsynth.bases import basis
+from eqsynth.errors import SizeError
+from eqsynth.group import Group, MatrixGroup
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A bilinear form B with B(g x, g y) = B(x, y) for every element g of a group.
+
+    >>> from eqsynth import Group
+    >>> form(Group.parse("O(3)"))
+    Form(kind='delta', rows=(), sign=1, definite=True)
+    >>> form(Group.parse("Sp(n)"))
+    Form(kind='omega', rows=(), sign=-1, definite=False)
+
+    ``kind`` is ``delta`` (the dot product), ``omega`` (the symplectic form) or ``table``, whole numbers in ``rows``.
+    ``sign`` is 1 for B(x, y) = B(y, x) and -1 for B(x, y) = -B(y, x). Where ``definite``, B(x, x) > 0 unless x = 0.
+    """
+
+    kind: str
+    rows: tuple[tuple[int, ...], ...]
+    sign: int
+    definite: bool
+
+
+@lru_cache(maxsize=256)
+def form(group: Group) -> Form | None:
+    """The form of a group that is no product; None where it has none.
+
+    >>> from eqsynth import MatrixGroup
+    >>> boost = [[0, 1], [1, 0]]
+    >>> form(MatrixGroup([], [boost]))
+    Form(kind='table', rows=((-1, 0), (0, 1)), sign=1, definite=False)
+
+    For groups of matrices: the dot product if they keep it, else the invariant form nearest to it if that is positive
+    definite, else the first symmetric or else alternating form of ``eq.basis(group, 2, 0)``, one of full rank first.
+    """
+    if group.family == "Sp":
+        return Form("omega", (), -1, False)
+    if isinstance(group, MatrixGroup) and not _orthogonal(group):
+        return _form_of_matrices(group)
+    return Form("delta", (), 1, True)
+
+
+def _orthogonal(group: MatrixGroup) -> bool:
+    """Whether g^T g = 1 for the generators and X^T = -X for those of the Lie algebra."""
+    places = range(group.n)  # type: ignore[arg-type]
+    kept = all(
+        sum(row[a] * row[b] for row in g) == (a == b) for g in group.generators for a in places for b in range(a + 1)
+    )
+    return kept and all(x[a][b] == -x[b][a] for x in group.lie_algebra for a in places for b in range(a + 1))
+
+
+def _form_of_matrices(group: MatrixGroup) -> Form | None:
+    n = int(group.n)
+    try:
+        found = basis(group, 2, 0)
+    except SizeError:
+        return None
+    matrices = [matrix.reshape(n, n) for matrix in found.matrices()] if len(found) else []
+    symmetric = [matrix + matrix.T for matrix in matrices if (matrix + matrix.T).any()]
+    alternating = [matrix - matrix.T for matrix in matrices if (matrix - matrix.T).any()]
+    near = _nearest_to_one(symmetric)
+    if near is not None and _positive(near):
+        return _table(near, 1, True)
+    signed = [(matrix, 1) for matrix in symmetric] + [(matrix, -1) for matrix in alternating]
+    signed.sort(key=lambda pair: _determinant(pair[0]) == 0)
+    return _table(*signed[0], False) if signed else None
+
+
+def _table(matrix: NDArray[Any], sign: int, definite: bool) -> Form:
+    from math import gcd
+
+    entries = [int(entry) for entry in matrix.ravel()]
+    common = gcd(*entries)
+    return Form("table", tuple(tuple(int(entry) // common for entry in row) for row in matrix), sign, definite)
+
+
+def _determinant(matrix: NDArray[Any]) -> int:
+    import flint
+
+    return int(flint.fmpz_mat([[int(entry) for entry in row] for row in matrix]).det())
+
+
+def _positive(matrix: NDArray[Any]) -> bool:
+    """By Sylvester's criterion: every leading minor is positive."""
+    return all(_determinant(matrix[:k, :k]) > 0 for k in range(1, len(matrix) + 1))
+
+
+def _nearest_to_one(matrices: list[NDArray[Any]]) -> NDArray[Any] | None:
+    """A multiple of the orthogonal projection of the unit matrix to the span of symmetric matrices."""
+    import flint
+    import numpy as np
+
+    independent: list[NDArray[Any]] = []
+    for matrix in matrices:
+        rows = [[int(entry) for entry in each.ravel()] for each in (*independent, matrix)]
+        if flint.fmpz_mat(rows).rank() == len(rows):
+            independent.append(matrix)
+    if not independent:
+        return None
+    gram = [[int((a.astype(object) * b.astype(object)).sum()) for b in independent] for a in independent]
+    traces = [[int(matrix.trace())] for matrix in independent]
+    weights = flint.fmpz_mat(gram).solve(flint.fmpz_mat(traces))
+    values = [weights[place, 0] for place in range(len(independent))]
+    common = 1
+    for value in values:
+        common = int(flint.fmpz(common).lcm(value.q))
+    whole = [int((value * common).p) for value in values]
+    total = sum((w * m.astype(object) for w, m in zip(whole, independent, strict=True)), np.zeros((1, 1), object))
+    return np.asarray(total)

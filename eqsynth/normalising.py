@@ -1,0 +1,369 @@
+"""Normalisation, dropout over channels and pooling to invariants, all of which commute with a group."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from eqsynth.activations import (
+    EquivariantModule,
+    Tensors,
+    all_definite,
+    component_axes,
+    forms_of,
+    full_precision,
+    lower,
+    pack,
+    spread,
+    suffix,
+    whole,
+)
+from eqsynth.bases import basis
+from eqsynth.errors import ActivationError, EqsynthError, SpaceError
+from eqsynth.group import Group
+from eqsynth.module import Linear
+from eqsynth.pointwise import positional, positions
+from eqsynth.space import Order, Space, order_text
+
+
+def _require_norm(group: Group, order: Order) -> None:
+    kept, forms = positions(group, order), forms_of(group, order)
+    if not all_definite(kept, forms):
+        raise ActivationError(
+            f"tensors of order {order_text(order)} of {group} cannot be normalised: no positive definite form that the "
+            "group keeps is known, as in every group that is not compact, whose elements make tensors as long as they "
+            "like. Normalise the terms of order 0, and bound the others with eq.nn.Gated or eq.nn.NormActivation"
+        )
+
+
+def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
+    kept, forms = plan
+    return (x * lower(x, kept, forms)).mean(axes, keepdim=True)
+
+
+class _Normalisation(EquivariantModule):
+    """Parameters of a normalisation: a scale for each channel, a shift where there are no components."""
+
+    def __init__(
+        self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
+    ) -> None:
+        super().__init__(group, space, space)
+        self.eps, self.affine = eps, affine
+        made = {"device": device, "dtype": dtype}
+        for place, (channels, order) in enumerate(self.space_in):
+            if positional(self.group, order) != order:
+                _require_norm(self.group, order)
+            if affine:
+                end = suffix(self.space_in, place)
+                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **made)))
+                if positional(self.group, order) == order:
+                    self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **made)))
+        self._plans = tuple(
+            (positions(self.group, order), forms_of(self.group, order)) for order in self.space_in.orders
+        )
+
+    def reset_parameters(self) -> None:
+        """Weights 1, biases 0."""
+        for name, parameter in self.named_parameters(recurse=False):
+            nn.init.constant_(parameter, float(name.startswith("weight")))
+
+    def _own(self, name: str, place: int) -> torch.Tensor | None:
+        """A parameter or buffer of a term; None where it has none."""
+        return cast("torch.Tensor | None", getattr(self, name + suffix(self.space_in, place), None))
+
+
+class LayerNorm(_Normalisation):
+    """Layer normalisation that commutes with the group: each sample, and each position in it, by itself.
+
+    >>> import torch, eqsynth as eq
+    >>> norm = eq.nn.LayerNorm("S(n)", "16x2")
+    >>> norm
+    LayerNorm(S(n): 16x2, over='channels')
+    >>> norm(torch.randn(4, 9, 9, 16)).shape
+    torch.Size([4, 9, 9, 16])
+    >>> eq.nn.LayerNorm("O(3)", "16x1 + 8x0")
+    LayerNorm(O(3): 16x1 + 8x0, over='channels')
+
+    Where a group only permutes positions, and at order 0, this is ``torch.nn.LayerNorm`` over the channels of each
+    position; with ``over="all"``, over all positions of a sample, too. Tensors with components (O(n), SO(n)) are
+    divided by the root mean square over components and channels; they have a weight for each channel and no bias, which
+    would point somewhere.
+
+    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz), SpaceError for one channel at one
+    position. Source: arXiv 1607.06450.
+    """
+
+    def __init__(
+        self,
+        group: str | Group,
+        space: str | int | Space,
+        over: str = "channels",
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(group, space, eps, affine, device, dtype)
+        if over not in ("channels", "all"):
+            raise EqsynthError(f"over is 'channels' or 'all' (positions, too), not {over!r}")
+        self.over = over
+        for (channels, order), (kept, _) in zip(self.space_in, self._plans, strict=True):
+            if channels == 1 and all(kept) and not (over == "all" and kept):
+                cure = "over='all'" if kept else "eq.nn.BatchNorm, or leave this term as it is"
+                raise SpaceError(
+                    f"one channel of order {order_text(order)} has no variance over channels, and becomes 0: use {cure}"
+                )
+        self.reset_parameters()
+
+    def options(self) -> tuple[str, ...]:
+        """What means are taken over."""
+        return (f"over={self.over!r}",)
+
+    def forward(self, x: Any) -> Tensors:
+        """Normalise each term."""
+        outputs = []
+        for place, (term, plan) in enumerate(zip(self.unpack(x), self._plans, strict=True)):
+            kept, _ = plan
+            weight, bias = self._own("weight", place), self._own("bias", place)
+            if all(kept) and self.over == "channels":
+                outputs.append(functional.layer_norm(term, term.shape[-1:], weight, bias, self.eps))
+                continue
+            axes = (*(range(-len(kept) - 1, -1) if self.over == "all" else component_axes(kept)), -1)
+            with full_precision(term):
+                value = whole(term)
+                if all(kept):
+                    value = value - value.mean(axes, keepdim=True)
+                value = value * (_mean_square(value, plan, axes) + self.eps).rsqrt()
+                value = value if weight is None else value * weight
+                value = value if bias is None else value + bias
+            outputs.append(value.to(term.dtype))
+        return pack(outputs)
+
+
+class BatchNorm(_Normalisation):
+    """Batch normalisation that commutes with the group, with running statistics for evaluation.
+
+    >>> import torch, eqsynth as eq
+    >>> norm = eq.nn.BatchNorm("O(3)", "16x1 + 8x0")
+    >>> norm
+    BatchNorm(O(3): 16x1 + 8x0, momentum=0.1)
+    >>> [y.shape for y in norm((torch.randn(64, 3, 16), torch.randn(64, 8)))]
+    [torch.Size([64, 3, 16]), torch.Size([64, 8])]
+
+    Where a group only permutes positions, and at order 0, this is ``torch.nn.BatchNorm1d`` for each channel over the
+    batch and all positions. Channels with components (O(n), SO(n)) are divided by the root of their mean square norm
+    per component: their mean is no invariant, so that it is not taken off, and they have no bias. In evaluation the
+    running statistics are used, updated in training by ``momentum``.
+
+    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz). Source: arXiv 1502.03167.
+    """
+
+    num_batches_tracked: torch.Tensor
+
+    def __init__(
+        self,
+        group: str | Group,
+        space: str | int | Space,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(group, space, eps, affine, device, dtype)
+        self.momentum = momentum
+        for place, (channels, order) in enumerate(self.space_in):
+            end = suffix(self.space_in, place)
+            if positional(self.group, order) == order:
+                self.register_buffer(f"running_mean{end}", torch.empty(channels, device=device, dtype=dtype))
+            self.register_buffer(f"running_var{end}", torch.empty(channels, device=device, dtype=dtype))
+        self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weights and running variances 1, biases and running means 0."""
+        super().reset_parameters()
+        for name, value in self.named_buffers(recurse=False):
+            value.fill_(int(name.startswith("running_var")))
+
+    def options(self) -> tuple[str, ...]:
+        """How fast the running statistics follow."""
+        return (f"momentum={self.momentum}",)
+
+    def forward(self, x: Any) -> Tensors:
+        """Normalise each term, and in training update the running statistics."""
+        outputs = []
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        for place, (term, plan) in enumerate(zip(self.unpack(x), self._plans, strict=True)):
+            weight, bias, mean = (self._own(name, place) for name in ("weight", "bias", "running_mean"))
+            running = self._own("running_var", place)
+            assert running is not None  # noqa: S101 - every term has one
+            if mean is not None:
+                flat = functional.batch_norm(
+                    term.reshape(-1, term.shape[-1]),
+                    mean,
+                    running,
+                    weight,
+                    bias,
+                    self.training,
+                    self.momentum,
+                    self.eps,
+                )
+                outputs.append(flat.reshape(term.shape))
+                continue
+            with full_precision(term):
+                value = whole(term)
+                if self.training:
+                    square = _mean_square(value, plan, tuple(range(value.ndim - 1))).flatten()
+                    with torch.no_grad():
+                        running.lerp_(square.detach().to(running.dtype), self.momentum)
+                else:
+                    square = running
+                value = value * (square + self.eps).rsqrt()
+                value = value if weight is None else value * weight
+            outputs.append(value.to(term.dtype))
+        return pack(outputs)
+
+
+class Dropout(EquivariantModule):
+    """Drops whole channels of each sample: the same mask at every position and for every component.
+
+    >>> import torch, eqsynth as eq
+    >>> drop = eq.nn.Dropout("O(3)", "16x1 + 8x0", p=0.2)
+    >>> drop
+    Dropout(O(3): 16x1 + 8x0, p=0.2)
+    >>> y, _ = drop((torch.ones(5, 3, 16), torch.ones(5, 8)))
+    >>> bool((y == y[:, :1]).all())
+    True
+
+    In training a channel is set to 0 with probability p, else multiplied by 1 / (1 - p). Dropping single entries, as
+    ``torch.nn.Dropout`` does, would break the symmetry. Raises EqsynthError for a p outside of 0 to 1.
+    """
+
+    def __init__(self, group: str | Group, space: str | int | Space, p: float = 0.5) -> None:
+        super().__init__(group, space, space)
+        if not 0 <= p <= 1:
+            raise EqsynthError(f"p is a probability, from 0 to 1, not {p!r}")
+        self.p = p
+
+    def options(self) -> tuple[str, ...]:
+        """How often a channel is dropped."""
+        return (f"p={self.p}",)
+
+    def forward(self, x: Any) -> Tensors:
+        """Drop channels in training; the input in evaluation."""
+        terms = self.unpack(x)
+        if not self.training or self.p == 0:
+            return pack(list(terms))
+        outputs = []
+        for term, (_, lengths) in zip(terms, self._shapes, strict=True):
+            axes = len(lengths)
+            batch = term.shape[: term.ndim - axes - 1]
+            mask = functional.dropout(term.new_ones((*batch, term.shape[-1])), self.p)
+            outputs.append(term * spread(mask, (False,) * axes))
+        return pack(outputs)
+
+
+class Pool(EquivariantModule):
+    """Invariants of each term: sums, means or maxima over positions, and contractions or norms of components.
+
+    >>> import torch, eqsynth as eq
+    >>> pool = eq.nn.Pool("S(n)", "16x2 + 8x1", "max")
+    >>> pool
+    Pool(S(n): 16x2 + 8x1 -> 16x0 + 8x0, max)
+    >>> [y.shape for y in pool((torch.randn(4, 9, 9, 16), torch.randn(4, 9, 8)))]
+    [torch.Size([4, 16]), torch.Size([4, 8])]
+    >>> eq.nn.Pool("O(3)", "16x2 + 8x1")
+    Pool(O(3): 16x2 + 8x1 -> 16x0 + 8x0, mean, linear, norm)
+
+    Where a group only permutes positions, ``reduce`` is taken over all of them. Terms with components are contracted
+    first, as ``components`` says: ``"linear"``, by every linear invariant (traces), with a learned mixture of channels
+    as in eq.Linear; ``"norm"``, the root mean square of each channel; ``"auto"``, linear where there are linear
+    invariants, else the norm. In ``S(n) x O(3)`` norms are taken at each position, before ``reduce``.
+
+    Raises ActivationError where a term has neither linear invariants nor a norm, as vectors of Sp(n).
+    """
+
+    def __init__(
+        self,
+        group: str | Group,
+        space: str | int | Space,
+        reduce: str = "mean",
+        components: str = "auto",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        parsed, space_in = Group.parse(group), Space.parse(space)
+        zero: Order = 0 if len(parsed.factors) == 1 else (0,) * len(parsed.factors)
+        super().__init__(parsed, space_in, Space(tuple((channels, zero) for channels in space_in.channels)))
+        if reduce not in ("sum", "mean", "max"):
+            raise EqsynthError(f"reduce is 'sum', 'mean' or 'max', not {reduce!r}")
+        if components not in ("auto", "linear", "norm"):
+            raise EqsynthError(f"components is 'auto', 'linear' or 'norm', not {components!r}")
+        self.reduce = reduce
+        self._plans = tuple((positions(parsed, order), forms_of(parsed, order)) for order in space_in.orders)
+        self.linear = nn.ModuleDict()
+        ways = []
+        for place, (channels, order) in enumerate(space_in):
+            ways.append(self._way(order, components))
+            if ways[-1] == "linear":
+                one = Space(((channels, order),)), Space(((channels, zero),))
+                self.linear[str(place)] = Linear(
+                    parsed, *one, False, device, dtype, "sum" if reduce == "sum" else "mean"
+                )
+        self._ways = tuple(ways)
+        # eq.Linear asks for the sizes of factors that do not act on a term; any size will do.
+        letters = {factor.n for factor in parsed.factors if isinstance(factor.n, str)}
+        self._unused = tuple((2,) * len(letters.difference(lengths)) for _, lengths in self._shapes)
+
+    def _way(self, order: Order, components: str) -> str:
+        group = self.group
+        if positional(group, order) == order:
+            return self.reduce
+        zero: Order = (0,) * len(order) if isinstance(order, tuple) else 0
+        definite = all_definite(positions(group, order), forms_of(group, order))
+        linear = self.reduce != "max" or not any(positions(group, order))
+        linear = linear and len(basis(group, order, zero)) > 0
+        if components != "norm" and linear:
+            return "linear"
+        if components != "linear" and definite:
+            return "norm"
+        why = []
+        if not linear:
+            why.append("it has no linear invariants" if self.reduce != "max" else "its linear invariants are no maxima")
+        if not definite:
+            why.append("the group keeps no norm")
+        raise ActivationError(
+            f"channels of order {order_text(order)} of {group} cannot be pooled with components={components!r}: "
+            f"{' and '.join(why)}. Use eq.nn.Pairings to make invariants of several channels, and pool the terms "
+            "of order 0"
+        )
+
+    def options(self) -> tuple[str, ...]:
+        """How invariants are made."""
+        return tuple(dict.fromkeys((self.reduce, *self._ways)))
+
+    def forward(self, x: Any) -> Tensors:
+        """One tensor ``(*batch, channels)`` for each term."""
+        outputs = []
+        for place, (term, plan, way) in enumerate(zip(self.unpack(x), self._plans, self._ways, strict=True)):
+            if way == "linear":
+                outputs.append(self.linear[str(place)](term, *self._unused[place]))
+                continue
+            value, (kept, _) = term, plan
+            if way == "norm":
+                with full_precision(term):
+                    square = _mean_square(whole(value), plan, component_axes(kept))
+                    value = (square.clamp_min(0) + 1e-12).sqrt().to(term.dtype)
+            axes = tuple(range(-len(kept) - 1, -1))
+            if axes and self.reduce == "max":
+                value = value.amax(axes)
+            elif axes:
+                # Norms have left axes of length 1, which sums and means leave as they are.
+                value = value.sum(axes) if self.reduce == "sum" else value.mean(axes)
+            outputs.append(value)
+        return pack(outputs)

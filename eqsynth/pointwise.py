@@ -1,0 +1,193 @@
+"""Which functions may be applied to tensors entry by entry: exact, decided from the generators of the group.
+
+The theorem (arXiv 2401.09235, after Wood and Shawe-Taylor 1996): let f be continuous and M an invertible matrix, and
+let f act on vectors entry by entry. If a row of M has two non-zero entries and f(M x) = M f(x) for all x, then f is
+affine. If every row has one non-zero entry m, then f(M x) = M f(x) exactly where f(m t) = m f(t) for each of these m.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eqsynth.group import Group, Hom, MatrixGroup
+from eqsynth.space import Order, Space, each, order_text
+
+#: Families whose elements are permutation matrices.
+PERMUTATIONS = ("S", "A", "Aut", "Perm")
+THEOREM = "arXiv 2401.09235"
+
+ODD = ("asinh", "atan", "erf", "hardshrink", "hardtanh", "sin", "softshrink", "softsign", "tanh", "tanhshrink")
+HOMOGENEOUS = ("abs", "leaky_relu", "relu")
+PLAIN = (
+    *("celu", "cos", "elu", "exp", "gelu", "hardsigmoid", "hardswish", "logsigmoid", "mish", "relu6", "selu"),
+    *("sigmoid", "silu", "softplus", "square"),
+)
+#: What functions are known to be, by name; "plain" ones have no property that helps.
+PROPERTIES: dict[str, frozenset[str]] = {
+    "identity": frozenset({"odd", "homogeneous", "linear"}),
+    **dict.fromkeys(ODD, frozenset({"odd"})),
+    **dict.fromkeys(HOMOGENEOUS, frozenset({"homogeneous"})),
+    **dict.fromkeys(PLAIN, frozenset[str]()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a function must be, to commute with a group that acts on tensors of one order.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.pointwise import demand
+    >>> demand(Group.parse("S(n)"), 2).free
+    True
+    >>> print(demand(Group.parse("O(1)"), 1).properties)
+    ('odd',)
+    >>> print(demand(Group.parse("O(3)"), 1).reason)
+    elements of O(3) have rows with several non-zero entries
+
+    ``properties`` is empty where every function commutes. ``odd`` is f(-t) = -f(t), ``homogeneous`` is f(m t) = m f(t)
+    for m > 0, and ``linear`` is f(t) = a t, which always commutes. ``reason`` says why something is asked.
+    """
+
+    properties: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def free(self) -> bool:
+        """Whether every function commutes with the group."""
+        return not self.properties
+
+    def allows(self, properties: frozenset[str]) -> bool:
+        """Whether a function with these properties commutes with the group."""
+        return "linear" in properties or properties.issuperset(self.properties)
+
+
+def demand(group: Group, order: Order) -> Demand:
+    """What a function must be to commute with the group on tensors of this order.
+
+    >>> from eqsynth import Group, MatrixGroup
+    >>> quarter = MatrixGroup([[[0, -1], [1, 0]]])
+    >>> [demand(quarter, order).properties for order in (0, 1, 2)]
+    [(), ('odd',), ('odd',)]
+    >>> demand(Group.parse("S(n) x O(3)"), (2, 0)).free
+    True
+
+    Order 0 is invariant: every function commutes. A product group asks for what each of its factors asks for, which
+    acts on axes of its own. Source: arXiv 2401.09235.
+    """
+    found: set[str] = set()
+    reasons = []
+    for factor, count in zip(group.factors, each(order), strict=True):
+        part = _demand_of_factor(factor, count)
+        found.update(part.properties)
+        if part.reason and part.reason not in reasons:
+            reasons.append(part.reason)
+    if "linear" in found:
+        found = {"linear"}
+    return Demand(tuple(sorted(found)), ", and ".join(reasons))
+
+
+def _demand_of_factor(group: Group, count: int) -> Demand:
+    if count == 0 or group.family in PERMUTATIONS:
+        return Demand()
+    if isinstance(group, MatrixGroup):
+        return _demand_of_matrices(group, count)
+    if group.n == 1 and group.family in ("O", "SO"):
+        return Demand(("odd",), f"{group} flips signs") if group.family == "O" and count % 2 else Demand()
+    return Demand(("linear",), f"elements of {group} have rows with several non-zero entries")
+
+
+def _demand_of_matrices(group: MatrixGroup, count: int) -> Demand:
+    """What generators ask for: an entry of g on V^count is a product of ``count`` entries of g, and so on."""
+    properties: set[str] = set()
+    reasons = []
+    for g in group.generators:
+        entries = [[entry for entry in row if entry] for row in g]
+        if any(len(row) > 1 for row in entries):
+            return Demand(("linear",), "generators of the group have rows with several non-zero entries")
+        values = {row[0] for row in entries}
+        signs = {value > 0 for value in values}
+        if signs == {True, False} or (signs == {False} and count % 2):
+            properties.add("odd")
+            reasons.append("generators flip signs")
+        if any(abs(value) != 1 for value in values):
+            properties.add("homogeneous")
+            reasons.append("generators rescale entries")
+    for x in group.lie_algebra:
+        # exp(t X) has the entry t X[a][b] + O(t^2) beside a diagonal near 1; a diagonal X gives positive factors.
+        if any(entry for a, row in enumerate(x) for b, entry in enumerate(row) if a != b):
+            return Demand(("linear",), "one-parameter subgroups have rows with several non-zero entries")
+        if any(x[a][a] for a in range(len(x))):
+            properties.add("homogeneous")
+            reasons.append("one-parameter subgroups rescale entries")
+    return Demand(tuple(sorted(properties)), ", and ".join(dict.fromkeys(reasons)))
+
+
+def positions(group: Group, order: Order) -> tuple[bool, ...]:
+    """For each axis of a tensor, whether the group only moves its positions, so that values can be read one by one.
+
+    >>> from eqsynth import Group
+    >>> positions(Group.parse("S(n) x O(3)"), (2, 1))
+    (True, True, False)
+
+    The other axes hold components, which the group mixes or changes in sign.
+    """
+    return tuple(
+        free
+        for factor, count in zip(group.factors, each(order), strict=True)
+        for free in [_demand_of_factor(factor, count).free]
+        for _ in range(count)
+    )
+
+
+def positional(group: Group, order: Order) -> Order:
+    """The order that is left when the axes of components are contracted: the order of gates and norms.
+
+    >>> from eqsynth import Group
+    >>> positional(Group.parse("S(n) x O(3)"), (2, 1)), positional(Group.parse("O(3)"), 2)
+    ((2, 0), 0)
+    """
+    counts = tuple(
+        count if _demand_of_factor(factor, count).free else 0
+        for factor, count in zip(group.factors, each(order), strict=True)
+    )
+    return counts if isinstance(order, tuple) else counts[0]
+
+
+def gates(group: Group, space: Space) -> Space | None:
+    """One gate for each channel that has components, as a space; None where every value can be read by itself.
+
+    >>> from eqsynth import Group, Space
+    >>> print(gates(Group.parse("O(3)"), Space.parse("8x2 + 4x1 + 2x0")))
+    8x0 + 4x0
+    """
+    Hom(group, space, space)
+    found = tuple(
+        (channels, positional(group, order)) for channels, order in space if positional(group, order) != order
+    )
+    return Space(found) if found else None
+
+
+def refusal(group: Group, order: Order, name: str, known: frozenset[str]) -> str:
+    """Why a function is refused, and what to use instead."""
+    asked = demand(group, order)
+    where = f"tensors of order {order_text(order)} of {group}"
+    if asked.properties == ("linear",):
+        only = "only affine functions, such as the identity, can commute"
+        cure = (
+            "Use eq.nn.Gated (channels of order 0 scale the others), eq.nn.NormActivation or eq.nn.Pairings, "
+            "and pointwise functions on terms of order 0"
+        )
+    elif asked.properties == ("odd",):
+        only = "only odd functions, f(-t) = -f(t), commute with it"
+        cure = "Use an odd one such as tanh, sin or softsign; declare one of your own with odd=True"
+    elif asked.properties == ("homogeneous",):
+        only = "only functions with f(m t) = m f(t) for m > 0 commute with it"
+        cure = "Use relu, leaky_relu or abs; declare one of your own with homogeneous=True"
+    else:
+        only = "only functions with f(-t) = -f(t) and f(m t) = m f(t), the multiples of the identity, commute with it"
+        cure = "Use eq.nn.Gated, eq.nn.NormActivation or eq.nn.Pairings"
+    what = f"{name} is {', '.join(sorted(known))}" if known else f"{name} is not known to be {asked.properties[0]}"
+    return (
+        f"{name} cannot be applied entry by entry to {where}: {asked.reason}, and then {only}; {what} "
+        f"({THEOREM}). {cure}"
+    )

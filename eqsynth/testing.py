@@ -1,0 +1,191 @@
+"""For tests of your own: whether a module commutes with its group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from eqsynth.errors import EqsynthError, EquivarianceError
+from eqsynth.group import Group, Hom
+from eqsynth.representation import act, random_element
+from eqsynth.space import Space, each
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+#: Sizes that stand for a letter where none is given.
+SIZES = (2, 3, 5)
+EVEN_SIZES = (2, 4)
+#: Below this, differences are rounding: relative to the largest entry, per floating type.
+TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
+
+
+def assert_equivariant(
+    module: Any,
+    group: str | Group | None = None,
+    space_in: str | int | Space | None = None,
+    space_out: str | int | Space | None = None,
+    n: int | Mapping[str, int] | None = None,
+    trials: int = 3,
+    dtype: torch.dtype | None = None,
+    tolerance: float | None = None,
+    perturb: float = 0.1,
+    seed: int = 0,
+) -> None:
+    """Raise EquivarianceError unless module(g x) = g module(x) for random group elements g and inputs x.
+
+    >>> import torch, eqsynth as eq
+    >>> eq.testing.assert_equivariant(eq.nn.MLP("O(3)", ["4x1", "8x1 + 8x0", "1x1"]))
+    >>> eq.testing.assert_equivariant(torch.relu, "S(n)", "2x2", "2x2")
+    >>> eq.testing.assert_equivariant(torch.relu, "O(3)", "2x1", "2x1")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EquivarianceError: relu is not equivariant under O(3): module(g x) is ... at entry ...
+
+    Put it in your tests, for modules of eqsynth and for your own: anything that takes the tensors of ``space_in`` (one,
+    or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
+    attributes ``group``, ``space_in`` and ``space_out``. ``n`` is the size of a letter, or a dict of sizes; without it
+    several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call ``.eval()``
+    first to try evaluation. Half of the trials take its parameters as they are, half add normal noise of size
+    ``perturb``, so that a bias that starts at zero is tried, too. Both runs of a trial see the same random numbers, so
+    that dropout is no difference.
+
+    Raises EquivarianceError, an AssertionError, with the worst entry; also for outputs of wrong shape.
+    """
+    import numpy as np
+    import torch
+
+    hom = _problem(module, group, space_in, space_out)
+    dtype = dtype or torch.float64
+    bound = TOLERANCES[str(dtype).removeprefix("torch.")] if tolerance is None else tolerance
+    rng = np.random.default_rng(seed)
+    name = getattr(module, "__name__", type(module).__name__)
+    with torch.random.fork_rng(devices=[]):
+        for sizes in _sizes_to_try(hom.group, n):
+            for trial in range(trials):
+                torch.manual_seed(seed + trial)
+                run = _copied(module, dtype, perturb if trial % 2 else 0.0)
+                _try_once(run, name, hom, sizes, rng, dtype, bound, seed + trial)
+
+
+def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
+    found = getattr(module, "hom", None)
+    own = (found.group, found.space_in, found.space_out) if isinstance(found, Hom) else (None, None, None)
+    values: list[Any] = []
+    for name, given, known in zip(("group", "space_in", "space_out"), (group, space_in, space_out), own, strict=True):
+        value = given if given is not None else known if known is not None else getattr(module, name, None)
+        if value is None:
+            raise EqsynthError(
+                f"what is the {name} of {type(module).__name__}? Give it, as in assert_equivariant(module, "
+                "'S(n)', '2x2', '3x1'), or make it an attribute of the module"
+            )
+        values.append(value)
+    return Hom.parse(*values)
+
+
+def _sizes_to_try(group: Group, n: int | Mapping[str, int] | None) -> list[dict[str, int]]:
+    letters = sorted({factor.n for factor in group.factors if isinstance(factor.n, str)})
+    if n is not None:
+        given = dict(n) if isinstance(n, Mapping) else dict.fromkeys(letters, n)
+        if set(given) != set(letters):
+            raise EqsynthError(f"{group} has the letters {letters or 'none'}, but sizes were given for {sorted(given)}")
+        return [given]
+    if not letters:
+        return [{}]
+    even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
+    step = 2 if even else 1
+    # Different letters get different sizes.
+    return [
+        {letter: size + step * place for place, letter in enumerate(letters)}
+        for size in (EVEN_SIZES if even else SIZES)
+    ]
+
+
+def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
+    import copy
+
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        return module
+    made = copy.deepcopy(module).cpu().to(dtype)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if perturb:
+                parameter.add_(torch.randn_like(parameter), alpha=perturb)
+    return made
+
+
+def _try_once(
+    run: Any,
+    name: str,
+    hom: Hom,
+    sizes: dict[str, int],
+    rng: np.random.Generator,
+    dtype: torch.dtype,
+    bound: float,
+    seed: int,
+) -> None:
+    import numpy as np
+    import torch
+
+    factors = [Group(f.family, sizes[f.n]) if isinstance(f.n, str) else f for f in hom.group.factors]
+    ns = [int(f.n) for f in factors]
+    elements = [random_element(factor, rng) for factor in factors]
+    batch = 4
+    inputs = [rng.standard_normal((batch, *_lengths(order, ns), channels)) for channels, order in hom.space_in]
+    asked = _asked(run, hom)
+
+    def outputs(arrays: list[Any]) -> list[Any]:
+        tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)).to(dtype) for array in arrays)
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            made = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
+        return [tensor.double().numpy() for tensor in (made if isinstance(made, tuple | list) else (made,))]
+
+    still = outputs(inputs)
+    shapes = [(batch, *_lengths(order, ns), channels) for channels, order in hom.space_out]
+    at = f" at {', '.join(f'{letter} = {size}' for letter, size in sizes.items())}" if sizes else ""
+    if [tensor.shape for tensor in still] != shapes:
+        raise EquivarianceError(
+            f"{name} gives tensors of shapes {[tensor.shape for tensor in still]} for a batch of {batch}{at}, "
+            f"but {hom.space_out} of {hom.group} has {shapes}"
+        )
+    moved = outputs([act(elements, order, x) for order, x in zip(hom.space_in.orders, inputs, strict=True)])
+    for place, (order, ours, theirs) in enumerate(zip(hom.space_out.orders, moved, still, strict=True)):
+        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+            raise EquivarianceError(f"{name} gives values in output {place}{at} that are not finite")
+        meant = act(elements, order, theirs)
+        errors = np.abs(ours - meant)
+        worst = float(errors.max(initial=0.0))
+        if worst > bound * max(1.0, float(np.abs(meant).max(initial=0.0))):
+            entry = tuple(int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
+            shown = " x ".join(str(np.round(element, 3).tolist()) for element in elements)
+            raise EquivarianceError(
+                f"{name} is not equivariant under {hom.group}{at}: module(g x) is {ours[entry]:.6g}, but "
+                f"g module(x) is {meant[entry]:.6g} at entry {list(entry)} of output {place} (batch, positions, "
+                f"channel), a difference of {worst:.1e}\nspaces: {hom.space_in} -> {hom.space_out}\ng = {shown}"
+            )
+
+
+def _lengths(order: Any, ns: list[int]) -> list[int]:
+    return [n for n, count in zip(ns, each(order), strict=True) for _ in range(count)]
+
+
+def _asked(run: Any, hom: Hom) -> tuple[str, ...]:
+    """The letters whose size the module takes behind its input."""
+    import torch
+
+    if not isinstance(run, torch.nn.Module):
+        return ()
+    from eqsynth.building import sizes_asked
+
+    return sizes_asked(run) if hasattr(run, "sizes") or hasattr(run, "hom") else _named(run, hom)
+
+
+def _named(run: Any, hom: Hom) -> tuple[str, ...]:
+    import inspect
+
+    letters = {factor.n for factor in hom.group.factors}
+    return tuple(name for name in inspect.signature(run.forward).parameters if name in letters)

@@ -1,0 +1,682 @@
+"""eq.nn: every module commutes with its group or is refused; references, torch's machinery, building and refusing."""
+
+import copy
+import pickle
+import warnings
+
+import pytest
+import torch
+import torch._dynamo.testing
+from test_activations import BOTH, LORENTZ, QUARTER, SCALES, SKEW, TORUS
+from torch import nn
+from torch.autograd import gradcheck, gradgradcheck
+from torch.func import functional_call, vmap
+from torch.testing import assert_close
+
+import eqsynth as eq
+from eqsynth.errors import ActivationError, EqsynthError, EquivarianceError, ShapeError, SpaceError, ZeroOutputWarning
+from eqsynth.pointwise import demand
+
+#: A space for each family: positions, components and invariants.
+FAMILIES = {
+    "S(n)": "3x2 + 2x1 + 4x0",
+    "S(3)": "3x2 + 2x1 + 4x0",
+    "A(4)": "3x2 + 2x1 + 4x0",
+    "Aut(petersen)": "2x1 + 4x0",
+    "Perm(4: 1 2 3 0)": "3x2 + 2x1 + 4x0",
+    "O(n)": "3x2 + 2x1 + 4x0",
+    "O(1)": "3x2 + 2x1 + 4x0",
+    "O(3)": "2x3 + 3x2 + 2x1 + 4x0",
+    "SO(2)": "3x2 + 2x1 + 4x0",
+    "SO(3)": "3x2 + 2x1 + 4x0",
+    "SO(n)": "3x2 + 2x1 + 4x0",
+    "Sp(n)": "3x2 + 2x1 + 4x0",
+    "Sp(4)": "3x2 + 2x1 + 4x0",
+    QUARTER: "3x2 + 2x1 + 4x0",
+    SKEW: "3x2 + 2x1 + 4x0",
+    SCALES: "3x2 + 2x1 + 4x0",
+    TORUS: "3x2 + 2x1 + 4x0",
+    BOTH: "3x2 + 2x1 + 4x0",
+    LORENTZ: "3x2 + 2x1 + 4x0",
+    "S(n) x O(3)": "2x(2,0) + 3x(1,1) + 2x(0,2) + 2x(1,0) + 4x(0,0)",
+    "S(n) x Sp(m)": "3x(1,1) + 2x(1,0) + 4x(0,0)",
+    "S(n) x S(m)": "3x(1,1) + 2x(2,0) + 4x(0,0)",
+    "O(n) x SO(m)": "3x(1,1) + 2x(2,0) + 4x(0,0)",
+}
+USUAL = {(): "silu", ("odd",): "sin", ("homogeneous",): "leaky_relu"}
+
+
+def usual(group, space):
+    """The most that the theorem allows, term by term."""
+    space = eq.Space.parse(space)
+    asked = [demand(eq.Group.parse(group), order).properties for order in space.orders]
+    return eq.nn.Activation(group, space, tuple(USUAL.get(properties, "identity") for properties in asked))
+
+
+def quiet(make, *args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZeroOutputWarning)
+        return make(*args, **kwargs)
+
+
+MODULES = {
+    "activation": usual,
+    "gated": eq.nn.Gated,
+    "gated, other functions": lambda g, s: eq.nn.Gated(g, s, torch.nn.functional.softplus, torch.tanh),
+    "norm activation": eq.nn.NormActivation,
+    "norm activation, plain": lambda g, s: eq.nn.NormActivation(g, s, "tanh", "relu", affine=False),
+    "pairings": eq.nn.Pairings,
+    "layer norm": eq.nn.LayerNorm,
+    "layer norm, all": lambda g, s: eq.nn.LayerNorm(g, s, over="all", affine=False),
+    "batch norm": eq.nn.BatchNorm,
+    "dropout": lambda g, s: eq.nn.Dropout(g, s, 0.5),
+    "pool": lambda g, s: eq.nn.Pool(g, s, "sum"),
+    "pool, max": lambda g, s: eq.nn.Pool(g, s, "max"),
+    "pool, norm": lambda g, s: eq.nn.Pool(g, s, "mean", "norm"),
+    "residual": lambda g, s: eq.nn.Residual(eq.nn.Sequential(eq.nn.Dropout(g, s), usual(g, s))),
+    "MLP": lambda g, s: quiet(eq.nn.MLP, g, [s, s, s]),
+    "MLP, gated, dropout": lambda g, s: quiet(eq.nn.MLP, g, [s, s, s], "gated", dropout=0.2),
+    "MLP, norm": lambda g, s: quiet(eq.nn.MLP, g, [s, s, s], "norm"),
+    "MLP, layer norm": lambda g, s: quiet(eq.nn.MLP, g, [s, s, s], norm="layer"),
+    "MLP, batch norm": lambda g, s: quiet(eq.nn.MLP, g, [s, s, s], norm="batch"),
+}
+NORMS = {"layer norm", "layer norm, all", "batch norm", "MLP, layer norm", "MLP, batch norm"}
+FIRST_ORDER = {"pool", "pool, max", "pool, norm"}
+POSITIONS_ONLY = {"S(n)", "S(3)", "A(4)", "Aut(petersen)", "Perm(4: 1 2 3 0)", "S(n) x S(m)"}
+UNIFORM = {"norm activation", "norm activation, plain", "MLP, norm"}
+#: What each family is refused, apart from pairings where no tensor has components.
+REFUSED = {
+    **dict.fromkeys(["Sp(n)", "Sp(4)", "S(n) x Sp(m)"], NORMS | FIRST_ORDER | UNIFORM),
+    **dict.fromkeys([TORUS, LORENTZ], NORMS | FIRST_ORDER),
+    BOTH: {*NORMS, *FIRST_ORDER, *UNIFORM, "pairings", "MLP"},
+}
+
+
+def refused(group, name):
+    return name in REFUSED.get(group, ()) or (group in POSITIONS_ONLY and name == "pairings")
+
+
+@pytest.mark.parametrize("group", FAMILIES, ids=str)
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_commutes_or_is_refused(group, name):
+    torch.manual_seed(0)
+    if refused(group, name):
+        with pytest.raises((ActivationError, SpaceError), match=r"eq\.nn|order 0|activation='gated'"):
+            MODULES[name](group, FAMILIES[group])
+        return
+    module = MODULES[name](group, FAMILIES[group])
+    letters = {factor.n for factor in module.group.factors if isinstance(factor.n, str)}
+    # Whole networks at one size, their parts at several.
+    sizes = {letter: 4 if letter == "n" else 2 for letter in letters} if name.startswith("MLP") else None
+    eq.testing.assert_equivariant(module, n=sizes, trials=2)
+    if any(isinstance(part, eq.nn.BatchNorm | eq.nn.Dropout) for part in module.modules()):
+        eq.testing.assert_equivariant(module.eval(), n=sizes, trials=2)
+
+
+@pytest.mark.parametrize("group", ["S(n)", "O(3)", "Sp(4)", LORENTZ, "S(n) x O(3)"], ids=str)
+def test_a_module_that_is_spoilt_is_noticed(group):
+    """The same check, on modules that do something to one position or one component."""
+    for name in ("gated", "dropout", "activation"):
+        module = MODULES[name](group, FAMILIES[group])
+
+        def spoil(_module, _inputs, output):
+            first = output[0].clone()
+            first[:, 0] *= 1.1
+            return (first, *output[1:])
+
+        module.register_forward_hook(spoil)
+        with pytest.raises(EquivarianceError, match=r"is not equivariant under .*\n?.*"):
+            eq.testing.assert_equivariant(module)
+
+
+# --- against references -------------------------------------------------------------------------
+
+
+def test_layer_norm_is_that_of_torch_where_positions_are_permuted():
+    ours, theirs = eq.nn.LayerNorm("S(n)", "6x2"), nn.LayerNorm(6)
+    x = torch.randn(3, 4, 4, 6)
+    assert_close(ours(x), theirs(x))
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    everything = eq.nn.LayerNorm("S(n)", "6x2", over="all")(x)
+    assert_close(everything, torch.nn.functional.layer_norm(x, (4, 4, 6)))
+    scalars = eq.nn.LayerNorm("O(3)", "6x0")
+    assert_close(scalars(x[:, 0, 0]), theirs(x[:, 0, 0]))
+
+
+def test_layer_norm_of_vectors():
+    x = torch.randn(5, 3, 8, dtype=torch.float64)
+    norm = eq.nn.LayerNorm("O(3)", "8x1", eps=0.0, dtype=torch.float64)
+    y = norm(x)
+    assert_close(y.square().mean((1, 2)), torch.ones(5, dtype=torch.float64))
+    assert_close(y, x / x.square().mean((1, 2), keepdim=True).sqrt())
+    assert dict(norm.named_parameters()).keys() == {"weight"}
+    # At each position of S(n), not over positions; over="all" over them, too.
+    x = torch.randn(5, 4, 3, 8, dtype=torch.float64)
+    by_position = eq.nn.LayerNorm("S(n) x O(3)", "8x(1,1)", eps=0.0)(x)
+    assert_close(by_position.square().mean((2, 3)), torch.ones(5, 4, dtype=torch.float64))
+    over_all = eq.nn.LayerNorm("S(n) x O(3)", "8x(1,1)", over="all", eps=0.0)(x)
+    assert_close(over_all.square().mean((1, 2, 3)), torch.ones(5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("group", "shape"), [("S(n)", (7, 4, 4, 6)), ("O(3)", (7, 6))])
+def test_batch_norm_is_that_of_torch_without_components(group, shape):
+    ours, theirs = eq.nn.BatchNorm(group, f"6x{len(shape) - 2}"), nn.BatchNorm1d(6)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    for _ in range(3):
+        x = torch.randn(shape) * 2 + 1
+        assert_close(ours(x).reshape(-1, 6), theirs(x.reshape(-1, 6)))
+    for name, value in theirs.state_dict().items():
+        assert_close(ours.state_dict()[name], value)
+    assert_close(ours.eval()(x).reshape(-1, 6), theirs.eval()(x.reshape(-1, 6)))
+
+
+def test_batch_norm_of_vectors_and_its_running_statistics():
+    norm = eq.nn.BatchNorm("O(3)", "6x1", eps=0.0, dtype=torch.float64)
+    scales = torch.arange(1.0, 7.0, dtype=torch.float64)
+    for _ in range(200):
+        x = torch.randn(64, 3, 6, dtype=torch.float64) * scales
+        y = norm(x)
+    assert_close(y.square().mean((0, 1)), torch.ones(6, dtype=torch.float64))
+    assert_close(norm.running_var, scales.square(), rtol=0.2, atol=0.0)
+    assert_close(norm.eval()(x), x / norm.running_var.sqrt())
+    assert norm.num_batches_tracked == 200
+    assert not hasattr(norm, "bias")
+
+
+def test_dropout_drops_whole_channels_of_each_sample():
+    drop = eq.nn.Dropout("S(n) x O(3)", "50x(1,1) + 50x(0,0)", p=0.3)
+    y, z = drop((torch.ones(40, 5, 3, 50), torch.ones(40, 50)))
+    assert torch.equal(y, y[:, :1, :1].expand_as(y))
+    kept = 1 / 0.7
+    for values in (y[:, 0, 0], z):
+        assert torch.all((values == 0) | ((values - kept).abs() < 1e-6))
+        assert 0.2 < (values == 0).float().mean() < 0.4
+    x = torch.randn(40, 5, 3, 50), torch.randn(40, 50)
+    assert all(torch.equal(a, b) for a, b in zip(drop.eval()(x), x, strict=True))
+    for p in (-0.1, 1.5):
+        with pytest.raises(EqsynthError, match="probability"):
+            eq.nn.Dropout("S(n)", "4x1", p)
+
+
+def test_pooling():
+    x, z = torch.randn(5, 4, 4, 6), torch.randn(5, 2)
+    for reduce, function in (("sum", torch.sum), ("mean", torch.mean), ("max", torch.amax)):
+        y, same = eq.nn.Pool("S(n)", "6x2 + 2x0", reduce)((x, z))
+        assert_close(y, function(x, (1, 2)))
+        assert torch.equal(same, z)
+    vectors = torch.randn(5, 4, 3, 6)
+    pool = eq.nn.Pool("S(n) x O(3)", "6x(1,1)", "max")
+    assert_close(pool(vectors), vectors.square().mean(2).sqrt().amax(1))
+    vectors = torch.randn(5, 4, 3, 3, 6)
+    assert_close(eq.nn.Pool("S(n) x O(3)", "6x(1,2)", "max")(vectors), vectors.square().mean((2, 3)).sqrt().amax(1))
+    assert eq.nn.Pool("S(n) x O(3)", "6x(1,2)").options() == ("mean", "linear")
+    traces = eq.nn.Pool("O(3)", "6x2")
+    assert_close(traces(torch.eye(3)[:, :, None].expand(5, 3, 3, 6)).std(0), torch.zeros(6))
+    assert [type(part).__name__ for part in traces.linear.values()] == ["Linear"]
+    with pytest.raises(ActivationError, match=r"order 1 of Sp\(4\).*no linear invariants.*no norm.*eq\.nn\.Pairings"):
+        eq.nn.Pool("Sp(4)", "6x1")
+    with pytest.raises(ActivationError, match="no linear invariants"):
+        eq.nn.Pool("O(3)", "6x1", components="linear")
+    with pytest.raises(EqsynthError, match="'median'"):
+        eq.nn.Pool("S(n)", "6x1", "median")
+    eq.testing.assert_equivariant(eq.nn.Pool("S(n) x O(m)", "6x(0,2)", components="linear"))
+    eq.testing.assert_equivariant(eq.nn.Pool("Sp(4)", "6x2"))
+
+
+def test_gates_multiply():
+    gated = eq.nn.Gated("S(n) x O(3)", "2x(1,1) + 3x(0,2) + 4x(1,0)", "relu", "tanh")
+    assert str(gated.space_in) == "2x(1,1) + 3x(0,2) + 4x(1,0) + 2x(1,0) + 3x(0,0)"
+    x = [torch.randn(5, *shape) for shape in ((4, 3, 2), (3, 3, 3), (4, 4), (4, 2), (3,))]
+    a, b, c = gated(tuple(x))
+    assert_close(a, x[0] * x[3].tanh()[:, :, None])
+    assert_close(b, x[1] * x[4].tanh()[:, None, None])
+    assert_close(c, x[2].relu())
+
+
+def test_norms_scale():
+    act = eq.nn.NormActivation("O(3)", "6x2 + 2x0", "tanh", "relu", eps=0.0)
+    nn.init.normal_(act.weight_0)
+    nn.init.normal_(act.bias_0)
+    x, z = torch.randn(5, 3, 3, 6), torch.randn(5, 2)
+    size = x.square().mean((1, 2), keepdim=True).sqrt()
+    y, w = act((x, z))
+    assert_close(y, x * (act.weight_0 * size + act.bias_0).tanh())
+    assert_close(w, z.relu())
+    lorentz = eq.nn.NormActivation(LORENTZ, "6x1", "tanh")
+    x = torch.randn(5, 3, 6)
+    square = (-(x[:, 0] ** 2) + x[:, 1] ** 2 + x[:, 2] ** 2) * lorentz_sign(lorentz)
+    assert_close(lorentz(x), x * (square / 3**0.5).tanh()[:, None])
+
+
+def lorentz_sign(module):
+    """The form is found up to a factor; its sign is that of its first entry, which is negative for (-, +, +)."""
+    from eqsynth.forms import form
+
+    return -1 if form(module.group).rows[0][0] > 0 else 1
+
+
+def test_the_norm_has_finite_gradients_at_zero():
+    for module in (eq.nn.NormActivation("O(3)", "2x1"), eq.nn.LayerNorm("O(3)", "2x1"), eq.nn.Pool("O(3)", "2x1")):
+        x = torch.zeros(4, 3, 2, requires_grad=True)
+        module(x).sum().backward()
+        assert torch.isfinite(x.grad).all()
+
+
+def test_pairings_are_forms_of_mixtures():
+    pair = eq.nn.Pairings("O(3)", "6x1 + 4x0")
+    x, z = torch.randn(5, 3, 6), torch.randn(5, 4)
+    same, w = pair((x, z))
+    assert torch.equal(same, x)
+    left, right = x @ pair.left_0_1.T, x @ pair.right_0_1.T
+    assert_close(w, z + (left * right).sum(1) / 3**0.5)
+    pair = eq.nn.Pairings("Sp(4)", "6x1 + 4x0")
+    x = torch.randn(5, 4, 6)
+    omega = torch.tensor([[0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1], [0, 0, -1, 0]]).float()
+    left, right = x @ pair.left_0_1.T, x @ pair.right_0_1.T
+    assert_close(pair((x, z))[1], z + torch.einsum("bic,ij,bjc->bc", left, omega, right) / 2)
+
+
+@pytest.mark.parametrize("group", ["O(3)", "Sp(4)", LORENTZ, SKEW, TORUS], ids=str)
+def test_pairings_keep_variance(group):
+    torch.manual_seed(0)
+    n = eq.Group.parse(group).n
+    for order in (1, 2):
+        pair = eq.nn.Pairings(group, f"64x{order} + 256x0")
+        y = pair((torch.randn(512, *(n,) * order, 64), torch.zeros(512, 256)))[1]
+        assert 0.7 < y.var() < 1.4
+
+
+def test_pairings_need_two_terms():
+    for space in ("8x1", "8x0", "8x2 + 4x1"):
+        with pytest.raises(SpaceError, match=r"nothing can be paired.*16x1 \+ 8x0"):
+            eq.nn.Pairings("O(3)", space)
+    with pytest.raises(ActivationError, match="keeps no bilinear form"):
+        eq.nn.Pairings(BOTH, "8x1 + 4x0")
+
+
+def test_refused_normalisation_says_why():
+    for group in ("Sp(4)", "Sp(n)", LORENTZ, TORUS):
+        for layer in (eq.nn.LayerNorm, eq.nn.BatchNorm):
+            with pytest.raises(ActivationError, match=r"cannot be normalised: .*positive definite.*eq\.nn\.Gated"):
+                layer(group, "8x1 + 2x0")
+            layer(group, "8x0")
+    with pytest.raises(
+        ActivationError, match=r"order 1 of Sp\(4\): its invariant form is alternating.*eq\.nn\.Pairings"
+    ):
+        eq.nn.NormActivation("Sp(4)", "8x1")
+    with pytest.raises(ActivationError, match=r"keeps no bilinear form.*eq\.nn\.Gated"):
+        eq.nn.NormActivation(BOTH, "8x1")
+    eq.testing.assert_equivariant(eq.nn.NormActivation("Sp(4)", "8x2"))
+
+
+def test_the_euclidean_norm_would_not_do_for_them():
+    """Why they are refused: what LayerNorm does for O(n) breaks Sp(n) and the Lorentz group."""
+    for group in ("Sp(4)", LORENTZ, TORUS):
+        n = eq.Group.parse(group).n
+        wrong = eq.nn.LayerNorm(f"O({n})", "8x1")
+        with pytest.raises(EquivarianceError):
+            eq.testing.assert_equivariant(wrong, group, "8x1", "8x1")
+        wrong = eq.nn.NormActivation(f"O({n})", "8x1")
+        with pytest.raises(EquivarianceError):
+            eq.testing.assert_equivariant(wrong, group, "8x1", "8x1")
+
+
+def test_entrywise_dropout_would_not_do():
+    for group in ("S(5)", "O(3)"):
+        with pytest.raises(EquivarianceError):
+            eq.testing.assert_equivariant(nn.Dropout(0.5), group, "8x1", "8x1")
+
+
+def test_one_channel_has_no_variance():
+    with pytest.raises(SpaceError, match="BatchNorm"):
+        eq.nn.LayerNorm("O(3)", "8x1 + 1x0")
+    with pytest.raises(SpaceError, match="over='all'"):
+        eq.nn.LayerNorm("S(n)", "1x1")
+    eq.nn.LayerNorm("S(n)", "1x1", over="all")
+    eq.nn.LayerNorm("O(3)", "1x1")
+    with pytest.raises(EqsynthError, match="'channels' or 'all'"):
+        eq.nn.LayerNorm("S(n)", "4x1", over="rows")
+
+
+# --- building ------------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_is_named():
+    linear = eq.Linear("S(n)", "1x2", "8x1")
+    with pytest.raises(SpaceError, match="modules 0 and 1 do not fit: Linear gives 8x1, but Activation takes 8x2"):
+        eq.nn.Sequential(linear, eq.nn.Activation("S(n)", "8x2"))
+    with pytest.raises(SpaceError, match=r"Linear commutes with S\(n\), but Activation with S\(5\)"):
+        eq.nn.Sequential(linear, eq.nn.Activation("S(5)", "8x1"))
+    with pytest.raises(EqsynthError, match=r"ReLU does not say .*eq\.nn\.Activation.*group, space_in and space_out"):
+        eq.nn.Sequential(linear, nn.ReLU())
+    with pytest.raises(EqsynthError, match="at least one"):
+        eq.nn.Sequential()
+    with pytest.raises(SpaceError, match="goes from 1x2 to 8x1"):
+        eq.nn.Residual(linear)
+
+
+def test_a_sequence_is_a_sequence():
+    parts = [eq.Linear("S(n)", "1x2", "8x1"), eq.nn.Activation("S(n)", "8x1"), eq.Linear("S(n)", "8x1", "2x0")]
+    net = eq.nn.Sequential(*parts)
+    assert list(net) == parts
+    assert len(net) == 3
+    assert net[1] is parts[1]
+    assert list(net[1:]) == parts[1:]
+    assert str(net[1:].space_in) == "8x1"
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    x = torch.randn(3, 5, 5, 1)
+    assert torch.equal(net(x), parts[2](parts[1](parts[0](x))))
+    assert "(0): Linear(S(n): 1x2 -> 8x1" in repr(net)
+
+
+class Mine(nn.Module):
+    """A module of a user's own, which takes n."""
+
+    group, space_in, space_out = "S(n)", "3x0", "3x1"
+
+    def forward(self, x, n):
+        return x.unsqueeze(-2).expand(*x.shape[:-1], n, 3)
+
+
+def test_sizes_are_passed_along():
+    down, up = eq.Linear("S(n)", "2x1", "3x0"), eq.Linear("S(n)", "3x0", "2x1")
+    net = eq.nn.Residual(eq.nn.Sequential(down, eq.nn.Activation("S(n)", "3x0"), up))
+    assert net.sizes == ()
+    x = torch.randn(4, 7, 2)
+    assert_close(net(x), x + up(down(x).relu(), 7))
+    open_end = eq.nn.Sequential(eq.nn.Activation("S(n)", "3x0"), eq.nn.Sequential(up))
+    assert open_end.sizes == ("n",)
+    z = torch.randn(4, 3)
+    assert open_end(z, 5).shape == open_end(z, n=5).shape == (4, 5, 2)
+    for wrong in ((), (5, 6)):
+        with pytest.raises(ShapeError, match=r"module\(x, n\)"):
+            open_end(z, *wrong)
+    with pytest.raises(ShapeError, match=r"module\(x\)"):
+        net(x, 7)
+    assert eq.nn.Sequential(down, Mine())(x).shape == (4, 7, 3)
+    eq.testing.assert_equivariant(eq.nn.Sequential(down, Mine()))
+    eq.testing.assert_equivariant(Mine())
+    two = eq.nn.MLP("S(n) x O(m)", ["2x(1,0)", "3x(0,1) + 3x(0,0)", "1x(1,1)"])
+    assert two.sizes == ("m",)
+    assert two(torch.randn(4, 6, 2), 3).shape == (4, 6, 3, 1)
+    both = quiet(eq.nn.MLP, "S(n) x O(m)", ["2x(0,0)", "3x(1,0)", "1x(1,2)"])
+    assert both.sizes == ("m", "n")
+    assert both(torch.randn(4, 2), 3, 6).shape == both(torch.randn(4, 2), n=6, m=3).shape == (4, 6, 3, 3, 1)
+    eq.testing.assert_equivariant(both)
+
+
+def test_exported_layers_fit_in(tmp_path):
+    path = tmp_path / "layer.py"
+    eq.export(eq.Linear("S(n)", "2x0", "8x1"), path)
+    namespace = {}
+    exec(path.read_text(), namespace)
+    layer = namespace["EquivariantLinear"]()
+    net = eq.nn.Sequential(layer, eq.nn.Activation("S(n)", "8x1"))
+    assert net.sizes == ("n",)
+    assert net(torch.randn(3, 2), 5).shape == (3, 5, 8)
+
+
+def kinds(net):
+    return [type(module).__name__ for module in net]
+
+
+def test_the_parts_of_an_mlp():
+    assert kinds(eq.nn.MLP("S(n)", ["1x2", "4x1", "1x0"])) == ["Linear", "Activation", "Linear"]
+    assert eq.nn.MLP("O(1)", ["2x1", "4x1 + 2x0 + 3x2", "1x1"])[1].names == ("tanh", "relu", "relu")
+    assert eq.nn.MLP(TORUS, ["2x1", "4x1 + 2x0", "1x1"])[1].names == ("leaky_relu", "relu")
+    for group in ("O(3)", "SO(3)", "Sp(4)", LORENTZ):
+        assert kinds(eq.nn.MLP(group, ["2x1", "4x1 + 2x0", "1x1"])) == ["Linear", "Pairings", "Gated", "Linear"]
+    assert kinds(eq.nn.MLP("O(3)", ["2x1", "4x0", "1x0"])) == ["Linear", "Activation", "Linear"]
+    full = eq.nn.MLP("O(3)", ["2x1", "4x1 + 2x0", "4x1 + 2x0", "1x1"], "norm", norm="batch", dropout=0.1)
+    assert kinds(full) == ["Linear", *["BatchNorm", "NormActivation", "Dropout", "Linear"] * 2]
+    with pytest.raises(ActivationError, match=r"relu cannot be .*O\(3\)"):
+        eq.nn.MLP("O(3)", ["2x1", "4x1", "1x1"], "relu")
+    with pytest.raises(ActivationError, match=r"keeps no bilinear form.*activation='gated'"):
+        eq.nn.MLP(BOTH, ["2x1", "4x1", "1x1"])
+    for wrong in (["2x1"], "2x1", []):
+        with pytest.raises(EqsynthError, match="list of spaces"):
+            eq.nn.MLP("S(n)", wrong)
+    with pytest.raises(EqsynthError, match="'layer' or 'batch'"):
+        eq.nn.MLP("S(n)", ["2x1", "2x1", "2x1"], norm="group")
+    learned = eq.nn.MLP("S(n)", ["2x1", "2x1", "2x1", "2x1"], nn.PReLU())
+    assert learned[1].functions[0] is not learned[3].functions[0]
+
+
+@pytest.mark.parametrize("group", ["O(3)", "Sp(4)", LORENTZ], ids=str)
+def test_an_mlp_makes_invariants_of_vectors(group):
+    """By linear maps and gates alone a number could not depend on vectors."""
+    torch.manual_seed(0)
+    net = eq.nn.MLP(group, ["4x1", "16x1 + 16x0", "1x0"])
+    x = torch.randn(64, eq.Group.parse(group).n, 4)
+    assert net(x).std() > 0.01
+    eq.testing.assert_equivariant(net)
+
+
+def test_an_mlp_learns():
+    """Squared distances between points, from points: quadratic, invariant."""
+    torch.manual_seed(0)
+    net = eq.nn.MLP("O(3)", ["2x1", "8x1 + 8x0", "1x0"])
+    x = torch.randn(256, 3, 2)
+    y = (x[..., :1] - x[..., 1:]).square().sum(1)
+    optimiser = torch.optim.Adam(net.parameters(), 0.02)
+    for _ in range(150):
+        loss = (net(x) - y).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.1 * y.var()
+
+
+# --- in the hands of torch ------------------------------------------------------------------------
+
+
+def inputs_for(module, batch=(5,), dtype=torch.float64, n=4):
+    lengths = {"n": n, "m": 3}
+    tensors = []
+    for channels, order in module.space_in:
+        counts = order if isinstance(order, tuple) else (order,)
+        shape = [
+            lengths.get(f.n, f.n) for f, count in zip(module.group.factors, counts, strict=True) for _ in range(count)
+        ]
+        tensors.append(torch.randn(*batch, *shape, channels, dtype=dtype))
+    return tensors[0] if len(tensors) == 1 else tuple(tensors)
+
+
+def flat(outputs):
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+NET_SPACES = {
+    "S(n)": "2x2 + 3x0",
+    "O(3)": "2x1 + 3x0",
+    "Sp(n)": "2x1 + 3x0",
+    LORENTZ: "2x1 + 3x0",
+    "S(n) x O(3)": "2x(1,1) + 3x(1,0)",
+}
+
+
+def nets(dtype=torch.float64):
+    for group, space in NET_SPACES.items():
+        norm = "layer" if group in ("S(n)", "O(3)", "S(n) x O(3)") else None
+        yield quiet(eq.nn.MLP, group, [space, space, space], norm=norm, dtype=dtype)
+        if norm:
+            yield eq.nn.Sequential(
+                eq.nn.BatchNorm(group, space, dtype=dtype),
+                eq.nn.NormActivation(group, space, dtype=dtype),
+                eq.nn.Dropout(group, space),
+                eq.nn.Pool(group, space, dtype=dtype),
+            )
+
+
+NETS = range(8)
+
+
+def net_at(number, dtype=torch.float64):
+    torch.manual_seed(0)
+    return list(nets(dtype))[number]
+
+
+@pytest.mark.parametrize("number", NETS)
+def test_copies_pickles_and_states(number):
+    net = net_at(number).eval()
+    x = inputs_for(net)
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert repr(twin) == repr(net)
+        for ours, theirs in zip(flat(twin(x)), flat(net(x)), strict=True):
+            assert torch.equal(ours, theirs)
+    other = net_at(number)
+    for parameter in other.parameters():
+        nn.init.zeros_(parameter)
+    other.load_state_dict(net.state_dict())
+    for ours, theirs in zip(flat(other.eval()(x)), flat(net(x)), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("number", NETS)
+def test_meta_devices_and_gradients(number):
+    net = net_at(number).eval()
+    with torch.device("meta"):
+        empty = net_at(number).eval()
+    assert {value.device.type for value in empty.state_dict().values()} <= {"meta"}
+    filled = empty.to_empty(device="cpu")
+    filled.load_state_dict(net.state_dict())
+    x = inputs_for(net, (2,))
+    for ours, theirs in zip(flat(filled(x)), flat(net(x)), strict=True):
+        assert torch.equal(ours, theirs)
+    tensors = [tensor.requires_grad_() for tensor in flat(x)]
+    run = net if isinstance(x, tuple) else lambda *xs: net(xs[0])
+    assert gradcheck(lambda *xs: run(tuple(xs)), tensors, fast_mode=True)
+    assert gradgradcheck(lambda *xs: run(tuple(xs)), tensors, fast_mode=True)
+
+
+@pytest.mark.parametrize("number", NETS)
+def test_shapes_without_numbers_and_empty_batches(number):
+    net = net_at(number).eval()
+    x = flat(inputs_for(net))
+    shapes = [tensor.shape for tensor in flat(net(x))]
+    on_meta = copy.deepcopy(net).to("meta")
+    assert [tensor.shape for tensor in flat(on_meta(tuple(tensor.to("meta") for tensor in x)))] == shapes
+    assert [tensor.shape[1:] for tensor in flat(net(tuple(tensor[:0] for tensor in x)))] == [s[1:] for s in shapes]
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_export(number):
+    net = net_at(number).eval()
+    x = inputs_for(net)
+    program = torch.export.export(net, (x,)).module()
+    for ours, theirs in zip(flat(program(x)), flat(net(x)), strict=True):
+        assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("number", NETS)
+def test_vmap(number):
+    net = net_at(number).eval()
+    x = inputs_for(net, (3, 2))
+    meant = flat(net(x))
+    for ours, theirs in zip(flat(vmap(net)(x)), meant, strict=True):
+        assert_close(ours, theirs)
+    values = dict(net.named_parameters())
+    shared = vmap(lambda p: functional_call(net, p, (x,)))({name: value[None] for name, value in values.items()})
+    for ours, theirs in zip(flat(shared), meant, strict=True):
+        assert_close(ours[0], theirs)
+
+
+@pytest.mark.parametrize(("number", "training"), [*((n, False) for n in (2, 3, 5, 7)), (1, True), (3, True), (7, True)])
+def test_one_graph(number, training):
+    torch._dynamo.reset()
+    net = net_at(number).train(training)
+    for part in net.modules():
+        if isinstance(part, eq.nn.Dropout):
+            part.p = 0.0
+    other = copy.deepcopy(net)
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager" if training else "eager")
+    x = inputs_for(net)
+    for ours, theirs in zip(flat(compiled(x)), flat(net(x)), strict=True):
+        assert_close(ours, theirs)
+    for ours, theirs in zip(other.buffers(), net.buffers(), strict=True):
+        assert_close(ours, theirs)
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 6])
+def test_one_graph_for_every_batch_and_size(number):
+    torch._dynamo.reset()
+    net = net_at(number).eval()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("eager")
+    compiled = torch.compile(net, fullgraph=True, backend=counter, dynamic=True)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for n, batch in ((4, 5), (6, 3), (8, 7)):  # torch takes equal lengths for one
+            x = inputs_for(net, (batch,), n=n)
+            for ours, theirs in zip(flat(compiled(x)), flat(net(x)), strict=True):
+                assert_close(ours, theirs)
+    assert counter.frame_count == 1
+    torch._dynamo.reset()
+
+
+def test_compiled_dropout():
+    torch._dynamo.reset()
+    drop = eq.nn.Dropout("O(3)", "400x1")
+    y = torch.compile(drop, fullgraph=True, backend="aot_eager")(torch.ones(4, 3, 400))
+    assert torch.equal(y, y[:, :1].expand_as(y))
+    assert 0.3 < (y == 0).float().mean() < 0.7
+
+
+@pytest.mark.parametrize("number", NETS)
+def test_low_precision(number):
+    net = net_at(number, torch.float32).eval()
+    x = inputs_for(net, dtype=torch.float32)
+    meant = flat(net(x))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loose = flat(net(x))
+    for ours, theirs in zip(loose, meant, strict=True):
+        assert (ours.float() - theirs).abs().max() < 0.1 * theirs.abs().max().clamp_min(1)
+    narrow = copy.deepcopy(net).bfloat16()
+    outputs = flat(narrow(tuple(tensor.bfloat16() for tensor in flat(x))))
+    assert {tensor.dtype for tensor in outputs} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((4, 5, 6, 2), r"shape \(\*batch, n, n, 2\), channels last, for 2x2 of S\(n\)"),
+        ((4, 5, 5, 3), "2x2"),
+        ((5, 2), "2x2"),
+        ((4, 0, 0, 2), "2x2"),
+    ],
+)
+def test_wrong_shapes(shape, message):
+    for module in (eq.nn.Activation("S(n)", "2x2"), eq.nn.LayerNorm("S(n)", "2x2"), eq.nn.Pool("S(n)", "2x2")):
+        with pytest.raises(ShapeError, match=message):
+            module(torch.zeros(shape))
+
+
+def test_wrong_tuples():
+    act = eq.nn.Activation("S(n)", "2x2 + 3x1")
+    good = torch.zeros(4, 5, 5, 2), torch.zeros(4, 5, 3)
+    act(good)
+    act(list(good))
+    for wrong in (good[0], good[:1], (*good, good[0]), None):
+        with pytest.raises(ShapeError, match="a tuple of 2 tensors"):
+            act(wrong)
+    with pytest.raises(ShapeError, match="input 1 has shape"):
+        act((good[0], torch.zeros(4, 6, 3)))
+    with pytest.raises(ShapeError, match="batch shape"):
+        act((good[0], torch.zeros(3, 5, 3)))
+    with pytest.raises(ShapeError, match="type NoneType"):
+        act((good[0], None))
+    with pytest.raises(ShapeError, match=r"shape \(4, 3, 8\)"):
+        eq.nn.Gated("Sp(n)", "8x1")((torch.zeros(4, 3, 8), torch.zeros(4, 8)))
+    with pytest.raises(ShapeError, match="cannot read n"):
+        eq.nn.MLP("S(n)", ["1x1", "1x0", "1x1"])(3)
+
+
+def test_modules_print_what_they_are():
+    shown = {
+        "Gated(Sp(4): 2x1 + 2x0 -> 2x1, silu, gate=sigmoid)": eq.nn.Gated("Sp(4)", "2x1"),
+        "LayerNorm(S(n): 2x1, over='all')": eq.nn.LayerNorm("S(n)", "2x1", "all"),
+        "Pairings(S(n) x O(3): 2x(1,1) + 2x(1,0), (1,1) -> (1,0))": eq.nn.Pairings("S(n) x O(3)", "2x(1,1) + 2x(1,0)"),
+    }
+    for text, module in shown.items():
+        assert repr(module) == text
+        assert str(module.group) in text
+        assert isinstance(module.space_in, eq.Space)

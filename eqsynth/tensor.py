@@ -250,4 +250,7 @@ def _layer_class(name: str, plan: ProductPlan) -> type[_Product]:
         "plan": plan,
         "artifact": artifact,
     }
+    if plan.problem.degrees:
+        # One input: eq.nn.Sequential and eq.testing know what it is.
+        body["space_in"] = str(plan.problem.operands[0])
     return type(name, (emitted, kind), body, made=True)

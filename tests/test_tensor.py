@@ -335,6 +335,14 @@ def test_batch_shapes():
         assert run(layer, [x[:0] for x in inputs])[0].shape == y[:0].shape
 
 
+def test_powers_stand_in_networks():
+    layer = eq.PolynomialLayer("S(n)", "8x1", 2, "4x1 + 2x0")
+    eq.testing.assert_equivariant(layer)
+    net = eq.nn.Sequential(eq.Linear("S(n)", "3x2", "8x1"), layer, eq.Linear("S(n)", "4x1 + 2x0", "1x0"))
+    assert net(torch.randn(2, 5, 5, 3)).shape == (2, 1)
+    eq.testing.assert_equivariant(net)
+
+
 def test_powers_are_homogeneous():
     layer = made(eq.Power, "S(n)", "2x1", 3, "2x1", bias=False)
     (x,) = inputs_for(layer, 4)

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from eqsynth.plans import Plan as Plan
     from eqsynth.schur import floor as floor
     from eqsynth.space import Space as Space
+    from eqsynth.tensor import PolynomialLayer as PolynomialLayer
+    from eqsynth.tensor import Power as Power
+    from eqsynth.tensor import TensorProduct as TensorProduct
     from eqsynth.verification import verify as verify
 
 _HOMES = {
@@ -62,6 +65,9 @@ _HOMES = {
     "Plan": "plans",
     "floor": "schur",
     "Linear": "module",
+    "PolynomialLayer": "tensor",
+    "Power": "tensor",
+    "TensorProduct": "tensor",
     "inspect": "inspection",
     "export": "exporting",
     "verify": "verification",

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.emit import Artifact, emit
+from eqsynth.emit_products import emit_products
 from eqsynth.errors import EqsynthError, ExportError
 from eqsynth.group import Hom
 from eqsynth.lower import plan_hom
 from eqsynth.plans import Plan
+from eqsynth.products import ProductPlan
 from eqsynth.space import each
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def artifact_of(layer: Linear | Plan | Hom | Any, name: str = "EquivariantLinear
     plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
     if not isinstance(plan, Plan):
         raise EqsynthError(f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}")
-    return emit(plan, name)
+    return emit_products(plan, name) if isinstance(plan, ProductPlan) else emit(plan, name)
 
 
 def check_name(name: object) -> None:
@@ -91,6 +93,8 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
 
     from eqsynth.module import compile_source
 
+    if isinstance(plan, ProductPlan):
+        raise ExportError("programs are written of linear layers: call torch.export.export(layer, inputs) yourself")
     if form == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ExportError("ONNX files need packages of their own: pip install 'eqsynth[onnx]'")
     with torch.random.fork_rng(devices=[]):

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 
 
 def interpret(
-    plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
+    plan: Plan,
+    parameters: Mapping[str, Array],
+    inputs: Sequence[Array],
+    n: int | Sequence[int],
+    given: Mapping[str, Array] | None = None,
 ) -> list[Array]:
     """Run a plan on inputs of shape ``(batch, n, ..., n, channels)``, one per input term.
 
@@ -50,14 +54,16 @@ def interpret(
     [array([[7.]])]
 
     ``parameters`` has the names and shapes of the layer's state_dict; ``n`` is the size, for a product
-    group one per factor. Returns one array per output term.
+    group one per factor. ``given``: values that are known and need no input, by name. Returns one array per
+    output term.
     """
     import numpy as np
 
     ns = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
     power = POWERS[plan.normalization]
-    batch = inputs[0].shape[0]
-    values: dict[str, Array] = {}
+    given = given or {}
+    batch = next(iter((*inputs, *given.values()))).shape[0]
+    values: dict[str, Array] = dict(given)
     sizes: dict[str, tuple[int, ...]] = {}
     outputs: list[Array] = []
 
@@ -68,9 +74,10 @@ def interpret(
         match step:
             case Input(target, term, axes):
                 wanted = (batch, *[ns[factor] for factor in axes], plan.hom.space_in.channels[term])
-                if inputs[term].shape != wanted:
-                    raise ShapeError(f"input {term} has shape {inputs[term].shape}, expected {wanted}")
-                values[target], sizes[target] = inputs[term], axes
+                found = given[target] if target in given else inputs[term]
+                if found.shape != wanted:
+                    raise ShapeError(f"input {term} has shape {found.shape}, expected {wanted}")
+                values[target], sizes[target] = found, axes
             case Reduce(target, source, pattern):
                 values[target] = _reduce(
                     values[source], step, [ns[factor] for factor in sizes[source]], POWERS[plan.sums]

@@ -181,7 +181,7 @@ def _layer_class(plan: Plan) -> type[Linear]:
     return type("Linear", (emitted, Linear), body, made=True)
 
 
-def compile_source(artifact: Artifact) -> type[nn.Module]:
+def compile_source(artifact: Artifact, name: str = "EquivariantLinear") -> type[nn.Module]:
     """The class in source that eqsynth has just emitted; tracebacks show its lines."""
     filename = f"<eqsynth {artifact.digest[:16]}>"
     module = ModuleType(f"eqsynth.emitted_{artifact.digest[:16]}")
@@ -191,5 +191,5 @@ def compile_source(artifact: Artifact) -> type[nn.Module]:
     exec(compile(artifact.source, filename, "exec"), namespace)  # noqa: S102 - text that emit just made
     lines = artifact.source.splitlines(keepends=True)
     linecache.cache[filename] = (len(artifact.source), None, lines, filename)
-    found: type[nn.Module] = namespace["EquivariantLinear"]
+    found: type[nn.Module] = namespace[name]
     return found

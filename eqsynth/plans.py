@@ -658,7 +658,7 @@ class Plan:
         total = self.total()
         rows = [("step", "multiply-adds", "elements moved")]
         for cost in self.costs():
-            rows.append((describe(cost.step), str(cost.work or ""), str(cost.moved or "")))
+            rows.append((self.describe(cost.step), str(cost.work or ""), str(cost.moved or "")))
         rows.append(("total", str(total.work), str(total.moved)))
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         dims = ", ".join(str(pair.dim) for pair in self.pairs) or "0"
@@ -697,11 +697,15 @@ class Plan:
             )
         return "\n".join(lines)
 
+    def describe(self, step: Step | None) -> str:
+        """A step in one line; plans with steps of their own say more."""
+        return describe(step)
+
     def _repr_html_(self) -> str:
         """What Jupyter shows: the steps as a table."""
         from html import escape
 
-        rows = [(describe(cost.step), str(cost.work or ""), str(cost.moved or "")) for cost in self.costs()]
+        rows = [(self.describe(cost.step), str(cost.work or ""), str(cost.moved or "")) for cost in self.costs()]
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
         heading = str(self).split("\n", 1)[0]
         return (

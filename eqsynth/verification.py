@@ -22,8 +22,10 @@ from eqsynth.graphs import Graph
 from eqsynth.group import Aut, Group, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Plan
+from eqsynth.products import Problem, ProductPlan, plan_products
 from eqsynth.representation import act, random_element
 from eqsynth.space import axes_of, each
+from eqsynth.verify_products import check_products
 
 if TYPE_CHECKING:
     from eqsynth.module import Linear
@@ -72,6 +74,9 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
     plan, checks = _plan_of(subject)
+    layer = subject if getattr(subject, "plan", None) is plan else None
+    if isinstance(plan, ProductPlan):
+        return _verify_products(plan, checks, trials, seed, layer)
     hom = plan.hom
     seen = set()
     for i, k in enumerate(hom.space_in.orders):
@@ -83,10 +88,21 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
                 dim = plan.dims.get((i, o), 0)
                 if dim != len(found):
                     raise VerificationError(f"{hom} has {dim} weights for {k} -> {lo}, but {len(found)} maps exist")
-    layer = subject if getattr(subject, "plan", None) is plan else None
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.zero_outputs()
     return Report(str(hom), tuple(checks))
+
+
+def _verify_products(plan: ProductPlan, checks: list[str], trials: int, seed: int, layer: Any) -> Report:
+    """The same for a layer of products, whose maps are linear maps of the products."""
+    ins, outs = plan.hom.space_in.orders, plan.hom.space_out.orders
+    for (i, o), (k, lo) in zip(product(range(len(ins)), range(len(outs))), product(ins, outs), strict=True):
+        found, kept = bases.basis(plan.hom.group, k, lo), plan.basis(i, o)
+        some = f", {len(kept)} of them independent on equal inputs" if len(kept) < len(found) else ""
+        checks.append(f"independent and complete, {k} -> {lo}: {check_basis(found)}{some}")
+    checks += check_products(plan, trials=trials, seed=seed, layer=layer)
+    checks += plan.zero_outputs()
+    return Report(str(plan.problem), tuple(dict.fromkeys(checks)))
 
 
 def check_basis(basis: Basis) -> str:
@@ -366,6 +382,19 @@ def parse_hom(text: str) -> Hom:
     return Hom.parse(group.strip(), space_in.strip(), space_out.strip())
 
 
+def _plan_of_facts(facts: Mapping[str, Any]) -> tuple[Hom | Problem, Plan]:
+    """The problem that an exported class names, and its plan."""
+    bias, normalization = bool(facts["bias_terms"]), facts["normalization"]
+    if "space_u" in facts:
+        operands = [facts[name] for name in ("space_u", "space_v") if name in facts]
+        degrees = facts.get("degrees", ())
+        problem = Problem.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees)
+        return problem, plan_products(problem, bias, normalization)
+    hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"])
+    more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")
+    return hom, plan_hom(hom, bias, normalization, *more)
+
+
 def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     try:
         text = path.read_bytes().decode("utf-8")
@@ -388,18 +417,17 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
-            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value, ast.Constant | ast.Tuple)
         ):
-            facts[node.targets[0].id] = node.value.value
-    missing = {"group", "space_in", "space_out", "normalization", "bias_terms"} - facts.keys()
+            facts[node.targets[0].id] = ast.literal_eval(node.value)
+    spaces = {"space_u", "mode"} if "space_u" in facts else {"space_in"}
+    missing = {"group", *spaces, "space_out", "normalization", "bias_terms"} - facts.keys()
     if missing:
         raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks {', '.join(sorted(missing))}")
     graph = re.fullmatch(r"\s*Aut\((.*)\)\s*", str(facts["group"]), re.DOTALL)
     if graph and not re.match(r"\s*[0-9]+\s*:", graph[1]):
         Graph.named(graph[1])  # a file names its graph or writes it out; another file is never opened for it
-    hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"])
-    more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")
-    plan = plan_hom(hom, bool(facts["bias_terms"]), facts["normalization"], *more)
+    hom, plan = _plan_of_facts(facts)
     source = artifact_of(plan, classes[-1].name).source
     if source != text:
         for number, (theirs, ours) in enumerate(zip(text.splitlines(), source.splitlines(), strict=False), 1):

@@ -55,6 +55,8 @@ FLOW = [
     "activations",
     "normalising",
     "building",
+    "padding",
+    "geometric",
     "nn",
     "testing",
     "inspection",

@@ -53,16 +53,13 @@ def from_pyg(data: Any, n: int | None = None) -> tuple[torch.Tensor, torch.Tenso
     wide = longest if n is None else n
     graph = torch.repeat_interleave(sizes)
     total = len(graph)
-    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < total:
-        raise ShapeError(f"edge_index names nodes from {int(edge_index.min())} to {int(edge_index.max())}, of {total}")
+    _check_edges(edge_index, graph)
     x, edge_attr = _columns(data, "x", total), _columns(data, "edge_attr", edge_index.shape[1])
     given = next((values for values in (x, edge_attr) if values is not None and values.is_floating_point()), None)
     one = torch.ones(1, 1, device=edge_index.device, dtype=None if given is None else given.dtype)
     x = one.expand(total, 1) if x is None else x
     edge_attr = one.expand(edge_index.shape[1], 1) if edge_attr is None else edge_attr
     source, target = edge_index
-    if not torch.equal(graph[source], graph[target]):
-        raise ShapeError("an edge joins two graphs: edge_index counts the nodes of the whole batch, as Batch does")
     # The place of a node in its graph.
     place = torch.arange(total, device=graph.device) - (sizes.cumsum(0) - sizes)[graph]
     count = len(sizes)
@@ -120,11 +117,21 @@ def to_pyg(
     if edge_index is not None:
         made["edge_index"] = edge_index
         source, target = edge_index
-        if not torch.equal(graph[source], graph[target]):
-            raise ShapeError("an edge of edge_index joins two graphs")
+        _check_edges(edge_index, graph)
         if edges is not None:
             made["edge_attr"] = edges[graph[source], place[source], place[target]]
     return make(**made)
+
+
+def _check_edges(edge_index: torch.Tensor, graph: torch.Tensor) -> None:
+    """Raise ShapeError unless every edge joins nodes of one graph."""
+    if not edge_index.numel():
+        return
+    low, high = int(edge_index.min()), int(edge_index.max())
+    if not 0 <= low <= high < len(graph):
+        raise ShapeError(f"edge_index names nodes from {low} to {high}, of {len(graph)}")
+    if not torch.equal(graph[edge_index[0]], graph[edge_index[1]]):
+        raise ShapeError("an edge joins two graphs: edge_index counts the nodes of the whole batch, as Batch does")
 
 
 def _starts(sizes: torch.Tensor) -> torch.Tensor:

@@ -57,7 +57,7 @@ class Padded(EquivariantModule):
     Residual (whose own hooks are not called then); inside other modules it is refused. Samples depend on each other
     then, as always with batch normalisation.
 
-    ``torch.compile`` goes inside: ``Padded(torch.compile(net))``. Torch compiles for the first
+    ``torch.compile`` goes inside: ``Padded(torch.compile(net))``, as does eq.compile. Torch compiles for the first
     sizes, and then once with n and the number of samples open; sizes are read outside of the compiled part.
 
     Raises EqsynthError for a group without a letter, ShapeError for sizes below 1 or above N, for masks with holes (put

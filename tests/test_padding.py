@@ -112,6 +112,8 @@ LAYERS = {
     "activation": lambda: eq.nn.Activation("S(n)", SPACE, "sigmoid"),
     "gated": lambda: eq.nn.Gated("S(n)", SPACE),
     "MLP": lambda: eq.nn.MLP("S(n)", [SPACE, SPACE, "2x2 + 3x0"], norm="layer"),
+    "norm activation": lambda: quiet(eq.nn.MLP, "S(n) x O(3)", ["2x(1,1)", "3x(1,1) + 4x(1,0)", "2x(1,1)"], "norm"),
+    "pool of points": lambda: eq.nn.Pool("S(n) x O(3)", "2x(1,1) + 3x(2,0)", "max", "norm"),
     "residual": lambda: eq.nn.Residual(eq.nn.MLP("S(n)", [SPACE, "4x0", SPACE])),
     "sizes from the whole": lambda: eq.nn.MLP("S(n)", ["3x2", "4x0", "2x1"]),
     "one term": lambda: eq.Linear("S(n)", "3x2", "2x1"),
@@ -256,6 +258,17 @@ def test_batch_norm_of_components():
     assert_close(norm.running_var, 0.9 + 0.1 * square)
 
 
+def test_batch_norm_in_a_network_whose_layers_ask_for_n():
+    torch.manual_seed(0)
+    net = eq.nn.Padded(eq.nn.MLP("S(n)", ["3x2", "4x0", "2x1"], norm="batch").double())
+    x, sizes = torch.randn(4, 5, 5, 3, dtype=torch.float64), [5, 2, 5, 3]
+    first, norm, act, last = net.module
+    hidden = torch.cat([first(one[None]) for one in eq.nn.unpad(x, sizes)])
+    hidden = act(copy.deepcopy(norm)(hidden))
+    for found, one, n in zip(eq.nn.unpad(net(x, sizes), sizes), hidden, sizes, strict=True):
+        assert_close(found, last(one[None], n)[0])
+
+
 def test_batch_norm_that_cannot_be_reached_is_refused():
     class Own(nn.Module):
         group, space_in, space_out = "S(n)", "3x1", "3x1"
@@ -308,6 +321,45 @@ def test_compiled_inside():
         counts.append(counter.frame_count)
     assert counts[0] >= 1
     assert counts[-1] == counts[-2] <= 4
+
+
+def test_forces_through_eq_compile():
+    net = eq.nn.MLP("S(n)", ["2x1", "4x1", "1x0"], "tanh", dtype=torch.float64)
+    sizes, found = [2, 4, 2], []
+    x = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
+    for module in (net, eq.compile(net, backend="eager")):
+        (force,) = torch.autograd.grad(eq.nn.Padded(module)(x, sizes).sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(force.square().sum(), [x, *net.parameters()], allow_unused=True)[:3])
+    assert_close(*found)
+    assert eq.nn.Sequential(eq.compile(net, backend="eager")).space_in == net.space_in
+
+
+def test_a_padded_network_commutes_with_relabelling():
+    """In the public check, whose samples have one size, beside a larger sample whose padding would be seen."""
+
+    class Among(nn.Module):
+        group, space_in, space_out = "S(n)", "2x2", "3x1"
+
+        def __init__(self):
+            super().__init__()
+            self.net = eq.nn.Padded(eq.nn.MLP("S(n)", ["2x2", "4x2", "3x1"], norm="layer"))
+
+        def forward(self, x):
+            n = x.shape[1]
+            wide = nn.functional.pad(x, (0, 0, 0, 2, 0, 2), value=7.0)
+            large = torch.ones_like(wide[:1])
+            return self.net(torch.cat((large, wide)), [n + 2] + [n] * len(x))[1:, :n]
+
+    eq.testing.assert_equivariant(Among())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast(dtype):
+    net, x = eq.nn.Padded(eq.nn.MLP("S(n)", ["2x2", "4x2", "3x1"], norm="layer")), torch.randn(3, 4, 4, 2)
+    with torch.autocast("cpu", dtype):
+        y, meant = net(x, [2, 4, 3]), net.module(x[1:2])
+    assert y.dtype == meant.dtype
+    assert_close(y[1:2], meant, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -518,6 +570,8 @@ def test_more_that_is_refused():
             eq.nn.to_pyg(*wrong)
     with pytest.raises(ShapeError, match="joins two graphs"):
         eq.nn.to_pyg(edges, nodes, sizes, torch.tensor([[0], [4]]))
+    with pytest.raises(ShapeError, match="names nodes from 0 to 5, of 5"):
+        eq.nn.to_pyg(edges, nodes, sizes, torch.tensor([[0], [5]]))
 
 
 def test_pytorch_geometric_is_not_needed():

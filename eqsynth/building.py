@@ -182,7 +182,10 @@ class Residual(nn.Module):
     def forward(self, x: Any, *sizes: int, **named: int) -> Tensors:
         """The input plus the module's output."""
         known = _sizes_given(self.sizes, sizes, named)
-        y = self.module(x, *[known[letter] for letter in self.sizes])
+        return self.added(x, self.module(x, *[known[letter] for letter in self.sizes]))
+
+    def added(self, x: Any, y: Any) -> Tensors:
+        """The sum of two inputs, term by term."""
         if len(self.space_in) == 1:
             return x + y  # type: ignore[no-any-return]
         return pack([before + change for before, change in zip(x, y, strict=True)])

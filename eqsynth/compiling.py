@@ -57,6 +57,11 @@ class Compiled(nn.Module):
         self.options = options
         self._made: dict[Any, tuple[_Smooth, bool]] = {}
 
+    def __getattr__(self, name: str) -> Any:
+        """What the module says of its group and its spaces, so that it can stand in a larger network."""
+        own = name not in ("hom", "group", "space_in", "space_out", "sizes")
+        return super().__getattr__(name) if own else getattr(self.module, name)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes."""
         if torch.compiler.is_compiling() or isinstance(_get_current_dispatch_mode(), _NoChance):

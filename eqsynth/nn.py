@@ -1,4 +1,4 @@
-"""Everything around the linear layer: non-linearities, normalisation, dropout, pooling, whole networks.
+"""Everything around the linear layer: non-linearities, normalisation, dropout, pooling, whole networks, padded batches.
 
 >>> import torch, eqsynth as eq
 >>> net = eq.nn.Sequential(
@@ -14,7 +14,9 @@ eq.Linear, and refuses what would break the symmetry, with the reason and with w
 
 from eqsynth.activations import Activation, Gated, NormActivation, Pairings
 from eqsynth.building import MLP, Residual, Sequential
+from eqsynth.geometric import from_pyg, to_pyg
 from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, Pool
+from eqsynth.padding import Padded, pad, unpad
 
 __all__ = [
     "MLP",
@@ -24,8 +26,13 @@ __all__ = [
     "Gated",
     "LayerNorm",
     "NormActivation",
+    "Padded",
     "Pairings",
     "Pool",
     "Residual",
     "Sequential",
+    "from_pyg",
+    "pad",
+    "to_pyg",
+    "unpad",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -42,6 +43,13 @@ def _require_norm(group: Group, order: Order) -> None:
 def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
     kept, forms = plan
     return (x * lower(x, kept, forms)).mean(axes, keepdim=True)
+
+
+def _mean_of_all(means: list[torch.Tensor], values: list[torch.Tensor]) -> torch.Tensor:
+    """The mean over several tensors, from the mean of each."""
+    total = sum(value.numel() for value in values)
+    parts = [mean * (value.numel() / total) for mean, value in zip(means, values, strict=True)]
+    return torch.stack(parts).sum(0)
 
 
 class _Normalisation(EquivariantModule):
@@ -195,38 +203,53 @@ class BatchNorm(_Normalisation):
 
     def forward(self, x: Any) -> Tensors:
         """Normalise each term, and in training update the running statistics."""
-        outputs = []
+        return self.together([x])[0]
+
+    def together(self, inputs: Sequence[Any]) -> list[Tensors]:
+        """Normalise several batches, of different sizes, with the statistics that they have together."""
         if self.training:
             self.num_batches_tracked.add_(1)
-        for place, (term, plan) in enumerate(zip(self.unpack(x), self._plans, strict=True)):
-            weight, bias, mean = (self._own(name, place) for name in ("weight", "bias", "running_mean"))
-            running = self._own("running_var", place)
-            assert running is not None  # noqa: S101 - every term has one
-            if mean is not None:
-                flat = functional.batch_norm(
-                    term.reshape(-1, term.shape[-1]),
-                    mean,
-                    running,
-                    weight,
-                    bias,
-                    self.training,
-                    self.momentum,
-                    self.eps,
-                )
-                outputs.append(flat.reshape(term.shape))
-                continue
-            with full_precision(term):
-                value = whole(term)
-                if self.training:
-                    square = _mean_square(value, plan, tuple(range(value.ndim - 1))).flatten()
-                    with torch.no_grad():
-                        running.lerp_(square.detach().to(running.dtype), self.momentum)
-                else:
-                    square = running
-                value = value * (square + self.eps).rsqrt()
-                value = value if weight is None else value * weight
-            outputs.append(value.to(term.dtype))
-        return pack(outputs)
+        columns = zip(*(self.unpack(x) for x in inputs), strict=True)
+        made = [
+            self._positions(place, column) if all(plan[0]) else self._components(place, column, plan)
+            for place, (column, plan) in enumerate(zip(columns, self._plans, strict=True))
+        ]
+        return [pack(list(terms)) for terms in zip(*made, strict=True)]
+
+    def _positions(self, place: int, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """A term without components, in each of the batches."""
+        weight, bias, mean = (self._own(name, place) for name in ("weight", "bias", "running_mean"))
+        rows = [term.reshape(-1, term.shape[-1]) for term in terms]
+        flat = functional.batch_norm(
+            torch.cat(rows) if len(rows) > 1 else rows[0],
+            mean,
+            self._own("running_var", place),
+            weight,
+            bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        parts = torch.split(flat, [len(row) for row in rows]) if len(rows) > 1 else (flat,)
+        return [part.reshape(term.shape) for part, term in zip(parts, terms, strict=True)]
+
+    def _components(self, place: int, terms: Sequence[torch.Tensor], plan: tuple[Any, ...]) -> list[torch.Tensor]:
+        """A term with components, in each of the batches."""
+        weight, running = self._own("weight", place), self._own("running_var", place)
+        assert running is not None  # noqa: S101 - every term has one
+        with full_precision(terms[0]):
+            values = [whole(term) for term in terms]
+            if self.training:
+                squares = [_mean_square(value, plan, tuple(range(value.ndim - 1))).flatten() for value in values]
+                square = squares[0] if len(values) == 1 else _mean_of_all(squares, values)
+                with torch.no_grad():
+                    running.lerp_(square.detach().to(running.dtype), self.momentum)
+            else:
+                square = running
+            scale = (square + self.eps).rsqrt()
+            values = [value * scale for value in values]
+            values = values if weight is None else [value * weight for value in values]
+        return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
 class Dropout(EquivariantModule):

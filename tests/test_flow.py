@@ -61,6 +61,8 @@ FLOW = [
     "activations",
     "normalising",
     "building",
+    "padding",
+    "geometric",
     "nn",
     "testing",
     "inspection",

@@ -1,0 +1,182 @@
+"""Graphs of PyTorch Geometric, or of anything with the same attributes, as dense padded tensors and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from eqsynth.errors import ShapeError
+
+
+def from_pyg(data: Any, n: int | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The edges, the nodes and the sizes of graphs, as padded tensors for eq.nn.Padded.
+
+    >>> import torch, eqsynth as eq
+    >>> from types import SimpleNamespace
+    >>> batch = SimpleNamespace(                     # a torch_geometric.data.Batch of a path and a single node
+    ...     x=torch.randn(4, 8), edge_index=torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), ptr=torch.tensor([0, 3, 4])
+    ... )
+    >>> edges, nodes, sizes = eq.nn.from_pyg(batch)
+    >>> edges.shape, nodes.shape, sizes
+    (torch.Size([2, 3, 3, 1]), torch.Size([2, 3, 8]), tensor([3, 1]))
+    >>> net = eq.nn.Padded(eq.Linear("S(n)", "1x2 + 8x1", "4x0"))
+    >>> net((edges, nodes), sizes).shape
+    torch.Size([2, 4])
+
+    ``data`` is a ``torch_geometric.data.Data`` or ``Batch``, a list of ``Data``, or any object with ``edge_index``
+    (2, E) and, where there are such, ``x`` (nodes, C), ``edge_attr`` (E, C), ``ptr`` or ``batch``, ``num_nodes``:
+    PyTorch Geometric is not needed. The result has shapes ``(graphs, N, N, C)``, ``(graphs, N, C)`` and ``(graphs,)``;
+    N is the largest size, or ``n``. Gradients flow to ``x`` and ``edge_attr``, and their dtypes are kept.
+
+    ``edges[g, i, j]`` is the edge from i to j, ``edge_index[0]`` to ``edge_index[1]``, as in ``to_dense_adj``. Nothing
+    is mirrored: an undirected graph lists both directions. Several edges from i to j are added. Self-loops are on the
+    diagonal. A node without edges has a row and a column of zeros. Without ``edge_attr`` an edge is 1, without ``x`` a
+    node is 1. Nodes are counted by ``ptr``, ``batch``, ``x`` or ``num_nodes``, the first of these that is there; if
+    none is, up to the last node that has an edge. Graphs at the end of a ``batch`` that have no nodes are counted by
+    ``ptr`` or ``num_graphs`` only; eq.nn.Padded refuses graphs without nodes.
+
+    Raises ShapeError for what does not fit: edges between graphs, a ``batch`` that is not sorted, a graph above ``n``.
+    """
+    if isinstance(data, list | tuple):
+        data = _joined(data)
+    edge_index = getattr(data, "edge_index", None)
+    if not isinstance(edge_index, torch.Tensor) or edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ShapeError("expected graphs with an edge_index of shape (2, edges), not sparse adjacency matrices")
+    edge_index = edge_index.long()
+    sizes = _sizes(data, edge_index)
+    longest = int(sizes.max()) if len(sizes) else 0
+    if n is not None and n < longest:
+        raise ShapeError(f"a graph has {longest} nodes, which is more than n = {n}")
+    wide = longest if n is None else n
+    graph = torch.repeat_interleave(sizes)
+    total = len(graph)
+    _check_edges(edge_index, graph)
+    x, edge_attr = _columns(data, "x", total), _columns(data, "edge_attr", edge_index.shape[1])
+    given = next((values for values in (x, edge_attr) if values is not None and values.is_floating_point()), None)
+    one = torch.ones(1, 1, device=edge_index.device, dtype=None if given is None else given.dtype)
+    x = one.expand(total, 1) if x is None else x
+    edge_attr = one.expand(edge_index.shape[1], 1) if edge_attr is None else edge_attr
+    source, target = edge_index
+    # The place of a node in its graph.
+    place = torch.arange(total, device=graph.device) - (sizes.cumsum(0) - sizes)[graph]
+    count = len(sizes)
+    nodes = x.new_zeros(count * wide, x.shape[1]).index_add(0, graph * wide + place, x)
+    row = (graph[source] * wide + place[source]) * wide + place[target]
+    edges = edge_attr.new_zeros(count * wide * wide, edge_attr.shape[1]).index_add(0, row, edge_attr)
+    return edges.reshape(count, wide, wide, -1), nodes.reshape(count, wide, -1), sizes
+
+
+def to_pyg(
+    edges: torch.Tensor | None,
+    nodes: torch.Tensor | None,
+    sizes: Any,
+    edge_index: torch.Tensor | None = None,
+    make: Callable[..., Any] = SimpleNamespace,
+) -> Any:
+    """Padded tensors as one object with the attributes of a batch of PyTorch Geometric: the inverse of from_pyg.
+
+    >>> import torch, eqsynth as eq
+    >>> batch = eq.nn.to_pyg(torch.eye(3).reshape(1, 3, 3, 1), torch.ones(1, 3, 8), [2])
+    >>> batch.edge_index.tolist(), batch.edge_attr.tolist(), batch.x.shape, batch.ptr.tolist()
+    ([[0, 1], [0, 1]], [[1.0], [1.0]], torch.Size([2, 8]), [0, 2])
+
+    The object has ``x``, ``edge_index``, ``edge_attr``, ``batch``, ``ptr`` and ``num_nodes``. ``make`` makes it of
+    keywords: give ``torch_geometric.data.Batch``. Edges are the entries that are not 0 in every channel; or those of
+    ``edge_index``, numbered as in a batch: for what a network says of the edges of its input, give the input's
+    ``edge_index``. Edges or nodes may be None, and are then left out. Gradients flow.
+
+    Raises ShapeError for tensors and sizes that do not fit.
+    """
+    shapes = [tuple(values.shape) for values in (edges, nodes) if values is not None]
+    fits = edges is None or (edges.ndim == 4 and edges.shape[1] == edges.shape[2])
+    fits = fits and (nodes is None or nodes.ndim == 3) and bool(shapes) and len({shape[:2] for shape in shapes}) == 1
+    if not fits:
+        raise ShapeError(f"expected edges (graphs, N, N, C) and nodes (graphs, N, C), got shapes {shapes}")
+    some = edges if edges is not None else nodes
+    assert some is not None  # noqa: S101 - one of them is there
+    count, wide = shapes[0][:2]
+    table = torch.as_tensor(sizes, device=some.device)
+    if table.dtype.is_floating_point or table.dtype == torch.bool or table.shape != (count,):
+        raise ShapeError(f"expected {count} sizes, whole numbers, got {table.dtype} of shape {tuple(table.shape)}")
+    if count and not 0 <= int(table.min()) <= int(table.max()) <= wide:
+        raise ShapeError(f"sizes go from {int(table.min())} to {int(table.max())}, expected 0 to {wide}")
+    graph = torch.repeat_interleave(table)
+    ptr = _starts(table)
+    place = torch.arange(len(graph), device=graph.device) - ptr[:-1][graph]
+    made: dict[str, Any] = {"batch": graph, "ptr": ptr, "num_nodes": len(graph)}
+    if nodes is not None:
+        made["x"] = nodes[graph, place]
+    if edge_index is None and edges is not None:
+        there = torch.arange(wide, device=graph.device) < table.unsqueeze(1)
+        found = (edges != 0).any(-1) & there.unsqueeze(1) & there.unsqueeze(2)
+        where, i, j = found.nonzero().T
+        edge_index = torch.stack((ptr[where] + i, ptr[where] + j))
+    if edge_index is not None:
+        made["edge_index"] = edge_index
+        source, target = edge_index
+        _check_edges(edge_index, graph)
+        if edges is not None:
+            made["edge_attr"] = edges[graph[source], place[source], place[target]]
+    return make(**made)
+
+
+def _check_edges(edge_index: torch.Tensor, graph: torch.Tensor) -> None:
+    """Raise ShapeError unless every edge joins nodes of one graph."""
+    if not edge_index.numel():
+        return
+    low, high = int(edge_index.min()), int(edge_index.max())
+    if not 0 <= low <= high < len(graph):
+        raise ShapeError(f"edge_index names nodes from {low} to {high}, of {len(graph)}")
+    if not torch.equal(graph[edge_index[0]], graph[edge_index[1]]):
+        raise ShapeError("an edge joins two graphs: edge_index counts the nodes of the whole batch, as Batch does")
+
+
+def _starts(sizes: torch.Tensor) -> torch.Tensor:
+    """Where each graph begins among the nodes of a batch, and their number."""
+    return torch.cat((sizes.new_zeros(1), sizes.cumsum(0)))
+
+
+def _joined(graphs: Any) -> SimpleNamespace:
+    """One batch of single graphs."""
+    if not graphs:
+        raise ShapeError("expected at least one graph")
+    counts = [int(_sizes(graph, graph.edge_index.long()).sum()) for graph in graphs]
+    sizes = torch.tensor(counts, device=graphs[0].edge_index.device)
+    ptr = _starts(sizes)
+    made: dict[str, Any] = {"ptr": ptr, "num_nodes": sum(counts)}
+    made["edge_index"] = torch.cat([graph.edge_index + start for graph, start in zip(graphs, ptr[:-1], strict=True)], 1)
+    for name in ("x", "edge_attr"):
+        values = [value for graph in graphs if (value := getattr(graph, name, None)) is not None]
+        if len(values) not in (0, len(graphs)):
+            raise ShapeError(f"some of these graphs have {name}, and some have not")
+        made[name] = torch.cat(values) if values else None
+    return SimpleNamespace(**made)
+
+
+def _sizes(data: Any, edge_index: torch.Tensor) -> torch.Tensor:
+    """How many nodes each graph has."""
+    ptr, batch, x = (getattr(data, name, None) for name in ("ptr", "batch", "x"))
+    if ptr is not None:
+        return (ptr[1:] - ptr[:-1]).long()  # type: ignore[no-any-return]
+    if batch is not None:
+        if len(batch) and (int(batch[0]) < 0 or bool((batch[1:] < batch[:-1]).any())):
+            raise ShapeError("batch, the graph of each node, must be sorted: 0, ..., 0, 1, ..., 1, ...")
+        return torch.bincount(batch, minlength=int(getattr(data, "num_graphs", 0) or 0))
+    # PyTorch Geometric guesses num_nodes, with a warning, where x is not there.
+    count = len(x) if x is not None else getattr(data, "num_nodes", None)
+    if count is None:
+        count = int(edge_index.max()) + 1 if edge_index.numel() else 0
+    return torch.tensor([int(count)], device=edge_index.device)
+
+
+def _columns(data: Any, name: str, rows: int) -> torch.Tensor | None:
+    """Values of nodes or of edges, with an axis of channels."""
+    values: torch.Tensor | None = getattr(data, name, None)
+    if values is None:
+        return None
+    if values.ndim not in (1, 2) or len(values) != rows:
+        raise ShapeError(f"{name} has shape {tuple(values.shape)}, expected ({rows}, channels)")
+    return values.unsqueeze(1) if values.ndim == 1 else values

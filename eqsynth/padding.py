@@ -1,0 +1,353 @@
+"""Samples of different sizes in one batch: padded tensors, each sample computed as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from eqsynth.activations import EquivariantModule, Tensors, axis_lengths, pack
+from eqsynth.building import Residual, Sequential, problem_of, sizes_asked
+from eqsynth.errors import EqsynthError, ShapeError
+from eqsynth.group import Group
+from eqsynth.normalising import BatchNorm
+from eqsynth.space import Space, order_text
+
+#: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
+Lengths = tuple[int | str, ...]
+#: The sizes of the letters, and how many samples have them.
+Run = tuple[dict[str, int], int]
+BATCH_NORMS = (BatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
+class Padded(EquivariantModule):
+    """A module for batches of samples of different sizes: each gets exactly what the module gives for it alone.
+
+    >>> import torch, eqsynth as eq
+    >>> net = eq.nn.Padded(eq.nn.MLP("S(n)", ["1x2", "16x2", "16x1"]))
+    >>> net
+    Padded(S(n): 1x2 -> 16x1, MLP)
+    >>> graphs, sizes = eq.nn.pad([torch.randn(3, 3, 1), torch.randn(5, 5, 1), torch.randn(3, 3, 1)])
+    >>> graphs.shape, sizes
+    (torch.Size([3, 5, 5, 1]), tensor([3, 5, 3]))
+    >>> y = net(graphs, sizes)
+    >>> y.shape, y[0, 3:].abs().max().item()
+    (torch.Size([3, 5, 16]), 0.0)
+    >>> torch.allclose(y[1], net.module(graphs[1]), atol=1e-5)
+    True
+
+    ``module`` is any module that knows its group and spaces: a layer, a part of eq.nn or, at best, a whole network. The
+    group has a letter, as S(n). Tensors are padded at the end of every axis of the letter, ``(*batch, N, ..., N,
+    channels)``; axes of numbers, as in ``S(n) x O(3)``, and terms of order 0 are not padded. ``sizes`` has the n of
+    each sample, of shape ``batch``, as a tensor or a list, or is a mask, True for what is there, of shape
+    ``(*batch, N)``. For a group with several letters it is a dict, ``{"n": ..., "m": ...}``; letters that are left out
+    are not padded.
+
+    What the padding holds, even NaN, has no influence, and its gradients are 0. Outputs are 0 there, and have the N of
+    the input; where no input shows n, the largest size. Samples of one size are computed together, one call of the
+    module for each size, so that many sizes take many calls; ``sizes`` on a GPU are copied to the CPU. As in any batch,
+    a matrix product may add in another order than for one sample alone, so that last bits can differ.
+
+    Two modules are more than samples alone. eq.nn.Dropout draws a mask for each sample. eq.nn.BatchNorm in training
+    takes its statistics over all samples and what is there of them, once for the batch, in eq.nn.Sequential, MLP and
+    Residual (whose own hooks are not called then); inside other modules it is refused. Samples depend on each other
+    then, as always with batch normalisation.
+
+    ``torch.compile`` goes inside: ``Padded(torch.compile(net))``, as does eq.compile. Torch compiles for the first
+    sizes, and then once with n and the number of samples open; sizes are read outside of the compiled part.
+
+    Raises EqsynthError for a group without a letter, ShapeError for sizes below 1 or above N, for masks with holes (put
+    the nodes that are there first: a mask does not say how to order them) and for tensors that do not fit.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        hom = problem_of(module)
+        super().__init__(hom.group, hom.space_in, hom.space_out)
+        self._letters = _letters(hom.group)
+        if isinstance(module, Padded):
+            raise EqsynthError("this module is an eq.nn.Padded already: use it as it is")
+        self._shapes_out = tuple(axis_lengths(hom.group, order) for order in hom.space_out.orders)
+        self._asked = sizes_asked(module)
+        self.module = module
+
+    def options(self) -> tuple[str, ...]:
+        """What is inside."""
+        return (type(self.module).__name__,)
+
+    def forward(self, x: Any, sizes: Any) -> Tensors:
+        """The module for each sample, without its padding."""
+        terms = self.unpack(x)
+        axes = len(self._shapes[0][1])
+        batch = terms[0].shape[: terms[0].ndim - axes - 1]
+        if not batch:
+            raise ShapeError("expected tensors with a batch axis: one sample alone is not padded, call the module")
+        shown = _lengths_shown(terms, [lengths for _, lengths in self._shapes])
+        columns, full = _read_sizes(sizes, self._letters, batch, shown)
+        for letter in self._asked:
+            if letter not in full:
+                raise ShapeError(f"no input has an axis of length {letter}: give sizes for it, {{{letter!r}: ...}}")
+        places, runs = _runs(columns, batch.numel())
+        if not runs:
+            return pack([terms[0].new_zeros(shape) for shape in self._shapes_of(batch, full)])
+        outputs = run_each(self.module, self._taken_apart(terms, places, runs), [{**full, **size} for size, _ in runs])
+        return self._joined(outputs, places, full, batch)
+
+    def _taken_apart(self, terms: Sequence[torch.Tensor], places: list[int], runs: list[Run]) -> list[Any]:
+        """For each run of samples of one size the input of the module."""
+        # One permutation of the batch, then pieces: going back touches every entry once, however many sizes there are.
+        pieces = []
+        for term, (_, lengths) in zip(terms, self._shapes, strict=True):
+            flat = term.flatten(0, term.ndim - len(lengths) - 2)
+            if places != sorted(places):
+                flat = flat.index_select(0, torch.tensor(places, device=flat.device))
+            parts = torch.split(flat, [count for _, count in runs])
+            # Contiguous, as a sample alone is, so that the same kernels run.
+            pieces.append([_narrowed(p, lengths, size).contiguous() for p, (size, _) in zip(parts, runs, strict=True)])
+        return [pack(list(piece)) for piece in zip(*pieces, strict=True)]
+
+    def _joined(self, outputs: list[Any], places: list[int], full: dict[str, int], batch: torch.Size) -> Tensors:
+        """The outputs of the runs as one batch, in the order of the input."""
+        listed = [y if isinstance(y, tuple | list) else (y,) for y in outputs]
+        shapes, made = self._shapes_of(batch, full), []
+        for parts, lengths, shape in zip(zip(*listed, strict=True), self._shapes_out, shapes, strict=True):
+            joined = torch.cat([_filled(part, lengths, full) for part in parts])
+            if places != sorted(places):
+                joined = joined.index_select(0, torch.tensor(places, device=joined.device).argsort())
+            made.append(joined.reshape(shape))
+        return pack(made)
+
+    def _shapes_of(self, batch: torch.Size, full: Mapping[str, int]) -> list[tuple[int, ...]]:
+        return [
+            (*batch, *_numbers(lengths, full), channels)
+            for lengths, channels in zip(self._shapes_out, self.space_out.channels, strict=True)
+        ]
+
+
+def run_each(module: Any, inputs: list[Any], sizes: list[dict[str, int]]) -> list[Any]:
+    """The module for each of several inputs, which have sizes of their own; batch normalisation sees them all."""
+    norms = [part for part in module.modules() if isinstance(part, BATCH_NORMS) and part.training]
+    if not norms or len(inputs) == 1:
+        asked = sizes_asked(module)
+        return [module(x, *[size[letter] for letter in asked]) for x, size in zip(inputs, sizes, strict=True)]
+    if isinstance(module, BatchNorm):
+        return list(module.together(inputs))
+    if type(module).forward is Sequential.forward:
+        for part in module:
+            inputs = run_each(part, inputs, sizes)
+        return inputs
+    if type(module).forward is Residual.forward:
+        changes = run_each(module.module, inputs, sizes)
+        return [module.added(x, y) for x, y in zip(inputs, changes, strict=True)]
+    raise EqsynthError(
+        f"{type(module).__name__} has batch normalisation inside, in training, which eq.nn.Padded cannot reach: it "
+        "would see the samples of one size at a time. Use eq.nn.LayerNorm, or eq.nn.BatchNorm in eq.nn.Sequential, "
+        "MLP or Residual, or call .eval()"
+    )
+
+
+def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | Space | None = None) -> tuple[Any, Any]:
+    """One padded batch of samples of different sizes, and their sizes, for eq.nn.Padded.
+
+    >>> import torch, eqsynth as eq
+    >>> x, sizes = eq.nn.pad([torch.ones(2, 2, 1), torch.ones(3, 3, 1)])
+    >>> x.shape, sizes
+    (torch.Size([2, 3, 3, 1]), tensor([2, 3]))
+    >>> (edges, nodes), sizes = eq.nn.pad([(torch.ones(n, n, 4), torch.ones(n, 8)) for n in (2, 5)])
+    >>> edges.shape, nodes.shape
+    (torch.Size([2, 5, 5, 4]), torch.Size([2, 5, 8]))
+    >>> cloud, _ = eq.nn.pad([torch.ones(n, 3, 2) for n in (4, 6)], "S(n) x O(3)", "2x(1,1)")
+    >>> cloud.shape
+    torch.Size([2, 6, 3, 2])
+
+    A sample is a tensor ``(n, ..., n, channels)``, or a tuple of them, one per term, without a batch axis. A nested
+    tensor of torch is a list of samples, too. Sizes are a tensor, or a dict of them where the group has several
+    letters. A product of groups needs the space, which says which axes belong to which group.
+
+    Raises ShapeError for samples that do not fit each other, or that do not show n.
+    """
+    parsed = Group.parse(group)
+    letters = _letters(parsed)
+    if isinstance(samples, torch.Tensor) and samples.is_nested:
+        samples = samples.unbind()
+    items = [tuple(item) if isinstance(item, tuple | list) else (item,) for item in samples]
+    if not items or not all(isinstance(term, torch.Tensor) and term.ndim for item in items for term in item):
+        raise ShapeError("expected a list of samples: tensors (n, ..., n, channels), or tuples of them")
+    axes = _axes_of_samples(parsed, space, items[0], 1)
+    sizes: list[dict[str, int]] = []
+    for place, item in enumerate(items):
+        fits = len(item) == len(axes) and all(term.ndim == len(a) + 1 for term, a in zip(item, axes, strict=False))
+        if not fits or [t.shape[-1] for t in item] != [t.shape[-1] for t in items[0]]:
+            shapes = [tuple(term.shape) for term in item]
+            raise ShapeError(f"sample {place} has shapes {shapes}, which are not those of sample 0 at another size")
+        sizes.append(_lengths_shown(item, axes))
+    absent = [letter for letter in letters if letter not in sizes[0]]
+    if absent:
+        raise ShapeError(f"no term has an axis of length {absent[0]}: stack these samples, there is nothing to pad")
+    full = {letter: max(size[letter] for size in sizes) for letter in letters}
+    terms = [
+        torch.stack([_filled(term[None], lengths, full)[0] for term in column])
+        for column, lengths in zip(zip(*items, strict=True), axes, strict=True)
+    ]
+    device = terms[0].device
+    found = {letter: torch.tensor([size[letter] for size in sizes], device=device) for letter in letters}
+    return pack(terms), found if len(letters) > 1 else found[letters[0]]
+
+
+def unpad(
+    x: Any, sizes: Any, group: str | Group = "S(n)", space: str | int | Space | None = None
+) -> list[torch.Tensor] | list[tuple[torch.Tensor, ...]]:
+    """The samples of a padded batch, without their padding: the inverse of eq.nn.pad.
+
+    >>> import torch, eqsynth as eq
+    >>> [sample.shape for sample in eq.nn.unpad(torch.ones(2, 3, 3, 1), [2, 3])]
+    [torch.Size([2, 2, 1]), torch.Size([3, 3, 1])]
+
+    ``x`` is a tensor ``(batch, N, ..., N, channels)`` or a tuple of them, ``sizes`` as for eq.nn.Padded. Samples are
+    views of the batch. Raises ShapeError where they do not fit.
+    """
+    parsed = Group.parse(group)
+    letters = _letters(parsed)
+    terms = tuple(x) if isinstance(x, tuple | list) else (x,)
+    if not terms or not all(isinstance(term, torch.Tensor) and term.ndim > 1 for term in terms):
+        raise ShapeError("expected a tensor (batch, N, ..., N, channels), or a tuple of them")
+    axes = _axes_of_samples(parsed, space, terms, 2)
+    batch = terms[0].shape[:1]
+    if any(term.shape[:1] != batch for term in terms):
+        raise ShapeError(f"the terms have batches of {[term.shape[0] for term in terms]} samples")
+    columns, _ = _read_sizes(sizes, letters, batch, _lengths_shown(terms, axes))
+    samples = []
+    for place in range(batch.numel()):
+        size = {letter: column[place] for letter, column in columns.items()}
+        cut = [_narrowed(t[place : place + 1], a, size)[0] for t, a in zip(terms, axes, strict=True)]
+        samples.append(cut[0] if not isinstance(x, tuple | list) else tuple(cut))
+    return samples  # type: ignore[return-value]
+
+
+# --- sizes and axes -------------------------------------------------------------------------------
+
+
+def _letters(group: Group) -> tuple[str, ...]:
+    letters = tuple(sorted({factor.n for factor in group.factors if isinstance(factor.n, str)}))
+    if not letters:
+        raise EqsynthError(
+            f"all samples of {group} have the same size: there is nothing to pad. Name a letter, as S(n)"
+        )
+    return letters
+
+
+def _axes_of_samples(group: Group, space: Any, terms: Sequence[torch.Tensor], others: int) -> list[Lengths]:
+    """The lengths of the axes of each term; ``others``: how many axes a term has beside them."""
+    if space is not None:
+        orders = Space.parse(space).orders
+        if [axis_count(group, order) for order in orders] != [term.ndim - others for term in terms]:
+            raise ShapeError(f"tensors of shapes {[tuple(term.shape) for term in terms]} are not those of {space}")
+        return [axis_lengths(group, order) for order in orders]
+    if len(group.factors) > 1:
+        raise ShapeError(f"which axes belong to which group of {group}? Give the space, as in '4x(1,1)'")
+    return [axis_lengths(group, term.ndim - others) for term in terms]
+
+
+def axis_count(group: Group, order: Any) -> int:
+    """How many axes of lengths of the group a tensor of an order has."""
+    counts = order if isinstance(order, tuple) else (order,)
+    if len(counts) != len(group.factors):
+        raise ShapeError(f"the order {order_text(order)} does not have one number for each group of {group}")
+    return len(axis_lengths(group, order))
+
+
+def _lengths_shown(terms: Sequence[torch.Tensor], axes: Sequence[Lengths]) -> dict[str, int]:
+    """The length of the axes of each letter; ShapeError where they differ."""
+    found: dict[str, int] = {}
+    for term, lengths in zip(terms, axes, strict=True):
+        for size, length in zip(term.shape[term.ndim - len(lengths) - 1 : -1], lengths, strict=True):
+            meant = found.setdefault(length, size) if isinstance(length, str) else length
+            if size != meant:
+                raise ShapeError(
+                    f"a tensor of shape {tuple(term.shape)} has an axis of {size} where {length} is {meant}"
+                )
+    return found
+
+
+def _read_sizes(
+    sizes: Any, letters: tuple[str, ...], batch: torch.Size, shown: Mapping[str, int]
+) -> tuple[dict[str, list[int]], dict[str, int]]:
+    """For each letter the size of each sample, and the full length."""
+    if not isinstance(sizes, Mapping):
+        if len(letters) > 1:
+            raise ShapeError(
+                f"which of {', '.join(letters)} are these sizes of? Give a dict, {{{letters[0]!r}: sizes}}"
+            )
+        sizes = {letters[0]: sizes}
+    unknown = sorted(set(sizes) - set(letters))
+    if unknown:
+        raise ShapeError(f"sizes were given for {unknown[0]!r}, but the letters are {', '.join(letters)}")
+    columns: dict[str, list[int]] = {}
+    full = dict(shown)
+    for letter, given in sizes.items():
+        column, longest = _column(given, letter, batch, shown.get(letter))
+        columns[letter] = column
+        full[letter] = longest
+    return columns, full
+
+
+def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tuple[list[int], int]:
+    table = torch.as_tensor(given)
+    longest = shown
+    if table.dtype == torch.bool:
+        if table.shape[:-1] != batch or (shown is not None and table.shape[-1] != shown):
+            meant = ", ".join([*map(str, batch), letter if shown is None else str(shown)])
+            raise ShapeError(f"the mask has shape {tuple(table.shape)}, expected ({meant})")
+        longest, mask = table.shape[-1], table
+        table = mask.sum(-1)
+        if not torch.equal(mask, torch.arange(longest, device=mask.device) < table.unsqueeze(-1)):
+            raise ShapeError(
+                "the mask has holes: what is there must come first on every axis. Sort the nodes of each sample so, by "
+                "mask.int().argsort(dim=-1, descending=True, stable=True), and every axis of its other tensors along"
+            )
+    if table.dtype.is_floating_point or table.dtype.is_complex:
+        if table.numel():
+            raise ShapeError(f"sizes are whole numbers, or a mask of truth values, not {table.dtype}")
+        table = table.long()
+    if table.shape != batch:
+        raise ShapeError(
+            f"sizes have shape {tuple(table.shape)}, but the batch has {tuple(batch)}: one for each sample"
+        )
+    column: list[int] = table.flatten().tolist()
+    longest = max(column, default=1) if longest is None else longest
+    for place, size in enumerate(column):
+        if not 1 <= size <= longest:
+            raise ShapeError(f"sample {place} is said to have {letter} = {size}, expected 1 to {longest}")
+    return column, longest
+
+
+def _runs(columns: Mapping[str, list[int]], count: int) -> tuple[list[int], list[Run]]:
+    """The samples in order of their sizes, and how many in turn have which."""
+    keys = [tuple(column[place] for column in columns.values()) for place in range(count)]
+    places = sorted(range(count), key=keys.__getitem__)
+    runs = groupby(keys[place] for place in places)
+    return places, [(dict(zip(columns, key, strict=True)), len(list(run))) for key, run in runs]
+
+
+def _numbers(lengths: Lengths, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(sizes[length] if isinstance(length, str) else length for length in lengths)
+
+
+def _narrowed(term: torch.Tensor, lengths: Lengths, sizes: Mapping[str, int]) -> torch.Tensor:
+    """(samples, N, ..., channels) -> (samples, n, ..., channels), for the letters in sizes."""
+    for axis, length in enumerate(lengths, start=1):
+        if isinstance(length, str) and length in sizes:
+            term = term.narrow(axis, 0, sizes[length])
+    return term
+
+
+def _filled(term: torch.Tensor, lengths: Lengths, full: Mapping[str, int]) -> torch.Tensor:
+    """(samples, n, ..., channels) -> (samples, N, ..., channels), zeros behind."""
+    behind = [0, 0]
+    for axis in reversed(range(len(lengths))):
+        length = lengths[axis]
+        behind += [0, (full[length] if isinstance(length, str) else length) - term.shape[axis + 1]]
+    return functional.pad(term, behind) if any(behind) else term

@@ -7,7 +7,7 @@ should be shuffled in the same way, a number per set should stay. Between one fe
 there are only two such linear maps: use the member's own features, or the sum (here the mean) over all members. That
 is the layer of
 
-    Zaheer et al., Deep Sets, arXiv 1703.06114 (equation 4),
+    Zaheer et al., Deep Sets, arXiv 1703.06114 (Lemma 3),
 
 and it is what eqsynth finds for S(n), order 1 -> 1. `HandWritten` is the same network without eqsynth.
 

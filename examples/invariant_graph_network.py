@@ -9,7 +9,7 @@ They were listed in
 
     Maron et al., Invariant and Equivariant Graph Networks, arXiv 1812.09902 (appendix A),
 
-and `OPERATIONS` has them by hand, one line each, in the paper's order. eqsynth finds the same maps, in another order:
+and `OPERATIONS` has them by hand, one line each. eqsynth finds the same maps, in another order:
 `ORDER_OF_EQSYNTH` says which is which.
 
 On fewer than 4 nodes the 15 operations are no longer independent: 1, 8 and 14 of them are enough for n = 1, 2 and 3.
@@ -171,7 +171,7 @@ def coordinates(n: int) -> list[list[Fraction]]:
 
 
 def weights_at(n: int, weight: Tensor) -> Tensor:
-    """The weights of ``eq.Linear(f"S({n})", ...)`` that do what 15 weights, in the paper's order, do with sums."""
+    """The weights of ``eq.Linear(f"S({n})", ...)`` that do what 15 weights of OPERATIONS do with sums."""
     table = torch.tensor([[float(entry) for entry in row] for row in coordinates(n)], dtype=weight.dtype)
     return torch.einsum("ij,ioc->joc", table, weight)
 

@@ -11,7 +11,8 @@ are listed in that order, too. Linear layers may then mix neurons, never the thr
 whose linear layer mixes the neurons of each point and leaves points apart. That is `eq.Linear("O(3)", ...)`, with the
 points as one more batch axis. `eq.Linear("S(n) x O(3)", ...)` has a second map, the mean over all points. relu of a
 coordinate would depend on the axes; the paper's `VNReLU` cuts off the part of an arrow that points against a learned
-direction. Beside it is eqsynth's own way: dot products and gates.
+direction. (The paper's batch normalisation and graph convolutions are left out.) Beside it is eqsynth's own way: layers
+with both maps, dot products and gates.
 
 The example learns to tell rods, disks and balls apart from upright ones, and is tested on clouds turned at random.
 """
@@ -25,7 +26,9 @@ from torch import Tensor, nn
 
 import eqsynth as eq
 
-CHANNELS, NEIGHBOURS, KINDS = 12, 6, 3
+#: Neurons at each point, so that both networks have about as many parameters.
+CHANNELS, CHANNELS_GATED = 26, 12
+NEIGHBOURS, KINDS = 6, 3
 GROUP = "S(n) x O(3)"
 
 
@@ -69,7 +72,7 @@ def vector_neurons() -> nn.Module:
 
 def gated() -> nn.Module:
     """The way of eqsynth: layers that also look at the mean over points, dot products of neurons, gates."""
-    hidden = f"{CHANNELS}x(1,1) + {CHANNELS}x(1,0)"
+    hidden = f"{CHANNELS_GATED}x(1,1) + {CHANNELS_GATED}x(1,0)"
     return eq.nn.MLP(GROUP, ["2x(1,1)", hidden, hidden, f"{KINDS}x(0,0)"], normalization="mean")
 
 

@@ -97,6 +97,14 @@ def weight_space(
     if not kinds:
         raise ValueError("no axis is shuffled: leave one out of fixed")
     known = widths or {}
+    if not set(known) <= set(kinds):
+        raise ValueError(
+            f"widths are for shuffled axes, {', '.join(kinds)}, not for {', '.join(set(known) - set(kinds))}"
+        )
+    if len(kinds) > len(ascii_lowercase):
+        raise ValueError(
+            f"{len(kinds)} kinds of neurons are shuffled, and there are letters for {len(ascii_lowercase)}"
+        )
     named = tuple((kind, known.get(kind, letter)) for kind, letter in zip(kinds, ascii_lowercase, strict=False))
     return WeightSpace(listed, tuple(fixed.items()), named)
 

@@ -338,6 +338,10 @@ def test_the_specification_is_the_symmetry_of_the_networks():
     assert not torch.allclose(net(weight_spaces.SPACE.pack(wrong)), net(weight_spaces.SPACE.pack(weights)))
 
 
-def test_a_weight_space_without_shuffled_axes_is_refused():
+def test_specifications_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="widths are for shuffled axes, h, not for k"):
+        weight_spaces.weight_space({"w": ("h", "in")}, {"in": 2}, {"k": 3})
+    with pytest.raises(ValueError, match="27 kinds of neurons"):
+        weight_spaces.weight_space({f"w{i}": (f"h{i}",) for i in range(27)}, {})
     with pytest.raises(ValueError, match="no axis is shuffled"):
         weight_spaces.weight_space({"w": ("out", "in")}, {"in": 2, "out": 1})

@@ -182,6 +182,20 @@ def _blocks(maps, into, back):
     return torch.cat([part.flatten(0, 1) for part in found])
 
 
+def _product(x, w, columns):
+    """linear(x, w) for x (samples * columns, channels); on CPUs large ones as a 1 x 1 convolution.
+
+    oneDNN computes them, with the widest vectors that a CPU has; the library behind linear may not use these.
+    """
+    if torch.compiler.is_compiling() or x.dtype != torch.float32 or x.device.type != "cpu":
+        return linear(x, w)
+    rows, wide = x.shape
+    if rows >= 128 and rows * w.numel() >= 5_000_000 and torch.backends.mkldnn.is_available():
+        x = x.reshape(-1, columns, 1, wide).permute(0, 3, 1, 2)
+        return nn.functional.conv2d(x, w[:, :, None, None]).permute(0, 2, 3, 1).reshape(rows, -1)
+    return linear(x, w)
+
+
 class ThirdOrderByIrreps(nn.Module):
     """Linear layer O(3): 16x3 -> 16x3; any numbers of channels in the same places."""
 
@@ -273,9 +287,9 @@ class ThirdOrderByIrreps(nn.Module):
         w_2 = w_2.reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
         w_3 = w_3.squeeze(0)
         u0_0, u0_1, u0_2, u0_3 = torch.bmm(self.into.expand(b, -1, -1), x_abc.reshape(b, 27, channels_in)).split((7, 10, 9, 1), 1)
-        z_0 = linear(u0_0.reshape(-1, channels_in), w_0)
-        z_1 = linear(u0_1.reshape(-1, 2 * channels_in), w_1)
-        z_2 = linear(u0_2.reshape(-1, 3 * channels_in), w_2)
+        z_0 = _product(u0_0.reshape(-1, channels_in), w_0, 7)
+        z_1 = _product(u0_1.reshape(-1, 2 * channels_in), w_1, 5)
+        z_2 = _product(u0_2.reshape(-1, 3 * channels_in), w_2, 3)
         z_3 = linear(u0_3.reshape(-1, channels_in), w_3)
         s_abc = torch.cat((
             z_0.reshape(b, 7, channels_out),

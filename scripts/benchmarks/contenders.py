@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 import eqsynth as eq
 from eqsynth.diagram import Element, Orbit
 from eqsynth.functor import matrix, orbits_of
-from eqsynth.plans import POWERS, Contract, Mix, Tied
+from eqsynth.plans import POWERS, Contract, Mix, Schur, Tied
 from eqsynth.representation import act, random_element
 from eqsynth.space import Order, each
 
@@ -28,7 +28,7 @@ MAX_DENSE, MAX_BACKWARD = 300_000_000, 100_000_000
 def multiply_adds(layer: eq.Linear, n: int, batch: int) -> int:
     """Multiply-adds of the plan's matrix products, which mix channels."""
     values = layer.plan.sizes(n)
-    products = [cost for cost in layer.plan.costs() if isinstance(cost.step, Mix | Tied | Contract)]
+    products = [cost for cost in layer.plan.costs() if isinstance(cost.step, Mix | Tied | Contract | Schur)]
     return sum(batch * cost.work(values) + cost.once_work(values) for cost in products)
 
 

@@ -73,12 +73,13 @@ targets of 2.4 and 1.8 (set on a machine with twice as fast products) unless eve
   column "blocks" does without), changes of basis 0.5, gathering positions and bringing rows together 0.7.
 - **2 -> 4**: products 0.25 ms; bringing 51 rows back to 81 positions takes more than the products.
 
-What was tried, and what it gave: the change of basis as one product for all samples (the copies that it needs cost what
-it gains), part by part (more calls, slower), and class by class of positions that no map connects, which takes a quarter
-of the multiply-adds (gains from 81 positions on); one product for each row where every part stands once (2 -> 2: from
-2.7 to 3.1 times faster than e3nn, from 2.1 to 2.9 with gradients); splitting tensors where slices would each cost a
-tensor of zeros in the backward pass (10 % with gradients); products with a strided operand in place of copies (nothing);
-large products as 1 x 1 convolutions, which oneDNN computes with the full width of the vector units (4 -> 4: 20 %).
+What was tried, and what it gave: the change of basis as one product for all samples (the copies that it needs cost
+what it gains), part by part (more calls, slower), and class by class of positions that no map connects, which takes a
+quarter of the multiply-adds (gains from 81 positions on); one product for each row where every part stands once
+(2 -> 2: from 2.7 to 3.1 times faster than e3nn, from 2.1 to 2.9 with gradients); splitting tensors where slices would
+each cost a tensor of zeros in the backward pass (10 % with gradients); products with a strided operand in place of
+copies (nothing); large products as 1 x 1 convolutions, which oneDNN computes with the full width of the vector units
+(4 -> 4: 20 %).
 For S(n), orbits of index tuples are gathered and transformed in one pass (`embedding_bag`), whose gradient is a gather
 too: an index whose gradient adds up row by row was slower than what the transform saves."""
 

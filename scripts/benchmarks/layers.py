@@ -291,7 +291,7 @@ def small_shapes(options: Options) -> list[dict[str, Any]]:
     rows = []
     for group, k, lo, sizes, written in WRITTEN:
         for channels in (4, 16):
-            layer = eq.Linear(group, f"{channels}x{k}", f"{channels}x{lo}", method="diagrams")
+            layer = eq.Linear(group, f"{channels}x{k}", f"{channels}x{lo}")
             hand = written(layer)
             for n in sizes:
                 x = torch.randn(1, *[n] * k, channels)

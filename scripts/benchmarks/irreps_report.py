@@ -65,7 +65,7 @@ neither torch nor numpy, and is measured before torch.
 What follows is from the profiles of the first machine on which this page was made, an AMD EPYC on which the library
 behind torch's matrix products (MKL) reaches 50 multiply-adds per nanosecond on one thread. There the bare products
 alone take a third of e3nn's time at O(3) 3 -> 3 and nearly half at 4 -> 4, so that e3nn / ours cannot come near the
-targets of 2.4 and 1.8 (set on a machine with twice as fast products) unless everything else is almost free. It is not:
+targets of 2.4 and 1.8 unless everything else is almost free. It is not:
 
 - **3 -> 3**: products 0.26 ms, the two changes of basis 0.16 to 0.2, from coefficients of diagrams to blocks 0.05, the
   rest copies and the calls of some 50 operators.

@@ -6,7 +6,7 @@ The text depends on the plan alone, so the same problem gives the same bytes eve
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -403,33 +403,7 @@ class _Emitter:
             )
             self._say(f"{', '.join(raw)} = x")
         self._say("channels_in, channels_out = self.channels_in, self.channels_out")
-        #: Sizes that are known by now, which messages show as numbers.
-        known: set[str] = set(missing)
-        shown_by: dict[int, set[str]] = {}
-        for name in self.open:
-            if name in missing:
-                self._say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
-                self._say(
-                    f'    raise self.ShapeError(f"the size {name} must be a whole number from 1 on, not {{{name}!r}}")'
-                )
-            else:
-                term, sizes = next((i, z) for i, z in enumerate(self.sizes_in) if name in [self.ns[f] for f in z])
-                place = [self.ns[factor] for factor in sizes].index(name)
-                at = f"{raw[term]}.shape[{place - len(sizes) - 1}]"
-                there = f"isinstance({raw[term]}, torch.Tensor) and {raw[term]}.ndim > {len(sizes)}"
-                self._say(f"{name} = {at} if {there} else 0")
-                self._say(f"if {name} == 0:")
-                self._say(f"    {self._wrong(raw[term], term, known, f' with {name} >= 1')}")
-                shown_by[term] = shown_by.get(term, set()) | {name}
-            if any(self.ns[i] == name and f.family == "Sp" for i, f in enumerate(self.hom.group.factors)):
-                self._say(f"if {name} % 2:")
-                self._say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {self.hom.group} needs an even n")')
-        for i, sizes in enumerate(self.sizes_in):
-            shape = ", ".join([*[self.ns[factor] for factor in sizes], self._c_in(i)])
-            comma = "" if sizes else ","
-            there = f"not isinstance({raw[i]}, torch.Tensor) or "
-            self._say(f"if {there}{raw[i]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
-            self._say(f"    {self._wrong(raw[i], i, set(self.open) - shown_by.get(i, set()))}")
+        self._say_sizes(raw, self.sizes_in, missing, self._c_in, self._wrong)
         for i, sizes in enumerate(self.sizes_in):
             lead = f"{raw[i]}.shape[:-{len(sizes) + 1}]"
             if i == 0:
@@ -446,6 +420,47 @@ class _Emitter:
                 self._say(f"{names[i]} = {raw[i]}.reshape(-1, {shape})")
         if _uses(used, "b"):
             self._say(f"b = {names[min(names)]}.shape[0]" if names else "b = batch.numel()")
+        self._say_scales(used)
+
+    def _say_sizes(
+        self,
+        raw: Sequence[str],
+        inputs: Sequence[tuple[int, ...]],
+        missing: Sequence[str],
+        channels: Callable[[int], str],
+        wrong: Callable[[str, int, set[str], str], str],
+    ) -> None:
+        """Lines that read open sizes off the tensors ``raw``, and refuse wrong shapes; ``inputs``: factors of axes."""
+        #: Sizes that are known by now, which messages show as numbers.
+        known: set[str] = set(missing)
+        shown_by: dict[int, set[str]] = {}
+        for name in self.open:
+            if name in missing:
+                self._say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
+                self._say(
+                    f'    raise self.ShapeError(f"the size {name} must be a whole number from 1 on, not {{{name}!r}}")'
+                )
+            else:
+                number, sizes = next((i, z) for i, z in enumerate(inputs) if name in [self.ns[f] for f in z])
+                place = [self.ns[factor] for factor in sizes].index(name)
+                at = f"{raw[number]}.shape[{place - len(sizes) - 1}]"
+                there = f"isinstance({raw[number]}, torch.Tensor) and {raw[number]}.ndim > {len(sizes)}"
+                self._say(f"{name} = {at} if {there} else 0")
+                self._say(f"if {name} == 0:")
+                self._say(f"    {wrong(raw[number], number, known, f' with {name} >= 1')}")
+                shown_by[number] = shown_by.get(number, set()) | {name}
+            if any(self.ns[i] == name and f.family == "Sp" for i, f in enumerate(self.hom.group.factors)):
+                self._say(f"if {name} % 2:")
+                self._say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {self.hom.group} needs an even n")')
+        for number, sizes in enumerate(inputs):
+            shape = ", ".join([*[self.ns[factor] for factor in sizes], channels(number)])
+            comma = "" if sizes else ","
+            there = f"not isinstance({raw[number]}, torch.Tensor) or "
+            self._say(f"if {there}{raw[number]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
+            self._say(f"    {wrong(raw[number], number, set(self.open) - shown_by.get(number, set()), '')}")
+
+    def _say_scales(self, used: str) -> None:
+        """Lines that scale the weights, and the scales of sums that the code ``used`` needs."""
         for line in self.weights:
             self._say(line, "" if "#" in line else "every map at the same size")
         for factor, size in enumerate(self.ns):

@@ -401,32 +401,7 @@ class _ProductEmitter(_Emitter):
         shapes = " ".join(self._c_real(number) for number in range(len(self.inputs)))
         wide = [name for name in wide if name in shapes or name in used]
         self._say(f"{', '.join(wide)} = {', '.join(f'self.{name}' for name in wide)}")
-        known = set(missing)
-        shown_by: dict[int, set[str]] = {}
-        for name in self.open:
-            if name in missing:
-                self._say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
-                self._say(
-                    f'    raise self.ShapeError(f"the size {name} must be a whole number from 1 on, not {{{name}!r}}")'
-                )
-            else:
-                number, sizes = next((i, z) for i, z in enumerate(self.real_sizes) if name in [self.ns[f] for f in z])
-                place = [self.ns[factor] for factor in sizes].index(name)
-                at = f"{raw[number]}.shape[{place - len(sizes) - 1}]"
-                there = f"isinstance({raw[number]}, torch.Tensor) and {raw[number]}.ndim > {len(sizes)}"
-                self._say(f"{name} = {at} if {there} else 0")
-                self._say(f"if {name} == 0:")
-                self._say(f"    {self._refused(raw[number], number, known, f' with {name} >= 1')}")
-                shown_by[number] = shown_by.get(number, set()) | {name}
-            if any(self.ns[i] == name and f.family == "Sp" for i, f in enumerate(self.hom.group.factors)):
-                self._say(f"if {name} % 2:")
-                self._say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {self.hom.group} needs an even n")')
-        for number, sizes in enumerate(self.real_sizes):
-            shape = ", ".join([*[self.ns[factor] for factor in sizes], self._c_real(number)])
-            comma = "" if sizes else ","
-            there = f"not isinstance({raw[number]}, torch.Tensor) or "
-            self._say(f"if {there}{raw[number]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
-            self._say(f"    {self._refused(raw[number], number, set(self.open) - shown_by.get(number, set()))}")
+        self._say_sizes(raw, self.real_sizes, missing, self._c_real, self._refused)
         for number, sizes in enumerate(self.real_sizes):
             lead = f"{raw[number]}.shape[:-{len(sizes) + 1}]"
             if number == 0:
@@ -443,11 +418,7 @@ class _ProductEmitter(_Emitter):
                 self._say(f"{names[number]} = {raw[number]}.reshape(-1, {shape})")
         if _uses(used, "b"):
             self._say(f"b = {names[0]}.shape[0]")
-        for line in self.weights:
-            self._say(line, "every map at the same size")
-        for factor, size in enumerate(self.ns):
-            if _uses(used, self._scale(factor)):
-                self._say(f"{self._scale(factor)} = {size} ** -0.5", "scale of a sum over one index")
+        self._say_scales(used)
 
     def _refused(self, raw: str, number: int, known: set[str], note: str = "") -> str:
         names = [self.ns[factor] for factor in self.real_sizes[number]]

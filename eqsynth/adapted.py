@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-    #: For each pair of orders (in, out) all maps, (maps, n^l, n^k).
-    Maps = Mapping[tuple[int, int], Array]
 
 #: The largest number of entries of all maps together, and of positions of one tensor.
 MAX_ENTRIES, MAX_POSITIONS = 1 << 24, 2048
@@ -116,6 +114,20 @@ class Adapted:
         return np.asarray(np.linalg.lstsq(rows, spread, rcond=None)[0])
 
 
+class Maps(dict[tuple[int, int], "Array"]):
+    """For each pair of orders (in, out) all maps, (maps, n^l, n^k), and what has been found out about them."""
+
+    def __init__(self, maps: Mapping[tuple[int, int], Array]) -> None:
+        super().__init__(maps)
+        self.decompositions: dict[int, tuple[Array, list[Any]]] = {}
+
+    @cached_property
+    def classes(self) -> list[tuple[Any, Any]]:
+        """Rows and columns that entries of the maps connect, class by class."""
+        ins, outs = (1 + max(pair[side] for pair in self) for side in (0, 1))
+        return _classes(self, ins, outs)
+
+
 @lru_cache(maxsize=64)
 def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Adapted:
     """Bases adapted to all maps between some input orders and some output orders.
@@ -162,29 +174,26 @@ def positions(group: Group, order: Order) -> int:
 
 def check_size(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> None:
     """Raise SizeError where the maps are too large for an adapted basis, before they are made."""
-    rows = [positions(group, order) for order in outs]
-    columns = [positions(group, order) for order in ins]
-    entries = sum(
-        len(basis(group, k, lo)) * r * c
-        for k, c in zip(ins, columns, strict=True)
-        for lo, r in zip(outs, rows, strict=True)
-        if r <= MAX_POSITIONS and c <= MAX_POSITIONS
-    )
-    if max([*rows, *columns]) > MAX_POSITIONS or entries > MAX_ENTRIES:
+    if not _within(group, ins, outs, MAX_POSITIONS, MAX_ENTRIES):
+        most = max(positions(group, order) for order in (*ins, *outs))
         raise SizeError(
             f"an adapted basis for {group} of orders {sorted({*ins, *outs}, key=str)} would take matrices of "
-            f"{max([*rows, *columns]):,} rows: beyond {MAX_POSITIONS:,} rows, or {MAX_ENTRIES:,} entries of all maps, "
+            f"{most:,} rows: beyond {MAX_POSITIONS:,} rows, or {MAX_ENTRIES:,} entries of all maps, "
             "ask for another method"
         )
 
 
 def fits(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> bool:
     """Whether the maps are small enough to try an adapted basis without being asked to."""
-    rows = [positions(group, order) for order in (*ins, *outs)]
-    return (
-        max(rows) <= TRIED
-        and sum(len(basis(group, k, lo)) * positions(group, k) * positions(group, lo) for k in {*ins} for lo in {*outs})
-        <= MAX_ENTRIES // 2
+    return _within(group, [*{*ins}], [*{*outs}], TRIED, MAX_ENTRIES // 2)
+
+
+def _within(group: Group, ins: Sequence[Order], outs: Sequence[Order], most: int, entries: int) -> bool:
+    """Whether no tensor has more than ``most`` positions, and all maps together no more than ``entries`` entries."""
+    size = {order: positions(group, order) for order in (*ins, *outs)}
+    # The bases are only asked for where they are small.
+    return max(size.values()) <= most and entries >= sum(
+        len(basis(group, k, lo)) * size[k] * size[lo] for k in ins for lo in outs
     )
 
 
@@ -192,14 +201,16 @@ def _maps(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> Maps:
     import numpy as np
 
     check_size(group, ins, outs)
-    return {
-        (a, b): basis(group, k, lo).matrices().astype(np.float64)
-        for a, k in enumerate(ins)
-        for b, lo in enumerate(outs)
-    }
+    return Maps(
+        {
+            (a, b): basis(group, k, lo).matrices().astype(np.float64)
+            for a, k in enumerate(ins)
+            for b, lo in enumerate(outs)
+        }
+    )
 
 
-def _generic(maps: Maps, seed: int, count_in: int, count_out: int) -> Array:
+def _generic(maps: Mapping[tuple[int, int], Array], seed: int, count_in: int, count_out: int) -> Array:
     """A combination of all maps, from all inputs to all outputs."""
     import numpy as np
 
@@ -217,7 +228,7 @@ def _generic(maps: Maps, seed: int, count_in: int, count_out: int) -> Array:
 
 
 def _classes(maps: Maps, count_in: int, count_out: int) -> list[tuple[Any, Any]]:
-    """Rows and columns of the generic map that entries connect, class by class."""
+    """What ``Maps.classes`` holds."""
     import numpy as np
 
     support = np.block([[(maps[a, b] != 0).any(0) for a in range(count_in)] for b in range(count_out)])
@@ -236,11 +247,15 @@ def _classes(maps: Maps, count_in: int, count_out: int) -> list[tuple[Any, Any]]
 
 
 def _decomposed(maps: Maps, seed: int, count_in: int, count_out: int) -> tuple[Any, list[Any], list[Any]]:
+    """A generic map, the classes, and its singular value decomposition in each: made once for each seed."""
     import numpy as np
 
-    generic = _generic(maps, seed, count_in, count_out)
-    classes = _classes(maps, count_in, count_out)
-    return generic, classes, [np.linalg.svd(generic[np.ix_(r, c)], full_matrices=False) for r, c in classes]
+    if seed not in maps.decompositions:
+        generic = _generic(maps, seed, count_in, count_out)
+        svd = [np.linalg.svd(generic[np.ix_(r, c)], full_matrices=False) for r, c in maps.classes]
+        maps.decompositions[seed] = generic, svd
+    generic, svd = maps.decompositions[seed]
+    return generic, maps.classes, svd
 
 
 def _levels(svd: Sequence[Any]) -> tuple[list[float], float]:

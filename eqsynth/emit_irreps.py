@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import prod
 
 from eqsynth import functor
-from eqsynth.adapted import Irrep
+from eqsynth.adapted import Irrep, positions
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.group import Aut, Group, permutation_generators
 from eqsynth.plans import Schur, Source
+from eqsynth.space import Order
 
 #: A literal of at most so many characters stands on one line.
 LINE = 100
@@ -173,7 +173,7 @@ class SchurCode:
             more = ", _columns"
         say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps, {list(bases.same)}{more})")
         for end in self.step.sources:
-            self._change(end, "into", bases.ins.index(bases.ins[end.order]))
+            self._change(end, "into", end.order)
         for end in self.step.targets:
             self._change(end, "back", end.order)
         for term_in, term_out in self.pairs:
@@ -193,10 +193,8 @@ class SchurCode:
         """Whether entries of blocks stand in several places of the matrix."""
         return any(part.division > 1 for part in self.parts)
 
-    def _positions(self, order: object) -> int:
-        bases = self.step.bases
-        orders = order if isinstance(order, tuple) else (order,)
-        return prod(int(f.n) ** int(k) for f, k in zip(bases.group.factors, orders, strict=True))
+    def _positions(self, order: Order) -> int:
+        return positions(self.step.bases.group, order)
 
     def _recipe(self, part: Irrep) -> tuple[object, ...]:
         return (

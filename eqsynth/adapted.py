@@ -173,12 +173,12 @@ def positions(group: Group, order: Order) -> int:
 
 
 def check_size(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> None:
-    """Raise SizeError where the maps are too large for an adapted basis, before they are made."""
+    """Raise SizeError where the maps are too large to be written as matrices, before they are made."""
     if not _within(group, ins, outs, MAX_POSITIONS, MAX_ENTRIES):
         most = max(positions(group, order) for order in (*ins, *outs))
         raise SizeError(
-            f"an adapted basis for {group} of orders {sorted({*ins, *outs}, key=str)} would take matrices of "
-            f"{most:,} rows: beyond {MAX_POSITIONS:,} rows, or {MAX_ENTRIES:,} entries of all maps, "
+            f"the maps of {group} between tensors of {most:,} entries are too large to be written as matrices: "
+            f"beyond {MAX_POSITIONS:,} rows, or {MAX_ENTRIES:,} entries of all maps, "
             "ask for another method"
         )
 

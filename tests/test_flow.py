@@ -11,6 +11,9 @@ PACKAGE = Path(eq.__file__).parent
 #: Later modules may import earlier ones, never the other way round.
 FLOW = [
     "errors",
+    "numbers",
+    "limits",
+    "files",
     "cache",
     "space",
     "graphs",

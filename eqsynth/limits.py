@@ -1,0 +1,75 @@
+"""One budget of steps and of bytes, asked before work starts: what would not fit is refused, with the cure."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from eqsynth.errors import ConfigError, SizeError
+
+#: How many steps one call may take: evaluations of Python's size, some 10 to 30 seconds of them.
+MAX_STEPS = 100_000_000
+#: How many bytes one call may hold at once, parameters of layers apart.
+MAX_BYTES = 8_000_000_000
+
+
+def budget(name: str, default: int) -> int:
+    """The limit ``EQSYNTH_MAX_STEPS`` or ``EQSYNTH_MAX_BYTES``, or the default; ConfigError for what is no number."""
+    text = os.environ.get(name, "").strip().replace("_", "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= 30):
+        raise ConfigError(f"{name} is {text[:40]!r}: set it to a whole number, or leave it out for {default:,}")
+    return int(text)
+
+
+def afford(what: str, cure: str, *, steps: int = 0, size: int = 0) -> None:
+    """Refuse work that would take more steps, or more bytes (``size``), than one call may.
+
+    >>> from eqsynth.limits import afford
+    >>> afford("a basis of 15 diagrams", "ask for lower orders", steps=1_000)
+    >>> afford("10**9 diagrams", "ask for lower orders", steps=10**12)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.SizeError: 10**9 diagrams would take about 1e+12 steps, more than 100,000,000: ask for lower ...
+
+    Raises SizeError.
+    """
+    for unit, name, asked, default in (
+        ("steps", "EQSYNTH_MAX_STEPS", steps, MAX_STEPS),
+        ("bytes", "EQSYNTH_MAX_BYTES", size, MAX_BYTES),
+    ):
+        if asked and asked > (limit := budget(name, default)):
+            raise SizeError(
+                f"{what} would take about {_short(asked)} {unit}, more than {limit:,}: {cure}, or raise {name}"
+            )
+
+
+@dataclass(slots=True)
+class Steps:
+    """Steps counted while they are taken, where their number is not known before.
+
+    >>> from eqsynth.limits import Steps
+    >>> steps = Steps("the search", "ask for less")
+    >>> steps.take(10)
+    >>> steps.taken
+    10
+
+    ``take`` raises SizeError when the budget is spent.
+    """
+
+    what: str
+    cure: str
+    taken: int = 0
+    most: int = 0
+
+    def take(self, count: int = 1) -> None:
+        """Count some steps."""
+        self.most = self.most or budget("EQSYNTH_MAX_STEPS", MAX_STEPS)
+        self.taken += count
+        if self.taken > self.most:
+            raise SizeError(f"{self.what} takes more than {self.most:,} steps: {self.cure}, or raise EQSYNTH_MAX_STEPS")
+
+
+def _short(number: int) -> str:
+    return f"{number:,}" if number < 10**10 else f"{number:.0e}" if number < 10**300 else "more than 1e+300"

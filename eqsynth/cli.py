@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import eqsynth
-from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError
+from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, shown
 from eqsynth.space import Order, Space, order_text, read_order
 
 if TYPE_CHECKING:
@@ -142,14 +142,15 @@ def _order(text: str) -> Order:
     """An order as people type it: 2, 2,1 or (2,1)."""
     parts = [part.strip() for part in text.strip().removeprefix("(").removesuffix(")").split(",") if part.strip()]
     if not parts:
-        raise SpaceError(f"the order {text!r} is empty: ask for 0, 1, 2, ...")
-    if not all(re.fullmatch(r"-?[0-9]+|[SA][0-9]+(\.packed)?", part) for part in parts):
+        raise SpaceError(f"the order {shown(text)} is empty: ask for 0, 1, 2, ...")
+    if any(re.fullmatch("-[0-9]+", part) for part in parts):
+        raise SpaceError(f"the order {shown(text)} is negative: ask for 0, 1, 2, ...")
+    if not all(re.fullmatch(r"[SA]?[0-9]+(\.packed)?", part) for part in parts):
         raise SpaceError(
-            f"the order {text!r} is no whole number: ask for 0, 1, 2, ..., for S2 or A2 (symmetric and alternating "
+            f"the order {shown(text)} is no whole number: ask for 0, 1, 2, ..., for S2 or A2 (symmetric and alternating "
             "tensors), or for 2,1 with a product"
         )
-    numbers = tuple(part if part[0] in "SA" else int(part) for part in parts)
-    return read_order(numbers if len(numbers) > 1 else numbers[0])  # type: ignore[arg-type]
+    return read_order(tuple(parts) if len(parts) > 1 else parts[0])
 
 
 @app.command()
@@ -287,7 +288,7 @@ def _say(state: State) -> None:
 def verify(
     subject: Annotated[str, typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2'.")],
     trials: Annotated[int, typer.Option(min=1, help="Random group elements for each size.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the random elements and weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
 ) -> None:
     """Check a layer: equivariant under random group elements, independent, complete."""
     from eqsynth.verification import verify as check

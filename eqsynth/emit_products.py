@@ -10,6 +10,7 @@ from textwrap import indent
 import eqsynth
 from eqsynth.bases import basis
 from eqsynth.emit import Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.errors import abridged
 from eqsynth.plans import POWERS, Hodge, Input, Pair, Reduce, Step
 from eqsynth.products import NAMES, Join, ProductPlan, Twist, Weigh
 from eqsynth.space import Order, Space, each, none_of, order_text
@@ -158,11 +159,11 @@ class _ProductEmitter(_Emitter):
             '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
             "    raise self.ShapeError(",
             '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
-            f'        f"channels last, for {problem}"',
+            f'        f"channels last, for {abridged(problem)}"',
             "    )",
             "",
             "def extra_repr(self):",
-            f'    return f"{problem.group}: {shown} -> {out}"',
+            f'    return f"{abridged(problem.group)}: {shown} -> {out}"',
         ]
         return "\n".join(lines)
 

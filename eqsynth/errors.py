@@ -6,7 +6,6 @@ Every message says what was asked, why it cannot be, and what to ask instead.
 from __future__ import annotations
 
 import re
-
 from collections.abc import Iterator
 
 #: Up to so many characters a group that is written out, which has as many digits as it takes, is shown whole.
@@ -32,8 +31,8 @@ def shown(value: object, most: int = WINDOW) -> str:
     return text if len(text) <= most else f"{text[: most - 3 - kept]}...{text[len(text) - kept :]}"
 
 
-def abridged(text: str) -> str:
-    """A text for people to read: groups that are written out at great length have their beginning and a digest.
+def abridged(what: object) -> str:
+    """A text for people to read: groups that are written out at great length get their beginning and a digest.
 
     >>> from eqsynth.errors import abridged
     >>> abridged("order 1 of Perm(4: 1 2 3 0)")
@@ -41,6 +40,7 @@ def abridged(text: str) -> str:
     >>> abridged(f"order 1 of Perm(60: {' '.join(map(str, range(60)))})")
     'order 1 of Perm(60: 0 1 2 3 4 5 6 7...; 179 characters, sha256 a15a0c27)'
     """
+    text = str(what)
     if len(text) <= SHOWN_WHOLE:
         return text
     pieces, position = [], 0
@@ -85,7 +85,9 @@ class ParseError(EqsynthError, ValueError):
         # One character for each, so that the mark stands below its place.
         line = "".join(mark if mark.isprintable() else " " for mark in text[start : start + WINDOW])
         under = " " * (len(before) + position - start)
-        super().__init__(f"cannot read the {what} {shown(text)}: {why}\n    {before}{line}{after}\n    {under}^\n{cure}")
+        super().__init__(
+            f"cannot read the {what} {shown(text)}: {why}\n    {before}{line}{after}\n    {under}^\n{cure}"
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild_parse_error, (str(self), self.text, self.position))

@@ -231,7 +231,9 @@ class Graph:
         # 2^N is not worked out for a large N.
         vertices, edges = family.build(*(min(size, MAX_VERTICES + 1) for size in sizes))
         if vertices > MAX_VERTICES:
-            raise SizeError(f"{_short(name)} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer")
+            raise SizeError(
+                f"{_short(name)} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer"
+            )
         edges = tuple(islice(edges, MAX_EDGES + 1))
         return cls(vertices, edges, family.directed, name=family.name + "x".join(map(str, sizes)))
 

@@ -157,9 +157,9 @@ class PermutationGroup(Group):
 
     def __init__(self, generators: Iterable[Sequence[int]], n: int | None = None) -> None:
         try:
-            given = [tuple(generator) for generator in generators]
+            given: list[tuple[Any, ...]] = [tuple(generator) for generator in generators]
         except TypeError:
-            given = [(None,)]
+            given = [("",)]
         listed = tuple(tuple(image for image in map(whole, generator) if image is not None) for generator in given)
         if any(len(read) != len(generator) for read, generator in zip(listed, given, strict=True)):
             raise GroupError(f"generators are lists of images, such as [[1, 2, 3, 0]], not {shown(generators)}")
@@ -267,7 +267,7 @@ def _graph(text: str, files: bool | Path = True) -> Graph:
 
 def _graph_of_text(text: str) -> Graph:
     size, _, rest = text.partition(":")
-    edges, bar, colours = rest.partition("|")
+    edges, _, colours = rest.partition("|")
     cure = "Write edges as 0-1, or 0>1 in a directed graph, and colours after |: 3: 0-1 1-2 | 0 1 0"
     listed: list[tuple[int, int]] = []
     directed: set[bool] = set()
@@ -317,7 +317,9 @@ class MatrixGroup(Group):
             raise GroupError(f"a matrix group needs {what}")
         for value in elements:
             if not _invertible(value):
-                raise GroupError(f"the generator {shown(_matrix_text(value))} is not invertible, so no group contains it")
+                raise GroupError(
+                    f"the generator {shown(_matrix_text(value))} is not invertible, so no group contains it"
+                )
         _make(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra)
 
     def __repr__(self) -> str:
@@ -352,7 +354,11 @@ def _matrix(value: Any) -> Matrix:
         listed = value.tolist() if hasattr(value, "tolist") else value
         rows = tuple(tuple(map(_entry, row)) for row in listed)
     except (TypeError, ValueError) as error:
-        why = str(error) if isinstance(error, ValueError) else "a matrix is a list of rows, and generators are a list of it"
+        why = (
+            str(error)
+            if isinstance(error, ValueError)
+            else "a matrix is a list of rows, and generators are a list of it"
+        )
         raise GroupError(f"{shown(value)} is no matrix of whole numbers and fractions: {why}") from error
     if not rows or any(len(row) != len(rows) for row in rows):
         raise GroupError(f"{shown(value)} is no square matrix")
@@ -394,7 +400,7 @@ def _invertible(value: Matrix) -> bool:
     afford(f"the determinant of a {size} x {size} matrix", cure, steps=size**3 // 100)
     for prime in ((1 << 61) - 1, (1 << 31) - 1):
         rows = [[entry.numerator * pow(entry.denominator, -1, prime) % prime for entry in row] for row in value]
-        if flint.nmod_mat(rows, prime).det() != 0:
+        if int(flint.nmod_mat(rows, prime).det()):
             return True
     digits = sum(max(entry.denominator for entry in row).bit_length() for row in value)
     afford(f"the exact determinant of a {size} x {size} matrix", cure, steps=size**4 * (digits + 20) // 6000)

@@ -12,7 +12,7 @@ from eqsynth import draw, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import Diagram, Element
 from eqsynth.drawing import drawing
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, abridged
 from eqsynth.group import Group, Hom
 from eqsynth.lower import gains
 from eqsynth.plans import POWERS
@@ -121,7 +121,8 @@ class Inspection:
     def _heading(self) -> list[str]:
         letters = " x ".join(str(size) for size in self.sizes)
         return [
-            f"{self.hom}: {len(self)} maps, most used first; shares for independent inputs of variance 1, n = {letters}"
+            f"{abridged(self.hom)}: {len(self)} maps, most used first; shares for independent inputs of variance 1, "
+            f"n = {letters}"
         ]
 
     def _place(self, use: Use) -> str:

@@ -49,7 +49,9 @@ class Symmetry:
 
     def __post_init__(self) -> None:
         if not isinstance(self.kind, str) or self.kind not in KINDS:
-            raise SpaceError(f"there are no tensors of kind {shown(self.kind)}: ask for S (symmetric) or A (alternating)")
+            raise SpaceError(
+                f"there are no tensors of kind {shown(self.kind)}: ask for S (symmetric) or A (alternating)"
+            )
         object.__setattr__(self, "order", _number(self.order, self.order))
         if not isinstance(self.packed, bool):
             raise SpaceError(f"packed is True or False, not {shown(self.packed)}")
@@ -211,7 +213,7 @@ def _one_of(match: re.Match[str]) -> int | Symmetry:
     return Symmetry(kind, order, packed) if kind and order > 1 else order
 
 
-def read_order(order: str | Order | list[int | str | Symmetry]) -> Order:
+def read_order(order: str | Order | Sequence[int | str | Symmetry]) -> Order:
     """An order as people give it: a number, ``"S2"``, ``"(S2,1)"``, or a tuple or list of such.
 
     >>> from eqsynth.space import read_order
@@ -232,9 +234,7 @@ def read_order(order: str | Order | list[int | str | Symmetry]) -> Order:
 def _read_one(text: str) -> int | Symmetry:
     match = _ONE.fullmatch(text.strip())
     if match is None:
-        raise SpaceError(
-            f"{shown(text)} is no order: write a whole number, 0 or more, or S2 or A2 for symmetric or alternating tensors"
-        )
+        raise SpaceError(f"{shown(text)} is no order: write a number, or S2 or A2 for symmetric or alternating tensors")
     return _one_of(match)
 
 

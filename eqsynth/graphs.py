@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError
+from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,9 +156,9 @@ class Graph:
     def __post_init__(self) -> None:
         n = _whole(self.n)
         if n is None or n < 1:
-            raise GroupError(f"a graph has a whole number of vertices, at least 1, not {self.n!r}")
-        if self.n > MAX_VERTICES:
-            raise SizeError(f"a graph on {self.n:,} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
+            raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
+        if n > MAX_VERTICES:
+            raise SizeError(f"a graph on {shown(n)} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
         if len(self.edges) > MAX_EDGES:
             raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
         edges = set()
@@ -170,7 +170,7 @@ class Graph:
                     edges.add((head, tail) if turn else (tail, head))
                 case _:
                     raise GroupError(
-                        f"{edge!r} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
+                        f"{shown(edge)} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
                         f"from 0 to {n - 1}"
                     )
         colours = tuple(colour for colour in map(_whole, self.colours) if colour is not None)

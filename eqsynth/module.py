@@ -46,7 +46,9 @@ class Linear(nn.Module):
 
     Initial weights give outputs of variance near 1 for inputs of independent entries of variance 1:
     for n a number the mean over entries is exactly 1, for n a letter it lies between 0.8 and 1.2, at
-    every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Biases start at zero.
+    every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Of symmetric and alternating tensors each
+    entry counts once, as where they are packed; with them and n a letter the mean is exactly 1 at n = 16. (Where it
+    would take long to compute, at high orders and large n, it is near to that.) Biases start at zero.
 
     ``method`` says how the layer is computed, never what: ``"diagrams"``, ``"fourier"``, ``"irreps"``, ``"matrix"``, or
     ``"auto"`` for what is estimated to cost least; ``print(layer.plan)`` compares them (:func:`eqsynth.plan`). With

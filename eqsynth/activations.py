@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from torch.nn import functional
 from eqsynth.errors import ActivationError, ShapeError, SpaceError
 from eqsynth.forms import Form, form
 from eqsynth.group import Group, Hom
+from eqsynth.module import refuse_script
 from eqsynth.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.space import Order, Space, Symmetry, each, entries_of, order_text, stored_packed
 
@@ -55,6 +56,8 @@ class EquivariantModule(nn.Module):
             axes = len(lengths)
             if not isinstance(tensor, torch.Tensor) or tensor.ndim <= axes or tensor.shape[-1] != channels:
                 self._reject(place, tensor)
+            if not (tensor.is_floating_point() or tensor.is_complex()):
+                self._reject(place, tensor)
             for size, length in zip(tensor.shape[tensor.ndim - axes - 1 : -1], lengths, strict=True):
                 if isinstance(length, PackedLength):
                     packed.append((place, size, length))
@@ -79,12 +82,17 @@ class EquivariantModule(nn.Module):
     def _reject(self, place: int, tensor: Any) -> None:
         channels, lengths = self._shapes[place]
         expected = ", ".join(["*batch", *map(str, lengths), str(channels)])
-        got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, torch.Tensor) else f"type {type(tensor).__name__}"
         which = "input" if len(self._shapes) == 1 else f"input {place}"
+        if isinstance(tensor, torch.Tensor) and not (tensor.is_floating_point() or tensor.is_complex()):
+            raise ShapeError(f"{which} holds {tensor.dtype}: pass floating-point or complex numbers, such as x.float()")
+        got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, torch.Tensor) else f"type {type(tensor).__name__}"
         raise ShapeError(
             f"{which} has {got}, expected a tensor of shape ({expected}), channels last, "
             f"for {self.space_in} of {self.group}"
         )
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        refuse_script(self)
 
     def options(self) -> tuple[str, ...]:
         """What is shown behind the problem."""

@@ -423,7 +423,9 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     if group.family in ("S", "A") and isinstance(group.n, int):
         # Permutations of axes keep the number of blocks.
         listed = enumeration.diagrams(group, axes_of(outputs), axes_of(inputs))
-        elements = tuple(d for d in listed if d.head or len(d.blocks) <= int(group.n))
+        fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
+        # In the order of all bases: weights for n a letter are weights for every number.
+        elements = tuple(sorted(fitting, key=lambda diagram: diagram.key))
     kept = cosets.by_diagrams(group, elements, inputs, outputs)
     if kept is None:
         order = range(len(elements))

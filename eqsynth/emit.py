@@ -20,6 +20,7 @@ from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
 from eqsynth.group import Aut, Hom, permutation_generators
+from eqsynth.meaning import weights_of
 from eqsynth.plans import (
     POWERS,
     Contract,
@@ -39,7 +40,7 @@ from eqsynth.plans import (
     Unpack,
     describe,
 )
-from eqsynth.recipes import EPSILON, FOURIER, PARITY, STAR, TABLES
+from eqsynth.recipes import EPSILON, FOURIER, PARITY, STAR, STATE, TABLES
 from eqsynth.space import Symmetry, none_of, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
@@ -57,6 +58,14 @@ SMALL = 4096
 def _small(kind: tuple[int, int, int, int]) -> bool:
     n, tied, taken, given = kind
     return int(n ** (2 * tied + taken + given)) <= SMALL
+
+
+#: How a method begins that refuses an input.
+REJECT = (
+    'def _reject(self, which, x, expected, note=""):',
+    "    if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):",
+    '        raise self.ShapeError(f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()")',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +230,7 @@ class _Emitter:
             f"bias_terms = {plan.bias}",
             f'method = "{plan.method}"',
             *([f'parameters_are = "{plan.parameters}"'] if plan.parameters != "diagrams" else []),
+            *([f'weights_of = "{weights_of(plan)}"'] if self._parameters() else []),
             "ShapeError = ValueError",
             "",
             f"def __init__(self, channels_in={default_in}, channels_out={default_out}, device=None, dtype=None):",
@@ -268,25 +278,37 @@ class _Emitter:
             lines.append("    # Only the zero map has this symmetry: there is nothing to set.")
         lines += [
             "",
-            'def _reject(self, which, x, expected, note=""):',
+            *REJECT,
             '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
             "    raise self.ShapeError(",
             '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
             '        f"channels last, for {self.space_in} of {self.group}"',
             "    )",
             "",
+            *([STATE] if self._parameters() else []),
             "def extra_repr(self):",
-            f'    return f"{hom.group}: {self._space_text("in")} -> {self._space_text("out")}"',
+            f'    return f"{hom.group}: {self._space_text("in")} -> {self._space_text("out")}{self._unusual()}"',
         ]
         return "\n".join(lines)
+
+    def _parameters(self) -> list[str]:
+        """The names of the parameters."""
+        plan = self.plan
+        names = [plan.weight_name(pair.term_in, pair.term_out) for pair in plan.pairs]
+        return names + [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
+
+    def _unusual(self) -> str:
+        """What differs from what is made where nothing is said, as the layer prints it."""
+        plan = self.plan
+        usual = (("bias", plan.bias, True), ("normalization", plan.normalization, "variance"))
+        usual += (("parameters", plan.parameters, "diagrams"),)
+        return "".join(f", {name}={value!r}" for name, value, default in usual if value != default)
 
     def _tables(self) -> list[str]:
         """The method that makes the constant tables, which no state_dict holds."""
         if not (self.buffers or self.epsilons or self.builders):
             return []
-        plan = self.plan
-        names = [plan.weight_name(pair.term_in, pair.term_out) for pair in plan.pairs]
-        names += [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
+        names = self._parameters()
         lines: list[str] = []
         for buffer, values in self.buffers.items():
             dtype = ", dtype=torch.float64" if buffer.startswith("signs") or buffer in self.squares else ""
@@ -485,7 +507,10 @@ class _Emitter:
                 for factor, symmetry in [self.plan.packs[size - self.factor_count]]
             ]
             hint = f" with {' and '.join(dict.fromkeys(hints))}" if hints else ""
-            self._say(f"    {wrong(raw[number], number, set(self.open) - shown_by.get(number, set()), hint)}")
+            refused = wrong(raw[number], number, set(self.open) - shown_by.get(number, set()), hint)
+            self._say(f"    {refused}")
+            self._say(f"if not ({raw[number]}.is_floating_point() or {raw[number]}.is_complex()):")
+            self._say(f"    {refused}")
 
     def _say_scales(self, used: str) -> None:
         """Lines that scale the weights, and the scales of sums that the code ``used`` needs."""

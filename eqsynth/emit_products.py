@@ -9,9 +9,11 @@ from textwrap import indent
 
 import eqsynth
 from eqsynth.bases import basis
-from eqsynth.emit import Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.emit import REJECT, Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.meaning import weights_of
 from eqsynth.plans import POWERS, Hodge, Input, Pair, Reduce, Step
 from eqsynth.products import NAMES, Join, ProductPlan, Twist, Weigh
+from eqsynth.recipes import STATE
 from eqsynth.space import Order, Space, each, none_of, order_text
 
 
@@ -103,6 +105,7 @@ class _ProductEmitter(_Emitter):
             *([f"degrees = {problem.degrees}"] if problem.degrees else []),
             f'normalization = "{plan.normalization}"',
             f"bias_terms = {plan.bias}",
+            *([f'weights_of = "{weights_of(plan)}"'] if self._parameters() else []),
             "ShapeError = ValueError",
             "",
             f"def __init__(self, {', '.join(arguments)}, channels_out={self._default(problem.space_out)}, "
@@ -154,17 +157,22 @@ class _ProductEmitter(_Emitter):
         out = self._shown("out", len(problem.space_out), problem.space_out.orders)
         lines += [
             "",
-            'def _reject(self, which, x, expected, note=""):',
+            *REJECT,
             '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
             "    raise self.ShapeError(",
             '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
             f'        f"channels last, for {problem}"',
             "    )",
             "",
+            *([STATE] if self._parameters() else []),
             "def extra_repr(self):",
-            f'    return f"{problem.group}: {shown} -> {out}"',
+            f'    return f"{problem.group}: {shown} -> {out}{self._unusual()}"',
         ]
         return "\n".join(lines)
+
+    def _unusual(self) -> str:
+        mode = ", mode='paired'" if not self.full and not self.problem.degrees else ""
+        return mode + super()._unusual()
 
     def _operands(self) -> list[tuple[str, Space]]:
         return list(zip(NAMES, self.problem.operands, strict=False))

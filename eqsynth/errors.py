@@ -48,6 +48,10 @@ class ShapeError(EqsynthError, ValueError):
     """A tensor of the wrong shape reached a layer."""
 
 
+class WeightsError(EqsynthError, RuntimeError):
+    """Weights that belong to another function than that of the layer that is to take them."""
+
+
 class ActivationError(EqsynthError, ValueError):
     """A non-linear or normalising layer that would break the symmetry, or that the group does not allow."""
 

@@ -9,10 +9,10 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, starmap
 from math import fsum, prod
 
-from eqsynth import fourier, functor
+from eqsynth import cosets, fourier, functor
 from eqsynth.adapted import adapted, check_size, fits, positions
 from eqsynth.bases import Basis, basis
 from eqsynth.bilabelled import below, separator
@@ -62,6 +62,7 @@ from eqsynth.space import (
     is_packed,
     is_plain,
     none_of,
+    packed_lengths,
     parity,
     stored_packed,
 )
@@ -293,9 +294,6 @@ def _pair(term_in: int, term_out: int, found: Basis, normalization: str, blocks:
         return Pair(term_in, term_out, len(found), none, _block_variances(term_in, term_out, blocks))
     squares = _squares(found)
     variances = _tied_variances(found, squares, normalization) if squares else _variances(found, normalization)
-    if not found.plain_orders:
-        shares = (len(found.turned(at)) * _alike(found, at) for at in range(len(found)))
-        variances = tuple(variance / share for variance, share in zip(variances, shares, strict=True))
     return Pair(term_in, term_out, len(found), gains(found), variances, _largest(squares))
 
 
@@ -1202,22 +1200,66 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     everywhere = rank.count(most)
     diagonals = len(rank) - everywhere
     share = [SHARE_EVERYWHERE / everywhere if blocks == most else SHARE_DIAGONALS / diagonals for blocks in rank]
-    if found.group.symbolic:
+    share = [s / _times(found, element) for element, s in enumerate(share)]
+    if found.group.symbolic and found.plain_orders:
         return tuple(share)
-    made = []
-    for element in range(len(found)):
-        square, summed = 1.0, 1
-        for factor, diagram, gain in zip(found.group.factors, found.factors(element), gains(found), strict=True):
-            n = int(factor.n)
-            summed *= terms(factor, diagram, n)
-            # Mean over output entries of the sum of squares in a row, scaled by "variance".
-            square *= entries(diagram, n) / terms(factor, diagram, n) / n**diagram.outputs * n ** (gain / 2)
-        made.append((square, summed))
+    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in found.group.factors]
+    squares = mean_squares(found, sizes, gained=gains(found))
     # Rounded once, so that every version of Python finds the same digits.
-    mean = fsum(s * square for s, (square, _) in zip(share, made, strict=True))
-    return tuple(
-        s / mean / (summed if normalization == "sum" else 1) for s, (_, summed) in zip(share, made, strict=True)
-    )
+    mean = fsum(s * square for s, square in zip(share, squares, strict=True))
+    if normalization != "sum" or found.group.symbolic:
+        return tuple(s / mean for s in share)
+    parts = (zip(found.group.factors, found.factors(element), sizes, strict=True) for element in range(len(found)))
+    return tuple(s / mean / prod(starmap(terms, part)) for s, part in zip(share, parts, strict=True))
+
+
+def mean_squares(
+    found: Basis, sizes: Sequence[int], power: float = 0.5, gained: Sequence[int] | None = None
+) -> list[float]:
+    """For each map the mean square of an output entry, for inputs of independent entries of variance 1.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.lower import mean_squares
+    >>> mean_squares(eq.basis("S(n)", 2, 0), [4], power=0), mean_squares(eq.basis("S(n)", 2, 0), [4])
+    ([4.0, 16.0], [1.0, 1.0])
+    >>> mean_squares(eq.basis("S(n)", 1, "A2"), [1])
+    [0.0]
+
+    ``power``: the power of their number by which sums are divided; ``gained``: quarter powers of n as in ``gains``. Of
+    symmetric and alternating tensors each entry counts once, as where they are packed. Exact where that
+    takes at most a million entries, and else what it comes near to as n grows.
+    """
+    gained = gained or (0,) * len(sizes)
+    if len(found.group.factors) > 1:
+        problems = zip(found.group.factors, entries_of(found.inputs), entries_of(found.outputs), strict=True)
+        bases = [basis(*problem) for problem in problems]
+        squares = [
+            dict(zip(one.diagrams, mean_squares(one, [n], power, [gain]), strict=True))
+            for one, n, gain in zip(bases, sizes, gained, strict=True)
+        ]
+        parts = map(found.factors, range(len(found)))
+        return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
+    group, n, gain = found.group, sizes[0], gained[0]
+    if group.diagrammatic:
+        diagrams = [diagram for (diagram,) in map(found.factors, range(len(found)))]
+        totals = [(entries(diagram, n), terms(group, diagram, n)) for diagram in diagrams]
+    else:
+        totals = functor.squares(group, found.diagrams, n)
+    made = []
+    for element, (total, added) in enumerate(totals):
+        rows, square = n ** axes_of(found.outputs), total * _times(found, element)
+        if not found.plain_orders:
+            turns = found.turned(element)
+            packed = cosets.squares(group, found[element], turns, found.inputs, found.outputs, n)
+            if packed is not None:
+                rows, square = prod(packed_lengths(found.outputs, sizes)), packed
+        made.append(square / added ** round(2 * power) / rows * n ** (gain / 2) if rows else 0.0)
+    return made
+
+
+def _times(found: Basis, element: int) -> int:
+    """By what a map of large symmetric tensors is larger than its diagram: terms of the output, equal ones of sums."""
+    return 1 if found.plain_orders else len(found.turned(element)) * _alike(found, element)
 
 
 def _alike(found: Basis, index: int) -> int:
@@ -1259,7 +1301,8 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
 
 def _tied_variances(found: Basis, squares: Sequence[tuple[int, int]], normalization: str) -> tuple[float, ...]:
     """The same for elements that are tables: equal shares, from their squares, summed over all entries and by row."""
-    rows = int(found.group.n) ** axes_of(found.outputs)
-    share = 1 / len(squares)
-    mean = fsum(share * total / largest / rows for total, largest in squares)
-    return tuple(share / mean / (largest if normalization == "sum" else 1) for _, largest in squares)
+    share = [1 / len(squares) / _times(found, element) for element in range(len(found))]
+    mean = fsum(s * square for s, square in zip(share, mean_squares(found, found.sizes()), strict=True))
+    return tuple(
+        s / mean / (largest if normalization == "sum" else 1) for s, (_, largest) in zip(share, squares, strict=True)
+    )

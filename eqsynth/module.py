@@ -7,7 +7,7 @@ import sys
 import warnings
 from functools import lru_cache, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -15,8 +15,9 @@ from torch import nn
 from eqsynth.bases import Basis, basis
 from eqsynth.cache import no_collection
 from eqsynth.emit import Artifact, emit
-from eqsynth.errors import EqsynthError, ShapeError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, ShapeError, WeightsError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
+from eqsynth.meaning import refusal
 from eqsynth.plans import Plan
 from eqsynth.recall import recalled_plan
 from eqsynth.space import Space
@@ -45,7 +46,9 @@ class Linear(nn.Module):
 
     Initial weights give outputs of variance near 1 for inputs of independent entries of variance 1:
     for n a number the mean over entries is exactly 1, for n a letter it lies between 0.8 and 1.2, at
-    every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Biases start at zero.
+    every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Of symmetric and alternating tensors each
+    entry counts once, as where they are packed; with them and n a letter the mean is exactly 1 at n = 16. (Where it
+    would take long to compute, at high orders and large n, it is near to that.) Biases start at zero.
 
     ``method`` says how the layer is computed, never what: ``"diagrams"``, ``"fourier"``, ``"irreps"``, ``"matrix"``, or
     ``"auto"`` for what is estimated to cost least; ``print(layer.plan)`` compares them (:func:`eqsynth.plan`). With
@@ -214,8 +217,19 @@ def overridden(emitted: Any) -> dict[str, Any]:
         finally:
             self._buffers.update(tables)
 
-    made = {"reset_parameters": reset_parameters}
+    def _refuse(self: Any, key: str, saved: str) -> None:
+        raise WeightsError(refusal(key, saved, self.plan))
+
+    made = {"reset_parameters": reset_parameters, "_refuse": _refuse, "__prepare_scriptable__": refuse_script}
     return {**made, "forward": forward} if hasattr(emitted, "reset_tables") else made
+
+
+def refuse_script(module: nn.Module) -> NoReturn:
+    """What torch.jit.script calls first: say why it cannot, where its own errors speak of lines that nobody wrote."""
+    raise EqsynthError(
+        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as batch axes "
+        "are, and torch keeps it no longer. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
+    )
 
 
 def compile_source(artifact: Artifact, name: str = "EquivariantLinear") -> type[nn.Module]:

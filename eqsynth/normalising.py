@@ -23,7 +23,7 @@ from eqsynth.activations import (
     whole,
 )
 from eqsynth.bases import basis
-from eqsynth.errors import ActivationError, EqsynthError, SpaceError
+from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
 from eqsynth.group import Group
 from eqsynth.module import Linear
 from eqsynth.pointwise import positional, positions, require_full
@@ -43,6 +43,11 @@ def _require_norm(group: Group, order: Order) -> None:
 def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
     kept, forms = plan
     return (x * lower(x, kept, forms)).mean(axes, keepdim=True)
+
+
+def _rows(terms: Sequence[torch.Tensor]) -> int:
+    """How many values of each channel some tensors have."""
+    return sum(term.shape[:-1].numel() for term in terms)
 
 
 def _mean_of_all(means: list[torch.Tensor], values: list[torch.Tensor]) -> torch.Tensor:
@@ -169,9 +174,10 @@ class BatchNorm(_Normalisation):
     Where a group only permutes positions, and at order 0, this is ``torch.nn.BatchNorm1d`` for each channel over the
     batch and all positions. Channels with components (O(n), SO(n)) are divided by the root of their mean square norm
     per component: their mean is no invariant, so that it is not taken off, and they have no bias. In evaluation the
-    running statistics are used, updated in training by ``momentum``.
+    running statistics are used, updated in training by ``momentum``. An empty batch changes nothing.
 
-    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz). Source: arXiv 1502.03167.
+    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz); in training ShapeError for a batch
+    with one value for each channel, which has no variance. Source: arXiv 1502.03167.
     """
 
     num_batches_tracked: torch.Tensor
@@ -213,8 +219,8 @@ class BatchNorm(_Normalisation):
 
     def together(self, inputs: Sequence[Any]) -> list[Tensors]:
         """Normalise several batches, of different sizes, with the statistics that they have together."""
-        self._count()
-        columns = zip(*(self.terms_of(x) for x in inputs), strict=True)
+        columns = list(zip(*(self.terms_of(x) for x in inputs), strict=True))
+        self._begin(columns)
         made = [
             self._positions(place, column) if all(plan[0]) else self._components(place, column, plan)
             for place, (column, plan) in enumerate(zip(columns, self._plans, strict=True))
@@ -223,11 +229,21 @@ class BatchNorm(_Normalisation):
 
     def of_rows(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Terms without components, their positions in rows: (positions, channels)."""
-        self._count()
+        self._begin([(term,) for term in terms])
         return [self._positions(place, [term])[0] for place, term in enumerate(terms)]
 
-    def _count(self) -> None:
-        if self.training:
+    def _begin(self, columns: Sequence[Sequence[torch.Tensor]]) -> None:
+        """Count a batch in training, unless it is empty; raises ShapeError before any statistics change."""
+        if not self.training:
+            return
+        rows = [_rows(column) for column in columns]
+        for (kept, _), order, count in zip(self._plans, self.space_in.orders, rows, strict=True):
+            if all(kept) and count == 1:
+                raise ShapeError(
+                    f"one value for each channel of order {order_text(order)} has no variance: in training "
+                    "eq.nn.BatchNorm takes a batch of 2 or more; call .eval(), or use eq.nn.LayerNorm"
+                )
+        if any(rows):
             self.num_batches_tracked.add_(1)
 
     def _positions(self, place: int, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -243,7 +259,7 @@ class BatchNorm(_Normalisation):
             self._own("running_var", place),
             weight,
             bias,
-            self.training,
+            self.training and bool(_rows(terms)),
             self.momentum,
             self.eps,
         )
@@ -256,7 +272,7 @@ class BatchNorm(_Normalisation):
         assert running is not None  # noqa: S101 - every term has one
         with full_precision(terms[0]):
             values = [whole(term) for term in terms]
-            if self.training:
+            if self.training and _rows(terms):
                 squares = [_mean_square(value, plan, tuple(range(value.ndim - 1))).flatten() for value in values]
                 square = squares[0] if len(values) == 1 else _mean_of_all(squares, values)
                 with torch.no_grad():

@@ -72,7 +72,7 @@ def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
 @lru_cache(maxsize=256)
 def _recalled(hom: Hom, bias: bool, normalization: str) -> Plan:
     problem = {"kind": "plan", "hom": str(hom), "bias": bias, "normalization": normalization}
-    made = cache.made_by((*MAKERS, "lower", "plans", "polynomial", "recall"))
+    made = cache.made_by((*MAKERS, "cosets", "lower", "plans", "polynomial", "recall"))
     found = cache.remembered(problem, made, lambda entry: from_data(hom, bias, normalization, entry.get("plan")))
     if isinstance(found, Plan):
         return found

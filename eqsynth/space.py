@@ -250,6 +250,12 @@ def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
     return found
 
 
+def packed_lengths(order: Order, sizes: Sequence[int]) -> list[int]:
+    """The lengths of the axes if every symmetric and alternating part were packed."""
+    packed = (Symmetry(one.kind, one.order, True) if isinstance(one, Symmetry) else one for one in entries_of(order))
+    return lengths(tuple(packed), sizes)
+
+
 def stored_packed(one: object) -> TypeGuard[Symmetry]:
     """Whether an entry of an order is stored packed."""
     return isinstance(one, Symmetry) and one.packed

@@ -53,6 +53,7 @@ FLOW = [
     "recall",
     "interpret",
     "interpret_products",
+    "meaning",
     "recipes",
     "emit_irreps",
     "emit_fourier",

@@ -6,11 +6,12 @@ Source: MATHS of fast evaluation, arXiv 2304.14165 and 2412.10837, here for all 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, starmap
-from math import fsum, prod
+from math import factorial, fsum, prod
 
 from eqsynth import cosets, fourier, functor
 from eqsynth.adapted import adapted, check_size, fits, positions
@@ -55,7 +56,6 @@ from eqsynth.space import (
     Space,
     Symmetry,
     Turn,
-    all_turns,
     axes_of,
     each,
     entries_of,
@@ -1271,16 +1271,17 @@ def _alike(found: Basis, index: int) -> int:
     if not isinstance(element, Diagram | tuple) or is_plain(found.inputs):
         return 1
     diagram = found.flat(index)
-    labels = diagram.labels[diagram.outputs :]
-    above = [tuple(v for v in block if v < diagram.outputs) for block in diagram.blocks]
-    exchanges = set()
-    for axes, _ in all_turns(found.inputs):
-        image = {old: labels[axis] for old, axis in zip(labels, axes, strict=True)}
-        if all(image[old] == labels[axis] for old, axis in zip(labels, axes, strict=True)) and all(
-            above[old] == above[new] for old, new in image.items()
-        ):
-            exchanges.add(tuple(sorted(image.items())))
-    return len(exchanges)
+    parts: list[int] = []
+    for number, (one, count) in enumerate(zip(entries_of(found.inputs), each(found.inputs), strict=True)):
+        # Each plain axis is a part of its own.
+        parts += [number] * count if isinstance(one, Symmetry) else [-1 - len(parts) - axis for axis in range(count)]
+    # Blocks that read equally many axes of every part, and reach the same outputs, can change places.
+    kinds: Counter[tuple[tuple[int, ...], tuple[int, ...]]] = Counter()
+    for block in diagram.blocks:
+        reads = tuple(sorted(parts[vertex - diagram.outputs] for vertex in block if vertex >= diagram.outputs))
+        if reads:
+            kinds[tuple(vertex for vertex in block if vertex < diagram.outputs), reads] += 1
+    return prod(map(factorial, kinds.values()))
 
 
 def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ from eqsynth.cache import no_collection
 from eqsynth.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ShapeError, WeightsError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
+from eqsynth.limits import afford_parameters
 from eqsynth.meaning import refusal
 from eqsynth.plans import Plan
 from eqsynth.recall import recalled_plan
@@ -163,6 +164,7 @@ def _layer_class(plan: Plan) -> type[Linear]:
         method: str = "auto",
         parameters: str = "diagrams",
     ) -> None:
+        afford_layer(plan, device, dtype)
         emitted.__init__(self, device=device, dtype=dtype)
 
     def blank(cls: type[Linear], *args: Any, **kwargs: Any) -> Linear:
@@ -183,6 +185,17 @@ def _layer_class(plan: Plan) -> type[Linear]:
         "artifact": artifact,
     }
     return type("Linear", (emitted, Linear), body, made=True)
+
+
+def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
+    """Refuse a layer whose parameters do not fit in memory, before torch asks for it."""
+    ins, outs = plan.hom.space_in.channels, plan.hom.space_out.channels
+    count = sum(pair.dim * outs[pair.term_out] * ins[pair.term_in] for pair in plan.pairs)
+    count += sum(dim * wide for dim, wide in zip(plan.bias_dims, outs, strict=True))
+    problem = getattr(plan, "problem", plan.hom)
+    full = getattr(problem, "mode", "") == "full"
+    cure = "take fewer channels" + (", or mode='paired', where each channel meets its own" if full else "")
+    afford_parameters(str(problem), cure, count, device, dtype)
 
 
 def overridden(emitted: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import SymbolicError
 from eqsynth.group import Group, Matrix, MatrixGroup, permutation_generators
+from eqsynth.limits import afford
 from eqsynth.space import (
     Order,
     Symmetry,
-    all_turns,
     each,
     entries_of,
     is_packed,
@@ -18,6 +18,7 @@ from eqsynth.space import (
     lengths,
     stored_full,
     stored_packed,
+    symmetrising,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def random_element(group: Group, rng: np.random.Generator) -> NDArray[np.float64
     import numpy as np
 
     n = size(group)
+    afford_elements(group)
     match group.family:
         case "S" | "A":
             found = np.eye(n)[rng.permutation(n)]
@@ -85,6 +87,7 @@ def generators(group: Group) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     import numpy as np
 
     n = size(group)
+    afford_elements(group)
     unit = np.eye(n, dtype=np.int64)
     match group.family:
         case "S":
@@ -121,6 +124,16 @@ def generators(group: Group) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
                     symmetric[row, column] = symmetric[column, row] = 1
                     algebra.append(symmetric @ form)
             return [], algebra
+
+
+def afford_elements(group: Group) -> None:
+    """Refuse a group whose generators are too large, or too many, to be written as matrices."""
+    n = size(group)
+    count = {"S": 2, "Matrix": 1, "Sp": n * (n + 1) // 2}.get(group.family, n)
+    if group.family in ("Aut", "Perm"):
+        count = len(permutation_generators(group))
+    what = f"{count:,} elements of {group} as matrices"
+    afford(what, "ask for a smaller n, or for n = a letter", size=8 * max(count, 2) * n * n)
 
 
 def inverse(permutation: Sequence[int]) -> tuple[int, ...]:
@@ -230,12 +243,11 @@ def symmetrised(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64
 
     Axes that are packed have no exchanges.
     """
-    import numpy as np
-
     kept = tuple(1 if stored_packed(one) else one for one in entries_of(order))
-    turns = list(all_turns(kept if isinstance(order, tuple) else kept[0]))
-    moved = (sign * np.transpose(tensor, (0, *(1 + axis for axis in axes), tensor.ndim - 1)) for axes, sign in turns)
-    return np.asarray(sum(moved, np.zeros_like(tensor)) / len(turns))
+    for later, earlier, sign in symmetrising(kept):
+        exchanged = sum(tensor.swapaxes(1 + axis, 1 + later) for axis in earlier)
+        tensor = (tensor + sign * exchanged) / (1 + len(earlier))
+    return tensor
 
 
 def random_tensor(

@@ -389,6 +389,7 @@ def _check_tables(basis: Basis) -> str:
     if any((d.outputs, d.inputs) != (outputs, inputs) for d in basis if not isinstance(d, tuple)):
         raise VerificationError(f"an element does not map order {inputs} to {outputs}")
     if isinstance(group, MatrixGroup):
+        _check_spanning(basis, len(basis))
         return _check_kernel(basis)
     labels = functor.orbits_of(group, inputs + outputs)
     orbits.check_orbits(permutation_generators(group), labels)
@@ -398,10 +399,12 @@ def _check_tables(basis: Basis) -> str:
     if len(basis) != count or len(set(numbers)) != len(numbers):
         raise VerificationError(f"{len(basis)} elements, but {group} has {count} orbits; each must stand once")
     if isinstance(group, Aut):
-        most = bilabelled.Budget().candidates + count
-        if basis.certificate.spanning > most:
+        # The orbits, and the graphs that were tried: at least those that were kept, at most those that are considered.
+        least, most = count + len(diagrams), count + bilabelled.Budget().candidates
+        if not least <= basis.certificate.spanning <= most:
             raise VerificationError(
-                f"the certificate speaks of {basis.certificate.spanning} elements to choose from, more than {most}"
+                f"the certificate speaks of {basis.certificate.spanning} elements to choose from, but there are "
+                f"{least} to {most}"
             )
     else:
         _check_spanning(basis, count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import SymbolicError
@@ -157,18 +157,55 @@ def _random_product(elements: list[Any], algebra: list[Any], rng: np.random.Gene
     moves = [np.array(g, dtype=float) for g in elements]
     moves += [np.linalg.inv(g) for g in moves]
     for x in algebra:
-        small = np.array(x, dtype=float)
-        small *= rng.uniform(-0.5, 0.5) / max(1.0, float(np.abs(small).sum(0).max()))
-        term = total = np.eye(len(small))
-        for order in range(1, 30):
-            term = term @ small / order
-            total = total + term
-        moves.append(total)
+        moves.append(_exponential(rng.uniform(-0.5, 0.5), np.array(x, dtype=float)))
     found = np.eye(len(moves[0]))
     # A random number of moves: an even number of quarter turns is never one quarter turn.
     for choice in rng.integers(0, len(moves), rng.integers(1, 2 * len(moves) + 2)):
         found = found @ moves[choice]
     return found
+
+
+def _exponential(length: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The exponential of an element of the Lie algebra, scaled to a length of at most 1."""
+    import numpy as np
+
+    small = x * (length / max(1.0, float(np.abs(x).sum(0).max())))
+    term = total = np.eye(len(small))
+    for order in range(1, 30):
+        term = term @ small / order
+        total = total + term
+    return total
+
+
+def elements_to_try(
+    factors: Sequence[Group], rng: np.random.Generator, more: int
+) -> Iterator[list[NDArray[np.float64]]]:
+    """Elements of a product of groups, a matrix for each factor: all generators, then ``more`` random ones.
+
+    >>> import numpy as np
+    >>> from eqsynth import Group
+    >>> from eqsynth.representation import elements_to_try
+    >>> tried = list(elements_to_try([Group("O", 3)], np.random.default_rng(0), 2))
+    >>> len(tried), [round(float(np.linalg.det(g))) for (g,) in tried][:2]
+    (4, [-1, 1])
+
+    Each generator of each factor is tried by itself, so that every component of the group is reached (reflections, odd
+    permutations, time reversal), then one generic element of the connected part. Whatever commutes with all of these
+    commutes with the group, but for accidents of the random numbers.
+    """
+    import numpy as np
+
+    units = [np.eye(size(factor)) for factor in factors]
+    for place, factor in enumerate(factors):
+        elements, algebra = generators(factor)
+        tried = [np.array(element, dtype=float) for element in elements]
+        if algebra:
+            generic = sum(rng.uniform(0.5, 1.5) * np.array(x, dtype=float) for x in algebra)
+            tried.append(_exponential(0.9, np.asarray(generic)))
+        for element in tried:
+            yield [element if at == place else unit for at, unit in enumerate(units)]
+    for _ in range(more):
+        yield [random_element(factor, rng) for factor in factors]
 
 
 def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ FLOW = [
     "bratteli",
     "words",
     "representation",
+    "trials",
     "constraints",
     "functor",
     "gram",

@@ -54,10 +54,8 @@ def dimension(group: Group, total: int) -> int:
 def afford_partitions(what: str, total: int, largest: int) -> None:
     """Refuse to go through more partitions of half of ``total`` than one call may."""
     half = total // 2
-    count = partition_count(half, min(largest, half))
-    afford(
-        what, "ask for lower orders, or for a size that is small or beyond half of their sum", steps=8 * count * total
-    )
+    steps = 8 * total * partition_count(half, min(largest, half))
+    afford(what, "ask for lower orders, or for a size that is small or beyond half of their sum", steps=steps)
 
 
 def _even_tableaux(total: int, most: int, rows: bool) -> int:

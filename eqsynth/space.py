@@ -297,8 +297,8 @@ def symmetrising(order: Order) -> Iterator[tuple[int, range, int]]:
     [(2, range(1, 2), -1), (3, range(1, 3), -1)]
 
     A step replaces a tensor by itself plus the sign times each exchanged tensor. After axes 0, ..., j - 1 are done,
-    every order of axes 0, ..., j is one of theirs, or one of them and then an exchange of j with one axis: k (k - 1) / 2
-    exchanges in place of k! orders.
+    every order of axes 0, ..., j is one of theirs, or one of them and then an exchange of j with one axis, so that
+    k (k - 1) / 2 exchanges do in place of k! orders.
     """
     start = 0
     for one, count in zip(entries_of(order), each(order), strict=True):

@@ -26,7 +26,7 @@ from eqsynth.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_gener
 from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Plan
 from eqsynth.products import Problem, ProductPlan, plan_products
-from eqsynth.representation import act, elements_to_try, packed, random_tensor, unpacked
+from eqsynth.representation import act, afford_elements, elements_to_try, packed, random_tensor, unpacked
 from eqsynth.space import (
     Turn,
     all_turns,
@@ -98,6 +98,9 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     if isinstance(plan, ProductPlan):
         return _verify_products(plan, checks, trials, seed, layer)
     hom = plan.hom
+    for sizes in sizes_to_try(hom.group):
+        for factor in concrete_factors(hom.group, sizes):
+            afford_elements(factor)
     seen = set()
     for i, k in enumerate(hom.space_in.orders):
         for o, lo in enumerate(hom.space_out.orders):

@@ -20,6 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from eqsynth import files
 from eqsynth.errors import CacheWarning, CatalogError
 
 #: The version of the format of entries; ``MIGRATIONS[s]`` turns an entry of schema s into one of schema s + 1.
@@ -33,6 +34,7 @@ PATIENCE = 20.0
 
 _LONG = re.compile(rb"[0-9]{%d}" % MAX_DIGITS)
 _KEY = re.compile(r"[0-9a-f]{64}")
+_ASIDE = re.compile(r"[0-9a-f]{64}\.([0-9a-f]{16})\.damaged")
 #: This frame is the same in every schema, so that a newer entry is told from a damaged one.
 _FRAME = re.compile(rb'\{"digest":"([0-9a-f]{64})",("entry":(.*),"schema":([0-9]{1,9})\}\n)', re.DOTALL)
 
@@ -179,7 +181,7 @@ class Store:
 
     Many processes may read and write at once. A file is written beside its place, flushed to the disk, and moved
     there under a lock, so that a reader sees all of it or none. An entry whose digest does not fit is renamed to
-    ``*.damaged``, one of a newer schema is left alone, and both count as missing. Where the folder cannot be
+    ``*.DIGEST.damaged``, one of a newer schema is left alone, and both count as missing. Where the folder cannot be
     read or written, or the disk is full, a CacheWarning says so once, and the work goes on without it.
     """
 
@@ -224,9 +226,11 @@ class Store:
                     unpack(there)
                 except NewerError:
                     return False
-                except (OSError, CatalogError):
-                    pass  # missing or damaged: written anew
-                write_whole(path, content)
+                except CatalogError:
+                    self._move_aside(path)
+                except OSError:
+                    pass  # missing: written anew
+                files.write(path, content)
         except OSError as error:
             _tell(self.folder, f"cannot write {path}: {error.strerror or error}")
             return False
@@ -241,22 +245,17 @@ class Store:
     def leftovers(self) -> Iterator[Path]:
         """Damaged entries that were set aside, and what interrupted writers left for more than an hour."""
         for path in sorted(Path(self.folder).glob("[0-9a-f][0-9a-f]/*")):
-            if path.name.endswith(".damaged"):
+            if _was_set_aside(path) or files.left_behind(path):
                 yield path
-            elif path.name.endswith(".part"):
-                with contextlib.suppress(OSError):
-                    if time.time() - path.stat().st_mtime > 3600:
-                        yield path
 
     def set_aside(self, key: str, why: str, raw: bytes | None = None) -> None:
         """Rename a damaged entry, unless someone has written another since ``raw`` was read."""
         path = self.path(key)
-        aside = path.with_suffix(".damaged")
         try:
             with self.locked():
                 if raw is not None and path.read_bytes() != raw:
                     return
-                path.replace(aside)
+                aside = self._move_aside(path)
         except FileNotFoundError:
             return  # someone else was faster
         except OSError as error:
@@ -269,24 +268,29 @@ class Store:
             stacklevel=2,
         )
 
+    @staticmethod
+    def _move_aside(path: Path) -> Path:
+        """Rename what is no entry, under a lock; the new name has the digest of what it holds, so none is lost."""
+        try:
+            mark = sha256(_read(path)).hexdigest()[:16]
+        except CatalogError:
+            mark = f"{time.time_ns()}"
+        return path.replace(path.with_suffix(f".{mark}.damaged"))
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """While no one else writes here; OSError where the lock cannot be had."""
-        from filelock import FileLock, Timeout
-
-        place = Path(self.folder) / ".lock"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place, timeout=PATIENCE)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise OSError(f"another process has held the lock {place} for {PATIENCE:.0f} s") from None
-        except NotImplementedError as error:
-            raise OSError(str(error)) from None
-        try:
+        with files.locked(Path(self.folder) / ".lock", PATIENCE):
             yield
-        finally:
-            lock.release()
+
+
+def _was_set_aside(path: Path) -> bool:
+    """Whether a file was set aside by a store: its name has the digest of what it holds."""
+    match = _ASIDE.fullmatch(path.name)
+    try:
+        return match is not None and sha256(_read(path)).hexdigest()[:16] == match[1]
+    except (OSError, CatalogError):
+        return False
 
 
 def _read(path: Path) -> bytes:
@@ -294,29 +298,6 @@ def _read(path: Path) -> bytes:
         if os.fstat(file.fileno()).st_size > MAX_BYTES:
             raise CatalogError(f"it is larger than {MAX_BYTES:,} bytes")
         return file.read()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a neighbour that takes its place; OSError where that fails, with nothing left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.{time.monotonic_ns()}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    # The new name is to survive a loss of power too; not every system can flush a folder.
-    with contextlib.suppress(OSError):
-        handle = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 _told: set[tuple[str, str]] = set()

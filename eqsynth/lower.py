@@ -112,9 +112,8 @@ def plan_hom(
     normalization: str = "variance",
     method: str = "auto",
     parameters: str = "diagrams",
-    by_diagrams: Plan | None = None,
 ) -> Plan:
-    """The plan of a problem that is already parsed; ``by_diagrams`` is its plan by diagrams, where it is known."""
+    """The plan of a problem that is already parsed."""
     for what, given, known in (
         ("normalization", normalization, NORMALIZATIONS),
         ("method", method, ("auto", *METHODS)),
@@ -128,18 +127,27 @@ def plan_hom(
     if parameters == "blocks" and method not in ("auto", "irreps"):
         raise EqsynthError(f"weights are blocks of irreps only with method='irreps', not {method!r}")
     method = "irreps" if parameters == "blocks" else method
-    return _chosen(hom, bool(bias), normalization, method, parameters, by_diagrams)
+    return _chosen(hom, bool(bias), normalization, method, parameters)
+
+
+def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
+    """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
+    made = []
+    for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
+        try:
+            made.append(plan_hom(hom, bias, normalization, method))
+        except GroupError:
+            continue
+    return min(made, key=lambda plan: plan.estimate())
 
 
 @lru_cache(maxsize=256)
-def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str, by_diagrams: Plan | None) -> Plan:
+def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str) -> Plan:
     """The plan by the method that is asked for, or that costs least, with the costs of the others."""
     made: dict[str, Plan] = {}
     refused: dict[str, EqsynthError] = {}
-    if by_diagrams:
-        made["diagrams"] = by_diagrams
     for name in METHODS if method == "auto" else (method,):
-        if name in made or (method == "auto" and not _worth_trying(hom, name, made)):
+        if method == "auto" and not _worth_trying(hom, name, made):
             continue
         try:
             made[name] = plan_by(hom, bias, normalization, name, parameters)
@@ -355,11 +363,13 @@ def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]
             made.append(replace(_graph_use(term_in, term_out, element, *found.factors(element)), turns=turns))
             continue
         top, bottom, middle = found.flat(element).factored
-        profile = tuple([
-            (len(middle_of), len(below_of.head), len(above_of.head), bool(diagram.head) and factor.family == "A")
-            for diagram, factor in zip(found.factors(element), factors, strict=True)
-            for above_of, below_of, middle_of in [diagram.factored]
-        ])
+        profile = tuple(
+            [
+                (len(middle_of), len(below_of.head), len(above_of.head), bool(diagram.head) and factor.family == "A")
+                for diagram, factor in zip(found.factors(element), factors, strict=True)
+                for above_of, below_of, middle_of in [diagram.factored]
+            ]
+        )
         made.append(_Use(term_in, term_out, element, bottom, top, middle, profile, turns=turns))
     return made
 

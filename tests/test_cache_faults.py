@@ -20,9 +20,9 @@ from eqsynth.cache import Store, digest, pack, unpack
 from eqsynth.errors import CacheWarning, CatalogError
 
 KEY = digest("one key")
-PROBLEM = ("S(5)", 4, 3)
+PROBLEM = ("S(n)", 4, 3)
 #: A basis that is worth keeping, made once without the cache.
-RIGHT = bases._make(eq.Group.parse(PROBLEM[0]), *PROBLEM[1:])
+RIGHT = bases._diagram_basis(eq.Group.parse(PROBLEM[0]), *PROBLEM[1:])
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def fill(folder):
 
 
 def no_synthesis(monkeypatch):
-    monkeypatch.setattr(bases, "_make", lambda *_: pytest.fail("the cache was not used"))
+    monkeypatch.setattr(bases, "_diagram_basis", lambda *_: pytest.fail("the cache was not used"))
 
 
 def run(script, *arguments, **options):
@@ -112,8 +112,8 @@ def test_another_process_finds_it(fresh):
     fill(fresh)
     script = """
         import eqsynth as eq, eqsynth.bases as bases
-        bases._make = None
-        print(hash(eq.basis("S(5)", 4, 3).diagrams))
+        bases._diagram_basis = None
+        print(hash(eq.basis("S(n)", 4, 3).diagrams))
     """
     done = run(script)
     assert done.stdout.strip() == str(hash(RIGHT.diagrams)), done.stderr
@@ -207,14 +207,14 @@ def test_an_entry_of_a_newer_schema_is_left_alone(fresh):
 
 def test_an_entry_under_the_key_of_another_problem_is_set_aside(fresh):
     path = fill(fresh)
-    other = {"kind": "basis", "group": "S(6)", "inputs": 4, "outputs": 3}
-    # S(6) would have another basis; the file is whole, and says itself that it is for S(5).
+    other = {"kind": "basis", "group": "S(8)", "inputs": 4, "outputs": 3}
+    # S(8) would have another certificate; the file is whole, and says itself that it is for S(n).
     wrong = Store(fresh).path(digest(other))
     wrong.parent.mkdir(exist_ok=True)
     path.rename(wrong)
     with pytest.warns(CacheWarning, match="another problem"):
-        found = eq.basis("S(6)", 4, 3)
-    assert found == bases._make(eq.Group("S", 6), 4, 3)
+        found = eq.basis("S(8)", 4, 3)
+    assert found == bases._diagram_basis(eq.Group("S", 8), 4, 3)
 
 
 def test_setting_aside_does_not_take_what_someone_repaired_meanwhile(tmp_path):

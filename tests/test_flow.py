@@ -50,7 +50,6 @@ FLOW = [
     "lower",
     "symmetric",
     "products",
-    "recall",
     "interpret",
     "interpret_products",
     "recipes",

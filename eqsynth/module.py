@@ -18,9 +18,9 @@ from eqsynth.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ShapeError, WeightsError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
 from eqsynth.limits import afford_parameters
+from eqsynth.lower import plan_hom
 from eqsynth.meaning import refusal
 from eqsynth.plans import Plan
-from eqsynth.recall import recalled_plan
 from eqsynth.space import Space
 
 
@@ -79,7 +79,7 @@ class Linear(nn.Module):
     ) -> Linear:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out)
-            made = recalled_plan(hom, bool(bias), normalization, method, parameters)
+            made = plan_hom(hom, bool(bias), normalization, method, parameters)
             found = _layer_class(made)
         for message in made.zero_outputs():
             warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
@@ -141,7 +141,7 @@ def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) 
 
 def _blank(hom: Hom, bias: bool, normalization: str, method: str = "diagrams", parameters: str = "diagrams") -> Linear:
     """A layer without parameters, for pickle and copy to fill."""
-    cls = _layer_class(recalled_plan(hom, bias, normalization, method, parameters))
+    cls = _layer_class(plan_hom(hom, bias, normalization, method, parameters))
     layer: Linear = nn.Module.__new__(cls)
     return layer
 

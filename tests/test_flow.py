@@ -51,7 +51,6 @@ FLOW = [
     "lower",
     "symmetric",
     "products",
-    "recall",
     "interpret",
     "interpret_products",
     "meaning",

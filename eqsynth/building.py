@@ -27,7 +27,14 @@ from eqsynth.activations import (
 )
 from eqsynth.bases import basis
 from eqsynth.dimension import dimension
-from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError, ZeroOutputWarning
+from eqsynth.errors import (
+    ActivationError,
+    EqsynthError,
+    IgnoredInputWarning,
+    ShapeError,
+    SpaceError,
+    ZeroOutputWarning,
+)
 from eqsynth.group import Group, Hom, MatrixGroup
 from eqsynth.module import Linear
 from eqsynth.normalising import BatchNorm, Dropout, LayerNorm
@@ -264,8 +271,16 @@ class MLP(Sequential):
             if dropout:
                 modules.append(Dropout(parsed, hidden, dropout))
             before = hidden
-        modules.append(_mixing(parsed, before, listed[-1], bias, normalization, made))
+        last = _mixing(parsed, before, listed[-1], bias, normalization, made)
+        modules.append(last)
         super().__init__(*modules)
+        # What hidden layers leave out is meant so; what the ends of the network leave out may not be.
+        first = modules[0]
+        if all(layer.plan.pairs for layer in modules if isinstance(layer, Linear)):
+            for message in first.plan.ignored_inputs() if isinstance(first, Linear) else ():
+                warnings.warn(message, category=IgnoredInputWarning, stacklevel=2)
+            for message in last.plan.zero_outputs():
+                warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
 
 
 def _mixing(group: Group, before: Space, after: Space, bias: bool, normalization: str, made: dict[str, Any]) -> Linear:

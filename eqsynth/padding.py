@@ -16,6 +16,7 @@ from eqsynth.errors import EqsynthError, ShapeError, SpaceError
 from eqsynth.group import Group
 from eqsynth.normalising import BatchNorm
 from eqsynth.space import Order, Space, each, is_packed, order_text, stored_full
+from eqsynth.sparse import Sparse
 
 #: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
 Lengths = tuple[int | str, ...]
@@ -52,6 +53,9 @@ class Padded(EquivariantModule):
     module for each size, so that many sizes take many calls; ``sizes`` on a GPU are copied to the CPU. As in any batch,
     a matrix product may add in another order than for one sample alone, so that last bits can differ.
 
+    A sample of size 0, as a graph without nodes, has outputs at no position. What is made of it at order 0, where sums
+    over its nodes are 0, is what eq.nn.Sparse makes of it, for the groups and modules that this takes.
+
     Two modules are more than samples alone. eq.nn.Dropout draws a mask for each sample. eq.nn.BatchNorm in training
     takes its statistics over all samples and what is there of them, once for the batch, in eq.nn.Sequential, MLP and
     Residual (whose own hooks are not called then); inside other modules it is refused. Samples depend on each other
@@ -60,7 +64,7 @@ class Padded(EquivariantModule):
     ``torch.compile`` goes inside: ``Padded(torch.compile(net))``, as does eq.compile. Torch compiles for the first
     sizes, and then once with n and the number of samples open; sizes are read outside of the compiled part.
 
-    Raises EqsynthError for a group without a letter, ShapeError for sizes below 1 or above N, for masks with holes (put
+    Raises EqsynthError for a group without a letter, ShapeError for sizes below 0 or above N, for masks with holes (put
     the nodes that are there first: a mask does not say how to order them) and for tensors that do not fit.
     """
 
@@ -79,8 +83,15 @@ class Padded(EquivariantModule):
         """What is inside."""
         return (type(self.module).__name__,)
 
-    def forward(self, x: Any, sizes: Any) -> Tensors:
+    def forward(self, x: Any, sizes: Any = None, *others: Any) -> Tensors:
         """The module for each sample, without its padding."""
+        if sizes is None or others or (len(self._shapes) > 1 and isinstance(x, torch.Tensor)):
+            shown = "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"
+            raise ShapeError(
+                f"call eq.nn.Padded as module({shown}, sizes), where sizes has the {', '.join(self._letters)} of each "
+                f"sample, such as [3, 5], or is a mask of what is there; one sample without padding is for the module "
+                "inside, padded.module"
+            )
         terms = self.terms_of(x)
         axes = len(self._shapes[0][1])
         batch = terms[0].shape[: terms[0].ndim - axes - 1]
@@ -94,8 +105,34 @@ class Padded(EquivariantModule):
         places, runs = _runs(columns, batch.numel())
         if not runs:
             return joined([terms[0].new_zeros(shape) for shape in self._shapes_of(batch, full)])
-        outputs = run_each(self.module, self._taken_apart(terms, places, runs), [{**full, **size} for size, _ in runs])
-        return self._joined(outputs, places, full, batch)
+        inputs = self._taken_apart(terms, places, runs)
+        there = [place for place, (size, _) in enumerate(runs) if 0 not in size.values()]
+        made = run_each(self.module, [inputs[at] for at in there], [{**full, **runs[at][0]} for at in there])
+        outputs = dict(zip(there, made, strict=True))
+        for place, (size, count) in enumerate(runs):
+            if place not in outputs:
+                outputs[place] = self._without_nodes(inputs[place], {**full, **size}, count)
+        return self._joined([outputs[place] for place in range(len(runs))], places, full, batch)
+
+    def _without_nodes(self, x: Any, sizes: dict[str, int], count: int) -> Tensors:
+        """The outputs for samples of size 0: empty, and at order 0 those of eq.nn.Sparse."""
+        terms = tuple(x) if isinstance(x, tuple | list) else (x,)
+        shapes = self._shapes_of(torch.Size([count]), sizes)
+        if all(0 in shape[1:] for shape in shapes):
+            return joined([terms[0].new_zeros(shape) for shape in shapes])
+        if any(isinstance(part, BATCH_NORMS) and part.training for part in self.module.modules()):
+            raise ShapeError(
+                "a sample of size 0 has no entries for the statistics of batch normalisation in training: leave such "
+                "samples out of the batch, or use eq.nn.LayerNorm"
+            )
+        try:
+            sparse = Sparse(self.module, restrict=True)
+        except EqsynthError as error:
+            raise ShapeError(
+                f"a sample has size 0, and this module has an output that does not depend on n at each position: "
+                f"what that is without nodes, only eq.nn.Sparse says, and not here ({error}). Leave such samples out"
+            ) from None
+        return joined(sparse.without_nodes(terms, count))
 
     def _taken_apart(self, terms: Sequence[torch.Tensor], places: list[int], runs: list[Run]) -> list[Any]:
         """For each run of samples of one size the input of the module."""
@@ -330,8 +367,8 @@ def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tu
     column: list[int] = table.flatten().tolist()
     longest = max(column, default=1) if longest is None else longest
     for place, size in enumerate(column):
-        if not 1 <= size <= longest:
-            raise ShapeError(f"sample {place} is said to have {letter} = {size}, expected 1 to {longest}")
+        if not 0 <= size <= longest:
+            raise ShapeError(f"sample {place} is said to have {letter} = {size}, expected 0 to {longest}")
     return column, longest
 
 

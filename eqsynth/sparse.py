@@ -112,6 +112,22 @@ class Sparse(EquivariantModule):
         as_tensors = any(isinstance(term, torch.Tensor) and term.layout == torch.sparse_coo for term in terms)
         return joined([_given_back(output, asked, as_tensors) for output in outputs])
 
+    def without_nodes(self, terms: Sequence[torch.Tensor], graphs: int) -> list[torch.Tensor]:
+        """The outputs for graphs without nodes, dense, from the terms of their input: those of order 0 have values."""
+        inputs: list[Any] = []
+        device = terms[0].device
+        for term, order in zip(terms, self.space_in.orders, strict=True):
+            values = term if order == 0 else term.reshape(0, term.shape[-1])
+            index = torch.empty(_int(order), 0, dtype=torch.long, device=device)
+            inputs.append((index, values) if _int(order) > 1 else values)
+        at = [torch.empty(order, 0, dtype=torch.long, device=device) for order in self._sampled]
+        nodes = torch.empty(0, dtype=torch.long, device=device)
+        made = self(joined(inputs), nodes, at, graphs)
+        return [
+            value if order == 0 else terms[0].new_zeros(graphs, *[0] * _int(order), channels)
+            for value, (channels, order) in zip(made if isinstance(made, tuple) and len(self.space_out) > 1 else (made,), self.space_out, strict=True)
+        ]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entries:

@@ -423,9 +423,11 @@ class Gated(EquivariantModule):
         gated: Sequence[bool] | None = None,
     ) -> None:
         parsed, out = Group.parse(group), Space.parse(space)
-        chosen = [True] * len(out) if gated is None else [bool(each) for each in gated]
-        if len(chosen) != len(out):
-            raise ActivationError(f"gated has {len(chosen)} values, but {out} has {len(out)} terms: give one for each")
+        chosen = [True] * len(out) if gated is None else list(gated) if isinstance(gated, tuple | list) else [gated]
+        if len(chosen) != len(out) or not all(isinstance(wanted, bool) for wanted in chosen):
+            raise ActivationError(
+                f"gated is {gated!r}, but {out} has {len(out)} terms: give a list of True or False for each"
+            )
         terms = tuple(term for term, wanted in zip(out, chosen, strict=True) if wanted)
         extra = gates(parsed, Space(terms)) if terms else None
         super().__init__(parsed, Space((*out.terms, *extra.terms)) if extra else out, out)

@@ -27,6 +27,7 @@ from eqsynth.bases import basis
 from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
 from eqsynth.group import Group
 from eqsynth.module import Linear
+from eqsynth.numbers import fraction
 from eqsynth.pointwise import positional, positions, require_full
 from eqsynth.space import Order, Space, each, none_of, order_text
 
@@ -295,6 +296,17 @@ class BatchNorm(_Normalisation):
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
+def read_chance(p: Any) -> float:
+    """A probability; EqsynthError for what is none."""
+    try:
+        chance = fraction(p)
+    except ValueError:
+        chance = None
+    if isinstance(p, str) or chance is None or not 0 <= chance <= 1:
+        raise EqsynthError(f"p is a probability, a number from 0 to 1, not {p!r}")
+    return float(chance)
+
+
 class Dropout(EquivariantModule):
     """Drops whole channels of each sample: the same mask at every position and for every component.
 
@@ -312,9 +324,7 @@ class Dropout(EquivariantModule):
 
     def __init__(self, group: str | Group, space: str | int | Space, p: float = 0.5) -> None:
         super().__init__(group, space, space)
-        if not 0 <= p <= 1:
-            raise EqsynthError(f"p is a probability, from 0 to 1, not {p!r}")
-        self.p = p
+        self.p = read_chance(p)
 
     def options(self) -> tuple[str, ...]:
         """How often a channel is dropped."""

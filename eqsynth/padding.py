@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.activations import EquivariantModule, Tensors, axis_lengths, joined
+from eqsynth.activations import EquivariantModule, Tensors, axis_lengths, got, joined
 from eqsynth.building import Residual, Sequential, problem_of, sizes_asked
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
 from eqsynth.group import Group
@@ -86,7 +86,9 @@ class Padded(EquivariantModule):
     def forward(self, x: Any, sizes: Any = None, *others: Any) -> Tensors:
         """The module for each sample, without its padding."""
         if sizes is None or others or (len(self._shapes) > 1 and isinstance(x, torch.Tensor)):
-            shown = "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"
+            shown = (
+                "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"
+            )
             raise ShapeError(
                 f"call eq.nn.Padded as module({shown}, sizes), where sizes has the {', '.join(self._letters)} of each "
                 f"sample, such as [3, 5], or is a mask of what is there; one sample without padding is for the module "
@@ -106,12 +108,15 @@ class Padded(EquivariantModule):
         if not runs:
             return joined([terms[0].new_zeros(shape) for shape in self._shapes_of(batch, full)])
         inputs = self._taken_apart(terms, places, runs)
-        there = [place for place, (size, _) in enumerate(runs) if 0 not in size.values()]
+        # First what may be refused, before any statistics change.
+        outputs = {
+            place: self._without_nodes(inputs[place], {**full, **size}, count)
+            for place, (size, count) in enumerate(runs)
+            if 0 in size.values()
+        }
+        there = [place for place in range(len(runs)) if place not in outputs]
         made = run_each(self.module, [inputs[at] for at in there], [{**full, **runs[at][0]} for at in there])
-        outputs = dict(zip(there, made, strict=True))
-        for place, (size, count) in enumerate(runs):
-            if place not in outputs:
-                outputs[place] = self._without_nodes(inputs[place], {**full, **size}, count)
+        outputs |= dict(zip(there, made, strict=True))
         return self._joined([outputs[place] for place in range(len(runs))], places, full, batch)
 
     def _without_nodes(self, x: Any, sizes: dict[str, int], count: int) -> Tensors:
@@ -125,12 +130,13 @@ class Padded(EquivariantModule):
                 "a sample of size 0 has no entries for the statistics of batch normalisation in training: leave such "
                 "samples out of the batch, or use eq.nn.LayerNorm"
             )
+        module = getattr(self.module, "_orig_mod", self.module)  # that of torch.compile
         try:
-            sparse = Sparse(self.module, restrict=True)
+            sparse = Sparse(module, restrict=True)
         except EqsynthError as error:
             raise ShapeError(
-                f"a sample has size 0, and this module has an output that does not depend on n at each position: "
-                f"what that is without nodes, only eq.nn.Sparse says, and not here ({error}). Leave such samples out"
+                f"a sample has size 0, and what this module makes of that at order 0 only eq.nn.Sparse could say, but: "
+                f"{error}. Leave such samples out"
             ) from None
         return joined(sparse.without_nodes(terms, count))
 
@@ -211,9 +217,14 @@ def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | 
     letters = _letters(parsed)
     if isinstance(samples, torch.Tensor) and samples.is_nested:
         samples = samples.unbind()
+    if not isinstance(samples, Iterable):
+        raise ShapeError(
+            f"expected a list of samples, tensors (n, ..., n, channels) or tuples of them, got {got(samples)}"
+        )
     items = [tuple(item) if isinstance(item, tuple | list) else (item,) for item in samples]
     if not items or not all(isinstance(term, torch.Tensor) and term.ndim for item in items for term in item):
-        raise ShapeError("expected a list of samples: tensors (n, ..., n, channels), or tuples of them")
+        first = next((got(term) for item in items for term in item if not isinstance(term, torch.Tensor)), "no sample")
+        raise ShapeError(f"expected a list of samples: tensors (n, ..., n, channels), or tuples of them, got {first}")
     axes = _axes_of_samples(parsed, space, items[0], 1)
     sizes: list[dict[str, int]] = []
     for place, item in enumerate(items):
@@ -343,7 +354,13 @@ def _read_sizes(
 
 
 def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tuple[list[int], int]:
-    table = torch.as_tensor(given)
+    try:
+        table = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise ShapeError(
+            f"sizes of {letter} are {given!r:.60}: give a tensor or a list with the size of each sample, such as [3, 5], "
+            "or a mask of truth values"
+        ) from None
     longest = shown
     if table.dtype == torch.bool:
         if table.shape[:-1] != batch or (shown is not None and table.shape[-1] != shown):

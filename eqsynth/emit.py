@@ -398,7 +398,24 @@ class _Emitter:
         self.lines = []
         self._head(missing, used="\n".join(body))
         text = "\n".join([*self.lines, *body])
-        return f"def forward({', '.join(['self', 'x', *missing])}):\n" + indent(text, "    ")
+        return self._signature(["x"], missing) + indent(text, "    ")
+
+    @staticmethod
+    def _signature(inputs: Sequence[str], missing: Sequence[str]) -> str:
+        """Sizes that no input shows are asked for, and what is too much is named, where they are checked."""
+        first, *more = inputs
+        return (
+            f"def forward({', '.join(['self', first, *(f'{name}=None' for name in (*more, *missing)), '*others'])}):\n"
+        )
+
+    def _call(self, missing: Sequence[str]) -> str:
+        """How the layer is called."""
+        x = "x" if self.single_in else f"({', '.join(f'x{i}' for i in range(len(self.sizes_in)))})"
+        return f"layer({', '.join([x, *missing])})"
+
+    def _say_too_many(self, call: str, count: int) -> None:
+        self._say("if others:")
+        self._say(f'    raise self.ShapeError(f"got {{{count} + len(others)}} arguments: call {call}")')
 
     def _linear(self, step: object) -> None:
         """The code of a step of a linear layer."""
@@ -429,16 +446,18 @@ class _Emitter:
         """Shapes are checked, sizes read, batch axes folded into one."""
         names = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
         raw = ["x"] if self.single_in else [f"x{i}" for i in range(len(self.sizes_in))]
+        call = self._call(missing)
+        self._say_too_many(call, 1 + len(missing))
         if not self.single_in:
             self._say(f"if not isinstance(x, (tuple, list)) or len(x) != {len(raw)}:")
             self._say("    got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__")
             self._say(
                 f'    raise self.ShapeError(f"expected a tuple of {len(raw)} tensors, '
-                f'one per term of {self.hom.space_in}, got {{got}}")'
+                f'one per term of {self.hom.space_in}, got {{got}}: call {call}")'
             )
             self._say(f"{', '.join(raw)} = x")
         self._say("channels_in, channels_out = self.channels_in, self.channels_out")
-        self._say_sizes(raw, self.sizes_in, missing, self._c_in, self._wrong)
+        self._say_sizes(raw, self.sizes_in, missing, self._c_in, self._wrong, call)
         for i, sizes in enumerate(self.sizes_in):
             lead = f"{raw[i]}.shape[:-{len(sizes) + 1}]"
             if i == 0:
@@ -467,6 +486,7 @@ class _Emitter:
         missing: Sequence[str],
         channels: Callable[[int], str],
         wrong: Callable[[str, int, set[str], str], str],
+        call: str,
     ) -> None:
         """Lines that read open sizes off the tensors ``raw``, and refuse wrong shapes; ``inputs``: factors of axes."""
         #: Sizes that are known by now, which messages show as numbers.
@@ -476,7 +496,8 @@ class _Emitter:
             if name in missing:
                 self._say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
                 self._say(
-                    f'    raise self.ShapeError(f"the size {name} must be a whole number from 1 on, not {{{name}!r}}")'
+                    f'    raise self.ShapeError(f"the size {name} must be an int from 1 on, not {{{name}!r:.40}}: no '
+                    f'input has an axis of this length, so call {call}")'
                 )
             elif not any(name in [self.ns[f] for f in sizes] for sizes in inputs):
                 self._say_side(name, raw, inputs, known, wrong)

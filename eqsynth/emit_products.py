@@ -245,7 +245,14 @@ class _ProductEmitter(_Emitter):
         self._head(missing, "\n".join(body))
         text = "\n".join([*self.lines, *body])
         operands = NAMES[: len(self.problem.operands)]
-        return f"def forward({', '.join(['self', *operands, *missing])}):\n" + indent(text, "    ")
+        return self._signature(operands, missing) + indent(text, "    ")
+
+    def _call(self, missing: Sequence[str]) -> str:
+        inputs = [
+            name if len(space) == 1 else f"({', '.join(f'{name}{term}' for term in range(len(space)))})"
+            for name, space in self._operands()
+        ]
+        return f"layer({', '.join([*inputs, *missing])})"
 
     def _flat(self, line: str) -> str:
         """A line with each weight as a matrix for every map: the pairs of channels are one axis."""
@@ -381,13 +388,15 @@ class _ProductEmitter(_Emitter):
         """Shapes are checked, sizes read, batch axes folded into one."""
         names = {step.term: step.target for step in self.plan.before if isinstance(step, Input)}
         raw = [self._input(number) for number in range(len(self.inputs))]
+        call = self._call(missing)
+        self._say_too_many(call, len(self.problem.operands) + len(missing))
         for name, space in self._operands():
             if len(space) > 1:
                 self._say(f"if not isinstance({name}, (tuple, list)) or len({name}) != {len(space)}:")
                 self._say(f"    got = len({name}) if isinstance({name}, (tuple, list)) else type({name}).__name__")
                 self._say(
                     f'    raise self.ShapeError(f"{name}: expected a tuple of {len(space)} tensors, '
-                    f'one per term of {space}, got {{got}}")'
+                    f'one per term of {space}, got {{got}}: call {call}")'
                 )
                 self._say(f"{', '.join(f'{name}{term}' for term in range(len(space)))} = {name}")
         operands = NAMES[: len(self.problem.operands)]
@@ -395,7 +404,7 @@ class _ProductEmitter(_Emitter):
         shapes = " ".join(self._c_real(number) for number in range(len(self.inputs)))
         wide = [name for name in wide if name in shapes or name in used]
         self._say(f"{', '.join(wide)} = {', '.join(f'self.{name}' for name in wide)}")
-        self._say_sizes(raw, self.real_sizes, missing, self._c_real, self._refused)
+        self._say_sizes(raw, self.real_sizes, missing, self._c_real, self._refused, call)
         for number, sizes in enumerate(self.real_sizes):
             lead = f"{raw[number]}.shape[:-{len(sizes) + 1}]"
             if number == 0:

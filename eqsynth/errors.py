@@ -80,5 +80,9 @@ class ZeroOutputWarning(UserWarning):
     """An output term of a layer is always zero, because only the zero map has the symmetry."""
 
 
+class IgnoredInputWarning(ZeroOutputWarning):
+    """A term of the input of a layer has no influence on the output, because only the zero map has the symmetry."""
+
+
 class CacheWarning(UserWarning):
     """The cache is damaged or out of use; results are right all the same, and slower."""

@@ -11,9 +11,10 @@ from eqsynth import draw
 from eqsynth.bases import basis
 from eqsynth.diagram import Element
 from eqsynth.drawing import drawing
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, SymbolicError
 from eqsynth.group import Hom
 from eqsynth.lower import gains, mean_squares
+from eqsynth.numbers import whole
 from eqsynth.plans import POWERS
 from eqsynth.space import none_of
 from eqsynth.svg import svg
@@ -167,6 +168,12 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
     parameters = {name: value.detach().double().cpu().numpy() for name, value in layer.named_parameters()}
     if n is None and group.symbolic:
         n = [factor.n if isinstance(factor.n, int) else OPEN for factor in group.factors]
+    if n is not None:
+        given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
+        read = [whole(size) for size in given]
+        if None in read or len(read) != len(group.factors):
+            raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {n!r:.40}")
+        n = [size for size in read if size is not None]
     found: list[Use] = []
     sizes = basis(group, hom.space_in.orders[0], hom.space_out.orders[0]).sizes(n)
     power = -POWERS[plan.normalization]

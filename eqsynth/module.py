@@ -15,7 +15,7 @@ from torch import nn
 from eqsynth.bases import Basis, basis
 from eqsynth.cache import no_collection
 from eqsynth.emit import Artifact, emit
-from eqsynth.errors import EqsynthError, ShapeError, WeightsError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, WeightsError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
 from eqsynth.limits import afford_parameters
 from eqsynth.lower import plan_hom
@@ -83,6 +83,8 @@ class Linear(nn.Module):
             found = _layer_class(made)
         for message in made.zero_outputs():
             warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
+        for message in made.ignored_inputs():
+            warnings.warn(message, category=IgnoredInputWarning, stacklevel=2)
         return super().__new__(found)
 
     def __init_subclass__(cls, made: bool = False) -> None:

@@ -18,6 +18,7 @@ from eqsynth.activations import (
     full_precision,
     joined,
     lower,
+    require_dtype,
     spread,
     suffix,
     whole,
@@ -26,6 +27,7 @@ from eqsynth.bases import basis
 from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
 from eqsynth.group import Group
 from eqsynth.module import Linear
+from eqsynth.numbers import fraction
 from eqsynth.pointwise import positional, positions, require_full
 from eqsynth.space import Order, Space, each, none_of, order_text
 
@@ -59,6 +61,8 @@ def _mean_of_all(means: list[torch.Tensor], values: list[torch.Tensor]) -> torch
 
 class _Normalisation(EquivariantModule):
     """Parameters of a normalisation: a scale for each channel, a shift where there are no components."""
+
+    takes_complex = False
 
     def __init__(
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
@@ -106,7 +110,7 @@ class LayerNorm(_Normalisation):
     would point somewhere.
 
     Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz), SpaceError for one channel at one
-    position. Source: arXiv 1607.06450.
+    position, and for means over all positions of packed tensors. Source: arXiv 1607.06450.
     """
 
     def __init__(
@@ -122,6 +126,8 @@ class LayerNorm(_Normalisation):
         super().__init__(group, space, eps, affine, device, dtype)
         if over not in ("channels", "all"):
             raise EqsynthError(f"over is 'channels' or 'all' (positions, too), not {over!r}")
+        if over == "all":
+            require_full(self.space_in, "LayerNorm with over='all'")
         self.over = over
         for (channels, order), (kept, _) in zip(self.space_in, self._plans, strict=True):
             if channels == 1 and all(kept) and not (over == "all" and kept):
@@ -135,10 +141,10 @@ class LayerNorm(_Normalisation):
         """What means are taken over."""
         return (f"over={self.over!r}",)
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Normalise each term."""
         outputs = []
-        for place, (term, plan) in enumerate(zip(self.terms_of(x), self._plans, strict=True)):
+        for place, (term, plan) in enumerate(zip(self.terms_of(x, *others), self._plans, strict=True)):
             kept, _ = plan
             weight, bias = self._own("weight", place), self._own("bias", place)
             if all(kept) and self.over == "channels":
@@ -158,6 +164,7 @@ class LayerNorm(_Normalisation):
     def of_rows(self, place: int, x: torch.Tensor) -> torch.Tensor:
         """A term without components, each position by itself."""
         weight, bias = self._own("weight", place), self._own("bias", place)
+        require_dtype(self, x, weight, True)
         return functional.layer_norm(x, x.shape[-1:], weight, bias, self.eps)
 
 
@@ -213,13 +220,16 @@ class BatchNorm(_Normalisation):
         """How fast the running statistics follow."""
         return (f"momentum={self.momentum}",)
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Normalise each term, and in training update the running statistics."""
-        return self.together([x])[0]
+        return self._normalised([self.terms_of(x, *others)])[0]
 
     def together(self, inputs: Sequence[Any]) -> list[Tensors]:
         """Normalise several batches, of different sizes, with the statistics that they have together."""
-        columns = list(zip(*(self.terms_of(x) for x in inputs), strict=True))
+        return self._normalised([self.terms_of(x) for x in inputs])
+
+    def _normalised(self, inputs: Sequence[Sequence[torch.Tensor]]) -> list[Tensors]:
+        columns = list(zip(*inputs, strict=True))
         self._begin(columns)
         made = [
             self._positions(place, column) if all(plan[0]) else self._components(place, column, plan)
@@ -252,6 +262,7 @@ class BatchNorm(_Normalisation):
         if weight is not None and bias is not None and mean is not None:
             # Mixed precision of fully_shard lends parameters of another dtype than that of the buffers.
             weight, bias = weight.to(mean.dtype), bias.to(mean.dtype)
+        require_dtype(self, terms[0], mean, True)
         rows = [term.reshape(-1, term.shape[-1]) for term in terms]
         flat = functional.batch_norm(
             torch.cat(rows) if len(rows) > 1 else rows[0],
@@ -285,6 +296,17 @@ class BatchNorm(_Normalisation):
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
+def read_chance(p: Any) -> float:
+    """A probability; EqsynthError for what is none."""
+    try:
+        chance = fraction(p)
+    except ValueError:
+        chance = None
+    if isinstance(p, str) or chance is None or not 0 <= chance <= 1:
+        raise EqsynthError(f"p is a probability, a number from 0 to 1, not {p!r}")
+    return float(chance)
+
+
 class Dropout(EquivariantModule):
     """Drops whole channels of each sample: the same mask at every position and for every component.
 
@@ -302,17 +324,15 @@ class Dropout(EquivariantModule):
 
     def __init__(self, group: str | Group, space: str | int | Space, p: float = 0.5) -> None:
         super().__init__(group, space, space)
-        if not 0 <= p <= 1:
-            raise EqsynthError(f"p is a probability, from 0 to 1, not {p!r}")
-        self.p = p
+        self.p = read_chance(p)
 
     def options(self) -> tuple[str, ...]:
         """How often a channel is dropped."""
         return (f"p={self.p}",)
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Drop channels in training; the input in evaluation."""
-        terms = self.terms_of(x)
+        terms = self.terms_of(x, *others)
         if not self.training or self.p == 0:
             return joined(list(terms))
         outputs = []
@@ -376,6 +396,7 @@ class Pool(EquivariantModule):
                     parsed, *one, False, device, dtype, "sum" if reduce == "sum" else "mean"
                 )
         self._ways = tuple(ways)
+        self.takes_complex = not {"norm", "max"} & {reduce, *ways}
         # eq.Linear asks for the sizes of factors that do not act on a term; any size will do.
         letters = {factor.n for factor in parsed.factors if isinstance(factor.n, str)}
         self._unused = tuple(
@@ -410,10 +431,10 @@ class Pool(EquivariantModule):
         """How invariants are made."""
         return tuple(dict.fromkeys((self.reduce, *self._ways)))
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """One tensor ``(*batch, channels)`` for each term."""
         outputs = []
-        for place, (term, plan, way) in enumerate(zip(self.terms_of(x), self._plans, self._ways, strict=True)):
+        for place, (term, plan, way) in enumerate(zip(self.terms_of(x, *others), self._plans, self._ways, strict=True)):
             if way == "linear":
                 outputs.append(self.linear[str(place)](term, *self._unused[place]))
                 continue

@@ -111,6 +111,8 @@ def _read(order: str | Order) -> list[tuple[int | Symmetry, int, bool]]:
 
 
 def _start(x: Tensor, axes: int) -> int:
+    if not isinstance(x, torch.Tensor):
+        raise ShapeError(f"expected a tensor (*batch, {axes} axes of indices, channels), got type {type(x).__name__}")
     if x.ndim <= axes:
         raise ShapeError(f"got shape {tuple(x.shape)}, expected (*batch, {axes} axes of indices, channels)")
     return x.ndim - axes - 1

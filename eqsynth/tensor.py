@@ -13,7 +13,7 @@ from torch import nn
 from eqsynth.bases import Basis
 from eqsynth.emit import Artifact
 from eqsynth.emit_products import emit_products
-from eqsynth.errors import EqsynthError, ShapeError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning
 from eqsynth.group import Group
 from eqsynth.module import afford_layer, compile_source, overridden
 from eqsynth.products import MAX_DEGREE, Problem, ProductPlan, plan_products
@@ -208,6 +208,8 @@ def _made(kind: str, problem: Problem, bias: bool, normalization: str) -> _Produ
     plan = plan_products(problem, bool(bias), normalization)
     for message in plan.zero_outputs():
         warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
+    for message in plan.ignored_inputs():
+        warnings.warn(message, category=IgnoredInputWarning, stacklevel=3)
     layer: _Product = nn.Module.__new__(_layer_class(kind, plan))
     return layer
 

@@ -113,7 +113,7 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
                 if dim != len(found):
                     raise VerificationError(f"{hom} has {dim} weights for {names}, but {len(found)} maps exist")
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
-    checks += plan.zero_outputs()
+    checks += plan.notes()
     return Report(str(hom), tuple(checks))
 
 
@@ -125,7 +125,7 @@ def _verify_products(plan: ProductPlan, checks: list[str], trials: int, seed: in
         some = f", {len(kept)} of them independent on equal inputs" if len(kept) < len(found) else ""
         checks.append(f"independent and complete, {k} -> {lo}: {check_basis(found)}{some}")
     checks += check_products(plan, trials=trials, seed=seed, layer=layer)
-    checks += plan.zero_outputs()
+    checks += plan.notes()
     return Report(str(plan.problem), tuple(dict.fromkeys(checks)))
 
 

@@ -498,8 +498,9 @@ class _Emitter:
         for number, sizes in enumerate(inputs):
             shape = ", ".join([*[self.ns[factor] for factor in sizes], channels(number)])
             comma = "" if sizes else ","
-            there = f"not isinstance({raw[number]}, torch.Tensor) or "
-            self._say(f"if {there}{raw[number]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
+            x = raw[number]
+            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{len(sizes) + 1}:] == ({shape}{comma})"
+            self._say(f"if not ({fits} and ({x}.is_floating_point() or {x}.is_complex())):")
             hints = [
                 f"{self.ns[size]} = {_binomial(self.ns[factor], symmetry)}"
                 for size in sizes
@@ -507,10 +508,7 @@ class _Emitter:
                 for factor, symmetry in [self.plan.packs[size - self.factor_count]]
             ]
             hint = f" with {' and '.join(dict.fromkeys(hints))}" if hints else ""
-            refused = wrong(raw[number], number, set(self.open) - shown_by.get(number, set()), hint)
-            self._say(f"    {refused}")
-            self._say(f"if not ({raw[number]}.is_floating_point() or {raw[number]}.is_complex()):")
-            self._say(f"    {refused}")
+            self._say(f"    {wrong(x, number, set(self.open) - shown_by.get(number, set()), hint)}")
 
     def _say_scales(self, used: str) -> None:
         """Lines that scale the weights, and the scales of sums that the code ``used`` needs."""

@@ -64,7 +64,8 @@ def _small(kind: tuple[int, int, int, int]) -> bool:
 REJECT = (
     'def _reject(self, which, x, expected, note=""):',
     "    if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):",
-    '        raise self.ShapeError(f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()")',
+    '        why = f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()"',
+    "        raise self.ShapeError(why)",
 )
 
 
@@ -300,9 +301,10 @@ class _Emitter:
     def _unusual(self) -> str:
         """What differs from what is made where nothing is said, as the layer prints it."""
         plan = self.plan
-        usual = (("bias", plan.bias, True), ("normalization", plan.normalization, "variance"))
-        usual += (("parameters", plan.parameters, "diagrams"),)
-        return "".join(f", {name}={value!r}" for name, value, default in usual if value != default)
+        usual = {"bias": True, "normalization": "variance", "parameters": "diagrams"}
+        return "".join(
+            f", {name}={getattr(plan, name)!r}" for name, value in usual.items() if getattr(plan, name) != value
+        )
 
     def _tables(self) -> list[str]:
         """The method that makes the constant tables, which no state_dict holds."""

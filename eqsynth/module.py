@@ -225,7 +225,7 @@ def overridden(emitted: Any) -> dict[str, Any]:
             del state[key]
         emitted._load_from_state_dict(self, state, prefix, *others)
 
-    made = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
+    made: dict[str, Any] = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
     if hasattr(emitted, "weights_of"):
         made["_load_from_state_dict"] = load
     return {**made, "forward": forward} if hasattr(emitted, "reset_tables") else made
@@ -244,8 +244,8 @@ def saved_text(state: Any) -> str | None:
 def refuse_script(module: nn.Module) -> NoReturn:
     """What torch.jit.script calls first: say why it cannot, where its own errors speak of lines that nobody wrote."""
     raise EqsynthError(
-        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as batch axes "
-        "are, and torch keeps it no longer. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
+        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as the batch "
+        "axes are, and torch has given it up. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
     )
 
 

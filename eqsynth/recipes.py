@@ -17,9 +17,11 @@ def set_extra_state(self, state):
 def _load_from_state_dict(self, state, prefix, *others):
     key, own = f"{prefix}_extra_state", self.get_extra_state()
     saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
-    if not saved.is_meta and not torch.equal(saved.round().to(own), own):
+    known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
+    if not known and not torch.equal(saved.round().to(own), own):
         text = bytes(saved.tolist()).decode().strip()
-        raise RuntimeError(f"these weights are of {text}, not {self.weights_of}; delete {key!r} to load them all the same")
+        why = f"these weights are those of {text}, not of {self.weights_of}"
+        raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
     super()._load_from_state_dict(state, prefix, *others)
 '''.replace("LENGTH", str(LENGTH))
 

@@ -2,8 +2,8 @@
 
 import copy
 import importlib.util
+import inspect
 import io
-import os
 import pickle
 import tempfile
 import warnings
@@ -68,10 +68,15 @@ def test_what_does_not_change_the_function_is_left_out():
 
 def test_what_changes_the_function_is_told():
     options = [{}, {"normalization": "mean"}, {"normalization": "sum"}, {"parameters": "blocks"}]
-    problems = [("O(3)", 2, 2), ("SO(3)", 2, 2), ("O(3)", 2, "S2"), ("O(3)", "A2", 2), ("Sp(4)", 2, 2), ("Sp(2)", 2, 2)]
+    problems = [("O(3)", 2, 2), ("SO(2)", 2, 2), ("O(3)", 2, "S2"), ("Sp(4)", 2, 2), ("Sp(2)", 2, 2)]
     texts = [text(*problem, **option) for problem in problems for option in options[:3]]
     texts += [text("S(2)", 2, 2), text("S(3)", 2, 2), text("O(3)", 2, 2, parameters="blocks")]
-    texts += [text("Aut(petersen)", 1, 1), text("Aut(cycle6)", 1, 1), text("O(3)", "2 + 2", 2), text("O(3)", 2, "2 + 2")]
+    texts += [
+        text("Aut(petersen)", 1, 1),
+        text("Aut(cycle6)", 1, 1),
+        text("O(3)", "2 + 2", 2),
+        text("O(3)", 2, "2 + 2"),
+    ]
     assert len({*texts}) == len(texts)
 
 
@@ -83,7 +88,7 @@ def test_products_say_how_they_multiply():
 
 
 def test_long_texts_end_with_a_digest():
-    generators = [list(range(1, 60)) + [0], [1, 0, *range(2, 60)]]
+    generators = [[*range(1, 60), 0], [1, 0, *range(2, 60)]]
     swapped = [generators[0], [1, 0, *range(2, 58), 59, 58]]
     one, other = (text(eq.PermutationGroup(given), 1, 1) for given in (generators, swapped))
     assert one != other
@@ -95,15 +100,14 @@ FAMILIES = ("S", "A", "O", "SO", "Sp")
 ORDERS = (0, 1, 2, 3, "S2", "A2", "S3")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
-    st.sampled_from(FAMILIES),
     st.sampled_from((2, 4, 5, 6)),
     st.sampled_from(ORDERS),
     st.sampled_from(ORDERS),
     st.sampled_from(("variance", "mean", "sum")),
 )
-def test_equal_texts_are_equal_functions(family, n, k, lo, normalization):
+def test_equal_texts_are_equal_functions(n, k, lo, normalization):
     """At n, the layers of all families, with the number and with the letter: whose texts agree, the outputs do."""
     first = {}
     for other, size in product(FAMILIES, (n, "n")):
@@ -112,7 +116,7 @@ def test_equal_texts_are_equal_functions(family, n, k, lo, normalization):
         layer = quiet(eq.Linear, f"{other}({size})", k, lo, normalization=normalization, dtype=torch.float64)
         if not list(layer.parameters()):
             continue
-        known, x, y = first.setdefault(layer.weights_of, (layer, None, None))
+        known = first.setdefault(layer.weights_of, layer)
         torch.manual_seed(0)
         for parameter in known.parameters():
             parameter.data.normal_()
@@ -120,16 +124,12 @@ def test_equal_texts_are_equal_functions(family, n, k, lo, normalization):
         order = eq.Space.parse(k).orders[0]
         x = inputs(f"S({n})", k)
         x = x if isinstance(order, int) else eq.symmetrise(x, k)
-        sizes = (n,) if size == "n" and order == 0 and "n" in layer.source.split("def forward")[1][:20] else ()
-        theirs = (n,) if known.hom.group.symbolic and order == 0 and sizes else ()
-        if known is not layer and not theirs and known.hom.group.symbolic and order == 0:
-            theirs = (n,)
-        try:
-            assert_close(layer(x, *sizes), known(x, *theirs))
-        except TypeError:
-            # A layer of scalars with n a letter takes n only where its output shows it.
-            assert_close(layer(x), known(x))
-    assert f"{family}" in FAMILIES
+        assert_close(at_size(layer, x, n), at_size(known, x, n))
+
+
+def at_size(layer, x, n):
+    """The output for n, which a layer is told where its input does not show it."""
+    return layer(x, n) if "n" in inspect.signature(layer.forward).parameters else layer(x)
 
 
 def test_the_numbers_of_symmetric_maps_are_those_of_the_letter():
@@ -145,7 +145,7 @@ OTHERS = [
     (("O(3)", "2x2", "2x2"), {"normalization": "mean"}, ("O(3)", "2x2", "2x2"), {}, "normalization='mean'"),
     (("O(3)", "2x2", "2x2"), {"parameters": "blocks"}, ("O(3)", "2x2", "2x2"), {}, "those of O\\(3\\)"),
     (("O(3)", "2x2", "2x2"), {}, ("Sp(4)", "2x2", "2x2"), {}, "those of O\\(3\\)|those of O\\(n\\)"),
-    (("SO(2)", "2x1", "2x1"), {}, ("S(n)", "2x1", "2x1"), {}, "those of SO\\(2\\)"),
+    (("SO(2)", "2x1", "2x1"), {"bias": False}, ("S(n)", "2x1", "2x1"), {"bias": False}, "those of SO\\(2\\)"),
 ]
 
 
@@ -174,7 +174,7 @@ def test_a_network_names_the_layer():
     def net(**how):
         return eq.nn.Sequential(eq.Linear("S(n)", "1x2", "2x1"), eq.Linear("S(n)", "2x1", "1x0", **how))
 
-    with pytest.raises(WeightsError, match="delete '1._extra_state'"):
+    with pytest.raises(WeightsError, match=r"delete '1\._extra_state'"):
         net().load_state_dict(net(normalization="mean").state_dict())
 
 
@@ -182,7 +182,7 @@ def test_the_conversion_that_is_told_is_right():
     for group, k, lo, n in (("S(n)", 2, 1, 5), ("O(3)", 2, 2, 3), ("SO(3)", 2, 1, 3), ("Sp(4)", 3, 1, 4)):
         mean = eq.Linear(group, k, lo, bias=False, normalization="mean", dtype=torch.float64)
         layer = eq.Linear(group, k, lo, bias=False, dtype=torch.float64)
-        with pytest.raises(WeightsError, match="t \\*\\* -0.5"):
+        with pytest.raises(WeightsError, match=r"t \*\* -0\.5"):
             layer.load_state_dict(mean.state_dict())
         matrices = eq.basis(group, k, lo).matrices(None if group != "S(n)" else n, turned=False)
         t = torch.tensor((matrices**2).sum(2).max(1), dtype=torch.float64)
@@ -308,7 +308,7 @@ def test_fully_sharded_models_and_checkpoints():
         return eq.nn.Sequential(first, last)
 
     with tempfile.TemporaryDirectory() as folder:
-        store = f"file://{os.path.join(folder, 'meeting')}"
+        store = f"file://{folder}/meeting"
         dist.init_process_group("gloo", init_method=store, rank=0, world_size=1)
         try:
             whole, split = net(), fully_shard(net())
@@ -321,20 +321,20 @@ def test_fully_sharded_models_and_checkpoints():
             whole.load_state_dict(states.get_model_state_dict(split, options=full))
             broadcast = states.StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
             states.set_model_state_dict(split, whole.state_dict(), options=broadcast)
-            checkpoint.save({"model": split.state_dict()}, checkpoint_id=os.path.join(folder, "saved"))
+            checkpoint.save({"model": split.state_dict()}, checkpoint_id=f"{folder}/saved")
             other = fully_shard(net(normalization="mean"))
             state = {"model": other.state_dict()}
-            checkpoint.load(state, checkpoint_id=os.path.join(folder, "saved"))
+            checkpoint.load(state, checkpoint_id=f"{folder}/saved")
             with pytest.raises(WeightsError, match="normalization='variance'"):
                 other.load_state_dict(state["model"])
             with pytest.raises(WeightsError, match="normalization='variance'"):
                 states.set_model_state_dict(other, whole.state_dict(), options=full)
             # A checkpoint of 0.1.0 has no such entries, which torch is told.
             old = {key: value for key, value in split.state_dict().items() if not key.endswith(KEY)}
-            checkpoint.save({"model": old}, checkpoint_id=os.path.join(folder, "old"))
+            checkpoint.save({"model": old}, checkpoint_id=f"{folder}/old")
             state = {"model": split.state_dict()}
             planner = checkpoint.DefaultLoadPlanner(allow_partial_load=True)
-            checkpoint.load(state, checkpoint_id=os.path.join(folder, "old"), planner=planner)
+            checkpoint.load(state, checkpoint_id=f"{folder}/old", planner=planner)
             split.load_state_dict(state["model"])
         finally:
             dist.destroy_process_group()
@@ -372,10 +372,10 @@ def test_integers_are_refused_everywhere(name):
             module(x)
         with pytest.raises(ShapeError):
             torch.compile(module, backend="eager")(x)
-    for given in (torch.float32, torch.float64):
-        module.to(given)
-        y = module(inputs(module.group, str(module.space_in), dtype=given))
-        assert y.dtype == given
+    for real in (torch.float32, torch.float64):
+        module.to(real)
+        y = module(inputs(module.group, str(module.space_in), dtype=real))
+        assert y.dtype == real
     module.float()
     with torch.autocast("cpu", torch.bfloat16):
         module(inputs(module.group, str(module.space_in), dtype=torch.bfloat16))
@@ -383,15 +383,16 @@ def test_integers_are_refused_everywhere(name):
 
 def test_integers_are_refused_by_files_and_products(tmp_path):
     eq.export(eq.Linear("Sp(4)", "1x2", "1x0"), tmp_path / "mine.py")
-    with pytest.raises(ValueError, match="holds torch.uint8: pass floating-point"):
+    with pytest.raises(ValueError, match=r"holds torch\.uint8: pass floating-point"):
         load(tmp_path / "mine.py")()(torch.ones(4, 4, 1, dtype=torch.uint8))
     layer = eq.TensorProduct("O(3)", "2x1", "2x1", "1x0")
     u = torch.randn(5, 3, 2)
     for operands in ((u.long(), u), (u, u.long())):
-        with pytest.raises(ShapeError, match="[uv] holds torch.int64"):
+        with pytest.raises(ShapeError, match=r"[uv] holds torch\.int64"):
             layer(*operands)
 
 
+@pytest.mark.filterwarnings("ignore:Complex modules")
 def test_complex_numbers_are_numbers():
     layer = eq.Linear("S(n)", "2x2", "2x1").to(torch.complex64)
     assert layer(torch.randn(3, 4, 4, 2, dtype=torch.complex64)).dtype == torch.complex64
@@ -401,12 +402,13 @@ def test_complex_numbers_are_numbers():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("name", ["linear", "product", "network"])
 def test_script_says_what_to_take_instead(name):
     module = LAYERS[name]()
     with pytest.raises(EqsynthError, match=r"torch.jit.trace\(module, x\)"):
         torch.jit.script(module)
-    with pytest.raises(EqsynthError, match="torch.export"):
+    with pytest.raises(EqsynthError, match=r"torch\.export"):
         torch.jit.script(nn.Sequential(module))
     if name == "linear":
         x = torch.randn(3, 4, 4, 2)

@@ -394,7 +394,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
         listed = enumeration.diagrams(group, axes_of(outputs), axes_of(inputs))
         fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
         # In the order of all bases: weights for n a letter are weights for every number.
-        elements = tuple(sorted(fitting, key=lambda diagram: diagram.key))
+        elements = (*sorted(fitting, key=lambda diagram: diagram.key),)
     kept = cosets.by_diagrams(group, elements, inputs, outputs)
     if kept is None:
         order = range(len(elements))

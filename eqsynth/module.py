@@ -232,18 +232,37 @@ def overridden(emitted: Any) -> dict[str, Any]:
         finally:
             self._buffers.update(tables)
 
-    def _refuse(self: Any, key: str, saved: str) -> None:
-        raise WeightsError(refusal(key, saved, self.plan))
+    def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        key = f"{prefix}_extra_state"
+        if key in state:
+            text = saved_text(state[key])
+            if text not in (None, self.weights_of):
+                raise WeightsError(refusal(key, str(text), self.plan))
+            # Text that is told anew: casts and averages have made it inexact.
+            del state[key]
+        emitted._load_from_state_dict(self, state, prefix, *others)
 
-    made = {"reset_parameters": reset_parameters, "_refuse": _refuse, "__prepare_scriptable__": refuse_script}
+    made: dict[str, Any] = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
+    if hasattr(emitted, "weights_of"):
+        made["_load_from_state_dict"] = load
     return {**made, "forward": forward} if hasattr(emitted, "reset_tables") else made
+
+
+def saved_text(state: Any) -> str | None:
+    """The text that a state_dict holds beside weights; None for a tensor without values."""
+    if not isinstance(state, torch.Tensor):
+        return repr(state)
+    if state.is_meta or hasattr(state, "fake_mode"):
+        return None
+    codes = state.detach().flatten().float().nan_to_num().round().clamp(0, 255).tolist()
+    return bytes(map(int, codes)).decode(errors="replace").strip()
 
 
 def refuse_script(module: nn.Module) -> NoReturn:
     """What torch.jit.script calls first: say why it cannot, where its own errors speak of lines that nobody wrote."""
     raise EqsynthError(
-        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as batch axes "
-        "are, and torch keeps it no longer. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
+        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as the batch "
+        "axes are, and torch has given it up. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
     )
 
 

@@ -3,6 +3,7 @@
 import pickle
 import re
 from itertools import permutations, product
+from math import factorial
 
 import networkx
 import numpy as np
@@ -293,7 +294,7 @@ def test_a_path_of_three_in_many_ways(write, content):
         ("New York Boston\n", "is no weight"),
         ("a b\nb c d\n", "columns"),
         ("a b # note\n", "comments in lines of their own"),
-        ("#a b\nb c\n", "Put a space behind"),
+        ("#a b\nb c\n", "Put a blank behind"),
         ("source target\n0 1\n1 2\n", "a header, or an edge"),
         ("names of\n0 1\n", "a header, or an edge"),
         ("New York,Boston\n", "quotation marks"),
@@ -308,6 +309,8 @@ def test_a_path_of_three_in_many_ways(write, content):
         ("1 2\n01 3\n", "the same number"),
         ("x\ty b {}\n", "braces within a label"),
         ("a b {\n", "not closed"),
+        ("a {}\n", "braces"),
+        ('" " b\n', "empty label"),
     ],
 )
 def test_lines_that_may_mean_two_things_are_refused(write, content, message):
@@ -501,12 +504,26 @@ def test_is_automorphism_refuses_what_is_no_permutation():
     assert not is_automorphism(Graph.named("empty3"), (0, 1))
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "most"),
+    [("complete40", factorial(40), 2), ("star30", factorial(30), 2), ("bipartite3x3", 72, 5), ("empty3", 6, 2)],
+)
+def test_twins_need_few_generators(name, count, most):
+    graph = Graph.named(name)
+    assert graph.automorphism_count() == count
+    generators = graph.automorphisms()
+    assert len(generators) <= most
+    if graph.n < 9:
+        assert len(elements(generators, graph.n)) == count
+
+
 def test_automorphisms_check_what_they_give_out(monkeypatch):
     class Liar:
         def automorphism_group(self, color):
             return [[1, 0, *range(2, len(color))]]
 
-    monkeypatch.setattr(Graph, "_igraph", lambda self: (Liar(), [0] * self.n))
+    monkeypatch.setattr(Graph, "_twins", lambda self: [(vertex,) for vertex in range(self.n)])
+    monkeypatch.setattr(Graph, "_igraph", lambda self, _: (Liar(), [0] * self.n))
     assert Graph.named("K3").automorphisms() == ((1, 0, 2),)
     with pytest.raises(VerificationError, match="does not keep its edges"):
         Graph.named("P3").automorphisms()

@@ -176,7 +176,7 @@ def _sizes_given(space: Space, asked: tuple[str, ...], sizes: tuple[Any, ...], n
     if len(sizes) + len(named) != len(asked) or set(known) != set(asked) or wrong:
         x = "x" if len(space) == 1 else f"({', '.join(f'x{place}' for place in range(len(space)))})"
         why = "with whole numbers for lengths that no input shows" if asked else f"with the terms of {space} only"
-        raise ShapeError(f"call this module as module({', '.join([x, *asked])}), {why}")
+        raise ShapeError(f"call module({', '.join([x, *asked])}), {why}")
     return {letter: size for letter, size in read.items() if size is not None}
 
 

@@ -90,7 +90,7 @@ class Padded(EquivariantModule):
                 "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"
             )
             raise ShapeError(
-                f"call eq.nn.Padded as module({shown}, sizes), where sizes has the {', '.join(self._letters)} of each "
+                f"call eq.nn.Padded as module({call}, sizes), where sizes has the {', '.join(self._letters)} of each "
                 f"sample, such as [3, 5], or is a mask of what is there; one sample without padding is for the module "
                 "inside, padded.module"
             )

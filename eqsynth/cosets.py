@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from math import prod
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth import functor, gram
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.errors import SizeError
 from eqsynth.group import FAMILIES, Group
+from eqsynth.limits import afford
 from eqsynth.representation import packing
 from eqsynth.space import (
     Order,
@@ -23,6 +24,7 @@ from eqsynth.space import (
     order_text,
     parity,
     stored_full,
+    symmetrising,
 )
 
 if TYPE_CHECKING:
@@ -199,6 +201,12 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
             f"the maps of {group} {order_text(inputs)} -> {order_text(outputs)} have {entries:,} entries, and choosing "
             f"among more than {MAX_ENTRIES:,} takes too long: ask for lower orders, or for tensors of all kinds"
         )
+    orders = prod(factorial(one.order) for one in entries_of(outputs) if isinstance(one, Symmetry))
+    afford(
+        f"choosing maps of {group} {order_text(inputs)} -> {order_text(outputs)} in {orders:,} orders of axes",
+        "ask for a symmetric part of lower order, or for tensors of all kinds",
+        steps=entries * orders // 20,
+    )
     above, count = len(lengths_out), len(elements)
     matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
     matrices = matrices.reshape(count, *lengths_out, *lengths_in)
@@ -208,9 +216,10 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
         order[start : start + len(axes)] = [start + axis for axis in axes]
         return np.transpose(tensor, order)
 
-    read = np.zeros_like(matrices)
-    for axes, sign in all_turns(inputs):
-        read += sign * turned(matrices, axes, 1 + above)
+    read = matrices
+    for later, earlier, sign in symmetrising(inputs):
+        # Sums, not means, so that numbers stay whole.
+        read = read + sign * sum(read.swapaxes(1 + above + axis, 1 + above + later) for axis in earlier)
     listed = []
     means = np.zeros((count, entries // count if count else 0), np.int64)
     for number in range(count):

@@ -64,7 +64,8 @@ def _small(kind: tuple[int, int, int, int]) -> bool:
 REJECT = (
     'def _reject(self, which, x, expected, note=""):',
     "    if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):",
-    '        raise self.ShapeError(f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()")',
+    '        why = f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()"',
+    "        raise self.ShapeError(why)",
 )
 
 
@@ -300,9 +301,10 @@ class _Emitter:
     def _unusual(self) -> str:
         """What differs from what is made where nothing is said, as the layer prints it."""
         plan = self.plan
-        usual = (("bias", plan.bias, True), ("normalization", plan.normalization, "variance"))
-        usual += (("parameters", plan.parameters, "diagrams"),)
-        return "".join(f", {name}={value!r}" for name, value, default in usual if value != default)
+        usual = {"bias": True, "normalization": "variance", "parameters": "diagrams"}
+        return "".join(
+            f", {name}={getattr(plan, name)!r}" for name, value in usual.items() if getattr(plan, name) != value
+        )
 
     def _tables(self) -> list[str]:
         """The method that makes the constant tables, which no state_dict holds."""
@@ -519,8 +521,9 @@ class _Emitter:
         for number, sizes in enumerate(inputs):
             shape = ", ".join([*[self.ns[factor] for factor in sizes], channels(number)])
             comma = "" if sizes else ","
-            there = f"not isinstance({raw[number]}, torch.Tensor) or "
-            self._say(f"if {there}{raw[number]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
+            x = raw[number]
+            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{len(sizes) + 1}:] == ({shape}{comma})"
+            self._say(f"if not ({fits} and ({x}.is_floating_point() or {x}.is_complex())):")
             hints = [
                 f"{self.ns[size]} = {_binomial(self.ns[factor], symmetry)}"
                 for size in sizes
@@ -528,10 +531,7 @@ class _Emitter:
                 for factor, symmetry in [self.plan.packs[size - self.factor_count]]
             ]
             hint = f" with {' and '.join(dict.fromkeys(hints))}" if hints else ""
-            refused = wrong(raw[number], number, set(self.open) - shown_by.get(number, set()), hint)
-            self._say(f"    {refused}")
-            self._say(f"if not ({raw[number]}.is_floating_point() or {raw[number]}.is_complex()):")
-            self._say(f"    {refused}")
+            self._say(f"    {wrong(x, number, set(self.open) - shown_by.get(number, set()), hint)}")
 
     def _say_scales(self, used: str) -> None:
         """Lines that scale the weights, and the scales of sums that the code ``used`` needs."""

@@ -26,8 +26,10 @@ def weights_of(plan: Plan) -> str:
     >>> from eqsynth.meaning import weights_of
     >>> weights_of(eq.plan("S(2)", "16x2 + 8x1", "4x1"))
     'eqsynth 1; S(2): 2 + 1 -> 1; normalization=variance; parameters=diagrams'
-    >>> weights_of(eq.plan("S(7)", "8x2", "8x1")), weights_of(eq.plan("O(3)", "8x1", "8x1"))
-    ('eqsynth 1; S(n): 2 -> 1; normalization=variance; parameters=diagrams', 'eqsynth 1; O(n): 1 -> 1; parameters=diagrams')
+    >>> weights_of(eq.plan("S(7)", "8x2", "8x1"))
+    'eqsynth 1; S(n): 2 -> 1; normalization=variance; parameters=diagrams'
+    >>> weights_of(eq.plan("O(3)", "8x1", "8x1"))
+    'eqsynth 1; O(n): 1 -> 1; parameters=diagrams'
 
     What does not change the function is left out: numbers of channels, the method, the bias, how tensors are stored; a
     number n where the maps are those of the letter, in the same order; the normalization where nothing is summed.

@@ -86,7 +86,7 @@ class Padded(EquivariantModule):
     def forward(self, x: Any, sizes: Any = None, *others: Any) -> Tensors:
         """The module for each sample, without its padding."""
         if sizes is None or others or (len(self._shapes) > 1 and isinstance(x, torch.Tensor)):
-            shown = (
+            call = (
                 "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"
             )
             raise ShapeError(

@@ -5,35 +5,24 @@ Each is the text of a function, which a file holds only where it needs it.
 
 from eqsynth.meaning import LENGTH
 
-#: Methods by which a state_dict says which function its weights belong to, and refuses those of another one.
+#: Methods by which a state_dict says which function its weights belong to, and weights of another one are refused.
 STATE = '''def get_extra_state(self):
-    """Which function the weights belong to, as text in bytes."""
-    device = next((weight.device for weight in self.parameters()), None)
-    return torch.tensor(list(self.weights_of.encode().ljust(LENGTH)), dtype=torch.uint8, device=device)
+    """Which function the weights belong to, as text in bytes: they load into no other one."""
+    text = self.weights_of.encode().ljust(LENGTH)
+    return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
 
 def set_extra_state(self, state):
-    """Nothing: it is compared before weights are loaded."""
+    pass  # compared before weights are copied
 
-def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, *others):
-    key = f"{prefix}_extra_state"
-    state = state_dict.get(key)
-    if not (state is None or getattr(state, "is_meta", False) or hasattr(state, "fake_mode")):
-        saved = str(state)
-        if isinstance(state, torch.Tensor):
-            # Averages and casts of equal texts are that text, but for rounding.
-            codes = state.detach().flatten().float().nan_to_num().round().clamp(0, 255).tolist()
-            saved = bytes(map(int, codes)).decode(errors="replace").strip()
-        if saved != self.weights_of:
-            self._refuse(key, saved)
-    super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, *others)
-    if key in missing_keys:
-        missing_keys.remove(key)  # weights of eqsynth 0.1.0, or of others, do not say
-
-def _refuse(self, key, saved):
-    raise RuntimeError(
-        f"these weights are those of {saved!r}, not of {self.weights_of!r}: generate the file that they belong to, "
-        f"or delete {key!r} from the state_dict to load them all the same"
-    )
+def _load_from_state_dict(self, state, prefix, *others):
+    key, own = f"{prefix}_extra_state", self.get_extra_state()
+    saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
+    known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
+    if not known and not torch.equal(saved.round().to(own), own):
+        text = bytes(saved.tolist()).decode().strip()
+        why = f"these weights are those of {text}, not of {self.weights_of}"
+        raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
+    super()._load_from_state_dict(state, prefix, *others)
 '''.replace("LENGTH", str(LENGTH))
 
 #: The parts of a file that know the Levi-Civita tensor; emitted where a plan has a Hodge step.

@@ -13,8 +13,8 @@ from torch.nn import functional
 from eqsynth.activations import got
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
 from eqsynth.group import Group, Hom
+from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Entry, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Step
-from eqsynth.recall import recalled_plan
 
 #: Positions are numbered by whole numbers of 63 bits.
 MAX_KEY = 2**63 - 1
@@ -191,7 +191,7 @@ def sparse_plan(hom: Hom, bias: bool, normalization: str, parameters: str = "dia
             f"the weights of {hom} are entries of blocks, not of diagrams: make the layer with "
             'parameters="diagrams" for sparse tensors'
         )
-    found = recalled_plan(hom, bias, normalization, "diagrams")
+    found = plan_hom(hom, bias, normalization, "diagrams")
     if not all(_runs(step) for step in found.steps) or any(pair.squares or pair.sums for pair in found.pairs):
         raise EqsynthError(
             f"{hom} has diagrams with heads, which antisymmetrise over all nodes: call the layer with dense "

@@ -15,7 +15,7 @@ from eqsynth.emit import Artifact
 from eqsynth.emit_products import emit_products
 from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning
 from eqsynth.group import Group
-from eqsynth.module import compile_source, overridden
+from eqsynth.module import afford_layer, compile_source, overridden
 from eqsynth.products import MAX_DEGREE, Problem, ProductPlan, plan_products
 from eqsynth.space import Space
 
@@ -232,6 +232,7 @@ def _layer_class(name: str, plan: ProductPlan) -> type[_Product]:
     def initialise(self: Any, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> None:
         given = args[places - (name != "TensorProduct") :]
         device, dtype = (*given[:2], *(device, dtype)[len(given[:2]) :])
+        afford_layer(plan, device, dtype)
         emitted.__init__(self, device=device, dtype=dtype)
 
     def blank(cls: type[_Product], *args: Any, **kwargs: Any) -> Any:

@@ -358,8 +358,8 @@ def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tu
         table = torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(
-            f"sizes of {letter} are {given!r:.60}: give a tensor or a list with the size of each sample, such as [3, 5], "
-            "or a mask of truth values"
+            f"sizes of {letter} are {given!r:.60}: give a tensor or a list with the size of each sample, such as "
+            "[3, 5], or a mask of truth values"
         ) from None
     longest = shown
     if table.dtype == torch.bool:

@@ -13,7 +13,8 @@ from eqsynth.space import lengths
 
 SPACES = [
     ("S(n)", "2x2 + 3x1 + 2x0"), ("S(n)", "4xS2.packed"), ("S(n)", "4xA2.packed"), ("S(3)", "2x1"), ("A(4)", "2x2"),
-    ("O(3)", "4x1 + 4x0"), ("O(n)", "4x2 + 4x0"), ("SO(3)", "2xS2"), ("Sp(4)", "2x2"), ("S(n) x O(3)", "4x(1,1) + 4x(1,0)"),
+    ("O(3)", "4x1 + 4x0"), ("O(n)", "4x2 + 4x0"), ("SO(3)", "2xS2"), ("Sp(4)", "2x2"),
+    ("S(n) x O(3)", "4x(1,1) + 4x(1,0)"),
     ("Aut(path3)", "2x1"), ("Matrix([[0,-1],[1,0]]; )", "2x2"),
 ]  # fmt: skip
 MODULES = {

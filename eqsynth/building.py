@@ -35,6 +35,7 @@ from eqsynth.errors import (
     ShapeError,
     SpaceError,
     ZeroOutputWarning,
+    abridged,
 )
 from eqsynth.group import Group, Hom, MatrixGroup
 from eqsynth.module import Linear
@@ -300,8 +301,8 @@ def _mixing(group: Group, before: Space, after: Space, bias: bool, normalization
         layer = Linear(group, before, after, bias, normalization=normalization, **made)
     if not layer.plan.pairs:
         message = (
-            f"this network is constant: nothing of {before} reaches the terms of {after} that are used, since {group} "
-            "has no linear map but 0 between them. Give the space a term that has one"
+            f"this network is constant: nothing of {before} reaches the terms of {after} that are used, since "
+            f"{abridged(group)} has no linear map but 0 between them. Give the space a term that has one"
         )
         warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
     return layer

@@ -226,17 +226,19 @@ class Graph:
         match = _SIZED.fullmatch(text)
         family = _family(match["word"], 2 if match["second"] else 1) if match else None
         if match is None or family is None:
-            raise GroupError(f"there is no graph called {name!r}: {_suggest(text)}")
-        sizes = [int(size) for size in (match["first"], match["second"]) if size]
+            raise GroupError(f"there is no graph called {_short(name)}: {_suggest(text[:40])}")
+        sizes = [int(size[:10]) for size in (match["first"], match["second"]) if size]
         if min(sizes) < family.least:
             raise GroupError(
-                f"there is no graph {name!r}: {family.pattern} ({family.title}) starts at {family.least} "
+                f"there is no graph {_short(name)}: {family.pattern} ({family.title}) starts at {family.least} "
                 f"for {'N' if family.sizes == 1 else 'A and B'}"
             )
         # 2^N is not worked out for a large N.
         vertices, edges = family.build(*(min(size, MAX_VERTICES + 1) for size in sizes))
         if vertices > MAX_VERTICES:
-            raise SizeError(f"{name!r} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer")
+            raise SizeError(
+                f"{_short(name)} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer"
+            )
         edges = tuple(islice(edges, MAX_EDGES + 1))
         return cls(vertices, edges, family.directed, name=family.name + "x".join(map(str, sizes)))
 

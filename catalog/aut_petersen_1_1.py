@@ -121,7 +121,9 @@ class Petersen(nn.Module):
     def extra_repr(self):
         return f"Aut(petersen): {self.channels_in}x1 -> {self.channels_out}x1"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer(x)")
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (10, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"10, {channels_in}")

@@ -127,7 +127,9 @@ class Tensors3(nn.Module):
     def extra_repr(self):
         return f"O(3): {self.channels_in}x3 -> {self.channels_out}x3"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer(x)")
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-4:] == (3, 3, 3, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"3, 3, 3, {channels_in}")

@@ -144,9 +144,9 @@ class SymmetricMatrices(nn.Module):
         self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight_0_0, [0.4285714285714286, 0.8571428571428572], channels_in[0] + channels_in[1]),
+            (self.weight_0_0, [0.4, 0.8], channels_in[0] + channels_in[1]),
             (self.weight_0_1, [1.0], channels_in[0] + channels_in[1]),
-            (self.weight_1_0, [1.0], channels_in[0] + channels_in[1]),
+            (self.weight_1_0, [0.6666666666666666], channels_in[0] + channels_in[1]),
             (self.weight_1_1, [1.0], channels_in[0] + channels_in[1]),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
@@ -186,10 +186,12 @@ class SymmetricMatrices(nn.Module):
     def extra_repr(self):
         return f"O(3): {self.channels_in[0]}xS2.packed + {self.channels_in[1]}x0 -> {self.channels_out[0]}xS2.packed + {self.channels_out[1]}x0"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer((x0, x1))")
         if not isinstance(x, (tuple, list)) or len(x) != 2:
             got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__
-            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16xS2.packed + 16x0, got {got}")
+            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16xS2.packed + 16x0, got {got}: call layer((x0, x1))")
         x0, x1 = x
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x0, torch.Tensor) and x0.shape[-2:] == (6, channels_in[0]) and (x0.is_floating_point() or x0.is_complex())):

@@ -81,7 +81,9 @@ class VectorsToTensors(nn.Module):
     def extra_repr(self):
         return f"O(n): {self.channels_in}x1 -> {self.channels_out}x3"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer(x)")
         channels_in, channels_out = self.channels_in, self.channels_out
         n = x.shape[-2] if isinstance(x, torch.Tensor) and x.ndim > 1 else 0
         if n == 0:

@@ -339,7 +339,9 @@ class TriplesByFourier(nn.Module):
     def extra_repr(self):
         return f"S(8): {self.channels_in}x3 -> {self.channels_out}x3"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer(x)")
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-4:] == (8, 8, 8, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"8, 8, 8, {channels_in}")

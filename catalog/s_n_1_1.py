@@ -87,7 +87,9 @@ class DeepSets(nn.Module):
     def extra_repr(self):
         return f"S(n): {self.channels_in}x1 -> {self.channels_out}x1"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer(x)")
         channels_in, channels_out = self.channels_in, self.channels_out
         n = x.shape[-2] if isinstance(x, torch.Tensor) and x.ndim > 1 else 0
         if n == 0:

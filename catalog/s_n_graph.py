@@ -213,10 +213,12 @@ class Graph(nn.Module):
     def extra_repr(self):
         return f"S(n): {self.channels_in[0]}x2 + {self.channels_in[1]}x1 + {self.channels_in[2]}x0 -> {self.channels_out[0]}x2 + {self.channels_out[1]}x1 + {self.channels_out[2]}x0"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer((x0, x1, x2))")
         if not isinstance(x, (tuple, list)) or len(x) != 3:
             got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__
-            raise self.ShapeError(f"expected a tuple of 3 tensors, one per term of 16x2 + 16x1 + 16x0, got {got}")
+            raise self.ShapeError(f"expected a tuple of 3 tensors, one per term of 16x2 + 16x1 + 16x0, got {got}: call layer((x0, x1, x2))")
         x0, x1, x2 = x
         channels_in, channels_out = self.channels_in, self.channels_out
         n = x0.shape[-3] if isinstance(x0, torch.Tensor) and x0.ndim > 2 else 0

@@ -106,9 +106,9 @@ class UndirectedGraphs(nn.Module):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight_0_0, [0.1, 0.05, 0.16, 0.08, 0.1, 0.1, 0.08, 0.08, 0.16], channels_in[0] + channels_in[1]),
-            (self.weight_0_1, [0.2, 0.1, 0.2, 0.2], channels_in[0] + channels_in[1]),
-            (self.weight_1_0, [0.2, 0.4, 0.2, 0.2], channels_in[0] + channels_in[1]),
+            (self.weight_0_0, [0.11259210199519828, 0.05629605099759914, 0.18014736319231725, 0.09007368159615863, 0.11259210199519828, 0.11259210199519828, 0.09007368159615863, 0.09007368159615863, 0.18014736319231725], channels_in[0] + channels_in[1]),
+            (self.weight_0_1, [0.25196850393700787, 0.12598425196850394, 0.25196850393700787, 0.25196850393700787], channels_in[0] + channels_in[1]),
+            (self.weight_1_0, [0.2236842105263158, 0.4473684210526316, 0.2236842105263158, 0.2236842105263158], channels_in[0] + channels_in[1]),
             (self.weight_1_1, [0.4, 0.4], channels_in[0] + channels_in[1]),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
@@ -148,10 +148,12 @@ class UndirectedGraphs(nn.Module):
     def extra_repr(self):
         return f"S(n): {self.channels_in[0]}xS2 + {self.channels_in[1]}x1 -> {self.channels_out[0]}xS2 + {self.channels_out[1]}x1"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer((x0, x1))")
         if not isinstance(x, (tuple, list)) or len(x) != 2:
             got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__
-            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16xS2 + 16x1, got {got}")
+            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16xS2 + 16x1, got {got}: call layer((x0, x1))")
         x0, x1 = x
         channels_in, channels_out = self.channels_in, self.channels_out
         n = x0.shape[-3] if isinstance(x0, torch.Tensor) and x0.ndim > 2 else 0

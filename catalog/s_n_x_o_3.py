@@ -102,10 +102,12 @@ class PointClouds(nn.Module):
     def extra_repr(self):
         return f"S(n) x O(3): {self.channels_in[0]}x(1,1) + {self.channels_in[1]}x(1,0) -> {self.channels_out[0]}x(1,1) + {self.channels_out[1]}x(1,0)"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer((x0, x1))")
         if not isinstance(x, (tuple, list)) or len(x) != 2:
             got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__
-            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16x(1,1) + 16x(1,0), got {got}")
+            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16x(1,1) + 16x(1,0), got {got}: call layer((x0, x1))")
         x0, x1 = x
         channels_in, channels_out = self.channels_in, self.channels_out
         n = x0.shape[-3] if isinstance(x0, torch.Tensor) and x0.ndim > 2 else 0

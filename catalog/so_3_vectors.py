@@ -191,10 +191,12 @@ class CrossProducts(nn.Module):
     def extra_repr(self):
         return f"SO(3): {self.channels_in[0]}x2 + {self.channels_in[1]}x1 -> {self.channels_out[0]}x2 + {self.channels_out[1]}x1 + {self.channels_out[2]}x0"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer((x0, x1))")
         if not isinstance(x, (tuple, list)) or len(x) != 2:
             got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__
-            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16x2 + 16x1, got {got}")
+            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16x2 + 16x1, got {got}: call layer((x0, x1))")
         x0, x1 = x
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x0, torch.Tensor) and x0.shape[-3:] == (3, 3, channels_in[0]) and (x0.is_floating_point() or x0.is_complex())):

@@ -7,10 +7,14 @@ decodes it with checks of its own, and asks the store to set aside what fails th
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
+import importlib.resources
+import importlib.resources.abc
 import json
 import os
 import re
+import stat
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from eqsynth import files
 from eqsynth.errors import CacheWarning, CatalogError
 
 #: The version of the format of entries; ``MIGRATIONS[s]`` turns an entry of schema s into one of schema s + 1.
@@ -33,6 +38,7 @@ PATIENCE = 20.0
 
 _LONG = re.compile(rb"[0-9]{%d}" % MAX_DIGITS)
 _KEY = re.compile(r"[0-9a-f]{64}")
+_ASIDE = re.compile(r"[0-9a-f]{64}\.([0-9a-f]{16})\.damaged")
 #: This frame is the same in every schema, so that a newer entry is told from a damaged one.
 _FRAME = re.compile(rb'\{"digest":"([0-9a-f]{64})",("entry":(.*),"schema":([0-9]{1,9})\}\n)', re.DOTALL)
 
@@ -179,7 +185,7 @@ class Store:
 
     Many processes may read and write at once. A file is written beside its place, flushed to the disk, and moved
     there under a lock, so that a reader sees all of it or none. An entry whose digest does not fit is renamed to
-    ``*.damaged``, one of a newer schema is left alone, and both count as missing. Where the folder cannot be
+    ``*.DIGEST.damaged``, one of a newer schema is left alone, and both count as missing. Where the folder cannot be
     read or written, or the disk is full, a CacheWarning says so once, and the work goes on without it.
     """
 
@@ -224,9 +230,11 @@ class Store:
                     unpack(there)
                 except NewerError:
                     return False
-                except (OSError, CatalogError):
-                    pass  # missing or damaged: written anew
-                write_whole(path, content)
+                except CatalogError:
+                    self._move_aside(path)
+                except OSError:
+                    pass  # missing: written anew
+                files.write(path, content)
         except OSError as error:
             _tell(self.folder, f"cannot write {path}: {error.strerror or error}")
             return False
@@ -241,23 +249,18 @@ class Store:
     def leftovers(self) -> Iterator[Path]:
         """Damaged entries that were set aside, and what interrupted writers left for more than an hour."""
         for path in sorted(Path(self.folder).glob("[0-9a-f][0-9a-f]/*")):
-            if path.name.endswith(".damaged"):
+            if _was_set_aside(path) or files.left_behind(path):
                 yield path
-            elif path.name.endswith(".part"):
-                with contextlib.suppress(OSError):
-                    if time.time() - path.stat().st_mtime > 3600:
-                        yield path
 
     def set_aside(self, key: str, why: str, raw: bytes | None = None) -> None:
         """Rename a damaged entry, unless someone has written another since ``raw`` was read."""
         path = self.path(key)
-        aside = path.with_suffix(".damaged")
         try:
             with self.locked():
-                if raw is not None and path.read_bytes() != raw:
+                if raw is not None and _read(path) != raw:
                     return
-                path.replace(aside)
-        except FileNotFoundError:
+                aside = self._move_aside(path)
+        except (FileNotFoundError, CatalogError):
             return  # someone else was faster
         except OSError as error:
             _tell(self.folder, f"{path} is damaged ({why}) and cannot be set aside: {error.strerror or error}")
@@ -269,54 +272,45 @@ class Store:
             stacklevel=2,
         )
 
+    @staticmethod
+    def _move_aside(path: Path) -> Path:
+        """Rename what is no entry, under a lock; the new name has the digest of what it holds, so none is lost."""
+        try:
+            mark = sha256(_read(path)).hexdigest()[:16]
+        except CatalogError:
+            mark = f"{time.time_ns()}"
+        return path.replace(path.with_suffix(f".{mark}.damaged"))
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """While no one else writes here; OSError where the lock cannot be had."""
-        from filelock import FileLock, Timeout
-
-        place = Path(self.folder) / ".lock"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place, timeout=PATIENCE)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise OSError(f"another process has held the lock {place} for {PATIENCE:.0f} s") from None
-        except NotImplementedError as error:
-            raise OSError(str(error)) from None
-        try:
+        with files.locked(Path(self.folder) / ".lock", PATIENCE):
             yield
-        finally:
-            lock.release()
+
+
+def _was_set_aside(path: Path) -> bool:
+    """Whether a file was set aside by a store: its name has the digest of what it holds."""
+    match = _ASIDE.fullmatch(path.name)
+    try:
+        return match is not None and sha256(_read(path)).hexdigest()[:16] == match[1]
+    except (OSError, CatalogError):
+        return False
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size > MAX_BYTES:
-            raise CatalogError(f"it is larger than {MAX_BYTES:,} bytes")
-        return file.read()
+    """The content of an entry's file; OSError where it cannot be had, CatalogError for what cannot be an entry.
 
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a neighbour that takes its place; OSError where that fails, with nothing left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.{time.monotonic_ns()}.part")
+    What stands in its place, a link, a pipe or a device, is neither read nor written through, but set aside.
+    """
+    kind = stat.S_IFMT(path.lstat().st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise CatalogError("it is no regular file")
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        return files.read(path, MAX_BYTES)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise CatalogError(str(error.strerror)) from None
         raise
-    # The new name is to survive a loss of power too; not every system can flush a folder.
-    with contextlib.suppress(OSError):
-        handle = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 _told: set[tuple[str, str]] = set()
@@ -356,11 +350,16 @@ def user_store() -> Store | None:
     folder = os.environ.get("EQSYNTH_CACHE", "").strip()
     if folder.lower() in ("off", "0", "none"):
         return None
-    if not folder:
-        from platformdirs import user_cache_dir
+    try:
+        if not folder:
+            from platformdirs import user_cache_dir
 
-        folder = str(Path(user_cache_dir("eqsynth", appauthor=False)) / "entries")
-    return Store(Path(folder).expanduser())
+            folder = str(Path(user_cache_dir("eqsynth", appauthor=False)) / "entries")
+        place = Path(folder).expanduser()
+    except RuntimeError as error:
+        _tell(folder, f"cannot find the folder of the cache: {error}")
+        return None
+    return Store(place)
 
 
 @lru_cache(maxsize=16)
@@ -368,18 +367,28 @@ def made_by(modules: tuple[str, ...]) -> str:
     """The version of eqsynth with the digest of the modules that make an entry: what others made is made anew."""
     import eqsynth
 
+    package = importlib.resources.files("eqsynth")
     found = sha256()
     for name in modules:
-        # An installation without sources is told by its version alone.
-        with contextlib.suppress(OSError):
-            found.update((Path(__file__).parent / f"{name}.py").read_bytes())
+        found.update(_code(package, name))
     return f"{eqsynth.__version__} {found.hexdigest()[:16]}"
 
 
-def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], Any]) -> Any:
-    """What the user's cache has for a problem, decoded; None where it has nothing, or nothing that can be used.
+def _code(package: importlib.resources.abc.Traversable, name: str) -> bytes:
+    """The source of a module, also in a zip; or, in an installation that has only compiled modules, that.
 
-    ``decode`` raises CatalogError for an entry that is not right; it is then set aside.
+    Raises FileNotFoundError where a module has neither: it was renamed, and its name here was not.
+    """
+    for file in (f"{name}.py", f"{name}.pyc"):
+        if (package / file).is_file():
+            return (package / file).read_bytes()
+    raise FileNotFoundError(errno.ENOENT, "a module that decides what is in an entry has no file", name)
+
+
+def remembered(problem: Mapping[str, Any], made: str, name: str, decode: Callable[[Any], Any]) -> Any:
+    """What the user's cache has under a name for a problem, decoded; None where it has nothing that can be used.
+
+    ``decode`` raises CatalogError for data that are not right; the entry is then set aside.
     """
     store = user_store()
     if store is None:
@@ -389,10 +398,12 @@ def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], 
     if entry is None or entry.get("made") != made:
         return None
     try:
-        if any(entry.get(name) != value for name, value in problem.items()):
+        if digest({part: entry.get(part) for part in problem}) != key:
             raise CatalogError("it is the entry of another problem")
+        if entry.keys() != {*problem, "made", name}:
+            raise CatalogError(f"it holds other things than {', '.join(sorted({*problem, 'made', name}))}")
         with no_collection():
-            return decode(entry)
+            return decode(entry[name])
     except CatalogError as error:
         store.set_aside(key, str(error))
         return None

@@ -195,7 +195,7 @@ def synth(
         print(artifact.source, end="")
         return
     write_text(output, artifact.source)
-    for sentence in made.zero_outputs():
+    for sentence in made.notes():
         print(f"note: {sentence}", file=sys.stderr)
     maps = sum(made.dims.values())
     print(

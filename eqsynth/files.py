@@ -1,13 +1,23 @@
-"""Files: one bounded way to read them, and one way to write them whole or not at all."""
+"""Files: one bounded way to read them, one way to write them whole or not at all, and what may be replaced."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
 import stat
+import sys
 import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
+
+from eqsynth.errors import ExportError
+
+#: What a writer that was killed leaves is removed when it is older, in seconds.
+STALE = 3600.0
+_TEMPORARY = re.compile(r"(\..{1,40}\.[0-9]+-[0-9]+)\.([0-9a-f]{16})\.part", re.DOTALL)
 
 
 def read(path: str | os.PathLike[str], limit: int) -> bytes:
@@ -34,39 +44,57 @@ def read(path: str | os.PathLike[str], limit: int) -> bytes:
     return content
 
 
+def plain(content: bytes) -> bytes:
+    r"""Content as it was written: git, or an editor, may have turned the ends of a text's lines into those of Windows.
+
+    >>> from eqsynth import files
+    >>> files.plain(b"a\r\nb\r\n") == files.plain(b"a\nb\n")
+    True
+
+    Two files are the same if this is equal. What has a zero byte is no text, as it is for git.
+    """
+    return content if b"\0" in content else content.replace(b"\r\n", b"\n")
+
+
 def write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file through a neighbour that takes its place, so that a reader sees all of it or none.
 
-    Folders on the way are made. A file that is there keeps its mode, a new one gets what the umask leaves; a link stays
-    and what it points to is written; pipes, terminals and other devices (``/dev/stdout``, too) are written to as
-    they are.
+    Folders on the way are made. A file that is there keeps its mode and owner (its other hard links keep the old
+    content), a new one gets what the umask leaves. A link stays, and what it points to is written. Pipes and
+    terminals are written to as they are, which waits for a pipe's reader, and so is what is open already:
+    ``/dev/stdout`` and its like, wherever they lead.
 
-    Raises OSError where that fails, with nothing left behind.
+    Raises OSError where that fails, also for a file without the right to write it, for a disk's device and for a
+    folder. Then the file is as it was, and nothing is beside it.
     """
     path = Path(path)
+    descriptor = _descriptor(path)
+    if descriptor is not None:
+        if descriptor == 1 and sys.stdout is not None:
+            sys.stdout.flush()
+        _pour(os.dup(descriptor), content)
+        return
     try:
         there = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         there = None
-    if there is not None and stat.S_ISDIR(there.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    if _passed_through(path) or (there is not None and not stat.S_ISREG(there.st_mode)):
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND)
-        with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, opened without cutting anything off
-            file.write(content)
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        if stat.S_ISDIR(there.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if stat.S_ISBLK(there.st_mode):
+            raise OSError(errno.EINVAL, "it is the device of a disk", str(path))
+        _pour(os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOCTTY", 0)), content)
         return
+    if there is not None and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is write-protected", str(path))
     if path.is_symlink():
         path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}.{time.monotonic_ns()}.part")
+    temporary = path.with_name(_temporary_name(path.name))
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, whose mode the umask has set
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        if there is not None:
-            temporary.chmod(stat.S_IMODE(there.st_mode))
+        mode = 0o666 if there is None else stat.S_IMODE(there.st_mode)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        _pour(handle, content, there)
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -81,12 +109,137 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
             os.close(handle)
 
 
-def _passed_through(path: Path) -> bool:
-    """Whether a path names an open descriptor of some process, such as /dev/stdout, whatever that is."""
-    for _ in range(40):
-        if path.parent.as_posix() in ("/dev/fd", "/proc/self/fd") or path.match("/proc/*/fd/*"):
-            return True
-        if not path.is_symlink():
+def save(
+    path: str | os.PathLike[str],
+    content: bytes,
+    *,
+    force: bool = False,
+    ours: Callable[[Path], bool] = lambda _: False,
+    cure: str = "write to another path, or use --force to replace it",
+) -> None:
+    """Write to a path that somebody chose: a file that is there is replaced only if that loses nothing.
+
+    >>> import pathlib, tempfile
+    >>> from eqsynth import files
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "notes.svg")
+    >>> files.save(path, b"mine")
+    >>> files.save(path, b"another")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ExportError: '...notes.svg' is there already, with other content: write to another path, or ...
+
+    A file with the same content stays as it is. Another one is replaced with ``force``, or where ``ours`` says that
+    it can be made again. Pipes, terminals and other devices hold nothing that could be lost.
+
+    Raises ExportError.
+    """
+    path = Path(path)
+    try:
+        if not force and path.is_file() and _descriptor(path) is None:
+            if same(path, content):
+                return
+            if not ours(path):
+                raise ExportError(f"{str(path)!r} is there already, with other content: {cure}")
+        write(path, content)
+    except ExportError:
+        raise
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ExportError(
+            f"cannot write {str(path)!r}: {why}. Nothing was written; choose a path that you may write to"
+        ) from error
+
+
+def same(path: Path, content: bytes) -> bool:
+    """Whether a file has a content, whatever the ends of its lines."""
+    try:
+        return plain(read(path, 2 * len(content))) == plain(content)
+    except OSError as error:
+        if error.errno in (errno.EFBIG, errno.ENOENT, errno.ENOTDIR, errno.EINVAL):
             return False
+        raise
+
+
+def left_behind(path: Path) -> bool:
+    """Whether a file is what a writer here left that was killed, by its name and its age."""
+    if not _is_temporary(path.name):
+        return False
+    try:
+        return time.time() - path.stat().st_mtime > STALE
+    except OSError:
+        return False
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder in which nobody else may write now, however new it is."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if _is_temporary(path.name):
+                path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(place: Path, patience: float) -> Iterator[None]:
+    """While no other process holds the lock with this file; OSError where it cannot be had in ``patience`` seconds.
+
+    Where something else than a regular file has the name of the lock, a link among it, it is left alone: OSError.
+    """
+    from filelock import FileLock, Timeout
+
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(place.lstat().st_mode):
+            raise OSError(errno.EINVAL, f"its lock {place} is no regular file", str(place))
+    lock = FileLock(place, timeout=patience)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OSError(f"another process has held the lock {place} for {patience:.0f} s") from None
+    except NotImplementedError as error:
+        raise OSError(str(error)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _pour(handle: int, content: bytes, like: os.stat_result | None = None) -> None:
+    """Write to an open descriptor and close it; a new file is flushed to the disk, with the mode of the one before."""
+    with open(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            os.fsync(handle)
+        if like is not None:
+            if hasattr(os, "fchown"):
+                with contextlib.suppress(OSError):  # only root gives files away
+                    os.fchown(handle, like.st_uid, like.st_gid)
+            if hasattr(os, "fchmod"):
+                os.fchmod(handle, stat.S_IMODE(like.st_mode))
+
+
+def _temporary_name(name: str) -> str:
+    """A hidden name that nobody else gives to a file by chance: it ends with a digest of its beginning."""
+    begin = f".{name[:40]}.{os.getpid()}-{time.monotonic_ns()}"
+    return f"{begin}.{_seal(begin)}.part"
+
+
+def _is_temporary(name: str) -> bool:
+    match = _TEMPORARY.fullmatch(name)
+    return match is not None and _seal(match[1]) == match[2]
+
+
+def _seal(text: str) -> str:
+    return sha256(f"written by eqsynth: {text}".encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _descriptor(path: Path) -> int | None:
+    """The descriptor of this process that a path names, as /dev/stdout names 1."""
+    for _ in range(40):
+        folder, name = path.parent.as_posix(), path.name
+        if folder in ("/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd") and name.isdecimal():
+            return int(name)
+        if not path.is_symlink():
+            return None
         path = path.parent / path.readlink()
-    return False
+    return None

@@ -260,12 +260,7 @@ def _graph(text: str, files: bool | Path = True) -> Graph:
         return _graph_of_text(text)
     if files is False:
         return Graph.named(text)
-    if files is True:
-        return Graph.parse(text)
-    try:
-        return Graph.named(text)
-    except GroupError:
-        return Graph.parse(str(files / text.strip()))
+    return Graph.parse(text, None if files is True else files)
 
 
 def _graph_of_text(text: str) -> Graph:

@@ -20,8 +20,8 @@ from eqsynth.diagram import Diagram, Element
 from eqsynth.errors import SizeError, SpaceError, abridged
 from eqsynth.exporting import write_text
 from eqsynth.group import Aut, Group, Hom, PermutationGroup, permutation_generators
+from eqsynth.lower import plain_plan
 from eqsynth.orbits import elements
-from eqsynth.recall import plain_plan
 from eqsynth.relations import left_out, relations
 from eqsynth.space import Order, Space, each, order_text, plain
 from eqsynth.svg import INK, body

@@ -809,3 +809,18 @@ def test_wrong_numbers_on_the_command_line_are_no_traceback(option):
     assert done.returncode
     assert "Traceback" not in done.stderr
     assert option[0] in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"seed": -1}, {"seed": 1.5}, {"trials": 0}, {"trials": True}, {"seed": 1 << 99}, {"dtype": "x"}],
+    ids=str,
+)
+def test_trials_and_seeds_that_are_no_numbers_of_them(options):
+    layer = eq.Linear("S(2)", "1x1", "1x1")
+    with pytest.raises(eq.EqsynthError):
+        eq.testing.assert_equivariant(layer, **options)
+    if "dtype" not in options:
+        with pytest.raises(eq.EqsynthError):
+            eq.verify(layer, **options)
+    eq.testing.assert_equivariant(layer, trials=np.int64(1), seed=np.uint8(3))

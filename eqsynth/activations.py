@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from torch.nn import functional
 from eqsynth.errors import ActivationError, ShapeError, SpaceError
 from eqsynth.forms import Form, form
 from eqsynth.group import Group, Hom
+from eqsynth.module import refuse_script
 from eqsynth.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.space import Order, Space, Symmetry, each, entries_of, order_text, stored_packed
 
@@ -34,6 +35,8 @@ class EquivariantModule(nn.Module):
     group: Group
     space_in: Space
     space_out: Space
+    #: Whether complex numbers mean something here.
+    takes_complex = True
 
     def __init__(self, group: str | Group, space_in: Any, space_out: Any) -> None:
         super().__init__()
@@ -42,18 +45,19 @@ class EquivariantModule(nn.Module):
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
         self._even = tuple(factor.n for factor in hom.group.factors if factor.family == "Sp" and factor.symbolic)
 
-    def terms_of(self, x: Any) -> tuple[torch.Tensor, ...]:
-        """The tensors of the input, one per term; raises ShapeError where they do not fit."""
+    def terms_of(self, x: Any, *others: Any) -> tuple[torch.Tensor, ...]:
+        """The tensors of the input, one per term; raises ShapeError where they do not fit, or ``others`` were given."""
         count = len(self._shapes)
-        if count > 1 and (not isinstance(x, tuple | list) or len(x) != count):
-            got = len(x) if isinstance(x, tuple | list) else type(x).__name__
-            raise ShapeError(f"expected a tuple of {count} tensors, one per term of {self.space_in}, got {got}")
+        if others or (count > 1 and (not isinstance(x, tuple | list) or len(x) != count)):
+            raise ShapeError(wrong_call(type(self).__name__, self.space_in, x, *others))
         listed = tuple(x) if count > 1 else (x,)
         sizes: dict[str, int] = {}
         packed: list[tuple[int, int, PackedLength]] = []
         for place, (tensor, (channels, lengths)) in enumerate(zip(listed, self._shapes, strict=True)):
             axes = len(lengths)
             if not isinstance(tensor, torch.Tensor) or tensor.ndim <= axes or tensor.shape[-1] != channels:
+                self._reject(place, tensor)
+            if not (tensor.is_floating_point() or (tensor.is_complex() and self.takes_complex)):
                 self._reject(place, tensor)
             for size, length in zip(tensor.shape[tensor.ndim - axes - 1 : -1], lengths, strict=True):
                 if isinstance(length, PackedLength):
@@ -69,22 +73,48 @@ class EquivariantModule(nn.Module):
                     f"input {place} has batch shape {tuple(batch)}, but input 0 has {tuple(first)}: "
                     "give all terms the same batch shape"
                 )
+            if tensor.device != listed[0].device:
+                raise ShapeError(
+                    f"input {place} is on {tensor.device}, but input 0 on {listed[0].device}: move all terms to one "
+                    "device"
+                )
         for place, size, length in packed:
             # An alternating tensor without entries does not say what n is.
             n = sizes.setdefault(length.letter, length.symmetry.side(size)) if size else sizes.get(length.letter, 1)
             if length.symmetry.length(n) != size or not n or (length.letter in self._even and n % 2):
                 self._reject(place, listed[place])
+        self._require_device(listed[0].device)
         return listed
+
+    def _require_device(self, device: torch.device) -> None:
+        """Raise ShapeError where parameters are on another device than the input."""
+        for own in (*self._parameters.values(), *self._buffers.values()):
+            if own is not None and own.device != device:
+                raise ShapeError(
+                    f"the input is on {device}, but the parameters of this {type(self).__name__} are on {own.device}: "
+                    f"move one of them, as by module.to({str(device)!r})"
+                )
 
     def _reject(self, place: int, tensor: Any) -> None:
         channels, lengths = self._shapes[place]
         expected = ", ".join(["*batch", *map(str, lengths), str(channels)])
-        got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, torch.Tensor) else f"type {type(tensor).__name__}"
         which = "input" if len(self._shapes) == 1 else f"input {place}"
+        if isinstance(tensor, torch.Tensor) and not (tensor.is_floating_point() or tensor.is_complex()):
+            raise ShapeError(f"{which} holds {tensor.dtype}: pass floating-point or complex numbers, such as x.float()")
+        if isinstance(tensor, torch.Tensor) and tensor.is_complex() and not self.takes_complex:
+            raise ShapeError(
+                f"{which} holds {tensor.dtype}, and sizes of complex numbers are no sums of squares: pass real and "
+                f"imaginary parts to {type(self).__name__} as channels, torch.cat((x.real, x.imag), -1)"
+            )
+        letters = dict.fromkeys(str(length) for length in lengths if type(length) is str)
+        least = f" with {' and '.join(f'{letter} >= 1' for letter in letters)}" if letters else ""
         raise ShapeError(
-            f"{which} has {got}, expected a tensor of shape ({expected}), channels last, "
+            f"{which} has {got(tensor)}, expected a tensor of shape ({expected}){least}, channels last, "
             f"for {self.space_in} of {self.group}"
         )
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        refuse_script(self)
 
     def options(self) -> tuple[str, ...]:
         """What is shown behind the problem."""
@@ -99,6 +129,44 @@ class EquivariantModule(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.extra_repr()})"
+
+
+def got(value: Any) -> str:
+    """What was given where a tensor is expected, with the cure where it is near to one."""
+    if isinstance(value, torch.Tensor):
+        return f"shape {tuple(value.shape)}"
+    name = f"type {type(value).__name__}"
+    if type(value).__module__.split(".")[0] == "numpy":
+        return f"{name} (torch.from_numpy makes it a tensor)"
+    if isinstance(value, tuple | list):
+        return f"{name} of {len(value)} (torch.stack makes tensors of one shape one tensor)"
+    return name
+
+
+def wrong_call(name: str, space: Space, *inputs: Any) -> str:
+    """What is wrong with a call that does not pass one tensor for one term, and one tuple of tensors for several."""
+    count = len(space)
+    call = "module(x)" if count == 1 else f"module(({', '.join(f'x{place}' for place in range(count))}))"
+    what = "one tensor" if count == 1 else f"a tuple of {count} tensors, one per term"
+    given = got(inputs[0]) if len(inputs) == 1 else f"{len(inputs)} arguments"
+    if len(inputs) == 1 and isinstance(inputs[0], tuple | list):
+        given = str(len(inputs[0]))
+    return f"{name} expected {what} of {space}, got {given}: call {call}"
+
+
+def require_dtype(module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool) -> None:
+    """Raise ShapeError for an input of another dtype than the parameters, where torch does not mix them.
+
+    ``smaller``: whether inputs of fewer bytes than the parameters will do.
+    """
+    if own is None or x.dtype == own.dtype or (smaller and x.dtype.itemsize < own.dtype.itemsize):
+        return
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+        return
+    raise ShapeError(
+        f"the input is {x.dtype}, but the parameters of this {type(module).__name__} are {own.dtype}: pass "
+        f"x.to({own.dtype}), or convert the module, module.to({x.dtype})"
+    )
 
 
 def joined(tensors: list[torch.Tensor]) -> Tensors:
@@ -317,9 +385,11 @@ class Activation(EquivariantModule):
         """The functions, one where they are alike."""
         return self.names
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """The function of each entry."""
-        return joined([function(term) for function, term in zip(self.functions, self.terms_of(x), strict=True)])
+        return joined(
+            [function(term) for function, term in zip(self.functions, self.terms_of(x, *others), strict=True)]
+        )
 
 
 # --- gates, norms, pairings ---------------------------------------------------------------------------
@@ -353,9 +423,11 @@ class Gated(EquivariantModule):
         gated: Sequence[bool] | None = None,
     ) -> None:
         parsed, out = Group.parse(group), Space.parse(space)
-        chosen = [True] * len(out) if gated is None else [bool(each) for each in gated]
-        if len(chosen) != len(out):
-            raise ActivationError(f"gated has {len(chosen)} values, but {out} has {len(out)} terms: give one for each")
+        chosen = [True] * len(out) if gated is None else list(gated) if isinstance(gated, tuple | list) else [gated]
+        if len(chosen) != len(out) or not all(isinstance(wanted, bool) for wanted in chosen):
+            raise ActivationError(
+                f"gated is {gated!r}, but {out} has {len(out)} terms: give a list of True or False for each"
+            )
         terms = tuple(term for term, wanted in zip(out, chosen, strict=True) if wanted)
         extra = gates(parsed, Space(terms)) if terms else None
         super().__init__(parsed, Space((*out.terms, *extra.terms)) if extra else out, out)
@@ -372,9 +444,9 @@ class Gated(EquivariantModule):
         """The two functions."""
         return self.names
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Gate every term that has components; functions of the others."""
-        terms = self.terms_of(x)
+        terms = self.terms_of(x, *others)
         count, outputs = len(self._free), []
         behind = iter(terms[count:])
         for term, free, gated, kept in zip(terms[:count], self._free, self._gated, self._positions, strict=True):
@@ -467,6 +539,8 @@ class NormActivation(EquivariantModule):
     omega(x, x) = 0; general linear groups.
     """
 
+    takes_complex = False
+
     def __init__(
         self,
         group: str | Group,
@@ -509,10 +583,12 @@ class NormActivation(EquivariantModule):
         """The two functions."""
         return self.names
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Scale every term that has components; functions of the others."""
         outputs = []
-        for place, (term, (kept, forms, definite)) in enumerate(zip(self.terms_of(x), self._plans, strict=True)):
+        for place, (term, (kept, forms, definite)) in enumerate(
+            zip(self.terms_of(x, *others), self._plans, strict=True)
+        ):
             if all(kept):
                 outputs.append(self.scalars(term))
                 continue
@@ -609,14 +685,15 @@ class Pairings(EquivariantModule):
         shown = [f"{order_text(orders[source])} -> {order_text(orders[target])}" for source, target, *_ in self._pairs]
         return tuple(dict.fromkeys(shown))
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """The same terms, pairings added to those without components."""
-        terms = self.terms_of(x)
+        terms = self.terms_of(x, *others)
         return joined(self.paired(terms, list(terms)))
 
     def paired(self, terms: Sequence[torch.Tensor], outputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Pairings of the terms, added to the outputs."""
         for source, target, kept, forms in self._pairs:
+            require_dtype(self, terms[source], getattr(self, f"left_{source}_{target}"), False)
             left = functional.linear(terms[source], getattr(self, f"left_{source}_{target}"))
             right = functional.linear(terms[source], getattr(self, f"right_{source}_{target}"))
             with full_precision(left):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth import cache, codec, cosets, draw, enumeration, functor, gram, words
 from eqsynth import dimension as dimensions
-from eqsynth.bilabelled import PRIME, Budget, Chosen, affordable, check_basis, choose
+from eqsynth.bilabelled import PRIME, affordable, choose
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
-from eqsynth.errors import CatalogError, GroupError, SizeError, SymbolicError, VerificationError
+from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.group import FAMILIES, Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
 from eqsynth.orbits import representatives
 from eqsynth.space import (
@@ -44,10 +44,10 @@ MAX_DIAGRAMS = 1_000_000
 MAX_GRAM = 6_000
 #: From this many diagrams on a terminal shows a progress bar.
 LONG = 50_000
-#: From this many spanning diagrams, or index tuples, on a basis is kept in the user's cache.
+#: From this many spanning diagrams on a basis is kept in the user's cache, if reading it leaves nothing to choose.
 WORTH_KEEPING = 500
-#: The modules that decide which basis is chosen.
-MAKERS = ("bases", "bilabelled", "codec", "diagram", "dimension", "enumeration", "functor", "gram", "graphs", "orbits")
+#: The modules that decide what is in the entry of a basis.
+MAKERS = ("bases", "codec", "diagram", "dimension", "enumeration")
 #: How many elements are shown unless told otherwise.
 SHOWN = 60
 #: The largest number of entries that ``matrices`` fills.
@@ -295,125 +295,94 @@ def _basis(group: Group, inputs: Order, outputs: Order) -> Basis:
         return _orbit_basis(group, inputs, outputs)
     if isinstance(group, MatrixGroup):
         return _kernel_basis(group, inputs, outputs)
-    if _size(group, inputs + outputs) < WORTH_KEEPING:
-        return _make(group, inputs, outputs)
+    if isinstance(group, Aut):
+        return _orbit_basis(group, inputs, outputs)
+    if enumeration.count(group, inputs + outputs) < WORTH_KEEPING or not _plain_argument(group, inputs + outputs):
+        return _diagram_basis(group, inputs, outputs)
     problem = {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs}
     made = cache.made_by(MAKERS)
-    found = cache.remembered(problem, made, lambda entry: from_data(group, inputs, outputs, entry.get("basis")))
+    found = cache.remembered(problem, made, "basis", lambda data: from_data(group, inputs, outputs, data))
     if not isinstance(found, Basis):
-        found = _make(group, inputs, outputs)
+        found = _diagram_basis(group, inputs, outputs)
         cache.remember(problem, made, {"basis": to_data(found)})
     return found
 
 
-def _make(group: Group, inputs: int, outputs: int) -> Basis:
-    return _orbit_basis(group, inputs, outputs) if isinstance(group, Aut) else _diagram_basis(group, inputs, outputs)
+def _plain_argument(group: Group, total: int) -> str:
+    """Why certain diagrams are a basis, where no linear algebra chooses them: ``"stable"`` or ``"blocks"``; else empty.
 
-
-def _size(group: Group, total: int) -> int:
-    """How much there is to choose from."""
-    return int(group.n) ** total if isinstance(group, Aut) else enumeration.count(group, total)
+    ``"stable"``: all of them; ``"blocks"``: those with at most n blocks, and those with a head.
+    """
+    spanning = enumeration.count(group, total)
+    if dimensions.dimension(group, total) == spanning:
+        return "stable"
+    return "blocks" if group.family in ("S", "A") and spanning > MAX_GRAM and not group.symbolic else ""
 
 
 def to_data(found: Basis) -> dict[str, Any]:
     """The elements and the certificate of a basis as plain data for :mod:`eqsynth.cache`."""
-    proof = found.certificate
-    return {
-        **codec.encode(found.diagrams),
-        "certificate": [proof.dimension, proof.spanning, proof.independence, proof.prime],
-    }
+    return {**codec.encode(found.diagrams), "certificate": _certificate_data(found.certificate)}
 
 
 def from_data(group: Group, inputs: Order, outputs: Order, data: Any) -> Basis:
-    """The basis that :func:`to_data` wrote down, if everything about it that takes no algebra is right.
+    """The basis of a problem, if it is the one that :func:`to_data` wrote down; CatalogError for any other data.
 
-    Each element must be one that the group allows, none may stand twice, and their number must be the dimension.
-    For all diagrams of a stable group this leaves no other basis than the right one; for others the rank is what
-    ``verification.check_basis`` proves. Raises CatalogError.
+    Where all diagrams are independent, or all with at most n blocks, there is nothing to choose: diagrams that the
+    group allows, in the order of a basis and as many as the dimension, are the basis. All others are chosen anew and
+    compared, since checking a choice takes as long as making it.
     """
-    if not (is_plain(inputs) and is_plain(outputs)):
-        # They follow from those of all tensors.
+    for order in (inputs, outputs):
+        check_order_fits(group, order)
+    if group.family in FAMILIES and isinstance(inputs, int) and isinstance(outputs, int):
+        if enumeration.count(group, inputs + outputs) > MAX_DIAGRAMS:
+            raise CatalogError(f"{group} {inputs} -> {outputs} has more diagrams than a basis is chosen from")
+        argument = _plain_argument(group, inputs + outputs)
+        if argument:
+            return _listed_basis(group, inputs, outputs, argument, data)
+    try:
         found = _basis(group, inputs, outputs)
-        if data != to_data(found):
-            raise CatalogError(f"the basis of {group}, {order_text(inputs)} -> {order_text(outputs)}, is another one")
-        return found
-    match data:
-        case {"certificate": [int(dimension), int(spanning), str(independence), int(prime)], **rest}:
-            if bool in map(type, (dimension, spanning, prime)):
-                raise CatalogError("a number of its certificate is none")
-            if group.family in FAMILIES and rest.get("elements"):
-                raise CatalogError("its diagrams are not in a table")
-            elements = codec.decode(rest, plain(inputs), plain(outputs))
-            found = Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, independence, prime))
-        case _:
-            raise CatalogError("its basis is no list of elements with a certificate")
-    problem = _doubt(found)
-    if problem:
-        raise CatalogError(f"the basis of {group}, {inputs} -> {outputs}, is wrong: {problem}")
+    except EqsynthError as error:
+        raise CatalogError(f"there is no basis to compare it with: {error}") from error
+    right = to_data(found)
+    # True == 1, and only one of them is a number.
+    if data != right or cache.canonical(data) != cache.canonical(right):
+        raise CatalogError(
+            f"the basis of {group}, {order_text(inputs)} -> {order_text(outputs)}, is wrong: it is another one"
+        )
     return found
 
 
-def _doubt(found: Basis) -> str:
-    """What is wrong with a basis as far as can be seen without algebra; empty where nothing is."""
-    group, proof, elements = found.group, found.certificate, found.diagrams
-    if isinstance(group, ProductGroup | PermutationGroup | MatrixGroup):
-        again = _basis(group, found.inputs, found.outputs)
-        return "" if again == found else "it is another one"
-    assert isinstance(found.inputs, int)  # noqa: S101 - only products have tuples
-    assert isinstance(found.outputs, int)  # noqa: S101
-    total = found.inputs + found.outputs
-    if proof.dimension != len(elements):
-        return f"the certificate speaks of {proof.dimension} elements, but there are {len(elements)}"
-    if isinstance(group, Aut):
-        return _doubt_graph(group, found, total)
-    spanning = enumeration.count(group, total)
-    if spanning > MAX_DIAGRAMS:
-        return f"{spanning:,} diagrams are more than a basis is chosen from"
-    dimension = dimensions.dimension(group, total)
-    if (proof.spanning, len(elements)) != (spanning, dimension):
-        return f"{len(elements)} of {proof.spanning} diagrams, but the dimension is {dimension} of {spanning}"
-    if dimension == spanning:
-        expected: tuple[object, ...] = ("stable", (0,))
-    elif group.family in ("S", "A"):
-        expected = ("blocks", (0,)) if spanning > MAX_GRAM else ("orbits", gram.PRIMES)
-    else:
-        expected = ("gram", gram.PRIMES)
-    if proof.independence != expected[0] or proof.prime not in expected[1]:  # type: ignore[operator]
-        return f"the argument {proof.independence!r} modulo {proof.prime} is not the one for it"
-    diagrams = [element for element in elements if isinstance(element, Diagram)]
-    if len(diagrams) != len(elements):
-        return "it has elements that are no diagrams"
-    if proof.independence == "blocks" and any(len(d.blocks) > int(group.n) for d in diagrams if not d.head):
-        return "a diagram has more than n blocks"
-    # Without a head all set partitions belong to S(n) and A(n), and the codec makes nothing else.
-    doubtful = [diagram for diagram in diagrams if diagram.head or group.family not in ("S", "A")]
-    return next(filter(None, (enumeration.misfit(group, diagram) for diagram in doubtful)), "")
+def _listed_basis(group: Group, inputs: int, outputs: int, argument: str, data: Any) -> Basis:
+    dimension = dimensions.dimension(group, inputs + outputs)
+    certificate = Certificate(dimension, enumeration.count(group, inputs + outputs), argument)
+
+    def require(fact: bool, otherwise: str) -> None:
+        if not fact:
+            raise CatalogError(f"the basis of {group}, {inputs} -> {outputs}, is wrong: {otherwise}")
+
+    match data:
+        case {"certificate": [*given], **rest}:
+            # True == 1, and only one of them is a number.
+            exact = [*map(type, given)] == [int, int, str, int] and given == _certificate_data(certificate)
+            require(exact, f"its certificate is not {_certificate_data(certificate)}")
+        case _:
+            raise CatalogError("its basis is no list of elements with a certificate")
+    require(not rest.get("elements"), "its diagrams are not in a table")
+    elements = codec.decode(rest, inputs, outputs)
+    require(len(elements) == dimension, f"it has {len(elements)} elements, but the dimension is {dimension}")
+    for element in elements:
+        if not isinstance(element, Diagram):
+            require(False, "it has an element that is no diagram")
+        elif element.head or group.family not in ("S", "A"):
+            # Without a head all set partitions belong to S(n) and A(n), and the codec makes nothing else.
+            require(not (why := enumeration.misfit(group, element)), why)
+        elif argument == "blocks":
+            require(len(element.blocks) <= int(group.n), "a diagram has more than n blocks")
+    return Basis(group, inputs, outputs, elements, certificate)
 
 
-def _doubt_graph(group: Aut, found: Basis, total: int) -> str:
-    limits = Budget()
-    diagrams = tuple(element for element in found.diagrams if isinstance(element, Diagram))
-    listed = [element.representative for element in found.diagrams if isinstance(element, Orbit)]
-    if found.diagrams[: len(diagrams)] != diagrams or len(diagrams) + len(listed) != len(found):
-        return "it is not made of graphs, then orbits"
-    for diagram in diagrams:
-        if diagram.head or diagram.blocks.count(()) > limits.internal or len(diagram.edges) > limits.edges:
-            return f"{diagram.formula()} is no bilabelled graph that is considered"
-    if any(index >= int(group.n) for representative in listed for index in representative):
-        return "an orbit has an index that is no vertex"
-    labels = functor.orbits_of(group, total)
-    least = [tuple(map(int, index)) for index in representatives(labels)]
-    numbers = tuple(int(labels[representative]) for representative in listed)
-    if [least[number] for number in numbers] != listed or list(numbers) != sorted(numbers):
-        return "an orbit is not given by its least tuple, or the orbits are not in order"
-    proof = found.certificate
-    if proof.independence != "representatives" or proof.prime != PRIME or proof.spanning < len(found):
-        return f"the argument {proof.independence!r} modulo {proof.prime} is not the one for it"
-    try:
-        check_basis(group.graph, labels, Chosen(diagrams, numbers, 0))
-    except VerificationError as error:
-        return str(error)
-    return ""
+def _certificate_data(proof: Certificate) -> list[Any]:
+    return [proof.dimension, proof.spanning, proof.independence, proof.prime]
 
 
 def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
@@ -423,7 +392,9 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     if group.family in ("S", "A") and isinstance(group.n, int):
         # Permutations of axes keep the number of blocks.
         listed = enumeration.diagrams(group, axes_of(outputs), axes_of(inputs))
-        elements = tuple(d for d in listed if d.head or len(d.blocks) <= int(group.n))
+        fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
+        # In the order of all bases: weights for n a letter are weights for every number.
+        elements = (*sorted(fitting, key=lambda diagram: diagram.key),)
     kept = cosets.by_diagrams(group, elements, inputs, outputs)
     if kept is None:
         order = range(len(elements))
@@ -526,11 +497,11 @@ def _diagram_basis(group: Group, inputs: int, outputs: int) -> Basis:
     listed = list(
         _with_progress(enumeration.diagrams(group, outputs, inputs), spanning, f"{group} {inputs} -> {outputs}")
     )
-    if dimension == spanning:
-        certificate = Certificate(dimension, spanning, "stable")
-    elif group.family in ("S", "A") and spanning > MAX_GRAM and isinstance(group.n, int):
-        listed = [diagram for diagram in listed if diagram.head or len(diagram.blocks) <= group.n]
-        certificate = Certificate(dimension, spanning, "blocks")
+    argument = _plain_argument(group, total)
+    if argument:
+        if argument == "blocks":
+            listed = [diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n)]
+        certificate = Certificate(dimension, spanning, argument)
     elif spanning > MAX_GRAM:
         raise SizeError(
             f"{group} {inputs} -> {outputs} has {spanning:,} dependent diagrams, and choosing among more than "

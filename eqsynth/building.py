@@ -24,13 +24,22 @@ from eqsynth.activations import (
     forms_of,
     joined,
     product_sign,
+    wrong_call,
 )
 from eqsynth.bases import basis
 from eqsynth.dimension import dimension
-from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError, ZeroOutputWarning
+from eqsynth.errors import (
+    ActivationError,
+    EqsynthError,
+    IgnoredInputWarning,
+    ShapeError,
+    SpaceError,
+    ZeroOutputWarning,
+)
 from eqsynth.group import Group, Hom, MatrixGroup
 from eqsynth.module import Linear
-from eqsynth.normalising import BatchNorm, Dropout, LayerNorm
+from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, read_chance
+from eqsynth.numbers import whole
 from eqsynth.pointwise import PERMUTATIONS, demand, gates, positional, positions
 from eqsynth.space import Order, Space, Symmetry, each, is_plain
 
@@ -129,13 +138,14 @@ class Sequential(nn.Module):
         chosen = list(self.children())[place]
         return Sequential(*chosen) if isinstance(chosen, list) else chosen
 
-    def forward(self, x: Any, *sizes: int, **named: int) -> Tensors:
+    def forward(self, x: Any, *sizes: Any, **named: Any) -> Tensors:
         """The modules one after the other; sizes are those that ``net.sizes`` lists."""
-        known = _sizes_given(self.sizes, sizes, named)
+        known = _sizes_given(self.space_in, self.sizes, sizes, named)
         for letter, term, axis, symmetry in self._read:
-            tensor = x[term] if isinstance(x, tuple | list) else x
+            fits = len(self.space_in) == 1 or (isinstance(x, tuple | list) and len(x) == len(self.space_in))
+            tensor = (x if len(self.space_in) == 1 else x[term]) if fits else None
             if not isinstance(tensor, torch.Tensor) or tensor.ndim < -axis:
-                raise ShapeError(f"cannot read {letter} from the input: expected tensors of {self.space_in}")
+                raise ShapeError(wrong_call("eq.nn.Sequential", self.space_in, x))
             known[letter] = tensor.shape[axis] if symmetry is None else symmetry.side(tensor.shape[axis])
         for module, asked in zip(self._modules.values(), self._asked, strict=True):
             x = module(x, *[known[letter] for letter in asked])  # type: ignore[misc]
@@ -157,14 +167,17 @@ def _place_of(hom: Hom, letter: str) -> tuple[int, int, Symmetry | None]:
     raise EqsynthError(f"no input has an axis of length {letter}")
 
 
-def _sizes_given(asked: tuple[str, ...], sizes: tuple[int, ...], named: dict[str, int]) -> dict[str, int]:
+def _sizes_given(space: Space, asked: tuple[str, ...], sizes: tuple[Any, ...], named: dict[str, Any]) -> dict[str, int]:
+    """The sizes of the letters that no input shows, as they were passed."""
     known = {**dict(zip(asked, sizes, strict=False)), **named}
-    if len(sizes) + len(named) != len(asked) or set(known) != set(asked):
-        expected = f"(x, {', '.join(asked)})" if asked else "(x)"
-        raise ShapeError(
-            f"call this module as module{expected}: no input has an axis of these lengths, and no other is open"
-        )
-    return known
+    # Reading a size that torch leaves open would make it a number.
+    read = {letter: size if isinstance(size, torch.SymInt) else whole(size) for letter, size in known.items()}
+    wrong = [letter for letter, size in read.items() if size is None or size < 1]
+    if len(sizes) + len(named) != len(asked) or set(known) != set(asked) or wrong:
+        x = "x" if len(space) == 1 else f"({', '.join(f'x{place}' for place in range(len(space)))})"
+        why = "with whole numbers for lengths that no input shows" if asked else f"with the terms of {space} only"
+        raise ShapeError(f"call this module as module({', '.join([x, *asked])}), {why}")
+    return {letter: size for letter, size in read.items() if size is not None}
 
 
 class Residual(nn.Module):
@@ -190,9 +203,9 @@ class Residual(nn.Module):
         self.module = module
         self.sizes = sizes_asked(module)
 
-    def forward(self, x: Any, *sizes: int, **named: int) -> Tensors:
+    def forward(self, x: Any, *sizes: Any, **named: Any) -> Tensors:
         """The input plus the module's output."""
-        known = _sizes_given(self.sizes, sizes, named)
+        known = _sizes_given(self.space_in, self.sizes, sizes, named)
         return self.added(x, self.module(x, *[known[letter] for letter in self.sizes]))
 
     def added(self, x: Any, y: Any) -> Tensors:
@@ -244,8 +257,9 @@ class MLP(Sequential):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if isinstance(spaces, str) or len(spaces) < 2:
+        if not isinstance(spaces, tuple | list) or len(spaces) < 2:
             raise EqsynthError("an MLP needs a list of spaces, from the input to the output: ['1x2', '16x2', '1x0']")
+        chance = read_chance(dropout)
         if norm not in (None, "layer", "batch"):
             raise EqsynthError(f"norm is None, 'layer' or 'batch', not {norm!r}")
         parsed = Group.parse(group)
@@ -261,11 +275,19 @@ class MLP(Sequential):
             if norm is not None:
                 modules.append((LayerNorm if norm == "layer" else BatchNorm)(parsed, start, **made))
             modules += block
-            if dropout:
-                modules.append(Dropout(parsed, hidden, dropout))
+            if chance:
+                modules.append(Dropout(parsed, hidden, chance))
             before = hidden
-        modules.append(_mixing(parsed, before, listed[-1], bias, normalization, made))
+        last = _mixing(parsed, before, listed[-1], bias, normalization, made)
+        modules.append(last)
         super().__init__(*modules)
+        # What hidden layers leave out is meant so; what the ends of the network leave out may not be.
+        first = modules[0]
+        if all(layer.plan.pairs for layer in modules if isinstance(layer, Linear)):
+            for message in first.plan.ignored_inputs() if isinstance(first, Linear) else ():
+                warnings.warn(message, category=IgnoredInputWarning, stacklevel=2)
+            for message in last.plan.zero_outputs():
+                warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
 
 
 def _mixing(group: Group, before: Space, after: Space, bias: bool, normalization: str, made: dict[str, Any]) -> Linear:

@@ -7,10 +7,14 @@ decodes it with checks of its own, and asks the store to set aside what fails th
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
+import importlib.resources
+import importlib.resources.abc
 import json
 import os
 import re
+import stat
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -214,6 +218,13 @@ class Store:
             self.set_aside(key, str(error), raw)
         return None
 
+    def peek(self, key: str) -> Entry:
+        """The entry in a file, which stays where it is, whatever it holds; CatalogError for what is none."""
+        try:
+            return unpack(_read(self.path(key)))
+        except OSError as error:
+            raise CatalogError(f"it cannot be read: {error.strerror or error}") from None
+
     def put(self, key: str, entry: Entry) -> bool:
         """Write an entry; whether it is there now."""
         path, content = self.path(key), pack(entry)
@@ -253,10 +264,10 @@ class Store:
         path = self.path(key)
         try:
             with self.locked():
-                if raw is not None and path.read_bytes() != raw:
+                if raw is not None and _read(path) != raw:
                     return
                 aside = self._move_aside(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, CatalogError):
             return  # someone else was faster
         except OSError as error:
             _tell(self.folder, f"{path} is damaged ({why}) and cannot be set aside: {error.strerror or error}")
@@ -294,10 +305,19 @@ def _was_set_aside(path: Path) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size > MAX_BYTES:
-            raise CatalogError(f"it is larger than {MAX_BYTES:,} bytes")
-        return file.read()
+    """The content of an entry's file; OSError where it cannot be had, CatalogError for what cannot be an entry.
+
+    What stands in its place, a link, a pipe or a device, is neither read nor written through, but set aside.
+    """
+    kind = stat.S_IFMT(path.lstat().st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise CatalogError("it is no regular file")
+    try:
+        return files.read(path, MAX_BYTES)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise CatalogError(str(error.strerror)) from None
+        raise
 
 
 _told: set[tuple[str, str]] = set()
@@ -337,11 +357,16 @@ def user_store() -> Store | None:
     folder = os.environ.get("EQSYNTH_CACHE", "").strip()
     if folder.lower() in ("off", "0", "none"):
         return None
-    if not folder:
-        from platformdirs import user_cache_dir
+    try:
+        if not folder:
+            from platformdirs import user_cache_dir
 
-        folder = str(Path(user_cache_dir("eqsynth", appauthor=False)) / "entries")
-    return Store(Path(folder).expanduser())
+            folder = str(Path(user_cache_dir("eqsynth", appauthor=False)) / "entries")
+        place = Path(folder).expanduser()
+    except RuntimeError as error:
+        _tell(folder, f"cannot find the folder of the cache: {error}")
+        return None
+    return Store(place)
 
 
 @lru_cache(maxsize=16)
@@ -349,18 +374,28 @@ def made_by(modules: tuple[str, ...]) -> str:
     """The version of eqsynth with the digest of the modules that make an entry: what others made is made anew."""
     import eqsynth
 
+    package = importlib.resources.files("eqsynth")
     found = sha256()
     for name in modules:
-        # An installation without sources is told by its version alone.
-        with contextlib.suppress(OSError):
-            found.update((Path(__file__).parent / f"{name}.py").read_bytes())
+        found.update(_code(package, name))
     return f"{eqsynth.__version__} {found.hexdigest()[:16]}"
 
 
-def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], Any]) -> Any:
-    """What the user's cache has for a problem, decoded; None where it has nothing, or nothing that can be used.
+def _code(package: importlib.resources.abc.Traversable, name: str) -> bytes:
+    """The source of a module, also in a zip; or, in an installation that has only compiled modules, that.
 
-    ``decode`` raises CatalogError for an entry that is not right; it is then set aside.
+    Raises FileNotFoundError where a module has neither: it was renamed, and its name here was not.
+    """
+    for file in (f"{name}.py", f"{name}.pyc"):
+        if (package / file).is_file():
+            return (package / file).read_bytes()
+    raise FileNotFoundError(errno.ENOENT, "a module that decides what is in an entry has no file", name)
+
+
+def remembered(problem: Mapping[str, Any], made: str, name: str, decode: Callable[[Any], Any]) -> Any:
+    """What the user's cache has under a name for a problem, decoded; None where it has nothing that can be used.
+
+    ``decode`` raises CatalogError for data that are not right; the entry is then set aside.
     """
     store = user_store()
     if store is None:
@@ -370,10 +405,12 @@ def remembered(problem: Mapping[str, Any], made: str, decode: Callable[[Entry], 
     if entry is None or entry.get("made") != made:
         return None
     try:
-        if any(entry.get(name) != value for name, value in problem.items()):
+        if digest({part: entry.get(part) for part in problem}) != key:
             raise CatalogError("it is the entry of another problem")
+        if entry.keys() != {*problem, "made", name}:
+            raise CatalogError(f"it holds other things than {', '.join(sorted({*problem, 'made', name}))}")
         with no_collection():
-            return decode(entry)
+            return decode(entry[name])
     except CatalogError as error:
         store.set_aside(key, str(error))
         return None

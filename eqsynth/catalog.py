@@ -6,6 +6,7 @@ and drawing, and perhaps the texts of the last two, which are there to be read: 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -17,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import cache, draw, files, recall, svg
+from eqsynth import cache, draw, files, svg
 from eqsynth.bases import SHOWN, Basis, basis, from_data, to_data
 from eqsynth.cache import Store, canonical, digest
+from eqsynth.diagram import LETTERS
 from eqsynth.errors import CatalogError, EqsynthError, ExportError
 from eqsynth.exporting import artifact_of
 from eqsynth.graphs import Graph
 from eqsynth.group import Group, Hom
-from eqsynth.lower import plan_by
+from eqsynth.lower import plain_plan, plan_by
 from eqsynth.plans import METHODS
 from eqsynth.space import Order, each, is_plain, none_of, order_text, stored_full
 from eqsynth.verification import check_basis, check_module, parse_hom
@@ -71,7 +73,7 @@ class Layer:
     def source(self) -> bytes:
         """What is in the file."""
         what = self.hom, True, "variance"
-        plan = plan_by(*what, self.method) if self.method else recall.plain_plan(*what)
+        plan = plan_by(*what, self.method) if self.method else plain_plan(*what)
         return artifact_of(plan, self.name).source.encode()
 
 
@@ -86,7 +88,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     [5, 5, 'stable', 0]
     """
     hom = parse_hom(problem.hom)
-    plan = recall.plain_plan(hom, problem.bias, problem.normalization)
+    plan = plain_plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
     found = _bases(hom, problem.bias)
     picture = _drawing(found)
@@ -111,17 +113,23 @@ def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bo
 
     Raises CatalogError for an entry that is not right, VerificationError for a basis that is none.
     """
+    with cache.paused() if prove else contextlib.nullcontext():
+        return _check_entry(key, entry, prove, run)
+
+
+def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str:
     match entry:
         case {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs, "basis": data}:
             _same_key(key, {"kind": "basis", "group": group, "inputs": inputs, "outputs": outputs})
+            if (
+                entry.keys() != {"kind", "group", "inputs", "outputs", "basis", "made"}
+                or str(known_group(group)) != group
+            ):
+                raise CatalogError("it holds other things than a basis, or its group is not written as it prints")
             found = from_data(known_group(group), _order(inputs), _order(outputs), data)
             if prove:
                 check_basis(found)
             return f"{group}: order {inputs} -> {outputs}"
-        case {"kind": "plan", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "plan": data}:
-            _same_key(key, {"kind": "plan", "hom": text, "bias": bias, "normalization": scale})
-            recall.from_data(known_hom(text), bias, scale, data)
-            return text
         case {"kind": "layer", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "bases": [*listed]}:
             problem = Problem(text, bias, scale, "texts" in entry)
             _same_key(key, problem.data)
@@ -140,13 +148,12 @@ def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bo
                     check_basis(found)
             _check_texts(entry)
             if prove:
-                with cache.paused():
-                    made = make_entry(problem)
+                made = make_entry(problem)
                 wrong = ", ".join(name for name in sorted({*made, *entry}) if made.get(name) != entry.get(name))
                 if wrong:
                     raise CatalogError(f"this version of eqsynth makes it otherwise: {wrong}")
             if run:
-                check_module(recall.plain_plan(hom, bias, scale))
+                check_module(plain_plan(hom, bias, scale))
             return text
     raise CatalogError("it is no entry of a kind that is known")
 
@@ -200,8 +207,8 @@ def _plain(order: Order) -> Any:
 
 
 def _order(value: Any) -> int:
-    if type(value) is not int:
-        raise CatalogError(f"{value!r} is no order")
+    if type(value) is not int or not 0 <= value <= len(LETTERS):
+        raise CatalogError(f"{str(value)[:40]} is no order of a basis that is kept")
     return value
 
 
@@ -297,7 +304,7 @@ def open_store(path: Path | None, *, new: bool = False) -> Store:
         return Store(path / "entries") if (path / RECIPE).exists() else Store(path)
     found = cache.user_store()
     if found is None:
-        raise CatalogError("the cache is turned off: EQSYNTH_CACHE is off; name a folder with --store")
+        raise CatalogError("the cache is turned off, or there is no home folder for it: name a folder with --store")
     return found
 
 
@@ -523,20 +530,12 @@ def _write_files(
 def _is_entry(store: Store, key: str) -> bool:
     """Whether a file holds an entry, whatever it is of: the digest in it is that of its content."""
     try:
-        _peek(store, key)
+        store.peek(key)
     except cache.NewerError:
         return True
     except CatalogError:
         return False
     return True
-
-
-def _peek(store: Store, key: str) -> dict[str, Any]:
-    """An entry as it is in its file, which stays where it is, whatever it holds; CatalogError for what is none."""
-    try:
-        return cache.unpack(files.read(store.path(key), cache.MAX_BYTES))
-    except OSError as error:
-        raise CatalogError(f"it cannot be read: {error.strerror or error}") from error
 
 
 def _bytes(path: Path) -> bytes:
@@ -567,7 +566,7 @@ def rows(store: Store) -> Iterator[Row]:
     """Every entry that can be read."""
     for key in store:
         try:
-            entry = _peek(store, key)
+            entry = store.peek(key)
         except CatalogError:
             continue
         what = entry.get("hom") or f"{entry.get('group')}: order {entry.get('inputs')} -> {entry.get('outputs')}"
@@ -589,7 +588,7 @@ def find(store: Store, text: str) -> tuple[str, dict[str, Any]]:
     if not keys or not store.path(keys[0]).exists():
         raise CatalogError(f"{store.folder} has no entry for {text!r}; `eqsynth catalog list` shows what it has")
     try:
-        return keys[0], _peek(store, keys[0])
+        return keys[0], store.peek(keys[0])
     except CatalogError as error:
         raise CatalogError(f"{store.path(keys[0])} is no entry: {error}") from error
 
@@ -603,7 +602,7 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
     if source:
         if entry["kind"] == "basis":
             raise CatalogError("the entry of a basis has no source: give the problem of a layer")
-        return artifact_of(recall.plain_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
+        return artifact_of(plain_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
     lines = [f"{entry['kind']} {what}", f"key {key}, made by eqsynth {entry['made']}"]
     if entry["kind"] == "layer":
         hom = known_hom(what)
@@ -633,7 +632,7 @@ def _prove_one(work: tuple[str, str, bool]) -> tuple[str, str, str]:
     folder, key, run = work
     try:
         # Straight from the file, so that nothing is set aside while it is looked at.
-        entry = _peek(Store(folder), key)
+        entry = Store(folder).peek(key)
     except CatalogError as error:
         return key, "?", str(error)
     try:
@@ -686,7 +685,7 @@ def _useless(
         state = path.lstat()
         old = every or (days is not None and time.time() - state.st_mtime > 86_400 * days)
         try:
-            made = str(_peek(store, key).get("made"))
+            made = str(store.peek(key).get("made"))
         except cache.NewerError:
             made = eqsynth.__version__
         except CatalogError:

@@ -204,7 +204,7 @@ def synth(
         return
     cure = "it was edited, or is no layer of this version. Write to another path, or replace it with --force"
     files.save(output, artifact.source.encode(), force=force, ours=is_exported, cure=cure)
-    for sentence in made.zero_outputs():
+    for sentence in made.notes():
         print(f"note: {sentence}", file=sys.stderr)
     maps = sum(made.dims.values())
     print(

@@ -149,6 +149,7 @@ def _decode_table(
     # Diagrams that are put together from checked halves need no check of their own, which would take longest here.
     new, set_outputs, set_inputs = object.__new__, _setter("outputs"), _setter("inputs")
     set_blocks, set_edges, set_head = _setter("blocks"), _setter("edges"), _setter("head")
+    set_factored = _setter("_factored")
     found: list[Diagram] = []
     last: tuple[int, ...] = (-1,)
     entries = iter(rows)
@@ -181,6 +182,7 @@ def _decode_table(
         set_blocks(diagram, tuple(joined))
         set_edges(diagram, ())
         set_head(diagram, head)
+        set_factored(diagram, (tops[top], bottoms[bottom], middle))
         found.append(diagram)
     return tuple(found)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from math import prod
+from math import factorial, prod
 from typing import TYPE_CHECKING
 
 from eqsynth import functor, gram
 from eqsynth.diagram import Diagram, Element
 from eqsynth.errors import SizeError
-from eqsynth.group import Group
+from eqsynth.group import FAMILIES, Group
+from eqsynth.limits import afford
+from eqsynth.representation import packing
 from eqsynth.space import (
     Order,
     Symmetry,
@@ -22,6 +24,7 @@ from eqsynth.space import (
     order_text,
     parity,
     stored_full,
+    symmetrising,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 #: The largest number of entries of matrices that are averaged over permutations.
 MAX_ENTRIES = 50_000_000
+#: The largest number of entries that one sum of squares is computed from.
+MAX_SQUARES = 1_000_000
 #: Places of the elements that are kept, and for each the turns whose sum is its map.
 Kept = tuple[tuple[int, ...], tuple[tuple[Turn, ...], ...]]
 
@@ -196,6 +201,12 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
             f"the maps of {group} {order_text(inputs)} -> {order_text(outputs)} have {entries:,} entries, and choosing "
             f"among more than {MAX_ENTRIES:,} takes too long: ask for lower orders, or for tensors of all kinds"
         )
+    orders = prod(factorial(one.order) for one in entries_of(outputs) if isinstance(one, Symmetry))
+    afford(
+        f"choosing maps of {group} {order_text(inputs)} -> {order_text(outputs)} in {orders:,} orders of axes",
+        "ask for a symmetric part of lower order, or for tensors of all kinds",
+        steps=entries * orders // 20,
+    )
     above, count = len(lengths_out), len(elements)
     matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
     matrices = matrices.reshape(count, *lengths_out, *lengths_in)
@@ -205,9 +216,10 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
         order[start : start + len(axes)] = [start + axis for axis in axes]
         return np.transpose(tensor, order)
 
-    read = np.zeros_like(matrices)
-    for axes, sign in all_turns(inputs):
-        read += sign * turned(matrices, axes, 1 + above)
+    read = matrices
+    for later, earlier, sign in symmetrising(inputs):
+        # Sums, not means, so that numbers stay whole.
+        read = read + sign * sum(read.swapaxes(1 + above + axis, 1 + above + later) for axis in earlier)
     listed = []
     means = np.zeros((count, entries // count if count else 0), np.int64)
     for number in range(count):
@@ -221,3 +233,55 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
         listed.append(tuple(images.values()))
     pivots, prime = gram.independent_rows(means)
     return (pivots, tuple(listed[pivot] for pivot in pivots)), prime
+
+
+def squares(group: Group, element: Element, turns: Sequence[Turn], inputs: Order, outputs: Order, n: int) -> int | None:
+    """The sum of the squares of all entries of a map of one group, from packed tensors to packed ones.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.cosets import squares
+    >>> from eqsynth.space import Symmetry
+    >>> squares(Group("S", 3), Diagram(0, 2, ((0,), (1,))), (((), 1),), Symmetry("S", 2), 0, 3)  # 3 + 3 * 2**2
+    15
+
+    None where that takes more than a million entries. Rows that an element of the group carries to each other, up to
+    signs, have equal sums, and are added up once.
+    """
+    import numpy as np
+
+    (count,), (above,) = each(inputs), each(outputs)
+    if n**above > MAX_SQUARES:
+        return None
+    index = np.indices((n,) * above).reshape(above, n**above).T
+    (one,) = entries_of(outputs)
+    if isinstance(one, Symmetry):
+        index = index[packing(one, n)[0]]
+    rows, counts = _rows(group, index)
+    if len(rows) * len(turns) * n**count > MAX_SQUARES:
+        return None
+    (one,) = entries_of(inputs)
+    places = packing(one, n)[1:] if isinstance(one, Symmetry) else None
+    total = 0
+    for row, times in zip(rows, counts, strict=True):
+        # Axis i of what is added is axis axes[i] of the map.
+        entries = sum(sign * functor.row(group, element, row[np.argsort(axes)], n) for axes, sign in turns)
+        if places:
+            ranks, signs = places
+            # Sums of whole numbers far below 2**53.
+            entries = np.bincount(ranks, entries * signs)
+        total += int(times) * int((entries**2).sum())
+    return total
+
+
+def _rows(group: Group, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """One of the rows that the group carries to each other, up to signs, and how many there are of each."""
+    import numpy as np
+
+    if group.family not in FAMILIES:
+        return index, np.ones(len(index), np.int64)
+    pairs = [(a, b) for b in range(index.shape[1]) for a in range(b)]
+    partner = index ^ 1 if group.family == "Sp" else index
+    alike = [index[:, a] == other[:, b] for a, b in pairs for other in (index, partner)]
+    kinds = np.array([np.zeros(len(index), bool), *alike]).T
+    _, first, counts = np.unique(kinds, axis=0, return_index=True, return_counts=True)
+    return index[first], counts

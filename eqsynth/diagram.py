@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from eqsynth.errors import EqsynthError
 
@@ -44,6 +45,10 @@ class Half:
         return tuple(block for block in range(len(self.blocks)) if block not in self.kept)
 
 
+#: A diagram as its top half, its bottom half, and the middle that joins them.
+Factored = tuple[Half, Half, tuple[int, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Diagram:
     """A (k, l)-diagram: ``outputs`` = l vertices on top, ``inputs`` = k at the bottom, in blocks.
@@ -68,6 +73,8 @@ class Diagram:
     blocks: tuple[tuple[int, ...], ...]
     edges: tuple[tuple[int, int], ...] = ()
     head: tuple[int, ...] = ()
+    #: ``factored``, once it is known.
+    _factored: Factored | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         vertices = sorted(vertex for block in self.blocks for vertex in block)
@@ -118,41 +125,52 @@ class Diagram:
     @property
     def top(self) -> Half:
         """The output row; kept are the transferred blocks and those of the head."""
-        return self._half(0, self.outputs)
+        return self.factored[0]
 
     @property
     def bottom(self) -> Half:
         """The input row; kept are the transferred blocks and those of the head."""
-        return self._half(self.outputs, self.outputs + self.inputs)
-
-    def _half(self, start: int, stop: int) -> Half:
-        rows = []
-        for number, block in enumerate(self.blocks):
-            row = tuple([vertex - start for vertex in block if start <= vertex < stop])
-            if row:
-                through = len(row) < len(block)
-                rows.append((row, through or number in self.head, number in self.head and not through))
-        rows.sort()
-        # Lists are made faster than generators run, and a basis asks for thousands of rows.
-        return Half(
-            tuple([row for row, _, _ in rows]),
-            tuple([index for index, (_, kept, _) in enumerate(rows) if kept]),
-            tuple([index for index, (_, _, tied) in enumerate(rows) if tied]),
-        )
+        return self.factored[1]
 
     @property
     def middle(self) -> tuple[int, ...]:
         """For each transferred block, by its place in the top row, its place in the bottom row."""
-        transferred = [block for block in self.blocks if _through(block, self.outputs)]
-        entries = [min(vertex for vertex in block if vertex >= self.outputs) for block in transferred]
-        return tuple(sorted(entries).index(entry) for entry in entries)
+        return self.factored[2]
+
+    @property
+    def factored(self) -> Factored:
+        """The rows and how they are joined: ``top``, ``bottom`` and ``middle`` at once, found once."""
+        if self._factored is not None:
+            return self._factored
+        above: list[tuple[tuple[int, ...], int, bool]] = []
+        below: list[tuple[tuple[int, ...], int, bool]] = []
+        for number, block in enumerate(self.blocks):
+            if not block:
+                continue
+            cut = 0
+            while cut < len(block) and block[cut] < self.outputs:
+                cut += 1
+            through = 0 < cut < len(block)
+            # Transferred blocks carry their place above, the others -1 and whether the head holds them.
+            place = len(above) if through else -1
+            tied = not through and number in self.head
+            if cut:
+                above.append((block[:cut], place, tied))
+            if cut < len(block):
+                below.append((tuple([vertex - self.outputs for vertex in block[cut:]]), place, tied))
+        below.sort()
+        joined = [place for _, place, _ in below if place >= 0]
+        middle = tuple(sorted(range(len(joined)), key=joined.__getitem__))
+        found = _row(above), _row(below), middle
+        object.__setattr__(self, "_factored", found)
+        return found
 
     @property
     def key(self) -> tuple[object, ...]:
         """The order of a basis: headless first, then by transferred blocks, top, bottom and middle."""
-        top, bottom = self.top, self.bottom
+        top, bottom, middle = self.factored
         inner = (len(self.blocks), self.edges)
-        return (bool(self.head), self.through, len(top.head), top.key, bottom.key, self.middle, inner)
+        return (bool(self.head), len(middle), len(top.head), top.key, bottom.key, middle, inner)
 
     def __str__(self) -> str:
         return self.formula()
@@ -280,6 +298,21 @@ def indexed(name: str, marks: Sequence[object]) -> str:
 
 def _through(block: Sequence[int], outputs: int) -> bool:
     return bool(block) and block[0] < outputs <= block[-1]
+
+
+@lru_cache(maxsize=1 << 16)
+def _half(rows: tuple[tuple[int, ...], ...], kept: tuple[int, ...], head: tuple[int, ...]) -> Half:
+    """A half-diagram, one object for equal ones: a basis has thousands of diagrams and few halves."""
+    return Half(rows, kept, head)
+
+
+def _row(rows: Sequence[tuple[tuple[int, ...], int, bool]]) -> Half:
+    # Lists are made faster than generators run, and a basis asks for thousands of rows.
+    return _half(
+        tuple([row for row, _, _ in rows]),
+        tuple([index for index, (_, place, tied) in enumerate(rows) if tied or place >= 0]),
+        tuple([index for index, (_, _, tied) in enumerate(rows) if tied]),
+    )
 
 
 def _least(block: Sequence[int]) -> float:

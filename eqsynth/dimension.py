@@ -5,13 +5,15 @@ They use no diagram, which is why they can prove that a set of diagrams is compl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise, product
 
-from eqsynth.enumeration import bell, matchings, stirling2
+from eqsynth.enumeration import bell, matchings, partition_count, partitions, stirling2, tableaux
 from eqsynth.group import Group
-from eqsynth.space import Symmetry
+from eqsynth.limits import afford
+from eqsynth.space import MAX_ORDER, Symmetry
 
 Shape = tuple[int, ...]
 
@@ -26,9 +28,12 @@ def dimension(group: Group, total: int) -> int:
 
     With n a letter the answer holds for every n that is large enough (see :func:`stable_from`).
 
-    Source: S(n) and A(n) by Stirling numbers (arXiv 2212.08648, 2301.10152); O, SO and Sp by walks in
-    their branching graphs (Weyl; 2212.08630): partitions whose first two columns have length at most n
-    together, respectively partitions with at most n/2 rows.
+    Source: S(n) and A(n) by Stirling numbers (arXiv 2212.08648, 2301.10152). O, SO and Sp by Schur-Weyl duality:
+    V^m is the sum over partitions of m with at most n rows of an irrep of GL(n), as often as there are standard
+    tableaux, and it has one invariant of O(n) if all rows are even, of SO(n) also if there are n odd rows, and of Sp(n)
+    if all columns are even (Macdonald, Symmetric Functions, I.5 and VII.2); none otherwise.
+
+    Raises SizeError for numbers of partitions that take too long to go through.
     """
     n = group.n
     if isinstance(n, str):
@@ -39,13 +44,51 @@ def dimension(group: Group, total: int) -> int:
         case "A":
             heads = stirling2(total, n) + stirling2(total, n - 1) if n > 1 else 0
             return dimension(Group("S", n), total) + heads
-        case "O":
-            return _walks(total, (), lambda shape: _first_two_columns(shape) <= n)
-        case "SO":
-            fits = lambda shape: _first_two_columns(shape) <= n  # noqa: E731 - the same rule twice
-            return _walks(total, (), fits) + _walks(total, (1,) * n, fits)
+        case "Sp":
+            # All columns are even where all rows of the conjugate are, which has as many tableaux.
+            return _even_tableaux(total, n // 2, False)
         case _:
-            return _walks(total, (), lambda shape: len(shape) <= n // 2)
+            return _even_tableaux(total, n, True) + (_odd_tableaux(total, n) if group.family == "SO" else 0)
+
+
+def afford_partitions(what: str, total: int, largest: int) -> None:
+    """Refuse to go through more partitions of half of ``total`` than one call may."""
+    half = total // 2
+    steps = 8 * total * partition_count(half, min(largest, half))
+    afford(what, "ask for lower orders, or for a size that is small or beyond half of their sum", steps=steps)
+
+
+def _even_tableaux(total: int, most: int, rows: bool) -> int:
+    """Standard tableaux of shapes of ``total`` boxes, all rows even, with at most so many rows, or pairs of columns."""
+    half = total // 2
+    if total % 2:
+        return 0
+    if most >= half:
+        return matchings(total)
+    # One list serves every size; only where it is very long each size has a list of its own.
+    listed = _even_tableaux_of(half, half if total <= MAX_ORDER else most, rows)
+    return sum(count for size, count in listed.items() if size <= most)
+
+
+@lru_cache(maxsize=256)
+def _even_tableaux_of(half: int, most: int, rows: bool) -> Mapping[int, int]:
+    """The same, by the number of rows, or of pairs of columns."""
+    afford_partitions(f"the dimension for {2 * half} vertices", 2 * half, most)
+    counted: Counter[int] = Counter()
+    for parts in partitions(half, most):
+        shape = _conjugate(parts) if rows else parts
+        counted[parts[0] if parts else 0] += tableaux(tuple(2 * length for length in shape))
+    return counted
+
+
+def _odd_tableaux(total: int, n: int) -> int:
+    """The same of shapes with n rows, all of them odd."""
+    if total < n or (total - n) % 2:
+        return 0
+    half = (total - n) // 2
+    afford_partitions(f"the dimension of SO({n}) for {total} vertices", 2 * half, n)
+    shapes = (_conjugate(columns) for columns in partitions(half, n))
+    return sum(tableaux(tuple(2 * row + 1 for row in (*shape, *[0] * (n - len(shape))))) for shape in shapes)
 
 
 def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
@@ -151,37 +194,3 @@ def stable_from(group: Group, total: int) -> int:
             return total + 1
         case _:
             return max(total + total % 2, 2)
-
-
-def _walks(total: int, end: Shape, fits: Callable[[Shape], bool]) -> int:
-    """Walks of length ``total`` from the empty partition to ``end``, each step one box more or less."""
-    # Walk half of the way from both ends and meet.
-    first = _spread({(): 1}, total - total // 2, fits)
-    second = _spread({end: 1} if fits(end) else {}, total // 2, fits)
-    return sum(ways * second.get(shape, 0) for shape, ways in first.items())
-
-
-def _spread(walks: dict[Shape, int], steps: int, fits: Callable[[Shape], bool]) -> dict[Shape, int]:
-    for _ in range(steps):
-        ahead: dict[Shape, int] = {}
-        for shape, ways in walks.items():
-            for other in _neighbours(shape):
-                if fits(other):
-                    ahead[other] = ahead.get(other, 0) + ways
-        walks = ahead
-    return walks
-
-
-def _neighbours(shape: Shape) -> list[Shape]:
-    found = [(*shape, 1)]
-    for row, length in enumerate(shape):
-        if row == 0 or shape[row - 1] > length:
-            found.append((*shape[:row], length + 1, *shape[row + 1 :]))
-        if row == len(shape) - 1 or shape[row + 1] < length:
-            shorter = (*shape[:row], length - 1, *shape[row + 1 :])
-            found.append(shorter if length > 1 else shorter[:-1])
-    return found
-
-
-def _first_two_columns(shape: Shape) -> int:
-    return len(shape) + sum(1 for length in shape if length > 1)

@@ -20,6 +20,7 @@ from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
 from eqsynth.group import Aut, Hom, permutation_generators
+from eqsynth.meaning import weights_of
 from eqsynth.plans import (
     POWERS,
     Contract,
@@ -39,7 +40,7 @@ from eqsynth.plans import (
     Unpack,
     describe,
 )
-from eqsynth.recipes import EPSILON, FOURIER, PARITY, STAR, TABLES
+from eqsynth.recipes import EPSILON, FOURIER, PARITY, STAR, STATE, TABLES
 from eqsynth.space import Symmetry, none_of, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
@@ -57,6 +58,15 @@ SMALL = 4096
 def _small(kind: tuple[int, int, int, int]) -> bool:
     n, tied, taken, given = kind
     return int(n ** (2 * tied + taken + given)) <= SMALL
+
+
+#: How a method begins that refuses an input.
+REJECT = (
+    'def _reject(self, which, x, expected, note=""):',
+    "    if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):",
+    '        why = f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()"',
+    "        raise self.ShapeError(why)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +231,7 @@ class _Emitter:
             f"bias_terms = {plan.bias}",
             f'method = "{plan.method}"',
             *([f'parameters_are = "{plan.parameters}"'] if plan.parameters != "diagrams" else []),
+            *([f'weights_of = "{weights_of(plan)}"'] if self._parameters() else []),
             "ShapeError = ValueError",
             "",
             f"def __init__(self, channels_in={default_in}, channels_out={default_out}, device=None, dtype=None):",
@@ -268,25 +279,38 @@ class _Emitter:
             lines.append("    # Only the zero map has this symmetry: there is nothing to set.")
         lines += [
             "",
-            'def _reject(self, which, x, expected, note=""):',
+            *REJECT,
             '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
             "    raise self.ShapeError(",
             '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
             '        f"channels last, for {self.space_in} of {self.group}"',
             "    )",
             "",
+            *([STATE] if self._parameters() else []),
             "def extra_repr(self):",
-            f'    return f"{hom.group}: {self._space_text("in")} -> {self._space_text("out")}"',
+            f'    return f"{hom.group}: {self._space_text("in")} -> {self._space_text("out")}{self._unusual()}"',
         ]
         return "\n".join(lines)
+
+    def _parameters(self) -> list[str]:
+        """The names of the parameters."""
+        plan = self.plan
+        names = [plan.weight_name(pair.term_in, pair.term_out) for pair in plan.pairs]
+        return names + [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
+
+    def _unusual(self) -> str:
+        """What differs from what is made where nothing is said, as the layer prints it."""
+        plan = self.plan
+        usual = {"bias": True, "normalization": "variance", "parameters": "diagrams"}
+        return "".join(
+            f", {name}={getattr(plan, name)!r}" for name, value in usual.items() if getattr(plan, name) != value
+        )
 
     def _tables(self) -> list[str]:
         """The method that makes the constant tables, which no state_dict holds."""
         if not (self.buffers or self.epsilons or self.builders):
             return []
-        plan = self.plan
-        names = [plan.weight_name(pair.term_in, pair.term_out) for pair in plan.pairs]
-        names += [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
+        names = self._parameters()
         lines: list[str] = []
         for buffer, values in self.buffers.items():
             dtype = ", dtype=torch.float64" if buffer.startswith("signs") or buffer in self.squares else ""
@@ -376,7 +400,24 @@ class _Emitter:
         self.lines = []
         self._head(missing, used="\n".join(body))
         text = "\n".join([*self.lines, *body])
-        return f"def forward({', '.join(['self', 'x', *missing])}):\n" + indent(text, "    ")
+        return self._signature(["x"], missing) + indent(text, "    ")
+
+    @staticmethod
+    def _signature(inputs: Sequence[str], missing: Sequence[str]) -> str:
+        """Sizes that no input shows are asked for, and what is too much is named, where they are checked."""
+        first, *more = inputs
+        return (
+            f"def forward({', '.join(['self', first, *(f'{name}=None' for name in (*more, *missing)), '*others'])}):\n"
+        )
+
+    def _call(self, missing: Sequence[str]) -> str:
+        """How the layer is called."""
+        x = "x" if self.single_in else f"({', '.join(f'x{i}' for i in range(len(self.sizes_in)))})"
+        return f"layer({', '.join([x, *missing])})"
+
+    def _say_too_many(self, call: str, count: int) -> None:
+        self._say("if others:")
+        self._say(f'    raise self.ShapeError(f"got {{{count} + len(others)}} arguments: call {call}")')
 
     def _linear(self, step: object) -> None:
         """The code of a step of a linear layer."""
@@ -407,16 +448,18 @@ class _Emitter:
         """Shapes are checked, sizes read, batch axes folded into one."""
         names = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
         raw = ["x"] if self.single_in else [f"x{i}" for i in range(len(self.sizes_in))]
+        call = self._call(missing)
+        self._say_too_many(call, 1 + len(missing))
         if not self.single_in:
             self._say(f"if not isinstance(x, (tuple, list)) or len(x) != {len(raw)}:")
             self._say("    got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__")
             self._say(
                 f'    raise self.ShapeError(f"expected a tuple of {len(raw)} tensors, '
-                f'one per term of {self.hom.space_in}, got {{got}}")'
+                f'one per term of {self.hom.space_in}, got {{got}}: call {call}")'
             )
             self._say(f"{', '.join(raw)} = x")
         self._say("channels_in, channels_out = self.channels_in, self.channels_out")
-        self._say_sizes(raw, self.sizes_in, missing, self._c_in, self._wrong)
+        self._say_sizes(raw, self.sizes_in, missing, self._c_in, self._wrong, call)
         for i, sizes in enumerate(self.sizes_in):
             lead = f"{raw[i]}.shape[:-{len(sizes) + 1}]"
             if i == 0:
@@ -445,6 +488,7 @@ class _Emitter:
         missing: Sequence[str],
         channels: Callable[[int], str],
         wrong: Callable[[str, int, set[str], str], str],
+        call: str,
     ) -> None:
         """Lines that read open sizes off the tensors ``raw``, and refuse wrong shapes; ``inputs``: factors of axes."""
         #: Sizes that are known by now, which messages show as numbers.
@@ -454,7 +498,8 @@ class _Emitter:
             if name in missing:
                 self._say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
                 self._say(
-                    f'    raise self.ShapeError(f"the size {name} must be a whole number from 1 on, not {{{name}!r}}")'
+                    f'    raise self.ShapeError(f"the size {name} must be an int from 1 on, not {{{name}!r:.40}}: no '
+                    f'input has an axis of this length, so call {call}")'
                 )
             elif not any(name in [self.ns[f] for f in sizes] for sizes in inputs):
                 self._say_side(name, raw, inputs, known, wrong)
@@ -476,8 +521,9 @@ class _Emitter:
         for number, sizes in enumerate(inputs):
             shape = ", ".join([*[self.ns[factor] for factor in sizes], channels(number)])
             comma = "" if sizes else ","
-            there = f"not isinstance({raw[number]}, torch.Tensor) or "
-            self._say(f"if {there}{raw[number]}.shape[-{len(sizes) + 1}:] != ({shape}{comma}):")
+            x = raw[number]
+            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{len(sizes) + 1}:] == ({shape}{comma})"
+            self._say(f"if not ({fits} and ({x}.is_floating_point() or {x}.is_complex())):")
             hints = [
                 f"{self.ns[size]} = {_binomial(self.ns[factor], symmetry)}"
                 for size in sizes
@@ -485,7 +531,7 @@ class _Emitter:
                 for factor, symmetry in [self.plan.packs[size - self.factor_count]]
             ]
             hint = f" with {' and '.join(dict.fromkeys(hints))}" if hints else ""
-            self._say(f"    {wrong(raw[number], number, set(self.open) - shown_by.get(number, set()), hint)}")
+            self._say(f"    {wrong(x, number, set(self.open) - shown_by.get(number, set()), hint)}")
 
     def _say_scales(self, used: str) -> None:
         """Lines that scale the weights, and the scales of sums that the code ``used`` needs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
-from math import comb, prod
+from math import comb, factorial, prod
 
 from eqsynth.diagram import Diagram
 from eqsynth.group import Group
@@ -117,7 +117,9 @@ def set_partitions(total: int) -> Iterator[tuple[tuple[int, ...], ...]]:
 
 
 def perfect_matchings(vertices: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Perfect matchings of an increasing tuple of vertices, pairs by least element."""
+    """Perfect matchings of an increasing tuple of vertices, pairs by least element; none of an odd number."""
+    if len(vertices) % 2:
+        return
     if not vertices:
         yield ()
         return
@@ -140,6 +142,43 @@ def stirling2(total: int, blocks: int) -> int:
 def bell(total: int) -> int:
     """Set partitions of ``total`` elements."""
     return sum(stirling2(total, blocks) for blocks in range(total + 1))
+
+
+def partitions(total: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
+    """Partitions of a number, parts in decreasing order, none larger than ``largest``.
+
+    >>> from eqsynth.enumeration import partitions
+    >>> list(partitions(4, 2))
+    [(2, 2), (2, 1, 1), (1, 1, 1, 1)]
+    """
+    if total == 0:
+        yield ()
+        return
+    for first in range(min(total, total if largest is None else largest), 0, -1):
+        for rest in partitions(total - first, first):
+            yield (first, *rest)
+
+
+@cache
+def partition_count(total: int, largest: int) -> int:
+    """How many partitions there are; they are as many as those with at most ``largest`` parts."""
+    if total == 0:
+        return 1
+    return sum(partition_count(total - first, min(first, total - first)) for first in range(1, min(total, largest) + 1))
+
+
+def tableaux(shape: tuple[int, ...]) -> int:
+    """Standard Young tableaux of a shape, by the hook formula: the dimension of an irrep of a symmetric group.
+
+    >>> from eqsynth.enumeration import tableaux
+    >>> tableaux((2, 1)), tableaux((2, 2)), tableaux(())
+    (2, 2, 1)
+    """
+    columns = [sum(1 for length in shape if length > column) for column in range(shape[0] if shape else 0)]
+    hooks = (
+        length - column + columns[column] - row - 1 for row, length in enumerate(shape) for column in range(length)
+    )
+    return factorial(sum(shape)) // prod(hooks)
 
 
 def matchings(total: int) -> int:

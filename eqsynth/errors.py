@@ -48,6 +48,10 @@ class ShapeError(EqsynthError, ValueError):
     """A tensor of the wrong shape reached a layer."""
 
 
+class WeightsError(EqsynthError, RuntimeError):
+    """Weights that belong to another function than that of the layer that is to take them."""
+
+
 class ActivationError(EqsynthError, ValueError):
     """A non-linear or normalising layer that would break the symmetry, or that the group does not allow."""
 
@@ -74,6 +78,10 @@ class EquivarianceError(VerificationError, AssertionError):
 
 class ZeroOutputWarning(UserWarning):
     """An output term of a layer is always zero, because only the zero map has the symmetry."""
+
+
+class IgnoredInputWarning(ZeroOutputWarning):
+    """A term of the input of a layer has no influence on the output, because only the zero map has the symmetry."""
 
 
 class CacheWarning(UserWarning):

@@ -189,10 +189,16 @@ def sweep(folder: Path, names: Collection[str]) -> None:
 
 @contextlib.contextmanager
 def locked(place: Path, patience: float) -> Iterator[None]:
-    """While no other process holds the lock with this file; OSError where it cannot be had in ``patience`` seconds."""
+    """While no other process holds the lock with this file; OSError where it cannot be had in ``patience`` seconds.
+
+    Where something else than a regular file has the name of the lock, a link among it, it is left alone: OSError.
+    """
     from filelock import FileLock, Timeout
 
     place.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(place.lstat().st_mode):
+            raise OSError(errno.EINVAL, f"its lock {place} is no regular file", str(place))
     lock = FileLock(place, timeout=patience)
     try:
         lock.acquire()

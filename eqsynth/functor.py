@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, reduce
+from itertools import pairwise
 from math import factorial, perm
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,36 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     filled = np.zeros(n**total, np.int64)
     np.add.at(filled, place, value)
     return filled.reshape(n**diagram.outputs, n**diagram.inputs)
+
+
+def row(group: Group, element: Diagram | Orbit | Tensor, index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """One row of the matrix of an element of a single group, that of an output index.
+
+    >>> import numpy as np
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.functor import row
+    >>> row(Group("S", 2), Diagram(1, 2, ((0, 1), (2,))), np.array([1]), 2).tolist()
+    [0, 0, 1, 1]
+    """
+    import numpy as np
+
+    if not isinstance(element, Diagram) or isinstance(group, Aut):
+        place = np.ravel_multi_index(tuple(index), (n,) * element.outputs) if element.outputs else 0
+        return matrix(group, element, n)[place]
+    # Axes of columns that a block does not touch stay of length 1 until the end.
+    labels = [*index, *np.ix_(*[np.arange(n)] * element.inputs)]
+    value = np.ones((1,) * element.inputs, np.int64)
+    for block in element.blocks:
+        for left, right in pairwise(block):
+            if group.family == "Sp" and (left < element.outputs) == (right < element.outputs):
+                value = value * (labels[left] == labels[right] ^ 1) * (1 - 2 * (labels[left] % 2))
+            else:
+                value = value * (labels[left] == labels[right])
+    value = np.broadcast_to(value, (n,) * element.inputs).reshape(-1)
+    if element.head:
+        heads = [np.broadcast_to(labels[element.blocks[number][0]], (n,) * element.inputs) for number in element.head]
+        value = value * signs(np.array(heads).reshape(len(heads), -1), n)
+    return value
 
 
 def _table(group: Group, element: Element, n: int) -> NDArray[np.int64]:

@@ -44,7 +44,7 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     diagonal. A node without edges has a row and a column of zeros. Without ``edge_attr`` an edge is 1, without ``x`` a
     node is 1. Nodes are counted by ``ptr``, ``batch``, ``x`` or ``num_nodes``, the first of these that is there; if
     none is, up to the last node that has an edge. Graphs at the end of a ``batch`` that have no nodes are counted by
-    ``ptr`` or ``num_graphs`` only; eq.nn.Padded refuses graphs without nodes.
+    ``ptr`` or ``num_graphs`` only.
 
     Raises ShapeError for what does not fit: edges between graphs, a ``batch`` that is not sorted, a graph above ``n``.
     """
@@ -155,6 +155,9 @@ def _joined(graphs: Any) -> SimpleNamespace:
     """One batch of single graphs."""
     if not graphs:
         raise ShapeError("expected at least one graph")
+    for graph in graphs:
+        if not isinstance(getattr(graph, "edge_index", None), torch.Tensor):
+            raise ShapeError(f"expected graphs with an edge_index of shape (2, edges), got {type(graph).__name__}")
     counts = [int(_sizes(graph, graph.edge_index.long()).sum()) for graph in graphs]
     sizes = torch.tensor(counts, device=graphs[0].edge_index.device)
     ptr = _starts(sizes)

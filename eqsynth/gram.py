@@ -282,12 +282,15 @@ def independent_rows(rows: NDArray[np.int64]) -> tuple[tuple[int, ...], int]:
     """
     import flint
 
+    # Many means are the same, or zero.
+    first = {row.tobytes(): place for place, row in reversed([*enumerate(rows)]) if row.any()}
+    places = sorted(first.values())
     # The rank of vectors is that of their inner products.
-    products = rows @ rows.T
-    size = len(rows)
+    products = rows[places] @ rows[places].T
+    size = len(places)
     rank = flint.fmpz_mat(size, size, [int(value) for value in products.ravel()]).rank()
     for prime in PRIMES:
         pivots = pivots_modulo(products, prime)
         if len(pivots) == rank:
-            return tuple(pivots), prime
+            return tuple(places[pivot] for pivot in pivots), prime
     raise GroupError(f"vectors have rank {rank}, which no prime shows: please report it")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eqsynth import draw, functor
-from eqsynth.bases import Basis, basis
-from eqsynth.diagram import Diagram, Element
+from eqsynth import draw
+from eqsynth.bases import basis
+from eqsynth.diagram import Element
 from eqsynth.drawing import drawing
-from eqsynth.errors import EqsynthError
-from eqsynth.group import Group, Hom
-from eqsynth.lower import gains
+from eqsynth.errors import EqsynthError, SymbolicError
+from eqsynth.group import Hom
+from eqsynth.lower import gains, mean_squares
+from eqsynth.numbers import whole
 from eqsynth.plans import POWERS
-from eqsynth.space import each, none_of
+from eqsynth.space import none_of
 from eqsynth.svg import svg
 from eqsynth.words import formula
 
@@ -38,6 +38,7 @@ class Use:
     ``norm`` is the Frobenius norm of its weight matrix, ``weight[element]`` of the pair ``(term_in, term_out)``, or of
     its bias where ``term_in`` is None. ``variance`` is what the diagram alone would give the mean output entry, for
     inputs of independent entries of variance 1, ``share`` its part of the sum over all diagrams into the same output.
+    Of symmetric and alternating tensors each entry counts once, as where they are packed.
     """
 
     term_in: int | None
@@ -167,9 +168,15 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
     parameters = {name: value.detach().double().cpu().numpy() for name, value in layer.named_parameters()}
     if n is None and group.symbolic:
         n = [factor.n if isinstance(factor.n, int) else OPEN for factor in group.factors]
+    if n is not None:
+        given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
+        read = [whole(size) for size in given]
+        if None in read or len(read) != len(group.factors):
+            raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {n!r:.40}")
+        n = [size for size in read if size is not None]
     found: list[Use] = []
     sizes = basis(group, hom.space_in.orders[0], hom.space_out.orders[0]).sizes(n)
-    power = POWERS[plan.normalization]
+    power = -POWERS[plan.normalization]
     for term_out, (_, order_out) in enumerate(hom.space_out):
         into: list[tuple[int | None, int, Element, str, float, float]] = []
         for term_in, order_in in (*enumerate(hom.space_in.orders), (None, none_of(order_out))):
@@ -182,12 +189,11 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
             if blocks and term_in is not None:
                 weight = block_coefficients(plan, parameters, term_in, term_out)
             # Coefficients that are read off blocks are those of the bare diagrams.
-            scales = _squares(maps, sizes, 0.0 if blocks else power, gained=term_in is not None and not blocks)
+            gained = gains(maps) if term_in is not None and not blocks else None
+            scales = mean_squares(maps, sizes, 0.0 if blocks else power, gained)
             for element, square in enumerate(scales):
                 norm = float((weight[element] ** 2).sum()) ** 0.5
-                rows = prod(size**count for size, count in zip(sizes, each(order_out), strict=True))
-                whole = square * len(maps.turned(element))
-                variance = norm**2 * whole / rows / hom.space_out.channels[term_out]
+                variance = norm**2 * square / hom.space_out.channels[term_out]
                 diagram = maps[element]
                 into.append((term_in, element, diagram, formula(group, diagram, maps.turned(element)), norm, variance))
         total = sum(variance for *_, variance in into) or 1.0
@@ -198,25 +204,3 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
     # Stable: equal shares stay in the order of terms and elements.
     found.sort(key=lambda use: -use.share)
     return Inspection(hom, sizes, tuple(found))
-
-
-def _squares(maps: Basis, sizes: Sequence[int], power: float, gained: bool) -> list[float]:
-    """For each element the sum of squares of its matrix as the layer scales it."""
-    made = []
-    tables: dict[int, tuple[int, int]] = {}
-    if not maps.group.diagrammatic:
-        tables = dict(enumerate(functor.squares(maps.group, maps.diagrams, sizes[0])))
-    exponents = gains(maps) if gained else (0,) * len(sizes)
-    for number, element in enumerate(maps):
-        parts = element if isinstance(element, tuple) else (element,)
-        total = 1.0
-        for factor, part, n, gain in zip(maps.group.factors, parts, sizes, exponents, strict=True):
-            square, most = tables[number] if tables else _square(factor, part, n)
-            total *= square * float(most) ** (2 * power) * n ** (gain / 2)
-        made.append(total)
-    return made
-
-
-def _square(group: Group, part: Any, n: int) -> tuple[int, int]:
-    assert isinstance(part, Diagram)  # noqa: S101 - groups with diagrams have no other elements
-    return functor.entries(part, n), functor.terms(group, part, n)

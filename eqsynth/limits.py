@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from eqsynth.errors import ConfigError, SizeError
 
@@ -43,6 +44,33 @@ def afford(what: str, cure: str, *, steps: int = 0, size: int = 0) -> None:
             raise SizeError(
                 f"{what} would take about {_short(asked)} {unit}, more than {limit:,}: {cure}, or raise {name}"
             )
+
+
+def afford_parameters(what: str, cure: str, count: int, device: Any, dtype: Any) -> None:
+    """Refuse a module whose parameters do not fit on its device; on ``meta`` they take no room.
+
+    The limit is the memory of the machine or of the CUDA device, or EQSYNTH_MAX_BYTES where that is set.
+    """
+    import torch
+
+    place = torch.get_default_device() if device is None else torch.device(device)
+    if place.type == "meta" or (place.type not in ("cpu", "cuda") and "EQSYNTH_MAX_BYTES" not in os.environ):
+        return
+    limit = torch.cuda.get_device_properties(place).total_memory if place.type == "cuda" else _memory()
+    size = count * (dtype or torch.get_default_dtype()).itemsize
+    if size > (limit := budget("EQSYNTH_MAX_BYTES", limit)):
+        raise SizeError(
+            f"{what} has {count:,} parameters of {size:,} bytes in all, more than the {limit:,} bytes that there are: "
+            f"{cure}, or build it with device='meta'"
+        )
+
+
+def _memory() -> int:
+    """The memory of this machine, in bytes."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 * MAX_BYTES
 
 
 @dataclass(slots=True)

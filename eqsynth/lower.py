@@ -6,13 +6,14 @@ Source: MATHS of fast evaluation, arXiv 2304.14165 and 2412.10837, here for all 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import accumulate
-from math import fsum, prod
+from itertools import accumulate, starmap
+from math import factorial, fsum, prod
 
-from eqsynth import fourier, functor
+from eqsynth import cosets, fourier, functor
 from eqsynth.adapted import adapted, check_size, fits, positions
 from eqsynth.bases import Basis, basis
 from eqsynth.bilabelled import below, separator
@@ -55,13 +56,13 @@ from eqsynth.space import (
     Space,
     Symmetry,
     Turn,
-    all_turns,
     axes_of,
     each,
     entries_of,
     is_packed,
     is_plain,
     none_of,
+    packed_lengths,
     parity,
     stored_packed,
 )
@@ -112,9 +113,8 @@ def plan_hom(
     normalization: str = "variance",
     method: str = "auto",
     parameters: str = "diagrams",
-    by_diagrams: Plan | None = None,
 ) -> Plan:
-    """The plan of a problem that is already parsed; ``by_diagrams`` is its plan by diagrams, where it is known."""
+    """The plan of a problem that is already parsed."""
     for what, given, known in (
         ("normalization", normalization, NORMALIZATIONS),
         ("method", method, ("auto", *METHODS)),
@@ -128,18 +128,27 @@ def plan_hom(
     if parameters == "blocks" and method not in ("auto", "irreps"):
         raise EqsynthError(f"weights are blocks of irreps only with method='irreps', not {method!r}")
     method = "irreps" if parameters == "blocks" else method
-    return _chosen(hom, bool(bias), normalization, method, parameters, by_diagrams)
+    return _chosen(hom, bool(bias), normalization, method, parameters)
+
+
+def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
+    """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
+    made = []
+    for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
+        try:
+            made.append(plan_hom(hom, bias, normalization, method))
+        except GroupError:
+            continue
+    return min(made, key=lambda plan: plan.estimate())
 
 
 @lru_cache(maxsize=256)
-def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str, by_diagrams: Plan | None) -> Plan:
+def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str) -> Plan:
     """The plan by the method that is asked for, or that costs least, with the costs of the others."""
     made: dict[str, Plan] = {}
     refused: dict[str, EqsynthError] = {}
-    if by_diagrams:
-        made["diagrams"] = by_diagrams
     for name in METHODS if method == "auto" else (method,):
-        if name in made or (method == "auto" and not _worth_trying(hom, name, made)):
+        if method == "auto" and not _worth_trying(hom, name, made):
             continue
         try:
             made[name] = plan_by(hom, bias, normalization, name, parameters)
@@ -147,9 +156,10 @@ def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
             refused[name] = error
     if not made:
         raise refused[method] if method in refused else next(iter(refused.values()))
+    if len(made) == 1:
+        return replace(*made.values(), alternatives=())
     costs = sorted((plan.estimate(), METHODS.index(name), name) for name, plan in made.items())
-    alternatives = tuple((name, cost) for cost, _, name in costs) if method == "auto" and len(costs) > 1 else ()
-    return replace(made[costs[0][2]], alternatives=alternatives)
+    return replace(made[costs[0][2]], alternatives=tuple((name, cost) for cost, _, name in costs))
 
 
 def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
@@ -207,7 +217,8 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         Plan(hom, bias, normalization, steps, pairs, dims, squares, (), method, parameters, packs)
         for steps, packs in _ways(hom, bases, biases, method, schur)
     ]
-    return min(plans, key=lambda plan: plan.estimate())
+    # An estimate takes as long as all else, so it is asked for only where there is a choice.
+    return min(plans, key=lambda plan: plan.estimate()) if len(plans) > 1 else plans[0]
 
 
 #: The axes that are packed: factor of the group, and the kind of tensor.
@@ -293,9 +304,6 @@ def _pair(term_in: int, term_out: int, found: Basis, normalization: str, blocks:
         return Pair(term_in, term_out, len(found), none, _block_variances(term_in, term_out, blocks))
     squares = _squares(found)
     variances = _tied_variances(found, squares, normalization) if squares else _variances(found, normalization)
-    if not found.plain_orders:
-        shares = (len(found.turned(at)) * _alike(found, at) for at in range(len(found)))
-        variances = tuple(variance / share for variance, share in zip(variances, shares, strict=True))
     return Pair(term_in, term_out, len(found), gains(found), variances, _largest(squares))
 
 
@@ -344,26 +352,23 @@ class _Use:
 
 
 def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]:
-    made = []
+    made, factors = [], group.factors
     for element in range(len(found)):
         if isinstance(found[element], Orbit | Tensor):
             continue
-        turns = found.turned(element)
-        turns = turns if len(turns) > 1 else ()
+        turns = found.turns[element] if found.turns and len(found.turns[element]) > 1 else ()
         if isinstance(group, Aut):
             made.append(replace(_graph_use(term_in, term_out, element, *found.factors(element)), turns=turns))
             continue
-        flat = found.flat(element)
+        top, bottom, middle = found.flat(element).factored
         profile = tuple(
-            (
-                diagram.through,
-                len(diagram.bottom.head),
-                len(diagram.top.head),
-                bool(diagram.head) and factor.family == "A",
-            )
-            for diagram, factor in zip(found.factors(element), group.factors, strict=True)
+            [
+                (len(middle_of), len(below_of.head), len(above_of.head), bool(diagram.head) and factor.family == "A")
+                for diagram, factor in zip(found.factors(element), factors, strict=True)
+                for above_of, below_of, middle_of in [diagram.factored]
+            ]
         )
-        made.append(_Use(term_in, term_out, element, flat.bottom, flat.top, flat.middle, profile, turns=turns))
+        made.append(_Use(term_in, term_out, element, bottom, top, middle, profile, turns=turns))
     return made
 
 
@@ -424,12 +429,12 @@ def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) ->
         use.term_out: use
         for use in reversed(uses)
         if use.term_in != BIAS
-        and not _by_fourier(use.profile, levels)
+        and use.middle
         and use.top == whole(len(use.top.blocks))
         and not use.above[1]
-        and use.middle
         and not use.turns
         and not use.packs
+        and not _by_fourier(use.profile, levels)
     }
     made = []
     for use in uses:
@@ -767,8 +772,9 @@ class _Lowering:
         def target_key(use: _Use) -> tuple[object, ...]:
             return (use.term_out, use.top.key, use.above, straight if permute_inputs else use.middle, use.turns)
 
-        operand_of = {operand_key(use): use for use in weights}
-        target_of = {target_key(use): use for use in uses}
+        operand_keys, target_keys = [operand_key(use) for use in weights], [target_key(use) for use in uses]
+        operand_of = dict(zip(operand_keys, weights, strict=True))
+        target_of = dict(zip(target_keys, uses, strict=True))
         operand_at = {key: index for index, key in enumerate(sorted(operand_of))}
         target_at = {key: index for index, key in enumerate(sorted(target_of))}
         packs, counts = uses[0].packs, [count for count, *_ in profile]
@@ -819,16 +825,22 @@ class _Lowering:
         for key in target_at:
             use = target_of[key]
             names[key] = self._fresh(_name("z", use.term_out, use.top.plain, self.several_out))
+        read, sign = iter(operand_keys), _sign if tied else lambda _: 1
         self.middle_steps.append(
             Mix(
                 tuple(sizes),
                 tuple(operands),
                 tuple(Target(names[key], target_of[key].term_out) for key in target_at),
                 tuple(
-                    Entry(target_at[target_key(u)], operand_at[operand_key(u)], u.element, u.sign * _sign(u))
-                    for u in weights
+                    Entry(target_at[to], operand_at[next(read)], use.element, use.sign * sign(use))
+                    for use, to in zip(uses, target_keys, strict=True)
+                    if use.term_in != BIAS
                 ),
-                tuple(Entry(target_at[target_key(u)], BIAS, u.element, _sign(u)) for u in uses if u.term_in == BIAS),
+                tuple(
+                    Entry(target_at[to], BIAS, use.element, sign(use))
+                    for use, to in zip(uses, target_keys, strict=True)
+                    if use.term_in == BIAS
+                ),
                 1 if by_fourier else self._products(sizes, [operand.term for operand in operands]),
                 by_fourier,
             )
@@ -994,8 +1006,6 @@ def _sign(use: _Use) -> int:
     The diagram has epsilon(blocks that touch outputs, left to right, then the others); the step has
     epsilon(transferred, given, taken), the transferred ones in the order in which it sees them.
     """
-    if not any(tied for *_, tied in use.profile):
-        return 1
     sign = 1
     through = given = 0
     sequences: list[list[int]] = [[] for _ in use.profile]
@@ -1042,6 +1052,7 @@ def _near(label: int, edges: Iterable[tuple[int, int]]) -> set[int]:
 # --- reductions of an input, and their transposes -----------------------------------------------
 
 
+@lru_cache(maxsize=64)
 def whole(order: int) -> Half:
     """The half-diagram that does nothing: every vertex a kept block of its own."""
     return Half(tuple((vertex,) for vertex in range(order)), tuple(range(order)))
@@ -1197,27 +1208,71 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     sum over d of var(weight_d) * (entries in row J of diagram d, squared and scaled).
     """
     # The blocks of the output row are all but those of input vertices alone.
-    rank = [sum(len(d.blocks) - d.bottom_only for d in found.factors(element)) for element in range(len(found))]
+    rank = [sum([len(d.top.blocks) for d in found.factors(element)]) for element in range(len(found))]
     most = max(rank)
     everywhere = rank.count(most)
     diagonals = len(rank) - everywhere
     share = [SHARE_EVERYWHERE / everywhere if blocks == most else SHARE_DIAGONALS / diagonals for blocks in rank]
-    if found.group.symbolic:
+    share = [s / _times(found, element) for element, s in enumerate(share)]
+    if found.group.symbolic and found.plain_orders:
         return tuple(share)
-    made = []
-    for element in range(len(found)):
-        square, summed = 1.0, 1
-        for factor, diagram, gain in zip(found.group.factors, found.factors(element), gains(found), strict=True):
-            n = int(factor.n)
-            summed *= terms(factor, diagram, n)
-            # Mean over output entries of the sum of squares in a row, scaled by "variance".
-            square *= entries(diagram, n) / terms(factor, diagram, n) / n**diagram.outputs * n ** (gain / 2)
-        made.append((square, summed))
+    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in found.group.factors]
+    squares = mean_squares(found, sizes, gained=gains(found))
     # Rounded once, so that every version of Python finds the same digits.
-    mean = fsum(s * square for s, (square, _) in zip(share, made, strict=True))
-    return tuple(
-        s / mean / (summed if normalization == "sum" else 1) for s, (_, summed) in zip(share, made, strict=True)
-    )
+    mean = fsum(s * square for s, square in zip(share, squares, strict=True))
+    if normalization != "sum" or found.group.symbolic:
+        return tuple(s / mean for s in share)
+    parts = (zip(found.group.factors, found.factors(element), sizes, strict=True) for element in range(len(found)))
+    return tuple(s / mean / prod(starmap(terms, part)) for s, part in zip(share, parts, strict=True))
+
+
+def mean_squares(
+    found: Basis, sizes: Sequence[int], power: float = 0.5, gained: Sequence[int] | None = None
+) -> list[float]:
+    """For each map the mean square of an output entry, for inputs of independent entries of variance 1.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.lower import mean_squares
+    >>> mean_squares(eq.basis("S(n)", 2, 0), [4], power=0), mean_squares(eq.basis("S(n)", 2, 0), [4])
+    ([4.0, 16.0], [1.0, 1.0])
+    >>> mean_squares(eq.basis("S(n)", 1, "A2"), [1])
+    [0.0]
+
+    ``power``: the power of their number by which sums are divided; ``gained``: quarter powers of n as in ``gains``. Of
+    symmetric and alternating tensors each entry counts once, as where they are packed. Exact where that
+    takes at most a million entries, and else what it comes near to as n grows.
+    """
+    gained = gained or (0,) * len(sizes)
+    if len(found.group.factors) > 1:
+        problems = zip(found.group.factors, entries_of(found.inputs), entries_of(found.outputs), strict=True)
+        bases = [basis(*problem) for problem in problems]
+        squares = [
+            dict(zip(one.diagrams, mean_squares(one, [n], power, [gain]), strict=True))
+            for one, n, gain in zip(bases, sizes, gained, strict=True)
+        ]
+        parts = map(found.factors, range(len(found)))
+        return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
+    group, n, gain = found.group, sizes[0], gained[0]
+    if group.diagrammatic:
+        diagrams = [diagram for (diagram,) in map(found.factors, range(len(found)))]
+        totals = [(entries(diagram, n), terms(group, diagram, n)) for diagram in diagrams]
+    else:
+        totals = functor.squares(group, found.diagrams, n)
+    made = []
+    for element, (total, added) in enumerate(totals):
+        rows, square = n ** axes_of(found.outputs), total * _times(found, element)
+        if not found.plain_orders:
+            turns = found.turned(element)
+            packed = cosets.squares(group, found[element], turns, found.inputs, found.outputs, n)
+            if packed is not None:
+                rows, square = prod(packed_lengths(found.outputs, sizes)), packed
+        made.append(square / added ** round(2 * power) / rows * n ** (gain / 2) if rows else 0.0)
+    return made
+
+
+def _times(found: Basis, element: int) -> int:
+    """By what a map of large symmetric tensors is larger than its diagram: terms of the output, equal ones of sums."""
+    return 1 if found.plain_orders else len(found.turned(element)) * _alike(found, element)
 
 
 def _alike(found: Basis, index: int) -> int:
@@ -1229,16 +1284,17 @@ def _alike(found: Basis, index: int) -> int:
     if not isinstance(element, Diagram | tuple) or is_plain(found.inputs):
         return 1
     diagram = found.flat(index)
-    labels = diagram.labels[diagram.outputs :]
-    above = [tuple(v for v in block if v < diagram.outputs) for block in diagram.blocks]
-    exchanges = set()
-    for axes, _ in all_turns(found.inputs):
-        image = {old: labels[axis] for old, axis in zip(labels, axes, strict=True)}
-        if all(image[old] == labels[axis] for old, axis in zip(labels, axes, strict=True)) and all(
-            above[old] == above[new] for old, new in image.items()
-        ):
-            exchanges.add(tuple(sorted(image.items())))
-    return len(exchanges)
+    parts: list[int] = []
+    for number, (one, count) in enumerate(zip(entries_of(found.inputs), each(found.inputs), strict=True)):
+        # Each plain axis is a part of its own.
+        parts += [number] * count if isinstance(one, Symmetry) else [-1 - len(parts) - axis for axis in range(count)]
+    # Blocks that read equally many axes of every part, and reach the same outputs, can change places.
+    kinds: Counter[tuple[tuple[int, ...], tuple[int, ...]]] = Counter()
+    for block in diagram.blocks:
+        reads = tuple(sorted(parts[vertex - diagram.outputs] for vertex in block if vertex >= diagram.outputs))
+        if reads:
+            kinds[tuple(vertex for vertex in block if vertex < diagram.outputs), reads] += 1
+    return prod(map(factorial, kinds.values()))
 
 
 def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, ...]:
@@ -1259,7 +1315,8 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
 
 def _tied_variances(found: Basis, squares: Sequence[tuple[int, int]], normalization: str) -> tuple[float, ...]:
     """The same for elements that are tables: equal shares, from their squares, summed over all entries and by row."""
-    rows = int(found.group.n) ** axes_of(found.outputs)
-    share = 1 / len(squares)
-    mean = fsum(share * total / largest / rows for total, largest in squares)
-    return tuple(share / mean / (largest if normalization == "sum" else 1) for _, largest in squares)
+    share = [1 / len(squares) / _times(found, element) for element in range(len(found))]
+    mean = fsum(s * square for s, square in zip(share, mean_squares(found, found.sizes()), strict=True))
+    return tuple(
+        s / mean / (largest if normalization == "sum" else 1) for s, (_, largest) in zip(share, squares, strict=True)
+    )

@@ -7,7 +7,7 @@ import sys
 import warnings
 from functools import lru_cache, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -15,10 +15,12 @@ from torch import nn
 from eqsynth.bases import Basis, basis
 from eqsynth.cache import no_collection
 from eqsynth.emit import Artifact, emit
-from eqsynth.errors import EqsynthError, ShapeError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, WeightsError, ZeroOutputWarning
 from eqsynth.group import Group, Hom
+from eqsynth.limits import afford_parameters
+from eqsynth.lower import plan_hom
+from eqsynth.meaning import refusal
 from eqsynth.plans import Plan
-from eqsynth.recall import recalled_plan
 from eqsynth.space import Space
 
 
@@ -45,7 +47,9 @@ class Linear(nn.Module):
 
     Initial weights give outputs of variance near 1 for inputs of independent entries of variance 1:
     for n a number the mean over entries is exactly 1, for n a letter it lies between 0.8 and 1.2, at
-    every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Biases start at zero.
+    every n, k and l (``"sum"`` and ``"mean"`` scale with n as they say). Of symmetric and alternating tensors each
+    entry counts once, as where they are packed; with them and n a letter the mean is exactly 1 at n = 16. (Where it
+    would take long to compute, at high orders and large n, it is near to that.) Biases start at zero.
 
     ``method`` says how the layer is computed, never what: ``"diagrams"``, ``"fourier"``, ``"irreps"``, ``"matrix"``, or
     ``"auto"`` for what is estimated to cost least; ``print(layer.plan)`` compares them (:func:`eqsynth.plan`). With
@@ -75,10 +79,12 @@ class Linear(nn.Module):
     ) -> Linear:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out)
-            made = recalled_plan(hom, bool(bias), normalization, method, parameters)
+            made = plan_hom(hom, bool(bias), normalization, method, parameters)
             found = _layer_class(made)
         for message in made.zero_outputs():
             warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
+        for message in made.ignored_inputs():
+            warnings.warn(message, category=IgnoredInputWarning, stacklevel=2)
         return super().__new__(found)
 
     def __init_subclass__(cls, made: bool = False) -> None:
@@ -137,7 +143,7 @@ def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) 
 
 def _blank(hom: Hom, bias: bool, normalization: str, method: str = "diagrams", parameters: str = "diagrams") -> Linear:
     """A layer without parameters, for pickle and copy to fill."""
-    cls = _layer_class(recalled_plan(hom, bias, normalization, method, parameters))
+    cls = _layer_class(plan_hom(hom, bias, normalization, method, parameters))
     layer: Linear = nn.Module.__new__(cls)
     return layer
 
@@ -160,6 +166,7 @@ def _layer_class(plan: Plan) -> type[Linear]:
         method: str = "auto",
         parameters: str = "diagrams",
     ) -> None:
+        afford_layer(plan, device, dtype)
         emitted.__init__(self, device=device, dtype=dtype)
 
     def blank(cls: type[Linear], *args: Any, **kwargs: Any) -> Linear:
@@ -180,6 +187,17 @@ def _layer_class(plan: Plan) -> type[Linear]:
         "artifact": artifact,
     }
     return type("Linear", (emitted, Linear), body, made=True)
+
+
+def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
+    """Refuse a layer whose parameters do not fit in memory, before torch asks for it."""
+    ins, outs = plan.hom.space_in.channels, plan.hom.space_out.channels
+    count = sum(pair.dim * outs[pair.term_out] * ins[pair.term_in] for pair in plan.pairs)
+    count += sum(dim * wide for dim, wide in zip(plan.bias_dims, outs, strict=True))
+    problem = getattr(plan, "problem", plan.hom)
+    full = getattr(problem, "mode", "") == "full"
+    cure = "take fewer channels" + (", or mode='paired', where each channel meets its own" if full else "")
+    afford_parameters(str(problem), cure, count, device, dtype)
 
 
 def overridden(emitted: Any) -> dict[str, Any]:
@@ -214,8 +232,38 @@ def overridden(emitted: Any) -> dict[str, Any]:
         finally:
             self._buffers.update(tables)
 
-    made = {"reset_parameters": reset_parameters}
+    def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        key = f"{prefix}_extra_state"
+        if key in state:
+            text = saved_text(state[key])
+            if text not in (None, self.weights_of):
+                raise WeightsError(refusal(key, str(text), self.plan))
+            # Text that is told anew: casts and averages have made it inexact.
+            del state[key]
+        emitted._load_from_state_dict(self, state, prefix, *others)
+
+    made: dict[str, Any] = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
+    if hasattr(emitted, "weights_of"):
+        made["_load_from_state_dict"] = load
     return {**made, "forward": forward} if hasattr(emitted, "reset_tables") else made
+
+
+def saved_text(state: Any) -> str | None:
+    """The text that a state_dict holds beside weights; None for a tensor without values."""
+    if not isinstance(state, torch.Tensor):
+        return repr(state)
+    if state.is_meta or hasattr(state, "fake_mode"):
+        return None
+    codes = state.detach().flatten().float().nan_to_num().round().clamp(0, 255).tolist()
+    return bytes(map(int, codes)).decode(errors="replace").strip()
+
+
+def refuse_script(module: nn.Module) -> NoReturn:
+    """What torch.jit.script calls first: say why it cannot, where its own errors speak of lines that nobody wrote."""
+    raise EqsynthError(
+        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as the batch "
+        "axes are, and torch has given it up. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
+    )
 
 
 def compile_source(artifact: Artifact, name: str = "EquivariantLinear") -> type[nn.Module]:

@@ -18,14 +18,16 @@ from eqsynth.activations import (
     full_precision,
     joined,
     lower,
+    require_dtype,
     spread,
     suffix,
     whole,
 )
 from eqsynth.bases import basis
-from eqsynth.errors import ActivationError, EqsynthError, SpaceError
+from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
 from eqsynth.group import Group
 from eqsynth.module import Linear
+from eqsynth.numbers import fraction
 from eqsynth.pointwise import positional, positions, require_full
 from eqsynth.space import Order, Space, each, none_of, order_text
 
@@ -45,6 +47,11 @@ def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) 
     return (x * lower(x, kept, forms)).mean(axes, keepdim=True)
 
 
+def _rows(terms: Sequence[torch.Tensor]) -> int:
+    """How many values of each channel some tensors have."""
+    return sum(term.shape[:-1].numel() for term in terms)
+
+
 def _mean_of_all(means: list[torch.Tensor], values: list[torch.Tensor]) -> torch.Tensor:
     """The mean over several tensors, from the mean of each."""
     total = sum(value.numel() for value in values)
@@ -54,6 +61,8 @@ def _mean_of_all(means: list[torch.Tensor], values: list[torch.Tensor]) -> torch
 
 class _Normalisation(EquivariantModule):
     """Parameters of a normalisation: a scale for each channel, a shift where there are no components."""
+
+    takes_complex = False
 
     def __init__(
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
@@ -101,7 +110,7 @@ class LayerNorm(_Normalisation):
     would point somewhere.
 
     Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz), SpaceError for one channel at one
-    position. Source: arXiv 1607.06450.
+    position, and for means over all positions of packed tensors. Source: arXiv 1607.06450.
     """
 
     def __init__(
@@ -117,6 +126,8 @@ class LayerNorm(_Normalisation):
         super().__init__(group, space, eps, affine, device, dtype)
         if over not in ("channels", "all"):
             raise EqsynthError(f"over is 'channels' or 'all' (positions, too), not {over!r}")
+        if over == "all":
+            require_full(self.space_in, "LayerNorm with over='all'")
         self.over = over
         for (channels, order), (kept, _) in zip(self.space_in, self._plans, strict=True):
             if channels == 1 and all(kept) and not (over == "all" and kept):
@@ -130,10 +141,10 @@ class LayerNorm(_Normalisation):
         """What means are taken over."""
         return (f"over={self.over!r}",)
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Normalise each term."""
         outputs = []
-        for place, (term, plan) in enumerate(zip(self.terms_of(x), self._plans, strict=True)):
+        for place, (term, plan) in enumerate(zip(self.terms_of(x, *others), self._plans, strict=True)):
             kept, _ = plan
             weight, bias = self._own("weight", place), self._own("bias", place)
             if all(kept) and self.over == "channels":
@@ -153,6 +164,7 @@ class LayerNorm(_Normalisation):
     def of_rows(self, place: int, x: torch.Tensor) -> torch.Tensor:
         """A term without components, each position by itself."""
         weight, bias = self._own("weight", place), self._own("bias", place)
+        require_dtype(self, x, weight, True)
         return functional.layer_norm(x, x.shape[-1:], weight, bias, self.eps)
 
 
@@ -169,9 +181,10 @@ class BatchNorm(_Normalisation):
     Where a group only permutes positions, and at order 0, this is ``torch.nn.BatchNorm1d`` for each channel over the
     batch and all positions. Channels with components (O(n), SO(n)) are divided by the root of their mean square norm
     per component: their mean is no invariant, so that it is not taken off, and they have no bias. In evaluation the
-    running statistics are used, updated in training by ``momentum``.
+    running statistics are used, updated in training by ``momentum``. An empty batch changes nothing.
 
-    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz). Source: arXiv 1502.03167.
+    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz); in training ShapeError for a batch
+    with one value for each channel, which has no variance. Source: arXiv 1502.03167.
     """
 
     num_batches_tracked: torch.Tensor
@@ -207,14 +220,17 @@ class BatchNorm(_Normalisation):
         """How fast the running statistics follow."""
         return (f"momentum={self.momentum}",)
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Normalise each term, and in training update the running statistics."""
-        return self.together([x])[0]
+        return self._normalised([self.terms_of(x, *others)])[0]
 
     def together(self, inputs: Sequence[Any]) -> list[Tensors]:
         """Normalise several batches, of different sizes, with the statistics that they have together."""
-        self._count()
-        columns = zip(*(self.terms_of(x) for x in inputs), strict=True)
+        return self._normalised([self.terms_of(x) for x in inputs])
+
+    def _normalised(self, inputs: Sequence[Sequence[torch.Tensor]]) -> list[Tensors]:
+        columns = list(zip(*inputs, strict=True))
+        self._begin(columns)
         made = [
             self._positions(place, column) if all(plan[0]) else self._components(place, column, plan)
             for place, (column, plan) in enumerate(zip(columns, self._plans, strict=True))
@@ -223,11 +239,21 @@ class BatchNorm(_Normalisation):
 
     def of_rows(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Terms without components, their positions in rows: (positions, channels)."""
-        self._count()
+        self._begin([(term,) for term in terms])
         return [self._positions(place, [term])[0] for place, term in enumerate(terms)]
 
-    def _count(self) -> None:
-        if self.training:
+    def _begin(self, columns: Sequence[Sequence[torch.Tensor]]) -> None:
+        """Count a batch in training, unless it is empty; raises ShapeError before any statistics change."""
+        if not self.training:
+            return
+        rows = [_rows(column) for column in columns]
+        for (kept, _), order, count in zip(self._plans, self.space_in.orders, rows, strict=True):
+            if all(kept) and count == 1:
+                raise ShapeError(
+                    f"one value for each channel of order {order_text(order)} has no variance: in training "
+                    "eq.nn.BatchNorm takes a batch of 2 or more; call .eval(), or use eq.nn.LayerNorm"
+                )
+        if any(rows):
             self.num_batches_tracked.add_(1)
 
     def _positions(self, place: int, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -236,6 +262,7 @@ class BatchNorm(_Normalisation):
         if weight is not None and bias is not None and mean is not None:
             # Mixed precision of fully_shard lends parameters of another dtype than that of the buffers.
             weight, bias = weight.to(mean.dtype), bias.to(mean.dtype)
+        require_dtype(self, terms[0], mean, True)
         rows = [term.reshape(-1, term.shape[-1]) for term in terms]
         flat = functional.batch_norm(
             torch.cat(rows) if len(rows) > 1 else rows[0],
@@ -243,7 +270,7 @@ class BatchNorm(_Normalisation):
             self._own("running_var", place),
             weight,
             bias,
-            self.training,
+            self.training and bool(_rows(terms)),
             self.momentum,
             self.eps,
         )
@@ -256,7 +283,7 @@ class BatchNorm(_Normalisation):
         assert running is not None  # noqa: S101 - every term has one
         with full_precision(terms[0]):
             values = [whole(term) for term in terms]
-            if self.training:
+            if self.training and _rows(terms):
                 squares = [_mean_square(value, plan, tuple(range(value.ndim - 1))).flatten() for value in values]
                 square = squares[0] if len(values) == 1 else _mean_of_all(squares, values)
                 with torch.no_grad():
@@ -267,6 +294,17 @@ class BatchNorm(_Normalisation):
             values = [value * scale for value in values]
             values = values if weight is None else [value * weight for value in values]
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
+
+
+def read_chance(p: Any) -> float:
+    """A probability; EqsynthError for what is none."""
+    try:
+        chance = fraction(p)
+    except ValueError:
+        chance = None
+    if isinstance(p, str) or chance is None or not 0 <= chance <= 1:
+        raise EqsynthError(f"p is a probability, a number from 0 to 1, not {p!r}")
+    return float(chance)
 
 
 class Dropout(EquivariantModule):
@@ -286,17 +324,15 @@ class Dropout(EquivariantModule):
 
     def __init__(self, group: str | Group, space: str | int | Space, p: float = 0.5) -> None:
         super().__init__(group, space, space)
-        if not 0 <= p <= 1:
-            raise EqsynthError(f"p is a probability, from 0 to 1, not {p!r}")
-        self.p = p
+        self.p = read_chance(p)
 
     def options(self) -> tuple[str, ...]:
         """How often a channel is dropped."""
         return (f"p={self.p}",)
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """Drop channels in training; the input in evaluation."""
-        terms = self.terms_of(x)
+        terms = self.terms_of(x, *others)
         if not self.training or self.p == 0:
             return joined(list(terms))
         outputs = []
@@ -360,6 +396,7 @@ class Pool(EquivariantModule):
                     parsed, *one, False, device, dtype, "sum" if reduce == "sum" else "mean"
                 )
         self._ways = tuple(ways)
+        self.takes_complex = not {"norm", "max"} & {reduce, *ways}
         # eq.Linear asks for the sizes of factors that do not act on a term; any size will do.
         letters = {factor.n for factor in parsed.factors if isinstance(factor.n, str)}
         self._unused = tuple(
@@ -394,10 +431,10 @@ class Pool(EquivariantModule):
         """How invariants are made."""
         return tuple(dict.fromkeys((self.reduce, *self._ways)))
 
-    def forward(self, x: Any) -> Tensors:
+    def forward(self, x: Any, *others: Any) -> Tensors:
         """One tensor ``(*batch, channels)`` for each term."""
         outputs = []
-        for place, (term, plan, way) in enumerate(zip(self.terms_of(x), self._plans, self._ways, strict=True)):
+        for place, (term, plan, way) in enumerate(zip(self.terms_of(x, *others), self._plans, self._ways, strict=True)):
             if way == "linear":
                 outputs.append(self.linear[str(place)](term, *self._unused[place]))
                 continue

@@ -9,7 +9,7 @@ import torch
 
 from eqsynth.errors import ShapeError, SpaceError
 from eqsynth.representation import packing
-from eqsynth.space import Order, Symmetry, all_turns, each, entries_of, is_packed, is_plain, read_order
+from eqsynth.space import Order, Symmetry, each, entries_of, is_packed, is_plain, read_order, symmetrising
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,11 +92,10 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
         if isinstance(one, Symmetry):
             _side(x, axis, count)
         axis += count
-    turns = list(all_turns(tuple(one.full if isinstance(one, Symmetry) else one for one, _, _ in parts)))
-    total = torch.zeros_like(x)
-    for axes, sign in turns:
-        total = total + sign * x.permute(*range(start), *(start + axis for axis in axes), x.ndim - 1)
-    return total / len(turns)
+    for later, earlier, sign in symmetrising(tuple(one for one, _, _ in parts)):
+        exchanged = [x.transpose(start + axis, start + later) for axis in earlier]
+        x = (x + sign * sum(exchanged[1:], exchanged[0])) / (1 + len(exchanged))
+    return x
 
 
 def _read(order: str | Order) -> list[tuple[int | Symmetry, int, bool]]:
@@ -112,6 +111,8 @@ def _read(order: str | Order) -> list[tuple[int | Symmetry, int, bool]]:
 
 
 def _start(x: Tensor, axes: int) -> int:
+    if not isinstance(x, torch.Tensor):
+        raise ShapeError(f"expected a tensor (*batch, {axes} axes of indices, channels), got type {type(x).__name__}")
     if x.ndim <= axes:
         raise ShapeError(f"got shape {tuple(x.shape)}, expected (*batch, {axes} axes of indices, channels)")
     return x.ndim - axes - 1

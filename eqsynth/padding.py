@@ -10,12 +10,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.activations import EquivariantModule, Tensors, axis_lengths, joined
+from eqsynth.activations import EquivariantModule, Tensors, axis_lengths, got, joined
 from eqsynth.building import Residual, Sequential, problem_of, sizes_asked
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
 from eqsynth.group import Group
 from eqsynth.normalising import BatchNorm
 from eqsynth.space import Order, Space, each, is_packed, order_text, stored_full
+from eqsynth.sparse import Sparse
 
 #: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
 Lengths = tuple[int | str, ...]
@@ -52,6 +53,9 @@ class Padded(EquivariantModule):
     module for each size, so that many sizes take many calls; ``sizes`` on a GPU are copied to the CPU. As in any batch,
     a matrix product may add in another order than for one sample alone, so that last bits can differ.
 
+    A sample of size 0, as a graph without nodes, has outputs at no position. What is made of it at order 0, where sums
+    over its nodes are 0, is what eq.nn.Sparse makes of it, for the groups and modules that this takes.
+
     Two modules are more than samples alone. eq.nn.Dropout draws a mask for each sample. eq.nn.BatchNorm in training
     takes its statistics over all samples and what is there of them, once for the batch, in eq.nn.Sequential, MLP and
     Residual (whose own hooks are not called then); inside other modules it is refused. Samples depend on each other
@@ -60,7 +64,7 @@ class Padded(EquivariantModule):
     ``torch.compile`` goes inside: ``Padded(torch.compile(net))``, as does eq.compile. Torch compiles for the first
     sizes, and then once with n and the number of samples open; sizes are read outside of the compiled part.
 
-    Raises EqsynthError for a group without a letter, ShapeError for sizes below 1 or above N, for masks with holes (put
+    Raises EqsynthError for a group without a letter, ShapeError for sizes below 0 or above N, for masks with holes (put
     the nodes that are there first: a mask does not say how to order them) and for tensors that do not fit.
     """
 
@@ -79,8 +83,17 @@ class Padded(EquivariantModule):
         """What is inside."""
         return (type(self.module).__name__,)
 
-    def forward(self, x: Any, sizes: Any) -> Tensors:
+    def forward(self, x: Any, sizes: Any = None, *others: Any) -> Tensors:
         """The module for each sample, without its padding."""
+        if sizes is None or others or (len(self._shapes) > 1 and isinstance(x, torch.Tensor)):
+            shown = (
+                "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"
+            )
+            raise ShapeError(
+                f"call eq.nn.Padded as module({shown}, sizes), where sizes has the {', '.join(self._letters)} of each "
+                f"sample, such as [3, 5], or is a mask of what is there; one sample without padding is for the module "
+                "inside, padded.module"
+            )
         terms = self.terms_of(x)
         axes = len(self._shapes[0][1])
         batch = terms[0].shape[: terms[0].ndim - axes - 1]
@@ -94,8 +107,38 @@ class Padded(EquivariantModule):
         places, runs = _runs(columns, batch.numel())
         if not runs:
             return joined([terms[0].new_zeros(shape) for shape in self._shapes_of(batch, full)])
-        outputs = run_each(self.module, self._taken_apart(terms, places, runs), [{**full, **size} for size, _ in runs])
-        return self._joined(outputs, places, full, batch)
+        inputs = self._taken_apart(terms, places, runs)
+        # First what may be refused, before any statistics change.
+        outputs = {
+            place: self._without_nodes(inputs[place], {**full, **size}, count)
+            for place, (size, count) in enumerate(runs)
+            if 0 in size.values()
+        }
+        there = [place for place in range(len(runs)) if place not in outputs]
+        made = run_each(self.module, [inputs[at] for at in there], [{**full, **runs[at][0]} for at in there])
+        outputs |= dict(zip(there, made, strict=True))
+        return self._joined([outputs[place] for place in range(len(runs))], places, full, batch)
+
+    def _without_nodes(self, x: Any, sizes: dict[str, int], count: int) -> Tensors:
+        """The outputs for samples of size 0: empty, and at order 0 those of eq.nn.Sparse."""
+        terms = tuple(x) if isinstance(x, tuple | list) else (x,)
+        shapes = self._shapes_of(torch.Size([count]), sizes)
+        if all(0 in shape[1:] for shape in shapes):
+            return joined([terms[0].new_zeros(shape) for shape in shapes])
+        if any(isinstance(part, BATCH_NORMS) and part.training for part in self.module.modules()):
+            raise ShapeError(
+                "a sample of size 0 has no entries for the statistics of batch normalisation in training: leave such "
+                "samples out of the batch, or use eq.nn.LayerNorm"
+            )
+        module = getattr(self.module, "_orig_mod", self.module)  # that of torch.compile
+        try:
+            sparse = Sparse(module, restrict=True)
+        except EqsynthError as error:
+            raise ShapeError(
+                f"a sample has size 0, and what this module makes of that at order 0 only eq.nn.Sparse could say, but: "
+                f"{error}. Leave such samples out"
+            ) from None
+        return joined(sparse.without_nodes(terms, count))
 
     def _taken_apart(self, terms: Sequence[torch.Tensor], places: list[int], runs: list[Run]) -> list[Any]:
         """For each run of samples of one size the input of the module."""
@@ -174,9 +217,14 @@ def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | 
     letters = _letters(parsed)
     if isinstance(samples, torch.Tensor) and samples.is_nested:
         samples = samples.unbind()
+    if not isinstance(samples, Iterable):
+        raise ShapeError(
+            f"expected a list of samples, tensors (n, ..., n, channels) or tuples of them, got {got(samples)}"
+        )
     items = [tuple(item) if isinstance(item, tuple | list) else (item,) for item in samples]
     if not items or not all(isinstance(term, torch.Tensor) and term.ndim for item in items for term in item):
-        raise ShapeError("expected a list of samples: tensors (n, ..., n, channels), or tuples of them")
+        first = next((got(term) for item in items for term in item if not isinstance(term, torch.Tensor)), "no sample")
+        raise ShapeError(f"expected a list of samples: tensors (n, ..., n, channels), or tuples of them, got {first}")
     axes = _axes_of_samples(parsed, space, items[0], 1)
     sizes: list[dict[str, int]] = []
     for place, item in enumerate(items):
@@ -306,7 +354,13 @@ def _read_sizes(
 
 
 def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tuple[list[int], int]:
-    table = torch.as_tensor(given)
+    try:
+        table = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise ShapeError(
+            f"sizes of {letter} are {given!r:.60}: give a tensor or a list with the size of each sample, such as [3, 5], "
+            "or a mask of truth values"
+        ) from None
     longest = shown
     if table.dtype == torch.bool:
         if table.shape[:-1] != batch or (shown is not None and table.shape[-1] != shown):
@@ -330,8 +384,8 @@ def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tu
     column: list[int] = table.flatten().tolist()
     longest = max(column, default=1) if longest is None else longest
     for place, size in enumerate(column):
-        if not 1 <= size <= longest:
-            raise ShapeError(f"sample {place} is said to have {letter} = {size}, expected 1 to {longest}")
+        if not 0 <= size <= longest:
+            raise ShapeError(f"sample {place} is said to have {letter} = {size}, expected 0 to {longest}")
     return column, longest
 
 

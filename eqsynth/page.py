@@ -19,8 +19,8 @@ from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.diagram import Diagram, Element
 from eqsynth.errors import SizeError, SpaceError
 from eqsynth.group import Aut, Group, Hom, PermutationGroup, permutation_generators
+from eqsynth.lower import plain_plan
 from eqsynth.orbits import elements
-from eqsynth.recall import plain_plan
 from eqsynth.relations import left_out, relations
 from eqsynth.space import Order, Space, each, order_text, plain
 from eqsynth.svg import INK, body

@@ -315,9 +315,9 @@ class _Split(nn.Module):
 class _SplitPairings(_Split, Pairings):
     """Pairings of all channels, added to the channels that this process has."""
 
-    def _compute(self, x: Any) -> Tensors:
+    def _compute(self, x: Any, *others: Any) -> Tensors:
         style, mesh = self._split
-        terms = list(self.terms_of(x))
+        terms = list(self.terms_of(x, *others))
         mine = [_part(term, mesh) for term in terms] if style.makes == SPLIT else terms
         return joined(self._with_parts(self.paired, terms, mine))
 

@@ -400,6 +400,25 @@ class Plan:
             if not any(pair.term_out == term for pair in self.pairs) and not self.bias_dims[term]
         ]
 
+    def ignored_inputs(self) -> list[str]:
+        """A sentence for each input term that no map reads; none where all outputs are zero, which says as much.
+
+        >>> import eqsynth as eq
+        >>> eq.plan("SO(3)", "2x1", "1x0").ignored_inputs()
+        ['input term 0 of SO(3): 2x1 -> 1x0 is ignored: no map out of it has this symmetry']
+        """
+        if len(self.zero_outputs()) == len(self.hom.space_out):
+            return []
+        return [f"{what} is ignored: no map out of it has this symmetry" for what in self._unread()]
+
+    def notes(self) -> list[str]:
+        """What a user of the layer may not expect: outputs that are always zero, and inputs that are ignored."""
+        return [*self.zero_outputs(), *self.ignored_inputs()]
+
+    def _unread(self) -> list[str]:
+        read = {pair.term_in for pair in self.pairs}
+        return [f"input term {term} of {self.hom}" for term in range(len(self.hom.space_in)) if term not in read]
+
     def weight_name(self, term_in: int, term_out: int) -> str:
         """The parameter's name: ``weight``, or ``weight_0_1`` in a layer of several terms."""
         single = len(self.hom.space_in) == len(self.hom.space_out) == 1

@@ -306,6 +306,16 @@ class ProductPlan(Plan):
             if not any(pair.term_out == term for pair in self.pairs) and not self.bias_dims[term]
         ]
 
+    def _unread(self) -> list[str]:
+        read = {number for pair in self.pairs for number in self.problem.terms[pair.term_in]}
+        places = [(place, term) for place, space in enumerate(self.problem.operands) for term in range(len(space))]
+        several = len(self.problem.operands) > 1
+        return [
+            f"term {term} of {NAMES[place]} of {self.problem}" if several else f"input term {term} of {self.problem}"
+            for number, (place, term) in enumerate(places)
+            if number not in read
+        ]
+
     def sizes(self, n: int | None = None) -> dict[str, int]:
         """The value of every symbol in the costs; ``n`` where the group leaves a size open."""
         values = {name: size for name, size in Plan.sizes(self, n).items() if not name.startswith("c_in")}

@@ -3,6 +3,28 @@
 Each is the text of a function, which a file holds only where it needs it.
 """
 
+from eqsynth.meaning import LENGTH
+
+#: Methods by which a state_dict says which function its weights belong to, and weights of another one are refused.
+STATE = '''def get_extra_state(self):
+    """Which function the weights belong to, as text in bytes: they load into no other one."""
+    text = self.weights_of.encode().ljust(LENGTH)
+    return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
+
+def set_extra_state(self, state):
+    pass  # compared before weights are copied
+
+def _load_from_state_dict(self, state, prefix, *others):
+    key, own = f"{prefix}_extra_state", self.get_extra_state()
+    saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
+    known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
+    if not known and not torch.equal(saved.round().to(own), own):
+        text = bytes(saved.tolist()).decode().strip()
+        why = f"these weights are those of {text}, not of {self.weights_of}"
+        raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
+    super()._load_from_state_dict(state, prefix, *others)
+'''.replace("LENGTH", str(LENGTH))
+
 #: The parts of a file that know the Levi-Civita tensor; emitted where a plan has a Hodge step.
 EPSILON = '''def _epsilon(n, tied, taken, given):
     """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import SymbolicError
 from eqsynth.group import Group, Matrix, MatrixGroup, permutation_generators
+from eqsynth.limits import afford
 from eqsynth.space import (
     Order,
     Symmetry,
-    all_turns,
     each,
     entries_of,
     is_packed,
@@ -18,6 +18,7 @@ from eqsynth.space import (
     lengths,
     stored_full,
     stored_packed,
+    symmetrising,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def random_element(group: Group, rng: np.random.Generator) -> NDArray[np.float64
     import numpy as np
 
     n = size(group)
+    afford_elements(group)
     match group.family:
         case "S" | "A":
             found = np.eye(n)[rng.permutation(n)]
@@ -85,6 +87,7 @@ def generators(group: Group) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     import numpy as np
 
     n = size(group)
+    afford_elements(group)
     unit = np.eye(n, dtype=np.int64)
     match group.family:
         case "S":
@@ -123,6 +126,16 @@ def generators(group: Group) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
             return [], algebra
 
 
+def afford_elements(group: Group) -> None:
+    """Refuse a group whose generators are too large, or too many, to be written as matrices."""
+    n = size(group)
+    count = {"S": 2, "Matrix": 1, "Sp": n * (n + 1) // 2}.get(group.family, n)
+    if group.family in ("Aut", "Perm"):
+        count = len(permutation_generators(group))
+    what = f"{count:,} elements of {group} as matrices"
+    afford(what, "ask for a smaller n, or for n = a letter", size=8 * max(count, 2) * n * n)
+
+
 def inverse(permutation: Sequence[int]) -> tuple[int, ...]:
     """The inverse of a permutation given by images."""
     found = [0] * len(permutation)
@@ -144,18 +157,55 @@ def _random_product(elements: list[Any], algebra: list[Any], rng: np.random.Gene
     moves = [np.array(g, dtype=float) for g in elements]
     moves += [np.linalg.inv(g) for g in moves]
     for x in algebra:
-        small = np.array(x, dtype=float)
-        small *= rng.uniform(-0.5, 0.5) / max(1.0, float(np.abs(small).sum(0).max()))
-        term = total = np.eye(len(small))
-        for order in range(1, 30):
-            term = term @ small / order
-            total = total + term
-        moves.append(total)
+        moves.append(_exponential(rng.uniform(-0.5, 0.5), np.array(x, dtype=float)))
     found = np.eye(len(moves[0]))
     # A random number of moves: an even number of quarter turns is never one quarter turn.
     for choice in rng.integers(0, len(moves), rng.integers(1, 2 * len(moves) + 2)):
         found = found @ moves[choice]
     return found
+
+
+def _exponential(length: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The exponential of an element of the Lie algebra, scaled to a length of at most 1."""
+    import numpy as np
+
+    small = x * (length / max(1.0, float(np.abs(x).sum(0).max())))
+    term = total = np.eye(len(small))
+    for order in range(1, 30):
+        term = term @ small / order
+        total = total + term
+    return total
+
+
+def elements_to_try(
+    factors: Sequence[Group], rng: np.random.Generator, more: int
+) -> Iterator[list[NDArray[np.float64]]]:
+    """Elements of a product of groups, a matrix for each factor: all generators, then ``more`` random ones.
+
+    >>> import numpy as np
+    >>> from eqsynth import Group
+    >>> from eqsynth.representation import elements_to_try
+    >>> tried = list(elements_to_try([Group("O", 3)], np.random.default_rng(0), 2))
+    >>> len(tried), [round(float(np.linalg.det(g))) for (g,) in tried][:2]
+    (4, [-1, 1])
+
+    Each generator of each factor is tried by itself, so that every component of the group is reached (reflections, odd
+    permutations, time reversal), then one generic element of the connected part. Whatever commutes with all of these
+    commutes with the group, but for accidents of the random numbers.
+    """
+    import numpy as np
+
+    units = [np.eye(size(factor)) for factor in factors]
+    for place, factor in enumerate(factors):
+        elements, algebra = generators(factor)
+        tried = [np.array(element, dtype=float) for element in elements]
+        if algebra:
+            generic = sum(rng.uniform(0.5, 1.5) * np.array(x, dtype=float) for x in algebra)
+            tried.append(_exponential(0.9, np.asarray(generic)))
+        for element in tried:
+            yield [element if at == place else unit for at, unit in enumerate(units)]
+    for _ in range(more):
+        yield [random_element(factor, rng) for factor in factors]
 
 
 def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -230,12 +280,11 @@ def symmetrised(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64
 
     Axes that are packed have no exchanges.
     """
-    import numpy as np
-
     kept = tuple(1 if stored_packed(one) else one for one in entries_of(order))
-    turns = list(all_turns(kept if isinstance(order, tuple) else kept[0]))
-    moved = (sign * np.transpose(tensor, (0, *(1 + axis for axis in axes), tensor.ndim - 1)) for axes, sign in turns)
-    return np.asarray(sum(moved, np.zeros_like(tensor)) / len(turns))
+    for later, earlier, sign in symmetrising(kept):
+        exchanged = sum(tensor.swapaxes(1 + axis, 1 + later) for axis in earlier)
+        tensor = (tensor + sign * exchanged) / (1 + len(earlier))
+    return tensor
 
 
 def random_tensor(

@@ -250,6 +250,12 @@ def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
     return found
 
 
+def packed_lengths(order: Order, sizes: Sequence[int]) -> list[int]:
+    """The lengths of the axes if every symmetric and alternating part were packed."""
+    packed = (Symmetry(one.kind, one.order, True) if isinstance(one, Symmetry) else one for one in entries_of(order))
+    return lengths(tuple(packed), sizes)
+
+
 def stored_packed(one: object) -> TypeGuard[Symmetry]:
     """Whether an entry of an order is stored packed."""
     return isinstance(one, Symmetry) and one.packed
@@ -281,6 +287,25 @@ def all_turns(order: Order) -> Iterator[Turn]:
         else:
             factors.append([(tuple(range(count)), 1)])
     yield from products(factors)
+
+
+def symmetrising(order: Order) -> Iterator[tuple[int, range, int]]:
+    """Steps to the sum over all orders of axes with signs: an axis, the axes before it to exchange it with, the sign.
+
+    >>> from eqsynth.space import Symmetry, symmetrising
+    >>> list(symmetrising((1, Symmetry("A", 3))))
+    [(2, range(1, 2), -1), (3, range(1, 3), -1)]
+
+    A step replaces a tensor by itself plus the sign times each exchanged tensor. After axes 0, ..., j - 1 are done,
+    every order of axes 0, ..., j is one of theirs, or one of them and then an exchange of j with one axis, so that
+    k (k - 1) / 2 exchanges do in place of k! orders.
+    """
+    start = 0
+    for one, count in zip(entries_of(order), each(order), strict=True):
+        if isinstance(one, Symmetry):
+            for later in range(start + 1, start + count):
+                yield later, range(start, later), 1 if one.kind == "S" else -1
+        start += count
 
 
 def products(factors: Sequence[Sequence[Turn]]) -> tuple[Turn, ...]:

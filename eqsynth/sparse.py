@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.activations import Activation, EquivariantModule, joined
+from eqsynth.activations import Activation, EquivariantModule, got, joined, require_dtype
 from eqsynth.building import Residual, Sequential, problem_of
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
 from eqsynth.module import Linear
 from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, Pool
+from eqsynth.numbers import whole
 from eqsynth.space import Space, order_text, plain
 from eqsynth.support import Nodes, Positions, Term, check_group, read, read_index, run, scales, sparse_plan, summed
 
@@ -102,6 +103,9 @@ class Sparse(EquivariantModule):
             found = Entries(index, *nodes.positions(index))
             given.setdefault(len(index), []).append(found)
             values.append((found.positions, summed(value, found.rows, len(found.positions))))
+        own = next(self.module.parameters(), None)
+        for _, value in values if own is not None else ():
+            self._require_own(value, own)
         asked = _asked(at, given, self._sampled, nodes)
         wanted = {order: nodes.everywhere(order) for order in (0, 1)}
         wanted |= {order: entries.positions for order, entries in asked.items()}
@@ -111,6 +115,32 @@ class Sparse(EquivariantModule):
             nodes.known.clear()
         as_tensors = any(isinstance(term, torch.Tensor) and term.layout == torch.sparse_coo for term in terms)
         return joined([_given_back(output, asked, as_tensors) for output in outputs])
+
+    def _require_own(self, value: torch.Tensor, own: torch.Tensor) -> None:
+        """Raise ShapeError where values have another device or dtype than parameters."""
+        if value.device != own.device:
+            raise ShapeError(
+                f"the input is on {value.device}, but the parameters of this Sparse are on {own.device}: move one of "
+                f"them, as by module.to({str(value.device)!r})"
+            )
+        require_dtype(self, value, own, False)
+
+    def without_nodes(self, terms: Sequence[torch.Tensor], graphs: int) -> list[torch.Tensor]:
+        """The outputs for graphs without nodes, dense, from the terms of their input: those of order 0 have values."""
+        inputs: list[Any] = []
+        device = terms[0].device
+        for term, order in zip(terms, self.space_in.orders, strict=True):
+            values = term if order == 0 else term.reshape(0, term.shape[-1])
+            index = torch.empty(_int(order), 0, dtype=torch.long, device=device)
+            inputs.append((index, values) if _int(order) > 1 else values)
+        at = [torch.empty(order, 0, dtype=torch.long, device=device) for order in self._sampled]
+        nodes = torch.empty(0, dtype=torch.long, device=device)
+        made = self(joined(inputs), nodes, at, graphs)
+        outputs = made if len(self.space_out) > 1 else (made,)
+        return [
+            value if order == 0 else terms[0].new_zeros(graphs, *[0] * _int(order), channels)
+            for value, (channels, order) in zip(outputs, self.space_out, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,28 +275,41 @@ def _listed(x: Any, space: Space) -> Sequence[Any]:
     if count == 1:
         return (x,)
     if not isinstance(x, tuple | list) or len(x) != count:
-        got = len(x) if isinstance(x, tuple | list) else type(x).__name__
-        raise ShapeError(f"expected a tuple of {count} terms, one per term of {space}, got {got}")
+        given = len(x) if isinstance(x, tuple | list) else type(x).__name__
+        raise ShapeError(
+            f"expected a tuple of {count} terms, one per term of {space}, got {given}: call module((x0, x1), batch), "
+            "where a term of order 2 is a pair (edge_index, edge_attr)"
+        )
     return x
 
 
 def _nodes(terms: Sequence[Any], space: Space, batch: Any, graphs: int | None) -> Nodes:
     """The nodes of the batch: its vector, or one graph of as many nodes as the terms show."""
+    if graphs is not None and ((count := whole(graphs)) is None or count < 0):
+        raise ShapeError(f"graphs is the number of graphs, a whole number, not {graphs!r}")
+    graphs = whole(graphs)
     rows = {
         order: len(x) for x, order in zip(terms, space.orders, strict=True) if isinstance(x, torch.Tensor) and x.ndim
     }
     if batch is None:
         shown = [count for order, count in rows.items() if order]
         if not shown:
-            raise ShapeError("nothing says how many nodes there are: give batch, the graph of each node")
+            raise ShapeError(
+                "nothing says how many nodes there are: give batch, the graph of each node, as in module(x, batch)"
+            )
         device = next(x.device for x in terms if isinstance(x, torch.Tensor))
         batch, graphs = torch.zeros(shown[0], dtype=torch.long, device=device), 1 if graphs is None else graphs
     if not isinstance(batch, torch.Tensor) or batch.ndim != 1 or batch.dtype not in INTEGERS:
         raise ShapeError("expected batch, the graph of each node, as whole numbers of shape (nodes,)")
+    if batch.is_meta:
+        raise ShapeError("eq.nn.Sparse reads where entries are, and tensors on the meta device do not say: pass values")
     low, high = (int(batch.min()), int(batch.max())) if len(batch) else (0, -1)
     count = rows.get(0, high + 1) if graphs is None else graphs
     if low < 0 or high >= count:
-        raise ShapeError(f"batch names graphs from {low} to {high}, of {count}")
+        raise ShapeError(
+            f"batch names graphs from {low} to {high}, of {count}: number them from 0, and let graphs, or the rows of "
+            "a term of order 0, be as many"
+        )
     return Nodes.of(batch.long(), count)
 
 
@@ -280,6 +323,15 @@ def _dense(x: Any, place: int, channels: int, order: int, nodes: Nodes) -> torch
     rows, what = (len(nodes.graph), "nodes") if order else (len(nodes.sizes), "graphs")
     if not isinstance(x, torch.Tensor) or x.layout != torch.strided or x.shape != (rows, channels):
         raise ShapeError(f"input {place} has {_got(x)}, expected a dense tensor ({what}, channels): {(rows, channels)}")
+    return _number(x, place, nodes)
+
+
+def _number(x: torch.Tensor, place: int, nodes: Nodes) -> torch.Tensor:
+    """Values on the device of the graphs that can be multiplied; else ShapeError."""
+    if not (x.is_floating_point() or x.is_complex()):
+        raise ShapeError(f"input {place} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()")
+    if x.device != nodes.graph.device:
+        raise ShapeError(f"input {place} is on {x.device}, but batch on {nodes.graph.device}: move all to one device")
     return x
 
 
@@ -295,7 +347,7 @@ def _entries(x: Any, place: int, channels: int, order: int, nodes: Nodes) -> tup
                 f"{shape}) with {order} sparse axes and one dense; of a dense tensor, x.to_sparse({order})"
             )
         x = x.coalesce()
-        return read_index(x.indices(), nodes, what), x.values()
+        return read_index(x.indices(), nodes, what), _number(x.values(), place, nodes)
     if not isinstance(x, tuple | list) or len(x) != 2:
         raise ShapeError(f"{what} has {_got(x)}, expected a pair (index, values), as (edge_index, edge_attr)")
     index, value = read_index(x[0], nodes, what, order), x[1]
@@ -303,17 +355,19 @@ def _entries(x: Any, place: int, channels: int, order: int, nodes: Nodes) -> tup
         raise ShapeError(
             f"{what} has {index.shape[1]} entries and values of {_got(value)}, expected {(index.shape[1], channels)}"
         )
-    return index, value
+    return index, _number(value, place, nodes)
 
 
 def _got(x: Any) -> str:
     if not isinstance(x, torch.Tensor):
-        return f"type {type(x).__name__}"
+        return got(x)
     return f"shape {tuple(x.shape)}" + (f", {x.layout}" if x.layout != torch.strided else "")
 
 
 def _asked(at: Any, given: dict[int, list[Entries]], sampled: Sequence[int], nodes: Nodes) -> dict[int, Entries]:
     """For each order from 2 on the entries that are computed, with the index that is given back."""
+    if not (at is None or isinstance(at, torch.Tensor | tuple | list)):
+        raise ShapeError(f"at is of {got(at)}, expected an index (order, entries), as edge_index, or a list of them")
     listed = [] if at is None else [at] if isinstance(at, torch.Tensor) else list(at)
     indices = {len(index): index for index in (read_index(index, nodes, "at") for index in listed)}
     if len(indices) < len(listed):

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from eqsynth.activations import got
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
 from eqsynth.group import Group, Hom
+from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Entry, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Step
-from eqsynth.recall import recalled_plan
 
 #: Positions are numbered by whole numbers of 63 bits.
 MAX_KEY = 2**63 - 1
@@ -190,7 +191,7 @@ def sparse_plan(hom: Hom, bias: bool, normalization: str, parameters: str = "dia
             f"the weights of {hom} are entries of blocks, not of diagrams: make the layer with "
             'parameters="diagrams" for sparse tensors'
         )
-    found = recalled_plan(hom, bias, normalization, "diagrams")
+    found = plan_hom(hom, bias, normalization, "diagrams")
     if not all(_runs(step) for step in found.steps) or any(pair.squares or pair.sums for pair in found.pairs):
         raise EqsynthError(
             f"{hom} has diagrams with heads, which antisymmetrise over all nodes: call the layer with dense "
@@ -401,17 +402,18 @@ def read_index(index: Any, nodes: Nodes, what: str, order: int | None = None) ->
     """Whole numbers (order, entries) that name nodes of one graph each; else ShapeError."""
     fits = isinstance(index, torch.Tensor) and index.ndim == 2 and len(index) > 1 and order in (None, len(index))
     if not fits:
-        got = f"shape {tuple(index.shape)}" if isinstance(index, torch.Tensor) else f"type {type(index).__name__}"
         raise ShapeError(
-            f"{what} has an index of {got}, expected ({order or 'order'}, entries), as edge_index has (2, edges)"
+            f"{what} has an index of {got(index)}, expected a tensor ({order or 'order'}, entries), as edge_index has (2, edges)"
         )
     if index.dtype.is_floating_point or index.dtype.is_complex or index.dtype == torch.bool:
-        raise ShapeError(f"{what} has an index of {index.dtype}, expected whole numbers")
+        raise ShapeError(f"{what} has an index of {index.dtype}, expected whole numbers, such as index.long()")
     found: torch.Tensor = index.long()
     if found.numel():
         low, high = int(found.min()), int(found.max())
         if not 0 <= low <= high < len(nodes.graph):
-            raise ShapeError(f"{what} names nodes from {low} to {high}, of {len(nodes.graph)}")
+            raise ShapeError(
+                f"{what} names nodes from {low} to {high}, of {len(nodes.graph)}: number them from 0, through the batch"
+            )
         graph = nodes.graph[found]
         if bool((graph != graph[0]).any()):
             raise ShapeError(

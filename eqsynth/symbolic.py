@@ -613,9 +613,10 @@ def _determinant(family: str, total: int, letter: str) -> Product:
             for root in range(blocks):
                 powers[root] += enumeration.stirling2(total, blocks)
     elif total % 2 == 0:
+        dimension.afford_partitions(f"the determinant of {family}({letter}) on {total} vertices", total, total // 2)
         sign = -1 if family == "Sp" else 1
-        for shape in _partitions(total // 2):
-            size = _specht_dimension(tuple(2 * length for length in shape))
+        for shape in enumeration.partitions(total // 2):
+            size = enumeration.tableaux(tuple(2 * length for length in shape))
             for row, length in enumerate(shape):
                 for column in range(length):
                     powers[sign * (row - 2 * column)] += size
@@ -624,25 +625,6 @@ def _determinant(family: str, total: int, letter: str) -> Product:
 
 def _flat(matrix: ExactMatrix) -> Iterator[RationalFunction]:
     return (matrix.values[i] for row in matrix.index for i in row)
-
-
-def _partitions(total: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
-    """Partitions of a number, parts in decreasing order."""
-    if total == 0:
-        yield ()
-        return
-    for first in range(min(total, total if largest is None else largest), 0, -1):
-        for rest in _partitions(total - first, first):
-            yield (first, *rest)
-
-
-def _specht_dimension(shape: tuple[int, ...]) -> int:
-    """The dimension of the irreducible representation of a symmetric group, by the hook formula."""
-    columns = [sum(1 for length in shape if length > column) for column in range(shape[0] if shape else 0)]
-    hooks = (
-        length - column + columns[column] - row - 1 for row, length in enumerate(shape) for column in range(length)
-    )
-    return factorial(sum(shape)) // prod(hooks)
 
 
 def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int, ...]:
@@ -852,7 +834,7 @@ def _matching_functions(half: int) -> tuple[dict[tuple[int, ...], flint.fmpz_pol
     unit = [int(kind == types[0]) for kind in kinds]
 
     below = flint.fmpz_poly([1])
-    for shape in _partitions(half):
+    for shape in enumeration.partitions(half):
         z = flint.fmpz_poly([1])
         for line, length in enumerate(shape):
             for box in range(length):

@@ -554,7 +554,7 @@ def _targets(project: Project, kept: Mapping[str, Mapping[str, Any]]) -> tuple[t
             facts = _facts(layer, artifact)
         except EqsynthError as error:
             raise ConfigError(f"{project.source}, layer {layer.name}: {error}") from error
-        notes += [f"{layer.name}: {sentence}" for sentence in plan.zero_outputs()]
+        notes += [f"{layer.name}: {sentence}" for sentence in plan.notes()]
         content = artifact.source.encode() if layer.format == "module" else None
         targets.append(_Target(layer.file, facts, content, layer))
         if layer.format == "module":

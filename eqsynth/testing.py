@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, EquivarianceError
 from eqsynth.group import Group, Hom
-from eqsynth.representation import act, random_element, random_tensor, symmetrised
+from eqsynth.representation import act, elements_to_try, random_tensor, symmetrised
 from eqsynth.space import Space, is_plain, least_shown, lengths, order_text
+from eqsynth.trials import concrete_factors, sizes_to_try
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,7 @@ def assert_equivariant(
     perturb: float = 0.1,
     seed: int = 0,
 ) -> None:
-    """Raise EquivarianceError unless module(g x) = g module(x) for random group elements g and inputs x.
+    """Raise EquivarianceError unless module(g x) = g module(x) for group elements g and random inputs x.
 
     >>> import torch, eqsynth as eq
     >>> eq.testing.assert_equivariant(eq.nn.MLP("O(3)", ["4x1", "8x1 + 8x0", "1x1"]))
@@ -47,9 +48,10 @@ def assert_equivariant(
     or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
     attributes ``group``, ``space_in`` and ``space_out``. ``n`` is the size of a letter, or a dict of sizes; without it
     several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call ``.eval()``
-    first to try evaluation. Half of the trials take its parameters as they are, half add normal noise of size
-    ``perturb``, so that a bias that starts at zero is tried, too. Both runs of a trial see the same random numbers, so
-    that dropout is no difference.
+    first to try evaluation. Every generator of the group is tried, so that each of its components is reached
+    (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is tried
+    again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero counts.
+    Both runs of a trial see the same random numbers, so that dropout is no difference.
 
     Raises EquivarianceError, an AssertionError, with the worst entry; also for outputs of wrong shape.
     """
@@ -63,10 +65,12 @@ def assert_equivariant(
     name = getattr(module, "__name__", type(module).__name__)
     with torch.random.fork_rng(devices=[]):
         for sizes in _sizes_to_try(hom, n):
-            for trial in range(trials):
-                torch.manual_seed(seed + trial)
-                run = _copied(module, dtype, perturb if trial % 2 else 0.0)
-                _try_once(run, name, hom, sizes, rng, dtype, bound, seed + trial)
+            factors = concrete_factors(hom.group, sizes)
+            for noise in (0.0, perturb)[: 1 + (trials > 1 and perturb > 0 and isinstance(module, torch.nn.Module))]:
+                for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
+                    torch.manual_seed(seed + trial)
+                    run = _copied(module, dtype, noise)
+                    _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial)
 
 
 def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
@@ -92,16 +96,7 @@ def _sizes_to_try(hom: Hom, n: int | Mapping[str, int] | None) -> list[dict[str,
         if set(given) != set(letters):
             raise EqsynthError(f"{group} has the letters {letters or 'none'}, but sizes were given for {sorted(given)}")
         return [given]
-    if not letters:
-        return [{}]
-    even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
-    step = 2 if even else 1
-    # Different letters get different sizes.
-    return [
-        {letter: size + step * place for place, letter in enumerate(letters)}
-        for size in (EVEN_SIZES if even else SIZES)
-        if size >= least_shown(hom.space_in)
-    ]
+    return sizes_to_try(group, SIZES, EVEN_SIZES, least_shown(hom.space_in))
 
 
 def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
@@ -124,6 +119,7 @@ def _try_once(
     name: str,
     hom: Hom,
     sizes: dict[str, int],
+    elements: list[np.ndarray],
     rng: np.random.Generator,
     dtype: torch.dtype,
     bound: float,
@@ -132,9 +128,7 @@ def _try_once(
     import numpy as np
     import torch
 
-    factors = [Group(f.family, sizes[f.n]) if isinstance(f.n, str) else f for f in hom.group.factors]
-    ns = [int(f.n) for f in factors]
-    elements = [random_element(factor, rng) for factor in factors]
+    ns = [len(element) for element in elements]
     batch = 4
     inputs = [random_tensor(rng, order, ns, channels, batch) for channels, order in hom.space_in]
     asked = _asked(run, hom)

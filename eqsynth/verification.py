@@ -17,21 +17,23 @@ from eqsynth import bases, bilabelled, cosets, dimension, files, functor, gram, 
 from eqsynth.bases import Basis
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit
-from eqsynth.enumeration import misfit
+from eqsynth.enumeration import count as count_diagrams
+from eqsynth.enumeration import misfit, set_partitions
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
 from eqsynth.exporting import artifact_of
 from eqsynth.graphs import Graph
-from eqsynth.group import Aut, Group, Hom, MatrixGroup, ProductGroup, permutation_generators
+from eqsynth.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Plan
 from eqsynth.products import Problem, ProductPlan, plan_products
-from eqsynth.representation import act, packed, random_element, random_tensor, unpacked
+from eqsynth.representation import act, afford_elements, elements_to_try, packed, random_tensor, unpacked
 from eqsynth.space import (
     Turn,
     all_turns,
     axes_of,
     each,
     entries_of,
+    is_plain,
     least_shown,
     lengths,
     none_of,
@@ -40,6 +42,7 @@ from eqsynth.space import (
     products,
     stored_full,
 )
+from eqsynth.trials import BATCH, concrete_factors, distance, run_in_batches, sizes_to_try
 from eqsynth.verify_products import check_products
 
 if TYPE_CHECKING:
@@ -48,9 +51,6 @@ if TYPE_CHECKING:
 
     from eqsynth.module import Linear
 
-#: Sizes at which a layer with n open is tried.
-SIZES = (1, 2, 3, 5)
-EVEN_SIZES = (2, 4, 6)
 TOLERANCE = 1e-9
 #: Arguments for independence that hold for a family of groups.
 DEFAULT_ARGUMENTS = ("stable", "gram")
@@ -62,6 +62,8 @@ ARGUMENTS = {
     "Matrix": ("kernel",),
     "Product": ("product",),
 }
+#: Arguments that name the prime modulo which a rank was found.
+MODULAR = ("gram", "orbits", "means")
 #: Matrices of a basis with more entries than this are not added up one by one.
 MAX_MEANING = 2_000_000
 
@@ -96,6 +98,9 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     if isinstance(plan, ProductPlan):
         return _verify_products(plan, checks, trials, seed, layer)
     hom = plan.hom
+    for sizes in sizes_to_try(hom.group):
+        for factor in concrete_factors(hom.group, sizes):
+            afford_elements(factor)
     seen = set()
     for i, k in enumerate(hom.space_in.orders):
         for o, lo in enumerate(hom.space_out.orders):
@@ -108,7 +113,7 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
                 if dim != len(found):
                     raise VerificationError(f"{hom} has {dim} weights for {names}, but {len(found)} maps exist")
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
-    checks += plan.zero_outputs()
+    checks += plan.notes()
     return Report(str(hom), tuple(checks))
 
 
@@ -120,7 +125,7 @@ def _verify_products(plan: ProductPlan, checks: list[str], trials: int, seed: in
         some = f", {len(kept)} of them independent on equal inputs" if len(kept) < len(found) else ""
         checks.append(f"independent and complete, {k} -> {lo}: {check_basis(found)}{some}")
     checks += check_products(plan, trials=trials, seed=seed, layer=layer)
-    checks += plan.zero_outputs()
+    checks += plan.notes()
     return Report(str(plan.problem), tuple(dict.fromkeys(checks)))
 
 
@@ -138,11 +143,14 @@ def check_basis(basis: Basis) -> str:
         )
     known = ARGUMENTS.get(group.family, DEFAULT_ARGUMENTS)
     known = known if basis.plain_orders or group.family == "Product" else ("cosets", "means")
-    if certificate.independence not in known:
-        raise VerificationError(f"the certificate's argument {certificate.independence!r} proves nothing for {group}")
-    modular = certificate.independence in ("gram", "orbits", "representatives", "means")
-    if modular and certificate.prime not in gram.PRIMES:
-        raise VerificationError(f"the certificate names {certificate.prime}, which is none of the primes {gram.PRIMES}")
+    argument, prime = certificate.independence, certificate.prime
+    if argument not in known:
+        raise VerificationError(f"the certificate's argument {argument!r} proves nothing for {group}")
+    primes = {"representatives": (bilabelled.PRIME,)}.get(argument, gram.PRIMES if argument in MODULAR else (0,))
+    if prime not in primes:
+        raise VerificationError(f"the certificate names the prime {prime}, but {argument!r} takes one of {primes}")
+    if basis.turns and (is_plain(basis.outputs) or len(basis.turns) != len(basis)):
+        raise VerificationError(f"{len(basis.turns)} sums over exchanges of axes are given for {len(basis)} maps")
     if isinstance(group, ProductGroup):
         return _check_product(basis)
     if not basis.plain_orders:
@@ -165,18 +173,65 @@ def check_basis(basis: Basis) -> str:
         raise VerificationError(f"a diagram stands twice among the {len(basis)} of {group}")
     if len(basis) != expected:
         raise VerificationError(f"{len(basis)} diagrams, but the dimension of the equivariant maps is {expected}")
-    n = group.n
-    if certificate.independence == "stable" and certificate.spanning != expected:
-        raise VerificationError(
-            f"the certificate says that all {certificate.spanning} diagrams are independent, "
-            f"but the dimension is {expected}"
-        )
-    if isinstance(n, str) or n >= dimension.stable_from(group, total):
+    _check_spanning(basis, count_diagrams(group, total))
+    if argument == "stable":
+        if certificate.spanning != expected:
+            raise VerificationError(
+                f"the certificate says that all {certificate.spanning} diagrams are independent, "
+                f"but the dimension is {expected}"
+            )
         return f"{expected} maps, all independent for n >= {dimension.stable_from(group, total)}"
-    if group.family in ("S", "A") and all(diagram.head or len(diagram.blocks) <= n for diagram in basis.plain()[0]):
+    if isinstance(group.n, str):
+        raise VerificationError(f"the certificate's argument {argument!r} needs a number for n, and {group} has none")
+    if argument == "blocks":
+        if not all(diagram.head or len(diagram.blocks) <= group.n for diagram in basis.plain()[0]):
+            raise VerificationError(
+                f"a partition has more than n = {group.n} blocks, so that the argument is not 'blocks'"
+            )
         return f"{expected} maps, partitions into at most n blocks and heads of disjoint support"
-    _, prime = _full_rank(basis)
+    if argument == "orbits":
+        _check_partitions(basis, group.n, total)
+        return f"{expected} maps, coordinates in the orbit basis of full rank modulo {prime}"
+    rank = gram.gram_modulo(group, basis.plain()[0], prime).rank()
+    if rank != len(basis):
+        raise VerificationError(
+            f"the {len(basis)} diagrams of {group} have rank {rank} modulo {prime}: they are dependent, or it is "
+            "another prime that shows that they are not"
+        )
     return f"{expected} maps, Gram matrix of full rank modulo {prime}"
+
+
+def _check_spanning(basis: Basis, spanning: int) -> None:
+    if basis.certificate.spanning != spanning:
+        raise VerificationError(
+            f"the certificate speaks of {basis.certificate.spanning} elements to choose from, but there are {spanning}"
+        )
+
+
+def _check_partitions(basis: Basis, n: int, total: int) -> None:
+    """Raise unless the partitions are independent at n, modulo the prime of the certificate.
+
+    In the orbit basis of all partitions those with more than n blocks are zero. So partitions are a basis where their
+    coordinates at the others have full rank; or, the same seen from the other side and often much smaller, where
+    the zero orbits have coordinates of full rank at the partitions that were left out.
+    """
+    prime = basis.certificate.prime
+    partitions = [diagram for diagram in basis.plain()[0] if not diagram.head]
+    every = [Diagram(total, 0, blocks) for blocks in set_partitions(total)]
+    flat = {tuple(diagram.blocks) for diagram in partitions}
+    zero = [diagram for diagram in every if len(diagram.blocks) > n]
+    if len(zero) < len(partitions):
+        left_out = [diagram for diagram in every if tuple(diagram.blocks) not in flat]
+        matrix: NDArray[Any] = gram.relations(left_out, zero)
+        wanted = len(zero)
+    else:
+        kept = [diagram for diagram in every if len(diagram.blocks) <= n]
+        matrix, wanted = gram.coarser([Diagram(total, 0, diagram.blocks) for diagram in partitions], kept), len(kept)
+    rank = len(gram.pivots_modulo(matrix, prime)) if matrix.size else 0
+    if matrix.shape != (wanted, wanted) or rank != wanted:
+        raise VerificationError(
+            f"the {len(partitions)} partitions of {basis.group} are dependent: {rank} of {wanted} modulo {prime}"
+        )
 
 
 def _check_product(basis: Basis) -> str:
@@ -191,9 +246,10 @@ def _check_product(basis: Basis) -> str:
     expected = set(product(*(part.diagrams for part in parts)))
     if len(set(basis.diagrams)) != len(basis) or set(basis.diagrams) != expected:
         raise VerificationError(f"the {len(basis)} elements are not the {len(expected)} products of the factors' bases")
-    for element, turns in zip(basis.diagrams, basis.turns, strict=False):
+    _check_spanning(basis, prod(part.certificate.spanning for part in parts))
+    for number, element in enumerate(basis.diagrams):
         at = [part.diagrams.index(d) for part, d in zip(parts, _factors(element), strict=True)]
-        if turns != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
+        if basis.turned(number) != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
             raise VerificationError("an element is added in other orders of its axes than its factors are")
     return f"{len(basis)} maps, the products of {' and '.join(str(len(part)) for part in parts)}"
 
@@ -212,6 +268,7 @@ def _check_symmetric(basis: Basis) -> str:
     group, inputs, outputs = basis.group, basis.inputs, basis.outputs
     whole = bases.basis(group, plain(inputs), plain(outputs))
     check_basis(whole)
+    _check_spanning(basis, whole.certificate.spanning)
     count = len(basis)
     if group.diagrammatic:
         expected = dimension.symmetric_dimension(group, *entries_of(inputs), *entries_of(outputs))
@@ -251,6 +308,10 @@ def _check_span(basis: Basis, whole: Basis) -> None:
         # The rank of vectors is that of their inner products.
         products_of = [[int(value) for value in row] for row in rows @ rows.T]
         ranks.append(int(flint.fmpz_mat(products_of).rank()) if products_of else 0)
+    prime = basis.certificate.prime
+    if prime and len(basis):
+        # Which prime shows the rank is part of what the certificate says.
+        ranks.append(len(gram.pivots_modulo(ours @ ours.T, prime)))
     if set(ranks) != {len(basis)}:
         raise VerificationError(
             f"the {len(basis)} maps have rank {ranks[0]}, the means of all {len(whole)} have rank {ranks[1]}, "
@@ -331,6 +392,7 @@ def _check_tables(basis: Basis) -> str:
     if any((d.outputs, d.inputs) != (outputs, inputs) for d in basis if not isinstance(d, tuple)):
         raise VerificationError(f"an element does not map order {inputs} to {outputs}")
     if isinstance(group, MatrixGroup):
+        _check_spanning(basis, len(basis))
         return _check_kernel(basis)
     labels = functor.orbits_of(group, inputs + outputs)
     orbits.check_orbits(permutation_generators(group), labels)
@@ -339,6 +401,16 @@ def _check_tables(basis: Basis) -> str:
     diagrams = tuple(element for element in basis if isinstance(element, Diagram))
     if len(basis) != count or len(set(numbers)) != len(numbers):
         raise VerificationError(f"{len(basis)} elements, but {group} has {count} orbits; each must stand once")
+    if isinstance(group, Aut):
+        # The orbits, and the graphs that were tried: at least those that were kept, at most those that are considered.
+        least, most = count + len(diagrams), count + bilabelled.Budget().candidates
+        if not least <= basis.certificate.spanning <= most:
+            raise VerificationError(
+                f"the certificate speaks of {basis.certificate.spanning} elements to choose from, but there are "
+                f"{least} to {most}"
+            )
+    else:
+        _check_spanning(basis, count)
     if diagrams:
         assert isinstance(group, Aut)  # noqa: S101 - diagrams with edges belong to graphs
         bilabelled.check_basis(group.graph, labels, bilabelled.Chosen(diagrams, tuple(numbers), 0))
@@ -362,14 +434,6 @@ def _check_kernel(basis: Basis) -> str:
             f"the {len(given)} elements do not span the {len(kernel)} equivariant maps of {basis.group}"
         )
     return f"{len(given)} maps, a basis of the exact null space of the generators' constraints"
-
-
-def _full_rank(basis: Basis) -> tuple[int, int]:
-    for prime in gram.PRIMES:
-        rank = gram.gram_modulo(basis.group, basis.plain()[0], prime).rank()
-        if rank == len(basis):
-            return rank, prime
-    raise VerificationError(f"the {len(basis)} diagrams of {basis.group} are dependent: their rank is {rank}")
 
 
 def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = None) -> list[str]:
@@ -397,46 +461,37 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
     parameters = {name: value.detach().numpy() for name, value in layer.state_dict().items()}
-    even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
-    open_sizes = EVEN_SIZES if even else SIZES
-    sizes = [n for n in open_sizes if n >= least_shown(hom.space_in)] if group.symbolic else [1]
     worst = agreement = written = 0.0
     tried: list[object] = []
     shown = []
-    letters = sorted({factor.n for factor in group.factors if isinstance(factor.n, str)})
-    # Different letters get different sizes.
-    step = 2 if even else 1
-    for n in sizes:
-        ns = [factor.n if isinstance(factor.n, int) else n + step * letters.index(factor.n) for factor in group.factors]
+    elements_tried = 0
+    for sizes in sizes_to_try(group, least=least_shown(hom.space_in)):
+        factors = concrete_factors(group, sizes)
+        ns = [int(factor.n) for factor in factors]
         shown.append(ns[0] if len(ns) == 1 else tuple(ns))
-        run = _runner(layer, plan, dict(zip(letters, range(n, n + step * len(letters), step), strict=True)))
-        inputs = [random_tensor(rng, k, ns, c) for c, k in hom.space_in.terms]
-        outputs = run(inputs)
-        for ours, meant in zip(outputs, interpret(plan, parameters, inputs, ns), strict=True):
-            agreement = max(agreement, _distance(ours, meant))
+        run = _runner(layer, plan, sizes)
+        inputs = [random_tensor(rng, k, ns, c, prod(BATCH)) for c, k in hom.space_in.terms]
+        outputs = run_in_batches(str(hom), run, inputs)
+        agreement = max(agreement, distance(str(hom), outputs, interpret(plan, parameters, inputs, ns)))
         direct = meaning(plan, parameters, inputs, ns)
         if direct is not None:
             tried.append(shown[-1])
-            for ours, meant in zip(outputs, direct, strict=True):
-                written = max(written, _distance(ours, meant))
-        for _ in range(trials):
-            elements = [
-                random_element(Group(factor.family, size) if factor.symbolic else factor, rng)
-                for factor, size in zip(group.factors, ns, strict=True)
-            ]
+            written = max(written, distance(str(hom), outputs, direct))
+        for elements in elements_to_try(factors, rng, trials):
+            elements_tried += 1
             moved = run([act(elements, k, x) for k, x in zip(hom.space_in.orders, inputs, strict=True)])
             still = [act(elements, k, y) for k, y in zip(hom.space_out.orders, outputs, strict=True)]
-            for ours, meant in zip(moved, still, strict=True):
-                worst = max(worst, _distance(ours, meant))
+            worst = max(worst, distance(str(hom), moved, still))
     if worst > TOLERANCE:
-        raise VerificationError(f"{hom} is not equivariant: relative error {worst:.1e} under a random group element")
+        raise VerificationError(f"{hom} is not equivariant: relative error {worst:.1e} under a group element")
     if agreement > TOLERANCE:
         raise VerificationError(f"the emitted source of {hom} differs from its plan by {agreement:.1e}")
     if written > TOLERANCE:
         raise VerificationError(f"{hom} does not add up the matrices of its diagrams: relative error {written:.1e}")
     where = f"n = {', '.join(map(str, shown))}"
     checks = [
-        f"equivariant: relative error {worst:.1e} over {trials * len(sizes)} random elements, float64, {where}",
+        f"equivariant: relative error {worst:.1e} over {elements_tried} generators and random elements, "
+        f"float64, {where}",
         f"emitted source agrees with the plan's reference meaning: relative error {agreement:.1e}",
     ]
     if tried:
@@ -508,12 +563,6 @@ def _runner(layer: Any, plan: Plan, sizes: dict[str, int]) -> Callable[[list[Any
         return [tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))]
 
     return run
-
-
-def _distance(ours: Any, meant: Any) -> float:
-    import numpy as np
-
-    return float(np.abs(ours - meant).max(initial=0.0) / max(1.0, np.abs(meant).max(initial=0.0)))
 
 
 def _plan_of(subject: Any) -> tuple[Plan, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases import basis
 from eqsynth.errors import VerificationError
 from eqsynth.functor import matrix
-from eqsynth.group import Group
 from eqsynth.interpret_products import interpret_products
 from eqsynth.plans import POWERS
 from eqsynth.products import ProductPlan
-from eqsynth.representation import act, random_element
+from eqsynth.representation import act, elements_to_try
 from eqsynth.space import Order, each, none_of
+from eqsynth.trials import BATCH, concrete_factors, distance, run_in_batches, sizes_to_try
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 TOLERANCE = 1e-9
-#: Sizes at which a layer with n open is tried.
+#: Sizes at which a letter is tried: products are larger than their factors.
 SIZES, EVEN_SIZES = (1, 2, 3), (2, 4)
 #: Matrices with more entries than this are not added up one by one.
 MAX_MEANING = 2_000_000
@@ -46,38 +47,35 @@ def check_products(plan: ProductPlan, *, trials: int = 5, seed: int = 0, layer: 
     problem, rng = plan.problem, np.random.default_rng(seed)
     layer = _random(plan, layer, rng)
     parameters = {name: value.detach().numpy() for name, value in layer.named_parameters()}
-    factors = problem.group.factors
-    even = any(factor.family == "Sp" and factor.symbolic for factor in factors)
-    sizes: Sequence[int] = (1,) if not problem.group.symbolic else EVEN_SIZES if even else SIZES
+    what = str(problem)
     moved = planned = written = 0.0
-    tried = []
-    for n in sizes:
-        ns = [factor.n if isinstance(factor.n, int) else n for factor in factors]
-        inputs = [rng.standard_normal((2, *_lengths(order, ns), wide)) for wide, order in problem.inputs]
-        outputs = _run(layer, plan, inputs, n)
-        planned = max(planned, *_errors(outputs, interpret_products(plan, parameters, inputs, ns)))
+    tried: list[object] = []
+    elements_tried = 0
+    for sizes in sizes_to_try(problem.group, SIZES, EVEN_SIZES):
+        factors = concrete_factors(problem.group, sizes)
+        ns = [int(factor.n) for factor in factors]
+        run = partial(_run, layer, plan, sizes)
+        inputs = [rng.standard_normal((prod(BATCH), *_lengths(order, ns), wide)) for wide, order in problem.inputs]
+        outputs = run_in_batches(what, run, inputs)
+        planned = max(planned, distance(what, outputs, interpret_products(plan, parameters, inputs, ns)))
         dense = meaning(plan, parameters, inputs, ns)
         if dense is not None:
-            tried.append(n if problem.group.symbolic else ns[0])
-            written = max(written, *_errors(outputs, dense))
-        for _ in range(trials):
-            elements = [
-                random_element(Group(factor.family, size) if factor.symbolic else factor, rng)
-                for factor, size in zip(factors, ns, strict=True)
-            ]
+            tried.append(ns[0] if len(ns) == 1 else tuple(ns))
+            written = max(written, distance(what, outputs, dense))
+        for elements in elements_to_try(factors, rng, trials):
+            elements_tried += 1
             before = [act(elements, order, x) for x, (_, order) in zip(inputs, problem.inputs, strict=True)]
             after = [act(elements, order, y) for y, order in zip(outputs, problem.space_out.orders, strict=True)]
-            moved = max(moved, *_errors(_run(layer, plan, before, n), after))
-    for error, what in (
+            moved = max(moved, distance(what, run(before), after))
+    for error, fault in (
         (moved, "is not equivariant"),
         (planned, "differs from its plan"),
         (written, "does not add up the matrices of its diagrams"),
     ):
         if error > TOLERANCE:
-            raise VerificationError(f"{problem} {what}: relative error {error:.1e}")
-    made = trials * len(sizes)
+            raise VerificationError(f"{what} {fault}: relative error {error:.1e}")
     checks = [
-        f"equivariant: relative error {moved:.1e} over {made} random elements, float64",
+        f"equivariant: relative error {moved:.1e} over {elements_tried} generators and random elements, float64",
         f"emitted source agrees with the plan's reference meaning: relative error {planned:.1e}",
     ]
     if tried:
@@ -158,7 +156,7 @@ def _random(plan: ProductPlan, layer: Any, rng: np.random.Generator) -> Any:
     return layer
 
 
-def _run(layer: Any, plan: ProductPlan, inputs: Sequence[Array], n: int) -> list[Array]:
+def _run(layer: Any, plan: ProductPlan, sizes: Mapping[str, int], inputs: Sequence[Array]) -> list[Array]:
     import torch
 
     tensors = [torch.from_numpy(array) for array in inputs]
@@ -166,21 +164,11 @@ def _run(layer: Any, plan: ProductPlan, inputs: Sequence[Array], n: int) -> list
     parts = [tuple(tensors[start:end]) for start, end in pairwise(ends)]
     operands = [part if len(part) > 1 else part[0] for part in parts]
     factors = plan.problem.group.factors
-    seen = {factors[f].n for _, order in plan.problem.inputs for f, count in enumerate(each(order)) if count}
-    missing = {factor.n for factor in factors if isinstance(factor.n, str)} - seen
+    shown = {factors[f].n for _, order in plan.problem.inputs for f, count in enumerate(each(order)) if count}
     with torch.no_grad():
-        made = layer(*operands, *[n] * len(missing))
-    return [tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))]
+        outputs = layer(*operands, *[size for letter, size in sorted(sizes.items()) if letter not in shown])
+    return [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
 def _lengths(order: Order, ns: Sequence[int]) -> list[int]:
     return [n for n, count in zip(ns, each(order), strict=True) for _ in range(count)]
-
-
-def _errors(ours: Sequence[Array], meant: Sequence[Array]) -> list[float]:
-    import numpy as np
-
-    return [
-        float(np.abs(a - b).max(initial=0.0) / max(1.0, np.abs(b).max(initial=0.0)))
-        for a, b in zip(ours, meant, strict=True)
-    ]

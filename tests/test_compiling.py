@@ -199,7 +199,7 @@ def test_copies_are_independent_and_follow_their_own_module():
         assert_close(compiled(x), expected)
         other.float()
         assert_close(other(x.float()), other.module(x.float()))
-    assert [*compiled.state_dict()] == ["module.weight", "module.bias"]
+    assert [*compiled.state_dict()] == ["module.weight", "module.bias", "module._extra_state"]
 
 
 @pytest.mark.parametrize("inside", [False, True])

@@ -16,14 +16,13 @@ from torch.func import functional_call, jvp, vmap
 
 import eqsynth as eq
 from eqsynth import emit, fourier
-from eqsynth.errors import CatalogError, EqsynthError
+from eqsynth.errors import EqsynthError
 from eqsynth.group import Hom
 from eqsynth.interpret import interpret
 from eqsynth.lower import _fourier_plan, plan_by
 from eqsynth.module import compile_source
 from eqsynth.plans import Mix
 from eqsynth.polynomial import Polynomial
-from eqsynth.recall import check_meaning, to_data
 from oracle import assert_all_agree, inputs_for, randomise, run
 
 
@@ -210,14 +209,6 @@ def test_other_groups_are_refused(group):
     space = f"1x({order[0]},{order[1]})" if " x " in group else order
     with pytest.raises(EqsynthError, match="Fourier transform"):
         plan_by(Hom.parse(group, space, space), True, "variance", "fourier")
-
-
-def test_the_cache_refuses_what_it_cannot_prove():
-    plan = plan_of("S(n)", 2, 2, [2])
-    assert to_data(plan) is None
-    needed = {(0, 0): eq.basis("S(n)", 2, 2)}
-    with pytest.raises(CatalogError, match="Fourier"):
-        check_meaning(plan.steps, plan.hom, needed, {0: eq.basis("S(n)", 0, 2)})
 
 
 # --- layers ---------------------------------------------------------------------------------------------

@@ -291,7 +291,7 @@ def test_the_cheapest_method_is_chosen_and_all_costs_are_shown():
 def test_layers_of_all_methods_share_their_state():
     layers = {m: eq.Linear("SO(3)", "4x2", "3x2", method=m) for m in ("auto", "diagrams", "irreps", "matrix")}
     state = layers["auto"].state_dict()
-    assert [*state] == ["weight", "bias"]
+    assert [*state] == ["weight", "bias", "_extra_state"]
     x = torch.randn(5, 3, 3, 4)
     outputs = []
     for name, layer in layers.items():

@@ -264,7 +264,7 @@ def test_biases_start_at_zero_and_move_each_orbit():
     layer = eq.Linear("S(n)", "2x2", "3x2")
     assert layer.bias.shape == (2, 3)
     assert not layer.bias.any()
-    assert eq.Linear("S(n)", "2x2", "3x2", bias=False).state_dict().keys() == {"weight"}
+    assert dict(eq.Linear("S(n)", "2x2", "3x2", bias=False).named_parameters()).keys() == {"weight"}
 
 
 def test_parameters_follow_device_and_dtype():

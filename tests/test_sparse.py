@@ -399,7 +399,7 @@ def test_weights_are_those_of_the_layer():
     before = list(layer.state_dict())
     sparse = eq.nn.Sparse(layer)
     assert [id(p) for p in sparse.parameters()] == [id(p) for p in layer.parameters()]
-    assert list(sparse.module.state_dict()) == before == ["weight", "bias"]
+    assert list(sparse.module.state_dict()) == before == ["weight", "bias", "_extra_state"]
     x = (EDGES, torch.randn(6, 2))
     y = sparse(x, PATH_AND_PAIR)
     y.sum().backward()

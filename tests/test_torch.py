@@ -584,14 +584,14 @@ def test_copies_and_pickles(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_checkpoints_hold_weights_and_nothing_else(name):
+def test_checkpoints_hold_weights_and_what_they_are_of(name):
     layer = made(name)
     case = CASES[name]
     buffer = io.BytesIO()
     torch.save(layer.state_dict(), buffer)
     buffer.seek(0)
     state = torch.load(buffer, weights_only=True)
-    assert list(state) == [key for key, _ in layer.named_parameters()]
+    assert list(state) == [*(key for key, _ in layer.named_parameters()), "_extra_state"]
     n = case.sizes[0]
     x = arguments(layer, inputs_at(layer, n), n)
     for assign in (False, True):

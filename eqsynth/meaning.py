@@ -1,0 +1,141 @@
+"""Which function the weights of a layer belong to, as a line of text: equal weights and lines give equal functions."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from itertools import product
+
+from eqsynth.bases import Basis, basis
+from eqsynth.diagram import Diagram
+from eqsynth.dimension import symmetric_dimension
+from eqsynth.group import FAMILIES, Group
+from eqsynth.plans import POWERS, Plan
+from eqsynth.products import ProductPlan
+from eqsynth.space import Order, Space, entries_of, none_of, order_text, stored_full
+
+#: The length of the text in a state_dict, the same for all layers, so that checkpoints of others can be read and named.
+LENGTH = 256
+#: Where no map has a head, these groups have the maps of larger ones.
+LARGER = {"A": "S", "SO": "O"}
+
+
+def weights_of(plan: Plan) -> str:
+    """Which function the weights of a plan belong to.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.meaning import weights_of
+    >>> weights_of(eq.plan("S(2)", "16x2 + 8x1", "4x1"))
+    'eqsynth 1; S(2): 2 + 1 -> 1; normalization=variance; parameters=diagrams'
+    >>> weights_of(eq.plan("S(7)", "8x2", "8x1"))
+    'eqsynth 1; S(n): 2 -> 1; normalization=variance; parameters=diagrams'
+    >>> weights_of(eq.plan("O(3)", "8x1", "8x1"))
+    'eqsynth 1; O(n): 1 -> 1; parameters=diagrams'
+
+    What does not change the function is left out: numbers of channels, the method, the bias, how tensors are stored; a
+    number n where the maps are those of the letter, in the same order; the normalization where nothing is summed.
+    Texts of more than ``LENGTH`` bytes end with a digest.
+    """
+    fields = [f"{_group_text(plan)}: {_spaces_text(plan)}"]
+    if isinstance(plan, ProductPlan) and not plan.problem.degrees:
+        fields.append(f"mode={plan.problem.mode}")
+    if plan.parameters == "diagrams" and _sums(plan):
+        fields.append(f"normalization={plan.normalization}")
+    text = "; ".join(["eqsynth 1", *fields, f"parameters={plan.parameters}"])
+    content = text.encode()
+    if len(content) <= LENGTH:
+        return text
+    digest = f"... sha256={sha256(content).hexdigest()}"
+    return content[: LENGTH - len(digest)].decode(errors="ignore") + digest
+
+
+def refusal(key: str, saved: str, plan: Plan) -> str:
+    """Why weights of another function are not loaded, and what to do: ``key`` is the entry that says what they are."""
+    here = weights_of(plan)
+    theirs, ours = (dict(part.partition("=")[::2] for part in text.split("; ")) for text in (saved, here))
+    differing = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    cure = "Build the layer that they belong to."
+    if differing == ["normalization"] and {theirs.get("normalization"), ours.get("normalization")} <= set(POWERS):
+        old, new = theirs["normalization"], ours["normalization"]
+        power = POWERS[old] - POWERS[new]
+        cure = (
+            f"Build the layer with normalization={old!r}. At one n they can be converted: multiply the weights of each "
+            f"map by t ** {power:g}, where t is the largest sum of squares in a row of its matrix, "
+            "eq.basis(...).matrices(n, turned=False)."
+        )
+    elif differing == ["parameters"] and theirs["parameters"] in ("diagrams", "blocks"):
+        cure = f"Build the layer with parameters={theirs['parameters']!r}: no map from the one to the other is kept."
+    return (
+        f"these weights belong to another function:\n    they are those of {saved.removeprefix('eqsynth 1; ')}\n"
+        f"    the layer is      {here.removeprefix('eqsynth 1; ')}\n"
+        f"{cure} To load them all the same, delete {key!r} from the state_dict."
+    )
+
+
+def _group_text(plan: Plan) -> str:
+    factors = []
+    for place, factor in enumerate(plan.hom.group.factors):
+        pairs = [(entries_of(k)[place], entries_of(lo)[place]) for k, lo in _pairs(plan)]
+        if plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
+            factors.append(f"{LARGER.get(factor.family, factor.family)}(n)")
+        else:
+            factors.append(str(factor))
+    return " x ".join(factors)
+
+
+def _pairs(plan: Plan) -> list[tuple[Order, Order]]:
+    """The orders between which the plan has weights, those of the bias among them."""
+    ins, outs = plan.hom.space_in.orders, plan.hom.space_out.orders
+    listed = [(k, lo) for k, lo in product(ins, outs)]
+    listed += [(none_of(lo), lo) for lo, dim in zip(outs, plan.bias_dims, strict=True) if dim]
+    return list(dict.fromkeys((stored_full(k), stored_full(lo)) for k, lo in listed))
+
+
+def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
+    """Whether the basis is that for n a letter, element by element."""
+    if factor.family not in FAMILIES:
+        return False
+    if factor.symbolic:
+        return True
+    found, letter = basis(factor, inputs, outputs), Group(factor.family, "n")
+    if len(found) != symmetric_dimension(letter, *entries_of(inputs), *entries_of(outputs)):
+        return False
+    if found.certificate.independence in ("stable", "cosets") and not any(map(_has_head, found)):
+        # All diagrams, or one of each orbit: there are no others.
+        return True
+    general = basis(letter, inputs, outputs)
+    return (found.diagrams, found.turns) == (general.diagrams, general.turns)
+
+
+def _has_head(element: object) -> bool:
+    return isinstance(element, Diagram) and bool(element.head)
+
+
+def _spaces_text(plan: Plan) -> str:
+    problem = plan.problem if isinstance(plan, ProductPlan) else None
+    operands = [plan.hom.space_in] if problem is None else problem.operands
+    inputs = " (x) ".join(map(_orders_text, operands))
+    if problem and problem.degrees:
+        inputs = f"powers {', '.join(map(str, problem.degrees))} of {inputs}"
+    return f"{inputs} -> {_orders_text(plan.hom.space_out)}"
+
+
+def _orders_text(space: Space) -> str:
+    return " + ".join(order_text(stored_full(order)) for order in space.orders)
+
+
+def _sums(plan: Plan) -> bool:
+    """Whether some map adds entries up, which is what normalization scales."""
+    return any(_adds(found) for found in _bases(plan))
+
+
+def _bases(plan: Plan) -> list[Basis]:
+    if isinstance(plan, ProductPlan):
+        return [plan.basis(pair.term_in, pair.term_out) for pair in plan.pairs]
+    ins, outs = plan.hom.space_in.orders, plan.hom.space_out.orders
+    return [basis(plan.hom.group, ins[pair.term_in], outs[pair.term_out]) for pair in plan.pairs]
+
+
+def _adds(found: Basis) -> bool:
+    if not found.group.diagrammatic and not isinstance(found.inputs, tuple):
+        return True
+    return any(diagram.bottom.dropped or diagram.head for at in range(len(found)) for diagram in found.factors(at))

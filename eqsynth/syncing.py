@@ -293,18 +293,13 @@ def _inside(to: str, path: Path) -> Path:
     where = f"{path.name}, [eqsynth]"
     if "\0" in to or not to.strip():
         raise ConfigError(f"{where}: {to!r} is no folder")
-    top, folder = path.parent.absolute(), path.parent / to
-    try:
-        inside = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(top))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{where}: {to!r} is no folder: {error}") from error
-    if not inside:
+    top, folder = (Path(os.path.realpath(place)) for place in (path.parent, path.parent / to))
+    if not folder.is_relative_to(top):
         raise ConfigError(
-            f"{where}: to = {to!r} leads to {os.path.realpath(folder)!r}, out of {str(top)!r}: name a folder below "
-            f'the {path.name}, such as "mypkg/layers", move that file up, or write there by hand: '
-            f"eqsynth export HOM... --to {to!r}"
+            f"{where}: to = {to!r} leads to {str(folder)!r}, out of {str(top)!r}: name a folder below the {path.name}, "
+            f'such as "mypkg/layers", move that file up, or write there yourself: eqsynth export HOM... --to {to!r}'
         )
-    return folder
+    return path.parent / folder.relative_to(top)
 
 
 def layer_of(

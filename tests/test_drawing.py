@@ -376,7 +376,7 @@ def test_the_gallery_check_notices_an_edit_a_loss_and_a_stranger(tmp_path, monke
 def test_the_gallery_has_every_kind_and_the_whole_catalog():
     kinds = {name for drawn in gallery.figures().values() for name in drawn.kind.split(" x ")}
     assert kinds == set(words.SOURCES)
-    files = {path.name: text for path, text in gallery.files().items()}
+    files = {path.name: text for path, text in gallery.pages().items()}
     entries = sorted((ROOT / "catalog").glob("*.py"))
     assert len(entries) >= 19
     for path in entries:

@@ -99,6 +99,7 @@ class SymmetricMatrices(nn.Module):
     normalization = "variance"
     bias_terms = True
     method = "diagrams"
+    weights_of = "eqsynth 1; O(n): S2 + 0 -> S2 + 0; normalization=variance; parameters=diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=(16, 16), channels_out=(16, 16), device=None, dtype=None):
@@ -143,9 +144,9 @@ class SymmetricMatrices(nn.Module):
         self.reset_tables()
         channels_in = self.channels_in
         for weight, variances, fan_in in (
-            (self.weight_0_0, [0.4285714285714286, 0.8571428571428572], channels_in[0] + channels_in[1]),
+            (self.weight_0_0, [0.4, 0.8], channels_in[0] + channels_in[1]),
             (self.weight_0_1, [1.0], channels_in[0] + channels_in[1]),
-            (self.weight_1_0, [1.0], channels_in[0] + channels_in[1]),
+            (self.weight_1_0, [0.6666666666666666], channels_in[0] + channels_in[1]),
             (self.weight_1_1, [1.0], channels_in[0] + channels_in[1]),
         ):
             bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)
@@ -155,24 +156,47 @@ class SymmetricMatrices(nn.Module):
         nn.init.zeros_(self.bias_1)
 
     def _reject(self, which, x, expected, note=""):
+        if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):
+            why = f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()"
+            raise self.ShapeError(why)
         got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"
         raise self.ShapeError(
             f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "
             f"channels last, for {self.space_in} of {self.group}"
         )
 
+    def get_extra_state(self):
+        """Which function the weights belong to, as text in bytes: they load into no other one."""
+        text = self.weights_of.encode().ljust(256)
+        return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
+
+    def set_extra_state(self, state):
+        pass  # compared before weights are copied
+
+    def _load_from_state_dict(self, state, prefix, *others):
+        key, own = f"{prefix}_extra_state", self.get_extra_state()
+        saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
+        known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
+        if not known and not torch.equal(saved.round().to(own), own):
+            text = bytes(saved.tolist()).decode().strip()
+            why = f"these weights are those of {text}, not of {self.weights_of}"
+            raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
+        super()._load_from_state_dict(state, prefix, *others)
+
     def extra_repr(self):
         return f"O(3): {self.channels_in[0]}xS2.packed + {self.channels_in[1]}x0 -> {self.channels_out[0]}xS2.packed + {self.channels_out[1]}x0"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer((x0, x1))")
         if not isinstance(x, (tuple, list)) or len(x) != 2:
             got = len(x) if isinstance(x, (tuple, list)) else type(x).__name__
-            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16xS2.packed + 16x0, got {got}")
+            raise self.ShapeError(f"expected a tuple of 2 tensors, one per term of 16xS2.packed + 16x0, got {got}: call layer((x0, x1))")
         x0, x1 = x
         channels_in, channels_out = self.channels_in, self.channels_out
-        if not isinstance(x0, torch.Tensor) or x0.shape[-2:] != (6, channels_in[0]):
+        if not (isinstance(x0, torch.Tensor) and x0.shape[-2:] == (6, channels_in[0]) and (x0.is_floating_point() or x0.is_complex())):
             self._reject("input 0", x0, f"6, {channels_in[0]}")
-        if not isinstance(x1, torch.Tensor) or x1.shape[-1:] != (channels_in[1],):
+        if not (isinstance(x1, torch.Tensor) and x1.shape[-1:] == (channels_in[1],) and (x1.is_floating_point() or x1.is_complex())):
             self._reject("input 1", x1, f"{channels_in[1]}")
         batch = x0.shape[:-2]
         if x1.shape[:-1] != batch:

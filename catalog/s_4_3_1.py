@@ -50,6 +50,7 @@ class Triples4(nn.Module):
     normalization = "variance"
     bias_terms = True
     method = "diagrams"
+    weights_of = "eqsynth 1; S(n): 3 -> 1; normalization=variance; parameters=diagrams"
     ShapeError = ValueError
 
     def __init__(self, channels_in=16, channels_out=16, device=None, dtype=None):
@@ -72,18 +73,41 @@ class Triples4(nn.Module):
         nn.init.zeros_(self.bias)
 
     def _reject(self, which, x, expected, note=""):
+        if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):
+            why = f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()"
+            raise self.ShapeError(why)
         got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"
         raise self.ShapeError(
             f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "
             f"channels last, for {self.space_in} of {self.group}"
         )
 
+    def get_extra_state(self):
+        """Which function the weights belong to, as text in bytes: they load into no other one."""
+        text = self.weights_of.encode().ljust(256)
+        return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
+
+    def set_extra_state(self, state):
+        pass  # compared before weights are copied
+
+    def _load_from_state_dict(self, state, prefix, *others):
+        key, own = f"{prefix}_extra_state", self.get_extra_state()
+        saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
+        known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
+        if not known and not torch.equal(saved.round().to(own), own):
+            text = bytes(saved.tolist()).decode().strip()
+            why = f"these weights are those of {text}, not of {self.weights_of}"
+            raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
+        super()._load_from_state_dict(state, prefix, *others)
+
     def extra_repr(self):
         return f"S(4): {self.channels_in}x3 -> {self.channels_out}x1"
 
-    def forward(self, x):
+    def forward(self, x, *others):
+        if others:
+            raise self.ShapeError(f"got {1 + len(others)} arguments: call layer(x)")
         channels_in, channels_out = self.channels_in, self.channels_out
-        if not isinstance(x, torch.Tensor) or x.shape[-4:] != (4, 4, 4, channels_in):
+        if not (isinstance(x, torch.Tensor) and x.shape[-4:] == (4, 4, 4, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"4, 4, 4, {channels_in}")
         batch = x.shape[:-4]
         x_abc = x.reshape(-1, 4, 4, 4, channels_in)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.errors import ActivationError, ShapeError, SpaceError
+from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
 from eqsynth.forms import Form, form
 from eqsynth.group import Group, Hom
 from eqsynth.module import refuse_script
@@ -125,7 +125,7 @@ class EquivariantModule(nn.Module):
         spaces = str(self.space_in)
         if self.space_in != self.space_out:
             spaces += f" -> {self.space_out}"
-        return ", ".join([f"{self.group}: {spaces}", *self.options()])
+        return ", ".join([f"{abridged(self.group)}: {spaces}", *self.options()])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.extra_repr()})"

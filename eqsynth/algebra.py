@@ -29,14 +29,16 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, permutations, product, starmap
 from math import factorial, lcm, prod
-from numbers import Integral, Rational
+from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bilabelled import values
 from eqsynth.diagram import Diagram
 from eqsynth.enumeration import bell, misfit, set_partitions
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, shown
 from eqsynth.group import Aut, Group
+from eqsynth.numbers import binary, fraction, whole
+from eqsynth.space import plain_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +102,7 @@ class Polynomial:
         return other.coefficients
 
     def __add__(self, other: Scalar) -> Scalar:
-        if not isinstance(other, int | Fraction | Polynomial):
+        if not isinstance(other, Rational | Polynomial):
             return NotImplemented
         mine, theirs = self.coefficients, self._with(other)
         longest = max(len(mine), len(theirs))
@@ -108,7 +110,7 @@ class Polynomial:
         return Polynomial.of(self.letter, (left + right for left, right in padded))
 
     def __mul__(self, other: Scalar) -> Scalar:
-        if not isinstance(other, int | Fraction | Polynomial):
+        if not isinstance(other, Rational | Polynomial):
             return NotImplemented
         mine, theirs = self.coefficients, self._with(other)
         found: list[int | Fraction] = [0] * (len(mine) + len(theirs) - 1)
@@ -131,6 +133,7 @@ class Polynomial:
 
     def __call__(self, n: int | Fraction) -> int | Fraction:
         """The value at n."""
+        n = _rational(n)
         return _rational(sum((coefficient * n**degree for degree, coefficient in enumerate(self.coefficients)), 0))
 
     def __str__(self) -> str:
@@ -253,7 +256,7 @@ class Map:
         Raises GroupError where the group has another n already, or none such.
         """
         group = _group_at(self.group, n)
-        values = [(c(n) if isinstance(c, Polynomial) else c, diagram) for c, diagram in self.terms]
+        values = [(c(int(group.n)) if isinstance(c, Polynomial) else c, diagram) for c, diagram in self.terms]
         return Map.collect(group, self.outputs, self.inputs, values)
 
     def __str__(self) -> str:
@@ -429,7 +432,7 @@ def identity(group: Group | str, order: int) -> Map:
     >>> print(identity("S(n)", 2))
     [y[a,b] += x[a,b]]
     """
-    return permute(group, range(order))
+    return permute(group, range(plain_order(order)))
 
 
 def permute(group: Group | str, permutation: Sequence[int]) -> Map:
@@ -441,10 +444,11 @@ def permute(group: Group | str, permutation: Sequence[int]) -> Map:
 
     Raises SpaceError for what is no permutation.
     """
-    order = len(permutation)
-    if sorted(permutation) != list(range(order)):
-        raise SpaceError(f"{tuple(permutation)} is no permutation: name each of 0 ... {order - 1} once")
-    pairs = [(output, order + entry) for output, entry in enumerate(permutation)]
+    entries = [number for number in map(whole, permutation) if number is not None]
+    order = plain_order(len(permutation))
+    if sorted(entries) != list(range(order)):
+        raise SpaceError(f"{shown(tuple(permutation))} is no permutation: name each of 0 ... {order - 1} once")
+    pairs = [(output, order + entry) for output, entry in enumerate(entries)]
     return Map.of(group, Diagram.of(order, order, pairs))
 
 
@@ -989,14 +993,17 @@ def _key(diagram: Diagram) -> Any:
 
 
 def _rational(value: object) -> int | Fraction:
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Rational):
-        exact = Fraction(value)
-        return exact.numerator if exact.denominator == 1 else exact
-    raise EqsynthError(
-        f"the coefficient {value!r} is not exact: write a whole number or a Fraction, such as Fraction(1, 2)"
-    )
+    if type(value) is int:
+        return value
+    try:
+        if binary(value):
+            raise ValueError(value)
+        exact = fraction(value)
+    except ValueError:
+        raise EqsynthError(
+            f"the coefficient {shown(value)} is not exact: write a whole number or a Fraction, such as Fraction(1, 2)"
+        ) from None
+    return exact.numerator if exact.denominator == 1 else exact
 
 
 def _exact(value: object) -> Scalar:
@@ -1046,9 +1053,13 @@ def _check_orbits(group: Group) -> None:
 
 def _group_at(group: Group, n: int) -> Group:
     if group.symbolic:
-        return Group(group.family, n)
-    if group.n != n:
-        raise GroupError(f"{group} has its n already, it cannot be {n}: build the map for {group.family}({n})")
+        number = whole(n)
+        if number is None:
+            raise GroupError(f"the letter of {group} stands for a whole number, not for {shown(n)}")
+        return Group(group.family, number)
+    if group.n != whole(n):
+        at = shown(n)
+        raise GroupError(f"{group} has its n already, it cannot be {at}: build the map for {group.family}({at})")
     return group
 
 

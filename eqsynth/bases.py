@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -14,8 +14,9 @@ from eqsynth import cache, codec, cosets, draw, enumeration, functor, gram, word
 from eqsynth import dimension as dimensions
 from eqsynth.bilabelled import PRIME, affordable, choose
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
-from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError
+from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.group import FAMILIES, Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
+from eqsynth.numbers import whole
 from eqsynth.orbits import representatives
 from eqsynth.space import (
     Order,
@@ -223,19 +224,22 @@ class Basis:
     def sizes(self, n: int | Sequence[int] | None = None) -> tuple[int, ...]:
         """The size of each factor of the group: its own, or the one given where it is left open."""
         factors = self.group.factors
-        given = [n] * len(factors) if n is None or isinstance(n, int) else list(n)
+        single = n is None or isinstance(n, str) or not isinstance(n, Iterable) or whole(n) is not None
+        given: list[Any] = [n] * len(factors) if single else [*n]  # type: ignore[misc]
         if len(given) != len(factors):
             raise SymbolicError(f"{self.group} has {len(factors)} factors, not {len(given)}: give one size for each")
         found = []
         for factor, wanted in zip(factors, given, strict=True):
             if isinstance(factor.n, int):
-                if wanted is not None and wanted != factor.n and len(factors) == 1:
-                    raise SymbolicError(f"{factor} has n = {factor.n}, not {wanted}: leave the argument out")
+                if wanted is not None and whole(wanted) != factor.n and (len(factors) == 1 or not single):
+                    raise SymbolicError(f"{factor} has n = {factor.n}, not {shown(wanted)}: leave the argument out")
                 found.append(factor.n)
                 continue
-            if wanted is None:
-                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4")
-            found.append(int(Group(factor.family, wanted).n))
+            number = whole(wanted)
+            if number is None:
+                given_text = "" if wanted is None else f", not {shown(wanted)}"
+                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given_text}")
+            found.append(int(Group(factor.family, number).n))
         return tuple(found)
 
     def __str__(self) -> str:

@@ -14,9 +14,10 @@ from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagram import Diagram
-from eqsynth.enumeration import set_partitions
+from eqsynth.enumeration import bell, set_partitions
 from eqsynth.errors import EqsynthError, SizeError, VerificationError
 from eqsynth.graphs import Graph
+from eqsynth.limits import afford
 from eqsynth.orbits import orbit_count, orbit_labels, representative_array
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def candidates(
     Each internal vertex is connected to a labelled one: a part that is not would only be a scalar factor.
     ``loops`` allows edges from a vertex to itself; in an undirected graph the lesser block comes first.
     """
+    count = bell(outputs + inputs)
+    afford(f"{count:,} partitions of {outputs + inputs} axes", "ask for lower orders", steps=20 * count)
     partitions = [Diagram(outputs, inputs, blocks) for blocks in set_partitions(outputs + inputs)]
     partitions.sort(key=lambda diagram: diagram.key)
     for internal in range(max_internal + 1):

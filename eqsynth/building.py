@@ -35,6 +35,7 @@ from eqsynth.errors import (
     ShapeError,
     SpaceError,
     ZeroOutputWarning,
+    abridged,
 )
 from eqsynth.group import Group, Hom, MatrixGroup
 from eqsynth.module import Linear
@@ -171,12 +172,14 @@ def _sizes_given(space: Space, asked: tuple[str, ...], sizes: tuple[Any, ...], n
     """The sizes of the letters that no input shows, as they were passed."""
     known = {**dict(zip(asked, sizes, strict=False)), **named}
     # Reading a size that torch leaves open would make it a number.
-    read = {letter: size if isinstance(size, torch.SymInt) else whole(size) for letter, size in known.items()}
+    read: dict[str, Any] = {
+        letter: size if isinstance(size, torch.SymInt) else whole(size) for letter, size in known.items()
+    }
     wrong = [letter for letter, size in read.items() if size is None or size < 1]
     if len(sizes) + len(named) != len(asked) or set(known) != set(asked) or wrong:
         x = "x" if len(space) == 1 else f"({', '.join(f'x{place}' for place in range(len(space)))})"
         why = "with whole numbers for lengths that no input shows" if asked else f"with the terms of {space} only"
-        raise ShapeError(f"call this module as module({', '.join([x, *asked])}), {why}")
+        raise ShapeError(f"call module({', '.join([x, *asked])}), {why}")
     return {letter: size for letter, size in read.items() if size is not None}
 
 
@@ -282,9 +285,9 @@ class MLP(Sequential):
         modules.append(last)
         super().__init__(*modules)
         # What hidden layers leave out is meant so; what the ends of the network leave out may not be.
-        first = modules[0]
-        if all(layer.plan.pairs for layer in modules if isinstance(layer, Linear)):
-            for message in first.plan.ignored_inputs() if isinstance(first, Linear) else ():
+        layers = [module for module in modules if isinstance(module, Linear)]
+        if all(layer.plan.pairs for layer in layers):
+            for message in layers[0].plan.ignored_inputs():
                 warnings.warn(message, category=IgnoredInputWarning, stacklevel=2)
             for message in last.plan.zero_outputs():
                 warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
@@ -298,8 +301,8 @@ def _mixing(group: Group, before: Space, after: Space, bias: bool, normalization
         layer = Linear(group, before, after, bias, normalization=normalization, **made)
     if not layer.plan.pairs:
         message = (
-            f"this network is constant: nothing of {before} reaches the terms of {after} that are used, since {group} "
-            "has no linear map but 0 between them. Give the space a term that has one"
+            f"this network is constant: nothing of {before} reaches the terms of {after} that are used, since "
+            f"{abridged(group)} has no linear map but 0 between them. Give the space a term that has one"
         )
         warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
     return layer

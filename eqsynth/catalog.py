@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,9 +21,8 @@ from eqsynth import cache, draw, files, svg
 from eqsynth.bases import SHOWN, Basis, basis, from_data, to_data
 from eqsynth.cache import Store, canonical, digest
 from eqsynth.diagram import LETTERS
-from eqsynth.errors import CatalogError, EqsynthError, ExportError
+from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
 from eqsynth.exporting import artifact_of
-from eqsynth.graphs import Graph
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plain_plan, plan_by
 from eqsynth.plans import METHODS
@@ -121,12 +119,10 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
     match entry:
         case {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs, "basis": data}:
             _same_key(key, {"kind": "basis", "group": group, "inputs": inputs, "outputs": outputs})
-            if (
-                entry.keys() != {"kind", "group", "inputs", "outputs", "basis", "made"}
-                or str(known_group(group)) != group
-            ):
+            of = Group.parse(group, files=False)
+            if entry.keys() != {"kind", "group", "inputs", "outputs", "basis", "made"} or str(of) != group:
                 raise CatalogError("it holds other things than a basis, or its group is not written as it prints")
-            found = from_data(known_group(group), _order(inputs), _order(outputs), data)
+            found = from_data(of, _order(inputs), _order(outputs), data)
             if prove:
                 check_basis(found)
             return f"{group}: order {inputs} -> {outputs}"
@@ -174,20 +170,11 @@ def _check_texts(entry: dict[str, Any]) -> None:
     raise CatalogError("its texts do not fit their digests")
 
 
-def known_group(text: str) -> Group:
-    """A group from text of which nothing is known: a graph by its name or written out, never from a file."""
-    graph = re.fullmatch(r"\s*Aut\((.*)\)\s*", text, re.DOTALL)
-    if graph and not re.match(r"\s*[0-9]+\s*:", graph[1]):
-        Graph.named(graph[1])
-    return Group.parse(text)
-
-
 def known_hom(text: str) -> Hom:
-    """The same for a problem, which must be written as it prints."""
-    known_group(text.rpartition("->")[0].rpartition(":")[0])
-    hom = parse_hom(text)
+    """A problem from text of which nothing is known, written as it prints: its graph is never that of a file."""
+    hom = parse_hom(text, files=False)
     if str(hom) != text:
-        raise CatalogError(f"its problem {text!r} is not written as {hom}")
+        raise CatalogError(f"its problem {shown(text)} is not written as {hom}")
     return hom
 
 
@@ -229,7 +216,9 @@ def _drawing(found: Sequence[Basis]) -> str:
     first = found[0]
     drawings, captions = draw.drawings(first, SHOWN)
     return svg.sheet(
-        drawings, captions, f"{first.group}: order {order_text(first.inputs)} -> order {order_text(first.outputs)}"
+        drawings,
+        captions,
+        f"{abridged(first.group)}: order {order_text(first.inputs)} -> order {order_text(first.outputs)}",
     )
 
 
@@ -418,7 +407,7 @@ def build(
     strangers: list[str] = []
     for problem, entry, why in progress(make_all(todo, jobs, scheduler), len(todo)):
         if entry is None:
-            failed.append(f"{problem.hom}: {why}")
+            failed.append(f"{abridged(problem.hom)}: {why}")
         elif check:
             if _bytes(store.path(problem.key)) != cache.pack(entry):
                 changed.append(problem.hom)
@@ -603,7 +592,7 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
         if entry["kind"] == "basis":
             raise CatalogError("the entry of a basis has no source: give the problem of a layer")
         return artifact_of(plain_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
-    lines = [f"{entry['kind']} {what}", f"key {key}, made by eqsynth {entry['made']}"]
+    lines = [f"{entry['kind']} {abridged(what)}", f"key {key}, made by eqsynth {entry['made']}"]
     if entry["kind"] == "layer":
         hom = known_hom(what)
         lines[0] += f", bias={entry['bias']}, normalization={entry['normalization']!r}"
@@ -611,7 +600,9 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
             lines.append(f"order {order_text(found.inputs)} -> {order_text(found.outputs)}: {found.certificate}")
         lines += [f"{name} sha256 {entry[name]}" for name in ("plan", "source", "drawing")]
     elif entry["kind"] == "basis":
-        lines.append(str(basis(known_group(entry["group"]), entry["inputs"], entry["outputs"]).certificate))
+        lines.append(
+            str(basis(Group.parse(entry["group"], files=False), entry["inputs"], entry["outputs"]).certificate)
+        )
     return "\n".join(lines)
 
 

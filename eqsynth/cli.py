@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import eqsynth
-from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError
+from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, abridged, shown
 from eqsynth.space import Order, Space, order_text, read_order
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _draw(found: Basis, index: int | None, paths: Sequence[Path | None], force: 
 
     if index is None:
         drawings, captions = draw.drawings(found)
-        title = f"{found.group}: order {order_text(found.inputs)} -> order {order_text(found.outputs)}"
+        title = f"{abridged(found.group)}: order {order_text(found.inputs)} -> order {order_text(found.outputs)}"
         page = svgs.sheet(drawings, captions, title)
     else:
         drawings, captions = [drawing(found.group, found[index])], []
@@ -146,14 +146,15 @@ def _order(text: str) -> Order:
     """An order as people type it: 2, 2,1 or (2,1)."""
     parts = [part.strip() for part in text.strip().removeprefix("(").removesuffix(")").split(",") if part.strip()]
     if not parts:
-        raise SpaceError(f"the order {text!r} is empty: ask for 0, 1, 2, ...")
-    if not all(re.fullmatch(r"-?[0-9]+|[SA][0-9]+(\.packed)?", part) for part in parts):
+        raise SpaceError(f"the order {shown(text)} is empty: ask for 0, 1, 2, ...")
+    if any(re.fullmatch("-[0-9]+", part) for part in parts):
+        raise SpaceError(f"the order {shown(text)} is negative: ask for 0, 1, 2, ...")
+    if not all(re.fullmatch(r"[SA]?[0-9]+(\.packed)?", part) for part in parts):
         raise SpaceError(
-            f"the order {text!r} is no whole number: ask for 0, 1, 2, ..., for S2 or A2 (symmetric and alternating "
-            "tensors), or for 2,1 with a product"
+            f"the order {shown(text)} is no whole number: ask for 0, 1, 2, ..., for S2 or A2 (symmetric and "
+            "alternating tensors), or for 2,1 with a product"
         )
-    numbers = tuple(part if part[0] in "SA" else int(part) for part in parts)
-    return read_order(numbers if len(numbers) > 1 else numbers[0])  # type: ignore[arg-type]
+    return read_order(tuple(parts) if len(parts) > 1 else parts[0])
 
 
 @app.command()
@@ -208,7 +209,7 @@ def synth(
         print(f"note: {sentence}", file=sys.stderr)
     maps = sum(made.dims.values())
     print(
-        f"wrote {output}: class {name}, {problem or made.hom}, {maps} maps, sha256 {artifact.digest[:16]}",
+        f"wrote {output}: class {name}, {abridged(problem or made.hom)}, {maps} maps, sha256 {artifact.digest[:16]}",
         file=sys.stderr,
     )
 
@@ -282,7 +283,7 @@ def _say(state: State) -> None:
     from eqsynth.syncing import shown
 
     project = state.project
-    problems = {layer.file: f": {layer.name}, {layer.hom}" for layer in project.layers}
+    problems = {layer.file: f": {layer.name}, {abridged(layer.hom)}" for layer in project.layers}
     for note in state.notes:
         print(f"note: {note}", file=sys.stderr)
     for change in state.changes:
@@ -297,7 +298,7 @@ def _say(state: State) -> None:
 def verify(
     subject: Annotated[str, typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2'.")],
     trials: Annotated[int, typer.Option(min=1, help="Random group elements for each size.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the random elements and weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
 ) -> None:
     """Check a layer: equivariant under random group elements, independent, complete."""
     from eqsynth.verification import verify as check
@@ -340,7 +341,8 @@ def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None
         print(json.dumps([asdict(row) for row in found], ensure_ascii=False, indent=1))
         return
     for row in found:
-        print(f"{row.key[:12]}  {row.kind:5}  {row.maps:>7,}  {row.size / 1000:>8,.1f} kB  {row.made:8}  {row.problem}")
+        size = f"{row.maps:>7,}  {row.size / 1000:>8,.1f} kB"
+        print(f"{row.key[:12]}  {row.kind:5}  {size}  {row.made:8}  {abridged(row.problem)}")
     total = sum(row.size for row in found)
     print(f"{_entries(len(found))}, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
 
@@ -425,7 +427,7 @@ def catalog_verify(
     for key, problem, failure in _progress("verify")(catalog.prove(place, keys, jobs, run), len(keys)):
         if failure:
             wrong += 1
-            print(f"WRONG  {key[:12]}  {problem}: {failure}")
+            print(f"WRONG  {key[:12]}  {abridged(problem)}: {failure}")
     print(f"{len(keys) - wrong} of {_entries(len(keys))} proven", file=sys.stderr)
     if wrong:
         raise typer.Exit(1)

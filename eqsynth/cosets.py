@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from math import factorial, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth import functor, gram
-from eqsynth.diagram import Diagram, Element
+from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.errors import SizeError
 from eqsynth.group import FAMILIES, Group
 from eqsynth.limits import afford
@@ -235,7 +235,14 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
     return (pivots, tuple(listed[pivot] for pivot in pivots)), prime
 
 
-def squares(group: Group, element: Element, turns: Sequence[Turn], inputs: Order, outputs: Order, n: int) -> int | None:
+def squares(
+    group: Group,
+    element: Diagram | Orbit | Tensor,
+    turns: Sequence[Turn],
+    inputs: Order,
+    outputs: Order,
+    n: int,
+) -> int | None:
     """The sum of the squares of all entries of a map of one group, from packed tensors to packed ones.
 
     >>> from eqsynth import Diagram, Group
@@ -264,7 +271,9 @@ def squares(group: Group, element: Element, turns: Sequence[Turn], inputs: Order
     total = 0
     for row, times in zip(rows, counts, strict=True):
         # Axis i of what is added is axis axes[i] of the map.
-        entries = sum(sign * functor.row(group, element, row[np.argsort(axes)], n) for axes, sign in turns)
+        entries: NDArray[Any] = np.zeros(n**count, np.int64)
+        for axes, sign in turns:
+            entries += sign * functor.row(group, element, row[np.argsort(axes)], n)
         if places:
             ranks, signs = places
             # Sums of whole numbers far below 2**53.

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, shown
+from eqsynth.numbers import whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -77,7 +78,11 @@ class Diagram:
     _factored: Factored | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        vertices = sorted(vertex for block in self.blocks for vertex in block)
+        vertices = [vertex for block in self.blocks for vertex in block]
+        if {*map(type, vertices), type(self.outputs), type(self.inputs)} != {int}:
+            self._read_numbers()
+            vertices = [vertex for block in self.blocks for vertex in block]
+        vertices.sort()
         if vertices != list(range(self.outputs + self.inputs)):
             raise EqsynthError(
                 f"the blocks {self.blocks} do not partition the {self.outputs} + {self.inputs} "
@@ -92,6 +97,18 @@ class Diagram:
             raise EqsynthError(f"an edge of {self.edges} names a block that is not there")
         if len(set(self.head)) != len(self.head) or any(not 0 <= block < count for block in self.head):
             raise EqsynthError(f"the head {self.head} must name different blocks that are there")
+
+    def _read_numbers(self) -> None:
+        """Turn whole numbers of other libraries into plain ints."""
+        outputs, inputs = whole(self.outputs), whole(self.inputs)
+        read = [[(whole(vertex), vertex) for vertex in block] for block in self.blocks]
+        wrong = [vertex for block in read for number, vertex in block if number is None]
+        if outputs is None or inputs is None or wrong or min(outputs, inputs) < 0:
+            what = wrong[0] if wrong else (self.outputs, self.inputs)
+            raise EqsynthError(f"a diagram has whole numbers of vertices, numbered from 0, not {shown(what)}")
+        blocks = tuple(tuple(number for number, _ in block if number is not None) for block in read)
+        for name, value in (("outputs", outputs), ("inputs", inputs), ("blocks", blocks)):
+            object.__setattr__(self, name, value)
 
     @classmethod
     def of(cls, outputs: int, inputs: int, blocks: Iterable[Iterable[int]]) -> Diagram:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth import words
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.errors import SizeError
+from eqsynth.errors import SizeError, abridged
 from eqsynth.group import Aut, Group
 from eqsynth.space import Order, is_plain, order_text, plain
 
@@ -181,7 +181,7 @@ def heading(basis: Basis) -> list[str]:
     x, y = words.space(basis.group, basis.inputs), words.space(basis.group, basis.outputs)
     sums = "is a weighted sum of these." if len(basis) else "is zero."
     lines = [
-        f"{basis.group}: order {order_text(basis.inputs)} -> order {order_text(basis.outputs)}, "
+        f"{abridged(basis.group)}: order {order_text(basis.inputs)} -> order {order_text(basis.outputs)}, "
         f"{len(basis)} independent equivariant {maps}",
         words.symmetry(basis.group),
         f"Every linear map with this symmetry from x, {x}, to y, {y}, {sums}",

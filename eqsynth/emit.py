@@ -19,6 +19,7 @@ from eqsynth import draw, emit_fourier, functor
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
+from eqsynth.errors import abridged
 from eqsynth.group import Aut, Hom, permutation_generators
 from eqsynth.meaning import weights_of
 from eqsynth.plans import (
@@ -283,14 +284,20 @@ class _Emitter:
             '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
             "    raise self.ShapeError(",
             '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
-            '        f"channels last, for {self.space_in} of {self.group}"',
+            f'        f"channels last, for {{self.space_in}} of {self._group_shown()}"',
             "    )",
             "",
             *([STATE] if self._parameters() else []),
             "def extra_repr(self):",
-            f'    return f"{hom.group}: {self._space_text("in")} -> {self._space_text("out")}{self._unusual()}"',
+            f'    return f"{abridged(hom.group)}: {self._space_text("in")} -> {self._space_text("out")}'
+            f'{self._unusual()}"',
         ]
         return "\n".join(lines)
+
+    def _group_shown(self) -> str:
+        """The group in messages of the emitted class: its attribute, except where that is very long."""
+        whole = str(self.hom.group)
+        return "{self.group}" if abridged(whole) == whole else abridged(whole)
 
     def _parameters(self) -> list[str]:
         """The names of the parameters."""

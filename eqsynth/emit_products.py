@@ -10,6 +10,7 @@ from textwrap import indent
 import eqsynth
 from eqsynth.bases import basis
 from eqsynth.emit import REJECT, Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.errors import abridged
 from eqsynth.meaning import weights_of
 from eqsynth.plans import POWERS, Hodge, Input, Pair, Reduce, Step
 from eqsynth.products import NAMES, Join, ProductPlan, Twist, Weigh
@@ -161,12 +162,12 @@ class _ProductEmitter(_Emitter):
             '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
             "    raise self.ShapeError(",
             '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
-            f'        f"channels last, for {problem}"',
+            f'        f"channels last, for {abridged(problem)}"',
             "    )",
             "",
             *([STATE] if self._parameters() else []),
             "def extra_repr(self):",
-            f'    return f"{problem.group}: {shown} -> {out}{self._unusual()}"',
+            f'    return f"{abridged(problem.group)}: {shown} -> {out}{self._unusual()}"',
         ]
         return "\n".join(lines)
 

@@ -5,9 +5,74 @@ Every message says what was asked, why it cannot be, and what to ask instead.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
+#: Up to so many characters a group that is written out, which has as many digits as it takes, is shown whole.
+SHOWN_WHOLE = 100
+#: How many characters of a text are shown around the place of an error.
+WINDOW = 72
+
+_BRACKETS = re.compile(r"(Matrix|Perm|Aut)?\(|\)")
+
+
+def shown(value: object, most: int = WINDOW) -> str:
+    """What somebody gave, for a message: its repr in one line, cut in the middle where it is long.
+
+    >>> from eqsynth.errors import shown
+    >>> shown([1.5, "a"]), shown(list(range(100)), 20)
+    ("[1.5, 'a']", '[0, 1, 2,... 98, 99]')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # noqa: BLE001 - a repr of any kind may fail, as that of a number of 5,000 digits does
+        text = f"<{type(value).__name__}>"
+    kept = (most - 3) // 2
+    return text if len(text) <= most else f"{text[: most - 3 - kept]}...{text[len(text) - kept :]}"
+
+
+def abridged(what: object) -> str:
+    """A text for people to read: groups that are written out at great length get their beginning and a digest.
+
+    >>> from eqsynth.errors import abridged
+    >>> abridged("order 1 of Perm(4: 1 2 3 0)")
+    'order 1 of Perm(4: 1 2 3 0)'
+    >>> abridged(f"order 1 of Perm(60: {' '.join(map(str, range(60)))})")
+    'order 1 of Perm(60: 0 1 2 3 4 5 6 7...; 179 characters, sha256 a15a0c27)'
+    """
+    text = str(what)
+    if len(text) <= SHOWN_WHOLE:
+        return text
+    pieces, position = [], 0
+    for start, stop in _written_out(text):
+        if stop - start > SHOWN_WHOLE:
+            from hashlib import sha256
+
+            whole = text[start:stop]
+            digest = sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+            pieces.append(f"{text[position:start]}{whole[:24]}...; {len(whole)} characters, sha256 {digest})")
+            position = stop
+    return "".join(pieces) + text[position:]
+
+
+def _written_out(text: str) -> Iterator[tuple[int, int]]:
+    """Where groups that are written out begin and end in a text."""
+    start = depth = 0
+    for match in _BRACKETS.finditer(text):
+        if match[0] != ")":
+            start = start if depth else match.start()
+            depth += bool(depth or match[1])
+        elif depth:
+            depth -= 1
+            if not depth:
+                yield start, match.end()
+
 
 class EqsynthError(Exception):
-    """The root of every error that eqsynth raises on purpose."""
+    """The root of every error that eqsynth raises on purpose; groups in its message are :func:`abridged`."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(abridged(value) if isinstance(value, str) else value for value in args))
 
 
 class ParseError(EqsynthError, ValueError):
@@ -15,7 +80,14 @@ class ParseError(EqsynthError, ValueError):
 
     def __init__(self, what: str, text: str, position: int, why: str, cure: str) -> None:
         self.text, self.position = text, position
-        super().__init__(f"cannot read the {what} {text!r}: {why}\n    {text}\n    {' ' * position}^\n{cure}")
+        start = max(0, min(position - WINDOW // 2, len(text) - WINDOW))
+        before, after = "..." * (start > 0), "..." * (start + WINDOW < len(text))
+        # One character for each, so that the mark stands below its place.
+        line = "".join(mark if mark.isprintable() else " " for mark in text[start : start + WINDOW])
+        under = " " * (len(before) + position - start)
+        super().__init__(
+            f"cannot read the {what} {shown(text)}: {why}\n    {before}{line}{after}\n    {under}^\n{cure}"
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild_parse_error, (str(self), self.text, self.position))

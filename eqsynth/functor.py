@@ -81,7 +81,8 @@ def row(group: Group, element: Diagram | Orbit | Tensor, index: NDArray[np.int64
 
     if not isinstance(element, Diagram) or isinstance(group, Aut):
         place = np.ravel_multi_index(tuple(index), (n,) * element.outputs) if element.outputs else 0
-        return matrix(group, element, n)[place]
+        found: NDArray[np.int64] = matrix(group, element, n)[place]
+        return found
     # Axes of columns that a block does not touch stay of length 1 until the end.
     labels = [*index, *np.ix_(*[np.arange(n)] * element.inputs)]
     value = np.ones((1,) * element.inputs, np.int64)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import factorial, prod
+from numbers import Number
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from eqsynth import files
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError
+from eqsynth.numbers import fraction, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +26,8 @@ Edges = Iterable[tuple[int, int]]
 
 MAX_VERTICES = 5_000
 MAX_EDGES = 2_000_000
+#: Larger files are refused unread.
+MAX_FILE = 200_000_000
 
 #: Graphs with a name of their own: the function of networkx that builds them, and what they are.
 NAMED: dict[str, tuple[str, str]] = {
@@ -154,7 +159,7 @@ class Graph:
     name: str = ""
 
     def __post_init__(self) -> None:
-        n = _whole(self.n)
+        n = whole(self.n)
         if n is None or n < 1:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {self.n!r}")
         if self.n > MAX_VERTICES:
@@ -163,7 +168,7 @@ class Graph:
             raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
         edges = set()
         for edge in self.edges:
-            pair = [_whole(vertex) for vertex in edge] if isinstance(edge, Iterable) else []
+            pair = [whole(vertex) for vertex in edge] if isinstance(edge, Iterable) else []
             match pair:
                 case [int(tail), int(head)] if min(tail, head) >= 0 and max(tail, head) < n:
                     turn = not self.directed and head < tail
@@ -173,7 +178,7 @@ class Graph:
                         f"{edge!r} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
                         f"from 0 to {n - 1}"
                     )
-        colours = tuple(colour for colour in map(_whole, self.colours) if colour is not None)
+        colours = tuple(colour for colour in map(whole, self.colours) if colour is not None)
         if len(self.colours) not in (0, n) or len(colours) != len(self.colours):
             raise GroupError(
                 f"the colours {_short(self.colours)} do not fit a graph on {n} vertices: give one whole number "
@@ -221,17 +226,19 @@ class Graph:
         match = _SIZED.fullmatch(text)
         family = _family(match["word"], 2 if match["second"] else 1) if match else None
         if match is None or family is None:
-            raise GroupError(f"there is no graph called {name!r}: {_suggest(text)}")
-        sizes = [int(size) for size in (match["first"], match["second"]) if size]
+            raise GroupError(f"there is no graph called {_short(name)}: {_suggest(text[:40])}")
+        sizes = [int(size[:10]) for size in (match["first"], match["second"]) if size]
         if min(sizes) < family.least:
             raise GroupError(
-                f"there is no graph {name!r}: {family.pattern} ({family.title}) starts at {family.least} "
+                f"there is no graph {_short(name)}: {family.pattern} ({family.title}) starts at {family.least} "
                 f"for {'N' if family.sizes == 1 else 'A and B'}"
             )
         # 2^N is not worked out for a large N.
         vertices, edges = family.build(*(min(size, MAX_VERTICES + 1) for size in sizes))
         if vertices > MAX_VERTICES:
-            raise SizeError(f"{name!r} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer")
+            raise SizeError(
+                f"{_short(name)} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer"
+            )
         edges = tuple(islice(edges, MAX_EDGES + 1))
         return cls(vertices, edges, family.directed, name=family.name + "x".join(map(str, sizes)))
 
@@ -281,10 +288,13 @@ class Graph:
         ((0, 1), (0, 3), (1, 2), (2, 3))
 
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
-        - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with spaces or a comma between
-          (further columns, such as weights, are ignored); a line with one label is a vertex; ``#`` and ``%``
-          begin comments. Vertices are in numerical order if all labels are whole numbers, otherwise in order
-          of appearance. ``directed`` reads each edge as tail, head.
+        - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
+          between; a line with one label is a vertex; lines that begin with ``#`` or ``%`` are comments. Further columns
+          are ignored if they are numbers or ``{...}``, such as weights. Labels with blanks or delimiters stand in
+          quotation marks; brackets, as in ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
+          graph either all edges are listed in both directions or none. Vertices are in numerical order if all
+          labels are whole numbers, otherwise in order of appearance. ``directed`` reads each edge as tail, head.
+          A line that may mean two things is refused.
         - ``.graphml``: directed as the file says; a vertex attribute ``colour`` or ``color`` gives the colours.
 
         Raises ExportError if the file cannot be read, GroupError for a graph that is not simple.
@@ -296,7 +306,7 @@ class Graph:
         if directed and suffix in (".g6", ".s6", ".graphml"):
             raise GroupError(f"{path} says by itself whether it is directed: leave out directed=True")
         try:
-            content = path.read_bytes()
+            content = files.read(path, MAX_FILE)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ExportError(f"cannot read the graph file {path}: {reason}; check the path") from error
@@ -355,8 +365,23 @@ class Graph:
 
         Raises VerificationError if a generator fails the check.
         """
-        graph, colours = self._igraph()
-        found = sorted(tuple(generator) for generator in graph.automorphism_group(color=colours))
+        classes = self._twins()
+        graph, colours = self._igraph(classes)
+        found = []
+        for quotient in graph.automorphism_group(color=colours):
+            images = [0] * self.n
+            for members, to in zip(classes, quotient, strict=True):
+                for vertex, image in zip(members, classes[to], strict=True):
+                    images[vertex] = image
+            found.append(tuple(images))
+        for members in classes:
+            # A transposition and a cycle generate all permutations.
+            for moved in (members[:2], members) if len(members) > 2 else (members,) if len(members) > 1 else ():
+                images = [*range(self.n)]
+                for vertex, image in zip(moved, (*moved[1:], moved[0]), strict=True):
+                    images[vertex] = image
+                found.append(tuple(images))
+        found.sort()
         for generator in found:
             if not is_automorphism(self, generator):
                 raise VerificationError(
@@ -372,16 +397,50 @@ class Graph:
         >>> Graph.named("petersen").automorphism_count()
         120
         """
-        graph, colours = self._igraph()
-        return int(graph.count_automorphisms(color=colours))
+        classes = self._twins()
+        graph, colours = self._igraph(classes)
+        return int(graph.count_automorphisms(color=colours)) * prod(factorial(len(members)) for members in classes)
 
-    def _igraph(self) -> tuple[Any, list[int]]:
-        igraph = _need("igraph")
+    def _twins(self) -> list[tuple[int, ...]]:
+        """Classes of vertices that have the same neighbours but for each other, in the order of their least members.
+
+        All permutations of a class are automorphisms, and each automorphism is one of them after one of the classes. So
+        complete graphs, stars and the like need few generators, and take no time.
+        """
+        import numpy as np
+
+        adjacency = self.adjacency().astype(bool)
+        np.fill_diagonal(adjacency, False)
+        apart = np.concatenate([adjacency, adjacency.T], axis=1)
+        joined = np.concatenate([adjacency | np.eye(self.n, dtype=bool)] * 2, axis=1)
+        joined[:, self.n :] = joined[:, : self.n].T if self.directed else joined[:, : self.n]
+        kinds = self._kinds()
+        classes: list[tuple[int, ...]] = []
+        single = set(range(self.n))
+        for rows in (apart, joined):
+            groups: dict[tuple[object, bytes], list[int]] = {}
+            for vertex, row in enumerate(np.packbits(rows, axis=1)):
+                groups.setdefault((kinds[vertex], row.tobytes()), []).append(vertex)
+            classes += [tuple(members) for members in groups.values() if len(members) > 1]
+        for members in classes:
+            single -= set(members)
+        return sorted([*classes, *((vertex,) for vertex in single)])
+
+    def _kinds(self) -> list[tuple[int, bool]]:
+        """The colour of each vertex, and whether it has a loop."""
         looped = {tail for tail, head in self.edges if tail == head}
-        kinds = [(self.colours[vertex] if self.colours else 0, vertex in looped) for vertex in range(self.n)]
-        numbers = {kind: number for number, kind in enumerate(sorted(set(kinds)))}
-        edges = [edge for edge in self.edges if edge[0] != edge[1]]
-        return igraph.Graph(self.n, edges, directed=self.directed), [numbers[kind] for kind in kinds]
+        return [(self.colours[vertex] if self.colours else 0, vertex in looped) for vertex in range(self.n)]
+
+    def _igraph(self, classes: Sequence[tuple[int, ...]]) -> tuple[Any, list[int]]:
+        """The graph on the first members of classes of twins, with a colour for each kind and size of class."""
+        igraph = _need("igraph")
+        edges = {edge for edge in self.edges if edge[0] != edge[1]}
+        place = {members[0]: number for number, members in enumerate(classes)}
+        shown = [(place[tail], place[head]) for tail, head in edges if tail in place and head in place]
+        kinds = self._kinds()
+        ends = [(kinds[members[0]], len(members), members[:2] in edges) for members in classes]
+        numbers = {kind: number for number, kind in enumerate(sorted(set(ends)))}
+        return igraph.Graph(len(classes), sorted(shown), directed=self.directed), [numbers[kind] for kind in ends]
 
 
 def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
@@ -395,9 +454,17 @@ def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
         return False
     if graph.colours and any(graph.colours[permutation[i]] != graph.colours[i] for i in range(graph.n)):
         return False
-    moved = ((permutation[tail], permutation[head]) for tail, head in graph.edges)
-    edges = set(graph.edges)
-    return all((pair if graph.directed else (min(pair), max(pair))) in edges for pair in moved)
+    if not graph.edges:
+        return True
+    import numpy as np
+
+    ends = np.array(graph.edges, np.int64)
+    images = np.array(permutation, np.int64)[ends]
+    if not graph.directed:
+        images.sort(axis=1)
+    # Edges are sorted, and a permutation sends different ones to different ones.
+    keys = np.sort(images[:, 0] * graph.n + images[:, 1])
+    return bool(np.array_equal(keys, ends[:, 0] * graph.n + ends[:, 1]))
 
 
 def _family(word: str, sizes: int) -> GraphFamily | None:
@@ -427,9 +494,16 @@ def _networkx_read(content: bytes, suffix: str, path: Path) -> Any:
     import io
     from xml.etree.ElementTree import ParseError as XmlError
 
+    claimed = 0 if suffix == ".graphml" else max(map(_claimed_vertices, content.splitlines()), default=0)
+    if claimed > MAX_VERTICES:
+        raise SizeError(
+            f"{path} says that its graph has {claimed:,} vertices, more than {MAX_VERTICES:,}, the most there may be"
+        )
     networkx = _need("networkx")
     try:
         if suffix == ".graphml":
+            if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+                raise ExportError(f"cannot read {path}: it defines entities of its own; save it without a DOCTYPE")
             return networkx.read_graphml(io.BytesIO(content))
         lines = [line.strip() for line in content.splitlines() if line.strip()]
         if len(lines) == 1:
@@ -445,37 +519,258 @@ def _networkx_read(content: bytes, suffix: str, path: Path) -> Any:
     raise ExportError(f"cannot read one graph from {path}: it holds {len(lines)}; keep one graph per file")
 
 
+def _claimed_vertices(line: bytes) -> int:
+    """How many vertices a line of graph6 or sparse6 says that its graph has; 0 where it says nothing that is right."""
+    digits = [byte - 63 for byte in re.sub(rb"^(>>(graph|sparse)6<<)?:?", b"", line)[:8]]
+    wide = 1 if digits[:1] != [63] else 4 if digits[1:2] != [63] else 8
+    digits = digits[{1: 0, 4: 1, 8: 2}[wide] : wide]
+    if not all(0 <= digit < 64 for digit in digits):
+        return 0
+    return sum(digit << 6 * place for place, digit in enumerate(reversed(digits)))
+
+
 _FORMATS = {".g6": "graph6", ".s6": "sparse6", ".graphml": "GraphML"}
+
+
+#: Words that head the columns of tables of edges.
+_HEADERS = {
+    *("source", "target", "src", "dst", "from", "to", "tail", "head", "start", "end", "u", "v", "i", "j", "a", "b"),
+    *("node1", "node2", "node_1", "node_2", "id1", "id2", "from_node", "to_node", "fromnodeid", "tonodeid"),
+}
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf)", re.ASCII)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of an edge list: its number, its text, and the fields of it."""
+
+    number: int
+    text: str
+    fields: tuple[str, ...]
 
 
 def _read_edge_list(content: bytes, path: Path, directed: bool) -> Graph:
     try:
-        lines = content.decode("utf-8-sig").splitlines()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ExportError(f"cannot read the edge list {path}: it is no UTF-8 text; save it as UTF-8") from error
-    labels: dict[str, None] = {}
-    first: dict[tuple[str, str], tuple[int, str]] = {}
-    for number, line in enumerate(lines, 1):
-        words = re.split(r"[#%]", line, maxsplit=1)[0].replace(",", " ").split()
-        labels.update(dict.fromkeys(words[:2]))
-        if len(words) < 2:
-            continue
-        tail, head = words[:2]
-        edge = (tail, head) if directed else (min(tail, head), max(tail, head))
-        if edge in first:
-            line_number, first_tail = first[edge]
-            cure = "" if first_tail == tail else ", or read it with directed=True if edges have directions"
-            raise GroupError(
-                f"{path}: the edge {tail} {head} is in line {line_number} and again in line {number}, and a graph "
-                f"has each edge once: remove one{cure}"
-            )
-        first[edge] = (number, tail)
-    if not labels:
+    lines = _table(re.split(r"\r\n|\n|\r", text), path)
+    if not lines:
         raise ExportError(f"cannot read a graph from {path}: it has comments and blank lines only")
-    order = sorted(labels, key=int) if all(re.fullmatch(r"-?\d+", label) for label in labels) else list(labels)
-    place = {label: position for position, label in enumerate(order)}
-    edges = tuple((place[tail], place[head]) for tail, head in first)
-    return Graph(len(order), edges, directed, name=path.as_posix())
+    labels: dict[str, None] = {}
+    first: dict[tuple[str, str], _Line] = {}
+    for line in lines:
+        labels.update(dict.fromkeys(line.fields[:2]))
+        if len(line.fields) > 1:
+            first.setdefault((line.fields[0], line.fields[1]), line)
+    if not directed:
+        _check_directions(first, path)
+    place = {label: position for position, label in enumerate(_in_order(list(labels), path))}
+    return Graph(len(place), tuple((place[tail], place[head]) for tail, head in first), directed, name=path.as_posix())
+
+
+def _check_directions(first: Mapping[tuple[str, str], _Line], path: Path) -> None:
+    """Each edge may be listed once, or each in both directions; where only some are, directions may be meant."""
+    both = [edge for edge in first if edge[0] != edge[1] and edge[::-1] in first]
+    if both and len(both) < sum(tail != head for tail, head in first):
+        (tail, head), line, other = both[0], first[both[0]], first[both[0][::-1]]
+        raise GroupError(
+            f"{path}: the edge {tail} {head} is in line {line.number} and again in line {other.number}, the other way "
+            "round, but other edges are listed one way: remove one, or read it with directed=True if that is meant"
+        )
+
+
+def _in_order(labels: list[str], path: Path) -> list[str]:
+    """Labels in numerical order if all are whole numbers, otherwise as they appear."""
+    if not all(re.fullmatch(r"[-+]?[0-9]{1,18}", label) for label in labels):
+        return labels
+    numbers: dict[int, str] = {}
+    for label in labels:
+        other = numbers.setdefault(int(label), label)
+        if other != label:
+            raise GroupError(f"{path}: the labels {other} and {label} are the same number: write one way for a vertex")
+    return [numbers[number] for number in sorted(numbers)]
+
+
+def _table(lines: Sequence[str], path: Path) -> list[_Line]:
+    """The lines with edges or vertices, each split into fields; refuses what may mean two things, with the line."""
+
+    def refuse(line: _Line, why: str) -> NoReturn:
+        shown = line.text if len(line.text) <= 80 else line.text[:77] + "..."
+        raise ExportError(f"cannot read {path}, line {line.number}: {why}\n    {shown}")
+
+    listed = []
+    for number, text in enumerate(lines, 1):
+        line = _Line(number, text, ())
+        bare = text.strip(" \t")
+        if not bare:
+            continue
+        if bare[0] in "#%":
+            if _like_an_edge(bare):
+                refuse(line, "a comment, or an edge of a vertex whose label begins so? Put a blank behind the sign")
+            continue
+        listed.append(line)
+    texts = [line.text for line in listed]
+    outside = [_without_brackets(text) for text in texts]
+    delimiter = next((mark for mark in "\t,;" if any(mark in text.strip(" ") for text in outside)), " ")
+    lines_read = []
+    quoted: dict[str, bool] = {}
+    for line in listed:
+        fields, marks = _fields(line, delimiter, refuse)
+        for field, mark in zip(fields[:2], marks, strict=False):
+            if field.startswith("{") and not mark:
+                refuse(line, "braces in place of a label: put it in quotation marks")
+            if quoted.setdefault(field, mark) != mark:
+                refuse(line, f"the label {field} stands with quotation marks here and without them elsewhere")
+        lines_read.append(_Line(line.number, line.text, fields))
+    lines_read = _without_header(lines_read, delimiter, refuse)
+    widths = {len(line.fields) for line in lines_read if len(line.fields) > 1}
+    for line in lines_read:
+        if len(line.fields) == 1 and widths - {2}:
+            refuse(line, "one label, where other lines have more columns than two: a vertex, or part of a label?")
+        if len(line.fields) > 1 and len(line.fields) != max(widths):
+            refuse(
+                line, f"{len(line.fields)} columns, where other lines have {max(widths)}: put labels in quotation marks"
+            )
+        for field in line.fields[2:]:
+            if not (_NUMBER.fullmatch(field) or (field.startswith("{") and field.endswith("}"))):
+                refuse(
+                    line,
+                    f"{field!r} is no weight, so that it may be part of a label: put labels with blanks or delimiters "
+                    "in quotation marks, and keep two labels and weights in a line",
+                )
+    return lines_read
+
+
+def _like_an_edge(comment: str) -> bool:
+    """Whether a comment may be an edge of a vertex whose label begins with its sign."""
+    if comment.endswith("}"):
+        return True
+    words = re.sub(r"[(\[{].*[)\]}]", "x", comment[1:]).split()
+    return comment[1:2] not in " \t#%!:=*-" and len(words) in (2, 3) and not words[0].endswith(":")
+
+
+def _without_header(lines: list[_Line], delimiter: str, refuse: Callable[[_Line, str], NoReturn]) -> list[_Line]:
+    """The lines below a header of a table; a first line that may be one or an edge is refused."""
+    if not lines or len(lines[0].fields) < 2:
+        return lines
+    words, rest = lines[0].fields, {field for line in lines[1:] for field in line.fields[:2]}
+    if any(word in rest for word in words[:2]):
+        return lines
+    named = all(word.lower() in _HEADERS for word in words[:2])
+    numbers = bool(rest) and all(re.fullmatch(r"[-+]?[0-9]+", label) for label in rest)
+    if delimiter != " " and named and numbers:
+        return lines[1:]
+    if (named and len(words[0]) > 1) or (numbers and not any(_NUMBER.fullmatch(word) for word in words[:2])):
+        refuse(lines[0], "a header, or an edge? Remove it, or make it a comment with # in front")
+    return lines
+
+
+def _without_brackets(text: str) -> str:
+    """A line without what is in brackets or quotation marks."""
+    kept: list[str] = []
+    closing: list[str] = []
+    mark = ""
+    for place, sign in enumerate(text):
+        if mark:
+            mark = "" if sign == mark and text[place - 1] != "\\" else mark
+        elif sign in "\"'" and (closing or not text[:place].strip() or text[place - 1] in " \t,;"):
+            mark = sign
+        elif sign in _CLOSING:
+            closing.append(_CLOSING[sign])
+        elif closing and sign == closing[-1]:
+            closing.pop()
+        elif not closing:
+            kept.append(sign)
+    return "".join(kept)
+
+
+def _fields(
+    line: _Line, delimiter: str, refuse: Callable[[_Line, str], NoReturn]
+) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """The fields of a line, and which of them stood in quotation marks.
+
+    Brackets, as in the labels (0, 1) that networkx writes for tuples, hold a field together.
+    """
+    text = line.text
+    fields: list[str] = []
+    marks: list[bool] = []
+    place, end = 0, len(text)
+    blanks = " " if delimiter == "\t" else " \t"
+    while True:
+        while place < end and text[place] in blanks:
+            place += 1
+        if place == end:
+            if fields and delimiter != " ":
+                refuse(line, "the last column is empty")
+            break
+        if text[place] in "\"'":
+            field, place = _quoted(line, place, refuse)
+            marks.append(True)
+        else:
+            field, place = _plain(line, place, delimiter, refuse)
+            marks.append(False)
+        if not field.strip():
+            refuse(line, "an empty label, or two delimiters in a row")
+        fields.append(field)
+        while place < end and text[place] in blanks:
+            place += 1
+        if place == end:
+            break
+        if delimiter != " ":
+            if text[place] != delimiter:
+                refuse(line, "a blank within a label: put it in quotation marks")
+            place += 1
+    return tuple(fields), tuple(marks)
+
+
+def _quoted(line: _Line, place: int, refuse: Callable[[_Line, str], NoReturn]) -> tuple[str, int]:
+    """A field in quotation marks, which two of them in a row stand for inside."""
+    text, mark, field = line.text, line.text[place], ""
+    while True:
+        close = text.find(mark, place + 1)
+        if close < 0:
+            refuse(line, "a quotation mark that is not closed")
+        field += text[place + 1 : close]
+        if text[close + 1 : close + 2] != mark:
+            break
+        field, place = field + mark, close + 1
+    if text[close + 1 : close + 2] not in ("", " ", "\t", ",", ";"):
+        refuse(line, "a quotation mark within a label: put the label in the other kind of marks")
+    return field, close + 1
+
+
+def _plain(line: _Line, place: int, delimiter: str, refuse: Callable[[_Line, str], NoReturn]) -> tuple[str, int]:
+    """A field without quotation marks, up to the delimiter."""
+    text, start, mark = line.text, place, ""
+    closing: list[str] = []
+    while place < len(text):
+        sign = text[place]
+        if mark:
+            if sign == "\\":
+                place += 1
+            elif sign == mark:
+                mark = ""
+        elif closing and sign in "\"'":
+            mark = sign
+        elif sign in _CLOSING:
+            if sign == "{" and not closing and text[start:place].endswith(" "):
+                refuse(line, "braces within a label: put it in quotation marks")
+            closing.append(_CLOSING[sign])
+        elif sign in ")]}":
+            if not closing or closing.pop() != sign:
+                refuse(line, f"{sign} closes nothing: put labels with brackets in quotation marks")
+        elif not closing:
+            if sign == delimiter or (delimiter != "\t" and sign in " \t"):
+                break
+            if sign == "#":
+                refuse(line, "# begins a comment, or is part of a label? Put comments in lines of their own")
+        place += 1
+    if closing or mark:
+        refuse(line, "a bracket that is not closed: put labels with brackets in quotation marks")
+    field = text[start:place].rstrip(" ")
+    return field, place
 
 
 def _colour_numbers(colours: list[Any]) -> tuple[int, ...]:
@@ -487,18 +782,33 @@ def _colour_numbers(colours: list[Any]) -> tuple[int, ...]:
         raise GroupError(
             f"{missing} of {len(colours)} vertices have no colour: give every vertex a colour attribute, or none"
         )
-    numbers = tuple(number for number in map(_whole, colours) if number is not None)
+    numbers = tuple(number for number in map(whole, colours) if number is not None)
     if len(numbers) == len(colours):
         return numbers
-    kinds = {kind: number for number, kind in enumerate(sorted({(type(c).__name__, str(c)) for c in colours}))}
-    return tuple(kinds[type(colour).__name__, str(colour)] for colour in colours)
+    for colour in colours:
+        if not _is_value(colour):
+            raise GroupError(
+                f"the colour {_short(colour)} is neither a number nor a text: give colours that can be compared"
+            )
+    kinds = {kind: number for number, kind in enumerate(sorted(set(map(_colour_key, colours))))}
+    return tuple(kinds[_colour_key(colour)] for colour in colours)
 
 
-def _whole(value: Any) -> int | None:
-    """The value as an int if it is a whole number of any type, NumPy's included; truth values are not."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        return None
-    return operator.index(value)
+def _is_value(colour: Any) -> bool:
+    """Whether a colour is the same as another exactly where both say the same."""
+    if isinstance(colour, tuple):
+        return all(map(_is_value, colour))
+    return isinstance(colour, str | bytes | Number) and colour == colour  # noqa: PLR0124 - not a number is not itself
+
+
+def _colour_key(colour: Any) -> tuple[str, str]:
+    """A text for each colour: the same for 1 and 1.0, another for True and for the text 1."""
+    if isinstance(colour, Number) and not isinstance(colour, bool | complex):
+        try:
+            return "number", str(fraction(colour))
+        except ValueError:
+            return type(colour).__name__, repr(colour)
+    return type(colour).__name__, repr(colour)
 
 
 def _need(package: str) -> Any:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import EqsynthError, GroupError, ParseError, SpaceError
+from eqsynth.errors import EqsynthError, GroupError, ParseError, SpaceError, shown
 from eqsynth.graphs import Graph
+from eqsynth.limits import afford
+from eqsynth.numbers import binary, fraction, whole
 from eqsynth.space import Order, Space, axes_of, order_text
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ FAMILIES: dict[str, Family] = {
 }
 
 _GROUP = re.compile(r"\s*(?P<family>[A-Za-z]+)(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?")
+_WRITTEN_GRAPH = re.compile(r"\s*[0-9]+\s*:")
 _CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
 
 
@@ -62,34 +67,46 @@ class Group:
     n: int | str
 
     def __post_init__(self) -> None:
-        family = FAMILIES.get(self.family)
+        family = FAMILIES.get(self.family) if isinstance(self.family, str) else None
         if family is None:
-            raise GroupError(f"there is no group family {self.family!r}: {_suggest(self.family)}")
+            raise GroupError(f"there is no group family {shown(self.family)}: {_suggest(str(self.family))}")
         if isinstance(self.n, str):
             if not (len(self.n) == 1 and self.n.isalpha() and self.n.isascii()):
-                raise GroupError(f"a symbolic size is one letter, not {self.n!r}: write {self.family}(n)")
+                raise GroupError(f"a symbolic size is one letter, not {shown(self.n)}: write {self.family}(n)")
+            _make(self, n=str(self.n))
             return
-        if not isinstance(self.n, int) or isinstance(self.n, bool):
-            raise GroupError(f"the size of a group is a whole number or a letter, not {self.n!r}")
-        if self.n < 1:
-            raise GroupError(f"{self} does not act on anything: ask for n >= {2 if family.even else 1}")
-        if self.n > MAX_N:
-            raise GroupError(f"{self} is beyond the largest size, {MAX_N}: leave it open, {self.family}(n)")
-        if family.even and self.n % 2:
-            near = f"{self.family}({self.n + 1})"
-            raise GroupError(f"{self} does not exist, omega needs an even dimension: ask for {near}")
+        n = whole(self.n)
+        if n is None:
+            raise GroupError(f"the size of a group is a whole number or a letter, not {shown(self.n)}")
+        if n < 1:
+            raise GroupError(
+                f"{self.family}({shown(n)}) does not act on anything: ask for n >= {2 if family.even else 1}"
+            )
+        if n > MAX_N:
+            raise GroupError(
+                f"{self.family}({shown(n)}) is beyond the largest size, {MAX_N}: leave it open, {self.family}(n)"
+            )
+        if family.even and n % 2:
+            near = f"{self.family}({n + 1})"
+            raise GroupError(f"{self.family}({n}) does not exist, omega needs an even dimension: ask for {near}")
+        _make(self, n=n)
 
     @classmethod
-    def parse(cls, text: str | Group) -> Group:
-        """Read ``"S(5)"`` or ``"O(n)"``."""
+    def parse(cls, text: str | Group, files: bool | Path = True) -> Group:
+        """Read ``"S(5)"`` or ``"O(n)"``.
+
+        A graph in ``Aut(...)`` may be a file: with ``files=False`` none is opened, as text from elsewhere needs; with
+        a folder it is one beside that.
+        """
         if isinstance(text, Group):
             return text
         if not isinstance(text, str):
-            raise GroupError(f"a group is a string such as 'S(5)', not {text!r}")
+            graph = ": for a graph write eq.Aut(graph)" if hasattr(text, "nodes") else ""
+            raise GroupError(f"a group is a string such as 'S(5)', not {shown(text)}{graph}")
         pieces = _pieces(text)
         if len(pieces) == 1:
-            return _parse_factor(text, 0, len(text))
-        return ProductGroup([_parse_factor(text, start, stop) for start, stop in pieces])
+            return _parse_factor(text, 0, len(text), files)
+        return ProductGroup([_parse_factor(text, start, stop, files) for start, stop in pieces])
 
     def __str__(self) -> str:
         return f"{self.family}({self.n})"
@@ -140,19 +157,25 @@ class PermutationGroup(Group):
 
     def __init__(self, generators: Iterable[Sequence[int]], n: int | None = None) -> None:
         try:
-            listed = tuple(tuple(int(image) for image in generator) for generator in generators)
-        except (TypeError, ValueError) as error:
-            raise GroupError(f"generators are lists of images, such as [[1, 2, 3, 0]]: {error}") from error
+            given: list[tuple[Any, ...]] = [tuple(generator) for generator in generators]
+        except TypeError:
+            given = [("",)]
+        listed = tuple(tuple(image for image in map(whole, generator) if image is not None) for generator in given)
+        if any(len(read) != len(generator) for read, generator in zip(listed, given, strict=True)):
+            raise GroupError(f"generators are lists of images, such as [[1, 2, 3, 0]], not {shown(generators)}")
         if n is None:
             if not listed:
                 raise GroupError("a permutation group without generators needs n: PermutationGroup([], n=4)")
             n = len(listed[0])
+        points = whole(n)
+        if points is None or not 1 <= points <= MAX_N:
+            raise GroupError(f"a permutation group acts on 1 to {MAX_N} points, not on {shown(n)}")
         for generator in listed:
-            if sorted(generator) != list(range(n)):
-                raise GroupError(f"{generator} is no permutation of 0, ..., {n - 1}: list the image of each point once")
-        if n < 1:
-            raise GroupError("a permutation group needs at least one point")
-        _make(self, family="Perm", n=n, generators=listed)
+            if len(generator) != points or sorted(generator) != list(range(points)):
+                raise GroupError(
+                    f"{shown(generator)} is no permutation of 0, ..., {points - 1}: list the image of each point once"
+                )
+        _make(self, family="Perm", n=points, generators=listed)
 
     def __repr__(self) -> str:
         return f"PermutationGroup({self.generators!r}, {self.n})"
@@ -176,8 +199,8 @@ class Aut(Group):
     >>> print(Aut("3: 0-1 1-2"))
     Aut(3: 0-1 1-2)
 
-    ``graph`` is a name (``petersen``, ``cycle5``, ...), a file (graph6, edge list, GraphML), a networkx
-    graph, an eqsynth Graph, or text: the number of vertices and edges ``0-1`` (``0>1`` in a directed
+    ``graph`` is a name (``petersen``, ``cycle5``, ...), a file (graph6, edge list, GraphML; as text or as a path), a
+    networkx graph, an eqsynth Graph, or text: the number of vertices and edges ``0-1`` (``0>1`` in a directed
     graph), then perhaps ``| 0 0 1``, a colour for each vertex. Colours, directions and loops are kept by
     the automorphisms; edge weights are ignored.
 
@@ -188,10 +211,12 @@ class Aut(Group):
     graph: Graph
 
     def __init__(self, graph: Any) -> None:
-        if isinstance(graph, str) and re.match(r"\s*\d+\s*:", graph):
-            found = _graph_of_text(graph)
+        if isinstance(graph, str):
+            found = _graph(graph)
+        elif isinstance(graph, os.PathLike):
+            found = Graph.read(Path(graph))
         else:
-            found = Graph.parse(graph) if isinstance(graph, str | Graph) else Graph.of(graph)
+            found = graph if isinstance(graph, Graph) else Graph.of(graph)
         _make(self, family="Aut", n=found.n, graph=_canonical_name(found))
 
     def __repr__(self) -> str:
@@ -226,25 +251,40 @@ def _canonical_name(graph: Graph) -> Graph:
     return Graph(graph.n, graph.edges, graph.directed and bool(graph.edges), graph.colours)
 
 
+def _graph(text: str, files: bool | Path = True) -> Graph:
+    """A graph that is written out, has a name, or is a file."""
+    if _WRITTEN_GRAPH.match(text):
+        return _graph_of_text(text)
+    if files is False:
+        return Graph.named(text)
+    if files is True:
+        return Graph.parse(text)
+    try:
+        return Graph.named(text)
+    except GroupError:
+        return Graph.parse(str(files / text.strip()))
+
+
 def _graph_of_text(text: str) -> Graph:
     size, _, rest = text.partition(":")
-    if len(size) > 9 or any(len(word) > 20 for word in rest.replace("|", " ").split()):
-        raise GroupError(f"the graph {text[:40]!r}... has numbers that no graph has")
-    edges, bar, colours = rest.partition("|")
+    edges, _, colours = rest.partition("|")
+    cure = "Write edges as 0-1, or 0>1 in a directed graph, and colours after |: 3: 0-1 1-2 | 0 1 0"
     listed: list[tuple[int, int]] = []
     directed: set[bool] = set()
-    for word in edges.split():
-        match = re.fullmatch(r"(\d+)([->])(\d+)", word)
+    for word in re.finditer(r"\S+", edges):
+        match = re.fullmatch(r"([0-9]{1,9})([->])([0-9]{1,9})", word[0])
         if match is None:
-            cure = "Write edges as 0-1, or 0>1 in a directed graph, and colours after |: 3: 0-1 1-2 | 0 1 0"
-            raise ParseError("graph", text, text.index(word), "an edge is expected here", cure)
+            raise ParseError("graph", text, len(size) + 1 + word.start(), "an edge is expected here", cure)
         listed.append((int(match[1]), int(match[3])))
         directed.add(match[2] == ">")
     if len(directed) > 1:
-        raise GroupError(f"the graph {text!r} mixes 0-1 and 0>1: write all edges one way")
-    if bar and not all(word.isdecimal() for word in colours.split()):
-        raise ParseError("graph", text, text.index("|"), "colours are whole numbers", "Write | 0 1 0, one per vertex.")
-    return Graph(int(size), tuple(listed), True in directed, tuple(int(word) for word in colours.split()))
+        raise GroupError(f"the graph {shown(text)} mixes 0-1 and 0>1: write all edges one way")
+    for word in re.finditer(r"\S+", colours):
+        if not re.fullmatch("[0-9]{1,18}", word[0]):
+            at = len(size) + len(edges) + 2 + word.start()
+            raise ParseError("graph", text, at, "colours are whole numbers", "Write | 0 1 0, one per vertex.")
+    vertices = int(size.strip()[:20])
+    return Graph(vertices, tuple(listed), True in directed, tuple(map(int, colours.split())))
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -257,8 +297,10 @@ class MatrixGroup(Group):
     >>> print(lorentz.n, len(lorentz.generators), len(lorentz.lie_algebra))
     3 1 2
 
-    Entries are whole numbers, fractions, or texts such as ``"1/2"``. Its maps are the exact null space of
-    W rho_k(g) = rho_l(g) W and W drho_k(X) = drho_l(X) W, all on tensor powers of R^n.
+    Entries are whole numbers, fractions, or texts such as ``"1/2"``, with numerators and denominators up to a
+    million; matrices of NumPy, SymPy, FLINT and torch are read as they are, and a float is the fraction that it stores:
+    0.5 is 1/2, 0.1 is refused, write ``"1/10"``. Its maps are the exact null space of W rho_k(g) = rho_l(g) W and
+    W drho_k(X) = drho_l(X) W, all on tensor powers of R^n.
 
     Raises GroupError for matrices that are not square, not of one size, not rational, or (generators)
     not invertible.
@@ -268,15 +310,16 @@ class MatrixGroup(Group):
     lie_algebra: tuple[Matrix, ...]
 
     def __init__(self, generators: Iterable[Any] = (), lie_algebra: Iterable[Any] = ()) -> None:
-        elements = tuple(_matrix(value) for value in generators)
-        algebra = tuple(_matrix(value) for value in lie_algebra)
+        elements, algebra = _matrices(generators), _matrices(lie_algebra)
         sizes = {len(value) for value in (*elements, *algebra)}
         if len(sizes) != 1:
-            what = "at least one matrix" if not sizes else f"matrices of one size, not of {sorted(sizes)}"
+            what = "at least one matrix" if not sizes else f"matrices of one size, not of {shown(sorted(sizes))}"
             raise GroupError(f"a matrix group needs {what}")
         for value in elements:
             if not _invertible(value):
-                raise GroupError(f"the generator {_matrix_text(value)} is not invertible, so no group contains it")
+                raise GroupError(
+                    f"the generator {shown(_matrix_text(value))} is not invertible, so no group contains it"
+                )
         _make(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra)
 
     def __repr__(self) -> str:
@@ -299,30 +342,68 @@ class MatrixGroup(Group):
         )
 
 
+def _matrices(values: Any) -> tuple[Matrix, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise GroupError(f"generators are a list of matrices, such as [[[0, 1], [-1, 0]]], not {shown(values)}")
+    return tuple(map(_matrix, values))
+
+
 def _matrix(value: Any) -> Matrix:
     try:
-        rows = tuple(tuple(_fraction(entry) for entry in row) for row in value)
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise GroupError(f"{value!r} is no matrix of whole numbers and fractions: {error}") from error
+        # Matrices of NumPy, SymPy, FLINT and torch; those of SymPy would list their entries without rows.
+        listed = value.tolist() if hasattr(value, "tolist") else value
+        rows = tuple(tuple(map(_entry, row)) for row in listed)
+    except (TypeError, ValueError) as error:
+        why = (
+            str(error)
+            if isinstance(error, ValueError)
+            else "a matrix is a list of rows, and generators are a list of it"
+        )
+        raise GroupError(f"{shown(value)} is no matrix of whole numbers and fractions: {why}") from error
     if not rows or any(len(row) != len(rows) for row in rows):
-        raise GroupError(f"{value!r} is no square matrix")
+        raise GroupError(f"{shown(value)} is no square matrix")
     return rows
 
 
-def _fraction(entry: Any) -> Fraction:
-    from fractions import Fraction
+def _entry(value: Any) -> Fraction:
+    """An entry of a matrix group, exactly; ValueError for others, which says what to write instead."""
+    try:
+        entry = fraction(value)
+    except ValueError as error:
+        rational = getattr(value, "is_rational", None) is not False
+        raise ValueError(str(error) if rational else f"{shown(value)} is irrational; {_OTHER_BASIS}") from None
+    if max(abs(entry.numerator), entry.denominator) <= MAX_ENTRY:
+        return entry
+    if not binary(value):
+        raise ValueError(f"{shown(value)} has a numerator or denominator beyond {MAX_ENTRY}")
+    meant = entry.limit_denominator(1000)
+    if abs(entry - meant) <= abs(entry) / 2**20:
+        raise ValueError(f"{shown(value)} is a float, which stores no {meant}: write '{meant}', since eqsynth is exact")
+    square = (entry * entry).limit_denominator(1000)
+    if abs(entry * entry - square) <= square / 2**19:
+        sign = "-" if entry < 0 else ""
+        raise ValueError(f"{shown(value)} is a float near {sign}sqrt({square}), which is irrational; {_OTHER_BASIS}")
+    raise ValueError(f"{shown(value)} is a float that is no short fraction: write one, such as '1/3', if it is meant")
 
-    if isinstance(entry, float) and not entry.is_integer():
-        raise ValueError(f"{entry} is a float; write a fraction such as '1/2', since eqsynth is exact")
-    found = Fraction(entry) if isinstance(entry, int | str | float | Fraction) else Fraction(int(entry))
-    if max(abs(found.numerator), found.denominator) > MAX_ENTRY:
-        raise ValueError(f"{entry} is beyond {MAX_ENTRY}")
-    return found
+
+_OTHER_BASIS = (
+    "take a basis in which entries are fractions, such as two edges of a hexagon for its turns: [[0, -1], [1, 1]]"
+)
 
 
 def _invertible(value: Matrix) -> bool:
+    """Whether the determinant is not zero: known modulo a prime, except where it is zero there."""
     import flint
 
+    size = len(value)
+    cure = "give smaller matrices"
+    afford(f"the determinant of a {size} x {size} matrix", cure, steps=size**3 // 100)
+    for prime in ((1 << 61) - 1, (1 << 31) - 1):
+        rows = [[entry.numerator * pow(entry.denominator, -1, prime) % prime for entry in row] for row in value]
+        if int(flint.nmod_mat(rows, prime).det()):
+            return True
+    digits = sum(max(entry.denominator for entry in row).bit_length() for row in value)
+    afford(f"the exact determinant of a {size} x {size} matrix", cure, steps=size**4 * (digits + 20) // 6000)
     entries = [[flint.fmpq(entry.numerator, entry.denominator) for entry in row] for row in value]
     return bool(flint.fmpq_mat(entries).det() != 0)
 
@@ -346,8 +427,10 @@ class ProductGroup(Group):
 
     parts: tuple[Group, ...]
 
-    def __init__(self, factors: Iterable[Group]) -> None:
-        listed = tuple(part for factor in factors for part in factor.factors)
+    def __init__(self, factors: Iterable[Group | str]) -> None:
+        if isinstance(factors, str) or not isinstance(factors, Iterable):
+            raise GroupError(f"a product is made of a list of groups, not of {shown(factors)}")
+        listed = tuple(part for factor in factors for part in Group.parse(factor).factors)
         if len(listed) < 2:
             raise GroupError("a product needs two or more groups, such as S(4) x O(3)")
         for part in listed:
@@ -397,23 +480,24 @@ def permutation_generators(group: Group) -> tuple[Permutation, ...]:
 
 def _pieces(text: str) -> list[tuple[int, int]]:
     """The places of the factors: text between the signs x outside of brackets."""
-    depth, start, found = 0, 0, []
+    depth, start, before, found = 0, 0, "", []
     for position, mark in enumerate(text):
         depth += (mark == "(") - (mark == ")")
-        if mark == "x" and depth == 0 and text[:position].rstrip().endswith(")"):
+        if mark == "x" and depth == 0 and before == ")":
             found.append((start, position))
             start = position + 1
+        before = before if mark.isspace() else mark
     return [*found, (start, len(text))]
 
 
-def _parse_factor(text: str, start: int, stop: int) -> Group:
+def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group:
     lead = start + len(text[start:stop]) - len(text[start:stop].lstrip())
     match = _GROUP.match(text, start, stop)
     if match is None:
         raise ParseError("group", text, lead, "a group name is expected", _CURE)
     name = match["family"]
     if name not in FAMILIES and name not in OTHERS:
-        raise ParseError("group", text, match.start("family"), f"no family is called {name!r}", _suggest(name))
+        raise ParseError("group", text, match.start("family"), f"no family is called {shown(name)}", _suggest(name))
     if not match["open"]:
         raise ParseError("group", text, match.end("family"), "( and a size are expected here", _CURE)
     if name in OTHERS:
@@ -424,13 +508,15 @@ def _parse_factor(text: str, start: int, stop: int) -> Group:
         if text[close + 1 : stop].strip():
             raise ParseError("group", text, close + 1, "nothing more is expected here", _CURE)
         try:
-            return _parse_other(name, text[inside:close].strip())
+            return _parse_other(name, text[inside:close].strip(), files)
         except EqsynthError as error:
             raise ParseError("group", text, inside, str(error), OTHERS[name]) from None
     if not match["size"]:
         raise ParseError("group", text, match.end("open"), "a size is expected here", _CURE)
     if not match["close"]:
-        raise ParseError("group", text, match.end("size"), ") is expected here", _CURE)
+        signs = text[match.end() : stop].lstrip().startswith((",", ";"))
+        cure = ELSEWHERE["Lorentz"] if signs else _CURE
+        raise ParseError("group", text, match.end("size"), ") is expected here", cure)
     rest = text[match.end() : stop]
     if rest.strip():
         at = match.end() + len(rest) - len(rest.lstrip())
@@ -449,40 +535,95 @@ OTHERS = {
     "Matrix": "Write Matrix([[0,1],[-1,0]]; ): generators, a semicolon, generators of the Lie algebra.",
 }
 
+_COMPLEX = (
+    "Complex matrices are real ones of twice the size, with [[a, -b], [b, a]] for a + bi: U(1) is SO(2), and U(n) and "
+    "SU(n) are eq.MatrixGroup([], generators of the Lie algebra), SU(2) with three matrices of 4 x 4."
+)
+_RIGID = (
+    "A layer that commutes with translations, too, reads differences of positions (to a neighbour, or to the mean): "
+    "take those with O(n), or with SO(n) where mirror images differ."
+)
+_LORENTZ = (
+    "A group that keeps a form with signs, O(1,3) and the like, is an eq.MatrixGroup of reflections, boosts and "
+    "rotations: examples/lorentz.py has it. Sp(n) keeps the symplectic form."
+)
+_LINEAR = (
+    "GL(n) and SL(n) are eq.MatrixGroup([], generators of the Lie algebra): the matrices with a single 1, for SL(n) of "
+    "trace 0."
+)
+_CYCLIC = (
+    "Rotations of n points in a ring are Perm(4: 1 2 3 0), those of the plane by a quarter Matrix([[0,-1],[1,0]]; )."
+)
+_DIHEDRAL = (
+    "Rotations and reflections of n points in a ring are Aut(cycle5), those of the plane Matrix([[0,-1],[1,0]] "
+    "[[1,0],[0,-1]]; )."
+)
+_SIGNED = "Permutations with signs are an eq.MatrixGroup of signed permutation matrices."
+#: Names of groups that are no families here, and what there is instead.
+ELSEWHERE = {
+    **dict.fromkeys(("U", "SU", "USp", "Unitary"), _COMPLEX),
+    **dict.fromkeys(("SE", "E", "ISO", "Euclidean", "T", "Translation", "Galilei", "Aff"), _RIGID),
+    **dict.fromkeys(("Lorentz", "Poincare", "Minkowski"), _LORENTZ),
+    **dict.fromkeys(("GL", "SL", "PGL", "PSL"), _LINEAR),
+    **dict.fromkeys(("C", "Z", "Cyclic", "Cyc"), _CYCLIC),
+    **dict.fromkeys(("D", "Dih", "Dihedral"), _DIHEDRAL),
+    **dict.fromkeys(("B", "BC", "Hyperoctahedral"), _SIGNED),
+    **dict.fromkeys(("Sym", "Symmetric"), "The group of all permutations is S(n)."),
+    **dict.fromkeys(("Alt", "Alternating"), "The group of even permutations is A(n)."),
+    **dict.fromkeys(("Orthogonal", "Rot", "Rotation"), "Rotations are SO(n), and with reflections O(n)."),
+    "Symplectic": "The symplectic group is Sp(n), n even.",
+    **dict.fromkeys(("Spin", "Pin"), "Tensors of R^n see no more of Spin(n) and Pin(n) than SO(n) and O(n)."),
+    **dict.fromkeys(("Trivial", "Identity"), "The group of one element is Perm(4: ), with a number of points."),
+}
 
-def _parse_other(name: str, inside: str) -> Group:
+
+def _parse_other(name: str, inside: str, files: bool | Path) -> Group:
     if name == "Aut":
-        return Aut(inside)
+        return Aut(_graph(inside, files))
     if name == "Perm":
         size, colon, rest = inside.partition(":")
         generators = [part.split() for part in rest.split(",") if part.strip()]
-        if len(size) > 9 or any(len(w) > 9 for g in generators for w in g):
+        numbers = [size.strip(), *(word for generator in generators for word in generator)]
+        if not colon or not all(word.isascii() and word.isdecimal() for word in numbers):
+            raise GroupError(f"{shown(inside)} does not list permutations")
+        if any(len(word) > 9 for word in numbers):
             raise GroupError("the numbers of points are too large")
-        if not colon or not size.strip().isdecimal() or not all(w.isdecimal() for g in generators for w in g):
-            raise GroupError(f"{inside!r} does not list permutations")
         return PermutationGroup([[int(word) for word in generator] for generator in generators], int(size))
     elements, _, algebra = inside.partition(";")
     return MatrixGroup(_matrices_of_text(elements), _matrices_of_text(algebra))
 
 
 def _matrices_of_text(text: str) -> list[list[list[str]]]:
-    found = []
-    position = 0
-    pattern = re.compile(r"\s*,?\s*\[((?:\[[^\[\]]*\]\s*,?\s*)+)\]\s*")
-    while text[position:].strip():
-        match = pattern.match(text, position)
-        if match is None:
-            raise GroupError(f"a matrix such as [[0,1],[-1,0]] is expected at {text[position:][:20]!r}")
-        rows = re.findall(r"\[([^\[\]]*)\]", match[1])
-        found.append([[entry.strip() for entry in row.split(",")] for row in rows])
-        position = match.end()
-    return found
+    """Matrices as ``[[0,1],[-1,0]] [[1,0],[0,1]]``: in brackets rows in brackets, with or without commas between."""
+    matrices: list[list[list[str]]] = []
+    depth = 0
+    for match in re.finditer(r"[\[\]]|[^\[\]]+", text):
+        piece = match[0]
+        if piece == "[" and depth < 2:
+            depth += 1
+            if depth == 1:
+                matrices.append([])
+            else:
+                matrices[-1].append([])
+        elif piece == "]" and depth:
+            depth -= 1
+        elif depth == 2 and piece != "[":
+            matrices[-1][-1] = [entry.strip() for entry in piece.split(",")]
+        elif piece.strip() not in ("", ","):
+            at = text[match.start() : match.start() + 20]
+            raise GroupError(f"a matrix such as [[0,1],[-1,0]] is expected at {at!r}")
+    if depth:
+        raise GroupError(f"a matrix ends without ]: {shown(text)}")
+    return matrices
 
 
 def _suggest(name: str) -> str:
     known = ", ".join([*(f"{family}(n)" for family in FAMILIES), *(f"{other}(...)" for other in OTHERS)])
-    close = difflib.get_close_matches(name, FAMILIES, n=1, cutoff=0.3)
-    near = next((family for family in FAMILIES if family.lower() == name.lower()), close[0] if close else "")
+    names = {other.lower(): other for other in (*ELSEWHERE, *FAMILIES, *OTHERS)}
+    close = difflib.get_close_matches(name[:20].lower(), names, n=1, cutoff=0.7)
+    near = names.get(name.lower()) or (names[close[0]] if close else "")
+    if near in ELSEWHERE:
+        return f"{ELSEWHERE[near]} The families are {known}."
     return f"Did you mean {near}? The families are {known}." if near else f"The families are {known}."
 
 
@@ -503,14 +644,18 @@ class Hom:
     space_out: Space
 
     def __post_init__(self) -> None:
+        if not isinstance(self.group, Group) or not all(isinstance(s, Space) for s in (self.space_in, self.space_out)):
+            raise EqsynthError("a Hom is made of a Group and two Spaces: for texts write eq.Hom.parse(...)")
         for space in (self.space_in, self.space_out):
             for order in space.orders:
                 check_order_fits(self.group, order)
 
     @classmethod
-    def parse(cls, group: str | Group, space_in: str | int | Space, space_out: str | int | Space) -> Hom:
-        """Read group and spaces as strings, or take them as they are."""
-        return cls(Group.parse(group), Space.parse(space_in), Space.parse(space_out))
+    def parse(
+        cls, group: str | Group, space_in: str | int | Space, space_out: str | int | Space, files: bool | Path = True
+    ) -> Hom:
+        """Read group and spaces as strings, or take them as they are; ``files`` as in :meth:`Group.parse`."""
+        return cls(Group.parse(group, files), Space.parse(space_in), Space.parse(space_out))
 
     def __str__(self) -> str:
         return f"{self.group}: {self.space_in} -> {self.space_out}"

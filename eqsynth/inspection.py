@@ -11,7 +11,7 @@ from eqsynth import draw
 from eqsynth.bases import basis
 from eqsynth.diagram import Element
 from eqsynth.drawing import drawing
-from eqsynth.errors import EqsynthError, SymbolicError
+from eqsynth.errors import EqsynthError, SymbolicError, abridged
 from eqsynth.group import Hom
 from eqsynth.lower import gains, mean_squares
 from eqsynth.numbers import whole
@@ -122,7 +122,8 @@ class Inspection:
     def _heading(self) -> list[str]:
         letters = " x ".join(str(size) for size in self.sizes)
         return [
-            f"{self.hom}: {len(self)} maps, most used first; shares for independent inputs of variance 1, n = {letters}"
+            f"{abridged(self.hom)}: {len(self)} maps, most used first; shares for independent inputs of variance 1, "
+            f"n = {letters}"
         ]
 
     def _place(self, use: Use) -> str:

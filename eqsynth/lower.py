@@ -1262,8 +1262,9 @@ def mean_squares(
     for element, (total, added) in enumerate(totals):
         rows, square = n ** axes_of(found.outputs), total * _times(found, element)
         if not found.plain_orders:
-            turns = found.turned(element)
-            packed = cosets.squares(group, found[element], turns, found.inputs, found.outputs, n)
+            turns, one = found.turned(element), found[element]
+            assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
+            packed = cosets.squares(group, one, turns, found.inputs, found.outputs, n)
             if packed is not None:
                 rows, square = prod(packed_lengths(found.outputs, sizes)), packed
         made.append(square / added ** round(2 * power) / rows * n ** (gain / 2) if rows else 0.0)

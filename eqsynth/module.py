@@ -15,7 +15,14 @@ from torch import nn
 from eqsynth.bases import Basis, basis
 from eqsynth.cache import no_collection
 from eqsynth.emit import Artifact, emit
-from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, WeightsError, ZeroOutputWarning
+from eqsynth.errors import (
+    EqsynthError,
+    IgnoredInputWarning,
+    ShapeError,
+    WeightsError,
+    ZeroOutputWarning,
+    abridged,
+)
 from eqsynth.group import Group, Hom
 from eqsynth.limits import afford_parameters
 from eqsynth.lower import plan_hom
@@ -114,7 +121,7 @@ class Linear(nn.Module):
         maps = sum(pair.dim for pair in self.plan.pairs)
         count = sum(parameter.numel() for parameter in self.parameters())
         return (
-            f"{self.hom}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, "
+            f"{abridged(self.hom)}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, "
             f"bias={self.plan.bias}, normalization={self.plan.normalization!r}"
             f"{', parameters=' + repr(self.plan.parameters) if self.plan.parameters != 'diagrams' else ''}"
         )

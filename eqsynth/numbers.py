@@ -6,6 +6,8 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.errors import shown
+
 if TYPE_CHECKING:
     from fractions import Fraction
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 80
 
 _TEXT = re.compile(r"\s*[-+]?[0-9]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3}|/[0-9]+)?\s*", re.ASCII)
+_ANY = "write 3, -1/2 or 0.25"
 
 
 def whole(value: Any) -> int | None:
@@ -25,7 +28,7 @@ def whole(value: Any) -> int | None:
     """
     if type(value) is int:
         return value
-    if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
+    if _truth(value) or tuple(getattr(value, "shape", ())):
         return None
     try:
         return operator.index(value)
@@ -44,10 +47,11 @@ def fraction(value: Any) -> Fraction:
     Fraction(3602879701896397, 36028797018963968)
 
     Whole numbers, fractions, rational numbers of SymPy and FLINT, decimals and their texts are what they say; a
-    binary float of any library is the fraction that it stores, which for 0.1 is not 1/10.
+    binary float of any library is the fraction that it stores, which for 0.1 is not 1/10 (:func:`binary` tells).
 
     Raises ValueError for what is no rational number, or none that is known exactly: nan, infinity, complex
-    numbers, truth values, irrational numbers of SymPy, texts of more than 80 characters or with an exponent above 999.
+    numbers, truth values, irrational numbers of SymPy, texts of more than 80 characters or with an exponent above 999,
+    decimals and floats of any library that a float64 has no place for, such as Decimal("1e999").
     """
     from fractions import Fraction
 
@@ -56,34 +60,66 @@ def fraction(value: Any) -> Fraction:
         return Fraction(number)
     if isinstance(value, str):
         if len(value) > MAX_TEXT or not _TEXT.fullmatch(value):
-            shown = value if len(value) <= MAX_TEXT else value[:20] + "..."
-            raise ValueError(f"{shown!r} is no number: write 3, -1/2 or 0.25")
-        return _checked(lambda: Fraction(value), value)
-    if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
-        raise ValueError(f"{value!r} is a truth value: write 1 or 0")
-    if getattr(value, "shape", ()) != ():
-        raise ValueError(f"{value!r} is an array where one number is expected")
+            raise ValueError(f"{shown(value)} is no number: {_ANY}")
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"{shown(value)} is no number: {_ANY}") from None
+    if _truth(value):
+        raise ValueError(f"{shown(value)} is a truth value: write 1 or 0")
+    if tuple(getattr(value, "shape", ())):
+        raise ValueError(f"{shown(value)} is an array where one number is expected")
+    try:
+        ratio = _ratio(value)
+    except (ArithmeticError, ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError):
+        ratio = None
+    if ratio is None:
+        raise ValueError(f"{shown(value)} is no rational number that can be read exactly: {_ANY}")
+    return Fraction(*ratio)
+
+
+def binary(value: Any) -> bool:
+    """Whether a number is a binary float, of whatever library: one that cannot store 1/3 or 1/10.
+
+    >>> import numpy as np
+    >>> from eqsynth.numbers import binary
+    >>> binary(0.5), binary(np.float32(0.5)), binary("0.5"), binary(1)
+    (True, True, False, False)
+    """
+    return isinstance(value, float) or hasattr(value, "_mpf_") or "float" in str(getattr(value, "dtype", ""))
+
+
+def _truth(value: Any) -> bool:
+    return isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
+
+
+def _ratio(value: Any) -> tuple[int, int] | None:
+    """Numerator and denominator of a scalar; None where it has none, or a number of digits that nobody would write."""
     # Scalars of NumPy and torch hand out the Python number they hold; those of more than 53 bits are no float.
     if not hasattr(value, "as_integer_ratio") and hasattr(value, "item"):
         value = value.item()
-    # SymPy's numbers and FLINT's rational numbers.
-    if getattr(value, "is_Float", False):
-        from sympy import Rational
-
-        value = Rational(value)
+        if (number := whole(value)) is not None:
+            return number, 1
+        if _truth(value):
+            return None
+    # Rational numbers: fractions of Python, and those of SymPy and FLINT.
     for above, below in (("p", "q"), ("numerator", "denominator")):
         parts = getattr(value, above, None), getattr(value, below, None)
         numerator, denominator = (whole(part() if callable(part) else part) for part in parts)
         if numerator is not None and denominator:
-            return Fraction(numerator, denominator)
+            return numerator, denominator
+    # An exponent may stand for any number of digits, which a float64 has not.
+    near = float(value)
+    if near - near != 0 or (near == 0 and value != 0):
+        return None
+    if hasattr(value, "_mpf_"):
+        # A ball of FLINT stands for all numbers in it.
+        if hasattr(value, "is_exact") and not value.is_exact():
+            return None
+        sign, mantissa, exponent, _ = (int(part) for part in value._mpf_)
+        mantissa = -mantissa if sign else mantissa
+        return (mantissa << exponent, 1) if exponent >= 0 else (mantissa, 1 << -exponent)
     if hasattr(value, "as_integer_ratio"):
-        return _checked(lambda: Fraction(*map(int, value.as_integer_ratio())), value)
-    raise ValueError(f"{value!r} is no rational number that can be read exactly: write a fraction such as '1/2'")
-
-
-def _checked(read: Any, value: Any) -> Fraction:
-    try:
-        found: Fraction = read()
-    except (ValueError, ArithmeticError, TypeError):
-        raise ValueError(f"{value!r} is no rational number: write 3, -1/2 or 0.25") from None
-    return found
+        numerator, denominator = map(int, value.as_integer_ratio())
+        return numerator, denominator
+    return None

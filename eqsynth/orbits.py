@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Permutation = tuple[int, ...]
 
 MAX_TUPLES = 20_000_000
+#: NumPy's arrays have no more axes in all its versions.
+MAX_AXES = 32
+#: So many orbits are listed one by one.
+MAX_ORBITS = 1_000_000
 MAX_ELEMENTS = 100_000
 
 
@@ -76,6 +80,8 @@ def representatives(labels: NDArray[np.int64]) -> list[Permutation]:
     >>> representatives(orbit_labels([(1, 2, 0)], 3, 2))
     [(0, 0), (0, 1), (0, 2)]
     """
+    if orbit_count(labels) > MAX_ORBITS:
+        raise SizeError(f"there are {orbit_count(labels):,} orbits, more than {MAX_ORBITS:,}: ask for lower orders")
     return [tuple(row) for row in representative_array(labels).tolist()]
 
 
@@ -183,9 +189,9 @@ def _check(generators: Sequence[Sequence[int]], n: int, m: int) -> int:
             raise GroupError(
                 f"{tuple(generator)} is no permutation of {n} points: list the image of each of 0 to {n - 1} once"
             )
-    if n**m > MAX_TUPLES:
+    if n**m > MAX_TUPLES or m > MAX_AXES:
         raise SizeError(
-            f"orbits on {m}-tuples of {n} points would number {n**m:,} tuples, more than {MAX_TUPLES:,}: "
-            "ask for a smaller graph or lower orders"
+            f"orbits on {m}-tuples of {n} points would number {n**m:,} tuples on {m} axes, more than "
+            f"{MAX_TUPLES:,} or {MAX_AXES} axes: ask for a smaller graph or lower orders"
         )
     return int(n**m)

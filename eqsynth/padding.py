@@ -86,11 +86,11 @@ class Padded(EquivariantModule):
     def forward(self, x: Any, sizes: Any = None, *others: Any) -> Tensors:
         """The module for each sample, without its padding."""
         if sizes is None or others or (len(self._shapes) > 1 and isinstance(x, torch.Tensor)):
-            shown = (
+            call = (
                 "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"
             )
             raise ShapeError(
-                f"call eq.nn.Padded as module({shown}, sizes), where sizes has the {', '.join(self._letters)} of each "
+                f"call eq.nn.Padded as module({call}, sizes), where sizes has the {', '.join(self._letters)} of each "
                 f"sample, such as [3, 5], or is a mask of what is there; one sample without padding is for the module "
                 "inside, padded.module"
             )
@@ -358,8 +358,8 @@ def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tu
         table = torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(
-            f"sizes of {letter} are {given!r:.60}: give a tensor or a list with the size of each sample, such as [3, 5], "
-            "or a mask of truth values"
+            f"sizes of {letter} are {given!r:.60}: give a tensor or a list with the size of each sample, such as "
+            "[3, 5], or a mask of truth values"
         ) from None
     longest = shown
     if table.dtype == torch.bool:

@@ -17,7 +17,7 @@ from eqsynth import dimension, drawing, files, functor, plans, symbolic, words
 from eqsynth.bases import Basis, basis
 from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.diagram import Diagram, Element
-from eqsynth.errors import SizeError, SpaceError
+from eqsynth.errors import SizeError, SpaceError, abridged
 from eqsynth.group import Aut, Group, Hom, PermutationGroup, permutation_generators
 from eqsynth.lower import plain_plan
 from eqsynth.orbits import elements
@@ -90,7 +90,7 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
         "factors": [{"name": str(factor), "family": factor.family, "n": factor.n} for factor in found.group.factors],
         "inputs": list(each(found.inputs)),
         "outputs": list(each(found.outputs)),
-        "heading": f"{found.group}: order {order_text(found.inputs)} → order {order_text(found.outputs)}",
+        "heading": f"{abridged(found.group)}: order {order_text(found.inputs)} → order {order_text(found.outputs)}",
         "spaces": [space_in, space_out],
         "symmetry": words.symmetry(found.group),
         "count": len(found),
@@ -121,7 +121,7 @@ def html(group: str | Group, inputs: Order, outputs: Order) -> str:
     data = json.dumps(made, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     plain = basis(group, inputs, outputs).table(60)
     filled = {
-        "TITLE": _escaped(f"{made['group']} {made['heading'].split(': ')[-1]} - eqsynth"),
+        "TITLE": _escaped(f"{abridged(made['group'])} {made['heading'].split(': ')[-1]} - eqsynth"),
         "STYLE": _asset("page.css"),
         "TABLE": _escaped(plain),
         "DATA": data,

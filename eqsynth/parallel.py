@@ -14,9 +14,10 @@ from torch.distributed.tensor.parallel import ParallelStyle
 
 from eqsynth.activations import Activation, Gated, NormActivation, Pairings, Tensors, joined
 from eqsynth.building import Residual, Sequential, problem_of
-from eqsynth.errors import EqsynthError, SpaceError
+from eqsynth.errors import EqsynthError, SpaceError, shown
 from eqsynth.module import Linear
 from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, Pool
+from eqsynth.numbers import whole
 from eqsynth.padding import Padded
 from eqsynth.products import NAMES
 from eqsynth.space import Space
@@ -411,8 +412,10 @@ def parallel_plan(model: nn.Module, size: int) -> dict[str, ParallelStyle]:
     Raises SpaceError where neither the input nor the output channels of a layer can be split evenly, EqsynthError for
     models whose parts are not known to follow each other.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise EqsynthError(f"a plan is for a number of processes, such as mesh.size(), not {size!r}")
+    processes = whole(size)
+    if processes is None or processes < 1:
+        raise EqsynthError(f"a plan is for a number of processes, such as mesh.size(), not {shown(size)}")
+    size = processes
     plan: dict[str, ParallelStyle] = {}
     if isinstance(model, Padded):
         pieces = list(_pieces("module", model.module))

@@ -14,9 +14,10 @@ from operator import mul
 
 from eqsynth.adapted import Adapted
 from eqsynth.diagram import LETTERS, Diagram, Element, Tensor
-from eqsynth.errors import GroupError, SizeError, SymbolicError
+from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.fourier import Sums, irreducible_dimensions, orbits
 from eqsynth.group import Hom
+from eqsynth.numbers import whole
 from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.schur import floor
 from eqsynth.space import Order, Symmetry, entries_of, stored_packed
@@ -395,7 +396,7 @@ class Plan:
     def zero_outputs(self) -> list[str]:
         """A sentence for each output term that no map reaches."""
         return [
-            f"output term {term} of {self.hom} is always zero: no map into it has this symmetry"
+            f"output term {term} of {abridged(self.hom)} is always zero: no map into it has this symmetry"
             for term in range(len(self.hom.space_out))
             if not any(pair.term_out == term for pair in self.pairs) and not self.bias_dims[term]
         ]
@@ -438,9 +439,11 @@ class Plan:
         """The value of every symbol in the costs; ``n`` where the group leaves a size open."""
         values = {}
         for symbol, factor in zip(self._symbols(), self.hom.group.factors, strict=True):
-            if not isinstance(factor.n, int) and n is None:
-                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4")
-            values[symbol] = factor.n if isinstance(factor.n, int) else int(n or 0)
+            number = factor.n if isinstance(factor.n, int) else whole(n)
+            if number is None or number < 1:
+                given = "" if n is None else f", not {shown(n)}"
+                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given}")
+            values[symbol] = number
         for side, space in (("in", self.hom.space_in), ("out", self.hom.space_out)):
             for term, channels in enumerate(space.channels):
                 values[channel_symbol(side, term, len(space))] = channels
@@ -739,7 +742,9 @@ class Plan:
             for symbol, factor in zip(self._symbols(), self.hom.group.factors, strict=True)
             if symbol != "n"
         )
-        lines = [f"plan of {self.hom}: {dims} independent maps, sums scaled by {self.normalization}; per sample:"]
+        lines = [
+            f"plan of {abridged(self.hom)}: {dims} independent maps, sums scaled by {self.normalization}; per sample:"
+        ]
         lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
         lines.append(f"most memory beyond the input: {total.kept + total.passing} elements")
         if total.once_moved:

@@ -14,11 +14,12 @@ from functools import lru_cache, reduce
 from itertools import combinations_with_replacement, product
 from math import perm, prod
 from operator import mul
+from pathlib import Path
 from typing import Any
 
 from eqsynth.bases import Basis, basis
 from eqsynth.diagram import LETTERS, Half, Orbit, Tensor
-from eqsynth.errors import EqsynthError, SizeError, SpaceError
+from eqsynth.errors import EqsynthError, SizeError, SpaceError, abridged, shown
 from eqsynth.group import Aut, Group, Hom, ProductGroup
 from eqsynth.lower import (
     BIAS,
@@ -34,6 +35,7 @@ from eqsynth.lower import (
     _uses,
     whole,
 )
+from eqsynth.numbers import whole as whole_number
 from eqsynth.plans import (
     NOMINAL_N,
     NORMALIZATIONS,
@@ -59,7 +61,7 @@ MODES = ("full", "paired")
 #: The highest degree of a power.
 MAX_DEGREE = 6
 #: How layers print the powers that they make.
-POWERS_OF = re.compile(r"\s*powers?\s+(\d+(?:\s*,\s*\d+)*)\s+of\s(.*)")
+POWERS_OF = re.compile(r"\s*powers?\s([0-9,\s]*)\sof\s(.*)", re.DOTALL)
 #: The names of the operands in formulas and code; their product is x.
 NAMES = "uv"
 #: Letters for the axes of a contraction; those behind stand for channels and the batch.
@@ -171,10 +173,11 @@ class Problem:
         space_out: str | int | Space,
         mode: str = "full",
         degrees: tuple[int, ...] = (),
+        files: bool | Path = True,
     ) -> Problem:
-        """Read group and spaces as strings, or take them as they are."""
+        """Read group and spaces as strings, or take them as they are; ``files`` as in ``Group.parse``."""
         spaces = tuple(map(Space.parse, operands))
-        return cls(Group.parse(group), spaces, Space.parse(space_out), mode, degrees)
+        return cls(Group.parse(group, files), spaces, Space.parse(space_out), mode, degrees)
 
     @classmethod
     def read(
@@ -183,9 +186,10 @@ class Problem:
         """Read products as layers print them, "4x2 (x) 8x1" or "powers 1, 2 of 4x1"; None for a space alone."""
         powers = POWERS_OF.fullmatch(operands)
         if powers:
-            degrees = tuple(sorted({int(degree) for degree in powers[1].split(",")}))
-            if not 1 <= degrees[0] <= degrees[-1] <= MAX_DEGREE:
-                raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {powers[1].strip()}")
+            words = [word.strip() for word in powers[1].split(",")]
+            if not all(re.fullmatch("[1-9]", word) for word in words):
+                raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {shown(powers[1].strip())}")
+            degrees = tuple(sorted(set(map(int, words))))
             return cls.parse(group, (powers[2],), space_out, "paired", degrees)
         factors = operands.split("(x)")
         if len(factors) == 1:
@@ -199,6 +203,10 @@ class Problem:
     def __post_init__(self) -> None:
         for space in self.operands:
             Hom(self.group, space, self.space_out)
+        degrees = tuple(number for number in map(whole_number, self.degrees) if number is not None)
+        if len(degrees) < len(self.degrees) or not all(1 <= degree <= MAX_DEGREE for degree in degrees):
+            raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {shown(self.degrees)}")
+        object.__setattr__(self, "degrees", degrees)
         for order in (order for space in (*self.operands, self.space_out) for order in space.orders):
             if not is_plain(order):
                 raise SpaceError(
@@ -206,7 +214,7 @@ class Problem:
                     f"symmetric and alternating tensors are{' (after eq.unpack)' * is_packed(order)}"
                 )
         if self.mode not in MODES:
-            raise EqsynthError(f"there is no mode {self.mode!r}: ask for one of {', '.join(map(repr, MODES))}")
+            raise EqsynthError(f"there is no mode {shown(self.mode)}: ask for one of {', '.join(map(repr, MODES))}")
         if self.mode == "paired":
             wide = sorted({channels for space in self.operands for channels in space.channels})
             if len(wide) > 1:
@@ -301,7 +309,7 @@ class ProductPlan(Plan):
     def zero_outputs(self) -> list[str]:
         """A sentence for each output term that no map reaches."""
         return [
-            f"output term {term} of {self.problem} is always zero: no map into it has this symmetry"
+            f"output term {term} of {abridged(self.problem)} is always zero: no map into it has this symmetry"
             for term in range(len(self.hom.space_out))
             if not any(pair.term_out == term for pair in self.pairs) and not self.bias_dims[term]
         ]
@@ -450,7 +458,7 @@ class ProductPlan(Plan):
         return max(made, key=lambda found: found(dict.fromkeys(self._symbols(), NOMINAL_N)), default=Polynomial.of(0))
 
     def __str__(self) -> str:
-        return Plan.__str__(self).replace(f"plan of {self.hom}:", f"plan of {self.problem}:", 1)
+        return Plan.__str__(self).replace(f"plan of {abridged(self.hom)}:", f"plan of {abridged(self.problem)}:", 1)
 
     def describe(self, step: Step | Twist | Join | Weigh | None) -> str:
         """A step in one line."""

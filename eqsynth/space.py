@@ -9,17 +9,17 @@ from itertools import permutations
 from math import comb
 from typing import TypeGuard
 
-from eqsynth.errors import ParseError, SpaceError
+from eqsynth.errors import ParseError, SpaceError, shown
+from eqsynth.numbers import whole
 
 MAX_ORDER = 64
 MAX_CHANNELS = 1 << 24
 #: How symmetric and alternating tensors are written: with a letter before the order.
 KINDS = {"S": "symmetric", "A": "alternating"}
 
-_ONE = r"[SA]?[0-9]+(?:\.packed)?"
-_TERM = re.compile(
-    rf"\s*(?:(?P<channels>[0-9]+)\s*x\s*)?(?P<order>{_ONE}|\(\s*{_ONE}(?:\s*,\s*{_ONE})*\s*,?\s*\))(?![A-WYZa-wyz0-9_.])"
-)
+_BLANK = re.compile(r"\s*")
+_CHANNELS = re.compile(r"([0-9]+)\s*x")
+_ONE = re.compile(r"([SA]?)([0-9]+)(\.packed)?(?![A-WYZa-wyz0-9_.])")
 _CURE = (
     "Write terms such as 16x2 + 8x1: channels, the letter x, the order; or an order alone. "
     "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once."
@@ -48,11 +48,13 @@ class Symmetry:
     packed: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise SpaceError(f"there are no tensors of kind {self.kind!r}: ask for S (symmetric) or A (alternating)")
-        _check_number(self.order, self.order)
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
+            raise SpaceError(
+                f"there are no tensors of kind {shown(self.kind)}: ask for S (symmetric) or A (alternating)"
+            )
+        object.__setattr__(self, "order", _number(self.order, self.order))
         if not isinstance(self.packed, bool):
-            raise SpaceError(f"packed is True or False, not {self.packed!r}")
+            raise SpaceError(f"packed is True or False, not {shown(self.packed)}")
         if self.order < 2:
             raise SpaceError(f"{self.kind}{self.order} has nothing to exchange: write the order {self.order}")
 
@@ -105,14 +107,24 @@ class Space:
     terms: tuple[tuple[int, Order], ...]
 
     def __post_init__(self) -> None:
-        if not self.terms:
+        try:
+            pairs = [(channels, order) for channels, order in self.terms]
+        except (TypeError, ValueError):
+            raise SpaceError(
+                f"{shown(self.terms)} are no terms: give pairs of channels and order, ((16, 2), (8, 1)), or write "
+                'Space.parse("16x2 + 8x1")'
+            ) from None
+        if not pairs:
             raise SpaceError("a space needs at least one term, such as 16x2")
-        for channels, order in self.terms:
-            if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
-                raise SpaceError(f"a space cannot have {channels!r} channels: ask for 1 or more")
+        terms = []
+        for given, order in pairs:
+            channels = whole(given)
+            if channels is None or channels < 1:
+                raise SpaceError(f"a space cannot have {shown(given)} channels: ask for 1 or more")
             if channels > MAX_CHANNELS:
-                raise SpaceError(f"{channels} channels are too many: ask for at most {MAX_CHANNELS}")
-            check_order(order)
+                raise SpaceError(f"{shown(channels)} channels are too many: ask for at most {MAX_CHANNELS}")
+            terms.append((channels, check_order(order)))
+        object.__setattr__(self, "terms", tuple(terms))
 
     @classmethod
     def parse(cls, text: str | Order | Space) -> Space:
@@ -124,29 +136,11 @@ class Space:
         terms: list[tuple[int, Order]] = []
         position = 0
         while True:
-            match = _TERM.match(text, position)
-            if match is None:
-                start = len(text) - len(text[position:].lstrip())
-                if "-" in text[start : start + 2]:
-                    raise ParseError("space", text, start, "orders and channels are not negative", _CURE)
-                raise ParseError("space", text, start, "a term is expected here", _CURE)
-            channels = int((match["channels"] or "1")[:20])
-            try:
-                order = _read_order(match["order"])
-                check_order(order)
-                if not 1 <= channels <= MAX_CHANNELS:
-                    raise SpaceError(f"channels go from 1 to {MAX_CHANNELS}")
-            except SpaceError as error:
-                raise ParseError("space", text, match.start("order"), str(error), _CURE) from None
+            channels, order, position = _read_term(text, position)
             terms.append((channels, order))
-            position = match.end()
-            rest = text[position:].lstrip()
-            position = len(text) - len(rest)
-            if not rest:
+            if position == len(text):
                 return cls(tuple(terms))
-            if rest[0] == "x":
-                raise ParseError("space", text, position + 1, "an order is expected here", _CURE)
-            if rest[0] != "+":
+            if text[position] != "+":
                 raise ParseError("space", text, position, "terms are joined by +", _CURE)
             position += 1
 
@@ -170,7 +164,56 @@ class Space:
         return tuple(order for _, order in self.terms)
 
 
-def read_order(order: str | Order | list[int | str | Symmetry]) -> Order:
+def _read_term(text: str, position: int) -> tuple[int, Order, int]:
+    """The term that begins at a place, and the place of what follows it."""
+    start = _skip(text, position)
+    before = _CHANNELS.match(text, start)
+    at = _skip(text, before.end()) if before else start
+    try:
+        order, end = _read_order(text, at)
+    except SpaceError as error:
+        raise ParseError("space", text, at, str(error), _CURE) from None
+    if end < 0:
+        if not before and "-" in text[start : start + 2]:
+            raise ParseError("space", text, start, "orders and channels are not negative", _CURE)
+        raise ParseError("space", text, at, f"{'an order' if before else 'a term'} is expected here", _CURE)
+    channels = int(before[1][:20]) if before else 1
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise ParseError("space", text, at, f"channels go from 1 to {MAX_CHANNELS}", _CURE)
+    return channels, order, _skip(text, end)
+
+
+def _skip(text: str, position: int) -> int:
+    """The place of what follows white space."""
+    match = _BLANK.match(text, position)
+    return match.end() if match else position
+
+
+def _read_order(text: str, position: int) -> tuple[Order, int]:
+    """The order that begins at a place, and where it ends: -1 where there is none."""
+    if not text.startswith("(", position):
+        match = _ONE.match(text, position)
+        return (_one_of(match), match.end()) if match else (0, -1)
+    entries: list[int | Symmetry] = []
+    position = _skip(text, position + 1)
+    while match := _ONE.match(text, position):
+        entries.append(_one_of(match))
+        position = _skip(text, match.end())
+        if not text.startswith(",", position):
+            break
+        position = _skip(text, position + 1)
+    ends = bool(entries) and text.startswith(")", position)
+    return tuple(entries), position + 1 if ends else -1
+
+
+def _one_of(match: re.Match[str]) -> int | Symmetry:
+    kind, order, packed = match[1], _number(int(match[2][:20]), match[2]), bool(match[3])
+    if packed and not (kind and order > 1):
+        raise SpaceError(f"only symmetric and alternating tensors can be packed: write {order}, or S2.packed")
+    return Symmetry(kind, order, packed) if kind and order > 1 else order
+
+
+def read_order(order: str | Order | Sequence[int | str | Symmetry]) -> Order:
     """An order as people give it: a number, ``"S2"``, ``"(S2,1)"``, or a tuple or list of such.
 
     >>> from eqsynth.space import read_order
@@ -181,28 +224,18 @@ def read_order(order: str | Order | list[int | str | Symmetry]) -> Order:
         ((channels, read), *others) = Space.parse(order).terms
         if channels != 1 or others:
             what = f"{len(others) + 1} terms" if others else f"{channels} channels"
-            raise SpaceError(f"{order} is a space of {what}, not an order: write {order_text(read)}")
+            raise SpaceError(f"{shown(order)} is a space of {what}, not an order: write {order_text(read)}")
         return read
     if isinstance(order, tuple | list):
-        order = tuple(_read_one(each) if isinstance(each, str) else each for each in order)
-    check_order(order)
-    return order
-
-
-def _read_order(text: str) -> Order:
-    if text.startswith("("):
-        return tuple(map(_read_one, re.findall(_ONE, text)))
-    return _read_one(text)
+        order = tuple(_read_one(entry) if isinstance(entry, str) else entry for entry in order)
+    return check_order(order)
 
 
 def _read_one(text: str) -> int | Symmetry:
-    match = re.fullmatch(r"([SA]?)([0-9]+)(\.packed)?", text.strip())
+    match = _ONE.fullmatch(text.strip())
     if match is None:
-        raise SpaceError(f"{text!r} is no order: write a number, or S2 or A2 for symmetric or alternating tensors")
-    kind, order, packed = match[1], int(match[2][:20]), bool(match[3])
-    if packed and not (kind and order > 1):
-        raise SpaceError(f"only symmetric and alternating tensors can be packed: write {order}, or S2.packed")
-    return Symmetry(kind, order, packed) if kind and order > 1 else order
+        raise SpaceError(f"{shown(text)} is no order: write a number, or S2 or A2 for symmetric or alternating tensors")
+    return _one_of(match)
 
 
 def order_text(order: Order) -> str:
@@ -335,20 +368,26 @@ def none_of(order: Order) -> Order:
     return (0,) * len(order) if isinstance(order, tuple) else 0
 
 
-def check_order(order: object) -> None:
-    """Raise SpaceError unless ``order`` is a whole number, or a tuple of them, in range."""
-    parts = order if isinstance(order, tuple) else (order,)
-    if not parts:
+def check_order(order: object) -> Order:
+    """The order with its numbers as plain ints; SpaceError unless they are whole, one or a tuple of them, in range."""
+    if not isinstance(order, tuple):
+        return order if isinstance(order, Symmetry) else _number(order, order)
+    if not order:
         raise SpaceError("the order () is empty: give one number per factor of the group")
-    for part in parts:
-        if not isinstance(part, Symmetry):
-            _check_number(part, order)
+    return tuple(part if isinstance(part, Symmetry) else _number(part, order) for part in order)
 
 
-def _check_number(part: object, order: object) -> None:
-    if not isinstance(part, int) or isinstance(part, bool):
-        raise SpaceError(f"the order {order!r} is not a whole number: ask for 0, 1, 2, ...")
-    if part < 0:
-        raise SpaceError(f"the order {order!r} is negative: ask for 0, 1, 2, ...")
-    if part > MAX_ORDER:
-        raise SpaceError(f"the order {order!r} is absurdly high: ask for at most {MAX_ORDER}")
+def plain_order(order: object) -> int:
+    """The order of all tensors, as a plain int; SpaceError for others."""
+    return _number(order, order)
+
+
+def _number(given: object, order: object) -> int:
+    number = whole(given)
+    if number is None:
+        raise SpaceError(f"the order {shown(order)} is not a whole number: ask for 0, 1, 2, ...")
+    if number < 0:
+        raise SpaceError(f"the order {shown(order)} is negative: ask for 0, 1, 2, ...")
+    if number > MAX_ORDER:
+        raise SpaceError(f"the order {shown(order)} is absurdly high: ask for at most {MAX_ORDER}")
+    return number

@@ -104,8 +104,9 @@ class Sparse(EquivariantModule):
             given.setdefault(len(index), []).append(found)
             values.append((found.positions, summed(value, found.rows, len(found.positions))))
         own = next(self.module.parameters(), None)
-        for _, value in values if own is not None else ():
-            self._require_own(value, own)
+        if own is not None:
+            for _, value in values:
+                self._require_own(value, own)
         asked = _asked(at, given, self._sampled, nodes)
         wanted = {order: nodes.everywhere(order) for order in (0, 1)}
         wanted |= {order: entries.positions for order, entries in asked.items()}

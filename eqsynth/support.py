@@ -403,7 +403,8 @@ def read_index(index: Any, nodes: Nodes, what: str, order: int | None = None) ->
     fits = isinstance(index, torch.Tensor) and index.ndim == 2 and len(index) > 1 and order in (None, len(index))
     if not fits:
         raise ShapeError(
-            f"{what} has an index of {got(index)}, expected a tensor ({order or 'order'}, entries), as edge_index has (2, edges)"
+            f"{what} has an index of {got(index)}, expected a tensor ({order or 'order'}, entries), "
+            "as edge_index has (2, edges)"
         )
     if index.dtype.is_floating_point or index.dtype.is_complex or index.dtype == torch.bool:
         raise ShapeError(f"{what} has an index of {index.dtype}, expected whole numbers, such as index.long()")

@@ -20,9 +20,10 @@ from eqsynth import bases, dimension, enumeration, functor
 from eqsynth import gram as grams
 from eqsynth.bases import Basis
 from eqsynth.diagram import Diagram
-from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError
+from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, shown
 from eqsynth.group import FAMILIES, Group
-from eqsynth.space import check_order
+from eqsynth.numbers import binary, fraction, whole
+from eqsynth.space import plain_order
 
 if TYPE_CHECKING:
     import flint
@@ -75,10 +76,11 @@ class RationalFunction:
 
     def __call__(self, n: int) -> Fraction:
         """The value at a number."""
-        below = _value(self.denominator, n)
+        number = _number(n)
+        below = _value(self.denominator, number)
         if not below:
             raise SymbolicError(f"{self} has a pole at {self.letter} = {n}: ask for another {self.letter}")
-        return Fraction(_value(self.numerator, n), below)
+        return Fraction(_value(self.numerator, number), below)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, RationalFunction):
@@ -103,6 +105,14 @@ class RationalFunction:
         below = _factored(self.denominator, self.letter)
         single = below.count("(") <= 1 and (below.startswith("(") or " " not in below)
         return f"{above}/{below}" if single else f"{above}/({below})"
+
+
+def _number(n: object) -> int:
+    """A size that is put in place of the letter, as a plain int: those of NumPy overflow."""
+    number = whole(n)
+    if number is None:
+        raise SymbolicError(f"the letter stands for a whole number, not for {shown(n)}")
+    return number
 
 
 def _value(coefficients: Sequence[int], n: int) -> int:
@@ -178,7 +188,8 @@ class Product:
 
     def __call__(self, n: int) -> int:
         """The value at a number."""
-        return prod((n - root) ** power for root, power in self.roots)
+        number = _number(n)
+        return prod((number - root) ** power for root, power in self.roots)
 
     def expand(self) -> RationalFunction:
         """The same as a polynomial."""
@@ -492,6 +503,7 @@ def _subject(
     else:
         group = Group.parse(subject)
         _check(group, ())
+        inputs, outputs = plain_order(inputs), plain_order(outputs)
         count = dimension.dimension(group, inputs + outputs)
         if count > MAX_ROWS:
             _refuse(group, count)
@@ -593,8 +605,7 @@ def gram_determinant(group: str | Group, inputs: int, outputs: int) -> Product |
     import flint
 
     group = Group.parse(group)
-    for order in (inputs, outputs):
-        check_order(order)
+    inputs, outputs = plain_order(inputs), plain_order(outputs)
     _check(group, ())
     total = inputs + outputs
     if isinstance(group.n, int):
@@ -683,9 +694,10 @@ def weingarten(
     Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
     """
     group, listed = _subject(subject, inputs, outputs)
-    if n is not None and not group.symbolic and n != group.n:
-        raise SymbolicError(f"{group} has n = {group.n}, not {n}: leave the argument out")
     if n is not None:
+        n = _number(n)
+        if not group.symbolic and n != group.n:
+            raise SymbolicError(f"{group} has n = {group.n}, not {n}: leave the argument out")
         Group(group.family, n)  # raises for a size that the family lacks
     if group.symbolic and n is None:
         total = _vertices(listed)
@@ -984,10 +996,9 @@ def _array(matrix: Any) -> NDArray[Any]:
             return np.ascontiguousarray(given, np.float64)
         if given.dtype != object:
             raise TypeError
-        if all(isinstance(entry, Rational) for entry in given.flat):
-            return given
-        if all(isinstance(entry, Rational | float | np.floating) for entry in given.flat):
-            return given.astype(np.float64)
+        exact = np.empty(given.shape, object)
+        exact.ravel()[:] = [fraction(entry) for entry in given.flat]
+        return exact.astype(np.float64) if any(map(binary, given.flat)) else exact
     except (TypeError, ValueError):
         pass
     raise ShapeError("a matrix to project holds whole numbers, Fractions or floats in rows of equal length")
@@ -1120,6 +1131,7 @@ class DimensionTable:
 
     def __call__(self, n: int) -> int:
         """The dimension at any n."""
+        n = _number(n)
         return self.stable if n >= self.stable_from else dimension.dimension(Group(self.family, n), self.total)
 
     def __str__(self) -> str:
@@ -1143,7 +1155,8 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     """
     group = Group(family, "n") if isinstance(family, str) and family.isalpha() else Group.parse(family)
     _check(group, ())
-    check_order(total)
+    total = plain_order(total)
+    up_to = None if up_to is None else _number(up_to)
     group = Group(group.family, "n")
     stable_from = dimension.stable_from(group, total)
     step = 2 if FAMILIES[group.family].even else 1

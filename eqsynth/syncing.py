@@ -25,7 +25,6 @@ from eqsynth import files, limits
 from eqsynth.emit import Artifact
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
 from eqsynth.exporting import artifact_of, check_name, program, read_weights
-from eqsynth.graphs import Graph
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plan_hom
 from eqsynth.plans import METHODS, NORMALIZATIONS, PARAMETERS, Plan
@@ -274,7 +273,7 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
         try:
             layer = Layer(
                 name,
-                parse_hom(_beside(table["hom"], path.parent)),
+                parse_hom(table["hom"], files=path.parent),
                 table.get("bias", True),
                 table.get("normalization", "variance"),
                 table.get("format", settings.get("format", "module")),
@@ -739,19 +738,6 @@ def _stem(name: str) -> str:
     """``EdgesToNodes`` lives in ``edges_to_nodes``; words of Python and names of devices get a mark."""
     stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
     return stem + "_" if keyword.iskeyword(stem) or stem in DEVICES else stem
-
-
-def _beside(text: str, folder: Path) -> str:
-    """A problem whose graph is a file gets the file beside the eqsynth.toml, wherever the command runs."""
-    match = re.match(r"\s*Aut\((?P<file>[^:]*?)\)\s*:", text)
-    if match is None:
-        return text
-    try:
-        Graph.named(match["file"])
-    except EqsynthError:
-        path = folder / match["file"].strip()
-        return text[: match.start("file")] + str(path) + text[match.end("file") :]
-    return text
 
 
 def _check_keys(table: Mapping[str, Any], known: Mapping[str, type], where: str) -> None:

@@ -13,9 +13,10 @@ from torch import nn
 from eqsynth.bases import Basis
 from eqsynth.emit import Artifact
 from eqsynth.emit_products import emit_products
-from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning, abridged, shown
 from eqsynth.group import Group
 from eqsynth.module import afford_layer, compile_source, overridden
+from eqsynth.numbers import whole
 from eqsynth.products import MAX_DEGREE, Problem, ProductPlan, plan_products
 from eqsynth.space import Space
 
@@ -65,7 +66,7 @@ class _Product(nn.Module):
         count = sum(parameter.numel() for parameter in self.parameters())
         mode = "" if self.problem.degrees else f"mode={self.problem.mode!r}, "
         return (
-            f"{self.problem}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, {mode}"
+            f"{abridged(self.problem)}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, {mode}"
             f"bias={self.plan.bias}, normalization={self.plan.normalization!r}"
         )
 
@@ -198,9 +199,10 @@ KINDS = (TensorProduct, Power, PolynomialLayer)
 
 
 def _degree(degree: object) -> int:
-    if not isinstance(degree, int) or isinstance(degree, bool) or not 1 <= degree <= MAX_DEGREE:
-        raise EqsynthError(f"the degree {degree!r} of a power is no whole number from 1 to {MAX_DEGREE}")
-    return degree
+    number = whole(degree)
+    if number is None or not 1 <= number <= MAX_DEGREE:
+        raise EqsynthError(f"the degree {shown(degree)} of a power is no whole number from 1 to {MAX_DEGREE}")
+    return number
 
 
 def _made(kind: str, problem: Problem, bias: bool, normalization: str) -> _Product:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,11 +18,11 @@ from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit
 from eqsynth.enumeration import count as count_diagrams
 from eqsynth.enumeration import misfit, set_partitions
-from eqsynth.errors import EqsynthError, ExportError, VerificationError
+from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
 from eqsynth.exporting import artifact_of
-from eqsynth.graphs import Graph
 from eqsynth.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
+from eqsynth.numbers import whole
 from eqsynth.plans import POWERS, Plan
 from eqsynth.products import Problem, ProductPlan, plan_products
 from eqsynth.representation import act, afford_elements, elements_to_try, packed, random_tensor, unpacked
@@ -64,6 +63,16 @@ ARGUMENTS = {
 }
 #: Arguments that name the prime modulo which a rank was found.
 MODULAR = ("gram", "orbits", "means")
+#: What an exported class says about itself, and the type of each.
+FACTS = {
+    **dict.fromkeys(("group", "space_in", "space_u", "space_v", "space_out", "mode", "normalization"), str),
+    "method": str,
+    "parameters_are": str,
+    "bias_terms": bool,
+    "degrees": tuple,
+}
+#: Larger files are no layers.
+MAX_EXPORTED = 20_000_000
 #: Matrices of a basis with more entries than this are not added up one by one.
 MAX_MEANING = 2_000_000
 
@@ -93,6 +102,11 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
 
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
+    counted = whole(trials), whole(seed)
+    if None in counted or min(counted[0] or 0, 1) < 1 or (counted[1] or 0) < 0:
+        raise EqsynthError(
+            f"trials are a whole number from 1 on, and a seed one from 0 on, not {shown(trials)} and {shown(seed)}"
+        )
     plan, checks = _plan_of(subject)
     layer = subject if getattr(subject, "plan", None) is plan else None
     if isinstance(plan, ProductPlan):
@@ -114,7 +128,7 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
                     raise VerificationError(f"{hom} has {dim} weights for {names}, but {len(found)} maps exist")
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.notes()
-    return Report(str(hom), tuple(checks))
+    return Report(abridged(hom), tuple(checks))
 
 
 def _verify_products(plan: ProductPlan, checks: list[str], trials: int, seed: int, layer: Any) -> Report:
@@ -126,7 +140,7 @@ def _verify_products(plan: ProductPlan, checks: list[str], trials: int, seed: in
         checks.append(f"independent and complete, {k} -> {lo}: {check_basis(found)}{some}")
     checks += check_products(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.notes()
-    return Report(str(plan.problem), tuple(dict.fromkeys(checks)))
+    return Report(abridged(plan.problem), tuple(dict.fromkeys(checks)))
 
 
 def check_basis(basis: Basis) -> str:
@@ -578,31 +592,58 @@ def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
     return plan, []
 
 
-def parse_hom(text: str) -> Hom:
-    """Read a problem as it prints: ``S(n): 16x2 -> 32x2``."""
-    left, arrow, space_out = text.rpartition("->")
+def parse_hom(text: str, files: bool | Path = True) -> Hom:
+    """Read a problem as it prints: ``S(n): 16x2 -> 32x2``; ``files`` as in ``Group.parse``."""
+    left, arrow, space_out = text.rpartition("->") if isinstance(text, str) else ("", "", "")
     group, colon, space_in = left.rpartition(":")
     if not arrow or not colon:
-        raise EqsynthError(f"cannot read the problem {text!r}: write it as S(n): 16x2 -> 32x2")
-    return Hom.parse(group.strip(), space_in.strip(), space_out.strip())
+        raise EqsynthError(f"cannot read the problem {shown(text)}: write it as S(n): 16x2 -> 32x2")
+    return Hom.parse(group.strip(), space_in.strip(), space_out.strip(), files)
+
+
+def _facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]:
+    """What an exported class says about itself, each of the kind that eqsynth writes."""
+    facts: dict[str, Any] = {}
+    for node in body:
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            continue
+        key = node.targets[0].id
+        if key not in FACTS:
+            continue
+        try:
+            value = ast.literal_eval(node.value)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            value = None
+        if type(value) is not FACTS[key]:
+            kinds = {str: "a text", bool: "True or False", tuple: "a tuple"}
+            raise VerificationError(
+                f"{path}, line {node.lineno}: the {key} of {name} is not {kinds[FACTS[key]]}, as eqsynth writes it: "
+                "export the layer again"
+            )
+        facts[key] = value
+    needed = {"space_u", "mode"} if "space_u" in facts else {"space_in"}
+    missing = {"group", *needed, "space_out", "normalization", "bias_terms"} - facts.keys()
+    if missing:
+        raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks {', '.join(sorted(missing))}")
+    return facts
 
 
 def _plan_of_facts(facts: Mapping[str, Any]) -> tuple[Hom | Problem, Plan]:
-    """The problem that an exported class names, and its plan."""
-    bias, normalization = bool(facts["bias_terms"]), facts["normalization"]
+    """The problem that an exported class names, and its plan. A group is read from no other file."""
+    bias, normalization = facts["bias_terms"], facts["normalization"]
     if "space_u" in facts:
         operands = [facts[name] for name in ("space_u", "space_v") if name in facts]
         degrees = facts.get("degrees", ())
-        problem = Problem.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees)
+        problem = Problem.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees, files=False)
         return problem, plan_products(problem, bias, normalization)
-    hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"])
+    hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"], files=False)
     more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")
     return hom, plan_hom(hom, bias, normalization, *more)
 
 
 def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = files.read(path, MAX_EXPORTED).decode("utf-8")
     except FileNotFoundError as error:
         raise ExportError(
             f"cannot read {str(path)!r}: it is neither a file nor a problem. "
@@ -617,22 +658,9 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise VerificationError(f"{path} is not Python source: {error}") from error
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    facts: dict[str, Any] = {}
-    for node in classes[-1].body if classes else ():
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and isinstance(node.value, ast.Constant | ast.Tuple)
-        ):
-            facts[node.targets[0].id] = ast.literal_eval(node.value)
-    spaces = {"space_u", "mode"} if "space_u" in facts else {"space_in"}
-    missing = {"group", *spaces, "space_out", "normalization", "bias_terms"} - facts.keys()
-    if missing:
-        raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks {', '.join(sorted(missing))}")
-    graph = re.fullmatch(r"\s*Aut\((.*)\)\s*", str(facts["group"]), re.DOTALL)
-    if graph and not re.match(r"\s*[0-9]+\s*:", graph[1]):
-        Graph.named(graph[1])  # a file names its graph or writes it out; another file is never opened for it
-    hom, plan = _plan_of_facts(facts)
+    if not classes:
+        raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks a class")
+    hom, plan = _plan_of_facts(_facts_of(classes[-1].name, path, classes[-1].body))
     source = artifact_of(plan, classes[-1].name).source
     written = files.plain(text.encode()).decode()
     if source != written:
@@ -645,7 +673,7 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
                 )
         raise VerificationError(f"{path} differs from what eqsynth emits for {hom} in length: export it again")
     exactly = "byte for byte" if written == text else "but for the ends of its lines"
-    return plan, [f"the file is {exactly} what eqsynth emits for {hom}"]
+    return plan, [f"the file is {exactly} what eqsynth emits for {abridged(hom)}"]
 
 
 def is_exported(path: Path) -> bool:

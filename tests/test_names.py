@@ -165,11 +165,6 @@ def test_what_is_no_other_group(text, message):
         eq.Group.parse(text)
 
 
-def test_floats_are_refused_as_entries_of_matrices():
-    with pytest.raises(GroupError, match="a float"):
-        eq.MatrixGroup([[[0.5, 0], [0, 1]]])
-
-
 def test_absurdly_long_numbers_are_refused():
     for text in ("9" * 5000, "9" * 5000 + "x1", "1x(" + "9" * 5000 + ",1)"):
         with pytest.raises(ParseError):

@@ -487,7 +487,7 @@ def test_terms_that_are_not_gated_pass():
     vectors, others, _ = gated(x)
     assert torch.equal(vectors, x[0])
     assert_close(others, x[1] * torch.sigmoid(x[3]).unsqueeze(1))
-    with pytest.raises(ActivationError, match="gated has 1 values, but 2x1 \\+ 2x0 has 2 terms"):
+    with pytest.raises(ActivationError, match=r"gated is .*, but 2x1 \+ 2x0 has 2 terms"):
         eq.nn.Gated("O(3)", "2x1 + 2x0", gated=(True,))
 
 
@@ -715,7 +715,7 @@ def test_wrong_tuples():
         act((good[0], None))
     with pytest.raises(ShapeError, match=r"shape \(4, 3, 8\)"):
         eq.nn.Gated("Sp(n)", "8x1")((torch.zeros(4, 3, 8), torch.zeros(4, 8)))
-    with pytest.raises(ShapeError, match="cannot read n"):
+    with pytest.raises(ShapeError, match="call module"):
         eq.nn.MLP("S(n)", ["1x1", "1x0", "1x1"])(3)
 
 

@@ -218,6 +218,13 @@ class Store:
             self.set_aside(key, str(error), raw)
         return None
 
+    def peek(self, key: str) -> Entry:
+        """The entry in a file, which stays where it is, whatever it holds; CatalogError for what is none."""
+        try:
+            return unpack(_read(self.path(key)))
+        except OSError as error:
+            raise CatalogError(f"it cannot be read: {error.strerror or error}") from None
+
     def put(self, key: str, entry: Entry) -> bool:
         """Write an entry; whether it is there now."""
         path, content = self.path(key), pack(entry)

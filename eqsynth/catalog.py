@@ -7,21 +7,22 @@ and drawing, and perhaps the texts of the last two, which are there to be read: 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import cache, draw, svg
+from eqsynth import cache, draw, files, svg
 from eqsynth.bases import SHOWN, Basis, basis, from_data, to_data
 from eqsynth.cache import Store, canonical, digest
 from eqsynth.diagram import LETTERS
 from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
-from eqsynth.exporting import artifact_of, write_bytes
+from eqsynth.exporting import artifact_of
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plain_plan, plan_by
 from eqsynth.plans import METHODS
@@ -357,12 +358,16 @@ def _version() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build did: how many entries were there, made, and not made and why; files that differ or were written."""
+    """What a build did: how many entries were there, made, and not made and why; files that differ or were written.
+
+    ``strangers`` are files in places of the catalog that no build wrote, or that were edited; they stay.
+    """
 
     kept: int
     made: int
     failed: tuple[str, ...]
     files: tuple[str, ...]
+    strangers: tuple[str, ...] = ()
 
 
 def build(
@@ -373,15 +378,19 @@ def build(
     scheduler: str | None = None,
     fresh: bool = False,
     check: bool = False,
+    force: bool = False,
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda each, _: each,
 ) -> Built:
     """Make the entries of a list of problems in a store, or with ``check`` say what differs from it.
 
     Entries that are there, whole and of this version are kept, so that a build that was interrupted goes on where
     it stopped; ``fresh`` makes all again. In a folder with a ``catalog.toml`` the build also writes its layers as
-    Python files and ``index.json``, and deletes what is not in the list.
+    Python files and ``index.json``, which names them with their digests, and deletes entries that are not in the list
+    and files that the last index named. A file that has another digest than the index says, or that no index names, is
+    replaced with ``force`` only, and never deleted.
 
-    Raises CatalogError for a list that cannot be read, ExportError for a folder that cannot be written.
+    Raises CatalogError for a list that cannot be read, ExportError for a folder that cannot be written, or where files
+    that are not eqsynth's are in the way: then nothing is written.
     """
     store = open_store(path, new=True)
     recipe = path / RECIPE if path is not None and (path / RECIPE).exists() else None
@@ -389,20 +398,27 @@ def build(
     problems, layers = problems_of([str(recipe)] if whole else list(what))
     if not problems and not layers:
         raise CatalogError("nothing to build: name problems such as 'S(n): 1x2 -> 1x2', or a list of them, FILE.toml")
+    wanted = {f"{layer.file}.py": layer.source for layer in layers}
+    if whole and path is not None and not (check or force):
+        _refuse_strangers(path, wanted)
     todo = [problem for problem in problems if check or fresh or not _usable(store, problem)]
     failed: list[str] = []
-    files: list[str] = []
+    changed: list[str] = []
+    strangers: list[str] = []
     for problem, entry, why in progress(make_all(todo, jobs, scheduler), len(todo)):
         if entry is None:
             failed.append(f"{abridged(problem.hom)}: {why}")
         elif check:
-            if not _same(store.path(problem.key), cache.pack(entry)):
-                files.append(problem.hom)
+            if _bytes(store.path(problem.key)) != cache.pack(entry):
+                changed.append(problem.hom)
         elif not store.put(problem.key, entry):
             raise ExportError(f"cannot write to {store.folder}: nothing more was built")
     if whole and path is not None:
-        files += _write_files(path, store, problems, layers, check=check)
-    return Built(len(problems) - len(todo), len(todo) - len(failed), tuple(sorted(failed)), tuple(sorted(files)))
+        wanted[INDEX] = _index(store, problems, layers, wanted)
+        more, strangers = _write_files(path, store, {problem.key for problem in problems}, wanted, check=check)
+        changed += more
+    made = len(todo) - len(failed)
+    return Built(len(problems) - len(todo), made, *map(tuple, map(sorted, (failed, changed, strangers))))
 
 
 def _usable(store: Store, problem: Problem) -> bool:
@@ -417,40 +433,110 @@ def _usable(store: Store, problem: Problem) -> bool:
     return True
 
 
-def _write_files(
-    path: Path, store: Store, problems: Sequence[Problem], layers: Sequence[Layer], *, check: bool
-) -> list[str]:
-    """Write, or compare, the Python files and the index; delete, or name, what belongs to no problem."""
-    wanted = {path / f"{layer.file}.py": layer.source for layer in layers}
+def _index(store: Store, problems: Sequence[Problem], layers: Sequence[Layer], sources: Mapping[str, bytes]) -> bytes:
+    """The list of what a catalog has, with the digest of each file and of the list itself."""
+    listed = [
+        {"file": file, "name": layer.name, "problem": str(layer.hom), "sha256": sha256(sources[file]).hexdigest()}
+        for layer in layers
+        for file in (f"{layer.file}.py",)
+    ]
     entries = [
         {"key": problem.key, "problem": problem.hom, "sha256": sha256(_bytes(store.path(problem.key))).hexdigest()}
         for problem in problems
     ]
-    listed = [{"file": f"{layer.file}.py", "name": layer.name, "problem": str(layer.hom)} for layer in layers]
     index = {"eqsynth": eqsynth.__version__, "schema": cache.SCHEMA, "layers": listed, "entries": entries}
     # One line for each entry, so that differences can be read.
-    wanted[path / INDEX] = canonical(index).replace(b'{"file"', b'\n{"file"').replace(b'{"key"', b'\n{"key"') + b"\n"
-    known = {problem.key for problem in problems}
-    strangers = [store.path(key) for key in store if key not in known]
-    strangers += [file for file in sorted(path.glob("*.py")) if file not in wanted]
-    changed = [file for file, content in wanted.items() if not _same(file, content)]
+    text = canonical({**index, "sha256": digest(index)})
+    return text.replace(b'{"file"', b'\n{"file"').replace(b'{"key"', b'\n{"key"') + b"\n"
+
+
+def _named(path: Path) -> dict[str, str] | None:
+    """The digests of the files that a catalog's index names, its own too; None where no build wrote the index."""
+    try:
+        content = files.plain(files.read(path / INDEX, cache.MAX_BYTES))
+    except FileNotFoundError:
+        return {}
+    except OSError:
+        return None
+    try:
+        match cache.strict_json(content):
+            case {"sha256": str(own), "layers": [*layers], **rest} if digest({"layers": layers, **rest}) == own:
+                named = {str(layer["file"]): str(layer["sha256"]) for layer in layers}
+                return {**named, INDEX: sha256(content).hexdigest()}
+    except (CatalogError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _is_named(path: Path, named: Mapping[str, str]) -> bool:
+    """Whether a file has the digest that the index names."""
+    content = _bytes(path)
+    return bool(content) and sha256(files.plain(content)).hexdigest() == named.get(path.name)
+
+
+def _refuse_strangers(path: Path, wanted: Mapping[str, bytes]) -> None:
+    """Raise ExportError where files that no build wrote, or that were edited, are in the way of a catalog's files."""
+    named = _named(path)
+    in_the_way = [] if named is not None else [path / INDEX]
+    for file, content in wanted.items():
+        if os.path.lexists(path / file) and not (_same(path / file, content) or _is_named(path / file, named or {})):
+            in_the_way.append(path / file)
+    if in_the_way:
+        listed = "\n".join(f"  {file}" for file in in_the_way)
+        raise ExportError(
+            f"these files would be replaced, and are not as a build wrote them:\n{listed}\n"
+            f"Nothing was written. Move them, choose other names in {RECIPE}, or replace them with --force"
+        )
+
+
+def _write_files(
+    path: Path, store: Store, keys: Collection[str], wanted: Mapping[str, bytes], *, check: bool
+) -> tuple[list[str], list[str]]:
+    """Write, or compare, the files of a catalog; delete, or name, what was its own and is listed no longer.
+
+    Returns the files that differ or were written or deleted, and those of others, which stay.
+    """
+    changed = [path / file for file, content in wanted.items() if not _same(path / file, content)]
+    unlisted: list[Path] = []
+    strangers: list[Path] = []
+    named = _named(path) or {}
+    for file in named:
+        old = path / file
+        if file not in wanted and file.removesuffix(".py").isidentifier() and os.path.lexists(old):
+            (unlisted if _is_named(old, named) else strangers).append(old)
+    for key in store:
+        if key not in keys:
+            (unlisted if _is_entry(store, key) else strangers).append(store.path(key))
     if not check:
-        for file in changed:
-            write_bytes(file, wanted[file])
-        for file in [*strangers, *store.leftovers()]:
-            file.unlink(missing_ok=True)
-    return [str(file.relative_to(path)) for file in [*changed, *strangers]]
+        for place in changed:
+            files.save(place, wanted[place.name], force=True)
+        for place in [*unlisted, *store.leftovers()]:
+            files.remove(place)
+    below = [[str(file.relative_to(path)) for file in listed] for listed in ([*changed, *unlisted], strangers)]
+    return below[0], below[1]
+
+
+def _is_entry(store: Store, key: str) -> bool:
+    """Whether a file holds an entry, whatever it is of: the digest in it is that of its content."""
+    try:
+        store.peek(key)
+    except cache.NewerError:
+        return True
+    except CatalogError:
+        return False
+    return True
 
 
 def _bytes(path: Path) -> bytes:
+    """The content of a file; empty where there is none that can be read."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        return files.read(path, cache.MAX_BYTES)
+    except OSError:
         return b""
 
 
 def _same(path: Path, content: bytes) -> bool:
-    return _bytes(path) == content
+    return files.plain(_bytes(path)) == files.plain(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,8 +554,9 @@ class Row:
 def rows(store: Store) -> Iterator[Row]:
     """Every entry that can be read."""
     for key in store:
-        entry = store.get(key)
-        if entry is None:
+        try:
+            entry = store.peek(key)
+        except CatalogError:
             continue
         what = entry.get("hom") or f"{entry.get('group')}: order {entry.get('inputs')} -> {entry.get('outputs')}"
         parts = entry.get("bases") or [entry.get("basis")]
@@ -487,10 +574,12 @@ def find(store: Store, text: str) -> tuple[str, dict[str, Any]]:
         keys = [key for key in store if key.startswith(text.lower())] if text else []
     if len(keys) > 1:
         raise CatalogError(f"{len(keys)} entries begin with {text!r}: give more of the key")
-    entry = store.get(keys[0]) if keys else None
-    if entry is None:
+    if not keys or not store.path(keys[0]).exists():
         raise CatalogError(f"{store.folder} has no entry for {text!r}; `eqsynth catalog list` shows what it has")
-    return keys[0], entry
+    try:
+        return keys[0], store.peek(keys[0])
+    except CatalogError as error:
+        raise CatalogError(f"{store.path(keys[0])} is no entry: {error}") from error
 
 
 def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
@@ -534,7 +623,7 @@ def _prove_one(work: tuple[str, str, bool]) -> tuple[str, str, str]:
     folder, key, run = work
     try:
         # Straight from the file, so that nothing is set aside while it is looked at.
-        entry = cache.unpack(_bytes(Store(folder).path(key)))
+        entry = Store(folder).peek(key)
     except CatalogError as error:
         return key, "?", str(error)
     try:
@@ -545,42 +634,55 @@ def _prove_one(work: tuple[str, str, bool]) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many files were deleted, and their bytes."""
+    """How many files were deleted, and their bytes; files in places of entries that are none, which stay."""
 
     files: int
     size: int
+    strangers: tuple[str, ...] = ()
 
 
-def prune(store: Store, days: float | None = None, megabytes: float | None = None, every: bool = False) -> Pruned:
+def prune(
+    store: Store,
+    days: float | None = None,
+    megabytes: float | None = None,
+    every: bool = False,
+    force: bool = False,
+) -> Pruned:
     """Delete what was set aside, what interrupted writers left, and what other versions made.
 
     With ``days`` also what was written longer ago, with ``megabytes`` the oldest until the rest fits, with ``every``
-    all entries. Entries of a newer schema are kept, except with ``every``.
+    all entries. Entries of a newer schema are kept, except with ``every``; files that hold no entry are kept, except
+    with ``force``.
     """
     try:
         with store.locked():
-            gone = list(_useless(store, days, megabytes, every))
+            strangers = [] if force else [str(store.path(key)) for key in store if not _is_entry(store, key)]
+            gone = list(_useless(store, days, megabytes, every, force))
             for path, _ in gone:
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"cannot prune {store.folder}: {error.strerror or error}") from error
-    return Pruned(len(gone), sum(size for _, size in gone))
+    return Pruned(len(gone), sum(size for _, size in gone), tuple(strangers))
 
 
-def _useless(store: Store, days: float | None, megabytes: float | None, every: bool) -> Iterator[tuple[Path, int]]:
+def _useless(
+    store: Store, days: float | None, megabytes: float | None, every: bool, force: bool
+) -> Iterator[tuple[Path, int]]:
     for path in store.leftovers():
-        yield path, path.stat().st_size
+        yield path, path.lstat().st_size
     held: list[tuple[float, Path, int]] = []
     for key in store:
         path = store.path(key)
-        state = path.stat()
+        state = path.lstat()
         old = every or (days is not None and time.time() - state.st_mtime > 86_400 * days)
         try:
-            made = str(cache.unpack(_bytes(path)).get("made"))
+            made = str(store.peek(key).get("made"))
         except cache.NewerError:
             made = eqsynth.__version__
         except CatalogError:
-            old, made = True, ""
+            if force:
+                yield path, state.st_size
+            continue
         if old or made.split(" ", maxsplit=1)[0] != eqsynth.__version__:
             yield path, state.st_size
         else:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import json
+import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,6 +83,7 @@ def show(
     tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
     png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra draw.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files with other content.")] = False,
 ) -> None:
     """Show the basis diagrams of all equivariant maps of order K to order L."""
     from eqsynth import draw
@@ -91,7 +95,7 @@ def show(
     if html:
         from eqsynth import page
 
-        size = page.write(html, group, order_in, order_out)
+        size = page.write(html, group, order_in, order_out, force=force)
         print(f"wrote {html}: {len(basis(group, order_in, order_out)):,} maps, {size / 1000:,.0f} kB", file=sys.stderr)
         if not (svg or tikz or png):
             return
@@ -106,7 +110,7 @@ def show(
         )
         raise SpaceError(f"there is no diagram {index}: the {len(found)} maps {have}")
     if svg or tikz or png:
-        _draw(found, index, svg, tikz, png)
+        _draw(found, index, (svg, tikz, png), force)
     elif as_json:
         print(json.dumps(draw.basis_data(found, index), ensure_ascii=False, indent=1))
     elif certificate:
@@ -115,12 +119,12 @@ def show(
         print(draw.basis_table(found, None if every else SHOWN, index))
 
 
-def _draw(found: Basis, index: int | None, svg: Path | None, tikz: Path | None, png: Path | None) -> None:
-    from eqsynth import draw
+def _draw(found: Basis, index: int | None, paths: Sequence[Path | None], force: bool) -> None:
+    """Write the drawings as SVG, LaTeX and PNG, each to its path."""
+    from eqsynth import draw, files
     from eqsynth import svg as svgs
     from eqsynth import tikz as papers
     from eqsynth.drawing import drawing
-    from eqsynth.exporting import write_bytes
 
     if index is None:
         drawings, captions = draw.drawings(found)
@@ -131,10 +135,10 @@ def _draw(found: Basis, index: int | None, svg: Path | None, tikz: Path | None, 
         page = svgs.svg(drawings[0])
     paper = papers.sheet(drawings, captions) if index is None else papers.tikz(drawings[0], standalone=True)
     # Pixels first: they are refused where their library is missing, and then nothing should be written.
-    pixels = svgs.png(page) if png else b""
-    for path, content in ((svg, page.encode()), (tikz, paper.encode()), (png, pixels)):
+    contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
+    for path, content in zip(paths, contents, strict=True):
         if path:
-            write_bytes(path, content)
+            files.save(path, content, force=force)
             print(f"wrote {path}: {len(drawings)} diagram{'' if len(drawings) == 1 else 's'}", file=sys.stderr)
 
 
@@ -173,11 +177,16 @@ def synth(
     mode: Annotated[
         str, typer.Option(help="How channels of two spaces meet: full (each with each) or paired (each with its own).")
     ] = "full",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that was edited, or is not eqsynth's.")
+    ] = False,
 ) -> None:
     """Write a layer as one Python file that needs torch and nothing else."""
-    from eqsynth.exporting import artifact_of, write_text
+    from eqsynth import files
+    from eqsynth.exporting import artifact_of
     from eqsynth.lower import plan as make_plan
     from eqsynth.products import Problem, plan_products
+    from eqsynth.verification import is_exported
 
     problem = Problem.read(group, space_in, space_out, mode)
     if problem is None:
@@ -194,7 +203,8 @@ def synth(
     if output is None:
         print(artifact.source, end="")
         return
-    write_text(output, artifact.source)
+    cure = "it was edited, or is no layer of this version. Write to another path, or replace it with --force"
+    files.save(output, artifact.source.encode(), force=force, ours=is_exported, cure=cure)
     for sentence in made.notes():
         print(f"note: {sentence}", file=sys.stderr)
     maps = sum(made.dims.values())
@@ -367,13 +377,25 @@ def catalog_build(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Make entries again that are there.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if something differs.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files of the catalog that were edited, or are not eqsynth's.")
+    ] = False,
 ) -> None:
     """Make entries; those that are there are kept, so an interrupted build goes on where it stopped."""
     from eqsynth import catalog
 
     done = catalog.build(
-        store, what or [], jobs=jobs, scheduler=scheduler, fresh=fresh, check=check, progress=_progress("catalog")
+        store,
+        what or [],
+        jobs=jobs,
+        scheduler=scheduler,
+        fresh=fresh,
+        check=check,
+        force=force,
+        progress=_progress("catalog"),
     )
+    for file in done.strangers:
+        print(f"kept, since it is not as eqsynth wrote it: {file}", file=sys.stderr)
     for failure in done.failed:
         print(f"not built: {failure}", file=sys.stderr)
     if check:
@@ -416,27 +438,55 @@ def catalog_prune(
     store: StoreOption = None,
     days: Annotated[float | None, typer.Option(min=0, help="Also delete what is older.")] = None,
     max_size: Annotated[float | None, typer.Option(min=0, help="Delete the oldest beyond this many megabytes.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Delete everything.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Delete every entry.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete what is no entry in an entry's place, too.")] = False,
 ) -> None:
-    """Delete damaged entries, leftovers, and what other versions of eqsynth made."""
+    """Delete what was set aside, leftovers, and what other versions of eqsynth made; files of others stay."""
     from eqsynth import catalog
 
-    gone = catalog.prune(catalog.open_store(store), days, max_size, every)
+    gone = catalog.prune(catalog.open_store(store), days, max_size, every, force)
+    for file in gone.strangers:
+        print(f"kept, since it is no entry of eqsynth: {file} (--force deletes it)", file=sys.stderr)
     print(f"{gone.files} files deleted, {gone.size / 1000:,.1f} kB", file=sys.stderr)
 
 
 def main() -> None:
-    """Run the command; errors of eqsynth are one message and exit code 1 (an interruption 130), not a traceback."""
+    """Run the command; errors of eqsynth are one message and exit code 1 (an interruption 130), not a traceback.
+
+    So is an output that cannot be written, such as that to a full disk; a reader that has gone (``| head``) is no news.
+    """
     for stream in (sys.stdout, sys.stderr):
         # Diagrams need more than the code pages that some systems give to pipes.
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
             stream.reconfigure(encoding="utf-8")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    code: int | str | None = 1
     try:
-        app()
-    except EqsynthError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        try:
+            app()
+        except SystemExit as end:
+            code = end.code
+        except EqsynthError as error:
+            print(f"error: {error}", file=sys.stderr)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except OSError as error:
+        # Errors of files have a name, those of the standard streams have none.
+        if error.filename is not None:
+            raise
+        code = 1
+        _discard_output()
+        if error.errno != errno.EPIPE:
+            with contextlib.suppress(OSError):
+                print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def _discard_output() -> None:
+    """What is still in the buffer of the standard output is not tried again when Python ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import io
 import keyword
 import logging
 import os
-import tempfile
+import pickletools
 import warnings
+import zipfile
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eqsynth import files
 from eqsynth.emit import Artifact, emit
 from eqsynth.emit_products import emit_products
 from eqsynth.errors import EqsynthError, ExportError
@@ -30,7 +31,21 @@ if TYPE_CHECKING:
 RESERVED = frozenset({*dir(builtins), "torch", "nn", "linear", "math", "combinations", "permutations", "product"})
 
 
-def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str = "EquivariantLinear") -> Artifact:
+#: What stands in a file of torch.save that holds tensors.
+_SAVED = {"collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"}
+_STORAGES = ("Double", "Float", "Half", "BFloat16", "ComplexDouble", "ComplexFloat", "Long", "Int", "Short", "Char",
+             "Byte", "Bool")  # fmt: skip
+#: What to do about a file that is there already, from Python.
+CURE = "it was edited, or is no layer of this version. Write to another path, or replace it with force=True"
+
+
+def export(
+    layer: Linear | Plan | Hom,
+    path: str | os.PathLike[str],
+    name: str = "EquivariantLinear",
+    *,
+    force: bool = False,
+) -> Artifact:
     """Write the source of a layer, plan or problem to ``path`` as a class called ``name``.
 
     >>> import tempfile, pathlib, eqsynth as eq
@@ -41,14 +56,18 @@ def export(layer: Linear | Plan | Hom, path: str | os.PathLike[str], name: str =
 
     The file imports torch alone. Its class builds with no arguments, or with other numbers of
     channels, and loads the layer's ``state_dict``. Folders on the way are made. The file appears
-    whole or not at all; an existing file is replaced.
+    whole or not at all. An existing file is replaced if it is a layer's as this version of eqsynth writes it, or
+    with ``force``.
 
-    Raises ExportError where the path cannot be written, EqsynthError for a name that is no class name.
+    Raises ExportError where the path cannot be written or holds something else, EqsynthError for a name that is no
+    class name.
     """
     artifact = artifact_of(layer, name)
     if not isinstance(path, str | os.PathLike):
         raise ExportError(f"{path!r} is no path: give the name of a file")
-    write_text(Path(path), artifact.source)
+    from eqsynth.verification import is_exported
+
+    files.save(path, artifact.source.encode(), force=force, ours=is_exported, cure=CURE)
     return artifact
 
 
@@ -201,7 +220,7 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
     >>> read_weights(file.getvalue(), "weights.pt")
     {'weight': tensor([1., 1.])}
 
-    Raises EqsynthError for other content.
+    Raises EqsynthError for other content, also for archives that unpack to more than they are.
     """
     import torch
 
@@ -215,6 +234,7 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
             return dict(load(content))
         except SafetensorError as error:
             raise EqsynthError(f"{name} does not read as safetensors: {error}") from error
+    _check_archive(content, name)
     try:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
@@ -225,28 +245,32 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it appears whole or not at all, making its folders."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """The same for bytes."""
+def _check_archive(content: bytes, name: str) -> None:
+    """Raise EqsynthError for what torch.save does not write of tensors, and could take any memory to read."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder", str(path))
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ExportError(
-            f"cannot write {str(path)!r}: {why}. Nothing was written; choose a path that you may write to"
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+            if packed or sum(member.file_size for member in members) > len(content):
+                raise EqsynthError(f"{name} does not read as tensors of torch.save: it unpacks to more than it holds")
+            pickles = [archive.read(member) for member in members if member.filename.lower().endswith(".pkl")]
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise EqsynthError(
+            f"{name} does not read as tensors of torch.save: {error}. Save layer.state_dict() again, with torch.save "
+            "as it is by default, or with safetensors"
         ) from error
+    try:
+        names = {
+            str(argument).replace(" ", ".") if code.name == "GLOBAL" else code.name
+            for pickle in pickles
+            for code, argument, _ in pickletools.genops(pickle)
+            if code.name in ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
+        }
+    except Exception as error:
+        raise EqsynthError(f"{name} does not read as tensors of torch.save: {error}") from error
+    others = sorted(names - _SAVED - {f"torch.{kind}Storage" for kind in _STORAGES})
+    if others:
+        raise EqsynthError(
+            f"{name} does not read as tensors of torch.save: it has {', '.join(others)[:200]}. "
+            "Save layer.state_dict() alone, or use safetensors"
+        )

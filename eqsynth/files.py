@@ -9,7 +9,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -150,6 +150,14 @@ def save(
         ) from error
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there; ExportError where that fails."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(f"cannot remove {str(path)!r}: {error.strerror or error}") from error
+
+
 def same(path: Path, content: bytes) -> bool:
     """Whether a file has a content, whatever the ends of its lines."""
     try:
@@ -170,11 +178,12 @@ def left_behind(path: Path) -> bool:
         return False
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder in which nobody else may write now, however new it is."""
+def sweep(folder: Path, names: Collection[str]) -> None:
+    """Remove what killed writers of these files left in a folder, however new it is: nobody may be writing them now."""
+    beginnings = tuple(f".{name[:40]}." for name in names)
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            if _is_temporary(path.name):
+            if path.name.startswith(beginnings) and _is_temporary(path.name):
                 path.unlink(missing_ok=True)
 
 

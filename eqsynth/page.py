@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import dimension, drawing, functor, plans, symbolic, words
+from eqsynth import dimension, drawing, files, functor, plans, symbolic, words
 from eqsynth.bases import Basis, basis
 from eqsynth.bratteli import bratteli, irreducible_dimension
 from eqsynth.diagram import Diagram, Element
 from eqsynth.errors import SizeError, SpaceError, abridged
-from eqsynth.exporting import write_text
 from eqsynth.group import Aut, Group, Hom, PermutationGroup, permutation_generators
 from eqsynth.lower import plain_plan
 from eqsynth.orbits import elements
@@ -488,15 +487,17 @@ def _certificate(found: Basis) -> dict[str, Any]:
     }
 
 
-def write(path: Path, group: str | Group, inputs: Order, outputs: Order) -> int:
+def write(path: Path, group: str | Group, inputs: Order, outputs: Order, *, force: bool = False) -> int:
     """Write the page to a file; returns its size in bytes.
 
     >>> from eqsynth.page import write
     >>> write(Path("maps.html"), "O(3)", 2, 2)  # doctest: +SKIP
     67000
 
+    A file with other content is replaced with ``force`` only.
+
     Raises ExportError where the file cannot be written, and what :func:`html` raises.
     """
-    text = html(group, inputs, outputs)
-    write_text(path, text)
-    return len(text.encode())
+    content = html(group, inputs, outputs).encode()
+    files.save(path, content, force=force)
+    return len(content)

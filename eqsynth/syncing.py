@@ -5,21 +5,26 @@ A lock file beside them holds the digest of every file as it was written, so tha
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import json
 import keyword
+import os
 import re
+import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import eqsynth
+from eqsynth import files, limits
 from eqsynth.emit import Artifact
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
-from eqsynth.exporting import artifact_of, check_name, program, read_weights, write_bytes
+from eqsynth.exporting import artifact_of, check_name, program, read_weights
 from eqsynth.group import Group, Hom
 from eqsynth.lower import plan_hom
 from eqsynth.plans import METHODS, NORMALIZATIONS, PARAMETERS, Plan
@@ -29,6 +34,10 @@ from eqsynth.verification import parse_hom
 CONFIG = "eqsynth.toml"
 LOCK = "eqsynth.lock.json"
 PACKAGE = "__init__.py"
+#: Larger lists of layers are refused unread.
+MAX_CONFIG = 10_000_000
+#: How long to wait for another process that writes to the same folder, in seconds.
+PATIENCE = 600.0
 #: Version of the lock file's own format.
 SCHEMA = 1
 #: The suffix of each format's files.
@@ -226,7 +235,7 @@ def read_project(path: Path) -> Project:
     Raises ConfigError for a file that cannot be read or understood.
     """
     try:
-        data = tomllib.loads(path.read_bytes().decode("utf-8"))
+        data = tomllib.loads(files.read(path, MAX_CONFIG).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot read {str(path)!r}: {why}") from error
@@ -248,8 +257,7 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
     settings = data.get("eqsynth", {})
     if "to" not in settings:
         raise ConfigError(f'{where} does not say where the layers belong: write to = "mypkg/layers" under [eqsynth]')
-    if "\0" in settings["to"] or not settings["to"].strip():
-        raise ConfigError(f"{where}, [eqsynth]: {settings['to']!r} is no folder")
+    folder = _inside(settings["to"], path)
     layers = []
     for name, table in data.get("layers", {}).items():
         at = f"{where}, [layers.{name}]"
@@ -276,7 +284,21 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
         except EqsynthError as error:
             raise ConfigError(f"{at}: {error}") from error
         layers.append(layer)
-    return Project(where, path.parent / settings["to"], tuple(layers))
+    return Project(where, folder, tuple(layers))
+
+
+def _inside(to: str, path: Path) -> Path:
+    """The folder that a list of layers names; ConfigError where it leads out of the list's own, also by links."""
+    where = f"{path.name}, [eqsynth]"
+    if "\0" in to or not to.strip():
+        raise ConfigError(f"{where}: {to!r} is no folder")
+    top, folder = (Path(os.path.realpath(place)) for place in (path.parent, path.parent / to))
+    if not folder.is_relative_to(top):
+        raise ConfigError(
+            f"{where}: to = {to!r} leads to {str(folder)!r}, out of {str(top)!r}: name a folder below the {path.name}, "
+            f'such as "mypkg/layers", move that file up, or write there yourself: eqsynth export HOM... --to {to!r}'
+        )
+    return path.parent / folder.relative_to(top)
 
 
 def layer_of(
@@ -375,7 +397,7 @@ def compare(project: Project, *, keep: bool = False) -> State:
             continue
         actual = _read(folder / file)
         if actual is not None:
-            ours = _wrote(record, _digest(file, actual))
+            ours = _wrote(record, _digest(actual))
             changes.append(Change(file, "unlisted" if ours else "unlisted and edited"))
             records[file] = record
     text = _lock_text(records)
@@ -383,7 +405,7 @@ def compare(project: Project, *, keep: bool = False) -> State:
         changes.append(Change(LOCK, "missing"))
     elif not recorded and not _is_lock(lock):
         changes.append(Change(LOCK, "edited"))
-    elif _plain(LOCK, lock) != text:
+    elif files.plain(lock) != text:
         changes.append(Change(LOCK, "outdated"))
     everything = (*targets, _Target(LOCK, (), text))
     frozen = tuple((file, tuple(record.items())) for file, record in records.items())
@@ -393,6 +415,8 @@ def compare(project: Project, *, keep: bool = False) -> State:
 def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bool = False) -> State:
     """Write the files of a project that are not as they should be, and say which they were.
 
+    Of several processes that do so at once on one machine, one waits for the other.
+
     Files that were edited, or that eqsynth did not write, are only replaced with ``force``: without it nothing at
     all is written. Files that are no longer listed are removed with ``prune`` (unless edited) or ``force``.
     Each file appears whole or not at all. The lock file names the new digests before the first file is written, so that
@@ -400,8 +424,30 @@ def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bo
 
     Raises ExportError for files that are guarded or cannot be written, and what :func:`compare` raises.
     """
+    with _locked(project.folder):
+        return _sync(project, force=force, prune=prune, keep=keep)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """While no other process of this user writes to a folder; the lock is no file of the folder."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    mark = sha256(os.path.realpath(folder).encode(errors="surrogateescape")).hexdigest()[:32]
+    with contextlib.ExitStack() as stack:
+        try:
+            place = Path(tempfile.gettempdir(), f"eqsynth-{user}-{mark}.lock")
+            stack.enter_context(files.locked(place, PATIENCE))
+        except OSError as error:
+            raise ExportError(
+                f"cannot lock {str(folder)!r}: {error}. Run it again when the other process is done"
+            ) from error
+        yield
+
+
+def _sync(project: Project, *, force: bool, prune: bool, keep: bool) -> State:
     state = compare(project, keep=keep)
     folder = project.folder
+    files.sweep(folder, {LOCK, *(target.file for target in state.targets), *dict(state.records)})
     guarded = [change for change in state.changes if change.guarded and not change.unlisted]
     if guarded and not force:
         listed = "\n".join(f"  {state.sentence(change)}" for change in guarded)
@@ -416,31 +462,36 @@ def sync(project: Project, *, force: bool = False, prune: bool = False, keep: bo
         if change.file in targets and change.file != LOCK:
             target = targets[change.file]
             contents[change.file] = content = target.content if target.content is not None else _program(target)
-            records[change.file]["sha256"] = _digest(change.file, content)
+            records[change.file]["sha256"] = _digest(content)
     if contents:
         _, promised = _read_lock(folder / LOCK)
         for file in contents:
             record, actual = promised.get(file, records[file]), _read(folder / file)
-            now = _digest(file, actual or b"")
+            now = _digest(actual or b"")
+            known = file in promised and _wrote(promised[file], now)
+            if not (force or actual is None or known or now == records[file]["sha256"]):
+                raise ExportError(
+                    f"{shown(folder / file)} was changed while this ran. Nothing was written: run it again"
+                )
             # What an interrupted run wrote is ours in the next one, too.
             last = now if _wrote(record, now) else record["sha256"]
             promised[file] = {**record, "sha256": last, "next": records[file]["sha256"]}
-        write_bytes(folder / LOCK, _lock_text(promised))
+        files.save(folder / LOCK, _lock_text(promised), force=True)
     for file, content in contents.items():
-        write_bytes(folder / file, content)
+        files.save(folder / file, content, force=True)
     done, notes = [], list(state.notes if state.changes else ())
     for change in state.changes:
         if change.unlisted:
             if not (force or (prune and not change.guarded)):
                 notes.append(f"{state.sentence(change)}: {'--force' if change.guarded else '--prune'} removes it")
                 continue
-            _remove(folder / change.file)
+            files.remove(folder / change.file)
             del records[change.file]
         done.append(change)
     text = _lock_text(records)
     stale = any(change.file == LOCK for change in state.changes)
     if stale or contents or text != targets[LOCK].content:
-        write_bytes(folder / LOCK, text)
+        files.save(folder / LOCK, text, force=True)
         if not stale and text != targets[LOCK].content:
             done.append(Change(LOCK, "outdated"))
     return State(project, tuple(done), state.targets, state.records, tuple(notes))
@@ -523,7 +574,7 @@ def _facts(layer: Layer, artifact: Artifact) -> tuple[tuple[str, Any], ...]:
     if layer.format != "module":
         facts["source"] = artifact.digest
         if layer.weights is not None:
-            facts["weights"] = sha256(_weights(layer.weights)).hexdigest()
+            facts["weights"] = sha256(_weights(layer)).hexdigest()
     return tuple(facts.items())
 
 
@@ -572,26 +623,36 @@ def _program(target: _Target) -> bytes:
     layer = target.layer
     assert layer is not None  # noqa: S101 - only layers are made when they are written
     try:
-        state = None if layer.weights is None else read_weights(_weights(layer.weights), layer.weights.name)
+        state = None if layer.weights is None else read_weights(_weights(layer), layer.weights.name)
         return program(layer.plan(), layer.format, state)
     except EqsynthError as error:
         raise ExportError(f"cannot write {layer.name}: {error}") from error
 
 
-def _weights(path: Path) -> bytes:
+def _weights(layer: Layer) -> bytes:
+    """The file with the weights of a layer, which has a few bytes for each."""
+    assert layer.weights is not None  # noqa: S101 - asked for where there are some
+    plan = layer.plan()
+    ins, outs = layer.hom.space_in.channels, layer.hom.space_out.channels
+    count = sum(pair.dim * ins[pair.term_in] * outs[pair.term_out] for pair in plan.pairs)
+    count += sum(dim * channels for dim, channels in zip(plan.bias_dims, outs, strict=True))
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read the weights {str(path)!r}: {error.strerror}") from error
+        return files.read(layer.weights, 1_000_000 + 16 * count)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        cure = "name a file of layer.state_dict()"
+        if getattr(error, "errno", None) == errno.EFBIG:
+            cure = f"the layer has {count:,} weights; save its own state_dict alone, each tensor with .clone()"
+        raise ConfigError(f"cannot read the weights {str(layer.weights)!r}: {why}: {cure}") from error
 
 
 def _judge(target: _Target, record: Mapping[str, Any] | None, actual: bytes | None) -> tuple[str, str]:
     """What is wrong with a file, or "", and the digest that belongs into the lock file, as far as it is known."""
-    expected = None if target.content is None else _digest(target.file, target.content)
+    expected = None if target.content is None else _digest(target.content)
     known = expected or (str(record["sha256"]) if record else "")
     if actual is None:
         return "missing", known
-    digest = _digest(target.file, actual)
+    digest = _digest(actual)
     if digest == expected:
         return "", known
     if record is None:
@@ -607,13 +668,8 @@ def _wrote(record: Mapping[str, Any], digest: str) -> bool:
     return digest in (record["sha256"], record.get("next"))
 
 
-def _plain(file: str, content: bytes) -> bytes:
-    """Text as eqsynth writes it: git may turn the ends of lines into those of Windows."""
-    return content.replace(b"\r\n", b"\n") if file.endswith((".py", ".json")) else content
-
-
-def _digest(file: str, content: bytes) -> str:
-    return sha256(_plain(file, content)).hexdigest()
+def _digest(content: bytes) -> str:
+    return sha256(files.plain(content)).hexdigest()
 
 
 def _lock_text(records: Mapping[str, Mapping[str, Any]]) -> bytes:
@@ -666,20 +722,16 @@ def _is_record(file: Any, record: Any) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
+    """A file of a project's folder; None where there is none."""
     try:
-        return path.read_bytes()
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(path.parent)):
+            raise OSError(errno.EPERM, f"it is a link out of its folder, to {os.path.realpath(path)!r}")
+        return files.read(path, limits.budget("EQSYNTH_MAX_BYTES", limits.MAX_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ExportError(f"cannot read {str(path)!r}: {why}. Move what is there, or choose another folder") from error
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ExportError(f"cannot remove {str(path)!r}: {error.strerror}") from error
 
 
 def _stem(name: str) -> str:

@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import bases, bilabelled, cosets, dimension, functor, gram, orbits
+from eqsynth import bases, bilabelled, cosets, dimension, files, functor, gram, orbits
 from eqsynth.bases import Basis
 from eqsynth.constraints import nullspace
 from eqsynth.diagram import Diagram, Element, Orbit
@@ -20,7 +20,6 @@ from eqsynth.enumeration import count as count_diagrams
 from eqsynth.enumeration import misfit, set_partitions
 from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
 from eqsynth.exporting import artifact_of
-from eqsynth.files import read as read_file
 from eqsynth.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Plan
@@ -639,7 +638,7 @@ def _plan_of_facts(facts: Mapping[str, Any]) -> tuple[Hom | Problem, Plan]:
 
 def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     try:
-        text = read_file(path, MAX_EXPORTED).decode("utf-8")
+        text = files.read(path, MAX_EXPORTED).decode("utf-8")
     except FileNotFoundError as error:
         raise ExportError(
             f"cannot read {str(path)!r}: it is neither a file nor a problem. "
@@ -658,8 +657,9 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
         raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks a class")
     hom, plan = _plan_of_facts(_facts_of(classes[-1].name, path, classes[-1].body))
     source = artifact_of(plan, classes[-1].name).source
-    if source != text:
-        for number, (theirs, ours) in enumerate(zip(text.splitlines(), source.splitlines(), strict=False), 1):
+    written = files.plain(text.encode()).decode()
+    if source != written:
+        for number, (theirs, ours) in enumerate(zip(written.splitlines(), source.splitlines(), strict=False), 1):
             if theirs != ours:
                 raise VerificationError(
                     f"{path} differs from what eqsynth emits for {hom}, first in line {number}:\n"
@@ -667,4 +667,14 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
                     "It was edited, or made by another version: export it again"
                 )
         raise VerificationError(f"{path} differs from what eqsynth emits for {hom} in length: export it again")
-    return plan, [f"the file is byte for byte what eqsynth emits for {abridged(hom)}"]
+    exactly = "byte for byte" if written == text else "but for the ends of its lines"
+    return plan, [f"the file is {exactly} what eqsynth emits for {abridged(hom)}"]
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a file is a layer as this version of eqsynth exports it: replacing it loses nothing."""
+    try:
+        _read_exported(path)
+    except EqsynthError:
+        return False
+    return True

@@ -1,6 +1,6 @@
 """Signals on a graph: a frustrated magnet on the icosahedron.
 
-usage: python examples/train_graph_signals.py [--short] [--seeds N] [--out FOLDER]
+usage: python examples/train_graph_signals.py [--short] [--seeds N] [--out FOLDER] [--force]
 
 At each of the 12 corners of an icosahedron sits a spin, up or down. Two that are joined by an edge would rather be
 opposed, but in a triangle only two of the three pairs can be: the magnet is frustrated. A magnetic field, a number at

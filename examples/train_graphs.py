@@ -1,6 +1,6 @@
 """Graphs: a number, a value for each node and a value for each pair of nodes, learnt at once from small graphs.
 
-usage: python examples/train_graphs.py [--short] [--seeds N] [--out FOLDER]
+usage: python examples/train_graphs.py [--short] [--seeds N] [--out FOLDER] [--force]
 
 The graphs are the connected ones of networkx's atlas of all graphs of up to 7 nodes. From the adjacency matrix a
 network predicts

@@ -1,6 +1,6 @@
 """Mechanics: coupled oscillators in any canonical coordinates.
 
-usage: python examples/train_mechanics.py [--short] [--seeds N] [--out FOLDER]
+usage: python examples/train_mechanics.py [--short] [--seeds N] [--out FOLDER] [--force]
 
 Two masses on springs, joined by a third spring, have the energy H(z) = z.S z / 2, where z = (q1, p1, q2, p2) are
 positions and momenta, and move by dz/dt = ω S z. From the matrix S and the state now a network predicts

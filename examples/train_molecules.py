@@ -1,6 +1,6 @@
 """Molecules: an energy and a dipole, learnt at once from elements and positions.
 
-usage: python examples/train_molecules.py [--short] [--seeds N] [--out FOLDER]
+usage: python examples/train_molecules.py [--short] [--seeds N] [--out FOLDER] [--force]
 
 The molecules are the 148 of the G2 set, with 2 to 14 atoms, that come with ASE. From the elements and the positions of
 the atoms a network predicts

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import io
 import json
 import math
 import platform
@@ -33,6 +34,7 @@ import torch
 from torch import Tensor, nn
 
 import eqsynth as eq
+from eqsynth import files
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "training"
 Tensors = tuple[Tensor, ...]
@@ -464,10 +466,9 @@ def table(report: Report) -> list[str]:
 
 def write(report: Report, folder: Path) -> None:
     """NAME.json and NAME.svg in the folder, and the table in the page beside it, FOLDER.md."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_finite(asdict(report)), indent=1)
     text = re.sub(r"\[\s+[^\[\]{}]*?\s+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
-    (folder / f"{report.task}.json").write_text(text + "\n", encoding="utf-8")
+    files.write(folder / f"{report.task}.json", f"{text}\n".encode())
     draw(report, folder / f"{report.task}.svg")
     page = folder.with_suffix(".md")
     begin, end = f"<!-- {report.task}: written by the script -->", f"<!-- {report.task}: end -->"
@@ -476,7 +477,7 @@ def write(report: Report, folder: Path) -> None:
     if begin not in old:
         old = f"{old}\n## {report.title}\n\n{begin}\n{end}\n"
     before, _, rest = old.partition(begin)
-    page.write_text(before + block + rest.partition(end)[2], encoding="utf-8")
+    files.write(page, (before + block + rest.partition(end)[2]).encode())
 
 
 def _finite(value: Any) -> Any:
@@ -525,7 +526,9 @@ def draw(report: Report, path: Path) -> None:
         figure.legend(
             handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False
         )
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        picture = io.BytesIO()
+        figure.savefig(picture, format="svg", metadata={"Date": None})
+    files.write(path, picture.getvalue())
 
 
 def _looks(report: Report) -> dict[str, dict[str, Any]]:
@@ -584,13 +587,14 @@ def _ticks(axis: Any) -> None:
 
 
 def options(description: str, arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """--short, --seeds and --out; ``out`` is None where nothing is to be written."""
+    """--short, --seeds, --out and --force; ``out`` is None where nothing is to be written."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--short", action="store_true", help="seconds of training: does everything run?")
     parser.add_argument("--seeds", type=int, help="how many (default: 3, with --short 1)")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where to write (default: docs/training, with --short nowhere)"
     )
+    parser.add_argument("--force", action="store_true", help="replace the results that are there")
     found = parser.parse_args(arguments)
     found.out = found.out or (None if found.short else FOLDER)
     return found
@@ -606,6 +610,9 @@ def main(
     chosen = options(description, arguments)
     torch.set_num_threads(1)  # these tensors are small
     made, contenders, baselines, budget = task(chosen.short)
+    there = [path for kind in ("json", "svg") if chosen.out and (path := chosen.out / f"{made.name}.{kind}").exists()]
+    if there and not chosen.force:
+        sys.exit(f"{there[0]} is there already: replace it with --force, or write elsewhere with --out")
     budget = replace(budget, seeds=chosen.seeds or (1 if chosen.short else budget.seeds))
     print(f"{made.title}: {len(made.train)} training examples, {len(made.valid)} to choose by, ", end="")
     print(", ".join(f"{len(data)} to test ({name})" for name, data in made.tests.items()))

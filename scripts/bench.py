@@ -1,11 +1,11 @@
 """Measure eqsynth: how long bases take, and how fast layers are; tables, JSON and plots in docs/benchmarks.
 
 usage: python scripts/bench.py [bases] [layers] [irreps] [graphs] [symmetric] [--repeat N] [--no-compile] [--no-peers]
-                               [--cases TEXT] [--quick] [--check] [--out FOLDER]
+                               [--cases TEXT] [--quick] [--check] [--out FOLDER] [--force]
 
 Single thread, one process (fresh ones for set-up), medians of interleaved runs. Other packages are measured where
 they are installed (``pip install .[bench]``). With ``--cases`` or ``--quick`` nothing is written unless ``--out`` says
-where.
+where. Files that are there already are replaced with ``--force`` only.
 """
 
 from __future__ import annotations
@@ -38,9 +38,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything run?")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a target is missed")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: docs/benchmarks)")
+    parser.add_argument("--force", action="store_true", help="replace files that are there already")
     options = parser.parse_args(arguments)
     folder = options.out or (None if options.cases or options.quick else FOLDER)
     wanted = options.what or WHAT
+    if folder and not options.force:
+        names = [f"{what}.{kind}" for what in wanted for kind in ("json", "md", "svg")]
+        there = ", ".join(name for name in names if os.path.lexists(folder / name))
+        if there:
+            parser.error(f"{folder} has {there} already: replace with --force, or write elsewhere with --out")
     failed = False
     if "bases" in wanted:
         from benchmarks import bases

@@ -1,8 +1,9 @@
 """Make the catalog of this repository again, or check that it is what eqsynth makes now.
 
-usage: python scripts/catalog.py [--check]
+usage: python scripts/catalog.py [--check] [--force]
 
-The same as ``eqsynth catalog build --store catalog --fresh``, or ``--check``.
+The same as ``eqsynth catalog build --store catalog --fresh``, or ``--check``. With ``--force`` files that were edited
+are replaced, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from eqsynth.catalog import RECIPE, build, read_recipe
+from eqsynth.errors import ExportError
 
 CATALOG = Path(__file__).resolve().parents[1] / "catalog"
 #: The readable files: file name, class name, group, input space, output space.
@@ -23,7 +25,11 @@ LAYERS = tuple(
 def main(arguments: list[str]) -> int:
     """Build or check every entry; the exit code is 1 when one differs."""
     check = "--check" in arguments
-    done = build(CATALOG, [], fresh=True, check=check)
+    try:
+        done = build(CATALOG, [], fresh=True, check=check, force="--force" in arguments)
+    except ExportError as error:
+        print(f"catalog: {error}")
+        return 1
     if done.failed or (check and done.files):
         differ = ", ".join(done.files) or "none"
         print(f"catalog: these differ from what eqsynth makes: {differ}. Run python scripts/catalog.py")

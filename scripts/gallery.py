@@ -1,8 +1,10 @@
 """Draw ``docs/gallery.md`` and its pictures again, or check that they are what eqsynth draws now.
 
-usage: python scripts/gallery.py [--check | --goldens]
+usage: python scripts/gallery.py [--check] [--goldens] [--force]
 
 ``--goldens`` writes, besides, the drawings that the tests compare with: look at the pictures before you commit them.
+Files that are there with other content are replaced with ``--force`` only, since somebody may have drawn them; pictures
+that the gallery does not have are named, never removed.
 """
 
 from __future__ import annotations
@@ -14,10 +16,9 @@ from pathlib import Path
 
 import eqsynth as eq
 from catalog import LAYERS
-from eqsynth import draw
+from eqsynth import draw, files
 from eqsynth.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.drawing import drawing
-from eqsynth.exporting import write_text
 from eqsynth.figure import Drawing
 from eqsynth.space import order_text
 from eqsynth.svg import sheet, svg
@@ -92,7 +93,7 @@ def figures() -> dict[str, Drawing]:
     return {name: drawing(group, element) for name, _, group, element, _, _ in FIGURES}
 
 
-def files() -> dict[Path, str]:
+def pages() -> dict[Path, str]:
     """The files of the gallery."""
     folder, made = ROOT / "docs" / "gallery", {}
     text = ["# Gallery", "", "Every kind of picture that eqsynth draws, written by `python scripts/gallery.py`."]
@@ -138,9 +139,9 @@ def goldens() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write or check the gallery; the exit code is 1 when a file differs."""
-    wanted = files() | (goldens() if "--goldens" in arguments else {})
+    wanted = pages() | (goldens() if "--goldens" in arguments else {})
     folder = ROOT / "docs" / "gallery"
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [path for path, text in wanted.items() if not files.same(path, text.encode())]
     unknown = [path for path in sorted(folder.glob("*.svg")) if path not in wanted]
     if "--check" in arguments:
         if stale or unknown:
@@ -149,10 +150,15 @@ def main(arguments: list[str]) -> int:
             return 1
         print(f"gallery: {len(wanted)} files, all up to date")
         return 0
+    kept = [path for path in stale if path.exists() and "--force" not in arguments]
+    if kept:
+        names = ", ".join(path.name for path in kept)
+        print(f"gallery: {names} would be replaced: look at the difference, then run python scripts/gallery.py --force")
+        return 1
     for path in stale:
-        write_text(path, wanted[path])
+        files.save(path, wanted[path].encode(), force=True)
     for path in unknown:
-        path.unlink()
+        print(f"gallery: {path} is none of its pictures: remove it if nobody needs it")
     print(f"gallery: {len(wanted)} files, written: {', '.join(path.name for path in stale) or 'none'}")
     return 0
 

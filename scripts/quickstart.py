@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 import eqsynth as eq
+from eqsynth import files
 
 LARGEST, TRAINED = 7, 6  # nodes of the largest graphs in the atlas, and of those that are trained on
 CHANNELS, WIDTH = 16, 128  # of the S(n) network, of the plain network
@@ -214,8 +215,8 @@ def run_elsewhere(model: PathCounter, layers: Sequence[eq.Linear], graphs: Graph
     eq.export(layers[2], package / "layers" / "s_n_1_0.py", name="NodesToGraph")
     (package / "layers" / "__init__.py").touch()
     source = PACKAGE.format(network=inspect.getsource(PathCounter))
-    (package / "__init__.py").write_text(source, encoding="utf-8")
-    (folder / "elsewhere.py").write_text(ELSEWHERE, encoding="utf-8")
+    files.write(package / "__init__.py", source.encode())
+    files.write(folder / "elsewhere.py", ELSEWHERE.encode())
     torch.save(model.state_dict(), folder / "weights.pt")
     torch.save([adjacency for adjacency, _ in graphs.values()], folder / "graphs.pt")
     subprocess.run([sys.executable, "-I", folder / "elsewhere.py"], cwd=folder, check=True)

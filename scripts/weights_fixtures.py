@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 import eqsynth as eq
+from eqsynth import files
 from eqsynth.space import each
 
 FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "weights"
@@ -73,7 +74,7 @@ def main(folder: Path = FIXTURES) -> int:
             "space_in": str(layer.hom.space_in),
             "space_out": str(layer.hom.space_out),
         }
-    (target / "index.json").write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    files.write(target / "index.json", (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
     print(f"wrote {len(index)} layers to {target}")
     return 0
 

@@ -56,7 +56,7 @@ def test_a_selection_writes_nothing_unless_told_where(tmp_path, monkeypatch, cap
 
 
 def test_it_fails_on_a_wrong_dimension_and_on_a_broken_limit(tmp_path, monkeypatch):
-    out = ["--out", str(tmp_path)]
+    out = ["--out", str(tmp_path), "--force"]
     monkeypatch.setattr(bench_bases, "CASES", (("S(3)", 2, 2, 15, 60),))
     assert bench.main(["bases", "--repeat", "1", *out]) == 1
     monkeypatch.setattr(bench_bases, "CASES", (("S(3)", 2, 2, 14, 0),))

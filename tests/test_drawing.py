@@ -358,13 +358,16 @@ def test_the_gallery_check_notices_an_edit_a_loss_and_a_stranger(tmp_path, monke
     for spoil in (
         lambda: (folder / "orbit.svg").write_text("other"),
         (folder / "orbit.svg").unlink,
-        lambda: (folder / "stranger.svg").write_text("x"),
         lambda: (tmp_path / "docs" / "gallery.md").write_text("other"),
     ):
         spoil()
         assert gallery.main(["--check"]) == 1
-        assert gallery.main([]) == 0
+        assert gallery.main(["--force"]) == 0
         assert gallery.main(["--check"]) == 0
+    (folder / "stranger.svg").write_text("x")
+    assert gallery.main(["--check"]) == 1
+    assert gallery.main(["--force"]) == 0
+    assert (folder / "stranger.svg").read_text() == "x"
     assert not (tmp_path / "goldens").exists()
     assert gallery.main(["--goldens"]) == 0
     assert len(list((tmp_path / "goldens").iterdir())) == len(gallery.FIGURES)
@@ -373,7 +376,7 @@ def test_the_gallery_check_notices_an_edit_a_loss_and_a_stranger(tmp_path, monke
 def test_the_gallery_has_every_kind_and_the_whole_catalog():
     kinds = {name for drawn in gallery.figures().values() for name in drawn.kind.split(" x ")}
     assert kinds == set(words.SOURCES)
-    files = {path.name: text for path, text in gallery.files().items()}
+    files = {path.name: text for path, text in gallery.pages().items()}
     entries = sorted((ROOT / "catalog").glob("*.py"))
     assert len(entries) >= 19
     for path in entries:

@@ -143,12 +143,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "layer.py"
     target.write_text("old")
 
-    def full(*_args, **_kwargs):
+    def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fdopen", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ExportError, match="No space left"):
-        eq.export(eq.Hom.parse("O(3)", 1, 1), target)
+        eq.export(eq.Hom.parse("O(3)", 1, 1), target, force=True)
     assert target.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -192,8 +192,7 @@ def test_verify_reads_a_file_and_never_runs_it(tmp_path):
     with pytest.raises(ExportError, match="cannot read"):
         eq.verify("a\0b")
     path.write_bytes(source.replace("\n", "\r\n").encode())
-    with pytest.raises(VerificationError, match="export it again"):
-        eq.verify(path)
+    assert "but for the ends of its lines" in str(eq.verify(path))
 
 
 def test_verify_opens_no_file_that_a_file_names(tmp_path):

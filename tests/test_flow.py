@@ -106,8 +106,8 @@ def imports(path):
 
 
 #: basis.project(M) is where people look for it; it only forwards to symbolic.project(basis, M). Jupyter looks for
-#: the picture of a diagram in the diagram.
-FORWARDED = {("bases", "symbolic"), ("diagram", "drawing"), ("diagram", "svg")}
+#: the picture of a diagram in the diagram. Export asks verification what it may replace.
+FORWARDED = {("bases", "symbolic"), ("diagram", "drawing"), ("diagram", "svg"), ("exporting", "verification")}
 
 
 def backward(flow, graph):

@@ -20,7 +20,7 @@ from test_export import run_alone
 from torch.testing import assert_close
 
 import eqsynth as eq
-from eqsynth import syncing
+from eqsynth import files, syncing
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
 from eqsynth.exporting import artifact_of, program
 
@@ -351,7 +351,7 @@ def test_a_damaged_lock_file_makes_no_file_ours(tmp_path, text):
     found = project(tmp_path / "below" / "below")
     syncing.sync(found)
     good = contents(found.folder)
-    (found.folder / syncing.LOCK).write_text(text.replace("DIGEST", syncing._digest("keep.py", b"keep me")))
+    (found.folder / syncing.LOCK).write_text(text.replace("DIGEST", syncing._digest(b"keep me")))
     assert kinds(found) == {syncing.LOCK: "edited"}
     with pytest.raises(ExportError, match="was edited"):
         syncing.sync(found, prune=True)
@@ -364,7 +364,7 @@ def test_a_damaged_lock_file_makes_no_file_ours(tmp_path, text):
 
 NAMES = st.sampled_from(["swap.py", "keep.py", "__init__.py", "../keep.py", "a/b.py", "keep.pt2"])
 RECORDS = st.fixed_dictionaries(
-    {"sha256": st.sampled_from(["0" * 64, syncing._digest("keep.py", b"keep me"), "x"])},
+    {"sha256": st.sampled_from(["0" * 64, syncing._digest(b"keep me"), "x"])},
     optional={
         "class": st.sampled_from(["Swap", "Keep", "keep", "x\ny"]),
         "hom": st.sampled_from(["O(3): 1x2 -> 1x2", '"""', "x"]) | st.text(max_size=4),
@@ -427,16 +427,17 @@ def test_an_interrupted_run_is_finished_by_the_next(tmp_path, monkeypatch):
     found = project(tmp_path, FIVE)
     syncing.sync(project(tmp_path / "good", FIVE))
     good = contents(tmp_path / "good" / "mypkg")
-    real, calls = os.fdopen, []
+    real, calls = files._pour, []
 
     def full(*arguments, **options):
         calls.append(arguments)
         if len(calls) % 3 == 0:
+            os.close(arguments[0])
             raise OSError(28, "No space left on device")
         return real(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fdopen", full)
+        patch.setattr(files, "_pour", full)
         for _ in range(3):
             with pytest.raises(ExportError, match="No space left on device"):
                 syncing.sync(found)
@@ -490,7 +491,7 @@ def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     # The user root, who may run the tests, may write to every folder.
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(files, "_pour", refuse)
     assert syncing.sync(found).changes == ()
     with pytest.raises(ExportError, match=r"cannot write .*layers/.*: Permission denied"):
         syncing.sync(project(tmp_path, ONE.replace("2 -> 2", "2x2 -> 2")))

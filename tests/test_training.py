@@ -355,7 +355,7 @@ def test_readme_and_page_name_every_script():
     for path in SCRIPTS:
         assert f"python examples/{path.name}" in readme
         assert f"python examples/{path.name}" in page
-        usage = f"usage: python examples/{path.name} [--short] [--seeds N] [--out FOLDER]\n"
+        usage = f"usage: python examples/{path.name} [--short] [--seeds N] [--out FOLDER] [--force]\n"
         assert usage in path.read_text(encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import eqsynth as eq
-from eqsynth import bases
+from eqsynth import bases, files
 from eqsynth.representation import generators
 
 #: Group, orders, dimension, limit in seconds.
@@ -151,7 +151,6 @@ def _name(case: tuple[str, int, int, int, int]) -> str:
 
 
 def _write(rows: list[dict[str, object]], lines: list[str], repeat: int, peak: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     about = f"{platform.machine()}, Python {platform.python_version()}, single thread, median of {repeat} runs"
     text = [
         "# Time to synthesise a basis",
@@ -164,5 +163,5 @@ def _write(rows: list[dict[str, object]], lines: list[str], repeat: int, peak: i
         *lines,
         "",
     ]
-    (folder / "bases.md").write_text("\n".join(text), encoding="utf-8")
-    (folder / "bases.json").write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    files.write(folder / "bases.md", "\n".join(text).encode())
+    files.write(folder / "bases.json", (json.dumps({"about": about, "rows": rows}, indent=1) + "\n").encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+
+from eqsynth import files
 
 #: Colour and mark of each contender (Okabe and Ito: distinct without colour vision, too).
 LOOKS = {
@@ -89,4 +92,6 @@ def draw(report: dict[str, Any], path: Path, style: Style = LAYERS) -> None:
         axes.grid(axis="both", color="#DDDDDD", linewidth=0.5)
         axes.set_axisbelow(True)
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        picture = io.BytesIO()
+        figure.savefig(picture, format="svg", metadata={"Date": None})
+    files.write(path, picture.getvalue())

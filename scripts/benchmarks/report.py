@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.layers import MAX_OFF, MAX_SMALL, NAMES, NOISE
+from eqsynth import files
 
 WORDS = """\
 Every layer has as many channels in as out, and no bias. Times are medians of interleaved runs; a ratio is the median
@@ -226,8 +227,7 @@ def write_files(
     report: dict[str, Any], folder: Path, name: str, made: Callable[[dict[str, Any], str | None], str]
 ) -> None:
     """JSON, picture (where matplotlib is installed) and page of a report; a picture's style has the same name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    files.write(folder / f"{name}.json", (json.dumps(report, indent=1) + "\n").encode())
     picture = None
     try:
         from benchmarks.plot import STYLES, draw
@@ -236,4 +236,4 @@ def write_files(
     else:
         picture = f"{name}.svg"
         draw(report, folder / picture, STYLES[name])
-    (folder / f"{name}.md").write_text(made(report, picture), encoding="utf-8")
+    files.write(folder / f"{name}.md", made(report, picture).encode())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from eqsynth import files
+
 
 def table(head: Sequence[str], rows: Sequence[Mapping[str, object]]) -> list[str]:
     """The lines of a Markdown table."""
@@ -26,10 +28,9 @@ def write(
     repeat: int,
 ) -> None:
     """``NAME.md`` with the table, and ``NAME.json`` with its numbers."""
-    folder.mkdir(parents=True, exist_ok=True)
     machine = f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, single thread"
     measured = f"`python scripts/bench.py {name}` on {machine}, medians of up to {repeat}\ninterleaved runs, float32."
     text = "\n".join([f"# {title}", "", measured, *about, "", *lines, ""])
-    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    files.write(folder / f"{name}.md", text.encode())
     kept = json.dumps({"about": machine, "rows": list(rows)}, indent=1)
-    (folder / f"{name}.json").write_text(kept + "\n", encoding="utf-8")
+    files.write(folder / f"{name}.json", f"{kept}\n".encode())

@@ -301,7 +301,9 @@ def _basis(group: Group, inputs: Order, outputs: Order) -> Basis:
         return _kernel_basis(group, inputs, outputs)
     if isinstance(group, Aut):
         return _orbit_basis(group, inputs, outputs)
-    if enumeration.count(group, inputs + outputs) < WORTH_KEEPING or not _plain_argument(group, inputs + outputs):
+    spanning = enumeration.count(group, inputs + outputs)
+    # Too many diagrams are refused before anything else is counted.
+    if not WORTH_KEEPING <= spanning <= MAX_DIAGRAMS or not _plain_argument(group, inputs + outputs):
         return _diagram_basis(group, inputs, outputs)
     problem = {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs}
     made = cache.made_by(MAKERS)

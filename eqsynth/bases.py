@@ -498,8 +498,8 @@ def _kernel_basis(group: MatrixGroup, inputs: int, outputs: int) -> Basis:
 def _diagram_basis(group: Group, inputs: int, outputs: int) -> Basis:
     total = inputs + outputs
     spanning = enumeration.count(group, total)
-    dimension = dimensions.dimension(group, total)
     _refuse_large(group, inputs, outputs, spanning)
+    dimension = dimensions.dimension(group, total)
     listed = list(
         _with_progress(enumeration.diagrams(group, outputs, inputs), spanning, f"{group} {inputs} -> {outputs}")
     )

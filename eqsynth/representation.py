@@ -195,6 +195,8 @@ def elements_to_try(
     """
     import numpy as np
 
+    for factor in factors:
+        afford_elements(factor)
     units = [np.eye(size(factor)) for factor in factors]
     for place, factor in enumerate(factors):
         elements, algebra = generators(factor)

@@ -1161,5 +1161,8 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     stable_from = dimension.stable_from(group, total)
     step = 2 if FAMILIES[group.family].even else 1
     sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
-    found = tuple(dimension.dimension(Group(group.family, size), total) for size in sizes)
-    return DimensionTable(group.family, total, sizes, found, dimension.dimension(group, total), stable_from)
+    stable = dimension.dimension(group, total)
+    changing = sum(size < stable_from for size in sizes)
+    found = tuple(dimension.dimension(Group(group.family, size), total) for size in sizes[:changing])
+    found += (stable,) * (len(sizes) - changing)
+    return DimensionTable(group.family, total, sizes, found, stable, stable_from)

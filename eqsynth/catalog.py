@@ -174,7 +174,7 @@ def known_hom(text: str) -> Hom:
     """A problem from text of which nothing is known, written as it prints: its graph is never that of a file."""
     hom = parse_hom(text, files=False)
     if str(hom) != text:
-        raise CatalogError(f"its problem {shown(text)} is not written as {hom}")
+        raise CatalogError(f"its problem {shown(text)} is not written as {shown(str(hom))}")
     return hom
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from inspect import signature
 from itertools import count
 from types import FunctionType
 from typing import Any, cast
@@ -45,6 +46,8 @@ def compile(module: nn.Module, **options: Any) -> Compiled:  # noqa: A001 - the 
     Raises EqsynthError at the first call for a module that draws random numbers or changes its buffers, as dropout and
     batch normalisation do in training: computed again in a backward pass, it would give something else.
     """
+    # A misspelt option is refused here, by its name, not at the first call.
+    signature(torch.compile).bind(module, **options)
     return Compiled(module, options)
 
 

@@ -83,20 +83,21 @@ class Diagram:
             self._read_numbers()
             vertices = [vertex for block in self.blocks for vertex in block]
         vertices.sort()
-        if vertices != list(range(self.outputs + self.inputs)):
+        count = len(vertices)
+        if count != self.outputs + self.inputs or vertices != list(range(count)) or min(self.outputs, self.inputs) < 0:
             raise EqsynthError(
-                f"the blocks {self.blocks} do not partition the {self.outputs} + {self.inputs} "
+                f"the blocks {shown(self.blocks)} do not partition the {shown(self.outputs)} + {shown(self.inputs)} "
                 "vertices: each vertex belongs to exactly one block"
             )
         if any(block != tuple(sorted(block)) for block in self.blocks) or list(self.blocks) != sorted(
             self.blocks, key=_least
         ):
-            raise EqsynthError(f"the blocks {self.blocks} are not in order: use Diagram.of")
+            raise EqsynthError(f"the blocks {shown(self.blocks)} are not in order: use Diagram.of")
         count = len(self.blocks)
         if any(not 0 <= block < count for edge in self.edges for block in edge):
-            raise EqsynthError(f"an edge of {self.edges} names a block that is not there")
+            raise EqsynthError(f"an edge of {shown(self.edges)} names a block that is not there")
         if len(set(self.head)) != len(self.head) or any(not 0 <= block < count for block in self.head):
-            raise EqsynthError(f"the head {self.head} must name different blocks that are there")
+            raise EqsynthError(f"the head {shown(self.head)} must name different blocks that are there")
 
     def _read_numbers(self) -> None:
         """Turn whole numbers of other libraries into plain ints."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eqsynth import files
-from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError
+from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
 from eqsynth.numbers import fraction, whole
 
 if TYPE_CHECKING:
@@ -161,9 +161,9 @@ class Graph:
     def __post_init__(self) -> None:
         n = whole(self.n)
         if n is None or n < 1:
-            raise GroupError(f"a graph has a whole number of vertices, at least 1, not {self.n!r}")
-        if self.n > MAX_VERTICES:
-            raise SizeError(f"a graph on {self.n:,} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
+            raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
+        if n > MAX_VERTICES:
+            raise SizeError(f"a graph on {shown(n)} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
         if len(self.edges) > MAX_EDGES:
             raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
         edges = set()
@@ -175,13 +175,13 @@ class Graph:
                     edges.add((head, tail) if turn else (tail, head))
                 case _:
                     raise GroupError(
-                        f"{edge!r} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
+                        f"{shown(edge)} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
                         f"from 0 to {n - 1}"
                     )
         colours = tuple(colour for colour in map(whole, self.colours) if colour is not None)
         if len(self.colours) not in (0, n) or len(colours) != len(self.colours):
             raise GroupError(
-                f"the colours {_short(self.colours)} do not fit a graph on {n} vertices: give one whole number "
+                f"the colours {shown(self.colours)} do not fit a graph on {n} vertices: give one whole number "
                 "for each vertex, or none at all"
             )
         object.__setattr__(self, "n", n)
@@ -189,8 +189,8 @@ class Graph:
         object.__setattr__(self, "colours", colours)
 
     @classmethod
-    def parse(cls, text: str | Graph) -> Graph:
-        """A graph from a name, or from a file if ``text`` has a suffix or is a file that is there.
+    def parse(cls, text: str | Graph, folder: Path | None = None) -> Graph:
+        """A graph from a name, or from a file (in ``folder``) if ``text`` has a suffix or is a file that is there.
 
         >>> from eqsynth.graphs import Graph
         >>> Graph.parse("petersen").n
@@ -199,12 +199,15 @@ class Graph:
         if isinstance(text, Graph):
             return text
         if not isinstance(text, str):
-            raise GroupError(f"a graph is named by a string such as 'petersen', not {text!r}; for networkx: Graph.of")
+            raise GroupError(
+                f"a graph is named by a string such as 'petersen', not {shown(text)}; for networkx: Graph.of"
+            )
         try:
             return cls.named(text)
         except GroupError as error:
-            if _is_file(text):
-                return cls.read(text)
+            path = text if folder is None else str(folder / text)
+            if _is_file(path):
+                return cls.read(path)
             raise error from None
 
     @classmethod
@@ -226,18 +229,18 @@ class Graph:
         match = _SIZED.fullmatch(text)
         family = _family(match["word"], 2 if match["second"] else 1) if match else None
         if match is None or family is None:
-            raise GroupError(f"there is no graph called {_short(name)}: {_suggest(text[:40])}")
+            raise GroupError(f"there is no graph called {shown(name)}: {_suggest(text[:40])}")
         sizes = [int(size[:10]) for size in (match["first"], match["second"]) if size]
         if min(sizes) < family.least:
             raise GroupError(
-                f"there is no graph {_short(name)}: {family.pattern} ({family.title}) starts at {family.least} "
+                f"there is no graph {shown(name)}: {family.pattern} ({family.title}) starts at {family.least} "
                 f"for {'N' if family.sizes == 1 else 'A and B'}"
             )
         # 2^N is not worked out for a large N.
         vertices, edges = family.build(*(min(size, MAX_VERTICES + 1) for size in sizes))
         if vertices > MAX_VERTICES:
             raise SizeError(
-                f"{_short(name)} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer"
+                f"{shown(name)} has more than {MAX_VERTICES:,} vertices, the most there may be: ask for fewer"
             )
         edges = tuple(islice(edges, MAX_EDGES + 1))
         return cls(vertices, edges, family.directed, name=family.name + "x".join(map(str, sizes)))
@@ -255,7 +258,7 @@ class Graph:
         all other attributes are ignored. Raises GroupError for a multigraph, or if only some nodes have a colour.
         """
         if not all(hasattr(graph, method) for method in ("nodes", "edges", "is_directed", "is_multigraph")):
-            raise GroupError(f"{_short(graph)} is no networkx graph: give a networkx.Graph or networkx.DiGraph")
+            raise GroupError(f"{shown(graph)} is no networkx graph: give a networkx.Graph or networkx.DiGraph")
         if graph.is_multigraph():
             plain = "DiGraph" if graph.is_directed() else "Graph"
             raise GroupError(
@@ -385,7 +388,7 @@ class Graph:
         for generator in found:
             if not is_automorphism(self, generator):
                 raise VerificationError(
-                    f"{_short(generator)} was found as a symmetry of {self}, but does not keep its edges and colours: "
+                    f"{shown(generator)} was found as a symmetry of {self}, but does not keep its edges and colours: "
                     "please report it"
                 )
         return tuple(found)
@@ -788,7 +791,7 @@ def _colour_numbers(colours: list[Any]) -> tuple[int, ...]:
     for colour in colours:
         if not _is_value(colour):
             raise GroupError(
-                f"the colour {_short(colour)} is neither a number nor a text: give colours that can be compared"
+                f"the colour {shown(colour)} is neither a number nor a text: give colours that can be compared"
             )
     kinds = {kind: number for number, kind in enumerate(sorted(set(map(_colour_key, colours))))}
     return tuple(kinds[_colour_key(colour)] for colour in colours)
@@ -817,8 +820,3 @@ def _need(package: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         raise EqsynthError(f"graphs need the package {package}, which is not here: pip install {package}") from error
-
-
-def _short(value: Any) -> str:
-    text = repr(tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else value)
-    return text if len(text) <= 60 else text[:57] + "..."

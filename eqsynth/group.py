@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_N = 1_000_000
 #: Largest numerator and denominator of the entries of matrix groups.
 MAX_ENTRY = 1_000_000
+#: Largest denominator of a fraction that a float is thought to be meant as, and the least bits that such a float has.
+MAX_MEANT = 1_000
+LEAST_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +260,7 @@ def _graph(text: str, files: bool | Path = True) -> Graph:
         return _graph_of_text(text)
     if files is False:
         return Graph.named(text)
-    if files is True:
-        return Graph.parse(text)
-    try:
-        return Graph.named(text)
-    except GroupError:
-        return Graph.parse(str(files / text.strip()))
+    return Graph.parse(text, None if files is True else files)
 
 
 def _graph_of_text(text: str) -> Graph:
@@ -357,7 +355,7 @@ def _matrix(value: Any) -> Matrix:
         why = (
             str(error)
             if isinstance(error, ValueError)
-            else "a matrix is a list of rows, and generators are a list of it"
+            else "a matrix is a list of rows, and generators are a list of matrices"
         )
         raise GroupError(f"{shown(value)} is no matrix of whole numbers and fractions: {why}") from error
     if not rows or any(len(row) != len(rows) for row in rows):
@@ -372,18 +370,27 @@ def _entry(value: Any) -> Fraction:
     except ValueError as error:
         rational = getattr(value, "is_rational", None) is not False
         raise ValueError(str(error) if rational else f"{shown(value)} is irrational; {_OTHER_BASIS}") from None
+    rounded = binary(value) and entry.denominator > 1
+    bits = min(entry.numerator.bit_length(), 53)
+    # A short fraction that a float of so many bits comes as near to as it can; halves and quarters it stores.
+    meant = _short_fraction(entry, bits) if rounded else None
+    if meant is not None and meant.denominator & (meant.denominator - 1):
+        raise ValueError(f"{shown(value)} is a float, which stores no {meant}: write '{meant}', since eqsynth is exact")
     if max(abs(entry.numerator), entry.denominator) <= MAX_ENTRY:
         return entry
-    if not binary(value):
+    if not rounded:
         raise ValueError(f"{shown(value)} has a numerator or denominator beyond {MAX_ENTRY}")
-    meant = entry.limit_denominator(1000)
-    if abs(entry - meant) <= abs(entry) / 2**20:
-        raise ValueError(f"{shown(value)} is a float, which stores no {meant}: write '{meant}', since eqsynth is exact")
-    square = (entry * entry).limit_denominator(1000)
-    if abs(entry * entry - square) <= square / 2**19:
-        sign = "-" if entry < 0 else ""
-        raise ValueError(f"{shown(value)} is a float near {sign}sqrt({square}), which is irrational; {_OTHER_BASIS}")
-    raise ValueError(f"{shown(value)} is a float that is no short fraction: write one, such as '1/3', if it is meant")
+    square = _short_fraction(entry * entry, bits - 1)
+    if square is not None:
+        root = f"{'-' if entry < 0 else ''}sqrt({square})"
+        raise ValueError(f"{shown(value)} is a float near {root}, which is irrational; {_OTHER_BASIS}")
+    raise ValueError(f"{shown(value)} is a float that is no short fraction: write the one that is meant, such as '1/3'")
+
+
+def _short_fraction(stored: Fraction, bits: int) -> Fraction | None:
+    """A fraction of small denominator that agrees in so many bits, if that is no accident."""
+    short = stored.limit_denominator(min(1 << max(bits // 2 - 1, 0), MAX_MEANT))
+    return short if bits >= LEAST_BITS and abs(stored - short) * (1 << bits) <= 2 * abs(stored) else None
 
 
 _OTHER_BASIS = (
@@ -499,7 +506,9 @@ def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group
     if name not in FAMILIES and name not in OTHERS:
         raise ParseError("group", text, match.start("family"), f"no family is called {shown(name)}", _suggest(name))
     if not match["open"]:
-        raise ParseError("group", text, match.end("family"), "( and a size are expected here", _CURE)
+        digits = re.compile(r"[_\[ ]?([0-9]{1,7})").match(text, match.end("family"))
+        cure = f"Write {name}({digits[1]})." if digits and name in FAMILIES else _CURE
+        raise ParseError("group", text, match.end("family"), "( and a size are expected here", cure)
     if name in OTHERS:
         inside = match.end("open")
         close = text.rfind(")", inside, stop)

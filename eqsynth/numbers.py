@@ -110,7 +110,7 @@ def _ratio(value: Any) -> tuple[int, int] | None:
             return numerator, denominator
     # An exponent may stand for any number of digits, which a float64 has not.
     near = float(value)
-    if near - near != 0 or (near == 0 and value != 0):
+    if near - near != 0 or (near == 0 and bool(value)):
         return None
     if hasattr(value, "_mpf_"):
         # A ball of FLINT stands for all numbers in it.

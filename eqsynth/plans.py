@@ -16,7 +16,7 @@ from eqsynth.adapted import Adapted
 from eqsynth.diagram import LETTERS, Diagram, Element, Tensor
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.fourier import Sums, irreducible_dimensions, orbits
-from eqsynth.group import Hom
+from eqsynth.group import Group, Hom
 from eqsynth.numbers import whole
 from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.schur import floor
@@ -440,10 +440,10 @@ class Plan:
         values = {}
         for symbol, factor in zip(self._symbols(), self.hom.group.factors, strict=True):
             number = factor.n if isinstance(factor.n, int) else whole(n)
-            if number is None or number < 1:
+            if number is None:
                 given = "" if n is None else f", not {shown(n)}"
                 raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given}")
-            values[symbol] = number
+            values[symbol] = number if isinstance(factor.n, int) else int(Group(factor.family, number).n)
         for side, space in (("in", self.hom.space_in), ("out", self.hom.space_out)):
             for term, channels in enumerate(space.channels):
                 values[channel_symbol(side, term, len(space))] = channels

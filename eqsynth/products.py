@@ -188,7 +188,7 @@ class Problem:
         if powers:
             words = [word.strip() for word in powers[1].split(",")]
             if not all(re.fullmatch("[1-9]", word) for word in words):
-                raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {shown(powers[1].strip())}")
+                raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {powers[1].strip()[:40]}")
             degrees = tuple(sorted(set(map(int, words))))
             return cls.parse(group, (powers[2],), space_out, "paired", degrees)
         factors = operands.split("(x)")
@@ -205,7 +205,8 @@ class Problem:
             Hom(self.group, space, self.space_out)
         degrees = tuple(number for number in map(whole_number, self.degrees) if number is not None)
         if len(degrees) < len(self.degrees) or not all(1 <= degree <= MAX_DEGREE for degree in degrees):
-            raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {shown(self.degrees)}")
+            listed = ", ".join(map(shown, self.degrees))[:40]
+            raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {listed}")
         object.__setattr__(self, "degrees", degrees)
         for order in (order for space in (*self.operands, self.space_out) for order in space.orders):
             if not is_plain(order):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import EqsynthError, EquivarianceError
+from eqsynth.errors import EqsynthError, EquivarianceError, shown
 from eqsynth.group import Group, Hom
 from eqsynth.representation import act, elements_to_try, random_tensor, symmetrised
 from eqsynth.space import Space, is_plain, least_shown, lengths, order_text
-from eqsynth.trials import concrete_factors, sizes_to_try
+from eqsynth.trials import check_draws, concrete_factors, sizes_to_try
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,10 @@ def assert_equivariant(
     import torch
 
     hom = _problem(module, group, space_in, space_out)
+    trials, seed = check_draws(trials, seed)
     dtype = dtype or torch.float64
+    if str(dtype).removeprefix("torch.") not in TOLERANCES:
+        raise EqsynthError(f"a module is tried in one of {', '.join(TOLERANCES)}, not in {shown(dtype)}")
     bound = TOLERANCES[str(dtype).removeprefix("torch.")] if tolerance is None else tolerance
     rng = np.random.default_rng(seed)
     name = getattr(module, "__name__", type(module).__name__)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import VerificationError
+from eqsynth.errors import EqsynthError, VerificationError, shown
 from eqsynth.group import Group
+from eqsynth.numbers import whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,16 @@ BATCH = (2, 3)
 OTHER_BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (6,))
 #: Sizes at which a group with n open is tried.
 SIZES, EVEN_SIZES = (1, 2, 3, 5), (2, 4, 6)
+
+
+def check_draws(trials: object, seed: object) -> tuple[int, int]:
+    """How many random elements to draw, and the seed, as plain ints; EqsynthError for what is no number of them."""
+    read = whole(trials), whole(seed)
+    if read[0] is None or read[1] is None or read[0] < 1 or not 0 <= read[1] < 1 << 32:
+        raise EqsynthError(
+            f"trials are a whole number from 1 on, and a seed one from 0 on, not {shown(trials)} and {shown(seed)}"
+        )
+    return read[0], read[1]
 
 
 def sizes_to_try(

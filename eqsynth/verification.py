@@ -22,7 +22,6 @@ from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridge
 from eqsynth.exporting import artifact_of
 from eqsynth.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_generators
 from eqsynth.lower import plan_hom
-from eqsynth.numbers import whole
 from eqsynth.plans import POWERS, Plan
 from eqsynth.products import Problem, ProductPlan, plan_products
 from eqsynth.representation import act, afford_elements, elements_to_try, packed, random_tensor, unpacked
@@ -41,7 +40,7 @@ from eqsynth.space import (
     products,
     stored_full,
 )
-from eqsynth.trials import BATCH, concrete_factors, distance, run_in_batches, sizes_to_try
+from eqsynth.trials import BATCH, check_draws, concrete_factors, distance, run_in_batches, sizes_to_try
 from eqsynth.verify_products import check_products
 
 if TYPE_CHECKING:
@@ -102,11 +101,7 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
 
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
-    counted = whole(trials), whole(seed)
-    if None in counted or min(counted[0] or 0, 1) < 1 or (counted[1] or 0) < 0:
-        raise EqsynthError(
-            f"trials are a whole number from 1 on, and a seed one from 0 on, not {shown(trials)} and {shown(seed)}"
-        )
+    trials, seed = check_draws(trials, seed)
     plan, checks = _plan_of(subject)
     layer = subject if getattr(subject, "plan", None) is plan else None
     if isinstance(plan, ProductPlan):

@@ -254,6 +254,8 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
                 homs = [Hom.parse(group, k, lo) for k in listed for lo in listed]
                 problems += [Problem(str(hom), texts=texts) for hom in homs]
         for each_problem in data.get("problem", []):
+            if not isinstance(each_problem["hom"], str):
+                raise TypeError(f"the problem {each_problem['hom']!r} is no text")
             problems.append(Problem(str(parse_hom(each_problem["hom"])), texts=texts))
         for each_layer in data.get("layer", []):
             file = each_layer["file"]

@@ -112,7 +112,10 @@ def changes(function: ast.FunctionDef) -> Iterator[tuple[str, Callable[[ast.Func
         text = ast.unparse(node)[:50] if isinstance(node, ast.expr) else ""
 
         def edit(change: Callable[[Any], None], place: int = place) -> Callable[[ast.FunctionDef], None]:
-            return lambda copied: change([*ast.walk(copied)][place])
+            def apply(copied: ast.FunctionDef) -> None:
+                change([*ast.walk(copied)][place])
+
+            return apply
 
         match node:
             case ast.Constant(value=bool()):

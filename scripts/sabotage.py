@@ -140,7 +140,7 @@ def changes(function: ast.FunctionDef) -> Iterator[tuple[str, Callable[[ast.Func
                 yield f"arguments of {text}", edit(swap)
             case ast.Name(id=name, ctx=ast.Load()) if name in names and len(names) > 1:
                 another = names[(names.index(name) + 1) % len(names)]
-                yield f"{name} -> {another}", edit(lambda n, other=another: setattr(n, "id", other))
+                yield f"{name} -> {another}", edit(setting("id", another))
             case ast.Assign() | ast.AugAssign():
 
                 def zero(n: Any) -> None:

@@ -134,7 +134,7 @@ def test_products_are_tried_where_letters_differ():
 
 
 def test_letters_get_sizes_of_their_own():
-    """Any order of the sizes, and all of them the same: a layer may go wrong where n < m, where n > m or where n = m."""
+    """Any order of sizes, and all the same: a layer may go wrong where n < m, where n > m or where n = m."""
     tried = sizes_to_try(eq.Group.parse("S(n) x O(m) x Sp(k)"))
     assert all(size % 2 == 0 for sizes in tried for size in sizes.values())
     assert {(s["k"] < s["m"], s["k"] > s["m"]) for s in tried} == {(True, False), (False, True), (False, False)}

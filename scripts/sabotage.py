@@ -180,7 +180,7 @@ def run_source(source: str) -> Any:
 
 
 def same_numbers(plan: Any, source: str) -> bool:
-    """Whether changed code gives the same numbers as the right one, but for rounding, at sizes and batches that checks do not try."""
+    """Whether changed code gives the same numbers, but for rounding, at sizes and batches that checks do not try."""
     layers = [run_source(text).double() for text in (artifact_of(plan).source, source)]
     rng = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -359,8 +359,9 @@ PAGE = """# What checkers are held against
 `python scripts/sabotage.py --write{share}` wrote this page. It changes what eqsynth makes or reads in one place at a
 time, and asks the checkers: `eq.verify` for emitted code and files, `eqsynth catalog verify` for entries whose digest
 was made right again, the check of certificates for bases, `eq.testing.assert_equivariant` for modules. A change of
-code that "changes nothing" gives the same numbers, up to rounding, at other sizes and batches, too, such as 0 turned into
--0, or blocks that are named otherwise; of files, it is another name of the class, of certificates another argument that holds. Nothing else may pass.
+code that "changes nothing" gives the same numbers, up to rounding, at other sizes and batches, too, such as 0 turned
+into -0, or blocks that are named otherwise; of files, it is another name of the class, of certificates another
+argument that holds. Nothing else may pass.
 
 {table}
 """

@@ -627,7 +627,7 @@ def test_refused_tensors():
             layer(wrong_u, wrong_v)
     scalars = eq.TensorProduct("S(n)", 0, 0, 1)
     assert scalars(torch.randn(2, 1), torch.randn(2, 1), 5).shape == (2, 5, 1)
-    with pytest.raises(ShapeError, match="whole number"):
+    with pytest.raises(ShapeError, match="from 1 on"):
         scalars(torch.randn(2, 1), torch.randn(2, 1), 0)
     odd = eq.TensorProduct("Sp(n)", 1, 1, 0)
     with pytest.raises(ShapeError, match="even"):

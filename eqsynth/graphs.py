@@ -7,7 +7,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import combinations, islice
 from math import factorial, prod
 from numbers import Number
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from eqsynth import files
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
 from eqsynth.numbers import fraction, whole
+from eqsynth.orbits import orbit_labels, representative_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Permutation = tuple[int, ...]
 Edges = Iterable[tuple[int, int]]
+#: Classes of vertices, each in order.
+Classes = list[tuple[int, ...]]
 
 MAX_VERTICES = 5_000
 MAX_EDGES = 2_000_000
@@ -87,9 +90,7 @@ FAMILIES: dict[str, GraphFamily] = {
     for family in (
         GraphFamily("cycle", "C", 3, "N vertices in a ring", lambda n: (n, ((i, (i + 1) % n) for i in range(n)))),
         GraphFamily("path", "P", 1, "N vertices in a row", lambda n: (n, ((i, i + 1) for i in range(n - 1)))),
-        GraphFamily(
-            "complete", "K", 1, "all edges on N vertices", lambda n: (n, ((i, j) for j in range(n) for i in range(j)))
-        ),
+        GraphFamily("complete", "K", 1, "all edges on N vertices", lambda n: (n, combinations(range(n), 2))),
         GraphFamily("empty", "", 1, "N vertices, no edge", lambda n: (n, ())),
         GraphFamily("star", "", 1, "vertex 0 joined to N leaves", lambda n: (n + 1, ((0, i + 1) for i in range(n)))),
         GraphFamily(
@@ -164,20 +165,15 @@ class Graph:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
         if n > MAX_VERTICES:
             raise SizeError(f"a graph on {shown(n)} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
-        if len(self.edges) > MAX_EDGES:
-            raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
-        edges = set()
-        for edge in self.edges:
-            pair = [whole(vertex) for vertex in edge] if isinstance(edge, Iterable) else []
-            match pair:
-                case [int(tail), int(head)] if min(tail, head) >= 0 and max(tail, head) < n:
-                    turn = not self.directed and head < tail
-                    edges.add((head, tail) if turn else (tail, head))
-                case _:
-                    raise GroupError(
-                        f"{shown(edge)} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
-                        f"from 0 to {n - 1}"
-                    )
+        if not isinstance(self.edges, Iterable) or not isinstance(self.colours, Iterable):
+            raise GroupError("edges of a graph are a list of pairs, and its colours a list of numbers")
+        edges: dict[tuple[int, int], None] = {}
+        for position, edge in enumerate(self.edges):
+            if position == MAX_EDGES:
+                raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
+            tail, head = _ends(edge, n)
+            edges[(tail, head) if self.directed or tail <= head else (head, tail)] = None
+        object.__setattr__(self, "colours", tuple(islice(self.colours, n + 1)))
         colours = tuple(colour for colour in map(whole, self.colours) if colour is not None)
         if len(self.colours) not in (0, n) or len(colours) != len(self.colours):
             raise GroupError(
@@ -368,25 +364,14 @@ class Graph:
 
         Raises VerificationError if a generator fails the check.
         """
-        classes = self._twins()
-        graph, colours = self._igraph(classes)
-        found = []
-        for quotient in graph.automorphism_group(color=colours):
-            images = [0] * self.n
-            for members, to in zip(classes, quotient, strict=True):
-                for vertex, image in zip(members, classes[to], strict=True):
-                    images[vertex] = image
-            found.append(tuple(images))
-        for members in classes:
-            # A transposition and a cycle generate all permutations.
-            for moved in (members[:2], members) if len(members) > 2 else (members,) if len(members) > 1 else ():
-                images = [*range(self.n)]
-                for vertex, image in zip(moved, (*moved[1:], moved[0]), strict=True):
-                    images[vertex] = image
-                found.append(tuple(images))
+        levels, arcs, kinds = self._collapsed()
+        found = [tuple(images) for images in _bliss(arcs, kinds, self.directed, "automorphism_group")]
+        for classes in reversed(levels):
+            found = _lifted(found, classes)
         found.sort()
+        keeps = _keeper(self)
         for generator in found:
-            if not is_automorphism(self, generator):
+            if not keeps(generator):
                 raise VerificationError(
                     f"{shown(generator)} was found as a symmetry of {self}, but does not keep its edges and colours: "
                     "please report it"
@@ -400,50 +385,96 @@ class Graph:
         >>> Graph.named("petersen").automorphism_count()
         120
         """
-        classes = self._twins()
-        graph, colours = self._igraph(classes)
-        return int(graph.count_automorphisms(color=colours)) * prod(factorial(len(members)) for members in classes)
+        levels, arcs, kinds = self._collapsed()
+        inside = prod(_inside(classes) for classes in reversed(levels))
+        return int(_bliss(arcs, kinds, self.directed, "count_automorphisms")) * inside
 
-    def _twins(self) -> list[tuple[int, ...]]:
-        """Classes of vertices that have the same neighbours but for each other, in the order of their least members.
+    def _collapsed(self) -> tuple[list[Classes], NDArray[np.bool_], list[int]]:
+        """The graph with each class of twins made one vertex, again and again: the classes, then edges and colours.
 
-        All permutations of a class are automorphisms, and each automorphism is one of them after one of the classes. So
-        complete graphs, stars and the like need few generators, and take no time.
+        Vertices are twins if they have the same neighbours but for each other. All permutations of a class are
+        automorphisms, and each automorphism is one of them after one of the classes. So complete graphs, stars, copies
+        of an edge and the like need few generators, and take no time.
         """
         import numpy as np
 
-        adjacency = self.adjacency().astype(bool)
-        np.fill_diagonal(adjacency, False)
-        apart = np.concatenate([adjacency, adjacency.T], axis=1)
-        joined = np.concatenate([adjacency | np.eye(self.n, dtype=bool)] * 2, axis=1)
-        joined[:, self.n :] = joined[:, : self.n].T if self.directed else joined[:, : self.n]
-        kinds = self._kinds()
-        classes: list[tuple[int, ...]] = []
-        single = set(range(self.n))
-        for rows in (apart, joined):
-            groups: dict[tuple[object, bytes], list[int]] = {}
-            for vertex, row in enumerate(np.packbits(rows, axis=1)):
-                groups.setdefault((kinds[vertex], row.tobytes()), []).append(vertex)
-            classes += [tuple(members) for members in groups.values() if len(members) > 1]
-        for members in classes:
-            single -= set(members)
-        return sorted([*classes, *((vertex,) for vertex in single)])
+        arcs = self.adjacency().astype(bool)
+        looped = np.diagonal(arcs).tolist()
+        np.fill_diagonal(arcs, False)
+        kinds = _numbered(list(zip(self.colours or [0] * self.n, looped, strict=True)))
+        levels: list[Classes] = []
+        while len(classes := _twins(arcs, kinds)) < len(kinds):
+            levels.append(classes)
+            kinds = _numbered([(kinds[c[0]], len(c), bool(arcs[c[0], c[-1]])) for c in classes])
+            first = [members[0] for members in classes]
+            arcs = arcs[np.ix_(first, first)]
+        return levels, arcs, kinds
 
-    def _kinds(self) -> list[tuple[int, bool]]:
-        """The colour of each vertex, and whether it has a loop."""
-        looped = {tail for tail, head in self.edges if tail == head}
-        return [(self.colours[vertex] if self.colours else 0, vertex in looped) for vertex in range(self.n)]
 
-    def _igraph(self, classes: Sequence[tuple[int, ...]]) -> tuple[Any, list[int]]:
-        """The graph on the first members of classes of twins, with a colour for each kind and size of class."""
-        igraph = _need("igraph")
-        edges = {edge for edge in self.edges if edge[0] != edge[1]}
-        place = {members[0]: number for number, members in enumerate(classes)}
-        shown = [(place[tail], place[head]) for tail, head in edges if tail in place and head in place]
-        kinds = self._kinds()
-        ends = [(kinds[members[0]], len(members), members[:2] in edges) for members in classes]
-        numbers = {kind: number for number, kind in enumerate(sorted(set(ends)))}
-        return igraph.Graph(len(classes), sorted(shown), directed=self.directed), [numbers[kind] for kind in ends]
+def _numbered(kinds: Sequence[tuple[Any, ...]]) -> list[int]:
+    numbers = {kind: number for number, kind in enumerate(sorted(set(kinds)))}
+    return [numbers[kind] for kind in kinds]
+
+
+def _twins(arcs: NDArray[np.bool_], kinds: Sequence[int]) -> Classes:
+    """Classes of vertices of the same kind and neighbours, in the order of their least members.
+
+    Either no two of a class are joined or all are, and in the second case each counts as its own neighbour.
+    """
+    import numpy as np
+
+    classes: list[tuple[int, ...]] = []
+    single = set(range(len(kinds)))
+    for own in (False, True):
+        np.fill_diagonal(arcs, own)
+        groups: dict[tuple[int, bytes, bytes], list[int]] = {}
+        for vertex, (row, column) in enumerate(
+            zip(np.packbits(arcs, axis=1), np.packbits(arcs.T, axis=1), strict=True)
+        ):
+            groups.setdefault((kinds[vertex], row.tobytes(), column.tobytes()), []).append(vertex)
+        classes += [tuple(members) for members in groups.values() if len(members) > 1]
+    np.fill_diagonal(arcs, False)
+    for members in classes:
+        single -= set(members)
+    return sorted([*classes, *((vertex,) for vertex in single)])
+
+
+def _lifted(quotient: Sequence[Permutation], classes: Classes) -> list[Permutation]:
+    """Generators of a graph's automorphisms from those of its classes of twins."""
+    n = sum(map(len, classes))
+    lifted = []
+    for generator in quotient:
+        images = [0] * n
+        for members, to in zip(classes, generator, strict=True):
+            for vertex, image in zip(members, classes[to], strict=True):
+                images[vertex] = image
+        lifted.append(tuple(images))
+    # One class of each orbit is enough: the generators above carry it to the others.
+    for number in representative_array(orbit_labels(quotient, len(classes), 1)).ravel().tolist():
+        members = classes[number]
+        # A transposition and a cycle generate all permutations.
+        for moved in {members[:2], members} if len(members) > 1 else ():
+            images = [*range(n)]
+            for vertex, image in zip(moved, (*moved[1:], moved[0]), strict=True):
+                images[vertex] = image
+            lifted.append(tuple(images))
+    return lifted
+
+
+def _inside(classes: Classes) -> int:
+    """How many permutations keep each class of twins."""
+    return prod(factorial(len(members)) for members in classes)
+
+
+def _bliss(arcs: NDArray[np.bool_], kinds: Sequence[int], directed: bool, method: str) -> Any:
+    """What BLISS says of the graph with these edges and colours; without igraph where no two vertices are alike."""
+    if len(set(kinds)) == len(kinds):
+        return [] if method == "automorphism_group" else 1
+    import numpy as np
+
+    ends = np.argwhere(arcs if directed else np.triu(arcs)).tolist()
+    graph = _need("igraph").Graph(len(kinds), ends, directed=directed)
+    return getattr(graph, method)(color=list(kinds))
 
 
 def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
@@ -453,21 +484,46 @@ def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
     >>> is_automorphism(Graph.named("C4"), (1, 2, 3, 0)), is_automorphism(Graph.named("C4"), (1, 0, 2, 3))
     (True, False)
     """
-    if sorted(permutation) != list(range(graph.n)):
-        return False
-    if graph.colours and any(graph.colours[permutation[i]] != graph.colours[i] for i in range(graph.n)):
-        return False
-    if not graph.edges:
-        return True
+    return _keeper(graph)(permutation)
+
+
+def _keeper(graph: Graph) -> Callable[[Sequence[int]], bool]:
+    """:func:`is_automorphism` for many permutations of one graph."""
     import numpy as np
 
-    ends = np.array(graph.edges, np.int64)
-    images = np.array(permutation, np.int64)[ends]
-    if not graph.directed:
-        images.sort(axis=1)
-    # Edges are sorted, and a permutation sends different ones to different ones.
-    keys = np.sort(images[:, 0] * graph.n + images[:, 1])
-    return bool(np.array_equal(keys, ends[:, 0] * graph.n + ends[:, 1]))
+    n = graph.n
+    # Edges are sorted, hence their numbers too.
+    ends = np.array(graph.edges, np.int64).reshape(-1, 2)
+    numbers = ends[:, 0] * n + ends[:, 1]
+
+    def keeps(permutation: Sequence[int]) -> bool:
+        if sorted(permutation) != list(range(n)):
+            return False
+        if graph.colours and any(graph.colours[permutation[i]] != graph.colours[i] for i in range(n)):
+            return False
+        images = np.array(permutation, np.int64)
+        moves = images != np.arange(n)
+        # Different edges go to different places: it is enough that each edge that moves goes to an edge.
+        moved = images[ends[moves[ends].any(1)]]
+        if not graph.directed:
+            moved.sort(axis=1)
+        wanted = moved[:, 0] * n + moved[:, 1]
+        places = np.searchsorted(numbers, wanted)
+        return bool(np.all(numbers[np.minimum(places, len(numbers) - 1)] == wanted)) if len(wanted) else True
+
+    return keeps
+
+
+def _ends(edge: Any, n: int) -> tuple[int, int]:
+    """The two vertices of an edge."""
+    pair = edge if type(edge) is tuple else tuple(islice(edge, 3)) if isinstance(edge, Iterable) else ()
+    if len(pair) == 2:
+        tail, head = whole(pair[0]), whole(pair[1])
+        if tail is not None and head is not None and 0 <= tail < n and 0 <= head < n:
+            return tail, head
+    raise GroupError(
+        f"{shown(edge)} is no edge of a graph on {n} vertices: an edge is a pair of numbers from 0 to {n - 1}"
+    )
 
 
 def _family(word: str, sizes: int) -> GraphFamily | None:

@@ -30,7 +30,9 @@ Classes = list[tuple[int, ...]]
 MAX_VERTICES = 5_000
 MAX_EDGES = 2_000_000
 #: Larger files are refused unread.
-MAX_FILE = 200_000_000
+MAX_FILE = 50_000_000
+#: Longer lines of edge lists are refused, and more lines than a graph may have vertices and edges.
+MAX_LINE = 10_000
 
 #: Graphs with a name of their own: the function of networkx that builds them, and what they are.
 NAMED: dict[str, tuple[str, str]] = {
@@ -288,9 +290,10 @@ class Graph:
 
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
         - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
-          between; a line with one label is a vertex; lines that begin with ``#`` or ``%`` are comments. Further columns
-          are ignored if they are numbers or ``{...}``, such as weights. Labels with blanks or delimiters stand in
-          quotation marks; brackets, as in ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
+          between, the same in all lines; a line with one label is a vertex; lines that begin with ``#`` or ``%`` and a
+          blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as weights. In tables
+          with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks; brackets, as in
+          ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
           graph either all edges are listed in both directions or none. Vertices are in numerical order if all
           labels are whole numbers, otherwise in order of appearance. ``directed`` reads each edge as tail, head.
           A line that may mean two things is refused.
@@ -665,6 +668,14 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
         bare = text.strip(" \t")
         if not bare:
             continue
+        if len(text) > MAX_LINE:
+            refuse(line, f"it has more than {MAX_LINE:,} characters")
+        if len(listed) == MAX_VERTICES + MAX_EDGES:
+            raise SizeError(f"{path} has more than {len(listed):,} lines, the most that are read: ask for fewer edges")
+        if bare.startswith("# GMT "):
+            refuse(
+                line, "networkx.write_adjlist begins so, and lists of neighbours look like edges: use write_edgelist"
+            )
         if bare[0] in "#%":
             if _like_an_edge(bare):
                 refuse(line, "a comment, or an edge of a vertex whose label begins so? Put a blank behind the sign")
@@ -672,17 +683,29 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
         listed.append(line)
     texts = [line.text for line in listed]
     outside = [_without_brackets(text) for text in texts]
-    delimiter = next((mark for mark in "\t,;" if any(mark in text.strip(" ") for text in outside)), " ")
+    used = [{mark for mark in "\t,;" if mark in text.strip(" ")} for text in outside]
+    delimiter = next((mark for mark in "\t,;" if any(mark in marks for marks in used)), " ")
+    unmarked = delimiter == " " or any(text.endswith("}") for text in texts)
     lines_read = []
     quoted: dict[str, bool] = {}
-    for line in listed:
+    for line, marks_used, text in zip(listed, used, outside, strict=True):
+        if marks_used - {delimiter}:
+            refuse(line, "tabs, commas and semicolons are mixed: use one of them in the whole file")
+        if delimiter == "\t" and not marks_used and " " in text.strip():
+            refuse(line, "blanks, where other lines have tabs: use tabs in the whole file")
         fields, marks = _fields(line, delimiter, refuse)
+        if any(marks) and unmarked:
+            refuse(line, "quotation marks are read in tables with commas, semicolons or tabs and no {...} alone")
+        if marks == (True,) and re.search(r"[\t,;]", fields[0]):
+            refuse(line, "a label with a delimiter, or two labels with quotation marks?")
         for field, mark in zip(fields[:2], marks, strict=False):
             if field.startswith("{") and not mark:
                 refuse(line, "braces in place of a label: put it in quotation marks")
             if quoted.setdefault(field, mark) != mark:
                 refuse(line, f"the label {field} stands with quotation marks here and without them elsewhere")
         lines_read.append(_Line(line.number, line.text, fields))
+    if lines_read and all(len(line.fields) == 1 for line in lines_read):
+        refuse(lines_read[0], "no line has two labels: put a blank, a tab, a comma or a semicolon between them")
     lines_read = _without_header(lines_read, delimiter, refuse)
     widths = {len(line.fields) for line in lines_read if len(line.fields) > 1}
     for line in lines_read:
@@ -693,7 +716,7 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
                 line, f"{len(line.fields)} columns, where other lines have {max(widths)}: put labels in quotation marks"
             )
         for field in line.fields[2:]:
-            if not (_NUMBER.fullmatch(field) or (field.startswith("{") and field.endswith("}"))):
+            if not _is_weight(field):
                 refuse(
                     line,
                     f"{field!r} is no weight, so that it may be part of a label: put labels with blanks or delimiters "
@@ -706,7 +729,9 @@ def _like_an_edge(comment: str) -> bool:
     """Whether a comment may be an edge of a vertex whose label begins with its sign."""
     if comment.endswith("}"):
         return True
-    words = re.sub(r"[(\[{].*[)\]}]", "x", comment[1:]).split()
+    if comment[1:2] != " " and re.search(r"[\t,;]", comment):
+        return True
+    words = re.sub(r"[(\[{].*[)\]}]", "x", comment[1:200]).split()
     return comment[1:2] not in " \t#%!:=*-" and len(words) in (2, 3) and not words[0].endswith(":")
 
 
@@ -717,13 +742,18 @@ def _without_header(lines: list[_Line], delimiter: str, refuse: Callable[[_Line,
     words, rest = lines[0].fields, {field for line in lines[1:] for field in line.fields[:2]}
     if any(word in rest for word in words[:2]):
         return lines
-    named = all(word.lower() in _HEADERS for word in words[:2])
+    named = words[0] != words[1] and all(word.lower() in _HEADERS for word in words[:2])
     numbers = bool(rest) and all(re.fullmatch(r"[-+]?[0-9]+", label) for label in rest)
-    if delimiter != " " and named and numbers:
+    if delimiter != " " and named and numbers and not any(_is_weight(word) for word in words[2:]):
         return lines[1:]
     if (named and len(words[0]) > 1) or (numbers and not any(_NUMBER.fullmatch(word) for word in words[:2])):
         refuse(lines[0], "a header, or an edge? Remove it, or make it a comment with # in front")
     return lines
+
+
+def _is_weight(field: str) -> bool:
+    """Whether a field is what may stand in a third column: a number or the attributes of an edge."""
+    return bool(_NUMBER.fullmatch(field)) or (field.startswith("{") and field.endswith("}"))
 
 
 def _without_brackets(text: str) -> str:
@@ -734,7 +764,7 @@ def _without_brackets(text: str) -> str:
     for place, sign in enumerate(text):
         if mark:
             mark = "" if sign == mark and text[place - 1] != "\\" else mark
-        elif sign in "\"'" and (closing or not text[:place].strip() or text[place - 1] in " \t,;"):
+        elif sign in "\"'" and (closing or place == 0 or text[place - 1] in " \t,;"):
             mark = sign
         elif sign in _CLOSING:
             closing.append(_CLOSING[sign])
@@ -786,17 +816,20 @@ def _fields(
 
 def _quoted(line: _Line, place: int, refuse: Callable[[_Line, str], NoReturn]) -> tuple[str, int]:
     """A field in quotation marks, which two of them in a row stand for inside."""
-    text, mark, field = line.text, line.text[place], ""
+    text, mark, pieces = line.text, line.text[place], []
     while True:
         close = text.find(mark, place + 1)
         if close < 0:
             refuse(line, "a quotation mark that is not closed")
-        field += text[place + 1 : close]
+        pieces.append(text[place + 1 : close])
         if text[close + 1 : close + 2] != mark:
             break
-        field, place = field + mark, close + 1
+        place = close + 1
     if text[close + 1 : close + 2] not in ("", " ", "\t", ",", ";"):
         refuse(line, "a quotation mark within a label: put the label in the other kind of marks")
+    field = mark.join(pieces)
+    if field != field.strip(" \t,;"):
+        refuse(line, "a label that begins or ends with a blank or a delimiter")
     return field, close + 1
 
 
@@ -814,7 +847,7 @@ def _plain(line: _Line, place: int, delimiter: str, refuse: Callable[[_Line, str
         elif closing and sign in "\"'":
             mark = sign
         elif sign in _CLOSING:
-            if sign == "{" and not closing and text[start:place].endswith(" "):
+            if sign == "{" and not closing and place > start and text[place - 1] == " ":
                 refuse(line, "braces within a label: put it in quotation marks")
             closing.append(_CLOSING[sign])
         elif sign in ")]}":

@@ -314,13 +314,9 @@ class Graph:
             raise ExportError(f"cannot read the graph file {path}: {reason}; check the path") from error
         if not content.strip():
             raise ExportError(f"cannot read a graph from {path}: the file is empty")
-        name = path.as_posix()
         if suffix in (".edgelist", ".edges", ".txt"):
             return _read_edge_list(content, path, directed)
-        try:
-            return cls.of(_networkx_read(content, suffix, path), name)
-        except GroupError as error:
-            raise GroupError(f"{path}: {error}") from None
+        return _read_graphml(content, path) if suffix == ".graphml" else _read_line(content, suffix, path)
 
     def __str__(self) -> str:
         if self.name:
@@ -551,47 +547,234 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _networkx_read(content: bytes, suffix: str, path: Path) -> Any:
-    """The networkx graph in a graph6, sparse6 or GraphML file."""
-    import io
-    from xml.etree.ElementTree import ParseError as XmlError
+def _read_line(content: bytes, suffix: str, path: Path) -> Graph:
+    """The graph of a graph6 or sparse6 file; sizes are checked before anything is built."""
+    lines = [line for line in content.removeprefix(b"\xef\xbb\xbf").split() if line]
+    if len(lines) != 1:
+        raise ExportError(f"cannot read one graph from {path}: it holds {len(lines)}; keep one graph per file")
+    kind = _FORMATS[suffix]
 
-    claimed = 0 if suffix == ".graphml" else max(map(_claimed_vertices, content.splitlines()), default=0)
-    if claimed > MAX_VERTICES:
+    def refuse(why: str) -> NoReturn:
+        raise ExportError(f"cannot read {path}: it is not {kind} ({why}); check the file or rename it by its format")
+
+    line = lines[0].removeprefix(f">>{kind}<<".encode())
+    if (suffix == ".s6") != line.startswith(b":"):
+        refuse("sparse6 begins with a colon, and graph6 does not")
+    sixes = [byte - 63 for byte in line.removeprefix(b":")]
+    if not sixes or not 0 <= min(sixes) <= max(sixes) < 64:
+        refuse("it has signs that are not used")
+    wide = 1 if sixes[0] < 63 else 4 if sixes[1:2] != [63] else 8
+    digits, data = sixes[{1: 0, 4: 1, 8: 2}[wide] : wide], sixes[wide:]
+    if len(digits) < {1: 1, 4: 3, 8: 6}[wide]:
+        refuse("it ends within the number of vertices")
+    n = sum(digit << 6 * place for place, digit in enumerate(reversed(digits)))
+    if n > MAX_VERTICES:
         raise SizeError(
-            f"{path} says that its graph has {claimed:,} vertices, more than {MAX_VERTICES:,}, the most there may be"
+            f"{path} says that its graph has {n:,} vertices, more than {MAX_VERTICES:,}, the most there may be"
         )
-    networkx = _need("networkx")
+    if n == 0:
+        raise GroupError(f"{path}: the graph has no vertex: give one with at least 1")
+    edges = _graph6_edges(n, data, refuse) if suffix == ".g6" else _sparse6_edges(n, data, refuse)
+    if len(set(edges)) < len(edges):
+        raise GroupError(f"{path}: a multigraph may have several edges between two vertices: keep one of each")
+    return Graph(n, tuple(edges), name=path.as_posix())
+
+
+def _graph6_edges(n: int, data: list[int], refuse: Callable[[str], NoReturn]) -> list[tuple[int, int]]:
+    """Bits of pairs (i, j), i < j, in the order of j, then of i."""
+    import numpy as np
+
+    pairs = n * (n - 1) // 2
+    if len(data) != (pairs + 5) // 6:
+        refuse(f"{n} vertices need {(pairs + 5) // 6:,} signs, not {len(data):,}")
+    bits = np.unpackbits(np.array(data, np.uint8).reshape(-1, 1), axis=1)[:, 2:].ravel()
+    places = np.flatnonzero(bits[:pairs])
+    if bits[pairs:].any():
+        refuse("it goes on behind the last pair of vertices")
+    starts = np.arange(n) * (np.arange(n) - 1) // 2
+    later = np.searchsorted(starts, places, side="right") - 1
+    return list(zip((places - starts[later]).tolist(), later.tolist(), strict=True))
+
+
+def _sparse6_edges(n: int, data: list[int], refuse: Callable[[str], NoReturn]) -> list[tuple[int, int]]:
+    """Words of a bit that says whether the vertex goes up by one, and a vertex: to go to, or to join."""
+    if n == 1 and data:
+        refuse("networkx and nauty write loops at a single vertex in two ways")
+    width = (n - 1).bit_length()
+    most = (width + 1) * (MAX_EDGES + n)
+    if 6 * len(data) > most:
+        raise SizeError(f"the graph has more than {MAX_EDGES:,} edges, the most there may be: ask for fewer")
+    edges: list[tuple[int, int]] = []
+    vertex = bits = value = 0
+    for position, six in enumerate(data):
+        value, bits = value << 6 | six, bits + 6
+        while bits > width:
+            bits -= width + 1
+            word, value = value >> bits, value & ((1 << bits) - 1)
+            vertex += word >> width
+            other = word & ((1 << width) - 1)
+            if max(vertex, other) >= n:
+                # Ones fill up the last sign.
+                if position + 1 < len(data):
+                    refuse("it goes on behind the last vertex")
+                return edges
+            if other > vertex:
+                vertex = other
+            else:
+                edges.append((other, vertex))
+    return edges
+
+
+_FORMATS = {".g6": "graph6", ".s6": "sparse6"}
+
+
+def _read_graphml(content: bytes, path: Path) -> Graph:
+    """The one graph of a GraphML file, read in one pass; what it cannot hold here is refused."""
+    from xml.parsers import expat
+
+    reader = _GraphML(path)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = reader.text, reader.doctype
     try:
-        if suffix == ".graphml":
-            if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-                raise ExportError(f"cannot read {path}: it defines entities of its own; save it without a DOCTYPE")
-            return networkx.read_graphml(io.BytesIO(content))
-        lines = [line.strip() for line in content.splitlines() if line.strip()]
-        if len(lines) == 1:
-            read = networkx.from_graph6_bytes if suffix == ".g6" else networkx.from_sparse6_bytes
-            graph = read(lines[0])
-            if graph.is_multigraph() and len(set(graph.edges())) == graph.number_of_edges():
-                return networkx.Graph(graph)
-            return graph
-    except (networkx.NetworkXException, XmlError, ValueError, KeyError, IndexError, StopIteration) as error:
-        raise ExportError(
-            f"cannot read {path}: it is not {_FORMATS[suffix]} ({error}); check the file or rename it by its format"
-        ) from error
-    raise ExportError(f"cannot read one graph from {path}: it holds {len(lines)}; keep one graph per file")
+        parser.Parse(content, True)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        if isinstance(error, EqsynthError):
+            raise
+        raise ExportError(f"cannot read {path}: it is not GraphML ({error}); check the file") from error
+    return reader.graph()
 
 
-def _claimed_vertices(line: bytes) -> int:
-    """How many vertices a line of graph6 or sparse6 says that its graph has; 0 where it says nothing that is right."""
-    digits = [byte - 63 for byte in re.sub(rb"^(>>(graph|sparse)6<<)?:?", b"", line)[:8]]
-    wide = 1 if digits[:1] != [63] else 4 if digits[1:2] != [63] else 8
-    digits = digits[{1: 0, 4: 1, 8: 2}[wide] : wide]
-    if not all(0 <= digit < 64 for digit in digits):
-        return 0
-    return sum(digit << 6 * place for place, digit in enumerate(reversed(digits)))
+class _GraphML:
+    """What a GraphML file says, element by element: vertices, edges and colours; other data is left out."""
 
+    _OF = "http://graphml.graphdrawing.org/"
+    _DEPTH = 100
 
-_FORMATS = {".g6": "graph6", ".s6": "sparse6", ".graphml": "GraphML"}
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.open: list[str] = []
+        self.directed: bool | None = None
+        self.edges: list[tuple[str, str]] = []
+        #: The keys of colours with their types, and what a vertex without one gets.
+        self.types: dict[str, str] = {}
+        self.default: dict[str, str] = {}
+        self.vertices: dict[str, dict[str, str]] = {}
+        self.vertex = self.key = ""
+        self.read: list[str] | None = None
+
+    def refuse(self, why: str) -> NoReturn:
+        """Say what the file has that cannot be read."""
+        raise ExportError(f"cannot read {self.path}: {why}")
+
+    def doctype(self, *_: object) -> None:
+        """A DOCTYPE may define entities that grow without bound."""
+        self.refuse("it may define entities of its own; save it without a DOCTYPE")
+
+    def start(self, tag: str, given: dict[str, str]) -> None:
+        """An element begins."""
+        space, _, name = tag.rpartition(" ")
+        within, foreign = self.open[-1] if self.open else "", bool(space) and not space.startswith(self._OF)
+        self.open.append("" if foreign else name)
+        if len(self.open) > self._DEPTH:
+            self.refuse(f"it has elements in each other, {self._DEPTH} deep")
+        if len(self.open) == 1 and (foreign or name != "graphml"):
+            self.refuse(f"it is not GraphML, but {name}; check the file or rename it by its format")
+        if self.read is not None:
+            self.refuse("a colour has parts of its own: give numbers or texts")
+        if foreign:
+            return
+        if name == "graph":
+            if within != "graphml" or self.directed is not None:
+                self.refuse("it holds more than one graph; keep one graph per file, none in a vertex")
+            if given.get("edgedefault") not in ("directed", "undirected"):
+                self.refuse('the graph does not say edgedefault="directed" or "undirected"')
+            self.directed = given["edgedefault"] == "directed"
+        elif name == "hyperedge":
+            self.refuse("it has hyperedges: write a graph whose edges join two vertices")
+        elif name == "node" and within == "graph":
+            self._node(given)
+        elif name == "edge" and within == "graph":
+            self._edge(given)
+        elif name == "key" and within == "graphml":
+            self.key = ""
+            if given.get("for", "all") in ("node", "all") and given.get("attr.name") in ("colour", "color"):
+                self.key = given.get("id", "")
+                self.types[self.key] = given.get("attr.type", "string")
+        elif (name == "default" and within == "key" and self.key) or (
+            name == "data" and within == "node" and given.get("key") in self.types
+        ):
+            self.key = given.get("key", self.key)
+            self.read = []
+
+    def _node(self, given: dict[str, str]) -> None:
+        self.vertex = given.get("id", "")
+        if "id" not in given or self.vertex in self.vertices:
+            self.refuse(f"the vertex id {shown(given.get('id'))} is missing or stands twice: give each its own")
+        if len(self.vertices) == MAX_VERTICES:
+            raise SizeError(f"{self.path} has more than {MAX_VERTICES:,} vertices, the most there may be")
+        self.vertices[self.vertex] = {}
+
+    def _edge(self, given: dict[str, str]) -> None:
+        if not {"source", "target"} <= set(given):
+            self.refuse("an edge has no source or no target")
+        if given.get("directed", str(self.directed).lower()) != str(self.directed).lower():
+            self.refuse("some edges are directed and others are not: write all one way")
+        if len(self.edges) == MAX_EDGES:
+            raise SizeError(f"{self.path} has more than {MAX_EDGES:,} edges, the most there may be: ask for fewer")
+        self.edges.append((given["source"], given["target"]))
+
+    def text(self, text: str) -> None:
+        """Text between elements, kept where it is a colour."""
+        if self.read is not None:
+            self.read.append(text)
+
+    def end(self, _: str) -> None:
+        """An element ends."""
+        name = self.open.pop()
+        if self.read is not None and name in ("default", "data"):
+            colours = self.default if name == "default" else self.vertices[self.vertex]
+            colours[self.key] = "".join(self.read)
+            self.read = None
+
+    def graph(self) -> Graph:
+        """The graph, once the file is read."""
+        if self.directed is None:
+            self.refuse("it holds no graph")
+        if not self.vertices:
+            raise GroupError(f"{self.path}: the graph has no vertex: give one with at least 1")
+        number = {vertex: position for position, vertex in enumerate(self.vertices)}
+        pairs = []
+        for edge in self.edges:
+            if not (edge[0] in number and edge[1] in number):
+                self.refuse(f"the edge {shown(edge)} has an end that is no vertex of the graph")
+            tail, head = number[edge[0]], number[edge[1]]
+            pairs.append((tail, head) if self.directed or tail <= head else (head, tail))
+        if len(set(pairs)) < len(pairs):
+            raise GroupError(f"{self.path}: a multigraph may have several edges between two vertices: keep one of each")
+        try:
+            colours = _colour_numbers([self._colour({**self.default, **own}) for own in self.vertices.values()])
+        except GroupError as error:
+            raise GroupError(f"{self.path}: {error}") from None
+        return Graph(len(number), tuple(pairs), self.directed, colours, self.path.as_posix())
+
+    def _colour(self, texts: dict[str, str]) -> Any:
+        """The colour of a vertex, as its key says how to read it; None where it has none."""
+        if len(texts) > 1:
+            self.refuse("a vertex has two colours: keep one attribute of this name")
+        for key, text in texts.items():
+            try:
+                match self.types[key]:
+                    case "boolean":
+                        return {"true": True, "false": False, "1": True, "0": False}[text.strip().lower()]
+                    case "int" | "long" | "float" | "double":
+                        number = fraction(text)
+                        return int(number) if number.denominator == 1 else number
+            except (ValueError, KeyError):
+                self.refuse(f"the colour {shown(text)} is no {self.types[key]}")
+            return text
+        return None
 
 
 #: Words that head the columns of tables of edges.
@@ -662,7 +845,7 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
         shown = line.text if len(line.text) <= 80 else line.text[:77] + "..."
         raise ExportError(f"cannot read {path}, line {line.number}: {why}\n    {shown}")
 
-    listed = []
+    listed: list[_Line] = []
     for number, text in enumerate(lines, 1):
         line = _Line(number, text, ())
         bare = text.strip(" \t")

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, VerificationError, shown
 from eqsynth.group import Group
 from eqsynth.numbers import whole
+from eqsynth.representation import act, elements_to_try, random_tensor
+from eqsynth.space import Space, each
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    #: What a layer must give, from its parameters, its inputs and a size per factor; None where that is too large.
+    Meaning = Callable[[Mapping[str, Array], list[Array], Sequence[int]], list[Array] | None]
 
+#: Differences below this, relative to the largest entry, are rounding.
+TOLERANCE = 1e-9
 #: A batch of the first shape is run, and batches of the others must give its first samples.
 BATCH = (2, 3)
 OTHER_BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (6,))
@@ -40,25 +49,133 @@ def sizes_to_try(
     >>> from eqsynth import Group
     >>> from eqsynth.trials import sizes_to_try
     >>> sizes_to_try(Group.parse("S(n) x O(m)"))[:2]
-    [{'m': 1, 'n': 2}, {'m': 2, 'n': 3}]
+    [{'m': 1, 'n': 2}, {'m': 3, 'n': 2}]
     >>> sizes_to_try(Group.parse("O(3)"))
     [{}]
+
+    Each letter is the least in one trial and the greatest in another, and in the last trial all are the same.
     """
     letters = sorted({factor.n for factor in group.factors if isinstance(factor.n, str)})
     if not letters:
         return [{}]
     even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
     step = 2 if even else 1
-    return [
-        {letter: size + step * place for place, letter in enumerate(letters)}
-        for size in (even_sizes if even else sizes)
-        if size >= least
-    ]
+    fitting = [size for size in (even_sizes if even else sizes) if size >= least]
+    tried = []
+    for number, size in enumerate(fitting):
+        ascending = letters[:: -1 if number % 2 else 1]
+        tried.append({letter: size + step * ascending.index(letter) for letter in letters})
+    return [*tried, dict.fromkeys(letters, fitting[-1])] if len(letters) > 1 else tried
 
 
 def concrete_factors(group: Group, sizes: dict[str, int]) -> list[Group]:
     """The factors of a group, with numbers in place of letters."""
     return [Group(f.family, sizes[f.n]) if isinstance(f.n, str) else f for f in group.factors]
+
+
+def prepared(layer: Any, rng: np.random.Generator) -> Any:
+    """A copy of a layer in float64 on the CPU, with random weights; VerificationError for wrong tables of constants."""
+    import torch
+
+    layer = copy.deepcopy(layer).cpu()
+    _check_tables(layer)
+    layer = layer.double()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
+    return layer
+
+
+def _check_tables(layer: Any) -> None:
+    """Raise VerificationError where a table of constants is not what its recipe makes."""
+    import torch
+
+    tables = {name: table.clone() for name, table in layer.named_buffers()}
+    if tables:
+        layer.reset_tables()
+    for name, table in layer.named_buffers():
+        if name not in tables or not torch.equal(tables[name], table):
+            raise VerificationError(f"the table {name} is not what its recipe makes: build the layer anew")
+
+
+def try_layer(
+    what: object,
+    group: Group,
+    operands: Sequence[Space],
+    space_out: Space,
+    layer: Any,
+    interpret: Meaning,
+    meaning: Meaning,
+    sizes: Sequence[dict[str, int]],
+    rng: np.random.Generator,
+    trials: int,
+) -> list[str]:
+    """Run a layer that :func:`prepared` gave at some sizes; what was checked, or VerificationError.
+
+    Outputs must be the same for batches of every shape, those that ``interpret`` and ``meaning`` give for the same
+    parameters, and must move with the group: with every generator, and with ``trials`` random elements.
+    """
+    name = str(what)
+    parameters = {key: value.detach().numpy() for key, value in layer.named_parameters()}
+    terms = [term for space in operands for term in space]
+    moved = planned = written = 0.0
+    tried, tried_by_matrices = [], []
+    elements_tried = 0
+    for trial in sizes:
+        factors = concrete_factors(group, trial)
+        ns = [int(factor.n) for factor in factors]
+        tried.append(str(ns[0] if len(ns) == 1 else tuple(ns)))
+
+        def run(inputs: list[Array], trial: dict[str, int] = trial) -> list[Array]:
+            return _run(layer, group, operands, trial, inputs)
+
+        inputs = [random_tensor(rng, order, ns, channels, prod(BATCH)) for channels, order in terms]
+        outputs = run_in_batches(name, run, inputs)
+        reference = interpret(parameters, inputs, ns)
+        if reference is not None:
+            planned = max(planned, distance(name, outputs, reference))
+        direct = meaning(parameters, inputs, ns)
+        if direct is not None:
+            tried_by_matrices.append(tried[-1])
+            written = max(written, distance(name, outputs, direct))
+        for elements in elements_to_try(factors, rng, trials):
+            elements_tried += 1
+            before = [act(elements, order, x) for x, (_, order) in zip(inputs, terms, strict=True)]
+            after = [act(elements, order, y) for y, order in zip(outputs, space_out.orders, strict=True)]
+            moved = max(moved, distance(name, run(before), after))
+    for error, fault in (
+        (moved, "is not equivariant"),
+        (planned, "differs from its plan"),
+        (written, "does not add up the matrices of its diagrams"),
+    ):
+        if error > TOLERANCE:
+            raise VerificationError(f"{name} {fault}: relative error {error:.1e}")
+    checks = [
+        f"equivariant: relative error {moved:.1e} over {elements_tried} generators and random elements, "
+        f"float64, n = {', '.join(tried)}",
+        f"emitted source agrees with the plan's reference meaning: relative error {planned:.1e}",
+    ]
+    if tried_by_matrices:
+        at = ", ".join(tried_by_matrices)
+        checks.append(f"and with weight times matrix, diagram by diagram: relative error {written:.1e}, n = {at}")
+    return checks
+
+
+def _run(
+    layer: Any, group: Group, operands: Sequence[Space], sizes: Mapping[str, int], inputs: Sequence[Array]
+) -> list[Array]:
+    """Call a layer as its users do: a tensor or a tuple for each operand, then sizes that no tensor shows."""
+    import torch
+
+    tensors = [torch.from_numpy(array) for array in inputs]
+    ends = [0, *accumulate(map(len, operands))]
+    arguments = [tuple(tensors[start:end]) for start, end in pairwise(ends)]
+    factors, orders = group.factors, [order for space in operands for order in space.orders]
+    shown_sizes = {factors[place].n for order in orders for place, count in enumerate(each(order)) if count}
+    missing = [size for letter, size in sorted(sizes.items()) if letter not in shown_sizes]
+    with torch.no_grad():
+        outputs = layer(*[terms if len(terms) > 1 else terms[0] for terms in arguments], *missing)
+    return [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
 def run_in_batches(what: str, run: Callable[[list[Array]], list[Array]], inputs: Sequence[Array]) -> list[Array]:
@@ -75,7 +192,7 @@ def run_in_batches(what: str, run: Callable[[list[Array]], list[Array]], inputs:
         count = batch[0] if batch else 1
         meant = [y[:count].reshape(*batch, *y.shape[1:]) for y in outputs]
         error = distance(what, run([x[:count].reshape(*batch, *x.shape[1:]) for x in inputs]), meant)
-        if error > 1e-9:
+        if error > TOLERANCE:
             raise VerificationError(
                 f"{what} gives other values for a batch of shape {batch} than for one of shape {BATCH}: "
                 f"relative error {error:.1e}"

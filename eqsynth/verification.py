@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -24,7 +24,7 @@ from eqsynth.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_gener
 from eqsynth.lower import plan_hom
 from eqsynth.plans import POWERS, Plan
 from eqsynth.products import Problem, ProductPlan, plan_products
-from eqsynth.representation import act, afford_elements, elements_to_try, packed, random_tensor, unpacked
+from eqsynth.representation import afford_elements, packed, unpacked
 from eqsynth.space import (
     Turn,
     all_turns,
@@ -40,7 +40,7 @@ from eqsynth.space import (
     products,
     stored_full,
 )
-from eqsynth.trials import BATCH, check_draws, concrete_factors, distance, run_in_batches, sizes_to_try
+from eqsynth.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
 from eqsynth.verify_products import check_products
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
     from eqsynth.module import Linear
 
-TOLERANCE = 1e-9
 #: Arguments for independence that hold for a family of groups.
 DEFAULT_ARGUMENTS = ("stable", "gram")
 ARGUMENTS = {
@@ -450,75 +449,25 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
 
     A given layer is copied, and checked with random weights; its tables must be those of its recipe.
     """
-    import copy
-
     import numpy as np
     import torch
 
     from eqsynth.interpret import interpret
     from eqsynth.module import from_plan
 
-    hom, group = plan.hom, plan.hom.group
-    if layer is None:
-        layer = from_plan(plan, dtype=torch.float64)
-    else:
-        layer = copy.deepcopy(layer).cpu()
-        _check_buffers(layer)
-        layer = layer.double()
-    rng = np.random.default_rng(seed)
-    for parameter in layer.parameters():
-        with torch.no_grad():
-            parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
-    parameters = {name: value.detach().numpy() for name, value in layer.state_dict().items()}
-    worst = agreement = written = 0.0
-    tried: list[object] = []
-    shown = []
-    elements_tried = 0
-    for sizes in sizes_to_try(group, least=least_shown(hom.space_in)):
-        factors = concrete_factors(group, sizes)
-        ns = [int(factor.n) for factor in factors]
-        shown.append(ns[0] if len(ns) == 1 else tuple(ns))
-        run = _runner(layer, plan, sizes)
-        inputs = [random_tensor(rng, k, ns, c, prod(BATCH)) for c, k in hom.space_in.terms]
-        outputs = run_in_batches(str(hom), run, inputs)
-        agreement = max(agreement, distance(str(hom), outputs, interpret(plan, parameters, inputs, ns)))
-        direct = meaning(plan, parameters, inputs, ns)
-        if direct is not None:
-            tried.append(shown[-1])
-            written = max(written, distance(str(hom), outputs, direct))
-        for elements in elements_to_try(factors, rng, trials):
-            elements_tried += 1
-            moved = run([act(elements, k, x) for k, x in zip(hom.space_in.orders, inputs, strict=True)])
-            still = [act(elements, k, y) for k, y in zip(hom.space_out.orders, outputs, strict=True)]
-            worst = max(worst, distance(str(hom), moved, still))
-    if worst > TOLERANCE:
-        raise VerificationError(f"{hom} is not equivariant: relative error {worst:.1e} under a group element")
-    if agreement > TOLERANCE:
-        raise VerificationError(f"the emitted source of {hom} differs from its plan by {agreement:.1e}")
-    if written > TOLERANCE:
-        raise VerificationError(f"{hom} does not add up the matrices of its diagrams: relative error {written:.1e}")
-    where = f"n = {', '.join(map(str, shown))}"
-    checks = [
-        f"equivariant: relative error {worst:.1e} over {elements_tried} generators and random elements, "
-        f"float64, {where}",
-        f"emitted source agrees with the plan's reference meaning: relative error {agreement:.1e}",
-    ]
-    if tried:
-        at = ", ".join(map(str, tried))
-        checks.append(f"and with weight times matrix, diagram by diagram: relative error {written:.1e}, n = {at}")
-    return checks
-
-
-def _check_buffers(layer: Any) -> None:
-    """Raise VerificationError where a table of constants is not what its recipe makes."""
-    import torch
-
-    found = {name: table.clone() for name, table in layer.named_buffers()}
-    if found:
-        layer.reset_tables()
-    for name, table in layer.named_buffers():
-        if name not in found or not torch.equal(found[name], table):
-            raise VerificationError(f"the table {name} is not what its recipe makes: build the layer anew")
+    hom, rng = plan.hom, np.random.default_rng(seed)
+    return try_layer(
+        hom,
+        hom.group,
+        (hom.space_in,),
+        hom.space_out,
+        prepared(layer if layer is not None else from_plan(plan, dtype=torch.float64), rng),
+        partial(interpret, plan),
+        partial(meaning, plan),
+        sizes_to_try(hom.group, least=least_shown(hom.space_in)),
+        rng,
+        trials,
+    )
 
 
 def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Sequence[int]) -> list[Any] | None:
@@ -556,22 +505,6 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
                 total += matrix * float((one**2).max()) ** power * parameters[plan.bias_name(o)][element]
         outputs.append(packed(total.reshape(len(inputs[0]), *shape, c_out), order_out))
     return outputs
-
-
-def _runner(layer: Any, plan: Plan, sizes: dict[str, int]) -> Callable[[list[Any]], list[Any]]:
-    import torch
-
-    factors = plan.hom.group.factors
-    seen = {factors[place].n for k in plan.hom.space_in.orders for place, count in enumerate(each(k)) if count}
-    needed = sorted({factor.n for factor in factors if isinstance(factor.n, str)} - seen)
-
-    def run(inputs: list[Any]) -> list[Any]:
-        tensors = tuple(torch.from_numpy(array) for array in inputs)
-        with torch.no_grad():
-            made = layer(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in needed])
-        return [tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))]
-
-    return run
 
 
 def _plan_of(subject: Any) -> tuple[Plan, list[str]]:

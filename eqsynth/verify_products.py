@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis
-from eqsynth.errors import VerificationError
 from eqsynth.functor import matrix
 from eqsynth.interpret_products import interpret_products
 from eqsynth.plans import POWERS
 from eqsynth.products import ProductPlan
-from eqsynth.representation import act, elements_to_try
 from eqsynth.space import Order, each, none_of
-from eqsynth.trials import BATCH, concrete_factors, distance, run_in_batches, sizes_to_try
+from eqsynth.trials import prepared, sizes_to_try, try_layer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-TOLERANCE = 1e-9
 #: Sizes at which a letter is tried: products are larger than their factors.
 SIZES, EVEN_SIZES = (1, 2, 3), (2, 4)
 #: Matrices with more entries than this are not added up one by one.
@@ -44,44 +39,24 @@ def check_products(plan: ProductPlan, *, trials: int = 5, seed: int = 0, layer: 
     """
     import numpy as np
 
+    from eqsynth.emit_products import emit_products
+    from eqsynth.module import compile_source
+
     problem, rng = plan.problem, np.random.default_rng(seed)
-    layer = _random(plan, layer, rng)
-    parameters = {name: value.detach().numpy() for name, value in layer.named_parameters()}
-    what = str(problem)
-    moved = planned = written = 0.0
-    tried: list[object] = []
-    elements_tried = 0
-    for sizes in sizes_to_try(problem.group, SIZES, EVEN_SIZES):
-        factors = concrete_factors(problem.group, sizes)
-        ns = [int(factor.n) for factor in factors]
-        run = partial(_run, layer, plan, sizes)
-        inputs = [rng.standard_normal((prod(BATCH), *_lengths(order, ns), wide)) for wide, order in problem.inputs]
-        outputs = run_in_batches(what, run, inputs)
-        planned = max(planned, distance(what, outputs, interpret_products(plan, parameters, inputs, ns)))
-        dense = meaning(plan, parameters, inputs, ns)
-        if dense is not None:
-            tried.append(ns[0] if len(ns) == 1 else tuple(ns))
-            written = max(written, distance(what, outputs, dense))
-        for elements in elements_to_try(factors, rng, trials):
-            elements_tried += 1
-            before = [act(elements, order, x) for x, (_, order) in zip(inputs, problem.inputs, strict=True)]
-            after = [act(elements, order, y) for y, order in zip(outputs, problem.space_out.orders, strict=True)]
-            moved = max(moved, distance(what, run(before), after))
-    for error, fault in (
-        (moved, "is not equivariant"),
-        (planned, "differs from its plan"),
-        (written, "does not add up the matrices of its diagrams"),
-    ):
-        if error > TOLERANCE:
-            raise VerificationError(f"{what} {fault}: relative error {error:.1e}")
-    checks = [
-        f"equivariant: relative error {moved:.1e} over {elements_tried} generators and random elements, float64",
-        f"emitted source agrees with the plan's reference meaning: relative error {planned:.1e}",
-    ]
-    if tried:
-        at = ", ".join(map(str, tried))
-        checks.append(f"and with the matrices, applied to the dense product: relative error {written:.1e}, n = {at}")
-    return checks
+    if layer is None:
+        layer = compile_source(emit_products(plan), "EquivariantProduct")()
+    return try_layer(
+        problem,
+        problem.group,
+        problem.operands,
+        problem.space_out,
+        prepared(layer, rng),
+        partial(interpret_products, plan),
+        partial(meaning, plan),
+        sizes_to_try(problem.group, SIZES, EVEN_SIZES),
+        rng,
+        trials,
+    )
 
 
 def meaning(
@@ -138,36 +113,6 @@ def _dense(plan: ProductPlan, term: Sequence[int], inputs: Sequence[Array]) -> A
     channels = range(len(owners) + 1, len(owners) + 1 + (len(term) if full else 1))
     found = np.einsum(*arguments, [*range(len(owners) + 1), *channels])
     return np.asarray(found.reshape(len(found), prod(found.shape[1 : 1 + len(owners)]), -1))
-
-
-def _random(plan: ProductPlan, layer: Any, rng: np.random.Generator) -> Any:
-    """The layer in float64 with random weights: a copy of the one given, or what the plan emits."""
-    import torch
-
-    from eqsynth.emit_products import emit_products
-    from eqsynth.module import compile_source
-
-    if layer is None:
-        layer = compile_source(emit_products(plan), "EquivariantProduct")()
-    layer = copy.deepcopy(layer).cpu().double()
-    for parameter in layer.parameters():
-        with torch.no_grad():
-            parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
-    return layer
-
-
-def _run(layer: Any, plan: ProductPlan, sizes: Mapping[str, int], inputs: Sequence[Array]) -> list[Array]:
-    import torch
-
-    tensors = [torch.from_numpy(array) for array in inputs]
-    ends = [0, *accumulate(map(len, plan.problem.operands))]
-    parts = [tuple(tensors[start:end]) for start, end in pairwise(ends)]
-    operands = [part if len(part) > 1 else part[0] for part in parts]
-    factors = plan.problem.group.factors
-    shown = {factors[f].n for _, order in plan.problem.inputs for f, count in enumerate(each(order)) if count}
-    with torch.no_grad():
-        outputs = layer(*operands, *[size for letter, size in sorted(sizes.items()) if letter not in shown])
-    return [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
 def _lengths(order: Order, ns: Sequence[int]) -> list[int]:

@@ -451,7 +451,13 @@ def test_contenders_that_compute_something_else_are_refused(monkeypatch):
     plain = layers.Problem.layer
     found, _ = irreps.contenders(case, case.input(), peers=False)
     assert list(found) == ["ours", "diagrams", "irreps", "matrix", "blocks"]
-    changed = lambda case, **kw: plain(case, **kw, **{"normalization": "sum"} if "method" in kw else {})  # noqa: E731
+
+    def changed(case, **kw):
+        layer = plain(case, **kw)
+        if "method" in kw:
+            layer.register_forward_hook(lambda _, __, y: 2 * y)
+        return layer
+
     monkeypatch.setattr(layers.Problem, "layer", changed)
     with pytest.raises(AssertionError, match="not close"):
         irreps.contenders(case, case.input(), peers=False)

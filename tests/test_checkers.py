@@ -134,9 +134,34 @@ def test_products_are_tried_where_letters_differ():
 
 
 def test_letters_get_sizes_of_their_own():
-    for sizes in sizes_to_try(eq.Group.parse("S(n) x O(m) x Sp(k)")):
-        assert len(set(sizes.values())) == 3
-        assert all(size % 2 == 0 for size in sizes.values())
+    """Any order of sizes, and all the same: a layer may go wrong where n < m, where n > m or where n = m."""
+    tried = sizes_to_try(eq.Group.parse("S(n) x O(m) x Sp(k)"))
+    assert all(size % 2 == 0 for sizes in tried for size in sizes.values())
+    assert {(s["k"] < s["m"], s["k"] > s["m"]) for s in tried} == {(True, False), (False, True), (False, False)}
+    assert {len(set(sizes.values())) for sizes in tried} == {1, 3}
+
+
+@pytest.mark.parametrize("make", [
+    lambda: eq.TensorProduct("S(n) x O(m)", "1x(1,1)", "1x(1,0)", "1x(1,1)"),
+    lambda: eq.Linear("S(n) x O(m)", "1x(1,1)", "1x(1,1)"),
+])  # fmt: skip
+@pytest.mark.parametrize("where", ["__lt__", "__gt__", "__eq__"])
+def test_layers_that_go_wrong_at_some_sizes_are_refused(make, where):
+    def change(y, x):
+        x = x[0] if isinstance(x, tuple) else x
+        return 2 * y if getattr(x.shape[-3], where)(x.shape[-2]) else y
+
+    with pytest.raises(VerificationError):
+        eq.verify(Sabotaged(make(), change), trials=1)
+
+
+def test_tables_of_products_are_compared_with_their_recipes():
+    layer = eq.TensorProduct("SO(3)", "1x1", "1x1", "1x1")
+    tables = dict(layer.named_buffers())
+    assert tables
+    next(iter(tables.values())).zero_()
+    with pytest.raises(VerificationError, match="recipe"):
+        eq.verify(layer, trials=1)
 
 
 def test_what_is_no_number_is_infinitely_far():

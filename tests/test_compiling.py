@@ -150,6 +150,7 @@ class Network(nn.Module):
         return y * scale, halves[0].square().sum((-1, -2)) + halves[1].norm(dim=-1).sum(-1)
 
 
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.IgnoredInputWarning")
 def test_a_network_with_several_outputs_and_other_arguments():
     torch.manual_seed(1)
     network = Network().double()

@@ -117,7 +117,7 @@ def test_padded_without_sizes(wrong):
             net(x, *wrong)
 
 
-@pytest.mark.parametrize("sizes", ["abc", [1, 2, "a", 4], [5, None, 5, 5], [[1], [2, 3]], 5, object(), [5.5] * 4])
+@pytest.mark.parametrize("sizes", ["abc", [1, 2, "a", 4], [5, None, 5, 5], [[1], [2, 3]], 5, [5.5] * 4])
 def test_sizes_that_are_none(sizes):
     with pytest.raises(ShapeError, match=r"sizes"):
         eq.nn.Padded(eq.Linear("S(n)", SPACE, "1x1"))((EDGES, NODES), sizes)

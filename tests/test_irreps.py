@@ -387,7 +387,7 @@ def test_exported_files_are_verified(tmp_path, options):
     for group, k, lo in (("SO(3)", "2x2", "1x3"), ("SO(2)", "2x2", "2x2 + 1x4"), ("Aut(C5)", "1x1", "2x2")):
         layer = eq.Linear(group, k, lo, **options)
         path = tmp_path / "layer.py"
-        eq.export(layer, path)
+        eq.export(layer, path, force=True)
         assert f'method = "{layer.plan.method}"' in path.read_text()
         eq.verify(path)
         path.write_text(path.read_text().replace("7", "9", 1))

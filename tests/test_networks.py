@@ -687,7 +687,7 @@ def test_low_precision(number):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((4, 5, 6, 2), r"shape \(\*batch, n, n, 2\), channels last, for 2x2 of S\(n\)"),
+        ((4, 5, 6, 2), r"shape \(\*batch, n, n, 2\) with n >= 1, channels last, for 2x2 of S\(n\)"),
         ((4, 5, 5, 3), "2x2"),
         ((5, 2), "2x2"),
         ((4, 0, 0, 2), "2x2"),

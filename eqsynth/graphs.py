@@ -7,7 +7,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import combinations, islice
 from math import factorial, prod
 from numbers import Number
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from eqsynth import files
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
 from eqsynth.numbers import fraction, whole
+from eqsynth.orbits import orbit_labels, representative_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 Permutation = tuple[int, ...]
 Edges = Iterable[tuple[int, int]]
+#: Classes of vertices, each in order.
+Classes = list[tuple[int, ...]]
 
 MAX_VERTICES = 5_000
 MAX_EDGES = 2_000_000
 #: Larger files are refused unread.
-MAX_FILE = 200_000_000
+MAX_FILE = 50_000_000
+#: Longer lines of edge lists are refused, and more lines than a graph may have vertices and edges.
+MAX_LINE = 10_000
 
 #: Graphs with a name of their own: the function of networkx that builds them, and what they are.
 NAMED: dict[str, tuple[str, str]] = {
@@ -87,9 +92,7 @@ FAMILIES: dict[str, GraphFamily] = {
     for family in (
         GraphFamily("cycle", "C", 3, "N vertices in a ring", lambda n: (n, ((i, (i + 1) % n) for i in range(n)))),
         GraphFamily("path", "P", 1, "N vertices in a row", lambda n: (n, ((i, i + 1) for i in range(n - 1)))),
-        GraphFamily(
-            "complete", "K", 1, "all edges on N vertices", lambda n: (n, ((i, j) for j in range(n) for i in range(j)))
-        ),
+        GraphFamily("complete", "K", 1, "all edges on N vertices", lambda n: (n, combinations(range(n), 2))),
         GraphFamily("empty", "", 1, "N vertices, no edge", lambda n: (n, ())),
         GraphFamily("star", "", 1, "vertex 0 joined to N leaves", lambda n: (n + 1, ((0, i + 1) for i in range(n)))),
         GraphFamily(
@@ -164,20 +167,15 @@ class Graph:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
         if n > MAX_VERTICES:
             raise SizeError(f"a graph on {shown(n)} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
-        if len(self.edges) > MAX_EDGES:
-            raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
-        edges = set()
-        for edge in self.edges:
-            pair = [whole(vertex) for vertex in edge] if isinstance(edge, Iterable) else []
-            match pair:
-                case [int(tail), int(head)] if min(tail, head) >= 0 and max(tail, head) < n:
-                    turn = not self.directed and head < tail
-                    edges.add((head, tail) if turn else (tail, head))
-                case _:
-                    raise GroupError(
-                        f"{shown(edge)} is no edge of a graph on {n} vertices: an edge is a pair of numbers "
-                        f"from 0 to {n - 1}"
-                    )
+        if not isinstance(self.edges, Iterable) or not isinstance(self.colours, Iterable):
+            raise GroupError("edges of a graph are a list of pairs, and its colours a list of numbers")
+        edges: dict[tuple[int, int], None] = {}
+        for position, edge in enumerate(self.edges):
+            if position == MAX_EDGES:
+                raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
+            tail, head = _ends(edge, n)
+            edges[(tail, head) if self.directed or tail <= head else (head, tail)] = None
+        object.__setattr__(self, "colours", tuple(islice(self.colours, n + 1)))
         colours = tuple(colour for colour in map(whole, self.colours) if colour is not None)
         if len(self.colours) not in (0, n) or len(colours) != len(self.colours):
             raise GroupError(
@@ -292,9 +290,10 @@ class Graph:
 
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
         - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
-          between; a line with one label is a vertex; lines that begin with ``#`` or ``%`` are comments. Further columns
-          are ignored if they are numbers or ``{...}``, such as weights. Labels with blanks or delimiters stand in
-          quotation marks; brackets, as in ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
+          between, the same in all lines; a line with one label is a vertex; lines that begin with ``#`` or ``%`` and a
+          blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as weights. In tables
+          with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks; brackets, as in
+          ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
           graph either all edges are listed in both directions or none. Vertices are in numerical order if all
           labels are whole numbers, otherwise in order of appearance. ``directed`` reads each edge as tail, head.
           A line that may mean two things is refused.
@@ -315,13 +314,9 @@ class Graph:
             raise ExportError(f"cannot read the graph file {path}: {reason}; check the path") from error
         if not content.strip():
             raise ExportError(f"cannot read a graph from {path}: the file is empty")
-        name = path.as_posix()
         if suffix in (".edgelist", ".edges", ".txt"):
             return _read_edge_list(content, path, directed)
-        try:
-            return cls.of(_networkx_read(content, suffix, path), name)
-        except GroupError as error:
-            raise GroupError(f"{path}: {error}") from None
+        return _read_graphml(content, path) if suffix == ".graphml" else _read_line(content, suffix, path)
 
     def __str__(self) -> str:
         if self.name:
@@ -368,25 +363,14 @@ class Graph:
 
         Raises VerificationError if a generator fails the check.
         """
-        classes = self._twins()
-        graph, colours = self._igraph(classes)
-        found = []
-        for quotient in graph.automorphism_group(color=colours):
-            images = [0] * self.n
-            for members, to in zip(classes, quotient, strict=True):
-                for vertex, image in zip(members, classes[to], strict=True):
-                    images[vertex] = image
-            found.append(tuple(images))
-        for members in classes:
-            # A transposition and a cycle generate all permutations.
-            for moved in (members[:2], members) if len(members) > 2 else (members,) if len(members) > 1 else ():
-                images = [*range(self.n)]
-                for vertex, image in zip(moved, (*moved[1:], moved[0]), strict=True):
-                    images[vertex] = image
-                found.append(tuple(images))
+        levels, arcs, kinds = self._collapsed()
+        found = [tuple(images) for images in _bliss(arcs, kinds, self.directed, "automorphism_group")]
+        for classes in reversed(levels):
+            found = _lifted(found, classes)
         found.sort()
+        keeps = _keeper(self)
         for generator in found:
-            if not is_automorphism(self, generator):
+            if not keeps(generator):
                 raise VerificationError(
                     f"{shown(generator)} was found as a symmetry of {self}, but does not keep its edges and colours: "
                     "please report it"
@@ -400,50 +384,96 @@ class Graph:
         >>> Graph.named("petersen").automorphism_count()
         120
         """
-        classes = self._twins()
-        graph, colours = self._igraph(classes)
-        return int(graph.count_automorphisms(color=colours)) * prod(factorial(len(members)) for members in classes)
+        levels, arcs, kinds = self._collapsed()
+        inside = prod(_inside(classes) for classes in reversed(levels))
+        return int(_bliss(arcs, kinds, self.directed, "count_automorphisms")) * inside
 
-    def _twins(self) -> list[tuple[int, ...]]:
-        """Classes of vertices that have the same neighbours but for each other, in the order of their least members.
+    def _collapsed(self) -> tuple[list[Classes], NDArray[np.bool_], list[int]]:
+        """The graph with each class of twins made one vertex, again and again: the classes, then edges and colours.
 
-        All permutations of a class are automorphisms, and each automorphism is one of them after one of the classes. So
-        complete graphs, stars and the like need few generators, and take no time.
+        Vertices are twins if they have the same neighbours but for each other. All permutations of a class are
+        automorphisms, and each automorphism is one of them after one of the classes. So complete graphs, stars, copies
+        of an edge and the like need few generators, and take no time.
         """
         import numpy as np
 
-        adjacency = self.adjacency().astype(bool)
-        np.fill_diagonal(adjacency, False)
-        apart = np.concatenate([adjacency, adjacency.T], axis=1)
-        joined = np.concatenate([adjacency | np.eye(self.n, dtype=bool)] * 2, axis=1)
-        joined[:, self.n :] = joined[:, : self.n].T if self.directed else joined[:, : self.n]
-        kinds = self._kinds()
-        classes: list[tuple[int, ...]] = []
-        single = set(range(self.n))
-        for rows in (apart, joined):
-            groups: dict[tuple[object, bytes], list[int]] = {}
-            for vertex, row in enumerate(np.packbits(rows, axis=1)):
-                groups.setdefault((kinds[vertex], row.tobytes()), []).append(vertex)
-            classes += [tuple(members) for members in groups.values() if len(members) > 1]
-        for members in classes:
-            single -= set(members)
-        return sorted([*classes, *((vertex,) for vertex in single)])
+        arcs = self.adjacency().astype(bool)
+        looped = np.diagonal(arcs).tolist()
+        np.fill_diagonal(arcs, False)
+        kinds = _numbered(list(zip(self.colours or [0] * self.n, looped, strict=True)))
+        levels: list[Classes] = []
+        while len(classes := _twins(arcs, kinds)) < len(kinds):
+            levels.append(classes)
+            kinds = _numbered([(kinds[c[0]], len(c), bool(arcs[c[0], c[-1]])) for c in classes])
+            first = [members[0] for members in classes]
+            arcs = arcs[np.ix_(first, first)]
+        return levels, arcs, kinds
 
-    def _kinds(self) -> list[tuple[int, bool]]:
-        """The colour of each vertex, and whether it has a loop."""
-        looped = {tail for tail, head in self.edges if tail == head}
-        return [(self.colours[vertex] if self.colours else 0, vertex in looped) for vertex in range(self.n)]
 
-    def _igraph(self, classes: Sequence[tuple[int, ...]]) -> tuple[Any, list[int]]:
-        """The graph on the first members of classes of twins, with a colour for each kind and size of class."""
-        igraph = _need("igraph")
-        edges = {edge for edge in self.edges if edge[0] != edge[1]}
-        place = {members[0]: number for number, members in enumerate(classes)}
-        shown = [(place[tail], place[head]) for tail, head in edges if tail in place and head in place]
-        kinds = self._kinds()
-        ends = [(kinds[members[0]], len(members), members[:2] in edges) for members in classes]
-        numbers = {kind: number for number, kind in enumerate(sorted(set(ends)))}
-        return igraph.Graph(len(classes), sorted(shown), directed=self.directed), [numbers[kind] for kind in ends]
+def _numbered(kinds: Sequence[tuple[Any, ...]]) -> list[int]:
+    numbers = {kind: number for number, kind in enumerate(sorted(set(kinds)))}
+    return [numbers[kind] for kind in kinds]
+
+
+def _twins(arcs: NDArray[np.bool_], kinds: Sequence[int]) -> Classes:
+    """Classes of vertices of the same kind and neighbours, in the order of their least members.
+
+    Either no two of a class are joined or all are, and in the second case each counts as its own neighbour.
+    """
+    import numpy as np
+
+    classes: list[tuple[int, ...]] = []
+    single = set(range(len(kinds)))
+    for own in (False, True):
+        np.fill_diagonal(arcs, own)
+        groups: dict[tuple[int, bytes, bytes], list[int]] = {}
+        for vertex, (row, column) in enumerate(
+            zip(np.packbits(arcs, axis=1), np.packbits(arcs.T, axis=1), strict=True)
+        ):
+            groups.setdefault((kinds[vertex], row.tobytes(), column.tobytes()), []).append(vertex)
+        classes += [tuple(members) for members in groups.values() if len(members) > 1]
+    np.fill_diagonal(arcs, False)
+    for members in classes:
+        single -= set(members)
+    return sorted([*classes, *((vertex,) for vertex in single)])
+
+
+def _lifted(quotient: Sequence[Permutation], classes: Classes) -> list[Permutation]:
+    """Generators of a graph's automorphisms from those of its classes of twins."""
+    n = sum(map(len, classes))
+    lifted = []
+    for generator in quotient:
+        images = [0] * n
+        for members, to in zip(classes, generator, strict=True):
+            for vertex, image in zip(members, classes[to], strict=True):
+                images[vertex] = image
+        lifted.append(tuple(images))
+    # One class of each orbit is enough: the generators above carry it to the others.
+    for number in representative_array(orbit_labels(quotient, len(classes), 1)).ravel().tolist():
+        members = classes[number]
+        # A transposition and a cycle generate all permutations.
+        for moved in {members[:2], members} if len(members) > 1 else ():
+            images = [*range(n)]
+            for vertex, image in zip(moved, (*moved[1:], moved[0]), strict=True):
+                images[vertex] = image
+            lifted.append(tuple(images))
+    return lifted
+
+
+def _inside(classes: Classes) -> int:
+    """How many permutations keep each class of twins."""
+    return prod(factorial(len(members)) for members in classes)
+
+
+def _bliss(arcs: NDArray[np.bool_], kinds: Sequence[int], directed: bool, method: str) -> Any:
+    """What BLISS says of the graph with these edges and colours; without igraph where no two vertices are alike."""
+    if len(set(kinds)) == len(kinds):
+        return [] if method == "automorphism_group" else 1
+    import numpy as np
+
+    ends = np.argwhere(arcs if directed else np.triu(arcs)).tolist()
+    graph = _need("igraph").Graph(len(kinds), ends, directed=directed)
+    return getattr(graph, method)(color=list(kinds))
 
 
 def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
@@ -453,21 +483,46 @@ def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
     >>> is_automorphism(Graph.named("C4"), (1, 2, 3, 0)), is_automorphism(Graph.named("C4"), (1, 0, 2, 3))
     (True, False)
     """
-    if sorted(permutation) != list(range(graph.n)):
-        return False
-    if graph.colours and any(graph.colours[permutation[i]] != graph.colours[i] for i in range(graph.n)):
-        return False
-    if not graph.edges:
-        return True
+    return _keeper(graph)(permutation)
+
+
+def _keeper(graph: Graph) -> Callable[[Sequence[int]], bool]:
+    """:func:`is_automorphism` for many permutations of one graph."""
     import numpy as np
 
-    ends = np.array(graph.edges, np.int64)
-    images = np.array(permutation, np.int64)[ends]
-    if not graph.directed:
-        images.sort(axis=1)
-    # Edges are sorted, and a permutation sends different ones to different ones.
-    keys = np.sort(images[:, 0] * graph.n + images[:, 1])
-    return bool(np.array_equal(keys, ends[:, 0] * graph.n + ends[:, 1]))
+    n = graph.n
+    # Edges are sorted, hence their numbers too.
+    ends = np.array(graph.edges, np.int64).reshape(-1, 2)
+    numbers = ends[:, 0] * n + ends[:, 1]
+
+    def keeps(permutation: Sequence[int]) -> bool:
+        if sorted(permutation) != list(range(n)):
+            return False
+        if graph.colours and any(graph.colours[permutation[i]] != graph.colours[i] for i in range(n)):
+            return False
+        images = np.array(permutation, np.int64)
+        moves = images != np.arange(n)
+        # Different edges go to different places: it is enough that each edge that moves goes to an edge.
+        moved = images[ends[moves[ends].any(1)]]
+        if not graph.directed:
+            moved.sort(axis=1)
+        wanted = moved[:, 0] * n + moved[:, 1]
+        places = np.searchsorted(numbers, wanted)
+        return bool(np.all(numbers[np.minimum(places, len(numbers) - 1)] == wanted)) if len(wanted) else True
+
+    return keeps
+
+
+def _ends(edge: Any, n: int) -> tuple[int, int]:
+    """The two vertices of an edge."""
+    pair = edge if type(edge) is tuple else tuple(islice(edge, 3)) if isinstance(edge, Iterable) else ()
+    if len(pair) == 2:
+        tail, head = whole(pair[0]), whole(pair[1])
+        if tail is not None and head is not None and 0 <= tail < n and 0 <= head < n:
+            return tail, head
+    raise GroupError(
+        f"{shown(edge)} is no edge of a graph on {n} vertices: an edge is a pair of numbers from 0 to {n - 1}"
+    )
 
 
 def _family(word: str, sizes: int) -> GraphFamily | None:
@@ -492,47 +547,234 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _networkx_read(content: bytes, suffix: str, path: Path) -> Any:
-    """The networkx graph in a graph6, sparse6 or GraphML file."""
-    import io
-    from xml.etree.ElementTree import ParseError as XmlError
+def _read_line(content: bytes, suffix: str, path: Path) -> Graph:
+    """The graph of a graph6 or sparse6 file; sizes are checked before anything is built."""
+    lines = [line for line in content.removeprefix(b"\xef\xbb\xbf").split() if line]
+    if len(lines) != 1:
+        raise ExportError(f"cannot read one graph from {path}: it holds {len(lines)}; keep one graph per file")
+    kind = _FORMATS[suffix]
 
-    claimed = 0 if suffix == ".graphml" else max(map(_claimed_vertices, content.splitlines()), default=0)
-    if claimed > MAX_VERTICES:
+    def refuse(why: str) -> NoReturn:
+        raise ExportError(f"cannot read {path}: it is not {kind} ({why}); check the file or rename it by its format")
+
+    line = lines[0].removeprefix(f">>{kind}<<".encode())
+    if (suffix == ".s6") != line.startswith(b":"):
+        refuse("sparse6 begins with a colon, and graph6 does not")
+    sixes = [byte - 63 for byte in line.removeprefix(b":")]
+    if not sixes or not 0 <= min(sixes) <= max(sixes) < 64:
+        refuse("it has signs that are not used")
+    wide = 1 if sixes[0] < 63 else 4 if sixes[1:2] != [63] else 8
+    digits, data = sixes[{1: 0, 4: 1, 8: 2}[wide] : wide], sixes[wide:]
+    if len(digits) < {1: 1, 4: 3, 8: 6}[wide]:
+        refuse("it ends within the number of vertices")
+    n = sum(digit << 6 * place for place, digit in enumerate(reversed(digits)))
+    if n > MAX_VERTICES:
         raise SizeError(
-            f"{path} says that its graph has {claimed:,} vertices, more than {MAX_VERTICES:,}, the most there may be"
+            f"{path} says that its graph has {n:,} vertices, more than {MAX_VERTICES:,}, the most there may be"
         )
-    networkx = _need("networkx")
+    if n == 0:
+        raise GroupError(f"{path}: the graph has no vertex: give one with at least 1")
+    edges = _graph6_edges(n, data, refuse) if suffix == ".g6" else _sparse6_edges(n, data, refuse)
+    if len(set(edges)) < len(edges):
+        raise GroupError(f"{path}: a multigraph may have several edges between two vertices: keep one of each")
+    return Graph(n, tuple(edges), name=path.as_posix())
+
+
+def _graph6_edges(n: int, data: list[int], refuse: Callable[[str], NoReturn]) -> list[tuple[int, int]]:
+    """Bits of pairs (i, j), i < j, in the order of j, then of i."""
+    import numpy as np
+
+    pairs = n * (n - 1) // 2
+    if len(data) != (pairs + 5) // 6:
+        refuse(f"{n} vertices need {(pairs + 5) // 6:,} signs, not {len(data):,}")
+    bits = np.unpackbits(np.array(data, np.uint8).reshape(-1, 1), axis=1)[:, 2:].ravel()
+    places = np.flatnonzero(bits[:pairs])
+    if bits[pairs:].any():
+        refuse("it goes on behind the last pair of vertices")
+    starts = np.arange(n) * (np.arange(n) - 1) // 2
+    later = np.searchsorted(starts, places, side="right") - 1
+    return list(zip((places - starts[later]).tolist(), later.tolist(), strict=True))
+
+
+def _sparse6_edges(n: int, data: list[int], refuse: Callable[[str], NoReturn]) -> list[tuple[int, int]]:
+    """Words of a bit that says whether the vertex goes up by one, and a vertex: to go to, or to join."""
+    if n == 1 and data:
+        refuse("networkx and nauty write loops at a single vertex in two ways")
+    width = (n - 1).bit_length()
+    most = (width + 1) * (MAX_EDGES + n)
+    if 6 * len(data) > most:
+        raise SizeError(f"the graph has more than {MAX_EDGES:,} edges, the most there may be: ask for fewer")
+    edges: list[tuple[int, int]] = []
+    vertex = bits = value = 0
+    for position, six in enumerate(data):
+        value, bits = value << 6 | six, bits + 6
+        while bits > width:
+            bits -= width + 1
+            word, value = value >> bits, value & ((1 << bits) - 1)
+            vertex += word >> width
+            other = word & ((1 << width) - 1)
+            if max(vertex, other) >= n:
+                # Ones fill up the last sign.
+                if position + 1 < len(data):
+                    refuse("it goes on behind the last vertex")
+                return edges
+            if other > vertex:
+                vertex = other
+            else:
+                edges.append((other, vertex))
+    return edges
+
+
+_FORMATS = {".g6": "graph6", ".s6": "sparse6"}
+
+
+def _read_graphml(content: bytes, path: Path) -> Graph:
+    """The one graph of a GraphML file, read in one pass; what it cannot hold here is refused."""
+    from xml.parsers import expat
+
+    reader = _GraphML(path)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = reader.text, reader.doctype
     try:
-        if suffix == ".graphml":
-            if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-                raise ExportError(f"cannot read {path}: it defines entities of its own; save it without a DOCTYPE")
-            return networkx.read_graphml(io.BytesIO(content))
-        lines = [line.strip() for line in content.splitlines() if line.strip()]
-        if len(lines) == 1:
-            read = networkx.from_graph6_bytes if suffix == ".g6" else networkx.from_sparse6_bytes
-            graph = read(lines[0])
-            if graph.is_multigraph() and len(set(graph.edges())) == graph.number_of_edges():
-                return networkx.Graph(graph)
-            return graph
-    except (networkx.NetworkXException, XmlError, ValueError, KeyError, IndexError, StopIteration) as error:
-        raise ExportError(
-            f"cannot read {path}: it is not {_FORMATS[suffix]} ({error}); check the file or rename it by its format"
-        ) from error
-    raise ExportError(f"cannot read one graph from {path}: it holds {len(lines)}; keep one graph per file")
+        parser.Parse(content, True)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        if isinstance(error, EqsynthError):
+            raise
+        raise ExportError(f"cannot read {path}: it is not GraphML ({error}); check the file") from error
+    return reader.graph()
 
 
-def _claimed_vertices(line: bytes) -> int:
-    """How many vertices a line of graph6 or sparse6 says that its graph has; 0 where it says nothing that is right."""
-    digits = [byte - 63 for byte in re.sub(rb"^(>>(graph|sparse)6<<)?:?", b"", line)[:8]]
-    wide = 1 if digits[:1] != [63] else 4 if digits[1:2] != [63] else 8
-    digits = digits[{1: 0, 4: 1, 8: 2}[wide] : wide]
-    if not all(0 <= digit < 64 for digit in digits):
-        return 0
-    return sum(digit << 6 * place for place, digit in enumerate(reversed(digits)))
+class _GraphML:
+    """What a GraphML file says, element by element: vertices, edges and colours; other data is left out."""
 
+    _OF = "http://graphml.graphdrawing.org/"
+    _DEPTH = 100
 
-_FORMATS = {".g6": "graph6", ".s6": "sparse6", ".graphml": "GraphML"}
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.open: list[str] = []
+        self.directed: bool | None = None
+        self.edges: list[tuple[str, str]] = []
+        #: The keys of colours with their types, and what a vertex without one gets.
+        self.types: dict[str, str] = {}
+        self.default: dict[str, str] = {}
+        self.vertices: dict[str, dict[str, str]] = {}
+        self.vertex = self.key = ""
+        self.read: list[str] | None = None
+
+    def refuse(self, why: str) -> NoReturn:
+        """Say what the file has that cannot be read."""
+        raise ExportError(f"cannot read {self.path}: {why}")
+
+    def doctype(self, *_: object) -> None:
+        """A DOCTYPE may define entities that grow without bound."""
+        self.refuse("it may define entities of its own; save it without a DOCTYPE")
+
+    def start(self, tag: str, given: dict[str, str]) -> None:
+        """An element begins."""
+        space, _, name = tag.rpartition(" ")
+        within, foreign = self.open[-1] if self.open else "", bool(space) and not space.startswith(self._OF)
+        self.open.append("" if foreign else name)
+        if len(self.open) > self._DEPTH:
+            self.refuse(f"it has elements in each other, {self._DEPTH} deep")
+        if len(self.open) == 1 and (foreign or name != "graphml"):
+            self.refuse(f"it is not GraphML, but {name}; check the file or rename it by its format")
+        if self.read is not None:
+            self.refuse("a colour has parts of its own: give numbers or texts")
+        if foreign:
+            return
+        if name == "graph":
+            if within != "graphml" or self.directed is not None:
+                self.refuse("it holds more than one graph; keep one graph per file, none in a vertex")
+            if given.get("edgedefault") not in ("directed", "undirected"):
+                self.refuse('the graph does not say edgedefault="directed" or "undirected"')
+            self.directed = given["edgedefault"] == "directed"
+        elif name == "hyperedge":
+            self.refuse("it has hyperedges: write a graph whose edges join two vertices")
+        elif name == "node" and within == "graph":
+            self._node(given)
+        elif name == "edge" and within == "graph":
+            self._edge(given)
+        elif name == "key" and within == "graphml":
+            self.key = ""
+            if given.get("for", "all") in ("node", "all") and given.get("attr.name") in ("colour", "color"):
+                self.key = given.get("id", "")
+                self.types[self.key] = given.get("attr.type", "string")
+        elif (name == "default" and within == "key" and self.key) or (
+            name == "data" and within == "node" and given.get("key") in self.types
+        ):
+            self.key = given.get("key", self.key)
+            self.read = []
+
+    def _node(self, given: dict[str, str]) -> None:
+        self.vertex = given.get("id", "")
+        if "id" not in given or self.vertex in self.vertices:
+            self.refuse(f"the vertex id {shown(given.get('id'))} is missing or stands twice: give each its own")
+        if len(self.vertices) == MAX_VERTICES:
+            raise SizeError(f"{self.path} has more than {MAX_VERTICES:,} vertices, the most there may be")
+        self.vertices[self.vertex] = {}
+
+    def _edge(self, given: dict[str, str]) -> None:
+        if not {"source", "target"} <= set(given):
+            self.refuse("an edge has no source or no target")
+        if given.get("directed", str(self.directed).lower()) != str(self.directed).lower():
+            self.refuse("some edges are directed and others are not: write all one way")
+        if len(self.edges) == MAX_EDGES:
+            raise SizeError(f"{self.path} has more than {MAX_EDGES:,} edges, the most there may be: ask for fewer")
+        self.edges.append((given["source"], given["target"]))
+
+    def text(self, text: str) -> None:
+        """Text between elements, kept where it is a colour."""
+        if self.read is not None:
+            self.read.append(text)
+
+    def end(self, _: str) -> None:
+        """An element ends."""
+        name = self.open.pop()
+        if self.read is not None and name in ("default", "data"):
+            colours = self.default if name == "default" else self.vertices[self.vertex]
+            colours[self.key] = "".join(self.read)
+            self.read = None
+
+    def graph(self) -> Graph:
+        """The graph, once the file is read."""
+        if self.directed is None:
+            self.refuse("it holds no graph")
+        if not self.vertices:
+            raise GroupError(f"{self.path}: the graph has no vertex: give one with at least 1")
+        number = {vertex: position for position, vertex in enumerate(self.vertices)}
+        pairs = []
+        for edge in self.edges:
+            if not (edge[0] in number and edge[1] in number):
+                self.refuse(f"the edge {shown(edge)} has an end that is no vertex of the graph")
+            tail, head = number[edge[0]], number[edge[1]]
+            pairs.append((tail, head) if self.directed or tail <= head else (head, tail))
+        if len(set(pairs)) < len(pairs):
+            raise GroupError(f"{self.path}: a multigraph may have several edges between two vertices: keep one of each")
+        try:
+            colours = _colour_numbers([self._colour({**self.default, **own}) for own in self.vertices.values()])
+        except GroupError as error:
+            raise GroupError(f"{self.path}: {error}") from None
+        return Graph(len(number), tuple(pairs), self.directed, colours, self.path.as_posix())
+
+    def _colour(self, texts: dict[str, str]) -> Any:
+        """The colour of a vertex, as its key says how to read it; None where it has none."""
+        if len(texts) > 1:
+            self.refuse("a vertex has two colours: keep one attribute of this name")
+        for key, text in texts.items():
+            try:
+                match self.types[key]:
+                    case "boolean":
+                        return {"true": True, "false": False, "1": True, "0": False}[text.strip().lower()]
+                    case "int" | "long" | "float" | "double":
+                        number = fraction(text)
+                        return int(number) if number.denominator == 1 else number
+            except (ValueError, KeyError):
+                self.refuse(f"the colour {shown(text)} is no {self.types[key]}")
+            return text
+        return None
 
 
 #: Words that head the columns of tables of edges.
@@ -603,12 +845,20 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
         shown = line.text if len(line.text) <= 80 else line.text[:77] + "..."
         raise ExportError(f"cannot read {path}, line {line.number}: {why}\n    {shown}")
 
-    listed = []
+    listed: list[_Line] = []
     for number, text in enumerate(lines, 1):
         line = _Line(number, text, ())
         bare = text.strip(" \t")
         if not bare:
             continue
+        if len(text) > MAX_LINE:
+            refuse(line, f"it has more than {MAX_LINE:,} characters")
+        if len(listed) == MAX_VERTICES + MAX_EDGES:
+            raise SizeError(f"{path} has more than {len(listed):,} lines, the most that are read: ask for fewer edges")
+        if bare.startswith("# GMT "):
+            refuse(
+                line, "networkx.write_adjlist begins so, and lists of neighbours look like edges: use write_edgelist"
+            )
         if bare[0] in "#%":
             if _like_an_edge(bare):
                 refuse(line, "a comment, or an edge of a vertex whose label begins so? Put a blank behind the sign")
@@ -616,17 +866,29 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
         listed.append(line)
     texts = [line.text for line in listed]
     outside = [_without_brackets(text) for text in texts]
-    delimiter = next((mark for mark in "\t,;" if any(mark in text.strip(" ") for text in outside)), " ")
+    used = [{mark for mark in "\t,;" if mark in text.strip(" ")} for text in outside]
+    delimiter = next((mark for mark in "\t,;" if any(mark in marks for marks in used)), " ")
+    unmarked = delimiter == " " or any(text.endswith("}") for text in texts)
     lines_read = []
     quoted: dict[str, bool] = {}
-    for line in listed:
+    for line, marks_used, text in zip(listed, used, outside, strict=True):
+        if marks_used - {delimiter}:
+            refuse(line, "tabs, commas and semicolons are mixed: use one of them in the whole file")
+        if delimiter == "\t" and not marks_used and " " in text.strip():
+            refuse(line, "blanks, where other lines have tabs: use tabs in the whole file")
         fields, marks = _fields(line, delimiter, refuse)
+        if any(marks) and unmarked:
+            refuse(line, "quotation marks are read in tables with commas, semicolons or tabs and no {...} alone")
+        if marks == (True,) and re.search(r"[\t,;]", fields[0]):
+            refuse(line, "a label with a delimiter, or two labels with quotation marks?")
         for field, mark in zip(fields[:2], marks, strict=False):
             if field.startswith("{") and not mark:
                 refuse(line, "braces in place of a label: put it in quotation marks")
             if quoted.setdefault(field, mark) != mark:
                 refuse(line, f"the label {field} stands with quotation marks here and without them elsewhere")
         lines_read.append(_Line(line.number, line.text, fields))
+    if lines_read and all(len(line.fields) == 1 for line in lines_read):
+        refuse(lines_read[0], "no line has two labels: put a blank, a tab, a comma or a semicolon between them")
     lines_read = _without_header(lines_read, delimiter, refuse)
     widths = {len(line.fields) for line in lines_read if len(line.fields) > 1}
     for line in lines_read:
@@ -637,7 +899,7 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
                 line, f"{len(line.fields)} columns, where other lines have {max(widths)}: put labels in quotation marks"
             )
         for field in line.fields[2:]:
-            if not (_NUMBER.fullmatch(field) or (field.startswith("{") and field.endswith("}"))):
+            if not _is_weight(field):
                 refuse(
                     line,
                     f"{field!r} is no weight, so that it may be part of a label: put labels with blanks or delimiters "
@@ -650,7 +912,9 @@ def _like_an_edge(comment: str) -> bool:
     """Whether a comment may be an edge of a vertex whose label begins with its sign."""
     if comment.endswith("}"):
         return True
-    words = re.sub(r"[(\[{].*[)\]}]", "x", comment[1:]).split()
+    if comment[1:2] != " " and re.search(r"[\t,;]", comment):
+        return True
+    words = re.sub(r"[(\[{].*[)\]}]", "x", comment[1:200]).split()
     return comment[1:2] not in " \t#%!:=*-" and len(words) in (2, 3) and not words[0].endswith(":")
 
 
@@ -661,13 +925,18 @@ def _without_header(lines: list[_Line], delimiter: str, refuse: Callable[[_Line,
     words, rest = lines[0].fields, {field for line in lines[1:] for field in line.fields[:2]}
     if any(word in rest for word in words[:2]):
         return lines
-    named = all(word.lower() in _HEADERS for word in words[:2])
+    named = words[0] != words[1] and all(word.lower() in _HEADERS for word in words[:2])
     numbers = bool(rest) and all(re.fullmatch(r"[-+]?[0-9]+", label) for label in rest)
-    if delimiter != " " and named and numbers:
+    if delimiter != " " and named and numbers and not any(_is_weight(word) for word in words[2:]):
         return lines[1:]
     if (named and len(words[0]) > 1) or (numbers and not any(_NUMBER.fullmatch(word) for word in words[:2])):
         refuse(lines[0], "a header, or an edge? Remove it, or make it a comment with # in front")
     return lines
+
+
+def _is_weight(field: str) -> bool:
+    """Whether a field is what may stand in a third column: a number or the attributes of an edge."""
+    return bool(_NUMBER.fullmatch(field)) or (field.startswith("{") and field.endswith("}"))
 
 
 def _without_brackets(text: str) -> str:
@@ -678,7 +947,7 @@ def _without_brackets(text: str) -> str:
     for place, sign in enumerate(text):
         if mark:
             mark = "" if sign == mark and text[place - 1] != "\\" else mark
-        elif sign in "\"'" and (closing or not text[:place].strip() or text[place - 1] in " \t,;"):
+        elif sign in "\"'" and (closing or place == 0 or text[place - 1] in " \t,;"):
             mark = sign
         elif sign in _CLOSING:
             closing.append(_CLOSING[sign])
@@ -730,17 +999,20 @@ def _fields(
 
 def _quoted(line: _Line, place: int, refuse: Callable[[_Line, str], NoReturn]) -> tuple[str, int]:
     """A field in quotation marks, which two of them in a row stand for inside."""
-    text, mark, field = line.text, line.text[place], ""
+    text, mark, pieces = line.text, line.text[place], []
     while True:
         close = text.find(mark, place + 1)
         if close < 0:
             refuse(line, "a quotation mark that is not closed")
-        field += text[place + 1 : close]
+        pieces.append(text[place + 1 : close])
         if text[close + 1 : close + 2] != mark:
             break
-        field, place = field + mark, close + 1
+        place = close + 1
     if text[close + 1 : close + 2] not in ("", " ", "\t", ",", ";"):
         refuse(line, "a quotation mark within a label: put the label in the other kind of marks")
+    field = mark.join(pieces)
+    if field != field.strip(" \t,;"):
+        refuse(line, "a label that begins or ends with a blank or a delimiter")
     return field, close + 1
 
 
@@ -758,7 +1030,7 @@ def _plain(line: _Line, place: int, delimiter: str, refuse: Callable[[_Line, str
         elif closing and sign in "\"'":
             mark = sign
         elif sign in _CLOSING:
-            if sign == "{" and not closing and text[start:place].endswith(" "):
+            if sign == "{" and not closing and place > start and text[place - 1] == " ":
                 refuse(line, "braces within a label: put it in quotation marks")
             closing.append(_CLOSING[sign])
         elif sign in ")]}":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from eqsynth.errors import GroupError, SizeError, VerificationError
+from eqsynth.errors import GroupError, SizeError, VerificationError, shown
+from eqsynth.limits import Steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,8 @@ MAX_AXES = 32
 #: So many orbits are listed one by one.
 MAX_ORBITS = 1_000_000
 MAX_ELEMENTS = 100_000
+#: So many tuples of an array are looked at in the time of a step of Python.
+TUPLES_A_STEP = 20
 
 
 def orbit_labels(generators: Sequence[Sequence[int]], n: int, m: int) -> NDArray[np.int64]:
@@ -41,20 +44,22 @@ def orbit_labels(generators: Sequence[Sequence[int]], n: int, m: int) -> NDArray
     count = _check(generators, n, m)
     # Every tuple points at a lesser or equal tuple of its orbit; in the end at the least one.
     least = np.arange(count, dtype=np.int32)
-    moving = [generator for generator in generators if list(generator) != list(range(n))]
+    steps = Steps(f"finding the orbits on {m}-tuples of {n} points", "ask for fewer generators or lower orders")
     changed = True
     while changed:
         changed = False
-        for generator in moving:
-            low = least[_lift(generator, n, m)]
-            different = np.flatnonzero(low != least)
+        for places, images in _moved_tuples(generators, n, m, count):
+            steps.take(1 + len(places) // TUPLES_A_STEP)
+            here, there = least[places], least[images]
+            different = np.flatnonzero(here != there)
             if not len(different):
                 continue
             changed = True
-            ends = np.stack([low[different], least[different]])
-            # Roots that meet: the greater one points at the lesser one from now on, then chains are cut short.
-            least[ends.max(0)] = ends.min(0)
+            here, there = here[different], there[different]
+            # Roots that meet: the greater one points at the least it meets from now on, then chains are cut short.
+            np.minimum.at(least, np.maximum(here, there), np.minimum(here, there))
             while True:
+                steps.take(1 + count // TUPLES_A_STEP)
                 shorter = least[least]
                 if np.array_equal(shorter, least):
                     break
@@ -161,23 +166,42 @@ def check_orbits(generators: Sequence[Sequence[int]], labels: NDArray[np.int64])
 
     n, m = (labels.shape[0], labels.ndim) if labels.ndim else (1, 0)
     flat = labels.ravel()
-    for generator in generators:
-        if m and not np.array_equal(flat[_lift(generator, n, m)], flat):
-            raise VerificationError(f"the orbit labels change under the generator {tuple(generator)}: recompute them")
+    for generator in generators if m else ():
+        for places, images in _moved_tuples([generator], n, m, 1):
+            if not np.array_equal(flat[images], flat[places]):
+                raise VerificationError(
+                    f"the orbit labels change under the generator {shown(tuple(generator))}: recompute them"
+                )
     highest = np.maximum.accumulate(flat)
     if flat[0] != 0 or np.any(np.diff(highest) > 1):
         raise VerificationError("the orbits are not numbered by their least tuples: recompute them")
 
 
-def _lift(generator: Sequence[int], n: int, m: int) -> NDArray[np.int32]:
-    """The permutation of the tuples, each as its position in row-major order."""
+def _moved_tuples(generators: Sequence[Sequence[int]], n: int, m: int, most: int) -> Iterator[NDArray[np.int32]]:
+    """The tuples that generators move and where to, each as its position in row-major order: shape (2, tuples).
+
+    Generators come together until they move ``most`` tuples.
+    """
     import numpy as np
 
-    image = np.asarray(generator, np.int32)
-    lifted = np.zeros(1, np.int32)
-    for _ in range(m):
-        lifted = (lifted[:, None] * np.int32(n) + image).ravel()
-    return lifted
+    everything = np.arange(n, dtype=np.int32)
+    waiting: list[NDArray[np.int32]] = []
+    count = 0
+    for generator in generators:
+        both = np.stack([everything, np.asarray(generator, np.int32)])
+        still = both[0] == both[1]
+        # A tuple that moves has a first entry that does.
+        for first in range(0 if still.all() else m):
+            moves = np.zeros((2, 1), np.int32)
+            for points in [both[:, still]] * first + [both[:, ~still]] + [both] * (m - first - 1):
+                moves = (moves[:, :, None] * np.int32(n) + points[:, None]).reshape(2, -1)
+            waiting.append(moves)
+            count += moves.shape[1]
+        if count >= most:
+            yield np.concatenate(waiting, axis=1)
+            waiting, count = [], 0
+    if waiting:
+        yield np.concatenate(waiting, axis=1)
 
 
 def _check(generators: Sequence[Sequence[int]], n: int, m: int) -> int:
@@ -187,7 +211,8 @@ def _check(generators: Sequence[Sequence[int]], n: int, m: int) -> int:
     for generator in generators:
         if sorted(generator) != list(range(n)):
             raise GroupError(
-                f"{tuple(generator)} is no permutation of {n} points: list the image of each of 0 to {n - 1} once"
+                f"{shown(tuple(generator))} is no permutation of {n} points: "
+                f"list the image of each of 0 to {n - 1} once"
             )
     if n**m > MAX_TUPLES or m > MAX_AXES:
         raise SizeError(

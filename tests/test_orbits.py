@@ -116,6 +116,22 @@ def test_known_numbers_of_orbits(name, counts):
         assert orbit_count(orbit_labels(generators, graph.n, m)) == count == burnside_count(generators, graph.n, m)
 
 
+def test_generators_that_move_few_points_take_few_steps(monkeypatch):
+    """Exchanges of neighbours: each moves a few of the pairs, and is looked at there alone."""
+    taken = []
+    monkeypatch.setattr(orbits.Steps, "take", lambda _, count=1: taken.append(count))
+    n = 200
+    exchanges = [(*range(i), i + 1, i, *range(i + 2, n)) for i in range(n - 1)]
+    assert orbit_count(orbit_labels(exchanges, n, 2)) == 2
+    assert sum(taken) * orbits.TUPLES_A_STEP < n**2 * n // 2
+
+
+def test_a_search_that_is_too_long_is_refused(monkeypatch):
+    monkeypatch.setenv("EQSYNTH_MAX_STEPS", "10")
+    with pytest.raises(SizeError, match="takes more than 10 steps"):
+        orbit_labels([(*range(1, 40), 0)], 40, 2)
+
+
 def test_long_cycles_in_any_order_take_few_rounds():
     n = 100_000
     order = np.random.default_rng(0).permutation(n)

@@ -494,6 +494,7 @@ def test_low_precision_costs_little_more_than_in_a_plain_layer(way, name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_under_autocast(name):
+    torch.manual_seed(0)  # how far bfloat16 rounds depends on the numbers
     layer = layer_of(name)
     n = CASES[name].sizes[0]
     inputs = inputs_at(layer, n, (16,))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.errors import EqsynthError, GroupError, ParseError, SpaceError, shown
 from eqsynth.graphs import Graph
 from eqsynth.limits import afford
-from eqsynth.numbers import binary, fraction, whole
+from eqsynth.numbers import binary, fraction, precision, whole
 from eqsynth.space import Order, Space, axes_of, order_text
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ MAX_N = 1_000_000
 MAX_ENTRY = 1_000_000
 #: Largest denominator of a fraction that a float is thought to be meant as, and the least bits that such a float has.
 MAX_MEANT = 1_000
+#: Halves, quarters, ... of a float that nobody means otherwise.
+PLAIN = 64
 LEAST_BITS = 8
 
 
@@ -349,7 +351,8 @@ def _matrices(values: Any) -> tuple[Matrix, ...]:
 def _matrix(value: Any) -> Matrix:
     try:
         # Matrices of NumPy, SymPy, FLINT and torch; those of SymPy would list their entries without rows.
-        listed = value.tolist() if hasattr(value, "tolist") else value
+        # Arrays keep their scalars, whose type says how exact they are.
+        listed = value.tolist() if hasattr(value, "tolist") and not hasattr(value, "dtype") else value
         rows = tuple(tuple(map(_entry, row)) for row in listed)
     except (TypeError, ValueError) as error:
         why = (
@@ -371,7 +374,10 @@ def _entry(value: Any) -> Fraction:
         rational = getattr(value, "is_rational", None) is not False
         raise ValueError(str(error) if rational else f"{shown(value)} is irrational; {_OTHER_BASIS}") from None
     rounded = binary(value) and entry.denominator > 1
-    bits = min(entry.numerator.bit_length(), 53)
+    # Short binary fractions, such as 163/16, are meant as they are; others may have come through a shorter float.
+    bits = precision(value) if rounded else 0
+    if entry.denominator > PLAIN:
+        bits = min(entry.numerator.bit_length(), bits)
     # A short fraction that a float of so many bits comes as near to as it can; halves and quarters it stores.
     meant = _short_fraction(entry, bits) if rounded else None
     if meant is not None and meant.denominator & (meant.denominator - 1):

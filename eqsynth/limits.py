@@ -56,9 +56,10 @@ def afford_parameters(what: str, cure: str, count: int, device: Any, dtype: Any)
     place = torch.get_default_device() if device is None else torch.device(device)
     if place.type == "meta" or (place.type not in ("cpu", "cuda") and "EQSYNTH_MAX_BYTES" not in os.environ):
         return
-    limit = torch.cuda.get_device_properties(place).total_memory if place.type == "cuda" else _memory()
+    memory = torch.cuda.get_device_properties(place).total_memory if place.type == "cuda" else _memory()
+    limit = budget("EQSYNTH_MAX_BYTES", memory)
     size = count * (dtype or torch.get_default_dtype()).itemsize
-    if size > (limit := budget("EQSYNTH_MAX_BYTES", limit)):
+    if size > limit:
         raise SizeError(
             f"{what} has {count:,} parameters of {size:,} bytes in all, more than the {limit:,} bytes that there are: "
             f"{cure}, or build it with device='meta'"

@@ -89,6 +89,20 @@ def binary(value: Any) -> bool:
     return isinstance(value, float) or hasattr(value, "_mpf_") or "float" in str(getattr(value, "dtype", ""))
 
 
+def precision(value: Any) -> int:
+    """How many binary digits a binary float has; for floats of any length, as many as this one uses, at most 53.
+
+    >>> import numpy as np
+    >>> from eqsynth.numbers import precision
+    >>> precision(0.5), precision(np.float32(0.5)), precision(np.float16(0.5))
+    (53, 24, 11)
+    """
+    if isinstance(value, float):
+        return 53
+    kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    return {"bfloat16": 8, "float16": 11, "float32": 24}.get(kind, min(abs(fraction(value).numerator).bit_length(), 53))
+
+
 def _truth(value: Any) -> bool:
     return isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
 

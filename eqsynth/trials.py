@@ -60,7 +60,8 @@ def sizes_to_try(
         return [{}]
     even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
     step = 2 if even else 1
-    fitting = [size for size in (even_sizes if even else sizes) if size >= least]
+    # Where none of the usual sizes is large enough, the least that is: something must be tried.
+    fitting = [size for size in (even_sizes if even else sizes) if size >= least] or [least + least % step]
     tried = []
     for number, size in enumerate(fitting):
         ascending = letters[:: -1 if number % 2 else 1]

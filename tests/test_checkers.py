@@ -133,6 +133,16 @@ def test_products_are_tried_where_letters_differ():
         eq.verify(Sabotaged(linear, unequal), trials=1)
 
 
+def test_something_is_always_tried():
+    """Packed tensors that show no n below 6 were once tried at no size at all."""
+    assert sizes_to_try(eq.Group.parse("S(n)"), least=6) == [{"n": 6}]
+    assert sizes_to_try(eq.Group.parse("Sp(n)"), least=7) == [{"n": 8}]
+    layer = eq.Linear("Sp(n)", "1xA6.packed", "1x0")
+    assert "n = 6" in str(eq.verify(layer, trials=1))
+    with pytest.raises(VerificationError):
+        eq.verify(Sabotaged(layer, CHANGES["an entry"]), trials=1)
+
+
 def test_letters_get_sizes_of_their_own():
     """Any order of sizes, and all the same: a layer may go wrong where n < m, where n > m or where n = m."""
     tried = sizes_to_try(eq.Group.parse("S(n) x O(m) x Sp(k)"))

@@ -22,64 +22,64 @@ if TYPE_CHECKING:
     from eqsynth import page as page
     from eqsynth import symbolic as symbolic
     from eqsynth import testing as testing
-    from eqsynth.bases import Basis as Basis
-    from eqsynth.bases import Certificate as Certificate
-    from eqsynth.bases import basis as basis
-    from eqsynth.compiling import compile as compile  # noqa: A004 - the name that it has in torch
-    from eqsynth.diagram import Diagram as Diagram
-    from eqsynth.diagram import Half as Half
+    from eqsynth.bases.basis import Basis as Basis
+    from eqsynth.bases.basis import Certificate as Certificate
+    from eqsynth.bases.basis import basis as basis
+    from eqsynth.bases.schur import floor as floor
+    from eqsynth.diagrams.diagram import Diagram as Diagram
+    from eqsynth.diagrams.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
-    from eqsynth.exporting import export as export
-    from eqsynth.graphs import Graph as Graph
-    from eqsynth.group import Aut as Aut
-    from eqsynth.group import Group as Group
-    from eqsynth.group import Hom as Hom
-    from eqsynth.group import MatrixGroup as MatrixGroup
-    from eqsynth.group import PermutationGroup as PermutationGroup
-    from eqsynth.group import ProductGroup as ProductGroup
-    from eqsynth.inspection import inspect as inspect
-    from eqsynth.lower import plan as plan
-    from eqsynth.module import Linear as Linear
-    from eqsynth.packing import pack as pack
-    from eqsynth.packing import symmetrise as symmetrise
-    from eqsynth.packing import unpack as unpack
-    from eqsynth.plans import Plan as Plan
-    from eqsynth.schur import floor as floor
-    from eqsynth.space import Space as Space
-    from eqsynth.tensor import PolynomialLayer as PolynomialLayer
-    from eqsynth.tensor import Power as Power
-    from eqsynth.tensor import TensorProduct as TensorProduct
-    from eqsynth.verification import verify as verify
+    from eqsynth.families.group import Aut as Aut
+    from eqsynth.families.group import Group as Group
+    from eqsynth.families.group import Hom as Hom
+    from eqsynth.families.group import MatrixGroup as MatrixGroup
+    from eqsynth.families.group import PermutationGroup as PermutationGroup
+    from eqsynth.families.group import ProductGroup as ProductGroup
+    from eqsynth.graphs.graph import Graph as Graph
+    from eqsynth.layers.compiling import compile as compile  # noqa: A004 - the name that it has in torch
+    from eqsynth.layers.linear import Linear as Linear
+    from eqsynth.layers.packing import pack as pack
+    from eqsynth.layers.packing import symmetrise as symmetrise
+    from eqsynth.layers.packing import unpack as unpack
+    from eqsynth.layers.products import PolynomialLayer as PolynomialLayer
+    from eqsynth.layers.products import Power as Power
+    from eqsynth.layers.products import TensorProduct as TensorProduct
+    from eqsynth.plans.lowering import plan as plan
+    from eqsynth.plans.plan import Plan as Plan
+    from eqsynth.project.exporting import export as export
+    from eqsynth.proof.verification import verify as verify
+    from eqsynth.show.inspection import inspect as inspect
+    from eqsynth.spaces.space import Space as Space
 
 _HOMES = {
-    "Basis": "bases",
-    "Certificate": "bases",
-    "basis": "bases",
-    "Diagram": "diagram",
-    "Half": "diagram",
+    "Basis": "bases.basis",
+    "Certificate": "bases.basis",
+    "basis": "bases.basis",
+    "Diagram": "diagrams.diagram",
+    "Half": "diagrams.diagram",
     "EqsynthError": "errors",
-    "Aut": "group",
-    "Group": "group",
-    "MatrixGroup": "group",
-    "PermutationGroup": "group",
-    "ProductGroup": "group",
-    "Graph": "graphs",
-    "compile": "compiling",
-    "pack": "packing",
-    "symmetrise": "packing",
-    "unpack": "packing",
-    "plan": "lower",
-    "Plan": "plans",
-    "floor": "schur",
-    "Linear": "module",
-    "PolynomialLayer": "tensor",
-    "Power": "tensor",
-    "TensorProduct": "tensor",
-    "inspect": "inspection",
-    "export": "exporting",
-    "verify": "verification",
-    "Hom": "group",
-    "Space": "space",
+    "Aut": "families.group",
+    "Group": "families.group",
+    "MatrixGroup": "families.group",
+    "PermutationGroup": "families.group",
+    "ProductGroup": "families.group",
+    "Graph": "graphs.graph",
+    "compile": "layers.compiling",
+    "pack": "layers.packing",
+    "symmetrise": "layers.packing",
+    "unpack": "layers.packing",
+    "plan": "plans.lowering",
+    "Plan": "plans.plan",
+    "floor": "bases.schur",
+    "Linear": "layers.linear",
+    "PolynomialLayer": "layers.products",
+    "Power": "layers.products",
+    "TensorProduct": "layers.products",
+    "inspect": "show.inspection",
+    "export": "project.exporting",
+    "verify": "proof.verification",
+    "Hom": "families.group",
+    "Space": "spaces.space",
 }
 
 #: Modules that are public as they are.

@@ -19,11 +19,11 @@ import typer
 
 import eqsynth
 from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, abridged, shown
-from eqsynth.space import Order, Space, order_text, read_order
+from eqsynth.spaces.space import Order, Space, order_text, read_order
 
 if TYPE_CHECKING:
-    from eqsynth.bases import Basis
-    from eqsynth.syncing import State
+    from eqsynth.bases.basis import Basis
+    from eqsynth.project.syncing import State
 
 app = typer.Typer(
     help="Every linear map with a given symmetry: look at the diagrams, write the PyTorch layer, check it.",
@@ -81,19 +81,19 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
     tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra draw.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra table.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files with other content.")] = False,
 ) -> None:
     """Show the basis diagrams of all equivariant maps of order K to order L."""
-    from eqsynth import draw
-    from eqsynth.bases import SHOWN, basis
-    from eqsynth.emit import emit
-    from eqsynth.lower import plan as make_plan
+    from eqsynth.bases import table
+    from eqsynth.bases.basis import SHOWN, basis
+    from eqsynth.codegen.emit import emit
+    from eqsynth.plans.lowering import plan as make_plan
 
     order_in, order_out = _order(inputs), _order(outputs)
     if html:
-        from eqsynth import page
+        from eqsynth.show import page
 
         size = page.write(html, group, order_in, order_out, force=force)
         print(f"wrote {html}: {len(basis(group, order_in, order_out)):,} maps, {size / 1000:,.0f} kB", file=sys.stderr)
@@ -112,22 +112,23 @@ def show(
     if svg or tikz or png:
         _draw(found, index, (svg, tikz, png), force)
     elif as_json:
-        print(json.dumps(draw.basis_data(found, index), ensure_ascii=False, indent=1))
+        print(json.dumps(table.basis_data(found, index), ensure_ascii=False, indent=1))
     elif certificate:
         print(found.certificate)
     else:
-        print(draw.basis_table(found, None if every else SHOWN, index))
+        print(table.basis_table(found, None if every else SHOWN, index))
 
 
 def _draw(found: Basis, index: int | None, paths: Sequence[Path | None], force: bool) -> None:
     """Write the drawings as SVG, LaTeX and PNG, each to its path."""
-    from eqsynth import draw, files
-    from eqsynth import svg as svgs
-    from eqsynth import tikz as papers
-    from eqsynth.drawing import drawing
+    from eqsynth.bases import table
+    from eqsynth.diagrams import svg as svgs
+    from eqsynth.diagrams import tikz as papers
+    from eqsynth.diagrams.drawing import drawing
+    from eqsynth.store import files
 
     if index is None:
-        drawings, captions = draw.drawings(found)
+        drawings, captions = table.drawings(found)
         title = f"{abridged(found.group)}: order {order_text(found.inputs)} -> order {order_text(found.outputs)}"
         page = svgs.sheet(drawings, captions, title)
     else:
@@ -182,11 +183,11 @@ def synth(
     ] = False,
 ) -> None:
     """Write a layer as one Python file that needs torch and nothing else."""
-    from eqsynth import files
-    from eqsynth.exporting import artifact_of
-    from eqsynth.lower import plan as make_plan
-    from eqsynth.products import Problem, plan_products
-    from eqsynth.verification import is_exported
+    from eqsynth.codegen.artifact import artifact_of
+    from eqsynth.plans.lowering import plan as make_plan
+    from eqsynth.plans.products import Problem, plan_products
+    from eqsynth.proof.verification import is_exported
+    from eqsynth.store import files
 
     problem = Problem.read(group, space_in, space_out, mode)
     if problem is None:
@@ -236,7 +237,7 @@ def export(
     ] = False,
 ) -> None:
     """Write layers to a folder, one file each, as a package that imports them when they are used."""
-    from eqsynth import syncing
+    from eqsynth.project import syncing
 
     if weights is not None and len(problems) > 1:
         raise ConfigError(
@@ -262,7 +263,7 @@ def sync(
     prune: Annotated[bool, typer.Option("--prune", help="Remove files that are no longer listed.")] = False,
 ) -> None:
     """Write the layers that the project's eqsynth.toml lists, or check that they are up to date."""
-    from eqsynth import syncing
+    from eqsynth.project import syncing
 
     project = syncing.read_project(syncing.find_config() if config is None else config)
     if not (check or diff):
@@ -280,7 +281,7 @@ def sync(
 
 def _say(state: State) -> None:
     """What was done to a folder, a line for each file."""
-    from eqsynth.syncing import shown
+    from eqsynth.project.syncing import shown
 
     project = state.project
     problems = {layer.file: f": {layer.name}, {abridged(layer.hom)}" for layer in project.layers}
@@ -301,7 +302,7 @@ def verify(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
 ) -> None:
     """Check a layer: equivariant under random group elements, independent, complete."""
-    from eqsynth.verification import verify as check
+    from eqsynth.proof.verification import verify as check
 
     print(check(subject, trials=trials, seed=seed))
 
@@ -333,7 +334,7 @@ def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None
     """List every entry: its key, kind, problem, number of maps, size and version."""
     from dataclasses import asdict
 
-    from eqsynth import catalog
+    from eqsynth.project import catalog
 
     place = catalog.open_store(store)
     found = list(catalog.rows(place))
@@ -355,7 +356,7 @@ def catalog_show(
     source: Annotated[bool, typer.Option("--source", help="Print the source, emitted anew.")] = False,
 ) -> None:
     """Show one entry, checked against its certificates."""
-    from eqsynth import catalog
+    from eqsynth.project import catalog
 
     key, entry = catalog.find(catalog.open_store(store), what)
     if as_json:
@@ -382,7 +383,7 @@ def catalog_build(
     ] = False,
 ) -> None:
     """Make entries; those that are there are kept, so an interrupted build goes on where it stopped."""
-    from eqsynth import catalog
+    from eqsynth.project import catalog
 
     done = catalog.build(
         store,
@@ -417,7 +418,7 @@ def catalog_verify(
     run: Annotated[bool, typer.Option("--run", help="Also try each layer on random group elements.")] = False,
 ) -> None:
     """Prove entries: bases independent and complete, plan, source and drawing what eqsynth makes."""
-    from eqsynth import catalog
+    from eqsynth.project import catalog
 
     place = catalog.open_store(store)
     keys = [catalog.find(place, text)[0] for text in what] if what else list(place)
@@ -442,7 +443,7 @@ def catalog_prune(
     force: Annotated[bool, typer.Option("--force", help="Delete what is no entry in an entry's place, too.")] = False,
 ) -> None:
     """Delete what was set aside, leftovers, and what other versions of eqsynth made; files of others stay."""
-    from eqsynth import catalog
+    from eqsynth.project import catalog
 
     gone = catalog.prune(catalog.open_store(store), days, max_size, every, force)
     for file in gone.strangers:

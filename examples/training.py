@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 import eqsynth as eq
-from eqsynth import files
+from eqsynth.store import files
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "training"
 Tensors = tuple[Tensor, ...]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from eqsynth.catalog import RECIPE, build, read_recipe
 from eqsynth.errors import ExportError
+from eqsynth.project.catalog import RECIPE, build, read_recipe
 
 CATALOG = Path(__file__).resolve().parents[1] / "catalog"
 #: The readable files: file name, class name, group, input space, output space.

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import eqsynth as eq
 from catalog import LAYERS
-from eqsynth import draw, files
-from eqsynth.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.drawing import drawing
-from eqsynth.figure import Drawing
-from eqsynth.space import order_text
-from eqsynth.svg import sheet, svg
+from eqsynth.bases import table
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.drawing import drawing
+from eqsynth.diagrams.figure import Drawing
+from eqsynth.diagrams.svg import sheet, svg
+from eqsynth.spaces.space import order_text
+from eqsynth.store import files
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDENS = ROOT / "tests" / "goldens"
@@ -119,7 +120,7 @@ def whole(group: str, space_in: str, space_out: str) -> tuple[str, str]:
     shown: list[Drawing] = []
     captions: list[str] = []
     for order_in, order_out in product(hom.space_in.orders, hom.space_out.orders):
-        drawn, said = draw.drawings(eq.basis(hom.group, order_in, order_out))
+        drawn, said = table.drawings(eq.basis(hom.group, order_in, order_out))
         shown += drawn
         captions += said
     orders = [f"{'orders' if len(space) > 1 else 'order'} {', '.join(map(order_text, space.orders))}"

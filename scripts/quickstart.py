@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 import eqsynth as eq
-from eqsynth import files
+from eqsynth.store import files
 
 LARGEST, TRAINED = 7, 6  # nodes of the largest graphs in the atlas, and of those that are trained on
 CHANNELS, WIDTH = 16, 128  # of the S(n) network, of the plain network

@@ -24,13 +24,13 @@ from typing import Any
 import torch
 
 import eqsynth as eq
-from eqsynth.catalog import Problem, check_entry, make_entry
-from eqsynth.exporting import artifact_of
-from eqsynth.files import write
-from eqsynth.products import ProductPlan
-from eqsynth.space import lengths
-from eqsynth.verification import ARGUMENTS, DEFAULT_ARGUMENTS, check_basis, check_module
-from eqsynth.verify_products import check_products
+from eqsynth.codegen.artifact import artifact_of
+from eqsynth.plans.products import ProductPlan
+from eqsynth.project.catalog import Problem, check_entry, make_entry
+from eqsynth.proof.verification import ARGUMENTS, DEFAULT_ARGUMENTS, check_basis, check_module
+from eqsynth.proof.verify_products import check_products
+from eqsynth.spaces.space import lengths
+from eqsynth.store.files import write
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Layers whose emitted code is changed: every kind of step, letters and numbers, products.

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 
 import eqsynth as eq
-from eqsynth import files
-from eqsynth.space import each
+from eqsynth.spaces.space import each
+from eqsynth.store import files
 
 FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "weights"
 #: Name, group, input space, output space, bias, normalization, sizes of the groups' letters to try.

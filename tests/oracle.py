@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 import eqsynth as eq
-from eqsynth.interpret import interpret
-from eqsynth.representation import random_tensor, symmetrised, unpacked
-from eqsynth.space import each, entries_of, is_packed, is_plain, lengths, none_of, plain, stored_full
+from eqsynth.families.representation import random_tensor, symmetrised, unpacked
+from eqsynth.plans.interpret import interpret
+from eqsynth.spaces.space import each, entries_of, is_packed, is_plain, lengths, none_of, plain, stored_full
 
 
 def sizes_of(layer, n):

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth.activations import read_function
+from eqsynth.bases.pointwise import PROPERTIES, Demand, demand, gates, positional, positions
 from eqsynth.errors import ActivationError, EqsynthError
-from eqsynth.pointwise import PROPERTIES, Demand, demand, gates, positional, positions
-from eqsynth.representation import act, random_element
-from eqsynth.space import each
+from eqsynth.families.representation import act, random_element
+from eqsynth.nn.activations import read_function
+from eqsynth.spaces.space import each
 
 QUARTER = eq.MatrixGroup([[[0, -1], [1, 0]]])
 MINUS = eq.MatrixGroup([[[-1, 0], [0, -1]]])

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import algebra, enumeration, functor
-from eqsynth.algebra import (
+from eqsynth.bases import algebra
+from eqsynth.bases.algebra import (
     Map,
     Orbits,
     Polynomial,
@@ -41,6 +41,7 @@ from eqsynth.algebra import (
     transpose,
     unit,
 )
+from eqsynth.diagrams import enumeration, functor
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
 
 NAMES = [

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import bases, enumeration, functor, gram, module
-from eqsynth import dimension as dimensions
-from eqsynth.bases import MAX_ENTRIES
-from eqsynth.constraints import nullspace
+from eqsynth.bases import basis as bases
+from eqsynth.bases import dimension as dimensions
+from eqsynth.bases.basis import MAX_ENTRIES
+from eqsynth.bases.constraints import nullspace
+from eqsynth.diagrams import enumeration, functor, gram
 from eqsynth.errors import GroupError, SizeError, SymbolicError, VerificationError
-from eqsynth.verification import check_basis
+from eqsynth.layers import linear as module
+from eqsynth.proof.verification import check_basis
 
 # (family, m): dimensions for n = 1, 2, 3, ...
 TABLE = {

@@ -23,8 +23,8 @@ from benchmarks import contenders, irreps, irreps_report, layers, measuring, pee
 from benchmarks import graphs as bench_graphs
 from benchmarks import symmetric as bench_symmetric
 from benchmarks.onebyone import OneByOne, Tuned
-from eqsynth import bases
-from eqsynth.representation import generators
+from eqsynth.bases import basis as bases
+from eqsynth.families.representation import generators
 from oracle import dense as oracle_dense
 from oracle import inputs_for, run
 
@@ -571,7 +571,7 @@ def test_sparse_graphs_are_measured_and_written(tmp_path, monkeypatch, capsys):
 
 def test_sparse_layers_that_give_something_else_are_refused(monkeypatch, capsys):
     monkeypatch.setattr(bench_graphs, "CASES", (("two", 3, 5, 2, 2, True),))
-    monkeypatch.setattr("eqsynth.support.scales", lambda at, *_: torch.ones(len(at), 1))
+    monkeypatch.setattr("eqsynth.nn.positions.scales", lambda at, *_: torch.ones(len(at), 1))
     assert bench.main(["graphs", "--repeat", "1", "--quick"]) == 1
     assert "do not give the same" in capsys.readouterr().err
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eqsynth import bilabelled
-from eqsynth.bilabelled import PRIME, Budget, Chosen, candidates, check_basis, choose, counts, values
-from eqsynth.diagram import Diagram
+from eqsynth.diagrams import bilabelled
+from eqsynth.diagrams.bilabelled import PRIME, Budget, Chosen, candidates, check_basis, choose, counts, values
+from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError, SizeError, VerificationError
-from eqsynth.graphs import Graph
-from eqsynth.orbits import orbit_count, orbit_labels, representatives
+from eqsynth.graphs.graph import Graph
+from eqsynth.graphs.orbits import orbit_count, orbit_labels, representatives
 
 LOOPED = Graph(3, ((0, 0), (0, 1), (1, 2)))
 DIRECTED = Graph(4, ((0, 1), (1, 2), (2, 0), (2, 3), (3, 3)), directed=True)

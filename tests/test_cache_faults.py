@@ -15,9 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import bases, cache
-from eqsynth.cache import Store, digest, pack, unpack
+from eqsynth.bases import basis as bases
 from eqsynth.errors import CacheWarning, CatalogError
+from eqsynth.store import cache
+from eqsynth.store.cache import Store, digest, pack, unpack
 
 KEY = digest("one key")
 PROBLEM = ("S(n)", 4, 3)
@@ -258,7 +259,7 @@ def test_a_limit_on_the_size_of_files(tmp_path):
     """The kernel itself refuses in the middle of writing; the entry that was there stays."""
     script = """
         import resource, signal, sys, warnings
-        from eqsynth.cache import Store, digest
+        from eqsynth.store.cache import Store, digest
         store, key = Store(sys.argv[1]), digest("one key")
         assert store.put(key, {"value": 1})
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -297,7 +298,7 @@ def test_a_folder_without_the_right_to_write():
         import os, sys, warnings
         from pathlib import Path
         import filelock
-        from eqsynth.cache import Store, digest
+        from eqsynth.store.cache import Store, digest
         folder, key = Path(sys.argv[1]), digest("one key")
         store = Store(folder)
         assert store.put(key, {"value": 1})
@@ -353,8 +354,8 @@ CROWD = """
     import os, random, sys, time, warnings
     from hashlib import sha256
     import filelock, json, contextlib
-    from eqsynth import cache
-    from eqsynth.cache import Store, digest
+    from eqsynth.store import cache
+    from eqsynth.store.cache import Store, digest
     warnings.simplefilter("error")
     cache.PATIENCE = 500  # however busy the machine is
     store, key = Store(sys.argv[1]), digest("one key")
@@ -398,8 +399,8 @@ def test_two_hundred_processes_at_one_key(tmp_path):
 KILLED = """
     import os, signal, sys, warnings
     import filelock, json, contextlib
-    from eqsynth import cache
-    from eqsynth.cache import Store, digest
+    from eqsynth.store import cache
+    from eqsynth.store.cache import Store, digest
     warnings.simplefilter("error")
     cache.PATIENCE = 500
     store, key = Store(sys.argv[1]), digest("one key")
@@ -482,7 +483,8 @@ def test_every_older_schema_has_a_migration():
 def test_the_same_bytes_whatever_the_hash_seed(seed):
     script = """
         import eqsynth as eq
-        from eqsynth import bases, cache
+        from eqsynth.bases import basis as bases
+        from eqsynth.store import cache
         for problem in (("S(3)", 2, 2), ("SO(3)", 2, 3), ("A(4)", 2, 2), ("Aut(petersen)", 1, 1)):
             print(cache.digest(bases.to_data(eq.basis(*problem))))
     """

@@ -14,13 +14,15 @@ import torch
 from typer.testing import CliRunner
 
 import eqsynth as eq
-from eqsynth import bases, cache, catalog
-from eqsynth.cache import Store, pack, unpack
-from eqsynth.catalog import Problem, make_entry
+from eqsynth.bases import basis as bases
 from eqsynth.cli import app
 from eqsynth.errors import CacheWarning, CatalogError, EqsynthError
-from eqsynth.lower import plan_by
-from eqsynth.space import lengths
+from eqsynth.plans.lowering import plan_by
+from eqsynth.project import catalog
+from eqsynth.project.catalog import Problem, make_entry
+from eqsynth.spaces.space import lengths
+from eqsynth.store import cache
+from eqsynth.store.cache import Store, pack, unpack
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "catalog"
@@ -221,7 +223,7 @@ def test_a_dependent_basis_in_an_entry_is_found():
     found = eq.basis(group, 2, 2)
     every = sorted(eq.basis("S(n)", 2, 2).diagrams, key=lambda diagram: diagram.key)
     swapped = tuple(every[: len(found)])
-    from eqsynth import bases
+    from eqsynth.bases import basis as bases
 
     wrong = bases.Basis(group, 2, 2, swapped, found.certificate)
     assert swapped != found.diagrams

@@ -10,10 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import bases, cache
-from eqsynth.cache import Store, pack, unpack
+from eqsynth.bases import basis as bases
+from eqsynth.codegen.artifact import artifact_of
 from eqsynth.errors import CatalogError, EqsynthError
-from eqsynth.exporting import artifact_of
+from eqsynth.store import cache
+from eqsynth.store.cache import Store, pack, unpack
 
 #: Problems whose entries are changed at random; together they have every kind of element.
 PROBLEMS = [("S(3)", 2, 2), ("O(n)", 2, 2), ("SO(3)", 2, 3), ("A(3)", 1, 2), ("Aut(path3)", 1, 1), ("Sp(2)", 2, 2)]

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 import eqsynth as eq
-from eqsynth import bilabelled, gram
-from eqsynth.diagram import Diagram
+from eqsynth.diagrams import bilabelled, gram
+from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EquivarianceError, VerificationError
-from eqsynth.representation import elements_to_try
-from eqsynth.trials import distance, sizes_to_try
-from eqsynth.verification import check_basis
+from eqsynth.families.representation import elements_to_try
+from eqsynth.proof.trials import distance, sizes_to_try
+from eqsynth.proof.verification import check_basis
 
 
 def by_position(x):

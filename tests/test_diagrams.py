@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import enumeration
-from eqsynth.diagram import LETTERS, Half
-from eqsynth.draw import text
+from eqsynth.diagrams import enumeration
+from eqsynth.diagrams.diagram import LETTERS, Half
+from eqsynth.diagrams.text import text
 from eqsynth.errors import EqsynthError
-from eqsynth.lower import DIGITS, _marks, parent, whole
+from eqsynth.plans.lowering import DIGITS, _marks, parent, whole
 
 BELL = [1, 1, 2, 5, 15, 52, 203, 877, 4140, 21147]
 

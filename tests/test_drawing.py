@@ -15,14 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import Diagram, Group, drawing, figure, tikz, words
-from eqsynth import svg as svgs
-from eqsynth.diagram import Orbit, Tensor
-from eqsynth.draw import basis_data, drawings, picture
+from eqsynth import Diagram, Group
+from eqsynth.bases.table import basis_data, drawings
+from eqsynth.diagrams import drawing, figure, tikz, words
+from eqsynth.diagrams import svg as svgs
+from eqsynth.diagrams.diagram import Orbit, Tensor
+from eqsynth.diagrams.figure import Drawing, along
+from eqsynth.diagrams.functor import matrix
+from eqsynth.diagrams.svg import COLOURS, DASHES, EM, SCALE, sheet, svg
+from eqsynth.diagrams.text import picture
 from eqsynth.errors import EqsynthError, SizeError
-from eqsynth.figure import Drawing, along
-from eqsynth.functor import matrix
-from eqsynth.svg import COLOURS, DASHES, EM, SCALE, sheet, svg
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("gallery", ROOT / "scripts" / "gallery.py")

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import eqsynth as eq
-from eqsynth.building import problem_of
 from eqsynth.errors import EqsynthError, ShapeError
-from eqsynth.space import lengths
+from eqsynth.nn.networks import problem_of
+from eqsynth.spaces.space import lengths
 
 SPACES = [
     ("S(n)", "2x2 + 3x1 + 2x0"), ("S(n)", "4xS2.packed"), ("S(n)", "4xA2.packed"), ("S(3)", "2x1"), ("A(4)", "2x2"),

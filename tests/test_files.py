@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import eqsynth as eq
-from eqsynth import cache, catalog, files, page, syncing
 from eqsynth.cli import app
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
-from eqsynth.exporting import read_weights
+from eqsynth.project import catalog, syncing
+from eqsynth.project.exporting import read_weights
+from eqsynth.show import page
+from eqsynth.store import cache, files
 
 ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and modes are those of POSIX")
@@ -362,7 +364,7 @@ def test_only_what_a_writer_left_is_swept(tmp_path):
 
 POURS = """
 import os, sys
-from eqsynth import files
+from eqsynth.store import files
 print("before")
 files.save(sys.argv[1], b"content\\n")
 print("after", flush=True)
@@ -523,7 +525,7 @@ def test_weights_that_are_no_file_or_too_large_are_refused_unread(tmp_path):
 WAITS = """
 import sys
 from pathlib import Path
-from eqsynth import syncing
+from eqsynth.project import syncing
 project = syncing.Project("a list", Path(sys.argv[1]), (syncing.layer_of(sys.argv[2]),))
 print("ready", flush=True)
 syncing.sync(project, keep=True)

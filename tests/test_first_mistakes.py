@@ -8,7 +8,7 @@ import torch
 
 import eqsynth as eq
 from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning
-from eqsynth.space import is_packed, lengths
+from eqsynth.spaces.space import is_packed, lengths
 
 EDGES, NODES = torch.randn(4, 5, 5, 2), torch.randn(4, 5, 3)
 SPACE = "2x2 + 3x1"

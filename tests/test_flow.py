@@ -3,129 +3,130 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import eqsynth as eq
+from eqsynth.bases import basis
 
 PACKAGE = Path(eq.__file__).parent
-#: Later modules may import earlier ones, never the other way round.
-FLOW = [
-    "errors",
-    "numbers",
-    "limits",
-    "files",
-    "cache",
-    "space",
-    "orbits",
-    "graphs",
-    "group",
-    "diagram",
-    "codec",
-    "enumeration",
-    "bilabelled",
-    "dimension",
-    "bratteli",
-    "words",
-    "representation",
-    "trials",
-    "constraints",
-    "functor",
-    "gram",
-    "cosets",
-    "figure",
-    "drawing",
-    "draw",
-    "svg",
-    "tikz",
-    "bases",
-    "pointwise",
-    "forms",
-    "adapted",
-    "algebra",
-    "symbolic",
-    "relations",
-    "polynomial",
-    "schur",
-    "fourier",
-    "plans",
-    "lower",
-    "symmetric",
-    "products",
-    "interpret",
-    "interpret_products",
-    "meaning",
-    "recipes",
-    "emit_irreps",
-    "emit_fourier",
-    "emit",
-    "emit_products",
-    "module",
-    "tensor",
-    "packing",
-    "verify_products",
-    "compiling",
-    "activations",
-    "normalising",
-    "building",
-    "geometric",
-    "support",
-    "sparse",
-    "padding",
-    "parallel",
-    "nn",
-    "testing",
-    "inspection",
-    "exporting",
-    "page",
-    "verification",
-    "catalog",
-    "syncing",
-    "cli",
-]
+#: From the ground up: a room uses itself and those before it, in hints for type checkers, too.
+ROOMS = (
+    "errors", "exact", "store", "spaces", "graphs", "families", "diagrams", "bases", "plans", "codegen", "layers", "nn",
+    "proof", "show", "project", "cli",
+)  # fmt: skip
+#: What users import; each only names what a room has.
+DOORS = {"algebra": "bases", "symbolic": "bases", "page": "show", "testing": "proof"}
 
 
-def imports(path):
-    """Modules of eqsynth that a file needs at run time, with the names used under TYPE_CHECKING left out."""
-    tree = ast.parse(path.read_text())
-    hints = [
-        node
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    ]
-    found = set()
+def modules(package=PACKAGE):
+    """Every module of the package under its name without ``eqsynth.``, with its syntax tree."""
+    listed = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(package).with_suffix("").parts
+        listed[".".join(parts).removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
+    return listed
+
+
+def imports(trees, name, lazy=True):
+    """The modules of eqsynth that a module imports, anywhere in it; with ``lazy=False`` when it is imported itself."""
+    tree = trees[name]
+    kinds = (ast.FunctionDef, ast.If)  # nothing but hints for type checkers is imported under a condition
+    inside = {node for block in ast.walk(tree) if isinstance(block, kinds) and not lazy for node in ast.walk(block)}
+    used = set()
     for node in ast.walk(tree):
-        if node in hints:
+        if node in inside:
             continue
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "eqsynth":
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: write imports in full"
+            names = [(node.module, f"{node.module}.{alias.name}") for alias in node.names]
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("eqsynth.")}
-    return found
+            names = [(alias.name, alias.name) for alias in node.names]
+        for module, member in names:
+            if module.split(".")[0] == "eqsynth":
+                inner = member.partition(".")[2]
+                used.add(inner if inner in trees else module.partition(".")[2])
+    return used
 
 
-#: basis.project(M) is where people look for it; it only forwards to symbolic.project(basis, M). Jupyter looks for
-#: the picture of a diagram in the diagram. Export asks verification what it may replace.
-FORWARDED = {("bases", "symbolic"), ("diagram", "drawing"), ("diagram", "svg"), ("exporting", "verification")}
+def upward(trees):
+    """Imports of a later room, or of what is no room."""
+    order = {room: floor for floor, room in enumerate(ROOMS)}
+    found = []
+    for name in trees:
+        room = name.split(".")[0]
+        for used in imports(trees, name) if room in order else ():
+            other = used.split(".")[0]
+            if other not in order or order[other] > order[room]:
+                # The version is all that the package itself is asked for.
+                found += [(name, used)] if used else []
+    return sorted(found)
 
 
-def backward(flow, graph):
-    pairs = {(module, used) for module, needs in graph.items() for used in needs}
-    return sorted((module, used) for module, used in pairs - FORWARDED if flow.index(used) >= flow.index(module))
+def test_every_module_is_in_a_room():
+    rooms = {name.split(".")[0] for name in modules()} - {"__init__", "__main__"}
+    assert rooms == {*ROOMS, *DOORS}
 
 
-def test_imports_flow_one_way():
-    graph = {path.stem: imports(path) for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
-    assert sorted(graph) == sorted(FLOW)
-    assert backward(FLOW, graph) == []
+def test_rooms_use_lower_rooms_alone():
+    assert upward(modules()) == []
 
 
-def test_the_flow_checker_sees_a_backward_import(tmp_path):
-    bad = tmp_path / "space.py"
-    bad.write_text("def f():\n    from eqsynth.emit import emit\n    import eqsynth.module\n")
-    assert imports(bad) == {"emit", "module"}
-    assert len(backward(FLOW, {"space": imports(bad)})) == 2
+def test_doors_only_name_what_a_room_has():
+    trees = modules()
+    for door, room in DOORS.items():
+        assert {used.split(".")[0] for used in imports(trees, door)} == {room}
+        assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.walk(trees[door]))
+        for name in sys.modules[f"eqsynth.{door}"].__all__ if f"eqsynth.{door}" in sys.modules else ():
+            assert hasattr(getattr(eq, door), name)
+
+
+def circle(trees):
+    """Modules that need each other when they are imported; None where there are none."""
+    graph = {name: imports(trees, name, lazy=False) - {""} for name in trees if name != "__init__"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return None
+
+
+def test_no_module_needs_itself():
+    assert circle(modules()) is None
+
+
+def test_the_checkers_see_backward_imports_and_circles(tmp_path):
+    (tmp_path / "spaces").mkdir()
+    (tmp_path / "codegen").mkdir()
+    bad = tmp_path / "spaces" / "space.py"
+    bad.write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from eqsynth.codegen import emit\n"
+        "def f():\n    import eqsynth.layers.linear\n"
+    )
+    (tmp_path / "codegen" / "emit.py").write_text("from eqsynth.spaces.space import f\n")
+    trees = modules(tmp_path)
+    assert upward(trees) == [("spaces.space", "codegen.emit"), ("spaces.space", "layers.linear")]
+    assert circle(trees) is None
+    bad.write_text("from eqsynth.codegen import emit\n")
+    assert set(circle(modules(tmp_path))) == {"spaces.space", "codegen.emit"}
+    bad.write_text("from .codegen import emit\n")
+    with pytest.raises(AssertionError, match="in full"):
+        upward(modules(tmp_path))
+
+
+def test_the_digest_of_a_basis_covers_all_that_makes_it():
+    """A room that decides what is in an entry, and is left out, would leave old entries in use."""
+    trees, reached, agenda = modules(), set(), ["bases.basis"]
+    while agenda:
+        name = agenda.pop()
+        if name not in reached:
+            reached.add(name)
+            agenda += imports(trees, name) & trees.keys()
+    # Messages of errors and how entries are stored change no basis.
+    assert {name.split(".")[0] for name in reached} - {"errors", "store"} == set(basis.MAKERS)
 
 
 def test_importing_eqsynth_is_light():
@@ -138,7 +139,7 @@ def test_importing_eqsynth_is_light():
 def test_bases_and_plans_need_no_torch():
     code = (
         "import sys, eqsynth as eq; eq.basis('O(2)', 3, 3).matrices(); eq.plan('S(n)', '2x2', '3x2');"
-        "from eqsynth.emit import emit; emit(eq.plan('S(n)', '2x2', '3x2'));"
+        "from eqsynth.codegen.emit import emit; emit(eq.plan('S(n)', '2x2', '3x2'));"
         "print(sorted({'torch', 'sympy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -155,8 +156,9 @@ def loaded_by(code, heavy):
 def test_making_a_layer_loads_little():
     """What takes longer to import than a layer takes to make is loaded when something needs it."""
     heavy = {"flint", "sympy", "networkx", "igraph", "rich", "filelock", "fractions", "decimal", "html", "xml"}
-    heavy |= {f"eqsynth.{name}" for name in ("drawing", "figure", "svg", "constraints", "symbolic", "verification")}
-    heavy |= {f"eqsynth.{name}" for name in ("compiling", "page", "catalog", "interpret")}
+    heavy |= {f"eqsynth.diagrams.{name}" for name in ("drawing", "figure", "svg", "tikz")}
+    heavy |= {f"eqsynth.bases.{name}" for name in ("constraints", "symbolic", "relations", "table")}
+    heavy |= {"eqsynth.layers.compiling", "eqsynth.plans.interpret", "eqsynth.proof", "eqsynth.show", "eqsynth.project"}
     made = "import eqsynth as eq; eq.Linear('O(3)', '8x4', '8x4')"
     assert loaded_by(made, heavy) == "[]"
     assert loaded_by("import eqsynth as eq; eq.basis('O(3)', 2, 2)._repr_html_()", heavy) != "[]"

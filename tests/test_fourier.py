@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from torch.func import functional_call, jvp, vmap
 
 import eqsynth as eq
-from eqsynth import emit, fourier
+from eqsynth.bases import fourier
+from eqsynth.codegen import emit
 from eqsynth.errors import EqsynthError
-from eqsynth.group import Hom
-from eqsynth.interpret import interpret
-from eqsynth.lower import _fourier_plan, plan_by
-from eqsynth.module import compile_source
-from eqsynth.plans import Mix
-from eqsynth.polynomial import Polynomial
+from eqsynth.exact.polynomial import Polynomial
+from eqsynth.families.group import Hom
+from eqsynth.layers.linear import compile_source
+from eqsynth.plans.interpret import interpret
+from eqsynth.plans.lowering import _fourier_plan, plan_by
+from eqsynth.plans.plan import Mix
 from oracle import assert_all_agree, inputs_for, randomise, run
 
 
@@ -360,7 +361,8 @@ def test_exported_file_runs_alone(tmp_path):
 
 def test_source_is_the_same_under_any_hash_seed():
     script = (
-        "from eqsynth.emit import emit; from eqsynth.group import Hom; from eqsynth.lower import _fourier_plan\n"
+        "from eqsynth.codegen.emit import emit; from eqsynth.families.group import Hom\n"
+        "from eqsynth.plans.lowering import _fourier_plan\n"
         "hom = Hom.parse('S(n)', '2x3 + 1x2', '2x2 + 1x3')\n"
         "print(emit(_fourier_plan(hom, True, 'variance', [2, 3])).digest)"
     )
@@ -379,7 +381,7 @@ def test_source_is_the_same_under_any_hash_seed():
 
 def test_n_stays_open_in_exports_of_the_plan_by_diagrams_alone():
     from eqsynth.errors import ExportError
-    from eqsynth.exporting import program
+    from eqsynth.project.exporting import program
 
     with pytest.raises(ExportError, match="torch cannot export"):
         program(eq.plan("S(n)", "1x2", "1x2", method="fourier"), "pt2")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eqsynth import graphs
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError
-from eqsynth.graphs import FAMILIES, NAMED, Graph, is_automorphism
-from eqsynth.orbits import elements
+from eqsynth.graphs import graph as graphs
+from eqsynth.graphs.graph import FAMILIES, NAMED, Graph, is_automorphism
+from eqsynth.graphs.orbits import elements
 
 
 @st.composite

@@ -9,10 +9,10 @@ import torch
 from flint import fmpz_mat
 
 import eqsynth as eq
-from eqsynth.constraints import nullspace
-from eqsynth.diagram import Orbit, Tensor
+from eqsynth.bases.constraints import nullspace
+from eqsynth.diagrams.diagram import Orbit, Tensor
 from eqsynth.errors import GroupError, SizeError, VerificationError
-from eqsynth.verification import check_basis
+from eqsynth.proof.verification import check_basis
 from oracle import assert_all_agree, randomise
 
 

@@ -8,8 +8,8 @@ import torch
 
 import eqsynth as eq
 from eqsynth.errors import ZeroOutputWarning
-from eqsynth.lower import gains, mean_squares
-from eqsynth.space import axes_of, each, is_packed, is_plain, packed_lengths
+from eqsynth.plans.lowering import gains, mean_squares
+from eqsynth.spaces.space import axes_of, each, is_packed, is_plain, packed_lengths
 
 FAMILIES = ["S(1)", "S(2)", "S(3)", "A(2)", "A(3)", "A(4)", "O(2)", "O(3)", "SO(2)", "SO(3)", "Sp(2)", "Sp(4)"]
 GROUPS = [*FAMILIES, "Aut(path3)", "Perm(4: 1 0 3 2)", "Matrix([[0,-1],[1,0]]; )"]

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 import oracle
-from eqsynth import adapted as adapting
-from eqsynth.adapted import adapted
-from eqsynth.emit import emit
+from eqsynth.bases import adapted as adapting
+from eqsynth.bases.adapted import adapted
+from eqsynth.codegen.emit import emit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
-from eqsynth.interpret import block_coefficients
-from eqsynth.lower import plan_hom
-from eqsynth.module import compile_source
-from eqsynth.plans import Schur
+from eqsynth.layers.linear import compile_source
+from eqsynth.plans.interpret import block_coefficients
+from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.plan import Schur
 
 #: Groups of all kinds with spaces between which they have maps; among them parts of complex and quaternionic type.
 QUATERNIONS = eq.PermutationGroup([[1, 2, 3, 0, 5, 6, 7, 4], [4, 7, 6, 5, 2, 1, 0, 3]])
@@ -109,7 +109,7 @@ def test_blocks_are_the_same_maps_in_other_coordinates(case):
     for ours, theirs in zip(oracle.run(layer, inputs, 1), oracle.run(plain, inputs, 1), strict=True):
         torch.testing.assert_close(ours, theirs)
     flat = [x.detach().numpy().reshape(-1, *x.shape[2:]) for x in inputs]
-    from eqsynth.interpret import interpret
+    from eqsynth.plans.interpret import interpret
 
     for ours, theirs in zip(
         oracle.run(layer, inputs, 1), interpret(plan, weights, flat, oracle.sizes_of(layer, 1)), strict=True
@@ -343,7 +343,7 @@ def test_the_variance_of_outputs_is_that_of_inputs():
 
 def test_sources_are_the_same_in_every_process():
     code = (
-        "import eqsynth as eq\nfrom eqsynth.emit import emit\n"
+        "import eqsynth as eq\nfrom eqsynth.codegen.emit import emit\n"
         "print(*[emit(eq.plan(*p, method='irreps')).digest for p in "
         "(('O(3)', '2x3', '2x3'), ('SO(2)', 2, 2), ('Aut(petersen)', 1, 2), ('S(2) x O(2)', '1x(1,1)', '1x(1,1)'))])"
     )

@@ -8,11 +8,11 @@ import torch
 
 import eqsynth as eq
 import oracle
-from eqsynth.emit import emit
+from eqsynth.codegen.emit import emit
 from eqsynth.errors import EqsynthError, ShapeError, VerificationError, ZeroOutputWarning
-from eqsynth.module import compile_source, from_plan
-from eqsynth.plans import Mix, Reduce
-from eqsynth.verification import check_module
+from eqsynth.layers.linear import compile_source, from_plan
+from eqsynth.plans.plan import Mix, Reduce
+from eqsynth.proof.verification import check_module
 from oracle import randomise
 
 GROUPS = [
@@ -288,10 +288,10 @@ def test_a_layer_shows_what_it_is():
 
 
 def test_plans_evaluate_to_themselves():
-    from eqsynth import plans
-    from eqsynth.adapted import Irrep
-    from eqsynth.group import Group, Hom
-    from eqsynth.space import Space
+    from eqsynth.bases.adapted import Irrep
+    from eqsynth.families.group import Group, Hom
+    from eqsynth.plans import plan as plans
+    from eqsynth.spaces.space import Space
 
     names = {**vars(plans), "Group": Group, "Hom": Hom, "Space": Space, "Irrep": Irrep}
     for method in ("auto", "diagrams", "fourier", "irreps", "matrix"):

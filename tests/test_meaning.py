@@ -19,10 +19,10 @@ from torch.func import functional_call
 from torch.testing import assert_close
 
 import eqsynth as eq
-from eqsynth.activations import axis_lengths
+from eqsynth.codegen.meaning import LENGTH, weights_of
 from eqsynth.errors import EqsynthError, ShapeError, WeightsError
-from eqsynth.exporting import program
-from eqsynth.meaning import LENGTH, weights_of
+from eqsynth.nn.activations import axis_lengths
+from eqsynth.project.exporting import program
 
 KEY = "_extra_state"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth.errors import GroupError, ParseError, SpaceError
-from eqsynth.group import FAMILIES
+from eqsynth.families.group import FAMILIES
 
 orders = st.one_of(st.integers(0, 6), st.lists(st.integers(0, 4), min_size=1, max_size=3).map(tuple))
 spaces = st.lists(st.tuples(st.integers(1, 10_000), orders), min_size=1, max_size=4).map(

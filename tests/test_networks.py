@@ -14,8 +14,8 @@ from torch.func import functional_call, vmap
 from torch.testing import assert_close
 
 import eqsynth as eq
+from eqsynth.bases.pointwise import demand
 from eqsynth.errors import ActivationError, EqsynthError, EquivarianceError, ShapeError, SpaceError, ZeroOutputWarning
-from eqsynth.pointwise import demand
 
 #: A space for each family: positions, components and invariants.
 FAMILIES = {
@@ -250,7 +250,7 @@ def test_norms_scale():
 
 def lorentz_sign(module):
     """The form is found up to a factor; its sign is that of its first entry, which is negative for (-, +, +)."""
-    from eqsynth.forms import form
+    from eqsynth.bases.forms import form
 
     return -1 if form(module.group).rows[0][0] > 0 else 1
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy.combinatorics import Permutation, PermutationGroup
 
-from eqsynth import orbits
 from eqsynth.errors import GroupError, SizeError, VerificationError
-from eqsynth.graphs import Graph
-from eqsynth.orbits import (
+from eqsynth.graphs import orbits
+from eqsynth.graphs.graph import Graph
+from eqsynth.graphs.orbits import (
     burnside_count,
     check_orbits,
     elements,

@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import page
-from eqsynth.bases import Basis
-from eqsynth.bratteli import bratteli, irreducible_dimension
-from eqsynth.dimension import dimension
+from eqsynth.bases.basis import Basis
+from eqsynth.bases.bratteli import bratteli, irreducible_dimension
+from eqsynth.bases.dimension import dimension
+from eqsynth.bases.relations import MAX_LEFT_OUT, Relation, left_out, relations
+from eqsynth.diagrams.functor import matrix
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
-from eqsynth.functor import matrix
-from eqsynth.relations import MAX_LEFT_OUT, Relation, left_out, relations
+from eqsynth.show import page
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp"])
@@ -239,7 +239,7 @@ def test_the_check_for_outside_things_sees_them():
 
 def test_a_page_is_the_same_under_any_hash_seed():
     code = (
-        "import hashlib, sys; from eqsynth.page import html; "
+        "import hashlib, sys; from eqsynth.show.page import html; "
         "text = ''.join(html(g, 1, 2) for g in ('S(2)', 'A(3)', 'Aut(path4)')); "
         "print(hashlib.sha256(text.encode()).hexdigest())"
     )

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 import eqsynth as eq
 import oracle
 from benchmarks.measuring import peak_bytes
-from eqsynth.emit import emit
+from eqsynth.codegen.emit import emit
 from eqsynth.errors import GroupError, SizeError, SymbolicError
-from eqsynth.lower import plan_hom
-from eqsynth.module import compile_source
-from eqsynth.plans import Contract, Hodge, Mix, Tied
-from eqsynth.polynomial import Polynomial
+from eqsynth.exact.polynomial import Polynomial
+from eqsynth.layers.linear import compile_source
+from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.plan import Contract, Hodge, Mix, Tied
 
 WAYS = ("diagrams", "matrix")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import eqsynth as eq
-from eqsynth import algebra, symbolic
+from eqsynth.bases import algebra, symbolic
 from eqsynth.errors import EqsynthError
 
 #: Lines of Python that a probe may run before it answers.

@@ -19,16 +19,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import algebra, symbolic
-from eqsynth.catalog import known_hom
+from eqsynth.bases import algebra, symbolic
 from eqsynth.cli import _order
 from eqsynth.errors import ParseError, VerificationError, abridged, shown
-from eqsynth.group import ELSEWHERE
-from eqsynth.numbers import binary, fraction, whole
-from eqsynth.products import Problem
-from eqsynth.space import read_order
-from eqsynth.syncing import project_of
-from eqsynth.verification import parse_hom
+from eqsynth.exact.numbers import binary, fraction, whole
+from eqsynth.families.group import ELSEWHERE
+from eqsynth.plans.products import Problem
+from eqsynth.project.catalog import known_hom
+from eqsynth.project.syncing import project_of
+from eqsynth.proof.verification import parse_hom
+from eqsynth.spaces.space import read_order
 
 # --- Numbers ------------------------------------------------------------------------------------------
 

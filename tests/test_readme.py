@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eqsynth.syncing import read_project, sync
+from eqsynth.project.syncing import read_project, sync
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 import sabotage
 
 import eqsynth as eq
-from eqsynth.exporting import artifact_of
+from eqsynth.codegen.artifact import artifact_of
 
 
 @pytest.mark.parametrize(

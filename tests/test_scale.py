@@ -27,9 +27,9 @@ from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import checkpoint
 
 import eqsynth as eq
-from eqsynth import parallel
-from eqsynth.activations import axis_lengths
 from eqsynth.errors import EqsynthError, SpaceError
+from eqsynth.nn import parallel
+from eqsynth.nn.activations import axis_lengths
 
 LORENTZ = eq.MatrixGroup(
     [], [[[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], [[0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0] * 4]]

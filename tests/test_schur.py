@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth.bratteli import copies, irreducible_dimension
-from eqsynth.dimension import dimension, stable_from
+from eqsynth.bases.bratteli import copies, irreducible_dimension
+from eqsynth.bases.dimension import dimension, stable_from
+from eqsynth.bases.schur import parts
 from eqsynth.errors import EqsynthError, GroupError, SizeError
-from eqsynth.polynomial import Polynomial
-from eqsynth.schur import parts
+from eqsynth.exact.polynomial import Polynomial
 
 ONE = {"c_in": 1, "c_out": 1}
 FAMILIES = ["S", "A", "O", "SO", "Sp"]

@@ -17,10 +17,10 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import eqsynth as eq
-from eqsynth import support
-from eqsynth.building import problem_of
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
-from eqsynth.interpret import interpret
+from eqsynth.nn import positions as support
+from eqsynth.nn.networks import problem_of
+from eqsynth.plans.interpret import interpret
 
 EDGES = torch.tensor([[0, 1, 1, 2, 3, 4], [1, 0, 2, 1, 4, 3]])
 PATH_AND_PAIR = torch.tensor([0, 0, 0, 1, 1])

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from test_catalog_trust import changed, places
 
 import eqsynth as eq
-from eqsynth import bases, cache, catalog
-from eqsynth.cache import Store, digest, pack, unpack
+from eqsynth.bases import basis as bases
+from eqsynth.codegen.artifact import artifact_of
 from eqsynth.errors import CacheWarning, CatalogError, EqsynthError
-from eqsynth.exporting import artifact_of
-from eqsynth.lower import plan_by
+from eqsynth.plans.lowering import plan_by
+from eqsynth.project import catalog
+from eqsynth.store import cache
+from eqsynth.store.cache import Store, digest, pack, unpack
 
 #: Problems in which all diagrams are independent, or all with at most n blocks: their bases are kept.
 KEPT = [("S(n)", 2, 1), ("S(4)", 1, 2), ("O(n)", 2, 2), ("O(4)", 1, 3), ("SO(n)", 2, 2), ("SO(5)", 2, 2),
@@ -183,8 +185,8 @@ def with_exchanged(problem, out, into):
 
 def test_another_valid_basis_is_refused_though_it_is_one():
     """Trained weights would mean something else."""
-    from eqsynth import enumeration
-    from eqsynth.verification import check_basis
+    from eqsynth.diagrams import enumeration
+    from eqsynth.proof.verification import check_basis
 
     for problem in (("O(2)", 3, 3), ("S(3)", 2, 2), ("Sp(2)", 2, 2), ("S(2)", 2, 1)):
         right = eq.basis(*problem)
@@ -209,7 +211,7 @@ def test_another_valid_basis_is_refused_though_it_is_one():
 
 
 def test_dependent_diagrams_in_place_of_independent_ones_are_refused():
-    from eqsynth import enumeration
+    from eqsynth.diagrams import enumeration
 
     right = eq.basis("S(3)", 4, 3)
     others = [d for d in enumeration.diagrams(right.group, 3, 4) if d not in right.diagrams]
@@ -356,7 +358,7 @@ def test_an_installation_in_a_zip_is_told_by_its_code_too(tmp_path):
     script = f"""
         import sys
         sys.path.insert(0, {archive!r})
-        from eqsynth import cache
+        from eqsynth.store import cache
         assert ".zip" in cache.__file__
         print(cache.made_by({bases.MAKERS!r}))
     """

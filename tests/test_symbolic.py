@@ -12,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import dimension as dimensions
-from eqsynth import enumeration, functor, symbolic
-from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError
-from eqsynth.representation import generators
-from eqsynth.symbolic import (
+from eqsynth.bases import dimension as dimensions
+from eqsynth.bases import symbolic
+from eqsynth.bases.symbolic import (
     ExactMatrix,
     Product,
     RationalFunction,
@@ -28,6 +26,9 @@ from eqsynth.symbolic import (
     project,
     weingarten,
 )
+from eqsynth.diagrams import enumeration, functor
+from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError
+from eqsynth.families.representation import generators
 
 SIZES = {"S": (1, 2, 3), "O": (1, 2, 3), "SO": (1, 2, 3, 4), "Sp": (2, 4), "A": (1, 2, 3, 4)}
 #: Bases of every family, in and out of the stable range, small enough to write out.

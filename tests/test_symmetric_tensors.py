@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth import cosets, lower
-from eqsynth.constraints import nullspace
-from eqsynth.diagram import Tensor
-from eqsynth.dimension import symmetric_dimension
+from eqsynth.bases import cosets
+from eqsynth.bases.constraints import nullspace
+from eqsynth.bases.dimension import symmetric_dimension
+from eqsynth.diagrams.diagram import Tensor
 from eqsynth.errors import (
     ActivationError,
     EqsynthError,
@@ -28,12 +28,23 @@ from eqsynth.errors import (
     SpaceError,
     VerificationError,
 )
-from eqsynth.exporting import program
-from eqsynth.lower import plan_by
-from eqsynth.page import document
-from eqsynth.representation import packed, packing, random_tensor, symmetrised, unpacked
-from eqsynth.space import Space, Symmetry, all_turns, is_packed, lengths, order_text, parity, read_order, stored_full
-from eqsynth.verification import check_basis
+from eqsynth.families.representation import packed, packing, random_tensor, symmetrised, unpacked
+from eqsynth.plans import lowering as lower
+from eqsynth.plans.lowering import plan_by
+from eqsynth.project.exporting import program
+from eqsynth.proof.verification import check_basis
+from eqsynth.show.page import document
+from eqsynth.spaces.space import (
+    Space,
+    Symmetry,
+    all_turns,
+    is_packed,
+    lengths,
+    order_text,
+    parity,
+    read_order,
+    stored_full,
+)
 from oracle import assert_all_agree, randomise
 
 S2, A2, S3, A3 = (Symmetry(kind, order) for order in (2, 3) for kind in "SA")
@@ -485,7 +496,7 @@ def test_packing_holds_each_entry_once(kind, order, n, seed):
 @pytest.mark.parametrize(("kind", "order"), [("S", 2), ("A", 2), ("S", 3), ("A", 3), ("S", 4), ("A", 4)])
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_tables_of_emitted_layers_are_those_of_packing(kind, order, n):
-    from eqsynth.recipes import TABLES as TEXTS
+    from eqsynth.codegen.runtime import TABLES as TEXTS
 
     names = {}
     exec("import math, torch\n" + TEXTS["packing"] + TEXTS["side"], names)

@@ -20,9 +20,11 @@ from test_export import run_alone
 from torch.testing import assert_close
 
 import eqsynth as eq
-from eqsynth import files, syncing
+from eqsynth.codegen.artifact import artifact_of
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
-from eqsynth.exporting import artifact_of, program
+from eqsynth.project import syncing
+from eqsynth.project.exporting import program
+from eqsynth.store import files
 
 ROOT = Path(__file__).parents[1]
 FIVE = """
@@ -739,7 +741,7 @@ def test_onnx_programs_serve_every_batch_and_size(hom):
 
 
 def test_onnx_without_its_packages_names_them(monkeypatch):
-    from eqsynth import exporting
+    from eqsynth.project import exporting
 
     monkeypatch.setattr(exporting, "find_spec", lambda _name: None)
     with pytest.raises(ExportError, match=r"pip install 'eqsynth\[onnx\]'"):

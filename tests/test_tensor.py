@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch.func import functional_call, vmap
 
 import eqsynth as eq
+from eqsynth.diagrams.functor import matrix
 from eqsynth.errors import (
     EqsynthError,
     ParseError,
@@ -26,13 +27,12 @@ from eqsynth.errors import (
     VerificationError,
     ZeroOutputWarning,
 )
-from eqsynth.exporting import program
-from eqsynth.functor import matrix
-from eqsynth.interpret_products import interpret_products
-from eqsynth.plans import Hodge
-from eqsynth.products import Join, Problem, plan_products
-from eqsynth.representation import act, random_element
-from eqsynth.space import each
+from eqsynth.families.representation import act, random_element
+from eqsynth.plans.interpret_products import interpret_products
+from eqsynth.plans.plan import Hodge
+from eqsynth.plans.products import Join, Problem, plan_products
+from eqsynth.project.exporting import program
+from eqsynth.spaces.space import each
 from oracle import randomise, shape
 
 D4 = eq.PermutationGroup([(1, 2, 3, 0), (3, 2, 1, 0)])
@@ -551,7 +551,8 @@ def test_exported_files_need_torch_alone(tmp_path):
 
 def test_emitted_text_is_the_same_under_any_hash_seed():
     code = (
-        "from eqsynth.emit_products import emit_products; from eqsynth.products import Problem, plan_products\n"
+        "from eqsynth.codegen.emit_products import emit_products\n"
+        "from eqsynth.plans.products import Problem, plan_products\n"
         "for p in (('S(n)', ['2x2 + 1x1', '2x1'], '2x2'), ('SO(3)', ['2x2', '2x1'], '2x2'),"
         " ('A(3)', ['2x1'], 1, 'paired', (1, 2))):\n"
         "    print(emit_products(plan_products(Problem.parse(*p))).digest)"

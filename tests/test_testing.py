@@ -7,7 +7,7 @@ from torch import nn
 
 import eqsynth as eq
 from eqsynth.errors import EqsynthError, EquivarianceError, VerificationError
-from eqsynth.representation import random_element
+from eqsynth.families.representation import random_element
 
 GROUPS = [
     *("S(n)", "S(4)", "A(4)", "Aut(petersen)", "O(n)", "O(3)", "SO(3)", "Sp(n)"),

@@ -21,7 +21,7 @@ from torch.nn.utils import parametrize
 from torch.testing import assert_close
 
 import eqsynth as eq
-from eqsynth.space import each
+from eqsynth.spaces.space import each
 from oracle import randomise, shape, sizes_of
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import Diagram, Group
-from eqsynth.diagram import Orbit, Tensor
-from eqsynth.functor import matrix
-from eqsynth.words import SOURCES, cost, formula, kind, meaning, symmetry
+from eqsynth.diagrams.diagram import Orbit, Tensor
+from eqsynth.diagrams.functor import matrix
+from eqsynth.diagrams.words import SOURCES, cost, formula, kind, meaning, symmetry
 
 # --- a reader of sentences, which knows nothing of diagrams ----------------------------------------------
 

@@ -12,10 +12,10 @@ from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.bases import basis
+from eqsynth.bases.basis import basis
 from eqsynth.errors import GroupError, SizeError
-from eqsynth.group import Group
-from eqsynth.space import Order, each
+from eqsynth.families.group import Group
+from eqsynth.spaces.space import Order, each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,7 +133,7 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
     """Bases adapted to all maps between some input orders and some output orders.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.adapted import adapted
+    >>> from eqsynth.bases.adapted import adapted
     >>> [(part.dim, part.copies_in, part.copies_out) for part in adapted(Group("O", 3), (3,), (3,)).irreps]
     [(7, (1,), (1,)), (5, (2,), (2,)), (3, (3,), (3,)), (1, (1,), (1,))]
 

@@ -18,7 +18,7 @@ always returned beside the diagrams:
 - Aut(G): bilabelled graphs are glued at their labels; a part that no label holds is its number of homomorphisms.
 
 Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads); 2301.10152, section 4
-(jellyfish); 2307.07810 (bilabelled graphs). Signs are those of :func:`eqsynth.functor.matrix`.
+(jellyfish); 2307.07810 (bilabelled graphs). Signs are those of :func:`eqsynth.diagrams.functor.matrix`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from math import factorial, lcm, prod
 from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.bilabelled import values
-from eqsynth.diagram import Diagram
-from eqsynth.enumeration import bell, misfit, set_partitions
+from eqsynth.diagrams.bilabelled import values
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.enumeration import bell, misfit, set_partitions
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, shown
-from eqsynth.group import Aut, Group
-from eqsynth.numbers import binary, fraction, whole
-from eqsynth.space import plain_order
+from eqsynth.exact.numbers import binary, fraction, whole
+from eqsynth.families.group import Aut, Group
+from eqsynth.spaces.space import plain_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -637,7 +637,7 @@ def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
     >>> matrix(identity("S(1)", 1) * Fraction(1, 2)).tolist()
     [[Fraction(1, 2)]]
 
-    Each diagram is read by :func:`eqsynth.functor.matrix`. Raises SymbolicError where n is a letter and no
+    Each diagram is read by :func:`eqsynth.diagrams.functor.matrix`. Raises SymbolicError where n is a letter and no
     number is given, SizeError beyond a million entries.
     """
     if n is not None:
@@ -653,7 +653,7 @@ def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
         )
     import numpy as np
 
-    from eqsynth import functor
+    from eqsynth.diagrams import functor
 
     numbers = [c for c, _ in map_.terms if not isinstance(c, Polynomial)]
     shared = lcm(*(c.denominator for c in numbers))
@@ -1024,7 +1024,7 @@ def _check_diagram(group: Group, diagram: Diagram) -> None:
     if not fits:
         raise GroupError(
             f"{diagram!r} is no diagram of {group}: it takes {_SPANNING[group.family]}; "
-            "eqsynth.enumeration.diagrams lists them"
+            "eqsynth.diagrams.enumeration.diagrams lists them"
         )
 
 

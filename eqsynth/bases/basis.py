@@ -10,15 +10,16 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
-from eqsynth import cache, codec, cosets, draw, enumeration, functor, gram, words
-from eqsynth import dimension as dimensions
-from eqsynth.bilabelled import PRIME, affordable, choose
-from eqsynth.diagram import Diagram, Element, Orbit, Tensor, join
+from eqsynth.bases import cosets
+from eqsynth.bases import dimension as dimensions
+from eqsynth.diagrams import codec, enumeration, functor, gram, words
+from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
-from eqsynth.group import FAMILIES, Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
-from eqsynth.numbers import whole
-from eqsynth.orbits import representatives
-from eqsynth.space import (
+from eqsynth.exact.numbers import whole
+from eqsynth.families.group import FAMILIES, Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
+from eqsynth.graphs.orbits import representatives
+from eqsynth.spaces.space import (
     Order,
     Symmetry,
     Turn,
@@ -33,12 +34,13 @@ from eqsynth.space import (
     read_order,
     stored_full,
 )
+from eqsynth.store import cache
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from eqsynth.symbolic import Projection
+    from eqsynth.bases.symbolic import Projection
 
 #: The largest spanning set that is listed, and the largest that a Gram matrix is built for.
 MAX_DIAGRAMS = 1_000_000
@@ -47,8 +49,8 @@ MAX_GRAM = 6_000
 LONG = 50_000
 #: From this many spanning diagrams on a basis is kept in the user's cache, if reading it leaves nothing to choose.
 WORTH_KEEPING = 500
-#: The modules that decide what is in the entry of a basis.
-MAKERS = ("bases", "codec", "diagram", "dimension", "enumeration")
+#: The folders that decide what is in the entry of a basis: all that this module uses.
+MAKERS = ("exact", "graphs", "spaces", "families", "diagrams", "bases")
 #: How many elements are shown unless told otherwise.
 SHOWN = 60
 #: The largest number of entries that ``matrices`` fills.
@@ -213,7 +215,7 @@ class Basis:
         >>> eq.basis("S(2)", 1, 1).project([[1, 2], [3, 4]]).coefficients
         array([Fraction(5, 2), Fraction(0, 1)], dtype=object)
         """
-        from eqsynth.symbolic import project
+        from eqsynth.bases.symbolic import project
 
         return project(self, matrix, n)
 
@@ -247,16 +249,19 @@ class Basis:
 
     def table(self, limit: int | None = SHOWN) -> str:
         """The basis as text: number, picture, formula, cost, kind, words; ``limit=None`` shows every row."""
-        return draw.basis_table(self, limit)
+        from eqsynth.bases.table import basis_table
+
+        return basis_table(self, limit)
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: a card for each of the first 60 elements."""
-        from eqsynth import svg
+        from eqsynth.bases import table
+        from eqsynth.diagrams import svg
 
-        title, *notes = draw.heading(self)
+        title, *notes = table.heading(self)
         if len(self) > SHOWN:
             notes.append(f"the first {SHOWN}; {len(self) - SHOWN} more: print(basis.table(limit=None)) has them")
-        return svg.cards(*draw.drawings(self, SHOWN), title, notes)
+        return svg.cards(*table.drawings(self, SHOWN), title, notes)
 
 
 def basis(group: str | Group, inputs: str | Order, outputs: str | Order) -> Basis:
@@ -485,7 +490,7 @@ def _orbit_basis(group: PermutationGroup | Aut, inputs: int, outputs: int) -> Ba
 
 
 def _kernel_basis(group: MatrixGroup, inputs: int, outputs: int) -> Basis:
-    from eqsynth.constraints import nullspace
+    from eqsynth.bases.constraints import nullspace
 
     kernel = nullspace(group, inputs, outputs)
     found = tuple(

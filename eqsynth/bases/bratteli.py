@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from eqsynth.dimension import Shape
+from eqsynth.bases.dimension import Shape
 from eqsynth.errors import GroupError, SizeError, SymbolicError
-from eqsynth.group import Group
+from eqsynth.families.group import Group
 
 #: More irreducible parts than anyone counts.
 MAX_PARTS = 10_000
@@ -52,7 +52,7 @@ def bratteli(group: Group, inputs: int, outputs: int) -> Bratteli:
     """The Bratteli diagram of the maps V^inputs -> V^outputs, only what lies on a walk from start to end.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.bratteli import bratteli
+    >>> from eqsynth.bases.bratteli import bratteli
     >>> found = bratteli(Group("SO", 3), 2, 2)
     >>> found.levels
     (((),), ((1,),), ((), (1, 1), (2,)), ((1,),), ((),))
@@ -112,7 +112,7 @@ def irreducible_dimension(group: Group, shape: Shape) -> int:
     """The dimension of an irreducible representation of S(n), O(n) or Sp(n), given by its partition.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.bratteli import irreducible_dimension
+    >>> from eqsynth.bases.bratteli import irreducible_dimension
     >>> irreducible_dimension(Group("O", 3), (2,)), irreducible_dimension(Group("S", 4), (2, 2))
     (5, 2)
 
@@ -156,7 +156,7 @@ def copies(group: Group, order: int) -> dict[Shape, int]:
     """How often the tensor power V^order holds each irreducible part of S(n), O(n) or Sp(n).
 
     >>> from eqsynth import Group
-    >>> from eqsynth.bratteli import copies
+    >>> from eqsynth.bases.bratteli import copies
     >>> copies(Group("O", 3), 2), copies(Group("S", 4), 1)
     ({(2,): 1, (1, 1): 1, (): 1}, {(4,): 1, (3, 1): 1})
 

@@ -11,8 +11,8 @@ from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import GroupError, SizeError
-from eqsynth.group import Group
-from eqsynth.representation import generators, size
+from eqsynth.families.group import Group
+from eqsynth.families.representation import generators, size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
     """A basis of all equivariant maps as integer matrices, shape ``(dim, n**outputs, n**inputs)``.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.constraints import nullspace
+    >>> from eqsynth.bases.constraints import nullspace
     >>> nullspace(Group("S", 2), 1, 1).shape
     (2, 2, 2)
 

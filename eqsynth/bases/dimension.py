@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise, product
 
-from eqsynth.enumeration import bell, matchings, partition_count, partitions, stirling2, tableaux
-from eqsynth.group import Group
-from eqsynth.limits import afford
-from eqsynth.space import MAX_ORDER, Symmetry
+from eqsynth.diagrams.enumeration import bell, matchings, partition_count, partitions, stirling2, tableaux
+from eqsynth.exact.limits import afford
+from eqsynth.families.group import Group
+from eqsynth.spaces.space import MAX_ORDER, Symmetry
 
 Shape = tuple[int, ...]
 
@@ -22,7 +22,7 @@ def dimension(group: Group, total: int) -> int:
     """How many independent equivariant maps V^k -> V^l there are, for k + l = ``total``.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.dimension import dimension
+    >>> from eqsynth.bases.dimension import dimension
     >>> dimension(Group("S", 3), 4), dimension(Group("SO", 3), 7), dimension(Group("S", "n"), 4)
     (14, 36, 15)
 
@@ -95,8 +95,8 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
     """The same between symmetric, alternating and other tensors: how many equivariant maps and constants there are.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.dimension import symmetric_dimension
-    >>> from eqsynth.space import Symmetry
+    >>> from eqsynth.bases.dimension import symmetric_dimension
+    >>> from eqsynth.spaces.space import Symmetry
     >>> two = Symmetry("S", 2)
     >>> [symmetric_dimension(Group(family, "n"), two, two) for family in ("S", "O", "Sp")]
     [9, 2, 1]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.bases import basis
+from eqsynth.bases.basis import basis
 from eqsynth.errors import SizeError
-from eqsynth.group import Group, MatrixGroup
+from eqsynth.families.group import Group, MatrixGroup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

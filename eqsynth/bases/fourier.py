@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from math import factorial
 
-from eqsynth.bases import Basis
-from eqsynth.bratteli import irreducible_dimension
-from eqsynth.diagram import Diagram
-from eqsynth.enumeration import set_partitions
+from eqsynth.bases.basis import Basis
+from eqsynth.bases.bratteli import irreducible_dimension
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.enumeration import set_partitions
 from eqsynth.errors import EqsynthError
-from eqsynth.group import Group
-from eqsynth.polynomial import Polynomial
+from eqsynth.exact.polynomial import Polynomial
+from eqsynth.families.group import Group
 
 #: (into, element, times): the weight of map ``into`` grows by ``times`` the weight of map ``element``.
 Sums = tuple[tuple[int, int, int], ...]
@@ -27,7 +27,7 @@ Sums = tuple[tuple[int, int, int], ...]
 def irreducible_dimensions(c: int) -> tuple[int, ...]:
     """The dimensions of the irreducible parts of S_c, in increasing order.
 
-    >>> from eqsynth.fourier import irreducible_dimensions
+    >>> from eqsynth.bases.fourier import irreducible_dimensions
     >>> irreducible_dimensions(4)
     (1, 1, 2, 3, 3)
     """
@@ -45,8 +45,8 @@ def _partitions(total: int, most: int) -> Iterator[tuple[int, ...]]:
 def orbits(n: Polynomial, c: int) -> Polynomial:
     """How many sets of c labels there are: n over c.
 
-    >>> from eqsynth.fourier import orbits
-    >>> from eqsynth.polynomial import Polynomial
+    >>> from eqsynth.bases.fourier import orbits
+    >>> from eqsynth.exact.polynomial import Polynomial
     >>> print(orbits(Polynomial.of("n"), 2))
     1/2 n² - 1/2 n
     """
@@ -60,7 +60,7 @@ def sums(found: Basis, levels: Collection[int]) -> Sums:
     """How weights change when the diagrams of some levels act on pairwise different labels alone.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.fourier import sums
+    >>> from eqsynth.bases.fourier import sums
     >>> found = eq.basis("S(n)", 2, 2)
     >>> [(str(found[into]), str(found[element]), times) for into, element, times in sums(found, {2})]
     [('y[a,a] += x[a,a]', 'y[a,b] += x[a,b]', 1), ('y[a,a] += x[a,a]', 'y[a,b] += x[b,a]', 1)]

@@ -10,8 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eqsynth.errors import SpaceError
-from eqsynth.group import Group, Hom, MatrixGroup
-from eqsynth.space import Order, Space, Symmetry, each, entries_of, is_packed, order_text, stored_full, stored_packed
+from eqsynth.families.group import Group, Hom, MatrixGroup
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    Symmetry,
+    each,
+    entries_of,
+    is_packed,
+    order_text,
+    stored_full,
+    stored_packed,
+)
 
 #: Families whose elements are permutation matrices.
 PERMUTATIONS = ("S", "A", "Aut", "Perm")
@@ -37,7 +47,7 @@ class Demand:
     """What a function must be, to commute with a group that acts on tensors of one order.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.pointwise import demand
+    >>> from eqsynth.bases.pointwise import demand
     >>> demand(Group.parse("S(n)"), 2).free
     True
     >>> print(demand(Group.parse("O(1)"), 1).properties)

@@ -8,12 +8,13 @@ from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from eqsynth import bilabelled, enumeration, functor, symbolic
-from eqsynth.bases import Basis
-from eqsynth.diagram import Diagram, Element, Orbit
+from eqsynth.bases import symbolic
+from eqsynth.bases.basis import Basis
+from eqsynth.diagrams import bilabelled, enumeration, functor
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.errors import SizeError
-from eqsynth.group import Aut
-from eqsynth.orbits import representative_array
+from eqsynth.families.group import Aut
+from eqsynth.graphs.orbits import representative_array
 
 if TYPE_CHECKING:
     import flint
@@ -45,7 +46,7 @@ def left_out(basis: Basis) -> int:
     """How many of the diagrams that were considered are not in the basis.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.relations import left_out
+    >>> from eqsynth.bases.relations import left_out
     >>> left_out(eq.basis("S(2)", 2, 2)), left_out(eq.basis("S(n)", 2, 2))
     (7, 0)
     """
@@ -56,7 +57,7 @@ def relations(basis: Basis) -> tuple[Relation, ...]:
     """Every diagram that the basis leaves out, with its exact coefficients in the basis.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.relations import relations
+    >>> from eqsynth.bases.relations import relations
     >>> for relation in relations(eq.basis("S(2)", 1, 2)):
     ...     print(relation.element, "=", relation)
     y[a,b] += x[b] = -[0] + [1] + 2 [2] - [3]

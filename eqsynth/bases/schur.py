@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import reduce
 from math import prod
 
-from eqsynth.bratteli import MAX_PARTS, columns_of, copies, dimension_factors, irreducible_dimension
-from eqsynth.dimension import Shape, stable_from
+from eqsynth.bases.bratteli import MAX_PARTS, columns_of, copies, dimension_factors, irreducible_dimension
+from eqsynth.bases.dimension import Shape, stable_from
 from eqsynth.errors import GroupError, SizeError
-from eqsynth.group import FAMILIES, Group, Hom
-from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.space import Space, each, is_plain
+from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
+from eqsynth.families.group import FAMILIES, Group, Hom
+from eqsynth.spaces.space import Space, each, is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def floor(group: str | Group, space_in: str | int | Space, space_out: str | int 
 def parts(group: str | Group, space_in: str | int | Space, space_out: str | int | Space) -> tuple[Part, ...]:
     """The irreducible parts over the real numbers that input and output share.
 
-    >>> from eqsynth.schur import parts
+    >>> from eqsynth.bases.schur import parts
     >>> for part in parts("A(4)", 2, 1):
     ...     print(part.name, part.dim, part.delta, part.copies_in, part.copies_out)
     (4) 1 1 (2,) (1,)

@@ -16,14 +16,16 @@ from math import factorial, lcm, prod
 from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import bases, dimension, enumeration, functor
-from eqsynth import gram as grams
-from eqsynth.bases import Basis
-from eqsynth.diagram import Diagram
+from eqsynth.bases import basis as bases
+from eqsynth.bases import dimension
+from eqsynth.bases.basis import Basis
+from eqsynth.diagrams import enumeration, functor
+from eqsynth.diagrams import gram as grams
+from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, shown
-from eqsynth.group import FAMILIES, Group
-from eqsynth.numbers import binary, fraction, whole
-from eqsynth.space import plain_order
+from eqsynth.exact.numbers import binary, fraction, whole
+from eqsynth.families.group import FAMILIES, Group
+from eqsynth.spaces.space import plain_order
 
 if TYPE_CHECKING:
     import flint
@@ -1151,7 +1153,7 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     ``family`` is a name such as ``"S"``, or a group such as ``"S(n)"``. Sp(n) has even sizes only.
     The dimension is no polynomial in n: it is constant once n is large enough.
 
-    Raises GroupError for an unknown family. Source: see :func:`eqsynth.dimension.dimension`.
+    Raises GroupError for an unknown family. Source: see :func:`eqsynth.bases.dimension.dimension`.
     """
     group = Group(family, "n") if isinstance(family, str) and family.isalpha() else Group.parse(family)
     _check(group, ())

@@ -1,179 +1,34 @@
-"""Bases for people and programs: text pictures and tables for terminals, and the same as data."""
+"""Bases for people and programs: tables for terminals, and the same as data."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import words
-from eqsynth.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams import words
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.text import TIED, picture
 from eqsynth.errors import SizeError, abridged
-from eqsynth.group import Aut, Group
-from eqsynth.space import Order, is_plain, order_text, plain
+from eqsynth.spaces.space import Order, is_plain, order_text, plain
 
 if TYPE_CHECKING:
-    from eqsynth.bases import Basis
-    from eqsynth.figure import Drawing
+    from eqsynth.bases.basis import Basis
+    from eqsynth.diagrams.figure import Drawing
 
-#: Columns between neighbouring vertices; bottom vertices stand half a step to the right, so that
-#: no two vertical strands ever share a column.
-STEP = 4
-UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
-GLYPHS = {
-    UP | DOWN: "│",
-    LEFT | RIGHT: "─",
-    UP | RIGHT: "╰",
-    UP | LEFT: "╯",
-    DOWN | RIGHT: "╭",
-    DOWN | LEFT: "╮",
-    UP | LEFT | RIGHT: "┴",
-    DOWN | LEFT | RIGHT: "┬",
-    UP | DOWN | LEFT: "┤",
-    UP | DOWN | RIGHT: "├",
-}
-#: A vertex, a vertex of a block that is tied to a Levi-Civita head, and the direction of a symplectic pair.
-VERTEX, TIED, ARROW = "●", "○", "▸"
-#: Tables with more rows or columns than this are not printed.
-WIDEST = 32
 #: The most characters of the words beside a picture before they are broken.
 LINE = 84
 #: The most drawings in one file.
 MOST = 1_000
 
 
-def text(diagram: Diagram, group: Group | None = None) -> str:
-    """A diagram in box-drawing characters: outputs on top, inputs below.
-
-    >>> from eqsynth import Diagram
-    >>> from eqsynth.draw import text
-    >>> print(text(Diagram(2, 2, ((0, 1), (2,), (3,)))))
-    ●   ●
-    ╰───╯
-      ●   ●
-
-    Each block of two or more vertices has a horizontal line of its own; where a strand crosses the
-    line of another block it passes in front, without a joint. With a group, vertices tied to a head are
-    circles, symplectic pairs within a row have an arrow, and for Aut(G) vertices are the letters of the
-    formula, with the edges of the bilabelled graph in a line of their own.
-    """
-    dots = [VERTEX] * (diagram.outputs + diagram.inputs)
-    if group is not None and diagram.head:
-        dots = [TIED if number in diagram.head else VERTEX for number in diagram.labels]
-    if group is not None and group.family == "Aut":
-        dots = list(diagram.marks())
-    columns = [_column(diagram, vertex) for vertex in range(diagram.outputs + diagram.inputs)]
-    joined = [block for block in diagram.blocks if len(block) > 1]
-    lanes = _lanes([(min(columns[v] for v in block), max(columns[v] for v in block)) for block in joined])
-    width = max(columns, default=0) + 1
-    height = max(lanes, default=-1) + 1
-    grid = [[" "] * width for _ in range(height)]
-    strands: list[tuple[int, int, int]] = []
-    for block, lane in zip(joined, lanes, strict=True):
-        ends = {columns[vertex]: (UP if vertex < diagram.outputs else DOWN) for vertex in block}
-        first, last = min(ends), max(ends)
-        for column in range(first, last + 1):
-            mask = (LEFT if column > first else 0) | (RIGHT if column < last else 0) | ends.get(column, 0)
-            grid[lane][column] = GLYPHS[mask]
-        strands += [(lane, column, way) for column, way in ends.items()]
-    for lane, column, way in strands:
-        for row in range(lane) if way == UP else range(lane + 1, height):
-            grid[row][column] = "│"
-    for block, lane in zip(joined, lanes, strict=True):
-        first, last = columns[block[0]], columns[block[-1]]
-        if group is not None and group.family == "Sp" and (block[0] < diagram.outputs) == (block[-1] < diagram.outputs):
-            free = [column for column in range(first + 1, last) if grid[lane][column] == GLYPHS[LEFT | RIGHT]]
-            grid[lane][min(free, key=lambda column: abs(2 * column - first - last))] = ARROW
-    rows = ["".join(row).rstrip() for row in grid]
-    if diagram.edges and group is not None:
-        names, line = diagram.letters(), "→" if isinstance(group, Aut) and group.graph.directed else "─"
-        rows.insert((len(rows) + 1) // 2, " ".join(f"{names[a][0]}{line}{names[b][0]}" for a, b in diagram.edges))
-    if diagram.outputs:
-        rows.insert(0, _row(columns[: diagram.outputs], dots))
-    if diagram.inputs:
-        rows.append(_row(columns[diagram.outputs :], dots[diagram.outputs :]))
-    return "\n".join(rows) if rows else "(empty)"
-
-
-def _column(diagram: Diagram, vertex: int) -> int:
-    if vertex < diagram.outputs:
-        return STEP * vertex
-    return STEP * (vertex - diagram.outputs) + (STEP // 2 if diagram.outputs else 0)
-
-
-def _lanes(spans: Sequence[tuple[int, int]]) -> list[int]:
-    """A row for each span such that spans in one row do not touch."""
-    found: list[int] = []
-    for index, (first, last) in enumerate(spans):
-        taken = {found[other] for other in range(index) if spans[other][0] <= last and first <= spans[other][1]}
-        found.append(next(lane for lane in range(len(spans)) if lane not in taken))
-    return found
-
-
-def _row(columns: Sequence[int], marks: Sequence[str]) -> str:
-    row = ""
-    for column, mark in zip(columns, marks, strict=False):
-        row = row.ljust(column) + mark
-    return row
-
-
-def picture(element: Element, group: Group | None = None) -> str:
-    """A basis element as text: a diagram, diagrams side by side for a product, the indices of an orbit, a matrix.
-
-    >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.draw import picture
-    >>> print(picture(Diagram(0, 2, ((0, 1),)), Group("Sp", 4)))
-    ╭─▸─╮
-    ●   ●
-
-    Without a group heads and forms are left out, and tables are empty.
-    """
-    if isinstance(element, Diagram):
-        return text(element, group)
-    if isinstance(element, tuple):
-        pictures = [picture(part, factor).split("\n") for factor, part in words.parts(group, element)]
-        wide = [max(map(len, rows)) for rows in pictures]
-        lines = zip_longest(*pictures, fillvalue="")
-        return "\n".join("  |  ".join(map(str.ljust, line, wide)).rstrip() for line in lines)
-    if group is None:
-        return ""
-    return _orbit(element) if isinstance(element, Orbit) else _table(element, group)
-
-
-def _orbit(orbit: Orbit) -> str:
-    """The indices of the representative where a diagram has its dots."""
-    marks = [str(index) for index in orbit.representative]
-    step = max(STEP, *(len(mark) + 2 for mark in marks)) if marks else STEP
-    rows = []
-    if orbit.outputs:
-        rows.append(_row([step * place for place in range(orbit.outputs)], marks))
-    if orbit.inputs:
-        shift = step // 2 if orbit.outputs else 0
-        rows.append(_row([step * place + shift for place in range(orbit.inputs)], marks[orbit.outputs :]))
-    return "\n".join(rows) or "(empty)"
-
-
-def _table(tensor: Tensor, group: Group) -> str:
-    """The matrix, a dot for each zero; nothing where it is too large to read."""
-    assert isinstance(group.n, int)  # noqa: S101 - groups given by matrices have a size
-    rows, columns = group.n**tensor.outputs, group.n**tensor.inputs
-    if max(rows, columns) > WIDEST:
-        return ""
-    cells = [["·"] * columns for _ in range(rows)]
-    for row, column, value in tensor.entries:
-        cells[row][column] = str(value).replace("-", "−")
-    wide = max(len(cell) for line in cells for cell in line)
-    return "\n".join(" ".join(cell.rjust(wide) for cell in line) for line in cells)
-
-
 def heading(basis: Basis) -> list[str]:
     """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.draw import heading
+    >>> from eqsynth.bases.table import heading
     >>> heading(eq.basis("O(3)", 2, 1))[2]
     'Every linear map with this symmetry from x, a 3 × 3 matrix, to y, a vector of 3 numbers, is zero.'
     """
@@ -203,7 +58,7 @@ def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> st
     r"""The text of ``print(basis)``: a row for each of the first ``limit`` elements, or for element ``index`` alone.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.draw import basis_table
+    >>> from eqsynth.bases.table import basis_table
     >>> print(basis_table(eq.basis("O(n)", 1, 1), None).split("\n\n")[1])
         diagram   formula        cost   from
     """
@@ -241,7 +96,7 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     """A basis as dictionaries, lists, numbers and text, ready for JSON; with ``index``, of that element alone.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.draw import basis_data
+    >>> from eqsynth.bases.table import basis_data
     >>> data = basis_data(eq.basis("S(n)", 1, 1))
     >>> data["dimension"], data["elements"][1]["formula"], data["elements"][1]["factors"][0]["blocks"]
     (2, 'y[a] += x[a]', ((0, 1),))
@@ -249,7 +104,7 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     Each element has its ``index``, ``kind``, ``formula``, what it does in ``words``, ``cost``, its ``drawing``, and in
     ``factors`` for each factor of the group the blocks, edges and head of the diagram, or the table.
     """
-    from eqsynth import drawing
+    from eqsynth.diagrams import drawing
 
     chosen = range(len(basis)) if index is None else [index]
     elements = []
@@ -277,13 +132,13 @@ def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], lis
     r"""The drawings of a basis, and a caption for each: number and formula.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.draw import drawings
+    >>> from eqsynth.bases.table import drawings
     >>> drawings(eq.basis("O(n)", 1, 1))[1]
     ['0\xa0\xa0y[a] += x[a]']
 
     Raises SizeError above 1,000 pictures.
     """
-    from eqsynth import drawing
+    from eqsynth.diagrams import drawing
 
     if len(basis) > MOST and limit is None:
         raise SizeError(

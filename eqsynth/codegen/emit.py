@@ -15,14 +15,16 @@ from math import factorial, perm, prod
 from textwrap import indent
 
 import eqsynth
-from eqsynth import draw, emit_fourier, functor
-from eqsynth.bases import Basis, basis
-from eqsynth.diagram import LETTERS, Diagram, Element, Orbit, Tensor
-from eqsynth.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
+from eqsynth.bases.basis import Basis, basis
+from eqsynth.codegen.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
+from eqsynth.codegen.meaning import weights_of
+from eqsynth.codegen.runtime import EPSILON, FOURIER, PARITY, STAR, STATE, TABLES
+from eqsynth.diagrams import functor
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.text import picture
 from eqsynth.errors import abridged
-from eqsynth.group import Aut, Hom, permutation_generators
-from eqsynth.meaning import weights_of
-from eqsynth.plans import (
+from eqsynth.families.group import Aut, Hom, permutation_generators
+from eqsynth.plans.plan import (
     POWERS,
     Contract,
     Hodge,
@@ -41,8 +43,7 @@ from eqsynth.plans import (
     Unpack,
     describe,
 )
-from eqsynth.recipes import EPSILON, FOURIER, PARITY, STAR, STATE, TABLES
-from eqsynth.space import Symmetry, none_of, order_text
+from eqsynth.spaces.space import Symmetry, none_of, order_text
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
@@ -88,7 +89,7 @@ def emit(plan: Plan, name: str = "EquivariantLinear") -> Artifact:
     """Source of a torch.nn.Module class called ``name`` that runs the plan.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.emit import emit
+    >>> from eqsynth.codegen.emit import emit
     >>> source = emit(eq.plan("S(n)", 1, 1)).source
     >>> "import torch" in source and "eqsynth" not in source.split('"' * 3)[2]
     True
@@ -900,6 +901,8 @@ class _Emitter:
 
     def _mix(self, step: Mix) -> None:
         if step.fourier:
+            from eqsynth.codegen import emit_fourier
+
             emit_fourier.mix(self, step)
             return
         maps = f"{len(step.entries)} map{'s' if len(step.entries) != 1 else ''}"
@@ -1024,6 +1027,8 @@ class _Emitter:
         """The weights of a pair, scaled once for all its uses."""
         name = self.plan.weight_name(pair.term_in, pair.term_out)
         if pair.sums:
+            from eqsynth.codegen import emit_fourier
+
             return emit_fourier.summed(self, pair, name)
         factors = [
             f"{size} ** {gain / 4}" for size, gain in zip(self.ns[: self.factor_count], pair.gains, strict=True) if gain
@@ -1595,7 +1600,7 @@ def _gallery(found: Basis) -> str:
     if len(found) > LISTED:
         return f"    {len(found)} maps, from {formulas[0]} to {formulas[-1]}"
     captions = [f"{index}: {formula}" for index, formula in enumerate(formulas)]
-    pictures = [draw.picture(found[i]).split("\n") if len(found) <= DRAWN else [] for i in range(len(found))]
+    pictures = [picture(found[i]).split("\n") if len(found) <= DRAWN else [] for i in range(len(found))]
     width = max(max(map(len, [caption, *picture])) for caption, picture in zip(captions, pictures, strict=True)) + 3
     per_row = max(1, (WIDTH - 4) // width)
     lines = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import groupby, permutations
 from typing import TYPE_CHECKING
 
-from eqsynth.fourier import irreducible_dimensions
-from eqsynth.plans import Mix, Operand, Pair
+from eqsynth.bases.fourier import irreducible_dimensions
+from eqsynth.plans.plan import Mix, Operand, Pair
 
 if TYPE_CHECKING:
-    from eqsynth.emit import _Emitter
+    from eqsynth.codegen.emit import _Emitter
 
 
 def mix(emitter: _Emitter, step: Mix) -> None:

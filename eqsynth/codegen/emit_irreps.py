@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from eqsynth import functor
-from eqsynth.adapted import Irrep, positions
-from eqsynth.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.group import Aut, Group, permutation_generators
-from eqsynth.plans import Schur, Source
-from eqsynth.space import Order
+from eqsynth.bases.adapted import Irrep, positions
+from eqsynth.diagrams import functor
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.families.group import Aut, Group, permutation_generators
+from eqsynth.plans.plan import Schur, Source
+from eqsynth.spaces.space import Order
 
 #: A literal of at most so many characters stands on one line.
 LINE = 100

@@ -8,22 +8,22 @@ from functools import lru_cache
 from textwrap import indent
 
 import eqsynth
-from eqsynth.bases import basis
-from eqsynth.emit import REJECT, Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.bases.basis import basis
+from eqsynth.codegen.emit import REJECT, Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.codegen.meaning import weights_of
+from eqsynth.codegen.runtime import STATE
 from eqsynth.errors import abridged
-from eqsynth.meaning import weights_of
-from eqsynth.plans import POWERS, Hodge, Input, Pair, Reduce, Step
-from eqsynth.products import NAMES, Join, ProductPlan, Twist, Weigh
-from eqsynth.recipes import STATE
-from eqsynth.space import Order, Space, each, none_of, order_text
+from eqsynth.plans.plan import POWERS, Hodge, Input, Pair, Reduce, Step
+from eqsynth.plans.products import NAMES, Join, ProductPlan, Twist, Weigh
+from eqsynth.spaces.space import Order, Space, each, none_of, order_text
 
 
 @lru_cache(maxsize=64)
 def emit_products(plan: ProductPlan, name: str = "EquivariantProduct") -> Artifact:
     r"""Source of a torch.nn.Module class called ``name`` that runs the plan.
 
-    >>> from eqsynth.emit_products import emit_products
-    >>> from eqsynth.products import Problem, plan_products
+    >>> from eqsynth.codegen.emit_products import emit_products
+    >>> from eqsynth.plans.products import Problem, plan_products
     >>> source = emit_products(plan_products(Problem.parse("O(3)", [1, 1], 0))).source
     >>> [line.strip() for line in source.split("\n") if "einsum" in line]
     ['x_11 = torch.einsum("zau,zav->zuv", u_a_r, v_a).flatten(-2)  # ╭─╮ u_a[a] v_a[a] summed over a']

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import product
 
-from eqsynth.bases import Basis, basis
-from eqsynth.diagram import Diagram
-from eqsynth.dimension import symmetric_dimension
-from eqsynth.group import FAMILIES, Group
-from eqsynth.plans import POWERS, Plan
-from eqsynth.products import ProductPlan
-from eqsynth.space import Order, Space, entries_of, none_of, order_text, stored_full
+from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.dimension import symmetric_dimension
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.families.group import FAMILIES, Group
+from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.products import ProductPlan
+from eqsynth.spaces.space import Order, Space, entries_of, none_of, order_text, stored_full
 
 #: The length of the text in a state_dict, the same for all layers, so that checkpoints of others can be read and named.
 LENGTH = 256
@@ -23,7 +23,7 @@ def weights_of(plan: Plan) -> str:
     """Which function the weights of a plan belong to.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.meaning import weights_of
+    >>> from eqsynth.codegen.meaning import weights_of
     >>> weights_of(eq.plan("S(2)", "16x2 + 8x1", "4x1"))
     'eqsynth 1; S(2): 2 + 1 -> 1; normalization=variance; parameters=diagrams'
     >>> weights_of(eq.plan("S(7)", "8x2", "8x1"))

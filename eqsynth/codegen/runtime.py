@@ -3,7 +3,7 @@
 Each is the text of a function, which a file holds only where it needs it.
 """
 
-from eqsynth.meaning import LENGTH
+from eqsynth.codegen.meaning import LENGTH
 
 #: Methods by which a state_dict says which function its weights belong to, and weights of another one are refused.
 STATE = '''def get_extra_state(self):

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.diagram import Diagram
-from eqsynth.enumeration import bell, set_partitions
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.enumeration import bell, set_partitions
 from eqsynth.errors import EqsynthError, SizeError, VerificationError
-from eqsynth.graphs import Graph
-from eqsynth.limits import afford
-from eqsynth.orbits import orbit_count, orbit_labels, representative_array
+from eqsynth.exact.limits import afford
+from eqsynth.graphs.graph import Graph
+from eqsynth.graphs.orbits import orbit_count, orbit_labels, representative_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ MAX_ENTRIES = 1 << 25
 class Budget:
     """How far :func:`choose` searches: diagrams tried, their size, and arithmetic in all, whatever the machine.
 
-    >>> from eqsynth.bilabelled import Budget
+    >>> from eqsynth.diagrams.bilabelled import Budget
     >>> Budget(candidates=100)
     Budget(candidates=100, internal=4, edges=6, work=1000000000)
 
@@ -55,9 +55,9 @@ class Budget:
 class Chosen:
     """A basis: bilabelled graphs, then the numbers of the orbits whose indicators complete it.
 
-    >>> from eqsynth.bilabelled import choose
-    >>> from eqsynth.graphs import Graph
-    >>> from eqsynth.orbits import orbit_labels
+    >>> from eqsynth.diagrams.bilabelled import choose
+    >>> from eqsynth.graphs.graph import Graph
+    >>> from eqsynth.graphs.orbits import orbit_labels
     >>> petersen = Graph.named("petersen")
     >>> found = choose(petersen, orbit_labels(petersen.automorphisms(), 10, 2), 1, 1)
     >>> [(d.blocks, d.edges) for d in found.diagrams], found.orbits, found.tried
@@ -76,7 +76,7 @@ def candidates(
 ) -> Iterator[Diagram]:
     """Bilabelled graphs, by number of internal vertices, then of edges, each once up to isomorphism.
 
-    >>> from eqsynth.bilabelled import candidates
+    >>> from eqsynth.diagrams.bilabelled import candidates
     >>> [(d.blocks, d.edges) for d in candidates(1, 0, max_internal=1, max_edges=1)]
     [(((0,),), ()), (((0,), ()), ((0, 1),))]
 
@@ -133,8 +133,8 @@ def values(graph: Graph, diagram: Diagram, representatives: Sequence[Sequence[in
     """Entries of the diagram's matrix at the given index tuples, exactly; outputs first, then inputs.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.bilabelled import values
-    >>> from eqsynth.graphs import Graph
+    >>> from eqsynth.diagrams.bilabelled import values
+    >>> from eqsynth.graphs.graph import Graph
     >>> walks = Diagram(1, 1, ((0,), (1,), ()), ((0, 2), (1, 2)))  # of two steps
     >>> values(Graph.named("C5"), walks, [(0, 0), (0, 1), (0, 2)])
     [2, 0, 1]
@@ -157,7 +157,7 @@ def counts(adjacency: NDArray[np.int64], diagram: Diagram, indices: NDArray[np.i
 
     >>> import numpy as np
     >>> from eqsynth import Diagram
-    >>> from eqsynth.bilabelled import counts
+    >>> from eqsynth.diagrams.bilabelled import counts
     >>> counts(np.array([[0, 1], [1, 0]]), Diagram(1, 1, ((0,), (1,)), ((0, 1),)), np.array([[0, 0], [0, 1]]))
     array([0., 1.])
     """
@@ -250,9 +250,9 @@ def _widest(diagram: Diagram, n: int) -> tuple[int, int]:
 def choose(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, budget: Budget | None = None) -> Chosen:
     """A basis of the equivariant maps: the first independent bilabelled graphs, completed by orbit indicators.
 
-    >>> from eqsynth.bilabelled import choose
-    >>> from eqsynth.graphs import Graph
-    >>> from eqsynth.orbits import orbit_labels
+    >>> from eqsynth.diagrams.bilabelled import choose
+    >>> from eqsynth.graphs.graph import Graph
+    >>> from eqsynth.graphs.orbits import orbit_labels
     >>> path = Graph.named("path3")
     >>> found = choose(path, orbit_labels(path.automorphisms(), 3, 2), 1, 1)
     >>> len(found.diagrams), found.orbits
@@ -303,7 +303,7 @@ def separator(diagram: Diagram) -> tuple[int, ...]:
     """A smallest set of blocks that every path from an output block to an input block meets.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.bilabelled import separator
+    >>> from eqsynth.diagrams.bilabelled import separator
     >>> separator(Diagram(2, 2, ((0,), (1,), (2,), (3,), ()), ((0, 4), (1, 4), (2, 4), (3, 4))))
     (4,)
 
@@ -340,9 +340,9 @@ def below(diagram: Diagram, cut: Collection[int]) -> set[int]:
 def affordable(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, chosen: Chosen) -> Chosen:
     """The basis with fewer graphs and more orbits, where graphs would cost more than the whole matrix.
 
-    >>> from eqsynth.bilabelled import affordable, choose
-    >>> from eqsynth.graphs import Graph
-    >>> from eqsynth.orbits import orbit_labels
+    >>> from eqsynth.diagrams.bilabelled import affordable, choose
+    >>> from eqsynth.graphs.graph import Graph
+    >>> from eqsynth.graphs.orbits import orbit_labels
     >>> frucht = Graph.named("frucht")
     >>> labels = orbit_labels(frucht.automorphisms(), 12, 2)
     >>> found = affordable(frucht, labels, 1, 1, choose(frucht, labels, 1, 1))
@@ -373,9 +373,9 @@ def affordable(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: in
 def check_basis(graph: Graph, labels: NDArray[np.int64], chosen: Chosen) -> None:
     """Raise VerificationError unless diagrams and orbit indicators are a basis, by another elimination.
 
-    >>> from eqsynth.bilabelled import check_basis, choose
-    >>> from eqsynth.graphs import Graph
-    >>> from eqsynth.orbits import orbit_labels
+    >>> from eqsynth.diagrams.bilabelled import check_basis, choose
+    >>> from eqsynth.graphs.graph import Graph
+    >>> from eqsynth.graphs.orbits import orbit_labels
     >>> frucht = Graph.named("frucht")
     >>> labels = orbit_labels(frucht.automorphisms(), 12, 1)
     >>> check_basis(frucht, labels, choose(frucht, labels, 1, 0))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from eqsynth.diagram import Diagram, Element, Half, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, Half, Orbit, Tensor
 from eqsynth.errors import CatalogError, EqsynthError
 
 #: Which blocks a head holds: none, those that are not transferred, or all.
@@ -21,7 +21,7 @@ def encode(elements: Sequence[Element]) -> dict[str, Any]:
     """Elements as lists of whole numbers.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.codec import decode, encode
+    >>> from eqsynth.diagrams.codec import decode, encode
     >>> basis = eq.basis("O(n)", 1, 1)
     >>> encode(basis.diagrams)
     {'bottoms': [[[0], [0], []]], 'middles': [[0]], 'rows': [0, 0, 0, 0], 'tops': [[[0], [0], []]]}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from eqsynth.errors import EqsynthError, shown
-from eqsynth.numbers import whole
+from eqsynth.exact.numbers import whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -195,8 +195,8 @@ class Diagram:
 
     def _repr_svg_(self) -> str:
         """What Jupyter shows; the group of a basis would add the direction of symplectic pairs."""
-        from eqsynth.drawing import drawing
-        from eqsynth.svg import svg
+        from eqsynth.diagrams.drawing import drawing
+        from eqsynth.diagrams.svg import svg
 
         return svg(drawing(None, self))
 
@@ -246,7 +246,7 @@ class Diagram:
 class Orbit:
     """The indicator of one orbit of a permutation group on index tuples (outputs, then inputs).
 
-    >>> from eqsynth.diagram import Orbit
+    >>> from eqsynth.diagrams.diagram import Orbit
     >>> Orbit(1, 1, (0, 2)).formula()
     'y[0] += x[2], and the images'
     """
@@ -265,7 +265,7 @@ class Orbit:
 class Tensor:
     """A map given by its entries: (row, column, value), all others zero. For groups given by matrices.
 
-    >>> from eqsynth.diagram import Tensor
+    >>> from eqsynth.diagrams.diagram import Tensor
     >>> Tensor(1, 1, ((0, 0, 1), (1, 1, -1))).formula()
     '2 entries, first 1 at row 0, column 0'
     """
@@ -287,7 +287,7 @@ Element = Diagram | Orbit | Tensor | tuple[Diagram, ...]
 def join(diagrams: Sequence[Diagram]) -> Diagram:
     """Diagrams of the factors of a product as one: outputs of all factors in turn, then inputs.
 
-    >>> from eqsynth.diagram import Diagram, join
+    >>> from eqsynth.diagrams.diagram import Diagram, join
     >>> print(join([Diagram(1, 1, ((0, 1),)), Diagram(0, 2, ((0, 1),))]).formula())
     y[a] += x[a,b,b]
     """
@@ -307,7 +307,7 @@ def join(diagrams: Sequence[Diagram]) -> Diagram:
 def indexed(name: str, marks: Sequence[object]) -> str:
     """An entry of a tensor as formulas have it.
 
-    >>> from eqsynth.diagram import indexed
+    >>> from eqsynth.diagrams.diagram import indexed
     >>> indexed("x", ["a", "b"]), indexed("y", [])
     ('x[a,b]', 'y')
     """

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil, floor, hypot, sqrt
 
-from eqsynth import words
-from eqsynth.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.figure import (
+from eqsynth.diagrams import words
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.figure import (
     DOME,
     DOT,
     Box,
@@ -28,7 +28,7 @@ from eqsynth.figure import (
     moved,
     rounded,
 )
-from eqsynth.group import Aut, Group
+from eqsynth.families.group import Aut, Group
 
 MARGIN = 0.12
 #: Half the width that a leg needs at the head.
@@ -41,7 +41,7 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
     """The drawing of a basis element: outputs on the top row, inputs on the bottom row.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.drawing import drawing
+    >>> from eqsynth.diagrams.drawing import drawing
     >>> [strand.kind for strand in drawing("Sp(4)", Diagram(0, 2, ((0, 1),))).strands]
     ['form']
 

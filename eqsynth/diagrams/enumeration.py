@@ -7,15 +7,15 @@ from functools import cache
 from itertools import combinations
 from math import comb, factorial, prod
 
-from eqsynth.diagram import Diagram
-from eqsynth.group import Group
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.families.group import Group
 
 
 def diagrams(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     """Every diagram of the group's spanning set, one at a time, always in the same order.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.enumeration import diagrams
+    >>> from eqsynth.diagrams.enumeration import diagrams
     >>> [d.formula() for d in diagrams(Group("SO", 2), 1, 1)]
     ['y[a] += x[a]', 'y[a] += \u03b5[a,b] x[b]']
 
@@ -68,7 +68,7 @@ def misfit(group: Group, diagram: Diagram) -> str:
     """Why a diagram is not one of those that :func:`diagrams` lists for the group; empty where it is.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.enumeration import misfit
+    >>> from eqsynth.diagrams.enumeration import misfit
     >>> misfit(Group("O", 3), Diagram(1, 1, ((0,), (1,))))
     'its blocks are no pairs'
 
@@ -147,7 +147,7 @@ def bell(total: int) -> int:
 def partitions(total: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
     """Partitions of a number, parts in decreasing order, none larger than ``largest``.
 
-    >>> from eqsynth.enumeration import partitions
+    >>> from eqsynth.diagrams.enumeration import partitions
     >>> list(partitions(4, 2))
     [(2, 2), (2, 1, 1), (1, 1, 1, 1)]
     """
@@ -170,7 +170,7 @@ def partition_count(total: int, largest: int) -> int:
 def tableaux(shape: tuple[int, ...]) -> int:
     """Standard Young tableaux of a shape, by the hook formula: the dimension of an irrep of a symmetric group.
 
-    >>> from eqsynth.enumeration import tableaux
+    >>> from eqsynth.diagrams.enumeration import tableaux
     >>> tableaux((2, 1)), tableaux((2, 2)), tableaux(())
     (2, 2, 1)
     """

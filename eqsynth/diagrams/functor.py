@@ -8,10 +8,10 @@ from itertools import pairwise
 from math import factorial, perm
 from typing import TYPE_CHECKING
 
-from eqsynth.bilabelled import counts
-from eqsynth.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.group import Aut, Group, permutation_generators
-from eqsynth.orbits import orbit_labels
+from eqsynth.diagrams.bilabelled import counts
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.families.group import Aut, Group, permutation_generators
+from eqsynth.graphs.orbits import orbit_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     """The ``n**outputs x n**inputs`` integer matrix of a basis element.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.functor import matrix
+    >>> from eqsynth.diagrams.functor import matrix
     >>> matrix(Group("S", 2), Diagram(1, 1, ((0,), (1,))), 2).tolist()
     [[1, 1], [1, 1]]
     >>> matrix(Group("SO", 2), Diagram(1, 1, ((0,), (1,)), head=(0, 1)), 2).tolist()
@@ -73,7 +73,7 @@ def row(group: Group, element: Diagram | Orbit | Tensor, index: NDArray[np.int64
 
     >>> import numpy as np
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.functor import row
+    >>> from eqsynth.diagrams.functor import row
     >>> row(Group("S", 2), Diagram(1, 2, ((0, 1), (2,))), np.array([1]), 2).tolist()
     [0, 0, 1, 1]
     """
@@ -145,7 +145,7 @@ def terms(group: Group, diagram: Diagram, n: int) -> int:
     """How many entries of the input are added (with signs) in an entry of the output, where it is not zero.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.functor import terms
+    >>> from eqsynth.diagrams.functor import terms
     >>> terms(Group("S", "n"), Diagram(1, 2, ((0, 1), (2,))), 7)
     7
     """

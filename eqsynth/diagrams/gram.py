@@ -10,9 +10,9 @@ from itertools import pairwise
 from math import factorial
 from typing import TYPE_CHECKING
 
-from eqsynth.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import GroupError
-from eqsynth.group import Group
+from eqsynth.families.group import Group
 
 if TYPE_CHECKING:
     import flint
@@ -30,7 +30,7 @@ def joins(diagrams: Sequence[Diagram], others: Sequence[Diagram] | None = None) 
     """For every pair of a diagram and another, the number of blocks of the join of their partitions.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.gram import joins
+    >>> from eqsynth.diagrams.gram import joins
     >>> joins([Diagram(1, 1, ((0, 1),)), Diagram(1, 1, ((0,), (1,)))]).tolist()
     [[1, 1], [1, 2]]
     """
@@ -96,7 +96,7 @@ def head_signs(diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
     """For every pair of det-diagrams the sign of the bijection that joins their free vertices, or 0.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.gram import head_signs
+    >>> from eqsynth.diagrams.gram import head_signs
     >>> head_signs([Diagram(1, 1, ((0,), (1,)), head=(0, 1))]).tolist()
     [[1]]
     """
@@ -232,7 +232,7 @@ def pivots_modulo(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> l
     """Columns that are independent, modulo a prime below 2^31, of all columns before them.
 
     >>> import numpy as np
-    >>> from eqsynth.gram import pivots_modulo
+    >>> from eqsynth.diagrams.gram import pivots_modulo
     >>> pivots_modulo(np.array([[0, 1, 2], [0, 3, 6], [1, 1, 1]]), 7)
     [0, 1]
     """
@@ -274,7 +274,7 @@ def independent_rows(rows: NDArray[np.int64]) -> tuple[tuple[int, ...], int]:
     """The rows that are independent over Q of all rows before them, and the prime that shows it.
 
     >>> import numpy as np
-    >>> from eqsynth.gram import PRIMES, independent_rows
+    >>> from eqsynth.diagrams.gram import PRIMES, independent_rows
     >>> independent_rows(np.array([[0, 0], [1, 2], [2, 4], [0, 1]])) == ((1, 3), PRIMES[0])
     True
 

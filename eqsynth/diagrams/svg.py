@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import ceil, sqrt
 from xml.sax.saxutils import escape, quoteattr
 
+from eqsynth.diagrams.figure import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, arrowhead, number
 from eqsynth.errors import EqsynthError
-from eqsynth.figure import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, arrowhead, number
 
 #: Pixels per step between vertices.
 SCALE = 40.0
@@ -39,8 +39,8 @@ def svg(drawing: Drawing, title: str = "", width: float | None = None) -> str:
     """A drawing as one ``<svg>`` element, for a file or within a page.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.drawing import drawing
-    >>> from eqsynth.svg import svg
+    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.svg import svg
     >>> svg(drawing("S(n)", Diagram(1, 1, ((0, 1),)))).split(">")[1]
     '<title'
 
@@ -56,8 +56,8 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, colu
     """Drawings in a grid with a caption below each, as one ``<svg>`` element.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.drawing import drawing
-    >>> from eqsynth.svg import sheet
+    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.svg import sheet
     >>> one = drawing("S(n)", Diagram(1, 1, ((0, 1),)))
     >>> sheet([one, one], ["0", "1"], "twice").count("<circle")
     4
@@ -77,7 +77,7 @@ def grid(
 ) -> tuple[float, float, list[Point], list[tuple[float, float, str]]]:
     """Width and height of a sheet, the corner of each drawing, and the captions with their centres.
 
-    >>> from eqsynth.svg import grid
+    >>> from eqsynth.diagrams.svg import grid
     >>> grid([], [])[2:]
     ([], [])
     """
@@ -96,8 +96,8 @@ def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, no
     """Drawings as cards in a piece of HTML, for notebooks; pointing at one shows what it does in words.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.drawing import drawing
-    >>> from eqsynth.svg import cards
+    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.svg import cards
     >>> one = drawing("S(n)", Diagram(1, 1, ((0, 1),)))
     >>> cards([one], ["0"], "a title", ["a note"]).count("<figure")
     1
@@ -116,7 +116,7 @@ def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, no
 def png(source: str, scale: float = 2.0) -> bytes:
     """An SVG on white as PNG, with the library resvg_py, which the extra ``draw`` installs.
 
-    >>> from eqsynth.svg import png, sheet
+    >>> from eqsynth.diagrams.svg import png, sheet
     >>> png(sheet([], [], "nothing"))[1:4]  # doctest: +SKIP
     b'PNG'
 
@@ -146,8 +146,8 @@ def body(drawing: Drawing) -> str:
     """The marks of a drawing without the element around them, in steps between vertices.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.drawing import drawing
-    >>> from eqsynth.svg import body
+    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.svg import body
     >>> body(drawing("S(n)", Diagram(0, 1, ((0,),)))).count("<circle")
     1
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eqsynth.figure import DOME, DOT, Drawing, Head, Point, Strand, arrowhead, number
-from eqsynth.svg import COLOURS, DASHES, WIDTHS, grid
+from eqsynth.diagrams.figure import DOME, DOT, Drawing, Head, Point, Strand, arrowhead, number
+from eqsynth.diagrams.svg import COLOURS, DASHES, WIDTHS, grid
 
 #: Centimetres per step between vertices.
 SCALE = 0.9
@@ -28,8 +28,8 @@ def tikz(drawing: Drawing, standalone: bool = False) -> str:
     r"""A drawing as a ``tikzpicture``, or with ``standalone`` as a document for pdflatex.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.drawing import drawing
-    >>> from eqsynth.tikz import tikz
+    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.tikz import tikz
     >>> print(tikz(drawing("S(n)", Diagram(0, 1, ((0,),)))).splitlines()[-3])
     \node[anchor=base, inner sep=0pt] at (0.239,0.689) {$a$};
 
@@ -42,8 +42,8 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], standalone: bool
     r"""Drawings in a grid with a caption below each, as a document for pdflatex, or else one ``tikzpicture``.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.drawing import drawing
-    >>> from eqsynth.tikz import sheet
+    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.tikz import sheet
     >>> sheet([drawing("S(n)", Diagram(1, 1, ((0, 1),)))] * 2, ["0", "1"]).count(r"\begin{scope}")
     2
     """

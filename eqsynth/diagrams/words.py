@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagram import Diagram, Element, Half, Orbit, Tensor, indexed
-from eqsynth.group import Aut, Group
-from eqsynth.space import KINDS, Order, Symmetry, each, entries_of
+from eqsynth.diagrams.diagram import Diagram, Element, Half, Orbit, Tensor, indexed
+from eqsynth.families.group import Aut, Group
+from eqsynth.spaces.space import KINDS, Order, Symmetry, each, entries_of
 
 #: What equivariance means for the input of a layer; the output then does the same.
 ACTIONS = {
@@ -42,7 +42,7 @@ def symmetry(group: Group) -> str:
     """What it means to commute with the group, as a sentence.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.words import symmetry
+    >>> from eqsynth.diagrams.words import symmetry
     >>> symmetry(Group("SO", 3))
     'Rotate the coordinates of the input, and the output changes in the same way.'
     """
@@ -59,7 +59,7 @@ def space(group: Group, order: Order) -> str:
     """A tensor space of one channel as a noun.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.words import space
+    >>> from eqsynth.diagrams.words import space
     >>> [space(Group("O", 3), order) for order in (0, 1, 2, 3)]
     ['one number', 'a vector of 3 numbers', 'a 3 × 3 matrix', 'a 3 × 3 × 3 tensor']
     """
@@ -85,7 +85,7 @@ def kind(group: Group | None, element: Element) -> str:
     """What sort of map an element is, in the words of the papers; ``SOURCES`` says which papers.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.words import kind
+    >>> from eqsynth.diagrams.words import kind
     >>> kind(Group("SO", 2), Diagram(1, 1, ((0,), (1,)), head=(0, 1)))
     'head (Levi-Civita)'
     """
@@ -105,7 +105,7 @@ def formula(group: Group | None, element: Element, turns: Sequence[tuple[Sequenc
     """The index formula of an element; the group says whether pairs within a row carry a form.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.words import formula
+    >>> from eqsynth.diagrams.words import formula
     >>> formula(Group("Sp", 4), Diagram(1, 3, ((0, 1), (2, 3))))
     'y[a] += ω[b,c] x[a,b,c]'
 
@@ -135,7 +135,7 @@ def _with_signs(turns: Sequence[tuple[Sequence[int], int]]) -> str:
 def turned(turns: Sequence[tuple[Sequence[int], int]]) -> str:
     """What is done with an output that is added in several orders of its axes, as a sentence; else nothing.
 
-    >>> from eqsynth.words import turned
+    >>> from eqsynth.diagrams.words import turned
     >>> turned([((0, 1), 1), ((1, 0), -1)])
     'Subtracts the transpose of the result.'
     """
@@ -150,7 +150,7 @@ def cost(group: Group, element: Element) -> str:
     """The work of one map per sample, C channels in and C out: multiply-adds to mix channels, then additions.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.words import cost
+    >>> from eqsynth.diagrams.words import cost
     >>> cost(Group("S", "n"), Diagram(1, 2, ((0,), (1, 2)))), cost(Group("SO", 3), Diagram(2, 2, ((0, 3), (1, 2))))
     ('1 C² + (n + n) C', '3² C²')
 
@@ -178,7 +178,7 @@ def axes_mixed(diagram: Diagram) -> int:
     """On how many axes channels are mixed: blocks that join the rows, and the shorter side of a head.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.words import axes_mixed
+    >>> from eqsynth.diagrams.words import axes_mixed
     >>> axes_mixed(Diagram(1, 2, ((0,), (1,), (2,)), head=(0, 1, 2)))
     1
     """
@@ -188,7 +188,7 @@ def axes_mixed(diagram: Diagram) -> int:
 def power(size: int | str, exponent: int) -> str:
     """A size to a power.
 
-    >>> from eqsynth.words import power
+    >>> from eqsynth.diagrams.words import power
     >>> power("n", 12), power(3, 1), power(5, 0)
     ('n¹²', '3', '1')
     """
@@ -201,7 +201,7 @@ def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Dia
     """The parts of an element, each with its factor of the group; one part where there is no product.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.words import parts
+    >>> from eqsynth.diagrams.words import parts
     >>> [str(factor) for factor, _ in parts(Group.parse("S(2) x O(3)"), (Diagram(0, 0, ()), Diagram(0, 0, ())))]
     ['S(2)', 'O(3)']
     """
@@ -213,7 +213,7 @@ def symplectic(group: Group | None) -> bool:
     """Whether pairs within a row carry the form ω.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.words import symplectic
+    >>> from eqsynth.diagrams.words import symplectic
     >>> symplectic(Group("Sp", 4)), symplectic(Group("O", 4))
     (True, False)
     """
@@ -231,7 +231,7 @@ def meaning(group: Group | None, element: Element) -> str:
     """What a map does, as one or two exact sentences. Axes count from 0, as in PyTorch.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.words import meaning
+    >>> from eqsynth.diagrams.words import meaning
     >>> for diagram in eq.basis("SO(3)", 2, 2):
     ...     print(meaning(eq.Group("SO", 3), diagram))
     Takes the trace (the sum of the diagonal) and writes it everywhere on the diagonal.

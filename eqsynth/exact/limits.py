@@ -27,7 +27,7 @@ def budget(name: str, default: int) -> int:
 def afford(what: str, cure: str, *, steps: int = 0, size: int = 0) -> None:
     """Refuse work that would take more steps, or more bytes (``size``), than one call may.
 
-    >>> from eqsynth.limits import afford
+    >>> from eqsynth.exact.limits import afford
     >>> afford("a basis of 15 diagrams", "ask for lower orders", steps=1_000)
     >>> afford("10**9 diagrams", "ask for lower orders", steps=10**12)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -78,7 +78,7 @@ def _memory() -> int:
 class Steps:
     """Steps counted while they are taken, where their number is not known before.
 
-    >>> from eqsynth.limits import Steps
+    >>> from eqsynth.exact.limits import Steps
     >>> steps = Steps("the search", "ask for less")
     >>> steps.take(10)
     >>> steps.taken

@@ -22,7 +22,7 @@ def whole(value: Any) -> int | None:
     """A whole number of any type as an int; None for everything else, truth values and floats among it.
 
     >>> import numpy as np
-    >>> from eqsynth.numbers import whole
+    >>> from eqsynth.exact.numbers import whole
     >>> whole(np.int64(3)), whole(np.array(3)), whole(3.0), whole(True), whole("3")
     (3, 3, None, None, None)
     """
@@ -40,7 +40,7 @@ def fraction(value: Any) -> Fraction:
     """A rational number of any type, exactly.
 
     >>> import numpy as np
-    >>> from eqsynth.numbers import fraction
+    >>> from eqsynth.exact.numbers import fraction
     >>> fraction("1/2"), fraction(np.float32(-0.5)), fraction("0.1")
     (Fraction(1, 2), Fraction(-1, 2), Fraction(1, 10))
     >>> fraction(0.1)
@@ -82,7 +82,7 @@ def binary(value: Any) -> bool:
     """Whether a number is a binary float, of whatever library: one that cannot store 1/3 or 1/10.
 
     >>> import numpy as np
-    >>> from eqsynth.numbers import binary
+    >>> from eqsynth.exact.numbers import binary
     >>> binary(0.5), binary(np.float32(0.5)), binary("0.5"), binary(1)
     (True, True, False, False)
     """
@@ -93,7 +93,7 @@ def precision(value: Any) -> int:
     """How many binary digits a binary float has; for floats of any length, as many as this one uses, at most 53.
 
     >>> import numpy as np
-    >>> from eqsynth.numbers import precision
+    >>> from eqsynth.exact.numbers import precision
     >>> precision(0.5), precision(np.float32(0.5)), precision(np.float16(0.5))
     (53, 24, 11)
     """

@@ -21,7 +21,7 @@ class Polynomial(dict[Monomial, "int | Fraction"]):
     """A polynomial with exact coefficients: monomial to coefficient, zero terms left out.
 
     >>> from fractions import Fraction
-    >>> from eqsynth.polynomial import Polynomial
+    >>> from eqsynth.exact.polynomial import Polynomial
     >>> n, c = Polynomial.of("n"), Polynomial.of("c")
     >>> print(n * n * c * 3 + c + 5)
     3 n² c + c + 5
@@ -73,7 +73,7 @@ class Polynomial(dict[Monomial, "int | Fraction"]):
     def over(self, divisor: int) -> Polynomial:
         """Divided by a whole number; coefficients stay whole where they can.
 
-        >>> from eqsynth.polynomial import Polynomial
+        >>> from eqsynth.exact.polynomial import Polynomial
         >>> n = Polynomial.of("n")
         >>> print((n * n + n * -1).over(2), (n * 6).over(3))
         1/2 n² - 1/2 n 2 n

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, GroupError, ParseError, SpaceError, shown
-from eqsynth.graphs import Graph
-from eqsynth.limits import afford
-from eqsynth.numbers import binary, fraction, precision, whole
-from eqsynth.space import Order, Space, axes_of, order_text
+from eqsynth.exact.limits import afford
+from eqsynth.exact.numbers import binary, fraction, precision, whole
+from eqsynth.graphs.graph import Graph
+from eqsynth.spaces.space import Order, Space, axes_of, order_text
 
 if TYPE_CHECKING:
     from fractions import Fraction

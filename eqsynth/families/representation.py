@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import SymbolicError
-from eqsynth.group import Group, Matrix, MatrixGroup, permutation_generators
-from eqsynth.limits import afford
-from eqsynth.space import (
+from eqsynth.exact.limits import afford
+from eqsynth.families.group import Group, Matrix, MatrixGroup, permutation_generators
+from eqsynth.spaces.space import (
     Order,
     Symmetry,
     each,
@@ -31,7 +31,7 @@ def random_element(group: Group, rng: np.random.Generator) -> NDArray[np.float64
 
     >>> import numpy as np
     >>> from eqsynth import Group
-    >>> from eqsynth.representation import random_element
+    >>> from eqsynth.families.representation import random_element
     >>> g = random_element(Group("O", 3), np.random.default_rng(0))
     >>> bool(np.allclose(g @ g.T, np.eye(3)))
     True
@@ -184,7 +184,7 @@ def elements_to_try(
 
     >>> import numpy as np
     >>> from eqsynth import Group
-    >>> from eqsynth.representation import elements_to_try
+    >>> from eqsynth.families.representation import elements_to_try
     >>> tried = list(elements_to_try([Group("O", 3)], np.random.default_rng(0), 2))
     >>> len(tried), [round(float(np.linalg.det(g))) for (g,) in tried][:2]
     (4, [-1, 1])
@@ -227,8 +227,8 @@ def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[n
 def packing(symmetry: Symmetry, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The places of the packed entries among all n^k, and for each of all its packed place and its sign (perhaps 0).
 
-    >>> from eqsynth.representation import packing
-    >>> from eqsynth.space import Symmetry
+    >>> from eqsynth.families.representation import packing
+    >>> from eqsynth.spaces.space import Symmetry
     >>> [found.tolist() for found in packing(Symmetry("A", 2), 3)]
     [[1, 2, 5], [0, 0, 1, 0, 0, 2, 1, 2, 0], [0, 1, 1, -1, 0, 1, -1, -1, 0]]
     """

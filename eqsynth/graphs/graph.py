@@ -13,10 +13,10 @@ from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from eqsynth import files
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
-from eqsynth.numbers import fraction, whole
-from eqsynth.orbits import orbit_labels, representative_array
+from eqsynth.exact.numbers import fraction, whole
+from eqsynth.graphs.orbits import orbit_labels, representative_array
+from eqsynth.store import files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +139,7 @@ _READABLE = ".g6, .s6, .edgelist, .edges, .txt or .graphml"
 class Graph:
     """A graph on the vertices 0 .. n - 1, directed or not, with loops and vertex colours if wanted.
 
-    >>> from eqsynth.graphs import Graph
+    >>> from eqsynth.graphs.graph import Graph
     >>> square = Graph(4, ((1, 0), (1, 2), (2, 3), (3, 0)))
     >>> square
     Graph(n=4, edges=((0, 1), (0, 3), (1, 2), (2, 3)), directed=False, colours=(), name='')
@@ -190,7 +190,7 @@ class Graph:
     def parse(cls, text: str | Graph, folder: Path | None = None) -> Graph:
         """A graph from a name, or from a file (in ``folder``) if ``text`` has a suffix or is a file that is there.
 
-        >>> from eqsynth.graphs import Graph
+        >>> from eqsynth.graphs.graph import Graph
         >>> Graph.parse("petersen").n
         10
         """
@@ -212,7 +212,7 @@ class Graph:
     def named(cls, name: str) -> Graph:
         """A graph of :data:`NAMED`, such as ``petersen``, or of :data:`FAMILIES`, such as ``cycle5`` or ``C5``.
 
-        >>> from eqsynth.graphs import Graph
+        >>> from eqsynth.graphs.graph import Graph
         >>> Graph.named("path3").edges
         ((0, 1), (1, 2))
         >>> str(Graph.named("K3,3"))
@@ -248,7 +248,7 @@ class Graph:
         """The graph of a networkx Graph or DiGraph, vertices numbered in the order of its nodes.
 
         >>> import networkx
-        >>> from eqsynth.graphs import Graph
+        >>> from eqsynth.graphs.graph import Graph
         >>> Graph.of(networkx.DiGraph([("a", "b"), ("b", "c")]))
         Graph(n=3, edges=((0, 1), (1, 2)), directed=True, colours=(), name='')
 
@@ -281,7 +281,7 @@ class Graph:
 
         >>> import tempfile
         >>> from pathlib import Path
-        >>> from eqsynth.graphs import Graph
+        >>> from eqsynth.graphs.graph import Graph
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "square.edgelist")
         ...     _ = path.write_text("a b\nb c\nc d\nd a\n")
@@ -335,7 +335,7 @@ class Graph:
     def adjacency(self) -> NDArray[np.int64]:
         """The adjacency matrix, shape (n, n): row = tail, column = head; 0 or 1, a loop once.
 
-        >>> from eqsynth.graphs import Graph
+        >>> from eqsynth.graphs.graph import Graph
         >>> Graph.named("path3").adjacency().tolist()
         [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
         """
@@ -352,7 +352,7 @@ class Graph:
     def automorphisms(self) -> tuple[Permutation, ...]:
         """Generators of the automorphism group; vertex i goes to ``generator[i]``. None for the trivial group.
 
-        >>> from eqsynth.graphs import Graph
+        >>> from eqsynth.graphs.graph import Graph
         >>> Graph.named("path4").automorphisms()
         ((3, 2, 1, 0),)
         >>> Graph.named("frucht").automorphisms()
@@ -380,7 +380,7 @@ class Graph:
     def automorphism_count(self) -> int:
         """The number of automorphisms, exactly.
 
-        >>> from eqsynth.graphs import Graph
+        >>> from eqsynth.graphs.graph import Graph
         >>> Graph.named("petersen").automorphism_count()
         120
         """
@@ -479,7 +479,7 @@ def _bliss(arcs: NDArray[np.bool_], kinds: Sequence[int], directed: bool, method
 def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
     """Whether a permutation of the vertices keeps edges, directions, loops and colours.
 
-    >>> from eqsynth.graphs import Graph, is_automorphism
+    >>> from eqsynth.graphs.graph import Graph, is_automorphism
     >>> is_automorphism(Graph.named("C4"), (1, 2, 3, 0)), is_automorphism(Graph.named("C4"), (1, 0, 2, 3))
     (True, False)
     """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from eqsynth.errors import GroupError, SizeError, VerificationError, shown
-from eqsynth.limits import Steps
+from eqsynth.exact.limits import Steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ TUPLES_A_STEP = 20
 def orbit_labels(generators: Sequence[Sequence[int]], n: int, m: int) -> NDArray[np.int64]:
     """The number of the orbit of each index tuple under the group that the permutations generate.
 
-    >>> from eqsynth.orbits import orbit_labels
+    >>> from eqsynth.graphs.orbits import orbit_labels
     >>> orbit_labels([(1, 2, 3, 0), (3, 2, 1, 0)], 4, 2)  # the symmetries of a square, on pairs
     array([[0, 1, 2, 1],
            [1, 0, 1, 2],
@@ -71,7 +71,7 @@ def orbit_labels(generators: Sequence[Sequence[int]], n: int, m: int) -> NDArray
 def orbit_count(labels: NDArray[np.int64]) -> int:
     """The number of orbits, from their labels.
 
-    >>> from eqsynth.orbits import orbit_count, orbit_labels
+    >>> from eqsynth.graphs.orbits import orbit_count, orbit_labels
     >>> orbit_count(orbit_labels([(1, 0)], 2, 3))
     4
     """
@@ -81,7 +81,7 @@ def orbit_count(labels: NDArray[np.int64]) -> int:
 def representatives(labels: NDArray[np.int64]) -> list[Permutation]:
     """The lexicographically least tuple of each orbit, in the order of the orbits' numbers.
 
-    >>> from eqsynth.orbits import orbit_labels, representatives
+    >>> from eqsynth.graphs.orbits import orbit_labels, representatives
     >>> representatives(orbit_labels([(1, 2, 0)], 3, 2))
     [(0, 0), (0, 1), (0, 2)]
     """
@@ -93,7 +93,7 @@ def representatives(labels: NDArray[np.int64]) -> list[Permutation]:
 def representative_array(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """:func:`representatives` as an array, shape (orbits, m).
 
-    >>> from eqsynth.orbits import orbit_labels, representative_array
+    >>> from eqsynth.graphs.orbits import orbit_labels, representative_array
     >>> representative_array(orbit_labels([(1, 0)], 2, 2))
     array([[0, 0],
            [0, 1]])
@@ -111,7 +111,7 @@ def representative_array(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 def burnside_count(generators: Sequence[Sequence[int]], n: int, m: int) -> int:
     """The number of orbits on m-tuples by Burnside's lemma: the mean of fixed points to the power m.
 
-    >>> from eqsynth.orbits import burnside_count
+    >>> from eqsynth.graphs.orbits import burnside_count
     >>> burnside_count([(1, 2, 3, 0), (3, 2, 1, 0)], 4, 3)
     10
 
@@ -130,7 +130,7 @@ def burnside_count(generators: Sequence[Sequence[int]], n: int, m: int) -> int:
 def elements(generators: Sequence[Sequence[int]], n: int) -> list[Permutation]:
     """Every element of the group that the permutations generate, the identity first.
 
-    >>> from eqsynth.orbits import elements
+    >>> from eqsynth.graphs.orbits import elements
     >>> elements([(1, 2, 0)], 3)
     [(0, 1, 2), (1, 2, 0), (2, 0, 1)]
 
@@ -157,7 +157,7 @@ def check_orbits(generators: Sequence[Sequence[int]], labels: NDArray[np.int64])
     """Raise VerificationError unless every generator keeps every label and orbits are numbered in order.
 
     >>> import numpy as np
-    >>> from eqsynth.orbits import check_orbits
+    >>> from eqsynth.graphs.orbits import check_orbits
     >>> check_orbits([(1, 0)], np.array([[0, 1], [1, 0]]))
 
     What is not checked is that orbits are no unions of orbits; :func:`burnside_count` counts them.

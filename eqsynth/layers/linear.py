@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from eqsynth.bases import Basis, basis
-from eqsynth.cache import no_collection
-from eqsynth.emit import Artifact, emit
+from eqsynth.bases.basis import Basis, basis
+from eqsynth.codegen.emit import Artifact, emit
+from eqsynth.codegen.meaning import refusal
 from eqsynth.errors import (
     EqsynthError,
     IgnoredInputWarning,
@@ -23,12 +23,12 @@ from eqsynth.errors import (
     ZeroOutputWarning,
     abridged,
 )
-from eqsynth.group import Group, Hom
-from eqsynth.limits import afford_parameters
-from eqsynth.lower import plan_hom
-from eqsynth.meaning import refusal
-from eqsynth.plans import Plan
-from eqsynth.space import Space
+from eqsynth.exact.limits import afford_parameters
+from eqsynth.families.group import Group, Hom
+from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.plan import Plan
+from eqsynth.spaces.space import Space
+from eqsynth.store.cache import no_collection
 
 
 class Linear(nn.Module):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from eqsynth.errors import ShapeError, SpaceError
-from eqsynth.representation import packing
-from eqsynth.space import Order, Symmetry, each, entries_of, is_packed, is_plain, read_order, symmetrising
+from eqsynth.families.representation import packing
+from eqsynth.spaces.space import Order, Symmetry, each, entries_of, is_packed, is_plain, read_order, symmetrising
 
 if TYPE_CHECKING:
     from torch import Tensor

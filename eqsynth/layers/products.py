@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from eqsynth.bases import Basis
-from eqsynth.emit import Artifact
-from eqsynth.emit_products import emit_products
+from eqsynth.bases.basis import Basis
+from eqsynth.codegen.emit import Artifact
+from eqsynth.codegen.emit_products import emit_products
 from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning, abridged, shown
-from eqsynth.group import Group
-from eqsynth.module import afford_layer, compile_source, overridden
-from eqsynth.numbers import whole
-from eqsynth.products import MAX_DEGREE, Problem, ProductPlan, plan_products
-from eqsynth.space import Space
+from eqsynth.exact.numbers import whole
+from eqsynth.families.group import Group
+from eqsynth.layers.linear import afford_layer, compile_source, overridden
+from eqsynth.plans.products import MAX_DEGREE, Problem, ProductPlan, plan_products
+from eqsynth.spaces.space import Space
 
 #: What a space may be given as.
 SpaceLike = str | int | Space

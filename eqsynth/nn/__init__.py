@@ -14,15 +14,15 @@ eq.Linear, and refuses what would break the symmetry, with the reason and with w
 
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.activations import Activation, Gated, NormActivation, Pairings
-from eqsynth.building import MLP, Residual, Sequential
-from eqsynth.geometric import from_pyg, to_pyg
-from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, Pool
-from eqsynth.padding import Padded, pad, unpad
-from eqsynth.sparse import Sparse
+from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
+from eqsynth.nn.networks import MLP, Residual, Sequential
+from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
+from eqsynth.nn.padding import Padded, pad, unpad
+from eqsynth.nn.pyg import from_pyg, to_pyg
+from eqsynth.nn.sparse import Sparse
 
 if TYPE_CHECKING:
-    from eqsynth.parallel import (
+    from eqsynth.nn.parallel import (
         ChannelwiseParallel,
         ColwiseParallel,
         ReplicateParallel,
@@ -62,6 +62,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PARALLEL:
         raise AttributeError(f"module 'eqsynth.nn' has no attribute {name!r}")
-    from eqsynth import parallel
+    from eqsynth.nn import parallel
 
     return getattr(parallel, name)

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from eqsynth.bases.forms import Form, form
+from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
-from eqsynth.forms import Form, form
-from eqsynth.group import Group, Hom
-from eqsynth.module import refuse_script
-from eqsynth.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
-from eqsynth.space import Order, Space, Symmetry, each, entries_of, order_text, stored_packed
+from eqsynth.families.group import Group, Hom
+from eqsynth.layers.linear import refuse_script
+from eqsynth.spaces.space import Order, Space, Symmetry, each, entries_of, order_text, stored_packed
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]
 Tensors = torch.Tensor | tuple[torch.Tensor, ...]

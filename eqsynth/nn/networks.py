@@ -11,7 +11,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from eqsynth.activations import (
+from eqsynth.bases.basis import basis
+from eqsynth.bases.dimension import dimension
+from eqsynth.bases.pointwise import PERMUTATIONS, demand, gates, positional, positions
+from eqsynth.errors import (
+    ActivationError,
+    EqsynthError,
+    IgnoredInputWarning,
+    ShapeError,
+    SpaceError,
+    ZeroOutputWarning,
+    abridged,
+)
+from eqsynth.exact.numbers import whole
+from eqsynth.families.group import Group, Hom, MatrixGroup
+from eqsynth.layers.linear import Linear
+from eqsynth.nn.activations import (
     Activation,
     EquivariantModule,
     Function,
@@ -26,23 +41,8 @@ from eqsynth.activations import (
     product_sign,
     wrong_call,
 )
-from eqsynth.bases import basis
-from eqsynth.dimension import dimension
-from eqsynth.errors import (
-    ActivationError,
-    EqsynthError,
-    IgnoredInputWarning,
-    ShapeError,
-    SpaceError,
-    ZeroOutputWarning,
-    abridged,
-)
-from eqsynth.group import Group, Hom, MatrixGroup
-from eqsynth.module import Linear
-from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, read_chance
-from eqsynth.numbers import whole
-from eqsynth.pointwise import PERMUTATIONS, demand, gates, positional, positions
-from eqsynth.space import Order, Space, Symmetry, each, is_plain
+from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, read_chance
+from eqsynth.spaces.space import Order, Space, Symmetry, each, is_plain
 
 
 def problem_of(module: Any) -> Hom:

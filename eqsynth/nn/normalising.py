@@ -9,7 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.activations import (
+from eqsynth.bases.basis import basis
+from eqsynth.bases.pointwise import positional, positions, require_full
+from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
+from eqsynth.exact.numbers import fraction
+from eqsynth.families.group import Group
+from eqsynth.layers.linear import Linear
+from eqsynth.nn.activations import (
     EquivariantModule,
     Tensors,
     all_definite,
@@ -23,13 +29,7 @@ from eqsynth.activations import (
     suffix,
     whole,
 )
-from eqsynth.bases import basis
-from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
-from eqsynth.group import Group
-from eqsynth.module import Linear
-from eqsynth.numbers import fraction
-from eqsynth.pointwise import positional, positions, require_full
-from eqsynth.space import Order, Space, each, none_of, order_text
+from eqsynth.spaces.space import Order, Space, each, none_of, order_text
 
 
 def _require_norm(group: Group, order: Order) -> None:

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.activations import EquivariantModule, Tensors, axis_lengths, got, joined
-from eqsynth.building import Residual, Sequential, problem_of, sizes_asked
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
-from eqsynth.group import Group
-from eqsynth.normalising import BatchNorm
-from eqsynth.space import Order, Space, each, is_packed, order_text, stored_full
-from eqsynth.sparse import Sparse
+from eqsynth.families.group import Group
+from eqsynth.nn.activations import EquivariantModule, Tensors, axis_lengths, got, joined
+from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
+from eqsynth.nn.normalising import BatchNorm
+from eqsynth.nn.sparse import Sparse
+from eqsynth.spaces.space import Order, Space, each, is_packed, order_text, stored_full
 
 #: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
 Lengths = tuple[int | str, ...]

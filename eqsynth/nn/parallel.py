@@ -12,16 +12,16 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ParallelStyle
 
-from eqsynth.activations import Activation, Gated, NormActivation, Pairings, Tensors, joined
-from eqsynth.building import Residual, Sequential, problem_of
 from eqsynth.errors import EqsynthError, SpaceError, shown
-from eqsynth.module import Linear
-from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, Pool
-from eqsynth.numbers import whole
-from eqsynth.padding import Padded
-from eqsynth.products import NAMES
-from eqsynth.space import Space
-from eqsynth.tensor import PolynomialLayer, Power, TensorProduct
+from eqsynth.exact.numbers import whole
+from eqsynth.layers.linear import Linear
+from eqsynth.layers.products import PolynomialLayer, Power, TensorProduct
+from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings, Tensors, joined
+from eqsynth.nn.networks import Residual, Sequential, problem_of
+from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
+from eqsynth.nn.padding import Padded
+from eqsynth.plans.products import NAMES
+from eqsynth.spaces.space import Space
 
 WHOLE, SPLIT, SUMMAND = Replicate(), Shard(-1), Partial()
 PRODUCTS = (TensorProduct, Power, PolynomialLayer)

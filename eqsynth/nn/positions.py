@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from eqsynth.activations import got
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
-from eqsynth.group import Group, Hom
-from eqsynth.lower import plan_hom
-from eqsynth.plans import POWERS, Entry, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Step
+from eqsynth.families.group import Group, Hom
+from eqsynth.nn.activations import got
+from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.plan import POWERS, Entry, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Step
 
 #: Positions are numbered by whole numbers of 63 bits.
 MAX_KEY = 2**63 - 1

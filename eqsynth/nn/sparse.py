@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.activations import Activation, EquivariantModule, got, joined, require_dtype
-from eqsynth.building import Residual, Sequential, problem_of
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
-from eqsynth.module import Linear
-from eqsynth.normalising import BatchNorm, Dropout, LayerNorm, Pool
-from eqsynth.numbers import whole
-from eqsynth.space import Space, order_text, plain
-from eqsynth.support import Nodes, Positions, Term, check_group, read, read_index, run, scales, sparse_plan, summed
+from eqsynth.exact.numbers import whole
+from eqsynth.layers.linear import Linear
+from eqsynth.nn.activations import Activation, EquivariantModule, got, joined, require_dtype
+from eqsynth.nn.networks import Residual, Sequential, problem_of
+from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
+from eqsynth.nn.positions import Nodes, Positions, Term, check_group, read, read_index, run, scales, sparse_plan, summed
+from eqsynth.spaces.space import Space, order_text, plain
 
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 KNOWN = "eq.Linear, eq.nn.Activation, LayerNorm, BatchNorm, Dropout, Pool, Residual, Sequential and MLP"

@@ -7,12 +7,13 @@ from itertools import combinations, combinations_with_replacement, permutations
 from math import perm
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.adapted import Adapted, positions
-from eqsynth.bases import basis
+from eqsynth.bases.adapted import Adapted, positions
+from eqsynth.bases.basis import basis
+from eqsynth.diagrams.functor import matrix, squares
 from eqsynth.errors import ShapeError
-from eqsynth.functor import matrix, squares
-from eqsynth.group import Aut
-from eqsynth.plans import (
+from eqsynth.families.group import Aut
+from eqsynth.families.representation import omega
+from eqsynth.plans.plan import (
     POWERS,
     Contract,
     Hodge,
@@ -30,8 +31,7 @@ from eqsynth.plans import (
     Tied,
     Unpack,
 )
-from eqsynth.representation import omega
-from eqsynth.space import Symmetry, all_turns, each
+from eqsynth.spaces.space import Symmetry, all_turns, each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def interpret(
     """Run a plan on inputs of shape ``(batch, n, ..., n, channels)``, one per input term.
 
     >>> import numpy as np, eqsynth as eq
-    >>> from eqsynth.interpret import interpret
+    >>> from eqsynth.plans.interpret import interpret
     >>> plan = eq.plan("S(2)", 1, 0, bias=False, normalization="sum")
     >>> interpret(plan, {"weight": np.ones((1, 1, 1))}, [np.array([[[3.0], [4.0]]])], 2)
     [array([[7.]])]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import ShapeError
-from eqsynth.interpret import _hodge, _reduce, _weight, interpret
-from eqsynth.plans import POWERS, Hodge, Input, Reduce
-from eqsynth.products import Join, ProductPlan, Twist, Weigh
-from eqsynth.representation import omega
+from eqsynth.families.representation import omega
+from eqsynth.plans.interpret import _hodge, _reduce, _weight, interpret
+from eqsynth.plans.plan import POWERS, Hodge, Input, Reduce
+from eqsynth.plans.products import Join, ProductPlan, Twist, Weigh
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,8 @@ def interpret_products(
     """Run a plan of products on inputs of shape ``(batch, n, ..., n, channels)``, one per term of every operand.
 
     >>> import numpy as np
-    >>> from eqsynth.interpret_products import interpret_products
-    >>> from eqsynth.products import Problem, plan_products
+    >>> from eqsynth.plans.interpret_products import interpret_products
+    >>> from eqsynth.plans.products import Problem, plan_products
     >>> plan = plan_products(Problem.parse("O(2)", [1, 1], 0), False, "sum")
     >>> u, v = np.array([[[3.0], [4.0]]]), np.array([[[1.0], [2.0]]])
     >>> interpret_products(plan, {"weight": np.ones((1, 1, 1, 1))}, [u, v], 2)

@@ -13,15 +13,16 @@ from functools import lru_cache
 from itertools import accumulate, starmap
 from math import factorial, fsum, prod
 
-from eqsynth import cosets, fourier, functor
-from eqsynth.adapted import adapted, check_size, fits, positions
-from eqsynth.bases import Basis, basis
-from eqsynth.bilabelled import below, separator
-from eqsynth.diagram import LETTERS, Diagram, Half, Orbit, Tensor
+from eqsynth.bases import cosets, fourier
+from eqsynth.bases.adapted import adapted, check_size, fits, positions
+from eqsynth.bases.basis import Basis, basis
+from eqsynth.diagrams import functor
+from eqsynth.diagrams.bilabelled import below, separator
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, Orbit, Tensor
+from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
-from eqsynth.functor import entries, terms
-from eqsynth.group import Aut, Group, Hom
-from eqsynth.plans import (
+from eqsynth.families.group import Aut, Group, Hom
+from eqsynth.plans.plan import (
     METHODS,
     NOMINAL_BATCH,
     NOMINAL_N,
@@ -51,7 +52,7 @@ from eqsynth.plans import (
     Unpack,
     stored_axes,
 )
-from eqsynth.space import (
+from eqsynth.spaces.space import (
     Order,
     Space,
     Symmetry,
@@ -1232,7 +1233,7 @@ def mean_squares(
     """For each map the mean square of an output entry, for inputs of independent entries of variance 1.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.lower import mean_squares
+    >>> from eqsynth.plans.lowering import mean_squares
     >>> mean_squares(eq.basis("S(n)", 2, 0), [4], power=0), mean_squares(eq.basis("S(n)", 2, 0), [4])
     ([4.0, 16.0], [1.0, 1.0])
     >>> mean_squares(eq.basis("S(n)", 1, "A2"), [1])

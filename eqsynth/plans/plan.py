@@ -12,16 +12,16 @@ from functools import reduce
 from math import factorial, perm
 from operator import mul
 
-from eqsynth.adapted import Adapted
-from eqsynth.diagram import LETTERS, Diagram, Element, Tensor
+from eqsynth.bases.adapted import Adapted
+from eqsynth.bases.fourier import Sums, irreducible_dimensions, orbits
+from eqsynth.bases.schur import floor
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Tensor
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
-from eqsynth.fourier import Sums, irreducible_dimensions, orbits
-from eqsynth.group import Group, Hom
-from eqsynth.numbers import whole
-from eqsynth.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.schur import floor
-from eqsynth.space import Order, Symmetry, entries_of, stored_packed
-from eqsynth.space import each as each_of
+from eqsynth.exact.numbers import whole
+from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
+from eqsynth.families.group import Group, Hom
+from eqsynth.spaces.space import Order, Symmetry, entries_of, stored_packed
+from eqsynth.spaces.space import each as each_of
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]

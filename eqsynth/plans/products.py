@@ -17,11 +17,13 @@ from operator import mul
 from pathlib import Path
 from typing import Any
 
-from eqsynth.bases import Basis, basis
-from eqsynth.diagram import LETTERS, Half, Orbit, Tensor
+from eqsynth.bases.basis import Basis, basis
+from eqsynth.diagrams.diagram import LETTERS, Half, Orbit, Tensor
 from eqsynth.errors import EqsynthError, SizeError, SpaceError, abridged, shown
-from eqsynth.group import Aut, Group, Hom, ProductGroup
-from eqsynth.lower import (
+from eqsynth.exact.numbers import whole as whole_number
+from eqsynth.exact.polynomial import Polynomial, channel_symbol
+from eqsynth.families.group import Aut, Group, Hom, ProductGroup
+from eqsynth.plans.lowering import (
     BIAS,
     Profile,
     _largest,
@@ -35,8 +37,7 @@ from eqsynth.lower import (
     _uses,
     whole,
 )
-from eqsynth.numbers import whole as whole_number
-from eqsynth.plans import (
+from eqsynth.plans.plan import (
     NOMINAL_N,
     NORMALIZATIONS,
     Contract,
@@ -52,9 +53,8 @@ from eqsynth.plans import (
     Tied,
     describe,
 )
-from eqsynth.polynomial import Polynomial, channel_symbol
-from eqsynth.space import Order, Space, axes_of, each, is_packed, is_plain, order_text, plain
-from eqsynth.symmetric import independent, moments
+from eqsynth.plans.symmetric import independent, moments
+from eqsynth.spaces.space import Order, Space, axes_of, each, is_packed, is_plain, order_text, plain
 
 #: How channels meet: each with each, or each with its own.
 MODES = ("full", "paired")
@@ -150,7 +150,7 @@ class Weigh:
 class Problem:
     """A group, the spaces that are multiplied, the space of the result, and how channels meet.
 
-    >>> from eqsynth.products import Problem
+    >>> from eqsynth.plans.products import Problem
     >>> print(Problem.parse("S(n)", ["4x2", "8x1"], "16x1"))
     S(n): 4x2 (x) 8x1 -> 16x1
     >>> print(Problem.parse("O(3)", ["4x1"], "16x0", "paired", (1, 2)))
@@ -505,7 +505,7 @@ def _renamed(polynomial: Polynomial, names: Mapping[str, Sequence[str]]) -> Poly
 def plan_products(problem: Problem, bias: bool = True, normalization: str = "variance") -> ProductPlan:
     """The plan of a layer of products.
 
-    >>> from eqsynth.products import Problem, plan_products
+    >>> from eqsynth.plans.products import Problem, plan_products
     >>> plan = plan_products(Problem.parse("S(n)", ["4x2", "4x2"], "4x2"))
     >>> plan.dims, str(plan.largest)
     ({(0, 0): 203}, 'n²')

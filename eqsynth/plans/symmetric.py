@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.bases import Basis
-from eqsynth.cosets import moved
-from eqsynth.diagram import Diagram
-from eqsynth.enumeration import perfect_matchings
-from eqsynth.gram import independent_rows
-from eqsynth.plans import NOMINAL_N, Pair
-from eqsynth.space import each
+from eqsynth.bases.basis import Basis
+from eqsynth.bases.cosets import moved
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.enumeration import perfect_matchings
+from eqsynth.diagrams.gram import independent_rows
+from eqsynth.plans.plan import NOMINAL_N, Pair
+from eqsynth.spaces.space import each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def independent(found: Basis, owners: Owners, term: Sequence[int]) -> tuple[int,
     """The places of maps that are independent, and as many as can be, where operands with equal numbers are equal.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.symmetric import independent
+    >>> from eqsynth.plans.symmetric import independent
     >>> independent(eq.basis("S(n)", 2, 0), [(0, 0), (1, 0)], (0, 0))
     (0, 1)
     >>> independent(eq.basis("Sp(n)", 2, 0), [(0, 0), (1, 0)], (0, 0))

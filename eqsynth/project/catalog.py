@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import cache, draw, files, svg
-from eqsynth.bases import SHOWN, Basis, basis, from_data, to_data
-from eqsynth.cache import Store, canonical, digest
-from eqsynth.diagram import LETTERS
+from eqsynth.bases import table
+from eqsynth.bases.basis import SHOWN, Basis, basis, from_data, to_data
+from eqsynth.codegen.artifact import artifact_of
+from eqsynth.diagrams import svg
+from eqsynth.diagrams.diagram import LETTERS
 from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
-from eqsynth.exporting import artifact_of
-from eqsynth.group import Group, Hom
-from eqsynth.lower import plain_plan, plan_by
-from eqsynth.plans import METHODS
-from eqsynth.space import Order, each, is_plain, none_of, order_text, stored_full
-from eqsynth.verification import check_basis, check_module, parse_hom
+from eqsynth.families.group import Group, Hom
+from eqsynth.plans.lowering import plain_plan, plan_by
+from eqsynth.plans.plan import METHODS
+from eqsynth.proof.verification import check_basis, check_module, parse_hom
+from eqsynth.spaces.space import Order, each, is_plain, none_of, order_text, stored_full
+from eqsynth.store import cache, files
+from eqsynth.store.cache import Store, canonical, digest
 
 #: The list of what a catalog holds, and the list of what is in it.
 RECIPE, INDEX = "catalog.toml", "index.json"
@@ -37,7 +39,7 @@ RECIPE, INDEX = "catalog.toml", "index.json"
 class Problem:
     """What an entry is about: a Hom, a bias or none, a normalization; ``texts``: keep source and drawing in full.
 
-    >>> from eqsynth.catalog import Problem
+    >>> from eqsynth.project.catalog import Problem
     >>> Problem("S(n): 1x2 -> 1x1").key[:16]
     '915c146571849193'
     """
@@ -80,7 +82,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
 
     What takes long is taken from the user's cache, or kept there, as by ``eq.basis`` and ``eq.Linear``.
 
-    >>> from eqsynth.catalog import Problem, make_entry
+    >>> from eqsynth.project.catalog import Problem, make_entry
     >>> entry = make_entry(Problem("S(n): 1x2 -> 1x1"))
     >>> entry["bases"][0]["certificate"]
     [5, 5, 'stable', 0]
@@ -214,7 +216,7 @@ def _bases(hom: Hom, bias: bool) -> list[Basis]:
 def _drawing(found: Sequence[Basis]) -> str:
     """An SVG sheet of the first maps of the first basis."""
     first = found[0]
-    drawings, captions = draw.drawings(first, SHOWN)
+    drawings, captions = table.drawings(first, SHOWN)
     return svg.sheet(
         drawings,
         captions,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import io
-import keyword
 import logging
 import os
 import pickletools
@@ -14,22 +12,17 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import files
-from eqsynth.emit import Artifact, emit
-from eqsynth.emit_products import emit_products
+from eqsynth.codegen.artifact import artifact_of
+from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ExportError
-from eqsynth.group import Hom
-from eqsynth.lower import plan_hom
-from eqsynth.plans import Plan
-from eqsynth.products import ProductPlan
-from eqsynth.space import each, is_packed, lengths, order_text, stored_full
+from eqsynth.families.group import Hom
+from eqsynth.plans.plan import Plan
+from eqsynth.plans.products import ProductPlan
+from eqsynth.spaces.space import each, is_packed, lengths, order_text, stored_full
+from eqsynth.store import files
 
 if TYPE_CHECKING:
-    from eqsynth.module import Linear
-
-#: Names that an emitted file uses itself, besides those that begin with an underscore.
-RESERVED = frozenset({*dir(builtins), "torch", "nn", "linear", "math", "combinations", "permutations", "product"})
-
+    from eqsynth.layers.linear import Linear
 
 #: What stands in a file of torch.save that holds tensors.
 _SAVED = {"collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"}
@@ -65,41 +58,17 @@ def export(
     artifact = artifact_of(layer, name)
     if not isinstance(path, str | os.PathLike):
         raise ExportError(f"{path!r} is no path: give the name of a file")
-    from eqsynth.verification import is_exported
+    from eqsynth.proof.verification import is_exported
 
     files.save(path, artifact.source.encode(), force=force, ours=is_exported, cure=CURE)
     return artifact
-
-
-def artifact_of(layer: Linear | Plan | Hom | Any, name: str = "EquivariantLinear") -> Artifact:
-    """The emitted source of a layer, plan or problem."""
-    check_name(name)
-    if isinstance(layer, Hom):
-        layer = plan_hom(layer)
-    plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
-    if not isinstance(plan, Plan):
-        raise EqsynthError(
-            f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}: export each layer of a "
-            "network, or the whole of it with torch.export"
-        )
-    return emit_products(plan, name) if isinstance(plan, ProductPlan) else emit(plan, name)
-
-
-def check_name(name: object) -> None:
-    """Raise EqsynthError for what cannot name the class of an emitted file."""
-    usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
-    if not usable or keyword.iskeyword(str(name)) or name in RESERVED:
-        raise EqsynthError(
-            f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
-            "and no word that Python or the file uses itself"
-        )
 
 
 def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> bytes:
     """A layer as the bytes of a ``"pt2"`` file (torch.export) or an ``"onnx"`` file, with its weights.
 
     >>> import io, torch, eqsynth as eq
-    >>> from eqsynth.exporting import program
+    >>> from eqsynth.project.exporting import program
     >>> content = program(eq.plan("S(n)", "4x2", "3x1"), "pt2")
     >>> layer = torch.export.load(io.BytesIO(content)).module()
     >>> layer(torch.randn(2, 9, 9, 4)).shape
@@ -113,7 +82,7 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
     """
     import torch
 
-    from eqsynth.module import compile_source
+    from eqsynth.layers.linear import compile_source
 
     if isinstance(plan, ProductPlan):
         raise ExportError("programs are written of linear layers: call torch.export.export(layer, inputs) yourself")
@@ -214,7 +183,7 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
     """The tensors in the bytes of a safetensors file, or of a file of torch.save; no code in it is run.
 
     >>> import io, torch
-    >>> from eqsynth.exporting import read_weights
+    >>> from eqsynth.project.exporting import read_weights
     >>> file = io.BytesIO()
     >>> torch.save({"weight": torch.ones(2)}, file)
     >>> read_weights(file.getvalue(), "weights.pt")

@@ -21,15 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import files, limits
-from eqsynth.emit import Artifact
+from eqsynth.codegen.artifact import artifact_of, check_name
+from eqsynth.codegen.emit import Artifact
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
-from eqsynth.exporting import artifact_of, check_name, program, read_weights
-from eqsynth.group import Group, Hom
-from eqsynth.lower import plan_hom
-from eqsynth.plans import METHODS, NORMALIZATIONS, PARAMETERS, Plan
-from eqsynth.space import order_text
-from eqsynth.verification import parse_hom
+from eqsynth.exact import limits
+from eqsynth.families.group import Group, Hom
+from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.plan import METHODS, NORMALIZATIONS, PARAMETERS, Plan
+from eqsynth.project.exporting import program, read_weights
+from eqsynth.proof.verification import parse_hom
+from eqsynth.spaces.space import order_text
+from eqsynth.store import files
 
 CONFIG = "eqsynth.toml"
 LOCK = "eqsynth.lock.json"
@@ -58,7 +60,7 @@ class Layer:
     """One layer of a project: its class name, its problem, and how it is written.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.syncing import Layer
+    >>> from eqsynth.project.syncing import Layer
     >>> Layer("EdgesToNodes", eq.Hom.parse("S(n)", "16x2", "32x1")).file
     'edges_to_nodes.py'
 
@@ -198,7 +200,7 @@ def find_config(start: Path | None = None) -> Path:
     """The nearest eqsynth.toml, in ``start`` (the working directory) or a folder above it.
 
     >>> import tempfile, pathlib
-    >>> from eqsynth.syncing import find_config
+    >>> from eqsynth.project.syncing import find_config
     >>> top = pathlib.Path(tempfile.mkdtemp())
     >>> _ = (top / "eqsynth.toml").write_text("")
     >>> (top / "below").mkdir()
@@ -221,7 +223,7 @@ def read_project(path: Path) -> Project:
     """The project that an eqsynth.toml describes.
 
     >>> import tempfile, pathlib
-    >>> from eqsynth.syncing import read_project
+    >>> from eqsynth.project.syncing import read_project
     >>> path = pathlib.Path(tempfile.mkdtemp(), "eqsynth.toml")
     >>> _ = path.write_text('''
     ... [eqsynth]
@@ -246,7 +248,7 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
     """The same from parsed TOML; ``path`` says what folders and files are relative to.
 
     >>> import pathlib
-    >>> from eqsynth.syncing import project_of
+    >>> from eqsynth.project.syncing import project_of
     >>> data = {"eqsynth": {"to": "layers"}, "layers": {"Swap": {"hom": "O(3): 2 -> 2", "bias": False}}}
     >>> project_of(data, pathlib.Path("eqsynth.toml")).layers[0].bias
     False
@@ -312,7 +314,7 @@ def layer_of(
 ) -> Layer:
     """A layer as the command line names it: a problem, or ``NAME=PROBLEM``.
 
-    >>> from eqsynth.syncing import layer_of
+    >>> from eqsynth.project.syncing import layer_of
     >>> layer_of("S(n): 16x2 + 8x1 -> 32x2").name
     'Sn_16x2_8x1_to_32x2'
     >>> layer_of("Edges=S(n): 16x2 -> 32x2").name
@@ -328,7 +330,7 @@ def derived_name(hom: Hom) -> str:
     """The class name for a problem that was given none.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.syncing import derived_name
+    >>> from eqsynth.project.syncing import derived_name
     >>> derived_name(eq.Hom.parse("S(n) x O(3)", "16x(1,1)", "8x(1,0)"))
     'Sn_x_O3_16x1_1_to_8x1_0'
     >>> derived_name(eq.Hom.parse("S(n)", "4xS2", "4xA2.packed"))
@@ -363,7 +365,7 @@ def compare(project: Project, *, keep: bool = False) -> State:
     """Which files of a project are missing, out of date, edited, or no longer listed; nothing is written.
 
     >>> import tempfile, pathlib
-    >>> from eqsynth.syncing import Project, compare, layer_of, sync
+    >>> from eqsynth.project.syncing import Project, compare, layer_of, sync
     >>> project = Project("example", pathlib.Path(tempfile.mkdtemp(), "layers"), (layer_of("O(3): 1 -> 1"),))
     >>> [str(change) for change in compare(project).changes]
     ['o3_1x1_to_1x1.py: is missing', '__init__.py: is missing', 'eqsynth.lock.json: is missing']
@@ -501,7 +503,7 @@ def diff(state: State) -> str:
     """What :func:`sync` would change, as unified diffs; files that are not text are named.
 
     >>> import tempfile, pathlib
-    >>> from eqsynth.syncing import Project, compare, diff, layer_of, sync
+    >>> from eqsynth.project.syncing import Project, compare, diff, layer_of, sync
     >>> project = Project("example", pathlib.Path(tempfile.mkdtemp(), "layers"), (layer_of("O(3): 1 -> 1"),))
     >>> print(diff(compare(project)).splitlines()[0])
     --- /dev/null

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, EquivarianceError, shown
-from eqsynth.group import Group, Hom
-from eqsynth.representation import act, elements_to_try, random_tensor, symmetrised
-from eqsynth.space import Space, is_plain, least_shown, lengths, order_text
-from eqsynth.trials import check_draws, concrete_factors, sizes_to_try
+from eqsynth.families.group import Group, Hom
+from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
+from eqsynth.proof.trials import check_draws, concrete_factors, sizes_to_try
+from eqsynth.spaces.space import Space, is_plain, least_shown, lengths, order_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,7 +181,7 @@ def _asked(run: Any, hom: Hom) -> tuple[str, ...]:
 
     if not isinstance(run, torch.nn.Module):
         return ()
-    from eqsynth.building import sizes_asked
+    from eqsynth.nn.networks import sizes_asked
 
     return sizes_asked(run) if hasattr(run, "sizes") or hasattr(run, "hom") else _named(run, hom)
 

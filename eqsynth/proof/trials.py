@@ -9,10 +9,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, VerificationError, shown
-from eqsynth.group import Group
-from eqsynth.numbers import whole
-from eqsynth.representation import act, elements_to_try, random_tensor
-from eqsynth.space import Space, each
+from eqsynth.exact.numbers import whole
+from eqsynth.families.group import Group
+from eqsynth.families.representation import act, elements_to_try, random_tensor
+from eqsynth.spaces.space import Space, each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ def sizes_to_try(
     """Sizes for the letters of a group, a dict for each trial; different letters get different sizes.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.trials import sizes_to_try
+    >>> from eqsynth.proof.trials import sizes_to_try
     >>> sizes_to_try(Group.parse("S(n) x O(m)"))[:2]
     [{'m': 1, 'n': 2}, {'m': 3, 'n': 2}]
     >>> sizes_to_try(Group.parse("O(3)"))
@@ -205,7 +205,7 @@ def distance(what: str, ours: Sequence[Any], meant: Sequence[Any]) -> float:
     """The largest difference between two lists of tensors, relative to the second; infinite for what is no number.
 
     >>> import numpy as np
-    >>> from eqsynth.trials import distance
+    >>> from eqsynth.proof.trials import distance
     >>> distance("a layer", [np.array([1.0, np.nan])], [np.array([1.0, 2.0])])
     inf
 

@@ -12,20 +12,25 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqsynth import bases, bilabelled, cosets, dimension, files, functor, gram, orbits
-from eqsynth.bases import Basis
-from eqsynth.constraints import nullspace
-from eqsynth.diagram import Diagram, Element, Orbit
-from eqsynth.enumeration import count as count_diagrams
-from eqsynth.enumeration import misfit, set_partitions
+from eqsynth.bases import basis as bases
+from eqsynth.bases import cosets, dimension
+from eqsynth.bases.basis import Basis
+from eqsynth.bases.constraints import nullspace
+from eqsynth.codegen.artifact import artifact_of
+from eqsynth.diagrams import bilabelled, functor, gram
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit
+from eqsynth.diagrams.enumeration import count as count_diagrams
+from eqsynth.diagrams.enumeration import misfit, set_partitions
 from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
-from eqsynth.exporting import artifact_of
-from eqsynth.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_generators
-from eqsynth.lower import plan_hom
-from eqsynth.plans import POWERS, Plan
-from eqsynth.products import Problem, ProductPlan, plan_products
-from eqsynth.representation import afford_elements, packed, unpacked
-from eqsynth.space import (
+from eqsynth.families.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_generators
+from eqsynth.families.representation import afford_elements, packed, unpacked
+from eqsynth.graphs import orbits
+from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.products import Problem, ProductPlan, plan_products
+from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
+from eqsynth.proof.verify_products import check_products
+from eqsynth.spaces.space import (
     Turn,
     all_turns,
     axes_of,
@@ -40,14 +45,13 @@ from eqsynth.space import (
     products,
     stored_full,
 )
-from eqsynth.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
-from eqsynth.verify_products import check_products
+from eqsynth.store import files
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from eqsynth.module import Linear
+    from eqsynth.layers.linear import Linear
 
 #: Arguments for independence that hold for a family of groups.
 DEFAULT_ARGUMENTS = ("stable", "gram")
@@ -452,8 +456,8 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     import numpy as np
     import torch
 
-    from eqsynth.interpret import interpret
-    from eqsynth.module import from_plan
+    from eqsynth.layers.linear import from_plan
+    from eqsynth.plans.interpret import interpret
 
     hom, rng = plan.hom, np.random.default_rng(seed)
     return try_layer(
@@ -474,7 +478,7 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
     """What a layer must compute, straight from the matrices of its basis; None where they are too large."""
     import numpy as np
 
-    from eqsynth.interpret import block_coefficients
+    from eqsynth.plans.interpret import block_coefficients
 
     hom = plan.hom
     power = POWERS[plan.normalization]

@@ -7,13 +7,13 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.bases import basis
-from eqsynth.functor import matrix
-from eqsynth.interpret_products import interpret_products
-from eqsynth.plans import POWERS
-from eqsynth.products import ProductPlan
-from eqsynth.space import Order, each, none_of
-from eqsynth.trials import prepared, sizes_to_try, try_layer
+from eqsynth.bases.basis import basis
+from eqsynth.diagrams.functor import matrix
+from eqsynth.plans.interpret_products import interpret_products
+from eqsynth.plans.plan import POWERS
+from eqsynth.plans.products import ProductPlan
+from eqsynth.proof.trials import prepared, sizes_to_try, try_layer
+from eqsynth.spaces.space import Order, each, none_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +30,8 @@ MAX_MEANING = 2_000_000
 def check_products(plan: ProductPlan, *, trials: int = 5, seed: int = 0, layer: Any = None) -> list[str]:
     """Run a layer of products in float64 against random group elements and against the meaning of its diagrams.
 
-    >>> from eqsynth.products import Problem, plan_products
-    >>> from eqsynth.verify_products import check_products
+    >>> from eqsynth.plans.products import Problem, plan_products
+    >>> from eqsynth.proof.verify_products import check_products
     >>> len(check_products(plan_products(Problem.parse("SO(3)", [1, 1], 1))))
     3
 
@@ -39,8 +39,8 @@ def check_products(plan: ProductPlan, *, trials: int = 5, seed: int = 0, layer: 
     """
     import numpy as np
 
-    from eqsynth.emit_products import emit_products
-    from eqsynth.module import compile_source
+    from eqsynth.codegen.emit_products import emit_products
+    from eqsynth.layers.linear import compile_source
 
     problem, rng = plan.problem, np.random.default_rng(seed)
     if layer is None:

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from eqsynth import draw
-from eqsynth.bases import basis
-from eqsynth.diagram import Element
-from eqsynth.drawing import drawing
+from eqsynth.bases.basis import basis
+from eqsynth.diagrams.diagram import Element
+from eqsynth.diagrams.drawing import drawing
+from eqsynth.diagrams.svg import svg
+from eqsynth.diagrams.text import picture
+from eqsynth.diagrams.words import formula
 from eqsynth.errors import EqsynthError, SymbolicError, abridged
-from eqsynth.group import Hom
-from eqsynth.lower import gains, mean_squares
-from eqsynth.numbers import whole
-from eqsynth.plans import POWERS
-from eqsynth.space import none_of
-from eqsynth.svg import svg
-from eqsynth.words import formula
+from eqsynth.exact.numbers import whole
+from eqsynth.families.group import Hom
+from eqsynth.plans.lowering import gains, mean_squares
+from eqsynth.plans.plan import POWERS
+from eqsynth.spaces.space import none_of
 
 if TYPE_CHECKING:
-    from eqsynth.module import Linear
+    from eqsynth.layers.linear import Linear
 
 #: Rows that are shown unless told otherwise, the length of a bar, and n where a group leaves it open.
 SHOWN = 30
@@ -76,7 +76,7 @@ class Inspection:
     def table(self, limit: int | None = SHOWN) -> str:
         """The uses as text, with pictures; ``limit=None`` shows every row."""
         shown = self.uses[:limit]
-        pictures = [draw.picture(use.diagram, self.hom.group).split("\n") for use in shown]
+        pictures = [picture(use.diagram, self.hom.group).split("\n") for use in shown]
         cells = [
             (self._place(use), use.formula, f"{use.norm:.3g}", self._bar(use), f"{use.share:.1%}") for use in shown
         ]
@@ -89,12 +89,12 @@ class Inspection:
             return "  ".join([place, f"{picture:<{broad}}", *rest, row[4]]).rstrip()
 
         lines = [*self._heading(), line(head, "")]
-        for row, picture in zip(cells, pictures, strict=True):
-            middle = len(picture) // 2
+        for row, drawn in zip(cells, pictures, strict=True):
+            middle = len(drawn) // 2
             lines += [
-                line(row if place == middle else ("",) * 5, text) for place, text in enumerate(picture)
+                line(row if place == middle else ("",) * 5, text) for place, text in enumerate(drawn)
             ]  # fmt: skip
-            lines += [""] if len(picture) > 1 else []
+            lines += [""] if len(drawn) > 1 else []
         if len(shown) < len(self):
             lines.append(f"... and {len(self) - len(shown)} more: .table(limit=None) has them")
         return "\n".join(lines).rstrip()
@@ -156,8 +156,8 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
 
     Raises EqsynthError for anything but a layer of eqsynth.
     """
-    from eqsynth.interpret import block_coefficients
-    from eqsynth.module import Linear
+    from eqsynth.layers.linear import Linear
+    from eqsynth.plans.interpret import block_coefficients
 
     if not isinstance(layer, Linear):
         raise EqsynthError(

@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth import dimension, drawing, files, functor, plans, symbolic, words
-from eqsynth.bases import Basis, basis
-from eqsynth.bratteli import bratteli, irreducible_dimension
-from eqsynth.diagram import Diagram, Element
+from eqsynth.bases import dimension, symbolic
+from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.bratteli import bratteli, irreducible_dimension
+from eqsynth.bases.relations import left_out, relations
+from eqsynth.diagrams import drawing, functor, words
+from eqsynth.diagrams.diagram import Diagram, Element
+from eqsynth.diagrams.svg import INK, body
 from eqsynth.errors import SizeError, SpaceError, abridged
-from eqsynth.group import Aut, Group, Hom, PermutationGroup, permutation_generators
-from eqsynth.lower import plain_plan
-from eqsynth.orbits import elements
-from eqsynth.relations import left_out, relations
-from eqsynth.space import Order, Space, each, order_text, plain
-from eqsynth.svg import INK, body
+from eqsynth.families.group import Aut, Group, Hom, PermutationGroup, permutation_generators
+from eqsynth.graphs.orbits import elements
+from eqsynth.plans import plan as plans
+from eqsynth.plans.lowering import plain_plan
+from eqsynth.spaces.space import Order, Space, each, order_text, plain
+from eqsynth.store import files
 
 #: The most maps that get a card; a page lists the first ones of a larger basis.
 MAX_CARDS = 5_000
@@ -133,7 +136,7 @@ def html(group: str | Group, inputs: Order, outputs: Order) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    return resources.files("eqsynth").joinpath("assets", name).read_text(encoding="utf-8")
+    return resources.files("eqsynth").joinpath("show", "assets", name).read_text(encoding="utf-8")
 
 
 def _escaped(text: str) -> str:
@@ -338,7 +341,7 @@ def names(step: object, known: Mapping[str, object]) -> tuple[list[str], list[st
     """The values that a step of a plan reads and writes, whatever kind of step it is.
 
     >>> from eqsynth.page import names
-    >>> from eqsynth.plans import Reduce
+    >>> from eqsynth.plans.plan import Reduce
     >>> names(Reduce("x_a", "x_ab", (0, None)), {"x_ab": 0})
     (['x_ab'], ['x_a'])
 

@@ -10,7 +10,7 @@ from math import comb
 from typing import TypeGuard
 
 from eqsynth.errors import ParseError, SpaceError, shown
-from eqsynth.numbers import whole
+from eqsynth.exact.numbers import whole
 
 MAX_ORDER = 64
 MAX_CHANNELS = 1 << 24
@@ -30,7 +30,7 @@ _CURE = (
 class Symmetry:
     """Symmetric or alternating tensors of some order: ``S2`` and ``A2`` in the text of a space.
 
-    >>> from eqsynth.space import Space, Symmetry
+    >>> from eqsynth.spaces.space import Space, Symmetry
     >>> Space.parse("16xS2 + 8x1").orders
     (Symmetry(kind='S', order=2, packed=False), 1)
     >>> print(Symmetry("S", 2, packed=True))
@@ -216,7 +216,7 @@ def _one_of(match: re.Match[str]) -> int | Symmetry:
 def read_order(order: str | Order | Sequence[int | str | Symmetry]) -> Order:
     """An order as people give it: a number, ``"S2"``, ``"(S2,1)"``, or a tuple or list of such.
 
-    >>> from eqsynth.space import read_order
+    >>> from eqsynth.spaces.space import read_order
     >>> read_order(("S2", 1))
     (Symmetry(kind='S', order=2, packed=False), 1)
     """
@@ -273,7 +273,7 @@ def plain(order: Order) -> int | tuple[int, ...]:
 def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
     """The lengths of the axes of a tensor as it is stored; ``sizes``: n for each factor of the group.
 
-    >>> from eqsynth.space import Symmetry, lengths
+    >>> from eqsynth.spaces.space import Symmetry, lengths
     >>> lengths((2, 1), (4, 3)), lengths(Symmetry("S", 2), [4]), lengths(Symmetry("S", 2, packed=True), [4])
     ([4, 4, 3], [4, 4], [10])
     """
@@ -325,7 +325,7 @@ def all_turns(order: Order) -> Iterator[Turn]:
 def symmetrising(order: Order) -> Iterator[tuple[int, range, int]]:
     """Steps to the sum over all orders of axes with signs: an axis, the axes before it to exchange it with, the sign.
 
-    >>> from eqsynth.space import Symmetry, symmetrising
+    >>> from eqsynth.spaces.space import Symmetry, symmetrising
     >>> list(symmetrising((1, Symmetry("A", 3))))
     [(2, range(1, 2), -1), (3, range(1, 3), -1)]
 
@@ -344,7 +344,7 @@ def symmetrising(order: Order) -> Iterator[tuple[int, range, int]]:
 def products(factors: Sequence[Sequence[Turn]]) -> tuple[Turn, ...]:
     """Turns of the axes of several factors at once.
 
-    >>> from eqsynth.space import products
+    >>> from eqsynth.spaces.space import products
     >>> products([[((0, 1), 1), ((1, 0), -1)], [((0,), 1)]])
     (((0, 1, 2), 1), ((1, 0, 2), -1))
     """

@@ -24,8 +24,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from eqsynth import files
 from eqsynth.errors import CacheWarning, CatalogError
+from eqsynth.store import files
 
 #: The version of the format of entries; ``MIGRATIONS[s]`` turns an entry of schema s into one of schema s + 1.
 SCHEMA = 1
@@ -62,7 +62,7 @@ class NewerError(CatalogError):
 def canonical(value: Any) -> bytes:
     """The one JSON text of a value: sorted keys, no spaces, UTF-8, no floats.
 
-    >>> from eqsynth.cache import canonical
+    >>> from eqsynth.store.cache import canonical
     >>> canonical({"b": [1, "ε"], "a": None}).decode()
     '{"a":null,"b":[1,"ε"]}'
 
@@ -93,7 +93,7 @@ def _check_exact(value: Any) -> None:
 def digest(value: Any) -> str:
     """Hexadecimal SHA-256 of the canonical JSON of a value: the key of a problem.
 
-    >>> from eqsynth.cache import digest
+    >>> from eqsynth.store.cache import digest
     >>> digest({"group": "S(n)", "inputs": 2})[:16]
     '470f1632de8d6867'
     """
@@ -109,7 +109,7 @@ def pack(entry: Entry, schema: int = SCHEMA) -> bytes:
 def unpack(raw: bytes) -> Entry:
     """Read the file of an entry, an older schema migrated.
 
-    >>> from eqsynth.cache import pack, unpack
+    >>> from eqsynth.store.cache import pack, unpack
     >>> unpack(pack({"kind": "basis"}))
     {'kind': 'basis'}
 
@@ -176,7 +176,7 @@ class Store:
     """A folder of entries, by key.
 
     >>> import tempfile
-    >>> from eqsynth.cache import Store, digest
+    >>> from eqsynth.store.cache import Store, digest
     >>> store, key = Store(tempfile.mkdtemp()), digest("an example")
     >>> store.put(key, {"kind": "example", "value": 3})
     True
@@ -370,26 +370,29 @@ def user_store() -> Store | None:
 
 
 @lru_cache(maxsize=16)
-def made_by(modules: tuple[str, ...]) -> str:
-    """The version of eqsynth with the digest of the modules that make an entry: what others made is made anew."""
+def made_by(rooms: tuple[str, ...]) -> str:
+    """The version of eqsynth with the digest of the folders that make an entry: what others made is made anew.
+
+    Raises FileNotFoundError where a folder has no modules: it was renamed, and its name in ``rooms`` was not.
+    """
     import eqsynth
 
     package = importlib.resources.files("eqsynth")
     found = sha256()
-    for name in modules:
-        found.update(_code(package, name))
+    for room in rooms:
+        for name, code in _code(package / room):
+            found.update(b"%s/%s %d " % (room.encode(), name.encode(), len(code)) + code)
     return f"{eqsynth.__version__} {found.hexdigest()[:16]}"
 
 
-def _code(package: importlib.resources.abc.Traversable, name: str) -> bytes:
-    """The source of a module, also in a zip; or, in an installation that has only compiled modules, that.
-
-    Raises FileNotFoundError where a module has neither: it was renamed, and its name here was not.
-    """
-    for file in (f"{name}.py", f"{name}.pyc"):
-        if (package / file).is_file():
-            return (package / file).read_bytes()
-    raise FileNotFoundError(errno.ENOENT, "a module that decides what is in an entry has no file", name)
+def _code(folder: importlib.resources.abc.Traversable) -> list[tuple[str, bytes]]:
+    """The sources of the modules of a folder, also in a zip; or, where there are only compiled modules, those."""
+    files_there = {file.name: file for file in folder.iterdir()} if folder.is_dir() else {}
+    for ending in (".py", ".pyc"):
+        modules = sorted(name for name in files_there if name.endswith(ending))
+        if modules:
+            return [(name, files_there[name].read_bytes()) for name in modules]
+    raise FileNotFoundError(errno.ENOENT, "a folder that decides what is in an entry has no modules", folder.name)
 
 
 def remembered(problem: Mapping[str, Any], made: str, name: str, decode: Callable[[Any], Any]) -> Any:

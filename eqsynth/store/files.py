@@ -24,7 +24,7 @@ def read(path: str | os.PathLike[str], limit: int) -> bytes:
     """The content of a regular file of at most ``limit`` bytes.
 
     >>> import pathlib, tempfile
-    >>> from eqsynth import files
+    >>> from eqsynth.store import files
     >>> path = pathlib.Path(tempfile.mkdtemp(), "note")
     >>> files.write(path, b"abc")
     >>> files.read(path, 10)
@@ -47,7 +47,7 @@ def read(path: str | os.PathLike[str], limit: int) -> bytes:
 def plain(content: bytes) -> bytes:
     r"""Content as it was written: git, or an editor, may have turned the ends of a text's lines into those of Windows.
 
-    >>> from eqsynth import files
+    >>> from eqsynth.store import files
     >>> files.plain(b"a\r\nb\r\n") == files.plain(b"a\nb\n")
     True
 
@@ -120,7 +120,7 @@ def save(
     """Write to a path that somebody chose: a file that is there is replaced only if that loses nothing.
 
     >>> import pathlib, tempfile
-    >>> from eqsynth import files
+    >>> from eqsynth.store import files
     >>> path = pathlib.Path(tempfile.mkdtemp(), "notes.svg")
     >>> files.save(path, b"mine")
     >>> files.save(path, b"another")  # doctest: +ELLIPSIS

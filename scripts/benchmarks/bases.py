@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 import eqsynth as eq
-from eqsynth import bases, files
-from eqsynth.representation import generators
+from eqsynth.bases import basis as bases
+from eqsynth.families.representation import generators
+from eqsynth.store import files
 
 #: Group, orders, dimension, limit in seconds.
 CASES = (

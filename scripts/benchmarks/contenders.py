@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 import eqsynth as eq
-from eqsynth.diagram import Element, Orbit
-from eqsynth.functor import matrix, orbits_of
-from eqsynth.plans import POWERS, Contract, Mix, Schur, Tied
-from eqsynth.representation import act, random_element
-from eqsynth.space import Order, each
+from eqsynth.diagrams.diagram import Element, Orbit
+from eqsynth.diagrams.functor import matrix, orbits_of
+from eqsynth.families.representation import act, random_element
+from eqsynth.plans.plan import POWERS, Contract, Mix, Schur, Tied
+from eqsynth.spaces.space import Order, each
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
 MAX_BASIS = 1_000_000_000

@@ -23,8 +23,8 @@ from benchmarks import startup
 from benchmarks.contenders import ByIrreps, check_equivariant, products
 from benchmarks.layers import Options, Problem, about, both, channels_first, forward, rated, why
 from benchmarks.measuring import interleaved, operator_calls, ratio
-from eqsynth.polynomial import Polynomial
-from eqsynth.schur import parts
+from eqsynth.bases.schur import parts
+from eqsynth.exact.polynomial import Polynomial
 
 #: Ways to compute a layer that can be forced.
 IRREPS, FOURIER, SMALL = ("diagrams", "irreps"), ("diagrams", "fourier"), ("diagrams", "irreps", "matrix")

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 import eqsynth as eq
-from eqsynth.space import each
+from eqsynth.spaces.space import each
 
 
 @dataclass(frozen=True, slots=True)

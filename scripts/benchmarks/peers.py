@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import eqsynth as eq
-from eqsynth.representation import generators
+from eqsynth.families.representation import generators
 
 #: EMLP is asked for bases of at most this many unknowns, n^(k + l).
 MAX_UNKNOWNS = 1_000

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from eqsynth import files
+from eqsynth.store import files
 
 #: Colour and mark of each contender (Okabe and Ito: distinct without colour vision, too).
 LOOKS = {

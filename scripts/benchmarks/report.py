@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.layers import MAX_OFF, MAX_SMALL, NAMES, NOISE
-from eqsynth import files
+from eqsynth.store import files
 
 WORDS = """\
 Every layer has as many channels in as out, and no bias. Times are medians of interleaved runs; a ratio is the median

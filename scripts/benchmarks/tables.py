@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from eqsynth import files
+from eqsynth.store import files
 
 
 def table(head: Sequence[str], rows: Sequence[Mapping[str, object]]) -> list[str]:

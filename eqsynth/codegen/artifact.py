@@ -1,0 +1,42 @@
+"""The emitted source of whatever has a plan: layers, products, problems."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from typing import Any
+
+from eqsynth.codegen.emit import Artifact, emit
+from eqsynth.codegen.emit_products import emit_products
+from eqsynth.errors import EqsynthError
+from eqsynth.families.group import Hom
+from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.plan import Plan
+from eqsynth.plans.products import ProductPlan
+
+#: Names that an emitted file uses itself, besides those that begin with an underscore.
+RESERVED = frozenset({*dir(builtins), "torch", "nn", "linear", "math", "combinations", "permutations", "product"})
+
+
+def artifact_of(layer: Plan | Hom | Any, name: str = "EquivariantLinear") -> Artifact:
+    """The emitted source of a layer, plan or problem."""
+    check_name(name)
+    if isinstance(layer, Hom):
+        layer = plan_hom(layer)
+    plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
+    if not isinstance(plan, Plan):
+        raise EqsynthError(
+            f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}: export each layer of a "
+            "network, or the whole of it with torch.export"
+        )
+    return emit_products(plan, name) if isinstance(plan, ProductPlan) else emit(plan, name)
+
+
+def check_name(name: object) -> None:
+    """Raise EqsynthError for what cannot name the class of an emitted file."""
+    usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
+    if not usable or keyword.iskeyword(str(name)) or name in RESERVED:
+        raise EqsynthError(
+            f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
+            "and no word that Python or the file uses itself"
+        )

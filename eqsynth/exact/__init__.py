@@ -1,0 +1,1 @@
+"""Exact numbers: what is read as one, how much may be asked for, polynomials."""

@@ -1,0 +1,1 @@
+"""How to compute a layer: steps with their costs, and an interpreter in NumPy."""

@@ -1,0 +1,1 @@
+"""Layers in projects of their own: export, catalog, sync."""

@@ -1,0 +1,1 @@
+"""Checking again what others made: bases, layers, files, and modules that users wrote."""

@@ -1,0 +1,1 @@
+"""Looking at it: pages for the browser, and what a layer's weights do."""

@@ -1,0 +1,31 @@
+"""Exact results about bases as formulas in n: Gram matrices, determinants, Weingarten functions, dimensions."""
+
+from eqsynth.bases.symbolic import (
+    DimensionTable,
+    ExactMatrix,
+    Product,
+    Projection,
+    RationalFunction,
+    degenerate_sizes,
+    dimension_table,
+    gram,
+    gram_determinant,
+    inner,
+    project,
+    weingarten,
+)
+
+__all__ = [
+    "DimensionTable",
+    "ExactMatrix",
+    "Product",
+    "Projection",
+    "RationalFunction",
+    "degenerate_sizes",
+    "dimension_table",
+    "gram",
+    "gram_determinant",
+    "inner",
+    "project",
+    "weingarten",
+]

@@ -1,0 +1,9 @@
+"""Tests of symmetry for modules of your own."""
+
+from eqsynth.proof.testing import (
+    assert_equivariant,
+)
+
+__all__ = [
+    "assert_equivariant",
+]

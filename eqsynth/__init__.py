@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from eqsynth.diagrams.diagram import Diagram as Diagram
     from eqsynth.diagrams.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
-    from eqsynth.families.group import Aut as Aut
+    from eqsynth.families.automorphism import Aut as Aut
     from eqsynth.families.group import Group as Group
-    from eqsynth.families.group import Hom as Hom
-    from eqsynth.families.group import MatrixGroup as MatrixGroup
-    from eqsynth.families.group import PermutationGroup as PermutationGroup
-    from eqsynth.families.group import ProductGroup as ProductGroup
+    from eqsynth.families.hom import Hom as Hom
+    from eqsynth.families.matrix import MatrixGroup as MatrixGroup
+    from eqsynth.families.permutation import PermutationGroup as PermutationGroup
+    from eqsynth.families.product import ProductGroup as ProductGroup
     from eqsynth.graphs.graph import Graph as Graph
     from eqsynth.layers.compiling import compile as compile  # noqa: A004 - the name that it has in torch
     from eqsynth.layers.linear import Linear as Linear
@@ -58,11 +58,11 @@ _HOMES = {
     "Diagram": "diagrams.diagram",
     "Half": "diagrams.diagram",
     "EqsynthError": "errors",
-    "Aut": "families.group",
+    "Aut": "families.automorphism",
     "Group": "families.group",
-    "MatrixGroup": "families.group",
-    "PermutationGroup": "families.group",
-    "ProductGroup": "families.group",
+    "MatrixGroup": "families.matrix",
+    "PermutationGroup": "families.permutation",
+    "ProductGroup": "families.product",
     "Graph": "graphs.graph",
     "compile": "layers.compiling",
     "pack": "layers.packing",
@@ -78,7 +78,7 @@ _HOMES = {
     "inspect": "show.inspection",
     "export": "project.exporting",
     "verify": "proof.verification",
-    "Hom": "families.group",
+    "Hom": "families.hom",
     "Space": "spaces.space",
 }
 

@@ -25,9 +25,10 @@ import torch
 
 import eqsynth as eq
 from eqsynth.codegen.artifact import artifact_of
+from eqsynth.families.group import FAMILIES, OTHERS
 from eqsynth.plans.products import ProductPlan
 from eqsynth.project.catalog import Problem, check_entry, make_entry
-from eqsynth.proof.verification import ARGUMENTS, DEFAULT_ARGUMENTS, check_basis, check_module
+from eqsynth.proof.verification import check_basis, check_module
 from eqsynth.proof.verify_products import check_products
 from eqsynth.spaces.space import lengths
 from eqsynth.store.files import write
@@ -295,7 +296,12 @@ def basis_changes(basis: eq.Basis) -> Iterator[tuple[str, eq.Basis]]:
             again = (*elements[:place], elements[place - 1], *elements[place + 1 :])
             yield f"{place} is {place - 1}", replace(basis, diagrams=again)
     for name in sorted(
-        {*DEFAULT_ARGUMENTS, *(name for names in ARGUMENTS.values() for name in names), "cosets", "means"}
+        {
+            *(name for known in (*FAMILIES.values(), *OTHERS.values()) for name in known.arguments),
+            "product",
+            "cosets",
+            "means",
+        }
     ):
         if name != proof.independence:
             yield name, replace(basis, certificate=replace(proof, independence=name))

@@ -17,6 +17,7 @@ from eqsynth.bases.basis import MAX_ENTRIES
 from eqsynth.bases.constraints import nullspace
 from eqsynth.diagrams import enumeration, functor, gram
 from eqsynth.errors import GroupError, SizeError, SymbolicError, VerificationError
+from eqsynth.exact import partitions
 from eqsynth.layers import linear as module
 from eqsynth.proof.verification import check_basis
 
@@ -262,7 +263,7 @@ def test_what_fits_a_group_is_what_is_listed(group):
     parsed = eq.Group.parse(group)
     listed = set(enumeration.diagrams(parsed, 2, 2))
     fitting = set()
-    for blocks in enumeration.set_partitions(4):
+    for blocks in partitions.set_partitions(4):
         heads = [head for size in range(5) for head in permutations(range(len(blocks)), size)]
         found = [eq.Diagram(2, 2, blocks, head=head) for head in heads]
         found += [eq.Diagram(2, 2, blocks, edges=((0, 0),)), eq.Diagram(2, 2, (*blocks, ()))]

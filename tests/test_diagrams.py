@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth.diagrams import enumeration
 from eqsynth.diagrams.diagram import LETTERS, Half
 from eqsynth.diagrams.text import text
 from eqsynth.errors import EqsynthError
+from eqsynth.exact import partitions
 from eqsynth.plans.lowering import DIGITS, _marks, parent, whole
 
 BELL = [1, 1, 2, 5, 15, 52, 203, 877, 4140, 21147]
@@ -28,11 +28,11 @@ def diagrams(draw):
 
 def test_as_many_partitions_and_matchings_as_there_should_be():
     for total, expected in enumerate(BELL):
-        listed = list(enumeration.set_partitions(total))
-        assert len(set(listed)) == len(listed) == expected == enumeration.bell(total)
+        listed = list(partitions.set_partitions(total))
+        assert len(set(listed)) == len(listed) == expected == partitions.bell(total)
     for total in range(11):
-        listed = list(enumeration.perfect_matchings(tuple(range(total))))
-        assert len(set(listed)) == len(listed) == enumeration.matchings(total)
+        listed = list(partitions.perfect_matchings(tuple(range(total))))
+        assert len(set(listed)) == len(listed) == partitions.matchings(total)
 
 
 @given(diagrams())

@@ -19,7 +19,7 @@ from eqsynth.bases import fourier
 from eqsynth.codegen import emit
 from eqsynth.errors import EqsynthError
 from eqsynth.exact.polynomial import Polynomial
-from eqsynth.families.group import Hom
+from eqsynth.families.hom import Hom
 from eqsynth.layers.linear import compile_source
 from eqsynth.plans.interpret import interpret
 from eqsynth.plans.lowering import _fourier_plan, plan_by

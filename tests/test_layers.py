@@ -289,7 +289,8 @@ def test_a_layer_shows_what_it_is():
 
 def test_plans_evaluate_to_themselves():
     from eqsynth.bases.adapted import Irrep
-    from eqsynth.families.group import Group, Hom
+    from eqsynth.families.group import Group
+    from eqsynth.families.hom import Hom
     from eqsynth.plans import plan as plans
     from eqsynth.spaces.space import Space
 

@@ -34,10 +34,12 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.bilabelled import values
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.diagrams.enumeration import bell, misfit, set_partitions
+from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, shown
 from eqsynth.exact.numbers import binary, fraction, whole
-from eqsynth.families.group import Aut, Group
+from eqsynth.exact.partitions import bell, set_partitions
+from eqsynth.families.group import FAMILIES, OTHERS, Group
+from eqsynth.graphs.graph import Graph
 from eqsynth.spaces.space import plain_order
 
 if TYPE_CHECKING:
@@ -48,14 +50,6 @@ MAX_TERMS = 250_000
 MAX_INTERNAL = 7
 MAX_ENTRIES = 1_000_000
 
-_SPANNING = {
-    "S": "set partitions without a head",
-    "O": "perfect matchings without a head",
-    "Sp": "perfect matchings without a head",
-    "SO": "perfect matchings, and n single vertices tied to the head with pairs",
-    "A": "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)",
-    "Aut": "bilabelled graphs: set partitions, internal blocks, and edges",
-}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -261,7 +255,7 @@ class Map:
 
     def __str__(self) -> str:
         return _sum_text(
-            _times_text(c, f"[{diagram.formula(self.group.family == 'Sp')}]", " · ") for c, diagram in self.terms
+            _times_text(c, f"[{diagram.formula(self.group.symplectic)}]", " · ") for c, diagram in self.terms
         )
 
     def _meet(self, other: Map, verb: str) -> None:
@@ -533,7 +527,7 @@ def edge(group: Group | str) -> Map:
     Raises GroupError for a group that is not Aut(G).
     """
     group = Group.parse(group)
-    if not isinstance(group, Aut):
+    if group.kept_graph is None:
         raise GroupError(f"{group} has no edges: ask for the automorphism group of a graph, such as Aut(petersen)")
     return Map.of(group, Diagram(1, 1, ((0,), (1,)), ((0, 1),)))
 
@@ -680,9 +674,9 @@ _Node = int | tuple[int, int]
 def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> tuple[Term, ...]:
     for diagram, _ in pieces:
         _check_diagram(group, diagram)
-    if isinstance(group, Aut):
-        return _collect(_join_graphs(group, orders, pieces))
-    joined = _join_blocks if group.family in {"S", "A"} else _join_pairs
+    if group.kept_graph is not None:
+        return _collect(_join_graphs(group.kept_graph, orders, pieces))
+    joined = _join_blocks if group.partitions else _join_pairs
     return _collect(joined(group, orders, pieces))
 
 
@@ -760,7 +754,7 @@ def _edges(group: Group, pieces: Sequence[_Piece]) -> tuple[list[_Node], list[bo
             else:
                 left, right = block
                 ends += [nodes[left], nodes[right]]
-                forms.append(group.family == "Sp" and (left < diagram.outputs) == (right < diagram.outputs))
+                forms.append(group.symplectic and (left < diagram.outputs) == (right < diagram.outputs))
         heads += bool(diagram.head)
     at: dict[_Node, list[int]] = {}
     for half, node in enumerate(ends):
@@ -835,7 +829,7 @@ def _join_blocks(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]
             yield from _two_heads(group, orders, outer, heads)
 
 
-def _join_graphs(group: Aut, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
+def _join_graphs(graph: Graph, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
     """Bilabelled graphs: blocks that share a node become one, and a block without a vertex of the result internal."""
     place, root, outer = _merged(orders, pieces)
     edges = {
@@ -853,16 +847,16 @@ def _join_graphs(group: Aut, orders: tuple[int, int], pieces: Sequence[_Piece]) 
         own = [component for component in internal if linked[numbering[component]] == part]
         inside = [edge for edge in edges if edge[0] in own]
         closed = _bilabelled(
-            group, (0, 0), [[]] * len(own), [(own.index(tail), own.index(tip)) for tail, tip in inside]
+            graph, (0, 0), [[]] * len(own), [(own.index(tail), own.index(tip)) for tail, tip in inside]
         )
-        scalar *= values(group.graph, closed, [()])[0]
+        scalar *= values(graph, closed, [()])[0]
     kept = [component for component in (*labelled, *internal) if linked[numbering[component]] in held]
     left = [(kept.index(tail), kept.index(tip)) for tail, tip in edges if tail in kept]
-    yield scalar, _bilabelled(group, orders, [outer[component] for component in kept], left)
+    yield scalar, _bilabelled(graph, orders, [outer[component] for component in kept], left)
 
 
 def _bilabelled(
-    group: Aut, orders: tuple[int, int], blocks: Sequence[Sequence[int]], edges: Iterable[tuple[int, int]]
+    graph: Graph, orders: tuple[int, int], blocks: Sequence[Sequence[int]], edges: Iterable[tuple[int, int]]
 ) -> Diagram:
     """The diagram whose internal blocks are numbered such that its tuple of edges is least."""
     labelled = sum(1 for block in blocks if block)
@@ -876,7 +870,7 @@ def _bilabelled(
     def moved(order: Sequence[int]) -> tuple[tuple[int, int], ...]:
         number = (*range(labelled), *order)
         ends = [(number[tail], number[tip]) for tail, tip in listed]
-        return tuple(sorted(set(ends if group.graph.directed else [(min(end), max(end)) for end in ends])))
+        return tuple(sorted(set(ends if graph.directed else [(min(end), max(end)) for end in ends])))
 
     least = min(map(moved, permutations(range(labelled, len(blocks)))))
     return Diagram(*orders, tuple(map(tuple, blocks)), least)
@@ -1012,18 +1006,19 @@ def _exact(value: object) -> Scalar:
 
 
 def _check_group(group: Group) -> None:
-    if group.family not in _SPANNING:
-        known = ", ".join(f"{family}(n)" for family in _SPANNING)
+    if not group.spanning:
+        others = (f"{name}(...)" for name, known in OTHERS.items() if known.spanning)
+        known = ", ".join([*(f"{name}(n)" for name in FAMILIES), *others])
         raise GroupError(f"the diagrams of {group} have no algebra here: ask for one of {known}")
 
 
 @lru_cache(maxsize=65536)
 def _check_diagram(group: Group, diagram: Diagram) -> None:
     _check_group(group)
-    fits = not diagram.head if group.family == "Aut" else not misfit(group, diagram)
-    if not fits:
+    graphs = group.kept_graph is not None
+    if group.misfit(diagram.blocks, diagram.head) if graphs else misfit(group, diagram):
         raise GroupError(
-            f"{diagram!r} is no diagram of {group}: it takes {_SPANNING[group.family]}; "
+            f"{diagram!r} is no diagram of {group}: it takes {group.spanning}; "
             "eqsynth.diagrams.enumeration.diagrams lists them"
         )
 
@@ -1047,8 +1042,8 @@ def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term])
 
 
 def _check_orbits(group: Group) -> None:
-    if group.family != "S":
-        raise GroupError(f"the orbit basis is that of S(n), not of {group}: ask for a map of S({group.n})")
+    if not group.partitions or group.heads:
+        raise GroupError(f"the orbit basis is that of S(n) and H(n), not of {group}: ask for a map of S({group.n})")
 
 
 def _group_at(group: Group, n: int) -> Group:
@@ -1056,7 +1051,7 @@ def _group_at(group: Group, n: int) -> Group:
         number = whole(n)
         if number is None:
             raise GroupError(f"the letter of {group} stands for a whole number, not for {shown(n)}")
-        return Group(group.family, number)
+        return group.at(number)
     if group.n != whole(n):
         at = shown(n)
         raise GroupError(f"{group} has its n already, it cannot be {at}: build the map for {group.family}({at})")

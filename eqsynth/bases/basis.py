@@ -17,7 +17,8 @@ from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.exact.numbers import whole
-from eqsynth.families.group import FAMILIES, Aut, Group, MatrixGroup, PermutationGroup, ProductGroup, check_order_fits
+from eqsynth.families.group import FAMILIES, Group
+from eqsynth.families.hom import check_order_fits
 from eqsynth.graphs.orbits import representatives
 from eqsynth.spaces.space import (
     Order,
@@ -152,7 +153,7 @@ class Basis:
         """
         listed = tuple(element for element in self.diagrams if isinstance(element, Diagram))
         if len(listed) != len(self) or isinstance(self.inputs, tuple) or isinstance(self.outputs, tuple):
-            raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for S, O, SO, Sp or A")
+            raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
         if isinstance(self.inputs, Symmetry) or isinstance(self.outputs, Symmetry):
             raise GroupError(
                 f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are no diagrams, but "
@@ -241,7 +242,7 @@ class Basis:
             if number is None:
                 given_text = "" if wanted is None else f", not {shown(wanted)}"
                 raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given_text}")
-            found.append(int(Group(factor.family, number).n))
+            found.append(int(factor.at(number).n))
         return tuple(found)
 
     def __str__(self) -> str:
@@ -296,15 +297,13 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order) -> Basi
 
 @lru_cache(maxsize=256)
 def _basis(group: Group, inputs: Order, outputs: Order) -> Basis:
-    if isinstance(group, ProductGroup):
+    if group.maps == "factors":
         return _product_basis(group, entries_of(inputs), entries_of(outputs))
     if not (isinstance(inputs, int) and isinstance(outputs, int)):
         return _symmetric_basis(group, inputs, outputs)
-    if isinstance(group, PermutationGroup):
-        return _orbit_basis(group, inputs, outputs)
-    if isinstance(group, MatrixGroup):
+    if group.maps == "matrices":
         return _kernel_basis(group, inputs, outputs)
-    if isinstance(group, Aut):
+    if group.maps != "diagrams":
         return _orbit_basis(group, inputs, outputs)
     spanning = enumeration.count(group, inputs + outputs)
     # Too many diagrams are refused before anything else is counted.
@@ -327,7 +326,7 @@ def _plain_argument(group: Group, total: int) -> str:
     spanning = enumeration.count(group, total)
     if dimensions.dimension(group, total) == spanning:
         return "stable"
-    return "blocks" if group.family in ("S", "A") and spanning > MAX_GRAM and not group.symbolic else ""
+    return "blocks" if group.partitions and spanning > MAX_GRAM and not group.symbolic else ""
 
 
 def to_data(found: Basis) -> dict[str, Any]:
@@ -344,7 +343,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any) -> Basis:
     """
     for order in (inputs, outputs):
         check_order_fits(group, order)
-    if group.family in FAMILIES and isinstance(inputs, int) and isinstance(outputs, int):
+    if group.diagrammatic and isinstance(inputs, int) and isinstance(outputs, int):
         if enumeration.count(group, inputs + outputs) > MAX_DIAGRAMS:
             raise CatalogError(f"{group} {inputs} -> {outputs} has more diagrams than a basis is chosen from")
         argument = _plain_argument(group, inputs + outputs)
@@ -384,11 +383,10 @@ def _listed_basis(group: Group, inputs: int, outputs: int, argument: str, data: 
     for element in elements:
         if not isinstance(element, Diagram):
             require(False, "it has an element that is no diagram")
-        elif element.head or group.family not in ("S", "A"):
-            # Without a head all set partitions belong to S(n) and A(n), and the codec makes nothing else.
+        else:
             require(not (why := enumeration.misfit(group, element)), why)
-        elif argument == "blocks":
-            require(len(element.blocks) <= int(group.n), "a diagram has more than n blocks")
+            fits = argument != "blocks" or element.head or len(element.blocks) <= group.number
+            require(bool(fits), "a diagram has more than n blocks")
     return Basis(group, inputs, outputs, elements, certificate)
 
 
@@ -400,7 +398,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     """The basis where inputs or outputs are symmetric or alternating, from that for all tensors."""
     whole = _basis(group, plain(inputs), plain(outputs))
     elements, prime = whole.diagrams, 0
-    if group.family in ("S", "A") and isinstance(group.n, int):
+    if group.partitions and not group.symbolic:
         # Permutations of axes keep the number of blocks.
         listed = enumeration.diagrams(group, axes_of(outputs), axes_of(inputs))
         fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
@@ -409,7 +407,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     kept = cosets.by_diagrams(group, elements, inputs, outputs)
     if kept is None:
         order = range(len(elements))
-        if group.family in FAMILIES:
+        if group.diagrammatic:
             order = sorted(order, key=lambda at: _cost_key(whole.flat(at)))  # type: ignore[assignment]
         (pivots, turns), prime = cosets.by_entries(group, [elements[at] for at in order], inputs, outputs)
         in_order = sorted((order[pivot], turn) for pivot, turn in zip(pivots, turns, strict=True))
@@ -424,7 +422,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
                 f"the maps {order_text(inputs)} -> {order_text(outputs)} of {group} have more than {MAX_LISTED:,} "
                 f"entries in lists: ask for the orders {plain(inputs)} -> {plain(outputs)}"
             )
-    if group.family in FAMILIES:
+    if group.diagrammatic:
         dimension = dimensions.symmetric_dimension(group, *entries_of(inputs), *entries_of(outputs))
         if dimension != len(places):
             raise GroupError(
@@ -452,7 +450,7 @@ def _turned_table(
     return Tensor(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
 
 
-def _product_basis(group: ProductGroup, inputs: Sequence[int | Symmetry], outputs: Sequence[int | Symmetry]) -> Basis:
+def _product_basis(group: Group, inputs: Sequence[int | Symmetry], outputs: Sequence[int | Symmetry]) -> Basis:
     bases = [_basis(*problem) for problem in zip(group.factors, inputs, outputs, strict=True)]
     count = prod(len(found) for found in bases)
     if count > MAX_DIAGRAMS:
@@ -475,21 +473,22 @@ def _product_basis(group: ProductGroup, inputs: Sequence[int | Symmetry], output
     return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in made), certificate, turns)
 
 
-def _orbit_basis(group: PermutationGroup | Aut, inputs: int, outputs: int) -> Basis:
+def _orbit_basis(group: Group, inputs: int, outputs: int) -> Basis:
     total = inputs + outputs
     labels = functor.orbits_of(group, total)
     least = [tuple(map(int, index)) for index in representatives(labels)]
-    if isinstance(group, PermutationGroup):
+    graph = group.kept_graph
+    if graph is None:
         found: tuple[Element, ...] = tuple(Orbit(outputs, inputs, index) for index in least)
         certificate = Certificate(len(found), len(found), "disjoint")
     else:
-        chosen = affordable(group.graph, labels, outputs, inputs, choose(group.graph, labels, outputs, inputs))
+        chosen = affordable(graph, labels, outputs, inputs, choose(graph, labels, outputs, inputs))
         found = (*chosen.diagrams, *(Orbit(outputs, inputs, least[orbit]) for orbit in chosen.orbits))
         certificate = Certificate(len(least), chosen.tried + len(least), "representatives", PRIME)
     return Basis(group, inputs, outputs, found, certificate)
 
 
-def _kernel_basis(group: MatrixGroup, inputs: int, outputs: int) -> Basis:
+def _kernel_basis(group: Group, inputs: int, outputs: int) -> Basis:
     from eqsynth.bases.constraints import nullspace
 
     kernel = nullspace(group, inputs, outputs)
@@ -523,7 +522,7 @@ def _diagram_basis(group: Group, inputs: int, outputs: int) -> Basis:
         listed.sort(key=_cost_key)
         pivots, prime = gram.greedy_basis(group, listed, dimension)
         listed = [listed[pivot] for pivot in pivots]
-        certificate = Certificate(dimension, spanning, "orbits" if group.family in ("S", "A") else "gram", prime)
+        certificate = Certificate(dimension, spanning, "orbits" if group.partitions else "gram", prime)
     listed.sort(key=lambda diagram: diagram.key)
     return Basis(group, inputs, outputs, tuple(listed), certificate)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.families.group import Group
-from eqsynth.families.representation import generators, size
+from eqsynth.families.representation import generators
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
     """
     import numpy as np
 
-    n = size(group)
+    n = group.number
     rows, columns = n**outputs, n**inputs
     if rows * columns > MAX_UNKNOWNS:
         raise SizeError(

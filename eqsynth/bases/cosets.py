@@ -10,7 +10,7 @@ from eqsynth.diagrams import functor, gram
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
-from eqsynth.families.group import FAMILIES, Group
+from eqsynth.families.group import Group
 from eqsynth.families.representation import packing
 from eqsynth.spaces.space import (
     Order,
@@ -87,7 +87,7 @@ def moved(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[in
 
 def forms_of(group: Group, vertices: int) -> range:
     """The vertices whose pairs inside one row carry the symplectic form: all or none."""
-    return range(vertices if group.family == "Sp" else 0)
+    return range(vertices if group.symplectic else 0)
 
 
 def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, outputs: Order) -> Kept | None:
@@ -286,10 +286,10 @@ def _rows(group: Group, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
     """One of the rows that the group carries to each other, up to signs, and how many there are of each."""
     import numpy as np
 
-    if group.family not in FAMILIES:
+    if not group.diagrammatic:
         return index, np.ones(len(index), np.int64)
     pairs = [(a, b) for b in range(index.shape[1]) for a in range(b)]
-    partner = index ^ 1 if group.family == "Sp" else index
+    partner = index ^ 1 if group.symplectic else index
     alike = [index[:, a] == other[:, b] for a, b in pairs for other in (index, partner)]
     kinds = np.array([np.zeros(len(index), bool), *alike]).T
     _, first, counts = np.unique(kinds, axis=0, return_index=True, return_counts=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import basis
 from eqsynth.errors import SizeError
-from eqsynth.families.group import Group, MatrixGroup
+from eqsynth.families.group import Group
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,23 +46,16 @@ def form(group: Group) -> Form | None:
     For groups of matrices: the dot product if they keep it, else the invariant form nearest to it if that is positive
     definite, else the first symmetric or else alternating form of ``eq.basis(group, 2, 0)``, one of full rank first.
     """
-    if group.family == "Sp":
-        return Form("omega", (), -1, False)
-    if isinstance(group, MatrixGroup) and not _orthogonal(group):
-        return _form_of_matrices(group)
-    return Form("delta", (), 1, True)
+    match group.form:
+        case "omega":
+            return Form("omega", (), -1, False)
+        case "delta":
+            return Form("delta", (), 1, True)
+        case _:
+            return _form_of_matrices(group)
 
 
-def _orthogonal(group: MatrixGroup) -> bool:
-    """Whether g^T g = 1 for the generators and X^T = -X for those of the Lie algebra."""
-    places = range(group.n)  # type: ignore[arg-type]
-    kept = all(
-        sum(row[a] * row[b] for row in g) == (a == b) for g in group.generators for a in places for b in range(a + 1)
-    )
-    return kept and all(x[a][b] == -x[b][a] for x in group.lie_algebra for a in places for b in range(a + 1))
-
-
-def _form_of_matrices(group: MatrixGroup) -> Form | None:
+def _form_of_matrices(group: Group) -> Form | None:
     n = int(group.n)
     try:
         found = basis(group, 2, 0)

@@ -15,8 +15,8 @@ from math import factorial
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.bratteli import irreducible_dimension
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.diagrams.enumeration import set_partitions
 from eqsynth.errors import EqsynthError
+from eqsynth.exact.partitions import set_partitions
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.group import Group
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eqsynth.errors import SpaceError
-from eqsynth.families.group import Group, Hom, MatrixGroup
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import (
     Order,
     Space,
@@ -23,8 +24,6 @@ from eqsynth.spaces.space import (
     stored_packed,
 )
 
-#: Families whose elements are permutation matrices.
-PERMUTATIONS = ("S", "A", "Aut", "Perm")
 THEOREM = "arXiv 2401.09235"
 
 ODD = ("asinh", "atan", "erf", "hardshrink", "hardtanh", "sin", "softshrink", "softsign", "tanh", "tanhshrink")
@@ -110,39 +109,7 @@ def _read_by_position(factor: Group, one: int | Symmetry, count: int) -> bool:
 
 
 def _demand_of_factor(group: Group, count: int) -> Demand:
-    if count == 0 or group.family in PERMUTATIONS:
-        return Demand()
-    if isinstance(group, MatrixGroup):
-        return _demand_of_matrices(group, count)
-    if group.n == 1 and group.family in ("O", "SO"):
-        return Demand(("odd",), f"{group} flips signs") if group.family == "O" and count % 2 else Demand()
-    return Demand(("linear",), f"elements of {group} have rows with several non-zero entries")
-
-
-def _demand_of_matrices(group: MatrixGroup, count: int) -> Demand:
-    """What generators ask for: an entry of g on V^count is a product of ``count`` entries of g, and so on."""
-    properties: set[str] = set()
-    reasons = []
-    for g in group.generators:
-        entries = [[entry for entry in row if entry] for row in g]
-        if any(len(row) > 1 for row in entries):
-            return Demand(("linear",), "generators of the group have rows with several non-zero entries")
-        values = {row[0] for row in entries}
-        signs = {value > 0 for value in values}
-        if signs == {True, False} or (signs == {False} and count % 2):
-            properties.add("odd")
-            reasons.append("generators flip signs")
-        if any(abs(value) != 1 for value in values):
-            properties.add("homogeneous")
-            reasons.append("generators rescale entries")
-    for x in group.lie_algebra:
-        # exp(t X) has the entry t X[a][b] + O(t^2) beside a diagonal near 1; a diagonal X gives positive factors.
-        if any(entry for a, row in enumerate(x) for b, entry in enumerate(row) if a != b):
-            return Demand(("linear",), "one-parameter subgroups have rows with several non-zero entries")
-        if any(x[a][a] for a in range(len(x))):
-            properties.add("homogeneous")
-            reasons.append("one-parameter subgroups rescale entries")
-    return Demand(tuple(sorted(properties)), ", and ".join(dict.fromkeys(reasons)))
+    return Demand(*group.pointwise(count)) if count else Demand()
 
 
 def positions(group: Group, order: Order) -> tuple[bool, ...]:

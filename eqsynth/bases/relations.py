@@ -13,7 +13,7 @@ from eqsynth.bases.basis import Basis
 from eqsynth.diagrams import bilabelled, enumeration, functor
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.errors import SizeError
-from eqsynth.families.group import Aut
+from eqsynth.graphs.graph import Graph
 from eqsynth.graphs.orbits import representative_array
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def relations(basis: Basis) -> tuple[Relation, ...]:
             f"the basis of {basis.group} {basis.inputs} -> {basis.outputs} has {len(basis):,} elements and leaves out "
             f"{count:,}; relations are computed for up to {MAX_BASIS} and {MAX_LEFT_OUT}: ask for lower orders"
         )
-    if isinstance(basis.group, Aut):
-        return _graph_relations(basis, basis.group)
+    if basis.group.kept_graph is not None:
+        return _graph_relations(basis, basis.group.kept_graph)
     kept, inputs, outputs = basis.plain()
     listed = enumeration.diagrams(basis.group, outputs, inputs)
     missing = sorted(set(listed) - set(kept), key=lambda diagram: diagram.key)
@@ -92,13 +92,13 @@ def relations(basis: Basis) -> tuple[Relation, ...]:
     return _solved(missing, gram, paired)
 
 
-def _graph_relations(basis: Basis, group: Aut) -> tuple[Relation, ...]:
+def _graph_relations(basis: Basis, graph: Graph) -> tuple[Relation, ...]:
     import flint
     import numpy as np
 
     assert isinstance(basis.inputs, int)  # noqa: S101 - Aut(G) is no product
     assert isinstance(basis.outputs, int)  # noqa: S101
-    graph, kept = group.graph, set(basis.diagrams)
+    group, kept = basis.group, set(basis.diagrams)
     labels = functor.orbits_of(group, basis.inputs + basis.outputs)
     least = representative_array(labels)
     limits = bilabelled.Budget()

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import reduce
 from math import prod
 
-from eqsynth.bases.bratteli import MAX_PARTS, columns_of, copies, dimension_factors, irreducible_dimension
-from eqsynth.bases.dimension import Shape, stable_from
+from eqsynth.bases.bratteli import MAX_PARTS, copies, irreducible_dimension
+from eqsynth.bases.dimension import stable_from
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.group import FAMILIES, Group, Hom
+from eqsynth.families.group import FAMILIES, Group, Label
+from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import Space, each, is_plain
 
 
@@ -86,9 +87,10 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     Raises as :func:`floor` does. Source: Weyl; James and Kerber, The Representation Theory of the Symmetric Group, 2.5.
     """
     hom = Hom.parse(group, space_in, space_out)
-    if hom.group.family not in (*FAMILIES, "Product"):
+    if not all(factor.stride for factor in hom.group.factors):
+        known = ", ".join(FAMILIES)
         raise GroupError(
-            f"the irreducible parts of {hom.group} are not known from partitions: ask for S, A, O, SO, Sp or a product"
+            f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product"
         )
     columns = [list(zip(*map(each, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))
@@ -110,19 +112,19 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[int], orders_ou
     enough = stable_from(group, total)
     # From there on no two shared parts differ by the sign, and a letter has the parts of any number.
     stable = isinstance(group.n, str) or group.n >= enough
-    sized = Group(group.family, enough) if isinstance(group.n, str) else group
+    sized = group.at(enough) if isinstance(group.n, str) else group
     held = {order: copies(sized, order) for order in {*orders_in, *orders_out}}
-    if not stable and group.family in ("A", "SO"):
+    if not stable:
         held = {order: _joined(sized, walks) for order, walks in held.items()}
     shapes_in, shapes_out = ({shape for order in orders for shape in held[order]} for orders in (orders_in, orders_out))
     found = []
-    for shape in sorted(shapes_in & shapes_out, key=lambda shape: (_boxes(group, shape), shape)):
+    for shape in sorted(shapes_in & shapes_out, key=lambda shape: (group.boxes(shape), shape)):
         dim = _dimension(group, symbol, shape)
-        name = _name(group, symbol, shape)
+        name = group.part_name(shape, symbol)
         counts = [tuple(held[order].get(shape, 0) for order in orders) for orders in (orders_in, orders_out)]
-        if stable or not _splits(sized, shape):
+        if stable or not sized.splits(shape):
             found.append(Part(name, dim, 1, *counts))
-        elif _complex_halves(sized, shape):
+        elif sized.complex_halves(shape):
             found.append(Part(name, dim, 2, *counts))
         else:
             found += [Part(name + sign, _half(dim), 1, *counts) for sign in "+-"]
@@ -135,13 +137,13 @@ def _half(dim: Polynomial) -> Polynomial:
     return dim * Fraction(1, 2)
 
 
-def _dimension(group: Group, symbol: str, shape: Shape) -> Polynomial:
+def _dimension(group: Group, symbol: str, shape: Label) -> Polynomial:
     """The dimension of a part of S(n), O(n) or Sp(n)."""
     if isinstance(group.n, int):
         return Polynomial.of(irreducible_dimension(group, shape))
     from fractions import Fraction
 
-    offsets, hooks = dimension_factors(group.family, shape)
+    offsets, hooks = group.dimension_factors(shape)
     # The product of (n + offset), lowest power first.
     powers = [1]
     for offset in offsets:
@@ -169,52 +171,10 @@ def _times(left: list[Part], right: list[Part]) -> list[Part]:
     return found
 
 
-def _joined(group: Group, walks: dict[Shape, int]) -> dict[Shape, int]:
-    """The copies of parts of A(n) or SO(n), from those of S(n) or O(n): parts that differ by the sign are one."""
-    joined: dict[Shape, int] = {}
+def _joined(group: Group, walks: dict[Label, int]) -> dict[Label, int]:
+    """The copies of parts, with labels that name the same part joined: in A(n), SO(n) those that differ by a sign."""
+    joined: dict[Label, int] = {}
     for shape, count in walks.items():
-        first = max(shape, columns_of(shape)) if group.family == "A" else _shorter(shape, int(group.n))
+        first = group.joined(shape)
         joined[first] = joined.get(first, 0) + count
     return joined
-
-
-def _shorter(shape: Shape, n: int) -> Shape:
-    """Of two partitions that differ by the determinant, by n - c for the length c of the first column, the shorter."""
-    if 2 * len(shape) <= n:
-        return shape
-    columns = columns_of(shape)
-    return columns_of((n - len(shape), *columns[1:])) if len(shape) < n else ()
-
-
-def _splits(group: Group, shape: Shape) -> bool:
-    """Whether a part of S(n) or O(n) falls in two halves in A(n) or SO(n)."""
-    n = int(group.n)
-    match group.family:
-        case "A":
-            return n > 1 and shape == columns_of(shape)
-        case "SO":
-            return 2 * len(shape) == n
-        case _:
-            return False
-
-
-def _complex_halves(group: Group, shape: Shape) -> bool:
-    """Whether the two halves are each other's conjugates."""
-    n = int(group.n)
-    if group.family == "SO":
-        return n % 4 == 2
-    diagonal = sum(1 for row, length in enumerate(shape) if length > row)
-    return (n - diagonal) % 4 == 2
-
-
-def _boxes(group: Group, shape: Shape) -> int:
-    """The boxes of a partition; for S(n) and A(n), where all have n, those below the first row."""
-    return sum(shape[1:] if group.family in ("S", "A") else shape)
-
-
-def _name(group: Group, symbol: str, shape: Shape) -> str:
-    rows = list(map(str, shape))
-    if group.family in ("S", "A") and isinstance(group.n, str):
-        rest = _boxes(group, shape)
-        rows[0] = f"{symbol}-{rest}" if rest else symbol
-    return f"({','.join(rows)})"

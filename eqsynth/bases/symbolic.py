@@ -24,7 +24,9 @@ from eqsynth.diagrams import gram as grams
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, shown
 from eqsynth.exact.numbers import binary, fraction, whole
+from eqsynth.exact.partitions import partitions, perfect_matchings, tableaux
 from eqsynth.families.group import FAMILIES, Group
+from eqsynth.families.matching_groups import afford_partitions
 from eqsynth.spaces.space import plain_order
 
 if TYPE_CHECKING:
@@ -408,10 +410,10 @@ def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFuncti
 
 
 def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
-    if group.family not in FAMILIES:
+    if group.maps != "diagrams":
         raise GroupError(f"{group} has no closed inner products: the families are {', '.join(FAMILIES)}")
     for diagram in diagrams:
-        if diagram.head and group.family in ("SO", "A") and group.symbolic:
+        if diagram.head and group.heads and group.symbolic:
             raise SymbolicError(f"{diagram} has a head, and {group} leaves n open: ask for a number in place of n")
         # Inner products know the sign of any order of the head.
         problem = enumeration.misfit(group, replace(diagram, head=tuple(sorted(diagram.head))))
@@ -423,7 +425,7 @@ def _monomial(group: Group, first: Diagram, second: Diagram) -> tuple[int, int]:
     """The inner product as factor x n^power."""
     if bool(first.head) != bool(second.head):
         return 0, 0
-    if first.head and group.family == "A":
+    if first.head and group.jellyfish:
         if first.blocks != second.blocks:
             return 0, 0
         return _sign([first.head.index(block) for block in second.head]) * factorial(int(group.n)), 0
@@ -448,7 +450,7 @@ def _monomial(group: Group, first: Diagram, second: Diagram) -> tuple[int, int]:
         if sorted(sigma) != list(range(len(first.head))):
             return 0, 0
         return _sign(sigma) * factorial(int(group.n)), loops - len(sigma)
-    if group.family == "Sp":
+    if group.symplectic:
         return _crossing_sign(first) * _crossing_sign(second) * (-1) ** (len(parent) // 2 + loops), loops
     return 1, loops
 
@@ -557,7 +559,7 @@ def _monomials(group: Group, diagrams: Sequence[Diagram]) -> tuple[NDArray[np.ob
     size = len(diagrams)
     powers = grams.joins(diagrams).astype(np.int64)
     factors = np.ones((size, size), np.int64).astype(object)
-    if group.family == "Sp":
+    if group.symplectic:
         sign = np.array([_crossing_sign(diagram) for diagram in diagrams])
         half = _vertices(diagrams) // 2
         factors = (np.outer(sign, sign) * (1 - 2 * ((powers + half) % 2))).astype(object)
@@ -567,7 +569,7 @@ def _monomials(group: Group, diagrams: Sequence[Diagram]) -> tuple[NDArray[np.ob
         factors[np.not_equal.outer(heads, heads)] = 0
         for row in where.tolist():
             for column in where.tolist():
-                if group.family == "SO" or diagrams[row].blocks == diagrams[column].blocks:
+                if not group.jellyfish or diagrams[row].blocks == diagrams[column].blocks:
                     factor, power = _monomial(group, diagrams[row], diagrams[column])
                 else:
                     factor, power = 0, 0
@@ -612,24 +614,25 @@ def gram_determinant(group: str | Group, inputs: int, outputs: int) -> Product |
     total = inputs + outputs
     if isinstance(group.n, int):
         _, listed = _subject(group, inputs, outputs)
-        if len(listed) == enumeration.count(Group(group.family, "n"), total) and not any(d.head for d in listed):
-            return _determinant(group.family, total, "n")(group.n)
+        if len(listed) == enumeration.count(group.at("n"), total) and not any(d.head for d in listed):
+            return _determinant(group, total, "n")(group.n)
         matrix = _gram(group, listed)
         return int(flint.fmpz_mat(*matrix.shape, [_value(v.numerator, 1) for v in _flat(matrix)]).det())
-    return _determinant(group.family, total, group.n)
+    return _determinant(group, total, group.n)
 
 
-def _determinant(family: str, total: int, letter: str) -> Product:
+def _determinant(group: Group, total: int, letter: str) -> Product:
     powers: Counter[int] = Counter()
-    if family in ("S", "A"):
+    if group.partitions:
         for blocks in range(total + 1):
             for root in range(blocks):
-                powers[root] += enumeration.stirling2(total, blocks)
+                powers[root] += group.blocks_count(total, blocks)
     elif total % 2 == 0:
-        dimension.afford_partitions(f"the determinant of {family}({letter}) on {total} vertices", total, total // 2)
-        sign = -1 if family == "Sp" else 1
-        for shape in enumeration.partitions(total // 2):
-            size = enumeration.tableaux(tuple(2 * length for length in shape))
+        what = f"the determinant of {group.family}({letter}) on {total} vertices"
+        afford_partitions(what, total, total // 2)
+        sign = -1 if group.symplectic else 1
+        for shape in partitions(total // 2):
+            size = tableaux(tuple(2 * length for length in shape))
             for row, length in enumerate(shape):
                 for column in range(length):
                     powers[sign * (row - 2 * column)] += size
@@ -661,9 +664,9 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
         raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
     found = gram_determinant(group, inputs, outputs)
     assert isinstance(found, Product)  # noqa: S101 - n is a letter
-    even = FAMILIES[group.family].even
+    even = group.even
     sizes = {root for root, _ in found.roots if root > 0 and not (even and root % 2)}
-    if group.family == "SO":
+    if group.heads and not group.jellyfish:
         sizes.update(range(inputs + outputs - 2, 0, -2))
     return tuple(sorted(sizes))
 
@@ -700,7 +703,7 @@ def weingarten(
         n = _number(n)
         if not group.symbolic and n != group.n:
             raise SymbolicError(f"{group} has n = {group.n}, not {n}: leave the argument out")
-        Group(group.family, n)  # raises for a size that the family lacks
+        group.at(n)  # raises for a size that the family lacks
     if group.symbolic and n is None:
         total = _vertices(listed)
         if len(listed) not in (0, enumeration.count(group, total)) or len(set(listed)) != len(listed):
@@ -725,7 +728,7 @@ def _inverse(group: Group, diagrams: tuple[Diagram, ...], n: int) -> flint.fmpq_
     try:
         return flint.fmpq_mat(numbers).inv()
     except ZeroDivisionError:
-        group = Group(group.family, n)
+        group = group.at(n)
         raise SymbolicError(
             f"the {len(diagrams)} diagrams are dependent at n = {n}, so that their Gram matrix has no inverse: "
             f"ask for the basis of {group}"
@@ -736,9 +739,9 @@ def _inverse(group: Group, diagrams: tuple[Diagram, ...], n: int) -> flint.fmpq_
 def _weingarten(group: Group, diagrams: tuple[Diagram, ...]) -> ExactMatrix:
     if not diagrams:
         return ExactMatrix((), ())
-    if group.family in ("S", "A"):
+    if group.partitions:
         return _weingarten_partitions(diagrams, str(group.n))
-    return _weingarten_matchings(diagrams, str(group.n), group.family == "Sp")
+    return _weingarten_matchings(diagrams, str(group.n), group.symplectic)
 
 
 def _weingarten_partitions(diagrams: tuple[Diagram, ...], letter: str) -> ExactMatrix:
@@ -835,7 +838,7 @@ def _matching_functions(half: int) -> tuple[dict[tuple[int, ...], flint.fmpz_pol
     """
     import flint
 
-    listed = [Diagram(2 * half, 0, blocks) for blocks in enumeration.perfect_matchings(tuple(range(2 * half)))]
+    listed = [Diagram(2 * half, 0, blocks) for blocks in perfect_matchings(tuple(range(2 * half)))]
     types = [_type_of(listed[0], diagram) for diagram in listed]
     kinds = sorted(set(types), reverse=True)
     column = {kind: place for place, kind in enumerate(kinds)}
@@ -848,7 +851,7 @@ def _matching_functions(half: int) -> tuple[dict[tuple[int, ...], flint.fmpz_pol
     unit = [int(kind == types[0]) for kind in kinds]
 
     below = flint.fmpz_poly([1])
-    for shape in enumeration.partitions(half):
+    for shape in partitions(half):
         z = flint.fmpz_poly([1])
         for line, length in enumerate(shape):
             for box in range(length):
@@ -1047,7 +1050,7 @@ def _boxes(group: Group, diagram: Diagram, n: int) -> _Boxes:
         if number in diagram.head:
             continue
         step = sum(place[vertex] for vertex in block)
-        if group.family == "Sp" and (block[0] < diagram.outputs) == (block[1] < diagram.outputs):
+        if group.symplectic and (block[0] < diagram.outputs) == (block[1] < diagram.outputs):
             # omega: +1 at (2r, 2r + 1), -1 at (2r + 1, 2r).
             corners = np.concatenate([corners + place[block[1]], corners + place[block[0]]])
             signs = np.concatenate([signs, -signs])
@@ -1159,12 +1162,12 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     _check(group, ())
     total = plain_order(total)
     up_to = None if up_to is None else _number(up_to)
-    group = Group(group.family, "n")
+    group = group.at("n")
     stable_from = dimension.stable_from(group, total)
-    step = 2 if FAMILIES[group.family].even else 1
+    step = 2 if group.even else 1
     sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
     stable = dimension.dimension(group, total)
     changing = sum(size < stable_from for size in sizes)
-    found = tuple(dimension.dimension(Group(group.family, size), total) for size in sizes[:changing])
+    found = tuple(dimension.dimension(group.at(size), total) for size in sizes[:changing])
     found += (stable,) * (len(sizes) - changing)
     return DimensionTable(group.family, total, sizes, found, stable, stable_from)

@@ -43,7 +43,7 @@ def heading(basis: Basis) -> list[str]:
         f"certificate: {basis.certificate}",
     ]
     counts = Counter(type(element).__name__ for element in basis.diagrams)
-    if basis.group.family == "Aut":
+    if basis.group.kept_graph is not None:
         lines.append(f"{counts['Diagram']} bilabelled graphs, {counts['Orbit']} orbit indicators")
     if basis.group.diagrammatic:
         lines.append("outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels")

@@ -9,7 +9,7 @@ from typing import Any
 from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.codegen.emit_products import emit_products
 from eqsynth.errors import EqsynthError
-from eqsynth.families.group import Hom
+from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import ProductPlan

@@ -23,7 +23,7 @@ from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Orbit, Tensor
 from eqsynth.diagrams.text import picture
 from eqsynth.errors import abridged
-from eqsynth.families.group import Aut, Hom, permutation_generators
+from eqsynth.families.hom import Hom
 from eqsynth.plans.plan import (
     POWERS,
     Contract,
@@ -520,7 +520,7 @@ class _Emitter:
                 self._say(f"if {name} == 0:")
                 self._say(f"    {wrong(raw[number], number, known, f' with {name} >= 1')}")
                 shown_by[number] = shown_by.get(number, set()) | {name}
-            if any(self.ns[i] == name and f.family == "Sp" for i, f in enumerate(self.hom.group.factors)):
+            if any(self.ns[i] == name and f.even for i, f in enumerate(self.hom.group.factors)):
                 self._say(f"if {name} % 2:")
                 self._say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {self.hom.group} needs an even n")')
         for (factor, symmetry), name in zip(self.plan.packs, self.ns[self.factor_count :], strict=True):
@@ -862,11 +862,11 @@ class _Emitter:
 
     def _neighbours(self, transposed: bool, flat: str) -> str:
         """A, or its transpose, times the middle axis of ``flat``."""
-        group = self.hom.group
-        assert isinstance(group, Aut)  # noqa: S101 - only graphs have edges
-        transposed &= group.graph.directed
-        edges = len(group.graph.edges) * (1 if group.graph.directed else 2)
-        if edges * GATHER < group.graph.n**2:
+        graph = self.hom.group.kept_graph
+        assert graph is not None  # noqa: S101 - only graphs have edges
+        transposed &= graph.directed
+        edges = len(graph.edges) * (1 if graph.directed else 2)
+        if edges * GATHER < graph.n**2:
             self.along = True
             return f"_along(self.{'heads, self.tails' if transposed else 'tails, self.heads'}, {flat})"
         self.adjacent = True
@@ -893,9 +893,9 @@ class _Emitter:
         return lines
 
     def _edges(self) -> list[str]:
-        group = self.hom.group
-        assert isinstance(group, Aut)  # noqa: S101 - only graphs have edges
-        return edge_lines(group)
+        graph = self.hom.group.kept_graph
+        assert graph is not None  # noqa: S101 - only graphs have edges
+        return edge_lines(graph)
 
     # --- mixing -------------------------------------------------------------------------------
 
@@ -1244,7 +1244,7 @@ class _Emitter:
         orbits = [element for element in elements if isinstance(element, Orbit)]
         self.helpers.add("orbits")
         total = _order(elements)
-        generators = [list(g) for g in permutation_generators(group)]
+        generators = [list(g) for g in group.permutations]
         labels = functor.orbits_of(group, total)
         numbers = {int(labels[orbit.representative]) for orbit in orbits}
         last = sorted(set(range(int(labels.max()) + 1)) - numbers) if orbits else []

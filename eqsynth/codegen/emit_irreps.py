@@ -9,7 +9,8 @@ from itertools import groupby
 from eqsynth.bases.adapted import Irrep, positions
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.families.group import Aut, Group, permutation_generators
+from eqsynth.families.group import Group
+from eqsynth.graphs.graph import Graph
 from eqsynth.plans.plan import Schur, Source
 from eqsynth.spaces.space import Order
 
@@ -42,9 +43,10 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     graphs = [element for element in elements if isinstance(element, Diagram)]
     orbits = [element for element in elements if isinstance(element, Orbit)]
     if graphs:
-        assert isinstance(group, Aut)  # noqa: S101 - only graphs have edges
+        kept = group.kept_graph
+        assert kept is not None  # noqa: S101 - only graphs have edges
         helpers |= {"adjacency", "homomorphisms"}
-        lines += edge_lines(group)
+        lines += edge_lines(kept)
         listed = [(list(graph.labels), len(graph.blocks), [list(edge) for edge in graph.edges]) for graph in graphs]
         lines += _literal("graphs", listed)
         lines.append(f"maps = _homomorphisms(_adjacency({group.n}, edges), graphs).reshape(-1, {rows}, {columns})")
@@ -55,7 +57,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         labels = functor.orbits_of(group, total)
         numbers = {int(labels[orbit.representative]) for orbit in orbits}
         last = sorted(set(range(int(labels.max()) + 1)) - numbers)
-        generators = [list(g) for g in permutation_generators(group)]
+        generators = [list(g) for g in group.permutations]
         lines.append(f"places, _ = _orbits({generators}, {group.n}, {total}, {last})")
         lines.append(f"orbits = places.reshape({rows}, {columns}) == torch.arange({len(orbits)})[:, None, None]")
         made.append("orbits.double()")
@@ -63,10 +65,10 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     return [line for line in lines if line != "maps = maps"], helpers
 
 
-def edge_lines(group: Aut) -> list[str]:
+def edge_lines(graph: Graph) -> list[str]:
     """Lines that list the edges of a graph, both ways round unless it is directed."""
-    lines = [f"edges = {[list(edge) for edge in group.graph.edges]}"]
-    if not group.graph.directed:
+    lines = [f"edges = {[list(edge) for edge in graph.edges]}"]
+    if not graph.directed:
         lines.append("edges += [[j, i] for i, j in edges]")
     return lines
 
@@ -76,7 +78,7 @@ def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tupl
     first = diagrams[0]
     heads = any(diagram.head for diagram in diagrams)
     listed = [(list(d.labels), list(d.head)) if heads else list(d.labels) for d in diagrams]
-    options = (", heads=True" if heads else "") + (", forms=True" if group.family == "Sp" else "")
+    options = (", heads=True" if heads else "") + (", forms=True" if group.symplectic else "")
     lines = _literal("diagrams", listed)
     lines.append(f"{name} = _diagrams({group.n}, {first.outputs}, {first.inputs}, diagrams{options})")
     return lines, {"diagrams"}

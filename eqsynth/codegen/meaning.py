@@ -8,15 +8,13 @@ from itertools import product
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.families.group import FAMILIES, Group
+from eqsynth.families.group import Group
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import ProductPlan
 from eqsynth.spaces.space import Order, Space, entries_of, none_of, order_text, stored_full
 
 #: The length of the text in a state_dict, the same for all layers, so that checkpoints of others can be read and named.
 LENGTH = 256
-#: Where no map has a head, these groups have the maps of larger ones.
-LARGER = {"A": "S", "SO": "O"}
 
 
 def weights_of(plan: Plan) -> str:
@@ -76,7 +74,7 @@ def _group_text(plan: Plan) -> str:
     for place, factor in enumerate(plan.hom.group.factors):
         pairs = [(entries_of(k)[place], entries_of(lo)[place]) for k, lo in _pairs(plan)]
         if plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
-            factors.append(f"{LARGER.get(factor.family, factor.family)}(n)")
+            factors.append(f"{factor.headless or factor.family}(n)")
         else:
             factors.append(str(factor))
     return " x ".join(factors)
@@ -92,11 +90,11 @@ def _pairs(plan: Plan) -> list[tuple[Order, Order]]:
 
 def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
     """Whether the basis is that for n a letter, element by element."""
-    if factor.family not in FAMILIES:
+    if factor.maps != "diagrams":
         return False
     if factor.symbolic:
         return True
-    found, letter = basis(factor, inputs, outputs), Group(factor.family, "n")
+    found, letter = basis(factor, inputs, outputs), factor.at("n")
     if len(found) != symmetric_dimension(letter, *entries_of(inputs), *entries_of(outputs)):
         return False
     if found.certificate.independence in ("stable", "cosets") and not any(map(_has_head, found)):

@@ -14,9 +14,9 @@ from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.diagrams.enumeration import bell, set_partitions
 from eqsynth.errors import EqsynthError, SizeError, VerificationError
 from eqsynth.exact.limits import afford
+from eqsynth.exact.partitions import bell, set_partitions
 from eqsynth.graphs.graph import Graph
 from eqsynth.graphs.orbits import orbit_count, orbit_labels, representative_array
 

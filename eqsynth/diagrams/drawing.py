@@ -28,7 +28,7 @@ from eqsynth.diagrams.figure import (
     moved,
     rounded,
 )
-from eqsynth.families.group import Aut, Group
+from eqsynth.families.group import Group
 
 MARGIN = 0.12
 #: Half the width that a leg needs at the head.
@@ -61,7 +61,7 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
             _draw_table(panel, factor, part)
         elif isinstance(part, Orbit):
             _draw_orbit(panel, part, height)
-        elif part.edges or () in part.blocks or (factor is not None and factor.family == "Aut"):
+        elif part.edges or () in part.blocks or (factor is not None and factor.kept_graph is not None):
             _draw_graph(panel, factor, part, height)
         else:
             _draw_diagram(panel, factor, part, height)
@@ -132,7 +132,7 @@ def _height(group: Group | None, element: Element) -> float:
         return 0.0
     deep = _depth(element.outputs - 1) + _depth(element.inputs - 1)
     if isinstance(element, Diagram):
-        if group is not None and group.family == "Aut":
+        if group is not None and group.kept_graph is not None:
             return 2.8
         if element.edges or () in element.blocks:
             return 2.8
@@ -200,7 +200,7 @@ def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height
         _pointed(item, sketch) if isinstance(item, Strand) and item.kind == "form" else item for item in sketch.items
     ]
     if diagram.head:
-        missing = group is not None and group.family == "A" and len(diagram.head) + 1 == group.n
+        missing = group is not None and group.jellyfish and len(diagram.head) + 1 == group.n
         _draw_head(sketch, at, diagram, height, style, missing)
     for vertex, number in enumerate(diagram.labels):
         sketch.items.append(Dot(*at[vertex], style[number]))
@@ -296,7 +296,8 @@ def _draw_graph(sketch: _Sketch, group: Group | None, diagram: Diagram, height: 
         wires += [Strand(_down(at[vertex], node), style[number], "wire") for vertex in block]
     sketch.items += wires
     # Undirected edges name the lesser block first, so without a group any other edge shows a direction.
-    directed = group.graph.directed if isinstance(group, Aut) else any(tail > tip for tail, tip in diagram.edges)
+    graph = None if group is None else group.kept_graph
+    directed = graph.directed if graph is not None else any(tail > tip for tail, tip in diagram.edges)
     drawn: list[Strand] = []
     for tail, tip in diagram.edges:
         drawn.append(_edge(nodes, tail, tip, drawn))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.families.group import Aut, Group, permutation_generators
+from eqsynth.families.group import Group
 from eqsynth.graphs.orbits import orbit_labels
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
         factors = [matrix(g, d, size) for g, d, size in zip(group.factors, diagram, sizes, strict=True)]
         return np.asarray(reduce(np.kron, factors), dtype=np.int64)
     n = n if isinstance(n, int) else n[0]
-    if not isinstance(diagram, Diagram) or isinstance(group, Aut):
+    if not isinstance(diagram, Diagram) or group.kept_graph is not None:
         return _table(group, diagram, n)
     total = diagram.outputs + diagram.inputs
     count = len(diagram.blocks)
     label = np.indices((n,) * count).reshape(count, n**count)
     value = np.ones(n**count, np.int64)
     index = [label[number] for number in diagram.labels]
-    if group.family == "Sp":
+    if group.symplectic:
         for block in diagram.blocks:
             left, right = block
             if (left < diagram.outputs) == (right < diagram.outputs):
@@ -79,7 +79,7 @@ def row(group: Group, element: Diagram | Orbit | Tensor, index: NDArray[np.int64
     """
     import numpy as np
 
-    if not isinstance(element, Diagram) or isinstance(group, Aut):
+    if not isinstance(element, Diagram) or group.kept_graph is not None:
         place = np.ravel_multi_index(tuple(index), (n,) * element.outputs) if element.outputs else 0
         found: NDArray[np.int64] = matrix(group, element, n)[place]
         return found
@@ -88,7 +88,7 @@ def row(group: Group, element: Diagram | Orbit | Tensor, index: NDArray[np.int64
     value = np.ones((1,) * element.inputs, np.int64)
     for block in element.blocks:
         for left, right in pairwise(block):
-            if group.family == "Sp" and (left < element.outputs) == (right < element.outputs):
+            if group.symplectic and (left < element.outputs) == (right < element.outputs):
                 value = value * (labels[left] == labels[right] ^ 1) * (1 - 2 * (labels[left] % 2))
             else:
                 value = value * (labels[left] == labels[right])
@@ -112,17 +112,18 @@ def _table(group: Group, element: Element, n: int) -> NDArray[np.int64]:
         for row, column, value in element.entries:
             filled[row, column] = value
         return filled
-    assert isinstance(group, Aut)  # noqa: S101 - diagrams with edges belong to graphs
+    graph = group.kept_graph
+    assert graph is not None  # noqa: S101 - diagrams with edges belong to graphs
     total = element.outputs + element.inputs
     indices = np.indices((n,) * total).reshape(total, n**total).T
-    return np.asarray(counts(group.graph.adjacency(), element, indices), dtype=np.int64).reshape(rows, columns)
+    return np.asarray(counts(graph.adjacency(), element, indices), dtype=np.int64).reshape(rows, columns)
 
 
 @lru_cache(maxsize=16)
 def orbits_of(group: Group, total: int) -> NDArray[np.int64]:
     """The orbit of each index tuple under a group given by permutations; see ``orbits.orbit_labels``."""
     assert isinstance(group.n, int)  # noqa: S101 - such groups have a number of points
-    labels = orbit_labels(permutation_generators(group), group.n, total)
+    labels = orbit_labels(group.permutations, group.n, total)
     labels.setflags(write=False)  # every later basis of the group reads this array
     return labels
 
@@ -153,7 +154,7 @@ def terms(group: Group, diagram: Diagram, n: int) -> int:
     if not diagram.head:
         return int(n**summed)
     taken = len(diagram.bottom.head)
-    fixed = len(diagram.top.head) + (diagram.through if group.family == "A" else 0)
+    fixed = len(diagram.top.head) + (diagram.through if group.jellyfish else 0)
     return int(n**summed * perm(n - fixed, taken))
 
 

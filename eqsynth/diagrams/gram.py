@@ -79,9 +79,9 @@ def inner_products(group: Group, diagrams: Sequence[Diagram], prime: int) -> NDA
     if isinstance(n, str):
         raise GroupError(f"{group} has no Gram matrix in numbers: ask for a number in place of {n}")
     total = diagrams[0].outputs + diagrams[0].inputs if diagrams else 0
-    if diagrams and diagrams[0].head and group.family == "A":
+    if diagrams and diagrams[0].head and group.jellyfish:
         return np.eye(len(diagrams), dtype=np.int64) * (factorial(n) % prime)
-    base = -n if group.family == "Sp" else n
+    base = -n if group.symplectic else n
     powers = np.array([pow(base, exponent, prime) for exponent in range(total + 1)], np.int64)
     if not (diagrams and diagrams[0].head):
         return powers[joins(diagrams)]
@@ -196,7 +196,7 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
         pivots = []
         for positions in (headless, heads):
             chosen = [diagrams[position] for position in positions]
-            if positions and group.family in ("S", "A") and positions is headless:
+            if positions and group.partitions and positions is headless:
                 found = _partition_pivots(chosen, int(group.n), prime)
             elif positions:
                 found = pivots_modulo(inner_products(group, chosen, prime), prime)

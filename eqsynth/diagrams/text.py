@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.families.group import Aut, Group
+from eqsynth.families.group import Group
 
 #: Columns between neighbouring vertices; bottom vertices stand half a step to the right, so that
 #: no two vertical strands ever share a column.
@@ -49,7 +49,7 @@ def text(diagram: Diagram, group: Group | None = None) -> str:
     dots = [VERTEX] * (diagram.outputs + diagram.inputs)
     if group is not None and diagram.head:
         dots = [TIED if number in diagram.head else VERTEX for number in diagram.labels]
-    if group is not None and group.family == "Aut":
+    if group is not None and group.kept_graph is not None:
         dots = list(diagram.marks())
     columns = [_column(diagram, vertex) for vertex in range(diagram.outputs + diagram.inputs)]
     joined = [block for block in diagram.blocks if len(block) > 1]
@@ -70,12 +70,12 @@ def text(diagram: Diagram, group: Group | None = None) -> str:
             grid[row][column] = "│"
     for block, lane in zip(joined, lanes, strict=True):
         first, last = columns[block[0]], columns[block[-1]]
-        if group is not None and group.family == "Sp" and (block[0] < diagram.outputs) == (block[-1] < diagram.outputs):
+        if group is not None and group.symplectic and (block[0] < diagram.outputs) == (block[-1] < diagram.outputs):
             free = [column for column in range(first + 1, last) if grid[lane][column] == GLYPHS[LEFT | RIGHT]]
             grid[lane][min(free, key=lambda column: abs(2 * column - first - last))] = ARROW
     rows = ["".join(row).rstrip() for row in grid]
     if diagram.edges and group is not None:
-        names, line = diagram.letters(), "→" if isinstance(group, Aut) and group.graph.directed else "─"
+        names, line = diagram.letters(), "→" if words.directed(group) else "─"
         rows.insert((len(rows) + 1) // 2, " ".join(f"{names[a][0]}{line}{names[b][0]}" for a, b in diagram.edges))
     if diagram.outputs:
         rows.insert(0, _row(columns[: diagram.outputs], dots))

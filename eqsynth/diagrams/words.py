@@ -5,31 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eqsynth.diagrams.diagram import Diagram, Element, Half, Orbit, Tensor, indexed
-from eqsynth.families.group import Aut, Group
+from eqsynth.families.group import FAMILIES, OTHERS, Group
 from eqsynth.spaces.space import KINDS, Order, Symmetry, each, entries_of
 
-#: What equivariance means for the input of a layer; the output then does the same.
-ACTIONS = {
-    "S": "relabel the points{} in any way",
-    "A": "relabel the points{} by an even permutation",
-    "O": "rotate or reflect the coordinates{}",
-    "SO": "rotate the coordinates{}",
-    "Sp": "change the coordinates{} by a map that keeps the symplectic form ω",
-    "Aut": "relabel the vertices{} by a symmetry of the graph",
-    "Perm": "move the points{} by a permutation of the group",
-    "Matrix": "change the coordinates{} by a matrix of the group",
-}
 #: Where each kind of map comes from.
-SOURCES = {
-    "partition": "set partitions, arXiv 2212.08648",
-    "Brauer": "perfect matchings, arXiv 2212.08630",
-    "symplectic Brauer": "perfect matchings with the form ω inside a row, arXiv 2212.08630",
-    "head (Levi-Civita)": "matchings with n free vertices, arXiv 2212.08630",
-    "jellyfish": "partitions whose blocks hang on one head, arXiv 2301.10152",
-    "bilabelled graph": "homomorphisms of small graphs into the graph, arXiv 2307.07810",
-    "orbit": "one orbit of the group on places of the matrix",
-    "matrix": "the exact null space of the generators' equations",
-}
+SOURCES = {kind: source for group in (*FAMILIES.values(), *OTHERS.values()) for kind, source in group.sources.items()}
 
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Matrices with more entries are not put into words one by one.
@@ -47,10 +27,7 @@ def symmetry(group: Group) -> str:
     'Rotate the coordinates of the input, and the output changes in the same way.'
     """
     single = len(group.factors) == 1
-    done = (
-        ACTIONS[factor.family].format(" of the input" if single else f" of the {factor} axes")
-        for factor in group.factors
-    )
+    done = (factor.action.format(" of the input" if single else f" of the {factor} axes") for factor in group.factors)
     said = ", or ".join(done)
     return f"{said[0].upper()}{said[1:]}, and the output changes in the same way."
 
@@ -93,12 +70,11 @@ def kind(group: Group | None, element: Element) -> str:
         return " x ".join(kind(factor, part) for factor, part in parts(group, element))
     if not isinstance(element, Diagram):
         return "orbit" if isinstance(element, Orbit) else "matrix"
-    family = group.family if group is not None else ""
-    if family == "Aut" or element.edges or () in element.blocks:
+    if (group is not None and group.kept_graph is not None) or element.edges or () in element.blocks:
         return "bilabelled graph"
     if element.head:
         return "jellyfish" if _tied(group, element) else "head (Levi-Civita)"
-    return {"O": "Brauer", "SO": "Brauer", "Sp": "symplectic Brauer"}.get(family, "partition")
+    return group.diagram_kind if group is not None else "partition"
 
 
 def formula(group: Group | None, element: Element, turns: Sequence[tuple[Sequence[int], int]] = ()) -> str:
@@ -217,14 +193,26 @@ def symplectic(group: Group | None) -> bool:
     >>> symplectic(Group("Sp", 4)), symplectic(Group("O", 4))
     (True, False)
     """
-    return group is not None and group.family == "Sp"
+    return group is not None and group.symplectic
+
+
+def directed(group: Group | None) -> bool:
+    """Whether the group keeps a graph with directed edges.
+
+    >>> from eqsynth import Aut
+    >>> from eqsynth.diagrams.words import directed
+    >>> directed(Aut("3: 0>1 1>2")), directed(Aut("petersen"))
+    (True, False)
+    """
+    graph = None if group is None else group.kept_graph
+    return graph is not None and graph.directed
 
 
 def _tied(group: Group | None, diagram: Diagram) -> bool:
     """Whether a head is that of a jellyfish: all blocks hang on it, those that join the rows, too."""
     if group is None:
         return len(diagram.head) == len(diagram.blocks)
-    return group.family == "A"
+    return group.jellyfish
 
 
 def meaning(group: Group | None, element: Element) -> str:
@@ -258,7 +246,7 @@ def meaning(group: Group | None, element: Element) -> str:
             "as the picture of its matrix shows."
         )
     if element.edges or not all(element.blocks):
-        return _on_a_graph(isinstance(group, Aut) and group.graph.directed, element)
+        return _on_a_graph(directed(group), element)
     if element.head:
         return _jellyfish(group, element) if _tied(group, element) else _with_free_vertices(element)
     return _plain(symplectic(group), element)

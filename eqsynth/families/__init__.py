@@ -1,1 +1,25 @@
-"""What a group is, one family in each file, and how its elements act."""
+"""What a group is, one family in each file, and how its elements act.
+
+A new family is a class in a file of its own and a line here.
+"""
+
+from eqsynth.families.alternating import Alternating
+from eqsynth.families.automorphism import Aut
+from eqsynth.families.group import FAMILIES, OTHERS
+from eqsynth.families.matrix import MatrixGroup
+from eqsynth.families.orthogonal import Orthogonal
+from eqsynth.families.permutation import PermutationGroup
+from eqsynth.families.special_orthogonal import SpecialOrthogonal
+from eqsynth.families.symmetric import Symmetric
+from eqsynth.families.symplectic import Symplectic
+
+FAMILIES.update(
+    {
+        "S": Symmetric,
+        "O": Orthogonal,
+        "A": Alternating,
+        "SO": SpecialOrthogonal,
+        "Sp": Symplectic,
+    }
+)
+OTHERS.update({"Aut": Aut, "Perm": PermutationGroup, "Matrix": MatrixGroup})

@@ -88,8 +88,8 @@ def _grid(rows: int, columns: int, wrap: bool = False) -> tuple[int, Edges]:
 
 #: Graphs with a name and sizes, such as ``cycle5`` (also ``C5``), ``grid3x4``.
 FAMILIES: dict[str, GraphFamily] = {
-    family.name: family
-    for family in (
+    series.name: series
+    for series in (
         GraphFamily("cycle", "C", 3, "N vertices in a ring", lambda n: (n, ((i, (i + 1) % n) for i in range(n)))),
         GraphFamily("path", "P", 1, "N vertices in a row", lambda n: (n, ((i, i + 1) for i in range(n - 1)))),
         GraphFamily("complete", "K", 1, "all edges on N vertices", lambda n: (n, combinations(range(n), 2))),
@@ -526,15 +526,15 @@ def _ends(edge: Any, n: int) -> tuple[int, int]:
 
 
 def _family(word: str, sizes: int) -> GraphFamily | None:
-    for family in FAMILIES.values():
-        if family.sizes == sizes and (word.lower() == family.name or (family.short and word.upper() == family.short)):
-            return family
+    for series in FAMILIES.values():
+        if series.sizes == sizes and (word.lower() == series.name or (series.short and word.upper() == series.short)):
+            return series
     return None
 
 
 def _suggest(name: str) -> str:
-    patterns = [family.pattern for family in FAMILIES.values()]
-    words = {**{known: known for known in NAMED}, **{family.name: family.pattern for family in FAMILIES.values()}}
+    patterns = [series.pattern for series in FAMILIES.values()]
+    words = {**{known: known for known in NAMED}, **{series.name: series.pattern for series in FAMILIES.values()}}
     close = difflib.get_close_matches(re.sub(r"[\d,x]+$", "", name.lower()), words, n=3, cutoff=0.5)
     near = f"Did you mean {' or '.join(words[word] for word in close)}? " if close else ""
     return f"{near}Named graphs are {', '.join(NAMED)}; with sizes {', '.join(patterns)}. For a file, give {_READABLE}."

@@ -24,7 +24,8 @@ from eqsynth.errors import (
     abridged,
 )
 from eqsynth.exact.limits import afford_parameters
-from eqsynth.families.group import Group, Hom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import Plan
 from eqsynth.spaces.space import Space

@@ -14,7 +14,8 @@ from torch.nn import functional
 from eqsynth.bases.forms import Form, form
 from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
-from eqsynth.families.group import Group, Hom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.layers.linear import refuse_script
 from eqsynth.spaces.space import Order, Space, Symmetry, each, entries_of, order_text, stored_packed
 
@@ -43,7 +44,7 @@ class EquivariantModule(nn.Module):
         hom = Hom.parse(group, space_in, space_out)
         self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
-        self._even = tuple(factor.n for factor in hom.group.factors if factor.family == "Sp" and factor.symbolic)
+        self._even = tuple(factor.n for factor in hom.group.factors if factor.even and factor.symbolic)
 
     def terms_of(self, x: Any, *others: Any) -> tuple[torch.Tensor, ...]:
         """The tensors of the input, one per term; raises ShapeError where they do not fit, or ``others`` were given."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from eqsynth.bases.basis import basis
 from eqsynth.bases.dimension import dimension
-from eqsynth.bases.pointwise import PERMUTATIONS, demand, gates, positional, positions
+from eqsynth.bases.pointwise import demand, gates, positional, positions
 from eqsynth.errors import (
     ActivationError,
     EqsynthError,
@@ -24,7 +24,8 @@ from eqsynth.errors import (
     abridged,
 )
 from eqsynth.exact.numbers import whole
-from eqsynth.families.group import Group, Hom, MatrixGroup
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import (
     Activation,
@@ -339,9 +340,9 @@ def _map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
     if not (is_plain(order_in) and is_plain(order_out)):
         return len(basis(group, order_in, order_out)) > 0
     for factor, k, lo in zip(group.factors, each(order_in), each(order_out), strict=True):
-        if factor.family in PERMUTATIONS:
+        if factor.permuting:
             continue  # the sum of all entries, at every position
-        if not (len(basis(factor, k, lo)) if isinstance(factor, MatrixGroup) else dimension(factor, k + lo)):
+        if not (dimension(factor, k + lo) if factor.diagrammatic else len(basis(factor, k, lo))):
             return False
     return True
 

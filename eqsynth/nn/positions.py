@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional
 
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
-from eqsynth.families.group import Group, Hom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.nn.activations import got
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import POWERS, Entry, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Step
@@ -175,10 +176,10 @@ def read(value: Term, at: Positions) -> torch.Tensor:
 
 def check_group(group: Group) -> None:
     """Raise EqsynthError for groups that do more than move the entries of a tensor."""
-    if len(group.factors) != 1 or group.family not in ("S", "A"):
+    if len(group.factors) != 1 or not group.partitions:
         raise EqsynthError(
-            f"eq.nn.Sparse runs modules of S(n) and A(n), which move the entries of a tensor and mix none, not of "
-            f"{group}: call the module with dense tensors"
+            f"eq.nn.Sparse runs modules of S(n), A(n) and H(n), which move the entries of a tensor and mix none, not "
+            f"of {group}: call the module with dense tensors"
         )
 
 

@@ -11,8 +11,7 @@ from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
 from eqsynth.diagrams.functor import matrix, squares
 from eqsynth.errors import ShapeError
-from eqsynth.families.group import Aut
-from eqsynth.families.representation import omega
+from eqsynth.families.symplectic import omega
 from eqsynth.plans.plan import (
     POWERS,
     Contract,
@@ -176,8 +175,9 @@ def _contract(
 ) -> Array:
     import numpy as np
 
-    assert isinstance(plan.hom.group, Aut)  # noqa: S101 - only graphs have edges
-    adjacency = plan.hom.group.graph.adjacency().astype(np.float64)
+    graph = plan.hom.group.kept_graph
+    assert graph is not None  # noqa: S101 - only graphs have edges
+    adjacency = graph.adjacency().astype(np.float64)
     # 0 is the batch, 1 the channels.
     factors: list[object] = [part for u, v in edges for part in (adjacency, [2 + u, 2 + v])]
     order = [0, *(2 + label for label in labels), 1]

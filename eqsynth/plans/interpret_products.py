@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import ShapeError
-from eqsynth.families.representation import omega
+from eqsynth.families.symplectic import omega
 from eqsynth.plans.interpret import _hodge, _reduce, _weight, interpret
 from eqsynth.plans.plan import POWERS, Hodge, Input, Reduce
 from eqsynth.plans.products import Join, ProductPlan, Twist, Weigh

@@ -21,7 +21,8 @@ from eqsynth.diagrams.bilabelled import below, separator
 from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, Orbit, Tensor
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
-from eqsynth.families.group import Aut, Group, Hom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.plans.plan import (
     METHODS,
     NOMINAL_BATCH,
@@ -276,7 +277,7 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
 
     Where no level gains, the one that loses least is transformed, if any has two transferred blocks or more.
     """
-    if hom.group.family not in ("S", "A"):
+    if not hom.group.partitions:
         raise GroupError(
             f"{hom.group} has no plan by Fourier transform: its labels do not fall into orbits of S_c. "
             "Ask for another method"
@@ -358,13 +359,13 @@ def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]
         if isinstance(found[element], Orbit | Tensor):
             continue
         turns = found.turns[element] if found.turns and len(found.turns[element]) > 1 else ()
-        if isinstance(group, Aut):
+        if group.kept_graph is not None:
             made.append(replace(_graph_use(term_in, term_out, element, *found.factors(element)), turns=turns))
             continue
         top, bottom, middle = found.flat(element).factored
         profile = tuple(
             [
-                (len(middle_of), len(below_of.head), len(above_of.head), bool(diagram.head) and factor.family == "A")
+                (len(middle_of), len(below_of.head), len(above_of.head), bool(diagram.head) and factor.jellyfish)
                 for diagram, factor in zip(found.factors(element), factors, strict=True)
                 for above_of, below_of, middle_of in [diagram.factored]
             ]
@@ -473,7 +474,7 @@ class _Lowering:
         self.packed: dict[str, str] = {}
         self.read_packed: set[int] = set()
         self.ready: list[list[str]] = [[] for _ in hom.space_out]
-        graph = hom.group.graph if isinstance(hom.group, Aut) else None
+        graph = hom.group.kept_graph
         self.directed = graph is not None and graph.directed
         #: Contractions that are made: (source, labels, edges, kept) to the name of the value.
         self.contracted: dict[tuple[object, ...], str] = {}
@@ -603,7 +604,7 @@ class _Lowering:
         """
         if use.term_in == BIAS or any(taken or given or tied for _, taken, given, tied in use.profile):
             return use
-        if isinstance(self.hom.group, Aut):
+        if self.hom.group.kept_graph is not None:
             return use
         packs: list[Symmetry | None] = []
         middle, sign, start = list(use.middle), 1, 0
@@ -630,7 +631,7 @@ class _Lowering:
     def _forms(self, order: Order) -> frozenset[int]:
         """The vertices of a row whose pairs carry the symplectic form."""
         sizes = self._sizes(order)
-        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].family == "Sp")
+        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].symplectic)
 
     def _fresh(self, name: str) -> str:
         made, number = name, 2
@@ -859,7 +860,7 @@ class _Lowering:
                 if _takes_after(profile[factor]):
                     value, arrangement = self._hodge(value, arrangement, profile, factor)
             middle = straight if permute_inputs else use.middle
-            if isinstance(self.hom.group, Aut):
+            if self.hom.group.kept_graph is not None:
                 start, edges, ends = use.above
                 begin = tuple(middle.index(int(labels[place][1])) for place in start)
                 value, axes = self._contract(value, (begin, edges, ends))
@@ -915,7 +916,7 @@ class _Lowering:
         """The reduction that a use needs, with the heads applied that come before the mixing."""
         half = use.bottom.plain
         name = self.bottoms[use.term_in].setdefault(half, _name("x", use.term_in, half, self.several_in))
-        if isinstance(self.hom.group, Aut):
+        if self.hom.group.kept_graph is not None:
             name, axes = self._contract(name, use.below)
             return name, [("t", use.below[2].index(label)) for label in axes]
         cached = (use.term_in, use.bottom, use.profile)
@@ -1197,7 +1198,7 @@ def gains(found: Basis) -> tuple[int, ...]:
     that the mean square of the output does not depend on n.
     """
     return tuple(
-        max(lo - k, 0) if factor.family in ("O", "SO", "Sp") else 0
+        factor.gain(k, lo)
         for factor, k, lo in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
     )
 

@@ -19,7 +19,7 @@ from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Tensor
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.group import Group, Hom
+from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import Order, Symmetry, entries_of, stored_packed
 from eqsynth.spaces.space import each as each_of
 
@@ -443,7 +443,7 @@ class Plan:
             if number is None:
                 given = "" if n is None else f", not {shown(n)}"
                 raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given}")
-            values[symbol] = number if isinstance(factor.n, int) else int(Group(factor.family, number).n)
+            values[symbol] = number if isinstance(factor.n, int) else factor.at(number).number
         for side, space in (("in", self.hom.space_in), ("out", self.hom.space_out)):
             for term, channels in enumerate(space.channels):
                 values[channel_symbol(side, term, len(space))] = channels

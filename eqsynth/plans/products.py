@@ -22,7 +22,8 @@ from eqsynth.diagrams.diagram import LETTERS, Half, Orbit, Tensor
 from eqsynth.errors import EqsynthError, SizeError, SpaceError, abridged, shown
 from eqsynth.exact.numbers import whole as whole_number
 from eqsynth.exact.polynomial import Polynomial, channel_symbol
-from eqsynth.families.group import Aut, Group, Hom, ProductGroup
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import (
     BIAS,
     Profile,
@@ -566,7 +567,7 @@ def _check_tied(problem: Problem, term_in: int, term_out: int) -> None:
 
 def _has_diagrams(group: Group) -> bool:
     """Whether some maps of the group are diagrams: for Aut(G) perhaps not all are."""
-    return group.diagrammatic or isinstance(group, Aut | ProductGroup)
+    return group.diagrammatic or group.kept_graph is not None
 
 
 @lru_cache(maxsize=256)
@@ -622,7 +623,7 @@ class _Products(_Lowering):
     def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
         """One mixing, without the maps that are mixed as they are multiplied."""
         loose = not any(taken or given or tied for _, taken, given, tied in profile)
-        if self.problem.mode == "full" and loose and not isinstance(self.hom.group, Aut):
+        if self.problem.mode == "full" and loose and self.hom.group.kept_graph is None:
             same: dict[tuple[int, int, Half], list[_Use]] = {}
             for use in uses:
                 if use.term_in != BIAS:
@@ -758,8 +759,7 @@ class _Products(_Lowering):
         taken = star.order[star.carried :]
         shares = [sum(label in taken for label in labels) for _, labels in values]
         place = max(range(len(values)), key=lambda p: (shares[p], p))
-        family = self.hom.group.factors[star.factor].family
-        if family != "SO" or len(values) == 1 or star.given > shares[place]:
+        if self.hom.group.factors[star.factor].jellyfish or len(values) == 1 or star.given > shares[place]:
             return None
         others = [label for label in taken if label not in values[place][1]]
         given = list(range(len(sizes), len(sizes) + star.given))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.cosets import moved
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.diagrams.enumeration import perfect_matchings
 from eqsynth.diagrams.gram import independent_rows
+from eqsynth.exact.partitions import perfect_matchings
 from eqsynth.plans.plan import NOMINAL_N, Pair
 from eqsynth.spaces.space import each
 
@@ -61,7 +61,7 @@ def _swaps(owners: Owners, term: Sequence[int]) -> Iterator[tuple[int, ...]]:
 def _orbits(found: Basis, flat: Sequence[Diagram], swaps: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
     """One element of each orbit that does not vanish; None where the exchanges lead out of the basis."""
     outs, ins = _factors(found)
-    forms = {v for v, factor in enumerate([*outs, *ins]) if found.group.factors[factor].family == "Sp"}
+    forms = {v for v, factor in enumerate([*outs, *ins]) if found.group.factors[factor].symplectic}
     place = {(diagram.blocks, diagram.head): number for number, diagram in enumerate(flat)}
     kept, seen = [], set()
     for number, diagram in enumerate(flat):
@@ -124,7 +124,7 @@ Pairings = Sequence[tuple[tuple[int, ...], ...]]
 
 def _by_loops(found: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float] | None:
     """For diagrams whose entries are 0 and 1: every sum is a power of n for each closed component."""
-    plain = all(factor.family in ("S", "O", "A", "SO") for factor in found.group.factors)
+    plain = not any(factor.symplectic for factor in found.group.factors)
     if not plain or any(found.flat(number).head for number in range(len(found))):
         return None
     sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in found.group.factors]

@@ -23,7 +23,8 @@ from eqsynth.codegen.artifact import artifact_of
 from eqsynth.diagrams import svg
 from eqsynth.diagrams.diagram import LETTERS
 from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
-from eqsynth.families.group import Group, Hom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import plain_plan, plan_by
 from eqsynth.plans.plan import METHODS
 from eqsynth.proof.verification import check_basis, check_module, parse_hom

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ExportError
-from eqsynth.families.group import Hom
+from eqsynth.families.hom import Hom
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import ProductPlan
 from eqsynth.spaces.space import each, is_packed, lengths, order_text, stored_full
@@ -147,7 +147,7 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
 
     factors, space = plan.hom.group.factors, plan.hom.space_in
     letters = sorted({factor.n for factor in factors if isinstance(factor.n, str)})
-    even = {factor.n for factor in factors if factor.family == "Sp"}
+    even = {factor.n for factor in factors if factor.even}
     # All even, since Sp(n) needs it, and different, so that torch does not take two letters for one.
     size = {letter: 4 + 2 * place for place, letter in enumerate(letters)}
     dims = {

@@ -25,7 +25,8 @@ from eqsynth.codegen.artifact import artifact_of, check_name
 from eqsynth.codegen.emit import Artifact
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
 from eqsynth.exact import limits
-from eqsynth.families.group import Group, Hom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import METHODS, NORMALIZATIONS, PARAMETERS, Plan
 from eqsynth.project.exporting import program, read_weights
@@ -357,7 +358,7 @@ def _plain_name(text: str) -> str:
 def _group_name(group: Group) -> str:
     match = re.fullmatch(r"(\w+)\((\w+)\)", str(group))
     if match and str(group).isascii():
-        return match[1] + (match[2].capitalize() if match[1] == "Aut" else match[2])
+        return match[1] + (match[2] if group.kept_graph is None else match[2].capitalize())
     return f"{group.family}{group.n}_{sha256(str(group).encode()).hexdigest()[:8]}"
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, EquivarianceError, shown
-from eqsynth.families.group import Group, Hom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom
 from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
 from eqsynth.proof.trials import check_draws, concrete_factors, sizes_to_try
 from eqsynth.spaces.space import Space, is_plain, least_shown, lengths, order_text

@@ -58,7 +58,7 @@ def sizes_to_try(
     letters = sorted({factor.n for factor in group.factors if isinstance(factor.n, str)})
     if not letters:
         return [{}]
-    even = any(factor.family == "Sp" and factor.symbolic for factor in group.factors)
+    even = any(factor.even and factor.symbolic for factor in group.factors)
     step = 2 if even else 1
     # Where none of the usual sizes is large enough, the least that is: something must be tried.
     fitting = [size for size in (even_sizes if even else sizes) if size >= least] or [least + least % step]
@@ -71,7 +71,7 @@ def sizes_to_try(
 
 def concrete_factors(group: Group, sizes: dict[str, int]) -> list[Group]:
     """The factors of a group, with numbers in place of letters."""
-    return [Group(f.family, sizes[f.n]) if isinstance(f.n, str) else f for f in group.factors]
+    return [f.at(sizes[f.n]) if isinstance(f.n, str) else f for f in group.factors]
 
 
 def prepared(layer: Any, rng: np.random.Generator) -> Any:

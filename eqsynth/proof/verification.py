@@ -20,9 +20,10 @@ from eqsynth.codegen.artifact import artifact_of
 from eqsynth.diagrams import bilabelled, functor, gram
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
-from eqsynth.diagrams.enumeration import misfit, set_partitions
+from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
-from eqsynth.families.group import Aut, Hom, MatrixGroup, ProductGroup, permutation_generators
+from eqsynth.exact.partitions import set_partitions
+from eqsynth.families.hom import Hom
 from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import plan_hom
@@ -53,16 +54,6 @@ if TYPE_CHECKING:
 
     from eqsynth.layers.linear import Linear
 
-#: Arguments for independence that hold for a family of groups.
-DEFAULT_ARGUMENTS = ("stable", "gram")
-ARGUMENTS = {
-    "S": ("stable", "blocks", "orbits"),
-    "A": ("stable", "blocks", "orbits"),
-    "Aut": ("representatives",),
-    "Perm": ("disjoint",),
-    "Matrix": ("kernel",),
-    "Product": ("product",),
-}
 #: Arguments that name the prime modulo which a rank was found.
 MODULAR = ("gram", "orbits", "means")
 #: What an exported class says about itself, and the type of each.
@@ -153,8 +144,7 @@ def check_basis(basis: Basis) -> str:
             f"the certificate speaks of {certificate.dimension} of {certificate.spanning} elements, "
             f"but there are {len(basis)}"
         )
-    known = ARGUMENTS.get(group.family, DEFAULT_ARGUMENTS)
-    known = known if basis.plain_orders or group.family == "Product" else ("cosets", "means")
+    known = group.arguments if basis.plain_orders or group.maps == "factors" else ("cosets", "means")
     argument, prime = certificate.independence, certificate.prime
     if argument not in known:
         raise VerificationError(f"the certificate's argument {argument!r} proves nothing for {group}")
@@ -163,7 +153,7 @@ def check_basis(basis: Basis) -> str:
         raise VerificationError(f"the certificate names the prime {prime}, but {argument!r} takes one of {primes}")
     if basis.turns and (is_plain(basis.outputs) or len(basis.turns) != len(basis)):
         raise VerificationError(f"{len(basis.turns)} sums over exchanges of axes are given for {len(basis)} maps")
-    if isinstance(group, ProductGroup):
+    if group.maps == "factors":
         return _check_product(basis)
     if not basis.plain_orders:
         return _check_symmetric(basis)
@@ -403,17 +393,18 @@ def _check_tables(basis: Basis) -> str:
     assert isinstance(outputs, int)  # noqa: S101
     if any((d.outputs, d.inputs) != (outputs, inputs) for d in basis if not isinstance(d, tuple)):
         raise VerificationError(f"an element does not map order {inputs} to {outputs}")
-    if isinstance(group, MatrixGroup):
+    if group.maps == "matrices":
         _check_spanning(basis, len(basis))
         return _check_kernel(basis)
     labels = functor.orbits_of(group, inputs + outputs)
-    orbits.check_orbits(permutation_generators(group), labels)
+    orbits.check_orbits(group.permutations, labels)
     count = int(labels.max()) + 1
     numbers = [int(labels[element.representative]) for element in basis if isinstance(element, Orbit)]
     diagrams = tuple(element for element in basis if isinstance(element, Diagram))
     if len(basis) != count or len(set(numbers)) != len(numbers):
         raise VerificationError(f"{len(basis)} elements, but {group} has {count} orbits; each must stand once")
-    if isinstance(group, Aut):
+    graph = group.kept_graph
+    if graph is not None:
         # The orbits, and the graphs that were tried: at least those that were kept, at most those that are considered.
         least, most = count + len(diagrams), count + bilabelled.Budget().candidates
         if not least <= basis.certificate.spanning <= most:
@@ -424,8 +415,8 @@ def _check_tables(basis: Basis) -> str:
     else:
         _check_spanning(basis, count)
     if diagrams:
-        assert isinstance(group, Aut)  # noqa: S101 - diagrams with edges belong to graphs
-        bilabelled.check_basis(group.graph, labels, bilabelled.Chosen(diagrams, tuple(numbers), 0))
+        assert graph is not None  # noqa: S101 - diagrams with edges belong to graphs
+        bilabelled.check_basis(graph, labels, bilabelled.Chosen(diagrams, tuple(numbers), 0))
         return f"{count} maps for {count} orbits, values on representatives of full rank modulo {bilabelled.PRIME}"
     return f"{count} maps, one for each orbit"
 
@@ -493,7 +484,7 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
             if len(basis) * total.shape[1] * x[0, ..., 0].size > MAX_MEANING:
                 return None
             lifts = zip(hom.group.factors, ns, each(basis.inputs), each(order_out), strict=True)
-            lift = np.prod([n ** (max(lo - k, 0) / 4) for f, n, k, lo in lifts if f.family in ("O", "SO", "Sp")])
+            lift = np.prod([n ** (f.gain(k, lo) / 4) for f, n, k, lo in lifts])
             flat = x.reshape(len(x), -1, x.shape[-1])
             if plan.parameters == "blocks" and len(basis):
                 flat_maps, mixed = basis.matrices(ns).astype(float), block_coefficients(plan, parameters, i, o)

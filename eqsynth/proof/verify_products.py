@@ -80,9 +80,8 @@ def meaning(
             x = _dense(plan, term, inputs)
             weight = parameters[plan.weight_name(i, o)].reshape(len(found), wide, -1)
             lift = prod(
-                n ** (max(lo - k, 0) / 4)
+                n ** (factor.gain(k, lo) / 4)
                 for factor, n, k, lo in zip(problem.group.factors, ns, each(found.inputs), each(order), strict=True)
-                if factor.family in ("O", "SO", "Sp")
             )
             for element, of_map in zip(found.diagrams, weight, strict=True):
                 entries = matrix(problem.group, element, ns).astype(float)

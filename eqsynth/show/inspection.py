@@ -15,7 +15,7 @@ from eqsynth.diagrams.text import picture
 from eqsynth.diagrams.words import formula
 from eqsynth.errors import EqsynthError, SymbolicError, abridged
 from eqsynth.exact.numbers import whole
-from eqsynth.families.group import Hom
+from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import gains, mean_squares
 from eqsynth.plans.plan import POWERS
 from eqsynth.spaces.space import none_of

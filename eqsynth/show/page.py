@@ -21,7 +21,8 @@ from eqsynth.diagrams import drawing, functor, words
 from eqsynth.diagrams.diagram import Diagram, Element
 from eqsynth.diagrams.svg import INK, body
 from eqsynth.errors import SizeError, SpaceError, abridged
-from eqsynth.families.group import Aut, Group, Hom, PermutationGroup, permutation_generators
+from eqsynth.families.group import Group, Label
+from eqsynth.families.hom import Hom
 from eqsynth.graphs.orbits import elements
 from eqsynth.plans import plan as plans
 from eqsynth.plans.lowering import plain_plan
@@ -90,7 +91,10 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
         "version": eqsynth.__version__,
         "group": str(found.group),
         "title": found.group.title,
-        "factors": [{"name": str(factor), "family": factor.family, "n": factor.n} for factor in found.group.factors],
+        "factors": [
+            {"name": str(factor), "maps": factor.maps, "symplectic": factor.symplectic, "n": factor.n}
+            for factor in found.group.factors
+        ],
         "inputs": list(each(found.inputs)),
         "outputs": list(each(found.outputs)),
         "heading": f"{abridged(found.group)}: order {order_text(found.inputs)} → order {order_text(found.outputs)}",
@@ -214,7 +218,7 @@ def _matrices(found: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | 
 def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
     factors = found.group.factors
-    sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.family == "Sp" else 3 for factor in factors]
+    sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.even else 3 for factor in factors]
     powers = [k + lo for k, lo in zip(each(found.inputs), each(found.outputs), strict=True)]
     headed = [
         any(
@@ -238,7 +242,7 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
         if not lower:
             return None
         size, place = max(lower)
-        sizes[place] = max(2, min(size - (2 if factors[place].family == "Sp" else 1), 12))
+        sizes[place] = max(2, min(size - (2 if factors[place].even else 1), 12))
 
 
 # --- left-out diagrams --------------------------------------------------------------------------------
@@ -258,13 +262,13 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
     else:
         bases = [found]
         note = {
-            "Perm": "Nothing was left out: orbits are disjoint, so each of them is needed.",
-            "Matrix": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
-            "Aut": "Bilabelled graphs that were tried, and orbit indicators, that are combinations of the maps above.",
-        }.get(found.group.family, "")
+            "orbits": "Nothing was left out: orbits are disjoint, so each of them is needed.",
+            "matrices": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
+            "graphs": "Bilabelled graphs that were tried, and orbit indicators: combinations of the maps above.",
+        }.get(found.group.maps, "")
         if not count:
             note = (
-                note if found.group.family in ("Perm", "Matrix") else "Nothing was left out: every diagram is needed."
+                note if found.group.maps in ("orbits", "matrices") else "Nothing was left out: every diagram is needed."
             )
     sections = []
     for part in bases:
@@ -385,6 +389,7 @@ def _dimensions(found: Basis) -> list[dict[str, Any]]:
         section: dict[str, Any] = {
             "group": str(factor),
             "family": factor.family,
+            "heads": factor.heads,
             "total": k + lo,
             "points": [list(pair) for pair in zip(table.sizes, table.dimensions, strict=True)],
             "stable": table.stable,
@@ -393,7 +398,7 @@ def _dimensions(found: Basis) -> list[dict[str, Any]]:
             "value": dimension.dimension(factor, k + lo),
             "determinant": "",
         }
-        if factor.family in ("S", "O", "Sp") and table.stable and k + lo <= 6:
+        if not factor.heads and table.stable and k + lo <= 6:
             section["determinant"] = str(symbolic.gram_determinant(f"{factor.family}(n)", k, lo))
         made.append(section)
     return made
@@ -404,7 +409,7 @@ def _walks(found: Basis) -> list[dict[str, Any]]:
     for factor, k, lo in _factors(found):
         if factor.diagrammatic:
             made.append(_bratteli(factor, k, lo))
-        elif isinstance(factor, Aut | PermutationGroup):
+        elif factor.permuting:
             made.append(_burnside(factor, k + lo, len(found)))
         else:
             made.append(
@@ -419,29 +424,42 @@ def _walks(found: Basis) -> list[dict[str, Any]]:
 
 def _bratteli(factor: Group, k: int, lo: int) -> dict[str, Any]:
     size = factor.n if isinstance(factor.n, int) else dimension.stable_from(factor, k + lo)
-    group = Group(factor.family, size)
+    group = factor.at(size)
     found = bratteli(group, k, lo)
     # SO(n) and A(n) may break a part in two, so its dimension would mislead.
-    whole = factor.family in ("S", "O", "Sp") and size <= 100
+    whole = not factor.heads and size <= 100
     drawn = sum(map(len, found.edges)) <= MAX_DRAWN
     return {
         "group": str(group),
-        "family": factor.family,
+        "walk": factor.walk,
+        "twist": factor.twist,
+        "larger": f"{factor.headless}({size})" if factor.headless else "",
+        "words": {_lookup(label): group.part_words(label) for level in found.levels for label in level},
         "open": isinstance(factor.n, str),
         "inputs": k,
         "outputs": lo,
         "n": size,
         "stride": found.stride,
         "paths": found.paths,
-        "levels": [[list(shape) for shape in level] for level in found.levels] if drawn else [],
+        "levels": [[_rows(label) for label in level] for level in found.levels] if drawn else [],
         "edges": [[list(pair) for pair in pairs] for pairs in found.edges] if drawn else [],
         "before": [list(map(str, level)) for level in found.before] if drawn else [],
         "after": [list(map(str, level)) for level in found.after] if drawn else [],
         "meeting": [
-            [list(shape), one, two, irreducible_dimension(group, shape) if whole else None]
+            [_rows(shape), one, two, irreducible_dimension(group, shape) if whole else None]
             for shape, one, two in found.meeting
         ],
     }
+
+
+def _rows(label: Label) -> list[Any]:
+    """The rows of a partition, or of two of them, as lists."""
+    return [list(part) if isinstance(part, tuple) else part for part in label]
+
+
+def _lookup(label: Label) -> str:
+    """A label as the page looks it up."""
+    return json.dumps(_rows(label), separators=(",", ":"))
 
 
 def _burnside(group: Group, total: int, count: int) -> dict[str, Any]:
@@ -450,27 +468,30 @@ def _burnside(group: Group, total: int, count: int) -> dict[str, Any]:
     try:
         fixed = Counter(
             sum(1 for point, image in enumerate(element) if point == image)
-            for element in elements(permutation_generators(group), group.n)
+            for element in elements(group.permutations, group.n)
         )
     except SizeError:
         return made
     return {**made, "order": sum(fixed.values()), "fixed": [[points, fixed[points]] for points in sorted(fixed)]}
 
 
+def _list(texts: Iterable[str]) -> str:
+    return " and ".join(texts)
+
+
 def _certificate(found: Basis) -> dict[str, Any]:
     group, certificate = found.group, found.certificate
-    families = {factor.family for factor in group.factors}
     if not group.diagrammatic:
         size = (
             "the number of maps is known without any diagram: it is the dimension of the solutions of linear "
             "equations, computed exactly."
-            if group.family == "Matrix"
+            if group.maps == "matrices"
             else "the number of maps is known without any diagram: it is the number of orbits on index tuples."
         )
     else:
         size = (
             "the number of maps is known without any diagram, from representation theory: "
-            + ("Stirling numbers count them" if families <= {"S", "A"} else "walks in the Bratteli diagram count them")
+            + f"{_list(dict.fromkeys(factor.counted_by for factor in group.factors))} count them"
             + ". So once that many independent maps are found, the list is complete."
         )
     problem = f"{group}: 1x{order_text(found.inputs)} -> 1x{order_text(found.outputs)}"

@@ -87,8 +87,8 @@ function reason(map, value, row, column) {
     const factor = data.factors[number];
     const [l, k] = [data.outputs[number], data.inputs[number]];
     if (!part.labels) {
-      if (factor.family === "Aut" && map.kind.includes("graph")) return `${Math.abs(value)} ways to place the letters of the formula on vertices so that every A[..] is an edge.`;
-      if (factor.family === "Matrix") return "An entry of an exact solution of the group's equations.";
+      if (factor.maps === "graphs" && map.kind.includes("graph")) return `${Math.abs(value)} ways to place the letters of the formula on vertices so that every A[..] is an edge.`;
+      if (factor.maps === "matrices") return "An entry of an exact solution of the group's equations.";
       return value ? "These indices belong to the orbit: the group moves the first place of the formula here." : "The group never moves the first place of the formula here.";
     }
     const index = [...row.slice(top, top + l), ...column.slice(bottom, bottom + k)];
@@ -98,7 +98,7 @@ function reason(map, value, row, column) {
     for (const [vertex, block] of part.labels.entries()) {
       if (!first.has(block)) { first.set(block, vertex); continue; }
       const other = first.get(block);
-      const form = factor.family === "Sp" && other < l === vertex < l;
+      const form = factor.symplectic && other < l === vertex < l;
       if (form) {
         const partner = (index[other] ^ 1) === index[vertex];
         if (!partner) return `${axis(other)} is ${index[other]} and ${axis(vertex)} is ${index[vertex]}${of}: ω joins 0 with 1, 2 with 3 and so on, so it is 0 here.`;
@@ -256,15 +256,14 @@ theme.addEventListener("click", () => setTheme(document.documentElement.dataset.
 
 // --- cards ------------------------------------------------------------------------------------------
 
-const families = new Set(data.factors.map((factor) => factor.family));
-const diagrammatic = ["S", "A", "O", "SO", "Sp"].some((family) => families.has(family));
-const guide = families.has("Matrix") ? [] : [
+const maps = new Set(data.factors.map((factor) => factor.maps));
+const guide = maps.has("matrices") ? [] : [
   "The picture: dots on top are the axes of the output y, dots below those of the input x. Joined dots share one index. A dot below that nothing joins is summed over; one on top that nothing joins is repeated.",
   "The formula says the same with letters: y[a] += x[b,b] adds x[b,b] to y[a] for all a and b.",
 ];
 if (data.maps.some((map) => map.parts.some((part) => part.head?.length))) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
-if (families.has("Sp") && data.maps.some((map) => map.formula.includes("ω"))) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
-if (families.has("Aut")) guide.push("Small circles are vertices of the graph that the map visits, thick lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
+if (data.factors.some((factor) => factor.symplectic) && data.maps.some((map) => map.formula.includes("ω"))) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
+if (maps.has("graphs")) guide.push("Small circles are vertices of the graph that the map visits, thick lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
 if (data.maps.some((map) => map.kind === "orbit")) guide.push("Squares with numbers stand for an orbit: one place (a row and a column) and all places that the group moves it to.");
 if (grid) {
   const small = make("span", {}, "The matrix: one row for each place of the output, one column for each place of the input, the first axis changing slowest");
@@ -274,7 +273,7 @@ if (grid) {
   guide.push(small);
 }
 guide.push("Below stand the kind of map, in the words of the papers, and how many entries of the matrix are not zero.");
-if (diagrammatic) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
+if (maps.has("diagrams")) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
 if (!grid && data.count) byId("how-text").append(make("p", {}, "The matrices are too large to draw here; in Python, eq.basis(...).matrices() has them."));
@@ -554,7 +553,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
   for (const section of data.dimension) {
     if (data.dimension.length > 1) body.append(make("h3", {}, `Factor ${section.group}`));
     const { points, stable, family } = section;
-    const more = family === "SO" || family === "A" ? "At smaller n there may be more, since the Levi-Civita tensor has n legs, or fewer, since diagrams become combinations of each other." : "At smaller n some diagrams are combinations of others, so there are fewer.";
+    const more = section.heads ? "At smaller n there may be more, since the Levi-Civita tensor has n legs, or fewer, since diagrams become combinations of each other." : "At smaller n some diagrams are combinations of others, so there are fewer.";
     const changes = points.some(([, value]) => value !== stable);
     if (!points.some(([, value]) => value)) {
       body.append(make("p", {}, `${family}(n) has no map between these spaces at any n.`));
@@ -586,23 +585,15 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
 
 // --- walks ------------------------------------------------------------------------------------------
 
-const shapeText = (shape) => (shape.length ? `(${shape.join(",")})` : "∅");
-function partName(family, shape, n) {
-  const text = shape.join(",");
-  if (family === "S" || family === "A") {
-    if (shape.length === 1) return "trivial: one number that never changes";
-    if (text === `${n - 1},1` && n > 2) return "standard: vectors whose entries sum to 0";
-    if (shape.length === n) return "sign";
-    return "";
-  }
-  if (!shape.length) return family === "Sp" ? "one number that never changes" : "scalar: one number that never changes";
-  if (text === "1") return "vector";
-  if (family === "Sp") return { 2: "symmetric matrices", "1,1": "antisymmetric matrices without their ω part" }[text] ?? "";
-  if (shape.length === n && shape.every((row) => row === 1)) return "determinant: a scalar that reflections negate";
-  return { 2: "symmetric matrices of trace 0", "1,1": n === 3 ? "antisymmetric matrices (for n = 3, like vectors)" : "antisymmetric matrices", 3: "symmetric, traceless, order 3" }[text] ?? "";
-}
+// The name of a part is a partition, or two of them for signed permutations.
+const two = (label) => Array.isArray(label[0]);
+const rowsText = (shape) => (shape.length ? `(${shape.join(",")})` : "∅");
+const shapeText = (label) => (two(label) ? label.map(rowsText).join(" ") : rowsText(label));
+const partName = (section, label) => section.words[JSON.stringify(label)] ?? "";
+const tall = (label) => (two(label) ? Math.max(...label.map((shape) => shape.length)) : label.length);
 /** A Young diagram centred at (x, y); long rows are one bar with their length. */
 function young(shape, x, y) {
+  if (two(shape)) return make("g", {}, young(shape[0], x - 24, y), make("text", { x, y: y + 5, "text-anchor": "middle" }, ";"), young(shape[1], x + 24, y));
   const box = 8;
   if (!shape.length) return make("text", { x, y: y + 5, "text-anchor": "middle" }, "∅");
   const long = (row) => row > 5;
@@ -617,8 +608,9 @@ function young(shape, x, y) {
 }
 function bratteliFigure(section) {
   const { levels, edges, before, after, stride, inputs } = section;
-  const deep = Math.max(3, ...levels.flat().map((shape) => shape.length)) * 8;
-  const [across, down] = [stride === 2 ? 74 : 104, deep + 42];
+  const deep = Math.max(3, ...levels.flat().map(tall)) * 8;
+  const half = levels.flat().some(two) ? 50 : 26;
+  const [across, down] = [(stride === 2 ? 74 : 104) + 2 * (half - 26), deep + 42];
   const tallest = Math.max(...levels.map((level) => level.length));
   const place = (step, p) => [50 + step * across, 34 + (tallest * down) / 2 + (p - (levels[step].length - 1) / 2) * down];
   const [width, height] = [100 + (levels.length - 1) * across, tallest * down + 44];
@@ -627,7 +619,7 @@ function bratteliFigure(section) {
   const nodes = new Map();
   edges.forEach((pairs, step) => pairs.forEach(([a, b]) => {
     const [[x, y], [u, v]] = [place(step, a), place(step + 1, b)];
-    const line = make("line", { class: "edge", x1: x + 26, y1: y, x2: u - 26, y2: v });
+    const line = make("line", { class: "edge", x1: x + half, y1: y, x2: u - half, y2: v });
     lines.push([`${step}.${a}`, `${step + 1}.${b}`, line]);
     figure.append(line);
   }));
@@ -646,7 +638,7 @@ function bratteliFigure(section) {
       const [one, two] = [before[step][p], after[step][p]];
       const through = (BigInt(one) * BigInt(two)).toString();
       const node = make("g", { class: "node", tabindex: 0, role: "img", "aria-label": `${shapeText(shape)}: ${one} walks to here, ${two} from here, ${through} of ${section.paths} pass` },
-        make("rect", { class: "box", x: x - 26, y: y - deep / 2 - 15, width: 52, height: deep + 30, rx: 8 }), young(shape, x, y - 7),
+        make("rect", { class: "box", x: x - half, y: y - deep / 2 - 15, width: 2 * half, height: deep + 30, rx: 8 }), young(shape, x, y - 7),
         make("text", { x, y: y + deep / 2 + 9, "text-anchor": "middle", class: "dim", style: "font-size:10px" }, `${one} · ${two}`));
       const key = `${step}.${p}`;
       nodes.set(key, node);
@@ -663,7 +655,7 @@ function bratteliFigure(section) {
       node.addEventListener("pointerleave", () => light(false));
       node.addEventListener("focus", () => light(true));
       node.addEventListener("blur", () => light(false));
-      const about = partName(section.family, shape, section.n);
+      const about = partName(section, shape);
       explain(node, () => [make("b", {}, shapeText(shape)), about ? `, ${about}` : "", make("br"), `${one} ${one === "1" ? "walk" : "walks"} from the start to here, ${two} from here to the end: ${one} × ${two} = ${through} of the ${section.paths.toLocaleString("en")} walks pass here.`]);
       figure.append(node);
     });
@@ -687,12 +679,10 @@ function bratteliFigure(section) {
       }
       continue;
     }
-    const points = section.family === "S" || section.family === "A";
-    const twisted = section.family === "SO" || section.family === "A";
+    const twisted = Boolean(section.twist);
     body.append(make("p", {}, `Tensors split into irreducible parts: pieces that ${section.group} never mixes. Each kind of part has a name, a partition, drawn as rows of boxes. `
-      + (points ? "An axis of a tensor is two steps: take a box away, then put one back, maybe elsewhere. " : "Each axis of a tensor is one step that adds or takes away a box. ")
-      + `A walk from left to right picks one part of the input and one equal part of the output, and that is one map: `, make("b", {}, plural(section.paths, "walk, so 1 map", `walks, so ${section.paths.toLocaleString("en")} maps`)), `. (Schur's lemma: between irreducible parts${twisted ? ` of ${section.family === "A" ? "S" : "O"}(${section.n})` : ""} only multiples of the identity keep the symmetry.)`,
-      twisted ? ` Walks end at the part that never changes, or at the ${section.family === "A" ? "sign" : "determinant"}, which ${section.group} cannot tell from it.` : "", section.open ? ` Drawn for n = ${section.n}, from which on the numbers stay the same.` : "", " The picture is the Bratteli diagram; its walks are walks in the McKay quiver."));
+      + `${section.walk} A walk from left to right picks one part of the input and one equal part of the output, and that is one map: `, make("b", {}, plural(section.paths, "walk, so 1 map", `walks, so ${section.paths.toLocaleString("en")} maps`)), `. (Schur's lemma: between irreducible parts${twisted ? ` of ${section.larger}` : ""} only multiples of the identity keep the symmetry.)`,
+      twisted ? ` Walks end at the part that never changes, or at the ${section.twist}, which ${section.group} cannot tell from it.` : "", section.open ? ` Drawn for n = ${section.n}, from which on the numbers stay the same.` : "", " The picture is the Bratteli diagram; its walks are walks in the McKay quiver."));
     if (section.paths && section.levels.length) {
       body.append(scroll("Bratteli diagram, scroll sideways", bratteliFigure(section)));
       body.append(make("p", { class: "hint", style: "color:var(--soft)" }, "Below each shape: walks from the start to it · walks from it to the end. Point at a shape to see the walks through it."));
@@ -700,7 +690,7 @@ function bratteliFigure(section) {
     else body.append(make("p", {}, "The diagram is too large to draw; the table below is what it says."));
     if (section.meeting.length && section.paths) {
       const sizes = section.meeting.every((line) => line[3] !== null);
-      const lines = section.meeting.map(([shape, one, two, size]) => [make("span", {}, shapeText(shape), partName(section.family, shape, section.n) ? make("span", { style: "color:var(--soft)" }, ` ${partName(section.family, shape, section.n)}`) : null), ...(sizes ? [size.toLocaleString("en")] : []), one.toLocaleString("en"), two.toLocaleString("en"), (one * two).toLocaleString("en")]);
+      const lines = section.meeting.map(([shape, one, two, size]) => [make("span", {}, shapeText(shape), partName(section, shape) ? make("span", { style: "color:var(--soft)" }, ` ${partName(section, shape)}`) : null), ...(sizes ? [size.toLocaleString("en")] : []), one.toLocaleString("en"), two.toLocaleString("en"), (one * two).toLocaleString("en")]);
       body.append(table("Parts that input and output share", ["part", ...(sizes ? ["numbers in it"] : []), "times in the input", "times in the output", "maps"], lines, ["sum", ...(sizes ? [""] : []), "", "", section.paths.toLocaleString("en")], sizes ? [1, 2, 3, 4] : [1, 2, 3]));
     }
   }

@@ -1,0 +1,278 @@
+"""Groups of matrices, given by generators and elements of the Lie algebra; their maps are exact null spaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from eqsynth.errors import GroupError, shown
+from eqsynth.exact.limits import afford
+from eqsynth.exact.numbers import binary, fraction, precision
+from eqsynth.families.group import Generators, Group, fill
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Largest numerator and denominator of the entries of matrix groups.
+MAX_ENTRY = 1_000_000
+#: Largest denominator of a fraction that a float is thought to be meant as, and the least bits that such a float has.
+MAX_MEANT = 1_000
+#: Halves, quarters, ... of a float that nobody means otherwise.
+PLAIN = 64
+LEAST_BITS = 8
+
+Matrix = tuple[tuple["Fraction", ...], ...]
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class MatrixGroup(Group):
+    """A group of n x n matrices: finitely many generators, and elements that generate its Lie algebra.
+
+    >>> from eqsynth import MatrixGroup
+    >>> boost, rotation = [[0, 1, 0], [1, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 1], [0, -1, 0]]
+    >>> lorentz = MatrixGroup([[[-1, 0, 0], [0, 1, 0], [0, 0, 1]]], [boost, rotation])
+    >>> print(lorentz.n, len(lorentz.generators), len(lorentz.lie_algebra))
+    3 1 2
+
+    Entries are whole numbers, fractions, or texts such as ``"1/2"``, with numerators and denominators up to a
+    million; matrices of NumPy, SymPy, FLINT and torch are read as they are, and a float is the fraction that it stores:
+    0.5 is 1/2, 0.1 is refused, write ``"1/10"``. Its maps are the exact null space of W rho_k(g) = rho_l(g) W and
+    W drho_k(X) = drho_l(X) W, all on tensor powers of R^n.
+
+    Raises GroupError for matrices that are not square, not of one size, not rational, or (generators)
+    not invertible.
+    """
+
+    action: ClassVar[str] = "change the coordinates{} by a matrix of the group"
+    sources: ClassVar[dict[str, str]] = {"matrix": "the exact null space of the generators' equations"}
+    maps: ClassVar[str] = "matrices"
+    arguments: ClassVar[tuple[str, ...]] = ("kernel",)
+    how: ClassVar[str] = "Write Matrix([[0,1],[-1,0]]; ): generators, a semicolon, generators of the Lie algebra."
+
+    generators: tuple[Matrix, ...]
+    lie_algebra: tuple[Matrix, ...]
+
+    def __init__(self, generators: Iterable[Any] = (), lie_algebra: Iterable[Any] = ()) -> None:
+        elements, algebra = _matrices(generators), _matrices(lie_algebra)
+        sizes = {len(value) for value in (*elements, *algebra)}
+        if len(sizes) != 1:
+            what = "at least one matrix" if not sizes else f"matrices of one size, not of {shown(sorted(sizes))}"
+            raise GroupError(f"a matrix group needs {what}")
+        for value in elements:
+            if not _invertible(value):
+                raise GroupError(
+                    f"the generator {shown(_matrix_text(value))} is not invertible, so no group contains it"
+                )
+        fill(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra)
+
+    def __repr__(self) -> str:
+        each = [
+            [[[str(x) for x in row] for row in value] for value in values]
+            for values in (self.generators, self.lie_algebra)
+        ]
+        return f"MatrixGroup({each[0]!r}, {each[1]!r})"
+
+    def __str__(self) -> str:
+        elements, algebra = (" ".join(map(_matrix_text, each)) for each in (self.generators, self.lie_algebra))
+        return f"Matrix({elements}; {algebra})"
+
+    @classmethod
+    def of_text(cls, inside: str, files: bool | Path) -> MatrixGroup:  # noqa: ARG003 - it names no files
+        """Read ``[[0,1],[-1,0]]; ``: generators, a semicolon, generators of the Lie algebra."""
+        elements, _, algebra = inside.partition(";")
+        return cls(_matrices_of_text(elements), _matrices_of_text(algebra))
+
+    def generating_matrices(self) -> Generators:
+        """The generators, as exact objects."""
+        return [_objects(g) for g in self.generators], [_objects(x) for x in self.lie_algebra]
+
+    def generator_count(self) -> int:
+        """They are written out already."""
+        return 1
+
+    def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """A product of generators, their inverses and exponentials of small elements of the Lie algebra."""
+        import numpy as np
+
+        moves = [np.array(g, dtype=float) for g in map(_objects, self.generators)]
+        moves += [np.linalg.inv(g) for g in moves]
+        moves += [exponential(rng.uniform(-0.5, 0.5), np.array(_objects(x), dtype=float)) for x in self.lie_algebra]
+        element = np.eye(self.number)
+        # A random number of moves: an even number of quarter turns is never one quarter turn.
+        for choice in rng.integers(0, len(moves), rng.integers(1, 2 * len(moves) + 2)):
+            element = element @ moves[choice]
+        return element
+
+    def pointwise(self, order: int) -> tuple[tuple[str, ...], str]:
+        """What generators ask for: an entry of g on V^order is a product of so many entries of g, and so on."""
+        properties: set[str] = set()
+        reasons = []
+        for g in self.generators:
+            entries = [[entry for entry in row if entry] for row in g]
+            if any(len(row) > 1 for row in entries):
+                return ("linear",), "generators of the group have rows with several non-zero entries"
+            values = {row[0] for row in entries}
+            signs = {value > 0 for value in values}
+            if signs == {True, False} or (signs == {False} and order % 2):
+                properties.add("odd")
+                reasons.append("generators flip signs")
+            if any(abs(value) != 1 for value in values):
+                properties.add("homogeneous")
+                reasons.append("generators rescale entries")
+        for x in self.lie_algebra:
+            # exp(t X) has the entry t X[a][b] + O(t^2) beside a diagonal near 1; a diagonal X gives positive factors.
+            if any(entry for a, row in enumerate(x) for b, entry in enumerate(row) if a != b):
+                return ("linear",), "one-parameter subgroups have rows with several non-zero entries"
+            if any(x[a][a] for a in range(len(x))):
+                properties.add("homogeneous")
+                reasons.append("one-parameter subgroups rescale entries")
+        return tuple(sorted(properties)), ", and ".join(dict.fromkeys(reasons))
+
+    @property
+    def form(self) -> str:
+        """The dot product, where g^T g = 1 for the generators and X^T = -X for those of the Lie algebra."""
+        places = range(self.number)
+        kept = all(
+            sum(row[a] * row[b] for row in g) == (a == b) for g in self.generators for a in places for b in range(a + 1)
+        )
+        kept = kept and all(x[a][b] == -x[b][a] for x in self.lie_algebra for a in places for b in range(a + 1))
+        return "delta" if kept else ""
+
+    @property
+    def title(self) -> str:
+        """What the group is, in words."""
+        return (
+            f"group of {self.n} x {self.n} matrices with {len(self.generators)} generators "
+            f"and {len(self.lie_algebra)} generators of its Lie algebra"
+        )
+
+
+def _matrices(values: Any) -> tuple[Matrix, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise GroupError(f"generators are a list of matrices, such as [[[0, 1], [-1, 0]]], not {shown(values)}")
+    return tuple(map(_matrix, values))
+
+
+def _matrix(value: Any) -> Matrix:
+    try:
+        # Matrices of NumPy, SymPy, FLINT and torch; those of SymPy would list their entries without rows.
+        # Arrays keep their scalars, whose type says how exact they are.
+        listed = value.tolist() if hasattr(value, "tolist") and not hasattr(value, "dtype") else value
+        rows = tuple(tuple(map(_entry, row)) for row in listed)
+    except (TypeError, ValueError) as error:
+        why = (
+            str(error)
+            if isinstance(error, ValueError)
+            else "a matrix is a list of rows, and generators are a list of matrices"
+        )
+        raise GroupError(f"{shown(value)} is no matrix of whole numbers and fractions: {why}") from error
+    if not rows or any(len(row) != len(rows) for row in rows):
+        raise GroupError(f"{shown(value)} is no square matrix")
+    return rows
+
+
+def _entry(value: Any) -> Fraction:
+    """An entry of a matrix group, exactly; ValueError for others, which says what to write instead."""
+    try:
+        entry = fraction(value)
+    except ValueError as error:
+        rational = getattr(value, "is_rational", None) is not False
+        raise ValueError(str(error) if rational else f"{shown(value)} is irrational; {_OTHER_BASIS}") from None
+    rounded = binary(value) and entry.denominator > 1
+    # Short binary fractions, such as 163/16, are meant as they are; others may have come through a shorter float.
+    bits = precision(value) if rounded else 0
+    if entry.denominator > PLAIN:
+        bits = min(entry.numerator.bit_length(), bits)
+    # A short fraction that a float of so many bits comes as near to as it can; halves and quarters it stores.
+    meant = _short_fraction(entry, bits) if rounded else None
+    if meant is not None and meant.denominator & (meant.denominator - 1):
+        raise ValueError(f"{shown(value)} is a float, which stores no {meant}: write '{meant}', since eqsynth is exact")
+    if max(abs(entry.numerator), entry.denominator) <= MAX_ENTRY:
+        return entry
+    if not rounded:
+        raise ValueError(f"{shown(value)} has a numerator or denominator beyond {MAX_ENTRY}")
+    square = _short_fraction(entry * entry, bits - 1)
+    if square is not None:
+        root = f"{'-' if entry < 0 else ''}sqrt({square})"
+        raise ValueError(f"{shown(value)} is a float near {root}, which is irrational; {_OTHER_BASIS}")
+    raise ValueError(f"{shown(value)} is a float that is no short fraction: write the one that is meant, such as '1/3'")
+
+
+def _short_fraction(stored: Fraction, bits: int) -> Fraction | None:
+    """A fraction of small denominator that agrees in so many bits, if that is no accident."""
+    short = stored.limit_denominator(min(1 << max(bits // 2 - 1, 0), MAX_MEANT))
+    return short if bits >= LEAST_BITS and abs(stored - short) * (1 << bits) <= 2 * abs(stored) else None
+
+
+_OTHER_BASIS = (
+    "take a basis in which entries are fractions, such as two edges of a hexagon for its turns: [[0, -1], [1, 1]]"
+)
+
+
+def _invertible(value: Matrix) -> bool:
+    """Whether the determinant is not zero: known modulo a prime, except where it is zero there."""
+    import flint
+
+    size = len(value)
+    cure = "give smaller matrices"
+    afford(f"the determinant of a {size} x {size} matrix", cure, steps=size**3 // 100)
+    for prime in ((1 << 61) - 1, (1 << 31) - 1):
+        rows = [[entry.numerator * pow(entry.denominator, -1, prime) % prime for entry in row] for row in value]
+        if int(flint.nmod_mat(rows, prime).det()):
+            return True
+    digits = sum(max(entry.denominator for entry in row).bit_length() for row in value)
+    afford(f"the exact determinant of a {size} x {size} matrix", cure, steps=size**4 * (digits + 20) // 6000)
+    entries = [[flint.fmpq(entry.numerator, entry.denominator) for entry in row] for row in value]
+    return bool(flint.fmpq_mat(entries).det() != 0)
+
+
+def _matrix_text(value: Matrix) -> str:
+    return "[" + ",".join("[" + ",".join(map(str, row)) + "]" for row in value) + "]"
+
+
+def _matrices_of_text(text: str) -> list[list[list[str]]]:
+    """Matrices as ``[[0,1],[-1,0]] [[1,0],[0,1]]``: in brackets rows in brackets, with or without commas between."""
+    matrices: list[list[list[str]]] = []
+    depth = 0
+    for match in re.finditer(r"[\[\]]|[^\[\]]+", text):
+        piece = match[0]
+        if piece == "[" and depth < 2:
+            depth += 1
+            if depth == 1:
+                matrices.append([])
+            else:
+                matrices[-1].append([])
+        elif piece == "]" and depth:
+            depth -= 1
+        elif depth == 2 and piece != "[":
+            matrices[-1][-1] = [entry.strip() for entry in piece.split(",")]
+        elif piece.strip() not in ("", ","):
+            at = text[match.start() : match.start() + 20]
+            raise GroupError(f"a matrix such as [[0,1],[-1,0]] is expected at {at!r}")
+    if depth:
+        raise GroupError(f"a matrix ends without ]: {shown(text)}")
+    return matrices
+
+
+def _objects(rows: Matrix) -> NDArray[Any]:
+    import numpy as np
+
+    return np.array([[entry if entry.denominator > 1 else int(entry) for entry in row] for row in rows], dtype=object)
+
+
+def exponential(length: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The exponential of an element of the Lie algebra, scaled to a length of at most 1."""
+    import numpy as np
+
+    small = x * (length / max(1.0, float(np.abs(x).sum(0).max())))
+    term = total = np.eye(len(small))
+    for order in range(1, 30):
+        term = term @ small / order
+        total = total + term
+    return total

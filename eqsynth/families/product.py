@@ -1,0 +1,69 @@
+"""Products of groups, each acting on index axes of its own; their maps are products of the factors' maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from eqsynth.errors import GroupError, shown
+from eqsynth.families.group import FAMILIES, Group, fill
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class ProductGroup(Group):
+    """A product of groups, each acting on index axes of its own (local symmetries).
+
+    >>> from eqsynth import Group
+    >>> product = Group.parse("S(4) x O(3)")
+    >>> print(product, [str(factor) for factor in product.factors])
+    S(4) x O(3) ['S(4)', 'O(3)']
+
+    Orders are tuples with one entry per factor; the axes of the first factor come first. The maps are
+    products of the factors' maps: dimensions multiply.
+    """
+
+    maps: ClassVar[str] = "factors"
+    arguments: ClassVar[tuple[str, ...]] = ("product",)
+
+    parts: tuple[Group, ...]
+
+    def __init__(self, factors: Iterable[Group | str]) -> None:
+        if isinstance(factors, str) or not isinstance(factors, Iterable):
+            raise GroupError(f"a product is made of a list of groups, not of {shown(factors)}")
+        listed = tuple(part for factor in factors for part in Group.parse(factor).factors)
+        if len(listed) < 2:
+            raise GroupError("a product needs two or more groups, such as S(4) x O(3)")
+        for part in listed:
+            if not part.diagrammatic:
+                raise GroupError(
+                    f"{part} cannot be a factor yet: products are made of {', '.join(FAMILIES)}. "
+                    "A product of permutation groups acting on one set of points is a PermutationGroup"
+                )
+        fill(self, family="Product", n=0, parts=listed)
+
+    def __repr__(self) -> str:
+        return f"ProductGroup({list(self.parts)!r})"
+
+    def __str__(self) -> str:
+        return " x ".join(map(str, self.parts))
+
+    @property
+    def factors(self) -> tuple[Group, ...]:
+        """The groups that are multiplied."""
+        return self.parts
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether the size of a factor is a letter."""
+        return any(part.symbolic for part in self.parts)
+
+    @property
+    def title(self) -> str:
+        """What the group is, in words."""
+        return "product of " + " and ".join(f"the {part.title}" for part in self.parts)
+
+    @property
+    def diagrammatic(self) -> bool:
+        """Products are made of groups with diagrams."""
+        return True

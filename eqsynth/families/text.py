@@ -1,0 +1,130 @@
+"""Groups as text: ``S(5)``, ``Aut(petersen)``, ``S(4) x O(3)``; and what to write for those that are not here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from eqsynth.errors import EqsynthError, GroupError, ParseError, shown
+from eqsynth.families.group import FAMILIES, OTHERS, Group
+from eqsynth.families.product import ProductGroup
+
+_GROUP = re.compile(r"\s*(?P<family>[A-Za-z]+)(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?")
+_CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
+
+
+def parse(text: str, files: bool | Path) -> Group:
+    """A group as text; ``files`` as in :meth:`Group.parse`."""
+    if not isinstance(text, str):
+        graph = ": for a graph write eq.Aut(graph)" if hasattr(text, "nodes") else ""
+        raise GroupError(f"a group is a string such as 'S(5)', not {shown(text)}{graph}")
+    pieces = _pieces(text)
+    if len(pieces) == 1:
+        return _parse_factor(text, 0, len(text), files)
+    return ProductGroup([_parse_factor(text, start, stop, files) for start, stop in pieces])
+
+
+def _pieces(text: str) -> list[tuple[int, int]]:
+    """The places of the factors: text between the signs x outside of brackets."""
+    depth, start, before, found = 0, 0, "", []
+    for position, mark in enumerate(text):
+        depth += (mark == "(") - (mark == ")")
+        if mark == "x" and depth == 0 and before == ")":
+            found.append((start, position))
+            start = position + 1
+        before = before if mark.isspace() else mark
+    return [*found, (start, len(text))]
+
+
+def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group:
+    lead = start + len(text[start:stop]) - len(text[start:stop].lstrip())
+    match = _GROUP.match(text, start, stop)
+    if match is None:
+        raise ParseError("group", text, lead, "a group name is expected", _CURE)
+    name = match["family"]
+    if name not in FAMILIES and name not in OTHERS:
+        raise ParseError("group", text, match.start("family"), f"no family is called {shown(name)}", suggestion(name))
+    if not match["open"]:
+        digits = re.compile(r"[_\[ ]?([0-9]{1,7})").match(text, match.end("family"))
+        cure = f"Write {name}({digits[1]})." if digits and name in FAMILIES else _CURE
+        raise ParseError("group", text, match.end("family"), "( and a size are expected here", cure)
+    if name in OTHERS:
+        inside = match.end("open")
+        close = text.rfind(")", inside, stop)
+        if close < 0:
+            raise ParseError("group", text, stop, ") is expected here", _CURE)
+        if text[close + 1 : stop].strip():
+            raise ParseError("group", text, close + 1, "nothing more is expected here", _CURE)
+        try:
+            return OTHERS[name].of_text(text[inside:close].strip(), files)
+        except EqsynthError as error:
+            raise ParseError("group", text, inside, str(error), OTHERS[name].how) from None
+    if not match["size"]:
+        raise ParseError("group", text, match.end("open"), "a size is expected here", _CURE)
+    if not match["close"]:
+        signs = text[match.end() : stop].lstrip().startswith((",", ";"))
+        cure = ELSEWHERE["Lorentz"] if signs else _CURE
+        raise ParseError("group", text, match.end("size"), ") is expected here", cure)
+    rest = text[match.end() : stop]
+    if rest.strip():
+        at = match.end() + len(rest) - len(rest.lstrip())
+        raise ParseError("group", text, at, "nothing more is expected here", _CURE)
+    size = match["size"]
+    try:
+        return Group(name, int(size[:20]) if re.fullmatch(r"-?[0-9]+", size) else size)
+    except GroupError as error:
+        raise ParseError("group", text, match.start("size"), str(error), _CURE) from None
+
+
+_COMPLEX = (
+    "Complex matrices are real ones of twice the size, with [[a, -b], [b, a]] for a + bi: U(1) is SO(2), and U(n) and "
+    "SU(n) are eq.MatrixGroup([], generators of the Lie algebra), SU(2) with three matrices of 4 x 4."
+)
+_RIGID = (
+    "A layer that commutes with translations, too, reads differences of positions (to a neighbour, or to the mean): "
+    "take those with O(n), or with SO(n) where mirror images differ."
+)
+_LORENTZ = (
+    "A group that keeps a form with signs, O(1,3) and the like, is an eq.MatrixGroup of reflections, boosts and "
+    "rotations: examples/lorentz.py has it. Sp(n) keeps the symplectic form."
+)
+_LINEAR = (
+    "GL(n) and SL(n) are eq.MatrixGroup([], generators of the Lie algebra): the matrices with a single 1, for SL(n) of "
+    "trace 0."
+)
+_CYCLIC = (
+    "Rotations of n points in a ring are Perm(4: 1 2 3 0), those of the plane by a quarter Matrix([[0,-1],[1,0]]; )."
+)
+_DIHEDRAL = (
+    "Rotations and reflections of n points in a ring are Aut(cycle5), those of the plane Matrix([[0,-1],[1,0]] "
+    "[[1,0],[0,-1]]; )."
+)
+_SIGNED = "The group of all permutations with signs is H(n)."
+#: Names of groups that are no families here, and what there is instead.
+ELSEWHERE = {
+    **dict.fromkeys(("U", "SU", "USp", "Unitary"), _COMPLEX),
+    **dict.fromkeys(("SE", "E", "ISO", "Euclidean", "T", "Translation", "Galilei", "Aff"), _RIGID),
+    **dict.fromkeys(("Lorentz", "Poincare", "Minkowski"), _LORENTZ),
+    **dict.fromkeys(("GL", "SL", "PGL", "PSL"), _LINEAR),
+    **dict.fromkeys(("C", "Z", "Cyclic", "Cyc"), _CYCLIC),
+    **dict.fromkeys(("D", "Dih", "Dihedral"), _DIHEDRAL),
+    **dict.fromkeys(("B", "BC", "Hyperoctahedral"), _SIGNED),
+    **dict.fromkeys(("Sym", "Symmetric"), "The group of all permutations is S(n)."),
+    **dict.fromkeys(("Alt", "Alternating"), "The group of even permutations is A(n)."),
+    **dict.fromkeys(("Orthogonal", "Rot", "Rotation"), "Rotations are SO(n), and with reflections O(n)."),
+    "Symplectic": "The symplectic group is Sp(n), n even.",
+    **dict.fromkeys(("Spin", "Pin"), "Tensors of R^n see no more of Spin(n) and Pin(n) than SO(n) and O(n)."),
+    **dict.fromkeys(("Trivial", "Identity"), "The group of one element is Perm(4: ), with a number of points."),
+}
+
+
+def suggestion(name: str) -> str:
+    """What to write in place of a name that is no family's."""
+    known = ", ".join([*(f"{family}(n)" for family in FAMILIES), *(f"{other}(...)" for other in OTHERS)])
+    names = {other.lower(): other for other in (*ELSEWHERE, *FAMILIES, *OTHERS)}
+    close = difflib.get_close_matches(name[:20].lower(), names, n=1, cutoff=0.7)
+    near = names.get(name.lower()) or (names[close[0]] if close else "")
+    if near in ELSEWHERE:
+        return f"{ELSEWHERE[near]} The families are {known}."
+    return f"Did you mean {near}? The families are {known}." if near else f"The families are {known}."

@@ -590,6 +590,7 @@ def test_symmetric_layers_are_measured_and_written(tmp_path, monkeypatch, capsys
 
 def test_symmetric_layers_that_give_something_else_are_refused(monkeypatch, capsys):
     monkeypatch.setattr(bench_symmetric, "CASES", (("O(3)", 3, 2, 2, 2),))
-    monkeypatch.setattr(eq, "pack", lambda x, order: eq.packing.pack(x, order) + 1, raising=False)
+    pack = eq.pack
+    monkeypatch.setattr(eq, "pack", lambda x, order: pack(x, order) + 1, raising=False)
     assert bench.main(["symmetric", "--repeat", "1", "--quick"]) == 1
     assert "do not give the same" in capsys.readouterr().err

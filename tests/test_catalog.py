@@ -168,7 +168,7 @@ def test_an_entry_is_checked_and_proven_for_every_kind_of_group(hom):
 
 def test_an_entry_is_the_same_under_every_hash_seed():
     script = (
-        "import sys\nfrom eqsynth import cache, catalog\n"
+        "import sys\nfrom eqsynth.store import cache\nfrom eqsynth.project import catalog\n"
         "for hom in sys.argv[1:]: print(cache.digest(catalog.make_entry(catalog.Problem(hom))))"
     )
     mine = [cache.digest(make_entry(Problem(hom))) for hom in EVERY_KIND]
@@ -258,7 +258,7 @@ def no_synthesis(monkeypatch):
 def test_another_process_gets_the_layer_from_the_cache(tmp_path):
     script = (
         "import eqsynth as eq, torch, sys\n"
-        "from eqsynth import bases\n"
+        "from eqsynth.bases import basis as bases\n"
         "make = bases._diagram_basis\n"
         "if sys.argv[1:]: bases._diagram_basis = lambda *of: make(*of) if sum(of[1:]) < 7 else None\n"
         "torch.manual_seed(0)\n"

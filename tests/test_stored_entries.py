@@ -185,7 +185,7 @@ def with_exchanged(problem, out, into):
 
 def test_another_valid_basis_is_refused_though_it_is_one():
     """Trained weights would mean something else."""
-    from eqsynth.diagrams import enumeration
+    from eqsynth.diagrams import codec, enumeration
     from eqsynth.proof.verification import check_basis
 
     for problem in (("O(2)", 3, 3), ("S(3)", 2, 2), ("Sp(2)", 2, 2), ("S(2)", 2, 1)):
@@ -195,7 +195,7 @@ def test_another_valid_basis_is_refused_though_it_is_one():
         for out in right:
             data = with_exchanged(problem, out, others[0])
             wrong = bases.Basis(right.group, right.inputs, right.outputs,
-                                eq.codec.decode({k: v for k, v in data.items() if k != "certificate"}, *problem[1:]),
+                                codec.decode({k: v for k, v in data.items() if k != "certificate"}, *problem[1:]),
                                 right.certificate)  # fmt: skip
             try:
                 check_basis(wrong)
@@ -347,8 +347,8 @@ def test_the_code_that_made_an_entry_is_found_or_its_loss_is_told():
     first = cache.made_by(bases.MAKERS)
     assert first.startswith(eq.__version__)
     assert first != cache.made_by(bases.MAKERS[1:])
-    with pytest.raises(FileNotFoundError, match="no file"):
-        cache.made_by(("bases", "a_module_that_was_renamed"))
+    with pytest.raises(FileNotFoundError, match="no modules"):
+        cache.made_by(("bases", "a_folder_that_was_renamed"))
 
 
 def test_an_installation_in_a_zip_is_told_by_its_code_too(tmp_path):

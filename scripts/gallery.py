@@ -34,6 +34,11 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "alone is summed, a block of outputs alone is filled with equal values.", "arXiv 2212.08648",
     ),
     (
+        "even_partition", "An even partition of H(n)", "H(n)", Diagram(3, 5, ((0, 1, 3, 6), (2, 5), (4, 7))),
+        "Blocks have an even number of vertices, so that the sign of each coordinate comes in pairs.",
+        "arXiv 0808.2628",
+    ),
+    (
         "brauer", "A Brauer diagram of O(n)", "O(n)", Diagram(5, 5, ((0, 2), (1, 9), (3, 5), (4, 7), (6, 8))),
         "Every vertex has one partner: a pair of inputs is a contraction, a pair of outputs a Kronecker delta.",
         "arXiv 2212.08630",

@@ -52,7 +52,7 @@ def dense(layer, inputs, n):
             single = torch.from_numpy(basis.matrices(sizes, turned=False)).to(total.dtype)
             scale = (single**2).sum(-1).amax(-1) ** {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
             for factor, size, k, lo in zip(hom.group.factors, sizes, each(order_in), each(order_out), strict=True):
-                scale = scale * (size ** (max(lo - k, 0) / 4) if factor.family in ("O", "SO", "Sp") else 1.0)
+                scale = scale * (size ** (max(lo - k, 0) / 4) if factor.family in ("O", "SO", "Sp", "H") else 1.0)
             weight = parameters[plan.weight_name(i, o)] * scale[:, None, None]
             x = inputs[i].reshape(batch.numel(), prod(shape(order_in, sizes)), c_in)
             x = torch.einsum("ij,bjc->bic", expansion(order_in, sizes)[0].to(x.dtype), x)

@@ -346,7 +346,7 @@ def test_a_special_commutative_frobenius_algebra(name):
 # Symbolic and numeric.
 
 
-@pytest.mark.parametrize("family", ["S", "O", "SO", "Sp", "A"])
+@pytest.mark.parametrize("family", ["S", "O", "SO", "Sp", "A", "H"])
 @few
 @given(st.data())
 def test_what_holds_for_a_letter_holds_for_every_number(family, data):
@@ -478,7 +478,7 @@ def test_heads_are_orthogonal_to_what_has_none(name):
                 assert (inner(Map.of(group, left), Map.of(group, right)) == 0) == (left != right)
 
 
-@pytest.mark.parametrize("family", ["S", "O", "Sp"])
+@pytest.mark.parametrize("family", ["S", "O", "Sp", "H"])
 def test_inner_products_are_powers_of_n(family):
     """S: the blocks of the join. O: the loops of the union, Sp: the same up to sign."""
     group = eq.Group(family, "n")

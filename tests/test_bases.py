@@ -142,7 +142,7 @@ def test_the_span_is_the_null_space_of_the_generators(group, total_limit):
             assert fmpz_mat(both).rank() == len(ours) == (fmpz_mat(ours.tolist()).rank() if len(ours) else 0)
 
 
-@given(st.sampled_from(["S", "O", "SO", "Sp", "A"]), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3))
+@given(st.sampled_from(["S", "O", "SO", "Sp", "A", "H"]), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3))
 @settings(deadline=None, max_examples=60)
 def test_inner_products_are_the_closed_formula(family, n, inputs, outputs):
     group = eq.Group(family, n + n % 2 if family == "Sp" else n)

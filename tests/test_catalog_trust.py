@@ -293,7 +293,7 @@ def test_the_grammar_check_sees_what_is_not_in_it(bad):
 
 
 SIZES = st.sampled_from(["n", "m", "1", "2", "3", "4", "e", "T"])
-FACTORS = st.builds("{}({})".format, st.sampled_from(["S", "O", "A", "SO", "Sp"]), SIZES)
+FACTORS = st.builds("{}({})".format, st.sampled_from(["S", "O", "A", "SO", "Sp", "H"]), SIZES)
 GRAPHS = st.sampled_from(
     ["Aut(path3)", "Aut(cycle4)", "Aut(star2)", "Aut(3: 0-1 1-2 | 0 1 0)", "Aut(3: 0>1 1>2)", "Aut(2: 0-0 0-1)"]
 )

@@ -34,7 +34,7 @@ SPEC.loader.exec_module(gallery)
 FAMILIES = ("S(9)", "O(9)", "SO", "Sp(8)", "A", "A-", "Aut(cycle5)", "Aut(3: 0>1 1>2)", "Perm(4: 1 2 3 0)", "Matrix")
 
 
-FAMILIES_OF_FACTORS = {"S", "O", "SO", "Sp", "A"}
+FAMILIES_OF_FACTORS = {"S", "O", "SO", "Sp", "A", "H"}
 
 
 def split(draw, total):

@@ -97,7 +97,7 @@ def test_products_of_groups(group, k, lo):
     assert mean_square(layer, sizes) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("family", ["S", "O", "Sp"])
+@pytest.mark.parametrize("family", ["S", "O", "Sp", "H"])
 def test_the_scale_of_symmetric_tensors_is_one_at_sixteen_where_n_is_a_letter(family):
     for k, lo in cases(4):
         found = eq.basis(f"{family}(n)", k, lo)

@@ -33,7 +33,7 @@ GROUPS = [
         "O(3)",
         "O(n)",
     ),
-    *("SO(1)", "SO(2)", "SO(3)", "SO(4)", "SO(n)", "Sp(2)", "Sp(4)", "Sp(n)"),
+    *("SO(1)", "SO(2)", "SO(3)", "SO(4)", "SO(n)", "Sp(2)", "Sp(4)", "Sp(n)", "H(2)", "H(n)"),
 ]
 SEVERAL = [
     ("2x2 + 3x1", "3x1 + 4x0"),
@@ -244,7 +244,7 @@ def test_variance_is_kept_exactly_at_a_fixed_size(group, inputs, outputs, normal
         assert expected_mean_square(layer, layer.hom.group.n) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("family", ["S", "O", "Sp"])
+@pytest.mark.parametrize("family", ["S", "O", "Sp", "H"])
 def test_variance_is_near_at_every_size(family):
     for inputs in range(4):
         for outputs in range(4):

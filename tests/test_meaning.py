@@ -96,7 +96,7 @@ def test_long_texts_end_with_a_digest():
     assert len(weights_of(eq.plan(eq.PermutationGroup(generators), 1, 1)).encode()) <= LENGTH
 
 
-FAMILIES = ("S", "A", "O", "SO", "Sp")
+FAMILIES = ("S", "A", "O", "SO", "Sp", "H")
 ORDERS = (0, 1, 2, 3, "S2", "A2", "S3")
 
 

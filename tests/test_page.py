@@ -26,7 +26,7 @@ from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.show import page
 
 ROOT = Path(__file__).parents[1]
-FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp"])
+FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp", "H"])
 
 
 # --- relations ----------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_walks_count_the_maps(family, n, inputs, outputs):
 
 
 @settings(max_examples=40)
-@given(st.sampled_from(["S", "O", "Sp"]), st.integers(1, 6), st.integers(0, 4))
+@given(st.sampled_from(["S", "O", "Sp", "H"]), st.integers(1, 6), st.integers(0, 4))
 def test_parts_fill_the_tensor_space(family, n, order):
     n += n % 2 if family == "Sp" else 0
     group = eq.Group(family, n)

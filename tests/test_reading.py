@@ -338,7 +338,7 @@ permutation_groups = st.integers(1, 9).flatmap(
 )
 families = st.builds(
     eq.Group,
-    st.sampled_from(["S", "O", "A", "SO", "Sp"]),
+    st.sampled_from(["S", "O", "A", "SO", "Sp", "H"]),
     st.one_of(st.integers(1, 50).map(lambda n: 2 * n), st.just("n")),
 )
 products = st.lists(families, min_size=2, max_size=4).map(eq.ProductGroup)

@@ -148,7 +148,7 @@ def test_inner_products_are_traces(family):
     assert checked > 100
 
 
-@pytest.mark.parametrize("family", ["S", "O", "Sp"])
+@pytest.mark.parametrize("family", ["S", "O", "Sp", "H"])
 def test_inner_products_with_n_open_are_polynomials(family):
     for inputs, outputs in ((1, 1), (0, 2), (2, 2), (3, 1), (0, 4), (1, 5)):
         if family == "S" and inputs + outputs > 5:
@@ -285,7 +285,7 @@ def test_so_and_a_with_n_open_are_o_and_s():
     assert weingarten("A(n)", 2, 1) == weingarten("S(n)", 2, 1)
 
 
-@pytest.mark.parametrize("family", ["S", "O", "Sp"])
+@pytest.mark.parametrize("family", ["S", "O", "Sp", "H"])
 def test_multiplicities_are_what_the_dimension_falls_short(family):
     """The rank at n is the number of diagrams less the power of n - root: all roots are simple in each module."""
     for total in range(9 if family == "S" else 11):
@@ -295,7 +295,7 @@ def test_multiplicities_are_what_the_dimension_falls_short(family):
             assert enumeration.count(group, total) - found.get(n, 0) == dimensions.dimension(group, total)
 
 
-@pytest.mark.parametrize("family", ["S", "O", "SO", "Sp", "A"])
+@pytest.mark.parametrize("family", ["S", "O", "SO", "Sp", "A", "H"])
 def test_degenerate_sizes_are_where_diagrams_outnumber_the_dimension(family):
     step = 2 if family == "Sp" else 1
     for total in range(9):
@@ -306,7 +306,7 @@ def test_degenerate_sizes_are_where_diagrams_outnumber_the_dimension(family):
         )
         found = degenerate_sizes(f"{family}(n)", total // 2, total - total // 2)
         assert found == expected
-        if family in ("S", "O", "Sp") and found:
+        if family in ("S", "O", "Sp", "H") and found:
             assert max(found) + step == dimensions.stable_from(eq.Group(family, "n"), total)
     with pytest.raises(SymbolicError, match=rf"{family}\(n\)"):
         degenerate_sizes(f"{family}(4)", 1, 1)
@@ -627,7 +627,7 @@ def test_dimension_tables():
         dimension_table("U", 4)
 
 
-@pytest.mark.parametrize("family", ["S", "O", "SO", "Sp", "A"])
+@pytest.mark.parametrize("family", ["S", "O", "SO", "Sp", "A", "H"])
 def test_the_dimension_is_stable_from_where_it_says(family):
     for total in range(8):
         found = dimension_table(family, total, 14)

@@ -16,6 +16,7 @@ import eqsynth as eq
 from eqsynth.bases import cosets
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
+from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Tensor
 from eqsynth.errors import (
     ActivationError,
@@ -57,7 +58,7 @@ SPACES = [
     ("1x1 + 1xA3.packed", "1xS3 + 1xA3"),
 ]
 GROUPS = [("S(n)", 4), ("S(3)", 3), ("A(4)", 4), ("A(3)", 3), ("O(n)", 3), ("O(2)", 2), ("SO(3)", 3), ("SO(2)", 2),
-          ("Sp(4)", 4), ("Sp(n)", 4)]  # fmt: skip
+          ("Sp(4)", 4), ("Sp(n)", 4), ("H(n)", 3), ("H(2)", 2)]  # fmt: skip
 TABLES = [("Aut(petersen)", 10), ("Aut(path3)", 3), ("Perm(3: 1 2 0)", 3)]
 
 
@@ -287,7 +288,7 @@ def test_moved_diagrams_are_moved_matrices(name, seed, data):
     image, sign = cosets.moved(
         diagram, [swap.index(axis) for axis in range(count)], start, cosets.forms_of(group, inputs + outputs)
     )
-    split = [eq.functor.matrix(group, d, n).reshape([n] * (inputs + outputs)) for d in (diagram, image)]
+    split = [functor.matrix(group, d, n).reshape([n] * (inputs + outputs)) for d in (diagram, image)]
     axes = list(range(inputs + outputs))
     axes[start : start + count] = [start + axis for axis in swap]
     np.testing.assert_array_equal(np.transpose(split[0], axes), sign * split[1])

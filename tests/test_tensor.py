@@ -38,7 +38,7 @@ from oracle import randomise, shape
 D4 = eq.PermutationGroup([(1, 2, 3, 0), (3, 2, 1, 0)])
 LORENTZ = eq.MatrixGroup([[[-1, 0], [0, 1]]], [[[0, 1], [1, 0]]])
 GROUPS = ["S(1)", "S(2)", "S(3)", "S(n)", "A(2)", "A(3)", "A(4)", "O(1)", "O(2)", "O(3)", "O(n)"]
-GROUPS += ["SO(1)", "SO(2)", "SO(3)", "SO(4)", "SO(n)", "Sp(2)", "Sp(4)", "Sp(n)"]
+GROUPS += ["SO(1)", "SO(2)", "SO(3)", "SO(4)", "SO(n)", "Sp(2)", "Sp(4)", "Sp(n)", "H(2)", "H(n)"]
 ORDERS = [(0, 0, 0), (0, 1, 1), (1, 0, 2), (1, 1, 0), (1, 1, 1), (1, 1, 2), (2, 1, 1), (1, 2, 2), (2, 2, 0), (2, 2, 1)]
 
 
@@ -113,7 +113,7 @@ def dense(layer, inputs, n):
             maps = torch.tensor(np.array([matrix(problem.group, d, sizes) for d in found.diagrams])).double()
             scale = (maps**2).sum(-1).amax(-1) ** power
             for factor, size, k, lo in zip(problem.group.factors, sizes, each(found.inputs), each(order), strict=True):
-                scale = scale * (size ** (max(lo - k, 0) / 4) if factor.family in ("O", "SO", "Sp") else 1.0)
+                scale = scale * (size ** (max(lo - k, 0) / 4) if factor.family in ("O", "SO", "Sp", "H") else 1.0)
             weight = parameters[plan.weight_name(i, o)].flatten(2) * scale[:, None, None]
             total = total + torch.einsum("doc,dyx,bxc->byo", weight, maps, outer(layer, inputs, term, sizes))
         if plan.bias_dims[o]:

@@ -10,7 +10,7 @@ from eqsynth.errors import EqsynthError, EquivarianceError, VerificationError
 from eqsynth.families.representation import random_element
 
 GROUPS = [
-    *("S(n)", "S(4)", "A(4)", "Aut(petersen)", "O(n)", "O(3)", "SO(3)", "Sp(n)"),
+    *("S(n)", "S(4)", "A(4)", "Aut(petersen)", "O(n)", "O(3)", "SO(3)", "Sp(n)", "H(3)"),
     *("Perm(4: 1 2 3 0)", "Matrix([[0,1],[-1,0]]; )"),
 ]
 

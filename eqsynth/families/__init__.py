@@ -6,6 +6,7 @@ A new family is a class in a file of its own and a line here.
 from eqsynth.families.alternating import Alternating
 from eqsynth.families.automorphism import Aut
 from eqsynth.families.group import FAMILIES, OTHERS
+from eqsynth.families.hyperoctahedral import Hyperoctahedral
 from eqsynth.families.matrix import MatrixGroup
 from eqsynth.families.orthogonal import Orthogonal
 from eqsynth.families.permutation import PermutationGroup
@@ -20,6 +21,7 @@ FAMILIES.update(
         "A": Alternating,
         "SO": SpecialOrthogonal,
         "Sp": Symplectic,
+        "H": Hyperoctahedral,
     }
 )
 OTHERS.update({"Aut": Aut, "Perm": PermutationGroup, "Matrix": MatrixGroup})

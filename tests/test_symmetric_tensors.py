@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
+import terminal
 from eqsynth.bases import cosets
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
+from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Tensor
 from eqsynth.errors import (
     ActivationError,
@@ -287,7 +289,7 @@ def test_moved_diagrams_are_moved_matrices(name, seed, data):
     image, sign = cosets.moved(
         diagram, [swap.index(axis) for axis in range(count)], start, cosets.forms_of(group, inputs + outputs)
     )
-    split = [eq.functor.matrix(group, d, n).reshape([n] * (inputs + outputs)) for d in (diagram, image)]
+    split = [functor.matrix(group, d, n).reshape([n] * (inputs + outputs)) for d in (diagram, image)]
     axes = list(range(inputs + outputs))
     axes[start : start + count] = [start + axis for axis in swap]
     np.testing.assert_array_equal(np.transpose(split[0], axes), sign * split[1])
@@ -450,14 +452,7 @@ def test_programs_of_packed_layers(tmp_path):
 
 def test_command_line_knows_symmetric_orders(tmp_path):
     def run(*arguments):
-        found = subprocess.run(
-            [sys.executable, "-m", "eqsynth.cli", *arguments],
-            check=False,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        found = terminal.eqsynth(*arguments, cwd=tmp_path)
         return found.returncode, found.stdout + found.stderr
 
     assert "order S2 -> order A2" in run("show", "S(n)", "S2", "A2")[1]

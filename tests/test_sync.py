@@ -16,11 +16,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from test_export import run_alone
 from torch.testing import assert_close
 
 import eqsynth as eq
 import terminal
+from alone import run_alone
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
 from eqsynth.project import syncing
@@ -77,6 +77,7 @@ def contents(folder):
 # --- a project, from its list of layers to numbers elsewhere ------------------------------------
 
 TRAIN = """
+import sys
 sys.path.insert(0, ".")
 import torch
 from safetensors.torch import save_file

@@ -87,6 +87,8 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
         useful = [*{row.tobytes(): row % prime for row in constraint if row.any()}.values()]
         if not useful:
             continue
+        if solutions is not None and not len(solutions):
+            break
         asked = matrix(np.array(useful))
         kept = _kernel(reduced(asked if solutions is None else asked * matrix(solutions).transpose()), prime)
         solutions = kept if solutions is None else _entries(matrix(kept) * matrix(solutions))

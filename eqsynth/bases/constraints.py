@@ -73,7 +73,8 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
     import numpy as np
 
     def matrix(rows: NDArray[np.int64]) -> flint.nmod_mat:
-        return flint.nmod_mat(*rows.shape, rows.ravel().tolist(), prime)
+        height, width = rows.shape
+        return flint.nmod_mat(height, width, rows.ravel().tolist(), prime)
 
     def reduced(found: flint.nmod_mat) -> NDArray[np.int64]:
         """The rows of the reduced echelon form."""
@@ -97,12 +98,12 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
     # One solution per free column, the later ones first: from the right, they are in echelon form.
     vectors = []
     for row in reduced(matrix(solutions[:, ::-1]))[::-1, ::-1]:
-        vector = {}
-        for place in np.flatnonzero(row):
+        vector: dict[int, Fraction] = {}
+        for place in np.flatnonzero(row).tolist():
             lifted = _rational(int(row[place]), prime)
             if lifted is None:
                 return None
-            vector[int(place)] = lifted
+            vector[place] = lifted
         scale = lcm(*(value.denominator for value in vector.values()))
         if any(abs(value * scale) > MAX_LIFTED for value in vector.values()):
             return None

@@ -10,4 +10,5 @@ bin=$(dirname "$ENV_PYTHON")
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
-"$ENV_PYTHON" -m pytest -n auto "$@"
+# Neighbours share what they have made, so that each process keeps a stretch of tests until another has none left.
+"$ENV_PYTHON" -m pytest -n auto --dist worksteal "$@"

@@ -1,6 +1,10 @@
 """Settings for every test."""
 
+import gc
 import os
+
+# Tests are small and run side by side: threads of torch and numpy would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
@@ -9,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+# Most of what the collector looks at is torch, which stays: it need not look so often.
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -159,6 +159,13 @@ def test_inner_products_are_the_closed_formula(family, n, inputs, outputs):
             assert (products % prime == found).all()
 
 
+def test_null_spaces_of_no_maps_and_of_all():
+    """The first generator leaves nothing for the second to be asked of; or none asks anything."""
+    flip, swap, one = [[-1, 0], [0, -1]], [[0, 1], [1, 0]], [[1, 0], [0, 1]]
+    assert nullspace(eq.MatrixGroup([flip, swap]), 1, 0).shape == (0, 1, 2)
+    assert nullspace(eq.MatrixGroup([one, one]), 1, 1).tolist() == np.eye(4, dtype=int).reshape(4, 2, 2).tolist()
+
+
 def test_orders_do_not_change_the_dimension_but_the_diagrams():
     for inputs in range(5):
         assert len(eq.basis("S(2)", inputs, 4 - inputs)) == 8

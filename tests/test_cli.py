@@ -7,11 +7,18 @@ import sys
 import pytest
 
 import eqsynth as eq
+from terminal import eqsynth
 
 
-def eqsynth(*arguments, cwd=None):
+@pytest.mark.parametrize(
+    "arguments", [("show", "S(n)", "2", "1"), ("show", "S(3)", "1", "x"), ("synth", "O(3)", "8x2", "8x1")]
+)
+def test_a_process_of_its_own_prints_what_this_one_prints(arguments):
+    """Answers, errors and notes: the other tests need not start Python again."""
     command = [sys.executable, "-m", "eqsynth.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    here = eqsynth(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (here.returncode, here.stdout, here.stderr)
 
 
 def test_show_prints_the_basis():

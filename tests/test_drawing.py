@@ -25,6 +25,7 @@ from eqsynth.diagrams.functor import matrix
 from eqsynth.diagrams.svg import COLOURS, DASHES, EM, SCALE, sheet, svg
 from eqsynth.diagrams.text import picture
 from eqsynth.errors import EqsynthError, SizeError
+from terminal import eqsynth
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("gallery", ROOT / "scripts" / "gallery.py")
@@ -458,12 +459,11 @@ def test_text_pictures_show_heads_forms_edges_orbits_and_matrices():
     assert picture(many, Group.parse("Matrix([[0,1],[-1,0]]; )")) == ""
 
 
-def eqsynth(*arguments, cwd=None, **environment):
-    command = [sys.executable, "-m", "eqsynth.cli", *arguments]
-    path = {"PYTHONPATH": str(ROOT), **environment}
+def in_a_process_of_its_own(*arguments, seed):
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, **path}, encoding="utf-8"
-    )
+        [sys.executable, "-m", "eqsynth.cli", *arguments], capture_output=True, check=True, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
+    )  # fmt: skip
 
 
 def test_show_writes_files(tmp_path):
@@ -589,7 +589,7 @@ def test_png_says_what_to_install(monkeypatch):
 
 def test_drawings_do_not_depend_on_the_hash_seed():
     found = {
-        eqsynth("show", group, "2", "1", "--json", PYTHONHASHSEED=seed).stdout
+        in_a_process_of_its_own("show", group, "2", "1", "--json", seed=seed).stdout
         for seed in ("0", "1", "2")
         for group in ("Aut(cycle6)",)
     }

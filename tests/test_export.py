@@ -9,29 +9,10 @@ import pytest
 import torch
 
 import eqsynth as eq
+from alone import run_alone
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
 
 ROOT = Path(__file__).parents[1]
-ALONE = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"eqsynth", "flint"}:
-            raise ImportError(f"{name} is blocked")
-sys.meta_path.insert(0, Blocker())
-try:
-    import eqsynth
-except ImportError:
-    pass
-else:
-    raise SystemExit("eqsynth could be imported")
-"""
-
-
-def run_alone(code, folder):
-    script = folder / "alone.py"
-    script.write_text(ALONE + code)
-    return subprocess.run([sys.executable, "-I", str(script)], capture_output=True, text=True, check=False, cwd=folder)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch.func import functional_call, jvp, vmap
 
 import eqsynth as eq
+from alone import run_alone
 from eqsynth.bases import fourier
 from eqsynth.codegen import emit
 from eqsynth.errors import EqsynthError
@@ -348,15 +349,16 @@ def test_compile(group, dynamic):
 
 def test_exported_file_runs_alone(tmp_path):
     mine, _ = pair_of("S(n)", "2x2", "3x2", [2])
-    eq.export(mine.plan, tmp_path / "alone.py")
+    eq.export(mine.plan, tmp_path / "made.py")
     x = torch.randn(2, 4, 4, 2)
     torch.save((mine.state_dict(), x, mine(x)), tmp_path / "data.pt")
     script = (
-        "import sys, torch; sys.modules['eqsynth'] = None; torch.set_default_dtype(torch.float64); import alone\n"
-        "layer = alone.EquivariantLinear(); state, x, y = torch.load('data.pt'); layer.load_state_dict(state)\n"
+        "import sys, torch; sys.path.insert(0, '.'); torch.set_default_dtype(torch.float64); import made\n"
+        "layer = made.EquivariantLinear(); state, x, y = torch.load('data.pt'); layer.load_state_dict(state)\n"
         "torch.testing.assert_close(layer(x), y)"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": "."})
+    done = run_alone(script, tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_source_is_the_same_under_any_hash_seed():

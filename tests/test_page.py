@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
+import terminal
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
 from eqsynth.bases.dimension import dimension
@@ -273,8 +274,7 @@ def test_hostile_texts_are_only_texts(hostile):
 
 def test_show_writes_a_page(tmp_path):
     def show(*arguments):
-        command = [sys.executable, "-m", "eqsynth.cli", "show", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        return terminal.eqsynth("show", *arguments, cwd=tmp_path)
 
     done = show("SO(3)", "2", "2", "--html", "maps/so3.html")
     assert done.returncode == 0, done.stderr

@@ -3,12 +3,11 @@
 import doctest
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import terminal
 from eqsynth.project.syncing import read_project, sync
 
 ROOT = Path(__file__).parents[1]
@@ -38,10 +37,7 @@ def test_console_sessions(session, tmp_path):
     for command, expected in commands(session):
         program, *arguments = shlex.split(command)
         assert program == "eqsynth"
-        done = subprocess.run(
-            [sys.executable, "-m", "eqsynth.cli", *arguments],
-            capture_output=True, text=True, check=False, cwd=tmp_path,
-        )  # fmt: skip
+        done = terminal.eqsynth(*arguments, cwd=tmp_path)
         assert re.fullmatch(pattern(expected), (done.stdout + done.stderr).strip()), done.stdout + done.stderr
 
 

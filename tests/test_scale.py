@@ -30,11 +30,14 @@ import eqsynth as eq
 from eqsynth.errors import EqsynthError, SpaceError
 from eqsynth.nn import parallel
 from eqsynth.nn.activations import axis_lengths
+from oracle import inputs_for, randomise
 
 LORENTZ = eq.MatrixGroup(
     [], [[[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], [[0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0] * 4]]
 )
 ROTATED = ["4x1", "8x2 + 8x1 + 8x0", "8x1 + 8x0", "1x1 + 1x0"]
+#: What takes seconds to import, and is imported once for all processes.
+PRELOADED = ["eqsynth.nn.parallel", "torch._dynamo.testing", "torch.distributed.checkpoint", "torch.distributed.fsdp"]
 #: Whole models whose channels two processes can share.
 NETS = {
     "graphs": lambda: eq.nn.MLP("S(n)", ["1x2", "8x2 + 4x1", "8x1", "1x0"]),
@@ -367,6 +370,12 @@ def work(rank, folder):
     dist.destroy_process_group()
 
 
+def start(what, *arguments):
+    """Two processes, copies of one that has imported torch and done nothing else."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+    return multiprocessing.start_processes(what, arguments, 2, join=False, start_method="forkserver")
+
+
 def finish(started, folder, seconds):
     """Wait for processes, and end them where they fail or wait for each other."""
     limit = time.time() + seconds
@@ -383,10 +392,65 @@ def finish(started, folder, seconds):
 
 
 def test_two_processes_do_what_one_does(tmp_path):
-    started = multiprocessing.spawn(work, (tmp_path,), 2, join=False)
+    started = start(work, tmp_path)
     finish(started, tmp_path, 240)
     done = (tmp_path / "done0").read_text().splitlines()
     assert len(done) == len((tmp_path / "done1").read_text().splitlines()) == 27, done
+
+
+# --- parallel training of layers --------------------------------------------------------------------
+
+LAYERS = (("S(n)", "2x2", "3x2", 4), ("SO(3)", "2x2", "2x3", 3), ("Aut(petersen)", "2x1", "3x1", 10))
+
+
+def train_layers(rank, folder):
+    """Gradients of layers in one of two processes, each with half of the batch."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2, timeout=timedelta(seconds=60)
+    )
+    job = torch.load(folder / "job.pt", weights_only=True)
+    found = []
+    for group, space_in, space_out, state, x in job:
+        mine = x[rank::2]
+        layer = eq.Linear(group, space_in, space_out, dtype=torch.float64)
+        if rank == 0:  # the other process gets the weights of the first
+            layer.load_state_dict(state)
+        parallel = DistributedDataParallel(layer)
+        # Two passes before the backward one: buffers that are sent around must not break it.
+        (parallel(mine).square().sum() + parallel(2 * mine).square().sum()).backward()
+        whole = {name: parameter.grad.clone() for name, parameter in layer.named_parameters()}
+        layer.zero_grad()
+        fully_shard(layer)
+        (layer(mine).square().sum() + layer(2 * mine).square().sum()).backward()
+        shards = {name: full(parameter.grad) for name, parameter in layer.named_parameters()}
+        found.append((whole, shards))
+    torch.save(found, folder / f"found{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_two_processes_find_the_gradients_of_one(tmp_path):
+    job, expected = [], []
+    for group, space_in, space_out, n in LAYERS:
+        torch.manual_seed(0)
+        layer = randomise(eq.Linear(group, space_in, space_out, dtype=torch.float64))
+        (x,) = inputs_for(layer, n, (6,))
+        x = x.detach()
+        job.append((group, space_in, space_out, layer.state_dict(), x))
+        # Each of two processes takes half of the batch, and the gradients are averaged.
+        loss = (layer(x).square().sum() + layer(2 * x).square().sum()) / 2
+        loss.backward()
+        expected.append({key: parameter.grad for key, parameter in layer.named_parameters()})
+    torch.save(job, tmp_path / "job.pt")
+    finish(start(train_layers, tmp_path), tmp_path, 120)
+    for rank in range(2):
+        for found, meant in zip(torch.load(tmp_path / f"found{rank}.pt"), expected, strict=True):
+            for gradients in found:
+                assert gradients.keys() == meant.keys()
+                for key, theirs in meant.items():
+                    assert_close(gradients[key], theirs)
 
 
 # --- recomputation ----------------------------------------------------------------------------------
@@ -617,7 +681,7 @@ def test_the_example_prints_the_same_errors_every_way(tmp_path, capsys):
     train_distributed.main(3)
     alone = capsys.readouterr().out.replace("1 process", "2 process")
     ways = ("ddp", "fsdp", "channels")
-    started = multiprocessing.spawn(example, (tmp_path, ways), 2, join=False)
+    started = start(example, tmp_path, ways)
     finish(started, tmp_path, 120)
     for way in ways:
         assert (tmp_path / f"{way}0.txt").read_text() == alone

@@ -1,8 +1,6 @@
 """Symmetric and alternating tensors: S2 and A2 in place of an order, stored full or packed."""
 
 import itertools
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 
@@ -13,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
+import terminal
+from alone import run_alone
 from eqsynth.bases import cosets
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
@@ -425,12 +425,13 @@ def test_layers_are_verified_exported_and_pickled(tmp_path, group, spaces):
     x = inputs[0] if len(inputs) == 1 else inputs
     torch.save({"weights": layer.state_dict(), "x": x, "y": layer(x)}, tmp_path / "data.pt")
     code = (
-        "import sys, torch; sys.modules['eqsynth'] = None; sys.path.insert(0, '.')\n"
+        "import sys, torch; sys.path.insert(0, '.')\n"
         "from layer import EquivariantLinear\n"
         "data = torch.load('data.pt', weights_only=True); layer = EquivariantLinear(dtype=torch.float64)\n"
         "layer.load_state_dict(data['weights']); torch.testing.assert_close(layer(data['x']), data['y'])\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=300)
+    done = run_alone(code, tmp_path)
+    assert done.returncode == 0, done.stderr
     again = pickle.loads(pickle.dumps(layer))
     assert again.hom == layer.hom
     torch.testing.assert_close(again(x), layer(x))
@@ -451,14 +452,7 @@ def test_programs_of_packed_layers(tmp_path):
 
 def test_command_line_knows_symmetric_orders(tmp_path):
     def run(*arguments):
-        found = subprocess.run(
-            [sys.executable, "-m", "eqsynth.cli", *arguments],
-            check=False,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        found = terminal.eqsynth(*arguments, cwd=tmp_path)
         return found.returncode, found.stdout + found.stderr
 
     assert "order S2 -> order A2" in run("show", "S(n)", "S2", "A2")[1]

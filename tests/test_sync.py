@@ -16,10 +16,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from test_export import run_alone
 from torch.testing import assert_close
 
 import eqsynth as eq
+import terminal
+from alone import run_alone
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
 from eqsynth.project import syncing
@@ -53,10 +54,7 @@ FILES = {"edges", "edges_to_nodes", "vectors", "petersen", "point_clouds"}
 
 
 def eqsynth(*arguments, cwd, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "eqsynth.cli", *arguments],
-        capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = terminal.eqsynth(*arguments, cwd=cwd)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -79,6 +77,7 @@ def contents(folder):
 # --- a project, from its list of layers to numbers elsewhere ------------------------------------
 
 TRAIN = """
+import sys
 sys.path.insert(0, ".")
 import torch
 from safetensors.torch import save_file

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch.func import functional_call, vmap
 
 import eqsynth as eq
+from alone import run_alone
 from eqsynth.diagrams.functor import matrix
 from eqsynth.errors import (
     EqsynthError,
@@ -538,14 +539,14 @@ def test_exported_files_need_torch_alone(tmp_path):
         data.append((layer.state_dict(), operands_of(layer, inputs), run(layer, inputs)))
     torch.save(data, tmp_path / "data.pt")
     code = (
-        "import sys; sys.modules['eqsynth'] = None\n"
+        "import sys; sys.path.insert(0, '.')\n"
         "import torch; from importlib import import_module\n"
         "for number, (state, operands, expected) in enumerate(torch.load('data.pt')):\n"
         "    layer = import_module(f'made{number}').Made().double(); layer.load_state_dict(state)\n"
         "    found = layer(*operands); found = found if isinstance(found, tuple) else (found,)\n"
         "    torch.testing.assert_close(list(found), list(expected)); print(number)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = run_alone(code, tmp_path)
     assert done.stdout.split() == [str(number) for number in range(len(LAYERS))], done.stderr
 
 

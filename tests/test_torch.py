@@ -3,13 +3,10 @@
 import copy
 import importlib.util
 import io
-import os
 import pickle
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import pytest
 import torch
@@ -664,79 +661,3 @@ def test_an_exported_file_in_the_hands_of_torch(name, tmp_path, monkeypatch):
         vmap(mine),
     ):
         assert_close(twin(x), meant)
-
-
-# --- training in parallel -----------------------------------------------------------------------
-
-WORKER = """
-import os, sys
-from datetime import timedelta
-import torch
-import torch.distributed as dist
-from torch.distributed.fsdp import fully_shard
-from torch.nn.parallel import DistributedDataParallel
-import eqsynth as eq
-
-folder, rank = sys.argv[1], int(sys.argv[2])
-torch.set_num_threads(1)
-dist.init_process_group(
-    "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2, timeout=timedelta(seconds=60)
-)
-job = torch.load(f"{folder}/job.pt", weights_only=True)
-found = []
-for group, space_in, space_out, state, x in job:
-    mine = x[rank::2]
-    layer = eq.Linear(group, space_in, space_out, dtype=torch.float64)
-    if rank == 0:  # the other process gets the weights of the first
-        layer.load_state_dict(state)
-    parallel = DistributedDataParallel(layer)
-    # Two passes before the backward one: buffers that are sent around must not break it.
-    (parallel(mine).square().sum() + parallel(2 * mine).square().sum()).backward()
-    whole = {name: parameter.grad.clone() for name, parameter in layer.named_parameters()}
-    layer.zero_grad()
-    fully_shard(layer)
-    (layer(mine).square().sum() + layer(2 * mine).square().sum()).backward()
-    shards = {name: parameter.grad.full_tensor() for name, parameter in layer.named_parameters()}
-    found.append((whole, shards))
-torch.save(found, f"{folder}/found{rank}.pt")
-dist.destroy_process_group()
-"""
-
-
-def test_two_processes_find_the_gradients_of_one(tmp_path):
-    job, expected = [], []
-    for name in ("S(n)", "SO(3)", "petersen"):
-        layer, case = layer_of(name), CASES[name]
-        (x,) = inputs_at(layer, case.sizes[0], (6,))
-        job.append((case.group, case.space_in, case.space_out, layer.state_dict(), x))
-        # Each of two processes takes half of the batch, and the gradients are averaged.
-        loss = (layer(x).square().sum() + layer(2 * x).square().sum()) / 2
-        loss.backward()
-        expected.append({key: parameter.grad for key, parameter in layer.named_parameters()})
-    torch.save(job, tmp_path / "job.pt")
-    (tmp_path / "worker.py").write_text(WORKER)
-    root = Path(eq.__file__).parents[1]
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(tmp_path / "worker.py"), str(tmp_path), str(rank)],
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": str(root)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [worker.communicate(timeout=120)[0] for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(said)
-    for rank in range(2):
-        for found, meant in zip(torch.load(tmp_path / f"found{rank}.pt"), expected, strict=True):
-            for gradients in found:
-                assert gradients.keys() == meant.keys()
-                for key, theirs in meant.items():
-                    assert_close(gradients[key], theirs)

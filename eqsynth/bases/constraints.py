@@ -7,6 +7,7 @@ oracle that diagram bases are tested against at small sizes.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from eqsynth.families.group import Group
 from eqsynth.families.representation import generators
 
 if TYPE_CHECKING:
+    import flint
     import numpy as np
     from numpy.typing import NDArray
 
@@ -70,22 +72,38 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
     import flint
     import numpy as np
 
-    reduced: list[list[int]] = []
+    def matrix(rows: NDArray[np.int64]) -> flint.nmod_mat:
+        height, width = rows.shape
+        return flint.nmod_mat(height, width, rows.ravel().tolist(), prime)
+
+    def reduced(found: flint.nmod_mat) -> NDArray[np.int64]:
+        """The rows of the reduced echelon form."""
+        made, rank = found.rref()
+        return _entries(made)[:rank]
+
+    # Each constraint is asked of the solutions of those before it, which soon are few.
+    solutions: NDArray[np.int64] | None = None
     for constraint in constraints:
-        useful = np.unique(constraint, axis=0) % prime
-        stacked = reduced + [[int(entry) for entry in row] for row in useful]
-        matrix, rank = flint.nmod_mat(len(stacked), unknowns, [e for row in stacked for e in row], prime).rref()
-        reduced = [[int(matrix[row, column]) for column in range(unknowns)] for row in range(rank)]
-    pivots = [next(column for column, entry in enumerate(row) if entry) for row in reduced]
+        # Each row once, and none that says nothing: there are many of both.
+        useful = [*{row.tobytes(): row % prime for row in constraint if row.any()}.values()]
+        if not useful:
+            continue
+        if solutions is not None and not len(solutions):
+            break
+        asked = matrix(np.array(useful))
+        kept = _kernel(reduced(asked if solutions is None else asked * matrix(solutions).transpose()), prime)
+        solutions = kept if solutions is None else _entries(matrix(kept) * matrix(solutions))
+    if solutions is None:
+        solutions = np.eye(unknowns, dtype=np.int64)
+    # One solution per free column, the later ones first: from the right, they are in echelon form.
     vectors = []
-    for free in sorted(set(range(unknowns)) - set(pivots)):
-        vector = {free: Fraction(1)}
-        for row, pivot in zip(reduced, pivots, strict=True):
-            if row[free]:
-                lifted = _rational(-row[free] % prime, prime)
-                if lifted is None:
-                    return None
-                vector[pivot] = lifted
+    for row in reduced(matrix(solutions[:, ::-1]))[::-1, ::-1]:
+        vector: dict[int, Fraction] = {}
+        for place in np.flatnonzero(row).tolist():
+            lifted = _rational(int(row[place]), prime)
+            if lifted is None:
+                return None
+            vector[place] = lifted
         scale = lcm(*(value.denominator for value in vector.values()))
         if any(abs(value * scale) > MAX_LIFTED for value in vector.values()):
             return None
@@ -96,6 +114,27 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
     return np.array(vectors, dtype=np.int64).reshape(len(vectors), unknowns)
 
 
+def _entries(matrix: flint.nmod_mat) -> NDArray[np.int64]:
+    import numpy as np
+
+    rows, columns = matrix.nrows(), matrix.ncols()
+    return np.fromiter(map(int, matrix.entries()), np.int64, rows * columns).reshape(rows, columns)
+
+
+def _kernel(reduced: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
+    """The kernel of a reduced echelon form, one row per free column."""
+    import numpy as np
+
+    columns = reduced.shape[1]
+    pivots = (reduced != 0).argmax(1)
+    free = np.setdiff1d(np.arange(columns), pivots)
+    made = np.zeros((len(free), columns), np.int64)
+    made[np.arange(len(free)), free] = 1
+    made[:, pivots] = -reduced[:, free].T % prime
+    return made
+
+
+@lru_cache(maxsize=1024)
 def _rational(residue: int, prime: int) -> Fraction | None:
     """The fraction with small numerator and denominator that has this residue."""
     bound = int((prime // 2) ** 0.5)

@@ -268,12 +268,18 @@ def squares(
         return None
     (one,) = entries_of(inputs)
     places = packing(one, n)[1:] if isinstance(one, Symmetry) else None
+    # Diagrams give single rows; whatever else is a table, which is made once.
+    table = None if isinstance(element, Diagram) and group.diagrammatic else functor.matrix(group, element, n)
     total = 0
     for row, times in zip(rows, counts, strict=True):
         # Axis i of what is added is axis axes[i] of the map.
         entries: NDArray[Any] = np.zeros(n**count, np.int64)
         for axes, sign in turns:
-            entries += sign * functor.row(group, element, row[np.argsort(axes)], n)
+            at = row[np.argsort(axes)]
+            if table is None:
+                entries += sign * functor.row(group, element, at, n)
+            else:
+                entries += sign * table[np.ravel_multi_index(tuple(at), (n,) * above) if above else 0]
         if places:
             ranks, signs = places
             # Sums of whole numbers far below 2**53.

@@ -746,8 +746,8 @@ class _Reader:
             raise self.wrong()
         return value
 
-    def wrong(self) -> ParseError:
-        return ParseError("rational function", self.text, self.tokens[self.at][2], "no rational function", _CURE)
+    def wrong(self, why: str = "no rational function", cure: str = _CURE) -> ParseError:
+        return ParseError("rational function", self.text, self.tokens[self.at][2], why, cure)
 
     def taken(self, *kinds: str) -> str | None:
         """The next token where it is one of these kinds."""
@@ -766,14 +766,23 @@ class _Reader:
         return total
 
     def product(self) -> RationalFunction:
+        start, divided = self.at, False
         total = self.power()
         while True:
             division = self.taken("/")
             beside = self.tokens[self.at][0] in ("number", "letter", "(")
+            if division is None and beside and divided and not self.fraction_before(start):
+                raise self.wrong("is this divided by, or multiplied with?", "write 1/(2 n) or n/2")
+            divided = division is not None or (divided and not beside)
             if division is None and not beside and self.taken("*") is None:
                 return total
             factor = _rooted(self.power())
             total = total / factor if division else _rooted(total) * factor
+
+    def fraction_before(self, start: int) -> bool:
+        """Whether all since a place is a number over a number, and a space, as in ``1/2 n``."""
+        kinds = [kind for kind, _, _ in self.tokens[start : self.at]]
+        return kinds == ["number", "/", "number"] and self.text[self.tokens[self.at][2] - 1].isspace()
 
     def power(self) -> RationalFunction:
         base = self.atom()

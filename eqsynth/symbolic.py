@@ -2,10 +2,8 @@
 
 from eqsynth.bases.symbolic import (
     DimensionTable,
-    ExactMatrix,
     Product,
     Projection,
-    RationalFunction,
     degenerate_sizes,
     dimension_table,
     gram,
@@ -14,6 +12,8 @@ from eqsynth.bases.symbolic import (
     project,
     weingarten,
 )
+from eqsynth.exact.matrix import ExactMatrix
+from eqsynth.exact.ring import RationalFunction
 
 __all__ = [
     "DimensionTable",

@@ -27,9 +27,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise, permutations, product, starmap
+from itertools import pairwise, permutations, product
 from math import factorial, lcm, prod
-from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.bilabelled import values
@@ -38,6 +37,7 @@ from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, shown
 from eqsynth.exact.numbers import binary, fraction, whole
 from eqsynth.exact.partitions import bell, set_partitions
+from eqsynth.exact.ring import RationalFunction
 from eqsynth.families.group import FAMILIES, OTHERS, Group
 from eqsynth.graphs.graph import Graph
 from eqsynth.spaces.space import plain_order
@@ -50,95 +50,9 @@ MAX_TERMS = 250_000
 MAX_INTERNAL = 7
 MAX_ENTRIES = 1_000_000
 
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-
-@dataclass(frozen=True, slots=True)
-class Polynomial:
-    """A polynomial in one letter with rational coefficients, lowest degree first; never a constant.
-
-    >>> from eqsynth.algebra import Polynomial
-    >>> n = Polynomial("n", (0, 1))
-    >>> print(n * n - 1, (n - 2) - n, (n * n)(5))
-    n² - 1 -2 25
-    >>> eval(repr(n)) == n
-    True
-
-    Constants are plain numbers, so that equal scalars are equal values. Calling it evaluates it.
-    Raises EqsynthError for coefficients that are not exact, and where two letters meet.
-    """
-
-    letter: str
-    coefficients: tuple[int | Fraction, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.coefficients) < 2 or not self.coefficients[-1]:
-            raise EqsynthError(
-                f"{self.coefficients} is no polynomial with a leading term above the constant: use Polynomial.of"
-            )
-        for coefficient in self.coefficients:
-            if type(coefficient) is not type(_exact(coefficient)):
-                raise EqsynthError(f"the coefficient {coefficient!r} is a whole number: use Polynomial.of")
-
-    @classmethod
-    def of(cls, letter: str, coefficients: Iterable[int | Fraction]) -> Scalar:
-        """The polynomial with these coefficients, or the number that it is."""
-        found = [_rational(coefficient) for coefficient in coefficients]
-        while found and not found[-1]:
-            found.pop()
-        return cls(letter, tuple(found)) if len(found) > 1 else found[0] if found else 0
-
-    def _with(self, other: Scalar) -> tuple[int | Fraction, ...]:
-        if not isinstance(other, Polynomial):
-            return (_rational(other),)
-        if other.letter != self.letter:
-            raise EqsynthError(f"{self} and {other} are in different letters: write both in {self.letter}")
-        return other.coefficients
-
-    def __add__(self, other: Scalar) -> Scalar:
-        if not isinstance(other, Rational | Polynomial):
-            return NotImplemented
-        mine, theirs = self.coefficients, self._with(other)
-        longest = max(len(mine), len(theirs))
-        padded = zip(mine + (0,) * (longest - len(mine)), theirs + (0,) * (longest - len(theirs)), strict=True)
-        return Polynomial.of(self.letter, (left + right for left, right in padded))
-
-    def __mul__(self, other: Scalar) -> Scalar:
-        if not isinstance(other, Rational | Polynomial):
-            return NotImplemented
-        mine, theirs = self.coefficients, self._with(other)
-        found: list[int | Fraction] = [0] * (len(mine) + len(theirs) - 1)
-        for degree, left in enumerate(mine):
-            for more, right in enumerate(theirs):
-                found[degree + more] += left * right
-        return Polynomial.of(self.letter, found)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
-
-    def __neg__(self) -> Polynomial:
-        return Polynomial(self.letter, tuple(-coefficient for coefficient in self.coefficients))
-
-    def __sub__(self, other: Scalar) -> Scalar:
-        return self + -other
-
-    def __rsub__(self, other: Scalar) -> Scalar:
-        return -self + other
-
-    def __call__(self, n: int | Fraction) -> int | Fraction:
-        """The value at n."""
-        n = _rational(n)
-        return _rational(sum((coefficient * n**degree for degree, coefficient in enumerate(self.coefficients)), 0))
-
-    def __str__(self) -> str:
-        parts = []
-        for degree, coefficient in reversed(list(enumerate(self.coefficients))):
-            if coefficient:
-                power = "" if degree < 2 else str(degree).translate(_SUPERSCRIPTS)
-                parts.append((coefficient, f"{self.letter}{power}" if degree else "", " "))
-        return _sum_text(starmap(_times_text, parts))
-
-
+#: Coefficients are values of the one exact ring, those without letters plain numbers.
+Polynomial = RationalFunction
 Scalar = int | Fraction | Polynomial
 Term = tuple[Scalar, Diagram]
 
@@ -148,7 +62,7 @@ class Map:
     """A linear combination of diagrams: an equivariant map from order ``inputs`` to order ``outputs``.
 
     >>> from fractions import Fraction
-    >>> from eqsynth.algebra import Map, Polynomial, counit, identity, unit
+    >>> from eqsynth.algebra import Map, counit, identity, unit
     >>> mean = Fraction(1, 2) * (counit("S(n)") >> unit("S(n)"))
     >>> print(mean + identity("S(n)", 1))
     1/2 · [y[a] += x[b]] + [y[a] += x[a]]
@@ -159,7 +73,7 @@ class Map:
 
     ``f >> g`` is first f, then g: its matrix is matrix(g) @ matrix(f). ``f @ g`` is the tensor product
     (Kronecker product), ``f.T`` the transpose, and sums, differences and multiples are those of matrices.
-    Coefficients are exact: whole numbers, Fractions, and polynomials in n while n is a letter. Terms are in
+    Coefficients are exact: whole numbers, Fractions, and rational functions of n while n is a letter. Terms are in
     the order of ``Diagram.key``, each diagram once, none zero; :meth:`collect` brings them there.
 
     Equality is that of combinations. Where diagrams are dependent (n a number, and small) two of them may be one
@@ -293,7 +207,7 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
     >>> compose("Sp(n)", swap, cap) == ((-1, cap),)
     True
     >>> compose("S(n)", Diagram(1, 0, ((0,),)), Diagram(0, 1, ((0,),)))
-    ((Polynomial(letter='n', coefficients=(0, 1)), Diagram(outputs=0, inputs=0, blocks=(), edges=(), head=())),)
+    ((RationalFunction('n'), Diagram(outputs=0, inputs=0, blocks=(), edges=(), head=())),)
 
     Exactly one term for S(n), O(n), Sp(n) and wherever there is no head; none or one for one head of SO(n);
     up to n! for two heads. A(n): up to n to the number of outer blocks that meet no strand of the one head,
@@ -372,7 +286,7 @@ def trace(map_: Map) -> Scalar:
     if map_.outputs != map_.inputs:
         raise SpaceError(f"{_type(map_)} has no trace: outputs and inputs must be as many")
     nodes = (*range(map_.outputs), *range(map_.inputs))
-    total: Scalar = 0
+    total = 0 * _power(map_.group, 0)
     for coefficient, diagram in map_.terms:
         for scalar, _ in _glue(map_.group, (0, 0), [(diagram, nodes)]):
             total = total + coefficient * scalar
@@ -397,7 +311,7 @@ def inner(left: Map, right: Map) -> Scalar:
             "take it of smaller sums"
         )
     nodes = tuple(range(left.outputs + left.inputs))
-    total: Scalar = 0
+    total = 0 * _power(left.group, 0)
     for coefficient, diagram in left.terms:
         for factor, other in right.terms:
             for scalar, _ in _glue(left.group, (0, 0), [(diagram, nodes), (other, nodes)]):
@@ -956,7 +870,7 @@ def _sign(order: Sequence[int]) -> int:
 def _power(group: Group, exponent: int) -> Scalar:
     """``n ** exponent``."""
     if isinstance(group.n, str):
-        return Polynomial.of(group.n, (0,) * exponent + (1,))
+        return Polynomial({((group.n, exponent),) if exponent else (): 1})
     return int(group.n**exponent)
 
 
@@ -1002,7 +916,14 @@ def _rational(value: object) -> int | Fraction:
 
 def _exact(value: object) -> Scalar:
     """The one form of a scalar: whole numbers as int, constants as numbers."""
-    return value if isinstance(value, Polynomial) else _rational(value)
+    if type(value) is int:
+        return value
+    if type(value).__module__.partition(".")[0] == "sympy":
+        value = Polynomial(value)
+    if isinstance(value, Polynomial):
+        number = value.constant
+        return value if number is None else number
+    return _rational(value)
 
 
 def _check_group(group: Group) -> None:
@@ -1034,7 +955,7 @@ def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term])
         _check_diagram(group, diagram)
         if type(_exact(coefficient)) is not type(coefficient) or coefficient == 0:
             raise EqsynthError(f"the coefficient {coefficient!r} is not in its one form: use Map.collect")
-        if isinstance(coefficient, Polynomial) and coefficient.letter != group.n:
+        if isinstance(coefficient, Polynomial) and coefficient.letters != (group.n,):
             raise EqsynthError(f"the coefficient {coefficient} is not in the size of {group}: put a number for it")
     keys = [_key(diagram) for _, diagram in terms]
     if any(later <= earlier for earlier, later in pairwise(keys)):
@@ -1063,8 +984,8 @@ def _type(map_: Map) -> str:
 
 
 def _times_text(coefficient: Scalar, what: str, times: str) -> str:
-    if not what or (isinstance(coefficient, Polynomial) and sum(map(bool, coefficient.coefficients)) > 1):
-        return str(coefficient) if not what else f"({coefficient}){times}{what}"
+    if isinstance(coefficient, Polynomial) and coefficient.polynomial and len(coefficient.terms) > 1:
+        return f"({coefficient}){times}{what}"
     if coefficient in {1, -1}:
         return what if coefficient == 1 else f"-{what}"
     return f"{coefficient}{times}{what}"

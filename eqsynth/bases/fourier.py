@@ -53,7 +53,7 @@ def orbits(n: Polynomial, c: int) -> Polynomial:
     made = Polynomial.of(1)
     for less in range(c):
         made *= n + (-less)
-    return made.over(factorial(c))
+    return made / factorial(c)
 
 
 def sums(found: Basis, levels: Collection[int]) -> Sums:

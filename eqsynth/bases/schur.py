@@ -127,28 +127,17 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[int], orders_ou
         elif sized.complex_halves(shape):
             found.append(Part(name, dim, 2, *counts))
         else:
-            found += [Part(name + sign, _half(dim), 1, *counts) for sign in "+-"]
+            found += [Part(name + sign, dim / 2, 1, *counts) for sign in "+-"]
     return found
-
-
-def _half(dim: Polynomial) -> Polynomial:
-    from fractions import Fraction  # not loaded where no layer needs it
-
-    return dim * Fraction(1, 2)
 
 
 def _dimension(group: Group, symbol: str, shape: Label) -> Polynomial:
     """The dimension of a part of S(n), O(n) or Sp(n)."""
     if isinstance(group.n, int):
         return Polynomial.of(irreducible_dimension(group, shape))
-    from fractions import Fraction
-
     offsets, hooks = group.dimension_factors(shape)
-    # The product of (n + offset), lowest power first.
-    powers = [1]
-    for offset in offsets:
-        powers = [low * offset + high for low, high in zip([*powers, 0], [0, *powers], strict=True)]
-    return Polynomial.exact({((symbol, i),) if i else (): Fraction(value, hooks) for i, value in enumerate(powers)})
+    n = Polynomial(symbol)
+    return prod((n + offset for offset in offsets), start=Polynomial(1)) / hooks
 
 
 def _times(left: list[Part], right: list[Part]) -> list[Part]:
@@ -165,7 +154,7 @@ def _times(left: list[Part], right: list[Part]) -> list[Part]:
             ]
             if one.delta == two.delta == 2:
                 # With u and its conjugate u', w and w': u w beside u' w', and u w' beside u' w.
-                found += [Part(f"({name}){sign}", _half(dim), 2, *counts) for sign in "+-"]
+                found += [Part(f"({name}){sign}", dim / 2, 2, *counts) for sign in "+-"]
             else:
                 found.append(Part(name, dim, one.delta * two.delta, *counts))
     return found

@@ -653,7 +653,9 @@ class Plan:
         55 c_in c_out
         """
         work = self.total().work
-        return Polynomial({m: value for m, value in work.items() if {"c_i", "c_o"} <= {name[:3] for name, _ in m}})
+        return Polynomial(
+            {m: value for m, value in work.terms.items() if {"c_i", "c_o"} <= {name[:3] for name, _ in m}}
+        )
 
     @property
     def floor(self) -> Polynomial | None:
@@ -793,11 +795,9 @@ class Plan:
 
 def _length(n: Polynomial, symmetry: Symmetry) -> Polynomial:
     """How many independent entries a symmetric or alternating tensor has: a binomial coefficient in n."""
-    from fractions import Fraction
-
     steps = range(symmetry.order)
     product = reduce(mul, (n + (step if symmetry.kind == "S" else -step) for step in steps), Polynomial.of(1))
-    return product * Fraction(1, factorial(symmetry.order))
+    return product / factorial(symmetry.order)
 
 
 def stored_axes(order: Order, packs: Sequence[tuple[int, Symmetry]]) -> tuple[int, ...]:
@@ -833,7 +833,7 @@ class Cost:
 
     def estimate(self, values: Mapping[str, int], batch: int) -> int:
         """The cost for a batch, in multiply-adds that take as long."""
-        return (
+        return int(
             batch * (self.work(values) + MOVE * self.moved(values))
             + self.once_work(values)
             + MOVE * self.once_moved(values)

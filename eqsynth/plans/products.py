@@ -439,7 +439,7 @@ class ProductPlan(Plan):
     def mixing(self) -> Polynomial:
         """Multiply-adds per sample that mix channels of products."""
         work = self.total().work
-        return Polynomial({m: v for m, v in work.items() if any(name.startswith("c_o") for name, _ in m)})
+        return Polynomial({m: v for m, v in work.terms.items() if any(name.startswith("c_o") for name, _ in m)})
 
     @property
     def floor(self) -> Polynomial | None:
@@ -492,8 +492,10 @@ class ProductPlan(Plan):
 
 
 def _renamed(polynomial: Polynomial, names: Mapping[str, Sequence[str]]) -> Polynomial:
+    if not set(polynomial.letters) & names.keys():
+        return polynomial
     total = Polynomial()
-    for monomial, value in polynomial.items():
+    for monomial, value in polynomial.terms.items():
         made = Polynomial.of(value)
         for symbol, exponent in monomial:
             for name in names.get(symbol, [symbol]):

@@ -82,16 +82,16 @@ def mixing(layer: eq.Linear, n: int) -> int:
     """
     joined = {
         monomial: count
-        for monomial, count in layer.plan.total().work.items()
+        for monomial, count in layer.plan.total().work.terms.items()
         if {"c_in", "c_out"} <= {symbol for symbol, _ in monomial}
     }
-    return Polynomial(joined)(layer.plan.sizes(n))
+    return int(Polynomial(joined)(layer.plan.sizes(n)))
 
 
 def floor(layer: eq.Linear, n: int) -> int:
     """The multiply-adds per sample that Schur's lemma demands of any exact mixing of channels."""
     demanded: Polynomial = eq.floor(layer.hom.group, layer.hom.space_in, layer.hom.space_out)
-    return demanded(layer.plan.sizes(n))
+    return int(demanded(layer.plan.sizes(n)))
 
 
 def shared(layer: eq.Linear, n: int) -> list[tuple[int, int, int]]:

@@ -357,6 +357,16 @@ def test_costs(group, diagram, said):
 
 
 def test_kinds_have_a_source():
-    groups = ("S(n)", "O(n)", "Sp(n)", "SO(2)", "A(2)", "Aut(cycle5)", "Perm(4: 1 2 3 0)", "Matrix([[0,1],[-1,0]]; )")
+    groups = (
+        "S(n)",
+        "O(n)",
+        "Sp(n)",
+        "H(n)",
+        "SO(2)",
+        "A(2)",
+        "Aut(cycle5)",
+        "Perm(4: 1 2 3 0)",
+        "Matrix([[0,1],[-1,0]]; )",
+    )
     found = {kind(basis.group, element) for basis in (eq.basis(group, 1, 1) for group in groups) for element in basis}
     assert found == set(SOURCES)

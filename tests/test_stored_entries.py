@@ -17,6 +17,7 @@ from test_catalog_trust import changed, places
 import eqsynth as eq
 from eqsynth.bases import basis as bases
 from eqsynth.codegen.artifact import artifact_of
+from eqsynth.diagrams import codec
 from eqsynth.errors import CacheWarning, CatalogError, EqsynthError
 from eqsynth.plans.lowering import plan_by
 from eqsynth.project import catalog
@@ -195,7 +196,7 @@ def test_another_valid_basis_is_refused_though_it_is_one():
         for out in right:
             data = with_exchanged(problem, out, others[0])
             wrong = bases.Basis(right.group, right.inputs, right.outputs,
-                                eq.codec.decode({k: v for k, v in data.items() if k != "certificate"}, *problem[1:]),
+                                codec.decode({k: v for k, v in data.items() if k != "certificate"}, *problem[1:]),
                                 right.certificate)  # fmt: skip
             try:
                 check_basis(wrong)

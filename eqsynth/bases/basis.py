@@ -518,13 +518,21 @@ def _turned_table(
 def _product_basis(
     group: ProductGroup, inputs: Sequence[int | Symmetry], outputs: Sequence[int | Symmetry], choose: str
 ) -> Basis:
-    bases = [_basis(*problem, choose) for problem in zip(group.factors, inputs, outputs, strict=True)]
+    problems = [*zip(group.factors, inputs, outputs, strict=True)]
+
+    def refuse_large(count: int) -> None:
+        if count > MAX_DIAGRAMS:
+            raise SizeError(
+                f"{group} {tuple(inputs)} -> {tuple(outputs)} has {count:,} maps, more than {MAX_DIAGRAMS:,}: "
+                "ask for lower orders"
+            )
+
+    if all(factor.family in FAMILIES and is_plain(k) and is_plain(lo) for factor, k, lo in problems):
+        # Too many are refused before the factors' own are listed.
+        refuse_large(prod(dimensions.dimension(factor, axes_of(k) + axes_of(lo)) for factor, k, lo in problems))
+    bases = [_basis(*problem, choose) for problem in problems]
     count = prod(len(found) for found in bases)
-    if count > MAX_DIAGRAMS:
-        raise SizeError(
-            f"{group} {tuple(inputs)} -> {tuple(outputs)} has {count:,} maps, more than {MAX_DIAGRAMS:,}: "
-            "ask for lower orders"
-        )
+    refuse_large(count)
     numbered = product(*(range(len(found)) for found in bases))
     made = [
         (tuple(found.factors(at)[0] for found, at in zip(bases, number, strict=True)), number) for number in numbered

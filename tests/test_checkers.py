@@ -201,7 +201,7 @@ CERTIFICATES = [
     ("S(n)", "S2", "S2", "cosets"),
     ("SO(2)", 1, "S3", "means"),
 ]
-ARGUMENTS = {argument for *_, argument in CERTIFICATES} | {"blocks"}
+ARGUMENTS = {argument for *_, argument in CERTIFICATES} | {"blocks", "standard"}
 
 
 @pytest.mark.parametrize(("group", "inputs", "outputs", "argument"), CERTIFICATES)

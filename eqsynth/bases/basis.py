@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth.bases import cosets
 from eqsynth.bases import dimension as dimensions
-from eqsynth.diagrams import codec, enumeration, functor, gram, words
+from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
+from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits
@@ -43,12 +44,14 @@ if TYPE_CHECKING:
 
     from eqsynth.bases.symbolic import Projection
 
-#: The largest spanning set that is listed, and the largest that a Gram matrix is built for.
+#: The largest set of diagrams that is listed, and the largest that a Gram matrix is built for.
 MAX_DIAGRAMS = 1_000_000
 MAX_GRAM = 6_000
+#: How independent diagrams are chosen among dependent ones.
+CHOICES = ("auto", "cheapest", "standard")
 #: From this many diagrams on a terminal shows a progress bar.
 LONG = 50_000
-#: From this many spanning diagrams on a basis is kept in the user's cache, if reading it leaves nothing to choose.
+#: From this many listed diagrams on a basis is kept in the user's cache, if reading it leaves nothing to choose.
 WORTH_KEEPING = 500
 #: The folders that decide what is in the entry of a basis: all that this module uses.
 MAKERS = ("exact", "graphs", "spaces", "families", "diagrams", "bases")
@@ -66,7 +69,8 @@ class Certificate:
 
     ``dimension`` comes from representation theory; ``spanning`` elements were considered.
     ``independence`` names the argument: ``"stable"`` (the group's theorem for large n), ``"blocks"``
-    (S(n): partitions into at most n blocks; their change to the orbit basis is unitriangular),
+    (S(n): partitions into at most n blocks; their change to the orbit basis is unitriangular), ``"standard"``
+    (O(n), SO(n), Sp(n): words without subsequences longer than n, see :mod:`eqsynth.diagrams.standard`),
     ``"orbits"`` (S(n): coordinates in the orbit basis of full rank modulo ``prime``), ``"gram"`` (the
     Gram matrix has full rank modulo ``prime``), ``"disjoint"`` (orbits), ``"representatives"`` (Aut(G):
     values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, or for symmetric and
@@ -83,6 +87,7 @@ class Certificate:
         why = {
             "stable": "all diagrams are independent at this size",
             "blocks": "partitions into at most n blocks are unitriangular to the orbit basis",
+            "standard": "words without monotone subsequences longer than n have leading terms of their own",
             "disjoint": "orbits are disjoint",
             "representatives": f"their values on one tuple per orbit have full rank modulo {self.prime}",
             "kernel": "each has a place of its own in the exact kernel of the generators' constraints",
@@ -265,7 +270,7 @@ class Basis:
         return svg.cards(*table.drawings(self, SHOWN), title, notes)
 
 
-def basis(group: str | Group, inputs: str | Order, outputs: str | Order) -> Basis:
+def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choose: str = "auto") -> Basis:
     """The exact basis of all equivariant maps V^inputs -> V^outputs.
 
     >>> import eqsynth as eq
@@ -281,52 +286,103 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order) -> Basi
     the orders k and l, or ``"S2"`` and ``"A2"`` for symmetric and alternating tensors. With n a letter the
     basis is exact for every n that is large enough (``dimension.stable_from``); below that it still spans for
     S(n), O(n) and Sp(n), while SO(n) and A(n) have further maps there. A number in place of the letter gives a
-    true basis at that n: the cheapest independent diagrams, proven complete by the dimension formula.
+    true basis at that n, proven complete by the dimension formula.
 
-    Raises ParseError or GroupError for the group, SpaceError for the orders, SizeError for a
-    spanning set of more than a million diagrams.
+    >>> [eq.basis("O(2)", 3, 3, choose=way).certificate.independence for way in ("cheapest", "standard")]
+    ['gram', 'standard']
 
-    Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A).
+    ``choose`` says which diagrams are kept where they are dependent. ``"cheapest"``: those that cost a layer least,
+    chosen by exact ranks among at most 6,000. ``"standard"``: those that a rule on each diagram alone keeps, without
+    ranks and so for many more: S(n) and A(n) partitions into at most n blocks, O(n), SO(n) and Sp(n) words without
+    long monotone subsequences (:func:`eqsynth.diagrams.standard.standard`). ``"auto"`` is the cheapest up to that
+    limit and the standard one beyond it; layers and plans use this one. The certificate says which it is.
+
+    Raises ParseError or GroupError for the group, or where it has no standard diagrams; SpaceError for the orders;
+    SizeError for a spanning set of more than a million diagrams, or as many standard ones.
+
+    Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A); 1504.02586, 1408.3592 (standard).
     """
+    if choose not in CHOICES:
+        raise EqsynthError(f"there is no choice {shown(choose)}: ask for {', '.join(map(repr, CHOICES))}")
     group = Group.parse(group)
     inputs, outputs = (stored_full(read_order(order)) for order in (inputs, outputs))
     for order in (inputs, outputs):
         check_order_fits(group, order)
-    return _basis(group, inputs, outputs)
+    return _basis(group, inputs, outputs, choose)
 
 
 @lru_cache(maxsize=256)
-def _basis(group: Group, inputs: Order, outputs: Order) -> Basis:
+def _basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     if group.maps == "factors":
-        return _product_basis(group, entries_of(inputs), entries_of(outputs))
+        return _product_basis(group, entries_of(inputs), entries_of(outputs), choose)
+    plain_orders = isinstance(inputs, int) and isinstance(outputs, int)
+    if choose == "standard" and not (plain_orders and group.diagrammatic):
+        raise GroupError(
+            f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
+            f"{', '.join(FAMILIES)} and tensors of all kinds: leave choose out"
+        )
     if not (isinstance(inputs, int) and isinstance(outputs, int)):
-        return _symmetric_basis(group, inputs, outputs)
+        return _symmetric_basis(group, inputs, outputs, choose)
     if group.maps == "matrices":
         return _kernel_basis(group, inputs, outputs)
     if group.maps != "diagrams":
         return _orbit_basis(group, inputs, outputs)
-    spanning = enumeration.count(group, inputs + outputs)
-    # Too many diagrams are refused before anything else is counted.
-    if not WORTH_KEEPING <= spanning <= MAX_DIAGRAMS or not _plain_argument(group, inputs + outputs):
-        return _diagram_basis(group, inputs, outputs)
+    argument = _plain_argument(group, inputs, outputs, choose)
+    if choose != "auto" and argument == _plain_argument(group, inputs, outputs, "auto"):
+        return _basis(group, inputs, outputs, "auto")
+    listed = (dimensions.dimension if argument == "standard" else enumeration.count)(group, inputs + outputs)
+    if not argument or listed < WORTH_KEEPING:
+        return _diagram_basis(group, inputs, outputs, choose)
     problem = {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs}
+    if choose != "auto":
+        problem["choose"] = choose
     made = cache.made_by(MAKERS)
-    found = cache.remembered(problem, made, "basis", lambda data: from_data(group, inputs, outputs, data))
+    found = cache.remembered(problem, made, "basis", lambda data: from_data(group, inputs, outputs, data, choose))
     if not isinstance(found, Basis):
-        found = _diagram_basis(group, inputs, outputs)
+        found = _diagram_basis(group, inputs, outputs, choose)
         cache.remember(problem, made, {"basis": to_data(found)})
     return found
 
 
-def _plain_argument(group: Group, total: int) -> str:
-    """Why certain diagrams are a basis, where no linear algebra chooses them: ``"stable"`` or ``"blocks"``; else empty.
+def _plain_argument(group: Group, inputs: int, outputs: int, choose: str) -> str:
+    """Why certain diagrams are a basis, where no linear algebra chooses them; empty where it does.
 
-    ``"stable"``: all of them; ``"blocks"``: those with at most n blocks, and those with a head.
+    ``"stable"``: all of them; ``"blocks"``: those with at most n blocks, and those with a head; ``"standard"``: those
+    whose words have no long subsequence.
+
+    Raises SizeError where there are too many diagrams to list, or to choose among.
     """
+    total, problem = inputs + outputs, f"{group} {inputs} -> {outputs}"
     spanning = enumeration.count(group, total)
-    if dimensions.dimension(group, total) == spanning:
+    rule = "" if group.symbolic else group.rule
+    if spanning > MAX_DIAGRAMS and (rule != "standard" or choose == "cheapest"):
+        # Too many are refused before anything else is counted.
+        raise _too_many(problem, f"{spanning:,} diagrams", total)
+    dimension = dimensions.dimension(group, total)
+    if dimension == spanning:
+        if spanning > MAX_DIAGRAMS:
+            raise _too_many(problem, f"{spanning:,} diagrams", total)
         return "stable"
-    return "blocks" if group.partitions and spanning > MAX_GRAM and not group.symbolic else ""
+    if choose == "standard" or (choose == "auto" and spanning > MAX_GRAM):
+        if dimension > MAX_DIAGRAMS:
+            raise _too_many(problem, f"{dimension:,} independent maps", total)
+        if rule == "standard":
+            afford(f"listing {dimension:,} maps of {problem}", "ask for lower orders", steps=25 * total * dimension)
+        return rule
+    if spanning > MAX_GRAM:
+        raise SizeError(
+            f"{problem} has {spanning:,} dependent diagrams, and choosing the cheapest among more than {MAX_GRAM:,} "
+            "takes too long: ask for choose='standard', for lower orders, or for "
+            f"n >= {dimensions.stable_from(group, total)}, where all are independent"
+        )
+    return ""
+
+
+def _too_many(problem: str, what: str, total: int) -> SizeError:
+    return SizeError(
+        f"{problem} has {what}, more than {MAX_DIAGRAMS:,}: ask for lower orders; the sum of both orders counts, "
+        f"here {total}"
+    )
 
 
 def to_data(found: Basis) -> dict[str, Any]:
@@ -334,23 +390,23 @@ def to_data(found: Basis) -> dict[str, Any]:
     return {**codec.encode(found.diagrams), "certificate": _certificate_data(found.certificate)}
 
 
-def from_data(group: Group, inputs: Order, outputs: Order, data: Any) -> Basis:
+def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: str = "auto") -> Basis:
     """The basis of a problem, if it is the one that :func:`to_data` wrote down; CatalogError for any other data.
 
-    Where all diagrams are independent, or all with at most n blocks, there is nothing to choose: diagrams that the
-    group allows, in the order of a basis and as many as the dimension, are the basis. All others are chosen anew and
-    compared, since checking a choice takes as long as making it.
+    Where all diagrams are independent, or all with at most n blocks, or all standard ones, there is nothing to choose:
+    diagrams that the group allows, in the order of a basis and as many as the dimension, are the basis. All others are
+    chosen anew and compared, since checking a choice takes as long as making it.
     """
     for order in (inputs, outputs):
         check_order_fits(group, order)
-    if group.diagrammatic and isinstance(inputs, int) and isinstance(outputs, int):
-        if enumeration.count(group, inputs + outputs) > MAX_DIAGRAMS:
-            raise CatalogError(f"{group} {inputs} -> {outputs} has more diagrams than a basis is chosen from")
-        argument = _plain_argument(group, inputs + outputs)
-        if argument:
-            return _listed_basis(group, inputs, outputs, argument, data)
     try:
-        found = _basis(group, inputs, outputs)
+        if group.diagrammatic and isinstance(inputs, int) and isinstance(outputs, int):
+            argument = _plain_argument(group, inputs, outputs, choose)
+            if argument:
+                return _listed_basis(group, inputs, outputs, argument, data)
+        found = _basis(group, inputs, outputs, choose)
+    except CatalogError:
+        raise
     except EqsynthError as error:
         raise CatalogError(f"there is no basis to compare it with: {error}") from error
     right = to_data(found)
@@ -387,6 +443,8 @@ def _listed_basis(group: Group, inputs: int, outputs: int, argument: str, data: 
             require(not (why := enumeration.misfit(group, element)), why)
             fits = argument != "blocks" or element.head or len(element.blocks) <= group.number
             require(bool(fits), "a diagram has more than n blocks")
+            if argument == "standard":
+                require(not (why := standard.excess(group, element)), why)
     return Basis(group, inputs, outputs, elements, certificate)
 
 
@@ -394,9 +452,14 @@ def _certificate_data(proof: Certificate) -> list[Any]:
     return [proof.dimension, proof.spanning, proof.independence, proof.prime]
 
 
-def _symmetric_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
+def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     """The basis where inputs or outputs are symmetric or alternating, from that for all tensors."""
-    whole = _basis(group, plain(inputs), plain(outputs))
+    if group.diagrammatic:
+        above, below = axes_of(outputs), axes_of(inputs)
+        if _plain_argument(group, below, above, choose) == "standard":
+            # Exchanges of axes do not keep them, so that matrices will tell: those that are too large are not begun.
+            cosets.afford_entries(group, dimensions.dimension(group, above + below), inputs, outputs)
+    whole = _basis(group, plain(inputs), plain(outputs), choose)
     elements, prime = whole.diagrams, 0
     if group.partitions and not group.symbolic:
         # Permutations of axes keep the number of blocks.
@@ -450,14 +513,24 @@ def _turned_table(
     return Tensor(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
 
 
-def _product_basis(group: Group, inputs: Sequence[int | Symmetry], outputs: Sequence[int | Symmetry]) -> Basis:
-    bases = [_basis(*problem) for problem in zip(group.factors, inputs, outputs, strict=True)]
+def _product_basis(
+    group: Group, inputs: Sequence[int | Symmetry], outputs: Sequence[int | Symmetry], choose: str
+) -> Basis:
+    problems = [*zip(group.factors, inputs, outputs, strict=True)]
+
+    def refuse_large(count: int) -> None:
+        if count > MAX_DIAGRAMS:
+            raise SizeError(
+                f"{group} {tuple(inputs)} -> {tuple(outputs)} has {count:,} maps, more than {MAX_DIAGRAMS:,}: "
+                "ask for lower orders"
+            )
+
+    if all(factor.diagrammatic and is_plain(k) and is_plain(lo) for factor, k, lo in problems):
+        # Too many are refused before the factors' own are listed.
+        refuse_large(prod(dimensions.dimension(factor, axes_of(k) + axes_of(lo)) for factor, k, lo in problems))
+    bases = [_basis(*problem, choose) for problem in problems]
     count = prod(len(found) for found in bases)
-    if count > MAX_DIAGRAMS:
-        raise SizeError(
-            f"{group} {tuple(inputs)} -> {tuple(outputs)} has {count:,} maps, more than {MAX_DIAGRAMS:,}: "
-            "ask for lower orders"
-        )
+    refuse_large(count)
     numbered = product(*(range(len(found)) for found in bases))
     made = [
         (tuple(found.factors(at)[0] for found, at in zip(bases, number, strict=True)), number) for number in numbered
@@ -499,25 +572,19 @@ def _kernel_basis(group: Group, inputs: int, outputs: int) -> Basis:
     return Basis(group, inputs, outputs, found, Certificate(len(found), len(found), "kernel"))
 
 
-def _diagram_basis(group: Group, inputs: int, outputs: int) -> Basis:
+def _diagram_basis(group: Group, inputs: int, outputs: int, choose: str = "auto") -> Basis:
     total = inputs + outputs
-    spanning = enumeration.count(group, total)
-    _refuse_large(group, inputs, outputs, spanning)
-    dimension = dimensions.dimension(group, total)
-    listed = list(
-        _with_progress(enumeration.diagrams(group, outputs, inputs), spanning, f"{group} {inputs} -> {outputs}")
-    )
-    argument = _plain_argument(group, total)
+    argument = _plain_argument(group, inputs, outputs, choose)
+    spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)
+    if argument == "standard":
+        every, count = standard.standard(group, outputs, inputs), dimension
+    else:
+        every, count = enumeration.diagrams(group, outputs, inputs), spanning
+    listed = list(_with_progress(every, count, f"{group} {inputs} -> {outputs}"))
     if argument:
         if argument == "blocks":
             listed = [diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n)]
         certificate = Certificate(dimension, spanning, argument)
-    elif spanning > MAX_GRAM:
-        raise SizeError(
-            f"{group} {inputs} -> {outputs} has {spanning:,} dependent diagrams, and choosing among more than "
-            f"{MAX_GRAM:,} takes too long: ask for lower orders, or for n >= {dimensions.stable_from(group, total)}, "
-            "where all are independent"
-        )
     else:
         listed.sort(key=_cost_key)
         pivots, prime = gram.greedy_basis(group, listed, dimension)
@@ -525,14 +592,6 @@ def _diagram_basis(group: Group, inputs: int, outputs: int) -> Basis:
         certificate = Certificate(dimension, spanning, "orbits" if group.partitions else "gram", prime)
     listed.sort(key=lambda diagram: diagram.key)
     return Basis(group, inputs, outputs, tuple(listed), certificate)
-
-
-def _refuse_large(group: Group, inputs: int, outputs: int, spanning: int) -> None:
-    if spanning > MAX_DIAGRAMS:
-        raise SizeError(
-            f"{group} {inputs} -> {outputs} has {spanning:,} diagrams, more than {MAX_DIAGRAMS:,}: "
-            f"ask for lower orders; the sum of both orders counts, here {inputs + outputs}"
-        )
 
 
 def _cost_key(diagram: Diagram) -> tuple[object, ...]:

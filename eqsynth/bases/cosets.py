@@ -186,16 +186,10 @@ def _turns(
     return tuple(sorted(found.values(), key=lambda turn: turn[0]))
 
 
-def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs: Order) -> tuple[Kept, int]:
-    """The same from the matrices: the first elements whose means over permutations are independent; and the prime.
-
-    Raises SizeError where the matrices are too large.
-    """
-    import numpy as np
-
+def afford_entries(group: Group, count: int, inputs: Order, outputs: Order) -> None:
+    """Refuse what is too much for :func:`by_entries` of so many elements, before they are there. Raises SizeError."""
     n = [int(factor.n) for factor in group.factors]
-    lengths_out, lengths_in = (lengths(stored_full(order), n) for order in (outputs, inputs))
-    entries = len(elements) * prod(lengths_out) * prod(lengths_in)
+    entries = count * prod(prod(lengths(stored_full(order), n)) for order in (outputs, inputs))
     if entries > MAX_ENTRIES:
         raise SizeError(
             f"the maps of {group} {order_text(inputs)} -> {order_text(outputs)} have {entries:,} entries, and choosing "
@@ -207,6 +201,19 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
         "ask for a symmetric part of lower order, or for tensors of all kinds",
         steps=entries * orders // 20,
     )
+
+
+def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs: Order) -> tuple[Kept, int]:
+    """The same from the matrices: the first elements whose means over permutations are independent; and the prime.
+
+    Raises SizeError where the matrices are too large.
+    """
+    import numpy as np
+
+    afford_entries(group, len(elements), inputs, outputs)
+    n = [int(factor.n) for factor in group.factors]
+    lengths_out, lengths_in = (lengths(stored_full(order), n) for order in (outputs, inputs))
+    entries = len(elements) * prod(lengths_out) * prod(lengths_in)
     above, count = len(lengths_out), len(elements)
     matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
     matrices = matrices.reshape(count, *lengths_out, *lengths_in)

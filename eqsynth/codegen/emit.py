@@ -45,6 +45,8 @@ from eqsynth.plans.plan import (
 )
 from eqsynth.spaces.space import Symmetry, none_of, order_text
 
+#: From more terms on a sum of lists is written as one list.
+MAX_TERMS = 500
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
 WIDTH = 100
@@ -1591,7 +1593,9 @@ def _runs(values: Sequence[float]) -> str:
         parts += [repr(plain)] if plain else []
         parts.append(f"[{value!r}] * {count}")
         plain = []
-    return " + ".join([*parts, repr(plain)] if plain or not parts else parts)
+    terms = [*parts, repr(plain)] if plain or not parts else parts
+    # Python compiles only so many sums inside one another; the items of a list are no deeper for being many.
+    return " + ".join(terms) if len(terms) <= MAX_TERMS else f"[{', '.join(f'*{term}' for term in terms)}]"
 
 
 def _gallery(found: Basis) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError, SymbolicError, shown
 from eqsynth.exact.numbers import whole
-from eqsynth.exact.partitions import Blocks
+from eqsynth.exact.partitions import Blocks, Shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +77,8 @@ class Group:
     permuting: ClassVar[bool] = False
     #: The family with the same diagrams and no heads.
     headless: ClassVar[str] = ""
+    #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
+    rule: ClassVar[str] = ""
     #: Arguments for independence that a certificate may name, besides those for symmetric tensors.
     arguments: ClassVar[tuple[str, ...]] = ("stable", "gram")
     #: What the algebra of diagrams takes, in words; empty where there is none.
@@ -188,6 +190,10 @@ class Group:
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
         self._lacks(f"diagrams on {total} vertices")
+
+    def standard_shapes(self, total: int) -> Iterator[Shape]:
+        """The shapes of the tableaux that are read as standard diagrams on so many vertices."""
+        self._lacks(f"standard diagrams on {total} vertices")
 
     def blocks_count(self, total: int, blocks: int) -> int:
         """How many diagrams without a head on so many vertices have so many blocks."""

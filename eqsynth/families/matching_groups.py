@@ -41,6 +41,8 @@ class MatchingGroup(Group):
 
     __slots__ = ()
     stride = 1
+    arguments = ("stable", "gram", "standard")
+    rule = "standard"
 
     def headless_blocks(self, total: int) -> Iterator[Blocks]:
         """All perfect matchings."""
@@ -55,6 +57,11 @@ class MatchingGroup(Group):
         if head:
             return "it has a head"
         return "its blocks are no pairs" if any(len(block) != 2 for block in blocks) else ""
+
+    def standard_shapes(self, total: int) -> Iterator[Shape]:
+        """All columns are even where each row stands twice; at most n columns."""
+        for half in () if total % 2 else partitions(total // 2, self.number):
+            yield twice(half)
 
     def gain(self, inputs: int, outputs: int) -> int:
         """Outputs beyond the inputs stand in pairs."""
@@ -110,6 +117,11 @@ class MatchingGroup(Group):
     def generator_count(self) -> int:
         """As many as there are coordinates."""
         return self.number
+
+
+def twice(rows: Shape) -> Shape:
+    """The shape with each row two times."""
+    return tuple(row for row in rows for _ in range(2))
 
 
 def orthogonal_element(n: int, rng: np.random.Generator) -> NDArray[np.float64]:

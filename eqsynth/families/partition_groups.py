@@ -20,6 +20,7 @@ class PartitionGroup(Group):
     __slots__ = ()
     partitions = True
     arguments = ("stable", "blocks", "orbits")
+    rule = "blocks"
 
     #: The sizes that blocks may have are the multiples of this number.
     block_size = 1

@@ -7,9 +7,9 @@ from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import Blocks, Shape, conjugate, matchings, perfect_matchings
+from eqsynth.exact.partitions import Blocks, Shape, conjugate, matchings, partitions, perfect_matchings
 from eqsynth.families.group import Generators, Label
-from eqsynth.families.matching_groups import odd_tableaux, rotations
+from eqsynth.families.matching_groups import odd_tableaux, rotations, twice
 from eqsynth.families.orthogonal import Orthogonal
 
 if TYPE_CHECKING:
@@ -65,6 +65,13 @@ class SpecialOrthogonal(Orthogonal):
     def has_invariant(self, shape: Shape) -> bool:
         """Where all rows are even, or all n of them odd."""
         return super().has_invariant(shape) or (len(shape) == self.n and all(row % 2 for row in shape))
+
+    def standard_shapes(self, total: int) -> Iterator[Shape]:
+        """Those of O(n), and one row more, of n boxes, which makes n columns odd."""
+        yield from super().standard_shapes(total)
+        n = self.number
+        for half in partitions((total - n) // 2, n) if total >= n and (total - n) % 2 == 0 else ():
+            yield (n, *twice(half))
 
     def stable_from(self, total: int) -> int:
         """Where no head fits any more."""

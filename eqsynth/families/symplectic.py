@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import Shape, matchings
+from eqsynth.exact.partitions import Shape, matchings, partitions
 from eqsynth.families.group import Generators, Label
-from eqsynth.families.matching_groups import MatchingGroup, even_tableaux
+from eqsynth.families.matching_groups import MatchingGroup, even_tableaux, twice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,12 @@ class Symplectic(MatchingGroup):
     def stable_from(self, total: int) -> int:
         """The sum of both orders, or the even number above it."""
         return max(total + total % 2, 2)
+
+    def standard_shapes(self, total: int) -> Iterator[Shape]:
+        """All columns are even where each row stands twice; at most n rows."""
+        for half in () if total % 2 else partitions(total // 2):
+            if 2 * len(half) <= self.number:
+                yield twice(half)
 
     def exists(self, label: Label) -> bool:
         """Partitions with at most n/2 rows."""

@@ -17,12 +17,13 @@ from eqsynth.bases import cosets, dimension
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.constraints import nullspace
 from eqsynth.codegen.artifact import artifact_of
-from eqsynth.diagrams import bilabelled, functor, gram
+from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
 from eqsynth.exact.partitions import set_partitions
+from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
@@ -32,6 +33,7 @@ from eqsynth.plans.products import Problem, ProductPlan, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
 from eqsynth.proof.verify_products import check_products
 from eqsynth.spaces.space import (
+    Order,
     Turn,
     all_turns,
     axes_of,
@@ -191,6 +193,15 @@ def check_basis(basis: Basis) -> str:
                 f"a partition has more than n = {group.n} blocks, so that the argument is not 'blocks'"
             )
         return f"{expected} maps, partitions into at most n blocks and heads of disjoint support"
+    if argument == "standard":
+        if certificate.spanning == expected:
+            raise VerificationError(f"all {expected} diagrams are independent, so that the argument is not 'standard'")
+        for diagram in basis.plain()[0]:
+            if problem := standard.excess(group, diagram):
+                raise VerificationError(f"{diagram.formula()} is no standard diagram of {group}: {problem}")
+        return (
+            f"{expected} maps, all standard: no subsequence of a word is longer than n and monotone as the group's is"
+        )
     if argument == "orbits":
         _check_partitions(basis, group.n, total)
         return f"{expected} maps, coordinates in the orbit basis of full rank modulo {prime}"
@@ -240,8 +251,8 @@ def _check_product(basis: Basis) -> str:
     """Every factor's basis is checked, and the elements must be all their products, once each."""
     inputs, outputs = basis.inputs, basis.outputs
     parts = [
-        bases.basis(*problem)
-        for problem in zip(basis.group.factors, entries_of(inputs), entries_of(outputs), strict=True)
+        _factor_basis(basis, place, *problem)
+        for place, problem in enumerate(zip(basis.group.factors, entries_of(inputs), entries_of(outputs), strict=True))
     ]
     for part in parts:
         check_basis(part)
@@ -254,6 +265,16 @@ def _check_product(basis: Basis) -> str:
         if basis.turned(number) != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
             raise VerificationError("an element is added in other orders of its axes than its factors are")
     return f"{len(basis)} maps, the products of {' and '.join(str(len(part)) for part in parts)}"
+
+
+def _factor_basis(basis: Basis, place: int, group: Group, inputs: Order, outputs: Order) -> Basis:
+    """The basis of a factor: that which layers use, or the other one where the product is made of it."""
+    usual = bases.basis(group, inputs, outputs)
+    if group.diagrammatic and is_plain(inputs) and is_plain(outputs):
+        taken = {_factors(element)[place] for element in basis.diagrams if len(_factors(element)) > place}
+        if taken and taken != set(usual.diagrams):
+            return bases.basis(group, inputs, outputs, choose="standard")
+    return usual
 
 
 def _factors(element: Element) -> tuple[Element, ...]:

@@ -1,0 +1,147 @@
+"""Standard diagrams of O(n), SO(n) and Sp(n): a basis at every n that no linear algebra chooses.
+
+They are the standard monomials of invariant theory: what no leading term of a vanishing minor divides.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from eqsynth.diagrams.diagram import Diagram
+from eqsynth.families.group import Group
+
+
+def standard(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
+    """The standard diagrams of O(n), SO(n) or Sp(n), n a number: those alone, always in the same order.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.diagrams.standard import standard
+    >>> [d.formula() for d in standard(Group("O", 1), 2, 2)]
+    ['y[a,b] += x[b,a]']
+    >>> sum(1 for _ in standard(Group("O", 3), 5, 5))
+    603
+
+    A diagram is an involution of its vertices: the two of a pair exchange places, those of a head stay. Written as a
+    word it has no increasing subsequence longer than n (O and SO), or no decreasing one (Sp). So O(n) has matchings
+    with no n + 1 pairs of which none lies inside another, SO(n) also such diagrams with a head, Sp(n) matchings with
+    no n/2 + 1 pairs nested in one another.
+
+    By Robinson and Schensted involutions are standard tableaux, with as many columns as the longest increasing
+    subsequence has letters, as many rows as the longest decreasing one, and as many odd columns as vertices stay
+    (Schützenberger). These tableaux are listed, and each is read as its involution (Beissinger).
+
+    Why they are independent: pairs and the n vertices of a head fall into n colours, each of pairs nested in one
+    another, with a vertex of the head in the middle where there is a head (Dilworth). At the index tuple that has
+    the colour at each vertex the diagram is 1 or -1. Any other diagram that is not zero there has pairs within the
+    colours and a vertex of the head in each, so the sum of the squares of the lengths of its pairs is smaller:
+    evaluated at these tuples the diagrams are triangular. For Sp(n) there are n/2 colours, each of pairs of which
+    none lies inside another (Mirsky), the tuple has the two basis vectors of the colour at their ends, and the sum is
+    larger. Heads and matchings are independent of each other: O(n) tells them apart. Why they are complete: their
+    number is the dimension.
+
+    Source: arXiv 1504.02586 and 1408.3592 for the bases; Beissinger, Similar constructions for Young tableaux and
+    involutions (1987), for the reading.
+    """
+    for shape in group.standard_shapes(outputs + inputs):
+        yield from _of_shape(outputs, inputs, shape)
+
+
+def word(diagram: Diagram) -> tuple[int, ...]:
+    """A diagram of pairs and single vertices as an involution: where each vertex goes.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.diagrams.standard import word
+    >>> word(Diagram(2, 1, ((0, 2), (1,)), head=(1,)))
+    (2, 1, 0)
+    """
+    found = [0] * (diagram.outputs + diagram.inputs)
+    for block in diagram.blocks:
+        for vertex, to in zip(block, reversed(block), strict=True):
+            found[vertex] = to
+    return tuple(found)
+
+
+def longest(letters: Iterable[int]) -> int:
+    """The length of the longest increasing subsequence of different numbers, by patience sorting.
+
+    >>> from eqsynth.diagrams.standard import longest
+    >>> longest([2, 0, 1, 3]), longest([]), longest([2, 1, 0])
+    (3, 0, 1)
+    """
+    tops: list[int] = []
+    for letter in letters:
+        place = bisect_left(tops, letter)
+        tops[place : place + 1] = [letter]
+    return len(tops)
+
+
+def excess(group: Group, diagram: Diagram) -> str:
+    """Why a diagram of the group is not standard; empty where it is.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.diagrams.standard import excess
+    >>> excess(Group("O", 1), Diagram(2, 2, ((0, 1), (2, 3))))
+    'its word has an increasing subsequence of 2, longer than n = 1'
+
+    Decided from the diagram alone: nothing is listed, and no tableau is made.
+    """
+    letters = word(diagram)
+    falling = group.symplectic
+    length = longest(reversed(letters) if falling else letters)
+    if length <= group.number:
+        return ""
+    kind = "a decreasing" if falling else "an increasing"
+    return f"its word has {kind} subsequence of {length}, longer than n = {group.n}"
+
+
+def _of_shape(outputs: int, inputs: int, shape: Sequence[int]) -> Iterator[Diagram]:
+    for rows in _tableaux(shape):
+        yield _read(outputs, inputs, rows)
+
+
+def _tableaux(shape: Sequence[int]) -> Iterator[list[list[int]]]:
+    """Every standard tableau of a shape with the numbers from 0, as rows, which change when the next is asked for."""
+    total = sum(shape)
+    rows: list[list[int]] = [[] for _ in shape]
+    placed: list[int] = []
+    row = 0
+    while True:
+        if len(placed) == total:
+            yield rows
+            row = len(shape)
+        while row < len(shape) and (len(rows[row]) == shape[row] or (row > 0 and len(rows[row]) == len(rows[row - 1]))):
+            row += 1
+        if row < len(shape):
+            rows[row].append(len(placed))
+            placed.append(row)
+            row = 0
+        elif placed:
+            row = placed.pop()
+            rows[row].pop()
+            row += 1
+        else:
+            return
+
+
+def _read(outputs: int, inputs: int, tableau: Sequence[Sequence[int]]) -> Diagram:
+    """The diagram of a tableau: the largest number ends in the first row, a fixed point, or below its partner."""
+    rows = [list(row) for row in tableau]
+    blocks: list[tuple[int, ...]] = []
+    for last in range(outputs + inputs - 1, -1, -1):
+        at = next((number for number, row in enumerate(rows) if row and row[-1] == last), -1)
+        if at < 0:
+            continue  # it is the partner of a larger one
+        rows[at].pop()
+        if at == 0:
+            blocks.append((last,))
+            continue
+        # What was inserted before it: the last bumped number goes back up, row by row.
+        moved = rows[at - 1].pop()
+        for row in reversed(rows[: at - 1]):
+            place = bisect_right(row, moved) - 1
+            row[place], moved = moved, row[place]
+        blocks.append((moved, last))
+    blocks.sort()
+    head = tuple(number for number, block in enumerate(blocks) if len(block) == 1)
+    return Diagram(outputs, inputs, tuple(blocks), head=head)

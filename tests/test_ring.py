@@ -193,6 +193,29 @@ def test_products_of_any_degree():
             refused()
 
 
+def test_large_products_are_left_to_flint(monkeypatch):
+    m = RationalFunction("m")
+    one, other = (sum((letter**k / 3 for k in range(1, 50)), RationalFunction(0)) for letter in (N, m))
+    square, mixed = one * one, one * other
+    monkeypatch.setattr(ring, "MANY", 10**6)
+    assert (one * one, one * other) == (square, mixed)
+    assert len(mixed.terms) == 49**2
+
+
+@pytest.mark.parametrize("name", ["_times", "_reduced"])
+def test_the_laws_notice_broken_arithmetic(monkeypatch, name):
+    a, b = N / 2 + 1, N**2 / 2 - 3
+    right = getattr(ring, name)
+    broken = {"_times": lambda p, _: right(p, p), "_reduced": ring._element}
+
+    def laws_hold():
+        return (a * (b + b), a + a) == (a * b * 2, N + 2)
+
+    assert laws_hold()
+    monkeypatch.setattr(ring, name, broken[name])
+    assert not laws_hold()
+
+
 # --- SymPy
 
 
@@ -378,6 +401,9 @@ def test_floats_are_refused(value):
         (lambda: RationalFunction("(" * 1000), ParseError, "no rational function"),
         (lambda: RationalFunction("1" * 5000), ParseError, "no number"),
         (lambda: RationalFunction("n + " * 50_000), SizeError, "too long"),
+        (lambda: RationalFunction.from_roots({Fraction(1, 2): 1}), SymbolicError, "no root and its power"),
+        (lambda: RationalFunction.from_roots({1: 0.5}), SymbolicError, "no root and its power"),
+        (lambda: N**10_000_000 / (N + 1), SizeError, "ask for a lower one"),
         (lambda: RationalFunction("2^999999999"), SizeError, "digits"),
         (lambda: RationalFunction("(a + b + c + d)^2000"), SizeError, "multiplied out"),
     ],

@@ -42,6 +42,9 @@ def floor(group: str | Group, space_in: str | int | Space, space_out: str | int 
     >>> plan = eq.plan("O(3)", "8x3", "8x3", bias=False, method="diagrams")
     >>> eq.floor("O(3)", "8x3", "8x3")(plan.sizes()), plan.total().work(plan.sizes())
     (3520, 12960)
+    >>> import sympy
+    >>> sympy.sympify(eq.floor("O(n)", 2, 2)), eq.floor("O(n)", 2, 2)(c_in=1, c_out=2)
+    (c_in*c_out*n**2, RationalFunction('2 n²'))
 
     A map with the symmetry sends each copy of an irreducible part in the input to multiples of its copies in the
     output, the same multiples along the whole part: one matrix product per part, of (copies in times channels) by

@@ -15,7 +15,7 @@ from more_itertools import all_equal, chunked, dotproduct
 
 from eqsynth.errors import EqsynthError, ShapeError, SizeError, shown
 from eqsynth.exact.numbers import whole
-from eqsynth.exact.ring import RationalFunction, from_flint, letters_of, rows_latex, to_flint
+from eqsynth.exact.ring import RationalFunction, from_flint, to_flint
 
 if TYPE_CHECKING:
     import flint
@@ -35,14 +35,14 @@ class ExactMatrix:
     """A matrix of rational functions that has few different entries.
 
     >>> from eqsynth.symbolic import gram, weingarten
-    >>> found = gram("O(n)", 2, 2)
-    >>> print(found)
+    >>> matrix = gram("O(n)", 2, 2)
+    >>> print(matrix)
     n² n  n
     n  n² n
     n  n  n²
-    >>> print(found[0, 1], found.shape, found.at(2).tolist()[0][0], found.det())
+    >>> print(matrix[0, 1], matrix.shape, matrix.at(2).tolist()[0][0], matrix.det())
     n (3, 3) 4 n⁶ - 3 n⁴ + 2 n³
-    >>> print(found @ weingarten("O(n)", 2, 2))
+    >>> print(matrix @ weingarten("O(n)", 2, 2))
     1 0 0
     0 1 0
     0 0 1
@@ -262,7 +262,21 @@ class ExactMatrix:
         return f"<ExactMatrix {rows} x {columns} of {shown(entries, MAX_REPR)[1:-1]}>"
 
     def _repr_latex_(self) -> str | None:
-        return f"${rows_latex(self)}$" if prod(self.shape) <= MAX_SHOWN else None
+        if prod(self.shape) > MAX_SHOWN:
+            return None
+        rows = " \\\\ ".join(" & ".join(entry.latex() for entry in row) for row in self)
+        return f"$\\begin{{pmatrix}}{rows}\\end{{pmatrix}}$"
+
+
+def letters_of(values: Iterable[RationalFunction]) -> tuple[str, ...]:
+    """The letters of some values together.
+
+    >>> from eqsynth.exact.matrix import letters_of
+    >>> from eqsynth.exact.ring import RationalFunction
+    >>> letters_of(map(RationalFunction, ["n", "1/m", 2]))
+    ('m', 'n')
+    """
+    return tuple(sorted({letter for value in values for letter in value.letters}))
 
 
 def indexed(entries: Iterable[Any], rows: int, columns: int) -> tuple[list[Any], tuple[tuple[int, ...], ...]]:

@@ -12,15 +12,14 @@ is added to it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache, reduce
 from math import comb, gcd, lcm, prod
 from operator import add, mul
 from sys import hash_info
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import ParseError, SizeError, SymbolicError, shown
+from eqsynth.errors import SizeError, SymbolicError, shown
 from eqsynth.exact.numbers import binary, fraction, whole
 
 if TYPE_CHECKING:
@@ -37,24 +36,18 @@ Terms = dict[Monomial, int]
 
 #: The largest degree that a power or a product of roots is expanded to.
 MAX_DEGREE = 20_000
+#: The largest degree of a polynomial in one letter that FLINT is given, who writes out all coefficients.
+MAX_FLINT = 1_000_000
 #: The most terms that a power in several letters may have.
 MAX_TERMS = 1_000_000
 #: Binary digits of the largest number that a power is computed to.
 MAX_BITS = 1 << 26
 #: More products of terms than this are left to FLINT.
 MANY = 1 << 12
-#: The longest text that is read, and the longest that a repr shows whole.
-MAX_TEXT = 100_000
+#: The longest text that a repr shows whole.
 MAX_REPR = 240
-#: Digits of the longest number that is read, and of the longest letter.
-MAX_DIGITS = 4_000
 
 _ONE: Terms = {(): 1}
-_DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-_SUPERSCRIPTS = str.maketrans("0123456789", _DIGITS)
-_PLAIN = str.maketrans(_DIGITS, "0123456789")
-_CURE = "write it like 1/(n - 1) or 2 n^2 c - 1/2"
-_TOKEN = re.compile(rf"\s*(?:([0-9][0-9,]*)|([^\W0-9{_DIGITS}][^\W{_DIGITS}]*)|([{_DIGITS}]+)|(\*\*|[-+*/^()]))\s*")
 
 
 class RationalFunction:
@@ -93,10 +86,13 @@ class RationalFunction:
 
     def __new__(cls, value: object = 0, denominator: object = 1, letter: str = "n") -> RationalFunction:
         """Read; every other value is made by a function below."""
-        if isinstance(value, str) and value.isidentifier() and denominator == 1:
+        undivided = type(denominator) is int and denominator == 1
+        if undivided and type(value) is int:
+            return _element({(): value} if value else {})
+        if undivided and isinstance(value, str) and value.isidentifier():
             return _symbol(value)
         above = _from_any(value, letter)
-        if type(denominator) is int and denominator == 1:
+        if undivided:
             return above
         if _is_sequence(denominator) and not _is_sequence(value):
             raise SymbolicError(
@@ -127,7 +123,10 @@ class RationalFunction:
         n³ (n - 1)² (n + 2) 32 6 ((0, 3), (1, 2), (-2, 1))
         """
         powers: dict[int, int] = {}
-        for root, power in roots.items() if isinstance(roots, Mapping) else roots:
+        for pair in roots.items() if isinstance(roots, Mapping) else roots:
+            root, power = map(whole, pair)
+            if root is None or power is None:
+                raise SymbolicError(f"{shown(pair)} is no root and its power: both are whole numbers")
             powers[root] = powers.get(root, 0) + power
         return _product(letter, 1, 1, powers) * factor
 
@@ -199,13 +198,13 @@ class RationalFunction:
     @property
     def numerator(self) -> RationalFunction:
         """The numerator in lowest terms, a polynomial with whole coefficients."""
-        return _made(self._parts()[0])
+        return _element(self._parts()[0])
 
     @property
     def denominator(self) -> RationalFunction:
         """The denominator in lowest terms: whole coefficients, the leading one positive."""
         _, divisor, below = self._parts()
-        return _made({monomial: value * divisor for monomial, value in (below or _ONE).items()})
+        return _element({monomial: value * divisor for monomial, value in (below or _ONE).items()})
 
     @property
     def degree(self) -> int:
@@ -233,10 +232,10 @@ class RationalFunction:
             above, _, below = self._parts()
             powers = {}
             for sign, terms in ((1, above), (-1, below or _ONE)):
-                for factor, power in _factor(terms)[1] if terms else ():
-                    if (root := _root(factor)) is not None:
+                for irreducible, power in factor(terms)[1] if terms else ():
+                    if (root := _root(irreducible)) is not None:
                         powers[root] = sign * power
-        return tuple(sorted(powers.items(), key=lambda pair: _root_key(pair[0])))
+        return tuple(sorted(powers.items(), key=lambda pair: root_key(pair[0])))
 
     def expand(self) -> RationalFunction:
         """The same value, multiplied out.
@@ -245,7 +244,7 @@ class RationalFunction:
         >>> print(RationalFunction("n (n - 1)²").expand())
         n³ - 2 n² + n
         """
-        return _made(*self._parts())
+        return _element(*self._parts())
 
     # Arithmetic.
 
@@ -275,7 +274,7 @@ class RationalFunction:
                 merged[monomial] = total
             else:
                 merged.pop(monomial, None)
-        return _made(merged) if divisor == 1 else _reduced(merged, divisor)
+        return _element(merged) if divisor == 1 else _reduced(merged, divisor)
 
     __radd__ = __add__
 
@@ -289,7 +288,7 @@ class RationalFunction:
         if below is not None or under is not None or len(first) * len(second) > MANY:
             return _from_flint(*_crossed(self, value, lambda a, b, c, d: (a * c, b * d)))
         terms = _times(first, second)
-        return _made(terms) if divisor == over == 1 else _reduced(terms, divisor * over)
+        return _element(terms) if divisor == over == 1 else _reduced(terms, divisor * over)
 
     __rmul__ = __mul__
 
@@ -347,10 +346,10 @@ class RationalFunction:
         if len(above_terms) == 1 and below_terms is None:
             ((monomial, value),) = above_terms.items()
             raised = tuple((letter, count * power) for letter, count in monomial) if power else ()
-            return _made({raised: _power(value, power)}, _power(divisor, power))
+            return _element({raised: _power(value, power)}, _power(divisor, power))
         for value in (*above_terms.values(), divisor):
             _afford(value, power)
-        product, square = _made(_ONE), self
+        product, square = _element(_ONE), self
         while power:
             if power & 1:
                 product *= square
@@ -490,10 +489,10 @@ class RationalFunction:
         above, divisor, below = self._parts()
 
         def put(terms: Terms) -> RationalFunction:
-            total = _made({})
+            total = _element({})
             for monomial, coefficient in terms.items():
                 powers = (_as_value(at[a]) ** power if a in at else _symbol(a, power) for a, power in monomial)
-                total += reduce(mul, powers, _made({(): coefficient}))
+                total += reduce(mul, powers, _element({(): coefficient}))
             return total
 
         value = put(above) / put(below or _ONE) / divisor
@@ -503,7 +502,9 @@ class RationalFunction:
     # Text.
 
     def __str__(self) -> str:
-        return _text(self, _PLAIN_TEXT)
+        from eqsynth.exact.writing import text
+
+        return text(self)
 
     def __repr__(self) -> str:
         text = str(self)
@@ -516,7 +517,9 @@ class RationalFunction:
         >>> print(RationalFunction("(n + 1)/(2 n²)").latex())
         \frac{n + 1}{2 n^{2}}
         """
-        return _text(self, _LATEX)
+        from eqsynth.exact.writing import latex
+
+        return latex(self)
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
@@ -526,7 +529,7 @@ class RationalFunction:
 
         if self._factors is not None:
             letter, top, bottom, roots = self._factors
-            ordered = sorted(roots.items(), key=lambda pair: _root_key(pair[0]))
+            ordered = sorted(roots.items(), key=lambda pair: root_key(pair[0]))
             return Mul(Rational(top, bottom), *((Symbol(letter) - root) ** power for root, power in ordered))
 
         def expression(terms: Terms) -> sympy.Expr:
@@ -536,7 +539,7 @@ class RationalFunction:
         above, divisor, below = self._parts()
         if below is None:
             return sum((expression({m: c}) / divisor for m, c in above.items()), Integer(0))
-        sides = [_factor(terms) for terms in (above, below)]
+        sides = [factor(terms) for terms in (above, below)]
         upper, lower = (Mul(content, *(expression(f) ** power for f, power in factors)) for content, factors in sides)
         return upper / (divisor * lower)
 
@@ -547,7 +550,7 @@ class RationalFunction:
 # --- Making -------------------------------------------------------------------------------------------
 
 
-def _made(above: Terms, divisor: int = 1, below: Terms | None = None) -> RationalFunction:
+def _element(above: Terms, divisor: int = 1, below: Terms | None = None) -> RationalFunction:
     """A value from parts in lowest terms."""
     value = object.__new__(RationalFunction)
     value._quotient = above, divisor, below
@@ -566,7 +569,7 @@ def _reduced(above: Terms, divisor: int) -> RationalFunction:
     common = gcd(divisor, *above.values())
     if common > 1:
         above = {monomial: value // common for monomial, value in above.items()}
-    return _made(above, divisor // common)
+    return _element(above, divisor // common)
 
 
 def _product(letter: str, above: int, below: int, roots: Mapping[int, int]) -> RationalFunction:
@@ -577,7 +580,7 @@ def _product(letter: str, above: int, below: int, roots: Mapping[int, int]) -> R
     common = gcd(above, below)
     above, below = above // common, below // common
     if not kept or not above:
-        return _made({(): above} if above else {}, below)
+        return _element({(): above} if above else {}, below)
     return _restored(None, (letter, above, below, kept))
 
 
@@ -622,14 +625,14 @@ def _value(other: object) -> RationalFunction | None:
     if type(other) is RationalFunction:
         return other
     if type(other) is int:
-        return _made({(): other} if other else {})
+        return _element({(): other} if other else {})
     return _scalar(other)
 
 
 def _scalar(other: object) -> RationalFunction | None:
     number = whole(other)
     if number is not None:
-        return _made({(): number} if number else {})
+        return _element({(): number} if number else {})
     if isinstance(other, str | bool) or tuple(getattr(other, "shape", ())):
         return None
     if binary(other):
@@ -642,7 +645,7 @@ def _scalar(other: object) -> RationalFunction | None:
         exact = fraction(other)
     except ValueError:
         return None
-    return _made({(): exact.numerator} if exact else {}, exact.denominator)
+    return _element({(): exact.numerator} if exact else {}, exact.denominator)
 
 
 def _from_sympy(expression: Any) -> RationalFunction | None:
@@ -655,20 +658,20 @@ def _from_sympy(expression: Any) -> RationalFunction | None:
         return _symbol(str(expression.name))
     if getattr(expression, "is_Pow", False) and expression.exp.is_Integer:
         base = _from_sympy(expression.base)
-        return None if base is None else _rooted(base) ** int(expression.exp)
+        return None if base is None else rooted(base) ** int(expression.exp)
     for kind, combine in (("is_Add", add), ("is_Mul", mul)):
         if getattr(expression, kind, False):
             parts = [_from_sympy(part) for part in expression.args]
             if any(part is None for part in parts):
                 return None
             if combine is mul:
-                parts = [_rooted(part) for part in parts if part is not None]
+                parts = [rooted(part) for part in parts if part is not None]
             return reduce(combine, parts)
     return None
 
 
 def _symbol(letter: str, power: int = 1) -> RationalFunction:
-    return _made({((letter, power),) if power else (): 1})
+    return _element({((letter, power),) if power else (): 1})
 
 
 def _is_sequence(value: object) -> TypeIs[Sequence[Any]]:
@@ -678,9 +681,11 @@ def _is_sequence(value: object) -> TypeIs[Sequence[Any]]:
 def _from_any(value: object, letter: str) -> RationalFunction:
     """A value from a text, terms, coefficients or a scalar."""
     if isinstance(value, str):
-        return _parse(value)
+        from eqsynth.exact.reading import read
+
+        return read(value)
     if isinstance(value, Mapping):
-        products = (_made({tuple(sorted(monomial)): 1}) * _as_value(c) for monomial, c in value.items())
+        products = (_element({tuple(sorted(monomial)): 1}) * _as_value(c) for monomial, c in value.items())
         return sum_of(products)
     if _is_sequence(value):
         return sum_of(_symbol(letter, i) * _as_value(c) for i, c in enumerate(value))
@@ -708,106 +713,18 @@ def _argument(letter: str, value: object) -> Any:
     return read if number is None else number
 
 
-def _rooted(value: RationalFunction) -> RationalFunction:
-    """(letter - root) as a product of roots, which powers do not expand; anything else as it is."""
+def rooted(value: RationalFunction) -> RationalFunction:
+    """(letter - root) as a product of roots, which powers do not expand; anything else as it is.
+
+    >>> from eqsynth.exact.ring import RationalFunction, rooted
+    >>> print(rooted(RationalFunction("n - 1")) ** 2, "and", rooted(RationalFunction("2 n - 1")) ** 2)
+    (n - 1)² and 4 n² - 4 n + 1
+    """
     if value._factors is None:
         above, divisor, below = value._parts()
         if divisor == 1 and below is None and (root := _root(above)) is not None:
             return _product(_letters(above)[0], 1, 1, {root: 1})
     return value
-
-
-def _parse(text: str) -> RationalFunction:
-    """Read what ``str`` writes; ``*``, ``^`` and ``**`` may be written, too."""
-    if len(text) > MAX_TEXT:
-        raise SizeError(f"a text of {len(text):,} characters is too long: write at most {MAX_TEXT:,}")
-    tokens: list[tuple[str, str, int]] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or len(match[0].strip()) > MAX_DIGITS:
-            raise ParseError("rational function", text, position, "no number, letter or sign of arithmetic", _CURE)
-        group = match.lastindex or 1
-        token = match[group].replace(",", "").translate(_PLAIN) if group != 2 else match[group]
-        tokens.append((("number", "letter", "power", token.replace("**", "^"))[group - 1], token, match.start(group)))
-        position = match.end()
-    return _Reader(text, tokens).read()
-
-
-class _Reader:
-    """Recursive descent over tokens: sums of products of powers."""
-
-    def __init__(self, text: str, tokens: list[tuple[str, str, int]]) -> None:
-        self.text, self.tokens, self.at, self.depth = text, [*tokens, ("end", "", len(text))], 0, 0
-
-    def read(self) -> RationalFunction:
-        value = self.sum()
-        if self.tokens[self.at][0] != "end":
-            raise self.wrong()
-        return value
-
-    def wrong(self, why: str = "no rational function", cure: str = _CURE) -> ParseError:
-        return ParseError("rational function", self.text, self.tokens[self.at][2], why, cure)
-
-    def taken(self, *kinds: str) -> str | None:
-        """The next token where it is one of these kinds."""
-        kind, token, _ = self.tokens[self.at]
-        if kind not in kinds:
-            return None
-        self.at += 1
-        return token
-
-    def sum(self) -> RationalFunction:
-        sign = self.taken("-", "+")
-        total = self.product() * (-1 if sign == "-" else 1)
-        while sign := self.taken("-", "+"):
-            term = self.product()
-            total = total - term if sign == "-" else total + term
-        return total
-
-    def product(self) -> RationalFunction:
-        start, divided = self.at, False
-        total = self.power()
-        while True:
-            division = self.taken("/")
-            beside = self.tokens[self.at][0] in ("number", "letter", "(")
-            if division is None and beside and divided and not self.fraction_before(start):
-                raise self.wrong("is this divided by, or multiplied with?", "write 1/(2 n) or n/2")
-            divided = division is not None or (divided and not beside)
-            if division is None and not beside and self.taken("*") is None:
-                return total
-            factor = _rooted(self.power())
-            total = total / factor if division else _rooted(total) * factor
-
-    def fraction_before(self, start: int) -> bool:
-        """Whether all since a place is a number over a number, and a space, as in ``1/2 n``."""
-        kinds = [kind for kind, _, _ in self.tokens[start : self.at]]
-        return kinds == ["number", "/", "number"] and self.text[self.tokens[self.at][2] - 1].isspace()
-
-    def power(self) -> RationalFunction:
-        base = self.atom()
-        if token := self.taken("power"):
-            return _rooted(base) ** int(token)
-        if self.taken("^"):
-            sign = -1 if self.taken("-") else 1
-            if (token := self.taken("number")) is None:
-                raise self.wrong()
-            return _rooted(base) ** (sign * int(token))
-        return base
-
-    def atom(self) -> RationalFunction:
-        if token := self.taken("number"):
-            return _made({(): number} if (number := int(token)) else {})
-        if token := self.taken("letter"):
-            return _symbol(token)
-        self.depth += 1
-        if self.depth > 50 or self.taken("(") is None:
-            raise self.wrong()
-        value = self.sum()
-        if self.taken(")") is None:
-            raise self.wrong()
-        self.depth -= 1
-        return value
 
 
 # --- Terms --------------------------------------------------------------------------------------------
@@ -867,12 +784,23 @@ def _root(terms: Terms) -> int | None:
     return -terms.get((), 0)
 
 
-def _linear(letter: str, root: int) -> Terms:
+def linear(letter: str, root: int) -> Terms:
+    """The terms of (letter - root).
+
+    >>> from eqsynth.exact.ring import linear
+    >>> linear("n", 2)
+    {(('n', 1),): 1, (): -2}
+    """
     return {((letter, 1),): 1, (): -root} if root else {((letter, 1),): 1}
 
 
-def _root_key(root: int) -> tuple[bool, int]:
-    """0, 1, 2, ..., then -1, -2, ..."""
+def root_key(root: int) -> tuple[bool, int]:
+    """What roots are ordered by.
+
+    >>> from eqsynth.exact.ring import root_key
+    >>> sorted(range(-2, 3), key=root_key)
+    [0, 1, 2, -1, -2]
+    """
     return (root < 0, abs(root))
 
 
@@ -896,6 +824,10 @@ def _to_flint(terms: Terms, letters: Sequence[str]) -> Any:
     import flint
 
     if len(letters) < 2:
+        if (degree := _degree(terms)) > MAX_FLINT:
+            raise SizeError(
+                f"a polynomial of degree {degree:,} is too long to be divided or factored: ask for a lower one"
+            )
         powers = {sum(power for _, power in monomial): value for monomial, value in terms.items()}
         return flint.fmpz_poly([powers.get(power, 0) for power in range(max(powers, default=-1) + 1)])
     context = flint.fmpz_mpoly_ctx.get(tuple(letters), "lex")
@@ -921,7 +853,7 @@ def from_flint(numerator: Any, denominator: Any = None, letter: str = "n") -> Ra
     1/(2 n)
     """
     if denominator is None:
-        return _made(_terms(numerator, (letter,)))
+        return _element(_terms(numerator, (letter,)))
     return _from_flint(numerator, denominator, (letter,))
 
 
@@ -941,14 +873,14 @@ def to_flint(value: RationalFunction) -> tuple[flint.fmpz_poly, flint.fmpz_poly]
 
 def _from_flint(above: Any, below: Any, letters: Sequence[str]) -> RationalFunction:
     if below == 1:
-        return _made(_terms(above, letters))
+        return _element(_terms(above, letters))
     common = above.gcd(below)
     if below.leading_coefficient() < 0:
         common = -common
     above, below = above // common, below // common
     under = _terms(below, letters)
     divisor = gcd(*under.values())
-    return _made(
+    return _element(
         _terms(above, letters),
         divisor,
         {monomial: value // divisor for monomial, value in under.items()} if under.keys() != {()} else None,
@@ -965,17 +897,22 @@ def _crossed(
     return *combine(*(_to_flint(terms, letters) for terms in (above, below, over, under))), letters
 
 
-def _factor(terms: Terms) -> tuple[int, list[tuple[Terms, int]]]:
-    """The content, with the sign, and the irreducible factors of a polynomial that is not zero."""
+def factor(terms: Terms) -> tuple[int, list[tuple[Terms, int]]]:
+    """The content, with the sign, and the irreducible factors of a polynomial that is not zero.
+
+    >>> from eqsynth.exact.ring import RationalFunction, factor
+    >>> factor({(("n", 2),): 2, (("n", 1),): -2})
+    (2, [({(('n', 1),): 1}, 1), ({(): -1, (('n', 1),): 1}, 1)])
+    """
     letters = _letters(terms)
     content, factors = _to_flint(terms, letters).factor()
     # FLINT knows factors up to the sign.
     listed, sign = [], 1
-    for factor, power in factors:
-        turned = factor.leading_coefficient() < 0
+    for irreducible, power in factors:
+        turned = irreducible.leading_coefficient() < 0
         sign *= -1 if turned and power % 2 else 1
-        listed.append((_terms(-factor if turned else factor, letters), int(power)))
-    ordered = sorted(listed, key=lambda pair: (_degree(pair[0]), _root_key(-pair[0].get((), 0)), sorted(pair[0])))
+        listed.append((_terms(-irreducible if turned else irreducible, letters), int(power)))
+    ordered = sorted(listed, key=lambda pair: (_degree(pair[0]), root_key(-pair[0].get((), 0)), sorted(pair[0])))
     return sign * int(content), ordered
 
 
@@ -995,115 +932,11 @@ def _expanded(letter: str, top: int, bottom: int, roots: Mapping[int, int]) -> t
     return above, bottom, below if below != _ONE else None
 
 
-# --- Text ---------------------------------------------------------------------------------------------
+def sum_of(values: Iterable[RationalFunction]) -> RationalFunction:
+    """The sum, a value where there is nothing to add, too.
 
-
-class _Style:
-    """How powers, letters and quotients are written."""
-
-    def power(self, base: str, power: int) -> str:
-        """A power, the base in parentheses where it needs them."""
-        return base if power == 1 else base + str(power).translate(_SUPERSCRIPTS)
-
-    def letter(self, letter: str) -> str:
-        return letter
-
-    def number(self, above: int, below: int = 1) -> str:
-        return _grouped(above) + (f"/{_grouped(below)}" if below > 1 else "")
-
-    def quotient(self, above: str, below: str) -> str:
-        single = below.count("(") <= 1 and (below.startswith("(") or " " not in below)
-        return f"{above}/{below}" if single else f"{above}/({below})"
-
-
-def _grouped(number: int) -> str:
-    """The digits of a number, with commas up to the length at which Python still writes it."""
-    try:
-        return f"{number:,}"
-    except ValueError:
-        import flint
-
-        return str(flint.fmpz(number))
-
-
-class _Latex(_Style):
-    def power(self, base: str, power: int) -> str:
-        return base if power == 1 else f"{base}^{{{power}}}"
-
-    def letter(self, letter: str) -> str:
-        name, _, index = letter.partition("_")
-        if index:
-            return f"{name}_{{\\mathrm{{{index}}}}}"
-        stem = name.rstrip("0123456789")
-        return f"{stem}_{{{name[len(stem) :]}}}" if stem != name else letter
-
-    def number(self, above: int, below: int = 1) -> str:
-        above_text, below_text = (_grouped(side).replace(",", "") for side in (above, below))
-        return f"\\frac{{{above_text}}}{{{below_text}}}" if below > 1 else above_text
-
-    def quotient(self, above: str, below: str) -> str:
-        bare = [side[1:-1] if side.count("(") == 1 and side[0] + side[-1] == "()" else side for side in (above, below)]
-        return f"\\frac{{{bare[0]}}}{{{bare[1]}}}"
-
-
-_PLAIN_TEXT, _LATEX = _Style(), _Latex()
-
-
-def _text(value: RationalFunction, style: _Style) -> str:
-    if value._factors is not None:
-        letter, top, bottom, roots = value._factors
-        ordered = sorted(roots.items(), key=lambda pair: _root_key(pair[0]))
-        linear = [(_linear(letter, root), power) for root, power in ordered]
-        above, below = ([(t, s * power) for t, power in linear if s * power > 0] for s in (1, -1))
-    else:
-        terms, divisor, under = value._parts()
-        if under is None:
-            return _sum_text(terms, divisor, style)
-        top, above = _factor(terms)
-        content, below = _factor(under)
-        bottom = divisor * content
-    sign, top = ("-", -top) if top < 0 else ("", top)
-    if not below:
-        return sign + _product_text(style.number(top, bottom), above, style)
-    upper = _product_text(style.number(top), above, style)
-    return sign + style.quotient(upper, _product_text(style.number(bottom), below, style))
-
-
-def _product_text(number: str, factors: Iterable[tuple[Terms, int]], style: _Style) -> str:
-    pieces = []
-    for factor, power in factors:
-        text = _sum_text(factor, 1, style)
-        pieces.append(style.power(f"({text})" if len(factor) > 1 else text, power))
-    return " ".join(pieces if number == "1" and pieces else [number, *pieces])
-
-
-def _sum_text(terms: Terms, divisor: int, style: _Style) -> str:
-    def weight(monomial: Monomial) -> tuple[object, ...]:
-        sizes = sum(power for letter, power in monomial if not letter.startswith("c"))
-        return (-sizes, -sum(power for _, power in monomial), monomial)
-
-    text = ""
-    for monomial in sorted(terms, key=weight):
-        # Sizes before channels, as in n² c_in c_out.
-        ordered = sorted(monomial, key=lambda power: (power[0].startswith("c"), power[0]))
-        powers = [style.power(style.letter(letter), power) for letter, power in ordered]
-        value, common = terms[monomial], gcd(terms[monomial], divisor)
-        size = style.number(abs(value) // common, divisor // common)
-        text += (" - " if text else "-") if value < 0 else " + " if text else ""
-        text += " ".join(powers if size == "1" and powers else [size, *powers])
-    return text or "0"
-
-
-def rows_latex(rows: Iterable[Iterable[RationalFunction]]) -> str:
-    """A matrix in LaTeX."""
-    return "\\begin{pmatrix}" + " \\\\ ".join(" & ".join(v.latex() for v in row) for row in rows) + "\\end{pmatrix}"
-
-
-def letters_of(values: Iterable[RationalFunction]) -> tuple[str, ...]:
-    """The letters of some values together."""
-    return tuple(sorted({letter for value in values for letter in value.letters}))
-
-
-def sum_of(values: Iterator[RationalFunction]) -> RationalFunction:
-    """The sum, a value where there is nothing to add, too."""
-    return reduce(add, values, _made({}))
+    >>> from eqsynth.exact.ring import RationalFunction, sum_of
+    >>> sum_of([RationalFunction("n"), RationalFunction(1)])
+    RationalFunction('n + 1')
+    """
+    return reduce(add, values, _element({}))

@@ -43,6 +43,8 @@ from eqsynth.bases.algebra import (
 )
 from eqsynth.diagrams import enumeration, functor
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
+from eqsynth.exact.partitions import components
+from eqsynth.exact.permutations import sign
 
 NAMES = [
     "S(1)", "S(2)", "S(3)", "O(2)", "O(3)", "SO(1)", "SO(2)", "SO(3)", "SO(4)",
@@ -385,9 +387,7 @@ def test_two_heads_become_a_determinant(name):
     n, volume = group.n, epsilon(name)
     assert volume >> volume.T == factorial(n) * identity(group, 0)
     outer = volume.T >> volume
-    orders = [
-        Map.of(group, permute(group, order).terms[0][1], algebra._sign(order)) for order in permutations(range(n))
-    ]
+    orders = [Map.of(group, permute(group, order).terms[0][1], sign(order)) for order in permutations(range(n))]
     assert outer == sum(orders[1:], orders[0])
 
 
@@ -483,7 +483,7 @@ def test_inner_products_are_powers_of_n(family):
     """S: the blocks of the join. O: the loops of the union, Sp: the same up to sign."""
     group = eq.Group(family, "n")
     for left, right in product(enumeration.diagrams(group, 2, 2), repeat=2):
-        joined = algebra._components(4, [*left.blocks, *right.blocks])
+        joined = components(4, [*left.blocks, *right.blocks])
         found = inner(Map.of(group, left), Map.of(group, right))
         assert found in {Polynomial([0] * len(set(joined)) + [sign]) for sign in (1, -1)}
         assert family == "Sp" or found(1) == 1

@@ -36,7 +36,8 @@ from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, shown
 from eqsynth.exact.numbers import binary, fraction, whole
-from eqsynth.exact.partitions import bell, set_partitions
+from eqsynth.exact.partitions import bell, components, set_partitions
+from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
 from eqsynth.families.group import FAMILIES, OTHERS, Group
 from eqsynth.graphs.graph import Graph
@@ -645,7 +646,7 @@ def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece])
         order = [vertex for strands in free for _, vertex in sorted(strands.items())]
         blocks = sorted([*pairs, *((vertex,) for vertex in order)])
         tied = tuple(number for number, block in enumerate(blocks) if len(block) == 1)
-        yield scalar * _sign(order), Diagram(*orders, tuple(blocks), head=tied)
+        yield scalar * sign_of(order), Diagram(*orders, tuple(blocks), head=tied)
         return
     left, right = free
     for factor, more in _determinant(group, across, left, right):
@@ -688,10 +689,10 @@ def _determinant(
         )
     rows, columns = sorted(left), sorted(right)
     image = dict([*across, *zip(rows, columns, strict=True)])
-    start = _sign([image[place] for place in sorted(image)]) * factorial(len(across))
+    start = sign_of([image[place] for place in sorted(image)]) * factorial(len(across))
     for order in permutations(range(len(rows))):
         yield (
-            start * _sign(order),
+            start * sign_of(order),
             [(left[row], right[columns[entry]]) for row, entry in zip(rows, order, strict=True)],
         )
 
@@ -710,7 +711,7 @@ def _merged(
     for piece, (diagram, nodes) in enumerate(pieces):
         for vertex, number in enumerate(diagram.labels):
             at.setdefault(nodes[vertex], []).append(place[piece, number])
-    root = _components(len(blocks), at.values())
+    root = components(len(blocks), at.values())
     outer: dict[int, list[int]] = {component: [] for component in root}
     for node in sorted(at):
         if node < sum(orders):
@@ -754,7 +755,7 @@ def _join_graphs(graph: Graph, orders: tuple[int, int], pieces: Sequence[_Piece]
     labelled = sorted((component for component, nodes in outer.items() if nodes), key=lambda each: outer[each])
     internal = sorted(component for component, nodes in outer.items() if not nodes)
     numbering = {component: position for position, component in enumerate((*labelled, *internal))}
-    linked = _components(len(numbering), [(numbering[tail], numbering[tip]) for tail, tip in edges])
+    linked = components(len(numbering), [(numbering[tail], numbering[tip]) for tail, tip in edges])
     held = {linked[numbering[component]] for component in labelled}
     scalar = 1
     for part in sorted({linked[numbering[component]] for component in internal} - held):
@@ -816,7 +817,7 @@ def _one_head(
             filled[slot] += vertices
         if sum(not vertices for vertices in filled) > 1:
             continue  # antisymmetric in two labels that are summed over
-        sign = _sign([min(vertices, default=sum(orders)) for vertices in filled])
+        sign = sign_of([min(vertices, default=sum(orders)) for vertices in filled])
         diagram = Diagram.of(*orders, [vertices for vertices in filled if vertices])
         jellyfish = Diagram(*orders, diagram.blocks, head=tuple(range(len(diagram.blocks))))
         yield sign, jellyfish
@@ -837,34 +838,12 @@ def _two_heads(
     names = [component for component in outer if component not in summed]
     number = {component: position for position, component in enumerate(names)}
     for factor, links in _determinant(group, across, rest_left, rest_right):
-        root = _components(len(names), ([number[a], number[b]] for a, b in links))
+        root = components(len(names), ([number[a], number[b]] for a, b in links))
         merged: dict[int, list[int]] = {}
         for component, position in number.items():
             merged.setdefault(root[position], []).extend(outer[component])
         scalar, diagram = _headless(group, orders, merged.values())
         yield scalar * factor, diagram
-
-
-def _components(count: int, links: Iterable[Sequence[int]]) -> list[int]:
-    """For each of ``count`` things, the least thing that it is linked with."""
-    root = list(range(count))
-
-    def find(thing: int) -> int:
-        while root[thing] != thing:
-            thing = root[thing]
-        return thing
-
-    for first, *others in links:
-        for other in others:
-            low, high = sorted((find(first), find(other)))
-            root[high] = low
-    return [find(thing) for thing in range(count)]
-
-
-def _sign(order: Sequence[int]) -> int:
-    """The sign of the permutation that sorts different numbers."""
-    inversions = sum(earlier > later for place, later in enumerate(order) for earlier in order[:place])
-    return -1 if inversions % 2 else 1
 
 
 def _power(group: Group, exponent: int) -> Scalar:

@@ -10,6 +10,7 @@ from eqsynth.diagrams import functor, gram
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
+from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.representation import packing
 from eqsynth.spaces.space import (
@@ -22,7 +23,6 @@ from eqsynth.spaces.space import (
     entries_of,
     lengths,
     order_text,
-    parity,
     stored_full,
     symmetrising,
 )
@@ -82,7 +82,7 @@ def moved(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[in
     if not diagram.head:
         return made, sign
     heads = [made.blocks.index(tuple(sorted(blocks[number]))) for number in diagram.head]
-    return Diagram(made.outputs, made.inputs, made.blocks, head=tuple(sorted(heads))), sign * parity(heads)
+    return Diagram(made.outputs, made.inputs, made.blocks, head=tuple(sorted(heads))), sign * sign_of(heads)
 
 
 def forms_of(group: Group, vertices: int) -> range:

@@ -16,7 +16,7 @@ from eqsynth.bases.basis import Basis
 from eqsynth.bases.bratteli import irreducible_dimension
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError
-from eqsynth.exact.partitions import set_partitions
+from eqsynth.exact.partitions import partitions, set_partitions
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.group import Group
 
@@ -31,15 +31,7 @@ def irreducible_dimensions(c: int) -> tuple[int, ...]:
     >>> irreducible_dimensions(4)
     (1, 1, 2, 3, 3)
     """
-    return tuple(sorted(irreducible_dimension(Group("S", c), shape) for shape in _partitions(c, c)))
-
-
-def _partitions(total: int, most: int) -> Iterator[tuple[int, ...]]:
-    if not total:
-        yield ()
-    for first in range(min(total, most), 0, -1):
-        for rest in _partitions(total - first, first):
-            yield (first, *rest)
+    return tuple(sorted(irreducible_dimension(Group("S", c), shape) for shape in partitions(c)))
 
 
 def orbits(n: Polynomial, c: int) -> Polynomial:

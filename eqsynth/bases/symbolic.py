@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
-from itertools import combinations, pairwise
+from itertools import combinations
 from math import factorial, lcm, prod
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, shown
 from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
 from eqsynth.exact.numbers import binary, fraction, whole
-from eqsynth.exact.partitions import partitions, perfect_matchings, tableaux
+from eqsynth.exact.partitions import components, partitions, perfect_matchings, tableaux
+from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.matching_groups import afford_partitions
@@ -120,36 +121,18 @@ def _monomial(group: Group, first: Diagram, second: Diagram) -> tuple[int, int]:
     if first.head and group.jellyfish:
         if first.blocks != second.blocks:
             return 0, 0
-        return _sign([first.head.index(block) for block in second.head]) * factorial(int(group.n)), 0
-    # Union-find: each vertex points to one of its component, the root to itself.
-    parent = list(range(first.outputs + first.inputs))
-
-    def root(vertex: int) -> int:
-        while parent[vertex] != vertex:
-            parent[vertex] = vertex = parent[parent[vertex]]
-        return vertex
-
-    loops = len(parent)
-    for block in (*first.blocks, *second.blocks):
-        for left, right in pairwise(block):
-            one, two = root(left), root(right)
-            if one != two:
-                parent[one] = two
-                loops -= 1
+        return sign_of([first.head.index(block) for block in second.head]) * factorial(int(group.n)), 0
+    root = components(first.outputs + first.inputs, (*first.blocks, *second.blocks))
+    loops = len(set(root))
     if first.head:
-        ends = {root(first.blocks[block][0]): place for place, block in enumerate(first.head)}
-        sigma = [ends.get(root(second.blocks[block][0]), -1) for block in second.head]
+        ends = {root[first.blocks[block][0]]: place for place, block in enumerate(first.head)}
+        sigma = [ends.get(root[second.blocks[block][0]], -1) for block in second.head]
         if sorted(sigma) != list(range(len(first.head))):
             return 0, 0
-        return _sign(sigma) * factorial(int(group.n)), loops - len(sigma)
+        return sign_of(sigma) * factorial(int(group.n)), loops - len(sigma)
     if group.symplectic:
-        return _crossing_sign(first) * _crossing_sign(second) * (-1) ** (len(parent) // 2 + loops), loops
+        return _crossing_sign(first) * _crossing_sign(second) * (-1) ** (len(root) // 2 + loops), loops
     return 1, loops
-
-
-def _sign(permutation: Sequence[int]) -> int:
-    inversions = sum(1 for left, right in combinations(permutation, 2) if left > right)
-    return 1 - 2 * (inversions % 2)
 
 
 def _crossing_sign(diagram: Diagram) -> int:

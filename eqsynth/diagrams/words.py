@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eqsynth.diagrams.diagram import Diagram, Element, Half, Orbit, Tensor, indexed
+from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, Group
 from eqsynth.spaces.space import KINDS, Order, Symmetry, each, entries_of
 
 #: Where each kind of map comes from.
 SOURCES = {kind: source for group in (*FAMILIES.values(), *OTHERS.values()) for kind, source in group.sources.items()}
 
-RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Matrices with more entries are not put into words one by one.
 LISTED = 8
 #: So many orders of the axes of an output are written out.
@@ -170,7 +170,7 @@ def power(size: int | str, exponent: int) -> str:
     """
     if exponent == 0:
         return "1"
-    return str(size) if exponent == 1 else f"{size}{str(exponent).translate(RAISED)}"
+    return str(size) if exponent == 1 else f"{size}{raised(exponent)}"
 
 
 def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Diagram | Orbit | Tensor]]:

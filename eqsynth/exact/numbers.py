@@ -17,6 +17,8 @@ MAX_TEXT = 80
 _TEXT = re.compile(r"\s*[-+]?[0-9]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3}|/[0-9]+)?\s*", re.ASCII)
 _ANY = "write 3, -1/2 or 0.25"
 
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def whole(value: Any) -> int | None:
     """A whole number of any type as an int; None for everything else, truth values and floats among it.
@@ -137,3 +139,13 @@ def _ratio(value: Any) -> tuple[int, int] | None:
         numerator, denominator = map(int, value.as_integer_ratio())
         return numerator, denominator
     return None
+
+
+def raised(power: int) -> str:
+    """A whole number in superscripts.
+
+    >>> from eqsynth.exact.numbers import raised
+    >>> raised(12)
+    '¹²'
+    """
+    return str(power).translate(_SUPERSCRIPTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from math import factorial, prod
 
@@ -10,6 +10,27 @@ from math import factorial, prod
 Shape = tuple[int, ...]
 #: A set partition: its blocks in increasing order, by least element.
 Blocks = tuple[tuple[int, ...], ...]
+
+
+def components(count: int, links: Iterable[Sequence[int]]) -> list[int]:
+    """For each of ``count`` things the least thing that it is linked with.
+
+    >>> from eqsynth.exact.partitions import components
+    >>> components(5, [(0, 3), (1, 4, 3)])
+    [0, 0, 2, 0, 0]
+    """
+    root = list(range(count))
+
+    def find(thing: int) -> int:
+        while root[thing] != thing:
+            root[thing] = thing = root[root[thing]]
+        return thing
+
+    for first, *others in links:
+        for other in others:
+            low, high = sorted((find(first), find(other)))
+            root[high] = low
+    return [find(thing) for thing in range(count)]
 
 
 def set_partitions(total: int) -> Iterator[Blocks]:

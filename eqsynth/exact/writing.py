@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import gcd
 
+from eqsynth.exact.numbers import raised
 from eqsynth.exact.ring import Monomial, RationalFunction, Terms, factor, linear, root_key
-
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class _Style:
@@ -15,7 +14,7 @@ class _Style:
 
     def power(self, base: str, power: int) -> str:
         """A power, the base in parentheses where it needs them."""
-        return base if power == 1 else base + str(power).translate(_SUPERSCRIPTS)
+        return base if power == 1 else base + raised(power)
 
     def letter(self, letter: str) -> str:
         return letter

@@ -21,6 +21,7 @@ from eqsynth.diagrams.bilabelled import below, separator
 from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, Orbit, Tensor
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
+from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.plans.plan import (
@@ -65,7 +66,6 @@ from eqsynth.spaces.space import (
     is_plain,
     none_of,
     packed_lengths,
-    parity,
     stored_packed,
 )
 
@@ -615,7 +615,7 @@ class _Lowering:
             if count > 1 and alike and isinstance(one, Symmetry):
                 packs.append(Symmetry(one.kind, count, packed=True))
                 order = [place - start for place in middle[start : start + count]]
-                sign *= parity(order) if one.kind == "A" else 1
+                sign *= sign_of(order) if one.kind == "A" else 1
                 middle[start : start + count] = range(start, start + count)
             else:
                 packs.append(None)
@@ -1024,10 +1024,7 @@ def _sign(use: _Use) -> int:
             sequences[factor].append(through if _takes_after(use.profile[factor]) else use.middle[through])
             through += 1
     for (*_, tied), sequence in zip(use.profile, sequences, strict=True):
-        for later in range(len(sequence) if tied else 0):
-            for earlier in range(later):
-                if sequence[earlier] > sequence[later]:
-                    sign = -sign
+        sign *= sign_of(sequence) if tied else 1
     return sign
 
 

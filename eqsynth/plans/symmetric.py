@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.cosets import moved
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
-from eqsynth.exact.partitions import perfect_matchings
+from eqsynth.exact.partitions import components, perfect_matchings
 from eqsynth.plans.plan import NOMINAL_N, Pair
 from eqsynth.spaces.space import each
 
@@ -150,27 +151,15 @@ def _by_loops(found: Basis, owners: Owners, pairings: Pairings, copies: int) -> 
             for block in diagram.blocks
             for vertex in block
         ]
-        single = _components(doubled[: len(doubled) // 2], lengths[: above + below])
-        ratios.append(single / sum(_components([*doubled, *pairs], lengths) for pairs in glued))
+        single = _free_labels(doubled[: len(doubled) // 2], lengths[: above + below])
+        ratios.append(single / sum(_free_labels([*doubled, *pairs], lengths) for pairs in glued))
     return ratios
 
 
-def _components(links: Sequence[tuple[int, int]], lengths: Sequence[int]) -> int:
+def _free_labels(links: Sequence[tuple[int, int]], lengths: Sequence[int]) -> int:
     """The product of the lengths of the components that the links join vertices to."""
-    root = list(range(len(lengths)))
-
-    def find(vertex: int) -> int:
-        while root[vertex] != vertex:
-            root[vertex] = root[root[vertex]]
-            vertex = root[vertex]
-        return vertex
-
-    for left, right in links:
-        root[find(left)] = find(right)
-    total = 1
-    for vertex, length in enumerate(lengths):
-        total *= length if root[vertex] == vertex else 1
-    return total
+    root = components(len(lengths), links)
+    return prod(length for vertex, length in enumerate(lengths) if root[vertex] == vertex)
 
 
 def _by_entries(found: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float]:

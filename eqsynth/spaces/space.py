@@ -11,6 +11,7 @@ from typing import TypeGuard
 
 from eqsynth.errors import ParseError, SpaceError, shown
 from eqsynth.exact.numbers import whole
+from eqsynth.exact.permutations import sign as sign_of
 
 MAX_ORDER = 64
 MAX_CHANNELS = 1 << 24
@@ -316,7 +317,7 @@ def all_turns(order: Order) -> Iterator[Turn]:
     factors: list[Sequence[Turn]] = []
     for one, count in zip(entries_of(order), each(order), strict=True):
         if isinstance(one, Symmetry):
-            factors.append([(axes, 1 if one.kind == "S" else parity(axes)) for axes in permutations(range(count))])
+            factors.append([(axes, 1 if one.kind == "S" else sign_of(axes)) for axes in permutations(range(count))])
         else:
             factors.append([(tuple(range(count)), 1)])
     yield from products(factors)
@@ -356,11 +357,6 @@ def products(factors: Sequence[Sequence[Turn]]) -> tuple[Turn, ...]:
             for more, other in listed
         ]
     return tuple(turns)
-
-
-def parity(axes: Sequence[int]) -> int:
-    """The sign of a permutation."""
-    return -1 if sum(a > b for i, b in enumerate(axes) for a in axes[:i]) % 2 else 1
 
 
 def none_of(order: Order) -> Order:

@@ -124,7 +124,7 @@ def _draw(found: Basis, index: int | None, paths: Sequence[Path | None], force: 
     from eqsynth.bases import table
     from eqsynth.diagrams import svg as svgs
     from eqsynth.diagrams import tikz as papers
-    from eqsynth.diagrams.drawing import drawing
+    from eqsynth.diagrams.layout import drawing
     from eqsynth.store import files
 
     if index is None:

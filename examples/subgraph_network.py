@@ -44,7 +44,7 @@ import torch
 from torch import Tensor, nn
 
 import eqsynth as eq
-from eqsynth.graphs.graph import Graph
+from eqsynth.graphs import Graph
 
 CHANNELS, NUMBERS = 6, 12
 HIDDEN = f"{CHANNELS}x2 + {CHANNELS}x1"

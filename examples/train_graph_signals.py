@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 import eqsynth as eq
-from eqsynth.graphs.graph import Graph
+from eqsynth.graphs import Graph
 from training import Baseline, Budget, Contender, Data, Found, Task, main, parameters, width_for
 
 GRAPH = Graph.named("icosahedron")

@@ -18,8 +18,8 @@ import eqsynth as eq
 from catalog import LAYERS
 from eqsynth.bases import table
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.diagrams.drawing import drawing
-from eqsynth.diagrams.figure import Drawing
+from eqsynth.diagrams.layout import drawing
+from eqsynth.diagrams.shapes import Drawing
 from eqsynth.diagrams.svg import sheet, svg
 from eqsynth.spaces.space import order_text
 from eqsynth.store import files

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 import eqsynth as eq
 from eqsynth import Diagram, Group
 from eqsynth.bases.table import basis_data, drawings
-from eqsynth.diagrams import drawing, figure, tikz, words
+from eqsynth.diagrams import layout, shapes, tikz, words
 from eqsynth.diagrams import svg as svgs
 from eqsynth.diagrams.diagram import Orbit, Tensor
-from eqsynth.diagrams.figure import Drawing, along
 from eqsynth.diagrams.functor import matrix
+from eqsynth.diagrams.shapes import Drawing, along
 from eqsynth.diagrams.svg import COLOURS, DASHES, EM, SCALE, sheet, svg
 from eqsynth.diagrams.text import picture
 from eqsynth.errors import EqsynthError, SizeError
@@ -154,7 +154,7 @@ def check_within(source):
 @given(drawn_elements())
 def test_svg_of_every_kind_is_sound(case):
     group, element = case
-    drawn = drawing.drawing(group, element)
+    drawn = layout.drawing(group, element)
     source = svg(drawn, "a <title> & more")
     root = ET.fromstring(source)
     assert check_within(source)
@@ -165,7 +165,7 @@ def test_svg_of_every_kind_is_sound(case):
     assert 'id="' not in source
     assert "url(" not in source
     assert len(source) < 30_000
-    assert source == svg(drawing.drawing(group, element), "a <title> & more")
+    assert source == svg(layout.drawing(group, element), "a <title> & more")
     parts = element if isinstance(element, tuple) else (element,)
     assert sum(dot.kind in {"vertex", "index"} for dot in drawn.dots) == sum(
         part.outputs + part.inputs for part in parts if not isinstance(part, Tensor)
@@ -176,7 +176,7 @@ def test_svg_of_every_kind_is_sound(case):
 
 
 def test_the_view_box_check_notices_what_leaves_it():
-    source = svg(drawing.drawing("S(n)", Diagram(2, 2, ((0, 3), (1, 2)))))
+    source = svg(layout.drawing("S(n)", Diagram(2, 2, ((0, 3), (1, 2)))))
     check_within(source)
     small = re.sub(r'viewBox="0 0 (\S+) (\S+)"', lambda m: f'viewBox="0 0 {float(m[1]) - 0.3} {m[2]}"', source)
     with pytest.raises(AssertionError, match=r"text|circle|path"):
@@ -202,7 +202,7 @@ def components(vertices, strands):
 
 
 def test_a_lost_strand_is_noticed():
-    drawn = drawing.drawing("S(n)", Diagram(2, 1, ((0, 1, 2),)))
+    drawn = layout.drawing("S(n)", Diagram(2, 1, ((0, 1, 2),)))
     assert components(drawn.dots, drawn.strands) == {frozenset({0, 1, 2})}
     assert components(drawn.dots, drawn.strands[1:]) == {frozenset({0, 2}), frozenset({1})}
 
@@ -210,7 +210,7 @@ def test_a_lost_strand_is_noticed():
 @given(drawn_elements().filter(lambda case: isinstance(case[1], Diagram) and case[0].family != "Aut"))
 def test_strands_join_what_the_diagram_joins(case):
     group, diagram = case
-    drawn = drawing.drawing(group, diagram)
+    drawn = layout.drawing(group, diagram)
     vertices = [dot for dot in drawn.dots if dot.kind == "vertex"]
     found = components(vertices, [strand for strand in drawn.strands if strand.kind in {"strand", "form"}])
     assert found == {frozenset(block) for block in diagram.blocks}
@@ -222,7 +222,7 @@ def test_strands_join_what_the_diagram_joins(case):
         start, end = ends(leg)
         assert diagram.labels[[(dot.x, dot.y) for dot in vertices].index(start)] == leg.block
         assert abs(end[0] - head.x) <= head.width / 2 + 0.002
-        assert abs(end[1] - head.y) <= figure.DOME + 0.002
+        assert abs(end[1] - head.y) <= shapes.DOME + 0.002
     tops, bottoms = vertices[: diagram.outputs], vertices[diagram.outputs :]
     assert len({dot.y for dot in tops}) <= 1 >= len({dot.y for dot in bottoms})
     for row in (tops, bottoms):
@@ -236,7 +236,7 @@ def test_strands_join_what_the_diagram_joins(case):
 @given(drawn_elements().filter(lambda case: isinstance(case[1], Diagram) and case[0].family == "Aut"))
 def test_wires_and_edges_of_a_bilabelled_graph(case):
     group, diagram = case
-    drawn = drawing.drawing(group, diagram)
+    drawn = layout.drawing(group, diagram)
     nodes = {dot.block: (dot.x, dot.y) for dot in drawn.dots if dot.kind == "node"}
     assert sorted(nodes) == list(range(len(diagram.blocks)))
     assert len(set(nodes.values())) == len(nodes)
@@ -251,7 +251,7 @@ def test_wires_and_edges_of_a_bilabelled_graph(case):
 @given(drawn_elements())
 def test_blocks_are_told_apart_by_more_than_colour(case):
     group, element = case
-    drawn = drawing.drawing(group, element)
+    drawn = layout.drawing(group, element)
     looks = [(style.mark, DASHES[style.dash % len(DASHES)]) for style in drawn.styles]
     assert sorted(style.dash for style in drawn.styles) == list(range(len(looks)))
     if not isinstance(element, tuple):
@@ -282,8 +282,8 @@ def test_colours_stand_out_on_light_and_dark(colour, paper):
 @given(*[drawn_elements(5).filter(lambda case: case[0].family in FAMILIES_OF_FACTORS)] * 2)
 def test_factors_of_a_product_stand_side_by_side(first, second):
     (group, element), (other_group, other) = first, second
-    whole = drawing.drawing(eq.ProductGroup([group, other_group]), (element, other))
-    parts = [drawing.drawing(group, element), drawing.drawing(other_group, other)]
+    whole = layout.drawing(eq.ProductGroup([group, other_group]), (element, other))
+    parts = [layout.drawing(group, element), layout.drawing(other_group, other)]
     assert whole.kind == " x ".join(part.kind for part in parts)
     (sign,) = [label for label in whole.labels if label.text == "⊗"]
     for part, within in zip(parts, (lambda x: x < sign.x, lambda x: x > sign.x), strict=True):
@@ -299,34 +299,34 @@ def test_factors_of_a_product_stand_side_by_side(first, second):
 @settings(max_examples=150, deadline=None)
 @given(drawn_elements())
 def test_up_to_ten_vertices_letters_and_dots_keep_apart(case):
-    drawn = drawing.drawing(*case)
-    boxes = [figure.box(label) for label in drawn.labels]
+    drawn = layout.drawing(*case)
+    boxes = [shapes.box(label) for label in drawn.labels]
     for place, (left, top, right, bottom) in enumerate(boxes):
         for other_left, other_top, other_right, other_bottom in boxes[:place]:
             assert right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
     for place, dot in enumerate(drawn.dots):
         for other in drawn.dots[:place]:
-            assert abs(dot.x - other.x) + abs(dot.y - other.y) > 2 * figure.DOT, (dot, other)
+            assert abs(dot.x - other.x) + abs(dot.y - other.y) > 2 * shapes.DOT, (dot, other)
     # At its own size a letter is as large as the text of a page.
-    assert figure.FONT * SCALE >= 12
+    assert shapes.FONT * SCALE >= 12
 
 
 def test_symplectic_pairs_point_from_left_to_right():
-    drawn = drawing.drawing("Sp(4)", Diagram(2, 4, ((0, 1), (2, 4), (3, 5))))
+    drawn = layout.drawing("Sp(4)", Diagram(2, 4, ((0, 1), (2, 4), (3, 5))))
     assert [strand.kind for strand in drawn.strands] == ["form"] * 3
     for strand in drawn.strands:
         assert strand.points[0][0] < strand.points[-1][0]
         assert 0 < strand.arrow < 1
         assert along(strand.points, strand.arrow)[1][0] > 0.9
     assert svg(drawn).count("eq-tip") == 3
-    assert not any(strand.arrow for strand in drawing.drawing("O(4)", Diagram(0, 2, ((0, 1),))).strands)
+    assert not any(strand.arrow for strand in layout.drawing("O(4)", Diagram(0, 2, ((0, 1),))).strands)
 
 
 def test_a_missing_index_has_a_leg_of_its_own():
     loose = Diagram(1, 1, ((0,), (1,)), head=(0, 1))
-    assert [dot.kind for dot in drawing.drawing("A(3)", loose).dots].count("free") == 1
-    assert [dot.kind for dot in drawing.drawing("A(2)", loose).dots].count("free") == 0
-    assert [dot.kind for dot in drawing.drawing("SO(2)", loose).dots].count("free") == 0
+    assert [dot.kind for dot in layout.drawing("A(3)", loose).dots].count("free") == 1
+    assert [dot.kind for dot in layout.drawing("A(2)", loose).dots].count("free") == 0
+    assert [dot.kind for dot in layout.drawing("SO(2)", loose).dots].count("free") == 0
 
 
 @pytest.mark.parametrize("name", sorted(gallery.figures()))
@@ -421,7 +421,7 @@ def test_tikz_compiles(tmp_path):
     """All kinds on one sheet, and one alone."""
     shown = list(gallery.figures().values())
     captions = [f"{number}\u00a0\u00a0{drawn.formula}" for number, drawn in enumerate(shown)]
-    empty = drawing.drawing("S(n)", Diagram(0, 0, ()))
+    empty = layout.drawing("S(n)", Diagram(0, 0, ()))
     sources = {
         "sheet": tikz.sheet(shown, captions),
         "one": tikz.tikz(empty, standalone=True),
@@ -480,7 +480,7 @@ def test_show_writes_files(tmp_path):
     done = eqsynth("show", "SO(3)", "3", "2", "--index", "4", "--svg", "one.svg", cwd=tmp_path)
     assert "1 diagram\n" in done.stderr
     basis = eq.basis("SO(3)", 3, 2)
-    assert (tmp_path / "one.svg").read_text(encoding="utf-8") == svg(drawing.drawing(basis.group, basis[4]))
+    assert (tmp_path / "one.svg").read_text(encoding="utf-8") == svg(layout.drawing(basis.group, basis[4]))
 
 
 def test_sheets_hold_their_drawings_and_captions():
@@ -613,8 +613,8 @@ def test_notebooks_show_cards_and_pictures():
 
 
 def test_a_drawing_is_plain_frozen_data():
-    drawn = drawing.drawing("S(n)", Diagram(1, 1, ((0, 1),)))
+    drawn = layout.drawing("S(n)", Diagram(1, 1, ((0, 1),)))
     assert isinstance(drawn, Drawing)
-    assert hash(drawn) == hash(drawing.drawing(Group("S", "n"), Diagram(1, 1, ((0, 1),))))
-    assert eval(repr(drawn), vars(figure)) == drawn
+    assert hash(drawn) == hash(layout.drawing(Group("S", "n"), Diagram(1, 1, ((0, 1),))))
+    assert eval(repr(drawn), vars(shapes)) == drawn
     assert json.loads(json.dumps(drawn.data()))["formula"] == "y[a] += x[a]"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import eqsynth as eq
 import terminal
 from alone import run_alone
-from eqsynth.bases import cosets
+from eqsynth.bases import index_symmetries
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams import functor
@@ -29,6 +29,7 @@ from eqsynth.errors import (
     SpaceError,
     VerificationError,
 )
+from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.representation import packed, packing, random_tensor, symmetrised, unpacked
 from eqsynth.plans import lowering as lower
 from eqsynth.plans.lowering import plan_by
@@ -42,7 +43,6 @@ from eqsynth.spaces.space import (
     is_packed,
     lengths,
     order_text,
-    parity,
     read_order,
     stored_full,
 )
@@ -268,7 +268,7 @@ def test_proofs_of_wrong_bases_fail():
 
 @given(st.permutations(range(4)), st.permutations(range(4)))
 def test_signs_of_permutations_multiply(first, second):
-    assert parity([first[i] for i in second]) == parity(first) * parity(second)
+    assert sign_of([first[i] for i in second]) == sign_of(first) * sign_of(second)
 
 
 @settings(max_examples=30, deadline=None)
@@ -285,8 +285,8 @@ def test_moved_diagrams_are_moved_matrices(name, seed, data):
     lower_row = data.draw(st.booleans()) if outputs else True
     count, start = (inputs, outputs) if lower_row else (outputs, 0)
     swap = data.draw(st.permutations(range(count)))
-    image, sign = cosets.moved(
-        diagram, [swap.index(axis) for axis in range(count)], start, cosets.forms_of(group, inputs + outputs)
+    image, sign = index_symmetries.moved(
+        diagram, [swap.index(axis) for axis in range(count)], start, index_symmetries.forms_of(group, inputs + outputs)
     )
     split = [functor.matrix(group, d, n).reshape([n] * (inputs + outputs)) for d in (diagram, image)]
     axes = list(range(inputs + outputs))

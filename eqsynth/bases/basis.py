@@ -10,8 +10,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
-from eqsynth.bases import cosets
 from eqsynth.bases import dimension as dimensions
+from eqsynth.bases import index_symmetries
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor, join
@@ -458,7 +458,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
         above, below = axes_of(outputs), axes_of(inputs)
         if _plain_argument(group, below, above, choose) == "standard":
             # Exchanges of axes do not keep them, so that matrices will tell: those that are too large are not begun.
-            cosets.afford_entries(group, dimensions.dimension(group, above + below), inputs, outputs)
+            index_symmetries.afford_entries(group, dimensions.dimension(group, above + below), inputs, outputs)
     whole = _basis(group, plain(inputs), plain(outputs), choose)
     elements, prime = whole.diagrams, 0
     if group.partitions and not group.symbolic:
@@ -467,12 +467,12 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
         fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
         # In the order of all bases: weights for n a letter are weights for every number.
         elements = (*sorted(fitting, key=lambda diagram: diagram.key),)
-    kept = cosets.by_diagrams(group, elements, inputs, outputs)
+    kept = index_symmetries.by_diagrams(group, elements, inputs, outputs)
     if kept is None:
         order = range(len(elements))
         if group.diagrammatic:
             order = sorted(order, key=lambda at: _cost_key(whole.flat(at)))  # type: ignore[assignment]
-        (pivots, turns), prime = cosets.by_entries(group, [elements[at] for at in order], inputs, outputs)
+        (pivots, turns), prime = index_symmetries.by_entries(group, [elements[at] for at in order], inputs, outputs)
         in_order = sorted((order[pivot], turn) for pivot, turn in zip(pivots, turns, strict=True))
         kept = tuple(at for at, _ in in_order), tuple(turn for _, turn in in_order)
     places, turns = kept

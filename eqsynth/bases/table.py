@@ -16,7 +16,7 @@ from eqsynth.spaces.space import Order, is_plain, order_text, plain
 
 if TYPE_CHECKING:
     from eqsynth.bases.basis import Basis
-    from eqsynth.diagrams.figure import Drawing
+    from eqsynth.diagrams.shapes import Drawing
 
 #: The most characters of the words beside a picture before they are broken.
 LINE = 84
@@ -104,13 +104,13 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     Each element has its ``index``, ``kind``, ``formula``, what it does in ``words``, ``cost``, its ``drawing``, and in
     ``factors`` for each factor of the group the blocks, edges and head of the diagram, or the table.
     """
-    from eqsynth.diagrams import drawing
+    from eqsynth.diagrams import layout
 
     chosen = range(len(basis)) if index is None else [index]
     elements = []
     for number in chosen:
         element = basis.diagrams[number]
-        drawn = drawing.drawing(basis.group, element, basis.turned(number))
+        drawn = layout.drawing(basis.group, element, basis.turned(number))
         elements.append({
             "index": number, "kind": drawn.kind, "formula": drawn.formula, "words": drawn.words,
             "cost": words.cost(basis.group, element),
@@ -138,7 +138,7 @@ def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], lis
 
     Raises SizeError above 1,000 pictures.
     """
-    from eqsynth.diagrams import drawing
+    from eqsynth.diagrams import layout
 
     if len(basis) > MOST and limit is None:
         raise SizeError(
@@ -146,6 +146,6 @@ def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], lis
             f"more than {MOST:,} pictures do no good in one file: choose one with --index, or ask for lower orders"
         )
     listed = enumerate(basis.diagrams[:limit])
-    drawn = [drawing.drawing(basis.group, element, basis.turned(number)) for number, element in listed]
+    drawn = [layout.drawing(basis.group, element, basis.turned(number)) for number, element in listed]
     # No-break spaces, which SVG and HTML keep.
     return drawn, [f"{number}\u00a0\u00a0{found.formula}" for number, found in enumerate(drawn)]

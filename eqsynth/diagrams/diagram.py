@@ -195,7 +195,7 @@ class Diagram:
 
     def _repr_svg_(self) -> str:
         """What Jupyter shows; the group of a basis would add the direction of symplectic pairs."""
-        from eqsynth.diagrams.drawing import drawing
+        from eqsynth.diagrams.layout import drawing
         from eqsynth.diagrams.svg import svg
 
         return svg(drawing(None, self))

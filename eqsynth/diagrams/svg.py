@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil, sqrt
 from xml.sax.saxutils import escape, quoteattr
 
-from eqsynth.diagrams.figure import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, arrowhead, number
+from eqsynth.diagrams.shapes import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, arrowhead, number
 from eqsynth.errors import EqsynthError
 
 #: Pixels per step between vertices.
@@ -39,7 +39,7 @@ def svg(drawing: Drawing, title: str = "", width: float | None = None) -> str:
     """A drawing as one ``<svg>`` element, for a file or within a page.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> from eqsynth.diagrams.svg import svg
     >>> svg(drawing("S(n)", Diagram(1, 1, ((0, 1),)))).split(">")[1]
     '<title'
@@ -56,7 +56,7 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, colu
     """Drawings in a grid with a caption below each, as one ``<svg>`` element.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> from eqsynth.diagrams.svg import sheet
     >>> one = drawing("S(n)", Diagram(1, 1, ((0, 1),)))
     >>> sheet([one, one], ["0", "1"], "twice").count("<circle")
@@ -96,7 +96,7 @@ def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, no
     """Drawings as cards in a piece of HTML, for notebooks; pointing at one shows what it does in words.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> from eqsynth.diagrams.svg import cards
     >>> one = drawing("S(n)", Diagram(1, 1, ((0, 1),)))
     >>> cards([one], ["0"], "a title", ["a note"]).count("<figure")
@@ -146,7 +146,7 @@ def body(drawing: Drawing) -> str:
     """The marks of a drawing without the element around them, in steps between vertices.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> from eqsynth.diagrams.svg import body
     >>> body(drawing("S(n)", Diagram(0, 1, ((0,),)))).count("<circle")
     1

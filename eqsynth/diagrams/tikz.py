@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eqsynth.diagrams.figure import DOME, DOT, Drawing, Head, Point, Strand, arrowhead, number
+from eqsynth.diagrams.shapes import DOME, DOT, Drawing, Head, Point, Strand, arrowhead, number
 from eqsynth.diagrams.svg import COLOURS, DASHES, WIDTHS, grid
 
 #: Centimetres per step between vertices.
@@ -28,7 +28,7 @@ def tikz(drawing: Drawing, standalone: bool = False) -> str:
     r"""A drawing as a ``tikzpicture``, or with ``standalone`` as a document for pdflatex.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> from eqsynth.diagrams.tikz import tikz
     >>> print(tikz(drawing("S(n)", Diagram(0, 1, ((0,),)))).splitlines()[-3])
     \node[anchor=base, inner sep=0pt] at (0.239,0.689) {$a$};
@@ -42,7 +42,7 @@ def sheet(drawings: Sequence[Drawing], captions: Sequence[str], standalone: bool
     r"""Drawings in a grid with a caption below each, as a document for pdflatex, or else one ``tikzpicture``.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> from eqsynth.diagrams.tikz import sheet
     >>> sheet([drawing("S(n)", Diagram(1, 1, ((0, 1),)))] * 2, ["0", "1"]).count(r"\begin{scope}")
     2

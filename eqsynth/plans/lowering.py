@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import accumulate, starmap
 from math import factorial, fsum, prod
 
-from eqsynth.bases import cosets, fourier
+from eqsynth.bases import fourier, index_symmetries
 from eqsynth.bases.adapted import adapted, check_size, fits, positions
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams import functor
@@ -1263,7 +1263,7 @@ def mean_squares(
         if not found.plain_orders:
             turns, one = found.turned(element), found[element]
             assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
-            packed = cosets.squares(group, one, turns, found.inputs, found.outputs, n)
+            packed = index_symmetries.squares(group, one, turns, found.inputs, found.outputs, n)
             if packed is not None:
                 rows, square = prod(packed_lengths(found.outputs, sizes)), packed
         made.append(square / added ** round(2 * power) / rows * n ** (gain / 2) if rows else 0.0)

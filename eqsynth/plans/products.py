@@ -24,6 +24,7 @@ from eqsynth.exact.numbers import whole as whole_number
 from eqsynth.exact.polynomial import Polynomial, channel_symbol
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
+from eqsynth.plans.equal_operands import independent, moments
 from eqsynth.plans.lowering import (
     BIAS,
     Profile,
@@ -54,7 +55,6 @@ from eqsynth.plans.plan import (
     Tied,
     describe,
 )
-from eqsynth.plans.symmetric import independent, moments
 from eqsynth.spaces.space import Order, Space, axes_of, each, is_packed, is_plain, order_text, plain
 
 #: How channels meet: each with each, or each with its own.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases
-from eqsynth.bases import cosets, dimension
+from eqsynth.bases import dimension, index_symmetries
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.constraints import nullspace
 from eqsynth.codegen.artifact import artifact_of
@@ -320,7 +320,7 @@ def _check_span(basis: Basis, whole: Basis) -> None:
 
     ours, all_maps = _means(basis, False), _means(replace(whole, inputs=basis.inputs, outputs=basis.outputs), True)
     above = axes_of(basis.outputs)
-    for swap, sign in cosets.swaps(basis.outputs):
+    for swap, sign in index_symmetries.swaps(basis.outputs):
         axes = (0, *(1 + axis for axis in swap), *range(1 + above, ours.ndim))
         if not np.array_equal(sign * np.transpose(ours, axes), ours):
             raise VerificationError("the output of a map has not the symmetry that it should have")
@@ -364,11 +364,11 @@ Signs = dict[Diagram, int]
 def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> Signs:
     """The images of a diagram under exchanges of axes from some vertex on, with signs; none where it vanishes."""
     signs, agenda = {start: 1}, [start]
-    forms = cosets.forms_of(basis.group, start.outputs + start.inputs)
+    forms = index_symmetries.forms_of(basis.group, start.outputs + start.inputs)
     while agenda:
         at = agenda.pop()
         for (swap, sign), first in moves:
-            image, by = cosets.moved(at, swap, first, forms)
+            image, by = index_symmetries.moved(at, swap, first, forms)
             if image not in signs:
                 signs[image] = signs[at] * sign * by
                 agenda.append(image)
@@ -378,8 +378,8 @@ def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> 
 
 
 def _moves(basis: Basis) -> tuple[list[tuple[Turn, int]], list[tuple[Turn, int]]]:
-    above = [(swap, 0) for swap in cosets.swaps(basis.outputs)]
-    return above, [(swap, axes_of(basis.outputs)) for swap in cosets.swaps(basis.inputs)]
+    above = [(swap, 0) for swap in index_symmetries.swaps(basis.outputs)]
+    return above, [(swap, axes_of(basis.outputs)) for swap in index_symmetries.swaps(basis.inputs)]
 
 
 def _orbit_of_exchanges(basis: Basis, number: int) -> frozenset[Diagram]:
@@ -401,7 +401,9 @@ def _is_turned(basis: Basis, number: int) -> bool:
     for axes, sign in basis.turned(number):
         # Axis i of the result is axis axes[i]: that axis moves to i.
         back = [axes.index(axis) for axis in range(len(axes))]
-        image, by = cosets.moved(basis.flat(number), back, 0, cosets.forms_of(basis.group, axes_of(basis.outputs)))
+        image, by = index_symmetries.moved(
+            basis.flat(number), back, 0, index_symmetries.forms_of(basis.group, axes_of(basis.outputs))
+        )
         added.append(read(image, sign * by))
     needed = {read(image, sign) for image, sign in _images(basis, basis.flat(number), above).items()}
     return len(added) == len(needed) and set(added) == needed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eqsynth.bases.basis import basis
 from eqsynth.diagrams.diagram import Element
-from eqsynth.diagrams.drawing import drawing
+from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.svg import svg
 from eqsynth.diagrams.text import picture
 from eqsynth.diagrams.words import formula

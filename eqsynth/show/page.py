@@ -17,7 +17,7 @@ from eqsynth.bases import dimension, symbolic
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
 from eqsynth.bases.relations import left_out, relations
-from eqsynth.diagrams import drawing, functor, words
+from eqsynth.diagrams import functor, layout, words
 from eqsynth.diagrams.diagram import Diagram, Element
 from eqsynth.diagrams.svg import INK, body
 from eqsynth.errors import SizeError, SpaceError, abridged
@@ -156,7 +156,7 @@ class _Pieces:
 
     def picture(self, group: Group, element: Element) -> dict[str, Any]:
         """A picture as width, height and numbers of marks."""
-        made = drawing.drawing(group, element)
+        made = layout.drawing(group, element)
         marks = []
         for mark in body(made).split("\n"):
             if mark not in self._place:

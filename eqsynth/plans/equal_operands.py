@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import Basis
-from eqsynth.bases.cosets import moved
+from eqsynth.bases.index_symmetries import moved
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.partitions import components, perfect_matchings
@@ -31,7 +31,7 @@ def independent(found: Basis, owners: Owners, term: Sequence[int]) -> tuple[int,
     """The places of maps that are independent, and as many as can be, where operands with equal numbers are equal.
 
     >>> import eqsynth as eq
-    >>> from eqsynth.plans.symmetric import independent
+    >>> from eqsynth.plans.equal_operands import independent
     >>> independent(eq.basis("S(n)", 2, 0), [(0, 0), (1, 0)], (0, 0))
     (0, 1)
     >>> independent(eq.basis("Sp(n)", 2, 0), [(0, 0), (1, 0)], (0, 0))

@@ -91,7 +91,7 @@ class Drawing:
     """The picture of one basis element, in steps between vertices; x to the right, y down, origin at the top left.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> swap = drawing(Group("S", "n"), Diagram(2, 2, ((0, 3), (1, 2))))
     >>> swap.kind, swap.formula, [style.mark for style in swap.styles]
     ('partition', 'y[a,b] += x[b,a]', ['a', 'b'])
@@ -123,7 +123,7 @@ class Drawing:
 def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
     """The point at ``t`` in [0, 1] of one cubic curve, and its direction, of length 1.
 
-    >>> from eqsynth.diagrams.figure import along
+    >>> from eqsynth.diagrams.shapes import along
     >>> along([(0, 0), (0, 1), (1, 1), (1, 0)], 0.5)
     ((0.5, 0.75), (1.0, 0.0))
     """
@@ -139,7 +139,7 @@ def along(curve: Sequence[Point], t: float) -> tuple[Point, Point]:
 def box(item: Item) -> Box:
     """Bounds of an item with its ink; a curve lies within its control points.
 
-    >>> from eqsynth.diagrams.figure import Cell, box
+    >>> from eqsynth.diagrams.shapes import Cell, box
     >>> box(Cell(1.0, 1.0, 0.5, 7, True))
     (0.75, 0.75, 1.25, 1.25)
     """
@@ -161,7 +161,7 @@ def box(item: Item) -> Box:
 def moved(item: Item, dx: float, dy: float) -> Item:
     """An item somewhere else, with its numbers rounded.
 
-    >>> from eqsynth.diagrams.figure import Dot, moved
+    >>> from eqsynth.diagrams.shapes import Dot, moved
     >>> moved(Dot(0.0, 1.0, 0), 0.12345, 0.0)
     Dot(x=0.123, y=1.0, block=0, kind='vertex')
     """
@@ -177,7 +177,7 @@ def moved(item: Item, dx: float, dy: float) -> Item:
 def rounded(value: float) -> float:
     """A number with three digits after the point at most, and no minus before a zero.
 
-    >>> from eqsynth.diagrams.figure import rounded
+    >>> from eqsynth.diagrams.shapes import rounded
     >>> rounded(-0.0001), rounded(1.23456)
     (0.0, 1.235)
     """
@@ -187,7 +187,7 @@ def rounded(value: float) -> float:
 def number(value: float) -> str:
     """A rounded number as text, the same for the same number.
 
-    >>> from eqsynth.diagrams.figure import number
+    >>> from eqsynth.diagrams.shapes import number
     >>> number(0.5), number(2.0), number(-0.0001)
     ('0.5', '2', '0')
     """
@@ -197,7 +197,7 @@ def number(value: float) -> str:
 def arrowhead(strand: Strand) -> tuple[Point, Point, Point]:
     """The open arrowhead of a strand: the end of a wing, the tip, the end of the other wing.
 
-    >>> from eqsynth.diagrams.figure import Strand, arrowhead
+    >>> from eqsynth.diagrams.shapes import Strand, arrowhead
     >>> [(rounded(x), rounded(y)) for x, y in arrowhead(Strand(((0, 0), (1, 0), (2, 0), (3, 0)), 0, "form", 0.5))]
     [(1.35, 0.1), (1.5, 0.0), (1.35, -0.1)]
     """

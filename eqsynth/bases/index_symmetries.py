@@ -42,7 +42,7 @@ Kept = tuple[tuple[int, ...], tuple[tuple[Turn, ...], ...]]
 def swaps(order: Order) -> list[Turn]:
     """Exchanges of two neighbouring axes that a tensor of this order allows, with the sign that each brings.
 
-    >>> from eqsynth.bases.cosets import swaps
+    >>> from eqsynth.bases.index_symmetries import swaps
     >>> from eqsynth.spaces.space import Symmetry
     >>> swaps(Symmetry("A", 3))
     [((1, 0, 2), -1), ((0, 2, 1), -1)]
@@ -62,7 +62,7 @@ def moved(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[in
     """A diagram with the vertices from ``start`` on exchanged, vertex ``start + i`` to ``start + swap[i]``, and a sign.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.bases.cosets import moved
+    >>> from eqsynth.bases.index_symmetries import moved
     >>> moved(Diagram(0, 2, ((0, 1),)), (1, 0), 0, forms=(0, 1))
     (Diagram(outputs=0, inputs=2, blocks=((0, 1),), edges=(), head=()), -1)
 
@@ -94,7 +94,7 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
     """One diagram of each orbit that does not vanish; None where permutations of axes lead out of the elements.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.bases.cosets import by_diagrams
+    >>> from eqsynth.bases.index_symmetries import by_diagrams
     >>> from eqsynth.spaces.space import Symmetry
     >>> maps = Diagram(2, 2, ((0, 2), (1, 3))), Diagram(2, 2, ((0, 3), (1, 2))), Diagram(2, 2, ((0, 1), (2, 3)))
     >>> by_diagrams(Group("O", "n"), maps, Symmetry("A", 2), 2)
@@ -253,7 +253,7 @@ def squares(
     """The sum of the squares of all entries of a map of one group, from packed tensors to packed ones.
 
     >>> from eqsynth import Diagram, Group
-    >>> from eqsynth.bases.cosets import squares
+    >>> from eqsynth.bases.index_symmetries import squares
     >>> from eqsynth.spaces.space import Symmetry
     >>> squares(Group("S", 3), Diagram(0, 2, ((0,), (1,))), (((), 1),), Symmetry("S", 2), 0, 3)  # 3 + 3 * 2**2
     15

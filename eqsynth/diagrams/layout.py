@@ -9,7 +9,7 @@ from math import ceil, floor, hypot, sqrt
 
 from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
-from eqsynth.diagrams.figure import (
+from eqsynth.diagrams.shapes import (
     DOME,
     DOT,
     Box,
@@ -41,7 +41,7 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
     """The drawing of a basis element: outputs on the top row, inputs on the bottom row.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.drawing import drawing
+    >>> from eqsynth.diagrams.layout import drawing
     >>> [strand.kind for strand in drawing("Sp(4)", Diagram(0, 2, ((0, 1),))).strands]
     ['form']
 

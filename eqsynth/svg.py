@@ -1,0 +1,5 @@
+"""Drawings of maps as SVG."""
+
+from eqsynth.diagrams.svg import cards, sheet, svg
+
+__all__ = ["cards", "sheet", "svg"]

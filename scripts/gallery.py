@@ -17,7 +17,7 @@ from pathlib import Path
 import eqsynth as eq
 from catalog import LAYERS
 from eqsynth.bases import table
-from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.shapes import Drawing
 from eqsynth.diagrams.svg import sheet, svg
@@ -88,7 +88,7 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
     ),
     (
         "matrix", "A matrix, for groups without diagrams", "Matrix([[0,1],[-1,0]]; )",
-        Tensor(2, 2, ((1, 3, -1), (2, 0, 1))),
+        MatrixMap(2, 2, ((1, 3, -1), (2, 0, 1))),
         "The entries that are not zero, negative ones hollow.", "the exact null space of the generators' constraints",
     ),
 )  # fmt: skip

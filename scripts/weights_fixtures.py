@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 import eqsynth as eq
-from eqsynth.spaces.space import each
+from eqsynth.spaces.space import axis_counts
 from eqsynth.store import files
 
 FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "weights"
@@ -58,7 +58,7 @@ def main(folder: Path = FIXTURES) -> int:
             sizes = [factor.n if isinstance(factor.n, int) else n for factor in layer.hom.group.factors]
             inputs = []
             for channels, order in layer.hom.space_in:
-                lengths = [size for size, count in zip(sizes, each(order), strict=True) for _ in range(count)]
+                lengths = [size for size, count in zip(sizes, axis_counts(order), strict=True) for _ in range(count)]
                 inputs.append(torch.randn(2, *lengths, channels, dtype=torch.float64, generator=random))
             with torch.no_grad():
                 made = layer(inputs[0] if len(inputs) == 1 else tuple(inputs))

@@ -8,7 +8,7 @@ import torch
 import eqsynth as eq
 from eqsynth.families.representation import random_tensor, symmetrised, unpacked
 from eqsynth.plans.interpret import interpret
-from eqsynth.spaces.space import each, entries_of, is_packed, is_plain, lengths, none_of, plain, stored_full
+from eqsynth.spaces.space import axis_counts, entries_of, is_packed, is_plain, lengths, none_of, plain, stored_full
 
 
 def sizes_of(layer, n):
@@ -51,7 +51,9 @@ def dense(layer, inputs, n):
             # Each map is divided by a power of the largest sum of squares in a row of its diagram's matrix.
             single = torch.from_numpy(basis.matrices(sizes, turned=False)).to(total.dtype)
             scale = (single**2).sum(-1).amax(-1) ** {"variance": -0.5, "mean": -1.0, "sum": 0.0}[plan.normalization]
-            for factor, size, k, lo in zip(hom.group.factors, sizes, each(order_in), each(order_out), strict=True):
+            for factor, size, k, lo in zip(
+                hom.group.factors, sizes, axis_counts(order_in), axis_counts(order_out), strict=True
+            ):
                 scale = scale * (size ** (max(lo - k, 0) / 4) if factor.family in ("O", "SO", "Sp", "H") else 1.0)
             weight = parameters[plan.weight_name(i, o)] * scale[:, None, None]
             x = inputs[i].reshape(batch.numel(), prod(shape(order_in, sizes)), c_in)
@@ -78,7 +80,7 @@ def inputs_for(layer, n, batch=(2, 3), dtype=torch.float64):
 
 
 def run(layer, inputs, n):
-    needs_n = layer.hom.group.symbolic and not any(any(each(order)) for order in layer.hom.space_in.orders)
+    needs_n = layer.hom.group.symbolic and not any(any(axis_counts(order)) for order in layer.hom.space_in.orders)
     made = layer(inputs[0] if len(inputs) == 1 else tuple(inputs), *([n] if needs_n else []))
     return list(made) if isinstance(made, tuple) else [made]
 

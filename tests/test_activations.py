@@ -13,7 +13,7 @@ from eqsynth.bases.pointwise import PROPERTIES, Demand, demand, gates, positiona
 from eqsynth.errors import ActivationError, EqsynthError
 from eqsynth.families.representation import act, random_element
 from eqsynth.nn.activations import read_function
-from eqsynth.spaces.space import each
+from eqsynth.spaces.space import axis_counts
 
 QUARTER = eq.MatrixGroup([[[0, -1], [1, 0]]])
 MINUS = eq.MatrixGroup([[[-1, 0], [0, -1]]])
@@ -308,7 +308,7 @@ def test_a_function_for_each_term():
     assert torch.equal(outputs[0], inputs[0].relu())
     assert torch.equal(outputs[1], inputs[1])
     assert torch.equal(outputs[2], torch.nn.functional.silu(inputs[2]))
-    assert [each(order) for order in act_each.space_out.orders] == [(1, 0), (1, 1), (0, 0)]
+    assert [axis_counts(order) for order in act_each.space_out.orders] == [(1, 0), (1, 1), (0, 0)]
 
 
 def test_parameters_of_functions_are_trained():

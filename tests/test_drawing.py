@@ -19,7 +19,7 @@ from eqsynth import Diagram, Group
 from eqsynth.bases.table import basis_data, drawings
 from eqsynth.diagrams import layout, shapes, tikz, words
 from eqsynth.diagrams import svg as svgs
-from eqsynth.diagrams.diagram import Orbit, Tensor
+from eqsynth.diagrams.diagram import MatrixMap, Orbit
 from eqsynth.diagrams.functor import matrix
 from eqsynth.diagrams.shapes import Drawing, along
 from eqsynth.diagrams.svg import COLOURS, DASHES, EM, SCALE, sheet, svg
@@ -60,7 +60,7 @@ def drawn_elements(draw, most=10):
         places = st.tuples(st.integers(0, 2**outputs - 1), st.integers(0, 2**inputs - 1))
         entries = draw(st.dictionaries(places, st.integers(-99, 99).filter(bool), min_size=1))
         group = Group.parse("Matrix([[0,1],[-1,0]]; )")
-        return group, Tensor(outputs, inputs, tuple((*place, value) for place, value in sorted(entries.items())))
+        return group, MatrixMap(outputs, inputs, tuple((*place, value) for place, value in sorted(entries.items())))
     outputs, inputs = split(draw, draw(st.integers(0, most)))
     if family.startswith("Perm"):
         indices = draw(st.lists(st.integers(0, 3), min_size=outputs + inputs, max_size=outputs + inputs))
@@ -168,7 +168,7 @@ def test_svg_of_every_kind_is_sound(case):
     assert source == svg(layout.drawing(group, element), "a <title> & more")
     parts = element if isinstance(element, tuple) else (element,)
     assert sum(dot.kind in {"vertex", "index"} for dot in drawn.dots) == sum(
-        part.outputs + part.inputs for part in parts if not isinstance(part, Tensor)
+        part.outputs + part.inputs for part in parts if not isinstance(part, MatrixMap)
     )
     text = tikz.tikz(drawn)
     assert text.count("{") == text.count("}")
@@ -413,7 +413,7 @@ def test_figures_of_the_gallery_are_maps_of_their_groups():
     for name, _, group, element, _, _ in gallery.FIGURES:
         assert belongs(Group.parse(group), element), name
     assert not belongs(Group("O", 3), Diagram(1, 2, ((0,), (1, 2))))
-    assert not belongs(Group.parse("Matrix([[0,1],[-1,0]]; )"), Tensor(1, 1, ((0, 0, 1),)))
+    assert not belongs(Group.parse("Matrix([[0,1],[-1,0]]; )"), MatrixMap(1, 1, ((0, 0, 1),)))
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
@@ -450,12 +450,12 @@ def test_text_pictures_show_heads_forms_edges_orbits_and_matrices():
         ("Aut(cycle5)", Diagram(1, 1, ((0,), (1,), ()), ((0, 2), (1, 2)))): "a\na─c b─c\n  b",
         ("Aut(3: 0>1)", Diagram(1, 1, ((0,), (1,)), ((1, 0),))): "a\nb→a\n  b",
         ("Perm(4: 1 2 3 0)", Orbit(2, 1, (0, 3, 1))): "0   3\n  1",
-        ("Matrix([[0,1],[-1,0]]; )", Tensor(1, 1, ((0, 1, -1), (1, 0, 1)))): "· −1\n1  ·",
+        ("Matrix([[0,1],[-1,0]]; )", MatrixMap(1, 1, ((0, 1, -1), (1, 0, 1)))): "· −1\n1  ·",
     }
     for (group, element), text in shown.items():
         found = picture(element, Group.parse(group))
         assert [line.strip() for line in found.split("\n")] == [line.strip() for line in text.split("\n")], found
-    many = Tensor(6, 0, ((0, 0, 1),))
+    many = MatrixMap(6, 0, ((0, 0, 1),))
     assert picture(many, Group.parse("Matrix([[0,1],[-1,0]]; )")) == ""
 
 

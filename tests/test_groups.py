@@ -10,7 +10,7 @@ from flint import fmpz_mat
 
 import eqsynth as eq
 from eqsynth.bases.constraints import nullspace
-from eqsynth.diagrams.diagram import Orbit, Tensor
+from eqsynth.diagrams.diagram import MatrixMap, Orbit
 from eqsynth.errors import GroupError, SizeError, VerificationError
 from eqsynth.proof.verification import check_basis
 from oracle import assert_all_agree, randomise
@@ -136,7 +136,7 @@ def test_the_lorentz_group():
     (metric,) = eq.basis(group, 0, 2)
     assert np.array_equal(np.abs(eq.basis(group, 0, 2).matrices().reshape(4, 4)), np.eye(4))
     assert eq.basis(group, 0, 2).matrices().reshape(4, 4).trace() in (2, -2)
-    assert isinstance(metric, Tensor)
+    assert isinstance(metric, MatrixMap)
 
 
 def test_the_cube_group():
@@ -242,7 +242,7 @@ def test_the_checker_catches_tampering(group):
 
 def test_the_checker_catches_a_map_that_is_not_equivariant():
     basis = eq.basis("Matrix([[0,1],[-1,0]]; )", 1, 1)
-    wrong = Tensor(1, 1, ((0, 0, 1),))
+    wrong = MatrixMap(1, 1, ((0, 0, 1),))
     with pytest.raises(VerificationError, match="do not span"):
         check_basis(replace(basis, diagrams=(basis[0], wrong)))
 

@@ -9,7 +9,7 @@ import torch
 import eqsynth as eq
 from eqsynth.errors import ZeroOutputWarning
 from eqsynth.plans.lowering import gains, mean_squares
-from eqsynth.spaces.space import axes_of, each, is_packed, is_plain, packed_lengths
+from eqsynth.spaces.space import axes_of, axis_counts, is_packed, is_plain, packed_lengths
 
 FAMILIES = ["S(1)", "S(2)", "S(3)", "A(2)", "A(3)", "A(4)", "O(2)", "O(3)", "SO(2)", "SO(3)", "Sp(2)", "Sp(4)"]
 GROUPS = [*FAMILIES, "Aut(path3)", "Perm(4: 1 0 3 2)", "Matrix([[0,-1],[1,0]]; )"]
@@ -35,7 +35,7 @@ def entries(y, order):
 def responses(layer, sizes):
     """For each weight of a layer of one channel the mean square of output entries that it makes alone."""
     (_, order_in), (_, order_out) = layer.hom.space_in.terms[0], layer.hom.space_out.terms[0]
-    shown = {f.n for f, count in zip(layer.hom.group.factors, each(order_in), strict=True) if count}
+    shown = {f.n for f, count in zip(layer.hom.group.factors, axis_counts(order_in), strict=True) if count}
     letters = {
         f.n: size for f, size in zip(layer.hom.group.factors, sizes, strict=True) if isinstance(f.n, str)
     }  # fmt: skip

@@ -17,7 +17,7 @@ from eqsynth.bases import index_symmetries
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams import functor
-from eqsynth.diagrams.diagram import Tensor
+from eqsynth.diagrams.diagram import MatrixMap
 from eqsynth.errors import (
     ActivationError,
     EqsynthError,
@@ -254,9 +254,9 @@ def test_proofs_of_wrong_bases_fail():
         (replace(good, turns=tuple(turns[:1] for turns in good.turns)), "in all orders"),
         (replace(good, turns=()), "in all orders"),
         (replace(turned, turns=()), "not the symmetry"),
-        (replace(table, diagrams=(Tensor(2, 2, ((0, 1, 1), (0, 3, 1))), *table.diagrams[1:])), "both together"),
-        (replace(table, diagrams=(Tensor(2, 2, ((1, 0, 1),)), *table.diagrams[1:])), "not the symmetry"),
-        (replace(rotations, diagrams=(Tensor(2, 2, ((0, 0, 1),)), *rotations.diagrams[1:])), "both together"),
+        (replace(table, diagrams=(MatrixMap(2, 2, ((0, 1, 1), (0, 3, 1))), *table.diagrams[1:])), "both together"),
+        (replace(table, diagrams=(MatrixMap(2, 2, ((1, 0, 1),)), *table.diagrams[1:])), "not the symmetry"),
+        (replace(rotations, diagrams=(MatrixMap(2, 2, ((0, 0, 1),)), *rotations.diagrams[1:])), "both together"),
     ]:
         with pytest.raises(VerificationError, match=message):
             check_basis(wrong)

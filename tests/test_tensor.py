@@ -33,7 +33,7 @@ from eqsynth.plans.interpret_products import interpret_products
 from eqsynth.plans.plan import Hodge
 from eqsynth.plans.products import Join, Problem, plan_products
 from eqsynth.project.exporting import program
-from eqsynth.spaces.space import each
+from eqsynth.spaces.space import axis_counts
 from oracle import randomise, shape
 
 D4 = eq.PermutationGroup([(1, 2, 3, 0), (3, 2, 1, 0)])
@@ -69,14 +69,14 @@ def inputs_for(layer, n, batch=(2, 3)):
 
 def run(layer, inputs, n=None):
     operands = operands_of(layer, inputs)
-    needs_n = layer.problem.group.symbolic and not any(any(each(order)) for _, order in layer.problem.inputs)
+    needs_n = layer.problem.group.symbolic and not any(any(axis_counts(order)) for _, order in layer.problem.inputs)
     found = layer(*operands, *([n] if needs_n else []))
     return list(found) if isinstance(found, tuple) else [found]
 
 
 def outer(layer, inputs, term, sizes):
     """The dense product of some inputs, (batch, all axes, channels)."""
-    counts = [each(layer.problem.inputs[number][1]) for number in term]
+    counts = [axis_counts(layer.problem.inputs[number][1]) for number in term]
     full = layer.problem.mode == "full"
     value = None
     for number in term:
@@ -113,7 +113,9 @@ def dense(layer, inputs, n):
                 continue
             maps = torch.tensor(np.array([matrix(problem.group, d, sizes) for d in found.diagrams])).double()
             scale = (maps**2).sum(-1).amax(-1) ** power
-            for factor, size, k, lo in zip(problem.group.factors, sizes, each(found.inputs), each(order), strict=True):
+            for factor, size, k, lo in zip(
+                problem.group.factors, sizes, axis_counts(found.inputs), axis_counts(order), strict=True
+            ):
                 scale = scale * (size ** (max(lo - k, 0) / 4) if factor.family in ("O", "SO", "Sp", "H") else 1.0)
             weight = parameters[plan.weight_name(i, o)].flatten(2) * scale[:, None, None]
             total = total + torch.einsum("doc,dyx,bxc->byo", weight, maps, outer(layer, inputs, term, sizes))

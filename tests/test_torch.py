@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 from torch.testing import assert_close
 
 import eqsynth as eq
-from eqsynth.spaces.space import each
+from eqsynth.spaces.space import axis_counts
 from oracle import randomise, shape, sizes_of
 
 
@@ -94,7 +94,7 @@ def inputs_at(layer, n, batch=(2,), dtype=torch.float64):
 
 def arguments(layer, inputs, n):
     """What ``forward`` takes: one tensor or a tuple, and n where no input shows it."""
-    shown = any(any(each(order)) for order in layer.hom.space_in.orders)
+    shown = any(any(axis_counts(order)) for order in layer.hom.space_in.orders)
     extra = (n,) if layer.hom.group.symbolic and not shown else ()
     return (inputs[0] if len(inputs) == 1 else tuple(inputs), *extra)
 
@@ -277,7 +277,9 @@ def mark_open(layer, inputs):
     """Say that the batch and n are open; torch refuses to compile where the code fixes one of them."""
     for x, (_, order) in zip(inputs, layer.hom.space_in, strict=True):
         letters = [
-            isinstance(f.n, str) for f, k in zip(layer.hom.group.factors, each(order), strict=True) for _ in range(k)
+            isinstance(f.n, str)
+            for f, k in zip(layer.hom.group.factors, axis_counts(order), strict=True)
+            for _ in range(k)
         ]
         for axis in [0, *(place + 1 for place, letter in enumerate(letters) if letter)]:
             torch._dynamo.mark_dynamic(x, axis)
@@ -370,7 +372,9 @@ def open_axes(layer):
     for order in layer.hom.space_in.orders:
         axes = {0: batch}
         letters = [
-            isinstance(f.n, str) for f, k in zip(layer.hom.group.factors, each(order), strict=True) for _ in range(k)
+            isinstance(f.n, str)
+            for f, k in zip(layer.hom.group.factors, axis_counts(order), strict=True)
+            for _ in range(k)
         ]
         axes.update({place + 1: n for place, letter in enumerate(letters) if letter})
         found.append(axes)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import Diagram, Group
-from eqsynth.diagrams.diagram import Orbit, Tensor
+from eqsynth.diagrams.diagram import MatrixMap, Orbit
 from eqsynth.diagrams.functor import matrix
 from eqsynth.diagrams.words import SOURCES, cost, formula, kind, meaning, symmetry
 
@@ -314,11 +314,11 @@ def test_sentences_without_a_group():
 def test_orbits_and_matrices_in_words():
     said = meaning(Group.parse("Perm(4: 1 2 3 0)"), Orbit(1, 1, (0, 2)))
     assert said == "Adds x[2] to y[0], and does the same at every place that the group moves these indices to."
-    turn = Tensor(1, 1, ((0, 1, -1), (1, 0, 1)))
+    turn = MatrixMap(1, 1, ((0, 1, -1), (1, 0, 1)))
     group = Group.parse("Matrix([[0,1],[-1,0]]; )")
     assert meaning(group, turn) == "Adds -x[1] to y[0] and x[0] to y[1]."
-    assert meaning(group, Tensor(2, 2, ((1, 2, 3),))) == "Adds 3 x[1,0] to y[0,1]."
-    assert meaning(group, Tensor(3, 0, tuple((row, 0, 1) for row in range(8)))).count(" x to y[") == 8
+    assert meaning(group, MatrixMap(2, 2, ((1, 2, 3),))) == "Adds 3 x[1,0] to y[0,1]."
+    assert meaning(group, MatrixMap(3, 0, tuple((row, 0, 1) for row in range(8)))).count(" x to y[") == 8
     said = meaning(None, turn)
     assert said == "Adds multiples of 2 input entries to 2 output entries, as the picture of its matrix shows."
 

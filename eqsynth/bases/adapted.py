@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases.basis import basis
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Order, each
+from eqsynth.spaces.space import Order, axis_counts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,7 +167,7 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
 def positions(group: Group, order: Order) -> int:
     """Entries of a tensor of one channel."""
     count = 1
-    for factor, axes in zip(group.factors, each(order), strict=True):
+    for factor, axes in zip(group.factors, axis_counts(order), strict=True):
         count *= int(factor.n) ** axes
     return count
 

@@ -14,7 +14,7 @@ from eqsynth.bases import dimension as dimensions
 from eqsynth.bases import index_symmetries
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
-from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor, join
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import whole
@@ -26,7 +26,7 @@ from eqsynth.spaces.space import (
     Symmetry,
     Turn,
     axes_of,
-    each,
+    axis_counts,
     entries_of,
     is_plain,
     lengths,
@@ -147,7 +147,7 @@ class Basis:
     def factors(self, index: int) -> tuple[Diagram, ...]:
         """Element ``index`` as one diagram for each factor of the group."""
         element = self.diagrams[index]
-        if isinstance(element, Orbit | Tensor):
+        if isinstance(element, Orbit | MatrixMap):
             raise GroupError(f"{element.formula()}: this element of {self.group} is not a diagram")
         return element if isinstance(element, tuple) else (element,)
 
@@ -194,8 +194,8 @@ class Basis:
         import numpy as np
 
         sizes = self.sizes(n)
-        rows = prod(size**order for size, order in zip(sizes, each(self.outputs), strict=True))
-        columns = prod(size**order for size, order in zip(sizes, each(self.inputs), strict=True))
+        rows = prod(size**order for size, order in zip(sizes, axis_counts(self.outputs), strict=True))
+        columns = prod(size**order for size, order in zip(sizes, axis_counts(self.inputs), strict=True))
         entries = len(self) * rows * columns
         if entries > MAX_ENTRIES:
             raise SizeError(
@@ -477,10 +477,10 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
         kept = tuple(at for at, _ in in_order), tuple(turn for _, turn in in_order)
     places, turns = kept
     chosen = [elements[at] for at in places]
-    if any(isinstance(element, Orbit | Tensor) for element in chosen):
+    if any(isinstance(element, Orbit | MatrixMap) for element in chosen):
         made = [_turned_table(group, each, turn, outputs) for each, turn in zip(chosen, turns, strict=True)]
         chosen, turns = [element for element, _ in made], tuple(turn for _, turn in made)
-        if sum(len(element.entries) for element in chosen if isinstance(element, Tensor)) > MAX_LISTED:
+        if sum(len(element.entries) for element in chosen if isinstance(element, MatrixMap)) > MAX_LISTED:
             raise SizeError(
                 f"the maps {order_text(inputs)} -> {order_text(outputs)} of {group} have more than {MAX_LISTED:,} "
                 f"entries in lists: ask for the orders {plain(inputs)} -> {plain(outputs)}"
@@ -501,7 +501,7 @@ def _turned_table(
     group: Group, element: Element, turns: tuple[Turn, ...], outputs: Order
 ) -> tuple[Element, tuple[Turn, ...]]:
     """A table with the orders of axes in which it is added: the sum is a table too. Diagrams stay as they are."""
-    if not isinstance(element, Orbit | Tensor):
+    if not isinstance(element, Orbit | MatrixMap):
         return element, turns
     import numpy as np
 
@@ -510,7 +510,7 @@ def _turned_table(
     total = sum((sign * np.transpose(split, (*axes, len(axes))) for axes, sign in turns), np.zeros_like(split))
     matrix = total.reshape(n**element.outputs, -1)
     entries = tuple((int(r), int(c), int(matrix[r, c])) for r, c in zip(*matrix.nonzero(), strict=True))
-    return Tensor(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
+    return MatrixMap(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
 
 
 def _product_basis(
@@ -566,7 +566,7 @@ def _kernel_basis(group: Group, inputs: int, outputs: int) -> Basis:
 
     kernel = nullspace(group, inputs, outputs)
     found = tuple(
-        Tensor(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
+        MatrixMap(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
         for m in kernel
     )
     return Basis(group, inputs, outputs, found, Certificate(len(found), len(found), "kernel"))
@@ -600,7 +600,7 @@ def _cost_key(diagram: Diagram) -> tuple[object, ...]:
     return (mixed, diagram.bottom_only + diagram.top_only, diagram.key)
 
 
-def _parts(element: Element) -> tuple[Diagram | Orbit | Tensor, ...]:
+def _parts(element: Element) -> tuple[Diagram | Orbit | MatrixMap, ...]:
     return element if isinstance(element, tuple) else (element,)
 
 

@@ -7,7 +7,7 @@ from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams import functor, gram
-from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.permutations import sign as sign_of
@@ -19,7 +19,7 @@ from eqsynth.spaces.space import (
     Turn,
     all_turns,
     axes_of,
-    each,
+    axis_counts,
     entries_of,
     lengths,
     order_text,
@@ -50,7 +50,7 @@ def swaps(order: Order) -> list[Turn]:
     made = []
     axes = list(range(axes_of(order)))
     start = 0
-    for one, count in zip(entries_of(order), each(order), strict=True):
+    for one, count in zip(entries_of(order), axis_counts(order), strict=True):
         for left in range(start, start + count - 1) if isinstance(one, Symmetry) else ():
             swapped = [*axes[:left], left + 1, left, *axes[left + 2 :]]
             made.append((tuple(swapped), 1 if isinstance(one, Symmetry) and one.kind == "S" else -1))
@@ -244,7 +244,7 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
 
 def squares(
     group: Group,
-    element: Diagram | Orbit | Tensor,
+    element: Diagram | Orbit | MatrixMap,
     turns: Sequence[Turn],
     inputs: Order,
     outputs: Order,
@@ -263,7 +263,7 @@ def squares(
     """
     import numpy as np
 
-    (count,), (above,) = each(inputs), each(outputs)
+    (count,), (above,) = axis_counts(inputs), axis_counts(outputs)
     if n**above > MAX_SQUARES:
         return None
     index = np.indices((n,) * above).reshape(above, n**above).T

@@ -16,7 +16,7 @@ from eqsynth.spaces.space import (
     Order,
     Space,
     Symmetry,
-    each,
+    axis_counts,
     entries_of,
     is_packed,
     order_text,
@@ -86,7 +86,7 @@ def demand(group: Group, order: Order) -> Demand:
     """
     found: set[str] = set()
     reasons = []
-    for factor, count, one in zip(group.factors, each(order), entries_of(order), strict=True):
+    for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True):
         for part in (_demand_of_factor(factor, count), _demand_of_exchanges(one)):
             found.update(part.properties)
             if part.reason and part.reason not in reasons:
@@ -123,7 +123,7 @@ def positions(group: Group, order: Order) -> tuple[bool, ...]:
     products of all entries are more than those of the entries that are held once.
     """
     found: list[bool] = []
-    for factor, count, one in zip(group.factors, each(order), entries_of(order), strict=True):
+    for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True):
         free = _read_by_position(factor, one, count)
         packed = stored_packed(one)
         if packed and not free:
@@ -154,7 +154,7 @@ def positional(group: Group, order: Order) -> Order:
     """
     parts = tuple(
         one if _read_by_position(factor, one, count) else 0
-        for factor, count, one in zip(group.factors, each(order), entries_of(order), strict=True)
+        for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True)
     )
     return parts if isinstance(order, tuple) else parts[0]
 

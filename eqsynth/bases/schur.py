@@ -13,7 +13,7 @@ from eqsynth.errors import GroupError, SizeError
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.group import FAMILIES, Group, Label
 from eqsynth.families.hom import Hom
-from eqsynth.spaces.space import Space, each, is_plain
+from eqsynth.spaces.space import Space, axis_counts, is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product"
         )
-    columns = [list(zip(*map(each, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
+    columns = [list(zip(*map(axis_counts, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))
     found = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns))
     return tuple(part for part in found if any(part.copies_in) and any(part.copies_out))

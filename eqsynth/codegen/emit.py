@@ -20,7 +20,7 @@ from eqsynth.codegen.emit_irreps import Names, SchurCode, edge_lines, map_lines,
 from eqsynth.codegen.meaning import weights_of
 from eqsynth.codegen.runtime import EPSILON, FOURIER, PARITY, STAR, STATE, TABLES
 from eqsynth.diagrams import functor
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, MatrixMap, Orbit
 from eqsynth.diagrams.text import picture
 from eqsynth.errors import abridged
 from eqsynth.families.hom import Hom
@@ -1230,7 +1230,7 @@ class _Emitter:
 
     def _plain(self, elements: Sequence[Element]) -> bool:
         """Whether maps are no sums of orbits: the whole matrix is a sum of theirs."""
-        return self.hom.group.diagrammatic or isinstance(elements[0], Tensor)
+        return self.hom.group.diagrammatic or isinstance(elements[0], MatrixMap)
 
     def _build(self, prefix: str, elements: Sequence[Element], rows: int, columns: int, scale: str) -> None:
         """Lines of __init__ that make the tables of some elements from a short exact recipe."""

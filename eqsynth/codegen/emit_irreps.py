@@ -8,7 +8,7 @@ from itertools import groupby
 
 from eqsynth.bases.adapted import Irrep, positions
 from eqsynth.diagrams import functor
-from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.families.group import Group
 from eqsynth.graphs.graph import Graph
 from eqsynth.plans.plan import Schur, Source
@@ -34,8 +34,8 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     """Lines that make ``maps``, the matrices of some elements, (maps, rows, columns); and the functions they need."""
     if isinstance(elements[0], tuple):
         return _product_lines(group, [element for element in elements if isinstance(element, tuple)])
-    if isinstance(elements[0], Tensor):
-        entries = [[list(entry) for entry in e.entries] for e in elements if isinstance(e, Tensor)]
+    if isinstance(elements[0], MatrixMap):
+        entries = [[list(entry) for entry in e.entries] for e in elements if isinstance(e, MatrixMap)]
         return [*_literal("entries", entries), f"maps = _entries(entries, {rows}, {columns})"], {"entries"}
     if group.diagrammatic:
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")

@@ -15,7 +15,7 @@ from eqsynth.codegen.runtime import STATE
 from eqsynth.errors import abridged
 from eqsynth.plans.plan import POWERS, Hodge, Input, Pair, Reduce, Step
 from eqsynth.plans.products import NAMES, Join, ProductPlan, Twist, Weigh
-from eqsynth.spaces.space import Order, Space, each, none_of, order_text
+from eqsynth.spaces.space import Order, Space, axis_counts, none_of, order_text
 
 
 @lru_cache(maxsize=64)
@@ -53,7 +53,7 @@ class _ProductEmitter(_Emitter):
         ]
         self.single_in = len(self.problem.terms) == 1
         self.real_sizes = [
-            tuple(factor for factor, count in enumerate(each(order)) for _ in range(count))
+            tuple(factor for factor, count in enumerate(axis_counts(order)) for _ in range(count))
             for _, order in self.problem.inputs
         ]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from eqsynth.diagrams.diagram import Diagram, Element, Half, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Orbit
 from eqsynth.errors import CatalogError, EqsynthError
 
 #: Which blocks a head holds: none, those that are not transferred, or all.
@@ -196,7 +196,7 @@ def _encode_one(element: Element) -> dict[str, Any]:
         return {"product": [_encode_one(part) for part in element]}
     if isinstance(element, Orbit):
         return {"orbit": list(element.representative)}
-    if isinstance(element, Tensor):
+    if isinstance(element, MatrixMap):
         return {"entries": [list(entry) for entry in element.entries]}
     made: dict[str, Any] = {"blocks": [list(block) for block in element.blocks]}
     if element.edges:
@@ -228,7 +228,7 @@ def _decode_one(data: Any, inputs: int | tuple[int, ...], outputs: int | tuple[i
             if len(rows) == len(entries) and all(
                 len(row) == 3 and all(type(x) is int for x in row) and min(row[:2]) >= 0 and row[2] for row in rows
             ):
-                return Tensor(outputs, inputs, rows)
+                return MatrixMap(outputs, inputs, rows)
         case {"blocks": list(blocks), **rest} if rest.keys() <= {"edges", "head"}:
             edges = tuple(tuple(_numbers(edge)) for edge in _list(rest.get("edges", [])))
             if all(len(edge) == 2 for edge in edges):

@@ -262,11 +262,11 @@ class Orbit:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class MatrixMap:
     """A map given by its entries: (row, column, value), all others zero. For groups given by matrices.
 
-    >>> from eqsynth.diagrams.diagram import Tensor
-    >>> Tensor(1, 1, ((0, 0, 1), (1, 1, -1))).formula()
+    >>> from eqsynth.diagrams.diagram import MatrixMap
+    >>> MatrixMap(1, 1, ((0, 0, 1), (1, 1, -1))).formula()
     '2 entries, first 1 at row 0, column 0'
     """
 
@@ -281,7 +281,7 @@ class Tensor:
 
 
 #: One element of a basis; for a product group, a tuple with a diagram for each factor.
-Element = Diagram | Orbit | Tensor | tuple[Diagram, ...]
+Element = Diagram | Orbit | MatrixMap | tuple[Diagram, ...]
 
 
 def join(diagrams: Sequence[Diagram]) -> Diagram:

@@ -9,7 +9,7 @@ from math import factorial, perm
 from typing import TYPE_CHECKING
 
 from eqsynth.diagrams.bilabelled import counts
-from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.families.group import Group
 from eqsynth.graphs.orbits import orbit_labels
 
@@ -68,7 +68,7 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     return filled.reshape(n**diagram.outputs, n**diagram.inputs)
 
 
-def row(group: Group, element: Diagram | Orbit | Tensor, index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def row(group: Group, element: Diagram | Orbit | MatrixMap, index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """One row of the matrix of an element of a single group, that of an output index.
 
     >>> import numpy as np
@@ -107,7 +107,7 @@ def _table(group: Group, element: Element, n: int) -> NDArray[np.int64]:
     if isinstance(element, Orbit):
         labels = orbits_of(group, element.outputs + element.inputs)
         return np.asarray(labels == labels[element.representative], dtype=np.int64).reshape(rows, columns)
-    if isinstance(element, Tensor):
+    if isinstance(element, MatrixMap):
         filled = np.zeros((rows, columns), np.int64)
         for row, column, value in element.entries:
             filled[row, column] = value

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import ceil, floor, hypot, sqrt
 
 from eqsynth.diagrams import words
-from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.diagrams.shapes import (
     DOME,
     DOT,
@@ -57,7 +57,7 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
     height = max(_height(factor, part) for factor, part in parts)
     for factor, part in parts:
         panel = _Sketch(first=len(sketch.blocks))
-        if isinstance(part, Tensor):
+        if isinstance(part, MatrixMap):
             _draw_table(panel, factor, part)
         elif isinstance(part, Orbit):
             _draw_orbit(panel, part, height)
@@ -128,7 +128,7 @@ def _depth(span: float) -> float:
 
 def _height(group: Group | None, element: Element) -> float:
     """The distance of the rows: the same for all elements of a basis that are drawn in the same way."""
-    if isinstance(element, tuple | Tensor):
+    if isinstance(element, tuple | MatrixMap):
         return 0.0
     deep = _depth(element.outputs - 1) + _depth(element.inputs - 1)
     if isinstance(element, Diagram):
@@ -384,7 +384,7 @@ def _draw_orbit(sketch: _Sketch, orbit: Orbit, height: float) -> None:
     _write_marks(sketch, at, orbit.outputs, height, [str(value) for value in orbit.representative])
 
 
-def _draw_table(sketch: _Sketch, group: Group | None, tensor: Tensor) -> None:
+def _draw_table(sketch: _Sketch, group: Group | None, tensor: MatrixMap) -> None:
     """The matrix itself: a square for each entry that is not zero."""
     rows, columns = 1 + max(row for row, _, _ in tensor.entries), 1 + max(column for _, column, _ in tensor.entries)
     if group is not None and isinstance(group.n, int):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from eqsynth.diagrams import words
-from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Tensor
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.families.group import Group
 
 #: Columns between neighbouring vertices; bottom vertices stand half a step to the right, so that
@@ -142,7 +142,7 @@ def _orbit(orbit: Orbit) -> str:
     return "\n".join(rows) or "(empty)"
 
 
-def _table(tensor: Tensor, group: Group) -> str:
+def _table(tensor: MatrixMap, group: Group) -> str:
     """The matrix, a dot for each zero; nothing where it is too large to read."""
     assert isinstance(group.n, int)  # noqa: S101 - groups given by matrices have a size
     rows, columns = group.n**tensor.outputs, group.n**tensor.inputs

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagrams.diagram import Diagram, Element, Half, Orbit, Tensor, indexed
+from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Orbit, indexed
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, Group
-from eqsynth.spaces.space import KINDS, Order, Symmetry, each, entries_of
+from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
 SOURCES = {kind: source for group in (*FAMILIES.values(), *OTHERS.values()) for kind, source in group.sources.items()}
@@ -40,7 +40,7 @@ def space(group: Group, order: Order) -> str:
     >>> [space(Group("O", 3), order) for order in (0, 1, 2, 3)]
     ['one number', 'a vector of 3 numbers', 'a 3 × 3 matrix', 'a 3 × 3 × 3 tensor']
     """
-    sizes = [factor.n for factor, count in zip(group.factors, each(order), strict=True) for _ in range(count)]
+    sizes = [factor.n for factor, count in zip(group.factors, axis_counts(order), strict=True) for _ in range(count)]
     if not sizes:
         return "one number"
     if len(sizes) == 1:
@@ -173,7 +173,7 @@ def power(size: int | str, exponent: int) -> str:
     return str(size) if exponent == 1 else f"{size}{raised(exponent)}"
 
 
-def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Diagram | Orbit | Tensor]]:
+def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Diagram | Orbit | MatrixMap]]:
     """The parts of an element, each with its factor of the group; one part where there is no product.
 
     >>> from eqsynth import Diagram, Group
@@ -237,7 +237,7 @@ def meaning(group: Group | None, element: Element) -> str:
         where = indexed("x", element.representative[element.outputs :])
         into = indexed("y", element.representative[: element.outputs])
         return f"Adds {where} to {into}, and does the same at every place that the group moves these indices to."
-    if isinstance(element, Tensor):
+    if isinstance(element, MatrixMap):
         if group is not None and isinstance(group.n, int) and len(element.entries) <= LISTED:
             return f"Adds {_list(_entry(group.n, element, *entry) for entry in element.entries)}."
         return (
@@ -252,7 +252,7 @@ def meaning(group: Group | None, element: Element) -> str:
     return _plain(symplectic(group), element)
 
 
-def _entry(n: int, tensor: Tensor, row: int, column: int, value: int) -> str:
+def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
     """What one entry of a matrix adds."""
     into, source = (
         indexed(name, [place // n ** (order - 1 - axis) % n for axis in range(order)])

@@ -11,7 +11,7 @@ from eqsynth.families.matrix import exponential
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
-    each,
+    axis_counts,
     entries_of,
     is_packed,
     is_plain,
@@ -99,7 +99,7 @@ def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[n
     if is_packed(order):
         return packed(act(elements, stored_full(order), unpacked(tensor, order, [len(g) for g in elements])), order)
     axis = 1
-    for element, count in zip(elements, each(order), strict=True):
+    for element, count in zip(elements, axis_counts(order), strict=True):
         for _ in range(count):
             tensor = np.moveaxis(np.tensordot(element, tensor, axes=(1, axis)), 0, axis)
             axis += 1
@@ -132,7 +132,7 @@ def packing(symmetry: Symmetry, n: int) -> tuple[NDArray[np.int64], NDArray[np.i
 def packed(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64]:
     """A ``(batch, n, ..., n, channels)`` tensor as it is stored: the axes that an order packs become one."""
     axis = 1
-    for one, count in zip(entries_of(order), each(order), strict=True):
+    for one, count in zip(entries_of(order), axis_counts(order), strict=True):
         if stored_packed(one):
             n = tensor.shape[axis]
             flat = tensor.reshape(*tensor.shape[:axis], n**count, *tensor.shape[axis + count :])
@@ -146,7 +146,7 @@ def unpacked(tensor: NDArray[np.float64], order: Order, sizes: Sequence[int]) ->
     import numpy as np
 
     axis = 1
-    for one, count, n in zip(entries_of(order), each(order), sizes, strict=True):
+    for one, count, n in zip(entries_of(order), axis_counts(order), sizes, strict=True):
         if stored_packed(one):
             _, ranks, sign = packing(one, n)
             after = tensor.shape[axis + 1 :]

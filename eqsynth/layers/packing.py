@@ -9,7 +9,16 @@ import torch
 
 from eqsynth.errors import ShapeError, SpaceError
 from eqsynth.families.representation import packing
-from eqsynth.spaces.space import Order, Symmetry, each, entries_of, is_packed, is_plain, read_order, symmetrising
+from eqsynth.spaces.space import (
+    Order,
+    Symmetry,
+    axis_counts,
+    entries_of,
+    is_packed,
+    is_plain,
+    read_order,
+    symmetrising,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,7 +115,7 @@ def _read(order: str | Order) -> list[tuple[int | Symmetry, int, bool]]:
     some = is_packed(read)
     return [
         (one, count, isinstance(one, Symmetry) and (one.packed or not some))
-        for one, count in zip(entries_of(read), each(read), strict=True)
+        for one, count in zip(entries_of(read), axis_counts(read), strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.layers.linear import refuse_script
-from eqsynth.spaces.space import Order, Space, Symmetry, each, entries_of, order_text, stored_packed
+from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]
 Tensors = torch.Tensor | tuple[torch.Tensor, ...]
@@ -194,7 +194,7 @@ class PackedLength(str):
 def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
     """The length of each axis of a tensor: a number, the letter that stands for it, or a PackedLength."""
     found: list[int | str] = []
-    for factor, one, count in zip(group.factors, entries_of(order), each(order), strict=True):
+    for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
         if not stored_packed(one):
             found += [factor.n] * count
         else:
@@ -497,7 +497,7 @@ def apply_form(b: Form, x: torch.Tensor, axis: int) -> torch.Tensor:
 def forms_of(group: Group, order: Order) -> tuple[Form | None, ...]:
     """The invariant form of each axis."""
     found: list[Form | None] = []
-    for factor, one, count in zip(group.factors, entries_of(order), each(order), strict=True):
+    for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
         packed = stored_packed(one)
         found += [form(factor)] * (1 if packed else count)
     return tuple(found)

@@ -43,7 +43,7 @@ from eqsynth.nn.activations import (
     wrong_call,
 )
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, read_chance
-from eqsynth.spaces.space import Order, Space, Symmetry, each, is_plain
+from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, is_plain
 
 
 def problem_of(module: Any) -> Hom:
@@ -66,7 +66,7 @@ def letters_shown(hom: Hom) -> set[str]:
     return {
         factor.n
         for order in hom.space_in.orders
-        for factor, count in zip(hom.group.factors, each(order), strict=True)
+        for factor, count in zip(hom.group.factors, axis_counts(order), strict=True)
         if count and isinstance(factor.n, str)
     }
 
@@ -339,7 +339,7 @@ def _map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
     """Whether there is a linear map besides 0."""
     if not (is_plain(order_in) and is_plain(order_out)):
         return len(basis(group, order_in, order_out)) > 0
-    for factor, k, lo in zip(group.factors, each(order_in), each(order_out), strict=True):
+    for factor, k, lo in zip(group.factors, axis_counts(order_in), axis_counts(order_out), strict=True):
         if factor.permuting:
             continue  # the sum of all entries, at every position
         if not (dimension(factor, k + lo) if factor.diagrammatic else len(basis(factor, k, lo))):

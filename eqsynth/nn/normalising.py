@@ -29,7 +29,7 @@ from eqsynth.nn.activations import (
     suffix,
     whole,
 )
-from eqsynth.spaces.space import Order, Space, each, none_of, order_text
+from eqsynth.spaces.space import Order, Space, axis_counts, none_of, order_text
 
 
 def _require_norm(group: Group, order: Order) -> None:
@@ -400,7 +400,7 @@ class Pool(EquivariantModule):
         # eq.Linear asks for the sizes of factors that do not act on a term; any size will do.
         letters = {factor.n for factor in parsed.factors if isinstance(factor.n, str)}
         self._unused = tuple(
-            (2,) * len(letters - {f.n for f, count in zip(parsed.factors, each(order), strict=True) if count})
+            (2,) * len(letters - {f.n for f, count in zip(parsed.factors, axis_counts(order), strict=True) if count})
             for order in space_in.orders
         )
 

@@ -16,7 +16,7 @@ from eqsynth.nn.activations import EquivariantModule, Tensors, axis_lengths, got
 from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
 from eqsynth.nn.normalising import BatchNorm
 from eqsynth.nn.sparse import Sparse
-from eqsynth.spaces.space import Order, Space, each, is_packed, order_text, stored_full
+from eqsynth.spaces.space import Order, Space, axis_counts, is_packed, order_text, stored_full
 
 #: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
 Lengths = tuple[int | str, ...]
@@ -312,7 +312,7 @@ def _axes_of_samples(group: Group, space: Any, terms: Sequence[torch.Tensor], ot
 
 def axis_count(group: Group, order: Any) -> int:
     """How many axes of lengths of the group a tensor of an order has."""
-    counts = each(order)
+    counts = axis_counts(order)
     if len(counts) != len(group.factors):
         raise ShapeError(f"the order {order_text(order)} does not have one number for each group of {group}")
     return len(axis_lengths(group, order))

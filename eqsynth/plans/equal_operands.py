@@ -13,7 +13,7 @@ from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.partitions import components, perfect_matchings
 from eqsynth.plans.plan import NOMINAL_N, Pair
-from eqsynth.spaces.space import each
+from eqsynth.spaces.space import axis_counts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ def _orbits(found: Basis, flat: Sequence[Diagram], swaps: Sequence[tuple[int, ..
 def _factors(found: Basis) -> tuple[list[int], list[int]]:
     """The factor of the group of each output and of each input axis."""
     outs, ins = (
-        [factor for factor, count in enumerate(each(order)) for _ in range(count)]
+        [factor for factor, count in enumerate(axis_counts(order)) for _ in range(count)]
         for order in (found.outputs, found.inputs)
     )
     return outs, ins

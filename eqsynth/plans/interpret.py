@@ -30,7 +30,7 @@ from eqsynth.plans.plan import (
     Tied,
     Unpack,
 )
-from eqsynth.spaces.space import Symmetry, all_turns, each
+from eqsynth.spaces.space import Symmetry, all_turns, axis_counts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,7 +123,7 @@ def interpret(
                 values[target], sizes[target] = total, axes
             case Schur(sources, ends, bases):
                 for end in ends:
-                    orders = each(plan.hom.space_out.orders[end.term])
+                    orders = axis_counts(plan.hom.space_out.orders[end.term])
                     axes = tuple(factor for factor, count in enumerate(orders) for _ in range(count))
                     total = zeros(axes, end.term)
                     for start in sources:

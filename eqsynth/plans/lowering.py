@@ -18,7 +18,7 @@ from eqsynth.bases.adapted import adapted, check_size, fits, positions
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, Orbit, Tensor
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.permutations import sign as sign_of
@@ -60,7 +60,7 @@ from eqsynth.spaces.space import (
     Symmetry,
     Turn,
     axes_of,
-    each,
+    axis_counts,
     entries_of,
     is_packed,
     is_plain,
@@ -356,7 +356,7 @@ class _Use:
 def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]:
     made, factors = [], group.factors
     for element in range(len(found)):
-        if isinstance(found[element], Orbit | Tensor):
+        if isinstance(found[element], Orbit | MatrixMap):
             continue
         turns = found.turns[element] if found.turns and len(found.turns[element]) > 1 else ()
         if group.kept_graph is not None:
@@ -575,7 +575,10 @@ class _Lowering:
         if read:
             (first, *rest) = read
             assert isinstance(first, Input)  # noqa: S101 - reductions begin with their input
-            found += [*self._unpack(name, first.target, self._packings(entries_of(order), each(order))), *rest]
+            found += [
+                *self._unpack(name, first.target, self._packings(entries_of(order), axis_counts(order))),
+                *rest,
+            ]
         return found
 
     def _packed_output(self, term: int, order: Order, made: list[Step]) -> list[Step]:
@@ -585,7 +588,7 @@ class _Lowering:
         ready = list(self.ready[term])
         if last.source is not None:
             packed = self._fresh(_name("q", term, whole(0), self.several_out))
-            steps += self._pack(last.source, packed, self._packings(entries_of(order), each(order)))
+            steps += self._pack(last.source, packed, self._packings(entries_of(order), axis_counts(order)))
             ready.append(packed)
         if not ready:
             return [last]
@@ -626,7 +629,7 @@ class _Lowering:
 
     def _sizes(self, order: Order) -> tuple[int, ...]:
         """The factor of each vertex of a row."""
-        return tuple(factor for factor, count in enumerate(each(order)) for _ in range(count))
+        return tuple(factor for factor, count in enumerate(axis_counts(order)) for _ in range(count))
 
     def _forms(self, order: Order) -> frozenset[int]:
         """The vertices of a row whose pairs carry the symplectic form."""
@@ -667,7 +670,7 @@ class _Lowering:
         orders_in, order = self.hom.space_in.orders, axes_of(self.hom.space_out.orders[term_out])
 
         def first(found: Basis, start: int | None) -> int:
-            return sum(not isinstance(each, Orbit | Tensor) for each in found.diagrams) if start is None else start
+            return sum(not isinstance(each, Orbit | MatrixMap) for each in found.diagrams) if start is None else start
 
         tables = []
         for i, found in bases.items():
@@ -1196,7 +1199,9 @@ def gains(found: Basis) -> tuple[int, ...]:
     """
     return tuple(
         factor.gain(k, lo)
-        for factor, k, lo in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+        for factor, k, lo in zip(
+            found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True
+        )
     )
 
 
@@ -1285,7 +1290,7 @@ def _alike(found: Basis, index: int) -> int:
         return 1
     diagram = found.flat(index)
     parts: list[int] = []
-    for number, (one, count) in enumerate(zip(entries_of(found.inputs), each(found.inputs), strict=True)):
+    for number, (one, count) in enumerate(zip(entries_of(found.inputs), axis_counts(found.inputs), strict=True)):
         # Each plain axis is a part of its own.
         parts += [number] * count if isinstance(one, Symmetry) else [-1 - len(parts) - axis for axis in range(count)]
     # Blocks that read equally many axes of every part, and reach the same outputs, can change places.

@@ -15,13 +15,13 @@ from operator import mul
 from eqsynth.bases.adapted import Adapted
 from eqsynth.bases.fourier import Sums, irreducible_dimensions, orbits
 from eqsynth.bases.schur import floor
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Tensor
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, MatrixMap
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import Order, Symmetry, entries_of, stored_packed
-from eqsynth.spaces.space import each as each_of
+from eqsynth.spaces.space import axis_counts as each_of
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -563,7 +563,7 @@ class Plan:
                         graphs = sum(isinstance(element, Diagram) for element in table.elements)
                         once += entries_of * 2
                         memory += entries_of + shape[table.source][1] * wide * len(table.elements)
-                        if self.hom.group.diagrammatic or isinstance(table.elements[0], Tensor):
+                        if self.hom.group.diagrammatic or isinstance(table.elements[0], MatrixMap):
                             once_work += entries_of * len(table.elements)
                         else:
                             once_work += shape[table.source][1] * wide * (graphs * len(table.elements))

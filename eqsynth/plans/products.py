@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from eqsynth.bases.basis import Basis, basis
-from eqsynth.diagrams.diagram import LETTERS, Half, Orbit, Tensor
+from eqsynth.diagrams.diagram import LETTERS, Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError, SpaceError, abridged, shown
 from eqsynth.exact.numbers import whole as whole_number
 from eqsynth.exact.polynomial import Polynomial, channel_symbol
@@ -55,7 +55,7 @@ from eqsynth.plans.plan import (
     Tied,
     describe,
 )
-from eqsynth.spaces.space import Order, Space, axes_of, each, is_packed, is_plain, order_text, plain
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_packed, is_plain, order_text, plain
 
 #: How channels meet: each with each, or each with its own.
 MODES = ("full", "paired")
@@ -262,7 +262,7 @@ class Problem:
 
         Axes of the group's first factor come first, and among those the axes of the first operand.
         """
-        counts = [each(self.inputs[number][1]) for number in term]
+        counts = [axis_counts(self.inputs[number][1]) for number in term]
         starts = [[sum(own[:factor]) for factor in range(len(own))] for own in counts]
         return [
             (place, starts[place][factor] + axis)
@@ -274,7 +274,7 @@ class Problem:
 
 def _total(orders: Sequence[Order]) -> Order:
     if isinstance(orders[0], tuple):
-        return tuple(sum(parts) for parts in zip(*map(each, orders), strict=True))
+        return tuple(sum(parts) for parts in zip(*map(axis_counts, orders), strict=True))
     return sum(order for order in orders if isinstance(order, int))
 
 
@@ -579,7 +579,7 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
     found = basis(group, problem.hom.space_in.orders[term_in], problem.space_out.orders[term_out])
-    if any(isinstance(element, Orbit | Tensor) for element in found.diagrams):
+    if any(isinstance(element, Orbit | MatrixMap) for element in found.diagrams):
         _check_tied(problem, term_in, term_out)
     if len(set(term)) == len(term) or not len(found):
         return found

@@ -28,7 +28,7 @@ from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import plain_plan, plan_by
 from eqsynth.plans.plan import METHODS
 from eqsynth.proof.verification import check_basis, check_module, parse_hom
-from eqsynth.spaces.space import Order, each, is_plain, none_of, order_text, stored_full
+from eqsynth.spaces.space import Order, axis_counts, is_plain, none_of, order_text, stored_full
 from eqsynth.store import cache, files
 from eqsynth.store.cache import Store, canonical, digest
 
@@ -193,7 +193,7 @@ def _sha(text: str) -> str:
 def _plain(order: Order) -> Any:
     if not is_plain(order):
         return order_text(order)
-    return list(each(order)) if isinstance(order, tuple) else order
+    return list(axis_counts(order)) if isinstance(order, tuple) else order
 
 
 def _order(value: Any) -> int:

@@ -18,7 +18,7 @@ from eqsynth.errors import EqsynthError, ExportError
 from eqsynth.families.hom import Hom
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import ProductPlan
-from eqsynth.spaces.space import each, is_packed, lengths, order_text, stored_full
+from eqsynth.spaces.space import axis_counts, is_packed, lengths, order_text, stored_full
 from eqsynth.store import files
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
     tensors, open_axes, seen = [], [], set()
     for channels, order in space:
         sizes = [f.n if isinstance(f.n, int) else 0 for f in factors]
-        full = [f.n for f, k in zip(factors, each(order), strict=True) for _ in range(k)]
+        full = [f.n for f, k in zip(factors, axis_counts(order), strict=True) for _ in range(k)]
         shown: list[int | str] = [*lengths(order, sizes)] if is_packed(order) else full
         seen |= {length for length in shown if isinstance(length, str)}
         tensors.append(torch.zeros(3, *(size.get(str(n)) or int(n) for n in shown), channels))

@@ -12,7 +12,7 @@ from eqsynth.errors import EqsynthError, VerificationError, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
 from eqsynth.families.representation import act, elements_to_try, random_tensor
-from eqsynth.spaces.space import Space, each
+from eqsynth.spaces.space import Space, axis_counts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,7 +172,7 @@ def _run(
     ends = [0, *accumulate(map(len, operands))]
     arguments = [tuple(tensors[start:end]) for start, end in pairwise(ends)]
     factors, orders = group.factors, [order for space in operands for order in space.orders]
-    shown_sizes = {factors[place].n for order in orders for place, count in enumerate(each(order)) if count}
+    shown_sizes = {factors[place].n for order in orders for place, count in enumerate(axis_counts(order)) if count}
     missing = [size for letter, size in sorted(sizes.items()) if letter not in shown_sizes]
     with torch.no_grad():
         outputs = layer(*[terms if len(terms) > 1 else terms[0] for terms in arguments], *missing)

@@ -37,7 +37,7 @@ from eqsynth.spaces.space import (
     Turn,
     all_turns,
     axes_of,
-    each,
+    axis_counts,
     entries_of,
     is_plain,
     least_shown,
@@ -506,7 +506,7 @@ def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Se
             basis = bases.basis(hom.group, hom.space_in.orders[i], order_out)
             if len(basis) * total.shape[1] * x[0, ..., 0].size > MAX_MEANING:
                 return None
-            lifts = zip(hom.group.factors, ns, each(basis.inputs), each(order_out), strict=True)
+            lifts = zip(hom.group.factors, ns, axis_counts(basis.inputs), axis_counts(order_out), strict=True)
             lift = np.prod([n ** (f.gain(k, lo) / 4) for f, n, k, lo in lifts])
             flat = x.reshape(len(x), -1, x.shape[-1])
             if plan.parameters == "blocks" and len(basis):

@@ -13,7 +13,7 @@ from eqsynth.plans.interpret_products import interpret_products
 from eqsynth.plans.plan import POWERS
 from eqsynth.plans.products import ProductPlan
 from eqsynth.proof.trials import prepared, sizes_to_try, try_layer
-from eqsynth.spaces.space import Order, each, none_of
+from eqsynth.spaces.space import Order, axis_counts, none_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,9 @@ def meaning(
             weight = parameters[plan.weight_name(i, o)].reshape(len(found), wide, -1)
             lift = prod(
                 n ** (factor.gain(k, lo) / 4)
-                for factor, n, k, lo in zip(problem.group.factors, ns, each(found.inputs), each(order), strict=True)
+                for factor, n, k, lo in zip(
+                    problem.group.factors, ns, axis_counts(found.inputs), axis_counts(order), strict=True
+                )
             )
             for element, of_map in zip(found.diagrams, weight, strict=True):
                 entries = matrix(problem.group, element, ns).astype(float)
@@ -115,4 +117,4 @@ def _dense(plan: ProductPlan, term: Sequence[int], inputs: Sequence[Array]) -> A
 
 
 def _lengths(order: Order, ns: Sequence[int]) -> list[int]:
-    return [n for n, count in zip(ns, each(order), strict=True) for _ in range(count)]
+    return [n for n, count in zip(ns, axis_counts(order), strict=True) for _ in range(count)]

@@ -26,7 +26,7 @@ from eqsynth.families.hom import Hom
 from eqsynth.graphs.orbits import elements
 from eqsynth.plans import plan as plans
 from eqsynth.plans.lowering import plain_plan
-from eqsynth.spaces.space import Order, Space, each, order_text, plain
+from eqsynth.spaces.space import Order, Space, axis_counts, order_text, plain
 from eqsynth.store import files
 
 #: The most maps that get a card; a page lists the first ones of a larger basis.
@@ -95,8 +95,8 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
             {"name": str(factor), "maps": factor.maps, "symplectic": factor.symplectic, "n": factor.n}
             for factor in found.group.factors
         ],
-        "inputs": list(each(found.inputs)),
-        "outputs": list(each(found.outputs)),
+        "inputs": list(axis_counts(found.inputs)),
+        "outputs": list(axis_counts(found.outputs)),
         "heading": f"{abridged(found.group)}: order {order_text(found.inputs)} → order {order_text(found.outputs)}",
         "spaces": [space_in, space_out],
         "symmetry": words.symmetry(found.group),
@@ -183,7 +183,7 @@ def _key(group: Group, element: Element) -> list[int]:
 
 def _dense(found: Basis) -> str:
     """How many weights a layer without symmetry would have."""
-    factors = zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+    factors = zip(found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True)
     number, letters = 1, []
     for factor, k, lo in factors:
         if isinstance(factor.n, int):
@@ -200,7 +200,7 @@ def _matrices(found: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | 
     sizes = _picture_sizes(found, len(shown))
     if sizes is None:
         return None, [""] * len(shown)
-    axes = [[size for size, count in zip(sizes, each(order), strict=True) for _ in range(count)]
+    axes = [[size for size, count in zip(sizes, axis_counts(order), strict=True) for _ in range(count)]
             for order in (found.outputs, found.inputs)]  # fmt: skip
     made: list[str | list[int]] = []
     for element in shown:
@@ -219,7 +219,7 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
     factors = found.group.factors
     sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.even else 3 for factor in factors]
-    powers = [k + lo for k, lo in zip(each(found.inputs), each(found.outputs), strict=True)]
+    powers = [k + lo for k, lo in zip(axis_counts(found.inputs), axis_counts(found.outputs), strict=True)]
     headed = [
         any(
             bool(part.head)
@@ -253,7 +253,7 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
     if len(found.group.factors) > 1 and count:
         bases = [
             basis(*problem)
-            for problem in zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+            for problem in zip(found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True)
         ]
         note = (
             "A product of diagrams is left out when one of its factors is. These are the factors' own left-out "
@@ -376,7 +376,7 @@ def names(step: object, known: Mapping[str, object]) -> tuple[list[str], list[st
 
 
 def _factors(found: Basis) -> Iterable[tuple[Group, int, int]]:
-    return zip(found.group.factors, each(found.inputs), each(found.outputs), strict=True)
+    return zip(found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True)
 
 
 def _dimensions(found: Basis) -> list[dict[str, Any]]:

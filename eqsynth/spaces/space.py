@@ -251,14 +251,14 @@ def entries_of(order: Order) -> tuple[int | Symmetry, ...]:
     return order if isinstance(order, tuple) else (order,)
 
 
-def each(order: Order) -> tuple[int, ...]:
+def axis_counts(order: Order) -> tuple[int, ...]:
     """How many indices a tensor has for each factor of the group."""
     return tuple(one.order if isinstance(one, Symmetry) else one for one in entries_of(order))
 
 
 def axes_of(order: Order) -> int:
     """How many indices a tensor of this order has: its axes, where it is stored full."""
-    return sum(each(order))
+    return sum(axis_counts(order))
 
 
 def is_plain(order: Order) -> bool:
@@ -268,7 +268,7 @@ def is_plain(order: Order) -> bool:
 
 def plain(order: Order) -> int | tuple[int, ...]:
     """The order of all tensors, symmetric or not."""
-    return each(order) if isinstance(order, tuple) else each(order)[0]
+    return axis_counts(order) if isinstance(order, tuple) else axis_counts(order)[0]
 
 
 def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
@@ -279,7 +279,7 @@ def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
     ([4, 4, 3], [4, 4], [10])
     """
     found: list[int] = []
-    for one, count, n in zip(entries_of(order), each(order), sizes, strict=True):
+    for one, count, n in zip(entries_of(order), axis_counts(order), sizes, strict=True):
         found += [one.length(n)] if stored_packed(one) else [n] * count
     return found
 
@@ -315,7 +315,7 @@ def stored_full(order: Order) -> Order:
 def all_turns(order: Order) -> Iterator[Turn]:
     """All orders of axes that a tensor of this order allows, each with its sign."""
     factors: list[Sequence[Turn]] = []
-    for one, count in zip(entries_of(order), each(order), strict=True):
+    for one, count in zip(entries_of(order), axis_counts(order), strict=True):
         if isinstance(one, Symmetry):
             factors.append([(axes, 1 if one.kind == "S" else sign_of(axes)) for axes in permutations(range(count))])
         else:
@@ -335,7 +335,7 @@ def symmetrising(order: Order) -> Iterator[tuple[int, range, int]]:
     k (k - 1) / 2 exchanges do in place of k! orders.
     """
     start = 0
-    for one, count in zip(entries_of(order), each(order), strict=True):
+    for one, count in zip(entries_of(order), axis_counts(order), strict=True):
         if isinstance(one, Symmetry):
             for later in range(start + 1, start + count):
                 yield later, range(start, later), 1 if one.kind == "S" else -1

@@ -16,7 +16,7 @@ from eqsynth.diagrams.diagram import Element, Orbit
 from eqsynth.diagrams.functor import matrix, orbits_of
 from eqsynth.families.representation import act, random_element
 from eqsynth.plans.plan import POWERS, Contract, Mix, Schur, Tied
-from eqsynth.spaces.space import Order, each
+from eqsynth.spaces.space import Order, axis_counts
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
 MAX_BASIS = 1_000_000_000
@@ -57,7 +57,7 @@ def limit(layer: eq.Linear, x: Tensor, y: Tensor, n: int) -> Callable[[], object
 
 def _volume(order: Order, sizes: Sequence[int]) -> int:
     """Entries of a tensor with one channel."""
-    return prod(n**axes for n, axes in zip(sizes, each(order), strict=True))
+    return prod(n**axes for n, axes in zip(sizes, axis_counts(order), strict=True))
 
 
 def dense_entries(layer: eq.Linear, sizes: Sequence[int]) -> int:
@@ -116,8 +116,8 @@ def _scaled_basis(layer: eq.Linear, sizes: Sequence[int]) -> Tensor:
     """The basis as one matrix with a column per map, scaled as the layer scales it; sparse where it is large."""
     found, dtype = layer.basis[0, 0], layer.get_parameter("weight").dtype
     power = POWERS[layer.plan.normalization]
-    factors = zip(layer.hom.group.factors, sizes, each(found.inputs), each(found.outputs), strict=True)
-    gain = prod(n ** (max(lo - k, 0) / 4) for factor, n, k, lo in factors if factor.family in ("O", "SO", "Sp"))
+    factors = zip(layer.hom.group.factors, sizes, axis_counts(found.inputs), axis_counts(found.outputs), strict=True)
+    gain = prod(n ** (factor.gain(k, lo) / 4) for factor, n, k, lo in factors)
     shape = (_volume(found.outputs, sizes), _volume(found.inputs, sizes))
     whole = torch.empty(len(found), prod(shape), dtype=dtype) if len(found) * prod(shape) <= MAX_BASIS else None
     indices, values = [], []
@@ -217,7 +217,7 @@ def check_equivariant(call: Callable[[Tensor], Tensor], layer: eq.Linear, x: Ten
     element = random_element(group, np.random.default_rng(0))
 
     def moved(tensor: Tensor, order: Order) -> Tensor:
-        axes = [n] * each(order)[0]
+        axes = [n] * axis_counts(order)[0]
         whole = tensor.detach().double().numpy().reshape(len(tensor), *axes, -1)
         return torch.from_numpy(act([element], order, whole)).float()
 

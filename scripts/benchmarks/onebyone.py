@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 import eqsynth as eq
-from eqsynth.spaces.space import each
+from eqsynth.spaces.space import axis_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Tuned(nn.Module):
         self.weight = layer.get_parameter("weight")
         basis = layer.basis[0, 0]
         group = layer.hom.group
-        self.shape_in = [n for n, k in zip(sizes, each(basis.inputs), strict=True) for _ in range(k)]
-        self.shape_out = [n for n, k in zip(sizes, each(basis.outputs), strict=True) for _ in range(k)]
+        self.shape_in = [n for n, k in zip(sizes, axis_counts(basis.inputs), strict=True) for _ in range(k)]
+        self.shape_out = [n for n, k in zip(sizes, axis_counts(basis.outputs), strict=True) for _ in range(k)]
         self.diagrams = []
         scales = []
         power = {"variance": -0.5, "mean": -1.0, "sum": 0.0}[layer.plan.normalization]

@@ -1,6 +1,7 @@
 """The architecture: one direction of imports, a light package, and no stale names."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -11,6 +12,8 @@ import pytest
 
 import eqsynth as eq
 from eqsynth.bases import basis
+from eqsynth.families.group import FAMILIES, OTHERS
+from eqsynth.families.product import ProductGroup
 
 PACKAGE = Path(eq.__file__).parent
 #: From the ground up: a room uses itself and those before it, in hints for type checkers, too.
@@ -81,6 +84,23 @@ def test_every_module_is_in_a_room():
 
 def test_rooms_use_lower_rooms_alone():
     assert upward(modules()) == []
+
+
+def test_families_alone_ask_which_family_a_group_is_of():
+    """A condition on a family elsewhere would have to be found and changed for every further one."""
+    kinds = {kind.__name__ for kind in (*FAMILIES.values(), *OTHERS.values(), ProductGroup)}
+    for path in PACKAGE.rglob("*"):
+        if path.suffix not in (".py", ".js") or "families" in path.parts:
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"family (==|!=|in|not in)", text), path
+        for node in ast.walk(ast.parse(text)) if path.suffix == ".py" else ():
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass", "type"):
+                assert not kinds & {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}, (
+                    path,
+                    node.lineno,
+                )
+            assert not isinstance(node, ast.MatchClass) or ast.unparse(node.cls) not in kinds, (path, node.lineno)
 
 
 def test_doors_only_name_what_a_room_has():

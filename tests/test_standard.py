@@ -15,7 +15,9 @@ from eqsynth.codegen.emit import MAX_TERMS, _runs
 from eqsynth.diagrams import enumeration, gram
 from eqsynth.diagrams.standard import _tableaux, excess, longest, standard, word
 from eqsynth.errors import EqsynthError, GroupError, SizeError, VerificationError
+from eqsynth.project import catalog
 from eqsynth.proof.verification import check_basis
+from eqsynth.store.cache import Store
 
 #: The numbers of MATHS.md, section 7: group, m, and the size of the basis.
 NUMBERS = [
@@ -203,8 +205,15 @@ def test_two_bases_of_one_problem_are_not_confused(tmp_path, monkeypatch):
     problems = [("Sp(2)", 3, 3), ("O(2)", 3, 3), ("SO(3)", 3, 4), ("S(3)", 2, 2), ("A(3)", 2, 2)]
     bases._basis.cache_clear()
     first = [[eq.basis(*problem, choose=way) for way in bases.CHOICES] for problem in problems]
-    kept = sorted(path.name for path in tmp_path.rglob("*.json"))
-    assert len(kept) == len(problems)
+    store = Store(tmp_path)
+    assert len(list(store)) == len(problems)
+    for key in store:
+        entry = store.peek(key)
+        assert "standard diagrams" in catalog.check_entry(key, entry, prove=True)
+        assert "complete" in catalog.describe(key, entry)
+        for name in ("auto", "cheapest", None, 1):
+            with pytest.raises(EqsynthError):
+                catalog.check_entry(key, {**entry, "choose": name})
     for order in (1, -1):
         bases._basis.cache_clear()
         for problem, known in zip(problems[::order], first[::order], strict=True):

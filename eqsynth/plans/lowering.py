@@ -1075,7 +1075,8 @@ def parent(half: Half, made: Iterable[Half] = (), forms: frozenset[int] = frozen
     then sums over diagonals. Dropped pairs of vertices in ``forms`` are contracted with the symplectic
     form. Among several possible parents one already in ``made`` is preferred.
     """
-    made = set(made)
+    if not isinstance(made, set):
+        made = set(made)
     blocks, kept = half.blocks, half.kept
     paired = [block for block in half.dropped if blocks[block][0] in forms]
     if paired:

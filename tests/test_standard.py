@@ -342,6 +342,8 @@ def test_what_is_too_large_is_refused_before_it_starts():
     for ask in (eq.plan, eq.Linear):
         with pytest.raises(SizeError, match="lower orders"):
             ask("O(3)", "1x9", "1x9")
+    with pytest.raises(SizeError, match="more evenly between input and output"):
+        eq.Linear("O(3)", "1x0", "1x14")
     with pytest.raises(SizeError, match="choose='standard'"):
         eq.basis("O(3)", 6, 6, choose="cheapest")
     found = eq.basis("SO(3)", 6, 5)

@@ -16,7 +16,9 @@ from eqsynth.diagrams import enumeration, gram
 from eqsynth.diagrams.standard import _tableaux, excess, longest, standard, word
 from eqsynth.errors import EqsynthError, GroupError, SizeError, VerificationError
 from eqsynth.exact.partitions import partitions, tableaux
+from eqsynth.project import catalog
 from eqsynth.proof.verification import check_basis
+from eqsynth.store.cache import Store
 
 #: The numbers of MATHS.md, section 7: group, m, and the size of the basis.
 NUMBERS = [
@@ -204,8 +206,15 @@ def test_two_bases_of_one_problem_are_not_confused(tmp_path, monkeypatch):
     problems = [("Sp(2)", 3, 3), ("O(2)", 3, 3), ("SO(3)", 3, 4), ("S(3)", 2, 2), ("A(3)", 2, 2)]
     bases._basis.cache_clear()
     first = [[eq.basis(*problem, choose=way) for way in bases.CHOICES] for problem in problems]
-    kept = sorted(path.name for path in tmp_path.rglob("*.json"))
-    assert len(kept) == len(problems)
+    store = Store(tmp_path)
+    assert len(list(store)) == len(problems)
+    for key in store:
+        entry = store.peek(key)
+        assert "standard diagrams" in catalog.check_entry(key, entry, prove=True)
+        assert "complete" in catalog.describe(key, entry)
+        for name in ("auto", "cheapest", None, 1):
+            with pytest.raises(EqsynthError):
+                catalog.check_entry(key, {**entry, "choose": name})
     for order in (1, -1):
         bases._basis.cache_clear()
         for problem, known in zip(problems[::order], first[::order], strict=True):
@@ -334,6 +343,8 @@ def test_what_is_too_large_is_refused_before_it_starts():
     for ask in (eq.plan, eq.Linear):
         with pytest.raises(SizeError, match="lower orders"):
             ask("O(3)", "1x9", "1x9")
+    with pytest.raises(SizeError, match="more evenly between input and output"):
+        eq.Linear("O(3)", "1x0", "1x14")
     with pytest.raises(SizeError, match="choose='standard'"):
         eq.basis("O(3)", 6, 6, choose="cheapest")
     found = eq.basis("SO(3)", 6, 5)

@@ -6,6 +6,7 @@ The text depends on the plan alone, so the same problem gives the same bytes eve
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -1528,8 +1529,8 @@ def _binomial(n: str, symmetry: Symmetry) -> str:
 
 def _shared(plan: Plan) -> set[str]:
     """The values that are placed more than once."""
-    placed = [part.source for step in plan.steps if isinstance(step, Spread) for part in step.parts]
-    return {source for source in placed if placed.count(source) > 1}
+    placed = Counter(part.source for step in plan.steps if isinstance(step, Spread) for part in step.parts)
+    return {source for source, times in placed.items() if times > 1}
 
 
 def _signed(terms: Iterable[tuple[str, int]]) -> str:

@@ -21,6 +21,7 @@ from eqsynth.diagrams.bilabelled import below, separator
 from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
+from eqsynth.exact.limits import afford
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
@@ -195,6 +196,8 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         _check_matrix(hom)
     ins, outs = hom.space_in.orders, hom.space_out.orders
     bases = {(i, o): basis(group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
+    if method == "diagrams":
+        _afford_halves(hom, bases.values())
     if (
         method == "diagrams"
         and not any(isinstance(element, Diagram | tuple) for found in bases.values() for element in found.diagrams)
@@ -221,6 +224,19 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     ]
     # An estimate takes as long as all else, so it is asked for only where there is a choice.
     return min(plans, key=lambda plan: plan.estimate()) if len(plans) > 1 else plans[0]
+
+
+def _afford_halves(hom: Hom, bases: Iterable[Basis]) -> None:
+    """Refuse to plan, and to write out, the reductions and spreadings of more rows of diagrams than one call may."""
+    steps = 0
+    for found in bases:
+        # All others are smaller, since ranks had to choose them, or have been there from the start.
+        if found.certificate.independence == "standard":
+            listed, inputs, outputs = found.plain()
+            steps += outputs * len({diagram.top for diagram in listed})
+            steps += inputs * len({diagram.bottom for diagram in listed})
+    cure = "ask for lower orders, or for some that are shared more evenly between input and output"
+    afford(f"a plan of {hom}", cure, steps=1_500 * steps)
 
 
 #: The axes that are packed: factor of the group, and the kind of tensor.
@@ -1076,7 +1092,8 @@ def parent(half: Half, made: Iterable[Half] = (), forms: frozenset[int] = frozen
     then sums over diagonals. Dropped pairs of vertices in ``forms`` are contracted with the symplectic
     form. Among several possible parents one already in ``made`` is preferred.
     """
-    made = set(made)
+    if not isinstance(made, set):
+        made = set(made)
     blocks, kept = half.blocks, half.kept
     paired = [block for block in half.dropped if blocks[block][0] in forms]
     if paired:

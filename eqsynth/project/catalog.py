@@ -121,14 +121,17 @@ def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bo
 def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str:
     match entry:
         case {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs, "basis": data}:
-            _same_key(key, {"kind": "basis", "group": group, "inputs": inputs, "outputs": outputs})
+            # A basis that is not the one that layers use says how it was chosen.
+            chosen = {"choose": "standard"} if entry.get("choose") == "standard" else {}
+            named = {"kind": "basis", "group": group, "inputs": inputs, "outputs": outputs, **chosen}
+            _same_key(key, named)
             of = Group.parse(group, files=False)
-            if entry.keys() != {"kind", "group", "inputs", "outputs", "basis", "made"} or str(of) != group:
+            if entry.keys() != {*named, "basis", "made"} or str(of) != group:
                 raise CatalogError("it holds other things than a basis, or its group is not written as it prints")
-            found = from_data(of, _order(inputs), _order(outputs), data)
+            found = from_data(of, _order(inputs), _order(outputs), data, **chosen)
             if prove:
                 check_basis(found)
-            return f"{group}: order {inputs} -> {outputs}"
+            return f"{group}: order {inputs} -> {outputs}{', standard diagrams' if chosen else ''}"
         case {"kind": "layer", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "bases": [*listed]}:
             problem = Problem(text, bias, scale, "texts" in entry)
             _same_key(key, problem.data)
@@ -605,9 +608,8 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
             lines.append(f"order {order_text(found.inputs)} -> {order_text(found.outputs)}: {found.certificate}")
         lines += [f"{name} sha256 {entry[name]}" for name in ("plan", "source", "drawing")]
     elif entry["kind"] == "basis":
-        lines.append(
-            str(basis(Group.parse(entry["group"], files=False), entry["inputs"], entry["outputs"]).certificate)
-        )
+        of, chosen = Group.parse(entry["group"], files=False), entry.get("choose", "auto")
+        lines.append(str(basis(of, entry["inputs"], entry["outputs"], choose=chosen).certificate))
     return "\n".join(lines)
 
 

@@ -137,10 +137,11 @@ def _draw(found: Basis, index: int | None, paths: Sequence[Path | None], force: 
     paper = papers.sheet(drawings, captions) if index is None else papers.tikz(drawings[0], standalone=True)
     # Pixels first: they are refused where their library is missing, and then nothing should be written.
     contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
-    for path, content in zip(paths, contents, strict=True):
-        if path:
-            files.save(path, content, force=force)
-            print(f"wrote {path}: {len(drawings)} diagram{'' if len(drawings) == 1 else 's'}", file=sys.stderr)
+    wanted = [(path, content) for path, content in zip(paths, contents, strict=True) if path]
+    # All or none: what may not be written is refused before anything else is written.
+    for path, content in sorted(wanted, key=lambda pair: force or files.may_replace(*pair)):
+        files.save(path, content, force=force)
+        print(f"wrote {path}: {len(drawings)} diagram{'' if len(drawings) == 1 else 's'}", file=sys.stderr)
 
 
 def _order(text: str) -> Order:

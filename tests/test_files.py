@@ -620,3 +620,24 @@ def test_store_entries_of_others_are_moved_whole_never_lost(tmp_path):
     assert len(list(store.leftovers())) == 2
     next(store.path(key).parent.glob("*.damaged")).write_bytes(b"changed")
     assert len(list(store.leftovers())) == 1
+
+
+def test_pictures_are_written_all_or_none(tmp_path):
+    """The first of several was once written before the second was refused."""
+    (tmp_path / "maps.tex").write_text("mine")
+    command("show", "S(n)", "1", "1", "--svg", tmp_path / "maps.svg", "--tikz", tmp_path / "maps.tex", code=1)
+    assert not (tmp_path / "maps.svg").exists()
+    assert (tmp_path / "maps.tex").read_text() == "mine"
+
+
+def test_a_list_of_problems_is_read_within_bounds_and_its_graphs_lie_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "triangle.edgelist").write_text("a b\nb c\nc a\n")
+    (tmp_path / "catalog.toml").write_text('[[problem]]\nhom = "Aut(triangle.edgelist): 1x1 -> 1x1"\n')
+    ((problem,), _) = catalog.read_recipe(tmp_path / "catalog.toml")
+    assert problem.hom.startswith("Aut(3: 0-1")
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(EqsynthError, match="cannot read"):
+        catalog.read_recipe(tmp_path / "pipe.toml")
+    monkeypatch.setattr(catalog, "MAX_RECIPE", 10)
+    with pytest.raises(EqsynthError, match="cannot read"):
+        catalog.read_recipe(tmp_path / "catalog.toml")

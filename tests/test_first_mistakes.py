@@ -314,3 +314,14 @@ def unpacked(terms, space):
 def test_means_over_all_positions_of_packed_tensors_are_refused():
     with pytest.raises(EqsynthError, match=r"LayerNorm with over='all' adds up all entries.*ask for S2.*eq\.unpack"):
         eq.nn.LayerNorm("S(n)", "4xS2.packed", over="all")
+
+
+@pytest.mark.parametrize(("wrong", "message"), [
+    (lambda: eq.nn.BatchNorm("S(n)", "2x1", momentum="x"), "momentum is a number from 0 to 1"),
+    (lambda: eq.nn.BatchNorm("S(n)", "2x1", eps=0), "eps is a small number above 0"),
+    (lambda: eq.nn.LayerNorm("S(n)", "2x1", eps="1e-5"), "eps is a small number above 0"),
+    (lambda: eq.Linear("S(n)", "2x1", "2x1", dtype="float"), "such as torch.float64, not 'float'"),
+])  # fmt: skip
+def test_numbers_and_dtypes_that_are_none_are_refused(wrong, message):
+    with pytest.raises(eq.EqsynthError, match=message):
+        wrong()

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError
+from eqsynth.families.automorphism import Aut
+from eqsynth.families.group import Group
 from eqsynth.graphs import graph as graphs
 from eqsynth.graphs.graph import FAMILIES, NAMED, Graph, is_automorphism
 from eqsynth.graphs.orbits import elements
@@ -400,6 +402,12 @@ def test_sizes_are_checked_before_graphs_are_built(write):
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><graphml>&b;</graphml>'
     with pytest.raises(ExportError, match="entities"):
         Graph.read(write("bomb.graphml", bomb))
+
+
+def test_negative_colours_are_text_like_others():
+    group = Aut(Graph(2, (), False, (-1, 0)))
+    assert str(group) == "Aut(2: | -1 0)"
+    assert Group.parse(str(group)) == group
 
 
 def test_colours_are_told_apart_exactly():

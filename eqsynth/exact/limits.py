@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from eqsynth.errors import ConfigError, SizeError
+from eqsynth.errors import ConfigError, EqsynthError, SizeError
 
 #: How many steps one call may take: evaluations of Python's size, some 10 to 30 seconds of them.
 MAX_STEPS = 100_000_000
@@ -53,6 +53,8 @@ def afford_parameters(what: str, cure: str, count: int, device: Any, dtype: Any)
     """
     import torch
 
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise EqsynthError(f"a dtype is one of torch, such as torch.float64, not {dtype!r}")
     place = torch.get_default_device() if device is None else torch.device(device)
     if place.type == "meta" or (place.type not in ("cpu", "cuda") and "EQSYNTH_MAX_BYTES" not in os.environ):
         return

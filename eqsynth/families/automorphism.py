@@ -141,7 +141,7 @@ def _written_graph(text: str) -> Graph:
     if len(directed) > 1:
         raise GroupError(f"the graph {shown(text)} mixes 0-1 and 0>1: write all edges one way")
     for word in re.finditer(r"\S+", colours):
-        if not re.fullmatch("[0-9]{1,18}", word[0]):
+        if not re.fullmatch("-?[0-9]{1,18}", word[0]):
             at = len(size) + len(edges) + 2 + word.start()
             raise ParseError("graph", text, at, "colours are whole numbers", "Write | 0 1 0, one per vertex.")
     vertices = int(size.strip()[:20])

@@ -68,7 +68,7 @@ class _Normalisation(EquivariantModule):
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
     ) -> None:
         super().__init__(group, space, space)
-        self.eps, self.affine = eps, affine
+        self.eps, self.affine = _positive("eps", eps), affine
         made = {"device": device, "dtype": dtype}
         for place, (channels, order) in enumerate(self.space_in):
             if positional(self.group, order) != order:
@@ -201,7 +201,7 @@ class BatchNorm(_Normalisation):
     ) -> None:
         super().__init__(group, space, eps, affine, device, dtype)
         require_full(self.space_in, "BatchNorm")
-        self.momentum = momentum
+        self.momentum = read_chance(momentum, "momentum")
         for place, (channels, order) in enumerate(self.space_in):
             end = suffix(self.space_in, place)
             if positional(self.group, order) == order:
@@ -296,14 +296,26 @@ class BatchNorm(_Normalisation):
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
-def read_chance(p: Any) -> float:
-    """A probability; EqsynthError for what is none."""
+def _positive(name: str, value: Any) -> float:
+    """A number above 0; EqsynthError for what is none."""
+    try:
+        number = fraction(value)
+    except ValueError:
+        number = None
+    if isinstance(value, str) or number is None or number <= 0:
+        raise EqsynthError(f"{name} is a small number above 0, such as 1e-5, not {value!r}")
+    return float(number)
+
+
+def read_chance(p: Any, name: str = "p") -> float:
+    """A number from 0 to 1; EqsynthError for what is none."""
     try:
         chance = fraction(p)
     except ValueError:
         chance = None
     if isinstance(p, str) or chance is None or not 0 <= chance <= 1:
-        raise EqsynthError(f"p is a probability, a number from 0 to 1, not {p!r}")
+        what = "a probability, a number" if name == "p" else "a number"
+        raise EqsynthError(f"{name} is {what} from 0 to 1, not {p!r}")
     return float(chance)
 
 

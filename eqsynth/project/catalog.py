@@ -34,6 +34,8 @@ from eqsynth.store.cache import Store, canonical, digest
 
 #: The list of what a catalog holds, and the list of what is in it.
 RECIPE, INDEX = "catalog.toml", "index.json"
+#: Longer lists of problems are not read.
+MAX_RECIPE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,7 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
     Raises CatalogError.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(files.read(path, MAX_RECIPE).decode("utf-8"))
     except (OSError, ValueError) as error:
         raise CatalogError(f"cannot read {path}: {error}") from error
     texts = data.get("texts") is True
@@ -257,12 +259,12 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
                 else [str(order) if isinstance(order, str | int) else order_text(tuple(order)) for order in orders]
             )
             for group in sweep["groups"]:
-                homs = [Hom.parse(group, k, lo) for k in listed for lo in listed]
+                homs = [Hom.parse(group, k, lo, files=path.parent) for k in listed for lo in listed]
                 problems += [Problem(str(hom), texts=texts) for hom in homs]
         for each_problem in data.get("problem", []):
             if not isinstance(each_problem["hom"], str):
                 raise TypeError(f"the problem {each_problem['hom']!r} is no text")
-            problems.append(Problem(str(parse_hom(each_problem["hom"])), texts=texts))
+            problems.append(Problem(str(parse_hom(each_problem["hom"], files=path.parent)), texts=texts))
         for each_layer in data.get("layer", []):
             file = each_layer["file"]
             if not file.isidentifier():
@@ -270,7 +272,7 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
             method = each_layer.get("method")
             if method not in (None, *METHODS):
                 raise CatalogError(f"{path}: there is no method {method!r}: ask for one of {', '.join(METHODS)}")
-            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"]), method))
+            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"], files=path.parent), method))
     except (KeyError, TypeError, AttributeError) as error:
         raise CatalogError(f"{path} is no list of sweeps, problems and layers: {error!r}") from error
     return list(dict.fromkeys(problems)), layers
@@ -567,9 +569,12 @@ def rows(store: Store) -> Iterator[Row]:
         except CatalogError:
             continue
         what = entry.get("hom") or f"{entry.get('group')}: order {entry.get('inputs')} -> {entry.get('outputs')}"
-        parts = entry.get("bases") or [entry.get("basis")]
-        sizes = [part["certificate"][0] for part in parts[:1] if isinstance(part, dict) and part.get("certificate")]
-        maps = sizes[0] if sizes and isinstance(sizes[0], int) else 0
+        match entry:
+            # What others wrote may be of any form.
+            case {"bases": [{"certificate": [int(maps), *_]}, *_]} | {"basis": {"certificate": [int(maps), *_]}}:
+                pass
+            case _:
+                maps = 0
         size = store.path(key).stat().st_size
         yield Row(key, str(entry.get("kind")), str(what), maps, size, str(entry.get("made")).split(" ", maxsplit=1)[0])
 

@@ -135,12 +135,10 @@ def save(
     """
     path = Path(path)
     try:
-        if not force and path.is_file() and _descriptor(path) is None:
-            if same(path, content):
-                return
-            if not ours(path):
-                raise ExportError(f"{str(path)!r} is there already, with other content: {cure}")
-        write(path, content)
+        if not (force or may_replace(path, content, ours)):
+            raise ExportError(f"{str(path)!r} is there already, with other content: {cure}")
+        if force or not (_holds(path) and same(path, content)):
+            write(path, content)
     except ExportError:
         raise
     except (OSError, ValueError) as error:
@@ -156,6 +154,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"cannot remove {str(path)!r}: {error.strerror or error}") from error
+
+
+def may_replace(path: Path, content: bytes, ours: Callable[[Path], bool] = lambda _: False) -> bool:
+    """Whether nothing is lost where a content is written to a path, as :func:`save` decides it without ``force``."""
+    return not _holds(path) or same(path, content) or ours(path)
+
+
+def _holds(path: Path) -> bool:
+    """Whether a path is a file that could be lost, and no pipe, terminal or descriptor of this process."""
+    return path.is_file() and _descriptor(path) is None
 
 
 def same(path: Path, content: bytes) -> bool:

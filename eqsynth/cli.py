@@ -139,7 +139,10 @@ def _draw(found: Basis, index: int | None, paths: Sequence[Path | None], force: 
     contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
     wanted = [(path, content) for path, content in zip(paths, contents, strict=True) if path]
     # All or none: what may not be written is refused before anything else is written.
-    for path, content in sorted(wanted, key=lambda pair: force or files.may_replace(*pair)):
+    if not force:
+        for path, content in wanted:
+            files.refuse(path, content)
+    for path, content in wanted:
         files.save(path, content, force=force)
         print(f"wrote {path}: {len(drawings)} diagram{'' if len(drawings) == 1 else 's'}", file=sys.stderr)
 

@@ -19,6 +19,9 @@ from eqsynth.errors import ExportError
 STALE = 3600.0
 _TEMPORARY = re.compile(r"(\..{1,40}\.[0-9]+-[0-9]+)\.([0-9a-f]{16})\.part", re.DOTALL)
 
+#: What to do about a file that is there already, on a command line.
+CURE = "write to another path, or use --force to replace it"
+
 
 def read(path: str | os.PathLike[str], limit: int) -> bytes:
     """The content of a regular file of at most ``limit`` bytes.
@@ -115,7 +118,7 @@ def save(
     *,
     force: bool = False,
     ours: Callable[[Path], bool] = lambda _: False,
-    cure: str = "write to another path, or use --force to replace it",
+    cure: str = CURE,
 ) -> None:
     """Write to a path that somebody chose: a file that is there is replaced only if that loses nothing.
 
@@ -134,11 +137,24 @@ def save(
     Raises ExportError.
     """
     path = Path(path)
-    try:
-        if not (force or may_replace(path, content, ours)):
-            raise ExportError(f"{str(path)!r} is there already, with other content: {cure}")
+    if not force:
+        refuse(path, content, ours, cure)
+    with _in_words(path):
         if force or not (_holds(path) and same(path, content)):
             write(path, content)
+
+
+def refuse(path: Path, content: bytes, ours: Callable[[Path], bool] = lambda _: False, cure: str = CURE) -> None:
+    """Raise ExportError where :func:`save` would, without ``force``, before anything is written."""
+    with _in_words(path):
+        if _holds(path) and not same(path, content) and not ours(path):
+            raise ExportError(f"{str(path)!r} is there already, with other content: {cure}")
+
+
+@contextlib.contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    try:
+        yield
     except ExportError:
         raise
     except (OSError, ValueError) as error:
@@ -154,11 +170,6 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"cannot remove {str(path)!r}: {error.strerror or error}") from error
-
-
-def may_replace(path: Path, content: bytes, ours: Callable[[Path], bool] = lambda _: False) -> bool:
-    """Whether nothing is lost where a content is written to a path, as :func:`save` decides it without ``force``."""
-    return not _holds(path) or same(path, content) or ours(path)
 
 
 def _holds(path: Path) -> bool:

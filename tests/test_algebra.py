@@ -217,9 +217,9 @@ def broken(group, j, k, m):
     [
         ("S(2)", "_power", (1, 1, 1)),
         ("O(2)", "_power", (2, 0, 0)),
-        ("SO(2)", "_sign", (2, 2, 0)),
-        ("SO(3)", "_sign", (1, 2, 2)),
-        ("A(3)", "_sign", (2, 1, 1)),
+        ("SO(2)", "sign_of", (2, 2, 0)),
+        ("SO(3)", "sign_of", (1, 2, 2)),
+        ("A(3)", "sign_of", (2, 1, 1)),
         ("SO(2)", "factorial", (2, 0, 0)),
         ("A(2)", "factorial", (2, 0, 0)),
     ],
@@ -240,7 +240,7 @@ def test_plain_matching_composition_breaks_the_law_of_sp():
     assert np.array_equal(right, -wrong)
 
 
-@pytest.mark.parametrize("scalar", ["_power", "_sign"])
+@pytest.mark.parametrize("scalar", ["_power", "sign_of"])
 def test_without_the_scalar_composition_is_not_associative(monkeypatch, scalar):
     """The laws that look at no matrix can fail too."""
     f, g, h = (cup("S(n)"), cap("S(n)"), unit("S(n)"))

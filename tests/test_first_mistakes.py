@@ -318,8 +318,8 @@ def test_means_over_all_positions_of_packed_tensors_are_refused():
 
 @pytest.mark.parametrize(("wrong", "message"), [
     (lambda: eq.nn.BatchNorm("S(n)", "2x1", momentum="x"), "momentum is a number from 0 to 1"),
-    (lambda: eq.nn.BatchNorm("S(n)", "2x1", eps=0), "eps is a small number above 0"),
-    (lambda: eq.nn.LayerNorm("S(n)", "2x1", eps="1e-5"), "eps is a small number above 0"),
+    (lambda: eq.nn.BatchNorm("S(n)", "2x1", eps=-1), "eps is 0 or a small number"),
+    (lambda: eq.nn.LayerNorm("S(n)", "2x1", eps="1e-5"), "eps is 0 or a small number"),
     (lambda: eq.Linear("S(n)", "2x1", "2x1", dtype="float"), "such as torch.float64, not 'float'"),
 ])  # fmt: skip
 def test_numbers_and_dtypes_that_are_none_are_refused(wrong, message):

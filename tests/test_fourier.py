@@ -363,7 +363,7 @@ def test_exported_file_runs_alone(tmp_path):
 
 def test_source_is_the_same_under_any_hash_seed():
     script = (
-        "from eqsynth.codegen.emit import emit; from eqsynth.families.group import Hom\n"
+        "from eqsynth.codegen.emit import emit; from eqsynth.families.hom import Hom\n"
         "from eqsynth.plans.lowering import _fourier_plan\n"
         "hom = Hom.parse('S(n)', '2x3 + 1x2', '2x2 + 1x3')\n"
         "print(emit(_fourier_plan(hom, True, 'variance', [2, 3])).digest)"

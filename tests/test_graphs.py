@@ -307,7 +307,7 @@ def test_a_path_of_three_in_many_ways(write, content):
         ("a,b\nb;c\n", "mixed"),
         ("0;0\n0;x,y\n", "mixed"),
         ('1 " 1 " {}\n', "begins or ends with a blank"),
-        ('1 "x y" 3\n', "quotation marks are read in tables"),
+        ('1 "x y" 3\n', "quotation marks are read only in tables"),
         ("source,source\n0,0\n", "a header, or an edge"),
         ("source,target,1\n0,1,1\n", "a header, or an edge"),
         ("%0,0\n0,1\n", "Put a blank behind"),
@@ -315,7 +315,8 @@ def test_a_path_of_three_in_many_ways(write, content):
         ("','\n", "begins or ends with"),
         ('"a,b"\nc,d\n', "two labels with quotation marks"),
         ("1,1\n%,0\n", "Put a blank behind"),
-        ("0-1\n1-2\n", "no line has two labels"),
+        ("0-1\n1-2\n", "one edge in a line"),
+        ("a-b\nb-c\n", "no line has two labels"),
         ("#x.py\n# GMT Fri Nov 27\n#\n0 1 2\n1 2 0\n2 0 1\n", "lists of neighbours"),
         ("a b\n" + "x" * 10_001 + " y\n", "more than 10,000 characters"),
         ("'a b\n", "not closed"),
@@ -408,6 +409,19 @@ def test_negative_colours_are_text_like_others():
     group = Aut(Graph(2, (), False, (-1, 0)))
     assert str(group) == "Aut(2: | -1 0)"
     assert Group.parse(str(group)) == group
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("0-1 1-2\n", "one edge in a line"),
+    ("0 1\n1>2\n", "one edge in a line"),
+    ("0 1\n3 4 2.5\n", "all lines a weight or none"),
+    ('"new york" boston\n', "only in tables"),
+])  # fmt: skip
+def test_what_newcomers_write_is_refused_with_the_cure(text, why, tmp_path):
+    path = tmp_path / "graph.txt"
+    path.write_text(text)
+    with pytest.raises(ExportError, match=why):
+        Graph.read(path)
 
 
 def test_colours_are_told_apart_exactly():

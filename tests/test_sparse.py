@@ -525,10 +525,10 @@ def test_dropout_draws_one_mask_for_each_graph():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: eq.Linear("O(3)", "1x2", "1x2"), r"modules of S\(n\) and A\(n\)"),
-        (lambda: eq.Linear("S(n) x O(3)", "1x(1,1)", "1x(1,1)"), r"modules of S\(n\) and A\(n\)"),
-        (lambda: eq.Linear("Aut(petersen)", "1x1", "1x1"), r"modules of S\(n\) and A\(n\)"),
-        (lambda: eq.nn.LayerNorm("O(3)", "4x1"), r"modules of S\(n\) and A\(n\)"),
+        (lambda: eq.Linear("O(3)", "1x2", "1x2"), r"modules of S\(n\), A\(n\) and H\(n\)"),
+        (lambda: eq.Linear("S(n) x O(3)", "1x(1,1)", "1x(1,1)"), r"modules of S\(n\), A\(n\) and H\(n\)"),
+        (lambda: eq.Linear("Aut(petersen)", "1x1", "1x1"), r"modules of S\(n\), A\(n\) and H\(n\)"),
+        (lambda: eq.nn.LayerNorm("O(3)", "4x1"), r"modules of S\(n\), A\(n\) and H\(n\)"),
         (lambda: eq.Linear("A(4)", "1x2", "1x2"), r"diagrams with heads.*use S\(4\)"),
         (lambda: eq.Linear("S(4)", "1x2", "1x2", parameters="blocks"), "entries of blocks"),
         (lambda: eq.nn.LayerNorm("S(n)", "4x2", over="all"), "over='channels'"),

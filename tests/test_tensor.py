@@ -384,7 +384,7 @@ def test_channels_are_mixed_first_where_nothing_is_contracted():
     assert [step.elements for step in plan.weighed] == [(13, 14)]
     for cost in plan.costs():
         for name in ("kept", "passing"):
-            assert not any({("n", 2), ("c_u", 1), ("c_v", 1)} <= set(term) for term in getattr(cost, name))
+            assert not any({("n", 2), ("c_u", 1), ("c_v", 1)} <= set(term) for term in getattr(cost, name).terms)
     assert "mixed first" in str(plan)
     for spaces in (("3x1", "2x1", "2x2"), ("2x2", "3x1", "2x2 + 1x3"), ("2x2 + 3x1", "2x1", "2x3")):
         for bias in (True, False):

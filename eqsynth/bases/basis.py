@@ -358,6 +358,8 @@ def _plain_argument(group: Group, inputs: int, outputs: int, choose: str) -> str
     if spanning > MAX_DIAGRAMS and (rule != "standard" or choose == "cheapest"):
         # Too many are refused before anything else is counted.
         raise _too_many(problem, f"{spanning:,} diagrams", total)
+    if not group.symbolic and group.fewest(total) > MAX_DIAGRAMS:
+        raise _too_many(problem, f"at least {group.fewest(total):,} independent maps", total)
     dimension = dimensions.dimension(group, total)
     if dimension == spanning:
         if spanning > MAX_DIAGRAMS:

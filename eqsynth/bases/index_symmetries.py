@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: The largest number of entries of matrices that are averaged over permutations.
 MAX_ENTRIES = 50_000_000
+#: Arrays of NumPy have at most 64 axes, in older versions 32.
+MAX_AXES = 30
 #: The largest number of entries that one sum of squares is computed from.
 MAX_SQUARES = 1_000_000
 #: Places of the elements that are kept, and for each the turns whose sum is its map.
@@ -190,6 +192,12 @@ def afford_entries(group: Group, count: int, inputs: Order, outputs: Order) -> N
     """Refuse what is too much for :func:`by_entries` of so many elements, before they are there. Raises SizeError."""
     n = [int(factor.n) for factor in group.factors]
     entries = count * prod(prod(lengths(stored_full(order), n)) for order in (outputs, inputs))
+    axes = axes_of(inputs) + axes_of(outputs)
+    if axes > MAX_AXES:
+        raise SizeError(
+            f"maps of {group} {order_text(inputs)} -> {order_text(outputs)} have {axes} axes, more than {MAX_AXES}: "
+            "ask for lower orders"
+        )
     if entries > MAX_ENTRIES:
         raise SizeError(
             f"the maps of {group} {order_text(inputs)} -> {order_text(outputs)} have {entries:,} entries, and choosing "

@@ -221,6 +221,10 @@ class Group:
         """How many independent maps V^k -> V^l there are with k + l = ``total``, from representation theory alone."""
         self._lacks(f"a formula for its dimension on {total} vertices")
 
+    def fewest(self, total: int) -> int:  # noqa: ARG002 - of some families
+        """A number that the dimension is not below, known at once, with n a number."""
+        return 0
+
     def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """The same between symmetric, alternating and plain tensors, of inputs and outputs alike."""
         self._lacks(f"a formula for its dimension between {len(parts)} spaces")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise, product
+from math import comb
 from typing import TYPE_CHECKING
 
 from eqsynth.exact.limits import afford
@@ -57,6 +58,11 @@ class MatchingGroup(Group):
         if head:
             return "it has a head"
         return "its blocks are no pairs" if any(len(block) != 2 for block in blocks) else ""
+
+    def fewest(self, total: int) -> int:
+        """A Catalan number, where n > 1: no two of so many pairs cross, or none lies inside another."""
+        half = total // 2
+        return comb(2 * half, half) // (half + 1) if self.number > 1 and total % 2 == 0 else 0
 
     def standard_shapes(self, total: int) -> Iterator[Shape]:
         """All columns are even where each row stands twice; at most n columns."""
@@ -158,8 +164,9 @@ def even_tableaux(total: int, most: int, rows: bool) -> int:
         return 0
     if most >= half:
         return matchings(total)
-    # One list serves every size; only where it is very long each size has a list of its own.
-    listed = _even_tableaux_of(half, half if total <= MAX_ORDER else most, rows)
+    # One list serves every size, but for sizes of which it would be a small part, or where it is very long.
+    own = total > MAX_ORDER or 8 * partition_count(half, most) < partition_count(half, half)
+    listed = _even_tableaux_of(half, most if own else half, rows)
     return sum(count for size, count in listed.items() if size <= most)
 
 

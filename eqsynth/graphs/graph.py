@@ -878,7 +878,10 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
             refuse(line, "blanks, where other lines have tabs: use tabs in the whole file")
         fields, marks = _fields(line, delimiter, refuse)
         if any(marks) and unmarked:
-            refuse(line, "quotation marks are read in tables with commas, semicolons or tabs and no {...} alone")
+            refuse(
+                line,
+                "quotation marks are read only in tables with commas, semicolons or tabs, without {...}",
+            )
         if marks == (True,) and re.search(r"[\t,;]", fields[0]):
             refuse(line, "a label with a delimiter, or two labels with quotation marks?")
         for field, mark in zip(fields[:2], marks, strict=False):
@@ -886,6 +889,10 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
                 refuse(line, "braces in place of a label: put it in quotation marks")
             if quoted.setdefault(field, mark) != mark:
                 refuse(line, f"the label {field} stands with quotation marks here and without them elsewhere")
+        if all(re.fullmatch(r"[0-9]+[->][0-9]+", field) for field in fields) and not any(marks):
+            refuse(
+                line, "labels, or edges as in Aut(3: 0-1 1-2)? Write one edge in a line, its ends with a blank between"
+            )
         lines_read.append(_Line(line.number, line.text, fields))
     if lines_read and all(len(line.fields) == 1 for line in lines_read):
         refuse(lines_read[0], "no line has two labels: put a blank, a tab, a comma or a semicolon between them")
@@ -896,7 +903,9 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
             refuse(line, "one label, where other lines have more columns than two: a vertex, or part of a label?")
         if len(line.fields) > 1 and len(line.fields) != max(widths):
             refuse(
-                line, f"{len(line.fields)} columns, where other lines have {max(widths)}: put labels in quotation marks"
+                line,
+                f"{len(line.fields)} columns, where other lines have {max(widths)}: give all lines a weight or none, "
+                "and put labels with blanks or delimiters in quotation marks, in a table with commas",
             )
         for field in line.fields[2:]:
             if not _is_weight(field):

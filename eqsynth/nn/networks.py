@@ -233,14 +233,14 @@ class MLP(Sequential):
     ['Linear', 'Pairings', 'Gated', 'Linear']
 
     ``spaces`` are the input, the hidden spaces and the output. ``activation="auto"`` takes relu where pointwise
-    functions are allowed (tanh where they must be odd, leaky_relu where they must be homogeneous), and elsewhere
-    Pairings and then Gated, for which the linear layers make the gates. ``"gated"`` and ``"norm"`` ask for Gated alone
-    and for NormActivation; any other name or function is given to Activation, which may refuse it. ``norm`` is None,
-    ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a Dropout behind it.
-    ``normalization`` and ``bias`` are those of eq.Linear.
+    functions are allowed (leaky_relu where they must be homogeneous, tanh for alternating tensors), and elsewhere, also
+    where the group flips signs, Pairings and then Gated, for which the linear layers make the gates. ``"gated"`` and
+    ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to Activation, which may
+    refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a
+    Dropout behind it. ``normalization`` and ``bias`` are those of eq.Linear.
 
-    With O(n), SO(n) or Sp(n), give hidden spaces channels of order 0: what there is to know of lengths and angles goes
-    there.
+    With O(n), SO(n), Sp(n) or H(n), give hidden spaces channels of order 0: what there is to know of lengths and angles
+    goes there.
 
     What nothing reads is not made, so that every parameter gets a gradient: vectors in front of an invariant output
     need no gates, and terms of hidden spaces that no map takes to what follows are left out.
@@ -356,12 +356,23 @@ def _is_paired(group: Group, space: Space, place: int, read: list[bool], activat
 
 
 def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
-    """The usual pointwise function of each term; None where the group asks for more than these."""
+    """The usual pointwise function of each term; None where the group asks for more than these.
+
+    Odd functions alone make no even ones: where the group flips signs, lengths and products would be out of reach.
+    """
     asked = [demand(group, order).properties for order in space.orders]
+    if any(_flips_signs(group, order) for order in space.orders):
+        return None
     if max(map(len, asked)) < 2 and ("linear",) not in asked:
         usual = {(): "relu", ("odd",): "tanh", ("homogeneous",): "leaky_relu"}
         return tuple(usual[properties] for properties in asked)
     return None
+
+
+def _flips_signs(group: Group, order: Order) -> bool:
+    """Whether elements of the group, and not exchanges of axes alone, change the sign of entries."""
+    counts = zip(group.factors, axis_counts(order), strict=True)
+    return any("odd" in factor.pointwise(count)[0] for factor, count in counts if count)
 
 
 def _non_linearity(

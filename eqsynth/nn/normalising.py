@@ -68,7 +68,7 @@ class _Normalisation(EquivariantModule):
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
     ) -> None:
         super().__init__(group, space, space)
-        self.eps, self.affine = _positive("eps", eps), affine
+        self.eps, self.affine = _small("eps", eps), affine
         made = {"device": device, "dtype": dtype}
         for place, (channels, order) in enumerate(self.space_in):
             if positional(self.group, order) != order:
@@ -296,14 +296,14 @@ class BatchNorm(_Normalisation):
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
-def _positive(name: str, value: Any) -> float:
-    """A number above 0; EqsynthError for what is none."""
+def _small(name: str, value: Any) -> float:
+    """A number that is not negative; EqsynthError for what is none."""
     try:
         number = fraction(value)
     except ValueError:
         number = None
-    if isinstance(value, str) or number is None or number <= 0:
-        raise EqsynthError(f"{name} is a small number above 0, such as 1e-5, not {value!r}")
+    if isinstance(value, str) or number is None or number < 0:
+        raise EqsynthError(f"{name} is 0 or a small number above it, such as 1e-5, not {value!r}")
     return float(number)
 
 

@@ -125,7 +125,7 @@ Pairings = Sequence[tuple[tuple[int, ...], ...]]
 
 def _by_loops(found: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float] | None:
     """For diagrams whose entries are 0 and 1: every sum is a power of n for each closed component."""
-    plain = not any(factor.symplectic for factor in found.group.factors)
+    plain = all(factor.diagrammatic and not factor.symplectic for factor in found.group.factors)
     if not plain or any(found.flat(number).head for number in range(len(found))):
         return None
     sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in found.group.factors]

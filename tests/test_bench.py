@@ -8,7 +8,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -545,11 +544,20 @@ def test_progress_is_shown_in_a_terminal_and_changes_nothing(monkeypatch):
 
 
 def test_long_work_can_be_interrupted():
+    script = (
+        "import sys; from eqsynth import cli; from eqsynth.diagrams import enumeration\n"
+        "listed = enumeration.diagrams\n"
+        "def told(*problem):\n"
+        "    print('at work', flush=True)\n"
+        "    yield from listed(*problem)\n"
+        "enumeration.diagrams = told\n"
+        "sys.argv[1:] = ['show', 'S(n)', '5', '6']\n"
+        "cli.main()\n"
+    )
     running = subprocess.Popen(
-        [sys.executable, "-m", "eqsynth.cli", "show", "S(n)", "5", "6"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    time.sleep(5)  # long enough to be at work, far less than the work takes
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout.readline() == "at work\n"
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130

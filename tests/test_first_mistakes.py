@@ -320,6 +320,12 @@ def test_means_over_all_positions_of_packed_tensors_are_refused():
     (lambda: eq.nn.BatchNorm("S(n)", "2x1", momentum="x"), "momentum is a number from 0 to 1"),
     (lambda: eq.nn.BatchNorm("S(n)", "2x1", eps=-1), "eps is 0 or a small number"),
     (lambda: eq.nn.LayerNorm("S(n)", "2x1", eps="1e-5"), "eps is 0 or a small number"),
+    (lambda: eq.Linear("S(n)", "2x1", "2x1", dtype=torch.int32), "floating-point or complex"),
+    (lambda: eq.PermutationGroup([{0: 1, 1: 2, 2: 0}]), "has no order"),
+    (lambda: eq.PermutationGroup([{2, 0, 1}]), "has no order"),
+    (lambda: eq.MatrixGroup([[{1: 0, 0: 1}, {0: 1, 1: 0}]]), "is no matrix"),
+    (lambda: eq.MatrixGroup([np.ma.masked_array(np.eye(2), mask=[[0, 1], [1, 0]])]), "is no matrix"),
+    (lambda: eq.Graph(3, [(0, 1)], colours={0: 1, 1: 0, 2: 0}), "has no order"),
     (lambda: eq.Linear("S(n)", "2x1", "2x1", dtype="float"), "such as torch.float64, not 'float'"),
 ])  # fmt: skip
 def test_numbers_and_dtypes_that_are_none_are_refused(wrong, message):

@@ -412,6 +412,7 @@ def test_negative_colours_are_text_like_others():
 
 
 @pytest.mark.parametrize(("text", "why"), [
+    ("%%MatrixMarket matrix coordinate real general\n3 3 2\n1 2 5\n2 3 1\n", "Matrix Market"),
     ("0-1 1-2\n", "one edge in a line"),
     ("0 1\n1>2\n", "one edge in a line"),
     ("0 1\n3 4 2.5\n", "all lines a weight or none"),

@@ -1,6 +1,7 @@
 """Signed permutations: everything that the other families have, through the door that they came in by."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from eqsynth.bases.bratteli import irreducible_dimension
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.schur import parts
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.errors import ActivationError, GroupError, ParseError
+from eqsynth.diagrams.enumeration import diagrams
+from eqsynth.errors import ActivationError, GroupError, ParseError, VerificationError
+from eqsynth.proof.verification import check_basis, parse_hom
 from oracle import randomise
 
 
@@ -142,6 +145,30 @@ def test_what_forgets_the_signs_is_caught():
 
 def test_products_are_proven():
     assert "equivariant" in str(eq.verify(eq.TensorProduct("H(n)", "2x1", "2x1", "2x2 + 1x0")))
+
+
+@pytest.mark.parametrize("problem", ["H(2): 1x3 -> 1x3", "H(2): 1x4 -> 1x2", "H(3): 1x4 -> 1x4", "H(2): 1xS4 -> 1xS2"])
+def test_bases_of_dependent_diagrams_are_proven(problem):
+    """The checker once took all set partitions for diagrams of H(n)."""
+    hom = parse_hom(problem)
+    assert "maps" in check_basis(eq.basis(hom.group, hom.space_in.orders[0], hom.space_out.orders[0]))
+
+
+def test_dependent_diagrams_are_refused():
+    found = eq.basis("H(2)", 3, 3)
+    left_out = next(d for d in diagrams(found.group, 3, 3) if d not in found.diagrams and len(d.blocks) == 3)
+    three = [d for d in found.diagrams if len(d.blocks) == 3]
+    exchanged = [replace(found, diagrams=tuple(sorted([*(e for e in found if e != d), left_out], key=lambda d: d.key)))
+                 for d in three or found.diagrams]  # fmt: skip
+    assert any(refused(basis) for basis in exchanged)
+
+
+def refused(basis):
+    try:
+        check_basis(basis)
+    except VerificationError:
+        return True
+    return False
 
 
 def test_layers_are_proven_and_exported(tmp_path):

@@ -453,3 +453,30 @@ def test_polynomials_need_neither_flint_nor_sympy_nor_fractions():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1/2 n² c² - 1/2 n c² 54 True RationalFunction('n')\n[]\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["1/((k - n) n)", "k/((k - n) n^3)", "(n + 1)/((m - n)^2 n)", "1/(n (n - k))", "1/(k - n)^2", "1/(k - n)"]
+)
+def test_quotients_are_read_back_as_they_were(text):
+    """1/((k - n) n) was once written as 1/(k - n) n."""
+    value = RationalFunction(text)
+    assert RationalFunction(str(value)) == value
+    assert eval(repr(value)) == value
+
+
+@pytest.mark.parametrize("text", ["1e5", "1e-3", "0x10", "1_000", "½", "n½", "٣", "2 n½"])
+def test_numbers_in_other_notations_are_no_letters(text):
+    with pytest.raises(ParseError):
+        RationalFunction(text)
+
+
+def test_letters_can_be_written_again():
+    for name in ("1", "x+1", "", "a b", "½"):
+        with pytest.raises(SymbolicError, match="no letter"):
+            RationalFunction(sympy.Symbol(name))
+    for other in (sympy.Dummy("n"), sympy.Symbol("n", commutative=False)):
+        with pytest.raises(SymbolicError, match="plain"):
+            RationalFunction(other)
+    with pytest.raises(SymbolicError, match="name all"):
+        RationalFunction("n")(4, n=3)

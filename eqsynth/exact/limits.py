@@ -55,6 +55,8 @@ def afford_parameters(what: str, cure: str, count: int, device: Any, dtype: Any)
 
     if dtype is not None and not isinstance(dtype, torch.dtype):
         raise EqsynthError(f"a dtype is one of torch, such as torch.float64, not {dtype!r}")
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        raise EqsynthError(f"parameters are floating-point or complex numbers, not {dtype}: ask for torch.float32")
     place = torch.get_default_device() if device is None else torch.device(device)
     if place.type == "meta" or (place.type not in ("cpu", "cuda") and "EQSYNTH_MAX_BYTES" not in os.environ):
         return

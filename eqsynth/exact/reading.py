@@ -15,7 +15,18 @@ MAX_DIGITS = 4_000
 _DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _PLAIN = str.maketrans(_DIGITS, "0123456789")
 _CURE = "write it like 1/(n - 1) or 2 n^2 c - 1/2"
-_TOKEN = re.compile(rf"\s*(?:([0-9][0-9,]*)|([^\W0-9{_DIGITS}][^\W{_DIGITS}]*)|([{_DIGITS}]+)|(\*\*|[-+*/^()]))\s*")
+_TOKEN = re.compile(rf"\s*(?:([0-9][0-9,]*)|([^\W\d{_DIGITS}][^\W{_DIGITS}]*)|([{_DIGITS}]+)|(\*\*|[-+*/^()]))\s*")
+
+
+def is_letter(name: str) -> bool:
+    """Whether a name is read as one letter, and so can be written as one.
+
+    >>> from eqsynth.exact.reading import is_letter
+    >>> is_letter("c_in"), is_letter("n+1"), is_letter("½")
+    (True, False, False)
+    """
+    match = _TOKEN.fullmatch(name)
+    return match is not None and match.lastindex == 2 and match[2] == name and name.isidentifier()
 
 
 def read(text: str) -> RationalFunction:
@@ -37,6 +48,11 @@ def read(text: str) -> RationalFunction:
         if match is None or len(match[0].strip()) > MAX_DIGITS:
             raise ParseError("rational function", text, position, "no number, letter or sign of arithmetic", _CURE)
         group = match.lastindex or 1
+        if group == 1 and re.match(r"[eE][-+]?[0-9]|[xX][0-9a-fA-F]|_", text[match.end(1) :]):
+            why = "a float, or a number in another notation"
+            raise ParseError("rational function", text, position, why, "write it as a fraction, such as 1/1000")
+        if group == 2 and not is_letter(match[2]):
+            raise ParseError("rational function", text, position, "no letter that can be written again", _CURE)
         token = match[group].replace(",", "").translate(_PLAIN) if group != 2 else match[group]
         tokens.append((("number", "letter", "power", token.replace("**", "^"))[group - 1], token, match.start(group)))
         position = match.end()

@@ -474,6 +474,9 @@ class RationalFunction:
         """What is put in place of each letter."""
         if values is None:
             return dict(named)
+        if named and not isinstance(values, Mapping):
+            given = ", ".join(named)
+            raise SymbolicError(f"{shown(values)} stands for the only letter, and {given} is given, too: name all")
         if isinstance(values, Mapping):
             return {str(name): value for name, value in values.items()} | dict(named)
         letters = self.letters
@@ -655,6 +658,8 @@ def _from_sympy(expression: Any) -> RationalFunction | None:
     if getattr(expression, "is_Rational", False):
         return _product("", int(expression.p), int(expression.q), {})
     if getattr(expression, "is_Symbol", False):
+        if expression.is_commutative is False or type(expression).__name__ == "Dummy":
+            raise SymbolicError(f"{expression} is a Dummy, or does not commute: use a plain sympy.Symbol")
         return _symbol(str(expression.name))
     if getattr(expression, "is_Pow", False) and expression.exp.is_Integer:
         base = _from_sympy(expression.base)
@@ -670,7 +675,17 @@ def _from_sympy(expression: Any) -> RationalFunction | None:
     return None
 
 
+@cache
+def _check_letter(letter: str) -> None:
+    """Refuse a name that could not be read again."""
+    from eqsynth.exact.reading import is_letter
+
+    if not is_letter(letter):
+        raise SymbolicError(f"{shown(letter)} is no letter that can be written: use one such as n or c_in")
+
+
 def _symbol(letter: str, power: int = 1) -> RationalFunction:
+    _check_letter(letter)
     return _element({((letter, power),) if power else (): 1})
 
 

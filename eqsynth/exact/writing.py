@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import gcd
 
@@ -23,7 +24,7 @@ class _Style:
         return _grouped(above) + (f"/{_grouped(below)}" if below > 1 else "")
 
     def quotient(self, above: str, below: str) -> str:
-        single = below.count("(") <= 1 and (below.startswith("(") or " " not in below)
+        single = " " not in below or re.fullmatch(r"\([^()]*\)[⁰¹²³⁴⁵⁶⁷⁸⁹]*", below)
         return f"{above}/{below}" if single else f"{above}/({below})"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,6 +26,8 @@ MAX_MEANT = 1_000
 #: Halves, quarters, ... of a float that nobody means otherwise.
 PLAIN = 64
 LEAST_BITS = 8
+#: Binary digits of bfloat16, float16, float32 and float64: that by chance the last are zero makes no shorter float.
+FLOATS = (8, 11, 24, 53)
 
 Matrix = tuple[tuple["Fraction", ...], ...]
 
@@ -164,6 +166,8 @@ def _matrix(value: Any) -> Matrix:
         # Matrices of NumPy, SymPy, FLINT and torch; those of SymPy would list their entries without rows.
         # Arrays keep their scalars, whose type says how exact they are.
         listed = value.tolist() if hasattr(value, "tolist") and not hasattr(value, "dtype") else value
+        if hasattr(listed, "mask") or any(isinstance(part, Mapping | Set) for part in (listed, *listed)):
+            raise TypeError(listed)  # without an order of entries, or without some of them
         rows = tuple(tuple(map(_entry, row)) for row in listed)
     except (TypeError, ValueError) as error:
         why = (
@@ -188,7 +192,8 @@ def _entry(value: Any) -> Fraction:
     # Short binary fractions, such as 163/16, are meant as they are; others may have come through a shorter float.
     bits = precision(value) if rounded else 0
     if entry.denominator > PLAIN:
-        bits = min(entry.numerator.bit_length(), bits)
+        used = abs(entry.numerator).bit_length()
+        bits = min(next((length for length in FLOATS if length >= used), bits), bits)
     # A short fraction that a float of so many bits comes as near to as it can; halves and quarters it stores.
     meant = _short_fraction(entry, bits) if rounded else None
     if meant is not None and meant.denominator & (meant.denominator - 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -70,6 +70,12 @@ class PermutationGroup(PermutingGroup):
 
     def __init__(self, generators: Iterable[Sequence[int]], n: int | None = None) -> None:
         try:
+            if not isinstance(generators, Mapping | Set):
+                generators = [*generators]
+            if any(isinstance(part, Mapping | Set) for part in (generators, *generators)):
+                raise GroupError(
+                    "a dict or a set has no order: list the image of each point, [images[point] for point in range(n)]"
+                )
             given: list[tuple[Any, ...]] = [tuple(generator) for generator in generators]
         except TypeError:
             given = [("",)]

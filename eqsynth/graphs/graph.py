@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from math import factorial, prod
@@ -169,6 +169,8 @@ class Graph:
             raise SizeError(f"a graph on {shown(n)} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
         if not isinstance(self.edges, Iterable) or not isinstance(self.colours, Iterable):
             raise GroupError("edges of a graph are a list of pairs, and its colours a list of numbers")
+        if isinstance(self.colours, Mapping | Set):
+            raise GroupError("a dict or a set of colours has no order: list them, [colours[v] for v in range(n)]")
         edges: dict[tuple[int, int], None] = {}
         for position, edge in enumerate(self.edges):
             if position == MAX_EDGES:
@@ -855,6 +857,8 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
             refuse(line, f"it has more than {MAX_LINE:,} characters")
         if len(listed) == MAX_VERTICES + MAX_EDGES:
             raise SizeError(f"{path} has more than {len(listed):,} lines, the most that are read: ask for fewer edges")
+        if bare.startswith("%%MatrixMarket"):
+            refuse(line, "a Matrix Market file, whose first line is no edge: write its edges without it")
         if bare.startswith("# GMT "):
             refuse(
                 line, "networkx.write_adjlist begins so, and lists of neighbours look like edges: use write_edgelist"

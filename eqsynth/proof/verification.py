@@ -22,7 +22,6 @@ from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
-from eqsynth.exact.partitions import set_partitions
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.families.representation import afford_elements, packed, unpacked
@@ -230,7 +229,7 @@ def _check_partitions(basis: Basis, n: int, total: int) -> None:
     """
     prime = basis.certificate.prime
     partitions = [diagram for diagram in basis.plain()[0] if not diagram.head]
-    every = [Diagram(total, 0, blocks) for blocks in set_partitions(total)]
+    every = [Diagram(total, 0, blocks) for blocks in basis.group.headless_blocks(total)]
     flat = {tuple(diagram.blocks) for diagram in partitions}
     zero = [diagram for diagram in every if len(diagram.blocks) > n]
     if len(zero) < len(partitions):

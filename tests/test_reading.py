@@ -195,6 +195,7 @@ def test_entries_that_a_matrix_group_cannot_have_say_what_to_write(value, messag
 
 @example(Fraction(163, 16), float)
 @example(Fraction(481, 343), np.float32)
+@example(Fraction(174763, 245), np.float32)
 @given(st.fractions(max_denominator=1000, min_value=-1000, max_value=1000), st.sampled_from([float, np.float32]))
 def test_no_rounded_float_becomes_another_entry(value, kind):
     """Either the float stores the fraction, and that is read, or it is refused with the fraction as the cure."""

@@ -211,7 +211,8 @@ def _entry(value: Any) -> Fraction:
 
 def _short_fraction(stored: Fraction, bits: int) -> Fraction | None:
     """A fraction of small denominator that agrees in so many bits, if that is no accident."""
-    short = stored.limit_denominator(min(1 << max(bits // 2 - 1, 0), MAX_MEANT))
+    simpler = max(stored.denominator - 1, 1)
+    short = stored.limit_denominator(min(1 << max(bits // 2 - 1, 0), MAX_MEANT, simpler))
     return short if bits >= LEAST_BITS and abs(stored - short) * (1 << bits) <= 2 * abs(stored) else None
 
 

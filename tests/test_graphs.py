@@ -405,6 +405,14 @@ def test_sizes_are_checked_before_graphs_are_built(write):
         Graph.read(write("bomb.graphml", bomb))
 
 
+@pytest.mark.parametrize("text", ["0 1.0\n1 2\n", "0.0 1.0\n1 2\n", "1e1 2\n10 3\n"])
+def test_a_number_with_a_point_is_no_other_vertex(text, tmp_path):
+    path = tmp_path / "graph.edgelist"
+    path.write_text(text)
+    with pytest.raises(GroupError, match="the same number"):
+        Graph.read(path)
+
+
 def test_negative_colours_are_text_like_others():
     group = Aut(Graph(2, (), False, (-1, 0)))
     assert str(group) == "Aut(2: | -1 0)"

@@ -670,6 +670,8 @@ def _array(matrix: Any) -> NDArray[Any]:
         given = np.asarray(matrix)
         if given.dtype.kind in "iub":
             return given.astype(object)
+        if given.dtype.kind == "f" and not np.isfinite(given).all():
+            raise TypeError
         if given.dtype.kind == "f":
             return np.ascontiguousarray(given, np.float64)
         if given.dtype != object:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_ENTRY = 1_000_000
 #: Largest denominator of a fraction that a float is thought to be meant as, and the least bits that such a float has.
 MAX_MEANT = 1_000
+#: Up to this denominator fractions are looked for in the shortest floats, too.
+LEAST_MEANT = 16
 #: Halves, quarters, ... of a float that nobody means otherwise.
 PLAIN = 64
 LEAST_BITS = 8
@@ -191,6 +193,8 @@ def _entry(value: Any) -> Fraction:
     rounded = binary(value) and entry.denominator > 1
     # Short binary fractions, such as 163/16, are meant as they are; others may have come through a shorter float.
     bits = precision(value) if rounded else 0
+    if rounded and "float8" in str(getattr(value, "dtype", "")):
+        raise ValueError(f"{shown(value)} is a float of few binary digits, which any fraction near it may have been")
     if entry.denominator > PLAIN:
         used = abs(entry.numerator).bit_length()
         bits = min(next((length for length in FLOATS if length >= used), bits), bits)
@@ -212,7 +216,7 @@ def _entry(value: Any) -> Fraction:
 def _short_fraction(stored: Fraction, bits: int) -> Fraction | None:
     """A fraction of small denominator that agrees in so many bits, if that is no accident."""
     simpler = max(stored.denominator - 1, 1)
-    short = stored.limit_denominator(min(1 << max(bits // 2 - 1, 0), MAX_MEANT, simpler))
+    short = stored.limit_denominator(min(max(1 << max(bits // 2 - 1, 0), LEAST_MEANT), MAX_MEANT, simpler))
     return short if bits >= LEAST_BITS and abs(stored - short) * (1 << bits) <= 2 * abs(stored) else None
 
 

@@ -432,7 +432,7 @@ PIECES = [
 @example("Matrix([[1e99999999]]; )", "", 0)
 def test_no_text_raises_anything_but_our_errors_and_none_takes_many_steps(reader, text, other, place):
     mixed = text[:place] + other + text[place:]
-    assert steps(lambda: READERS[reader](mixed)) < 4_000 + 60 * len(mixed) + 40 * min(len(mixed), 100) ** 2
+    assert steps(lambda: READERS[reader](mixed)) < 2_000 + 60 * len(mixed) + 40 * min(len(mixed), 100) ** 2
 
 
 #: Beginnings, pieces that are repeated, and endings at which parsers that go back and forth take for ever.

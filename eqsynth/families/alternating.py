@@ -74,11 +74,6 @@ class Alternating(Symmetric):
         """Where no head fits any more."""
         return total + 2
 
-    def ends(self, total: int) -> list[Label]:
-        """The trivial part and the sign, which is out of reach unless so few steps can build a whole column."""
-        start = self.start()
-        return [start, (1,) * self.number] if self.number <= total + 1 else [start]
-
     def joined(self, label: Label) -> Label:
         """Partitions that are each other's transpose differ by the sign."""
         return max(label, conjugate(label))

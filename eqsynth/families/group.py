@@ -242,9 +242,13 @@ class Group:
         """The label of the trivial part."""
         self._lacks("labels of its irreducible parts")
 
-    def ends(self, total: int) -> list[Label]:  # noqa: ARG002 - of some families
-        """The labels of the parts that no element changes, as far as walks of ``total`` tensor factors may reach."""
-        return [self.start()]
+    def ends(self, total: int) -> list[Label]:
+        """The labels of the parts that no element changes, as far as walks of ``total`` tensor factors may reach.
+
+        The sign or determinant is out of reach unless so few steps can build a whole column.
+        """
+        start = self.start()
+        return [start, (1,) * self.number] if self.twist and self.number <= total + 1 else [start]
 
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """The parts that a walk reaches from a part in step number ``step``."""

@@ -120,10 +120,6 @@ class MatchingGroup(Group):
         """What is added to n in the factor of a cell; ``row`` and ``column`` give lengths."""
         return row(r) + row(c) - r - c - 2 if r >= c else r + c - column(r) - column(c)
 
-    def generator_count(self) -> int:
-        """As many as there are coordinates."""
-        return self.number
-
 
 def twice(rows: Shape) -> Shape:
     """The shape with each row two times."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 
-from eqsynth.exact.partitions import Blocks, bell, set_partitions, stirling2
+from eqsynth.exact.partitions import Blocks, set_partitions, stirling2
 from eqsynth.families.group import Group, Label
 from eqsynth.spaces.space import Symmetry
 
@@ -35,7 +35,7 @@ class PartitionGroup(Group):
 
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
-        return bell(total) if self.block_size == 1 else sum(self.blocks_count(total, b) for b in range(total + 1))
+        return sum(self.blocks_count(total, blocks) for blocks in range(total + 1))
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram of the group; empty where they are."""

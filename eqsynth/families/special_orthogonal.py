@@ -77,11 +77,6 @@ class SpecialOrthogonal(Orthogonal):
         """Where no head fits any more."""
         return total + 1
 
-    def ends(self, total: int) -> list[Label]:
-        """The trivial part and the determinant, which is out of reach unless so few steps can build a whole column."""
-        start = self.start()
-        return [start, (1,) * self.number] if self.number <= total + 1 else [start]
-
     def joined(self, label: Label) -> Label:
         """Of two partitions that differ by the determinant, by n - c for the first column of c, the shorter."""
         if 2 * len(label) <= self.number:

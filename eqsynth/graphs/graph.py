@@ -830,21 +830,16 @@ def _check_directions(first: Mapping[tuple[str, str], _Line], path: Path) -> Non
 
 def _in_order(labels: list[str], path: Path) -> list[str]:
     """Labels in numerical order if all are whole numbers, otherwise as they appear."""
-    written: dict[float, str] = {}
+    numbers: dict[Any, str] = {}
     for label in labels:
         # Labels with a point, as tables of numbers have them, are no other vertices.
-        if re.fullmatch(r"[-+]?[0-9]{1,15}(\.[0-9]{0,15})?([eE][-+]?[0-9]{1,2})?", label):
-            other = written.setdefault(float(label), label)
-            if other != label:
-                why = f"the labels {other} and {label} are the same number: write one way for a vertex"
-                raise GroupError(f"{path}: {why}")
-    if not all(re.fullmatch(r"[-+]?[0-9]{1,18}", label) for label in labels):
-        return labels
-    numbers: dict[int, str] = {}
-    for label in labels:
-        other = numbers.setdefault(int(label), label)
+        if not re.fullmatch(r"[-+]?[0-9]{1,18}(\.[0-9]{0,15})?([eE][-+]?[0-9]{1,2})?", label):
+            continue
+        other = numbers.setdefault(fraction(label) if re.search("[.eE]", label) else int(label), label)
         if other != label:
             raise GroupError(f"{path}: the labels {other} and {label} are the same number: write one way for a vertex")
+    if not all(re.fullmatch(r"[-+]?[0-9]{1,18}", label) for label in labels):
+        return labels
     return [numbers[number] for number in sorted(numbers)]
 
 

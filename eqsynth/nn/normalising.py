@@ -296,24 +296,26 @@ class BatchNorm(_Normalisation):
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
+def _number(value: Any) -> Any:
+    """A number that is no text, exactly; None for anything else."""
+    try:
+        return None if isinstance(value, str) else fraction(value)
+    except ValueError:
+        return None
+
+
 def _small(name: str, value: Any) -> float:
     """A number that is not negative; EqsynthError for what is none."""
-    try:
-        number = fraction(value)
-    except ValueError:
-        number = None
-    if isinstance(value, str) or number is None or number < 0:
+    number = _number(value)
+    if number is None or number < 0:
         raise EqsynthError(f"{name} is 0 or a small number above it, such as 1e-5, not {value!r}")
     return float(number)
 
 
 def read_chance(p: Any, name: str = "p") -> float:
     """A number from 0 to 1; EqsynthError for what is none."""
-    try:
-        chance = fraction(p)
-    except ValueError:
-        chance = None
-    if isinstance(p, str) or chance is None or not 0 <= chance <= 1:
+    chance = _number(p)
+    if chance is None or not 0 <= chance <= 1:
         what = "a probability, a number" if name == "p" else "a number"
         raise EqsynthError(f"{name} is {what} from 0 to 1, not {p!r}")
     return float(chance)

@@ -188,12 +188,13 @@ def synth(
 ) -> None:
     """Write a layer as one Python file that needs torch and nothing else."""
     from eqsynth.codegen.artifact import artifact_of
+    from eqsynth.families.hom import ProductHom
     from eqsynth.plans.lowering import plan as make_plan
-    from eqsynth.plans.products import Problem, plan_products
+    from eqsynth.plans.products import plan_products
     from eqsynth.proof.verification import is_exported
     from eqsynth.store import files
 
-    problem = Problem.read(group, space_in, space_out, mode)
+    problem = ProductHom.read(group, space_in, space_out, mode)
     if problem is None:
         if mode != "full":
             raise ConfigError(f"--mode {mode} is for products of two spaces, such as '4x2 (x) 4x1'")

@@ -116,6 +116,10 @@ class SymbolicError(EqsynthError, ValueError):
     """A number was needed where n is a letter."""
 
 
+class PlanError(EqsynthError, ValueError):
+    """A plan whose steps do not fit together."""
+
+
 class ShapeError(EqsynthError, ValueError):
     """A tensor of the wrong shape reached a layer."""
 

@@ -3,13 +3,11 @@
 from eqsynth.show.page import (
     document,
     html,
-    names,
     write,
 )
 
 __all__ = [
     "document",
     "html",
-    "names",
     "write",
 ]

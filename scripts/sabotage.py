@@ -26,10 +26,8 @@ import torch
 import eqsynth as eq
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.families.group import FAMILIES, OTHERS
-from eqsynth.plans.products import ProductPlan
 from eqsynth.project.catalog import Problem, check_entry, make_entry
 from eqsynth.proof.verification import check_basis, check_module
-from eqsynth.proof.verify_products import check_products
 from eqsynth.spaces.space import lengths
 from eqsynth.store.files import write
 
@@ -188,13 +186,11 @@ def same_numbers(plan: Any, source: str) -> bool:
         for parameter in layers[0].parameters():
             parameter.copy_(torch.randn(parameter.shape, dtype=torch.float64, generator=rng))
     layers[1].load_state_dict(layers[0].state_dict())
-    problem = getattr(plan, "problem", None)
-    operands = problem.operands if problem is not None else (plan.hom.space_in,)
     for base, batch in ((7, (3, 1, 2)), (4, (1,)), (6, (5,))):
         letters = sorted({f.n for f in plan.hom.group.factors if isinstance(f.n, str)})
         sizes = [f.n if isinstance(f.n, int) else base + letters.index(f.n) for f in plan.hom.group.factors]
         arguments = []
-        for space in operands:
+        for space in plan.problem.operands:
             tensors = tuple(
                 torch.randn(*batch, *lengths(order, sizes), channels, dtype=torch.float64, generator=rng)
                 for channels, order in space
@@ -208,8 +204,7 @@ def same_numbers(plan: Any, source: str) -> bool:
 
 
 def _check_source(plan: Any, source: str) -> None:
-    check = check_products if isinstance(plan, ProductPlan) else check_module
-    check(plan, trials=1, layer=run_source(source))
+    check_module(plan, trials=1, layer=run_source(source))
 
 
 def code(share: float) -> Count:
@@ -219,7 +214,7 @@ def code(share: float) -> Count:
         plan = make()
         for what, source in mutants(plan, share, rng):
             refused = refuses(partial(_check_source, plan, source))
-            count.add(f"{plan.hom}: {what}", refused, not refused and same_numbers(plan, source))
+            count.add(f"{plan.problem}: {what}", refused, not refused and same_numbers(plan, source))
     return count
 
 

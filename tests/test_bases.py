@@ -18,7 +18,7 @@ from eqsynth.bases.constraints import nullspace
 from eqsynth.diagrams import enumeration, functor, gram
 from eqsynth.errors import GroupError, SizeError, SymbolicError, VerificationError
 from eqsynth.exact import partitions
-from eqsynth.layers import linear as module
+from eqsynth.layers import emitted as module
 from eqsynth.proof.verification import check_basis
 
 # (family, m): dimensions for n = 1, 2, 3, ...
@@ -305,7 +305,7 @@ def test_a_rank_is_proven_once(monkeypatch):
     proven = []
     monkeypatch.setattr(gram, "pivots_modulo", lambda *args: proven.append(args[0].shape) or pivots(*args))
     pivots = gram._eliminated
-    caches = (bases._basis, module._layer_class)
+    caches = (bases._basis, module.layer_class)
     for cached in caches:
         cached.cache_clear()
     try:

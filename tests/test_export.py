@@ -80,7 +80,7 @@ assert Mine(channels_out=2, dtype=torch.float64).weight.dtype == torch.float64
 
 def test_other_channel_numbers_compute_the_same_map():
     wide = eq.Linear("S(n)", "5x3 + 2x1", "2x3")
-    from eqsynth.layers.linear import compile_source
+    from eqsynth.layers.emitted import compile_source
 
     narrow = eq.Linear("S(n)", "1x3 + 3x1", "4x3")
     same = compile_source(narrow.artifact)((5, 2), 2)

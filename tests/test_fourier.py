@@ -21,10 +21,10 @@ from eqsynth.codegen import emit
 from eqsynth.errors import EqsynthError
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.hom import Hom
-from eqsynth.layers.linear import compile_source
+from eqsynth.layers.emitted import compile_source
 from eqsynth.plans.interpret import interpret
 from eqsynth.plans.lowering import _fourier_plan, plan_by
-from eqsynth.plans.plan import Mix
+from eqsynth.plans.steps import Mix
 from oracle import assert_all_agree, inputs_for, randomise, run
 
 
@@ -168,7 +168,7 @@ def test_tables_of_tuples(n, c):
 
 def mixing(plan, n):
     """Multiply-adds of the mixing for one pair of channels."""
-    work = plan.total().work
+    work = plan.total().multiply_adds
     size = dict.fromkeys("n", n)
     found = {m: v for m, v in work.terms.items() if {"c_in", "c_out"} <= {symbol for symbol, _ in m}}
     return Polynomial(found)({**size, "c_in": 1, "c_out": 1})

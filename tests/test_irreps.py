@@ -18,10 +18,10 @@ from eqsynth.bases import adapted as adapting
 from eqsynth.bases.adapted import adapted
 from eqsynth.codegen.emit import emit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
-from eqsynth.layers.linear import compile_source
+from eqsynth.layers.emitted import compile_source
 from eqsynth.plans.interpret import block_coefficients
 from eqsynth.plans.lowering import plan_hom
-from eqsynth.plans.plan import Schur
+from eqsynth.plans.steps import Schur
 
 #: Groups of all kinds with spaces between which they have maps; among them parts of complex and quaternionic type.
 QUATERNIONS = eq.PermutationGroup([[1, 2, 3, 0, 5, 6, 7, 4], [4, 7, 6, 5, 2, 1, 0, 3]])

@@ -10,8 +10,8 @@ import eqsynth as eq
 import oracle
 from eqsynth.codegen.emit import emit
 from eqsynth.errors import EqsynthError, ShapeError, VerificationError, ZeroOutputWarning
-from eqsynth.layers.linear import compile_source, from_plan
-from eqsynth.plans.plan import Mix, Reduce
+from eqsynth.layers.emitted import compile_source, layer_of
+from eqsynth.plans.steps import Mix, Reduce
 from eqsynth.proof.verification import check_module
 from oracle import randomise
 
@@ -289,12 +289,14 @@ def test_a_layer_shows_what_it_is():
 
 def test_plans_evaluate_to_themselves():
     from eqsynth.bases.adapted import Irrep
+    from eqsynth.diagrams import diagram
     from eqsynth.families.group import Group
     from eqsynth.families.hom import Hom
     from eqsynth.plans import plan as plans
+    from eqsynth.plans import steps
     from eqsynth.spaces.space import Space
 
-    names = {**vars(plans), "Group": Group, "Hom": Hom, "Space": Space, "Irrep": Irrep}
+    names = {**vars(plans), **vars(steps), **vars(diagram), "Group": Group, "Hom": Hom, "Space": Space, "Irrep": Irrep}
     for method in ("auto", "diagrams", "fourier", "irreps", "matrix"):
         plan = eq.plan("S(3)", "2x3 + 1x1", "3x2", method=method)
         assert eval(repr(plan), names) == plan
@@ -307,7 +309,7 @@ def test_the_module_checker_catches_a_sabotaged_plan():
     where = next(i for i, step in enumerate(steps) if isinstance(step, Reduce) and step.pattern == (0, None))
     steps[where] = replace(steps[where], pattern=(None, 0))
     with pytest.raises(VerificationError, match="differs from its plan"):
-        check_module(replace(plan, steps=tuple(steps)), layer=from_plan(plan, dtype=torch.float64))
+        check_module(replace(plan, steps=tuple(steps)), layer=layer_of(plan, dtype=torch.float64))
 
 
 def test_the_module_checker_catches_a_wrong_sign():
@@ -332,7 +334,7 @@ def test_verify_checks_the_very_layer_that_it_is_given():
 
 
 def test_the_module_checker_catches_a_layer_that_is_not_equivariant():
-    layer = from_plan(eq.plan("S(3)", "1x1", "1x1"), dtype=torch.float64)
+    layer = layer_of(eq.plan("S(3)", "1x1", "1x1"), dtype=torch.float64)
     layer.register_forward_hook(lambda _module, _inputs, output: output * torch.arange(3.0)[:, None])
     with pytest.raises(VerificationError, match="not equivariant"):
         check_module(layer.plan, layer=layer)

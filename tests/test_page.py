@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -204,21 +203,6 @@ def test_the_plan_runs_from_left_to_right(name):
         assert all(steps[source]["layer"] < step["layer"] for source in step["from"])
         assert step["from"] or step["kind"] == "input" or "zero" in step["text"]
     assert {step["kind"] for step in steps} <= set(page.KINDS.values())
-
-
-def test_steps_of_an_unknown_kind_have_names_too():
-    @dataclass(frozen=True)
-    class Part:
-        source: str
-
-    @dataclass(frozen=True)
-    class Later:
-        target: str
-        parts: tuple[Part, ...]
-        operands: tuple[str, ...]
-        note: str = "fast"
-
-    assert page.names(Later("z", (Part("x"), Part("y")), ("w", "unheard")), {"w": 0}) == (["x", "y", "w"], ["z"])
 
 
 # --- the file -----------------------------------------------------------------------------------------

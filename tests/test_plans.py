@@ -14,9 +14,9 @@ from benchmarks.measuring import peak_bytes
 from eqsynth.codegen.emit import emit
 from eqsynth.errors import GroupError, SizeError, SymbolicError
 from eqsynth.exact.polynomial import Polynomial
-from eqsynth.layers.linear import compile_source
+from eqsynth.layers.emitted import compile_source
 from eqsynth.plans.lowering import plan_hom
-from eqsynth.plans.plan import Contract, Hodge, Mix, Tied
+from eqsynth.plans.steps import Contract, Hodge, Mix, Tied
 
 WAYS = ("diagrams", "matrix")
 
@@ -58,13 +58,15 @@ def test_polynomials_print_sizes_before_channels():
 def test_costs_of_known_plans():
     total = eq.plan("S(n)", "16x2", "32x2").total()
     n = {"n": 10, "c_in": 16, "c_out": 32}
-    mixed = sum(cost.work(n) for cost in eq.plan("S(n)", "16x2", "32x2").costs() if isinstance(cost.step, Mix))
+    mixed = sum(cost.multiply_adds(n) for cost in eq.plan("S(n)", "16x2", "32x2").costs() if isinstance(cost.step, Mix))
     assert mixed == 16 * 32 * (2 * 100 + 9 * 10 + 4)
-    assert total.work(n) > mixed
-    levels = {cost.step.axes: str(cost.work) for cost in eq.plan("O(n)", 3, 3).costs() if isinstance(cost.step, Mix)}
+    assert total.multiply_adds(n) > mixed
+    levels = {
+        cost.step.axes: str(cost.multiply_adds) for cost in eq.plan("O(n)", 3, 3).costs() if isinstance(cost.step, Mix)
+    }
     assert levels == {1: "9 n c_in c_out", 3: "6 n³ c_in c_out"}
-    (tied,) = (cost for cost in eq.plan("Perm(4: 1 2 3 0)", "2x2", "3x1", bias=False).costs() if cost.once_moved)
-    assert str(tied.work) == "n³ c_in c_out"
+    (tied,) = (cost for cost in eq.plan("Perm(4: 1 2 3 0)", "2x2", "3x1", bias=False).costs() if cost.weight_traffic)
+    assert str(tied.multiply_adds) == "n³ c_in c_out"
 
 
 def test_sizes_of_products_have_symbols_of_their_own():
@@ -102,7 +104,7 @@ def test_the_memory_that_a_plan_tells_is_what_a_forward_takes(group, space_in, s
 
     run()
     sizes, total = layer.plan.sizes(n), layer.plan.total()
-    told = 4 * (batch * (total.kept + total.passing)(sizes) + total.once_kept(sizes))
+    told = 4 * (batch * (total.memory + total.scratch)(sizes) + total.weight_memory(sizes))
     assert 0.6 < told / peak_bytes(run) < 1.6
 
 
@@ -169,7 +171,7 @@ def test_products_save_memory_and_change_nothing():
     whole = replace(
         plan, steps=tuple(replace(step, products=1) if isinstance(step, Mix) else step for step in plan.steps)
     )
-    assert whole.total().passing({"n": 4, "c_in": 2, "c_out": 2}) > plan.total().passing(
+    assert whole.total().scratch({"n": 4, "c_in": 2, "c_out": 2}) > plan.total().scratch(
         {"n": 4, "c_in": 2, "c_out": 2}
     )
     oracle.assert_all_agree(layer_of(whole), 3)

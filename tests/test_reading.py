@@ -23,8 +23,8 @@ from eqsynth.bases import algebra, symbolic
 from eqsynth.cli import _order
 from eqsynth.errors import GroupError, ParseError, ShapeError, VerificationError, abridged, shown
 from eqsynth.exact.numbers import binary, fraction, whole
+from eqsynth.families.hom import ProductHom
 from eqsynth.families.text import ELSEWHERE
-from eqsynth.plans.products import Problem
 from eqsynth.project.catalog import known_hom
 from eqsynth.project.syncing import project_of
 from eqsynth.proof.verification import parse_hom
@@ -245,7 +245,7 @@ def test_numbers_of_every_library_are_sizes_orders_and_channels(number, kind):
     assert str(symbolic.dimension_table("S", n, n)) == str(symbolic.dimension_table("S", number, number))
     assert algebra.identity("S(n)", n).at(n) == algebra.identity(f"S({number})", number)
     assert algebra.permute("O(n)", [kind(1), kind(0)]) == algebra.swap("O(n)")
-    assert Problem.parse("O(3)", ["1x1"], "1x0", "paired", (n,)).degrees == (number,)
+    assert ProductHom.parse("O(3)", ["1x1"], "1x0", "paired", (n,)).degrees == (number,)
 
 
 def test_large_sizes_of_other_libraries_do_not_overflow():
@@ -367,7 +367,7 @@ READERS = {
     "order on the command line": _order,
     "problem": lambda text: parse_hom(text, files=False),
     "stored problem": known_hom,
-    "products": lambda text: Problem.read("S(3)", text, "1x1"),
+    "products": lambda text: ProductHom.read("S(3)", text, "1x1"),
     "graph": eq.Graph.named,
     "Aut": lambda text: eq.Group.parse(f"Aut({text})", files=False),
     "Perm": lambda text: eq.Group.parse(f"Perm({text})", files=False),

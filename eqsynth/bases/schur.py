@@ -40,7 +40,7 @@ def floor(group: str | Group, space_in: str | int | Space, space_out: str | int 
     >>> print(eq.floor("S(n)", "16x2 + 8x1", "32x2"))
     n² c_in0 c_out + 6 n c_in0 c_out + 3 n c_in1 c_out - 4 c_in0 c_out - c_in1 c_out
     >>> plan = eq.plan("O(3)", "8x3", "8x3", bias=False, method="diagrams")
-    >>> eq.floor("O(3)", "8x3", "8x3")(plan.sizes()), plan.total().work(plan.sizes())
+    >>> eq.floor("O(3)", "8x3", "8x3")(plan.sizes()), plan.total().multiply_adds(plan.sizes())
     (3520, 12960)
     >>> import sympy
     >>> sympy.sympify(eq.floor("O(n)", 2, 2)), eq.floor("O(n)", 2, 2)(c_in=1, c_out=2)

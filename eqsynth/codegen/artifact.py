@@ -7,29 +7,28 @@ import keyword
 from typing import Any
 
 from eqsynth.codegen.emit import Artifact, emit
-from eqsynth.codegen.emit_products import emit_products
 from eqsynth.errors import EqsynthError
-from eqsynth.families.hom import Hom
-from eqsynth.plans.lowering import plan_hom
+from eqsynth.families.hom import Problem
 from eqsynth.plans.plan import Plan
-from eqsynth.plans.products import ProductPlan
+from eqsynth.plans.products import plan_problem
 
 #: Names that an emitted file uses itself, besides those that begin with an underscore.
 RESERVED = frozenset({*dir(builtins), "torch", "nn", "linear", "math", "combinations", "permutations", "product"})
 
 
-def artifact_of(layer: Plan | Hom | Any, name: str = "EquivariantLinear") -> Artifact:
+def artifact_of(layer: Plan | Problem | Any, name: str | None = None) -> Artifact:
     """The emitted source of a layer, plan or problem."""
-    check_name(name)
-    if isinstance(layer, Hom):
-        layer = plan_hom(layer)
+    if name is not None:
+        check_name(name)
+    if isinstance(layer, Problem):
+        layer = plan_problem(layer)
     plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
     if not isinstance(plan, Plan):
         raise EqsynthError(
             f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}: export each layer of a "
             "network, or the whole of it with torch.export"
         )
-    return emit_products(plan, name) if isinstance(plan, ProductPlan) else emit(plan, name)
+    return emit(plan, name)
 
 
 def check_name(name: object) -> None:

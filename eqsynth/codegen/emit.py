@@ -24,9 +24,9 @@ from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, MatrixMap, Orbit
 from eqsynth.diagrams.text import picture
 from eqsynth.errors import abridged
-from eqsynth.families.hom import Hom
-from eqsynth.plans.plan import (
-    POWERS,
+from eqsynth.families.hom import Problem
+from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.steps import (
     Contract,
     Hodge,
     Input,
@@ -36,7 +36,6 @@ from eqsynth.plans.plan import (
     Pair,
     Part,
     Pattern,
-    Plan,
     Reduce,
     Schur,
     Spread,
@@ -76,10 +75,11 @@ REJECT = (
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Emitted source, the problem it serves, and the SHA-256 of its UTF-8 bytes."""
+    """Emitted source, the problem that it serves, and the name of its class."""
 
-    hom: Hom
+    problem: Problem
     source: str
+    name: str
 
     @property
     def digest(self) -> str:
@@ -88,8 +88,8 @@ class Artifact:
 
 
 @lru_cache(maxsize=64)
-def emit(plan: Plan, name: str = "EquivariantLinear") -> Artifact:
-    """Source of a torch.nn.Module class called ``name`` that runs the plan.
+def emit(plan: Plan, name: str | None = None) -> Artifact:
+    """Source of a torch.nn.Module class called ``name``, or EquivariantLinear or EquivariantProduct, that runs a plan.
 
     >>> import eqsynth as eq
     >>> from eqsynth.codegen.emit import emit
@@ -97,7 +97,11 @@ def emit(plan: Plan, name: str = "EquivariantLinear") -> Artifact:
     >>> "import torch" in source and "eqsynth" not in source.split('"' * 3)[2]
     True
     """
-    return Artifact(plan.hom, _Emitter(plan, name).module())
+    from eqsynth.codegen.emit_products import _ProductEmitter
+
+    name = name or ("EquivariantProduct" if plan.problem.multilinear else "EquivariantLinear")
+    emitter = _ProductEmitter if plan.problem.multilinear else _Emitter
+    return Artifact(plan.problem, emitter(plan, name).module(), name)
 
 
 class _Emitter:
@@ -642,7 +646,7 @@ class _Emitter:
             self._say(f"{name} = {self._filled(source, term)}")
         packing = isinstance(step, Pack)
         before = self.sizes[source]
-        after = self.plan.packed(before, step) if packing else self.plan.unpacked(before, step)
+        after = self.plan.values[step.target].axes
         n = self.ns[factor]
         whole = _times([n] * symmetry.order)
         rest = before[step.start + (symmetry.order if packing else 1) :]

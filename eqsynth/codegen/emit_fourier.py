@@ -6,7 +6,7 @@ from itertools import groupby, permutations
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.fourier import irreducible_dimensions
-from eqsynth.plans.plan import Mix, Operand, Pair
+from eqsynth.plans.steps import Mix, Operand, Pair
 
 if TYPE_CHECKING:
     from eqsynth.codegen.emit import _Emitter

@@ -11,7 +11,7 @@ from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.families.group import Group
 from eqsynth.graphs.graph import Graph
-from eqsynth.plans.plan import Schur, Source
+from eqsynth.plans.steps import Schur, Source
 from eqsynth.spaces.space import Order
 
 #: A literal of at most so many characters stands on one line.

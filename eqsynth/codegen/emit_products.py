@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from textwrap import indent
 
 import eqsynth
 from eqsynth.bases.basis import basis
-from eqsynth.codegen.emit import REJECT, Artifact, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.codegen.emit import REJECT, _Emitter, _gallery, _permuted, _runs, _times, _uses
 from eqsynth.codegen.meaning import weights_of
 from eqsynth.codegen.runtime import STATE
 from eqsynth.errors import abridged
-from eqsynth.plans.plan import POWERS, Hodge, Input, Pair, Reduce, Step
-from eqsynth.plans.products import NAMES, Join, ProductPlan, Twist, Weigh
+from eqsynth.families.hom import NAMES, ProductHom
+from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.products import maps
+from eqsynth.plans.steps import Input, Join, Pair, Step, Twist, Weigh
 from eqsynth.spaces.space import Order, Space, axis_counts, none_of, order_text
-
-
-@lru_cache(maxsize=64)
-def emit_products(plan: ProductPlan, name: str = "EquivariantProduct") -> Artifact:
-    r"""Source of a torch.nn.Module class called ``name`` that runs the plan.
-
-    >>> from eqsynth.codegen.emit_products import emit_products
-    >>> from eqsynth.plans.products import Problem, plan_products
-    >>> source = emit_products(plan_products(Problem.parse("O(3)", [1, 1], 0))).source
-    >>> [line.strip() for line in source.split("\n") if "einsum" in line]
-    ['x_11 = torch.einsum("zau,zav->zuv", u_a_r, v_a).flatten(-2)  # ╭─╮ u_a[a] v_a[a] summed over a']
-    """
-    return Artifact(plan.hom, _ProductEmitter(plan, name).module())
 
 
 class _ProductEmitter(_Emitter):
     """What differs from a linear layer: several inputs, reductions of them, and their products."""
 
-    plan: ProductPlan
+    plan: Plan
 
-    def __init__(self, plan: ProductPlan, name: str) -> None:
+    def __init__(self, plan: Plan, name: str) -> None:
         super().__init__(plan, name)
+        assert isinstance(plan.problem, ProductHom)  # noqa: S101 - products alone are emitted here
         self.problem = plan.problem
         #: Operands of joins that are scaled, and their names.
         self.scalings: dict[tuple[str, str], str] = {}
@@ -77,7 +66,7 @@ class _ProductEmitter(_Emitter):
             f"Group: {problem.group.title}. Tensors are channels-last, (*batch, n, ..., n, channels).",
         ]
         for pair in plan.pairs:
-            found = plan.basis(pair.term_in, pair.term_out)
+            found = maps(problem, pair.term_in, pair.term_out)
             name = plan.weight_name(pair.term_in, pair.term_out)
             factors = " ".join(self._input(number) for number in problem.terms[pair.term_in])
             parts += ["", f"{name}[i] belongs to map i of the product {factors}, outputs y on top, inputs x below:"]
@@ -233,10 +222,8 @@ class _ProductEmitter(_Emitter):
         plan = self.plan
         shown = {self.ns[factor] for sizes in self.real_sizes for factor in sizes}
         missing = [name for name in self.open if name not in shown]
-        for step in (*plan.before, *plan.joins, *plan.weighed):
+        for step in plan.steps:
             self._before(step)
-        for following in plan.steps:
-            self._after(following)
         self._tail()
         self.lines[-1] = re.sub(r"\bx0?\.new_zeros", f"{self._input(0)}.new_zeros", self.lines[-1])
         self.builders = self._graph_builders() + self.builders
@@ -262,31 +249,25 @@ class _ProductEmitter(_Emitter):
         names = "|".join(self.plan.weight_name(pair.term_in, pair.term_out) for pair in self.plan.pairs)
         return re.sub(rf"self\.({names})(?!\w)", r"self.\1.flatten(2)", line) if names else line
 
-    def _channels(self, value: str) -> str:
-        side, term = self.term_of[value]
-        return self._c_real(term) if side == "real" else super()._channels(value)
+    def _channels(self, name: str) -> str:
+        value = self.plan.values[name]
+        if value.output is not None:
+            return self._c_out(value.output)
+        if len(value.inputs) == 1 or not self.full:
+            return self._c_real(value.inputs[0])
+        return self._c_in(self.problem.terms.index(value.inputs))
 
-    def _before(self, step: Input | Reduce | Twist | Hodge | Join | Weigh) -> None:
+    def _before(self, step: Step) -> None:
         match step:
             case Input(target, number, sizes):
                 self.sizes[target], self.thin[target], self.rename[target] = sizes, frozenset(), target
                 self.term_of[target], self.needs[target] = ("real", number), frozenset({f"x{number}"})
-            case Reduce():
-                self._reduce(step)
             case Twist():
                 self._twist(step)
-            case Hodge():
-                self._hodge(step)
             case Join():
                 self._product(step)
             case Weigh():
                 self._weigh(step)
-
-    def _after(self, step: Step) -> None:
-        match step:
-            case Input(target, term):
-                # The product has been made; from here on it is the input of a linear layer.
-                self.term_of[target] = ("in", term)
             case _:
                 self._linear(step)
 
@@ -331,7 +312,7 @@ class _ProductEmitter(_Emitter):
         if step.elements == tuple(range(step.elements[0], step.elements[0] + count)):
             part = weight if count == pair.dim else f"{weight}[{step.elements[0]}:{step.elements[0] + count}]"
         else:
-            buffer = f"weighed_{self.plan.weighed.index(step)}"
+            buffer = f"weighed_{[s for s in self.plan.steps if isinstance(s, Weigh)].index(step)}"
             self.buffers[buffer] = step.elements
             part = f"{weight}.index_select(0, self.{buffer})"
         if step.first == 0:
@@ -387,7 +368,7 @@ class _ProductEmitter(_Emitter):
 
     def _head(self, missing: Sequence[str], used: str) -> None:
         """Shapes are checked, sizes read, batch axes folded into one."""
-        names = {step.term: step.target for step in self.plan.before if isinstance(step, Input)}
+        names = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
         raw = [self._input(number) for number in range(len(self.inputs))]
         call = self._call(missing)
         self._say_too_many(call, len(self.problem.operands) + len(missing))

@@ -9,8 +9,9 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.families.group import Group
+from eqsynth.families.hom import ProductHom
 from eqsynth.plans.plan import POWERS, Plan
-from eqsynth.plans.products import ProductPlan
+from eqsynth.plans.products import maps
 from eqsynth.spaces.space import Order, Space, entries_of, none_of, order_text, stored_full
 
 #: The length of the text in a state_dict, the same for all layers, so that checkpoints of others can be read and named.
@@ -34,7 +35,7 @@ def weights_of(plan: Plan) -> str:
     Texts of more than ``LENGTH`` bytes end with a digest.
     """
     fields = [f"{_group_text(plan)}: {_spaces_text(plan)}"]
-    if isinstance(plan, ProductPlan) and not plan.problem.degrees:
+    if isinstance(plan.problem, ProductHom) and not plan.problem.degrees:
         fields.append(f"mode={plan.problem.mode}")
     if plan.parameters == "diagrams" and _sums(plan):
         fields.append(f"normalization={plan.normalization}")
@@ -109,10 +110,9 @@ def _has_head(element: object) -> bool:
 
 
 def _spaces_text(plan: Plan) -> str:
-    problem = plan.problem if isinstance(plan, ProductPlan) else None
-    operands = [plan.hom.space_in] if problem is None else problem.operands
-    inputs = " (x) ".join(map(_orders_text, operands))
-    if problem and problem.degrees:
+    problem = plan.problem
+    inputs = " (x) ".join(map(_orders_text, problem.operands))
+    if isinstance(problem, ProductHom) and problem.degrees:
         inputs = f"powers {', '.join(map(str, problem.degrees))} of {inputs}"
     return f"{inputs} -> {_orders_text(plan.hom.space_out)}"
 
@@ -123,14 +123,7 @@ def _orders_text(space: Space) -> str:
 
 def _sums(plan: Plan) -> bool:
     """Whether some map adds entries up, which is what normalization scales."""
-    return any(_adds(found) for found in _bases(plan))
-
-
-def _bases(plan: Plan) -> list[Basis]:
-    if isinstance(plan, ProductPlan):
-        return [plan.basis(pair.term_in, pair.term_out) for pair in plan.pairs]
-    ins, outs = plan.hom.space_in.orders, plan.hom.space_out.orders
-    return [basis(plan.hom.group, ins[pair.term_in], outs[pair.term_out]) for pair in plan.pairs]
+    return any(_adds(maps(plan.problem, pair.term_in, pair.term_out)) for pair in plan.pairs)
 
 
 def _adds(found: Basis) -> bool:

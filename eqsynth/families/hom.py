@@ -1,13 +1,28 @@
-"""The problem itself: a group and two spaces."""
+"""The problem itself: a group, the spaces that maps start from, and the space that they lead to."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement, product
+from math import prod
 from pathlib import Path
 
-from eqsynth.errors import EqsynthError, SpaceError
+from eqsynth.errors import EqsynthError, SpaceError, shown
+from eqsynth.exact.numbers import whole
+from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Order, Space, axes_of, order_text
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_packed, is_plain, order_text, plain
+
+#: How the channels of two inputs meet: each with each, or each with its own.
+MODES = ("full", "paired")
+#: The highest degree of a power.
+MAX_DEGREE = 6
+#: How layers print the powers that they make.
+POWERS_OF = re.compile(r"\s*powers?\s([0-9,\s]*)\sof\s(.*)", re.DOTALL)
+#: The names of the inputs of a product in formulas and code.
+NAMES = "uv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,229 @@ class Hom:
 
     def __str__(self) -> str:
         return f"{self.group}: {self.space_in} -> {self.space_out}"
+
+    # What every problem says, that of a product too: a linear map has one input, and each of its terms is read alone.
+
+    @property
+    def hom(self) -> Hom:
+        """The problem of linear maps: this one."""
+        return self
+
+    @property
+    def operands(self) -> tuple[Space, ...]:
+        """The spaces of the inputs."""
+        return (self.space_in,)
+
+    @property
+    def inputs(self) -> tuple[tuple[int, Order], ...]:
+        """The terms of all inputs: channels and order."""
+        return self.space_in.terms
+
+    @property
+    def terms(self) -> tuple[tuple[int, ...], ...]:
+        """The numbers of the inputs whose maps have weights of their own."""
+        return tuple((number,) for number in range(len(self.space_in)))
+
+    @property
+    def multilinear(self) -> bool:
+        """Whether inputs are multiplied."""
+        return False
+
+    @property
+    def full(self) -> bool:
+        """Whether channels meet each with each; with one input there is nothing to meet."""
+        return False
+
+    def input_name(self, number: int) -> str:
+        """What plans call an input."""
+        return str(number)
+
+    def input_title(self, number: int) -> str:
+        """What messages call an input."""
+        return f"input term {number} of"
+
+    def places(self, number: int) -> tuple[int, ...]:
+        """The inputs of ``terms[number]`` by their numbers in their own space."""
+        return (number,)
+
+    @property
+    def channel_symbols(self) -> tuple[str, ...]:
+        """The symbols of the channels of the inputs, in costs."""
+        return tuple(channel_symbol("in", number, len(self.space_in)) for number in range(len(self.space_in)))
+
+
+@dataclass(frozen=True, slots=True)
+class ProductHom:
+    """Every multilinear map of some spaces, or polynomial map of one, that commutes with a group.
+
+    >>> from eqsynth.families.hom import ProductHom
+    >>> print(ProductHom.parse("S(n)", ["4x2", "8x1"], "16x1"))
+    S(n): 4x2 (x) 8x1 -> 16x1
+    >>> print(ProductHom.parse("O(3)", ["4x1"], "16x0", "paired", (1, 2)))
+    O(3): powers 1, 2 of 4x1 -> 16x0
+
+    ``mode`` says how channels meet. With ``degrees`` the products are those of one input with itself. Such a map is a
+    linear map of the product of the inputs (``hom``).
+    """
+
+    group: Group
+    operands: tuple[Space, ...]
+    space_out: Space
+    mode: str = "full"
+    degrees: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(
+        cls,
+        group: str | Group,
+        operands: Sequence[str | int | Space],
+        space_out: str | int | Space,
+        mode: str = "full",
+        degrees: tuple[int, ...] = (),
+        files: bool | Path = True,
+    ) -> ProductHom:
+        """Read group and spaces as strings, or take them as they are; ``files`` as in ``Group.parse``."""
+        spaces = tuple(map(Space.parse, operands))
+        return cls(Group.parse(group, files), spaces, Space.parse(space_out), mode, degrees)
+
+    @classmethod
+    def read(
+        cls, group: str | Group, operands: str, space_out: str | int | Space, mode: str = "full"
+    ) -> ProductHom | None:
+        """Read products as layers print them, "4x2 (x) 8x1" or "powers 1, 2 of 4x1"; None for a space alone."""
+        powers = POWERS_OF.fullmatch(operands)
+        if powers:
+            words = [word.strip() for word in powers[1].split(",")]
+            if not all(re.fullmatch("[1-9]", word) for word in words):
+                raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {powers[1].strip()[:40]}")
+            degrees = tuple(sorted(set(map(int, words))))
+            return cls.parse(group, (powers[2],), space_out, "paired", degrees)
+        factors = operands.split("(x)")
+        if len(factors) == 1:
+            return None
+        if len(factors) > 2:
+            raise EqsynthError(
+                f"a product of {len(factors)} spaces is more than one layer: multiply two, and the result with the next"
+            )
+        return cls.parse(group, factors, space_out, mode)
+
+    def __post_init__(self) -> None:
+        for space in self.operands:
+            Hom(self.group, space, self.space_out)
+        degrees = tuple(number for number in map(whole, self.degrees) if number is not None)
+        if len(degrees) < len(self.degrees) or not all(1 <= degree <= MAX_DEGREE for degree in degrees):
+            listed = ", ".join(map(shown, self.degrees))[:40]
+            raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {listed}")
+        object.__setattr__(self, "degrees", degrees)
+        for order in (order for space in (*self.operands, self.space_out) for order in space.orders):
+            if not is_plain(order):
+                raise SpaceError(
+                    f"products of {order_text(order)} are not made: ask for order {order_text(plain(order))}, of which "
+                    f"symmetric and alternating tensors are{' (after eq.unpack)' * is_packed(order)}"
+                )
+        if self.mode not in MODES:
+            raise EqsynthError(f"there is no mode {shown(self.mode)}: ask for one of {', '.join(map(repr, MODES))}")
+        if self.mode == "paired":
+            wide = sorted({channels for space in self.operands for channels in space.channels})
+            if len(wide) > 1:
+                what = "the powers of an input" if self.degrees else 'mode="paired"'
+                cure = "" if self.degrees else ', or for mode="full"'
+                raise SpaceError(
+                    f"{what} multiply each channel by its own, but there are terms of {wide[0]} and of {wide[-1]} "
+                    f"channels: ask for equal numbers of channels{cure}"
+                )
+
+    def __str__(self) -> str:
+        if self.degrees:
+            return f"{self.group}: powers {', '.join(map(str, self.degrees))} of {self.operands[0]} -> {self.space_out}"
+        return f"{self.group}: {' (x) '.join(map(str, self.operands))} -> {self.space_out}"
+
+    @property
+    def inputs(self) -> tuple[tuple[int, Order], ...]:
+        """The terms of all operands: channels and order."""
+        return tuple(term for space in self.operands for term in space)
+
+    @property
+    def terms(self) -> tuple[tuple[int, ...], ...]:
+        """The products that are made, each as the numbers of the inputs that are multiplied."""
+        if self.degrees:
+            several = range(len(self.inputs))
+            return tuple(term for d in self.degrees for term in combinations_with_replacement(several, d))
+        starts = [sum(map(len, self.operands[:place])) for place in range(len(self.operands))]
+        ranges = [range(start, start + len(space)) for start, space in zip(starts, self.operands, strict=True)]
+        return tuple(product(*ranges))
+
+    @property
+    def hom(self) -> Hom:
+        """The same as a problem of linear maps of the products."""
+        products = []
+        for term in self.terms:
+            channels = [self.inputs[number][0] for number in term]
+            products.append((prod(channels) if self.full else channels[0], _total([self.inputs[i][1] for i in term])))
+        return Hom(self.group, Space(tuple(products)), self.space_out)
+
+    def owners(self, term: tuple[int, ...]) -> list[tuple[int, int]]:
+        """For each axis of a product, the place of its operand in ``term`` and its axis there.
+
+        Axes of the group's first factor come first, and among those the axes of the first operand.
+        """
+        counts = [axis_counts(self.inputs[number][1]) for number in term]
+        starts = [[sum(own[:factor]) for factor in range(len(own))] for own in counts]
+        return [
+            (place, starts[place][factor] + axis)
+            for factor in range(len(self.group.factors))
+            for place, own in enumerate(counts)
+            for axis in range(own[factor])
+        ]
+
+    @property
+    def multilinear(self) -> bool:
+        """Whether inputs are multiplied."""
+        return True
+
+    @property
+    def full(self) -> bool:
+        """Whether channels meet each with each."""
+        return self.mode == "full"
+
+    @property
+    def named_inputs(self) -> list[tuple[str, int, bool]]:
+        """For each input its operand's name, its place there, and whether there are others."""
+        return [
+            (NAMES[operand], place, len(space) > 1)
+            for operand, space in enumerate(self.operands)
+            for place in range(len(space))
+        ]
+
+    def input_name(self, number: int) -> str:
+        """What plans call an input: its operand, and its term where there are several."""
+        name, place, several = self.named_inputs[number]
+        return f"{name}{place}" if several else name
+
+    def input_title(self, number: int) -> str:
+        """What messages call an input."""
+        name, place, _ = self.named_inputs[number]
+        return f"term {place} of {name} of" if len(self.operands) > 1 else f"input term {place} of"
+
+    def places(self, number: int) -> tuple[int, ...]:
+        """The inputs of ``terms[number]`` by their numbers in their own space."""
+        return tuple(self.named_inputs[factor][1] for factor in self.terms[number])
+
+    @property
+    def channel_symbols(self) -> tuple[str, ...]:
+        """The symbols of the channels of the inputs, in costs: those of paired channels are equally many."""
+        names = [f"c_{name}{place if several else ''}" for name, place, several in self.named_inputs]
+        return tuple(names if self.full else ["c_in"] * len(names))
+
+
+#: What a plan is made for.
+Problem = Hom | ProductHom
+
+
+def _total(orders: Sequence[Order]) -> Order:
+    if isinstance(orders[0], tuple):
+        return tuple(sum(parts) for parts in zip(*map(axis_counts, orders), strict=True))
+    return sum(order for order in orders if isinstance(order, int))
 
 
 def check_order_fits(group: Group, order: Order) -> None:

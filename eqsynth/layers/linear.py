@@ -1,38 +1,20 @@
-"""``eqsynth.Linear``: the emitted source, compiled, as a torch.nn.Module."""
+"""``eqsynth.Linear``: all equivariant linear maps between two spaces, as a torch.nn.Module."""
 
 from __future__ import annotations
 
-import linecache
-import sys
-import warnings
-from functools import lru_cache, wraps
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
-from torch import nn
 
-from eqsynth.bases.basis import Basis, basis
-from eqsynth.codegen.emit import Artifact, emit
-from eqsynth.codegen.meaning import refusal
-from eqsynth.errors import (
-    EqsynthError,
-    IgnoredInputWarning,
-    ShapeError,
-    WeightsError,
-    ZeroOutputWarning,
-    abridged,
-)
-from eqsynth.exact.limits import afford_parameters
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
+from eqsynth.layers.emitted import EmittedLayer, new_layer
 from eqsynth.plans.lowering import plan_hom
-from eqsynth.plans.plan import Plan
 from eqsynth.spaces.space import Space
 from eqsynth.store.cache import no_collection
 
 
-class Linear(nn.Module):
+class Linear(EmittedLayer, kind=True):
     """Every linear map between two spaces that commutes with a group, with one weight per map.
 
     >>> import torch, eqsynth as eq
@@ -70,8 +52,6 @@ class Linear(nn.Module):
     """
 
     hom: Hom
-    plan: Plan
-    artifact: Artifact
 
     def __new__(  # noqa: D102 - the class docstring describes it
         cls,
@@ -87,202 +67,5 @@ class Linear(nn.Module):
     ) -> Linear:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out)
-            made = plan_hom(hom, bool(bias), normalization, method, parameters)
-            found = _layer_class(made)
-        for message in made.zero_outputs():
-            warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
-        for message in made.ignored_inputs():
-            warnings.warn(message, category=IgnoredInputWarning, stacklevel=2)
-        return super().__new__(found)
-
-    def __init_subclass__(cls, made: bool = False) -> None:
-        """Refuse subclasses: the class of a layer is made for its problem. Torch may wrap that class in its own."""
-        if not made and Linear in cls.__bases__:
-            raise EqsynthError("eq.Linear cannot be subclassed: keep the layer as an attribute of your own nn.Module")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # The class that __new__ makes has an __init__ of its own, whose super() call ends here.
-        super().__init__()
-
-    @property
-    def source(self) -> str:
-        """The emitted source that this layer runs."""
-        return self.artifact.source
-
-    @property
-    def basis(self) -> dict[tuple[int, int], Basis]:
-        """The basis behind each (input term, output term)."""
-        orders_in, orders_out = self.hom.space_in.orders, self.hom.space_out.orders
-        return {
-            (i, o): basis(self.hom.group, k, lo) for i, k in enumerate(orders_in) for o, lo in enumerate(orders_out)
-        }
-
-    def extra_repr(self) -> str:
-        """The problem, and how many maps and parameters the layer has."""
-        maps = sum(pair.dim for pair in self.plan.pairs)
-        count = sum(parameter.numel() for parameter in self.parameters())
-        return (
-            f"{abridged(self.hom)}, {maps} map{'s' if maps != 1 else ''}, {count} parameters, "
-            f"bias={self.plan.bias}, normalization={self.plan.normalization!r}"
-            f"{', parameters=' + repr(self.plan.parameters) if self.plan.parameters != 'diagrams' else ''}"
-        )
-
-    def _repr_html_(self) -> str:
-        """What Jupyter shows: the layer and the steps of its plan."""
-        from html import escape
-
-        return f"<div><code>{escape(repr(self))}</code>{self.plan._repr_html_()}</div>"
-
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
-        state = self.__getstate__()  # type: ignore[no-untyped-call]
-        plan = self.plan
-        return _blank, (plan.hom, plan.bias, plan.normalization, plan.asked, plan.parameters), state
-
-
-def from_plan(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Linear:
-    """The layer that runs a plan; outputs that are always zero are no surprise here."""
-    hom = plan.hom
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZeroOutputWarning)
-        more = plan.normalization, plan.asked, plan.parameters
-        return Linear(hom.group, hom.space_in, hom.space_out, plan.bias, device, dtype, *more)
-
-
-def _blank(hom: Hom, bias: bool, normalization: str, method: str = "diagrams", parameters: str = "diagrams") -> Linear:
-    """A layer without parameters, for pickle and copy to fill."""
-    cls = _layer_class(plan_hom(hom, bias, normalization, method, parameters))
-    layer: Linear = nn.Module.__new__(cls)
-    return layer
-
-
-@lru_cache(maxsize=256)
-def _layer_class(plan: Plan) -> type[Linear]:
-    """The class that the emitted source defines, joined with Linear."""
-    artifact = emit(plan)
-    emitted = compile_source(artifact)
-
-    def initialise(
-        self: Any,
-        group: Any,
-        space_in: Any,
-        space_out: Any,
-        bias: bool = True,
-        device: Any = None,
-        dtype: torch.dtype | None = None,
-        normalization: str = "variance",
-        method: str = "auto",
-        parameters: str = "diagrams",
-    ) -> None:
-        afford_layer(plan, device, dtype)
-        emitted.__init__(self, device=device, dtype=dtype)
-
-    def blank(cls: type[Linear], *args: Any, **kwargs: Any) -> Linear:
-        """Torch makes replicas with no arguments, and fills them."""
-        return Linear(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
-
-    body = {
-        **overridden(emitted),
-        "__new__": blank,
-        "__init__": initialise,
-        "__module__": __name__,
-        "__doc__": Linear.__doc__,
-        "__qualname__": "Linear",
-        "extra_repr": Linear.extra_repr,
-        "ShapeError": ShapeError,
-        "hom": plan.hom,
-        "plan": plan,
-        "artifact": artifact,
-    }
-    return type("Linear", (emitted, Linear), body, made=True)
-
-
-def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
-    """Refuse a layer whose parameters do not fit in memory, before torch asks for it."""
-    ins, outs = plan.hom.space_in.channels, plan.hom.space_out.channels
-    count = sum(pair.dim * outs[pair.term_out] * ins[pair.term_in] for pair in plan.pairs)
-    count += sum(dim * wide for dim, wide in zip(plan.bias_dims, outs, strict=True))
-    problem = getattr(plan, "problem", plan.hom)
-    full = getattr(problem, "mode", "") == "full"
-    cure = "take fewer channels" + (", or mode='paired', where each channel meets its own" if full else "")
-    afford_parameters(str(problem), cure, count, device, dtype)
-
-
-def overridden(emitted: Any) -> dict[str, Any]:
-    """Methods of an emitted class, made to work where torch changes its parameters behind its back."""
-
-    def reset_parameters(self: Any) -> None:
-        first: Any = next(self.parameters(), None)
-        if not hasattr(first, "device_mesh"):
-            emitted.reset_parameters(self)
-            return
-        # Parts of DTensors, as after fully_shard on the meta device: parts of what a whole layer draws.
-        from torch.distributed.tensor import distribute_tensor
-
-        if hasattr(self, "reset_tables"):
-            self.reset_tables()
-        whole = emitted(device=first.device, dtype=first.dtype)
-        with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                drawn = whole.get_parameter(name).detach()
-                parameter.copy_(distribute_tensor(drawn, parameter.device_mesh, parameter.placements))
-
-    @wraps(emitted.forward)
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        tables = {name: table for name, table in self._buffers.items() if table.is_floating_point()}
-        dtype = next((getattr(self, name).dtype for name in self._parameters), None)
-        if all(table.dtype == dtype for table in tables.values()):
-            return emitted.forward(self, *args, **kwargs)
-        # Mixed precision of fully_shard lends parameters of another dtype for the time of this call.
-        try:
-            self._buffers.update({name: table.to(dtype) for name, table in tables.items()})
-            return emitted.forward(self, *args, **kwargs)
-        finally:
-            self._buffers.update(tables)
-
-    def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
-        key = f"{prefix}_extra_state"
-        if key in state:
-            text = saved_text(state[key])
-            if text not in (None, self.weights_of):
-                raise WeightsError(refusal(key, str(text), self.plan))
-            # Text that is told anew: casts and averages have made it inexact.
-            del state[key]
-        emitted._load_from_state_dict(self, state, prefix, *others)
-
-    made: dict[str, Any] = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
-    if hasattr(emitted, "weights_of"):
-        made["_load_from_state_dict"] = load
-    return {**made, "forward": forward} if hasattr(emitted, "reset_tables") else made
-
-
-def saved_text(state: Any) -> str | None:
-    """The text that a state_dict holds beside weights; None for a tensor without values."""
-    if not isinstance(state, torch.Tensor):
-        return repr(state)
-    if state.is_meta or hasattr(state, "fake_mode"):
-        return None
-    codes = state.detach().flatten().float().nan_to_num().round().clamp(0, 255).tolist()
-    return bytes(map(int, codes)).decode(errors="replace").strip()
-
-
-def refuse_script(module: nn.Module) -> NoReturn:
-    """What torch.jit.script calls first: say why it cannot, where its own errors speak of lines that nobody wrote."""
-    raise EqsynthError(
-        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as the batch "
-        "axes are, and torch has given it up. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
-    )
-
-
-def compile_source(artifact: Artifact, name: str = "EquivariantLinear") -> type[nn.Module]:
-    """The class in source that eqsynth has just emitted; tracebacks show its lines."""
-    filename = f"<eqsynth {artifact.digest[:16]}>"
-    module = ModuleType(f"eqsynth.emitted_{artifact.digest[:16]}")
-    # torch.export looks for the module of a class by its name.
-    sys.modules[module.__name__] = module
-    namespace = module.__dict__
-    exec(compile(artifact.source, filename, "exec"), namespace)  # noqa: S102 - text that emit just made
-    lines = artifact.source.splitlines(keepends=True)
-    linecache.cache[filename] = (len(artifact.source), None, lines, filename)
-    found: type[nn.Module] = namespace[name]
-    return found
+            plan = plan_hom(hom, bool(bias), normalization, method, parameters)
+            return new_layer(cls, plan)

@@ -16,7 +16,7 @@ from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, posit
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
-from eqsynth.layers.linear import refuse_script
+from eqsynth.layers.emitted import refuse_script
 from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]

@@ -14,13 +14,13 @@ from torch.distributed.tensor.parallel import ParallelStyle
 
 from eqsynth.errors import EqsynthError, SpaceError, shown
 from eqsynth.exact.numbers import whole
+from eqsynth.families.hom import NAMES
 from eqsynth.layers.linear import Linear
 from eqsynth.layers.products import PolynomialLayer, Power, TensorProduct
 from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings, Tensors, joined
 from eqsynth.nn.networks import Residual, Sequential, problem_of
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded
-from eqsynth.plans.products import NAMES
 from eqsynth.spaces.space import Space
 
 WHOLE, SPLIT, SUMMAND = Replicate(), Shard(-1), Partial()
@@ -135,7 +135,7 @@ class RowwiseParallel(_Style):
 
     def placement(self, module: nn.Module, name: str) -> Placement:
         """On the axis of input channels; biases are whole."""
-        mixes_all = isinstance(module, TensorProduct) and module.problem.mode == "full"
+        mixes_all = isinstance(module, TensorProduct) and module.problem.full
         if mixes_all or not isinstance(module, (Linear, *PRODUCTS)):
             raise EqsynthError(_refused(module, "input channels"))
         return Shard(2) if name.startswith("weight") and name in module._parameters else WHOLE
@@ -481,9 +481,8 @@ def _layer_style(module: Any, size: int, split: bool, ahead: bool) -> tuple[Para
         return RowwiseParallel(), False
     if _divides(_space_out(module), size):
         return (ColwiseParallel(), True) if ahead else (ColwiseParallel(output_layouts=WHOLE), False)
-    full = isinstance(module, TensorProduct) and module.problem.mode == "full"
-    inputs = [module.hom.space_in] if isinstance(module, Linear) else module.problem.operands
-    if not full and all(_divides(space, size) for space in inputs):
+    full = isinstance(module, TensorProduct) and module.problem.full
+    if not full and all(_divides(space, size) for space in module.problem.operands):
         return RowwiseParallel(input_layouts=WHOLE), False
     raise SpaceError(
         f"neither the inputs nor the outputs of {module} can be split over {size} processes: give one of them channels "

@@ -15,7 +15,8 @@ from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.nn.activations import got
 from eqsynth.plans.lowering import plan_hom
-from eqsynth.plans.plan import POWERS, Entry, Input, Mix, Output, Part, Pattern, Plan, Reduce, Spread, Step
+from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.steps import Entry, Input, Mix, Output, Part, Pattern, Reduce, Spread, Step
 
 #: Positions are numbered by whole numbers of 63 bits.
 MAX_KEY = 2**63 - 1

@@ -12,7 +12,8 @@ from eqsynth.bases.index_symmetries import moved
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.partitions import components, perfect_matchings
-from eqsynth.plans.plan import NOMINAL_N, Pair
+from eqsynth.plans.plan import NOMINAL_N
+from eqsynth.plans.steps import Pair
 from eqsynth.spaces.space import axis_counts
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, combinations_with_replacement, permutations
-from math import perm
+from math import perm, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.adapted import Adapted, positions
@@ -12,25 +12,29 @@ from eqsynth.bases.basis import basis
 from eqsynth.diagrams.functor import matrix, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.symplectic import omega
-from eqsynth.plans.plan import (
-    POWERS,
+from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.steps import (
     Contract,
     Hodge,
     Input,
+    Join,
     Mix,
     Output,
     Pack,
+    Pair,
     Part,
-    Plan,
     Reduce,
     Schur,
     Source,
     Spread,
+    Step,
     Table,
     Tied,
+    Twist,
     Unpack,
+    Weigh,
 )
-from eqsynth.spaces.space import Symmetry, all_turns, axis_counts
+from eqsynth.spaces.space import Symmetry, all_turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,109 +44,228 @@ if TYPE_CHECKING:
 
 
 def interpret(
-    plan: Plan,
-    parameters: Mapping[str, Array],
-    inputs: Sequence[Array],
-    n: int | Sequence[int],
-    given: Mapping[str, Array] | None = None,
+    plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
 ) -> list[Array]:
-    """Run a plan on inputs of shape ``(batch, n, ..., n, channels)``, one per input term.
+    """Run a plan on inputs of shape ``(batch, n, ..., n, channels)``, one per term of every input.
 
     >>> import numpy as np, eqsynth as eq
     >>> from eqsynth.plans.interpret import interpret
     >>> plan = eq.plan("S(2)", 1, 0, bias=False, normalization="sum")
     >>> interpret(plan, {"weight": np.ones((1, 1, 1))}, [np.array([[[3.0], [4.0]]])], 2)
     [array([[7.]])]
+    >>> plan = eq.TensorProduct("O(2)", 1, 1, 0, bias=False, normalization="sum").plan
+    >>> u, v = np.array([[[3.0], [4.0]]]), np.array([[[1.0], [2.0]]])
+    >>> interpret(plan, {"weight": np.ones((1, 1, 1, 1))}, [u, v], 2)
+    [array([[11.]])]
 
-    ``parameters`` has the names and shapes of the layer's state_dict; ``n`` is the size, for a product
-    group one per factor. ``given``: values that are known and need no input, by name. Returns one array per
-    output term.
+    ``parameters`` has the names and shapes of the layer's state_dict; ``n`` is the size, for a product group one per
+    factor. Returns one array per output term. Raises ShapeError for inputs of another shape.
     """
-    import numpy as np
+    return _Interpreter(plan, parameters, inputs, n).run()
 
-    base = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
-    ns = [*base, *(symmetry.length(base[factor]) for factor, symmetry in plan.packs)]
-    power = POWERS[plan.normalization]
-    given = given or {}
-    batch = next(iter((*inputs, *given.values()))).shape[0]
-    values: dict[str, Array] = dict(given)
-    sizes: dict[str, tuple[int, ...]] = {}
-    outputs: list[Array] = []
 
-    def zeros(axes: Sequence[int], term: int) -> Array:
-        return np.zeros((batch, *[ns[factor] for factor in axes], plan.hom.space_out.channels[term]))
+class _Interpreter:
+    """The values of a plan, one step after the other; their types are those that the plan infers."""
 
-    for step in plan.steps:
+    def __init__(
+        self, plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
+    ) -> None:
+        self.plan, self.inputs = plan, inputs
+        #: The size of each factor of the group, and behind them the lengths of packed axes.
+        self.sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
+        self.lengths = [*self.sizes, *(symmetry.length(self.sizes[factor]) for factor, symmetry in plan.packs)]
+        # The channels of a product are one axis, the left one's most significant.
+        self.parameters = {
+            name: value.reshape(*value.shape[:2], -1) if name.startswith("weight") else value
+            for name, value in parameters.items()
+        }
+        self.batch = len(inputs[0])
+        self.values: dict[str, Array] = {}
+
+    def run(self) -> list[Array]:
+        """The outputs."""
+        outputs = []
+        for step in self.plan.steps:
+            if isinstance(step, Output):
+                outputs.append(self.zeros_out(step.term) if step.source is None else self.values[step.source])
+            else:
+                self.values |= zip(step.writes, self.step(step), strict=True)
+        return outputs
+
+    def zeros_out(self, term: int) -> Array:
+        """The zero of an output term."""
+        return self.zeros(self.plan.axes(self.plan.problem.space_out.orders[term]), term)
+
+    def zeros(self, axes: Sequence[int], term: int) -> Array:
+        """Zeros with the channels of an output term."""
+        import numpy as np
+
+        channels = self.plan.problem.space_out.channels[term]
+        return np.zeros((self.batch, *[self.lengths[size] for size in axes], channels))
+
+    def step(self, step: Step) -> list[Array]:
+        """What a step writes."""
+        import numpy as np
+
+        plan, values = self.plan, self.values
         match step:
-            case Input(target, term, axes):
-                wanted = (batch, *[ns[factor] for factor in axes], plan.hom.space_in.channels[term])
-                found = given[target] if target in given else inputs[term]
-                if found.shape != wanted:
-                    raise ShapeError(f"input {term} has shape {found.shape}, expected {wanted}")
-                values[target], sizes[target] = found, axes
-            case Reduce(target, source, pattern):
-                values[target] = _reduce(
-                    values[source], step, [ns[factor] for factor in sizes[source]], POWERS[plan.sums]
-                )
-                kept = {axis: sizes[source][place] for place, axis in enumerate(pattern) if axis is not None}
-                sizes[target] = tuple(kept[axis] for axis in sorted(kept))
-            case Hodge(target, source, order, factor):
-                values[target] = _hodge(values[source], step, power)
-                left = order[: step.carried + step.tied]
-                sizes[target] = (*(sizes[source][axis] for axis in left), *[factor] * step.given)
-            case Contract(target, source, labels, edges, kept):
-                values[target] = _contract(plan, values[source], labels, edges, kept)
-                sizes[target] = (0,) * len(kept)
-            case Mix(axes, operands, targets, entries, biases):
-                for index, made in enumerate(targets):
-                    total = zeros(axes, made.term)
-                    for entry in entries:
-                        if entry.target == index:
-                            operand = operands[entry.operand]
-                            weight = _weight(plan, parameters, operand.term, made.term, entry.element, base)
-                            order = (0, *[1 + axis for axis in operand.middle], len(axes) + 1)
-                            total += entry.sign * np.transpose(values[operand.source], order) @ weight.T
-                    for entry in biases:
-                        if entry.target == index:
-                            total += entry.sign * _bias(plan, parameters, made.term)[entry.element]
-                    if step.fourier:
-                        total *= _different(total.shape[1:-1])[..., None]
-                    values[made.name], sizes[made.name] = total, axes
-            case Spread(target, term, axes, parts):
-                total = zeros(axes, term)
+            case Input(_, term, axes):
+                wanted = (self.batch, *[self.lengths[size] for size in axes], plan.problem.inputs[term][0])
+                if self.inputs[term].shape != wanted:
+                    raise ShapeError(f"input {term} has shape {self.inputs[term].shape}, expected {wanted}")
+                return [self.inputs[term]]
+            case Reduce(_, source):
+                lengths = [self.lengths[size] for size in plan.values[source].axes]
+                return [_reduce(values[source], step, lengths, POWERS[plan.sums])]
+            case Hodge(_, source):
+                return [_hodge(values[source], step, POWERS[plan.sums])]
+            case Contract(_, source, labels, edges, kept):
+                return [_contract(plan, values[source], labels, edges, kept)]
+            case Twist(_, source, axis):
+                form = omega(values[source].shape[1 + axis])
+                return [np.moveaxis(np.tensordot(form, values[source], (1, 1 + axis)), 0, 1 + axis)]
+            case Join():
+                return [self.join(step)]
+            case Weigh():
+                product = self.product(step, range(len(step.sizes)), True)
+                weights = [self.weight(step.term_in, step.term_out, element) for element in step.elements]
+                return [product @ weight.T for weight in weights]
+            case Mix(_, operands, targets, entries, biases):
+                totals = [self.zeros(step.sizes, target.term) for target in targets]
+                for entry in entries:
+                    operand = operands[entry.operand]
+                    weight = self.weight(operand.term, targets[entry.target].term, entry.element)
+                    order = (0, *[1 + axis for axis in operand.middle], step.axes + 1)
+                    totals[entry.target] += entry.sign * np.transpose(values[operand.source], order) @ weight.T
+                for entry in biases:
+                    totals[entry.target] += entry.sign * self.bias(targets[entry.target].term)[entry.element]
+                if step.fourier:
+                    totals = [total * _different(total.shape[1:-1])[..., None] for total in totals]
+                return totals
+            case Spread(_, term, axes, parts):
+                total = self.zeros(axes, term)
                 for part in parts:
                     _add(total, values[part.source], part)
-                values[target], sizes[target] = total, axes
-            case Tied(target, term, axes, tables, constants):
-                total = zeros(axes, term)
+                return [total]
+            case Tied(_, term, axes, tables, constants):
+                total = self.zeros(axes, term)
                 for table in tables:
-                    total += _tied(plan, parameters, table, term, values[table.source], power).reshape(total.shape)
-                scaled = _bias(plan, parameters, term)[step.first :] if constants else ()
+                    total += self.tied(table, term).reshape(total.shape)
+                scaled = self.bias(term)[step.first :] if constants else ()
                 for element, value in zip(constants, scaled, strict=True):
-                    total += (matrix(plan.hom.group, element, base) * value[None, :]).reshape(total.shape[1:])
-                values[target], sizes[target] = total, axes
-            case Schur(sources, ends, bases):
-                for end in ends:
-                    orders = axis_counts(plan.hom.space_out.orders[end.term])
-                    axes = tuple(factor for factor, count in enumerate(orders) for _ in range(count))
-                    total = zeros(axes, end.term)
+                    total += (matrix(plan.hom.group, element, self.sizes) * value[None, :]).reshape(total.shape[1:])
+                return [total]
+            case Schur(sources, targets, bases):
+                totals = [self.zeros(plan.values[target.name].axes, target.term) for target in targets]
+                for place, target in enumerate(targets):
                     for start in sources:
-                        x = values[start.name]
-                        total += _dense(plan, parameters, start, end, x, bases, power).reshape(total.shape)
-                    values[end.name], sizes[end.name] = total, axes
-            case Pack(target, source, start, size):
-                _, symmetry = plan.packs[size - len(base)]
-                values[target] = _packed(values[source], start, symmetry)
-                sizes[target] = plan.packed(sizes[source], step)
-            case Unpack(target, source, start, size):
-                factor, symmetry = plan.packs[size - len(base)]
-                values[target] = _unpacked(values[source], start, symmetry, base[factor])
-                sizes[target] = plan.unpacked(sizes[source], step)
-            case Output(term, None):
-                outputs.append(zeros(plan.axes(plan.hom.space_out.orders[term]), term))
-            case Output(term, str(source)):
-                outputs.append(values[source])
-    return outputs
+                        totals[place] += self.dense(start, target, bases).reshape(totals[place].shape)
+                return totals
+            case Pack(_, source, start):
+                return [_packed(values[source], start, self.packing(step))]
+            case Unpack(_, source, start):
+                factor, _ = plan.packs[step.size - len(self.sizes)]
+                return [_unpacked(values[source], start, self.packing(step), self.sizes[factor])]
+        raise AssertionError(f"{step!r} writes no value")
+
+    def packing(self, step: Pack | Unpack) -> Symmetry:
+        """The symmetry of the axes that a step packs or unpacks."""
+        return self.plan.packs[step.size - len(self.sizes)][1]
+
+    # --- products of inputs -----------------------------------------------------------------------
+
+    def product(self, step: Join | Weigh, kept: Sequence[int], full: bool) -> Array:
+        """Two values multiplied, summed over the labels that are not kept; pairs of channels are one axis."""
+        # The batch and the channels have labels behind those of the axes.
+        batch, left, right = (len(step.sizes) + place for place in range(3))
+        channels = (left, right) if full else (left, left)
+        arguments: list[Any] = []
+        for source, labels, channel in zip(step.sources, step.axes_read, channels, strict=True):
+            arguments += [self.values[source], [batch, *labels, channel]]
+        product = _einsum(*arguments, [batch, *kept, *dict.fromkeys(channels)])
+        return product.reshape(*product.shape[: 1 + len(kept)], -1)
+
+    def join(self, step: Join) -> Array:
+        """The product of two values, its sums scaled."""
+        terms = step.terms * prod(self.sizes[step.sizes[label]] for label in step.scaled)
+        scale: float = float(terms) ** POWERS[self.plan.sums]
+        return self.product(step, range(step.axes), step.full) * scale
+
+    # --- weights ----------------------------------------------------------------------------------
+
+    def pair(self, term_in: int, term_out: int) -> Pair:
+        """What the plan says about the weights between two terms."""
+        return next(pair for pair in self.plan.pairs if (pair.term_in, pair.term_out) == (term_in, term_out))
+
+    def weight(self, term_in: int, term_out: int, element: int) -> Array:
+        """The weight of a map, scaled."""
+        weights, pair = self.parameters[self.plan.weight_name(term_in, term_out)], self.pair(term_in, term_out)
+        weight: Array = weights[element]
+        for into, other, times in pair.sums:
+            weight = weight + (into == element) * times * weights[other]
+        for size, gain in zip(self.sizes, pair.gains, strict=True):
+            weight = weight * size ** (gain / 4)
+        if pair.squares:
+            weight = weight * float(pair.squares[element]) ** POWERS[self.plan.normalization]
+        return weight
+
+    def bias(self, term: int) -> Array:
+        """The biases of an output term, scaled."""
+        import numpy as np
+
+        squares = np.array(self.plan.bias_squares[term] or [1], float)
+        biases = self.parameters[self.plan.bias_name(term)]
+        return np.asarray(biases * squares[:, None] ** POWERS[self.plan.normalization])
+
+    def tied(self, table: Table, term: int) -> Array:
+        """Weight times matrix for the maps of a table."""
+        import numpy as np
+
+        group, power = self.plan.hom.group, POWERS[self.plan.normalization]
+        weight = self.parameters[self.plan.weight_name(table.term, term)]
+        x = self.values[table.source].reshape(self.batch, -1, weight.shape[2])
+        weight = weight[table.first : table.first + len(table.elements)]
+        for size, gain in zip(self.sizes, self.pair(table.term, term).gains, strict=True):
+            weight = weight * size ** (gain / 4)
+        largest = [float(most) ** power for _, most in squares(group, table.elements, self.sizes)]
+        total: Array = np.zeros((1,))
+        for element, scale, w in zip(table.elements, largest, weight, strict=True):
+            total = total + np.einsum("ji,bic,oc->bjo", matrix(group, element, self.sizes) * scale, x, w)
+        return total
+
+    def dense(self, source: Source, target: Source, bases: Adapted) -> Array:
+        """Weight times matrix for all maps between two terms, whatever basis an emitted layer takes them to."""
+        import numpy as np
+
+        maps = basis(bases.group, bases.ins[source.order], bases.outs[target.order])
+        channels = self.plan.problem.space_out.channels[target.term]
+        total = np.zeros((self.batch, positions(bases.group, maps.outputs), channels))
+        if not len(maps):
+            return total
+        weight = self.parameters[self.plan.weight_name(source.term, target.term)]
+        if self.plan.parameters == "blocks":
+            weight = block_coefficients(self.plan, self.parameters, source.term, target.term)
+        else:
+            largest = [float(most) for _, most in squares(bases.group, maps.diagrams, maps.sizes())]
+            scale = np.array(largest) ** POWERS[self.plan.normalization]
+            for size, gain in zip(maps.sizes(), self.pair(source.term, target.term).gains, strict=True):
+                scale = scale * size ** (gain / 4)
+            weight = weight * scale[:, None, None]
+        x = self.values[source.name]
+        flat = x.reshape(len(x), -1, x.shape[-1])
+        for matrix_of, w in zip(maps.matrices(), weight, strict=True):
+            total += np.einsum("ji,bic,oc->bjo", matrix_of, flat, w, optimize=True)
+        return total
+
+
+def _einsum(*arguments: Any) -> Array:
+    """``numpy.einsum`` with labels of any size."""
+    import numpy as np
+
+    labels = dict.fromkeys(label for listed in (*arguments[1::2], arguments[-1]) for label in listed)
+    number = {label: place for place, label in enumerate(labels)}
+    named = [[number[i] for i in value] if isinstance(value, list) else value for value in arguments]
+    return np.asarray(np.einsum(*named))
 
 
 def _packed(source: Array, start: int, symmetry: Symmetry) -> Array:
@@ -186,23 +309,6 @@ def _contract(
     return found
 
 
-def _tied(plan: Plan, parameters: Mapping[str, Array], table: Table, term: int, source: Array, power: float) -> Array:
-    import numpy as np
-
-    group = plan.hom.group
-    ns = [int(factor.n) for factor in group.factors]
-    weight = parameters[plan.weight_name(table.term, term)]
-    x = source.reshape(len(source), -1, weight.shape[2])
-    weight = weight[table.first : table.first + len(table.elements)]
-    gains = next(pair.gains for pair in plan.pairs if (pair.term_in, pair.term_out) == (table.term, term))
-    for size, gain in zip(ns, gains, strict=True):
-        weight = weight * size ** (gain / 4)
-    terms = zip(squares(group, table.elements, ns), table.elements, weight, strict=True)
-    return np.asarray(
-        sum(np.einsum("ji,bic,oc->bjo", matrix(group, d, ns) * float(most) ** power, x, w) for (_, most), d, w in terms)
-    )
-
-
 def block_coefficients(plan: Plan, parameters: Mapping[str, Array], term_in: int, term_out: int) -> Array:
     """Coefficients of the maps of a pair, (maps, out, in), from weights that are entries of blocks."""
     import numpy as np
@@ -214,65 +320,11 @@ def block_coefficients(plan: Plan, parameters: Mapping[str, Array], term_in: int
     return np.asarray(np.einsum("dw,woi->doi", step.bases.coefficients(a, b), weight))
 
 
-def _dense(
-    plan: Plan,
-    parameters: Mapping[str, Array],
-    source: Source,
-    end: Source,
-    x: Array,
-    bases: Adapted,
-    power: float,
-) -> Array:
-    """Weight times matrix for all maps between two terms, whatever basis an emitted layer takes them to."""
-    import numpy as np
-
-    found = basis(bases.group, bases.ins[source.order], bases.outs[end.order])
-    y = np.zeros((len(x), positions(bases.group, found.outputs), plan.hom.space_out.channels[end.term]))
-    if not len(found):
-        return y
-    weight = parameters[plan.weight_name(source.term, end.term)]
-    if plan.parameters == "blocks":
-        weight = block_coefficients(plan, parameters, source.term, end.term)
-    else:
-        scale = np.array([float(most) for _, most in squares(bases.group, found.diagrams, found.sizes())]) ** power
-        gains = next(p.gains for p in plan.pairs if (p.term_in, p.term_out) == (source.term, end.term))
-        for size, gain in zip(found.sizes(), gains, strict=True):
-            scale = scale * size ** (gain / 4)
-        weight = weight * scale[:, None, None]
-    flat = x.reshape(len(x), -1, x.shape[-1])
-    for matrix_of, w in zip(found.matrices(), weight, strict=True):
-        y += np.einsum("ji,bic,oc->bjo", matrix_of, flat, w, optimize=True)
-    return y
-
-
-def _weight(
-    plan: Plan, parameters: Mapping[str, Array], term_in: int, term_out: int, element: int, ns: Sequence[int]
-) -> Array:
-    weights = parameters[plan.weight_name(term_in, term_out)]
-    weight: Array = weights[element]
-    for pair in plan.pairs:
-        if (pair.term_in, pair.term_out) == (term_in, term_out):
-            for into, other, times in pair.sums:
-                weight = weight + (into == element) * times * weights[other]
-            for size, gain in zip(ns, pair.gains, strict=True):
-                weight = weight * size ** (gain / 4)
-            if pair.squares:
-                weight = weight * float(pair.squares[element]) ** POWERS[plan.normalization]
-    return weight
-
-
 def _different(shape: Sequence[int]) -> Array:
     """1 where all labels are different, else 0."""
     import numpy as np
 
     return np.array([float(len({*index}) == len(index)) for index in np.ndindex(*shape)]).reshape(shape)
-
-
-def _bias(plan: Plan, parameters: Mapping[str, Array], term: int) -> Array:
-    import numpy as np
-
-    squares = np.array(plan.bias_squares[term] or [1], float)
-    return np.asarray(parameters[plan.bias_name(term)] * squares[:, None] ** POWERS[plan.normalization])
 
 
 def _reduce(source: Array, step: Reduce, lengths: Sequence[int], power: float) -> Array:

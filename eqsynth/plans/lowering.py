@@ -25,12 +25,9 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
-from eqsynth.plans.plan import (
-    METHODS,
-    NOMINAL_BATCH,
-    NOMINAL_N,
-    NORMALIZATIONS,
-    PARAMETERS,
+from eqsynth.plans.infer import full_axes, stored_axes
+from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Plan
+from eqsynth.plans.steps import (
     Contract,
     Entry,
     Forms,
@@ -43,7 +40,6 @@ from eqsynth.plans.plan import (
     Pair,
     Part,
     Pattern,
-    Plan,
     Reduce,
     Schur,
     Source,
@@ -53,7 +49,6 @@ from eqsynth.plans.plan import (
     Target,
     Tied,
     Unpack,
-    stored_axes,
 )
 from eqsynth.spaces.space import (
     Order,
@@ -538,11 +533,11 @@ class _Lowering:
                 self._mix(profile, [use for use in alike if use.packs == packs])
         found: list[Step] = []
         for term, order in enumerate(self.hom.space_in.orders):
-            read = _reductions(term, self._sizes(order), self.bottoms[term], self._forms(order), self.several_in)
+            read = _reductions(term, full_axes(order), self.bottoms[term], self._forms(order), self.several_in)
             found += self._unpacked_input(term, order, read) if is_packed(order) else read
         found += self.middle_steps
         for term, order in enumerate(self.hom.space_out.orders):
-            made = _spreads(term, self._sizes(order), self.tops[term], self._forms(order), self.several_out)
+            made = _spreads(term, full_axes(order), self.tops[term], self._forms(order), self.several_out)
             found += self._packed_output(term, order, made) if is_packed(order) else made
         return tuple(found)
 
@@ -643,13 +638,9 @@ class _Lowering:
             return use
         return replace(use, packs=tuple(packs), middle=tuple(middle), sign=sign)
 
-    def _sizes(self, order: Order) -> tuple[int, ...]:
-        """The factor of each vertex of a row."""
-        return tuple(factor for factor, count in enumerate(axis_counts(order)) for _ in range(count))
-
     def _forms(self, order: Order) -> frozenset[int]:
         """The vertices of a row whose pairs carry the symplectic form."""
-        sizes = self._sizes(order)
+        sizes = full_axes(order)
         return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].symplectic)
 
     def _fresh(self, name: str) -> str:
@@ -700,9 +691,7 @@ class _Lowering:
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
             self.middle_steps.append(
-                Tied(
-                    target, term_out, self._sizes(self.hom.space_out.orders[term_out]), tuple(tables), constants, start
-                )
+                Tied(target, term_out, full_axes(self.hom.space_out.orders[term_out]), tuple(tables), constants, start)
             )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
 
@@ -887,7 +876,7 @@ class _Lowering:
                 continue
             pattern = tuple(
                 arrangement.index(("t", middle[int(label[1])]) if label[0] == "t" else label)
-                for label in self._row(use.top, profile, "given", self._sizes(self.hom.space_out.orders[use.term_out]))
+                for label in self._row(use.top, profile, "given", full_axes(self.hom.space_out.orders[use.term_out]))
             )
             self._place(use, Part(value, pattern))
 
@@ -940,7 +929,7 @@ class _Lowering:
             return name, [("t", use.below[2].index(label)) for label in axes]
         cached = (use.term_in, use.bottom, use.profile)
         if cached not in self.heads:
-            sizes = self._sizes(self.hom.space_in.orders[use.term_in])
+            sizes = full_axes(self.hom.space_in.orders[use.term_in])
             arrangement = self._row(use.bottom, use.profile, "taken", sizes)
             for factor, (_, taken, given, tied) in enumerate(use.profile):
                 if (taken or given or tied) and not _takes_after(use.profile[factor]):

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ExportError
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import NAMES, Hom, Problem
 from eqsynth.plans.plan import Plan
-from eqsynth.plans.products import ProductPlan
 from eqsynth.spaces.space import axis_counts, is_packed, lengths, order_text, stored_full
 from eqsynth.store import files
 
@@ -82,10 +81,8 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
     """
     import torch
 
-    from eqsynth.layers.linear import compile_source
+    from eqsynth.layers.emitted import compile_source
 
-    if isinstance(plan, ProductPlan):
-        raise ExportError("programs are written of linear layers: call torch.export.export(layer, inputs) yourself")
     if form == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ExportError("ONNX files need packages of their own: pip install 'eqsynth[onnx]'")
     with torch.random.fork_rng(devices=[]):
@@ -95,7 +92,7 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
         try:
             layer.load_state_dict(state)
         except (RuntimeError, TypeError) as error:
-            raise EqsynthError(f"these are no weights of {plan.hom}: {error}") from error
+            raise EqsynthError(f"these are no weights of {plan.problem}: {error}") from error
     arguments, shapes, names = _example(plan)
     with warnings.catch_warnings():
         # The exporters warn of guesses of theirs at names of axes, and of their own use of deprecated functions.
@@ -106,13 +103,13 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
                 torch.export.save(torch.export.export(layer, arguments, dynamic_shapes=shapes), file)
             except RuntimeError as error:
                 why = str(error).strip().partition("\n")[0]
-                raise ExportError(f'torch cannot export {plan.hom}: {why} Ask for the format "module"') from error
+                raise ExportError(f'torch cannot export {plan.problem}: {why} Ask for the format "module"') from error
             return file.getvalue()
-        made = _onnx(layer, arguments, shapes, names, plan.hom)
-    return bytes(made.model_proto.SerializeToString())
+        onnx = _onnx(layer, arguments, shapes, names, plan.problem)
+    return bytes(onnx.model_proto.SerializeToString())
 
 
-def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], hom: Hom) -> Any:
+def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], problem: Problem) -> Any:
     import torch
 
     # They warn that torchvision, which no layer uses, is not installed, and of details of their own.
@@ -127,7 +124,7 @@ def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], hom: Hom) -
             dynamo=True,
             dynamic_shapes=shapes,
             input_names=names,
-            output_names=["y"] if len(hom.space_out) == 1 else [f"y{o}" for o in range(len(hom.space_out))],
+            output_names=["y"] if len(problem.space_out) == 1 else [f"y{o}" for o in range(len(problem.space_out))],
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:
@@ -135,7 +132,9 @@ def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], hom: Hom) -
         while cause.__cause__ is not None:
             cause = cause.__cause__
         why = str(cause).strip().partition("\n")[0]
-        raise ExportError(f'torch cannot write {hom} as ONNX: {why}. Ask for the format "pt2" or "module"') from error
+        raise ExportError(
+            f'torch cannot write {problem} as ONNX: {why}. Ask for the format "pt2" or "module"'
+        ) from error
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
@@ -145,7 +144,7 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
     """Arguments of ``forward``, which axes of them are open, and their names."""
     import torch
 
-    factors, space = plan.hom.group.factors, plan.hom.space_in
+    problem, factors = plan.problem, plan.problem.group.factors
     letters = sorted({factor.n for factor in factors if isinstance(factor.n, str)})
     even = {factor.n for factor in factors if factor.even}
     # All even, since Sp(n) needs it, and different, so that torch does not take two letters for one.
@@ -155,27 +154,36 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
         for letter in letters
     }
     batch = torch.export.Dim("batch")
-    for order in (*space.orders, *plan.hom.space_out.orders):
+    spaces = (*problem.operands, problem.space_out)
+    for order in (order for space in spaces for order in space.orders):
         if is_packed(order) and letters:
             raise ExportError(
-                f"{plan.hom} packs tensors of open size, which a program of fixed shapes cannot: ask for "
+                f"{problem} packs tensors of open size, which a program of fixed shapes cannot: ask for "
                 f"{order_text(stored_full(order))}, or for a number in place of {', '.join(letters)}"
             )
-    tensors, open_axes, seen = [], [], set()
-    for channels, order in space:
-        sizes = [f.n if isinstance(f.n, int) else 0 for f in factors]
-        full = [f.n for f, k in zip(factors, axis_counts(order), strict=True) for _ in range(k)]
-        shown: list[int | str] = [*lengths(order, sizes)] if is_packed(order) else full
-        seen |= {length for length in shown if isinstance(length, str)}
-        tensors.append(torch.zeros(3, *(size.get(str(n)) or int(n) for n in shown), channels))
-        axes = {place: dims[n] for place, n in enumerate(shown, 1) if isinstance(n, str)}
-        open_axes.append({0: batch, **axes})
-    single = len(space) == 1
+    arguments: list[Any] = []
+    open_axes: list[Any] = []
+    names: list[str] = []
+    seen: set[str] = set()
+    for operand, space in enumerate(problem.operands):
+        tensors, axes = [], []
+        for channels, order in space:
+            sizes = [f.n if isinstance(f.n, int) else 0 for f in factors]
+            full = [f.n for f, k in zip(factors, axis_counts(order), strict=True) for _ in range(k)]
+            shown: list[int | str] = [*lengths(order, sizes)] if is_packed(order) else full
+            seen |= {length for length in shown if isinstance(length, str)}
+            tensors.append(torch.zeros(3, *(size.get(str(n)) or int(n) for n in shown), channels))
+            axes.append({0: batch} | {place: dims[n] for place, n in enumerate(shown, 1) if isinstance(n, str)})
+        single = len(space) == 1
+        arguments.append(tensors[0] if single else tuple(tensors))
+        open_axes.append(axes[0] if single else tuple(axes))
+        name = NAMES[operand] if problem.multilinear else "x"
+        names += [name] if single else [f"{name}{place}" for place in range(len(space))]
     needed = [letter for letter in letters if letter not in seen]
     return (
-        (tensors[0] if single else tuple(tensors), *(size[letter] for letter in needed)),
-        (open_axes[0] if single else tuple(open_axes), *(torch.export.Dim.DYNAMIC for _ in needed)),
-        [*(["x"] if single else [f"x{i}" for i in range(len(space))]), *needed],
+        (*arguments, *(size[letter] for letter in needed)),
+        (*open_axes, *(torch.export.Dim.DYNAMIC for _ in needed)),
+        [*names, *needed],
     )
 
 

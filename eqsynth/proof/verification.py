@@ -23,14 +23,13 @@ from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Hom, Problem, ProductHom
 from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import POWERS, Plan
-from eqsynth.plans.products import Problem, ProductPlan, plan_products
+from eqsynth.plans.products import maps, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
-from eqsynth.proof.verify_products import check_products
 from eqsynth.spaces.space import (
     Order,
     Turn,
@@ -67,6 +66,8 @@ FACTS = {
 }
 #: Larger files are no layers.
 MAX_EXPORTED = 20_000_000
+#: Sizes at which a letter is tried in products.
+PRODUCT_SIZES, EVEN_PRODUCT_SIZES = (1, 2, 3), (2, 4)
 #: Matrices of a basis with more entries than this are not added up one by one.
 MAX_MEANING = 2_000_000
 
@@ -99,38 +100,22 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     trials, seed = check_draws(trials, seed)
     plan, checks = _plan_of(subject)
     layer = subject if getattr(subject, "plan", None) is plan else None
-    if isinstance(plan, ProductPlan):
-        return _verify_products(plan, checks, trials, seed, layer)
-    hom = plan.hom
-    for sizes in sizes_to_try(hom.group):
-        for factor in concrete_factors(hom.group, sizes):
+    problem, group = plan.problem, plan.problem.group
+    for sizes in sizes_to_try(group):
+        for factor in concrete_factors(group, sizes):
             afford_elements(factor)
-    seen = set()
-    for i, k in enumerate(hom.space_in.orders):
-        for o, lo in enumerate(hom.space_out.orders):
-            if (k, lo) not in seen:
-                seen.add((k, lo))
-                found = bases.basis(hom.group, k, lo)
-                names = f"{order_text(k)} -> {order_text(lo)}"
-                checks.append(f"independent and complete, {names}: {check_basis(found)}")
-                dim = plan.dims.get((i, o), 0)
-                if dim != len(found):
-                    raise VerificationError(f"{hom} has {dim} weights for {names}, but {len(found)} maps exist")
+    for i, k in enumerate(plan.hom.space_in.orders):
+        for o, lo in enumerate(problem.space_out.orders):
+            linear, independent = bases.basis(group, k, lo), maps(problem, i, o)
+            names = f"{order_text(k)} -> {order_text(lo)}"
+            some = f", {len(independent)} of them independent on equal inputs" * (len(independent) < len(linear))
+            checks.append(f"independent and complete, {names}: {check_basis(linear)}{some}")
+            dim = plan.dims.get((i, o), 0)
+            if dim != len(independent):
+                raise VerificationError(f"{problem} has {dim} weights for {names}, but {len(independent)} maps exist")
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.notes()
-    return Report(abridged(hom), tuple(checks))
-
-
-def _verify_products(plan: ProductPlan, checks: list[str], trials: int, seed: int, layer: Any) -> Report:
-    """The same for a layer of products, whose maps are linear maps of the products."""
-    ins, outs = plan.hom.space_in.orders, plan.hom.space_out.orders
-    for (i, o), (k, lo) in zip(product(range(len(ins)), range(len(outs))), product(ins, outs), strict=True):
-        found, kept = bases.basis(plan.hom.group, k, lo), plan.basis(i, o)
-        some = f", {len(kept)} of them independent on equal inputs" if len(kept) < len(found) else ""
-        checks.append(f"independent and complete, {k} -> {lo}: {check_basis(found)}{some}")
-    checks += check_products(plan, trials=trials, seed=seed, layer=layer)
-    checks += plan.notes()
-    return Report(abridged(plan.problem), tuple(dict.fromkeys(checks)))
+    return Report(abridged(problem), tuple(dict.fromkeys(checks)))
 
 
 def check_basis(basis: Basis) -> str:
@@ -464,64 +449,98 @@ def _check_kernel(basis: Basis) -> str:
 def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = None) -> list[str]:
     """Run a layer in float64 against random group elements and against the meaning of its diagrams.
 
-    A given layer is copied, and checked with random weights; its tables must be those of its recipe.
+    >>> import eqsynth as eq
+    >>> from eqsynth.proof.verification import check_module
+    >>> len(check_module(eq.TensorProduct("SO(3)", 1, 1, 1).plan))
+    3
+
+    A given layer is copied, and checked with random weights; its tables must be those of its recipe. Raises
+    VerificationError.
     """
     import numpy as np
     import torch
 
-    from eqsynth.layers.linear import from_plan
+    from eqsynth.layers.emitted import layer_of
     from eqsynth.plans.interpret import interpret
 
-    hom, rng = plan.hom, np.random.default_rng(seed)
+    problem, rng = plan.problem, np.random.default_rng(seed)
+    # Products are larger than their factors.
+    sizes = {"sizes": PRODUCT_SIZES, "even_sizes": EVEN_PRODUCT_SIZES} if problem.multilinear else {}
     return try_layer(
-        hom,
-        hom.group,
-        (hom.space_in,),
-        hom.space_out,
-        prepared(layer if layer is not None else from_plan(plan, dtype=torch.float64), rng),
+        problem,
+        problem.group,
+        problem.operands,
+        problem.space_out,
+        prepared(layer if layer is not None else layer_of(plan, dtype=torch.float64), rng),
         partial(interpret, plan),
         partial(meaning, plan),
-        sizes_to_try(hom.group, least=least_shown(hom.space_in)),
+        sizes_to_try(problem.group, **sizes, least=max(map(least_shown, problem.operands))),
         rng,
         trials,
     )
 
 
-def meaning(plan: Plan, parameters: Mapping[str, Any], inputs: list[Any], ns: Sequence[int]) -> list[Any] | None:
-    """What a layer must compute, straight from the matrices of its basis; None where they are too large."""
+def meaning(
+    plan: Plan, parameters: Mapping[str, Any], inputs: Sequence[Any], ns: Sequence[int]
+) -> list[NDArray[np.float64]] | None:
+    """What a layer must compute, straight from the matrices of its maps; None where they are too large.
+
+    Maps of products are applied to the product itself, with all its entries.
+    """
     import numpy as np
 
     from eqsynth.plans.interpret import block_coefficients
 
-    hom = plan.hom
-    power = POWERS[plan.normalization]
+    problem, group, power = plan.problem, plan.problem.group, POWERS[plan.normalization]
+    inputs = [unpacked(x, order, ns) for x, (_, order) in zip(inputs, problem.inputs, strict=True)]
     outputs = []
-    inputs = [unpacked(x, k, ns) for x, k in zip(inputs, hom.space_in.orders, strict=True)]
-    for o, (c_out, order_out) in enumerate(hom.space_out.terms):
+    for o, (c_out, order_out) in enumerate(problem.space_out.terms):
         shape = lengths(stored_full(order_out), ns)
-        total = np.zeros((len(inputs[0]), int(np.prod(shape)), c_out))
-        constants = bases.basis(hom.group, none_of(order_out), order_out)
-        for i, x in enumerate(inputs):
-            basis = bases.basis(hom.group, hom.space_in.orders[i], order_out)
-            if len(basis) * total.shape[1] * x[0, ..., 0].size > MAX_MEANING:
+        total = np.zeros((len(inputs[0]), prod(shape), c_out))
+        for i in range(len(problem.terms)):
+            basis = maps(problem, i, o)
+            if len(basis) * prod(shape) * prod(lengths(stored_full(basis.inputs), ns)) > MAX_MEANING:
                 return None
-            lifts = zip(hom.group.factors, ns, axis_counts(basis.inputs), axis_counts(order_out), strict=True)
-            lift = np.prod([n ** (f.gain(k, lo) / 4) for f, n, k, lo in lifts])
-            flat = x.reshape(len(x), -1, x.shape[-1])
-            if plan.parameters == "blocks" and len(basis):
-                flat_maps, mixed = basis.matrices(ns).astype(float), block_coefficients(plan, parameters, i, o)
-                total += np.einsum("mji,bic,moc->bjo", flat_maps, flat, mixed, optimize=True)
+            if not len(basis):
                 continue
-            single = basis.matrices(ns, turned=False) if len(basis) else ()
-            for element, (matrix, one) in enumerate(zip(basis.matrices(ns) if len(basis) else (), single, strict=True)):
-                weight = parameters[plan.weight_name(i, o)][element] * lift * float((one**2).sum(1).max()) ** power
-                total += np.einsum("ji,bic,oc->bjo", matrix.astype(float), flat, weight)
+            x = _multiplied(problem, i, inputs)
+            weight = parameters[plan.weight_name(i, o)].reshape(len(basis), c_out, -1)
+            if plan.parameters == "blocks":
+                mixed = block_coefficients(plan, parameters, i, o)
+                total += np.einsum("mji,bic,moc->bjo", basis.matrices(ns).astype(float), x, mixed, optimize=True)
+                continue
+            gains = zip(group.factors, ns, axis_counts(basis.inputs), axis_counts(order_out), strict=True)
+            lift = prod(n ** (factor.gain(k, lo) / 4) for factor, n, k, lo in gains)
+            for of_map, matrix, one in zip(weight, basis.matrices(ns), basis.matrices(ns, turned=False), strict=True):
+                scale = lift * float((one**2).sum(1).max()) ** power
+                total += np.einsum("ji,bic,oc->bjo", matrix.astype(float) * scale, x, of_map, optimize=True)
         if plan.bias_dims[o]:
+            constants = bases.basis(group, none_of(order_out), order_out)
             single = constants.matrices(ns, turned=False)
             for element, (matrix, one) in enumerate(zip(constants.matrices(ns), single, strict=True)):
                 total += matrix * float((one**2).max()) ** power * parameters[plan.bias_name(o)][element]
         outputs.append(packed(total.reshape(len(inputs[0]), *shape, c_out), order_out))
     return outputs
+
+
+def _multiplied(problem: Problem, number: int, inputs: Sequence[Any]) -> NDArray[np.float64]:
+    """The product of inputs that a map is applied to, with all its entries, (batch, entries, channels)."""
+    import numpy as np
+
+    term = problem.terms[number]
+    if not isinstance(problem, ProductHom):
+        (x,) = (inputs[place] for place in term)
+        return np.asarray(x.reshape(len(x), prod(x.shape[1:-1]), x.shape[-1]))
+    # Labels: 0 is the batch, then the axes of the product, then channels.
+    owners = problem.owners(term)
+    arguments: list[Any] = []
+    for place, factor in enumerate(term):
+        axes = sorted((axis, 1 + position) for position, (owner, axis) in enumerate(owners) if owner == place)
+        channels = len(owners) + 1 + place * problem.full
+        arguments += [inputs[factor], [0, *(label for _, label in axes), channels]]
+    channels_of = range(len(owners) + 1, len(owners) + 1 + (len(term) if problem.full else 1))
+    product_of = np.einsum(*arguments, [*range(len(owners) + 1), *channels_of])
+    return np.asarray(product_of.reshape(len(product_of), prod(product_of.shape[1 : 1 + len(owners)]), -1))
 
 
 def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
@@ -573,17 +592,17 @@ def _facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]
     return facts
 
 
-def _plan_of_facts(facts: Mapping[str, Any]) -> tuple[Hom | Problem, Plan]:
-    """The problem that an exported class names, and its plan. A group is read from no other file."""
+def _plan_of_facts(facts: Mapping[str, Any]) -> Plan:
+    """The plan of the problem that an exported class names. A group is read from no other file."""
     bias, normalization = facts["bias_terms"], facts["normalization"]
     if "space_u" in facts:
         operands = [facts[name] for name in ("space_u", "space_v") if name in facts]
         degrees = facts.get("degrees", ())
-        problem = Problem.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees, files=False)
-        return problem, plan_products(problem, bias, normalization)
+        problem = ProductHom.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees, files=False)
+        return plan_products(problem, bias, normalization)
     hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"], files=False)
     more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")
-    return hom, plan_hom(hom, bias, normalization, *more)
+    return plan_hom(hom, bias, normalization, *more)
 
 
 def _read_exported(path: Path) -> tuple[Plan, list[str]]:
@@ -605,20 +624,20 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     if not classes:
         raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks a class")
-    hom, plan = _plan_of_facts(_facts_of(classes[-1].name, path, classes[-1].body))
+    plan = _plan_of_facts(_facts_of(classes[-1].name, path, classes[-1].body))
     source = artifact_of(plan, classes[-1].name).source
     written = files.plain(text.encode()).decode()
     if source != written:
         for number, (theirs, ours) in enumerate(zip(written.splitlines(), source.splitlines(), strict=False), 1):
             if theirs != ours:
                 raise VerificationError(
-                    f"{path} differs from what eqsynth emits for {hom}, first in line {number}:\n"
+                    f"{path} differs from what eqsynth emits for {plan.problem}, first in line {number}:\n"
                     f"  file: {theirs.strip()}\n  ours: {ours.strip()}\n"
                     "It was edited, or made by another version: export it again"
                 )
-        raise VerificationError(f"{path} differs from what eqsynth emits for {hom} in length: export it again")
+        raise VerificationError(f"{path} differs from what eqsynth emits for {plan.problem} in length: export it again")
     exactly = "byte for byte" if written == text else "but for the ends of its lines"
-    return plan, [f"the file is {exactly} what eqsynth emits for {abridged(hom)}"]
+    return plan, [f"the file is {exactly} what eqsynth emits for {abridged(plan.problem)}"]
 
 
 def is_exported(path: Path) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 from math import prod
@@ -24,7 +23,6 @@ from eqsynth.errors import SizeError, SpaceError, abridged
 from eqsynth.families.group import Group, Label
 from eqsynth.families.hom import Hom
 from eqsynth.graphs.orbits import elements
-from eqsynth.plans import plan as plans
 from eqsynth.plans.lowering import plain_plan
 from eqsynth.spaces.space import Order, Space, axis_counts, order_text, plain
 from eqsynth.store import files
@@ -314,16 +312,15 @@ def _plan(found: Basis) -> dict[str, Any]:
         return {"note": str(error), "steps": []}
     maker: dict[str, int] = {}
     steps: list[dict[str, Any]] = []
-    for number, (step, work, moved) in enumerate((cost.step, cost.work, cost.moved) for cost in listed):
-        reads, writes = names(step, maker)
-        for name in writes:
-            maker.setdefault(name, number)
-        before = sorted({maker[name] for name in reads if name in maker and maker[name] != number})
+    for number, (step, work, moved) in enumerate((cost.step, cost.multiply_adds, cost.traffic) for cost in listed):
+        assert step is not None  # noqa: S101 - the total alone has none
+        maker |= dict.fromkeys(step.writes, number)
+        before = sorted({maker[name] for name in step.reads})
         steps.append(
             {
                 "kind": KINDS.get(type(step).__name__, type(step).__name__),
-                "name": ", ".join(writes) if writes else f"output {getattr(step, 'term', '')}".strip(),
-                "text": plans.describe(step),
+                "name": ", ".join(step.writes) or f"output {getattr(step, 'term', '')}".strip(),
+                "text": made.describe(step),
                 "work": str(work) if work else "",
                 "moved": str(moved) if moved else "",
                 "from": before,
@@ -335,41 +332,10 @@ def _plan(found: Basis) -> dict[str, Any]:
     return {
         "note": "" if len(steps) <= MAX_DRAWN else f"A plan of {len(steps)} steps is too long to draw.",
         "steps": steps if len(steps) <= MAX_DRAWN else [],
-        "work": str(total.work),
-        "moved": str(total.moved),
+        "work": str(total.multiply_adds),
+        "moved": str(total.traffic),
         "letters": "; ".join(sizes) if len(sizes) > 1 else "",
     }
-
-
-def names(step: object, known: Mapping[str, object]) -> tuple[list[str], list[str]]:
-    """The values that a step of a plan reads and writes, whatever kind of step it is.
-
-    >>> from eqsynth.page import names
-    >>> from eqsynth.plans.plan import Reduce
-    >>> names(Reduce("x_a", "x_ab", (0, None)), {"x_ab": 0})
-    (['x_ab'], ['x_a'])
-
-    Read are the fields ``source`` of the step and of its parts, and all texts that earlier steps are ``known`` to
-    write; written are the fields ``target`` and ``name``.
-    """
-    reads: dict[str, None] = {}
-    writes: dict[str, None] = {}
-
-    def visit(value: object, field: str) -> None:
-        if isinstance(value, str):
-            if field == "source" or value in known:
-                reads[value] = None
-            elif field in ("target", "name"):
-                writes[value] = None
-        elif isinstance(value, tuple):
-            for item in value:
-                visit(item, field)
-        elif is_dataclass(value) and not isinstance(value, Diagram):
-            for each_field in fields(value):
-                visit(getattr(value, each_field.name), each_field.name)
-
-    visit(step, "")
-    return list(reads), list(writes)
 
 
 # --- dimensions and walks -----------------------------------------------------------------------------

@@ -15,7 +15,8 @@ import eqsynth as eq
 from eqsynth.diagrams.diagram import Element, Orbit
 from eqsynth.diagrams.functor import matrix, orbits_of
 from eqsynth.families.representation import act, random_element
-from eqsynth.plans.plan import POWERS, Contract, Mix, Schur, Tied
+from eqsynth.plans.plan import POWERS
+from eqsynth.plans.steps import Contract, Mix, Schur, Tied
 from eqsynth.spaces.space import Order, axis_counts
 
 #: The basis as dense matrices beyond this many entries is held as a sparse matrix.
@@ -29,7 +30,7 @@ def multiply_adds(layer: eq.Linear, n: int, batch: int) -> int:
     """Multiply-adds of the plan's matrix products, which mix channels."""
     values = layer.plan.sizes(n)
     products = [cost for cost in layer.plan.costs() if isinstance(cost.step, Mix | Tied | Contract | Schur)]
-    return sum(batch * cost.work(values) + cost.once_work(values) for cost in products)
+    return sum(batch * cost.multiply_adds(values) + cost.weight_multiply_adds(values) for cost in products)
 
 
 def limit(layer: eq.Linear, x: Tensor, y: Tensor, n: int) -> Callable[[], object]:

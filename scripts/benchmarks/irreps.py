@@ -82,7 +82,7 @@ def mixing(layer: eq.Linear, n: int) -> int:
     """
     joined = {
         monomial: count
-        for monomial, count in layer.plan.total().work.terms.items()
+        for monomial, count in layer.plan.total().multiply_adds.terms.items()
         if {"c_in", "c_out"} <= {symbol for symbol, _ in monomial}
     }
     return int(Polynomial(joined)(layer.plan.sizes(n)))
@@ -167,7 +167,7 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
         "floor": floor(layer, case.n),
         "mixing": mixing(layer, case.n),
         "diagrams": mixing(diagrams, case.n),
-        "all": layer.plan.total().work(layer.plan.sizes(case.n)),
+        "all": layer.plan.total().multiply_adds(layer.plan.sizes(case.n)),
     }
     targets: list[tuple[str, float | None, float | None, bool]] = []
     for suffix, target in (("", case.forward), (" both", case.both)):

@@ -50,8 +50,8 @@ class Problem:
 
     def layer(self, **options: Any) -> eq.Linear:
         """The layer; ``options`` of eq.Linear."""
-        spaces = (f"{self.channels}x{order}" for order in (self.inputs, self.outputs))
-        return eq.Linear(self.group, *spaces, bias=False, **options)
+        space_in, space_out = (f"{self.channels}x{order}" for order in (self.inputs, self.outputs))
+        return eq.Linear(self.group, space_in, space_out, bias=False, **options)
 
     def input(self) -> Tensor:
         """A random input."""
@@ -281,7 +281,7 @@ def features(layer: eq.Linear, run: Callable[[], object], n: int, batch: int) ->
     values, total = layer.plan.sizes(n), layer.plan.total()
     return {
         "multiply_adds": multiply_adds(layer, n, batch),
-        "bytes": 4 * (batch * total.moved(values) + total.once_moved(values)),
+        "bytes": 4 * (batch * total.traffic(values) + total.weight_traffic(values)),
         "calls": operator_calls(run),
     }
 

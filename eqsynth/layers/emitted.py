@@ -1,0 +1,258 @@
+"""What all layers share: the emitted source of a plan, compiled, and joined with the class that users know."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import sys
+import warnings
+from functools import lru_cache, wraps
+from html import escape
+from types import ModuleType
+from typing import Any, NoReturn, TypeVar
+
+import torch
+from torch import nn
+
+from eqsynth.bases.basis import Basis
+from eqsynth.codegen.emit import Artifact, emit
+from eqsynth.codegen.meaning import refusal
+from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, WeightsError, ZeroOutputWarning, abridged
+from eqsynth.exact.limits import afford_parameters
+from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.plans.plan import Plan
+from eqsynth.plans.products import maps, plan_problem
+
+#: The classes of layers that users call, by name.
+KINDS: dict[str, type[EmittedLayer]] = {}
+LayerT = TypeVar("LayerT", bound="EmittedLayer")
+
+
+class EmittedLayer(nn.Module):
+    """A layer that runs emitted source. The class of a layer is made for its problem, from its ``kind``, as eq.Linear.
+
+    ``layer.plan`` and ``layer.source`` show how it was made, ``layer.basis`` the maps behind its weights.
+    """
+
+    problem: Problem
+    plan: Plan
+    artifact: Artifact
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - those of the kind
+        # The class that is made has an __init__ of its own, whose super() call ends here.
+        super().__init__()
+
+    def __init_subclass__(cls, made: bool = False, kind: bool = False) -> None:
+        """Refuse subclasses: the class of a layer is made for its problem. Torch may wrap that class in its own."""
+        if kind:
+            KINDS[cls.__name__] = cls
+        elif not made and set(cls.__bases__) & set(KINDS.values()):
+            raise EqsynthError(
+                f"eq.{cls.__bases__[0].__name__} cannot be subclassed: keep the layer as an attribute of your own "
+                "nn.Module"
+            )
+
+    @property
+    def source(self) -> str:
+        """The emitted source that this layer runs."""
+        return self.artifact.source
+
+    @property
+    def basis(self) -> dict[tuple[int, ...], Basis]:
+        """The maps behind each weight: by term of the input, or of each factor of a product, and output term."""
+        problem = self.problem
+        return {
+            (*problem.places(i), o): maps(problem, i, o)
+            for i in range(len(problem.terms))
+            for o in range(len(problem.space_out))
+        }
+
+    def extra_repr(self) -> str:
+        """The problem, and how many maps and parameters the layer has."""
+        plan, problem = self.plan, self.problem
+        count = sum(pair.dim for pair in plan.pairs)
+        parts = [
+            abridged(problem),
+            f"{count} map{'s' if count != 1 else ''}",
+            f"{sum(parameter.numel() for parameter in self.parameters())} parameters",
+            *([f"mode={problem.mode!r}"] if isinstance(problem, ProductHom) and not problem.degrees else []),
+            f"bias={plan.bias}",
+            f"normalization={plan.normalization!r}",
+            *([f"parameters={plan.parameters!r}"] if plan.parameters != "diagrams" else []),
+        ]
+        return ", ".join(parts)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the layer and the steps of its plan."""
+        return f"<div><code>{escape(repr(self))}</code>{self.plan._repr_html_()}</div>"
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
+        state = self.__getstate__()  # type: ignore[no-untyped-call]
+        kind = next(cls.__name__ for cls in type(self).__mro__ if cls in KINDS.values())
+        plan = self.plan
+        return _blank, (kind, plan.problem, plan.bias, plan.normalization, plan.asked, plan.parameters), state
+
+
+def _blank(kind: str, problem: Problem, *how: Any) -> EmittedLayer:
+    """A layer without parameters, for pickle and copy to fill."""
+    layer: EmittedLayer = nn.Module.__new__(layer_class(kind, plan_problem(problem, *how)))
+    return layer
+
+
+def new_layer(kind: type[LayerT], plan: Plan) -> LayerT:
+    """A layer without parameters; warns of outputs that are always zero, and of inputs that are ignored."""
+    emitted = layer_class(kind.__name__, plan)
+    for message in plan.zero_outputs():
+        warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
+    for message in plan.ignored_inputs():
+        warnings.warn(message, category=IgnoredInputWarning, stacklevel=3)
+    layer: LayerT = nn.Module.__new__(emitted)
+    return layer
+
+
+def layer_of(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Any:
+    """The layer that runs a plan; outputs that are always zero are no surprise here.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.layers.emitted import layer_of
+    >>> layer_of(eq.plan("S(n)", 1, 1))
+    Linear(S(n): 1x1 -> 1x1, 2 maps, 3 parameters, bias=True, normalization='variance')
+    """
+    problem = plan.problem
+    if not isinstance(problem, ProductHom):
+        kind = "Linear"
+    elif problem.degrees:
+        kind = "Power" if len(problem.degrees) == 1 else "PolynomialLayer"
+    else:
+        kind = "TensorProduct"
+    layer: Any = nn.Module.__new__(layer_class(kind, plan))
+    layer.__init__(device=device, dtype=dtype)
+    return layer
+
+
+@lru_cache(maxsize=256)
+def layer_class(name: str, plan: Plan) -> type[Any]:
+    """The class that the emitted source defines, joined with that of its kind."""
+    kind, artifact = KINDS[name], emit(plan)
+    signature = inspect.signature(kind.__new__)
+    emitted = compile_source(artifact)
+
+    def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = signature.bind_partial(kind, *args, **kwargs).arguments
+        device, dtype = given.get("device"), given.get("dtype")
+        afford_layer(plan, device, dtype)
+        emitted.__init__(self, device=device, dtype=dtype)
+
+    def blank(cls: type[EmittedLayer], *args: Any, **kwargs: Any) -> Any:
+        """Torch makes replicas with no arguments, and fills them."""
+        return kind(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
+
+    body: dict[str, Any] = {
+        **overridden(emitted),
+        "__new__": blank,
+        "__init__": initialise,
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "__qualname__": name,
+        "extra_repr": kind.extra_repr,
+        "ShapeError": ShapeError,
+        "problem": plan.problem,
+        "plan": plan,
+        "artifact": artifact,
+    }
+    if not plan.problem.multilinear:
+        body["hom"] = plan.hom
+    elif len(plan.problem.operands) == 1:
+        # One input: eq.nn.Sequential and eq.testing know what it is.
+        body["space_in"] = str(plan.problem.operands[0])
+    return type(name, (emitted, kind), body, made=True)
+
+
+def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
+    """Refuse a layer whose parameters do not fit in memory, before torch asks for it."""
+    ins, outs = plan.hom.space_in.channels, plan.hom.space_out.channels
+    count = sum(pair.dim * outs[pair.term_out] * ins[pair.term_in] for pair in plan.pairs)
+    count += sum(dim * wide for dim, wide in zip(plan.bias_dims, outs, strict=True))
+    paired = ", or mode='paired', where each channel meets its own" if plan.problem.full else ""
+    afford_parameters(str(plan.problem), f"take fewer channels{paired}", count, device, dtype)
+
+
+def overridden(emitted: Any) -> dict[str, Any]:
+    """Methods of an emitted class, made to work where torch changes its parameters behind its back."""
+
+    def reset_parameters(self: Any) -> None:
+        first: Any = next(self.parameters(), None)
+        if not hasattr(first, "device_mesh"):
+            emitted.reset_parameters(self)
+            return
+        # Parts of DTensors, as after fully_shard on the meta device: parts of what a whole layer draws.
+        from torch.distributed.tensor import distribute_tensor
+
+        if hasattr(self, "reset_tables"):
+            self.reset_tables()
+        whole = emitted(device=first.device, dtype=first.dtype)
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                drawn = whole.get_parameter(name).detach()
+                parameter.copy_(distribute_tensor(drawn, parameter.device_mesh, parameter.placements))
+
+    @wraps(emitted.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        tables = {name: table for name, table in self._buffers.items() if table.is_floating_point()}
+        dtype = next((getattr(self, name).dtype for name in self._parameters), None)
+        if all(table.dtype == dtype for table in tables.values()):
+            return emitted.forward(self, *args, **kwargs)
+        # Mixed precision of fully_shard lends parameters of another dtype for the time of this call.
+        try:
+            self._buffers.update({name: table.to(dtype) for name, table in tables.items()})
+            return emitted.forward(self, *args, **kwargs)
+        finally:
+            self._buffers.update(tables)
+
+    def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        key = f"{prefix}_extra_state"
+        if key in state:
+            text = saved_text(state[key])
+            if text not in (None, self.weights_of):
+                raise WeightsError(refusal(key, str(text), self.plan))
+            # Text that is told anew: casts and averages have made it inexact.
+            del state[key]
+        emitted._load_from_state_dict(self, state, prefix, *others)
+
+    methods: dict[str, Any] = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
+    if hasattr(emitted, "weights_of"):
+        methods["_load_from_state_dict"] = load
+    return {**methods, "forward": forward} if hasattr(emitted, "reset_tables") else methods
+
+
+def saved_text(state: Any) -> str | None:
+    """The text that a state_dict holds beside weights; None for a tensor without values."""
+    if not isinstance(state, torch.Tensor):
+        return repr(state)
+    if state.is_meta or hasattr(state, "fake_mode"):
+        return None
+    codes = state.detach().flatten().float().nan_to_num().round().clamp(0, 255).tolist()
+    return bytes(map(int, codes)).decode(errors="replace").strip()
+
+
+def refuse_script(module: nn.Module) -> NoReturn:
+    """What torch.jit.script calls first: say why it cannot, where its own errors speak of lines that nobody wrote."""
+    raise EqsynthError(
+        f"torch.jit.script cannot read {type(module).__name__}: TorchScript has no tuples of open length, as the batch "
+        "axes are, and torch has given it up. Take torch.export.export, torch.compile or torch.jit.trace(module, x)"
+    )
+
+
+def compile_source(artifact: Artifact) -> type[nn.Module]:
+    """The class in source that eqsynth has just emitted; tracebacks show its lines."""
+    filename = f"<eqsynth {artifact.digest[:16]}>"
+    module = ModuleType(f"eqsynth.emitted_{artifact.digest[:16]}")
+    # torch.export looks for the module of a class by its name.
+    sys.modules[module.__name__] = module
+    namespace = module.__dict__
+    exec(compile(artifact.source, filename, "exec"), namespace)  # noqa: S102 - text that emit just made
+    lines = artifact.source.splitlines(keepends=True)
+    linecache.cache[filename] = (len(artifact.source), None, lines, filename)
+    emitted: type[nn.Module] = namespace[artifact.name]
+    return emitted

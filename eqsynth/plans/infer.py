@@ -1,0 +1,397 @@
+"""The type of every value of a plan: its axes, its channels, and whether it holds a batch.
+
+This is the one place that knows shapes. It refuses a plan whose steps do not fit; interpreter, emitter, costs, the
+sparse engine and pages read what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from eqsynth.errors import PlanError
+from eqsynth.families.hom import Problem
+from eqsynth.plans.steps import (
+    Contract,
+    Forms,
+    Hodge,
+    Input,
+    Join,
+    Mix,
+    Output,
+    Pack,
+    Pattern,
+    Reduce,
+    Schur,
+    Source,
+    Spread,
+    Step,
+    Tied,
+    Twist,
+    Unpack,
+    Weigh,
+    describe,
+)
+from eqsynth.spaces.space import Order, Symmetry, axis_counts, entries_of, stored_packed
+
+#: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
+Packs = Sequence[tuple[int, Symmetry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor (batch, axes, channels) of a plan.
+
+    >>> import eqsynth as eq
+    >>> plan = eq.plan("S(n)", "16x2", "32x1")
+    >>> plan.values["x_a1"]
+    Value(axes=(0,), inputs=(0,), output=None, batch=True)
+
+    ``axes``: the size of each axis, a factor of the group or beyond them a place in ``Plan.packs``. ``inputs``: those
+    whose channels the value has, multiplied; none once channels are mixed, and then ``output`` is the output term whose
+    channels it has. ``batch`` is False for what is made of parameters alone.
+    """
+
+    axes: tuple[int, ...]
+    inputs: tuple[int, ...] = ()
+    output: int | None = None
+    batch: bool = True
+
+
+def stored_axes(order: Order, packs: Packs) -> tuple[int, ...]:
+    """The sizes of the axes of a tensor as it is stored: factors, and beyond them places in ``packs``."""
+    parts, axes = entries_of(order), list[int]()
+    for factor, (entry, count) in enumerate(zip(parts, axis_counts(order), strict=True)):
+        if stored_packed(entry):
+            axes.append(len(parts) + packs.index((factor, entry)))
+        else:
+            axes += [factor] * count
+    return tuple(axes)
+
+
+def full_axes(order: Order) -> tuple[int, ...]:
+    """The factor of each axis of a tensor with all its entries."""
+    return tuple(factor for factor, count in enumerate(axis_counts(order)) for _ in range(count))
+
+
+def infer(
+    problem: Problem,
+    steps: Sequence[Step],
+    dims: Mapping[tuple[int, int], int],
+    bias_dims: Sequence[int],
+    packs: Packs = (),
+) -> dict[str, Value]:
+    """The type of every value, by name.
+
+    ``dims``: how many weights there are for each (number of a product of inputs, output term); ``bias_dims``: how many
+    biases for each output term. Raises PlanError for a step that reads what no step before it writes, writes what is
+    there, or does not fit what it reads; for weights that do not exist or that no step reads; for outputs of another
+    shape than their term, or missing.
+    """
+    inference = _Inference(problem, dims, bias_dims, packs)
+    for step in steps:
+        inference.add(step)
+    inference.finish()
+    return inference.values
+
+
+class _Inference:
+    """The values so far, and the weights that were read."""
+
+    def __init__(
+        self, problem: Problem, dims: Mapping[tuple[int, int], int], bias_dims: Sequence[int], packs: Packs
+    ) -> None:
+        self.problem, self.dims, self.bias_dims, self.packs = problem, dims, bias_dims, packs
+        self.factors = problem.group.factors
+        self.terms = problem.terms
+        self.values: dict[str, Value] = {}
+        self.inputs: set[int] = set()
+        self.outputs: list[int] = []
+        #: The elements that steps read, of each (product, output term), and of each bias, whose product is -1.
+        self.read: dict[tuple[int, int], set[int]] = {}
+        self.step: Step | None = None
+
+    def add(self, step: Step) -> None:
+        """Check a step, and write down the types of what it writes."""
+        self.step = step
+        match step:
+            case Input():
+                values = [self._input(step)]
+            case Reduce():
+                values = [self._reduce(step)]
+            case Hodge():
+                values = [self._hodge(step)]
+            case Contract():
+                values = [self._contract(step)]
+            case Twist():
+                values = [self._twist(step)]
+            case Join():
+                values = [self._join(step)]
+            case Weigh():
+                values = self._weigh(step)
+            case Mix():
+                values = self._mix(step)
+            case Spread():
+                values = [self._spread(step)]
+            case Tied():
+                values = [self._tied(step)]
+            case Schur():
+                values = self._schur(step)
+            case Pack():
+                values = [self._pack(step)]
+            case Unpack():
+                values = [self._unpack(step)]
+            case Output():
+                values = []
+                self._output(step)
+        for name, value in zip(step.writes, values, strict=True):
+            self._require(name not in self.values, f"{name} is written twice")
+            self.values[name] = value
+
+    def finish(self) -> None:
+        """Every output is there once, in order, and every weight is read."""
+        if self.outputs != list(range(len(self.problem.space_out))):
+            raise PlanError(f"a plan of {self.problem} gives the output terms {self.outputs}, in this order")
+        counts = {pair: dim for pair, dim in self.dims.items() if dim}
+        counts |= {(-1, term): dim for term, dim in enumerate(self.bias_dims) if dim}
+        for (term_in, term_out), dim in counts.items():
+            if unread := sorted(set(range(dim)) - self.read.get((term_in, term_out), set())):
+                what = "bias" if term_in < 0 else f"weight of {term_in} ->"
+                raise PlanError(
+                    f"no step of a plan of {self.problem} reads element {unread[0]} of the {what} {term_out}"
+                )
+
+    # --- what steps have in common ------------------------------------------------------------------
+
+    def _fail(self, why: str) -> NoReturn:
+        assert self.step is not None  # noqa: S101 - a step is being checked
+        raise PlanError(f"a step of a plan of {self.problem} does not fit, {describe(self.step)[:200]}: {why}")
+
+    def _require(self, holds: bool, why: str) -> None:
+        if not holds:
+            self._fail(why)
+
+    def _value(self, name: str) -> Value:
+        if name not in self.values:
+            self._fail(f"no step before writes {name}")
+        return self.values[name]
+
+    def _same(self, what: str, axes: Sequence[int], expected: Sequence[int]) -> None:
+        if tuple(axes) != tuple(expected):
+            self._fail(f"{what} has axes of sizes {tuple(axes)}, not {tuple(expected)}")
+
+    def _output_term(self, term: int) -> None:
+        self._require(0 <= term < len(self.problem.space_out), f"there is no output term {term}")
+
+    def _channels(self, name: str, term_in: int) -> None:
+        """Raise unless a value has the channels of a product of inputs."""
+        value = self._value(name)
+        self._require(0 <= term_in < len(self.terms), f"there is no product {term_in} of inputs")
+        ours, theirs = value.inputs, self.terms[term_in]
+        if not self.problem.full:
+            # Each channel meets its own, in any order of the factors.
+            ours, theirs = tuple(sorted(ours)), tuple(sorted(theirs))
+        self._require(
+            value.output is None and ours == theirs, f"{name} has not the channels of the inputs {self.terms[term_in]}"
+        )
+
+    def _elements(self, term_in: int, term_out: int, elements: Collection[int]) -> None:
+        """Raise unless there are such weights, or for the product -1 such biases; they are read now."""
+        dim = self.bias_dims[term_out] if term_in < 0 else self.dims.get((term_in, term_out), 0)
+        if elements and not 0 <= min(elements) <= max(elements) < dim:
+            self._fail(f"elements {min(elements)} to {max(elements)} of {dim} are read")
+        self.read.setdefault((term_in, term_out), set()).update(elements)
+
+    def _forms(self, forms: Forms, pattern: Pattern, axes: Sequence[int]) -> None:
+        """Raise unless pairs of axes that nothing else touches have the symplectic form."""
+        places = [place for pair in forms for place in pair]
+        fitting = len(set(places)) == len(places) and all(
+            0 <= left < right < len(axes)
+            and pattern[left] is None
+            and pattern[right] is None
+            and axes[left] == axes[right] < len(self.factors)
+            and self.factors[axes[left]].symplectic
+            for left, right in forms
+        )
+        self._require(fitting, f"the pairs {forms} are no pairs of axes with a symplectic form")
+
+    def _joined(self, pattern: Pattern, axes: Sequence[int]) -> tuple[int, ...]:
+        """The size of each axis that a pattern names, which must be the same wherever it is named."""
+        self._require(len(pattern) == len(axes), f"the pattern has {len(pattern)} entries for {len(axes)} axes")
+        sizes: dict[int, int] = {}
+        for axis, size in zip(pattern, axes, strict=True):
+            if axis is not None and sizes.setdefault(axis, size) != size:
+                self._fail(f"axis {axis} has the sizes {sizes[axis]} and {size}")
+        self._require(sorted(sizes) == list(range(len(sizes))), f"the pattern names the axes {sorted(sizes)}")
+        return tuple(sizes[axis] for axis in range(len(sizes)))
+
+    def _order(self, order: Sequence[int], count: int) -> None:
+        self._require(sorted(order) == list(range(count)), f"{tuple(order)} is no order of {count} axes")
+
+    # --- one step each ----------------------------------------------------------------------------
+
+    def _input(self, step: Input) -> Value:
+        self._require(0 <= step.term < len(self.problem.inputs), f"there is no input {step.term}")
+        self._require(step.term not in self.inputs, f"input {step.term} is read twice")
+        self._same(step.target, step.sizes, stored_axes(self.problem.inputs[step.term][1], self.packs))
+        self.inputs.add(step.term)
+        return Value(step.sizes, (step.term,))
+
+    def _reduce(self, step: Reduce) -> Value:
+        source = self._value(step.source)
+        axes = self._joined(step.pattern, source.axes)
+        self._forms(step.forms, step.pattern, source.axes)
+        return replace(source, axes=axes)
+
+    def _hodge(self, step: Hodge) -> Value:
+        source = self._value(step.source)
+        self._order(step.order, len(source.axes))
+        axes = [source.axes[axis] for axis in step.order]
+        self._require(step.carried >= 0, f"{step.tied} and {step.taken} axes of {len(axes)} are taken")
+        self._same("what epsilon takes", axes[step.carried :], [step.factor] * (step.tied + step.taken))
+        n = self.factors[step.factor].n
+        left = step.n - step.tied - step.taken - step.given
+        self._require(n == step.n and 0 <= left <= 1, f"epsilon has {n} labels, and {left} of {step.n} are left")
+        return replace(source, axes=(*axes[: step.carried + step.tied], *[step.factor] * step.given))
+
+    def _contract(self, step: Contract) -> Value:
+        source = self._value(step.source)
+        self._require(self.problem.group.kept_graph is not None, f"{self.problem.group} has no edges")
+        self._require(len(set(step.labels)) == len(step.labels) == len(source.axes), "labels are not one for each axis")
+        known = {*step.labels, *(end for edge in step.edges for end in edge)}
+        self._require(len(set(step.kept)) == len(step.kept) and known >= {*step.kept}, f"{step.kept} are no labels")
+        return replace(source, axes=(0,) * len(step.kept))
+
+    def _twist(self, step: Twist) -> Value:
+        source = self._value(step.source)
+        inside = 0 <= step.axis < len(source.axes)
+        self._require(inside and self.factors[source.axes[step.axis]].symplectic, f"axis {step.axis} has no form")
+        return source
+
+    def _labelled(self, sources: tuple[str, str], axes_read: Sequence[Sequence[int]], sizes: Sequence[int]) -> Value:
+        """The product of two values whose axes have labels, with all labels as axes."""
+        left, right = map(self._value, sources)
+        for name, value, labels in zip(sources, (left, right), axes_read, strict=True):
+            inside = len(set(labels)) == len(labels) and all(0 <= label < len(sizes) for label in labels)
+            self._require(inside, f"{name} has labels {tuple(labels)}")
+            self._same(name, value.axes, [sizes[label] for label in labels])
+            self._require(value.output is None, f"the channels of {name} are mixed")
+        missing = set(range(len(sizes))) - {label for labels in axes_read for label in labels}
+        self._require(not missing, f"no factor has the labels {sorted(missing)}")
+        return Value(tuple(sizes), left.inputs + right.inputs, None, left.batch or right.batch)
+
+    def _join(self, step: Join) -> Value:
+        product = self._labelled(step.sources, step.axes_read, step.sizes)
+        both = set(step.left) & set(step.right)
+        self._require(0 <= step.axes <= len(step.sizes) and both >= set(step.summed), "a label of one factor is summed")
+        self._require(step.full == self.problem.full, f"channels are not {'each with each' if step.full else 'paired'}")
+        self._require({*step.heads} <= {*step.summed} and step.terms >= 1, f"the labels {step.heads} are not summed")
+        return replace(product, axes=product.axes[: step.axes])
+
+    def _weigh(self, step: Weigh) -> list[Value]:
+        product = self._labelled(step.sources, step.axes_read, step.sizes)
+        self._output_term(step.term_out)
+        self._require(
+            self.problem.full and product.inputs == self.terms[step.term_in], "channels are another product's"
+        )
+        self._require(
+            len(step.targets) == len(step.elements) > 0 and step.first in (0, 1), "targets are not one per map"
+        )
+        self._elements(step.term_in, step.term_out, step.elements)
+        return [Value(product.axes, (), step.term_out, product.batch) for _ in step.targets]
+
+    def _mix(self, step: Mix) -> list[Value]:
+        for operand in step.operands:
+            value = self._value(operand.source)
+            self._channels(operand.source, operand.term)
+            self._order(operand.middle, len(value.axes))
+            self._same(operand.source, [value.axes[axis] for axis in operand.middle], step.sizes)
+        for target in step.targets:
+            self._output_term(target.term)
+        entries = (*step.entries, *step.biases)
+        targets, operands = range(len(step.targets)), range(len(step.operands))
+        self._require(all(entry.target in targets for entry in entries), "an element joins a target that is not there")
+        self._require(all(entry.operand in operands for entry in step.entries), "an operand is not there")
+        self._require(all(entry.operand == -1 for entry in step.biases), "a bias has an operand")
+        self._require(all(entry.sign in (1, -1) for entry in entries), "a sign is not 1 or -1")
+        places = {(entry.target, entry.operand) for entry in entries}
+        self._require(len(places) == len(entries), "two elements join the same operand and target")
+        read: dict[tuple[int, int], set[int]] = {}
+        for entry in step.entries:
+            pair = step.operands[entry.operand].term, step.targets[entry.target].term
+            read.setdefault(pair, set()).add(entry.element)
+        for entry in step.biases:
+            read.setdefault((-1, step.targets[entry.target].term), set()).add(entry.element)
+        for pair, elements in read.items():
+            self._elements(*pair, elements)
+        self._require(1 <= step.products <= max(1, len(step.operands)), f"there are {step.products} products")
+        self._require(not step.fourier or (len(set(step.sizes)) == 1 and not step.biases), "no Fourier transform here")
+        return [Value(step.sizes, (), target.term, bool(step.operands)) for target in step.targets]
+
+    def _spread(self, step: Spread) -> Value:
+        self._output_term(step.term)
+        self._require(bool(step.parts), "it adds up nothing")
+        for part in step.parts:
+            source = self._value(part.source)
+            self._require(source.output == step.term, f"{part.source} has not the channels of output term {step.term}")
+            self._same(part.source, source.axes, self._joined(part.pattern, step.sizes))
+            self._forms(part.forms, part.pattern, step.sizes)
+            self._require(part.sign in (1, -1), f"{part.source} has the sign {part.sign}")
+        batch = any(self.values[part.source].batch for part in step.parts)
+        return Value(step.sizes, (), step.term, batch)
+
+    def _tied(self, step: Tied) -> Value:
+        self._output_term(step.term)
+        self._require(bool(step.tables or step.constants), "it adds up nothing")
+        self._same(step.target, step.sizes, full_axes(self.problem.space_out.orders[step.term]))
+        for table in step.tables:
+            self._channels(table.source, table.term)
+            self._same(
+                table.source, self._value(table.source).axes, full_axes(self.problem.hom.space_in.orders[table.term])
+            )
+            self._elements(table.term, step.term, range(table.first, table.first + len(table.elements)))
+        self._elements(-1, step.term, range(step.first, step.first + len(step.constants)))
+        return Value(step.sizes, (), step.term, bool(step.tables))
+
+    def _schur(self, step: Schur) -> list[Value]:
+        ends: list[tuple[Source, Sequence[Order], Sequence[Order]]] = []
+        ends += [(end, self.problem.hom.space_in.orders, step.bases.ins) for end in step.sources]
+        ends += [(end, self.problem.space_out.orders, step.bases.outs) for end in step.targets]
+        for end, orders, known in ends:
+            fits = 0 <= end.term < len(orders) and 0 <= end.order < len(known) and known[end.order] == orders[end.term]
+            self._require(fits, f"{end.name} is not of the order of term {end.term}")
+        for end in step.sources:
+            self._channels(end.name, end.term)
+            self._same(end.name, self._value(end.name).axes, full_axes(step.bases.ins[end.order]))
+            for to in step.targets:
+                self._elements(end.term, to.term, range(self.dims.get((end.term, to.term), 0)))
+        return [Value(full_axes(step.bases.outs[end.order]), (), end.term) for end in step.targets]
+
+    def _packing(self, step: Pack | Unpack) -> tuple[int, Symmetry]:
+        place = step.size - len(self.factors)
+        self._require(0 <= place < len(self.packs), f"there is no packed axis of size {step.size}")
+        return self.packs[place]
+
+    def _pack(self, step: Pack) -> Value:
+        source = self._value(step.source)
+        factor, symmetry = self._packing(step)
+        stop = step.start + symmetry.order
+        self._same("what is packed", source.axes[step.start : stop], [factor] * symmetry.order)
+        return replace(source, axes=(*source.axes[: step.start], step.size, *source.axes[stop:]))
+
+    def _unpack(self, step: Unpack) -> Value:
+        source = self._value(step.source)
+        factor, symmetry = self._packing(step)
+        self._same("what is unpacked", source.axes[step.start : step.start + 1], [step.size])
+        axes = (*source.axes[: step.start], *[factor] * symmetry.order, *source.axes[step.start + 1 :])
+        return replace(source, axes=axes)
+
+    def _output(self, step: Output) -> None:
+        self._output_term(step.term)
+        self.outputs.append(step.term)
+        if step.source is None:
+            return
+        value = self._value(step.source)
+        self._require(value.output == step.term, f"{step.source} has not the channels of output term {step.term}")
+        self._same(step.source, value.axes, stored_axes(self.problem.space_out.orders[step.term], self.packs))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from eqsynth.diagrams import words
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Orbit
 from eqsynth.families.group import Group
 
 #: Columns between neighbouring vertices; bottom vertices stand half a step to the right, so that
@@ -153,3 +153,36 @@ def _table(tensor: MatrixMap, group: Group) -> str:
         cells[row][column] = str(value).replace("-", "−")
     wide = max(len(cell) for line in cells for cell in line)
     return "\n".join(" ".join(cell.rjust(wide) for cell in line) for line in cells)
+
+
+def fragment(half: Half, above: bool) -> str:
+    """A half-diagram in one line, inputs below and outputs ``above``; nothing where its blocks are tangled.
+
+    >>> from eqsynth.diagrams.diagram import Half
+    >>> from eqsynth.diagrams.text import fragment
+    >>> fragment(Half(((0, 1), (2,)), (0,)), False), fragment(Half(((0, 2), (1,)), (0, 1)), True)
+    ('╭┴╮ •', '╰┬│─╯')
+    """
+    # Blocks of inputs lead up, those of outputs down.
+    left, right, joint, leg = "╰╯┴┬" if above else "╭╮┬┴"
+    kept = {vertex for block in half.kept for vertex in half.blocks[block]}
+    several = {vertex for block in half.blocks for vertex in block if len(block) > 1}
+    line = list(" ".join("│" if v in kept else "•" for v in range(sum(map(len, half.blocks)))))
+    covered: set[int] = set()
+    for number, block in enumerate(half.blocks):
+        first, last = block[0], block[-1]
+        inside = set(range(first + 1, last)) - {*block}
+        if first == last:
+            continue
+        if covered & {*range(first, last + 1)} or inside & several:
+            return ""
+        covered |= {*range(first, last + 1)}
+        line[2 * first], line[2 * last] = left, right
+        for column in range(2 * first + 1, 2 * last):
+            if column % 2:
+                line[column] = "─"
+            elif column // 2 not in inside:
+                line[column] = joint
+        if number in half.kept:
+            line[2 * first + 1] = leg
+    return "".join(line)

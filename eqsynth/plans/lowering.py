@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate, starmap
 from math import factorial, fsum, prod
 
@@ -26,7 +26,7 @@ from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.plans.infer import full_axes, stored_axes
-from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Plan
+from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
     Contract,
     Entry,
@@ -214,8 +214,8 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
     squares = tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs)))
     plans = [
-        Plan(hom, bias, normalization, steps, pairs, dims, squares, (), method, parameters, packs)
-        for steps, packs in _ways(hom, bases, biases, method, schur)
+        Plan(hom, bias, normalization, steps, pairs, dims, squares, (), method, parameters, packs, halves)
+        for steps, packs, halves in _ways(hom, bases, biases, method, schur)
     ]
     # An estimate takes as long as all else, so it is asked for only where there is a choice.
     return min(plans, key=lambda plan: plan.estimate()) if len(plans) > 1 else plans[0]
@@ -240,19 +240,22 @@ Packs = tuple[tuple[int, Symmetry], ...]
 
 def _ways(
     hom: Hom, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis], method: str, schur: Schur | None
-) -> list[tuple[tuple[Step, ...], Packs]]:
-    """The steps, and the axes that they pack; several times where a method leaves a choice."""
+) -> list[tuple[tuple[Step, ...], Packs, Halves]]:
+    """The steps, the axes that they pack, and the half-diagrams of values; several where a method leaves a choice."""
+    ways = []
     if schur:
-        steps = [replace(schur, factored=factored) for factored in (False, len(schur.bases.classes) > 1)]
-        return [(_Lowering(hom).steps(bases, biases, method, step), ()) for step in dict.fromkeys(steps)]
+        for factored in dict.fromkeys((False, len(schur.bases.classes) > 1)):
+            lowering = _Lowering(hom)
+            steps = lowering.steps(bases, biases, method, replace(schur, factored=factored))
+            ways.append((steps, (), lowering.halves))
+        return ways
     orders = (*hom.space_in.orders, *hom.space_out.orders)
-    found = []
     # Where tensors are stored full and n is a letter, places of entries would be found anew in each call.
     worth = any(map(is_packed, orders)) or not hom.group.symbolic
     for packing in (False, True) if worth and not all(map(is_plain, orders)) and method == "diagrams" else (False,):
         lowering = _Lowering(hom, packing=packing)
-        found.append((lowering.steps(bases, biases, method), tuple(lowering.packs)))
-    return found
+        ways.append((lowering.steps(bases, biases, method), tuple(lowering.packs), lowering.halves))
+    return ways
 
 
 def _check_matrix(hom: Hom) -> None:
@@ -306,9 +309,10 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
     ins, outs = hom.space_in.orders, hom.space_out.orders
     bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
     biases = {o: basis(hom.group, 0, lo) for o, lo in enumerate(outs)} if bias else {}
-    steps = _Lowering(hom, levels).steps(bases, biases)
+    lowering = _Lowering(hom, levels)
+    steps = lowering.steps(bases, biases)
     pairs = tuple(replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in plain.pairs)
-    return replace(plain, steps=steps, pairs=pairs, method="fourier")
+    return replace(plain, steps=steps, pairs=pairs, method="fourier", halves=lowering.halves)
 
 
 def _pair(term_in: int, term_out: int, found: Basis, normalization: str, blocks: Schur | None = None) -> Pair:
@@ -497,6 +501,8 @@ class _Lowering:
         self.heads: dict[tuple[int, Half, Profile], tuple[str, list[Label]]] = {}
         self.middle_steps: list[Step] = []
         self.names: set[str] = set()
+        #: The half-diagrams that reduce, or spread, to values, and whether they are those of an output.
+        self.halves: dict[str, tuple[Half, bool]] = {}
 
     def steps(
         self,
@@ -533,13 +539,64 @@ class _Lowering:
                 self._mix(profile, [use for use in alike if use.packs == packs])
         found: list[Step] = []
         for term, order in enumerate(self.hom.space_in.orders):
-            read = _reductions(term, full_axes(order), self.bottoms[term], self._forms(order), self.several_in)
+            read = self._reductions(term, order, self.bottoms[term], partial(self._input_name, term))
             found += self._unpacked_input(term, order, read) if is_packed(order) else read
         found += self.middle_steps
         for term, order in enumerate(self.hom.space_out.orders):
-            made = _spreads(term, full_axes(order), self.tops[term], self._forms(order), self.several_out)
+            made = self._spreads(term, order, self.tops[term])
             found += self._packed_output(term, order, made) if is_packed(order) else made
         return tuple(found)
+
+    # --- reductions of an input, and their transposes -----------------------------------------------
+
+    def _reductions(
+        self, number: int, order: Order, wanted: dict[Half, str], name: Callable[[Half], str]
+    ) -> list[Step]:
+        """An input, and the steps that reduce it to the halves that are wanted; ``name`` names those on the way."""
+        if not wanted:
+            return []
+        sizes = full_axes(order)
+        start = whole(len(sizes))
+        names = {start: name(start)} | wanted
+        steps: list[Step] = [Input(names[start], number, sizes)]
+        for half, link in _tree(len(sizes), wanted, self._forms(order)):
+            names.setdefault(half, name(half))
+            steps.append(Reduce(names[half], names[link.source], link.pattern, link.forms))
+        return steps
+
+    def _spreads(self, term: int, order: Order, wanted: dict[Half, list[Part]]) -> list[Step]:
+        """The transpose of the reductions: small tensors are added together before they are spread."""
+        if not wanted:
+            return [Output(term, None)]
+        sizes = full_axes(order)
+        steps: list[Step] = []
+        value: dict[Half, str] = {}
+        #: Sums that are made: outputs in several orders of their axes are sums of the same parts.
+        sums: dict[tuple[tuple[int, ...], tuple[Part, ...]], str] = {}
+        parts_of = {half: list(parts) for half, parts in wanted.items()}
+
+        def finish(half: Half) -> None:
+            """All parts of a half are known: its value is their sum."""
+            parts = parts_of[half]
+            axes = tuple(sizes[half.blocks[block][0]] for block in half.kept)
+            key = axes, tuple(parts)
+            if parts == [Part(parts[0].source, tuple(range(len(half.kept))))]:
+                value[half] = parts[0].source
+            elif key in sums:
+                value[half] = sums[key]
+            else:
+                value[half] = sums[key] = self._half_name("y", term, half, self.several_out)
+                steps.append(Spread(value[half], term, axes, tuple(parts)))
+
+        for half, link in reversed(_tree(len(sizes), wanted, self._forms(order))):
+            finish(half)
+            parts_of.setdefault(link.source, []).append(Part(value[half], link.pattern, link.forms))
+        finish(whole(len(sizes)))
+        steps.append(Output(term, value[whole(len(sizes))]))
+        return steps
+
+    def _input_name(self, term: int, half: Half) -> str:
+        return self._half_name("x", term, half, self.several_in)
 
     # --- packed tensors -----------------------------------------------------------------------------
 
@@ -644,11 +701,20 @@ class _Lowering:
         return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].symplectic)
 
     def _fresh(self, name: str) -> str:
-        made, number = name, 2
-        while made in self.names:
-            made, number = f"{name}_v{number}", number + 1
-        self.names.add(made)
-        return made
+        """The name, or one like it that is not taken."""
+        fresh, number = name, 2
+        while fresh in self.names:
+            fresh, number = f"{name}_v{number}", number + 1
+        self.names.add(fresh)
+        if name in self.halves:
+            self.halves[fresh] = self.halves[name]
+        return fresh
+
+    def _half_name(self, prefix: str, term: int, half: Half, several: bool) -> str:
+        """The name of a value that a half-diagram reduces or spreads to."""
+        name = _name(prefix, term, half, several)
+        self.halves[name] = half, prefix != "x"
+        return name
 
     # --- maps that are tables ---------------------------------------------------------------------
 
@@ -834,7 +900,7 @@ class _Lowering:
         names = {}
         for key in target_at:
             use = target_of[key]
-            names[key] = self._fresh(_name("z", use.term_out, use.top.plain, self.several_out))
+            names[key] = self._fresh(self._half_name("z", use.term_out, use.top.plain, self.several_out))
         read, sign = iter(operand_keys), _sign if tied else lambda _: 1
         self.middle_steps.append(
             Mix(
@@ -923,7 +989,7 @@ class _Lowering:
     def _reduced(self, use: _Use) -> tuple[str, list[Label]]:
         """The reduction that a use needs, with the heads applied that come before the mixing."""
         half = use.bottom.plain
-        name = self.bottoms[use.term_in].setdefault(half, _name("x", use.term_in, half, self.several_in))
+        name = self.bottoms[use.term_in].setdefault(half, self._input_name(use.term_in, half))
         if self.hom.group.kept_graph is not None:
             name, axes = self._contract(name, use.below)
             return name, [("t", use.below[2].index(label)) for label in axes]
@@ -1056,7 +1122,7 @@ def _near(label: int, edges: Iterable[tuple[int, int]]) -> set[int]:
     return {end for edge in edges if label in edge for end in edge} - {label}
 
 
-# --- reductions of an input, and their transposes -----------------------------------------------
+# --- half-diagrams ------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)
@@ -1145,52 +1211,6 @@ def _tree(order: int, halves: Iterable[Half], forms: frozenset[int]) -> list[tup
     for half in sorted(links, key=lambda half: (len(half.dropped), half.key)):
         place(half)
     return ordered
-
-
-def _reductions(
-    term: int, sizes: tuple[int, ...], wanted: dict[Half, str], forms: frozenset[int], several: bool
-) -> list[Step]:
-    if not wanted:
-        return []
-    names = {whole(len(sizes)): _name("x", term, whole(len(sizes)), several)} | wanted
-    steps: list[Step] = [Input(names[whole(len(sizes))], term, sizes)]
-    for half, link in _tree(len(sizes), wanted, forms):
-        names.setdefault(half, _name("x", term, half, several))
-        steps.append(Reduce(names[half], names[link.source], link.pattern, link.forms))
-    return steps
-
-
-def _spreads(
-    term: int, sizes: tuple[int, ...], wanted: dict[Half, list[Part]], forms: frozenset[int], several: bool
-) -> list[Step]:
-    """The transpose of the reductions: small tensors are added together before they are spread."""
-    if not wanted:
-        return [Output(term, None)]
-    steps: list[Step] = []
-    value: dict[Half, str] = {}
-    #: Sums that are made: outputs in several orders of their axes are sums of the same parts.
-    sums: dict[tuple[tuple[int, ...], tuple[Part, ...]], str] = {}
-    made = {half: list(parts) for half, parts in wanted.items()}
-
-    def finish(half: Half) -> None:
-        """All parts of a half are known: its value is their sum."""
-        parts = made[half]
-        axes = tuple(sizes[half.blocks[block][0]] for block in half.kept)
-        key = axes, tuple(parts)
-        if parts == [Part(parts[0].source, tuple(range(len(half.kept))))]:
-            value[half] = parts[0].source
-        elif key in sums:
-            value[half] = sums[key]
-        else:
-            value[half] = sums[key] = _name("y", term, half, several)
-            steps.append(Spread(value[half], term, axes, tuple(parts)))
-
-    for half, link in reversed(_tree(len(sizes), wanted, forms)):
-        finish(half)
-        made.setdefault(link.source, []).append(Part(value[half], link.pattern, link.forms))
-    finish(whole(len(sizes)))
-    steps.append(Output(term, value[whole(len(sizes))]))
-    return steps
 
 
 # --- initial variance -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from functools import reduce
 from operator import mul
 
 from eqsynth.bases.schur import floor
+from eqsynth.diagrams.diagram import Half
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
@@ -23,6 +24,9 @@ NORMALIZATIONS = tuple(POWERS)
 
 #: The size and the batch for which plans are compared where they are open.
 NOMINAL_N, NOMINAL_BATCH = 16, 32
+
+#: The half-diagram of a value by its name, and whether it leads to an output.
+Halves = Mapping[str, tuple[Half, bool]]
 
 #: Ways to compute a layer: diagram by diagram with shared work, the same with a Fourier transform over the
 #: permutations of transferred axes, in bases adapted to irreducible parts, as one matrix with tied entries.
@@ -62,6 +66,8 @@ class Plan:
     parameters: str = "diagrams"
     #: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
     packs: tuple[tuple[int, Symmetry], ...] = ()
+    #: The half-diagrams of values that are reductions of an input, or that spread to an output; for drawings.
+    halves: Halves = field(default_factory=dict, repr=False, compare=False)
     #: The same problem as one of linear maps: of the products of the inputs, where inputs are multiplied.
     hom: Hom = field(init=False, repr=False, compare=False)
     #: The type of every value, by name.

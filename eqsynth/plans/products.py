@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from math import perm, prod
 
@@ -27,9 +27,7 @@ from eqsynth.plans.lowering import (
     _Lowering,
     _name,
     _pair,
-    _reductions,
     _squares,
-    _tree,
     _Use,
     _uses,
     plan_hom,
@@ -90,14 +88,16 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
                 pair = replace(pair, variances=moments(own, problem.owners(term), term, pair))
             pairs.append(pair)
     lowering = _Products(problem)
+    steps = lowering.steps(bases, biases, "diagrams" if _has_diagrams(group) else "matrix")
     return Plan(
         problem,
         bias,
         normalization,
-        lowering.steps(bases, biases, "diagrams" if _has_diagrams(group) else "matrix"),
+        steps,
         tuple(pairs),
         tuple(len(biases[o]) if bias else 0 for o in range(len(outs))),
         tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs))),
+        halves=lowering.halves,
     )
 
 
@@ -232,7 +232,7 @@ class _Products(_Lowering):
             return False
         names = []
         for use in uses:
-            names.append(self._fresh(_name("z", o, use.top.plain, self.several_out)))
+            names.append(self._fresh(self._half_name("z", o, use.top.plain, self.several_out)))
             row = self._row(use.top, profile, "given", full_axes(self.hom.space_out.orders[o]))
             pattern = tuple(use.middle[int(label[1])] for label in row)
             self.tops[o].setdefault(use.top.plain, []).append(Part(names[-1], pattern))
@@ -265,13 +265,10 @@ class _Products(_Lowering):
         """The reductions of the inputs that the joins need."""
         steps: list[Step] = []
         for number, wanted in enumerate(self.real):
-            mark, term, several = self.problem.named_inputs[number]
-            order = self.problem.inputs[number][1]
+            order, name = self.problem.inputs[number][1], partial(self._operand_name, number)
             # Every input is there, whether a map needs it or not.
-            whole_input = whole(axes_of(order))
-            for half in (whole_input, *(half for half, _ in _tree(axes_of(order), wanted, self._forms(order)))):
-                wanted.setdefault(half, _name(mark, term, half, several))
-            steps += _reductions(number, full_axes(order), wanted, self._forms(order), several)
+            start = whole(axes_of(order))
+            steps += self._reductions(number, order, {start: name(start), **wanted}, name)
         return [*steps, *self.twists, *self.stars]
 
     def _factored(self, number: int, half: Half) -> tuple[list[Value], list[int]]:
@@ -351,8 +348,11 @@ class _Products(_Lowering):
         return self._multiply(values, len(front), sizes, star.target, heads, terms)
 
     def _operand(self, number: int, half: Half) -> str:
+        return self.real[number].setdefault(half, self._operand_name(number, half))
+
+    def _operand_name(self, number: int, half: Half) -> str:
         mark, term, several = self.problem.named_inputs[number]
-        return self.real[number].setdefault(half, _name(mark, term, half, several))
+        return _name(mark, term, half, several)
 
     def _twist(self, source: str, axis: int) -> str:
         key = ("twist", source, axis)

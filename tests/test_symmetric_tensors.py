@@ -16,6 +16,7 @@ from alone import run_alone
 from eqsynth.bases import index_symmetries
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
+from eqsynth.codegen import runtime
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import MatrixMap
 from eqsynth.errors import (
@@ -491,17 +492,13 @@ def test_packing_holds_each_entry_once(kind, order, n, seed):
 @pytest.mark.parametrize(("kind", "order"), [("S", 2), ("A", 2), ("S", 3), ("A", 3), ("S", 4), ("A", 4)])
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_tables_of_emitted_layers_are_those_of_packing(kind, order, n):
-    from eqsynth.codegen.runtime import TABLES as TEXTS
-
-    names = {}
-    exec("import math, torch\n" + TEXTS["packing"] + TEXTS["side"], names)
     symmetry = Symmetry(kind, order)
-    for ours, meant in zip(names["_packing"](n, order, kind == "A"), packing(symmetry, n), strict=True):
+    for ours, meant in zip(runtime._packing(n, order, kind == "A"), packing(symmetry, n), strict=True):
         np.testing.assert_array_equal(ours.numpy(), meant)
     if symmetry.length(n):
-        side = names["_side"](symmetry.length(n), order, kind == "A")
+        side = runtime._side(symmetry.length(n), order, kind == "A")
         assert symmetry.length(side) == symmetry.length(n)
-    assert names["_side"](0, order, kind == "A") == 0
+    assert runtime._side(0, order, kind == "A") == 0
 
 
 def test_packing_of_products():

@@ -6,14 +6,12 @@ import builtins
 import keyword
 from typing import Any
 
+from eqsynth.codegen.carry import importable
 from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.errors import EqsynthError
 from eqsynth.families.hom import Problem
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import plan_problem
-
-#: Names that an emitted file uses itself, besides those that begin with an underscore.
-RESERVED = frozenset({*dir(builtins), "torch", "nn", "linear", "math", "combinations", "permutations", "product"})
 
 
 def artifact_of(layer: Plan | Problem | Any, name: str | None = None) -> Artifact:
@@ -34,7 +32,7 @@ def artifact_of(layer: Plan | Problem | Any, name: str | None = None) -> Artifac
 def check_name(name: object) -> None:
     """Raise EqsynthError for what cannot name the class of an emitted file."""
     usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
-    if not usable or keyword.iskeyword(str(name)) or name in RESERVED:
+    if not usable or keyword.iskeyword(str(name)) or name in {*dir(builtins), *importable()}:
         raise EqsynthError(
             f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
             "and no word that Python or the file uses itself"

@@ -17,9 +17,9 @@ from textwrap import indent
 
 import eqsynth
 from eqsynth.bases.basis import Basis, basis
+from eqsynth.codegen import carry
 from eqsynth.codegen.emit_irreps import Names, SchurCode, edge_lines, map_lines, scaled
 from eqsynth.codegen.meaning import weights_of
-from eqsynth.codegen.runtime import EPSILON, FOURIER, PARITY, STAR, STATE, TABLES
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, MatrixMap, Orbit
 from eqsynth.diagrams.text import picture
@@ -55,6 +55,8 @@ CACHED = 1 << 20
 #: A is applied by gathers over its edges where it has fewer entries than 1 / GATHER of all.
 GATHER = 16
 
+#: Methods by which a state_dict says which function its weights belong to, and weights of another one are refused.
+STATE = ("get_extra_state", "set_extra_state", "_load_from_state_dict")
 #: Up to this many entries a step is one matrix; beyond, tables whose size is that of the tensors.
 SMALL = 4096
 
@@ -62,15 +64,6 @@ SMALL = 4096
 def _small(kind: tuple[int, int, int, int]) -> bool:
     n, tied, taken, given = kind
     return int(n ** (2 * tied + taken + given)) <= SMALL
-
-
-#: How a method begins that refuses an input.
-REJECT = (
-    'def _reject(self, which, x, expected, note=""):',
-    "    if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):",
-    '        why = f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()"',
-    "        raise self.ShapeError(why)",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,38 +162,31 @@ class _Emitter:
 
     def module(self) -> str:
         forward = self._forward()
-        large = not all(map(_small, self.epsilons))
-        helpers = [EPSILON] if any(map(_small, self.epsilons)) else []
-        helpers += [STAR] if large else []
-        helpers += [PARITY] if self.epsilons else []
-        helpers += [text for kind, text in TABLES.items() if kind in self.helpers]
-        helpers += FOURIER.values() if self.fourier else []
-        large |= self.fourier
+        carried = carry.definitions(self._carried())
+        uses = {"torch", "nn"}.union(*(one.uses for one in carried))
+        uses |= {"linear"} if "linear(" in forward else set()
+        # More than their functions use; without it all these files would be others.
+        uses |= {"linear", "combinations"} if self.fourier else set()
         body = [
             f'"""{self._docstring()}"""',
             "",
-            *(["import math"] if large or self.helpers & {"packing", "side"} else []),
-            *(
-                [f"from itertools import {'combinations, permutations, product' if large else 'permutations'}", ""]
-                if self.epsilons or self.fourier
-                else []
-            ),
-            "import torch",
-            "from torch import nn",
-            *(
-                ["from torch.nn.functional import linear"]
-                if "linear(" in forward or self.fourier or "product" in self.helpers
-                else []
-            ),
+            *carry.imports(uses),
             "",
             "",
-            *(text.rstrip() + "\n\n" for text in helpers),
+            *(f"{one.text}\n\n" for one in carried),
             f"class {self.name}(nn.Module):",
             indent(self._class(), "    "),
             "",
             indent(forward, "    "),
         ]
         return "\n".join(body).rstrip() + "\n"
+
+    def _carried(self) -> set[str]:
+        """The functions that the file calls."""
+        names = set(self.helpers)
+        for kind in self.epsilons:
+            names |= {"_epsilon"} if _small(kind) else {"_star_tables", "_antisymmetrise", "_star"}
+        return names | ({"_young", "_tuples", "_mix_orbits"} if self.fourier else set())
 
     def _docstring(self) -> str:
         hom, plan = self.hom, self.plan
@@ -288,14 +274,8 @@ class _Emitter:
             lines.append("    # Only the zero map has this symmetry: there is nothing to set.")
         lines += [
             "",
-            *REJECT,
-            '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
-            "    raise self.ShapeError(",
-            '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
-            f'        f"channels last, for {{self.space_in}} of {self._group_shown()}"',
-            "    )",
-            "",
-            *([STATE] if self._parameters() else []),
+            carry.methods("_reject", serves=f"{{self.space_in}} of {self._group_shown()}"),
+            *([carry.methods(*STATE)] if self._parameters() else []),
             "def extra_repr(self):",
             f'    return f"{abridged(hom.group)}: {self._space_text("in")} -> {self._space_text("out")}'
             f'{self._unusual()}"',
@@ -353,19 +333,7 @@ class _Emitter:
             '    with torch.device("cpu"):',
             *(f"        {line}" for line in lines),
             "",
-            "def _apply(self, fn, recurse=True):",
-            f"    before = self.{names[0]}.dtype, self.{names[0]}.is_meta",
-            "    super()._apply(fn, recurse)",
-            f"    if (self.{names[0]}.dtype, self.{names[0]}.is_meta) != before:",
-            "        self.reset_tables()  # made anew, not rounded twice",
-            "    return self",
-            "",
-            "def _table(self, name, values):",
-            f"    like = self.{names[0]}",
-            "    dtype = like.dtype if values.is_floating_point() else values.dtype",
-            "    values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)",
-            "    self.register_buffer(name, values, persistent=False)",
-            "",
+            carry.methods("_apply", "_table", first=names[0]),
         ]
 
     def _check_channels(self) -> list[str]:
@@ -629,7 +597,7 @@ class _Emitter:
         _, symmetry = self.plan.packs[size - self.factor_count]
         at = f"{raw[number]}.shape[{place - len(inputs[number]) - 1}]"
         there = f"isinstance({raw[number]}, torch.Tensor) and {raw[number]}.ndim > {len(inputs[number])}"
-        self.helpers.add("side")
+        self.helpers.add("_side")
         self._say(f"{name} = _side({at}, {symmetry.order}, {symmetry.kind == 'A'}) if {there} else 0")
         self._say(f"if {name} == 0:")
         hint = f" with {self.ns[size]} = {_binomial(name, symmetry)}"
@@ -654,7 +622,7 @@ class _Emitter:
         length, behind = whole if packing else self.ns[step.size], [*(self.ns[size] for size in rest), channels]
         table, signs = f"{'packed' if packing else 'unpacked'}_{place}", f"signs_{place}"
         signed = symmetry.kind == "A" and not packing
-        self.helpers.add("packing")
+        self.helpers.add("_packing")
         if n.isdigit():
             self._repack_tables(place, n, symmetry, [table, signs] if signed else [table])
             table, signs = f"self.{table}", f"self.{signs}"
@@ -775,7 +743,7 @@ class _Emitter:
         sizes = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(stars[0])], "1"])
         unit = f"torch.eye({places}, dtype=torch.float64).reshape({', '.join(['-1', *axes[: step.axes], '1'])})"
         eaten = stars[0].n ** (stars[0].tied + stars[0].taken)
-        self.helpers.add("apply")
+        self.helpers.add("_multiply")
         self.builders.append(f"x = {_permuted(unit, stars[0].order)}.reshape(-1, {eaten}, 1)")
         self.builders.append(f"y = _multiply(epsilon_{self.epsilons.index(kind)}, x).reshape({sizes})")
         spots = [f"{_permuted('y', _whole(part_of[target]))}.reshape({places}, {rows})" for target in made]
@@ -811,7 +779,7 @@ class _Emitter:
             shape = ", ".join(["-1", *[self.ns[factor] for factor in self._star_sizes(step)], channels])
             if step.tied + step.taken == 0:
                 return f"({flat} * self.epsilon_{number}.to({source}.dtype)).reshape({shape})"
-            self.helpers.add("apply")
+            self.helpers.add("_multiply")
             return f"_multiply(self.epsilon_{number}, {flat}).reshape({shape})"
         if step.taken > 1:
             flat = f"_antisymmetrise({flat}, self.even_{number}, self.odd_{number})"
@@ -885,16 +853,16 @@ class _Emitter:
             return []
         lines = self._edges()
         if self.along:
-            self.helpers.add("along")
+            self.helpers.add("_along")
             lines += [
                 'self._table("tails", torch.tensor([i for i, _ in edges]))',
                 'self._table("heads", torch.tensor([j for _, j in edges]))',
             ]
         if self.adjacent or self.factors:
-            self.helpers.add("adjacency")
+            self.helpers.add("_adjacency")
             lines.append(f"A = _adjacency({self.ns[0]}, edges)")
         if self.adjacent:
-            self.helpers.add("apply")
+            self.helpers.add("_multiply")
             lines.append('self._table("adjacency", A)')
         lines += [f'self._table("factor_{number}", {code})' for number, code in enumerate(self.factors)]
         return lines
@@ -1249,7 +1217,7 @@ class _Emitter:
             return
         graphs = [element for element in elements if isinstance(element, Diagram)]
         orbits = [element for element in elements if isinstance(element, Orbit)]
-        self.helpers.add("orbits")
+        self.helpers.add("_orbits")
         total = _order(elements)
         generators = [list(g) for g in group.permutations]
         labels = functor.orbits_of(group, total)
@@ -1257,14 +1225,14 @@ class _Emitter:
         last = sorted(set(range(int(labels.max()) + 1)) - numbers) if orbits else []
         say(f"places, tuples = _orbits({generators}, {n}, {total}, {last})")
         if graphs:
-            self.helpers |= {"adjacency", "homomorphisms"}
+            self.helpers |= {"_adjacency", "_homomorphisms"}
             self.builders += self._edges()
             say("graphs = [")
             for graph in graphs:
                 say(f"    ({list(graph.labels)}, {len(graph.blocks)}, {[list(edge) for edge in graph.edges]}),")
             say("]")
             say(f"maps = _homomorphisms(_adjacency({n}, edges), graphs).reshape({len(graphs)}, {rows}, {columns})")
-        self.helpers.add("scale")
+        self.helpers.add("_scale")
         tables = f"places.reshape({rows}, {columns}), {len(orbits)}" if orbits else "None, 0"
         say(f"scale = _scale({'maps' if graphs else 'None'}, {tables}){self.power}")
         if graphs:

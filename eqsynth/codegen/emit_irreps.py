@@ -36,7 +36,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         return _product_lines(group, [element for element in elements if isinstance(element, tuple)])
     if isinstance(elements[0], MatrixMap):
         entries = [[list(entry) for entry in e.entries] for e in elements if isinstance(e, MatrixMap)]
-        return [*_literal("entries", entries), f"maps = _entries(entries, {rows}, {columns})"], {"entries"}
+        return [*_literal("entries", entries), f"maps = _entries(entries, {rows}, {columns})"], {"_entries"}
     if group.diagrammatic:
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
     lines, helpers, made = [], set[str](), []
@@ -45,14 +45,14 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     if graphs:
         kept = group.kept_graph
         assert kept is not None  # noqa: S101 - only graphs have edges
-        helpers |= {"adjacency", "homomorphisms"}
+        helpers |= {"_adjacency", "_homomorphisms"}
         lines += edge_lines(kept)
         listed = [(list(graph.labels), len(graph.blocks), [list(edge) for edge in graph.edges]) for graph in graphs]
         lines += _literal("graphs", listed)
         lines.append(f"maps = _homomorphisms(_adjacency({group.n}, edges), graphs).reshape(-1, {rows}, {columns})")
         made.append("maps")
     if orbits:
-        helpers.add("orbits")
+        helpers.add("_orbits")
         total = orbits[0].outputs + orbits[0].inputs
         labels = functor.orbits_of(group, total)
         numbers = {int(labels[orbit.representative]) for orbit in orbits}
@@ -81,7 +81,7 @@ def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tupl
     options = (", heads=True" if heads else "") + (", forms=True" if group.symplectic else "")
     lines = _literal("diagrams", listed)
     lines.append(f"{name} = _diagrams({group.n}, {first.outputs}, {first.inputs}, diagrams{options})")
-    return lines, {"diagrams"}
+    return lines, {"_diagrams"}
 
 
 def _product_lines(group: Group, elements: Sequence[tuple[Diagram, ...]]) -> tuple[list[str], set[str]]:
@@ -127,7 +127,7 @@ class SchurCode:
     def __init__(self, step: Schur, names: Names, blocks: bool, pairs: Sequence[tuple[int, int]]) -> None:
         self.step, self.names, self.blocks, self.pairs = step, names, blocks, pairs
         self.builders: list[str] = []
-        self.helpers = {"adapted"}
+        self.helpers = {"_adapted", "_blocks"}
         self.lines: list[str] = []
         self.parts = step.bases.irreps
         self.columns = [sum(part.columns) for part in self.parts]
@@ -171,7 +171,7 @@ class SchurCode:
         places = "places" if self.step.factored else "_"
         more = ""
         if any(part.division > 1 for part in self.parts):
-            self.helpers.add("columns")
+            self.helpers.add("_columns")
             more = ", _columns"
         say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps, {list(bases.same)}{more})")
         for end in self.step.sources:
@@ -187,7 +187,7 @@ class SchurCode:
                 which = f"[{_rows(self.columns)}]" if self.step.simple else ""
                 say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]){which})')
             elif self._spread():
-                self.helpers.add("frames")
+                self.helpers.add("_frames")
                 division = [part.division for part in self.parts]
                 say(f'self._table("{self._mixer(term_in, term_out)}", _frames(maps, into[{a}], back[{b}], {division}))')
 
@@ -225,7 +225,7 @@ class SchurCode:
             if line not in self.builders:
                 say(line)
             return
-        self.helpers.add("classes")
+        self.helpers.add("_classes")
         which = 0 if side == "into" else 1
         for number, (first, count) in enumerate(self.runs):
             name = f"{side}{suffix}_{number}"
@@ -254,7 +254,7 @@ class SchurCode:
             pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
             operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
             if self.columns[index] > 2:
-                self.helpers.add("product")
+                self.helpers.add("_product")
                 say(f"z_{index} = _product({operand}, w_{index}, {self.columns[index]})")
             else:
                 say(f"z_{index} = linear({operand}, w_{index})")

@@ -8,9 +8,9 @@ from textwrap import indent
 
 import eqsynth
 from eqsynth.bases.basis import basis
-from eqsynth.codegen.emit import REJECT, _Emitter, _gallery, _permuted, _runs, _times, _uses
+from eqsynth.codegen import carry
+from eqsynth.codegen.emit import STATE, _Emitter, _gallery, _permuted, _runs, _times, _uses
 from eqsynth.codegen.meaning import weights_of
-from eqsynth.codegen.runtime import STATE
 from eqsynth.errors import abridged
 from eqsynth.families.hom import NAMES, ProductHom
 from eqsynth.plans.plan import POWERS, Plan
@@ -147,14 +147,8 @@ class _ProductEmitter(_Emitter):
         out = self._shown("out", len(problem.space_out), problem.space_out.orders)
         lines += [
             "",
-            *REJECT,
-            '    got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"',
-            "    raise self.ShapeError(",
-            '        f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "',
-            f'        f"channels last, for {abridged(problem)}"',
-            "    )",
-            "",
-            *([STATE] if self._parameters() else []),
+            carry.methods("_reject", serves=abridged(problem)),
+            *([carry.methods(*STATE)] if self._parameters() else []),
             "def extra_repr(self):",
             f'    return f"{abridged(problem.group)}: {shown} -> {out}{self._unusual()}"',
         ]

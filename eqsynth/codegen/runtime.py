@@ -1,32 +1,32 @@
-"""Functions that emitted files carry: they build constant tables from short exact recipes, and apply them.
+"""Functions and methods that emitted files carry: they build constant tables from short exact recipes, and apply them.
 
-Each is the text of a function, which a file holds only where it needs it.
+Nothing here runs inside eqsynth: ``carry.py`` reads the text of this module, and copies what a file needs, without
+annotations, in the order in which it stands here. A change of a body is a change of every file that carries it.
 """
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations, permutations, product
+from typing import Any, NoReturn
+
+import torch
+from torch import nn
+from torch.nn.functional import linear
 
 from eqsynth.codegen.meaning import LENGTH
 
-#: Methods by which a state_dict says which function its weights belong to, and weights of another one are refused.
-STATE = '''def get_extra_state(self):
-    """Which function the weights belong to, as text in bytes: they load into no other one."""
-    text = self.weights_of.encode().ljust(LENGTH)
-    return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
+Tensor = torch.Tensor
+#: Rows of whole numbers, as a file writes them.
+Table = Sequence[Sequence[int]]
+#: A tensor for each irreducible part, or for each class of positions.
+Parts = Sequence[Tensor]
+#: All maps, (maps, rows, columns), by order of output and of input.
+Spaces = Sequence[Sequence[Tensor]]
 
-def set_extra_state(self, state):
-    pass  # compared before weights are copied
 
-def _load_from_state_dict(self, state, prefix, *others):
-    key, own = f"{prefix}_extra_state", self.get_extra_state()
-    saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
-    known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
-    if not known and not torch.equal(saved.round().to(own), own):
-        text = bytes(saved.tolist()).decode().strip()
-        why = f"these weights are those of {text}, not of {self.weights_of}"
-        raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
-    super()._load_from_state_dict(state, prefix, *others)
-'''.replace("LENGTH", str(LENGTH))
-
-#: The parts of a file that know the Levi-Civita tensor; emitted where a plan has a Hodge step.
-EPSILON = '''def _epsilon(n, tied, taken, given):
+def _epsilon(n: int, tied: int, taken: int, given: int) -> Tensor:
     """The matrix from x[K, I] to y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I]."""
     matrix = torch.zeros(n ** (tied + given), n ** (tied + taken), dtype=torch.float64)
     for labels in permutations(range(n)):
@@ -35,8 +35,7 @@ EPSILON = '''def _epsilon(n, tied, taken, given):
     return matrix
 
 
-'''
-STAR = '''def _star_tables(n, tied, taken, given):
+def _star_tables(n: int, tied: int, taken: int, given: int) -> tuple[Table, Table, Table, list[list[float]]]:
     """Tables for y[K, J] = sum over I of epsilon(K, J, I, the label that is left) x[K, I].
 
     Antisymmetrising x over I leaves one row for each K and set S: the sum of the rows ``even`` less the rows
@@ -62,17 +61,17 @@ STAR = '''def _star_tables(n, tied, taken, given):
     return even, odd, give, sign
 
 
-def _antisymmetrise(x, even, odd):
+def _antisymmetrise(x: Tensor, even: Tensor, odd: Tensor) -> Tensor:
     """(b, n^in, channels) -> one row for each even[r]."""
     return _add_up(x, even) - _add_up(x, odd)
 
 
-def _star(x, give, sign):
+def _star(x: Tensor, give: Tensor, sign: Tensor) -> Tensor:
     """(b, rows, channels) -> (b, n^out, channels)."""
     return _add_up(x, give, sign)
 
 
-def _add_up(x, rows, sign=None):
+def _add_up(x: Tensor, rows: Tensor, sign: Tensor | None = None) -> Tensor:
     """Row r of the result adds up rows[r] of x, (b, rows of x, channels), each with its sign."""
     picked = x.index_select(1, rows.flatten())
     if sign is not None:
@@ -80,23 +79,21 @@ def _add_up(x, rows, sign=None):
     return picked if rows.shape[1] == 1 else picked.reshape(x.shape[0], *rows.shape, x.shape[-1]).sum(2)
 
 
-'''
-PARITY = """def _place(index, n):
+def _place(index: Iterable[int], n: int) -> int:
     place = 0
     for label in index:
         place = n * place + label
     return place
 
 
-def _parity(labels):
+def _parity(labels: Sequence[int]) -> int:
     return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
 
 
-"""
-
-#: Functions that build the tables of a Tied step from short exact recipes.
-TABLES = {
-    "packing": '''def _packing(n, order, alternating, device=None):
+# fmt: off
+def _packing(
+    n: int, order: int, alternating: bool, device: torch.device | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Where each entry of a symmetric or alternating tensor stands first, which stands at each place, and its sign.
 
     Entries are numbered as their ascending tuples of indices are sorted.
@@ -120,9 +117,10 @@ TABLES = {
         0, torch.where(signs == 0, count, numbers), places, "amin"
     )
     return first[:count], numbers * signs.abs(), signs
+# fmt: on
 
 
-def _choose(m, k):
+def _choose(m: Any, k: int) -> Any:
     """The binomial coefficient."""
     found = 1
     for step in range(k):
@@ -130,8 +128,7 @@ def _choose(m, k):
     return found // math.factorial(k)
 
 
-''',
-    "side": '''def _side(length, order, alternating):
+def _side(length: int, order: int, alternating: bool) -> int:
     """The n for which tensors of an order have so many entries; 0 where there is none."""
     n = 1
     while math.comb(n if alternating else n + order - 1, order) < length:
@@ -139,8 +136,7 @@ def _choose(m, k):
     return n if math.comb(n if alternating else n + order - 1, order) == length and length else 0
 
 
-''',
-    "orbits": '''def _orbits(generators, n, m, last):
+def _orbits(generators: Table, n: int, m: int, last: list[int]) -> tuple[Tensor, Tensor]:
     """The number of the orbit of each index tuple, n^m of them, and one tuple of each orbit.
 
     Orbits are numbered by their least tuple, but those in ``last`` come last.
@@ -162,32 +158,28 @@ def _choose(m, k):
     return torch.argsort(order)[labels.flatten()], tuples[order]
 
 
-''',
-    "adjacency": """def _adjacency(n, edges):
+def _adjacency(n: int, edges: Table) -> Tensor:
     matrix = torch.zeros(n, n, dtype=torch.float64)
     matrix[tuple(torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)] = 1
     return matrix
 
 
-""",
-    "apply": '''def _multiply(matrix, x):
+def _multiply(matrix: Tensor, x: Tensor) -> Tensor:
     """The matrix times each sample: (b, n, channels) -> (b, n, channels), contiguous."""
     return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
-''',
-    "along": '''def _along(ends, starts, x):
+def _along(ends: Tensor, starts: Tensor, x: Tensor) -> Tensor:
     """Row ends[e] adds up the rows starts[e] of x, over the edges e: (b, n, channels) -> (b, n, channels)."""
     return x.new_zeros(x.shape).index_add(1, ends, x.index_select(1, starts))
 
 
-''',
-    "homomorphisms": '''def _homomorphisms(adjacency, graphs):
+def _homomorphisms(adjacency: Tensor, graphs: Sequence[tuple[list[int], int, Table]]) -> Tensor:
     """Homomorphism numbers of bilabelled graphs (label of each vertex, number of labels, edges)."""
     n, counts = len(adjacency), []
     for vertices, labels, pairs in graphs:
         shown = sorted(set(vertices))
-        factors = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
+        factors: list[Any] = [(adjacency, (i, j)) if i != j else (adjacency.diagonal(), (i,)) for i, j in pairs]
         factors += [(torch.ones(n, dtype=torch.float64), (label,)) for label in shown]
         # Labels that are not shown are summed one at a time, those with the fewest neighbours first.
         hidden = set(range(labels)) - set(shown)
@@ -207,8 +199,7 @@ def _choose(m, k):
     return torch.stack(counts)
 
 
-''',
-    "entries": '''def _entries(listed, rows, columns):
+def _entries(listed: Sequence[Sequence[Sequence[int]]], rows: int, columns: int) -> Tensor:
     """Matrices from lists of (row, column, value)."""
     maps = torch.zeros(len(listed), rows, columns, dtype=torch.float64)
     for number, entries in enumerate(listed):
@@ -217,8 +208,7 @@ def _choose(m, k):
     return maps
 
 
-''',
-    "scale": '''def _scale(maps, orbits, count):
+def _scale(maps: Tensor | None, orbits: Tensor | None, count: int) -> Tensor:
     """For each map, the largest sum of squares in a row; ``count`` orbits have places of their own."""
     found = []
     if maps is not None:
@@ -230,8 +220,9 @@ def _choose(m, k):
     return torch.cat(found)
 
 
-''',
-    "diagrams": '''def _diagrams(n, outputs, inputs, listed, heads=False, forms=False):
+def _diagrams(
+    n: int, outputs: int, inputs: int, listed: Sequence[Any], heads: bool = False, forms: bool = False
+) -> Tensor:
     """Matrices of diagrams, each given by the labels of its vertices, outputs first.
 
     An entry is 1 where equal labels have equal indices. With ``heads``: times epsilon of the indices of the labels
@@ -241,7 +232,7 @@ def _choose(m, k):
     for entries, labels in zip(maps, listed):
         labels, head = labels if heads else (labels, [])
         count = max([*labels, *head, -1]) + 1
-        index = torch.arange(n**count) // n ** torch.arange(count)[:, None] % n
+        index: Any = torch.arange(n**count) // n ** torch.arange(count)[:, None] % n
         value, at = torch.ones(n**count, dtype=torch.float64), [index[label] for label in labels]
         for right, label in enumerate(labels if forms else []):
             left = labels.index(label)
@@ -261,8 +252,13 @@ def _choose(m, k):
     return maps.reshape(-1, n**outputs, n**inputs)
 
 
-''',
-    "adapted": '''def _adapted(spaces, seed, irreps, same, columns=None):
+def _adapted(
+    spaces: Spaces,
+    seed: int,
+    irreps: Sequence[Any],
+    same: Sequence[int | None],
+    columns: Any = None,
+) -> tuple[list[Parts], list[Parts], Any]:
     """Orthonormal rows in which every map is one small matrix for each irreducible part.
 
     spaces[b][a] holds all maps from input order a to output order b. Of a part are given: the dimension of the
@@ -312,7 +308,7 @@ def _choose(m, k):
     return into, back, places
 
 
-def _generic(spaces, seed):
+def _generic(spaces: Spaces, seed: int) -> Tensor:
     """A combination of all maps, from all inputs to all outputs, with fixed whole numbers that look random."""
     rows = []
     for b, row in enumerate(spaces):
@@ -326,7 +322,7 @@ def _generic(spaces, seed):
     return torch.cat(rows)
 
 
-def _support(spaces):
+def _support(spaces: Spaces) -> list[tuple[Tensor, Tensor]]:
     """Classes of rows and columns that entries of the maps connect, the small ones first."""
     linked = torch.cat([torch.cat([(maps != 0).any(0) for maps in row], 1) for row in spaces])
     count, none = len(linked), sum(linked.shape)
@@ -342,17 +338,17 @@ def _support(spaces):
     return sorted(found, key=lambda pair: (len(pair[0]), len(pair[1]), int(pair[0][0])))
 
 
-def _starts(sizes):
+def _starts(sizes: Sequence[int]) -> list[int]:
     return [sum(sizes[:place]) for place in range(len(sizes))]
 
 
-def _split(classes, side, sizes):
+def _split(classes: Sequence[tuple[Tensor, Tensor]], side: int, sizes: Sequence[int]) -> list[Parts]:
     """The rows (side 0) or columns of each class, order by order."""
     ends = [(start, start + size) for start, size in zip(_starts(sizes), sizes)]
     return [[pair[side][(pair[side] >= s) & (pair[side] < t)] for s, t in ends] for pair in classes]
 
 
-def _polish(rows):
+def _polish(rows: Parts) -> Parts:
     """The same rows, orthonormal to the last digit."""
     flat = torch.cat([part.flatten(0, 1) for part in rows])
     flat = 1.5 * flat - 0.5 * (flat @ flat.T) @ flat
@@ -360,14 +356,13 @@ def _polish(rows):
     return [part.reshape(old.shape) for part, old in zip(split, rows)]
 
 
-def _blocks(maps, into, back):
+def _blocks(maps: Tensor, into: Parts, back: Parts) -> Tensor:
     """From coefficients of maps to the entries of the blocks of all parts: all columns of a part see the same one."""
     found = [torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]) for x, y in zip(into, back)]
     return torch.cat([part.flatten(0, 1) for part in found])
 
 
-''',
-    "product": '''def _product(x, w, columns):
+def _product(x: Tensor, w: Tensor, columns: int) -> Tensor:
     """linear(x, w) for x (samples * columns, channels); on CPUs large ones as a 1 x 1 convolution.
 
     oneDNN computes them, with the widest vectors that a CPU has; the library behind linear may not use these.
@@ -381,8 +376,7 @@ def _blocks(maps, into, back):
     return linear(x, w)
 
 
-''',
-    "classes": '''def _classes(parts, places, columns, first, last):
+def _classes(parts: Parts, places: Parts, columns: Table, first: int, last: int) -> tuple[Tensor, Tensor]:
     """The rows of some classes of positions, (classes, rows, positions of a class), and their positions."""
     found = []
     for number in range(first, last):
@@ -394,8 +388,7 @@ def _blocks(maps, into, back):
     return torch.stack(found), torch.cat(list(places[first:last]))
 
 
-''',
-    "columns": '''def _columns(spaces, copy, other, seed, reference, division):
+def _columns(spaces: Spaces, copy: Tensor, other: Tensor, seed: int, reference: Table, division: int) -> Tensor:
     """Unit vectors of a part whose images under its own maps are all orthogonal, as many for each class."""
     own = [torch.eye(len(copy), dtype=torch.float64)]
     samples = [copy @ _generic(spaces, seed + 8 * (2 + number)) @ other.T for number in range(4)]
@@ -418,8 +411,7 @@ def _blocks(maps, into, back):
     return torch.stack(chosen)
 
 
-''',
-    "frames": '''def _frames(maps, into, back, division):
+def _frames(maps: Tensor, into: Parts, back: Parts, division: Sequence[int]) -> Tensor:
     """Orthonormal sets of blocks, a column for each independent entry, for parts that are not of real type."""
     found = []
     for x, y, step in zip(into, back, division):
@@ -437,12 +429,7 @@ def _blocks(maps, into, back):
     return torch.block_diag(*found)
 
 
-''',
-}
-
-#: Functions and a class for mixing by the Fourier transform over S_c.
-FOURIER = {
-    "young": '''def _young(c):
+def _young(c: int) -> tuple[Tensor, Tensor]:
     """The Fourier transform over S_c: rows (part, i, j), columns permutations, in Young's orthogonal form.
 
     Small parts come first. Also the same with each part times its dimension / c!, whose transpose is the inverse.
@@ -474,8 +461,7 @@ FOURIER = {
     return torch.cat(transform), torch.cat(shares)
 
 
-''',
-    "tuples": '''def _tuples(n, c, young):
+def _tuples(n: int, c: int, young: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The transform ``young`` and tables of the n over c orbits of tuples of c different labels.
 
     ``there[o, g]``: the place among all n^c of orbit o, a rising tuple, with its labels in the order g. ``orbit``
@@ -501,23 +487,22 @@ FOURIER = {
     return young * min(sets, 1), there.mT.contiguous(), number % orbits, turns
 
 
-''',
-    "combine": '''class _Combine(torch.autograd.Function):
+class _Combine(torch.autograd.Function):
     """Row r of the result adds up weights[r, k] times row pick[r, k] of x; the last two tables do the transpose.
 
     The gradient is gathered too: that of an index would be added up row by row.
     """
 
     @staticmethod
-    def forward(x, pick, weights, back, weights_back):
+    def forward(x: Tensor, pick: Tensor, weights: Tensor, back: Tensor, weights_back: Tensor) -> Tensor:
         return nn.functional.embedding_bag(pick, x, mode="sum", per_sample_weights=weights)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         pick, weights, back, weights_back = ctx.saved_tensors
         return _combine(grad.contiguous(), back, weights_back, pick, weights), None, None, None, None
 
@@ -526,16 +511,16 @@ class _Transformed(_Combine):
     """The same for torch.func too, in methods that torch.compile refuses."""
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         ctx.save_for_backward(*inputs[1:])
         ctx.save_for_forward(*inputs[1:])
 
     @staticmethod
-    def jvp(ctx, tangent, *_):
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
         return _combine(tangent, *ctx.saved_tensors)
 
     @staticmethod
-    def vmap(info, in_dims, x, *tables):
+    def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, *tables: Tensor) -> tuple[Tensor, int | None]:
         # Stacked tables, as those of an ensemble, are copies of one.
         tables = [part if axis is None else part.select(axis, 0) for part, axis in zip(tables, in_dims[1:])]
         if in_dims[0] is None:
@@ -545,12 +530,13 @@ class _Transformed(_Combine):
         return found.transpose(0, 1).contiguous(), 0
 
 
-def _combine(x, *tables):
+def _combine(x: Tensor, *tables: Tensor) -> Tensor:
     return (_Combine if torch.compiler.is_compiling() else _Transformed).apply(x, *tables)
 
 
-''',
-    "orbits": '''def _mix_orbits(x, w, shares, dims, young, there, orbit, turns):
+def _mix_orbits(
+    x: Tensor, w: Tensor, shares: Tensor, dims: Table, young: Tensor, there: Tensor, orbit: Tensor, turns: Tensor
+) -> Tensor:
     """Mixing on tuples of different labels: (b, n^c, channels in) -> (b, n^c, channels out), elsewhere zero.
 
     ``w`` has a matrix (channels out, channels in) for each permutation, which becomes one for each irreducible
@@ -586,9 +572,60 @@ def _combine(x, *tables):
     return x.reshape(b, places, made)
 
 
-def _joined(parts, axis=0):
+def _joined(parts: list[Tensor], axis: int = 0) -> Tensor:
     return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
 
 
-''',
-}
+class Carried(nn.Module):
+    """The methods that the classes of emitted files share.
+
+    Their text is copied, with the words that stand for what differs from file to file replaced: ``LENGTH`` by its
+    value, ``self.first`` by the first parameter, ``{self.serves}`` by the problem that the layer serves.
+    """
+
+    weights_of: str
+    ShapeError: type[Exception] = ValueError
+    first: nn.Parameter
+    serves: str
+    reset_tables: Callable[[], None]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Carried:
+        before = self.first.dtype, self.first.is_meta
+        super()._apply(fn, recurse)
+        if (self.first.dtype, self.first.is_meta) != before:
+            self.reset_tables()  # made anew, not rounded twice
+        return self
+
+    def _table(self, name: str, values: Tensor) -> None:
+        like = self.first
+        dtype = like.dtype if values.is_floating_point() else values.dtype
+        values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        self.register_buffer(name, values, persistent=False)
+
+    def _reject(self, which: str, x: Any, expected: str, note: str = "") -> NoReturn:
+        if isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()):
+            why = f"{which} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()"
+            raise self.ShapeError(why)
+        got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"
+        raise self.ShapeError(
+            f"{which} has {got}, expected a tensor of shape (*batch, {expected}){note}, "
+            f"channels last, for {self.serves}"
+        )
+
+    def get_extra_state(self) -> Tensor:
+        """Which function the weights belong to, as text in bytes: they load into no other one."""
+        text = self.weights_of.encode().ljust(LENGTH)
+        return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
+
+    def set_extra_state(self, state: Tensor) -> None:  # noqa: D102 - torch calls it
+        pass  # compared before weights are copied
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        key, own = f"{prefix}_extra_state", self.get_extra_state()
+        saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
+        known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
+        if not known and not torch.equal(saved.round().to(own), own):
+            text = bytes(saved.tolist()).decode().strip()
+            why = f"these weights are those of {text}, not of {self.weights_of}"
+            raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
+        super()._load_from_state_dict(state, prefix, *others)

@@ -1,0 +1,176 @@
+"""The text of what emitted files carry: definitions of ``runtime.py`` without annotations, with what they need.
+
+The module is read, not imported: making a source needs no torch.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from textwrap import dedent
+
+from eqsynth.codegen.meaning import LENGTH
+from eqsynth.errors import EqsynthError
+
+#: The class whose methods are copied one by one.
+SHARED = "Carried"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function or class: its text, and all names that it uses."""
+
+    name: str
+    text: str
+    uses: frozenset[str]
+
+
+def definitions(names: Iterable[str]) -> list[Definition]:
+    """The definitions with these names and those that they need, in the order of ``runtime.py``.
+
+    >>> from eqsynth.codegen.carry import definitions
+    >>> [one.name for one in definitions(["_epsilon"])]
+    ['_epsilon', '_place', '_parity']
+    >>> print(definitions(["_parity"])[0].text)
+    def _parity(labels):
+        return (-1) ** sum(a > b for i, b in enumerate(labels) for a in labels[:i])
+
+    Raises EqsynthError for a name that is not defined there.
+    """
+    order = _defined()
+    wanted, found = [*names], dict[str, Definition]()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = _definition(name)
+            wanted += found[name].uses & {*order}
+    return [found[name] for name in order if name in found]
+
+
+def imports(uses: Iterable[str]) -> list[str]:
+    """The lines that import those of the names that ``runtime.py`` imports.
+
+    >>> from eqsynth.codegen.carry import imports
+    >>> imports({"torch", "math", "product", "x"})
+    ['import math', 'from itertools import product', '', 'import torch']
+    """
+    lines, uses = [], {*uses}
+    for node in _module()[1].body:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        names = [alias.name for alias in node.names if alias.name in uses]
+        if names:
+            where = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
+            lines.append(f"{where}import {', '.join(names)}")
+            lines += [""] if where == "from itertools " else []
+    return lines
+
+
+@cache
+def importable() -> frozenset[str]:
+    """The names that a file may import."""
+    bound = {a.name for node in _module()[1].body if isinstance(node, ast.Import | ast.ImportFrom) for a in node.names}
+    used = {name for one in definitions(_defined()) for name in one.uses}
+    return frozenset(bound & used)
+
+
+def methods(*names: str, first: str | None = None, serves: str | None = None) -> str:
+    """Methods of the shared class, each with a blank line behind.
+
+    >>> from eqsynth.codegen.carry import methods
+    >>> print(methods("_table", first="weight").split(chr(10))[1])
+        like = self.weight
+
+    ``first``: the parameter whose dtype and device tables have. ``serves``: the problem, in words of an f-string.
+    Raises EqsynthError for a name that the class does not have, and where a method needs one of both.
+    """
+    text = "".join(f"{_method(name)}\n\n" for name in names)
+    for word, written in (
+        ("LENGTH", str(LENGTH)),
+        ("self.first", first and f"self.{first}"),
+        ("{self.serves}", serves),
+    ):
+        if word in text and written is None:
+            raise EqsynthError(f"{', '.join(names)} of {SHARED} holds {word}: say what a file has in its place")
+        text = text.replace(word, written or "")
+    return text.removesuffix("\n")
+
+
+@cache
+def _module() -> tuple[list[str], ast.Module]:
+    """The lines of ``runtime.py``, and what they mean."""
+    source = resources.files("eqsynth").joinpath("codegen", "runtime.py").read_text(encoding="utf-8")
+    return source.split("\n"), ast.parse(source)
+
+
+def _defined() -> list[str]:
+    """The functions and classes that files may carry whole, in order."""
+    return [
+        node.name
+        for node in _module()[1].body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name != SHARED
+    ]
+
+
+@cache
+def _definition(name: str) -> Definition:
+    node = _found(name, [] if name == SHARED else _module()[1].body)
+    return Definition(name, _stripped(node), frozenset(_names(node)))
+
+
+@cache
+def _method(name: str) -> str:
+    shared = _found(SHARED, _module()[1].body)
+    return dedent(_stripped(_found(name, shared.body)))
+
+
+def _found(name: str, nodes: list[ast.stmt]) -> ast.FunctionDef | ast.ClassDef:
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+            return node
+    raise EqsynthError(f"files cannot carry {name!r}: eqsynth/codegen/runtime.py defines nothing of that name there")
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """All names in a part of the module but for those in annotations."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    for field, value in ast.iter_fields(node):
+        if field not in ("annotation", "returns"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _names(child)
+
+
+def _stripped(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """The lines of a definition, with no annotations in them."""
+    start = min([node, *node.decorator_list], key=lambda one: one.lineno).lineno - 1
+    lines = _module()[0][start : node.end_lineno]
+    # From the last line up, so that lines above keep their numbers.
+    for inner in sorted(_annotated(node), key=lambda one: one.lineno, reverse=True):
+        first = inner.lineno - 1 - start
+        if isinstance(inner, ast.AnnAssign):
+            assert inner.value is not None  # noqa: S101 - without a value there is nothing to keep
+            before, after = lines[first][: inner.target.end_col_offset], lines[first][inner.value.col_offset :]
+            lines[first] = f"{before} = {after}"
+        else:
+            assert inner.returns is not None  # noqa: S101 - mypy holds it
+            head = f"{' ' * inner.col_offset}def {inner.name}({', '.join(_arguments(inner.args))}):"
+            lines[first : (inner.returns.end_lineno or 0) - start] = [head]
+    return "\n".join(lines)
+
+
+def _annotated(node: ast.AST) -> list[ast.FunctionDef | ast.AnnAssign]:
+    return [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.AnnAssign)]
+
+
+def _arguments(listed: ast.arguments) -> list[str]:
+    """Names with their defaults, as they are written."""
+    plain = [argument.arg for argument in listed.args]
+    for place, default in enumerate(listed.defaults, len(plain) - len(listed.defaults)):
+        line = _module()[0][default.lineno - 1]
+        plain[place] += f"={line[default.col_offset : default.end_col_offset]}"
+    return plain + ([f"*{listed.vararg.arg}"] if listed.vararg else [])

@@ -69,7 +69,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Summand:
-    """A part of a sum. ``inside``: the sum so far depends on all that the part does, so that it may be changed in place.
+    """A part of a sum. ``inside``: the sum so far depends on all that the part does, and may be changed in place.
 
     Else torch.func, which maps over what the part depends on, needs a new tensor.
     """
@@ -83,7 +83,7 @@ class Sum:
     """How a Spread adds up: to the memory of ``base``, one of its parts, or to new memory.
 
     ``placed`` parts are added as views; ``embedded`` ones reach a diagonal, or carry a form, and are added in place.
-    ``memory`` is what the sum of the placed ones needs before; with a base, ``anew`` says that it is a new tensor by now.
+    ``memory`` is what the sum of the placed ones needs before; ``anew``: what was a base is a new tensor by now.
     """
 
     base: Part | None

@@ -242,7 +242,7 @@ def _ways(
     hom: Hom, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis], method: str, schur: Schur | None
 ) -> list[tuple[tuple[Step, ...], Packs, Halves]]:
     """The steps, the axes that they pack, and the half-diagrams of values; several where a method leaves a choice."""
-    ways = []
+    ways: list[tuple[tuple[Step, ...], Packs, Halves]] = []
     if schur:
         for factored in dict.fromkeys((False, len(schur.bases.classes) > 1)):
             lowering = _Lowering(hom)

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from eqsynth.bases.adapted import Irrep, positions
+from eqsynth.codegen.tables import edge_lines
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.families.group import Group
-from eqsynth.graphs.graph import Graph
 from eqsynth.plans.steps import Schur, Source
 from eqsynth.spaces.space import Order
 
+if TYPE_CHECKING:
+    from eqsynth.codegen.forward import Forward
+
 #: A literal of at most so many characters stands on one line.
 LINE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """How the file calls things: what an emitter tells its parts."""
-
-    c_in: Callable[[int], str]
-    c_out: Callable[[int], str]
-    weight: Callable[[int, int], str]
-    #: The scale of maps: what sums of squares are raised to, and the powers of n by which weights of a pair grow.
-    power: str
-    gain: Callable[[int, int], str]
 
 
 def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int) -> tuple[list[str], set[str]]:
@@ -63,14 +54,6 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         made.append("orbits.double()")
     lines.append(f"maps = torch.cat(({', '.join(made)}))" if len(made) > 1 else f"maps = {made[0]}")
     return [line for line in lines if line != "maps = maps"], helpers
-
-
-def edge_lines(graph: Graph) -> list[str]:
-    """Lines that list the edges of a graph, both ways round unless it is directed."""
-    lines = [f"edges = {[list(edge) for edge in graph.edges]}"]
-    if not graph.directed:
-        lines.append("edges += [[j, i] for i, j in edges]")
-    return lines
 
 
 def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tuple[list[str], set[str]]:
@@ -116,18 +99,22 @@ def _literal(name: str, value: Sequence[object]) -> list[str]:
     return [*lines, f"    {line}", "]"]
 
 
-def scaled(names: Names, term_in: int, term_out: int) -> str:
+def scaled_maps(forward: Forward, term_in: int, term_out: int) -> str:
     """The maps of a pair, scaled as its weights are."""
-    return f"maps * ((maps**2).sum(2).amax(1){names.power}{names.gain(term_in, term_out)})[:, None, None]"
+    scale = f"{forward.tables.power}{forward.gain(term_in, term_out)}"
+    return f"maps * ((maps**2).sum(2).amax(1){scale})[:, None, None]"
 
 
 class SchurCode:
-    """The lines of a Schur step: ``builders`` make tables, ``lines`` run it."""
+    """The lines of a Schur step, for the printer of the other steps."""
 
-    def __init__(self, step: Schur, names: Names, blocks: bool, pairs: Sequence[tuple[int, int]]) -> None:
-        self.step, self.names, self.blocks, self.pairs = step, names, blocks, pairs
-        self.builders: list[str] = []
-        self.helpers = {"_adapted", "_blocks"}
+    def __init__(self, forward: Forward, step: Schur) -> None:
+        self.forward, self.step, self.names = forward, step, forward.names
+        plan = forward.plan
+        self.blocks = plan.parameters == "blocks"
+        self.pairs = [(pair.term_in, pair.term_out) for pair in plan.pairs]
+        self.builders, self.helpers = forward.tables.builders, forward.tables.helpers
+        self.helpers |= {"_adapted", "_blocks"}
         self.lines: list[str] = []
         self.parts = step.bases.irreps
         self.columns = [sum(part.columns) for part in self.parts]
@@ -183,7 +170,7 @@ class SchurCode:
             b = next(end.order for end in self.step.targets if end.term == term_out)
             say(f"maps = spaces[{b}][{a}]")
             if not self.blocks:
-                say(f"maps = {scaled(self.names, term_in, term_out)}")
+                say(f"maps = {scaled_maps(self.forward, term_in, term_out)}")
                 which = f"[{_rows(self.columns)}]" if self.step.simple else ""
                 say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]){which})')
             elif self._spread():
@@ -210,7 +197,7 @@ class SchurCode:
         )
 
     def _mixer(self, term_in: int, term_out: int) -> str:
-        return self.names.weight(term_in, term_out).replace("weight", "blocks")
+        return self.forward.plan.weight_name(term_in, term_out).replace("weight", "blocks")
 
     def _suffix(self, end: Source, side: str) -> str:
         ends = self.step.sources if side == "into" else self.step.targets
@@ -241,15 +228,15 @@ class SchurCode:
 
     # --- the forward pass -------------------------------------------------------------------------
 
-    def run(self, rename: Callable[[str], str]) -> None:
+    def run(self) -> None:
         """Lines that compute the targets from the sources."""
         step, say = self.step, self.lines.append
         if step.simple:
-            self._run_rows(rename(step.sources[0].name))
+            self._run_rows(self.forward.code[step.sources[0].name])
             return
         self._weights()
         for number, end in enumerate(step.sources):
-            self._into(number, end, rename(end.name))
+            self._into(number, end, self.forward.code[end.name])
         for index in range(len(self.parts)):
             pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
             operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
@@ -267,7 +254,7 @@ class SchurCode:
         (source,), (target,) = self.step.sources, self.step.targets
         ci, co = self.names.c_in(source.term), self.names.c_out(target.term)
         rows, wide = sum(self.columns), self._positions(self.step.bases.ins[0])
-        weight = f"self.{self.names.weight(source.term, target.term)}"
+        weight = self.names.weight(source.term, target.term)
         if self.blocks and not self._spread():
             self.builders.append(f'self._table("row_part", torch.tensor({_rows(self.columns)}))')
             self.lines.append(f"w = {weight}.index_select(0, self.row_part)")
@@ -301,7 +288,7 @@ class SchurCode:
             a = next(end.order for end in step.sources if end.term == i)
             b = next(end.order for end in step.targets if end.term == o)
             sizes = [part.copies_out[b] * part.copies_in[a] for part in self.parts]
-            weight = f"self.{self.names.weight(i, o)}"
+            weight = self.names.weight(i, o)
             code = weight
             if not self.blocks or self._spread():
                 code = f"(self.{self._mixer(i, o)} @ {weight}.flatten(1)).reshape(-1, *{weight}.shape[1:])"

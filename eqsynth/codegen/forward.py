@@ -1,0 +1,1047 @@
+"""The ``forward`` of an emitted layer, line by line: the second of two passes, which only prints.
+
+What it needs to know about values is in the plan (axes and channels) and in the ``Analysis`` (memory, layout, what is
+broadcast). A line is a statement, with a comment that says what it does in formulas and half-diagrams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from math import prod
+from textwrap import indent
+
+from eqsynth.bases.basis import basis
+from eqsynth.codegen import fourier
+from eqsynth.codegen.analysis import (
+    Analysis,
+    MergedHeads,
+    Sum,
+    Summand,
+    analyse,
+    epsilon_of,
+    is_small,
+    missing,
+)
+from eqsynth.codegen.irreps import SchurCode
+from eqsynth.codegen.names import Names, Size, binomial, half, shape, times
+from eqsynth.codegen.tables import Buffer, Tables
+from eqsynth.codegen.tied import TiedCode
+from eqsynth.diagrams.diagram import LETTERS
+from eqsynth.diagrams.text import fragment
+from eqsynth.plans.infer import Value
+from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.steps import (
+    Contract,
+    Hodge,
+    Input,
+    Join,
+    Mix,
+    Output,
+    Pack,
+    Pair,
+    Part,
+    Pattern,
+    Reduce,
+    Schur,
+    Spread,
+    Step,
+    Tied,
+    Twist,
+    Unpack,
+    Weigh,
+    describe,
+)
+from eqsynth.spaces.space import Symmetry
+
+CLONE = "clone(memory_format=torch.contiguous_format)"
+
+
+class Forward:
+    """Prints the steps of a plan; ``tables`` is what its lines need to be there."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.names = plan, Names(plan)
+        self.analysis: Analysis = analyse(plan)
+        #: The types of values, of those too that stand for several steps.
+        self.values: dict[str, Value] = {**plan.values}
+        #: What scales sums of squares, in code.
+        self.tables = Tables(f" ** {POWERS[plan.normalization]:g}")
+        self.lines: list[str] = []
+        #: Lines that scale weights, once for all their uses.
+        self.weights: list[str] = []
+        #: The code of each value: a variable, or an expression that is written where it is used.
+        self.code: dict[str, str] = {}
+        #: Operands of products that are scaled, and their names.
+        self.scaled_operands: dict[tuple[str, str], str] = {}
+        self.place_tables = 0
+        self.mixes = [step for step in plan.steps if isinstance(step, Mix)]
+        self.weighs = [step for step in plan.steps if isinstance(step, Weigh)]
+
+    def text(self) -> str:
+        """The method; fills ``tables``."""
+        body = self._body()
+        graph = self.plan.problem.group.kept_graph
+        if graph is not None:
+            self.tables.add_graph(graph)
+        missing_sizes = self._missing_sizes()
+        head = Head(self, missing_sizes).lines(self.names.used)
+        first, *more = [name for name, _ in self.names.operands]
+        arguments = ["self", first, *(f"{name}=None" for name in (*more, *missing_sizes)), "*others"]
+        return f"def forward({', '.join(arguments)}):\n{indent(chr(10).join([*head, *body]), '    ')}"
+
+    def _body(self) -> list[str]:
+        for step in self.plan.steps:
+            self._step(step)
+        self._return()
+        return self.lines
+
+    def _missing_sizes(self) -> list[str]:
+        """The open sizes that no input shows, which are arguments."""
+        factors = {
+            self.names.factor_of(size) for _, order in self.plan.problem.inputs for size in self.plan.axes(order)
+        }
+        shown = {self.names.sizes[factor] for factor in factors}
+        return [name for name in self.names.open if name not in shown]
+
+    def _step(self, step: Step) -> None:
+        match step:
+            case Input(target):
+                self.code[target] = target
+            case Reduce():
+                self._reduce(step)
+            case Hodge():
+                self._hodge(step)
+            case Contract():
+                self._contract(step)
+            case Twist():
+                self._twist(step)
+            case Join():
+                self._join(step)
+            case Weigh():
+                self._weigh(step)
+            case Mix():
+                self._mix(step)
+            case Spread():
+                self._spread(step)
+            case Tied():
+                self._tied(step)
+            case Schur():
+                self._schur(step)
+            case Pack() | Unpack():
+                self._repack(step)
+            case Output():
+                pass
+
+    # --- lines and words ----------------------------------------------------------------------------
+
+    def say(self, code: str, comment: str = "", of: str = "") -> None:
+        """A line of code, with a comment and the half-diagram of the value ``of``."""
+        comment = " ".join(part for part in (self.drawn(of), comment) if part)
+        self.lines.append(f"{code}  # {comment}" if comment else code)
+
+    def drawn(self, value: str) -> str:
+        """The half-diagram of a value, if it has one."""
+        return fragment(*self.plan.halves[value]) if value in self.plan.halves else ""
+
+    def sizes(self, axes: Iterable[int]) -> list[Size]:
+        """The lengths of axes."""
+        return [self.names.sizes[size] for size in axes]
+
+    def axes(self, value: str) -> list[Size]:
+        """The lengths of the axes of a value."""
+        return self.sizes(self.values[value].axes)
+
+    def channels(self, value: str) -> str:
+        """The channels of a value."""
+        return self.names.channels(self.values[value])
+
+    def repeated(self, value: str) -> frozenset[int]:
+        """The places along which a value is yet to be repeated."""
+        return self.analysis.layouts[value].repeated
+
+    def pair(self, term_in: int, term_out: int) -> Pair:
+        """What the plan says about the weights between two terms."""
+        return next(pair for pair in self.plan.pairs if (pair.term_in, pair.term_out) == (term_in, term_out))
+
+    def _return(self) -> None:
+        results = []
+        for step in self.plan.steps:
+            if not isinstance(step, Output):
+                continue
+            order = self.plan.problem.space_out.orders[step.term]
+            lengths = shape("*batch", self.sizes(self.plan.axes(order)), self.names.c_out(step.term))
+            if step.source is None:
+                results.append(f"{self.names.inputs[0][0]}.new_zeros({lengths})")
+                continue
+            code, layout = self.code[step.source], self.analysis.layouts[step.source]
+            if 0 in layout.repeated:
+                # A clone even where nothing is repeated: the value may be a view of a parameter.
+                results.append(f"{code}.squeeze(0).expand({lengths}).{CLONE}")
+                continue
+            if layout.repeated:
+                self.say(f"{code} = {self._filled(step.source)}")
+            elif not layout.contiguous:
+                code += ".contiguous()"
+            results.append(f"{code}.reshape({lengths})")
+        self.say(f"return {', '.join(results)}")
+
+    def _filled(self, value: str) -> str:
+        """The value at full shape, with axes of length 1 repeated, in memory of its own."""
+        lengths = shape(self.names.batch, self.axes(value), self.channels(value))
+        return f"{self.code[value]}.expand({lengths}).{CLONE}"
+
+    # --- packed tensors -------------------------------------------------------------------------
+
+    def _repack(self, step: Pack | Unpack) -> None:
+        """Entries of a symmetric or alternating tensor, each once, from all of them; or the other way round."""
+        place = step.size - self.names.factors
+        factor, symmetry = self.plan.packs[place]
+        channels, source = self.channels(step.source), self.code[step.source]
+        if self.repeated(step.source):
+            self.say(f"{source} = {self._filled(step.source)}")
+        packing = isinstance(step, Pack)
+        before = self.plan.values[step.source].axes
+        n = self.names.sizes[factor]
+        entries = times([n] * symmetry.order)
+        rest = before[step.start + (symmetry.order if packing else 1) :]
+        # Axes before those that are packed go with the batch, axes behind them with the channels.
+        length, behind = entries if packing else self.names.sizes[step.size], times([*self.sizes(rest), channels])
+        table, signs = f"{'packed' if packing else 'unpacked'}_{place}", f"signs_{place}"
+        signed = symmetry.kind == "A" and not packing
+        self.tables.helpers.add("_packing")
+        if isinstance(n, int):
+            self._packing_tables(place, n, symmetry, [table, signs] if signed else [table])
+            table, signs = f"self.{table}", f"self.{signs}"
+        else:
+            self.names.used.add(f"packing_{place}")
+        ahead = times([self.names.batch, *self.sizes(before[: step.start])])
+        code = f"{source}.reshape({ahead}, {length}, {behind}).index_select(1, {table})"
+        if signed:
+            code = f"({code} * {signs}[:, None].to({source}.dtype))"
+        lengths = shape(self.names.batch, self.axes(step.target), channels)
+        code = f"{code}.reshape({lengths})"
+        if signed and isinstance(n, str):
+            # Without entries there are none to take: sums over none are 0, and have a gradient.
+            none = f"{source}.reshape({ahead}, {length}, {behind}).sum(1, keepdim=True)"
+            none = f"{none}.expand(-1, {entries}, -1).contiguous().reshape({lengths})"
+            code += f" if {n} >= {symmetry.order} else {none}"
+        text = f"each entry of {symmetry.full} once" if packing else f"all entries of {symmetry.full}"
+        self.say(f"{step.target} = {code}", text)
+        self.code[step.target] = step.target
+
+    def _packing_tables(self, place: int, n: int, symmetry: Symmetry, names: Sequence[str]) -> None:
+        """Lines of __init__ that make the tables of a packed axis."""
+        builders = self.tables.builders
+        line = f"packed, unpacked, signs = _packing({n}, {symmetry.order}, {symmetry.kind == 'A'})"
+        for name in names:
+            table = f'self._table("{name}", {name.removesuffix(f"_{place}")})'
+            if table not in builders:
+                # Tables of one axis are made together.
+                at = builders.index(line) + 1 if line in builders else len(builders)
+                builders[at:at] = [table] if line in builders else [line, table]
+
+    # --- reductions ---------------------------------------------------------------------------
+
+    def _reduce(self, step: Reduce) -> None:
+        source, axes = self.code[step.source], self.plan.values[step.source].axes
+        letters = _letters(step.pattern)
+        operation = "mean" if self.plan.sums == "mean" else "sum"
+        if step.forms:
+            ((left, right),) = step.forms
+            first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
+            # The omega-trace has n terms, half of them in each diagonal.
+            halved = " / 2" if operation == "mean" else ""
+            code = f"({first} - {second}).{operation}(-1){halved}{self._sum_scale(axes[left])}"
+            text = f"omega-trace of {step.source}[{letters}]"
+        elif step.summed:
+            axis = step.pattern.index(None)
+            code = f"{source}.{operation}({axis + 1}){self._sum_scale(axes[axis])}"
+            text = f"sum over {LETTERS[step.axes]} of {step.source}[{letters}]"
+        else:
+            code, text = _diagonal(source, step.pattern), f"{step.source}[{letters}]"
+        self.say(f"{step.target} = {code}", text, of=step.target)
+        self.code[step.target] = step.target
+
+    def _sum_scale(self, factor: int) -> str:
+        return f" * {self.names.scale(factor)}" if self.plan.sums == "variance" else ""
+
+    # --- the Levi-Civita tensor ---------------------------------------------------------------------
+
+    def _hodge(self, step: Hodge) -> None:
+        if step.target in self.analysis.done:
+            return
+        source = permuted(self.code[step.source], step.order)
+        code = self._contracted(step, source, self.channels(step.source))
+        self.code[step.target] = step.target
+        if step.target in self.analysis.inlined:
+            self.code[step.target] = code
+        else:
+            self.say(f"{step.target} = {code}", _epsilon_text(step))
+
+    def _contracted(self, step: Hodge, source: str, channels: str) -> str:
+        """The code of a Hodge step for a source that is permuted already."""
+        epsilon = epsilon_of(step)
+        number = self.tables.epsilon(epsilon)
+        flat = f"{source}.reshape(-1, {step.n ** (step.tied + step.taken)}, {channels})"
+        lengths = shape(-1, self.axes_after(step), channels)
+        if is_small(epsilon):
+            self.tables.applied.add(number)
+            if step.tied + step.taken == 0:
+                return f"({flat} * self.epsilon_{number}.to({source}.dtype)).reshape({lengths})"
+            self.tables.helpers.add("_multiply")
+            return f"_multiply(self.epsilon_{number}, {flat}).reshape({lengths})"
+        if step.taken > 1:
+            flat = f"_antisymmetrise({flat}, self.even_{number}, self.odd_{number})"
+        return f"_star({flat}, self.give_{number}, self.sign_{number}).reshape({lengths})"
+
+    def axes_after(self, step: Hodge) -> list[Size]:
+        """The lengths of the axes of what a Hodge step gives."""
+        return self.sizes(self.plan.values[step.target].axes)
+
+    def _merged_heads(self, step: Mix, merged: MergedHeads) -> None:
+        """Heads and their places in the output as one small matrix."""
+        heads, spread = merged.heads, merged.spread
+        epsilon = epsilon_of(heads[0])
+        number = self.tables.epsilon(epsilon)
+        rows, places = (prod(map(_number, self.sizes(sizes))) for sizes in (spread.sizes, step.sizes))
+        # The matrix is what the steps that it stands for make of unit vectors.
+        lengths = shape(-1, self.axes_after(heads[0]), 1)
+        unit = f"torch.eye({places}, dtype=torch.float64).reshape({shape(-1, self.sizes(step.sizes), 1)})"
+        contracted = heads[0].n ** (heads[0].tied + heads[0].taken)
+        self.tables.helpers.add("_multiply")
+        say, name = self.tables.builders.append, f"spread_{merged.number}"
+        say(f"x = {permuted(unit, heads[0].order)}.reshape(-1, {contracted}, 1)")
+        say(f"y = _multiply(epsilon_{number}, x).reshape({lengths})")
+        spots = [f"{permuted('y', _axes_of(part))}.reshape({places}, {rows})" for part in merged.parts]
+        stacked = f"torch.stack(({', '.join(spots)}), 1)"
+        say(f'self._table("{name}", {stacked}.reshape({places * len(heads)}, {rows}).T)')
+        channels = self.names.c_out(spread.term)
+        lengths = shape(-1, self.sizes(spread.sizes), channels)
+        flat = f"z.reshape(-1, {places * len(heads)}, {channels})"
+        text = f"epsilon takes {heads[0].taken} and gives {heads[0].given}, for {len(heads)} tensors at once"
+        self.say(f"{merged.name} = _multiply(self.{name}, {flat}).reshape({lengths})", text)
+        self.code[merged.name] = merged.name
+        batch = self.values[heads[0].source].batch
+        self.values[merged.name] = Value(spread.sizes, (), spread.term, batch)
+
+    # --- contraction with the adjacency matrix --------------------------------------------------------
+
+    def _contract(self, step: Contract) -> None:
+        source, channels, n = self.code[step.source], self.channels(step.source), self.names.sizes[0]
+        graph = self.plan.problem.group.kept_graph
+        assert graph is not None  # noqa: S101 - only graphs have edges
+        if step.along is not None:
+            place, transposed = step.along
+            behind = times([*[n] * (len(step.labels) - place - 1), channels])
+            flat = f"{source}.reshape(-1, {n}, {behind})"
+            lengths = shape(-1, [n] * len(step.kept), channels)
+            code = f"{self.tables.neighbours(graph, transposed, flat)}.reshape({lengths})"
+        else:
+            new = "".join(f".unsqueeze({len(step.labels) + 1 + i})" for i in range(len(step.kept) - len(step.labels)))
+            ends = {end for edge in step.edges for end in edge}
+            lengths = shape([n if label in ends else 1 for label in step.kept], 1)
+            inner = ",".join(LETTERS[u] + LETTERS[v] for u, v in step.edges)
+            outer = "".join(LETTERS[label] for label in step.kept if label in ends)
+            same = len(step.edges) == 1 and inner == outer
+            table = "A" if same else f'torch.einsum("{inner}->{outer}", {", ".join(["A"] * len(step.edges))})'
+            number = self.tables.factor(f"{table}.reshape({lengths})")
+            code = f"{source}{new} * self.factor_{number}.to({source}.dtype)"
+        self.say(f"{step.target} = {code}", describe(step))
+        self.code[step.target] = step.target
+
+    # --- products of inputs -----------------------------------------------------------------------
+
+    def _twist(self, step: Twist) -> None:
+        source, axis = self.code[step.source], step.axis + 1
+        size = self.axes(step.source)[step.axis]
+        pairs = f"{source}.unflatten({axis}, ({half(size)}, 2))"
+        code = f"torch.stack(({pairs}.select({axis + 1}, 1), -{pairs}.select({axis + 1}, 0)), {axis + 1})"
+        self.say(f"{step.target} = {code}.flatten({axis}, {axis + 1})", describe(step))
+        self.code[step.target] = step.target
+
+    def _join(self, step: Join) -> None:
+        left, right = (self.code[source] for source in step.sources)
+        scale = self._join_scale(step)
+        # The smaller one is scaled, once for all its products.
+        if len(step.left) <= len(step.right):
+            left = self._scaled_operand(left, scale)
+        else:
+            right = self._scaled_operand(right, scale)
+        if step.entrywise:
+            factors = (_aligned(left, step.left, step), _aligned(right, step.right, step))
+            over = ", ".join(str(1 + label) for label in step.summed)
+            over = f"({over})" if len(step.summed) > 1 else over
+            code = f"({' * '.join(factors)}).sum({over})" if step.summed else " * ".join(factors)
+        else:
+            flat = ".flatten(-2)" if step.full else ""
+            code = f'torch.einsum("{step.equation()}", {left}, {right}){flat}'
+        self.say(f"{step.target} = {code}", describe(step).partition(" = ")[2], of=step.target)
+        self.code[step.target] = step.target
+
+    def _scaled_operand(self, source: str, scale: str) -> str:
+        """The name of a value times a scale."""
+        if scale and (source, scale) not in self.scaled_operands:
+            number = sum(name == source for name, _ in self.scaled_operands)
+            self.scaled_operands[source, scale] = f"{source}_r{number or ''}"
+            self.say(f"{self.scaled_operands[source, scale]} = {source} * {scale}")
+        return self.scaled_operands.get((source, scale), source)
+
+    def _join_scale(self, step: Join) -> str:
+        """What scales the sums of a product."""
+        power = POWERS[self.plan.sums]
+        if not power:
+            return ""
+        if self.plan.sums == "mean":
+            factors = [f"{self.names.sizes[step.sizes[label]]} ** -1" for label in step.scaled]
+        else:
+            factors = [self.names.scale(step.sizes[label]) for label in step.scaled]
+        factors += [f"{step.terms} ** {power:g}"] if step.terms > 1 else []
+        return f"({' * '.join(factors)})" if len(factors) > 1 else "".join(factors)
+
+    def _weigh(self, step: Weigh) -> None:
+        """Channels of one value are mixed, for each channel of the other; then the two are multiplied."""
+        c_out = self.names.c_out(step.term_out)
+        first, second = step.sources[step.first], step.sources[1 - step.first]
+        wide = [self.names.c_input(number) for number in self.plan.problem.terms[step.term_in]]
+        pair, count = self.pair(step.term_in, step.term_out), len(step.elements)
+        weight, start = self.weight(pair), step.elements[0]
+        if step.elements == tuple(range(start, start + count)):
+            part = weight if count == pair.dim else f"{weight}[{start}:{start + count}]"
+        else:
+            name = f"weighed_{self.weighs.index(step)}"
+            self.tables.buffers[name] = Buffer(step.elements)
+            part = f"{weight}.index_select(0, self.{name})"
+        if step.first == 0:
+            part = f"{part}.unflatten(2, ({wide[0]}, {wide[1]})).transpose(2, 3)"
+        contiguous = ".contiguous()" if self.analysis.layouts[first].strided else ""
+        self.say("")
+        self.say(f"# {describe(step).partition(' = ')[2]}")
+        self.say(f"w = {part}.reshape(-1, {wide[step.first]})")
+        mixed = f"({times([count, c_out])}, {wide[1 - step.first]})"
+        self.say(f"w_{first} = linear({self.code[first]}{contiguous}, w).unflatten(-1, {mixed})")
+        factors = (f"w_{first}", self.code[second])[:: 1 - 2 * step.first]
+        product = step.targets[0] if count == 1 else "z"
+        self.say(f'{product} = torch.einsum("{step.labels}", {", ".join(factors)})')
+        if count > 1:
+            self.say(f"{', '.join(step.targets)} = z.split({c_out}, -1)")
+        self.code |= {name: name for name in step.targets}
+
+    # --- mixing -------------------------------------------------------------------------------
+
+    def _mix(self, step: Mix) -> None:
+        self.code |= {name: name for name in step.writes}
+        maps = f"{len(step.entries)} map{'s' if len(step.entries) != 1 else ''}"
+        self.say("")
+        if step.fourier:
+            fourier.mix(self, step, maps)
+            return
+        ends = [
+            list(dict.fromkeys(filter(None, map(self.drawn, names))))
+            for names in ([operand.source for operand in step.operands], step.writes)
+        ]
+        drawn = f", from {', '.join(ends[0])} to {', '.join(ends[1])}" if all(0 < len(end) <= 8 for end in ends) else ""
+        self.say(f"# mixing on {step.axes} {'axis' if step.axes == 1 else 'axes'}: {maps}{drawn}")
+        bias = self._bias(step)
+        product = step.writes[0] if len(step.writes) == 1 else "z"
+        if step.operands:
+            self._say_product(step, product, bias)
+        else:
+            self.say(f"{product} = {bias}.unsqueeze(0)")
+        first = step.writes[0]
+        if first in self.analysis.merged:
+            self._merged_heads(step, self.analysis.merged[first])
+            return
+        names: Sequence[str] = step.writes
+        if heads := self.analysis.together.get(first):
+            code = self._contracted(heads[0], permuted("z", heads[0].order), "z.shape[-1]")
+            self.say(f"z = {code}", _epsilon_text(heads[0]))
+            names = [head.target for head in heads]
+            self.code |= {name: name for name in names}
+        if len(names) > 1:
+            self.say_split(step, names)
+
+    def say_split(self, step: Mix, names: Sequence[str]) -> None:
+        """A line that names the targets of a mix, pieces of z."""
+        widths = " + ".join(
+            f"[{self.names.c_out(term)}] * {len(list(group))}"
+            for term, group in groupby(step.targets, key=lambda target: target.term)
+        )
+        single = len(self.plan.problem.space_out) == 1
+        self.say(f"{', '.join(names)} = z.split({self.names.c_out(0) if single else widths}, -1)")
+
+    def _say_product(self, step: Mix, product: str, bias: str) -> None:
+        """Lines that multiply all operands by the matrix of a mix."""
+        axes_moved = [permuted(self.code[operand.source], operand.middle) for operand in step.operands]
+        per = -(-len(axes_moved) // step.products)
+        parts = [axes_moved[start : start + per] for start in range(0, len(axes_moved), per)]
+        weights = ["w"] if len(parts) == 1 else [f"w_{number}" for number in range(len(parts))]
+        if len(axes_moved) == 1:
+            # A strided view would send linear down a slow path, one small product per index.
+            (operand,) = step.operands
+            straight = operand.middle == tuple(range(step.axes)) and not self.analysis.layouts[operand.source].strided
+            operands = [axes_moved[0] if straight else f"{axes_moved[0]}.contiguous()"]
+        else:
+            operands = [f"torch.cat(({', '.join(part)}), -1)" if len(part) > 1 else part[0] for part in parts]
+        matrix = self._matrix(step)
+        terms = [operand.term for operand in step.operands]
+        if len(parts) == 1:
+            self.say(f"w = {matrix}")
+        else:
+            widths = [self.widths(terms[start : start + per]) for start in range(0, len(terms), per)]
+            self.say("# in several products, so that the copies of operands stay small")
+            self.say(f"{', '.join(weights)} = ({matrix}).split(({', '.join(widths)}), 1)")
+        self.say(f"{product} = linear({operands[0]}, {weights[0]}{', ' + bias if bias else ''})")
+        several = len(set(terms)) > 1
+        for weight, columns in zip(weights[1:], operands[1:], strict=True):
+            self.say(f"{product} {f'= {product} +' if several else '+='} linear({columns}, {weight})")
+
+    def widths(self, terms: Sequence[int]) -> str:
+        """The channels of some operands together."""
+        counted = [(self.names.c_in(term), len(list(group))) for term, group in groupby(terms)]
+        return " + ".join(channels if count == 1 else f"{count} * {channels}" for channels, count in counted)
+
+    def _matrix(self, step: Mix) -> str:
+        """Expression of the (targets x C_out, operands x C_in) matrix of a Mix."""
+        rows = []
+        for term_out, targets in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
+            target_list = list(targets)
+            row = []
+            for term_in, operands in groupby(range(len(step.operands)), key=lambda s: step.operands[s].term):
+                row.append(self._block(step, term_in, term_out, list(operands), target_list))
+            rows.append(row[0] if len(row) == 1 else _concatenated(row, 1))
+        return rows[0] if len(rows) == 1 else _concatenated(rows, 0)
+
+    def _block(self, step: Mix, i: int, o: int, operands: list[int], targets: list[int]) -> str:
+        wide, high = len(operands), len(targets)
+        here = [e for e in step.entries if e.target in targets and e.operand in operands]
+        at = {(e.target, e.operand): e.element for e in here}
+        if not at:
+            return self.zeros(f"{high} * {self.names.c_out(o)}, {wide} * {self.names.c_in(i)}")
+        table = [at.get((t, s)) for t in targets for s in operands]
+        pair = self.pair(i, o)
+        weight, first = self.weight(pair), min(at.values())
+        if table == list(range(first, first + len(table))):
+            part = weight if len(table) == pair.dim else f"{weight}[{first}:{first + len(table)}]"
+        else:
+            part = self.gathered(step, weight, i, o, table, pair.dim)
+        if any(e.sign < 0 for e in here):
+            sign_at = {(e.target, e.operand): e.sign for e in here}
+            signs = [sign_at.get((t, s), 1) for t in targets for s in operands]
+            name = self._buffer("signs", step, i, o, Buffer(tuple(signs), "factors"))
+            part = f"({part} * self.{name}[:, None, None])"
+        if wide == high == 1:
+            return f"{part}.squeeze(0)"
+        c_out, c_in = self.names.c_out(o), self.names.c_in(i)
+        if wide == 1:
+            return f"{part}.reshape({high} * {c_out}, {c_in})"
+        if high == 1:
+            return f"{part}.transpose(0, 1).reshape({c_out}, {wide} * {c_in})"
+        lengths = f"{high}, {wide}, {c_out}, {c_in}"
+        return f"{part}.reshape({lengths}).transpose(1, 2).reshape({high} * {c_out}, {wide} * {c_in})"
+
+    def weight(self, pair: Pair) -> str:
+        """The weights of a pair, scaled once for all their uses."""
+        name, weights = (
+            self.plan.weight_name(pair.term_in, pair.term_out),
+            self.names.weight(pair.term_in, pair.term_out),
+        )
+        if pair.sums:
+            return fourier.summed(self, pair, name)
+        factors = self.gain_factors(pair)
+        if max(pair.squares, default=1) > 1:
+            self.tables.buffers[f"{name}_scale"] = Buffer(pair.squares, "squares")
+            factors.append(f"self.{name}_scale[:, None, None]")
+        if not factors:
+            return weights
+        line = f"{name} = {weights} * {' * '.join(factors)}"
+        if line not in self.weights:
+            self.weights.append(line)
+        return name
+
+    def gain_factors(self, pair: Pair) -> list[str]:
+        """The powers of n by which the weights of a pair grow."""
+        return [f"{n} ** {gain / 4}" for n, gain in zip(self.names.sizes, pair.gains, strict=False) if gain]
+
+    def _constant(self, term: int) -> str:
+        """The bias of a term, scaled once for all its uses."""
+        name, squares = self.plan.bias_name(term), self.plan.bias_squares[term]
+        if max(squares, default=1) == 1:
+            return self.names.bias(term)
+        self.tables.buffers[f"{name}_scale"] = Buffer(squares, "squares")
+        line = f"{name} = {self.names.bias(term)} * self.{name}_scale[:, None]"
+        if line not in self.weights:
+            self.weights.append(line)
+        return name
+
+    def zeros(self, lengths: str) -> str:
+        """Zeros like weights."""
+        pair = self.plan.pairs[0]
+        return f"self.{self.plan.weight_name(pair.term_in, pair.term_out)}.new_zeros({lengths})"
+
+    def gathered(self, step: Mix, weight: str, i: int, o: int, table: Sequence[int | None], dim: int) -> str:
+        """Basis elements in the order of the matrix; places without an element take a zero."""
+        places = tuple(dim if element is None else element for element in table)
+        buffer = self._buffer("order", step, i, o, Buffer(places))
+        padded = f"nn.functional.pad({weight}, (0, 0, 0, 0, 0, 1))" if None in table else weight
+        return f"{padded}.index_select(0, self.{buffer})"
+
+    def _buffer(self, kind: str, step: Mix, i: int, o: int, buffer: Buffer) -> str:
+        """The name of a buffer for one block of a Mix."""
+        problem = self.plan.problem
+        suffix = "" if len(problem.terms) == len(problem.space_out) == 1 else f"_{i}_{o}"
+        name = f"{kind}{suffix}_{self.mixes.index(step)}"
+        self.tables.buffers[name] = buffer
+        return name
+
+    def _bias(self, step: Mix) -> str:
+        if not step.biases:
+            return ""
+        pieces = []
+        element_at = {entry.target: entry.element for entry in step.biases}
+        for o, group in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
+            table = [element_at.get(target) for target in group]
+            bias, dim = self._constant(o), self.plan.bias_dims[o]
+            filled = [place for place, element in enumerate(table) if element is not None]
+            run = [element for element in table if element is not None]
+            if filled and filled == _range(filled[0], len(filled)) and run == _range(run[0], len(run)):
+                part = bias if len(run) == dim else f"{bias}[{run[0]}:{run[0] + len(run)}]"
+                around = f"{filled[0]}, {len(table) - 1 - filled[-1]}"
+                part = part if around == "0, 0" else f"nn.functional.pad({part}, (0, 0, {around}))"
+                pieces.append(f"{part}.flatten()")
+            elif not filled:
+                pieces.append(self.zeros(f"{len(table)} * {self.names.c_out(o)}"))
+            else:
+                places = tuple(dim if element is None else element for element in table)
+                buffer = self._buffer("bias_order", step, 0, o, Buffer(places))
+                padded = f"nn.functional.pad({bias}, (0, 0, 0, 1))" if None in table else bias
+                pieces.append(f"{padded}.index_select(0, self.{buffer}).flatten()")
+        return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}))"
+
+    # --- maps that are no diagrams ----------------------------------------------------------------
+
+    def gain(self, term_in: int, term_out: int) -> str:
+        """The powers of n by which the weights of a pair grow, as factors behind another."""
+        return "".join(f" * {factor}" for factor in self.gain_factors(self.pair(term_in, term_out)))
+
+    def _schur(self, step: Schur) -> None:
+        code = SchurCode(self, step)
+        bases = step.bases
+        code.build(lambda a, b: basis(bases.group, bases.ins[a], bases.outs[b]).diagrams)
+        code.run()
+        kinds = ", ".join(f"{part.dim}" for part in bases.irreps)
+        self.say("")
+        self.say(f"# in a basis of irreducible parts, of dimension {kinds}: each mixes its copies and the channels")
+        for line in code.lines:
+            self.say(line)
+        for end in step.targets:
+            lengths = shape(self.names.batch, self.axes(end.name), self.names.c_out(end.term))
+            self.say(f"{end.name} = {end.name}.reshape({lengths})")
+            self.code[end.name] = end.name
+
+    def _tied(self, step: Tied) -> None:
+        TiedCode(self, step).run()
+        self.code[step.target] = step.target
+
+    # --- spreading ----------------------------------------------------------------------------
+
+    def _spread(self, step: Spread) -> None:
+        layout = self.analysis.sums[step.target]
+        if layout.base is not None:
+            name = self.code[layout.base.source]
+            self._add_to_base(step, name, layout)
+        else:
+            name = step.target
+            self._say_sum(step, name, layout)
+        self.code[step.target] = name
+        for summand in layout.embedded:
+            self._embed(step, name, summand)
+
+    def _add_to_base(self, step: Spread, name: str, layout: Sum) -> None:
+        """Lines that add parts to a tensor of our own that is already in place."""
+        for summand in layout.placed:
+            part = summand.part
+            cast = "" if self.values[part.source].batch else f".to({name}.dtype)"
+            by = "-" if part.sign < 0 else "+"
+            start = f"{name} {by}=" if summand.inside else f"{name} = {name} {by}"
+            self.say(f"{start} {self._placed(part)}{cast}", self._part_text(step, part), of=part.source)
+        if layout.anew and layout.embedded:
+            # Under vmap a new sum may have its axes in another order.
+            self.say(f"{name} = {name}.contiguous()")
+
+    def _say_sum(self, step: Spread, name: str, layout: Sum) -> None:
+        """A line that adds up parts as views, and one that gives the sum memory of its own where it needs it."""
+        parts = [summand.part for summand in layout.placed]
+        if parts:
+            code = _signed((self._placed(part), part.sign) for part in parts)
+            texts = [self._part_text(step, replace(part, sign=1)).partition(" += ") for part in parts]
+            sums = _signed((right, part.sign) for part, (_, _, right) in zip(parts, texts, strict=True))
+            same = len({left for left, _, _ in texts}) == 1 and texts[0][0]
+            text = f"{texts[0][0]} = {sums}" if same else "; ".join(self._part_text(step, part) for part in parts)
+            self.say(f"{name} = {code}", text, of=name)
+        if not layout.memory:
+            return
+        source = self.code[layout.embedded[0].part.source]
+        match layout.memory:
+            case "zeros":
+                code = f"{source}.new_zeros({self._full(step)})"
+            case "repeated":
+                # Zeros from a tensor that has the batch: never a view of a parameter.
+                code = f"({source}.new_zeros({self._full(step)}) + {name}).contiguous()"
+            case "copied":
+                code = f"{name}.{CLONE}"
+            case "contiguous":
+                code = f"{name}.contiguous()"
+        self.say(f"{name} = {code}")
+
+    def _full(self, step: Spread) -> str:
+        return shape(self.names.batch, self.sizes(step.sizes), self.names.c_out(step.term))
+
+    def _embed(self, step: Spread, name: str, summand: Summand) -> None:
+        """Add a part to a diagonal, or along the symplectic form."""
+        part, inside = summand.part, summand.inside
+        sizes, channels = self.sizes(step.sizes), self.names.c_out(step.term)
+        text = " ".join(filter(None, (self.drawn(part.source), self._part_text(step, part))))
+        # The places of each axis of the part, or of the form.
+        places: dict[int | None, list[int]] = {}
+        for place, axis in enumerate(part.pattern):
+            places.setdefault(axis, []).append(place)
+        labels = [axis for axis in places if axis is not None]
+        repeated = [run for axis, run in places.items() if len(run) > 1]
+        if inside and not part.forms and len(repeated) == 1 and repeated[0] == _range(repeated[0][0], len(repeated[0])):
+            self._embed_neighbours(step, name, part, repeated[0], labels, text)
+            return
+        labels.sort()
+        code, absent = self._placed_with_missing(Part(part.source, tuple(labels)))
+        lengths = self._lengths(step, part, labels)
+        total = times(sizes)
+        fixed = all(isinstance(size, int) for size in sizes)
+        device = "" if fixed else f", device={name}.device"
+        ones = f"torch.arange({total}{device}).reshape({shape(1, sizes, 1)})"
+        if part.forms:
+            ((left, right),) = part.forms
+            lengths = [*lengths[:-1], half(sizes[left]), channels]
+            code = f"{code}.unsqueeze(-2).expand({shape(lengths)})"
+            diagonals = [(f"{ones}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]", by) for by in (1, -1)]
+        else:
+            diagonals = [(_diagonal(ones, part.pattern), 1)]
+            if absent:
+                code = f"{code}.expand({shape(lengths)})"
+        added = f"{code}.flatten(1, -2).to({name}.dtype)"
+        batch = self.names.batch
+        for diagonal, by in diagonals:
+            at = f"{diagonal}.flatten()"
+            if fixed:
+                self.tables.builders.append(f'self._table("places_{self.place_tables}", {at})')
+                at, self.place_tables = f"self.places_{self.place_tables}", self.place_tables + 1
+            what = f"(1, {at}, {added}{', alpha=-1' if by * part.sign < 0 else ''})"
+            if inside:
+                self.say(f"{name}.view({batch}, {total}, {channels}).index_add_{what}", text)
+            else:
+                back = f"reshape({shape(batch, sizes, channels)})"
+                self.say(f"{name} = {name}.reshape({batch}, {total}, {channels}).index_add{what}.{back}", text)
+            text, inside = "", True
+
+    def _embed_neighbours(
+        self, step: Spread, name: str, part: Part, run: list[int], labels: list[int], text: str
+    ) -> None:
+        """The axes that agree are neighbours: one axis of a flattened view, and their diagonal a slice of it."""
+        sizes, channels = self.sizes(step.sizes), self.names.c_out(step.term)
+        code, absent = self._placed_with_missing(Part(part.source, tuple(labels)))
+        middle = frozenset({run[0] + 1})
+        n = sizes[run[0]]
+        behind = times([*sizes[run[-1] + 1 :], channels])
+        if absent - middle - {0} or (0 in absent and len(labels) > 1):
+            code = f"{code}.expand({shape(self._lengths(step, part, labels, absent & middle))})"
+        if len(labels) > 1:
+            code = f"{code}.reshape(-1, {1 if absent & middle else n}, {behind})"
+        if isinstance(n, int):
+            stride = str(sum(n**power for power in range(len(run))))
+        else:
+            stride = " + ".join([*(times([n] * power) for power in range(len(run) - 1, 0, -1)), "1"])
+        view = f"{name}.view(-1, {times([n] * len(run))}, {behind})[:, :: {stride}]"
+        self.say(f"{view}.{'sub_' if part.sign < 0 else 'add_'}({code})", text)
+
+    def _lengths(
+        self, step: Spread, part: Part, labels: Sequence[int], one: frozenset[int] = frozenset()
+    ) -> list[Size]:
+        """The lengths of a part with all axes in place: batch, labels, channels; 1 for the axes in ``one``."""
+        axes = [self.names.sizes[step.sizes[part.pattern.index(label)]] for label in labels]
+        lengths: list[Size] = [self.names.batch, *axes]
+        return [*(1 if place in one else length for place, length in enumerate(lengths)), self.names.c_out(step.term)]
+
+    def _placed(self, part: Part) -> str:
+        """The source with its axes in the target's order, axes of length 1 where it is repeated."""
+        code = permuted(self.code[part.source], tuple(axis for axis in part.pattern if axis is not None))
+        return code + "".join(f".unsqueeze({1 + place})" for place, axis in enumerate(part.pattern) if axis is None)
+
+    def _placed_with_missing(self, part: Part) -> tuple[str, frozenset[int]]:
+        return self._placed(part), missing(part, self.repeated(part.source))
+
+    def _part_text(self, step: Spread, part: Part) -> str:
+        free = iter(LETTERS[len({a for a in part.pattern if a is not None}) :])
+        left = [LETTERS[axis] if axis is not None else next(free) for axis in part.pattern]
+        right = ",".join(LETTERS[axis] for axis in sorted({axis for axis in part.pattern if axis is not None}))
+        forms = "".join(f"omega[{left[i]},{left[j]}] " for i, j in part.forms)
+        by = "-=" if part.sign < 0 else "+="
+        return f"{step.target}[{','.join(left)}] {by} {forms}{part.source}[{right}]" if left else ""
+
+
+class Head:
+    """The first lines of ``forward``: shapes are checked, sizes read, batch axes folded into one, weights scaled."""
+
+    def __init__(self, forward: Forward, missing_sizes: Sequence[str]) -> None:
+        self.plan, self.names, self.forward = forward.plan, forward.names, forward
+        self.missing = missing_sizes
+        self.raw = [name for name, *_ in self.names.inputs]
+        self.axes = [self.plan.axes(order) for _, order in self.plan.problem.inputs]
+        self.say = forward.say
+
+    def lines(self, used: set[str]) -> list[str]:
+        """The lines, for a body that uses some variables."""
+        used, body = {*used}, self.forward.lines
+        self.forward.lines = []
+        self._say_arguments()
+        self._say_channels(used)
+        self._say_sizes()
+        self._say_batch(used)
+        self._say_scales(used)
+        head, self.forward.lines = self.forward.lines, body
+        return head
+
+    def _call(self) -> str:
+        """How the layer is called."""
+        names = self.names
+        inputs = [
+            name if len(space) == 1 else f"({', '.join(f'{name}{term}' for term in range(len(space)))})"
+            for name, space in names.operands
+        ]
+        return f"layer({', '.join([*inputs, *self.missing])})"
+
+    def _say_arguments(self) -> None:
+        self.say("if others:")
+        count = len(self.names.operands) + len(self.missing)
+        self.say(f'    raise self.ShapeError(f"got {{{count} + len(others)}} arguments: call {self._call()}")')
+        for name, space in self.names.operands:
+            if len(space) == 1:
+                continue
+            which = f"{name}: " if self.names.multilinear else ""
+            self.say(f"if not isinstance({name}, (tuple, list)) or len({name}) != {len(space)}:")
+            self.say(f"    got = len({name}) if isinstance({name}, (tuple, list)) else type({name}).__name__")
+            self.say(
+                f'    raise self.ShapeError(f"{which}expected a tuple of {len(space)} tensors, '
+                f'one per term of {space}, got {{got}}: call {self._call()}")'
+            )
+            self.say(f"{', '.join(f'{name}{term}' for term in range(len(space)))} = {name}")
+
+    def _say_channels(self, used: set[str]) -> None:
+        if self.names.multilinear:
+            operands = [f"channels_{name}" for name, _ in self.names.operands]
+            derived = [name for name in ("channels_in", "channels_out") if name in used]
+            wide = [*operands, *derived]
+        else:
+            wide = ["channels_in", "channels_out"]
+        self.say(f"{', '.join(wide)} = {', '.join(f'self.{name}' for name in wide)}")
+
+    def _say_sizes(self) -> None:
+        """Lines that read open sizes off the tensors, and refuse wrong shapes."""
+        names, group = self.names, self.plan.problem.group
+        #: Sizes that are known by now, which messages show as numbers.
+        known: set[str] = set(self.missing)
+        shown_by: dict[int, set[str]] = {}
+        for name in names.open:
+            shown = [number for number, axes in enumerate(self.axes) if name in self.forward.sizes(axes)]
+            if name in self.missing:
+                self.say(f"if isinstance({name}, bool) or not isinstance({name}, (int, torch.SymInt)) or {name} < 1:")
+                self.say(
+                    f'    raise self.ShapeError(f"the size {name} must be an int from 1 on, not {{{name}!r:.40}}: no '
+                    f'input has an axis of this length, so call {self._call()}")'
+                )
+            elif not shown:
+                self._say_side(name, known)
+            else:
+                place = self.forward.sizes(self.axes[shown[0]]).index(name)
+                self.say(f"{name} = {self._length(shown[0], place)}")
+                self.say(f"if {name} == 0:")
+                self.say(f"    {self._refusal(shown[0], known, f' with {name} >= 1')}")
+                shown_by.setdefault(shown[0], set()).add(name)
+            if any(names.sizes[place] == name and factor.even for place, factor in enumerate(group.factors)):
+                self.say(f"if {name} % 2:")
+                self.say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {group} needs an even n")')
+        for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
+            if isinstance(size, str):
+                self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
+        for number, axes in enumerate(self.axes):
+            x = self.raw[number]
+            lengths = shape(self.forward.sizes(axes), names.c_input(number))
+            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{len(axes) + 1}:] == ({lengths}{'' if axes else ','})"
+            self.say(f"if not ({fits} and ({x}.is_floating_point() or {x}.is_complex())):")
+            hints = [
+                f"{names.sizes[size]} = {binomial(names.sizes[factor], symmetry)}"
+                for size in axes
+                if size >= names.factors and isinstance(names.sizes[size], str)
+                for factor, symmetry in [self.plan.packs[size - names.factors]]
+            ]
+            hint = f" with {' and '.join(dict.fromkeys(hints))}" if hints else ""
+            self.say(f"    {self._refusal(number, set(names.open) - shown_by.get(number, set()), hint)}")
+
+    def _length(self, number: int, place: int, of: Callable[[str], str] = str) -> str:
+        """The length of an axis of an input, 0 where there is none; ``of``: what is made of it."""
+        x, count = self.raw[number], len(self.axes[number])
+        at = f"{x}.shape[{place - count - 1}]"
+        return f"{of(at)} if isinstance({x}, torch.Tensor) and {x}.ndim > {count} else 0"
+
+    def _say_side(self, name: str, known: set[str]) -> None:
+        """Lines that find an open size from the length of a packed axis."""
+        names = self.names
+        number, place, size = next(
+            (number, place, size)
+            for number, axes in enumerate(self.axes)
+            for place, size in enumerate(axes)
+            if names.sizes[names.factor_of(size)] == name
+        )
+        _, symmetry = self.plan.packs[size - names.factors]
+        self.forward.tables.helpers.add("_side")
+        side = self._length(number, place, lambda at: f"_side({at}, {symmetry.order}, {symmetry.kind == 'A'})")
+        self.say(f"{name} = {side}")
+        self.say(f"if {name} == 0:")
+        packed = str(names.sizes[size])
+        self.say(f"    {self._refusal(number, known - {packed}, f' with {packed} = {binomial(name, symmetry)}')}")
+
+    def _refusal(self, number: int, known: set[str], note: str) -> str:
+        """A call that refuses an input; sizes that are ``known`` are shown as numbers."""
+        x = self.raw[number]
+        lengths = [f"{{{size}}}" if size in known else size for size in self.forward.sizes(self.axes[number])]
+        which = x if self.names.multilinear else "input" if len(self.raw) == 1 else f"input {number}"
+        more = f', "{note}"' if note else ""
+        return f'self._reject("{which}", {x}, f"{shape(lengths, f"{{{self.names.c_input(number)}}}")}"{more})'
+
+    def _say_batch(self, used: set[str]) -> None:
+        """Lines that compare batch axes, and fold them into one."""
+        for number, axes in enumerate(self.axes):
+            lead = f"{self.raw[number]}.shape[:-{len(axes) + 1}]"
+            if number == 0:
+                self.say(f"batch = {lead}")
+                continue
+            ours, first, what = f"input {number}", "input 0", "terms"
+            if self.names.multilinear:
+                ours, first, what = self.raw[number], self.raw[0], "inputs"
+            self.say(f"if {lead} != batch:")
+            self.say(
+                f'    raise self.ShapeError(f"{ours} has batch shape {{tuple({lead})}}, '
+                f'but {first} has {{tuple(batch)}}: give all {what} the same batch shape")'
+            )
+        inputs = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
+        read = {name for step in self.plan.steps for name in step.reads}
+        for number, axes in enumerate(self.axes):
+            if number not in inputs or (self.names.multilinear and number and inputs[number] not in read):
+                continue
+            lengths = shape(self.forward.sizes(axes), self.names.c_input(number))
+            # A packed alternating tensor can be empty, and then a -1 stands for any number.
+            packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
+            empty = any(one.kind == "A" and isinstance(self.names.sizes[factor], str) for factor, one in packs)
+            folded = "batch.numel()" if empty else "-1"
+            self.say(f"{inputs[number]} = {self.raw[number]}.reshape({folded}, {lengths})")
+        if "b" in used:
+            self.say(f"b = {inputs[min(inputs)]}.shape[0]" if inputs else "b = batch.numel()")
+
+    def _say_scales(self, used: set[str]) -> None:
+        """Lines that scale the weights, and the scales of sums that the body uses."""
+        names = self.names
+        for line in self.forward.weights:
+            self.say(line, "" if "#" in line else "every map at the same size")
+        for place, (factor, symmetry) in enumerate(self.plan.packs):
+            if f"packing_{place}" in used:
+                tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
+                holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
+                device = f"{self.raw[holding[0] if holding else 0]}.device"
+                n, alternating = names.sizes[factor], symmetry.kind == "A"
+                code = f"_packing({n}, {symmetry.order}, {alternating}, {device})"
+                self.say(f"{', '.join(tables)} = {code}", f"places of the entries of {symmetry.full}")
+        for factor, size in enumerate(names.sizes[: names.factors]):
+            if (name := names.scale(factor)) in used:
+                self.say(f"{name} = {size} ** -0.5", "scale of a sum over one index")
+
+
+# --- code for tensors -----------------------------------------------------------------------------------
+
+
+def permuted(code: str, order: Sequence[int]) -> str:
+    """A tensor with its axes, between batch and channels, in another order.
+
+    >>> from eqsynth.codegen.forward import permuted
+    >>> permuted("x", (0, 1)), permuted("x", (1, 0)), permuted("x", (1, 2, 0))
+    ('x', 'x.transpose(1, 2)', 'x.permute(0, 2, 3, 1, 4)')
+    """
+    exchanged = [axis for axis, source in enumerate(order) if axis != source]
+    if not exchanged:
+        return code
+    if len(exchanged) == 2:
+        return f"{code}.transpose({exchanged[0] + 1}, {exchanged[1] + 1})"
+    return f"{code}.permute(0, {', '.join(str(axis + 1) for axis in order)}, {len(order) + 1})"
+
+
+def _diagonal(code: str, pattern: Pattern) -> str:
+    """A view of the diagonal on which axes with the same entry of ``pattern`` agree."""
+    # Axes of the running view, as target axes; the channels are -1.
+    axes: list[int] = [axis for axis in pattern if axis is not None] + [-1]
+    while True:
+        pair = next(
+            ((i, j) for j in range(len(axes)) for i in range(j) if axes[i] == axes[j]),
+            None,
+        )
+        if pair is None:
+            break
+        first, second = pair
+        label = axes[first]
+        code += f".diagonal(0, {first + 1}, {second + 1})"
+        axes = [axis for position, axis in enumerate(axes) if position not in pair] + [label]
+    target = [*sorted(axis for axis in axes if axis != -1), -1]
+    if axes != target:
+        if len(axes) == 2:
+            code += ".transpose(1, 2)"
+        else:
+            code += f".permute(0, {', '.join(str(axes.index(axis) + 1) for axis in target)})"
+    return code
+
+
+def _aligned(source: str, labels: Sequence[int], step: Join) -> str:
+    """A factor with an axis for each label, of length 1 where it lacks it."""
+    code = permuted(source, tuple(sorted(range(len(labels)), key=lambda axis: labels[axis])))
+    return code + "".join(f".unsqueeze({1 + label})" for label in range(len(step.sizes)) if label not in labels)
+
+
+def _concatenated(parts: Sequence[str], axis: int) -> str:
+    inner = "".join(f"{indent(part, '    ')},\n" for part in parts)
+    return f"torch.cat((\n{inner}), {axis})"
+
+
+def _signed(terms: Iterable[tuple[str, int]]) -> str:
+    """A sum in code, with signs."""
+    (first, sign), *others = terms
+    rest = "".join(f" {'-' if by < 0 else '+'} {code}" for code, by in others)
+    return f"{'-' * (sign < 0)}{first}{rest}"
+
+
+def _letters(pattern: Pattern) -> str:
+    free = iter(LETTERS[len({a for a in pattern if a is not None}) :])
+    return ",".join(LETTERS[axis] if axis is not None else next(free) for axis in pattern)
+
+
+def _epsilon_text(step: Hodge) -> str:
+    return f"epsilon takes {step.taken} {'axis' if step.taken == 1 else 'axes'} and gives {step.given}"
+
+
+def _axes_of(part: Part) -> tuple[int, ...]:
+    """The pattern of a part that repeats nothing."""
+    return tuple(axis for axis in part.pattern if axis is not None)
+
+
+def _number(size: Size) -> int:
+    assert isinstance(size, int)  # noqa: S101 - open sizes are not merged
+    return size
+
+
+def _range(start: int, count: int) -> list[int]:
+    return list(range(start, start + count))

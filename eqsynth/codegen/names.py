@@ -1,0 +1,162 @@
+"""What emitted code calls things: sizes, channels, inputs, and which of these names a method uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import factorial, prod
+
+from eqsynth.families.hom import NAMES, ProductHom
+from eqsynth.plans.infer import Value
+from eqsynth.plans.plan import Plan
+from eqsynth.spaces.space import Space, Symmetry
+
+#: The length of an axis in code: a number, or the name of a variable.
+Size = int | str
+#: Letters that emitted code has another use for.
+TAKEN = "bhrwxyz"
+
+
+class Names:
+    """The names of one plan in code. ``used`` collects the variables that the code so far reads."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, problem = plan, plan.problem
+        self.multilinear = problem.multilinear
+        #: The name of each operand, and its space.
+        self.operands: list[tuple[str, Space]] = list(
+            zip(NAMES if self.multilinear else "x", problem.operands, strict=False)
+        )
+        #: The tensor of each input as it was given, and its operand.
+        self.inputs = [
+            (f"{name}{place}" if len(space) > 1 else name, name, place, len(space) > 1)
+            for name, space in self.operands
+            for place in range(len(space))
+        ]
+        factors = problem.group.factors
+        letters = {factor.n for factor in factors if isinstance(factor.n, str)}
+        taken = TAKEN + (NAMES if self.multilinear else "")
+
+        def size(n: int | str) -> Size:
+            if isinstance(n, int):
+                return n
+            name = "n" if len(letters) == 1 else n
+            return f"n_{name}" if name in taken else name
+
+        #: The size of each factor: a number, ``n``, or its letter where there are several; behind them packed lengths.
+        self.sizes: list[Size] = [size(factor.n) for factor in factors]
+        self.open = sorted({size for size in self.sizes if isinstance(size, str)})
+        self.factors = len(factors)
+        self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
+        self.used: set[str] = set()
+
+    def _packed_length(self, factor: int, symmetry: Symmetry) -> Size:
+        """The length of an axis that holds each entry once."""
+        n = self.sizes[factor]
+        return symmetry.length(n) if isinstance(n, int) else f"{n}_{symmetry.kind}{symmetry.order}"
+
+    def factor_of(self, size: int) -> int:
+        """The factor of the group that an axis belongs to, packed or not."""
+        return size if size < self.factors else self.plan.packs[size - self.factors][0]
+
+    @property
+    def batch(self) -> str:
+        """The length of the batch, as one axis."""
+        self.used.add("b")
+        return "b"
+
+    def scale(self, factor: int) -> str:
+        """What scales a sum over one index."""
+        name = "r" if self.factors == 1 else f"r{factor}"
+        self.used.add(name)
+        return name
+
+    # --- channels -----------------------------------------------------------------------------------
+
+    def _channels(self, side: str, term: int, terms: int) -> str:
+        self.used.add(f"channels_{side}")
+        return f"channels_{side}" if terms == 1 else f"channels_{side}[{term}]"
+
+    def c_in(self, term: int) -> str:
+        """The channels of an input of a linear layer, or of a product of inputs."""
+        return self._channels("in", term, len(self.plan.problem.terms))
+
+    def c_out(self, term: int) -> str:
+        """The channels of an output term."""
+        return self._channels("out", term, len(self.plan.problem.space_out))
+
+    def c_input(self, number: int) -> str:
+        """The channels of an input as it was given."""
+        if not self.multilinear:
+            return self.c_in(number)
+        _, name, place, several = self.inputs[number]
+        return self._channels(name, place, 2 if several else 1)
+
+    def channels(self, value: Value) -> str:
+        """The channels of a value."""
+        if value.output is not None:
+            return self.c_out(value.output)
+        if len(value.inputs) == 1 or not self.plan.problem.full:
+            return self.c_input(value.inputs[0])
+        return self.c_in(self.plan.problem.terms.index(value.inputs))
+
+    # --- parameters ---------------------------------------------------------------------------------
+
+    def weight(self, term_in: int, term_out: int) -> str:
+        """The weights of a pair, with the channels of a product as one axis."""
+        flat = ".flatten(2)" if self.plan.problem.full else ""
+        return f"self.{self.plan.weight_name(term_in, term_out)}{flat}"
+
+    def bias(self, term: int) -> str:
+        """The biases of an output term."""
+        return f"self.{self.plan.bias_name(term)}"
+
+    def parameters(self) -> list[str]:
+        """The names of all parameters."""
+        plan = self.plan
+        names = [plan.weight_name(pair.term_in, pair.term_out) for pair in plan.pairs]
+        return names + [plan.bias_name(term) for term, dim in enumerate(plan.bias_dims) if dim]
+
+    def products(self) -> str:
+        """The channels of each product of inputs."""
+        problem = self.plan.problem
+        assert isinstance(problem, ProductHom)  # noqa: S101 - linear layers have no products
+        channels = [
+            " * ".join(map(self.c_input, term)) if problem.full else self.c_input(term[0]) for term in problem.terms
+        ]
+        return channels[0] if len(channels) == 1 else f"({', '.join(channels)})"
+
+
+def times(factors: Iterable[Size]) -> str:
+    """A product in code, with the numbers multiplied.
+
+    >>> from eqsynth.codegen.names import times
+    >>> times([2, "n", 3, "n"]), times([]), times([1, "n"])
+    ('6 * n * n', '1', 'n')
+    """
+    listed = list(factors)
+    number = prod(factor for factor in listed if isinstance(factor, int))
+    symbols = [factor for factor in listed if isinstance(factor, str)]
+    return " * ".join([str(number), *symbols] if number != 1 or not symbols else symbols)
+
+
+def shape(*parts: Size | Iterable[Size]) -> str:
+    """The lengths of axes, with commas between them.
+
+    >>> from eqsynth.codegen.names import shape
+    >>> shape("b", ["n", 3], "channels_in")
+    'b, n, 3, channels_in'
+    """
+    flat = [size for part in parts for size in ([part] if isinstance(part, int | str) else part)]
+    return ", ".join(map(str, flat))
+
+
+def half(size: Size) -> str:
+    """Half a size."""
+    return str(size // 2) if isinstance(size, int) else f"{size} // 2"
+
+
+def binomial(n: Size, symmetry: Symmetry) -> str:
+    """How many entries a symmetric or alternating tensor has, in code."""
+    by = "+" if symmetry.kind == "S" else "-"
+    factors = " * ".join([str(n), *(f"({n} {by} {step})" for step in range(1, symmetry.order))])
+    return f"{factors} // {factorial(symmetry.order)}"

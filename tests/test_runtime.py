@@ -16,6 +16,7 @@ from torch.func import jvp, vmap
 
 import eqsynth as eq
 from alone import run_alone
+from eqsynth.bases import adapted as adapting
 from eqsynth.bases.adapted import adapted
 from eqsynth.bases.fourier import irreducible_dimensions
 from eqsynth.codegen import carry, runtime
@@ -482,6 +483,22 @@ def test_generic_maps_are_fixed_combinations_of_all():
     numbers = torch.linalg.lstsq(maps[0][0].flatten(1).T, found[:2, :4].reshape(-1, 1)).solution
     torch.testing.assert_close((numbers.T @ maps[0][0].flatten(1)).reshape(2, 4), found[:2, :4])
     assert (numbers != 0).all()
+
+
+@pytest.mark.parametrize("case", [("O(3)", (3, 1), (3,)), ("A(3)", (1, 2), (2, 0))], ids=str)
+def test_generic_maps_and_classes_are_those_that_plans_were_made_with(case):
+    """Plans tell files which maps and singular vectors to take; both sides have to look at the same combination."""
+    name, ins, outs = case
+    maps = {
+        (a, b): eq.basis(eq.Group.parse(name), k, lo).matrices().astype(float)
+        for (a, k), (b, lo) in product(enumerate(ins), enumerate(outs))
+    }
+    spaces = [[torch.from_numpy(maps[a, b]) for a in range(len(ins))] for b in range(len(outs))]
+    for seed in (0, 3, adapting.SEEDS):
+        equal(runtime._generic(spaces, seed), adapting._generic(maps, seed, len(ins), len(outs)))
+    meant = adapting.Maps(maps).classes
+    for ours, theirs in zip(runtime._support(spaces), meant, strict=True):
+        assert [part.tolist() for part in ours] == [part.tolist() for part in theirs]
 
 
 def test_polishing_leaves_orthonormal_rows():

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from itertools import combinations, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -115,52 +115,6 @@ def test_a_basis_that_lacks_a_merged_diagram_is_refused():
     less = type(found)(found.group, 2, 2, tuple(d for d in found.diagrams if len(d.blocks) > 1), found.certificate)
     with pytest.raises(EqsynthError, match="merged"):
         fourier.sums(less, {2})
-
-
-# --- the transform --------------------------------------------------------------------------------------
-
-
-def helpers():
-    source = layer_of(plan_of("S(n)", 2, 2, [2])).source
-    names = {}
-    exec(compile(source, "emitted", "exec"), names)
-    return names
-
-
-@pytest.mark.parametrize("c", [2, 3, 4])
-def test_young_is_a_homomorphism_and_its_own_inverse(c):
-    young, shares = helpers()["_young"](c)
-    torch.testing.assert_close(shares.T @ young, torch.eye(len(young)))
-    group = list(permutations(range(c)))
-    first = 0
-    for f in fourier.irreducible_dimensions(c):
-        maps = young[first : first + f * f].T.reshape(-1, f, f)
-        first += f * f
-        for g, left in zip(group, maps, strict=True):
-            for h, right in zip(group, maps, strict=True):
-                torch.testing.assert_close(maps[group.index(tuple(g[p] for p in h))], left @ right)
-    assert first == len(group)
-
-
-@pytest.mark.parametrize(("n", "c"), [(1, 2), (2, 2), (5, 2), (4, 3), (2, 3), (5, 4)])
-def test_tables_of_tuples(n, c):
-    names = helpers()
-    young, _ = names["_young"](c)
-    again, there, orbit, turns = names["_tuples"](n, c, young)
-    rising = list(combinations(range(n), c))
-    if not rising:
-        assert not again.any()
-        assert not turns.any()
-        return
-    places = {tuple(index): number for number, index in enumerate(np.ndindex(*(n,) * c))}
-    expected = [[places[tuple(labels[p] for p in g)] for g in permutations(range(c))] for labels in rising]
-    assert there.tolist() == expected
-    for index, place in places.items():
-        if len({*index}) < c:
-            assert not turns[place].any()
-        else:
-            row = expected[int(orbit[place])]
-            assert torch.equal(turns[place], young[:, row.index(place)])
 
 
 # --- plans ----------------------------------------------------------------------------------------------

@@ -845,7 +845,7 @@ class _Lowering:
         names = {}
         for key in target_at:
             use = target_of[key]
-            names[key] = self._fresh(_name("z", use.term_out, use.top.plain, self.several_out))
+            names[key] = self._fresh(_name("z", use.term_out, use.top.headless, self.several_out))
         read, sign = iter(operand_keys), _sign if tied else lambda _: 1
         self.middle_steps.append(
             Mix(
@@ -873,7 +873,7 @@ class _Lowering:
                 self.ready[use.term_out].append(value)
                 continue
             if packings:
-                value = self._fresh(_name("u", use.term_out, use.top.plain, self.several_out))
+                value = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
                 self.middle_steps += self._unpack(name, value, packings)
             for factor in range(len(profile)):
                 if _takes_after(profile[factor]):
@@ -916,7 +916,7 @@ class _Lowering:
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
         forms = self._forms(self.hom.space_out.orders[use.term_out])
-        for half, placed in _turned(use.top.plain, part, use.turns, forms):
+        for half, placed in _turned(use.top.headless, part, use.turns, forms):
             self.tops[use.term_out].setdefault(half, []).append(placed)
 
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
@@ -933,7 +933,7 @@ class _Lowering:
 
     def _reduced(self, use: _Use) -> tuple[str, list[Label]]:
         """The reduction that a use needs, with the heads applied that come before the mixing."""
-        half = use.bottom.plain
+        half = use.bottom.headless
         name = self.bottoms[use.term_in].setdefault(half, _name("x", use.term_in, half, self.several_in))
         if self.hom.group.kept_graph is not None:
             name, axes = self._contract(name, use.below)

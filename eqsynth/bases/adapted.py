@@ -281,54 +281,57 @@ def _separation(maps: Maps, seed: int, count_in: int, count_out: int) -> float:
 
 def _try(group: Group, maps: Maps, ins: tuple[Order, ...], outs: tuple[Order, ...], seed: int) -> Adapted | None:
     """The adapted bases that a combination leads to; None where it does not separate the copies."""
-    import numpy as np
-
-    generic, classes, svd = _decomposed(maps, seed, len(ins), len(outs))
-    levels, apart = _levels(svd)
+    levels, apart = _levels(_decomposed(maps, seed, len(ins), len(outs))[2])
     if apart < APART:
         return None
-    other = _generic(maps, seed + SEEDS, len(ins), len(outs))
-    largest = max((s.max(initial=0.0) for _, s, _ in svd), default=0.0)
-    #: For each copy: where it is among the singular vectors of each class, and the copy itself.
-    kinds: list[list[tuple[tuple[tuple[int, int], ...], Array, Array]]] = []
-    for value in levels:
-        reference = []
-        for _, s, _ in svd:
-            at = np.flatnonzero(abs(s - value) < ROUNDING * 10 * largest)
-            reference.append((int(at[0]), len(at)) if len(at) else (0, 0))
-        left, right = _copy(generic, classes, svd, tuple(reference))
-        for kind in kinds:
-            if len(left) == len(kind[0][1]) and abs(left @ other @ kind[0][2].T).max() > CLOSE * largest:
-                kind.append((tuple(reference), left, right))
-                break
-        else:
-            kinds.append([(tuple(reference), left, right)])
     at_in = _starts(group, ins)
     at_out = _starts(group, outs)
     samples = _samples(maps, seed, len(ins), len(outs))
     irreps = []
-    for kind in kinds:
-        reference_of, left, right = kind[0]
+    for reference, left, right in _different_copies(maps, seed, levels, len(ins), len(outs)):
         division = len(_endomorphisms(samples, left, right))
-        if division not in (1, 2, 4) or any(count % division for _, count in reference_of):
+        if division not in (1, 2, 4) or any(count % division for _, count in reference):
             return None
         picks_in = tuple(_pick(maps, left, at_out, a, True) for a in range(len(ins)))
         picks_out = tuple(
             picks_in[ins.index(order)] if order in ins else _pick(maps, right, at_in, b, False)
             for b, order in enumerate(outs)
         )
-        columns = tuple(count // division for _, count in reference_of)
-        irreps.append(Irrep(len(left), division, columns, reference_of, picks_in, picks_out))
+        columns = tuple(count // division for _, count in reference)
+        irreps.append(Irrep(len(left), division, columns, reference, picks_in, picks_out))
     irreps.sort(key=lambda part: (-part.dim, part.copies_in, part.copies_out, part.columns, part.reference))
     listed = tuple(
         (
             tuple(tuple(int(p) - s for p in c if s <= p < t) for s, t in pairwise(at_in)),
             tuple(tuple(int(p) - s for p in r if s <= p < t) for s, t in pairwise(at_out)),
         )
-        for r, c in classes
+        for r, c in maps.classes
     )
     bases = Adapted(group, ins, outs, seed, listed, tuple(irreps))
     return bases if _holds(bases, maps) else None
+
+
+def _different_copies(
+    maps: Maps, seed: int, levels: Sequence[float], count_in: int, count_out: int
+) -> list[tuple[tuple[tuple[int, int], ...], Array, Array]]:
+    """One copy of each irrep: its place among the singular vectors of each class, and rows of outputs and inputs."""
+    import numpy as np
+
+    generic, classes, svd = _decomposed(maps, seed, count_in, count_out)
+    other = _generic(maps, seed + SEEDS, count_in, count_out)
+    largest = max((s.max(initial=0.0) for _, s, _ in svd), default=0.0)
+    copies: list[tuple[tuple[tuple[int, int], ...], Array, Array]] = []
+    for value in levels:
+        places = (np.flatnonzero(abs(s - value) < ROUNDING * 10 * largest) for _, s, _ in svd)
+        reference = tuple((int(at[0]), len(at)) if len(at) else (0, 0) for at in places)
+        left, right = _copy(generic, classes, svd, reference)
+        # By Schur's lemma a generic map between copies of different irreps is zero.
+        if not any(
+            len(left) == len(known) and abs(left @ other @ inputs.T).max() > CLOSE * largest
+            for _, known, inputs in copies
+        ):
+            copies.append((reference, left, right))
+    return copies
 
 
 def _starts(group: Group, orders: Sequence[Order]) -> list[int]:
@@ -387,7 +390,7 @@ def _pick(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bool
     import numpy as np
 
     names, images = _images(maps, copy, starts, order, into)
-    flat = images.reshape(len(images), -1)
+    flat = images.reshape(len(images), images[0].size if len(images) else 0)
     lengths = np.sqrt((flat**2).sum(1, keepdims=True))
     flat = np.where(lengths > ROUNDING, flat / np.where(lengths > ROUNDING, lengths, 1), 0)
     picks = []

@@ -305,30 +305,29 @@ def _plan(maps: Basis) -> dict[str, Any]:
         return {"note": f"A plan for {len(maps):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
     one_in, one_out = (Space(((1, order),)) for order in (maps.inputs, maps.outputs))
     try:
-        plan = plain_plan(Hom(maps.group, one_in, one_out), False, "variance")
-        listed = list(plan.costs())
+        made = plain_plan(Hom(maps.group, one_in, one_out), False, "variance")
+        listed = list(made.costs())
     except SizeError as error:
         return {"note": str(error), "steps": []}
-    writer: dict[str, int] = {}
+    maker: dict[str, int] = {}
     steps: list[dict[str, Any]] = []
-    for number, cost in enumerate(listed):
-        step = cost.step
-        reads, writes = names(step, writer)
+    for number, (step, work, moved) in enumerate((cost.step, cost.work, cost.moved) for cost in listed):
+        reads, writes = names(step, maker)
         for name in writes:
-            writer.setdefault(name, number)
-        before = sorted({writer[name] for name in reads if name in writer and writer[name] != number})
+            maker.setdefault(name, number)
+        before = sorted({maker[name] for name in reads if name in maker and maker[name] != number})
         steps.append(
             {
                 "kind": KINDS.get(type(step).__name__, type(step).__name__),
                 "name": ", ".join(writes) if writes else f"output {getattr(step, 'term', '')}".strip(),
                 "text": plans.describe(step),
-                "work": str(cost.work) if cost.work else "",
-                "moved": str(cost.moved) if cost.moved else "",
+                "work": str(work) if work else "",
+                "moved": str(moved) if moved else "",
                 "from": before,
                 "layer": max((1 + steps[place]["layer"] for place in before), default=0),
             }
         )
-    total = plan.total()
+    total = made.total()
     sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(maps.group.factors)]
     return {
         "note": "" if len(steps) <= MAX_DRAWN else f"A plan of {len(steps)} steps is too long to draw.",
@@ -363,8 +362,8 @@ def names(step: object, known: Mapping[str, object]) -> tuple[list[str], list[st
             for item in value:
                 visit(item, field)
         elif is_dataclass(value) and not isinstance(value, Diagram):
-            for part in fields(value):
-                visit(getattr(value, part.name), part.name)
+            for each_field in fields(value):
+                visit(getattr(value, each_field.name), each_field.name)
 
     visit(step, "")
     return list(reads), list(writes)

@@ -297,7 +297,7 @@ def test_colours_are_left_to_orbits():
     [
         (Budget(candidates=0), 0, 0),
         (Budget(candidates=2), 2, 2),
-        (Budget(work=0), 0, 0),
+        (Budget(multiply_adds=0), 0, 0),
         (Budget(internal=0), 3, 3),
         (Budget(internal=0, edges=0), 2, 2),
     ],

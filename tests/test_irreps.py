@@ -180,6 +180,16 @@ def test_bases_are_orthonormal_and_bring_every_map_to_blocks(case):
             np.testing.assert_allclose(made, basis.matrices(), atol=1e-11)
 
 
+def test_orders_without_maps_between_them_have_bases():
+    bases = adapted(eq.Group("O", 3), (3, 2), (2,))
+    assert [(part.dim, part.copies_in, part.copies_out) for part in bases.irreps] == [
+        (5, (0, 1), (1,)),
+        (3, (0, 1), (1,)),
+        (1, (0, 1), (1,)),
+    ]
+    assert [rows.shape for rows in bases.matrices()[0][0]] == [(part.dim, 0, 27) for part in bases.irreps]
+
+
 def test_parts_are_those_of_representation_theory():
     def kinds(group, k, lo):
         return [(p.dim, p.division, p.copies_in, p.copies_out) for p in adapted(eq.Group(*group), (k,), (lo,)).irreps]

@@ -286,7 +286,7 @@ def test_moved_diagrams_are_moved_matrices(name, seed, data):
     lower_row = data.draw(st.booleans()) if outputs else True
     count, start = (inputs, outputs) if lower_row else (outputs, 0)
     swap = data.draw(st.permutations(range(count)))
-    image, sign = index_symmetries.moved(
+    image, sign = index_symmetries.permuted(
         diagram, [swap.index(axis) for axis in range(count)], start, index_symmetries.forms_of(group, inputs + outputs)
     )
     split = [functor.matrix(group, d, n).reshape([n] * (inputs + outputs)) for d in (diagram, image)]

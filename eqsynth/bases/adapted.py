@@ -115,7 +115,7 @@ class Adapted:
 
 
 class Maps(dict[tuple[int, int], "Array"]):
-    """For each pair of orders (in, out) all maps, (maps, n^l, n^k), and what has been found out about them."""
+    """For each pair of orders (in, out) all maps, (maps, n^l, n^k), with their classes and decompositions."""
 
     def __init__(self, maps: Mapping[tuple[int, int], Array]) -> None:
         super().__init__(maps)
@@ -155,9 +155,9 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
         if tried[-1][0] < -WELL:
             break
     for _, seed in sorted(tried):
-        found = _try(group, maps, ins, outs, seed)
-        if found is not None:
-            return found
+        candidate = _try(group, maps, ins, outs, seed)
+        if candidate is not None:
+            return candidate
     raise GroupError(
         f"{group} has no orthonormal basis that is adapted to its maps, which are not closed under transposition: "
         "ask for another method"
@@ -218,11 +218,13 @@ def _generic(maps: Mapping[tuple[int, int], Array], seed: int, count_in: int, co
     for b in range(count_out):
         row = []
         for a in range(count_in):
-            each_map = maps[a, b]
+            matrices = maps[a, b]
             start = seed * 1009 + a * 101 + b * 317
-            chosen = np.array([pow(BASE, start + i + 1, MODULUS) - MODULUS // 2 for i in range(len(each_map))], float)
-            lengths = np.sqrt((each_map**2).sum((1, 2)))
-            row.append(np.tensordot(chosen / lengths, each_map, 1))
+            coefficients = np.array(
+                [pow(BASE, start + i + 1, MODULUS) - MODULUS // 2 for i in range(len(matrices))], float
+            )
+            lengths = np.sqrt((matrices**2).sum((1, 2)))
+            row.append(np.tensordot(coefficients / lengths, matrices, 1))
         rows.append(np.concatenate(row, 1))
     return np.concatenate(rows, 0)
 
@@ -241,9 +243,9 @@ def _classes(maps: Maps, count_in: int, count_out: int) -> list[tuple[Any, Any]]
         label = np.concatenate([top, low])
         if (label == before).all():
             break
-    found = [(np.flatnonzero(top == least), np.flatnonzero(low == least)) for least in np.unique(label)]
+    classes = ((np.flatnonzero(top == least), np.flatnonzero(low == least)) for least in np.unique(label))
     # Classes of one size stand together, so that one product serves them all.
-    return sorted(((r, c) for r, c in found if len(r) and len(c)), key=lambda pair: (*map(len, pair), pair[0][0]))
+    return sorted(((r, c) for r, c in classes if len(r) and len(c)), key=lambda pair: (*map(len, pair), pair[0][0]))
 
 
 def _decomposed(maps: Maps, seed: int, count_in: int, count_out: int) -> tuple[Any, list[Any], list[Any]]:
@@ -279,54 +281,57 @@ def _separation(maps: Maps, seed: int, count_in: int, count_out: int) -> float:
 
 def _try(group: Group, maps: Maps, ins: tuple[Order, ...], outs: tuple[Order, ...], seed: int) -> Adapted | None:
     """The adapted bases that a combination leads to; None where it does not separate the copies."""
-    import numpy as np
-
-    generic, classes, svd = _decomposed(maps, seed, len(ins), len(outs))
-    levels, apart = _levels(svd)
+    levels, apart = _levels(_decomposed(maps, seed, len(ins), len(outs))[2])
     if apart < APART:
         return None
-    other = _generic(maps, seed + SEEDS, len(ins), len(outs))
-    largest = max((s.max(initial=0.0) for _, s, _ in svd), default=0.0)
-    #: For each copy: where it is among the singular vectors of each class, and the copy itself.
-    kinds: list[list[tuple[tuple[tuple[int, int], ...], Array, Array]]] = []
-    for value in levels:
-        reference = []
-        for _, s, _ in svd:
-            at = np.flatnonzero(abs(s - value) < ROUNDING * 10 * largest)
-            reference.append((int(at[0]), len(at)) if len(at) else (0, 0))
-        left, right = _copy(generic, classes, svd, tuple(reference))
-        for kind in kinds:
-            if len(left) == len(kind[0][1]) and abs(left @ other @ kind[0][2].T).max() > CLOSE * largest:
-                kind.append((tuple(reference), left, right))
-                break
-        else:
-            kinds.append([(tuple(reference), left, right)])
     at_in = _starts(group, ins)
     at_out = _starts(group, outs)
     samples = _samples(maps, seed, len(ins), len(outs))
     irreps = []
-    for kind in kinds:
-        reference_of, left, right = kind[0]
-        division = len(_own(samples, left, right))
-        if division not in (1, 2, 4) or any(count % division for _, count in reference_of):
+    for reference, left, right in _different_copies(maps, seed, levels, len(ins), len(outs)):
+        division = len(_endomorphisms(samples, left, right))
+        if division not in (1, 2, 4) or any(count % division for _, count in reference):
             return None
         picks_in = tuple(_pick(maps, left, at_out, a, True) for a in range(len(ins)))
         picks_out = tuple(
             picks_in[ins.index(order)] if order in ins else _pick(maps, right, at_in, b, False)
             for b, order in enumerate(outs)
         )
-        columns = tuple(count // division for _, count in reference_of)
-        irreps.append(Irrep(len(left), division, columns, reference_of, picks_in, picks_out))
+        columns = tuple(count // division for _, count in reference)
+        irreps.append(Irrep(len(left), division, columns, reference, picks_in, picks_out))
     irreps.sort(key=lambda part: (-part.dim, part.copies_in, part.copies_out, part.columns, part.reference))
     listed = tuple(
         (
             tuple(tuple(int(p) - s for p in c if s <= p < t) for s, t in pairwise(at_in)),
             tuple(tuple(int(p) - s for p in r if s <= p < t) for s, t in pairwise(at_out)),
         )
-        for r, c in classes
+        for r, c in maps.classes
     )
-    found = Adapted(group, ins, outs, seed, listed, tuple(irreps))
-    return found if _holds(found, maps) else None
+    bases = Adapted(group, ins, outs, seed, listed, tuple(irreps))
+    return bases if _holds(bases, maps) else None
+
+
+def _different_copies(
+    maps: Maps, seed: int, levels: Sequence[float], count_in: int, count_out: int
+) -> list[tuple[tuple[tuple[int, int], ...], Array, Array]]:
+    """One copy of each irrep: its place among the singular vectors of each class, and rows of outputs and inputs."""
+    import numpy as np
+
+    generic, classes, svd = _decomposed(maps, seed, count_in, count_out)
+    other = _generic(maps, seed + SEEDS, count_in, count_out)
+    largest = max((s.max(initial=0.0) for _, s, _ in svd), default=0.0)
+    copies: list[tuple[tuple[tuple[int, int], ...], Array, Array]] = []
+    for value in levels:
+        places = (np.flatnonzero(abs(s - value) < ROUNDING * 10 * largest) for _, s, _ in svd)
+        reference = tuple((int(at[0]), len(at)) if len(at) else (0, 0) for at in places)
+        left, right = _copy(generic, classes, svd, reference)
+        # By Schur's lemma a generic map between copies of different irreps is zero.
+        if not any(
+            len(left) == len(known) and abs(left @ other @ inputs.T).max() > CLOSE * largest
+            for _, known, inputs in copies
+        ):
+            copies.append((reference, left, right))
+    return copies
 
 
 def _starts(group: Group, orders: Sequence[Order]) -> list[int]:
@@ -352,56 +357,56 @@ def _samples(maps: Maps, seed: int, count_in: int, count_out: int) -> list[Array
     return [_generic(maps, seed + (2 + number) * SEEDS, count_in, count_out) for number in range(4)]
 
 
-def _own(generic: Sequence[Array], left: Array, right: Array) -> list[Array]:
-    """An orthogonal set of the maps of an irrep to itself; the identity and, for complex type, a turn by 90 degrees."""
+def _endomorphisms(generic: Sequence[Array], left: Array, right: Array) -> list[Array]:
+    """An orthogonal set of the maps of an irrep to itself: the identity and, for complex type, a rotation by 90°."""
     import numpy as np
 
-    samples = [left @ each_map @ right.T for each_map in generic]
-    found: list[Array] = [np.eye(len(left))]
+    samples = [left @ matrix @ right.T for matrix in generic]
+    endomorphisms: list[Array] = [np.eye(len(left))]
     size = max(abs(sample).max() for sample in samples)
     for sample in samples:
-        rest = sample
-        for known in found:
-            rest = rest - known * ((known * rest).sum() / len(left))
-        if abs(rest).max() > CLOSE * size:
-            found.append(rest / np.sqrt((rest**2).sum() / len(left)))
-    return found
+        residual = sample
+        for known in endomorphisms:
+            residual = residual - known * ((known * residual).sum() / len(left))
+        if abs(residual).max() > CLOSE * size:
+            endomorphisms.append(residual / np.sqrt((residual**2).sum() / len(left)))
+    return endomorphisms
 
 
 def _images(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bool) -> tuple[list[Any], Array]:
     """What all maps make of a copy in one order; the maps as pairs (order on the other side, element)."""
     import numpy as np
 
-    names, made = [], []
+    names, images = [], []
     for other, (start, stop) in enumerate(pairwise(starts)):
-        here = maps[order, other] if into else maps[other, order]
-        names += [(other, element) for element in range(len(here))]
-        made.append(np.einsum("ci,mij->mcj" if into else "cj,mij->mci", copy[:, start:stop], here, optimize=True))
-    return names, np.concatenate(made)
+        matrices = maps[order, other] if into else maps[other, order]
+        names += [(other, element) for element in range(len(matrices))]
+        images.append(np.einsum("ci,mij->mcj" if into else "cj,mij->mci", copy[:, start:stop], matrices, optimize=True))
+    return names, np.concatenate(images)
 
 
 def _pick(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bool) -> tuple[tuple[int, int], ...]:
-    """Maps whose images of a copy are independent: in each turn the one with most that is new."""
+    """Maps whose images of a copy are independent, by Gram-Schmidt: each time the one with the longest residual."""
     import numpy as np
 
     names, images = _images(maps, copy, starts, order, into)
-    flat = images.reshape(len(images), -1)
+    flat = images.reshape(len(images), images[0].size if len(images) else 0)
     lengths = np.sqrt((flat**2).sum(1, keepdims=True))
     flat = np.where(lengths > ROUNDING, flat / np.where(lengths > ROUNDING, lengths, 1), 0)
     picks = []
     while len(flat):
-        rest = (flat**2).sum(1)
-        if rest.max() < CLOSE:
+        squares = (flat**2).sum(1)
+        if squares.max() < CLOSE:
             break
         # The first of those that are as good as the best: rounding must not choose.
-        best = int((rest > rest.max() * (1 - APART)).argmax())
+        best = int((squares > squares.max() * (1 - APART)).argmax())
         picks.append(names[best])
-        new = flat[best] / np.sqrt(rest[best])
+        new = flat[best] / np.sqrt(squares[best])
         flat = flat - np.outer(flat @ new, new)
     return tuple(picks)
 
 
-def _columns(own: Sequence[Array], reference: Sequence[tuple[int, int]]) -> Array:
+def _columns(endomorphisms: Sequence[Array], reference: Sequence[tuple[int, int]]) -> Array:
     """Unit vectors of an irrep whose images under its own maps are all orthogonal; as many for each class."""
     import numpy as np
 
@@ -409,65 +414,74 @@ def _columns(own: Sequence[Array], reference: Sequence[tuple[int, int]]) -> Arra
     chosen: list[Array] = []
     taken, start = np.zeros((0, size)), 0
     for _, count in reference:
-        for _ in range(count // len(own)):
-            rest = np.eye(size)[start : start + count]
-            rest = rest - (rest @ taken.T) @ taken
-            new = np.asarray(rest[int((rest**2).sum(1).argmax())])
+        for _ in range(count // len(endomorphisms)):
+            residual = np.eye(size)[start : start + count]
+            residual = residual - (residual @ taken.T) @ taken
+            new = np.asarray(residual[int((residual**2).sum(1).argmax())])
             new = new / float(np.sqrt((new**2).sum()))
             chosen.append(new)
-            taken = np.concatenate([taken, np.stack([new @ each_own.T for each_own in own])])
+            taken = np.concatenate([taken, np.stack([new @ endomorphism.T for endomorphism in endomorphisms])])
         start += count
-    found: Array = np.stack(chosen)
-    return found
+    return np.asarray(np.stack(chosen))
 
 
-def _matrices(maps: Maps, found: Adapted) -> tuple[list[list[Array]], list[list[Array]]]:
+def _matrices(maps: Maps, bases: Adapted) -> tuple[list[list[Array]], list[list[Array]]]:
     """Orthonormal rows, (columns, copies, positions), for each input order and irrep; the same for outputs."""
-    import numpy as np
-
-    generic, classes, svd = _decomposed(maps, found.seed, len(found.ins), len(found.outs))
-    at_in, at_out = _starts(found.group, found.ins), _starts(found.group, found.outs)
-    into: list[list[Array]] = [[] for _ in found.ins]
-    back: list[list[Array]] = [[] for _ in found.outs]
-    for part in found.irreps:
+    generic, classes, svd = _decomposed(maps, bases.seed, len(bases.ins), len(bases.outs))
+    at_in, at_out = _starts(bases.group, bases.ins), _starts(bases.group, bases.outs)
+    into: list[list[Array]] = [[] for _ in bases.ins]
+    back: list[list[Array]] = [[] for _ in bases.outs]
+    for part in bases.irreps:
         left, right = _copy(generic, classes, svd, part.reference)
         if part.division > 1:
-            samples = _samples(maps, found.seed, len(found.ins), len(found.outs))
-            columns = _columns(_own(samples, left, right), part.reference)
+            samples = _samples(maps, bases.seed, len(bases.ins), len(bases.outs))
+            columns = _columns(_endomorphisms(samples, left, right), part.reference)
             lefts, rights = columns @ left, columns @ right
         else:
             lefts, rights = left, right
-        sides = (
-            (into, part.picks_in, left, lefts, at_out, True),
-            (back, part.picks_out, right, rights, at_in, False),
-        )
-        for made, picks, whole, copy, starts, flag in sides:
-            for order, wanted in enumerate(picks):
-                if made is back and found.same[order] is not None:
-                    continue
-                images = [_image(maps, whole, starts, order, pick, flag) for pick in wanted]
-                if not images:
-                    size = (at_in if flag else at_out)[order + 1] - (at_in if flag else at_out)[order]
-                    made[order].append(np.zeros((len(copy), 0, size)))
-                    continue
-                stack = np.stack(images)
-                gram = np.einsum("aci,bci->ab", stack, stack)
-                some: Array = np.stack([_image(maps, copy, starts, order, pick, flag) for pick in wanted])
-                root = np.linalg.cholesky(gram / len(whole))
-                turned = np.linalg.solve(root, some.reshape(len(wanted), -1)).astype(np.float64)
-                made[order].append(turned.reshape(some.shape).transpose(1, 0, 2))
+        for order, picks in enumerate(part.picks_in):
+            size = at_in[order + 1] - at_in[order]
+            into[order].append(_copies(maps, left, lefts, at_out, order, picks, True, size))
+        for order, picks in enumerate(part.picks_out):
+            if bases.same[order] is None:
+                size = at_out[order + 1] - at_out[order]
+                back[order].append(_copies(maps, right, rights, at_in, order, picks, False, size))
     rows_in = [_polished(parts) for parts in into]
     rows_out = [
-        _polished(parts) if place is None else rows_in[place] for parts, place in zip(back, found.same, strict=True)
+        _polished(parts) if place is None else rows_in[place] for parts, place in zip(back, bases.same, strict=True)
     ]
     return rows_in, rows_out
 
 
+def _copies(
+    maps: Maps,
+    copy: Array,
+    rows: Array,
+    starts: Sequence[int],
+    order: int,
+    picks: Sequence[tuple[int, int]],
+    into: bool,
+    size: int,
+) -> Array:
+    """Images of some rows of a copy under the picks, which are made orthonormal: (rows, picks, positions)."""
+    import numpy as np
+
+    if not picks:
+        return np.zeros((len(rows), 0, size))
+    wholes = np.stack([_image(maps, copy, starts, order, pick, into) for pick in picks])
+    images = np.stack([_image(maps, rows, starts, order, pick, into) for pick in picks])
+    root = np.linalg.cholesky(np.einsum("aci,bci->ab", wholes, wholes) / len(copy))
+    orthonormal = np.linalg.solve(root, images.reshape(len(picks), -1)).astype(np.float64)
+    return orthonormal.reshape(images.shape).transpose(1, 0, 2)
+
+
 def _image(maps: Maps, copy: Array, starts: Sequence[int], order: int, pick: tuple[int, int], into: bool) -> Array:
+    import numpy as np
+
     other, element = pick
     part = copy[:, starts[other] : starts[other + 1]]
-    found: Array = part @ maps[order, other][element] if into else part @ maps[other, order][element].T
-    return found
+    matrix = maps[order, other][element] if into else maps[other, order][element].T
+    return np.asarray(part @ matrix)
 
 
 def _polished(rows: Sequence[Array]) -> list[Array]:
@@ -494,37 +508,41 @@ def _frame(block: Array, division: int) -> Array:
     flat = block.reshape(-1, block.shape[-1])
     if division == 1:
         return np.eye(len(flat))
-    kept: list[Array] = []
+    frame: list[Array] = []
     for column in flat.T:
-        rest = column
-        for known in kept:
-            rest = rest - known * (known @ rest)
-        length = float(np.sqrt(rest @ rest))
-        if length > FRAME and len(kept) < len(flat) // division:
-            kept.append(rest / length)
-    return np.stack(kept, 1) if kept else np.zeros((len(flat), 0))
+        residual = column
+        for known in frame:
+            residual = residual - known * (known @ residual)
+        length = float(np.sqrt(residual @ residual))
+        if length > FRAME and len(frame) < len(flat) // division:
+            frame.append(residual / length)
+    return np.stack(frame, 1) if frame else np.zeros((len(flat), 0))
 
 
-def _holds(found: Adapted, maps: Maps) -> bool:
+def _holds(bases: Adapted, maps: Maps) -> bool:
     """Whether the irreps account for all maps, and the rows are orthonormal and bring maps to their blocks."""
     import numpy as np
 
-    for (a, b), here in maps.items():
-        count = sum(p.copies_in[a] * p.copies_out[b] // p.division for p in found.irreps)
-        if count != len(here):
+    for (a, b), matrices in maps.items():
+        count = sum(p.copies_in[a] * p.copies_out[b] // p.division for p in bases.irreps)
+        if count != len(matrices):
             return False
-    into, back = _matrices(maps, found)
+    into, back = _matrices(maps, bases)
     for rows in (*into, *back):
         flat = np.concatenate([part.reshape(-1, part.shape[-1]) for part in rows])
         if abs(flat @ flat.T - np.eye(len(flat))).max(initial=0.0) > CLOSE:
             return False
-    for (a, b), here in maps.items():
-        generic = _generic({(0, 0): here}, found.seed + 7 * SEEDS, 1, 1) if len(here) else np.zeros(here.shape[1:])
-        made = np.zeros_like(generic)
+    for (a, b), matrices in maps.items():
+        generic = (
+            _generic({(0, 0): matrices}, bases.seed + 7 * SEEDS, 1, 1)
+            if len(matrices)
+            else np.zeros(matrices.shape[1:])
+        )
+        rebuilt = np.zeros_like(generic)
         for x, y in zip(into[a], back[b], strict=True):
             block = np.einsum("ai,ij,bj->ab", y[0], generic, x[0], optimize=True) if len(x) else None
             if block is not None:
-                made += np.einsum("cai,ab,cbj->ij", y, block, x, optimize=True)
-        if abs(made - generic).max(initial=0.0) > CLOSE * max(1.0, abs(generic).max(initial=0.0)):
+                rebuilt += np.einsum("cai,ab,cbj->ij", y, block, x, optimize=True)
+        if abs(rebuilt - generic).max(initial=0.0) > CLOSE * max(1.0, abs(generic).max(initial=0.0)):
             return False
     return True

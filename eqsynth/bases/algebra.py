@@ -23,7 +23,7 @@ Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -110,10 +110,10 @@ class Map:
             return NotImplemented
         self._meet(other, "compose")
         if self.outputs != other.inputs:
-            turned = "; the other way round they fit" if other.outputs == self.inputs else ""
+            hint = "; the other way round they fit" if other.outputs == self.inputs else ""
             raise SpaceError(
                 f"cannot compose {_type(self)} >> {_type(other)}: the first has {self.outputs} outputs, the second "
-                f"{other.inputs} inputs, and they must be equal{turned}. f >> g is first f, then g; "
+                f"{other.inputs} inputs, and they must be equal{hint}. f >> g is first f, then g; "
                 "f @ identity(group, k) adds k strands beside f"
             )
         return self._pairs(other, other.outputs, self.inputs, compose)
@@ -127,8 +127,8 @@ class Map:
     @property
     def T(self) -> Map:  # noqa: N802 - the transpose, as in numpy and torch
         """The transpose."""
-        found = [(c * sign, d) for c, diagram in self.terms for sign, d in transpose(self.group, diagram)]
-        return Map.collect(self.group, self.inputs, self.outputs, found)
+        terms = ((c * sign, d) for c, diagram in self.terms for sign, d in transpose(self.group, diagram))
+        return Map.collect(self.group, self.inputs, self.outputs, terms)
 
     def __add__(self, other: Map) -> Map:
         if not isinstance(other, Map):
@@ -188,13 +188,13 @@ class Map:
                 f"{len(self.terms)} times {len(other.terms)} terms are {pairs} products of diagrams, "
                 f"beyond {MAX_TERMS}: multiply smaller sums"
             )
-        found = (
+        terms = (
             (left * right * scalar, diagram)
             for left, first in self.terms
             for right, second in other.terms
             for scalar, diagram in multiply(self.group, first, second)
         )
-        return Map.collect(self.group, outputs, inputs, found)
+        return Map.collect(self.group, outputs, inputs, terms)
 
 
 def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, ...]:
@@ -239,8 +239,8 @@ def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...
 
     >>> from eqsynth import Diagram
     >>> from eqsynth.algebra import tensor
-    >>> turn = Diagram(1, 1, ((0,), (1,)), head=(0, 1))
-    >>> [(scalar, diagram.formula()) for scalar, diagram in tensor("SO(2)", turn, turn)]
+    >>> rotation = Diagram(1, 1, ((0,), (1,)), head=(0, 1))
+    >>> [(scalar, diagram.formula()) for scalar, diagram in tensor("SO(2)", rotation, rotation)]
     [(1, 'y[a,a] += x[b,b]'), (-1, 'y[a,b] += x[b,a]')]
 
     One term, except that two heads become n! headless ones, and that a head of A(n) takes up the blocks beside it.
@@ -264,8 +264,8 @@ def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
 
     >>> from eqsynth import Diagram
     >>> from eqsynth.algebra import transpose
-    >>> turn = Diagram(1, 1, ((0,), (1,)), head=(0, 1))
-    >>> transpose("SO(2)", turn) == ((-1, turn),)
+    >>> rotation = Diagram(1, 1, ((0,), (1,)), head=(0, 1))
+    >>> transpose("SO(2)", rotation) == ((-1, rotation),)
     True
 
     Always one term. Raises GroupError for a diagram that the group does not have.
@@ -324,8 +324,8 @@ def same(left: Map, right: Map) -> bool:
     """Whether two maps have the same matrix, decided without one: the length of their difference is 0.
 
     >>> from eqsynth.algebra import cap, cup, identity, same, swap
-    >>> one, turn, hook = identity("Sp(2)", 2), swap("Sp(2)"), cap("Sp(2)") >> cup("Sp(2)")
-    >>> one - turn == hook, same(one - turn, hook)
+    >>> one, crossing, hook = identity("Sp(2)", 2), swap("Sp(2)"), cap("Sp(2)") >> cup("Sp(2)")
+    >>> one - crossing == hook, same(one - crossing, hook)
     (False, True)
 
     With n a letter the maps are equal for every n exactly when the combinations are, and the answer is that.
@@ -508,12 +508,14 @@ def to_orbits(map_: Map) -> Orbits:
     Raises GroupError for other groups, SizeError beyond 250,000 terms. Source: arXiv 2212.08648, section 3.
     """
     _check_orbits(map_.group)
-    most, found = map_.group.n, []
-    for coefficient, diagram in map_.terms:
-        for _, coarser in _coarser(diagram):
-            if isinstance(most, str) or len(coarser.blocks) <= most:
-                found.append((coefficient, coarser))
-    return Orbits(map_.group, map_.outputs, map_.inputs, _collect(found))
+    n = map_.group.n
+    terms = (
+        (coefficient, coarser)
+        for coefficient, diagram in map_.terms
+        for _, coarser in _coarser(diagram)
+        if isinstance(n, str) or len(coarser.blocks) <= n
+    )
+    return Orbits(map_.group, map_.outputs, map_.inputs, _collect(terms))
 
 
 def from_orbits(orbits: Orbits) -> Map:
@@ -528,12 +530,12 @@ def from_orbits(orbits: Orbits) -> Map:
     The inverse of :func:`to_orbits` on every Orbits; on a Map, up to the diagrams that are dependent at n.
     Raises SizeError beyond 250,000 terms.
     """
-    found: list[Term] = []
+    terms: list[Term] = []
     for coefficient, diagram in orbits.terms:
         for sizes, coarser in _coarser(diagram):
             moebius = prod((-1) ** (size - 1) * factorial(size - 1) for size in sizes)
-            found.append((coefficient * moebius, coarser))
-    return Map.collect(orbits.group, orbits.outputs, orbits.inputs, found)
+            terms.append((coefficient * moebius, coarser))
+    return Map.collect(orbits.group, orbits.outputs, orbits.inputs, terms)
 
 
 def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
@@ -568,16 +570,16 @@ def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
     shared = lcm(*(c.denominator for c in numbers))
     factors = [int(c * shared) for c in numbers]
     wide = sum(map(abs, factors)) >= 2**63
-    found: NDArray[Any] = np.zeros((size**map_.outputs, size**map_.inputs), object if wide else np.int64)
+    numerators: NDArray[Any] = np.zeros((size**map_.outputs, size**map_.inputs), object if wide else np.int64)
     for factor, (_, diagram) in zip(factors, map_.terms, strict=True):
         entries: NDArray[Any] = functor.matrix(map_.group, diagram, size)
-        found += (entries.astype(object) if wide else entries) * factor
+        numerators += (entries.astype(object) if wide else entries) * factor
     if shared == 1:
-        return found
-    exact = [_rational(Fraction(int(entry), shared)) for entry in found.ravel()]
+        return numerators
+    exact = [_rational(Fraction(int(entry), shared)) for entry in numerators.ravel()]
     rational = np.empty(len(exact), object)
     rational[:] = exact
-    return rational.reshape(found.shape)
+    return rational.reshape(numerators.shape)
 
 
 # Joining diagrams. A piece is a diagram and the node of each of its vertices. Nodes below outputs + inputs are
@@ -595,6 +597,25 @@ def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> tu
     return _collect(joined(group, orders, pieces))
 
 
+def _follow(
+    start: int, ends: Sequence[_Node], forms: Sequence[bool], at: Mapping[_Node, Sequence[int]], seen: list[bool]
+) -> tuple[_Node | None, int]:
+    """The far end of a strand (none: closed), and the sign that the forms on it leave; its edges are now ``seen``."""
+    half, reversals, along = start, 0, 0
+    while True:
+        seen[half >> 1] = True
+        if forms[half >> 1]:
+            along += 1
+            reversals += half & 1
+        half ^= 1
+        here = at[ends[half]]
+        if len(here) == 1:
+            return ends[half], (-1) ** (reversals + along // 2)
+        half = here[here[0] == half]
+        if half == start:
+            return None, (-1) ** (reversals + along // 2)
+
+
 def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
     """Matchings: follow every strand from end to end, then the closed ones; heads stand at ends of strands."""
     ends, forms, at = _edges(group, pieces)
@@ -603,44 +624,27 @@ def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece])
     free: list[dict[int, int]] = [{} for diagram, _ in pieces if diagram.head]
     across: list[tuple[int, int]] = []
     sign, loops, seen = 1, 0, [False] * len(forms)
-
-    def follow(start: int) -> tuple[_Node | None, int]:
-        """The far end of a strand (none: closed), and the sign that the forms on it leave."""
-        half, reversals, along = start, 0, 0
-        while True:
-            seen[half >> 1] = True
-            if forms[half >> 1]:
-                along += 1
-                reversals += half & 1
-            half ^= 1
-            here = at[ends[half]]
-            if len(here) == 1:
-                return ends[half], (-1) ** (reversals + along // 2)
-            half = here[here[0] == half]
-            if half == start:
-                return None, (-1) ** (reversals + along // 2)
-
     # Vertices of the result first, from the left, so that omega is read as the functor reads it.
     starts = [node for node, halves in at.items() if len(halves) == 1]
     for node in sorted(starts, key=lambda node: (1, *node) if isinstance(node, tuple) else (0, node)):
         half = at[node][0]
         if seen[half >> 1]:
             continue
-        end, turned = follow(half)
-        sign *= turned
+        end, strand_sign = _follow(half, ends, forms, at, seen)
+        sign *= strand_sign
         match node, end:
             case int(), int():
                 pairs.append((node, end))
             case int(), (head, place):
                 free[head][place] = node
-            case (head, place), (other, there):
-                if head == other:
+            case (head, place), (other_head, other_place):
+                if head == other_head:
                     return
-                across.append((place, there))
+                across.append((place, other_place))
     for edge in range(len(forms)):
         if not seen[edge]:
             loops += 1
-            sign *= follow(2 * edge)[1]
+            sign *= _follow(2 * edge, ends, forms, at, seen)[1]
     scalar = _power(group, loops) * sign
     if len(free) < 2:
         order = [vertex for strands in free for _, vertex in sorted(strands.items())]
@@ -648,8 +652,7 @@ def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece])
         tied = tuple(number for number, block in enumerate(blocks) if len(block) == 1)
         yield scalar * sign_of(order), Diagram(*orders, tuple(blocks), head=tied)
         return
-    left, right = free
-    for factor, more in _determinant(group, across, left, right):
+    for factor, more in _determinant(group, across, *free):
         yield scalar * factor, Diagram.of(*orders, [*pairs, *more])
 
 
@@ -678,22 +681,22 @@ def _edges(group: Group, pieces: Sequence[_Piece]) -> tuple[list[_Node], list[bo
 
 
 def _determinant(
-    group: Group, across: Sequence[tuple[int, int]], left: dict[int, int], right: dict[int, int]
+    group: Group, across: Sequence[tuple[int, int]], first: dict[int, int], second: dict[int, int]
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Two epsilons with some places summed ``across``: a sign, and how the other places are paired, each time."""
-    ways = factorial(len(left))
+    ways = factorial(len(first))
     if ways > MAX_TERMS:
         raise SizeError(
             f"two heads of {group} that meet in {len(across)} strands are a sum over {ways} permutations, "
             f"beyond {MAX_TERMS}: ask for a smaller n, or join more strands of the heads"
         )
-    rows, columns = sorted(left), sorted(right)
+    rows, columns = sorted(first), sorted(second)
     image = dict([*across, *zip(rows, columns, strict=True)])
     start = sign_of([image[place] for place in sorted(image)]) * factorial(len(across))
     for order in permutations(range(len(rows))):
         yield (
             start * sign_of(order),
-            [(left[row], right[columns[entry]]) for row, entry in zip(rows, order, strict=True)],
+            [(first[row], second[columns[entry]]) for row, entry in zip(rows, order, strict=True)],
         )
 
 
@@ -752,7 +755,7 @@ def _join_graphs(graph: Graph, orders: tuple[int, int], pieces: Sequence[_Piece]
         for piece, (diagram, _) in enumerate(pieces)
         for tail, tip in diagram.edges
     }
-    labelled = sorted((component for component, nodes in outer.items() if nodes), key=lambda each: outer[each])
+    labelled = sorted((component for component, nodes in outer.items() if nodes), key=outer.__getitem__)
     internal = sorted(component for component, nodes in outer.items() if not nodes)
     numbering = {component: position for position, component in enumerate((*labelled, *internal))}
     linked = components(len(numbering), [(numbering[tail], numbering[tip]) for tail, tip in edges])
@@ -765,9 +768,9 @@ def _join_graphs(graph: Graph, orders: tuple[int, int], pieces: Sequence[_Piece]
             graph, (0, 0), [[]] * len(own), [(own.index(tail), own.index(tip)) for tail, tip in inside]
         )
         scalar *= values(graph, closed, [()])[0]
-    kept = [component for component in (*labelled, *internal) if linked[numbering[component]] in held]
-    left = [(kept.index(tail), kept.index(tip)) for tail, tip in edges if tail in kept]
-    yield scalar, _bilabelled(graph, orders, [outer[component] for component in kept], left)
+    remaining = [component for component in (*labelled, *internal) if linked[numbering[component]] in held]
+    links = [(remaining.index(tail), remaining.index(tip)) for tail, tip in edges if tail in remaining]
+    yield scalar, _bilabelled(graph, orders, [outer[component] for component in remaining], links)
 
 
 def _bilabelled(
@@ -782,12 +785,12 @@ def _bilabelled(
         )
     listed = list(edges)
 
-    def moved(order: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    def renumbered(order: Sequence[int]) -> tuple[tuple[int, int], ...]:
         number = (*range(labelled), *order)
         ends = [(number[tail], number[tip]) for tail, tip in listed]
         return tuple(sorted(set(ends if graph.directed else [(min(end), max(end)) for end in ends])))
 
-    least = min(map(moved, permutations(range(labelled, len(blocks)))))
+    least = min(map(renumbered, permutations(range(labelled, len(blocks)))))
     return Diagram(*orders, tuple(map(tuple, blocks)), least)
 
 
@@ -826,18 +829,18 @@ def _one_head(
 def _two_heads(
     group: Group, orders: tuple[int, int], outer: dict[int, list[int]], heads: Sequence[Sequence[int]]
 ) -> Iterator[Term]:
-    """Both heads go: the determinant of deltas holds for all labels, so its terms are plain partitions."""
-    left, right = heads
-    for one, other in ((left, right), (right, left)):
+    """Both heads go: the determinant of deltas holds for all labels, so its terms are headless partitions."""
+    first, second = heads
+    for one, other in ((first, second), (second, first)):
         if sum(not outer[slot] and slot not in other for slot in one) > 1:
             return
-    across = [(left.index(slot), right.index(slot)) for slot in left if slot in right and not outer[slot]]
-    summed = {left[place] for place, _ in across}
-    rest_left = {place: slot for place, slot in enumerate(left) if slot not in summed}
-    rest_right = {place: slot for place, slot in enumerate(right) if slot not in summed}
+    across = [(first.index(slot), second.index(slot)) for slot in first if slot in second and not outer[slot]]
+    summed = {first[place] for place, _ in across}
+    free_first = {place: slot for place, slot in enumerate(first) if slot not in summed}
+    free_second = {place: slot for place, slot in enumerate(second) if slot not in summed}
     names = [component for component in outer if component not in summed]
     number = {component: position for position, component in enumerate(names)}
-    for factor, links in _determinant(group, across, rest_left, rest_right):
+    for factor, links in _determinant(group, across, free_first, free_second):
         root = components(len(names), ([number[a], number[b]] for a, b in links))
         merged: dict[int, list[int]] = {}
         for component, position in number.items():
@@ -867,11 +870,11 @@ def _coarser(diagram: Diagram) -> Iterator[tuple[list[int], Diagram]]:
 
 
 def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
-    found: dict[Diagram, Scalar] = {}
+    coefficients: dict[Diagram, Scalar] = {}
     for coefficient, diagram in terms:
-        found[diagram] = found.get(diagram, 0) + _exact(coefficient)
-    kept = [diagram for diagram, coefficient in found.items() if coefficient != 0]
-    return tuple((_exact(found[diagram]), diagram) for diagram in sorted(kept, key=_key))
+        coefficients[diagram] = coefficients.get(diagram, 0) + _exact(coefficient)
+    diagrams = sorted((diagram for diagram, coefficient in coefficients.items() if coefficient != 0), key=_key)
+    return tuple((_exact(coefficients[diagram]), diagram) for diagram in diagrams)
 
 
 @lru_cache(maxsize=65536)

@@ -236,19 +236,19 @@ class Basis:
         given: list[Any] = [n] * len(factors) if single else [*n]  # type: ignore[misc]
         if len(given) != len(factors):
             raise SymbolicError(f"{self.group} has {len(factors)} factors, not {len(given)}: give one size for each")
-        found = []
+        numbers: list[int] = []
         for factor, wanted in zip(factors, given, strict=True):
             if isinstance(factor.n, int):
                 if wanted is not None and whole(wanted) != factor.n and (len(factors) == 1 or not single):
                     raise SymbolicError(f"{factor} has n = {factor.n}, not {shown(wanted)}: leave the argument out")
-                found.append(factor.n)
+                numbers.append(factor.n)
                 continue
             number = whole(wanted)
             if number is None:
                 given_text = "" if wanted is None else f", not {shown(wanted)}"
                 raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given_text}")
-            found.append(int(factor.at(number).n))
-        return tuple(found)
+            numbers.append(int(factor.at(number).n))
+        return tuple(numbers)
 
     def __str__(self) -> str:
         return self.table()
@@ -336,12 +336,13 @@ def _basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     problem = {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs}
     if choose != "auto":
         problem["choose"] = choose
-    made = cache.made_by(MAKERS)
-    found = cache.remembered(problem, made, "basis", lambda data: from_data(group, inputs, outputs, data, choose))
-    if not isinstance(found, Basis):
-        found = _diagram_basis(group, inputs, outputs, choose)
-        cache.remember(problem, made, {"basis": to_data(found)})
-    return found
+    maker = cache.made_by(MAKERS)
+    stored = cache.remembered(problem, maker, "basis", lambda data: from_data(group, inputs, outputs, data, choose))
+    if isinstance(stored, Basis):
+        return stored
+    chosen = _diagram_basis(group, inputs, outputs, choose)
+    cache.remember(problem, maker, {"basis": to_data(chosen)})
+    return chosen
 
 
 def _plain_argument(group: Group, inputs: int, outputs: int, choose: str) -> str:
@@ -387,9 +388,9 @@ def _too_many(problem: str, what: str, total: int) -> SizeError:
     )
 
 
-def to_data(found: Basis) -> dict[str, Any]:
+def to_data(basis: Basis) -> dict[str, Any]:
     """The elements and the certificate of a basis as plain data for :mod:`eqsynth.cache`."""
-    return {**codec.encode(found.diagrams), "certificate": _certificate_data(found.certificate)}
+    return {**codec.encode(basis.diagrams), "certificate": _certificate_data(basis.certificate)}
 
 
 def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: str = "auto") -> Basis:
@@ -406,18 +407,18 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
             argument = _plain_argument(group, inputs, outputs, choose)
             if argument:
                 return _listed_basis(group, inputs, outputs, argument, data)
-        found = _basis(group, inputs, outputs, choose)
+        expected = _basis(group, inputs, outputs, choose)
     except CatalogError:
         raise
     except EqsynthError as error:
         raise CatalogError(f"there is no basis to compare it with: {error}") from error
-    right = to_data(found)
+    expected_data = to_data(expected)
     # True == 1, and only one of them is a number.
-    if data != right or cache.canonical(data) != cache.canonical(right):
+    if data != expected_data or cache.canonical(data) != cache.canonical(expected_data):
         raise CatalogError(
             f"the basis of {group}, {order_text(inputs)} -> {order_text(outputs)}, is wrong: it is another one"
         )
-    return found
+    return expected
 
 
 def _listed_basis(group: Group, inputs: int, outputs: int, argument: str, data: Any) -> Basis:
@@ -469,19 +470,19 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
         fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
         # In the order of all bases: weights for n a letter are weights for every number.
         elements = (*sorted(fitting, key=lambda diagram: diagram.key),)
-    kept = index_symmetries.by_diagrams(group, elements, inputs, outputs)
-    if kept is None:
+    selection = index_symmetries.by_diagrams(group, elements, inputs, outputs)
+    if selection is None:
         order = range(len(elements))
         if group.diagrammatic:
             order = sorted(order, key=lambda at: _cost_key(whole.flat(at)))  # type: ignore[assignment]
         (pivots, turns), prime = index_symmetries.by_entries(group, [elements[at] for at in order], inputs, outputs)
-        in_order = sorted((order[pivot], turn) for pivot, turn in zip(pivots, turns, strict=True))
-        kept = tuple(at for at, _ in in_order), tuple(turn for _, turn in in_order)
-    places, turns = kept
+        in_order = sorted((order[pivot], permutations) for pivot, permutations in zip(pivots, turns, strict=True))
+        selection = tuple(at for at, _ in in_order), tuple(permutations for _, permutations in in_order)
+    places, turns = selection
     chosen = [elements[at] for at in places]
     if any(isinstance(element, Orbit | MatrixMap) for element in chosen):
-        made = [_turned_table(group, each, turn, outputs) for each, turn in zip(chosen, turns, strict=True)]
-        chosen, turns = [element for element, _ in made], tuple(turn for _, turn in made)
+        tables = [_summed_table(group, *pair, outputs) for pair in zip(chosen, turns, strict=True)]
+        chosen, turns = [element for element, _ in tables], tuple(permutations for _, permutations in tables)
         if sum(len(element.entries) for element in chosen if isinstance(element, MatrixMap)) > MAX_LISTED:
             raise SizeError(
                 f"the maps {order_text(inputs)} -> {order_text(outputs)} of {group} have more than {MAX_LISTED:,} "
@@ -495,21 +496,21 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
                 f"dimension is {dimension}: this contradicts the theory, please report it"
             )
     certificate = Certificate(len(places), whole.certificate.spanning, "means" if prime else "cosets", prime)
-    straight = all(len(turn) == 1 for turn in turns)
-    return Basis(group, inputs, outputs, tuple(chosen), certificate, () if straight else turns)
+    single = all(len(permutations) == 1 for permutations in turns)
+    return Basis(group, inputs, outputs, tuple(chosen), certificate, () if single else turns)
 
 
-def _turned_table(
-    group: Group, element: Element, turns: tuple[Turn, ...], outputs: Order
+def _summed_table(
+    group: Group, element: Element, permutations: tuple[Turn, ...], outputs: Order
 ) -> tuple[Element, tuple[Turn, ...]]:
-    """A table with the orders of axes in which it is added: the sum is a table too. Diagrams stay as they are."""
+    """The sum of a table over permutations of axes, a table too; diagrams stay as they are, with their permutations."""
     if not isinstance(element, Orbit | MatrixMap):
-        return element, turns
+        return element, permutations
     import numpy as np
 
     n = int(group.n)
     split = functor.matrix(group, element, n).reshape(*[n] * element.outputs, -1)
-    total = sum((sign * np.transpose(split, (*axes, len(axes))) for axes, sign in turns), np.zeros_like(split))
+    total = sum((sign * np.transpose(split, (*axes, len(axes))) for axes, sign in permutations), np.zeros_like(split))
     matrix = total.reshape(n**element.outputs, -1)
     entries = tuple((int(r), int(c), int(matrix[r, c])) for r, c in zip(*matrix.nonzero(), strict=True))
     return MatrixMap(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
@@ -531,21 +532,21 @@ def _product_basis(
         # Too many are refused before the factors' own are listed.
         refuse_large(prod(dimensions.dimension(factor, axes_of(k) + axes_of(lo)) for factor, k, lo in problems))
     bases = [_basis(*problem, choose) for problem in problems]
-    count = prod(len(found) for found in bases)
+    count = prod(len(part) for part in bases)
     refuse_large(count)
-    numbered = product(*(range(len(found)) for found in bases))
-    made = [
-        (tuple(found.factors(at)[0] for found, at in zip(bases, number, strict=True)), number) for number in numbered
+    numbered = product(*(range(len(part)) for part in bases))
+    elements = [
+        (tuple(part.factors(at)[0] for part, at in zip(bases, number, strict=True)), number) for number in numbered
     ]
-    made.sort(key=lambda pair: join(pair[0]).key)
+    elements.sort(key=lambda pair: join(pair[0]).key)
     turns: tuple[tuple[Turn, ...], ...] = ()
-    if any(found.turns for found in bases):
+    if any(part.turns for part in bases):
         turns = tuple(
-            products([found.turned(at) for found, at in zip(bases, number, strict=True)]) for _, number in made
+            products([part.turned(at) for part, at in zip(bases, number, strict=True)]) for _, number in elements
         )
-    spanning = prod(found.certificate.spanning for found in bases)
+    spanning = prod(part.certificate.spanning for part in bases)
     certificate = Certificate(count, spanning, "product")
-    return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in made), certificate, turns)
+    return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in elements), certificate, turns)
 
 
 def _orbit_basis(group: Group, inputs: int, outputs: int) -> Basis:
@@ -554,24 +555,24 @@ def _orbit_basis(group: Group, inputs: int, outputs: int) -> Basis:
     least = [tuple(map(int, index)) for index in representatives(labels)]
     graph = group.kept_graph
     if graph is None:
-        found: tuple[Element, ...] = tuple(Orbit(outputs, inputs, index) for index in least)
-        certificate = Certificate(len(found), len(found), "disjoint")
+        elements: tuple[Element, ...] = tuple(Orbit(outputs, inputs, index) for index in least)
+        certificate = Certificate(len(elements), len(elements), "disjoint")
     else:
         chosen = affordable(graph, labels, outputs, inputs, choose(graph, labels, outputs, inputs))
-        found = (*chosen.diagrams, *(Orbit(outputs, inputs, least[orbit]) for orbit in chosen.orbits))
+        elements = (*chosen.diagrams, *(Orbit(outputs, inputs, least[orbit]) for orbit in chosen.orbits))
         certificate = Certificate(len(least), chosen.tried + len(least), "representatives", PRIME)
-    return Basis(group, inputs, outputs, found, certificate)
+    return Basis(group, inputs, outputs, elements, certificate)
 
 
 def _kernel_basis(group: Group, inputs: int, outputs: int) -> Basis:
     from eqsynth.bases.constraints import nullspace
 
     kernel = nullspace(group, inputs, outputs)
-    found = tuple(
+    elements = tuple(
         MatrixMap(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
         for m in kernel
     )
-    return Basis(group, inputs, outputs, found, Certificate(len(found), len(found), "kernel"))
+    return Basis(group, inputs, outputs, elements, Certificate(len(elements), len(elements), "kernel"))
 
 
 def _diagram_basis(group: Group, inputs: int, outputs: int, choose: str = "auto") -> Basis:

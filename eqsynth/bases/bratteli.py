@@ -51,10 +51,10 @@ def bratteli(group: Group, inputs: int, outputs: int) -> Bratteli:
 
     >>> from eqsynth import Group
     >>> from eqsynth.bases.bratteli import bratteli
-    >>> found = bratteli(Group("SO", 3), 2, 2)
-    >>> found.levels
+    >>> diagram = bratteli(Group("SO", 3), 2, 2)
+    >>> diagram.levels
     (((),), ((1,),), ((), (1, 1), (2,)), ((1,),), ((),))
-    >>> found.paths, found.meeting
+    >>> diagram.paths, diagram.meeting
     (3, (((), 1, 1), ((1, 1), 1, 1), ((2,), 1, 1)))
 
     O(n), SO(n), Sp(n): each tensor factor adds or removes one box. S(n), A(n): each tensor factor is two steps,

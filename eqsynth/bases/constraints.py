@@ -76,10 +76,10 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
         height, width = rows.shape
         return flint.nmod_mat(height, width, rows.ravel().tolist(), prime)
 
-    def reduced(found: flint.nmod_mat) -> NDArray[np.int64]:
+    def reduced(rows: flint.nmod_mat) -> NDArray[np.int64]:
         """The rows of the reduced echelon form."""
-        made, rank = found.rref()
-        return _entries(made)[:rank]
+        echelon, rank = rows.rref()
+        return _entries(echelon)[:rank]
 
     # Each constraint is asked of the solutions of those before it, which soon are few.
     solutions: NDArray[np.int64] | None = None
@@ -91,8 +91,8 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
         if solutions is not None and not len(solutions):
             break
         asked = matrix(np.array(useful))
-        kept = _kernel(reduced(asked if solutions is None else asked * matrix(solutions).transpose()), prime)
-        solutions = kept if solutions is None else _entries(matrix(kept) * matrix(solutions))
+        kernel = _kernel(reduced(asked if solutions is None else asked * matrix(solutions).transpose()), prime)
+        solutions = kernel if solutions is None else _entries(matrix(kernel) * matrix(solutions))
     if solutions is None:
         solutions = np.eye(unknowns, dtype=np.int64)
     # One solution per free column, the later ones first: from the right, they are in echelon form.
@@ -128,10 +128,10 @@ def _kernel(reduced: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
     columns = reduced.shape[1]
     pivots = (reduced != 0).argmax(1)
     free = np.setdiff1d(np.arange(columns), pivots)
-    made = np.zeros((len(free), columns), np.int64)
-    made[np.arange(len(free)), free] = 1
-    made[:, pivots] = -reduced[:, free].T % prime
-    return made
+    kernel = np.zeros((len(free), columns), np.int64)
+    kernel[np.arange(len(free)), free] = 1
+    kernel[:, pivots] = -reduced[:, free].T % prime
+    return kernel
 
 
 @lru_cache(maxsize=1024)

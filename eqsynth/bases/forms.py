@@ -58,10 +58,10 @@ def form(group: Group) -> Form | None:
 def _form_of_matrices(group: Group) -> Form | None:
     n = int(group.n)
     try:
-        found = basis(group, 2, 0)
+        invariants = basis(group, 2, 0)
     except SizeError:
         return None
-    matrices = [matrix.reshape(n, n) for matrix in found.matrices()] if len(found) else []
+    matrices = [matrix.reshape(n, n) for matrix in invariants.matrices()] if len(invariants) else []
     symmetric = [matrix + matrix.T for matrix in matrices if (matrix + matrix.T).any()]
     alternating = [matrix - matrix.T for matrix in matrices if (matrix - matrix.T).any()]
     near = _nearest_to_one(symmetric)
@@ -98,7 +98,7 @@ def _nearest_to_one(matrices: list[NDArray[Any]]) -> NDArray[Any] | None:
 
     independent: list[NDArray[Any]] = []
     for matrix in matrices:
-        rows = [[int(entry) for entry in each.ravel()] for each in (*independent, matrix)]
+        rows = [[int(entry) for entry in candidate.ravel()] for candidate in (*independent, matrix)]
         if flint.fmpz_mat(rows).rank() == len(rows):
             independent.append(matrix)
     if not independent:

@@ -42,19 +42,19 @@ def orbits(n: Polynomial, c: int) -> Polynomial:
     >>> print(orbits(Polynomial.of("n"), 2))
     1/2 n² - 1/2 n
     """
-    made = Polynomial.of(1)
+    falling = Polynomial.of(1)
     for less in range(c):
-        made *= n + (-less)
-    return made / factorial(c)
+        falling *= n + (-less)
+    return falling / factorial(c)
 
 
-def sums(found: Basis, levels: Collection[int]) -> Sums:
+def sums(basis: Basis, levels: Collection[int]) -> Sums:
     """How weights change when the diagrams of some levels act on pairwise different labels alone.
 
     >>> import eqsynth as eq
     >>> from eqsynth.bases.fourier import sums
-    >>> found = eq.basis("S(n)", 2, 2)
-    >>> [(str(found[into]), str(found[element]), times) for into, element, times in sums(found, {2})]
+    >>> basis = eq.basis("S(n)", 2, 2)
+    >>> [(str(basis[into]), str(basis[element]), times) for into, element, times in sums(basis, {2})]
     [('y[a,a] += x[a,a]', 'y[a,b] += x[a,b]', 1), ('y[a,a] += x[a,a]', 'y[a,b] += x[b,a]', 1)]
 
     Diagram d is the sum, over all ways to merge transferred blocks, of the merged diagram on pairwise different
@@ -63,19 +63,19 @@ def sums(found: Basis, levels: Collection[int]) -> Sums:
 
     Raises EqsynthError where the basis lacks a merged diagram; no basis is known that does.
     """
-    places = {element: number for number, element in enumerate(found.diagrams)}
+    places = {element: number for number, element in enumerate(basis.diagrams)}
 
     @cache
     def different(diagram: Diagram) -> Counter[Diagram]:
         """A diagram on pairwise different labels, in what the levels hold."""
-        made = Counter({diagram: 1})
+        combination = Counter({diagram: 1})
         if diagram.through not in levels:
             for other in _merged(diagram):
-                made.subtract(different(other))
-        return made
+                combination.subtract(different(other))
+        return combination
 
     listed = []
-    for number, diagram in enumerate(found.diagrams):
+    for number, diagram in enumerate(basis.diagrams):
         if not isinstance(diagram, Diagram) or diagram.head or diagram.through not in levels:
             continue
         total: Counter[Diagram] = Counter()
@@ -83,7 +83,7 @@ def sums(found: Basis, levels: Collection[int]) -> Sums:
             total.update(different(other))
         if missing := [other for other in total if other not in places]:
             raise EqsynthError(
-                f"the basis of {found.group} {found.inputs} -> {found.outputs} holds {diagram}, but not {missing[0]}, "
+                f"the basis of {basis.group} {basis.inputs} -> {basis.outputs} holds {diagram}, but not {missing[0]}, "
                 "with blocks merged: its labels cannot be told apart. Ask for the plan by diagrams"
             )
         listed += [(places[into], number, times) for into, times in total.items() if times]

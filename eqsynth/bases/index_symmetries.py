@@ -37,8 +37,8 @@ MAX_ENTRIES = 50_000_000
 MAX_AXES = 30
 #: The largest number of entries that one sum of squares is computed from.
 MAX_SQUARES = 1_000_000
-#: Places of the elements that are kept, and for each the turns whose sum is its map.
-Kept = tuple[tuple[int, ...], tuple[tuple[Turn, ...], ...]]
+#: Places of the elements that are selected, and for each the permutations of axes whose sum is its map.
+Selection = tuple[tuple[int, ...], tuple[tuple[Turn, ...], ...]]
 
 
 def swaps(order: Order) -> list[Turn]:
@@ -49,23 +49,24 @@ def swaps(order: Order) -> list[Turn]:
     >>> swaps(Symmetry("A", 3))
     [((1, 0, 2), -1), ((0, 2, 1), -1)]
     """
-    made = []
-    axes = list(range(axes_of(order)))
+    exchanges: list[Turn] = []
+    axes = range(axes_of(order))
     start = 0
     for one, count in zip(entries_of(order), axis_counts(order), strict=True):
-        for left in range(start, start + count - 1) if isinstance(one, Symmetry) else ():
-            swapped = [*axes[:left], left + 1, left, *axes[left + 2 :]]
-            made.append((tuple(swapped), 1 if isinstance(one, Symmetry) and one.kind == "S" else -1))
+        if isinstance(one, Symmetry):
+            sign = 1 if one.kind == "S" else -1
+            for axis in range(start, start + count - 1):
+                exchanges.append(((*axes[:axis], axis + 1, axis, *axes[axis + 2 :]), sign))
         start += count
-    return made
+    return exchanges
 
 
-def moved(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[int]) -> tuple[Diagram, int]:
+def permuted(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[int]) -> tuple[Diagram, int]:
     """A diagram with the vertices from ``start`` on exchanged, vertex ``start + i`` to ``start + swap[i]``, and a sign.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.bases.index_symmetries import moved
-    >>> moved(Diagram(0, 2, ((0, 1),)), (1, 0), 0, forms=(0, 1))
+    >>> from eqsynth.bases.index_symmetries import permuted
+    >>> permuted(Diagram(0, 2, ((0, 1),)), (1, 0), 0, forms=(0, 1))
     (Diagram(outputs=0, inputs=2, blocks=((0, 1),), edges=(), head=()), -1)
 
     ``forms``: the vertices whose pairs inside one row carry omega(left, right).
@@ -75,16 +76,16 @@ def moved(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[in
         return start + swap[vertex - start] if start <= vertex < start + len(swap) else vertex
 
     blocks = [tuple(map(to, block)) for block in diagram.blocks]
-    made = Diagram.of(diagram.outputs, diagram.inputs, blocks)
+    image = Diagram.of(diagram.outputs, diagram.inputs, blocks)
     sign = 1
     for before, block in zip(diagram.blocks, blocks, strict=True):
         one_row = len(block) == 2 and (block[0] < diagram.outputs) == (block[1] < diagram.outputs)
         if one_row and block[0] > block[1] and before[0] in forms:
             sign = -sign
     if not diagram.head:
-        return made, sign
-    heads = [made.blocks.index(tuple(sorted(blocks[number]))) for number in diagram.head]
-    return Diagram(made.outputs, made.inputs, made.blocks, head=tuple(sorted(heads))), sign * sign_of(heads)
+        return image, sign
+    heads = [image.blocks.index(tuple(sorted(blocks[number]))) for number in diagram.head]
+    return Diagram(image.outputs, image.inputs, image.blocks, head=tuple(sorted(heads))), sign * sign_of(heads)
 
 
 def forms_of(group: Group, vertices: int) -> range:
@@ -92,7 +93,7 @@ def forms_of(group: Group, vertices: int) -> range:
     return range(vertices if group.symplectic else 0)
 
 
-def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, outputs: Order) -> Kept | None:
+def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, outputs: Order) -> Selection | None:
     """One diagram of each orbit that does not vanish; None where permutations of axes lead out of the elements.
 
     >>> from eqsynth import Diagram, Group
@@ -113,13 +114,13 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
     forms = forms_of(group, axes_of(inputs) + axes_of(outputs))
     above, below = swaps(outputs), swaps(inputs)
 
-    def images(turns: Sequence[Turn], start: int) -> list[list[tuple[int, int]]] | None:
+    def images(exchanges: Sequence[Turn], start: int) -> list[list[tuple[int, int]]] | None:
         """For each swap and diagram the number of its image, and the sign."""
         tables = []
-        for axes, sign in turns:
+        for axes, sign in exchanges:
             row = []
             for diagram in diagrams:
-                image, other = moved(diagram, axes, start, forms)
+                image, other = permuted(diagram, axes, start, forms)
                 number = place.get((image.blocks, image.head))
                 if number is None:
                     return None
@@ -137,9 +138,11 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
     least: dict[int, int] = {}
     for number in sorted(range(len(diagrams)), key=keys.__getitem__):
         least.setdefault(orbit[number], number)
-    kept = sorted(number for root, number in least.items() if root not in vanishing)
-    straight = tuple(range(axes_of(outputs)))
-    return tuple(kept), tuple(_turns(number, coset, straight, above, to_above) for number in kept)
+    representatives = sorted(number for root, number in least.items() if root not in vanishing)
+    identity = tuple(range(axes_of(outputs)))
+    return tuple(representatives), tuple(
+        _coset_representatives(number, coset, identity, above, to_above) for number in representatives
+    )
 
 
 def _row_key(diagram: Diagram) -> tuple[tuple[object, ...], tuple[object, ...]]:
@@ -167,25 +170,25 @@ def _components(size: int, tables: Sequence[Sequence[tuple[int, int]]]) -> tuple
     return root, contradicting
 
 
-def _turns(
+def _coset_representatives(
     number: int,
     coset: Sequence[int],
-    straight: tuple[int, ...],
+    identity: tuple[int, ...],
     above: Sequence[Turn],
     tables: Sequence[Sequence[tuple[int, int]]],
 ) -> tuple[Turn, ...]:
     """One order of the output's axes for each image of a map of symmetric inputs."""
-    found: dict[int, Turn] = {coset[number]: (straight, 1)}
-    agenda = [(number, (straight, 1))]
+    by_coset: dict[int, Turn] = {coset[number]: (identity, 1)}
+    agenda = [(number, (identity, 1))]
     while agenda:
         at, (axes, sign) = agenda.pop(0)
         for (swap, by), table in zip(above, tables, strict=True):
             to, _ = table[at]
-            if coset[to] not in found:
-                turn = (tuple(axes[axis] for axis in swap), sign * by)
-                found[coset[to]] = turn
-                agenda.append((to, turn))
-    return tuple(sorted(found.values(), key=lambda turn: turn[0]))
+            if coset[to] not in by_coset:
+                permutation = (tuple(axes[axis] for axis in swap), sign * by)
+                by_coset[coset[to]] = permutation
+                agenda.append((to, permutation))
+    return tuple(sorted(by_coset.values(), key=lambda permutation: permutation[0]))
 
 
 def afford_entries(group: Group, count: int, inputs: Order, outputs: Order) -> None:
@@ -211,7 +214,7 @@ def afford_entries(group: Group, count: int, inputs: Order, outputs: Order) -> N
     )
 
 
-def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs: Order) -> tuple[Kept, int]:
+def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs: Order) -> tuple[Selection, int]:
     """The same from the matrices: the first elements whose means over permutations are independent; and the prime.
 
     Raises SizeError where the matrices are too large.
@@ -224,23 +227,17 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
     entries = len(elements) * prod(lengths_out) * prod(lengths_in)
     above, count = len(lengths_out), len(elements)
     matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
-    matrices = matrices.reshape(count, *lengths_out, *lengths_in)
-
-    def turned(tensor: NDArray[np.int64], axes: Sequence[int], start: int) -> NDArray[np.int64]:
-        order = list(range(tensor.ndim))
-        order[start : start + len(axes)] = [start + axis for axis in axes]
-        return np.transpose(tensor, order)
-
-    read = matrices
+    read = matrices.reshape(count, *lengths_out, *lengths_in)
     for later, earlier, sign in symmetrising(inputs):
         # Sums, not means, so that numbers stay whole.
         read = read + sign * sum(read.swapaxes(1 + above + axis, 1 + above + later) for axis in earlier)
+    below = range(above, above + len(lengths_in))
     listed = []
     means = np.zeros((count, entries // count if count else 0), np.int64)
     for number in range(count):
         images: dict[bytes, Turn] = {}
         for axes, sign in all_turns(outputs):
-            image = sign * turned(read[number], axes, 0)
+            image = sign * np.transpose(read[number], (*axes, *below))
             key = np.ascontiguousarray(image).tobytes()
             if key not in images:
                 images[key] = (axes, sign)
@@ -253,7 +250,7 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
 def squares(
     group: Group,
     element: Diagram | Orbit | MatrixMap,
-    turns: Sequence[Turn],
+    permutations: Sequence[Turn],
     inputs: Order,
     outputs: Order,
     n: int,
@@ -279,7 +276,7 @@ def squares(
     if isinstance(one, Symmetry):
         index = index[packing(one, n)[0]]
     rows, counts = _rows(group, index)
-    if len(rows) * len(turns) * n**count > MAX_SQUARES:
+    if len(rows) * len(permutations) * n**count > MAX_SQUARES:
         return None
     (one,) = entries_of(inputs)
     places = packing(one, n)[1:] if isinstance(one, Symmetry) else None
@@ -289,7 +286,7 @@ def squares(
     for row, times in zip(rows, counts, strict=True):
         # Axis i of what is added is axis axes[i] of the map.
         entries: NDArray[Any] = np.zeros(n**count, np.int64)
-        for axes, sign in turns:
+        for axes, sign in permutations:
             at = row[np.argsort(axes)]
             if table is None:
                 entries += sign * functor.row(group, element, at, n)

@@ -84,16 +84,16 @@ def demand(group: Group, order: Order) -> Demand:
     Order 0 is invariant: every function commutes. A product group asks for what each of its factors asks for, which
     acts on axes of its own. Source: arXiv 2401.09235.
     """
-    found: set[str] = set()
+    properties: set[str] = set()
     reasons = []
     for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True):
         for part in (_demand_of_factor(factor, count), _demand_of_exchanges(one)):
-            found.update(part.properties)
+            properties.update(part.properties)
             if part.reason and part.reason not in reasons:
                 reasons.append(part.reason)
-    if "linear" in found:
-        found = {"linear"}
-    return Demand(tuple(sorted(found)), ", and ".join(reasons))
+    if "linear" in properties:
+        properties = {"linear"}
+    return Demand(tuple(sorted(properties)), ", and ".join(reasons))
 
 
 def _demand_of_exchanges(one: int | Symmetry) -> Demand:
@@ -122,7 +122,7 @@ def positions(group: Group, order: Order) -> tuple[bool, ...]:
     The other axes hold components, which the group mixes or changes in sign. Raises SpaceError where these are packed:
     products of all entries are more than those of the entries that are held once.
     """
-    found: list[bool] = []
+    readable: list[bool] = []
     for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True):
         free = _read_by_position(factor, one, count)
         packed = stored_packed(one)
@@ -131,8 +131,8 @@ def positions(group: Group, order: Order) -> tuple[bool, ...]:
                 f"the components of {order_text(order)} of {group} are packed: ask for "
                 f"{order_text(stored_full(order))}, and use eq.unpack and eq.pack before and behind"
             )
-        found += [free] * (1 if packed else count)
-    return tuple(found)
+        readable += [free] * (1 if packed else count)
+    return tuple(readable)
 
 
 def require_full(space: Space, what: str) -> None:
@@ -167,10 +167,10 @@ def gates(group: Group, space: Space) -> Space | None:
     8x0 + 4x0
     """
     Hom(group, space, space)
-    found = tuple(
+    terms = tuple(
         (channels, positional(group, order)) for channels, order in space if positional(group, order) != order
     )
-    return Space(found) if found else None
+    return Space(terms) if terms else None
 
 
 def refusal(group: Group, order: Order, name: str, known: frozenset[str]) -> str:

@@ -80,13 +80,13 @@ def relations(basis: Basis) -> tuple[Relation, ...]:
         )
     if basis.group.kept_graph is not None:
         return _graph_relations(basis, basis.group.kept_graph)
-    kept, inputs, outputs = basis.plain()
+    chosen, inputs, outputs = basis.plain()
     listed = enumeration.diagrams(basis.group, outputs, inputs)
-    missing = sorted(set(listed) - set(kept), key=lambda diagram: diagram.key)
-    inner = symbolic.gram(basis.group, diagrams=[*kept, *missing]).at()
+    missing = sorted(set(listed) - set(chosen), key=lambda diagram: diagram.key)
+    inner = symbolic.gram(basis.group, diagrams=[*chosen, *missing]).at()
     import flint
 
-    size = len(kept)
+    size = len(chosen)
     gram = flint.fmpz_mat([[int(entry) for entry in row[:size]] for row in inner[:size]])
     paired = flint.fmpz_mat([[int(entry) for entry in row[size:]] for row in inner[:size]])
     return _solved(missing, gram, paired)
@@ -98,7 +98,7 @@ def _graph_relations(basis: Basis, graph: Graph) -> tuple[Relation, ...]:
 
     assert isinstance(basis.inputs, int)  # noqa: S101 - Aut(G) is no product
     assert isinstance(basis.outputs, int)  # noqa: S101
-    group, kept = basis.group, set(basis.diagrams)
+    group, chosen = basis.group, set(basis.diagrams)
     labels = functor.orbits_of(group, basis.inputs + basis.outputs)
     least = representative_array(labels)
     limits = bilabelled.Budget()
@@ -110,7 +110,7 @@ def _graph_relations(basis: Basis, graph: Graph) -> tuple[Relation, ...]:
     )  # fmt: skip
     orbits = (Orbit(basis.outputs, basis.inputs, tuple(map(int, index))) for index in least)
     considered: list[Element] = [*tried, *orbits]
-    missing = [element for element in considered if element not in kept]
+    missing = [element for element in considered if element not in chosen]
     adjacency = graph.adjacency()
 
     def values(element: Element) -> list[int]:

@@ -97,8 +97,8 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
         )
     columns = [list(zip(*map(axis_counts, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))
-    found = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns))
-    return tuple(part for part in found if any(part.copies_in) and any(part.copies_out))
+    shared = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns))
+    return tuple(part for part in shared if any(part.copies_in) and any(part.copies_out))
 
 
 def _wide(side: str, space: Space, copies_of: Sequence[int]) -> Polynomial:
@@ -120,18 +120,18 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[int], orders_ou
     if not stable:
         held = {order: _joined(sized, walks) for order, walks in held.items()}
     shapes_in, shapes_out = ({shape for order in orders for shape in held[order]} for orders in (orders_in, orders_out))
-    found = []
+    shared = []
     for shape in sorted(shapes_in & shapes_out, key=lambda shape: (group.boxes(shape), shape)):
         dim = _dimension(group, symbol, shape)
         name = group.part_name(shape, symbol)
         counts = [tuple(held[order].get(shape, 0) for order in orders) for orders in (orders_in, orders_out)]
         if stable or not sized.splits(shape):
-            found.append(Part(name, dim, 1, *counts))
+            shared.append(Part(name, dim, 1, *counts))
         elif sized.complex_halves(shape):
-            found.append(Part(name, dim, 2, *counts))
+            shared.append(Part(name, dim, 2, *counts))
         else:
-            found += [Part(name + sign, dim / 2, 1, *counts) for sign in "+-"]
-    return found
+            shared += [Part(name + sign, dim / 2, 1, *counts) for sign in "+-"]
+    return shared
 
 
 def _dimension(group: Group, symbol: str, shape: Label) -> Polynomial:
@@ -143,13 +143,13 @@ def _dimension(group: Group, symbol: str, shape: Label) -> Polynomial:
     return prod((n + offset for offset in offsets), start=Polynomial(1)) / hooks
 
 
-def _times(left: list[Part], right: list[Part]) -> list[Part]:
+def _times(first: list[Part], second: list[Part]) -> list[Part]:
     """The parts of a product of two groups."""
-    if len(left) * len(right) > MAX_PARTS:
+    if len(first) * len(second) > MAX_PARTS:
         raise SizeError(f"the spaces share more than {MAX_PARTS:,} irreducible parts: ask for lower orders")
-    found = []
-    for one in left:
-        for two in right:
+    products = []
+    for one in first:
+        for two in second:
             name, dim = f"{one.name} x {two.name}", one.dim * two.dim
             counts = [
                 tuple(map(prod, zip(*pair, strict=True)))
@@ -157,10 +157,10 @@ def _times(left: list[Part], right: list[Part]) -> list[Part]:
             ]
             if one.delta == two.delta == 2:
                 # With u and its conjugate u', w and w': u w beside u' w', and u w' beside u' w.
-                found += [Part(f"({name}){sign}", dim / 2, 2, *counts) for sign in "+-"]
+                products += [Part(f"({name}){sign}", dim / 2, 2, *counts) for sign in "+-"]
             else:
-                found.append(Part(name, dim, one.delta * two.delta, *counts))
-    return found
+                products.append(Part(name, dim, one.delta * two.delta, *counts))
+    return products
 
 
 def _joined(group: Group, walks: dict[Label, int]) -> dict[Label, int]:

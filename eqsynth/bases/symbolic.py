@@ -211,12 +211,12 @@ def _gram(group: Group, diagrams: tuple[Diagram, ...]) -> ExactMatrix:
         entries = (factors * table[powers]).ravel().tolist()
     else:
         entries = list(zip(factors.ravel().tolist(), powers.ravel().tolist(), strict=True))
-    found, index = indexed(entries, *factors.shape)
+    distinct, index = indexed(entries, *factors.shape)
     values = tuple(
         RationalFunction(entry)
         if number is not None
         else RationalFunction({((str(group.n), entry[1]),) if entry[1] else (): entry[0]})
-        for entry in found
+        for entry in distinct
     )
     return ExactMatrix(values, index)
 
@@ -335,10 +335,10 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
     group = Group.parse(group)
     if not group.symbolic:
         raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
-    found = gram_determinant(group, inputs, outputs)
-    assert not isinstance(found, int)  # noqa: S101 - n is a letter
+    determinant = gram_determinant(group, inputs, outputs)
+    assert not isinstance(determinant, int)  # noqa: S101 - n is a letter
     even = group.even
-    sizes = {root for root, _ in found.roots if root > 0 and not (even and root % 2)}
+    sizes = {root for root, _ in determinant.roots if root > 0 and not (even and root % 2)}
     if group.heads and not group.jellyfish:
         sizes.update(range(inputs + outputs - 2, 0, -2))
     return tuple(sorted(sizes))
@@ -386,8 +386,8 @@ def weingarten(
             )
         return _weingarten(group, listed)
     inverse = _inverse(group, listed, int(group.n) if n is None else n)
-    found, index = indexed([(int(e.p), int(e.q)) for e in inverse.entries()], len(listed), len(listed))
-    return ExactMatrix(tuple(RationalFunction(p, q) for p, q in found), index)
+    distinct, index = indexed([(int(e.p), int(e.q)) for e in inverse.entries()], len(listed), len(listed))
+    return ExactMatrix(tuple(RationalFunction(p, q) for p, q in distinct), index)
 
 
 @lru_cache(maxsize=8)
@@ -461,8 +461,8 @@ def _weingarten_matchings(diagrams: tuple[Diagram, ...], letter: str, symplectic
     else:
         sign = np.ones(types.shape, np.int64)
     pairs = zip(types.ravel().tolist(), sign.ravel().tolist(), strict=True)
-    found, index = indexed(pairs, *types.shape)
-    return ExactMatrix(tuple(from_flint(factor * place[kind], below, letter) for kind, factor in found), index)
+    distinct, index = indexed(pairs, *types.shape)
+    return ExactMatrix(tuple(from_flint(factor * place[kind], below, letter) for kind, factor in distinct), index)
 
 
 def _cycle_types(diagrams: Sequence[Diagram], others: Sequence[Diagram]) -> NDArray[np.int64]:
@@ -472,7 +472,7 @@ def _cycle_types(diagrams: Sequence[Diagram], others: Sequence[Diagram]) -> NDAr
     total = _vertices(diagrams)
     least = np.array([[min(d.blocks[label]) for label in d.labels] for d in others]).reshape(len(others), total).T
     codes = (total + 1) ** np.arange(total + 1, dtype=np.int64)
-    found = np.zeros((len(diagrams), len(others)), np.int64)
+    types = np.zeros((len(diagrams), len(others)), np.int64)
     for row, diagram in enumerate(diagrams):
         merged = least
         for left, right in diagram.blocks:
@@ -481,8 +481,8 @@ def _cycle_types(diagrams: Sequence[Diagram], others: Sequence[Diagram]) -> NDAr
             merged = np.where(merged == high, low, merged)
         for root in range(total):
             sizes = (merged == root).sum(0)
-            found[row] += np.where(sizes > 0, codes[sizes // 2], 0)
-    return found
+            types[row] += np.where(sizes > 0, codes[sizes // 2], 0)
+    return types
 
 
 def _type_of(first: Diagram, second: Diagram) -> tuple[int, ...]:
@@ -553,7 +553,7 @@ def _matching_functions(half: int) -> tuple[dict[tuple[int, ...], flint.fmpz_pol
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """What is left of a matrix in the span of a basis: ``coefficients[i]`` times diagram i, added up.
+    """The projection of a matrix to the span of a basis: ``coefficients[i]`` times diagram i, added up.
 
     ``coefficients`` has shape ``(len(basis), *batch)``: Fractions, or float64 for a matrix of floats (a
     tensor if that was one). :meth:`matrix` has the shape of the matrix that was projected.
@@ -594,10 +594,10 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
 
     >>> import eqsynth as eq
     >>> from eqsynth.symbolic import project
-    >>> found = project(eq.basis("S(2)", 1, 1), [[1, 2], [3, 5]])
-    >>> print(*found.coefficients)
+    >>> projection = project(eq.basis("S(2)", 1, 1), [[1, 2], [3, 5]])
+    >>> print(*projection.coefficients)
     5/2 1/2
-    >>> print(found.matrix())
+    >>> print(projection.matrix())
     [[Fraction(3, 1) Fraction(5, 2)]
      [Fraction(5, 2) Fraction(3, 1)]]
 
@@ -699,9 +699,9 @@ def _whole(numbers: NDArray[Any], terms: int) -> tuple[NDArray[Any], int]:
 def _fractions(numbers: NDArray[Any], below: int) -> NDArray[np.object_]:
     import numpy as np
 
-    found = np.empty(numbers.size, object)
-    found[:] = [Fraction(int(entry), below) for entry in numbers.flat]
-    return found.reshape(numbers.shape)
+    fractions = np.empty(numbers.size, object)
+    fractions[:] = [Fraction(int(entry), below) for entry in numbers.flat]
+    return fractions.reshape(numbers.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -776,11 +776,11 @@ def _pair(flat: NDArray[Any], boxes: _Boxes) -> NDArray[Any]:
     """The inner product of each row of ``flat`` with the diagram."""
     import numpy as np
 
-    found = np.zeros(len(flat), flat.dtype)
+    products = np.zeros(len(flat), flat.dtype)
     for window, taken, signs in _windows(flat, boxes):
         sums = window[:, taken].sum(axis=tuple(range(2, window.ndim))) if window.ndim > 2 else window[:, taken]
-        found = found + sums @ signs.astype(flat.dtype)
-    return found
+        products = products + sums @ signs.astype(flat.dtype)
+    return products
 
 
 def _add(out: NDArray[Any], factors: NDArray[Any], boxes: _Boxes) -> None:
@@ -815,7 +815,7 @@ class DimensionTable:
         return self.stable if n >= self.stable_from else dimension.dimension(Group(self.family, n), self.total)
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{size}: {found}" for size, found in zip(self.sizes, self.dimensions, strict=True))
+        shown = ", ".join(f"{size}: {value}" for size, value in zip(self.sizes, self.dimensions, strict=True))
         return f"{self.family}(n), k + l = {self.total}: {shown}; {self.stable} from n = {self.stable_from} on"
 
 
@@ -843,6 +843,6 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
     stable = dimension.dimension(group, total)
     changing = sum(size < stable_from for size in sizes)
-    found = tuple(dimension.dimension(group.at(size), total) for size in sizes[:changing])
-    found += (stable,) * (len(sizes) - changing)
-    return DimensionTable(group.family, total, sizes, found, stable, stable_from)
+    dimensions = tuple(dimension.dimension(group.at(size), total) for size in sizes[:changing])
+    dimensions += (stable,) * (len(sizes) - changing)
+    return DimensionTable(group.family, total, sizes, dimensions, stable, stable_from)

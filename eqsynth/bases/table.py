@@ -78,7 +78,7 @@ def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> st
     table = [("", ["diagram" if drawn else ""], ["   ".join(name.ljust(width) for name, width in widths.items())])]
     for number, rows, element, *cells in zip(chosen, pictures, shown, *(columns[name] for name in widths), strict=True):
         aside = "   ".join(cell.ljust(width) for cell, width in zip(cells, widths.values(), strict=True))
-        meant = words.meaning(basis.group, element), words.turned(basis.turned(number))
+        meant = words.meaning(basis.group, element), words.permuted(basis.turned(number))
         said = wrap(" ".join(filter(None, meant)), LINE)
         # The formula stands beside the middle of the picture, the words below the formula.
         table.append((str(number), rows, [*[""] * (len(rows) // 2), aside, *said]))
@@ -148,4 +148,4 @@ def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], lis
     listed = enumerate(basis.diagrams[:limit])
     drawn = [layout.drawing(basis.group, element, basis.turned(number)) for number, element in listed]
     # No-break spaces, which SVG and HTML keep.
-    return drawn, [f"{number}\u00a0\u00a0{found.formula}" for number, found in enumerate(drawn)]
+    return drawn, [f"{number}\u00a0\u00a0{drawing.formula}" for number, drawing in enumerate(drawn)]

@@ -36,18 +36,18 @@ class Budget:
 
     >>> from eqsynth.diagrams.bilabelled import Budget
     >>> Budget(candidates=100)
-    Budget(candidates=100, internal=4, edges=6, work=1000000000)
+    Budget(candidates=100, internal=4, edges=6, multiply_adds=1000000000)
 
-    ``internal`` vertices and ``edges`` bound each diagram, ``work`` counts multiply-adds, about.
+    ``internal`` vertices and ``edges`` bound each diagram, ``multiply_adds`` are counted roughly.
     """
 
     candidates: int = 1_000
     internal: int = 4
     edges: int = 6
-    work: int = 1_000_000_000
+    multiply_adds: int = 1_000_000_000
 
     def __post_init__(self) -> None:
-        if min(self.candidates, self.internal, self.edges, self.work) < 0:
+        if min(self.candidates, self.internal, self.edges, self.multiply_adds) < 0:
             raise SizeError(f"{self} has a negative limit: ask for limits of 0 or more")
 
 
@@ -59,8 +59,8 @@ class Chosen:
     >>> from eqsynth.graphs.graph import Graph
     >>> from eqsynth.graphs.orbits import orbit_labels
     >>> petersen = Graph.named("petersen")
-    >>> found = choose(petersen, orbit_labels(petersen.automorphisms(), 10, 2), 1, 1)
-    >>> [(d.blocks, d.edges) for d in found.diagrams], found.orbits, found.tried
+    >>> chosen = choose(petersen, orbit_labels(petersen.automorphisms(), 10, 2), 1, 1)
+    >>> [(d.blocks, d.edges) for d in chosen.diagrams], chosen.orbits, chosen.tried
     ([(((0,), (1,)), ()), (((0, 1),), ()), (((0,), (1,)), ((0, 1),))], (), 3)
 
     ``tried`` is how many diagrams were evaluated.
@@ -119,12 +119,12 @@ def _attached(edges: Sequence[tuple[int, int]], labelled: int, total: int) -> bo
 
 def _least_form(edges: tuple[tuple[int, int], ...], labelled: int, total: int, directed: bool) -> bool:
     """Whether no renumbering of the internal vertices gives a lesser tuple of edges."""
-    for renumbered in permutations(range(labelled, total)):
-        number = (*range(labelled), *renumbered)
-        moved = [(number[tail], number[head]) for tail, head in edges]
+    for order in permutations(range(labelled, total)):
+        number = (*range(labelled), *order)
+        renumbered = [(number[tail], number[head]) for tail, head in edges]
         if not directed:
-            moved = [(min(edge), max(edge)) for edge in moved]
-        if tuple(sorted(moved)) < edges:
+            renumbered = [(min(edge), max(edge)) for edge in renumbered]
+        if tuple(sorted(renumbered)) < edges:
             return False
     return True
 
@@ -177,13 +177,13 @@ def counts(adjacency: NDArray[np.int64], diagram: Diagram, indices: NDArray[np.i
     for tail, head in diagram.edges:
         if max(tail, head) < len(labelled):
             alive &= adjacency[labels[:, tail], labels[:, head]] != 0
-    found = np.zeros(len(indices), matrix.dtype)
+    entries = np.zeros(len(indices), matrix.dtype)
     rows = np.flatnonzero(alive)
     step = max(1, (1 << 22) // _widest(diagram, n)[0])
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
-        found[part] = _sum_internal(matrix, diagram, labels[part])
-    return found
+        entries[part] = _sum_internal(matrix, diagram, labels[part])
+    return entries
 
 
 def _sum_internal(matrix: NDArray[Any], diagram: Diagram, labels: NDArray[np.int64]) -> NDArray[Any]:
@@ -216,10 +216,10 @@ def _sum_internal(matrix: NDArray[Any], diagram: Diagram, labels: NDArray[np.int
             *operands, [letter[axis] for axis in axes], optimize="greedy" if len(touching) > 1 else False
         )
         factors.append((axes, summed))
-    found = np.ones(rows, matrix.dtype)
+    product = np.ones(rows, matrix.dtype)
     for _, array in factors:
-        found = found * array
-    return found
+        product = product * array
+    return product
 
 
 def _elimination(diagram: Diagram) -> list[tuple[int, tuple[int, ...]]]:
@@ -254,8 +254,8 @@ def choose(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, b
     >>> from eqsynth.graphs.graph import Graph
     >>> from eqsynth.graphs.orbits import orbit_labels
     >>> path = Graph.named("path3")
-    >>> found = choose(path, orbit_labels(path.automorphisms(), 3, 2), 1, 1)
-    >>> len(found.diagrams), found.orbits
+    >>> chosen = choose(path, orbit_labels(path.automorphisms(), 3, 2), 1, 1)
+    >>> len(chosen.diagrams), chosen.orbits
     (5, ())
 
     ``labels`` are the orbits of the graph's automorphisms on (outputs + inputs)-tuples. A diagram is kept if
@@ -277,17 +277,17 @@ def choose(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, b
     indices = representative_array(labels)
     size = highest = len(indices)
     if graph.colours:
-        plain = replace(graph, colours=())
-        highest = orbit_count(orbit_labels(plain.automorphisms(), graph.n, total))
+        uncoloured = replace(graph, colours=())
+        highest = orbit_count(orbit_labels(uncoloured.automorphisms(), graph.n, total))
     adjacency = graph.adjacency()
     span = _Span(size)
-    kept: list[Diagram] = []
+    independent: list[Diagram] = []
     seen: set[bytes] = set()
-    tried = work = 0
+    tried = spent = 0
     for diagram in candidates(outputs, inputs, graph.directed, graph.loops, budget.internal, budget.edges):
-        work += size * (_widest(diagram, graph.n)[1] + len(kept))
-        full = len(kept) == highest or (len(kept) + 1) * size > max(MAX_ENTRIES, size)
-        if full or tried == budget.candidates or work > budget.work:
+        spent += size * (_widest(diagram, graph.n)[1] + len(independent))
+        full = len(independent) == highest or (len(independent) + 1) * size > max(MAX_ENTRIES, size)
+        if full or tried == budget.candidates or spent > budget.multiply_adds:
             break
         tried += 1
         vector = (counts(adjacency, diagram, indices) % PRIME).astype(np.int64)
@@ -295,8 +295,8 @@ def choose(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, b
         if digest not in seen:
             seen.add(digest)
             if span.add(vector):
-                kept.append(diagram)
-    return Chosen(tuple(kept), span.missing(), tried)
+                independent.append(diagram)
+    return Chosen(tuple(independent), span.missing(), tried)
 
 
 def separator(diagram: Diagram) -> tuple[int, ...]:
@@ -345,8 +345,8 @@ def affordable(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: in
     >>> from eqsynth.graphs.orbits import orbit_labels
     >>> frucht = Graph.named("frucht")
     >>> labels = orbit_labels(frucht.automorphisms(), 12, 2)
-    >>> found = affordable(frucht, labels, 1, 1, choose(frucht, labels, 1, 1))
-    >>> len(found.diagrams), len(found.orbits)
+    >>> chosen = affordable(frucht, labels, 1, 1, choose(frucht, labels, 1, 1))
+    >>> len(chosen.diagrams), len(chosen.orbits)
     (14, 130)
 
     Orbits take a matrix of n^(outputs + inputs) entries; each graph adds n^(blocks of its separator). Where orbits
@@ -357,17 +357,17 @@ def affordable(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: in
     if not chosen.orbits:
         return chosen
     room = graph.n ** (outputs + inputs)
-    kept: list[Diagram] = []
+    graphs: list[Diagram] = []
     for diagram in chosen.diagrams:
         room -= graph.n ** len(separator(diagram))
         if room < 0:
             break
-        kept.append(diagram)
+        graphs.append(diagram)
     indices = representative_array(labels)
     span = _Span(len(indices))
-    for diagram in kept:
+    for diagram in graphs:
         span.add((counts(graph.adjacency(), diagram, indices) % PRIME).astype(np.int64))
-    return Chosen(tuple(kept), span.missing(), chosen.tried)
+    return Chosen(tuple(graphs), span.missing(), chosen.tried)
 
 
 def check_basis(graph: Graph, labels: NDArray[np.int64], chosen: Chosen) -> None:
@@ -390,10 +390,10 @@ def check_basis(graph: Graph, labels: NDArray[np.int64], chosen: Chosen) -> None
         raise VerificationError(
             f"{rank} diagrams and {len(set(chosen.orbits))} orbits are no basis of dimension {size}: choose again"
         )
-    left = np.setdiff1d(np.arange(size), np.array(chosen.orbits, np.int64))
-    indices, adjacency = representative_array(labels)[left], graph.adjacency()
+    others = np.setdiff1d(np.arange(size), np.array(chosen.orbits, np.int64))
+    indices, adjacency = representative_array(labels)[others], graph.adjacency()
     rows = [int(x) % PRIME for diagram in chosen.diagrams for x in counts(adjacency, diagram, indices)]
-    if len(left) != rank or int(flint.nmod_mat(rank, rank, rows, PRIME).rank()) != rank:
+    if len(others) != rank or int(flint.nmod_mat(rank, rank, rows, PRIME).rank()) != rank:
         raise VerificationError("the diagrams depend on each other modulo the prime: choose again")
 
 

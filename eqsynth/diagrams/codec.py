@@ -30,9 +30,9 @@ def encode(elements: Sequence[Element]) -> dict[str, Any]:
     """
     diagrams = [element for element in elements if isinstance(element, Diagram)]
     if elements and len(diagrams) == len(elements):
-        found = _encode_table(diagrams)
-        if found is not None:
-            return found
+        table = _encode_table(diagrams)
+        if table is not None:
+            return table
     return {"elements": [_encode_one(element) for element in elements]}
 
 
@@ -40,7 +40,7 @@ def decode(data: Any, inputs: int | tuple[int, ...], outputs: int | tuple[int, .
     """The elements that :func:`encode` made; CatalogError for any other data."""
     match data:
         case {"elements": list(listed), **rest} if not rest:
-            return tuple(_decode_one(each, inputs, outputs) for each in listed)
+            return tuple(_decode_one(entry, inputs, outputs) for entry in listed)
         case {"tops": list(tops), "bottoms": list(bottoms), "middles": list(middles), "rows": list(rows), **rest}:
             if not rest and isinstance(inputs, int) and isinstance(outputs, int):
                 return _decode_table(tops, bottoms, middles, rows, inputs, outputs)
@@ -62,17 +62,17 @@ def _encode_table(diagrams: Sequence[Diagram]) -> dict[str, Any] | None:
         for diagram, (top, bottom), kind in zip(diagrams, pairs, kinds, strict=True)
         for number in (kind, top_of[top], bottom_of[bottom], middle_of[diagram.middle])
     ]
-    made = {
+    table = {
         "tops": [_encode_half(half) for half in tops],
         "bottoms": [_encode_half(half) for half in bottoms],
         "middles": [list(middle) for middle in middles],
         "rows": rows,
     }
     try:
-        again = decode(made, diagrams[0].inputs, diagrams[0].outputs)
+        again = decode(table, diagrams[0].inputs, diagrams[0].outputs)
     except CatalogError:
         return None
-    return dict(sorted(made.items())) if again == tuple(diagrams) else None
+    return dict(sorted(table.items())) if again == tuple(diagrams) else None
 
 
 def _head_kind(diagram: Diagram) -> int:
@@ -110,7 +110,7 @@ def _decode_half(data: Any, order: int) -> Half:
     if len(labels) != order:
         raise CatalogError(f"a half of a diagram has {len(labels)} vertices, not {order}")
     for chosen in (kept, head):
-        if any(left >= right for left, right in pairwise(chosen)) or any(block >= len(blocks) for block in chosen):
+        if chosen != sorted({*chosen}) or any(block >= len(blocks) for block in chosen):
             raise CatalogError("the kept blocks of a half are not there, or not in order")
     if not set(head) <= set(kept):
         raise CatalogError("the head of a half is not kept")
@@ -118,11 +118,11 @@ def _decode_half(data: Any, order: int) -> Half:
 
 
 def _halves(data: list[Any], order: int) -> list[Half]:
-    found = [_decode_half(each, order) for each in data]
-    keys = [half.key for half in found]
-    if any(left >= right for left, right in pairwise(keys)):
+    halves = [_decode_half(entry, order) for entry in data]
+    keys = [half.key for half in halves]
+    if any(earlier >= later for earlier, later in pairwise(keys)):
         raise CatalogError("the halves are not in order, or one stands twice")
-    return found
+    return halves
 
 
 def _decode_table(
@@ -132,15 +132,15 @@ def _decode_table(
     middles = [tuple(_numbers(middle)) for middle in middles_data]
     if any(sorted(middle) != list(range(len(middle))) for middle in middles):
         raise CatalogError("a middle is no permutation")
-    if any(left >= right for left, right in pairwise(middles)):
+    if middles != sorted({*middles}):
         raise CatalogError("the middles are not in order, or one stands twice")
     # For each top: its blocks, those that go through, and whether all others are in the head, and so on below.
     above = [(half.blocks, [b for b in half.kept if b not in half.head], half.head) for half in tops]
     below = []
     for half in bottoms:
-        moved = [tuple(vertex + outputs for vertex in block) for block in half.blocks]
-        through = [moved[block] for block in half.kept if block not in half.head]
-        ends = [(moved[block], block in half.head) for block in half.dropped + half.head]
+        shifted = [tuple(vertex + outputs for vertex in block) for block in half.blocks]
+        through = [shifted[block] for block in half.kept if block not in half.head]
+        ends = [(shifted[block], block in half.head) for block in half.dropped + half.head]
         ends.sort()
         tied_ends = [place for place, (_, tied) in enumerate(ends) if tied]
         below.append((through, tuple(block for block, _ in ends), tied_ends))
@@ -150,17 +150,17 @@ def _decode_table(
     new, set_outputs, set_inputs = object.__new__, _setter("outputs"), _setter("inputs")
     set_blocks, set_edges, set_head = _setter("blocks"), _setter("edges"), _setter("head")
     set_factored = _setter("_factored")
-    found: list[Diagram] = []
+    diagrams: list[Diagram] = []
     last: tuple[int, ...] = (-1,)
     entries = iter(rows)
-    for kind, top, bottom, turn in zip(entries, entries, entries, entries, strict=True):
+    for kind, top, bottom, number in zip(entries, entries, entries, entries, strict=True):
         try:
             blocks, crossing, tied_above = above[top]
             through, ends, tied_below = below[bottom]
-            middle = middles[turn]
+            middle = middles[number]
         except IndexError:
             raise CatalogError("a row of the table names a half or middle that is not there") from None
-        here = (kind != NO_HEAD, len(middle), len(tied_above), top, bottom, turn)
+        here = (kind != NO_HEAD, len(middle), len(tied_above), top, bottom, number)
         if here <= last:
             raise CatalogError("the diagrams are not in the order of a basis, or one stands twice")
         if len(crossing) != len(middle) or len(through) != len(middle):
@@ -183,8 +183,8 @@ def _decode_table(
         set_edges(diagram, ())
         set_head(diagram, head)
         set_factored(diagram, (tops[top], bottoms[bottom], middle))
-        found.append(diagram)
-    return tuple(found)
+        diagrams.append(diagram)
+    return tuple(diagrams)
 
 
 def _setter(name: str) -> Any:
@@ -198,12 +198,12 @@ def _encode_one(element: Element) -> dict[str, Any]:
         return {"orbit": list(element.representative)}
     if isinstance(element, MatrixMap):
         return {"entries": [list(entry) for entry in element.entries]}
-    made: dict[str, Any] = {"blocks": [list(block) for block in element.blocks]}
+    data: dict[str, Any] = {"blocks": [list(block) for block in element.blocks]}
     if element.edges:
-        made["edges"] = [list(edge) for edge in element.edges]
+        data["edges"] = [list(edge) for edge in element.edges]
     if element.head:
-        made["head"] = list(element.head)
-    return made
+        data["head"] = list(element.head)
+    return data
 
 
 def _decode_one(data: Any, inputs: int | tuple[int, ...], outputs: int | tuple[int, ...]) -> Element:
@@ -213,9 +213,9 @@ def _decode_one(data: Any, inputs: int | tuple[int, ...], outputs: int | tuple[i
                 not rest and isinstance(inputs, tuple) and isinstance(outputs, tuple)
                 and len(parts) == len(inputs) == len(outputs)
             ):  # fmt: skip
-                made = [_decode_one(p, k, lo) for p, k, lo in zip(parts, inputs, outputs, strict=True)]
-                diagrams = tuple(each for each in made if isinstance(each, Diagram))
-                if len(diagrams) == len(made):
+                decoded = [_decode_one(p, k, lo) for p, k, lo in zip(parts, inputs, outputs, strict=True)]
+                diagrams = tuple(part for part in decoded if isinstance(part, Diagram))
+                if len(diagrams) == len(decoded):
                     return diagrams
         raise CatalogError("an element of a product is not a diagram for each factor")
     match data:

@@ -36,7 +36,7 @@ class Half:
         return (len(self.blocks), self.blocks, self.kept, self.head)
 
     @property
-    def plain(self) -> Half:
+    def headless(self) -> Half:
         """The same reduction without the head: its blocks are kept like the others."""
         return Half(self.blocks, self.kept)
 
@@ -119,11 +119,11 @@ class Diagram:
     @property
     def labels(self) -> tuple[int, ...]:
         """The number of the block of each vertex."""
-        found = [0] * (self.outputs + self.inputs)
+        labels = [0] * (self.outputs + self.inputs)
         for number, block in enumerate(self.blocks):
             for vertex in block:
-                found[vertex] = number
-        return tuple(found)
+                labels[vertex] = number
+        return tuple(labels)
 
     @property
     def through(self) -> int:
@@ -179,9 +179,9 @@ class Diagram:
         below.sort()
         joined = [place for _, place, _ in below if place >= 0]
         middle = tuple(sorted(range(len(joined)), key=joined.__getitem__))
-        found = _row(above), _row(below), middle
-        object.__setattr__(self, "_factored", found)
-        return found
+        factored = _row(above), _row(below), middle
+        object.__setattr__(self, "_factored", factored)
+        return factored
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -220,11 +220,11 @@ class Diagram:
         return self._marks(self.letters(symplectic))
 
     def _marks(self, letters: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-        found = [""] * (self.outputs + self.inputs)
+        marks = [""] * (self.outputs + self.inputs)
         for block, own in zip(self.blocks, letters, strict=True):
             for place, vertex in enumerate(block):
-                found[vertex] = own[place % len(own)]
-        return tuple(found)
+                marks[vertex] = own[place % len(own)]
+        return tuple(marks)
 
     def formula(self, symplectic: bool = False) -> str:
         """The map as an index formula: one letter per block, first letters for the outputs.
@@ -296,8 +296,8 @@ def join(diagrams: Sequence[Diagram]) -> Diagram:
     above, below = 0, outputs
     for diagram in diagrams:
         for number, block in enumerate(diagram.blocks):
-            moved = (v + above if v < diagram.outputs else v - diagram.outputs + below for v in block)
-            blocks.append((tuple(moved), number in diagram.head))
+            shifted = (v + above if v < diagram.outputs else v - diagram.outputs + below for v in block)
+            blocks.append((tuple(shifted), number in diagram.head))
         above, below = above + diagram.outputs, below + diagram.inputs
     blocks.sort()
     head = tuple(number for number, (_, tied) in enumerate(blocks) if tied)

@@ -81,8 +81,7 @@ def row(group: Group, element: Diagram | Orbit | MatrixMap, index: NDArray[np.in
 
     if not isinstance(element, Diagram) or group.kept_graph is not None:
         place = np.ravel_multi_index(tuple(index), (n,) * element.outputs) if element.outputs else 0
-        found: NDArray[np.int64] = matrix(group, element, n)[place]
-        return found
+        return np.asarray(matrix(group, element, n)[place])
     # Axes of columns that a block does not touch stay of length 1 until the end.
     labels = [*index, *np.ix_(*[np.arange(n)] * element.inputs)]
     value = np.ones((1,) * element.inputs, np.int64)
@@ -135,11 +134,11 @@ def signs(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     rows, columns = labels.shape
     if rows == n - 1:
         labels = np.concatenate([labels, (n * (n - 1) // 2 - labels.sum(0))[None]])
-    found = np.ones(columns, np.int64)
+    values = np.ones(columns, np.int64)
     for later in range(1, n):
         for earlier in range(later):
-            found *= np.sign(labels[later] - labels[earlier])
-    return found
+            values *= np.sign(labels[later] - labels[earlier])
+    return values
 
 
 def terms(group: Group, diagram: Diagram, n: int) -> int:
@@ -168,7 +167,7 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
     """For each element the sum of squares of all entries of its matrix, and the largest such sum in a row."""
     import numpy as np
 
-    found = []
+    sums = []
     orbits = [element for element in elements if isinstance(element, Orbit)]
     sizes: dict[int, tuple[int, int]] = {}
     if orbits:
@@ -185,8 +184,8 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
     for element in elements:
         if isinstance(element, Orbit):
             label = orbits_of(group, element.outputs + element.inputs)[element.representative]
-            found.append(sizes[int(label)])
+            sums.append(sizes[int(label)])
         else:
             entry = matrix(group, element, n)
-            found.append((int((entry**2).sum()), int((entry**2).sum(1).max())))
-    return found
+            sums.append((int((entry**2).sum()), int((entry**2).sum(1).max())))
+    return sums

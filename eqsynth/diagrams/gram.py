@@ -39,7 +39,7 @@ def joins(diagrams: Sequence[Diagram], others: Sequence[Diagram] | None = None) 
     # Each vertex carries the least vertex of its block; merging two blocks keeps the lesser.
     least = _least(diagrams if others is None else others)
     own = np.arange(len(least), dtype=np.int8)[:, None]
-    found = np.empty((len(diagrams), least.shape[1]), np.int8)
+    counts = np.empty((len(diagrams), least.shape[1]), np.int8)
     for row, diagram in enumerate(diagrams):
         merged = least
         for block in diagram.blocks:
@@ -47,8 +47,8 @@ def joins(diagrams: Sequence[Diagram], others: Sequence[Diagram] | None = None) 
                 low = np.minimum(merged[left], merged[right])
                 high = np.maximum(merged[left], merged[right])
                 merged = np.where(merged == high, low, merged)
-        found[row] = (merged == own).sum(0, dtype=np.int8)
-    return found
+        counts[row] = (merged == own).sum(0, dtype=np.int8)
+    return counts
 
 
 def _least(diagrams: Sequence[Diagram]) -> NDArray[np.int8]:
@@ -88,8 +88,8 @@ def inner_products(group: Group, diagrams: Sequence[Diagram], prime: int) -> NDA
     sign = head_signs(diagrams)
     # The union of two det-diagrams has one path per free vertex of either; the rest are loops.
     loops = np.where(sign == 0, 0, joins(diagrams) - len(diagrams[0].head))
-    found: NDArray[np.int64] = powers[loops] * (factorial(n) % prime) % prime * sign
-    return found
+    products: NDArray[np.int64] = powers[loops] * (factorial(n) % prime) % prime * sign
+    return products
 
 
 def head_signs(diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
@@ -113,7 +113,7 @@ def head_signs(diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
                 partner[row, list(block)] = block[::-1]
         place[row, free[row]] = np.arange(free.shape[1])
     every = np.arange(size)
-    found = np.ones((size, size), np.int64)
+    signs = np.ones((size, size), np.int64)
     for row in range(size):
         ends = []
         for start in free[row]:
@@ -127,9 +127,9 @@ def head_signs(diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
             ends.append(end)
         for later, end in enumerate(ends):
             for earlier in range(later):
-                found[row] *= np.sign(end - ends[earlier])
+                signs[row] *= np.sign(end - ends[earlier])
     # A path that comes back to its own diagram meets no end of the other, or a place taken twice.
-    return np.where((found == found.T) & (found != 0), found, 0)
+    return np.where((signs == signs.T) & (signs != 0), signs, 0)
 
 
 def gram_modulo(group: Group, diagrams: Sequence[Diagram], prime: int) -> flint.nmod_mat:
@@ -137,12 +137,12 @@ def gram_modulo(group: Group, diagrams: Sequence[Diagram], prime: int) -> flint.
     import numpy as np
 
     kinds = np.array([bool(diagram.head) for diagram in diagrams])
-    found = np.zeros((len(diagrams), len(diagrams)), np.int64)
+    products = np.zeros((len(diagrams), len(diagrams)), np.int64)
     for kind in (False, True):
         where = np.flatnonzero(kinds == kind)
         if len(where):
-            found[np.ix_(where, where)] = inner_products(group, [diagrams[int(i)] for i in where], prime)
-    return _modulo(found, prime)
+            products[np.ix_(where, where)] = inner_products(group, [diagrams[int(i)] for i in where], prime)
+    return _modulo(products, prime)
 
 
 def coarser(diagrams: Sequence[Diagram], orbits: Sequence[Diagram]) -> NDArray[np.int8]:
@@ -153,8 +153,7 @@ def coarser(diagrams: Sequence[Diagram], orbits: Sequence[Diagram]) -> NDArray[n
     import numpy as np
 
     blocks = np.array([len(orbit.blocks) for orbit in orbits], np.int8)
-    found: NDArray[np.int8] = (joins(orbits, diagrams) == blocks[:, None]).astype(np.int8)
-    return found
+    return np.asarray(joins(orbits, diagrams) == blocks[:, None], np.int8)
 
 
 def relations(diagrams: Sequence[Diagram], orbits: Sequence[Diagram]) -> NDArray[np.int64]:
@@ -167,7 +166,7 @@ def relations(diagrams: Sequence[Diagram], orbits: Sequence[Diagram]) -> NDArray
     least = _least(diagrams)
     blocks = np.array([len(diagram.blocks) for diagram in diagrams], np.int8)
     above = joins(orbits, diagrams) == blocks[None, :]
-    found = np.zeros((len(orbits), len(diagrams)), np.int64)
+    moebius = np.zeros((len(orbits), len(diagrams)), np.int64)
     for row, orbit in enumerate(orbits):
         # The Moebius function: a block made of b merged blocks gives (-1)^(b-1) (b-1)!.
         seen = least[[block[0] for block in orbit.blocks]]
@@ -175,8 +174,8 @@ def relations(diagrams: Sequence[Diagram], orbits: Sequence[Diagram]) -> NDArray
         for index in range(1, len(seen)):
             merged = (seen[:index] == seen[index]).sum(0)
             value *= np.where(merged > 0, -merged, 1)
-        found[row] = np.where(above[row], value, 0)
-    return found
+        moebius[row] = np.where(above[row], value, 0)
+    return moebius
 
 
 def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> tuple[tuple[int, ...], int]:
@@ -195,14 +194,14 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
     for prime in PRIMES:
         pivots = []
         for positions in (headless, heads):
+            if not positions:
+                continue
             chosen = [diagrams[position] for position in positions]
-            if positions and group.partitions and positions is headless:
-                found = _partition_pivots(chosen, int(group.n), prime)
-            elif positions:
-                found = pivots_modulo(inner_products(group, chosen, prime), prime)
+            if group.partitions and positions is headless:
+                independent = _partition_pivots(chosen, int(group.n), prime)
             else:
-                found = []
-            pivots += [positions[pivot] for pivot in found]
+                independent = pivots_modulo(inner_products(group, chosen, prime), prime)
+            pivots += [positions[pivot] for pivot in independent]
         if len(pivots) == dimension:
             return tuple(sorted(pivots)), prime
     raise GroupError(
@@ -212,12 +211,12 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
 
 
 def _partition_pivots(diagrams: Sequence[Diagram], n: int, prime: int) -> list[int]:
-    kept = [diagram for diagram in diagrams if len(diagram.blocks) <= n]
-    if 2 * len(kept) <= len(diagrams):
-        return pivots_modulo(coarser(diagrams, kept), prime)
-    zero = [diagram for diagram in diagrams if len(diagram.blocks) > n]
+    orbits = [diagram for diagram in diagrams if len(diagram.blocks) <= n]
+    if 2 * len(orbits) <= len(diagrams):
+        return pivots_modulo(coarser(diagrams, orbits), prime)
+    vanishing = [diagram for diagram in diagrams if len(diagram.blocks) > n]
     last = len(diagrams) - 1
-    left_out = {last - pivot for pivot in pivots_modulo(relations(diagrams, zero)[:, ::-1], prime)}
+    left_out = {last - pivot for pivot in pivots_modulo(relations(diagrams, vanishing)[:, ::-1], prime)}
     return [position for position in range(len(diagrams)) if position not in left_out]
 
 
@@ -243,31 +242,33 @@ def _eliminated(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> lis
     """Pivots by elimination: residues are below 2^31, so that their products fit in 64 bits."""
     import numpy as np
 
-    left = matrix.astype(np.int64) % prime
-    found: list[int] = []
-    for column in range(left.shape[1]):
-        row = len(found)
-        below = np.flatnonzero(left[row:, column])
+    residues = matrix.astype(np.int64) % prime
+    pivots: list[int] = []
+    for column in range(residues.shape[1]):
+        row = len(pivots)
+        below = np.flatnonzero(residues[row:, column])
         if not len(below):
             continue
-        left[[row, row + below[0]]] = left[[row + below[0], row]]
-        scaled = left[row, column:] * pow(int(left[row, column]), -1, prime) % prime
-        left[row + 1 :, column:] = (left[row + 1 :, column:] - left[row + 1 :, column, None] * scaled) % prime
-        found.append(column)
-    return found
+        residues[[row, row + below[0]]] = residues[[row + below[0], row]]
+        scaled = residues[row, column:] * pow(int(residues[row, column]), -1, prime) % prime
+        residues[row + 1 :, column:] = (
+            residues[row + 1 :, column:] - residues[row + 1 :, column, None] * scaled
+        ) % prime
+        pivots.append(column)
+    return pivots
 
 
 def _reduced(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> list[int]:
     """Pivots from the reduced row echelon form of flint."""
     reduced, rank = _modulo(matrix, prime).rref()
-    found: list[int] = []
+    pivots: list[int] = []
     column = 0
     for row in range(rank):
         while not int(reduced[row, column]):
             column += 1
-        found.append(column)
+        pivots.append(column)
         column += 1
-    return found
+    return pivots
 
 
 def independent_rows(rows: NDArray[np.int64]) -> tuple[tuple[int, ...], int]:

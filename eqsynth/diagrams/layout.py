@@ -25,8 +25,8 @@ from eqsynth.diagrams.shapes import (
     along,
     arrowhead,
     box,
-    moved,
     rounded,
+    shifted,
 )
 from eqsynth.families.group import Group
 
@@ -46,8 +46,8 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
     ['form']
 
     A block of several vertices is drawn as arcs between neighbours in a row and one strand from row to row. The group
-    says what pairs and heads mean; None draws a diagram as well as that can be done alone. ``turns``: the orders of
-    the output's axes in which a map of symmetric tensors is added (``Basis.turned``).
+    says what pairs and heads mean; None draws a diagram as well as that can be done alone. ``turns``: the
+    permutations of the output's axes over which a map of symmetric tensors is added, with signs (``Basis.turned``).
 
     Source: arXiv 2212.08648 (partitions), 2212.08630 (pairings), 2301.10152 (jellyfish), 2307.07810 (graphs).
     """
@@ -66,7 +66,7 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
         else:
             _draw_diagram(panel, factor, part, height)
         sketch.append(panel, height)
-    said = " ".join(filter(None, (words.meaning(group, element), words.turned(turns))))
+    said = " ".join(filter(None, (words.meaning(group, element), words.permuted(turns))))
     return sketch.finish(words.kind(group, element), words.formula(group, element, turns), said)
 
 
@@ -101,12 +101,12 @@ class _Sketch:
         if self.items:
             self.items.append(Label(right + 0.45, height / 2, "⊗", "word"))
             right += 0.9
-        self.items += [moved(item, right - left, 0.0) for item in panel.items]
+        self.items += [shifted(item, right - left, 0.0) for item in panel.items]
         self.blocks += panel.blocks
 
     def finish(self, kind: str, formula: str, meaning: str) -> Drawing:
         left, top, right, bottom = self.bounds()
-        placed = [moved(item, MARGIN - left, MARGIN - top) for item in self.items]
+        placed = [shifted(item, MARGIN - left, MARGIN - top) for item in self.items]
         size = (rounded(right - left + 2 * MARGIN), rounded(bottom - top + 2 * MARGIN))
         # Blocks with a strand get the first dashes.
         order = sorted(range(len(self.blocks)), key=lambda block: not self.blocks[block][1])

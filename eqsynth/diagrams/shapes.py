@@ -158,11 +158,11 @@ def box(item: Item) -> Box:
     return (item.x - half, item.y - half, item.x + half, item.y + half)
 
 
-def moved(item: Item, dx: float, dy: float) -> Item:
+def shifted(item: Item, dx: float, dy: float) -> Item:
     """An item somewhere else, with its numbers rounded.
 
-    >>> from eqsynth.diagrams.shapes import Dot, moved
-    >>> moved(Dot(0.0, 1.0, 0), 0.12345, 0.0)
+    >>> from eqsynth.diagrams.shapes import Dot, shifted
+    >>> shifted(Dot(0.0, 1.0, 0), 0.12345, 0.0)
     Dot(x=0.123, y=1.0, block=0, kind='vertex')
     """
     if isinstance(item, Strand):

@@ -55,11 +55,11 @@ def word(diagram: Diagram) -> tuple[int, ...]:
     >>> word(Diagram(2, 1, ((0, 2), (1,)), head=(1,)))
     (2, 1, 0)
     """
-    found = [0] * (diagram.outputs + diagram.inputs)
+    images = [0] * (diagram.outputs + diagram.inputs)
     for block in diagram.blocks:
         for vertex, to in zip(block, reversed(block), strict=True):
-            found[vertex] = to
-    return tuple(found)
+            images[vertex] = to
+    return tuple(images)
 
 
 def longest(letters: Iterable[int]) -> int:
@@ -137,11 +137,11 @@ def _read(outputs: int, inputs: int, tableau: Sequence[Sequence[int]]) -> Diagra
             blocks.append((last,))
             continue
         # What was inserted before it: the last bumped number goes back up, row by row.
-        moved = rows[at - 1].pop()
+        bumped = rows[at - 1].pop()
         for row in reversed(rows[: at - 1]):
-            place = bisect_right(row, moved) - 1
-            row[place], moved = moved, row[place]
-        blocks.append((moved, last))
+            place = bisect_right(row, bumped) - 1
+            row[place], bumped = bumped, row[place]
+        blocks.append((bumped, last))
     blocks.sort()
     head = tuple(number for number, block in enumerate(blocks) if len(block) == 1)
     return Diagram(outputs, inputs, tuple(blocks), head=head)

@@ -177,8 +177,7 @@ def body(drawing: Drawing) -> str:
 
 
 def _strand(drawing: Drawing, strand: Strand) -> str:
-    first, *rest = strand.points
-    path = f"M{_pair(first)}C{' '.join(_pair(point) for point in rest)}"
+    path = _path(strand.points)
     look = f' stroke="{_colour(drawing, strand.block)}"' if strand.block >= 0 else ""
     look += f' stroke-width="{WIDTHS[strand.kind]}"' if strand.kind in WIDTHS else ""
     dash = (
@@ -206,8 +205,7 @@ def _head(head: Head) -> str:
         (x + half, y - knee),
         (x + half, y),
     ]
-    curve = f"M{_pair(points[0])}C{' '.join(_pair(point) for point in points[1:])}Z"
-    return f'<path class="eq-head" d="{curve}" fill="currentColor" fill-opacity="0.14" stroke-width="0.04"/>'
+    return f'<path class="eq-head" d="{_path(points)}Z" fill="currentColor" fill-opacity="0.14" stroke-width="0.04"/>'
 
 
 def _text(x: float, y: float, text: str, kind: str, size: float = 0) -> str:
@@ -224,6 +222,11 @@ def _text(x: float, y: float, text: str, kind: str, size: float = 0) -> str:
 
 def _colour(drawing: Drawing, block: int) -> str:
     return COLOURS[drawing.styles[block].dash % len(COLOURS)] if block >= 0 else "currentColor"
+
+
+def _path(points: Sequence[Point]) -> str:
+    """A chain of cubic curves as the data of a path."""
+    return f"M{_pair(points[0])}C{' '.join(map(_pair, points[1:]))}"
 
 
 def _pair(point: Point) -> str:

@@ -92,11 +92,11 @@ def _column(diagram: Diagram, vertex: int) -> int:
 
 def _lanes(spans: Sequence[tuple[int, int]]) -> list[int]:
     """A row for each span such that spans in one row do not touch."""
-    found: list[int] = []
+    lanes: list[int] = []
     for index, (first, last) in enumerate(spans):
-        taken = {found[other] for other in range(index) if spans[other][0] <= last and first <= spans[other][1]}
-        found.append(next(lane for lane in range(len(spans)) if lane not in taken))
-    return found
+        taken = {lanes[other] for other in range(index) if spans[other][0] <= last and first <= spans[other][1]}
+        lanes.append(next(lane for lane in range(len(spans)) if lane not in taken))
+    return lanes
 
 
 def _row(columns: Sequence[int], marks: Sequence[str]) -> str:

@@ -114,9 +114,9 @@ def _strand(drawing: Drawing, strand: Strand) -> list[str]:
 def _head(head: Head) -> str:
     half, tall = head.width / 2, DOME if head.up else -DOME
     # In these coordinates y points down, so an arc over the flat side has a negative angle.
-    turn = "-180" if head.up else "180"
+    angle = "-180" if head.up else "180"
     radii = f"x radius={number(half * SCALE)}cm, y radius={number(abs(tall) * SCALE)}cm"
-    arc = f"arc[start angle=180, delta angle={turn}, {radii}]"
+    arc = f"arc[start angle=180, delta angle={angle}, {radii}]"
     return rf"\draw[fill=black!14] {_at((head.x - half, head.y))} {arc} -- cycle;"
 
 

@@ -15,7 +15,7 @@ SOURCES = {kind: source for group in (*FAMILIES.values(), *OTHERS.values()) for 
 #: Matrices with more entries are not put into words one by one.
 LISTED = 8
 #: So many orders of the axes of an output are written out.
-LISTED_TURNS = 3
+LISTED_PERMUTATIONS = 3
 
 
 def symmetry(group: Group) -> str:
@@ -77,7 +77,7 @@ def kind(group: Group | None, element: Element) -> str:
     return group.diagram_kind if group is not None else "partition"
 
 
-def formula(group: Group | None, element: Element, turns: Sequence[tuple[Sequence[int], int]] = ()) -> str:
+def formula(group: Group | None, element: Element, permutations: Sequence[tuple[Sequence[int], int]] = ()) -> str:
     """The index formula of an element; the group says whether pairs within a row carry a form.
 
     >>> from eqsynth import Diagram, Group
@@ -85,7 +85,7 @@ def formula(group: Group | None, element: Element, turns: Sequence[tuple[Sequenc
     >>> formula(Group("Sp", 4), Diagram(1, 3, ((0, 1), (2, 3))))
     'y[a] += ω[b,c] x[a,b,c]'
 
-    ``turns`` are those of a map of symmetric tensors: the same is added to the output with its axes in these orders.
+    ``permutations``: those of axes of the output over which a map of symmetric tensors is added, with signs.
 
     >>> formula(Group("S", 4), Diagram(2, 1, ((0, 2), (1,))), [((0, 1), 1), ((1, 0), 1)])
     'y[a,b], y[b,a] += x[a]'
@@ -94,32 +94,32 @@ def formula(group: Group | None, element: Element, turns: Sequence[tuple[Sequenc
         text = " ⊗ ".join(formula(factor, part) for factor, part in parts(group, element))
     else:
         text = element.formula(symplectic(group)) if isinstance(element, Diagram) else element.formula()
-    if len(turns) < 2:
+    if len(permutations) < 2:
         return text
-    left, plus, right = text.partition(" += ")
-    if len(turns) > LISTED_TURNS or isinstance(element, tuple) or not left.startswith("y["):
-        return f"{text} in {len(turns)} orders of the axes of y{_with_signs(turns)}"
-    letters = left[2:-1].split(",")
-    made = (f"{'-' * (sign < 0)}y[{','.join(letters[axis] for axis in axes)}]" for axes, sign in turns)
-    return f"{', '.join(made)}{plus}{right}"
+    output, plus, summand = text.partition(" += ")
+    if len(permutations) > LISTED_PERMUTATIONS or isinstance(element, tuple) or not output.startswith("y["):
+        return f"{text} in {len(permutations)} orders of the axes of y{_with_signs(permutations)}"
+    letters = output[2:-1].split(",")
+    outputs = (f"{'-' * (sign < 0)}y[{','.join(letters[axis] for axis in axes)}]" for axes, sign in permutations)
+    return f"{', '.join(outputs)}{plus}{summand}"
 
 
-def _with_signs(turns: Sequence[tuple[Sequence[int], int]]) -> str:
-    return ", with signs" if any(sign < 0 for _, sign in turns) else ""
+def _with_signs(permutations: Sequence[tuple[Sequence[int], int]]) -> str:
+    return ", with signs" if any(sign < 0 for _, sign in permutations) else ""
 
 
-def turned(turns: Sequence[tuple[Sequence[int], int]]) -> str:
+def permuted(permutations: Sequence[tuple[Sequence[int], int]]) -> str:
     """What is done with an output that is added in several orders of its axes, as a sentence; else nothing.
 
-    >>> from eqsynth.diagrams.words import turned
-    >>> turned([((0, 1), 1), ((1, 0), -1)])
+    >>> from eqsynth.diagrams.words import permuted
+    >>> permuted([((0, 1), 1), ((1, 0), -1)])
     'Subtracts the transpose of the result.'
     """
-    if len(turns) < 2:
+    if len(permutations) < 2:
         return ""
-    if len(turns) == 2 and len(turns[0][0]) == 2:
-        return f"{'Adds' if turns[1][1] > 0 else 'Subtracts'} the transpose of the result."
-    return f"Adds up the result with its axes in {len(turns)} orders{_with_signs(turns)}."
+    if len(permutations) == 2 and len(permutations[0][0]) == 2:
+        return f"{'Adds' if permutations[1][1] > 0 else 'Subtracts'} the transpose of the result."
+    return f"Adds up the result with its axes in {len(permutations)} orders{_with_signs(permutations)}."
 
 
 def cost(group: Group, element: Element) -> str:
@@ -146,8 +146,8 @@ def cost(group: Group, element: Element) -> str:
         adds.append(product(part.bottom_only + part.through for part in listed))
     if any(part.top_only for part in listed):
         adds.append(product(part.top_only + part.through for part in listed))
-    rest = f"({' + '.join(adds)})" if len(adds) > 1 else "".join(adds)
-    return f"{mixed} C² + {rest} C" if rest else f"{mixed} C²"
+    additions = f"({' + '.join(adds)})" if len(adds) > 1 else "".join(adds)
+    return f"{mixed} C² + {additions} C" if additions else f"{mixed} C²"
 
 
 def axes_mixed(diagram: Diagram) -> int:
@@ -249,7 +249,7 @@ def meaning(group: Group | None, element: Element) -> str:
         return _on_a_graph(directed(group), element)
     if element.head:
         return _jellyfish(group, element) if _tied(group, element) else _with_free_vertices(element)
-    return _plain(symplectic(group), element)
+    return _headless(symplectic(group), element)
 
 
 def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
@@ -262,7 +262,7 @@ def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
     return f"{times}{source} to {into}"
 
 
-def _plain(form: bool, diagram: Diagram) -> str:
+def _headless(form: bool, diagram: Diagram) -> str:
     bottom, top = diagram.bottom, diagram.top
     straight = list(diagram.middle) == sorted(diagram.middle)
     if _whole(bottom) and _whole(top):
@@ -338,10 +338,9 @@ def _written(half: Half, diagram: Diagram, straight: bool, form: bool, its: str)
         return "as the output"
     said = []
     # The remaining axes of the input, in their order, are called first, second, ... where there are several.
-    kept = [number for number in range(len(blocks)) if number in half.kept]
-    for place, number in enumerate(kept):
+    for place, number in enumerate(half.kept):
         block = blocks[number]
-        which = "" if len(kept) == 1 else f" {_ordinal(diagram.middle[place])}"
+        which = "" if len(half.kept) == 1 else f" {_ordinal(diagram.middle[place])}"
         said.append(f"{its}{which} axis on {'the diagonal of ' if len(block) > 1 else ''}output {_axes(block)}")
     for number in dropped:
         block = blocks[number]
@@ -349,7 +348,7 @@ def _written(half: Half, diagram: Diagram, straight: bool, form: bool, its: str)
             said.append(f"repeated along output {_axes(block)}")
         else:
             said.append(f"{'times ω' if form else 'everywhere on the diagonal'} of output {_axes(block)}")
-    return "with " + _list(said) if kept else _list(said)
+    return "with " + _list(said) if half.kept else _list(said)
 
 
 def _jellyfish(group: Group | None, diagram: Diagram) -> str:

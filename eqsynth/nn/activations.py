@@ -186,20 +186,20 @@ class PackedLength(str):
     @classmethod
     def of(cls, letter: str, symmetry: Symmetry) -> PackedLength:
         """The length for tensors over the letter."""
-        made = cls(f"{letter}_{symmetry.full}")
-        made.letter, made.symmetry = letter, symmetry
-        return made
+        length = cls(f"{letter}_{symmetry.full}")
+        length.letter, length.symmetry = letter, symmetry
+        return length
 
 
 def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
     """The length of each axis of a tensor: a number, the letter that stands for it, or a PackedLength."""
-    found: list[int | str] = []
+    lengths: list[int | str] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
         if not stored_packed(one):
-            found += [factor.n] * count
+            lengths += [factor.n] * count
         else:
-            found.append(one.length(factor.n) if isinstance(factor.n, int) else PackedLength.of(factor.n, one))
-    return tuple(found)
+            lengths.append(one.length(factor.n) if isinstance(factor.n, int) else PackedLength.of(factor.n, one))
+    return tuple(lengths)
 
 
 def suffix(space: Space, place: int) -> str:
@@ -280,7 +280,7 @@ def read_function(function: Function | None) -> tuple[nn.Module, str, frozenset[
         return function, known or type(function).__name__, PROPERTIES[known] if known else frozenset()
     if not callable(function):
         raise ActivationError(f"{function!r} is no function: give a name such as 'relu', or a function of one tensor")
-    known = next((found for one, found in _CALLABLES.items() if one is function), None)
+    known = next((name for candidate, name in _CALLABLES.items() if candidate is function), None)
     name = known or str(getattr(function, "__name__", type(function).__name__))
     return _Apply(function), name, PROPERTIES[known] if known else frozenset()
 
@@ -320,8 +320,8 @@ def _try_on_numbers(tried: nn.Module, name: str, claims: frozenset[str]) -> None
         raise ActivationError(f"{name} is said to be homogeneous, but f(m t) = m f(t) fails for an m of {MULTIPLIERS}")
 
 
-def _close(left: torch.Tensor, right: torch.Tensor) -> bool:
-    return torch.allclose(left, right, rtol=1e-6, atol=1e-9, equal_nan=True)
+def _close(values: torch.Tensor, others: torch.Tensor) -> bool:
+    return torch.allclose(values, others, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
 class Activation(EquivariantModule):
@@ -450,28 +450,28 @@ class Gated(EquivariantModule):
         terms = self.terms_of(x, *others)
         count, outputs = len(self._free), []
         behind = iter(terms[count:])
-        for term, free, gated, kept in zip(terms[:count], self._free, self._gated, self._positions, strict=True):
+        for term, free, gated, permuted in zip(terms[:count], self._free, self._gated, self._positions, strict=True):
             if not gated:
                 outputs.append(term)
             else:
-                outputs.append(self.function(term) if free else term * spread(self.gate(next(behind)), kept))
+                outputs.append(self.function(term) if free else term * spread(self.gate(next(behind)), permuted))
         return joined(outputs)
 
 
-def spread(value: torch.Tensor, kept: tuple[bool, ...]) -> torch.Tensor:
-    """One value for all components: axes of length 1 where ``kept`` is False."""
-    start = value.ndim - 1 - sum(kept)
-    for place, keep in enumerate(kept):
-        if not keep:
+def spread(value: torch.Tensor, permuted: tuple[bool, ...]) -> torch.Tensor:
+    """One value for all components: axes of length 1 where ``permuted`` is False."""
+    start = value.ndim - 1 - sum(permuted)
+    for place, is_permuted in enumerate(permuted):
+        if not is_permuted:
             value = value.unsqueeze(start + place)
     return value
 
 
-def lower(x: torch.Tensor, kept: tuple[bool, ...], forms: tuple[Form | None, ...]) -> torch.Tensor:
+def lower(x: torch.Tensor, permuted: tuple[bool, ...], forms: tuple[Form | None, ...]) -> torch.Tensor:
     """B x on the axes of components: what is paired entry by entry with another tensor."""
-    start = x.ndim - 1 - len(kept)
-    for place, (keep, b) in enumerate(zip(kept, forms, strict=True)):
-        if not keep and b is not None:
+    start = x.ndim - 1 - len(permuted)
+    for place, (is_permuted, b) in enumerate(zip(permuted, forms, strict=True)):
+        if not is_permuted and b is not None:
             x = apply_form(b, x, start + place)
     return x
 
@@ -496,30 +496,30 @@ def apply_form(b: Form, x: torch.Tensor, axis: int) -> torch.Tensor:
 
 def forms_of(group: Group, order: Order) -> tuple[Form | None, ...]:
     """The invariant form of each axis."""
-    found: list[Form | None] = []
+    forms: list[Form | None] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
         packed = stored_packed(one)
-        found += [form(factor)] * (1 if packed else count)
-    return tuple(found)
+        forms += [form(factor)] * (1 if packed else count)
+    return tuple(forms)
 
 
-def component_axes(kept: tuple[bool, ...]) -> tuple[int, ...]:
+def component_axes(permuted: tuple[bool, ...]) -> tuple[int, ...]:
     """The axes of components, counted from the end: channels are -1."""
-    return tuple(place - len(kept) - 1 for place, keep in enumerate(kept) if not keep)
+    return tuple(place - len(permuted) - 1 for place, is_permuted in enumerate(permuted) if not is_permuted)
 
 
-def product_sign(kept: tuple[bool, ...], forms: tuple[Form | None, ...]) -> int:
+def product_sign(permuted: tuple[bool, ...], forms: tuple[Form | None, ...]) -> int:
     """1 where the product of the forms over axes of components is symmetric, -1 where alternating, 0 without one."""
     sign = 1
-    for keep, b in zip(kept, forms, strict=True):
-        if not keep:
+    for is_permuted, b in zip(permuted, forms, strict=True):
+        if not is_permuted:
             sign *= b.sign if b is not None else 0
     return sign
 
 
-def all_definite(kept: tuple[bool, ...], forms: tuple[Form | None, ...]) -> bool:
+def all_definite(permuted: tuple[bool, ...], forms: tuple[Form | None, ...]) -> bool:
     """Whether B(x, x) is the square of a norm."""
-    return all(keep or (b is not None and b.definite) for keep, b in zip(kept, forms, strict=True))
+    return all(is_permuted or (b is not None and b.definite) for is_permuted, b in zip(permuted, forms, strict=True))
 
 
 class NormActivation(EquivariantModule):
@@ -561,17 +561,17 @@ class NormActivation(EquivariantModule):
         self.names, self.eps, self.affine = (name, f"scalars={scalar_name}"), eps, affine
         plans = []
         for place, (channels, order) in enumerate(self.space_in):
-            kept, forms = positions(self.group, order), forms_of(self.group, order)
-            plans.append((kept, forms, all_definite(kept, forms)))
-            if all(kept):
+            permuted, forms = positions(self.group, order), forms_of(self.group, order)
+            plans.append((permuted, forms, all_definite(permuted, forms)))
+            if all(permuted):
                 continue
-            if product_sign(kept, forms) != 1:
-                raise ActivationError(_no_norm(self.group, order, product_sign(kept, forms)))
+            if product_sign(permuted, forms) != 1:
+                raise ActivationError(_no_norm(self.group, order, product_sign(permuted, forms)))
             if affine:
                 end = suffix(self.space_in, place)
-                made = {"device": device, "dtype": dtype}
-                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **made)))
-                self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **made)))
+                factory_kwargs = {"device": device, "dtype": dtype}
+                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
+                self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
         self._plans = tuple(plans)
         self.reset_parameters()
 
@@ -587,16 +587,16 @@ class NormActivation(EquivariantModule):
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Scale every term that has components; functions of the others."""
         outputs = []
-        for place, (term, (kept, forms, definite)) in enumerate(
+        for place, (term, (permuted, forms, definite)) in enumerate(
             zip(self.terms_of(x, *others), self._plans, strict=True)
         ):
-            if all(kept):
+            if all(permuted):
                 outputs.append(self.scalars(term))
                 continue
             with full_precision(term):
                 value = whole(term)
-                square = value * lower(value, kept, forms)
-                axes = component_axes(kept)
+                square = value * lower(value, permuted, forms)
+                axes = component_axes(permuted)
                 if definite:
                     size = (square.mean(axes, keepdim=True).clamp_min(0) + self.eps).sqrt()
                 else:
@@ -653,8 +653,8 @@ class Pairings(EquivariantModule):
         for source, (wide, order) in enumerate(self.space_in):
             if positional(self.group, order) == order:
                 continue
-            kept, forms = positions(self.group, order), forms_of(self.group, order)
-            if product_sign(kept, forms) == 0:
+            permuted, forms = positions(self.group, order), forms_of(self.group, order)
+            if product_sign(permuted, forms) == 0:
                 raise ActivationError(
                     f"channels of order {order_text(order)} of {self.group} cannot be paired: the group keeps no "
                     "bilinear form. Use eq.nn.Gated with gates of order 0"
@@ -662,7 +662,7 @@ class Pairings(EquivariantModule):
             for target, channels in enumerate(self.space_in.channels):
                 if orders[target] != positional(self.group, order):
                     continue
-                pairs.append((source, target, kept, forms))
+                pairs.append((source, target, permuted, forms))
                 for side in ("left", "right"):
                     weight = nn.Parameter(torch.empty(channels, wide, device=device, dtype=dtype))
                     self.register_parameter(f"{side}_{source}_{target}", weight)
@@ -693,13 +693,13 @@ class Pairings(EquivariantModule):
 
     def paired(self, terms: Sequence[torch.Tensor], outputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Pairings of the terms, added to the outputs."""
-        for source, target, kept, forms in self._pairs:
+        for source, target, permuted, forms in self._pairs:
             require_dtype(self, terms[source], getattr(self, f"left_{source}_{target}"), False)
             left = functional.linear(terms[source], getattr(self, f"left_{source}_{target}"))
             right = functional.linear(terms[source], getattr(self, f"right_{source}_{target}"))
             with full_precision(left):
-                product = whole(left) * lower(whole(right), kept, forms)
-                axes = component_axes(kept)
+                product = whole(left) * lower(whole(right), permuted, forms)
+                axes = component_axes(permuted)
                 count = 1
                 for axis in axes:
                     count = count * product.shape[axis]

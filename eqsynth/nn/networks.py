@@ -48,9 +48,9 @@ from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, is_plain
 
 def problem_of(module: Any) -> Hom:
     """The group and the spaces of a module: its ``hom``, or its ``group``, ``space_in`` and ``space_out``."""
-    found = getattr(module, "hom", None)
-    if isinstance(found, Hom):
-        return found
+    hom = getattr(module, "hom", None)
+    if isinstance(hom, Hom):
+        return hom
     values: list[Any] = [getattr(module, name, None) for name in ("group", "space_in", "space_out")]
     if any(value is None for value in values):
         name = type(module).__name__
@@ -156,16 +156,16 @@ class Sequential(nn.Module):
 
 def _place_of(hom: Hom, letter: str) -> tuple[int, int, Symmetry | None]:
     """The term of the input, and the axis of it counted from the end, that shows a letter; how, where it is packed."""
-    found: list[tuple[int, int, Symmetry | None]] = []
+    places: list[tuple[int, int, Symmetry | None]] = []
     for term, order in enumerate(hom.space_in.orders):
         lengths = axis_lengths(hom.group, order)
         for place, length in enumerate(lengths):
             if length == letter:
-                found.insert(0, (term, place - len(lengths) - 1, None))
+                places.insert(0, (term, place - len(lengths) - 1, None))
             elif isinstance(length, PackedLength) and length.letter == letter:
-                found.append((term, place - len(lengths) - 1, length.symmetry))
-    if found:
-        return found[0]
+                places.append((term, place - len(lengths) - 1, length.symmetry))
+    if places:
+        return places[0]
     raise EqsynthError(f"no input has an axis of length {letter}")
 
 
@@ -267,22 +267,22 @@ class MLP(Sequential):
         if norm not in (None, "layer", "batch"):
             raise EqsynthError(f"norm is None, 'layer' or 'batch', not {norm!r}")
         parsed = Group.parse(group)
-        made = {"device": device, "dtype": dtype}
+        factory_kwargs = {"device": device, "dtype": dtype}
         listed = [Space.parse(space) for space in spaces]
         for first, second in pairwise(listed):
             Hom(parsed, first, second)
         modules: list[nn.Module] = []
         before = listed[0]
-        for hidden, block in _blocks(parsed, listed[1:], activation, made):
+        for hidden, block in _blocks(parsed, listed[1:], activation, factory_kwargs):
             start = problem_of(block[0]).space_in
-            modules.append(_mixing(parsed, before, start, bias, normalization, made))
+            modules.append(_mixing(parsed, before, start, bias, normalization, factory_kwargs))
             if norm is not None:
-                modules.append((LayerNorm if norm == "layer" else BatchNorm)(parsed, start, **made))
+                modules.append((LayerNorm if norm == "layer" else BatchNorm)(parsed, start, **factory_kwargs))
             modules += block
             if chance:
                 modules.append(Dropout(parsed, hidden, chance))
             before = hidden
-        last = _mixing(parsed, before, listed[-1], bias, normalization, made)
+        last = _mixing(parsed, before, listed[-1], bias, normalization, factory_kwargs)
         modules.append(last)
         super().__init__(*modules)
         # What hidden layers leave out is meant so; what the ends of the network leave out may not be.
@@ -294,12 +294,14 @@ class MLP(Sequential):
                 warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
 
 
-def _mixing(group: Group, before: Space, after: Space, bias: bool, normalization: str, made: dict[str, Any]) -> Linear:
+def _mixing(
+    group: Group, before: Space, after: Space, bias: bool, normalization: str, factory_kwargs: dict[str, Any]
+) -> Linear:
     """A linear layer of a network; warns where the network is constant because of it."""
     with warnings.catch_warnings():
         # Channels of order 0 that no linear map reaches are what pairings are added to.
         warnings.simplefilter("ignore", ZeroOutputWarning)
-        layer = Linear(group, before, after, bias, normalization=normalization, **made)
+        layer = Linear(group, before, after, bias, normalization=normalization, **factory_kwargs)
     if not layer.plan.pairs:
         message = (
             f"this network is constant: nothing of {before} reaches the terms of {after} that are used, since "
@@ -310,13 +312,13 @@ def _mixing(group: Group, before: Space, after: Space, bias: bool, normalization
 
 
 def _blocks(
-    group: Group, spaces: Sequence[Space], activation: Function, made: dict[str, Any]
+    group: Group, spaces: Sequence[Space], activation: Function, factory_kwargs: dict[str, Any]
 ) -> list[tuple[Space, list[EquivariantModule]]]:
     """For each hidden space the terms of it that are used, and the modules that end in them; the last is the output.
 
     They are found from the end: what is used depends on what follows.
     """
-    found: list[tuple[Space, list[EquivariantModule]]] = []
+    blocks: list[tuple[Space, list[EquivariantModule]]] = []
     after = spaces[-1]
     for space in reversed(spaces[:-1]):
         read = [any(_map_exists(group, order, other) for other in after.orders) for order in space.orders]
@@ -326,13 +328,13 @@ def _blocks(
                 "Give it a term that has one, such as channels of the same order"
             )
         paired = [_is_paired(group, space, place, read, activation) for place in range(len(space))]
-        kept = [place for place in range(len(space)) if read[place] or paired[place]]
-        used = Space(tuple(space.terms[place] for place in kept))
+        used_places = [place for place in range(len(space)) if read[place] or paired[place]]
+        used = Space(tuple(space.terms[place] for place in used_places))
         # A copy for each block: functions may have parameters.
-        block = _non_linearity(group, used, [read[place] for place in kept], activation, made)
-        found.append((used, block))
+        block = _non_linearity(group, used, [read[place] for place in used_places], activation, factory_kwargs)
+        blocks.append((used, block))
         after = problem_of(block[0]).space_in
-    return found[::-1]
+    return blocks[::-1]
 
 
 def _map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
@@ -376,7 +378,7 @@ def _flips_signs(group: Group, order: Order) -> bool:
 
 
 def _non_linearity(
-    group: Group, space: Space, read: list[bool], activation: Function, made: dict[str, Any]
+    group: Group, space: Space, read: list[bool], activation: Function, factory_kwargs: dict[str, Any]
 ) -> list[EquivariantModule]:
     """The modules between two linear layers, which end in ``space``; terms not ``read`` there have no gates."""
     if isinstance(activation, nn.Module):
@@ -384,7 +386,7 @@ def _non_linearity(
 
         activation = copy.deepcopy(activation)
     if activation == "norm":
-        return [NormActivation(group, space, **made)]
+        return [NormActivation(group, space, **factory_kwargs)]
     if activation == "gated":
         return [Gated(group, space, gated=read)]
     if activation != "auto":
@@ -399,4 +401,4 @@ def _non_linearity(
                 f"{group} keeps no bilinear form, so that no non-linearity is known that makes a network by itself: "
                 "give invariant inputs and activation='gated', or multiply tensors with each other"
             )
-    return [Pairings(group, gated.space_in, **made), gated] if gates(group, space) else [gated]
+    return [Pairings(group, gated.space_in, **factory_kwargs), gated] if gates(group, space) else [gated]

@@ -33,8 +33,8 @@ from eqsynth.spaces.space import Order, Space, axis_counts, none_of, order_text
 
 
 def _require_norm(group: Group, order: Order) -> None:
-    kept, forms = positions(group, order), forms_of(group, order)
-    if not all_definite(kept, forms):
+    permuted, forms = positions(group, order), forms_of(group, order)
+    if not all_definite(permuted, forms):
         raise ActivationError(
             f"tensors of order {order_text(order)} of {group} cannot be normalised: no positive definite form that the "
             "group keeps is known, as in every group that is not compact, whose elements make tensors as long as they "
@@ -43,8 +43,8 @@ def _require_norm(group: Group, order: Order) -> None:
 
 
 def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
-    kept, forms = plan
-    return (x * lower(x, kept, forms)).mean(axes, keepdim=True)
+    permuted, forms = plan
+    return (x * lower(x, permuted, forms)).mean(axes, keepdim=True)
 
 
 def _rows(terms: Sequence[torch.Tensor]) -> int:
@@ -69,15 +69,15 @@ class _Normalisation(EquivariantModule):
     ) -> None:
         super().__init__(group, space, space)
         self.eps, self.affine = _small("eps", eps), affine
-        made = {"device": device, "dtype": dtype}
+        factory_kwargs = {"device": device, "dtype": dtype}
         for place, (channels, order) in enumerate(self.space_in):
             if positional(self.group, order) != order:
                 _require_norm(self.group, order)
             if affine:
                 end = suffix(self.space_in, place)
-                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **made)))
+                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
                 if positional(self.group, order) == order:
-                    self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **made)))
+                    self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
         self._plans = tuple(
             (positions(self.group, order), forms_of(self.group, order)) for order in self.space_in.orders
         )
@@ -129,9 +129,9 @@ class LayerNorm(_Normalisation):
         if over == "all":
             require_full(self.space_in, "LayerNorm with over='all'")
         self.over = over
-        for (channels, order), (kept, _) in zip(self.space_in, self._plans, strict=True):
-            if channels == 1 and all(kept) and not (over == "all" and kept):
-                cure = "over='all'" if kept else "eq.nn.BatchNorm, or leave this term as it is"
+        for (channels, order), (permuted, _) in zip(self.space_in, self._plans, strict=True):
+            if channels == 1 and all(permuted) and not (over == "all" and permuted):
+                cure = "over='all'" if permuted else "eq.nn.BatchNorm, or leave this term as it is"
                 raise SpaceError(
                     f"one channel of order {order_text(order)} has no variance over channels, and becomes 0: use {cure}"
                 )
@@ -145,15 +145,15 @@ class LayerNorm(_Normalisation):
         """Normalise each term."""
         outputs = []
         for place, (term, plan) in enumerate(zip(self.terms_of(x, *others), self._plans, strict=True)):
-            kept, _ = plan
+            permuted, _ = plan
             weight, bias = self._own("weight", place), self._own("bias", place)
-            if all(kept) and self.over == "channels":
+            if all(permuted) and self.over == "channels":
                 outputs.append(self.of_rows(place, term))
                 continue
-            axes = (*(range(-len(kept) - 1, -1) if self.over == "all" else component_axes(kept)), -1)
+            axes = (*(range(-len(permuted) - 1, -1) if self.over == "all" else component_axes(permuted)), -1)
             with full_precision(term):
                 value = whole(term)
-                if all(kept):
+                if all(permuted):
                     value = value - value.mean(axes, keepdim=True)
                 value = value * (_mean_square(value, plan, axes) + self.eps).rsqrt()
                 value = value if weight is None else value * weight
@@ -231,11 +231,11 @@ class BatchNorm(_Normalisation):
     def _normalised(self, inputs: Sequence[Sequence[torch.Tensor]]) -> list[Tensors]:
         columns = list(zip(*inputs, strict=True))
         self._begin(columns)
-        made = [
+        outputs = [
             self._positions(place, column) if all(plan[0]) else self._components(place, column, plan)
             for place, (column, plan) in enumerate(zip(columns, self._plans, strict=True))
         ]
-        return [joined(list(terms)) for terms in zip(*made, strict=True)]
+        return [joined(list(terms)) for terms in zip(*outputs, strict=True)]
 
     def of_rows(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Terms without components, their positions in rows: (positions, channels)."""
@@ -247,8 +247,8 @@ class BatchNorm(_Normalisation):
         if not self.training:
             return
         rows = [_rows(column) for column in columns]
-        for (kept, _), order, count in zip(self._plans, self.space_in.orders, rows, strict=True):
-            if all(kept) and count == 1:
+        for (permuted, _), order, count in zip(self._plans, self.space_in.orders, rows, strict=True):
+            if all(permuted) and count == 1:
                 raise ShapeError(
                     f"one value for each channel of order {order_text(order)} has no variance: in training "
                     "eq.nn.BatchNorm takes a batch of 2 or more; call .eval(), or use eq.nn.LayerNorm"
@@ -452,12 +452,12 @@ class Pool(EquivariantModule):
             if way == "linear":
                 outputs.append(self.linear[str(place)](term, *self._unused[place]))
                 continue
-            value, (kept, _) = term, plan
+            value, (permuted, _) = term, plan
             if way == "norm":
                 with full_precision(term):
-                    square = _mean_square(whole(value), plan, component_axes(kept))
+                    square = _mean_square(whole(value), plan, component_axes(permuted))
                     value = (square.clamp_min(0) + 1e-12).sqrt().to(term.dtype)
-            axes = tuple(range(-len(kept) - 1, -1))
+            axes = tuple(range(-len(permuted) - 1, -1))
             if axes and self.reduce == "max":
                 value = value.amax(axes)
             elif axes:

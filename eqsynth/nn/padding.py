@@ -114,9 +114,9 @@ class Padded(EquivariantModule):
             for place, (size, count) in enumerate(runs)
             if 0 in size.values()
         }
-        there = [place for place in range(len(runs)) if place not in outputs]
-        made = run_each(self.module, [inputs[at] for at in there], [{**full, **runs[at][0]} for at in there])
-        outputs |= dict(zip(there, made, strict=True))
+        nonempty = [place for place in range(len(runs)) if place not in outputs]
+        computed = run_each(self.module, [inputs[at] for at in nonempty], [{**full, **runs[at][0]} for at in nonempty])
+        outputs |= dict(zip(nonempty, computed, strict=True))
         return self._joined([outputs[place] for place in range(len(runs))], places, full, batch)
 
     def _without_nodes(self, x: Any, sizes: dict[str, int], count: int) -> Tensors:
@@ -156,13 +156,13 @@ class Padded(EquivariantModule):
     def _joined(self, outputs: list[Any], places: list[int], full: dict[str, int], batch: torch.Size) -> Tensors:
         """The outputs of the runs as one batch, in the order of the input."""
         listed = [y if isinstance(y, tuple | list) else (y,) for y in outputs]
-        shapes, made = self._shapes_of(batch, full), []
+        shapes, terms = self._shapes_of(batch, full), []
         for parts, lengths, shape in zip(zip(*listed, strict=True), self._shapes_out, shapes, strict=True):
             whole = torch.cat([_filled(part, lengths, full) for part in parts])
             if places != sorted(places):
                 whole = whole.index_select(0, torch.tensor(places, device=whole.device).argsort())
-            made.append(whole.reshape(shape))
-        return joined(made)
+            terms.append(whole.reshape(shape))
+        return joined(terms)
 
     def _shapes_of(self, batch: torch.Size, full: Mapping[str, int]) -> list[tuple[int, ...]]:
         return [
@@ -242,8 +242,8 @@ def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | 
         for column, lengths in zip(zip(*items, strict=True), axes, strict=True)
     ]
     device = terms[0].device
-    found = {letter: torch.tensor([size[letter] for size in sizes], device=device) for letter in letters}
-    return joined(terms), found if len(letters) > 1 else found[letters[0]]
+    columns = {letter: torch.tensor([size[letter] for size in sizes], device=device) for letter in letters}
+    return joined(terms), columns if len(letters) > 1 else columns[letters[0]]
 
 
 def unpad(
@@ -320,15 +320,15 @@ def axis_count(group: Group, order: Any) -> int:
 
 def _lengths_shown(terms: Sequence[torch.Tensor], axes: Sequence[Lengths]) -> dict[str, int]:
     """The length of the axes of each letter; ShapeError where they differ."""
-    found: dict[str, int] = {}
+    shown: dict[str, int] = {}
     for term, lengths in zip(terms, axes, strict=True):
         for size, length in zip(term.shape[term.ndim - len(lengths) - 1 : -1], lengths, strict=True):
-            meant = found.setdefault(length, size) if isinstance(length, str) else length
+            meant = shown.setdefault(length, size) if isinstance(length, str) else length
             if size != meant:
                 raise ShapeError(
                     f"a tensor of shape {tuple(term.shape)} has an axis of {size} where {length} is {meant}"
                 )
-    return found
+    return shown
 
 
 def _read_sizes(

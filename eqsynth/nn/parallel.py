@@ -73,11 +73,11 @@ class _Style(ParallelStyle):
         for name, value, placement in placed:
             if name not in module._parameters and placement == WHOLE:
                 continue  # tables and counters are made by each process
-            made = distribute_tensor(value.detach(), device_mesh, [placement], src_data_rank=self.src_data_rank)
+            split = distribute_tensor(value.detach(), device_mesh, [placement], src_data_rank=self.src_data_rank)
             if name in module._parameters:
-                module.register_parameter(name, nn.Parameter(made, requires_grad=value.requires_grad))
+                module.register_parameter(name, nn.Parameter(split, requires_grad=value.requires_grad))
             else:
-                module.register_buffer(name, made, persistent=name not in module._non_persistent_buffers_set)
+                module.register_buffer(name, split, persistent=name not in module._non_persistent_buffers_set)
         names = tuple(name for name, _ in named if isinstance({**module._parameters, **module._buffers}[name], DTensor))
         module.__class__ = _split_class(type(module), names)  # type: ignore[arg-type]
         module._split = (self, device_mesh)  # type: ignore[assignment]
@@ -224,8 +224,8 @@ def _numbers(channels: tuple[int, ...]) -> int | tuple[int, ...]:
 
 
 def _space_out(module: Any) -> Space:
-    found: Space = module.hom.space_out if isinstance(module, Linear) else module.problem.space_out
-    return found
+    space: Space = module.hom.space_out if isinstance(module, Linear) else module.problem.space_out
+    return space
 
 
 def _emitted(module: nn.Module) -> Any:
@@ -299,18 +299,18 @@ class _Split(nn.Module):
         _, mesh = self._split
         if style.makes == style.output_layouts and style.use_local_output:
             return y
-        left = []
+        outputs = []
         for term in y if isinstance(y, tuple) else (y,):
             whole = DTensor.from_local(term, mesh, [style.makes], run_check=False)
             whole = whole.redistribute(placements=[style.output_layouts])
-            left.append(whole.to_local() if style.use_local_output else whole)
-        return joined(left)
+            outputs.append(whole.to_local() if style.use_local_output else whole)
+        return joined(outputs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         kind = next(kind for kind in type(self).__mro__ if not issubclass(kind, _Split))
         layer = isinstance(self, (Linear, *PRODUCTS))
-        made = super().__reduce_ex__(protocol)[:2] if layer else (kind.__new__, (kind,))
-        return _again, (*made, type(self)._names), self.__getstate__()  # type: ignore[attr-defined, no-untyped-call]
+        recipe = super().__reduce_ex__(protocol)[:2] if layer else (kind.__new__, (kind,))
+        return _again, (*recipe, type(self)._names), self.__getstate__()  # type: ignore[attr-defined, no-untyped-call]
 
 
 class _SplitPairings(_Split, Pairings):

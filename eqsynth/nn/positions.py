@@ -34,12 +34,12 @@ class Nodes:
     #: The number of each node among those of its graph, and the largest size.
     place: torch.Tensor
     longest: int
-    #: What was found out about positions: layers of one network ask the same again. To be cleared, since it refers to
-    #: itself, and large tensors should not wait for the garbage collector.
+    #: Results of look-ups, which layers of one network ask for again. To be cleared, since they refer to this object,
+    #: and large tensors should not wait for the garbage collector.
     known: dict[Any, Any] = field(default_factory=dict)
 
     def once(self, key: Any, find: Callable[[], Any]) -> Any:
-        """What a function finds, asked once only."""
+        """The result of a function, which is called once for each key."""
         if key not in self.known:
             self.known[key] = find()
         return self.known[key]
@@ -105,11 +105,11 @@ class Positions:
             return index[0] if len(index) else graph
         # In their order, keys are found three times faster: what is read next is near.
         keys, order = self.nodes.keys(index).sort()
-        found = torch.searchsorted(self.keys, keys)
+        places = torch.searchsorted(self.keys, keys)
         if len(self):
-            there = self.keys[found.clamp(max=len(self) - 1)] == keys
-            found = torch.where(there, found, len(self))
-        return torch.empty_like(found).scatter(0, order, found)
+            present = self.keys[places.clamp(max=len(self) - 1)] == keys
+            places = torch.where(present, places, len(self))
+        return torch.empty_like(places).scatter(0, order, places)
 
     def reduced(self, pattern: Pattern) -> tuple[torch.Tensor | None, torch.Tensor, Positions]:
         """For a Reduce: the rows on the diagonals (None: all), where each of them is added, and the new positions."""
@@ -119,8 +119,8 @@ class Positions:
         rows, index, graph = self.tied(pattern)
         if len(index) < 2:
             return rows, index[0] if len(index) else graph, self.nodes.everywhere(len(index))
-        made, where = self.nodes.positions(index)
-        return rows, where, made
+        positions, where = self.nodes.positions(index)
+        return rows, where, positions
 
     def tied(self, pattern: Pattern) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
         """The rows whose axes with one number in the pattern agree (None: all), their index by number, their graph."""
@@ -147,13 +147,13 @@ class Positions:
         held, value = source
         if held is self and pattern == tuple(range(len(self.index))):
             return None, value
-        rows, found, missing = self.nodes.once(("read", self, pattern, held), lambda: self._looked_up(pattern, held))
-        return rows, taken(value, found, missing)
+        rows, places, missing = self.nodes.once(("read", self, pattern, held), lambda: self._looked_up(pattern, held))
+        return rows, taken(value, places, missing)
 
     def _looked_up(self, pattern: Pattern, held: Positions) -> tuple[torch.Tensor | None, torch.Tensor, bool]:
         rows, index, graph = self.tied(pattern)
-        found = held.find(index, graph)
-        return rows, found, len(index) > 1 and bool((found == len(held)).any())
+        places = held.find(index, graph)
+        return rows, places, len(index) > 1 and bool((places == len(held)).any())
 
 
 def taken(value: torch.Tensor, rows: torch.Tensor, missing: bool) -> torch.Tensor:
@@ -193,13 +193,13 @@ def sparse_plan(hom: Hom, bias: bool, normalization: str, parameters: str = "dia
             f"the weights of {hom} are entries of blocks, not of diagrams: make the layer with "
             'parameters="diagrams" for sparse tensors'
         )
-    found = plan_hom(hom, bias, normalization, "diagrams")
-    if not all(_runs(step) for step in found.steps) or any(pair.squares or pair.sums for pair in found.pairs):
+    plan = plan_hom(hom, bias, normalization, "diagrams")
+    if not all(_runs(step) for step in plan.steps) or any(pair.squares or pair.sums for pair in plan.pairs):
         raise EqsynthError(
             f"{hom} has diagrams with heads, which antisymmetrise over all nodes: call the layer with dense "
             f"tensors, or use S({hom.group.n}), whose maps are those without heads"
         )
-    return found
+    return plan
 
 
 def _runs(step: Step) -> bool:
@@ -225,7 +225,7 @@ def run(
 
     ``parameter`` gives the parameter of a name. The steps are those of eqsynth.interpret, on what is there.
     """
-    there = _demanded(plan, wanted)
+    demanded = _demanded(plan, wanted)
     values: dict[str, Term] = {}
     outputs = []
     for step in plan.steps:
@@ -235,11 +235,11 @@ def run(
             case Reduce(target, source, pattern):
                 values[target] = _reduce(values[source], pattern, POWERS[plan.sums] * step.summed)
             case Mix():
-                at = there[step.targets[0].name] if step.targets else wanted[0]
-                made = _mix(step, plan, parameter, values, at)
-                values |= {target.name: (at, z) for target, z in zip(step.targets, made, strict=True)}
+                at = demanded[step.targets[0].name] if step.targets else wanted[0]
+                mixed = _mix(step, plan, parameter, values, at)
+                values |= {target.name: (at, z) for target, z in zip(step.targets, mixed, strict=True)}
             case Spread(target, _, _, parts):
-                values[target] = there[target], _spread(parts, values, there[target])
+                values[target] = demanded[target], _spread(parts, values, demanded[target])
             case Output(term, str(source)):
                 at = wanted[_order(plan.hom, term)]
                 outputs.append((at, read(values[source], at)))
@@ -255,21 +255,21 @@ def _order(hom: Hom, term: int) -> int:
 def _demanded(plan: Plan, wanted: Mapping[int, Positions]) -> dict[str, Positions]:
     """Where each value between mixing and output is asked for, from the outputs back."""
     asked: dict[str, list[Positions]] = {}
-    there: dict[str, Positions] = {}
+    demanded: dict[str, Positions] = {}
     for step in reversed(plan.steps):
         match step:
             case Output(term, str(source)):
                 asked.setdefault(source, []).append(wanted[_order(plan.hom, term)])
             case Spread(target, _, sizes, parts):
-                at = there[target] = _united(asked.get(target, []), len(sizes), wanted)
+                at = demanded[target] = _united(asked.get(target, []), len(sizes), wanted)
                 for part in parts:
                     axes = {axis for axis in part.pattern if axis is not None}
                     if len(axes) > 1:
                         asked.setdefault(part.source, []).append(_pulled(at, part.pattern))
             case Mix(sizes, targets=targets):
                 at = _united([p for target in targets for p in asked.get(target.name, [])], len(sizes), wanted)
-                there |= {target.name: at for target in targets}
-    return there
+                demanded |= {target.name: at for target in targets}
+    return demanded
 
 
 def _pulled(at: Positions, pattern: Pattern) -> Positions:
@@ -291,10 +291,10 @@ def _united(asked: Sequence[Positions], axes: int, wanted: Mapping[int, Position
 def _reduce(value: Term, pattern: Pattern, power: float) -> Term:
     """Sums onto fewer axes, each graph scaled by a power of its own size."""
     at, x = value
-    rows, where, made = at.reduced(pattern)
+    rows, where, reduced = at.reduced(pattern)
     x = x if rows is None else x.index_select(0, rows)
-    total = summed(x, where, len(made))
-    return made, total * scales(made, power, total.dtype) if power else total
+    total = summed(x, where, len(reduced))
+    return reduced, total * scales(reduced, power, total.dtype) if power else total
 
 
 def summed(x: torch.Tensor, where: torch.Tensor, count: int) -> torch.Tensor:
@@ -410,17 +410,17 @@ def read_index(index: Any, nodes: Nodes, what: str, order: int | None = None) ->
         )
     if index.dtype.is_floating_point or index.dtype.is_complex or index.dtype == torch.bool:
         raise ShapeError(f"{what} has an index of {index.dtype}, expected whole numbers, such as index.long()")
-    found: torch.Tensor = index.long()
-    if found.numel():
-        low, high = int(found.min()), int(found.max())
+    numbers: torch.Tensor = index.long()
+    if numbers.numel():
+        low, high = int(numbers.min()), int(numbers.max())
         if not 0 <= low <= high < len(nodes.graph):
             raise ShapeError(
                 f"{what} names nodes from {low} to {high}, of {len(nodes.graph)}: number them from 0, through the batch"
             )
-        graph = nodes.graph[found]
+        graph = nodes.graph[numbers]
         if bool((graph != graph[0]).any()):
             raise ShapeError(
                 f"{what} has an entry between two graphs: nodes are counted through the whole batch, and batch has "
                 "the graph of each"
             )
-    return found
+    return numbers

@@ -118,21 +118,21 @@ def to_pyg(
     graph = torch.repeat_interleave(table)
     ptr = _starts(table)
     place = torch.arange(len(graph), device=graph.device) - ptr[:-1][graph]
-    made: dict[str, Any] = {"batch": graph, "ptr": ptr, "num_nodes": len(graph)}
+    attributes: dict[str, Any] = {"batch": graph, "ptr": ptr, "num_nodes": len(graph)}
     if nodes is not None:
-        made["x"] = nodes[graph, place]
+        attributes["x"] = nodes[graph, place]
     if edge_index is None and edges is not None:
-        there = torch.arange(wide, device=graph.device) < table.unsqueeze(1)
-        found = (edges != 0).any(-1) & there.unsqueeze(1) & there.unsqueeze(2)
-        where, i, j = found.nonzero().T
+        present = torch.arange(wide, device=graph.device) < table.unsqueeze(1)
+        edge_mask = (edges != 0).any(-1) & present.unsqueeze(1) & present.unsqueeze(2)
+        where, i, j = edge_mask.nonzero().T
         edge_index = torch.stack((ptr[where] + i, ptr[where] + j))
     if edge_index is not None:
-        made["edge_index"] = edge_index
+        attributes["edge_index"] = edge_index
         source, target = edge_index
         _check_edges(edge_index, graph)
         if edges is not None:
-            made["edge_attr"] = edges[graph[source], place[source], place[target]]
-    return make(**made)
+            attributes["edge_attr"] = edges[graph[source], place[source], place[target]]
+    return make(**attributes)
 
 
 def _check_edges(edge_index: torch.Tensor, graph: torch.Tensor) -> None:
@@ -161,14 +161,16 @@ def _joined(graphs: Any) -> SimpleNamespace:
     counts = [int(_sizes(graph, graph.edge_index.long()).sum()) for graph in graphs]
     sizes = torch.tensor(counts, device=graphs[0].edge_index.device)
     ptr = _starts(sizes)
-    made: dict[str, Any] = {"ptr": ptr, "num_nodes": sum(counts)}
-    made["edge_index"] = torch.cat([graph.edge_index + start for graph, start in zip(graphs, ptr[:-1], strict=True)], 1)
+    attributes: dict[str, Any] = {"ptr": ptr, "num_nodes": sum(counts)}
+    attributes["edge_index"] = torch.cat(
+        [graph.edge_index + start for graph, start in zip(graphs, ptr[:-1], strict=True)], 1
+    )
     for name in ("x", "edge_attr"):
         values = [value for graph in graphs if (value := getattr(graph, name, None)) is not None]
         if len(values) not in (0, len(graphs)):
             raise ShapeError(f"some of these graphs have {name}, and some have not")
-        made[name] = torch.cat(values) if values else None
-    return SimpleNamespace(**made)
+        attributes[name] = torch.cat(values) if values else None
+    return SimpleNamespace(**attributes)
 
 
 def _sizes(data: Any, edge_index: torch.Tensor) -> torch.Tensor:

@@ -100,9 +100,9 @@ class Sparse(EquivariantModule):
                 values.append((nodes.everywhere(_int(order)), _dense(term, place, channels, _int(order), nodes)))
                 continue
             index, value = _entries(term, place, channels, _int(order), nodes)
-            found = Entries(index, *nodes.positions(index))
-            given.setdefault(len(index), []).append(found)
-            values.append((found.positions, summed(value, found.rows, len(found.positions))))
+            positions, rows = nodes.positions(index)
+            given.setdefault(len(index), []).append(Entries(index, positions, rows))
+            values.append((positions, summed(value, rows, len(positions))))
         own = next(self.module.parameters(), None)
         if own is not None:
             for _, value in values:
@@ -136,8 +136,8 @@ class Sparse(EquivariantModule):
             inputs.append((index, values) if _int(order) > 1 else values)
         at = [torch.empty(order, 0, dtype=torch.long, device=device) for order in self._sampled]
         nodes = torch.empty(0, dtype=torch.long, device=device)
-        made = self(joined(inputs), nodes, at, graphs)
-        outputs = made if len(self.space_out) > 1 else (made,)
+        result = self(joined(inputs), nodes, at, graphs)
+        outputs = result if len(self.space_out) > 1 else (result,)
         return [
             value if order == 0 else terms[0].new_zeros(graphs, *[0] * _int(order), channels)
             for value, (channels, order) in zip(outputs, self.space_out, strict=True)

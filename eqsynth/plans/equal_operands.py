@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import Basis
-from eqsynth.bases.index_symmetries import moved
+from eqsynth.bases.index_symmetries import permuted
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.partitions import components, perfect_matchings
@@ -69,7 +69,7 @@ def _orbits(found: Basis, flat: Sequence[Diagram], swaps: Sequence[tuple[int, ..
     for number, diagram in enumerate(flat):
         images: dict[int, set[int]] = {}
         for swap in swaps:
-            turned, sign = moved(diagram, swap, len(outs), forms)
+            turned, sign = permuted(diagram, swap, len(outs), forms)
             image = place.get((turned.blocks, turned.head))
             if image is None:
                 return None

@@ -900,7 +900,7 @@ class _Lowering:
         names = {}
         for key in target_at:
             use = target_of[key]
-            names[key] = self._fresh(self._half_name("z", use.term_out, use.top.plain, self.several_out))
+            names[key] = self._fresh(self._half_name("z", use.term_out, use.top.headless, self.several_out))
         read, sign = iter(operand_keys), _sign if tied else lambda _: 1
         self.middle_steps.append(
             Mix(
@@ -928,7 +928,7 @@ class _Lowering:
                 self.ready[use.term_out].append(value)
                 continue
             if packings:
-                value = self._fresh(_name("u", use.term_out, use.top.plain, self.several_out))
+                value = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
                 self.middle_steps += self._unpack(name, value, packings)
             for factor in range(len(profile)):
                 if _takes_after(profile[factor]):
@@ -971,7 +971,7 @@ class _Lowering:
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
         forms = self._forms(self.hom.space_out.orders[use.term_out])
-        for half, placed in _turned(use.top.plain, part, use.turns, forms):
+        for half, placed in _turned(use.top.headless, part, use.turns, forms):
             self.tops[use.term_out].setdefault(half, []).append(placed)
 
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
@@ -988,7 +988,7 @@ class _Lowering:
 
     def _reduced(self, use: _Use) -> tuple[str, list[Label]]:
         """The reduction that a use needs, with the heads applied that come before the mixing."""
-        half = use.bottom.plain
+        half = use.bottom.headless
         name = self.bottoms[use.term_in].setdefault(half, self._input_name(use.term_in, half))
         if self.hom.group.kept_graph is not None:
             name, axes = self._contract(name, use.below)

@@ -212,7 +212,7 @@ class _Products(_Lowering):
         """Whether maps of one product are cheaper mixed on the way; if so the step, and its places in the output."""
         first_use = uses[0]
         number, o = first_use.term_in, first_use.term_out
-        values, label_sizes = self._factored(number, first_use.bottom.plain)
+        values, label_sizes = self._factored(number, first_use.bottom.headless)
         (left, left_axes), (right, right_axes) = values
         if len(label_sizes) > len(first_use.bottom.kept) or not (
             set(left_axes) - set(right_axes) and set(right_axes) - set(left_axes)
@@ -232,10 +232,10 @@ class _Products(_Lowering):
             return False
         names = []
         for use in uses:
-            names.append(self._fresh(self._half_name("z", o, use.top.plain, self.several_out)))
+            names.append(self._fresh(self._half_name("z", o, use.top.headless, self.several_out)))
             row = self._row(use.top, profile, "given", full_axes(self.hom.space_out.orders[o]))
             pattern = tuple(use.middle[int(label[1])] for label in row)
-            self.tops[o].setdefault(use.top.plain, []).append(Part(names[-1], pattern))
+            self.tops[o].setdefault(use.top.headless, []).append(Part(names[-1], pattern))
         elements = tuple(use.element for use in uses)
         axes = (left_axes, right_axes)
         self.weighed.append(Weigh(tuple(names), (left, right), *axes, tuple(label_sizes), number, o, elements, first))

@@ -352,7 +352,7 @@ def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> 
     while agenda:
         at = agenda.pop()
         for (swap, sign), first in moves:
-            image, by = index_symmetries.moved(at, swap, first, forms)
+            image, by = index_symmetries.permuted(at, swap, first, forms)
             if image not in signs:
                 signs[image] = signs[at] * sign * by
                 agenda.append(image)
@@ -385,7 +385,7 @@ def _is_turned(basis: Basis, number: int) -> bool:
     for axes, sign in basis.turned(number):
         # Axis i of the result is axis axes[i]: that axis moves to i.
         back = [axes.index(axis) for axis in range(len(axes))]
-        image, by = index_symmetries.moved(
+        image, by = index_symmetries.permuted(
             basis.flat(number), back, 0, index_symmetries.forms_of(basis.group, axes_of(basis.outputs))
         )
         added.append(read(image, sign * by))

@@ -15,6 +15,7 @@ from eqsynth.diagrams.text import picture
 from eqsynth.diagrams.words import formula
 from eqsynth.errors import EqsynthError, SymbolicError, abridged
 from eqsynth.exact.numbers import whole
+from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import gains, mean_squares
 from eqsynth.plans.plan import POWERS
@@ -85,8 +86,8 @@ class Inspection:
         broad = max((len(line) for lines in pictures for line in lines), default=0)
 
         def line(row: Sequence[str], picture: str) -> str:
-            place, *rest = (f"{cell:<{width}}" for cell, width in zip(row[:4], wide, strict=True))
-            return "  ".join([place, f"{picture:<{broad}}", *rest, row[4]]).rstrip()
+            place, *others = (f"{cell:<{width}}" for cell, width in zip(row[:4], wide, strict=True))
+            return "  ".join([place, f"{picture:<{broad}}", *others, row[4]]).rstrip()
 
         lines = [*self._heading(), line(head, "")]
         for row, drawn in zip(cells, pictures, strict=True):
@@ -113,11 +114,11 @@ class Inspection:
             for use, picture in zip(self.uses[:SHOWN], drawn, strict=True)
         )
         more = len(self) - SHOWN
-        rest = f"<div>... and {more} more: .table(limit=None) has them</div>" if more > 0 else ""
+        note = f"<div>... and {more} more: .table(limit=None) has them</div>" if more > 0 else ""
         head = "".join(
             f"<th>{name}</th>" for name in ("map", "diagram", "formula", "norm", "", "share of variance")
         )  # fmt: skip
-        return f"<div>{heading}<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>{rest}</div>"
+        return f"<div>{heading}<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>{note}</div>"
 
     def _heading(self) -> list[str]:
         letters = " x ".join(str(size) for size in self.sizes)
@@ -144,8 +145,8 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
     >>> import torch, eqsynth as eq
     >>> layer = eq.Linear("S(n)", 2, 1, bias=False)
     >>> layer.weight.data[:, 0, 0] = torch.tensor([0.0, 0.0, 1.0, 3.0, 0.0])
-    >>> found = eq.inspect(layer)
-    >>> [(use.formula, use.norm, round(use.share, 2)) for use in found.uses[:2]]
+    >>> inspection = eq.inspect(layer)
+    >>> [(use.formula, use.norm, round(use.share, 2)) for use in inspection.uses[:2]]
     [('y[a] += x[a,b]', 3.0, 0.9), ('y[a] += x[a,a]', 1.0, 0.1)]
 
     Weights that are blocks of irreps are turned into coefficients of diagrams first.
@@ -167,16 +168,8 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
     plan, hom = layer.plan, layer.hom
     group = hom.group
     parameters = {name: value.detach().double().cpu().numpy() for name, value in layer.named_parameters()}
-    if n is None and group.symbolic:
-        n = [factor.n if isinstance(factor.n, int) else OPEN for factor in group.factors]
-    if n is not None:
-        given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
-        read = [whole(size) for size in given]
-        if None in read or len(read) != len(group.factors):
-            raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {n!r:.40}")
-        n = [size for size in read if size is not None]
-    found: list[Use] = []
-    sizes = basis(group, hom.space_in.orders[0], hom.space_out.orders[0]).sizes(n)
+    uses: list[Use] = []
+    sizes = basis(group, hom.space_in.orders[0], hom.space_out.orders[0]).sizes(_read_sizes(group, n))
     power = -POWERS[plan.normalization]
     for term_out, (_, order_out) in enumerate(hom.space_out):
         into: list[tuple[int | None, int, Element, str, float, float]] = []
@@ -198,10 +191,21 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
                 diagram = maps[element]
                 into.append((term_in, element, diagram, formula(group, diagram, maps.turned(element)), norm, variance))
         total = sum(variance for *_, variance in into) or 1.0
-        found += [
+        uses += [
             Use(term_in, term_out, element, diagram, text, norm, variance, variance / total)
             for term_in, element, diagram, text, norm, variance in into
         ]
     # Stable: equal shares stay in the order of terms and elements.
-    found.sort(key=lambda use: -use.share)
-    return Inspection(hom, sizes, tuple(found))
+    uses.sort(key=lambda use: -use.share)
+    return Inspection(hom, sizes, tuple(uses))
+
+
+def _read_sizes(group: Group, n: int | Sequence[int] | None) -> list[int] | None:
+    """The sizes of the factors of the group, 10 for those left open; None where none is given and none is open."""
+    if n is None:
+        return [factor.n if isinstance(factor.n, int) else OPEN for factor in group.factors] if group.symbolic else None
+    given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
+    sizes = [size for size in map(whole, given) if size is not None]
+    if len(sizes) != len(given) or len(sizes) != len(group.factors):
+        raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {n!r:.40}")
+    return sizes

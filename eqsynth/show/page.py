@@ -51,10 +51,10 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     """Everything that a page shows about the maps V^inputs -> V^outputs, as plain data for JSON.
 
     >>> from eqsynth.page import document
-    >>> found = document("SO(3)", 2, 2)
-    >>> found["count"], [entry["words"] for entry in found["maps"]][1:]
+    >>> data = document("SO(3)", 2, 2)
+    >>> data["count"], [entry["words"] for entry in data["maps"]][1:]
     (3, ['Copies the input.', 'Transposes the input.'])
-    >>> found["maps"][1]["matrix"][:12]
+    >>> data["maps"][1]["matrix"][:12]
     '+000000000+0'
 
     Exact: matrices hold whole numbers (``+``, ``-`` and ``0`` where no others occur), relations are fractions
@@ -62,53 +62,54 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
 
     Raises what :func:`eqsynth.basis` raises.
     """
-    found = basis(group, inputs, outputs)
-    if not found.plain_orders:
+    maps = basis(group, inputs, outputs)
+    if not maps.plain_orders:
         raise SpaceError(
             f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(inputs))} -> "
             f"{order_text(plain(outputs))}, or for text, --svg or --tikz"
         )
     pieces = _Pieces()
-    shown = found.diagrams[:MAX_CARDS]
-    grid, matrices = _matrices(found, shown)
-    maps = [
+    shown = maps.diagrams[:MAX_CARDS]
+    grid, matrices = _matrices(maps, shown)
+    cards = [
         {
-            "formula": words.formula(found.group, element),
-            "words": words.meaning(found.group, element),
-            "kind": words.kind(found.group, element),
-            "picture": pieces.picture(found.group, element),
+            "formula": words.formula(maps.group, element),
+            "words": words.meaning(maps.group, element),
+            "kind": words.kind(maps.group, element),
+            "picture": pieces.picture(maps.group, element),
             "matrix": matrix,
-            "cost": words.cost(found.group, element),
-            "key": _key(found.group, element),
-            "parts": [_part(part) for _, part in words.parts(found.group, element)],
+            "cost": words.cost(maps.group, element),
+            "key": _key(maps.group, element),
+            "parts": [_part(part) for _, part in words.parts(maps.group, element)],
         }
         for element, matrix in zip(shown, matrices, strict=True)
     ]
-    space_in, space_out = words.space(found.group, found.inputs), words.space(found.group, found.outputs)
-    made: dict[str, Any] = {
+    space_in, space_out = words.space(maps.group, maps.inputs), words.space(maps.group, maps.outputs)
+    return {
         "version": eqsynth.__version__,
-        "group": str(found.group),
-        "title": found.group.title,
+        "group": str(maps.group),
+        "title": maps.group.title,
         "factors": [
             {"name": str(factor), "maps": factor.maps, "symplectic": factor.symplectic, "n": factor.n}
-            for factor in found.group.factors
+            for factor in maps.group.factors
         ],
-        "inputs": list(axis_counts(found.inputs)),
-        "outputs": list(axis_counts(found.outputs)),
-        "heading": f"{abridged(found.group)}: order {order_text(found.inputs)} → order {order_text(found.outputs)}",
+        "inputs": list(axis_counts(maps.inputs)),
+        "outputs": list(axis_counts(maps.outputs)),
+        "heading": f"{abridged(maps.group)}: order {order_text(maps.inputs)} → order {order_text(maps.outputs)}",
         "spaces": [space_in, space_out],
-        "symmetry": words.symmetry(found.group),
-        "count": len(found),
-        "dense": _dense(found),
+        "symmetry": words.symmetry(maps.group),
+        "count": len(maps),
+        "dense": _dense(maps),
         "matrix": grid,
-        "maps": maps,
-        "left": _left(found, pieces),
-        "plan": _plan(found),
-        "dimension": _dimensions(found),
-        "walks": _walks(found),
-        "certificate": _certificate(found),
+        "maps": cards,
+        "left": _left_out(maps, pieces),
+        "plan": _plan(maps),
+        "dimension": _dimensions(maps),
+        "walks": _walks(maps),
+        "certificate": _certificate(maps),
+        "ink": INK,
+        "pieces": pieces.listed,
     }
-    return {**made, "ink": INK, "pieces": pieces.listed}
 
 
 def html(group: str | Group, inputs: Order, outputs: Order) -> str:
@@ -121,15 +122,13 @@ def html(group: str | Group, inputs: Order, outputs: Order) -> str:
 
     The same problem gives the same bytes. Raises what :func:`eqsynth.basis` raises.
     """
-    made = document(group, inputs, outputs)
-    # No < is left, so that no text can end the script element or open a comment.
-    data = json.dumps(made, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    plain = basis(group, inputs, outputs).table(60)
+    data = document(group, inputs, outputs)
     filled = {
-        "TITLE": _escaped(f"{abridged(made['group'])} {made['heading'].split(': ')[-1]} - eqsynth"),
+        "TITLE": _escaped(f"{abridged(data['group'])} {data['heading'].split(': ')[-1]} - eqsynth"),
         "STYLE": _asset("page.css"),
-        "TABLE": _escaped(plain),
-        "DATA": data,
+        "TABLE": _escaped(basis(group, inputs, outputs).table(60)),
+        # No < is left, so that no text can end the script element or open a comment.
+        "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
         "SCRIPT": _asset("page.js"),
     }
     pieces = _asset("page.html").split("@@")
@@ -154,14 +153,14 @@ class _Pieces:
 
     def picture(self, group: Group, element: Element) -> dict[str, Any]:
         """A picture as width, height and numbers of marks."""
-        made = layout.drawing(group, element)
+        drawing = layout.drawing(group, element)
         marks = []
-        for mark in body(made).split("\n"):
+        for mark in body(drawing).split("\n"):
             if mark not in self._place:
                 self._place[mark] = len(self.listed)
                 self.listed.append(mark)
             marks.append(self._place[mark])
-        return {"w": made.width, "h": made.height, "marks": marks}
+        return {"w": drawing.width, "h": drawing.height, "marks": marks}
 
 
 def _part(part: object) -> dict[str, Any]:
@@ -179,11 +178,15 @@ def _key(group: Group, element: Element) -> list[int]:
     return [sum(map(words.axes_mixed, listed)), sum(part.bottom_only + part.top_only for part in listed)]
 
 
-def _dense(found: Basis) -> str:
+def _factors(maps: Basis) -> Iterable[tuple[Group, int, int]]:
+    """Each factor of the group with its orders of inputs and outputs."""
+    return zip(maps.group.factors, axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
+
+
+def _dense(maps: Basis) -> str:
     """How many weights a layer without symmetry would have."""
-    factors = zip(found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True)
     number, letters = 1, []
-    for factor, k, lo in factors:
+    for factor, k, lo in _factors(maps):
         if isinstance(factor.n, int):
             number *= factor.n ** (k + lo)
         elif k + lo:
@@ -194,39 +197,36 @@ def _dense(found: Basis) -> str:
 # --- matrices -----------------------------------------------------------------------------------------
 
 
-def _matrices(found: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | None, list[str | list[int]]]:
-    sizes = _picture_sizes(found, len(shown))
+def _matrices(maps: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | None, list[str | list[int]]]:
+    sizes = _picture_sizes(maps, len(shown))
     if sizes is None:
         return None, [""] * len(shown)
     axes = [[size for size, count in zip(sizes, axis_counts(order), strict=True) for _ in range(count)]
-            for order in (found.outputs, found.inputs)]  # fmt: skip
-    made: list[str | list[int]] = []
+            for order in (maps.outputs, maps.inputs)]  # fmt: skip
+    entries: list[str | list[int]] = []
     for element in shown:
-        values = [int(value) for value in functor.matrix(found.group, element, sizes).ravel()]
+        values = [int(value) for value in functor.matrix(maps.group, element, sizes).ravel()]
         small = all(-1 <= value <= 1 for value in values)
-        made.append("".join("0+-"[value] for value in values) if small else values)
+        entries.append("".join("0+-"[value] for value in values) if small else values)
     cut = [
         f"{size} of {factor}"
-        for factor, size in zip(found.group.factors, sizes, strict=True)
+        for factor, size in zip(maps.group.factors, sizes, strict=True)
         if isinstance(factor.n, int) and size < factor.n
     ]
-    return {"sizes": list(sizes), "outputs": axes[0], "inputs": axes[1], "corner": cut}, made
+    return {"sizes": list(sizes), "outputs": axes[0], "inputs": axes[1], "corner": cut}, entries
 
 
-def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
+def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
-    factors = found.group.factors
+    factors = maps.group.factors
     sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.even else 3 for factor in factors]
-    powers = [k + lo for k, lo in zip(axis_counts(found.inputs), axis_counts(found.outputs), strict=True)]
-    headed = [
-        any(
-            bool(part.head)
-            for element in found.diagrams
-            for part in [element[place] if isinstance(element, tuple) else element]
-            if isinstance(part, Diagram)
-        )
-        for place in range(len(factors))
-    ]
+    powers = [k + lo for _, k, lo in _factors(maps)]
+    headed = {
+        place
+        for element in maps.diagrams
+        for place, (_, part) in enumerate(words.parts(maps.group, element))
+        if isinstance(part, Diagram) and part.head
+    }
     while True:
         cells = prod(size**power for size, power in zip(sizes, powers, strict=True))
         if cells <= MAX_CELLS and cells * count <= MAX_ALL_CELLS:
@@ -235,7 +235,7 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
         lower = [
             (size, place)
             for place, (factor, size) in enumerate(zip(factors, sizes, strict=True))
-            if powers[place] and size > 2 and factor.diagrammatic and not headed[place]
+            if powers[place] and size > 2 and factor.diagrammatic and place not in headed
         ]
         if not lower:
             return None
@@ -246,27 +246,24 @@ def _picture_sizes(found: Basis, count: int) -> tuple[int, ...] | None:
 # --- left-out diagrams --------------------------------------------------------------------------------
 
 
-def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
-    count = left_out(found)
-    if len(found.group.factors) > 1 and count:
-        bases = [
-            basis(*problem)
-            for problem in zip(found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True)
-        ]
+def _left_out(maps: Basis, pieces: _Pieces) -> dict[str, Any]:
+    count = left_out(maps)
+    if len(maps.group.factors) > 1 and count:
+        bases = [basis(*problem) for problem in _factors(maps)]
         note = (
             "A product of diagrams is left out when one of its factors is. These are the factors' own left-out "
             "diagrams; numbers in brackets are those of the factor's basis."
         )
     else:
-        bases = [found]
+        bases = [maps]
         note = {
             "orbits": "Nothing was left out: orbits are disjoint, so each of them is needed.",
             "matrices": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
             "graphs": "Bilabelled graphs that were tried, and orbit indicators: combinations of the maps above.",
-        }.get(found.group.maps, "")
+        }.get(maps.group.maps, "")
         if not count:
             note = (
-                note if found.group.maps in ("orbits", "matrices") else "Nothing was left out: every diagram is needed."
+                note if maps.group.maps in ("orbits", "matrices") else "Nothing was left out: every diagram is needed."
             )
     sections = []
     for part in bases:
@@ -279,7 +276,7 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
             sections.append(
                 {
                     "group": str(part.group),
-                    "formulas": part.formulas() if part is not found else [],
+                    "formulas": part.formulas() if part is not maps else [],
                     "maps": [
                         {
                             "formula": words.formula(part.group, relation.element),
@@ -299,14 +296,14 @@ def _left(found: Basis, pieces: _Pieces) -> dict[str, Any]:
 # --- plan ---------------------------------------------------------------------------------------------
 
 
-def _plan(found: Basis) -> dict[str, Any]:
-    if not len(found):
+def _plan(maps: Basis) -> dict[str, Any]:
+    if not len(maps):
         return {"note": "There is no map, so there is nothing to compute: the output is zero.", "steps": []}
-    if len(found) > MAX_CARDS:
-        return {"note": f"A plan for {len(found):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
-    one_in, one_out = (Space(((1, order),)) for order in (found.inputs, found.outputs))
+    if len(maps) > MAX_CARDS:
+        return {"note": f"A plan for {len(maps):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
+    one_in, one_out = (Space(((1, order),)) for order in (maps.inputs, maps.outputs))
     try:
-        made = plain_plan(Hom(found.group, one_in, one_out), False, "variance")
+        made = plain_plan(Hom(maps.group, one_in, one_out), False, "variance")
         listed = list(made.costs())
     except SizeError as error:
         return {"note": str(error), "steps": []}
@@ -328,7 +325,7 @@ def _plan(found: Basis) -> dict[str, Any]:
             }
         )
     total = made.total()
-    sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(found.group.factors)]
+    sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(maps.group.factors)]
     return {
         "note": "" if len(steps) <= MAX_DRAWN else f"A plan of {len(steps)} steps is too long to draw.",
         "steps": steps if len(steps) <= MAX_DRAWN else [],
@@ -341,13 +338,9 @@ def _plan(found: Basis) -> dict[str, Any]:
 # --- dimensions and walks -----------------------------------------------------------------------------
 
 
-def _factors(found: Basis) -> Iterable[tuple[Group, int, int]]:
-    return zip(found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True)
-
-
-def _dimensions(found: Basis) -> list[dict[str, Any]]:
-    made = []
-    for factor, k, lo in _factors(found):
+def _dimensions(maps: Basis) -> list[dict[str, Any]]:
+    sections = []
+    for factor, k, lo in _factors(maps):
         if not factor.diagrammatic:
             continue
         stable = dimension.stable_from(factor, k + lo)
@@ -366,54 +359,54 @@ def _dimensions(found: Basis) -> list[dict[str, Any]]:
         }
         if not factor.heads and table.stable and k + lo <= 6:
             section["determinant"] = str(symbolic.gram_determinant(f"{factor.family}(n)", k, lo))
-        made.append(section)
-    return made
+        sections.append(section)
+    return sections
 
 
-def _walks(found: Basis) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = []
-    for factor, k, lo in _factors(found):
+def _walks(maps: Basis) -> list[dict[str, Any]]:
+    sections: list[dict[str, Any]] = []
+    for factor, k, lo in _factors(maps):
         if factor.diagrammatic:
-            made.append(_bratteli(factor, k, lo))
+            sections.append(_bratteli(factor, k, lo))
         elif factor.permuting:
-            made.append(_burnside(factor, k + lo, len(found)))
+            sections.append(_burnside(factor, k + lo, len(maps)))
         else:
-            made.append(
+            sections.append(
                 {
                     "group": str(factor),
                     "note": "A group given by matrices is handled without its irreducible parts: the number of maps is "
                     "the number of unknowns, less the rank of the linear equations that the generators give.",
                 }
             )
-    return made
+    return sections
 
 
 def _bratteli(factor: Group, k: int, lo: int) -> dict[str, Any]:
     size = factor.n if isinstance(factor.n, int) else dimension.stable_from(factor, k + lo)
     group = factor.at(size)
-    found = bratteli(group, k, lo)
+    diagram = bratteli(group, k, lo)
     # SO(n) and A(n) may break a part in two, so its dimension would mislead.
     whole = not factor.heads and size <= 100
-    drawn = sum(map(len, found.edges)) <= MAX_DRAWN
+    drawn = sum(map(len, diagram.edges)) <= MAX_DRAWN
     return {
         "group": str(group),
         "walk": factor.walk,
         "twist": factor.twist,
         "larger": f"{factor.headless}({size})" if factor.headless else "",
-        "words": {_lookup(label): group.part_words(label) for level in found.levels for label in level},
+        "words": {_lookup(label): group.part_words(label) for level in diagram.levels for label in level},
         "open": isinstance(factor.n, str),
         "inputs": k,
         "outputs": lo,
         "n": size,
-        "stride": found.stride,
-        "paths": found.paths,
-        "levels": [[_rows(label) for label in level] for level in found.levels] if drawn else [],
-        "edges": [[list(pair) for pair in pairs] for pairs in found.edges] if drawn else [],
-        "before": [list(map(str, level)) for level in found.before] if drawn else [],
-        "after": [list(map(str, level)) for level in found.after] if drawn else [],
+        "stride": diagram.stride,
+        "paths": diagram.paths,
+        "levels": [[_rows(label) for label in level] for level in diagram.levels] if drawn else [],
+        "edges": [[list(pair) for pair in pairs] for pairs in diagram.edges] if drawn else [],
+        "before": [list(map(str, level)) for level in diagram.before] if drawn else [],
+        "after": [list(map(str, level)) for level in diagram.after] if drawn else [],
         "meeting": [
             [_rows(shape), one, two, irreducible_dimension(group, shape) if whole else None]
-            for shape, one, two in found.meeting
+            for shape, one, two in diagram.meeting
         ],
     }
 
@@ -429,7 +422,7 @@ def _lookup(label: Label) -> str:
 
 
 def _burnside(group: Group, total: int, count: int) -> dict[str, Any]:
-    made: dict[str, Any] = {"group": str(group), "orbits": count, "power": total}
+    section: dict[str, Any] = {"group": str(group), "orbits": count, "power": total}
     assert isinstance(group.n, int)  # noqa: S101 - such groups have a number of points
     try:
         fixed = Counter(
@@ -437,16 +430,16 @@ def _burnside(group: Group, total: int, count: int) -> dict[str, Any]:
             for element in elements(group.permutations, group.n)
         )
     except SizeError:
-        return made
-    return {**made, "order": sum(fixed.values()), "fixed": [[points, fixed[points]] for points in sorted(fixed)]}
+        return section
+    return {**section, "order": sum(fixed.values()), "fixed": [[points, fixed[points]] for points in sorted(fixed)]}
 
 
 def _list(texts: Iterable[str]) -> str:
     return " and ".join(texts)
 
 
-def _certificate(found: Basis) -> dict[str, Any]:
-    group, certificate = found.group, found.certificate
+def _certificate(maps: Basis) -> dict[str, Any]:
+    group, certificate = maps.group, maps.certificate
     if not group.diagrammatic:
         size = (
             "the number of maps is known without any diagram: it is the dimension of the solutions of linear "
@@ -460,7 +453,7 @@ def _certificate(found: Basis) -> dict[str, Any]:
             + f"{_list(dict.fromkeys(factor.counted_by for factor in group.factors))} count them"
             + ". So once that many independent maps are found, the list is complete."
         )
-    problem = f"{group}: 1x{order_text(found.inputs)} -> 1x{order_text(found.outputs)}"
+    problem = f"{group}: 1x{order_text(maps.inputs)} -> 1x{order_text(maps.outputs)}"
     return {
         "text": str(certificate),
         "considered": certificate.spanning,

@@ -168,7 +168,11 @@ class Basis:
 
     def formulas(self) -> list[str]:
         """The index formula of every element."""
-        return [words.formula(self.group, element, self.turned(i)) for i, element in enumerate(self.diagrams)]
+        return [self.formula(index) for index in range(len(self))]
+
+    def formula(self, index: int) -> str:
+        """The index formula of an element."""
+        return words.formula(self.group, self.diagrams[index], self.turned(index))
 
     def turned(self, index: int) -> tuple[Turn, ...]:
         """The orders of axes and signs whose sum is map ``index``: just the order that there is, for plain outputs."""

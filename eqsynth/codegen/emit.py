@@ -299,18 +299,18 @@ def _count_check(name: str, count: int) -> list[str]:
     ]
 
 
-def _gallery(found: Basis) -> str:
+def _gallery(maps_of: Basis) -> str:
     """Pictures side by side, or formulas where there are many."""
-    formulas = found.formulas()
-    if len(found) > LISTED:
-        return f"    {len(found)} maps, from {formulas[0]} to {formulas[-1]}"
-    captions = [f"{index}: {formula}" for index, formula in enumerate(formulas)]
-    pictures = [picture(found[i]).split("\n") if len(found) <= DRAWN else [] for i in range(len(found))]
+    count = len(maps_of)
+    if count > LISTED:
+        return f"    {count} maps, from {maps_of.formula(0)} to {maps_of.formula(count - 1)}"
+    captions = [f"{index}: {formula}" for index, formula in enumerate(maps_of.formulas())]
+    pictures = [picture(maps_of[i]).split("\n") if count <= DRAWN else [] for i in range(count)]
     width = max(max(map(len, [caption, *picture])) for caption, picture in zip(captions, pictures, strict=True)) + 3
     per_row = max(1, (WIDTH - 4) // width)
     lines = []
-    for start in range(0, len(found), per_row):
-        row = range(start, min(start + per_row, len(found)))
+    for start in range(0, count, per_row):
+        row = range(start, min(start + per_row, count))
         height = max(len(pictures[index]) for index in row)
         for line in range(height):
             cells = [(pictures[i][line] if line < len(pictures[i]) else "").ljust(width) for i in row]

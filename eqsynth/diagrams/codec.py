@@ -7,7 +7,7 @@ is accepted gives diagrams that are well formed, different from each other, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise, permutations, product
 from typing import Any
 
 from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Orbit
@@ -134,18 +134,45 @@ def _decode_table(
         raise CatalogError("a middle is no permutation")
     if middles != sorted({*middles}):
         raise CatalogError("the middles are not in order, or one stands twice")
+    if len(rows) % 4 or {*map(type, rows)} - {int} or min(rows, default=0) < 0:
+        raise CatalogError("the rows of the table are not four whole numbers each")
+    return join(tops, bottoms, middles, rows)
+
+
+def all_joined(tops: Sequence[Half], bottoms: Sequence[Half]) -> tuple[Diagram, ...]:
+    """Every diagram without a head that has one of the tops and one of the bottoms, in the order of a basis.
+
+    >>> from eqsynth.diagrams.codec import all_joined
+    >>> from eqsynth.diagrams.diagram import Half
+    >>> halves = [Half(((0,),), kept) for kept in ((), (0,))]
+    >>> [diagram.formula() for diagram in all_joined(halves, halves)]
+    ['y[a] += x[b]', 'y[a] += x[a]']
+    """
+    tops, bottoms = (sorted(halves, key=lambda half: half.key) for halves in (tops, bottoms))
+    through = sorted({len(half.kept) for half in tops} & {len(half.kept) for half in bottoms})
+    middles = sorted(middle for count in through for middle in permutations(range(count)))
+    rows: list[int] = []
+    for count in through:
+        above, below = ([i for i, half in enumerate(halves) if len(half.kept) == count] for halves in (tops, bottoms))
+        fitting = [number for number, middle in enumerate(middles) if len(middle) == count]
+        rows.extend(chain.from_iterable((NO_HEAD, *row) for row in product(above, below, fitting)))
+    return join(tops, bottoms, middles, rows)
+
+
+def join(
+    tops: Sequence[Half], bottoms: Sequence[Half], middles: Sequence[tuple[int, ...]], rows: Sequence[int]
+) -> tuple[Diagram, ...]:
+    """The diagrams of a table: for each the kind of its head, and its top, bottom and middle by their numbers."""
+    outputs, inputs = (sum(map(len, halves[0].blocks)) if halves else 0 for halves in (tops, bottoms))
     # For each top: its blocks, those that go through, and whether all others are in the head, and so on below.
     above = [(half.blocks, [b for b in half.kept if b not in half.head], half.head) for half in tops]
     below = []
     for half in bottoms:
         shifted = [tuple(vertex + outputs for vertex in block) for block in half.blocks]
         through = [shifted[block] for block in half.kept if block not in half.head]
-        ends = [(shifted[block], block in half.head) for block in half.dropped + half.head]
-        ends.sort()
-        tied_ends = [place for place, (_, tied) in enumerate(ends) if tied]
-        below.append((through, tuple(block for block, _ in ends), tied_ends))
-    if len(rows) % 4 or {*map(type, rows)} - {int} or min(rows, default=0) < 0:
-        raise CatalogError("the rows of the table are not four whole numbers each")
+        kinds = sorted((shifted[block], block in half.head) for block in half.dropped + half.head)
+        tied_ends = [place for place, (_, tied) in enumerate(kinds) if tied]
+        below.append((through, tuple(block for block, _ in kinds), tied_ends))
     # Diagrams that are put together from checked halves need no check of their own, which would take longest here.
     new, set_outputs, set_inputs = object.__new__, _setter("outputs"), _setter("inputs")
     set_blocks, set_edges, set_head = _setter("blocks"), _setter("edges"), _setter("head")

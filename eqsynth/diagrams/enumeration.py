@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.codec import all_joined
+from eqsynth.diagrams.diagram import Diagram, Half
 from eqsynth.families.group import Group
 
 
@@ -24,8 +25,13 @@ def diagrams(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     2301.10152 (A(n)).
     """
     total = outputs + inputs
-    for blocks in group.headless_blocks(total):
-        yield Diagram(outputs, inputs, blocks)
+    rows = group.rows(outputs), group.rows(inputs)
+    if rows[0] is not None and rows[1] is not None:
+        tops, bottoms = ([Half(blocks, kept) for blocks, kept in listed or ()] for listed in rows)
+        yield from all_joined(tops, bottoms)
+    else:
+        for blocks in group.headless_blocks(total):
+            yield Diagram(outputs, inputs, blocks)
     for blocks, head in group.headed_blocks(total):
         yield Diagram(outputs, inputs, blocks, head=head)
 

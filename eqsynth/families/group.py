@@ -183,6 +183,13 @@ class Group:
         """The blocks of every diagram without a head on so many vertices, always in the same order."""
         self._lacks(f"diagrams on {total} vertices")
 
+    def rows(self, order: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:  # noqa: ARG002 - of some families
+        """The rows of diagrams without a head: blocks, and those of them that go on to the other row.
+
+        None where rows with equally many such blocks do not all fit together.
+        """
+        return None
+
     def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:  # noqa: ARG002 - of some families
         """Blocks and head of every diagram with a head; none with n a letter."""
         return iter(())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,17 @@ class MatchingGroup(Group):
     def headless_blocks(self, total: int) -> Iterator[Blocks]:
         """All perfect matchings."""
         return perfect_matchings(tuple(range(total)))
+
+    def rows(self, order: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:
+        """Pairs stay in their row, and single vertices go on."""
+        rows = []
+        for through in range(order % 2, order + 1, 2):
+            for singles in combinations(range(order), through):
+                others = tuple(vertex for vertex in range(order) if vertex not in singles)
+                for pairs in perfect_matchings(others):
+                    blocks = tuple(sorted([*pairs, *((vertex,) for vertex in singles)]))
+                    rows.append((blocks, tuple(i for i, block in enumerate(blocks) if len(block) == 1)))
+        return rows
 
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 
 from eqsynth.exact.partitions import Blocks, set_partitions, stirling2
 from eqsynth.families.group import Group, Label
@@ -28,6 +28,17 @@ class PartitionGroup(Group):
     def headless_blocks(self, total: int) -> Iterator[Blocks]:
         """All set partitions."""
         return set_partitions(total)
+
+    def rows(self, order: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:
+        """Any blocks go on, where they may have any size."""
+        if self.block_size > 1:
+            return None
+        return [
+            (blocks, kept)
+            for blocks in set_partitions(order)
+            for through in range(len(blocks) + 1)
+            for kept in combinations(range(len(blocks)), through)
+        ]
 
     def blocks_count(self, total: int, blocks: int) -> int:
         """How many diagrams without a head there are with so many blocks."""

@@ -131,38 +131,39 @@ def plan_hom(
 
 def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
     """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
-    made = []
+    plans = []
     for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
         try:
-            made.append(plan_hom(hom, bias, normalization, method))
+            plans.append(plan_hom(hom, bias, normalization, method))
         except GroupError:
             continue
-    return min(made, key=lambda plan: plan.estimate())
+    return min(plans, key=lambda plan: plan.estimate())
 
 
 @lru_cache(maxsize=256)
 def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str) -> Plan:
     """The plan by the method that is asked for, or that costs least, with the costs of the others."""
-    made: dict[str, Plan] = {}
+    plans: dict[str, Plan] = {}
     refused: dict[str, EqsynthError] = {}
     for name in METHODS if method == "auto" else (method,):
-        if method == "auto" and not _worth_trying(hom, name, made):
+        if method == "auto" and not _worth_trying(hom, name, plans):
             continue
         try:
-            made[name] = plan_by(hom, bias, normalization, name, parameters)
+            plans[name] = plan_by(hom, bias, normalization, name, parameters)
         except (GroupError, SizeError, SymbolicError) as error:
             refused[name] = error
-    if not made:
+    if not plans:
         raise refused[method] if method in refused else next(iter(refused.values()))
-    if len(made) == 1:
-        return replace(*made.values(), alternatives=())
-    costs = sorted((plan.estimate(), METHODS.index(name), name) for name, plan in made.items())
-    return replace(made[costs[0][2]], alternatives=tuple((name, cost) for cost, _, name in costs))
+    if len(plans) == 1:
+        (plan,) = plans.values()
+        return plan
+    costs = sorted((plan.estimate(), METHODS.index(name), name) for name, plan in plans.items())
+    return replace(plans[costs[0][2]], alternatives=tuple((name, cost) for cost, _, name in costs))
 
 
-def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
-    """Whether a method can cost less than what is known: found out without making its plan."""
-    if method == "diagrams" or not made:
+def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
+    """Whether a method can cost less than those that are planned: told without making its plan."""
+    if method == "diagrams" or not plans:
         return True
     if hom.group.symbolic:
         # At small n the plan by diagrams is the quickest, and it is the one that stays open in every export.
@@ -170,7 +171,7 @@ def _worth_trying(hom: Hom, method: str, made: dict[str, Plan]) -> bool:
     if method == "fourier":
         return True
     ins, outs = hom.space_in, hom.space_out
-    least = min(plan.estimate() for plan in made.values())
+    least = min(plan.estimate() for plan in plans.values())
     if method == "matrix":
         entries = sum(positions(hom.group, k) * c * positions(hom.group, lo) * d for c, k in ins for d, lo in outs)
         return NOMINAL_BATCH * entries < least
@@ -1243,9 +1244,9 @@ def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
     everywhere = rank.count(most)
     diagonals = len(rank) - everywhere
     share = [SHARE_EVERYWHERE / everywhere if blocks == most else SHARE_DIAGONALS / diagonals for blocks in rank]
-    share = [s / _times(found, element) for element, s in enumerate(share)]
     if found.group.symbolic and found.plain_orders:
         return tuple(share)
+    share = [s / _times(found, element) for element, s in enumerate(share)]
     sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in found.group.factors]
     squares = mean_squares(found, sizes, gained=gains(found))
     # Rounded once, so that every version of Python finds the same digits.

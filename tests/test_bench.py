@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,11 @@ from benchmarks import graphs as bench_graphs
 from benchmarks import symmetric as bench_symmetric
 from benchmarks.onebyone import OneByOne, Tuned
 from eqsynth.bases import basis as bases
+from eqsynth.codegen import emit
 from eqsynth.families.representation import generators
+from eqsynth.layers import emitted
+from eqsynth.plans import lowering, products
+from eqsynth.store import waiting
 from oracle import dense as oracle_dense
 from oracle import inputs_for, run
 
@@ -529,18 +534,65 @@ def test_e3nn_is_set_up_in_a_fresh_process_too():
 # --- long work ------------------------------------------------------------------------------------------------
 
 
-def test_progress_is_shown_in_a_terminal_and_changes_nothing(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+class Terminal(io.StringIO):
+    """A terminal that tells when something was written."""
 
-    monkeypatch.setattr(bases, "LONG", 10)
-    terminal = Terminal()
+    def __init__(self):
+        super().__init__()
+        self.written = threading.Event()
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.written.set()
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "work", "words"),
+    [
+        (bases.enumeration, "diagrams", lambda: eq.basis("S(n)", 2, 2), "choosing maps of S(n) 2 -> 2 ... 1 s"),
+        (lowering, "_cheapest", lambda: eq.plan("S(n)", "3x1", "5x1"), "planning S(n): 3x1 -> 5x1 ... 1 s"),
+        (emit, "_File", lambda: eq.Linear("S(n)", "3x1", "7x1"), "writing the code of S(n): 3x1 -> 7x1 ... 1 s"),
+        (products, "_product_plan", lambda: eq.TensorProduct("S(n)", "3x1", "1x1", "7x1"), "planning S(n): 3x1 (x)"),
+    ],
+)
+def test_long_work_is_told_in_a_terminal_and_changes_nothing(monkeypatch, module, name, work, words):
+    terminal, slowly = Terminal(), getattr(module, name)
+
+    def late(*problem):
+        # However slow the machine is: work goes on once the terminal has shown something.
+        assert terminal.written.wait(60)
+        return slowly(*problem)
+
+    caches = (bases._basis, lowering._chosen, emit.emit, products.plan_products, emitted.layer_class)
+    expected = repr(work())
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(waiting, "PATIENCE", 0.001)
     monkeypatch.setattr(sys, "stderr", terminal)
-    bases._basis.cache_clear()
-    assert len(eq.basis("S(n)", 2, 2)) == 15
-    assert "S(n) 2 -> 2" in terminal.getvalue()
-    bases._basis.cache_clear()
+    monkeypatch.setattr(module, name, late)
+    ours = repr(work())
+    for cache in caches:
+        cache.cache_clear()
+    assert words in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    assert ours == expected
+
+
+def test_nothing_is_told_where_no_terminal_reads(monkeypatch):
+    pipe = io.StringIO()
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    monkeypatch.setattr(sys, "stderr", pipe)
+    with waiting.waiting("nothing"):
+        pass
+    pipe.close()
+    with waiting.waiting("nothing, to a closed stream"):
+        pass
+    monkeypatch.setattr(sys, "stderr", None)
+    with waiting.waiting("nothing, to none"):
+        pass
 
 
 def test_long_work_can_be_interrupted():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +36,7 @@ from eqsynth.spaces.space import (
     stored_full,
 )
 from eqsynth.store import cache
+from eqsynth.store.waiting import waiting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +49,6 @@ MAX_DIAGRAMS = 1_000_000
 MAX_GRAM = 6_000
 #: How independent diagrams are chosen among dependent ones.
 CHOICES = ("auto", "cheapest", "standard")
-#: From this many diagrams on a terminal shows a progress bar.
-LONG = 50_000
 #: From this many listed diagrams on a basis is kept in the user's cache, if reading it leaves nothing to choose.
 WORTH_KEEPING = 500
 #: The folders that decide what is in the entry of a basis: all that this module uses.
@@ -317,6 +315,12 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
 
 @lru_cache(maxsize=256)
 def _basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
+    with waiting(f"choosing maps of {group} {order_text(inputs)} -> {order_text(outputs)}"):
+        return _chosen(group, inputs, outputs, choose)
+
+
+def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
+    """The basis of a problem, taken from the user's cache or chosen."""
     if group.maps == "factors":
         return _product_basis(group, entries_of(inputs), entries_of(outputs), choose)
     plain_orders = isinstance(inputs, int) and isinstance(outputs, int)
@@ -583,11 +587,7 @@ def _diagram_basis(group: Group, inputs: int, outputs: int, choose: str = "auto"
     total = inputs + outputs
     argument = _plain_argument(group, inputs, outputs, choose)
     spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)
-    if argument == "standard":
-        every, count = standard.standard(group, outputs, inputs), dimension
-    else:
-        every, count = enumeration.diagrams(group, outputs, inputs), spanning
-    listed = list(_with_progress(every, count, f"{group} {inputs} -> {outputs}"))
+    listed = list((standard.standard if argument == "standard" else enumeration.diagrams)(group, outputs, inputs))
     if argument:
         if argument == "blocks":
             listed = [diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n)]
@@ -609,13 +609,3 @@ def _cost_key(diagram: Diagram) -> tuple[object, ...]:
 
 def _parts(element: Element) -> tuple[Diagram | Orbit | MatrixMap, ...]:
     return element if isinstance(element, tuple) else (element,)
-
-
-def _with_progress(diagrams: Iterator[Diagram], count: int, what: str) -> Iterator[Diagram]:
-    """The same diagrams; a long list shows a progress bar in a terminal."""
-    if count < LONG or not sys.stderr.isatty():
-        return diagrams
-    from rich.console import Console
-    from rich.progress import track
-
-    return iter(track(diagrams, what, count, console=Console(stderr=True), transient=True))

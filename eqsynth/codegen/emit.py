@@ -23,6 +23,7 @@ from eqsynth.families.hom import Problem, ProductHom
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import maps
 from eqsynth.spaces.space import Space, none_of, order_text
+from eqsynth.store.waiting import waiting
 
 #: Diagrams beyond this number are listed by formula, and beyond the second one only counted.
 DRAWN, LISTED = 40, 400
@@ -56,7 +57,8 @@ def emit(plan: Plan, name: str | None = None) -> Artifact:
     True
     """
     name = name or ("EquivariantProduct" if plan.problem.multilinear else "EquivariantLinear")
-    return Artifact(plan.problem, _File(plan, name).text(), name)
+    with waiting(f"writing the code of {plan.problem}"):
+        return Artifact(plan.problem, _File(plan, name).text(), name)
 
 
 class _File:

@@ -64,6 +64,7 @@ from eqsynth.spaces.space import (
     packed_lengths,
     stored_packed,
 )
+from eqsynth.store.waiting import waiting
 
 #: Shares of the output variance at initialisation: maps that reach every output entry, and maps
 #: that reach diagonals alone. Every entry then has a variance between 0.8 and 1.2, at every n.
@@ -142,6 +143,11 @@ def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
 
 @lru_cache(maxsize=256)
 def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str) -> Plan:
+    with waiting(f"planning {hom}"):
+        return _cheapest(hom, bias, normalization, method, parameters)
+
+
+def _cheapest(hom: Hom, bias: bool, normalization: str, method: str, parameters: str) -> Plan:
     """The plan by the method that is asked for, or that costs least, with the costs of the others."""
     plans: dict[str, Plan] = {}
     refused: dict[str, EqsynthError] = {}

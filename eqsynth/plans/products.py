@@ -50,6 +50,7 @@ from eqsynth.plans.steps import (
     Weigh,
 )
 from eqsynth.spaces.space import axes_of
+from eqsynth.store.waiting import waiting
 
 #: Up to this many entries a product of each channel with its own is made entry by entry.
 TINY = 128
@@ -67,6 +68,11 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
 
     Raises EqsynthError for a normalization that does not exist, SizeError for orders that are too high.
     """
+    with waiting(f"planning {problem}"):
+        return _product_plan(problem, bias, normalization)
+
+
+def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
     if normalization not in NORMALIZATIONS:
         known = ", ".join(map(repr, NORMALIZATIONS))
         raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")

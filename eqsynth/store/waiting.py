@@ -1,0 +1,58 @@
+"""A sign of life: what a terminal shows while work takes longer than a second."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+#: Seconds before anything is shown, and between two signs.
+PATIENCE = 1.0
+_busy = threading.local()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say what is being done, and for how long, in a terminal, once it has taken a second; nothing elsewhere.
+
+    >>> from eqsynth.store.waiting import waiting
+    >>> with waiting("planning S(n): 1x5 -> 1x5"):
+    ...     pass
+
+    The line is wiped at the end. Of work inside work the outermost is named. Nothing else prints meanwhile.
+    """
+    terminal = sys.stderr
+    if getattr(_busy, "here", False) or not _is_terminal(terminal):
+        yield
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_tell, args=(terminal, what, done), daemon=True)
+    _busy.here = True
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        _busy.here = False
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        # A closed stream.
+        return False
+
+
+def _tell(terminal: TextIO, what: str, done: threading.Event) -> None:
+    seconds = 0
+    while not done.wait(PATIENCE):
+        seconds += 1
+        terminal.write(f"\r\x1b[K{what[:100]} ... {seconds} s")
+        terminal.flush()
+    if seconds:
+        terminal.write("\r\x1b[K")
+        terminal.flush()

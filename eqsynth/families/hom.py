@@ -13,7 +13,7 @@ from eqsynth.errors import EqsynthError, SpaceError, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_packed, is_plain, order_text, plain
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text
 
 #: How the channels of two inputs meet: each with each, or each with its own.
 MODES = ("full", "paired")
@@ -171,12 +171,6 @@ class ProductHom:
             listed = ", ".join(map(shown, self.degrees))[:40]
             raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {listed}")
         object.__setattr__(self, "degrees", degrees)
-        for order in (order for space in (*self.operands, self.space_out) for order in space.orders):
-            if not is_plain(order):
-                raise SpaceError(
-                    f"products of {order_text(order)} are not made: ask for order {order_text(plain(order))}, of which "
-                    f"symmetric and alternating tensors are{' (after eq.unpack)' * is_packed(order)}"
-                )
         if self.mode not in MODES:
             raise EqsynthError(f"there is no mode {shown(self.mode)}: ask for one of {', '.join(map(repr, MODES))}")
         if self.mode == "paired":
@@ -211,7 +205,7 @@ class ProductHom:
 
     @property
     def hom(self) -> Hom:
-        """The same as a problem of linear maps of the products."""
+        """The same as a problem of linear maps of the products, as tensors of all kinds."""
         products = []
         for term in self.terms:
             channels = [self.inputs[number][0] for number in term]
@@ -277,9 +271,8 @@ Problem = Hom | ProductHom
 
 
 def _total(orders: Sequence[Order]) -> Order:
-    if isinstance(orders[0], tuple):
-        return tuple(sum(parts) for parts in zip(*map(axis_counts, orders), strict=True))
-    return sum(order for order in orders if isinstance(order, int))
+    total = tuple(sum(parts) for parts in zip(*map(axis_counts, orders), strict=True))
+    return total if isinstance(orders[0], tuple) else total[0]
 
 
 def check_order_fits(group: Group, order: Order) -> None:

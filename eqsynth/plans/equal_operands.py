@@ -1,26 +1,27 @@
-"""Maps of products of equal inputs: which stay independent, and how large their values are."""
+"""Maps of products of symmetric or of equal inputs: which stay independent, and how large their values are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import permutations
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.index_symmetries import permuted
-from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
+from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
+from eqsynth.families.hom import ProductHom
 from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.steps import Pair
-from eqsynth.spaces.space import axis_counts
+from eqsynth.spaces.space import Symmetry, Turn, axis_counts, entries_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The operand of each axis of a product, and the axis there (``Problem.owners``).
+#: The operand of each axis of a product, and the axis there (``ProductHom.owners``).
 Owners = Sequence[tuple[int, int]]
 #: The most entries of matrices that second moments are computed from.
 MAX_MOMENTS = 4_000_000
@@ -28,79 +29,126 @@ MAX_MOMENTS = 4_000_000
 SMALL_N = 4
 
 
-def independent(found: Basis, owners: Owners, term: Sequence[int]) -> tuple[int, ...]:
-    """The places of maps that are independent, and as many as can be, where operands with equal numbers are equal.
+def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...]:
+    """The places of maps of a product that are independent, and as many as can be.
 
     >>> import eqsynth as eq
+    >>> from eqsynth.families.hom import ProductHom
     >>> from eqsynth.plans.equal_operands import independent
-    >>> independent(eq.basis("S(n)", 2, 0), [(0, 0), (1, 0)], (0, 0))
-    (0, 1)
-    >>> independent(eq.basis("Sp(n)", 2, 0), [(0, 0), (1, 0)], (0, 0))
+    >>> square = ProductHom.parse("Sp(n)", [1], 0, "paired", (2,))
+    >>> independent(eq.basis("Sp(n)", 2, 0), square, 0)
     ()
+    >>> independent(eq.basis("O(n)", 4, 0), ProductHom.parse("O(n)", ["S2", "S2"], 0), 0)
+    (0, 1)
 
-    A map of x (x) x sees only its mean over all ways to exchange equal operands. Where exchanges carry diagrams to
-    diagrams, up to a sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere
-    the means are taken as matrices, and their exact rank decides.
+    A map of x (x) x sees only its mean over all ways to exchange equal operands, and one of symmetric tensors that over
+    all orders of their axes, with signs for alternating ones. Where exchanges carry diagrams to diagrams, up to a
+    sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere the means are taken
+    as matrices, and their exact rank decides. ``number``: the place of the product in ``problem.terms``.
 
     Raises SizeError where these matrices are too large.
     """
-    swaps = list(_swaps(owners, term))
-    if all(factor.diagrammatic for factor in found.group.factors):
-        kept = _orbits(found, [found.flat(place) for place in range(len(found))], swaps)
-        if kept is not None:
-            return kept
-    return _by_matrices(found, swaps)
+    swaps = list(_exchanges(problem, number))
+    if not swaps:
+        return tuple(range(len(maps)))
+    if all(factor.diagrammatic for factor in maps.group.factors):
+        places = _by_orbits(maps, swaps)
+        if places is not None:
+            return places
+    return _by_matrices(maps, swaps)
 
 
-def _swaps(owners: Owners, term: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """All ways to exchange equal operands: for each axis of the product the axis that it goes to."""
+def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
+    """What generates the exchanges that a product does not see: for each of its axes the one it goes to, and a sign."""
+    term = problem.terms[number]
+    owners = problem.owners(term)
     at = {owner: axis for axis, owner in enumerate(owners)}
-    for order in permutations(range(len(term))):
-        if all(term[place] == term[to] for place, to in enumerate(order)):
-            yield tuple(at[order[place], axis] for place, axis in owners)
+    for place, later in product(range(len(term)), repeat=2):
+        if place < later and term[place] == term[later]:
+            to = {place: later, later: place}
+            yield tuple(at[to.get(owner, owner), axis] for owner, axis in owners), 1
+    for place, factor in enumerate(term):
+        order = problem.inputs[factor][1]
+        start = 0
+        for entry, count in zip(entries_of(order), axis_counts(order), strict=True):
+            for axis in range(start, start + count - 1) if isinstance(entry, Symmetry) else ():
+                pair = {(place, axis): (place, axis + 1), (place, axis + 1): (place, axis)}
+                sign = 1 if isinstance(entry, Symmetry) and entry.kind == "S" else -1
+                yield tuple(at[pair.get(owner, owner)] for owner in owners), sign
+            start += count
 
 
-def _orbits(found: Basis, flat: Sequence[Diagram], swaps: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
+def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     """One element of each orbit that does not vanish; None where the exchanges lead out of the basis."""
-    outs, ins = _factors(found)
-    forms = {v for v, factor in enumerate([*outs, *ins]) if found.group.factors[factor].symplectic}
-    place = {(diagram.blocks, diagram.head): number for number, diagram in enumerate(flat)}
-    kept, seen = [], set()
+    outs, ins = _factors(maps)
+    forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.factors[factor].symplectic}
+    #: The map that a diagram is a summand of, and its sign there: maps to symmetric outputs are sums.
+    summand: dict[tuple[object, object], tuple[int, int]] = {}
+    flat = [maps.flat(place) for place in range(len(maps))]
     for number, diagram in enumerate(flat):
-        images: dict[int, set[int]] = {}
-        for swap in swaps:
-            turned, sign = permuted(diagram, swap, len(outs), forms)
-            image = place.get((turned.blocks, turned.head))
-            if image is None:
-                return None
-            images.setdefault(image, set()).add(sign)
-        vanishes = len(images[number]) > 1
-        if not vanishes and number not in seen:
-            kept.append(number)
-        seen |= set(images)
-    return tuple(kept)
+        for axes, sign in maps.turned(number):
+            image, by = permuted(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
+            summand.setdefault((image.blocks, image.head), (number, sign * by))
+    places, signs = [], dict[int, int]()
+    for number in range(len(maps)):
+        if number in signs:
+            continue
+        signs[number], agenda, vanishes = 1, [number], False
+        while agenda:
+            here = agenda.pop()
+            for swap, sign in swaps:
+                image, by = permuted(flat[here], swap, len(outs), forms)
+                if (image.blocks, image.head) not in summand:
+                    return None
+                there, own = summand[image.blocks, image.head]
+                reached = signs[here] * sign * by * own
+                if there not in signs:
+                    signs[there] = reached
+                    agenda.append(there)
+                vanishes |= signs[there] != reached
+        if not vanishes:
+            places.append(number)
+    return tuple(places)
 
 
-def _factors(found: Basis) -> tuple[list[int], list[int]]:
+def _factors(maps: Basis) -> tuple[list[int], list[int]]:
     """The factor of the group of each output and of each input axis."""
     outs, ins = (
         [factor for factor, count in enumerate(axis_counts(order)) for _ in range(count)]
-        for order in (found.outputs, found.inputs)
+        for order in (maps.outputs, maps.inputs)
     )
     return outs, ins
 
 
-def _by_matrices(found: Basis, swaps: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def _by_matrices(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...]:
     import numpy as np
 
-    matrices = found.matrices()
-    lengths = [found.sizes()[factor] for factor in _factors(found)[1]]
+    every = _generated(swaps)
+    matrices = maps.matrices()
+    afford("the means of maps of a product", "ask for lower orders", steps=len(every) * matrices.size // 10)
+    lengths = [maps.sizes()[factor] for factor in _factors(maps)[1]]
     split = matrices.reshape(*matrices.shape[:2], *lengths)
-    total = sum((np.transpose(split, (0, 1, *(2 + axis for axis in swap))) for swap in swaps), np.zeros_like(split))
-    return independent_rows(total.reshape(len(found), -1))[0]
+    total = np.zeros_like(split)
+    for swap, sign in every.items():
+        total += sign * np.transpose(split, (0, 1, *(2 + axis for axis in swap)))
+    return independent_rows(total.reshape(len(maps), -1))[0]
 
 
-def moments(found: Basis, owners: Owners, term: Sequence[int], pair: Pair) -> tuple[float, ...]:
+def _generated(swaps: Sequence[Turn]) -> dict[tuple[int, ...], int]:
+    """All exchanges that some generate, with their signs."""
+    every = {tuple(range(len(swaps[0][0]))): 1}
+    agenda = list(every)
+    while agenda:
+        at = agenda.pop()
+        for swap, sign in swaps:
+            image = tuple(swap[axis] for axis in at)
+            if image not in every:
+                every[image] = every[at] * sign
+                agenda.append(image)
+    return every
+
+
+def moments(maps: Basis, problem: ProductHom, number: int, pair: Pair) -> tuple[float, ...]:
     """The variances of weights for products of equal inputs, from those for independent ones.
 
     Entries of x (x) x are not independent: the sum of the squares of n entries has the mean n. Each map is made
@@ -109,28 +157,31 @@ def moments(found: Basis, owners: Owners, term: Sequence[int], pair: Pair) -> tu
 
     Source: Wick's theorem: the mean of a product of normal variables is a sum over pairings.
     """
-    copies = len(term)
+    term = problem.terms[number]
+    if len(set(term)) == len(term):
+        return pair.variances
+    copies, owners = len(term), problem.owners(term)
     pairings = [
         pairing
         for pairing in perfect_matchings(tuple(range(2 * copies)))
         if all(term[a % copies] == term[b % copies] for a, b in pairing)
     ]
-    ratios = _by_loops(found, owners, pairings, copies)
+    ratios = _by_loops(maps, owners, pairings, copies)
     if ratios is None:
-        ratios = _by_entries(found, owners, pairings, copies)
+        ratios = _by_entries(maps, owners, pairings, copies)
     return tuple(variance * ratio for variance, ratio in zip(pair.variances, ratios, strict=True))
 
 
 Pairings = Sequence[tuple[tuple[int, ...], ...]]
 
 
-def _by_loops(found: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float] | None:
+def _by_loops(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float] | None:
     """For diagrams whose entries are 0 and 1: every sum is a power of n for each closed component."""
-    plain = all(factor.diagrammatic and not factor.symplectic for factor in found.group.factors)
-    if not plain or any(found.flat(number).head for number in range(len(found))):
+    plain = all(factor.diagrammatic and not factor.symplectic for factor in maps.group.factors)
+    if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
-    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in found.group.factors]
-    outs, ins = _factors(found)
+    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
+    outs, ins = _factors(maps)
     above, below = len(outs), len(ins)
     lengths = [sizes[factor] for factor in (*outs, *ins, *ins)]
     at = {owner: axis for axis, owner in enumerate(owners)}
@@ -144,8 +195,8 @@ def _by_loops(found: Basis, owners: Owners, pairings: Pairings, copies: int) -> 
         for pairing in pairings
     ]
     ratios = []
-    for number in range(len(found)):
-        diagram = found.flat(number)
+    for number in range(len(maps)):
+        diagram = maps.flat(number)
         doubled = [
             (block[0] + shift * (block[0] >= above), vertex + shift * (vertex >= above))
             for shift in (0, below)
@@ -163,26 +214,26 @@ def _free_labels(links: Sequence[tuple[int, int]], lengths: Sequence[int]) -> in
     return prod(length for vertex, length in enumerate(lengths) if root[vertex] == vertex)
 
 
-def _by_entries(found: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float]:
+def _by_entries(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float]:
     """The same from the matrices; where they are too large, as if no operand met itself."""
     import numpy as np
 
-    n = SMALL_N if found.group.symbolic else None
-    sizes = found.sizes(n)
-    outs, ins = _factors(found)
-    entries = len(found)
+    n = SMALL_N if maps.group.symbolic else None
+    sizes = maps.sizes(n)
+    outs, ins = _factors(maps)
+    entries = len(maps)
     for factor in (*outs, *ins):
         entries *= sizes[factor]
     if entries > MAX_MOMENTS:
         exchanges = sum(all(a < copies <= b for a, b in pairing) for pairing in pairings)
-        return [1 / exchanges] * len(found)
+        return [1 / exchanges] * len(maps)
     # One axis for each operand.
     order = [axis for place in range(copies) for axis, (owner, _) in enumerate(owners) if owner == place]
     lengths = [1] * copies
     for axis, (place, _) in enumerate(owners):
         lengths[place] *= sizes[ins[axis]]
     ratios = []
-    for matrix in found.matrices(n).astype(float):
+    for matrix in maps.matrices(n).astype(float):
         split: NDArray[np.float64] = matrix.reshape(len(matrix), *[sizes[factor] for factor in ins])
         split = np.transpose(split, (0, *(1 + axis for axis in order))).reshape(len(matrix), *lengths)
         total = 0.0

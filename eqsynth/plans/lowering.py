@@ -487,10 +487,7 @@ class _Lowering:
         self.hom, self.levels, self.packing = hom, levels, packing
         #: The axes that are packed.
         self.packs: list[tuple[int, Symmetry]] = []
-        for order in (*hom.space_in.orders, *hom.space_out.orders):
-            for factor, one in enumerate(entries_of(order)):
-                if stored_packed(one):
-                    self._pack_size(factor, one)
+        self._add_packs((*hom.space_in.orders, *hom.space_out.orders))
         #: Values with their axes packed, by the value that they come from; the packed inputs that are mixed as they
         #: are, and what is mixed packed and is a part of a packed output.
         self.packed: dict[str, str] = {}
@@ -604,6 +601,13 @@ class _Lowering:
 
     def _input_name(self, term: int, half: Half) -> str:
         return self._half_name("x", term, half, self.several_in)
+
+    def _add_packs(self, orders: Iterable[Order]) -> None:
+        """Packed axes of tensors as they are stored."""
+        for order in orders:
+            for factor, one in enumerate(entries_of(order)):
+                if stored_packed(one):
+                    self._pack_size(factor, one)
 
     # --- packed tensors -----------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ from eqsynth.plans.steps import (
     Twist,
     Weigh,
 )
-from eqsynth.spaces.space import axes_of
+from eqsynth.spaces.space import axes_of, is_packed, none_of
 from eqsynth.store.waiting import waiting
 
 #: Up to this many entries a product of each channel with its own is made entry by entry.
@@ -81,18 +81,14 @@ def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
         if axes_of(order) > len(AXES):
             raise SizeError(f"a product of order {order} has more than {len(AXES)} axes: ask for lower orders")
     ins, outs = hom.space_in.orders, hom.space_out.orders
-    zero = (0,) * len(group.factors) if isinstance(outs[0], tuple) else 0
-    biases = {o: basis(group, zero, lo) for o, lo in enumerate(outs)} if bias else {}
+    biases = {o: basis(group, none_of(lo), lo) for o, lo in enumerate(outs)} if bias else {}
     bases: dict[tuple[int, int], Basis] = {}
     pairs = []
     for i, o in product(range(len(ins)), range(len(outs))):
         own = bases[i, o] = maps(problem, i, o)
         if len(own):
             pair = _pair(i, o, own, normalization)
-            if problem.degrees and len(problem.terms[i]) > 1:
-                term = problem.terms[i]
-                pair = replace(pair, variances=moments(own, problem.owners(term), term, pair))
-            pairs.append(pair)
+            pairs.append(replace(pair, variances=moments(own, problem, i, pair)))
     lowering = _Products(problem)
     steps = lowering.steps(bases, biases, "diagrams" if _has_diagrams(group) else "matrix")
     return Plan(
@@ -103,6 +99,7 @@ def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
         tuple(pairs),
         tuple(len(biases[o]) if bias else 0 for o in range(len(outs))),
         tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs))),
+        packs=tuple(lowering.packs),
         halves=lowering.halves,
     )
 
@@ -152,16 +149,16 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     orders = problem.hom.space_in.orders[term_in], problem.space_out.orders[term_out]
     if not isinstance(problem, ProductHom):
         return basis(group, *orders)
-    term = problem.terms[term_in]
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
     linear = basis(group, *orders)
     if any(isinstance(element, Orbit | MatrixMap) for element in linear.diagrams):
         _check_tied(problem, term_in, term_out)
-    if len(set(term)) == len(term) or not len(linear):
+    places = independent(linear, problem, term_in)
+    if len(places) == len(linear):
         return linear
-    kept = independent(linear, problem.owners(term), term)
-    return replace(linear, diagrams=tuple(linear.diagrams[position] for position in kept))
+    turns = tuple(linear.turns[place] for place in places) if linear.turns else ()
+    return replace(linear, diagrams=tuple(linear.diagrams[place] for place in places), turns=turns)
 
 
 #: The name of a value, and the label of each of its axes.
@@ -174,6 +171,7 @@ class _Products(_Lowering):
     def __init__(self, problem: ProductHom) -> None:
         super().__init__(problem.hom)
         self.problem = problem
+        self._add_packs(order for _, order in problem.inputs)
         self.real: list[dict[Half, str]] = [{} for _ in problem.inputs]
         self.twists: list[Twist] = []
         self.stars: list[Hodge] = []
@@ -241,7 +239,7 @@ class _Products(_Lowering):
             names.append(self._fresh(self._half_name("z", o, use.top.headless, self.several_out)))
             row = self._row(use.top, profile, "given", full_axes(self.hom.space_out.orders[o]))
             pattern = tuple(use.middle[int(label[1])] for label in row)
-            self.tops[o].setdefault(use.top.headless, []).append(Part(names[-1], pattern))
+            self._place(use, Part(names[-1], pattern))
         elements = tuple(use.element for use in uses)
         axes = (left_axes, right_axes)
         self.weighed.append(Weigh(tuple(names), (left, right), *axes, tuple(label_sizes), number, o, elements, first))
@@ -274,8 +272,12 @@ class _Products(_Lowering):
             order, name = self.problem.inputs[number][1], partial(self._operand_name, number)
             # Every input is there, whether a map needs it or not.
             start = whole(axes_of(order))
-            steps += self._reductions(number, order, {start: name(start), **wanted}, name)
+            read = self._reductions(number, order, {start: name(start), **wanted}, name)
+            steps += self._unpacked_input(number, order, read) if is_packed(order) else read
         return [*steps, *self.twists, *self.stars]
+
+    def _packed_name(self, term: int) -> str:
+        return f"p_{self.problem.input_name(term)}"
 
     def _factored(self, number: int, half: Half) -> tuple[list[Value], list[int]]:
         """The reduced inputs that make a reduced product, with the labels of their axes, and the factor of each label.

@@ -470,6 +470,9 @@ def test_classes_of_positions_are_those_that_maps_connect():
     second = torch.tensor([[[0.0, 0], [0, 0], [0, 3]]])
     found = runtime._support([[first, second]])
     assert [(rows.tolist(), columns.tolist()) for rows, columns in found] == [([0], [0]), ([2], [2, 4])]
+    # Classes of one size stand in the order of their rows.
+    crossed = runtime._support([[torch.tensor([[[0.0, 1], [1, 0]]])]])
+    assert [(rows.tolist(), columns.tolist()) for rows, columns in crossed] == [([0], [1]), ([1], [0])]
     assert runtime._support([[torch.zeros(0, 2, 3)]]) == []
 
 

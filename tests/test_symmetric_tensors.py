@@ -621,8 +621,6 @@ def test_modules_refuse_what_would_break_the_symmetry():
         eq.nn.LayerNorm("O(3)", "2xS2.packed")
     with pytest.raises(SpaceError, match=r"packed: ask for A2"):
         eq.nn.LayerNorm("S(n)", "2xA2.packed")
-    with pytest.raises(SpaceError, match=r"products of S2 are not made: ask for order 2"):
-        eq.TensorProduct("O(3)", "2xS2", "2x1", "1x1")
     with pytest.raises(SpaceError, match=r"eq\.nn\.Sparse does not take S2"):
         eq.nn.Sparse(eq.Linear("S(n)", "2xS2", 1))
     for pad in (

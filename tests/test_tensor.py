@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch.func import functional_call, vmap
 
 import eqsynth as eq
 from alone import run_alone
+from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.functor import matrix
 from eqsynth.errors import (
     EqsynthError,
@@ -30,12 +32,12 @@ from eqsynth.errors import (
     ZeroOutputWarning,
 )
 from eqsynth.families.hom import ProductHom
-from eqsynth.families.representation import act, random_element
+from eqsynth.families.representation import act, random_element, random_tensor
 from eqsynth.plans.interpret import interpret
 from eqsynth.plans.products import maps, plan_products
 from eqsynth.plans.steps import Hodge, Join, Weigh
 from eqsynth.project.exporting import program
-from eqsynth.spaces.space import axis_counts
+from eqsynth.spaces.space import Space, axis_counts, entries_of
 from oracle import randomise, shape
 
 D4 = eq.PermutationGroup([(1, 2, 3, 0), (3, 2, 1, 0)])
@@ -639,6 +641,112 @@ def test_refused_tensors():
     odd = eq.TensorProduct("Sp(n)", 1, 1, 0)
     with pytest.raises(ShapeError, match="even"):
         odd(torch.randn(2, 3, 1), torch.randn(2, 3, 1))
+
+
+# --- symmetric and alternating tensors ------------------------------------------------------------------------
+
+SYMMETRIC = [
+    ("O(3)", "2xS2", "2xS2", "2xS2", 5),
+    ("O(n)", "2xS2 + 2x1", "2xA2", "2xS2 + 1x1", None),
+    ("S(n)", "2xS2", "2xS2", "2xS2", 66),
+    ("S(3)", "2xS2", "2x1", "2xS2", None),
+    ("SO(3)", "2xA2", "2x1", "2x0", 1),
+    ("Sp(4)", "2xS2", "2xA2", "2xS2", None),
+    ("Sp(n)", "2xA2", "2xA2", "2xS2", 1),
+    ("A(4)", "2xS2", "2x1", "2xA2", None),
+    ("H(3)", "2xS2", "2xS2", "2xS2", None),
+    ("O(2)", "2xA2", "2xA2", "2xS2", 1),
+    ("O(3)", "2xS2.packed", "2xS2.packed", "2xS2.packed", 5),
+    ("S(n)", "2xS2.packed", "2xS3.packed", "2xS2", None),
+    ("O(n)", "2xA2.packed", "2x1", "2x1", 1),
+    ("Aut(path3)", "2xS2", "2x1", "1xS2", None),
+    ("Perm(4: 1 2 3 0)", "2xS2", "2x1", "1xA2", None),
+    ("S(n) x O(m)", "2x(S2.packed,1)", "2x(1,1)", "1x(1,0)", None),
+]
+
+
+@pytest.mark.parametrize(("group", "u", "v", "w", "count"), SYMMETRIC)
+@pytest.mark.parametrize("mode", ["full", "paired"])
+def test_products_of_symmetric_tensors(group, u, v, w, count, mode):
+    """Strain and diffusion tensors: every map, once, computed as its diagrams say, equivariant."""
+    layer = product_layer(group, u, v, w, mode=mode)
+    maps_of = sum(pair.dim for pair in layer.plan.pairs)
+    assert count in (None, maps_of)
+    report = eq.verify(layer, trials=1)
+    assert sum("relative error" in check for check in report.checks) == 3
+
+
+ENDS = ["S2", "A2", 1, "S3", "A3", 0]
+
+
+@pytest.mark.parametrize("family", ["S", "O", "Sp", "H", "A", "SO"])
+def test_products_of_symmetric_tensors_are_as_many_as_there_are(family):
+    """The dimension counts the three tensors as one, without diagrams or exchanges."""
+    group = eq.Group(family, "n")
+    for u, v, w in product(ENDS, ENDS[:4], [*ENDS[:4], 0]):
+        plan = plan_products(ProductHom.parse(group, (u, v), w), bias=False)
+        parts = [entries_of(Space.parse(order).orders[0])[0] for order in (u, v, w)]
+        assert sum(plan.dims.values()) == symmetric_dimension(group, *parts), (u, v, w)
+
+
+@pytest.mark.parametrize("group", ["S(2)", "S(3)", "A(3)", "O(2)", "O(3)", "SO(2)", "SO(3)", "Sp(2)", "H(2)", D4,
+                                   LORENTZ], ids=str)  # fmt: skip
+def test_at_small_n_products_of_symmetric_tensors_are_independent_and_all(group):
+    """Their values on random symmetric tensors have full rank, which is that of all maps of the product."""
+    group = eq.Group.parse(group)
+    n = int(group.n)
+    rng = np.random.default_rng(0)
+    for (u, v), w in product((("S2", "S2"), ("A2", 1), ("S2", "A2")), (0, 1, "S2")):
+        problem = ProductHom.parse(group, (u, v), w)
+        draws = [random_tensor(rng, order, [n], 1, 60) for _, order in problem.inputs]
+        outer_product = np.einsum("bi,bj->bij", *(x.reshape(60, -1) for x in draws)).reshape(60, -1)
+        every = eq.basis(group, sum(axis_counts(order)[0] for _, order in problem.inputs), w)
+        ours = maps(problem, 0, 0)
+        ranks = []
+        for basis_of in (every, ours):
+            matrices = basis_of.matrices().astype(float)
+            values = np.einsum("dyx,bx->dby", matrices, outer_product)
+            ranks.append(np.linalg.matrix_rank(values.reshape(len(values), -1), tol=1e-8) if len(values) else 0)
+        assert ranks[0] == ranks[1] == len(ours), (u, v, w)
+
+
+def test_powers_of_symmetric_tensors():
+    cube = eq.Power("O(3)", "2xS2.packed", 3, "1xS2.packed")
+    # The cube of S is S^3, S^2 tr S, S (tr S)^2, S tr S^2, and 1 times tr S^3, tr S tr S^2, (tr S)^3.
+    assert sum(pair.dim for pair in cube.plan.pairs) == 6
+    eq.verify(cube, trials=1)
+    assert eq.Power("Sp(2)", "2xS2", 2, "2x0").plan.dims == {(0, 0): 1}
+    with pytest.warns(ZeroOutputWarning):
+        assert eq.Power("SO(3)", "2xA2", 2, "1x1").plan.dims == {}
+
+
+def test_products_of_symmetric_tensors_start_near_variance_one():
+    for group, u, v, w in (("O(3)", "S2", "S2", "S2"), ("S(16)", "S2", "S2", "S2"), ("S(16)", "S2", 1, "S2")):
+        n = int(eq.Group.parse(group).n)
+        squares, rng = [], np.random.default_rng(0)
+        for seed in range(10):
+            torch.manual_seed(seed)
+            layer = eq.TensorProduct(group, f"8x{u}", f"8x{v}", f"8x{w}", mode="paired")
+            x = [torch.from_numpy(random_tensor(rng, order, [n], 8, 32)).float() for _, order in layer.problem.inputs]
+            squares.append(float((layer(*x).detach() ** 2).mean()))
+        assert 0.6 < np.mean(squares) < 1.7
+
+
+def test_a_product_of_symmetric_tensors_is_read_saved_and_told(tmp_path):
+    layer = eq.TensorProduct("O(3)", "2xS2", "3xS2.packed", "2xS2")
+    assert "2xS2 (x) 3xS2.packed -> 2xS2, 5 maps" in repr(layer)
+    assert ProductHom.read("O(3)", "2xS2 (x) 3xS2.packed", "2xS2") == layer.problem
+    eq.export(layer, tmp_path / "stress.py")
+    assert "byte for byte" in str(eq.verify(tmp_path / "stress.py", trials=1))
+    other = eq.TensorProduct("O(3)", "2x2", "3x2", "2x2")
+    with pytest.raises((RuntimeError, eq.errors.WeightsError)):
+        other.load_state_dict(layer.state_dict())
+    # How a tensor is stored does not change the function.
+    full = eq.TensorProduct("O(3)", "2xS2", "3xS2", "2xS2.packed")
+    full.load_state_dict(layer.state_dict())
+    u, v = (random_tensor(np.random.default_rng(1), eq.Space.parse("S2").orders[0], [3], c, 4) for c in (2, 3))
+    u, v = torch.from_numpy(u).float(), torch.from_numpy(v).float()
+    torch.testing.assert_close(eq.pack(layer(u, eq.pack(v, "S2")), "S2"), full(u, v))
 
 
 PROGRAMS = {

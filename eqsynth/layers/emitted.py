@@ -7,7 +7,6 @@ import linecache
 import sys
 import warnings
 from functools import lru_cache, wraps
-from html import escape
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
@@ -84,6 +83,8 @@ class EmittedLayer(nn.Module):
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the layer and the steps of its plan."""
+        from html import escape
+
         return f"<div><code>{escape(repr(self))}</code>{self.plan._repr_html_()}</div>"
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:

@@ -49,7 +49,7 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
     Raises SizeError where these matrices are too large.
     """
     swaps = list(_exchanges(problem, number))
-    if not swaps:
+    if not swaps or not len(maps):
         return tuple(range(len(maps)))
     if all(factor.diagrammatic for factor in maps.group.factors):
         places = _by_orbits(maps, swaps)

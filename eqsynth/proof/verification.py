@@ -495,12 +495,14 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
 
     # Products are larger than their factors.
     sizes = {"sizes": PRODUCT_SIZES, "even_sizes": EVEN_PRODUCT_SIZES} if problem.multilinear else {}
+    module = prepared(layer if layer is not None else layer_of(plan, dtype=torch.float64), rng)
+    _check_shapes(plan, module)
     checks = try_layer(
         problem,
         problem.group,
         problem.operands,
         problem.space_out,
-        prepared(layer if layer is not None else layer_of(plan, dtype=torch.float64), rng),
+        module,
         partial(interpret, plan),
         meant,
         sizes_to_try(problem.group, **sizes, least=max(map(least_shown, problem.operands))),
@@ -513,6 +515,21 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
             "made for it: ask for lower orders or a smaller n"
         )
     return checks
+
+
+def _check_shapes(plan: Plan, module: Any) -> None:
+    """Raise unless a module has the parameters of a plan."""
+    problem, wanted = plan.problem, {}
+    for pair in plan.pairs:
+        wide = [problem.inputs[number][0] for number in problem.terms[pair.term_in]]
+        channels = problem.space_out.channels[pair.term_out], *(wide if problem.full else wide[:1])
+        wanted[plan.weight_name(pair.term_in, pair.term_out)] = (pair.dim, *channels)
+    for term, dim in enumerate(plan.bias_dims):
+        if dim:
+            wanted[plan.bias_name(term)] = (dim, problem.space_out.channels[term])
+    shapes = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+    if shapes != wanted:
+        raise VerificationError(f"{problem} has parameters of shapes {shapes}, but its maps ask for {wanted}")
 
 
 def meaning(

@@ -517,7 +517,7 @@ BAD = {
         changed("irreps", Schur, sources=with_first("sources", order=7)),
     ),
     "an order that is not asked for": ("the bases are adapted to other orders, too", with_bases(outs=(2, 2))),
-    "other bases": ("the bases are not those that are adapted to the maps", with_bases(seed=7)),
+    "other bases": ("the bases are not adapted to the maps", with_bases(seed=7)),
     "bases of another shape": (
         r"x_s has axes of sizes \(0,\), not \(0, 0\)",
         reading("irreps", 2, "sources", Reduce("x_s", "x0_ab", (0, 0)), name="x_s"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import NoReturn
 
-from eqsynth.bases.adapted import adapted
+from eqsynth.bases.adapted import sound
 from eqsynth.diagrams.diagram import Element
 from eqsynth.errors import PlanError
 from eqsynth.families.hom import Problem
@@ -448,8 +448,8 @@ class _Inference:
         asked = [{end.order for end in side} for side in (step.sources, step.targets)]
         there = [{*range(len(orders))} for orders in (step.bases.ins, step.bases.outs)]
         self._require(asked == there, "the bases are adapted to other orders, too")
-        right = step.bases == adapted(self.problem.group, step.bases.ins, step.bases.outs)
-        self._require(right, "the bases are not those that are adapted to the maps")
+        right = step.bases.group == self.problem.group and sound(step.bases)
+        self._require(right, "the bases are not adapted to the maps")
         for end in step.sources:
             self._channels(end.name, end.term)
             self._same(end.name, self._value(end.name).axes, full_axes(step.bases.ins[end.order]))

@@ -164,6 +164,22 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
     )
 
 
+def sound(bases: Adapted) -> bool:
+    """Whether bases are what some combination of the maps leads to, in every field.
+
+    >>> from dataclasses import replace
+    >>> from eqsynth import Group
+    >>> from eqsynth.bases.adapted import adapted, sound
+    >>> bases = adapted(Group("O", 3), (2,), (2,))
+    >>> sound(bases), sound(replace(bases, irreps=bases.irreps[1:]))
+    (True, False)
+    """
+    group, ins, outs = bases.group, bases.ins, bases.outs
+    if bases == adapted(group, ins, outs):
+        return True
+    return bases.seed in range(SEEDS) and bases == _try(group, _maps(group, ins, outs), ins, outs, bases.seed)
+
+
 def positions(group: Group, order: Order) -> int:
     """Entries of a tensor of one channel."""
     count = 1

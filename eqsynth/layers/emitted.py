@@ -135,6 +135,9 @@ def layer_of(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -
 @lru_cache(maxsize=256)
 def layer_class(name: str, plan: Plan) -> type[Any]:
     """The class that the emitted source defines, joined with that of its kind."""
+    # A plan or a pickle may come before any layer was made: their classes are there once their modules are.
+    from eqsynth.layers import linear, products  # noqa: F401
+
     kind, artifact = KINDS[name], emit(plan)
     signature = inspect.signature(kind.__new__)
     emitted = compile_source(artifact)

@@ -6,10 +6,13 @@ sparse engine and pages read what it says.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NoReturn
 
+from eqsynth.bases.adapted import sound
+from eqsynth.diagrams.diagram import Element
 from eqsynth.errors import PlanError
 from eqsynth.families.hom import Problem
 from eqsynth.plans.steps import (
@@ -21,6 +24,7 @@ from eqsynth.plans.steps import (
     Mix,
     Output,
     Pack,
+    Pair,
     Pattern,
     Reduce,
     Schur,
@@ -33,7 +37,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Order, Symmetry, axis_counts, entries_of, stored_packed
+from eqsynth.spaces.space import Order, Symmetry, axis_counts, entries_of, order_text, stored_packed
 
 #: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
 Packs = Sequence[tuple[int, Symmetry]]
@@ -60,10 +64,15 @@ class Value:
 
 
 def stored_axes(order: Order, packs: Packs) -> tuple[int, ...]:
-    """The sizes of the axes of a tensor as it is stored: factors, and beyond them places in ``packs``."""
+    """The sizes of the axes of a tensor as it is stored: factors, and beyond them places in ``packs``.
+
+    Raises PlanError where these lack the packed axis of the tensor.
+    """
     parts, axes = entries_of(order), list[int]()
     for factor, (entry, count) in enumerate(zip(parts, axis_counts(order), strict=True)):
         if stored_packed(entry):
+            if (factor, entry) not in packs:
+                raise PlanError(f"a plan with the order {order_text(order)} has no packed axis for it")
             axes.append(len(parts) + packs.index((factor, entry)))
         else:
             axes += [factor] * count
@@ -73,6 +82,33 @@ def stored_axes(order: Order, packs: Packs) -> tuple[int, ...]:
 def full_axes(order: Order) -> tuple[int, ...]:
     """The factor of each axis of a tensor with all its entries."""
     return tuple(factor for factor, count in enumerate(axis_counts(order)) for _ in range(count))
+
+
+def check_weights(
+    problem: Problem, pairs: Sequence[Pair], bias_dims: Sequence[int], bias_squares: Sequence[Sequence[int]]
+) -> None:
+    """Raise PlanError unless all that is said about weights and biases is said once, and of each of them."""
+    ends = [(pair.term_in, pair.term_out) for pair in pairs]
+    places = {*product(range(len(problem.terms)), range(len(problem.space_out)))}
+    factors = len(problem.group.factors)
+    fitting = all(
+        pair.dim > 0
+        and len(pair.variances) == pair.dim
+        and len(pair.squares) in (0, pair.dim)
+        and min(pair.squares, default=1) > 0
+        and len(pair.gains) == factors
+        and all(0 <= min(into, other) <= max(into, other) < pair.dim for into, other, _ in pair.sums)
+        for pair in pairs
+    )
+    if not (len({*ends}) == len(ends) and places >= {*ends} and fitting):
+        raise PlanError(f"a plan of {problem} does not say once of each weight, and of no other, how it is scaled")
+    outputs = len(problem.space_out)
+    counts = len(bias_dims) == len(bias_squares) == outputs and min(bias_dims) >= 0
+    if not counts or any(
+        len(known) not in (0, dim) or min(known, default=1) < 1
+        for known, dim in zip(bias_squares, bias_dims, strict=True)
+    ):
+        raise PlanError(f"a plan of {problem} does not say of each bias how it is scaled")
 
 
 def infer(
@@ -86,8 +122,9 @@ def infer(
 
     ``dims``: how many weights there are for each (number of a product of inputs, output term); ``bias_dims``: how many
     biases for each output term. Raises PlanError for a step that reads what no step before it writes, writes what is
-    there, or does not fit what it reads; for weights that do not exist or that no step reads; for outputs of another
-    shape than their term, or missing.
+    there or what no step reads, or does not fit what it reads; for weights that do not exist, or that are not read
+    exactly once; for outputs of another shape than their term, or missing. Inputs may stay unread, for no map may
+    depend on them; those of products are all there.
     """
     inference = _Inference(problem, dims, bias_dims, packs)
     for step in steps:
@@ -107,9 +144,13 @@ class _Inference:
         self.terms = problem.terms
         self.values: dict[str, Value] = {}
         self.inputs: set[int] = set()
+        #: The names of the inputs.
+        self.given: set[str] = set()
         self.outputs: list[int] = []
         #: The elements that steps read, of each (product, output term), and of each bias, whose product is -1.
         self.read: dict[tuple[int, int], set[int]] = {}
+        #: The values that steps read.
+        self.needed: set[str] = set()
         self.step: Step | None = None
 
     def add(self, step: Step) -> None:
@@ -145,14 +186,19 @@ class _Inference:
             case Output():
                 values = []
                 self._output(step)
+        sizes = range(len(self.factors) + len(self.packs))
         for name, value in zip(step.writes, values, strict=True):
             self._require(name not in self.values, f"{name} is written twice")
+            self._require(all(size in sizes for size in value.axes), f"there are no axes of sizes {value.axes}")
             self.values[name] = value
+        self.needed.update(step.reads)
 
     def finish(self) -> None:
-        """Every output is there once, in order, and every weight is read."""
+        """Every output is there once, in order, and every weight and every value is read."""
         if self.outputs != list(range(len(self.problem.space_out))):
             raise PlanError(f"a plan of {self.problem} gives the output terms {self.outputs}, in this order")
+        if self.problem.multilinear and (missing := sorted(set(range(len(self.problem.inputs))) - self.inputs)):
+            raise PlanError(f"a plan of {self.problem} lacks input {self.problem.input_name(missing[0])}")
         counts = {pair: dim for pair, dim in self.dims.items() if dim}
         counts |= {(-1, term): dim for term, dim in enumerate(self.bias_dims) if dim}
         for (term_in, term_out), dim in counts.items():
@@ -161,6 +207,9 @@ class _Inference:
                 raise PlanError(
                     f"no step of a plan of {self.problem} reads element {unread[0]} of the {what} {term_out}"
                 )
+        for name, value in self.values.items():
+            if name not in self.needed and name not in self.given:
+                raise PlanError(f"no step of a plan of {self.problem} reads {name}, of axes {value.axes}")
 
     # --- what steps have in common ------------------------------------------------------------------
 
@@ -184,10 +233,13 @@ class _Inference:
     def _output_term(self, term: int) -> None:
         self._require(0 <= term < len(self.problem.space_out), f"there is no output term {term}")
 
+    def _input_term(self, term: int) -> None:
+        self._require(0 <= term < len(self.terms), f"there is no product {term} of inputs")
+
     def _channels(self, name: str, term_in: int) -> None:
         """Raise unless a value has the channels of a product of inputs."""
         value = self._value(name)
-        self._require(0 <= term_in < len(self.terms), f"there is no product {term_in} of inputs")
+        self._input_term(term_in)
         ours, theirs = value.inputs, self.terms[term_in]
         if not self.problem.full:
             # Each channel meets its own, in any order of the factors.
@@ -196,12 +248,15 @@ class _Inference:
             value.output is None and ours == theirs, f"{name} has not the channels of the inputs {self.terms[term_in]}"
         )
 
-    def _elements(self, term_in: int, term_out: int, elements: Collection[int]) -> None:
-        """Raise unless there are such weights, or for the product -1 such biases; they are read now."""
+    def _elements(self, term_in: int, term_out: int, elements: Sequence[int]) -> None:
+        """Raise unless there are such weights, or for the product -1 such biases, not yet read; they are read now."""
         dim = self.bias_dims[term_out] if term_in < 0 else self.dims.get((term_in, term_out), 0)
         if elements and not 0 <= min(elements) <= max(elements) < dim:
             self._fail(f"elements {min(elements)} to {max(elements)} of {dim} are read")
-        self.read.setdefault((term_in, term_out), set()).update(elements)
+        known = self.read.setdefault((term_in, term_out), set())
+        if again := [element for place, element in enumerate(elements) if element in {*known, *elements[:place]}]:
+            self._fail(f"element {again[0]} is read a second time")
+        known.update(elements)
 
     def _forms(self, forms: Forms, pattern: Pattern, axes: Sequence[int]) -> None:
         """Raise unless pairs of axes that nothing else touches have the symplectic form."""
@@ -224,6 +279,9 @@ class _Inference:
             if axis is not None and sizes.setdefault(axis, size) != size:
                 self._fail(f"axis {axis} has the sizes {sizes[axis]} and {size}")
         self._require(sorted(sizes) == list(range(len(sizes))), f"the pattern names the axes {sorted(sizes)}")
+        alone = [axis is not None and pattern.count(axis) == 1 for axis in pattern]
+        plain = all(one or size < len(self.factors) for one, size in zip(alone, axes, strict=True))
+        self._require(plain, "a packed axis is no index to sum, to repeat or to make equal to another")
         return tuple(sizes[axis] for axis in range(len(sizes)))
 
     def _order(self, order: Sequence[int], count: int) -> None:
@@ -236,36 +294,48 @@ class _Inference:
         self._require(step.term not in self.inputs, f"input {step.term} is read twice")
         self._same(step.target, step.sizes, stored_axes(self.problem.inputs[step.term][1], self.packs))
         self.inputs.add(step.term)
+        self.given.add(step.target)
         return Value(step.sizes, (step.term,))
 
     def _reduce(self, step: Reduce) -> Value:
         source = self._value(step.source)
         axes = self._joined(step.pattern, source.axes)
         self._forms(step.forms, step.pattern, source.axes)
+        kept = [axis for axis in step.pattern if axis is not None]
+        once = step.summed == 1 and kept == list(range(step.axes))
+        self._require(once or None not in step.pattern, "it is more than one sum, with the other axes in their order")
         return replace(source, axes=axes)
 
     def _hodge(self, step: Hodge) -> Value:
         source = self._value(step.source)
         self._order(step.order, len(source.axes))
         axes = [source.axes[axis] for axis in step.order]
-        self._require(step.carried >= 0, f"{step.tied} and {step.taken} axes of {len(axes)} are taken")
+        counts = step.tied, step.taken, step.given
+        self._require(min(counts) >= 0 and step.carried >= 0, f"{counts} axes are tied, taken and given")
+        self._require(step.factor in range(len(self.factors)), f"there is no factor {step.factor}")
         self._same("what epsilon takes", axes[step.carried :], [step.factor] * (step.tied + step.taken))
-        n = self.factors[step.factor].n
-        left = step.n - step.tied - step.taken - step.given
-        self._require(n == step.n and 0 <= left <= 1, f"epsilon has {n} labels, and {left} of {step.n} are left")
+        factor = self.factors[step.factor]
+        self._require(factor.n == step.n, f"epsilon has {step.n} labels, and n is {factor.n}")
+        self._require(factor.heads, f"{factor} has no epsilon")
+        left = step.n - sum(counts)
+        self._require(0 <= left <= 1, f"{left} of the {step.n} labels of epsilon are left")
+        self._require(not step.tied or factor.jellyfish, f"no axes are tied to the epsilon of {factor}")
         return replace(source, axes=(*axes[: step.carried + step.tied], *[step.factor] * step.given))
 
     def _contract(self, step: Contract) -> Value:
         source = self._value(step.source)
         self._require(self.problem.group.kept_graph is not None, f"{self.problem.group} has no edges")
-        self._require(len(set(step.labels)) == len(step.labels) == len(source.axes), "labels are not one for each axis")
+        self._require(len(set(step.labels)) == len(step.labels), "two axes have one label")
+        self._same(step.source, source.axes, (0,) * len(step.labels))
+        self._require(len(set(step.edges)) == len(step.edges), "an edge stands twice")
         known = {*step.labels, *(end for edge in step.edges for end in edge)}
+        self._require(min(known, default=0) >= 0, f"there is no label {min(known, default=0)}")
         self._require(len(set(step.kept)) == len(step.kept) and known >= {*step.kept}, f"{step.kept} are no labels")
         return replace(source, axes=(0,) * len(step.kept))
 
     def _twist(self, step: Twist) -> Value:
         source = self._value(step.source)
-        inside = 0 <= step.axis < len(source.axes)
+        inside = 0 <= step.axis < len(source.axes) and source.axes[step.axis] < len(self.factors)
         self._require(inside and self.factors[source.axes[step.axis]].symplectic, f"axis {step.axis} has no form")
         return source
 
@@ -282,24 +352,23 @@ class _Inference:
         return Value(tuple(sizes), left.inputs + right.inputs, None, left.batch or right.batch)
 
     def _join(self, step: Join) -> Value:
-        product = self._labelled(step.sources, step.axes_read, step.sizes)
+        made = self._labelled(step.sources, step.axes_read, step.sizes)
         both = set(step.left) & set(step.right)
         self._require(0 <= step.axes <= len(step.sizes) and both >= set(step.summed), "a label of one factor is summed")
-        self._require(step.full == self.problem.full, f"channels are not {'each with each' if step.full else 'paired'}")
+        self._require(step.full == self.problem.full, "channels meet in another way")
+        self._require(not (step.full and step.entrywise), "pairs of channels are not multiplied entry by entry")
         self._require({*step.heads} <= {*step.summed} and step.terms >= 1, f"the labels {step.heads} are not summed")
-        return replace(product, axes=product.axes[: step.axes])
+        return replace(made, axes=made.axes[: step.axes])
 
     def _weigh(self, step: Weigh) -> list[Value]:
-        product = self._labelled(step.sources, step.axes_read, step.sizes)
+        made = self._labelled(step.sources, step.axes_read, step.sizes)
         self._output_term(step.term_out)
-        self._require(
-            self.problem.full and product.inputs == self.terms[step.term_in], "channels are another product's"
-        )
-        self._require(
-            len(step.targets) == len(step.elements) > 0 and step.first in (0, 1), "targets are not one per map"
-        )
+        self._input_term(step.term_in)
+        self._require(self.problem.full and made.inputs == self.terms[step.term_in], "channels are another product's")
+        self._require(len(step.targets) == len(step.elements) > 0, "targets are not one per map")
+        self._require(step.first in (0, 1), f"there is no factor {step.first} to mix first")
         self._elements(step.term_in, step.term_out, step.elements)
-        return [Value(product.axes, (), step.term_out, product.batch) for _ in step.targets]
+        return [Value(made.axes, (), step.term_out, made.batch) for _ in step.targets]
 
     def _mix(self, step: Mix) -> list[Value]:
         for operand in step.operands:
@@ -317,16 +386,22 @@ class _Inference:
         self._require(all(entry.sign in (1, -1) for entry in entries), "a sign is not 1 or -1")
         places = {(entry.target, entry.operand) for entry in entries}
         self._require(len(places) == len(entries), "two elements join the same operand and target")
-        read: dict[tuple[int, int], set[int]] = {}
+        self._require({entry.target for entry in entries} == {*targets}, "a target is made of nothing")
+        self._require({entry.operand for entry in step.entries} == {*operands}, "an operand is mixed into nothing")
+        read: dict[tuple[int, int], list[int]] = {}
         for entry in step.entries:
             pair = step.operands[entry.operand].term, step.targets[entry.target].term
-            read.setdefault(pair, set()).add(entry.element)
+            read.setdefault(pair, []).append(entry.element)
         for entry in step.biases:
-            read.setdefault((-1, step.targets[entry.target].term), set()).add(entry.element)
+            read.setdefault((-1, step.targets[entry.target].term), []).append(entry.element)
         for pair, elements in read.items():
             self._elements(*pair, elements)
         self._require(1 <= step.products <= max(1, len(step.operands)), f"there are {step.products} products")
-        self._require(not step.fourier or (len(set(step.sizes)) == 1 and not step.biases), "no Fourier transform here")
+        if step.fourier:
+            # Labels that are all different fall into orbits of S_c.
+            fitting = len(set(step.sizes)) == 1 < step.axes and step.sizes[0] < len(self.factors)
+            fitting = fitting and self.factors[step.sizes[0]].partitions and not step.biases
+            self._require(fitting, "there is no Fourier transform of such axes")
         return [Value(step.sizes, (), target.term, bool(step.operands)) for target in step.targets]
 
     def _spread(self, step: Spread) -> Value:
@@ -350,17 +425,31 @@ class _Inference:
             self._same(
                 table.source, self._value(table.source).axes, full_axes(self.problem.hom.space_in.orders[table.term])
             )
+            self._maps(table.elements, len(full_axes(self.problem.hom.space_in.orders[table.term])), len(step.sizes))
             self._elements(table.term, step.term, range(table.first, table.first + len(table.elements)))
+        self._maps(step.constants, 0, len(step.sizes))
         self._elements(-1, step.term, range(step.first, step.first + len(step.constants)))
         return Value(step.sizes, (), step.term, bool(step.tables))
+
+    def _maps(self, elements: Sequence[Element], inputs: int, outputs: int) -> None:
+        for element in elements:
+            parts = element if isinstance(element, tuple) else (element,)
+            axes = sum(part.inputs for part in parts), sum(part.outputs for part in parts)
+            self._require(axes == (inputs, outputs), f"a map takes {axes[0]} axes to {axes[1]}")
 
     def _schur(self, step: Schur) -> list[Value]:
         ends: list[tuple[Source, Sequence[Order], Sequence[Order]]] = []
         ends += [(end, self.problem.hom.space_in.orders, step.bases.ins) for end in step.sources]
         ends += [(end, self.problem.space_out.orders, step.bases.outs) for end in step.targets]
-        for end, orders, known in ends:
-            fits = 0 <= end.term < len(orders) and 0 <= end.order < len(known) and known[end.order] == orders[end.term]
+        for end, orders, listed in ends:
+            known = 0 <= end.term < len(orders) and 0 <= end.order < len(listed)
+            fits = known and listed[end.order] == orders[end.term]
             self._require(fits, f"{end.name} is not of the order of term {end.term}")
+        asked = [{end.order for end in side} for side in (step.sources, step.targets)]
+        there = [{*range(len(orders))} for orders in (step.bases.ins, step.bases.outs)]
+        self._require(asked == there, "the bases are adapted to other orders, too")
+        right = step.bases.group == self.problem.group and sound(step.bases)
+        self._require(right, "the bases are not adapted to the maps")
         for end in step.sources:
             self._channels(end.name, end.term)
             self._same(end.name, self._value(end.name).axes, full_axes(step.bases.ins[end.order]))
@@ -376,6 +465,7 @@ class _Inference:
     def _pack(self, step: Pack) -> Value:
         source = self._value(step.source)
         factor, symmetry = self._packing(step)
+        self._require(step.start >= 0, f"there is no axis {step.start}")
         stop = step.start + symmetry.order
         self._same("what is packed", source.axes[step.start : stop], [factor] * symmetry.order)
         return replace(source, axes=(*source.axes[: step.start], step.size, *source.axes[stop:]))
@@ -383,6 +473,7 @@ class _Inference:
     def _unpack(self, step: Unpack) -> Value:
         source = self._value(step.source)
         factor, symmetry = self._packing(step)
+        self._require(step.start >= 0, f"there is no axis {step.start}")
         self._same("what is unpacked", source.axes[step.start : step.start + 1], [step.size])
         axes = (*source.axes[: step.start], *[factor] * symmetry.order, *source.axes[step.start + 1 :])
         return replace(source, axes=axes)

@@ -14,7 +14,7 @@ from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.hom import Hom, Problem
 from eqsynth.plans.cost import Cost, Costing, total
-from eqsynth.plans.infer import Value, infer, stored_axes
+from eqsynth.plans.infer import Value, check_weights, infer, stored_axes
 from eqsynth.plans.steps import Input, Join, Mix, Pair, Schur, Step, Weigh, describe
 from eqsynth.spaces.space import Order, Symmetry
 
@@ -75,6 +75,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hom", self.problem.hom)
+        check_weights(self.problem, self.pairs, self.bias_dims, self.bias_squares)
         values = infer(self.problem, self.steps, self.dims, self.bias_dims, self.packs)
         object.__setattr__(self, "values", values)
 

@@ -63,8 +63,9 @@ class Input:
 class Reduce(OneToOne):
     """Source axes that share a target axis are restricted to their diagonal; None axes are summed.
 
-    ``pattern`` has one entry per source axis. Each summed axis is scaled as the plan says. The pairs of
-    summed axes in ``forms`` are contracted with the symplectic form instead, scaled once.
+    ``pattern`` has one entry per source axis. A summed axis is scaled as the plan says. A pair of summed axes in
+    ``forms`` is contracted with the symplectic form instead, scaled once. One step makes diagonals, or one sum; beside
+    a sum the other axes keep their order.
     """
 
     target: str
@@ -520,6 +521,8 @@ def describe(step: Step) -> str:
                 read = " ".join(operand.source for operand in step.sources)
                 return f"{named} = Fourier mix {maps}, labels all different: {read}"
             return f"{named} = mix {maps}: {read or 'nothing'}"
+        case Spread(target, _, _, ()):
+            return f"{target} = nothing"
         case Spread(target, _, _, parts):
             first, *others = parts
             rest = "".join(f" {'+-'[part.sign < 0]} {_part_text(part)}" for part in others)
@@ -533,7 +536,7 @@ def describe(step: Step) -> str:
             split = f", basis changed in {len(bases.classes)} classes of positions" if factored else ""
             return f"{named} = mix {len(bases.irreps)} irreps of {read}{split}"
         case Contract(target, source, labels, edges):
-            factors = " ".join(f"A[{LETTERS[u]},{LETTERS[v]}]" for u, v in edges)
+            factors = " ".join(f"A[{_labels(edge)}]" for edge in edges)
             return f"{target}[{_labels(step.kept)}] = {factors} {source}[{_labels(labels)}]"
         case Pack(target, source, start):
             return f"{target} = each entry of {source} once, from axis {start} on"
@@ -548,13 +551,18 @@ def describe(step: Step) -> str:
         case Weigh(targets, sources):
             left, right = (f"{source}[{_labels(axes)}]" for source, axes in zip(sources, step.axes_read, strict=True))
             maps = f"{len(step.elements)} map{'s' * (len(step.elements) != 1)}"
-            return f"{', '.join(targets)} = {maps} of {left} {right}, {sources[step.first]} mixed first"
+            return f"{', '.join(targets)} = {maps} of {left} {right}, {sources[step.first != 0]} mixed first"
         case Output(term, source):
             return f"output {term} = {source or 'zero'}"
 
 
 def _labels(axes: Iterable[int]) -> str:
-    return ",".join(LETTERS[axis] for axis in axes)
+    return ",".join(_label(axis) for axis in axes)
+
+
+def _label(axis: int) -> str:
+    """A letter; the number of an axis that no tensor has, which a refusal names."""
+    return LETTERS[axis] if 0 <= axis < len(LETTERS) else str(axis)
 
 
 def _part_text(part: Part) -> str:
@@ -563,4 +571,4 @@ def _part_text(part: Part) -> str:
 
 
 def _pattern_text(pattern: Pattern) -> str:
-    return "[" + ",".join("*" if axis is None else "abcdefghijklmnopqrstuvwxyz"[axis] for axis in pattern) + "]"
+    return "[" + ",".join("*" if axis is None else _label(axis) for axis in pattern) + "]"

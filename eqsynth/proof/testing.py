@@ -9,7 +9,7 @@ from eqsynth.errors import EqsynthError, EquivarianceError, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
-from eqsynth.proof.trials import check_draws, concrete_factors, sizes_to_try
+from eqsynth.proof.trials import check_draws, concrete_factors, copied, sizes_to_try
 from eqsynth.spaces.space import Space, is_plain, least_shown, lengths, order_text
 
 if TYPE_CHECKING:
@@ -104,13 +104,11 @@ def _sizes_to_try(hom: Hom, n: int | Mapping[str, int] | None) -> list[dict[str,
 
 
 def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
-    import copy
-
     import torch
 
     if not isinstance(module, torch.nn.Module):
         return module
-    made = copy.deepcopy(module).cpu().to(dtype)
+    made = copied(module).cpu().to(dtype)
     with torch.no_grad():
         for parameter in made.parameters():
             if perturb:

@@ -74,11 +74,37 @@ def concrete_factors(group: Group, sizes: dict[str, int]) -> list[Group]:
     return [f.at(sizes[f.n]) if isinstance(f.n, str) else f for f in group.factors]
 
 
+def copied(module: Any) -> Any:
+    """A copy of a module that runs the same code.
+
+    >>> import copy, eqsynth as eq
+    >>> from eqsynth.proof.trials import copied
+    >>> layer = eq.Linear("S(n)", 1, 1)
+    >>> layer.__class__ = type("Changed", (type(layer),), {}, made=True)
+    >>> type(copied(layer)).__name__, type(copy.deepcopy(layer)).__name__
+    ('Changed', 'Linear')
+
+    Other copies of a layer are made anew from its problem, as what is read from a pickle is: they would hide that a
+    layer runs something else.
+    """
+    from torch import nn
+
+    from eqsynth.layers.emitted import EmittedLayer
+
+    memo: dict[int, Any] = {}
+    layers = [each for each in module.modules() if isinstance(each, EmittedLayer)] if hasattr(module, "modules") else []
+    for each in layers:
+        memo[id(each)] = nn.Module.__new__(type(each))
+    for each in layers:
+        memo[id(each)].__dict__.update(copy.deepcopy(each.__dict__, memo))
+    return copy.deepcopy(module, memo)
+
+
 def prepared(layer: Any, rng: np.random.Generator) -> Any:
     """A copy of a layer in float64 on the CPU, with random weights; VerificationError for wrong tables of constants."""
     import torch
 
-    layer = copy.deepcopy(layer).cpu()
+    layer = copied(layer).cpu()
     _check_tables(layer)
     layer = layer.double()
     with torch.no_grad():

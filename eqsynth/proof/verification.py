@@ -28,7 +28,7 @@ from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import POWERS, Plan
-from eqsynth.plans.products import maps, plan_products
+from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
 from eqsynth.spaces.space import (
     Order,
@@ -113,9 +113,28 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
             dim = plan.dims.get((i, o), 0)
             if dim != len(independent):
                 raise VerificationError(f"{problem} has {dim} weights for {names}, but {len(independent)} maps exist")
+    _check_weights(plan)
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.notes()
     return Report(abridged(problem), tuple(dict.fromkeys(checks)))
+
+
+def _check_weights(plan: Plan) -> None:
+    """Raise unless a plan has all biases, and its weights are as large at the start as they should be."""
+    problem = plan.problem
+    for o, order in enumerate(problem.space_out.orders):
+        count = len(bases.basis(problem.group, none_of(order), order)) if plan.bias else 0
+        if plan.bias_dims[o] != count:
+            raise VerificationError(f"{problem} has {plan.bias_dims[o]} biases for output {o}, but {count} exist")
+    # Gains and squares are seen in what the layer computes, the variances nowhere else.
+    ours, anew = ({(p.term_in, p.term_out): p.variances for p in each.pairs} for each in (plan, _anew(plan)))
+    if ours != anew:
+        raise VerificationError(f"the weights of {problem} begin with other variances than their maps ask for")
+
+
+def _anew(plan: Plan) -> Plan:
+    """The plan that is made for the same problem."""
+    return plan_problem(plan.problem, plan.bias, plan.normalization, plan.method, plan.parameters)
 
 
 def check_basis(basis: Basis) -> str:
@@ -464,20 +483,53 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
     from eqsynth.plans.interpret import interpret
 
     problem, rng = plan.problem, np.random.default_rng(seed)
+    #: Whether the matrices of the maps were compared at a size where different diagrams are different maps.
+    compared = False
+
+    def meant(parameters: Mapping[str, Any], inputs: Sequence[Any], ns: Sequence[int]) -> list[Any] | None:
+        nonlocal compared
+        outputs = meaning(plan, parameters, inputs, ns)
+        large = all(n > 1 for n, factor in zip(ns, problem.group.factors, strict=True) if isinstance(factor.n, str))
+        compared |= outputs is not None and large
+        return outputs
+
     # Products are larger than their factors.
     sizes = {"sizes": PRODUCT_SIZES, "even_sizes": EVEN_PRODUCT_SIZES} if problem.multilinear else {}
-    return try_layer(
+    module = prepared(layer if layer is not None else layer_of(plan, dtype=torch.float64), rng)
+    _check_shapes(plan, module)
+    checks = try_layer(
         problem,
         problem.group,
         problem.operands,
         problem.space_out,
-        prepared(layer if layer is not None else layer_of(plan, dtype=torch.float64), rng),
+        module,
         partial(interpret, plan),
-        partial(meaning, plan),
+        meant,
         sizes_to_try(problem.group, **sizes, least=max(map(least_shown, problem.operands))),
         rng,
         trials,
     )
+    if not compared and plan.steps != _anew(plan).steps:
+        raise VerificationError(
+            f"{problem} is too large to compare with the matrices of its diagrams, and its plan is not the one that is "
+            "made for it: ask for lower orders or a smaller n"
+        )
+    return checks
+
+
+def _check_shapes(plan: Plan, module: Any) -> None:
+    """Raise unless a module has the parameters of a plan."""
+    problem, wanted = plan.problem, {}
+    for pair in plan.pairs:
+        wide = [problem.inputs[number][0] for number in problem.terms[pair.term_in]]
+        channels = problem.space_out.channels[pair.term_out], *(wide if problem.full else wide[:1])
+        wanted[plan.weight_name(pair.term_in, pair.term_out)] = (pair.dim, *channels)
+    for term, dim in enumerate(plan.bias_dims):
+        if dim:
+            wanted[plan.bias_name(term)] = (dim, problem.space_out.channels[term])
+    shapes = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+    if shapes != wanted:
+        raise VerificationError(f"{problem} has parameters of shapes {shapes}, but its maps ask for {wanted}")
 
 
 def meaning(

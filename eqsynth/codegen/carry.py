@@ -41,13 +41,13 @@ def definitions(names: Iterable[str]) -> list[Definition]:
     Raises EqsynthError for a name that is not defined there.
     """
     order = _defined()
-    wanted, found = [*names], dict[str, Definition]()
+    wanted, carried = [*names], dict[str, Definition]()
     while wanted:
         name = wanted.pop()
-        if name not in found:
-            found[name] = _definition(name)
-            wanted += found[name].uses & {*order}
-    return [found[name] for name in order if name in found]
+        if name not in carried:
+            carried[name] = _definition(name)
+            wanted += carried[name].uses & {*order}
+    return [carried[name] for name in order if name in carried]
 
 
 def imports(uses: Iterable[str]) -> list[str]:
@@ -169,8 +169,8 @@ def _annotated(node: ast.AST) -> list[ast.FunctionDef | ast.AnnAssign]:
 
 def _arguments(listed: ast.arguments) -> list[str]:
     """Names with their defaults, as they are written."""
-    plain = [argument.arg for argument in listed.args]
-    for place, default in enumerate(listed.defaults, len(plain) - len(listed.defaults)):
+    arguments = [argument.arg for argument in listed.args]
+    for place, default in enumerate(listed.defaults, len(arguments) - len(listed.defaults)):
         line = _module()[0][default.lineno - 1]
-        plain[place] += f"={line[default.col_offset : default.end_col_offset]}"
-    return plain + ([f"*{listed.vararg.arg}"] if listed.vararg else [])
+        arguments[place] += f"={line[default.col_offset : default.end_col_offset]}"
+    return arguments + ([f"*{listed.vararg.arg}"] if listed.vararg else [])

@@ -30,7 +30,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         return [*_literal("entries", entries), f"maps = _entries(entries, {rows}, {columns})"], {"_entries"}
     if group.diagrammatic:
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
-    lines, helpers, made = [], set[str](), []
+    lines, helpers, parts = [], set[str](), []
     graphs = [element for element in elements if isinstance(element, Diagram)]
     orbits = [element for element in elements if isinstance(element, Orbit)]
     if graphs:
@@ -41,7 +41,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         listed = [(list(graph.labels), len(graph.blocks), [list(edge) for edge in graph.edges]) for graph in graphs]
         lines += _literal("graphs", listed)
         lines.append(f"maps = _homomorphisms(_adjacency({group.n}, edges), graphs).reshape(-1, {rows}, {columns})")
-        made.append("maps")
+        parts.append("maps")
     if orbits:
         helpers.add("_orbits")
         total = orbits[0].outputs + orbits[0].inputs
@@ -51,8 +51,8 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         generators = [list(g) for g in group.permutations]
         lines.append(f"places, _ = _orbits({generators}, {group.n}, {total}, {last})")
         lines.append(f"orbits = places.reshape({rows}, {columns}) == torch.arange({len(orbits)})[:, None, None]")
-        made.append("orbits.double()")
-    lines.append(f"maps = torch.cat(({', '.join(made)}))" if len(made) > 1 else f"maps = {made[0]}")
+        parts.append("orbits.double()")
+    lines.append(f"maps = torch.cat(({', '.join(parts)}))" if len(parts) > 1 else f"maps = {parts[0]}")
     return [line for line in lines if line != "maps = maps"], helpers
 
 
@@ -73,8 +73,8 @@ def _product_lines(group: Group, elements: Sequence[tuple[Diagram, ...]]) -> tup
     for place, factor in enumerate(group.factors):
         unique = list(dict.fromkeys(element[place] for element in elements))
         numbers.append([unique.index(element[place]) for element in elements])
-        made, needed = _diagram_lines(factor, unique, f"maps_{place}")
-        lines += made
+        own, needed = _diagram_lines(factor, unique, f"maps_{place}")
+        lines += own
         helpers |= needed
     lines += _literal("pairs", list(zip(*numbers, strict=True)))
     names = [f"maps_{place}[pair[{place}]]" for place in range(len(numbers))]
@@ -130,11 +130,11 @@ class SchurCode:
             into, back = classes[number]
             return (*map(len, into), *map(len, back), *(part.columns[number] for part in self.parts))
 
-        found = []
+        runs = []
         for _, run in groupby(range(len(classes)), key=kind):
             listed = list(run)
-            found.append((listed[0], len(listed)))
-        return found
+            runs.append((listed[0], len(listed)))
+        return runs
 
     # --- tables -----------------------------------------------------------------------------------
 
@@ -206,9 +206,10 @@ class SchurCode:
     def _change(self, end: Source, side: str, order: int) -> None:
         """Tables of the change of basis of one order, once for all terms that have it."""
         suffix, say = self._suffix(end, side), self.builders.append
-        turn = "" if side == "into" else ".mT"
+        transposed = "" if side == "into" else ".mT"
         if not self.step.factored:
-            line = f'self._table("{side}{suffix}", torch.cat([rows.flatten(0, 1) for rows in {side}[{order}]]){turn})'
+            rows = f"torch.cat([rows.flatten(0, 1) for rows in {side}[{order}]])"
+            line = f'self._table("{side}{suffix}", {rows}{transposed})'
             if line not in self.builders:
                 say(line)
             return
@@ -221,7 +222,7 @@ class SchurCode:
             if line in self.builders:
                 return
             say(line)
-            say(f'self._table("{name}", rows{turn})')
+            say(f'self._table("{name}", rows{transposed})')
             say(f'self._table("{side}_places{suffix}_{number}", at)')
         if side == "back":
             say(f'self._table("order{suffix}", torch.cat(places[1][{order}]).argsort())')
@@ -405,7 +406,7 @@ class SchurCode:
             whole = f"z_{index}{tail}.reshape(b, {self.columns[index]}, {_product(part.copies_out[end.order], co)})"
             names = [f"z_{index}{tail}_{run}" for run in range(len(self.runs))]
             self._say_split(names, whole, [part.columns[first] * count for first, count in self.runs], 1)
-        made = []
+        classes = []
         for run, (first, count) in enumerate(self.runs):
             rows, places = self._size(end, False, first)
             if not rows:
@@ -417,11 +418,11 @@ class SchurCode:
             ]
             self._say_cat("v", pieces, 2)
             table = f"self.back{suffix}_{run}" + (".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)")
-            made.append(f"v_{run}")
+            classes.append(f"v_{run}")
             self.lines.append(
                 f"v_{run} = torch.bmm({table}, v.reshape(-1, {rows}, {co})).reshape(b, {count * places}, {co})"
             )
-        self._say_cat(end.name, made, 1)
+        self._say_cat(end.name, classes, 1)
         covered = sum(len(back[end.order]) for _, back in step.bases.classes)
         if covered == high:
             self.lines.append(f"{end.name} = {end.name}.index_select(1, self.order{suffix})")

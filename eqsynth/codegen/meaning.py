@@ -95,14 +95,14 @@ def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
         return False
     if factor.symbolic:
         return True
-    found, letter = basis(factor, inputs, outputs), factor.at("n")
-    if len(found) != symmetric_dimension(letter, *entries_of(inputs), *entries_of(outputs)):
+    maps_of, letter = basis(factor, inputs, outputs), factor.at("n")
+    if len(maps_of) != symmetric_dimension(letter, *entries_of(inputs), *entries_of(outputs)):
         return False
-    if found.certificate.independence in ("stable", "cosets") and not any(map(_has_head, found)):
+    if maps_of.certificate.independence in ("stable", "cosets") and not any(map(_has_head, maps_of)):
         # All diagrams, or one of each orbit: there are no others.
         return True
     general = basis(letter, inputs, outputs)
-    return (found.diagrams, found.turns) == (general.diagrams, general.turns)
+    return (maps_of.diagrams, maps_of.turns) == (general.diagrams, general.turns)
 
 
 def _has_head(element: object) -> bool:
@@ -126,7 +126,7 @@ def _sums(plan: Plan) -> bool:
     return any(_adds(maps(plan.problem, pair.term_in, pair.term_out)) for pair in plan.pairs)
 
 
-def _adds(found: Basis) -> bool:
-    if not found.group.diagrammatic and not isinstance(found.inputs, tuple):
+def _adds(maps_of: Basis) -> bool:
+    if not maps_of.group.diagrammatic and not isinstance(maps_of.inputs, tuple):
         return True
-    return any(diagram.bottom.dropped or diagram.head for at in range(len(found)) for diagram in found.factors(at))
+    return any(diagram.bottom.dropped or diagram.head for at in range(len(maps_of)) for diagram in maps_of.factors(at))

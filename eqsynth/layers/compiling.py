@@ -73,12 +73,12 @@ class Compiled(nn.Module):
         tensors: list[Tensor] = []
         kinds: list[type] = []  # True, 1 and 1.0 are equal, and may mean different things to a module
         form = _form((*args, *kwargs.values()), tensors, kinds)
-        key = form, *kinds, *kwargs, *(each.training for each in self.module.modules())
+        key = form, *kinds, *kwargs, *(one.training for one in self.module.modules())
         if key not in self._made:
             self._made[key] = _Smooth(self._function(form, tuple(kwargs)), self.options), self._checked(args, kwargs)
         smooth, single = self._made[key]
-        found = smooth(*self.module.parameters(), *tensors)
-        return found[0] if single else found
+        outputs = smooth(*self.module.parameters(), *tensors)
+        return outputs[0] if single else outputs
 
     def _function(self, form: tuple[Any, ...], names: tuple[str, ...]) -> Function:
         """The module as a function of its parameters and of the tensors among its arguments."""
@@ -88,10 +88,10 @@ class Compiled(nn.Module):
             args = _filled(form, iter(tensors[len(parameters) :]))
             positional = len(form) - len(names)
             weights = dict(zip(parameters, tensors[: len(parameters)], strict=True))
-            found = torch.func.functional_call(
+            outputs = torch.func.functional_call(
                 module, weights, args[:positional], dict(zip(names, args[positional:], strict=True))
             )
-            return (found,) if isinstance(found, Tensor) else tuple(found)
+            return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
 
         return function
 
@@ -100,15 +100,15 @@ class Compiled(nn.Module):
         buffers = list(self.module.buffers())
         before = [buffer._version for buffer in buffers]
         with torch.no_grad(), _NoChance():  # type: ignore[no-untyped-call]
-            found = self.module(*args, **kwargs)
+            outputs = self.module(*args, **kwargs)
         now = list(self.module.buffers())
         if [*map(id, now)] != [*map(id, buffers)] or [buffer._version for buffer in now] != before:
             raise EqsynthError(
                 f"{type(self.module).__name__} changes its buffers when it is called, and a backward pass would change "
                 "them again: call eval() where that stops it, or compile the parts around it"
             )
-        single = isinstance(found, Tensor)
-        if not single and not (isinstance(found, tuple | list) and all(isinstance(each, Tensor) for each in found)):
+        single = isinstance(outputs, Tensor)
+        if not single and not (isinstance(outputs, tuple | list) and all(isinstance(one, Tensor) for one in outputs)):
             raise EqsynthError(f"{type(self.module).__name__} gives neither a tensor nor a tuple of tensors")
         return single
 
@@ -118,7 +118,7 @@ class Compiled(nn.Module):
 
 
 def _form(value: Any, tensors: list[Tensor], kinds: list[type]) -> Any:
-    """The value with Tensor in the place of each tensor, and lists as tuples; what is found on the way is listed."""
+    """The value with Tensor in the place of one tensor, and lists as tuples; what is outputs on the way is listed."""
     if isinstance(value, Tensor):
         tensors.append(value)
         return Tensor
@@ -199,9 +199,9 @@ class _OpenSizes(TorchFunctionMode):
 
 def _own_code(function: Function) -> Function:
     """The same function with code of its own: torch counts compilations by code, and gives up after a few."""
-    made = cast("FunctionType", function)
-    code = made.__code__.replace(co_name=f"{made.__name__}_{next(_numbers)}")
-    return FunctionType(code, made.__globals__, code.co_name, made.__defaults__, made.__closure__)
+    compiled = cast("FunctionType", function)
+    code = compiled.__code__.replace(co_name=f"{compiled.__name__}_{next(_numbers)}")
+    return FunctionType(code, compiled.__globals__, code.co_name, compiled.__defaults__, compiled.__closure__)
 
 
 class _Call(torch.autograd.Function):
@@ -220,14 +220,14 @@ class _Call(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[1:]
-        # One memory layout, since torch compiles anew for each.
+        # One memory layout, since torch compiles anew for one.
         known = [gradient.contiguous() for gradient in gradients if gradient is not None]
         if not known:
             return (None,) * len(ctx.needs_input_grad)
         with ctx.autocast:
             smooth = ctx.smooth.pullback(needed, [gradient is not None for gradient in gradients])
-            found = iter(smooth(*ctx.saved_tensors, *known))
-        return (None, *[next(found) if need else None for need in needed])
+            outputs = iter(smooth(*ctx.saved_tensors, *known))
+        return (None, *[next(outputs) if need else None for need in needed])
 
 
 def _autocast(xs: Sequence[Tensor]) -> Any:

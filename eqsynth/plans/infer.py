@@ -280,8 +280,8 @@ class _Inference:
                 self._fail(f"axis {axis} has the sizes {sizes[axis]} and {size}")
         self._require(sorted(sizes) == list(range(len(sizes))), f"the pattern names the axes {sorted(sizes)}")
         alone = [axis is not None and pattern.count(axis) == 1 for axis in pattern]
-        plain = all(one or size < len(self.factors) for one, size in zip(alone, axes, strict=True))
-        self._require(plain, "a packed axis is no index to sum, to repeat or to make equal to another")
+        unpacked = all(one or size < len(self.factors) for one, size in zip(alone, axes, strict=True))
+        self._require(unpacked, "a packed axis is no index to sum, to repeat or to make equal to another")
         return tuple(sizes[axis] for axis in range(len(sizes)))
 
     def _order(self, order: Sequence[int], count: int) -> None:
@@ -352,23 +352,25 @@ class _Inference:
         return Value(tuple(sizes), left.inputs + right.inputs, None, left.batch or right.batch)
 
     def _join(self, step: Join) -> Value:
-        made = self._labelled(step.sources, step.axes_read, step.sizes)
+        product = self._labelled(step.sources, step.axes_read, step.sizes)
         both = set(step.left) & set(step.right)
         self._require(0 <= step.axes <= len(step.sizes) and both >= set(step.summed), "a label of one factor is summed")
         self._require(step.full == self.problem.full, "channels meet in another way")
         self._require(not (step.full and step.entrywise), "pairs of channels are not multiplied entry by entry")
         self._require({*step.heads} <= {*step.summed} and step.terms >= 1, f"the labels {step.heads} are not summed")
-        return replace(made, axes=made.axes[: step.axes])
+        return replace(product, axes=product.axes[: step.axes])
 
     def _weigh(self, step: Weigh) -> list[Value]:
-        made = self._labelled(step.sources, step.axes_read, step.sizes)
+        product = self._labelled(step.sources, step.axes_read, step.sizes)
         self._output_term(step.term_out)
         self._input_term(step.term_in)
-        self._require(self.problem.full and made.inputs == self.terms[step.term_in], "channels are another product's")
+        self._require(
+            self.problem.full and product.inputs == self.terms[step.term_in], "channels are another product's"
+        )
         self._require(len(step.targets) == len(step.elements) > 0, "targets are not one per map")
         self._require(step.first in (0, 1), f"there is no factor {step.first} to mix first")
         self._elements(step.term_in, step.term_out, step.elements)
-        return [Value(made.axes, (), step.term_out, made.batch) for _ in step.targets]
+        return [Value(product.axes, (), step.term_out, product.batch) for _ in step.targets]
 
     def _mix(self, step: Mix) -> list[Value]:
         for operand in step.operands:

@@ -284,13 +284,13 @@ def _unpacked(source: Array, start: int, symmetry: Symmetry, n: int) -> Array:
     import numpy as np
 
     rows = np.moveaxis(source, 1 + start, 0)
-    found = np.zeros((*[n] * symmetry.order, *rows.shape[1:]))
+    entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]))
     listed = combinations_with_replacement if symmetry.kind == "S" else combinations
     for row, index in zip(rows, listed(range(n), symmetry.order), strict=True):
-        for turn, sign in all_turns(symmetry.full):
-            found[tuple(index[axis] for axis in turn)] = sign * row
+        for permutation, sign in all_turns(symmetry.full):
+            entries[tuple(index[axis] for axis in permutation)] = sign * row
     axes = range(symmetry.order)
-    return np.moveaxis(found, list(axes), [1 + start + axis for axis in axes])
+    return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
 
 
 def _contract(
@@ -305,8 +305,8 @@ def _contract(
     factors: list[object] = [part for u, v in edges for part in (adjacency, [2 + u, 2 + v])]
     order = [0, *(2 + label for label in labels), 1]
     # einsum gives new axes their length from the factors.
-    found: Array = np.einsum(source, order, *factors, [0, *(2 + label for label in kept), 1])  # type: ignore[call-overload]  # stubs
-    return found
+    product: Array = np.einsum(source, order, *factors, [0, *(2 + label for label in kept), 1])  # type: ignore[call-overload]  # stubs
+    return product
 
 
 def block_coefficients(plan: Plan, parameters: Mapping[str, Array], term_in: int, term_out: int) -> Array:
@@ -339,8 +339,8 @@ def _reduce(source: Array, step: Reduce, lengths: Sequence[int], power: float) -
     scale = np.prod([float(lengths[place]) for place, axis in enumerate(step.pattern) if axis is None]) ** power
     for left, _ in step.forms:
         scale /= lengths[left] ** power
-    found: Array = np.einsum(*operands, [0, *range(2, 2 + step.axes), 1])  # type: ignore[call-overload]  # stubs
-    return found * scale
+    reduced: Array = np.einsum(*operands, [0, *range(2, 2 + step.axes), 1])  # type: ignore[call-overload]  # stubs
+    return reduced * scale
 
 
 def _hodge(source: Array, step: Hodge, power: float) -> Array:

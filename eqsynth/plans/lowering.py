@@ -202,22 +202,22 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         _afford_halves(hom, bases.values())
     if (
         method == "diagrams"
-        and not any(isinstance(element, Diagram | tuple) for found in bases.values() for element in found.diagrams)
+        and not any(isinstance(element, Diagram | tuple) for maps in bases.values() for element in maps.diagrams)
         and any(map(len, bases.values()))
     ):
-        other = " or 'irreps'" if all(found.plain_orders for found in bases.values()) else ""
+        other = " or 'irreps'" if all(maps.plain_orders for maps in bases.values()) else ""
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix'{other}")
     biases = {o: basis(group, none_of(lo), lo) for o, lo in enumerate(outs)} if bias else {}
     if method == "matrix" and any(
         isinstance(element, Diagram | tuple)
-        for found in (*bases.values(), *biases.values())
-        if not found.plain_orders
-        for element in found
+        for maps in (*bases.values(), *biases.values())
+        if not maps.plain_orders
+        for element in maps
     ):
         raise GroupError(f"the maps of {hom} between symmetric tensors are sums of diagrams: ask for method='diagrams'")
     schur = _schur(hom, bases) if method == "irreps" else None
     blocks = schur if parameters == "blocks" else None
-    pairs = tuple(_pair(i, o, found, normalization, blocks) for (i, o), found in bases.items() if len(found))
+    pairs = tuple(_pair(i, o, maps, normalization, blocks) for (i, o), maps in bases.items() if len(maps))
     dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
     squares = tuple(_largest(_squares(biases[o])) if bias else () for o in range(len(outs)))
     plans = [
@@ -231,10 +231,10 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
 def _afford_halves(hom: Hom, bases: Iterable[Basis]) -> None:
     """Refuse to plan, and to write out, the reductions and spreadings of more rows of diagrams than one call may."""
     steps = 0
-    for found in bases:
+    for maps in bases:
         # All others are smaller, since ranks had to choose them, or have been there from the start.
-        if found.certificate.independence == "standard":
-            listed, inputs, outputs = found.plain()
+        if maps.certificate.independence == "standard":
+            listed, inputs, outputs = maps.plain()
             steps += outputs * len({diagram.top for diagram in listed})
             steps += inputs * len({diagram.bottom for diagram in listed})
     cure = "ask for lower orders, or for some that are shared more evenly between input and output"
@@ -257,7 +257,7 @@ def _ways(
             ways.append((steps, (), lowering.halves))
         return ways
     orders = (*hom.space_in.orders, *hom.space_out.orders)
-    # Where tensors are stored full and n is a letter, places of entries would be found anew in each call.
+    # Where tensors are stored full and n is a letter, places of entries would be maps anew in each call.
     worth = any(map(is_packed, orders)) or not hom.group.symbolic
     for packing in (False, True) if worth and not all(map(is_plain, orders)) and method == "diagrams" else (False,):
         lowering = _Lowering(hom, packing=packing)
@@ -278,17 +278,17 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
     """The step that does the work in adapted bases; None where there are no maps."""
     if hom.group.symbolic:
         raise SymbolicError(f"{hom.group} leaves n open, and its irreps with it: ask for another method")
-    live = [pair for pair, found in bases.items() if len(found)]
+    live = [pair for pair, maps in bases.items() if len(maps)]
     if not live:
         return None
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
     ins = tuple(dict.fromkeys(hom.space_in.orders[term] for term in terms_in))
     outs = tuple(dict.fromkeys(hom.space_out.orders[term] for term in terms_out))
-    found = adapted(hom.group, ins, outs)
+    bases_of_irreps = adapted(hom.group, ins, outs)
     return Schur(
         tuple(Source("", term, ins.index(hom.space_in.orders[term])) for term in terms_in),
         tuple(Source("", term, outs.index(hom.space_out.orders[term])) for term in terms_out),
-        found,
+        bases_of_irreps,
         False,
     )
 
@@ -303,11 +303,11 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
             f"{hom.group} has no plan by Fourier transform: its labels do not fall into orbits of S_c. "
             "Ask for another method"
         )
-    plain = plan_by(hom, bias, normalization, "diagrams")
+    by_diagrams = plan_by(hom, bias, normalization, "diagrams")
     if levels is None:
-        mixed = {step.axes for step in plain.steps if isinstance(step, Mix)}
+        mixed = {step.axes for step in by_diagrams.steps if isinstance(step, Mix)}
         every = _fourier_plan(hom, bias, normalization, sorted(mixed - {0, 1}))
-        gain = {c: plain.level_cost(c) - every.level_cost(c) for c in sorted(mixed - {0, 1})}
+        gain = {c: by_diagrams.level_cost(c) - every.level_cost(c) for c in sorted(mixed - {0, 1})}
         levels = [c for c in gain if gain[c] > 0] or sorted(gain, key=lambda c: -gain[c])[:1]
         if levels == list(gain):
             return every
@@ -318,24 +318,26 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
     biases = {o: basis(hom.group, 0, lo) for o, lo in enumerate(outs)} if bias else {}
     lowering = _Lowering(hom, levels)
     steps = lowering.steps(bases, biases)
-    pairs = tuple(replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in plain.pairs)
-    return replace(plain, steps=steps, pairs=pairs, method="fourier", halves=lowering.halves)
+    pairs = tuple(
+        replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in by_diagrams.pairs
+    )
+    return replace(by_diagrams, steps=steps, pairs=pairs, method="fourier", halves=lowering.halves)
 
 
-def _pair(term_in: int, term_out: int, found: Basis, normalization: str, blocks: Schur | None = None) -> Pair:
+def _pair(term_in: int, term_out: int, maps: Basis, normalization: str, blocks: Schur | None = None) -> Pair:
     if blocks:
-        none = (0,) * len(found.group.factors)
-        return Pair(term_in, term_out, len(found), none, _block_variances(term_in, term_out, blocks))
-    squares = _squares(found)
-    variances = _tied_variances(found, squares, normalization) if squares else _variances(found, normalization)
-    return Pair(term_in, term_out, len(found), gains(found), variances, _largest(squares))
+        none = (0,) * len(maps.group.factors)
+        return Pair(term_in, term_out, len(maps), none, _block_variances(term_in, term_out, blocks))
+    squares = _squares(maps)
+    variances = _tied_variances(maps, squares, normalization) if squares else _variances(maps, normalization)
+    return Pair(term_in, term_out, len(maps), gains(maps), variances, _largest(squares))
 
 
-def _squares(found: Basis) -> list[tuple[int, int]]:
+def _squares(maps: Basis) -> list[tuple[int, int]]:
     """Sums of squares of each map, in all and the largest in a row, for maps that are scaled as a whole."""
-    if found.group.diagrammatic:
+    if maps.group.diagrammatic:
         return []
-    return functor.squares(found.group, found.diagrams, int(found.group.n))
+    return functor.squares(maps.group, maps.diagrams, int(maps.group.n))
 
 
 def _largest(squares: Sequence[tuple[int, int]]) -> tuple[int, ...]:
@@ -375,25 +377,25 @@ class _Use:
     sign: int = 1
 
 
-def _uses(group: Group, term_in: int, term_out: int, found: Basis) -> list[_Use]:
-    made, factors = [], group.factors
-    for element in range(len(found)):
-        if isinstance(found[element], Orbit | MatrixMap):
+def _uses(group: Group, term_in: int, term_out: int, maps: Basis) -> list[_Use]:
+    uses, factors = [], group.factors
+    for element in range(len(maps)):
+        if isinstance(maps[element], Orbit | MatrixMap):
             continue
-        turns = found.turns[element] if found.turns and len(found.turns[element]) > 1 else ()
+        turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
         if group.kept_graph is not None:
-            made.append(replace(_graph_use(term_in, term_out, element, *found.factors(element)), turns=turns))
+            uses.append(replace(_graph_use(term_in, term_out, element, *maps.factors(element)), turns=turns))
             continue
-        top, bottom, middle = found.flat(element).factored
+        top, bottom, middle = maps.flat(element).factored
         profile = tuple(
             [
                 (len(middle_of), len(below_of.head), len(above_of.head), bool(diagram.head) and factor.jellyfish)
-                for diagram, factor in zip(found.factors(element), factors, strict=True)
+                for diagram, factor in zip(maps.factors(element), factors, strict=True)
                 for above_of, below_of, middle_of in [diagram.factored]
             ]
         )
-        made.append(_Use(term_in, term_out, element, bottom, top, middle, profile, turns=turns))
-    return made
+        uses.append(_Use(term_in, term_out, element, bottom, top, middle, profile, turns=turns))
+    return uses
 
 
 def _graph_use(term_in: int, term_out: int, element: int, diagram: Diagram) -> _Use:
@@ -460,14 +462,14 @@ def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) ->
         and not use.packs
         and not _by_fourier(use.profile, levels)
     }
-    made = []
+    moved_up = []
     for use in uses:
         like = above.get(use.term_out)
         if like and use.term_in == BIAS and _everywhere(use):
-            made.append(replace(use, top=like.top, middle=like.middle, profile=like.profile, above=like.above))
+            moved_up.append(replace(use, top=like.top, middle=like.middle, profile=like.profile, above=like.above))
         else:
-            made.append(use)
-    return made
+            moved_up.append(use)
+    return moved_up
 
 
 def _by_fourier(profile: Profile, levels: Collection[int]) -> bool:
@@ -541,15 +543,15 @@ class _Lowering:
             alike = [use for use in uses if use.profile == profile]
             for packs in dict.fromkeys(use.packs for use in alike):
                 self._mix(profile, [use for use in alike if use.packs == packs])
-        found: list[Step] = []
+        steps: list[Step] = []
         for term, order in enumerate(self.hom.space_in.orders):
             read = self._reductions(term, order, self.bottoms[term], partial(self._input_name, term))
-            found += self._unpacked_input(term, order, read) if is_packed(order) else read
-        found += self.middle_steps
+            steps += self._unpacked_input(term, order, read) if is_packed(order) else read
+        steps += self.middle_steps
         for term, order in enumerate(self.hom.space_out.orders):
-            made = self._spreads(term, order, self.tops[term])
-            found += self._packed_output(term, order, made) if is_packed(order) else made
-        return tuple(found)
+            spread = self._spreads(term, order, self.tops[term])
+            steps += self._packed_output(term, order, spread) if is_packed(order) else spread
+        return tuple(steps)
 
     # --- reductions of an input, and their transposes -----------------------------------------------
 
@@ -619,11 +621,11 @@ class _Lowering:
 
     def _packings(self, entries: Sequence[int | Symmetry | None], counts: Sequence[int]) -> list[tuple[int, int]]:
         """Where axes are packed, and the size that they get: from the last, so that the earlier stay in place."""
-        found = []
+        packings = []
         for factor, (one, start) in enumerate(zip(entries, accumulate((0, *counts[:-1])), strict=True)):
             if stored_packed(one):
-                found.append((start, self._pack_size(factor, one)))
-        return found[::-1]
+                packings.append((start, self._pack_size(factor, one)))
+        return packings[::-1]
 
     def _pack(self, source: str, target: str, packings: Sequence[tuple[int, int]]) -> list[Step]:
         names = [*(f"{target}_p{number}" for number in range(1, len(packings))), target]
@@ -650,19 +652,19 @@ class _Lowering:
         name = self._packed_name(term)
         if not read and term not in self.read_packed:
             return []
-        found: list[Step] = [Input(name, term, stored_axes(order, self.packs))]
+        steps: list[Step] = [Input(name, term, stored_axes(order, self.packs))]
         if read:
             (first, *rest) = read
             assert isinstance(first, Input)  # noqa: S101 - reductions begin with their input
-            found += [
+            steps += [
                 *self._unpack(name, first.target, self._packings(entries_of(order), axis_counts(order))),
                 *rest,
             ]
-        return found
+        return steps
 
-    def _packed_output(self, term: int, order: Order, made: list[Step]) -> list[Step]:
+    def _packed_output(self, term: int, order: Order, spread: list[Step]) -> list[Step]:
         """The steps that make a packed output: what is mixed packed is added to what was spread and is packed."""
-        *steps, last = made
+        *steps, last = spread
         assert isinstance(last, Output)  # noqa: S101 - spreadings end with their output
         ready = list(self.ready[term])
         if last.source is not None:
@@ -753,13 +755,15 @@ class _Lowering:
         """One tied matrix for the maps into a term, from an element on; None: from the first that is a table."""
         orders_in, order = self.hom.space_in.orders, axes_of(self.hom.space_out.orders[term_out])
 
-        def first(found: Basis, start: int | None) -> int:
-            return sum(not isinstance(each, Orbit | MatrixMap) for each in found.diagrams) if start is None else start
+        def first(maps: Basis, start: int | None) -> int:
+            return (
+                sum(not isinstance(element, Orbit | MatrixMap) for element in maps.diagrams) if start is None else start
+            )
 
         tables = []
-        for i, found in bases.items():
-            start = first(found, first_weight)
-            if listed := found.diagrams[start:]:
+        for i, maps in bases.items():
+            start = first(maps, first_weight)
+            if listed := maps.diagrams[start:]:
                 half = whole(axes_of(orders_in[i]))
                 name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
                 tables.append(Table(name, i, listed, start))
@@ -779,7 +783,7 @@ class _Lowering:
         axes, edges, wanted = list(web[0]), list(web[1]), web[2]
         while left := sorted({*axes, *(end for edge in edges for end in edge)} - set(wanted)):
             # The label that leaves the fewest axes goes first.
-            label = min(left, key=lambda each: len({*axes, *_near(each, edges)} - {each}))
+            label = min(left, key=lambda one: len({*axes, *_near(one, edges)} - {one}))
             touching = [edge for edge in edges if label in edge]
             edges = [edge for edge in edges if label not in edge]
             if label not in axes:
@@ -837,21 +841,12 @@ class _Lowering:
 
     def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
         weights = [use for use in uses if use.term_in != BIAS]
-        through = sum(count for count, *_ in profile)
-        straight = tuple(range(through))
-        # The c! permutations go to the side that has fewer channels to copy.
-        wide_in = sum(self.hom.space_in.channels[i] for i, *_ in {(u.term_in, u.bottom, u.below) for u in weights})
-        wide_out = sum(self.hom.space_out.channels[o] for o, *_ in {(u.term_out, u.top, u.above) for u in uses})
-        # A tied head needs its axes in one order; behind a loose head, one permutation for all costs nothing
-        # on the outputs, which are placed axis by axis anyway.
-        tied = any(flag for *_, flag in profile)
-        loose = any(taken or given for _, taken, given, _ in profile)
-        single = len({use.middle for use in weights}) == 1
+        straight = tuple(range(sum(count for count, *_ in profile)))
         by_fourier = _by_fourier(profile, self.levels)
-        permute_inputs = tied or by_fourier or (not single if loose else 2 * wide_in <= 3 * wide_out)
+        permute_inputs = by_fourier or self._permutes_inputs(profile, uses)
         labels = _canonical(profile)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
-        sizes += [int(label[1]) for label in labels[through:]]
+        sizes += [int(label[1]) for label in labels[len(straight) :]]
 
         def operand_key(use: _Use) -> tuple[object, ...]:
             return (use.term_in, use.bottom.key, use.below, use.middle if permute_inputs else straight)
@@ -866,96 +861,109 @@ class _Lowering:
         target_at = {key: index for index, key in enumerate(sorted(target_of))}
         packs, counts = uses[0].packs, [count for count, *_ in profile]
         packings = self._packings(packs, counts) if packs else []
-        reduced = {
-            key: (self._read_packed(use.term_in), labels) if self._is_read(use) else self._reduced(use)
-            for key in operand_at
-            for use in [operand_of[key]]
-        }
+        reduced = [
+            (use, *((self._read_packed(use.term_in), labels) if self._is_read(use) else self._reduced(use)))
+            for use in map(operand_of.__getitem__, operand_at)
+        ]
 
         def orders() -> list[tuple[int, ...]]:
             """For each operand the axis of its value that every mixed axis is."""
-            made = []
-            for key, (_, arrangement) in reduced.items():
-                middle = operand_of[key].middle if permute_inputs else straight
-                wanted = [("t", middle[int(label[1])]) if label[0] == "t" else label for label in labels]
-                made.append(tuple(arrangement.index(label) for label in wanted))
-            return made
+            return [
+                tuple(map(arrangement.index, _arranged(labels, use.middle if permute_inputs else straight)))
+                for use, _, arrangement in reduced
+            ]
 
         if not by_fourier and len(same := set(orders())) == 1:
             # One order for all operands: mix in that order, and nothing is permuted.
             (order,) = same
             labels = [labels[order.index(axis)] for axis in range(len(order))]
             sizes = [sizes[order.index(axis)] for axis in range(len(order))]
-        operands = [
-            Operand(name, operand_of[key].term_in, order)
-            for (key, (name, _)), order in zip(reduced.items(), orders(), strict=True)
-        ]
+        operands = [Operand(name, use.term_in, order) for (use, name, _), order in zip(reduced, orders(), strict=True)]
         if packings:
-            sizes = [
-                size
-                for factor, (one, count) in enumerate(zip(packs, counts, strict=True))
-                for size in ([self._pack_size(factor, one)] if one else [factor] * count)
-            ]
-            # The axis that each axis becomes.
-            lengths = [1 if one else count for one, count in zip(packs, counts, strict=True)]
-            starts = accumulate((0, *lengths[:-1]))
-            place = [
-                start + (0 if one else axis)
-                for one, count, start in zip(packs, counts, starts, strict=True)
-                for axis in range(count)
-            ]
+            sizes, place = self._packed_axes(packs, counts)
             operands = [
-                Operand(self._packed(each, packings), each.term, tuple(dict.fromkeys(place[a] for a in each.middle)))
-                for each in operands
+                Operand(self._packed(one, packings), one.term, tuple(dict.fromkeys(place[a] for a in one.middle)))
+                for one in operands
             ]
-        names = {}
-        for key in target_at:
-            use = target_of[key]
-            names[key] = self._fresh(self._half_name("z", use.term_out, use.top.headless, self.several_out))
-        read, sign = iter(operand_keys), _sign if tied else lambda _: 1
+        targets = [
+            Target(self._fresh(self._half_name("z", use.term_out, use.top.headless, self.several_out)), use.term_out)
+            for use in map(target_of.__getitem__, target_at)
+        ]
+        entries: list[Entry] = []
+        biases: list[Entry] = []
+        read, tied = iter(operand_keys), any(flag for *_, flag in profile)
+        for use, to in zip(uses, target_keys, strict=True):
+            sign = _sign(use) if tied else 1
+            if use.term_in == BIAS:
+                biases.append(Entry(target_at[to], BIAS, use.element, sign))
+            else:
+                entries.append(Entry(target_at[to], operand_at[next(read)], use.element, use.sign * sign))
+        products = 1 if by_fourier else self._products(sizes, [operand.term for operand in operands])
         self.middle_steps.append(
-            Mix(
-                tuple(sizes),
-                tuple(operands),
-                tuple(Target(names[key], target_of[key].term_out) for key in target_at),
-                tuple(
-                    Entry(target_at[to], operand_at[next(read)], use.element, use.sign * sign(use))
-                    for use, to in zip(uses, target_keys, strict=True)
-                    if use.term_in != BIAS
-                ),
-                tuple(
-                    Entry(target_at[to], BIAS, use.element, sign(use))
-                    for use, to in zip(uses, target_keys, strict=True)
-                    if use.term_in == BIAS
-                ),
-                1 if by_fourier else self._products(sizes, [operand.term for operand in operands]),
-                by_fourier,
-            )
+            Mix(tuple(sizes), tuple(operands), tuple(targets), tuple(entries), tuple(biases), products, by_fourier)
         )
-        for key, name in names.items():
+        for key, target in zip(target_at, targets, strict=True):
             use = target_of[key]
-            value, arrangement = name, labels
-            if packings and self._is_ready(use):
-                self.ready[use.term_out].append(value)
-                continue
-            if packings:
-                value = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
-                self.middle_steps += self._unpack(name, value, packings)
-            for factor in range(len(profile)):
-                if _takes_after(profile[factor]):
-                    value, arrangement = self._hodge(value, arrangement, profile, factor)
-            middle = straight if permute_inputs else use.middle
-            if self.hom.group.kept_graph is not None:
-                start, edges, ends = use.above
-                begin = tuple(middle.index(int(labels[place][1])) for place in start)
-                value, axes = self._contract(value, (begin, edges, ends))
-                self._place(use, Part(value, tuple(axes.index(end) for end in ends)))
-                continue
-            pattern = tuple(
-                arrangement.index(("t", middle[int(label[1])]) if label[0] == "t" else label)
-                for label in self._row(use.top, profile, "given", full_axes(self.hom.space_out.orders[use.term_out]))
-            )
-            self._place(use, Part(value, pattern))
+            self._finish(use, target.name, labels, straight if permute_inputs else use.middle, packings)
+
+    def _permutes_inputs(self, profile: Profile, uses: Sequence[_Use]) -> bool:
+        """Whether operands are copied in all orders of their axes, rather than targets placed in them."""
+        weights = [use for use in uses if use.term_in != BIAS]
+        # A tied head needs its axes in one order; behind a loose head, one permutation for all costs nothing
+        # on the outputs, which are placed axis by axis anyway.
+        if any(flag for *_, flag in profile):
+            return True
+        if any(taken or given for _, taken, given, _ in profile):
+            return len({use.middle for use in weights}) != 1
+        # The c! permutations go to the side that has fewer channels to copy.
+        wide_in = sum(self.hom.space_in.channels[i] for i, *_ in {(u.term_in, u.bottom, u.below) for u in weights})
+        wide_out = sum(self.hom.space_out.channels[o] for o, *_ in {(u.term_out, u.top, u.above) for u in uses})
+        return 2 * wide_in <= 3 * wide_out
+
+    def _packed_axes(self, packs: Sequence[Symmetry | None], counts: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The sizes of mixed axes where some are packed, and for each axis the one that it becomes."""
+        sizes = [
+            size
+            for factor, (one, count) in enumerate(zip(packs, counts, strict=True))
+            for size in ([self._pack_size(factor, one)] if one else [factor] * count)
+        ]
+        lengths = [1 if one else count for one, count in zip(packs, counts, strict=True)]
+        starts = accumulate((0, *lengths[:-1]))
+        place = [
+            start + (0 if one else axis)
+            for one, count, start in zip(packs, counts, starts, strict=True)
+            for axis in range(count)
+        ]
+        return sizes, place
+
+    def _finish(
+        self,
+        use: _Use,
+        value: str,
+        arrangement: list[Label],
+        middle: tuple[int, ...],
+        packings: Sequence[tuple[int, int]],
+    ) -> None:
+        """What comes after the mixing of a target, up to its place in the output."""
+        if packings and self._is_ready(use):
+            self.ready[use.term_out].append(value)
+            return
+        labels = arrangement
+        if packings:
+            full = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
+            self.middle_steps += self._unpack(value, full, packings)
+            value = full
+        for factor in range(len(use.profile)):
+            if _takes_after(use.profile[factor]):
+                value, arrangement = self._hodge(value, arrangement, use.profile, factor)
+        if self.hom.group.kept_graph is not None:
+            start, edges, ends = use.above
+            begin = tuple(middle.index(int(labels[place][1])) for place in start)
+            value, axes = self._contract(value, (begin, edges, ends))
+            self._place(use, Part(value, tuple(axes.index(end) for end in ends)))
+            return
+        row = self._row(use.top, use.profile, "given", full_axes(self.hom.space_out.orders[use.term_out]))
+        self._place(use, Part(value, tuple(map(arrangement.index, _arranged(row, middle)))))
 
     def _packed(self, operand: Operand, packings: Sequence[tuple[int, int]]) -> str:
         """The value of an operand with its axes packed."""
@@ -1034,21 +1042,26 @@ class _Lowering:
         start = sum(other for other, *_ in profile[:factor])
         bound: list[Label] = [("t", place) for place in range(start, start + count)] if tied else []
         eaten: list[Label] = [("taken", factor, place) for place in range(taken)]
-        made: list[Label] = [("given", factor, place) for place in range(given)]
+        free: list[Label] = [("given", factor, place) for place in range(given)]
         carried = [label for label in arrangement if label not in bound and label not in eaten]
         order = tuple(arrangement.index(label) for label in [*carried, *bound, *eaten])
         n = self.hom.group.factors[factor].n
         assert isinstance(n, int), "a head exists only where n is a number"  # noqa: S101 - for the type checker
         target = self._fresh(f"{source}_h{given}")
         self.middle_steps.append(Hodge(target, source, order, factor, n, len(bound), taken, given))
-        return target, [*carried, *bound, *made]
+        return target, [*carried, *bound, *free]
+
+
+def _arranged(labels: Sequence[Label], middle: Sequence[int]) -> list[Label]:
+    """The same labels, transferred axes by their places in the other row."""
+    return [("t", middle[int(label[1])]) if label[0] == "t" else label for label in labels]
 
 
 def _turned(half: Half, part: Part, turns: Sequence[Turn], forms: frozenset[int]) -> list[tuple[Half, Part]]:
     """A top half and the part for it, with the axes of the output in other orders."""
     if not turns:
         return [(half, part)]
-    made = []
+    images = []
     for axes, sign in turns:
         rows = [tuple(axes.index(vertex) for vertex in block) for block in half.blocks]
         # omega(right, left) = -omega(left, right)
@@ -1058,8 +1071,8 @@ def _turned(half: Half, part: Part, turns: Sequence[Turn], forms: frozenset[int]
         kept = [block for block in order if block in half.kept]
         turned = Half(tuple(tuple(sorted(rows[block])) for block in order), tuple(order.index(block) for block in kept))
         pattern = tuple(part.pattern[half.kept.index(block)] for block in kept)
-        made.append((turned, Part(part.source, pattern, sign=by)))
-    return made
+        images.append((turned, Part(part.source, pattern, sign=by)))
+    return images
 
 
 def _stays_packed(packs: Sequence[Symmetry | None], half: Half, order: Order) -> bool:
@@ -1151,20 +1164,20 @@ class Link:
     forms: Forms = ()
 
 
-def parent(half: Half, made: Iterable[Half] = (), forms: frozenset[int] = frozenset()) -> Link | None:
+def parent(half: Half, known: Iterable[Half] = (), forms: frozenset[int] = frozenset()) -> Link | None:
     """The half-diagram that ``half`` is one step away from, and that step.
 
     Sums over single vertices come first (they shrink the tensor), then diagonals (free views),
     then sums over diagonals. Dropped pairs of vertices in ``forms`` are contracted with the symplectic
-    form. Among several possible parents one already in ``made`` is preferred.
+    form. Among several possible parents one already in ``known`` is preferred.
     """
-    if not isinstance(made, set):
-        made = set(made)
+    if not isinstance(known, set):
+        known = set(known)
     blocks, kept = half.blocks, half.kept
     paired = [block for block in half.dropped if blocks[block][0] in forms]
     if paired:
         links = [_split_pair(half, block) for block in paired]
-        return next((link for link in links if link.source in made), links[0])
+        return next((link for link in links if link.source in known), links[0])
     long_dropped = [block for block in half.dropped if len(blocks[block]) > 1]
     if long_dropped:
         options = [Half(blocks, tuple(sorted((*kept, block)))) for block in long_dropped]
@@ -1178,7 +1191,7 @@ def parent(half: Half, made: Iterable[Half] = (), forms: frozenset[int] = frozen
         options = [Half(blocks, tuple(sorted((*kept, block)))) for block in reversed(half.dropped)]
     else:
         return None
-    chosen = next((option for option in options if option in made), options[0])
+    chosen = next((option for option in options if option in known), options[0])
     return Link(chosen, tuple(kept.index(block) if block in kept else None for block in chosen.kept))
 
 
@@ -1227,7 +1240,7 @@ def _tree(order: int, halves: Iterable[Half], forms: frozenset[int]) -> list[tup
 # --- initial variance -----------------------------------------------------------------------------
 
 
-def gains(found: Basis) -> tuple[int, ...]:
+def gains(maps: Basis) -> tuple[int, ...]:
     """For each factor of the group, the power of n^(1/4) by which the weights of a pair are multiplied.
 
     Maps of O(n), SO(n) and Sp(n) to a higher order reach few entries: each has (l - k)/2 forced pairs of
@@ -1236,39 +1249,37 @@ def gains(found: Basis) -> tuple[int, ...]:
     """
     return tuple(
         factor.gain(k, lo)
-        for factor, k, lo in zip(
-            found.group.factors, axis_counts(found.inputs), axis_counts(found.outputs), strict=True
-        )
+        for factor, k, lo in zip(maps.group.factors, axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
     )
 
 
-def _variances(found: Basis, normalization: str) -> tuple[float, ...]:
+def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     """Variance of each weight, times the fan-in, such that unit variance in gives about one out.
 
     For inputs of independent entries with variance 1 the output entry J has variance
     sum over d of var(weight_d) * (entries in row J of diagram d, squared and scaled).
     """
     # The blocks of the output row are all but those of input vertices alone.
-    rank = [sum([len(d.top.blocks) for d in found.factors(element)]) for element in range(len(found))]
+    rank = [sum([len(d.top.blocks) for d in maps.factors(element)]) for element in range(len(maps))]
     most = max(rank)
     everywhere = rank.count(most)
     diagonals = len(rank) - everywhere
     share = [SHARE_EVERYWHERE / everywhere if blocks == most else SHARE_DIAGONALS / diagonals for blocks in rank]
-    if found.group.symbolic and found.plain_orders:
+    if maps.group.symbolic and maps.plain_orders:
         return tuple(share)
-    share = [s / _times(found, element) for element, s in enumerate(share)]
-    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in found.group.factors]
-    squares = mean_squares(found, sizes, gained=gains(found))
+    share = [s / _times(maps, element) for element, s in enumerate(share)]
+    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
+    squares = mean_squares(maps, sizes, gained=gains(maps))
     # Rounded once, so that every version of Python finds the same digits.
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))
-    if normalization != "sum" or found.group.symbolic:
+    if normalization != "sum" or maps.group.symbolic:
         return tuple(s / mean for s in share)
-    parts = (zip(found.group.factors, found.factors(element), sizes, strict=True) for element in range(len(found)))
+    parts = (zip(maps.group.factors, maps.factors(element), sizes, strict=True) for element in range(len(maps)))
     return tuple(s / mean / prod(starmap(terms, part)) for s, part in zip(share, parts, strict=True))
 
 
 def mean_squares(
-    found: Basis, sizes: Sequence[int], power: float = 0.5, gained: Sequence[int] | None = None
+    maps: Basis, sizes: Sequence[int], power: float = 0.5, gained: Sequence[int] | None = None
 ) -> list[float]:
     """For each map the mean square of an output entry, for inputs of independent entries of variance 1.
 
@@ -1284,50 +1295,50 @@ def mean_squares(
     takes at most a million entries, and else what it comes near to as n grows.
     """
     gained = gained or (0,) * len(sizes)
-    if len(found.group.factors) > 1:
-        problems = zip(found.group.factors, entries_of(found.inputs), entries_of(found.outputs), strict=True)
+    if len(maps.group.factors) > 1:
+        problems = zip(maps.group.factors, entries_of(maps.inputs), entries_of(maps.outputs), strict=True)
         bases = [basis(*problem) for problem in problems]
         squares = [
             dict(zip(one.diagrams, mean_squares(one, [n], power, [gain]), strict=True))
             for one, n, gain in zip(bases, sizes, gained, strict=True)
         ]
-        parts = map(found.factors, range(len(found)))
+        parts = map(maps.factors, range(len(maps)))
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
-    group, n, gain = found.group, sizes[0], gained[0]
+    group, n, gain = maps.group, sizes[0], gained[0]
     if group.diagrammatic:
-        diagrams = [diagram for (diagram,) in map(found.factors, range(len(found)))]
+        diagrams = [diagram for (diagram,) in map(maps.factors, range(len(maps)))]
         totals = [(entries(diagram, n), terms(group, diagram, n)) for diagram in diagrams]
     else:
-        totals = functor.squares(group, found.diagrams, n)
-    made = []
+        totals = functor.squares(group, maps.diagrams, n)
+    means = []
     for element, (total, added) in enumerate(totals):
-        rows, square = n ** axes_of(found.outputs), total * _times(found, element)
-        if not found.plain_orders:
-            turns, one = found.turned(element), found[element]
+        rows, square = n ** axes_of(maps.outputs), total * _times(maps, element)
+        if not maps.plain_orders:
+            turns, one = maps.turned(element), maps[element]
             assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
-            packed = index_symmetries.squares(group, one, turns, found.inputs, found.outputs, n)
+            packed = index_symmetries.squares(group, one, turns, maps.inputs, maps.outputs, n)
             if packed is not None:
-                rows, square = prod(packed_lengths(found.outputs, sizes)), packed
-        made.append(square / added ** round(2 * power) / rows * n ** (gain / 2) if rows else 0.0)
-    return made
+                rows, square = prod(packed_lengths(maps.outputs, sizes)), packed
+        means.append(square / added ** round(2 * power) / rows * n ** (gain / 2) if rows else 0.0)
+    return means
 
 
-def _times(found: Basis, element: int) -> int:
+def _times(maps: Basis, element: int) -> int:
     """By what a map of large symmetric tensors is larger than its diagram: terms of the output, equal ones of sums."""
-    return 1 if found.plain_orders else len(found.turned(element)) * _alike(found, element)
+    return 1 if maps.plain_orders else len(maps.turned(element)) * _alike(maps, element)
 
 
-def _alike(found: Basis, index: int) -> int:
+def _alike(maps: Basis, index: int) -> int:
     """How many orders of symmetric axes of the input exchange blocks of a diagram and leave it as it is.
 
     So many entries that a sum adds up are equal, and its variance is larger by that.
     """
-    element = found[index]
-    if not isinstance(element, Diagram | tuple) or is_plain(found.inputs):
+    element = maps[index]
+    if not isinstance(element, Diagram | tuple) or is_plain(maps.inputs):
         return 1
-    diagram = found.flat(index)
+    diagram = maps.flat(index)
     parts: list[int] = []
-    for number, (one, count) in enumerate(zip(entries_of(found.inputs), axis_counts(found.inputs), strict=True)):
+    for number, (one, count) in enumerate(zip(entries_of(maps.inputs), axis_counts(maps.inputs), strict=True)):
         # Each plain axis is a part of its own.
         parts += [number] * count if isinstance(one, Symmetry) else [-1 - len(parts) - axis for axis in range(count)]
     # Blocks that read equally many axes of every part, and reach the same outputs, can change places.
@@ -1355,10 +1366,10 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
     )
 
 
-def _tied_variances(found: Basis, squares: Sequence[tuple[int, int]], normalization: str) -> tuple[float, ...]:
+def _tied_variances(maps: Basis, squares: Sequence[tuple[int, int]], normalization: str) -> tuple[float, ...]:
     """The same for elements that are tables: equal shares, from their squares, summed over all entries and by row."""
-    share = [1 / len(squares) / _times(found, element) for element in range(len(found))]
-    mean = fsum(s * square for s, square in zip(share, mean_squares(found, found.sizes()), strict=True))
+    share = [1 / len(squares) / _times(maps, element) for element in range(len(maps))]
+    mean = fsum(s * square for s, square in zip(share, mean_squares(maps, maps.sizes()), strict=True))
     return tuple(
         s / mean / (largest if normalization == "sum" else 1) for s, (_, largest) in zip(share, squares, strict=True)
     )

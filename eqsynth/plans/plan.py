@@ -218,7 +218,7 @@ class Plan:
         """
         products = [name for step in self.steps if isinstance(step, Join | Weigh) for name in step.writes]
         places = [self._places(self.values[name].axes) for name in products]
-        return max(places, key=lambda found: found(dict.fromkeys(self._symbols(), NOMINAL_N)), default=Polynomial())
+        return max(places, key=lambda product: product(dict.fromkeys(self._symbols(), NOMINAL_N)), default=Polynomial())
 
     def _places(self, axes: tuple[int, ...]) -> Polynomial:
         return reduce(mul, (Polynomial.of(self._symbols()[factor]) for factor in axes), Polynomial.of(1))

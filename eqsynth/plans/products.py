@@ -200,7 +200,7 @@ class _Products(_Lowering):
             for use in uses:
                 if use.term_in != BIAS:
                     same.setdefault((use.term_in, use.term_out, use.bottom), []).append(use)
-            weighed = [use for each in same.values() if self._mix_first(each, profile) for use in each]
+            weighed = [use for alike in same.values() if self._mix_first(alike, profile) for use in alike]
             uses = [use for use in uses if use not in weighed]
             if weighed and uses and all(use.term_in == BIAS for use in uses):
                 # Constants were to be added where the output is mixed whole, and here nothing is any more.
@@ -222,17 +222,17 @@ class _Products(_Lowering):
             set(left_axes) - set(right_axes) and set(right_axes) - set(left_axes)
         ):
             return False
-        wide = [self.problem.inputs[each][0] for each in self.problem.terms[number]]
-        made = len(uses) * self.problem.space_out.channels[o]
+        wide = [self.problem.inputs[factor][0] for factor in self.problem.terms[number]]
+        mixed = len(uses) * self.problem.space_out.channels[o]
         factors = self.hom.group.factors
         lengths = [n if isinstance(n := factors[factor].n, int) else NOMINAL_N for factor in label_sizes]
         places = prod(lengths)
         work = [
-            prod(lengths[label] for label in axes) * wide[0] * wide[1] * made + places * wide[1 - side] * made
+            prod(lengths[label] for label in axes) * wide[0] * wide[1] * mixed + places * wide[1 - side] * mixed
             for side, axes in enumerate((left_axes, right_axes))
         ]
         first = work.index(min(work))
-        if work[first] >= places * wide[0] * wide[1] * (1 + made):
+        if work[first] >= places * wide[0] * wide[1] * (1 + mixed):
             return False
         names = []
         for use in uses:
@@ -338,11 +338,11 @@ class _Products(_Lowering):
             # The labels of later inputs come before this one's; there are two or more to exchange.
             eaten[:2] = eaten[1::-1]
         order = tuple(labels.index(label) for label in [*carried, *eaten])
-        made = star.given + len(others)
-        key = ("star", source, order, made)
+        free = star.given + len(others)
+        key = ("star", source, order, free)
         if key not in self.joined:
-            self.joined[key] = self._fresh(f"{source}_h{made}")
-            self.stars.append(Hodge(self.joined[key], source, order, star.factor, star.n, 0, len(eaten), made))
+            self.joined[key] = self._fresh(f"{source}_h{free}")
+            self.stars.append(Hodge(self.joined[key], source, order, star.factor, star.n, 0, len(eaten), free))
         values[place] = self.joined[key], (*carried, *given, *others)
         # Axes of the result come first, then what is summed.
         front = [*star.order[: star.carried], *given]
@@ -384,9 +384,9 @@ class _Products(_Lowering):
             (a, b) = min(pairs, key=lambda pair: self._work(values, pair, axes))
             last = name if len(values) == 2 else f"{name}_p"
             kept = self._left(values, (a, b), axes)
-            made = self._join(values[a], values[b], kept, sizes, last, heads, terms if len(values) == 2 else 1)
+            joined = self._join(values[a], values[b], kept, sizes, last, heads, terms if len(values) == 2 else 1)
             values = [value for place, value in enumerate(values) if place not in (a, b)]
-            values.insert(a, made)
+            values.insert(a, joined)
         return values[0][0]
 
     @staticmethod
@@ -442,11 +442,11 @@ def _reading(step: Step, names: Mapping[str, str]) -> Step:
     """A step that reads values under other names: one product may stand for several that are equal."""
     match step:
         case Mix():
-            operands = tuple(replace(each, source=names.get(each.source, each.source)) for each in step.operands)
+            operands = tuple(replace(one, source=names.get(one.source, one.source)) for one in step.operands)
             return replace(step, operands=operands)
         case Tied():
             return replace(
-                step, tables=tuple(replace(each, source=names.get(each.source, each.source)) for each in step.tables)
+                step, tables=tuple(replace(one, source=names.get(one.source, one.source)) for one in step.tables)
             )
         case Reduce() | Hodge() | Contract():
             return replace(step, source=names.get(step.source, step.source))

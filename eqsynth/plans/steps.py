@@ -413,8 +413,8 @@ class Join:
 
     def equation(self) -> str:
         """The product for einsum: z is the batch, u and v are channels."""
-        left, right, made = ("".join(AXES[a] for a in axes) for axes in (self.left, self.right, range(self.axes)))
-        return f"z{left}u,z{right}v->z{made}uv" if self.full else f"z{left}u,z{right}u->z{made}u"
+        left, right, kept = ("".join(AXES[a] for a in axes) for axes in (self.left, self.right, range(self.axes)))
+        return f"z{left}u,z{right}v->z{kept}uv" if self.full else f"z{left}u,z{right}u->z{kept}u"
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,9 +455,9 @@ class Weigh:
     def labels(self) -> str:
         """The axes for einsum: z is the batch, w the mixed channels, v those of the value that comes second."""
         left, right = ("".join(AXES[a] for a in axes) for axes in (self.left, self.right))
-        made = "".join(AXES[a] for a in range(len(self.sizes)))
+        every = "".join(AXES[a] for a in range(len(self.sizes)))
         channels = ("wv", "v") if self.first == 0 else ("v", "wv")
-        return f"z{left}{channels[0]},z{right}{channels[1]}->z{made}w"
+        return f"z{left}{channels[0]},z{right}{channels[1]}->z{every}w"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import os
 
 # Tests are small and run side by side: threads of torch and numpy would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# With open sizes torch takes longer to look up how an operation acts on shapes than to find it out.
+os.environ.setdefault("TORCH_FAKE_TENSOR_DISPATCH_CACHE", "0")
 
 import pytest
 from hypothesis import settings

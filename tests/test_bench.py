@@ -597,7 +597,9 @@ def test_nothing_is_told_where_no_terminal_reads(monkeypatch):
 
 def test_long_work_can_be_interrupted():
     script = (
-        "import sys; from eqsynth import cli; from eqsynth.diagrams import enumeration\n"
+        "import signal, sys; from eqsynth import cli; from eqsynth.diagrams import enumeration\n"
+        # Where the tests run in the background, a shell has had interrupts ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "listed = enumeration.diagrams\n"
         "def told(*problem):\n"
         "    print('at work', flush=True)\n"

@@ -67,12 +67,13 @@ def assert_equivariant(
     bound = TOLERANCES[str(dtype).removeprefix("torch.")] if tolerance is None else tolerance
     rng = np.random.default_rng(seed)
     name = getattr(module, "__name__", type(module).__name__)
-    with torch.random.fork_rng(devices=[]):
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
         for sizes in _sizes_to_try(hom, n):
             factors = concrete_factors(hom.group, sizes)
             for noise in (0.0, perturb)[: 1 + (trials > 1 and perturb > 0 and isinstance(module, torch.nn.Module))]:
                 for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
-                    torch.manual_seed(seed + trial)
+                    _seed(seed + trial)
                     run = _copied(module, dtype, noise)
                     _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial)
 
@@ -90,6 +91,15 @@ def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
             )
         values.append(value)
     return Hom.parse(*values)
+
+
+def _seed(seed: int) -> None:
+    """As torch.manual_seed, which also keeps a traceback for each kind of device that is not there: milliseconds."""
+    import torch
+
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 def _sizes_to_try(hom: Hom, n: int | Mapping[str, int] | None) -> list[dict[str, int]]:
@@ -137,7 +147,7 @@ def _try_once(
 
     def outputs(arrays: list[Any]) -> list[Any]:
         tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)).to(dtype) for array in arrays)
-        torch.manual_seed(seed)
+        _seed(seed)
         with torch.no_grad():
             made = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
         return [tensor.double().numpy() for tensor in (made if isinstance(made, tuple | list) else (made,))]

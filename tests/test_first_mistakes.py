@@ -1,6 +1,8 @@
 """What people pass by mistake at first, and that what they read says what to pass instead."""
 
+import inspect
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,6 +54,80 @@ def test_tensors_of_other_kinds(name):
     ]:
         with pytest.raises(ShapeError, match=why):
             module((EDGES, wrong))
+
+
+FLAGS = {
+    "Linear bias": lambda value: eq.Linear("S(n)", 2, 1, bias=value),
+    "plan bias": lambda value: eq.plan("S(n)", 2, 1, bias=value),
+    "TensorProduct bias": lambda value: eq.TensorProduct("O(3)", 1, 1, 0, bias=value),
+    "Power bias": lambda value: eq.Power("O(3)", 1, 2, 0, bias=value),
+    "PolynomialLayer bias": lambda value: eq.PolynomialLayer("O(3)", 1, 2, 0, bias=value),
+    "nn.MLP bias": lambda value: eq.nn.MLP("S(n)", ["1x1", "4x1", "1x1"], bias=value),
+    "nn.Activation odd": lambda value: eq.nn.Activation("S(n)", "2x1", "tanh", odd=value),
+    "nn.Activation homogeneous": lambda value: eq.nn.Activation("S(n)", "2x1", homogeneous=value),
+    "nn.BatchNorm affine": lambda value: eq.nn.BatchNorm("S(n)", "2x1", affine=value),
+    "nn.LayerNorm affine": lambda value: eq.nn.LayerNorm("S(n)", "2x1", affine=value),
+    "nn.NormActivation affine": lambda value: eq.nn.NormActivation("O(3)", "2x1", affine=value),
+    "nn.Gated gated": lambda value: eq.nn.Gated("O(3)", "2x1", gated=[value]),
+    "nn.Sparse restrict": lambda value: eq.nn.Sparse(eq.Linear("S(n)", "2x2", "2x1"), value),
+    "nn.from_pyg sparse": lambda value: eq.nn.from_pyg(SimpleNamespace(edge_index=torch.ones(2, 1)), None, value),
+    **{
+        f"nn.{name} use_local_output": lambda value, name=name: getattr(eq.nn, name)(use_local_output=value)
+        for name in ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel")
+    },
+    "Basis.matrices turned": lambda value: eq.basis("O(3)", 2, 2).matrices(turned=value),
+    "Diagram.formula symplectic": eq.basis("O(3)", 2, 2)[0].formula,
+    "Diagram.letters symplectic": eq.basis("O(3)", 2, 2)[0].letters,
+    "Diagram.marks symplectic": eq.basis("O(3)", 2, 2)[0].marks,
+    "Graph directed": lambda value: eq.Graph(2, ((0, 1),), value),
+    "Graph.read directed": lambda value: eq.Graph.read("missing.s6", value),
+    "Group.parse files": lambda value: eq.Group.parse("S(3)", value),
+    "Hom.parse files": lambda value: eq.Hom.parse("S(3)", 1, 1, value),
+    "export force": lambda value: eq.export(eq.plan("O(3)", 1, 1), "missing/o3.py", force=value),
+    "page.write force": lambda value: eq.page.write("missing/o3.html", "O(3)", 1, 1, force=value),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_options_that_are_on_or_off_are_true_or_false(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "missing.s6").write_text(":An\n")
+    for wrong in ("no", "False", "", 0, 1, None, [], torch.tensor(True), np.array([True])):
+        with pytest.raises(EqsynthError, match=r"True or False"):
+            FLAGS[name](wrong)
+    for right in (True, False) if name == "nn.Gated gated" else (np.bool_(True), np.bool_(False), True, False):
+        try:
+            FLAGS[name](right)
+        except EqsynthError as error:
+            assert "True or False" not in str(error)  # noqa: PT017 - some need more to be allowed
+
+
+def test_every_option_that_is_on_or_off_is_known_here():
+    listed = {
+        f"{home}{name} {option}"
+        for home, module in (("", eq), ("nn.", eq.nn), ("page.", eq.page), ("symbolic.", eq.symbolic))
+        for name, option in flags_of(module)
+    }
+    # What other functions make, and what classes of groups read for Group.parse.
+    inside = {"Plan bias", *(name for name in listed if name.endswith(".of_text files"))}
+    assert listed - inside <= FLAGS.keys()
+    assert len(listed) > 20
+
+
+GROUPS = ("Aut", "Group", "MatrixGroup", "PermutationGroup", "ProductGroup")
+
+
+def flags_of(module):
+    """The options of a module's functions, classes and their methods that are annotated as truth values."""
+    for name in module.__all__:
+        value = getattr(module, name)
+        methods = [(f"{name}.{key}", getattr(value, key)) for key in vars(value)] if isinstance(value, type) else []
+        for called, function in [(name, value), *methods]:
+            if called.rpartition(".")[2].startswith("_") or not callable(function):
+                continue
+            for option, parameter in inspect.signature(function).parameters.items():
+                if "bool" in str(parameter.annotation):
+                    yield called, option
 
 
 def test_other_devices_and_dtypes():

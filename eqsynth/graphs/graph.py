@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
-from eqsynth.exact.numbers import fraction, whole
+from eqsynth.exact.numbers import flag, fraction, whole
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 from eqsynth.store import files
 
@@ -162,6 +162,7 @@ class Graph:
     name: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "directed", flag("directed", self.directed))
         n = whole(self.n)
         if n is None or n < 1:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
@@ -292,8 +293,8 @@ class Graph:
 
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
         - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
-          between, the same in all lines; a line with one label, below the edges, is a vertex; lines that begin with ``#`` or ``%`` and a
-          blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as weights. In tables
+          between, the same in all lines; a line with one label, below the edges, is a vertex; lines that begin with
+          ``#`` or ``%`` and a blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as weights. In tables
           with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks; brackets, as in
           ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
           graph either all edges are listed in both directions or none. Vertices are in numerical order if all
@@ -304,7 +305,7 @@ class Graph:
 
         Raises ExportError if the file cannot be read, GroupError for a graph that is not simple.
         """
-        path = Path(path)
+        path, directed = Path(path), flag("directed", directed)
         suffix = path.suffix.lower()
         if suffix not in (".g6", ".s6", ".edgelist", ".edges", ".txt", ".graphml"):
             raise ExportError(f"cannot read {path}: its suffix is {suffix!r}; name a file {_READABLE}")

@@ -24,6 +24,7 @@ from eqsynth.errors import (
     abridged,
 )
 from eqsynth.exact.limits import afford_parameters
+from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import plan_hom
@@ -87,7 +88,7 @@ class Linear(nn.Module):
     ) -> Linear:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out)
-            made = plan_hom(hom, bool(bias), normalization, method, parameters)
+            made = plan_hom(hom, flag("bias", bias), normalization, method, parameters)
             found = _layer_class(made)
         for message in made.zero_outputs():
             warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)

@@ -14,7 +14,7 @@ from eqsynth.bases.basis import Basis
 from eqsynth.codegen.emit import Artifact
 from eqsynth.codegen.emit_products import emit_products
 from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning, abridged, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 from eqsynth.families.group import Group
 from eqsynth.layers.linear import afford_layer, compile_source, overridden
 from eqsynth.plans.products import MAX_DEGREE, Problem, ProductPlan, plan_products
@@ -207,7 +207,7 @@ def _degree(degree: object) -> int:
 
 def _made(kind: str, problem: Problem, bias: bool, normalization: str) -> _Product:
     """A layer without parameters, of the class that is made for the problem."""
-    plan = plan_products(problem, bool(bias), normalization)
+    plan = plan_products(problem, flag("bias", bias), normalization)
     for message in plan.zero_outputs():
         warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
     for message in plan.ignored_inputs():

@@ -14,6 +14,7 @@ from torch.nn import functional
 from eqsynth.bases.forms import Form, form
 from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
+from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.layers.linear import refuse_script
@@ -369,7 +370,7 @@ class Activation(EquivariantModule):
                 f"{len(functions)} functions were given for the {len(self.space_in)} terms of {self.space_in}: "
                 "give one function, or one for each term"
             )
-        declared = frozenset(["odd"] * odd + ["homogeneous"] * homogeneous)
+        declared = frozenset(["odd"] * flag("odd", odd) + ["homogeneous"] * flag("homogeneous", homogeneous))
         modules, names = [], []
         for given, order in zip(functions, self.space_in.orders, strict=True):
             module, name, known = read_function(given)
@@ -558,7 +559,7 @@ class NormActivation(EquivariantModule):
         self.scalars, scalar_name, _ = read_function(scalars)
         for module, called in ((self.function, name), (self.scalars, scalar_name)):
             _try(module, called, frozenset())
-        self.names, self.eps, self.affine = (name, f"scalars={scalar_name}"), eps, affine
+        self.names, self.eps, self.affine = (name, f"scalars={scalar_name}"), eps, flag("affine", affine)
         plans = []
         for place, (channels, order) in enumerate(self.space_in):
             kept, forms = positions(self.group, order), forms_of(self.group, order)

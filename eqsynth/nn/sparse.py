@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import Activation, EquivariantModule, got, joined, require_dtype
 from eqsynth.nn.networks import Residual, Sequential, problem_of
@@ -71,6 +71,7 @@ class Sparse(EquivariantModule):
     """
 
     def __init__(self, module: nn.Module, restrict: bool = False) -> None:
+        restrict = flag("restrict", restrict)
         hom = problem_of(module)
         super().__init__(hom.group, hom.space_in, hom.space_out)
         check_group(hom.group)

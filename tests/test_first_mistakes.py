@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, SizeError, ZeroOutputWarning
 from eqsynth.spaces.space import is_packed, lengths
 
 EDGES, NODES = torch.randn(4, 5, 5, 2), torch.randn(4, 5, 3)
@@ -128,6 +128,72 @@ def flags_of(module):
             for option, parameter in inspect.signature(function).parameters.items():
                 if "bool" in str(parameter.annotation):
                     yield called, option
+
+
+SIZED = {
+    "linear": lambda: eq.Linear("S(n)", "2x0", "2x1"),
+    "terms": lambda: eq.Linear("S(n)", "2x0 + 1x0", "2x2 + 1x0"),
+    "product": lambda: eq.TensorProduct("S(n)", "2x0", "2x0", "2x2"),
+    "power": lambda: eq.Power("S(n)", "2x0", 2, "2x2"),
+    "network": lambda: eq.nn.MLP("S(n)", ["2x0", "4x1", "2x1"]),
+    "pairs": lambda: eq.Linear("S(n) x S(m)", "2x(1,0)", "2x(1,2)"),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_open_sizes_are_whole_numbers_of_any_kind_that_fit_in_memory(name):
+    module = SIZED[name]()
+    operands = len(module.problem.operands) if name == "product" else 1
+    space = eq.Space.parse("2x0") if name == "product" else eq.Space.parse(module.space_in)
+    group = eq.Group.parse("S(3) x S(m)" if name == "pairs" else "S(3)")
+    tensors = tuple(torch.randn(4, *lengths(order, [3, 1][: len(group.factors)]), width) for width, order in space)
+    x = (tensors[0] if len(tensors) == 1 else tensors,) * operands
+
+    def call(n):
+        y = module(*x, n)
+        return y[0] if isinstance(y, tuple) else y
+
+    expected = call(5)
+    for n in (np.int64(5), np.uint8(5), np.array(5), torch.tensor(5)):
+        assert torch.equal(call(n), expected)
+    for huge in (10**12, np.int64(10**12), 10**300):
+        with pytest.raises(SizeError, match=r"= 1.*000 would take .* bytes"):
+            call(huge)
+    for wrong in ("5", 5.0, True, 0, -1, torch.tensor([5]), np.float64(5)):
+        with pytest.raises(ShapeError):
+            call(wrong)
+    compiled = torch.compile(module, backend="eager", fullgraph=name != "network")
+    assert torch.equal(compiled(*x, 5)[0], module(*x, 5)[0])
+    assert compiled(*x, 6)[0].shape == module(*x, 6)[0].shape
+    program = torch.export.export(module, (*x, 5)).module()
+    assert torch.equal(program(*x, 5)[0], module(*x, 5)[0])
+
+
+@pytest.mark.parametrize("make", [
+    lambda: eq.Linear("S(n)", "2x2", "2x1"),
+    lambda: eq.Linear("SO(3)", "2x2", "2x2", method="irreps"),
+    lambda: eq.Linear("SO(3)", "2x2", "2x2", method="matrix"),
+    lambda: eq.Linear("S(4)", "2x2", "2x2", method="fourier"),
+    lambda: eq.Linear("Aut(petersen)", "2x1", "2x1"),
+    lambda: eq.Power("O(3)", "2x1", 2, "2x0"),
+    lambda: eq.nn.MLP("S(n)", ["2x1", "4x1", "2x1"], norm="layer"),
+])  # fmt: skip
+def test_floats_of_other_kinds_are_refused_with_the_cure(make):
+    module = make()
+    n = eq.Group.parse(module.group).n
+    axes = lengths(eq.Space.parse(module.space_in).orders[0], [n if isinstance(n, int) else 4])
+    x = torch.randn(3, *axes, 2)
+    for wrong in (x.double(), x.half(), x.to(torch.complex64)):
+        with pytest.raises(
+            ShapeError, match=rf"is {wrong.dtype}, but .* are torch\.float32: pass x\.to\(torch\.float32"
+        ):
+            module(wrong)
+    with torch.autocast("cpu", torch.bfloat16):
+        module(x)
+    module.to(torch.float64)
+    assert module(x.double()).dtype == torch.float64
+    with pytest.raises(ShapeError, match=r"module\.to\(torch\.float32\)"):
+        module(x)
 
 
 def test_other_devices_and_dtypes():

@@ -294,13 +294,12 @@ class Graph:
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
         - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
           between, the same in all lines; a line with one label, below the edges, is a vertex; lines that begin with
-          ``#`` or ``%`` and a blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as weights. In tables
-          with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks; brackets, as in
-          ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
-          graph either all edges are listed in both directions or none. Vertices are in numerical order if all
-          labels are whole numbers, otherwise in order of appearance. ``directed`` reads each edge as tail, head.
-          A line that may mean two things is refused, among them a first line ``5`` or ``5 4`` that may count vertices
-          and edges.
+          ``#`` or ``%`` and a blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as
+          weights. In tables with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks;
+          brackets, as in ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected graph either all
+          edges are listed in both directions or none. Vertices are in numerical order if all labels are whole numbers,
+          otherwise in order of appearance. ``directed`` reads each edge as tail, head. A line that may mean two things
+          is refused, among them a first line ``5`` or ``5 4`` that may count vertices and edges.
         - ``.graphml``: directed as the file says; a vertex attribute ``colour`` or ``color`` gives the colours.
 
         Raises ExportError if the file cannot be read, GroupError for a graph that is not simple.

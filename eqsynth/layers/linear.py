@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import sys
 import warnings
 from functools import lru_cache, wraps
+from math import prod
 from types import ModuleType
 from typing import Any, NoReturn
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.codegen.emit import Artifact, emit
@@ -23,14 +26,17 @@ from eqsynth.errors import (
     ZeroOutputWarning,
     abridged,
 )
-from eqsynth.exact.limits import afford_parameters
-from eqsynth.exact.numbers import flag
+from eqsynth.exact.limits import afford_parameters, afford_tensors
+from eqsynth.exact.numbers import flag, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import Plan
-from eqsynth.spaces.space import Space
+from eqsynth.spaces.space import Space, lengths
 from eqsynth.store.cache import no_collection
+
+#: From so many entries in a channel on it is worked out whether the output of a layer fits in memory.
+MANY_ENTRIES = 1 << 20
 
 
 class Linear(nn.Module):
@@ -183,7 +189,7 @@ def _layer_class(plan: Plan) -> type[Linear]:
         return Linear(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
 
     body = {
-        **overridden(emitted),
+        **overridden(emitted, plan),
         "__new__": blank,
         "__init__": initialise,
         "__module__": __name__,
@@ -209,8 +215,20 @@ def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
     afford_parameters(str(problem), cure, count, device, dtype)
 
 
-def overridden(emitted: Any) -> dict[str, Any]:
-    """Methods of an emitted class, made to work where torch changes its parameters behind its back."""
+def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
+    """Methods of an emitted class, made to work where torch changes its parameters behind its back.
+
+    They also say what is wrong where the emitted ones would leave it to torch: sizes that do not fit in memory, dtypes
+    that it does not mix.
+    """
+    #: Where open sizes stand among the arguments that no tensor shows.
+    sizes = [
+        (place, name)
+        for place, (name, parameter) in enumerate(list(inspect.signature(emitted.forward).parameters.items())[1:])
+        if parameter.default is None
+    ]
+    axes = max(len(lengths(order, [1] * len(plan.hom.group.factors))) for order in plan.hom.space_out.orders)
+    large = MANY_ENTRIES ** (1 / max(axes, 1))
 
     def reset_parameters(self: Any) -> None:
         first: Any = next(self.parameters(), None)
@@ -228,8 +246,7 @@ def overridden(emitted: Any) -> dict[str, Any]:
                 drawn = whole.get_parameter(name).detach()
                 parameter.copy_(distribute_tensor(drawn, parameter.device_mesh, parameter.placements))
 
-    @wraps(emitted.forward)
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def with_tables(self: Any, *args: Any, **kwargs: Any) -> Any:
         tables = {name: table for name, table in self._buffers.items() if table.is_floating_point()}
         dtype = next((getattr(self, name).dtype for name in self._parameters), None)
         if all(table.dtype == dtype for table in tables.values()):
@@ -241,6 +258,26 @@ def overridden(emitted: Any) -> dict[str, Any]:
         finally:
             self._buffers.update(tables)
 
+    compute = with_tables if hasattr(emitted, "reset_tables") else emitted.forward
+
+    @wraps(emitted.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if sizes:
+            args, kwargs = _with_sizes(plan, sizes, large, args, kwargs)
+        if torch.compiler.is_compiling():
+            return compute(self, *args, **kwargs)
+        try:
+            return compute(self, *args, **kwargs)
+        except RuntimeError:
+            own = next(iter(self._parameters.values()), None)
+            for x in tree_leaves((args, kwargs)):
+                if isinstance(x, torch.Tensor):
+                    require_dtype(self, x, own)
+            raise
+
+    # Torch counts how often it compiles a code object: layers of different problems have each their own.
+    forward.__code__ = forward.__code__.replace()
+
     def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
         key = f"{prefix}_extra_state"
         if key in state:
@@ -251,10 +288,73 @@ def overridden(emitted: Any) -> dict[str, Any]:
             del state[key]
         emitted._load_from_state_dict(self, state, prefix, *others)
 
-    made: dict[str, Any] = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
+    made: dict[str, Any] = {
+        "forward": forward,
+        "reset_parameters": reset_parameters,
+        "__prepare_scriptable__": refuse_script,
+    }
     if hasattr(emitted, "weights_of"):
         made["_load_from_state_dict"] = load
-    return {**made, "forward": forward} if hasattr(emitted, "reset_tables") else made
+    return made
+
+
+def _with_sizes(
+    plan: Plan, sizes: list[tuple[int, str]], large: float, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, with open sizes as ints; SizeError where the outputs would not fit in memory.
+
+    That is worked out from the size ``large`` on.
+    """
+    listed, named, known = list(args), dict(kwargs), {}
+    for place, name in sizes:
+        given = listed[place] if place < len(listed) else named.get(name)
+        # Reading a size that torch leaves open would make it a number.
+        if type(given) is not int:
+            if given is None or isinstance(given, torch.SymInt) or (number := whole(given)) is None:
+                continue
+            if place < len(listed):
+                listed[place] = number
+            else:
+                named[name] = number
+            given = number
+        known[name] = given
+    if known and not torch.compiler.is_compiling() and max(known.values()) >= large:
+        _afford_outputs(plan, known, [x for x in tree_leaves(args) if isinstance(x, torch.Tensor)])
+    return tuple(listed), named
+
+
+def _afford_outputs(plan: Plan, known: dict[str, int], inputs: list[torch.Tensor]) -> None:
+    """Refuse outputs that do not fit in memory; lengths that are not among those known count as 1."""
+    if not inputs:
+        return
+    factors, space_in, space_out = plan.hom.group.factors, plan.hom.space_in, plan.hom.space_out
+    sizes = [factor.n if isinstance(factor.n, int) else known.get(factor.n, 1) for factor in factors]
+    problem = getattr(plan, "problem", None)
+    operand = problem.operands[0] if problem else space_in
+    axes = len(lengths(operand.orders[0], sizes))
+    batch = prod(inputs[0].shape[: max(inputs[0].ndim - axes - 1, 0)])
+    entries = sum(channels * prod(lengths(order, sizes)) for channels, order in space_out)
+    afford_tensors(
+        f"the output of {plan.hom} at {', '.join(f'{name} = {size:,}' for name, size in known.items())}",
+        "pass a smaller size",
+        batch * entries * inputs[0].element_size(),
+        inputs[0].device,
+    )
+
+
+def require_dtype(module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool = False) -> None:
+    """Raise ShapeError for an input of another dtype than the parameters, where torch does not mix them.
+
+    ``smaller``: whether inputs of fewer bytes than the parameters will do.
+    """
+    if own is None or x.dtype == own.dtype or (smaller and x.dtype.itemsize < own.dtype.itemsize):
+        return
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+        return
+    raise ShapeError(
+        f"the input is {x.dtype}, but the parameters of this {type(module).__name__} are {own.dtype}: pass "
+        f"x.to({own.dtype}), or convert the module, module.to({x.dtype})"
+    )
 
 
 def saved_text(state: Any) -> str | None:

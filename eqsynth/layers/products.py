@@ -242,7 +242,7 @@ def _layer_class(name: str, plan: ProductPlan) -> type[_Product]:
         return kind(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
 
     body = {
-        **overridden(emitted),
+        **overridden(emitted, plan),
         "__new__": blank,
         "__init__": initialise,
         "__module__": __name__,

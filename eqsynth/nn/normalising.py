@@ -14,7 +14,7 @@ from eqsynth.bases.pointwise import positional, positions, require_full
 from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
 from eqsynth.exact.numbers import flag, fraction
 from eqsynth.families.group import Group
-from eqsynth.layers.linear import Linear
+from eqsynth.layers.linear import Linear, require_dtype
 from eqsynth.nn.activations import (
     EquivariantModule,
     Tensors,
@@ -24,7 +24,6 @@ from eqsynth.nn.activations import (
     full_precision,
     joined,
     lower,
-    require_dtype,
     spread,
     suffix,
     whole,

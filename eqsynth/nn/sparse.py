@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
 from eqsynth.exact.numbers import flag, whole
-from eqsynth.layers.linear import Linear
-from eqsynth.nn.activations import Activation, EquivariantModule, got, joined, require_dtype
+from eqsynth.layers.linear import Linear, require_dtype
+from eqsynth.nn.activations import Activation, EquivariantModule, got, joined
 from eqsynth.nn.networks import Residual, Sequential, problem_of
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.positions import Nodes, Positions, Term, check_group, read, read_index, run, scales, sparse_plan, summed

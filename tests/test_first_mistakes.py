@@ -1,13 +1,15 @@
 """What people pass by mistake at first, and that what they read says what to pass instead."""
 
+import inspect
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, ZeroOutputWarning
+from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, SizeError, ZeroOutputWarning
 from eqsynth.spaces.space import is_packed, lengths
 
 EDGES, NODES = torch.randn(4, 5, 5, 2), torch.randn(4, 5, 3)
@@ -52,6 +54,146 @@ def test_tensors_of_other_kinds(name):
     ]:
         with pytest.raises(ShapeError, match=why):
             module((EDGES, wrong))
+
+
+FLAGS = {
+    "Linear bias": lambda value: eq.Linear("S(n)", 2, 1, bias=value),
+    "plan bias": lambda value: eq.plan("S(n)", 2, 1, bias=value),
+    "TensorProduct bias": lambda value: eq.TensorProduct("O(3)", 1, 1, 0, bias=value),
+    "Power bias": lambda value: eq.Power("O(3)", 1, 2, 0, bias=value),
+    "PolynomialLayer bias": lambda value: eq.PolynomialLayer("O(3)", 1, 2, 0, bias=value),
+    "nn.MLP bias": lambda value: eq.nn.MLP("S(n)", ["1x1", "4x1", "1x1"], bias=value),
+    "nn.Activation odd": lambda value: eq.nn.Activation("S(n)", "2x1", "tanh", odd=value),
+    "nn.Activation homogeneous": lambda value: eq.nn.Activation("S(n)", "2x1", homogeneous=value),
+    "nn.BatchNorm affine": lambda value: eq.nn.BatchNorm("S(n)", "2x1", affine=value),
+    "nn.LayerNorm affine": lambda value: eq.nn.LayerNorm("S(n)", "2x1", affine=value),
+    "nn.NormActivation affine": lambda value: eq.nn.NormActivation("O(3)", "2x1", affine=value),
+    "nn.Gated gated": lambda value: eq.nn.Gated("O(3)", "2x1", gated=[value]),
+    "nn.Sparse restrict": lambda value: eq.nn.Sparse(eq.Linear("S(n)", "2x2", "2x1"), value),
+    "nn.from_pyg sparse": lambda value: eq.nn.from_pyg(SimpleNamespace(edge_index=torch.ones(2, 1)), None, value),
+    **{
+        f"nn.{name} use_local_output": lambda value, name=name: getattr(eq.nn, name)(use_local_output=value)
+        for name in ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel")
+    },
+    "Basis.matrices turned": lambda value: eq.basis("O(3)", 2, 2).matrices(turned=value),
+    "Diagram.formula symplectic": eq.basis("O(3)", 2, 2)[0].formula,
+    "Diagram.letters symplectic": eq.basis("O(3)", 2, 2)[0].letters,
+    "Diagram.marks symplectic": eq.basis("O(3)", 2, 2)[0].marks,
+    "Graph directed": lambda value: eq.Graph(2, ((0, 1),), value),
+    "Graph.read directed": lambda value: eq.Graph.read("missing.s6", value),
+    "Group.parse files": lambda value: eq.Group.parse("S(3)", value),
+    "Hom.parse files": lambda value: eq.Hom.parse("S(3)", 1, 1, value),
+    "export force": lambda value: eq.export(eq.plan("O(3)", 1, 1), "missing/o3.py", force=value),
+    "page.write force": lambda value: eq.page.write("missing/o3.html", "O(3)", 1, 1, force=value),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_options_that_are_on_or_off_are_true_or_false(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "missing.s6").write_text(":An\n")
+    for wrong in ("no", "False", "", 0, 1, None, [], torch.tensor(True), np.array([True])):
+        with pytest.raises(EqsynthError, match=r"True or False"):
+            FLAGS[name](wrong)
+    for right in (True, False) if name == "nn.Gated gated" else (np.bool_(True), np.bool_(False), True, False):
+        try:
+            FLAGS[name](right)
+        except EqsynthError as error:
+            assert "True or False" not in str(error)  # noqa: PT017 - some need more to be allowed
+
+
+def test_every_option_that_is_on_or_off_is_known_here():
+    listed = {
+        f"{home}{name} {option}"
+        for home, module in (("", eq), ("nn.", eq.nn), ("page.", eq.page), ("symbolic.", eq.symbolic))
+        for name, option in flags_of(module)
+    }
+    # What other functions make, and what classes of groups read for Group.parse.
+    inside = {"Plan bias", *(name for name in listed if name.endswith(".of_text files"))}
+    assert listed - inside <= FLAGS.keys()
+    assert len(listed) > 20
+
+
+GROUPS = ("Aut", "Group", "MatrixGroup", "PermutationGroup", "ProductGroup")
+
+
+def flags_of(module):
+    """The options of a module's functions, classes and their methods that are annotated as truth values."""
+    for name in module.__all__:
+        value = getattr(module, name)
+        methods = [(f"{name}.{key}", getattr(value, key)) for key in vars(value)] if isinstance(value, type) else []
+        for called, function in [(name, value), *methods]:
+            if called.rpartition(".")[2].startswith("_") or not callable(function):
+                continue
+            for option, parameter in inspect.signature(function).parameters.items():
+                if "bool" in str(parameter.annotation):
+                    yield called, option
+
+
+SIZED = {
+    "linear": lambda: eq.Linear("S(n)", "2x0", "2x1"),
+    "terms": lambda: eq.Linear("S(n)", "2x0 + 1x0", "2x2 + 1x0"),
+    "product": lambda: eq.TensorProduct("S(n)", "2x0", "2x0", "2x2"),
+    "power": lambda: eq.Power("S(n)", "2x0", 2, "2x2"),
+    "network": lambda: eq.nn.MLP("S(n)", ["2x0", "4x1", "2x1"]),
+    "pairs": lambda: eq.Linear("S(n) x S(m)", "2x(1,0)", "2x(1,2)"),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_open_sizes_are_whole_numbers_of_any_kind_that_fit_in_memory(name):
+    module = SIZED[name]()
+    operands = len(module.problem.operands) if name == "product" else 1
+    space = eq.Space.parse("2x0") if name == "product" else eq.Space.parse(module.space_in)
+    group = eq.Group.parse("S(3) x S(m)" if name == "pairs" else "S(3)")
+    tensors = tuple(torch.randn(4, *lengths(order, [3, 1][: len(group.factors)]), width) for width, order in space)
+    x = (tensors[0] if len(tensors) == 1 else tensors,) * operands
+
+    def call(n):
+        y = module(*x, n)
+        return y[0] if isinstance(y, tuple) else y
+
+    expected = call(5)
+    for n in (np.int64(5), np.uint8(5), np.array(5), torch.tensor(5)):
+        assert torch.equal(call(n), expected)
+    for huge in (10**12, np.int64(10**12), 10**300):
+        with pytest.raises(SizeError, match=r"= 1.*000 would take .* bytes"):
+            call(huge)
+    for wrong in ("5", 5.0, True, 0, -1, torch.tensor([5]), np.float64(5)):
+        with pytest.raises(ShapeError):
+            call(wrong)
+    compiled = torch.compile(module, backend="eager", fullgraph=name != "network")
+    assert torch.equal(compiled(*x, 5)[0], module(*x, 5)[0])
+    assert compiled(*x, 6)[0].shape == module(*x, 6)[0].shape
+    program = torch.export.export(module, (*x, 5)).module()
+    assert torch.equal(program(*x, 5)[0], module(*x, 5)[0])
+
+
+@pytest.mark.parametrize("make", [
+    lambda: eq.Linear("S(n)", "2x2", "2x1"),
+    lambda: eq.Linear("SO(3)", "2x2", "2x2", method="irreps"),
+    lambda: eq.Linear("SO(3)", "2x2", "2x2", method="matrix"),
+    lambda: eq.Linear("S(4)", "2x2", "2x2", method="fourier"),
+    lambda: eq.Linear("Aut(petersen)", "2x1", "2x1"),
+    lambda: eq.Power("O(3)", "2x1", 2, "2x0"),
+    lambda: eq.nn.MLP("S(n)", ["2x1", "4x1", "2x1"], norm="layer"),
+])  # fmt: skip
+def test_floats_of_other_kinds_are_refused_with_the_cure(make):
+    module = make()
+    n = eq.Group.parse(module.group).n
+    axes = lengths(eq.Space.parse(module.space_in).orders[0], [n if isinstance(n, int) else 4])
+    x = torch.randn(3, *axes, 2)
+    for wrong in (x.double(), x.half(), x.to(torch.complex64)):
+        with pytest.raises(
+            ShapeError, match=rf"is {wrong.dtype}, but .* are torch\.float32: pass x\.to\(torch\.float32"
+        ):
+            module(wrong)
+    with torch.autocast("cpu", torch.bfloat16):
+        module(x)
+    module.to(torch.float64)
+    assert module(x.double()).dtype == torch.float64
+    with pytest.raises(ShapeError, match=r"module\.to\(torch\.float32\)"):
+        module(x)
 
 
 def test_other_devices_and_dtypes():

@@ -419,6 +419,42 @@ def test_negative_colours_are_text_like_others():
     assert Group.parse(str(group)) == group
 
 
+@pytest.mark.parametrize("text", [
+    "4 3\n0 1\n1 2\n2 3\n",
+    "5 2\n1 2\n2 3\n",
+    "4 2\n0 1\n1 0\n2 3\n3 2\n",
+    "4,3\n0,1\n1,2\n2,3\n",
+    "4 3\n0 1 0.5\n1 2 1\n2 3 1\n",
+    "3 3 2\n1 2 5\n2 3 1\n",
+    "3 2\n2\n1 3\n2\n",
+    "5\n0 1\n1 2\n",
+    "4\n0 1\n1 2\n2 3\n",
+    "p sp 3 2\na 1 2 5\na 2 3 1\n",
+    "*Vertices 3\n*Edges\n1 2\n2 3\n",
+])  # fmt: skip
+def test_first_lines_that_may_count_are_refused(text, write):
+    for directed in (False, True):
+        with pytest.raises(ExportError, match=r"line 1: .* or an? |line 1: a file of") as refused:
+            Graph.read(write("graph.txt", text), directed=directed)
+        assert str(refused.value).endswith(text.splitlines()[0])
+
+
+@pytest.mark.parametrize(("text", "vertices", "edges"), [
+    ("0 1\n1 2\n2 3\n", 4, 3),
+    ("# 4 3\n0 1\n1 2\n2 3\n", 4, 3),
+    ("4 3\n0 1\n1 2\n", 5, 3),
+    ("4 2\n4 3\n5 0\n", 5, 3),
+    ("0 1\n1 2\n4\n", 4, 2),
+    ("3\n1 2\n2 3\n", 3, 2),
+    ("3\n0 1\n1 3\n", 3, 2),
+    ("7\n10 2\n2 1\n", 4, 2),
+    ("x\n0 1\n1 2\n", 4, 2),
+])  # fmt: skip
+def test_first_lines_that_cannot_count_are_vertices_and_edges(text, vertices, edges, write):
+    graph = Graph.read(write("graph.txt", text))
+    assert (graph.n, len(graph.edges)) == (vertices, edges)
+
+
 @pytest.mark.parametrize(("text", "why"), [
     ("%%MatrixMarket matrix coordinate real general\n3 3 2\n1 2 5\n2 3 1\n", "Matrix Market"),
     ("0-1 1-2\n", "one edge in a line"),

@@ -257,6 +257,26 @@ def test_state_dicts_of_all_kinds(name, tmp_path):
     assert not any(make().load_state_dict(state, assign=True))
 
 
+def test_layers_on_meta_refuse_weights_of_another_function():
+    """What has values is compared, wherever the layer is; a state_dict on meta has none, and stays on meta."""
+    other = eq.Linear("O(3)", "2x2", "2x2").state_dict()
+    with torch.device("meta"):
+        layer, network = (
+            eq.Linear("O(3)", "2x2", "2x2", normalization="mean"),
+            nn.Sequential(eq.Linear("O(3)", "2x2", "2x2", normalization="mean")),
+        )
+    for module, prefix in ((layer, ""), (network, "0.")):
+        for strict in (True, False):
+            with pytest.raises(WeightsError, match=rf"delete '{prefix}_extra_state'"):
+                module.load_state_dict({prefix + key: value for key, value in other.items()}, strict, assign=True)
+        assert all(value.is_meta for value in module.state_dict().values())
+        without = {prefix + key: value.to("meta") for key, value in other.items()}
+        module.load_state_dict(without, assign=True)
+        assert all(value.is_meta for value in module.state_dict().values())
+        with pytest.raises(WeightsError):
+            module.load_state_dict({prefix + key: value for key, value in other.items()}, assign=True)
+
+
 def test_meta_fake_and_odd_states():
     layer = eq.Linear("S(n)", "2x2", "3x1")
     lazy = eq.Linear("S(n)", "2x2", "3x1", device="meta")

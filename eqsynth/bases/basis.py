@@ -16,7 +16,7 @@ from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits
 from eqsynth.graphs.orbits import representatives
@@ -195,7 +195,7 @@ class Basis:
         """
         import numpy as np
 
-        sizes = self.sizes(n)
+        turned, sizes = flag("turned", turned), self.sizes(n)
         rows = prod(size**order for size, order in zip(sizes, axis_counts(self.outputs), strict=True))
         columns = prod(size**order for size, order in zip(sizes, axis_counts(self.inputs), strict=True))
         entries = len(self) * rows * columns

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from eqsynth.errors import EqsynthError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -202,7 +202,7 @@ class Diagram:
 
     def letters(self, symplectic: bool = False) -> tuple[tuple[str, ...], ...]:
         """The letters of each block in the index formula: one, or two for a pair that carries the form."""
-        if not symplectic and len(self.blocks) <= len(LETTERS):
+        if not flag("symplectic", symplectic) and len(self.blocks) <= len(LETTERS):
             return tuple(zip(LETTERS[: len(self.blocks)], strict=True))
         free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])
         return tuple(

@@ -58,16 +58,32 @@ def afford_parameters(what: str, cure: str, count: int, device: Any, dtype: Any)
     if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
         raise EqsynthError(f"parameters are floating-point or complex numbers, not {dtype}: ask for torch.float32")
     place = torch.get_default_device() if device is None else torch.device(device)
-    if place.type == "meta" or (place.type not in ("cpu", "cuda") and "EQSYNTH_MAX_BYTES" not in os.environ):
-        return
-    memory = torch.cuda.get_device_properties(place).total_memory if place.type == "cuda" else _memory()
-    limit = budget("EQSYNTH_MAX_BYTES", memory)
     size = count * (dtype or torch.get_default_dtype()).itemsize
-    if size > limit:
+    if (limit := _room(place, size)) is not None:
         raise SizeError(
             f"{what} has {count:,} parameters of {size:,} bytes in all, more than the {limit:,} bytes that there are: "
             f"{cure}, or build it with device='meta'"
         )
+
+
+def afford_tensors(what: str, cure: str, size: int, device: Any) -> None:
+    """Refuse tensors of so many bytes where they do not fit on a device of torch; on ``meta`` they take no room.
+
+    The limit is that of :func:`afford_parameters`.
+    """
+    if (limit := _room(device, size)) is not None:
+        raise SizeError(f"{what} would take {_short(size)} bytes, more than the {limit:,} bytes that there are: {cure}")
+
+
+def _room(place: Any, size: int) -> int | None:
+    """The bytes that a device of torch has, where they are fewer than ``size``; None where so many fit."""
+    import torch
+
+    if place.type == "meta" or (place.type not in ("cpu", "cuda") and "EQSYNTH_MAX_BYTES" not in os.environ):
+        return None
+    memory = torch.cuda.get_device_properties(place).total_memory if place.type == "cuda" else _memory()
+    limit = budget("EQSYNTH_MAX_BYTES", memory)
+    return limit if size > limit else None
 
 
 def _memory() -> int:

@@ -6,7 +6,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import shown
+from eqsynth.errors import EqsynthError, shown
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -103,6 +103,27 @@ def precision(value: Any) -> int:
         return 53
     kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
     return {"bfloat16": 8, "float16": 11, "float32": 24}.get(kind, min(abs(fraction(value).numerator).bit_length(), 53))
+
+
+def flag(name: str, value: Any) -> bool:
+    """An option that is on or off, as a bool: True or False, also of NumPy.
+
+    >>> import numpy as np
+    >>> from eqsynth.exact.numbers import flag
+    >>> flag("bias", np.bool_(True))
+    True
+    >>> flag("bias", "no")
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EqsynthError: bias is True or False, not 'no'
+
+    Raises EqsynthError for everything else: texts, numbers, None.
+    """
+    if isinstance(value, bool):
+        return value
+    if str(getattr(value, "dtype", "")) == "bool" and not tuple(value.shape):
+        return bool(value)
+    raise EqsynthError(f"{name} is True or False, not {shown(value)}")
 
 
 def _truth(value: Any) -> bool:

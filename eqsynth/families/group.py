@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError, SymbolicError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 from eqsynth.exact.partitions import Blocks, Shape
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class Group:
         """
         from eqsynth.families.text import parse
 
+        files = files if isinstance(files, Path) else flag("files", files)
         return text if isinstance(text, Group) else parse(text, files)
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
-from eqsynth.exact.numbers import fraction, whole
+from eqsynth.exact.numbers import flag, fraction, whole
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 from eqsynth.store import files
 
@@ -162,6 +162,7 @@ class Graph:
     name: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "directed", flag("directed", self.directed))
         n = whole(self.n)
         if n is None or n < 1:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
@@ -292,18 +293,18 @@ class Graph:
 
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
         - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
-          between, the same in all lines; a line with one label is a vertex; lines that begin with ``#`` or ``%`` and a
-          blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as weights. In tables
-          with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks; brackets, as in
-          ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected
-          graph either all edges are listed in both directions or none. Vertices are in numerical order if all
-          labels are whole numbers, otherwise in order of appearance. ``directed`` reads each edge as tail, head.
-          A line that may mean two things is refused.
+          between, the same in all lines; a line with one label, below the edges, is a vertex; lines that begin with
+          ``#`` or ``%`` and a blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as
+          weights. In tables with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks;
+          brackets, as in ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected graph either all
+          edges are listed in both directions or none. Vertices are in numerical order if all labels are whole numbers,
+          otherwise in order of appearance. ``directed`` reads each edge as tail, head. A line that may mean two things
+          is refused, among them a first line ``5`` or ``5 4`` that may count vertices and edges.
         - ``.graphml``: directed as the file says; a vertex attribute ``colour`` or ``color`` gives the colours.
 
         Raises ExportError if the file cannot be read, GroupError for a graph that is not simple.
         """
-        path = Path(path)
+        path, directed = Path(path), flag("directed", directed)
         suffix = path.suffix.lower()
         if suffix not in (".g6", ".s6", ".edgelist", ".edges", ".txt", ".graphml"):
             raise ExportError(f"cannot read {path}: its suffix is {suffix!r}; name a file {_READABLE}")
@@ -785,6 +786,7 @@ _HEADERS = {
     *("node1", "node2", "node_1", "node_2", "id1", "id2", "from_node", "to_node", "fromnodeid", "tonodeid"),
 }
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf)", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -903,6 +905,8 @@ def _table(lines: Sequence[str], path: Path) -> list[_Line]:
         lines_read.append(_Line(line.number, line.text, fields))
     if lines_read and all(len(line.fields) == 1 for line in lines_read):
         refuse(lines_read[0], "no line has two labels: put a blank, a tab, a comma or a semicolon between them")
+    if lines_read:
+        _refuse_counts(lines_read[0], lines_read[1:], refuse)
     lines_read = _without_header(lines_read, delimiter, refuse)
     widths = {len(line.fields) for line in lines_read if len(line.fields) > 1}
     for line in lines_read:
@@ -932,6 +936,39 @@ def _like_an_edge(comment: str) -> bool:
         return True
     words = re.sub(r"[(\[{].*[)\]}]", "x", comment[1:200]).split()
     return comment[1:2] not in " \t#%!:=*-" and len(words) in (2, 3) and not words[0].endswith(":")
+
+
+def _refuse_counts(first: _Line, rest: Sequence[_Line], refuse: Callable[[_Line, str], NoReturn]) -> None:
+    """Refuse a first line that may say how many vertices and edges there are, as it does in other formats."""
+    cure = "Make it a comment with # in front, name each vertex without an edge in a line of its own below the edges"
+    if first.fields[0].startswith("*"):
+        refuse(first, "a file of Pajek: keep only its edges, two labels in each line")
+    if first.fields[0] == "p" and all(map(_COUNT.fullmatch, first.fields[-2:])):
+        refuse(first, "a file of DIMACS: keep only its edges, two labels in each line")
+    labels = [field for line in rest for field in line.fields[:2]]
+    if not labels or not all(map(_COUNT.fullmatch, [*first.fields, *labels])):
+        return
+    vertices, numbers, edges = int(first.fields[0]), set(map(int, labels)), [e for e in rest if len(e.fields) > 1]
+
+    def counted(numbers: Iterable[int], count: int) -> bool:
+        """Whether labels are some of 0 .. count - 1, or of 1 .. count."""
+        listed = sorted(numbers)
+        return listed[-1] < count or (listed[0] > 0 and listed[-1] == count)
+
+    match [int(field) for field in first.fields]:
+        case [_]:
+            # Where 1 .. n are the labels, both are the same graph.
+            if counted(numbers, vertices) and len(numbers | {vertices}) != vertices:
+                refuse(first, f"the number of vertices, or a vertex? {cure}, and move the line there if it is one")
+        case [_, count]:
+            listed = len(edges) in (count, 2 * count)
+            neighbours = len(rest) == vertices and sum(len(line.fields) for line in rest) == 2 * count
+            if counted(numbers, vertices) and (listed or neighbours):
+                refuse(first, f"the numbers of vertices and edges, or an edge? {cure}, and move the line if it is one")
+        case [rows, columns, count] if len(edges) == count:
+            ends = [[int(line.fields[side]) for line in edges] for side in (0, 1)]
+            if counted(ends[0], rows) and counted(ends[1], columns):
+                refuse(first, f"the numbers of rows, columns and edges, or an edge? {cure}, and move the line if it is")
 
 
 def _without_header(lines: list[_Line], delimiter: str, refuse: Callable[[_Line, str], NoReturn]) -> list[_Line]:

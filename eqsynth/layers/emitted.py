@@ -7,21 +7,27 @@ import linecache
 import sys
 import warnings
 from functools import lru_cache, wraps
+from math import prod
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from eqsynth.bases.basis import Basis
 from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.codegen.meaning import refusal
 from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, WeightsError, ZeroOutputWarning, abridged
-from eqsynth.exact.limits import afford_parameters
+from eqsynth.exact.limits import afford_parameters, afford_tensors
+from eqsynth.exact.numbers import whole
 from eqsynth.families.hom import Problem, ProductHom
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import maps, plan_problem
+from eqsynth.spaces.space import lengths
 
+#: From so many entries in a channel on it is worked out whether the output of a layer fits in memory.
+MANY_ENTRIES = 1 << 20
 #: The classes of layers that users call, by name.
 KINDS: dict[str, type[EmittedLayer]] = {}
 LayerT = TypeVar("LayerT", bound="EmittedLayer")
@@ -153,7 +159,7 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
         return kind(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
 
     body: dict[str, Any] = {
-        **overridden(emitted),
+        **overridden(emitted, plan),
         "__new__": blank,
         "__init__": initialise,
         "__module__": kind.__module__,
@@ -182,8 +188,20 @@ def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
     afford_parameters(str(plan.problem), f"take fewer channels{paired}", count, device, dtype)
 
 
-def overridden(emitted: Any) -> dict[str, Any]:
-    """Methods of an emitted class, made to work where torch changes its parameters behind its back."""
+def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
+    """Methods of an emitted class, made to work where torch changes its parameters behind its back.
+
+    They also say what is wrong where the emitted ones would leave it to torch: sizes that do not fit in memory, dtypes
+    that it does not mix.
+    """
+    #: Where open sizes stand among the arguments that no tensor shows.
+    sizes = [
+        (place, name)
+        for place, (name, parameter) in enumerate(list(inspect.signature(emitted.forward).parameters.items())[1:])
+        if parameter.default is None
+    ]
+    axes = max(len(lengths(order, [1] * len(plan.hom.group.factors))) for order in plan.hom.space_out.orders)
+    large = MANY_ENTRIES ** (1 / max(axes, 1))
 
     def reset_parameters(self: Any) -> None:
         first: Any = next(self.parameters(), None)
@@ -201,8 +219,7 @@ def overridden(emitted: Any) -> dict[str, Any]:
                 drawn = whole.get_parameter(name).detach()
                 parameter.copy_(distribute_tensor(drawn, parameter.device_mesh, parameter.placements))
 
-    @wraps(emitted.forward)
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def with_tables(self: Any, *args: Any, **kwargs: Any) -> Any:
         tables = {name: table for name, table in self._buffers.items() if table.is_floating_point()}
         dtype = next((getattr(self, name).dtype for name in self._parameters), None)
         if all(table.dtype == dtype for table in tables.values()):
@@ -214,6 +231,27 @@ def overridden(emitted: Any) -> dict[str, Any]:
         finally:
             self._buffers.update(tables)
 
+    compute = with_tables if hasattr(emitted, "reset_tables") else emitted.forward
+
+    @wraps(emitted.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if sizes:
+            args, kwargs = _with_sizes(plan, sizes, large, args, kwargs)
+        if torch.compiler.is_compiling():
+            return compute(self, *args, **kwargs)
+        try:
+            return compute(self, *args, **kwargs)
+        except RuntimeError:
+            own = next(iter(self._parameters.values()), None)
+            for x in tree_leaves((args, kwargs)):
+                if isinstance(x, torch.Tensor):
+                    require_dtype(self, x, own)
+            raise
+
+    # Torch counts how often it compiles a code object: layers of different problems have each their own.
+    own: Any = forward
+    own.__code__ = own.__code__.replace()
+
     def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
         key = f"{prefix}_extra_state"
         if key in state:
@@ -224,10 +262,71 @@ def overridden(emitted: Any) -> dict[str, Any]:
             del state[key]
         emitted._load_from_state_dict(self, state, prefix, *others)
 
-    methods: dict[str, Any] = {"reset_parameters": reset_parameters, "__prepare_scriptable__": refuse_script}
+    methods: dict[str, Any] = {
+        "forward": forward,
+        "reset_parameters": reset_parameters,
+        "__prepare_scriptable__": refuse_script,
+    }
     if hasattr(emitted, "weights_of"):
         methods["_load_from_state_dict"] = load
-    return {**methods, "forward": forward} if hasattr(emitted, "reset_tables") else methods
+    return methods
+
+
+def _with_sizes(
+    plan: Plan, sizes: list[tuple[int, str]], large: float, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, with open sizes as ints; SizeError where the outputs would not fit in memory.
+
+    That is worked out from the size ``large`` on.
+    """
+    listed, named, known = list(args), dict(kwargs), {}
+    for place, name in sizes:
+        given = listed[place] if place < len(listed) else named.get(name)
+        # Reading a size that torch leaves open would make it a number.
+        if type(given) is not int:
+            if given is None or isinstance(given, torch.SymInt) or (number := whole(given)) is None:
+                continue
+            if place < len(listed):
+                listed[place] = number
+            else:
+                named[name] = number
+            given = number
+        known[name] = given
+    if known and not torch.compiler.is_compiling() and max(known.values()) >= large:
+        _afford_outputs(plan, known, [x for x in tree_leaves(args) if isinstance(x, torch.Tensor)])
+    return tuple(listed), named
+
+
+def _afford_outputs(plan: Plan, known: dict[str, int], inputs: list[torch.Tensor]) -> None:
+    """Refuse outputs that do not fit in memory; lengths that are not among those known count as 1."""
+    if not inputs:
+        return
+    problem = plan.problem
+    sizes = [factor.n if isinstance(factor.n, int) else known.get(factor.n, 1) for factor in problem.group.factors]
+    axes = len(lengths(problem.inputs[0][1], sizes))
+    batch = prod(inputs[0].shape[: max(inputs[0].ndim - axes - 1, 0)])
+    entries = sum(channels * prod(lengths(order, sizes)) for channels, order in problem.space_out)
+    afford_tensors(
+        f"the output of {problem} at {', '.join(f'{name} = {size:,}' for name, size in known.items())}",
+        "pass a smaller size",
+        batch * entries * inputs[0].element_size(),
+        inputs[0].device,
+    )
+
+
+def require_dtype(module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool = False) -> None:
+    """Raise ShapeError for an input of another dtype than the parameters, where torch does not mix them.
+
+    ``smaller``: whether inputs of fewer bytes than the parameters will do.
+    """
+    if own is None or x.dtype == own.dtype or (smaller and x.dtype.itemsize < own.dtype.itemsize):
+        return
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+        return
+    raise ShapeError(
+        f"the input is {x.dtype}, but the parameters of this {type(module).__name__} are {own.dtype}: pass "
+        f"x.to({own.dtype}), or convert the module, module.to({x.dtype})"
+    )
 
 
 def saved_text(state: Any) -> str | None:

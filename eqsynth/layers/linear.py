@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.layers.emitted import EmittedLayer, new_layer
@@ -67,5 +68,5 @@ class Linear(EmittedLayer, kind=True):
     ) -> Linear:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out)
-            plan = plan_hom(hom, bool(bias), normalization, method, parameters)
+            plan = plan_hom(hom, flag("bias", bias), normalization, method, parameters)
             return new_layer(cls, plan)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from eqsynth.errors import EqsynthError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import MAX_DEGREE, ProductHom
 from eqsynth.layers.emitted import EmittedLayer, new_layer
@@ -61,7 +61,7 @@ class TensorProduct(EmittedLayer, kind=True):
         normalization: str = "variance",
     ) -> TensorProduct:
         problem = ProductHom.parse(group, (space_1, space_2), space_out, mode)
-        return new_layer(cls, plan_products(problem, bool(bias), normalization))
+        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
 
 
 class Power(EmittedLayer, kind=True):
@@ -99,7 +99,7 @@ class Power(EmittedLayer, kind=True):
         normalization: str = "variance",
     ) -> Power:
         problem = ProductHom.parse(group, (space,), space_out, "paired", (_degree(degree),))
-        return new_layer(cls, plan_products(problem, bool(bias), normalization))
+        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
 
 
 class PolynomialLayer(EmittedLayer, kind=True):
@@ -129,7 +129,7 @@ class PolynomialLayer(EmittedLayer, kind=True):
         normalization: str = "variance",
     ) -> PolynomialLayer:
         problem = ProductHom.parse(group, (space,), space_out, "paired", tuple(range(1, _degree(degree) + 1)))
-        return new_layer(cls, plan_products(problem, bool(bias), normalization))
+        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
 
 
 def _degree(degree: object) -> int:

@@ -14,9 +14,10 @@ from torch.nn import functional
 from eqsynth.bases.forms import Form, form
 from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
+from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
-from eqsynth.layers.emitted import refuse_script
+from eqsynth.layers.emitted import refuse_script, require_dtype
 from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]
@@ -153,21 +154,6 @@ def wrong_call(name: str, space: Space, *inputs: Any) -> str:
     if len(inputs) == 1 and isinstance(inputs[0], tuple | list):
         given = str(len(inputs[0]))
     return f"{name} expected {what} of {space}, got {given}: call {call}"
-
-
-def require_dtype(module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool) -> None:
-    """Raise ShapeError for an input of another dtype than the parameters, where torch does not mix them.
-
-    ``smaller``: whether inputs of fewer bytes than the parameters will do.
-    """
-    if own is None or x.dtype == own.dtype or (smaller and x.dtype.itemsize < own.dtype.itemsize):
-        return
-    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
-        return
-    raise ShapeError(
-        f"the input is {x.dtype}, but the parameters of this {type(module).__name__} are {own.dtype}: pass "
-        f"x.to({own.dtype}), or convert the module, module.to({x.dtype})"
-    )
 
 
 def joined(tensors: list[torch.Tensor]) -> Tensors:
@@ -369,7 +355,7 @@ class Activation(EquivariantModule):
                 f"{len(functions)} functions were given for the {len(self.space_in)} terms of {self.space_in}: "
                 "give one function, or one for each term"
             )
-        declared = frozenset(["odd"] * odd + ["homogeneous"] * homogeneous)
+        declared = frozenset(["odd"] * flag("odd", odd) + ["homogeneous"] * flag("homogeneous", homogeneous))
         modules, names = [], []
         for given, order in zip(functions, self.space_in.orders, strict=True):
             module, name, known = read_function(given)
@@ -558,7 +544,7 @@ class NormActivation(EquivariantModule):
         self.scalars, scalar_name, _ = read_function(scalars)
         for module, called in ((self.function, name), (self.scalars, scalar_name)):
             _try(module, called, frozenset())
-        self.names, self.eps, self.affine = (name, f"scalars={scalar_name}"), eps, affine
+        self.names, self.eps, self.affine = (name, f"scalars={scalar_name}"), eps, flag("affine", affine)
         plans = []
         for place, (channels, order) in enumerate(self.space_in):
             permuted, forms = positions(self.group, order), forms_of(self.group, order)

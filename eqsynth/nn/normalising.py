@@ -12,8 +12,9 @@ from torch.nn import functional
 from eqsynth.bases.basis import basis
 from eqsynth.bases.pointwise import positional, positions, require_full
 from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
-from eqsynth.exact.numbers import fraction
+from eqsynth.exact.numbers import flag, fraction
 from eqsynth.families.group import Group
+from eqsynth.layers.emitted import require_dtype
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import (
     EquivariantModule,
@@ -24,7 +25,6 @@ from eqsynth.nn.activations import (
     full_precision,
     joined,
     lower,
-    require_dtype,
     spread,
     suffix,
     whole,
@@ -68,7 +68,7 @@ class _Normalisation(EquivariantModule):
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
     ) -> None:
         super().__init__(group, space, space)
-        self.eps, self.affine = _small("eps", eps), affine
+        self.eps, self.affine = _small("eps", eps), flag("affine", affine)
         factory_kwargs = {"device": device, "dtype": dtype}
         for place, (channels, order) in enumerate(self.space_in):
             if positional(self.group, order) != order:

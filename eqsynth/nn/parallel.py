@@ -13,7 +13,7 @@ from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, Sha
 from torch.distributed.tensor.parallel import ParallelStyle
 
 from eqsynth.errors import EqsynthError, SpaceError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 from eqsynth.families.hom import NAMES
 from eqsynth.layers.linear import Linear
 from eqsynth.layers.products import PolynomialLayer, Power, TensorProduct
@@ -47,7 +47,7 @@ class _Style(ParallelStyle):
         super().__init__()
         self.input_layouts = input_layouts or self.takes
         self.output_layouts = output_layouts or (WHOLE if self.makes == SUMMAND else self.makes)
-        self.use_local_output = use_local_output
+        self.use_local_output = flag("use_local_output", use_local_output)
 
     def __repr__(self) -> str:
         return (

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from eqsynth.errors import ShapeError
+from eqsynth.errors import ShapeError, shown
+from eqsynth.exact.numbers import flag, whole
 
 
 def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any, torch.Tensor, torch.Tensor]:
@@ -48,6 +49,9 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
 
     Raises ShapeError for what does not fit: edges between graphs, a ``batch`` that is not sorted, a graph above ``n``.
     """
+    sparse = flag("sparse", sparse)
+    if n is not None and (n := whole(size := n)) is None:
+        raise ShapeError(f"n is a number of nodes to pad graphs to, not {shown(size)}")
     if isinstance(data, list | tuple):
         data = _joined(data)
     edge_index = getattr(data, "edge_index", None)

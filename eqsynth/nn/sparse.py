@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
+from eqsynth.layers.emitted import require_dtype
 from eqsynth.layers.linear import Linear
-from eqsynth.nn.activations import Activation, EquivariantModule, got, joined, require_dtype
+from eqsynth.nn.activations import Activation, EquivariantModule, got, joined
 from eqsynth.nn.networks import Residual, Sequential, problem_of
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.positions import Nodes, Positions, Term, check_group, read, read_index, run, scales, sparse_plan, summed
@@ -71,6 +72,7 @@ class Sparse(EquivariantModule):
     """
 
     def __init__(self, module: nn.Module, restrict: bool = False) -> None:
+        restrict = flag("restrict", restrict)
         hom = problem_of(module)
         super().__init__(hom.group, hom.space_in, hom.space_out)
         check_group(hom.group)

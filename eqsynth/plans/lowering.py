@@ -22,6 +22,7 @@ from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
+from eqsynth.exact.numbers import flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
@@ -127,7 +128,7 @@ def plan_hom(
     if parameters == "blocks" and method not in ("auto", "irreps"):
         raise EqsynthError(f"weights are blocks of irreps only with method='irreps', not {method!r}")
     method = "irreps" if parameters == "blocks" else method
-    return _chosen(hom, bool(bias), normalization, method, parameters)
+    return _chosen(hom, flag("bias", bias), normalization, method, parameters)
 
 
 def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:

@@ -67,7 +67,8 @@ def assert_equivariant(
     bound = TOLERANCES[str(dtype).removeprefix("torch.")] if tolerance is None else tolerance
     rng = np.random.default_rng(seed)
     name = getattr(module, "__name__", type(module).__name__)
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no hint
+    devices = range(torch.cuda.device_count()) if started else ()
     with torch.random.fork_rng(devices):
         for sizes in _sizes_to_try(hom, n):
             factors = concrete_factors(hom.group, sizes)
@@ -98,7 +99,7 @@ def _seed(seed: int) -> None:
     import torch
 
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch has no hint
         torch.cuda.manual_seed_all(seed)
 
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from eqsynth.errors import ExportError
+from eqsynth.exact.numbers import flag
 
 #: What a writer that was killed leaves is removed when it is older, in seconds.
 STALE = 3600.0
@@ -136,7 +137,7 @@ def save(
 
     Raises ExportError.
     """
-    path = Path(path)
+    path, force = Path(path), flag("force", force)
     if not force:
         refuse(path, content, ours, cure)
     with _in_words(path):

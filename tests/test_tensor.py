@@ -710,6 +710,25 @@ def test_at_small_n_products_of_symmetric_tensors_are_independent_and_all(group)
         assert ranks[0] == ranks[1] == len(ours), (u, v, w)
 
 
+def test_packed_terms_that_no_map_reads():
+    """Stored full or packed, a term that is ignored is said to be, and what other terms do stays."""
+    for u, v, w in (("2x1 + 2xS2.packed", "2x0", "2x1"), ("2x3", "2xS2.packed + 2x1", "2x0")):
+        with pytest.warns(eq.errors.IgnoredInputWarning):
+            layer = eq.TensorProduct("O(3)", u, v, w)
+        eq.verify(layer, trials=1)
+    with pytest.warns(ZeroOutputWarning):
+        eq.verify(eq.Power("H(5)", "1xA2.packed", 2, "1xA2.packed"), trials=1)
+
+
+def test_products_that_would_take_long_are_refused_or_quick():
+    with pytest.raises(SizeError, match="maps 6 -> 0 of a product would take about"):
+        eq.TensorProduct("Aut(cycle5)", "1xS3", "1xS3", "1x0")
+    with pytest.raises(SizeError, match="ask for lower orders"):
+        eq.TensorProduct("O(3)", "1xS10.packed", "1x0", "1x0")
+    # 10,395 pairings of 12 copies are not counted for each of 30 maps.
+    assert eq.Power("S(n)", "1x1", 6, "1x1").plan.dims == {(0, 0): 30}
+
+
 def test_powers_of_symmetric_tensors():
     cube = eq.Power("O(3)", "2xS2.packed", 3, "1xS2.packed")
     # The cube of S is S^3, S^2 tr S, S (tr S)^2, S tr S^2, and 1 times tr S^3, tr S tr S^2, (tr S)^3.

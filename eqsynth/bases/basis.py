@@ -327,7 +327,7 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     if choose == "standard" and not (plain_orders and group.diagrammatic):
         raise GroupError(
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
-            f"{', '.join(FAMILIES)} and tensors of all kinds: leave choose out"
+            f"{', '.join(FAMILIES)} and tensors that are neither symmetric nor alternating: leave choose out"
         )
     if not (isinstance(inputs, int) and isinstance(outputs, int)):
         return _symmetric_basis(group, inputs, outputs, choose)

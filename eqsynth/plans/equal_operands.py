@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
-from math import prod
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import Basis
@@ -15,7 +16,7 @@ from eqsynth.exact.partitions import components, perfect_matchings
 from eqsynth.families.hom import ProductHom
 from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.steps import Pair
-from eqsynth.spaces.space import Symmetry, Turn, axis_counts, entries_of
+from eqsynth.spaces.space import Symmetry, Turn, axis_counts, entries_of, order_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Owners = Sequence[tuple[int, int]]
 #: The most entries of matrices that second moments are computed from.
 MAX_MOMENTS = 4_000_000
+#: The most pairings of operands, times maps, that second moments are counted from; beyond, no operand meets itself.
+MAX_LOOPS = 300_000
 #: The size at which they are where n is a letter and pairs carry the symplectic form.
 SMALL_N = 4
 
@@ -55,7 +58,10 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
         places = _by_orbits(maps, swaps)
         if places is not None:
             return places
-    return _by_matrices(maps, swaps)
+    orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
+    symmetric = prod(factorial(entry.order) for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
+    equal = prod(map(factorial, Counter(problem.terms[number]).values()))
+    return _by_matrices(maps, swaps, symmetric * equal)
 
 
 def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
@@ -120,12 +126,15 @@ def _factors(maps: Basis) -> tuple[list[int], list[int]]:
     return outs, ins
 
 
-def _by_matrices(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...]:
+def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[int, ...]:
     import numpy as np
 
+    problem = f"the maps {order_text(maps.inputs)} -> {order_text(maps.outputs)} of a product"
+    columns = prod(maps.sizes()[factor] for axes in _factors(maps) for factor in axes)
+    # Exact ranks, and sums over all exchanges, of matrices with so many entries.
+    afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
     every = _generated(swaps)
     matrices = maps.matrices()
-    afford("the means of maps of a product", "ask for lower orders", steps=len(every) * matrices.size // 10)
     lengths = [maps.sizes()[factor] for factor in _factors(maps)[1]]
     split = matrices.reshape(*matrices.shape[:2], *lengths)
     total = np.zeros_like(split)
@@ -166,7 +175,9 @@ def moments(maps: Basis, problem: ProductHom, number: int, pair: Pair) -> tuple[
         for pairing in perfect_matchings(tuple(range(2 * copies)))
         if all(term[a % copies] == term[b % copies] for a, b in pairing)
     ]
-    ratios = _by_loops(maps, owners, pairings, copies)
+    ratios = None
+    if len(pairings) * len(maps) <= MAX_LOOPS:
+        ratios = _by_loops(maps, owners, pairings, copies)
     if ratios is None:
         ratios = _by_entries(maps, owners, pairings, copies)
     return tuple(variance * ratio for variance, ratio in zip(pair.variances, ratios, strict=True))
@@ -224,7 +235,7 @@ def _by_entries(maps: Basis, owners: Owners, pairings: Pairings, copies: int) ->
     entries = len(maps)
     for factor in (*outs, *ins):
         entries *= sizes[factor]
-    if entries > MAX_MOMENTS:
+    if entries > MAX_MOMENTS or len(pairings) * len(maps) > MAX_LOOPS:
         exchanges = sum(all(a < copies <= b for a, b in pairing) for pairing in pairings)
         return [1 / exchanges] * len(maps)
     # One axis for each operand.

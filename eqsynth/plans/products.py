@@ -19,7 +19,7 @@ from eqsynth.errors import EqsynthError, SizeError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom
 from eqsynth.plans.equal_operands import independent, moments
-from eqsynth.plans.infer import full_axes
+from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.lowering import (
     BIAS,
     Profile,
@@ -270,6 +270,9 @@ class _Products(_Lowering):
         steps: list[Step] = []
         for number, wanted in enumerate(self.real):
             order, name = self.problem.inputs[number][1], partial(self._operand_name, number)
+            if is_packed(order) and not wanted:
+                steps.append(Input(self._packed_name(number), number, stored_axes(order, self.packs)))
+                continue
             # Every input is there, whether a map needs it or not.
             start = whole(axes_of(order))
             read = self._reductions(number, order, {start: name(start), **wanted}, name)

@@ -104,6 +104,10 @@ def prepared(layer: Any, rng: np.random.Generator) -> Any:
     """A copy of a layer in float64 on the CPU, with random weights; VerificationError for wrong tables of constants."""
     import torch
 
+    if any(tensor.is_meta for tensor in (*layer.parameters(), *layer.buffers())):
+        raise EqsynthError(
+            "a layer on the meta device has no numbers to verify: verify its plan, eq.verify(layer.plan)"
+        )
     layer = copied(layer).cpu()
     _check_tables(layer)
     layer = layer.double()

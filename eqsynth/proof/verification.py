@@ -98,6 +98,8 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
     trials, seed = check_draws(trials, seed)
+    # What torch.compile gives runs the layer that it holds.
+    subject = getattr(subject, "_orig_mod", subject)
     plan, checks = _plan_of(subject)
     layer = subject if getattr(subject, "plan", None) is plan else None
     problem, group = plan.problem, plan.problem.group
@@ -108,7 +110,9 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
         for o, lo in enumerate(problem.space_out.orders):
             linear, independent = bases.basis(group, k, lo), maps(problem, i, o)
             names = f"{order_text(k)} -> {order_text(lo)}"
-            some = f", {len(independent)} of them independent on equal inputs" * (len(independent) < len(linear))
+            some = f", {len(independent)} of them independent on equal or symmetric inputs" * (
+                len(independent) < len(linear)
+            )
             checks.append(f"independent and complete, {names}: {check_basis(linear)}{some}")
             dim = plan.dims.get((i, o), 0)
             if dim != len(independent):
@@ -187,7 +191,9 @@ def check_basis(basis: Basis) -> str:
                 f"the certificate says that all {certificate.spanning} diagrams are independent, "
                 f"but the dimension is {expected}"
             )
-        return f"{expected} maps, all independent for n >= {dimension.stable_from(group, total)}"
+        least = dimension.stable_from(group, total)
+        below = not group.symbolic and group.number < least
+        return f"{expected} maps, all independent {'at this n' if below else f'for n >= {least}'}"
     if isinstance(group.n, str):
         raise VerificationError(f"the certificate's argument {argument!r} needs a number for n, and {group} has none")
     if argument == "blocks":

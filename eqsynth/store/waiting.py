@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -51,7 +52,10 @@ def _tell(terminal: TextIO, what: str, done: threading.Event) -> None:
     seconds = 0
     while not done.wait(PATIENCE):
         seconds += 1
-        terminal.write(f"\r\x1b[K{what[:100]} ... {seconds} s")
+        told = f" ... {seconds} s"
+        # A line that wraps could not be wiped.
+        room = max(0, shutil.get_terminal_size().columns - len(told) - 1)
+        terminal.write(f"\r\x1b[K{what[:room]}{told}")
         terminal.flush()
     if seconds:
         terminal.write("\r\x1b[K")

@@ -276,7 +276,8 @@ def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
             raise
 
     # Torch counts how often it compiles a code object: layers of different problems have each their own.
-    forward.__code__ = forward.__code__.replace()
+    own_code: Any = forward
+    own_code.__code__ = own_code.__code__.replace()
 
     def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
         key = f"{prefix}_extra_state"

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
@@ -21,6 +22,7 @@ import eqsynth as eq
 from eqsynth.bases import algebra, symbolic
 from eqsynth.diagrams import enumeration
 from eqsynth.errors import EqsynthError, ParseError, ShapeError, SizeError, SymbolicError
+from eqsynth.exact import matrix as matrix_module
 from eqsynth.exact import ring
 from eqsynth.exact.matrix import ExactMatrix
 from eqsynth.exact.ring import RationalFunction
@@ -297,6 +299,13 @@ def test_matrices_are_matrices():
     for wrong in (lambda: matrix["n"], lambda: ExactMatrix.of([[1], [1, 2]]), lambda: ExactMatrix.of([[1, 2]]).det()):
         with pytest.raises(ShapeError):
             wrong()
+    assert sympy.latex(small) == small.latex()
+    for rows in ([[1, N], [0, Fraction(1, 2)]], np.array([[1, 2], [3, 4]]), iter([iter([1]), iter([2])])):
+        listed = [list(row) for row in rows]
+        assert ExactMatrix.of(listed) == ExactMatrix.of(sympy.Matrix(listed)) == ExactMatrix.of(map(iter, listed))
+    for kind in (sympy.Matrix, sympy.ImmutableMatrix, sympy.SparseMatrix):
+        assert ExactMatrix.of(kind([[1, sympy.Symbol("n")]])) == ExactMatrix.of([[1, "n"]])
+        assert ExactMatrix.of(kind(2, 0, [])).shape == (2, 0)
     two = ExactMatrix.of([["n", "m"], [1, 0]])
     assert two @ two == ExactMatrix.of([["n² + m", "n m"], ["n", "m"]])
     assert two.det() == -RationalFunction("m")
@@ -331,6 +340,13 @@ def test_costs_floors_and_symbolic_results_mix():
     weighted = symbolic.weingarten("O(n)", 1, 1)[0, 0] * algebra.identity("O(n)", 1)
     assert algebra.trace(weighted) == 1
     assert weighted.at(3) == algebra.identity("O(3)", 1) * Fraction(1, 3)
+
+
+def test_letters_in_calls_and_terms():
+    assert N(n=3) == N({"n": 3, "m": 4}) == RationalFunction(3)(m=4) == 3
+    assert RationalFunction(POSITIVE) == N
+    listed = {(("n", 2), ("c", -1), ("n", 1)): 3, (("m", 0),): 1}
+    assert RationalFunction(listed) == 3 * N**3 / RationalFunction("c") + 1
 
 
 def test_what_is_read():
@@ -378,6 +394,9 @@ def test_floats_are_refused(value):
     assert ours != value
 
 
+POSITIVE = sympy.Symbol("n", positive=True)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -406,11 +425,92 @@ def test_floats_are_refused(value):
         (lambda: N**10_000_000 / (N + 1), SizeError, "ask for a lower one"),
         (lambda: RationalFunction("2^999999999"), SizeError, "digits"),
         (lambda: RationalFunction("(a + b + c + d)^2000"), SizeError, "multiplied out"),
+        (lambda: RationalFunction({1: 2}), SymbolicError, "1 is no product of powers"),
+        (lambda: RationalFunction({"n": 2}), SymbolicError, "'n' is no product of powers"),
+        (lambda: RationalFunction({(("n", 0.5),): 2}), SymbolicError, "is no product of powers"),
+        (lambda: RationalFunction({(("n+1", 1),): 2}), SymbolicError, "no letter that can be written"),
+        (lambda: RationalFunction((1, 2), letter=5), SymbolicError, "5 is no letter"),
+        (lambda: RationalFunction.from_roots([1, 2]), SymbolicError, "1 is no root and its power"),
+        (lambda: RationalFunction.from_roots(["ab"]), SymbolicError, "'ab' is no root and its power"),
+        (lambda: RationalFunction.from_roots(3), SymbolicError, "3 lists no roots"),
+        (lambda: RationalFunction.from_roots({1: 2}, "n + 1"), SymbolicError, "no letter"),
+        (lambda: N(m=3), SymbolicError, "there is no letter m in n: name n"),
+        (lambda: (N * RationalFunction("c"))(n=3, m=1, k=2), SymbolicError, "no letter k, m in n c: name c or n"),
+        (lambda: N({"n": 3}, m=2), SymbolicError, "no letter m"),
+        (lambda: RationalFunction(POSITIVE / (1 + sympy.Symbol("n"))), SymbolicError, "two symbols with the name n"),
+        (lambda: ExactMatrix.of(sympy.Matrix([POSITIVE, sympy.Symbol("n")])), SymbolicError, "two symbols"),
+        (lambda: ExactMatrix.of([1, 2]), ShapeError, r"\[1, 2\] is no matrix: write its rows"),
+        (lambda: ExactMatrix.of(None), ShapeError, "None is no matrix"),
+        (lambda: ExactMatrix.of(3), ShapeError, "3 is no matrix"),
+        (lambda: ExactMatrix.of("ab"), ShapeError, "'ab' is no matrix"),
+        (lambda: ExactMatrix.of(["ab", "cd"]), ShapeError, "is no matrix"),
+        (lambda: ExactMatrix.of([{1, 2}]), ShapeError, "is no matrix"),
+        (lambda: ExactMatrix.of({1: [2]}), ShapeError, "is no matrix"),
     ],
 )
 def test_what_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def letters_matrix(size, letters=None):
+    """A matrix of different letters, or of polynomials in some."""
+    if letters is None:
+        return ExactMatrix.of([[f"x{row}_{column}" for column in range(size)] for row in range(size)])
+    entry = sum(map(RationalFunction, letters), RationalFunction(0)) ** 2
+    return ExactMatrix.of([[entry + row * column for column in range(size)] for row in range(size)])
+
+
+SUM = sum((RationalFunction(f"y{place}") for place in range(20)), RationalFunction(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ((N**100_000 - 1) / (N**99_999 - 1)).roots, "to factor a polynomial of 100,000 terms"),
+        (lambda: SUM**4 * SUM**4, "a result in 20 letters"),
+        (lambda: SUM**4 / RationalFunction("y0") * SUM**4, "a result in 20 letters"),
+        (lambda: letters_matrix(12).det(), "12 x 12 matrix in 144 letters"),
+        (lambda: letters_matrix(60, "ab").det(), "60 x 60 matrix in 2 letters"),
+        (
+            lambda: ExactMatrix.of([[N**5_000 + (i + j) % 2 for i in range(60)] for j in range(60)]).det(),
+            "a determinant of",
+        ),
+        (
+            lambda: ExactMatrix.of([["a", "b"] * 70] * 140) @ ExactMatrix.of([["a"] * 140] * 140),
+            "a product of matrices",
+        ),
+    ],
+)
+def test_what_takes_too_long_is_refused_before_it_starts(call, message):
+    start = time.process_time()
+    with pytest.raises(SizeError, match=message):
+        call()
+    assert time.process_time() - start < 10
+
+
+def test_large_values_are_computed_and_written():
+    quotient = (N**20_000 - 1) / (N**19_999 - 1)
+    assert quotient.degree == 1
+    assert str(quotient).startswith("(n¹⁹⁹⁹⁹ + n¹⁹⁹⁹⁸ + ")
+    assert repr(quotient).startswith("<(n¹⁹⁹⁹⁹ + ")
+    # Every product of 8 entries, none twice.
+    determinant = letters_matrix(8).det()
+    assert len(determinant.terms) == 40_320
+    assert sum(determinant.terms.values()) == 0
+    assert determinant({letter: int(letter[1] == letter[3]) for letter in determinant.letters}) == 1
+
+
+@few
+@given(st.data())
+def test_determinants_by_minors_and_by_elimination_agree(data):
+    size = data.draw(st.integers(1, 4))
+    entries = st.one_of(st.just(RationalFunction(0)), polynomials(["n", "m"]))
+    rows = ExactMatrix.of([[data.draw(entries) for _ in range(size)] for _ in range(size)])
+    numerators = [[ring.to_polynomial(e.numerator.terms, ("m", "n")) for e in row] for row in rows]
+    assert matrix_module._by_minors(numerators) == matrix_module._by_elimination(numerators)
+    at = {"n": data.draw(st.integers(-3, 3)), "m": 2}
+    assert rows.det()(at) == ExactMatrix.of([[entry(at) for entry in row] for row in rows]).det()
 
 
 # --- how it looks
@@ -433,6 +533,7 @@ def test_texts(value, text, latex):
     assert str(read) == text
     assert read.latex() == latex
     assert read._repr_latex_() == f"${latex}$"
+    assert sympy.latex(read) == latex
     assert repr(read) == f"RationalFunction({text!r})"
 
 

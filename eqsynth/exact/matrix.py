@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from itertools import pairwise, starmap
-from math import prod
-from operator import mul
+from math import comb, prod
+from operator import add
 from typing import TYPE_CHECKING, Any, overload
 
 from more_itertools import all_equal, chunked, dotproduct
 
 from eqsynth.errors import EqsynthError, ShapeError, SizeError, shown
+from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import whole
-from eqsynth.exact.ring import RationalFunction, from_flint, to_flint
+from eqsynth.exact.ring import RationalFunction, check_symbols, from_flint, from_quotient, to_flint, to_polynomial
 
 if TYPE_CHECKING:
     import flint
@@ -62,16 +63,27 @@ class ExactMatrix:
     index: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, rows: Iterable[Iterable[object]]) -> ExactMatrix:
-        """The matrix with these rows, entries as :class:`RationalFunction` reads them.
+    def of(cls, rows: Iterable[Iterable[object]] | sympy.Matrix) -> ExactMatrix:
+        """The matrix with these rows, entries as :class:`RationalFunction` reads them; a matrix of SymPy is its rows.
 
+        >>> import sympy
         >>> from eqsynth.symbolic import ExactMatrix
         >>> print(ExactMatrix.of([["n", 1], ["1/n", 2]]).det())
         (2 n² - 1)/n
+        >>> print(ExactMatrix.of(sympy.Matrix([[1, 2], [3, sympy.Symbol("n")]])))
+        1 2
+        3 n
 
-        Raises ShapeError for rows of different lengths.
+        Raises ShapeError for what is no list of rows of one length.
         """
-        listed = [[RationalFunction(entry) for entry in row] for row in rows]
+        matrix: Any = rows
+        if type(rows).__module__.partition(".")[0] == "sympy" and hasattr(rows, "tolist"):
+            check_symbols(rows)
+            if len(matrix.shape) == 2 and 0 in matrix.shape:
+                return cls((), ((),) * matrix.shape[0])
+            matrix = matrix.tolist()
+        given = _listed(matrix, rows)
+        listed = [[RationalFunction(entry) for entry in _listed(row, rows)] for row in given]
         if not all_equal(map(len, listed)):
             raise ShapeError("rows of different lengths are no matrix: write as many entries in each")
         width = len(listed[0]) if listed else 0
@@ -159,6 +171,8 @@ class ExactMatrix:
             raise ShapeError(f"a matrix with {self.shape[1]} columns cannot multiply one with {other.shape[0]} rows")
         letters = letters_of((*self.values, *other.values))
         if len(letters) > 1:
+            products = self.shape[0] * self.shape[1] * other.shape[1]
+            afford(f"a product of matrices in {len(letters)} letters", "put numbers for letters", steps=50 * products)
             columns = list(zip(*other, strict=True))
             return ExactMatrix.of([dotproduct(row, column) for column in columns] for row in self)
         letter = letters[0] if letters else "n"
@@ -194,10 +208,11 @@ class ExactMatrix:
         True
 
         The sum over the rows of the largest degree in each bounds the degree; its values at one more
-        whole number than that, each computed exactly, determine it. With several letters, by elimination.
+        whole number than that, each computed exactly, determine it. With several letters, from minors of the first
+        rows, or by elimination without fractions (Bareiss), whichever takes less.
 
-        Raises ShapeError for a matrix that is not square, SizeError above 150 rows: ``gram_determinant`` knows
-        closed formulas.
+        Raises ShapeError for a matrix that is not square, SizeError above 150 rows, and for what would take too long:
+        ``gram_determinant`` knows closed formulas.
         """
         import flint
 
@@ -211,7 +226,7 @@ class ExactMatrix:
             )
         letters = self.letters
         if len(letters) > 1:
-            return self._eliminated()
+            return self._of_several_letters()
         numerators, below = self._numerators()
         # What n divides in a whole row is taken out: every entry of a Gram matrix has a factor n.
         tables = [[int(c) for c in numerator.coeffs()] for numerator in numerators]
@@ -219,6 +234,8 @@ class ExactMatrix:
         low = [min(lows[i] for i in row) for row in self.index]
         degree = sum(max(max(len(tables[i]) - 1, 0) for i in row) for row in self.index) - sum(low)
         degree = max(degree, 0)  # a row of zeros
+        cure = "take fewer rows or lower degrees, or ask gram_determinant"
+        afford(f"a determinant of degree up to {degree:,}", cure, steps=(degree + 1) * rows**3 // 30)
         start = -(degree // 2)
         points = []
         for n in range(start, start + degree + 1):
@@ -231,20 +248,25 @@ class ExactMatrix:
         shift = flint.fmpz_poly([0, 1]) ** sum(low)
         return from_flint(interpolated(points, start) * shift, below**rows, letters[0] if letters else "n")
 
-    def _eliminated(self) -> RationalFunction:
-        """The determinant by Gaussian elimination over the field of rational functions."""
-        rows, sign = [list(row) for row in self], 1
-        for place in range(len(rows)):
-            pivot = next((number for number in range(place, len(rows)) if rows[number][place]), None)
-            if pivot is None:
-                return RationalFunction(0)
-            if pivot != place:
-                rows[place], rows[pivot], sign = rows[pivot], rows[place], -sign
-            for row in rows[place + 1 :]:
-                if row[place]:
-                    factor = row[place] / rows[place][place]
-                    row[place:] = [e - factor * p for e, p in zip(row[place:], rows[place][place:], strict=True)]
-        return reduce(mul, (rows[place][place] for place in range(len(rows))), RationalFunction(sign))
+    def _of_several_letters(self) -> RationalFunction:
+        """The determinant over several letters: that of numerators, over the product of the rows' denominators."""
+        letters = self.letters
+        rows, below = [], to_polynomial({(): 1}, letters)
+        for row in self:
+            sides = [[to_polynomial(side.terms, letters) for side in (e.numerator, e.denominator)] for e in row]
+            shared = to_polynomial({(): 1}, letters)
+            for _, under in sides:
+                shared = shared * (under // shared.gcd(under))
+            rows.append([above * (shared // under) for above, under in sides])
+            below = below * shared
+        by_minors, by_elimination = _minors_steps(rows, len(letters)), _elimination_steps(rows, len(letters))
+        afford(
+            f"the determinant of a {len(rows)} x {len(rows)} matrix in {len(letters)} letters",
+            "put numbers for letters, or take fewer rows",
+            steps=min(by_minors, by_elimination),
+        )
+        compute = _by_minors if by_minors <= by_elimination else _by_elimination
+        return from_quotient(compute(rows), below, letters)
 
     def __str__(self) -> str:
         texts = [str(value) for value in self.values]
@@ -261,11 +283,105 @@ class ExactMatrix:
         entries = ", ".join(str(value) for value in self.values[:4]) + ", ..." * (len(self.values) > 4)
         return f"<ExactMatrix {rows} x {columns} of {shown(entries, MAX_REPR)[1:-1]}>"
 
-    def _repr_latex_(self) -> str | None:
-        if prod(self.shape) > MAX_SHOWN:
-            return None
+    def latex(self) -> str:
+        r"""The matrix in LaTeX, without dollar signs.
+
+        >>> from eqsynth.symbolic import ExactMatrix
+        >>> print(ExactMatrix.of([["n", 1]]).latex())
+        \begin{pmatrix}n & 1\end{pmatrix}
+        """
         rows = " \\\\ ".join(" & ".join(entry.latex() for entry in row) for row in self)
-        return f"$\\begin{{pmatrix}}{rows}\\end{{pmatrix}}$"
+        return f"\\begin{{pmatrix}}{rows}\\end{{pmatrix}}"
+
+    def _latex(self, printer: object) -> str:  # noqa: ARG002 - what sympy.latex calls
+        return self.latex()
+
+    def _repr_latex_(self) -> str | None:
+        return None if prod(self.shape) > MAX_SHOWN else f"${self.latex()}$"
+
+
+def _listed(values: Any, matrix: Any) -> list[Any]:
+    """Rows, or the entries of one, as a list; refuses what has none, or no order."""
+    if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
+        raise ShapeError(f"{shown(matrix)} is no matrix: write its rows, as in [[1, 'n'], ['1/n', 2]]")
+    return list(values)
+
+
+#: Above so many rows the minors of a matrix are too many to be counted.
+MAX_MINORS = 14
+
+
+def _most_terms(degrees: Sequence[int]) -> int:
+    """How many terms a polynomial has at most: of that degree in each letter, and of no more in all of them."""
+    total, *each = degrees
+    return min(comb(total + len(each), total), prod(degree + 1 for degree in each))
+
+
+def _row_degrees(row: Sequence[Any]) -> list[int]:
+    """The largest degree of entries in all letters together, and in each."""
+    degrees = [(max(entry.total_degree(), 0), *(max(one, 0) for one in entry.degrees())) for entry in row]
+    return [max(column) for column in zip(*degrees, strict=True)]
+
+
+def _minors_steps(rows: Sequence[Sequence[Any]], letters: int) -> int:
+    """A bound for the steps of :func:`_by_minors`: how many terms are multiplied, each as long as there are letters."""
+    if len(rows) > MAX_MINORS:
+        return 10**30
+    terms, degrees, steps = {0: 1}, [0] * (1 + letters), 0
+    for row in rows:
+        degrees = list(map(add, degrees, _row_degrees(row)))
+        longer: dict[int, int] = {}
+        for chosen, count in terms.items():
+            for column, entry in enumerate(row):
+                if entry and not chosen >> column & 1:
+                    steps += count * len(entry)
+                    longer[chosen | 1 << column] = longer.get(chosen | 1 << column, 0) + count * len(entry)
+        terms = {chosen: min(count, _most_terms(degrees)) for chosen, count in longer.items()}
+    return steps * letters
+
+
+def _by_minors(rows: Sequence[Sequence[Any]]) -> Any:
+    """The determinant, from those of the first rows and any columns, one row more at a time (Laplace)."""
+    minors = {0: rows[0][0] * 0 + 1}
+    for row in rows:
+        longer: dict[int, Any] = {}
+        for chosen, minor in minors.items():
+            for column, entry in enumerate(row):
+                if entry and not chosen >> column & 1:
+                    term = entry * minor * (-1) ** (chosen >> column).bit_count()
+                    place = chosen | 1 << column
+                    longer[place] = longer[place] + term if place in longer else term
+        minors = longer
+    return minors.get((1 << len(rows)) - 1, rows[0][0] * 0)
+
+
+def _elimination_steps(rows: Sequence[Sequence[Any]], letters: int) -> int:
+    """A bound for the steps of :func:`_by_elimination`, whose entries are minors; FLINT takes 20 in the time of one."""
+    by_row = sorted(map(_row_degrees, rows), reverse=True)
+    widths = sorted((sum(map(len, row)) for row in rows), reverse=True)
+    steps, degrees, product = 0, [0] * (1 + letters), 1
+    for stage, (more, width) in enumerate(zip(by_row, widths, strict=True)):
+        degrees, product = list(map(add, degrees, more)), min(product * width, 10**15)
+        steps += (len(rows) - stage) ** 2 * min(product, _most_terms(degrees)) ** 2
+    return steps * letters // 20
+
+
+def _by_elimination(rows: Sequence[Sequence[Any]]) -> Any:
+    """The determinant by elimination without fractions: each division leaves nothing over (Bareiss)."""
+    matrix, sign, before = [list(row) for row in rows], 1, rows[0][0] * 0 + 1
+    for place in range(len(matrix) - 1):
+        pivot = next((number for number in range(place, len(matrix)) if matrix[number][place]), None)
+        if pivot is None:
+            return before * 0
+        if pivot != place:
+            matrix[place], matrix[pivot], sign = matrix[pivot], matrix[place], -sign
+        first = matrix[place]
+        for row in matrix[place + 1 :]:
+            factor = row[place]
+            for column in range(place + 1, len(matrix)):
+                row[column] = (row[column] * first[place] - factor * first[column]) // before
+        before = first[place]
+    return matrix[-1][-1] * sign
 
 
 def letters_of(values: Iterable[RationalFunction]) -> tuple[str, ...]:

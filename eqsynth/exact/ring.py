@@ -12,7 +12,7 @@ is added to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache, reduce
 from math import comb, gcd, lcm, prod
 from operator import add, mul
@@ -20,6 +20,7 @@ from sys import hash_info
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import SizeError, SymbolicError, shown
+from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import binary, fraction, whole
 
 if TYPE_CHECKING:
@@ -69,11 +70,14 @@ class RationalFunction:
     Sums, products, quotients and whole powers, with whole numbers, Fractions and SymPy's numbers and expressions on
     either side, are exact, and equal values are equal and have equal hashes. Calling a value puts numbers, or other
     values, in place of letters: ``value(3)`` where there is one letter, ``value({"n": 3, "c": 2})`` or
-    ``value(n=3, c=2)``. The result is an int or a Fraction once no letter is left. Values without letters can be
-    ordered.
+    ``value(n=3, c=2)``. The result is an int or a Fraction once no letter is left. A dict may name letters that do not
+    occur, as one that serves many values does; a keyword may not. Values without letters can be ordered.
+
+    Symbols of SymPy are the letters of their names: what they assume is left out, and two symbols of one name in an
+    expression are refused.
 
     Raises SymbolicError for floats, division by zero and poles, ParseError for texts that do not parse, SizeError for
-    powers that are too large to be written out.
+    powers, products and quotients that are too large to be written out.
     """
 
     __slots__ = ("_factors", "_quotient")
@@ -122,11 +126,17 @@ class RationalFunction:
         >>> print(value, value(2), value.degree, value.roots)
         n³ (n - 1)² (n + 2) 32 6 ((0, 3), (1, 2), (-2, 1))
         """
+        _check_letter(letter)
+        if not isinstance(roots, Iterable):
+            raise SymbolicError(f"{shown(roots)} lists no roots: write each with its power, as in {{0: 3, 1: 2}}")
         powers: dict[int, int] = {}
         for pair in roots.items() if isinstance(roots, Mapping) else roots:
-            root, power = map(whole, pair)
-            if root is None or power is None:
-                raise SymbolicError(f"{shown(pair)} is no root and its power: both are whole numbers")
+            listed = tuple(map(whole, pair)) if isinstance(pair, Sequence) and not isinstance(pair, str) else ()
+            if len(listed) != 2 or None in listed:
+                raise SymbolicError(
+                    f"{shown(pair)} is no root and its power: both are whole numbers, as in {{0: 3, 1: 2}} or [(0, 3)]"
+                )
+            root, power = (number or 0 for number in listed)
             powers[root] = powers.get(root, 0) + power
         return _product(letter, 1, 1, powers) * factor
 
@@ -260,7 +270,7 @@ class RationalFunction:
         first, divisor, below = self._quotient or self._parts()
         second, over, under = value._quotient or value._parts()
         if below is not None or under is not None:
-            return _from_flint(*_crossed(self, value, lambda a, b, c, d: (a * d + c * b, b * d)))
+            return from_quotient(*_crossed(self, value, "+"))
         if divisor != over:
             shared = lcm(divisor, over)
             first = _scaled(first, shared // divisor)
@@ -286,7 +296,7 @@ class RationalFunction:
         first, divisor, below = self._quotient or self._parts()
         second, over, under = value._quotient or value._parts()
         if below is not None or under is not None or len(first) * len(second) > MANY:
-            return _from_flint(*_crossed(self, value, lambda a, b, c, d: (a * c, b * d)))
+            return from_quotient(*_crossed(self, value, "*"))
         terms = _times(first, second)
         return _element(terms) if divisor == over == 1 else _reduced(terms, divisor * over)
 
@@ -304,7 +314,7 @@ class RationalFunction:
         if below is None and under is None and second.keys() == {()}:
             sign = -1 if second[()] < 0 else 1
             return _reduced(_scaled(first, sign * over), divisor * abs(second[()]))
-        return _from_flint(*_crossed(self, value, lambda a, b, c, d: (a * d, b * c)))
+        return from_quotient(*_crossed(self, value, "/"))
 
     def __rtruediv__(self, other: object) -> RationalFunction:
         value = _value(other)
@@ -472,6 +482,12 @@ class RationalFunction:
 
     def _places(self, values: object, named: Mapping[str, object]) -> dict[str, object]:
         """What is put in place of each letter."""
+        letters = self.letters if named or not isinstance(values, Mapping) else ()
+        if letters and (unknown := named.keys() - set(letters)):
+            raise SymbolicError(
+                f"there is no letter {', '.join(sorted(unknown))} in {shown(str(self))[1:-1]}: "
+                f"name {' or '.join(letters)}"
+            )
         if values is None:
             return dict(named)
         if named and not isinstance(values, Mapping):
@@ -479,7 +495,6 @@ class RationalFunction:
             raise SymbolicError(f"{shown(values)} stands for the only letter, and {given} is given, too: name all")
         if isinstance(values, Mapping):
             return {str(name): value for name, value in values.items()} | dict(named)
-        letters = self.letters
         if len(letters) > 1:
             raise SymbolicError(
                 f"{self} has the letters {', '.join(letters)}: say which is {shown(values)}, as in "
@@ -527,6 +542,9 @@ class RationalFunction:
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
 
+    def _latex(self, printer: object) -> str:  # noqa: ARG002 - what sympy.latex calls
+        return self.latex()
+
     def _sympy_(self) -> sympy.Expr:
         from sympy import Integer, Mul, Rational, Symbol
 
@@ -542,7 +560,7 @@ class RationalFunction:
         above, divisor, below = self._parts()
         if below is None:
             return sum((expression({m: c}) / divisor for m, c in above.items()), Integer(0))
-        sides = [factor(terms) for terms in (above, below)]
+        sides = [factored(terms) for terms in (above, below)]
         upper, lower = (Mul(content, *(expression(f) ** power for f, power in factors)) for content, factors in sides)
         return upper / (divisor * lower)
 
@@ -643,12 +661,33 @@ def _scalar(other: object) -> RationalFunction | None:
             f"{shown(other)} is a float, which is not exact: write a whole number or a Fraction, such as Fraction(1, 2)"
         )
     if type(other).__module__.partition(".")[0] == "sympy":
+        check_symbols(other)
         return _from_sympy(other)
     try:
         exact = fraction(other)
     except ValueError:
         return None
     return _element({(): exact.numerator} if exact else {}, exact.denominator)
+
+
+def check_symbols(expression: Any) -> None:
+    """Refuse an expression of SymPy with two symbols of one name, which would become one letter.
+
+    >>> import sympy
+    >>> from eqsynth.exact.ring import check_symbols
+    >>> check_symbols(sympy.Symbol("n") * sympy.Symbol("n", positive=True))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.SymbolicError: n*n has two symbols with the name n: name one otherwise, since a letter is ...
+    """
+    names: set[str] = set()
+    for symbol in getattr(expression, "free_symbols", ()):
+        if symbol.name in names:
+            raise SymbolicError(
+                f"{shown(expression)} has two symbols with the name {symbol.name}: name one otherwise, since a letter "
+                "is its name"
+            )
+        names.add(symbol.name)
 
 
 def _from_sympy(expression: Any) -> RationalFunction | None:
@@ -675,13 +714,17 @@ def _from_sympy(expression: Any) -> RationalFunction | None:
     return None
 
 
-@cache
-def _check_letter(letter: str) -> None:
+def _check_letter(letter: object) -> None:
     """Refuse a name that could not be read again."""
+    if not isinstance(letter, str) or not _can_be_written(letter):
+        raise SymbolicError(f"{shown(letter)} is no letter that can be written: use one such as n or c_in")
+
+
+@cache
+def _can_be_written(letter: str) -> bool:
     from eqsynth.exact.reading import is_letter
 
-    if not is_letter(letter):
-        raise SymbolicError(f"{shown(letter)} is no letter that can be written: use one such as n or c_in")
+    return is_letter(letter)
 
 
 def _symbol(letter: str, power: int = 1) -> RationalFunction:
@@ -700,11 +743,22 @@ def _from_any(value: object, letter: str) -> RationalFunction:
 
         return read(value)
     if isinstance(value, Mapping):
-        products = (_element({tuple(sorted(monomial)): 1}) * _as_value(c) for monomial, c in value.items())
-        return sum_of(products)
+        return sum_of(_of_pairs(monomial) * _as_value(c) for monomial, c in value.items())
     if _is_sequence(value):
         return sum_of(_symbol(letter, i) * _as_value(c) for i, c in enumerate(value))
     return _as_value(value)
+
+
+def _of_pairs(monomial: object) -> RationalFunction:
+    """A product of powers from pairs of a letter and its power."""
+    if not isinstance(monomial, tuple) or not all(
+        isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and whole(pair[1]) is not None
+        for pair in monomial
+    ):
+        raise SymbolicError(
+            f"{shown(monomial)} is no product of powers: write a dict of terms as {{(('c', 1), ('n', 2)): 3, (): 1}}"
+        )
+    return reduce(mul, (_symbol(letter) ** power for letter, power in monomial), _element(_ONE))
 
 
 def _as_value(value: object) -> RationalFunction:
@@ -834,8 +888,13 @@ def _residue(terms: Terms) -> int:
 # --- FLINT --------------------------------------------------------------------------------------------
 
 
-def _to_flint(terms: Terms, letters: Sequence[str]) -> Any:
-    """A polynomial of FLINT: in one letter of the kind for one, which is faster."""
+def to_polynomial(terms: dict[Monomial, Any], letters: Sequence[str]) -> Any:
+    """A polynomial of FLINT from terms with whole coefficients: in one letter of the kind for one, which is faster.
+
+    >>> from eqsynth.exact.ring import RationalFunction, to_polynomial
+    >>> to_polynomial(RationalFunction("n c - 1").terms, ("c", "n"))
+    c*n - 1
+    """
     import flint
 
     if len(letters) < 2:
@@ -869,7 +928,7 @@ def from_flint(numerator: Any, denominator: Any = None, letter: str = "n") -> Ra
     """
     if denominator is None:
         return _element(_terms(numerator, (letter,)))
-    return _from_flint(numerator, denominator, (letter,))
+    return from_quotient(numerator, denominator, (letter,))
 
 
 def to_flint(value: RationalFunction) -> tuple[flint.fmpz_poly, flint.fmpz_poly]:
@@ -883,10 +942,17 @@ def to_flint(value: RationalFunction) -> tuple[flint.fmpz_poly, flint.fmpz_poly]
     if len(letters) > 1:
         raise SymbolicError(f"{value} has the letters {', '.join(letters)}: put numbers for all but one")
     above, divisor, below = value._parts()
-    return _to_flint(above, letters), _to_flint(below or _ONE, letters) * divisor
+    return to_polynomial(above, letters), to_polynomial(below or _ONE, letters) * divisor
 
 
-def _from_flint(above: Any, below: Any, letters: Sequence[str]) -> RationalFunction:
+def from_quotient(above: Any, below: Any, letters: Sequence[str]) -> RationalFunction:
+    """The quotient of two polynomials of FLINT, as :func:`to_polynomial` makes them.
+
+    >>> from eqsynth.exact.ring import RationalFunction, from_quotient, to_polynomial
+    >>> n, c = (to_polynomial(RationalFunction(letter).terms, ("c", "n")) for letter in "nc")
+    >>> print(from_quotient(n * c, c * c, ("c", "n")))
+    n/c
+    """
     if below == 1:
         return _element(_terms(above, letters))
     common = above.gcd(below)
@@ -902,14 +968,30 @@ def _from_flint(above: Any, below: Any, letters: Sequence[str]) -> RationalFunct
     )
 
 
-def _crossed(
-    left: RationalFunction, right: RationalFunction, combine: Callable[..., tuple[Any, Any]]
-) -> tuple[Any, Any, tuple[str, ...]]:
+def _crossed(left: RationalFunction, right: RationalFunction, operation: str) -> tuple[Any, Any, tuple[str, ...]]:
     """A new numerator and denominator from those of two values, by FLINT."""
     (above, divisor, below), (over, factor, under) = left._parts(), right._parts()
     below, under = _scaled(below or _ONE, divisor), _scaled(under or _ONE, factor)
     letters = _letters(above, below, over, under)
-    return *combine(*(_to_flint(terms, letters) for terms in (above, below, over, under))), letters
+    if len(letters) > 1:
+        pairs = {"+": ((above, under), (over, below), (below, under)), "*": ((above, over), (below, under))}
+        steps = sum(_product_steps(one, two, len(letters)) for one, two in pairs.get(operation, pairs["+"][:2]))
+        afford(
+            f"a result in {len(letters)} letters", "put numbers for some of them, or take smaller values", steps=steps
+        )
+    a, b, c, d = (to_polynomial(terms, letters) for terms in (above, below, over, under))
+    match operation:
+        case "+":
+            return a * d + c * b, b * d, letters
+        case "*":
+            return a * c, b * d, letters
+    return a * d, b * c, letters
+
+
+def _product_steps(left: Terms, right: Terms, letters: int) -> int:
+    """About how many steps a product takes: each pair of terms, and more for each term of the result."""
+    pairs, degree = len(left) * len(right), _degree(left) + _degree(right)
+    return pairs + 20 * min(pairs, comb(degree + letters, letters))
 
 
 def factor(terms: Terms) -> tuple[int, list[tuple[Terms, int]]]:
@@ -918,9 +1000,13 @@ def factor(terms: Terms) -> tuple[int, list[tuple[Terms, int]]]:
     >>> from eqsynth.exact.ring import RationalFunction, factor
     >>> factor({(("n", 2),): 2, (("n", 1),): -2})
     (2, [({(('n', 1),): 1}, 1), ({(): -1, (('n', 1),): 1}, 1)])
+
+    Raises SizeError for a polynomial of high degree or many terms.
     """
     letters = _letters(terms)
-    content, factors = _to_flint(terms, letters).factor()
+    size = 2 * _degree(terms) if len(letters) < 2 else len(terms)
+    afford(f"to factor a polynomial of {len(terms):,} terms", "ask for what needs no factors", steps=size**2)
+    content, factors = to_polynomial(terms, letters).factor()
     # FLINT knows factors up to the sign.
     listed, sign = [], 1
     for irreducible, power in factors:
@@ -929,6 +1015,14 @@ def factor(terms: Terms) -> tuple[int, list[tuple[Terms, int]]]:
         listed.append((_terms(-irreducible if turned else irreducible, letters), int(power)))
     ordered = sorted(listed, key=lambda pair: (_degree(pair[0]), root_key(-pair[0].get((), 0)), sorted(pair[0])))
     return sign * int(content), ordered
+
+
+def factored(terms: Terms) -> tuple[int, list[tuple[Terms, int]]]:
+    """:func:`factor`, and where that takes too long the polynomial as its only factor."""
+    try:
+        return factor(terms)
+    except SizeError:
+        return 1, [(terms, 1)]
 
 
 def _expanded(letter: str, top: int, bottom: int, roots: Mapping[int, int]) -> tuple[Terms, int, Terms | None]:

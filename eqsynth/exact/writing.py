@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import gcd
 
 from eqsynth.exact.numbers import raised
-from eqsynth.exact.ring import Monomial, RationalFunction, Terms, factor, linear, root_key
+from eqsynth.exact.ring import Monomial, RationalFunction, Terms, factored, linear, root_key
 
 
 class _Style:
@@ -100,8 +100,8 @@ def _text(value: RationalFunction, style: _Style) -> str:
         terms, divisor, under = value._parts()
         if under is None:
             return _sum_text(terms, divisor, style)
-        top, above = factor(terms)
-        content, below = factor(under)
+        top, above = factored(terms)
+        content, below = factored(under)
         bottom = divisor * content
     sign, top = ("-", -top) if top < 0 else ("", top)
     if not below:

@@ -44,6 +44,10 @@ Method = Annotated[
 Parameters = Annotated[
     str, typer.Option(help="What weights are: coefficients of diagrams, or blocks (of irreps, with --method irreps).")
 ]
+Mode = Annotated[
+    str | None,
+    typer.Option(help="How channels of two spaces meet: full (each with each, as without this) or paired."),
+]
 Normalization = Annotated[
     str, typer.Option(help="Scale of a sum over an index: variance (n^-1/2), mean (1/n) or sum (1).")
 ]
@@ -179,32 +183,20 @@ def synth(
     normalization: Normalization = "variance",
     method: Method = "auto",
     parameters: Parameters = "diagrams",
-    mode: Annotated[
-        str, typer.Option(help="How channels of two spaces meet: full (each with each) or paired (each with its own).")
-    ] = "full",
+    mode: Mode = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that was edited, or is not eqsynth's.")
     ] = False,
 ) -> None:
     """Write a layer as one Python file that needs torch and nothing else."""
     from eqsynth.codegen.artifact import artifact_of
-    from eqsynth.families.hom import ProductHom
-    from eqsynth.plans.lowering import plan as make_plan
-    from eqsynth.plans.products import plan_products
+    from eqsynth.families.hom import problem_of
+    from eqsynth.plans.products import plan_problem
     from eqsynth.proof.verification import is_exported
     from eqsynth.store import files
 
-    problem = ProductHom.read(group, space_in, space_out, mode)
-    if problem is None:
-        if mode != "full":
-            raise ConfigError(f"--mode {mode} is for products of two spaces, such as '4x2 (x) 4x1'")
-        made = make_plan(
-            group, space_in, space_out, bias=bias, normalization=normalization, method=method, parameters=parameters
-        )
-    elif (method, parameters) != ("auto", "diagrams"):
-        raise ConfigError("layers of products are computed in one way: leave --method and --parameters out")
-    else:
-        made = plan_products(problem, bias, normalization)
+    problem = problem_of(group, space_in, space_out, mode=mode)
+    made = plan_problem(problem, bias, normalization, method, parameters)
     artifact = artifact_of(made, name)
     if output is None:
         print(artifact.source, end="")
@@ -215,7 +207,7 @@ def synth(
         print(f"note: {sentence}", file=sys.stderr)
     maps = sum(made.dims.values())
     print(
-        f"wrote {output}: class {name}, {abridged(problem or made.hom)}, {maps} maps, sha256 {artifact.digest[:16]}",
+        f"wrote {output}: class {name}, {abridged(problem)}, {maps} maps, sha256 {artifact.digest[:16]}",
         file=sys.stderr,
     )
 
@@ -224,7 +216,10 @@ def synth(
 def export(
     problems: Annotated[
         list[str],
-        typer.Argument(metavar="HOM...", help="Problems: 'S(n): 16x2 -> 32x2', or NAME='S(n): 16x2 -> 32x2'."),
+        typer.Argument(
+            metavar="HOM...",
+            help="Problems: 'S(n): 16x2 -> 32x2', a product 'O(3): 4x1 (x) 4x2 -> 8x1', or NAME='S(n): 16x2 -> 32x2'.",
+        ),
     ],
     to: Annotated[Path, typer.Option("--to", help="Folder to write to; layers that it has already stay.")],
     form: Annotated[
@@ -234,6 +229,7 @@ def export(
     normalization: Normalization = "variance",
     method: Method = "auto",
     parameters: Parameters = "diagrams",
+    mode: Mode = None,
     weights: Annotated[
         Path | None, typer.Option(help="Trained weights for pt2 or onnx, of one layer: .safetensors, or torch.save's.")
     ] = None,
@@ -248,7 +244,7 @@ def export(
         raise ConfigError(
             f"the weights {str(weights)!r} belong to one layer, not to {len(problems)}: export them apart"
         )
-    more = bias, normalization, form, weights, method, parameters
+    more = bias, normalization, form, weights, method, parameters, mode
     layers = tuple(syncing.layer_of(text, *more) for text in problems)
     _say(syncing.sync(syncing.Project("the command", to, layers), force=force, keep=True))
 
@@ -302,7 +298,9 @@ def _say(state: State) -> None:
 
 @app.command()
 def verify(
-    subject: Annotated[str, typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2'.")],
+    subject: Annotated[
+        str, typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2', 'O(3): 4x1 (x) 4x2 -> 8x1'.")
+    ],
     trials: Annotated[int, typer.Option(min=1, help="Random group elements for each size.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
 ) -> None:
@@ -348,7 +346,8 @@ def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None
         return
     for row in found:
         size = f"{row.maps:>7,}  {row.size / 1000:>8,.1f} kB"
-        print(f"{row.key[:12]}  {row.kind:5}  {size}  {row.made:8}  {abridged(row.problem)}")
+        mode = f", mode={row.mode!r}" if row.mode else ""
+        print(f"{row.key[:12]}  {row.kind:5}  {size}  {row.made:8}  {abridged(row.problem)}{mode}")
     total = sum(row.size for row in found)
     print(f"{_entries(len(found))}, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
 

@@ -15,11 +15,8 @@ from eqsynth.errors import ExportError
 from eqsynth.project.catalog import RECIPE, build, read_recipe
 
 CATALOG = Path(__file__).resolve().parents[1] / "catalog"
-#: The readable files: file name, class name, group, input space, output space.
-LAYERS = tuple(
-    (layer.file, layer.name, str(layer.hom.group), str(layer.hom.space_in), str(layer.hom.space_out))
-    for layer in read_recipe(CATALOG / RECIPE)[1]
-)
+#: The readable files.
+LAYERS = tuple(read_recipe(CATALOG / RECIPE)[1])
 
 
 def main(arguments: list[str]) -> int:

@@ -21,6 +21,8 @@ from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.shapes import Drawing
 from eqsynth.diagrams.svg import sheet, svg
+from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.plans.products import maps
 from eqsynth.spaces.space import order_text
 from eqsynth.store import files
 
@@ -108,30 +110,31 @@ def pages() -> dict[Path, str]:
         made[folder / f"{name}.svg"] = svg(drawn)
         text += [f"## {title}", "", f"![{title}](gallery/{name}.svg)", "", f"`{drawn.formula}` for {group}. {sentence}"]
         text += [f"In words: {drawn.words}", "", f"Source: {source}.", ""]
-    made[folder / "so_3_3_2.svg"], title = whole("SO(3)", "1x3", "1x2")
+    made[folder / "so_3_3_2.svg"], title = whole(eq.Hom.parse("SO(3)", "1x3", "1x2"))
     text += [f"## {title}", "", f"![{title}](gallery/so_3_3_2.svg)", ""]
     text += ["## The catalog", "", "Every map of every layer in [catalog](../catalog): what one weight of it does.", ""]
-    for name, layer, group, space_in, space_out in LAYERS:
-        made[folder / f"{name}.svg"], title = whole(group, space_in, space_out)
-        text += [f"### {layer}", "", f"[{name}.py](../catalog/{name}.py). {title}.", ""]
+    for layer in LAYERS:
+        name = layer.file
+        made[folder / f"{name}.svg"], title = whole(layer.hom)
+        text += [f"### {layer.name}", "", f"[{name}.py](../catalog/{name}.py). {title}.", ""]
         text += [f"![{title}](gallery/{name}.svg)", ""]
     made[ROOT / "docs" / "gallery.md"] = "\n".join(text).rstrip() + "\n"
     return made
 
 
-def whole(group: str, space_in: str, space_out: str) -> tuple[str, str]:
+def whole(hom: Problem) -> tuple[str, str]:
     """One sheet with every map of a layer, and its title."""
-    hom = eq.Hom.parse(group, space_in, space_out)
     shown: list[Drawing] = []
     captions: list[str] = []
-    for order_in, order_out in product(hom.space_in.orders, hom.space_out.orders):
-        drawn, said = table.drawings(eq.basis(hom.group, order_in, order_out))
+    for i, o in product(range(len(hom.terms)), range(len(hom.space_out))):
+        drawn, said = table.drawings(maps(hom, i, o), multiplied=hom.multiplied(i))
         shown += drawn
         captions += said
     orders = [f"{'orders' if len(space) > 1 else 'order'} {', '.join(map(order_text, space.orders))}"
-              for space in (hom.space_in, hom.space_out)]  # fmt: skip
+              for space in (*hom.operands, hom.space_out)]  # fmt: skip
     count = f"The {len(shown)} maps" if len(shown) > 1 else "The one map"
-    title = f"{count} of {hom.group} from {orders[0]} to {orders[1]}"
+    source = f"powers {', '.join(map(str, hom.degrees))} of " if isinstance(hom, ProductHom) and hom.degrees else ""
+    title = f"{count} of {hom.group} from {source}{' (x) '.join(orders[:-1])} to {orders[-1]}"
     return sheet(shown, captions, title), title
 
 

@@ -17,7 +17,10 @@ import eqsynth as eq
 from eqsynth.bases import basis as bases
 from eqsynth.cli import app
 from eqsynth.errors import CacheWarning, CatalogError, EqsynthError
+from eqsynth.families.hom import parse_problem
+from eqsynth.layers.emitted import layer_of
 from eqsynth.plans.lowering import plan_by
+from eqsynth.plans.products import plan_problem
 from eqsynth.project import catalog
 from eqsynth.project.catalog import Problem, make_entry
 from eqsynth.spaces.space import lengths
@@ -111,6 +114,10 @@ def test_the_committed_catalog_has_what_it_should_and_is_small():
     assert {f"{group}: 1x{k} -> 1x{lo}" for group in groups for k in range(4) for lo in range(4)} <= homs
     assert sum(hom.startswith("Aut(") for hom in homs) > 10
     assert any(" x O(" in hom for hom in homs)
+    products = [problem for problem in PROBLEMS if "(x)" in problem.hom or " of " in problem.hom]
+    assert {problem.mode for problem in products} == {"full", "paired", None}
+    assert sum("S2 (x)" in problem.hom for problem in products) == 2
+    assert len(PROBLEMS) - len(products) == 243
     assert sum(path.stat().st_size for path in COMMITTED.rglob("*") if path.is_file()) < 3_000_000
 
 
@@ -127,14 +134,14 @@ def test_the_index_names_every_entry_with_its_digest():
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.file)
 def test_every_file_computes_what_the_library_computes(layer):
-    theirs = eq.Linear(layer.hom.group, layer.hom.space_in, layer.hom.space_out)
+    theirs = layer_of(plan_problem(layer.hom))
     ours = getattr(load(COMMITTED / f"{layer.file}.py"), layer.name)()
     ours.load_state_dict(theirs.state_dict())
-    sizes = [factor.n if isinstance(factor.n, int) else 3 for factor in theirs.hom.group.factors]
-    x = tuple(torch.randn(2, *lengths(k, sizes), c) for c, k in theirs.hom.space_in)
-    x = x[0] if len(x) == 1 else x
+    sizes = [factor.n if isinstance(factor.n, int) else 3 for factor in layer.hom.group.factors]
+    xs = [tuple(torch.randn(2, *lengths(k, sizes), c) for c, k in space) for space in layer.hom.operands]
+    xs = [x[0] if len(x) == 1 else x for x in xs]
     for mine, other in zip(
-        *[(y if isinstance(y, tuple) else (y,)) for y in (ours(x), theirs(x))],
+        *[(y if isinstance(y, tuple) else (y,)) for y in (ours(*xs), theirs(*xs))],
         strict=True,
     ):
         torch.testing.assert_close(mine, other)
@@ -178,6 +185,85 @@ def test_an_entry_is_the_same_under_every_hash_seed():
             capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed},
         )  # fmt: skip
         assert done.stdout.split() == mine
+
+
+PRODUCTS = [
+    ("O(3): 2xS2 (x) 2xS2 -> 1xS2", "paired"),
+    ("S(n) x O(3): 1x(1,1) (x) 2x(1,1) -> 1x(1,0)", "full"),
+    ("Aut(path3): 1x1 (x) 1x1 -> 1x1", "full"),
+    ("SO(3): powers 1, 2 of 2x1 -> 1x2 + 1x0", None),
+    ("Sp(n): powers 2 of 1x1 -> 1x2", None),
+]
+
+
+@pytest.mark.parametrize(("hom", "mode"), PRODUCTS)
+def test_products_are_entries_too(hom, mode):
+    problem = Problem(hom, mode=mode)
+    assert problem == Problem.of(parse_problem(hom, mode=mode))
+    entry = unpack(pack(make_entry(problem)))
+    assert catalog.check_entry(problem.key, entry, prove=True, run=True) == hom
+    layer = layer_of(plan_problem(parse_problem(hom, mode=mode)))
+    assert [len(numbers) for numbers in entry["weights"]] == [len(maps) for maps in layer.basis.values()]
+    said = catalog.describe(problem.key, entry)
+    assert ("mode" in said) == (mode is not None)
+    assert catalog.describe(problem.key, entry, source=True) == layer.source
+
+
+def test_an_entry_of_a_product_that_is_wrong_is_refused():
+    problem = Problem("SO(3): 1x1 (x) 1x1 -> 1x1", mode="full")
+    entry = make_entry(problem)
+    changes = (
+        ({"weights": None}, "does not say which maps"),
+        ({"weights": [[0], [0]]}, "does not say which maps"),
+        ({"weights": [[1]]}, "no rising list below 1"),
+        ({"weights": [[0, 0]]}, "no rising list"),
+        ({"weights": [[False]]}, "no rising list"),
+        ({"weights": ["0"]}, "no rising list"),
+        ({"mode": "paired"}, "another problem"),
+        ({"mode": 1}, "no text"),
+    )
+    for change, why in changes:
+        with pytest.raises(CatalogError, match=why):
+            catalog.check_entry(problem.key, {**entry, **change})
+    with pytest.raises(CatalogError, match="makes it otherwise: weights"):
+        catalog.check_entry(problem.key, {**entry, "weights": [[]]}, prove=True)
+    # A product without a mode, and a mode without a product.
+    named = Problem(problem.hom)
+    with pytest.raises(CatalogError, match="does not say how the channels"):
+        catalog.check_entry(named.key, {name: value for name, value in entry.items() if name != "mode"})
+    named = Problem("S(3): 1x2 -> 1x1", mode="full")
+    with pytest.raises(EqsynthError, match="is for products of two spaces"):
+        catalog.check_entry(named.key, {**ENTRY, "mode": "full"})
+    with pytest.raises(CatalogError, match="there are no products"):
+        catalog.check_entry(Problem("S(3): 1x2 -> 1x1").key, {**ENTRY, "weights": [[0]]})
+
+
+def test_products_in_lists_and_commands(tmp_path):
+    listed = [f"[[problem]]\nhom = 'O(2): 2x1 (x) 2x1 -> 1x2'\nmode = '{mode}'" for mode in ("full", "paired")]
+    listed += ["[[problem]]\nhom = 'O(2): powers 2 of 2x1 -> 1x0'"]
+    listed += ["[[layer]]\nfile = 'dot'\nname = 'Dot'\nhom = 'O(2): 4x1 (x) 4x1 -> 4x0'\nmode = 'paired'"]
+    (tmp_path / catalog.RECIPE).write_text("\n".join(listed))
+    assert "3 entries made" in command("build", "--store", tmp_path)[1]
+    assert 'mode = "paired"' in (tmp_path / "dot.py").read_text()
+    assert "3 entries compared, 0 differ" in command("build", "--store", tmp_path, "--check")[1]
+    assert "3 of 3 entries proven" in command("verify", "--store", tmp_path, "--run")[1]
+    out = command("list", "--store", tmp_path)[0]
+    assert sorted(line.split("0.1.0     ")[-1] for line in out.splitlines()) == [
+        "O(2): 2x1 (x) 2x1 -> 1x2, mode='full'", "O(2): 2x1 (x) 2x1 -> 1x2, mode='paired'",
+        "O(2): powers 2 of 2x1 -> 1x0",
+    ]  # fmt: skip
+    assert (
+        "maps with weights, for each product and output: 1"
+        in command("show", "O(2): powers 2 of 2x1 -> 1x0", "--store", tmp_path)[0]
+    )
+    with pytest.raises(CatalogError, match=r"one for each mode: give the key, .* \(full\) or .* \(paired\)"):
+        command("show", "O(2): 2x1 (x) 2x1 -> 1x2", "--store", tmp_path)
+    # One of them alone is found by its text, whichever it is.
+    store = catalog.open_store(tmp_path)
+    store.path(Problem("O(2): 2x1 (x) 2x1 -> 1x2", mode="full").key).unlink()
+    assert "mode='paired'" in command("show", "O(2): 2x1 (x) 2x1 -> 1x2", "--store", tmp_path)[0]
+    with pytest.raises(CatalogError, match="no entry"):
+        command("show", "O(2): 2x1 (x) 3x1 -> 1x2", "--store", tmp_path)
 
 
 ENTRY = make_entry(Problem("S(3): 1x2 -> 1x1"))
@@ -485,7 +571,14 @@ def test_prune_deletes_what_is_of_no_use_and_nothing_else(tmp_path):
     [
         ("[[sweep]]\ngroups = 3", "no list of sweeps"),
         ("[[layer]]\nfile = '../x'\nname = 'X'\nhom = 'S(n): 1x1 -> 1x1'", "cannot name a file"),
-        ("[[problem]]\nhom = 3", "no list of sweeps"),
+        ("[[problem]]\nhom = 3", "the problem 3 is no text"),
+        ("[[problem]]\nhom = 'S(3): 1x1 -> 1x1'\nmode = 'full'", "mode 'full' is for products"),
+        ("[[problem]]\nhom = 'S(3): 1 (x) 1 -> 1'\nmode = 'sideways'", "no mode 'sideways'"),
+        ("[[problem]]\nhom = 'S(3): 1 (x) 1 (x) 1 -> 1'", "multiply two, and the result with the next"),
+        (
+            "[[layer]]\nfile = 'x'\nname = 'X'\nhom = 'S(3): 1 (x) 1 -> 1'\nmethod = 'irreps'",
+            "products are computed in one way",
+        ),
         ("sweep = 1", "no list of sweeps"),
         ("???", "cannot read"),
         ("", "nothing to build"),
@@ -493,5 +586,5 @@ def test_prune_deletes_what_is_of_no_use_and_nothing_else(tmp_path):
 )
 def test_a_list_that_is_wrong_is_refused(tmp_path, text, why):
     (tmp_path / catalog.RECIPE).write_text(text)
-    with pytest.raises(CatalogError, match=why):
+    with pytest.raises(EqsynthError, match=why):
         catalog.build(tmp_path, [])

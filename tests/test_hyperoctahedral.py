@@ -15,7 +15,8 @@ from eqsynth.bases.schur import parts
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.enumeration import diagrams
 from eqsynth.errors import ActivationError, GroupError, ParseError, VerificationError
-from eqsynth.proof.verification import check_basis, parse_hom
+from eqsynth.families.hom import parse_problem
+from eqsynth.proof.verification import check_basis
 from oracle import randomise
 
 
@@ -150,7 +151,7 @@ def test_products_are_proven():
 @pytest.mark.parametrize("problem", ["H(2): 1x3 -> 1x3", "H(2): 1x4 -> 1x2", "H(3): 1x4 -> 1x4", "H(2): 1xS4 -> 1xS2"])
 def test_bases_of_dependent_diagrams_are_proven(problem):
     """The checker once took all set partitions for diagrams of H(n)."""
-    hom = parse_hom(problem)
+    hom = parse_problem(problem)
     assert "maps" in check_basis(eq.basis(hom.group, hom.space_in.orders[0], hom.space_out.orders[0]))
 
 

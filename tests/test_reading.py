@@ -23,11 +23,10 @@ from eqsynth.bases import algebra, symbolic
 from eqsynth.cli import _order
 from eqsynth.errors import GroupError, ParseError, ShapeError, VerificationError, abridged, shown
 from eqsynth.exact.numbers import binary, fraction, whole
-from eqsynth.families.hom import ProductHom
+from eqsynth.families.hom import ProductHom, parse_problem, problem_of
 from eqsynth.families.text import ELSEWHERE
 from eqsynth.project.catalog import known_hom
 from eqsynth.project.syncing import project_of
-from eqsynth.proof.verification import parse_hom
 from eqsynth.spaces.space import read_order
 
 # --- Numbers ------------------------------------------------------------------------------------------
@@ -365,9 +364,9 @@ READERS = {
     "order": read_order,
     "entry of an order": lambda text: read_order((text, 1)),
     "order on the command line": _order,
-    "problem": lambda text: parse_hom(text, files=False),
+    "problem": lambda text: parse_problem(text, files=False),
     "stored problem": known_hom,
-    "products": lambda text: ProductHom.read("S(3)", text, "1x1"),
+    "products": lambda text: problem_of("S(3)", text, "1x1"),
     "graph": eq.Graph.named,
     "Aut": lambda text: eq.Group.parse(f"Aut({text})", files=False),
     "Perm": lambda text: eq.Group.parse(f"Perm({text})", files=False),
@@ -551,7 +550,7 @@ def test_paths_networkx_and_texts_where_objects_are_expected(tmp_path):
         lambda: eq.Space(5),
         lambda: eq.Space("16x2"),
         lambda: eq.Diagram(-1, 1, ()),
-        lambda: parse_hom(5),
+        lambda: parse_problem(5),
     ):
         with pytest.raises(eq.EqsynthError):
             call()
@@ -663,7 +662,7 @@ def secret(tmp_path, monkeypatch):
 def test_no_text_from_elsewhere_opens_a_file(disguise, secret):
     for file in ("secret.edgelist", "pipe.g6", str(secret / "secret.edgelist")):
         text = f"{disguise.format(file)}: 1x1 -> 1x1"
-        for read in (lambda text: parse_hom(text, files=False), known_hom):
+        for read in (lambda text: parse_problem(text, files=False), known_hom):
             with pytest.raises(eq.EqsynthError) as caught:
                 read(text)
             assert "swordfish" not in str(caught.value)

@@ -539,6 +539,10 @@ def test_something_else_in_the_place_of_a_file_or_folder(tmp_path):
         (ONE + 'weights = "w.pt"', "load_state_dict"),
         (ONE + 'format = "pt2"\nweights = "a\\u0000b"', "no file of weights"),
         ('[eqsynth]\nto = "a"\n[layers.A]\nbias = true', "does not say which layer"),
+        (ONE + 'mode = "paired"', "mode 'paired' is for products of two spaces"),
+        (ONE.replace("2 ->", "2x1 (x) 3x1 ->") + 'mode = "paired"', "ask for equal numbers of channels"),
+        (ONE.replace("2 ->", "1 (x) 1 (x) 1 ->"), r"\[layers\.Swap\]: a product of 3 spaces is more than one layer"),
+        (ONE.replace("2 ->", "powers 2 of 1 ->") + 'mode = "full"', "powers are always paired"),
         (ONE.replace("O(3): 2 -> 2", "Z(3): 2 -> 2"), r"\[layers\.Swap\]: cannot read the group"),
         (ONE.replace("O(3): 2 -> 2", "Aut(a\\u0000b.g6): 2 -> 2"), "cannot read the graph file"),
         (ONE.replace("O(3): 2 -> 2", "O(3) 2"), r"\[layers\.Swap\]: cannot read the problem"),
@@ -553,6 +557,86 @@ def test_what_is_wrong_with_a_list_is_said(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):
         project(tmp_path, text)
     assert "error: " in eqsynth("sync", "--config", "missing.toml", cwd=tmp_path, code=1) if not text else True
+
+
+@pytest.mark.parametrize("how", ['method = "irreps"', 'parameters = "blocks"'])
+def test_products_have_neither_methods_nor_blocks(tmp_path, how):
+    found = project(tmp_path, ONE.replace("2 ->", "1 (x) 1 ->") + how)
+    with pytest.raises(ConfigError, match="layer Swap: layers of products are computed in one way"):
+        syncing.compare(found)
+
+
+PRODUCTS = """
+[eqsynth]
+to = "layers"
+[layers.Stress]
+hom = "O(3): 2xS2 (x) 2xS2 -> 2xS2"
+mode = "paired"
+[layers.Square]
+hom = "S(n): powers 1, 2 of 2x1 -> 3x1"
+[layers.Outer]
+hom = "S(n): 2x1 (x) 3x1 -> 2x2"
+format = "pt2"
+weights = "outer.pt"
+"""
+
+
+def test_products_are_synced_and_give_the_same_numbers(tmp_path, monkeypatch):
+    outer = eq.TensorProduct("S(n)", "2x1", "3x1", "2x2")
+    torch.save(outer.state_dict(), tmp_path / "outer.pt")
+    found = project(tmp_path, PRODUCTS)
+    assert [layer.hom.mode for layer in found.layers] == ["paired", "paired", "full"]
+    syncing.sync(found)
+    assert kinds(found) == {}
+    record = json.loads((tmp_path / "layers" / syncing.LOCK).read_text())["files"]
+    assert [record[file].get("mode") for file in ("stress.py", "square.py", "outer.pt2")] == ["paired", None, "full"]
+    run = torch.export.load(tmp_path / "layers" / "outer.pt2").module()
+    for n in (2, 5):
+        u, v = torch.randn(4, n, 2), torch.randn(4, n, 3)
+        assert_close(run(u, v), outer(u, v))
+    monkeypatch.syspath_prepend(tmp_path)
+    made = import_module("layers")
+    stress = eq.TensorProduct("O(3)", "2xS2", "2xS2", "2xS2", "paired")
+    square = eq.PolynomialLayer("S(n)", "2x1", 2, "3x1")
+    for ours, theirs, xs in (
+        (made.Stress(), stress, [eq.symmetrise(torch.randn(4, 3, 3, 2), "S2") for _ in "uv"]),
+        (made.Square(), square, [torch.randn(4, 5, 2)]),
+    ):
+        ours.load_state_dict(theirs.state_dict())
+        assert_close(ours(*xs), theirs(*xs))
+    # Another mode is another layer.
+    paired = PRODUCTS.replace("2x1 (x) 3x1", "2x1 (x) 2x1")
+    torch.save(eq.TensorProduct("S(n)", "2x1", "2x1", "2x2").state_dict(), tmp_path / "outer.pt")
+    syncing.sync(project(tmp_path, paired))
+    torch.save(eq.TensorProduct("S(n)", "2x1", "2x1", "2x2", "paired").state_dict(), tmp_path / "outer.pt")
+    changed = project(tmp_path, paired.replace('format = "pt2"', 'mode = "paired"\nformat = "pt2"'))
+    assert kinds(changed)["outer.pt2"] == "outdated"
+    del sys.modules["layers"]
+
+
+@pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter, of its own use
+def test_an_onnx_program_of_a_product(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    layer = syncing.layer_of("Square=O(3): powers 2 of 2x1 -> 2x2 + 1x0", form="onnx")
+    syncing.sync(syncing.Project("a test", tmp_path / "out", (layer,)))
+    twin = eq.Power("O(3)", "2x1", 2, "2x2 + 1x0")
+    torch.manual_seed(0)
+    twin.reset_parameters()
+    session = runtime.InferenceSession(tmp_path / "out" / "square.onnx", providers=["CPUExecutionProvider"])
+    x = torch.randn(7, 3, 2)
+    for ours, theirs in zip(session.run(None, {session.get_inputs()[0].name: x.numpy()}), twin(x), strict=True):
+        assert_close(torch.from_numpy(ours), theirs)
+
+
+def test_export_writes_products(tmp_path):
+    said = eqsynth(
+        "export", "O(3): 2x1 (x) 2x2 -> 3x1", "Cube=O(3): 2x0 (x) 2x0 -> 1x0", "--mode", "paired", "--to", "out",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert "wrote out/o3_2x1_and_2x2_paired_to_3x1.py: O3_2x1_and_2x2_paired_to_3x1, O(3): 2x1 (x) 2x2" in said
+    assert 'mode = "paired"' in (tmp_path / "out" / "cube.py").read_text()
+    assert "byte for byte" in eqsynth("verify", "out/cube.py", cwd=tmp_path)
 
 
 def test_layers_that_cannot_be_made_are_named(tmp_path):
@@ -660,6 +744,8 @@ def test_export_adds_layers_to_a_folder(tmp_path):
     ("arguments", "message"),
     [
         (["nonsense"], "cannot read the problem"),
+        (["O(3): 1 -> 1", "--mode", "paired"], "is for products of two spaces"),
+        (["O(3): 1 (x) 1 -> 1", "--method", "irreps"], "products are computed in one way"),
         (["O(3): 1 -> 1", "O(3): 1 -> 1"], "would share the file"),
         (["nn=O(3): 1 -> 1"], "cannot name a class"),
         (["O(3): 1 -> 1", "--format", "jit"], "there is no format"),

@@ -31,7 +31,7 @@ from eqsynth.errors import (
     VerificationError,
     ZeroOutputWarning,
 )
-from eqsynth.families.hom import ProductHom
+from eqsynth.families.hom import Hom, ProductHom, parse_problem, problem_of
 from eqsynth.families.representation import act, random_element, random_tensor
 from eqsynth.plans.interpret import interpret
 from eqsynth.plans.products import maps, plan_products
@@ -754,7 +754,7 @@ def test_products_of_symmetric_tensors_start_near_variance_one():
 def test_a_product_of_symmetric_tensors_is_read_saved_and_told(tmp_path):
     layer = eq.TensorProduct("O(3)", "2xS2", "3xS2.packed", "2xS2")
     assert "2xS2 (x) 3xS2.packed -> 2xS2, 5 maps" in repr(layer)
-    assert ProductHom.read("O(3)", "2xS2 (x) 3xS2.packed", "2xS2") == layer.problem
+    assert problem_of("O(3)", "2xS2 (x) 3xS2.packed", "2xS2") == layer.problem
     eq.export(layer, tmp_path / "stress.py")
     assert "byte for byte" in str(eq.verify(tmp_path / "stress.py", trials=1))
     other = eq.TensorProduct("O(3)", "2x2", "3x2", "2x2")
@@ -854,9 +854,10 @@ def test_the_checker_notices_a_wrong_plan(monkeypatch):
 )
 def test_a_problem_is_read_as_it_is_printed(layer):
     problem = layer().problem
-    group, _, spaces = str(problem).partition(": ")
-    operands, _, out = spaces.partition(" -> ")
-    assert ProductHom.read(group, operands, out, problem.mode) == problem
+    mode = None if problem.degrees else problem.mode
+    assert parse_problem(str(problem), mode=mode) == problem
+    report = eq.verify(str(problem), trials=1)
+    assert report.subject == str(problem)
 
 
 @pytest.mark.parametrize(
@@ -867,15 +868,18 @@ def test_a_problem_is_read_as_it_is_printed(layer):
         ("4x1 (x) ", "full", "a term is expected"),
         ("2x1 (x) 3x1", "paired", "ask for equal numbers of channels"),
         ("1 (x) 1", "sideways", "no mode 'sideways'"),
+        ("powers 2 of 4x1", "full", "powers are always paired, leave it out"),
+        ("4x1", "paired", "products of two spaces, such as 4x2 .x. 4x1: leave it out"),
+        ("1 (x) 1", 3, "no mode 3"),
         ("powers 0, 2 of 4x1", "full", "powers go from 1 to 6, not 0, 2"),
         ("power 7 of 4x1", "full", "powers go from 1 to 6, not 7"),
     ],
 )
 def test_problems_that_are_none_are_refused(operands, mode, message):
     with pytest.raises(eq.EqsynthError, match=message):
-        ProductHom.read("S(n)", operands, "1", mode)
+        parse_problem(f"S(n): {operands} -> 1", mode=mode)
 
 
 def test_a_space_alone_is_no_product():
-    assert ProductHom.read("S(n)", "4x2 + 8x1", "1") is None
-    assert ProductHom.read("S(n) x O(3)", "4x(1,1)", "1x(0,0)") is None
+    assert problem_of("S(n)", "4x2 + 8x1", "1") == Hom.parse("S(n)", "4x2 + 8x1", "1")
+    assert problem_of("S(n) x O(3)", "4x(1,1)", "1x(0,0)") == Hom.parse("S(n) x O(3)", "4x(1,1)", "1x(0,0)")

@@ -13,7 +13,7 @@ from eqsynth.bases import dimension as dimensions
 from eqsynth.bases import index_symmetries
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, join
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import flag, whole
@@ -164,13 +164,13 @@ class Basis:
             )
         return listed, self.inputs, self.outputs
 
-    def formulas(self) -> list[str]:
-        """The index formula of every element."""
-        return [self.formula(index) for index in range(len(self))]
+    def formulas(self, multiplied: Sequence[Multiplied] = ()) -> list[str]:
+        """The index formula of every element; ``multiplied``: what x is the product of (``ProductHom.multiplied``)."""
+        return [self.formula(index, multiplied) for index in range(len(self))]
 
-    def formula(self, index: int) -> str:
+    def formula(self, index: int, multiplied: Sequence[Multiplied] = ()) -> str:
         """The index formula of an element."""
-        return words.formula(self.group, self.diagrams[index], self.turned(index))
+        return words.formula(self.group, self.diagrams[index], self.turned(index), multiplied)
 
     def turned(self, index: int) -> tuple[Turn, ...]:
         """The orders of axes and signs whose sum is map ``index``: just the order that there is, for plain outputs."""

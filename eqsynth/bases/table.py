@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams import words
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram, Multiplied
 from eqsynth.diagrams.text import TIED, picture
 from eqsynth.errors import SizeError, abridged
 from eqsynth.spaces.space import Order, is_plain, order_text, plain
@@ -54,20 +55,28 @@ def heading(basis: Basis) -> list[str]:
     return lines
 
 
-def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> str:
+def basis_table(
+    basis: Basis,
+    limit: int | None,
+    index: int | None = None,
+    multiplied: Sequence[Multiplied] = (),
+    above: Sequence[str] | None = None,
+) -> str:
     r"""The text of ``print(basis)``: a row for each of the first ``limit`` elements, or for element ``index`` alone.
+
+    ``multiplied``: what the input is the product of (``ProductHom.multiplied``); ``above``: another heading.
 
     >>> import eqsynth as eq
     >>> from eqsynth.bases.table import basis_table
     >>> print(basis_table(eq.basis("O(n)", 1, 1), None).split("\n\n")[1])
         diagram   formula        cost   from
     """
-    lines = [*heading(basis), ""]
+    lines = [*(heading(basis) if above is None else above), ""]
     chosen = range(len(basis))[:limit] if index is None else [index]
     shown = [basis.diagrams[number] for number in chosen]
-    pictures = [picture(element, basis.group).split("\n") for element in shown]
+    pictures = [picture(element, basis.group, multiplied).split("\n") for element in shown]
     columns = {
-        "formula": [words.formula(basis.group, basis[number], basis.turned(number)) for number in chosen],
+        "formula": [words.formula(basis.group, basis[number], basis.turned(number), multiplied) for number in chosen],
         "cost": [words.cost(basis.group, element) for element in shown],
         "from": [words.kind(basis.group, element) for element in shown],
     }
@@ -92,7 +101,7 @@ def basis_table(basis: Basis, limit: int | None, index: int | None = None) -> st
     return "\n".join(lines).rstrip()
 
 
-def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
+def basis_data(basis: Basis, index: int | None = None, multiplied: Sequence[Multiplied] = ()) -> dict[str, Any]:
     """A basis as dictionaries, lists, numbers and text, ready for JSON; with ``index``, of that element alone.
 
     >>> import eqsynth as eq
@@ -110,7 +119,7 @@ def basis_data(basis: Basis, index: int | None = None) -> dict[str, Any]:
     elements = []
     for number in chosen:
         element = basis.diagrams[number]
-        drawn = layout.drawing(basis.group, element, basis.turned(number))
+        drawn = layout.drawing(basis.group, element, basis.turned(number), multiplied)
         elements.append({
             "index": number, "kind": drawn.kind, "formula": drawn.formula, "words": drawn.words,
             "cost": words.cost(basis.group, element),
@@ -128,7 +137,9 @@ def _data(order: Order) -> int | tuple[int, ...] | str:
     return plain(order) if is_plain(order) else order_text(order)
 
 
-def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], list[str]]:
+def drawings(
+    basis: Basis, limit: int | None = None, multiplied: Sequence[Multiplied] = ()
+) -> tuple[list[Drawing], list[str]]:
     r"""The drawings of a basis, and a caption for each: number and formula.
 
     >>> import eqsynth as eq
@@ -146,6 +157,6 @@ def drawings(basis: Basis, limit: int | None = None) -> tuple[list[Drawing], lis
             f"more than {MOST:,} pictures do no good in one file: choose one with --index, or ask for lower orders"
         )
     listed = enumerate(basis.diagrams[:limit])
-    drawn = [layout.drawing(basis.group, element, basis.turned(number)) for number, element in listed]
+    drawn = [layout.drawing(basis.group, element, basis.turned(number), multiplied) for number, element in listed]
     # No-break spaces, which SVG and HTML keep.
     return drawn, [f"{number}\u00a0\u00a0{drawing.formula}" for number, drawing in enumerate(drawn)]

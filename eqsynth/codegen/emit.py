@@ -5,6 +5,7 @@ The text depends on the plan alone, so the same problem gives the same bytes eve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -17,6 +18,7 @@ from eqsynth.codegen.forward import Forward
 from eqsynth.codegen.meaning import weights_of
 from eqsynth.codegen.names import Names
 from eqsynth.codegen.tables import runs
+from eqsynth.diagrams.diagram import Multiplied
 from eqsynth.diagrams.text import picture
 from eqsynth.errors import abridged
 from eqsynth.families.hom import Problem, ProductHom
@@ -109,9 +111,9 @@ class _File:
                 factors = " ".join(self.names.inputs[number][0] for number in problem.terms[pair.term_in])
                 parts += [
                     "",
-                    f"{weight}[i] belongs to map i of the product {factors}, outputs y on top, inputs x below:",
+                    f"{weight}[i] belongs to map i of the product {factors}, outputs y on top, inputs below:",
                 ]
-                parts += ["", _gallery(listed)]
+                parts += ["", _gallery(listed, problem.multiplied(pair.term_in))]
             else:
                 parts += ["", f"{weight}[i] belongs to map i, outputs y on top, inputs x below:", "", _gallery(listed)]
                 parts += ["", f"Certificate: {listed.certificate}."]
@@ -279,11 +281,11 @@ def _product_words(problem: ProductHom, count: int) -> list[str]:
     """What a file says about products of inputs."""
     if problem.degrees:
         what = f"Every polynomial map with this symmetry, of degree {', '.join(map(str, problem.degrees))}"
-        meets = "Each channel is multiplied by itself; x is the product, u on all of its axes in turn."
+        meets = "Each channel is multiplied by itself."
     else:
         what = "Every bilinear map with this symmetry"
         how = "each with each" if problem.full else "each with its own"
-        meets = f"Channels are multiplied {how}; x[i,j] = u[i] v[j] is the product, which is never formed."
+        meets = f"Channels are multiplied {how}; the outer product of u and v is formed only where it is a map."
     return [f"{what}: {count} independent maps per {'triple' if problem.full else 'pair'} of channels.", meets]
 
 
@@ -301,13 +303,14 @@ def _count_check(name: str, count: int) -> list[str]:
     ]
 
 
-def _gallery(maps_of: Basis) -> str:
+def _gallery(maps_of: Basis, multiplied: Sequence[Multiplied] = ()) -> str:
     """Pictures side by side, or formulas where there are many."""
     count = len(maps_of)
     if count > LISTED:
-        return f"    {count} maps, from {maps_of.formula(0)} to {maps_of.formula(count - 1)}"
-    captions = [f"{index}: {formula}" for index, formula in enumerate(maps_of.formulas())]
-    pictures = [picture(maps_of[i]).split("\n") if count <= DRAWN else [] for i in range(count)]
+        first, last = (maps_of.formula(place, multiplied) for place in (0, count - 1))
+        return f"    {count} maps, from {first} to {last}"
+    captions = [f"{index}: {formula}" for index, formula in enumerate(maps_of.formulas(multiplied))]
+    pictures = [picture(maps_of[i], None, multiplied).split("\n") if count <= DRAWN else [] for i in range(count)]
     width = max(max(map(len, [caption, *picture])) for caption, picture in zip(captions, pictures, strict=True)) + 3
     per_row = max(1, (WIDTH - 4) // width)
     lines = []

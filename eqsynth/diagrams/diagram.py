@@ -10,6 +10,8 @@ from eqsynth.errors import EqsynthError, shown
 from eqsynth.exact.numbers import flag, whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+#: The tensors that an input is the product of, by name, and how many axes each has; none where it is no product.
+Multiplied = Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +228,21 @@ class Diagram:
                 marks[vertex] = own[place % len(own)]
         return tuple(marks)
 
-    def formula(self, symplectic: bool = False) -> str:
+    def formula(self, symplectic: bool = False, multiplied: Multiplied = ()) -> str:
         """The map as an index formula: one letter per block, first letters for the outputs.
 
         A head is an epsilon with the letters tied to it (for A(n), a dot stands for the letter that is
         missing). With ``symplectic``, pairs within a row are an omega with two letters.
+
+        >>> from eqsynth import Diagram
+        >>> Diagram(1, 3, ((0, 2), (1, 3))).formula(multiplied=[("u", 2), ("v", 1)])
+        'y[a] += u[b,a] v[b]'
         """
         letters = self.letters(symplectic)
         marks = self._marks(letters)
         named = [of_block[0] for of_block in letters]
         forms = [f"\u03c9[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2] if symplectic else []
-        y, x = indexed("y", marks[: self.outputs]), indexed("x", marks[self.outputs :])
+        y, x = indexed("y", marks[: self.outputs]), _entry(marks[self.outputs :], multiplied)
         head = f"\u03b5[{','.join(named[block] for block in self.head)}] " if self.head else ""
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
@@ -255,10 +261,10 @@ class Orbit:
     inputs: int
     representative: tuple[int, ...]
 
-    def formula(self) -> str:
+    def formula(self, multiplied: Multiplied = ()) -> str:
         """The entry at the orbit's least index tuple."""
         into, entry = self.representative[: self.outputs], self.representative[self.outputs :]
-        return f"{indexed('y', into)} += {indexed('x', entry)}, and the images"
+        return f"{indexed('y', into)} += {_entry(entry, multiplied)}, and the images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +318,16 @@ def indexed(name: str, marks: Sequence[object]) -> str:
     ('x[a,b]', 'y')
     """
     return f"{name}[{','.join(map(str, marks))}]" if marks else name
+
+
+def _entry(marks: Sequence[object], multiplied: Multiplied) -> str:
+    """An entry of the input, or of the tensors that it is the product of."""
+    if not multiplied:
+        return indexed("x", marks)
+    starts = [sum(axes for _, axes in multiplied[:place]) for place in range(len(multiplied))]
+    return " ".join(
+        indexed(name, marks[start : start + axes]) for start, (name, axes) in zip(starts, multiplied, strict=True)
+    )
 
 
 def _through(block: Sequence[int], outputs: int) -> bool:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import ceil, floor, hypot, sqrt
 
 from eqsynth.diagrams import words
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit
 from eqsynth.diagrams.shapes import (
     DOME,
     DOT,
@@ -37,7 +37,12 @@ LEG = 0.14
 NUMBERED = 150
 
 
-def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[Sequence[int], int]] = ()) -> Drawing:
+def drawing(
+    group: Group | str | None,
+    element: Element,
+    turns: Sequence[tuple[Sequence[int], int]] = (),
+    multiplied: Sequence[Multiplied] = (),
+) -> Drawing:
     """The drawing of a basis element: outputs on the top row, inputs on the bottom row.
 
     >>> from eqsynth import Diagram
@@ -48,6 +53,7 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
     A block of several vertices is drawn as arcs between neighbours in a row and one strand from row to row. The group
     says what pairs and heads mean; None draws a diagram as well as that can be done alone. ``turns``: the
     permutations of the output's axes over which a map of symmetric tensors is added, with signs (``Basis.turned``).
+    ``multiplied``: the names of what the input is the product of stand below its axes (``ProductHom.multiplied``).
 
     Source: arXiv 2212.08648 (partitions), 2212.08630 (pairings), 2301.10152 (jellyfish), 2307.07810 (graphs).
     """
@@ -55,7 +61,7 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
     sketch = _Sketch()
     parts = words.parts(group, element)
     height = max(_height(factor, part) for factor, part in parts)
-    for factor, part in parts:
+    for number, (factor, part) in enumerate(parts):
         panel = _Sketch(first=len(sketch.blocks))
         if isinstance(part, MatrixMap):
             _draw_table(panel, factor, part)
@@ -65,9 +71,11 @@ def drawing(group: Group | str | None, element: Element, turns: Sequence[tuple[S
             _draw_graph(panel, factor, part, height)
         else:
             _draw_diagram(panel, factor, part, height)
+        if multiplied and not isinstance(part, MatrixMap):
+            _write_names(panel, part, height, multiplied[number])
         sketch.append(panel, height)
     said = " ".join(filter(None, (words.meaning(group, element), words.permuted(turns))))
-    return sketch.finish(words.kind(group, element), words.formula(group, element, turns), said)
+    return sketch.finish(words.kind(group, element), words.formula(group, element, turns, multiplied), said)
 
 
 @dataclass(slots=True)
@@ -156,6 +164,19 @@ def _write_marks(sketch: _Sketch, at: Sequence[Point], outputs: int, height: flo
         sketch.items.append(Label(x, y + (-0.36 if vertex < outputs else 0.36), mark))
     if not sketch.items:
         sketch.items.append(Label(0.0, height / 2, "(empty)", "word"))
+
+
+def _write_names(sketch: _Sketch, element: Diagram | Orbit, height: float, multiplied: Multiplied) -> None:
+    """A line below the axes of each tensor that the input is the product of, and its name."""
+    below = _rows(element, height)[element.outputs :]
+    start = 0
+    for name, axes in multiplied:
+        if axes:
+            left, right = below[start][0] - 0.3, below[start + axes - 1][0] + 0.3
+            ends = ((left, height + 0.62), (right, height + 0.62))
+            sketch.items.append(Strand((ends[0], *ends, ends[1]), -1, "frame"))
+            sketch.items.append(Label((left + right) / 2, height + 0.88, name))
+        start += axes
 
 
 def _arc(at: Sequence[Point], left: int, right: int, height: float) -> tuple[Point, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from eqsynth.diagrams import words
-from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Multiplied, Orbit
 from eqsynth.families.group import Group
 
 #: Columns between neighbouring vertices; bottom vertices stand half a step to the right, so that
@@ -106,7 +106,7 @@ def _row(columns: Sequence[int], marks: Sequence[str]) -> str:
     return row
 
 
-def picture(element: Element, group: Group | None = None) -> str:
+def picture(element: Element, group: Group | None = None, multiplied: Sequence[Multiplied] = ()) -> str:
     """A basis element as text: a diagram, diagrams side by side for a product, the indices of an orbit, a matrix.
 
     >>> from eqsynth import Diagram, Group
@@ -115,12 +115,23 @@ def picture(element: Element, group: Group | None = None) -> str:
     ╭─▸─╮
     ●   ●
 
-    Without a group heads and forms are left out, and tables are empty.
+    Without a group heads and forms are left out, and tables are empty. With ``multiplied`` the names of what the input
+    is the product of stand below its axes.
+
+    >>> print(picture(Diagram(1, 2, ((0, 2), (1,))), multiplied=[[("u", 1), ("v", 1)]]))
+    ●
+    ╰─────╮
+      ●   ●
+      u   v
     """
+    if isinstance(element, Diagram | Orbit) and multiplied:
+        return "\n".join(filter(None, (picture(element, group), _names(element, multiplied[0]))))
     if isinstance(element, Diagram):
         return text(element, group)
     if isinstance(element, tuple):
-        pictures = [picture(part, factor).split("\n") for factor, part in words.parts(group, element)]
+        own = [[of_factor] for of_factor in multiplied] or [[]] * len(element)
+        parts = zip(words.parts(group, element), own, strict=True)
+        pictures = [picture(part, factor, of_factor).split("\n") for (factor, part), of_factor in parts]
         wide = [max(map(len, rows)) for rows in pictures]
         lines = zip_longest(*pictures, fillvalue="")
         return "\n".join("  |  ".join(map(str.ljust, line, wide)).rstrip() for line in lines)
@@ -132,7 +143,7 @@ def picture(element: Element, group: Group | None = None) -> str:
 def _orbit(orbit: Orbit) -> str:
     """The indices of the representative where a diagram has its dots."""
     marks = [str(index) for index in orbit.representative]
-    step = max(STEP, *(len(mark) + 2 for mark in marks)) if marks else STEP
+    step = _step(orbit)
     rows = []
     if orbit.outputs:
         rows.append(_row([step * place for place in range(orbit.outputs)], marks))
@@ -140,6 +151,19 @@ def _orbit(orbit: Orbit) -> str:
         shift = step // 2 if orbit.outputs else 0
         rows.append(_row([step * place + shift for place in range(orbit.inputs)], marks[orbit.outputs :]))
     return "\n".join(rows) or "(empty)"
+
+
+def _step(orbit: Orbit) -> int:
+    """Columns between the indices of an orbit."""
+    return max([STEP, *(len(str(index)) + 2 for index in orbit.representative)])
+
+
+def _names(element: Diagram | Orbit, multiplied: Multiplied) -> str:
+    """The name of what the input is the product of, below each of its axes."""
+    step = STEP if isinstance(element, Diagram) else _step(element)
+    names = [name for name, axes in multiplied for _ in range(axes)]
+    shift = step // 2 if element.outputs else 0
+    return _row([step * place + shift for place in range(element.inputs)], names)
 
 
 def _table(tensor: MatrixMap, group: Group) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Orbit, indexed
+from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Multiplied, Orbit, indexed
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, Group
 from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
@@ -77,7 +77,12 @@ def kind(group: Group | None, element: Element) -> str:
     return group.diagram_kind if group is not None else "partition"
 
 
-def formula(group: Group | None, element: Element, permutations: Sequence[tuple[Sequence[int], int]] = ()) -> str:
+def formula(
+    group: Group | None,
+    element: Element,
+    permutations: Sequence[tuple[Sequence[int], int]] = (),
+    multiplied: Sequence[Multiplied] = (),
+) -> str:
     """The index formula of an element; the group says whether pairs within a row carry a form.
 
     >>> from eqsynth import Diagram, Group
@@ -89,11 +94,25 @@ def formula(group: Group | None, element: Element, permutations: Sequence[tuple[
 
     >>> formula(Group("S", 4), Diagram(2, 1, ((0, 2), (1,))), [((0, 1), 1), ((1, 0), 1)])
     'y[a,b], y[b,a] += x[a]'
+
+    ``multiplied``: what the input is the product of, for each factor of the group (``ProductHom.multiplied``).
+
+    >>> formula(Group("Sp", 4), Diagram(0, 2, ((0, 1),)), multiplied=[[("u", 1), ("v", 1)]])
+    'y += ω[a,b] u[a] v[b]'
     """
     if isinstance(element, tuple):
-        text = " ⊗ ".join(formula(factor, part) for factor, part in parts(group, element))
+        own = multiplied or [()] * len(element)
+        listed = zip(parts(group, element), own, strict=True)
+        text = " ⊗ ".join(formula(factor, part, multiplied=[of_factor]) for (factor, part), of_factor in listed)
     else:
-        text = element.formula(symplectic(group)) if isinstance(element, Diagram) else element.formula()
+        inputs = multiplied[0] if multiplied else ()
+        text = (
+            element.formula(symplectic(group), inputs)
+            if isinstance(element, Diagram)
+            else element.formula()
+            if isinstance(element, MatrixMap)
+            else element.formula(inputs)
+        )
     if len(permutations) < 2:
         return text
     output, plus, summand = text.partition(" += ")

@@ -21,6 +21,8 @@ MODES = ("full", "paired")
 MAX_DEGREE = 6
 #: How layers print the powers that they make.
 POWERS_OF = re.compile(r"\s*powers?\s([0-9,\s]*)\sof\s(.*)", re.DOTALL)
+#: What a problem looks like, in messages.
+EXAMPLES = "S(n): 16x2 -> 32x2, or a product as O(3): 4x1 (x) 4x2 -> 8x1"
 #: The names of the inputs of a product in formulas and code.
 NAMES = "uv"
 
@@ -102,6 +104,10 @@ class Hom:
         """The inputs of ``terms[number]`` by their numbers in their own space."""
         return (number,)
 
+    def multiplied(self, number: int) -> tuple[tuple[tuple[str, int], ...], ...]:  # noqa: ARG002 - which input it is makes no difference
+        """The inputs that make up x of formulas: x itself."""
+        return ()
+
     @property
     def channel_symbols(self) -> tuple[str, ...]:
         """The symbols of the channels of the inputs, in costs."""
@@ -141,27 +147,6 @@ class ProductHom:
         """Read group and spaces as strings, or take them as they are; ``files`` as in ``Group.parse``."""
         spaces = tuple(map(Space.parse, operands))
         return cls(Group.parse(group, files), spaces, Space.parse(space_out), mode, degrees)
-
-    @classmethod
-    def read(
-        cls, group: str | Group, operands: str, space_out: str | int | Space, mode: str = "full"
-    ) -> ProductHom | None:
-        """Read products as layers print them, "4x2 (x) 8x1" or "powers 1, 2 of 4x1"; None for a space alone."""
-        powers = POWERS_OF.fullmatch(operands)
-        if powers:
-            words = [word.strip() for word in powers[1].split(",")]
-            if not all(re.fullmatch("[1-9]", word) for word in words):
-                raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {powers[1].strip()[:40]}")
-            degrees = tuple(sorted(set(map(int, words))))
-            return cls.parse(group, (powers[2],), space_out, "paired", degrees)
-        factors = operands.split("(x)")
-        if len(factors) == 1:
-            return None
-        if len(factors) > 2:
-            raise EqsynthError(
-                f"a product of {len(factors)} spaces is more than one layer: multiply two, and the result with the next"
-            )
-        return cls.parse(group, factors, space_out, mode)
 
     def __post_init__(self) -> None:
         for space in self.operands:
@@ -259,6 +244,19 @@ class ProductHom:
         """The inputs of ``terms[number]`` by their numbers in their own space."""
         return tuple(self.named_inputs[factor][1] for factor in self.terms[number])
 
+    def multiplied(self, number: int) -> tuple[tuple[tuple[str, int], ...], ...]:
+        """The inputs that make up x of formulas: for each factor of the group the name and number of axes of each.
+
+        >>> from eqsynth.families.hom import ProductHom
+        >>> ProductHom.parse("O(3)", ["4x1", "4x2"], "8x1").multiplied(0)
+        ((('u', 1), ('v', 2)),)
+        """
+        term = self.terms[number]
+        return tuple(
+            tuple((self.input_name(one), axis_counts(self.inputs[one][1])[factor]) for one in term)
+            for factor in range(len(self.group.factors))
+        )
+
     @property
     def channel_symbols(self) -> tuple[str, ...]:
         """The symbols of the channels of the inputs, in costs: those of paired channels are equally many."""
@@ -268,6 +266,65 @@ class ProductHom:
 
 #: What a plan is made for.
 Problem = Hom | ProductHom
+
+
+def parse_problem(text: str, files: bool | Path = True, mode: str | None = None) -> Problem:
+    """Read a problem as it prints, one of linear maps or of products; ``files`` as in :meth:`Group.parse`.
+
+    >>> from eqsynth.families.hom import parse_problem
+    >>> print(parse_problem("S(n): 16 x 2 -> 32 x 2"))
+    S(n): 16x2 -> 32x2
+    >>> parse_problem("O(3): 4x1 (x) 4x1 -> 4x2", mode="paired").mode
+    'paired'
+    >>> parse_problem("O(3): powers 1, 2 of 4x1 -> 4x2").degrees
+    (1, 2)
+
+    ``mode`` says how the channels of a product of two spaces meet, which the text does not: "full" if it is None.
+
+    Raises EqsynthError for other text, for three factors, and for a mode where no two spaces are multiplied.
+    """
+    left, arrow, space_out = text.rpartition("->") if isinstance(text, str) else ("", "", "")
+    group, colon, inputs = left.rpartition(":")
+    if not arrow or not colon:
+        raise EqsynthError(f"cannot read the problem {shown(text)}: write it as {EXAMPLES}")
+    return problem_of(group.strip(), inputs.strip(), space_out.strip(), files, mode)
+
+
+def problem_of(
+    group: str | Group, inputs: str, space_out: str | Space, files: bool | Path = True, mode: str | None = None
+) -> Problem:
+    """The same of its parts: ``inputs`` is a space, a product "4x2 (x) 8x1", or "powers 1, 2 of 4x1".
+
+    >>> from eqsynth.families.hom import problem_of
+    >>> print(problem_of("S(n)", "powers 2 of 4x1", "4x2"))
+    S(n): powers 2 of 4x1 -> 4x2
+    """
+    powers = POWERS_OF.fullmatch(inputs)
+    if powers:
+        words = [word.strip() for word in powers[1].split(",")]
+        if not all(re.fullmatch("[1-9]", word) for word in words):
+            raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {powers[1].strip()[:40]}")
+        degrees = tuple(sorted(set(map(int, words))))
+        found = ProductHom.parse(group, (powers[2],), space_out, "paired", degrees, files)
+        _check_mode(mode, "paired")
+        return found
+    factors = inputs.split("(x)")
+    if len(factors) > 2:
+        raise EqsynthError(
+            f"a product of {len(factors)} spaces is more than one layer: multiply two, and the result with the next"
+        )
+    if len(factors) == 2:
+        return ProductHom.parse(group, factors, space_out, "full" if mode is None else mode, files=files)
+    _check_mode(mode)
+    return Hom.parse(group, inputs, space_out, files)
+
+
+def _check_mode(mode: str | None, *known: str) -> None:
+    if mode is not None and mode not in known:
+        raise EqsynthError(
+            f"the mode {shown(mode)} is for products of two spaces, such as 4x2 (x) 4x1"
+            + (": powers are always paired, leave it out" if known else ": leave it out")
+        )
 
 
 def _total(orders: Sequence[Order]) -> Order:

@@ -11,7 +11,7 @@ import os
 import time
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ from eqsynth.diagrams import svg
 from eqsynth.diagrams.diagram import LETTERS
 from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import MODES, Hom, ProductHom, parse_problem
 from eqsynth.plans.lowering import plain_plan, plan_by
-from eqsynth.plans.plan import METHODS
-from eqsynth.proof.verification import check_basis, check_module, parse_hom
+from eqsynth.plans.plan import METHODS, Plan
+from eqsynth.plans.products import maps, plan_problem, plan_products
+from eqsynth.proof.verification import check_basis, check_module
 from eqsynth.spaces.space import Order, axis_counts, is_plain, none_of, order_text, stored_full
 from eqsynth.store import cache, files
 from eqsynth.store.cache import Store, canonical, digest
@@ -45,17 +46,33 @@ class Problem:
     >>> from eqsynth.project.catalog import Problem
     >>> Problem("S(n): 1x2 -> 1x1").key[:16]
     '915c146571849193'
+
+    A product of two spaces has a ``mode``, too: how channels meet.
     """
 
     hom: str
     bias: bool = True
     normalization: str = "variance"
     texts: bool = True
+    mode: str | None = None
+
+    @classmethod
+    def of(cls, hom: Hom | ProductHom, *, texts: bool = True) -> Problem:
+        """That of a problem of maps.
+
+        >>> from eqsynth.families.hom import parse_problem
+        >>> from eqsynth.project.catalog import Problem
+        >>> Problem.of(parse_problem("O(3): 1x1 (x) 1x1 -> 1x2")).mode
+        'full'
+        """
+        mode = hom.mode if isinstance(hom, ProductHom) and not hom.degrees else None
+        return cls(str(hom), texts=texts, mode=mode)
 
     @property
     def data(self) -> dict[str, Any]:
         """What the key is the digest of."""
-        return {"kind": "layer", "hom": self.hom, "bias": self.bias, "normalization": self.normalization}
+        how = {} if self.mode is None else {"mode": self.mode}
+        return {"kind": "layer", "hom": self.hom, **how, "bias": self.bias, "normalization": self.normalization}
 
     @property
     def key(self) -> str:
@@ -69,15 +86,21 @@ class Layer:
 
     file: str
     name: str
-    hom: Hom
+    hom: Hom | ProductHom
     method: str | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The plan behind it."""
+        if isinstance(self.hom, ProductHom):
+            return plan_problem(self.hom, method=self.method or "auto")
+        what = self.hom, True, "variance"
+        return plan_by(*what, self.method) if self.method else plain_plan(*what)
 
     @property
     def source(self) -> bytes:
         """What is in the file."""
-        what = self.hom, True, "variance"
-        plan = plan_by(*what, self.method) if self.method else plain_plan(*what)
-        return artifact_of(plan, self.name).source.encode()
+        return artifact_of(self.plan, self.name).source.encode()
 
 
 def make_entry(problem: Problem) -> dict[str, Any]:
@@ -90,15 +113,16 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     >>> entry["bases"][0]["certificate"]
     [5, 5, 'stable', 0]
     """
-    hom = parse_hom(problem.hom)
-    plan = plain_plan(hom, problem.bias, problem.normalization)
+    hom = parse_problem(problem.hom, mode=problem.mode)
+    plan = _plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
     found = _bases(hom, problem.bias)
-    picture = _drawing(found)
+    picture = _drawing(maps(hom, 0, 0) if isinstance(hom, ProductHom) else found[0])
     entry = {
         **problem.data,
         "made": eqsynth.__version__,
         "bases": [{"inputs": _plain(each.inputs), "outputs": _plain(each.outputs), **to_data(each)} for each in found],
+        **({"weights": _weights(hom)} if isinstance(hom, ProductHom) else {}),
         "plan": _sha(repr(plan.steps)),
         "source": _sha(source),
         "drawing": _sha(picture),
@@ -106,6 +130,25 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     if problem.texts:
         entry["texts"] = {"source": source, "drawing": picture}
     return entry
+
+
+def _plan(hom: Hom | ProductHom, bias: bool, normalization: str) -> Plan:
+    if isinstance(hom, ProductHom):
+        return plan_products(hom, bias, normalization)
+    return plain_plan(hom, bias, normalization)
+
+
+def _weights(hom: ProductHom) -> list[list[int]]:
+    """For each product and output term the numbers of the maps that have a weight: those that stay independent.
+
+    Maps of equal or of symmetric factors may agree, so these may be fewer than the maps of their product.
+    """
+    made = []
+    for i, k in enumerate(hom.hom.space_in.orders):
+        for o, lo in enumerate(hom.space_out.orders):
+            place = {diagram: number for number, diagram in enumerate(basis(hom.group, k, lo).diagrams)}
+            made.append([place[diagram] for diagram in maps(hom, i, o).diagrams])
+    return made
 
 
 def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bool = False) -> str:
@@ -135,9 +178,12 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
                 check_basis(found)
             return f"{group}: order {inputs} -> {outputs}{', standard diagrams' if chosen else ''}"
         case {"kind": "layer", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "bases": [*listed]}:
-            problem = Problem(text, bias, scale, "texts" in entry)
+            how = entry.get("mode")
+            if "mode" in entry and not isinstance(how, str):
+                raise CatalogError("its mode is no text")
+            problem = Problem(text, bias, scale, "texts" in entry, how)
             _same_key(key, problem.data)
-            hom = known_hom(text)
+            hom = known_hom(text, how)
             needed = _orders(hom, bias)
             if len(listed) != len(needed):
                 raise CatalogError(f"it has {len(listed)} bases, not {len(needed)}")
@@ -151,13 +197,14 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
                 if prove:
                     check_basis(found)
             _check_texts(entry)
+            _check_weights(entry, hom)
             if prove:
                 made = make_entry(problem)
                 wrong = ", ".join(name for name in sorted({*made, *entry}) if made.get(name) != entry.get(name))
                 if wrong:
                     raise CatalogError(f"this version of eqsynth makes it otherwise: {wrong}")
             if run:
-                check_module(plain_plan(hom, bias, scale))
+                check_module(_plan(hom, bias, scale))
             return text
     raise CatalogError("it is no entry of a kind that is known")
 
@@ -166,7 +213,7 @@ def _check_texts(entry: dict[str, Any]) -> None:
     names = ("plan", "source", "drawing", "made")
     if not all(isinstance(entry.get(name), str) for name in names):
         raise CatalogError("it lacks a digest")
-    known = {"kind", "hom", "bias", "normalization", "bases", "texts", *names}
+    known = {"kind", "hom", "mode", "bias", "normalization", "bases", "weights", "texts", *names}
     if entry.keys() - known:
         raise CatalogError(f"it has {', '.join(sorted(entry.keys() - known))}, which no entry has")
     match entry.get("texts"):
@@ -178,11 +225,30 @@ def _check_texts(entry: dict[str, Any]) -> None:
     raise CatalogError("its texts do not fit their digests")
 
 
-def known_hom(text: str) -> Hom:
+def _check_weights(entry: dict[str, Any], hom: Hom | ProductHom) -> None:
+    """Raise CatalogError unless the maps of products that have weights are numbered as they can be."""
+    listed = entry.get("weights")
+    if not isinstance(hom, ProductHom):
+        if "weights" in entry:
+            raise CatalogError("it says which maps of products have weights, but there are no products")
+        return
+    orders = [(k, lo) for k in hom.hom.space_in.orders for lo in hom.space_out.orders]
+    if not isinstance(listed, list) or len(listed) != len(orders):
+        raise CatalogError(f"it does not say which maps have weights, for {len(orders)} products and outputs")
+    for numbers, (inputs, outputs) in zip(listed, orders, strict=True):
+        count = len(basis(hom.group, inputs, stored_full(outputs)))
+        rising = isinstance(numbers, list) and all(type(number) is int for number in numbers)
+        if not rising or numbers != sorted(set(numbers)) or not all(0 <= number < count for number in numbers):
+            raise CatalogError(f"the numbers of maps with weights are no rising list below {count}")
+
+
+def known_hom(text: str, mode: str | None = None) -> Hom | ProductHom:
     """A problem from text of which nothing is known, written as it prints: its graph is never that of a file."""
-    hom = parse_hom(text, files=False)
+    hom = parse_problem(text, False, mode)
     if str(hom) != text:
         raise CatalogError(f"its problem {shown(text)} is not written as {shown(str(hom))}")
+    if Problem.of(hom).mode != mode:
+        raise CatalogError(f"it does not say how the channels of {shown(text)} meet")
     return hom
 
 
@@ -207,21 +273,21 @@ def _order(value: Any) -> int:
     return value
 
 
-def _orders(hom: Hom, bias: bool) -> list[tuple[Order, Order]]:
+def _orders(hom: Hom | ProductHom, bias: bool) -> list[tuple[Order, Order]]:
     """The orders of every basis that a layer needs, each once."""
+    hom = hom.hom
     outs = hom.space_out.orders
     pairs = [(k, lo) for k in hom.space_in.orders for lo in outs] + [(none_of(lo), lo) for lo in outs if bias]
     # Maps are the same however tensors are stored.
     return list(dict.fromkeys((stored_full(k), stored_full(lo)) for k, lo in pairs))
 
 
-def _bases(hom: Hom, bias: bool) -> list[Basis]:
+def _bases(hom: Hom | ProductHom, bias: bool) -> list[Basis]:
     return [basis(hom.group, k, lo) for k, lo in _orders(hom, bias)]
 
 
-def _drawing(found: Sequence[Basis]) -> str:
-    """An SVG sheet of the first maps of the first basis."""
-    first = found[0]
+def _drawing(first: Basis) -> str:
+    """An SVG sheet of the first maps of a basis."""
     drawings, captions = table.drawings(first, SHOWN)
     return svg.sheet(
         drawings,
@@ -238,7 +304,8 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
 
     ``[[sweep]]`` with ``groups`` and ``orders = 3`` stands for all problems of one channel from order 0, ..., 3 to
     order 0, ..., 3 (for a product, ``orders`` is a list of tuples); ``[[problem]]`` has ``hom``; ``[[layer]]`` has
-    ``file``, ``name``, ``hom`` and perhaps ``method``. ``texts = true`` keeps sources and drawings in full.
+    ``file``, ``name``, ``hom`` and perhaps ``method``. Problems and layers of products may have a ``mode``.
+    ``texts = true`` keeps sources and drawings in full.
 
     Raises CatalogError.
     """
@@ -260,11 +327,12 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
             )
             for group in sweep["groups"]:
                 homs = [Hom.parse(group, k, lo, files=path.parent) for k in listed for lo in listed]
-                problems += [Problem(str(hom), texts=texts) for hom in homs]
+                problems += [Problem.of(hom, texts=texts) for hom in homs]
         for each_problem in data.get("problem", []):
             if not isinstance(each_problem["hom"], str):
                 raise TypeError(f"the problem {each_problem['hom']!r} is no text")
-            problems.append(Problem(str(parse_hom(each_problem["hom"], files=path.parent)), texts=texts))
+            hom = parse_problem(each_problem["hom"], path.parent, each_problem.get("mode"))
+            problems.append(Problem.of(hom, texts=texts))
         for each_layer in data.get("layer", []):
             file = each_layer["file"]
             if not file.isidentifier():
@@ -272,7 +340,8 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
             method = each_layer.get("method")
             if method not in (None, *METHODS):
                 raise CatalogError(f"{path}: there is no method {method!r}: ask for one of {', '.join(METHODS)}")
-            layers.append(Layer(file, each_layer["name"], parse_hom(each_layer["hom"], files=path.parent), method))
+            problem = parse_problem(each_layer["hom"], path.parent, each_layer.get("mode"))
+            layers.append(Layer(file, each_layer["name"], problem, method))
     except (KeyError, TypeError, AttributeError) as error:
         raise CatalogError(f"{path} is no list of sweeps, problems and layers: {error!r}") from error
     return list(dict.fromkeys(problems)), layers
@@ -288,7 +357,7 @@ def problems_of(what: Sequence[str]) -> tuple[list[Problem], list[Layer]]:
             problems += more[0]
             layers += more[1]
         else:
-            problems.append(Problem(str(parse_hom(text))))
+            problems.append(Problem.of(parse_problem(text)))
     return list(dict.fromkeys(problems)), layers
 
 
@@ -445,13 +514,17 @@ def _usable(store: Store, problem: Problem) -> bool:
 
 def _index(store: Store, problems: Sequence[Problem], layers: Sequence[Layer], sources: Mapping[str, bytes]) -> bytes:
     """The list of what a catalog has, with the digest of each file and of the list itself."""
+
+    def named(problem: Problem) -> dict[str, str]:
+        return {"problem": problem.hom} | ({"mode": problem.mode} if problem.mode else {})
+
     listed = [
-        {"file": file, "name": layer.name, "problem": str(layer.hom), "sha256": sha256(sources[file]).hexdigest()}
+        {"file": file, "name": layer.name, **named(Problem.of(layer.hom)), "sha256": sha256(sources[file]).hexdigest()}
         for layer in layers
         for file in (f"{layer.file}.py",)
     ]
     entries = [
-        {"key": problem.key, "problem": problem.hom, "sha256": sha256(_bytes(store.path(problem.key))).hexdigest()}
+        {"key": problem.key, **named(problem), "sha256": sha256(_bytes(store.path(problem.key))).hexdigest()}
         for problem in problems
     ]
     index = {"eqsynth": eqsynth.__version__, "schema": cache.SCHEMA, "layers": listed, "entries": entries}
@@ -559,6 +632,7 @@ class Row:
     maps: int
     size: int
     made: str
+    mode: str | None = None
 
 
 def rows(store: Store) -> Iterator[Row]:
@@ -571,20 +645,35 @@ def rows(store: Store) -> Iterator[Row]:
         what = entry.get("hom") or f"{entry.get('group')}: order {entry.get('inputs')} -> {entry.get('outputs')}"
         match entry:
             # What others wrote may be of any form.
-            case {"bases": [{"certificate": [int(maps), *_]}, *_]} | {"basis": {"certificate": [int(maps), *_]}}:
+            case {"weights": [[*numbers], *_]}:
+                count = len(numbers)
+            case {"bases": [{"certificate": [int(count), *_]}, *_]} | {"basis": {"certificate": [int(count), *_]}}:
                 pass
             case _:
-                maps = 0
+                count = 0
         size = store.path(key).stat().st_size
-        yield Row(key, str(entry.get("kind")), str(what), maps, size, str(entry.get("made")).split(" ", maxsplit=1)[0])
+        made = str(entry.get("made")).split(" ", maxsplit=1)[0]
+        mode = str(entry["mode"]) if "mode" in entry else None
+        yield Row(key, str(entry.get("kind")), str(what), count, size, made, mode)
+
+
+def _keys_of(store: Store, text: str) -> list[str]:
+    """The key of a problem, or those of both modes of a product, as far as there are entries."""
+    problem = Problem.of(parse_problem(text))
+    modes = MODES if problem.mode else (None,)
+    keys = [replace(problem, mode=mode).key for mode in modes]
+    return [key for key in keys if store.path(key).exists()]
 
 
 def find(store: Store, text: str) -> tuple[str, dict[str, Any]]:
     """The entry of a problem, or with a key that begins so. Raises CatalogError where there is none, or several."""
     if "->" in text:
-        keys = [Problem(str(parse_hom(text))).key]
+        keys = _keys_of(store, text)
     else:
         keys = [key for key in store if key.startswith(text.lower())] if text else []
+    if len(keys) > 1 and "->" in text:
+        listed = " or ".join(f"{key[:12]} ({mode})" for key, mode in zip(keys, MODES, strict=True))
+        raise CatalogError(f"there are two entries for {text!r}, one for each mode: give the key, {listed}")
     if len(keys) > 1:
         raise CatalogError(f"{len(keys)} entries begin with {text!r}: give more of the key")
     if not keys or not store.path(keys[0]).exists():
@@ -604,13 +693,18 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
     if source:
         if entry["kind"] == "basis":
             raise CatalogError("the entry of a basis has no source: give the problem of a layer")
-        return artifact_of(plain_plan(known_hom(entry["hom"]), entry["bias"], entry["normalization"])).source
+        hom = known_hom(entry["hom"], entry.get("mode"))
+        return artifact_of(_plan(hom, entry["bias"], entry["normalization"])).source
     lines = [f"{entry['kind']} {abridged(what)}", f"key {key}, made by eqsynth {entry['made']}"]
     if entry["kind"] == "layer":
-        hom = known_hom(what)
-        lines[0] += f", bias={entry['bias']}, normalization={entry['normalization']!r}"
+        hom = known_hom(what, entry.get("mode"))
+        mode = f", mode={entry['mode']!r}" if "mode" in entry else ""
+        lines[0] += f"{mode}, bias={entry['bias']}, normalization={entry['normalization']!r}"
         for found in _bases(hom, entry["bias"]):
             lines.append(f"order {order_text(found.inputs)} -> {order_text(found.outputs)}: {found.certificate}")
+        if isinstance(hom, ProductHom):
+            counts = ", ".join(str(len(numbers)) for numbers in entry["weights"])
+            lines.append(f"maps with weights, for each product and output: {counts}")
         lines += [f"{name} sha256 {entry[name]}" for name in ("plan", "source", "drawing")]
     elif entry["kind"] == "basis":
         of, chosen = Group.parse(entry["group"], files=False), entry.get("choose", "auto")

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.errors import EqsynthError, ExportError
-from eqsynth.families.hom import NAMES, Hom, Problem
+from eqsynth.families.hom import NAMES, Problem
 from eqsynth.plans.plan import Plan
 from eqsynth.spaces.space import axis_counts, is_packed, lengths, order_text, stored_full
 from eqsynth.store import files
 
 if TYPE_CHECKING:
-    from eqsynth.layers.linear import Linear
+    from eqsynth.layers.emitted import EmittedLayer
 
 #: What stands in a file of torch.save that holds tensors.
 _SAVED = {"collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"}
@@ -32,7 +32,7 @@ CURE = "it was edited, or is no layer of this version. Write to another path, or
 
 
 def export(
-    layer: Linear | Plan | Hom,
+    layer: EmittedLayer | Plan | Problem,
     path: str | os.PathLike[str],
     name: str = "EquivariantLinear",
     *,

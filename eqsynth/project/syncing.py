@@ -26,12 +26,11 @@ from eqsynth.codegen.emit import Artifact
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
 from eqsynth.exact import limits
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
-from eqsynth.plans.lowering import plan_hom
+from eqsynth.families.hom import Problem, ProductHom, parse_problem
 from eqsynth.plans.plan import METHODS, NORMALIZATIONS, PARAMETERS, Plan
+from eqsynth.plans.products import plan_problem
 from eqsynth.project.exporting import program, read_weights
-from eqsynth.proof.verification import parse_hom
-from eqsynth.spaces.space import order_text
+from eqsynth.spaces.space import Space, order_text
 from eqsynth.store import files
 
 CONFIG = "eqsynth.toml"
@@ -70,7 +69,7 @@ class Layer:
     """
 
     name: str
-    hom: Hom
+    hom: Problem
     bias: bool = True
     normalization: str = "variance"
     format: str = "module"
@@ -111,7 +110,7 @@ class Layer:
 
     def plan(self) -> Plan:
         """The plan behind it."""
-        return plan_hom(self.hom, self.bias, self.normalization, self.method, self.parameters)
+        return plan_problem(self.hom, self.bias, self.normalization, self.method, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +265,7 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
         at = f"{where}, [layers.{name}]"
         if not isinstance(table, dict):
             raise ConfigError(f"{at} is {_kind(table)}, where a table is expected, such as\n{EXAMPLE}")
-        texts = dict.fromkeys(("hom", "normalization", "format", "weights", "method", "parameters"), str)
+        texts = dict.fromkeys(("hom", "mode", "normalization", "format", "weights", "method", "parameters"), str)
         _check_keys(table, {**texts, "bias": bool}, at)
         if "hom" not in table:
             raise ConfigError(f'{at} does not say which layer it is: write hom = "S(n): 16x2 -> 32x1"')
@@ -276,7 +275,7 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
         try:
             layer = Layer(
                 name,
-                parse_hom(table["hom"], files=path.parent),
+                parse_problem(table["hom"], path.parent, table.get("mode")),
                 table.get("bias", True),
                 table.get("normalization", "variance"),
                 table.get("format", settings.get("format", "module")),
@@ -312,6 +311,7 @@ def layer_of(
     weights: Path | None = None,
     method: str = "auto",
     parameters: str = "diagrams",
+    mode: str | None = None,
 ) -> Layer:
     """A layer as the command line names it: a problem, or ``NAME=PROBLEM``.
 
@@ -322,12 +322,12 @@ def layer_of(
     'Edges'
     """
     match = re.match(r"\s*(\w+)\s*=\s*", text)
-    hom = parse_hom(text[match.end() :] if match else text)
+    hom = parse_problem(text[match.end() :] if match else text, mode=mode)
     name = match[1] if match else derived_name(hom)
     return Layer(name, hom, bias, normalization, form, weights, method, parameters)
 
 
-def derived_name(hom: Hom) -> str:
+def derived_name(hom: Problem) -> str:
     """The class name for a problem that was given none.
 
     >>> import eqsynth as eq
@@ -338,17 +338,24 @@ def derived_name(hom: Hom) -> str:
     'Sn_4xS2_to_4xA2_packed'
     >>> derived_name(eq.Hom.parse("Aut(3: 0-1 1-2)", "4x1", "4x1"))
     'Aut3_66d716a3_4x1_to_4x1'
+    >>> from eqsynth.families.hom import parse_problem
+    >>> derived_name(parse_problem("O(3): 4x1 (x) 4x2 -> 8x1", mode="paired"))
+    'O3_4x1_and_4x2_paired_to_8x1'
+    >>> derived_name(parse_problem("O(3): powers 1, 2 of 4x1 -> 8x1"))
+    'O3_powers_1_2_of_4x1_to_8x1'
 
     A group that is written out at length appears as its size and the start of the SHA-256 of its text.
     """
     groups = "_x_".join(map(_group_name, hom.group.factors))
-    inputs, outputs = (
-        "_".join(
-            f"{channels}x{re.sub('[^0-9A-Za-z]+', '_', order_text(order)).strip('_')}" for channels, order in space
-        )
-        for space in (hom.space_in, hom.space_out)
-    )
-    return f"{groups}_{inputs}_to_{outputs}"
+    inputs = "_and_".join(map(_space_name, hom.operands))
+    if isinstance(hom, ProductHom):
+        inputs += "" if hom.full or hom.degrees else "_paired"
+        inputs = "_".join(["powers", *map(str, hom.degrees), "of", inputs]) if hom.degrees else inputs
+    return f"{groups}_{inputs}_to_{_space_name(hom.space_out)}"
+
+
+def _space_name(space: Space) -> str:
+    return "_".join(f"{channels}x{_plain_name(order_text(order))}" for channels, order in space)
 
 
 def _plain_name(text: str) -> str:
@@ -570,6 +577,8 @@ def _facts(layer: Layer, artifact: Artifact) -> tuple[tuple[str, Any], ...]:
         "hom": str(layer.hom),
         "normalization": layer.normalization,
     }
+    if isinstance(layer.hom, ProductHom) and not layer.hom.degrees:
+        facts["mode"] = layer.hom.mode
     if layer.method != "auto":
         facts["method"] = layer.method
     if layer.parameters != "diagrams":
@@ -636,7 +645,7 @@ def _weights(layer: Layer) -> bytes:
     """The file with the weights of a layer, which has a few bytes for each."""
     assert layer.weights is not None  # noqa: S101 - asked for where there are some
     plan = layer.plan()
-    ins, outs = layer.hom.space_in.channels, layer.hom.space_out.channels
+    ins, outs = plan.hom.space_in.channels, plan.hom.space_out.channels
     count = sum(pair.dim * ins[pair.term_in] * outs[pair.term_out] for pair in plan.pairs)
     count += sum(dim * channels for dim, channels in zip(plan.bias_dims, outs, strict=True))
     try:

@@ -21,9 +21,9 @@ from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
+from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, Problem, ProductHom
+from eqsynth.families.hom import Hom, Problem, ProductHom, parse_problem
 from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import plan_hom
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from eqsynth.layers.linear import Linear
+    from eqsynth.layers.emitted import EmittedLayer
 
 #: Arguments that name the prime modulo which a rank was found.
 MODULAR = ("gram", "orbits", "means")
@@ -83,7 +83,9 @@ class Report:
         return "\n".join([f"verified {self.subject}", *(f"  ok  {check}" for check in self.checks)])
 
 
-def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int = 5, seed: int = 0) -> Report:
+def verify(
+    subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, trials: int = 5, seed: int = 0
+) -> Report:
     """Prove again what a layer claims, and try it on random group elements in float64.
 
     >>> import eqsynth as eq
@@ -91,9 +93,9 @@ def verify(subject: Linear | Plan | Hom | str | os.PathLike[str], *, trials: int
     verified O(3): 2x2 -> 3x2 + 1x0
       ok  independent and complete, 2 -> 2: 3 maps...
 
-    ``subject`` is a layer, a plan, a Hom, its text (``"S(n): 16x2 -> 32x2"``), or the path of an
-    exported file. A file is read, never run: its problem is parsed, the source emitted anew and
-    compared, and the new source is what runs.
+    ``subject`` is a layer, a plan, a Hom, its text (``"S(n): 16x2 -> 32x2"``, or ``"O(3): 4x1 (x) 4x1 -> 4x2"`` for
+    products), or the path of an exported file. A file is read, never run: its problem is parsed, the source
+    emitted anew and compared, and the new source is what runs.
 
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
@@ -603,24 +605,15 @@ def _multiplied(problem: Problem, number: int, inputs: Sequence[Any]) -> NDArray
 
 def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
     if isinstance(subject, str) and ":" in subject and "->" in subject:
-        return plan_hom(parse_hom(subject)), []
+        return plan_problem(parse_problem(subject)), []
     if isinstance(subject, str | os.PathLike):
         return _read_exported(Path(subject))
-    if isinstance(subject, Hom):
-        return plan_hom(subject), []
+    if isinstance(subject, Problem):
+        return plan_problem(subject), []
     plan = subject if isinstance(subject, Plan) else getattr(subject, "plan", None)
     if not isinstance(plan, Plan):
         raise EqsynthError(f"only a layer, plan, Hom or exported file can be verified, not {type(subject).__name__}")
     return plan, []
-
-
-def parse_hom(text: str, files: bool | Path = True) -> Hom:
-    """Read a problem as it prints: ``S(n): 16x2 -> 32x2``; ``files`` as in ``Group.parse``."""
-    left, arrow, space_out = text.rpartition("->") if isinstance(text, str) else ("", "", "")
-    group, colon, space_in = left.rpartition(":")
-    if not arrow or not colon:
-        raise EqsynthError(f"cannot read the problem {shown(text)}: write it as S(n): 16x2 -> 32x2")
-    return Hom.parse(group.strip(), space_in.strip(), space_out.strip(), files)
 
 
 def _facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]:

@@ -401,7 +401,7 @@ BAD = {
     "two sums": ("it is more than one sum", changed("several", Reduce, pattern=(None, None))),
     "a form of one axis": (r"the pairs \(\(0, 0\),\) are no pairs of axes", changed("forms", Reduce, forms=((0, 0),))),
     "a form of a rotation": (
-        "with a symplectic form",
+        "with the form omega",
         changed("rotations", Reduce, pattern=(None, None), forms=((0, 1),)),
     ),
     # Hodge.

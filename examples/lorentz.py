@@ -3,7 +3,7 @@
 usage: python examples/lorentz.py [STEPS]
 
 A moving particle has an energy and a momentum, four numbers (E, px, py, pz). Another observer, turned or moving at
-another speed, measures other numbers: a Lorentz transformation g of ours, one that keeps -E² + px² + py² + pz². A
+another speed, measures other numbers: a Lorentz transformation g of ours, one that keeps E² - px² - py² - pz². A
 network that commutes with these transformations is right for all observers once it is right for one. The recipe, for
 any group of matrices,
 
@@ -11,8 +11,10 @@ any group of matrices,
     arXiv 2104.09459,
 
 solves linear equations, one set for each generator, for all equivariant linear maps, and puts bilinear layers and
-gates between them. There they are solved numerically. eqsynth solves them exactly: `LORENTZ` is given by whole-number
-generators of its Lie algebra (three boosts, three rotations) and two reflections.
+gates between them. There they are solved numerically, and in general they must be. The maps of O(1,3) are known at
+every order without any equation: pairings of axes, with the metric inside a row. `ALGEBRA` is the way for a group that
+is no family: whole-number generators of its Lie algebra (three boosts, three rotations) and two reflections. Both have
+the same maps, and eqsynth finds the second as an exact null space.
 
 The example learns the squared mass of two particles together from particles that are slow for one observer, and is
 tested by a fast one.
@@ -39,8 +41,9 @@ BOOSTS = [generator(0, axis, 1) for axis in (1, 2, 3)]
 ROTATIONS = [generator(1, 2, -1), generator(1, 3, -1), generator(2, 3, -1)]
 TIME = [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 MIRROR = [[1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-LORENTZ = eq.MatrixGroup([TIME, MIRROR], BOOSTS + ROTATIONS)
-METRIC = torch.tensor([-1.0, 1.0, 1.0, 1.0])
+LORENTZ = eq.Group.parse("O(1,3)")
+ALGEBRA = eq.MatrixGroup([TIME, MIRROR], BOOSTS + ROTATIONS)
+METRIC = torch.tensor([1.0, -1.0, -1.0, -1.0])
 
 
 def network() -> nn.Module:
@@ -80,14 +83,13 @@ class HandWritten(nn.Module):
 def tensors_by_hand(x: Tensor, weight: Tensor) -> Tensor:
     """Order 2 -> 2 by hand: the tensor itself, its transpose, and the metric times its trace.
 
-    ``weight`` is that of an eq.Linear with normalization="sum". Its exact solutions are another basis of the same
-    maps: (itself - transpose), (trace - transpose) and transpose. The first lines go from one to the other.
+    ``weight`` is that of an eq.Linear with normalization="sum": one matrix of channels for each map.
     """
-    itself, trace = weight[0], weight[1]
-    transpose = weight[2] - weight[0] - weight[1]
+    trace, itself, transpose = weight
     metric = torch.diag(METRIC).to(x)
     whole = torch.einsum("bijc,ij,kl->bklc", x, metric, metric)
-    return x @ itself.T + x.transpose(1, 2) @ transpose.T + whole @ trace.T
+    y: Tensor = x @ itself.T + x.transpose(1, 2) @ transpose.T + whole @ trace.T
+    return y
 
 
 # --- the example --------------------------------------------------------------------------------------
@@ -99,7 +101,7 @@ def particles(count: int) -> tuple[Tensor, Tensor]:
     energies = (masses.square() + momenta.square().sum(1, keepdim=True)).sqrt()
     both = torch.cat((energies, momenta), 1)
     together = both.sum(2)
-    return both, -(together.square() * METRIC).sum(1, keepdim=True)
+    return both, (together.square() * METRIC).sum(1, keepdim=True)
 
 
 def seen_by_another(x: Tensor, speed: float = 1.5) -> Tensor:

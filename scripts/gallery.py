@@ -46,6 +46,10 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "arXiv 2212.08630",
     ),
     (
+        "signature", "A diagram of the Lorentz group", "O(1,3)", Diagram(3, 5, ((0, 2), (1, 5), (3, 6), (4, 7))),
+        "Pairs as for O(n); inside a row they carry η = diag(+,-,-,-), in place of equal indices.", "arXiv 2212.08630",
+    ),
+    (
         "symplectic", "A Brauer diagram of Sp(n)", "Sp(4)", Diagram(3, 5, ((0, 2), (1, 5), (3, 6), (4, 7))),
         "A pair within a row carries the symplectic form of its left and its right index, so it has a direction.",
         "arXiv 2212.08630",

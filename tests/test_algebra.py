@@ -49,6 +49,7 @@ from eqsynth.exact.permutations import sign
 NAMES = [
     "S(1)", "S(2)", "S(3)", "O(2)", "O(3)", "SO(1)", "SO(2)", "SO(3)", "SO(4)",
     "Sp(2)", "Sp(4)", "A(1)", "A(2)", "A(3)", "A(4)",
+    "O(1,2)", "SO(1,1)", "SO(1,2)",
 ]  # fmt: skip
 HEADLESS = ["S(n)", "O(n)", "SO(n)", "Sp(n)", "A(n)", "S(2)", "O(2)", "Sp(2)"]
 ENTRIES = 5000

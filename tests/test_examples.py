@@ -227,6 +227,7 @@ def test_lorentz_network_by_hand():
 
 def test_lorentz_tensors_by_hand():
     assert [len(eq.basis(lorentz.LORENTZ, k, 0)) for k in (1, 2, 3, 4)] == [0, 1, 0, 3]
+    assert [len(eq.basis(lorentz.ALGEBRA, k, 0)) for k in (1, 2, 3, 4)] == [0, 1, 0, 3]
     layer = randomised(eq.Linear(lorentz.LORENTZ, "2x2", "3x2", bias=False, normalization="sum"))
     x = torch.randn(5, 4, 4, 2, dtype=torch.float64)
     assert_close(lorentz.tensors_by_hand(x, layer.weight), layer(x))
@@ -238,7 +239,7 @@ def test_all_observers_see_the_same():
     moved = lorentz.seen_by_another(x)
     assert (moved - x).abs().max() > 1
     assert_close(net(moved), net(x))
-    again = -(moved.sum(2).square() * lorentz.METRIC).sum(1, keepdim=True)
+    again = (moved.sum(2).square() * lorentz.METRIC).sum(1, keepdim=True)
     assert_close(again, y, rtol=1e-5, atol=1e-5)
 
 

@@ -56,7 +56,7 @@ def quiet(make):
 GROUPS = {
     "S(n)": 5, "S(3)": 4, "A(n)": 4, "A(3)": 4, "H(n)": 5, "H(2)": 4, "O(n)": 6, "O(3)": 4, "SO(n)": 4, "SO(2)": 5,
     "SO(3)": 5, "Sp(n)": 6, "Sp(2)": 4, "Aut(path3)": 3, "Aut(cycle4)": 3, "Aut(dicycle4)": 3, "Aut(bull)": 2,
-    "Perm(3: 1 2 0)": 3, "Matrix([[0,1],[-1,0]]; )": 4,
+    "Perm(3: 1 2 0)": 3, "Matrix([[0,1],[-1,0]]; )": 4, "O(1,2)": 4, "SO(1,1)": 4, "SO(1,2)": 4,
 }  # fmt: skip
 #: Problems of several terms, of products of groups, and of symmetric tensors.
 SEVERAL = [
@@ -76,6 +76,8 @@ SEVERAL = [
     ("O(n)", "2xS2.packed + 1xA2", "1xS2.packed + 3xA2.packed"),
     ("SO(3)", "1xS2.packed", "2xA2.packed + 1x1"),
     ("Sp(4)", "1xA2.packed", "1xA2.packed + 1xS2"),
+    ("O(1,2)", "1xS2.packed + 1xA2", "1xA2.packed + 1xS2"),
+    ("O(1,2) x SO(1,1)", "1x(2,1)", "1x(2,2) + 1x(1,0)"),
     ("S(n) x O(3)", "1x(S2.packed,1)", "2x(1,A2.packed) + 1x(S2.packed,1)"),
     ("S(n) x S(m)", "1x(S2.packed,A2.packed)", "2x(S2.packed,A2.packed)"),
     ("S(n)", "2xA3", "2xA2"),
@@ -90,6 +92,8 @@ PRODUCTS = [
     ("SO(3)", "2x2", "2x2", "2x3"),
     ("SO(2)", "2x2", "2x2", "2x2"),
     ("Sp(n)", "2x1 + 2x2", "2x1", "2x2 + 1x0"),
+    ("O(1,3)", "2x1 + 2x2", "2x1", "2x2 + 1x0"),
+    ("SO(1,2)", "2x1 + 2x2", "2x1", "2x1 + 1x0"),
     ("A(3)", "2x1", "2x1", "2x1"),
     ("H(n)", "2x1", "2x1", "2x2"),
     ("Aut(path3)", "2x1", "2x1", "2x1"),
@@ -105,6 +109,7 @@ POWERS = [
     ("SO(3)", "1x1 + 1x1", 3, "1x0"),
     ("SO(3)", "1x1", 4, "1x1"),
     ("Sp(n)", "2x1", 2, "1x2"),
+    ("SO(1,2)", "2x1", 3, "2x1 + 1x0"),
     ("A(4)", "2x1", 2, "1x1"),
     ("Aut(path3)", "1x1", 2, "1x1"),
     ("S(n) x O(m)", "2x(1,1)", 2, "1x(1,0)"),
@@ -401,7 +406,7 @@ BAD = {
     "two sums": ("it is more than one sum", changed("several", Reduce, pattern=(None, None))),
     "a form of one axis": (r"the pairs \(\(0, 0\),\) are no pairs of axes", changed("forms", Reduce, forms=((0, 0),))),
     "a form of a rotation": (
-        "with a symplectic form",
+        "with the form omega",
         changed("rotations", Reduce, pattern=(None, None), forms=((0, 1),)),
     ),
     # Hodge.

@@ -38,6 +38,8 @@ FAMILIES = {
     TORUS: "3x2 + 2x1 + 4x0",
     BOTH: "3x2 + 2x1 + 4x0",
     LORENTZ: "3x2 + 2x1 + 4x0",
+    "O(1,3)": "3x2 + 2x1 + 4x0",
+    "SO(1,2)": "3x2 + 2x1 + 4x0",
     "S(n) x O(3)": "2x(2,0) + 3x(1,1) + 2x(0,2) + 2x(1,0) + 4x(0,0)",
     "S(n) x Sp(m)": "3x(1,1) + 2x(1,0) + 4x(0,0)",
     "S(n) x S(m)": "3x(1,1) + 2x(2,0) + 4x(0,0)",
@@ -87,7 +89,7 @@ UNIFORM = {"norm activation", "norm activation, plain", "MLP, norm"}
 #: What each family is refused, apart from pairings where no tensor has components.
 REFUSED = {
     **dict.fromkeys(["Sp(n)", "Sp(4)", "S(n) x Sp(m)"], NORMS | FIRST_ORDER | UNIFORM),
-    **dict.fromkeys([TORUS, LORENTZ], NORMS | FIRST_ORDER),
+    **dict.fromkeys([TORUS, LORENTZ, "O(1,3)", "SO(1,2)"], NORMS | FIRST_ORDER),
     BOTH: {*NORMS, *FIRST_ORDER, *UNIFORM, "pairings", "MLP"},
 }
 

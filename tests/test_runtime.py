@@ -41,6 +41,8 @@ LAYERS = {
     "plain": lambda: eq.plan("S(n)", "2x2", "2x2"),
     "star": lambda: eq.plan("SO(3)", "2x1", "2x1 + 1x2", method="diagrams"),
     "large star": lambda: eq.plan("A(5)", "1x3", "1x3", method="diagrams"),
+    "signs": lambda: eq.plan("SO(1,2)", "2x1", "2x1 + 1x2", method="diagrams"),
+    "matrices with signs": lambda: eq.plan("SO(1,1)", "2x1", "2x1 + 1x2", method="matrix"),
     "packed": lambda: eq.plan("Sp(n)", "2xA2.packed", "2xA2.packed"),
     "edges": lambda: eq.plan(f"Aut(40: {RING})", "2x1", "2x1", method="diagrams"),
     "adjacency": lambda: eq.plan("Aut(petersen)", "2x1", "2x1", method="diagrams"),
@@ -449,6 +451,26 @@ def test_matrices_of_diagrams(name, orders):
         found = runtime._diagrams(group.n, outputs, inputs, listed, heads=heads, forms=group.symplectic)
         equal(found, [functor.matrix(group, diagram, group.n) for diagram in diagrams])
     assert runtime._diagrams(3, 1, 2, []).shape == (0, 3, 9)
+
+
+@pytest.mark.parametrize("name", ["O(1,2)", "O(2,1)", "SO(1,1)", "SO(1,2)", "SO(2,1)", "SO(1,3)"])
+def test_matrices_of_diagrams_with_eta(name):
+    group = eq.Group.parse(name)
+    for inputs, outputs in ((1, 1), (0, 2), (2, 0), (2, 1), (1, 2), (2, 2), (0, group.n), (group.n, 0)):
+        diagrams = eq.basis(group, inputs, outputs).diagrams
+        if not diagrams:
+            continue
+        listed = [(list(d.labels), list(d.head)) for d in diagrams]
+        definite = runtime._diagrams(group.n, outputs, inputs, listed, heads=True)
+        heads = [int(bool(diagram.head)) for diagram in diagrams]
+        found = runtime._with_eta(definite, group.n, group.signature[0], outputs, inputs, heads)
+        equal(found, [functor.matrix(group, diagram, group.n) for diagram in diagrams])
+
+
+def test_signs_of_index_tuples():
+    equal(runtime._eta(3, 1, 0), [1])
+    equal(runtime._eta(3, 1, 1), [1, -1, -1])
+    equal(runtime._eta(2, 1, 2), [1, -1, -1, 1])
 
 
 # --- irreducible parts ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ always returned beside the diagrams:
 
 - a closed loop or floating block is a sum over one index: the factor n;
 - Sp(n): along a strand the forms multiply, omega omega = -1 and omega read from right to left is -omega;
+- O(p,q), SO(p,q): eta eta = 1; a head brings eta for each of its inputs, and det eta where all its legs are turned;
 - a head meeting no other head follows its strands: a signed head, or zero where two of its strands meet;
 - two heads meeting: epsilon[p] epsilon[q] = sum over permutations s of sgn(s) product of delta(p[i], q[s(i)]),
   and k summed strands that run from head to head leave k! times the same sum for the others;
@@ -169,9 +170,8 @@ class Map:
         return Map.collect(group, self.outputs, self.inputs, values)
 
     def __str__(self) -> str:
-        return _sum_text(
-            _times_text(c, f"[{diagram.formula(self.group.symplectic)}]", " · ") for c, diagram in self.terms
-        )
+        form = self.group.form if self.group.paired else ""
+        return _sum_text(_times_text(c, f"[{diagram.formula(form)}]", " · ") for c, diagram in self.terms)
 
     def _meet(self, other: Map, verb: str) -> None:
         if self.group != other.group:
@@ -372,17 +372,17 @@ def swap(group: Group | str) -> Map:
 
 
 def cup(group: Group | str) -> Map:
-    """The invariant pair 0 -> 2: the identity matrix as a vector, for Sp(n) omega.
+    """The invariant pair 0 -> 2: the identity matrix as a vector, for Sp(n) omega, for O(p,q) eta.
 
     >>> from eqsynth.algebra import cup
-    >>> print(cup("O(n)"), cup("Sp(n)"))
-    [y[a,a] += x] [y[a,b] += ω[a,b] x]
+    >>> print(cup("O(n)"), cup("Sp(n)"), cup("O(1,3)"))
+    [y[a,a] += x] [y[a,b] += ω[a,b] x] [y[a,b] += η[a,b] x]
     """
     return Map.of(group, Diagram(2, 0, ((0, 1),)))
 
 
 def cap(group: Group | str) -> Map:
-    """The invariant form 2 -> 0, the transpose of :func:`cup`: the dot product, for Sp(n) omega.
+    """The invariant form 2 -> 0, the transpose of :func:`cup`: the dot product, for Sp(n) omega, for O(p,q) eta.
 
     >>> from eqsynth.algebra import cap, swap
     >>> print(cap("Sp(n)"), swap("Sp(n)") >> cap("Sp(n)"))
@@ -599,8 +599,11 @@ def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> tu
 
 def _follow(
     start: int, ends: Sequence[_Node], forms: Sequence[bool], at: Mapping[_Node, Sequence[int]], seen: list[bool]
-) -> tuple[_Node | None, int]:
-    """The far end of a strand (none: closed), and the sign that the forms on it leave; its edges are now ``seen``."""
+) -> tuple[_Node | None, int, int]:
+    """The far end of a strand (none: closed), the sign that omegas on it leave, and how many forms it has.
+
+    Its edges are now ``seen``.
+    """
     half, reversals, along = start, 0, 0
     while True:
         seen[half >> 1] = True
@@ -610,10 +613,10 @@ def _follow(
         half ^= 1
         here = at[ends[half]]
         if len(here) == 1:
-            return ends[half], (-1) ** (reversals + along // 2)
+            return ends[half], (-1) ** (reversals + along // 2), along
         half = here[here[0] == half]
         if half == start:
-            return None, (-1) ** (reversals + along // 2)
+            return None, (-1) ** (reversals + along // 2), along
 
 
 def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
@@ -623,6 +626,9 @@ def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece])
     # Head by head and place by place: the vertex of the result where the strand ends.
     free: list[dict[int, int]] = [{} for diagram, _ in pieces if diagram.head]
     across: list[tuple[int, int]] = []
+    #: Head by head whether its legs have other signs than those that a head of the result has there, all or none.
+    turned = [0] * len(free)
+    between = 0
     sign, loops, seen = 1, 0, [False] * len(forms)
     # Vertices of the result first, from the left, so that omega is read as the functor reads it.
     starts = [node for node, halves in at.items() if len(halves) == 1]
@@ -630,21 +636,27 @@ def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece])
         half = at[node][0]
         if seen[half >> 1]:
             continue
-        end, strand_sign = _follow(half, ends, forms, at, seen)
-        sign *= strand_sign
+        end, strand_sign, etas = _follow(half, ends, forms, at, seen)
+        sign *= strand_sign if group.symplectic else 1
         match node, end:
             case int(), int():
                 pairs.append((node, end))
             case int(), (head, place):
                 free[head][place] = node
+                turned[head] = (etas + (node >= orders[0])) % 2
             case (head, place), (other_head, other_place):
                 if head == other_head:
                     return
                 across.append((place, other_place))
+                between = etas % 2
     for edge in range(len(forms)):
         if not seen[edge]:
             loops += 1
-            sign *= _follow(2 * edge, ends, forms, at, seen)[1]
+            strand_sign = _follow(2 * edge, ends, forms, at, seen)[1]
+            sign *= strand_sign if group.symplectic else 1
+    # Each leg of a head has another label, so that signs of all legs are the determinant of the form.
+    legs = between if across else (sum(turned) + len(free) + 1) % 2
+    sign *= group.determinant if free and legs else 1
     scalar = _power(group, loops) * sign
     if len(free) < 2:
         order = [vertex for strands in free for _, vertex in sorted(strands.items())]
@@ -668,11 +680,11 @@ def _edges(group: Group, pieces: Sequence[_Piece]) -> tuple[list[_Node], list[bo
         for number, block in enumerate(diagram.blocks):
             if len(block) == 1:
                 ends += [(heads, diagram.head.index(number)), nodes[block[0]]]
-                forms.append(False)
+                forms.append(group.signature is not None and block[0] >= diagram.outputs)
             else:
                 left, right = block
                 ends += [nodes[left], nodes[right]]
-                forms.append(group.symplectic and (left < diagram.outputs) == (right < diagram.outputs))
+                forms.append(group.paired and (left < diagram.outputs) == (right < diagram.outputs))
         heads += bool(diagram.head)
     at: dict[_Node, list[int]] = {}
     for half, node in enumerate(ends):

@@ -24,7 +24,8 @@ class Form:
     >>> form(Group.parse("Sp(n)"))
     Form(kind='omega', rows=(), sign=-1, definite=False)
 
-    ``kind`` is ``delta`` (the dot product), ``omega`` (the symplectic form) or ``table``, whole numbers in ``rows``.
+    ``kind`` is ``delta`` (the dot product), ``omega`` (the symplectic form), ``eta`` (the signs on its diagonal are the
+    one row) or ``table``, whole numbers in ``rows``.
     ``sign`` is 1 for B(x, y) = B(y, x) and -1 for B(x, y) = -B(y, x). Where ``definite``, B(x, x) > 0 unless x = 0.
     """
 
@@ -49,6 +50,9 @@ def form(group: Group) -> Form | None:
     match group.form:
         case "omega":
             return Form("omega", (), -1, False)
+        case "eta":
+            p, q = group.signature or (0, 0)
+            return Form("eta", ((1,) * p + (-1,) * q,), 1, False)
         case "delta":
             return Form("delta", (), 1, True)
         case _:

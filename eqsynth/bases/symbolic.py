@@ -732,6 +732,11 @@ def _boxes(group: Group, diagram: Diagram, n: int) -> _Boxes:
             sizes.append(n // 2)
             steps.append(2 * step)
         else:
+            if group.signature is not None and (block[0] < diagram.outputs) == (block[1] < diagram.outputs):
+                # A box for each index, with the sign of eta.
+                corners = np.concatenate([corners + index * step for index in range(n)])
+                signs = np.concatenate([signs * sign for sign in np.diag(group.pair_form(n))])
+                continue
             sizes.append(n)
             steps.append(step)
     if diagram.head:
@@ -739,8 +744,11 @@ def _boxes(group: Group, diagram: Diagram, n: int) -> _Boxes:
             raise SizeError(f"a head at n = {n} has {n}! terms: projections with heads go up to n = {MAX_HEAD}")
         orders = _permutations(n)
         tied = [sum(place[vertex] for vertex in diagram.blocks[number]) for number in diagram.head]
-        corners = orders[: len(tied)].T @ np.array(tied, np.int64)
-        signs = functor.signs(orders, n)
+        places, own = orders[: len(tied)].T @ np.array(tied, np.int64), functor.signs(orders, n)
+        for leg, number in enumerate(diagram.head):
+            if group.signature is not None and diagram.blocks[number][0] >= diagram.outputs:
+                own = own * np.diag(group.pair_form(n))[orders[leg]]
+        corners, signs = np.add.outer(corners, places).ravel(), np.multiply.outer(signs, own).ravel()
     return _Boxes(corners, signs, tuple(sizes), tuple(steps))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Literal
 
+from eqsynth.families.group import Group
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.steps import (
     Contract,
@@ -33,20 +34,22 @@ from eqsynth.plans.steps import (
 
 #: Up to this many entries a step is one matrix; beyond, tables whose size is that of the tensors.
 SMALL = 4096
-#: A Levi-Civita tensor: n, and how many axes are tied, taken and given.
-Epsilon = tuple[int, int, int, int]
+#: A Levi-Civita tensor: n, how many axes are tied, taken and given, and how many labels have the sign + of eta: all n
+#: where there is none.
+Epsilon = tuple[int, int, int, int, int]
 #: How a sum gets memory of its own, where parts are to be added to it in place: zeros, its value repeated, or copied.
 Memory = Literal["", "zeros", "repeated", "copied", "contiguous"]
 
 
-def epsilon_of(step: Hodge) -> Epsilon:
+def epsilon_of(step: Hodge, group: Group) -> Epsilon:
     """The Levi-Civita tensor that a step contracts with."""
-    return step.n, step.tied, step.taken, step.given
+    signature = group.factors[step.factor].signature
+    return step.n, step.tied, step.taken, step.given, step.n if signature is None else signature[0]
 
 
 def is_small(epsilon: Epsilon) -> bool:
     """Whether a Levi-Civita tensor is applied as a matrix."""
-    n, tied, taken, given = epsilon
+    n, tied, taken, given, _ = epsilon
     return bool(n ** (2 * tied + taken + given) <= SMALL)
 
 
@@ -250,7 +253,7 @@ class _Analyser:
         if part_of.keys() != targets or len(parts) != len(part_of) or not straight or None in lengths:
             return None
         entries = len(heads) * prod(length for length in lengths if length is not None)
-        if not is_small(epsilon_of(heads[0])) or entries > SMALL:
+        if not is_small(epsilon_of(heads[0], self.plan.problem.group)) or entries > SMALL:
             return None
         number = len(self.stand_ins)
         name = f"{spread.target}_h{number or ''}"

@@ -250,11 +250,17 @@ class Forward:
         operation = "mean" if self.plan.sums == "mean" else "sum"
         if step.forms:
             ((left, right),) = step.forms
-            first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
-            # The omega-trace has n terms, half of them in each diagonal.
-            halved = " / 2" if operation == "mean" else ""
-            code = f"({first} - {second}).{operation}(-1){halved}{self._sum_scale(axes[left])}"
-            text = f"omega-trace of {step.source}[{letters}]"
+            signature = self.plan.problem.group.factors[axes[left]].signature
+            if signature is None:
+                first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
+                # The omega-trace has n terms, half of them in each diagonal.
+                halved = " / 2" if operation == "mean" else ""
+                code = f"({first} - {second}).{operation}(-1){halved}{self._sum_scale(axes[left])}"
+            else:
+                diagonal, plus = f"{source}.diagonal(0, {left + 1}, {right + 1})", signature[0]
+                scale = f" / {sum(signature)}" if operation == "mean" else self._sum_scale(axes[left])
+                code = f"({diagonal}[..., :{plus}].sum(-1) - {diagonal}[..., {plus}:].sum(-1)){scale}"
+            text = f"{step.form}-trace of {step.source}[{letters}]"
         elif step.summed:
             axis = step.pattern.index(None)
             code = f"{source}.{operation}({axis + 1}){self._sum_scale(axes[axis])}"
@@ -282,7 +288,7 @@ class Forward:
 
     def _contracted(self, step: Hodge, source: str, channels: str) -> str:
         """The code of a Hodge step for a source that is permuted already."""
-        epsilon = epsilon_of(step)
+        epsilon = epsilon_of(step, self.plan.problem.group)
         number = self.tables.epsilon(epsilon)
         flat = f"{source}.reshape(-1, {step.n ** (step.tied + step.taken)}, {channels})"
         lengths = shape(-1, self.axes_after(step), channels)
@@ -303,7 +309,7 @@ class Forward:
     def _merged_heads(self, step: Mix, merged: MergedHeads) -> None:
         """Heads and their places in the output as one small matrix."""
         heads, spread = merged.heads, merged.spread
-        epsilon = epsilon_of(heads[0])
+        epsilon = epsilon_of(heads[0], self.plan.problem.group)
         number = self.tables.epsilon(epsilon)
         rows, places = (prod(map(_number, self.sizes(sizes))) for sizes in (spread.sizes, step.sizes))
         # The matrix is what the steps that it stands for make of unit vectors.
@@ -356,6 +362,13 @@ class Forward:
     def _twist(self, step: Twist) -> None:
         source, axis = self.code[step.source], step.axis + 1
         size = self.axes(step.source)[step.axis]
+        signature = self.plan.problem.group.factors[self.plan.values[step.source].axes[step.axis]].signature
+        if signature is not None:
+            plus, minus = signature
+            kept, turned = f"{source}.narrow({axis}, 0, {plus})", f"{source}.narrow({axis}, {plus}, {minus})"
+            self.say(f"{step.target} = torch.cat(({kept}, -{turned}), {axis})", describe(step))
+            self.code[step.target] = step.target
+            return
         pairs = f"{source}.unflatten({axis}, ({half(size)}, 2))"
         code = f"torch.stack(({pairs}.select({axis + 1}, 1), -{pairs}.select({axis + 1}, 0)), {axis + 1})"
         self.say(f"{step.target} = {code}.flatten({axis}, {axis + 1})", describe(step))
@@ -699,7 +712,7 @@ class Forward:
         return shape(self.names.batch, self.sizes(step.sizes), self.names.c_out(step.term))
 
     def _embed(self, step: Spread, name: str, summand: Summand) -> None:
-        """Add a part to a diagonal, or along the symplectic form."""
+        """Add a part to a diagonal, or along a form."""
         part, inside = summand.part, summand.inside
         sizes, channels = self.sizes(step.sizes), self.names.c_out(step.term)
         text = " ".join(filter(None, (self.drawn(part.source), self._part_text(step, part))))
@@ -720,17 +733,27 @@ class Forward:
         device = "" if fixed else f", device={name}.device"
         ones = f"torch.arange({total}{device}).reshape({shape(1, sizes, 1)})"
         if part.forms:
+            # Entries with the sign + and with -: how many there are, and where.
+            halves: list[tuple[Size | str, str, int]]
             ((left, right),) = part.forms
-            lengths = [*lengths[:-1], half(sizes[left]), channels]
-            code = f"{code}.unsqueeze(-2).expand({shape(lengths)})"
-            diagonals = [(f"{ones}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]", by) for by in (1, -1)]
+            signature = self.plan.problem.group.factors[step.sizes[left]].signature
+            if signature is None:
+                at = f"{ones}.diagonal({{}}, {left + 1}, {right + 1})[..., ::2]"
+                halves = [(half(sizes[left]), at.format(by), by) for by in (1, -1)]
+            else:
+                at, (plus, minus) = f"{ones}.diagonal(0, {left + 1}, {right + 1})", signature
+                halves = [(plus, f"{at}[..., :{plus}]", 1), (minus, f"{at}[..., {plus}:]", -1)]
+            diagonals = [
+                (f"{code}.unsqueeze(-2).expand({shape([*lengths[:-1], length, channels])})", diagonal, by)
+                for length, diagonal, by in halves
+            ]
         else:
-            diagonals = [(_diagonal(ones, part.pattern), 1)]
             if absent:
                 code = f"{code}.expand({shape(lengths)})"
-        added = f"{code}.flatten(1, -2).to({name}.dtype)"
+            diagonals = [(code, _diagonal(ones, part.pattern), 1)]
         batch = self.names.batch
-        for diagonal, by in diagonals:
+        for code, diagonal, by in diagonals:
+            added = f"{code}.flatten(1, -2).to({name}.dtype)"
             at = f"{diagonal}.flatten()"
             if fixed:
                 self.tables.builders.append(f'self._table("places_{self.place_tables}", {at})')
@@ -783,7 +806,7 @@ class Forward:
         free = iter(LETTERS[len({a for a in part.pattern if a is not None}) :])
         left = [LETTERS[axis] if axis is not None else next(free) for axis in part.pattern]
         right = ",".join(LETTERS[axis] for axis in sorted({axis for axis in part.pattern if axis is not None}))
-        forms = "".join(f"omega[{left[i]},{left[j]}] " for i, j in part.forms)
+        forms = "".join(f"{part.form}[{left[i]},{left[j]}] " for i, j in part.forms)
         by = "-=" if part.sign < 0 else "+="
         return f"{step.target}[{','.join(left)}] {by} {forms}{part.source}[{right}]" if left else ""
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.adapted import Irrep, positions
-from eqsynth.codegen.tables import edge_lines
+from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.families.group import Group
@@ -64,7 +64,12 @@ def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tupl
     options = (", heads=True" if heads else "") + (", forms=True" if group.symplectic else "")
     lines = _literal("diagrams", listed)
     lines.append(f"{name} = _diagrams({group.n}, {first.outputs}, {first.inputs}, diagrams{options})")
-    return lines, {"_diagrams"}
+    if group.signature is None:
+        return lines, {"_diagrams"}
+    held = runs([int(bool(diagram.head)) for diagram in diagrams])
+    plus = group.signature[0]
+    lines.append(f"{name} = _with_eta({name}, {group.n}, {plus}, {first.outputs}, {first.inputs}, {held})")
+    return lines, {"_diagrams", "_with_eta"}
 
 
 def _product_lines(group: Group, elements: Sequence[tuple[Diagram, ...]]) -> tuple[list[str], set[str]]:

@@ -95,7 +95,10 @@ def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
         return False
     if factor.symbolic:
         return True
-    maps_of, letter = basis(factor, inputs, outputs), factor.at("n")
+    letter = factor.at("n")
+    if letter.form != factor.form:
+        return False
+    maps_of = basis(factor, inputs, outputs)
     if len(maps_of) != symmetric_dimension(letter, *entries_of(inputs), *entries_of(outputs)):
         return False
     if maps_of.certificate.independence in ("stable", "cosets") and not any(map(_has_head, maps_of)):

@@ -61,6 +61,14 @@ def _star_tables(n: int, tied: int, taken: int, given: int) -> tuple[Table, Tabl
     return even, odd, give, sign
 
 
+def _eta(n: int, plus: int, axes: int) -> Tensor:
+    """The sign of each index tuple: -1 for every index from ``plus`` on."""
+    signs = torch.ones(1, dtype=torch.float64)
+    for _ in range(axes):
+        signs = (signs[:, None] * (1 - 2 * (torch.arange(n) >= plus).double())).flatten()
+    return signs
+
+
 def _antisymmetrise(x: Tensor, even: Tensor, odd: Tensor) -> Tensor:
     """(b, n^in, channels) -> one row for each even[r]."""
     return _add_up(x, even) - _add_up(x, odd)
@@ -250,6 +258,19 @@ def _diagrams(
             place = n * place + each
         entries.index_add_(0, place, value)
     return maps.reshape(-1, n**outputs, n**inputs)
+
+
+def _with_eta(maps: Tensor, n: int, plus: int, outputs: int, inputs: int, heads: Sequence[int]) -> Tensor:
+    """Diagrams of O(n) and SO(n) as those of a form with signs: times i for each index from ``plus`` on, or by it.
+
+    What is left is a sign, for a head (1 in ``heads``) once det eta = (-1)^(n - plus) is taken out as i^(n - plus).
+    """
+    power = torch.zeros(1, 1, 1, dtype=torch.long)
+    for axes, step in ((outputs, 1), (inputs, -1)):
+        for _ in range(axes):
+            power = power[..., None] + step * (torch.arange(n) >= plus).long()
+    power = power.reshape(1, n**outputs, n**inputs) - (n - plus) * torch.tensor(heads)[:, None, None]
+    return maps * (1 - power % 4)
 
 
 def _adapted(

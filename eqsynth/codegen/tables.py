@@ -51,7 +51,7 @@ class Tables:
         if epsilon not in self.epsilons:
             self.epsilons.append(epsilon)
             names = {"_epsilon"} if is_small(epsilon) else {"_star_tables", "_antisymmetrise", "_star"}
-            self.helpers |= names
+            self.helpers |= names | ({"_eta"} if epsilon[-1] < epsilon[0] else set())
         return self.epsilons.index(epsilon)
 
     def neighbours(self, graph: Graph, transposed: bool, flat: str) -> str:
@@ -114,10 +114,13 @@ class Tables:
     def _epsilon_lines(self) -> list[str]:
         lines: list[str] = []
         for number, epsilon in enumerate(self.epsilons):
-            n, tied, taken, given = epsilon
+            n, tied, taken, given, plus = epsilon
             scale = f"{perm(n - tied - given, taken)}{self.power}"
+            # All labels have the sign det eta together: those that are taken have that of the others, up to it.
+            turned = f" * _eta({n}, {plus}, {given})[:, None]" if plus < n else ""
+            scale = f"-{scale}" if (n - plus) % 2 else scale
             if is_small(epsilon):
-                lines.append(f"epsilon_{number} = {scale} * _epsilon({n}, {tied}, {taken}, {given})")
+                lines.append(f"epsilon_{number} = {scale} * _epsilon({n}, {tied}, {taken}, {given}){turned}")
                 if number in self.applied:
                     lines.append(f'self._table("epsilon_{number}", epsilon_{number})')
                 continue
@@ -126,7 +129,8 @@ class Tables:
                 lines.append(f'self._table("even_{number}", torch.tensor(even))')
                 lines.append(f'self._table("odd_{number}", torch.tensor(odd))')
             lines.append(f'self._table("give_{number}", torch.tensor(give))')
-            signs = f"{scale} * torch.tensor(sign, dtype=torch.float64).reshape(-1, 1)"
+            listed = "torch.tensor(sign, dtype=torch.float64)"
+            signs = f"{scale} * {f'({listed}{turned})' if turned else listed}.reshape(-1, 1)"
             lines.append(f'self._table("sign_{number}", {signs})')
         return lines
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from eqsynth.errors import EqsynthError, shown
-from eqsynth.exact.numbers import flag, whole
+from eqsynth.exact.numbers import whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The tensors that an input is the product of, by name, and how many axes each has; none where it is no product.
 Multiplied = Sequence[tuple[str, int]]
+#: What formulas call the forms that pairs within a row carry.
+SYMBOLS = {"omega": "\u03c9", "eta": "\u03b7"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,24 +204,22 @@ class Diagram:
 
         return svg(drawing(None, self))
 
-    def letters(self, symplectic: bool = False) -> tuple[tuple[str, ...], ...]:
+    def letters(self, paired: bool = False) -> tuple[tuple[str, ...], ...]:
         """The letters of each block in the index formula: one, or two for a pair that carries the form."""
-        if not flag("symplectic", symplectic) and len(self.blocks) <= len(LETTERS):
+        if not paired and len(self.blocks) <= len(LETTERS):
             return tuple(zip(LETTERS[: len(self.blocks)], strict=True))
         free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])
-        return tuple(
-            tuple(next(free) for _ in range(2 if symplectic and not _through(block, self.outputs) else 1))
-            for block in self.blocks
-        )
+        formed = [paired and len(block) == 2 and not _through(block, self.outputs) for block in self.blocks]
+        return tuple(tuple(next(free) for _ in range(2 if form else 1)) for form in formed)
 
-    def marks(self, symplectic: bool = False) -> tuple[str, ...]:
+    def marks(self, paired: bool = False) -> tuple[str, ...]:
         """The letter of each vertex in the index formula.
 
         >>> from eqsynth import Diagram
         >>> Diagram(2, 2, ((0, 3), (1, 2))).marks()
         ('a', 'b', 'b', 'a')
         """
-        return self._marks(self.letters(symplectic))
+        return self._marks(self.letters(paired))
 
     def _marks(self, letters: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
         marks = [""] * (self.outputs + self.inputs)
@@ -228,22 +228,25 @@ class Diagram:
                 marks[vertex] = own[place % len(own)]
         return tuple(marks)
 
-    def formula(self, symplectic: bool = False, multiplied: Multiplied = ()) -> str:
+    def formula(self, form: str = "", multiplied: Multiplied = ()) -> str:
         """The map as an index formula: one letter per block, first letters for the outputs.
 
         A head is an epsilon with the letters tied to it (for A(n), a dot stands for the letter that is
-        missing). With ``symplectic``, pairs within a row are an omega with two letters.
+        missing). With the ``form`` omega or eta pairs within a row are that, with two letters; with eta a head has
+        it on the letters of its inputs.
 
         >>> from eqsynth import Diagram
         >>> Diagram(1, 3, ((0, 2), (1, 3))).formula(multiplied=[("u", 2), ("v", 1)])
         'y[a] += u[b,a] v[b]'
         """
-        letters = self.letters(symplectic)
+        letters = self.letters(bool(form))
         marks = self._marks(letters)
         named = [of_block[0] for of_block in letters]
-        forms = [f"\u03c9[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2] if symplectic else []
+        symbol = SYMBOLS.get(form, "")
+        forms = [f"{symbol}[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2] if form else []
         y, x = indexed("y", marks[: self.outputs]), _entry(marks[self.outputs :], multiplied)
-        head = f"\u03b5[{','.join(named[block] for block in self.head)}] " if self.head else ""
+        tied = [symbol * (form == "eta" and self.blocks[at][0] >= self.outputs) + named[at] for at in self.head]
+        head = f"\u03b5[{','.join(tied)}] " if self.head else ""
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
 

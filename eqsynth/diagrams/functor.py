@@ -31,7 +31,8 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     Entry (I, J) is 1 where the indices agree inside every block, else 0; times the sign of the
     labels of the head's blocks as a permutation (for n - 1 blocks, of those and the missing label);
     for Sp(n), pairs inside one row carry omega(left, right) in place of agreement, with
-    omega(2r, 2r+1) = 1 = -omega(2r+1, 2r). Rows are output index tuples, columns input index tuples,
+    omega(2r, 2r+1) = 1 = -omega(2r+1, 2r); for O(p,q) and SO(p,q) they carry eta, and a head carries eta on each of its
+    inputs. Rows are output index tuples, columns input index tuples,
     first axis most significant. Aut(G): the number of homomorphisms that send the blocks to the labels.
     Orbits: 1 on the orbit, else 0. Products: the Kronecker product, ``n`` with one size per factor.
 
@@ -58,6 +59,9 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
                 # The partner of 2r is 2r + 1 and the other way round.
                 value *= 1 - 2 * (index[left] % 2)
                 index[right] = index[right] ^ 1
+    if group.signature is not None:
+        for vertex in _turned(diagram):
+            value *= _eta(group.signature, index[vertex])
     if diagram.head:
         value *= signs(label[list(diagram.head)], n)
     place = np.zeros(n**count, np.int64)
@@ -66,6 +70,19 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     filled = np.zeros(n**total, np.int64)
     np.add.at(filled, place, value)
     return filled.reshape(n**diagram.outputs, n**diagram.inputs)
+
+
+def _turned(diagram: Diagram) -> list[int]:
+    """The vertices whose indices eta gives a sign: one of each pair inside a row, and the inputs of a head."""
+    above = diagram.outputs
+    pairs = [block for block in diagram.blocks if len(block) == 2 and (block[0] < above) == (block[1] < above)]
+    heads = [diagram.blocks[number][0] for number in diagram.head]
+    return [left for left, _ in pairs] + [vertex for vertex in heads if vertex >= above]
+
+
+def _eta(signature: tuple[int, int], index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sign of each index."""
+    return 1 - 2 * (index >= signature[0])
 
 
 def row(group: Group, element: Diagram | Orbit | MatrixMap, index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -91,6 +108,9 @@ def row(group: Group, element: Diagram | Orbit | MatrixMap, index: NDArray[np.in
                 value = value * (labels[left] == labels[right] ^ 1) * (1 - 2 * (labels[left] % 2))
             else:
                 value = value * (labels[left] == labels[right])
+    if group.signature is not None:
+        for vertex in _turned(element):
+            value = value * _eta(group.signature, np.asarray(labels[vertex]))
     value = np.broadcast_to(value, (n,) * element.inputs).reshape(-1)
     if element.head:
         heads = [np.broadcast_to(labels[element.blocks[number][0]], (n,) * element.inputs) for number in element.head]

@@ -212,7 +212,7 @@ def _draw_block(
 
 def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height: float) -> None:
     at = _rows(diagram, height)
-    letters = ["".join(of_block) for of_block in diagram.letters(words.symplectic(group))]
+    letters = ["".join(of_block) for of_block in diagram.letters(bool(words.form_of(group)))]
     joined = [len(block) > 1 or number in diagram.head for number, block in enumerate(diagram.blocks)]
     style = sketch.number(letters, joined)
     for number, block in enumerate(diagram.blocks):
@@ -225,7 +225,7 @@ def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height
         _draw_head(sketch, at, diagram, height, style, missing)
     for vertex, number in enumerate(diagram.labels):
         sketch.items.append(Dot(*at[vertex], style[number]))
-    _write_marks(sketch, at, diagram.outputs, height, diagram.marks(words.symplectic(group)))
+    _write_marks(sketch, at, diagram.outputs, height, diagram.marks(bool(words.form_of(group))))
 
 
 def _draw_head(

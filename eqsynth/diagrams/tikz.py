@@ -10,7 +10,7 @@ from eqsynth.diagrams.svg import COLOURS, DASHES, WIDTHS, grid
 #: Centimetres per step between vertices.
 SCALE = 0.9
 #: What LaTeX writes for the characters of formulas.
-TEX = {"ε": r"\varepsilon", "ω": r"\omega", "⊗": r"\otimes", "−": "-"}
+TEX = {"ε": r"\varepsilon", "ω": r"\omega", "η": r"\eta", "⊗": r"\otimes", "−": "-"}
 PAGE = r"""\documentclass{article}
 \usepackage{tikz}
 \begin{document}

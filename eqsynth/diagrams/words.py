@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagrams.diagram import Diagram, Element, Half, MatrixMap, Multiplied, Orbit, indexed
+from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, indexed
 from eqsynth.exact.numbers import raised
-from eqsynth.families.group import FAMILIES, OTHERS, Group
+from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
-SOURCES = {kind: source for group in (*FAMILIES.values(), *OTHERS.values()) for kind, source in group.sources.items()}
+SOURCES = {
+    kind: source
+    for group in (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values())
+    for kind, source in group.sources.items()
+}
 
 #: Matrices with more entries are not put into words one by one.
 LISTED = 8
@@ -107,7 +111,7 @@ def formula(
     else:
         inputs = multiplied[0] if multiplied else ()
         text = (
-            element.formula(symplectic(group), inputs)
+            element.formula(form_of(group), inputs)
             if isinstance(element, Diagram)
             else element.formula()
             if isinstance(element, MatrixMap)
@@ -215,6 +219,17 @@ def symplectic(group: Group | None) -> bool:
     return group is not None and group.symplectic
 
 
+def form_of(group: Group | None) -> str:
+    """The form that pairs within a row carry, if any.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.diagrams.words import form_of
+    >>> [form_of(Group.parse(text)) for text in ("Sp(4)", "O(4)", "O(1,3)")]
+    ['omega', '', 'eta']
+    """
+    return group.form if group is not None and group.paired else ""
+
+
 def directed(group: Group | None) -> bool:
     """Whether the group keeps a graph with directed edges.
 
@@ -267,8 +282,10 @@ def meaning(group: Group | None, element: Element) -> str:
     if element.edges or not all(element.blocks):
         return _on_a_graph(directed(group), element)
     if element.head:
-        return _jellyfish(group, element) if _tied(group, element) else _with_free_vertices(element)
-    return _headless(symplectic(group), element)
+        if _tied(group, element):
+            return _jellyfish(group, element)
+        return _with_free_vertices(element, form_of(group) == "eta")
+    return _headless(SYMBOLS.get(form_of(group), ""), element)
 
 
 def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
@@ -281,7 +298,7 @@ def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
     return f"{times}{source} to {into}"
 
 
-def _headless(form: bool, diagram: Diagram) -> str:
+def _headless(form: str, diagram: Diagram) -> str:
     bottom, top = diagram.bottom, diagram.top
     straight = list(diagram.middle) == sorted(diagram.middle)
     if _whole(bottom) and _whole(top):
@@ -309,7 +326,7 @@ def _whole(half: Half) -> bool:
     return all(len(block) == 1 for block in half.blocks) and not half.dropped
 
 
-def _read(half: Half, order: int, form: bool) -> str:
+def _read(half: Half, order: int, form: str) -> str:
     """What is left of the input, as a noun."""
     blocks, dropped = half.blocks, half.dropped
     singles = all(len(block) == 1 for block in blocks)
@@ -320,7 +337,7 @@ def _read(half: Half, order: int, form: bool) -> str:
     if singles and len(dropped) == order:
         return "the sum of all entries"
     if form and order == 2:
-        return "the contraction with ω (the sum of ω[a,b] x[a,b] over a and b)"
+        return f"the contraction with {form} (the sum of {form}[a,b] x[a,b] over a and b)"
     if order == 2:
         if len(blocks) == 1:
             return "the trace (the sum of the diagonal)" if dropped else "the diagonal"
@@ -333,13 +350,13 @@ def _read(half: Half, order: int, form: bool) -> str:
         elif number not in dropped:
             done.append(f"on the diagonal of {_axes(block)}")
         elif form:
-            done.append(f"contracted with ω over {_axes(block)}")
+            done.append(f"contracted with {form} over {_axes(block)}")
         else:
             done.append(f"summed over the diagonal of {_axes(block)}")
     return f"the input {_list(done)}"
 
 
-def _written(half: Half, diagram: Diagram, straight: bool, form: bool, its: str) -> str:
+def _written(half: Half, diagram: Diagram, straight: bool, form: str, its: str) -> str:
     """Where the output gets it."""
     blocks, dropped, order = half.blocks, half.dropped, diagram.outputs
     singles = all(len(block) == 1 for block in blocks)
@@ -348,7 +365,9 @@ def _written(half: Half, diagram: Diagram, straight: bool, form: bool, its: str)
     if order == 1:
         return "as the output"
     if form and order == 2 and dropped:
-        return "times ω: at [0,1] with +, at [1,0] with -, and so on for 2 and 3, 4 and 5"
+        if form == SYMBOLS["eta"]:
+            return f"times {form}: on the diagonal, with its signs"
+        return f"times {form}: at [0,1] with +, at [1,0] with -, and so on for 2 and 3, 4 and 5"
     if order == 2 and len(blocks) == 1:
         return "everywhere on the diagonal" if dropped else "on the diagonal"
     if order == 2 and len(dropped) == 1:
@@ -366,7 +385,7 @@ def _written(half: Half, diagram: Diagram, straight: bool, form: bool, its: str)
         if len(block) == 1:
             said.append(f"repeated along output {_axes(block)}")
         else:
-            said.append(f"{'times ω' if form else 'everywhere on the diagonal'} of output {_axes(block)}")
+            said.append(f"{f'times {form}' if form else 'everywhere on the diagonal'} of output {_axes(block)}")
     return "with " + _list(said) if half.kept else _list(said)
 
 
@@ -381,14 +400,19 @@ def _jellyfish(group: Group | None, diagram: Diagram) -> str:
     return f"Adds {entry} to {into} for {values}, times the sign of ({signed}) as a permutation."
 
 
-def _with_free_vertices(diagram: Diagram) -> str:
-    """With a head that blocks of one vertex hang on."""
+def _with_free_vertices(diagram: Diagram, eta: bool) -> str:
+    """With a head that blocks of one vertex hang on; with ``eta`` inputs come to it, and to each other, through η."""
     ends = [diagram.blocks[block][0] for block in diagram.head]
     given = [vertex for vertex in ends if vertex < diagram.outputs]
     taken = [vertex - diagram.outputs for vertex in ends if vertex >= diagram.outputs]
     to, source, n = f"output {_axes(given)}" if given else "", f"input {_axes(taken)}" if taken else "", len(ends)
     if not taken:
         said = f"Writes the Levi-Civita tensor ε on {to}"
+    elif eta and given:
+        last = "index" if len(taken) == 1 else f"{len(taken)} indices"
+        said = f"Contracts {source}, times the signs of η, with the last {last} of ε and writes the result on {to}"
+    elif eta:
+        said = f"Contracts {source}, times the signs of η, with ε, a sum with signs as in a determinant"
     elif n == 3 and len(taken) == 2:
         said = (
             f"Takes the cross product of {source} (the vector x[1,2] - x[2,1], x[2,0] - x[0,2], x[0,1] - x[1,0]) "
@@ -409,9 +433,10 @@ def _with_free_vertices(diagram: Diagram) -> str:
             continue
         left, right = block
         if right < diagram.outputs:
-            more.append(f"writes it everywhere on the diagonal of output {_axes(block)}")
+            more.append(f"writes it {'times η' if eta else 'everywhere'} on the diagonal of output {_axes(block)}")
         elif left >= diagram.outputs:
-            more.append(f"sums over the diagonal of input {_axes([left - diagram.outputs, right - diagram.outputs])}")
+            axes = _axes([left - diagram.outputs, right - diagram.outputs])
+            more.append(f"contracts input {axes} with η" if eta else f"sums over the diagonal of input {axes}")
         else:
             more.append(f"keeps input axis {right - diagram.outputs} as output axis {left}")
     return f"{said}; {_list(more)}." if more else f"{said}."

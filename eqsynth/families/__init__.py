@@ -5,8 +5,9 @@ A new family is a class in a file of its own and a line here.
 
 from eqsynth.families.alternating import Alternating
 from eqsynth.families.automorphism import Aut
-from eqsynth.families.group import FAMILIES, OTHERS
+from eqsynth.families.group import FAMILIES, OTHERS, SIGNED
 from eqsynth.families.hyperoctahedral import Hyperoctahedral
+from eqsynth.families.indefinite import IndefiniteOrthogonal, IndefiniteSpecialOrthogonal
 from eqsynth.families.matrix import MatrixGroup
 from eqsynth.families.orthogonal import Orthogonal
 from eqsynth.families.permutation import PermutationGroup
@@ -24,4 +25,5 @@ FAMILIES.update(
         "H": Hyperoctahedral,
     }
 )
+SIGNED.update({"O": IndefiniteOrthogonal, "SO": IndefiniteSpecialOrthogonal})
 OTHERS.update({"Aut": Aut, "Perm": PermutationGroup, "Matrix": MatrixGroup})

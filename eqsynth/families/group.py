@@ -27,6 +27,8 @@ MAX_N = 1_000_000
 #: The families that have a name and a size, such as S(5), and those that are given otherwise, such as Aut(petersen).
 FAMILIES: dict[str, type[Group]] = {}
 OTHERS: dict[str, type[Group]] = {}
+#: The families whose names take two numbers, too, as O(1,3) does: how many signs of a form are + and -.
+SIGNED: dict[str, type[Group]] = {}
 
 #: Generators of a group as matrices: elements, and elements of the Lie algebra.
 Generators = tuple[list["NDArray[Any]"], list["NDArray[Any]"]]
@@ -121,6 +123,11 @@ class Group:
     def of_text(cls, inside: str, files: bool | Path) -> Group:
         """The group that is given by what stands in brackets after the name; ``files`` as in :meth:`parse`."""
         raise GroupError(f"{shown(inside)} gives no group{'' if files else ' here'}")
+
+    @classmethod
+    def of_signs(cls, p: object, q: object) -> Group:
+        """The group that keeps a form with so many signs + and -: O(p,q) and SO(p,q)."""
+        raise GroupError(f"{cls.about} takes one size, not {shown(p)} and {shown(q)}")
 
     @classmethod
     def parse(cls, text: str | Group, files: bool | Path = True) -> Group:
@@ -320,10 +327,36 @@ class Group:
         """
         return ("linear",), f"elements of {self} have rows with several non-zero entries"
 
+    # --- the form that it keeps -----------------------------------------------------------------------------
+
+    @property
+    def signature(self) -> tuple[int, int] | None:
+        """How many signs + and - there are on the diagonal of eta, where a pair inside a row carries that.
+
+        Then a head carries eta on the axes of the input.
+        """
+        return None
+
+    @property
+    def paired(self) -> bool:
+        """Whether a pair of vertices inside one row carries a form in place of a delta: omega, or eta."""
+        return self.symplectic or self.signature is not None
+
     @property
     def form(self) -> str:
-        """The invariant bilinear form: ``"delta"``, ``"omega"``, or empty where it must be looked for."""
-        return "omega" if self.symplectic else "delta"
+        """The invariant bilinear form: ``"delta"``, ``"omega"``, ``"eta"``, or empty where it must be looked for."""
+        return "omega" if self.symplectic else "delta" if self.signature is None else "eta"
+
+    @property
+    def determinant(self) -> int:
+        """The determinant of the form that pairs carry."""
+        return 1 if self.signature is None else (-1) ** self.signature[1]
+
+    def pair_form(self, n: int) -> NDArray[np.int64]:
+        """The matrix of what a pair of vertices inside one row carries, at a size."""
+        import numpy as np
+
+        return np.eye(n, dtype=np.int64)
 
     def _lacks(self, what: str) -> NoReturn:
         raise GroupError(f"{self} has no {what}")

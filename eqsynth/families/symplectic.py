@@ -65,6 +65,10 @@ class Symplectic(MatchingGroup):
         """What is added to n in the factor of a cell."""
         return row(r) + row(c) - r - c if r > c else r + c + 2 - column(r) - column(c)
 
+    def pair_form(self, n: int) -> NDArray[np.int64]:
+        """The matrix omega."""
+        return omega(n)
+
     def part_words(self, label: Label) -> str:
         """What a part is, in words; empty where it has no name."""
         words = {

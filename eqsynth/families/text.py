@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 from eqsynth.errors import EqsynthError, GroupError, ParseError, shown
-from eqsynth.families.group import FAMILIES, OTHERS, Group
+from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.product import ProductGroup
 
 _GROUP = re.compile(r"\s*(?P<family>[A-Za-z]+)(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?")
+_SECOND = re.compile(r"(?P<more>\.\w+)?\s*,\s*(?P<size>-?[\w.]+)?(?P<close>\s*\))?")
 _CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
 
 
@@ -63,18 +64,41 @@ def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group
     if not match["size"]:
         raise ParseError("group", text, match.end("open"), "a size is expected here", _CURE)
     if not match["close"]:
-        signs = text[match.end() : stop].lstrip().startswith((",", ";"))
-        cure = ELSEWHERE["Lorentz"] if signs else _CURE
-        raise ParseError("group", text, match.end("size"), ") is expected here", cure)
+        second = _SECOND.match(text, match.end(), stop)
+        if second is None:
+            raise ParseError("group", text, match.end("size"), ") is expected here", _CURE)
+        return _signed(text, match, second, stop)
     rest = text[match.end() : stop]
     if rest.strip():
         at = match.end() + len(rest) - len(rest.lstrip())
         raise ParseError("group", text, at, "nothing more is expected here", _CURE)
-    size = match["size"]
     try:
-        return Group(name, int(size[:20]) if re.fullmatch(r"-?[0-9]+", size) else size)
+        return FAMILIES[name](name, _size(match["size"]))
     except GroupError as error:
         raise ParseError("group", text, match.start("size"), str(error), _CURE) from None
+
+
+def _size(text: str) -> int | str:
+    return int(text[:20]) if re.fullmatch(r"-?[0-9]+", text) else text
+
+
+def _signed(text: str, match: re.Match[str], second: re.Match[str], stop: int) -> Group:
+    """A family and two numbers: the signs of a form."""
+    name = match["family"]
+    if name not in SIGNED:
+        raise ParseError("group", text, match.end("size"), f"{name} takes one size", f"{_CURE} {_LORENTZ}")
+    if not second["size"]:
+        raise ParseError("group", text, second.end(), "a number of signs - is expected here", _LORENTZ)
+    if not second["close"]:
+        raise ParseError("group", text, second.end("size"), ") is expected here", _LORENTZ)
+    rest = text[second.end() : stop]
+    if rest.strip():
+        at = second.end() + len(rest) - len(rest.lstrip())
+        raise ParseError("group", text, at, "nothing more is expected here", _CURE)
+    try:
+        return SIGNED[name].of_signs(_size(match["size"] + (second["more"] or "")), _size(second["size"]))
+    except GroupError as error:
+        raise ParseError("group", text, match.start("size"), str(error), _LORENTZ) from None
 
 
 _COMPLEX = (
@@ -86,8 +110,8 @@ _RIGID = (
     "take those with O(n), or with SO(n) where mirror images differ."
 )
 _LORENTZ = (
-    "A group that keeps a form with signs, O(1,3) and the like, is an eq.MatrixGroup of reflections, boosts and "
-    "rotations: examples/lorentz.py has it. Sp(n) keeps the symplectic form."
+    "O(p,q) and SO(p,q) keep a form with p signs + and q signs -: the Lorentz group is O(1,3), or with determinant 1 "
+    "SO(1,3). Sp(n) keeps the symplectic form."
 )
 _LINEAR = (
     "GL(n) and SL(n) are eq.MatrixGroup([], generators of the Lie algebra): the matrices with a single 1, for SL(n) of "

@@ -470,6 +470,10 @@ def apply_form(b: Form, x: torch.Tensor, axis: int) -> torch.Tensor:
         pairs = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
         first, second = pairs.select(axis + 1, 0), pairs.select(axis + 1, 1)
         return torch.stack((second, -first), axis + 1).flatten(axis, axis + 1)
+    if b.kind == "eta":
+        positive = b.rows[0].count(1)
+        kept, turned = x.narrow(axis, 0, positive), x.narrow(axis, positive, len(b.rows[0]) - positive)
+        return torch.cat((kept, -turned), axis)
     # Scaled so that pairings have the variance that the dot product gives.
     scale = (len(b.rows) / sum(entry * entry for row in b.rows for entry in row)) ** 0.5
     # Few entries differ from 0, and constants need no table that follows devices and dtypes.

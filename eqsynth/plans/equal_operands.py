@@ -28,7 +28,7 @@ Owners = Sequence[tuple[int, int]]
 MAX_MOMENTS = 4_000_000
 #: The most pairings of operands, times maps, that second moments are counted from; beyond, no operand meets itself.
 MAX_LOOPS = 300_000
-#: The size at which they are where n is a letter and pairs carry the symplectic form.
+#: The size at which they are where n is a letter and pairs carry a form.
 SMALL_N = 4
 
 
@@ -188,7 +188,7 @@ Pairings = Sequence[tuple[tuple[int, ...], ...]]
 
 def _by_loops(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float] | None:
     """For diagrams whose entries are 0 and 1: every sum is a power of n for each closed component."""
-    plain = all(factor.diagrammatic and not factor.symplectic for factor in maps.group.factors)
+    plain = all(factor.diagrammatic and not factor.paired for factor in maps.group.factors)
     if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
     sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]

@@ -258,18 +258,19 @@ class _Inference:
             self._fail(f"element {again[0]} is read a second time")
         known.update(elements)
 
-    def _forms(self, forms: Forms, pattern: Pattern, axes: Sequence[int]) -> None:
-        """Raise unless pairs of axes that nothing else touches have the symplectic form."""
+    def _forms(self, forms: Forms, pattern: Pattern, axes: Sequence[int], form: str) -> None:
+        """Raise unless pairs of axes that nothing else touches have the form that is named."""
         places = [place for pair in forms for place in pair]
         fitting = len(set(places)) == len(places) and all(
             0 <= left < right < len(axes)
             and pattern[left] is None
             and pattern[right] is None
             and axes[left] == axes[right] < len(self.factors)
-            and self.factors[axes[left]].symplectic
+            and self.factors[axes[left]].paired
+            and self.factors[axes[left]].form == form
             for left, right in forms
         )
-        self._require(fitting, f"the pairs {forms} are no pairs of axes with a symplectic form")
+        self._require(fitting, f"the pairs {forms} are no pairs of axes with the form {form}")
 
     def _joined(self, pattern: Pattern, axes: Sequence[int]) -> tuple[int, ...]:
         """The size of each axis that a pattern names, which must be the same wherever it is named."""
@@ -300,7 +301,7 @@ class _Inference:
     def _reduce(self, step: Reduce) -> Value:
         source = self._value(step.source)
         axes = self._joined(step.pattern, source.axes)
-        self._forms(step.forms, step.pattern, source.axes)
+        self._forms(step.forms, step.pattern, source.axes, step.form)
         kept = [axis for axis in step.pattern if axis is not None]
         once = step.summed == 1 and kept == list(range(step.axes))
         self._require(once or None not in step.pattern, "it is more than one sum, with the other axes in their order")
@@ -336,7 +337,9 @@ class _Inference:
     def _twist(self, step: Twist) -> Value:
         source = self._value(step.source)
         inside = 0 <= step.axis < len(source.axes) and source.axes[step.axis] < len(self.factors)
-        self._require(inside and self.factors[source.axes[step.axis]].symplectic, f"axis {step.axis} has no form")
+        factor = self.factors[source.axes[step.axis]] if inside else None
+        fitting = factor is not None and factor.paired and factor.form == step.form
+        self._require(fitting, f"axis {step.axis} has no form {step.form}")
         return source
 
     def _labelled(self, sources: tuple[str, str], axes_read: Sequence[Sequence[int]], sizes: Sequence[int]) -> Value:
@@ -413,7 +416,7 @@ class _Inference:
             source = self._value(part.source)
             self._require(source.output == step.term, f"{part.source} has not the channels of output term {step.term}")
             self._same(part.source, source.axes, self._joined(part.pattern, step.sizes))
-            self._forms(part.forms, part.pattern, step.sizes)
+            self._forms(part.forms, part.pattern, step.sizes, part.form)
             self._require(part.sign in (1, -1), f"{part.source} has the sign {part.sign}")
         batch = any(self.values[part.source].batch for part in step.parts)
         return Value(step.sizes, (), step.term, batch)

@@ -11,10 +11,11 @@ from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
 from eqsynth.diagrams.functor import matrix, squares
 from eqsynth.errors import ShapeError
-from eqsynth.families.symplectic import omega
+from eqsynth.families.group import Group
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
+    Forms,
     Hodge,
     Input,
     Join,
@@ -71,6 +72,7 @@ class _Interpreter:
         self, plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
     ) -> None:
         self.plan, self.inputs = plan, inputs
+        self.factors = plan.hom.group.factors
         #: The size of each factor of the group, and behind them the lengths of packed axes.
         self.sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
         self.lengths = [*self.sizes, *(symmetry.length(self.sizes[factor]) for factor, symmetry in plan.packs)]
@@ -115,14 +117,15 @@ class _Interpreter:
                     raise ShapeError(f"input {term} has shape {self.inputs[term].shape}, expected {wanted}")
                 return [self.inputs[term]]
             case Reduce(_, source):
-                lengths = [self.lengths[size] for size in plan.values[source].axes]
-                return [_reduce(values[source], step, lengths, POWERS[plan.sums])]
+                axes = plan.values[source].axes
+                lengths, matrices = [self.lengths[size] for size in axes], self.pair_forms(step.forms, axes)
+                return [_reduce(values[source], step, lengths, matrices, POWERS[plan.sums])]
             case Hodge(_, source):
-                return [_hodge(values[source], step, POWERS[plan.sums])]
+                return [_hodge(values[source], step, self.factors[step.factor], POWERS[plan.sums])]
             case Contract(_, source, labels, edges, kept):
                 return [_contract(plan, values[source], labels, edges, kept)]
             case Twist(_, source, axis):
-                form = omega(values[source].shape[1 + axis])
+                (form,) = self.pair_forms(((axis, axis),), plan.values[source].axes)
                 return [np.moveaxis(np.tensordot(form, values[source], (1, 1 + axis)), 0, 1 + axis)]
             case Join():
                 return [self.join(step)]
@@ -145,7 +148,7 @@ class _Interpreter:
             case Spread(_, term, axes, parts):
                 total = self.zeros(axes, term)
                 for part in parts:
-                    _add(total, values[part.source], part)
+                    _add(total, values[part.source], part, self.pair_forms(part.forms, axes))
                 return [total]
             case Tied(_, term, axes, tables, constants):
                 total = self.zeros(axes, term)
@@ -167,6 +170,10 @@ class _Interpreter:
                 factor, _ = plan.packs[step.size - len(self.sizes)]
                 return [_unpacked(values[source], start, self.packing(step), self.sizes[factor])]
         raise AssertionError(f"{step!r} writes no value")
+
+    def pair_forms(self, forms: Forms, axes: Sequence[int]) -> list[NDArray[np.int64]]:
+        """The matrices of the forms of pairs of axes."""
+        return [self.factors[axes[left]].pair_form(self.lengths[axes[left]]) for left, _ in forms]
 
     def packing(self, step: Pack | Unpack) -> Symmetry:
         """The symmetry of the axes that a step packs or unpacks."""
@@ -327,15 +334,17 @@ def _different(shape: Sequence[int]) -> Array:
     return np.array([float(len({*index}) == len(index)) for index in np.ndindex(*shape)]).reshape(shape)
 
 
-def _reduce(source: Array, step: Reduce, lengths: Sequence[int], power: float) -> Array:
+def _reduce(
+    source: Array, step: Reduce, lengths: Sequence[int], matrices: Sequence[NDArray[np.int64]], power: float
+) -> Array:
     import numpy as np
 
     # Axis 0 is the batch, 1 the channels, 2 and on the kept axes, then the summed ones.
     summed = iter(range(2 + step.axes, 2 + step.axes + len(step.pattern)))
     labels = [2 + axis if axis is not None else next(summed) for axis in step.pattern]
     operands: list[object] = [source, [0, *labels, 1]]
-    for left, right in step.forms:
-        operands += [omega(lengths[left]), [labels[left], labels[right]]]
+    for matrix_of, (left, right) in zip(matrices, step.forms, strict=True):
+        operands += [matrix_of, [labels[left], labels[right]]]
     scale = np.prod([float(lengths[place]) for place, axis in enumerate(step.pattern) if axis is None]) ** power
     for left, _ in step.forms:
         scale /= lengths[left] ** power
@@ -343,8 +352,8 @@ def _reduce(source: Array, step: Reduce, lengths: Sequence[int], power: float) -
     return reduced * scale
 
 
-def _hodge(source: Array, step: Hodge, power: float) -> Array:
-    """Contract with epsilon entry by entry, in the order (tied, given, taken, missing)."""
+def _hodge(source: Array, step: Hodge, factor: Group, power: float) -> Array:
+    """Contract with epsilon entry by entry, in the order (tied, given, taken, missing), each taken one with eta."""
     import numpy as np
 
     n, kept, taken, given = step.n, step.tied, step.taken, step.given
@@ -356,13 +365,15 @@ def _hodge(source: Array, step: Hodge, power: float) -> Array:
         sign = (-1) ** sum(labels[i] > labels[j] for j in range(n) for i in range(j))
         tied, gives = labels[:kept], labels[kept : kept + given]
         takes = labels[kept + given : kept + given + taken]
+        if factor.signature is not None:
+            sign *= (-1) ** sum(label >= factor.signature[0] for label in takes)
         into: Any = (*lead, *tied, *gives)
         out_of: Any = (*lead, *tied, *takes)
         total[into] += sign * moved[out_of]
     return np.asarray(total * float(perm(n - kept - given, taken)) ** power)
 
 
-def _add(total: Array, source: Array, part: Part) -> None:
+def _add(total: Array, source: Array, part: Part, matrices: Sequence[NDArray[np.int64]]) -> None:
     """total[..., J, :] += source[..., I, :] wherever J carries I, entry by entry of J."""
     import numpy as np
 
@@ -370,8 +381,8 @@ def _add(total: Array, source: Array, part: Part) -> None:
     for index in np.ndindex(*total.shape[1:-1]):
         carried: dict[int, int] = {}
         value = part.sign
-        for left, right in part.forms:
-            value *= int(omega(total.shape[1 + left])[index[left], index[right]])
+        for matrix_of, (left, right) in zip(matrices, part.forms, strict=True):
+            value *= int(matrix_of[index[left], index[right]])
         for place, (axis, position) in enumerate(zip(part.pattern, index, strict=True)):
             if place not in in_form and axis is not None and carried.setdefault(axis, position) != position:
                 value = 0

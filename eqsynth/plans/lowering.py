@@ -568,7 +568,8 @@ class _Lowering:
         steps: list[Step] = [Input(names[start], number, sizes)]
         for half, link in _tree(len(sizes), wanted, self._forms(order)):
             names.setdefault(half, name(half))
-            steps.append(Reduce(names[half], names[link.source], link.pattern, link.forms))
+            form = self._form(sizes, link)
+            steps.append(Reduce(names[half], names[link.source], link.pattern, link.forms, form))
         return steps
 
     def _spreads(self, term: int, order: Order, wanted: dict[Half, list[Part]]) -> list[Step]:
@@ -597,7 +598,8 @@ class _Lowering:
 
         for half, link in reversed(_tree(len(sizes), wanted, self._forms(order))):
             finish(half)
-            parts_of.setdefault(link.source, []).append(Part(value[half], link.pattern, link.forms))
+            part = Part(value[half], link.pattern, link.forms, form=self._form(sizes, link))
+            parts_of.setdefault(link.source, []).append(part)
         finish(whole(len(sizes)))
         steps.append(Output(term, value[whole(len(sizes))]))
         return steps
@@ -710,9 +712,17 @@ class _Lowering:
         return replace(use, packs=tuple(packs), middle=tuple(middle), sign=sign)
 
     def _forms(self, order: Order) -> frozenset[int]:
-        """The vertices of a row whose pairs carry the symplectic form."""
+        """The vertices of a row whose pairs carry a form."""
         sizes = full_axes(order)
-        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].symplectic)
+        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].paired)
+
+    def _form(self, sizes: Sequence[int], link: Link) -> str:
+        """The form that a link contracts with, if any: that of the axes of its pair."""
+        if not link.forms:
+            return "omega"
+        ((left, _),) = link.forms
+        (vertex, *_) = link.source.blocks[link.source.kept[left]]
+        return self.hom.group.factors[sizes[vertex]].form
 
     def _fresh(self, name: str) -> str:
         """The name, or one like it that is not taken."""
@@ -990,8 +1000,9 @@ class _Lowering:
 
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
-        forms = self._forms(self.hom.space_out.orders[use.term_out])
-        for half, placed in _turned(use.top.headless, part, use.turns, forms):
+        sizes = full_axes(self.hom.space_out.orders[use.term_out])
+        directed = frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].symplectic)
+        for half, placed in _turned(use.top.headless, part, use.turns, directed):
             self.tops[use.term_out].setdefault(half, []).append(placed)
 
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
@@ -1058,15 +1069,18 @@ def _arranged(labels: Sequence[Label], middle: Sequence[int]) -> list[Label]:
     return [("t", middle[int(label[1])]) if label[0] == "t" else label for label in labels]
 
 
-def _turned(half: Half, part: Part, turns: Sequence[Turn], forms: frozenset[int]) -> list[tuple[Half, Part]]:
-    """A top half and the part for it, with the axes of the output in other orders."""
+def _turned(half: Half, part: Part, turns: Sequence[Turn], directed: frozenset[int]) -> list[tuple[Half, Part]]:
+    """A top half and the part for it, with the axes of the output in other orders.
+
+    ``directed``: the vertices whose pairs carry a form that exchanging them negates.
+    """
     if not turns:
         return [(half, part)]
     images = []
     for axes, sign in turns:
         rows = [tuple(axes.index(vertex) for vertex in block) for block in half.blocks]
         # omega(right, left) = -omega(left, right)
-        pairs = [rows[block] for block in half.dropped if rows[block][0] in forms]
+        pairs = [rows[block] for block in half.dropped if rows[block][0] in directed]
         by = sign * (-1) ** sum(pair[0] > pair[-1] for pair in pairs)
         order = sorted(range(len(rows)), key=lambda block: sorted(rows[block]))
         kept = [block for block in order if block in half.kept]
@@ -1169,8 +1183,8 @@ def parent(half: Half, known: Iterable[Half] = (), forms: frozenset[int] = froze
     """The half-diagram that ``half`` is one step away from, and that step.
 
     Sums over single vertices come first (they shrink the tensor), then diagonals (free views),
-    then sums over diagonals. Dropped pairs of vertices in ``forms`` are contracted with the symplectic
-    form. Among several possible parents one already in ``known`` is preferred.
+    then sums over diagonals. Dropped pairs of vertices in ``forms`` are contracted with the form of the
+    group. Among several possible parents one already in ``known`` is preferred.
     """
     if not isinstance(known, set):
         known = set(known)

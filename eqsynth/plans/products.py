@@ -313,10 +313,11 @@ class _Products(_Lowering):
             row.sort()
             kept = tuple(index for index, (_, label) in enumerate(row) if label is not None)
             source = self._operand(term[place], Half(tuple(axes for axes, _ in row), kept))
-            for axis, index in enumerate(kept):
+            labels = tuple(label for _, label in row if label is not None)
+            for axis, (index, label) in enumerate(zip(kept, labels, strict=True)):
                 if (place, row[index][0]) in twisted:
-                    source = self._twist(source, axis)
-            values.append((source, tuple(label for _, label in row if label is not None)))
+                    source = self._twist(source, axis, label_sizes[label])
+            values.append((source, labels))
         return values, label_sizes
 
     def _starred(self, number: int, half: Half, star: Hodge) -> str | None:
@@ -340,6 +341,13 @@ class _Products(_Lowering):
         if shares[place] * sum(shares[place + 1 :]) % 2:
             # The labels of later inputs come before this one's; there are two or more to exchange.
             eaten[:2] = eaten[1::-1]
+        if self.hom.group.factors[star.factor].signature is not None:
+            # Each label that epsilon takes has a sign: those of the others have it there.
+            for other, (name, axes) in enumerate(values):
+                twisted = name
+                for axis in [axis for axis, label in enumerate(axes) if label in others]:
+                    twisted = self._twist(twisted, axis, star.factor)
+                values[other] = twisted, axes
         order = tuple(labels.index(label) for label in [*carried, *eaten])
         free = star.given + len(others)
         key = ("star", source, order, free)
@@ -365,11 +373,11 @@ class _Products(_Lowering):
         mark, term, several = self.problem.named_inputs[number]
         return _name(mark, term, half, several)
 
-    def _twist(self, source: str, axis: int) -> str:
+    def _twist(self, source: str, axis: int, factor: int) -> str:
         key = ("twist", source, axis)
         if key not in self.joined:
             self.joined[key] = f"{source}_w{axis}"
-            self.twists.append(Twist(self.joined[key], source, axis))
+            self.twists.append(Twist(self.joined[key], source, axis, self.hom.group.factors[factor].form))
         return self.joined[key]
 
     def _multiply(

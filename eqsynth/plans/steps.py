@@ -8,7 +8,7 @@ costs and the sparse engine say what a step does, each once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eqsynth.bases.adapted import Adapted
 from eqsynth.bases.fourier import Sums
@@ -16,7 +16,7 @@ from eqsynth.diagrams.diagram import LETTERS, Element
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
-#: Pairs of axes joined by the symplectic form.
+#: Pairs of axes joined by the form of the group, omega or eta.
 Forms = tuple[tuple[int, int], ...]
 #: Letters for the axes of a contraction; those behind stand for channels and the batch.
 AXES = LETTERS[:20]
@@ -64,14 +64,15 @@ class Reduce(OneToOne):
     """Source axes that share a target axis are restricted to their diagonal; None axes are summed.
 
     ``pattern`` has one entry per source axis. A summed axis is scaled as the plan says. A pair of summed axes in
-    ``forms`` is contracted with the symplectic form instead, scaled once. One step makes diagonals, or one sum; beside
-    a sum the other axes keep their order.
+    ``forms`` is contracted with the form of the group instead, scaled once: ``form``, omega or eta. One step makes
+    diagonals, or one sum; beside a sum the other axes keep their order.
     """
 
     target: str
     source: str
     pattern: Pattern
     forms: Forms = ()
+    form: str = field(default="omega", repr=False)  # the group says it, too
 
     @property
     def axes(self) -> int:
@@ -90,6 +91,7 @@ class Hodge(OneToOne):
 
     ``order`` puts the source axes as (carried, tied, taken); the target has (carried, tied, given), where
     target[.., K, J] = scale * sum over I (and the missing label, if any) of epsilon(K, J, I) source[.., K, I].
+    Where the group keeps eta, each of the labels I has its sign.
     K has ``tied`` axes, J has ``given``, I has ``taken``, all of length n, the size of ``factor``.
     """
 
@@ -207,13 +209,14 @@ class Part:
     """One summand of a Spread. ``pattern``: for each target axis, the axis of ``source``, or None to repeat.
 
     Target axes that share a source axis are a diagonal: the summand is zero off it. Along the pairs of
-    axes in ``forms`` the summand carries the symplectic form. It is added or, with ``sign`` -1, subtracted.
+    axes in ``forms`` the summand carries the form of the group, ``form``. It is added or, with ``sign`` -1, subtracted.
     """
 
     source: str
     pattern: Pattern
     forms: Forms = ()
     sign: int = 1
+    form: str = field(default="omega", repr=False)  # the group says it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,11 +359,12 @@ class Unpack(OneToOne):
 
 @dataclass(frozen=True, slots=True)
 class Twist(OneToOne):
-    """``target`` is ``source`` with an axis taken through the symplectic form: sum over b of omega(a, b) source[b]."""
+    """``target`` is ``source`` with an axis taken through the form of the group: sum over b of form(a, b) source[b]."""
 
     target: str
     source: str
     axis: int
+    form: str = field(default="omega", repr=False)  # the group says it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,7 +510,7 @@ def describe(step: Step) -> str:
         case Input(target, term):
             return f"{target} = input {term}"
         case Reduce(target, source, pattern, forms):
-            what = "omega-trace" if forms else "sum" if step.summed else "diagonal"
+            what = f"{step.form}-trace" if forms else "sum" if step.summed else "diagonal"
             return f"{target} = {what} of {source} {_pattern_text(pattern)}"
         case Hodge(target, source):
             return f"{target} = epsilon of {source}: {step.taken} axes -> {step.given}"
@@ -543,7 +547,7 @@ def describe(step: Step) -> str:
         case Unpack(target, source, start):
             return f"{target} = all entries of {source}, from axis {start} on"
         case Twist(target, source, axis):
-            return f"{target} = omega along axis {axis} of {source}"
+            return f"{target} = {step.form} along axis {axis} of {source}"
         case Join(target, sources):
             over = f" summed over {_labels(step.summed)}" if step.summed else ""
             left, right = (f"{source}[{_labels(axes)}]" for source, axes in zip(sources, step.axes_read, strict=True))
@@ -566,7 +570,7 @@ def _label(axis: int) -> str:
 
 
 def _part_text(part: Part) -> str:
-    forms = "".join(f" omega{list(pair)}" for pair in part.forms)
+    forms = "".join(f" {part.form}{list(pair)}" for pair in part.forms)
     return f"{part.source}{_pattern_text(part.pattern)}{forms}"
 
 

@@ -5,8 +5,6 @@ import os
 
 # Tests are small and run side by side: threads of torch and numpy would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# With open sizes torch takes longer to look up how an operation acts on shapes than to find it out.
-os.environ.setdefault("TORCH_FAKE_TENSOR_DISPATCH_CACHE", "0")
 
 import pytest
 from hypothesis import settings
@@ -27,3 +25,12 @@ def own_cache(tmp_path_factory):
     patch.setenv("EQSYNTH_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture
+def open_sizes():
+    """With open sizes torch takes longer to look up how an operation acts on shapes than to find it out."""
+    import torch._dynamo
+
+    with torch._dynamo.config.patch(fake_tensor_cache_enabled=False):
+        yield

@@ -652,6 +652,7 @@ def test_one_graph(number, training):
     torch._dynamo.reset()
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.parametrize("number", [0, 1, 4, 6])
 def test_one_graph_for_every_batch_and_size(number):
     torch._dynamo.reset()

@@ -557,6 +557,7 @@ def values_and_gradients(net, run, x):
     return y, torch.autograd.grad(sum(t.sin().sum() for t in y), [*flat(x), *net.parameters()])
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.parametrize("group", COMPILED)
 def test_whole_models_are_one_graph_at_every_size(group):
     torch.manual_seed(0)

@@ -791,6 +791,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.parametrize("hom", PROGRAMS)
 def test_programs_of_torch_export_serve_every_batch_and_size(hom):
     layer = syncing.layer_of(hom)
@@ -803,6 +804,7 @@ def test_programs_of_torch_export_serve_every_batch_and_size(hom):
             assert_close(ours, theirs)
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter, of its own use
 @pytest.mark.parametrize(
     "hom",

@@ -306,14 +306,14 @@ def assert_one_graph_serves(name, backend):
 KERNELS = ("S(n)", "O(n)", "SO(3)", "Sp(4) 3 to 3", "petersen")
 
 
-@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.usefixtures("fresh_compiler", "open_sizes")
 @pytest.mark.parametrize("name", [name for name in CASES if name not in KERNELS])
 def test_one_graph_for_every_batch_and_size(name):
     assert_one_graph_serves(name, "aot_eager")
 
 
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")  # inductor's own use of it
-@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.usefixtures("fresh_compiler", "open_sizes")
 @pytest.mark.parametrize("name", KERNELS)
 def test_one_compiled_kernel_for_every_batch_and_size(name):
     # O(n) in vectors; S(n) in plain loops: torch takes a minute to find out how its strides fill vectors.
@@ -389,6 +389,7 @@ def any_size_given(layer):
     return len(arguments(layer, inputs_at(layer, 4, ()), 4)) > 1
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.parametrize("name", [name for name in CASES if name != "S(n) by Fourier"])
 def test_export_with_open_batch_and_size(name):
     layer = layer_of(name)
@@ -408,6 +409,7 @@ def test_export_with_open_batch_and_size(name):
                 assert_close(ours, meant)
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.parametrize("normalization", ["variance", "mean"])
 def test_strict_export(normalization):
     layer = eq.Linear("S(n)", "4x2 + 2x1", "3x2 + 2x0", normalization=normalization)
@@ -418,6 +420,7 @@ def test_strict_export(normalization):
         assert_close(ours, meant)
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.filterwarnings(
     # torch's exporter warns of its own guess at names of axes, and of its own use of a deprecated check.
     "ignore:Exporting a model:UserWarning",

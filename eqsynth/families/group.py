@@ -34,6 +34,19 @@ Generators = tuple[list["NDArray[Any]"], list["NDArray[Any]"]]
 Label = tuple[Any, ...]
 
 
+def _no_family(family: object, kind: type[Group]) -> str:
+    """Why a name is that of no family, or not of this class, and what to write."""
+    from eqsynth.families.text import suggestion
+
+    if isinstance(family, str) and family in FAMILIES:
+        return f"{kind.__name__} holds no groups of the family {family}: write eq.Group({family!r}, 3)"
+    if isinstance(family, str) and family in OTHERS:
+        return f"{family} has no size that says all: {OTHERS[family].how}"
+    if isinstance(family, str) and "(" in family:
+        return f"{shown(family)} is a group as text, and no family: write eq.Group.parse({shown(family)})"
+    return f"there is no group family {shown(family)}: {suggestion(str(family))}"
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A group acting on R^n: a family and a size, which may be a letter.
@@ -47,8 +60,8 @@ class Group:
     Raises ParseError for text that is no group, GroupError for a size that the family lacks.
     """
 
-    family: str
-    n: int | str
+    family: str = ""
+    n: int | str = ""
 
     #: What the group is, in words; what commuting with it means for an input, with a place for which axes.
     about: ClassVar[str] = ""
@@ -90,10 +103,10 @@ class Group:
         return object.__new__(own or cls)
 
     def __post_init__(self) -> None:
-        from eqsynth.families.text import suggestion
-
         if not isinstance(self.family, str) or FAMILIES.get(self.family) is not type(self):
-            raise GroupError(f"there is no group family {shown(self.family)}: {suggestion(str(self.family))}")
+            raise GroupError(_no_family(self.family, type(self)))
+        if isinstance(self.n, str) and not self.n:
+            raise GroupError(f"a group of the family {self.family} has a size: write eq.Group({self.family!r}, 3)")
         if isinstance(self.n, str):
             if not (len(self.n) == 1 and self.n.isalpha() and self.n.isascii()):
                 raise GroupError(f"a symbolic size is one letter, not {shown(self.n)}: write {self.family}(n)")

@@ -280,11 +280,12 @@ def test_the_four_problems_that_a_numerical_solver_gets_wrong_or_cannot_do():
         (lambda: type(eq.Group("O", 3))("Aut", 3), r"^Aut has no size that says all"),
         (
             lambda: type(eq.Group("O", 3))("S", 3),
-            r"Orthogonal holds no groups of the family S: write eq.Group\('S', 3\)",
+            r"Orthogonal holds no groups of the family S: write eq.Group",
         ),
         (lambda: eq.Group("Q", 3), "there is no group family 'Q'"),
         (lambda: eq.Group(3), "there is no group family 3"),
-        (lambda: eq.Group(), "there is no group family ''"),
+        (lambda: eq.Group(family="S"), r"has a size: write eq.Group\('S', 3\)"),
+        (lambda: eq.Group(""), "there is no group family ''"),
     ],
 )
 def test_what_is_no_family_and_size_is_told_what_to_write(call, message):

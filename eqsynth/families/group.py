@@ -60,8 +60,8 @@ class Group:
     Raises ParseError for text that is no group, GroupError for a size that the family lacks.
     """
 
-    family: str = ""
-    n: int | str = ""
+    family: str
+    n: int | str
 
     #: What the group is, in words; what commuting with it means for an input, with a place for which axes.
     about: ClassVar[str] = ""
@@ -97,16 +97,18 @@ class Group:
     #: What the algebra of diagrams takes, in words; empty where there is none.
     spanning: ClassVar[str] = ""
 
-    def __new__(cls, family: object = None, *_: object, **__: object) -> Group:
-        """An object of the family's own class."""
+    def __new__(cls, family: object = None, *size: object, **named: object) -> Group:
+        """An object of the family's own class; copies are made without a family."""
+        if cls is Group and family is not None and not size and "n" not in named:
+            if FAMILIES.get(family) if isinstance(family, str) else None:
+                raise GroupError(f"a group of the family {family} has a size: write eq.Group({family!r}, 3)")
+            raise GroupError(_no_family(family, cls))
         own = FAMILIES.get(family) if cls is Group and isinstance(family, str) else None
         return object.__new__(own or cls)
 
     def __post_init__(self) -> None:
         if not isinstance(self.family, str) or FAMILIES.get(self.family) is not type(self):
             raise GroupError(_no_family(self.family, type(self)))
-        if isinstance(self.n, str) and not self.n:
-            raise GroupError(f"a group of the family {self.family} has a size: write eq.Group({self.family!r}, 3)")
         if isinstance(self.n, str):
             if not (len(self.n) == 1 and self.n.isalpha() and self.n.isascii()):
                 raise GroupError(f"a symbolic size is one letter, not {shown(self.n)}: write {self.family}(n)")

@@ -20,7 +20,7 @@ The example learns how unequal the degrees of random graphs are, and is tested o
 
 from __future__ import annotations
 
-import sys
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -212,4 +212,6 @@ def main(steps: int = 300) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
+    main(**vars(parser.parse_args()))

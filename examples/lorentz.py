@@ -22,7 +22,7 @@ tested by a fast one.
 
 from __future__ import annotations
 
-import sys
+from argparse import SUPPRESS, ArgumentParser
 
 import torch
 from torch import Tensor, nn
@@ -141,4 +141,6 @@ def main(steps: int = 400) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
+    main(**vars(parser.parse_args()))

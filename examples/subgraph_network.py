@@ -30,7 +30,7 @@ more slowly, with twenty times as many weights.
 
 from __future__ import annotations
 
-import sys
+from argparse import SUPPRESS, ArgumentParser
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -402,4 +402,6 @@ def main(steps: int = 500) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
+    main(**vars(parser.parse_args()))

@@ -1,6 +1,6 @@
 """One training script for one process or many: data parallel, in shards, or with channels split.
 
-usage: python examples/train_distributed.py [STEPS]
+usage: python examples/train_distributed.py [STEPS] [WAY]
 
     torchrun --nproc-per-node 2 examples/train_distributed.py 200 ddp
     torchrun --nproc-per-node 2 examples/train_distributed.py 200 fsdp
@@ -17,7 +17,7 @@ network itself, its weights and what it learns stay the same, so that the four r
 from __future__ import annotations
 
 import os
-import sys
+from argparse import SUPPRESS, ArgumentParser
 
 import torch
 import torch.distributed as dist
@@ -84,4 +84,7 @@ def main(steps: int = 300, way: str = "ddp") -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, sys.argv[2] if len(sys.argv) > 2 else "ddp")
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
+    parser.add_argument("way", nargs="?", choices=("ddp", "fsdp", "channels"), help="how the processes share the work")
+    main(**vars(parser.parse_args()))

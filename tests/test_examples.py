@@ -66,6 +66,17 @@ def test_every_example_runs(path, monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) >= 2
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_example_says_what_it_takes(path, monkeypatch, capsys):
+    for arguments, code in ((["--help"], 0), (["many"], 2), (["3", "4", "5"], 2)):
+        monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(str(path), run_name="__main__")
+        assert left.value.code == code
+        out, err = capsys.readouterr()
+        assert (err if code else out).startswith("usage: ")
+
+
 def test_an_example_learns(capsys):
     """The first one as it is: a fifth of the error of the average, also for sets larger than any it has seen."""
     deep_sets.main()

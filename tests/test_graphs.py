@@ -72,6 +72,8 @@ def test_graph_takes_numpy_numbers_and_lists():
         ((2, ((0, 0.5),)), "no edge"),
         ((2, (), False, (1,)), "one whole number for each vertex"),
         ((2, (), False, ("a", "b")), "one whole number for each vertex"),
+        ((2, (), False, (), 5), "the name of a graph is a text, not 5: write name='5'"),
+        ((2, (), False, (), None), "the name of a graph is a text"),
     ],
 )
 def test_graph_refuses_what_does_not_fit(arguments, message):

@@ -269,3 +269,25 @@ def test_the_four_problems_that_a_numerical_solver_gets_wrong_or_cannot_do():
     assert len(eq.basis("S(6)", 2, 2)) == 15
     assert len(eq.basis("S(6)", 3, 3)) == 203
     assert len(eq.basis("S(8)", 2, 3)) == 52
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: eq.Group("O(3)"), r"'O\(3\)' is a group as text, and no family: write eq.Group.parse\('O\(3\)'\)"),
+        (lambda: eq.Group("O"), r"has a size: write eq.Group\('O', 3\)"),
+        (lambda: eq.Group("Aut", 3), r"^Aut has no size that says all: Write Aut\(petersen\)"),
+        (lambda: type(eq.Group("O", 3))("Aut", 3), r"^Aut has no size that says all"),
+        (
+            lambda: type(eq.Group("O", 3))("S", 3),
+            r"Orthogonal holds no groups of the family S: write eq.Group",
+        ),
+        (lambda: eq.Group("Q", 3), "there is no group family 'Q'"),
+        (lambda: eq.Group(3), "there is no group family 3"),
+        (lambda: eq.Group(family="S"), r"has a size: write eq.Group\('S', 3\)"),
+        (lambda: eq.Group(""), "there is no group family ''"),
+    ],
+)
+def test_what_is_no_family_and_size_is_told_what_to_write(call, message):
+    with pytest.raises(GroupError, match=message):
+        call()

@@ -1,8 +1,10 @@
 """What people type and bring: numbers of every library, texts of every kind, read exactly, in few steps, or refused."""
 
+import contextlib
 import inspect
 import os
 import random
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 import eqsynth as eq
 from eqsynth.bases import algebra, symbolic
 from eqsynth.cli import _order
-from eqsynth.errors import GroupError, ParseError, ShapeError, VerificationError, abridged, shown
+from eqsynth.errors import EqsynthError, GroupError, ParseError, ShapeError, VerificationError, abridged, shown
 from eqsynth.exact.numbers import binary, fraction, whole
 from eqsynth.families.hom import ProductHom, parse_problem, problem_of
 from eqsynth.families.text import ELSEWHERE
@@ -303,6 +305,8 @@ def test_coefficients_are_exact():
             one * half
     maps = eq.basis("S(2)", 1, 1)
     exact = maps.project([[Fraction(1, 3), 0], [0, 1]]).coefficients.tolist()
+    for rows in ([["1/3", 0], ["0", 1]], np.array([["1/3", "0"], ["0", "1.0"]]), [["1/3", Fraction(0)], [0, "1e0"]]):
+        assert maps.project(rows).coefficients.tolist() == exact
     for third in (sympy.Rational(1, 3), flint.fmpq(1, 3)):
         assert maps.project([[third, 0], [0, 1]]).coefficients.tolist() == exact
     for wrong in ([[None, 0], [0, 1]], [[1j, 0], [0, 1]], [[sympy.sqrt(2), 0], [0, 1]], "ab", [[1], [2, 3]]):
@@ -424,6 +428,21 @@ PIECES = [
 ]
 
 
+def built(text):
+    """The vertices and edges of the graphs that a text names: steps that build them read nothing."""
+    size = 0
+    for name in {*re.findall(r"[a-z]+\d+(?:[x,]\d+)?", text, re.IGNORECASE), text.strip()}:
+        with contextlib.suppress(EqsynthError):
+            graph = eq.Graph.named(name)
+            size += graph.n + len(graph.edges)
+    return size
+
+
+def most_steps(text):
+    """How many steps a text may take to be read, and the graphs that it names to be built."""
+    return 2_000 + 60 * len(text) + 40 * min(len(text), 100) ** 2 + 30 * built(text)
+
+
 @pytest.mark.parametrize("reader", READERS)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.text(max_size=20), st.integers(0, 60))
 @settings(deadline=None, max_examples=80)
@@ -431,7 +450,16 @@ PIECES = [
 @example("Matrix([[1e99999999]]; )", "", 0)
 def test_no_text_raises_anything_but_our_errors_and_none_takes_many_steps(reader, text, other, place):
     mixed = text[:place] + other + text[place:]
-    assert steps(lambda: READERS[reader](mixed)) < 2_000 + 60 * len(mixed) + 40 * min(len(mixed), 100) ** 2
+    assert steps(lambda: READERS[reader](mixed)) < most_steps(mixed)
+
+
+@pytest.mark.parametrize("text", ["C99", "K25", "K90", " grid9x9 ", "K5,40", "petersen", "K33", "cycle999"])
+def test_steps_that_build_a_named_graph_are_its_own(text):
+    for reader in ("graph", "Aut"):
+        READERS[reader](text)
+        assert steps(lambda reader=reader: READERS[reader](text)) < most_steps(text)
+    assert built("3x1") == built("C99999") == built("x9") == 0
+    assert built("S(n): 2 -> 1") == 0
 
 
 #: Beginnings, pieces that are repeated, and endings at which parsers that go back and forth take for ever.

@@ -602,7 +602,7 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
      [Fraction(5, 2) Fraction(3, 1)]]
 
     ``matrix`` has shape ``(*batch, n**l, n**k)``; batch axes, such as output and input channels, are
-    projected one by one. Whole numbers and Fractions (lists or arrays) are projected exactly. Floats (a
+    projected one by one. Whole numbers, Fractions and texts such as ``"1/3"`` are projected exactly. Floats (a
     NumPy array or a torch tensor, of any precision) are projected in float64 with exactly inverted
     Gram matrices. ``n`` is needed where the group leaves it open.
 
@@ -668,6 +668,8 @@ def _array(matrix: Any) -> NDArray[Any]:
         if _is_tensor(matrix):
             matrix = matrix.double().numpy() if matrix.is_floating_point() else matrix.numpy()
         given = np.asarray(matrix)
+        # Numbers as texts, which NumPy would make of all entries where it finds one.
+        given = np.array(matrix, object) if given.dtype.kind == "U" else given
         if given.dtype.kind in "iub":
             return given.astype(object)
         if given.dtype.kind == "f" and not np.isfinite(given).all():
@@ -681,7 +683,9 @@ def _array(matrix: Any) -> NDArray[Any]:
         return exact.astype(np.float64) if any(map(binary, given.flat)) else exact
     except (TypeError, ValueError):
         pass
-    raise ShapeError("a matrix to project holds whole numbers, Fractions or floats in rows of equal length")
+    raise ShapeError(
+        "a matrix to project holds whole numbers, Fractions, texts such as '1/3' or floats in rows of equal length"
+    )
 
 
 def _whole(numbers: NDArray[Any], terms: int) -> tuple[NDArray[Any], int]:

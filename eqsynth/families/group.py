@@ -36,6 +36,19 @@ Generators = tuple[list["NDArray[Any]"], list["NDArray[Any]"]]
 Label = tuple[Any, ...]
 
 
+def _no_family(family: object, kind: type[Group]) -> str:
+    """Why a name is that of no family, or not of this class, and what to write."""
+    from eqsynth.families.text import suggestion
+
+    if isinstance(family, str) and family in FAMILIES:
+        return f"{kind.__name__} holds no groups of the family {family}: write eq.Group({family!r}, 3)"
+    if isinstance(family, str) and family in OTHERS:
+        return f"{family} has no size that says all: {OTHERS[family].how}"
+    if isinstance(family, str) and "(" in family:
+        return f"{shown(family)} is a group as text, and no family: write eq.Group.parse({shown(family)})"
+    return f"there is no group family {shown(family)}: {suggestion(str(family))}"
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A group acting on R^n: a family and a size, which may be a letter.
@@ -86,16 +99,18 @@ class Group:
     #: What the algebra of diagrams takes, in words; empty where there is none.
     spanning: ClassVar[str] = ""
 
-    def __new__(cls, family: object = None, *_: object, **__: object) -> Group:
-        """An object of the family's own class."""
+    def __new__(cls, family: object = None, *size: object, **named: object) -> Group:
+        """An object of the family's own class; copies are made without a family."""
+        if cls is Group and family is not None and not size and "n" not in named:
+            if FAMILIES.get(family) if isinstance(family, str) else None:
+                raise GroupError(f"a group of the family {family} has a size: write eq.Group({family!r}, 3)")
+            raise GroupError(_no_family(family, cls))
         own = FAMILIES.get(family) if cls is Group and isinstance(family, str) else None
         return object.__new__(own or cls)
 
     def __post_init__(self) -> None:
-        from eqsynth.families.text import suggestion
-
         if not isinstance(self.family, str) or FAMILIES.get(self.family) is not type(self):
-            raise GroupError(f"there is no group family {shown(self.family)}: {suggestion(str(self.family))}")
+            raise GroupError(_no_family(self.family, type(self)))
         if isinstance(self.n, str):
             if not (len(self.n) == 1 and self.n.isalpha() and self.n.isascii()):
                 raise GroupError(f"a symbolic size is one letter, not {shown(self.n)}: write {self.family}(n)")

@@ -163,6 +163,8 @@ class Graph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directed", flag("directed", self.directed))
+        if not isinstance(self.name, str):
+            raise GroupError(f"the name of a graph is a text, not {shown(self.name)}: write name={str(self.name)!r}")
         n = whole(self.n)
         if n is None or n < 1:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")

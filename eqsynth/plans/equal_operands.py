@@ -14,6 +14,7 @@ from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
 from eqsynth.families.hom import ProductHom
+from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.steps import Pair
 from eqsynth.spaces.space import Symmetry, Turn, axis_counts, entries_of, order_text
@@ -86,7 +87,7 @@ def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
 
 def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     """One element of each orbit that does not vanish; None where the exchanges lead out of the basis."""
-    outs, ins = _factors(maps)
+    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
     forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.factors[factor].symplectic}
     #: The map that a diagram is a summand of, and its sign there: maps to symmetric outputs are sums.
     summand: dict[tuple[object, object], tuple[int, int]] = {}
@@ -117,25 +118,16 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     return tuple(places)
 
 
-def _factors(maps: Basis) -> tuple[list[int], list[int]]:
-    """The factor of the group of each output and of each input axis."""
-    outs, ins = (
-        [factor for factor, count in enumerate(axis_counts(order)) for _ in range(count)]
-        for order in (maps.outputs, maps.inputs)
-    )
-    return outs, ins
-
-
 def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[int, ...]:
     import numpy as np
 
     problem = f"the maps {order_text(maps.inputs)} -> {order_text(maps.outputs)} of a product"
-    columns = prod(maps.sizes()[factor] for axes in _factors(maps) for factor in axes)
+    columns = prod(maps.sizes()[factor] for factor in (*full_axes(maps.outputs), *full_axes(maps.inputs)))
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
     every = _generated(swaps)
     matrices = maps.matrices()
-    lengths = [maps.sizes()[factor] for factor in _factors(maps)[1]]
+    lengths = [maps.sizes()[factor] for factor in full_axes(maps.inputs)]
     split = matrices.reshape(*matrices.shape[:2], *lengths)
     total = np.zeros_like(split)
     for swap, sign in every.items():
@@ -192,7 +184,7 @@ def _by_loops(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> l
     if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
     sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
-    outs, ins = _factors(maps)
+    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
     above, below = len(outs), len(ins)
     lengths = [sizes[factor] for factor in (*outs, *ins, *ins)]
     at = {owner: axis for axis, owner in enumerate(owners)}
@@ -231,7 +223,7 @@ def _by_entries(maps: Basis, owners: Owners, pairings: Pairings, copies: int) ->
 
     n = SMALL_N if maps.group.symbolic else None
     sizes = maps.sizes(n)
-    outs, ins = _factors(maps)
+    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
     entries = len(maps)
     for factor in (*outs, *ins):
         entries *= sizes[factor]

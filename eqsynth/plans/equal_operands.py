@@ -158,32 +158,47 @@ def moments(maps: Basis, problem: ProductHom, number: int, pair: Pair) -> tuple[
 
     Source: Wick's theorem: the mean of a product of normal variables is a sum over pairings.
     """
+    smaller = ratios(maps, problem, number)
+    return tuple(variance * ratio for variance, ratio in zip(pair.variances, smaller, strict=True))
+
+
+def ratios(maps: Basis, problem: ProductHom, number: int, sizes: Sequence[int] | None = None) -> list[float]:
+    """For each map its mean square for independent entries of the product, over that for independent normal inputs.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.families.hom import ProductHom
+    >>> from eqsynth.plans.equal_operands import ratios
+    >>> ratios(eq.basis("O(3)", 2, 0), ProductHom.parse("O(3)", [1], 0, "paired", (2,)), 0)   # 3 of 15
+    [0.2]
+
+    ``sizes``: one for each factor of the group; without them, those of :func:`moments`.
+    """
     term = problem.terms[number]
     if len(set(term)) == len(term):
-        return pair.variances
+        return [1.0] * len(maps)
     copies, owners = len(term), problem.owners(term)
     pairings = [
         pairing
         for pairing in perfect_matchings(tuple(range(2 * copies)))
         if all(term[a % copies] == term[b % copies] for a, b in pairing)
     ]
-    ratios = None
+    counted = None
     if len(pairings) * len(maps) <= MAX_LOOPS:
-        ratios = _by_loops(maps, owners, pairings, copies)
-    if ratios is None:
-        ratios = _by_entries(maps, owners, pairings, copies)
-    return tuple(variance * ratio for variance, ratio in zip(pair.variances, ratios, strict=True))
+        counted = _by_loops(maps, owners, pairings, copies, sizes)
+    return _by_entries(maps, owners, pairings, copies, sizes) if counted is None else counted
 
 
 Pairings = Sequence[tuple[tuple[int, ...], ...]]
 
 
-def _by_loops(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float] | None:
+def _by_loops(
+    maps: Basis, owners: Owners, pairings: Pairings, copies: int, wanted: Sequence[int] | None
+) -> list[float] | None:
     """For diagrams whose entries are 0 and 1: every sum is a power of n for each closed component."""
     plain = all(factor.diagrammatic and not factor.paired for factor in maps.group.factors)
     if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
-    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
+    sizes = wanted or [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
     outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
     above, below = len(outs), len(ins)
     lengths = [sizes[factor] for factor in (*outs, *ins, *ins)]
@@ -197,7 +212,7 @@ def _by_loops(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> l
         ]
         for pairing in pairings
     ]
-    ratios = []
+    found = []
     for number in range(len(maps)):
         diagram = maps.flat(number)
         doubled = [
@@ -207,8 +222,8 @@ def _by_loops(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> l
             for vertex in block
         ]
         single = _free_labels(doubled[: len(doubled) // 2], lengths[: above + below])
-        ratios.append(single / sum(_free_labels([*doubled, *pairs], lengths) for pairs in glued))
-    return ratios
+        found.append(single / sum(_free_labels([*doubled, *pairs], lengths) for pairs in glued))
+    return found
 
 
 def _free_labels(links: Sequence[tuple[int, int]], lengths: Sequence[int]) -> int:
@@ -217,12 +232,13 @@ def _free_labels(links: Sequence[tuple[int, int]], lengths: Sequence[int]) -> in
     return prod(length for vertex, length in enumerate(lengths) if root[vertex] == vertex)
 
 
-def _by_entries(maps: Basis, owners: Owners, pairings: Pairings, copies: int) -> list[float]:
+def _by_entries(
+    maps: Basis, owners: Owners, pairings: Pairings, copies: int, wanted: Sequence[int] | None
+) -> list[float]:
     """The same from the matrices; where they are too large, as if no operand met itself."""
     import numpy as np
 
-    n = SMALL_N if maps.group.symbolic else None
-    sizes = maps.sizes(n)
+    sizes = wanted or maps.sizes(SMALL_N if maps.group.symbolic else None)
     outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
     entries = len(maps)
     for factor in (*outs, *ins):
@@ -235,8 +251,8 @@ def _by_entries(maps: Basis, owners: Owners, pairings: Pairings, copies: int) ->
     lengths = [1] * copies
     for axis, (place, _) in enumerate(owners):
         lengths[place] *= sizes[ins[axis]]
-    ratios = []
-    for matrix in maps.matrices(n).astype(float):
+    found = []
+    for matrix in maps.matrices(sizes).astype(float):
         split: NDArray[np.float64] = matrix.reshape(len(matrix), *[sizes[factor] for factor in ins])
         split = np.transpose(split, (0, *(1 + axis for axis in order))).reshape(len(matrix), *lengths)
         total = 0.0
@@ -247,5 +263,5 @@ def _by_entries(maps: Basis, owners: Owners, pairings: Pairings, copies: int) ->
             first, second = [0, *labels[:copies]], [0, *labels[copies:]]
             arguments: list[Any] = [split, first, split, second, []]
             total += float(np.einsum(*arguments))
-        ratios.append(float((split**2).sum()) / total)
-    return ratios
+        found.append(float((split**2).sum()) / total)
+    return found

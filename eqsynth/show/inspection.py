@@ -1,4 +1,4 @@
-"""Which diagrams a trained layer uses: the weights of ``eqsynth.Linear``, diagram by diagram."""
+"""Which diagrams a trained layer uses: the weights of a layer, diagram by diagram."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.basis import basis
-from eqsynth.diagrams.diagram import Element
+from eqsynth.diagrams.diagram import Element, Multiplied
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.svg import svg
 from eqsynth.diagrams.text import picture
-from eqsynth.diagrams.words import formula
 from eqsynth.errors import EqsynthError, SymbolicError, abridged
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.plans.equal_operands import ratios
 from eqsynth.plans.lowering import gains, mean_squares
 from eqsynth.plans.plan import POWERS
+from eqsynth.plans.products import maps
 from eqsynth.spaces.space import none_of
 
 if TYPE_CHECKING:
-    from eqsynth.layers.linear import Linear
+    from eqsynth.layers.emitted import EmittedLayer
 
 #: Rows that are shown unless told otherwise, the length of a bar, and n where a group leaves it open.
 SHOWN = 30
@@ -37,9 +38,11 @@ class Use:
     """How much a layer uses one diagram.
 
     ``norm`` is the Frobenius norm of its weight matrix, ``weight[element]`` of the pair ``(term_in, term_out)``, or of
-    its bias where ``term_in`` is None. ``variance`` is what the diagram alone would give the mean output entry, for
-    inputs of independent entries of variance 1, ``share`` its part of the sum over all diagrams into the same output.
-    Of symmetric and alternating tensors each entry counts once, as where they are packed.
+    its bias where ``term_in`` is None; ``name`` is that of the parameter in the state_dict. In a layer of products
+    ``term_in`` is the number of the product in ``layer.problem.terms``. ``variance`` is what the diagram alone would
+    give the mean output entry, for inputs of independent entries of variance 1, ``share`` its part of the sum over all
+    diagrams into the same output. Of symmetric and alternating tensors each entry counts once, as where they are
+    packed.
     """
 
     term_in: int | None
@@ -50,18 +53,24 @@ class Use:
     norm: float
     variance: float
     share: float
+    name: str
 
     @property
     def parameter(self) -> str:
         """Where the weights are."""
         return "bias" if self.term_in is None else "weight"
 
+    @property
+    def place(self) -> str:
+        """Where the weights are, as in the state_dict: ``weight_0_1[3]``."""
+        return f"{self.name}[{self.element}]"
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """The diagrams of a layer, most used first: ``uses``. ``print`` shows a table, Jupyter one with pictures."""
 
-    hom: Hom
+    problem: Problem
     sizes: tuple[int, ...]
     uses: tuple[Use, ...]
 
@@ -77,10 +86,9 @@ class Inspection:
     def table(self, limit: int | None = SHOWN) -> str:
         """The uses as text, with pictures; ``limit=None`` shows every row."""
         shown = self.uses[:limit]
-        pictures = [picture(use.diagram, self.hom.group).split("\n") for use in shown]
-        cells = [
-            (self._place(use), use.formula, f"{use.norm:.3g}", self._bar(use), f"{use.share:.1%}") for use in shown
-        ]
+        group = self.problem.group
+        pictures = [picture(use.diagram, group, self._multiplied(use)).split("\n") for use in shown]
+        cells = [(use.place, use.formula, f"{use.norm:.3g}", self._bar(use), f"{use.share:.1%}") for use in shown]
         head = ("map", "formula", "norm", "", "share of variance")
         wide = [max([len(head[column]), *(len(row[column]) for row in cells)]) for column in range(4)]
         broad = max((len(line) for lines in pictures for line in lines), default=0)
@@ -104,9 +112,10 @@ class Inspection:
         """What Jupyter shows."""
         heading = "".join(f"<div>{escape(line)}</div>" for line in self._heading())
         most = max((use.norm for use in self.uses), default=0.0) or 1.0
-        drawn = [drawing(self.hom.group, use.diagram) for use in self.uses[:SHOWN]]
+        group = self.problem.group
+        drawn = [drawing(group, use.diagram, multiplied=self._multiplied(use)) for use in self.uses[:SHOWN]]
         rows = "".join(
-            f'<tr title="{escape(picture.words)}"><td>{escape(self._place(use))}</td>'
+            f'<tr title="{escape(picture.words)}"><td>{escape(use.place)}</td>'
             f"<td>{svg(picture, width=PIXELS * picture.width)}</td>"
             f"<td><code>{escape(use.formula)}</code></td><td>{use.norm:.3g}</td>"
             f'<td><div style="height:0.7em;background:currentColor;width:{8 * use.norm / most:.2f}em"></div></td>'
@@ -122,24 +131,21 @@ class Inspection:
 
     def _heading(self) -> list[str]:
         letters = " x ".join(str(size) for size in self.sizes)
+        normal = "normal " * any(len(set(term)) < len(term) for term in self.problem.terms)
         return [
-            f"{abridged(self.hom)}: {len(self)} maps, most used first; shares for independent inputs of variance 1, "
-            f"n = {letters}"
+            f"{abridged(self.problem)}: {len(self)} maps, most used first; "
+            f"shares for independent {normal}inputs of variance 1, n = {letters}"
         ]
 
-    def _place(self, use: Use) -> str:
-        name = f"{use.parameter}[{use.element}]"
-        if len(self.hom.space_in) == len(self.hom.space_out) == 1:
-            return name
-        terms = [] if use.term_in is None else [use.term_in]
-        return f"{'_'.join([use.parameter, *map(str, [*terms, use.term_out])])}[{use.element}]"
+    def _multiplied(self, use: Use) -> Sequence[Multiplied]:
+        return () if use.term_in is None else self.problem.multiplied(use.term_in)
 
     def _bar(self, use: Use) -> str:
         most = max(other.norm for other in self.uses) or 1.0
         return "█" * round(BAR * use.norm / most) or ("▏" if use.norm else "")
 
 
-def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
+def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspection:
     """Which diagrams a layer uses, and how much: a row per weight matrix, most used first.
 
     >>> import torch, eqsynth as eq
@@ -149,55 +155,69 @@ def inspect(layer: Linear, n: int | Sequence[int] | None = None) -> Inspection:
     >>> [(use.formula, use.norm, round(use.share, 2)) for use in inspection.uses[:2]]
     [('y[a] += x[a,b]', 3.0, 0.9), ('y[a] += x[a,a]', 1.0, 0.1)]
 
+    Layers of products are inspected in the same way: formulas name their inputs u and v.
+
+    >>> layer = eq.Power("O(3)", "1x1", 2, "1x2", bias=False)
+    >>> layer.weight.data[:, 0, 0] = torch.tensor([2.0, 1.0])
+    >>> [(use.formula, round(use.variance, 2)) for use in eq.inspect(layer)]
+    [('y[a,a] += u[b] u[b]', 6.67), ('y[a,b] += u[a] u[b]', 1.67)]
+
     Weights that are blocks of irreps are turned into coefficients of diagrams first.
 
     Each use has the ``norm`` of its weight matrix and its ``share`` of the output's variance, or mean square, where the
-    variances of all diagrams into one output term are added as if their outputs were uncorrelated. ``n`` is the size
-    for the shares where the group leaves it open, 10 if it is left out.
+    variances of all diagrams into one output term are added as if their outputs were uncorrelated. Inputs that are
+    multiplied by themselves are taken to be normal, as initial weights take them, and entries of the factors of a
+    product to be independent, symmetric or not. ``n`` is the size for the shares where the group leaves it open, 10 if
+    it is left out.
 
     Raises EqsynthError for anything but a layer of eqsynth.
     """
-    from eqsynth.layers.linear import Linear
+    from eqsynth.layers.emitted import EmittedLayer
     from eqsynth.plans.interpret import block_coefficients
 
-    if not isinstance(layer, Linear):
+    if not isinstance(layer, EmittedLayer):
         raise EqsynthError(
-            f"inspect takes an eqsynth.Linear, not {type(layer).__name__}: pass the layer inside your network; for an "
-            "exported class, load its state_dict into the eqsynth.Linear of the same problem"
+            f"inspect takes a layer of eqsynth, such as eqsynth.Linear or TensorProduct, not {type(layer).__name__}: "
+            "pass the layer inside your network; for an exported class, load its state_dict into the layer of the same "
+            "problem"
         )
-    plan, hom = layer.plan, layer.hom
-    group = hom.group
+    plan, problem = layer.plan, layer.problem
+    group = problem.group
     parameters = {name: value.detach().double().cpu().numpy() for name, value in layer.named_parameters()}
     uses: list[Use] = []
-    sizes = basis(group, hom.space_in.orders[0], hom.space_out.orders[0]).sizes(_read_sizes(group, n))
+    sizes = basis(group, none_of(problem.space_out.orders[0]), problem.space_out.orders[0]).sizes(_read_sizes(group, n))
     power = -POWERS[plan.normalization]
-    for term_out, (_, order_out) in enumerate(hom.space_out):
-        into: list[tuple[int | None, int, Element, str, float, float]] = []
-        for term_in, order_in in (*enumerate(hom.space_in.orders), (None, none_of(order_out))):
+    for term_out, (channels_out, order_out) in enumerate(problem.space_out):
+        into: list[tuple[int | None, int, Element, str, float, float, str]] = []
+        for term_in in (*range(len(problem.terms)), None):
             name = plan.bias_name(term_out) if term_in is None else plan.weight_name(term_in, term_out)
             if name not in parameters:
                 continue
-            maps = basis(group, order_in, order_out)
+            found = basis(group, none_of(order_out), order_out) if term_in is None else maps(problem, term_in, term_out)
             weight = parameters[name]
             blocks = plan.parameters == "blocks" and term_in is not None
             if blocks and term_in is not None:
                 weight = block_coefficients(plan, parameters, term_in, term_out)
             # Coefficients that are read off blocks are those of the bare diagrams.
-            gained = gains(maps) if term_in is not None and not blocks else None
-            scales = mean_squares(maps, sizes, 0.0 if blocks else power, gained)
+            gained = gains(found) if term_in is not None and not blocks else None
+            scales = mean_squares(found, sizes, 0.0 if blocks else power, gained)
+            if isinstance(problem, ProductHom) and term_in is not None:
+                smaller = ratios(found, problem, term_in, sizes)
+                scales = [square / ratio for square, ratio in zip(scales, smaller, strict=True)]
+            multiplied = () if term_in is None else problem.multiplied(term_in)
             for element, square in enumerate(scales):
                 norm = float((weight[element] ** 2).sum()) ** 0.5
-                variance = norm**2 * square / hom.space_out.channels[term_out]
-                diagram = maps[element]
-                into.append((term_in, element, diagram, formula(group, diagram, maps.turned(element)), norm, variance))
-        total = sum(variance for *_, variance in into) or 1.0
+                variance = norm**2 * square / channels_out
+                text = found.formula(element, multiplied)
+                into.append((term_in, element, found[element], text, norm, variance, name))
+        total = sum(variance for *_, variance, _ in into) or 1.0
         uses += [
-            Use(term_in, term_out, element, diagram, text, norm, variance, variance / total)
-            for term_in, element, diagram, text, norm, variance in into
+            Use(term_in, term_out, element, diagram, text, norm, variance, variance / total, name)
+            for term_in, element, diagram, text, norm, variance, name in into
         ]
     # Stable: equal shares stay in the order of terms and elements.
     uses.sort(key=lambda use: -use.share)
-    return Inspection(hom, sizes, tuple(uses))
+    return Inspection(problem, sizes, tuple(uses))
 
 
 def _read_sizes(group: Group, n: int | Sequence[int] | None) -> list[int] | None:

@@ -58,7 +58,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The diagrams of a layer, most used first: ``uses``. ``print`` shows a table, Jupyter one with pictures."""
+    """The diagrams of a layer, most used first: ``uses``. ``print`` shows a table, Jupyter one with pictures.
+
+    They are those of its maps, and of its constants where there is a bias.
+    """
 
     hom: Hom
     sizes: tuple[int, ...]
@@ -121,8 +124,11 @@ class Inspection:
 
     def _heading(self) -> list[str]:
         letters = " x ".join(str(size) for size in self.sizes)
+        biases = sum(use.term_in is None for use in self.uses)
+        counts = [(len(self) - biases, "map"), *([(biases, "constant")] if biases else [])]
+        listed = " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts)
         return [
-            f"{abridged(self.hom)}: {len(self)} maps, most used first; shares for independent inputs of variance 1, "
+            f"{abridged(self.hom)}: {listed}, most used first; shares for independent inputs of variance 1, "
             f"n = {letters}"
         ]
 

@@ -81,6 +81,12 @@ def show(
     source: Annotated[bool, typer.Option("--source", help="Show the emitted PyTorch source instead.")] = False,
     index: Annotated[int | None, typer.Option("--index", help="Show or draw one diagram alone, by its number.")] = None,
     method: Annotated[str, typer.Option(help="The method of --plan and --source: see synth.")] = "diagrams",
+    choose: Annotated[
+        str,
+        typer.Option(
+            help="Which diagrams are kept where they are dependent: auto, as layers have them, cheapest or standard."
+        ),
+    ] = "auto",
     certificate: Annotated[bool, typer.Option("--certificate", help="Show why this is a basis instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
@@ -96,6 +102,8 @@ def show(
     from eqsynth.plans.lowering import plan as make_plan
 
     order_in, order_out = _order(inputs), _order(outputs)
+    if choose != "auto" and (html or plan or source):
+        raise ConfigError("layers and pages have the diagrams of --choose auto: leave it out")
     if html:
         from eqsynth.show import page
 
@@ -107,7 +115,7 @@ def show(
         made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)), method=method)
         print(emit(made).source if source else made)
         return
-    found = basis(group, order_in, order_out)
+    found = basis(group, order_in, order_out, choose=choose)
     if index is not None and not 0 <= index < len(found):
         have = (
             f"are numbered 0 to {len(found) - 1}" if len(found) else "do not exist: only the zero map has the symmetry"

@@ -31,6 +31,13 @@ def test_show_prints_plan_and_source():
     assert eqsynth("show", "O(3)", "2", "2", "--plan").stdout.strip() == str(eq.plan("O(3)", 2, 2, method="diagrams"))
     by_irreps = eqsynth("show", "O(3)", "2", "2", "--plan", "--method", "irreps").stdout
     assert by_irreps.strip() == str(eq.plan("O(3)", 2, 2, method="irreps"))
+    standard = eqsynth("show", "O(2)", "3", "3", "--choose", "standard").stdout.strip()
+    assert standard == str(eq.basis("O(2)", 3, 3, choose="standard"))
+    assert standard != eqsynth("show", "O(2)", "3", "3").stdout.strip()
+    for choose, *more in (["best"], ["standard", "--plan"], ["standard", "--html", "x.html"]):
+        refused = eqsynth("show", "O(2)", "3", "3", "--choose", choose, *more)
+        assert refused.returncode == 1
+        assert "ask for" in refused.stderr or "leave it out" in refused.stderr
     assert "class EquivariantLinear" in eqsynth("show", "O(3)", "2", "2", "--source").stdout
 
 

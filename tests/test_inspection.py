@@ -78,6 +78,16 @@ def test_tables_show_what_is_used_and_are_cut():
     assert "y[a,b] += x[b,a]" in html
 
 
+def test_constants_are_counted_apart_from_maps():
+    for layer, counts in (
+        (eq.Linear("S(n)", 2, 1), "5 maps and 1 constant,"),
+        (eq.Linear("S(n)", 1, 2), "5 maps and 2 constants,"),
+        (eq.Linear("O(3)", 1, 1), "1 map,"),
+        (eq.Linear("S(n)", 2, 1, bias=False), "5 maps,"),
+    ):
+        assert f": {counts} most used first" in str(eq.inspect(layer))
+
+
 def test_a_layer_of_zeros_is_no_division_by_zero():
     layer = eq.Linear("O(3)", 2, 2)
     for value in layer.parameters():

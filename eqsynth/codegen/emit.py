@@ -47,6 +47,10 @@ class Artifact:
         """Hexadecimal SHA-256 of the source, in UTF-8."""
         return sha256(self.source.encode()).hexdigest()
 
+    def __repr__(self) -> str:
+        lines = self.source.count("\n")
+        return f"<Artifact {abridged(self.hom)}, {lines:,} lines, sha256 {self.digest[:16]}>"
+
 
 @lru_cache(maxsize=64)
 def emit(plan: Plan, name: str | None = None) -> Artifact:

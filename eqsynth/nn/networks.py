@@ -43,7 +43,7 @@ from eqsynth.nn.activations import (
     wrong_call,
 )
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, read_chance
-from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, is_plain
+from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, is_plain, order_text
 
 
 def problem_of(module: Any) -> Hom:
@@ -273,16 +273,16 @@ class MLP(Sequential):
             Hom(parsed, first, second)
         modules: list[nn.Module] = []
         before = listed[0]
-        for hidden, block in _blocks(parsed, listed[1:], activation, factory_kwargs):
+        for place, (hidden, block) in enumerate(_blocks(parsed, listed[1:], activation, factory_kwargs), 1):
             start = problem_of(block[0]).space_in
-            modules.append(_mixing(parsed, before, start, bias, normalization, factory_kwargs))
+            modules.append(_mixing(parsed, before, start, place, bias, normalization, factory_kwargs))
             if norm is not None:
                 modules.append((LayerNorm if norm == "layer" else BatchNorm)(parsed, start, **factory_kwargs))
             modules += block
             if chance:
                 modules.append(Dropout(parsed, hidden, chance))
             before = hidden
-        last = _mixing(parsed, before, listed[-1], bias, normalization, factory_kwargs)
+        last = _mixing(parsed, before, listed[-1], len(listed) - 1, bias, normalization, factory_kwargs)
         modules.append(last)
         super().__init__(*modules)
         # What hidden layers leave out is meant so; what the ends of the network leave out may not be.
@@ -295,17 +295,24 @@ class MLP(Sequential):
 
 
 def _mixing(
-    group: Group, before: Space, after: Space, bias: bool, normalization: str, factory_kwargs: dict[str, Any]
+    group: Group,
+    before: Space,
+    after: Space,
+    place: int,
+    bias: bool,
+    normalization: str,
+    factory_kwargs: dict[str, Any],
 ) -> Linear:
-    """A linear layer of a network; warns where the network is constant because of it."""
+    """A linear layer of a network, into the space number ``place``; warns where the network is constant by it."""
     with warnings.catch_warnings():
         # Channels of order 0 that no linear map reaches are what pairings are added to.
         warnings.simplefilter("ignore", ZeroOutputWarning)
         layer = Linear(group, before, after, bias, normalization=normalization, **factory_kwargs)
     if not layer.plan.pairs:
         message = (
-            f"this network is constant: nothing of {before} reaches the terms of {after} that are used, since "
-            f"{abridged(group)} has no linear map but 0 between them. Give the space a term that has one"
+            f"this network is constant: nothing of {before} reaches {after}, the terms of spaces[{place}] that are "
+            f"used, since {abridged(group)} has no linear map but 0 between them. Give spaces[{place}] a term that has "
+            f"one and is used, such as channels of order {order_text(before.orders[0])}"
         )
         warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
     return layer

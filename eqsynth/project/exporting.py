@@ -45,6 +45,8 @@ def export(
     >>> artifact = eq.export(eq.Linear("O(3)", "8x2", "8x2 + 4x0"), folder / "o3.py")
     >>> (folder / "o3.py").read_text() == artifact.source
     True
+    >>> artifact  # doctest: +ELLIPSIS
+    <Artifact O(3): 8x2 -> 8x2 + 4x0, ... lines, sha256 ...>
 
     The file imports torch alone. Its class builds with no arguments, or with other numbers of
     channels, and loads the layer's ``state_dict``. Folders on the way are made. The file appears

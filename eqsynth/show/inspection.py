@@ -68,7 +68,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The diagrams of a layer, most used first: ``uses``. ``print`` shows a table, Jupyter one with pictures."""
+    """The diagrams of a layer, most used first: ``uses``. ``print`` shows a table, Jupyter one with pictures.
+
+    They are those of its maps, and of its constants where there is a bias.
+    """
 
     problem: Problem
     sizes: tuple[int, ...]
@@ -132,9 +135,12 @@ class Inspection:
     def _heading(self) -> list[str]:
         letters = " x ".join(str(size) for size in self.sizes)
         normal = "normal " * any(len(set(term)) < len(term) for term in self.problem.terms)
+        biases = sum(use.term_in is None for use in self.uses)
+        counts = [(len(self) - biases, "map"), *([(biases, "constant")] if biases else [])]
+        listed = " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts)
         return [
-            f"{abridged(self.problem)}: {len(self)} maps, most used first; "
-            f"shares for independent {normal}inputs of variance 1, n = {letters}"
+            f"{abridged(self.problem)}: {listed}, most used first; shares for independent {normal}inputs of variance 1, "
+            f"n = {letters}"
         ]
 
     def _multiplied(self, use: Use) -> Sequence[Multiplied]:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from functools import cache
 
 # Tests are small and run side by side: threads of torch and numpy would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,3 +35,14 @@ def open_sizes():
 
     with torch._dynamo.config.patch(fake_tensor_cache_enabled=False):
         yield
+
+
+@pytest.fixture(scope="session")
+def one_exporter():
+    """torch.onnx makes its thousand translations of operations anew for each program: here once for all."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+    yield
+    patch.undo()

@@ -804,7 +804,7 @@ def test_programs_of_torch_export_serve_every_batch_and_size(hom):
             assert_close(ours, theirs)
 
 
-@pytest.mark.usefixtures("open_sizes")
+@pytest.mark.usefixtures("open_sizes", "one_exporter")
 @pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter, of its own use
 @pytest.mark.parametrize(
     "hom",

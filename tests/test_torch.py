@@ -420,7 +420,7 @@ def test_strict_export(normalization):
         assert_close(ours, meant)
 
 
-@pytest.mark.usefixtures("open_sizes")
+@pytest.mark.usefixtures("open_sizes", "one_exporter")
 @pytest.mark.filterwarnings(
     # torch's exporter warns of its own guess at names of axes, and of its own use of a deprecated check.
     "ignore:Exporting a model:UserWarning",

@@ -49,7 +49,7 @@ class Artifact:
 
     def __repr__(self) -> str:
         lines = self.source.count("\n")
-        return f"<Artifact {abridged(self.hom)}, {lines:,} lines, sha256 {self.digest[:16]}>"
+        return f"<Artifact {abridged(self.problem)}, {lines:,} lines, sha256 {self.digest[:16]}>"
 
 
 @lru_cache(maxsize=64)

@@ -139,8 +139,8 @@ class Inspection:
         counts = [(len(self) - biases, "map"), *([(biases, "constant")] if biases else [])]
         listed = " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts)
         return [
-            f"{abridged(self.problem)}: {listed}, most used first; shares for independent {normal}inputs of variance 1, "
-            f"n = {letters}"
+            f"{abridged(self.problem)}: {listed}, most used first; "
+            f"shares for independent {normal}inputs of variance 1, n = {letters}"
         ]
 
     def _multiplied(self, use: Use) -> Sequence[Multiplied]:

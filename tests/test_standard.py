@@ -11,7 +11,7 @@ import pytest
 import eqsynth as eq
 from eqsynth.bases import basis as bases
 from eqsynth.bases.dimension import dimension
-from eqsynth.codegen.emit import MAX_TERMS, _runs
+from eqsynth.codegen.tables import MAX_TERMS, runs
 from eqsynth.diagrams import enumeration, gram
 from eqsynth.diagrams.standard import _tableaux, excess, longest, standard, word
 from eqsynth.errors import EqsynthError, GroupError, SizeError, VerificationError
@@ -362,8 +362,8 @@ def test_long_listings_are_asked_for(monkeypatch):
 def test_many_terms_of_a_table_are_no_deeper():
     """A sum of thousands of lists is more than Python compiles."""
     values = [number for at in range(3000) for number in (*[7] * 5, at)]
-    text = _runs(values)
+    text = runs(values)
     assert eval(text) == values
     few = values[: 5 * MAX_TERMS // 4]
-    assert " + " in _runs(few)
-    assert eval(_runs(few)) == few
+    assert " + " in runs(few)
+    assert eval(runs(few)) == few

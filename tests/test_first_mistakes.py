@@ -76,9 +76,8 @@ FLAGS = {
         for name in ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel")
     },
     "Basis.matrices turned": lambda value: eq.basis("O(3)", 2, 2).matrices(turned=value),
-    "Diagram.formula symplectic": eq.basis("O(3)", 2, 2)[0].formula,
-    "Diagram.letters symplectic": eq.basis("O(3)", 2, 2)[0].letters,
-    "Diagram.marks symplectic": eq.basis("O(3)", 2, 2)[0].marks,
+    "Diagram.letters paired": eq.basis("O(3)", 2, 2)[0].letters,
+    "Diagram.marks paired": eq.basis("O(3)", 2, 2)[0].marks,
     "Graph directed": lambda value: eq.Graph(2, ((0, 1),), value),
     "Graph.read directed": lambda value: eq.Graph.read("missing.s6", value),
     "Group.parse files": lambda value: eq.Group.parse("S(3)", value),

@@ -367,6 +367,7 @@ def test_kinds_have_a_source():
         "Aut(cycle5)",
         "Perm(4: 1 2 3 0)",
         "Matrix([[0,1],[-1,0]]; )",
+        "O(1,1)",
     )
     found = {kind(basis.group, element) for basis in (eq.basis(group, 1, 1) for group in groups) for element in basis}
     assert found == set(SOURCES)

@@ -134,7 +134,7 @@ def analyse(plan: Plan) -> Analysis:
     >>> import eqsynth as eq
     >>> from eqsynth.codegen.analysis import analyse
     >>> analyse(eq.plan("S(n)", 1, 2, bias=False)).sums["y_ab"].memory
-    'repeated'
+    'contiguous'
     """
     analyser = _Analyser(plan)
     for step in plan.steps:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from eqsynth.errors import EqsynthError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import flag, whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The tensors that an input is the product of, by name, and how many axes each has; none where it is no product.
@@ -206,7 +206,7 @@ class Diagram:
 
     def letters(self, paired: bool = False) -> tuple[tuple[str, ...], ...]:
         """The letters of each block in the index formula: one, or two for a pair that carries the form."""
-        if not paired and len(self.blocks) <= len(LETTERS):
+        if not flag("paired", paired) and len(self.blocks) <= len(LETTERS):
             return tuple(zip(LETTERS[: len(self.blocks)], strict=True))
         free = iter([*LETTERS, *(f"i{number}" for number in range(self.outputs + self.inputs))])
         formed = [paired and len(block) == 2 and not _through(block, self.outputs) for block in self.blocks]
@@ -239,6 +239,8 @@ class Diagram:
         >>> Diagram(1, 3, ((0, 2), (1, 3))).formula(multiplied=[("u", 2), ("v", 1)])
         'y[a] += u[b,a] v[b]'
         """
+        if form and form not in SYMBOLS:
+            raise EqsynthError(f"there is no form {shown(form)}: ask for one of {', '.join(map(repr, SYMBOLS))}")
         letters = self.letters(bool(form))
         marks = self._marks(letters)
         named = [of_block[0] for of_block in letters]

@@ -25,7 +25,11 @@ def diagrams(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     2301.10152 (A(n)).
     """
     total = outputs + inputs
-    rows = group.rows(outputs), group.rows(inputs)
+    if next(group.headless_blocks(total), None) is None:
+        rows = [], []
+    else:
+        through = min(outputs, inputs)
+        rows = group.rows(outputs, through), group.rows(inputs, through)
     if rows[0] is not None and rows[1] is not None:
         tops, bottoms = ([Half(blocks, kept) for blocks, kept in listed or ()] for listed in rows)
         yield from all_joined(tops, bottoms)

@@ -206,8 +206,8 @@ class Group:
         """The blocks of every diagram without a head on so many vertices, always in the same order."""
         self._lacks(f"diagrams on {total} vertices")
 
-    def rows(self, order: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:  # noqa: ARG002 - of some families
-        """The rows of diagrams without a head: blocks, and those of them that go on to the other row.
+    def rows(self, order: int, through: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:  # noqa: ARG002 - of some families
+        """The rows of diagrams without a head: blocks, and those of them, so many at most, that go on to the other row.
 
         None where rows with equally many such blocks do not all fit together.
         """

@@ -107,7 +107,7 @@ class IndefiniteSpecialOrthogonal(SpecialOrthogonal):
 
     >>> from eqsynth import Group
     >>> [Group.parse("SO(1,3)").dimension(total) for total in (2, 4, 6, 8)]
-    [1, 4, 30, 196]
+    [1, 4, 25, 196]
 
     The maps of O(p,q), and n free vertices on a head beside pairs, with eta on the axes of the input.
     """

@@ -49,11 +49,11 @@ class MatchingGroup(Group):
         """All perfect matchings."""
         return perfect_matchings(tuple(range(total)))
 
-    def rows(self, order: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:
+    def rows(self, order: int, through: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:
         """Pairs stay in their row, and single vertices go on."""
         rows = []
-        for through in range(order % 2, order + 1, 2):
-            for singles in combinations(range(order), through):
+        for count in range(order % 2, min(order, through) + 1, 2):
+            for singles in combinations(range(order), count):
                 others = tuple(vertex for vertex in range(order) if vertex not in singles)
                 for pairs in perfect_matchings(others):
                     blocks = tuple(sorted([*pairs, *((vertex,) for vertex in singles)]))

@@ -29,15 +29,15 @@ class PartitionGroup(Group):
         """All set partitions."""
         return set_partitions(total)
 
-    def rows(self, order: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:
+    def rows(self, order: int, through: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:
         """Any blocks go on, where they may have any size."""
         if self.block_size > 1:
             return None
         return [
             (blocks, kept)
             for blocks in set_partitions(order)
-            for through in range(len(blocks) + 1)
-            for kept in combinations(range(len(blocks)), through)
+            for count in range(min(through, len(blocks)) + 1)
+            for kept in combinations(range(len(blocks)), count)
         ]
 
     def blocks_count(self, total: int, blocks: int) -> int:

@@ -217,7 +217,7 @@ def test_the_document_of_a_product_is_that_of_its_linear_maps_with_its_plan_and_
         list(map(plan.describe, plan.steps)) if len(linear) else []
     )
     assert found["certificate"]["command"] == f'eqsynth verify "{problem}"'
-    group, _, spaces = str(problem).partition(": ")
+    group, _, spaces = str(problem).rpartition(": ")
     assert found == page.document(group, *spaces.split(" -> "))
     assert page.problem_html(problem) == page.html(group, *spaces.split(" -> "))
 

@@ -296,7 +296,9 @@ def meaning_of_product(group: Group | None, element: Element) -> str:
     >>> meaning_of_product(None, Diagram(2, 2, ((0, 3), (1, 2))))
     'Transposes x.'
     """
-    return meaning(group, element).replace("the input number", "x").replace("the input", "x")
+    said = meaning(group, element).replace("the input number", "x").replace("the input", "x")
+    # v is the second input.
+    return said.replace("a vector v,", "a vector p,").replace("w × v", "w × p")
 
 
 def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:

@@ -145,7 +145,7 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
         else str(part.problem).replace("->", "→"),
         "product": None if part is None else _product(part),
         "spaces": [space_in, space_out],
-        "symmetry": words.symmetry(maps.group),
+        "symmetry": words.symmetry(maps.group) if part is None else part.symmetry,
         "count": len(maps),
         "dense": _dense(maps),
         "matrix": grid,

@@ -111,17 +111,25 @@ class Part:
         return f"{kept} of the {every} maps of x stay independent, since {why}"
 
     @property
+    def symmetry(self) -> str:
+        """What the symmetry means, as a sentence."""
+        said = words.symmetry(self.problem.group)
+        return (
+            said.replace("the input ", "the inputs ").replace("the input,", "the inputs,")
+            if len(self.spaces) > 1
+            else said
+        )
+
+    @property
     def heading(self) -> list[str]:
         """The lines above the table."""
-        found, symmetry = self.maps, words.symmetry(self.problem.group)
+        found = self.maps
         sums = "is a weighted sum of these." if len(found) else "is zero."
         order = order_text(self.problem.space_out.orders[self.output])
         first = f"{self.equation} -> order {order}, {len(found)} independent equivariant map{'s' * (len(found) != 1)}"
         first += f": {self.name}[i]" if self.name != "weight" and len(found) else ""
-        if len(self.spaces) > 1:
-            symmetry = symmetry.replace("the input,", "the inputs,")
         certificate = f"certificate: {self.linear.certificate}"
-        made = [first, symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
+        made = [first, self.symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
         # What follows in the heading of linear maps says how to read pictures, which have no costs here.
         rest = [line.replace("inputs x below", "inputs below").split("; cost for")[0] for line in table.heading(found)]
         return [*filter(None, made), *rest[4:]]

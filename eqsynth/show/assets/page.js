@@ -245,6 +245,7 @@ const facts = [
   [data.dense, "weights without symmetry"],
   [data.left.count.toLocaleString("en"), data.left.count === 1 ? "redundant diagram left out" : "redundant diagrams left out"],
 ];
+if (product?.fewer) facts.splice(1, 1); // a polynomial has fewer weights than its product
 byId("facts").append(...facts.map(([value, name]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 const bytes = [...document.querySelectorAll("script, style, noscript")].reduce((sum, each) => sum + new Blob([each.textContent]).size, 2500);
 byId("foot").textContent = `Made by eqsynth ${data.version}. This file, about ${Math.ceil(bytes / 1000).toLocaleString("en")} kB, holds everything it shows and loads nothing.`;

@@ -11,7 +11,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,8 @@ from eqsynth.spaces.space import Order, Space, order_text, read_order
 
 if TYPE_CHECKING:
     from eqsynth.bases.basis import Basis
+    from eqsynth.diagrams.shapes import Drawing
+    from eqsynth.families.hom import Problem
     from eqsynth.project.syncing import State
 
 app = typer.Typer(
@@ -73,14 +75,20 @@ def _root(
 def show(
     group: GroupArgument,
     inputs: Annotated[
-        str, typer.Argument(metavar="K", help="Order of the input: 2, S2 or A2, or 2,1 for a product group.")
+        str,
+        typer.Argument(
+            metavar="K",
+            help="Order of the input: 2, S2 or A2, or 2,1 for a product group. For products of inputs two spaces, "
+            "'4x1 (x) 4x2', or the powers of one, 'powers 1, 2 of 8x1'.",
+        ),
     ],
-    outputs: Annotated[str, typer.Argument(metavar="L", help="Order of the output tensor.")],
+    outputs: Annotated[str, typer.Argument(metavar="L", help="Order of the output tensor; with products, its space.")],
     every: Annotated[bool, typer.Option("--all", help="Show every diagram, however many.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan of the one-channel layer instead.")] = False,
     source: Annotated[bool, typer.Option("--source", help="Show the emitted PyTorch source instead.")] = False,
     index: Annotated[int | None, typer.Option("--index", help="Show or draw one diagram alone, by its number.")] = None,
     method: Annotated[str, typer.Option(help="The method of --plan and --source: see synth.")] = "diagrams",
+    mode: Mode = None,
     choose: Annotated[
         str,
         typer.Option(
@@ -99,8 +107,18 @@ def show(
     from eqsynth.bases import table
     from eqsynth.bases.basis import SHOWN, basis
     from eqsynth.codegen.emit import emit
+    from eqsynth.diagrams.layout import drawing
+    from eqsynth.families.hom import is_product, problem_of
     from eqsynth.plans.lowering import plan as make_plan
 
+    if is_product(inputs):
+        wanted = _Shown(every, plan, source, index, method, certificate, as_json, (svg, tikz, png), html, force)
+        if choose != "auto":
+            raise ConfigError("products have the diagrams of --choose auto: leave it out")
+        _show_products(problem_of(group, inputs, outputs, mode=mode), wanted)
+        return
+    if mode is not None:
+        raise ConfigError("--mode is for products of two spaces, such as '4x2 (x) 4x1': leave it out")
     order_in, order_out = _order(inputs), _order(outputs)
     if choose != "auto" and (html or plan or source):
         raise ConfigError("layers and pages have the diagrams of --choose auto: leave it out")
@@ -116,13 +134,15 @@ def show(
         print(emit(made).source if source else made)
         return
     found = basis(group, order_in, order_out, choose=choose)
-    if index is not None and not 0 <= index < len(found):
-        have = (
-            f"are numbered 0 to {len(found) - 1}" if len(found) else "do not exist: only the zero map has the symmetry"
-        )
-        raise SpaceError(f"there is no diagram {index}: the {len(found)} maps {have}")
+    if index is not None:
+        _check_index(found, index)
     if svg or tikz or png:
-        _draw(found, index, (svg, tikz, png), force)
+        title = f"{abridged(found.group)}: order {order_text(found.inputs)} -> order {order_text(found.outputs)}"
+        if index is None:
+            drawings, captions = table.drawings(found)
+        else:
+            drawings, captions = [drawing(found.group, found[index])], []
+        _draw(drawings, captions, title, (svg, tikz, png), force)
     elif as_json:
         print(json.dumps(table.basis_data(found, index), ensure_ascii=False, indent=1))
     elif certificate:
@@ -131,22 +151,79 @@ def show(
         print(table.basis_table(found, None if every else SHOWN, index))
 
 
-def _draw(found: Basis, index: int | None, paths: Sequence[Path | None], force: bool) -> None:
-    """Write the drawings as SVG, LaTeX and PNG, each to its path."""
-    from eqsynth.bases import table
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What ``show`` is asked to show of products."""
+
+    every: bool
+    plan: bool
+    source: bool
+    index: int | None
+    method: str
+    certificate: bool
+    as_json: bool
+    drawings: tuple[Path | None, Path | None, Path | None]
+    html: Path | None
+    force: bool
+
+
+def _show_products(problem: Problem, wanted: _Shown) -> None:
+    """What ``show`` does for products of inputs."""
+    from eqsynth.bases.basis import SHOWN
+    from eqsynth.codegen.emit import emit
+    from eqsynth.families.hom import ProductHom
+    from eqsynth.plans.products import plan_problem
+    from eqsynth.show import products
+
+    assert isinstance(problem, ProductHom)  # noqa: S101 - others are shown by their orders
+    index = wanted.index
+    if wanted.html:
+        from eqsynth.show import page
+
+        size = page.write_problem(wanted.html, problem, force=wanted.force)
+        count = len(products.only(problem).maps)
+        print(f"wrote {wanted.html}: {count:,} map{'s' * (count != 1)}, {size / 1000:,.0f} kB", file=sys.stderr)
+        if not any(wanted.drawings):
+            return
+    if wanted.plan or wanted.source:
+        made = plan_problem(problem, method=wanted.method)
+        print(emit(made).source if wanted.source else made)
+        return
+    if index is not None:
+        _check_index(products.only(problem).maps, index)
+    if any(wanted.drawings):
+        drawings, captions = products.product_drawings(problem)
+        if index is not None:
+            drawings, captions = [drawings[index]], []
+        _draw(drawings, captions, str(problem), wanted.drawings, wanted.force)
+    elif wanted.as_json:
+        print(json.dumps(products.product_data(problem, index), ensure_ascii=False, indent=1))
+    elif wanted.certificate:
+        for part in products.parts(problem):
+            print("; ".join(filter(None, (f"{part.equation}: {part.linear.certificate}", part.fewer))))
+    else:
+        print(products.product_table(problem, None if wanted.every else SHOWN, index))
+
+
+def _check_index(found: Basis, index: int) -> None:
+    """Raise SpaceError for the number of a diagram that is not there."""
+    if 0 <= index < len(found):
+        return
+    have = f"are numbered 0 to {len(found) - 1}" if len(found) else "do not exist: only the zero map has the symmetry"
+    raise SpaceError(f"there is no diagram {index}: the {len(found)} maps {have}")
+
+
+def _draw(
+    drawings: Sequence[Drawing], captions: Sequence[str], title: str, paths: Sequence[Path | None], force: bool
+) -> None:
+    """Write drawings as SVG, LaTeX and PNG, each to its path: a sheet, or one drawing alone where it has no caption."""
     from eqsynth.diagrams import svg as svgs
     from eqsynth.diagrams import tikz as papers
-    from eqsynth.diagrams.layout import drawing
     from eqsynth.store import files
 
-    if index is None:
-        drawings, captions = table.drawings(found)
-        title = f"{abridged(found.group)}: order {order_text(found.inputs)} -> order {order_text(found.outputs)}"
-        page = svgs.sheet(drawings, captions, title)
-    else:
-        drawings, captions = [drawing(found.group, found[index])], []
-        page = svgs.svg(drawings[0])
-    paper = papers.sheet(drawings, captions) if index is None else papers.tikz(drawings[0], standalone=True)
+    alone = len(drawings) == 1 and not captions
+    page = svgs.svg(drawings[0]) if alone else svgs.sheet(drawings, captions, title)
+    paper = papers.tikz(drawings[0], standalone=True) if alone else papers.sheet(drawings, captions)
     # Pixels first: they are refused where their library is missing, and then nothing should be written.
     contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
     wanted = [(path, content) for path, content in zip(paths, contents, strict=True) if path]

@@ -1,5 +1,6 @@
 """The command line as a person meets it: what it prints, its exit codes, its messages."""
 
+import json
 import os
 import subprocess
 import sys
@@ -70,6 +71,63 @@ def test_a_layer_of_products_is_written_too(tmp_path):
     assert (tmp_path / "product.py").read_text() == eq.export(made, tmp_path / "same.py").source
 
 
+def test_show_prints_products(tmp_path):
+    done = eqsynth("show", "O(3)", "4x1 (x) 4x2", "2x1")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [
+        "O(3): 4x1 (x) 4x2 -> 2x1",
+        "x[a,b,c] = u[a] v[b,c] -> order 1, 3 independent equivariant maps",
+    ]
+    assert lines[3].startswith("Every map that is linear in u, a vector of 3 numbers, and in v, a 3 × 3 matrix, to y,")
+    layer = eq.TensorProduct("O(3)", "4x1", "4x2", "2x1")
+    formulas = layer.basis[0, 0, 0].formulas(layer.problem.multiplied(0))
+    assert formulas[0] == "y[a] += u[a] v[b,b]"
+    assert all(formula in done.stdout for formula in formulas)
+    assert done.stdout.count("u   v   v") == 3
+    assert "cost" not in done.stdout
+    assert eqsynth("show", "O(3)", "4x1 (x) 4x2", "2x1", "--plan").stdout.strip() == str(layer.plan)
+    assert eqsynth("show", "O(3)", "4x1 (x) 4x2", "2x1", "--source").stdout.strip() == layer.source.strip()
+    paired = eq.TensorProduct("O(3)", "4x1", "4x2", "2x1", "paired")
+    assert eqsynth("show", "O(3)", "4x1 (x) 4x2", "2x1", "--plan", "--mode", "paired").stdout.strip() == str(
+        paired.plan
+    )
+    alone = eqsynth("show", "O(3)", "4x1 (x) 4x2", "2x1", "--index", "1").stdout
+    assert formulas[1] in alone
+    assert formulas[0] not in alone
+    assert eqsynth("show", "O(3)", "4x1 (x) 4x2", "2x1", "--certificate").stdout.startswith(
+        "x[a,b,c] = u[a] v[b,c]: 3;"
+    )
+    done = eqsynth(
+        "show", "O(3)", "4x1 (x) 4x2", "2x1", "--svg", "a.svg", "--tikz", "a.tex", "--html", "a.html", cwd=tmp_path
+    )
+    assert [line.split(",")[0] for line in done.stderr.splitlines()] == [
+        "wrote a.html: 3 maps", "wrote a.svg: 3 diagrams", "wrote a.tex: 3 diagrams"
+    ]  # fmt: skip
+    assert "u[b] v[a,b]" in (tmp_path / "a.svg").read_text()
+    assert "<title>O(3): 4x1 (x) 4x2 -&gt; 2x1</title>" in (tmp_path / "a.svg").read_text()
+    data = json.loads(eqsynth("show", "O(3)", "4x1 (x) 4x2", "2x1", "--json").stdout)
+    assert (data["problem"], data["mode"]) == ("O(3): 4x1 (x) 4x2 -> 2x1", "full")
+    assert [element["formula"] for element in data["products"][0]["elements"]] == formulas
+
+
+def test_show_prints_powers_degree_by_degree():
+    text = eqsynth("show", "S(n)", "powers 1, 2 of 8x1", "2x1").stdout
+    assert "x[a] = u[a] -> order 1, 2 independent equivariant maps: weight_0_0[i]" in text
+    assert "x[a,b] = u[a] u[b] -> order 1, 4 independent equivariant maps: weight_0_0_0[i]" in text
+    assert "Every map of degree 2 in u, a vector of n numbers, to y, a vector of n numbers, with this symmetry" in text
+    assert "4 of the 5 maps of x stay independent, since a factor is multiplied by itself" in text
+    data = json.loads(eqsynth("show", "S(n)", "powers 1, 2 of 8x1", "2x1", "--json").stdout)
+    layer = eq.PolynomialLayer("S(n)", "8x1", 2, "2x1")
+    assert [part["weights"] for part in data["products"]] == ["weight_0_0", "weight_0_0_0"]
+    assert [len(part["elements"]) for part in data["products"]] == list(map(len, layer.basis.values()))
+    stress = eqsynth("show", "O(3)", "S2 (x) S2", "S2").stdout
+    assert "5 of the 9 maps of x stay independent, since factors are symmetric or alternating" in stress
+    assert "y[a,b], y[b,a] += u[a,c] v[c,b]" in stress
+    mixed = eqsynth("show", "O(3)", "powers 2 of 4x1 + 4x0", "4x1").stdout
+    assert "Every map that is linear in u0, a vector of 3 numbers, and in u1, one number, to y," in mixed
+    assert "to y, a vector of 3 numbers, with this symmetry is zero." in mixed
+
+
 def test_products_and_pipes_without_unicode():
     expected = str(eq.basis("S(3) x O(2)", (2, 1), (1, 1)))
     for orders in (("2,1", "1,1"), ("(2,1)", "(1,1)")):
@@ -108,6 +166,15 @@ def test_no_bias():
         (("synth", "S(3)", "1", "1", "-o", "/dev/null/x.py"), "cannot write"),
         (("synth", "S(3)", "1", "1", "--normalization", "max"), "'variance', 'mean', 'sum'"),
         (("synth", "S(3)", "1", "1", "--mode", "paired"), "products of two spaces"),
+        (("synth", "S(3)", "powers 2 of 1", "1", "--mode", "full"), "powers are always paired"),
+        (("show", "S(3)", "1", "1", "--mode", "paired"), "products of two spaces"),
+        (("show", "S(3)", "1 (x) 1 (x) 1", "1"), "multiply two, and the result with the next"),
+        (("show", "S(3)", "1 (x) 1", "1", "--plan", "--method", "irreps"), "computed in one way"),
+        (("show", "S(3)", "1 (x) 1", "1", "--choose", "standard"), "leave it out"),
+        (("show", "S(3)", "2x1 (x) 3x1", "1", "--mode", "paired"), "ask for equal numbers of channels"),
+        (("show", "S(3)", "powers 1, 2 of 1", "1", "--html", "a.html"), "one product with one output"),
+        (("show", "S(3)", "1 (x) 1", "1+0", "--index", "0"), "one product with one output"),
+        (("show", "S(3)", "1 (x) 1", "1", "--index", "9"), "there is no diagram 9"),
         (("synth", "S(3)", "1 (x) 1", "1", "--method", "matrix"), "computed in one way"),
         (("verify", "no-such-file.py"), "cannot read"),
         (("verify", "S(n): 2x2 -> "), "a term is expected"),

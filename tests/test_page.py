@@ -23,6 +23,8 @@ from eqsynth.bases.dimension import dimension
 from eqsynth.bases.relations import MAX_LEFT_OUT, Relation, left_out, relations
 from eqsynth.diagrams.functor import matrix
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
+from eqsynth.families.hom import parse_problem
+from eqsynth.plans.products import maps, plan_products
 from eqsynth.show import page
 
 ROOT = Path(__file__).parents[1]
@@ -179,6 +181,75 @@ def test_the_document_is_exact_and_plain(name):
     assert found["left"]["count"] == left_out(basis)
 
 
+PRODUCTS = {
+    "vectors": "O(3): 4x1 (x) 4x2 -> 2x1",
+    "cross": "SO(3): 1x1 (x) 1x1 -> 1x1",
+    "edges": "S(2): 1x2 (x) 1x1 -> 1x1",
+    "square": "S(n): powers 2 of 8x1 -> 4x1",
+    "cube": "O(n): powers 3 of 4x1 -> 4x1",
+    "symplectic": "Sp(4): 2x1 (x) 2x1 -> 1x0",
+    "symmetric": "O(3): 2xS2 (x) 2xS2 -> 1x0",
+    "orbits": "Perm(3: 1 2 0): 1x1 (x) 1x1 -> 1x1",
+    "graph": "Aut(path3): 1x1 (x) 1x1 -> 1x1",
+    "factors": "S(n) x O(3): 1x(1,1) (x) 1x(1,1) -> 1x(1,0)",
+    "zero": "O(3): 1x1 (x) 1x1 -> 1x1",
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_the_document_of_a_product_is_that_of_its_linear_maps_with_its_plan_and_weights(name):
+    problem = parse_problem(PRODUCTS[name])
+    found = page.problem_document(problem)
+    assert json.loads(json.dumps(found)) == found
+    linear = eq.basis(problem.group, problem.hom.space_in.orders[0], problem.space_out.orders[0])
+    kept = maps(problem, 0, 0)
+    assert found["count"] == len(linear) == len(found["maps"])
+    assert found["product"]["kept"] == len(kept) == sum(bool(entry["weight"]) for entry in found["maps"])
+    assert bool(found["product"]["fewer"]) == (len(kept) < len(linear))
+    weighed = [entry for entry in found["maps"] if entry["weight"]]
+    assert [entry["weight"] for entry in weighed] == [f"weight[{number}]" for number in range(len(kept))]
+    assert [entry["formula"] for entry in weighed] == kept.formulas(problem.multiplied(0))
+    sizes = found["matrix"]["sizes"]
+    matrices = linear.matrices(sizes if linear.group.symbolic or len(sizes) > 1 else None)
+    assert all((decoded(found, number) == matrices[number]).all() for number in range(len(linear)))
+    plan = plan_products(problem, False)
+    assert [step["text"] for step in found["plan"]["steps"]] == (
+        list(map(plan.describe, plan.steps)) if len(linear) else []
+    )
+    assert found["certificate"]["command"] == f'eqsynth verify "{problem}"'
+    group, _, spaces = str(problem).rpartition(": ")
+    assert found == page.document(group, *spaces.split(" -> "))
+    assert page.problem_html(problem) == page.html(group, *spaces.split(" -> "))
+
+
+def test_the_axes_of_the_inputs_are_told_apart():
+    found = page.problem_document(parse_problem(PRODUCTS["vectors"]))
+    for entry in found["maps"]:
+        marks = "".join(found["pieces"][mark] for mark in entry["picture"]["marks"])
+        assert (marks.count("eq-frame"), marks.count(">u</text>"), marks.count(">v</text>")) == (2, 1, 1)
+    steps = page.problem_document(parse_problem("Sp(4): 2x1 (x) 2x1 -> 1x2"))["plan"]["steps"]
+    kinds = {step["kind"] for step in steps}
+    assert {"input", "omega", "multiply", "multiply and mix", "mix channels", "spread", "output"} == kinds
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        ("O(3): powers 1, 2 of 4x1 -> 4x1", "one product with one output, and .* has 2: .*'powers 2 of 1'"),
+        ("O(3): 4x1 + 4x0 (x) 4x1 -> 4x1", "has 2: give each space one term"),
+        ("O(3): 4x1 (x) 4x1 -> 4xS2", "ask for the order 2, or for text"),
+        ("O(3): 4x1 + 4x0 -> 4x1", "one input and one output"),
+    ],
+)
+def test_a_page_is_about_one_product(problem, message):
+    with pytest.raises(EqsynthError, match=message):
+        page.problem_html(parse_problem(problem))
+
+
+def test_a_problem_of_linear_maps_has_the_page_of_its_orders():
+    assert page.problem_html(parse_problem("O(2): 4x1 -> 2x1")) == page.html("O(2)", 1, 1)
+
+
 def test_burnside_adds_up():
     section = page.document("Aut(petersen)", 1, 1)["walks"][0]
     assert section["order"] == 120
@@ -249,7 +320,7 @@ HOSTILE = "</script><script>document.title='owned'</script><!-- <b onclick=x> & 
 def hostile(monkeypatch):
     monkeypatch.setattr(page.words, "meaning", lambda *_: HOSTILE)
     monkeypatch.setattr(page.words, "symmetry", lambda *_: HOSTILE)
-    monkeypatch.setattr(page.words, "formula", lambda *_: HOSTILE)
+    monkeypatch.setattr(page.words, "formula", lambda *_, **__: HOSTILE)
     monkeypatch.setattr(Basis, "table", lambda *_: HOSTILE)
     return page.html("S(2)", 1, 1)
 
@@ -377,6 +448,27 @@ def test_pages_open_and_say_what_they_contain(visit, name):
             assert (-1) ** why.count("= −1") == value, why
         assert ("does not see" in receives) == (value == 0)
         assert re.match(r"[A-Zεω]", why), why
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_pages_of_products_open_and_say_what_they_contain(visit, name):
+    problem = parse_problem(PRODUCTS[name])
+    found = page.problem_document(problem)
+    browser = visit(page.problem_html(problem))
+    assert len(shown(browser)) == found["count"]
+    lead = browser.find_element("id", "lead").text
+    if found["count"]:
+        assert f"{found['product']['kept']} map" in lead
+        assert found["product"]["equation"] in lead
+        assert found["product"]["fewer"] in lead
+        assert "multipl" in browser.find_element("id", "plan-body").text
+    else:
+        assert "always zero" in lead
+    for entry, card in zip(found["maps"], browser.find_elements("css selector", "#cards > .card"), strict=True):
+        text = card.get_attribute("textContent")
+        assert entry["formula"] in text
+        assert (entry["weight"] or "no weight of its own") in text
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_filter_sort_and_more(visit):

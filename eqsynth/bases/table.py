@@ -77,7 +77,7 @@ def basis_table(
     pictures = [picture(element, basis.group, multiplied).split("\n") for element in shown]
     columns = {
         "formula": [words.formula(basis.group, basis[number], basis.turned(number), multiplied) for number in chosen],
-        "cost": [words.cost(basis.group, element) for element in shown],
+        "cost": ["" if multiplied else words.cost(basis.group, element) for element in shown],
         "from": [words.kind(basis.group, element) for element in shown],
     }
     drawn = any(rows != [""] for rows in pictures)
@@ -87,7 +87,8 @@ def basis_table(
     table = [("", ["diagram" if drawn else ""], ["   ".join(name.ljust(width) for name, width in widths.items())])]
     for number, rows, element, *cells in zip(chosen, pictures, shown, *(columns[name] for name in widths), strict=True):
         aside = "   ".join(cell.ljust(width) for cell, width in zip(cells, widths.values(), strict=True))
-        meant = words.meaning(basis.group, element), words.permuted(basis.turned(number))
+        meaning = words.meaning_of_product if multiplied else words.meaning
+        meant = meaning(basis.group, element), words.permuted(basis.turned(number))
         said = wrap(" ".join(filter(None, meant)), LINE)
         # The formula stands beside the middle of the picture, the words below the formula.
         table.append((str(number), rows, [*[""] * (len(rows) // 2), aside, *said]))
@@ -122,7 +123,7 @@ def basis_data(basis: Basis, index: int | None = None, multiplied: Sequence[Mult
         drawn = layout.drawing(basis.group, element, basis.turned(number), multiplied)
         elements.append({
             "index": number, "kind": drawn.kind, "formula": drawn.formula, "words": drawn.words,
-            "cost": words.cost(basis.group, element),
+            "cost": "" if multiplied else words.cost(basis.group, element),
             "factors": [asdict(part) for _, part in words.parts(basis.group, element)], "drawing": drawn.data(),
         })  # fmt: skip
     return {

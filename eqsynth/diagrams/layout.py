@@ -74,7 +74,8 @@ def drawing(
         if multiplied and not isinstance(part, MatrixMap):
             _write_names(panel, part, height, multiplied[number])
         sketch.append(panel, height)
-    said = " ".join(filter(None, (words.meaning(group, element), words.permuted(turns))))
+    meaning = words.meaning_of_product if multiplied else words.meaning
+    said = " ".join(filter(None, (meaning(group, element), words.permuted(turns))))
     return sketch.finish(words.kind(group, element), words.formula(group, element, turns, multiplied), said)
 
 

@@ -288,6 +288,19 @@ def meaning(group: Group | None, element: Element) -> str:
     return _headless(SYMBOLS.get(form_of(group), ""), element)
 
 
+def meaning_of_product(group: Group | None, element: Element) -> str:
+    """The same for a map of a product of inputs, which is called x.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.diagrams.words import meaning_of_product
+    >>> meaning_of_product(None, Diagram(2, 2, ((0, 3), (1, 2))))
+    'Transposes x.'
+    """
+    said = meaning(group, element).replace("the input number", "x").replace("the input", "x")
+    # v is the second input.
+    return said.replace("a vector v,", "a vector p,").replace("w × v", "w × p")
+
+
 def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
     """What one entry of a matrix adds."""
     into, source = (

@@ -319,6 +319,16 @@ def problem_of(
     return Hom.parse(group, inputs, space_out, files)
 
 
+def is_product(inputs: object) -> bool:
+    """Whether inputs are written as a product of spaces, or as powers of one.
+
+    >>> from eqsynth.families.hom import is_product
+    >>> is_product("4x1 (x) 4x2"), is_product("powers 1, 2 of 4x1"), is_product("2,1"), is_product(2)
+    (True, True, False, False)
+    """
+    return isinstance(inputs, str) and ("(x)" in inputs or POWERS_OF.fullmatch(inputs) is not None)
+
+
 def _check_mode(mode: str | None, *known: str) -> None:
     if mode is not None and mode not in known:
         raise EqsynthError(

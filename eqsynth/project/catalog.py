@@ -21,7 +21,7 @@ from eqsynth.bases import table
 from eqsynth.bases.basis import SHOWN, Basis, basis, from_data, to_data
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.diagrams import svg
-from eqsynth.diagrams.diagram import LETTERS
+from eqsynth.diagrams.diagram import LETTERS, Multiplied
 from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import MODES, Hom, ProductHom, parse_problem
@@ -117,7 +117,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     plan = _plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
     found = _bases(hom, problem.bias)
-    picture = _drawing(maps(hom, 0, 0) if isinstance(hom, ProductHom) else found[0])
+    picture = _drawing(maps(hom, 0, 0), hom.multiplied(0)) if isinstance(hom, ProductHom) else _drawing(found[0])
     entry = {
         **problem.data,
         "made": eqsynth.__version__,
@@ -286,9 +286,9 @@ def _bases(hom: Hom | ProductHom, bias: bool) -> list[Basis]:
     return [basis(hom.group, k, lo) for k, lo in _orders(hom, bias)]
 
 
-def _drawing(first: Basis) -> str:
+def _drawing(first: Basis, multiplied: Sequence[Multiplied] = ()) -> str:
     """An SVG sheet of the first maps of a basis."""
-    drawings, captions = table.drawings(first, SHOWN)
+    drawings, captions = table.drawings(first, SHOWN, multiplied)
     return svg.sheet(
         drawings,
         captions,

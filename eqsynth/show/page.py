@@ -17,13 +17,15 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
 from eqsynth.bases.relations import left_out, relations
 from eqsynth.diagrams import functor, layout, words
-from eqsynth.diagrams.diagram import Diagram, Element
+from eqsynth.diagrams.diagram import Diagram, Element, Multiplied
 from eqsynth.diagrams.svg import INK, body
 from eqsynth.errors import SizeError, SpaceError, abridged
 from eqsynth.families.group import Group, Label
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Hom, Problem, ProductHom, is_product, problem_of
 from eqsynth.graphs.orbits import elements
 from eqsynth.plans.lowering import plain_plan
+from eqsynth.plans.products import plan_products
+from eqsynth.show.products import Part, only, product_table
 from eqsynth.spaces.space import Order, Space, axis_counts, order_text, plain
 from eqsynth.store import files
 
@@ -42,6 +44,10 @@ KINDS = {
     "Mix": "mix channels",
     "Spread": "spread",
     "Hodge": "epsilon",
+    "Contract": "sum over edges",
+    "Twist": "omega",
+    "Join": "multiply",
+    "Weigh": "multiply and mix",
     "Tied": "tied matrix",
     "Output": "output",
 }
@@ -57,32 +63,71 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     >>> data["maps"][1]["matrix"][:12]
     '+000000000+0'
 
+    ``inputs`` may be a product, and ``outputs`` is then a space: ``document("O(3)", "4x1 (x) 4x2", "2x1")`` is about
+    the linear maps of x[a,b,c] = u[a] v[b,c], and the plan is that of the layer of products.
+
     Exact: matrices hold whole numbers (``+``, ``-`` and ``0`` where no others occur), relations are fractions
     ``[map, numerator, denominator]``. Pictures are lists of numbers into ``pieces``, marks that many share.
 
     Raises what :func:`eqsynth.basis` raises.
     """
+    if is_product(inputs):
+        return problem_document(problem_of(group, str(inputs), str(outputs)))
     maps = basis(group, inputs, outputs)
     if not maps.plain_orders:
         raise SpaceError(
             f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(inputs))} -> "
             f"{order_text(plain(outputs))}, or for text, --svg or --tikz"
         )
+    return _document(maps, None)
+
+
+def problem_document(problem: Problem) -> dict[str, Any]:
+    """The same about a product of inputs as a problem: two spaces of one term each, or one power.
+
+    >>> from eqsynth.families.hom import parse_problem
+    >>> from eqsynth.show.page import problem_document
+    >>> data = problem_document(parse_problem("S(n): powers 2 of 4x1 -> 4x1"))
+    >>> data["count"], data["product"]["equation"], [entry["weight"] for entry in data["maps"]]
+    (5, 'x[a,b] = u[a] u[b]', ['weight[0]', 'weight[1]', 'weight[2]', 'weight[3]', ''])
+
+    Raises SpaceError for several products or outputs, and for outputs that are symmetric.
+    """
+    if not isinstance(problem, ProductHom):
+        ins, outs = problem.space_in.orders, problem.space_out.orders
+        if len(ins) * len(outs) > 1:
+            raise SpaceError(f"a page is about one input and one output: give each space of {problem} one term")
+        return document(problem.group, ins[0], outs[0])
+    part = only(problem)
+    if not part.linear.plain_orders:
+        raise SpaceError(
+            f"the page is made for outputs of all kinds: ask for the order {order_text(plain(part.linear.outputs))}, "
+            "or for text, --svg or --tikz"
+        )
+    return _document(part.linear, part)
+
+
+def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
+    multiplied = () if part is None else part.multiplied
+    meaning = words.meaning if part is None else words.meaning_of_product
+    weights = {} if part is None else {number: f"weight[{place}]" for place, number in enumerate(part.kept)}
     pieces = _Pieces()
     shown = maps.diagrams[:MAX_CARDS]
     grid, matrices = _matrices(maps, shown)
     cards = [
         {
-            "formula": words.formula(maps.group, element),
-            "words": words.meaning(maps.group, element),
+            "formula": words.formula(maps.group, element, multiplied=multiplied),
+            "words": meaning(maps.group, element),
             "kind": words.kind(maps.group, element),
-            "picture": pieces.picture(maps.group, element),
+            "picture": pieces.picture(maps.group, element, multiplied),
             "matrix": matrix,
-            "cost": words.cost(maps.group, element),
+            # Factors are reduced before they are multiplied: what a map of the product costs says little.
+            "cost": "" if part else words.cost(maps.group, element),
             "key": _key(maps.group, element),
-            "parts": [_part(part) for _, part in words.parts(maps.group, element)],
+            "parts": [_part(one) for _, one in words.parts(maps.group, element)],
+            **({} if part is None else {"weight": weights.get(number, "")}),
         }
-        for element, matrix in zip(shown, matrices, strict=True)
+        for number, (element, matrix) in enumerate(zip(shown, matrices, strict=True))
     ]
     space_in, space_out = words.space(maps.group, maps.inputs), words.space(maps.group, maps.outputs)
     return {
@@ -95,18 +140,21 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
         ],
         "inputs": list(axis_counts(maps.inputs)),
         "outputs": list(axis_counts(maps.outputs)),
-        "heading": f"{abridged(maps.group)}: order {order_text(maps.inputs)} → order {order_text(maps.outputs)}",
+        "heading": f"{abridged(maps.group)}: order {order_text(maps.inputs)} → order {order_text(maps.outputs)}"
+        if part is None
+        else str(part.problem).replace("->", "→"),
+        "product": None if part is None else _product(part),
         "spaces": [space_in, space_out],
-        "symmetry": words.symmetry(maps.group),
+        "symmetry": words.symmetry(maps.group) if part is None else part.symmetry,
         "count": len(maps),
         "dense": _dense(maps),
         "matrix": grid,
         "maps": cards,
-        "left": _left_out(maps, pieces),
-        "plan": _plan(maps),
+        "left": _left_out(maps, pieces, multiplied),
+        "plan": _plan(maps, None if part is None else part.problem),
         "dimension": _dimensions(maps),
         "walks": _walks(maps),
-        "certificate": _certificate(maps),
+        "certificate": _certificate(maps, None if part is None else part.problem),
         "ink": INK,
         "pieces": pieces.listed,
     }
@@ -122,11 +170,30 @@ def html(group: str | Group, inputs: Order, outputs: Order) -> str:
 
     The same problem gives the same bytes. Raises what :func:`eqsynth.basis` raises.
     """
-    data = document(group, inputs, outputs)
+    if is_product(inputs):
+        return problem_html(problem_of(group, str(inputs), str(outputs)))
+    return _html(document(group, inputs, outputs), basis(group, inputs, outputs).table(60))
+
+
+def problem_html(problem: Problem) -> str:
+    """The page for a product of inputs, as a problem.
+
+    >>> from eqsynth.families.hom import parse_problem
+    >>> from eqsynth.show.page import problem_html
+    >>> "u[a] v[b,b]" in problem_html(parse_problem("O(3): 4x1 (x) 4x2 -> 2x1"))
+    True
+    """
+    if isinstance(problem, ProductHom):
+        return _html(problem_document(problem), product_table(problem, 60))
+    ins, outs = problem.space_in.orders, problem.space_out.orders
+    return _html(problem_document(problem), basis(problem.group, ins[0], outs[0]).table(60))
+
+
+def _html(data: dict[str, Any], text: str) -> str:
     filled = {
         "TITLE": _escaped(f"{abridged(data['group'])} {data['heading'].split(': ')[-1]} - eqsynth"),
         "STYLE": _asset("page.css"),
-        "TABLE": _escaped(basis(group, inputs, outputs).table(60)),
+        "TABLE": _escaped(text),
         # No < is left, so that no text can end the script element or open a comment.
         "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
         "SCRIPT": _asset("page.js"),
@@ -151,9 +218,9 @@ class _Pieces:
         self.listed: list[str] = []
         self._place: dict[str, int] = {}
 
-    def picture(self, group: Group, element: Element) -> dict[str, Any]:
+    def picture(self, group: Group, element: Element, multiplied: Sequence[Multiplied] = ()) -> dict[str, Any]:
         """A picture as width, height and numbers of marks."""
-        drawing = layout.drawing(group, element)
+        drawing = layout.drawing(group, element, multiplied=multiplied)
         marks = []
         for mark in body(drawing).split("\n"):
             if mark not in self._place:
@@ -161,6 +228,22 @@ class _Pieces:
                 self.listed.append(mark)
             marks.append(self._place[mark])
         return {"w": drawing.width, "h": drawing.height, "marks": marks}
+
+
+def _product(part: Part) -> dict[str, Any]:
+    """What the page says about the inputs that are multiplied."""
+    factors = [[name, space, count] for name, space, count in part.spaces]
+    return {
+        "problem": str(part.problem),
+        "equation": part.equation,
+        "factors": factors,
+        "sentence": part.sentence,
+        "kept": len(part.maps),
+        "fewer": part.fewer,
+        "channels": "c_in and c_out are the channels of the inputs and of the output"
+        if not part.problem.full
+        else "c_u, c_v and c_out are the channels of u, of v and of the output",
+    }
 
 
 def _part(part: object) -> dict[str, Any]:
@@ -246,7 +329,7 @@ def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
 # --- left-out diagrams --------------------------------------------------------------------------------
 
 
-def _left_out(maps: Basis, pieces: _Pieces) -> dict[str, Any]:
+def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = ()) -> dict[str, Any]:
     count = left_out(maps)
     if len(maps.group.factors) > 1 and count:
         bases = [basis(*problem) for problem in _factors(maps)]
@@ -266,7 +349,8 @@ def _left_out(maps: Basis, pieces: _Pieces) -> dict[str, Any]:
                 note if maps.group.maps in ("orbits", "matrices") else "Nothing was left out: every diagram is needed."
             )
     sections = []
-    for part in bases:
+    for place, part in enumerate(bases):
+        own = multiplied[place : place + 1]
         try:
             listed = relations(part)
         except SizeError as error:
@@ -279,8 +363,8 @@ def _left_out(maps: Basis, pieces: _Pieces) -> dict[str, Any]:
                     "formulas": part.formulas() if part is not maps else [],
                     "maps": [
                         {
-                            "formula": words.formula(part.group, relation.element),
-                            "picture": pieces.picture(part.group, relation.element),
+                            "formula": words.formula(part.group, relation.element, multiplied=own),
+                            "picture": pieces.picture(part.group, relation.element, own),
                             "terms": [
                                 [number, str(value.numerator), str(value.denominator)]
                                 for number, value in relation.terms
@@ -296,14 +380,17 @@ def _left_out(maps: Basis, pieces: _Pieces) -> dict[str, Any]:
 # --- plan ---------------------------------------------------------------------------------------------
 
 
-def _plan(maps: Basis) -> dict[str, Any]:
+def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
     if not len(maps):
         return {"note": "There is no map, so there is nothing to compute: the output is zero.", "steps": []}
     if len(maps) > MAX_CARDS:
         return {"note": f"A plan for {len(maps):,} maps takes minutes; eqsynth show --plan prints it.", "steps": []}
     one_in, one_out = (Space(((1, order),)) for order in (maps.inputs, maps.outputs))
     try:
-        made = plain_plan(Hom(maps.group, one_in, one_out), False, "variance")
+        if problem is None:
+            made = plain_plan(Hom(maps.group, one_in, one_out), False, "variance")
+        else:
+            made = plan_products(problem, False, "variance")
         listed = list(made.costs())
     except SizeError as error:
         return {"note": str(error), "steps": []}
@@ -438,7 +525,7 @@ def _list(texts: Iterable[str]) -> str:
     return " and ".join(texts)
 
 
-def _certificate(maps: Basis) -> dict[str, Any]:
+def _certificate(maps: Basis, product: ProductHom | None = None) -> dict[str, Any]:
     group, certificate = maps.group, maps.certificate
     if not group.diagrammatic:
         size = (
@@ -453,7 +540,7 @@ def _certificate(maps: Basis) -> dict[str, Any]:
             + f"{_list(dict.fromkeys(factor.counted_by for factor in group.factors))} count them"
             + ". So once that many independent maps are found, the list is complete."
         )
-    problem = f"{group}: 1x{order_text(maps.inputs)} -> 1x{order_text(maps.outputs)}"
+    problem = f"{group}: 1x{order_text(maps.inputs)} -> 1x{order_text(maps.outputs)}" if product is None else product
     return {
         "text": str(certificate),
         "considered": certificate.spanning,
@@ -481,6 +568,21 @@ def write(path: Path, group: str | Group, inputs: Order, outputs: Order, *, forc
 
     Raises ExportError where the file cannot be written, and what :func:`html` raises.
     """
-    content = html(group, inputs, outputs).encode()
+    return _save(path, html(group, inputs, outputs), force)
+
+
+def write_problem(path: Path, problem: Problem, *, force: bool = False) -> int:
+    """The same for a product of inputs, as a problem.
+
+    >>> from eqsynth.families.hom import parse_problem
+    >>> from eqsynth.show.page import write_problem
+    >>> write_problem(Path("maps.html"), parse_problem("O(3): 4x1 (x) 4x2 -> 2x1"))  # doctest: +SKIP
+    67000
+    """
+    return _save(path, problem_html(problem), force)
+
+
+def _save(path: Path, text: str, force: bool) -> int:
+    content = text.encode()
     files.save(path, content, force=force)
     return len(content)

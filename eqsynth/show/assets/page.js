@@ -225,19 +225,27 @@ function nonzero(map) {
 
 const [from, to] = data.spaces;
 const brief = (space) => space.replace(/^an? /, "").replace(/ numbers$/, "");
-byId("heading").textContent = `${data.group}: ${brief(from)} → ${brief(to)}`;
+const product = data.product; // of inputs; null for linear maps
+const multiplied = product && product.factors.map(([, space, times]) => Array(times).fill(brief(space))).flat().join(" ⊗ ");
+byId("heading").textContent = `${data.group}: ${product ? multiplied : brief(from)} → ${brief(to)}`;
 const many = data.count !== 1;
-byId("lead").append(
+if (product) byId("lead").append(
+  ...(product.kept
+    ? [`A ${product.sentence} has the symmetry of ${data.group} exactly when it is a weighted sum of `, make("strong", {}, plural(product.kept, "map", "maps")), " on this page, applied to the product ", make("code", {}, product.equation), `. A layer that eqsynth makes has one weight for each${product.fewer ? ` (${product.fewer})` : ""}.`]
+    : [`No ${product.sentence} has the symmetry of ${data.group}, except the one that is always zero.`]),
+);
+else byId("lead").append(
   ...(data.count
     ? [`A linear map from x, ${from}, to y, ${to}, has the symmetry of ${data.group} exactly when it is a weighted sum of the `, make("strong", {}, plural(data.count, "map", "maps")), ` on this page. A layer that eqsynth makes has one weight for each${many ? "" : " (that is, one)"}, for every pair of channels, and can do nothing else.`]
     : [`No linear map from x, ${from}, to y, ${to}, has the symmetry of ${data.group}, except the one that is always zero.`]),
 );
 byId("meaning").append(make("b", {}, "The symmetry: "), `${data.symmetry} `, make("span", { style: "color:var(--soft)" }, `(${data.group} is the ${data.title.replaceAll("R^n", "Rⁿ")}.)`));
 const facts = [
-  [data.count.toLocaleString("en"), many ? "independent maps" : "independent map"],
+  [(product ? product.kept : data.count).toLocaleString("en"), (product ? product.kept !== 1 : many) ? "independent maps" : "independent map"],
   [data.dense, "weights without symmetry"],
   [data.left.count.toLocaleString("en"), data.left.count === 1 ? "redundant diagram left out" : "redundant diagrams left out"],
 ];
+if (product?.fewer) facts.splice(1, 1); // a polynomial has fewer weights than its product
 byId("facts").append(...facts.map(([value, name]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 const bytes = [...document.querySelectorAll("script, style, noscript")].reduce((sum, each) => sum + new Blob([each.textContent]).size, 2500);
 byId("foot").textContent = `Made by eqsynth ${data.version}. This file, about ${Math.ceil(bytes / 1000).toLocaleString("en")} kB, holds everything it shows and loads nothing.`;
@@ -261,6 +269,7 @@ const guide = maps.has("matrices") ? [] : [
   "The picture: dots on top are the axes of the output y, dots below those of the input x. Joined dots share one index. A dot below that nothing joins is summed over; one on top that nothing joins is repeated.",
   "The formula says the same with letters: y[a] += x[b,b] adds x[b,b] to y[a] for all a and b.",
 ];
+if (product) guide.push(`The input x is the product ${product.equation}. Lines below the dots say which of its axes belong to ${product.factors.map(([name]) => name).join(" and to ")}.`);
 if (data.maps.some((map) => map.parts.some((part) => part.head?.length))) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
 if (data.factors.some((factor) => factor.symplectic) && data.maps.some((map) => map.formula.includes("ω"))) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
 if (maps.has("graphs")) guide.push("Small circles are vertices of the graph that the map visits, thick lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
@@ -273,7 +282,7 @@ if (grid) {
   guide.push(small);
 }
 guide.push("Below stand the kind of map, in the words of the papers, and how many entries of the matrix are not zero.");
-if (maps.has("diagrams")) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
+if (maps.has("diagrams") && !product) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
 if (!grid && data.count) byId("how-text").append(make("p", {}, "The matrices are too large to draw here; in Python, eq.basis(...).matrices() has them."));
@@ -287,7 +296,7 @@ function card(number) {
     make("h3", { id: `name-${number}` }, make("b", {}, `#${number}`), make("span", { class: "formula" }, map.formula)),
     make("p", { id: `words-${number}` }, map.words),
     make("div", { class: "pair" }, picture(map.picture, `Diagram of map ${number}: ${map.formula}`), grid ? matrixPicture(map, label) : null),
-    make("p", { class: "cost" }, [map.kind, map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
+    make("p", { class: "cost" }, [...(product ? [map.weight || "no weight of its own"] : []), map.kind, map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
   return made;
 }
 
@@ -457,8 +466,8 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
   const { steps, note, work, moved, letters } = data.plan;
   if (note) body.append(make("p", {}, note));
   if (steps.length) {
-    const mixes = steps.filter((step) => step.kind === "mix channels").length;
-    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces the input (sums and diagonals), mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer adds the maps up, each times its weight, to one matrix with tied entries, and multiplies by it."} In all: ${work || "0"} multiply-adds per sample, and ${moved || "0"} numbers read or written. Here c_in and c_out are the channels of the input and the output. ${letters}`));
+    const mixes = steps.filter((step) => step.kind === "mix channels" || step.kind === "multiply and mix").length;
+    body.append(make("p", {}, `${mixes ? `The layer never forms a matrix. It shares the work of ${data.count > 1 ? "all " : ""}${plural(data.count, "map", "maps")} in ${plural(steps.length, "step", "steps")}: it reduces ${product ? "each input (sums and diagonals), multiplies what is left" : "the input (sums and diagonals)"}, mixes channels in ${plural(mixes, "matrix product", "matrix products")}, and spreads the results over the output.` : "The layer adds the maps up, each times its weight, to one matrix with tied entries, and multiplies by it."} In all: ${work || "0"} multiply-adds per sample, and ${moved || "0"} numbers read or written. Here ${product ? product.channels : "c_in and c_out are the channels of the input and the output"}. ${letters}`));
     // Boxes are steps; in a long plan, all steps of one kind in one layer.
     const grouped = steps.length > 40;
     const boxes = [];
@@ -527,7 +536,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
       const count = box.steps.length;
       const step = steps[box.steps[0]];
       const about = count === 1 ? `${step.work || "no"} multiply-adds, ${step.moved || "no"} numbers read or written` : `${count} steps; the table below lists them with their costs`;
-      const node = make("g", { class: `node${box.kind === "mix channels" || box.kind === "tied matrix" ? " mix" : ""}`, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, tabindex: 0, role: "img", "aria-label": `${count === 1 ? step.text : box.kind}; ${about}` },
+      const node = make("g", { class: `node${["mix channels", "multiply and mix", "tied matrix"].includes(box.kind) ? " mix" : ""}`, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, tabindex: 0, role: "img", "aria-label": `${count === 1 ? step.text : box.kind}; ${about}` },
         make("rect", { class: "box", width: wide, height: tall, rx: 7 }),
         make("text", { x: 9, y: 18 }, short(box.kind, 20)),
         make("text", { x: 9, y: 35, class: "dim" }, count === 1 ? short(step.work || "free", 20) : `${count} steps`));

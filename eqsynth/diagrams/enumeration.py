@@ -25,19 +25,20 @@ def diagrams(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     2301.10152 (A(n)).
     """
     total = outputs + inputs
-    if next(group.headless_blocks(total), None) is None:
-        rows = [], []
-    else:
-        through = min(outputs, inputs)
-        rows = group.rows(outputs, through), group.rows(inputs, through)
-    if rows[0] is not None and rows[1] is not None:
-        tops, bottoms = ([Half(blocks, kept) for blocks, kept in listed or ()] for listed in rows)
-        yield from all_joined(tops, bottoms)
-    else:
-        for blocks in group.headless_blocks(total):
-            yield Diagram(outputs, inputs, blocks)
+    if next(group.headless_blocks(total), None) is not None:
+        yield from _headless(group, outputs, inputs)
     for blocks, head in group.headed_blocks(total):
         yield Diagram(outputs, inputs, blocks, head=head)
+
+
+def _headless(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
+    through = min(outputs, inputs)
+    tops, bottoms = (group.rows(order, through) for order in (outputs, inputs))
+    if tops is not None and bottoms is not None:
+        yield from all_joined(*([Half(blocks, kept) for blocks, kept in rows] for rows in (tops, bottoms)))
+        return
+    for blocks in group.headless_blocks(outputs + inputs):
+        yield Diagram(outputs, inputs, blocks)
 
 
 def count(group: Group, total: int) -> int:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch._inductor.config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -390,10 +389,8 @@ def test_layers_compile_with_packed_tensors():
         for size in (n, n + 1) if group == "S(n)" else (n,):
             entries = size * (size + 1) // 2
             x = torch.randn(2, entries, 2, dtype=torch.float64), torch.randn(2, size, 1, dtype=torch.float64)
-            # In plain loops where n is open: torch takes long to find out how strides of open sizes fill vectors.
-            with torch._inductor.config.patch({"cpp.simdlen": 1} if group == "S(n)" else {}):
-                for ours, meant in zip(compiled(x), layer(x), strict=True):
-                    torch.testing.assert_close(ours, meant)
+            for ours, meant in zip(compiled(x), layer(x), strict=True):
+                torch.testing.assert_close(ours, meant)
 
 
 def test_open_sizes_are_read_from_packed_tensors():

@@ -316,9 +316,7 @@ def test_one_graph_for_every_batch_and_size(name):
 @pytest.mark.usefixtures("fresh_compiler", "open_sizes")
 @pytest.mark.parametrize("name", KERNELS)
 def test_one_compiled_kernel_for_every_batch_and_size(name):
-    # O(n) in vectors; S(n) in plain loops: torch takes a minute to find out how its strides fill vectors.
-    with torch._inductor.config.patch({"cpp.simdlen": 1} if name == "S(n)" else {}):
-        assert_one_graph_serves(name, "inductor")
+    assert_one_graph_serves(name, "inductor")
 
 
 @pytest.mark.usefixtures("fresh_compiler")

@@ -11,7 +11,6 @@ from functools import cache
 import pytest
 import torch
 import torch._dynamo.testing
-import torch._inductor.config
 from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, stack_module_state, vmap

@@ -268,6 +268,17 @@ class ProductHom:
 Problem = Hom | ProductHom
 
 
+def weight_name(problem: Problem, term_in: int, term_out: int) -> str:
+    """What weights of a term of inputs and an output are called in a state_dict: ``weight``, or ``weight_0_1``.
+
+    >>> from eqsynth.families.hom import Hom, weight_name
+    >>> weight_name(Hom.parse("O(3)", 1, 1), 0, 0), weight_name(Hom.parse("O(3)", "2x1 + 2x0", 1), 1, 0)
+    ('weight', 'weight_1_0')
+    """
+    single = len(problem.terms) == len(problem.space_out) == 1
+    return "weight" if single else "_".join(map(str, ("weight", *problem.places(term_in), term_out)))
+
+
 def parse_problem(text: str, files: bool | Path = True, mode: str | None = None) -> Problem:
     """Read a problem as it prints, one of linear maps or of products; ``files`` as in :meth:`Group.parse`.
 

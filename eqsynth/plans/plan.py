@@ -12,7 +12,7 @@ from eqsynth.diagrams.diagram import Half
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.hom import Hom, Problem
+from eqsynth.families.hom import Hom, Problem, weight_name
 from eqsynth.plans.cost import Cost, Costing, total
 from eqsynth.plans.infer import Value, check_weights, infer, stored_axes
 from eqsynth.plans.steps import Input, Join, Mix, Pair, Schur, Step, Weigh, describe
@@ -122,18 +122,14 @@ class Plan:
         unread = [number for number in range(len(problem.inputs)) if number not in read]
         return [f"{problem.input_title(number)} {problem}" for number in unread]
 
-    @property
-    def _single(self) -> bool:
-        return len(self.problem.terms) == len(self.problem.space_out) == 1
-
     def weight_name(self, term_in: int, term_out: int) -> str:
         """The parameter's name: ``weight``, or ``weight_0_1`` in a layer of several terms."""
-        numbers = (*self.problem.places(term_in), term_out)
-        return "weight" if self._single else "_".join(["weight", *map(str, numbers)])
+        return weight_name(self.problem, term_in, term_out)
 
     def bias_name(self, term_out: int) -> str:
         """The parameter's name: ``bias``, or ``bias_1`` in a layer of several terms."""
-        return "bias" if self._single else f"bias_{term_out}"
+        single = len(self.problem.terms) == len(self.problem.space_out) == 1
+        return "bias" if single else f"bias_{term_out}"
 
     @property
     def sums(self) -> str:

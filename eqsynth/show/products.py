@@ -14,7 +14,7 @@ from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import LETTERS, indexed
 from eqsynth.diagrams.shapes import Drawing
 from eqsynth.errors import SpaceError
-from eqsynth.families.hom import ProductHom
+from eqsynth.families.hom import ProductHom, weight_name
 from eqsynth.plans.products import maps
 from eqsynth.spaces.space import axes_of, order_text
 
@@ -59,9 +59,7 @@ class Part:
     @property
     def name(self) -> str:
         """What weights of this part are called in a layer's state_dict."""
-        if len(self.problem.terms) == len(self.problem.space_out) == 1:
-            return "weight"
-        return "_".join(map(str, ["weight", *self.problem.places(self.term), self.output]))
+        return weight_name(self.problem, self.term, self.output)
 
     @property
     def equation(self) -> str:

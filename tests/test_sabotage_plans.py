@@ -47,6 +47,8 @@ GOOD: dict[str, Callable[[], object]] = {
     "SO(3)": lambda: eq.plan("SO(3)", "1x2", "1x1", method="diagrams"),
     "Sp(4)": lambda: eq.plan("Sp(4)", "1x3", "1x1", method="diagrams"),
     "Sp(n)": lambda: eq.plan("Sp(n)", "1x2", "1x2"),
+    "O(1,2)": lambda: eq.plan("O(1,2)", "1x2", "1x2", method="diagrams"),
+    "SO(1,2)": lambda: eq.plan("SO(1,2)", "1x2", "1x1", method="diagrams"),
     "cycle": lambda: eq.plan("Aut(cycle4)", "1x1", "1x2", method="diagrams"),
     "arrows": lambda: eq.plan("Aut(dicycle4)", "1x1", "1x1", method="diagrams"),
     "Perm": lambda: eq.plan("Perm(3: 1 2 0)", "1x1", "1x1", method="matrix"),
@@ -56,6 +58,7 @@ GOOD: dict[str, Callable[[], object]] = {
     "alternating": lambda: eq.plan("O(n)", "1xA2.packed", "1x2"),
     "product": lambda: eq.TensorProduct("S(n)", "2x1", "3x1", "1x1").plan,
     "cross product": lambda: eq.TensorProduct("SO(3)", "1x1", "1x1", "1x1").plan,
+    "Lorentz product": lambda: eq.TensorProduct("SO(1,2)", "1x1", "1x1", "1x1").plan,
     "symplectic product": lambda: eq.TensorProduct("Sp(n)", "1x1", "1x1", "1x2 + 1x0").plan,
     "wide product": lambda: eq.TensorProduct("S(n)", "8x1", "8x1", "1x2").plan,
     "powers": lambda: eq.PolynomialLayer("S(n)", "1x1", 2, "1x1").plan,
@@ -165,7 +168,10 @@ PLANS = {
     "a map that reads another reduction": ("S(n)", step("S(n)", Mix, 1, operands=nth("operands", 1, source="x_1a"))),
     "a form on other axes": ("Sp(4)", step("Sp(4)", Reduce, pattern=(None, None, 0), forms=((0, 1),))),
     "a form that is a sum": ("Sp(n)", step("Sp(n)", Reduce, forms=())),
+    "a trace without its signs": ("O(1,2)", step("O(1,2)", Reduce, pattern=(0, 0), forms=())),
+    "a trace without its signs, named as it was": ("O(1,2)", step("O(1,2)", Reduce, forms=())),
     # Hodge.
+    "a head tied to a sign": ("SO(1,2)", step("SO(1,2)", Hodge, tied=1, taken=1, given=0)),
     "a head with its axes exchanged": ("SO(3)", step("SO(3)", Hodge, order=lambda s: s.order[::-1])),
     "a head tied to the other axis": ("A(3)", step("A(3)", Hodge, -1, order=lambda s: s.order[::-1])),
     "a head that is tied and gives nothing": ("A(3)", step("A(3)", Hodge, 1, tied=1, taken=1, given=0)),
@@ -215,6 +221,8 @@ PLANS = {
     "a diagonal that is spread": ("S(n)", step("S(n)", Spread, -1, parts=nth("parts", -1, pattern=(0, None)))),
     "a form that is a diagonal": ("Sp(n)", step("Sp(n)", Spread, -1, parts=nth("parts", -1, forms=()))),
     "a form that is subtracted": ("Sp(n)", step("Sp(n)", Spread, -1, parts=nth("parts", -1, sign=-1))),
+    "a form that is the diagonal": ("O(1,2)", step("O(1,2)", Spread, -1, parts=nth("parts", -1, forms=()))),
+    "a form of signs that is subtracted": ("O(1,2)", step("O(1,2)", Spread, -1, parts=nth("parts", -1, sign=-1))),
     # Tied.
     "two orbits exchanged": ("Perm", step("Perm", Tied, tables=nth("tables", 0, elements=exchanged("elements")))),
     "an orbit that is dropped": (
@@ -278,6 +286,18 @@ PLANS = {
             ],
         ),
     ),
+    "signs that are left out": ("Lorentz product", step("Lorentz product", Join, sources=("u_a", "v_a_h2"))),
+    "signs on both inputs": (
+        "Lorentz product",
+        steps(
+            "Lorentz product",
+            lambda s: [
+                *s[:3],
+                replace(s[2], target="v_a_w0", source="v_a"),
+                *[replace(one, source="v_a_w0") if isinstance(one, Hodge) else one for one in s[3:]],
+            ],
+        ),
+    ),
     "two products exchanged": ("product", step("product", Join, 3, left=(), right=(0,), sources=("u_1", "v_a"))),
     "a cross product the other way round": (
         "cross product",
@@ -311,6 +331,7 @@ PLANS = {
         "O(3)",
         lambda: replace(good("O(3)"), problem=eq.Hom.parse("SO(3)", "1x2", "1x1")),
     ),
+    "a form without signs": ("O(1,2)", lambda: replace(good("O(1,2)"), problem=eq.Hom.parse("O(3)", "1x2", "1x2"))),
     "another graph": ("cycle", lambda: replace(good("cycle"), problem=eq.Hom.parse("Aut(path4)", "1x1", "1x2"))),
     "two groups exchanged": (
         "S(n) x O(m)",
@@ -373,6 +394,7 @@ CODE = {
     "a form that is symmetric": ("Sp(n)", r"(\[\.\.\., ::2\]) - ", r"\1 + "),
     "a head with the wrong sign": ("SO(3)", r"_multiply\(self\.", "-_multiply(self."),
     "a table that is altered": ("SO(3)", r'(self\._table\("epsilon_0", epsilon_0)\)', r"\1.abs())"),
+    "signs of eta at other places": ("O(1,2)", r"\[\.\.\., :1\]\.flatten", "[..., 2:].flatten"),
     "a graph without a direction": ("arrows", r'(self\._table\("adjacency", )A\)', r"\1A.maximum(A.T))"),
     "a scale of the maps": ("cycle", r"\[4, 4, ", "[4, 1, "),
     "an order of weights": ("cycle", r"\[0, 1, 6\]", "[1, 0, 6]"),

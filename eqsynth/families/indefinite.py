@@ -8,7 +8,7 @@ of O(n) with such factors on its rows and columns: what is left of them are the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from eqsynth.errors import GroupError, shown
 from eqsynth.exact.numbers import whole
@@ -27,8 +27,53 @@ if TYPE_CHECKING:
 SMALL = 0.6
 
 
+class Indefinite(Orthogonal):
+    """What both families share: names, the form, and that a letter n stands for the definite form."""
+
+    __slots__ = ()
+    diagram_kind = "Brauer with η"
+
+    p: int
+    q: int
+
+    def __init__(self, p: object, q: object) -> None:
+        fill_signature(self, "SO" if self.heads else "O", p, q)
+
+    @classmethod
+    def of_signs(cls, p: object, q: object) -> Group:
+        """The group of so many signs + and -."""
+        return cls(p, q)
+
+    def __str__(self) -> str:
+        return f"{self.family}({self.p},{self.q})"
+
+    def __repr__(self) -> str:
+        return f"Group.parse({str(self)!r})"
+
+    @property
+    def signature(self) -> tuple[int, int]:
+        """How many signs are +, and how many -."""
+        return self.p, self.q
+
+    def at(self, n: int | str) -> Group:
+        """Itself at its own size; O(n) or SO(n) where n is a letter: the group of the same diagrams."""
+        if isinstance(n, str):
+            return Group(self.family, n)
+        if n != self.n:
+            raise GroupError(f"{self} has n = {self.n}, not {shown(n)}: give p and q in place of n")
+        return self
+
+    def pair_form(self, n: int) -> NDArray[np.int64]:  # noqa: ARG002 - it has one size
+        """The matrix eta."""
+        return eta(self.p, self.q)
+
+    def part_words(self, label: Label) -> str:
+        """What a part is, in words; empty where it has no name."""
+        return words(Orthogonal.part_words(self, label))
+
+
 @dataclass(frozen=True, slots=True, init=False, repr=False)
-class IndefiniteOrthogonal(Orthogonal):
+class IndefiniteOrthogonal(Indefinite):
     """The indefinite orthogonal group O(p,q): all maps that keep eta; O(1,3) is the Lorentz group.
 
     >>> from eqsynth import Group
@@ -39,7 +84,6 @@ class IndefiniteOrthogonal(Orthogonal):
     Perfect matchings, whose pairs inside a row carry eta. Raises GroupError where p or q is no number above 0.
     """
 
-    diagram_kind: ClassVar[str] = "Brauer with η"
     sources: ClassVar[dict[str, str]] = {
         "Brauer with η": "perfect matchings with the form η inside a row: those of O(n), arXiv 2212.08630, with signs"
     }
@@ -47,47 +91,12 @@ class IndefiniteOrthogonal(Orthogonal):
     p: int
     q: int
 
-    def __init__(self, p: Any, q: Any) -> None:
-        fill_signature(self, "O", p, q)
-
-    @classmethod
-    def of_signs(cls, p: object, q: object) -> Group:
-        """The group of so many signs + and -."""
-        return cls(p, q)
-
-    def __str__(self) -> str:
-        return f"O({self.p},{self.q})"
-
-    def __repr__(self) -> str:
-        return f"Group.parse({str(self)!r})"
-
     @property
     def title(self) -> str:
         """What the group is, in words."""
         lorentz = "Lorentz group, the " if (self.p, self.q) in ((1, 3), (3, 1)) else ""
-        return f"{lorentz}indefinite orthogonal group: all linear maps of R^{self.n} that keep η = {self.diagonal}"
-
-    @property
-    def diagonal(self) -> str:
-        """The form in words."""
-        return diagonal(self.p, self.q)
-
-    @property
-    def signature(self) -> tuple[int, int]:
-        """How many signs are +, and how many -."""
-        return self.p, self.q
-
-    def at(self, n: int | str) -> Group:
-        """Itself at its own size; O(n) where n is a letter: the group of the same diagrams."""
-        return resized(self, n)
-
-    def pair_form(self, n: int) -> NDArray[np.int64]:  # noqa: ARG002 - it has one size
-        """The matrix eta."""
-        return eta(self.p, self.q)
-
-    def part_words(self, label: Label) -> str:
-        """What a part is, in words; empty where it has no name."""
-        return words(Orthogonal.part_words(self, label))
+        form = diagonal(self.p, self.q)
+        return f"{lorentz}indefinite orthogonal group: all linear maps of R^{self.n} that keep η = {form}"
 
     def generating_matrices(self) -> Generators:
         """A reflection of either kind of axis; rotations and a boost in neighbouring coordinates."""
@@ -102,7 +111,7 @@ class IndefiniteOrthogonal(Orthogonal):
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
-class IndefiniteSpecialOrthogonal(SpecialOrthogonal):
+class IndefiniteSpecialOrthogonal(Indefinite, SpecialOrthogonal):
     """The group SO(p,q): the maps of O(p,q) of determinant 1.
 
     >>> from eqsynth import Group
@@ -112,48 +121,16 @@ class IndefiniteSpecialOrthogonal(SpecialOrthogonal):
     The maps of O(p,q), and n free vertices on a head beside pairs, with eta on the axes of the input.
     """
 
-    diagram_kind: ClassVar[str] = "Brauer with η"
     sources: ClassVar[dict[str, str]] = {}
 
     p: int
     q: int
-
-    def __init__(self, p: Any, q: Any) -> None:
-        fill_signature(self, "SO", p, q)
-
-    @classmethod
-    def of_signs(cls, p: object, q: object) -> Group:
-        """The group of so many signs + and -."""
-        return cls(p, q)
-
-    def __str__(self) -> str:
-        return f"SO({self.p},{self.q})"
-
-    def __repr__(self) -> str:
-        return f"Group.parse({str(self)!r})"
 
     @property
     def title(self) -> str:
         """What the group is, in words."""
         form = diagonal(self.p, self.q)
         return f"special indefinite orthogonal group: the linear maps of R^{self.n} that keep η = {form} and volumes"
-
-    @property
-    def signature(self) -> tuple[int, int]:
-        """How many signs are +, and how many -."""
-        return self.p, self.q
-
-    def at(self, n: int | str) -> Group:
-        """Itself at its own size; SO(n) where n is a letter: the group of the same diagrams."""
-        return resized(self, n)
-
-    def pair_form(self, n: int) -> NDArray[np.int64]:  # noqa: ARG002 - it has one size
-        """The matrix eta."""
-        return eta(self.p, self.q)
-
-    def part_words(self, label: Label) -> str:
-        """What a part is, in words; empty where it has no name."""
-        return words(Orthogonal.part_words(self, label))
 
     def complex_halves(self, label: Label) -> bool:  # noqa: ARG002 - the same for all
         """Where the Hodge star of n/2 axes squares to -1, which each sign of eta turns around."""
@@ -171,7 +148,7 @@ class IndefiniteSpecialOrthogonal(SpecialOrthogonal):
         return element
 
 
-def fill_signature(group: Group, name: str, p: Any, q: Any) -> None:
+def fill_signature(group: Group, name: str, p: object, q: object) -> None:
     """Set the fields of a group that is being made; raises GroupError for numbers that give none."""
     asked = f"{name}({_said(p)},{_said(q)})"
     plus, minus = whole(p), whole(q)
@@ -192,15 +169,6 @@ def fill_signature(group: Group, name: str, p: Any, q: Any) -> None:
 def _said(number: object) -> str:
     plain = isinstance(number, str) and number.replace(".", "").isalnum() and len(number) < 20
     return str(number) if plain else shown(number)
-
-
-def resized(group: Group, n: int | str) -> Group:
-    """The group at a size: a letter stands for the definite form, which has the same diagrams."""
-    if isinstance(n, str):
-        return Group(group.family, n)
-    if n != group.n:
-        raise GroupError(f"{group} has n = {group.n}, not {shown(n)}: give p and q in place of n")
-    return group
 
 
 def diagonal(p: int, q: int) -> str:

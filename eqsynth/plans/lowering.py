@@ -27,7 +27,7 @@ from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.plans.infer import full_axes, stored_axes
-from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
+from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, Halves, Plan, check_options
 from eqsynth.plans.steps import (
     Contract,
     Entry,
@@ -115,13 +115,7 @@ def plan_hom(
     parameters: str = "diagrams",
 ) -> Plan:
     """The plan of a problem that is already parsed."""
-    for what, given, known in (
-        ("normalization", normalization, NORMALIZATIONS),
-        ("method", method, ("auto", *METHODS)),
-        ("kind of parameters", parameters, PARAMETERS),
-    ):
-        if given not in known:
-            raise EqsynthError(f"there is no {what} {given!r}: ask for one of {', '.join(map(repr, known))}")
+    check_options(normalization, method, parameters)
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if axes_of(order) > len(LETTERS):
             raise SizeError(f"a tensor of order {order} has more than {len(LETTERS)} axes: ask for lower orders")

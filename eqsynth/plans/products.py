@@ -33,7 +33,7 @@ from eqsynth.plans.lowering import (
     plan_hom,
     whole,
 )
-from eqsynth.plans.plan import NOMINAL_N, NORMALIZATIONS, Plan
+from eqsynth.plans.plan import NOMINAL_N, Plan, check_options
 from eqsynth.plans.steps import (
     AXES,
     Contract,
@@ -73,9 +73,7 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
 
 
 def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
-    if normalization not in NORMALIZATIONS:
-        known = ", ".join(map(repr, NORMALIZATIONS))
-        raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")
+    check_options(normalization)
     hom, group = problem.hom, problem.group
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if axes_of(order) > len(AXES):

@@ -41,6 +41,10 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "arXiv 0808.2628",
     ),
     (
+        "partial_matching", "A partial matching of B(n)", "B(n)", Diagram(3, 4, ((0, 4), (1,), (2, 3), (5,), (6,))),
+        "Pairs as for O(n); a single input is summed, a single output is filled with equal values.", "arXiv 0808.2628",
+    ),
+    (
         "brauer", "A Brauer diagram of O(n)", "O(n)", Diagram(5, 5, ((0, 2), (1, 9), (3, 5), (4, 7), (6, 8))),
         "Every vertex has one partner: a pair of inputs is a contraction, a pair of outputs a Kronecker delta.",
         "arXiv 2212.08630",

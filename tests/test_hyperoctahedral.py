@@ -207,7 +207,7 @@ def test_what_is_no_signed_permutation_is_refused():
     with pytest.raises(GroupError, match="blocks of even size"):
         eq.algebra.merge("H(n)")
     with pytest.raises(ParseError, match=r"with signs is H\(n\)"):
-        eq.Group.parse("B(3)")
+        eq.Group.parse("BC(3)")
     assert eq.Group("H", 3).misfit(Diagram(1, 2, ((0, 1, 2),)).blocks, ()) != ""
 
 

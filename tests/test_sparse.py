@@ -143,6 +143,8 @@ PROBLEMS = [
     ("S(n)", "1x3", "1x3"),
     ("S(n)", "1x4", "1x1 + 1x0"),
     ("A(n)", "2x2", "2x2"),
+    ("B(n)", "2x2 + 1x1", "2x2 + 1x0"),
+    ("S'(n)", "2x2", "1x2 + 1x0"),
 ]
 SIZES = st.lists(st.integers(0, 6), min_size=1, max_size=4).filter(sum)
 
@@ -525,10 +527,10 @@ def test_dropout_draws_one_mask_for_each_graph():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: eq.Linear("O(3)", "1x2", "1x2"), r"modules of S\(n\), A\(n\) and H\(n\)"),
-        (lambda: eq.Linear("S(n) x O(3)", "1x(1,1)", "1x(1,1)"), r"modules of S\(n\), A\(n\) and H\(n\)"),
-        (lambda: eq.Linear("Aut(petersen)", "1x1", "1x1"), r"modules of S\(n\), A\(n\) and H\(n\)"),
-        (lambda: eq.nn.LayerNorm("O(3)", "4x1"), r"modules of S\(n\), A\(n\) and H\(n\)"),
+        (lambda: eq.Linear("O(3)", "1x2", "1x2"), r"maps are set partitions"),
+        (lambda: eq.Linear("S(n) x O(3)", "1x(1,1)", "1x(1,1)"), r"maps are set partitions"),
+        (lambda: eq.Linear("Aut(petersen)", "1x1", "1x1"), r"maps are set partitions"),
+        (lambda: eq.nn.LayerNorm("O(3)", "4x1"), r"maps are set partitions"),
         (lambda: eq.Linear("A(4)", "1x2", "1x2"), r"diagrams with heads.*use S\(4\)"),
         (lambda: eq.Linear("S(4)", "1x2", "1x2", parameters="blocks"), "entries of blocks"),
         (lambda: eq.nn.LayerNorm("S(n)", "4x2", over="all"), "over='channels'"),

@@ -957,8 +957,10 @@ def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term])
 
 
 def _check_orbits(group: Group) -> None:
-    if not group.partitions or group.heads:
-        raise GroupError(f"the orbit basis is that of S(n) and H(n), not of {group}: ask for a map of S({group.n})")
+    if not group.coarsens or group.heads:
+        raise GroupError(
+            f"the orbit basis is that of S(n), H(n) and S'(n), not of {group}: ask for a map of S({group.n})"
+        )
 
 
 def _group_at(group: Group, n: int) -> Group:

@@ -472,7 +472,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
             index_symmetries.afford_entries(group, dimensions.dimension(group, above + below), inputs, outputs)
     whole = _basis(group, plain(inputs), plain(outputs), choose)
     elements, prime = whole.diagrams, 0
-    if group.partitions and not group.symbolic:
+    if group.coarsens and not group.symbolic:
         # Permutations of axes keep the number of blocks.
         listed = enumeration.diagrams(group, axes_of(outputs), axes_of(inputs))
         fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
@@ -596,7 +596,7 @@ def _diagram_basis(group: Group, inputs: int, outputs: int, choose: str = "auto"
         listed.sort(key=_cost_key)
         pivots, prime = gram.greedy_basis(group, listed, dimension)
         listed = [listed[pivot] for pivot in pivots]
-        certificate = Certificate(dimension, spanning, "orbits" if group.partitions else "gram", prime)
+        certificate = Certificate(dimension, spanning, "orbits" if group.coarsens else "gram", prime)
     listed.sort(key=lambda diagram: diagram.key)
     return Basis(group, inputs, outputs, tuple(listed), certificate)
 

@@ -6,12 +6,11 @@ n^l x n^k is formed but the one that is projected.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
-from itertools import combinations
+from itertools import chain, combinations
 from math import factorial, lcm, prod
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,10 @@ from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, shown
 from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
 from eqsynth.exact.numbers import binary, fraction, whole
-from eqsynth.exact.partitions import components, partitions, perfect_matchings, tableaux
+from eqsynth.exact.partitions import components, partitions, perfect_matchings
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.matching_groups import afford_partitions
 from eqsynth.spaces.space import plain_order
 
 if TYPE_CHECKING:
@@ -273,6 +271,9 @@ def gram_determinant(group: str | Group, inputs: int, outputs: int) -> RationalF
     boxes (i, j) of lambda (i, j from 1, written n + 2(j - 1) - (i - 1)) there, and the determinant the
     product of z to the power of the dimension of the module (hook formula).
 
+    B(n): with P, the projection to vectors of sum 0, for each pair, which is a unitriangular change, G falls into
+    blocks, one for each set of single vertices: n for each of these, times the matrix of O(n-1) on the others.
+
     Sp(n): G is that of O at -n, up to signs that cancel in the determinant. SO(n) and A(n) with n a
     letter have the diagrams, and so the determinant, of O(n) and S(n).
 
@@ -295,21 +296,7 @@ def gram_determinant(group: str | Group, inputs: int, outputs: int) -> RationalF
 
 
 def _determinant(group: Group, total: int, letter: str) -> RationalFunction:
-    powers: Counter[int] = Counter()
-    if group.partitions:
-        for blocks in range(total + 1):
-            for root in range(blocks):
-                powers[root] += group.blocks_count(total, blocks)
-    elif total % 2 == 0:
-        what = f"the determinant of {group.family}({letter}) on {total} vertices"
-        afford_partitions(what, total, total // 2)
-        sign = -1 if group.symplectic else 1
-        for shape in partitions(total // 2):
-            size = tableaux(tuple(2 * length for length in shape))
-            for row, length in enumerate(shape):
-                for column in range(length):
-                    powers[sign * (row - 2 * column)] += size
-    return RationalFunction.from_roots(powers, letter)
+    return RationalFunction.from_roots(group.at(letter).gram_roots(total), letter)
 
 
 def _flat(matrix: ExactMatrix) -> Iterator[RationalFunction]:
@@ -412,8 +399,10 @@ def _inverse(group: Group, diagrams: tuple[Diagram, ...], n: int) -> flint.fmpq_
 def _weingarten(group: Group, diagrams: tuple[Diagram, ...]) -> ExactMatrix:
     if not diagrams:
         return ExactMatrix((), ())
-    if group.partitions:
+    if group.coarsens:
         return _weingarten_partitions(diagrams, str(group.n))
+    if group.singles:
+        return _weingarten_partial_matchings(diagrams, str(group.n))
     return _weingarten_matchings(diagrams, str(group.n), group.symplectic)
 
 
@@ -440,7 +429,50 @@ def _weingarten_partitions(diagrams: tuple[Diagram, ...], letter: str) -> ExactM
     return ExactMatrix(tuple(values), index)
 
 
-def _weingarten_matchings(diagrams: tuple[Diagram, ...], letter: str, symplectic: bool) -> ExactMatrix:
+def _weingarten_partial_matchings(diagrams: tuple[Diagram, ...], letter: str) -> ExactMatrix:
+    """The sum over sets of single vertices of B^T W B.
+
+    W belongs to the pairs with P, the projection to vectors of sum 0, in place of deltas: it is that of O(n-1), over n
+    for each single vertex. B writes such pairs, P = delta - ones/n, in diagrams.
+    """
+    column = {diagram.blocks: place for place, diagram in enumerate(diagrams)}
+    n = RationalFunction(letter)
+    rows: list[dict[int, RationalFunction]] = []
+    alone: list[tuple[int, ...]] = []
+    for diagram in diagrams:
+        pairs = [block for block in diagram.blocks if len(block) == 2]
+        alone.append(tuple(block[0] for block in diagram.blocks if len(block) == 1))
+        split: dict[int, RationalFunction] = {}
+        for kept in chain.from_iterable(combinations(pairs, count) for count in range(len(pairs) + 1)):
+            singles = {*range(_vertices(diagrams))} - {vertex for pair in kept for vertex in pair}
+            blocks = tuple(sorted([*kept, *((vertex,) for vertex in singles)]))
+            split[column[blocks]] = (-1 / n) ** (len(pairs) - len(kept))
+        rows.append(split)
+    inner: list[dict[int, RationalFunction]] = [{} for _ in diagrams]
+    for free in {*alone}:
+        places = [place for place, own in enumerate(alone) if own == free]
+        number = {v: i for i, v in enumerate(v for v in range(_vertices(diagrams)) if v not in free)}
+        matchings = tuple(
+            Diagram(len(number), 0, tuple((number[b[0]], number[b[1]]) for b in diagrams[p].blocks if len(b) == 2))
+            for p in places
+        )
+        values = _weingarten_matchings(matchings, letter, False, shift=-1)
+        for i, row in enumerate(places):
+            inner[row] = {other: values[i, j] / n ** len(free) for j, other in enumerate(places)}
+    change, weights = (_filled(listed, len(diagrams)) for listed in (rows, inner))
+    transposed = ExactMatrix(change.values, tuple(zip(*change.index, strict=True)))
+    return transposed @ weights @ change
+
+
+def _filled(rows: Sequence[Mapping[int, RationalFunction]], columns: int) -> ExactMatrix:
+    """The matrix with these entries in each row by their columns, and zeros."""
+    zero = RationalFunction(0)
+    values, index = indexed((row.get(at, zero) for row in rows for at in range(columns)), len(rows), columns)
+    return ExactMatrix(tuple(values), index)
+
+
+def _weingarten_matchings(diagrams: tuple[Diagram, ...], letter: str, symplectic: bool, shift: int = 0) -> ExactMatrix:
+    """That of O(n), of Sp(n), or of O(n + shift)."""
     import flint
     import numpy as np
 
@@ -452,6 +484,9 @@ def _weingarten_matchings(diagrams: tuple[Diagram, ...], letter: str, symplectic
         int(kind): functions[_type_of(diagrams[0], diagrams[int(start)])]
         for kind, start in zip(kinds, starts, strict=True)
     }
+    if shift:
+        below = below(flint.fmpz_poly([shift, 1]))
+        place = {kind: above(flint.fmpz_poly([shift, 1])) for kind, above in place.items()}
     if symplectic:
         # G at -n is G of O(n) up to (-1)^(m/2) and a sign for each diagram; so is its inverse.
         below = below(flint.fmpz_poly([0, -1]))

@@ -17,7 +17,8 @@ def diagrams(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     >>> [d.formula() for d in diagrams(Group("SO", 2), 1, 1)]
     ['y[a] += x[a]', 'y[a] += \u03b5[a,b] x[b]']
 
-    S(n): all set partitions; H(n): those into blocks of even size. O(n), Sp(n): all perfect matchings. SO(n): those
+    S(n): all set partitions; H(n): those into blocks of even size; B(n): those into pairs and single vertices; S'(n),
+    B'(n): those of S(n), B(n) on an even number of vertices. O(n), Sp(n): all perfect matchings. SO(n): those
     of O(n), then diagrams with n free vertices, tied to the head, and pairs. A(n), n > 1: those of S(n), then
     partitions into n or n - 1 blocks, all tied to the head. With n a letter, large n is meant, where no head fits.
 

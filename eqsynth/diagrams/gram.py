@@ -197,7 +197,7 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
             if not positions:
                 continue
             chosen = [diagrams[position] for position in positions]
-            if group.partitions and positions is headless:
+            if group.coarsens and positions is headless:
                 independent = _partition_pivots(chosen, int(group.n), prime)
             else:
                 independent = pivots_modulo(inner_products(group, chosen, prime), prime)

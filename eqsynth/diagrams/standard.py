@@ -1,4 +1,4 @@
-"""Standard diagrams of O(n), SO(n) and Sp(n): a basis at every n that no linear algebra chooses.
+"""Standard diagrams of O(n), SO(n), Sp(n) and B(n): a basis at every n that no linear algebra chooses.
 
 They are the standard monomials of invariant theory: what no leading term of a vanishing minor divides.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.families.group import Group
 
 
 def standard(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
-    """The standard diagrams of O(n), SO(n) or Sp(n), n a number: those alone, always in the same order.
+    """The standard diagrams of O(n), SO(n), Sp(n) or B(n), n a number: those alone, always in the same order.
 
     >>> from eqsynth import Group
     >>> from eqsynth.diagrams.standard import standard
@@ -25,7 +26,7 @@ def standard(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     A diagram is an involution of its vertices: the two of a pair exchange places, those of a head stay. Written as a
     word it has no increasing subsequence longer than n (O and SO), or no decreasing one (Sp). So O(n) has matchings
     with no n + 1 pairs of which none lies inside another, SO(n) also such diagrams with a head, Sp(n) matchings with
-    no n/2 + 1 pairs nested in one another.
+    no n/2 + 1 pairs nested in one another. B(n) has any single vertices, and standard diagrams of O(n-1) on the others.
 
     By Robinson and Schensted involutions are standard tableaux, with as many columns as the longest increasing
     subsequence has letters, as many rows as the longest decreasing one, and as many odd columns as vertices stay
@@ -43,8 +44,13 @@ def standard(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     Source: arXiv 1504.02586 and 1408.3592 for the bases; Beissinger, Similar constructions for Young tableaux and
     involutions (1987), for the reading.
     """
-    for shape in group.standard_shapes(outputs + inputs):
-        yield from _of_shape(outputs, inputs, shape)
+    total = outputs + inputs
+    for count in range(total, -1, -1) if group.singles else (0,):
+        shapes = [*group.standard_shapes(total - count)]
+        for alone in combinations(range(total), count):
+            for shape in shapes:
+                for rows in _tableaux(shape):
+                    yield _read(outputs, inputs, rows, alone)
 
 
 def word(diagram: Diagram) -> tuple[int, ...]:
@@ -87,17 +93,15 @@ def excess(group: Group, diagram: Diagram) -> str:
     Decided from the diagram alone: nothing is listed, and no tableau is made.
     """
     letters = word(diagram)
+    if group.singles:
+        letters = tuple(letter for place, letter in enumerate(letters) if letter != place)
     falling = group.symplectic
     length = longest(reversed(letters) if falling else letters)
-    if length <= group.number:
+    if length <= group.standard_size:
         return ""
     kind = "a decreasing" if falling else "an increasing"
-    return f"its word has {kind} subsequence of {length}, longer than n = {group.n}"
-
-
-def _of_shape(outputs: int, inputs: int, shape: Sequence[int]) -> Iterator[Diagram]:
-    for rows in _tableaux(shape):
-        yield _read(outputs, inputs, rows)
+    size = f"n = {group.n}" if group.standard_size == group.n else f"{group.standard_size}, which is n - 1"
+    return f"its word has {kind} subsequence of {length}, longer than {size}"
 
 
 def _tableaux(shape: Sequence[int]) -> Iterator[list[list[int]]]:
@@ -124,11 +128,15 @@ def _tableaux(shape: Sequence[int]) -> Iterator[list[list[int]]]:
             return
 
 
-def _read(outputs: int, inputs: int, tableau: Sequence[Sequence[int]]) -> Diagram:
-    """The diagram of a tableau: the largest number ends in the first row, a fixed point, or below its partner."""
+def _read(outputs: int, inputs: int, tableau: Sequence[Sequence[int]], alone: Sequence[int]) -> Diagram:
+    """The diagram of a tableau: the largest number ends in the first row, a fixed point, or below its partner.
+
+    The numbers of the tableau are those of the vertices besides ``alone``, which are blocks of their own.
+    """
     rows = [list(row) for row in tableau]
     blocks: list[tuple[int, ...]] = []
-    for last in range(outputs + inputs - 1, -1, -1):
+    others = [vertex for vertex in range(outputs + inputs) if vertex not in alone]
+    for last in range(len(others) - 1, -1, -1):
         at = next((number for number, row in enumerate(rows) if row and row[-1] == last), -1)
         if at < 0:
             continue  # it is the partner of a larger one
@@ -142,6 +150,8 @@ def _read(outputs: int, inputs: int, tableau: Sequence[Sequence[int]]) -> Diagra
             place = bisect_right(row, bumped) - 1
             row[place], bumped = bumped, row[place]
         blocks.append((bumped, last))
-    blocks.sort()
-    head = tuple(number for number, block in enumerate(blocks) if len(block) == 1)
+    blocks = sorted(
+        [*(tuple(others[number] for number in block) for block in blocks), *((vertex,) for vertex in alone)]
+    )
+    head = () if alone else tuple(number for number, block in enumerate(blocks) if len(block) == 1)
     return Diagram(outputs, inputs, tuple(blocks), head=head)

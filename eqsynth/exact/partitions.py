@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import combinations
 from math import factorial, prod
 
 #: A partition of a number: the lengths of the rows of its Young diagram, in decreasing order.
@@ -68,6 +69,19 @@ def perfect_matchings(vertices: tuple[int, ...]) -> Iterator[Blocks]:
     for position, partner in enumerate(rest):
         for others in perfect_matchings(rest[:position] + rest[position + 1 :]):
             yield ((first, partner), *others)
+
+
+def partial_matchings(total: int, singles: int) -> Iterator[Blocks]:
+    """Set partitions of ``range(total)`` into pairs and so many single vertices.
+
+    >>> from eqsynth.exact.partitions import partial_matchings
+    >>> list(partial_matchings(3, 1))
+    [((0,), (1, 2)), ((0, 2), (1,)), ((0, 1), (2,))]
+    """
+    for alone in combinations(range(total), singles):
+        others = tuple(vertex for vertex in range(total) if vertex not in alone)
+        for pairs in perfect_matchings(others):
+            yield tuple(sorted([*pairs, *((vertex,) for vertex in alone)]))
 
 
 @cache

@@ -5,6 +5,7 @@ A new family is a class in a file of its own and a line here.
 
 from eqsynth.families.alternating import Alternating
 from eqsynth.families.automorphism import Aut
+from eqsynth.families.bistochastic import Bistochastic
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED
 from eqsynth.families.hyperoctahedral import Hyperoctahedral
 from eqsynth.families.indefinite import IndefiniteOrthogonal, IndefiniteSpecialOrthogonal
@@ -14,6 +15,7 @@ from eqsynth.families.permutation import PermutationGroup
 from eqsynth.families.special_orthogonal import SpecialOrthogonal
 from eqsynth.families.symmetric import Symmetric
 from eqsynth.families.symplectic import Symplectic
+from eqsynth.families.with_signs import SignedBistochastic, SignedSymmetric
 
 FAMILIES.update(
     {
@@ -23,6 +25,9 @@ FAMILIES.update(
         "SO": SpecialOrthogonal,
         "Sp": Symplectic,
         "H": Hyperoctahedral,
+        "B": Bistochastic,
+        "S'": SignedSymmetric,
+        "B'": SignedBistochastic,
     }
 )
 SIGNED.update({"O": IndefiniteOrthogonal, "SO": IndefiniteSpecialOrthogonal})

@@ -5,6 +5,7 @@ A family is a class in a file of its own, listed in ``eqsynth.families``. Nothin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,10 @@ class Group:
     maps: ClassVar[str] = "diagrams"
     #: Whether diagrams are partitions into blocks; otherwise they are pairs of vertices.
     partitions: ClassVar[bool] = False
+    #: Whether diagrams stay diagrams where blocks are joined: then they are sums of orbit matrices.
+    coarsens: ClassVar[bool] = False
+    #: Whether single vertices, which stand for ones, may be beside pairs.
+    singles: ClassVar[bool] = False
     #: Whether a pair of vertices inside one row carries the symplectic form in place of a delta.
     symplectic: ClassVar[bool] = False
     #: Whether a head holds all blocks, as in a jellyfish; otherwise it holds single vertices.
@@ -224,6 +229,15 @@ class Group:
     def standard_shapes(self, total: int) -> Iterator[Shape]:
         """The shapes of the tableaux that are read as standard diagrams on so many vertices."""
         self._lacks(f"standard diagrams on {total} vertices")
+
+    @property
+    def standard_size(self) -> int:
+        """The longest monotone subsequence of the words of standard diagrams."""
+        return self.number
+
+    def gram_roots(self, total: int) -> Counter[int]:
+        """The numbers z that the Gram determinant of all diagrams without a head is a product of n - z of."""
+        self._lacks(f"a formula for the Gram determinant on {total} vertices")
 
     def blocks_count(self, total: int, blocks: int) -> int:
         """How many diagrams without a head on so many vertices have so many blocks."""

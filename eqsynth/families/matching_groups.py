@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations, pairwise, product
+from itertools import pairwise, product
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from eqsynth.exact.partitions import (
     conjugate,
     hooks,
     matchings,
+    partial_matchings,
     partition_count,
     partitions,
     perfect_matchings,
@@ -51,14 +52,11 @@ class MatchingGroup(Group):
 
     def rows(self, order: int, through: int) -> list[tuple[Blocks, tuple[int, ...]]] | None:
         """Pairs stay in their row, and single vertices go on."""
-        rows = []
-        for count in range(order % 2, min(order, through) + 1, 2):
-            for singles in combinations(range(order), count):
-                others = tuple(vertex for vertex in range(order) if vertex not in singles)
-                for pairs in perfect_matchings(others):
-                    blocks = tuple(sorted([*pairs, *((vertex,) for vertex in singles)]))
-                    rows.append((blocks, tuple(i for i, block in enumerate(blocks) if len(block) == 1)))
-        return rows
+        return [
+            (blocks, tuple(i for i, block in enumerate(blocks) if len(block) == 1))
+            for count in range(order % 2, min(order, through) + 1, 2)
+            for blocks in partial_matchings(order, count)
+        ]
 
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
@@ -77,8 +75,21 @@ class MatchingGroup(Group):
 
     def standard_shapes(self, total: int) -> Iterator[Shape]:
         """All columns are even where each row stands twice; at most n columns."""
-        for half in () if total % 2 else partitions(total // 2, self.number):
-            yield twice(half)
+        return matching_shapes(total, self.number)
+
+    def gram_roots(self, total: int) -> Counter[int]:
+        """One z for each box of each shape with even rows, as often as there are tableaux; see ``gram_determinant``."""
+        roots: Counter[int] = Counter()
+        if total % 2:
+            return roots
+        afford_partitions(f"the determinant of {self} on {total} vertices", total, total // 2)
+        sign = -1 if self.symplectic else 1
+        for shape in partitions(total // 2):
+            size = tableaux(tuple(2 * length for length in shape))
+            for row, length in enumerate(shape):
+                for column in range(length):
+                    roots[sign * (row - 2 * column)] += size
+        return roots
 
     def gain(self, inputs: int, outputs: int) -> int:
         """Outputs beyond the inputs stand in pairs."""
@@ -130,6 +141,12 @@ class MatchingGroup(Group):
     def offset(r: int, c: int, row: Callable[[int], int], column: Callable[[int], int]) -> int:
         """What is added to n in the factor of a cell; ``row`` and ``column`` give lengths."""
         return row(r) + row(c) - r - c - 2 if r >= c else r + c - column(r) - column(c)
+
+
+def matching_shapes(total: int, columns: int) -> Iterator[Shape]:
+    """The shapes with even columns, at most so many."""
+    for half in () if total % 2 else partitions(total // 2, columns):
+        yield twice(half)
 
 
 def twice(rows: Shape) -> Shape:

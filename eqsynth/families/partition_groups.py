@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations, product
@@ -21,6 +22,8 @@ class PartitionGroup(Group):
     partitions = True
     arguments = ("stable", "blocks", "orbits")
     rule = "blocks"
+
+    coarsens = True
 
     #: The sizes that blocks may have are the multiples of this number.
     block_size = 1
@@ -62,6 +65,14 @@ class PartitionGroup(Group):
             return sum(self.blocks_count(total, blocks) for blocks in range(total + 1))
         return sum(self.blocks_count(total, blocks) for blocks in range(min(self.n, total) + 1))
 
+    def gram_roots(self, total: int) -> Counter[int]:
+        """Those of n (n - 1) ... (n - t + 1), the square norm of the orbit matrix of t blocks."""
+        roots: Counter[int] = Counter()
+        for blocks in range(total + 1):
+            for root in range(blocks):
+                roots[root] += self.blocks_count(total, blocks)
+        return roots
+
     def stable_from(self, total: int) -> int:
         """From as many points on as there can be blocks, each label can be a point of its own."""
         return max(total // self.block_size, 1)
@@ -82,7 +93,7 @@ class PartitionGroup(Group):
         """The partition; with n a letter, the first row is what the others leave of it."""
         rows = [str(length) for length in label]
         if self.symbolic:
-            rows[0] = first_row(symbol, self.boxes(label))
+            rows[0] = first_row(symbol, sum(label[1:]))
         return f"({','.join(rows)})"
 
 

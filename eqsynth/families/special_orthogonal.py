@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import Blocks, Shape, conjugate, matchings, partitions, perfect_matchings
+from eqsynth.exact.partitions import Blocks, Shape, conjugate, matchings, partial_matchings, partitions
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.matching_groups import odd_tableaux, rotations, twice
 from eqsynth.families.orthogonal import Orthogonal
@@ -36,11 +35,8 @@ class SpecialOrthogonal(Orthogonal):
 
     def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:
         """Diagrams with n free vertices, tied to the head, and pairs."""
-        for free in combinations(range(total), self.n) if isinstance(self.n, int) else ():
-            rest = tuple(vertex for vertex in range(total) if vertex not in free)
-            for pairs in perfect_matchings(rest):
-                blocks = tuple(sorted([*pairs, *((vertex,) for vertex in free)]))
-                yield blocks, tuple(blocks.index((vertex,)) for vertex in free)
+        for blocks in partial_matchings(total, self.n) if isinstance(self.n, int) else ():
+            yield blocks, tuple(number for number, block in enumerate(blocks) if len(block) == 1)
 
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""

@@ -10,7 +10,7 @@ from eqsynth.errors import EqsynthError, GroupError, ParseError, shown
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.product import ProductGroup
 
-_GROUP = re.compile(r"\s*(?P<family>[A-Za-z]+)(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?")
+_GROUP = re.compile(r"\s*(?P<family>[A-Za-z]+'?)(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?")
 _SECOND = re.compile(r"(?P<more>\.\w+)?\s*,\s*(?P<size>-?[\w.]+)?(?P<close>\s*\))?")
 _CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
 
@@ -133,7 +133,7 @@ ELSEWHERE = {
     **dict.fromkeys(("GL", "SL", "PGL", "PSL"), _LINEAR),
     **dict.fromkeys(("C", "Z", "Cyclic", "Cyc"), _CYCLIC),
     **dict.fromkeys(("D", "Dih", "Dihedral"), _DIHEDRAL),
-    **dict.fromkeys(("B", "BC", "Hyperoctahedral"), _SIGNED),
+    **dict.fromkeys(("BC", "Hyperoctahedral"), _SIGNED),
     **dict.fromkeys(("Sym", "Symmetric"), "The group of all permutations is S(n)."),
     **dict.fromkeys(("Alt", "Alternating"), "The group of even permutations is A(n)."),
     **dict.fromkeys(("Orthogonal", "Rot", "Rotation"), "Rotations are SO(n), and with reflections O(n)."),

@@ -176,11 +176,11 @@ def read(value: Term, at: Positions) -> torch.Tensor:
 
 
 def check_group(group: Group) -> None:
-    """Raise EqsynthError for groups that do more than move the entries of a tensor."""
+    """Raise EqsynthError for groups whose maps do more than move and add up the entries of a tensor."""
     if len(group.factors) != 1 or not group.partitions:
         raise EqsynthError(
-            f"eq.nn.Sparse runs modules of S(n), A(n) and H(n), which move the entries of a tensor and mix none, not "
-            f"of {group}: call the module with dense tensors"
+            "eq.nn.Sparse runs modules whose maps are set partitions, such as those of S(n), A(n), H(n) and B(n), not "
+            f"those of {group}: call the module with dense tensors"
         )
 
 

@@ -293,7 +293,7 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
 
     Where no level gains, the one that loses least is transformed, if any has two transferred blocks or more.
     """
-    if not hom.group.partitions:
+    if not hom.group.coarsens:
         raise GroupError(
             f"{hom.group} has no plan by Fourier transform: its labels do not fall into orbits of S_c. "
             "Ask for another method"

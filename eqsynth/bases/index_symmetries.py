@@ -10,6 +10,7 @@ from eqsynth.diagrams import functor, gram
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
+from eqsynth.exact.partitions import Blocks
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.representation import packing
@@ -37,6 +38,8 @@ MAX_ENTRIES = 50_000_000
 MAX_AXES = 30
 #: The largest number of entries that one sum of squares is computed from.
 MAX_SQUARES = 1_000_000
+#: What tells diagrams of the same orders apart: blocks and head.
+Key = tuple[Blocks, tuple[int, ...]]
 #: Places of the elements that are selected, and for each the permutations of axes whose sum is its map.
 Selection = tuple[tuple[int, ...], tuple[tuple[Turn, ...], ...]]
 
@@ -71,21 +74,32 @@ def permuted(diagram: Diagram, swap: Sequence[int], start: int, forms: Container
 
     ``forms``: the vertices whose pairs inside one row carry omega(left, right).
     """
+    (blocks, head), sign = image(diagram, swap, start, forms)
+    return Diagram(diagram.outputs, diagram.inputs, blocks, head=head), sign
 
-    def to(vertex: int) -> int:
-        return start + swap[vertex - start] if start <= vertex < start + len(swap) else vertex
 
-    blocks = [tuple(map(to, block)) for block in diagram.blocks]
-    image = Diagram.of(diagram.outputs, diagram.inputs, blocks)
-    sign = 1
-    for before, block in zip(diagram.blocks, blocks, strict=True):
-        one_row = len(block) == 2 and (block[0] < diagram.outputs) == (block[1] < diagram.outputs)
-        if one_row and block[0] > block[1] and before[0] in forms:
-            sign = -sign
+def image(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[int]) -> tuple[Key, int]:
+    """The same as blocks and a head, without the checks of a diagram: for long lists.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.bases.index_symmetries import image
+    >>> image(Diagram(0, 3, ((0, 1), (2,))), (2, 1, 0), 0, ())
+    ((((0,), (1, 2)), ()), 1)
+    """
+    to = [*range(diagram.outputs + diagram.inputs)]
+    to[start : start + len(swap)] = [start + place for place in swap]
+    sign, moved = 1, []
+    for block in diagram.blocks:
+        vertices = [to[vertex] for vertex in block]
+        if len(vertices) == 2 and vertices[0] > vertices[1] and block[0] in forms:
+            one_row = (vertices[0] < diagram.outputs) == (vertices[1] < diagram.outputs)
+            sign = -sign if one_row else sign
+        moved.append(tuple(sorted(vertices)))
+    blocks = tuple(sorted(moved))
     if not diagram.head:
-        return image, sign
-    heads = [image.blocks.index(tuple(sorted(blocks[number]))) for number in diagram.head]
-    return Diagram(image.outputs, image.inputs, image.blocks, head=tuple(sorted(heads))), sign * sign_of(heads)
+        return (blocks, ()), sign
+    heads = [blocks.index(moved[number]) for number in diagram.head]
+    return (blocks, tuple(sorted(heads))), sign * sign_of(heads)
 
 
 def forms_of(group: Group, vertices: int) -> range:
@@ -120,8 +134,8 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
         for axes, sign in exchanges:
             row = []
             for diagram in diagrams:
-                image, other = permuted(diagram, axes, start, forms)
-                number = place.get((image.blocks, image.head))
+                key, other = image(diagram, axes, start, forms)
+                number = place.get(key)
                 if number is None:
                     return None
                 row.append((number, sign * other))

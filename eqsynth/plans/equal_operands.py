@@ -9,7 +9,7 @@ from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import Basis
-from eqsynth.bases.index_symmetries import permuted
+from eqsynth.bases.index_symmetries import Key, image
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
@@ -90,12 +90,12 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
     forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.factors[factor].symplectic}
     #: The map that a diagram is a summand of, and its sign there: maps to symmetric outputs are sums.
-    summand: dict[tuple[object, object], tuple[int, int]] = {}
+    summand: dict[Key, tuple[int, int]] = {}
     flat = [maps.flat(place) for place in range(len(maps))]
     for number, diagram in enumerate(flat):
         for axes, sign in maps.turned(number):
-            image, by = permuted(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
-            summand.setdefault((image.blocks, image.head), (number, sign * by))
+            key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
+            summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()
     for number in range(len(maps)):
         if number in signs:
@@ -104,10 +104,10 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
         while agenda:
             here = agenda.pop()
             for swap, sign in swaps:
-                image, by = permuted(flat[here], swap, len(outs), forms)
-                if (image.blocks, image.head) not in summand:
+                key, by = image(flat[here], swap, len(outs), forms)
+                if key not in summand:
                     return None
-                there, own = summand[image.blocks, image.head]
+                there, own = summand[key]
                 reached = signs[here] * sign * by * own
                 if there not in signs:
                     signs[there] = reached

@@ -6,12 +6,13 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from flint import fmpz_mat
+from flint import fmpz_mat, nmod_mat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth.bases import basis as bases
+from eqsynth.bases import constraints
 from eqsynth.bases import dimension as dimensions
 from eqsynth.bases.basis import MAX_ENTRIES
 from eqsynth.bases.constraints import nullspace
@@ -140,6 +141,22 @@ def test_the_span_is_the_null_space_of_the_generators(group, total_limit):
             assert len(exact) == len(ours)
             both = np.concatenate([ours, exact]).tolist()
             assert fmpz_mat(both).rank() == len(ours) == (fmpz_mat(ours.tolist()).rank() if len(ours) else 0)
+
+
+@given(st.integers(1, 7), st.data())
+@settings(max_examples=60, deadline=None)
+def test_kernels_are_whole_at_every_prime(columns, data):
+    """Also where no equation joins some unknowns, and where there are none."""
+    entry = st.sampled_from([0, 0, 0, 1, -1, 2, 5])
+    rows = data.draw(st.lists(st.lists(entry, min_size=columns, max_size=columns), max_size=6))
+    matrix = np.array(rows, np.int64).reshape(-1, columns)
+    rank = fmpz_mat(rows).rank() if rows else 0
+    for prime in constraints.PRIMES:
+        kernel = constraints._kernel(matrix % prime, prime)
+        assert len(kernel) == columns - rank
+        assert not constraints._times(matrix % prime, np.ascontiguousarray(kernel.T), prime).any()
+        if len(kernel):
+            assert nmod_mat(fmpz_mat(kernel.tolist()), prime).rank() == len(kernel)
 
 
 @given(st.sampled_from(["S", "O", "SO", "Sp", "A", "H"]), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3))

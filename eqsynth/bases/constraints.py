@@ -12,6 +12,7 @@ from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import GroupError, SizeError
+from eqsynth.exact.partitions import components
 from eqsynth.families.group import Group
 from eqsynth.families.representation import generators
 
@@ -69,17 +70,7 @@ def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
 
 def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -> NDArray[Any] | None:
     """Kernel vectors, one per free column, as primitive whole numbers; None where a lift fails."""
-    import flint
     import numpy as np
-
-    def matrix(rows: NDArray[np.int64]) -> flint.nmod_mat:
-        height, width = rows.shape
-        return flint.nmod_mat(height, width, rows.ravel().tolist(), prime)
-
-    def reduced(rows: flint.nmod_mat) -> NDArray[np.int64]:
-        """The rows of the reduced echelon form."""
-        echelon, rank = rows.rref()
-        return _entries(echelon)[:rank]
 
     # Each constraint is asked of the solutions of those before it, which soon are few.
     solutions: NDArray[np.int64] | None = None
@@ -90,14 +81,17 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
             continue
         if solutions is not None and not len(solutions):
             break
-        asked = matrix(np.array(useful))
-        kernel = _kernel(reduced(asked if solutions is None else asked * matrix(solutions).transpose()), prime)
-        solutions = kernel if solutions is None else _entries(matrix(kernel) * matrix(solutions))
+        asked = np.array(useful)
+        if solutions is None:
+            solutions = _kernel(asked, prime)
+        else:
+            kernel = _kernel(_times(asked, np.ascontiguousarray(solutions.T), prime), prime)
+            solutions = _times(kernel, solutions, prime)
     if solutions is None:
         solutions = np.eye(unknowns, dtype=np.int64)
     # One solution per free column, the later ones first: from the right, they are in echelon form.
     vectors = []
-    for row in reduced(matrix(solutions[:, ::-1]))[::-1, ::-1]:
+    for row in _reduced(solutions[:, ::-1], prime)[::-1, ::-1]:
         vector: dict[int, Fraction] = {}
         for place in np.flatnonzero(row).tolist():
             lifted = _rational(int(row[place]), prime)
@@ -114,18 +108,81 @@ def _lifted_kernel(constraints: list[NDArray[Any]], unknowns: int, prime: int) -
     return np.array(vectors, dtype=np.int64).reshape(len(vectors), unknowns)
 
 
-def _entries(matrix: flint.nmod_mat) -> NDArray[np.int64]:
+def _matrix(rows: NDArray[np.int64], prime: int) -> flint.nmod_mat:
+    import flint
+
+    height, width = rows.shape
+    return flint.nmod_mat(flint.fmpz_mat(height, width, rows.ravel().tolist()), prime)
+
+
+def _entries(matrix: flint.nmod_mat, rows: int) -> NDArray[np.int64]:
     import numpy as np
 
-    rows, columns = matrix.nrows(), matrix.ncols()
-    return np.fromiter(map(int, matrix.entries()), np.int64, rows * columns).reshape(rows, columns)
+    columns = matrix.ncols()
+    return np.fromiter(map(int, matrix.entries()[: rows * columns]), np.int64, rows * columns).reshape(rows, columns)
 
 
-def _kernel(reduced: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
-    """The kernel of a reduced echelon form, one row per free column."""
+def _reduced(rows: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
+    """The rows of the reduced echelon form that are not zero."""
+    echelon, rank = _matrix(rows, prime).rref()
+    return _entries(echelon, rank)
+
+
+def _times(left: NDArray[np.int64], right: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
+    """The product of two matrices of residues; the left one has few entries in a row that are not zero.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.constraints import _times
+    >>> _times(np.array([[0, 3], [0, 0], [1, 1]]), np.array([[1, 2], [3, 4]]), 7).tolist()
+    [[2, 5], [0, 0], [4, 6]]
+    """
     import numpy as np
 
-    columns = reduced.shape[1]
+    if prime >= 1 << 31:  # products of residues do not fit in 64 bits
+        return _entries(_matrix(left, prime) * _matrix(right, prime), len(left))
+    product = np.zeros((len(left), right.shape[1]), np.int64)
+    # The first entries of all rows, then the second ones, and so on.
+    rows, columns = left.nonzero()
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    for turn in range(place.max(initial=-1) + 1):
+        here = place == turn
+        at = rows[here]
+        product[at] = (product[at] + left[at, columns[here], None] * right[columns[here]]) % prime
+    return product
+
+
+def _kernel(rows: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
+    """The kernel of a matrix of residues, one row per free column.
+
+    Unknowns that no equation joins, directly or through others, are solved for apart: there are few in each part.
+    """
+    import numpy as np
+
+    # Each equation once.
+    rows = np.array([*{row.tobytes(): row for row in rows if row.any()}.values()]).reshape(-1, rows.shape[1])
+    part = np.array(components(rows.shape[1], [np.flatnonzero(row).tolist() for row in rows]), np.int64)
+    first = part[(rows != 0).argmax(1)] if len(rows) else part[:0]
+    vectors = []
+    for root in np.unique(part):
+        columns = np.flatnonzero(part == root)
+        own = rows[first == root][:, columns]
+        for solution in _solved(own, prime):
+            vector = np.zeros(rows.shape[1], np.int64)
+            vector[columns] = solution
+            vectors.append(vector)
+    return np.array(vectors, np.int64).reshape(-1, rows.shape[1])
+
+
+def _solved(rows: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
+    """The same for unknowns that the equations join."""
+    import numpy as np
+
+    columns = rows.shape[1]
+    if not len(rows):
+        return np.eye(columns, dtype=np.int64)
+    if columns == 1:
+        return np.zeros((0, 1), np.int64)
+    reduced = _reduced(rows, prime)
     pivots = (reduced != 0).argmax(1)
     free = np.setdiff1d(np.arange(columns), pivots)
     kernel = np.zeros((len(free), columns), np.int64)

@@ -168,7 +168,10 @@ def test_determinants_are_products():
     assert str(eq.symbolic.gram_determinant("B(n)", 1, 1)) == "n² (n - 1)"
     assert str(eq.symbolic.weingarten("B(n)", 1, 1)[1, 1]) == "1/(n - 1)"
     assert eq.symbolic.gram_determinant("S'(n)", 2, 2) == eq.symbolic.gram_determinant("S(n)", 2, 2)
-    assert eq.symbolic.gram_determinant("S'(n)", 2, 1) == 1
+    for family, total in product(FAMILIES[1:], (1, 3, 5)):
+        assert eq.symbolic.gram_determinant(f"{family}(n)", total, 0) == 1
+        assert eq.symbolic.degenerate_sizes(f"{family}(n)", total, 0) == ()
+    assert str(eq.symbolic.dimension_table("B'", 2)) == str(eq.symbolic.dimension_table("B'(n)", 2))
 
 
 @pytest.mark.parametrize("name", ["B(3)", "S'(2)", "B'(2)"])
@@ -228,6 +231,7 @@ def test_ways_that_a_group_lacks_are_refused():
     ):
         with pytest.raises(ParseError, match=why):
             eq.Group.parse(text)
+    assert eq.Group.parse("S\u2019(4) x B\u2032(n)") == eq.Group.parse("S'(4) x B'(n)")
 
 
 def test_activations_and_norms():

@@ -13,6 +13,7 @@ from eqsynth import Diagram, Group
 from eqsynth.diagrams.diagram import MatrixMap, Orbit
 from eqsynth.diagrams.functor import matrix
 from eqsynth.diagrams.words import SOURCES, cost, formula, kind, meaning, symmetry
+from eqsynth.families.group import FAMILIES, OTHERS, SIGNED
 
 # --- a reader of sentences, which knows nothing of diagrams ----------------------------------------------
 
@@ -371,3 +372,11 @@ def test_kinds_have_a_source():
     )
     found = {kind(basis.group, element) for basis in (eq.basis(group, 1, 1) for group in groups) for element in basis}
     assert found == set(SOURCES)
+
+
+def test_no_two_families_say_different_things_of_one_kind():
+    """A source that a family gives would stand below the drawings of all that share the kind."""
+    said = {}
+    for group in (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values()):
+        for kind_of_map, source in group.sources.items():
+            assert said.setdefault(kind_of_map, source) == source

@@ -880,7 +880,7 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
 
     Raises GroupError for an unknown family. Source: see :func:`eqsynth.bases.dimension.dimension`.
     """
-    group = Group(family, "n") if isinstance(family, str) and family.isalpha() else Group.parse(family)
+    group = Group(family, "n") if isinstance(family, str) and family.rstrip("'").isalpha() else Group.parse(family)
     _check(group, ())
     total = plain_order(total)
     up_to = None if up_to is None else _number(up_to)

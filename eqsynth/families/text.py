@@ -14,12 +14,16 @@ _GROUP = re.compile(r"\s*(?P<family>[A-Za-z]+'?)(?P<open>\s*\(\s*)?(?P<size>-?\w
 _SECOND = re.compile(r"(?P<more>\.\w+)?\s*,\s*(?P<size>-?[\w.]+)?(?P<close>\s*\))?")
 _CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
 
+#: Signs that keyboards and editors put in place of an apostrophe.
+_PRIMES = str.maketrans(dict.fromkeys("\u2019\u2032\u02b9", "'"))
+
 
 def parse(text: str, files: bool | Path) -> Group:
     """A group as text; ``files`` as in :meth:`Group.parse`."""
     if not isinstance(text, str):
         graph = ": for a graph write eq.Aut(graph)" if hasattr(text, "nodes") else ""
         raise GroupError(f"a group is a string such as 'S(5)', not {shown(text)}{graph}")
+    text = text.translate(_PRIMES)
     pieces = _pieces(text)
     if len(pieces) == 1:
         return _parse_factor(text, 0, len(text), files)

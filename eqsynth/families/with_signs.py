@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,6 +43,10 @@ class WithSigns(PartitionGroup):
     def standard_shapes(self, total: int) -> Iterator[Any]:
         """Those of the group, on an even number of vertices."""
         return iter(()) if total % 2 else super().standard_shapes(total)
+
+    def gram_roots(self, total: int) -> Counter[int]:
+        """Those of the group, or none."""
+        return Counter() if total % 2 else super().gram_roots(total)
 
     def dimension(self, total: int) -> int:
         """That of the group, or 0."""
@@ -128,7 +133,7 @@ class SignedSymmetric(WithSigns, Symmetric):
     __slots__ = ()
     about = "symmetric group with signs: all permutations of n points, and their negatives"
     action = "relabel the points{} in any way, or flip all signs at once"
-    sources: ClassVar[dict[str, str]] = {"partition": "set partitions of an even number of vertices, arXiv 0808.2628"}
+    sources: ClassVar[dict[str, str]] = {}
     permuting = False
     spanning = "set partitions of an even number of vertices, without a head"
     walk = "Each axis of a tensor is one step that moves a box, or takes it away and puts it back, and flips the sign."
@@ -151,8 +156,6 @@ class SignedBistochastic(WithSigns, Bistochastic):
     __slots__ = ()
     about = "bistochastic group with signs: orthogonal matrices whose rows and columns sum to 1, and their negatives"
     action = "rotate or reflect the coordinates{} around the vector of ones, or flip all signs at once"
-    sources: ClassVar[dict[str, str]] = {
-        "partial matching": "pairs and an even number of single vertices, arXiv 0808.2628"
-    }
+    sources: ClassVar[dict[str, str]] = {}
     spanning = "pairs and an even number of single vertices, without a head"
     walk = "Each axis of a tensor is one step that adds a box, takes one away, or stays, and flips the sign."

@@ -173,8 +173,9 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
     Each use has the ``norm`` of its weight matrix and its ``share`` of the output's variance, or mean square, where the
     variances of all diagrams into one output term are added as if their outputs were uncorrelated. Inputs that are
     multiplied by themselves are taken to be normal, as initial weights take them, and entries of the factors of a
-    product to be independent, symmetric or not. ``n`` is the size for the shares where the group leaves it open, 10 if
-    it is left out.
+    product to be independent, symmetric or not; several channels that are multiplied by themselves count as if they
+    were uncorrelated. Of symmetric outputs each entry counts once, as where they are packed. ``n`` is the size for the
+    shares where the group leaves it open, 10 if it is left out.
 
     Raises EqsynthError for anything but a layer of eqsynth.
     """

@@ -595,14 +595,14 @@ def _reduced(above: Terms, divisor: int) -> RationalFunction:
 
 def _product(letter: str, above: int, below: int, roots: Mapping[int, int]) -> RationalFunction:
     """A number times powers of (letter - root); no root is a number alone."""
-    kept = {root: power for root, power in roots.items() if power}
+    powers = {root: power for root, power in roots.items() if power}
     if below < 0:
         above, below = -above, -below
     common = gcd(above, below)
     above, below = above // common, below // common
-    if not kept or not above:
+    if not powers or not above:
         return _element({(): above} if above else {}, below)
-    return _restored(None, (letter, above, below, kept))
+    return _restored(None, (letter, above, below, powers))
 
 
 def _joined_factors(left: RationalFunction, right: RationalFunction, sign: int) -> RationalFunction | None:

@@ -142,11 +142,13 @@ class MatrixGroup(Group):
     def form(self) -> str:
         """The dot product, where g^T g = 1 for the generators and X^T = -X for those of the Lie algebra."""
         places = range(self.number)
-        kept = all(
+        orthogonal = all(
             sum(row[a] * row[b] for row in g) == (a == b) for g in self.generators for a in places for b in range(a + 1)
         )
-        kept = kept and all(x[a][b] == -x[b][a] for x in self.lie_algebra for a in places for b in range(a + 1))
-        return "delta" if kept else ""
+        orthogonal = orthogonal and all(
+            x[a][b] == -x[b][a] for x in self.lie_algebra for a in places for b in range(a + 1)
+        )
+        return "delta" if orthogonal else ""
 
     @property
     def title(self) -> str:

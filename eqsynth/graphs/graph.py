@@ -263,10 +263,10 @@ class Graph:
         if not all(hasattr(graph, method) for method in ("nodes", "edges", "is_directed", "is_multigraph")):
             raise GroupError(f"{shown(graph)} is no networkx graph: give a networkx.Graph or networkx.DiGraph")
         if graph.is_multigraph():
-            plain = "DiGraph" if graph.is_directed() else "Graph"
+            simple = "DiGraph" if graph.is_directed() else "Graph"
             raise GroupError(
                 "a multigraph may have several edges between two vertices, and adjacency here is 0 or 1: "
-                f"merge them with networkx.{plain}(graph)"
+                f"merge them with networkx.{simple}(graph)"
             )
         number = {node: position for position, node in enumerate(graph.nodes)}
         if not number:
@@ -369,18 +369,18 @@ class Graph:
         Raises VerificationError if a generator fails the check.
         """
         levels, arcs, kinds = self._collapsed()
-        found = [tuple(images) for images in _bliss(arcs, kinds, self.directed, "automorphism_group")]
+        generators = [tuple(images) for images in _bliss(arcs, kinds, self.directed, "automorphism_group")]
         for classes in reversed(levels):
-            found = _lifted(found, classes)
-        found.sort()
+            generators = _lifted(generators, classes)
+        generators.sort()
         keeps = _keeper(self)
-        for generator in found:
+        for generator in generators:
             if not keeps(generator):
                 raise VerificationError(
                     f"{shown(generator)} was found as a symmetry of {self}, but does not keep its edges and colours: "
                     "please report it"
                 )
-        return tuple(found)
+        return tuple(generators)
 
     def automorphism_count(self) -> int:
         """The number of automorphisms, exactly.
@@ -457,9 +457,9 @@ def _lifted(quotient: Sequence[Permutation], classes: Classes) -> list[Permutati
     for number in representative_array(orbit_labels(quotient, len(classes), 1)).ravel().tolist():
         members = classes[number]
         # A transposition and a cycle generate all permutations.
-        for moved in {members[:2], members} if len(members) > 1 else ():
+        for cycle in {members[:2], members} if len(members) > 1 else ():
             images = [*range(n)]
-            for vertex, image in zip(moved, (*moved[1:], moved[0]), strict=True):
+            for vertex, image in zip(cycle, (*cycle[1:], cycle[0]), strict=True):
                 images[vertex] = image
             lifted.append(tuple(images))
     return lifted
@@ -508,10 +508,10 @@ def _keeper(graph: Graph) -> Callable[[Sequence[int]], bool]:
         images = np.array(permutation, np.int64)
         moves = images != np.arange(n)
         # Different edges go to different places: it is enough that each edge that moves goes to an edge.
-        moved = images[ends[moves[ends].any(1)]]
+        moved_edges = images[ends[moves[ends].any(1)]]
         if not graph.directed:
-            moved.sort(axis=1)
-        wanted = moved[:, 0] * n + moved[:, 1]
+            moved_edges.sort(axis=1)
+        wanted = moved_edges[:, 0] * n + moved_edges[:, 1]
         places = np.searchsorted(numbers, wanted)
         return bool(np.all(numbers[np.minimum(places, len(numbers) - 1)] == wanted)) if len(wanted) else True
 
@@ -996,7 +996,7 @@ def _is_weight(field: str) -> bool:
 
 def _without_brackets(text: str) -> str:
     """A line without what is in brackets or quotation marks."""
-    kept: list[str] = []
+    outside: list[str] = []
     closing: list[str] = []
     mark = ""
     for place, sign in enumerate(text):
@@ -1009,8 +1009,8 @@ def _without_brackets(text: str) -> str:
         elif closing and sign == closing[-1]:
             closing.pop()
         elif not closing:
-            kept.append(sign)
-    return "".join(kept)
+            outside.append(sign)
+    return "".join(outside)
 
 
 def _fields(

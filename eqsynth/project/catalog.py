@@ -116,12 +116,12 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     hom = parse_problem(problem.hom, mode=problem.mode)
     plan = _plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
-    found = _bases(hom, problem.bias)
-    picture = _drawing(maps(hom, 0, 0), hom.multiplied(0)) if isinstance(hom, ProductHom) else _drawing(found[0])
+    bases = _bases(hom, problem.bias)
+    picture = _drawing(maps(hom, 0, 0), hom.multiplied(0)) if isinstance(hom, ProductHom) else _drawing(bases[0])
     entry = {
         **problem.data,
         "made": eqsynth.__version__,
-        "bases": [{"inputs": _plain(each.inputs), "outputs": _plain(each.outputs), **to_data(each)} for each in found],
+        "bases": [{"inputs": _plain(each.inputs), "outputs": _plain(each.outputs), **to_data(each)} for each in bases],
         **({"weights": _weights(hom)} if isinstance(hom, ProductHom) else {}),
         "plan": _sha(repr(plan.steps)),
         "source": _sha(source),
@@ -173,9 +173,9 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
             of = Group.parse(group, files=False)
             if entry.keys() != {*named, "basis", "made"} or str(of) != group:
                 raise CatalogError("it holds other things than a basis, or its group is not written as it prints")
-            found = from_data(of, _order(inputs), _order(outputs), data, **chosen)
+            stored = from_data(of, _order(inputs), _order(outputs), data, **chosen)
             if prove:
-                check_basis(found)
+                check_basis(stored)
             return f"{group}: order {inputs} -> {outputs}{', standard diagrams' if chosen else ''}"
         case {"kind": "layer", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "bases": [*listed]}:
             how = entry.get("mode")
@@ -193,14 +193,14 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
                 inner = dict(data)
                 if (inner.pop("inputs", None), inner.pop("outputs", None)) != (_plain(inputs), _plain(outputs)):
                     raise CatalogError("a basis is of other orders")
-                found = from_data(hom.group, inputs, outputs, inner)
+                stored = from_data(hom.group, inputs, outputs, inner)
                 if prove:
-                    check_basis(found)
+                    check_basis(stored)
             _check_texts(entry)
             _check_weights(entry, hom)
             if prove:
-                made = make_entry(problem)
-                wrong = ", ".join(name for name in sorted({*made, *entry}) if made.get(name) != entry.get(name))
+                anew = make_entry(problem)
+                wrong = ", ".join(name for name in sorted({*anew, *entry}) if anew.get(name) != entry.get(name))
                 if wrong:
                     raise CatalogError(f"this version of eqsynth makes it otherwise: {wrong}")
             if run:
@@ -370,10 +370,10 @@ def open_store(path: Path | None, *, new: bool = False) -> Store:
         if not new and not path.is_dir():
             raise CatalogError(f"there is no folder {str(path)!r}: name one that `eqsynth catalog build` has made")
         return Store(path / "entries") if (path / RECIPE).exists() else Store(path)
-    found = cache.user_store()
-    if found is None:
+    store = cache.user_store()
+    if store is None:
         raise CatalogError("the cache is turned off, or there is no home folder for it: name a folder with --store")
-    return found
+    return store
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -496,8 +496,8 @@ def build(
         wanted[INDEX] = _index(store, problems, layers, wanted)
         more, strangers = _write_files(path, store, {problem.key for problem in problems}, wanted, check=check)
         changed += more
-    made = len(todo) - len(failed)
-    return Built(len(problems) - len(todo), made, *map(tuple, map(sorted, (failed, changed, strangers))))
+    built = len(todo) - len(failed)
+    return Built(len(problems) - len(todo), built, *map(tuple, map(sorted, (failed, changed, strangers))))
 
 
 def _usable(store: Store, problem: Problem) -> bool:
@@ -700,8 +700,8 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
         hom = known_hom(what, entry.get("mode"))
         mode = f", mode={entry['mode']!r}" if "mode" in entry else ""
         lines[0] += f"{mode}, bias={entry['bias']}, normalization={entry['normalization']!r}"
-        for found in _bases(hom, entry["bias"]):
-            lines.append(f"order {order_text(found.inputs)} -> {order_text(found.outputs)}: {found.certificate}")
+        for stored in _bases(hom, entry["bias"]):
+            lines.append(f"order {order_text(stored.inputs)} -> {order_text(stored.outputs)}: {stored.certificate}")
         if isinstance(hom, ProductHom):
             counts = ", ".join(str(len(numbers)) for numbers in entry["weights"])
             lines.append(f"maps with weights, for each product and output: {counts}")
@@ -714,19 +714,19 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
 
 def prove(store: Store, keys: Sequence[str], jobs: int = 1, run: bool = False) -> Iterator[tuple[str, str, str]]:
     """Prove entries; for each its key, what it is, and what is wrong with it, empty where nothing is."""
-    work = [(str(store.folder), key, run) for key in keys]
-    if jobs == 1 or len(work) < 2:
-        yield from map(_prove_one, work)
+    tasks = [(str(store.folder), key, run) for key in keys]
+    if jobs == 1 or len(tasks) < 2:
+        yield from map(_prove_one, tasks)
         return
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn")) as pool:
-        yield from pool.map(_prove_one, work, chunksize=4)
+    with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
+        yield from pool.map(_prove_one, tasks, chunksize=4)
 
 
-def _prove_one(work: tuple[str, str, bool]) -> tuple[str, str, str]:
-    folder, key, run = work
+def _prove_one(task: tuple[str, str, bool]) -> tuple[str, str, str]:
+    folder, key, run = task
     try:
         # Straight from the file, so that nothing is set aside while it is looked at.
         entry = Store(folder).peek(key)
@@ -782,14 +782,14 @@ def _useless(
         state = path.lstat()
         old = every or (days is not None and time.time() - state.st_mtime > 86_400 * days)
         try:
-            made = str(store.peek(key).get("made"))
+            version = str(store.peek(key).get("made"))
         except cache.NewerError:
-            made = eqsynth.__version__
+            version = eqsynth.__version__
         except CatalogError:
             if force:
                 yield path, state.st_size
             continue
-        if old or made.split(" ", maxsplit=1)[0] != eqsynth.__version__:
+        if old or version.split(" ", maxsplit=1)[0] != eqsynth.__version__:
             yield path, state.st_size
         else:
             held.append((state.st_mtime, path, state.st_size))

@@ -215,13 +215,13 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
             raise EqsynthError(f"{name} does not read as safetensors: {error}") from error
     _check_archive(content, name)
     try:
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         why = str(error).partition("\n")[0] or type(error).__name__
         raise EqsynthError(f"{name} does not read as tensors of torch.save: {why}") from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise EqsynthError(f"{name} holds no state_dict: save layer.state_dict(), or use safetensors")
-    return dict(found)
+    return dict(state)
 
 
 def _check_archive(content: bytes, name: str) -> None:

@@ -124,9 +124,9 @@ class Project:
     def __post_init__(self) -> None:
         if not self.layers:
             raise ConfigError(f"{self.source} lists no layers: add one, such as\n{EXAMPLE}")
-        found: dict[str, Layer] = {}
+        by_file: dict[str, Layer] = {}
         for layer in self.layers:
-            other = found.setdefault(layer.file.casefold(), layer)
+            other = by_file.setdefault(layer.file.casefold(), layer)
             if other is not layer:
                 raise ConfigError(
                     f"{self.source}: the layers {other.name} and {layer.name} would share the file {layer.file}: "
@@ -391,9 +391,9 @@ def compare(project: Project, *, keep: bool = False) -> State:
     folder = project.folder
     lock, recorded = _read_lock(folder / LOCK)
     wanted = {layer.file for layer in project.layers} | {PACKAGE}
-    kept = {file: record for file, record in recorded.items() if keep and file not in wanted}
-    targets, notes = _targets(project, kept)
-    records = dict(kept)
+    unlisted = {file: record for file, record in recorded.items() if keep and file not in wanted}
+    targets, notes = _targets(project, unlisted)
+    records = dict(unlisted)
     changes = []
     for target in targets:
         record = recorded.get(target.file)
@@ -543,12 +543,14 @@ def shown(path: Path) -> Path:
         return path
 
 
-def _targets(project: Project, kept: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[_Target, ...], tuple[str, ...]]:
+def _targets(
+    project: Project, unlisted: Mapping[str, Mapping[str, Any]]
+) -> tuple[tuple[_Target, ...], tuple[str, ...]]:
     """The files of the layers and, where there are modules, of their package."""
     targets, notes = [], []
     classes = {
         record["class"]: (file, record["hom"], record["sha256"])
-        for file, record in kept.items()
+        for file, record in unlisted.items()
         if file.endswith(".py") and "class" in record
     }
     for layer in project.layers:

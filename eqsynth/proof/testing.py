@@ -80,8 +80,8 @@ def assert_equivariant(
 
 
 def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
-    found = getattr(module, "hom", None)
-    own = (found.group, found.space_in, found.space_out) if isinstance(found, Hom) else (None, None, None)
+    hom = getattr(module, "hom", None)
+    own = (hom.group, hom.space_in, hom.space_out) if isinstance(hom, Hom) else (None, None, None)
     values: list[Any] = []
     for name, given, known in zip(("group", "space_in", "space_out"), (group, space_in, space_out), own, strict=True):
         value = given if given is not None else known if known is not None else getattr(module, name, None)
@@ -150,8 +150,8 @@ def _try_once(
         tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)).to(dtype) for array in arrays)
         _seed(seed)
         with torch.no_grad():
-            made = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
-        return [tensor.double().numpy() for tensor in (made if isinstance(made, tuple | list) else (made,))]
+            result = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
+        return [tensor.double().numpy() for tensor in (result if isinstance(result, tuple | list) else (result,))]
 
     still = outputs(inputs)
     shapes = [(batch, *lengths(order, ns), channels) for channels, order in hom.space_out]

@@ -149,7 +149,7 @@ def try_layer(
     name = str(what)
     parameters = {key: value.detach().numpy() for key, value in layer.named_parameters()}
     terms = [term for space in operands for term in space]
-    moved = planned = written = 0.0
+    equivariance = planned = written = 0.0
     tried, tried_by_matrices = [], []
     elements_tried = 0
     for trial in sizes:
@@ -173,16 +173,16 @@ def try_layer(
             elements_tried += 1
             before = [act(elements, order, x) for x, (_, order) in zip(inputs, terms, strict=True)]
             after = [act(elements, order, y) for y, order in zip(outputs, space_out.orders, strict=True)]
-            moved = max(moved, distance(name, run(before), after))
+            equivariance = max(equivariance, distance(name, run(before), after))
     for error, fault in (
-        (moved, "is not equivariant"),
+        (equivariance, "is not equivariant"),
         (planned, "differs from its plan"),
         (written, "does not add up the matrices of its diagrams"),
     ):
         if error > TOLERANCE:
             raise VerificationError(f"{name} {fault}: relative error {error:.1e}")
     checks = [
-        f"equivariant: relative error {moved:.1e} over {elements_tried} generators and random elements, "
+        f"equivariant: relative error {equivariance:.1e} over {elements_tried} generators and random elements, "
         f"float64, n = {', '.join(tried)}",
         f"emitted source agrees with the plan's reference meaning: relative error {planned:.1e}",
     ]

@@ -249,8 +249,9 @@ def _check_partitions(basis: Basis, n: int, total: int) -> None:
         matrix: NDArray[Any] = gram.relations(left_out, zero)
         wanted = len(zero)
     else:
-        kept = [diagram for diagram in every if len(diagram.blocks) <= n]
-        matrix, wanted = gram.coarser([Diagram(total, 0, diagram.blocks) for diagram in partitions], kept), len(kept)
+        smaller = [diagram for diagram in every if len(diagram.blocks) <= n]
+        wanted = len(smaller)
+        matrix = gram.coarser([Diagram(total, 0, diagram.blocks) for diagram in partitions], smaller)
     rank = len(gram.pivots_modulo(matrix, prime)) if matrix.size else 0
     if matrix.shape != (wanted, wanted) or rank != wanted:
         raise VerificationError(

@@ -313,8 +313,8 @@ MAX_MINORS = 14
 
 def _most_terms(degrees: Sequence[int]) -> int:
     """How many terms a polynomial has at most: of that degree in each letter, and of no more in all of them."""
-    total, *each = degrees
-    return min(comb(total + len(each), total), prod(degree + 1 for degree in each))
+    total, *separate = degrees
+    return min(comb(total + len(separate), total), prod(degree + 1 for degree in separate))
 
 
 def _row_degrees(row: Sequence[Any]) -> list[int]:

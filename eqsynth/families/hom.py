@@ -316,9 +316,9 @@ def problem_of(
         if not all(re.fullmatch("[1-9]", word) for word in words):
             raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {powers[1].strip()[:40]}")
         degrees = tuple(sorted(set(map(int, words))))
-        found = ProductHom.parse(group, (powers[2],), space_out, "paired", degrees, files)
+        problem = ProductHom.parse(group, (powers[2],), space_out, "paired", degrees, files)
         _check_mode(mode, "paired")
-        return found
+        return problem
     factors = inputs.split("(x)")
     if len(factors) > 2:
         raise EqsynthError(

@@ -76,14 +76,14 @@ class MatrixGroup(Group):
         fill(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra)
 
     def __repr__(self) -> str:
-        each = [
+        texts = [
             [[[str(x) for x in row] for row in value] for value in values]
             for values in (self.generators, self.lie_algebra)
         ]
-        return f"MatrixGroup({each[0]!r}, {each[1]!r})"
+        return f"MatrixGroup({texts[0]!r}, {texts[1]!r})"
 
     def __str__(self) -> str:
-        elements, algebra = (" ".join(map(_matrix_text, each)) for each in (self.generators, self.lie_algebra))
+        elements, algebra = (" ".join(map(_matrix_text, matrices)) for matrices in (self.generators, self.lie_algebra))
         return f"Matrix({elements}; {algebra})"
 
     @classmethod

@@ -121,7 +121,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     entry = {
         **problem.data,
         "made": eqsynth.__version__,
-        "bases": [{"inputs": _plain(each.inputs), "outputs": _plain(each.outputs), **to_data(each)} for each in bases],
+        "bases": [{"inputs": _plain(one.inputs), "outputs": _plain(one.outputs), **to_data(one)} for one in bases],
         **({"weights": _weights(hom)} if isinstance(hom, ProductHom) else {}),
         "plan": _sha(repr(plan.steps)),
         "source": _sha(source),
@@ -143,12 +143,12 @@ def _weights(hom: ProductHom) -> list[list[int]]:
 
     Maps of equal or of symmetric factors may agree, so these may be fewer than the maps of their product.
     """
-    made = []
+    weights = []
     for i, k in enumerate(hom.hom.space_in.orders):
         for o, lo in enumerate(hom.space_out.orders):
             place = {diagram: number for number, diagram in enumerate(basis(hom.group, k, lo).diagrams)}
-            made.append([place[diagram] for diagram in maps(hom, i, o).diagrams])
-    return made
+            weights.append([place[diagram] for diagram in maps(hom, i, o).diagrams])
+    return weights
 
 
 def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bool = False) -> str:
@@ -458,7 +458,7 @@ def build(
     fresh: bool = False,
     check: bool = False,
     force: bool = False,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda each, _: each,
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, _: items,
 ) -> Built:
     """Make the entries of a list of problems in a store, or with ``check`` say what differs from it.
 
@@ -652,9 +652,9 @@ def rows(store: Store) -> Iterator[Row]:
             case _:
                 count = 0
         size = store.path(key).stat().st_size
-        made = str(entry.get("made")).split(" ", maxsplit=1)[0]
+        version = str(entry.get("made")).split(" ", maxsplit=1)[0]
         mode = str(entry["mode"]) if "mode" in entry else None
-        yield Row(key, str(entry.get("kind")), str(what), count, size, made, mode)
+        yield Row(key, str(entry.get("kind")), str(what), count, size, version, mode)
 
 
 def _keys_of(store: Store, text: str) -> list[str]:

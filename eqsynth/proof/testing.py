@@ -119,12 +119,12 @@ def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
 
     if not isinstance(module, torch.nn.Module):
         return module
-    made = copied(module).cpu().to(dtype)
+    other = copied(module).cpu().to(dtype)
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in other.parameters():
             if perturb:
                 parameter.add_(torch.randn_like(parameter), alpha=perturb)
-    return made
+    return other
 
 
 def _try_once(

@@ -80,7 +80,7 @@ def copied(module: Any) -> Any:
     >>> import copy, eqsynth as eq
     >>> from eqsynth.proof.trials import copied
     >>> layer = eq.Linear("S(n)", 1, 1)
-    >>> layer.__class__ = type("Changed", (type(layer),), {}, made=True)
+    >>> layer.__class__ = type("Changed", (type(layer),), {}, generated=True)
     >>> type(copied(layer)).__name__, type(copy.deepcopy(layer)).__name__
     ('Changed', 'Linear')
 
@@ -92,11 +92,12 @@ def copied(module: Any) -> Any:
     from eqsynth.layers.emitted import EmittedLayer
 
     memo: dict[int, Any] = {}
-    layers = [each for each in module.modules() if isinstance(each, EmittedLayer)] if hasattr(module, "modules") else []
-    for each in layers:
-        memo[id(each)] = nn.Module.__new__(type(each))
-    for each in layers:
-        memo[id(each)].__dict__.update(copy.deepcopy(each.__dict__, memo))
+    modules = module.modules() if hasattr(module, "modules") else ()
+    layers = [layer for layer in modules if isinstance(layer, EmittedLayer)]
+    for layer in layers:
+        memo[id(layer)] = nn.Module.__new__(type(layer))
+    for layer in layers:
+        memo[id(layer)].__dict__.update(copy.deepcopy(layer.__dict__, memo))
     return copy.deepcopy(module, memo)
 
 

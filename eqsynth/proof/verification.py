@@ -133,7 +133,7 @@ def _check_weights(plan: Plan) -> None:
         if plan.bias_dims[o] != count:
             raise VerificationError(f"{problem} has {plan.bias_dims[o]} biases for output {o}, but {count} exist")
     # Gains and squares are seen in what the layer computes, the variances nowhere else.
-    ours, anew = ({(p.term_in, p.term_out): p.variances for p in each.pairs} for each in (plan, _anew(plan)))
+    ours, anew = ({(p.term_in, p.term_out): p.variances for p in one.pairs} for one in (plan, _anew(plan)))
     if ours != anew:
         raise VerificationError(f"the weights of {problem} begin with other variances than their maps ask for")
 

@@ -459,8 +459,8 @@ def test_means_over_all_positions_of_packed_tensors_are_refused():
 
 @pytest.mark.parametrize(("wrong", "message"), [
     (lambda: eq.nn.BatchNorm("S(n)", "2x1", momentum="x"), "momentum is a number from 0 to 1"),
-    (lambda: eq.nn.BatchNorm("S(n)", "2x1", eps=-1), "eps is 0 or a small number"),
-    (lambda: eq.nn.LayerNorm("S(n)", "2x1", eps="1e-5"), "eps is 0 or a small number"),
+    (lambda: eq.nn.BatchNorm("S(n)", "2x1", eps=-1), "eps is a number from 0 on"),
+    (lambda: eq.nn.LayerNorm("S(n)", "2x1", eps="1e-5"), "eps is a number from 0 on"),
     (lambda: eq.Linear("S(n)", "2x1", "2x1", dtype=torch.int32), "floating-point or complex"),
     (lambda: eq.PermutationGroup([{0: 1, 1: 2, 2: 0}]), "has no order"),
     (lambda: eq.PermutationGroup([{2, 0, 1}]), "has no order"),

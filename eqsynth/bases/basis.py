@@ -16,7 +16,7 @@ from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import flag, whole
+from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits
 from eqsynth.graphs.orbits import representatives
@@ -304,8 +304,7 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
 
     Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A); 1504.02586, 1408.3592 (standard).
     """
-    if choose not in CHOICES:
-        raise EqsynthError(f"there is no choice {shown(choose)}: ask for {', '.join(map(repr, CHOICES))}")
+    choice("choose", choose, CHOICES)
     group = Group.parse(group)
     inputs, outputs = (stored_full(read_order(order)) for order in (inputs, outputs))
     for order in (inputs, outputs):

@@ -56,7 +56,7 @@ class Aut(PermutingGroup):
         if isinstance(graph, str):
             graph = graph_of_text(graph)
         elif isinstance(graph, os.PathLike):
-            graph = Graph.read(Path(graph))
+            graph = Graph.read(graph)
         else:
             graph = graph if isinstance(graph, Graph) else Graph.of(graph)
         fill(self, family="Aut", n=graph.n, graph=_canonical_name(graph))

@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 
 from eqsynth.errors import EqsynthError, SpaceError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
 from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text
@@ -156,8 +156,7 @@ class ProductHom:
             listed = ", ".join(map(shown, self.degrees))[:40]
             raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {listed}")
         object.__setattr__(self, "degrees", degrees)
-        if self.mode not in MODES:
-            raise EqsynthError(f"there is no mode {shown(self.mode)}: ask for one of {', '.join(map(repr, MODES))}")
+        choice("mode", self.mode, MODES)
         if self.mode == "paired":
             wide = sorted({channels for space in self.operands for channels in space.channels})
             if len(wide) > 1:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.errors import GroupError, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import binary, fraction, precision
+from eqsynth.exact.numbers import binary, fraction, ordered, precision
 from eqsynth.families.group import Generators, Group, fill
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class MatrixGroup(Group):
 
 
 def _matrices(values: Any) -> tuple[Matrix, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if not ordered(values):
         raise GroupError(f"generators are a list of matrices, such as [[[0, 1], [-1, 0]]], not {shown(values)}")
     return tuple(map(_matrix, values))
 
@@ -170,8 +170,8 @@ def _matrix(value: Any) -> Matrix:
         # Matrices of NumPy, SymPy, FLINT and torch; those of SymPy would list their entries without rows.
         # Arrays keep their scalars, whose type says how exact they are.
         listed = value.tolist() if hasattr(value, "tolist") and not hasattr(value, "dtype") else value
-        if hasattr(listed, "mask") or any(isinstance(part, Mapping | Set) for part in (listed, *listed)):
-            raise TypeError(listed)  # without an order of entries, or without some of them
+        if not all(map(ordered, (listed, *listed))):
+            raise TypeError(listed)
         rows = tuple(tuple(map(_entry, row)) for row in listed)
     except (TypeError, ValueError) as error:
         why = (

@@ -22,7 +22,7 @@ from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import flag
+from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
@@ -115,13 +115,9 @@ def plan_hom(
     parameters: str = "diagrams",
 ) -> Plan:
     """The plan of a problem that is already parsed."""
-    for what, given, known in (
-        ("normalization", normalization, NORMALIZATIONS),
-        ("method", method, ("auto", *METHODS)),
-        ("kind of parameters", parameters, PARAMETERS),
-    ):
-        if given not in known:
-            raise EqsynthError(f"there is no {what} {given!r}: ask for one of {', '.join(map(repr, known))}")
+    choice("normalization", normalization, NORMALIZATIONS)
+    choice("method", method, ("auto", *METHODS))
+    choice("parameters", parameters, PARAMETERS)
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if axes_of(order) > len(LETTERS):
             raise SizeError(f"a tensor of order {order} has more than {len(LETTERS)} axes: ask for lower orders")

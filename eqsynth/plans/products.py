@@ -16,6 +16,7 @@ from math import perm, prod
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError
+from eqsynth.exact.numbers import choice, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom
 from eqsynth.plans.equal_operands import independent, moments
@@ -56,7 +57,6 @@ from eqsynth.store.waiting import waiting
 TINY = 128
 
 
-@lru_cache(maxsize=256)
 def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "variance") -> Plan:
     """The plan of a layer of products.
 
@@ -68,14 +68,17 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
 
     Raises EqsynthError for a normalization that does not exist, SizeError for orders that are too high.
     """
+    choice("normalization", normalization, NORMALIZATIONS)
+    return _planned(problem, flag("bias", bias), normalization)
+
+
+@lru_cache(maxsize=256)
+def _planned(problem: ProductHom, bias: bool, normalization: str) -> Plan:
     with waiting(f"planning {problem}"):
         return _product_plan(problem, bias, normalization)
 
 
 def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
-    if normalization not in NORMALIZATIONS:
-        known = ", ".join(map(repr, NORMALIZATIONS))
-        raise EqsynthError(f"there is no normalization {normalization!r}: ask for one of {known}")
     hom, group = problem.hom, problem.group
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if axes_of(order) > len(AXES):

@@ -57,8 +57,7 @@ def export(
     class name.
     """
     artifact = artifact_of(layer, name)
-    if not isinstance(path, str | os.PathLike):
-        raise ExportError(f"{path!r} is no path: give the name of a file")
+    path = files.path_of(path)
     from eqsynth.proof.verification import is_exported
 
     files.save(path, artifact.source.encode(), force=force, ours=is_exported, cure=CURE)

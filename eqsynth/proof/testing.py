@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, EquivarianceError, shown
+from eqsynth.exact.numbers import bounded
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
@@ -61,10 +62,11 @@ def assert_equivariant(
 
     hom = _problem(module, group, space_in, space_out)
     trials, seed = check_draws(trials, seed)
-    dtype = dtype or torch.float64
-    if str(dtype).removeprefix("torch.") not in TOLERANCES:
+    dtype = torch.float64 if dtype is None else dtype
+    if not isinstance(dtype, torch.dtype) or str(dtype).removeprefix("torch.") not in TOLERANCES:
         raise EqsynthError(f"a module is tried in one of {', '.join(TOLERANCES)}, not in {shown(dtype)}")
-    bound = TOLERANCES[str(dtype).removeprefix("torch.")] if tolerance is None else tolerance
+    own = TOLERANCES[str(dtype).removeprefix("torch.")]
+    bound, perturb = bounded("tolerance", own if tolerance is None else tolerance), bounded("perturb", perturb)
     rng = np.random.default_rng(seed)
     name = getattr(module, "__name__", type(module).__name__)
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no hint

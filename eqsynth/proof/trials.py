@@ -31,12 +31,17 @@ OTHER_BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (6,))
 SIZES, EVEN_SIZES = (1, 2, 3, 5), (2, 4, 6)
 
 
+#: More random elements tell nothing new.
+MAX_TRIALS = 100_000
+
+
 def check_draws(trials: object, seed: object) -> tuple[int, int]:
     """How many random elements to draw, and the seed, as plain ints; EqsynthError for what is no number of them."""
     read = whole(trials), whole(seed)
-    if read[0] is None or read[1] is None or read[0] < 1 or not 0 <= read[1] < 1 << 32:
+    if read[0] is None or read[1] is None or not 1 <= read[0] <= MAX_TRIALS or not 0 <= read[1] < 1 << 32:
         raise EqsynthError(
-            f"trials are a whole number from 1 on, and a seed one from 0 on, not {shown(trials)} and {shown(seed)}"
+            f"trials are a whole number from 1 to {MAX_TRIALS:,}, and a seed one from 0 on, below 2^32, not "
+            f"{shown(trials)} and {shown(seed)}"
         )
     return read[0], read[1]
 

@@ -608,7 +608,7 @@ def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
     if isinstance(subject, str) and ":" in subject and "->" in subject:
         return plan_problem(parse_problem(subject)), []
     if isinstance(subject, str | os.PathLike):
-        return _read_exported(Path(subject))
+        return _read_exported(files.path_of(subject))
     if isinstance(subject, Problem):
         return plan_problem(subject), []
     plan = subject if isinstance(subject, Plan) else getattr(subject, "plan", None)

@@ -12,7 +12,7 @@ from eqsynth.diagrams.diagram import Element, Multiplied
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.svg import svg
 from eqsynth.diagrams.text import picture
-from eqsynth.errors import EqsynthError, SymbolicError, abridged
+from eqsynth.errors import EqsynthError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom
@@ -233,5 +233,5 @@ def _read_sizes(group: Group, n: int | Sequence[int] | None) -> list[int] | None
     given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
     sizes = [size for size in map(whole, given) if size is not None]
     if len(sizes) != len(given) or len(sizes) != len(group.factors):
-        raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {n!r:.40}")
+        raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {shown(n, 40)}")
     return sizes

@@ -109,7 +109,7 @@ def show(
     from eqsynth.codegen.emit import emit
     from eqsynth.diagrams.layout import drawing
     from eqsynth.families.hom import is_product, problem_of
-    from eqsynth.plans.lowering import plan as make_plan
+    from eqsynth.plans.products import plan as make_plan
 
     if is_product(inputs):
         wanted = _Shown(every, plan, source, index, method, certificate, as_json, (svg, tikz, png), html, force)
@@ -461,6 +461,7 @@ def catalog_build(
         typer.Argument(help="Problems, 'S(n): 1x2 -> 1x2', or lists of them, FILE.toml; none: the catalog's own list."),
     ] = None,
     store: StoreOption = None,
+    mode: Mode = None,
     jobs: JobsOption = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786; needs eqsynth[dask].")
@@ -477,6 +478,7 @@ def catalog_build(
     done = catalog.build(
         store,
         what or [],
+        mode=mode,
         jobs=jobs,
         scheduler=scheduler,
         fresh=fresh,

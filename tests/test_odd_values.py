@@ -251,3 +251,19 @@ def test_what_is_asked_instead(call, error, why):
 def test_graphs_without_edges_come_from_pyg():
     edges, nodes, sizes = eq.nn.from_pyg(SimpleNamespace(edge_index=torch.empty(2, 0)))
     assert (edges.shape, nodes.shape, sizes.tolist()) == ((1, 0, 0, 1), (1, 0, 1), [0])
+
+
+def test_plans_read_problems_as_they_print():
+    for mode in ("full", "paired"):
+        layer = eq.TensorProduct("O(3)", "4x1", "4x1", "4x2", mode)
+        assert layer.plan == eq.plan(str(layer.problem), mode=mode) == eq.plan("O(3)", "4x1 (x) 4x1", "4x2", mode=mode)
+    for text in ("S(n): 4x2 + 1x1 -> 3x1", "O(3): powers 1, 2 of 4x1 -> 4x2"):
+        assert str(eq.plan(text).problem) == text
+    with pytest.raises(EqsynthError, match="two spaces"):
+        eq.plan("O(3)", 1)
+
+
+def test_symmetric_tensors_among_too_many_diagrams_are_refused_at_once():
+    for orders in (("S9", "S2"), ("A9", "S2"), ("S2", "S9")):
+        with pytest.raises(SizeError, match="of tensors of all kinds would take"):
+            eq.basis("S(n)", *orders)

@@ -466,9 +466,12 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
     """The basis where inputs or outputs are symmetric or alternating, from that for all tensors."""
     if group.diagrammatic:
         above, below = axes_of(outputs), axes_of(inputs)
+        count = dimensions.dimension(group, above + below)
         if _plain_argument(group, below, above, choose) == "standard":
             # Exchanges of axes do not keep them, so that matrices will tell: those that are too large are not begun.
-            index_symmetries.afford_entries(group, dimensions.dimension(group, above + below), inputs, outputs)
+            index_symmetries.afford_entries(group, count, inputs, outputs)
+        else:
+            index_symmetries.afford_orbits(group, count, inputs, outputs)
     whole = _basis(group, plain(inputs), plain(outputs), choose)
     elements, prime = whole.diagrams, 0
     if group.partitions and not group.symbolic:

@@ -111,7 +111,8 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
     if len(diagrams) < len(elements) or any(diagram.edges or () in diagram.blocks for diagram in diagrams):
         return None
     place = {(diagram.blocks, diagram.head): number for number, diagram in enumerate(diagrams)}
-    forms = forms_of(group, axes_of(inputs) + axes_of(outputs))
+    vertices = range(axes_of(inputs) + axes_of(outputs))
+    forms = forms_of(group, len(vertices))
     above, below = swaps(outputs), swaps(inputs)
 
     def images(exchanges: Sequence[Turn], start: int) -> list[list[tuple[int, int]]] | None:
@@ -119,9 +120,15 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
         tables = []
         for axes, sign in exchanges:
             row = []
+            to = [*vertices[:start], *(start + axis for axis in axes), *vertices[start + len(axes) :]]
             for diagram in diagrams:
-                image, other = permuted(diagram, axes, start, forms)
-                number = place.get((image.blocks, image.head))
+                blocks, head, other = diagram.blocks, diagram.head, 1
+                if forms or head:
+                    image, other = permuted(diagram, axes, start, forms)
+                    blocks, head = image.blocks, image.head
+                else:
+                    blocks = tuple(sorted([tuple(sorted([to[vertex] for vertex in block])) for block in blocks]))
+                number = place.get((blocks, head))
                 if number is None:
                     return None
                 row.append((number, sign * other))
@@ -189,6 +196,16 @@ def _coset_representatives(
                 by_coset[coset[to]] = permutation
                 agenda.append((to, permutation))
     return tuple(sorted(by_coset.values(), key=lambda permutation: permutation[0]))
+
+
+def afford_orbits(group: Group, count: int, inputs: Order, outputs: Order) -> None:
+    """Refuse what is too much for :func:`by_diagrams` of so many diagrams, before they are there. Raises SizeError."""
+    afford(
+        f"choosing among the {count:,} maps of {group} {order_text(stored_full(inputs))} -> "
+        f"{order_text(stored_full(outputs))} of tensors of all kinds",
+        "ask for lower orders",
+        steps=count * (300 + 20 * len([*swaps(inputs), *swaps(outputs)])),
+    )
 
 
 def afford_entries(group: Group, count: int, inputs: Order, outputs: Order) -> None:

@@ -183,6 +183,8 @@ def ordered(value: Any) -> TypeIs[Iterable[Any]]:
     >>> ordered([1, 2]), ordered(np.arange(2)), ordered(np.array(3)), ordered(b"12"), ordered({1, 2})
     (True, True, False, False, False)
     """
+    if type(value) in (tuple, list):
+        return True
     if isinstance(value, str | bytes | bytearray | memoryview | Mapping | Set) or hasattr(value, "mask"):
         return False
     return isinstance(value, Iterable) and tuple(getattr(value, "shape", (0,))) != ()

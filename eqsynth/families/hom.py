@@ -301,7 +301,11 @@ def parse_problem(text: str, files: bool | Path = True, mode: str | None = None)
 
 
 def problem_of(
-    group: str | Group, inputs: str, space_out: str | Space, files: bool | Path = True, mode: str | None = None
+    group: str | Group,
+    inputs: str | int | Space,
+    space_out: str | int | Space,
+    files: bool | Path = True,
+    mode: str | None = None,
 ) -> Problem:
     """The same of its parts: ``inputs`` is a space, a product "4x2 (x) 8x1", or "powers 1, 2 of 4x1".
 
@@ -309,6 +313,9 @@ def problem_of(
     >>> print(problem_of("S(n)", "powers 2 of 4x1", "4x2"))
     S(n): powers 2 of 4x1 -> 4x2
     """
+    if not isinstance(inputs, str) or not is_product(inputs):
+        _check_mode(mode)
+        return Hom.parse(group, inputs, space_out, files)
     powers = POWERS_OF.fullmatch(inputs)
     if powers:
         words = [word.strip() for word in powers[1].split(",")]
@@ -323,10 +330,7 @@ def problem_of(
         raise EqsynthError(
             f"a product of {len(factors)} spaces is more than one layer: multiply two, and the result with the next"
         )
-    if len(factors) == 2:
-        return ProductHom.parse(group, factors, space_out, "full" if mode is None else mode, files=files)
-    _check_mode(mode)
-    return Hom.parse(group, inputs, space_out, files)
+    return ProductHom.parse(group, factors, space_out, "full" if mode is None else mode, files=files)
 
 
 def is_product(inputs: object) -> bool:

@@ -347,17 +347,19 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
     return list(dict.fromkeys(problems)), layers
 
 
-def problems_of(what: Sequence[str]) -> tuple[list[Problem], list[Layer]]:
-    """Problems as people name them: their texts, or files that list them."""
+def problems_of(what: Sequence[str], mode: str | None = None) -> tuple[list[Problem], list[Layer]]:
+    """Problems as people name them: their texts, of products in a ``mode``, or files that list them."""
     problems: list[Problem] = []
     layers: list[Layer] = []
     for text in what:
         if text.endswith(".toml"):
+            if mode is not None:
+                raise CatalogError(f"{text} says the mode of each product itself: leave the mode out")
             more = read_recipe(Path(text))
             problems += more[0]
             layers += more[1]
         else:
-            problems.append(Problem.of(parse_problem(text)))
+            problems.append(Problem.of(parse_problem(text, mode=mode)))
     return list(dict.fromkeys(problems)), layers
 
 
@@ -453,6 +455,7 @@ def build(
     path: Path | None,
     what: Sequence[str],
     *,
+    mode: str | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
     fresh: bool = False,
@@ -474,7 +477,7 @@ def build(
     store = open_store(path, new=True)
     recipe = path / RECIPE if path is not None and (path / RECIPE).exists() else None
     whole = recipe is not None and not what
-    problems, layers = problems_of([str(recipe)] if whole else list(what))
+    problems, layers = problems_of([str(recipe)] if whole else list(what), mode)
     if not problems and not layers:
         raise CatalogError("nothing to build: name problems such as 'S(n): 1x2 -> 1x2', or a list of them, FILE.toml")
     wanted = {f"{layer.file}.py": layer.source for layer in layers}

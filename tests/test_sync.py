@@ -758,7 +758,20 @@ def test_what_export_refuses(tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
-GROUPS = ["S(n)", "S(5)", "O(3)", "SO(3)", "Sp(4)", "A(4)", "Aut(petersen)", "Aut(3: 0-1 1-2)", "Perm(3: 1 2 0)"]
+GROUPS = [
+    "S(n)",
+    "S(5)",
+    "O(3)",
+    "O(1,3)",
+    "O(3,1)",
+    "SO(1,3)",
+    "SO(3)",
+    "Sp(4)",
+    "A(4)",
+    "Aut(petersen)",
+    "Aut(3: 0-1 1-2)",
+    "Perm(3: 1 2 0)",
+]
 
 
 @given(

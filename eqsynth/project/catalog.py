@@ -7,9 +7,9 @@ and drawing, and perhaps the texts of the last two, which are there to be read: 
 from __future__ import annotations
 
 import contextlib
+import keyword
 import os
 import time
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -19,17 +19,29 @@ from typing import Any
 import eqsynth
 from eqsynth.bases import table
 from eqsynth.bases.basis import SHOWN, Basis, basis, from_data, to_data
-from eqsynth.codegen.artifact import artifact_of
+from eqsynth.codegen.artifact import artifact_of, check_name
 from eqsynth.diagrams import svg
 from eqsynth.diagrams.diagram import LETTERS, Multiplied
 from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
+from eqsynth.exact.numbers import choice
 from eqsynth.families.group import Group
 from eqsynth.families.hom import MODES, Hom, ProductHom, parse_problem
 from eqsynth.plans.lowering import plain_plan, plan_by
 from eqsynth.plans.plan import METHODS, Plan
 from eqsynth.plans.products import maps, plan_problem, plan_products
+from eqsynth.project.tables import check_table, read_toml
 from eqsynth.proof.verification import check_basis, check_module
-from eqsynth.spaces.space import Order, axis_counts, is_plain, none_of, order_text, stored_full
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    axis_counts,
+    is_plain,
+    none_of,
+    order_text,
+    plain_order,
+    read_order,
+    stored_full,
+)
 from eqsynth.store import cache, files
 from eqsynth.store.cache import Store, canonical, digest
 
@@ -37,6 +49,8 @@ from eqsynth.store.cache import Store, canonical, digest
 RECIPE, INDEX = "catalog.toml", "index.json"
 #: Longer lists of problems are not read.
 MAX_RECIPE = 1_000_000
+#: Names of more characters leave no room for what neighbours of a file are called.
+MAX_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,42 +323,59 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
 
     Raises CatalogError.
     """
-    try:
-        data = tomllib.loads(files.read(path, MAX_RECIPE).decode("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CatalogError(f"cannot read {path}: {error}") from error
-    texts = data.get("texts") is True
+    data = read_toml(path, MAX_RECIPE, CatalogError)
+    where = path.name
+    sections = dict.fromkeys(("sweep", "problem", "layer"), (list,))
+    check_table(data, {"texts": (bool,), **sections}, where, CatalogError)
+    texts = data.get("texts", False)
     problems: list[Problem] = []
     layers: list[Layer] = []
-    try:
-        for sweep in data.get("sweep", []):
-            orders = sweep["orders"]
-            # As text, so that a tuple reads like any order.
-            listed = (
-                [*range(orders + 1)]
-                if isinstance(orders, int)
-                else [str(order) if isinstance(order, str | int) else order_text(tuple(order)) for order in orders]
-            )
-            for group in sweep["groups"]:
-                homs = [Hom.parse(group, k, lo, files=path.parent) for k in listed for lo in listed]
-                problems += [Problem.of(hom, texts=texts) for hom in homs]
-        for each_problem in data.get("problem", []):
-            if not isinstance(each_problem["hom"], str):
-                raise TypeError(f"the problem {each_problem['hom']!r} is no text")
-            hom = parse_problem(each_problem["hom"], path.parent, each_problem.get("mode"))
-            problems.append(Problem.of(hom, texts=texts))
-        for each_layer in data.get("layer", []):
-            file = each_layer["file"]
-            if not file.isidentifier():
-                raise CatalogError(f"{path}: {file!r} cannot name a file: use letters, digits and _")
-            method = each_layer.get("method")
-            if method not in (None, *METHODS):
-                raise CatalogError(f"{path}: there is no method {method!r}: ask for one of {', '.join(METHODS)}")
-            problem = parse_problem(each_layer["hom"], path.parent, each_layer.get("mode"))
-            layers.append(Layer(file, each_layer["name"], problem, method))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CatalogError(f"{path} is no list of sweeps, problems and layers: {error!r}") from error
+    for name, known, needed in (
+        ("sweep", {"groups": (list,), "orders": (int, list)}, "groups orders"),
+        ("problem", {"hom": (str,), "mode": (str,)}, "hom"),
+        ("layer", dict.fromkeys(("file", "name", "hom", "method", "mode"), (str,)), "file name hom"),
+    ):
+        for number, given in enumerate(data.get(name, []), 1):
+            at = f"{where}, [[{name}]] {number}"
+            check_table(given, known, at, CatalogError, needed)
+            try:
+                if name == "sweep":
+                    problems += [Problem.of(hom, texts=texts) for hom in _sweep(given, path.parent)]
+                    continue
+                problem = parse_problem(given["hom"], path.parent, given.get("mode"))
+                if name == "problem":
+                    problems.append(Problem.of(problem, texts=texts))
+                else:
+                    layers.append(_layer(given, problem, layers))
+            except EqsynthError as error:
+                raise CatalogError(f"{at}: {error}") from error
     return list(dict.fromkeys(problems)), layers
+
+
+def _sweep(given: Mapping[str, Any], folder: Path) -> list[Hom]:
+    """All problems of one channel between the orders of a sweep."""
+    orders = given["orders"]
+    if isinstance(orders, int):
+        orders = range(plain_order(orders) + 1)
+    listed = [read_order(order) for order in orders]
+    homs = []
+    for text in given["groups"]:
+        group = Group.parse(text, folder)
+        homs += [Hom(group, Space(((1, k),)), Space(((1, lo),))) for k in listed for lo in listed]
+    return homs
+
+
+def _layer(given: Mapping[str, Any], problem: Hom | ProductHom, others: Sequence[Layer]) -> Layer:
+    """A layer of the list, whose file is no other's."""
+    file, method = given["file"], given.get("method")
+    if not (file.isidentifier() and file.isascii()) or keyword.iskeyword(file) or len(file) > MAX_NAME:
+        raise CatalogError(f"{shown(file)} cannot name a file: use letters, digits and _, and no word of Python")
+    if method is not None:
+        choice("method", method, METHODS)
+    check_name(given["name"])
+    if any(other.file.casefold() == file.casefold() for other in others):
+        raise CatalogError(f"two layers would share the file {file}.py: give one of them another name")
+    return Layer(file, given["name"], problem, method)
 
 
 def problems_of(what: Sequence[str], mode: str | None = None) -> tuple[list[Problem], list[Layer]]:

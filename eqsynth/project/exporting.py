@@ -82,10 +82,11 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
     """
     import torch
 
-    from eqsynth.layers.emitted import compile_source
+    from eqsynth.layers.emitted import afford_layer, compile_source
 
     if form == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ExportError("ONNX files need packages of their own: pip install 'eqsynth[onnx]'")
+    afford_layer(plan, None, None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layer = compile_source(emit(plan))()

@@ -21,7 +21,7 @@ from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged
+from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, parse_problem
 from eqsynth.families.representation import afford_elements, packed, unpacked
@@ -667,7 +667,8 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
         ) from error
     except (OSError, ValueError) as error:
         raise ExportError(
-            f"cannot read {path}: {error}. Give an exported file, or a problem: 'S(n): 2x2 -> 2x1'"
+            f"cannot read {shown(str(path))}: {getattr(error, 'strerror', None) or error}. "
+            "Give an exported file, or a problem: 'S(n): 2x2 -> 2x1'"
         ) from error
     try:
         tree = ast.parse(text)

@@ -38,10 +38,11 @@ def read(path: str | os.PathLike[str], limit: int) -> bytes:
     (EFBIG), of which no more is read than the limit.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
     with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe is not waited for
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
         content = file.read(limit + 1) if state.st_size <= limit else b""
     if max(len(content), state.st_size) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", os.fspath(path))

@@ -267,3 +267,21 @@ def test_symmetric_tensors_among_too_many_diagrams_are_refused_at_once():
     for orders in (("S9", "S2"), ("A9", "S2"), ("S2", "S9")):
         with pytest.raises(SizeError, match="of tensors of all kinds would take"):
             eq.basis("S(n)", *orders)
+
+
+def test_files_load_weights_while_they_are_on_meta():
+    """The text of what weights mean is compared, wherever the tensors are."""
+    layer, other = (eq.Linear("S(n)", "2x2", "2x1", normalization=how) for how in ("variance", "mean"))
+    namespace = {}
+    exec(layer.source, namespace)
+    for saved in (layer.state_dict(), {name: value.double() for name, value in layer.state_dict().items()}):
+        empty = namespace["EquivariantLinear"](device="meta")
+        empty.load_state_dict(saved, assign=True)
+        assert torch.equal(empty.weight.float(), layer.weight)
+    with pytest.raises(RuntimeError, match=r"normalization=mean.*, not of .*normalization=variance"):
+        namespace["EquivariantLinear"](device="meta").load_state_dict(other.state_dict(), assign=True)
+
+
+def test_packed_inputs_without_entries_are_told_apart_from_wrong_shapes():
+    with pytest.raises(ShapeError, match="without entries it does not say what the size is"):
+        eq.Linear("S(n)", "2xA2.packed", "1x1")(torch.ones(4, 0, 2))

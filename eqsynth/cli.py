@@ -111,6 +111,8 @@ def show(
     from eqsynth.families.hom import is_product, problem_of
     from eqsynth.plans.products import plan as make_plan
 
+    if method != "diagrams" and not (plan or source):
+        raise ConfigError("--method says how a layer computes: ask for --plan or --source with it, or leave it out")
     if is_product(inputs):
         wanted = _Shown(every, plan, source, index, method, certificate, as_json, (svg, tikz, png), html, force)
         if choose != "auto":
@@ -120,8 +122,6 @@ def show(
     if mode is not None:
         raise ConfigError("--mode is for products of two spaces, such as '4x2 (x) 4x1': leave it out")
     order_in, order_out = _order(inputs), _order(outputs)
-    if method != "auto" and not (plan or source):
-        raise ConfigError("--method says how a layer computes: ask for --plan or --source with it, or leave it out")
     if choose != "auto" and (html or plan or source):
         raise ConfigError("layers and pages have the diagrams of --choose auto: leave it out")
     if html:

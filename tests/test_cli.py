@@ -164,6 +164,7 @@ def test_no_bias():
         (("synth", "S(3)", "4x", "1"), "an order is expected"),
         (("synth", "Sp(3)", "1", "1"), "Sp(4)"),
         (("synth", "S(3)", "1", "1", "-o", "/dev/null/x.py"), "cannot write"),
+        (("show", "S(3)", "1", "1", "--method", "irreps"), "ask for --plan or --source with it"),
         (("synth", "S(3)", "1", "1", "--normalization", "max"), "'variance', 'mean' or 'sum', not 'max'"),
         (("synth", "S(3)", "1", "1", "--mode", "paired"), "products of two spaces"),
         (("synth", "S(3)", "powers 2 of 1", "1", "--mode", "full"), "powers are always paired"),

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from eqsynth.layers.products import PolynomialLayer as PolynomialLayer
     from eqsynth.layers.products import Power as Power
     from eqsynth.layers.products import TensorProduct as TensorProduct
-    from eqsynth.plans.lowering import plan as plan
     from eqsynth.plans.plan import Plan as Plan
+    from eqsynth.plans.products import plan as plan
     from eqsynth.project.exporting import export as export
     from eqsynth.proof.verification import verify as verify
     from eqsynth.show.inspection import inspect as inspect
@@ -68,7 +68,7 @@ _HOMES = {
     "pack": "layers.packing",
     "symmetrise": "layers.packing",
     "unpack": "layers.packing",
-    "plan": "plans.lowering",
+    "plan": "plans.products",
     "Plan": "plans.plan",
     "floor": "bases.schur",
     "Linear": "layers.linear",

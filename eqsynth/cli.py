@@ -109,8 +109,10 @@ def show(
     from eqsynth.codegen.emit import emit
     from eqsynth.diagrams.layout import drawing
     from eqsynth.families.hom import is_product, problem_of
-    from eqsynth.plans.lowering import plan as make_plan
+    from eqsynth.plans.products import plan as make_plan
 
+    if method != "diagrams" and not (plan or source):
+        raise ConfigError("--method says how a layer computes: ask for --plan or --source with it, or leave it out")
     if is_product(inputs):
         wanted = _Shown(every, plan, source, index, method, certificate, as_json, (svg, tikz, png), html, force)
         if choose != "auto":
@@ -130,25 +132,25 @@ def show(
         if not (svg or tikz or png):
             return
     if plan or source:
-        made = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)), method=method)
-        print(emit(made).source if source else made)
+        layer_plan = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)), method=method)
+        print(emit(layer_plan).source if source else layer_plan)
         return
-    found = basis(group, order_in, order_out, choose=choose)
+    maps = basis(group, order_in, order_out, choose=choose)
     if index is not None:
-        _check_index(found, index)
+        _check_index(maps, index)
     if svg or tikz or png:
-        title = f"{abridged(found.group)}: order {order_text(found.inputs)} -> order {order_text(found.outputs)}"
+        title = f"{abridged(maps.group)}: order {order_text(maps.inputs)} -> order {order_text(maps.outputs)}"
         if index is None:
-            drawings, captions = table.drawings(found)
+            drawings, captions = table.drawings(maps)
         else:
-            drawings, captions = [drawing(found.group, found[index])], []
+            drawings, captions = [drawing(maps.group, maps[index])], []
         _draw(drawings, captions, title, (svg, tikz, png), force)
     elif as_json:
-        print(json.dumps(table.basis_data(found, index), ensure_ascii=False, indent=1))
+        print(json.dumps(table.basis_data(maps, index), ensure_ascii=False, indent=1))
     elif certificate:
-        print(found.certificate)
+        print(maps.certificate)
     else:
-        print(table.basis_table(found, None if every else SHOWN, index))
+        print(table.basis_table(maps, None if every else SHOWN, index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +188,8 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
         if not any(wanted.drawings):
             return
     if wanted.plan or wanted.source:
-        made = plan_problem(problem, method=wanted.method)
-        print(emit(made).source if wanted.source else made)
+        layer_plan = plan_problem(problem, method=wanted.method)
+        print(emit(layer_plan).source if wanted.source else layer_plan)
         return
     if index is not None:
         _check_index(products.only(problem).maps, index)
@@ -205,12 +207,12 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
         print(products.product_table(problem, None if wanted.every else SHOWN, index))
 
 
-def _check_index(found: Basis, index: int) -> None:
+def _check_index(maps: Basis, index: int) -> None:
     """Raise SpaceError for the number of a diagram that is not there."""
-    if 0 <= index < len(found):
+    if 0 <= index < len(maps):
         return
-    have = f"are numbered 0 to {len(found) - 1}" if len(found) else "do not exist: only the zero map has the symmetry"
-    raise SpaceError(f"there is no diagram {index}: the {len(found)} maps {have}")
+    have = f"are numbered 0 to {len(maps) - 1}" if len(maps) else "do not exist: only the zero map has the symmetry"
+    raise SpaceError(f"there is no diagram {index}: the {len(maps)} maps {have}")
 
 
 def _draw(
@@ -281,16 +283,16 @@ def synth(
     from eqsynth.store import files
 
     problem = problem_of(group, space_in, space_out, mode=mode)
-    made = plan_problem(problem, bias, normalization, method, parameters)
-    artifact = artifact_of(made, name)
+    plan = plan_problem(problem, bias, normalization, method, parameters)
+    artifact = artifact_of(plan, name)
     if output is None:
         print(artifact.source, end="")
         return
     cure = "it was edited, or is no layer of this version. Write to another path, or replace it with --force"
     files.save(output, artifact.source.encode(), force=force, ours=is_exported, cure=cure)
-    for sentence in made.notes():
+    for sentence in plan.notes():
         print(f"note: {sentence}", file=sys.stderr)
-    maps = sum(made.dims.values())
+    maps = sum(plan.dims.values())
     print(
         f"wrote {output}: class {name}, {abridged(problem)}, {maps} maps, sha256 {artifact.digest[:16]}",
         file=sys.stderr,
@@ -406,11 +408,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
     """A progress bar in a terminal, nothing elsewhere."""
     if not sys.stderr.isatty():
-        return lambda each, _: each
+        return lambda items, _: items
     from rich.console import Console
     from rich.progress import track
 
-    return lambda each, total: track(each, what, total, console=Console(stderr=True), transient=True)
+    return lambda items, total: track(items, what, total, console=Console(stderr=True), transient=True)
 
 
 def _entries(count: int) -> str:
@@ -425,16 +427,16 @@ def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None
     from eqsynth.project import catalog
 
     place = catalog.open_store(store)
-    found = list(catalog.rows(place))
+    rows = list(catalog.rows(place))
     if as_json:
-        print(json.dumps([asdict(row) for row in found], ensure_ascii=False, indent=1))
+        print(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
         return
-    for row in found:
+    for row in rows:
         size = f"{row.maps:>7,}  {row.size / 1000:>8,.1f} kB"
         mode = f", mode={row.mode!r}" if row.mode else ""
         print(f"{row.key[:12]}  {row.kind:5}  {size}  {row.made:8}  {abridged(row.problem)}{mode}")
-    total = sum(row.size for row in found)
-    print(f"{_entries(len(found))}, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
+    total = sum(row.size for row in rows)
+    print(f"{_entries(len(rows))}, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
 
 
 @catalog_app.command("show")
@@ -461,6 +463,7 @@ def catalog_build(
         typer.Argument(help="Problems, 'S(n): 1x2 -> 1x2', or lists of them, FILE.toml; none: the catalog's own list."),
     ] = None,
     store: StoreOption = None,
+    mode: Mode = None,
     jobs: JobsOption = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786; needs eqsynth[dask].")
@@ -477,6 +480,7 @@ def catalog_build(
     done = catalog.build(
         store,
         what or [],
+        mode=mode,
         jobs=jobs,
         scheduler=scheduler,
         fresh=fresh,

@@ -75,6 +75,19 @@ class EqsynthError(Exception):
         super().__init__(*(abridged(value) if isinstance(value, str) else value for value in args))
 
 
+def require(name: str, value: object, kind: type, cure: str) -> None:
+    """Refuse an argument that is no object of a class.
+
+    >>> from eqsynth.errors import require
+    >>> require("basis", "O(3)", int, "write eq.basis(group, inputs, outputs)")
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EqsynthError: basis takes int, not 'O(3)': write eq.basis(group, inputs, outputs)
+    """
+    if not isinstance(value, kind):
+        raise EqsynthError(f"{name} takes {kind.__name__}, not {shown(value)}: {cure}")
+
+
 class ParseError(EqsynthError, ValueError):
     """A group or space string that does not parse; the message points at the place."""
 

@@ -566,7 +566,7 @@ def test_long_work_is_told_in_a_terminal_and_changes_nothing(monkeypatch, module
         assert terminal.written.wait(60)
         return slowly(*problem)
 
-    caches = (bases._basis, lowering._chosen, emit.emit, products.plan_products, emitted.layer_class)
+    caches = (bases._basis, lowering._chosen, emit.emit, products._planned, emitted.layer_class)
     expected = repr(work())
     for cache in caches:
         cache.cache_clear()

@@ -38,7 +38,7 @@ def test_show_prints_plan_and_source():
     for choose, *more in (["best"], ["standard", "--plan"], ["standard", "--html", "x.html"]):
         refused = eqsynth("show", "O(2)", "3", "3", "--choose", choose, *more)
         assert refused.returncode == 1
-        assert "ask for" in refused.stderr or "leave it out" in refused.stderr
+        assert "ask for" in refused.stderr or "not '" in refused.stderr or "leave it out" in refused.stderr
     assert "class EquivariantLinear" in eqsynth("show", "O(3)", "2", "2", "--source").stdout
 
 
@@ -164,7 +164,8 @@ def test_no_bias():
         (("synth", "S(3)", "4x", "1"), "an order is expected"),
         (("synth", "Sp(3)", "1", "1"), "Sp(4)"),
         (("synth", "S(3)", "1", "1", "-o", "/dev/null/x.py"), "cannot write"),
-        (("synth", "S(3)", "1", "1", "--normalization", "max"), "'variance', 'mean', 'sum'"),
+        (("show", "S(3)", "1", "1", "--method", "irreps"), "ask for --plan or --source with it"),
+        (("synth", "S(3)", "1", "1", "--normalization", "max"), "'variance', 'mean' or 'sum', not 'max'"),
         (("synth", "S(3)", "1", "1", "--mode", "paired"), "products of two spaces"),
         (("synth", "S(3)", "powers 2 of 1", "1", "--mode", "full"), "powers are always paired"),
         (("show", "S(3)", "1", "1", "--mode", "paired"), "products of two spaces"),

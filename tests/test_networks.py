@@ -196,7 +196,7 @@ def test_dropout_drops_whole_channels_of_each_sample():
     x = torch.randn(40, 5, 3, 50), torch.randn(40, 50)
     assert all(torch.equal(a, b) for a, b in zip(drop.eval()(x), x, strict=True))
     for p in (-0.1, 1.5):
-        with pytest.raises(EqsynthError, match="probability"):
+        with pytest.raises(EqsynthError, match="a number from 0 to 1"):
             eq.nn.Dropout("S(n)", "4x1", p)
 
 

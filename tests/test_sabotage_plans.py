@@ -475,7 +475,8 @@ def test_layers_of_another_class_are_refused():
     layer = eq.Linear("S(n)", "1x1", "1x1")
     assert eq.verify(layer, trials=1)
     own = type(layer)
-    layer.__class__ = type("Changed", (own,), {"forward": lambda self, x: own.forward(self, x).cumsum(-2)}, made=True)
+    changed = {"forward": lambda self, x: own.forward(self, x).cumsum(-2)}
+    layer.__class__ = type("Changed", (own,), changed, generated=True)
     refused(layer)
     for module_of in (layer, torch.nn.Sequential(layer)):
         with pytest.raises(EquivarianceError):

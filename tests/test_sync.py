@@ -507,7 +507,7 @@ def test_something_else_in_the_place_of_a_file_or_folder(tmp_path):
         syncing.sync(found, force=True)
     (tmp_path / "layers").unlink()
     (tmp_path / "layers" / "swap.py").mkdir(parents=True)
-    with pytest.raises(ExportError, match="Is a directory"):
+    with pytest.raises(ExportError, match="no regular file"):
         syncing.sync(found, force=True)
     long = project(tmp_path, ONE.replace('"layers"', f'"{"x" * 300}"'))
     with pytest.raises(ExportError, match="too long"):
@@ -758,7 +758,20 @@ def test_what_export_refuses(tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
-GROUPS = ["S(n)", "S(5)", "O(3)", "SO(3)", "Sp(4)", "A(4)", "Aut(petersen)", "Aut(3: 0-1 1-2)", "Perm(3: 1 2 0)"]
+GROUPS = [
+    "S(n)",
+    "S(5)",
+    "O(3)",
+    "O(1,3)",
+    "O(3,1)",
+    "SO(1,3)",
+    "SO(3)",
+    "Sp(4)",
+    "A(4)",
+    "Aut(petersen)",
+    "Aut(3: 0-1 1-2)",
+    "Perm(3: 1 2 0)",
+]
 
 
 @given(

@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.diagrams.bilabelled import values
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, shown
-from eqsynth.exact.numbers import binary, fraction, whole
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, require, shown
+from eqsynth.exact.numbers import binary, fraction, ordered, whole
 from eqsynth.exact.partitions import bell, components, set_partitions
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
@@ -57,6 +57,7 @@ MAX_ENTRIES = 1_000_000
 Polynomial = RationalFunction
 Scalar = int | Fraction | Polynomial
 Term = tuple[Scalar, Diagram]
+_DIAGRAM, _MAP = "write eq.Diagram.of(outputs, inputs, blocks)", "write Map.of(group, diagram)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Map:
     @classmethod
     def of(cls, group: Group | str, diagram: Diagram, coefficient: Scalar = 1) -> Map:
         """One diagram, times a coefficient."""
+        require("diagram", diagram, Diagram, _DIAGRAM)
         return cls.collect(group, diagram.outputs, diagram.inputs, [(coefficient, diagram)])
 
     @classmethod
@@ -219,6 +221,8 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
 
     Source: arXiv 2304.14144, section 3; 2212.08630, section 5; 2301.10152, section 4.
     """
+    for name, diagram in (("first", first), ("second", second)):
+        require(name, diagram, Diagram, _DIAGRAM)
     group = Group.parse(group)
     if first.outputs != second.inputs:
         raise SpaceError(
@@ -246,6 +250,8 @@ def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...
     One term, except that two heads become n! headless ones, and that a head of A(n) takes up the blocks beside it.
     Raises GroupError for a diagram that the group does not have, SizeError beyond 250,000 terms.
     """
+    for name, diagram in (("left", left), ("right", right)):
+        require(name, diagram, Diagram, _DIAGRAM)
     outputs, inputs = left.outputs + right.outputs, left.inputs + right.inputs
     nodes = range(outputs + inputs)
     top, bottom = nodes[:outputs], nodes[outputs:]
@@ -270,6 +276,7 @@ def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
 
     Always one term. Raises GroupError for a diagram that the group does not have.
     """
+    require("diagram", diagram, Diagram, _DIAGRAM)
     outputs, inputs = diagram.inputs, diagram.outputs
     nodes = (*range(outputs, outputs + inputs), *range(outputs))
     return _glue(Group.parse(group), (outputs, inputs), [(diagram, nodes)])
@@ -284,6 +291,7 @@ def trace(map_: Map) -> Scalar:
 
     Raises SpaceError unless there are as many outputs as inputs.
     """
+    require("map_", map_, Map, _MAP)
     if map_.outputs != map_.inputs:
         raise SpaceError(f"{_type(map_)} has no trace: outputs and inputs must be as many")
     nodes = (*range(map_.outputs), *range(map_.inputs))
@@ -303,6 +311,8 @@ def inner(left: Map, right: Map) -> Scalar:
 
     Raises GroupError and SpaceError unless both have one group and equal orders; SizeError as for products.
     """
+    for name, map_ in (("left", left), ("right", right)):
+        require(name, map_, Map, _MAP)
     left._meet(right, "multiply")
     if (left.outputs, left.inputs) != (right.outputs, right.inputs):
         raise SpaceError(f"{_type(left)} and {_type(right)} have no inner product: it needs equal orders")
@@ -330,6 +340,8 @@ def same(left: Map, right: Map) -> bool:
 
     With n a letter the maps are equal for every n exactly when the combinations are, and the answer is that.
     """
+    for name, map_ in (("left", left), ("right", right)):
+        require(name, map_, Map, _MAP)
     difference = left - right
     return not difference.terms if left.group.symbolic else inner(difference, difference) == 0
 
@@ -353,10 +365,13 @@ def permute(group: Group | str, permutation: Sequence[int]) -> Map:
 
     Raises SpaceError for what is no permutation.
     """
+    if not ordered(permutation):
+        raise SpaceError(f"{shown(permutation)} is no permutation: list the input axis of each output axis, as (1, 0)")
+    permutation = tuple(permutation)
     entries = [number for number in map(whole, permutation) if number is not None]
     order = plain_order(len(permutation))
     if sorted(entries) != list(range(order)):
-        raise SpaceError(f"{shown(tuple(permutation))} is no permutation: name each of 0 ... {order - 1} once")
+        raise SpaceError(f"{shown(permutation)} is no permutation: name each of 0 ... {order - 1} once")
     pairs = [(output, order + entry) for output, entry in enumerate(entries)]
     return Map.of(group, Diagram.of(order, order, pairs))
 
@@ -507,6 +522,7 @@ def to_orbits(map_: Map) -> Orbits:
 
     Raises GroupError for other groups, SizeError beyond 250,000 terms. Source: arXiv 2212.08648, section 3.
     """
+    require("map_", map_, Map, _MAP)
     _check_orbits(map_.group)
     n = map_.group.n
     terms = (
@@ -530,6 +546,8 @@ def from_orbits(orbits: Orbits) -> Map:
     The inverse of :func:`to_orbits` on every Orbits; on a Map, up to the diagrams that are dependent at n.
     Raises SizeError beyond 250,000 terms.
     """
+    if not isinstance(orbits, Map):
+        require("orbits", orbits, Orbits, "write to_orbits(map)")
     terms: list[Term] = []
     for coefficient, diagram in orbits.terms:
         for sizes, coarser in _coarser(diagram):
@@ -551,6 +569,7 @@ def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
     Each diagram is read by :func:`eqsynth.diagrams.functor.matrix`. Raises SymbolicError where n is a letter and no
     number is given, SizeError beyond a million entries.
     """
+    require("map_", map_, Map, _MAP)
     if n is not None:
         map_ = map_.at(n)
     size, total = map_.group.n, map_.outputs + map_.inputs
@@ -921,6 +940,7 @@ def _exact(value: object) -> Scalar:
 
 
 def _check_group(group: Group) -> None:
+    require("group", group, Group, "write eq.Group.parse(text)")
     if not group.spanning:
         others = (f"{name}(...)" for name, known in OTHERS.items() if known.spanning)
         known = ", ".join([*(f"{name}(n)" for name in FAMILIES), *others])
@@ -933,14 +953,21 @@ def _check_diagram(group: Group, diagram: Diagram) -> None:
     graphs = group.kept_graph is not None
     if group.misfit(diagram.blocks, diagram.head) if graphs else misfit(group, diagram):
         raise GroupError(
-            f"{diagram!r} is no diagram of {group}: it takes {group.spanning}; "
+            f"{shown(diagram)} is no diagram of {group}: it takes {group.spanning}; "
             "eqsynth.diagrams.enumeration.diagrams lists them"
         )
 
 
 def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term]) -> None:
     _check_group(group)
+    pairs = isinstance(terms, tuple) and all(isinstance(term, tuple) and len(term) == 2 for term in terms)
+    if whole(outputs) is None or whole(inputs) is None or not pairs:
+        what = shown(terms if whole(outputs) is not None and whole(inputs) is not None else (outputs, inputs))
+        raise EqsynthError(
+            f"a map has whole numbers of outputs and inputs, and pairs (coefficient, diagram), not {what}"
+        )
     for coefficient, diagram in terms:
+        require("a term", diagram, Diagram, _DIAGRAM)
         if (diagram.outputs, diagram.inputs) != (outputs, inputs):
             raise SpaceError(
                 f"the diagram {diagram.inputs} -> {diagram.outputs} has no place in a map {inputs} -> {outputs}: "
@@ -948,7 +975,7 @@ def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term])
             )
         _check_diagram(group, diagram)
         if type(_exact(coefficient)) is not type(coefficient) or coefficient == 0:
-            raise EqsynthError(f"the coefficient {coefficient!r} is not in its one form: use Map.collect")
+            raise EqsynthError(f"the coefficient {shown(coefficient)} is not in its one form: use Map.collect")
         if isinstance(coefficient, Polynomial) and coefficient.letters != (group.n,):
             raise EqsynthError(f"the coefficient {coefficient} is not in the size of {group}: put a number for it")
     keys = [_key(diagram) for _, diagram in terms]
@@ -957,6 +984,7 @@ def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term])
 
 
 def _check_orbits(group: Group) -> None:
+    require("group", group, Group, "write eq.Group.parse(text)")
     if not group.coarsens or group.heads:
         raise GroupError(
             f"the orbit basis is that of S(n), H(n) and S'(n), not of {group}: ask for a map of S({group.n})"

@@ -16,7 +16,7 @@ from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import flag, whole
+from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits
 from eqsynth.graphs.orbits import representatives
@@ -304,8 +304,7 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
 
     Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A); 1504.02586, 1408.3592 (standard).
     """
-    if choose not in CHOICES:
-        raise EqsynthError(f"there is no choice {shown(choose)}: ask for {', '.join(map(repr, CHOICES))}")
+    choice("choose", choose, CHOICES)
     group = Group.parse(group)
     inputs, outputs = (stored_full(read_order(order)) for order in (inputs, outputs))
     for order in (inputs, outputs):
@@ -467,9 +466,12 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
     """The basis where inputs or outputs are symmetric or alternating, from that for all tensors."""
     if group.diagrammatic:
         above, below = axes_of(outputs), axes_of(inputs)
+        count = dimensions.dimension(group, above + below)
         if _plain_argument(group, below, above, choose) == "standard":
             # Exchanges of axes do not keep them, so that matrices will tell: those that are too large are not begun.
-            index_symmetries.afford_entries(group, dimensions.dimension(group, above + below), inputs, outputs)
+            index_symmetries.afford_entries(group, count, inputs, outputs)
+        else:
+            index_symmetries.afford_orbits(group, count, inputs, outputs)
     whole = _basis(group, plain(inputs), plain(outputs), choose)
     elements, prime = whole.diagrams, 0
     if group.coarsens and not group.symbolic:

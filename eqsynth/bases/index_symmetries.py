@@ -205,6 +205,16 @@ def _coset_representatives(
     return tuple(sorted(by_coset.values(), key=lambda permutation: permutation[0]))
 
 
+def afford_orbits(group: Group, count: int, inputs: Order, outputs: Order) -> None:
+    """Refuse what is too much for :func:`by_diagrams` of so many diagrams, before they are there. Raises SizeError."""
+    afford(
+        f"choosing among the {count:,} maps of {group} {order_text(stored_full(inputs))} -> "
+        f"{order_text(stored_full(outputs))} of tensors of all kinds",
+        "ask for lower orders",
+        steps=count * (300 + 20 * len([*swaps(inputs), *swaps(outputs)])),
+    )
+
+
 def afford_entries(group: Group, count: int, inputs: Order, outputs: Order) -> None:
     """Refuse what is too much for :func:`by_entries` of so many elements, before they are there. Raises SizeError."""
     n = [int(factor.n) for factor in group.factors]

@@ -20,7 +20,8 @@ from eqsynth.bases.basis import Basis
 from eqsynth.diagrams import enumeration, functor
 from eqsynth.diagrams import gram as grams
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, shown
+from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, require, shown
+from eqsynth.exact.limits import afford
 from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
 from eqsynth.exact.numbers import binary, fraction, whole
 from eqsynth.exact.partitions import components, partitions, perfect_matchings
@@ -88,12 +89,12 @@ def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFuncti
     lacks, SymbolicError for a head where n is a letter. Source: arXiv 2212.08648, 2212.08630.
     """
     group = Group.parse(group)
+    _check(group, (first, second))
     if (first.outputs, first.inputs) != (second.outputs, second.inputs):
         raise EqsynthError(
             f"a diagram {first.inputs} -> {first.outputs} has no inner product with one "
             f"{second.inputs} -> {second.outputs}: ask for two of the same orders"
         )
-    _check(group, (first, second))
     factor, power = _monomial(group, first, second)
     if isinstance(group.n, int):
         return int(factor * group.n**power)
@@ -104,6 +105,7 @@ def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
     if group.maps != "diagrams":
         raise GroupError(f"{group} has no closed inner products: the families are {', '.join(FAMILIES)}")
     for diagram in diagrams:
+        require("diagrams", diagram, Diagram, "write eq.Diagram.of(outputs, inputs, blocks)")
         if diagram.head and group.heads and group.symbolic:
             raise SymbolicError(f"{diagram} has a head, and {group} leaves n open: ask for a number in place of n")
         # Inner products know the sign of any order of the head.
@@ -174,9 +176,12 @@ def _subject(
     if isinstance(subject, Basis):
         group, listed = subject.group, subject.plain()[0]
     elif diagrams is not None:
+        require("diagrams", diagrams, Sequence, "give a list of diagrams")
         group, listed = Group.parse(subject), tuple(diagrams)
+        _check(group, listed)
     elif inputs is None or outputs is None:
-        raise EqsynthError(f"the orders are missing: write ({str(subject)!r}, inputs, outputs), or give a basis")
+        given = shown(str(subject) if isinstance(subject, Group) else subject)
+        raise EqsynthError(f"the orders are missing: write ({given}, inputs, outputs), or give a basis")
     else:
         group = Group.parse(subject)
         _check(group, ())
@@ -655,6 +660,7 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     import flint
     import numpy as np
 
+    require("basis", basis, Basis, "write eq.basis(group, inputs, outputs)")
     size = basis.size(n)
     group, diagrams = _subject(basis, None, None)
     tensor = _is_tensor(matrix)
@@ -887,6 +893,7 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     group = group.at("n")
     stable_from = dimension.stable_from(group, total)
     step = 2 if group.even else 1
+    afford("a table of dimensions", "leave up_to out, or lower it", steps=up_to or 0)
     sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
     stable = dimension.dimension(group, total)
     changing = sum(size < stable_from for size in sizes)

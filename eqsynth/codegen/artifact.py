@@ -8,7 +8,7 @@ from typing import Any
 
 from eqsynth.codegen.carry import importable
 from eqsynth.codegen.emit import Artifact, emit
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, shown
 from eqsynth.families.hom import Problem
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import plan_problem
@@ -34,6 +34,6 @@ def check_name(name: object) -> None:
     usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
     if not usable or keyword.iskeyword(str(name)) or name in {*dir(builtins), *importable()}:
         raise EqsynthError(
-            f"{name!r} cannot name a class: use letters, digits and _, not starting with a digit, "
+            f"{shown(name)} cannot name a class: use letters, digits and _, not starting with a digit, "
             "and no word that Python or the file uses itself"
         )

@@ -846,6 +846,9 @@ class Head:
         self.say("if others:")
         count = len(self.names.operands) + len(self.missing)
         self.say(f'    raise self.ShapeError(f"got {{{count} + len(others)}} arguments: call {self._call()}")')
+        for name, _ in self.names.operands[1:]:
+            self.say(f"if {name} is None:")
+            self.say(f'    raise self.ShapeError("{name} is missing: call {self._call()}")')
         for name, space in self.names.operands:
             if len(space) == 1:
                 continue
@@ -930,7 +933,9 @@ class Head:
         self.say(f"{name} = {side}")
         self.say(f"if {name} == 0:")
         packed = str(names.sizes[size])
-        self.say(f"    {self._refusal(number, known - {packed}, f' with {packed} = {binomial(name, symmetry)}')}")
+        least = ", at least 1: without entries it does not say what the size is" if symmetry.kind == "A" else ""
+        note = f" with {packed} = {binomial(name, symmetry)}{least}"
+        self.say(f"    {self._refusal(number, known - {packed}, note)}")
 
     def _refusal(self, number: int, known: set[str], note: str) -> str:
         """A call that refuses an input; sizes that are ``known`` are shown as numbers."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from eqsynth.errors import EqsynthError, shown
-from eqsynth.exact.numbers import flag, whole
+from eqsynth.exact.numbers import flag, ordered, whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The tensors that an input is the product of, by name, and how many axes each has; none where it is no product.
@@ -82,6 +82,15 @@ class Diagram:
     _factored: Factored | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        try:
+            self._check()
+        except TypeError:
+            raise EqsynthError(
+                f"blocks {shown(self.blocks)}, edges {shown(self.edges)} and head {shown(self.head)} are no tuples of "
+                "whole numbers: write blocks as ((0, 2), (1, 3)), edges as ((0, 1),), a head as (0, 1)"
+            ) from None
+
+    def _check(self) -> None:
         vertices = [vertex for block in self.blocks for vertex in block]
         if {*map(type, vertices), type(self.outputs), type(self.inputs)} != {int}:
             self._read_numbers()
@@ -118,6 +127,8 @@ class Diagram:
     @classmethod
     def of(cls, outputs: int, inputs: int, blocks: Iterable[Iterable[int]]) -> Diagram:
         """A diagram without edges or head from blocks in any order."""
+        if not ordered(blocks) or not all(map(ordered, blocks := [*blocks])):
+            raise EqsynthError(f"blocks are lists of vertices, such as [(0, 2), (1, 3)], not {shown(blocks)}")
         return cls(outputs, inputs, tuple(sorted((tuple(sorted(block)) for block in blocks), key=_least)))
 
     @property

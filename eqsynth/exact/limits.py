@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from eqsynth.errors import ConfigError, EqsynthError, SizeError
+from eqsynth.errors import ConfigError, EqsynthError, SizeError, shown
 
 #: How many steps one call may take: evaluations of Python's size, some 10 to 30 seconds of them.
 MAX_STEPS = 100_000_000
@@ -46,6 +46,37 @@ def afford(what: str, cure: str, *, steps: int = 0, size: int = 0) -> None:
             )
 
 
+def check_factory(device: Any, dtype: Any) -> None:
+    """Refuse a device that torch cannot use here, and a dtype that parameters cannot have; None is torch's default.
+
+    >>> from eqsynth.exact.limits import check_factory
+    >>> check_factory("cpu", None)
+    >>> check_factory("gpu", None)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EqsynthError: torch has no device 'gpu' here: ask for 'cpu'...
+
+    Raises EqsynthError.
+    """
+    import torch
+
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise EqsynthError(f"a dtype is one of torch, such as torch.float64, not {shown(dtype)}")
+    if dtype is not None and not ((dtype.is_floating_point and dtype.itemsize > 1) or dtype.is_complex):
+        raise EqsynthError(f"parameters are floating-point or complex numbers, not {dtype}: ask for torch.float32")
+    if device is None:
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, TypeError, ValueError, AssertionError, OverflowError) as error:
+        known = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count())), "meta"]
+        why = str(error).split("\n", maxsplit=1)[0][:120]
+        raise EqsynthError(
+            f"torch has no device {shown(device)} here: ask for {', '.join(map(repr, known[:-1]))} or 'meta', or leave "
+            f"it out. Torch says: {why}"
+        ) from None
+
+
 def afford_parameters(what: str, cure: str, count: int, device: Any, dtype: Any) -> None:
     """Refuse a module whose parameters do not fit on its device; on ``meta`` they take no room.
 
@@ -53,10 +84,7 @@ def afford_parameters(what: str, cure: str, count: int, device: Any, dtype: Any)
     """
     import torch
 
-    if dtype is not None and not isinstance(dtype, torch.dtype):
-        raise EqsynthError(f"a dtype is one of torch, such as torch.float64, not {dtype!r}")
-    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-        raise EqsynthError(f"parameters are floating-point or complex numbers, not {dtype}: ask for torch.float32")
+    check_factory(device, dtype)
     place = torch.get_default_device() if device is None else torch.device(device)
     size = count * (dtype or torch.get_default_dtype()).itemsize
     if (limit := _room(place, size)) is not None:

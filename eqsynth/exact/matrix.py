@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from more_itertools import all_equal, chunked, dotproduct
 
-from eqsynth.errors import EqsynthError, ShapeError, SizeError, shown
+from eqsynth.errors import EqsynthError, ShapeError, SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import ordered, whole
 from eqsynth.exact.ring import RationalFunction, check_symbols, from_flint, from_quotient, to_flint, to_polynomial
 
 if TYPE_CHECKING:
@@ -116,12 +116,15 @@ class ExactMatrix:
     @overload
     def __getitem__(self, place: tuple[int, int]) -> RationalFunction: ...
     def __getitem__(self, place: int | tuple[int, int]) -> RationalFunction | tuple[RationalFunction, ...]:
-        if isinstance(place, tuple):
-            row, column = place
-            return self.values[self.index[row][column]]
-        if (number := whole(place)) is None:
-            raise ShapeError(f"{place!r} is no place in a matrix: write matrix[i] for a row, matrix[i, j] for an entry")
-        return tuple(self.values[i] for i in self.index[number])
+        match [whole(number) for number in (place if isinstance(place, tuple) else (place,))], self.shape:
+            case [int(row)], (rows, _) if -rows <= row < rows:
+                return tuple(self.values[i] for i in self.index[row])
+            case [int(row), int(column)], (rows, columns) if -rows <= row < rows and -columns <= column < columns:
+                return self.values[self.index[row][column]]
+        raise ShapeError(
+            f"{shown(place)} is no place in a matrix of {self.shape[0]} rows and {self.shape[1]} columns: write "
+            "matrix[i] for a row, matrix[i, j] for an entry"
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ExactMatrix):
@@ -139,7 +142,12 @@ class ExactMatrix:
         import numpy as np
 
         table = np.empty(len(self.values), object)
-        table[:] = [Fraction(value(n)) for value in self.values]
+        numbers = [value(n) for value in self.values]
+        if left := letters_of(number for number in numbers if isinstance(number, RationalFunction)):
+            raise SymbolicError(
+                f"no number stands for {', '.join(left)}: write matrix.at({{{left[0]!r}: 5}}), and so for all"
+            )
+        table[:] = list(map(Fraction, numbers))
         return table[np.array(self.index, np.int64).reshape(self.shape)]
 
     def to_sympy(self) -> sympy.Matrix:
@@ -302,7 +310,7 @@ class ExactMatrix:
 
 def _listed(values: Any, matrix: Any) -> list[Any]:
     """Rows, or the entries of one, as a list; refuses what has none, or no order."""
-    if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
+    if not ordered(values):
         raise ShapeError(f"{shown(matrix)} is no matrix: write its rows, as in [[1, 'n'], ['1/n', 2]]")
     return list(values)
 
@@ -313,8 +321,8 @@ MAX_MINORS = 14
 
 def _most_terms(degrees: Sequence[int]) -> int:
     """How many terms a polynomial has at most: of that degree in each letter, and of no more in all of them."""
-    total, *each = degrees
-    return min(comb(total + len(each), total), prod(degree + 1 for degree in each))
+    total, *separate = degrees
+    return min(comb(total + len(separate), total), prod(degree + 1 for degree in separate))
 
 
 def _row_degrees(row: Sequence[Any]) -> list[int]:

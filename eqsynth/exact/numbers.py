@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import operator
 import re
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, shown
 
 if TYPE_CHECKING:
     from fractions import Fraction
+
+    from typing_extensions import TypeIs
 
 #: Longest text that is read as a number: as many digits as the largest entry of a matrix group has, many times over.
 MAX_TEXT = 80
@@ -124,6 +128,66 @@ def flag(name: str, value: Any) -> bool:
     if str(getattr(value, "dtype", "")) == "bool" and not tuple(value.shape):
         return bool(value)
     raise EqsynthError(f"{name} is True or False, not {shown(value)}")
+
+
+def choice(name: str, value: Any, known: Sequence[str | None]) -> None:
+    """Refuse what is none of the words that an option may be; EqsynthError with the nearest one.
+
+    >>> from eqsynth.exact.numbers import choice
+    >>> choice("reduce", "mean", ("sum", "mean", "max"))
+    >>> choice("reduce", "maxx", ("sum", "mean", "max"))
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EqsynthError: reduce is 'sum', 'mean' or 'max', not 'maxx': did you mean 'max'?
+    """
+    if value is None or isinstance(value, str):
+        if value in known:
+            return
+        near = difflib.get_close_matches((value or "").lower()[:80], list(filter(None, known)), n=1)
+    else:
+        near = []
+    *others, last = map(repr, known)
+    listed = f"{', '.join(others)} or {last}" if others else last
+    hint = f": did you mean {near[0]!r}?" if near else ""
+    raise EqsynthError(f"{name} is {listed}, not {shown(value)}{hint}")
+
+
+def bounded(name: str, value: Any, most: int | None = None) -> float:
+    """An option that is a number from 0 on, up to ``most`` where that is given, as a float; no text.
+
+    >>> from eqsynth.exact.numbers import bounded
+    >>> bounded("p", 0.25, 1), bounded("eps", 1)
+    (0.25, 1.0)
+    >>> bounded("p", "0.5", 1)
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EqsynthError: p is a number from 0 to 1, not '0.5'
+
+    Raises EqsynthError for everything else: texts, truth values, nan, numbers that no float64 can hold.
+    """
+    try:
+        number = -1.0 if isinstance(value, str) else float(fraction(value))
+    except (ValueError, OverflowError):
+        number = -1.0
+    if number < 0 or (most is not None and number > most):
+        within = "from 0 on, such as 1e-5" if most is None else f"from 0 to {most}"
+        raise EqsynthError(f"{name} is a number {within}, not {shown(value)}")
+    return number
+
+
+def ordered(value: Any) -> TypeIs[Iterable[Any]]:
+    """Whether a value is a list of others, in an order: no text, no bytes, which would be numbers, no dict, no set.
+
+    >>> import numpy as np
+    >>> from eqsynth.exact.numbers import ordered
+    >>> ordered([1, 2]), ordered(np.arange(2)), ordered(np.array(3)), ordered(b"12"), ordered({1, 2})
+    (True, True, False, False, False)
+    """
+    if type(value) in (tuple, list):
+        return True
+    if isinstance(value, str | bytes | bytearray | memoryview | Mapping | Set) or hasattr(value, "mask"):
+        return False
+    return isinstance(value, Iterable) and tuple(getattr(value, "shape", (0,))) != ()
 
 
 def _truth(value: Any) -> bool:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import binary, fraction, whole
+from eqsynth.exact.numbers import binary, fraction, ordered, whole
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -127,18 +127,18 @@ class RationalFunction:
         n³ (n - 1)² (n + 2) 32 6 ((0, 3), (1, 2), (-2, 1))
         """
         _check_letter(letter)
-        if not isinstance(roots, Iterable):
+        if not (ordered(roots) or isinstance(roots, Mapping)):
             raise SymbolicError(f"{shown(roots)} lists no roots: write each with its power, as in {{0: 3, 1: 2}}")
         powers: dict[int, int] = {}
         for pair in roots.items() if isinstance(roots, Mapping) else roots:
-            listed = tuple(map(whole, pair)) if isinstance(pair, Sequence) and not isinstance(pair, str) else ()
+            listed = tuple(map(whole, pair)) if _is_sequence(pair) else ()
             if len(listed) != 2 or None in listed:
                 raise SymbolicError(
                     f"{shown(pair)} is no root and its power: both are whole numbers, as in {{0: 3, 1: 2}} or [(0, 3)]"
                 )
             root, power = (number or 0 for number in listed)
             powers[root] = powers.get(root, 0) + power
-        return _product(letter, 1, 1, powers) * factor
+        return _product(letter, 1, 1, powers) * _as_value(factor)
 
     # What it is.
 
@@ -595,14 +595,14 @@ def _reduced(above: Terms, divisor: int) -> RationalFunction:
 
 def _product(letter: str, above: int, below: int, roots: Mapping[int, int]) -> RationalFunction:
     """A number times powers of (letter - root); no root is a number alone."""
-    kept = {root: power for root, power in roots.items() if power}
+    powers = {root: power for root, power in roots.items() if power}
     if below < 0:
         above, below = -above, -below
     common = gcd(above, below)
     above, below = above // common, below // common
-    if not kept or not above:
+    if not powers or not above:
         return _element({(): above} if above else {}, below)
-    return _restored(None, (letter, above, below, kept))
+    return _restored(None, (letter, above, below, powers))
 
 
 def _joined_factors(left: RationalFunction, right: RationalFunction, sign: int) -> RationalFunction | None:
@@ -733,7 +733,7 @@ def _symbol(letter: str, power: int = 1) -> RationalFunction:
 
 
 def _is_sequence(value: object) -> TypeIs[Sequence[Any]]:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, Sequence) and ordered(value)
 
 
 def _from_any(value: object, letter: str) -> RationalFunction:

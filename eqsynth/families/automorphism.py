@@ -54,12 +54,12 @@ class Aut(PermutingGroup):
 
     def __init__(self, graph: Any) -> None:
         if isinstance(graph, str):
-            found = graph_of_text(graph)
+            graph = graph_of_text(graph)
         elif isinstance(graph, os.PathLike):
-            found = Graph.read(Path(graph))
+            graph = Graph.read(graph)
         else:
-            found = graph if isinstance(graph, Graph) else Graph.of(graph)
-        fill(self, family="Aut", n=found.n, graph=_canonical_name(found))
+            graph = graph if isinstance(graph, Graph) else Graph.of(graph)
+        fill(self, family="Aut", n=graph.n, graph=_canonical_name(graph))
 
     def __repr__(self) -> str:
         return f"Aut({str(self)[4:-1]!r})"

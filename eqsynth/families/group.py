@@ -47,7 +47,7 @@ def _no_family(family: object, kind: type[Group]) -> str:
         return f"{family} has no size that says all: {OTHERS[family].how}"
     if isinstance(family, str) and "(" in family:
         return f"{shown(family)} is a group as text, and no family: write eq.Group.parse({shown(family)})"
-    return f"there is no group family {shown(family)}: {suggestion(str(family))}"
+    return f"there is no group family {shown(family)}: {suggestion(family if isinstance(family, str) else '')}"
 
 
 @dataclass(frozen=True, slots=True)

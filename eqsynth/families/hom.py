@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 
 from eqsynth.errors import EqsynthError, SpaceError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
 from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text
@@ -156,8 +156,7 @@ class ProductHom:
             listed = ", ".join(map(shown, self.degrees))[:40]
             raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {listed}")
         object.__setattr__(self, "degrees", degrees)
-        if self.mode not in MODES:
-            raise EqsynthError(f"there is no mode {shown(self.mode)}: ask for one of {', '.join(map(repr, MODES))}")
+        choice("mode", self.mode, MODES)
         if self.mode == "paired":
             wide = sorted({channels for space in self.operands for channels in space.channels})
             if len(wide) > 1:
@@ -302,7 +301,11 @@ def parse_problem(text: str, files: bool | Path = True, mode: str | None = None)
 
 
 def problem_of(
-    group: str | Group, inputs: str, space_out: str | Space, files: bool | Path = True, mode: str | None = None
+    group: str | Group,
+    inputs: str | int | Space,
+    space_out: str | int | Space,
+    files: bool | Path = True,
+    mode: str | None = None,
 ) -> Problem:
     """The same of its parts: ``inputs`` is a space, a product "4x2 (x) 8x1", or "powers 1, 2 of 4x1".
 
@@ -310,24 +313,24 @@ def problem_of(
     >>> print(problem_of("S(n)", "powers 2 of 4x1", "4x2"))
     S(n): powers 2 of 4x1 -> 4x2
     """
+    if not isinstance(inputs, str) or not is_product(inputs):
+        _check_mode(mode)
+        return Hom.parse(group, inputs, space_out, files)
     powers = POWERS_OF.fullmatch(inputs)
     if powers:
         words = [word.strip() for word in powers[1].split(",")]
         if not all(re.fullmatch("[1-9]", word) for word in words):
             raise EqsynthError(f"powers go from 1 to {MAX_DEGREE}, not {powers[1].strip()[:40]}")
         degrees = tuple(sorted(set(map(int, words))))
-        found = ProductHom.parse(group, (powers[2],), space_out, "paired", degrees, files)
+        problem = ProductHom.parse(group, (powers[2],), space_out, "paired", degrees, files)
         _check_mode(mode, "paired")
-        return found
+        return problem
     factors = inputs.split("(x)")
     if len(factors) > 2:
         raise EqsynthError(
             f"a product of {len(factors)} spaces is more than one layer: multiply two, and the result with the next"
         )
-    if len(factors) == 2:
-        return ProductHom.parse(group, factors, space_out, "full" if mode is None else mode, files=files)
-    _check_mode(mode)
-    return Hom.parse(group, inputs, space_out, files)
+    return ProductHom.parse(group, factors, space_out, "full" if mode is None else mode, files=files)
 
 
 def is_product(inputs: object) -> bool:

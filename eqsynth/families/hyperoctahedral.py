@@ -109,8 +109,8 @@ class Hyperoctahedral(PartitionGroup):
         """Uniform."""
         import numpy as np
 
-        moved = np.eye(self.number)[rng.permutation(self.number)]
-        return np.asarray(moved * rng.choice([-1.0, 1.0], self.number))
+        permutation = np.eye(self.number)[rng.permutation(self.number)]
+        return np.asarray(permutation * rng.choice([-1.0, 1.0], self.number))
 
     def pointwise(self, order: int) -> tuple[tuple[str, ...], str]:
         """Odd functions: entries are moved, and their signs flip; one entry of even order keeps its sign."""

@@ -206,12 +206,12 @@ def reflections(p: int, q: int) -> list[NDArray[np.int64]]:
     """The reflections of the first axis and of the last: one of either sign."""
     import numpy as np
 
-    made = []
+    matrices = []
     for axis in (0, p + q - 1):
         reflection = np.eye(p + q, dtype=np.int64)
         reflection[axis, axis] = -1
-        made.append(reflection)
-    return made
+        matrices.append(reflection)
+    return matrices
 
 
 def boosts(p: int, q: int) -> list[NDArray[np.int64]]:

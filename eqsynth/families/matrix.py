@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.errors import GroupError, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import binary, fraction, precision
+from eqsynth.exact.numbers import binary, fraction, ordered, precision
 from eqsynth.families.group import Generators, Group, fill
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ class MatrixGroup(Group):
         fill(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra)
 
     def __repr__(self) -> str:
-        each = [
+        texts = [
             [[[str(x) for x in row] for row in value] for value in values]
             for values in (self.generators, self.lie_algebra)
         ]
-        return f"MatrixGroup({each[0]!r}, {each[1]!r})"
+        return f"MatrixGroup({texts[0]!r}, {texts[1]!r})"
 
     def __str__(self) -> str:
-        elements, algebra = (" ".join(map(_matrix_text, each)) for each in (self.generators, self.lie_algebra))
+        elements, algebra = (" ".join(map(_matrix_text, matrices)) for matrices in (self.generators, self.lie_algebra))
         return f"Matrix({elements}; {algebra})"
 
     @classmethod
@@ -142,11 +142,13 @@ class MatrixGroup(Group):
     def form(self) -> str:
         """The dot product, where g^T g = 1 for the generators and X^T = -X for those of the Lie algebra."""
         places = range(self.number)
-        kept = all(
+        orthogonal = all(
             sum(row[a] * row[b] for row in g) == (a == b) for g in self.generators for a in places for b in range(a + 1)
         )
-        kept = kept and all(x[a][b] == -x[b][a] for x in self.lie_algebra for a in places for b in range(a + 1))
-        return "delta" if kept else ""
+        orthogonal = orthogonal and all(
+            x[a][b] == -x[b][a] for x in self.lie_algebra for a in places for b in range(a + 1)
+        )
+        return "delta" if orthogonal else ""
 
     @property
     def title(self) -> str:
@@ -158,7 +160,7 @@ class MatrixGroup(Group):
 
 
 def _matrices(values: Any) -> tuple[Matrix, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if not ordered(values):
         raise GroupError(f"generators are a list of matrices, such as [[[0, 1], [-1, 0]]], not {shown(values)}")
     return tuple(map(_matrix, values))
 
@@ -168,8 +170,8 @@ def _matrix(value: Any) -> Matrix:
         # Matrices of NumPy, SymPy, FLINT and torch; those of SymPy would list their entries without rows.
         # Arrays keep their scalars, whose type says how exact they are.
         listed = value.tolist() if hasattr(value, "tolist") and not hasattr(value, "dtype") else value
-        if hasattr(listed, "mask") or any(isinstance(part, Mapping | Set) for part in (listed, *listed)):
-            raise TypeError(listed)  # without an order of entries, or without some of them
+        if not all(map(ordered, (listed, *listed))):
+            raise TypeError(listed)
         rows = tuple(tuple(map(_entry, row)) for row in listed)
     except (TypeError, ValueError) as error:
         why = (

@@ -104,9 +104,9 @@ def first_row(symbol: str, others: int) -> str:
 
 def kinds_of(parts: Sequence[int | Symmetry]) -> Kinds:
     """The parts of a tensor space, each plain axis as a part of its own."""
-    plain = sum(part for part in parts if isinstance(part, int))
+    axes = sum(part for part in parts if isinstance(part, int))
     listed = [(part.kind == "A", part.order) for part in parts if isinstance(part, Symmetry)]
-    return (*listed, *[(False, 1)] * plain)
+    return (*listed, *[(False, 1)] * axes)
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.errors import GroupError, shown
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import ordered, whole
 from eqsynth.exact.permutations import Permutation, inverse
 from eqsynth.families.group import MAX_N, Generators, Group, fill
 
@@ -69,16 +69,14 @@ class PermutationGroup(PermutingGroup):
     generators: tuple[Permutation, ...]
 
     def __init__(self, generators: Iterable[Sequence[int]], n: int | None = None) -> None:
-        try:
-            if not isinstance(generators, Mapping | Set):
-                generators = [*generators]
-            if any(isinstance(part, Mapping | Set) for part in (generators, *generators)):
-                raise GroupError(
-                    "a dict or a set has no order: list the image of each point, [images[point] for point in range(n)]"
-                )
-            given: list[tuple[Any, ...]] = [tuple(generator) for generator in generators]
-        except TypeError:
-            given = [("",)]
+        generators = [*generators] if ordered(generators) else generators
+        if any(isinstance(part, Mapping | Set) for part in (generators, *(generators if ordered(generators) else ()))):
+            raise GroupError(
+                "a dict or a set has no order: list the image of each point, [images[point] for point in range(n)]"
+            )
+        given: list[tuple[Any, ...]] = [("",)]
+        if ordered(generators) and all(map(ordered, generators)):
+            given = [tuple(generator) for generator in generators]
         listed = tuple(tuple(image for image in map(whole, generator) if image is not None) for generator in given)
         if any(len(read) != len(generator) for read, generator in zip(listed, given, strict=True)):
             raise GroupError(f"generators are lists of images, such as [[1, 2, 3, 0]], not {shown(generators)}")

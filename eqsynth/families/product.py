@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from eqsynth.errors import GroupError, shown
+from eqsynth.exact.numbers import ordered
 from eqsynth.families.group import FAMILIES, Group, fill
 
 
@@ -29,7 +30,7 @@ class ProductGroup(Group):
     parts: tuple[Group, ...]
 
     def __init__(self, factors: Iterable[Group | str]) -> None:
-        if isinstance(factors, str) or not isinstance(factors, Iterable):
+        if not ordered(factors):
             raise GroupError(f"a product is made of a list of groups, not of {shown(factors)}")
         listed = tuple(part for factor in factors for part in Group.parse(factor).factors)
         if len(listed) < 2:

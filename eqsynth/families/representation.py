@@ -164,8 +164,8 @@ def symmetrised(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64
 
     Axes that are packed have no exchanges.
     """
-    kept = tuple(1 if stored_packed(one) else one for one in entries_of(order))
-    for later, earlier, sign in symmetrising(kept):
+    unpacked = tuple(1 if stored_packed(one) else one for one in entries_of(order))
+    for later, earlier, sign in symmetrising(unpacked):
         exchanged = sum(tensor.swapaxes(1 + axis, 1 + later) for axis in earlier)
         tensor = (tensor + sign * exchanged) / (1 + len(earlier))
     return tensor

@@ -32,14 +32,14 @@ def parse(text: str, files: bool | Path) -> Group:
 
 def _pieces(text: str) -> list[tuple[int, int]]:
     """The places of the factors: text between the signs x outside of brackets."""
-    depth, start, before, found = 0, 0, "", []
+    depth, start, before, pieces = 0, 0, "", []
     for position, mark in enumerate(text):
         depth += (mark == "(") - (mark == ")")
         if mark == "x" and depth == 0 and before == ")":
-            found.append((start, position))
+            pieces.append((start, position))
             start = position + 1
         before = before if mark.isspace() else mark
-    return [*found, (start, len(text))]
+    return [*pieces, (start, len(text))]
 
 
 def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from math import factorial, prod
 from numbers import Number
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
-from eqsynth.exact.numbers import flag, fraction, whole
+from eqsynth.exact.numbers import flag, fraction, ordered, whole
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 from eqsynth.store import files
 
@@ -164,16 +165,19 @@ class Graph:
     def __post_init__(self) -> None:
         object.__setattr__(self, "directed", flag("directed", self.directed))
         if not isinstance(self.name, str):
-            raise GroupError(f"the name of a graph is a text, not {shown(self.name)}: write name={str(self.name)!r}")
+            raise GroupError(f"the name of a graph is a text, not {shown(self.name)}: write name='{shown(self.name)}'")
         n = whole(self.n)
         if n is None or n < 1:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
         if n > MAX_VERTICES:
             raise SizeError(f"a graph on {shown(n)} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
-        if not isinstance(self.edges, Iterable) or not isinstance(self.colours, Iterable):
-            raise GroupError("edges of a graph are a list of pairs, and its colours a list of numbers")
         if isinstance(self.colours, Mapping | Set):
             raise GroupError("a dict or a set of colours has no order: list them, [colours[v] for v in range(n)]")
+        if not ordered(self.colours) or not (ordered(self.edges) or isinstance(self.edges, Mapping | Set)):
+            raise GroupError(
+                "edges of a graph are a list of pairs, and its colours a list of numbers, not "
+                f"{shown(self.edges if ordered(self.colours) else self.colours)}"
+            )
         edges: dict[tuple[int, int], None] = {}
         for position, edge in enumerate(self.edges):
             if position == MAX_EDGES:
@@ -201,13 +205,11 @@ class Graph:
         """
         if isinstance(text, Graph):
             return text
-        if not isinstance(text, str):
-            raise GroupError(
-                f"a graph is named by a string such as 'petersen', not {shown(text)}; for networkx: Graph.of"
-            )
         try:
             return cls.named(text)
         except GroupError as error:
+            if not isinstance(text, str):
+                raise
             path = text if folder is None else str(folder / text)
             if _is_file(path):
                 return cls.read(path)
@@ -225,6 +227,10 @@ class Graph:
 
         Raises GroupError for a name that is not known, and suggests others.
         """
+        if not isinstance(name, str):
+            raise GroupError(
+                f"a graph is named by a string such as 'petersen', not {shown(name)}; for networkx: Graph.of"
+            )
         text = name.strip()
         if text.lower() in NAMED:
             function, _ = NAMED[text.lower()]
@@ -263,10 +269,10 @@ class Graph:
         if not all(hasattr(graph, method) for method in ("nodes", "edges", "is_directed", "is_multigraph")):
             raise GroupError(f"{shown(graph)} is no networkx graph: give a networkx.Graph or networkx.DiGraph")
         if graph.is_multigraph():
-            plain = "DiGraph" if graph.is_directed() else "Graph"
+            simple = "DiGraph" if graph.is_directed() else "Graph"
             raise GroupError(
                 "a multigraph may have several edges between two vertices, and adjacency here is 0 or 1: "
-                f"merge them with networkx.{plain}(graph)"
+                f"merge them with networkx.{simple}(graph)"
             )
         number = {node: position for position, node in enumerate(graph.nodes)}
         if not number:
@@ -281,7 +287,7 @@ class Graph:
         )
 
     @classmethod
-    def read(cls, path: str | Path, directed: bool = False) -> Graph:
+    def read(cls, path: str | PathLike[str], directed: bool = False) -> Graph:
         r"""A graph from a file, whose suffix says the format; its name is the path.
 
         >>> import tempfile
@@ -306,7 +312,7 @@ class Graph:
 
         Raises ExportError if the file cannot be read, GroupError for a graph that is not simple.
         """
-        path, directed = Path(path), flag("directed", directed)
+        path, directed = files.path_of(path), flag("directed", directed)
         suffix = path.suffix.lower()
         if suffix not in (".g6", ".s6", ".edgelist", ".edges", ".txt", ".graphml"):
             raise ExportError(f"cannot read {path}: its suffix is {suffix!r}; name a file {_READABLE}")
@@ -369,18 +375,18 @@ class Graph:
         Raises VerificationError if a generator fails the check.
         """
         levels, arcs, kinds = self._collapsed()
-        found = [tuple(images) for images in _bliss(arcs, kinds, self.directed, "automorphism_group")]
+        generators = [tuple(images) for images in _bliss(arcs, kinds, self.directed, "automorphism_group")]
         for classes in reversed(levels):
-            found = _lifted(found, classes)
-        found.sort()
+            generators = _lifted(generators, classes)
+        generators.sort()
         keeps = _keeper(self)
-        for generator in found:
+        for generator in generators:
             if not keeps(generator):
                 raise VerificationError(
                     f"{shown(generator)} was found as a symmetry of {self}, but does not keep its edges and colours: "
                     "please report it"
                 )
-        return tuple(found)
+        return tuple(generators)
 
     def automorphism_count(self) -> int:
         """The number of automorphisms, exactly.
@@ -457,9 +463,9 @@ def _lifted(quotient: Sequence[Permutation], classes: Classes) -> list[Permutati
     for number in representative_array(orbit_labels(quotient, len(classes), 1)).ravel().tolist():
         members = classes[number]
         # A transposition and a cycle generate all permutations.
-        for moved in {members[:2], members} if len(members) > 1 else ():
+        for cycle in {members[:2], members} if len(members) > 1 else ():
             images = [*range(n)]
-            for vertex, image in zip(moved, (*moved[1:], moved[0]), strict=True):
+            for vertex, image in zip(cycle, (*cycle[1:], cycle[0]), strict=True):
                 images[vertex] = image
             lifted.append(tuple(images))
     return lifted
@@ -508,10 +514,10 @@ def _keeper(graph: Graph) -> Callable[[Sequence[int]], bool]:
         images = np.array(permutation, np.int64)
         moves = images != np.arange(n)
         # Different edges go to different places: it is enough that each edge that moves goes to an edge.
-        moved = images[ends[moves[ends].any(1)]]
+        moved_edges = images[ends[moves[ends].any(1)]]
         if not graph.directed:
-            moved.sort(axis=1)
-        wanted = moved[:, 0] * n + moved[:, 1]
+            moved_edges.sort(axis=1)
+        wanted = moved_edges[:, 0] * n + moved_edges[:, 1]
         places = np.searchsorted(numbers, wanted)
         return bool(np.all(numbers[np.minimum(places, len(numbers) - 1)] == wanted)) if len(wanted) else True
 
@@ -520,7 +526,7 @@ def _keeper(graph: Graph) -> Callable[[Sequence[int]], bool]:
 
 def _ends(edge: Any, n: int) -> tuple[int, int]:
     """The two vertices of an edge."""
-    pair = edge if type(edge) is tuple else tuple(islice(edge, 3)) if isinstance(edge, Iterable) else ()
+    pair = edge if type(edge) is tuple else tuple(islice(edge, 3)) if ordered(edge) else ()
     if len(pair) == 2:
         tail, head = whole(pair[0]), whole(pair[1])
         if tail is not None and head is not None and 0 <= tail < n and 0 <= head < n:
@@ -945,8 +951,8 @@ def _refuse_counts(first: _Line, rest: Sequence[_Line], refuse: Callable[[_Line,
     cure = "Make it a comment with # in front, name each vertex without an edge in a line of its own below the edges"
     if first.fields[0].startswith("*"):
         refuse(first, "a file of Pajek: keep only its edges, two labels in each line")
-    if first.fields[0] == "p" and all(map(_COUNT.fullmatch, first.fields[-2:])):
-        refuse(first, "a file of DIMACS: keep only its edges, two labels in each line")
+    _refuse_dimacs((first, *rest), refuse)
+    _refuse_tables((first, *rest), refuse)
     labels = [field for line in rest for field in line.fields[:2]]
     if not labels or not all(map(_COUNT.fullmatch, [*first.fields, *labels])):
         return
@@ -973,6 +979,69 @@ def _refuse_counts(first: _Line, rest: Sequence[_Line], refuse: Callable[[_Line,
                 refuse(first, f"the numbers of rows, columns and edges, or an edge? {cure}, and move the line if it is")
 
 
+def _refuse_dimacs(lines: Sequence[_Line], refuse: Callable[[_Line, str], NoReturn]) -> None:
+    """Refuse lines that begin with a word for what they are: ``p`` for the counts, ``e`` or ``a`` for an edge."""
+    for line in lines:
+        counts = all(map(_COUNT.fullmatch, line.fields[-2:]))
+        if line.fields[0] == "p" and counts and (line is lines[0] or not _NUMBER.fullmatch(line.fields[1])):
+            refuse(line, "a file of DIMACS: keep only its edges, two labels in each line")
+    if lines[0].fields[0] in ("e", "a") and all(
+        line.fields[0] == lines[0].fields[0]
+        and len(line.fields) > 2
+        and all(map(_COUNT.fullmatch, line.fields[1:3]))
+        and all(map(_NUMBER.fullmatch, line.fields[3:]))
+        for line in lines
+    ):
+        refuse(
+            lines[0],
+            f"an edge of a file of DIMACS, or of a vertex {lines[0].fields[0]}? Keep two labels in each line",
+        )
+
+
+def _refuse_tables(lines: Sequence[_Line], refuse: Callable[[_Line, str], NoReturn]) -> None:
+    """Refuse what may be a matrix of a graph, or lists of neighbours, in place of edges with weights."""
+    rows = [line.fields for line in lines]
+    width, height = len(rows[0]), len(rows)
+    if height < 2 or width < 2 or any(len(row) != width for row in rows):
+        return
+    cure = "write one edge in each line, two labels without further columns"
+    if _like_a_matrix(rows):
+        refuse(
+            lines[0],
+            f"a row of a matrix, or an edge? For edges, {cure}; for a matrix, use "
+            "eq.Graph.of(networkx.from_numpy_array(matrix))",
+        )
+    own = {row[0] for row in rows}
+    if height > 2 < width and len(own) == height and all(own.issuperset(row) and len({*row}) == width for row in rows):
+        refuse(lines[0], f"a vertex with its neighbours, or an edge with weights? In both cases {cure}")
+
+
+def _like_a_matrix(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether rows of equal length may be those of a matrix, perhaps with names of vertices above or beside it."""
+    width, height = len(rows[0]), len(rows)
+    if width == 2:
+        # The one edge of two vertices is the same graph either way.
+        return height == 2 and _binary(rows) and [list(map(float, row)) for row in rows] != [[0, 1], [1, 0]]
+    if height == width and all(_NUMBER.fullmatch(field) for row in rows for field in row):
+        table = [[float(field) for field in row] for row in rows]
+        if table == list(map(list, zip(*table, strict=True))) or not any(table[i][i] for i in range(width)):
+            return True
+    if _binary(rows):
+        return True
+    above, left = rows[0], [row[0] for row in rows]
+    inside = [row[1:] for row in rows]
+    return (
+        (height == width + 1 and len({*above}) == width and _binary(rows[1:]))
+        or (height + 1 == width > 3 and len({*left}) == height and _binary(inside))
+        or (height == width > 3 and len({*above[1:]}) == len({*left[1:]}) == width - 1 and _binary(inside[1:]))
+    )
+
+
+def _binary(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether all fields are 0 or 1."""
+    return all(_NUMBER.fullmatch(field) and float(field) in (0, 1) for row in rows for field in row)
+
+
 def _without_header(lines: list[_Line], delimiter: str, refuse: Callable[[_Line, str], NoReturn]) -> list[_Line]:
     """The lines below a header of a table; a first line that may be one or an edge is refused."""
     if not lines or len(lines[0].fields) < 2:
@@ -996,7 +1065,7 @@ def _is_weight(field: str) -> bool:
 
 def _without_brackets(text: str) -> str:
     """A line without what is in brackets or quotation marks."""
-    kept: list[str] = []
+    outside: list[str] = []
     closing: list[str] = []
     mark = ""
     for place, sign in enumerate(text):
@@ -1009,8 +1078,8 @@ def _without_brackets(text: str) -> str:
         elif closing and sign == closing[-1]:
             closing.pop()
         elif not closing:
-            kept.append(sign)
-    return "".join(kept)
+            outside.append(sign)
+    return "".join(outside)
 
 
 def _fields(

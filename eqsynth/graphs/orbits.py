@@ -137,9 +137,9 @@ def elements(generators: Sequence[Sequence[int]], n: int) -> list[Permutation]:
     Raises SizeError for groups of more than a hundred thousand elements.
     """
     _check(generators, n, 0)
-    found = [tuple(range(n))]
-    seen = set(found)
-    for element in found:
+    listed = [tuple(range(n))]
+    seen = set(listed)
+    for element in listed:
         for generator in generators:
             product = tuple(generator[image] for image in element)
             if product not in seen:
@@ -149,8 +149,8 @@ def elements(generators: Sequence[Sequence[int]], n: int) -> list[Permutation]:
                         "count its orbits with orbit_labels"
                     )
                 seen.add(product)
-                found.append(product)
-    return found
+                listed.append(product)
+    return listed
 
 
 def check_orbits(generators: Sequence[Sequence[int]], labels: NDArray[np.int64]) -> None:

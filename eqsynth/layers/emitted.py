@@ -47,11 +47,11 @@ class EmittedLayer(nn.Module):
         # The class that is made has an __init__ of its own, whose super() call ends here.
         super().__init__()
 
-    def __init_subclass__(cls, made: bool = False, kind: bool = False) -> None:
+    def __init_subclass__(cls, generated: bool = False, kind: bool = False) -> None:
         """Refuse subclasses: the class of a layer is made for its problem. Torch may wrap that class in its own."""
         if kind:
             KINDS[cls.__name__] = cls
-        elif not made and set(cls.__bases__) & set(KINDS.values()):
+        elif not generated and set(cls.__bases__) & set(KINDS.values()):
             raise EqsynthError(
                 f"eq.{cls.__bases__[0].__name__} cannot be subclassed: keep the layer as an attribute of your own "
                 "nn.Module"
@@ -176,7 +176,7 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
     elif len(plan.problem.operands) == 1:
         # One input: eq.nn.Sequential and eq.testing know what it is.
         body["space_in"] = str(plan.problem.operands[0])
-    return type(name, (emitted, kind), body, made=True)
+    return type(name, (emitted, kind), body, generated=True)
 
 
 def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from eqsynth.errors import ShapeError, SpaceError
+from eqsynth.errors import ShapeError, SpaceError, shown
 from eqsynth.families.representation import packing
 from eqsynth.spaces.space import (
     Order,
@@ -111,7 +111,9 @@ def _read(order: str | Order) -> list[tuple[int | Symmetry, int, bool]]:
     """The parts of an order, how many axes each has, and whether it is packed."""
     read = read_order(order)
     if is_plain(read):
-        raise SpaceError(f"{order!r} has no symmetric or alternating part: ask for an order such as 'S2' or '(A3,1)'")
+        raise SpaceError(
+            f"{shown(order)} has no symmetric or alternating part: ask for an order such as 'S2' or '(A3,1)'"
+        )
     some = is_packed(read)
     return [
         (one, count, isinstance(one, Symmetry) and (one.packed or not some))

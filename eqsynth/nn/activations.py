@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from math import prod
 from typing import Any, NoReturn, cast
 
 import torch
@@ -13,8 +14,9 @@ from torch.nn import functional
 
 from eqsynth.bases.forms import Form, form
 from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
-from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged
-from eqsynth.exact.numbers import flag
+from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged, shown
+from eqsynth.exact.limits import afford_parameters, check_factory
+from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.layers.emitted import refuse_script, require_dtype
@@ -40,12 +42,21 @@ class EquivariantModule(nn.Module):
     #: Whether complex numbers mean something here.
     takes_complex = True
 
-    def __init__(self, group: str | Group, space_in: Any, space_out: Any) -> None:
+    def __init__(
+        self, group: str | Group, space_in: Any, space_out: Any, device: Any = None, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
+        check_factory(device, dtype)
         hom = Hom.parse(group, space_in, space_out)
         self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
         self._even = tuple(factor.n for factor in hom.group.factors if factor.even and factor.symbolic)
+
+    def _empty(self, *shape: int, device: Any, dtype: torch.dtype | None) -> torch.Tensor:
+        """A tensor for a parameter or a buffer; SizeError where it does not fit in memory."""
+        what = f"{type(self).__name__} of {self.space_in}"
+        afford_parameters(what, "take fewer channels", prod(shape), device, dtype)
+        return torch.empty(shape, device=device, dtype=dtype)
 
     def terms_of(self, x: Any, *others: Any) -> tuple[torch.Tensor, ...]:
         """The tensors of the input, one per term; raises ShapeError where they do not fit, or ``others`` were given."""
@@ -257,7 +268,7 @@ def read_function(function: Function | None) -> tuple[nn.Module, str, frozenset[
     if isinstance(function, str):
         if function not in PROPERTIES:
             raise ActivationError(
-                f"there is no function {function!r} here: name one of {', '.join(sorted(PROPERTIES))}, "
+                f"there is no function {shown(function)} here: name one of {', '.join(sorted(PROPERTIES))}, "
                 "or give a function of one tensor, such as torch.tanh"
             )
         return _Apply(_named(function)), function, PROPERTIES[function]
@@ -265,7 +276,9 @@ def read_function(function: Function | None) -> tuple[nn.Module, str, frozenset[
         known = _MODULES.get(type(function))
         return function, known or type(function).__name__, PROPERTIES[known] if known else frozenset()
     if not callable(function):
-        raise ActivationError(f"{function!r} is no function: give a name such as 'relu', or a function of one tensor")
+        raise ActivationError(
+            f"{shown(function)} is no function: give a name such as 'relu', or a function of one tensor"
+        )
     known = next((name for candidate, name in _CALLABLES.items() if candidate is function), None)
     name = known or str(getattr(function, "__name__", type(function).__name__))
     return _Apply(function), name, PROPERTIES[known] if known else frozenset()
@@ -413,7 +426,7 @@ class Gated(EquivariantModule):
         chosen = [True] * len(out) if gated is None else list(gated) if isinstance(gated, tuple | list) else [gated]
         if len(chosen) != len(out) or not all(isinstance(wanted, bool) for wanted in chosen):
             raise ActivationError(
-                f"gated is {gated!r}, but {out} has {len(out)} terms: give a list of True or False for each"
+                f"gated is {shown(gated)}, but {out} has {len(out)} terms: give a list of True or False for each"
             )
         terms = tuple(term for term, wanted in zip(out, chosen, strict=True) if wanted)
         extra = gates(parsed, Space(terms)) if terms else None
@@ -543,12 +556,13 @@ class NormActivation(EquivariantModule):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(group, space, space)
+        super().__init__(group, space, space, device, dtype)
         self.function, name, _ = read_function(function)
         self.scalars, scalar_name, _ = read_function(scalars)
         for module, called in ((self.function, name), (self.scalars, scalar_name)):
             _try(module, called, frozenset())
-        self.names, self.eps, self.affine = (name, f"scalars={scalar_name}"), eps, flag("affine", affine)
+        self.names = (name, f"scalars={scalar_name}")
+        self.eps, self.affine = bounded("eps", eps), flag("affine", affine)
         plans = []
         for place, (channels, order) in enumerate(self.space_in):
             permuted, forms = positions(self.group, order), forms_of(self.group, order)
@@ -557,11 +571,11 @@ class NormActivation(EquivariantModule):
                 continue
             if product_sign(permuted, forms) != 1:
                 raise ActivationError(_no_norm(self.group, order, product_sign(permuted, forms)))
-            if affine:
+            if self.affine:
                 end = suffix(self.space_in, place)
-                factory_kwargs = {"device": device, "dtype": dtype}
-                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
-                self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
+                for kind in ("weight", "bias"):
+                    empty = self._empty(channels, device=device, dtype=dtype)
+                    self.register_parameter(f"{kind}{end}", nn.Parameter(empty))
         self._plans = tuple(plans)
         self.reset_parameters()
 
@@ -637,7 +651,7 @@ class Pairings(EquivariantModule):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(group, space, space)
+        super().__init__(group, space, space, device, dtype)
         orders = self.space_in.orders
         pairs = []
         for source, (wide, order) in enumerate(self.space_in):
@@ -654,8 +668,8 @@ class Pairings(EquivariantModule):
                     continue
                 pairs.append((source, target, permuted, forms))
                 for side in ("left", "right"):
-                    weight = nn.Parameter(torch.empty(channels, wide, device=device, dtype=dtype))
-                    self.register_parameter(f"{side}_{source}_{target}", weight)
+                    empty = self._empty(channels, wide, device=device, dtype=dtype)
+                    self.register_parameter(f"{side}_{source}_{target}", nn.Parameter(empty))
         if not pairs:
             raise SpaceError(
                 f"nothing can be paired in {self.space_in} of {self.group}: it takes a term with components, "

@@ -23,7 +23,7 @@ from eqsynth.errors import (
     ZeroOutputWarning,
     abridged,
 )
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.layers.linear import Linear
@@ -42,7 +42,7 @@ from eqsynth.nn.activations import (
     product_sign,
     wrong_call,
 )
-from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, read_chance
+from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm
 from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, is_plain, order_text
 
 
@@ -263,9 +263,8 @@ class MLP(Sequential):
     ) -> None:
         if not isinstance(spaces, tuple | list) or len(spaces) < 2:
             raise EqsynthError("an MLP needs a list of spaces, from the input to the output: ['1x2', '16x2', '1x0']")
-        chance = read_chance(dropout)
-        if norm not in (None, "layer", "batch"):
-            raise EqsynthError(f"norm is None, 'layer' or 'batch', not {norm!r}")
+        chance = bounded("dropout", dropout, 1)
+        choice("norm", norm, (None, "layer", "batch"))
         parsed = Group.parse(group)
         factory_kwargs = {"device": device, "dtype": dtype}
         listed = [Space.parse(space) for space in spaces]

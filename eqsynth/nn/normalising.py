@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from eqsynth.bases.basis import basis
 from eqsynth.bases.pointwise import positional, positions, require_full
-from eqsynth.errors import ActivationError, EqsynthError, ShapeError, SpaceError
-from eqsynth.exact.numbers import flag, fraction
+from eqsynth.errors import ActivationError, ShapeError, SpaceError
+from eqsynth.exact.numbers import bounded, choice, flag
 from eqsynth.families.group import Group
 from eqsynth.layers.emitted import require_dtype
 from eqsynth.layers.linear import Linear
@@ -67,17 +67,15 @@ class _Normalisation(EquivariantModule):
     def __init__(
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
     ) -> None:
-        super().__init__(group, space, space)
-        self.eps, self.affine = _small("eps", eps), flag("affine", affine)
-        factory_kwargs = {"device": device, "dtype": dtype}
+        super().__init__(group, space, space, device, dtype)
+        self.eps, self.affine = bounded("eps", eps), flag("affine", affine)
         for place, (channels, order) in enumerate(self.space_in):
             if positional(self.group, order) != order:
                 _require_norm(self.group, order)
-            if affine:
-                end = suffix(self.space_in, place)
-                self.register_parameter(f"weight{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
-                if positional(self.group, order) == order:
-                    self.register_parameter(f"bias{end}", nn.Parameter(torch.empty(channels, **factory_kwargs)))
+            names = ("weight", "bias") if positional(self.group, order) == order else ("weight",)
+            for name in names if self.affine else ():
+                empty = self._empty(channels, device=device, dtype=dtype)
+                self.register_parameter(f"{name}{suffix(self.space_in, place)}", nn.Parameter(empty))
         self._plans = tuple(
             (positions(self.group, order), forms_of(self.group, order)) for order in self.space_in.orders
         )
@@ -124,8 +122,7 @@ class LayerNorm(_Normalisation):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(group, space, eps, affine, device, dtype)
-        if over not in ("channels", "all"):
-            raise EqsynthError(f"over is 'channels' or 'all' (positions, too), not {over!r}")
+        choice("over", over, ("channels", "all"))
         if over == "all":
             require_full(self.space_in, "LayerNorm with over='all'")
         self.over = over
@@ -201,12 +198,12 @@ class BatchNorm(_Normalisation):
     ) -> None:
         super().__init__(group, space, eps, affine, device, dtype)
         require_full(self.space_in, "BatchNorm")
-        self.momentum = read_chance(momentum, "momentum")
+        self.momentum = bounded("momentum", momentum, 1)
         for place, (channels, order) in enumerate(self.space_in):
             end = suffix(self.space_in, place)
-            if positional(self.group, order) == order:
-                self.register_buffer(f"running_mean{end}", torch.empty(channels, device=device, dtype=dtype))
-            self.register_buffer(f"running_var{end}", torch.empty(channels, device=device, dtype=dtype))
+            names = ("running_mean", "running_var") if positional(self.group, order) == order else ("running_var",)
+            for name in names:
+                self.register_buffer(f"{name}{end}", self._empty(channels, device=device, dtype=dtype))
         self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))
         self.reset_parameters()
 
@@ -296,31 +293,6 @@ class BatchNorm(_Normalisation):
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
-def _number(value: Any) -> Any:
-    """A number that is no text, exactly; None for anything else."""
-    try:
-        return None if isinstance(value, str) else fraction(value)
-    except ValueError:
-        return None
-
-
-def _small(name: str, value: Any) -> float:
-    """A number that is not negative; EqsynthError for what is none."""
-    number = _number(value)
-    if number is None or number < 0:
-        raise EqsynthError(f"{name} is 0 or a small number above it, such as 1e-5, not {value!r}")
-    return float(number)
-
-
-def read_chance(p: Any, name: str = "p") -> float:
-    """A number from 0 to 1; EqsynthError for what is none."""
-    chance = _number(p)
-    if chance is None or not 0 <= chance <= 1:
-        what = "a probability, a number" if name == "p" else "a number"
-        raise EqsynthError(f"{name} is {what} from 0 to 1, not {p!r}")
-    return float(chance)
-
-
 class Dropout(EquivariantModule):
     """Drops whole channels of each sample: the same mask at every position and for every component.
 
@@ -338,7 +310,7 @@ class Dropout(EquivariantModule):
 
     def __init__(self, group: str | Group, space: str | int | Space, p: float = 0.5) -> None:
         super().__init__(group, space, space)
-        self.p = read_chance(p)
+        self.p = bounded("p", p, 1)
 
     def options(self) -> tuple[str, ...]:
         """How often a channel is dropped."""
@@ -393,11 +365,10 @@ class Pool(EquivariantModule):
         parsed, space_in = Group.parse(group), Space.parse(space)
         require_full(space_in, "Pool")
         zero: Order = 0 if len(parsed.factors) == 1 else (0,) * len(parsed.factors)
-        super().__init__(parsed, space_in, Space(tuple((channels, zero) for channels in space_in.channels)))
-        if reduce not in ("sum", "mean", "max"):
-            raise EqsynthError(f"reduce is 'sum', 'mean' or 'max', not {reduce!r}")
-        if components not in ("auto", "linear", "norm"):
-            raise EqsynthError(f"components is 'auto', 'linear' or 'norm', not {components!r}")
+        pooled = Space(tuple((channels, zero) for channels in space_in.channels))
+        super().__init__(parsed, space_in, pooled, device, dtype)
+        choice("reduce", reduce, ("sum", "mean", "max"))
+        choice("components", components, ("auto", "linear", "norm"))
         self.reduce = reduce
         self._plans = tuple((positions(parsed, order), forms_of(parsed, order)) for order in space_in.orders)
         self.linear = nn.ModuleDict()

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, shown
+from eqsynth.exact.numbers import ordered
 from eqsynth.families.group import Group
 from eqsynth.nn.activations import EquivariantModule, Tensors, axis_lengths, got, joined
 from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
@@ -217,7 +218,7 @@ def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | 
     letters = _letters(parsed)
     if isinstance(samples, torch.Tensor) and samples.is_nested:
         samples = samples.unbind()
-    if not isinstance(samples, Iterable):
+    if not (ordered(samples) or (isinstance(samples, torch.Tensor) and samples.ndim)):
         raise ShapeError(
             f"expected a list of samples, tensors (n, ..., n, channels) or tuples of them, got {got(samples)}"
         )
@@ -353,18 +354,18 @@ def _read_sizes(
     return columns, full
 
 
-def _column(given: Any, letter: str, batch: torch.Size, shown: int | None) -> tuple[list[int], int]:
+def _column(given: Any, letter: str, batch: torch.Size, length: int | None) -> tuple[list[int], int]:
     try:
         table = torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(
-            f"sizes of {letter} are {given!r:.60}: give a tensor or a list with the size of each sample, such as "
+            f"sizes of {letter} are {shown(given)}: give a tensor or a list with the size of each sample, such as "
             "[3, 5], or a mask of truth values"
         ) from None
-    longest = shown
+    longest = length
     if table.dtype == torch.bool:
-        if table.shape[:-1] != batch or (shown is not None and table.shape[-1] != shown):
-            meant = ", ".join([*map(str, batch), letter if shown is None else str(shown)])
+        if table.shape[:-1] != batch or (length is not None and table.shape[-1] != length):
+            meant = ", ".join([*map(str, batch), letter if length is None else str(length)])
             raise ShapeError(f"the mask has shape {tuple(table.shape)}, expected ({meant})")
         longest, mask = table.shape[-1], table
         table = mask.sum(-1)

@@ -20,6 +20,8 @@ from eqsynth.plans.steps import Entry, Input, Mix, Output, Part, Pattern, Reduce
 
 #: Positions are numbered by whole numbers of 63 bits.
 MAX_KEY = 2**63 - 1
+#: The types of numbers of nodes.
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 # --- where entries are ----------------------------------------------------------------------------
@@ -408,7 +410,7 @@ def read_index(index: Any, nodes: Nodes, what: str, order: int | None = None) ->
             f"{what} has an index of {got(index)}, expected a tensor ({order or 'order'}, entries), "
             "as edge_index has (2, edges)"
         )
-    if index.dtype.is_floating_point or index.dtype.is_complex or index.dtype == torch.bool:
+    if index.dtype not in INTEGERS:
         raise ShapeError(f"{what} has an index of {index.dtype}, expected whole numbers, such as index.long()")
     numbers: torch.Tensor = index.long()
     if numbers.numel():

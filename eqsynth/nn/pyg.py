@@ -9,7 +9,13 @@ from typing import Any
 import torch
 
 from eqsynth.errors import ShapeError, shown
+from eqsynth.exact.limits import afford_tensors
 from eqsynth.exact.numbers import flag, whole
+from eqsynth.nn.activations import got
+from eqsynth.nn.positions import INTEGERS
+
+#: More nodes or graphs than a batch can have.
+MAX_COUNT = 1 << 31
 
 
 def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any, torch.Tensor, torch.Tensor]:
@@ -54,10 +60,7 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
         raise ShapeError(f"n is a number of nodes to pad graphs to, not {shown(size)}")
     if isinstance(data, list | tuple):
         data = _joined(data)
-    edge_index = getattr(data, "edge_index", None)
-    if not isinstance(edge_index, torch.Tensor) or edge_index.ndim != 2 or edge_index.shape[0] != 2:
-        raise ShapeError("expected graphs with an edge_index of shape (2, edges), not sparse adjacency matrices")
-    edge_index = edge_index.long()
+    edge_index = _edges(data)
     sizes = _sizes(data, edge_index)
     longest = int(sizes.max()) if len(sizes) else 0
     if n is not None and sparse:
@@ -75,6 +78,9 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     edge_attr = one.expand(edge_index.shape[1], 1) if edge_attr is None else edge_attr
     if sparse:
         return (edge_index, edge_attr), x, graph
+    channels = wide * edge_attr.shape[1] + x.shape[1]
+    size = len(sizes) * wide * channels * edge_attr.element_size()
+    afford_tensors(f"{len(sizes)} graphs padded to {wide:,} nodes", "use sparse=True", size, x.device)
     source, target = edge_index
     # The place of a node in its graph.
     place = torch.arange(total, device=graph.device) - (sizes.cumsum(0) - sizes)[graph]
@@ -82,7 +88,7 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     nodes = x.new_zeros(count * wide, x.shape[1]).index_add(0, graph * wide + place, x)
     row = (graph[source] * wide + place[source]) * wide + place[target]
     edges = edge_attr.new_zeros(count * wide * wide, edge_attr.shape[1]).index_add(0, row, edge_attr)
-    return edges.reshape(count, wide, wide, -1), nodes.reshape(count, wide, -1), sizes
+    return edges.reshape(count, wide, wide, edges.shape[1]), nodes.reshape(count, wide, nodes.shape[1]), sizes
 
 
 def to_pyg(
@@ -106,6 +112,9 @@ def to_pyg(
 
     Raises ShapeError for tensors and sizes that do not fit.
     """
+    for name, given in (("edges", edges), ("nodes", nodes)):
+        if given is not None and not isinstance(given, torch.Tensor):
+            raise ShapeError(f"{name} are a tensor or None, not {got(given)}")
     shapes = [tuple(values.shape) for values in (edges, nodes) if values is not None]
     fits = edges is None or (edges.ndim == 4 and edges.shape[1] == edges.shape[2])
     fits = fits and (nodes is None or nodes.ndim == 3) and bool(shapes) and len({shape[:2] for shape in shapes}) == 1
@@ -114,7 +123,10 @@ def to_pyg(
     some = edges if edges is not None else nodes
     assert some is not None  # noqa: S101 - one of them is there
     count, wide = shapes[0][:2]
-    table = torch.as_tensor(sizes, device=some.device)
+    try:
+        table = torch.as_tensor(sizes, device=some.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise ShapeError(f"expected {count} sizes, whole numbers, not {shown(sizes)}") from None
     if table.dtype.is_floating_point or table.dtype == torch.bool or table.shape != (count,):
         raise ShapeError(f"expected {count} sizes, whole numbers, got {table.dtype} of shape {tuple(table.shape)}")
     if count and not 0 <= int(table.min()) <= int(table.max()) <= wide:
@@ -131,11 +143,14 @@ def to_pyg(
         where, i, j = edge_mask.nonzero().T
         edge_index = torch.stack((ptr[where] + i, ptr[where] + j))
     if edge_index is not None:
+        edge_index = _edges(SimpleNamespace(edge_index=edge_index))
         attributes["edge_index"] = edge_index
         source, target = edge_index
         _check_edges(edge_index, graph)
         if edges is not None:
             attributes["edge_attr"] = edges[graph[source], place[source], place[target]]
+    if not callable(make):
+        raise ShapeError(f"make is what makes the batch, such as torch_geometric.data.Batch, not {shown(make)}")
     return make(**attributes)
 
 
@@ -159,43 +174,77 @@ def _joined(graphs: Any) -> SimpleNamespace:
     """One batch of single graphs."""
     if not graphs:
         raise ShapeError("expected at least one graph")
-    for graph in graphs:
-        if not isinstance(getattr(graph, "edge_index", None), torch.Tensor):
-            raise ShapeError(f"expected graphs with an edge_index of shape (2, edges), got {type(graph).__name__}")
-    counts = [int(_sizes(graph, graph.edge_index.long()).sum()) for graph in graphs]
-    sizes = torch.tensor(counts, device=graphs[0].edge_index.device)
+    indices = [_edges(graph) for graph in graphs]
+    counts = [int(_sizes(graph, index).sum()) for graph, index in zip(graphs, indices, strict=True)]
+    sizes = torch.tensor(counts, device=indices[0].device)
     ptr = _starts(sizes)
     attributes: dict[str, Any] = {"ptr": ptr, "num_nodes": sum(counts)}
-    attributes["edge_index"] = torch.cat(
-        [graph.edge_index + start for graph, start in zip(graphs, ptr[:-1], strict=True)], 1
-    )
+    attributes["edge_index"] = torch.cat([index + start for index, start in zip(indices, ptr[:-1], strict=True)], 1)
     for name in ("x", "edge_attr"):
-        values = [value for graph in graphs if (value := getattr(graph, name, None)) is not None]
+        values = [value for graph in graphs if (value := _values(graph, name)) is not None]
         if len(values) not in (0, len(graphs)):
             raise ShapeError(f"some of these graphs have {name}, and some have not")
+        if len({value.shape[1:] for value in values}) > 1:
+            raise ShapeError(f"{name} of these graphs has {sorted({value[:1].numel() for value in values})} channels")
         attributes[name] = torch.cat(values) if values else None
     return SimpleNamespace(**attributes)
 
 
+def _edges(data: Any) -> torch.Tensor:
+    """The edges of a graph or of a batch, as numbers of nodes; raises ShapeError for others."""
+    edge_index = _values(data, "edge_index")
+    if edge_index is None or edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ShapeError("expected graphs with an edge_index of shape (2, edges), not sparse adjacency matrices")
+    return _counted(edge_index, "edge_index")
+
+
+def _counted(values: torch.Tensor, name: str) -> torch.Tensor:
+    """Whole numbers of any type; an empty tensor is often one of floats."""
+    if values.numel() and values.dtype not in INTEGERS:
+        raise ShapeError(f"{name} holds {values.dtype}, which are no numbers of nodes or graphs: pass {name}.long()")
+    return values.long()
+
+
+def _values(data: Any, name: str) -> torch.Tensor | None:
+    """A tensor that a graph has, or None."""
+    values = getattr(data, name, None)
+    if values is not None and (not isinstance(values, torch.Tensor) or not values.ndim):
+        raise ShapeError(f"{name} is a tensor with a row for each node, edge or graph, not {got(values)}")
+    return values
+
+
 def _sizes(data: Any, edge_index: torch.Tensor) -> torch.Tensor:
     """How many nodes each graph has."""
-    ptr, batch, x = (getattr(data, name, None) for name in ("ptr", "batch", "x"))
+    ptr, batch, x = (_values(data, name) for name in ("ptr", "batch", "x"))
     if ptr is not None:
-        return (ptr[1:] - ptr[:-1]).long()  # type: ignore[no-any-return]
+        ptr = _counted(ptr, "ptr")
+        if ptr.ndim != 1 or bool((ptr[1:] < ptr[:-1]).any()):
+            raise ShapeError("ptr, where each graph begins among the nodes, goes up: 0, ..., the number of nodes")
+        return ptr[1:] - ptr[:-1]
     if batch is not None:
-        if len(batch) and (int(batch[0]) < 0 or bool((batch[1:] < batch[:-1]).any())):
+        batch = _counted(batch, "batch")
+        if batch.ndim != 1 or (len(batch) and (int(batch[0]) < 0 or bool((batch[1:] < batch[:-1]).any()))):
             raise ShapeError("batch, the graph of each node, must be sorted: 0, ..., 0, 1, ..., 1, ...")
-        return torch.bincount(batch, minlength=int(getattr(data, "num_graphs", 0) or 0))
+        return torch.bincount(batch, minlength=_count(data, "num_graphs") or 0)
     # PyTorch Geometric guesses num_nodes, with a warning, where x is not there.
-    count = len(x) if x is not None else getattr(data, "num_nodes", None)
+    count = len(x) if x is not None else _count(data, "num_nodes")
     if count is None:
         count = int(edge_index.max()) + 1 if edge_index.numel() else 0
-    return torch.tensor([int(count)], device=edge_index.device)
+    return torch.tensor([count], device=edge_index.device)
+
+
+def _count(data: Any, name: str) -> int | None:
+    """A number that a graph or a batch says of itself, or None."""
+    given = getattr(data, name, None)
+    count = whole(given)
+    if given is not None and (count is None or not 0 <= count < MAX_COUNT):
+        raise ShapeError(f"{name} is a whole number from 0 on, not {shown(given)}")
+    return count
 
 
 def _columns(data: Any, name: str, rows: int) -> torch.Tensor | None:
     """Values of nodes or of edges, with an axis of channels."""
-    values: torch.Tensor | None = getattr(data, name, None)
+    values = _values(data, name)
     if values is None:
         return None
     if values.ndim not in (1, 2) or len(values) != rows:

@@ -10,17 +10,28 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, shown
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.layers.emitted import require_dtype
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import Activation, EquivariantModule, got, joined
 from eqsynth.nn.networks import Residual, Sequential, problem_of
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
-from eqsynth.nn.positions import Nodes, Positions, Term, check_group, read, read_index, run, scales, sparse_plan, summed
+from eqsynth.nn.positions import (
+    INTEGERS,
+    Nodes,
+    Positions,
+    Term,
+    check_group,
+    read,
+    read_index,
+    run,
+    scales,
+    sparse_plan,
+    summed,
+)
 from eqsynth.spaces.space import Space, order_text, plain
 
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 KNOWN = "eq.Linear, eq.nn.Activation, LayerNorm, BatchNorm, Dropout, Pool, Residual, Sequential and MLP"
 
 
@@ -289,19 +300,19 @@ def _listed(x: Any, space: Space) -> Sequence[Any]:
 def _nodes(terms: Sequence[Any], space: Space, batch: Any, graphs: int | None) -> Nodes:
     """The nodes of the batch: its vector, or one graph of as many nodes as the terms show."""
     if graphs is not None and ((count := whole(graphs)) is None or count < 0):
-        raise ShapeError(f"graphs is the number of graphs, a whole number, not {graphs!r}")
+        raise ShapeError(f"graphs is the number of graphs, a whole number, not {shown(graphs)}")
     graphs = whole(graphs)
     rows = {
         order: len(x) for x, order in zip(terms, space.orders, strict=True) if isinstance(x, torch.Tensor) and x.ndim
     }
     if batch is None:
-        shown = [count for order, count in rows.items() if order]
-        if not shown:
+        counts = [count for order, count in rows.items() if order]
+        if not counts:
             raise ShapeError(
                 "nothing says how many nodes there are: give batch, the graph of each node, as in module(x, batch)"
             )
         device = next(x.device for x in terms if isinstance(x, torch.Tensor))
-        batch, graphs = torch.zeros(shown[0], dtype=torch.long, device=device), 1 if graphs is None else graphs
+        batch, graphs = torch.zeros(counts[0], dtype=torch.long, device=device), 1 if graphs is None else graphs
     if not isinstance(batch, torch.Tensor) or batch.ndim != 1 or batch.dtype not in INTEGERS:
         raise ShapeError("expected batch, the graph of each node, as whole numbers of shape (nodes,)")
     if batch.is_meta:

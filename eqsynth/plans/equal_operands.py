@@ -212,7 +212,7 @@ def _by_loops(
         ]
         for pairing in pairings
     ]
-    found = []
+    ratios = []
     for number in range(len(maps)):
         diagram = maps.flat(number)
         doubled = [
@@ -222,8 +222,8 @@ def _by_loops(
             for vertex in block
         ]
         single = _free_labels(doubled[: len(doubled) // 2], lengths[: above + below])
-        found.append(single / sum(_free_labels([*doubled, *pairs], lengths) for pairs in glued))
-    return found
+        ratios.append(single / sum(_free_labels([*doubled, *pairs], lengths) for pairs in glued))
+    return ratios
 
 
 def _free_labels(links: Sequence[tuple[int, int]], lengths: Sequence[int]) -> int:
@@ -251,7 +251,7 @@ def _by_entries(
     lengths = [1] * copies
     for axis, (place, _) in enumerate(owners):
         lengths[place] *= sizes[ins[axis]]
-    found = []
+    ratios = []
     for matrix in maps.matrices(sizes).astype(float):
         split: NDArray[np.float64] = matrix.reshape(len(matrix), *[sizes[factor] for factor in ins])
         split = np.transpose(split, (0, *(1 + axis for axis in order))).reshape(len(matrix), *lengths)
@@ -263,5 +263,5 @@ def _by_entries(
             first, second = [0, *labels[:copies]], [0, *labels[copies:]]
             arguments: list[Any] = [split, first, split, second, []]
             total += float(np.einsum(*arguments))
-        found.append(float((split**2).sum()) / total)
-    return found
+        ratios.append(float((split**2).sum()) / total)
+    return ratios

@@ -22,12 +22,12 @@ from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
-from eqsynth.exact.numbers import flag
+from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.plans.infer import full_axes, stored_axes
-from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, Halves, Plan, check_options
+from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
     Contract,
     Entry,
@@ -53,7 +53,6 @@ from eqsynth.plans.steps import (
 )
 from eqsynth.spaces.space import (
     Order,
-    Space,
     Symmetry,
     Turn,
     axes_of,
@@ -74,39 +73,6 @@ SHARE_EVERYWHERE, SHARE_DIAGONALS = 0.8, 0.4
 DIGITS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def plan(
-    group: str | Group,
-    space_in: str | int | Space,
-    space_out: str | int | Space,
-    *,
-    bias: bool = True,
-    normalization: str = "variance",
-    method: str = "auto",
-    parameters: str = "diagrams",
-) -> Plan:
-    """The plan of the layer with all equivariant maps between two spaces.
-
-    >>> import eqsynth as eq
-    >>> print(eq.plan("O(3)", "2x2", "2x2", bias=False).dims)
-    {(0, 0): 3}
-
-    ``normalization`` scales each sum over an index of length n by n^(-1/2) (``"variance"``, which
-    keeps the variance of random inputs), n^-1 (``"mean"``) or 1 (``"sum"``).
-
-    ``method`` says how the layer is computed; the function is the same. ``"diagrams"``: work that diagrams share is
-    done once. ``"fourier"`` (S(n)): the same, with a Fourier transform over the permutations of the transferred axes.
-    ``"irreps"``: in bases adapted to irreducible parts, where mixing channels costs as little as Schur's lemma
-    allows. ``"matrix"``: one matrix with tied entries. ``"auto"``: what is estimated to cost least; with n a letter,
-    diagrams.
-
-    ``parameters="blocks"`` (with ``"irreps"``): the weights are the entries of the irreps' blocks themselves, as many
-    as there are diagrams; they need no map from coefficients of diagrams to blocks.
-
-    Raises EqsynthError where a method or parameters do not exist for the problem.
-    """
-    return plan_hom(Hom.parse(group, space_in, space_out), bias, normalization, method, parameters)
-
-
 def plan_hom(
     hom: Hom,
     bias: bool = True,
@@ -115,7 +81,9 @@ def plan_hom(
     parameters: str = "diagrams",
 ) -> Plan:
     """The plan of a problem that is already parsed."""
-    check_options(normalization, method, parameters)
+    choice("normalization", normalization, NORMALIZATIONS)
+    choice("method", method, ("auto", *METHODS))
+    choice("parameters", parameters, PARAMETERS)
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if axes_of(order) > len(LETTERS):
             raise SizeError(f"a tensor of order {order} has more than {len(LETTERS)} axes: ask for lower orders")

@@ -9,7 +9,7 @@ from operator import mul
 
 from eqsynth.bases.schur import floor
 from eqsynth.diagrams.diagram import Half
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError, abridged, shown
+from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.hom import Hom, Problem, weight_name
@@ -33,17 +33,6 @@ Halves = Mapping[str, tuple[Half, bool]]
 METHODS = ("diagrams", "fourier", "irreps", "matrix")
 #: What weights can be: coefficients of diagrams, or entries of the blocks of the irreps.
 PARAMETERS = ("diagrams", "blocks")
-
-
-def check_options(normalization: str, method: str = "auto", parameters: str = "diagrams") -> None:
-    """Raise EqsynthError for words that name no way to plan."""
-    for what, given, known in (
-        ("normalization", normalization, NORMALIZATIONS),
-        ("method", method, ("auto", *METHODS)),
-        ("kind of parameters", parameters, PARAMETERS),
-    ):
-        if given not in known:
-            raise EqsynthError(f"there is no {what} {shown(given)}: ask for one of {', '.join(map(repr, known))}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from math import perm, prod
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError
+from eqsynth.exact.numbers import choice, flag
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of
 from eqsynth.plans.equal_operands import independent, moments
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.lowering import (
@@ -33,7 +34,7 @@ from eqsynth.plans.lowering import (
     plan_hom,
     whole,
 )
-from eqsynth.plans.plan import NOMINAL_N, Plan, check_options
+from eqsynth.plans.plan import NOMINAL_N, NORMALIZATIONS, Plan
 from eqsynth.plans.steps import (
     AXES,
     Contract,
@@ -49,14 +50,58 @@ from eqsynth.plans.steps import (
     Twist,
     Weigh,
 )
-from eqsynth.spaces.space import axes_of, is_packed, none_of
+from eqsynth.spaces.space import Space, axes_of, is_packed, none_of
 from eqsynth.store.waiting import waiting
 
 #: Up to this many entries a product of each channel with its own is made entry by entry.
 TINY = 128
 
 
-@lru_cache(maxsize=256)
+def plan(
+    group: str | Group,
+    space_in: str | int | Space | None = None,
+    space_out: str | int | Space | None = None,
+    *,
+    mode: str | None = None,
+    bias: bool = True,
+    normalization: str = "variance",
+    method: str = "auto",
+    parameters: str = "diagrams",
+) -> Plan:
+    """The plan of the layer with all equivariant maps between two spaces, or of a product of inputs.
+
+    >>> import eqsynth as eq
+    >>> print(eq.plan("O(3)", "2x2", "2x2", bias=False).dims)
+    {(0, 0): 3}
+    >>> print(eq.plan("O(3): 4x1 (x) 4x1 -> 4x2", mode="paired").dims)
+    {(0, 0): 3}
+
+    The problem is a group and two spaces, or one text as layers print it. A product is ``4x1 (x) 4x2`` in place of a
+    space, whose channels meet as ``mode`` says (:class:`eqsynth.TensorProduct`), or ``powers 1, 2 of 4x1``.
+
+    ``normalization`` scales each sum over an index of length n by n^(-1/2) (``"variance"``, which
+    keeps the variance of random inputs), n^-1 (``"mean"``) or 1 (``"sum"``).
+
+    ``method`` says how the layer is computed; the function is the same. ``"diagrams"``: work that diagrams share is
+    done once. ``"fourier"`` (S(n)): the same, with a Fourier transform over the permutations of the transferred axes.
+    ``"irreps"``: in bases adapted to irreducible parts, where mixing channels costs as little as Schur's lemma
+    allows. ``"matrix"``: one matrix with tied entries. ``"auto"``: what is estimated to cost least; with n a letter,
+    diagrams.
+
+    ``parameters="blocks"`` (with ``"irreps"``): the weights are the entries of the irreps' blocks themselves, as many
+    as there are diagrams; they need no map from coefficients of diagrams to blocks.
+
+    Raises EqsynthError for a text that is no problem, and where a method, parameters or a mode do not exist for it.
+    """
+    if space_in is None and space_out is None:
+        problem = parse_problem(str(group), mode=mode)
+    elif space_in is None or space_out is None:
+        raise EqsynthError("a plan is that of a group and two spaces, eq.plan('S(n)', '2x2', '3x1'), or of one text")
+    else:
+        problem = problem_of(group, space_in, space_out, mode=mode)
+    return plan_problem(problem, bias, normalization, method, parameters)
+
+
 def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "variance") -> Plan:
     """The plan of a layer of products.
 
@@ -68,12 +113,17 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
 
     Raises EqsynthError for a normalization that does not exist, SizeError for orders that are too high.
     """
+    choice("normalization", normalization, NORMALIZATIONS)
+    return _planned(problem, flag("bias", bias), normalization)
+
+
+@lru_cache(maxsize=256)
+def _planned(problem: ProductHom, bias: bool, normalization: str) -> Plan:
     with waiting(f"planning {problem}"):
         return _product_plan(problem, bias, normalization)
 
 
 def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
-    check_options(normalization)
     hom, group = problem.hom, problem.group
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if axes_of(order) > len(AXES):

@@ -7,9 +7,9 @@ and drawing, and perhaps the texts of the last two, which are there to be read: 
 from __future__ import annotations
 
 import contextlib
+import keyword
 import os
 import time
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -19,17 +19,29 @@ from typing import Any
 import eqsynth
 from eqsynth.bases import table
 from eqsynth.bases.basis import SHOWN, Basis, basis, from_data, to_data
-from eqsynth.codegen.artifact import artifact_of
+from eqsynth.codegen.artifact import artifact_of, check_name
 from eqsynth.diagrams import svg
 from eqsynth.diagrams.diagram import LETTERS, Multiplied
 from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, shown
+from eqsynth.exact.numbers import choice
 from eqsynth.families.group import Group
 from eqsynth.families.hom import MODES, Hom, ProductHom, parse_problem
 from eqsynth.plans.lowering import plain_plan, plan_by
 from eqsynth.plans.plan import METHODS, Plan
 from eqsynth.plans.products import maps, plan_problem, plan_products
+from eqsynth.project.tables import check_table, read_toml
 from eqsynth.proof.verification import check_basis, check_module
-from eqsynth.spaces.space import Order, axis_counts, is_plain, none_of, order_text, stored_full
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    axis_counts,
+    is_plain,
+    none_of,
+    order_text,
+    plain_order,
+    read_order,
+    stored_full,
+)
 from eqsynth.store import cache, files
 from eqsynth.store.cache import Store, canonical, digest
 
@@ -37,6 +49,8 @@ from eqsynth.store.cache import Store, canonical, digest
 RECIPE, INDEX = "catalog.toml", "index.json"
 #: Longer lists of problems are not read.
 MAX_RECIPE = 1_000_000
+#: Names of more characters leave no room for what neighbours of a file are called.
+MAX_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +130,12 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     hom = parse_problem(problem.hom, mode=problem.mode)
     plan = _plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
-    found = _bases(hom, problem.bias)
-    picture = _drawing(maps(hom, 0, 0), hom.multiplied(0)) if isinstance(hom, ProductHom) else _drawing(found[0])
+    bases = _bases(hom, problem.bias)
+    picture = _drawing(maps(hom, 0, 0), hom.multiplied(0)) if isinstance(hom, ProductHom) else _drawing(bases[0])
     entry = {
         **problem.data,
         "made": eqsynth.__version__,
-        "bases": [{"inputs": _plain(each.inputs), "outputs": _plain(each.outputs), **to_data(each)} for each in found],
+        "bases": [{"inputs": _plain(one.inputs), "outputs": _plain(one.outputs), **to_data(one)} for one in bases],
         **({"weights": _weights(hom)} if isinstance(hom, ProductHom) else {}),
         "plan": _sha(repr(plan.steps)),
         "source": _sha(source),
@@ -143,12 +157,12 @@ def _weights(hom: ProductHom) -> list[list[int]]:
 
     Maps of equal or of symmetric factors may agree, so these may be fewer than the maps of their product.
     """
-    made = []
+    weights = []
     for i, k in enumerate(hom.hom.space_in.orders):
         for o, lo in enumerate(hom.space_out.orders):
             place = {diagram: number for number, diagram in enumerate(basis(hom.group, k, lo).diagrams)}
-            made.append([place[diagram] for diagram in maps(hom, i, o).diagrams])
-    return made
+            weights.append([place[diagram] for diagram in maps(hom, i, o).diagrams])
+    return weights
 
 
 def check_entry(key: str, entry: dict[str, Any], *, prove: bool = False, run: bool = False) -> str:
@@ -173,9 +187,9 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
             of = Group.parse(group, files=False)
             if entry.keys() != {*named, "basis", "made"} or str(of) != group:
                 raise CatalogError("it holds other things than a basis, or its group is not written as it prints")
-            found = from_data(of, _order(inputs), _order(outputs), data, **chosen)
+            stored = from_data(of, _order(inputs), _order(outputs), data, **chosen)
             if prove:
-                check_basis(found)
+                check_basis(stored)
             return f"{group}: order {inputs} -> {outputs}{', standard diagrams' if chosen else ''}"
         case {"kind": "layer", "hom": str(text), "bias": bool(bias), "normalization": str(scale), "bases": [*listed]}:
             how = entry.get("mode")
@@ -193,14 +207,14 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
                 inner = dict(data)
                 if (inner.pop("inputs", None), inner.pop("outputs", None)) != (_plain(inputs), _plain(outputs)):
                     raise CatalogError("a basis is of other orders")
-                found = from_data(hom.group, inputs, outputs, inner)
+                stored = from_data(hom.group, inputs, outputs, inner)
                 if prove:
-                    check_basis(found)
+                    check_basis(stored)
             _check_texts(entry)
             _check_weights(entry, hom)
             if prove:
-                made = make_entry(problem)
-                wrong = ", ".join(name for name in sorted({*made, *entry}) if made.get(name) != entry.get(name))
+                anew = make_entry(problem)
+                wrong = ", ".join(name for name in sorted({*anew, *entry}) if anew.get(name) != entry.get(name))
                 if wrong:
                     raise CatalogError(f"this version of eqsynth makes it otherwise: {wrong}")
             if run:
@@ -309,55 +323,74 @@ def read_recipe(path: Path) -> tuple[list[Problem], list[Layer]]:
 
     Raises CatalogError.
     """
-    try:
-        data = tomllib.loads(files.read(path, MAX_RECIPE).decode("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CatalogError(f"cannot read {path}: {error}") from error
-    texts = data.get("texts") is True
+    data = read_toml(path, MAX_RECIPE, CatalogError)
+    where = path.name
+    sections = dict.fromkeys(("sweep", "problem", "layer"), (list,))
+    check_table(data, {"texts": (bool,), **sections}, where, CatalogError)
+    texts = data.get("texts", False)
     problems: list[Problem] = []
     layers: list[Layer] = []
-    try:
-        for sweep in data.get("sweep", []):
-            orders = sweep["orders"]
-            # As text, so that a tuple reads like any order.
-            listed = (
-                [*range(orders + 1)]
-                if isinstance(orders, int)
-                else [str(order) if isinstance(order, str | int) else order_text(tuple(order)) for order in orders]
-            )
-            for group in sweep["groups"]:
-                homs = [Hom.parse(group, k, lo, files=path.parent) for k in listed for lo in listed]
-                problems += [Problem.of(hom, texts=texts) for hom in homs]
-        for each_problem in data.get("problem", []):
-            if not isinstance(each_problem["hom"], str):
-                raise TypeError(f"the problem {each_problem['hom']!r} is no text")
-            hom = parse_problem(each_problem["hom"], path.parent, each_problem.get("mode"))
-            problems.append(Problem.of(hom, texts=texts))
-        for each_layer in data.get("layer", []):
-            file = each_layer["file"]
-            if not file.isidentifier():
-                raise CatalogError(f"{path}: {file!r} cannot name a file: use letters, digits and _")
-            method = each_layer.get("method")
-            if method not in (None, *METHODS):
-                raise CatalogError(f"{path}: there is no method {method!r}: ask for one of {', '.join(METHODS)}")
-            problem = parse_problem(each_layer["hom"], path.parent, each_layer.get("mode"))
-            layers.append(Layer(file, each_layer["name"], problem, method))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CatalogError(f"{path} is no list of sweeps, problems and layers: {error!r}") from error
+    for name, known, needed in (
+        ("sweep", {"groups": (list,), "orders": (int, list)}, "groups orders"),
+        ("problem", {"hom": (str,), "mode": (str,)}, "hom"),
+        ("layer", dict.fromkeys(("file", "name", "hom", "method", "mode"), (str,)), "file name hom"),
+    ):
+        for number, given in enumerate(data.get(name, []), 1):
+            at = f"{where}, [[{name}]] {number}"
+            check_table(given, known, at, CatalogError, needed)
+            try:
+                if name == "sweep":
+                    problems += [Problem.of(hom, texts=texts) for hom in _sweep(given, path.parent)]
+                    continue
+                problem = parse_problem(given["hom"], path.parent, given.get("mode"))
+                if name == "problem":
+                    problems.append(Problem.of(problem, texts=texts))
+                else:
+                    layers.append(_layer(given, problem, layers))
+            except EqsynthError as error:
+                raise CatalogError(f"{at}: {error}") from error
     return list(dict.fromkeys(problems)), layers
 
 
-def problems_of(what: Sequence[str]) -> tuple[list[Problem], list[Layer]]:
-    """Problems as people name them: their texts, or files that list them."""
+def _sweep(given: Mapping[str, Any], folder: Path) -> list[Hom]:
+    """All problems of one channel between the orders of a sweep."""
+    orders = given["orders"]
+    if isinstance(orders, int):
+        orders = range(plain_order(orders) + 1)
+    listed = [read_order(order) for order in orders]
+    homs = []
+    for text in given["groups"]:
+        group = Group.parse(text, folder)
+        homs += [Hom(group, Space(((1, k),)), Space(((1, lo),))) for k in listed for lo in listed]
+    return homs
+
+
+def _layer(given: Mapping[str, Any], problem: Hom | ProductHom, others: Sequence[Layer]) -> Layer:
+    """A layer of the list, whose file is no other's."""
+    file, method = given["file"], given.get("method")
+    if not (file.isidentifier() and file.isascii()) or keyword.iskeyword(file) or len(file) > MAX_NAME:
+        raise CatalogError(f"{shown(file)} cannot name a file: use letters, digits and _, and no word of Python")
+    if method is not None:
+        choice("method", method, METHODS)
+    check_name(given["name"])
+    if any(other.file.casefold() == file.casefold() for other in others):
+        raise CatalogError(f"two layers would share the file {file}.py: give one of them another name")
+    return Layer(file, given["name"], problem, method)
+
+
+def problems_of(what: Sequence[str], mode: str | None = None) -> tuple[list[Problem], list[Layer]]:
+    """Problems as people name them: their texts, of products in a ``mode``, or files that list them."""
     problems: list[Problem] = []
     layers: list[Layer] = []
     for text in what:
         if text.endswith(".toml"):
+            if mode is not None:
+                raise CatalogError(f"{text} says the mode of each product itself: leave the mode out")
             more = read_recipe(Path(text))
             problems += more[0]
             layers += more[1]
         else:
-            problems.append(Problem.of(parse_problem(text)))
+            problems.append(Problem.of(parse_problem(text, mode=mode)))
     return list(dict.fromkeys(problems)), layers
 
 
@@ -370,10 +403,10 @@ def open_store(path: Path | None, *, new: bool = False) -> Store:
         if not new and not path.is_dir():
             raise CatalogError(f"there is no folder {str(path)!r}: name one that `eqsynth catalog build` has made")
         return Store(path / "entries") if (path / RECIPE).exists() else Store(path)
-    found = cache.user_store()
-    if found is None:
+    store = cache.user_store()
+    if store is None:
         raise CatalogError("the cache is turned off, or there is no home folder for it: name a folder with --store")
-    return found
+    return store
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -453,12 +486,13 @@ def build(
     path: Path | None,
     what: Sequence[str],
     *,
+    mode: str | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
     fresh: bool = False,
     check: bool = False,
     force: bool = False,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda each, _: each,
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, _: items,
 ) -> Built:
     """Make the entries of a list of problems in a store, or with ``check`` say what differs from it.
 
@@ -474,7 +508,7 @@ def build(
     store = open_store(path, new=True)
     recipe = path / RECIPE if path is not None and (path / RECIPE).exists() else None
     whole = recipe is not None and not what
-    problems, layers = problems_of([str(recipe)] if whole else list(what))
+    problems, layers = problems_of([str(recipe)] if whole else list(what), mode)
     if not problems and not layers:
         raise CatalogError("nothing to build: name problems such as 'S(n): 1x2 -> 1x2', or a list of them, FILE.toml")
     wanted = {f"{layer.file}.py": layer.source for layer in layers}
@@ -496,8 +530,8 @@ def build(
         wanted[INDEX] = _index(store, problems, layers, wanted)
         more, strangers = _write_files(path, store, {problem.key for problem in problems}, wanted, check=check)
         changed += more
-    made = len(todo) - len(failed)
-    return Built(len(problems) - len(todo), made, *map(tuple, map(sorted, (failed, changed, strangers))))
+    built = len(todo) - len(failed)
+    return Built(len(problems) - len(todo), built, *map(tuple, map(sorted, (failed, changed, strangers))))
 
 
 def _usable(store: Store, problem: Problem) -> bool:
@@ -652,9 +686,9 @@ def rows(store: Store) -> Iterator[Row]:
             case _:
                 count = 0
         size = store.path(key).stat().st_size
-        made = str(entry.get("made")).split(" ", maxsplit=1)[0]
+        version = str(entry.get("made")).split(" ", maxsplit=1)[0]
         mode = str(entry["mode"]) if "mode" in entry else None
-        yield Row(key, str(entry.get("kind")), str(what), count, size, made, mode)
+        yield Row(key, str(entry.get("kind")), str(what), count, size, version, mode)
 
 
 def _keys_of(store: Store, text: str) -> list[str]:
@@ -700,8 +734,8 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
         hom = known_hom(what, entry.get("mode"))
         mode = f", mode={entry['mode']!r}" if "mode" in entry else ""
         lines[0] += f"{mode}, bias={entry['bias']}, normalization={entry['normalization']!r}"
-        for found in _bases(hom, entry["bias"]):
-            lines.append(f"order {order_text(found.inputs)} -> {order_text(found.outputs)}: {found.certificate}")
+        for stored in _bases(hom, entry["bias"]):
+            lines.append(f"order {order_text(stored.inputs)} -> {order_text(stored.outputs)}: {stored.certificate}")
         if isinstance(hom, ProductHom):
             counts = ", ".join(str(len(numbers)) for numbers in entry["weights"])
             lines.append(f"maps with weights, for each product and output: {counts}")
@@ -714,19 +748,19 @@ def describe(key: str, entry: dict[str, Any], *, source: bool = False) -> str:
 
 def prove(store: Store, keys: Sequence[str], jobs: int = 1, run: bool = False) -> Iterator[tuple[str, str, str]]:
     """Prove entries; for each its key, what it is, and what is wrong with it, empty where nothing is."""
-    work = [(str(store.folder), key, run) for key in keys]
-    if jobs == 1 or len(work) < 2:
-        yield from map(_prove_one, work)
+    tasks = [(str(store.folder), key, run) for key in keys]
+    if jobs == 1 or len(tasks) < 2:
+        yield from map(_prove_one, tasks)
         return
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn")) as pool:
-        yield from pool.map(_prove_one, work, chunksize=4)
+    with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
+        yield from pool.map(_prove_one, tasks, chunksize=4)
 
 
-def _prove_one(work: tuple[str, str, bool]) -> tuple[str, str, str]:
-    folder, key, run = work
+def _prove_one(task: tuple[str, str, bool]) -> tuple[str, str, str]:
+    folder, key, run = task
     try:
         # Straight from the file, so that nothing is set aside while it is looked at.
         entry = Store(folder).peek(key)
@@ -782,14 +816,14 @@ def _useless(
         state = path.lstat()
         old = every or (days is not None and time.time() - state.st_mtime > 86_400 * days)
         try:
-            made = str(store.peek(key).get("made"))
+            version = str(store.peek(key).get("made"))
         except cache.NewerError:
-            made = eqsynth.__version__
+            version = eqsynth.__version__
         except CatalogError:
             if force:
                 yield path, state.st_size
             continue
-        if old or made.split(" ", maxsplit=1)[0] != eqsynth.__version__:
+        if old or version.split(" ", maxsplit=1)[0] != eqsynth.__version__:
             yield path, state.st_size
         else:
             held.append((state.st_mtime, path, state.st_size))

@@ -57,8 +57,7 @@ def export(
     class name.
     """
     artifact = artifact_of(layer, name)
-    if not isinstance(path, str | os.PathLike):
-        raise ExportError(f"{path!r} is no path: give the name of a file")
+    path = files.path_of(path)
     from eqsynth.proof.verification import is_exported
 
     files.save(path, artifact.source.encode(), force=force, ours=is_exported, cure=CURE)
@@ -83,10 +82,11 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
     """
     import torch
 
-    from eqsynth.layers.emitted import compile_source
+    from eqsynth.layers.emitted import afford_layer, compile_source
 
     if form == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ExportError("ONNX files need packages of their own: pip install 'eqsynth[onnx]'")
+    afford_layer(plan, None, None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layer = compile_source(emit(plan))()
@@ -215,13 +215,13 @@ def read_weights(content: bytes, name: str) -> dict[str, Any]:
             raise EqsynthError(f"{name} does not read as safetensors: {error}") from error
     _check_archive(content, name)
     try:
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         why = str(error).partition("\n")[0] or type(error).__name__
         raise EqsynthError(f"{name} does not read as tensors of torch.save: {why}") from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise EqsynthError(f"{name} holds no state_dict: save layer.state_dict(), or use safetensors")
-    return dict(found)
+    return dict(state)
 
 
 def _check_archive(content: bytes, name: str) -> None:

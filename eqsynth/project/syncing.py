@@ -13,7 +13,6 @@ import keyword
 import os
 import re
 import tempfile
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -30,6 +29,7 @@ from eqsynth.families.hom import Problem, ProductHom, parse_problem
 from eqsynth.plans.plan import METHODS, NORMALIZATIONS, PARAMETERS, Plan
 from eqsynth.plans.products import plan_problem
 from eqsynth.project.exporting import program, read_weights
+from eqsynth.project.tables import check_table, kind_of, read_toml
 from eqsynth.spaces.space import Space, order_text
 from eqsynth.store import files
 
@@ -124,9 +124,9 @@ class Project:
     def __post_init__(self) -> None:
         if not self.layers:
             raise ConfigError(f"{self.source} lists no layers: add one, such as\n{EXAMPLE}")
-        found: dict[str, Layer] = {}
+        by_file: dict[str, Layer] = {}
         for layer in self.layers:
-            other = found.setdefault(layer.file.casefold(), layer)
+            other = by_file.setdefault(layer.file.casefold(), layer)
             if other is not layer:
                 raise ConfigError(
                     f"{self.source}: the layers {other.name} and {layer.name} would share the file {layer.file}: "
@@ -236,12 +236,7 @@ def read_project(path: Path) -> Project:
 
     Raises ConfigError for a file that cannot be read or understood.
     """
-    try:
-        data = tomllib.loads(files.read(path, MAX_CONFIG).decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"cannot read {str(path)!r}: {why}") from error
-    return project_of(data, path)
+    return project_of(read_toml(path, MAX_CONFIG, ConfigError), path)
 
 
 def project_of(data: Mapping[str, Any], path: Path) -> Project:
@@ -254,8 +249,8 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
     False
     """
     where = path.name
-    _check_keys(data, {"eqsynth": dict, "layers": dict}, where)
-    _check_keys(data.get("eqsynth", {}), {"to": str, "format": str}, f"{where}, [eqsynth]")
+    check_table(data, {"eqsynth": (dict,), "layers": (dict,)}, where, ConfigError)
+    check_table(data.get("eqsynth", {}), {"to": (str,), "format": (str,)}, f"{where}, [eqsynth]", ConfigError)
     settings = data.get("eqsynth", {})
     if "to" not in settings:
         raise ConfigError(f'{where} does not say where the layers belong: write to = "mypkg/layers" under [eqsynth]')
@@ -264,9 +259,9 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
     for name, table in data.get("layers", {}).items():
         at = f"{where}, [layers.{name}]"
         if not isinstance(table, dict):
-            raise ConfigError(f"{at} is {_kind(table)}, where a table is expected, such as\n{EXAMPLE}")
-        texts = dict.fromkeys(("hom", "mode", "normalization", "format", "weights", "method", "parameters"), str)
-        _check_keys(table, {**texts, "bias": bool}, at)
+            raise ConfigError(f"{at} is {kind_of(table)}, where a table is expected, such as\n{EXAMPLE}")
+        texts = dict.fromkeys(("hom", "mode", "normalization", "format", "weights", "method", "parameters"), (str,))
+        check_table(table, {**texts, "bias": (bool,)}, at, ConfigError)
         if "hom" not in table:
             raise ConfigError(f'{at} does not say which layer it is: write hom = "S(n): 16x2 -> 32x1"')
         weights = table.get("weights")
@@ -336,6 +331,8 @@ def derived_name(hom: Problem) -> str:
     'Sn_x_O3_16x1_1_to_8x1_0'
     >>> derived_name(eq.Hom.parse("S(n)", "4xS2", "4xA2.packed"))
     'Sn_4xS2_to_4xA2_packed'
+    >>> derived_name(eq.Hom.parse("O(1,3)", "4x1", "4x2"))
+    'O1_3_4x1_to_4x2'
     >>> derived_name(eq.Hom.parse("Aut(3: 0-1 1-2)", "4x1", "4x1"))
     'Aut3_66d716a3_4x1_to_4x1'
     >>> from eqsynth.families.hom import parse_problem
@@ -363,9 +360,10 @@ def _plain_name(text: str) -> str:
 
 
 def _group_name(group: Group) -> str:
-    match = re.fullmatch(r"(\w+)\((\w+)\)", str(group))
+    match = re.fullmatch(r"(\w+)\((\w+(?:,\w+)*)\)", str(group))
     if match and str(group).isascii():
-        return match[1] + (match[2] if group.kept_graph is None else match[2].capitalize())
+        size = match[2].replace(",", "_")
+        return match[1] + (size if group.kept_graph is None else size.capitalize())
     return f"{group.family}{group.n}_{sha256(str(group).encode()).hexdigest()[:8]}"
 
 
@@ -391,9 +389,9 @@ def compare(project: Project, *, keep: bool = False) -> State:
     folder = project.folder
     lock, recorded = _read_lock(folder / LOCK)
     wanted = {layer.file for layer in project.layers} | {PACKAGE}
-    kept = {file: record for file, record in recorded.items() if keep and file not in wanted}
-    targets, notes = _targets(project, kept)
-    records = dict(kept)
+    unlisted = {file: record for file, record in recorded.items() if keep and file not in wanted}
+    targets, notes = _targets(project, unlisted)
+    records = dict(unlisted)
     changes = []
     for target in targets:
         record = recorded.get(target.file)
@@ -543,12 +541,14 @@ def shown(path: Path) -> Path:
         return path
 
 
-def _targets(project: Project, kept: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[_Target, ...], tuple[str, ...]]:
+def _targets(
+    project: Project, unlisted: Mapping[str, Mapping[str, Any]]
+) -> tuple[tuple[_Target, ...], tuple[str, ...]]:
     """The files of the layers and, where there are modules, of their package."""
     targets, notes = [], []
     classes = {
         record["class"]: (file, record["hom"], record["sha256"])
-        for file, record in kept.items()
+        for file, record in unlisted.items()
         if file.endswith(".py") and "class" in record
     }
     for layer in project.layers:
@@ -750,21 +750,6 @@ def _stem(name: str) -> str:
     """``EdgesToNodes`` lives in ``edges_to_nodes``; words of Python and names of devices get a mark."""
     stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
     return stem + "_" if keyword.iskeyword(stem) or stem in DEVICES else stem
-
-
-def _check_keys(table: Mapping[str, Any], known: Mapping[str, type], where: str) -> None:
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0)
-            raise ConfigError(f"{where}: there is no key {key!r}. Did you mean {near[0]!r}? There are {_one_of(known)}")
-        if type(value) is not known[key]:
-            kinds = {dict: "a table", str: "a text", bool: "true or false"}
-            raise ConfigError(f"{where}: {key} is {_kind(value)}, where {kinds[known[key]]} is expected")
-
-
-def _kind(value: object) -> str:
-    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
-    return names.get(type(value), "a date or a time")
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, EquivarianceError, shown
+from eqsynth.exact.numbers import bounded
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
@@ -61,10 +62,11 @@ def assert_equivariant(
 
     hom = _problem(module, group, space_in, space_out)
     trials, seed = check_draws(trials, seed)
-    dtype = dtype or torch.float64
-    if str(dtype).removeprefix("torch.") not in TOLERANCES:
+    dtype = torch.float64 if dtype is None else dtype
+    if not isinstance(dtype, torch.dtype) or str(dtype).removeprefix("torch.") not in TOLERANCES:
         raise EqsynthError(f"a module is tried in one of {', '.join(TOLERANCES)}, not in {shown(dtype)}")
-    bound = TOLERANCES[str(dtype).removeprefix("torch.")] if tolerance is None else tolerance
+    own = TOLERANCES[str(dtype).removeprefix("torch.")]
+    bound, perturb = bounded("tolerance", own if tolerance is None else tolerance), bounded("perturb", perturb)
     rng = np.random.default_rng(seed)
     name = getattr(module, "__name__", type(module).__name__)
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no hint
@@ -80,8 +82,8 @@ def assert_equivariant(
 
 
 def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
-    found = getattr(module, "hom", None)
-    own = (found.group, found.space_in, found.space_out) if isinstance(found, Hom) else (None, None, None)
+    hom = getattr(module, "hom", None)
+    own = (hom.group, hom.space_in, hom.space_out) if isinstance(hom, Hom) else (None, None, None)
     values: list[Any] = []
     for name, given, known in zip(("group", "space_in", "space_out"), (group, space_in, space_out), own, strict=True):
         value = given if given is not None else known if known is not None else getattr(module, name, None)
@@ -119,12 +121,12 @@ def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
 
     if not isinstance(module, torch.nn.Module):
         return module
-    made = copied(module).cpu().to(dtype)
+    other = copied(module).cpu().to(dtype)
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in other.parameters():
             if perturb:
                 parameter.add_(torch.randn_like(parameter), alpha=perturb)
-    return made
+    return other
 
 
 def _try_once(
@@ -150,8 +152,8 @@ def _try_once(
         tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)).to(dtype) for array in arrays)
         _seed(seed)
         with torch.no_grad():
-            made = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
-        return [tensor.double().numpy() for tensor in (made if isinstance(made, tuple | list) else (made,))]
+            result = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
+        return [tensor.double().numpy() for tensor in (result if isinstance(result, tuple | list) else (result,))]
 
     still = outputs(inputs)
     shapes = [(batch, *lengths(order, ns), channels) for channels, order in hom.space_out]

@@ -31,12 +31,17 @@ OTHER_BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (6,))
 SIZES, EVEN_SIZES = (1, 2, 3, 5), (2, 4, 6)
 
 
+#: More random elements tell nothing new.
+MAX_TRIALS = 100_000
+
+
 def check_draws(trials: object, seed: object) -> tuple[int, int]:
     """How many random elements to draw, and the seed, as plain ints; EqsynthError for what is no number of them."""
     read = whole(trials), whole(seed)
-    if read[0] is None or read[1] is None or read[0] < 1 or not 0 <= read[1] < 1 << 32:
+    if read[0] is None or read[1] is None or not 1 <= read[0] <= MAX_TRIALS or not 0 <= read[1] < 1 << 32:
         raise EqsynthError(
-            f"trials are a whole number from 1 on, and a seed one from 0 on, not {shown(trials)} and {shown(seed)}"
+            f"trials are a whole number from 1 to {MAX_TRIALS:,}, and a seed one from 0 on, below 2^32, not "
+            f"{shown(trials)} and {shown(seed)}"
         )
     return read[0], read[1]
 
@@ -80,7 +85,7 @@ def copied(module: Any) -> Any:
     >>> import copy, eqsynth as eq
     >>> from eqsynth.proof.trials import copied
     >>> layer = eq.Linear("S(n)", 1, 1)
-    >>> layer.__class__ = type("Changed", (type(layer),), {}, made=True)
+    >>> layer.__class__ = type("Changed", (type(layer),), {}, generated=True)
     >>> type(copied(layer)).__name__, type(copy.deepcopy(layer)).__name__
     ('Changed', 'Linear')
 
@@ -92,11 +97,12 @@ def copied(module: Any) -> Any:
     from eqsynth.layers.emitted import EmittedLayer
 
     memo: dict[int, Any] = {}
-    layers = [each for each in module.modules() if isinstance(each, EmittedLayer)] if hasattr(module, "modules") else []
-    for each in layers:
-        memo[id(each)] = nn.Module.__new__(type(each))
-    for each in layers:
-        memo[id(each)].__dict__.update(copy.deepcopy(each.__dict__, memo))
+    modules = module.modules() if hasattr(module, "modules") else ()
+    layers = [layer for layer in modules if isinstance(layer, EmittedLayer)]
+    for layer in layers:
+        memo[id(layer)] = nn.Module.__new__(type(layer))
+    for layer in layers:
+        memo[id(layer)].__dict__.update(copy.deepcopy(layer.__dict__, memo))
     return copy.deepcopy(module, memo)
 
 
@@ -149,7 +155,7 @@ def try_layer(
     name = str(what)
     parameters = {key: value.detach().numpy() for key, value in layer.named_parameters()}
     terms = [term for space in operands for term in space]
-    moved = planned = written = 0.0
+    equivariance = planned = written = 0.0
     tried, tried_by_matrices = [], []
     elements_tried = 0
     for trial in sizes:
@@ -173,16 +179,16 @@ def try_layer(
             elements_tried += 1
             before = [act(elements, order, x) for x, (_, order) in zip(inputs, terms, strict=True)]
             after = [act(elements, order, y) for y, order in zip(outputs, space_out.orders, strict=True)]
-            moved = max(moved, distance(name, run(before), after))
+            equivariance = max(equivariance, distance(name, run(before), after))
     for error, fault in (
-        (moved, "is not equivariant"),
+        (equivariance, "is not equivariant"),
         (planned, "differs from its plan"),
         (written, "does not add up the matrices of its diagrams"),
     ):
         if error > TOLERANCE:
             raise VerificationError(f"{name} {fault}: relative error {error:.1e}")
     checks = [
-        f"equivariant: relative error {moved:.1e} over {elements_tried} generators and random elements, "
+        f"equivariant: relative error {equivariance:.1e} over {elements_tried} generators and random elements, "
         f"float64, n = {', '.join(tried)}",
         f"emitted source agrees with the plan's reference meaning: relative error {planned:.1e}",
     ]

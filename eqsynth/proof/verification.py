@@ -21,7 +21,7 @@ from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged
+from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, parse_problem
 from eqsynth.families.representation import afford_elements, packed, unpacked
@@ -133,7 +133,7 @@ def _check_weights(plan: Plan) -> None:
         if plan.bias_dims[o] != count:
             raise VerificationError(f"{problem} has {plan.bias_dims[o]} biases for output {o}, but {count} exist")
     # Gains and squares are seen in what the layer computes, the variances nowhere else.
-    ours, anew = ({(p.term_in, p.term_out): p.variances for p in each.pairs} for each in (plan, _anew(plan)))
+    ours, anew = ({(p.term_in, p.term_out): p.variances for p in one.pairs} for one in (plan, _anew(plan)))
     if ours != anew:
         raise VerificationError(f"the weights of {problem} begin with other variances than their maps ask for")
 
@@ -249,8 +249,9 @@ def _check_partitions(basis: Basis, n: int, total: int) -> None:
         matrix: NDArray[Any] = gram.relations(left_out, zero)
         wanted = len(zero)
     else:
-        kept = [diagram for diagram in every if len(diagram.blocks) <= n]
-        matrix, wanted = gram.coarser([Diagram(total, 0, diagram.blocks) for diagram in partitions], kept), len(kept)
+        smaller = [diagram for diagram in every if len(diagram.blocks) <= n]
+        wanted = len(smaller)
+        matrix = gram.coarser([Diagram(total, 0, diagram.blocks) for diagram in partitions], smaller)
     rank = len(gram.pivots_modulo(matrix, prime)) if matrix.size else 0
     if matrix.shape != (wanted, wanted) or rank != wanted:
         raise VerificationError(
@@ -607,7 +608,7 @@ def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
     if isinstance(subject, str) and ":" in subject and "->" in subject:
         return plan_problem(parse_problem(subject)), []
     if isinstance(subject, str | os.PathLike):
-        return _read_exported(Path(subject))
+        return _read_exported(files.path_of(subject))
     if isinstance(subject, Problem):
         return plan_problem(subject), []
     plan = subject if isinstance(subject, Plan) else getattr(subject, "plan", None)
@@ -666,7 +667,8 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
         ) from error
     except (OSError, ValueError) as error:
         raise ExportError(
-            f"cannot read {path}: {error}. Give an exported file, or a problem: 'S(n): 2x2 -> 2x1'"
+            f"cannot read {shown(str(path))}: {getattr(error, 'strerror', None) or error}. "
+            "Give an exported file, or a problem: 'S(n): 2x2 -> 2x1'"
         ) from error
     try:
         tree = ast.parse(text)

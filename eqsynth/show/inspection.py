@@ -12,7 +12,7 @@ from eqsynth.diagrams.diagram import Element, Multiplied
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.svg import svg
 from eqsynth.diagrams.text import picture
-from eqsynth.errors import EqsynthError, SymbolicError, abridged
+from eqsynth.errors import EqsynthError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom
@@ -200,23 +200,23 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
             name = plan.bias_name(term_out) if term_in is None else plan.weight_name(term_in, term_out)
             if name not in parameters:
                 continue
-            found = basis(group, none_of(order_out), order_out) if term_in is None else maps(problem, term_in, term_out)
+            pair = basis(group, none_of(order_out), order_out) if term_in is None else maps(problem, term_in, term_out)
             weight = parameters[name]
             blocks = plan.parameters == "blocks" and term_in is not None
             if blocks and term_in is not None:
                 weight = block_coefficients(plan, parameters, term_in, term_out)
             # Coefficients that are read off blocks are those of the bare diagrams.
-            gained = gains(found) if term_in is not None and not blocks else None
-            scales = mean_squares(found, sizes, 0.0 if blocks else power, gained)
+            gained = gains(pair) if term_in is not None and not blocks else None
+            scales = mean_squares(pair, sizes, 0.0 if blocks else power, gained)
             if isinstance(problem, ProductHom) and term_in is not None:
-                smaller = ratios(found, problem, term_in, sizes)
+                smaller = ratios(pair, problem, term_in, sizes)
                 scales = [square / ratio for square, ratio in zip(scales, smaller, strict=True)]
             multiplied = () if term_in is None else problem.multiplied(term_in)
             for element, square in enumerate(scales):
                 norm = float((weight[element] ** 2).sum()) ** 0.5
                 variance = norm**2 * square / channels_out
-                text = found.formula(element, multiplied)
-                into.append((term_in, element, found[element], text, norm, variance, name))
+                text = pair.formula(element, multiplied)
+                into.append((term_in, element, pair[element], text, norm, variance, name))
         total = sum(variance for *_, variance, _ in into) or 1.0
         uses += [
             Use(term_in, term_out, element, diagram, text, norm, variance, variance / total, name)
@@ -234,5 +234,5 @@ def _read_sizes(group: Group, n: int | Sequence[int] | None) -> list[int] | None
     given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
     sizes = [size for size in map(whole, given) if size is not None]
     if len(sizes) != len(given) or len(sizes) != len(group.factors):
-        raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {n!r:.40}")
+        raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {shown(n, 40)}")
     return sizes

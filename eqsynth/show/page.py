@@ -388,10 +388,10 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
     one_in, one_out = (Space(((1, order),)) for order in (maps.inputs, maps.outputs))
     try:
         if problem is None:
-            made = plain_plan(Hom(maps.group, one_in, one_out), False, "variance")
+            plan = plain_plan(Hom(maps.group, one_in, one_out), False, "variance")
         else:
-            made = plan_products(problem, False, "variance")
-        listed = list(made.costs())
+            plan = plan_products(problem, False, "variance")
+        listed = list(plan.costs())
     except SizeError as error:
         return {"note": str(error), "steps": []}
     maker: dict[str, int] = {}
@@ -404,14 +404,14 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
             {
                 "kind": KINDS.get(type(step).__name__, type(step).__name__),
                 "name": ", ".join(step.writes) or f"output {getattr(step, 'term', '')}".strip(),
-                "text": made.describe(step),
+                "text": plan.describe(step),
                 "work": str(work) if work else "",
                 "moved": str(moved) if moved else "",
                 "from": before,
                 "layer": max((1 + steps[place]["layer"] for place in before), default=0),
             }
         )
-    total = made.total()
+    total = plan.total()
     sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(maps.group.factors)]
     return {
         "note": "" if len(steps) <= MAX_DRAWN else f"A plan of {len(steps)} steps is too long to draw.",

@@ -121,16 +121,17 @@ class Part:
     @property
     def heading(self) -> list[str]:
         """The lines above the table."""
-        found = self.maps
-        sums = "is a weighted sum of these." if len(found) else "is zero."
+        count = len(self.maps)
+        sums = "is a weighted sum of these." if count else "is zero."
         order = order_text(self.problem.space_out.orders[self.output])
-        first = f"{self.equation} -> order {order}, {len(found)} independent equivariant map{'s' * (len(found) != 1)}"
-        first += f": {self.name}[i]" if self.name != "weight" and len(found) else ""
+        first = f"{self.equation} -> order {order}, {count} independent equivariant map{'s' * (count != 1)}"
+        first += f": {self.name}[i]" if self.name != "weight" and count else ""
         certificate = f"certificate: {self.linear.certificate}"
-        made = [first, self.symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
+        head = [first, self.symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
         # What follows in the heading of linear maps says how to read pictures, which have no costs here.
-        rest = [line.replace("inputs x below", "inputs below").split("; cost for")[0] for line in table.heading(found)]
-        return [*filter(None, made), *rest[4:]]
+        rest = table.heading(self.maps)[4:]
+        rest = [line.replace("inputs x below", "inputs below").split("; cost for")[0] for line in rest]
+        return [*filter(None, head), *rest]
 
 
 def parts(problem: ProductHom) -> Iterator[Part]:

@@ -278,10 +278,10 @@ def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
     >>> lengths((2, 1), (4, 3)), lengths(Symmetry("S", 2), [4]), lengths(Symmetry("S", 2, packed=True), [4])
     ([4, 4, 3], [4, 4], [10])
     """
-    found: list[int] = []
+    axes: list[int] = []
     for one, count, n in zip(entries_of(order), axis_counts(order), sizes, strict=True):
-        found += [one.length(n)] if stored_packed(one) else [n] * count
-    return found
+        axes += [one.length(n)] if stored_packed(one) else [n] * count
+    return axes
 
 
 def packed_lengths(order: Order, sizes: Sequence[int]) -> list[int]:

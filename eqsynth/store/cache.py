@@ -165,10 +165,10 @@ def _refuse(text: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Entry:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    entry = dict(pairs)
+    if len(entry) != len(pairs):
         raise CatalogError("a key stands twice in one JSON object")
-    return found
+    return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,11 +378,11 @@ def made_by(rooms: tuple[str, ...]) -> str:
     import eqsynth
 
     package = importlib.resources.files("eqsynth")
-    found = sha256()
+    code_digest = sha256()
     for room in rooms:
         for name, code in _code(package / room):
-            found.update(b"%s/%s %d " % (room.encode(), name.encode(), len(code)) + code)
-    return f"{eqsynth.__version__} {found.hexdigest()[:16]}"
+            code_digest.update(b"%s/%s %d " % (room.encode(), name.encode(), len(code)) + code)
+    return f"{eqsynth.__version__} {code_digest.hexdigest()[:16]}"
 
 
 def _code(folder: importlib.resources.abc.Traversable) -> list[tuple[str, bytes]]:
@@ -395,7 +395,7 @@ def _code(folder: importlib.resources.abc.Traversable) -> list[tuple[str, bytes]
     raise FileNotFoundError(errno.ENOENT, "a folder that decides what is in an entry has no modules", folder.name)
 
 
-def remembered(problem: Mapping[str, Any], made: str, name: str, decode: Callable[[Any], Any]) -> Any:
+def remembered(problem: Mapping[str, Any], version: str, name: str, decode: Callable[[Any], Any]) -> Any:
     """What the user's cache has under a name for a problem, decoded; None where it has nothing that can be used.
 
     ``decode`` raises CatalogError for data that are not right; the entry is then set aside.
@@ -405,7 +405,7 @@ def remembered(problem: Mapping[str, Any], made: str, name: str, decode: Callabl
         return None
     key = digest(problem)
     entry = store.get(key)
-    if entry is None or entry.get("made") != made:
+    if entry is None or entry.get("made") != version:
         return None
     try:
         if digest({part: entry.get(part) for part in problem}) != key:
@@ -439,8 +439,8 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def remember(problem: Mapping[str, Any], made: str, content: Mapping[str, Any]) -> None:
+def remember(problem: Mapping[str, Any], version: str, content: Mapping[str, Any]) -> None:
     """Keep an entry in the user's cache, if there is one."""
     store = user_store()
     if store is not None:
-        store.put(digest(problem), {**problem, "made": made, **content})
+        store.put(digest(problem), {**problem, "made": version, **content})

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from eqsynth.errors import ExportError
+from eqsynth.errors import ExportError, shown
 from eqsynth.exact.numbers import flag
 
 #: What a writer that was killed leaves is removed when it is older, in seconds.
@@ -38,14 +38,31 @@ def read(path: str | os.PathLike[str], limit: int) -> bytes:
     (EFBIG), of which no more is read than the limit.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
     with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe is not waited for
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
         content = file.read(limit + 1) if state.st_size <= limit else b""
     if max(len(content), state.st_size) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", os.fspath(path))
     return content
+
+
+def path_of(path: object) -> Path:
+    """What somebody gave as the name of a file, as a path; ExportError for what is none.
+
+    >>> from eqsynth.store import files
+    >>> files.path_of("a.svg").suffix
+    '.svg'
+    >>> files.path_of(None)
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ExportError: None is no path: give the name of a file
+    """
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise ExportError(f"{shown(path)} is no path: give the name of a file")
+    return Path(path)
 
 
 def plain(content: bytes) -> bytes:
@@ -137,7 +154,7 @@ def save(
 
     Raises ExportError.
     """
-    path, force = Path(path), flag("force", force)
+    path, force = path_of(path), flag("force", force)
     if not force:
         refuse(path, content, ours, cure)
     with _in_words(path):

@@ -8,14 +8,14 @@ const SVG = "http://www.w3.org/2000/svg";
 /** An element with attributes and children; texts become text nodes, so nothing is read as markup. */
 function make(tag, attributes = {}, ...children) {
   const space = make.svg.has(tag) ? SVG : null;
-  const made = space ? document.createElementNS(space, tag) : document.createElement(tag);
+  const element = space ? document.createElementNS(space, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat(9).filter((child) => child !== null && child !== undefined).map((child) => (typeof child === "number" ? String(child) : child)));
-  return made;
+  element.append(...children.flat(9).filter((child) => child !== null && child !== undefined).map((child) => (typeof child === "number" ? String(child) : child)));
+  return element;
 }
 make.svg = new Set(["svg", "g", "path", "rect", "circle", "text", "line"]);
 const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
@@ -54,10 +54,10 @@ function explain(element, content) {
 
 function picture(drawn, label, scale = 42) {
   const wide = Math.min(drawn.w * scale, 300);
-  const made = make("svg", { class: "eqsynth-drawing", role: "img", "aria-label": label, viewBox: `0 0 ${drawn.w} ${drawn.h}`, width: wide.toFixed(1), height: ((wide * drawn.h) / drawn.w).toFixed(1) });
+  const svg = make("svg", { class: "eqsynth-drawing", role: "img", "aria-label": label, viewBox: `0 0 ${drawn.w} ${drawn.h}`, width: wide.toFixed(1), height: ((wide * drawn.h) / drawn.w).toFixed(1) });
   // The marks are written by eqsynth itself, their texts escaped.
-  made.innerHTML = `<g ${data.ink}>${drawn.marks.map((mark) => data.pieces[mark]).join("")}</g>`;
-  return made;
+  svg.innerHTML = `<g ${data.ink}>${drawn.marks.map((mark) => data.pieces[mark]).join("")}</g>`;
+  return svg;
 }
 
 const grid = data.matrix;
@@ -68,12 +68,12 @@ function entry(map, row, column) {
   return typeof value === "string" ? { "+": 1, "-": -1, 0: 0 }[value] : value;
 }
 function unravel(place, sizes) {
-  const found = [];
+  const index = [];
   for (let axis = sizes.length - 1; axis >= 0; axis--) {
-    found.unshift(place % sizes[axis]);
+    index.unshift(place % sizes[axis]);
     place = Math.floor(place / sizes[axis]);
   }
-  return found;
+  return index;
 }
 const at = (name, index) => (index.length ? `${name}[${index.join(",")}]` : name);
 
@@ -138,16 +138,16 @@ function matrixPicture(map, label) {
   // Wide and flat ones get the width of a card.
   const cell = Math.min(16, (columns > 4 * rows ? 300 : 170) / Math.max(rows, columns));
   const small = Math.max(rows, columns) <= 30;
-  const made = make("svg", { viewBox: `0 0 ${columns} ${rows}`, width: Math.max(columns * cell, 8).toFixed(1), height: Math.max(rows * cell, 8).toFixed(1), "aria-hidden": "true" });
+  const svg = make("svg", { viewBox: `0 0 ${columns} ${rows}`, width: Math.max(columns * cell, 8).toFixed(1), height: Math.max(rows * cell, 8).toFixed(1), "aria-hidden": "true" });
   const lines = (step, count, across) => {
     let path = "";
     for (let place = step; place < count; place += step) path += across ? `M0 ${place}H${columns}` : `M${place} 0V${rows}`;
     return path;
   };
-  if (small) made.append(make("path", { class: "fine", d: lines(1, rows, true) + lines(1, columns, false) }));
+  if (small) svg.append(make("path", { class: "fine", d: lines(1, rows, true) + lines(1, columns, false) }));
   const numbers = [];
   const last = (sizes) => sizes.slice(1).reduce((a, b) => a * b, 1);
-  made.append(make("path", { class: "coarse", d: (grid.outputs.length > 1 ? lines(last(grid.outputs), rows, true) : "") + (grid.inputs.length > 1 ? lines(last(grid.inputs), columns, false) : "") }));
+  svg.append(make("path", { class: "coarse", d: (grid.outputs.length > 1 ? lines(last(grid.outputs), rows, true) : "") + (grid.inputs.length > 1 ? lines(last(grid.inputs), columns, false) : "") }));
   // One path for all entries of one value; without gaps between cells, a run in a row is one mark.
   const paths = new Map();
   let most = 1;
@@ -168,31 +168,31 @@ function matrixPicture(map, label) {
   for (const [value, path] of paths) {
     // Where other numbers than 1 and -1 occur, small cells have the number, and others a shade that grows with it.
     const shade = most === 1 ? null : small ? (Math.abs(value) > 1 ? 0.2 : null) : 0.15 + (0.85 * Math.abs(value)) / most;
-    made.append(make("path", { class: value > 0 ? "plus" : small && value === -1 ? "minus" : "less", "fill-opacity": shade, d: path }));
+    svg.append(make("path", { class: value > 0 ? "plus" : small && value === -1 ? "minus" : "less", "fill-opacity": shade, d: path }));
   }
-  made.append(...numbers);
-  made.append(make("rect", { class: "frame", x: 0, y: 0, width: columns, height: rows }));
+  svg.append(...numbers);
+  svg.append(make("rect", { class: "frame", x: 0, y: 0, width: columns, height: rows }));
   const cursor = make("rect", { class: "cursor", width: 1, height: 1, visibility: "hidden" });
-  made.append(cursor);
+  svg.append(cursor);
   const count = nonzero(map);
   const around = make("div", {
     class: "matrix", tabindex: -1, role: "application", "aria-roledescription": "matrix",
     "aria-label": `${label}: ${rows} by ${columns} matrix, ${plural(count, "entry is", "entries are")} not zero. Arrow keys read the entries.`,
-  }, made);
+  }, svg);
   let place = 0;
   const point = (to, keyboard) => {
     place = to;
-    const found = meaning(map, place);
-    cursor.setAttribute("x", found.c);
-    cursor.setAttribute("y", found.r);
+    const pointed = meaning(map, place);
+    cursor.setAttribute("x", pointed.c);
+    cursor.setAttribute("y", pointed.r);
     cursor.setAttribute("visibility", "visible");
-    const box = made.getBoundingClientRect();
-    showTip(box.left + ((found.c + 0.5) / columns) * box.width, box.top + ((found.r + 1) / rows) * box.height - 8, make("b", {}, found.head), make("br"), found.receives, make("br"), found.why);
-    if (keyboard) byId("say").textContent = `${found.head}. ${found.receives} ${found.why}`;
+    const box = svg.getBoundingClientRect();
+    showTip(box.left + ((pointed.c + 0.5) / columns) * box.width, box.top + ((pointed.r + 1) / rows) * box.height - 8, make("b", {}, pointed.head), make("br"), pointed.receives, make("br"), pointed.why);
+    if (keyboard) byId("say").textContent = `${pointed.head}. ${pointed.receives} ${pointed.why}`;
   };
   const leave = () => { cursor.setAttribute("visibility", "hidden"); hideTip(); };
   around.addEventListener("pointermove", (event) => {
-    const box = made.getBoundingClientRect();
+    const box = svg.getBoundingClientRect();
     const c = Math.min(columns - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * columns)));
     const r = Math.min(rows - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * rows)));
     point(r * columns + c, false);
@@ -247,7 +247,7 @@ const facts = [
 ];
 if (product?.fewer) facts.splice(1, 1); // a polynomial has fewer weights than its product
 byId("facts").append(...facts.map(([value, name]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-const bytes = [...document.querySelectorAll("script, style, noscript")].reduce((sum, each) => sum + new Blob([each.textContent]).size, 2500);
+const bytes = [...document.querySelectorAll("script, style, noscript")].reduce((sum, element) => sum + new Blob([element.textContent]).size, 2500);
 byId("foot").textContent = `Made by eqsynth ${data.version}. This file, about ${Math.ceil(bytes / 1000).toLocaleString("en")} kB, holds everything it shows and loads nothing.`;
 
 const theme = byId("theme");
@@ -292,12 +292,12 @@ function card(number) {
   const map = data.maps[number];
   const label = `Map ${number}`;
   const entries = grid ? `${plural(nonzero(map), "entry", "entries")} of ${(rows * columns).toLocaleString("en")} at n = ${[...new Set(grid.sizes)].join(", ")}` : "";
-  const made = make("li", { class: "card", id: `map-${number}`, tabindex: -1, "aria-labelledby": `name-${number} words-${number}` },
+  const item = make("li", { class: "card", id: `map-${number}`, tabindex: -1, "aria-labelledby": `name-${number} words-${number}` },
     make("h3", { id: `name-${number}` }, make("b", {}, `#${number}`), make("span", { class: "formula" }, map.formula)),
     make("p", { id: `words-${number}` }, map.words),
     make("div", { class: "pair" }, picture(map.picture, `Diagram of map ${number}: ${map.formula}`), grid ? matrixPicture(map, label) : null),
     make("p", { class: "cost" }, [...(product ? [map.weight || "no weight of its own"] : []), map.kind, map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
-  return made;
+  return item;
 }
 
 const cards = byId("cards");
@@ -386,16 +386,16 @@ cards.addEventListener("focusin", (event) => {
 });
 /** Goes to a map, whatever the filter shows. */
 function reveal(number) {
-  let found = byId(`map-${number}`);
-  if (!found) {
+  let element = byId(`map-${number}`);
+  if (!element) {
     for (const name of ["filter", "kind", "axes"]) controls[name].value = "";
     controls.sort.value = "number";
     arrange();
     if (built <= number) grow(number + 1 - built);
-    found = byId(`map-${number}`);
+    element = byId(`map-${number}`);
   }
-  found.scrollIntoView({ block: "center" });
-  focusCard(found);
+  element.scrollIntoView({ block: "center" });
+  focusCard(element);
 }
 if (data.count) arrange();
 addEventListener("keydown", (event) => {
@@ -418,9 +418,9 @@ function term([number, numerator, denominator], place, formulas) {
   return [sign, factor, explain(link, () => [make("code", {}, formula), make("br"), data.maps[number]?.words ?? ""])];
 }
 function relationLine(terms, formulas) {
-  const line = make("p", { class: "relation" }, "= ", terms.length ? terms.slice(0, 12).map((each, place) => term(each, place, formulas)) : "0");
+  const line = make("p", { class: "relation" }, "= ", terms.length ? terms.slice(0, 12).map((left, place) => term(left, place, formulas)) : "0");
   if (terms.length > 12) {
-    const rest = make("button", { type: "button", onclick: () => { rest.replaceWith(...terms.slice(12).map((each, place) => term(each, place + 12, formulas)).flat(9)); } }, `and ${terms.length - 12} more`);
+    const rest = make("button", { type: "button", onclick: () => { rest.replaceWith(...terms.slice(12).map((left, place) => term(left, place + 12, formulas)).flat(9)); } }, `and ${terms.length - 12} more`);
     line.append(" ", rest);
   }
   return line;
@@ -455,8 +455,8 @@ function relationLine(terms, formulas) {
 
 function table(caption, head, lines, foot = null, numeric = []) {
   const row = (cells, tag) => make("tr", {}, cells.map((cell, place) => make(tag, { class: numeric.includes(place) ? "n" : null, scope: tag === "th" ? "col" : null }, cell ?? "")));
-  const made = make("table", {}, make("caption", { class: "unseen" }, caption), make("thead", {}, row(head, "th")), make("tbody", {}, lines.map((line) => row(line, "td"))), foot ? make("tfoot", {}, row(foot, "td")) : null);
-  return make("div", { class: "wide" }, made);
+  const table = make("table", {}, make("caption", { class: "unseen" }, caption), make("thead", {}, row(head, "th")), make("tbody", {}, lines.map((line) => row(line, "td"))), foot ? make("tfoot", {}, row(foot, "td")) : null);
+  return make("div", { class: "wide" }, table);
 }
 const scroll = (label, inside) => make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, inside);
 const folded = (summary, inside) => make("details", { class: "table" }, make("summary", {}, summary), inside);
@@ -716,10 +716,10 @@ byId("certificate-body").append(
 let opened = [];
 addEventListener("beforeprint", () => {
   opened = [...document.querySelectorAll("details:not([open])")];
-  for (const each of opened) each.open = true;
+  for (const part of opened) part.open = true;
   if (built < order.length) grow(Math.min(order.length, 300) - built);
 });
-addEventListener("afterprint", () => { for (const each of opened) each.open = false; });
+addEventListener("afterprint", () => { for (const part of opened) part.open = false; });
 // For the console: the data, and what an entry of a map's matrix does and why.
 globalThis.eqsynth = { data, meaning: (number, place) => ({ value: entry(data.maps[number], Math.floor(place / columns), place % columns), ...meaning(data.maps[number], place) }) };
 document.documentElement.dataset.ready = "yes";

@@ -390,11 +390,13 @@ def verify(
     ],
     trials: Annotated[int, typer.Option(min=1, help="Random group elements for each size.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
+    mode: Mode = None,
 ) -> None:
     """Check a layer: equivariant under random group elements, independent, complete."""
+    from eqsynth.families.hom import parse_problem
     from eqsynth.proof.verification import verify as check
 
-    print(check(subject, trials=trials, seed=seed))
+    print(check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed))
 
 
 StoreOption = Annotated[

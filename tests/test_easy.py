@@ -14,7 +14,7 @@ from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.schur import parts
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.standard import excess
-from eqsynth.errors import ActivationError, CatalogError, GroupError, ParseError, VerificationError
+from eqsynth.errors import ActivationError, CatalogError, EqsynthError, GroupError, ParseError, VerificationError
 from eqsynth.proof.verification import check_basis
 from oracle import assert_all_agree, randomise
 
@@ -256,3 +256,26 @@ def test_files_stand_alone(tmp_path):
     eq.export(eq.Linear("B(3)", "2x2", "2x1"), tmp_path / "bistochastic.py")
     for name in ("signed", "bistochastic"):
         assert "byte for byte" in str(eq.verify(tmp_path / f"{name}.py"))
+
+
+def test_projects_keep_groups_with_an_apostrophe(tmp_path):
+    """The lock file once took its own record for an edit of somebody else."""
+    from eqsynth.project.syncing import Project, compare, layer_of, sync
+
+    texts = ("S'(n): 4x1 -> 4x1", "B'(n) x S(3): 1x(1,1) -> 1x(1,1)", "B(3): 4x1 -> 4x1")
+    project = Project("signs", tmp_path / "layers", tuple(map(layer_of, texts)))
+    assert sync(project).changes
+    assert not compare(project).changes
+    assert {path.name for path in (tmp_path / "layers").iterdir()} >= {"s_prime_n_4x1_to_4x1.py", "b3_4x1_to_4x1.py"}
+
+
+@pytest.mark.parametrize(("attempt", "cure"), [
+    (lambda: eq.Linear("O(3)", "8xS2 (x) 8xS2", "8xS2"), "TensorProduct"),
+    (lambda: eq.Linear("O(3)", "8x1 x 8x1", "8x2"), "TensorProduct"),
+    (lambda: eq.testing.assert_equivariant(eq.TensorProduct("O(3)", "1x1", "1x1", "1x0")), r"eq\.verify"),
+    (lambda: eq.page.html("O(3)", "1x2 (x) 1x2", "S2"), "ask for the order 2"),
+    (lambda: eq.nn.Pairings("S(n)", "3x2 + 3x0"), "not only relabels"),
+])  # fmt: skip
+def test_what_a_first_user_tries_is_told_what_to_write(attempt, cure):
+    with pytest.raises(EqsynthError, match=cure):
+        attempt()

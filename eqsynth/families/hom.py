@@ -160,7 +160,7 @@ class ProductHom:
         if self.mode == "paired":
             wide = sorted({channels for space in self.operands for channels in space.channels})
             if len(wide) > 1:
-                what = "the powers of an input" if self.degrees else 'mode="paired"'
+                what = "powers of an input" if self.degrees else 'products with mode="paired"'
                 cure = "" if self.degrees else ', or for mode="full"'
                 raise SpaceError(
                     f"{what} multiply each channel by its own, but there are terms of {wide[0]} and of {wide[-1]} "

@@ -672,8 +672,8 @@ class Pairings(EquivariantModule):
                     self.register_parameter(f"{side}_{source}_{target}", nn.Parameter(empty))
         if not pairs:
             raise SpaceError(
-                f"nothing can be paired in {self.space_in} of {self.group}: it takes a term with components, "
-                "and a term of order 0 to add to, such as 16x1 + 8x0"
+                f"nothing can be paired in {self.space_in} of {self.group}: it takes a term whose order has axes that "
+                "the group mixes, not only relabels, and a term of order 0 to add to, such as 16x1 + 8x0 of O(3)"
             )
         self._pairs = tuple(pairs)
         self.reset_parameters()

@@ -52,7 +52,7 @@ EXAMPLE = '[layers.EdgesToNodes]\nhom = "S(n): 16x2 -> 32x1"'
 _FILE = re.compile(r"[a-z0-9][a-z0-9_]*\.(py|pt2|onnx)")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: A problem as it prints: nothing in it can end a docstring.
-_HOM = re.compile(r"[A-Za-z0-9 ()\[\],:;+><|/._-]+")
+_HOM = re.compile(r"[A-Za-z0-9 ()\[\],:;+><|/._'-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +340,8 @@ def derived_name(hom: Problem) -> str:
     'O3_4x1_and_4x2_paired_to_8x1'
     >>> derived_name(parse_problem("O(3): powers 1, 2 of 4x1 -> 8x1"))
     'O3_powers_1_2_of_4x1_to_8x1'
+    >>> derived_name(parse_problem("S'(n): 4x1 -> 4x1"))
+    'S_prime_n_4x1_to_4x1'
 
     A group that is written out at length appears as its size and the start of the SHA-256 of its text.
     """
@@ -360,7 +362,7 @@ def _plain_name(text: str) -> str:
 
 
 def _group_name(group: Group) -> str:
-    match = re.fullmatch(r"(\w+)\((\w+(?:,\w+)*)\)", str(group))
+    match = re.fullmatch(r"(\w+)\((\w+(?:,\w+)*)\)", str(group).replace("'", "_prime_"))
     if match and str(group).isascii():
         size = match[2].replace(",", "_")
         return match[1] + (size if group.kept_graph is None else size.capitalize())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.errors import EqsynthError, EquivarianceError, shown
 from eqsynth.exact.numbers import bounded
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Hom, ProductHom
 from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
 from eqsynth.proof.trials import check_draws, concrete_factors, copied, sizes_to_try
 from eqsynth.spaces.space import Space, is_plain, least_shown, lengths, order_text
@@ -82,7 +82,9 @@ def assert_equivariant(
 
 
 def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
-    hom = getattr(module, "hom", None)
+    hom, problem = getattr(module, "hom", None), getattr(module, "problem", None)
+    if isinstance(problem, ProductHom) and len(problem.operands) > 1:
+        raise EqsynthError(f"{type(module).__name__} takes several inputs: eq.verify(layer) tries and proves it")
     own = (hom.group, hom.space_in, hom.space_out) if isinstance(hom, Hom) else (None, None, None)
     values: list[Any] = []
     for name, given, known in zip(("group", "space_in", "space_out"), (group, space_in, space_out), own, strict=True):

@@ -101,8 +101,8 @@ def problem_document(problem: Problem) -> dict[str, Any]:
     part = only(problem)
     if not part.linear.plain_orders:
         raise SpaceError(
-            f"the page is made for outputs of all kinds: ask for the order {order_text(plain(part.linear.outputs))}, "
-            "or for text, --svg or --tikz"
+            f"the page shows no symmetric or alternating outputs such as {order_text(part.linear.outputs)}: ask for "
+            f"the order {order_text(plain(part.linear.outputs))}, or for text, --svg or --tikz"
         )
     return _document(part.linear, part)
 

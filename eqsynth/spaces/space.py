@@ -26,6 +26,12 @@ _CURE = (
     "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once."
 )
 
+_TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX*\u2297\u00d7]")
+_PRODUCT = (
+    "For the product of two spaces write eq.TensorProduct('O(3)', '8x1', '8x2', '4x1'), or as the text of a problem, "
+    "for eq.plan, eq.verify and the commands, 'O(3): 8x1 (x) 8x2 -> 4x1'."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Symmetry:
@@ -142,7 +148,8 @@ class Space:
             if position == len(text):
                 return cls(tuple(terms))
             if text[position] != "+":
-                raise ParseError("space", text, position, "terms are joined by +", _CURE)
+                cure = _PRODUCT if _TIMES.match(text, position) else _CURE
+                raise ParseError("space", text, position, "terms are joined by +", cure)
             position += 1
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from eqsynth.bases.adapted import Adapted
 from eqsynth.bases.fourier import Sums
-from eqsynth.diagrams.diagram import LETTERS, Element
+from eqsynth.diagrams.diagram import LETTERS, Element, Single
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -116,7 +116,8 @@ class Contract(OneToOne):
 
     target[kept] = sum over the other labels of the product of A[u, v] over ``edges`` (u, v) times
     source[labels]. A label of ``kept`` that is not in ``labels`` is a new axis; one that is in neither is
-    an internal vertex.
+    an internal vertex. ``factor``: the factor of the group that keeps the graph; labels of the axes of others have no
+    edges.
     """
 
     target: str
@@ -124,6 +125,7 @@ class Contract(OneToOne):
     labels: tuple[int, ...]
     edges: tuple[tuple[int, int], ...]
     kept: tuple[int, ...]
+    factor: int = 0
 
     @property
     def along(self) -> tuple[int, bool] | None:
@@ -154,12 +156,30 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Element ``element`` of the basis (operand's term -> target's term) joins operand and target."""
+    """Element ``element`` of the basis (operand's term -> target's term) joins operand and target.
+
+    ``table``: the number of its map, where the Mix applies some.
+    """
 
     target: int
     operand: int
     element: int
     sign: int = 1
+    table: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tabled:
+    """Maps of factors of a product that are tables, which a Mix applies as it mixes channels.
+
+    ``maps``: the tables, each an element for each of ``factors``; its matrix is their Kronecker product. It takes axes
+    of the sizes ``taken`` to axes of the sizes ``given``.
+    """
+
+    factors: tuple[int, ...]
+    taken: tuple[int, ...]
+    given: tuple[int, ...]
+    maps: tuple[tuple[Single, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +193,9 @@ class Mix:
 
     With ``fourier`` the targets are zero where two labels agree. Operands are sources in all orders of their
     axes, and one product is made for each irreducible part of the permutations of the axes.
+
+    With ``tabled`` operands and targets have more axes behind these, those of factors whose maps are tables. Each entry
+    applies one of the tables there, and the matrix of the product has rows and columns for them, too.
     """
 
     sizes: tuple[int, ...]
@@ -182,11 +205,22 @@ class Mix:
     biases: tuple[Entry, ...] = ()
     products: int = 1
     fourier: bool = False
+    tabled: Tabled | None = None
 
     @property
     def axes(self) -> int:
-        """Axes of operands and targets."""
+        """Axes of operands and targets on which channels are mixed alone."""
         return len(self.sizes)
+
+    @property
+    def axes_in(self) -> tuple[int, ...]:
+        """The sizes of the axes of operands."""
+        return self.sizes if self.tabled is None else (*self.sizes, *self.tabled.taken)
+
+    @property
+    def axes_out(self) -> tuple[int, ...]:
+        """The sizes of the axes of targets."""
+        return self.sizes if self.tabled is None else (*self.sizes, *self.tabled.given)
 
     @property
     def sources(self) -> tuple[Operand, ...]:
@@ -517,13 +551,16 @@ def describe(step: Step) -> str:
         case Mix(_, operands, targets, entries, biases):
             named = ", ".join(target.name for target in targets)
             read = " ".join(
-                operand.source + ("" if operand.middle == tuple(range(step.axes)) else _pattern_text(operand.middle))
+                operand.source
+                + ("" if operand.middle == tuple(range(len(operand.middle))) else _pattern_text(operand.middle))
                 for operand in operands
             )
             maps = f"{len(entries)} map{'s' * (len(entries) != 1)}{' + bias' if biases else ''}"
             if step.fourier:
                 read = " ".join(operand.source for operand in step.sources)
                 return f"{named} = Fourier mix {maps}, labels all different: {read}"
+            if step.tabled is not None:
+                maps += f", {len(step.tabled.maps)} table{'s' * (len(step.tabled.maps) != 1)}"
             return f"{named} = mix {maps}: {read or 'nothing'}"
         case Spread(target, _, _, ()):
             return f"{target} = nothing"

@@ -334,7 +334,7 @@ class _Inference:
         size = dict(zip(step.labels, source.axes, strict=True))
         left = {*step.labels} - {*step.kept}
         touched = [axis for label, axis in size.items() if label in ends | left]
-        self._same("what A is multiplied with", touched, [step.factor] * len(touched))
+        self._same(step.source, touched, [step.factor] * len(touched))
         self._require(len(set(step.edges)) == len(step.edges), "an edge stands twice")
         known = {*step.labels, *ends}
         self._require(min(known, default=0) >= 0, f"there is no label {min(known, default=0)}")

@@ -8,7 +8,7 @@ costs and the sparse engine say what a step does, each once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from eqsynth.bases.adapted import Adapted
 from eqsynth.bases.fourier import Sums
@@ -20,6 +20,21 @@ Pattern = tuple[int | None, ...]
 Forms = tuple[tuple[int, int], ...]
 #: Letters for the axes of a contraction; those behind stand for channels and the batch.
 AXES = LETTERS[:20]
+
+
+#: Fields that only steps of products with tables or graphs have a value for are shown where they have one.
+RARE = {"rare": True}
+
+
+class Shown:
+    """A dataclass that is shown without its rare fields where they have their defaults."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        listed = [(one, getattr(self, one.name)) for one in fields(self)]  # type: ignore[arg-type]  # of dataclasses
+        shown = [f"{one.name}={value!r}" for one, value in listed if not one.metadata or value != one.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class OneToOne:
@@ -110,8 +125,8 @@ class Hodge(OneToOne):
         return len(self.order) - self.tied - self.taken
 
 
-@dataclass(frozen=True, slots=True)
-class Contract(OneToOne):
+@dataclass(frozen=True, slots=True, repr=False)
+class Contract(Shown, OneToOne):
     """Contraction with the adjacency matrix A of the graph of Aut(G).
 
     target[kept] = sum over the other labels of the product of A[u, v] over ``edges`` (u, v) times
@@ -125,7 +140,7 @@ class Contract(OneToOne):
     labels: tuple[int, ...]
     edges: tuple[tuple[int, int], ...]
     kept: tuple[int, ...]
-    factor: int = 0
+    factor: int = field(default=0, metadata=RARE)
 
     @property
     def along(self) -> tuple[int, bool] | None:
@@ -154,8 +169,8 @@ class Target:
     term: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry(Shown):
     """Element ``element`` of the basis (operand's term -> target's term) joins operand and target.
 
     ``table``: the number of its map, where the Mix applies some.
@@ -165,7 +180,7 @@ class Entry:
     operand: int
     element: int
     sign: int = 1
-    table: int = 0
+    table: int = field(default=0, metadata=RARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +197,8 @@ class Tabled:
     maps: tuple[tuple[Single, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mix:
+@dataclass(frozen=True, slots=True, repr=False)
+class Mix(Shown):
     """Channel mixing for all diagrams with the same transferred axes: one matrix product.
 
     target[..., o] = sum over entries and channels i of sign weight[element, o, i] * operand[..., i], plus
@@ -205,7 +220,7 @@ class Mix:
     biases: tuple[Entry, ...] = ()
     products: int = 1
     fourier: bool = False
-    tabled: Tabled | None = None
+    tabled: Tabled | None = field(default=None, metadata=RARE)
 
     @property
     def axes(self) -> int:

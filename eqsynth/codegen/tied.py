@@ -172,22 +172,20 @@ class TabledCode:
         """Print the step."""
         step, count = self.step, len(self.tabled.maps)
         on = f" on {step.axes} {'axis' if step.axes == 1 else 'axes'}" if step.axes else ""
-        maps = f"{len(step.entries)} map{'s' * (len(step.entries) != 1)}"
+        maps = f"{len(step.entries)} map{'s' * (len(step.entries) != 1)}" if step.entries else "constants"
         of = " x ".join(abridged(factor) for factor in self.factors)
         self.say(f"# mixing{on}, with {count} table{'s' * (count != 1)} of {of}: {maps}")
         self._build()
         bias = ""
         if step.biases:
             self.say(f"constants = {self._biases()}")
-            bias = self._placed("constants", weights=False)
-            if step.operands:
-                self.say(f"constants = {bias}")
-                bias = "constants"
+            self._place("constants", weights=False)
+            bias = "constants"
         product = step.writes[0] if len(step.writes) == 1 else "z"
         sizes = shape(-1, self.forward.sizes(step.axes_out), self.wide_out)
         if step.operands:
             self.say(f"w = {self._weights()}")
-            self.say(f"w = {self._placed('w', weights=True)}")
+            self._place("w", weights=True)
             operands = [permuted(self.forward.code[one.source], one.middle) for one in step.operands]
             x = operands[0] if len(operands) == 1 else f"torch.cat(({', '.join(operands)}), -1)"
             x = f"{x}.reshape(-1, {_times(self.columns, self.wide_in)})"
@@ -235,23 +233,29 @@ class TabledCode:
                 pieces.append(f"{self.forward.biases_at(step, o, table)}.reshape({lengths})")
         return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
 
-    def _placed(self, name: str, weights: bool) -> str:
-        """The matrix, or the constants, from what belongs to each table."""
-        high = _times(self.rows, self.wide_out)
-        lengths = f"{high}, {_times(self.columns, self.wide_in)}" if weights else "-1"
+    def _place(self, name: str, weights: bool) -> None:
+        """Lines that make the matrix, or the constants, from what belongs to each table."""
+        high, wide = _times(self.rows, self.wide_out), _times(self.columns, self.wide_in)
+        lengths = f"{high}, {wide}" if weights else "-1"
         if not self.gathered:
             equation = "mji,moc->joic" if weights else "mji,mo->jo"
-            return f'torch.einsum("{equation}", self.{self.prefix}_maps, {name}).reshape({lengths})'
+            self.say(f'{name} = torch.einsum("{equation}", self.{self.prefix}_maps, {name}).reshape({lengths})')
+            return
         if self.sums:
-            name = f"(self.{self.prefix}_maps @ {name}.flatten(1))"
-            name += f".reshape(-1, {self.wide_out}, {self.wide_in})" if weights else ""
+            behind = f".reshape(-1, {self.wide_out}, {self.wide_in})" if weights else ""
+            code = (
+                f"(self.{self.prefix}_maps @ {name}.flatten(1)){behind}"
+                if behind
+                else f"self.{self.prefix}_maps @ {name}"
+            )
+            self.say(f"{name} = {code}", "a graph is a sum of orbits")
         elif self.absent:
-            name = f"nn.functional.pad({name}, ({'0, 0, ' * (1 + weights)}0, 1))"
-        code = f"{name}.index_select(0, self.{self.prefix}_places)"
+            self.say(f"{name} = nn.functional.pad({name}, ({'0, 0, ' * (1 + weights)}0, 1))")
+        inner = ""
         if weights and self.columns > 1:
-            inner = f"{self.rows}, {self.columns}, {self.wide_out}, {self.wide_in}"
-            code += f".reshape({inner}).transpose(1, 2)"
-        return f"{code}.reshape({lengths})"
+            # Rows of the matrix are output indices and channels.
+            inner = f".reshape({self.rows}, {self.columns}, {self.wide_out}, {self.wide_in}).transpose(1, 2)"
+        self.say(f"{name} = {name}[self.{self.prefix}_places]{inner}.reshape({lengths})")
 
     @property
     def sums(self) -> bool:

@@ -1,7 +1,6 @@
 """Products with any factor: bases are products of bases, and plans go factor by factor."""
 
 import warnings
-from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from itertools import combinations_with_replacement, product
@@ -13,7 +12,6 @@ import pytest
 import torch
 
 import eqsynth as eq
-from eqsynth.bases.basis import basis
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.codec import decode, encode
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, ParseError, SizeError, SpaceError, SymbolicError
@@ -24,8 +22,7 @@ from eqsynth.plans import lowering
 from eqsynth.plans.products import maps
 from eqsynth.plans.steps import Contract, Mix, Schur, Tied
 from eqsynth.show.page import html
-from eqsynth.spaces.space import none_of
-from oracle import assert_all_agree, randomise
+from oracle import assert_all_agree, randomise, ways
 
 PRIME = 1_000_003
 TURN = "Matrix([[0,-1],[1,0]]; )"
@@ -148,17 +145,6 @@ def test_squares_of_products_are_those_of_their_matrices():
 
 
 # --- layers ---------------------------------------------------------------------------------------------
-
-
-def ways(problem, normalization="variance"):
-    """Every plan by diagrams: bilabelled graphs contracted with A, and added up to tables."""
-    plan = quiet(eq.plan, *problem, normalization=normalization, method="diagrams")
-    hom = plan.hom
-    ins, outs = hom.space_in.orders, hom.space_out.orders
-    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
-    biases = {o: basis(hom.group, none_of(lo), lo) for o, lo in enumerate(outs)}
-    for steps, packs, halves in lowering._ways(hom, bases, biases, "diagrams", None):
-        yield replace(plan, steps=steps, packs=packs, halves=halves)
 
 
 def tabled(plan):

@@ -454,7 +454,7 @@ class Forward:
         if step.fourier:
             fourier.mix(self, step, maps)
             return
-        if step.tabled is not None:
+        if step.tabled:
             TabledCode(self, step, step.tabled).run()
             return
         ends = [

@@ -228,7 +228,7 @@ class Costing:
 
     def _tabled(self, step: Mix) -> Cost:
         """A mix that applies tables: its matrix is made once in a call, of all tables, and has rows for their axes."""
-        assert step.tabled is not None  # noqa: S101 - such steps come here
+        assert step.tabled  # noqa: S101 - such steps come here
         wide_in = sum((self._in(operand.term) for operand in step.operands), ZERO)
         wide_out = sum((self._out(target.term) for target in step.targets), ZERO)
         rows, columns = self._places(step.tabled.given) * wide_out, self._places(step.tabled.taken) * wide_in

@@ -383,6 +383,7 @@ class _Inference:
         return [Value(product.axes, (), step.term_out, product.batch) for _ in step.targets]
 
     def _mix(self, step: Mix) -> list[Value]:
+        self._tables(step.tabled, {entry.table for entry in (*step.entries, *step.biases)})
         for operand in step.operands:
             value = self._value(operand.source)
             self._channels(operand.source, operand.term)
@@ -398,8 +399,7 @@ class _Inference:
         self._require(all(entry.sign in (1, -1) for entry in entries), "a sign is not 1 or -1")
         places = {(entry.target, entry.operand, entry.table) for entry in entries}
         self._require(len(places) == len(entries), "two elements join the same operand and target")
-        self._tables(step.tabled, {entry.table for entry in entries})
-        self._require(step.tabled is None or step.products == 1, "tables are applied in one product")
+        self._require(not step.tabled or step.products == 1, "tables are applied in one product")
         self._require(not (step.biases and step.tabled and step.tabled.taken), "a bias has no axes to apply a table to")
         self._require({entry.target for entry in entries} == {*targets}, "a target is made of nothing")
         self._require({entry.operand for entry in step.entries} == {*operands}, "an operand is mixed into nothing")
@@ -421,22 +421,22 @@ class _Inference:
 
     def _tables(self, tabled: Tabled | None, used: set[int]) -> None:
         """Raise unless there are the tables that entries use, and no others, and they fit their factors."""
-        if tabled is None:
-            self._require(used == {0}, f"there are no tables {sorted(used)}")
+        if not tabled:
+            self._require(used <= {0}, f"there are no tables {sorted(used)}")
             return
         self._require(used == set(range(len(tabled.maps))), "a table is not there, or is not used")
         self._require(len(set(tabled.maps)) == len(tabled.maps), "a table stands twice")
         in_order = all(0 <= one < len(self.factors) for one in tabled.factors)
         in_order = in_order and bool(tabled.factors) and list(tabled.factors) == sorted({*tabled.factors})
         self._require(in_order, f"there are no factors {tabled.factors}")
+        for factor in tabled.factors:
+            self._require(not self.factors[factor].diagrammatic, f"{self.factors[factor]} has diagrams, and no tables")
         for parts in tabled.maps:
             self._require(len(parts) == len(tabled.factors), f"a table has {len(parts)} factors")
             for side, axes in ((0, tabled.taken), (1, tabled.given)):
                 counts = [(part.inputs, part.outputs)[side] for part in parts]
                 own = zip(tabled.factors, counts, strict=True)
                 self._same("a table", axes, [factor for factor, count in own for _ in range(count)])
-        for factor in tabled.factors:
-            self._require(isinstance(self.factors[factor].n, int), f"a table needs a number for n of factor {factor}")
 
     def _spread(self, step: Spread) -> Value:
         self._output_term(step.term)

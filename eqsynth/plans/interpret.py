@@ -186,7 +186,7 @@ class _Interpreter:
         """The table of an entry, if there is one, applied to the last axes of a value."""
         import numpy as np
 
-        if step.tabled is None:
+        if not step.tabled:
             return value
         sizes = [self.sizes[factor] for factor in step.tabled.factors]
         parts = zip(step.tabled.factors, step.tabled.maps[entry.table], sizes, strict=True)

@@ -230,12 +230,12 @@ class Mix(Shown):
     @property
     def axes_in(self) -> tuple[int, ...]:
         """The sizes of the axes of operands."""
-        return self.sizes if self.tabled is None else (*self.sizes, *self.tabled.taken)
+        return (*self.sizes, *self.tabled.taken) if self.tabled else self.sizes
 
     @property
     def axes_out(self) -> tuple[int, ...]:
         """The sizes of the axes of targets."""
-        return self.sizes if self.tabled is None else (*self.sizes, *self.tabled.given)
+        return (*self.sizes, *self.tabled.given) if self.tabled else self.sizes
 
     @property
     def sources(self) -> tuple[Operand, ...]:
@@ -574,7 +574,7 @@ def describe(step: Step) -> str:
             if step.fourier:
                 read = " ".join(operand.source for operand in step.sources)
                 return f"{named} = Fourier mix {maps}, labels all different: {read}"
-            if step.tabled is not None:
+            if step.tabled:
                 maps += f", {len(step.tabled.maps)} table{'s' * (len(step.tabled.maps) != 1)}"
             return f"{named} = mix {maps}: {read or 'nothing'}"
         case Spread(target, _, _, ()):

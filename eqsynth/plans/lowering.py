@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
+from typing import NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries
 from eqsynth.bases.adapted import adapted, check_size, fits, positions
@@ -418,37 +419,35 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
 
     ``as_tables``: bilabelled graphs of factors are tables, too.
     """
-    uses = []
-    for element in range(len(maps)):
-        if isinstance(maps[element], Orbit | MatrixMap):
+    uses, several = [], len(group.factors) > 1
+    for element, parts_of in enumerate(map(maps.parts, range(len(maps)))):
+        if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
-        parts = [
-            _factored(factor, part, as_tables) for factor, part in zip(group.factors, maps.parts(element), strict=True)
-        ]
-        tabled = tuple(place for place, part in enumerate(parts) if part.table is not None)
+        parts = [_factored(factor, part, as_tables) for factor, part in zip(group.factors, parts_of, strict=True)]
+        # Columns of parts: their halves, middles, profiles, webs, tables and signs.
+        bottoms, tops, middles, profile, lower, upper, table, signs = zip(*parts, strict=True)
         uses.append(
             _Use(
                 term_in,
                 term_out,
                 element,
-                _beside([part.bottom for part in parts]),
-                _beside([part.top for part in parts]),
-                _joined_middle([part.middle for part in parts]),
-                tuple([part.profile for part in parts]),
-                tuple([part.below for part in parts]),
-                tuple([part.above for part in parts]),
-                tabled,
-                tuple(part.table for part in parts if part.table is not None),
+                _beside(bottoms) if several else bottoms[0],
+                _beside(tops) if several else tops[0],
+                _joined_middle(middles) if several else middles[0],
+                profile,
+                lower,
+                upper,
+                tuple([place for place, one in enumerate(table) if one is not None]),
+                tuple([one for one in table if one is not None]),
                 turns,
-                sign=prod([part.sign for part in parts]),
+                sign=prod(signs),
             )
         )
     return uses
 
 
-@dataclass(frozen=True, slots=True)
-class _Factored:
+class _Factored(NamedTuple):
     """An element of one factor: its halves and middle, its profile and sign, its webs, or the table that it is."""
 
     bottom: Half
@@ -498,10 +497,9 @@ def _graph_factored(diagram: Diagram) -> _Factored:
     )
 
 
-def _beside(halves: Sequence[Half]) -> Half:
+@lru_cache(maxsize=1 << 16)
+def _beside(halves: tuple[Half, ...]) -> Half:
     """The halves of the factors as one: the axes of each stand behind those of the factors before."""
-    if len(halves) == 1:
-        return halves[0]
     blocks: list[tuple[int, ...]] = []
     kept: list[int] = []
     head: list[int] = []

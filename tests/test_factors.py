@@ -186,6 +186,7 @@ def test_graphs_are_contracted_or_tables():
     ("Perm(3: 1 2 0) x Aut(path3)", "1x(S2,1)", "1x(A2.packed,1) + 1x(1,S2)"),
     ("O(2) x Perm(3: 1 2 0)", "1x(S2.packed,A2.packed)", "1x(S2.packed,1)"),
     ("Perm(3: 1 2 0) x S(m)", "1x(0,0)", "1x(2,1)"),
+    (f"Aut(3: 0-0 0-1) x {TURN}", "1x(2,1)", "1x(A2,1)"),
 ])  # fmt: skip
 def test_three_factors_and_symmetric_tensors(problem):
     for plan in ways(problem):
@@ -243,6 +244,15 @@ def test_a_network_and_a_file(tmp_path):
     assert torch.equal(layer(x), again(x))
     batch = [torch.randn(0, 3, 4, 4), torch.randn(0, 4)]
     assert layer(batch).shape == (0, 3, 2)
+
+
+def test_samples_of_different_sizes_are_each_as_if_alone():
+    name, spaces = "Aut(path3) x S(n)", ("2x(1,1)", "1x(0,2)")
+    layer = eq.Linear(name, *spaces, dtype=torch.float64)
+    samples = [torch.randn(3, n, 2, dtype=torch.float64) for n in (2, 4)]
+    made = eq.nn.Padded(layer)(*eq.nn.pad(samples, name, spaces[0]))
+    for one, sample, n in zip(made, samples, (2, 4), strict=True):
+        torch.testing.assert_close(one[:n, :n], layer(sample))
 
 
 def test_pages_and_inspection_speak_of_each_factor():

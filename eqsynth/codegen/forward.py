@@ -48,6 +48,7 @@ from eqsynth.plans.steps import (
     Schur,
     Spread,
     Step,
+    Tabled,
     Tied,
     Twist,
     Unpack,
@@ -77,6 +78,8 @@ class Forward:
         #: Operands of products that are scaled, and their names.
         self.scaled_operands: dict[tuple[str, str], str] = {}
         self.place_tables = 0
+        #: What the names of tables that mixes apply begin with: mixes with the same ones share them.
+        self.tabled: dict[Tabled, str] = {}
         self.mixes = [step for step in plan.steps if isinstance(step, Mix)]
         self.weighs = [step for step in plan.steps if isinstance(step, Weigh)]
 

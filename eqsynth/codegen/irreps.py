@@ -22,12 +22,12 @@ LINE = 100
 
 
 def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int) -> tuple[list[str], set[str]]:
-    """Lines that make ``maps``, the matrices of some elements, (maps, rows, columns); and the functions they need."""
+    """Lines that make ``maps``, the matrices of some elements, (maps, rows, columns); and the functions they need.
+
+    Elements that are diagrams come first, then orbits, then matrices.
+    """
     if isinstance(elements[0], tuple):
         return product_lines(group.factors, [element for element in elements if isinstance(element, tuple)])
-    if isinstance(elements[0], MatrixMap):
-        entries = [[list(entry) for entry in e.entries] for e in elements if isinstance(e, MatrixMap)]
-        return [*_literal("entries", entries), f"maps = _entries(entries, {rows}, {columns})"], {"_entries"}
     if group.diagrammatic:
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
     lines, helpers, parts = [], set[str](), []
@@ -52,6 +52,10 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         lines.append(f"places, _ = _orbits({generators}, {group.n}, {total}, {last})")
         lines.append(f"orbits = places.reshape({rows}, {columns}) == torch.arange({len(orbits)})[:, None, None]")
         parts.append("orbits.double()")
+    if matrices := [[list(entry) for entry in e.entries] for e in elements if isinstance(e, MatrixMap)]:
+        helpers.add("_entries")
+        lines += _literal("entries", matrices)
+        parts.append(f"_entries(entries, {rows}, {columns})")
     lines.append(f"maps = torch.cat(({', '.join(parts)}))" if len(parts) > 1 else f"maps = {parts[0]}")
     return [line for line in lines if line != "maps = maps"], helpers
 
@@ -89,7 +93,7 @@ def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...
         else:
             rows, columns = (factor.number**axes for axes in (unique[0].outputs, unique[0].inputs))
             own, needed = map_lines(factor, unique, rows, columns)
-            own.append(f"maps_{place} = maps")
+            own[-1] = own[-1].replace("maps = ", f"maps_{place} = ", 1)
         lines += own
         helpers |= needed
     lines += _literal("pairs", list(zip(*numbers, strict=True)))

@@ -161,7 +161,8 @@ class TabledCode:
         self.forward, self.step, self.tabled = forward, step, tabled
         self.names, self.tables, self.say = forward.names, forward.tables, forward.say
         self.factors = [forward.plan.problem.group.factors[factor] for factor in tabled.factors]
-        self.prefix = f"m{forward.mixes.index(step)}"
+        self.shared = tabled in forward.tabled
+        self.prefix = forward.tabled.setdefault(tabled, f"m{forward.mixes.index(step)}")
         self.rows, self.columns = (_entries(forward, axes) for axes in (tabled.given, tabled.taken))
         #: Matrices of maps of groups of permutations are constant on orbits; others are added up as they are.
         self.gathered = not any(isinstance(part, MatrixMap) for parts in tabled.maps for part in parts)
@@ -175,7 +176,8 @@ class TabledCode:
         maps = f"{len(step.entries)} map{'s' * (len(step.entries) != 1)}" if step.entries else "constants"
         of = " x ".join(abridged(factor) for factor in self.factors)
         self.say(f"# mixing{on}, with {count} table{'s' * (count != 1)} of {of}: {maps}")
-        self._build()
+        if not self.shared:
+            self._build()
         bias = ""
         if step.biases:
             self.say(f"constants = {self._biases()}")

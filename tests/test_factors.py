@@ -180,6 +180,15 @@ def test_graphs_are_contracted_or_tables():
     assert eq.plan("O(2) x Aut(cycle4)", "1x(1,1)", "1x(1,2)", method="diagrams") in (contracted, tables)
 
 
+def test_steps_show_what_only_products_have_where_they_have_it():
+    """Digests of plans are those of their steps as text: those of other groups stay what they were."""
+    alone, beside = eq.plan("S(n)", "1x1", "1x1"), eq.plan("S(n) x Perm(3: 1 2 0)", "1x(1,1)", "1x(1,1)")
+    assert not any(word in repr(alone.steps) for word in ("table", "factor="))
+    assert "Entry(target=0, operand=0, element=1, sign=1, table=1)" in repr(beside.steps)
+    assert "tabled=Tabled(factors=(1,), taken=(1,), given=(1,), maps=((Orbit(" in repr(beside.steps)
+    assert "z_ab = mix 3 maps, 3 tables: x_ab" in str(beside)
+
+
 @pytest.mark.parametrize("problem", [
     ("S(n) x Perm(3: 1 2 0) x SO(2)", "1x(1,1,1)", "1x(1,0,1) + 1x(0,1,0)"),
     (f"A(3) x Aut(path3) x {TURN}", "1x(1,1,1)", "2x(1,1,1)"),

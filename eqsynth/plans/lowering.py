@@ -382,7 +382,7 @@ Label = tuple[str, int] | tuple[str, int, int]
 #: For each factor of the group: transferred blocks, axes that its head takes and gives, and whether the
 #: head is tied to the transferred blocks too.
 Profile = tuple[tuple[int, int, int, bool], ...]
-#: The term of the uses that belong to the bias.
+#: The term of the uses that belong to the bias, and the operand of their entries.
 BIAS = -1
 #: Part of a bilabelled graph: the labels of the axes that it starts from, its edges, and the labels of the axes
 #: that it leads to. All other labels are summed.
@@ -1045,21 +1045,18 @@ class _Lowering:
             Target(self._fresh(self._half_name("z", use.term_out, use.top.headless, self.several_out)), use.term_out)
             for use in map(target_of.__getitem__, target_at)
         ]
-        entries: list[Entry] = []
-        biases: list[Entry] = []
         read = iter(operand_keys)
         tables = {table: number for number, table in enumerate(dict.fromkeys(use.table for use in uses))}
-        for use, to in zip(uses, target_keys, strict=True):
-            table = tables[use.table]
-            if use.term_in == BIAS:
-                biases.append(Entry(target_at[to], BIAS, use.element, use.sign, table))
-            else:
-                entries.append(Entry(target_at[to], operand_at[next(read)], use.element, use.sign, table))
+        joined = [
+            Entry(target_at[to], BIAS if use.term_in == BIAS else operand_at[next(read)], use.element, use.sign, table)
+            for use, to in zip(uses, target_keys, strict=True)
+            for table in [tables[use.table]]
+        ]
+        entries, biases = (tuple(e for e in joined if (e.operand == BIAS) == bias) for bias in (False, True))
         products = 1 if by_fourier or tabled else self._products(sizes, [operand.term for operand in operands])
-        mixed = (tuple(operands), tuple(targets), tuple(entries), tuple(biases))
-        self.middle_steps.append(
-            Mix(tuple(sizes), *mixed, products, by_fourier, self._tabled(tabled, taken, given, tuple(tables)))
-        )
+        applied = self._tabled(tabled, taken, given, tuple(tables))
+        mixed = (tuple(sizes), tuple(operands), tuple(targets), entries, biases, products, by_fourier, applied)
+        self.middle_steps.append(Mix(*mixed))
         for key, target in zip(target_at, targets, strict=True):
             use = target_of[key]
             self._finish(use, target.name, [*labels, *given], straight if permute_inputs else use.middle, packings)

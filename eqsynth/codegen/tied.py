@@ -165,7 +165,7 @@ class TabledCode:
         self.prefix = forward.tabled.setdefault(tabled, f"m{forward.mixes.index(step)}")
         self.rows, self.columns = (_entries(forward, axes) for axes in (tabled.given, tabled.taken))
         #: Matrices of maps of groups of permutations are constant on orbits; others are added up as they are.
-        self.gathered = not any(isinstance(part, MatrixMap) for parts in tabled.maps for part in parts)
+        self.gathered = all(isinstance(part, Diagram | Orbit) for parts in tabled.maps for part in parts)
         self.wide_in = forward.widths([operand.term for operand in step.operands])
         self.wide_out = forward.widths([target.term for target in step.targets], out=True)
 

@@ -235,7 +235,9 @@ class Costing:
         riding, entries = self._places(step.sizes), rows * columns
         # Orbits are gathered; graphs are sums of orbits, as many as there are maps; matrices are added up.
         kinds, maps = {type(part) for parts in step.tabled.maps for part in parts}, len(step.tabled.maps)
-        combined = entries * maps if MatrixMap in kinds else ZERO if kinds == {Orbit} else wide_in * wide_out * maps**2
+        combined = (
+            ZERO if kinds == {Orbit} else wide_in * wide_out * maps**2 if kinds <= {Orbit, Diagram} else entries * maps
+        )
         memory, moved = riding * rows, riding * columns
         calls = 12 + 2 * len(step.operands) + len(step.targets)
         return Cost(

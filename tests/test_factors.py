@@ -202,6 +202,13 @@ def test_three_factors_and_symmetric_tensors(problem):
         assert "emitted source agrees" in str(eq.verify(plan, trials=2))
 
 
+@pytest.mark.parametrize("name", ["Aut(path3) x SO(2)", "O(2) x Perm(3: 1 2 0)", f"{TURN} x Aut(path3)"])
+def test_outputs_begin_with_variance_one(name):
+    plan, found = eq.plan(name, "2x(1,1)", "1x(1,1)"), eq.basis(name, (1, 1), (1, 1))
+    squares = lowering.mean_squares(found, found.sizes(), gained=lowering.gains(found))
+    assert sum(v * square for v, square in zip(plan.pairs[0].variances, squares, strict=True)) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("method", ["irreps", "matrix"])
 @pytest.mark.parametrize("name", ["Aut(path3) x SO(2)", "O(2) x Perm(3: 1 2 0)", f"{TURN} x Aut(path3)"])
 def test_other_methods(name, method):

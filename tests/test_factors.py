@@ -196,6 +196,7 @@ def test_steps_show_what_only_products_have_where_they_have_it():
     ("O(2) x Perm(3: 1 2 0)", "1x(S2.packed,A2.packed)", "1x(S2.packed,1)"),
     ("Perm(3: 1 2 0) x S(m)", "1x(0,0)", "1x(2,1)"),
     (f"Aut(3: 0-0 0-1) x {TURN}", "1x(2,1)", "1x(A2,1)"),
+    ("Aut(4: 0>1 1>2 2>3 3>0 0>2) x H(2)", "1x(2,0)", "1x(1,0)"),
 ])  # fmt: skip
 def test_three_factors_and_symmetric_tensors(problem):
     for plan in ways(problem):
@@ -239,6 +240,26 @@ def test_the_product_of_all_tables_is_not_formed():
 ], ids=range(6))  # fmt: skip
 def test_products_of_inputs(make):
     assert "diagram by diagram" in str(eq.verify(quiet(make), trials=2))
+
+
+def test_tables_of_several_factors_are_added_up_factor_by_factor():
+    """cycle5 has 63 maps 2 -> 2 and path4 8 maps 1 -> 1: their 504 products are never tables of 100 x 100 each."""
+    _, plan = ways(("Aut(cycle5) x Aut(path4)", "2x(2,1)", "2x(2,1)"))
+    mix = tabled(plan)[-1]
+    assert [len(own) for own in mix.tabled.grid] == [63, 8]
+    assert plan.total().weight_multiply_adds(plan.sizes()) < 100 * 100 * 2 * 2 * 10
+
+
+@pytest.mark.parametrize(("name", "inputs", "outputs", "power"), [
+    (f"{TURN} x Aut(path3)", "1x(1,1)", "2x(1,1)", "1x(2,1)"),
+    (f"Perm(2: 1 0) x {TURN} x Aut(path3)", "1x(1,1,1)", "1x(0,1,1)", "1x(0,0,1)"),
+    (f"{TURN} x Perm(2: 1 0)", "1x(1,1)", "1x(1,1) + 1x(0,2)", "1x(2,1)"),
+])  # fmt: skip
+def test_tables_of_matrices_beside_others(name, inputs, outputs, power):
+    """Also where the tables are not all products, since some maps of an input with itself are not independent."""
+    for plan in ways((name, inputs, outputs)):
+        assert_all_agree(randomise(layer_of(plan, dtype=torch.float64)), 3)
+    assert "agrees" in str(eq.verify(eq.Power(name, inputs, 2, power), trials=1))
 
 
 def test_powers_with_a_letter_have_as_many_maps_as_with_numbers():

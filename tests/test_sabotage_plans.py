@@ -441,10 +441,10 @@ CODE = {
     "a scale of the maps": ("cycle", r"\[4, 4, ", "[4, 1, "),
     "an order of weights": ("cycle", r"\[0, 1, 6\]", "[1, 0, 6]"),
     "places of a table": ("orbits beside", r"\[self\.m(\d)_places\]", r"[self.m\1_places.flip(0)]"),
-    "a table with rows and columns exchanged": (
+    "the entries of a table in another order": (
         "matrices beside",
-        r'"mji,moc->joic", self\.m(\d)_maps',
-        r'"mij,moc->joic", self.m\1_maps',
+        r"self\.m(\d)_maps @",
+        r"self.m\1_maps.flip(0) @",
     ),
     "graphs of a table": ("graphs in tables", r"self\.m(\d)_maps @", r"self.m\1_maps.flip(1) @"),
     "a product of orbits": ("orbits of two", r"\(3 \* places_0", "(1 * places_0"),

@@ -24,7 +24,7 @@ LINE = 100
 def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int) -> tuple[list[str], set[str]]:
     """Lines that make ``maps``, the matrices of some elements, (maps, rows, columns); and the functions they need.
 
-    Elements that are diagrams come first, then orbits, then matrices.
+    Elements that are diagrams come first, then orbits, in the order of their indices, then matrices.
     """
     if isinstance(elements[0], tuple):
         return product_lines(group.factors, [element for element in elements if isinstance(element, tuple)])
@@ -85,7 +85,7 @@ def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...
     lines, helpers = [], set[str]()
     numbers = []
     for place, factor in enumerate(factors):
-        unique = list(dict.fromkeys(element[place] for element in elements))
+        unique = sorted(dict.fromkeys(element[place] for element in elements), key=_listed)
         numbers.append([unique.index(element[place]) for element in elements])
         if factor.diagrammatic:
             diagrams = [part for part in unique if isinstance(part, Diagram)]
@@ -103,6 +103,11 @@ def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...
         code = f"torch.kron({code}, {name})"
     lines.append(f"maps = torch.stack([{code} for pair in pairs])")
     return lines, helpers
+
+
+def _listed(part: Single) -> tuple[object, ...]:
+    """Where a part stands among others of a factor; those of one kind that is no orbit stay in their order."""
+    return (1, part.representative) if isinstance(part, Orbit) else (2 * isinstance(part, MatrixMap), ())
 
 
 def _literal(name: str, value: Sequence[object]) -> list[str]:

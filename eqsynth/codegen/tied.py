@@ -164,8 +164,11 @@ class TabledCode:
         self.shared = tabled in forward.tabled
         self.prefix = forward.tabled.setdefault(tabled, f"m{forward.mixes.index(step)}")
         self.rows, self.columns = (_entries(forward, axes) for axes in (tabled.given, tabled.taken))
-        #: Matrices of maps of groups of permutations are constant on orbits; others are added up as they are.
-        self.gathered = all(isinstance(part, Diagram | Orbit) for parts in tabled.maps for part in parts)
+        #: The elements of each factor, where the tables are all their products and not just orbits.
+        self.grid = None if tabled.orbits else tabled.grid
+        #: Whether what is known of each table is then put in the places of their matrix.
+        alone = len(self.factors) == 1 and any(isinstance(part, MatrixMap) for (part, *_) in tabled.maps)
+        self.placed = (tabled.orbits or self.grid is not None) and not alone
         self.wide_in = forward.widths([operand.term for operand in step.operands])
         self.wide_out = forward.widths([target.term for target in step.targets], out=True)
 
@@ -238,36 +241,38 @@ class TabledCode:
     def _place(self, name: str, weights: bool) -> None:
         """Lines that make the matrix, or the constants, from what belongs to each table."""
         high, wide = _times(self.rows, self.wide_out), _times(self.columns, self.wide_in)
-        lengths = f"{high}, {wide}" if weights else "-1"
-        if not self.gathered:
-            equation = "mji,moc->joic" if weights else "mji,mo->jo"
-            self.say(f'{name} = torch.einsum("{equation}", self.{self.prefix}_maps, {name}).reshape({lengths})')
-            return
-        if self.sums:
-            behind = f".reshape(-1, {self.wide_out}, {self.wide_in})" if weights else ""
-            code = (
-                f"(self.{self.prefix}_maps @ {name}.flatten(1)){behind}"
-                if behind
-                else f"self.{self.prefix}_maps @ {name}"
-            )
-            self.say(f"{name} = {code}", "a graph is a sum of orbits")
-        elif self.absent:
+        lengths, maps = f"{high}, {wide}" if weights else "-1", f"self.{self.prefix}_maps"
+        channels = f"{self.wide_out}, {self.wide_in}" if weights else self.wide_out
+        code = name
+        if self.tabled.orbits and self.absent:
             self.say(f"{name} = nn.functional.pad({name}, ({'0, 0, ' * (1 + weights)}0, 1))")
-        inner = ""
+        elif self.grid:
+            before = len(self.tabled.maps)
+            for number, own in reversed([*enumerate(self.grid)]):
+                before //= len(own)
+                lead = f"{before}, " if before > 1 else ""
+                graphs = any(isinstance(part, Diagram) for part in own)
+                comment = "a graph is a sum of orbits" if graphs else ""
+                self.say(f"{name} = {maps}{self._suffix(number)} @ {name}.reshape({lead}{len(own)}, -1)", comment)
+            code = f"{name}.reshape(-1, {channels})"
+        elif not self.tabled.orbits:
+            equation = "mji,moc->jioc" if weights else "mji,mo->jio"
+            self.say(f'{name} = torch.einsum("{equation}", {maps}, {name})')
+        if self.placed:
+            code += f"[self.{self.prefix}_places]"
         if weights and self.columns > 1:
             # Rows of the matrix are output indices and channels.
-            inner = f".reshape({self.rows}, {self.columns}, {self.wide_out}, {self.wide_in}).transpose(1, 2)"
-        self.say(f"{name} = {name}[self.{self.prefix}_places]{inner}.reshape({lengths})")
+            code += f".reshape({self.rows}, {self.columns}, {channels}).transpose(1, 2)"
+        self.say(f"{name} = {code}.reshape({lengths})")
 
-    @property
-    def sums(self) -> bool:
-        """Whether tables are gathered, and some are sums of orbits."""
-        return self.gathered and any(isinstance(part, Diagram) for parts in self.tabled.maps for part in parts)
+    def _suffix(self, number: int) -> str:
+        """What the name of a table of one of several factors ends with."""
+        return f"_{number}" if len(self.factors) > 1 else ""
 
     @property
     def absent(self) -> bool:
         """Whether some orbits belong to no table."""
-        return not self.sums and len(self.tabled.maps) < prod(map(_orbit_count, self.factors, self._totals()))
+        return len(self.tabled.maps) < prod(map(_orbit_count, self.factors, self._totals()))
 
     def _totals(self) -> list[int]:
         """The orders of inputs and outputs of each factor together."""
@@ -275,31 +280,48 @@ class TabledCode:
 
     def _build(self) -> None:
         """Lines of __init__ that make the tables."""
-        say, maps = self.tables.builders.append, self.tabled.maps
-        if not self.gathered or self.sums:
-            lines, helpers = product_lines(self.factors, maps)
-            self.tables.builders += lines
-            self.tables.helpers |= helpers
-        if not self.gathered:
+        say, tables = self.tables.builders.append, self.tables
+        if not self.tabled.orbits and not self.grid:
+            lines, helpers = product_lines(self.factors, self.tabled.maps)
+            tables.builders += lines
+            tables.helpers |= helpers
             say(f'self._table("{self.prefix}_maps", maps)')
             return
-        self.tables.helpers.add("_orbits")
-        every, counts = self._totals(), []
-        for number, (factor, total) in enumerate(zip(self.factors, every, strict=True)):
-            name = "places" if len(every) == 1 else f"places_{number}"
-            generators = [list(g) for g in factor.permutations]
-            say(f"{name}, _ = _orbits({generators}, {factor.n}, {total}, [])")
-            counts.append(_orbit_count(factor, total))
-        if len(every) > 1:
+        counts = [
+            self._build_factor(number, factor, total)
+            for number, (factor, total) in enumerate(zip(self.factors, self._totals(), strict=True))
+        ]
+        if len(counts) > 1:
             self._say_joined(counts)
-        if self.sums:
-            # A place of each orbit: maps are constant on them.
-            say(f"tuples = torch.zeros({prod(counts)}, dtype=torch.long)")
-            say("tuples[places] = torch.arange(len(places))")
-            say(f'self._table("{self.prefix}_maps", maps.flatten(1)[:, tuples].T)')
-        else:
+        if self.tabled.orbits:
             self._say_order(counts)
-        say(f'self._table("{self.prefix}_places", places)')
+        if self.placed:
+            say(f'self._table("{self.prefix}_places", places)')
+
+    def _build_factor(self, number: int, factor: Group, total: int) -> int:
+        """Lines that number what the entries of a factor's tables can differ in, and how many these are.
+
+        Orbits, or for a group of matrices the entries themselves; unless all tables are orbits, with the values that
+        each table has there.
+        """
+        say, own = self.tables.builders.append, self.grid[number] if self.grid else ()
+        matrices = any(isinstance(part, MatrixMap) for part in own)
+        places = f"places{self._suffix(number)}"
+        if not self.tabled.orbits:
+            # Before places, which these lines have their own of.
+            lines, helpers = product_lines([factor], [(part,) for part in own])
+            self.tables.builders += lines
+            self.tables.helpers |= helpers
+        if matrices and self.placed:
+            say(f"{places} = torch.arange({factor.number**total})")
+        if not matrices:
+            self.tables.helpers.add("_orbits")
+            tuples = "_" if self.tabled.orbits else "tuples"
+            say(f"{places}, {tuples} = _orbits({[list(g) for g in factor.permutations]}, {factor.n}, {total}, [])")
+        if not self.tabled.orbits:
+            values = "maps.flatten(1)" if matrices else "maps.flatten(1)[:, tuples]"
+            say(f'self._table("{self.prefix}_maps{self._suffix(number)}", {values}.T)')
+        return factor.number**total if matrices else _orbit_count(factor, total)
 
     def _say_joined(self, counts: Sequence[int]) -> None:
         """A line that numbers the products of orbits of all factors, at the places of the product of their matrices."""

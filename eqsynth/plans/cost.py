@@ -10,7 +10,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.fourier import irreducible_dimensions, orbits
-from eqsynth.diagrams.diagram import Diagram, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import Diagram, MatrixMap
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.plans.steps import (
     Contract,
@@ -27,6 +27,7 @@ from eqsynth.plans.steps import (
     Source,
     Spread,
     Step,
+    Tabled,
     Tied,
     Twist,
     Unpack,
@@ -233,16 +234,27 @@ class Costing:
         wide_out = sum((self._out(target.term) for target in step.targets), ZERO)
         rows, columns = self._places(step.tabled.given) * wide_out, self._places(step.tabled.taken) * wide_in
         riding, entries = self._places(step.sizes), rows * columns
-        # Orbits are gathered; graphs are sums of orbits, as many as there are maps; matrices are added up.
-        kinds, maps = {type(part) for parts in step.tabled.maps for part in parts}, len(step.tabled.maps)
-        combined = (
-            ZERO if kinds == {Orbit} else wide_in * wide_out * maps**2 if kinds <= {Orbit, Diagram} else entries * maps
-        )
+        combined = ZERO if step.tabled.orbits else self._combined(step.tabled) * wide_in * wide_out
         memory, moved = riding * rows, riding * columns
         calls = 12 + 2 * len(step.operands) + len(step.targets)
         return Cost(
             step, entries * riding, moved * 3 + memory, memory, moved, combined, entries * 4, entries * 2, calls
         )
+
+    def _combined(self, tabled: Tabled) -> Polynomial:
+        """What it takes to add up tables that are not disjoint, for a pair of channels."""
+        grid = tabled.grid
+        if grid is None:
+            return self._places((*tabled.taken, *tabled.given)) * len(tabled.maps)
+        # Factor by factor, from the last: a graph is a sum of orbits, of which there are about as many; a matrix of all
+        # entries.
+        cells, work, maps = ONE, ZERO, len(tabled.maps)
+        for factor, own in reversed([*zip(tabled.factors, grid, strict=True)]):
+            entries = self._places([factor] * tabled.axes(factor))
+            cells *= entries if any(isinstance(part, MatrixMap) for part in own) else Polynomial.of(len(own))
+            work += cells * maps
+            maps //= len(own)
+        return work
 
     def _weights(self, step: Mix) -> Polynomial:
         """The entries of the matrix of a mix that are weights."""

@@ -255,9 +255,10 @@ class _Inference:
         if elements and not 0 <= min(elements) <= max(elements) < dim:
             self._fail(f"elements {min(elements)} to {max(elements)} of {dim} are read")
         known = self.read.setdefault((term_in, term_out), set())
-        if again := [element for place, element in enumerate(elements) if element in {*known, *elements[:place]}]:
-            self._fail(f"element {again[0]} is read a second time")
-        known.update(elements)
+        for element in elements:
+            if element in known:
+                self._fail(f"element {element} is read a second time")
+            known.add(element)
 
     def _forms(self, forms: Forms, pattern: Pattern, axes: Sequence[int], form: str) -> None:
         """Raise unless pairs of axes that nothing else touches have the form that is named."""

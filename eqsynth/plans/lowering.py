@@ -420,11 +420,13 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
     ``as_tables``: bilabelled graphs of factors are tables, too.
     """
     uses, several = [], len(group.factors) > 1
+    # Elements of products share their parts.
+    of_part = lru_cache(maxsize=None)(_factored) if several else _factored
     for element, parts_of in enumerate(map(maps.parts, range(len(maps)))):
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
-        parts = [_factored(factor, part, as_tables) for factor, part in zip(group.factors, parts_of, strict=True)]
+        parts = [of_part(factor, part, as_tables) for factor, part in zip(group.factors, parts_of, strict=True)]
         # Columns of parts: their halves, middles, profiles, webs, tables and signs.
         bottoms, tops, middles, profile, lower, upper, table, signs = zip(*parts, strict=True)
         uses.append(
@@ -1072,16 +1074,20 @@ class _Lowering:
         if not tabled:
             return None
         sides = (tuple(int(label[1]) for label in taken), tuple(int(label[1]) for label in given))
-        entries = prod(self.factors[factor].number for side in sides for factor in side)
-        if not all(isinstance(part, Orbit) for table in tables for part in table):
-            # Orbits are one table of places together, all others a table each.
-            entries *= len(tables)
+        applied = Tabled(tabled, *sides, tables)
+        lengths = [self.factors[factor].number ** applied.axes(factor) for factor in tabled]
+        entries = prod(lengths)
+        if not applied.orbits:
+            # Orbits are one table of places together, all others a table each: of a factor, or of the product.
+            grid = applied.grid
+            each = [length * len(own) for length, own in zip(lengths, grid, strict=True)] if grid else []
+            entries = max(entries, *each) if grid else entries * len(tables)
         if entries > MAX_TABLE:
             raise SizeError(
                 f"{' x '.join(str(self.factors[factor]) for factor in tabled)} takes {len(taken)} axes to {len(given)} "
                 f"by tables of {entries:,} entries, more than {MAX_TABLE:,}: ask for lower orders"
             )
-        return Tabled(tabled, *sides, tables)
+        return applied
 
     def _permutes_inputs(self, profile: Profile, uses: Sequence[_Use]) -> bool:
         """Whether operands are copied in all orders of their axes, rather than targets placed in them."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from itertools import product
 
 from eqsynth.bases.adapted import Adapted
 from eqsynth.bases.fourier import Sums
-from eqsynth.diagrams.diagram import LETTERS, Element, Single
+from eqsynth.diagrams.diagram import LETTERS, Element, Orbit, Single
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -195,6 +196,21 @@ class Tabled:
     taken: tuple[int, ...]
     given: tuple[int, ...]
     maps: tuple[tuple[Single, ...], ...]
+
+    @property
+    def orbits(self) -> bool:
+        """Whether all tables are orbits, which are disjoint."""
+        return all(isinstance(part, Orbit) for parts in self.maps for part in parts)
+
+    @property
+    def grid(self) -> tuple[tuple[Single, ...], ...] | None:
+        """The elements of each factor, where the tables are all products of theirs, in order; None where some lack."""
+        own = tuple(tuple(dict.fromkeys(parts)) for parts in zip(*self.maps, strict=True))
+        return own if self.maps == tuple(product(*own)) else None
+
+    def axes(self, factor: int) -> int:
+        """How many axes of a factor are taken and given."""
+        return (*self.taken, *self.given).count(factor)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -27,6 +27,7 @@ from eqsynth.plans.steps import (
     Source,
     Spread,
     Step,
+    Tabled,
     Tied,
     Twist,
     Unpack,
@@ -165,7 +166,8 @@ class Costing:
                 multiply_adds = memory * perm(step.n - step.tied - step.given, step.taken)
                 return Cost(step, multiply_adds, multiply_adds + memory, memory, calls=5)
             case Contract(target, source, labels, _, kept):
-                multiply_adds = self._places([0] * len({*labels, *kept})) * self._channels(source)
+                new = [step.factor] * len({*kept} - {*labels})
+                multiply_adds = self._places([*self.values[source].axes, *new]) * self._channels(source)
                 memory = self._elements(target)
                 return Cost(step, multiply_adds, self._elements(source) + memory, memory, calls=4)
             case Twist(target) | Pack(target) | Unpack(target):
@@ -176,7 +178,7 @@ class Costing:
             case Weigh():
                 return self._weigh(step)
             case Mix():
-                return self._fourier(step) if step.fourier else self._mix(step)
+                return self._fourier(step) if step.fourier else self._tabled(step) if step.tabled else self._mix(step)
             case Spread():
                 return self._spread(step)
             case Tied():
@@ -224,6 +226,35 @@ class Costing:
             traffic += places * sum(wide_in, ZERO) * 2
         calls = 5 + 2 * len(step.operands) + len(step.targets)
         return Cost(step, weights * places, traffic, memory, scratch, ZERO, weights * 2, weights, calls)
+
+    def _tabled(self, step: Mix) -> Cost:
+        """A mix that applies tables: its matrix is made once in a call, of all tables, and has rows for their axes."""
+        assert step.tabled  # noqa: S101 - such steps come here
+        wide_in = sum((self._in(operand.term) for operand in step.operands), ZERO)
+        wide_out = sum((self._out(target.term) for target in step.targets), ZERO)
+        rows, columns = self._places(step.tabled.given) * wide_out, self._places(step.tabled.taken) * wide_in
+        riding, entries = self._places(step.sizes), rows * columns
+        combined = ZERO if step.tabled.orbits else self._combined(step.tabled) * wide_in * wide_out
+        memory, moved = riding * rows, riding * columns
+        calls = 12 + 2 * len(step.operands) + len(step.targets)
+        return Cost(
+            step, entries * riding, moved * 3 + memory, memory, moved, combined, entries * 4, entries * 2, calls
+        )
+
+    def _combined(self, tabled: Tabled) -> Polynomial:
+        """What it takes to add up tables that are not disjoint, for a pair of channels."""
+        grid = tabled.grid
+        if grid is None:
+            return self._places((*tabled.taken, *tabled.given)) * len(tabled.maps)
+        # Factor by factor, from the last: a graph is a sum of orbits, of which there are about as many; a matrix of all
+        # entries.
+        cells, work, maps = ONE, ZERO, len(tabled.maps)
+        for factor, own in reversed([*zip(tabled.factors, grid, strict=True)]):
+            entries = self._places([factor] * tabled.axes(factor))
+            cells *= entries if any(isinstance(part, MatrixMap) for part in own) else Polynomial.of(len(own))
+            work += cells * maps
+            maps //= len(own)
+        return work
 
     def _weights(self, step: Mix) -> Polynomial:
         """The entries of the matrix of a mix that are weights."""
@@ -295,7 +326,7 @@ class Costing:
             maps = len(table.elements)
             weight_traffic += entries * 2
             weight_memory += entries + channels * maps
-            if group.diagrammatic or isinstance(table.elements[0], MatrixMap):
+            if group.diagrammatic or isinstance(table.elements[0], MatrixMap | tuple):
                 weight_multiply_adds += entries * maps
             else:
                 graphs = sum(isinstance(element, Diagram) for element in table.elements)

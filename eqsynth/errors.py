@@ -165,6 +165,10 @@ class ZeroOutputWarning(UserWarning):
     """An output term of a layer is always zero, because only the zero map has the symmetry."""
 
 
+class IgnoredWeightsWarning(UserWarning):
+    """Edges of a graph have weights that nobody asked for, and the group is that of the graph without them."""
+
+
 class IgnoredInputWarning(ZeroOutputWarning):
     """A term of the input of a layer has no influence on the output, because only the zero map has the symmetry."""
 

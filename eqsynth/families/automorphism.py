@@ -34,8 +34,9 @@ class Aut(PermutingGroup):
 
     ``graph`` is a name (``petersen``, ``cycle5``, ...), a file (graph6, edge list, GraphML; as text or as a path), a
     graph of networkx or igraph, a matrix, a list of edges, an edge_index, an eqsynth Graph, or text: the number of
-    vertices and edges ``0-1`` (``0>1`` in a directed graph; ``0-1*2`` where edges have colours, or where there are two),
-    then perhaps ``| 0 0 1``, a colour for each vertex. Colours, directions and loops are kept by the automorphisms.
+    vertices and edges ``0-1`` (``0>1`` in a directed graph; ``0-1*2`` where edges have colours, or where there are
+    two), then perhaps ``| 0 0 1``, a colour for each vertex. Colours, directions and loops are kept by the
+    automorphisms.
 
     >>> Aut([(0, 1), (1, 2), (2, 0)]).order, Aut([(0, 1, 5), (1, 2, 7), (2, 0, 7)], weights=True).order
     (6, 2)

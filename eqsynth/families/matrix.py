@@ -51,8 +51,8 @@ class MatrixGroup(Group):
     million; matrices of NumPy, SymPy, FLINT and torch are read as they are, and a float is the fraction that it stores:
     0.5 is 1/2, 0.1 is refused, write ``"1/10"``. Its maps are the exact null space of W rho_k(g) = rho_l(g) W and
     W drho_k(X) = drho_l(X) W, all on tensor powers of R^n. Where all generators are permutation matrices with signs, as
-    those of the symmetries of a cube, this is read off from orbits of index tuples, at once and at higher orders; and the
-    ``order`` of the group is known.
+    those of the symmetries of a cube, this is read off from orbits of index tuples, at once and at higher orders; and
+    the ``order`` of the group is known.
 
     >>> quarter = MatrixGroup([[[0, -1], [1, 0]]], name="quarter turns")
     >>> quarter, quarter.order
@@ -85,14 +85,13 @@ class MatrixGroup(Group):
                 raise GroupError(
                     f"the generator {shown(_matrix_text(value))} is not invertible, so no group contains it"
                 )
-        fill(
-            self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra, name=checked_name(name)
-        )
+        fill(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra, name=checked_name(name))
 
     def __repr__(self) -> str:
         if self.name:
             generators = counted(len(self.generators), "generator")
-            return f"<MatrixGroup {self.name}: {self.n} x {self.n}, {generators}, {len(self.lie_algebra)} of its Lie algebra>"
+            algebra = f"{len(self.lie_algebra)} of its Lie algebra"
+            return f"<MatrixGroup {self.name}: {self.n} x {self.n}, {generators}, {algebra}>"
         each = [
             [[[str(x) for x in row] for row in value] for value in values]
             for values in (self.generators, self.lie_algebra)
@@ -109,7 +108,7 @@ class MatrixGroup(Group):
         return MatrixGroup(self.generators, self.lie_algebra) if self.name else self
 
     @classmethod
-    def of_text(cls, inside: str, files: bool | Path) -> MatrixGroup:  # noqa: ARG003 - it names no files
+    def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
         """Read ``[[0,1],[-1,0]]; ``: generators, a semicolon, generators of the Lie algebra."""
         name, written = split_name(inside)
         elements, _, algebra = written.partition(";")

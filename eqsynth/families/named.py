@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from eqsynth.errors import GroupError, shown
-from eqsynth.exact.numbers import fraction, whole
+from eqsynth.exact.numbers import fraction
 from eqsynth.exact.permutations import Permutation
 from eqsynth.families.group import MAX_N, Group, fill
 from eqsynth.families.matrix import MatrixGroup
@@ -89,8 +89,8 @@ class Dihedral(Ring):
     >>> print(symmetries, symmetries.order, symmetries.generators)
     D(5) 10 ((1, 2, 3, 4, 0), (0, 4, 3, 2, 1))
 
-    It has 2n elements for n above 2; two points can only be exchanged, and a single one only stay. Raises GroupError for
-    a size that is no number from 1 on.
+    It has 2n elements for n above 2; two points can only be exchanged, and a single one only stay. Raises GroupError
+    for a size that is no number from 1 on.
     """
 
     action: ClassVar[str] = "rotate and reflect the ring of points{}"
@@ -264,7 +264,7 @@ class Signs(MatrixGroup):
     @property
     def order(self) -> int:
         """Two signs for each coordinate."""
-        return 2**self.number
+        return 1 << self.number
 
     @property
     def title(self) -> str:

@@ -63,8 +63,9 @@ class PermutationGroup(PermutingGroup):
     >>> print(PermutationGroup([(1, 2, 3, 0)]))
     Perm(4: 1 2 3 0)
 
-    Each generator lists the images of 0, ..., n - 1. Its maps are spanned by the orbits on index tuples. With a ``name``
-    messages and layers say that in place of the generators; texts keep both, so that they are read as the same group.
+    Each generator lists the images of 0, ..., n - 1. Its maps are spanned by the orbits on index tuples. With a
+    ``name`` messages and layers say that in place of the generators; texts keep both, so that they are read as the same
+    group.
 
     >>> ring = PermutationGroup([(1, 2, 3, 0)], name="ring")
     >>> print(ring, ring.order)
@@ -114,7 +115,8 @@ class PermutationGroup(PermutingGroup):
 
     def __repr__(self) -> str:
         if self.name:
-            return f"<PermutationGroup {self.name}: {counted(self.number, 'point')}, {counted(len(self.generators), 'generator')}>"
+            generators = counted(len(self.generators), "generator")
+            return f"<PermutationGroup {self.name}: {counted(self.number, 'point')}, {generators}>"
         return f"PermutationGroup({self.generators!r}, {self.n})"
 
     def __str__(self) -> str:

@@ -173,10 +173,10 @@ def checked_name(name: object) -> str:
     """
     if not isinstance(name, str):
         raise GroupError(f"the name of a group is a text, not {shown(name)}: write name={str(name)[:40]!r}")
-    if name and not NAMED.fullmatch(f"{name} = "):
+    if name and (name != name.strip() or not NAMED.fullmatch(f"{name} = ")):
         raise GroupError(
-            f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + -, a letter "
-            "first"
+            f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + -, a "
+            "letter first"
         )
     family = re.fullmatch(r"([A-Za-z]+?)[\s_.-]?[0-9n]*(\^.*)?", name)
     if " x " in name or (family and family[1] in (*FAMILIES, *OTHERS)):

@@ -90,12 +90,13 @@ def listed_once(
         if back:
             tail, head = min(back)
             raise GroupError(
-                f"{what} has the edge {tail} {head} in both directions, but others in one: remove one of the two, or say "
-                "directed=True if that is meant"
+                f"{what} has the edge {tail} {head} in both directions, but others in one: remove one of the two, or "
+                "say directed=True if that is meant"
             )
         if directed is None:
             raise GroupError(
-                f"{what} has each edge in one direction: say directed=True, or directed=False where the other is meant, too"
+                f"{what} has each edge in one direction: say directed=True, or directed=False where the other is "
+                "meant, too"
             )
         return pairs, values, False
     keys = [None] * len(pairs) if values is None else [key(value) for value in values]
@@ -103,8 +104,8 @@ def listed_once(
     for (tail, head), weight in counts:
         if tail != head and counts[(tail, head), weight] != counts[(head, tail), weight]:
             raise GroupError(
-                f"{what} has other weights, or more edges, from {tail} to {head} than back: say directed=True if that is "
-                "meant"
+                f"{what} has other weights, or more edges, from {tail} to {head} than back: say directed=True if "
+                "that is meant"
             )
     kept = [place for place, (tail, head) in enumerate(pairs) if tail <= head]
     return [pairs[place] for place in kept], None if values is None else [values[place] for place in kept], False
@@ -169,7 +170,8 @@ def attribute(listed: Sequence[dict[str, Any]], weights: Weights, what: str) -> 
     missing = sum(data.get(name) is None for data in listed)
     if missing:
         raise GroupError(
-            f"{missing} of {len(listed)} edges of {what} have no attribute {name!r}: give each one, or leave weights out"
+            f"{missing} of {len(listed)} edges of {what} have no attribute {name!r}: give each one, or leave weights "
+            "out"
         )
     return [plain(data[name]) for data in listed]
 

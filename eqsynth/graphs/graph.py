@@ -211,8 +211,8 @@ class Graph:
                 raise GroupError(f"the edge {tail} {head} has the colours {edges[ends]} and {colour}: give it one")
         if len(read) not in (0, count) or len(read) != len(given):
             raise GroupError(
-                f"the colours {shown(given)} do not fit a graph of {count} edges: give one whole number for each edge, in "
-                "their order, or none at all"
+                f"the colours {shown(given)} do not fit a graph of {count} edges: give one whole number for each "
+                "edge, in their order, or none at all"
             )
         return edges
 
@@ -294,14 +294,15 @@ class Graph:
           colour.
         - A square array or list of rows is a matrix: edges are the entries that are not 0, directed where it is not
           symmetric.
-        - Tuples are edges; an array of shape (2, E), as of PyTorch Geometric, has their ends in its rows. Each edge of an
+        - Tuples are edges; an array of shape (2, E), as of PyTorch Geometric, has their ends in its rows. Each edge of
+        an
           undirected graph may stand once, or each in both directions; an edge_index with edges in one direction needs
           ``directed``. ``n`` says how many vertices there are, if some have no edge behind them.
 
         ``weights`` says whether the weights of edges are colours, which automorphisms keep: ``True`` (the attribute
-        ``weight``, entries of a matrix, the third of each tuple), the name of another attribute, or a list of one weight
-        for each edge. Equal weights, exactly, are one colour. By default they are not used, and a warning says so where
-        they differ; ``False`` says that this is meant.
+        ``weight``, entries of a matrix, the third of each tuple), the name of another attribute, or a list of one
+        weight for each edge. Equal weights, exactly, are one colour. By default they are not used, and a warning says
+        so where they differ; ``False`` says that this is meant.
 
         Raises GroupError for what is no graph, or may mean two things.
         """
@@ -325,17 +326,18 @@ class Graph:
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
         - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
           between, the same in all lines; a line with one label, below the edges, is a vertex; lines that begin with
-          ``#`` or ``%`` and a blank are comments. Further columns are numbers or ``{...}``, such as weights. In tables with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks;
-          brackets, as in ``(0, 1)``, hold a label together. In an undirected graph either all edges are listed in both
-          directions or none. Vertices are in numerical order if all labels are whole numbers,
-          otherwise in order of appearance. ``directed`` reads each edge as tail, head. A line that may mean two things
-          is refused, among them a first line ``5`` or ``5 4`` that may count vertices and edges.
+          ``#`` or ``%`` and a blank are comments. Further columns are numbers or ``{...}``, such as weights. In tables
+          with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks; brackets, as in
+          ``(0, 1)``, hold a label together. In an undirected graph either all edges are listed in both directions or
+          none. Vertices are in numerical order if all labels are whole numbers, otherwise in order of appearance.
+          ``directed`` reads each edge as tail, head. A line that may mean two things is refused, among them a first
+          line ``5`` or ``5 4`` that may count vertices and edges.
         - ``.graphml``: directed as the file says; a vertex attribute ``colour`` or ``color`` gives the colours.
 
-        ``weights=True`` makes the weights of edges colours, which automorphisms keep (in GraphML the attribute ``weight``;
-        in ``{...}`` the key), a text those of another name; ``False`` leaves them out. Without it they are not used, and a
-        warning says so where they differ. So it is with edges that are repeated in an edge list; in the other formats
-        their number is a colour.
+        ``weights=True`` makes the weights of edges colours, which automorphisms keep (in GraphML the attribute
+        ``weight``; in ``{...}`` the key), a text those of another name; ``False`` leaves them out. Without it they are
+        not used, and a warning says so where they differ. So it is with edges that are repeated in an edge list; in the
+        other formats their number is a colour.
 
         Raises ExportError if the file cannot be read, GroupError where weights that are asked for are not there.
         """
@@ -406,8 +408,8 @@ class Graph:
         >>> Graph.named("frucht").automorphisms()
         ()
 
-        Found by BLISS through igraph, with colours of vertices and edges, directions and loops (a loop acts as a colour);
-        each generator is checked against the edges and colours before it is given out.
+        Found by BLISS through igraph, with colours of vertices and edges, directions and loops (a loop acts as a
+        colour); each generator is checked against the edges and colours before it is given out.
 
         Raises VerificationError if a generator fails the check.
         """
@@ -851,7 +853,10 @@ class _GraphML:
         try:
             colours = colour_numbers([self._colour({**self.default, **own}) for own in self.vertices.values()])
             texts = [{**self.usual, **own} for own in self.attributes]
-            data = [{self.names[key][0]: self._value(text, self.names[key][1]) for key, text in own.items()} for own in texts]
+            data = [
+                {self.names[key][0]: self._value(text, self.names[key][1]) for key, text in own.items()}
+                for own in texts
+            ]
             values = attribute(data, self.weights, str(self.path)) if data else None
             edges, edge_colours = merged(pairs, values, self.directed)
         except GroupError as error:
@@ -926,7 +931,7 @@ def _read_edge_list(content: bytes, path: Path, directed: bool, weights: Weights
     return Graph(len(place), tuple(edges), directed, name=path.as_posix(), edge_colours=colours)
 
 
-def _weights(lines: Sequence[_Line], weights: Weights, path: Path) -> list[Any] | None:
+def _weights(lines: Sequence[_Line], weights: Weights, path: Path) -> Sequence[Any] | None:
     """The third columns of an edge list where they are asked for, or the attributes ``{...}`` that stand there."""
     if not lines or weights is False or len(lines[0].fields) < 3:
         # Without a column for them, several edges are what there is.

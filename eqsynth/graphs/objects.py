@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Given = Any
 
 _KNOWN = (
-    "give a graph of networkx or igraph, a path, a matrix (a list of rows, or an array), a list of edges as tuples, or an "
-    "edge_index of shape (2, E)"
+    "give a graph of networkx or igraph, a path, a matrix (a list of rows, or an array), a list of edges as tuples, "
+    "or an edge_index of shape (2, E)"
 )
 
 
@@ -73,9 +73,7 @@ def _of_igraph(graph: Any, name: str, weights: Given) -> Graph:
     values = _values([edge.attributes() for edge in graph.es], weights, "the graph", len(pairs))
     edges, edge_colours = merged(pairs, values, bool(graph.is_directed()))
     numbers = colour_numbers(colours) if colours else ()
-    return Graph(
-        graph.vcount(), tuple(edges), bool(graph.is_directed()), numbers, name, edge_colours=edge_colours
-    )
+    return Graph(graph.vcount(), tuple(edges), bool(graph.is_directed()), numbers, name, edge_colours=edge_colours)
 
 
 def _values(data: list[dict[str, Any]], weights: Given, what: str, count: int) -> Sequence[Any] | None:
@@ -90,7 +88,8 @@ def _given(weights: Given, count: int) -> list[Any]:
     listed = weights.tolist() if hasattr(weights, "tolist") else weights
     if isinstance(listed, Mapping | Set) or not isinstance(listed, Iterable):
         raise GroupError(
-            f"weights={shown(weights)} are neither True, False, the name of an attribute, nor a list of one for each edge"
+            f"weights={shown(weights)} are neither True, False, the name of an attribute, nor a list of one for each "
+            "edge"
         )
     values = [plain(value) for value in listed]
     if len(values) != count:
@@ -110,8 +109,8 @@ def _of_array(value: Any, name: str, n: int | None, directed: bool | None, weigh
         return _of_pairs(_pairs(value.tolist()), None, "the list of edges", name, n, directed or False, weights)
     if shape == (2, 2):
         raise GroupError(
-            f"{shown(value.tolist())} may be a matrix, two edges, or an edge_index: give a list of edges as tuples, or a "
-            "matrix as a list of rows of a larger graph"
+            f"{shown(value.tolist())} may be a matrix, two edges, or an edge_index: give a list of edges as tuples, "
+            "or a matrix as a list of rows of a larger graph"
         )
     raise GroupError(f"an array of shape {shape} is no graph: {_KNOWN}")
 
@@ -131,9 +130,8 @@ def _of_list(listed: list[Any], name: str, n: int | None, directed: bool | None,
     if not all(isinstance(row, tuple) for row in rows):
         if two and width in (2, 3):
             raise GroupError(
-                f"{shown(listed)} may be two edges, a matrix, or an edge_index: write edges as tuples, [(0, 1), (1, 2)], "
-                "and a matrix or an edge_index as an array"
-                + (" with three columns or more" if width == 2 else "")
+                f"{shown(listed)} may be two edges, a matrix, or an edge_index: write edges as tuples, [(0, 1), (1, "
+                "2)], and a matrix or an edge_index as an array" + (" with three columns or more" if width == 2 else "")
             )
         if square:
             return _of_dense(rows, name, directed, weights, n)
@@ -153,8 +151,8 @@ def _pairs(listed: Iterable[Any]) -> Pairs:
         tail, head = map(whole, edge)
         if tail is None or head is None or tail < 0 or head < 0:
             raise GroupError(
-                f"the edge {shown(tuple(edge))} does not join two vertices with numbers from 0 on: number the vertices, or "
-                "give a networkx graph, whose nodes have names"
+                f"the edge {shown(tuple(edge))} does not join two vertices with numbers from 0 on: number the "
+                "vertices, or give a networkx graph, whose nodes have names"
             )
         pairs.append((tail, head))
     if len(pairs) > MAX_EDGES:

@@ -86,9 +86,9 @@ def signed_orbits(generators: Sequence[Sequence[int]], n: int, m: int) -> tuple[
     >>> labels.tolist(), signs.tolist()
     ([[0, 1], [1, 0]], [[1, -1], [1, 1]])
 
-    Signed permutations are permutations of 2n points: vector i is point i, its negative point n + i. Orbits are numbered
-    as by :func:`orbit_labels`; the last tuple of each has the sign 1. Where some element moves a tuple to itself and
-    changes its sign, no tensor but 0 is kept there, and the signs of the whole orbit are 0.
+    Signed permutations are permutations of 2n points: vector i is point i, its negative point n + i. Orbits are
+    numbered as by :func:`orbit_labels`; the last tuple of each has the sign 1. Where some element moves a tuple to
+    itself and changes its sign, no tensor but 0 is kept there, and the signs of the whole orbit are 0.
 
     Raises GroupError for what is no signed permutation, SizeError above 20 million tuples with signs.
     """

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eqsynth.exact.permutations import Permutation
     from eqsynth.layers.emitted import EmittedLayer
 
 #: Arguments that name the prime modulo which a rank was found.

@@ -253,11 +253,13 @@ def _written_graph(text: str) -> Graph:
             at = len(size) + len(edges) + 2 + word.start()
             raise ParseError("graph", text, at, "colours are whole numbers", "Write | 0 1 0, one per vertex.")
     vertices = int(size.strip()[:20])
-    ends = {edge if True in directed else (min(edge), max(edge)) for edge in listed}
-    if len(ends) < len(listed):
+    graph = Graph(
+        vertices, tuple(listed), True in directed, tuple(map(int, colours.split())), edge_colours=tuple(marks)
+    )
+    if len(graph.edges) < len(listed):
         warnings.warn(
             f"edges that stand twice in {shown(text)} count once: write 0-1*2 where there are two edges",
             category=IgnoredWeightsWarning,
             stacklevel=2,
         )
-    return Graph(vertices, tuple(listed), True in directed, tuple(map(int, colours.split())), edge_colours=tuple(marks))
+    return graph

@@ -295,9 +295,8 @@ class Graph:
         - A square array or list of rows is a matrix: edges are the entries that are not 0, directed where it is not
           symmetric.
         - Tuples are edges; an array of shape (2, E), as of PyTorch Geometric, has their ends in its rows. Each edge of
-        an
-          undirected graph may stand once, or each in both directions; an edge_index with edges in one direction needs
-          ``directed``. ``n`` says how many vertices there are, if some have no edge behind them.
+          an undirected graph may stand once, or each in both directions; an edge_index with edges in one direction
+          needs ``directed``. ``n`` says how many vertices there are, if the last have no edges.
 
         ``weights`` says whether the weights of edges are colours, which automorphisms keep: ``True`` (the attribute
         ``weight``, entries of a matrix, the third of each tuple), the name of another attribute, or a list of one

@@ -93,7 +93,7 @@ def test_images_turn_as_arrays_do():
 # -- text
 
 
-@pytest.mark.parametrize("text", [*RINGS, *IMAGES, *SIGNS, "C(1000)", "D4(20x20)"])
+@pytest.mark.parametrize("text", [*RINGS, *IMAGES, *SIGNS, "Z(2)^64", "C(1000)", "D4(20x20)"])
 def test_text_repr_and_pickle_give_the_same_group(text):
     group = eq.Group.parse(text)
     assert str(group) == text
@@ -117,7 +117,7 @@ def test_text_repr_and_pickle_give_the_same_group(text):
         ("C(0)", "a number from 1 to 1,000,000, not '0'"),
         ("D(-3)", "a number from 1"),
         ("C(1000001)", "a number from 1 to 1,000,000"),
-        ("Z(2)^0", "a number from 1 to 1,000"),
+        ("Z(2)^0", "a number from 1 to 64"),
         ("C(2.5)", "a number from 1"),
         ("C4(3x5)", r"ask for a square, C4\(3x3\).*Aut\(grid3x5\)"),
         ("D4(5)", r"the form of an image, such as D4\(5x5\)"),
@@ -179,6 +179,8 @@ def test_orders_of_large_groups_are_exact():
         ("O(3)", GroupError, "infinitely many"),
         ("Sp(2)", GroupError, "infinitely many"),
         ("O(1,3)", GroupError, "infinitely many"),
+        ("SO(1000000)", GroupError, "infinitely many"),
+        ("S(3) x O(2)", GroupError, "no order"),
         ("Matrix(; [[0,1],[-1,0]])", GroupError, "infinitely many"),
         ("Matrix([[0,-1],[1,1]]; )", GroupError, "is not known"),
         ("S(n)", SymbolicError, "leaves n open"),

@@ -15,6 +15,7 @@ from eqsynth.exact.permutations import Permutation, signed_permutation
 from eqsynth.families.group import Generators, Group, fill
 from eqsynth.families.permutation import counted
 from eqsynth.families.text import checked_name, named_text, split_name
+from eqsynth.graphs.orbits import group_order
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -130,6 +131,18 @@ class MatrixGroup(Group):
         listed = tuple(images for images in map(signed_permutation, self.generators) if images is not None)
         return listed if len(listed) == len(self.generators) else None
 
+    @property
+    def order(self) -> int:
+        """The number of elements, of permutations with signs."""
+        if self.lie_algebra:
+            self._infinite()
+        if self.signed_permutations is None:
+            raise GroupError(
+                f"the order of {self} is not known: it is found for matrices with a single entry, 1 or -1, in each row "
+                "and column"
+            )
+        return group_order(self.signed_permutations, 2 * self.number)
+
     def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A product of generators, their inverses and exponentials of small elements of the Lie algebra."""
         import numpy as np
@@ -171,6 +184,8 @@ class MatrixGroup(Group):
     @property
     def form(self) -> str:
         """The dot product, where g^T g = 1 for the generators and X^T = -X for those of the Lie algebra."""
+        if self.signed_permutations is not None:
+            return "delta"
         places = range(self.number)
         kept = all(
             sum(row[a] * row[b] for row in g) == (a == b) for g in self.generators for a in places for b in range(a + 1)

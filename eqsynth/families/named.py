@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from eqsynth.errors import GroupError, shown
-from eqsynth.exact.numbers import fraction
 from eqsynth.exact.permutations import Permutation
 from eqsynth.families.group import MAX_N, Group, fill
 from eqsynth.families.matrix import MatrixGroup
 from eqsynth.families.permutation import PermutationGroup, counted
 
 #: Z(2)^k has so many signs, at most.
-MAX_SIGNS = 1_000
+MAX_SIGNS = 64
 
 
 def _number(text: str, family: str, most: int, what: str) -> int:
@@ -225,7 +224,7 @@ class Signs(MatrixGroup):
     >>> print(signs, signs.n, signs.order, len(eq.basis(signs, 1, 1)))
     Z(2)^3 3 8 3
 
-    The maps V -> V are the diagonal matrices. Raises GroupError where k is no number from 1 to 1,000.
+    The maps V -> V are the diagonal matrices. Raises GroupError where k is no number from 1 to 64.
     """
 
     action: ClassVar[str] = "flip the signs of coordinates{}"
@@ -234,11 +233,10 @@ class Signs(MatrixGroup):
 
     def __init__(self, k: Any) -> None:
         count = _number(str(k), "Z(2)^k", MAX_SIGNS, "the coordinates whose signs flip")
-        unit = [[fraction(int(row == column)) for column in range(count)] for row in range(count)]
-        generators = tuple(
-            tuple(tuple(-entry if row == place else entry for entry in entries) for row, entries in enumerate(unit))
-            for place in range(count)
+        kept, flipped = (
+            [tuple(sign * (row == column) for column in range(count)) for row in range(count)] for sign in (1, -1)
         )
+        generators = tuple((*kept[:place], flipped[place], *kept[place + 1 :]) for place in range(count))
         fill(self, family="Z", n=count, generators=generators, lie_algebra=(), name="")
 
     def __repr__(self) -> str:

@@ -178,7 +178,7 @@ def checked_name(name: object) -> str:
             f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + -, a "
             "letter first"
         )
-    family = re.fullmatch(r"([A-Za-z]+?)[\s_.-]?[0-9n]*(\^.*)?", name)
+    family = re.fullmatch(r"([A-Za-z]+?)[\s_.-]?[0-9n]*", name)
     if " x " in name or (family and family[1] in (*FAMILIES, *OTHERS)):
         raise GroupError(f"{shown(name)} looks like a family of groups, as S(5) does: give it a name of its own")
     return name

@@ -196,6 +196,8 @@ def test_directions_are_said_or_seen():
 
 
 def test_vertices_without_edges_are_counted():
+    # A matrix, two edges and an edge_index in one, and the same graph.
+    assert eq.Aut(torch.tensor([[0, 1], [1, 0]])) == eq.Aut([[0, 1], [1, 0]]) == eq.Aut([(0, 1)]) == eq.Aut("2: 0-1")
     assert eq.Aut([(0, 1)], n=3) == eq.Aut("3: 0-1")
     assert eq.Aut([], n=2) == eq.Aut("2:")
     with pytest.raises(GroupError, match="give n, as in n=3"):
@@ -211,7 +213,7 @@ def test_vertices_without_edges_are_counted():
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        (np.array([[0, 1], [1, 0]]), "may be a matrix, two edges, or an edge_index"),
+        (np.array([[0, 1], [1, 1]]), "may be two edges, a matrix, or an edge_index"),
         ([[0, 1], [1, 2]], "write edges as tuples"),
         ([[0, 1, 2], [1, 2, 0]], "write edges as tuples"),
         ([(0, 1), (1,)], "is no graph"),

@@ -31,6 +31,7 @@ from eqsynth.families.hom import parse_problem
 from eqsynth.families.representation import random_element
 from eqsynth.graphs import orbits
 from eqsynth.graphs.orbits import burnside_count, elements, group_order, signed_count, signed_orbits, signed_tables
+from eqsynth.project import syncing
 from eqsynth.proof.verification import check_basis
 from eqsynth.show.page import document
 from oracle import assert_all_agree, randomise
@@ -301,6 +302,18 @@ def test_products_networks_files_and_pages(group, tmp_path):
     assert page["title"] == eq.Group.parse(group).title
     text = f"{group}: 1x1 -> 1x1"
     assert str(parse_problem(text)) == text
+
+
+def test_projects_hold_them_under_their_texts(tmp_path):
+    homs = [f"{group}: 1x1 -> 1x1" for group in ("C(5)", "D4(2x2)", "Z(2)^3", *NAMED[:3], NAMED[2].unnamed)]
+    layers = "".join(f"[layers.Layer{number}]\nhom = '{hom}'\n" for number, hom in enumerate(homs))
+    (tmp_path / "eqsynth.toml").write_text(f"[eqsynth]\nto = 'layers'\n{layers}")
+    project = syncing.read_project(tmp_path / "eqsynth.toml")
+    assert [str(layer.hom) for layer in project.layers] == homs
+    assert len(syncing.sync(project).changes) == len(homs) + 2
+    # What was written is read again as what it was.
+    assert syncing.sync(project).changes == ()
+    assert str(syncing.derived_name(eq.Hom.parse("C4(3x3)", "4x1", "4x1"))) == "C4_3x3_4x1_to_4x1"
 
 
 def test_refusals_are_those_of_the_kind_of_group():

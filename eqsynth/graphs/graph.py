@@ -925,7 +925,7 @@ def _read_edge_list(content: bytes, path: Path, directed: bool, weights: Weights
     edges, colours = merged(pairs, values, directed)
     if not weights and values is None and len(edges) < len(pairs):
         if weights is None:
-            ignored(colours, f"{path}, some of which are repeated,", "weights=True")
+            ignored(colours, f"{path}, some of which are repeated,", _kept_so(path))
         colours = ()
     return Graph(len(place), tuple(edges), directed, name=path.as_posix(), edge_colours=colours)
 
@@ -946,11 +946,16 @@ def _weights(lines: Sequence[_Line], weights: Weights, path: Path) -> Sequence[A
                 raise
             return None
     if weights is None:
-        ignored([tuple(map(_number, fields)) for fields in columns], str(path), "weights=True")
+        ignored([tuple(map(_number, fields)) for fields in columns], str(path), _kept_so(path))
         return None
     if isinstance(weights, str):
         raise GroupError(f"{path} has columns without names: say weights=True to keep what is in them")
     return [tuple(map(_number, fields)) if len(fields) > 1 else _number(fields[0]) for fields in columns]
+
+
+def _kept_so(path: Path) -> str:
+    """How the weights of a file are kept, in Python and in text."""
+    return f"weights=True, or in text Aut({path} | weights),"
 
 
 def _number(field: str) -> Any:

@@ -108,10 +108,7 @@ def _of_array(value: Any, name: str, n: int | None, directed: bool | None, weigh
     if len(shape) == 2 and shape[1] == 2 != shape[0]:
         return _of_pairs(_pairs(value.tolist()), None, "the list of edges", name, n, directed or False, weights)
     if shape == (2, 2):
-        raise GroupError(
-            f"{shown(value.tolist())} may be a matrix, two edges, or an edge_index: give a list of edges as tuples, "
-            "or a matrix as a list of rows of a larger graph"
-        )
+        return _of_two_rows(value.tolist(), name, n, directed, weights)
     raise GroupError(f"an array of shape {shape} is no graph: {_KNOWN}")
 
 
@@ -129,10 +126,7 @@ def _of_list(listed: list[Any], name: str, n: int | None, directed: bool | None,
     square, two = width == len(rows), len(rows) == 2
     if not all(isinstance(row, tuple) for row in rows):
         if two and width in (2, 3):
-            raise GroupError(
-                f"{shown(listed)} may be two edges, a matrix, or an edge_index: write edges as tuples, [(0, 1), (1, "
-                "2)], and a matrix or an edge_index as an array" + (" with three columns or more" if width == 2 else "")
-            )
+            return _of_two_rows([list(row) for row in rows], name, n, directed, weights)
         if square:
             return _of_dense(rows, name, directed, weights, n)
         if two:
@@ -142,6 +136,15 @@ def _of_list(listed: list[Any], name: str, n: int | None, directed: bool | None,
     values = [row[2] for row in rows] if width == 3 else None
     pairs = _pairs(row[:2] for row in rows)
     return _of_pairs(pairs, values, "the list of edges", name, n, directed or False, weights)
+
+
+def _of_two_rows(rows: list[list[Any]], name: str, n: int | None, directed: bool | None, weights: Given) -> Graph:
+    """One edge, where a matrix, a list of edges and an edge_index are the same graph; others are refused."""
+    if rows != [[0, 1], [1, 0]]:
+        raise GroupError(
+            f"{shown(rows)} may be two edges, a matrix, or an edge_index: write edges as tuples, as [(0, 1), (1, 2)]"
+        )
+    return _of_pairs([(0, 1), (1, 0)], None, "the list of edges", name, n, directed or False, weights)
 
 
 def _pairs(listed: Iterable[Any]) -> Pairs:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError, SymbolicError, shown
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.exact.partitions import Blocks, Shape
+from eqsynth.exact.permutations import signed_permutation
+from eqsynth.graphs.orbits import group_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -346,7 +349,20 @@ class Group:
         Raises GroupError where there are infinitely many, SymbolicError with n a letter, SizeError where it takes too
         long to find.
         """
-        self._lacks("order that is known")
+        from eqsynth.families.representation import generators
+
+        if len(self.factors) > 1:
+            return prod(factor.order for factor in self.factors)
+        elements, algebra = generators(self)
+        if algebra:
+            self._infinite()
+        signed = tuple(images for images in map(signed_permutation, elements) if images is not None)
+        if len(signed) < len(elements):
+            raise GroupError(
+                f"the order of {self} is not known: it is found for matrices with a single entry, 1 or -1, in each row "
+                "and column"
+            )
+        return group_order(signed, 2 * self.number)
 
     @property
     def generators(self) -> tuple[Any, ...]:

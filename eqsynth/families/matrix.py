@@ -15,7 +15,6 @@ from eqsynth.exact.permutations import Permutation, signed_permutation
 from eqsynth.families.group import Generators, Group, fill
 from eqsynth.families.permutation import counted
 from eqsynth.families.text import checked_name, named_text, split_name
-from eqsynth.graphs.orbits import group_order
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -130,18 +129,6 @@ class MatrixGroup(Group):
             return None
         listed = tuple(images for images in map(signed_permutation, self.generators) if images is not None)
         return listed if len(listed) == len(self.generators) else None
-
-    @property
-    def order(self) -> int:
-        """The number of elements, of permutations with signs."""
-        if self.lie_algebra:
-            self._infinite()
-        if self.signed_permutations is None:
-            raise GroupError(
-                f"the order of {self} is not known: it is found for matrices with a single entry, 1 or -1, in each row "
-                "and column"
-            )
-        return group_order(self.signed_permutations, 2 * self.number)
 
     def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A product of generators, their inverses and exponentials of small elements of the Lie algebra."""

@@ -62,8 +62,8 @@ class Symmetric(PartitionGroup):
 
     @property
     def order(self) -> int:
-        """All of them: n!."""
-        return factorial(self.number)
+        """All permutations: n!; in families that come from this one, as many as their generators make."""
+        return factorial(self.number) if self.family == "S" else super().order
 
     def generating_matrices(self) -> Generators:
         """A transposition and a cycle."""

@@ -85,7 +85,7 @@ class Aut(PermutingGroup):
             read = _graph_of_given_text(graph, asked)
         elif isinstance(graph, os.PathLike):
             _refuse_asked({"n": n}, "a file")
-            read = Graph.read(Path(graph), bool(directed), weights)
+            read = Graph.read(Path(graph), False if directed is None else directed, weights)
         else:
             read = Graph.of(graph, n=n, directed=directed, weights=weights)
         fill(self, family="Aut", n=read.n, graph=_canonical_name(read), name=_checked(name, read))
@@ -214,7 +214,8 @@ def _graph_of_given_text(text: str, asked: dict[str, Any]) -> Graph:
         if _WRITTEN_GRAPH.match(text) or not Path(text).suffix:
             raise
     _refuse_asked({"n": asked["n"]}, "a file")
-    return Graph.read(Path(text), bool(asked["directed"]), asked["weights"])
+    directed = asked["directed"]
+    return Graph.read(Path(text), False if directed is None else directed, asked["weights"])
 
 
 def graph_of_text(text: str, files: bool | Path = True) -> Graph:

@@ -172,11 +172,11 @@ class Signs3(nn.Module):
     def _load_from_state_dict(self, state, prefix, *others):
         key, own = f"{prefix}_extra_state", self.get_extra_state()
         saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
-        known = saved is own or saved.is_meta or hasattr(saved, "fake_mode")
-        if not known and not torch.equal(saved.round().to(own), own):
-            text = bytes(saved.tolist()).decode().strip()
-            why = f"these weights are those of {text}, not of {self.weights_of}"
-            raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
+        if not (saved is own or saved.is_meta or hasattr(saved, "fake_mode")):
+            text = bytes(saved.round().to(torch.uint8).tolist()).decode(errors="replace").strip()
+            if text != self.weights_of:
+                why = f"these weights are those of {text}, not of {self.weights_of}"
+                raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
         super()._load_from_state_dict(state, prefix, *others)
 
     def extra_repr(self):

@@ -14,6 +14,8 @@ SHOWN_WHOLE = 100
 WINDOW = 72
 
 _BRACKETS = re.compile(r"(Matrix|Perm|Aut)?\(|\)")
+#: How a group that is written out begins where somebody gave it a name.
+NAMED = re.compile(r"(?:(?:Matrix|Perm|Aut)\()?\s*(?P<name>[^\W\d_](?:[\w .+-]{0,38}[\w.+-])?)\s=\s+")
 
 
 def shown(value: object, most: int = WINDOW) -> str:
@@ -34,18 +36,25 @@ def shown(value: object, most: int = WINDOW) -> str:
 def abridged(what: object) -> str:
     """A text for people to read: groups that are written out at great length get their beginning and a digest.
 
+    Those with a name get that.
+
     >>> from eqsynth.errors import abridged
     >>> abridged("order 1 of Perm(4: 1 2 3 0)")
     'order 1 of Perm(4: 1 2 3 0)'
     >>> abridged(f"order 1 of Perm(60: {' '.join(map(str, range(60)))})")
     'order 1 of Perm(60: 0 1 2 3 4 5 6 7...; 179 characters, sha256 a15a0c27)'
+    >>> abridged("order 1 of Perm(ring = 4: 1 2 3 0)")
+    'order 1 of ring'
     """
     text = str(what)
-    if len(text) <= SHOWN_WHOLE:
+    if len(text) <= SHOWN_WHOLE and " = " not in text:
         return text
     pieces, position = [], 0
     for start, stop in _written_out(text):
-        if stop - start > SHOWN_WHOLE:
+        if named := NAMED.match(text, start, stop):
+            pieces.append(text[position:start] + named["name"])
+            position = stop
+        elif stop - start > SHOWN_WHOLE:
             from hashlib import sha256
 
             whole = text[start:stop]
@@ -98,9 +107,9 @@ class ParseError(EqsynthError, ValueError):
         # One character for each, so that the mark stands below its place.
         line = "".join(mark if mark.isprintable() else " " for mark in text[start : start + WINDOW])
         under = " " * (len(before) + position - start)
-        super().__init__(
-            f"cannot read the {what} {shown(text)}: {why}\n    {before}{line}{after}\n    {under}^\n{cure}"
-        )
+        # The text as it was written: a name in place of what it stands for would move it away from its mark.
+        message = f"cannot read the {what} {shown(text)}: {why}\n    {before}{line}{after}\n    {under}^\n{cure}"
+        Exception.__init__(self, message)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild_parse_error, (str(self), self.text, self.position))
@@ -167,6 +176,10 @@ class EquivarianceError(VerificationError, AssertionError):
 
 class ZeroOutputWarning(UserWarning):
     """An output term of a layer is always zero, because only the zero map has the symmetry."""
+
+
+class IgnoredWeightsWarning(UserWarning):
+    """Edges of a graph have weights that nobody asked for, and the group is that of the graph without them."""
 
 
 class IgnoredInputWarning(ZeroOutputWarning):

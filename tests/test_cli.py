@@ -154,7 +154,7 @@ def test_no_bias():
     ("arguments", "message"),
     [
         (("show", "S(0)", "1", "1"), "n >= 1"),
-        (("show", "Z(3)", "1", "1"), "families are"),
+        (("show", "Q(3)", "1", "1"), "families are"),
         (("show", "S(3)", "1", "-1"), "negative"),
         (("show", "S(3)", "1", "99"), "absurdly"),
         (("show", "S(3)", "1", "x"), "no whole number"),

@@ -78,6 +78,9 @@ FLAGS = {
     "Basis.matrices turned": lambda value: eq.basis("O(3)", 2, 2).matrices(turned=value),
     "Diagram.letters paired": eq.basis("O(3)", 2, 2)[0].letters,
     "Diagram.marks paired": eq.basis("O(3)", 2, 2)[0].marks,
+    # None says neither.
+    "Aut directed": lambda value: eq.Aut([(0, 1), (1, 2)], directed="" if value is None else value),
+    "Graph.of directed": lambda value: eq.Graph.of([(0, 1), (1, 2)], directed="" if value is None else value),
     "Graph directed": lambda value: eq.Graph(2, ((0, 1),), value),
     "Graph.read directed": lambda value: eq.Graph.read("missing.s6", value),
     "Group.parse files": lambda value: eq.Group.parse("S(3)", value),

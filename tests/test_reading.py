@@ -539,7 +539,7 @@ def test_texts_of_any_length_are_read_in_time_that_no_one_notices():
 
 
 @pytest.mark.parametrize(
-    "text", ["SU(2)", "U(1)", "SE(3)", "E(3)", "GL(3)", "Lorentz", "O(p,q)", "S(3, 1)", "C(4)", "D(5)", "Z(2)"]
+    "text", ["SU(2)", "U(1)", "SE(3)", "E(3)", "GL(3)", "Lorentz", "O(p,q)", "S(3, 1)", "Cyclic(4)", "Dih(5)"]
 )
 def test_groups_that_are_no_families_are_told_what_there_is_instead(text):
     with pytest.raises(ParseError) as caught:
@@ -549,8 +549,10 @@ def test_groups_that_are_no_families_are_told_what_there_is_instead(text):
 
 
 def test_the_cures_of_groups_that_are_no_families_work():
-    assert len(eq.basis("Perm(4: 1 2 3 0)", 1, 1)) == 4
-    assert len(eq.basis("Aut(cycle5)", 1, 1)) == 3
+    assert len(eq.basis("C(5)", 1, 1)) == 5
+    assert len(eq.basis("D(5)", 1, 1)) == len(eq.basis("Aut(cycle5)", 1, 1)) == 3
+    assert len(eq.basis("C4(5x5)", 1, 0)) == 7
+    assert len(eq.basis("D4(5x5)", 1, 0)) == len(eq.basis("Aut(grid5x5)", 1, 0)) == 6
     assert len(eq.basis("Matrix([[0,-1],[1,0]] [[1,0],[0,-1]]; )", 1, 1)) == 1
     with pytest.raises(ParseError, match=r"Write SO\(3\)"):
         eq.Group.parse("SO3")

@@ -19,7 +19,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits
-from eqsynth.graphs.orbits import representatives
+from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eqsynth.bases.symbolic import Projection
+    from eqsynth.exact.permutations import Permutation
 
 #: The largest set of diagrams that is listed, and the largest that a Gram matrix is built for.
 MAX_DIAGRAMS = 1_000_000
@@ -592,12 +593,37 @@ def _orbit_basis(group: Group, inputs: int, outputs: int) -> Basis:
 def _kernel_basis(group: Group, inputs: int, outputs: int) -> Basis:
     from eqsynth.bases.constraints import nullspace
 
-    kernel = nullspace(group, inputs, outputs)
-    elements = tuple(
-        MatrixMap(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
-        for m in kernel
-    )
+    signed = group.signed_permutations
+    if signed is not None:
+        elements = _signed_elements(group, signed, inputs, outputs)
+    else:
+        elements = tuple(
+            MatrixMap(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
+            for m in nullspace(group, inputs, outputs)
+        )
     return Basis(group, inputs, outputs, elements, Certificate(len(elements), len(elements), "kernel"))
+
+
+def _signed_elements(
+    group: Group, generators: Sequence[Permutation], inputs: int, outputs: int
+) -> tuple[MatrixMap, ...]:
+    """The same kernel where generators are permutations with signs: one map for each orbit that keeps its sign."""
+    n = group.number
+    labels, signs = signed_orbits(generators, n, inputs + outputs)
+    entries = int((signs != 0).sum())
+    if entries > MAX_LISTED:
+        raise SizeError(
+            f"the maps {inputs} -> {outputs} of {group} have {entries:,} entries, more than {MAX_LISTED:,}: ask for a "
+            "smaller n or lower orders"
+        )
+    return tuple(
+        MatrixMap(
+            outputs,
+            inputs,
+            tuple((place // n**inputs, place % n**inputs, sign) for place, sign in zip(places, own, strict=True)),
+        )
+        for places, own in ((table[0].tolist(), table[1].tolist()) for table in signed_tables(labels, signs))
+    )
 
 
 def _diagram_basis(group: Group, inputs: int, outputs: int, choose: str = "auto") -> Basis:

@@ -77,7 +77,7 @@ def _group_text(plan: Plan) -> str:
         if plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
             factors.append(f"{factor.headless or factor.family}(n)")
         else:
-            factors.append(str(factor))
+            factors.append(str(factor.unnamed))
     return " x ".join(factors)
 
 

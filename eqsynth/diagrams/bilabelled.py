@@ -261,7 +261,7 @@ def choose(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, b
     ``labels`` are the orbits of the graph's automorphisms on (outputs + inputs)-tuples. A diagram is kept if
     it raises the rank, modulo a prime, of the values on one tuple per orbit. Diagrams and indicators are
     independent modulo the prime, hence over Q, and as many as there are orbits: a proof that they are a basis.
-    Diagrams do not see vertex colours; orbits that only colours tell apart are left to indicators.
+    Diagrams do not see colours of vertices or edges; orbits that only colours tell apart are left to indicators.
 
     Raises EqsynthError for labels of another shape.
     """
@@ -276,8 +276,8 @@ def choose(graph: Graph, labels: NDArray[np.int64], outputs: int, inputs: int, b
     budget = Budget() if budget is None else budget
     indices = representative_array(labels)
     size = highest = len(indices)
-    if graph.colours:
-        uncoloured = replace(graph, colours=())
+    if graph.colours or graph.edge_colours:
+        uncoloured = replace(graph, colours=(), edge_colours=())
         highest = orbit_count(orbit_labels(uncoloured.automorphisms(), graph.n, total))
     adjacency = graph.adjacency()
     span = _Span(size)

@@ -10,6 +10,7 @@ from eqsynth.families.group import FAMILIES, OTHERS, SIGNED
 from eqsynth.families.hyperoctahedral import Hyperoctahedral
 from eqsynth.families.indefinite import IndefiniteOrthogonal, IndefiniteSpecialOrthogonal
 from eqsynth.families.matrix import MatrixGroup
+from eqsynth.families.named import Cyclic, Dihedral, Reflections, Signs, Turns
 from eqsynth.families.orthogonal import Orthogonal
 from eqsynth.families.permutation import PermutationGroup
 from eqsynth.families.special_orthogonal import SpecialOrthogonal
@@ -32,3 +33,4 @@ FAMILIES.update(
 )
 SIGNED.update({"O": IndefiniteOrthogonal, "SO": IndefiniteSpecialOrthogonal})
 OTHERS.update({"Aut": Aut, "Perm": PermutationGroup, "Matrix": MatrixGroup})
+OTHERS.update({"C": Cyclic, "D": Dihedral, "C4": Turns, "D4": Reflections, "Z": Signs})

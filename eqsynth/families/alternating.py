@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import factorial
 from typing import TYPE_CHECKING, ClassVar
 
 from eqsynth.exact.partitions import Blocks, conjugate, set_partitions, stirling2
@@ -86,6 +87,11 @@ class Alternating(Symmetric):
         """Where (n - d)/2 is odd, with d boxes on the diagonal (James and Kerber, 2.5)."""
         diagonal = sum(1 for row, length in enumerate(label) if length > row)
         return (self.number - diagonal) % 4 == 2
+
+    @property
+    def order(self) -> int:
+        """Half of all permutations; the one that there is of one point."""
+        return max(factorial(self.number) // 2, 1)
 
     def generating_matrices(self) -> Generators:
         """Cycles of three points, two of them the first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from math import comb
+from math import comb, factorial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.exact.partitions import Blocks, hooks, with_box, without_box
@@ -91,6 +91,11 @@ class Hyperoctahedral(PartitionGroup):
             words = {(n,): "trivial: one number that never changes", (n - 1, 1): "diagonals whose entries sum to 0"}
             return words.get(rows, "") if n > 1 or len(rows) == 1 else ""
         return "vector" if flipped == (1,) and rows == (n - 1,) * (n > 1) else ""
+
+    @property
+    def order(self) -> int:
+        """All permutations with all signs."""
+        return int(factorial(self.number) << self.number)
 
     def generating_matrices(self) -> Generators:
         """Those of S(n), and the sign of the first coordinate."""

@@ -112,6 +112,13 @@ class MatchingGroup(Group):
             shapes = added
         return sum(ways for shape, ways in shapes.items() if self.has_invariant(shape))
 
+    @property
+    def order(self) -> int:
+        """Of a single coordinate, which signs may flip; there are infinitely many elements above."""
+        if self.number > 1:
+            self._infinite()
+        return 1 + len(self.generating_matrices()[0])
+
     def start(self) -> Label:
         """The empty partition."""
         return ()

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from eqsynth.errors import GroupError, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import binary, fraction, ordered, precision
+from eqsynth.exact.permutations import Permutation, signed_permutation
 from eqsynth.families.group import Generators, Group, fill
+from eqsynth.families.permutation import counted
+from eqsynth.families.text import checked_name, named_text, split_name
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -47,10 +50,18 @@ class MatrixGroup(Group):
     Entries are whole numbers, fractions, or texts such as ``"1/2"``, with numerators and denominators up to a
     million; matrices of NumPy, SymPy, FLINT and torch are read as they are, and a float is the fraction that it stores:
     0.5 is 1/2, 0.1 is refused, write ``"1/10"``. Its maps are the exact null space of W rho_k(g) = rho_l(g) W and
-    W drho_k(X) = drho_l(X) W, all on tensor powers of R^n.
+    W drho_k(X) = drho_l(X) W, all on tensor powers of R^n. Where all generators are permutation matrices with signs, as
+    those of the symmetries of a cube, this is read off from orbits of index tuples, at once and at higher orders; and
+    the ``order`` of the group is known.
+
+    >>> quarter = MatrixGroup([[[0, -1], [1, 0]]], name="quarter turns")
+    >>> quarter, quarter.order
+    (<MatrixGroup quarter turns: 2 x 2, 1 generator, 0 of its Lie algebra>, 4)
+
+    With a ``name`` messages and layers say that in place of the matrices.
 
     Raises GroupError for matrices that are not square, not of one size, not rational, or (generators)
-    not invertible.
+    not invertible, and for a name that could be read as a family.
     """
 
     action: ClassVar[str] = "change the coordinates{} by a matrix of the group"
@@ -61,8 +72,9 @@ class MatrixGroup(Group):
 
     generators: tuple[Matrix, ...]
     lie_algebra: tuple[Matrix, ...]
+    name: str
 
-    def __init__(self, generators: Iterable[Any] = (), lie_algebra: Iterable[Any] = ()) -> None:
+    def __init__(self, generators: Iterable[Any] = (), lie_algebra: Iterable[Any] = (), name: str = "") -> None:
         elements, algebra = _matrices(generators), _matrices(lie_algebra)
         sizes = {len(value) for value in (*elements, *algebra)}
         if len(sizes) != 1:
@@ -73,9 +85,13 @@ class MatrixGroup(Group):
                 raise GroupError(
                     f"the generator {shown(_matrix_text(value))} is not invertible, so no group contains it"
                 )
-        fill(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra)
+        fill(self, family="Matrix", n=sizes.pop(), generators=elements, lie_algebra=algebra, name=checked_name(name))
 
     def __repr__(self) -> str:
+        if self.name:
+            generators = counted(len(self.generators), "generator")
+            algebra = f"{len(self.lie_algebra)} of its Lie algebra"
+            return f"<MatrixGroup {self.name}: {self.n} x {self.n}, {generators}, {algebra}>"
         texts = [
             [[[str(x) for x in row] for row in value] for value in values]
             for values in (self.generators, self.lie_algebra)
@@ -84,13 +100,19 @@ class MatrixGroup(Group):
 
     def __str__(self) -> str:
         elements, algebra = (" ".join(map(_matrix_text, matrices)) for matrices in (self.generators, self.lie_algebra))
-        return f"Matrix({elements}; {algebra})"
+        return named_text("Matrix", self.name, f"{elements}; {algebra}")
+
+    @property
+    def unnamed(self) -> Group:
+        """The same group without its name."""
+        return MatrixGroup(self.generators, self.lie_algebra) if self.name else self
 
     @classmethod
-    def of_text(cls, inside: str, files: bool | Path) -> MatrixGroup:  # noqa: ARG003 - it names no files
+    def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
         """Read ``[[0,1],[-1,0]]; ``: generators, a semicolon, generators of the Lie algebra."""
-        elements, _, algebra = inside.partition(";")
-        return cls(_matrices_of_text(elements), _matrices_of_text(algebra))
+        name, written = split_name(inside)
+        elements, _, algebra = written.partition(";")
+        return MatrixGroup(_matrices_of_text(elements), _matrices_of_text(algebra), name)
 
     def generating_matrices(self) -> Generators:
         """The generators, as exact objects."""
@@ -99,6 +121,14 @@ class MatrixGroup(Group):
     def generator_count(self) -> int:
         """They are written out already."""
         return 1
+
+    @property
+    def signed_permutations(self) -> tuple[Permutation, ...] | None:
+        """The generators as permutations of the basis vectors and their negatives, if they are that."""
+        if self.lie_algebra:
+            return None
+        listed = tuple(images for images in map(signed_permutation, self.generators) if images is not None)
+        return listed if len(listed) == len(self.generators) else None
 
     def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A product of generators, their inverses and exponentials of small elements of the Lie algebra."""
@@ -141,6 +171,8 @@ class MatrixGroup(Group):
     @property
     def form(self) -> str:
         """The dot product, where g^T g = 1 for the generators and X^T = -X for those of the Lie algebra."""
+        if self.signed_permutations is not None:
+            return "delta"
         places = range(self.number)
         orthogonal = all(
             sum(row[a] * row[b] for row in g) == (a == b) for g in self.generators for a in places for b in range(a + 1)
@@ -153,8 +185,9 @@ class MatrixGroup(Group):
     @property
     def title(self) -> str:
         """What the group is, in words."""
+        said = f"{self.name}, a group" if self.name else "group"
         return (
-            f"group of {self.n} x {self.n} matrices with {len(self.generators)} generators "
+            f"{said} of {self.n} x {self.n} matrices with {len(self.generators)} generators "
             f"and {len(self.lie_algebra)} generators of its Lie algebra"
         )
 

@@ -11,6 +11,8 @@ from eqsynth.errors import GroupError, shown
 from eqsynth.exact.numbers import ordered, whole
 from eqsynth.exact.permutations import Permutation, inverse
 from eqsynth.families.group import MAX_N, Generators, Group, fill
+from eqsynth.families.text import checked_name, named_text, split_name
+from eqsynth.graphs.orbits import group_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +36,11 @@ class PermutingGroup(Group):
         """As many as there are permutations."""
         return len(self.permutations)
 
+    @property
+    def order(self) -> int:
+        """The number of elements."""
+        return group_order(self.permutations, self.number)
+
     def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A product of a random number of generators: always four of a cycle of four points would be none at all."""
         import numpy as np
@@ -56,8 +63,17 @@ class PermutationGroup(PermutingGroup):
     >>> print(PermutationGroup([(1, 2, 3, 0)]))
     Perm(4: 1 2 3 0)
 
-    Each generator lists the images of 0, ..., n - 1. Its maps are spanned by the orbits on index tuples.
-    Raises GroupError for what is no permutation.
+    Each generator lists the images of 0, ..., n - 1. Its maps are spanned by the orbits on index tuples. With a
+    ``name`` messages and layers say that in place of the generators; texts keep both, so that they are read as the same
+    group.
+
+    >>> ring = PermutationGroup([(1, 2, 3, 0)], name="ring")
+    >>> print(ring, ring.order)
+    Perm(ring = 4: 1 2 3 0) 4
+    >>> ring
+    <PermutationGroup ring: 4 points, 1 generator>
+
+    Raises GroupError for what is no permutation, and for a name that could be read as a family.
     """
 
     action: ClassVar[str] = "move the points{} by a permutation of the group"
@@ -67,8 +83,9 @@ class PermutationGroup(PermutingGroup):
     how: ClassVar[str] = "Write Perm(4: 1 2 3 0, 1 0 2 3): the number of points, then the images under each generator."
 
     generators: tuple[Permutation, ...]
+    name: str
 
-    def __init__(self, generators: Iterable[Sequence[int]], n: int | None = None) -> None:
+    def __init__(self, generators: Iterable[Sequence[int]], n: int | None = None, name: str = "") -> None:
         generators = [*generators] if ordered(generators) else generators
         if any(isinstance(part, Mapping | Set) for part in (generators, *(generators if ordered(generators) else ()))):
             raise GroupError(
@@ -92,13 +109,22 @@ class PermutationGroup(PermutingGroup):
                 raise GroupError(
                     f"{shown(generator)} is no permutation of 0, ..., {points - 1}: list the image of each point once"
                 )
-        fill(self, family="Perm", n=points, generators=listed)
+        fill(self, family="Perm", n=points, generators=listed, name=checked_name(name))
 
     def __repr__(self) -> str:
+        if self.name:
+            generators = counted(len(self.generators), "generator")
+            return f"<PermutationGroup {self.name}: {counted(self.number, 'point')}, {generators}>"
         return f"PermutationGroup({self.generators!r}, {self.n})"
 
     def __str__(self) -> str:
-        return f"Perm({self.n}: {', '.join(' '.join(map(str, g)) for g in self.generators)})"
+        images = ", ".join(" ".join(map(str, g)) for g in self.generators)
+        return named_text("Perm", self.name, f"{self.n}: {images}")
+
+    @property
+    def unnamed(self) -> Group:
+        """The same group without its name."""
+        return PermutationGroup(self.generators, self.number) if self.name else self
 
     @property
     def permutations(self) -> tuple[Permutation, ...]:
@@ -108,16 +134,23 @@ class PermutationGroup(PermutingGroup):
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
         """Read ``4: 1 2 3 0, 1 0 2 3``."""
-        size, colon, rest = inside.partition(":")
+        name, written = split_name(inside)
+        size, colon, rest = written.partition(":")
         generators = [part.split() for part in rest.split(",") if part.strip()]
         numbers = [size.strip(), *(word for generator in generators for word in generator)]
         if not colon or not all(word.isascii() and word.isdecimal() for word in numbers):
             raise GroupError(f"{shown(inside)} does not list permutations")
         if any(len(word) > 9 for word in numbers):
             raise GroupError("the numbers of points are too large")
-        return cls([[int(word) for word in generator] for generator in generators], int(size))
+        return PermutationGroup([[int(word) for word in generator] for generator in generators], int(size), name)
 
     @property
     def title(self) -> str:
         """What the group is, in words."""
-        return f"group of permutations of {self.n} points with {len(self.generators)} generators"
+        said = f"{self.name}, a group" if self.name else "group"
+        return f"{said} of permutations of {self.n} points with {len(self.generators)} generators"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things, in words."""
+    return f"{number:,} {what}{'s' * (number != 1)}"

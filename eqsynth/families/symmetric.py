@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import factorial
 from typing import TYPE_CHECKING, ClassVar
 
 from eqsynth.exact.partitions import hooks, with_box, without_box
@@ -58,6 +59,11 @@ class Symmetric(PartitionGroup):
         if label == (self.number - 1, 1) and self.number > 2:
             return "standard: vectors whose entries sum to 0"
         return "sign" if len(label) == self.number else ""
+
+    @property
+    def order(self) -> int:
+        """All permutations: n!; in families that come from this one, as many as their generators make."""
+        return factorial(self.number) if self.family == "S" else super().order
 
     def generating_matrices(self) -> Generators:
         """A transposition and a cycle."""

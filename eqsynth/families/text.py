@@ -6,11 +6,15 @@ import difflib
 import re
 from pathlib import Path
 
-from eqsynth.errors import EqsynthError, GroupError, ParseError, shown
+from eqsynth.errors import NAMED, EqsynthError, GroupError, ParseError, shown
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.product import ProductGroup
 
-_GROUP = re.compile(r"\s*(?P<family>[A-Za-z]+'?)(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?")
+_SIZE = r"(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?"
+_GROUP = re.compile(rf"\s*(?P<family>[A-Za-z]+'?){_SIZE}")
+#: Families whose names have a number, as C4(5x5) has.
+_NUMBERED = re.compile(rf"\s*(?P<family>[A-Za-z]+[0-9]+)(?=\s*\(){_SIZE}")
+_POWER = re.compile(r"\s*\^\s*(?P<power>-?\w+)\s*")
 _SECOND = re.compile(r"(?P<more>\.\w+)?\s*,\s*(?P<size>-?[\w.]+)?(?P<close>\s*\))?")
 _CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
 
@@ -38,13 +42,17 @@ def _pieces(text: str) -> list[tuple[int, int]]:
         if mark == "x" and depth == 0 and before == ")":
             pieces.append((start, position))
             start = position + 1
-        before = before if mark.isspace() else mark
+        # A power belongs to what it stands behind.
+        behind = mark.isspace() or mark == "^" or (before == ")" and mark.isdecimal())
+        before = before if behind else mark
     return [*pieces, (start, len(text))]
 
 
 def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group:
     lead = start + len(text[start:stop]) - len(text[start:stop].lstrip())
-    match = _GROUP.match(text, start, stop)
+    match = _NUMBERED.match(text, start, stop)
+    if match is None or match["family"] not in OTHERS:
+        match = _GROUP.match(text, start, stop)
     if match is None:
         raise ParseError("group", text, lead, "a group name is expected", _CURE)
     name = match["family"]
@@ -52,17 +60,21 @@ def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group
         raise ParseError("group", text, match.start("family"), f"no family is called {shown(name)}", suggestion(name))
     if not match["open"]:
         digits = re.compile(r"[_\[ ]?([0-9]{1,7})").match(text, match.end("family"))
-        cure = f"Write {name}({digits[1]})." if digits and name in FAMILIES else _CURE
+        cure = f"Write {name}({digits[1]})." if digits and _sized(name, digits[1]) else _CURE
         raise ParseError("group", text, match.end("family"), "( and a size are expected here", cure)
     if name in OTHERS:
         inside = match.end("open")
         close = text.rfind(")", inside, stop)
         if close < 0:
             raise ParseError("group", text, stop, ") is expected here", _CURE)
-        if text[close + 1 : stop].strip():
+        power = _POWER.fullmatch(text, close + 1, stop)
+        if text[close + 1 : stop].strip() and power is None:
             raise ParseError("group", text, close + 1, "nothing more is expected here", _CURE)
+        written = text[inside:close].strip()
         try:
-            return OTHERS[name].of_text(text[inside:close].strip(), files)
+            if power:
+                return OTHERS[name].of_power(written, power["power"])
+            return OTHERS[name].of_text(written, files)
         except EqsynthError as error:
             raise ParseError("group", text, inside, str(error), OTHERS[name].how) from None
     if not match["size"]:
@@ -80,6 +92,14 @@ def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group
         return FAMILIES[name](name, _size(match["size"]))
     except GroupError as error:
         raise ParseError("group", text, match.start("size"), str(error), _CURE) from None
+
+
+def _sized(name: str, digits: str) -> bool:
+    """Whether a family takes a size."""
+    try:
+        return name in FAMILIES or bool(OTHERS[name].of_text(digits, False))
+    except EqsynthError:
+        return False
 
 
 def _size(text: str) -> int | str:
@@ -122,11 +142,12 @@ _LINEAR = (
     "trace 0."
 )
 _CYCLIC = (
-    "Rotations of n points in a ring are Perm(4: 1 2 3 0), those of the plane by a quarter Matrix([[0,-1],[1,0]]; )."
+    "Rotations of n points in a ring are C(5), quarter turns of an image C4(5x5), those of the plane "
+    "Matrix([[0,-1],[1,0]]; )."
 )
 _DIHEDRAL = (
-    "Rotations and reflections of n points in a ring are Aut(cycle5), those of the plane Matrix([[0,-1],[1,0]] "
-    "[[1,0],[0,-1]]; )."
+    "Rotations and reflections of n points in a ring are D(5), those of an image D4(5x5), those of the plane "
+    "Matrix([[0,-1],[1,0]] [[1,0],[0,-1]]; )."
 )
 _SIGNED = "The group of all permutations with signs is H(n)."
 #: Names of groups that are no families here, and what there is instead.
@@ -135,8 +156,8 @@ ELSEWHERE = {
     **dict.fromkeys(("SE", "E", "ISO", "Euclidean", "T", "Translation", "Galilei", "Aff"), _RIGID),
     **dict.fromkeys(("Lorentz", "Poincare", "Minkowski"), _LORENTZ),
     **dict.fromkeys(("GL", "SL", "PGL", "PSL"), _LINEAR),
-    **dict.fromkeys(("C", "Z", "Cyclic", "Cyc"), _CYCLIC),
-    **dict.fromkeys(("D", "Dih", "Dihedral"), _DIHEDRAL),
+    **dict.fromkeys(("Cyclic", "Cyc", "Zn"), _CYCLIC),
+    **dict.fromkeys(("Dih", "Dihedral"), _DIHEDRAL),
     **dict.fromkeys(("BC", "Hyperoctahedral"), _SIGNED),
     **dict.fromkeys(("Sym", "Symmetric"), "The group of all permutations is S(n)."),
     **dict.fromkeys(("Alt", "Alternating"), "The group of even permutations is A(n)."),
@@ -145,6 +166,47 @@ ELSEWHERE = {
     **dict.fromkeys(("Spin", "Pin"), "Tensors of R^n see no more of Spin(n) and Pin(n) than SO(n) and O(n)."),
     **dict.fromkeys(("Trivial", "Identity"), "The group of one element is Perm(4: ), with a number of points."),
 }
+
+
+def checked_name(name: object) -> str:
+    """The name that somebody gave to a group; GroupError for what is no name, or could be read as another group.
+
+    >>> from eqsynth.families.text import checked_name
+    >>> checked_name("Rubik 2x2")
+    'Rubik 2x2'
+    """
+    if not isinstance(name, str):
+        raise GroupError(f"the name of a group is a text, not {shown(name)}: write name={str(name)[:40]!r}")
+    if name and (name != name.strip() or not NAMED.fullmatch(f"{name} = ")):
+        raise GroupError(
+            f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + -, a "
+            "letter first"
+        )
+    family = re.fullmatch(r"([A-Za-z]+?)[\s_.-]?[0-9n]*", name)
+    if " x " in name or (family and family[1] in (*FAMILIES, *OTHERS)):
+        raise GroupError(f"{shown(name)} looks like a family of groups, as S(5) does: give it a name of its own")
+    return name
+
+
+def named_text(family: str, name: str, inside: str) -> str:
+    """A group that is written out, as text, with its name if it has one.
+
+    >>> from eqsynth.families.text import named_text
+    >>> named_text("Perm", "ring", "4: 1 2 3 0")
+    'Perm(ring = 4: 1 2 3 0)'
+    """
+    return f"{family}({name} = {inside})" if name else f"{family}({inside})"
+
+
+def split_name(inside: str) -> tuple[str, str]:
+    """What stands in brackets, as the name and the rest.
+
+    >>> from eqsynth.families.text import split_name
+    >>> split_name("ring = 4: 1 2 3 0"), split_name("4: 1 2 3 0")
+    (('ring', '4: 1 2 3 0'), ('', '4: 1 2 3 0'))
+    """
+    match = NAMED.match(inside)
+    return (match["name"], inside[match.end() :]) if match else ("", inside)
 
 
 def suggestion(name: str) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
+from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import combinations, islice
+from itertools import chain, combinations, islice, repeat
 from math import factorial, prod
-from numbers import Number
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
 from eqsynth.exact.numbers import flag, fraction, ordered, whole
+from eqsynth.graphs.colours import USUAL, Weights, attribute, colour_numbers, ignored, listed_once, merged
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 from eqsynth.store import files
 
@@ -30,6 +31,8 @@ Classes = list[tuple[int, ...]]
 
 MAX_VERTICES = 5_000
 MAX_EDGES = 2_000_000
+#: Twins that are joined are looked for among edges of so many colours.
+MAX_TWIN_COLOURS = 8
 #: Larger files are refused unread.
 MAX_FILE = 50_000_000
 #: Longer lines of edge lists are refused, and more lines than a graph may have vertices and edges.
@@ -136,9 +139,9 @@ _SIZED = re.compile(r"(?P<word>[a-z]+)(?P<first>\d+)(?:[x,](?P<second>\d+))?", r
 _READABLE = ".g6, .s6, .edgelist, .edges, .txt or .graphml"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Graph:
-    """A graph on the vertices 0 .. n - 1, directed or not, with loops and vertex colours if wanted.
+    """A graph on the vertices 0 .. n - 1, directed or not, with loops and colours of vertices and edges if wanted.
 
     >>> from eqsynth.graphs.graph import Graph
     >>> square = Graph(4, ((1, 0), (1, 2), (2, 3), (3, 0)))
@@ -150,7 +153,11 @@ class Graph:
     graph(4 vertices, 4 edges) cycle4
 
     Edges are kept sorted and once each; in an undirected graph the lesser vertex comes first, in a
-    directed one the tail. ``colours`` is empty, or has one number per vertex, which automorphisms keep.
+    directed one the tail. ``colours`` is empty, or has one number per vertex, which automorphisms keep; so do those of
+    edges, ``edge_colours``, one number per edge (none where all are the same).
+
+    >>> Graph(3, ((1, 2), (0, 1)), edge_colours=(2, 1))
+    Graph(n=3, edges=((0, 1), (1, 2)), directed=False, colours=(), name='', edge_colours=(1, 2))
 
     Raises GroupError for edges or colours that do not fit, SizeError above 5,000 vertices or
     two million edges.
@@ -161,6 +168,7 @@ class Graph:
     directed: bool = False
     colours: tuple[int, ...] = ()
     name: str = ""
+    edge_colours: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directed", flag("directed", self.directed))
@@ -171,19 +179,15 @@ class Graph:
             raise GroupError(f"a graph has a whole number of vertices, at least 1, not {shown(self.n)}")
         if n > MAX_VERTICES:
             raise SizeError(f"a graph on {shown(n)} vertices is beyond the largest, {MAX_VERTICES:,}: ask for fewer")
-        if isinstance(self.colours, Mapping | Set):
+        if any(isinstance(given, Mapping | Set) for given in (self.colours, self.edge_colours)):
             raise GroupError("a dict or a set of colours has no order: list them, [colours[v] for v in range(n)]")
-        if not ordered(self.colours) or not (ordered(self.edges) or isinstance(self.edges, Mapping | Set)):
+        colours_listed = ordered(self.colours) and ordered(self.edge_colours)
+        if not colours_listed or not (ordered(self.edges) or isinstance(self.edges, Mapping | Set)):
             raise GroupError(
                 "edges of a graph are a list of pairs, and its colours a list of numbers, not "
-                f"{shown(self.edges if ordered(self.colours) else self.colours)}"
+                f"{shown(self.edges if colours_listed else self.colours)}"
             )
-        edges: dict[tuple[int, int], None] = {}
-        for position, edge in enumerate(self.edges):
-            if position == MAX_EDGES:
-                raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
-            tail, head = _ends(edge, n)
-            edges[(tail, head) if self.directed or tail <= head else (head, tail)] = None
+        edges = self._coloured_edges(n)
         object.__setattr__(self, "colours", tuple(islice(self.colours, n + 1)))
         colours = tuple(colour for colour in map(whole, self.colours) if colour is not None)
         if len(self.colours) not in (0, n) or len(colours) != len(self.colours):
@@ -194,6 +198,28 @@ class Graph:
         object.__setattr__(self, "n", n)
         object.__setattr__(self, "edges", tuple(sorted(edges)))
         object.__setattr__(self, "colours", colours)
+        alike = len(set(edges.values())) < 2
+        object.__setattr__(self, "edge_colours", () if alike else tuple(edges[edge] for edge in self.edges))
+
+    def _coloured_edges(self, n: int) -> dict[tuple[int, int], int]:
+        """The edges, the lesser vertex first in an undirected graph, with their colours."""
+        given = tuple(islice(self.edge_colours, MAX_EDGES + 1))
+        read = tuple(colour for colour in map(whole, given) if colour is not None)
+        edges: dict[tuple[int, int], int] = {}
+        count = 0
+        for count, (edge, colour) in enumerate(zip(self.edges, chain(read, repeat(0)), strict=False), 1):
+            if count > MAX_EDGES:
+                raise SizeError(f"a graph with more than {MAX_EDGES:,} edges is too large: ask for fewer")
+            tail, head = _ends(edge, n)
+            ends = (tail, head) if self.directed or tail <= head else (head, tail)
+            if edges.setdefault(ends, colour) != colour:
+                raise GroupError(f"the edge {tail} {head} has the colours {edges[ends]} and {colour}: give it one")
+        if len(read) not in (0, count) or len(read) != len(given):
+            raise GroupError(
+                f"the colours {shown(given)} do not fit a graph of {count} edges: give one whole number for each "
+                "edge, in their order, or none at all"
+            )
+        return edges
 
     @classmethod
     def parse(cls, text: str | Graph, folder: Path | None = None) -> Graph:
@@ -234,7 +260,7 @@ class Graph:
         text = name.strip()
         if text.lower() in NAMED:
             function, _ = NAMED[text.lower()]
-            return replace(cls.of(getattr(_need("networkx"), function)()), name=text.lower())
+            return replace(cls.of(getattr(_need("networkx"), function)(), weights=False), name=text.lower())
         match = _SIZED.fullmatch(text)
         family = _family(match["word"], 2 if match["second"] else 1) if match else None
         if match is None or family is None:
@@ -255,39 +281,43 @@ class Graph:
         return cls(vertices, edges, family.directed, name=family.name + "x".join(map(str, sizes)))
 
     @classmethod
-    def of(cls, graph: Any, name: str = "") -> Graph:
-        """The graph of a networkx Graph or DiGraph, vertices numbered in the order of its nodes.
+    def of(
+        cls, graph: Any, name: str = "", *, n: int | None = None, directed: bool | None = None, weights: Any = None
+    ) -> Graph:
+        """The graph of an object: of networkx or igraph, a matrix, a list of edges, or an edge_index.
 
         >>> import networkx
+        >>> import numpy as np
         >>> from eqsynth.graphs.graph import Graph
         >>> Graph.of(networkx.DiGraph([("a", "b"), ("b", "c")]))
         Graph(n=3, edges=((0, 1), (1, 2)), directed=True, colours=(), name='')
+        >>> Graph.of([(0, 1), (1, 2)]) == Graph.of(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]))
+        True
+        >>> Graph.of([(0, 1, 1.5), (1, 2, 2.5), (2, 3, 1.5)], weights=True).edge_colours
+        (0, 1, 0)
 
-        The node attribute ``colour`` or ``color``, if every node has it, becomes the colours. Edge weights and
-        all other attributes are ignored. Raises GroupError for a multigraph, or if only some nodes have a colour.
+        - networkx and igraph: vertices are numbered in the order of the nodes. The attribute ``colour`` or ``color`` of
+          nodes, if every one has it, becomes the colours. Several edges between two vertices have their number as a
+          colour.
+        - A square array or list of rows is a matrix: edges are the entries that are not 0, directed where it is not
+          symmetric.
+        - Tuples are edges; an array of shape (2, E), as of PyTorch Geometric, has their ends in its rows. Each edge of
+          an undirected graph may stand once, or each in both directions; an edge_index with edges in one direction
+          needs ``directed``. ``n`` says how many vertices there are, if the last have no edges.
+
+        ``weights`` says whether the weights of edges are colours, which automorphisms keep: ``True`` (the attribute
+        ``weight``, entries of a matrix, the third of each tuple), the name of another attribute, or a list of one
+        weight for each edge. Equal weights, exactly, are one colour. By default they are not used, and a warning says
+        so where they differ; ``False`` says that this is meant.
+
+        Raises GroupError for what is no graph, or may mean two things.
         """
-        if not all(hasattr(graph, method) for method in ("nodes", "edges", "is_directed", "is_multigraph")):
-            raise GroupError(f"{shown(graph)} is no networkx graph: give a networkx.Graph or networkx.DiGraph")
-        if graph.is_multigraph():
-            simple = "DiGraph" if graph.is_directed() else "Graph"
-            raise GroupError(
-                "a multigraph may have several edges between two vertices, and adjacency here is 0 or 1: "
-                f"merge them with networkx.{simple}(graph)"
-            )
-        number = {node: position for position, node in enumerate(graph.nodes)}
-        if not number:
-            raise GroupError("the graph has no vertex: give one with at least 1")
-        colours = [data.get("colour", data.get("color")) for _, data in graph.nodes(data=True)]
-        return cls(
-            len(number),
-            tuple((number[tail], number[head]) for tail, head in graph.edges()),
-            bool(graph.is_directed()),
-            _colour_numbers(colours),
-            name,
-        )
+        from eqsynth.graphs.objects import graph_of
+
+        return graph_of(graph, name, n, directed, weights)
 
     @classmethod
-    def read(cls, path: str | PathLike[str], directed: bool = False) -> Graph:
+    def read(cls, path: str | PathLike[str], directed: bool = False, weights: Weights = None) -> Graph:
         r"""A graph from a file, whose suffix says the format; its name is the path.
 
         >>> import tempfile
@@ -302,15 +332,20 @@ class Graph:
         - ``.g6`` graph6 and ``.s6`` sparse6, one graph in the file.
         - ``.edgelist``, ``.edges``, ``.txt``: a line per edge, two labels with blanks, tabs, commas or semicolons
           between, the same in all lines; a line with one label, below the edges, is a vertex; lines that begin with
-          ``#`` or ``%`` and a blank are comments. Further columns are ignored if they are numbers or ``{...}``, such as
-          weights. In tables with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks;
-          brackets, as in ``(0, 1)``, hold a label together. An edge may be repeated; in an undirected graph either all
-          edges are listed in both directions or none. Vertices are in numerical order if all labels are whole numbers,
-          otherwise in order of appearance. ``directed`` reads each edge as tail, head. A line that may mean two things
-          is refused, among them a first line ``5`` or ``5 4`` that may count vertices and edges.
+          ``#`` or ``%`` and a blank are comments. Further columns are numbers or ``{...}``, such as weights. In tables
+          with commas, semicolons or tabs, labels with blanks or delimiters stand in quotation marks; brackets, as in
+          ``(0, 1)``, hold a label together. In an undirected graph either all edges are listed in both directions or
+          none. Vertices are in numerical order if all labels are whole numbers, otherwise in order of appearance.
+          ``directed`` reads each edge as tail, head. A line that may mean two things is refused, among them a first
+          line ``5`` or ``5 4`` that may count vertices and edges.
         - ``.graphml``: directed as the file says; a vertex attribute ``colour`` or ``color`` gives the colours.
 
-        Raises ExportError if the file cannot be read, GroupError for a graph that is not simple.
+        ``weights=True`` makes the weights of edges colours, which automorphisms keep (in GraphML the attribute
+        ``weight``; in ``{...}`` the key), a text those of another name; ``False`` leaves them out. Without it they are
+        not used, and a warning says so where they differ. So it is with edges that are repeated in an edge list; in the
+        other formats their number is a colour.
+
+        Raises ExportError if the file cannot be read, GroupError where weights that are asked for are not there.
         """
         path, directed = files.path_of(path), flag("directed", directed)
         suffix = path.suffix.lower()
@@ -326,8 +361,16 @@ class Graph:
         if not content.strip():
             raise ExportError(f"cannot read a graph from {path}: the file is empty")
         if suffix in (".edgelist", ".edges", ".txt"):
-            return _read_edge_list(content, path, directed)
-        return _read_graphml(content, path) if suffix == ".graphml" else _read_line(content, suffix, path)
+            return _read_edge_list(content, path, directed, weights)
+        if suffix == ".graphml":
+            return _read_graphml(content, path, weights)
+        if weights:
+            raise GroupError(f"{path} is of a format without weights: leave weights out")
+        return _read_line(content, suffix, path)
+
+    def __repr__(self) -> str:
+        shown = ("n", "edges", "directed", "colours", "name", *(["edge_colours"] if self.edge_colours else []))
+        return f"Graph({', '.join(f'{field}={getattr(self, field)!r}' for field in shown)})"
 
     def __str__(self) -> str:
         if self.name:
@@ -336,6 +379,8 @@ class Graph:
         colours = f", {len(set(self.colours))} colours" if self.colours else ""
         vertices = "vertex" if self.n == 1 else "vertices"
         edges = "edge" if len(self.edges) == 1 else "edges"
+        if self.edge_colours:
+            colours = f" in {len(set(self.edge_colours))} colours{colours}"
         return f"{kind}({self.n} {vertices}, {len(self.edges)} {edges}{colours})"
 
     @property
@@ -369,8 +414,8 @@ class Graph:
         >>> Graph.named("frucht").automorphisms()
         ()
 
-        Found by BLISS through igraph, with colours, directions and loops (a loop acts as a colour); each
-        generator is checked against the edges and colours before it is given out.
+        Found by BLISS through igraph, with colours of vertices and edges, directions and loops (a loop acts as a
+        colour); each generator is checked against the edges and colours before it is given out.
 
         Raises VerificationError if a generator fails the check.
         """
@@ -399,7 +444,21 @@ class Graph:
         inside = prod(_inside(classes) for classes in reversed(levels))
         return int(_bliss(arcs, kinds, self.directed, "count_automorphisms")) * inside
 
-    def _collapsed(self) -> tuple[list[Classes], NDArray[np.bool_], list[int]]:
+    def _arcs(self) -> NDArray[Any]:
+        """The adjacency matrix, with the number of the colour of each edge, from 1 on."""
+        import numpy as np
+
+        if not self.edge_colours:
+            return self.adjacency().astype(bool)
+        numbers = {colour: number for number, colour in enumerate(sorted(set(self.edge_colours)), 1)}
+        matrix = np.zeros((self.n, self.n), np.min_scalar_type(len(numbers)))
+        tails, heads = np.array(self.edges).T
+        matrix[tails, heads] = [numbers[colour] for colour in self.edge_colours]
+        if not self.directed:
+            matrix[heads, tails] = matrix[tails, heads]
+        return matrix
+
+    def _collapsed(self) -> tuple[list[Classes], NDArray[Any], list[int]]:
         """The graph with each class of twins made one vertex, again and again: the classes, then edges and colours.
 
         Vertices are twins if they have the same neighbours but for each other. All permutations of a class are
@@ -408,14 +467,14 @@ class Graph:
         """
         import numpy as np
 
-        arcs = self.adjacency().astype(bool)
+        arcs = self._arcs()
         looped = np.diagonal(arcs).tolist()
-        np.fill_diagonal(arcs, False)
+        np.fill_diagonal(arcs, 0)
         kinds = _numbered(list(zip(self.colours or [0] * self.n, looped, strict=True)))
         levels: list[Classes] = []
         while len(classes := _twins(arcs, kinds)) < len(kinds):
             levels.append(classes)
-            kinds = _numbered([(kinds[c[0]], len(c), bool(arcs[c[0], c[-1]])) for c in classes])
+            kinds = _numbered([(kinds[c[0]], len(c), int(arcs[c[0], c[-1]])) for c in classes])
             first = [members[0] for members in classes]
             arcs = arcs[np.ix_(first, first)]
         return levels, arcs, kinds
@@ -426,24 +485,24 @@ def _numbered(kinds: Sequence[tuple[Any, ...]]) -> list[int]:
     return [numbers[kind] for kind in kinds]
 
 
-def _twins(arcs: NDArray[np.bool_], kinds: Sequence[int]) -> Classes:
+def _twins(arcs: NDArray[Any], kinds: Sequence[int]) -> Classes:
     """Classes of vertices of the same kind and neighbours, in the order of their least members.
 
-    Either no two of a class are joined or all are, and in the second case each counts as its own neighbour.
+    Either no two of a class are joined or all are, by edges of one colour, and then each counts as its own neighbour.
+    Only the first colours are looked at: twins are found to save time.
     """
     import numpy as np
 
     classes: list[tuple[int, ...]] = []
     single = set(range(len(kinds)))
-    for own in (False, True):
+    for own in range(1 + min(int(arcs.max(initial=0)), MAX_TWIN_COLOURS)):
         np.fill_diagonal(arcs, own)
         groups: dict[tuple[int, bytes, bytes], list[int]] = {}
-        for vertex, (row, column) in enumerate(
-            zip(np.packbits(arcs, axis=1), np.packbits(arcs.T, axis=1), strict=True)
-        ):
+        sides = [np.packbits(side, axis=1) if side.dtype == bool else side for side in (arcs, arcs.T)]
+        for vertex, (row, column) in enumerate(zip(*sides, strict=True)):
             groups.setdefault((kinds[vertex], row.tobytes(), column.tobytes()), []).append(vertex)
         classes += [tuple(members) for members in groups.values() if len(members) > 1]
-    np.fill_diagonal(arcs, False)
+    np.fill_diagonal(arcs, 0)
     for members in classes:
         single -= set(members)
     return sorted([*classes, *((vertex,) for vertex in single)])
@@ -476,19 +535,31 @@ def _inside(classes: Classes) -> int:
     return prod(factorial(len(members)) for members in classes)
 
 
-def _bliss(arcs: NDArray[np.bool_], kinds: Sequence[int], directed: bool, method: str) -> Any:
-    """What BLISS says of the graph with these edges and colours; without igraph where no two vertices are alike."""
+def _bliss(arcs: NDArray[Any], kinds: Sequence[int], directed: bool, method: str) -> Any:
+    """What BLISS says of the graph with these edges and colours; without igraph where no two vertices are alike.
+
+    BLISS knows colours of vertices. Those of edges are binary numbers: there is a copy of the vertices for each digit,
+    with the edges whose colour has it, and each vertex is joined to its next copy.
+    """
     if len(set(kinds)) == len(kinds):
         return [] if method == "automorphism_group" else 1
     import numpy as np
 
-    ends = np.argwhere(arcs if directed else np.triu(arcs)).tolist()
-    graph = _need("igraph").Graph(len(kinds), ends, directed=directed)
-    return getattr(graph, method)(color=list(kinds))
+    n, sides = len(kinds), arcs if directed else np.triu(arcs)
+    digits = int(arcs.max(initial=0)).bit_length() or 1
+    ends: list[list[int]] = []
+    for digit in range(digits):
+        here = sides if digits == 1 else (sides >> digit) & 1
+        ends += (np.argwhere(here) + digit * n).tolist()
+        ends += [[vertex + (digit - 1) * n, vertex + digit * n] for vertex in range(n if digit else 0)]
+    graph = _need("igraph").Graph(n * digits, ends, directed=directed)
+    colours = [kind + digit * (max(kinds) + 1) for digit in range(digits) for kind in kinds]
+    said = getattr(graph, method)(color=colours)
+    return said if method == "count_automorphisms" else [images[:n] for images in said]
 
 
 def is_automorphism(graph: Graph, permutation: Sequence[int]) -> bool:
-    """Whether a permutation of the vertices keeps edges, directions, loops and colours.
+    """Whether a permutation of the vertices keeps edges, directions, loops and colours of vertices and edges.
 
     >>> from eqsynth.graphs.graph import Graph, is_automorphism
     >>> is_automorphism(Graph.named("C4"), (1, 2, 3, 0)), is_automorphism(Graph.named("C4"), (1, 0, 2, 3))
@@ -505,6 +576,7 @@ def _keeper(graph: Graph) -> Callable[[Sequence[int]], bool]:
     # Edges are sorted, hence their numbers too.
     ends = np.array(graph.edges, np.int64).reshape(-1, 2)
     numbers = ends[:, 0] * n + ends[:, 1]
+    colours = np.array(graph.edge_colours)
 
     def keeps(permutation: Sequence[int]) -> bool:
         if sorted(permutation) != list(range(n)):
@@ -514,12 +586,16 @@ def _keeper(graph: Graph) -> Callable[[Sequence[int]], bool]:
         images = np.array(permutation, np.int64)
         moves = images != np.arange(n)
         # Different edges go to different places: it is enough that each edge that moves goes to an edge.
-        moved_edges = images[ends[moves[ends].any(1)]]
+        moving = moves[ends].any(1)
+        moved = images[ends[moving]]
         if not graph.directed:
-            moved_edges.sort(axis=1)
-        wanted = moved_edges[:, 0] * n + moved_edges[:, 1]
-        places = np.searchsorted(numbers, wanted)
-        return bool(np.all(numbers[np.minimum(places, len(numbers) - 1)] == wanted)) if len(wanted) else True
+            moved.sort(axis=1)
+        wanted = moved[:, 0] * n + moved[:, 1]
+        if not len(wanted):
+            return True
+        places = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
+        same = not graph.edge_colours or np.array_equal(colours[places], colours[moving])
+        return bool(np.all(numbers[places] == wanted)) and same
 
     return keeps
 
@@ -586,9 +662,8 @@ def _read_line(content: bytes, suffix: str, path: Path) -> Graph:
     if n == 0:
         raise GroupError(f"{path}: the graph has no vertex: give one with at least 1")
     edges = _graph6_edges(n, data, refuse) if suffix == ".g6" else _sparse6_edges(n, data, refuse)
-    if len(set(edges)) < len(edges):
-        raise GroupError(f"{path}: a multigraph may have several edges between two vertices: keep one of each")
-    return Graph(n, tuple(edges), name=path.as_posix())
+    pairs, colours = merged(edges, None, False)
+    return Graph(n, tuple(pairs), name=path.as_posix(), edge_colours=colours)
 
 
 def _graph6_edges(n: int, data: list[int], refuse: Callable[[str], NoReturn]) -> list[tuple[int, int]]:
@@ -639,11 +714,11 @@ def _sparse6_edges(n: int, data: list[int], refuse: Callable[[str], NoReturn]) -
 _FORMATS = {".g6": "graph6", ".s6": "sparse6"}
 
 
-def _read_graphml(content: bytes, path: Path) -> Graph:
+def _read_graphml(content: bytes, path: Path, weights: Weights) -> Graph:
     """The one graph of a GraphML file, read in one pass; what it cannot hold here is refused."""
     from xml.parsers import expat
 
-    reader = _GraphML(path)
+    reader = _GraphML(path, weights)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
@@ -663,11 +738,15 @@ class _GraphML:
     _OF = "http://graphml.graphdrawing.org/"
     _DEPTH = 100
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, weights: Weights) -> None:
+        self.path, self.weights = path, weights
         self.open: list[str] = []
         self.directed: bool | None = None
         self.edges: list[tuple[str, str]] = []
+        #: The keys of what edges may have, with their names and types; what they have, and what those without it get.
+        self.names: dict[str, tuple[str, str]] = {}
+        self.attributes: list[dict[str, str]] = []
+        self.usual: dict[str, str] = {}
         #: The keys of colours with their types, and what a vertex without one gets.
         self.types: dict[str, str] = {}
         self.default: dict[str, str] = {}
@@ -709,15 +788,25 @@ class _GraphML:
         elif name == "edge" and within == "graph":
             self._edge(given)
         elif name == "key" and within == "graphml":
-            self.key = ""
-            if given.get("for", "all") in ("node", "all") and given.get("attr.name") in ("colour", "color"):
-                self.key = given.get("id", "")
-                self.types[self.key] = given.get("attr.type", "string")
-        elif (name == "default" and within == "key" and self.key) or (
-            name == "data" and within == "node" and given.get("key") in self.types
+            self._key(given)
+        elif (
+            (name == "default" and within == "key" and self.key)
+            or (name == "data" and within == "node" and given.get("key") in self.types)
+            or (name == "data" and within == "edge" and given.get("key") in self.names)
         ):
             self.key = given.get("key", self.key)
             self.read = []
+
+    def _key(self, given: dict[str, str]) -> None:
+        """A kind of data: colours of vertices, and what edges have under a name that counts."""
+        self.key, kind, name = "", given.get("for", "all"), given.get("attr.name", "")
+        wanted = {None: USUAL, False: (), True: ("weight",)}.get(self.weights, (self.weights,))  # type: ignore[arg-type]
+        if kind in ("node", "all") and name in ("colour", "color"):
+            self.key = given.get("id", "")
+            self.types[self.key] = given.get("attr.type", "string")
+        if kind in ("edge", "all") and name in wanted:
+            self.key = given.get("id", "")
+            self.names[self.key] = name, given.get("attr.type", "string")
 
     def _node(self, given: dict[str, str]) -> None:
         self.vertex = given.get("id", "")
@@ -735,6 +824,7 @@ class _GraphML:
         if len(self.edges) == MAX_EDGES:
             raise SizeError(f"{self.path} has more than {MAX_EDGES:,} edges, the most there may be: ask for fewer")
         self.edges.append((given["source"], given["target"]))
+        self.attributes.append({})
 
     def text(self, text: str) -> None:
         """Text between elements, kept where it is a colour."""
@@ -745,9 +835,14 @@ class _GraphML:
         """An element ends."""
         name = self.open.pop()
         if self.read is not None and name in ("default", "data"):
-            colours = self.default if name == "default" else self.vertices[self.vertex]
-            colours[self.key] = "".join(self.read)
-            self.read = None
+            text, self.read = "".join(self.read), None
+            if name == "data":
+                (self.attributes[-1] if self.open[-1] == "edge" else self.vertices[self.vertex])[self.key] = text
+                return
+            if self.key in self.types:
+                self.default[self.key] = text
+            if self.key in self.names:
+                self.usual[self.key] = text
 
     def graph(self) -> Graph:
         """The graph, once the file is read."""
@@ -760,32 +855,38 @@ class _GraphML:
         for edge in self.edges:
             if not (edge[0] in number and edge[1] in number):
                 self.refuse(f"the edge {shown(edge)} has an end that is no vertex of the graph")
-            tail, head = number[edge[0]], number[edge[1]]
-            pairs.append((tail, head) if self.directed or tail <= head else (head, tail))
-        if len(set(pairs)) < len(pairs):
-            raise GroupError(f"{self.path}: a multigraph may have several edges between two vertices: keep one of each")
+            pairs.append((number[edge[0]], number[edge[1]]))
         try:
-            colours = _colour_numbers([self._colour({**self.default, **own}) for own in self.vertices.values()])
+            colours = colour_numbers([self._colour({**self.default, **own}) for own in self.vertices.values()])
+            texts = [{**self.usual, **own} for own in self.attributes]
+            data = [
+                {self.names[key][0]: self._value(text, self.names[key][1]) for key, text in own.items()}
+                for own in texts
+            ]
+            values = attribute(data, self.weights, str(self.path)) if data else None
+            edges, edge_colours = merged(pairs, values, self.directed)
         except GroupError as error:
             raise GroupError(f"{self.path}: {error}") from None
-        return Graph(len(number), tuple(pairs), self.directed, colours, self.path.as_posix())
+        return Graph(len(number), tuple(edges), self.directed, colours, self.path.as_posix(), edge_colours)
 
     def _colour(self, texts: dict[str, str]) -> Any:
-        """The colour of a vertex, as its key says how to read it; None where it has none."""
+        """The colour of a vertex; None where it has none."""
         if len(texts) > 1:
             self.refuse("a vertex has two colours: keep one attribute of this name")
-        for key, text in texts.items():
-            try:
-                match self.types[key]:
-                    case "boolean":
-                        return {"true": True, "false": False, "1": True, "0": False}[text.strip().lower()]
-                    case "int" | "long" | "float" | "double":
-                        number = fraction(text)
-                        return int(number) if number.denominator == 1 else number
-            except (ValueError, KeyError):
-                self.refuse(f"the colour {shown(text)} is no {self.types[key]}")
-            return text
-        return None
+        return next((self._value(text, self.types[key]) for key, text in texts.items()), None)
+
+    def _value(self, text: str, kind: str) -> Any:
+        """A colour or a weight, as its key says how to read it."""
+        try:
+            match kind:
+                case "boolean":
+                    return {"true": True, "false": False, "1": True, "0": False}[text.strip().lower()]
+                case "int" | "long" | "float" | "double":
+                    number = fraction(text)
+                    return int(number) if number.denominator == 1 else number
+        except (ValueError, KeyError):
+            self.refuse(f"the colour {shown(text)} is no {kind}")
+        return text
 
 
 #: Words that head the columns of tables of edges.
@@ -807,7 +908,7 @@ class _Line:
     fields: tuple[str, ...]
 
 
-def _read_edge_list(content: bytes, path: Path, directed: bool) -> Graph:
+def _read_edge_list(content: bytes, path: Path, directed: bool, weights: Weights) -> Graph:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -824,7 +925,65 @@ def _read_edge_list(content: bytes, path: Path, directed: bool) -> Graph:
     if not directed:
         _check_directions(first, path)
     place = {label: position for position, label in enumerate(_in_order(list(labels), path))}
-    return Graph(len(place), tuple((place[tail], place[head]) for tail, head in first), directed, name=path.as_posix())
+    listed = [line for line in lines if len(line.fields) > 1]
+    pairs = [(place[line.fields[0]], place[line.fields[1]]) for line in listed]
+    values = _weights(listed, weights, path)
+    pairs, values, _ = listed_once(pairs, values, directed, str(path))
+    edges, colours = merged(pairs, values, directed)
+    if not weights and values is None and len(edges) < len(pairs):
+        if weights is None:
+            ignored(colours, f"{path}, some of which are repeated,", _kept_so(path))
+        colours = ()
+    return Graph(len(place), tuple(edges), directed, name=path.as_posix(), edge_colours=colours)
+
+
+def _weights(lines: Sequence[_Line], weights: Weights, path: Path) -> Sequence[Any] | None:
+    """The third columns of an edge list where they are asked for, or the attributes ``{...}`` that stand there."""
+    if not lines or weights is False or len(lines[0].fields) < 3:
+        # Without a column for them, several edges are what there is.
+        if isinstance(weights, str):
+            raise GroupError(f"{path} has no attributes {{...}} of edges: leave weights out")
+        return None
+    columns = [line.fields[2:] for line in lines]
+    if all(len(fields) == 1 and fields[0].startswith("{") for fields in columns):
+        try:
+            return attribute([_dictionary(line, path) for line in lines], weights, str(path))
+        except ExportError:
+            if weights is not None:
+                raise
+            return None
+    if weights is None:
+        ignored([tuple(map(_number, fields)) for fields in columns], str(path), _kept_so(path))
+        return None
+    if isinstance(weights, str):
+        raise GroupError(f"{path} has columns without names: say weights=True to keep what is in them")
+    return [tuple(map(_number, fields)) if len(fields) > 1 else _number(fields[0]) for fields in columns]
+
+
+def _kept_so(path: Path) -> str:
+    """How the weights of a file are kept, in Python and in text."""
+    return f"weights=True, or in text Aut({path} | weights),"
+
+
+def _number(field: str) -> Any:
+    """A weight in an edge list: a number, or a text that says what it is."""
+    try:
+        number = fraction(field)
+    except ValueError:
+        # What is not a number is not the same as another.
+        return float("nan") if field.strip("+-").lower() == "nan" else field
+    return int(number) if number.denominator == 1 else number
+
+
+def _dictionary(line: _Line, path: Path) -> dict[str, Any]:
+    """The attributes of an edge as networkx writes them."""
+    try:
+        data = literal_eval(line.fields[2])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise ExportError(f"cannot read the attributes in {path}, line {line.number}: {shown(line.fields[2])}")
+    return data
 
 
 def _check_directions(first: Mapping[tuple[str, str], _Line], path: Path) -> None:
@@ -1170,44 +1329,6 @@ def _plain(line: _Line, place: int, delimiter: str, refuse: Callable[[_Line, str
         refuse(line, "a bracket that is not closed: put labels with brackets in quotation marks")
     field = text[start:place].rstrip(" ")
     return field, place
-
-
-def _colour_numbers(colours: list[Any]) -> tuple[int, ...]:
-    """Whole numbers as they are, other colours by their place in order; no colour at all is no colours."""
-    missing = sum(colour is None for colour in colours)
-    if missing == len(colours):
-        return ()
-    if missing:
-        raise GroupError(
-            f"{missing} of {len(colours)} vertices have no colour: give every vertex a colour attribute, or none"
-        )
-    numbers = tuple(number for number in map(whole, colours) if number is not None)
-    if len(numbers) == len(colours):
-        return numbers
-    for colour in colours:
-        if not _is_value(colour):
-            raise GroupError(
-                f"the colour {shown(colour)} is neither a number nor a text: give colours that can be compared"
-            )
-    kinds = {kind: number for number, kind in enumerate(sorted(set(map(_colour_key, colours))))}
-    return tuple(kinds[_colour_key(colour)] for colour in colours)
-
-
-def _is_value(colour: Any) -> bool:
-    """Whether a colour is the same as another exactly where both say the same."""
-    if isinstance(colour, tuple):
-        return all(map(_is_value, colour))
-    return isinstance(colour, str | bytes | Number) and colour == colour  # noqa: PLR0124 - not a number is not itself
-
-
-def _colour_key(colour: Any) -> tuple[str, str]:
-    """A text for each colour: the same for 1 and 1.0, another for True and for the text 1."""
-    if isinstance(colour, Number) and not isinstance(colour, bool | complex):
-        try:
-            return "number", str(fraction(colour))
-        except ValueError:
-            return type(colour).__name__, repr(colour)
-    return type(colour).__name__, repr(colour)
 
 
 def _need(package: str) -> Any:

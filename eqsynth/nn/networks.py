@@ -117,7 +117,7 @@ class Sequential(nn.Module):
         for place in range(1, len(modules)):
             before, after = homs[place - 1], homs[place]
             between = f"modules {place - 1} and {place} do not fit: {names[place - 1]}"
-            if before.group != after.group:
+            if _unnamed(before.group) != _unnamed(after.group):
                 raise SpaceError(f"{between} commutes with {before.group}, but {names[place]} with {after.group}")
             if before.space_out != after.space_in:
                 raise SpaceError(f"{between} gives {before.space_out}, but {names[place]} takes {after.space_in}")
@@ -152,6 +152,11 @@ class Sequential(nn.Module):
         for module, asked in zip(self._modules.values(), self._asked, strict=True):
             x = module(x, *[known[letter] for letter in asked])  # type: ignore[misc]
         return x  # type: ignore[no-any-return]
+
+
+def _unnamed(group: Group) -> tuple[Group, ...]:
+    """The factors of a group without the names that people gave them."""
+    return tuple(factor.unnamed for factor in group.factors)
 
 
 def _place_of(hom: Hom, letter: str) -> tuple[int, int, Symmetry | None]:

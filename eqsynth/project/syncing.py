@@ -52,7 +52,7 @@ EXAMPLE = '[layers.EdgesToNodes]\nhom = "S(n): 16x2 -> 32x1"'
 _FILE = re.compile(r"[a-z0-9][a-z0-9_]*\.(py|pt2|onnx)")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: A problem as it prints: nothing in it can end a docstring.
-_HOM = re.compile(r"[A-Za-z0-9 ()\[\],:;+><|/._'-]+")
+_HOM = re.compile(r"[\w ()\[\],:;+*=^'><|/.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,8 +364,8 @@ def _plain_name(text: str) -> str:
 def _group_name(group: Group) -> str:
     match = re.fullmatch(r"(\w+)\((\w+(?:,\w+)*)\)", str(group).replace("'", "_prime_"))
     if match and str(group).isascii():
-        size = match[2].replace(",", "_")
-        return match[1] + (size if group.kept_graph is None else size.capitalize())
+        between, size = "_" * match[1][-1].isdigit(), match[2].replace(",", "_")
+        return match[1] + between + (size if group.kept_graph is None else size.capitalize())
     return f"{group.family}{group.n}_{sha256(str(group).encode()).hexdigest()[:8]}"
 
 

@@ -21,7 +21,7 @@ from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, ExportError, VerificationError, abridged, shown
+from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, parse_problem
 from eqsynth.families.representation import afford_elements, packed, unpacked
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eqsynth.exact.permutations import Permutation
     from eqsynth.layers.emitted import EmittedLayer
 
 #: Arguments that name the prime modulo which a rank was found.
@@ -430,7 +431,8 @@ def _check_tables(basis: Basis) -> str:
         raise VerificationError(f"an element does not map order {inputs} to {outputs}")
     if group.maps == "matrices":
         _check_spanning(basis, len(basis))
-        return _check_kernel(basis)
+        signed = group.signed_permutations
+        return _check_kernel(basis) if signed is None else _check_signed(basis, signed)
     labels = functor.orbits_of(group, inputs + outputs)
     orbits.check_orbits(group.permutations, labels)
     count = int(labels.max()) + 1
@@ -472,6 +474,35 @@ def _check_kernel(basis: Basis) -> str:
             f"the {len(given)} elements do not span the {len(kernel)} equivariant maps of {basis.group}"
         )
     return f"{len(given)} maps, a basis of the exact null space of the generators' constraints"
+
+
+def _check_signed(basis: Basis, generators: Sequence[Permutation]) -> str:
+    """Each element is kept by every generator, no two share an entry, and characters or orbits give their number."""
+    import numpy as np
+
+    n, total = basis.size(), axes_of(basis.inputs) + axes_of(basis.outputs)
+    used = np.zeros((n,) * total, bool)
+    for element, matrix in zip(basis, (functor.matrix(basis.group, e, n) for e in basis), strict=True):
+        tensor = matrix.reshape((n,) * total)
+        for generator in generators:
+            images = np.array(generator[:n])
+            moved = tensor
+            for axis in range(total):
+                signs = np.where(images < n, 1, -1).reshape(-1, *[1] * (total - 1 - axis))
+                moved = (moved * signs).take(np.argsort(images % n), axis)
+            if not np.array_equal(moved, tensor):
+                raise VerificationError(f"{element!r} does not commute with a generator of {basis.group}"[:400])
+        if not tensor.any() or (used & (tensor != 0)).any():
+            raise VerificationError(f"two of the {len(basis)} maps of {basis.group} share an entry, or one is zero")
+        used |= tensor != 0
+    try:
+        count, how = orbits.signed_count(generators, n, total), "the mean of its characters"
+    except SizeError:
+        labels, signs = orbits.signed_orbits(generators, n, total)
+        count, how = len(np.unique(labels[signs != 0])), "the number of its orbits"
+    if count != len(basis):
+        raise VerificationError(f"{len(basis)} elements, but {basis.group} has {count} maps: {how}")
+    return f"{count} maps, one for each orbit of index tuples that keeps its sign: {how}"
 
 
 def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = None) -> list[str]:

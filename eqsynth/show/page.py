@@ -132,10 +132,10 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
     space_in, space_out = words.space(maps.group, maps.inputs), words.space(maps.group, maps.outputs)
     return {
         "version": eqsynth.__version__,
-        "group": str(maps.group),
+        "group": abridged(maps.group),
         "title": maps.group.title,
         "factors": [
-            {"name": str(factor), "maps": factor.maps, "symplectic": factor.symplectic, "n": factor.n}
+            {"name": abridged(factor), "maps": factor.maps, "symplectic": factor.symplectic, "n": factor.n}
             for factor in maps.group.factors
         ],
         "inputs": list(axis_counts(maps.inputs)),
@@ -191,7 +191,7 @@ def problem_html(problem: Problem) -> str:
 
 def _html(data: dict[str, Any], text: str) -> str:
     filled = {
-        "TITLE": _escaped(f"{abridged(data['group'])} {data['heading'].split(': ')[-1]} - eqsynth"),
+        "TITLE": _escaped(f"{data['group']} {data['heading'].split(': ')[-1]} - eqsynth"),
         "STYLE": _asset("page.css"),
         "TABLE": _escaped(text),
         # No < is left, so that no text can end the script element or open a comment.
@@ -362,7 +362,7 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
         if listed:
             sections.append(
                 {
-                    "group": str(part.group),
+                    "group": abridged(part.group),
                     "formulas": part.formulas() if part is not maps else [],
                     "maps": [
                         {
@@ -436,7 +436,7 @@ def _dimensions(maps: Basis) -> list[dict[str, Any]]:
         stable = dimension.stable_from(factor, k + lo)
         table = symbolic.dimension_table(f"{factor.family}(n)", k + lo, max(stable + 2, 8))
         section: dict[str, Any] = {
-            "group": str(factor),
+            "group": abridged(factor),
             "family": factor.family,
             "heads": factor.heads,
             "total": k + lo,
@@ -463,7 +463,7 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
         else:
             sections.append(
                 {
-                    "group": str(factor),
+                    "group": abridged(factor),
                     "note": "A group given by matrices is handled without its irreducible parts: the number of maps is "
                     "the number of unknowns, less the rank of the linear equations that the generators give.",
                 }
@@ -479,7 +479,7 @@ def _bratteli(factor: Group, k: int, lo: int) -> dict[str, Any]:
     whole = not factor.heads and size <= 100
     drawn = sum(map(len, diagram.edges)) <= MAX_DRAWN
     return {
-        "group": str(group),
+        "group": abridged(group),
         "walk": factor.walk,
         "twist": factor.twist,
         "larger": f"{factor.headless}({size})" if factor.headless else "",
@@ -512,7 +512,7 @@ def _lookup(label: Label) -> str:
 
 
 def _burnside(group: Group, total: int, count: int) -> dict[str, Any]:
-    section: dict[str, Any] = {"group": str(group), "orbits": count, "power": total}
+    section: dict[str, Any] = {"group": abridged(group), "orbits": count, "power": total}
     assert isinstance(group.n, int)  # noqa: S101 - such groups have a number of points
     try:
         fixed = Counter(

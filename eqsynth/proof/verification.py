@@ -150,6 +150,19 @@ def check_basis(basis: Basis) -> str:
     Every diagram must be allowed by the group and stand once; their number must be the dimension;
     their independence is re-derived. Raises VerificationError.
     """
+    _check_certificate(basis)
+    if basis.group.maps == "factors":
+        return _check_product(basis)
+    if not basis.plain_orders:
+        return _check_symmetric(basis)
+    if not basis.group.diagrammatic:
+        return _check_tables(basis)
+    _check_diagrams(basis)
+    return _check_independence(basis)
+
+
+def _check_certificate(basis: Basis) -> None:
+    """Raise where a certificate speaks of other numbers, arguments or primes than there can be."""
     group, certificate = basis.group, basis.certificate
     if certificate.dimension != len(basis) or certificate.spanning < len(basis):
         raise VerificationError(
@@ -165,15 +178,18 @@ def check_basis(basis: Basis) -> str:
         raise VerificationError(f"the certificate names the prime {prime}, but {argument!r} takes one of {primes}")
     if basis.turns and (is_plain(basis.outputs) or len(basis.turns) != len(basis)):
         raise VerificationError(f"{len(basis.turns)} sums over exchanges of axes are given for {len(basis)} maps")
-    if group.maps == "factors":
-        return _check_product(basis)
-    if not basis.plain_orders:
-        return _check_symmetric(basis)
-    if not group.diagrammatic:
-        return _check_tables(basis)
+
+
+def _vertices(basis: Basis) -> int:
+    """The vertices of the diagrams of a basis between plain tensors of one group."""
     assert isinstance(basis.inputs, int)  # noqa: S101 - only products have tuples
     assert isinstance(basis.outputs, int)  # noqa: S101
-    total = basis.inputs + basis.outputs
+    return basis.inputs + basis.outputs
+
+
+def _check_diagrams(basis: Basis) -> None:
+    """Raise unless the group allows each diagram, and there are as many different ones as the dimension."""
+    group, total = basis.group, _vertices(basis)
     expected = dimension.dimension(group, total)
     for diagram in basis:
         if not isinstance(diagram, Diagram):
@@ -188,6 +204,12 @@ def check_basis(basis: Basis) -> str:
     if len(basis) != expected:
         raise VerificationError(f"{len(basis)} diagrams, but the dimension of the equivariant maps is {expected}")
     _check_spanning(basis, count_diagrams(group, total))
+
+
+def _check_independence(basis: Basis) -> str:
+    """Raise unless the argument of the certificate holds; it is returned in words."""
+    group, certificate, total, expected = basis.group, basis.certificate, _vertices(basis), len(basis)
+    argument, prime = certificate.independence, certificate.prime
     if argument == "stable":
         if certificate.spanning != expected:
             raise VerificationError(

@@ -111,7 +111,9 @@ CALLS = {
 
 
 def named(function):
-    return getattr(function, "__qualname__", str(function))
+    if isinstance(function, partial):
+        return f"graphs with {function.args[0]}"
+    return function.__qualname__
 
 
 def parameters(function):

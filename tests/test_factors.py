@@ -197,6 +197,7 @@ def test_steps_show_what_only_products_have_where_they_have_it():
     ("Perm(3: 1 2 0) x S(m)", "1x(0,0)", "1x(2,1)"),
     (f"Aut(3: 0-0 0-1) x {TURN}", "1x(2,1)", "1x(A2,1)"),
     ("Aut(4: 0>1 1>2 2>3 3>0 0>2) x H(2)", "1x(2,0)", "1x(1,0)"),
+    ("A(2) x Aut(3: 0-0 0-1)", "1x(1,S2) + 1x(1,2)", "1x(0,S2.packed) + 1x(1,1)"),
 ])  # fmt: skip
 def test_three_factors_and_symmetric_tensors(problem):
     for plan in ways(problem):

@@ -537,6 +537,10 @@ BAD = {
     "tables of no factor": (r"there are no factors \(\)", with_tables("tables", factors=())),
     "tables of diagrams": (r"S\(n\) has diagrams, and no tables", with_tables("tables", factors=(0,))),
     "tables of fewer factors": ("a table has 2 factors", with_tables("two tables", factors=(1,))),
+    "tables of two factors exchanged": (
+        "a table is that of another group",
+        changed("two tables", Mix, tabled=lambda s: replace(s.tabled, maps=tuple(m[::-1] for m in s.tabled.maps))),
+    ),
     "tables of other axes": (r"a table has axes of sizes \(\), not \(1,\)", with_tables("tables", 1, taken=())),
     "tables in two products": ("tables are applied in one product", changed("tables", Mix, 1, products=2)),
     "a bias of what is taken": (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eqsynth.bases.adapted import Irrep, positions
 from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single, table_key
 from eqsynth.families.group import Group
 from eqsynth.plans.steps import Schur, Source
 from eqsynth.spaces.space import Order
@@ -85,7 +85,7 @@ def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...
     lines, helpers = [], set[str]()
     numbers = []
     for place, factor in enumerate(factors):
-        unique = sorted(dict.fromkeys(element[place] for element in elements), key=_listed)
+        unique = sorted(dict.fromkeys(element[place] for element in elements), key=table_key)
         numbers.append([unique.index(element[place]) for element in elements])
         if factor.diagrammatic:
             diagrams = [part for part in unique if isinstance(part, Diagram)]
@@ -103,11 +103,6 @@ def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...
         code = f"torch.kron({code}, {name})"
     lines.append(f"maps = torch.stack([{code} for pair in pairs])")
     return lines, helpers
-
-
-def _listed(part: Single) -> tuple[object, ...]:
-    """Where a part stands among others of a factor; those of one kind that is no orbit stay in their order."""
-    return (1, part.representative) if isinstance(part, Orbit) else (2 * isinstance(part, MatrixMap), ())
 
 
 def _literal(name: str, value: Sequence[object]) -> list[str]:

@@ -308,6 +308,16 @@ Single = Diagram | Orbit | MatrixMap
 Element = Single | tuple[Single, ...]
 
 
+def table_key(part: Single) -> tuple[int, tuple[int, ...]]:
+    """What sorts elements in tables: diagrams first, then orbits by their indices, then matrices.
+
+    >>> from eqsynth.diagrams.diagram import Orbit, table_key
+    >>> table_key(Diagram(1, 0, ((0,),))) < table_key(Orbit(1, 1, (0, 0))) < table_key(Orbit(1, 1, (0, 1)))
+    True
+    """
+    return (1, part.representative) if isinstance(part, Orbit) else (2 * isinstance(part, MatrixMap), ())
+
+
 def join(diagrams: Sequence[Diagram]) -> Diagram:
     """Diagrams of the factors of a product as one: outputs of all factors in turn, then inputs.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import product, starmap
 from typing import NoReturn
 
 from eqsynth.bases.adapted import sound
-from eqsynth.diagrams.diagram import Element
+from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Single
 from eqsynth.errors import PlanError
+from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem
 from eqsynth.plans.steps import (
     Contract,
@@ -132,6 +133,16 @@ def infer(
         inference.add(step)
     inference.finish()
     return inference.values
+
+
+def _is_table(factor: Group, part: Single) -> bool:
+    """Whether an element can be one of a group without diagrams at every order."""
+    if isinstance(part, Diagram):
+        return factor.kept_graph is not None
+    if isinstance(part, Orbit):
+        return factor.permuting and max(part.representative, default=0) < factor.number
+    rows, columns = factor.number**part.outputs, factor.number**part.inputs
+    return all(row < rows and column < columns for row, column, _ in part.entries)
 
 
 class _Inference:
@@ -434,6 +445,8 @@ class _Inference:
             self._require(not self.factors[factor].diagrammatic, f"{self.factors[factor]} has diagrams, and no tables")
         for parts in tabled.maps:
             self._require(len(parts) == len(tabled.factors), f"a table has {len(parts)} factors")
+            of_factor = zip((self.factors[factor] for factor in tabled.factors), parts, strict=True)
+            self._require(all(starmap(_is_table, of_factor)), "a table is that of another group")
             for side, axes in ((0, tabled.taken), (1, tabled.given)):
                 counts = [(part.inputs, part.outputs)[side] for part in parts]
                 own = zip(tabled.factors, counts, strict=True)

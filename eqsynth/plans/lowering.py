@@ -18,7 +18,7 @@ from eqsynth.bases.adapted import adapted, check_size, fits, positions
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit, Single
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit, Single, table_key
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
@@ -1010,7 +1010,7 @@ class _Lowering:
             for use in map(target_of.__getitem__, target_at)
         ]
         read = iter(operand_keys)
-        tables = {table: number for number, table in enumerate(dict.fromkeys(use.table for use in uses))}
+        tables = {table: number for number, table in enumerate(_tables(uses))}
         joined = [
             Entry(target_at[to], BIAS if use.term_in == BIAS else operand_at[next(read)], use.element, use.sign, table)
             for use, to in zip(uses, target_keys, strict=True)
@@ -1231,6 +1231,15 @@ def _takes_after(profile: tuple[int, int, int, bool]) -> bool:
 
 def _mixed_axes(profile: Profile) -> tuple[object, ...]:
     return (sum(count + min(taken, given) for count, taken, given, _ in profile), profile)
+
+
+def _tables(uses: Sequence[_Use]) -> list[tuple[Single, ...]]:
+    """The tables of some uses, each once: in the order of their parts, those of the first factor first."""
+    listed = dict.fromkeys(use.table for use in uses)
+    # Terms with tensors of other kinds bring other elements: of each factor they stand as code lists them.
+    parts = [sorted(dict.fromkeys(column), key=table_key) for column in zip(*listed, strict=True)]
+    places = [{part: place for place, part in enumerate(own)} for own in parts]
+    return sorted(listed, key=lambda table: [place[part] for place, part in zip(places, table, strict=True)])
 
 
 def _table_labels(profile: Profile, tabled: Sequence[int]) -> tuple[list[Label], list[Label]]:

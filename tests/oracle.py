@@ -1,5 +1,6 @@
 """The dense oracle: every map as a matrix, added up with its weight. Slow and obvious."""
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 import eqsynth as eq
 from eqsynth.families.representation import random_tensor, symmetrised, unpacked
+from eqsynth.plans import lowering
 from eqsynth.plans.interpret import interpret
 from eqsynth.spaces.space import axis_counts, entries_of, is_packed, is_plain, lengths, none_of, plain, stored_full
 
@@ -135,3 +137,14 @@ def assert_all_agree(layer, n):
         elif is_packed(order):
             both = [_kept(gradient, order, sizes_of(layer, n)) for gradient in both]
         torch.testing.assert_close(*both)
+
+
+def ways(problem, normalization="variance"):
+    """Every plan by diagrams: bilabelled graphs contracted with A, and added up to tables."""
+    plan = eq.plan(*problem, normalization=normalization, method="diagrams")
+    hom = plan.hom
+    ins, outs = hom.space_in.orders, hom.space_out.orders
+    bases = {(i, o): eq.basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
+    biases = {o: eq.basis(hom.group, none_of(lo), lo) for o, lo in enumerate(outs)}
+    for steps, packs, halves in lowering._ways(hom, bases, biases, "diagrams", None):
+        yield replace(plan, steps=steps, packs=packs, halves=halves)

@@ -37,6 +37,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
+from oracle import ways
 
 METHODS = ("diagrams", "fourier", "irreps", "matrix")
 
@@ -82,6 +83,10 @@ SEVERAL = [
     ("S(n) x S(m)", "1x(S2.packed,A2.packed)", "2x(S2.packed,A2.packed)"),
     ("S(n)", "2xA3", "2xA2"),
     ("Aut(cycle4)", "1xS2.packed", "2xS2"),
+    ("S(n) x Perm(3: 1 2 0)", "2x(1,1) + 1x(0,1)", "2x(1,1)"),
+    ("SO(2) x Aut(path3)", "1x(1,1)", "2x(1,2)"),
+    ("Matrix([[0,1],[-1,0]]; ) x Aut(dicycle4)", "1x(1,1)", "1x(2,1)"),
+    ("O(2) x Perm(2: 1 0)", "1x(S2.packed,A2.packed)", "2x(S2,1)"),
 ]
 #: Products of inputs.
 PRODUCTS = [
@@ -102,6 +107,8 @@ PRODUCTS = [
     ("S(n) x O(m)", "2x(1,1)", "2x(1,0)", "2x(1,1)"),
     ("S(n) x S(m)", "2x(1,1)", "2x(1,1)", "2x(1,1)"),
     ("S(n)", "30x1", "30x1", "2x2"),
+    ("S(n) x Perm(2: 1 0)", "2x(1,1)", "2x(1,0)", "2x(1,1)"),
+    ("SO(2) x Aut(path3)", "1x(1,1)", "1x(1,0)", "1x(0,1)"),
 ]
 POWERS = [
     ("S(n)", "2x1 + 2x0", 2, "2x1"),
@@ -113,6 +120,7 @@ POWERS = [
     ("A(4)", "2x1", 2, "1x1"),
     ("Aut(path3)", "1x1", 2, "1x1"),
     ("S(n) x O(m)", "2x(1,1)", 2, "1x(1,0)"),
+    ("S(n) x Perm(2: 1 0)", "1x(1,1)", 2, "1x(1,0)"),
 ]
 
 
@@ -259,6 +267,9 @@ GOOD = {
     "full": lambda: quiet(lambda: eq.TensorProduct("Sp(n)", "2x1 + 1x2", "1x1", "2x2 + 1x0")),
     "paired": lambda: eq.TensorProduct("SO(3)", "2x1", "2x1", "2x1", mode="paired").plan,
     "power": lambda: eq.PolynomialLayer("S(n)", "2x1", 2, "2x1").plan,
+    "tables": lambda: eq.plan("S(n) x Perm(3: 1 2 0)", "2x(1,1) + 1x(0,1)", "2x(1,1)"),
+    "two tables": lambda: eq.plan("Matrix([[0,1],[-1,0]]; ) x Perm(2: 1 0)", "1x(1,1)", "1x(1,1)", method="diagrams"),
+    "graph beside": lambda: next(ways(("S(n) x Aut(cycle4)", "2x(1,1)", "2x(1,1)"))),
     "wide": lambda: eq.TensorProduct("S(n)", "30x1", "30x1", "2x2").plan,
 }
 made = {}
@@ -325,6 +336,13 @@ def reading(which, number, field, before, **values):
     """A plan with one step more, and another that reads what it writes."""
     step = good(which).steps[number]
     return instead(which, number, before, replace(step, **{field: with_first(field, **values)(step)}))
+
+
+def with_tables(name, number=0, **values):
+    """A plan one of whose mixes with tables has other ones."""
+    mixes = [step for step in good(name).steps if isinstance(step, Mix)]
+    which = [place for place, step in enumerate(mixes) if step.tabled][number]
+    return changed(name, Mix, which, tabled=lambda step: replace(step.tabled, **values))
 
 
 def entry(number, **values):
@@ -436,6 +454,13 @@ BAD = {
     ),
     "an edge twice": ("an edge stands twice", changed("graph", Contract, edges=((0, 1), (0, 1)))),
     "a negative label": ("there is no label -1", changed("graph", Contract, edges=((0, -1),))),
+    "a graph of no factor": ("there is no factor 2", changed("graph beside", Contract, factor=2)),
+    "a graph of another factor": (r"S\(n\) has no edges", changed("graph beside", Contract, factor=0)),
+    "an axis without a label": ("2 axes have 1 labels", changed("graph beside", Contract, 1, labels=(0,), kept=(0, 1))),
+    "an axis of another factor": (
+        r"has axes of sizes \(0,\), not \(1,\)",
+        changed("graph beside", Contract, 1, labels=(1, 0)),
+    ),
     "a label from nowhere": (r"\(0, 2\) are no labels", changed("graph", Contract, kept=(0, 2))),
     # Twist, Join, Weigh.
     "a form along no axis": ("axis 1 has no form", changed("full", Twist, axis=1)),
@@ -493,6 +518,30 @@ BAD = {
     "a Fourier transform of rotations": (
         "there is no Fourier transform of such axes",
         changed("rotations", Mix, 1, fourier=True),
+    ),
+    # Mix with tables.
+    "tables that nobody applies": (r"there are no tables \[0, 1\]", changed("several", Mix, entries=entry(0, table=1))),
+    "a table that is not there": (
+        "a table is not there, or is not used",
+        changed("tables", Mix, 1, entries=entry(0, table=9)),
+    ),
+    "a table that stands twice": (
+        "a table stands twice",
+        changed(
+            "tables",
+            Mix,
+            1,
+            tabled=lambda step: replace(step.tabled, maps=(step.tabled.maps[1], *step.tabled.maps[1:])),
+        ),
+    ),
+    "tables of no factor": (r"there are no factors \(\)", with_tables("tables", factors=())),
+    "tables of diagrams": (r"S\(n\) has diagrams, and no tables", with_tables("tables", factors=(0,))),
+    "tables of fewer factors": ("a table has 2 factors", with_tables("two tables", factors=(1,))),
+    "tables of other axes": (r"a table has axes of sizes \(\), not \(1,\)", with_tables("tables", 1, taken=())),
+    "tables in two products": ("tables are applied in one product", changed("tables", Mix, 1, products=2)),
+    "a bias of what is taken": (
+        "a bias has no axes to apply a table to",
+        changed("tables", Mix, 1, biases=lambda step: (replace(step.entries[0], operand=-1),)),
     ),
     # Spread.
     "no parts": ("y0_1a = nothing: it adds up nothing", changed("several", Spread, parts=())),

@@ -30,6 +30,7 @@ from eqsynth.plans.steps import (
 )
 from eqsynth.proof import verification
 from eqsynth.proof.verification import check_basis
+from oracle import ways
 
 #: Plans of all groups, with all kinds of steps.
 GOOD: dict[str, Callable[[], object]] = {
@@ -54,6 +55,11 @@ GOOD: dict[str, Callable[[], object]] = {
     "Perm": lambda: eq.plan("Perm(3: 1 2 0)", "1x1", "1x1", method="matrix"),
     "Matrix": lambda: eq.plan("Matrix([[0,1],[-1,0]]; )", "1x1", "1x1", method="matrix"),
     "S(n) x O(m)": lambda: eq.plan("S(n) x O(m)", "1x(1,1)", "1x(1,1)"),
+    "graph beside": lambda: next(ways(("S(n) x Aut(dicycle4)", "1x(1,1)", "1x(1,1)"))),
+    "orbits beside": lambda: eq.plan("S(n) x Perm(3: 1 2 0)", "1x(1,1)", "1x(1,1)"),
+    "orbits of two": lambda: eq.plan("Perm(2: 1 0) x Perm(3: 1 2 0)", "1x(1,1)", "1x(1,1)", method="diagrams"),
+    "graphs in tables": lambda: list(ways(("O(2) x Aut(path3)", "1x(1,1)", "1x(1,1)")))[1],
+    "matrices beside": lambda: eq.plan("Matrix([[0,1],[-1,0]]; ) x O(2)", "1x(1,2)", "1x(1,2)", method="diagrams"),
     "packed": lambda: eq.plan("S(n)", "1xS2.packed", "1xS2.packed"),
     "alternating": lambda: eq.plan("O(n)", "1xA2.packed", "1x2"),
     "product": lambda: eq.TensorProduct("S(n)", "2x1", "3x1", "1x1").plan,
@@ -143,6 +149,10 @@ def minus(each):
     return -each.sign
 
 
+def opposite(of):
+    return replace(of, entries=tuple((row, column, -value) for row, column, value in of.entries))
+
+
 PLANS = {
     # Input and Output.
     "two inputs exchanged": (
@@ -209,6 +219,60 @@ PLANS = {
     "a Fourier transform that is none": ("S(3), Fourier", step("S(3), Fourier", Mix, -1, fourier=False)),
     "labels that agree, not counted apart": ("S(3), Fourier", pair("S(3), Fourier", sums=())),
     "labels that agree, counted twice": ("S(3), Fourier", pair("S(3), Fourier", sums=lambda p: p.sums * 2)),
+    # Tables and graphs of factors.
+    "arrows of a factor turned round": (
+        "graph beside",
+        step("graph beside", Contract, -1, edges=lambda s: tuple(edge[::-1] for edge in s.edges)),
+    ),
+    "a graph that is not contracted": (
+        "graph beside",
+        step("graph beside", Mix, -1, operands=nth("operands", 1, source="x_ab")),
+    ),
+    "two tables exchanged": (
+        "orbits beside",
+        step("orbits beside", Mix, -1, tabled=lambda s: replace(s.tabled, maps=s.tabled.maps[::-1])),
+    ),
+    "a table for another map": ("orbits beside", step("orbits beside", Mix, -1, entries=crossed("entries", "table"))),
+    "a map without its table": (
+        "orbits beside",
+        step("orbits beside", Mix, -1, entries=lambda s: s.entries[1:]),
+    ),
+    "an orbit of another factor": (
+        "orbits of two",
+        step(
+            "orbits of two",
+            Mix,
+            -1,
+            tabled=lambda s: replace(s.tabled, maps=(s.tabled.maps[1], s.tabled.maps[0], *s.tabled.maps[2:])),
+        ),
+    ),
+    "a graph for an orbit": (
+        "graphs in tables",
+        step("graphs in tables", Mix, -1, tabled=lambda s: replace(s.tabled, maps=s.tabled.maps[::-1])),
+    ),
+    "a matrix of another sign": (
+        "matrices beside",
+        step(
+            "matrices beside",
+            Mix,
+            -1,
+            tabled=lambda s: replace(s.tabled, maps=tuple((opposite(m),) for (m,) in s.tabled.maps)),
+        ),
+    ),
+    "the axes of two factors exchanged": (
+        "matrices beside",
+        step(
+            "matrices beside",
+            Mix,
+            -1,
+            operands=lambda s: tuple(replace(o, middle=(*o.middle[1::-1], *o.middle[2:])) for o in s.operands),
+        ),
+    ),
+    "a scale of a table": (
+        "graph beside",
+        pair("graph beside", squares=lambda p: (p.squares[0] * 4, *p.squares[1:])),
+    ),
+    "a sum that is no table's": ("graphs in tables", pair("graphs in tables", squares=())),
     # Spread.
     "a part that is dropped": ("S(n)", step("S(n)", Spread, -1, parts=lambda s: s.parts[:-1])),
     "a part twice": ("S(n)", step("S(n)", Spread, -1, parts=lambda s: (*s.parts, s.parts[0]))),
@@ -398,6 +462,15 @@ CODE = {
     "a graph without a direction": ("arrows", r'(self\._table\("adjacency", )A\)', r"\1A.maximum(A.T))"),
     "a scale of the maps": ("cycle", r"\[4, 4, ", "[4, 1, "),
     "an order of weights": ("cycle", r"\[0, 1, 6\]", "[1, 0, 6]"),
+    "places of a table": ("orbits beside", r"\[self\.m(\d)_places\]", r"[self.m\1_places.flip(0)]"),
+    "a table with rows and columns exchanged": (
+        "matrices beside",
+        r'"mji,moc->joic", self\.m(\d)_maps',
+        r'"mij,moc->joic", self.m\1_maps',
+    ),
+    "graphs of a table": ("graphs in tables", r"self\.m(\d)_maps @", r"self.m\1_maps.flip(1) @"),
+    "a product of orbits": ("orbits of two", r"\(3 \* places_0", "(1 * places_0"),
+    "edges of a factor": ("graph beside", r'(self\._table\("adjacency", )A\)', r"\1A.T)"),
     "orbits in another order": (
         "Perm",
         r"index_select\(0, self\.t0_0_places\)",

@@ -13,7 +13,7 @@ from eqsynth.bases import dimension as dimensions
 from eqsynth.bases import index_symmetries
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, join
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import flag, whole
@@ -144,10 +144,23 @@ class Basis:
 
     def factors(self, index: int) -> tuple[Diagram, ...]:
         """Element ``index`` as one diagram for each factor of the group."""
+        parts = self.parts(index)
+        diagrams = tuple([part for part in parts if isinstance(part, Diagram)])
+        if len(diagrams) < len(parts):
+            raise GroupError(f"{self.formula(index)}: this element of {self.group} is not a diagram")
+        return diagrams
+
+    def parts(self, index: int) -> tuple[Single, ...]:
+        """Element ``index`` as one element for each factor of the group."""
         element = self.diagrams[index]
-        if isinstance(element, Orbit | MatrixMap):
-            raise GroupError(f"{element.formula()}: this element of {self.group} is not a diagram")
         return element if isinstance(element, tuple) else (element,)
+
+    def factor_bases(self) -> tuple[Basis, ...]:
+        """The bases of the factors of the group, those that layers use; the basis itself where there is one factor."""
+        if self.group.maps != "factors":
+            return (self,)
+        problems = zip(self.group.factors, entries_of(self.inputs), entries_of(self.outputs), strict=True)
+        return tuple(basis(*problem) for problem in problems)
 
     def plain(self) -> tuple[tuple[Diagram, ...], int, int]:
         """The elements, which must be diagrams of a single group, and the orders k and l.
@@ -544,9 +557,11 @@ def _product_basis(
     refuse_large(count)
     numbered = product(*(range(len(part)) for part in bases))
     elements = [
-        (tuple(part.factors(at)[0] for part, at in zip(bases, number, strict=True)), number) for number in numbered
+        (tuple(single for part, at in zip(bases, number, strict=True) for single in part.parts(at)), number)
+        for number in numbered
     ]
-    elements.sort(key=lambda pair: join(pair[0]).key)
+    if group.diagrammatic:
+        elements.sort(key=lambda pair: join([part for part in pair[0] if isinstance(part, Diagram)]).key)
     turns: tuple[tuple[Turn, ...], ...] = ()
     if any(part.turns for part in bases):
         turns = tuple(
@@ -605,7 +620,3 @@ def _cost_key(diagram: Diagram) -> tuple[object, ...]:
     """Cheapest first: mixing channels costs n^axes, reading and writing n^blocks of a row."""
     mixed = diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
     return (mixed, diagram.bottom_only + diagram.top_only, diagram.key)
-
-
-def _parts(element: Element) -> tuple[Diagram | Orbit | MatrixMap, ...]:
-    return element if isinstance(element, tuple) else (element,)

@@ -7,7 +7,7 @@ from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams import functor, gram
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import Diagram, Element, Single
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.permutations import sign as sign_of
@@ -249,7 +249,7 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
 
 def squares(
     group: Group,
-    element: Diagram | Orbit | MatrixMap,
+    element: Single,
     permutations: Sequence[Turn],
     inputs: Order,
     outputs: Order,

@@ -93,7 +93,7 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     if not all(factor.stride for factor in hom.group.factors):
         known = ", ".join(FAMILIES)
         raise GroupError(
-            f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product"
+            f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )
     columns = [list(zip(*map(axis_counts, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))

@@ -223,7 +223,7 @@ class _Analyser:
         for name in step.writes:
             # Several targets are views of one product.
             self.layouts[name] = layout if single else replace(layout, owned=False, contiguous=False)
-        if single or step.fourier:
+        if single or step.fourier or step.tabled:
             return
         # Heads that come after the mixing are the same for all targets, and applied to them together.
         heads = tuple(head for head in self.plan.steps if isinstance(head, Hodge) and head.source in step.writes)

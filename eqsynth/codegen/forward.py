@@ -25,15 +25,16 @@ from eqsynth.codegen.analysis import (
     missing,
 )
 from eqsynth.codegen.irreps import SchurCode
-from eqsynth.codegen.names import Names, Size, binomial, half, shape, times
+from eqsynth.codegen.names import Names, Size, binomial, half, permuted, shape, times
 from eqsynth.codegen.tables import Buffer, Tables
-from eqsynth.codegen.tied import TiedCode
+from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
 from eqsynth.diagrams.text import fragment
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
+    Entry,
     Hodge,
     Input,
     Join,
@@ -82,9 +83,7 @@ class Forward:
     def text(self) -> str:
         """The method; fills ``tables``."""
         body = self._body()
-        graph = self.plan.problem.group.kept_graph
-        if graph is not None:
-            self.tables.add_graph(graph)
+        self.tables.add_graphs()
         missing_sizes = self._missing_sizes()
         head = Head(self, missing_sizes).lines(self.names.used)
         first, *more = [name for name, _ in self.names.operands]
@@ -247,7 +246,8 @@ class Forward:
     def _reduce(self, step: Reduce) -> None:
         source, axes = self.code[step.source], self.plan.values[step.source].axes
         letters = _letters(step.pattern)
-        operation = "mean" if self.plan.sums == "mean" else "sum"
+        summed = [size for size, axis in zip(axes, step.pattern, strict=True) if axis is None]
+        operation = "mean" if summed and self.plan.sums(summed[0]) == "mean" else "sum"
         if step.forms:
             ((left, right),) = step.forms
             signature = self.plan.problem.group.factors[axes[left]].signature
@@ -271,7 +271,7 @@ class Forward:
         self.code[step.target] = step.target
 
     def _sum_scale(self, factor: int) -> str:
-        return f" * {self.names.scale(factor)}" if self.plan.sums == "variance" else ""
+        return f" * {self.names.scale(factor)}" if self.plan.sums(factor) == "variance" else ""
 
     # --- the Levi-Civita tensor ---------------------------------------------------------------------
 
@@ -335,15 +335,18 @@ class Forward:
     # --- contraction with the adjacency matrix --------------------------------------------------------
 
     def _contract(self, step: Contract) -> None:
-        source, channels, n = self.code[step.source], self.channels(step.source), self.names.sizes[0]
-        graph = self.plan.problem.group.kept_graph
+        source, channels, n = self.code[step.source], self.channels(step.source), self.names.sizes[step.factor]
+        factors = self.plan.problem.group.factors
+        graph = factors[step.factor].kept_graph
         assert graph is not None  # noqa: S101 - only graphs have edges
+        several = sum(factor.kept_graph is not None for factor in factors) > 1
+        tables = self.tables.graph(graph, f"_{step.factor}" if several else "")
         if step.along is not None:
             place, transposed = step.along
-            behind = times([*[n] * (len(step.labels) - place - 1), channels])
+            behind = times([*self.axes(step.source)[place + 1 :], channels])
             flat = f"{source}.reshape(-1, {n}, {behind})"
-            lengths = shape(-1, [n] * len(step.kept), channels)
-            code = f"{self.tables.neighbours(graph, transposed, flat)}.reshape({lengths})"
+            lengths = shape(-1, self.axes(step.target), channels)
+            code = f"{tables.neighbours(transposed, flat)}.reshape({lengths})"
         else:
             new = "".join(f".unsqueeze({len(step.labels) + 1 + i})" for i in range(len(step.kept) - len(step.labels)))
             ends = {end for edge in step.edges for end in edge}
@@ -352,8 +355,8 @@ class Forward:
             outer = "".join(LETTERS[label] for label in step.kept if label in ends)
             same = len(step.edges) == 1 and inner == outer
             table = "A" if same else f'torch.einsum("{inner}->{outer}", {", ".join(["A"] * len(step.edges))})'
-            number = self.tables.factor(f"{table}.reshape({lengths})")
-            code = f"{source}{new} * self.factor_{number}.to({source}.dtype)"
+            name = tables.factor(f"{table}.reshape({lengths})")
+            code = f"{source}{new} * self.{name}.to({source}.dtype)"
         self.say(f"{step.target} = {code}", describe(step))
         self.code[step.target] = step.target
 
@@ -403,14 +406,15 @@ class Forward:
 
     def _join_scale(self, step: Join) -> str:
         """What scales the sums of a product."""
-        power = POWERS[self.plan.sums]
-        if not power:
-            return ""
-        if self.plan.sums == "mean":
-            factors = [f"{self.names.sizes[step.sizes[label]]} ** -1" for label in step.scaled]
-        else:
-            factors = [self.names.scale(step.sizes[label]) for label in step.scaled]
-        factors += [f"{step.terms} ** {power:g}"] if step.terms > 1 else []
+        power, factors = POWERS[self.plan.normalization], []
+        for factor in (step.sizes[label] for label in step.scaled):
+            match self.plan.sums(factor):
+                case "mean":
+                    factors.append(f"{self.names.sizes[factor]} ** -1")
+                case "variance":
+                    factors.append(self.names.scale(factor))
+        # Heads come from factors with diagrams.
+        factors += [f"{step.terms} ** {power:g}"] if step.terms > 1 and power else []
         return f"({' * '.join(factors)})" if len(factors) > 1 else "".join(factors)
 
     def _weigh(self, step: Weigh) -> None:
@@ -449,6 +453,9 @@ class Forward:
         self.say("")
         if step.fourier:
             fourier.mix(self, step, maps)
+            return
+        if step.tabled:
+            TabledCode(self, step, step.tabled).run()
             return
         ends = [
             list(dict.fromkeys(filter(None, map(self.drawn, names))))
@@ -510,9 +517,10 @@ class Forward:
         for weight, columns in zip(weights[1:], operands[1:], strict=True):
             self.say(f"{product} {f'= {product} +' if several else '+='} linear({columns}, {weight})")
 
-    def widths(self, terms: Sequence[int]) -> str:
-        """The channels of some operands together."""
-        counted = [(self.names.c_in(term), len(list(group))) for term, group in groupby(terms)]
+    def widths(self, terms: Sequence[int], out: bool = False) -> str:
+        """The channels of some operands together, or of targets."""
+        channels_of = self.names.c_out if out else self.names.c_in
+        counted = [(channels_of(term), len(list(group))) for term, group in groupby(terms)]
         return " + ".join(channels if count == 1 else f"{count} * {channels}" for channels, count in counted)
 
     def _matrix(self, step: Mix) -> str:
@@ -528,22 +536,10 @@ class Forward:
 
     def _block(self, step: Mix, i: int, o: int, operands: list[int], targets: list[int]) -> str:
         wide, high = len(operands), len(targets)
-        here = [e for e in step.entries if e.target in targets and e.operand in operands]
-        at = {(e.target, e.operand): e.element for e in here}
+        at = {(e.target, e.operand): e for e in step.entries if e.target in targets and e.operand in operands}
         if not at:
             return self.zeros(f"{high} * {self.names.c_out(o)}, {wide} * {self.names.c_in(i)}")
-        table = [at.get((t, s)) for t in targets for s in operands]
-        pair = self.pair(i, o)
-        weight, first = self.weight(pair), min(at.values())
-        if table == list(range(first, first + len(table))):
-            part = weight if len(table) == pair.dim else f"{weight}[{first}:{first + len(table)}]"
-        else:
-            part = self.gathered(step, weight, i, o, table, pair.dim)
-        if any(e.sign < 0 for e in here):
-            sign_at = {(e.target, e.operand): e.sign for e in here}
-            signs = [sign_at.get((t, s), 1) for t in targets for s in operands]
-            name = self._buffer("signs", step, i, o, Buffer(tuple(signs), "factors"))
-            part = f"({part} * self.{name}[:, None, None])"
+        part = self.weights_at(step, i, o, [at.get((t, s)) for t in targets for s in operands])
         if wide == high == 1:
             return f"{part}.squeeze(0)"
         c_out, c_in = self.names.c_out(o), self.names.c_in(i)
@@ -553,6 +549,21 @@ class Forward:
             return f"{part}.transpose(0, 1).reshape({c_out}, {wide} * {c_in})"
         lengths = f"{high}, {wide}, {c_out}, {c_in}"
         return f"{part}.reshape({lengths}).transpose(1, 2).reshape({high} * {c_out}, {wide} * {c_in})"
+
+    def weights_at(self, step: Mix, i: int, o: int, entries: Sequence[Entry | None]) -> str:
+        """The weights of a pair that entries of a mix name, in their order, with signs; zeros where there is none."""
+        table = [None if entry is None else entry.element for entry in entries]
+        pair = self.pair(i, o)
+        weight, first = self.weight(pair), min(element for element in table if element is not None)
+        if table == list(range(first, first + len(table))):
+            part = weight if len(table) == pair.dim else f"{weight}[{first}:{first + len(table)}]"
+        else:
+            part = self.gathered(step, weight, i, o, table, pair.dim)
+        if any(entry is not None and entry.sign < 0 for entry in entries):
+            signs = tuple(1 if entry is None else entry.sign for entry in entries)
+            name = self._buffer("signs", step, i, o, Buffer(signs, "factors"))
+            part = f"({part} * self.{name}[:, None, None])"
+        return part
 
     def weight(self, pair: Pair) -> str:
         """The weights of a pair, scaled once for all their uses."""
@@ -615,22 +626,25 @@ class Forward:
         element_at = {entry.target: entry.element for entry in step.biases}
         for o, group in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
             table = [element_at.get(target) for target in group]
-            bias, dim = self._constant(o), self.plan.bias_dims[o]
-            filled = [place for place, element in enumerate(table) if element is not None]
-            run = [element for element in table if element is not None]
-            if filled and filled == _range(filled[0], len(filled)) and run == _range(run[0], len(run)):
-                part = bias if len(run) == dim else f"{bias}[{run[0]}:{run[0] + len(run)}]"
-                around = f"{filled[0]}, {len(table) - 1 - filled[-1]}"
-                part = part if around == "0, 0" else f"nn.functional.pad({part}, (0, 0, {around}))"
-                pieces.append(f"{part}.flatten()")
-            elif not filled:
+            if set(table) == {None}:
                 pieces.append(self.zeros(f"{len(table)} * {self.names.c_out(o)}"))
             else:
-                places = tuple(dim if element is None else element for element in table)
-                buffer = self._buffer("bias_order", step, 0, o, Buffer(places))
-                padded = f"nn.functional.pad({bias}, (0, 0, 0, 1))" if None in table else bias
-                pieces.append(f"{padded}.index_select(0, self.{buffer}).flatten()")
+                pieces.append(f"{self.biases_at(step, o, table)}.flatten()")
         return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}))"
+
+    def biases_at(self, step: Mix, o: int, table: Sequence[int | None]) -> str:
+        """The biases of a term that a table names, in its order; zeros where there is none."""
+        bias, dim = self._constant(o), self.plan.bias_dims[o]
+        filled = [place for place, element in enumerate(table) if element is not None]
+        run = [element for element in table if element is not None]
+        if filled == _range(filled[0], len(filled)) and run == _range(run[0], len(run)):
+            part = bias if len(run) == dim else f"{bias}[{run[0]}:{run[0] + len(run)}]"
+            around = f"{filled[0]}, {len(table) - 1 - filled[-1]}"
+            return part if around == "0, 0" else f"nn.functional.pad({part}, (0, 0, {around}))"
+        places = tuple(dim if element is None else element for element in table)
+        buffer = self._buffer("bias_order", step, 0, o, Buffer(places))
+        padded = f"nn.functional.pad({bias}, (0, 0, 0, 1))" if None in table else bias
+        return f"{padded}.index_select(0, self.{buffer})"
 
     # --- maps that are no diagrams ----------------------------------------------------------------
 
@@ -988,21 +1002,6 @@ class Head:
 
 
 # --- code for tensors -----------------------------------------------------------------------------------
-
-
-def permuted(code: str, order: Sequence[int]) -> str:
-    """A tensor with its axes, between batch and channels, in another order.
-
-    >>> from eqsynth.codegen.forward import permuted
-    >>> permuted("x", (0, 1)), permuted("x", (1, 0)), permuted("x", (1, 2, 0))
-    ('x', 'x.transpose(1, 2)', 'x.permute(0, 2, 3, 1, 4)')
-    """
-    exchanged = [axis for axis, source in enumerate(order) if axis != source]
-    if not exchanged:
-        return code
-    if len(exchanged) == 2:
-        return f"{code}.transpose({exchanged[0] + 1}, {exchanged[1] + 1})"
-    return f"{code}.permute(0, {', '.join(str(axis + 1) for axis in order)}, {len(order) + 1})"
 
 
 def _diagonal(code: str, pattern: Pattern) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eqsynth.bases.adapted import Irrep, positions
 from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
 from eqsynth.families.group import Group
 from eqsynth.plans.steps import Schur, Source
 from eqsynth.spaces.space import Order
@@ -24,7 +24,7 @@ LINE = 100
 def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int) -> tuple[list[str], set[str]]:
     """Lines that make ``maps``, the matrices of some elements, (maps, rows, columns); and the functions they need."""
     if isinstance(elements[0], tuple):
-        return _product_lines(group, [element for element in elements if isinstance(element, tuple)])
+        return product_lines(group.factors, [element for element in elements if isinstance(element, tuple)])
     if isinstance(elements[0], MatrixMap):
         entries = [[list(entry) for entry in e.entries] for e in elements if isinstance(e, MatrixMap)]
         return [*_literal("entries", entries), f"maps = _entries(entries, {rows}, {columns})"], {"_entries"}
@@ -72,13 +72,24 @@ def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tupl
     return lines, {"_diagrams", "_with_eta"}
 
 
-def _product_lines(group: Group, elements: Sequence[tuple[Diagram, ...]]) -> tuple[list[str], set[str]]:
+def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...]]) -> tuple[list[str], set[str]]:
+    """The same for products of elements of some factors, one of each."""
+    if len(factors) == 1:
+        ((factor,), first) = factors, elements[0][0]
+        rows, columns = (factor.number**axes for axes in (first.outputs, first.inputs))
+        return map_lines(factor, [part for (part,) in elements], rows, columns)
     lines, helpers = [], set[str]()
     numbers = []
-    for place, factor in enumerate(group.factors):
+    for place, factor in enumerate(factors):
         unique = list(dict.fromkeys(element[place] for element in elements))
         numbers.append([unique.index(element[place]) for element in elements])
-        own, needed = _diagram_lines(factor, unique, f"maps_{place}")
+        if factor.diagrammatic:
+            diagrams = [part for part in unique if isinstance(part, Diagram)]
+            own, needed = _diagram_lines(factor, diagrams, f"maps_{place}")
+        else:
+            rows, columns = (factor.number**axes for axes in (unique[0].outputs, unique[0].inputs))
+            own, needed = map_lines(factor, unique, rows, columns)
+            own.append(f"maps_{place} = maps")
         lines += own
         helpers |= needed
     lines += _literal("pairs", list(zip(*numbers, strict=True)))

@@ -130,6 +130,6 @@ def _sums(plan: Plan) -> bool:
 
 
 def _adds(maps_of: Basis) -> bool:
-    if not maps_of.group.diagrammatic and not isinstance(maps_of.inputs, tuple):
+    if not maps_of.group.diagrammatic:
         return True
     return any(diagram.bottom.dropped or diagram.head for at in range(len(maps_of)) for diagram in maps_of.factors(at))

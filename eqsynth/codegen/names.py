@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import factorial, prod
 
 from eqsynth.families.hom import NAMES, ProductHom
@@ -160,3 +160,18 @@ def binomial(n: Size, symmetry: Symmetry) -> str:
     by = "+" if symmetry.kind == "S" else "-"
     factors = " * ".join([str(n), *(f"({n} {by} {step})" for step in range(1, symmetry.order))])
     return f"{factors} // {factorial(symmetry.order)}"
+
+
+def permuted(code: str, order: Sequence[int]) -> str:
+    """A tensor with its axes, between batch and channels, in another order.
+
+    >>> from eqsynth.codegen.names import permuted
+    >>> permuted("x", (0, 1)), permuted("x", (1, 0)), permuted("x", (1, 2, 0))
+    ('x', 'x.transpose(1, 2)', 'x.permute(0, 2, 3, 1, 4)')
+    """
+    exchanged = [axis for axis, source in enumerate(order) if axis != source]
+    if not exchanged:
+        return code
+    if len(exchanged) == 2:
+        return f"{code}.transpose({exchanged[0] + 1}, {exchanged[1] + 1})"
+    return f"{code}.permute(0, {', '.join(str(axis + 1) for axis in order)}, {len(order) + 1})"

@@ -27,6 +27,53 @@ class Buffer:
 
 
 @dataclass(slots=True)
+class GraphTables:
+    """What contractions with a graph need: gathers over its edges, its matrix A, products of entries of A."""
+
+    graph: Graph
+    #: What the names of tables end with.
+    suffix: str = ""
+    gathers: bool = False
+    adjacency: bool = False
+    factors: list[str] = field(default_factory=list)
+
+    def neighbours(self, transposed: bool, flat: str) -> str:
+        """The adjacency matrix, or its transpose, times the middle axis of ``flat``."""
+        transposed &= self.graph.directed
+        if _both_ways(self.graph) * GATHER < self.graph.n**2:
+            self.gathers = True
+            tails, heads = f"self.tails{self.suffix}", f"self.heads{self.suffix}"
+            return f"_along({f'{heads}, {tails}' if transposed else f'{tails}, {heads}'}, {flat})"
+        self.adjacency = True
+        return f"_multiply(self.adjacency{self.suffix}{'.mT' if transposed else ''}, {flat})"
+
+    def factor(self, code: str) -> str:
+        """The name of a product of entries of A, which values are multiplied by."""
+        if code not in self.factors:
+            self.factors.append(code)
+        return f"factor{self.suffix}_{self.factors.index(code)}"
+
+    def lines(self, helpers: set[str]) -> list[str]:
+        """Lines that build them; the functions that these need are added to ``helpers``."""
+        lines = edge_lines(self.graph)
+        if self.gathers:
+            helpers.add("_along")
+            lines += [
+                f'self._table("tails{self.suffix}", torch.tensor([i for i, _ in edges]))',
+                f'self._table("heads{self.suffix}", torch.tensor([j for _, j in edges]))',
+            ]
+        if self.adjacency or self.factors:
+            helpers.add("_adjacency")
+            lines.append(f"A = _adjacency({self.graph.n}, edges)")
+        if self.adjacency:
+            helpers.add("_multiply")
+            lines.append(f'self._table("adjacency{self.suffix}", A)')
+        for number, code in enumerate(self.factors):
+            lines.append(f'self._table("factor{self.suffix}_{number}", {code})')
+        return lines
+
+
+@dataclass(slots=True)
 class Tables:
     """What the code of a plan needs to be there before it runs.
 
@@ -41,10 +88,8 @@ class Tables:
     epsilons: list[Epsilon] = field(default_factory=list)
     #: Those that are applied as matrices.
     applied: set[int] = field(default_factory=set)
-    #: What contractions with a graph need: gathers over its edges, its matrix A, products of entries of A.
-    gathers: bool = False
-    adjacency: bool = False
-    factors: list[str] = field(default_factory=list)
+    #: What contractions with the graphs of factors need, by what names of their tables end with.
+    graphs: dict[str, GraphTables] = field(default_factory=dict)
 
     def epsilon(self, epsilon: Epsilon) -> int:
         """The number of a Levi-Civita tensor."""
@@ -54,39 +99,15 @@ class Tables:
             self.helpers |= names | ({"_eta"} if epsilon[-1] < epsilon[0] else set())
         return self.epsilons.index(epsilon)
 
-    def neighbours(self, graph: Graph, transposed: bool, flat: str) -> str:
-        """The adjacency matrix, or its transpose, times the middle axis of ``flat``."""
-        transposed &= graph.directed
-        if _both_ways(graph) * GATHER < graph.n**2:
-            self.gathers = True
-            return f"_along(self.{'heads, self.tails' if transposed else 'tails, self.heads'}, {flat})"
-        self.adjacency = True
-        return f"_multiply(self.adjacency{'.mT' if transposed else ''}, {flat})"
+    def graph(self, graph: Graph, suffix: str) -> GraphTables:
+        """What contractions with a graph need; ``suffix``: what tells its tables from those of other factors."""
+        return self.graphs.setdefault(suffix, GraphTables(graph, suffix))
 
-    def factor(self, code: str) -> int:
-        """The number of a product of entries of A, which values are multiplied by."""
-        if code not in self.factors:
-            self.factors.append(code)
-        return self.factors.index(code)
-
-    def add_graph(self, graph: Graph) -> None:
+    def add_graphs(self) -> None:
         """Lines that build what contractions need, before all others."""
-        if not (self.gathers or self.adjacency or self.factors):
-            return
-        lines = edge_lines(graph)
-        if self.gathers:
-            self.helpers.add("_along")
-            lines += [
-                'self._table("tails", torch.tensor([i for i, _ in edges]))',
-                'self._table("heads", torch.tensor([j for _, j in edges]))',
-            ]
-        if self.adjacency or self.factors:
-            self.helpers.add("_adjacency")
-            lines.append(f"A = _adjacency({graph.n}, edges)")
-        if self.adjacency:
-            self.helpers.add("_multiply")
-            lines.append('self._table("adjacency", A)')
-        lines += [f'self._table("factor_{number}", {code})' for number, code in enumerate(self.factors)]
+        lines: list[str] = []
+        for tables in self.graphs.values():
+            lines += tables.lines(self.helpers)
         self.builders = lines + self.builders
 
     def methods(self, first: str) -> list[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from math import prod
 from typing import TYPE_CHECKING
 
-from eqsynth.codegen.irreps import map_lines, scaled_maps
-from eqsynth.codegen.names import shape
+from eqsynth.codegen.irreps import map_lines, product_lines, scaled_maps
+from eqsynth.codegen.names import permuted, shape
 from eqsynth.codegen.tables import edge_lines
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
-from eqsynth.plans.steps import Tied
+from eqsynth.errors import abridged
+from eqsynth.families.group import Group
+from eqsynth.plans.steps import Mix, Tabled, Tied
 
 if TYPE_CHECKING:
     from eqsynth.codegen.forward import Forward
@@ -34,7 +37,7 @@ class TiedCode:
         """Print the step."""
         step, names = self.step, self.names
         c_out = names.c_out(step.term)
-        rows = self._entries(step.sizes)
+        rows = _entries(self.forward, step.sizes)
         self.say("")
         bias = ""
         if step.constants:
@@ -49,7 +52,7 @@ class TiedCode:
         total = ""
         for table in step.tables:
             c_in = names.c_in(table.term)
-            columns = self._entries(self.plan.values[table.source].axes)
+            columns = _entries(self.forward, self.plan.values[table.source].axes)
             self.say(f"# {len(table.elements)} maps, entries of one matrix tied together")
             prefix = f"t{table.term}_{step.term}"
             scale = scaled_maps(self.forward, table.term, step.term)
@@ -65,13 +68,9 @@ class TiedCode:
         lengths = shape(-1, self.forward.sizes(step.sizes), c_out)
         self.say(f"{step.target} = {step.target if total else bias}.reshape({lengths})")
 
-    def _entries(self, axes: Sequence[int]) -> int:
-        sizes = self.forward.sizes(axes)
-        return prod(size for size in sizes if isinstance(size, int))
-
     def _dense(self, elements: Sequence[Element]) -> bool:
         """Whether maps are no sums of orbits: the whole matrix is a sum of theirs."""
-        return self.group.diagrammatic or isinstance(elements[0], MatrixMap)
+        return self.group.diagrammatic or isinstance(elements[0], MatrixMap | tuple)
 
     def _gather(self, prefix: str, rows: int, columns: int, term_in: int) -> None:
         """The matrix from the weights of all orbits."""
@@ -99,7 +98,7 @@ class TiedCode:
             self.say(f'w = torch.einsum("dji,{letters[0]}->{letters[1]}", self.{prefix}_maps, {weight})')
             return
         scale = f" * self.{prefix}_scale[:, None{', None' * weights}]" if prefix in self.scaled else ""
-        absent = self._orbit_count(elements) - orbits
+        absent = _orbit_count(self.group, _order(elements)) - orbits
         if graphs:
             part = f"self.{prefix}_maps @ {weight if not orbits else f'{weight}[:{graphs}]'}"
             part = f"({part}.flatten(1)).reshape(-1, {channels})" if weights else part
@@ -112,9 +111,6 @@ class TiedCode:
             self.say(f"w = {padded if absent else weight + scale}")
         else:
             self.say(f"w = {weight}")
-
-    def _orbit_count(self, elements: Sequence[Element]) -> int:
-        return int(functor.orbits_of(self.group, _order(elements)).max()) + 1
 
     def _build(
         self, prefix: str, elements: Sequence[Element], rows: int, columns: int, scale: str, constant: bool = False
@@ -158,10 +154,198 @@ class TiedCode:
             say(f'self._table("{prefix}_places", places)')
 
 
+class TabledCode:
+    """The lines of a Mix that applies tables of factors: one matrix product on their axes and the channels."""
+
+    def __init__(self, forward: Forward, step: Mix, tabled: Tabled) -> None:
+        self.forward, self.step, self.tabled = forward, step, tabled
+        self.names, self.tables, self.say = forward.names, forward.tables, forward.say
+        self.factors = [forward.plan.problem.group.factors[factor] for factor in tabled.factors]
+        self.prefix = f"m{forward.mixes.index(step)}"
+        self.rows, self.columns = (_entries(forward, axes) for axes in (tabled.given, tabled.taken))
+        #: Matrices of maps of groups of permutations are constant on orbits; others are added up as they are.
+        self.gathered = not any(isinstance(part, MatrixMap) for parts in tabled.maps for part in parts)
+        self.wide_in = forward.widths([operand.term for operand in step.operands])
+        self.wide_out = forward.widths([target.term for target in step.targets], out=True)
+
+    def run(self) -> None:
+        """Print the step."""
+        step, count = self.step, len(self.tabled.maps)
+        on = f" on {step.axes} {'axis' if step.axes == 1 else 'axes'}" if step.axes else ""
+        maps = f"{len(step.entries)} map{'s' * (len(step.entries) != 1)}" if step.entries else "constants"
+        of = " x ".join(abridged(factor) for factor in self.factors)
+        self.say(f"# mixing{on}, with {count} table{'s' * (count != 1)} of {of}: {maps}")
+        self._build()
+        bias = ""
+        if step.biases:
+            self.say(f"constants = {self._biases()}")
+            self._place("constants", weights=False)
+            bias = "constants"
+        product = step.writes[0] if len(step.writes) == 1 else "z"
+        sizes = shape(-1, self.forward.sizes(step.axes_out), self.wide_out)
+        if step.operands:
+            self.say(f"w = {self._weights()}")
+            self._place("w", weights=True)
+            operands = [permuted(self.forward.code[one.source], one.middle) for one in step.operands]
+            x = operands[0] if len(operands) == 1 else f"torch.cat(({', '.join(operands)}), -1)"
+            x = f"{x}.reshape(-1, {_times(self.columns, self.wide_in)})"
+            self.say(f"{product} = linear({x}, w{', ' + bias if bias else ''}).reshape({sizes})")
+        else:
+            self.say(f"{product} = {bias}.reshape({sizes})")
+        if len(step.writes) > 1:
+            self.forward.say_split(step, step.writes)
+
+    def _weights(self) -> str:
+        """The weights of the maps, table by table a matrix (targets x C_out, operands x C_in)."""
+        step, count = self.step, len(self.tabled.maps)
+        at = {(entry.table, entry.target, entry.operand): entry for entry in step.entries}
+        rows = []
+        for o, targets in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
+            high, row = list(targets), []
+            for i, operands in groupby(range(len(step.operands)), key=lambda s: step.operands[s].term):
+                wide = list(operands)
+                c_out, c_in = self.names.c_out(o), self.names.c_in(i)
+                entries = [at.get((m, t, s)) for m in range(count) for t in high for s in wide]
+                lengths = f"{count}, {_times(len(high), c_out)}, {_times(len(wide), c_in)}"
+                if not any(entries):
+                    row.append(self.forward.zeros(lengths))
+                    continue
+                part = self.forward.weights_at(step, i, o, entries)
+                if len(high) * len(wide) > 1:
+                    part = f"{part}.reshape({count}, {len(high)}, {len(wide)}, {c_out}, {c_in})"
+                    part = f"{part}.transpose(2, 3).reshape({lengths})"
+                row.append(part)
+            rows.append(row[0] if len(row) == 1 else f"torch.cat(({', '.join(row)}), 2)")
+        return rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}), 1)"
+
+    def _biases(self) -> str:
+        """The biases, table by table those of all targets."""
+        step, count = self.step, len(self.tabled.maps)
+        at = {(entry.table, entry.target): entry.element for entry in step.biases}
+        pieces = []
+        for o, targets in groupby(range(len(step.targets)), key=lambda t: step.targets[t].term):
+            high = list(targets)
+            table = [at.get((m, t)) for m in range(count) for t in high]
+            lengths = f"{count}, {_times(len(high), self.names.c_out(o))}"
+            if set(table) == {None}:
+                pieces.append(self.forward.zeros(lengths))
+            else:
+                pieces.append(f"{self.forward.biases_at(step, o, table)}.reshape({lengths})")
+        return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
+
+    def _place(self, name: str, weights: bool) -> None:
+        """Lines that make the matrix, or the constants, from what belongs to each table."""
+        high, wide = _times(self.rows, self.wide_out), _times(self.columns, self.wide_in)
+        lengths = f"{high}, {wide}" if weights else "-1"
+        if not self.gathered:
+            equation = "mji,moc->joic" if weights else "mji,mo->jo"
+            self.say(f'{name} = torch.einsum("{equation}", self.{self.prefix}_maps, {name}).reshape({lengths})')
+            return
+        if self.sums:
+            behind = f".reshape(-1, {self.wide_out}, {self.wide_in})" if weights else ""
+            code = (
+                f"(self.{self.prefix}_maps @ {name}.flatten(1)){behind}"
+                if behind
+                else f"self.{self.prefix}_maps @ {name}"
+            )
+            self.say(f"{name} = {code}", "a graph is a sum of orbits")
+        elif self.absent:
+            self.say(f"{name} = nn.functional.pad({name}, ({'0, 0, ' * (1 + weights)}0, 1))")
+        inner = ""
+        if weights and self.columns > 1:
+            # Rows of the matrix are output indices and channels.
+            inner = f".reshape({self.rows}, {self.columns}, {self.wide_out}, {self.wide_in}).transpose(1, 2)"
+        self.say(f"{name} = {name}[self.{self.prefix}_places]{inner}.reshape({lengths})")
+
+    @property
+    def sums(self) -> bool:
+        """Whether tables are gathered, and some are sums of orbits."""
+        return self.gathered and any(isinstance(part, Diagram) for parts in self.tabled.maps for part in parts)
+
+    @property
+    def absent(self) -> bool:
+        """Whether some orbits belong to no table."""
+        return not self.sums and len(self.tabled.maps) < prod(map(_orbit_count, self.factors, self._totals()))
+
+    def _totals(self) -> list[int]:
+        """The orders of inputs and outputs of each factor together."""
+        return [part.outputs + part.inputs for part in self.tabled.maps[0]]
+
+    def _build(self) -> None:
+        """Lines of __init__ that make the tables."""
+        say, maps = self.tables.builders.append, self.tabled.maps
+        if not self.gathered or self.sums:
+            lines, helpers = product_lines(self.factors, maps)
+            self.tables.builders += lines
+            self.tables.helpers |= helpers
+        if not self.gathered:
+            say(f'self._table("{self.prefix}_maps", maps)')
+            return
+        self.tables.helpers.add("_orbits")
+        every, counts = self._totals(), []
+        for number, (factor, total) in enumerate(zip(self.factors, every, strict=True)):
+            name = "places" if len(every) == 1 else f"places_{number}"
+            generators = [list(g) for g in factor.permutations]
+            say(f"{name}, _ = _orbits({generators}, {factor.n}, {total}, [])")
+            counts.append(_orbit_count(factor, total))
+        if len(every) > 1:
+            self._say_joined(counts)
+        if self.sums:
+            # A place of each orbit: maps are constant on them.
+            say(f"tuples = torch.zeros({prod(counts)}, dtype=torch.long)")
+            say("tuples[places] = torch.arange(len(places))")
+            say(f'self._table("{self.prefix}_maps", maps.flatten(1)[:, tuples].T)')
+        else:
+            self._say_order(counts)
+        say(f'self._table("{self.prefix}_places", places)')
+
+    def _say_joined(self, counts: Sequence[int]) -> None:
+        """A line that numbers the products of orbits of all factors, at the places of the product of their matrices."""
+        parts = self.tabled.maps[0]
+        terms = []
+        for number, (factor, part) in enumerate(zip(self.factors, parts, strict=True)):
+            lengths = [1] * (2 * len(parts))
+            lengths[number], lengths[len(parts) + number] = factor.number**part.outputs, factor.number**part.inputs
+            behind = prod(counts[number + 1 :])
+            terms.append(f"{behind} * places_{number}.reshape({shape(lengths)})")
+        self.tables.builders.append(f"places = ({' + '.join(terms)}).flatten()")
+
+    def _say_order(self, counts: Sequence[int]) -> None:
+        """Lines that number orbits as their tables stand; those without a table come last."""
+        numbers = []
+        for parts in self.tabled.maps:
+            number = 0
+            for factor, part, count, total in zip(self.factors, parts, counts, self._totals(), strict=True):
+                assert isinstance(part, Orbit)  # noqa: S101 - others are sums of orbits
+                number = number * count + int(functor.orbits_of(factor, total)[part.representative])
+            numbers.append(number)
+        if numbers != list(range(prod(counts))):
+            self.tables.builders += [
+                f"order = torch.full(({prod(counts)},), {len(numbers)})",
+                f"order[{numbers}] = torch.arange({len(numbers)})",
+                "places = order[places]",
+            ]
+
+
+def _orbit_count(group: Group, total: int) -> int:
+    return int(functor.orbits_of(group, total).max()) + 1
+
+
+def _entries(forward: Forward, axes: Sequence[int]) -> int:
+    return prod(size for size in forward.sizes(axes) if isinstance(size, int))
+
+
+def _times(count: int, channels: str) -> str:
+    """So many times a sum of channels, in code."""
+    if count == 1:
+        return channels
+    return f"{count} * ({channels})" if " + " in channels else f"{count} * {channels}"
+
+
 def _order(elements: Sequence[Element]) -> int:
     """The orders of input and output together."""
     (first, *_) = elements
-    assert not isinstance(first, tuple)  # noqa: S101 - products are not made of tables
+    assert not isinstance(first, tuple)  # noqa: S101 - matrices of products are sums of theirs
     return first.outputs + first.inputs
 
 

@@ -241,10 +241,10 @@ def _decode_one(data: Any, inputs: int | tuple[int, ...], outputs: int | tuple[i
                 and len(parts) == len(inputs) == len(outputs)
             ):  # fmt: skip
                 decoded = [_decode_one(p, k, lo) for p, k, lo in zip(parts, inputs, outputs, strict=True)]
-                diagrams = tuple(part for part in decoded if isinstance(part, Diagram))
-                if len(diagrams) == len(decoded):
-                    return diagrams
-        raise CatalogError("an element of a product is not a diagram for each factor")
+                singles = tuple(part for part in decoded if not isinstance(part, tuple))
+                if len(singles) == len(decoded):
+                    return singles
+        raise CatalogError("an element of a product is not an element for each factor")
     match data:
         case {"orbit": representative, **rest} if not rest:
             index = tuple(_numbers(representative))

@@ -291,8 +291,10 @@ class MatrixMap:
         return f"{len(self.entries)} entries, first {value} at row {row}, column {column}"
 
 
-#: One element of a basis; for a product group, a tuple with a diagram for each factor.
-Element = Diagram | Orbit | MatrixMap | tuple[Diagram, ...]
+#: One element of a basis of a group that is no product.
+Single = Diagram | Orbit | MatrixMap
+#: One element of a basis; for a product group, a tuple with an element for each factor.
+Element = Single | tuple[Single, ...]
 
 
 def join(diagrams: Sequence[Diagram]) -> Diagram:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache, reduce
 from itertools import pairwise
-from math import factorial, perm
+from math import factorial, perm, prod
 from typing import TYPE_CHECKING
 
 from eqsynth.diagrams.bilabelled import counts
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
 from eqsynth.families.group import Group
 from eqsynth.graphs.orbits import orbit_labels
 
@@ -85,7 +85,7 @@ def _eta(signature: tuple[int, int], index: NDArray[np.int64]) -> NDArray[np.int
     return 1 - 2 * (index >= signature[0])
 
 
-def row(group: Group, element: Diagram | Orbit | MatrixMap, index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def row(group: Group, element: Single, index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """One row of the matrix of an element of a single group, that of an output index.
 
     >>> import numpy as np
@@ -187,6 +187,8 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
     """For each element the sum of squares of all entries of its matrix, and the largest such sum in a row."""
     import numpy as np
 
+    if elements and isinstance(elements[0], tuple):
+        return _squares_of_products(group, [element for element in elements if isinstance(element, tuple)], n)
     sums = []
     orbits = [element for element in elements if isinstance(element, Orbit)]
     sizes: dict[int, tuple[int, int]] = {}
@@ -209,3 +211,16 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
             entry = matrix(group, element, n)
             sums.append((int((entry**2).sum()), int((entry**2).sum(1).max())))
     return sums
+
+
+def _squares_of_products(
+    group: Group, elements: Sequence[tuple[Single, ...]], n: int | Sequence[int]
+) -> list[tuple[int, int]]:
+    """The same for a product of groups: both sums are products of those of the factors."""
+    sizes = [n] * len(group.factors) if isinstance(n, int) else n
+    known = []
+    for factor, size, listed in zip(group.factors, sizes, zip(*elements, strict=True), strict=True):
+        single = list(dict.fromkeys(listed))
+        known.append(dict(zip(single, squares(factor, single, size), strict=True)))
+    parts = [[of[part] for of, part in zip(known, element, strict=True)] for element in elements]
+    return [(prod(total for total, _ in part), prod(largest for _, largest in part)) for part in parts]

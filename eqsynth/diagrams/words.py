@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, indexed
+from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, Single, indexed
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
@@ -196,7 +196,7 @@ def power(size: int | str, exponent: int) -> str:
     return str(size) if exponent == 1 else f"{size}{raised(exponent)}"
 
 
-def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Diagram | Orbit | MatrixMap]]:
+def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Single]]:
     """The parts of an element, each with its factor of the group; one part where there is no product.
 
     >>> from eqsynth import Diagram, Group

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from eqsynth.errors import GroupError, shown
-from eqsynth.families.group import FAMILIES, Group, fill
+from eqsynth.families.group import Group, fill
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -19,8 +19,9 @@ class ProductGroup(Group):
     >>> print(product, [str(factor) for factor in product.factors])
     S(4) x O(3) ['S(4)', 'O(3)']
 
-    Orders are tuples with one entry per factor; the axes of the first factor come first. The maps are
-    products of the factors' maps: dimensions multiply.
+    Any groups can be factors. Orders are tuples with one entry per factor; the axes of the first factor come first.
+    The maps are products of the factors' maps: dimensions multiply. A product of groups of permutations that act on one
+    set of points is a :class:`PermutationGroup` instead.
     """
 
     maps: ClassVar[str] = "factors"
@@ -34,12 +35,6 @@ class ProductGroup(Group):
         listed = tuple(part for factor in factors for part in Group.parse(factor).factors)
         if len(listed) < 2:
             raise GroupError("a product needs two or more groups, such as S(4) x O(3)")
-        for part in listed:
-            if not part.diagrammatic:
-                raise GroupError(
-                    f"{part} cannot be a factor yet: products are made of {', '.join(FAMILIES)}. "
-                    "A product of permutation groups acting on one set of points is a PermutationGroup"
-                )
         fill(self, family="Product", n=0, parts=listed)
 
     def __repr__(self) -> str:
@@ -65,5 +60,5 @@ class ProductGroup(Group):
 
     @property
     def diagrammatic(self) -> bool:
-        """Products are made of groups with diagrams."""
-        return True
+        """Whether all factors have diagrams at every order; plans handle the others factor by factor."""
+        return all(part.diagrammatic for part in self.parts)

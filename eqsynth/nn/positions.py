@@ -233,7 +233,7 @@ def run(
             case Input(target, term):
                 values[target] = inputs[term]
             case Reduce(target, source, pattern):
-                values[target] = _reduce(values[source], pattern, POWERS[plan.sums] * step.summed)
+                values[target] = _reduce(values[source], pattern, POWERS[plan.sums(0)] * step.summed)
             case Mix():
                 at = demanded[step.targets[0].name] if step.targets else wanted[0]
                 mixed = _mix(step, plan, parameter, values, at)

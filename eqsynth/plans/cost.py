@@ -10,7 +10,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.fourier import irreducible_dimensions, orbits
-from eqsynth.diagrams.diagram import Diagram, MatrixMap
+from eqsynth.diagrams.diagram import Diagram, MatrixMap, Orbit
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.plans.steps import (
     Contract,
@@ -165,7 +165,8 @@ class Costing:
                 multiply_adds = memory * perm(step.n - step.tied - step.given, step.taken)
                 return Cost(step, multiply_adds, multiply_adds + memory, memory, calls=5)
             case Contract(target, source, labels, _, kept):
-                multiply_adds = self._places([0] * len({*labels, *kept})) * self._channels(source)
+                new = [step.factor] * len({*kept} - {*labels})
+                multiply_adds = self._places([*self.values[source].axes, *new]) * self._channels(source)
                 memory = self._elements(target)
                 return Cost(step, multiply_adds, self._elements(source) + memory, memory, calls=4)
             case Twist(target) | Pack(target) | Unpack(target):
@@ -176,7 +177,7 @@ class Costing:
             case Weigh():
                 return self._weigh(step)
             case Mix():
-                return self._fourier(step) if step.fourier else self._mix(step)
+                return self._fourier(step) if step.fourier else self._tabled(step) if step.tabled else self._mix(step)
             case Spread():
                 return self._spread(step)
             case Tied():
@@ -224,6 +225,22 @@ class Costing:
             traffic += places * sum(wide_in, ZERO) * 2
         calls = 5 + 2 * len(step.operands) + len(step.targets)
         return Cost(step, weights * places, traffic, memory, scratch, ZERO, weights * 2, weights, calls)
+
+    def _tabled(self, step: Mix) -> Cost:
+        """A mix that applies tables: its matrix is made once in a call, of all tables, and has rows for their axes."""
+        assert step.tabled  # noqa: S101 - such steps come here
+        wide_in = sum((self._in(operand.term) for operand in step.operands), ZERO)
+        wide_out = sum((self._out(target.term) for target in step.targets), ZERO)
+        rows, columns = self._places(step.tabled.given) * wide_out, self._places(step.tabled.taken) * wide_in
+        riding, entries = self._places(step.sizes), rows * columns
+        # Orbits are gathered; graphs are sums of orbits, as many as there are maps; matrices are added up.
+        kinds, maps = {type(part) for parts in step.tabled.maps for part in parts}, len(step.tabled.maps)
+        combined = entries * maps if MatrixMap in kinds else ZERO if kinds == {Orbit} else wide_in * wide_out * maps**2
+        memory, moved = riding * rows, riding * columns
+        calls = 12 + 2 * len(step.operands) + len(step.targets)
+        return Cost(
+            step, entries * riding, moved * 3 + memory, memory, moved, combined, entries * 4, entries * 2, calls
+        )
 
     def _weights(self, step: Mix) -> Polynomial:
         """The entries of the matrix of a mix that are weights."""
@@ -295,7 +312,7 @@ class Costing:
             maps = len(table.elements)
             weight_traffic += entries * 2
             weight_memory += entries + channels * maps
-            if group.diagrammatic or isinstance(table.elements[0], MatrixMap):
+            if group.diagrammatic or isinstance(table.elements[0], MatrixMap | tuple):
                 weight_multiply_adds += entries * maps
             else:
                 graphs = sum(isinstance(element, Diagram) for element in table.elements)

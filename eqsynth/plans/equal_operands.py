@@ -13,6 +13,7 @@ from eqsynth.bases.index_symmetries import permuted
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
+from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom
 from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
@@ -122,17 +123,28 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
     import numpy as np
 
     problem = f"the maps {order_text(maps.inputs)} -> {order_text(maps.outputs)} of a product"
-    columns = prod(maps.sizes()[factor] for factor in (*full_axes(maps.outputs), *full_axes(maps.inputs)))
+    counts = zip(axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
+    # Where n is a letter, any size will do at which the diagrams are independent.
+    sizes = [
+        factor.n if isinstance(factor.n, int) else _even(factor, max(factor.stable_from(k + lo), 1))
+        for factor, (k, lo) in zip(maps.group.factors, counts, strict=True)
+    ]
+    columns = prod(sizes[factor] for factor in (*full_axes(maps.outputs), *full_axes(maps.inputs)))
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
     every = _generated(swaps)
-    matrices = maps.matrices()
-    lengths = [maps.sizes()[factor] for factor in full_axes(maps.inputs)]
+    matrices = maps.matrices(sizes)
+    lengths = [sizes[factor] for factor in full_axes(maps.inputs)]
     split = matrices.reshape(*matrices.shape[:2], *lengths)
     total = np.zeros_like(split)
     for swap, sign in every.items():
         total += sign * np.transpose(split, (0, 1, *(2 + axis for axis in swap)))
     return independent_rows(total.reshape(len(maps), -1))[0]
+
+
+def _even(factor: Group, size: int) -> int:
+    """The size, or the next one where the factor has only even ones."""
+    return size + size % 2 * factor.even
 
 
 def _generated(swaps: Sequence[Turn]) -> dict[tuple[int, ...], int]:

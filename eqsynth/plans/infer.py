@@ -31,6 +31,7 @@ from eqsynth.plans.steps import (
     Source,
     Spread,
     Step,
+    Tabled,
     Tied,
     Twist,
     Unpack,
@@ -325,14 +326,20 @@ class _Inference:
 
     def _contract(self, step: Contract) -> Value:
         source = self._value(step.source)
-        self._require(self.problem.group.kept_graph is not None, f"{self.problem.group} has no edges")
+        self._require(step.factor in range(len(self.factors)), f"there is no factor {step.factor}")
+        factor, ends = self.factors[step.factor], {end for edge in step.edges for end in edge}
+        self._require(factor.kept_graph is not None, f"{factor} has no edges")
         self._require(len(set(step.labels)) == len(step.labels), "two axes have one label")
-        self._same(step.source, source.axes, (0,) * len(step.labels))
+        self._require(len(step.labels) == len(source.axes), f"{len(source.axes)} axes have {len(step.labels)} labels")
+        size = dict(zip(step.labels, source.axes, strict=True))
+        left = {*step.labels} - {*step.kept}
+        touched = [axis for label, axis in size.items() if label in ends | left]
+        self._same(step.source, touched, [step.factor] * len(touched))
         self._require(len(set(step.edges)) == len(step.edges), "an edge stands twice")
-        known = {*step.labels, *(end for edge in step.edges for end in edge)}
+        known = {*step.labels, *ends}
         self._require(min(known, default=0) >= 0, f"there is no label {min(known, default=0)}")
         self._require(len(set(step.kept)) == len(step.kept) and known >= {*step.kept}, f"{step.kept} are no labels")
-        return replace(source, axes=(0,) * len(step.kept))
+        return replace(source, axes=tuple(size.get(label, step.factor) for label in step.kept))
 
     def _twist(self, step: Twist) -> Value:
         source = self._value(step.source)
@@ -376,11 +383,12 @@ class _Inference:
         return [Value(product.axes, (), step.term_out, product.batch) for _ in step.targets]
 
     def _mix(self, step: Mix) -> list[Value]:
+        self._tables(step.tabled, {entry.table for entry in (*step.entries, *step.biases)})
         for operand in step.operands:
             value = self._value(operand.source)
             self._channels(operand.source, operand.term)
             self._order(operand.middle, len(value.axes))
-            self._same(operand.source, [value.axes[axis] for axis in operand.middle], step.sizes)
+            self._same(operand.source, [value.axes[axis] for axis in operand.middle], step.axes_in)
         for target in step.targets:
             self._output_term(target.term)
         entries = (*step.entries, *step.biases)
@@ -389,8 +397,10 @@ class _Inference:
         self._require(all(entry.operand in operands for entry in step.entries), "an operand is not there")
         self._require(all(entry.operand == -1 for entry in step.biases), "a bias has an operand")
         self._require(all(entry.sign in (1, -1) for entry in entries), "a sign is not 1 or -1")
-        places = {(entry.target, entry.operand) for entry in entries}
+        places = {(entry.target, entry.operand, entry.table) for entry in entries}
         self._require(len(places) == len(entries), "two elements join the same operand and target")
+        self._require(not step.tabled or step.products == 1, "tables are applied in one product")
+        self._require(not (step.biases and step.tabled and step.tabled.taken), "a bias has no axes to apply a table to")
         self._require({entry.target for entry in entries} == {*targets}, "a target is made of nothing")
         self._require({entry.operand for entry in step.entries} == {*operands}, "an operand is mixed into nothing")
         read: dict[tuple[int, int], list[int]] = {}
@@ -405,9 +415,28 @@ class _Inference:
         if step.fourier:
             # Labels that are all different fall into orbits of S_c.
             fitting = len(set(step.sizes)) == 1 < step.axes and step.sizes[0] < len(self.factors)
-            fitting = fitting and self.factors[step.sizes[0]].partitions and not step.biases
+            fitting = fitting and self.factors[step.sizes[0]].partitions and not (step.biases or step.tabled)
             self._require(fitting, "there is no Fourier transform of such axes")
-        return [Value(step.sizes, (), target.term, bool(step.operands)) for target in step.targets]
+        return [Value(step.axes_out, (), target.term, bool(step.operands)) for target in step.targets]
+
+    def _tables(self, tabled: Tabled | None, used: set[int]) -> None:
+        """Raise unless there are the tables that entries use, and no others, and they fit their factors."""
+        if not tabled:
+            self._require(used <= {0}, f"there are no tables {sorted(used)}")
+            return
+        self._require(used == set(range(len(tabled.maps))), "a table is not there, or is not used")
+        self._require(len(set(tabled.maps)) == len(tabled.maps), "a table stands twice")
+        in_order = all(0 <= one < len(self.factors) for one in tabled.factors)
+        in_order = in_order and bool(tabled.factors) and list(tabled.factors) == sorted({*tabled.factors})
+        self._require(in_order, f"there are no factors {tabled.factors}")
+        for factor in tabled.factors:
+            self._require(not self.factors[factor].diagrammatic, f"{self.factors[factor]} has diagrams, and no tables")
+        for parts in tabled.maps:
+            self._require(len(parts) == len(tabled.factors), f"a table has {len(parts)} factors")
+            for side, axes in ((0, tabled.taken), (1, tabled.given)):
+                counts = [(part.inputs, part.outputs)[side] for part in parts]
+                own = zip(tabled.factors, counts, strict=True)
+                self._same("a table", axes, [factor for factor, count in own for _ in range(count)])
 
     def _spread(self, step: Spread) -> Value:
         self._output_term(step.term)

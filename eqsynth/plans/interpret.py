@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import combinations, combinations_with_replacement, permutations
-from math import perm, prod
+from math import perm
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.adapted import Adapted, positions
@@ -15,6 +16,7 @@ from eqsynth.families.group import Group
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
+    Entry,
     Forms,
     Hodge,
     Input,
@@ -119,11 +121,13 @@ class _Interpreter:
             case Reduce(_, source):
                 axes = plan.values[source].axes
                 lengths, matrices = [self.lengths[size] for size in axes], self.pair_forms(step.forms, axes)
-                return [_reduce(values[source], step, lengths, matrices, POWERS[plan.sums])]
+                summed = [size for size, axis in zip(axes, step.pattern, strict=True) if axis is None]
+                power = POWERS[plan.sums(summed[0])] if summed else 0.0
+                return [_reduce(values[source], step, lengths, matrices, power)]
             case Hodge(_, source):
-                return [_hodge(values[source], step, self.factors[step.factor], POWERS[plan.sums])]
-            case Contract(_, source, labels, edges, kept):
-                return [_contract(plan, values[source], labels, edges, kept)]
+                return [_hodge(values[source], step, self.factors[step.factor], POWERS[plan.sums(step.factor)])]
+            case Contract(_, source):
+                return [_contract(values[source], step, self.factors[step.factor])]
             case Twist(_, source, axis):
                 (form,) = self.pair_forms(((axis, axis),), plan.values[source].axes)
                 return [np.moveaxis(np.tensordot(form, values[source], (1, 1 + axis)), 0, 1 + axis)]
@@ -134,14 +138,17 @@ class _Interpreter:
                 weights = [self.weight(step.term_in, step.term_out, element) for element in step.elements]
                 return [product @ weight.T for weight in weights]
             case Mix(_, operands, targets, entries, biases):
-                totals = [self.zeros(step.sizes, target.term) for target in targets]
+                totals = [self.zeros(step.axes_out, target.term) for target in targets]
                 for entry in entries:
                     operand = operands[entry.operand]
                     weight = self.weight(operand.term, targets[entry.target].term, entry.element)
-                    order = (0, *[1 + axis for axis in operand.middle], step.axes + 1)
-                    totals[entry.target] += entry.sign * np.transpose(values[operand.source], order) @ weight.T
+                    order = (0, *[1 + axis for axis in operand.middle], len(operand.middle) + 1)
+                    mixed = np.transpose(values[operand.source], order) @ weight.T
+                    totals[entry.target] += entry.sign * self.applied(step, entry, mixed)
                 for entry in biases:
-                    totals[entry.target] += entry.sign * self.bias(targets[entry.target].term)[entry.element]
+                    bias = entry.sign * self.bias(targets[entry.target].term)[entry.element]
+                    lead = np.broadcast_to(bias, (1,) * (1 + step.axes) + bias.shape)
+                    totals[entry.target] += self.applied(step, entry, lead)
                 if step.fourier:
                     totals = [total * _different(total.shape[1:-1])[..., None] for total in totals]
                 return totals
@@ -175,6 +182,20 @@ class _Interpreter:
         """The matrices of the forms of pairs of axes."""
         return [self.factors[axes[left]].pair_form(self.lengths[axes[left]]) for left, _ in forms]
 
+    def applied(self, step: Mix, entry: Entry, value: Array) -> Array:
+        """The table of an entry, if there is one, applied to the last axes of a value."""
+        import numpy as np
+
+        if not step.tabled:
+            return value
+        sizes = [self.sizes[factor] for factor in step.tabled.factors]
+        parts = zip(step.tabled.factors, step.tabled.maps[entry.table], sizes, strict=True)
+        table = reduce(np.kron, [matrix(self.factors[factor], part, size) for factor, part, size in parts])
+        lead = value.shape[: 1 + step.axes]
+        product = np.einsum("ji,...ic->...jc", table, value.reshape(*lead, table.shape[1], value.shape[-1]))
+        given = [self.lengths[size] for size in step.tabled.given]
+        return np.asarray(product.reshape(*lead, *given, value.shape[-1]))
+
     def packing(self, step: Pack | Unpack) -> Symmetry:
         """The symmetry of the axes that a step packs or unpacks."""
         return self.plan.packs[step.size - len(self.sizes)][1]
@@ -194,8 +215,10 @@ class _Interpreter:
 
     def join(self, step: Join) -> Array:
         """The product of two values, its sums scaled."""
-        terms = step.terms * prod(self.sizes[step.sizes[label]] for label in step.scaled)
-        scale: float = float(terms) ** POWERS[self.plan.sums]
+        # Only factors with diagrams have heads.
+        scale: float = float(step.terms) ** POWERS[self.plan.normalization]
+        for factor in (step.sizes[label] for label in step.scaled):
+            scale *= float(self.sizes[factor]) ** POWERS[self.plan.sums(factor)]
         return self.product(step, range(step.axes), step.full) * scale
 
     # --- weights ----------------------------------------------------------------------------------
@@ -300,19 +323,17 @@ def _unpacked(source: Array, start: int, symmetry: Symmetry, n: int) -> Array:
     return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
 
 
-def _contract(
-    plan: Plan, source: Array, labels: Sequence[int], edges: Sequence[tuple[int, int]], kept: Sequence[int]
-) -> Array:
+def _contract(source: Array, step: Contract, factor: Group) -> Array:
     import numpy as np
 
-    graph = plan.hom.group.kept_graph
+    graph = factor.kept_graph
     assert graph is not None  # noqa: S101 - only graphs have edges
     adjacency = graph.adjacency().astype(np.float64)
     # 0 is the batch, 1 the channels.
-    factors: list[object] = [part for u, v in edges for part in (adjacency, [2 + u, 2 + v])]
-    order = [0, *(2 + label for label in labels), 1]
+    factors: list[object] = [part for u, v in step.edges for part in (adjacency, [2 + u, 2 + v])]
+    order = [0, *(2 + label for label in step.labels), 1]
     # einsum gives new axes their length from the factors.
-    product: Array = np.einsum(source, order, *factors, [0, *(2 + label for label in kept), 1])  # type: ignore[call-overload]  # stubs
+    product: Array = np.einsum(source, order, *factors, [0, *(2 + label for label in step.kept), 1])  # type: ignore[call-overload]  # stubs
     return product
 
 

@@ -5,12 +5,11 @@ Source: MATHS of fast evaluation, arXiv 2304.14165 and 2412.10837, here for all 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import accumulate, starmap
+from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
 
 from eqsynth.bases import fourier, index_symmetries
@@ -18,7 +17,7 @@ from eqsynth.bases.adapted import adapted, check_size, fits, positions
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit, Single
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
@@ -47,6 +46,7 @@ from eqsynth.plans.steps import (
     Spread,
     Step,
     Table,
+    Tabled,
     Target,
     Tied,
     Unpack,
@@ -72,6 +72,8 @@ from eqsynth.store.waiting import waiting
 SHARE_EVERYWHERE, SHARE_DIAGONALS = 0.8, 0.4
 #: Marks of dropped blocks in the names of values, one for each axis that a tensor may have.
 DIGITS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#: The most entries of the tables of factors of a product.
+MAX_TABLE = 1 << 24
 
 
 def plan(
@@ -128,7 +130,7 @@ def plan_hom(
 def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
     """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
     plans = []
-    for method in ("diagrams",) if hom.group.diagrammatic else ("diagrams", "matrix"):
+    for method in ("diagrams",) if hom.group.diagrammatic or hom.group.symbolic else ("diagrams", "matrix"):
         try:
             plans.append(plan_hom(hom, bias, normalization, method))
         except GroupError:
@@ -254,9 +256,20 @@ def _ways(
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     # Where tensors are stored full and n is a letter, places of entries would be maps anew in each call.
     worth = any(map(is_packed, orders)) or not hom.group.symbolic
-    for packing in (False, True) if worth and not all(map(is_plain, orders)) and method == "diagrams" else (False,):
-        lowering = _Lowering(hom, packing=packing)
-        ways.append((lowering.steps(bases, biases, method), tuple(lowering.packs), lowering.halves))
+    packings = (False, True) if worth and not all(map(is_plain, orders)) and method == "diagrams" else (False,)
+    # Bilabelled graphs of a factor are contracted with A, or added up to tables.
+    graphs = (
+        method == "diagrams" and len(hom.group.factors) > 1 and any(f.kept_graph is not None for f in hom.group.factors)
+    )
+    for packing, as_tables in product(packings, (False, True) if graphs else (False,)):
+        lowering = _Lowering(hom, packing=packing, as_tables=as_tables)
+        try:
+            steps = lowering.steps(bases, biases, method)
+        except SizeError:
+            if not ways:
+                raise
+            continue  # of two ways the tables of one are too large
+        ways.append((steps, tuple(lowering.packs), lowering.halves))
     return ways
 
 
@@ -265,7 +278,7 @@ def _check_matrix(hom: Hom) -> None:
     group = hom.group
     if group.symbolic:
         raise SymbolicError(f"{group} leaves n open, so that there is no one matrix: ask for method='diagrams'")
-    if group.diagrammatic:
+    if group.diagrammatic or group.maps == "factors":
         check_size(group, hom.space_in.orders, hom.space_out.orders)
 
 
@@ -323,24 +336,41 @@ def _pair(term_in: int, term_out: int, maps: Basis, normalization: str, blocks: 
     if blocks:
         none = (0,) * len(maps.group.factors)
         return Pair(term_in, term_out, len(maps), none, _block_variances(term_in, term_out, blocks))
+    if maps.group.maps == "factors" and not maps.group.diagrammatic:
+        return _product_pair(term_in, term_out, maps, normalization)
     squares = _squares(maps)
     variances = _tied_variances(maps, squares, normalization) if squares else _variances(maps, normalization)
     return Pair(term_in, term_out, len(maps), gains(maps), variances, _largest(squares))
+
+
+def _product_pair(term_in: int, term_out: int, maps: Basis, normalization: str) -> Pair:
+    """The same where factors of the group have maps that are tables: variances are products of the factors' own."""
+    known = []
+    for own in maps.factor_bases():
+        pair = _pair(term_in, term_out, own, normalization)
+        known.append(dict(zip(own.diagrams, pair.variances, strict=True)))
+    variances = tuple(prod(of[part] for of, part in zip(known, maps.parts(at), strict=True)) for at in range(len(maps)))
+    return Pair(term_in, term_out, len(maps), gains(maps), variances, _largest(_squares(maps)))
 
 
 def _squares(maps: Basis) -> list[tuple[int, int]]:
     """Sums of squares of each map, in all and the largest in a row, for maps that are scaled as a whole."""
     if maps.group.diagrammatic:
         return []
-    return functor.squares(maps.group, maps.diagrams, int(maps.group.n))
+    if maps.group.maps != "factors":
+        return functor.squares(maps.group, maps.diagrams, int(maps.group.n))
+    # Factors with diagrams scale each sum.
+    known = [dict(zip(own.diagrams, _squares(own), strict=False)) for own in maps.factor_bases()]
+    parts = [[of.get(part, (1, 1)) for of, part in zip(known, maps.parts(at), strict=True)] for at in range(len(maps))]
+    return [(prod(total for total, _ in part), prod(largest for _, largest in part)) for part in parts]
 
 
 def _largest(squares: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     return tuple(largest for _, largest in squares)
 
 
-#: Which axis of a value is meant: a transferred one by its place in its row, or one of a head, by
-#: side (taken or given), factor and place.
+#: Which axis of a value is meant: a transferred one by its place in its row, or one of a head or a table, by
+#: side (taken or given), factor and place; or one of a bilabelled graph that is yet to be contracted ("graph").
 Label = tuple[str, int] | tuple[str, int, int]
 #: For each factor of the group: transferred blocks, axes that its head takes and gives, and whether the
 #: head is tied to the transferred blocks too.
@@ -350,6 +380,7 @@ BIAS = -1
 #: Part of a bilabelled graph: the labels of the axes that it starts from, its edges, and the labels of the axes
 #: that it leads to. All other labels are summed.
 Web = tuple[tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]
+NO_WEB: Web = ((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,37 +394,82 @@ class _Use:
     top: Half
     middle: tuple[int, ...]
     profile: Profile
-    below: Web = ((), (), ())
-    above: Web = ((), (), ())
+    #: For each factor of the group what bilabelled graphs do below and above the mixing.
+    below: tuple[Web, ...] = ()
+    above: tuple[Web, ...] = ()
+    #: The factors whose maps are tables, and these.
+    tabled: tuple[int, ...] = ()
+    table: tuple[Single, ...] = ()
     #: The orders of the output's axes, with signs, in which the map is added; none: as it is.
     turns: tuple[Turn, ...] = ()
-    #: For each factor how its transferred axes are packed while channels are mixed, and the sign that comes with it.
+    #: For each factor how its transferred axes are packed while channels are mixed; the sign of that, and of heads.
     packs: tuple[Symmetry | None, ...] = ()
     sign: int = 1
 
 
-def _uses(group: Group, term_in: int, term_out: int, maps: Basis) -> list[_Use]:
-    uses, factors = [], group.factors
+def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: bool = False) -> list[_Use]:
+    """The elements of a basis, factored; tables of groups with one factor have no factors.
+
+    ``as_tables``: bilabelled graphs of factors are tables, too.
+    """
+    uses = []
     for element in range(len(maps)):
         if isinstance(maps[element], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
-        if group.kept_graph is not None:
-            uses.append(replace(_graph_use(term_in, term_out, element, *maps.factors(element)), turns=turns))
-            continue
-        top, bottom, middle = maps.flat(element).factored
-        profile = tuple(
-            [
-                (len(middle_of), len(below_of.head), len(above_of.head), bool(diagram.head) and factor.jellyfish)
-                for diagram, factor in zip(maps.factors(element), factors, strict=True)
-                for above_of, below_of, middle_of in [diagram.factored]
-            ]
+        parts = [
+            _factored(factor, part, as_tables) for factor, part in zip(group.factors, maps.parts(element), strict=True)
+        ]
+        tabled = tuple(place for place, part in enumerate(parts) if part.table is not None)
+        uses.append(
+            _Use(
+                term_in,
+                term_out,
+                element,
+                _beside([part.bottom for part in parts]),
+                _beside([part.top for part in parts]),
+                _joined_middle([part.middle for part in parts]),
+                tuple([part.profile for part in parts]),
+                tuple([part.below for part in parts]),
+                tuple([part.above for part in parts]),
+                tabled,
+                tuple(part.table for part in parts if part.table is not None),
+                turns,
+                sign=prod([part.sign for part in parts]),
+            )
         )
-        uses.append(_Use(term_in, term_out, element, bottom, top, middle, profile, turns=turns))
     return uses
 
 
-def _graph_use(term_in: int, term_out: int, element: int, diagram: Diagram) -> _Use:
+@dataclass(frozen=True, slots=True)
+class _Factored:
+    """An element of one factor: its halves and middle, its profile and sign, its webs, or the table that it is."""
+
+    bottom: Half
+    top: Half
+    middle: tuple[int, ...]
+    profile: tuple[int, int, int, bool]
+    below: Web = NO_WEB
+    above: Web = NO_WEB
+    table: Single | None = None
+    sign: int = 1
+
+
+def _factored(factor: Group, part: Single, as_tables: bool) -> _Factored:
+    if not isinstance(part, Diagram) or (as_tables and factor.kept_graph is not None):
+        # All axes are taken and given, like those of a head.
+        bottom, top = (
+            Half(whole(axes).blocks, whole(axes).kept, whole(axes).kept) for axes in (part.inputs, part.outputs)
+        )
+        return _Factored(bottom, top, (), (0, part.inputs, part.outputs, False), table=part)
+    if factor.kept_graph is not None:
+        return _graph_factored(part)
+    top, bottom, middle = part.factored
+    profile = (len(middle), len(bottom.head), len(top.head), bool(part.head) and factor.jellyfish)
+    return _Factored(bottom, top, middle, profile, sign=_sign(top, middle, profile) if profile[-1] else 1)
+
+
+def _graph_factored(diagram: Diagram) -> _Factored:
     """A bilabelled graph, factored at a separator: what is below it acts on the input, the rest on the output."""
     cut = separator(diagram)
     lower = below(diagram, cut)
@@ -406,17 +482,38 @@ def _graph_use(term_in: int, term_out: int, element: int, diagram: Diagram) -> _
     # The separator's blocks in the order of each side: those of the row first.
     order_in = sorted(cut, key=lambda block: (block not in under, under.index(block) if block in under else block))
     order_out = sorted(cut, key=lambda block: (block not in upper, upper.index(block) if block in upper else block))
-    return _Use(
-        term_in,
-        term_out,
-        element,
+    return _Factored(
         bottom,
         top,
         tuple(order_in.index(block) for block in order_out),
-        ((len(cut), 0, 0, False),),
+        (len(cut), 0, 0, False),
         _web(under, lower_edges, order_in),
         _web(order_out, upper_edges, upper),
     )
+
+
+def _beside(halves: Sequence[Half]) -> Half:
+    """The halves of the factors as one: the axes of each stand behind those of the factors before."""
+    if len(halves) == 1:
+        return halves[0]
+    blocks: list[tuple[int, ...]] = []
+    kept: list[int] = []
+    head: list[int] = []
+    vertices = 0
+    for half in halves:
+        kept += [len(blocks) + block for block in half.kept]
+        head += [len(blocks) + block for block in half.head]
+        blocks += [tuple([vertices + vertex for vertex in block]) for block in half.blocks]
+        vertices += sum(map(len, half.blocks))
+    return Half(tuple(blocks), tuple(kept), tuple(head))
+
+
+def _joined_middle(middles: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    joined: list[int] = []
+    for middle in middles:
+        start = len(joined)
+        joined += [start + place for place in middle]
+    return tuple(joined)
 
 
 def _row_half(diagram: Diagram, start: int, stop: int, keep: Collection[int]) -> tuple[Half, list[int]]:
@@ -452,9 +549,10 @@ def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) ->
         if use.term_in != BIAS
         and use.middle
         and use.top == whole(len(use.top.blocks))
-        and not use.above[1]
+        and not any(edges for _, edges, _ in use.above)
         and not use.turns
         and not use.packs
+        and not use.tabled
         and not _by_fourier(use.profile, levels)
     }
     moved_up = []
@@ -474,14 +572,16 @@ def _by_fourier(profile: Profile, levels: Collection[int]) -> bool:
 
 
 def _everywhere(use: _Use) -> bool:
-    return not use.top.kept and not use.above[1] and all(len(block) == 1 for block in use.top.blocks)
+    edges = any(edges for _, edges, _ in use.above)
+    return not use.top.kept and not edges and all(len(block) == 1 for block in use.top.blocks)
 
 
 class _Lowering:
     """Collects what the mixes need, then writes reductions, mixes and spreadings in order."""
 
-    def __init__(self, hom: Hom, levels: Collection[int] = (), packing: bool = False) -> None:
-        self.hom, self.levels, self.packing = hom, levels, packing
+    def __init__(self, hom: Hom, levels: Collection[int] = (), packing: bool = False, as_tables: bool = False) -> None:
+        self.hom, self.levels, self.packing, self.as_tables = hom, levels, packing, as_tables
+        self.factors = hom.group.factors
         #: The axes that are packed.
         self.packs: list[tuple[int, Symmetry]] = []
         self._add_packs((*hom.space_in.orders, *hom.space_out.orders))
@@ -490,16 +590,14 @@ class _Lowering:
         self.packed: dict[str, str] = {}
         self.read_packed: set[int] = set()
         self.ready: list[list[str]] = [[] for _ in hom.space_out]
-        graph = hom.group.kept_graph
-        self.directed = graph is not None and graph.directed
-        #: Contractions that are made: (source, labels, edges, kept) to the name of the value.
+        #: Contractions that are made: (source, labels, edges, kept, factor) to the name of the value.
         self.contracted: dict[tuple[object, ...], str] = {}
         self.several_in, self.several_out = len(hom.space_in) > 1, len(hom.space_out) > 1
         #: Names of the reductions that are needed, and the parts that reach each top half.
         self.bottoms: list[dict[Half, str]] = [{} for _ in hom.space_in]
         self.tops: list[dict[Half, list[Part]]] = [{} for _ in hom.space_out]
-        #: Heads that are applied to reductions: (term, half, profile) to value and arrangement.
-        self.heads: dict[tuple[int, Half, Profile], tuple[str, list[Label]]] = {}
+        #: What heads and graphs make of reductions, to value and arrangement.
+        self.heads: dict[tuple[object, ...], tuple[str, list[Label]]] = {}
         self.middle_steps: list[Step] = []
         self.names: set[str] = set()
         #: The half-diagrams that reduce, or spread, to values, and whether they are those of an output.
@@ -521,9 +619,9 @@ class _Lowering:
         weights = {} if schur else bases
         uses: list[_Use] = []
         for (i, o), basis_of in weights.items():
-            uses += _uses(group, i, o, basis_of) if method != "matrix" else []
+            uses += _uses(group, i, o, basis_of, self.as_tables) if method != "matrix" else []
         for o, constants in biases.items():
-            uses += _uses(group, BIAS, o, constants) if as_diagrams else []
+            uses += _uses(group, BIAS, o, constants, self.as_tables) if as_diagrams else []
         uses = [self._packable(use) for use in uses] if self.packing else uses
         uses = _with_constants_above(uses, self.levels)
         for o in range(len(self.hom.space_out)):
@@ -536,8 +634,8 @@ class _Lowering:
             )
         for profile in sorted({use.profile for use in uses}, key=_mixed_axes):
             alike = [use for use in uses if use.profile == profile]
-            for packs in dict.fromkeys(use.packs for use in alike):
-                self._mix(profile, [use for use in alike if use.packs == packs])
+            for kind in dict.fromkeys((use.packs, use.tabled) for use in alike):
+                self._mix(profile, [use for use in alike if (use.packs, use.tabled) == kind])
         steps: list[Step] = []
         for term, order in enumerate(self.hom.space_in.orders):
             read = self._reductions(term, order, self.bottoms[term], partial(self._input_name, term))
@@ -685,7 +783,7 @@ class _Lowering:
         """
         if use.term_in == BIAS or any(taken or given or tied for _, taken, given, tied in use.profile):
             return use
-        if self.hom.group.kept_graph is not None:
+        if any(factor.kept_graph is not None for factor in self.factors):
             return use
         packs: list[Symmetry | None] = []
         middle, sign, start = list(use.middle), 1, 0
@@ -783,54 +881,101 @@ class _Lowering:
 
     # --- contraction with the adjacency matrix --------------------------------------------------------
 
-    def _contract(self, source: str, web: Web) -> tuple[str, list[int]]:
-        """Steps that lead from the start of a web to its end, one summed label at a time; labels of the axes."""
-        axes, edges, wanted = list(web[0]), list(web[1]), web[2]
+    def _contracted(
+        self, source: str, arrangement: list[Label], use: _Use, middle: Sequence[int], above: bool
+    ) -> tuple[str, list[Label]]:
+        """Steps that apply what bilabelled graphs do below or above the mixing; the axes of other factors ride along.
+
+        ``middle``: for each transferred axis by its place in the top row, the label that it has in the arrangement.
+        """
+        start = 0
+        for factor, web in enumerate(use.above if above else use.below):
+            count = use.profile[factor][0]
+            if self.factors[factor].kept_graph is not None and factor not in use.tabled:
+                transferred: list[Label] = [("t", middle[start + place]) for place in range(count)]
+                hanging: list[Label] = [("graph", factor, place) for place in range(len(web[2 if above else 0]))]
+                begin, end = (transferred, hanging) if above else (hanging, transferred)
+                # Axes that ride along have labels behind those of the web.
+                free = 1 + max([-1, *web[0], *web[2], *(label for edge in web[1] for label in edge)])
+                axes = [
+                    web[0][begin.index(label)] if label in begin else free + place
+                    for place, label in enumerate(arrangement)
+                ]
+                riding = {free + place: label for place, label in enumerate(arrangement) if label not in begin}
+                source, axes = self._contract(source, axes, factor, web[1], [*web[2], *riding])
+                arrangement = [riding[label] if label in riding else end[web[2].index(label)] for label in axes]
+            start += count
+        return source, arrangement
+
+    def _contract(
+        self,
+        source: str,
+        axes: Sequence[int],
+        factor: int,
+        edges: Sequence[tuple[int, int]],
+        wanted: Sequence[int],
+    ) -> tuple[str, list[int]]:
+        """Steps that multiply by entries of A and sum, one label at a time, those not wanted; labels of the axes."""
+        axes, edges = list(axes), list(edges)
         while left := sorted({*axes, *(end for edge in edges for end in edge)} - set(wanted)):
             # The label that leaves the fewest axes goes first.
             label = min(left, key=lambda one: len({*axes, *_near(one, edges)} - {one}))
             touching = [edge for edge in edges if label in edge]
             edges = [edge for edge in edges if label not in edge]
             if label not in axes:
-                source, axes = self._weigh(source, axes, touching, hidden=label)
+                source, axes = self._weigh(source, axes, factor, touching, hidden=label)
                 continue
             for edge in touching:
                 if all(end in axes for end in edge):
-                    source, axes = self._weigh(source, axes, [edge])
+                    source, axes = self._weigh(source, axes, factor, [edge])
             onward = [edge for edge in touching if not all(end in axes for end in edge)]
             last = [edge for edge in onward if set(edge) == set(onward[-1])] if onward else []
             for neighbour in sorted(_near(label, onward)):
                 if len(last) > 1 or neighbour not in last[0]:
-                    source, axes = self._weigh(source, axes, [edge for edge in onward if neighbour in edge])
+                    source, axes = self._weigh(source, axes, factor, [edge for edge in onward if neighbour in edge])
             place = axes.index(label)
             if len(last) == 1:
                 (new,) = _near(label, last)
-                source = self._step(source, axes, last, [*axes[:place], new, *axes[place + 1 :]])
+                source = self._step(source, axes, factor, last, [*axes[:place], new, *axes[place + 1 :]])
                 axes[place] = new
             else:
                 source = self._sum(source, axes, label)
                 axes.remove(label)
         for edge in edges:
-            source, axes = self._weigh(source, axes, [edge])
+            source, axes = self._weigh(source, axes, factor, [edge])
         return source, axes
 
     def _weigh(
-        self, source: str, axes: list[int], edges: Sequence[tuple[int, int]], hidden: int | None = None
+        self,
+        source: str,
+        axes: list[int],
+        factor: int,
+        edges: Sequence[tuple[int, int]],
+        hidden: int | None = None,
     ) -> tuple[str, list[int]]:
         """Multiply by entries of A, summed over the label ``hidden``; ends that are no axes yet become axes."""
         new = sorted({end for edge in edges for end in edge} - {*axes, hidden})
-        return self._step(source, axes, edges, [*axes, *new]), [*axes, *new]
+        return self._step(source, axes, factor, edges, [*axes, *new]), [*axes, *new]
 
-    def _step(self, source: str, axes: Sequence[int], edges: Sequence[tuple[int, int]], kept: Sequence[int]) -> str:
+    def _step(
+        self,
+        source: str,
+        axes: Sequence[int],
+        factor: int,
+        edges: Sequence[tuple[int, int]],
+        kept: Sequence[int],
+    ) -> str:
         """A Contract step, made once for equal ones; labels numbered by the axes of the source."""
+        graph = self.factors[factor].kept_graph
+        directed = graph is not None and graph.directed
         others = sorted({*kept, *(end for edge in edges for end in edge)} - set(axes))
         number = {label: place for place, label in enumerate([*axes, *others])}
         pairs = [(number[u], number[v]) for u, v in edges]
-        pairs = sorted(pairs if self.directed else [(min(pair), max(pair)) for pair in pairs])
-        key = (source, tuple(range(len(axes))), tuple(pairs), tuple(number[label] for label in kept))
+        pairs = sorted(pairs if directed else [(min(pair), max(pair)) for pair in pairs])
+        key = (source, tuple(range(len(axes))), tuple(pairs), tuple(number[label] for label in kept), factor)
         if key not in self.contracted:
             self.contracted[key] = self._fresh(f"{source}_A")
-            self.middle_steps.append(Contract(self.contracted[key], source, *key[1:]))
+            self.middle_steps.append(Contract(self.contracted[key], *key))
         return self.contracted[key]
 
     def _sum(self, source: str, axes: Sequence[int], label: int) -> str:
@@ -849,9 +994,11 @@ class _Lowering:
         straight = tuple(range(sum(count for count, *_ in profile)))
         by_fourier = _by_fourier(profile, self.levels)
         permute_inputs = by_fourier or self._permutes_inputs(profile, uses)
-        labels = _canonical(profile)
+        tabled = uses[0].tabled
+        labels = _canonical(profile, tabled)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
         sizes += [int(label[1]) for label in labels[len(straight) :]]
+        taken, given = _table_labels(profile, tabled)
 
         def operand_key(use: _Use) -> tuple[object, ...]:
             return (use.term_in, use.bottom.key, use.below, use.middle if permute_inputs else straight)
@@ -874,11 +1021,11 @@ class _Lowering:
         def orders() -> list[tuple[int, ...]]:
             """For each operand the axis of its value that every mixed axis is."""
             return [
-                tuple(map(arrangement.index, _arranged(labels, use.middle if permute_inputs else straight)))
+                tuple(map(arrangement.index, _arranged([*labels, *taken], use.middle if permute_inputs else straight)))
                 for use, _, arrangement in reduced
             ]
 
-        if not by_fourier and len(same := set(orders())) == 1:
+        if not by_fourier and not tabled and len(same := set(orders())) == 1:
             # One order for all operands: mix in that order, and nothing is permuted.
             (order,) = same
             labels = [labels[order.index(axis)] for axis in range(len(order))]
@@ -896,20 +1043,44 @@ class _Lowering:
         ]
         entries: list[Entry] = []
         biases: list[Entry] = []
-        read, tied = iter(operand_keys), any(flag for *_, flag in profile)
+        read = iter(operand_keys)
+        tables = {table: number for number, table in enumerate(dict.fromkeys(use.table for use in uses))}
         for use, to in zip(uses, target_keys, strict=True):
-            sign = _sign(use) if tied else 1
+            table = tables[use.table]
             if use.term_in == BIAS:
-                biases.append(Entry(target_at[to], BIAS, use.element, sign))
+                biases.append(Entry(target_at[to], BIAS, use.element, use.sign, table))
             else:
-                entries.append(Entry(target_at[to], operand_at[next(read)], use.element, use.sign * sign))
-        products = 1 if by_fourier else self._products(sizes, [operand.term for operand in operands])
+                entries.append(Entry(target_at[to], operand_at[next(read)], use.element, use.sign, table))
+        products = 1 if by_fourier or tabled else self._products(sizes, [operand.term for operand in operands])
+        mixed = (tuple(operands), tuple(targets), tuple(entries), tuple(biases))
         self.middle_steps.append(
-            Mix(tuple(sizes), tuple(operands), tuple(targets), tuple(entries), tuple(biases), products, by_fourier)
+            Mix(tuple(sizes), *mixed, products, by_fourier, self._tabled(tabled, taken, given, tuple(tables)))
         )
         for key, target in zip(target_at, targets, strict=True):
             use = target_of[key]
-            self._finish(use, target.name, labels, straight if permute_inputs else use.middle, packings)
+            self._finish(use, target.name, [*labels, *given], straight if permute_inputs else use.middle, packings)
+
+    def _tabled(
+        self,
+        tabled: tuple[int, ...],
+        taken: Sequence[Label],
+        given: Sequence[Label],
+        tables: tuple[tuple[Single, ...], ...],
+    ) -> Tabled | None:
+        """What a mixing applies of the factors whose maps are tables."""
+        if not tabled:
+            return None
+        sides = (tuple(int(label[1]) for label in taken), tuple(int(label[1]) for label in given))
+        entries = prod(self.factors[factor].number for side in sides for factor in side)
+        if not all(isinstance(part, Orbit) for table in tables for part in table):
+            # Orbits are one table of places together, all others a table each.
+            entries *= len(tables)
+        if entries > MAX_TABLE:
+            raise SizeError(
+                f"{' x '.join(str(self.factors[factor]) for factor in tabled)} takes {len(taken)} axes to {len(given)} "
+                f"by tables of {entries:,} entries, more than {MAX_TABLE:,}: ask for lower orders"
+            )
+        return Tabled(tabled, *sides, tables)
 
     def _permutes_inputs(self, profile: Profile, uses: Sequence[_Use]) -> bool:
         """Whether operands are copied in all orders of their axes, rather than targets placed in them."""
@@ -918,7 +1089,8 @@ class _Lowering:
         # on the outputs, which are placed axis by axis anyway.
         if any(flag for *_, flag in profile):
             return True
-        if any(taken or given for _, taken, given, _ in profile):
+        tabled = uses[0].tabled
+        if any(taken or given for factor, (_, taken, given, _) in enumerate(profile) if factor not in tabled):
             return len({use.middle for use in weights}) != 1
         # The c! permutations go to the side that has fewer channels to copy.
         wide_in = sum(self.hom.space_in.channels[i] for i, *_ in {(u.term_in, u.bottom, u.below) for u in weights})
@@ -953,21 +1125,15 @@ class _Lowering:
         if packings and self._is_ready(use):
             self.ready[use.term_out].append(value)
             return
-        labels = arrangement
         if packings:
             full = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
             self.middle_steps += self._unpack(value, full, packings)
             value = full
         for factor in range(len(use.profile)):
-            if _takes_after(use.profile[factor]):
+            if factor not in use.tabled and _takes_after(use.profile[factor]):
                 value, arrangement = self._hodge(value, arrangement, use.profile, factor)
-        if self.hom.group.kept_graph is not None:
-            start, edges, ends = use.above
-            begin = tuple(middle.index(int(labels[place][1])) for place in start)
-            value, axes = self._contract(value, (begin, edges, ends))
-            self._place(use, Part(value, tuple(axes.index(end) for end in ends)))
-            return
-        row = self._row(use.top, use.profile, "given", full_axes(self.hom.space_out.orders[use.term_out]))
+        value, arrangement = self._contracted(value, arrangement, use, middle, above=True)
+        row = self._row(use.top, use, "given", full_axes(self.hom.space_out.orders[use.term_out]))
         self._place(use, Part(value, tuple(map(arrangement.index, _arranged(row, middle)))))
 
     def _packed(self, operand: Operand, packings: Sequence[tuple[int, int]]) -> str:
@@ -1015,32 +1181,30 @@ class _Lowering:
         """The reduction that a use needs, with the heads applied that come before the mixing."""
         half = use.bottom.headless
         name = self.bottoms[use.term_in].setdefault(half, self._input_name(use.term_in, half))
-        if self.hom.group.kept_graph is not None:
-            name, axes = self._contract(name, use.below)
-            return name, [("t", use.below[2].index(label)) for label in axes]
-        cached = (use.term_in, use.bottom, use.profile)
+        cached = (use.term_in, use.bottom, use.profile, use.below, use.tabled)
         if cached not in self.heads:
             sizes = full_axes(self.hom.space_in.orders[use.term_in])
-            arrangement = self._row(use.bottom, use.profile, "taken", sizes)
+            arrangement = self._row(use.bottom, use, "taken", sizes)
             for factor, (_, taken, given, tied) in enumerate(use.profile):
-                if (taken or given or tied) and not _takes_after(use.profile[factor]):
+                if (taken or given or tied) and factor not in use.tabled and not _takes_after(use.profile[factor]):
                     name, arrangement = self._hodge(name, arrangement, use.profile, factor)
-            self.heads[cached] = name, arrangement
+            places = range(sum(count for count, *_ in use.profile))
+            self.heads[cached] = self._contracted(name, arrangement, use, places, above=False)
         return self.heads[cached]
 
-    def _row(self, half: Half, profile: Profile, side: str, sizes: Sequence[int]) -> list[Label]:
+    def _row(self, half: Half, use: _Use, side: str, sizes: Sequence[int]) -> list[Label]:
         """What each kept block of a row is."""
         labels: list[Label] = []
-        through = 0
-        placed = [0] * len(profile)
+        through = list(accumulate((0, *(count for count, *_ in use.profile[:-1]))))
+        placed = [0] * len(use.profile)
         for block in half.kept:
-            if block in half.head:
-                factor = sizes[half.blocks[block][0]]
-                labels.append((side, factor, placed[factor]))
-                placed[factor] += 1
-            else:
-                labels.append(("t", through))
-                through += 1
+            factor = sizes[half.blocks[block][0]]
+            if block not in half.head and self.factors[factor].kept_graph is None:
+                labels.append(("t", through[factor]))
+                through[factor] += 1
+                continue
+            labels.append((side if block in half.head else "graph", factor, placed[factor]))
+            placed[factor] += 1
         return labels
 
     def _hodge(self, source: str, arrangement: list[Label], profile: Profile, factor: int) -> tuple[str, list[Label]]:
@@ -1100,39 +1264,39 @@ def _mixed_axes(profile: Profile) -> tuple[object, ...]:
     return (sum(count + min(taken, given) for count, taken, given, _ in profile), profile)
 
 
-def _canonical(profile: Profile) -> list[Label]:
+def _table_labels(profile: Profile, tabled: Sequence[int]) -> tuple[list[Label], list[Label]]:
+    """The axes that tables take, and those that they give."""
+    taken: list[Label] = [("taken", factor, place) for factor in tabled for place in range(profile[factor][1])]
+    given: list[Label] = [("given", factor, place) for factor in tabled for place in range(profile[factor][2])]
+    return taken, given
+
+
+def _canonical(profile: Profile, tabled: Sequence[int]) -> list[Label]:
     """The axes on which a profile is mixed: transferred ones, then those of the heads."""
     labels: list[Label] = [("t", place) for place in range(sum(count for count, *_ in profile))]
     for factor, (_, taken, given, _) in enumerate(profile):
+        if factor in tabled:
+            continue
         side, count = ("taken", taken) if _takes_after(profile[factor]) else ("given", given)
         labels += [(side, factor, place) for place in range(count)]
     return labels
 
 
-def _sign(use: _Use) -> int:
+def _sign(top: Half, middle: Sequence[int], profile: tuple[int, int, int, bool]) -> int:
     """The sign between the order in which a tied head is applied and the order of the diagram's blocks.
 
     The diagram has epsilon(blocks that touch outputs, left to right, then the others); the step has
     epsilon(transferred, given, taken), the transferred ones in the order in which it sees them.
     """
-    sign = 1
-    through = given = 0
-    sequences: list[list[int]] = [[] for _ in use.profile]
-    ends = list(accumulate(count for count, *_ in use.profile))
-    heads = list(accumulate(count for _, _, count, _ in use.profile))
-    for block in use.top.kept:
-        # Blocks come factor by factor, so counting them tells the factor; each factor has a head of its own.
-        if block in use.top.head:
-            factor = bisect_right(heads, given)
-            sequences[factor].append(len(use.middle) + given)
+    through, given, sequence = 0, len(middle), []
+    for block in top.kept:
+        if block in top.head:
+            sequence.append(given)
             given += 1
         else:
-            factor = bisect_right(ends, through)
-            sequences[factor].append(through if _takes_after(use.profile[factor]) else use.middle[through])
+            sequence.append(through if _takes_after(profile) else middle[through])
             through += 1
-    for (*_, tied), sequence in zip(use.profile, sequences, strict=True):
-        sign *= sign_of(sequence) if tied else 1
-    return sign
+    return sign_of(sequence)
 
 
 def _name(prefix: str, term: int, half: Half, several: bool) -> str:
@@ -1305,13 +1469,11 @@ def mean_squares(
     """
     gained = gained or (0,) * len(sizes)
     if len(maps.group.factors) > 1:
-        problems = zip(maps.group.factors, entries_of(maps.inputs), entries_of(maps.outputs), strict=True)
-        bases = [basis(*problem) for problem in problems]
         squares = [
             dict(zip(one.diagrams, mean_squares(one, [n], power, [gain]), strict=True))
-            for one, n, gain in zip(bases, sizes, gained, strict=True)
+            for one, n, gain in zip(maps.factor_bases(), sizes, gained, strict=True)
         ]
-        parts = map(maps.factors, range(len(maps)))
+        parts = map(maps.parts, range(len(maps)))
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
     group, n, gain = maps.group, sizes[0], gained[0]
     if group.diagrammatic:

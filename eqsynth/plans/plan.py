@@ -142,10 +142,9 @@ class Plan:
         single = len(self.problem.terms) == len(self.problem.space_out) == 1
         return "bias" if single else f"bias_{term_out}"
 
-    @property
-    def sums(self) -> str:
-        """How the plan scales each sum over an index: maps that are tables are scaled as a whole instead."""
-        return self.normalization if self.hom.group.diagrammatic else "sum"
+    def sums(self, factor: int) -> str:
+        """How the plan scales each sum over an index of a factor; maps that are tables are scaled as a whole."""
+        return self.normalization if self.hom.group.factors[factor].diagrammatic else "sum"
 
     def sizes(self, n: int | None = None) -> dict[str, int]:
         """The value of every symbol in the costs; ``n`` where the group leaves a size open."""

@@ -133,8 +133,8 @@ def _check_tied(problem: ProductHom, term_in: int, term_out: int) -> None:
 
 
 def _has_diagrams(group: Group) -> bool:
-    """Whether some maps of the group are diagrams: for Aut(G) perhaps not all are."""
-    return group.diagrammatic or group.kept_graph is not None
+    """Whether some maps of the group are diagrams, or are planned factor by factor: for Aut(G) perhaps not all are."""
+    return group.maps in ("diagrams", "graphs", "factors")
 
 
 @lru_cache(maxsize=256)
@@ -193,12 +193,13 @@ class _Products(_Lowering):
     def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
         """One mixing, without the maps that are mixed as they are multiplied."""
         loose = not any(taken or given or tied for _, taken, given, tied in profile)
-        if self.problem.mode == "full" and loose and self.hom.group.kept_graph is None:
+        graphs = any(factor.kept_graph is not None for factor in self.factors)
+        if self.problem.mode == "full" and loose and not graphs and not uses[0].tabled:
             same: dict[tuple[int, int, Half], list[_Use]] = {}
             for use in uses:
                 if use.term_in != BIAS:
                     same.setdefault((use.term_in, use.term_out, use.bottom), []).append(use)
-            weighed = [use for alike in same.values() if self._mix_first(alike, profile) for use in alike]
+            weighed = [use for alike in same.values() if self._mix_first(alike) for use in alike]
             uses = [use for use in uses if use not in weighed]
             if weighed and uses and all(use.term_in == BIAS for use in uses):
                 # Constants were to be added where the output is mixed whole, and here nothing is any more.
@@ -210,7 +211,7 @@ class _Products(_Lowering):
         if uses:
             super()._mix(profile, uses)
 
-    def _mix_first(self, uses: Sequence[_Use], profile: Profile) -> bool:
+    def _mix_first(self, uses: Sequence[_Use]) -> bool:
         """Whether maps of one product are cheaper mixed on the way; if so the step, and its places in the output."""
         first_use = uses[0]
         number, o = first_use.term_in, first_use.term_out
@@ -235,7 +236,7 @@ class _Products(_Lowering):
         names = []
         for use in uses:
             names.append(self._fresh(self._half_name("z", o, use.top.headless, self.several_out)))
-            row = self._row(use.top, profile, "given", full_axes(self.hom.space_out.orders[o]))
+            row = self._row(use.top, use, "given", full_axes(self.hom.space_out.orders[o]))
             pattern = tuple(use.middle[int(label[1])] for label in row)
             self._place(use, Part(names[-1], pattern))
         elements = tuple(use.element for use in uses)

@@ -8,11 +8,11 @@ costs and the sparse engine say what a step does, each once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from eqsynth.bases.adapted import Adapted
 from eqsynth.bases.fourier import Sums
-from eqsynth.diagrams.diagram import LETTERS, Element
+from eqsynth.diagrams.diagram import LETTERS, Element, Single
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -20,6 +20,21 @@ Pattern = tuple[int | None, ...]
 Forms = tuple[tuple[int, int], ...]
 #: Letters for the axes of a contraction; those behind stand for channels and the batch.
 AXES = LETTERS[:20]
+
+
+#: Fields that only steps of products with tables or graphs have a value for are shown where they have one.
+RARE = {"rare": True}
+
+
+class Shown:
+    """A dataclass that is shown without its rare fields where they have their defaults."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        listed = [(one, getattr(self, one.name)) for one in fields(self)]  # type: ignore[arg-type]  # of dataclasses
+        shown = [f"{one.name}={value!r}" for one, value in listed if not one.metadata or value != one.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class OneToOne:
@@ -110,13 +125,14 @@ class Hodge(OneToOne):
         return len(self.order) - self.tied - self.taken
 
 
-@dataclass(frozen=True, slots=True)
-class Contract(OneToOne):
+@dataclass(frozen=True, slots=True, repr=False)
+class Contract(Shown, OneToOne):
     """Contraction with the adjacency matrix A of the graph of Aut(G).
 
     target[kept] = sum over the other labels of the product of A[u, v] over ``edges`` (u, v) times
     source[labels]. A label of ``kept`` that is not in ``labels`` is a new axis; one that is in neither is
-    an internal vertex.
+    an internal vertex. ``factor``: the factor of the group that keeps the graph; labels of the axes of others have no
+    edges.
     """
 
     target: str
@@ -124,6 +140,7 @@ class Contract(OneToOne):
     labels: tuple[int, ...]
     edges: tuple[tuple[int, int], ...]
     kept: tuple[int, ...]
+    factor: int = field(default=0, metadata=RARE)
 
     @property
     def along(self) -> tuple[int, bool] | None:
@@ -152,18 +169,36 @@ class Target:
     term: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Element ``element`` of the basis (operand's term -> target's term) joins operand and target."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry(Shown):
+    """Element ``element`` of the basis (operand's term -> target's term) joins operand and target.
+
+    ``table``: the number of its map, where the Mix applies some.
+    """
 
     target: int
     operand: int
     element: int
     sign: int = 1
+    table: int = field(default=0, metadata=RARE)
 
 
 @dataclass(frozen=True, slots=True)
-class Mix:
+class Tabled:
+    """Maps of factors of a product that are tables, which a Mix applies as it mixes channels.
+
+    ``maps``: the tables, each an element for each of ``factors``; its matrix is their Kronecker product. It takes axes
+    of the sizes ``taken`` to axes of the sizes ``given``.
+    """
+
+    factors: tuple[int, ...]
+    taken: tuple[int, ...]
+    given: tuple[int, ...]
+    maps: tuple[tuple[Single, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Mix(Shown):
     """Channel mixing for all diagrams with the same transferred axes: one matrix product.
 
     target[..., o] = sum over entries and channels i of sign weight[element, o, i] * operand[..., i], plus
@@ -173,6 +208,9 @@ class Mix:
 
     With ``fourier`` the targets are zero where two labels agree. Operands are sources in all orders of their
     axes, and one product is made for each irreducible part of the permutations of the axes.
+
+    With ``tabled`` operands and targets have more axes behind these, those of factors whose maps are tables. Each entry
+    applies one of the tables there, and the matrix of the product has rows and columns for them, too.
     """
 
     sizes: tuple[int, ...]
@@ -182,11 +220,22 @@ class Mix:
     biases: tuple[Entry, ...] = ()
     products: int = 1
     fourier: bool = False
+    tabled: Tabled | None = field(default=None, metadata=RARE)
 
     @property
     def axes(self) -> int:
-        """Axes of operands and targets."""
+        """Axes of operands and targets on which channels are mixed alone."""
         return len(self.sizes)
+
+    @property
+    def axes_in(self) -> tuple[int, ...]:
+        """The sizes of the axes of operands."""
+        return (*self.sizes, *self.tabled.taken) if self.tabled else self.sizes
+
+    @property
+    def axes_out(self) -> tuple[int, ...]:
+        """The sizes of the axes of targets."""
+        return (*self.sizes, *self.tabled.given) if self.tabled else self.sizes
 
     @property
     def sources(self) -> tuple[Operand, ...]:
@@ -517,13 +566,16 @@ def describe(step: Step) -> str:
         case Mix(_, operands, targets, entries, biases):
             named = ", ".join(target.name for target in targets)
             read = " ".join(
-                operand.source + ("" if operand.middle == tuple(range(step.axes)) else _pattern_text(operand.middle))
+                operand.source
+                + ("" if operand.middle == tuple(range(len(operand.middle))) else _pattern_text(operand.middle))
                 for operand in operands
             )
             maps = f"{len(entries)} map{'s' * (len(entries) != 1)}{' + bias' if biases else ''}"
             if step.fourier:
                 read = " ".join(operand.source for operand in step.sources)
                 return f"{named} = Fourier mix {maps}, labels all different: {read}"
+            if step.tabled:
+                maps += f", {len(step.tabled.maps)} table{'s' * (len(step.tabled.maps) != 1)}"
             return f"{named} = mix {maps}: {read or 'nothing'}"
         case Spread(target, _, _, ()):
             return f"{target} = nothing"

@@ -345,8 +345,11 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
             "graphs": "Bilabelled graphs that were tried, and orbit indicators: combinations of the maps above.",
         }.get(maps.group.maps, "")
         if not count:
+            needed = "diagram" if maps.group.diagrammatic or maps.group.maps == "graphs" else "map"
             note = (
-                note if maps.group.maps in ("orbits", "matrices") else "Nothing was left out: every diagram is needed."
+                note
+                if maps.group.maps in ("orbits", "matrices")
+                else f"Nothing was left out: every {needed} is needed."
             )
     sections = []
     for place, part in enumerate(bases):
@@ -452,11 +455,11 @@ def _dimensions(maps: Basis) -> list[dict[str, Any]]:
 
 def _walks(maps: Basis) -> list[dict[str, Any]]:
     sections: list[dict[str, Any]] = []
-    for factor, k, lo in _factors(maps):
+    for (factor, k, lo), own in zip(_factors(maps), maps.factor_bases(), strict=True):
         if factor.diagrammatic:
             sections.append(_bratteli(factor, k, lo))
         elif factor.permuting:
-            sections.append(_burnside(factor, k + lo, len(maps)))
+            sections.append(_burnside(factor, k + lo, len(own)))
         else:
             sections.append(
                 {
@@ -525,21 +528,29 @@ def _list(texts: Iterable[str]) -> str:
     return " and ".join(texts)
 
 
+def _counted(factor: Group) -> str:
+    """What the number of maps of a group that is no product is."""
+    if factor.diagrammatic:
+        return f"the number that {factor.counted_by} count"
+    if factor.maps == "matrices":
+        return "the dimension of the solutions of linear equations, computed exactly"
+    return "the number of orbits on index tuples"
+
+
 def _certificate(maps: Basis, product: ProductHom | None = None) -> dict[str, Any]:
     group, certificate = maps.group, maps.certificate
-    if not group.diagrammatic:
-        size = (
-            "the number of maps is known without any diagram: it is the dimension of the solutions of linear "
-            "equations, computed exactly."
-            if group.maps == "matrices"
-            else "the number of maps is known without any diagram: it is the number of orbits on index tuples."
-        )
-    else:
+    if group.diagrammatic:
         size = (
             "the number of maps is known without any diagram, from representation theory: "
             + f"{_list(dict.fromkeys(factor.counted_by for factor in group.factors))} count them"
             + ". So once that many independent maps are found, the list is complete."
         )
+    else:
+        known = [_counted(factor) for factor in group.factors]
+        size = f"the number of maps is known without any diagram: it is {known[0]}."
+        if len(known) > 1:
+            named = (f"for {factor} {count}" for factor, count in zip(group.factors, known, strict=True))
+            size = f"the number of maps is a product of numbers that are known without any diagram: {_list(named)}."
     problem = f"{group}: 1x{order_text(maps.inputs)} -> 1x{order_text(maps.outputs)}" if product is None else product
     return {
         "text": str(certificate),

@@ -59,6 +59,11 @@ class Symmetric(PartitionGroup):
             return "standard: vectors whose entries sum to 0"
         return "sign" if len(label) == self.number else ""
 
+    @property
+    def flips(self) -> bool:
+        """Odd permutations, of two points or more."""
+        return super().flips and self.n != 1
+
     def generating_matrices(self) -> Generators:
         """A transposition and a cycle."""
         import numpy as np

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.exact.partitions import Blocks, with_box, without_box
 from eqsynth.families.bistochastic import Bistochastic
-from eqsynth.families.group import Generators, Label
+from eqsynth.families.group import HEADED, Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup
 from eqsynth.families.symmetric import Symmetric
 from eqsynth.spaces.space import Symmetry
@@ -55,6 +55,11 @@ class WithSigns(PartitionGroup):
         """That of the group, or 0."""
         total = sum(part if isinstance(part, int) else part.order for part in parts)
         return 0 if total % 2 else super().symmetric_dimension(parts)
+
+    @property
+    def flips(self) -> bool:
+        """At n = 1, too, where it is -1."""
+        return type(self) in HEADED
 
     def start(self) -> Label:
         """The trivial part."""

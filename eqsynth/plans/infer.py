@@ -318,7 +318,7 @@ class _Inference:
         self._same("what epsilon takes", axes[step.carried :], [step.factor] * (step.tied + step.taken))
         factor = self.factors[step.factor]
         self._require(factor.n == step.n, f"epsilon has {step.n} labels, and n is {factor.n}")
-        self._require(factor.heads, f"{factor} has no epsilon")
+        self._require(factor.heads or (factor.diagrammatic and factor.flips), f"{factor} has no epsilon")
         left = step.n - sum(counts)
         self._require(0 <= left <= 1, f"{left} of the {step.n} labels of epsilon are left")
         self._require(not step.tied or factor.jellyfish, f"no axes are tied to the epsilon of {factor}")

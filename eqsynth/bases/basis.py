@@ -375,8 +375,10 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
 
 
 def takes_kernel(group: Group, inputs: Order, outputs: Order) -> bool:
-    """Whether the maps between two orders are an exact null space: of groups of matrices, and between twisted orders
-    and others of groups of permutations."""
+    """Whether the maps between two orders are an exact null space.
+
+    So they are for groups of matrices, and between twisted orders and others for groups of permutations.
+    """
     return group.maps == "matrices" or (not group.diagrammatic and mixed(group, inputs, outputs))
 
 
@@ -562,7 +564,8 @@ def _product_basis(
     def refuse_large(count: int) -> None:
         if count > MAX_DIAGRAMS:
             raise SizeError(
-                f"{group} {order_text(tuple(inputs))} -> {order_text(tuple(outputs))} has {count:,} maps, more than {MAX_DIAGRAMS:,}: "
+                f"{group} {order_text(tuple(inputs))} -> {order_text(tuple(outputs))} has {count:,} maps, "
+                f"more than {MAX_DIAGRAMS:,}: "
                 "ask for lower orders"
             )
 

@@ -70,8 +70,7 @@ def nullspace(group: Group, given: Order, wanted: Order) -> NDArray[np.int64]:
         if kernel is not None and all(not (constraint @ kernel.T).any() for constraint in constraints):
             return kernel.reshape(len(kernel), rows, columns)
     raise GroupError(
-        f"the null space of {group} {names} has entries too large to lift: "
-        "ask for generators with smaller numbers"
+        f"the null space of {group} {names} has entries too large to lift: ask for generators with smaller numbers"
     )
 
 

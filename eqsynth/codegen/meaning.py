@@ -12,7 +12,17 @@ from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, maps_of
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import maps
-from eqsynth.spaces.space import Order, Space, entries_of, none_of, order_text, orders_of, stored_full, twists_of, with_twists
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    entries_of,
+    none_of,
+    order_text,
+    orders_of,
+    stored_full,
+    twists_of,
+    with_twists,
+)
 
 #: The length of the text in a state_dict, the same for all layers, so that checkpoints of others can be read and named.
 LENGTH = 256

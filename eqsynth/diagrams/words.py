@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, Single, indexed
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
-from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
+from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of, twists_of
 
 #: Where each kind of map comes from.
 SOURCES = {
@@ -41,9 +41,21 @@ def space(group: Group, order: Order) -> str:
 
     >>> from eqsynth import Group
     >>> from eqsynth.diagrams.words import space
+    >>> from eqsynth.spaces.space import Twisted
     >>> [space(Group("O", 3), order) for order in (0, 1, 2, 3)]
     ['one number', 'a vector of 3 numbers', 'a 3 × 3 matrix', 'a 3 × 3 × 3 tensor']
+    >>> space(Group("O", 3), Twisted(1))
+    'a vector of 3 numbers, which elements of determinant -1 negate besides'
     """
+    negating = [factor for factor, twisted in zip(group.factors, twists_of(order), strict=True) if twisted]
+    negating = [factor for factor in negating if factor.flips]
+    if not negating:
+        return _noun(group, order)
+    of = f" of {' and '.join(map(str, negating))}" if len(group.factors) > 1 else ""
+    return f"{_noun(group, order)}, which elements{of} of determinant -1 negate besides"
+
+
+def _noun(group: Group, order: Order) -> str:
     sizes = [factor.n for factor, count in zip(group.factors, axis_counts(order), strict=True) for _ in range(count)]
     if not sizes:
         return "one number"

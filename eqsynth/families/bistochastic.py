@@ -112,7 +112,9 @@ class Bistochastic(PartitionGroup):
 
     def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """Of R + W: S^k is the sum of S^j(W), j <= k, and A^k that of A^k(W) and A^(k-1)(W)."""
-        return self.between_parts(Orthogonal("O", "n" if isinstance(self.n, str) else max(self.standard_size, 1)), parts)
+        return self.between_parts(
+            Orthogonal("O", "n" if isinstance(self.n, str) else max(self.standard_size, 1)), parts
+        )
 
     def between_parts(self, inner: Group, parts: Sequence[int | Symmetry]) -> int:
         """The same, counted with maps of another kind between vectors of sum 0."""
@@ -139,6 +141,10 @@ class Bistochastic(PartitionGroup):
         """The vector of ones stays, and vectors of sum 0 add or take away a box."""
         inner = self._vectors
         return [label, *(inner.neighbours(step, label) if inner else ())]
+
+    def twisted_part(self, label: Label) -> Label:
+        """That of O(n-1)."""
+        return self._vectors.twisted_part(label) if self._vectors else label
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """Those of O(n-1)."""

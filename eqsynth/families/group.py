@@ -6,7 +6,7 @@ A family is a class in a file of its own, listed in ``eqsynth.families``. Nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -31,7 +31,7 @@ OTHERS: dict[str, type[Group]] = {}
 #: The families whose names take two numbers, too, as O(1,3) does: how many signs of a form are + and -.
 SIGNED: dict[str, type[Group]] = {}
 #: For a family with elements of determinant -1 its maps between twisted and other tensors, as those of a group.
-HEADED: dict[type[Group], type[Group]] = {}
+HEADED: dict[type[Group], Callable[[Group], Group]] = {}
 
 #: Generators of a group as matrices: elements, and elements of the Lie algebra.
 Generators = tuple[list["NDArray[Any]"], list["NDArray[Any]"]]
@@ -332,6 +332,10 @@ class Group:
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """The parts that a walk reaches from a part in step number ``step``."""
         self._lacks(f"a branching rule for {label} in step {step}")
+
+    def twisted_part(self, label: Label) -> Label:
+        """The label of a part times the determinant, at a number n."""
+        self._lacks(f"label for the part {label} times the determinant")
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """The dimension of a part as a polynomial: the product of (n + offset), divided by a number."""

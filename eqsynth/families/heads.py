@@ -210,7 +210,10 @@ class BistochasticHeads(Heads, Bistochastic):
 
 
 class SignedBistochasticHeads(BistochasticHeads):
-    """Those of B'(n): those of B(n) on m vertices, m - n even; at n = 1 all vertices are single, the first on a head."""
+    """Those of B'(n): those of B(n) on m vertices, m - n even.
+
+    At n = 1 all vertices are single, the first on a head.
+    """
 
     __slots__ = ()
 

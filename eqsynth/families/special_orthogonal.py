@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import comb
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import Blocks, Shape, conjugate, matchings, partial_matchings, partitions
+from eqsynth.exact.partitions import Blocks, Shape, matchings, partial_matchings, partitions
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.matching_groups import odd_tableaux, rotations, twice
 from eqsynth.families.orthogonal import Orthogonal
@@ -90,10 +90,7 @@ class SpecialOrthogonal(Orthogonal):
 
     def joined(self, label: Label) -> Label:
         """Of two partitions that differ by the determinant, by n - c for the first column of c, the shorter."""
-        if 2 * len(label) <= self.number:
-            return label
-        columns = conjugate(label)
-        return conjugate((self.number - len(label), *columns[1:])) if len(label) < self.number else ()
+        return label if 2 * len(label) <= self.number else self.twisted_part(label)
 
     def splits(self, label: Label) -> bool:
         """A partition with n/2 rows falls in two halves."""

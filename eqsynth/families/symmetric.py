@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import hooks, with_box, without_box
+from eqsynth.exact.partitions import conjugate, hooks, with_box, without_box
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup
 
@@ -39,6 +39,10 @@ class Symmetric(PartitionGroup):
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """Restriction to S(n-1) removes a box, induction adds one."""
         return list(with_box(label) if step % 2 else without_box(label))
+
+    def twisted_part(self, label: Label) -> Label:
+        """Its transpose: the determinant is the sign."""
+        return conjugate(label)
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """The hook formula; the first row takes what the others leave of n, and is not looked at.

@@ -74,6 +74,10 @@ class WithSigns(PartitionGroup):
         """The parts of V times a part of the group, each as often as it is there."""
         return super().neighbours(step, part)
 
+    def twisted_part(self, label: Label) -> Label:
+        """That of the group; -1 has determinant (-1)^n."""
+        return super().twisted_part(label[0]), (label[1] + self.number) % 2
+
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """That of the part of the group."""
         return super().dimension_factors(label[0])

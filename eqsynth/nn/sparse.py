@@ -162,8 +162,8 @@ def _int(order: Any) -> int:
     """An order of S(n) or A(n), which is a number, or tensors whose entries go together."""
     if any(twists_of(order)):
         raise SpaceError(
-            f"eq.nn.Sparse does not take {order_text(order)}: maps between twisted tensors and others have heads, which "
-            "it does not run on entries. Leave .det out, or run the layers without eq.nn.Sparse"
+            f"eq.nn.Sparse does not take {order_text(order)}: maps between twisted tensors and others have heads, "
+            "which it does not run on entries. Leave .det out, or run the layers without eq.nn.Sparse"
         )
     if not isinstance(order, int):
         raise SpaceError(

@@ -339,7 +339,7 @@ def test_pages_and_words_say_it():
     assert "negate" not in str(eq.basis("SO(3)", "1.det", 2))
     assert "sums over its last index" in str(eq.basis("B(3)", "1.det", 1))
     document = eq.page.document("O(2)", "2.det", 2)
-    assert document["left"]["count"] == 2
+    assert document["left"]["count"] == 3
 
 
 def test_projections_find_the_coefficients():

@@ -20,13 +20,14 @@ from eqsynth.errors import (
     CatalogError,
     GroupError,
     ParseError,
+    PlanError,
     SpaceError,
     VerificationError,
 )
-from eqsynth.families.hom import maps_of, parse_problem
+from eqsynth.families.hom import Hom, maps_of, parse_problem
 from eqsynth.families.representation import act
 from eqsynth.project.catalog import Problem, check_entry, make_entry
-from eqsynth.proof.verification import check_basis
+from eqsynth.proof.verification import check_basis, check_module
 from eqsynth.spaces.space import Symmetry, Twisted, axis_counts, order_text, plain, stored_full, with_twists
 from eqsynth.store.cache import digest
 from oracle import assert_all_agree, randomise
@@ -304,6 +305,19 @@ def test_a_layer_that_lies_about_a_twist_is_caught(swap):
     ins, outs = str(layer.space_in).replace(*swap), str(layer.space_out).replace(*swap)
     with pytest.raises(eq.errors.EquivarianceError):
         eq.testing.assert_equivariant(layer, "O(3)", ins, outs)
+
+
+@pytest.mark.parametrize(("right", "wrong"), [
+    (("O(2)", "1x1.det", "1x1"), ("O(2)", "1x1", "1x1")),
+    (("O(2)", "1x1", "1x1"), ("O(2)", "1x1", "1x1.det")),
+    (("H(2)", "1x2.det", "1x2"), ("H(2)", "1x2", "1x2")),
+    (("S(2)", "1x1.det", "1x1"), ("S(2)", "1x1", "1x1")),
+])  # fmt: skip
+def test_a_plan_of_other_twists_is_caught(right, wrong):
+    plan = eq.plan(*right, bias=False, method="diagrams")
+    assert check_module(plan)
+    with pytest.raises((PlanError, VerificationError)):
+        check_module(replace(plan, problem=Hom.parse(*wrong)))
 
 
 def test_files_stand_alone(tmp_path):

@@ -9,7 +9,7 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.families.group import Group
-from eqsynth.families.hom import ProductHom, maps_of
+from eqsynth.families.hom import ProductHom, maps_of, negated
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import maps
 from eqsynth.spaces.space import (
@@ -20,7 +20,6 @@ from eqsynth.spaces.space import (
     order_text,
     orders_of,
     stored_full,
-    twists_of,
     with_twists,
 )
 
@@ -133,13 +132,9 @@ def _spaces_text(plan: Plan) -> str:
 
 
 def _orders_text(group: Group, space: Space) -> str:
-    return " + ".join(order_text(stored_full(_twisted(group, order))) for order in space.orders)
-
-
-def _twisted(group: Group, order: Order) -> Order:
-    """The order without the twists that change nothing, by determinants that are always 1."""
-    twists = zip(group.factors, twists_of(order), strict=True)
-    return with_twists(order, [twisted and factor.flips for factor, twisted in twists])
+    # Without the twists that change nothing, by determinants that are always 1.
+    told = (with_twists(order, negated(group, order)) for order in space.orders)
+    return " + ".join(order_text(stored_full(order)) for order in told)
 
 
 def _sums(plan: Plan) -> bool:

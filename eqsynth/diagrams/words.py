@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, Single, indexed
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
-from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of, twists_of
+from eqsynth.families.hom import negated
+from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
 SOURCES = {
@@ -47,8 +48,7 @@ def space(group: Group, order: Order) -> str:
     >>> space(Group("O", 3), Twisted(1))
     'a vector of 3 numbers, which elements of determinant -1 negate besides'
     """
-    negating = [factor for factor, twisted in zip(group.factors, twists_of(order), strict=True) if twisted]
-    negating = [factor for factor in negating if factor.flips]
+    negating = [factor for factor, negates in zip(group.factors, negated(group, order), strict=True) if negates]
     if not negating:
         return _noun(group, order)
     of = f" of {' and '.join(map(str, negating))}" if len(group.factors) > 1 else ""

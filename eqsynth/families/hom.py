@@ -354,6 +354,20 @@ def _total(orders: Sequence[Order]) -> Order:
     return with_twists(total if isinstance(orders[0], tuple) else total[0], twists)
 
 
+def negated(group: Group, order: Order) -> tuple[bool, ...]:
+    """For each factor of a group whether its elements of determinant -1 negate tensors of an order besides.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import negated
+    >>> from eqsynth.spaces.space import Twisted
+    >>> negated(Group.parse("SO(2) x O(3)"), (Twisted(1), Twisted(2)))
+    (False, True)
+
+    Raises GroupError where the order is twisted by determinants that are no signs.
+    """
+    return tuple(twisted and factor.flips for factor, twisted in zip(group.factors, twists_of(order), strict=True))
+
+
 def mixed(group: Group, inputs: Order, outputs: Order) -> bool:
     """Whether elements of determinant -1 of a group that is no product act on two orders with different signs.
 
@@ -363,7 +377,7 @@ def mixed(group: Group, inputs: Order, outputs: Order) -> bool:
     >>> mixed(Group("O", 3), Twisted(1), 2), mixed(Group("SO", 3), Twisted(1), 2)
     (True, False)
     """
-    return twists_of(inputs) != twists_of(outputs) and group.flips
+    return negated(group, inputs) != negated(group, outputs)
 
 
 def maps_of(group: Group, inputs: Order, outputs: Order) -> Group:
@@ -387,5 +401,4 @@ def check_order_fits(group: Group, order: Order) -> None:
         raise SpaceError(
             f"the order {order_text(order)} does not fit {group}: give one entry per factor, such as ({example})"
         )
-    # Groups whose determinants are no signs say so.
-    _ = [factor.flips for factor, twisted in zip(group.factors, twists_of(order), strict=True) if twisted]
+    negated(group, order)

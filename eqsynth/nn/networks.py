@@ -25,7 +25,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, maps_of, mixed
+from eqsynth.families.hom import Hom, maps_of, mixed, negated
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import (
     Activation,
@@ -52,7 +52,6 @@ from eqsynth.spaces.space import (
     is_plain,
     order_text,
     orders_of,
-    twists_of,
 )
 
 
@@ -392,11 +391,8 @@ def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
 
 def _flips_signs(group: Group, order: Order) -> bool:
     """Whether elements of the group, and not exchanges of axes alone, change the sign of entries."""
-    parts = zip(group.factors, axis_counts(order), twists_of(order), strict=True)
-    return any(
-        (twisted and factor.flips) or (count and "odd" in factor.pointwise(count)[0])
-        for factor, count, twisted in parts
-    )
+    counts = zip(group.factors, axis_counts(order), strict=True)
+    return any(negated(group, order)) or any("odd" in factor.pointwise(count)[0] for factor, count in counts if count)
 
 
 def _non_linearity(

@@ -379,7 +379,7 @@ def takes_kernel(group: Group, inputs: Order, outputs: Order) -> bool:
 
     So they are for groups of matrices, and between twisted orders and others for groups of permutations.
     """
-    return group.maps == "matrices" or (not group.diagrammatic and mixed(group, inputs, outputs))
+    return group.maps == "matrices" or (group.maps in ("orbits", "graphs") and mixed(group, inputs, outputs))
 
 
 def _plain_argument(group: Group, inputs: Order, outputs: Order, choose: str) -> str:

@@ -302,9 +302,12 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
 
     >>> len(eq.basis("O(n)", "S2", "S2")), len(eq.basis("O(n)", "A2", "A2"))
     (2, 1)
+    >>> eq.basis("O(3)", "1.det", 2).formulas()
+    ['y[a,b] += ε[a,b,c] x[c]']
 
     ``group`` is a string such as ``"S(5)"``, ``"O(3)"`` or ``"S(n)"``; ``inputs`` and ``outputs`` are
-    the orders k and l, or ``"S2"`` and ``"A2"`` for symmetric and alternating tensors. With n a letter the
+    the orders k and l, or ``"S2"`` and ``"A2"`` for symmetric and alternating tensors; ``"1.det"`` are tensors that
+    elements also multiply by their determinant. With n a letter the
     basis is exact for every n that is large enough (``dimension.stable_from``); below that it still spans for
     S(n), O(n) and Sp(n), while SO(n) and A(n) have further maps there. A number in place of the letter gives a
     true basis at that n, proven complete by the dimension formula.

@@ -18,22 +18,26 @@ from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, Sy
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.hom import check_order_fits
+from eqsynth.families.hom import check_order_fits, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
     Turn,
+    Twisted,
     axes_of,
     axis_counts,
     entries_of,
+    is_number,
     is_plain,
     lengths,
     order_text,
+    orders_of,
     plain,
     products,
     read_order,
     stored_full,
+    untwisted,
 )
 from eqsynth.store import cache
 from eqsynth.store.waiting import waiting
@@ -160,7 +164,7 @@ class Basis:
         """The bases of the factors of the group, those that layers use; the basis itself where there is one factor."""
         if self.group.maps != "factors":
             return (self,)
-        problems = zip(self.group.factors, entries_of(self.inputs), entries_of(self.outputs), strict=True)
+        problems = zip(self.group.factors, orders_of(self.inputs), orders_of(self.outputs), strict=True)
         return tuple(basis(*problem) for problem in problems)
 
     def plain(self) -> tuple[tuple[Diagram, ...], int, int]:
@@ -169,14 +173,16 @@ class Basis:
         Raises GroupError for products and for groups that are handled through tables.
         """
         listed = tuple(element for element in self.diagrams if isinstance(element, Diagram))
-        if len(listed) != len(self) or isinstance(self.inputs, tuple) or isinstance(self.outputs, tuple):
+        inputs, outputs = untwisted(self.inputs), untwisted(self.outputs)
+        if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
             raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
-        if isinstance(self.inputs, Symmetry) or isinstance(self.outputs, Symmetry):
+        if not (isinstance(inputs, int) and isinstance(outputs, int)):
             raise GroupError(
                 f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are no diagrams, but "
-                f"sums of them: ask for the orders {plain(self.inputs)} -> {plain(self.outputs)}"
+                f"sums of them: ask for the orders {order_text(plain(self.inputs))} -> "
+                f"{order_text(plain(self.outputs))}"
             )
-        return listed, self.inputs, self.outputs
+        return listed, inputs, outputs
 
     def formulas(self, multiplied: Sequence[Multiplied] = ()) -> list[str]:
         """The index formula of every element; ``multiplied``: what x is the product of (``ProductHom.multiplied``)."""
@@ -297,9 +303,12 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
 
     >>> len(eq.basis("O(n)", "S2", "S2")), len(eq.basis("O(n)", "A2", "A2"))
     (2, 1)
+    >>> eq.basis("O(3)", "1.det", 2).formulas()
+    ['y[a,b] += ε[a,b,c] x[c]']
 
     ``group`` is a string such as ``"S(5)"``, ``"O(3)"`` or ``"S(n)"``; ``inputs`` and ``outputs`` are
-    the orders k and l, or ``"S2"`` and ``"A2"`` for symmetric and alternating tensors. With n a letter the
+    the orders k and l, or ``"S2"`` and ``"A2"`` for symmetric and alternating tensors; ``"1.det"`` are tensors that
+    elements also multiply by their determinant. With n a letter the
     basis is exact for every n that is large enough (``dimension.stable_from``); below that it still spans for
     S(n), O(n) and Sp(n), while SO(n) and A(n) have further maps there. A number in place of the letter gives a
     true basis at that n, proven complete by the dimension formula.
@@ -335,26 +344,28 @@ def _basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
 def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     """The basis of a problem, taken from the user's cache or chosen."""
     if group.maps == "factors":
-        return _product_basis(group, entries_of(inputs), entries_of(outputs), choose)
-    plain_orders = isinstance(inputs, int) and isinstance(outputs, int)
+        return _product_basis(group, orders_of(inputs), orders_of(outputs), choose)
+    plain_orders = is_plain(inputs) and is_plain(outputs)
     if choose == "standard" and not (plain_orders and group.diagrammatic):
         raise GroupError(
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
             f"{', '.join(FAMILIES)} and tensors that are neither symmetric nor alternating: leave choose out"
         )
-    if not (isinstance(inputs, int) and isinstance(outputs, int)):
+    if not plain_orders:
         return _symmetric_basis(group, inputs, outputs, choose)
-    if group.maps == "matrices":
+    if takes_kernel(group, inputs, outputs):
         return _kernel_basis(group, inputs, outputs)
     if group.maps != "diagrams":
         return _orbit_basis(group, inputs, outputs)
     argument = _plain_argument(group, inputs, outputs, choose)
     if choose != "auto" and argument == _plain_argument(group, inputs, outputs, "auto"):
         return _basis(group, inputs, outputs, "auto")
-    listed = (dimensions.dimension if argument == "standard" else enumeration.count)(group, inputs + outputs)
+    allowed, total = maps_of(group, inputs, outputs), axes_of(inputs) + axes_of(outputs)
+    listed = (dimensions.dimension if argument == "standard" else enumeration.count)(allowed, total)
     if not argument or listed < WORTH_KEEPING:
         return _diagram_basis(group, inputs, outputs, choose)
-    problem = {"kind": "basis", "group": str(group), "inputs": inputs, "outputs": outputs}
+    named = [axes_of(order) if is_number(order) else order_text(order) for order in (inputs, outputs)]
+    problem = {"kind": "basis", "group": str(group), "inputs": named[0], "outputs": named[1]}
     if choose != "auto":
         problem["choose"] = choose
     maker = cache.made_by(MAKERS)
@@ -366,7 +377,15 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     return chosen
 
 
-def _plain_argument(group: Group, inputs: int, outputs: int, choose: str) -> str:
+def takes_kernel(group: Group, inputs: Order, outputs: Order) -> bool:
+    """Whether the maps between two orders are an exact null space.
+
+    So they are for groups of matrices, and between twisted orders and others for groups of permutations.
+    """
+    return group.maps == "matrices" or (group.maps in ("orbits", "graphs") and mixed(group, inputs, outputs))
+
+
+def _plain_argument(group: Group, inputs: Order, outputs: Order, choose: str) -> str:
     """Why certain diagrams are a basis, where no linear algebra chooses them; empty where it does.
 
     ``"stable"``: all of them; ``"blocks"``: those with at most n blocks, and those with a head; ``"standard"``: those
@@ -374,7 +393,8 @@ def _plain_argument(group: Group, inputs: int, outputs: int, choose: str) -> str
 
     Raises SizeError where there are too many diagrams to list, or to choose among.
     """
-    total, problem = inputs + outputs, f"{group} {inputs} -> {outputs}"
+    total = axes_of(inputs) + axes_of(outputs)
+    problem, group = f"{group} {order_text(inputs)} -> {order_text(outputs)}", maps_of(group, inputs, outputs)
     spanning = enumeration.count(group, total)
     rule = "" if group.symbolic else group.rule
     if spanning > MAX_DIAGRAMS and (rule != "standard" or choose == "cheapest"):
@@ -424,7 +444,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     for order in (inputs, outputs):
         check_order_fits(group, order)
     try:
-        if group.diagrammatic and isinstance(inputs, int) and isinstance(outputs, int):
+        if group.diagrammatic and group.maps != "factors" and is_plain(inputs) and is_plain(outputs):
             argument = _plain_argument(group, inputs, outputs, choose)
             if argument:
                 return _listed_basis(group, inputs, outputs, argument, data)
@@ -442,13 +462,15 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     return expected
 
 
-def _listed_basis(group: Group, inputs: int, outputs: int, argument: str, data: Any) -> Basis:
-    dimension = dimensions.dimension(group, inputs + outputs)
-    certificate = Certificate(dimension, enumeration.count(group, inputs + outputs), argument)
+def _listed_basis(group: Group, inputs: Order, outputs: Order, argument: str, data: Any) -> Basis:
+    allowed, below, above = maps_of(group, inputs, outputs), axes_of(inputs), axes_of(outputs)
+    dimension = dimensions.dimension(allowed, below + above)
+    certificate = Certificate(dimension, enumeration.count(allowed, below + above), argument)
 
     def require(fact: bool, otherwise: str) -> None:
         if not fact:
-            raise CatalogError(f"the basis of {group}, {inputs} -> {outputs}, is wrong: {otherwise}")
+            names = f"{order_text(inputs)} -> {order_text(outputs)}"
+            raise CatalogError(f"the basis of {group}, {names}, is wrong: {otherwise}")
 
     match data:
         case {"certificate": [*given], **rest}:
@@ -458,17 +480,17 @@ def _listed_basis(group: Group, inputs: int, outputs: int, argument: str, data: 
         case _:
             raise CatalogError("its basis is no list of elements with a certificate")
     require(not rest.get("elements"), "its diagrams are not in a table")
-    elements = codec.decode(rest, inputs, outputs)
+    elements = codec.decode(rest, below, above)
     require(len(elements) == dimension, f"it has {len(elements)} elements, but the dimension is {dimension}")
     for element in elements:
         if not isinstance(element, Diagram):
             require(False, "it has an element that is no diagram")
         else:
-            require(not (why := enumeration.misfit(group, element)), why)
+            require(not (why := enumeration.misfit(allowed, element)), why)
             fits = argument != "blocks" or element.head or len(element.blocks) <= group.number
             require(bool(fits), "a diagram has more than n blocks")
             if argument == "standard":
-                require(not (why := standard.excess(group, element)), why)
+                require(not (why := standard.excess(allowed, element)), why)
     return Basis(group, inputs, outputs, elements, certificate)
 
 
@@ -479,9 +501,9 @@ def _certificate_data(proof: Certificate) -> list[Any]:
 def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     """The basis where inputs or outputs are symmetric or alternating, from that for all tensors."""
     if group.diagrammatic:
-        above, below = axes_of(outputs), axes_of(inputs)
-        count = dimensions.dimension(group, above + below)
-        if _plain_argument(group, below, above, choose) == "standard":
+        allowed, total = maps_of(group, inputs, outputs), axes_of(inputs) + axes_of(outputs)
+        count = dimensions.dimension(allowed, total)
+        if _plain_argument(group, plain(inputs), plain(outputs), choose) == "standard":
             # Exchanges of axes do not keep them, so that matrices will tell: those that are too large are not begun.
             index_symmetries.afford_entries(group, count, inputs, outputs)
         else:
@@ -490,7 +512,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
     elements, prime = whole.diagrams, 0
     if group.coarsens and not group.symbolic:
         # Permutations of axes keep the number of blocks.
-        listed = enumeration.diagrams(group, axes_of(outputs), axes_of(inputs))
+        listed = enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs))
         fitting = (diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n))
         # In the order of all bases: weights for n a letter are weights for every number.
         elements = (*sorted(fitting, key=lambda diagram: diagram.key),)
@@ -510,10 +532,10 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
         if sum(len(element.entries) for element in chosen if isinstance(element, MatrixMap)) > MAX_LISTED:
             raise SizeError(
                 f"the maps {order_text(inputs)} -> {order_text(outputs)} of {group} have more than {MAX_LISTED:,} "
-                f"entries in lists: ask for the orders {plain(inputs)} -> {plain(outputs)}"
+                f"entries in lists: ask for the orders {order_text(plain(inputs))} -> {order_text(plain(outputs))}"
             )
     if group.diagrammatic:
-        dimension = dimensions.symmetric_dimension(group, *entries_of(inputs), *entries_of(outputs))
+        dimension = dimensions.symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs))
         if dimension != len(places):
             raise GroupError(
                 f"{len(places)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
@@ -541,20 +563,22 @@ def _summed_table(
 
 
 def _product_basis(
-    group: Group, inputs: Sequence[int | Symmetry], outputs: Sequence[int | Symmetry], choose: str
+    group: Group, inputs: Sequence[int | Symmetry | Twisted], outputs: Sequence[int | Symmetry | Twisted], choose: str
 ) -> Basis:
     problems = [*zip(group.factors, inputs, outputs, strict=True)]
 
     def refuse_large(count: int) -> None:
         if count > MAX_DIAGRAMS:
             raise SizeError(
-                f"{group} {tuple(inputs)} -> {tuple(outputs)} has {count:,} maps, more than {MAX_DIAGRAMS:,}: "
+                f"{group} {order_text(tuple(inputs))} -> {order_text(tuple(outputs))} has {count:,} maps, "
+                f"more than {MAX_DIAGRAMS:,}: "
                 "ask for lower orders"
             )
 
     if all(factor.diagrammatic and is_plain(k) and is_plain(lo) for factor, k, lo in problems):
         # Too many are refused before the factors' own are listed.
-        refuse_large(prod(dimensions.dimension(factor, axes_of(k) + axes_of(lo)) for factor, k, lo in problems))
+        totals = [(maps_of(*problem), axes_of(problem[1]) + axes_of(problem[2])) for problem in problems]
+        refuse_large(prod(dimensions.dimension(*of_factor) for of_factor in totals))
     bases = [_basis(*problem, choose) for problem in problems]
     count = prod(len(part) for part in bases)
     refuse_large(count)
@@ -575,9 +599,9 @@ def _product_basis(
     return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in elements), certificate, turns)
 
 
-def _orbit_basis(group: Group, inputs: int, outputs: int) -> Basis:
-    total = inputs + outputs
-    labels = functor.orbits_of(group, total)
+def _orbit_basis(group: Group, given: Order, wanted: Order) -> Basis:
+    inputs, outputs = axes_of(given), axes_of(wanted)
+    labels = functor.orbits_of(group, inputs + outputs)
     least = [tuple(map(int, index)) for index in representatives(labels)]
     graph = group.kept_graph
     if graph is None:
@@ -587,18 +611,19 @@ def _orbit_basis(group: Group, inputs: int, outputs: int) -> Basis:
         chosen = affordable(graph, labels, outputs, inputs, choose(graph, labels, outputs, inputs))
         elements = (*chosen.diagrams, *(Orbit(outputs, inputs, least[orbit]) for orbit in chosen.orbits))
         certificate = Certificate(len(least), chosen.tried + len(least), "representatives", PRIME)
-    return Basis(group, inputs, outputs, elements, certificate)
+    return Basis(group, given, wanted, elements, certificate)
 
 
-def _kernel_basis(group: Group, inputs: int, outputs: int) -> Basis:
+def _kernel_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     from eqsynth.bases.constraints import nullspace
 
-    signed = group.signed_permutations
+    below, above = axes_of(inputs), axes_of(outputs)
+    signed = None if mixed(group, inputs, outputs) else group.signed_permutations
     if signed is not None:
-        elements = _signed_elements(group, signed, inputs, outputs)
+        elements = _signed_elements(group, signed, below, above)
     else:
         elements = tuple(
-            MatrixMap(outputs, inputs, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
+            MatrixMap(above, below, tuple((int(r), int(c), int(m[r, c])) for r, c in zip(*m.nonzero(), strict=True)))
             for m in nullspace(group, inputs, outputs)
         )
     return Basis(group, inputs, outputs, elements, Certificate(len(elements), len(elements), "kernel"))
@@ -626,18 +651,18 @@ def _signed_elements(
     )
 
 
-def _diagram_basis(group: Group, inputs: int, outputs: int, choose: str = "auto") -> Basis:
-    total = inputs + outputs
+def _diagram_basis(group: Group, inputs: Order, outputs: Order, choose: str = "auto") -> Basis:
+    allowed, below, above = maps_of(group, inputs, outputs), axes_of(inputs), axes_of(outputs)
     argument = _plain_argument(group, inputs, outputs, choose)
-    spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)
-    listed = list((standard.standard if argument == "standard" else enumeration.diagrams)(group, outputs, inputs))
+    spanning, dimension = enumeration.count(allowed, below + above), dimensions.dimension(allowed, below + above)
+    listed = list((standard.standard if argument == "standard" else enumeration.diagrams)(allowed, above, below))
     if argument:
         if argument == "blocks":
             listed = [diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n)]
         certificate = Certificate(dimension, spanning, argument)
     else:
         listed.sort(key=_cost_key)
-        pivots, prime = gram.greedy_basis(group, listed, dimension)
+        pivots, prime = gram.greedy_basis(allowed, listed, dimension)
         listed = [listed[pivot] for pivot in pivots]
         certificate = Certificate(dimension, spanning, "orbits" if group.coarsens else "gram", prime)
     listed.sort(key=lambda diagram: diagram.key)

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.exact.partitions import components
 from eqsynth.families.group import Group
+from eqsynth.families.hom import mixed
+from eqsynth.families.matrix import determinant
 from eqsynth.families.representation import generators
+from eqsynth.spaces.space import Order, axes_of, order_text
 
 if TYPE_CHECKING:
     import flint
@@ -27,8 +30,10 @@ MAX_LIFTED = 1 << 20
 PRIMES = ((1 << 31) - 1, (1 << 61) - 1)
 
 
-def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
+def nullspace(group: Group, given: Order, wanted: Order) -> NDArray[np.int64]:
     """A basis of all equivariant maps as integer matrices, shape ``(dim, n**outputs, n**inputs)``.
+
+    ``given`` and ``wanted`` are orders of tensors of all kinds, perhaps twisted by the determinant.
 
     >>> from eqsynth import Group
     >>> from eqsynth.bases.constraints import nullspace
@@ -44,16 +49,19 @@ def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
     import numpy as np
 
     n = group.number
+    inputs, outputs, names = axes_of(given), axes_of(wanted), f"{order_text(given)} -> {order_text(wanted)}"
     rows, columns = n**outputs, n**inputs
     if rows * columns > MAX_UNKNOWNS:
         raise SizeError(
-            f"the null space of {group} {inputs} -> {outputs} has {rows * columns:,} unknowns, more than "
+            f"the null space of {group} {names} has {rows * columns:,} unknowns, more than "
             f"{MAX_UNKNOWNS:,}: ask for a smaller n or lower orders, or for a group with diagrams"
         )
     elements, algebra = generators(group)
     unit_out, unit_in = np.eye(rows, dtype=np.int64), np.eye(columns, dtype=np.int64)
+    signs = [determinant(g) if mixed(group, given, wanted) else 1 for g in elements]
     constraints = [
-        _whole(np.kron(unit_out, _power(g, inputs).T) - np.kron(_power(g, outputs), unit_in)) for g in elements
+        _whole(np.kron(unit_out, _power(g, inputs).T) - int(sign) * np.kron(_power(g, outputs), unit_in))
+        for g, sign in zip(elements, signs, strict=True)
     ]
     constraints += [
         _whole(np.kron(unit_out, _derivative(x, inputs).T) - np.kron(_derivative(x, outputs), unit_in)) for x in algebra
@@ -63,8 +71,7 @@ def nullspace(group: Group, inputs: int, outputs: int) -> NDArray[np.int64]:
         if kernel is not None and all(not (constraint @ kernel.T).any() for constraint in constraints):
             return kernel.reshape(len(kernel), rows, columns)
     raise GroupError(
-        f"the null space of {group} {inputs} -> {outputs} has entries too large to lift: "
-        "ask for generators with smaller numbers"
+        f"the null space of {group} {names} has entries too large to lift: ask for generators with smaller numbers"
     )
 
 

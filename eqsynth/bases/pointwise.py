@@ -20,8 +20,10 @@ from eqsynth.spaces.space import (
     entries_of,
     is_packed,
     order_text,
+    orders_of,
     stored_full,
     stored_packed,
+    twists_of,
 )
 
 THEOREM = "arXiv 2401.09235"
@@ -86,8 +88,9 @@ def demand(group: Group, order: Order) -> Demand:
     """
     properties: set[str] = set()
     reasons = []
-    for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True):
-        for part in (_demand_of_factor(factor, count), _demand_of_exchanges(one)):
+    parts = zip(group.factors, axis_counts(order), entries_of(order), twists_of(order), strict=True)
+    for factor, count, one, twisted in parts:
+        for part in (_demand_of_factor(factor, count, twisted), _demand_of_exchanges(one)):
             properties.update(part.properties)
             if part.reason and part.reason not in reasons:
                 reasons.append(part.reason)
@@ -105,11 +108,19 @@ def _demand_of_exchanges(one: int | Symmetry) -> Demand:
 
 def _read_by_position(factor: Group, one: int | Symmetry, count: int) -> bool:
     """Whether values can be read one by one: the group only moves them, and so do exchanges of axes."""
-    return _demand_of_factor(factor, count).free and _demand_of_exchanges(one).free
+    return _demand_of_factor(factor, count, False).free and _demand_of_exchanges(one).free
 
 
-def _demand_of_factor(group: Group, count: int) -> Demand:
-    return Demand(*group.pointwise(count)) if count else Demand()
+def _demand_of_factor(group: Group, count: int, twisted: bool) -> Demand:
+    """What it takes to commute with the group on V^count, perhaps times its determinant, which is V where n = 1."""
+    twisted = twisted and group.flips
+    if twisted and group.n == 1:
+        count, twisted = count + 1, False
+    properties, reason = group.pointwise(count) if count else ((), "")
+    if not twisted or "odd" in properties or "linear" in properties:
+        return Demand(properties, reason)
+    signs = f"elements of {group} with determinant -1 flip the signs of twisted tensors"
+    return Demand(tuple(sorted((*properties, "odd"))), ", and ".join(filter(None, (reason, signs))))
 
 
 def positions(group: Group, order: Order) -> tuple[bool, ...]:
@@ -119,7 +130,8 @@ def positions(group: Group, order: Order) -> tuple[bool, ...]:
     >>> positions(Group.parse("S(n) x O(3)"), (2, 1))
     (True, True, False)
 
-    The other axes hold components, which the group mixes or changes in sign. Raises SpaceError where these are packed:
+    The other axes hold components, which the group mixes or changes in sign; a sign that a determinant gives to the
+    whole tensor moves no position and is left out here. Raises SpaceError where these are packed:
     products of all entries are more than those of the entries that are held once.
     """
     readable: list[bool] = []
@@ -151,10 +163,13 @@ def positional(group: Group, order: Order) -> Order:
     >>> from eqsynth import Group
     >>> positional(Group.parse("S(n) x O(3)"), (2, 1)), positional(Group.parse("O(3)"), 2)
     ((2, 0), 0)
+
+    Gates and norms have no sign: they are not twisted, but by determinants that are always 1.
     """
+    listed = zip(group.factors, axis_counts(order), entries_of(order), orders_of(order), strict=True)
     parts = tuple(
-        one if _read_by_position(factor, one, count) else 0
-        for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True)
+        (one if one != given and factor.flips else given) if _read_by_position(factor, one, count) else 0
+        for factor, count, one, given in listed
     )
     return parts if isinstance(order, tuple) else parts[0]
 

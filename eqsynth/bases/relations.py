@@ -13,8 +13,10 @@ from eqsynth.bases.basis import Basis
 from eqsynth.diagrams import bilabelled, enumeration, functor
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.errors import SizeError
+from eqsynth.families.hom import maps_of
 from eqsynth.graphs.graph import Graph
 from eqsynth.graphs.orbits import representative_array
+from eqsynth.spaces.space import axes_of, order_text
 
 if TYPE_CHECKING:
     import flint
@@ -75,15 +77,17 @@ def relations(basis: Basis) -> tuple[Relation, ...]:
         return ()
     if count > MAX_LEFT_OUT or len(basis) > MAX_BASIS:
         raise SizeError(
-            f"the basis of {basis.group} {basis.inputs} -> {basis.outputs} has {len(basis):,} elements and leaves out "
+            f"the basis of {basis.group} {order_text(basis.inputs)} -> {order_text(basis.outputs)} has "
+            f"{len(basis):,} elements and leaves out "
             f"{count:,}; relations are computed for up to {MAX_BASIS} and {MAX_LEFT_OUT}: ask for lower orders"
         )
     if basis.group.kept_graph is not None:
         return _graph_relations(basis, basis.group.kept_graph)
     chosen, inputs, outputs = basis.plain()
-    listed = enumeration.diagrams(basis.group, outputs, inputs)
+    group = maps_of(basis.group, basis.inputs, basis.outputs)
+    listed = enumeration.diagrams(group, outputs, inputs)
     missing = sorted(set(listed) - set(chosen), key=lambda diagram: diagram.key)
-    inner = symbolic.gram(basis.group, diagrams=[*chosen, *missing]).at()
+    inner = symbolic.gram(group, diagrams=[*chosen, *missing]).at()
     import flint
 
     size = len(chosen)
@@ -96,19 +100,18 @@ def _graph_relations(basis: Basis, graph: Graph) -> tuple[Relation, ...]:
     import flint
     import numpy as np
 
-    assert isinstance(basis.inputs, int)  # noqa: S101 - Aut(G) is no product
-    assert isinstance(basis.outputs, int)  # noqa: S101
+    inputs, outputs = axes_of(basis.inputs), axes_of(basis.outputs)
     group, chosen = basis.group, set(basis.diagrams)
-    labels = functor.orbits_of(group, basis.inputs + basis.outputs)
+    labels = functor.orbits_of(group, inputs + outputs)
     least = representative_array(labels)
     limits = bilabelled.Budget()
     tried = islice(
         bilabelled.candidates(
-            basis.outputs, basis.inputs, graph.directed, graph.loops, limits.internal, limits.edges
+            outputs, inputs, graph.directed, graph.loops, limits.internal, limits.edges
         ),
         basis.certificate.spanning - len(least),
     )  # fmt: skip
-    orbits = (Orbit(basis.outputs, basis.inputs, tuple(map(int, index))) for index in least)
+    orbits = (Orbit(outputs, inputs, tuple(map(int, index))) for index in least)
     considered: list[Element] = [*tried, *orbits]
     missing = [element for element in considered if element not in chosen]
     adjacency = graph.adjacency()

@@ -13,7 +13,7 @@ from eqsynth.errors import GroupError, SizeError
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.group import FAMILIES, Group, Label
 from eqsynth.families.hom import Hom
-from eqsynth.spaces.space import Space, axis_counts, is_plain
+from eqsynth.spaces.space import Order, Space, axes_of, is_plain, orders_of, twists_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )
-    columns = [list(zip(*map(axis_counts, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
+    columns = [list(zip(*map(orders_of, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))
     shared = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns))
     return tuple(part for part in shared if any(part.copies_in) and any(part.copies_out))
@@ -109,22 +109,23 @@ def _wide(side: str, space: Space, copies_of: Sequence[int]) -> Polynomial:
     )
 
 
-def _factor_parts(group: Group, symbol: str, orders_in: Sequence[int], orders_out: Sequence[int]) -> list[Part]:
+def _factor_parts(group: Group, symbol: str, orders_in: Sequence[Order], orders_out: Sequence[Order]) -> list[Part]:
     """The parts that some input and some output term share, for a group that is no product."""
-    total = max(orders_in) + max(orders_out)
+    total = max(map(axes_of, orders_in)) + max(map(axes_of, orders_out))
     enough = stable_from(group, total)
     # From there on no two shared parts differ by the sign, and a letter has the parts of any number.
     stable = isinstance(group.n, str) or group.n >= enough
     sized = group.at(enough) if isinstance(group.n, str) else group
-    held = {order: copies(sized, order) for order in {*orders_in, *orders_out}}
-    if not stable:
-        held = {order: _joined(sized, walks) for order, walks in held.items()}
+    # Where no head fits, twisted tensors and others have no part in common.
+    apart = isinstance(group.n, str) or group.n > total + 1
+    held = {order: _held(sized, order, stable, apart) for order in {*orders_in, *orders_out}}
     shapes_in, shapes_out = ({shape for order in orders for shape in held[order]} for orders in (orders_in, orders_out))
     shared = []
-    for shape in sorted(shapes_in & shapes_out, key=lambda shape: (group.boxes(shape), shape)):
+    for key in sorted(shapes_in & shapes_out, key=lambda key: (key[1], group.boxes(key[0]), key[0])):
+        shape, twisted = key
         dim = _dimension(group, symbol, shape)
-        name = group.part_name(shape, symbol)
-        counts = [tuple(held[order].get(shape, 0) for order in orders) for orders in (orders_in, orders_out)]
+        name = group.part_name(shape, symbol) + " det" * twisted
+        counts = [tuple(held[order].get(key, 0) for order in orders) for orders in (orders_in, orders_out)]
         if stable or not sized.splits(shape):
             shared.append(Part(name, dim, 1, *counts))
         elif sized.complex_halves(shape):
@@ -161,6 +162,15 @@ def _times(first: list[Part], second: list[Part]) -> list[Part]:
             else:
                 products.append(Part(name, dim, one.delta * two.delta, *counts))
     return products
+
+
+def _held(group: Group, order: Order, stable: bool, apart: bool) -> dict[tuple[Label, bool], int]:
+    """The copies of parts in tensors of an order, and whether they are twisted, for those that are kept apart."""
+    walks = copies(group, axes_of(order)) if stable else _joined(group, copies(group, axes_of(order)))
+    twisted = any(twists_of(order)) and group.flips
+    if twisted and not apart:
+        walks = {group.twisted_part(shape): count for shape, count in walks.items()}
+    return {(shape, twisted and apart): count for shape, count in walks.items()}
 
 
 def _joined(group: Group, walks: dict[Label, int]) -> dict[Label, int]:

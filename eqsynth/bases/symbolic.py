@@ -28,7 +28,8 @@ from eqsynth.exact.partitions import components, partitions, perfect_matchings
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.spaces.space import plain_order
+from eqsynth.families.hom import maps_of
+from eqsynth.spaces.space import order_text, plain_order
 
 if TYPE_CHECKING:
     import flint
@@ -174,7 +175,8 @@ def _subject(
     subject: Basis | Group | str, inputs: int | None, outputs: int | None, diagrams: Sequence[Diagram] | None = None
 ) -> tuple[Group, tuple[Diagram, ...]]:
     if isinstance(subject, Basis):
-        group, listed = subject.group, subject.plain()[0]
+        listed = subject.plain()[0]
+        group = maps_of(subject.group, subject.inputs, subject.outputs)
     elif diagrams is not None:
         require("diagrams", diagrams, Sequence, "give a list of diagrams")
         group, listed = Group.parse(subject), tuple(diagrams)
@@ -669,7 +671,8 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     expected = (size**outputs, size**inputs)
     if given.shape[-2:] != expected or given.ndim < 2:
         raise ShapeError(
-            f"a map of {group} from order {basis.inputs} to {basis.outputs} at n = {size} is a matrix of shape "
+            f"a map of {group} from order {order_text(basis.inputs)} to {order_text(basis.outputs)} at n = {size} is a "
+            "matrix of shape "
             f"(..., {expected[0]}, {expected[1]}), not {given.shape}: rows are output indices, the first axis "
             "most significant"
         )

@@ -13,7 +13,7 @@ from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import Diagram, Multiplied
 from eqsynth.diagrams.text import TIED, picture
 from eqsynth.errors import SizeError, abridged
-from eqsynth.spaces.space import Order, is_plain, order_text, plain
+from eqsynth.spaces.space import Order, is_number, numbers, order_text
 
 if TYPE_CHECKING:
     from eqsynth.bases.basis import Basis
@@ -135,7 +135,7 @@ def basis_data(basis: Basis, index: int | None = None, multiplied: Sequence[Mult
 
 def _data(order: Order) -> int | tuple[int, ...] | str:
     """An order as plain data: numbers, or the text of one with symmetric parts."""
-    return plain(order) if is_plain(order) else order_text(order)
+    return numbers(order) if is_number(order) else order_text(order)
 
 
 def drawings(

@@ -21,7 +21,7 @@ from eqsynth.codegen.tables import runs
 from eqsynth.diagrams.diagram import Multiplied
 from eqsynth.diagrams.text import picture
 from eqsynth.errors import abridged
-from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.families.hom import Problem, ProductHom, negated
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import maps
 from eqsynth.spaces.space import Space, none_of, order_text
@@ -108,6 +108,9 @@ class _File:
         if isinstance(problem, ProductHom):
             parts = [f"{problem}", "", *_product_words(problem, count)]
         parts.append(f"Group: {problem.group.title}. Tensors are channels-last, (*batch, n, ..., n, channels).")
+        orders = [order for _, order in problem.inputs] + list(problem.space_out.orders)
+        if any(any(negated(problem.group, order)) for order in orders):
+            parts.append("Tensors of an order with .det are multiplied by the determinant, too, when an element acts.")
         for pair in plan.pairs:
             listed = maps(problem, pair.term_in, pair.term_out)
             weight = plan.weight_name(pair.term_in, pair.term_out)

@@ -9,10 +9,19 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.families.group import Group
-from eqsynth.families.hom import ProductHom
+from eqsynth.families.hom import ProductHom, maps_of, negated
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import maps
-from eqsynth.spaces.space import Order, Space, entries_of, none_of, order_text, stored_full
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    entries_of,
+    none_of,
+    order_text,
+    orders_of,
+    stored_full,
+    with_twists,
+)
 
 #: The length of the text in a state_dict, the same for all layers, so that checkpoints of others can be read and named.
 LENGTH = 256
@@ -73,7 +82,7 @@ def refusal(key: str, saved: str, plan: Plan) -> str:
 def _group_text(plan: Plan) -> str:
     factors = []
     for place, factor in enumerate(plan.hom.group.factors):
-        pairs = [(entries_of(k)[place], entries_of(lo)[place]) for k, lo in _pairs(plan)]
+        pairs = [(orders_of(k)[place], orders_of(lo)[place]) for k, lo in _pairs(plan)]
         if plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
             factors.append(f"{factor.headless or factor.family}(n)")
         else:
@@ -98,14 +107,15 @@ def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
     letter = factor.at("n")
     if letter.form != factor.form:
         return False
-    maps_of = basis(factor, inputs, outputs)
-    if len(maps_of) != symmetric_dimension(letter, *entries_of(inputs), *entries_of(outputs)):
+    own = basis(factor, inputs, outputs)
+    allowed = maps_of(letter, inputs, outputs)
+    if len(own) != symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs)):
         return False
-    if maps_of.certificate.independence in ("stable", "cosets") and not any(map(_has_head, maps_of)):
+    if own.certificate.independence in ("stable", "cosets") and not any(map(_has_head, own)):
         # All diagrams, or one of each orbit: there are no others.
         return True
     general = basis(letter, inputs, outputs)
-    return (maps_of.diagrams, maps_of.turns) == (general.diagrams, general.turns)
+    return (own.diagrams, own.turns) == (general.diagrams, general.turns)
 
 
 def _has_head(element: object) -> bool:
@@ -114,14 +124,17 @@ def _has_head(element: object) -> bool:
 
 def _spaces_text(plan: Plan) -> str:
     problem = plan.problem
-    inputs = " (x) ".join(map(_orders_text, problem.operands))
+    group = problem.group
+    inputs = " (x) ".join(_orders_text(group, space) for space in problem.operands)
     if isinstance(problem, ProductHom) and problem.degrees:
         inputs = f"powers {', '.join(map(str, problem.degrees))} of {inputs}"
-    return f"{inputs} -> {_orders_text(plan.hom.space_out)}"
+    return f"{inputs} -> {_orders_text(group, plan.hom.space_out)}"
 
 
-def _orders_text(space: Space) -> str:
-    return " + ".join(order_text(stored_full(order)) for order in space.orders)
+def _orders_text(group: Group, space: Space) -> str:
+    # Without the twists that change nothing, by determinants that are always 1.
+    told = (with_twists(order, negated(group, order)) for order in space.orders)
+    return " + ".join(order_text(stored_full(order)) for order in told)
 
 
 def _sums(plan: Plan) -> bool:

@@ -128,6 +128,7 @@ def head_signs(diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
         for later, end in enumerate(ends):
             for earlier in range(later):
                 signs[row] *= np.sign(end - ends[earlier])
+        signs[row, (np.array(ends) < 0).any(0)] = 0
     # A path that comes back to its own diagram meets no end of the other, or a place taken twice.
     return np.where((signs == signs.T) & (signs != 0), signs, 0)
 

@@ -94,7 +94,8 @@ def excess(group: Group, diagram: Diagram) -> str:
     """
     letters = word(diagram)
     if group.singles:
-        letters = tuple(letter for place, letter in enumerate(letters) if letter != place)
+        tied = {diagram.blocks[number][0] for number in diagram.head}
+        letters = tuple(letter for place, letter in enumerate(letters) if letter != place or place in tied)
     falling = group.symplectic
     length = longest(reversed(letters) if falling else letters)
     if length <= group.standard_size:
@@ -153,5 +154,5 @@ def _read(outputs: int, inputs: int, tableau: Sequence[Sequence[int]], alone: Se
     blocks = sorted(
         [*(tuple(others[number] for number in block) for block in blocks), *((vertex,) for vertex in alone)]
     )
-    head = () if alone else tuple(number for number, block in enumerate(blocks) if len(block) == 1)
+    head = tuple(number for number, block in enumerate(blocks) if len(block) == 1 and block[0] not in alone)
     return Diagram(outputs, inputs, tuple(blocks), head=head)

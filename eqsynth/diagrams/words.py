@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, Single, indexed
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
+from eqsynth.families.hom import negated
 from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
@@ -41,9 +42,20 @@ def space(group: Group, order: Order) -> str:
 
     >>> from eqsynth import Group
     >>> from eqsynth.diagrams.words import space
+    >>> from eqsynth.spaces.space import Twisted
     >>> [space(Group("O", 3), order) for order in (0, 1, 2, 3)]
     ['one number', 'a vector of 3 numbers', 'a 3 × 3 matrix', 'a 3 × 3 × 3 tensor']
+    >>> space(Group("O", 3), Twisted(1))
+    'a vector of 3 numbers, which elements of determinant -1 negate besides'
     """
+    negating = [factor for factor, negates in zip(group.factors, negated(group, order), strict=True) if negates]
+    if not negating:
+        return _noun(group, order)
+    of = f" of {' and '.join(map(str, negating))}" if len(group.factors) > 1 else ""
+    return f"{_noun(group, order)}, which elements{of} of determinant -1 negate besides"
+
+
+def _noun(group: Group, order: Order) -> str:
     sizes = [factor.n for factor, count in zip(group.factors, axis_counts(order), strict=True) for _ in range(count)]
     if not sizes:
         return "one number"
@@ -284,7 +296,7 @@ def meaning(group: Group | None, element: Element) -> str:
     if element.head:
         if _tied(group, element):
             return _jellyfish(group, element)
-        return _with_free_vertices(element, form_of(group) == "eta")
+        return _with_free_vertices(element, form_of(group) == "eta", group is not None and len(element.head) != group.n)
     return _headless(SYMBOLS.get(form_of(group), ""), element)
 
 
@@ -413,13 +425,19 @@ def _jellyfish(group: Group | None, diagram: Diagram) -> str:
     return f"Adds {entry} to {into} for {values}, times the sign of ({signed}) as a permutation."
 
 
-def _with_free_vertices(diagram: Diagram, eta: bool) -> str:
-    """With a head that blocks of one vertex hang on; with ``eta`` inputs come to it, and to each other, through η."""
+def _with_free_vertices(diagram: Diagram, eta: bool, loose: bool) -> str:
+    """With a head that blocks of one vertex hang on; with ``eta`` inputs come to it, and to each other, through η.
+
+    ``loose``: n - 1 vertices hang on it, as in B(n), and the last label is summed.
+    """
     ends = [diagram.blocks[block][0] for block in diagram.head]
     given = [vertex for vertex in ends if vertex < diagram.outputs]
     taken = [vertex - diagram.outputs for vertex in ends if vertex >= diagram.outputs]
     to, source, n = f"output {_axes(given)}" if given else "", f"input {_axes(taken)}" if taken else "", len(ends)
-    if not taken:
+    if loose:
+        said = f"Contracts {source} with ε" if taken else "Takes ε"
+        said += f", sums over its last index{f' and writes the result on {to}' if given else ''}"
+    elif not taken:
         said = f"Writes the Levi-Civita tensor ε on {to}"
     elif eta and given:
         last = "index" if len(taken) == 1 else f"{len(taken)} indices"
@@ -443,6 +461,11 @@ def _with_free_vertices(diagram: Diagram, eta: bool) -> str:
     more = []
     for number, block in enumerate(diagram.blocks):
         if number in diagram.head:
+            continue
+        if len(block) == 1:
+            (vertex,) = block
+            axis = vertex - diagram.outputs
+            more.append(f"writes it everywhere on output axis {vertex}" if axis < 0 else f"sums over input axis {axis}")
             continue
         left, right = block
         if right < diagram.outputs:

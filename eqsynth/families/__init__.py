@@ -6,7 +6,16 @@ A new family is a class in a file of its own and a line here.
 from eqsynth.families.alternating import Alternating
 from eqsynth.families.automorphism import Aut
 from eqsynth.families.bistochastic import Bistochastic
-from eqsynth.families.group import FAMILIES, OTHERS, SIGNED
+from eqsynth.families.group import FAMILIES, HEADED, OTHERS, SIGNED
+from eqsynth.families.heads import (
+    BistochasticHeads,
+    HyperoctahedralHeads,
+    IndefiniteHeads,
+    OrthogonalHeads,
+    SignedBistochasticHeads,
+    SignedSymmetricHeads,
+    SymmetricHeads,
+)
 from eqsynth.families.hyperoctahedral import Hyperoctahedral
 from eqsynth.families.indefinite import IndefiniteOrthogonal, IndefiniteSpecialOrthogonal
 from eqsynth.families.matrix import MatrixGroup
@@ -32,5 +41,16 @@ FAMILIES.update(
     }
 )
 SIGNED.update({"O": IndefiniteOrthogonal, "SO": IndefiniteSpecialOrthogonal})
+HEADED.update(
+    {
+        Symmetric: SymmetricHeads,
+        Orthogonal: OrthogonalHeads,
+        IndefiniteOrthogonal: IndefiniteHeads,
+        Hyperoctahedral: HyperoctahedralHeads,
+        Bistochastic: BistochasticHeads,
+        SignedSymmetric: SignedSymmetricHeads,
+        SignedBistochastic: SignedBistochasticHeads,
+    }
+)
 OTHERS.update({"Aut": Aut, "Perm": PermutationGroup, "Matrix": MatrixGroup})
 OTHERS.update({"C": Cyclic, "D": Dihedral, "C4": Turns, "D4": Reflections, "Z": Signs})

@@ -30,7 +30,6 @@ class Alternating(Symmetric):
     action = "relabel the points{} by an even permutation"
     sources: ClassVar[dict[str, str]] = {"jellyfish": "partitions whose blocks hang on one head, arXiv 2301.10152"}
     heads = True
-    jellyfish = True
     headless = "S"
     twist = "sign"
     spanning = "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)"
@@ -45,12 +44,13 @@ class Alternating(Symmetric):
             if len(blocks) in sizes:
                 yield blocks, tuple(range(len(blocks)))
 
-    def _head_count(self, total: int) -> int:
+    def headed_count(self, total: int) -> int:
+        """How many diagrams with a head there are on so many vertices: all are independent."""
         return sum(stirling2(total, blocks) for blocks in self._head_sizes())
 
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
-        return super().count(total) + self._head_count(total)
+        return super().count(total) + self.headed_count(total)
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram of the group; empty where they are."""
@@ -64,12 +64,16 @@ class Alternating(Symmetric):
 
     def dimension(self, total: int) -> int:
         """That of S(n), and diagrams with a head, which are orthogonal (arXiv 2301.10152)."""
-        return super().dimension(total) + self._head_count(total)
+        return super().dimension(total) + self.headed_count(total)
 
     def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """That of S(n), and orbits of diagrams with a head."""
+        return super().symmetric_dimension(parts) + self.headed_symmetric_dimension(parts)
+
+    def headed_symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
+        """Orbits of diagrams with a head."""
         counted = orbits_of_partitions(kinds_of(parts), True)
-        return super().symmetric_dimension(parts) + sum(counted.get(size, 0) for size in self._head_sizes())
+        return sum(counted.get(size, 0) for size in self._head_sizes())
 
     def stable_from(self, total: int) -> int:
         """Where no head fits any more."""

@@ -48,6 +48,7 @@ class Bistochastic(PartitionGroup):
     arguments = ("stable", "gram", "standard")
     rule = "standard"
     coarsens = False
+    jellyfish = False
     singles = True
     stride = 1
     walk = "Each axis of a tensor is one step that adds a box, takes one away, or stays."
@@ -111,9 +112,14 @@ class Bistochastic(PartitionGroup):
 
     def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """Of R + W: S^k is the sum of S^j(W), j <= k, and A^k that of A^k(W) and A^(k-1)(W)."""
+        return self.between_parts(
+            Orthogonal("O", "n" if isinstance(self.n, str) else max(self.standard_size, 1)), parts
+        )
+
+    def between_parts(self, inner: Group, parts: Sequence[int | Symmetry]) -> int:
+        """The same, counted with maps of another kind between vectors of sum 0."""
         kinds = kinds_of(parts)
         most = sum(order for _, order in kinds)
-        inner = Orthogonal("O", "n" if isinstance(self.n, str) else max(self.standard_size, 1))
         choices = [range(max(order - 1, 0), order + 1) if upright else range(order + 1) for upright, order in kinds]
         total = 0
         for orders in product(*choices) if most else [()]:
@@ -135,6 +141,10 @@ class Bistochastic(PartitionGroup):
         """The vector of ones stays, and vectors of sum 0 add or take away a box."""
         inner = self._vectors
         return [label, *(inner.neighbours(step, label) if inner else ())]
+
+    def twisted_part(self, label: Label) -> Label:
+        """That of O(n-1)."""
+        return self._vectors.twisted_part(label) if self._vectors else label
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """Those of O(n-1)."""
@@ -158,6 +168,11 @@ class Bistochastic(PartitionGroup):
     def _vectors(self) -> Orthogonal | None:
         """The group of the vectors of sum 0, where there are any."""
         return Orthogonal("O", self.number - 1) if self.number > 1 else None
+
+    @property
+    def flips(self) -> bool:
+        """Reflections of the vectors of sum 0, where there are any."""
+        return super().flips and self.n != 1
 
     def generating_matrices(self) -> Generators:
         """The exchange of two coordinates, and rotations of three neighbouring ones around their vector of ones."""

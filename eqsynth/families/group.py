@@ -6,7 +6,7 @@ A family is a class in a file of its own, listed in ``eqsynth.families``. Nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -33,6 +33,8 @@ FAMILIES: dict[str, type[Group]] = {}
 OTHERS: dict[str, type[Group]] = {}
 #: The families whose names take two numbers, too, as O(1,3) does: how many signs of a form are + and -.
 SIGNED: dict[str, type[Group]] = {}
+#: For a family with elements of determinant -1 its maps between twisted and other tensors, as those of a group.
+HEADED: dict[type[Group], Callable[[Group], Group]] = {}
 
 #: Generators of a group as matrices: elements, and elements of the Lie algebra.
 Generators = tuple[list["NDArray[Any]"], list["NDArray[Any]"]]
@@ -230,6 +232,22 @@ class Group:
         """Blocks and head of every diagram with a head; none with n a letter."""
         return iter(())
 
+    def headed_count(self, total: int) -> int:  # noqa: ARG002 - of some families
+        """How many diagrams with a head there are on so many vertices."""
+        return 0
+
+    def headed_dimension(self, total: int) -> int:
+        """How many of them are independent; they are so of all others."""
+        return self.headed_count(total)
+
+    def headed_symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
+        """The same between symmetric, alternating and plain tensors."""
+        self._lacks(f"a formula for its diagrams with a head between {len(parts)} spaces")
+
+    def headed_shapes(self, total: int) -> Iterator[Shape]:
+        """The shapes of the tableaux that are read as standard diagrams with a head."""
+        self._lacks(f"standard diagrams with a head on {total} vertices")
+
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
         self._lacks(f"diagrams on {total} vertices")
@@ -266,6 +284,23 @@ class Group:
         that the mean square of the output does not depend on n.
         """
         return 0
+
+    # --- the determinant ----------------------------------------------------------------------------------
+
+    @property
+    def flips(self) -> bool:
+        """Whether some element has determinant -1: only then tensors that the determinant twists differ from others.
+
+        Raises GroupError where elements have other determinants than 1 and -1.
+        """
+        return type(self) in HEADED
+
+    @property
+    def headed(self) -> Group:
+        """The maps between twisted and other tensors, as those of a group: all of its diagrams have a head."""
+        if type(self) not in HEADED:
+            self._lacks("diagrams between twisted and other tensors")
+        return HEADED[type(self)](self)
 
     # --- how many maps there are --------------------------------------------------------------------------
 
@@ -305,6 +340,10 @@ class Group:
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """The parts that a walk reaches from a part in step number ``step``."""
         self._lacks(f"a branching rule for {label} in step {step}")
+
+    def twisted_part(self, label: Label) -> Label:
+        """The label of a part times the determinant, at a number n."""
+        self._lacks(f"label for the part {label} times the determinant")
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """The dimension of a part as a polynomial: the product of (n + offset), divided by a number."""

@@ -13,7 +13,7 @@ from eqsynth.errors import EqsynthError, SpaceError, shown
 from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text, twists_of, with_twists
 
 #: How the channels of two inputs meet: each with each, or each with its own.
 MODES = ("full", "paired")
@@ -353,7 +353,42 @@ def _check_mode(mode: str | None, *known: str) -> None:
 
 def _total(orders: Sequence[Order]) -> Order:
     total = tuple(sum(parts) for parts in zip(*map(axis_counts, orders), strict=True))
-    return total if isinstance(orders[0], tuple) else total[0]
+    twists = [sum(parts) % 2 == 1 for parts in zip(*map(twists_of, orders), strict=True)]
+    return with_twists(total if isinstance(orders[0], tuple) else total[0], twists)
+
+
+def negated(group: Group, order: Order) -> tuple[bool, ...]:
+    """For each factor of a group whether its elements of determinant -1 negate tensors of an order besides.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import negated
+    >>> from eqsynth.spaces.space import Twisted
+    >>> negated(Group.parse("SO(2) x O(3)"), (Twisted(1), Twisted(2)))
+    (False, True)
+
+    Raises GroupError where the order is twisted by determinants that are no signs.
+    """
+    return tuple(twisted and factor.flips for factor, twisted in zip(group.factors, twists_of(order), strict=True))
+
+
+def mixed(group: Group, inputs: Order, outputs: Order) -> bool:
+    """Whether elements of determinant -1 of a group that is no product act on two orders with different signs.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import mixed
+    >>> from eqsynth.spaces.space import Twisted
+    >>> mixed(Group("O", 3), Twisted(1), 2), mixed(Group("SO", 3), Twisted(1), 2)
+    (True, False)
+    """
+    return negated(group, inputs) != negated(group, outputs)
+
+
+def maps_of(group: Group, inputs: Order, outputs: Order) -> Group:
+    """What is asked about the diagrams between two orders of a group that is no product.
+
+    The group itself; where one of them is twisted by the determinant, its maps that are (:attr:`Group.headed`).
+    """
+    return group.headed if mixed(group, inputs, outputs) else group
 
 
 def check_order_fits(group: Group, order: Order) -> None:
@@ -369,3 +404,4 @@ def check_order_fits(group: Group, order: Order) -> None:
         raise SpaceError(
             f"the order {order_text(order)} does not fit {group}: give one entry per factor, such as ({example})"
         )
+    negated(group, order)

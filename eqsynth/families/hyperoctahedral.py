@@ -7,7 +7,7 @@ from functools import cache
 from math import comb, factorial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eqsynth.exact.partitions import Blocks, hooks, with_box, without_box
+from eqsynth.exact.partitions import Blocks, conjugate, hooks, with_box, without_box
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup, first_row
 from eqsynth.families.symmetric import Symmetric
@@ -60,6 +60,11 @@ class Hyperoctahedral(PartitionGroup):
         kept, flipped = label
         ahead = [(less, more) for less in without_box(kept) for more in with_box(flipped)]
         return ahead + [(more, less) for less in without_box(flipped) for more in with_box(kept)]
+
+    def twisted_part(self, label: Label) -> Label:
+        """Both transposed, in the other order: each flip of a sign has determinant -1."""
+        kept, flipped = label
+        return conjugate(flipped), conjugate(kept)
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """N over the boxes of the second partition, times the dimensions of both."""

@@ -143,6 +143,19 @@ class MatrixGroup(Group):
             element = element @ moves[choice]
         return element
 
+    @property
+    def flips(self) -> bool:
+        """Whether a generator has determinant -1. Raises GroupError where one has neither that nor 1."""
+        determinants = [determinant(_objects(g)) for g in self.generators]
+        traces = [sum(x[place][place] for place in range(len(x))) for x in self.lie_algebra]
+        if any(abs(value) != 1 for value in determinants) or any(traces):
+            one = next((str(value) for value in determinants if abs(value) != 1), "that is no sign")
+            raise GroupError(
+                f"{self} has elements of determinant {one}, by which tensors are scaled, not twisted: ask for orders "
+                "without .det, or for a group whose generators have determinant 1 or -1"
+            )
+        return -1 in determinants
+
     def pointwise(self, order: int) -> tuple[tuple[str, ...], str]:
         """What generators ask for: an entry of g on V^order is a product of so many entries of g, and so on."""
         properties: set[str] = set()
@@ -309,6 +322,17 @@ def _objects(rows: Matrix) -> NDArray[Any]:
     import numpy as np
 
     return np.array([[entry if entry.denominator > 1 else int(entry) for entry in row] for row in rows], dtype=object)
+
+
+def determinant(matrix: NDArray[Any]) -> Fraction:
+    """The exact determinant of a matrix of whole numbers or fractions."""
+    from fractions import Fraction
+
+    import flint
+
+    rows = [[flint.fmpq(*Fraction(entry).as_integer_ratio()) for entry in row] for row in matrix.tolist()]
+    value = flint.fmpq_mat(rows).det()
+    return Fraction(int(value.p), int(value.q))
 
 
 def exponential(length: float, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import matchings
+from eqsynth.exact.partitions import conjugate, matchings
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.matching_groups import MatchingGroup, even_tableaux, orthogonal_element, rotations
 
@@ -35,6 +35,11 @@ class Orthogonal(MatchingGroup):
     def stable_from(self, total: int) -> int:
         """No n + 1 vectors of fewer than 2 (n + 1) are antisymmetrised."""
         return max((total + 1) // 2, 1)
+
+    def twisted_part(self, label: Label) -> Label:
+        """The partition with n - c boxes in the first column in place of c."""
+        columns = (self.number - len(label), *conjugate(label)[1:])
+        return conjugate(columns) if columns[0] else ()
 
     def part_words(self, label: Label) -> str:
         """What a part is, in words; empty where it has no name."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.errors import GroupError, shown
 from eqsynth.exact.numbers import ordered, whole
-from eqsynth.exact.permutations import Permutation, inverse
+from eqsynth.exact.permutations import Permutation, inverse, sign
 from eqsynth.families.group import MAX_N, Generators, Group, fill
 from eqsynth.families.text import checked_name, named_text, split_name
 from eqsynth.graphs.orbits import group_order
@@ -49,6 +49,11 @@ class PermutingGroup(Group):
         for choice in rng.integers(0, max(len(moves), 1), rng.integers(1, 8 * len(moves) + 2)) if moves else ():
             element = element[list(moves[choice])]
         return element
+
+    @property
+    def flips(self) -> bool:
+        """Whether a generator is odd."""
+        return any(sign(images) < 0 for images in self.permutations)
 
     def pointwise(self, order: int) -> tuple[tuple[str, ...], str]:  # noqa: ARG002 - the same for all
         """Any function: permutations only move entries."""

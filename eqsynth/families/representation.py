@@ -19,6 +19,8 @@ from eqsynth.spaces.space import (
     stored_full,
     stored_packed,
     symmetrising,
+    twists_of,
+    untwisted,
 )
 
 if TYPE_CHECKING:
@@ -93,9 +95,16 @@ def elements_to_try(
 
 
 def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Elements, one per factor, applied to the axes of a ``(batch, n, ..., n, channels)`` tensor."""
+    """Elements, one per factor, applied to the axes of a ``(batch, n, ..., n, channels)`` tensor.
+
+    Tensors that the determinant of a factor twists are multiplied by that of its element, 1 or -1.
+    """
     import numpy as np
 
+    for element, twisted in zip(elements, twists_of(order), strict=True):
+        if twisted:
+            tensor = tensor * np.sign(np.linalg.det(element))
+    order = untwisted(order)
     if is_packed(order):
         return packed(act(elements, stored_full(order), unpacked(tensor, order, [len(g) for g in elements])), order)
     axis = 1

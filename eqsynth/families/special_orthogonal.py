@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import comb
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import Blocks, Shape, conjugate, matchings, partial_matchings, partitions
+from eqsynth.exact.partitions import Blocks, Shape, matchings, partial_matchings, partitions
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.matching_groups import odd_tableaux, rotations, twice
 from eqsynth.families.orthogonal import Orthogonal
@@ -40,9 +40,12 @@ class SpecialOrthogonal(Orthogonal):
 
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
+        return super().count(total) + self.headed_count(total)
+
+    def headed_count(self, total: int) -> int:
+        """How many of them have a head."""
         n = self.n
-        heads = 0 if isinstance(n, str) or n > total else comb(total, n) * matchings(total - n)
-        return super().count(total) + heads
+        return 0 if isinstance(n, str) or n > total else comb(total, n) * matchings(total - n)
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram of the group; empty where they are."""
@@ -56,15 +59,27 @@ class SpecialOrthogonal(Orthogonal):
 
     def dimension(self, total: int) -> int:
         """That of O(n), and one for each standard tableau with n rows, all of them odd."""
-        return super().dimension(total) + (0 if isinstance(self.n, str) else odd_tableaux(total, self.n))
+        return super().dimension(total) + self.headed_dimension(total)
+
+    def headed_dimension(self, total: int) -> int:
+        """One for each standard tableau with n rows, all of them odd."""
+        return 0 if isinstance(self.n, str) else odd_tableaux(total, self.n)
 
     def has_invariant(self, shape: Shape) -> bool:
         """Where all rows are even, or all n of them odd."""
-        return super().has_invariant(shape) or (len(shape) == self.n and all(row % 2 for row in shape))
+        return super().has_invariant(shape) or self.headed_invariant(shape)
+
+    def headed_invariant(self, shape: Shape) -> bool:
+        """Where all n rows are odd: reflections change the sign of this one."""
+        return len(shape) == self.n and all(row % 2 for row in shape)
 
     def standard_shapes(self, total: int) -> Iterator[Shape]:
         """Those of O(n), and one row more, of n boxes, which makes n columns odd."""
         yield from super().standard_shapes(total)
+        yield from self.headed_shapes(total)
+
+    def headed_shapes(self, total: int) -> Iterator[Shape]:
+        """The shapes of standard diagrams with a head."""
         n = self.number
         for half in partitions((total - n) // 2, n) if total >= n and (total - n) % 2 == 0 else ():
             yield (n, *twice(half))
@@ -75,10 +90,7 @@ class SpecialOrthogonal(Orthogonal):
 
     def joined(self, label: Label) -> Label:
         """Of two partitions that differ by the determinant, by n - c for the first column of c, the shorter."""
-        if 2 * len(label) <= self.number:
-            return label
-        columns = conjugate(label)
-        return conjugate((self.number - len(label), *columns[1:])) if len(label) < self.number else ()
+        return label if 2 * len(label) <= self.number else self.twisted_part(label)
 
     def splits(self, label: Label) -> bool:
         """A partition with n/2 rows falls in two halves."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import factorial
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import hooks, with_box, without_box
+from eqsynth.exact.partitions import conjugate, hooks, with_box, without_box
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup
 
@@ -41,6 +41,10 @@ class Symmetric(PartitionGroup):
         """Restriction to S(n-1) removes a box, induction adds one."""
         return list(with_box(label) if step % 2 else without_box(label))
 
+    def twisted_part(self, label: Label) -> Label:
+        """Its transpose: the determinant is the sign."""
+        return conjugate(label)
+
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """The hook formula; the first row takes what the others leave of n, and is not looked at.
 
@@ -59,6 +63,11 @@ class Symmetric(PartitionGroup):
         if label == (self.number - 1, 1) and self.number > 2:
             return "standard: vectors whose entries sum to 0"
         return "sign" if len(label) == self.number else ""
+
+    @property
+    def flips(self) -> bool:
+        """Odd permutations, of two points or more."""
+        return super().flips and self.n != 1
 
     @property
     def order(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.exact.partitions import Blocks, with_box, without_box
 from eqsynth.families.bistochastic import Bistochastic
-from eqsynth.families.group import Generators, Label
+from eqsynth.families.group import HEADED, Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup
 from eqsynth.families.symmetric import Symmetric
 from eqsynth.spaces.space import Symmetry
@@ -61,6 +61,11 @@ class WithSigns(PartitionGroup):
         total = sum(part if isinstance(part, int) else part.order for part in parts)
         return 0 if total % 2 else super().symmetric_dimension(parts)
 
+    @property
+    def flips(self) -> bool:
+        """At n = 1, too, where it is -1."""
+        return type(self) in HEADED
+
     def start(self) -> Label:
         """The trivial part."""
         return super().start(), 0
@@ -73,6 +78,10 @@ class WithSigns(PartitionGroup):
     def times_vector(self, step: int, part: Label) -> list[Label]:
         """The parts of V times a part of the group, each as often as it is there."""
         return super().neighbours(step, part)
+
+    def twisted_part(self, label: Label) -> Label:
+        """That of the group; -1 has determinant (-1)^n."""
+        return super().twisted_part(label[0]), (label[1] + self.number) % 2
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """That of the part of the group."""

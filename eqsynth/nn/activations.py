@@ -511,6 +511,11 @@ def component_axes(permuted: tuple[bool, ...]) -> tuple[int, ...]:
     return tuple(place - len(permuted) - 1 for place, is_permuted in enumerate(permuted) if not is_permuted)
 
 
+def mean_over(x: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
+    """The mean over axes, which stay with length 1; over none of them each value by itself."""
+    return x.mean(axes, keepdim=True) if axes else x
+
+
 def product_sign(permuted: tuple[bool, ...], forms: tuple[Form | None, ...]) -> int:
     """1 where the product of the forms over axes of components is symmetric, -1 where alternating, 0 without one."""
     sign = 1
@@ -566,8 +571,9 @@ class NormActivation(EquivariantModule):
         plans = []
         for place, (channels, order) in enumerate(self.space_in):
             permuted, forms = positions(self.group, order), forms_of(self.group, order)
-            plans.append((permuted, forms, all_definite(permuted, forms)))
-            if all(permuted):
+            free = positional(self.group, order) == order
+            plans.append((permuted, forms, all_definite(permuted, forms), free))
+            if free:
                 continue
             if product_sign(permuted, forms) != 1:
                 raise ActivationError(_no_norm(self.group, order, product_sign(permuted, forms)))
@@ -591,10 +597,10 @@ class NormActivation(EquivariantModule):
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Scale every term that has components; functions of the others."""
         outputs = []
-        for place, (term, (permuted, forms, definite)) in enumerate(
+        for place, (term, (permuted, forms, definite, free)) in enumerate(
             zip(self.terms_of(x, *others), self._plans, strict=True)
         ):
-            if all(permuted):
+            if free:
                 outputs.append(self.scalars(term))
                 continue
             with full_precision(term):
@@ -602,7 +608,7 @@ class NormActivation(EquivariantModule):
                 square = value * lower(value, permuted, forms)
                 axes = component_axes(permuted)
                 if definite:
-                    size = (square.mean(axes, keepdim=True).clamp_min(0) + self.eps).sqrt()
+                    size = (mean_over(square, axes).clamp_min(0) + self.eps).sqrt()
                 else:
                     count = 1
                     for axis in axes:
@@ -707,6 +713,6 @@ class Pairings(EquivariantModule):
                 count = 1
                 for axis in axes:
                     count = count * product.shape[axis]
-                pairing = product.sum(axes) * count**-0.5
+                pairing = product.sum(axes) * count**-0.5 if axes else product
             outputs[target] = outputs[target] + pairing.to(left.dtype)
         return outputs

@@ -25,7 +25,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Hom, maps_of, mixed, negated
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import (
     Activation,
@@ -43,7 +43,16 @@ from eqsynth.nn.activations import (
     wrong_call,
 )
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm
-from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, is_plain, order_text
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    Symmetry,
+    axes_of,
+    axis_counts,
+    is_plain,
+    order_text,
+    orders_of,
+)
 
 
 def problem_of(module: Any) -> Hom:
@@ -352,10 +361,12 @@ def _map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
     """Whether there is a linear map besides 0."""
     if not (is_plain(order_in) and is_plain(order_out)):
         return len(basis(group, order_in, order_out)) > 0
-    for factor, k, lo in zip(group.factors, axis_counts(order_in), axis_counts(order_out), strict=True):
-        if factor.permuting:
+    for problem in zip(group.factors, orders_of(order_in), orders_of(order_out), strict=True):
+        factor, k, lo = problem
+        if factor.permuting and not mixed(*problem):
             continue  # the sum of all entries, at every position
-        if not (dimension(factor, k + lo) if factor.diagrammatic else len(basis(factor, k, lo))):
+        total = axes_of(k) + axes_of(lo)
+        if not (dimension(maps_of(*problem), total) if factor.diagrammatic else len(basis(*problem))):
             return False
     return True
 
@@ -385,7 +396,7 @@ def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
 def _flips_signs(group: Group, order: Order) -> bool:
     """Whether elements of the group, and not exchanges of axes alone, change the sign of entries."""
     counts = zip(group.factors, axis_counts(order), strict=True)
-    return any("odd" in factor.pointwise(count)[0] for factor, count in counts if count)
+    return any(negated(group, order)) or any("odd" in factor.pointwise(count)[0] for factor, count in counts if count)
 
 
 def _non_linearity(

@@ -25,6 +25,7 @@ from eqsynth.nn.activations import (
     full_precision,
     joined,
     lower,
+    mean_over,
     spread,
     suffix,
     whole,
@@ -44,7 +45,7 @@ def _require_norm(group: Group, order: Order) -> None:
 
 def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
     permuted, forms = plan
-    return (x * lower(x, permuted, forms)).mean(axes, keepdim=True)
+    return mean_over(x * lower(x, permuted, forms), axes)
 
 
 def _rows(terms: Sequence[torch.Tensor]) -> int:
@@ -79,6 +80,7 @@ class _Normalisation(EquivariantModule):
         self._plans = tuple(
             (positions(self.group, order), forms_of(self.group, order)) for order in self.space_in.orders
         )
+        self._free = tuple(positional(self.group, order) == order for order in self.space_in.orders)
 
     def reset_parameters(self) -> None:
         """Weights 1, biases 0."""
@@ -126,8 +128,8 @@ class LayerNorm(_Normalisation):
         if over == "all":
             require_full(self.space_in, "LayerNorm with over='all'")
         self.over = over
-        for (channels, order), (permuted, _) in zip(self.space_in, self._plans, strict=True):
-            if channels == 1 and all(permuted) and not (over == "all" and permuted):
+        for (channels, order), (permuted, _), free in zip(self.space_in, self._plans, self._free, strict=True):
+            if channels == 1 and free and not (over == "all" and permuted):
                 cure = "over='all'" if permuted else "eq.nn.BatchNorm, or leave this term as it is"
                 raise SpaceError(
                     f"one channel of order {order_text(order)} has no variance over channels, and becomes 0: use {cure}"
@@ -144,13 +146,14 @@ class LayerNorm(_Normalisation):
         for place, (term, plan) in enumerate(zip(self.terms_of(x, *others), self._plans, strict=True)):
             permuted, _ = plan
             weight, bias = self._own("weight", place), self._own("bias", place)
-            if all(permuted) and self.over == "channels":
+            free = self._free[place]
+            if free and self.over == "channels":
                 outputs.append(self.of_rows(place, term))
                 continue
             axes = (*(range(-len(permuted) - 1, -1) if self.over == "all" else component_axes(permuted)), -1)
             with full_precision(term):
                 value = whole(term)
-                if all(permuted):
+                if free:
                     value = value - value.mean(axes, keepdim=True)
                 value = value * (_mean_square(value, plan, axes) + self.eps).rsqrt()
                 value = value if weight is None else value * weight
@@ -229,7 +232,7 @@ class BatchNorm(_Normalisation):
         columns = list(zip(*inputs, strict=True))
         self._begin(columns)
         outputs = [
-            self._positions(place, column) if all(plan[0]) else self._components(place, column, plan)
+            self._positions(place, column) if self._free[place] else self._components(place, column, plan)
             for place, (column, plan) in enumerate(zip(columns, self._plans, strict=True))
         ]
         return [joined(list(terms)) for terms in zip(*outputs, strict=True)]
@@ -244,8 +247,8 @@ class BatchNorm(_Normalisation):
         if not self.training:
             return
         rows = [_rows(column) for column in columns]
-        for (permuted, _), order, count in zip(self._plans, self.space_in.orders, rows, strict=True):
-            if all(permuted) and count == 1:
+        for free, order, count in zip(self._free, self.space_in.orders, rows, strict=True):
+            if free and count == 1:
                 raise ShapeError(
                     f"one value for each channel of order {order_text(order)} has no variance: in training "
                     "eq.nn.BatchNorm takes a batch of 2 or more; call .eval(), or use eq.nn.LayerNorm"

@@ -30,7 +30,7 @@ from eqsynth.nn.positions import (
     sparse_plan,
     summed,
 )
-from eqsynth.spaces.space import Space, order_text, plain
+from eqsynth.spaces.space import Space, order_text, plain, twists_of
 
 KNOWN = "eq.Linear, eq.nn.Activation, LayerNorm, BatchNorm, Dropout, Pool, Residual, Sequential and MLP"
 
@@ -171,10 +171,15 @@ class Entries:
 
 def _int(order: Any) -> int:
     """An order of S(n) or A(n), which is a number, or tensors whose entries go together."""
+    if any(twists_of(order)):
+        raise SpaceError(
+            f"eq.nn.Sparse does not take {order_text(order)}: maps between twisted tensors and others have heads, "
+            "which it does not run on entries. Leave .det out, or run the layers without eq.nn.Sparse"
+        )
     if not isinstance(order, int):
         raise SpaceError(
             f"eq.nn.Sparse does not take {order_text(order)}: list both directions of every edge, and ask for layers "
-            f"of order {plain(order)}"
+            f"of order {order_text(plain(order))}"
         )
     return order
 

@@ -15,7 +15,7 @@ from eqsynth.bases.adapted import sound
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Single
 from eqsynth.errors import PlanError
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Problem
+from eqsynth.families.hom import Problem, negated
 from eqsynth.plans.steps import (
     Contract,
     Forms,
@@ -330,7 +330,9 @@ class _Inference:
         self._same("what epsilon takes", axes[step.carried :], [step.factor] * (step.tied + step.taken))
         factor = self.factors[step.factor]
         self._require(factor.n == step.n, f"epsilon has {step.n} labels, and n is {factor.n}")
-        self._require(factor.heads, f"{factor} has no epsilon")
+        orders = self.problem.hom.space_in.orders + self.problem.space_out.orders
+        twisted = any(negated(self.problem.group, order)[step.factor] for order in orders)
+        self._require(factor.heads or (factor.diagrammatic and twisted), f"{factor} has no epsilon")
         left = step.n - sum(counts)
         self._require(0 <= left <= 1, f"{left} of the {step.n} labels of epsilon are left")
         self._require(not step.tied or factor.jellyfish, f"no axes are tied to the epsilon of {factor}")

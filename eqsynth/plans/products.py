@@ -412,7 +412,8 @@ class _Products(_Lowering):
         values = [(name, tuple(number_of[label] for label in axes)) for name, axes in values]
         sizes = [sizes[label] for label in [*front, *back]]
         heads = {number_of[label] for label in others}
-        terms = perm(len(taken), len(others))
+        # As many labels as the output leaves, one of them perhaps that no axis has.
+        terms = perm(star.n - star.given, len(others))
         return self._multiply(values, len(front), sizes, star.target, heads, terms)
 
     def _operand(self, number: int, half: Half) -> str:

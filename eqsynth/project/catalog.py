@@ -34,7 +34,10 @@ from eqsynth.proof.verification import check_basis, check_module
 from eqsynth.spaces.space import (
     Order,
     Space,
+    Twisted,
+    axes_of,
     axis_counts,
+    is_number,
     is_plain,
     none_of,
     order_text,
@@ -276,15 +279,18 @@ def _sha(text: str) -> str:
 
 
 def _plain(order: Order) -> Any:
-    if not is_plain(order):
+    if not is_number(order):
         return order_text(order)
     return list(axis_counts(order)) if isinstance(order, tuple) else order
 
 
-def _order(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= len(LETTERS):
+def _order(value: Any) -> Order:
+    """The order of a basis that is kept for itself: a number, or one that is twisted by the determinant, as text."""
+    order = read_order(value) if isinstance(value, str) and value.endswith(".det") else value
+    known = isinstance(order, Twisted) if isinstance(value, str) else type(value) is int
+    if not known or not is_plain(order) or not 0 <= axes_of(order) <= len(LETTERS) or value != _plain(order):
         raise CatalogError(f"{str(value)[:40]} is no order of a basis that is kept")
-    return value
+    return order
 
 
 def _orders(hom: Hom | ProductHom, bias: bool) -> list[tuple[Order, Order]]:

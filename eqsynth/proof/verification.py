@@ -23,7 +23,7 @@ from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, shown
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, Problem, ProductHom, parse_problem
+from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
 from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import plan_hom
@@ -42,6 +42,7 @@ from eqsynth.spaces.space import (
     lengths,
     none_of,
     order_text,
+    orders_of,
     plain,
     products,
     stored_full,
@@ -170,6 +171,8 @@ def _check_certificate(basis: Basis) -> None:
             f"but there are {len(basis)}"
         )
     known = group.arguments if basis.plain_orders or group.maps == "factors" else ("cosets", "means")
+    if basis.plain_orders and bases.takes_kernel(group, basis.inputs, basis.outputs):
+        known = ("kernel",)
     argument, prime = certificate.independence, certificate.prime
     if argument not in known:
         raise VerificationError(f"the certificate's argument {argument!r} proves nothing for {group}")
@@ -182,20 +185,19 @@ def _check_certificate(basis: Basis) -> None:
 
 def _vertices(basis: Basis) -> int:
     """The vertices of the diagrams of a basis between plain tensors of one group."""
-    assert isinstance(basis.inputs, int)  # noqa: S101 - only products have tuples
-    assert isinstance(basis.outputs, int)  # noqa: S101
-    return basis.inputs + basis.outputs
+    return axes_of(basis.inputs) + axes_of(basis.outputs)
 
 
 def _check_diagrams(basis: Basis) -> None:
     """Raise unless the group allows each diagram, and there are as many different ones as the dimension."""
-    group, total = basis.group, _vertices(basis)
+    group, total = maps_of(basis.group, basis.inputs, basis.outputs), _vertices(basis)
+    inputs, outputs = axes_of(basis.inputs), axes_of(basis.outputs)
     expected = dimension.dimension(group, total)
     for diagram in basis:
         if not isinstance(diagram, Diagram):
             raise VerificationError(f"{diagram!r} is no diagram of {group}")
-        if (diagram.outputs, diagram.inputs) != (basis.outputs, basis.inputs):
-            raise VerificationError(f"{diagram.formula()} does not map order {basis.inputs} to {basis.outputs}")
+        if (diagram.outputs, diagram.inputs) != (outputs, inputs):
+            raise VerificationError(f"{diagram.formula()} does not map order {inputs} to {outputs}")
         problem = misfit(group, diagram)
         if problem:
             raise VerificationError(f"{diagram.formula()} is not equivariant under {group}: {problem}")
@@ -208,7 +210,8 @@ def _check_diagrams(basis: Basis) -> None:
 
 def _check_independence(basis: Basis) -> str:
     """Raise unless the argument of the certificate holds; it is returned in words."""
-    group, certificate, total, expected = basis.group, basis.certificate, _vertices(basis), len(basis)
+    group = maps_of(basis.group, basis.inputs, basis.outputs)
+    certificate, total, expected = basis.certificate, _vertices(basis), len(basis)
     argument, prime = certificate.independence, certificate.prime
     if argument == "stable":
         if certificate.spanning != expected:
@@ -287,7 +290,7 @@ def _check_product(basis: Basis) -> str:
     inputs, outputs = basis.inputs, basis.outputs
     parts = [
         _factor_basis(basis, place, *problem)
-        for place, problem in enumerate(zip(basis.group.factors, entries_of(inputs), entries_of(outputs), strict=True))
+        for place, problem in enumerate(zip(basis.group.factors, orders_of(inputs), orders_of(outputs), strict=True))
     ]
     for part in parts:
         check_basis(part)
@@ -329,10 +332,11 @@ def _check_symmetric(basis: Basis) -> str:
     _check_spanning(basis, whole.certificate.spanning)
     count = len(basis)
     if group.diagrammatic:
-        expected = dimension.symmetric_dimension(group, *entries_of(inputs), *entries_of(outputs))
+        allowed = maps_of(group, inputs, outputs)
+        expected = dimension.symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs))
         if count != expected:
             raise VerificationError(f"{count} maps, but the dimension of the equivariant maps is {expected}")
-        problems = [misfit(group, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
+        problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
         if any(problems):
             raise VerificationError(f"an element is not equivariant under {group}: {next(filter(None, problems))}")
     sizes = () if group.symbolic else whole.sizes()
@@ -446,14 +450,12 @@ def _is_turned(basis: Basis, number: int) -> bool:
 
 def _check_tables(basis: Basis) -> str:
     """Orbits, bilabelled graphs and kernels: re-derived from the generators."""
-    group, inputs, outputs = basis.group, basis.inputs, basis.outputs
-    assert isinstance(inputs, int)  # noqa: S101 - only products have tuples
-    assert isinstance(outputs, int)  # noqa: S101
+    group, inputs, outputs = basis.group, axes_of(basis.inputs), axes_of(basis.outputs)
     if any((d.outputs, d.inputs) != (outputs, inputs) for d in basis if not isinstance(d, tuple)):
         raise VerificationError(f"an element does not map order {inputs} to {outputs}")
-    if group.maps == "matrices":
+    if bases.takes_kernel(group, basis.inputs, basis.outputs):
         _check_spanning(basis, len(basis))
-        signed = group.signed_permutations
+        signed = None if mixed(group, basis.inputs, basis.outputs) else group.signed_permutations
         return _check_kernel(basis) if signed is None else _check_signed(basis, signed)
     labels = functor.orbits_of(group, inputs + outputs)
     orbits.check_orbits(group.permutations, labels)
@@ -485,7 +487,7 @@ def _check_kernel(basis: Basis) -> str:
     import flint
     import numpy as np
 
-    kernel = nullspace(basis.group, axes_of(basis.inputs), axes_of(basis.outputs))
+    kernel = nullspace(basis.group, basis.inputs, basis.outputs)
     n = basis.size()
     entries = n ** (axes_of(basis.inputs) + axes_of(basis.outputs))
     given = basis.matrices().reshape(len(basis), entries)

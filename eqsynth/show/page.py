@@ -13,7 +13,7 @@ from typing import Any
 
 import eqsynth
 from eqsynth.bases import dimension, symbolic
-from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
 from eqsynth.bases.relations import left_out, relations
 from eqsynth.diagrams import functor, layout, words
@@ -21,12 +21,12 @@ from eqsynth.diagrams.diagram import Diagram, Element, Multiplied
 from eqsynth.diagrams.svg import INK, body
 from eqsynth.errors import SizeError, SpaceError, abridged
 from eqsynth.families.group import Group, Label
-from eqsynth.families.hom import Hom, Problem, ProductHom, is_product, problem_of
+from eqsynth.families.hom import Hom, Problem, ProductHom, is_product, maps_of, mixed, problem_of
 from eqsynth.graphs.orbits import elements
 from eqsynth.plans.lowering import plain_plan
 from eqsynth.plans.products import plan_products
 from eqsynth.show.products import Part, only, product_table
-from eqsynth.spaces.space import Order, Space, axis_counts, order_text, plain
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text, orders_of, plain
 from eqsynth.store import files
 
 #: The most maps that get a card; a page lists the first ones of a larger basis.
@@ -261,19 +261,25 @@ def _key(group: Group, element: Element) -> list[int]:
     return [sum(map(words.axes_mixed, listed)), sum(part.bottom_only + part.top_only for part in listed)]
 
 
-def _factors(maps: Basis) -> Iterable[tuple[Group, int, int]]:
+def _factors(maps: Basis) -> list[tuple[Group, Order, Order]]:
     """Each factor of the group with its orders of inputs and outputs."""
-    return zip(maps.group.factors, axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
+    return [*zip(maps.group.factors, orders_of(maps.inputs), orders_of(maps.outputs), strict=True)]
+
+
+def _made_of(factor: Group, k: Order, lo: Order) -> str:
+    """What the maps of a group that is no product are made of: see ``Group.maps``."""
+    return "matrices" if takes_kernel(factor, k, lo) else factor.maps
 
 
 def _dense(maps: Basis) -> str:
     """How many weights a layer without symmetry would have."""
     number, letters = 1, []
     for factor, k, lo in _factors(maps):
+        total = axes_of(k) + axes_of(lo)
         if isinstance(factor.n, int):
-            number *= factor.n ** (k + lo)
-        elif k + lo:
-            letters.append(words.power(factor.n, k + lo))
+            number *= factor.n**total
+        elif total:
+            letters.append(words.power(factor.n, total))
     return " ".join([*([f"{number:,}"] if number > 1 or not letters else []), *letters])
 
 
@@ -303,7 +309,7 @@ def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
     factors = maps.group.factors
     sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.even else 3 for factor in factors]
-    powers = [k + lo for _, k, lo in _factors(maps)]
+    powers = [axes_of(k) + axes_of(lo) for _, k, lo in _factors(maps)]
     headed = {
         place
         for element in maps.diagrams
@@ -339,18 +345,15 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
         )
     else:
         bases = [maps]
+        made_of = maps.group.maps if len(maps.group.factors) > 1 else _made_of(*_factors(maps)[0])
         note = {
             "orbits": "Nothing was left out: orbits are disjoint, so each of them is needed.",
             "matrices": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
             "graphs": "Bilabelled graphs that were tried, and orbit indicators: combinations of the maps above.",
-        }.get(maps.group.maps, "")
+        }.get(made_of, "")
         if not count:
-            needed = "diagram" if maps.group.diagrammatic or maps.group.maps == "graphs" else "map"
-            note = (
-                note
-                if maps.group.maps in ("orbits", "matrices")
-                else f"Nothing was left out: every {needed} is needed."
-            )
+            needed = "diagram" if maps.group.diagrammatic or made_of == "graphs" else "map"
+            note = note if made_of in ("orbits", "matrices") else f"Nothing was left out: every {needed} is needed."
     sections = []
     for place, part in enumerate(bases):
         own = multiplied[place : place + 1]
@@ -430,8 +433,12 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
 
 def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     sections = []
-    for factor, k, lo in _factors(maps):
+    for factor, given, wanted in _factors(maps):
         if not factor.diagrammatic:
+            continue
+        k, lo = axes_of(given), axes_of(wanted)
+        if mixed(factor, given, wanted):
+            sections.append(_dimensions_of_heads(factor, given, wanted))
             continue
         stable = dimension.stable_from(factor, k + lo)
         table = symbolic.dimension_table(f"{factor.family}(n)", k + lo, max(stable + 2, 8))
@@ -453,10 +460,39 @@ def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     return sections
 
 
+def _dimensions_of_heads(factor: Group, given: Order, wanted: Order) -> dict[str, Any]:
+    """The same between twisted tensors and others: all maps have a head, of which there is none from some n on."""
+    total = axes_of(given) + axes_of(wanted)
+    stable = dimension.stable_from(factor.headed, total)
+    sizes = [Group(factor.family, n) for n in range(1, max(stable + 2, 8) + 1)]
+    return {
+        "group": str(factor),
+        "family": factor.family,
+        "heads": True,
+        "total": total,
+        "points": [[one.n, dimension.dimension(maps_of(one, given, wanted), total)] for one in sizes],
+        "stable": 0,
+        "from": stable,
+        "here": factor.n if isinstance(factor.n, int) else None,
+        "value": dimension.dimension(factor.headed, total),
+        "determinant": "",
+    }
+
+
 def _walks(maps: Basis) -> list[dict[str, Any]]:
     sections: list[dict[str, Any]] = []
-    for (factor, k, lo), own in zip(_factors(maps), maps.factor_bases(), strict=True):
-        if factor.diagrammatic:
+    for (factor, given, wanted), own in zip(_factors(maps), maps.factor_bases(), strict=True):
+        k, lo = axes_of(given), axes_of(wanted)
+        if mixed(factor, given, wanted):
+            sections.append(
+                {
+                    "group": str(factor),
+                    "note": "One of the two sides is twisted by the determinant: the maps are those of the elements of "
+                    "determinant 1 that all others negate. Walks that count them end at the determinant in place of "
+                    "the trivial part, and are not drawn.",
+                }
+            )
+        elif factor.diagrammatic:
             sections.append(_bratteli(factor, k, lo))
         elif factor.permuting:
             sections.append(_burnside(factor, k + lo, len(own)))
@@ -528,11 +564,11 @@ def _list(texts: Iterable[str]) -> str:
     return " and ".join(texts)
 
 
-def _counted(factor: Group) -> str:
+def _counted(factor: Group, k: Order, lo: Order) -> str:
     """What the number of maps of a group that is no product is."""
     if factor.diagrammatic:
         return f"the number that {factor.counted_by} count"
-    if factor.maps == "matrices":
+    if takes_kernel(factor, k, lo):
         return "the dimension of the solutions of linear equations, computed exactly"
     return "the number of orbits on index tuples"
 
@@ -546,7 +582,7 @@ def _certificate(maps: Basis, product: ProductHom | None = None) -> dict[str, An
             + ". So once that many independent maps are found, the list is complete."
         )
     else:
-        known = [_counted(factor) for factor in group.factors]
+        known = [_counted(*problem) for problem in _factors(maps)]
         size = f"the number of maps is known without any diagram: it is {known[0]}."
         if len(known) > 1:
             named = (f"for {factor} {count}" for factor, count in zip(group.factors, known, strict=True))

@@ -20,10 +20,11 @@ KINDS = {"S": "symmetric", "A": "alternating"}
 
 _BLANK = re.compile(r"\s*")
 _CHANNELS = re.compile(r"([0-9]+)\s*x")
-_ONE = re.compile(r"([SA]?)([0-9]+)(\.packed)?(?![A-WYZa-wyz0-9_.])")
+_ONE = re.compile(r"([SA]?)([0-9]+)((?:\.packed|\.det)*)(?![A-WYZa-wyz0-9_.])")
 _CURE = (
     "Write terms such as 16x2 + 8x1: channels, the letter x, the order; or an order alone. "
-    "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once."
+    "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once, "
+    "1.det tensors of order 1 twisted by the determinant."
 )
 
 _TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX*\u2297\u00d7]")
@@ -85,11 +86,39 @@ class Symmetry:
         return n if entries and self.length(n) == entries else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Twisted:
+    """Tensors of some order times the determinant of the group's matrix: ``1.det`` in the text of a space.
+
+    >>> from eqsynth.spaces.space import Space, Twisted
+    >>> Space.parse("8x1.det + 4xS2.packed.det").orders
+    (Twisted(order=1), Twisted(order=Symmetry(kind='S', order=2, packed=True)))
+    >>> print(Twisted(0))
+    0.det
+
+    An element g acts as on tensors of the order, and then multiplies by its determinant: the sign of a permutation, -1
+    of a reflection. So ``1.det`` of O(3) are axial vectors (pseudovectors), ``0.det`` pseudoscalars, and ``0.det`` of
+    S(n) is the sign representation. They are stored as all others. A product of two twisted tensors is not twisted.
+
+    Raises SpaceError for what is no order.
+    """
+
+    order: int | Symmetry
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.order, Symmetry):
+            object.__setattr__(self, "order", _number(self.order, self.order))
+
+    def __str__(self) -> str:
+        return f"{self.order}.det"
+
+
 #: An order of axes and a sign: what is done to a tensor. Axis i of the result is axis ``axes[i]``.
 Turn = tuple[tuple[int, ...], int]
 
-#: Order of a tensor: a number, perhaps of symmetric or alternating tensors, or one for each factor of a product group.
-Order = int | Symmetry | tuple[int | Symmetry, ...]
+#: Order of a tensor: a number, perhaps of symmetric or alternating tensors, perhaps twisted; or one for each factor of
+#: a product group.
+Order = int | Symmetry | Twisted | tuple[int | Symmetry | Twisted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +135,8 @@ class Space:
     ``terms`` is a tuple of ``(channels, order)``. For a product group an order is a tuple with
     one entry per factor: ``16x(2,1)``. A tensor of the term ``(c, k)`` has shape
     ``(*batch, n, ..., n, c)`` with k axes of length n. Symmetric and alternating tensors are ``S2`` and ``A2``
-    in place of the order (:class:`Symmetry`).
+    in place of the order (:class:`Symmetry`), and ``1.det`` are tensors of order 1 twisted by the determinant
+    (:class:`Twisted`).
 
     Raises ParseError for text that is no space, SpaceError for channels or orders out of range.
     """
@@ -202,7 +232,7 @@ def _read_order(text: str, position: int) -> tuple[Order, int]:
     if not text.startswith("(", position):
         match = _ONE.match(text, position)
         return (_one_of(match), match.end()) if match else (0, -1)
-    entries: list[int | Symmetry] = []
+    entries: list[int | Symmetry | Twisted] = []
     position = _skip(text, position + 1)
     while match := _ONE.match(text, position):
         entries.append(_one_of(match))
@@ -211,17 +241,25 @@ def _read_order(text: str, position: int) -> tuple[Order, int]:
             break
         position = _skip(text, position + 1)
     ends = bool(entries) and text.startswith(")", position)
+    if ends and text.startswith(".det", position + 1):
+        example = ",".join([*map(str, entries[:-1]), f"{entries[-1]}.det"])
+        raise SpaceError(f"each factor of a product has a determinant of its own: write ({example})")
     return tuple(entries), position + 1 if ends else -1
 
 
-def _one_of(match: re.Match[str]) -> int | Symmetry:
-    kind, order, packed = match[1], _number(int(match[2][:20]), match[2]), bool(match[3])
+def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted:
+    kind, order = match[1], _number(int(match[2][:20]), match[2])
+    packed, twisted = (match[3].count(suffix) for suffix in (".packed", ".det"))
     if packed and not (kind and order > 1):
         raise SpaceError(f"only symmetric and alternating tensors can be packed: write {order}, or S2.packed")
-    return Symmetry(kind, order, packed) if kind and order > 1 else order
+    if packed > 1 or twisted > 1:
+        again = "twice packed" if packed > 1 else "twice twisted, which is not twisted"
+        raise SpaceError(f"{match[0]} is {again}: write each of .packed and .det once, or leave it out")
+    one = Symmetry(kind, order, bool(packed)) if kind and order > 1 else order
+    return Twisted(one) if twisted else one
 
 
-def read_order(order: str | Order | Sequence[int | str | Symmetry]) -> Order:
+def read_order(order: str | Order | Sequence[int | str | Symmetry | Twisted]) -> Order:
     """An order as people give it: a number, ``"S2"``, ``"(S2,1)"``, or a tuple or list of such.
 
     >>> from eqsynth.spaces.space import read_order
@@ -239,10 +277,12 @@ def read_order(order: str | Order | Sequence[int | str | Symmetry]) -> Order:
     return check_order(order)
 
 
-def _read_one(text: str) -> int | Symmetry:
+def _read_one(text: str) -> int | Symmetry | Twisted:
     match = _ONE.fullmatch(text.strip())
     if match is None:
-        raise SpaceError(f"{shown(text)} is no order: write a number, or S2 or A2 for symmetric or alternating tensors")
+        raise SpaceError(
+            f"{shown(text)} is no order: write a number, S2 or A2 for symmetric or alternating tensors, or 1.det"
+        )
     return _one_of(match)
 
 
@@ -253,9 +293,40 @@ def order_text(order: Order) -> str:
     return str(order)
 
 
-def entries_of(order: Order) -> tuple[int | Symmetry, ...]:
-    """The entry of an order for each factor of the group."""
+def orders_of(order: Order) -> tuple[int | Symmetry | Twisted, ...]:
+    """The order for each factor of the group."""
     return order if isinstance(order, tuple) else (order,)
+
+
+def entries_of(order: Order) -> tuple[int | Symmetry, ...]:
+    """The same without twists, which change neither shapes nor exchanges of axes.
+
+    >>> from eqsynth.spaces.space import Twisted, entries_of
+    >>> entries_of((2, Twisted(1)))
+    (2, 1)
+    """
+    return tuple(one.order if isinstance(one, Twisted) else one for one in orders_of(order))
+
+
+def twists_of(order: Order) -> tuple[bool, ...]:
+    """For each factor of the group whether tensors are twisted by its determinant."""
+    return tuple(isinstance(one, Twisted) for one in orders_of(order))
+
+
+def with_twists(order: Order, twists: Sequence[bool]) -> Order:
+    """The same tensors, twisted by the determinants of these factors and no others.
+
+    >>> from eqsynth.spaces.space import with_twists
+    >>> print(with_twists(2, [True]))
+    2.det
+    """
+    parts = tuple(Twisted(one) if twist else one for one, twist in zip(entries_of(order), twists, strict=True))
+    return parts if isinstance(order, tuple) else parts[0]
+
+
+def untwisted(order: Order) -> Order:
+    """Tensors of the same shape that no determinant twists."""
+    return with_twists(order, [False] * len(orders_of(order)))
 
 
 def axis_counts(order: Order) -> tuple[int, ...]:
@@ -273,9 +344,19 @@ def is_plain(order: Order) -> bool:
     return not any(isinstance(one, Symmetry) for one in entries_of(order))
 
 
-def plain(order: Order) -> int | tuple[int, ...]:
-    """The order of all tensors, symmetric or not."""
+def is_number(order: Order) -> bool:
+    """Whether an order is a number, or one for each factor: neither symmetric nor alternating nor twisted."""
+    return is_plain(order) and not any(twists_of(order))
+
+
+def numbers(order: Order) -> int | tuple[int, ...]:
+    """How many indices tensors have: a number, or one for each factor."""
     return axis_counts(order) if isinstance(order, tuple) else axis_counts(order)[0]
+
+
+def plain(order: Order) -> Order:
+    """The order of all tensors, symmetric or not, twisted as they are."""
+    return with_twists(numbers(order), twists_of(order))
 
 
 def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
@@ -316,7 +397,7 @@ def least_shown(space: Space) -> int:
 def stored_full(order: Order) -> Order:
     """The same tensors, stored full."""
     full = tuple(one.full if isinstance(one, Symmetry) else one for one in entries_of(order))
-    return full if isinstance(order, tuple) else full[0]
+    return with_twists(full if isinstance(order, tuple) else full[0], twists_of(order))
 
 
 def all_turns(order: Order) -> Iterator[Turn]:
@@ -374,10 +455,10 @@ def none_of(order: Order) -> Order:
 def check_order(order: object) -> Order:
     """The order with its numbers as plain ints; SpaceError unless they are whole, one or a tuple of them, in range."""
     if not isinstance(order, tuple):
-        return order if isinstance(order, Symmetry) else _number(order, order)
+        return order if isinstance(order, Symmetry | Twisted) else _number(order, order)
     if not order:
         raise SpaceError("the order () is empty: give one number per factor of the group")
-    return tuple(part if isinstance(part, Symmetry) else _number(part, order) for part in order)
+    return tuple(part if isinstance(part, Symmetry | Twisted) else _number(part, order) for part in order)
 
 
 def plain_order(order: object) -> int:

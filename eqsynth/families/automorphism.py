@@ -77,7 +77,7 @@ class Aut(PermutingGroup):
         asked = {"n": n, "directed": directed, "weights": weights}
         if isinstance(graph, str):
             own, graph = split_name(graph) if _names_no_file(graph) else ("", graph)
-            name = name or own
+            name = checked_name(name) or own
         if isinstance(graph, Graph):
             _refuse_asked(asked, "an eqsynth Graph")
             read = graph

@@ -176,7 +176,7 @@ def checked_name(name: object) -> str:
     'Rubik 2x2'
     """
     if not isinstance(name, str):
-        raise GroupError(f"the name of a group is a text, not {shown(name)}: write name={str(name)[:40]!r}")
+        raise GroupError(f"the name of a group is a text, not {shown(name)}: write name='rotations'")
     if name and (name != name.strip() or not NAMED.fullmatch(f"{name} = ")):
         raise GroupError(
             f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + -, a "

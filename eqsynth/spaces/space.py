@@ -27,7 +27,7 @@ _CURE = (
     "1.det tensors of order 1 twisted by the determinant."
 )
 
-_TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX*\u2297\u00d7]")
+_TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX\u2297\u00d7]")
 _PRODUCT = (
     "For the product of two spaces write eq.TensorProduct('O(3)', '8x1', '8x2', '4x1'), or as the text of a problem, "
     "for eq.plan, eq.verify and the commands, 'O(3): 8x1 (x) 8x2 -> 4x1'."

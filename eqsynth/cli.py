@@ -87,7 +87,9 @@ def show(
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan of the one-channel layer instead.")] = False,
     source: Annotated[bool, typer.Option("--source", help="Show the emitted PyTorch source instead.")] = False,
     index: Annotated[int | None, typer.Option("--index", help="Show or draw one diagram alone, by its number.")] = None,
-    method: Annotated[str, typer.Option(help="The method of --plan and --source: see synth.")] = "diagrams",
+    method: Annotated[
+        str | None, typer.Option(help="The method of --plan and --source: see synth; by diagrams where there are any.")
+    ] = None,
     mode: Mode = None,
     choose: Annotated[
         str,
@@ -108,13 +110,14 @@ def show(
     from eqsynth.bases.basis import SHOWN, basis
     from eqsynth.codegen.emit import emit
     from eqsynth.diagrams.layout import drawing
-    from eqsynth.families.hom import is_product, problem_of
-    from eqsynth.plans.products import plan as make_plan
+    from eqsynth.families.hom import Hom, is_product, problem_of
+    from eqsynth.plans.lowering import plain_plan, plan_hom
 
-    if method != "diagrams" and not (plan or source):
+    if method is not None and not (plan or source):
         raise ConfigError("--method says how a layer computes: ask for --plan or --source with it, or leave it out")
     if is_product(inputs):
-        wanted = _Shown(every, plan, source, index, method, certificate, as_json, (svg, tikz, png), html, force)
+        pictures, way = (svg, tikz, png), method or "diagrams"
+        wanted = _Shown(every, plan, source, index, way, certificate, as_json, pictures, html, force)
         if choose != "auto":
             raise ConfigError("products have the diagrams of --choose auto: leave it out")
         _show_products(problem_of(group, inputs, outputs, mode=mode), wanted)
@@ -132,7 +135,8 @@ def show(
         if not (svg or tikz or png):
             return
     if plan or source:
-        layer_plan = make_plan(group, Space(((1, order_in),)), Space(((1, order_out),)), method=method)
+        hom = Hom.parse(group, Space(((1, order_in),)), Space(((1, order_out),)))
+        layer_plan = plan_hom(hom, method=method) if method else plain_plan(hom, True, "variance")
         print(emit(layer_plan).source if source else layer_plan)
         return
     maps = basis(group, order_in, order_out, choose=choose)

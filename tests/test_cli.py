@@ -192,3 +192,11 @@ def test_errors_are_one_message_and_exit_code_one(arguments, message, tmp_path):
 
 def test_version():
     assert eqsynth("--version").stdout.strip() == f"eqsynth {eq.__version__}"
+
+
+@pytest.mark.parametrize("group", ["C(3)", "Z(2)^2", "Perm(3: 1 2 0)", "C(3) \u00d7 Z(2)^2"])
+def test_plans_are_shown_where_no_map_is_a_diagram(group):
+    order = "1,1" if "\u00d7" in group else "1"
+    shown = eqsynth("show", group, order, order, "--plan")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "plan of" in shown.stdout

@@ -424,3 +424,16 @@ def test_twists_of_products_are_added():
     assert with_twists((2, Twisted(1)), [True, False]) == (Twisted(2), 1)
     layer = quiet(lambda: eq.TensorProduct("S(3) x O(2)", "1x(1.det,1)", "1x(1.det,1.det)", "1x(0,0.det)"))
     assert str(layer.plan.problem.hom.space_in) == "1x(2,2.det)"
+
+
+@pytest.mark.parametrize("problem", [
+    "Aut(2: 0-1): 2x2.det -> 2xS2", "Aut(cycle4): 1x1.det + 1x1 -> 1xS2 + 1x1.det", "Aut(2:): 1xS2.det -> 1xS2",
+])  # fmt: skip
+def test_constants_that_are_sums_of_diagrams_stand_beside_tables(problem):
+    """Both methods once refused them, and each named the other."""
+    assert "equivariant" in str(eq.verify(problem, trials=1))
+
+
+def test_null_spaces_of_whole_matrices_are_counted_in_whole_numbers():
+    """2,401 unknowns: as fractions they took minutes."""
+    assert not len(eq.basis("Z(2)^7", "2.det", 2))

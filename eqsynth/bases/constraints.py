@@ -56,7 +56,7 @@ def nullspace(group: Group, given: Order, wanted: Order) -> NDArray[np.int64]:
             f"the null space of {group} {names} has {rows * columns:,} unknowns, more than "
             f"{MAX_UNKNOWNS:,}: ask for a smaller n or lower orders, or for a group with diagrams"
         )
-    elements, algebra = generators(group)
+    elements, algebra = ([_integers(g, max(inputs, outputs)) for g in listed] for listed in generators(group))
     unit_out, unit_in = np.eye(rows, dtype=np.int64), np.eye(columns, dtype=np.int64)
     signs = [determinant(g) if mixed(group, given, wanted) else 1 for g in elements]
     constraints = [
@@ -209,13 +209,21 @@ def _rational(residue: int, prime: int) -> Fraction | None:
     return Fraction(new[0], new[1]) if new[1] and abs(new[1]) <= bound else None
 
 
+def _integers(matrix: NDArray[Any], order: int) -> NDArray[Any]:
+    """The matrix in machine integers, where its entries are whole and products of so many of them are not large."""
+    if matrix.dtype != object or any(entry.denominator != 1 for entry in matrix.ravel()):
+        return matrix
+    largest = max((abs(int(entry)) for entry in matrix.ravel()), default=0)
+    return matrix.astype("int64") if max(largest, 2) ** order * order < 1 << 31 else matrix
+
+
 def _whole(matrix: NDArray[Any]) -> NDArray[np.int64]:
     """The matrix times the least number that makes it whole."""
     import numpy as np
 
     if matrix.dtype != object:
         return matrix
-    scale = lcm(*{Fraction(entry).denominator for entry in matrix.ravel()})
+    scale = lcm(*{entry.denominator for entry in matrix.ravel()})
     return np.array([[int(entry * scale) for entry in row] for row in matrix], dtype=np.int64)
 
 

@@ -39,7 +39,7 @@ def _pieces(text: str) -> list[tuple[int, int]]:
     depth, start, before, pieces = 0, 0, "", []
     for position, mark in enumerate(text):
         depth += (mark == "(") - (mark == ")")
-        if mark == "x" and depth == 0 and before == ")":
+        if mark in "x\u00d7" and depth == 0 and before == ")":
             pieces.append((start, position))
             start = position + 1
         # A power belongs to what it stands behind.

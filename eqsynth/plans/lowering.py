@@ -166,14 +166,16 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     bases = {(i, o): basis(group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
     if method == "diagrams":
         _afford_halves(hom, bases.values())
+    biases = {o: basis(group, none_of(lo), lo) for o, lo in enumerate(outs)} if bias else {}
+    # Constants that are sums of diagrams are no tables.
+    needed = (*bases.values(), *(maps for maps in biases.values() if not maps.plain_orders))
     if (
         method == "diagrams"
-        and not any(isinstance(element, Diagram | tuple) for maps in bases.values() for element in maps.diagrams)
+        and not any(isinstance(element, Diagram | tuple) for maps in needed for element in maps.diagrams)
         and any(map(len, bases.values()))
     ):
         other = " or 'irreps'" if all(maps.plain_orders for maps in bases.values()) else ""
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix'{other}")
-    biases = {o: basis(group, none_of(lo), lo) for o, lo in enumerate(outs)} if bias else {}
     if method == "matrix" and any(
         isinstance(element, Diagram | tuple)
         for maps in (*bases.values(), *biases.values())

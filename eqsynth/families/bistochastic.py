@@ -13,7 +13,6 @@ from eqsynth.families.group import Generators, Group, Label
 from eqsynth.families.matching_groups import even_tableaux, matching_shapes, orthogonal_element
 from eqsynth.families.orthogonal import Orthogonal
 from eqsynth.families.partition_groups import PartitionGroup, kinds_of
-from eqsynth.families.symmetric import Symmetric
 from eqsynth.spaces.space import Symmetry
 
 if TYPE_CHECKING:
@@ -178,15 +177,14 @@ class Bistochastic(PartitionGroup):
         """The exchange of two coordinates, and rotations of three neighbouring ones around their vector of ones."""
         import numpy as np
 
-        moves, _ = Symmetric("S", min(self.number, 2)).generating_matrices()
         exchange = np.eye(self.number, dtype=np.int64)
-        exchange[:2, :2] = moves[0] if moves else 1
+        exchange[:2] = exchange[:2][::-1].copy()
         turn = np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]])
         turns = []
         for axis in range(self.number - 2):
             turns.append(np.zeros((self.number, self.number), np.int64))
             turns[-1][axis : axis + 3, axis : axis + 3] = turn
-        return [exchange] if moves else [], turns
+        return [exchange] if self.number > 1 else [], turns
 
     def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """By Haar measure: a random element of O(n-1) in an orthonormal basis that begins with the vector of ones."""

@@ -87,33 +87,44 @@ class SymmetricHeads(Heads, Alternating):
     __slots__ = ()
 
 
-class SignedSymmetricHeads(Heads, Alternating):
+class SignedHeads(Heads):
+    """Those of a group and its negatives: the determinant of -1 is (-1)^n, so that m - n is even."""
+
+    __slots__ = ()
+
+    def fits(self, total: int) -> bool:
+        """Whether there are any on so many vertices."""
+        return isinstance(self.n, int) and (total - self.n) % 2 == 0
+
+    def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:
+        """Those of the group."""
+        return super().headed_blocks(total) if self.fits(total) else iter(())
+
+    def headed_count(self, total: int) -> int:
+        """How many there are."""
+        return super().headed_count(total) if self.fits(total) else 0
+
+    def headed_dimension(self, total: int) -> int:
+        """How many independent maps there are."""
+        return super().headed_dimension(total) if self.fits(total) else 0
+
+    def headed_symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
+        """The same between symmetric, alternating and plain tensors."""
+        return super().headed_symmetric_dimension(parts) if self.fits(axes_of(tuple(parts))) else 0
+
+    def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
+        """Why blocks and a head are no diagram; empty where they are."""
+        fits = self.symbolic or self.fits(sum(map(len, blocks)))
+        return super().misfit(blocks, head) if fits else f"its number of vertices and {self.n} are not both even or odd"
+
+
+class SignedSymmetricHeads(SignedHeads, Alternating):
     """Those of S'(n): the heads of A(n) on m vertices, m - n even; one block and no other at n = 1."""
 
     __slots__ = ()
 
     def _head_sizes(self) -> tuple[int, ...]:
         return (1,) if self.n == 1 else super()._head_sizes()
-
-    def _fits(self, total: int) -> bool:
-        return isinstance(self.n, int) and (total - self.n) % 2 == 0
-
-    def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:
-        """Partitions into n or n - 1 blocks, all tied to the head."""
-        return super().headed_blocks(total) if self._fits(total) else iter(())
-
-    def headed_count(self, total: int) -> int:
-        """How many there are."""
-        return super().headed_count(total) if self._fits(total) else 0
-
-    def headed_symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
-        """Their orbits."""
-        return super().headed_symmetric_dimension(parts) if self._fits(axes_of(tuple(parts))) else 0
-
-    def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
-        """Why blocks and a head are no diagram; empty where they are."""
-        fits = self.symbolic or self._fits(sum(map(len, blocks)))
-        return super().misfit(blocks, head) if fits else f"its number of vertices and {self.n} are not both even or odd"
 
 
 class HyperoctahedralHeads(Heads, Hyperoctahedral):
@@ -209,7 +220,7 @@ class BistochasticHeads(Heads, Bistochastic):
         return Bistochastic.misfit(self, blocks, ())
 
 
-class SignedBistochasticHeads(BistochasticHeads):
+class SignedBistochasticHeads(SignedHeads, BistochasticHeads):
     """Those of B'(n): those of B(n) on m vertices, m - n even.
 
     At n = 1 all vertices are single, the first on a head.
@@ -222,36 +233,30 @@ class SignedBistochasticHeads(BistochasticHeads):
         """How many vertices hang on the head."""
         return max(self.number - 1, 1)
 
-    def _fits(self, total: int) -> bool:
-        return isinstance(self.n, int) and (total - self.n) % 2 == 0
-
     def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:
         """Those of B(n)."""
-        if self.n == 1 and self._fits(total):
+        if self.n == 1 and self.fits(total):
             return iter([(tuple((vertex,) for vertex in range(total)), (0,))])
-        return super().headed_blocks(total) if self._fits(total) else iter(())
+        return super().headed_blocks(total)
 
     def headed_count(self, total: int) -> int:
         """How many there are."""
-        return (1 if self.n == 1 else super().headed_count(total)) if self._fits(total) else 0
+        return int(self.fits(total)) if self.n == 1 else super().headed_count(total)
 
     def headed_dimension(self, total: int) -> int:
         """That of B(n), or 0."""
-        return (1 if self.n == 1 else super().headed_dimension(total)) if self._fits(total) else 0
+        return int(self.fits(total)) if self.n == 1 else super().headed_dimension(total)
 
     def headed_symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """That of B(n), or 0; at n = 1 there is one tensor, and none that is alternating."""
-        if not self._fits(axes_of(tuple(parts))):
-            return 0
-        alternating = any(kind for kind, _ in kinds_of(parts))
-        return int(not alternating) if self.n == 1 else super().headed_symmetric_dimension(parts)
+        if self.n == 1:
+            return int(self.fits(axes_of(tuple(parts))) and not any(kind for kind, _ in kinds_of(parts)))
+        return super().headed_symmetric_dimension(parts)
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram; empty where they are."""
         total = sum(map(len, blocks))
-        if not self.symbolic and not self._fits(total):
-            return f"its number of vertices and {self.n} are not both even or odd"
-        if self.n == 1 and (head != (0,) or len(blocks) < total):
+        if self.n == 1 and self.fits(total) and (head != (0,) or len(blocks) < total):
             return "its first vertex is not on the head, or others stand in pairs"
         return super().misfit(blocks, head)
 

@@ -37,6 +37,11 @@ def _number(text: str, family: str, most: int, what: str) -> int:
 class Ring(PermutationGroup):
     """A group of permutations that its own text makes again."""
 
+    @classmethod
+    def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
+        """Read the number of points."""
+        return cls(inside)  # type: ignore[arg-type]  # those of a ring take their size
+
     def __repr__(self) -> str:
         return f"Group.parse({str(self)!r})"
 
@@ -62,11 +67,6 @@ class Cyclic(Ring):
     def __init__(self, n: Any) -> None:
         points = _number(str(n), "C(n)", MAX_N, "the points of a ring")
         fill(self, family="C", n=points, generators=_rotation(points), name="")
-
-    @classmethod
-    def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
-        """Read the number of points."""
-        return cls(inside)
 
     @property
     def order(self) -> int:
@@ -101,11 +101,6 @@ class Dihedral(Ring):
         generators = (*_rotation(points), *([reflection] if points > 2 else []))
         fill(self, family="D", n=points, generators=generators, name="")
 
-    @classmethod
-    def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
-        """Read the number of points."""
-        return cls(inside)
-
     @property
     def order(self) -> int:
         """Twice as many as there are points, but for one and two."""
@@ -136,12 +131,17 @@ class Turns(Ring):
     action: ClassVar[str] = "turn the image{} by quarters"
     how: ClassVar[str] = "Write C4(5x5): the quarter turns of an image of 5 x 5 pixels."
 
+    letters: ClassVar[str] = "C4"
+    mirrored: ClassVar[bool] = False
+
     side: int
 
     def __init__(self, side: Any) -> None:
-        rows = _number(str(side), "C4(mxm)", 1_000, "the pixels of a side")
-        generators = (_pixels(rows, lambda row, column: (column, rows - 1 - row)),) if rows > 1 else ()
-        fill(self, family="C4", n=rows * rows, generators=generators, name="", side=rows)
+        rows = _number(str(side), f"{self.letters}(mxm)", 1_000, "the pixels of a side")
+        turns = [_pixels(rows, lambda row, column: (column, rows - 1 - row))] if rows > 1 else []
+        mirror = [_pixels(rows, lambda row, column: (row, rows - 1 - column))] if self.mirrored and rows > 1 else []
+        generators = (*turns, *mirror)
+        fill(self, family=self.letters, n=rows * rows, generators=generators, name="", side=rows)
 
     def __str__(self) -> str:
         return f"{self.family}({self.side}x{self.side})"
@@ -149,7 +149,7 @@ class Turns(Ring):
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
         """Read the form of the image, 5x5."""
-        return cls(_side(inside, "C4", "quarter turns"))
+        return cls(_side(inside, cls.letters))
 
     @property
     def order(self) -> int:
@@ -175,16 +175,8 @@ class Reflections(Turns):
     action: ClassVar[str] = "turn and reflect the image{}"
     how: ClassVar[str] = "Write D4(5x5): the quarter turns and reflections of an image of 5 x 5 pixels."
 
-    def __init__(self, side: Any) -> None:
-        turns = Turns(side)
-        rows = turns.side
-        mirror = [_pixels(rows, lambda row, column: (row, rows - 1 - column))] if rows > 1 else []
-        fill(self, family="D4", n=turns.number, generators=(*turns.generators, *mirror), name="", side=rows)
-
-    @classmethod
-    def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
-        """Read the form of the image, 5x5."""
-        return cls(_side(inside, "D4", "quarter turns"))
+    letters: ClassVar[str] = "D4"
+    mirrored: ClassVar[bool] = True
 
     @property
     def order(self) -> int:
@@ -203,13 +195,13 @@ def _pixels(rows: int, moved: Callable[[int, int], tuple[int, int]]) -> Permutat
     return tuple(row * rows + column for row, column in images)
 
 
-def _side(text: str, family: str, what: str) -> str:
+def _side(text: str, family: str) -> str:
     form = re.fullmatch(r"\s*(\w+)\s*x\s*(\w+)\s*", text)
     if form is None:
         raise GroupError(f"{family} takes the form of an image, such as {family}(5x5), not {shown(text)}")
     if form[1] != form[2]:
         raise GroupError(
-            f"{what} of an image of {form[1]} x {form[2]} pixels change its form: ask for a square, {family}"
+            f"quarter turns of an image of {form[1]} x {form[2]} pixels change its form: ask for a square, {family}"
             f"({form[1]}x{form[1]}); half a turn and the reflections of a rectangle are Aut(grid{form[1]}x{form[2]})"
         )
     return form[1]

@@ -372,8 +372,9 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     stored = cache.remembered(problem, maker, "basis", lambda data: from_data(group, inputs, outputs, data, choose))
     if isinstance(stored, Basis):
         return stored
-    chosen = _diagram_basis(group, inputs, outputs, choose)
-    cache.remember(problem, maker, {"basis": to_data(chosen)})
+    with cache.no_collection():
+        chosen = _diagram_basis(group, inputs, outputs, choose)
+    cache.remember(problem, maker, lambda: {"basis": to_data(chosen)})
     return chosen
 
 

@@ -539,7 +539,8 @@ class Forward:
 
     def _block(self, step: Mix, i: int, o: int, operands: list[int], targets: list[int]) -> str:
         wide, high = len(operands), len(targets)
-        at = {(e.target, e.operand): e for e in step.entries if e.target in targets and e.operand in operands}
+        rows, columns = set(targets), set(operands)
+        at = {(e.target, e.operand): e for e in step.entries if e.target in rows and e.operand in columns}
         if not at:
             return self.zeros(f"{high} * {self.names.c_out(o)}, {wide} * {self.names.c_in(i)}")
         part = self.weights_at(step, i, o, [at.get((t, s)) for t in targets for s in operands])

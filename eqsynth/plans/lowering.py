@@ -65,6 +65,7 @@ from eqsynth.spaces.space import (
     packed_lengths,
     stored_packed,
 )
+from eqsynth.store.cache import no_collection
 from eqsynth.store.waiting import waiting
 
 #: Shares of the output variance at initialisation: maps that reach every output entry, and maps
@@ -109,7 +110,7 @@ def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
 
 @lru_cache(maxsize=256)
 def _chosen(hom: Hom, bias: bool, normalization: str, method: str, parameters: str) -> Plan:
-    with waiting(f"planning {hom}"):
+    with waiting(f"planning {hom}"), no_collection():
         return _cheapest(hom, bias, normalization, method, parameters)
 
 
@@ -385,11 +386,21 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
     """
     uses, several = [], len(group.factors) > 1
     # Elements of products share their parts.
-    of_part = lru_cache(maxsize=None)(_factored) if several else _factored
+    of_part = lru_cache(maxsize=None)(_factored)
+    # What long lists have in common is one object.
+    profiles: dict[tuple[int, int, int, bool], Profile] = {}
+    no_webs = (NO_WEB,), (NO_WEB,)
     for element, parts_of in enumerate(map(maps.parts, range(len(maps)))):
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
+        if not several:
+            one = _factored(group, parts_of[0], as_tables)
+            profile = profiles.setdefault(one.profile, (one.profile,))
+            halves = one.bottom, one.top, one.middle
+            webs = ((one.below,), (one.above,)) if one.below is not NO_WEB or one.above is not NO_WEB else no_webs
+            uses.append(_Use(term_in, term_out, element, *halves, profile, *webs, turns=turns, sign=one.sign))
+            continue
         parts = [of_part(factor, part, as_tables) for factor, part in zip(group.factors, parts_of, strict=True)]
         # Columns of parts: their halves, middles, profiles, webs, tables and signs.
         bottoms, tops, middles, profile, lower, upper, table, signs = zip(*parts, strict=True)
@@ -398,9 +409,9 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
                 term_in,
                 term_out,
                 element,
-                _beside(bottoms) if several else bottoms[0],
-                _beside(tops) if several else tops[0],
-                _joined_middle(middles) if several else middles[0],
+                _beside(bottoms),
+                _beside(tops),
+                _joined_middle(middles),
                 profile,
                 lower,
                 upper,

@@ -439,8 +439,8 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def remember(problem: Mapping[str, Any], version: str, content: Mapping[str, Any]) -> None:
-    """Keep an entry in the user's cache, if there is one."""
+def remember(problem: Mapping[str, Any], version: str, content: Callable[[], Mapping[str, Any]]) -> None:
+    """Keep an entry in the user's cache, if there is one; ``content`` is asked for only then."""
     store = user_store()
     if store is not None:
-        store.put(digest(problem), {**problem, "made": version, **content})
+        store.put(digest(problem), {**problem, "made": version, **content()})

@@ -253,7 +253,7 @@ class Forward:
         operation = "mean" if summed and self.plan.sums(summed[0]) == "mean" else "sum"
         if step.forms:
             ((left, right),) = step.forms
-            signature = self.plan.problem.group.factors[axes[left]].signature
+            signature = self.plan.problem.group.indices[axes[left]].signature
             if signature is None:
                 first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
                 # The omega-trace has n terms, half of them in each diagonal.
@@ -339,7 +339,7 @@ class Forward:
 
     def _contract(self, step: Contract) -> None:
         source, channels, n = self.code[step.source], self.channels(step.source), self.names.sizes[step.factor]
-        factors = self.plan.problem.group.factors
+        factors = self.plan.problem.group.indices
         graph = factors[step.factor].kept_graph
         assert graph is not None  # noqa: S101 - only graphs have edges
         several = sum(factor.kept_graph is not None for factor in factors) > 1
@@ -368,7 +368,7 @@ class Forward:
     def _twist(self, step: Twist) -> None:
         source, axis = self.code[step.source], step.axis + 1
         size = self.axes(step.source)[step.axis]
-        signature = self.plan.problem.group.factors[self.plan.values[step.source].axes[step.axis]].signature
+        signature = self.plan.problem.group.indices[self.plan.values[step.source].axes[step.axis]].signature
         if signature is not None:
             plus, minus = signature
             kept, turned = f"{source}.narrow({axis}, 0, {plus})", f"{source}.narrow({axis}, {plus}, {minus})"
@@ -754,7 +754,7 @@ class Forward:
             # Entries with the sign + and with -: how many there are, and where.
             halves: list[tuple[Size | str, str, int]]
             ((left, right),) = part.forms
-            signature = self.plan.problem.group.factors[step.sizes[left]].signature
+            signature = self.plan.problem.group.indices[step.sizes[left]].signature
             if signature is None:
                 at = f"{ones}.diagonal({{}}, {left + 1}, {right + 1})[..., ::2]"
                 halves = [(half(sizes[left]), at.format(by), by) for by in (1, -1)]

@@ -32,7 +32,7 @@ class Names:
             for name, space in self.operands
             for place in range(len(space))
         ]
-        factors = problem.group.factors
+        factors = problem.group.indices
         letters = {factor.n for factor in factors if isinstance(factor.n, str)}
         taken = TAKEN + (NAMES if self.multilinear else "")
 

@@ -172,7 +172,7 @@ def cost(group: Group, element: Element) -> str:
     listed = [part for _, part in parts(group, element) if isinstance(part, Diagram)]
 
     def product(powers: Iterable[int]) -> str:
-        sizes = (power(factor.n, exponent) for factor, exponent in zip(group.factors, powers, strict=True))
+        sizes = (power(factor.n, exponent) for factor, exponent in zip(group.indices, powers, strict=True))
         return " · ".join(size for size in sizes if size != "1") or "1"
 
     mixed = product(map(axes_mixed, listed))
@@ -217,7 +217,7 @@ def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Sin
     ['S(2)', 'O(3)']
     """
     listed = element if isinstance(element, tuple) else (element,)
-    return list(zip(group.factors if group is not None else (None,) * len(listed), listed, strict=True))
+    return list(zip(group.indices if group is not None else (None,) * len(listed), listed, strict=True))
 
 
 def symplectic(group: Group | None) -> bool:

@@ -331,8 +331,8 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
         raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
     determinant = gram_determinant(group, inputs, outputs)
     assert not isinstance(determinant, int)  # noqa: S101 - n is a letter
-    even = group.even
-    sizes = {root for root, _ in determinant.roots if root > 0 and not (even and root % 2)}
+    step = group.multiple
+    sizes = {root for root, _ in determinant.roots if root > 0 and root % step == 0}
     if group.heads and not group.jellyfish:
         sizes.update(range(inputs + outputs - 2, 0, -2))
     return tuple(sorted(sizes))
@@ -895,7 +895,7 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     up_to = None if up_to is None else _number(up_to)
     group = group.at("n")
     stable_from = dimension.stable_from(group, total)
-    step = 2 if group.even else 1
+    step = group.multiple
     afford("a table of dimensions", "leave up_to out, or lower it", steps=up_to or 0)
     sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
     stable = dimension.dimension(group, total)

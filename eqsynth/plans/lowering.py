@@ -155,6 +155,8 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
 def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
+    if group.maps == "nested" and method != "diagrams":
+        raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
     if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
         raise GroupError(
             f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones: ask for method='diagrams'"

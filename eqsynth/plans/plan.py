@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from math import lcm
 from operator import mul
 
 from eqsynth.bases.schur import floor
@@ -155,6 +156,11 @@ class Plan:
             values[channel_symbol("out", term, len(problem.space_out))] = channels
         return values
 
+    @property
+    def _nominal(self) -> int:
+        """The size for which plans are compared, or the next one that there is."""
+        return NOMINAL_N + -NOMINAL_N % lcm(*(f.multiple for f in self.hom.group.factors if f.symbolic))
+
     def _symbols(self) -> list[str]:
         return size_symbols(len(self.hom.group.indices))
 
@@ -224,18 +230,18 @@ class Plan:
 
     def total(self) -> Cost:
         """The costs of all steps together; ``scratch`` is that of the step that needs most."""
-        return total(list(self.costs()), self.sizes(NOMINAL_N))
+        return total(list(self.costs()), self.sizes(self._nominal))
 
     def estimate(self, n: int | None = None, batch: int = NOMINAL_BATCH) -> int:
         """Cost of one call, in multiply-adds that take as long: what plans are chosen by.
 
         ``docs/benchmarks`` holds it against measured time.
         """
-        return self.total().estimate(self.sizes(n or NOMINAL_N), batch)
+        return self.total().estimate(self.sizes(n or self._nominal), batch)
 
     def level_cost(self, axes: int, batch: int = NOMINAL_BATCH) -> int:
         """The part of the estimate that mixing channels on so many axes takes, heads aside."""
-        values = self.sizes(NOMINAL_N)
+        values = self.sizes(self._nominal)
         steps = [cost for cost in self.costs() if isinstance(cost.step, Mix) and cost.step.axes == axes]
         return sum(cost.estimate(values, batch) for cost in steps)
 
@@ -268,7 +274,7 @@ class Plan:
             lines.append(f"Fourier transform: mixing on {' and '.join(levels)} axes")
         if symbols:
             lines.append(f"sizes: {symbols}")
-        values = self.sizes(NOMINAL_N)
+        values = self.sizes(self._nominal)
         sizes = ", ".join(f"{name} = {value:,}" for name, value in values.items())
         lines.append(
             f"at {sizes}, in float32: {costs.multiply_adds(values):,} multiply-adds, "

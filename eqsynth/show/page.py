@@ -308,7 +308,7 @@ def _matrices(maps: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | N
 def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
     factors = maps.group.factors
-    sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.even else 3 for factor in factors]
+    sizes = [factor.n if isinstance(factor.n, int) else 2 * factor.multiple if factor.multiple > 1 else 3 for factor in factors]
     powers = [axes_of(k) + axes_of(lo) for _, k, lo in _factors(maps)]
     headed = {
         place
@@ -324,12 +324,13 @@ def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
         lower = [
             (size, place)
             for place, (factor, size) in enumerate(zip(factors, sizes, strict=True))
-            if powers[place] and size > 2 and factor.diagrammatic and place not in headed
+            if powers[place] and size > max(factor.multiple, 2) and factor.diagrammatic and place not in headed
         ]
         if not lower:
             return None
         size, place = max(lower)
-        sizes[place] = max(2, min(size - (2 if factors[place].even else 1), 12))
+        step = factors[place].multiple
+        sizes[place] = max(2, step, min(size - step, max(12 // step, 1) * step))
 
 
 # --- left-out diagrams --------------------------------------------------------------------------------

@@ -196,17 +196,18 @@ class ProductHom:
             products.append((prod(channels) if self.full else channels[0], _total([self.inputs[i][1] for i in term])))
         return Hom(self.group, Space(tuple(products)), self.space_out)
 
-    def owners(self, term: tuple[int, ...]) -> list[tuple[int, int]]:
+    def owners(self, term: tuple[int, ...], whole: bool = False) -> list[tuple[int, int]]:
         """For each axis of a product, the place of its operand in ``term`` and its axis there.
 
         Axes of the group's first factor come first, and among those the axes of the first operand. Axes made of two
-        indices count as two, as in plans.
+        indices count as two, as in plans, unless ``whole``.
         """
-        counts = [index_counts(self.group, self.inputs[number][1]) for number in term]
+        orders = [self.inputs[number][1] for number in term]
+        counts = [axis_counts(order) if whole else index_counts(self.group, order) for order in orders]
         starts = [[sum(own[:factor]) for factor in range(len(own))] for own in counts]
         return [
             (place, starts[place][factor] + axis)
-            for factor in range(len(self.group.indices))
+            for factor in range(len(counts[0]))
             for place, own in enumerate(counts)
             for axis in range(own[factor])
         ]

@@ -25,7 +25,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, index_counts, split_turn
+from eqsynth.families.hom import Hom, index_counts, index_sizes, split_turn
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -1438,13 +1438,14 @@ def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     if maps.group.symbolic and maps.plain_orders:
         return tuple(share)
     share = [s / _times(maps, element) for element, s in enumerate(share)]
-    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.indices]
+    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
     squares = mean_squares(maps, sizes, gained=gains(maps))
     # Rounded once, so that every version of Python finds the same digits.
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))
     if normalization != "sum" or maps.group.symbolic:
         return tuple(s / mean for s in share)
-    parts = (zip(maps.group.indices, maps.factors(element), sizes, strict=True) for element in range(len(maps)))
+    own = index_sizes(maps.group, sizes)
+    parts = (zip(maps.group.indices, maps.factors(element), own, strict=True) for element in range(len(maps)))
     return tuple(s / mean / prod(starmap(terms, part)) for s, part in zip(share, parts, strict=True))
 
 
@@ -1474,7 +1475,8 @@ def mean_squares(
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
     group, n, gain = maps.group, sizes[0], gained[0]
     if group.diagrammatic:
-        listed = [[*zip(group.indices, maps.factors(at), sizes, strict=True)] for at in range(len(maps))]
+        own = group.index_lengths(n)
+        listed = [[*zip(group.indices, maps.factors(at), own, strict=True)] for at in range(len(maps))]
         totals = [
             (prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed
         ]
@@ -1482,7 +1484,7 @@ def mean_squares(
         totals = functor.squares(group, maps.diagrams, n)
     means = []
     for element, (total, added) in enumerate(totals):
-        rows, square = prod(sizes) ** axes_of(maps.outputs), total * _times(maps, element)
+        rows, square = n ** axes_of(maps.outputs), total * _times(maps, element)
         if not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
             assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart

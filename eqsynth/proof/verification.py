@@ -677,7 +677,7 @@ def _multiplied(problem: Problem, number: int, inputs: Sequence[Any]) -> NDArray
         (x,) = (inputs[place] for place in term)
         return np.asarray(x.reshape(len(x), prod(x.shape[1:-1]), x.shape[-1]))
     # Labels: 0 is the batch, then the axes of the product, then channels.
-    owners = problem.owners(term)
+    owners = problem.owners(term, whole=True)
     arguments: list[Any] = []
     for place, factor in enumerate(term):
         axes = sorted((axis, 1 + position) for position, (owner, axis) in enumerate(owners) if owner == place)

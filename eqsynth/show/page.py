@@ -308,7 +308,8 @@ def _matrices(maps: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | N
 def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
     factors = maps.group.factors
-    sizes = [factor.n if isinstance(factor.n, int) else 2 * factor.multiple if factor.multiple > 1 else 3 for factor in factors]
+    open_sizes = [2 * factor.multiple if factor.multiple > 1 else 3 for factor in factors]
+    sizes = [f.n if isinstance(f.n, int) else size for f, size in zip(factors, open_sizes, strict=True)]
     powers = [axes_of(k) + axes_of(lo) for _, k, lo in _factors(maps)]
     headed = {
         place
@@ -350,13 +351,15 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
         note = {
             "orbits": "Nothing was left out: orbits are disjoint, so each of them is needed.",
             "matrices": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
+            "nested": "Nested partitions with more than n blocks, or with a block that is cut into more than m: each is "
+            "a combination of the maps above.",
             "graphs": "Bilabelled graphs that were tried, and orbit indicators: combinations of the maps above.",
         }.get(made_of, "")
         if not count:
             needed = "diagram" if maps.group.diagrammatic or made_of == "graphs" else "map"
             note = note if made_of in ("orbits", "matrices") else f"Nothing was left out: every {needed} is needed."
     sections = []
-    for place, part in enumerate(bases):
+    for place, part in enumerate(bases if maps.group.maps != "nested" else ()):
         own = multiplied[place : place + 1]
         try:
             listed = relations(part)
@@ -419,7 +422,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
             }
         )
     total = plan.total()
-    sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(maps.group.factors)]
+    sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(maps.group.indices)]
     return {
         "note": "" if len(steps) <= MAX_DRAWN else f"A plan of {len(steps)} steps is too long to draw.",
         "steps": steps if len(steps) <= MAX_DRAWN else [],
@@ -435,7 +438,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
 def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     sections = []
     for factor, given, wanted in _factors(maps):
-        if not factor.diagrammatic:
+        if not factor.stride:
             continue
         k, lo = axes_of(given), axes_of(wanted)
         if mixed(factor, given, wanted):
@@ -493,8 +496,16 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
                     "the trivial part, and are not drawn.",
                 }
             )
-        elif factor.diagrammatic:
+        elif factor.stride:
             sections.append(_bratteli(factor, k, lo))
+        elif factor.diagrammatic:
+            sections.append(
+                {
+                    "group": str(factor),
+                    "note": f"The number of maps is that of orbits on index tuples: {factor.counted_by}, which say what "
+                    "is in one group, and what of that is equal.",
+                }
+            )
         elif factor.permuting:
             sections.append(_burnside(factor, k + lo, len(own)))
         else:

@@ -186,6 +186,11 @@ class Group:
         """The groups of the indices that steps of plans work on: the factors, or those that an axis is made of."""
         return self.factors
 
+    @property
+    def length_text(self) -> str:
+        """The length of an axis, in words and formulas."""
+        return str(self.n)
+
     def index_lengths(self, n: int) -> tuple[int, ...]:
         """The lengths of the indices of an axis of length n."""
         return (n,)
@@ -249,6 +254,10 @@ class Group:
     def nested_misfit(self, outer: Blocks, inner: Blocks) -> str:
         """Why two partitions are no nested partition of the basis; empty where they are."""
         self._lacks(f"nested partitions such as {outer} and {inner}")
+
+    def named_by_letters(self, total: int) -> str:
+        """The group as text, with letters in place of numbers at which it has the same maps on so many vertices."""
+        self._lacks(f"the maps of a letter on {total} vertices")
 
     def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:  # noqa: ARG002 - of some families
         """Blocks and head of every diagram with a head; none with n a letter."""

@@ -82,6 +82,11 @@ class WreathProduct(Group):
         """The groups of the two indices that an axis is made of: which group of points, and which point in it."""
         return self.outer, self.inner
 
+    @property
+    def length_text(self) -> str:
+        """The length of an axis, in words and formulas: a number, or what is multiplied."""
+        return f"{self.inner.n} {self.outer.n}" if self.symbolic else str(self.n)
+
     def index_lengths(self, n: int) -> tuple[int, ...]:
         """How many groups of points there are, and how many points in each."""
         own = self.at(n) if self.symbolic else self
@@ -159,6 +164,20 @@ class WreathProduct(Group):
         if len(outer) > most:
             return f"it has more than {most} blocks of groups"
         return f"it cuts a block into more than {most_in_each}" if max(cuts, default=0) > most_in_each else ""
+
+    def named_by_letters(self, total: int) -> str:
+        """The group as text, with letters for numbers at which it has the maps of so many vertices that letters have.
+
+        >>> from eqsynth import Group
+        >>> group = Group.parse("S(2) wr S(5)")
+        >>> group.named_by_letters(2), group.named_by_letters(3)
+        ('S(m) wr S(n)', 'S(2) wr S(n)')
+        """
+        named = [
+            f"S({letter})" if part.symbolic or part.number >= total else str(part)
+            for part, letter in ((self.inner, "m"), (self.outer, "n"))
+        ]
+        return " wr ".join(named)
 
     # --- how many maps there are --------------------------------------------------------------------------
 

@@ -279,7 +279,8 @@ def _dense(maps: Basis) -> str:
         if isinstance(factor.n, int):
             number *= factor.n**total
         elif total:
-            letters.append(words.power(factor.n, total))
+            length = factor.length_text
+            letters.append(words.power(f"({length})" if " " in length and total > 1 else length, total))
     return " ".join([*([f"{number:,}"] if number > 1 or not letters else []), *letters])
 
 

@@ -625,9 +625,7 @@ def _nested_basis(group: Group, given: Order, wanted: Order, choose: str) -> Bas
         raise GroupError(
             f"the nested partitions of {group} are chosen by a rule, at most n blocks of at most m: leave choose out"
         )
-    elements = [
-        tuple(Diagram(outputs, inputs, blocks) for blocks in nested) for nested in group.nested_blocks(total)
-    ]
+    elements = [tuple(Diagram(outputs, inputs, blocks) for blocks in nested) for nested in group.nested_blocks(total)]
     elements.sort(key=lambda parts: join(parts).key)
     certificate = Certificate(dimension, spanning, "stable" if dimension == spanning else "nested")
     return Basis(group, given, wanted, tuple(elements), certificate)

@@ -172,7 +172,8 @@ def gram(
     m² n  m² n m n
     m n   m n  m n
 
-    Entry (i, j) is :func:`inner` of diagrams i and j, for wreath products of nested partitions: a polynomial where n is a letter, else a number.
+    Entry (i, j) is :func:`inner` of diagrams i and j, for wreath products that of nested partitions: a polynomial where
+    n is a letter, else a number.
     The size is ``len(basis) x len(basis)``.
 
     Raises SizeError above 1000 diagrams, and what :func:`inner` raises. Source: arXiv 2212.08630.
@@ -210,7 +211,8 @@ def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:
     for entry in distinct:
         value = RationalFunction(1)
         for index, power in zip(group.indices, entry, strict=True):
-            value *= index.n**power if isinstance(index.n, int) else RationalFunction({((index.n, power),) * (power > 0): 1})
+            key = ((str(index.n), power),) if power else ()
+            value *= index.n**power if isinstance(index.n, int) else RationalFunction({key: 1})
         values.append(value)
     return ExactMatrix(tuple(values), places)
 

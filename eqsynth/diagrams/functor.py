@@ -92,7 +92,8 @@ def split_indices(tensor: NDArray[Any], axes: int, sizes: Sequence[int]) -> NDAr
     >>> import numpy as np
     >>> from eqsynth.diagrams.functor import joined_indices, split_indices
     >>> tensor = np.arange(36).reshape(1, 6, 6, 1)
-    >>> split_indices(tensor, 2, (3, 2)).shape, bool((joined_indices(split_indices(tensor, 2, (3, 2)), 2, (3, 2)) == tensor).all())
+    >>> split = split_indices(tensor, 2, (3, 2))
+    >>> split.shape, bool((joined_indices(split, 2, (3, 2)) == tensor).all())
     ((1, 3, 3, 2, 2, 1), True)
     """
     import numpy as np

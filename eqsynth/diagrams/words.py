@@ -57,7 +57,11 @@ def space(group: Group, order: Order) -> str:
 
 
 def _noun(group: Group, order: Order) -> str:
-    sizes = [factor.length_text for factor, count in zip(group.factors, axis_counts(order), strict=True) for _ in range(count)]
+    sizes = [
+        factor.length_text
+        for factor, count in zip(group.factors, axis_counts(order), strict=True)
+        for _ in range(count)
+    ]
     if not sizes:
         return "one number"
     if len(sizes) == 1:

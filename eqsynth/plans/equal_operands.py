@@ -129,7 +129,9 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
         factor.n if isinstance(factor.n, int) else _fitting(factor, max(factor.stable_from(k + lo), 1))
         for factor, (k, lo) in zip(maps.group.factors, counts, strict=True)
     ]
-    columns = prod(sizes[factor] for factor in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs)))
+    columns = prod(
+        sizes[factor] for factor in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
+    )
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
     every = _generated(swaps)

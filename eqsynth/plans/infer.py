@@ -317,7 +317,9 @@ class _Inference:
     def _input(self, step: Input) -> Value:
         self._require(0 <= step.term < len(self.problem.inputs), f"there is no input {step.term}")
         self._require(step.term not in self.inputs, f"input {step.term} is read twice")
-        self._same(step.target, step.sizes, stored_axes(self.problem.group, self.problem.inputs[step.term][1], self.packs))
+        self._same(
+            step.target, step.sizes, stored_axes(self.problem.group, self.problem.inputs[step.term][1], self.packs)
+        )
         self.inputs.add(step.term)
         self.given.add(step.target)
         return Value(step.sizes, (step.term,))
@@ -548,4 +550,8 @@ class _Inference:
             return
         value = self._value(step.source)
         self._require(value.output == step.term, f"{step.source} has not the channels of output term {step.term}")
-        self._same(step.source, value.axes, stored_axes(self.problem.group, self.problem.space_out.orders[step.term], self.packs))
+        self._same(
+            step.source,
+            value.axes,
+            stored_axes(self.problem.group, self.problem.space_out.orders[step.term], self.packs),
+        )

@@ -126,7 +126,9 @@ class _Interpreter:
                     wanted = (self.batch, *[prod(self.sizes)] * axes_of(order), channels)
                 if self.inputs[term].shape != wanted:
                     raise ShapeError(f"input {term} has shape {self.inputs[term].shape}, expected {wanted}")
-                return [split_indices(self.inputs[term], axes_of(order), self.sizes) if self.nested else self.inputs[term]]
+                return [
+                    split_indices(self.inputs[term], axes_of(order), self.sizes) if self.nested else self.inputs[term]
+                ]
             case Reduce(_, source):
                 axes = plan.values[source].axes
                 lengths, matrices = [self.lengths[size] for size in axes], self.pair_forms(step.forms, axes)

@@ -859,7 +859,14 @@ class _Lowering:
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
             self.middle_steps.append(
-                Tied(target, term_out, full_axes(self.hom.group, self.hom.space_out.orders[term_out]), tuple(tables), constants, start)
+                Tied(
+                    target,
+                    term_out,
+                    full_axes(self.hom.group, self.hom.space_out.orders[term_out]),
+                    tuple(tables),
+                    constants,
+                    start,
+                )
             )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
 
@@ -1477,9 +1484,7 @@ def mean_squares(
     if group.diagrammatic:
         own = group.index_lengths(n)
         listed = [[*zip(group.indices, maps.factors(at), own, strict=True)] for at in range(len(maps))]
-        totals = [
-            (prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed
-        ]
+        totals = [(prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed]
     else:
         totals = functor.squares(group, maps.diagrams, n)
     means = []

@@ -228,7 +228,7 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
 
 
 def _read_sizes(group: Group, n: int | Sequence[int] | None) -> list[int] | None:
-    """The sizes of the factors of the group, 10, or the next that there is, for those left open; None where none is given and none is open."""
+    """The sizes of the factors of the group, for those left open 10, or the next there is; None where none is open."""
     if n is None:
         if not group.symbolic:
             return None

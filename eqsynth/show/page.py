@@ -352,8 +352,8 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
         note = {
             "orbits": "Nothing was left out: orbits are disjoint, so each of them is needed.",
             "matrices": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
-            "nested": "Nested partitions with more than n blocks, or with a block that is cut into more than m: each is "
-            "a combination of the maps above.",
+            "nested": "Nested partitions with more than n blocks, or with a block that is cut into more than m: each "
+            "is a combination of the maps above.",
             "graphs": "Bilabelled graphs that were tried, and orbit indicators: combinations of the maps above.",
         }.get(made_of, "")
         if not count:
@@ -503,8 +503,8 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
             sections.append(
                 {
                     "group": str(factor),
-                    "note": f"The number of maps is that of orbits on index tuples: {factor.counted_by}, which say what "
-                    "is in one group, and what of that is equal.",
+                    "note": f"The number of maps is that of orbits on index tuples: {factor.counted_by}, which say "
+                    "what is in one group, and what of that is equal.",
                 }
             )
         elif factor.permuting:

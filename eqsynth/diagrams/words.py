@@ -12,9 +12,10 @@ from eqsynth.families.wreath import WreathProduct
 from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
+_GROUPS: tuple[type[Group], ...] = (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values(), WreathProduct)
 SOURCES = {
     kind: source
-    for group in (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values(), WreathProduct)
+    for group in _GROUPS
     for kind, source in group.sources.items()
 }
 

@@ -206,7 +206,7 @@ class WreathProduct(Group):
     def order(self) -> int:
         """All permutations of the groups, with all of the points of each."""
         n, m = self.outer.number, self.inner.number
-        return factorial(n) * factorial(m) ** n
+        return int(factorial(n) * factorial(m) ** n)
 
     def generating_matrices(self) -> Generators:
         """Those of S(m) in the first group of points, and those of S(n), which move whole groups."""
@@ -231,7 +231,7 @@ class WreathProduct(Group):
 
         n, m = self.outer.number, self.inner.number
         images = [place * m + rng.permutation(m) for place in rng.permutation(n)]
-        return np.eye(n * m)[np.concatenate(images)]
+        return np.asarray(np.eye(n * m)[np.concatenate(images)])
 
     def pointwise(self, order: int) -> tuple[tuple[str, ...], str]:  # noqa: ARG002 - the same for all
         """Any function: permutations only move entries."""

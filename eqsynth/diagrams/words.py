@@ -13,11 +13,7 @@ from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
 _GROUPS: tuple[type[Group], ...] = (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values(), WreathProduct)
-SOURCES = {
-    kind: source
-    for group in _GROUPS
-    for kind, source in group.sources.items()
-}
+SOURCES = {kind: source for group in _GROUPS for kind, source in group.sources.items()}
 
 #: Matrices with more entries are not put into words one by one.
 LISTED = 8

@@ -51,7 +51,8 @@ class EquivariantModule(nn.Module):
         self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
         #: For each open size the number that divides it.
-        self._multiple = {factor.n: factor.multiple for factor in hom.group.factors if factor.symbolic}
+        open_sizes = [factor for factor in hom.group.factors if factor.symbolic]
+        self._multiple = {f.n: max(g.multiple for g in open_sizes if g.n == f.n) for f in open_sizes}
 
     def _empty(self, *shape: int, device: Any, dtype: torch.dtype | None) -> torch.Tensor:
         """A tensor for a parameter or a buffer; SizeError where it does not fit in memory."""

@@ -25,7 +25,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, index_counts, index_sizes, split_turn
+from eqsynth.families.hom import Hom, index_counts, index_sizes
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -396,7 +396,6 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
-        turns = tuple(split_turn(group, turn) for turn in turns)
         if not several:
             one = _factored(group, parts_of[0], as_tables)
             profile = profiles.setdefault(one.profile, (one.profile,))

@@ -149,7 +149,7 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
 
     problem, factors = plan.problem, plan.problem.group.factors
     letters = sorted({factor.n for factor in factors if isinstance(factor.n, str)})
-    multiple = {factor.n: factor.multiple for factor in factors}
+    multiple = {letter: max(factor.multiple for factor in factors if factor.n == letter) for letter in letters}
     # All even, since Sp(n) needs it, and different, so that torch does not take two letters for one.
     size = {letter: multiple[letter] * 2 if multiple[letter] > 2 else 4 + 2 * p for p, letter in enumerate(letters)}
     dims = {letter: _open_length(letter, multiple[letter]) for letter in letters}

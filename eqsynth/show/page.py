@@ -439,7 +439,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
 def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     sections = []
     for factor, given, wanted in _factors(maps):
-        if not factor.stride:
+        if not factor.diagrammatic or factor.maps == "nested":
             continue
         k, lo = axes_of(given), axes_of(wanted)
         if mixed(factor, given, wanted):
@@ -497,9 +497,7 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
                     "the trivial part, and are not drawn.",
                 }
             )
-        elif factor.stride:
-            sections.append(_bratteli(factor, k, lo))
-        elif factor.diagrammatic:
+        elif factor.maps == "nested":
             sections.append(
                 {
                     "group": str(factor),
@@ -507,6 +505,8 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
                     "what is in one group, and what of that is equal.",
                 }
             )
+        elif factor.diagrammatic:
+            sections.append(_bratteli(factor, k, lo))
         elif factor.permuting:
             sections.append(_burnside(factor, k + lo, len(own)))
         else:

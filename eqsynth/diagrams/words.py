@@ -11,7 +11,7 @@ from eqsynth.families.hom import negated
 from eqsynth.families.wreath import WreathProduct
 from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
 
-#: Where each kind of map comes from.
+#: The groups that have kinds of maps.
 _GROUPS: tuple[type[Group], ...] = (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values(), WreathProduct)
 SOURCES = {kind: source for group in _GROUPS for kind, source in group.sources.items()}
 

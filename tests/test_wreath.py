@@ -10,7 +10,7 @@ import torch
 
 import eqsynth as eq
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.errors import EqsynthError, GroupError, ParseError, ShapeError, SymbolicError, VerificationError
+from eqsynth.errors import EqsynthError, GroupError, ParseError, ShapeError, SizeError, SymbolicError, VerificationError
 from eqsynth.families.group import Group
 from eqsynth.families.wreath import nested_partitions
 from eqsynth.page import document
@@ -256,6 +256,8 @@ def test_what_is_no_wreath_product_is_refused(text, fault):
 def test_requests_that_have_no_answer_say_why():
     with pytest.raises(GroupError, match="no factor of a product"):
         Group.parse("S(2) x S(3) wr S(2)")
+    with pytest.raises(SizeError, match="nested partitions"):
+        eq.basis("S(1) wr S(2)", 6, 6)
     with pytest.raises(SymbolicError, match="does not tell them apart"):
         eq.Linear("S(m) wr S(n)", "1x1", "1x1")
     with pytest.raises(GroupError, match="symmetric or alternating"):

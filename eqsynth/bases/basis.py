@@ -620,8 +620,10 @@ def _nested_basis(group: Group, given: Order, wanted: Order, choose: str) -> Bas
     inputs, outputs = axes_of(given), axes_of(wanted)
     total = inputs + outputs
     spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)
-    if dimension > MAX_DIAGRAMS:
-        raise _too_many(f"{group} {order_text(given)} -> {order_text(wanted)}", f"{dimension:,} maps", total)
+    if spanning > MAX_DIAGRAMS:
+        # Those that are kept at small sizes are found among all.
+        problem = f"{group} {order_text(given)} -> {order_text(wanted)}"
+        raise _too_many(problem, f"{spanning:,} nested partitions", total)
     if choose == "cheapest" and dimension < spanning:
         raise GroupError(
             f"the nested partitions of {group} are chosen by a rule, at most n blocks of at most m: leave choose out"

@@ -50,7 +50,9 @@ class EquivariantModule(nn.Module):
         hom = Hom.parse(group, space_in, space_out)
         self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
-        self._even = tuple(factor.n for factor in hom.group.factors if factor.even and factor.symbolic)
+        #: For each open size the number that divides it.
+        open_sizes = [factor for factor in hom.group.factors if factor.symbolic]
+        self._multiple = {f.n: max(g.multiple for g in open_sizes if g.n == f.n) for f in open_sizes}
 
     def _empty(self, *shape: int, device: Any, dtype: torch.dtype | None) -> torch.Tensor:
         """A tensor for a parameter or a buffer; SizeError where it does not fit in memory."""
@@ -77,7 +79,7 @@ class EquivariantModule(nn.Module):
                     packed.append((place, size, length))
                     continue
                 meant = sizes.setdefault(length, size) if isinstance(length, str) else length
-                if size != meant or (size == 0 and length != 0) or (length in self._even and size % 2):
+                if size != meant or (size == 0 and length != 0) or size % self._multiple.get(length, 1):
                     self._reject(place, tensor)
             batch = tensor.shape[: tensor.ndim - axes - 1]
             first = listed[0].shape[: listed[0].ndim - len(self._shapes[0][1]) - 1]
@@ -94,7 +96,7 @@ class EquivariantModule(nn.Module):
         for place, size, length in packed:
             # An alternating tensor without entries does not say what n is.
             n = sizes.setdefault(length.letter, length.symmetry.side(size)) if size else sizes.get(length.letter, 1)
-            if length.symmetry.length(n) != size or not n or (length.letter in self._even and n % 2):
+            if length.symmetry.length(n) != size or not n or n % self._multiple.get(length.letter, 1):
                 self._reject(place, listed[place])
         self._require_device(listed[0].device)
         return listed

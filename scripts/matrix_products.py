@@ -1,4 +1,4 @@
-"""Train networks of O(3) on T = E @ E, symmetric 3 x 3 matrices: ``python scripts/matrix_products.py`` prints a table."""
+"""Train networks of O(3) on squares of symmetric matrices: ``python scripts/matrix_products.py`` prints a table."""
 
 from __future__ import annotations
 

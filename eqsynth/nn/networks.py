@@ -21,6 +21,8 @@ from eqsynth.errors import (
     SpaceError,
     ZeroOutputWarning,
     abridged,
+    explain_calls,
+    warn,
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
@@ -89,6 +91,7 @@ def sizes_asked(module: Any) -> tuple[str, ...]:
     return tuple(name for name in inspect.signature(module.forward).parameters if name in letters)
 
 
+@explain_calls
 class Sequential(nn.Module):
     """Modules one behind the other, whose groups and spaces must fit: checked when it is built.
 
@@ -195,6 +198,7 @@ def _sizes_given(space: Space, asked: tuple[str, ...], sizes: tuple[Any, ...], n
     return {letter: size for letter, size in read.items() if size is not None}
 
 
+@explain_calls
 class Residual(nn.Module):
     """A module, and its input added to its output.
 
@@ -230,6 +234,7 @@ class Residual(nn.Module):
         return joined([before + change for before, change in zip(x, y, strict=True)])
 
 
+@explain_calls
 class MLP(Sequential):
     """Linear layers with non-linearities between them that the group allows.
 
@@ -305,7 +310,7 @@ class MLP(Sequential):
         modules.append(_mixing(how, before, listed[-1], len(listed) - 1))
         super().__init__(*modules)
         for message, category in _without_path(modules, listed):
-            warnings.warn(message, category=category, stacklevel=2)
+            warn(message, category)
 
 
 def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list[tuple[str, type[Warning]]]:
@@ -359,7 +364,7 @@ def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
             f"used, since {abridged(how.group)} has no linear map but 0 between them. Give spaces[{place}] a term that "
             f"has one and is used, such as channels of order {order_text(before.orders[0])}"
         )
-        warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
+        warn(message, ZeroOutputWarning)
     return layer
 
 

@@ -440,9 +440,14 @@ class Gated(EquivariantModule):
         for module, called in ((self.function, name), (self.gate, gate_name)):
             _try(module, called, frozenset())
         self.names = (name, f"gate={gate_name}") if extra else (name,)
-        self._free = tuple(positional(parsed, order) == order for order in out.orders)
         self._gated = tuple(chosen)
         self._positions = tuple(positions(parsed, order) for order in out.orders)
+        behind = iter(range(len(out), len(self.space_in)))
+        #: For each term the number of the term that holds its gates, None where it has none.
+        self.gate_of = tuple(
+            next(behind) if wanted and positional(parsed, order) != order else None
+            for wanted, order in zip(chosen, out.orders, strict=True)
+        )
 
     def options(self) -> tuple[str, ...]:
         """The two functions."""
@@ -451,13 +456,12 @@ class Gated(EquivariantModule):
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Gate every term that has components; functions of the others."""
         terms = self.terms_of(x, *others)
-        count, outputs = len(self._free), []
-        behind = iter(terms[count:])
-        for term, free, gated, permuted in zip(terms[:count], self._free, self._gated, self._positions, strict=True):
-            if not gated:
-                outputs.append(term)
+        outputs = []
+        for term, gate, gated, permuted in zip(terms, self.gate_of, self._gated, self._positions, strict=False):
+            if gate is not None:
+                outputs.append(term * spread(self.gate(terms[gate]), permuted))
             else:
-                outputs.append(self.function(term) if free else term * spread(self.gate(next(behind)), permuted))
+                outputs.append(self.function(term) if gated else term)
         return joined(outputs)
 
 
@@ -695,6 +699,11 @@ class Pairings(EquivariantModule):
         for parameter in self.parameters():
             bound = (3 / parameter.shape[1]) ** 0.5
             nn.init.uniform_(parameter, -bound, bound)
+
+    @property
+    def paired_terms(self) -> tuple[tuple[int, int], ...]:
+        """The terms that are paired, each with the term that the pairings are added to."""
+        return tuple((source, target) for source, target, *_ in self._pairs)
 
     def options(self) -> tuple[str, ...]:
         """Which orders are paired into which."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
 from eqsynth.families.group import Group
-from eqsynth.graphs.orbits import orbit_labels
+from eqsynth.graphs.orbits import orbit_labels, representative_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -230,28 +230,44 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
 
     if elements and isinstance(elements[0], tuple):
         return _squares_of_products(group, [element for element in elements if isinstance(element, tuple)], n)
-    sums = []
-    orbits = [element for element in elements if isinstance(element, Orbit)]
-    sizes: dict[int, tuple[int, int]] = {}
-    if orbits:
-        size = n if isinstance(n, int) else n[0]
-        labels = orbits_of(group, orbits[0].outputs + orbits[0].inputs).reshape(size ** orbits[0].outputs, -1)
-        total = np.bincount(labels.ravel())
-        # Rows that an orbit reaches hold equally many of its entries.
-        pairs = np.unique(labels * labels.shape[0] + np.arange(labels.shape[0])[:, None])
-        reached = np.bincount(pairs // labels.shape[0])
-        sizes = {
-            label: (int(count), int(count // rows))
-            for label, (count, rows) in enumerate(zip(total, reached, strict=True))
-        }
+    size = n if isinstance(n, int) else n[0]
+    sums, by_label = [], dict[int, tuple[int, int]]()
     for element in elements:
         if isinstance(element, Orbit):
+            by_label = by_label or _squares_of_orbits(group, element, size)
             label = orbits_of(group, element.outputs + element.inputs)[element.representative]
-            sums.append(sizes[int(label)])
+            sums.append(by_label[int(label)])
+            continue
+        if isinstance(element, Diagram) and group.kept_graph is not None:
+            # Equal on each orbit: counted at one place of it.
+            labels = orbits_of(group, element.outputs + element.inputs)
+            values = [
+                int(value) ** 2 for value in counts(group.kept_graph.adjacency(), element, representative_array(labels))
+            ]
+            exact = np.int64 if max(values) * labels.size < 1 << 63 else object
+            rows = np.array(values, exact)[labels].reshape(size**element.outputs, -1).sum(1)
         else:
-            entry = matrix(group, element, n)
-            sums.append((int((entry**2).sum()), int((entry**2).sum(1).max())))
+            rows = (matrix(group, element, n) ** 2).sum(1)
+        sums.append((int(rows.sum()), int(rows.max())))
     return sums
+
+
+def _squares_of_orbits(group: Group, element: Orbit, n: int) -> dict[int, tuple[int, int]]:
+    """The same for all indicators of orbits between two orders, by their labels."""
+    import numpy as np
+
+    labels = orbits_of(group, element.outputs + element.inputs)
+    first = (
+        np.ravel_multi_index(tuple(representative_array(labels).T), labels.shape) if labels.ndim else np.zeros(1, int)
+    )
+    labels = labels.reshape(n**element.outputs, -1)
+    total = np.bincount(labels.ravel())
+    # Rows that an orbit reaches hold equally many of its entries.
+    in_row = np.empty_like(total)
+    for row in np.unique(first // labels.shape[1]):
+        reached, counted = np.unique(labels[row], return_counts=True)
+        in_row[reached] = counted
+    return dict(enumerate(zip(total.tolist(), in_row.tolist(), strict=True)))
 
 
 def _squares_of_products(

@@ -71,7 +71,7 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
                 raise ShapeError(_no_side(one, x.shape[axis]))
             _, ranks, signs = _tables(one.kind, one.order, n, x.device)
             x = x.index_select(axis, ranks)
-            if one.kind == "A":
+            if one.signed:
                 x = x * signs.to(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
             x = x.reshape(*x.shape[:axis], *[n] * count, *x.shape[axis + 1 :])
         axis += count
@@ -81,8 +81,9 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
 def _no_side(one: Symmetry, entries: int) -> str:
     if not entries:
         return f"a packed tensor of {one.full} without entries does not say what n is"
-    known = ", ".join(str(one.length(n)) for n in range(one.order, one.order + 5))
-    return f"{one.full} tensors have {known}, ... entries (n = {one.order}, {one.order + 1}, ...), not {entries}"
+    first = one.order if one.short else one.least
+    known = ", ".join(str(one.length(n)) for n in range(first, first + 5))
+    return f"{one.full} tensors have {known}, ... entries (n = {first}, {first + 1}, ...), not {entries}"
 
 
 def symmetrise(x: Tensor, order: str | Order) -> Tensor:
@@ -101,9 +102,9 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
         if isinstance(one, Symmetry):
             _side(x, axis, count)
         axis += count
-    for later, earlier, sign in symmetrising(tuple(one for one, _, _ in parts)):
-        exchanged = [x.transpose(start + axis, start + later) for axis in earlier]
-        x = (x + sign * sum(exchanged[1:], exchanged[0])) / (1 + len(exchanged))
+    for step in symmetrising(tuple(one for one, _, _ in parts)):
+        moved = [(sign, x.permute(*range(start), *(start + at for at in axes), x.ndim - 1)) for axes, sign in step]
+        x = (x + sum(sign * one for sign, one in moved)) / (1 + len(moved))
     return x
 
 

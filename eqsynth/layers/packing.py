@@ -36,8 +36,9 @@ def pack(x: Tensor, order: str | Order) -> Tensor:
     True
 
     ``x``: shape ``(*batch, n, ..., n, channels)``. The result: ``(*batch, entries, channels)``, of entries that are
-    equal, up to signs, the one with the first indices, sorted as tuples: i <= j for ``S2``. For a product group the order is a tuple, ``"(S2,1)"``; where some parts are
-    ``.packed`` only these are packed. That ``x`` is symmetric is not checked: :func:`symmetrise` makes it so.
+    equal, up to signs, the one with the first indices, sorted as tuples: i <= j for ``S2``. For a product group the
+    order is a tuple, ``"(S2,1)"``; where some parts are ``.packed`` only these are packed. That ``x`` is symmetric is
+    not checked: :func:`symmetrise` makes it so.
 
     >>> eq.pack(torch.ones(3, 3, 3, 3, 1), "[ijkl=jikl=klij]").shape  # elasticity
     torch.Size([21, 1])

@@ -773,8 +773,8 @@ class _Lowering:
         kept = [use.bottom.blocks[block] for block in use.bottom.kept]
         for (count, *_), one in zip(use.profile, entries_of(self.hom.space_in.orders[use.term_in]), strict=True):
             lengths = {len(block) for block in kept[start : start + count]}
-            alike = count > 1 and len(lengths) == 1 and (lengths == {1} or (isinstance(one, Symmetry) and not one.signed))
-            if alike and isinstance(one, Symmetry) and (one.short or count == one.order):
+            alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
+            if count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
                 packs.append(Symmetry(one.kind, count, packed=True))
                 order = tuple(place - start for place in middle[start : start + count])
                 if by := one.sign(order):

@@ -28,7 +28,8 @@ MAX_ELEMENTS = 10_000
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _WORD = re.compile(r"\s*([+-]?)\s*([A-Za-z]+)\s*")
 _CURE = (
-    "write equations between entries, such as [ijkl=jikl=klij] or [ij=-ji]: the same letters, each once, in other orders"
+    "write equations between entries, such as [ijkl=jikl=klij] or [ij=-ji]: the same letters, each once, in other "
+    "orders (Young symmetrisers, [2,1], are not supported)"
 )
 
 

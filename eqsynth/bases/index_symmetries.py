@@ -15,10 +15,10 @@ from eqsynth.exact.permutations import inverse
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.representation import packing
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
-    Turn,
     all_turns,
     axes_of,
     axis_counts,

@@ -9,10 +9,10 @@ import torch
 
 from eqsynth.errors import ShapeError, SpaceError, shown
 from eqsynth.families.representation import packing
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
-    Turn,
     entries_of,
     is_packed,
     is_plain,

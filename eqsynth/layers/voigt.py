@@ -66,7 +66,8 @@ def from_voigt(x: Tensor, kind: str, mandel: bool = False) -> Tensor:
     numbers = [PAIRS.index((min(i, j), max(i, j))) for i in range(3) for j in range(3)]
     back = torch.tensor(numbers, device=x.device)
     for at in range(axis, axis + 2 * pairs, 2):
-        x = (x / factors.reshape(-1, *[1] * (x.ndim - at - 1))).index_select(at, back).unflatten(at, (3, 3))
+        x = (x / factors.reshape(-1, *[1] * (x.ndim - at - 1))).index_select(at, back)
+        x = x.reshape(*x.shape[:at], 3, 3, *x.shape[at + 1 :])
     return x
 
 

@@ -52,10 +52,10 @@ from eqsynth.plans.steps import (
     Tied,
     Unpack,
 )
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
-    Turn,
     all_turns,
     axes_of,
     axis_counts,

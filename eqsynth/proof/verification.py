@@ -30,9 +30,9 @@ from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
-    Turn,
     all_turns,
     axes_of,
     axis_counts,

@@ -186,7 +186,7 @@ def sign_in(kind: str, axes: tuple[int, ...]) -> int:
     """The sign of a permutation, 0 where it is not there."""
     if kind in ("S", "A"):
         return 1 if kind == "S" else sign_of(axes)
-    return dict(_elements(kind, len(axes))).get(axes, 0)
+    return dict[tuple[int, ...], int](_elements(kind, len(axes))).get(axes, 0)
 
 
 def elements(kind: str, order: int) -> Iterator[Turn]:

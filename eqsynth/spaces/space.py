@@ -130,7 +130,7 @@ class Symmetry:
         if self.short:
             return comb(n + self.order - 1 if self.kind == "S" else n, self.order)
         coefficients = exchanges.length_coefficients(self.kind, self.order)
-        return sum(count * n**power for power, count in enumerate(coefficients)) // self.size
+        return int(sum(count * n**power for power, count in enumerate(coefficients))) // self.size
 
     @property
     def least(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from eqsynth.errors import ShapeError, SpaceError, shown
+from eqsynth.errors import ShapeError, SpaceError, explain_calls, shown
 from eqsynth.families.representation import packing
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@explain_calls
 def pack(x: Tensor, order: str | Order) -> Tensor:
     """A tensor with a symmetry of its indices, each entry once: what layers of ``16xS2.packed`` read and give.
 
@@ -56,6 +57,7 @@ def pack(x: Tensor, order: str | Order) -> Tensor:
     return x
 
 
+@explain_calls
 def unpack(x: Tensor, order: str | Order) -> Tensor:
     """All entries of a packed tensor: :func:`pack` the other way round.
 
@@ -94,6 +96,7 @@ def _side_of(kind: str, order: int, entries: int) -> int:
     raise ShapeError(f"{one} tensors have {known}, ... entries (n = {first}, {first + 1}, ...), not {entries}")
 
 
+@explain_calls
 def symmetrise(x: Tensor, order: str | Order) -> Tensor:
     """The nearest tensor of a symmetry: the mean over all orders of the axes that it allows, with their signs.
 

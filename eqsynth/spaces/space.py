@@ -9,7 +9,7 @@ from itertools import combinations, combinations_with_replacement, product
 from math import comb
 from typing import TypeGuard
 
-from eqsynth.errors import ParseError, SpaceError, shown
+from eqsynth.errors import ParseError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.spaces import exchanges
 from eqsynth.spaces.exchanges import Turn
@@ -39,6 +39,7 @@ _PRODUCT = (
 )
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Symmetry:
     """Tensors with a symmetry of their indices: ``S2``, ``A3`` or ``[ijkl=jikl=klij]`` in the text of a space.
@@ -164,6 +165,7 @@ class Symmetry:
         return least
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Twisted:
     """Tensors of some order times the determinant of the group's matrix: ``1.det`` in the text of a space.
@@ -196,6 +198,7 @@ class Twisted:
 Order = int | Symmetry | Twisted | tuple[int | Symmetry | Twisted, ...]
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Space:
     """A direct sum of tensor powers of R^n, each with a number of channels.
@@ -239,6 +242,7 @@ class Space:
         object.__setattr__(self, "terms", tuple(terms))
 
     @classmethod
+    @explain_calls
     def parse(cls, text: str | Order | Space) -> Space:
         """Read ``"16x2 + 8x1"``; an order k alone (text or number) means ``1xk``."""
         if isinstance(text, Space):

@@ -1,5 +1,7 @@
 """Any symmetry of indices: equations between entries in place of an order, [ijkl=jikl=klij]."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -210,6 +212,32 @@ def test_layers_interpreters_and_oracles_agree(monkeypatch, group, n, space_in, 
     names = {"E": ELASTICITY, "C": CYCLIC, "P": PIEZO}
     for layer in every_plan(monkeypatch, group, space_in.format(**names), space_out.format(**names)):
         assert_all_agree(randomise(layer), n)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [("S2", "S2"), (ELASTICITY, 0), (PIEZO, CYCLIC), (1, PIEZO)])
+def test_projections_are_symmetric_in_inputs_and_outputs(inputs, outputs):
+    """Of one entry alone: the mean over the exchanges of both, projected by floating-point least squares."""
+    maps = eq.basis("S(3)", inputs, outputs)
+    above, below = (3 ** (read_order(k).order if isinstance(k, str) else k) for k in (outputs, inputs))
+    given = np.zeros((above, below), int)
+    given[above // 2, below // 3] = 13
+    projection = maps.project(given)
+    mean = projector_of(inputs)
+    rows = np.array([matrix @ mean for matrix in maps.matrices()]).reshape(len(maps), -1)
+    nearest = np.linalg.lstsq(rows.T, given.ravel().astype(float), rcond=None)[0]
+    np.testing.assert_allclose(projection.coefficients.astype(float), nearest, atol=1e-10)
+    matrix = projection.matrix()
+    np.testing.assert_allclose(matrix.astype(float), (nearest @ rows).reshape(above, below), atol=1e-10)
+    assert all(isinstance(entry, Fraction) for entry in matrix.flat)
+    assert (matrix != 0).any()
+    assert (maps.project(matrix).matrix() == matrix).all()
+    np.testing.assert_allclose(maps.project(given.astype(float)).matrix(), matrix.astype(float), atol=1e-10)
+
+
+def projector_of(order):
+    if isinstance(order, int):
+        return np.eye(3**order)
+    return projector("[ij=ji]" if order == "S2" else order, 3)
 
 
 def test_weights_are_the_same_full_and_packed():

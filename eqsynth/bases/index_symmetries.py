@@ -233,11 +233,7 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
     entries = len(elements) * prod(lengths_out) * prod(lengths_in)
     above, count = len(lengths_out), len(elements)
     matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
-    read = matrices.reshape(count, *lengths_out, *lengths_in)
-    for step in symmetrising(inputs):
-        # Sums, not means, so that numbers stay whole.
-        moved = [(sign, (*range(1 + above), *(1 + above + axis for axis in axes))) for axes, sign in step]
-        read = read + sum(sign * np.transpose(read, axes) for sign, axes in moved)
+    read = added_up(matrices.reshape(count, *lengths_out, *lengths_in), inputs)
     below = range(above, above + len(lengths_in))
     listed = []
     means = np.zeros((count, entries // count if count else 0), np.int64)
@@ -252,6 +248,22 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
         listed.append(tuple(images.values()))
     pivots, prime = gram.independent_rows(means)
     return (pivots, tuple(listed[pivot] for pivot in pivots)), prime
+
+
+def added_up(tensors: NDArray[np.int64], order: Order) -> NDArray[np.int64]:
+    """The sum over all exchanges of the last axes, with signs; not the mean, so that numbers stay whole.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.index_symmetries import added_up
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> added_up(np.array([[1, 2], [3, 4]]), Symmetry("S", 2)).tolist()
+    [[2, 5], [5, 8]]
+    """
+    start = tensors.ndim - axes_of(order)
+    for step in symmetrising(order):
+        moved = [(sign, (*range(start), *(start + axis for axis in axes))) for axes, sign in step]
+        tensors = tensors + sum(sign * tensors.transpose(axes) for sign, axes in moved)
+    return tensors
 
 
 def squares(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from eqsynth.families.matrix import MatrixGroup as MatrixGroup
     from eqsynth.families.permutation import PermutationGroup as PermutationGroup
     from eqsynth.families.product import ProductGroup as ProductGroup
+    from eqsynth.families.wreath import WreathProduct as WreathProduct
     from eqsynth.graphs.graph import Graph as Graph
     from eqsynth.layers.compiling import compile as compile  # noqa: A004 - the name that it has in torch
     from eqsynth.layers.linear import Linear as Linear
@@ -65,6 +66,7 @@ _HOMES = {
     "MatrixGroup": "families.matrix",
     "PermutationGroup": "families.permutation",
     "ProductGroup": "families.product",
+    "WreathProduct": "families.wreath",
     "Graph": "graphs.graph",
     "compile": "layers.compiling",
     "pack": "layers.packing",

@@ -33,7 +33,7 @@ class Names:
             for name, space in self.operands
             for place in range(len(space))
         ]
-        factors = problem.group.factors
+        factors = problem.group.indices
         letters = {factor.n for factor in factors if isinstance(factor.n, str)}
         taken = TAKEN + (NAMES if self.multilinear else "")
 
@@ -47,6 +47,8 @@ class Names:
         self.sizes: list[Size] = [size(factor.n) for factor in factors]
         self.open = sorted({size for size in self.sizes if isinstance(size, str)})
         self.factors = len(factors)
+        #: Whether an axis of a tensor is made of all these indices.
+        self.nested = problem.group.maps == "nested"
         self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
         self.used: set[str] = set()
 
@@ -54,6 +56,16 @@ class Names:
         """The length of an axis that holds each entry once."""
         n = self.sizes[factor]
         return symmetry.length(n) if isinstance(n, int) else f"{n}_{symmetry.name}"
+
+    def split(self, axes: int) -> list[int]:
+        """The order of indices, all first ones and all second, where they stand axis by axis."""
+        return [axis * self.factors + index for index in range(self.factors) for axis in range(axes)]
+
+    def joined(self, axes: int) -> list[int]:
+        """The order of indices axis by axis, where all first ones come first; the order that there is without these."""
+        if not self.nested:
+            return []
+        return [index * axes + axis for axis in range(axes) for index in range(self.factors)]
 
     def factor_of(self, size: int) -> int:
         """The factor of the group that an axis belongs to, packed or not."""

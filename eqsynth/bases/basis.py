@@ -20,10 +20,10 @@ from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
-    Turn,
     Twisted,
     axes_of,
     axis_counts,

@@ -66,13 +66,15 @@ def _noun(group: Group, order: Order) -> str:
     article = "an" if sizes[0][0] in "8fhlmnrsx" or sizes[0] in ("11", "18") else "a"
     noun = f"{' × '.join(sizes)} {'matrix' if len(sizes) == 2 else 'tensor'}"
     parts = entries_of(order)
-    if len(parts) == 1 and isinstance(parts[0], Symmetry):
+    if len(parts) == 1 and isinstance(parts[0], Symmetry) and parts[0].short:
         return f"{'a symmetric' if parts[0].kind == 'S' else 'an alternating'} {noun}"
     named = [
-        f"{KINDS[one.kind]} in the axes of {factor}"
+        f"{KINDS[one.kind] if one.short else f'with {one.full}'} in the axes of {factor}"
         for factor, one in zip(group.factors, parts, strict=True)
         if isinstance(one, Symmetry)
     ]
+    if len(parts) == 1 and isinstance(parts[0], Symmetry):
+        return f"{article} {noun} with {parts[0].full}"
     return f"{article} {noun}{', ' * bool(named)}{' and '.join(named)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from itertools import combinations, combinations_with_replacement, permutations
+from itertools import permutations
 from math import perm, prod
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Symmetry, all_turns, axes_of
+from eqsynth.spaces.space import Symmetry, axes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -310,13 +310,12 @@ def _einsum(*arguments: Any) -> Array:
 
 
 def _packed(source: Array, start: int, symmetry: Symmetry) -> Array:
-    """Each entry once: that with ascending indices."""
+    """Each entry once: that with the first indices."""
     import numpy as np
 
     axes, n = range(symmetry.order), source.shape[1 + start]
-    listed = combinations_with_replacement if symmetry.kind == "S" else combinations
     moved = np.moveaxis(source, [1 + start + axis for axis in axes], list(axes))
-    rows = [moved[index] for index in listed(range(n), symmetry.order)]
+    rows = [moved[index] for index in symmetry.indices(n)]
     return np.moveaxis(np.array(rows).reshape(len(rows), *moved.shape[symmetry.order :]), 0, 1 + start)
 
 
@@ -326,9 +325,8 @@ def _unpacked(source: Array, start: int, symmetry: Symmetry, n: int) -> Array:
 
     rows = np.moveaxis(source, 1 + start, 0)
     entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]))
-    listed = combinations_with_replacement if symmetry.kind == "S" else combinations
-    for row, index in zip(rows, listed(range(n), symmetry.order), strict=True):
-        for permutation, sign in all_turns(symmetry.full):
+    for row, index in zip(rows, symmetry.indices(n), strict=True):
+        for permutation, sign in symmetry.turns():
             entries[tuple(index[axis] for axis in permutation)] = sign * row
     axes = range(symmetry.order)
     return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])

@@ -451,7 +451,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     for order in (inputs, outputs):
         check_order_fits(group, order)
     try:
-        if group.diagrammatic and group.maps != "factors" and is_plain(inputs) and is_plain(outputs):
+        if group.maps == "diagrams" and is_plain(inputs) and is_plain(outputs):
             argument = _plain_argument(group, inputs, outputs, choose)
             if argument:
                 return _listed_basis(group, inputs, outputs, argument, data)

@@ -55,6 +55,8 @@ def form(group: Group) -> Form | None:
             return Form("eta", ((1,) * p + (-1,) * q,), 1, False)
         case "delta":
             return Form("delta", (), 1, True)
+        case "none":
+            return None
         case _:
             return _form_of_matrices(group)
 

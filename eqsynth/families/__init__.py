@@ -18,6 +18,7 @@ from eqsynth.families.heads import (
 )
 from eqsynth.families.hyperoctahedral import Hyperoctahedral
 from eqsynth.families.indefinite import IndefiniteOrthogonal, IndefiniteSpecialOrthogonal
+from eqsynth.families.linear import GeneralLinear, SpecialLinear
 from eqsynth.families.matrix import MatrixGroup
 from eqsynth.families.named import Cyclic, Dihedral, Reflections, Signs, Turns
 from eqsynth.families.orthogonal import Orthogonal
@@ -38,6 +39,8 @@ FAMILIES.update(
         "B": Bistochastic,
         "S'": SignedSymmetric,
         "B'": SignedBistochastic,
+        "GL": GeneralLinear,
+        "SL": SpecialLinear,
     }
 )
 SIGNED.update({"O": IndefiniteOrthogonal, "SO": IndefiniteSpecialOrthogonal})

@@ -102,6 +102,10 @@ class Group:
     permuting: ClassVar[bool] = False
     #: The family with the same diagrams and no heads.
     headless: ClassVar[str] = ""
+    #: Whether tensors have axes of the dual space V* beside those of V, which the group acts on in another way.
+    duals: ClassVar[bool] = False
+    #: Whether tensors and weights are complex numbers; then V* is the conjugate of V.
+    complex: ClassVar[bool] = False
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""
     #: Arguments for independence that a certificate may name, besides those for symmetric tensors.
@@ -284,6 +288,17 @@ class Group:
         that the mean square of the output does not depend on n.
         """
         return 0
+
+    # --- the dual space --------------------------------------------------------------------------------------
+
+    def between(self, inputs: tuple[bool, ...], outputs: tuple[bool, ...]) -> Group:  # noqa: ARG002 - of some families
+        """The maps between tensors, as those of a group; for each axis whether it is one of V*."""
+        return self
+
+    @property
+    def sides(self) -> tuple[bool, ...] | None:
+        """For each vertex of a diagram on which side of the wall it is, where pairs join one of either side."""
+        return None
 
     # --- the determinant ----------------------------------------------------------------------------------
 

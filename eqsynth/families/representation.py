@@ -12,6 +12,7 @@ from eqsynth.spaces.space import (
     Order,
     Symmetry,
     axis_counts,
+    duals_of,
     entries_of,
     is_packed,
     is_plain,
@@ -97,7 +98,8 @@ def elements_to_try(
 def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[np.float64]) -> NDArray[np.float64]:
     """Elements, one per factor, applied to the axes of a ``(batch, n, ..., n, channels)`` tensor.
 
-    Tensors that the determinant of a factor twists are multiplied by that of its element, 1 or -1.
+    Tensors that the determinant of a factor twists are multiplied by that of its element, 1 or -1; on axes of V* an
+    element acts as the transpose of its inverse.
     """
     import numpy as np
 
@@ -107,11 +109,10 @@ def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[n
     order = untwisted(order)
     if is_packed(order):
         return packed(act(elements, stored_full(order), unpacked(tensor, order, [len(g) for g in elements])), order)
-    axis = 1
-    for element, count in zip(elements, axis_counts(order), strict=True):
-        for _ in range(count):
-            tensor = np.moveaxis(np.tensordot(element, tensor, axes=(1, axis)), 0, axis)
-            axis += 1
+    owners = [element for element, count in zip(elements, axis_counts(order), strict=True) for _ in range(count)]
+    for axis, (element, dual) in enumerate(zip(owners, duals_of(order), strict=True), 1):
+        matrix = np.linalg.inv(element).T if dual else element
+        tensor = np.moveaxis(np.tensordot(matrix, tensor, axes=(1, axis)), 0, axis)
     return tensor
 
 

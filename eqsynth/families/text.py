@@ -137,10 +137,7 @@ _LORENTZ = (
     "O(p,q) and SO(p,q) keep a form with p signs + and q signs -: the Lorentz group is O(1,3), or with determinant 1 "
     "SO(1,3). Sp(n) keeps the symplectic form."
 )
-_LINEAR = (
-    "GL(n) and SL(n) are eq.MatrixGroup([], generators of the Lie algebra): the matrices with a single 1, for SL(n) of "
-    "trace 0."
-)
+_LINEAR = "Scalars change no maps of PGL(n) and PSL(n) but those of GL(n) and SL(n): take these."
 _CYCLIC = (
     "Rotations of n points in a ring are C(5), quarter turns of an image C4(5x5), those of the plane "
     "Matrix([[0,-1],[1,0]]; )."
@@ -155,7 +152,7 @@ ELSEWHERE = {
     **dict.fromkeys(("U", "SU", "USp", "Unitary"), _COMPLEX),
     **dict.fromkeys(("SE", "E", "ISO", "Euclidean", "T", "Translation", "Galilei", "Aff"), _RIGID),
     **dict.fromkeys(("Lorentz", "Poincare", "Minkowski"), _LORENTZ),
-    **dict.fromkeys(("GL", "SL", "PGL", "PSL"), _LINEAR),
+    **dict.fromkeys(("PGL", "PSL"), _LINEAR),
     **dict.fromkeys(("Cyclic", "Cyc", "Zn"), _CYCLIC),
     **dict.fromkeys(("Dih", "Dihedral"), _DIHEDRAL),
     **dict.fromkeys(("BC", "Hyperoctahedral"), _SIGNED),

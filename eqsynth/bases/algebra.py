@@ -941,6 +941,11 @@ def _exact(value: object) -> Scalar:
 
 def _check_group(group: Group) -> None:
     require("group", group, Group, "write eq.Group.parse(text)")
+    if group.duals:
+        raise GroupError(
+            f"strands of {group} are of two kinds, V and V*, which eq.algebra does not tell apart: compose diagrams of "
+            f"{'O(n)' if group.symbolic else f'O({group.n})'}, whose pairs and closed loops are the same"
+        )
     if not group.spanning:
         others = (f"{name}(...)" for name, known in OTHERS.items() if known.spanning)
         known = ", ".join([*(f"{name}(n)" for name in FAMILIES), *others])

@@ -23,9 +23,7 @@ from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.space import (
     FactorOrder,
     Order,
-    Symmetry,
     Turn,
-    Twisted,
     axes_of,
     axis_counts,
     entries_of,
@@ -561,9 +559,7 @@ def _summed_table(
     return MatrixMap(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
 
 
-def _product_basis(
-    group: Group, inputs: Sequence[FactorOrder], outputs: Sequence[FactorOrder], choose: str
-) -> Basis:
+def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequence[FactorOrder], choose: str) -> Basis:
     problems = [*zip(group.factors, inputs, outputs, strict=True)]
 
     def refuse_large(count: int) -> None:

@@ -246,7 +246,7 @@ def _inverse(g: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
     entries = [flint.fmpq(entry.numerator, entry.denominator) for entry in map(Fraction, g.ravel().tolist())]
-    inverse = flint.fmpq_mat(*g.shape, entries).inv()
+    inverse = flint.fmpq_mat(len(g), len(g), entries).inv()
     exact = [Fraction(int(entry.p), int(entry.q)) for entry in inverse.entries()]
     listed = np.array(exact, object).reshape(g.shape)
     return listed.astype(np.int64) if all(entry.denominator == 1 for entry in exact) else listed

@@ -6,7 +6,7 @@ They use no diagram, which is why they can prove that a set of diagrams is compl
 from __future__ import annotations
 
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Symmetry
+from eqsynth.spaces.space import FactorAxes, Valence
 
 
 def dimension(group: Group, total: int) -> int:
@@ -29,7 +29,7 @@ def dimension(group: Group, total: int) -> int:
     return group.dimension(total)
 
 
-def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
+def symmetric_dimension(group: Group, *parts: FactorAxes) -> int:
     """The same between symmetric, alternating and other tensors: how many equivariant maps and constants there are.
 
     >>> from eqsynth import Group
@@ -40,12 +40,13 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
     [9, 2, 1]
 
     ``parts`` are the tensor spaces that are multiplied, of inputs and outputs alike; a number is that many plain axes.
+    Which are axes of V* the group says itself (``Group.between``).
 
     Source: S(n) and A(n): multisets of block types, where types that an exchange gives a sign stand once at most
     (arXiv 2503.11276 for symmetric inputs and outputs). O, SO and Sp: the polynomial representations with an
     invariant (even rows, all rows odd, even columns), counted by Pieri's rule (Macdonald, Symmetric Functions, I.5).
     """
-    return group.symmetric_dimension(parts)
+    return group.symmetric_dimension([part.order if isinstance(part, Valence) else part for part in parts])
 
 
 def stable_from(group: Group, total: int) -> int:

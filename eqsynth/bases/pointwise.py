@@ -13,6 +13,7 @@ from eqsynth.errors import SpaceError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import (
+    FactorAxes,
     Order,
     Space,
     Symmetry,
@@ -99,14 +100,14 @@ def demand(group: Group, order: Order) -> Demand:
     return Demand(tuple(sorted(properties)), ", and ".join(reasons))
 
 
-def _demand_of_exchanges(one: int | Symmetry) -> Demand:
+def _demand_of_exchanges(one: FactorAxes) -> Demand:
     """What it takes to keep a tensor alternating."""
     if isinstance(one, Symmetry) and one.kind == "A":
         return Demand(("odd",), "an exchange of two axes flips the signs of alternating tensors")
     return Demand()
 
 
-def _read_by_position(factor: Group, one: int | Symmetry, count: int) -> bool:
+def _read_by_position(factor: Group, one: FactorAxes, count: int) -> bool:
     """Whether values can be read one by one: the group only moves them, and so do exchanges of axes."""
     return _demand_of_factor(factor, count, False).free and _demand_of_exchanges(one).free
 

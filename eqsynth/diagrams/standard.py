@@ -128,9 +128,7 @@ def _letters(sides: Sequence[bool], diagram: Diagram) -> tuple[int, ...]:
     others = {vertex: place for place, vertex in enumerate(v for v, own in enumerate(sides) if own != side)}
     images = {v: w for block in diagram.blocks for v in block for w in block if sides[v] == side != sides[w]}
     tied = (place for place in range(len(others), len(sides)))
-    return tuple(
-        others[images[v]] if v in images else next(tied) for v, own in enumerate(sides) if own == side
-    )
+    return tuple(others[images[v]] if v in images else next(tied) for v, own in enumerate(sides) if own == side)
 
 
 def _walled(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:

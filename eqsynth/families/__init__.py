@@ -26,6 +26,7 @@ from eqsynth.families.permutation import PermutationGroup
 from eqsynth.families.special_orthogonal import SpecialOrthogonal
 from eqsynth.families.symmetric import Symmetric
 from eqsynth.families.symplectic import Symplectic
+from eqsynth.families.unitary import SpecialUnitary, Unitary
 from eqsynth.families.with_signs import SignedBistochastic, SignedSymmetric
 
 FAMILIES.update(
@@ -41,6 +42,8 @@ FAMILIES.update(
         "B'": SignedBistochastic,
         "GL": GeneralLinear,
         "SL": SpecialLinear,
+        "U": Unitary,
+        "SU": SpecialUnitary,
     }
 )
 SIGNED.update({"O": IndefiniteOrthogonal, "SO": IndefiniteSpecialOrthogonal})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError
 from eqsynth.exact.partitions import Blocks
-from eqsynth.families.group import Generators, Group
+from eqsynth.families.group import Generators
 from eqsynth.families.matching_groups import MatchingGroup
 from eqsynth.families.matrix import exponential
 from eqsynth.families.walled import Walled
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Elements are exponentials of matrices with entries of about this over the root of n, so that they are well conditioned.
+#: Elements are exponentials of matrices with entries of at most this over the root of n: well conditioned ones.
 SMALL = 0.6
 
 
@@ -30,10 +30,10 @@ class GeneralLinear(MatchingGroup):
     >>> eq.basis("GL(n)", (1, 1), (1, 1)).formulas()
     ['y[a,b] += x[a,b]', 'y[a,a] += x[b,b]']
 
-    V = R^n and its dual V* are two kinds of axis: an order is ``(k,k')``, k axes of V and then k' of V*; k alone has axes
-    of V only. An element g acts on V* as the transpose of its inverse. A pair across the rows joins axes of one kind, a
-    pair inside a row one of V and one of V*. Seen as outputs of the other kind, inputs make a axes of V and b of V*:
-    there are maps for a = b alone, the permutations of a things.
+    V = R^n and its dual V* are two kinds of axis: an order is ``(k,k')``, k axes of V and then k' of V*; k alone has
+    axes of V only. An element g acts on V* as the transpose of its inverse. A pair across the rows joins axes of one
+    kind, a pair inside a row one of V and one of V*. Seen as outputs of the other kind, inputs make a axes of V and b
+    of V*: there are maps for a = b alone, the permutations of a things.
     """
 
     __slots__ = ()
@@ -58,7 +58,7 @@ class GeneralLinear(MatchingGroup):
         """Those on as many axes of V as of V*."""
         return self._balanced(total).headless_blocks(total)
 
-    def rows(self, order: int, through: int) -> None:  # noqa: ARG002 - of some families
+    def rows(self, order: int, through: int) -> None:
         """Rows with equally many pairs do not all fit together."""
 
     def count(self, total: int) -> int:
@@ -123,9 +123,9 @@ class SpecialLinear(GeneralLinear):
     >>> [eq.dimension.dimension(eq.Group("SL", 2).between((), (False,) * k), k) for k in (2, 4, 6)]
     [1, 2, 5]
 
-    With a axes of V and b of V*, inputs seen as outputs of the other kind, there are maps where a - b is t times n. Those
-    with one determinant are diagrams with a head, |t| = 1; of more determinants the dimension is known and maps are
-    refused.
+    With a axes of V and b of V*, inputs seen as outputs of the other kind, there are maps where a - b is t times n.
+    Those with one determinant are diagrams with a head, |t| = 1; of more determinants the dimension is known and maps
+    are refused.
     """
 
     __slots__ = ()

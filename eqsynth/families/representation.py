@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Generators, Group
@@ -151,7 +151,7 @@ def packed(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64]:
     return tensor
 
 
-def unpacked(tensor: NDArray[np.float64], order: Order, sizes: Sequence[int]) -> NDArray[np.float64]:
+def unpacked(tensor: NDArray[Any], order: Order, sizes: Sequence[int]) -> NDArray[Any]:
     """The same the other way round."""
     import numpy as np
 
@@ -162,8 +162,8 @@ def unpacked(tensor: NDArray[np.float64], order: Order, sizes: Sequence[int]) ->
             after = tensor.shape[axis + 1 :]
             # Without entries there are none to take.
             shape = (*tensor.shape[:axis], n**count, *after)
-            taken = tensor.take(ranks, axis) if tensor.shape[axis] else np.zeros(shape)
-            full = np.asarray(taken * sign.reshape(-1, *[1] * len(after)), np.float64)
+            taken = tensor.take(ranks, axis) if tensor.shape[axis] else np.zeros(shape, tensor.dtype)
+            full = np.asarray(taken * sign.reshape(-1, *[1] * len(after)))
             tensor = full.reshape(*tensor.shape[:axis], *[n] * count, *after)
         axis += count
     return tensor
@@ -182,8 +182,16 @@ def symmetrised(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64
 
 
 def random_tensor(
-    rng: np.random.Generator, order: Order, sizes: Sequence[int], channels: int, batch: int = 2
-) -> NDArray[np.float64]:
-    """A batch of random tensors with the symmetry of an order, as they are stored."""
-    tensor = rng.standard_normal((batch, *lengths(stored_full(order), sizes), channels))
+    rng: np.random.Generator,
+    order: Order,
+    sizes: Sequence[int],
+    channels: int,
+    batch: int = 2,
+    over_complex: bool = False,
+) -> NDArray[Any]:
+    """A batch of random tensors with the symmetry of an order, as they are stored; perhaps of complex numbers."""
+    shape = (batch, *lengths(stored_full(order), sizes), channels)
+    tensor = rng.standard_normal(shape)
+    if over_complex:
+        tensor = tensor + 1j * rng.standard_normal(shape)
     return tensor if is_plain(order) else packed(symmetrised(tensor, stored_full(order)), order)

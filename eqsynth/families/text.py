@@ -126,8 +126,8 @@ def _signed(text: str, match: re.Match[str], second: re.Match[str], stop: int) -
 
 
 _COMPLEX = (
-    "Complex matrices are real ones of twice the size, with [[a, -b], [b, a]] for a + bi: U(1) is SO(2), and U(n) and "
-    "SU(n) are eq.MatrixGroup([], generators of the Lie algebra), SU(2) with three matrices of 4 x 4."
+    "Unitary matrices, on complex tensors, are U(n), and with determinant 1 SU(n). USp(2n) has on complex tensors the "
+    "maps of Sp(2n): take that, and convert the layer, layer.to(torch.complex64)."
 )
 _RIGID = (
     "A layer that commutes with translations, too, reads differences of positions (to a neighbour, or to the mean): "
@@ -149,7 +149,7 @@ _DIHEDRAL = (
 _SIGNED = "The group of all permutations with signs is H(n)."
 #: Names of groups that are no families here, and what there is instead.
 ELSEWHERE = {
-    **dict.fromkeys(("U", "SU", "USp", "Unitary"), _COMPLEX),
+    **dict.fromkeys(("USp", "Unitary"), _COMPLEX),
     **dict.fromkeys(("SE", "E", "ISO", "Euclidean", "T", "Translation", "Galilei", "Aff"), _RIGID),
     **dict.fromkeys(("Lorentz", "Poincare", "Minkowski"), _LORENTZ),
     **dict.fromkeys(("PGL", "PSL"), _LINEAR),

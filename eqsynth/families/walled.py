@@ -12,7 +12,7 @@ as there are standard tableaux. So there are sums of f^lambda f^mu, lambda being
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import comb, factorial
@@ -22,7 +22,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import Blocks, Shape, partition_count, partitions, tableaux
 from eqsynth.families.group import Group, fill
 from eqsynth.families.matching_groups import MatchingGroup, pieri
-from eqsynth.spaces.space import Symmetry, Valence
+from eqsynth.spaces.space import Symmetry
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -43,6 +43,10 @@ class Walled(MatchingGroup):
 
     def __init__(self, whole: Group, inputs: tuple[bool, ...], outputs: tuple[bool, ...], special: bool) -> None:
         fill(self, family=whole.family, n=whole.n, inputs=inputs, outputs=outputs, special=special)
+
+    def resized(self, n: int) -> Walled:
+        """The same at a number n."""
+        return Walled(self.at(n), self.inputs, self.outputs, self.special)
 
     @property
     def sides(self) -> tuple[bool, ...]:
@@ -71,7 +75,7 @@ class Walled(MatchingGroup):
         for images in permutations(right) if len(left) == len(right) else ():
             yield tuple(sorted((min(pair), max(pair)) for pair in zip(left, images, strict=True)))
 
-    def rows(self, order: int, through: int) -> None:  # noqa: ARG002 - of some families
+    def rows(self, order: int, through: int) -> None:
         """Rows with equally many pairs do not all fit together."""
 
     def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:
@@ -113,6 +117,11 @@ class Walled(MatchingGroup):
         """How many of them are independent."""
         return self.dimension(total) if self.determinants else 0
 
+    def degenerate_heads(self, total: int) -> Iterable[int]:  # noqa: ARG002 - of these vertices
+        """Where there is a pair besides the n vertices on a head: antisymmetrising n + 1 indices gives zero."""
+        fewer, more = sorted(map(len, self.vertices))
+        return (more - fewer,) if self.special and 0 < fewer < more else ()
+
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram; empty where they are."""
         sides, singles = self.sides, [block[0] for block in blocks if len(block) == 1]
@@ -140,13 +149,13 @@ class Walled(MatchingGroup):
         shapes = (shape for shape in partitions(least) if len(shape) <= n)
         return sum(tableaux(shape) * tableaux(_with_columns(shape, n, columns)) for shape in shapes)
 
-    def symmetric_dimension(self, parts: Sequence[int | Symmetry | Valence]) -> int:
+    def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """The same between symmetric, alternating and plain tensors, by Pieri's rule; inputs come first."""
         shapes: tuple[dict[Shape, int], dict[Shape, int]] = ({(): 1}, {(): 1})
         sides = iter((*self.inputs, *(not dual for dual in self.outputs)))
         for part in parts:
-            for count in (part.order,) if isinstance(part, Symmetry) else (1,) * _axes(part):
-                left = [next(sides) for _ in range(count)][0]
+            for count in (part.order,) if isinstance(part, Symmetry) else (1,) * part:
+                left, *_ = (next(sides) for _ in range(count))
                 added: Counter[Shape] = Counter()
                 for shape, ways in shapes[left].items():
                     for larger in pieri(shape, count, isinstance(part, Symmetry) and part.kind == "A"):
@@ -198,10 +207,6 @@ class Walled(MatchingGroup):
                 for column in range(length):
                     roots[row - column] += tableaux(shape) ** 2
         return roots
-
-
-def _axes(part: int | Symmetry | Valence) -> int:
-    return part if isinstance(part, int) else part.order
 
 
 def _with_columns(shape: Shape, n: int, columns: int) -> Shape:

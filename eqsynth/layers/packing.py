@@ -10,6 +10,7 @@ import torch
 from eqsynth.errors import ShapeError, SpaceError, shown
 from eqsynth.families.representation import packing
 from eqsynth.spaces.space import (
+    FactorAxes,
     Order,
     Symmetry,
     axis_counts,
@@ -107,7 +108,7 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
     return x
 
 
-def _read(order: str | Order) -> list[tuple[int | Symmetry, int, bool]]:
+def _read(order: str | Order) -> list[tuple[FactorAxes, int, bool]]:
     """The parts of an order, how many axes each has, and whether it is packed."""
     read = read_order(order)
     if is_plain(read):

@@ -181,6 +181,8 @@ def of_duals(duals: Sequence[bool]) -> int | Valence:
 #: An order of axes and a sign: what is done to a tensor. Axis i of the result is axis ``axes[i]``.
 Turn = tuple[tuple[int, ...], int]
 
+#: What is said about the axes of one factor: how many, whether they can be exchanged, whether some are of V*.
+FactorAxes = int | Symmetry | Valence
 #: Order of tensors of a group that is no product: a number, perhaps of symmetric or alternating tensors, perhaps
 #: twisted, or of axes of V and V*.
 FactorOrder = int | Symmetry | Twisted | Valence
@@ -365,7 +367,7 @@ def read_order(order: str | Order | Sequence[str | FactorOrder | Sequence[int]])
             raise SpaceError(f"{shown(order)} is a space of {what}, not an order: write {order_text(read)}")
         return read
     if isinstance(order, tuple | list):
-        order = tuple(_read_one(entry) if isinstance(entry, str) else entry for entry in order)  # type: ignore[misc]
+        order = tuple(_read_one(entry) if isinstance(entry, str) else entry for entry in order)
     return check_order(order)
 
 
@@ -390,7 +392,7 @@ def orders_of(order: Order) -> tuple[FactorOrder, ...]:
     return order if isinstance(order, tuple) else (order,)
 
 
-def entries_of(order: Order) -> tuple[int | Symmetry | Valence, ...]:
+def entries_of(order: Order) -> tuple[FactorAxes, ...]:
     """The same without twists, which change neither shapes nor exchanges of axes.
 
     >>> from eqsynth.spaces.space import Twisted, entries_of
@@ -416,7 +418,7 @@ def with_twists(order: Order, twists: Sequence[bool]) -> Order:
     return parts if isinstance(order, tuple) else parts[0]
 
 
-def _twist(one: int | Symmetry | Valence) -> Twisted:
+def _twist(one: FactorAxes) -> Twisted:
     if isinstance(one, Valence):
         raise SpaceError(f"{one}.det is there for no group with axes of V*: write {one}")
     return Twisted(one)

@@ -139,6 +139,11 @@ class SpecialLinear(GeneralLinear):
     spanning = "perfect matchings of V with V*, and n single vertices of one kind tied to the head with pairs"
 
     @property
+    def form(self) -> str:
+        """There is none on V but for SL(2), which is Sp(2)."""
+        return "omega" if self.n == 2 else super().form
+
+    @property
     def flips(self) -> bool:
         """All determinants are 1."""
         return False

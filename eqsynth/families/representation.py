@@ -86,7 +86,10 @@ def elements_to_try(
     for place, factor in enumerate(factors):
         elements, algebra = generators(factor)
         tried = [np.array(element, dtype=float) for element in elements]
-        if algebra:
+        if factor.over_complex:
+            # Generators of the complexified algebra have exponentials that are not unitary.
+            tried.append(factor.random_element(rng))
+        elif algebra:
             generic = sum(rng.uniform(0.5, 1.5) * np.array(x, dtype=float) for x in algebra)
             tried.append(exponential(0.9, np.asarray(generic)))
         for element in tried:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.families.group import Generators
 from eqsynth.families.linear import GeneralLinear, SpecialLinear
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ class Unitary(GeneralLinear):
         """Tensors and weights are complex numbers."""
         return True
 
+    @property
+    def form(self) -> str:
+        """The Hermitian form."""
+        return "hermitian"
+
+    def generating_matrices(self) -> Generators:
+        """Those of GL(n), the complexification, which asks of complex-linear maps what U(n) asks."""
+        return super().generating_matrices()
+
     def random_element(self, rng: np.random.Generator) -> NDArray[Any]:
         """By Haar measure."""
         return unitary_element(self.number, rng)
@@ -56,6 +66,15 @@ class SpecialUnitary(SpecialLinear):
     def over_complex(self) -> bool:
         """Tensors and weights are complex numbers."""
         return True
+
+    @property
+    def form(self) -> str:
+        """The Hermitian form."""
+        return "hermitian"
+
+    def generating_matrices(self) -> Generators:
+        """Those of SL(n), the complexification."""
+        return super().generating_matrices()
 
     def random_element(self, rng: np.random.Generator) -> NDArray[Any]:
         """By Haar measure."""

@@ -948,7 +948,8 @@ def _check_group(group: Group) -> None:
         )
     if not group.spanning:
         others = (f"{name}(...)" for name, known in OTHERS.items() if known.spanning)
-        known = ", ".join([*(f"{name}(n)" for name in FAMILIES), *others])
+        families = (f"{name}(n)" for name, known in FAMILIES.items() if known.spanning and not known.duals)
+        known = ", ".join([*families, *others])
         raise GroupError(f"the diagrams of {group} have no algebra here: ask for one of {known}")
 
 

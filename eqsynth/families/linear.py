@@ -11,6 +11,7 @@ from eqsynth.exact.partitions import Blocks
 from eqsynth.families.group import Generators
 from eqsynth.families.matching_groups import MatchingGroup
 from eqsynth.families.matrix import exponential
+from eqsynth.families.special_orthogonal import SpecialOrthogonal
 from eqsynth.families.walled import Walled
 
 if TYPE_CHECKING:
@@ -131,9 +132,7 @@ class SpecialLinear(GeneralLinear):
     __slots__ = ()
     about = "special linear group: the linear maps of R^n of determinant 1"
     action = "change the coordinates{} by any matrix of determinant 1"
-    sources: ClassVar[dict[str, str]] = {
-        "head (Levi-Civita)": "matchings of V with V*, and n axes of one kind, first fundamental theorem of SL(n)"
-    }
+    sources: ClassVar[dict[str, str]] = SpecialOrthogonal.sources
     heads = True
     headless = "GL"
     spanning = "perfect matchings of V with V*, and n single vertices of one kind tied to the head with pairs"

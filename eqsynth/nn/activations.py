@@ -669,13 +669,19 @@ class NormActivation(EquivariantModule):
         return joined(outputs)
 
 
+def _across(group: Group) -> str:
+    """What makes invariants where axes of V are paired with those of V* alone."""
+    pairs = any(factor.duals for factor in group.factors)
+    return ", or eq.TensorProduct and eq.Power, which pair axes of V with those of V*" if pairs else ""
+
+
 def _no_norm(group: Group, order: Order, sign: int) -> str:
     where = f"order {order_text(order)} of {group}"
     if sign < 0:
         why = "its invariant form is alternating, B(x, x) = 0, so that one channel alone has no invariant size"
     else:
         why = "the group keeps no bilinear form, so that one channel alone has no invariant size"
-        return f"there is no norm at {where}: {why}. Use eq.nn.Gated with gates of order 0"
+        return f"there is no norm at {where}: {why}. Use eq.nn.Gated with gates of order 0{_across(group)}"
     return f"there is no norm at {where}: {why}. Use eq.nn.Pairings, which pairs different channels, and eq.nn.Gated"
 
 
@@ -716,7 +722,7 @@ class Pairings(EquivariantModule):
             if product_sign(permuted, forms) == 0:
                 raise ActivationError(
                     f"channels of order {order_text(order)} of {self.group} cannot be paired: the group keeps no "
-                    "bilinear form. Use eq.nn.Gated with gates of order 0"
+                    f"bilinear form. Use eq.nn.Gated with gates of order 0{_across(self.group)}"
                 )
             for target, channels in enumerate(self.space_in.channels):
                 if orders[target] != positional(self.group, order):

@@ -9,7 +9,7 @@ from math import prod
 
 from eqsynth.bases.bratteli import MAX_PARTS, copies, irreducible_dimension
 from eqsynth.bases.dimension import stable_from
-from eqsynth.errors import GroupError, SizeError
+from eqsynth.errors import GroupError, SizeError, explain_calls
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.group import FAMILIES, Group, Label
 from eqsynth.families.hom import Hom
@@ -31,6 +31,7 @@ class Part:
     copies_out: tuple[int, ...]
 
 
+@explain_calls
 def floor(group: str | Group, space_in: str | int | Space, space_out: str | int | Space) -> Polynomial:
     """The fewest multiply-adds per sample in which any method can mix the channels of a layer, by Schur's lemma.
 

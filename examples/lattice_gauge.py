@@ -72,11 +72,11 @@ class Network(nn.Module):
         return total
 
 
-def by_hand(layer: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+def by_hand(weights: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """The paired product of SU(3) matrices (batch, 3, 3, c) in plain torch: six maps, in the order of the basis.
 
-    ``layer`` is ``eq.TensorProduct("SU(3)", "cx(1,1)", "cx(1,1)", "dx(1,1)", mode="paired", normalization="sum",
-    bias=False)``.
+    ``weights`` are those of ``eq.TensorProduct("SU(3)", "cx(1,1)", "cx(1,1)", "dx(1,1)", mode="paired",
+    normalization="sum", bias=False)``.
     """
     one = torch.eye(3, dtype=a.dtype)
     products = {
@@ -89,10 +89,8 @@ def by_hand(layer: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     }
     basis = eq.basis("SU(3)", (1, 1, 1, 1), (1, 1))
     formulas = basis.formulas([[("u", 2), ("v", 2)]])
-    y: Tensor = sum(
-        (products[formula] @ weight.T for formula, weight in zip(formulas, layer.weight, strict=True)), a[..., :0].sum()
-    )
-    return y
+    mixed = [products[formula] @ weight.T for formula, weight in zip(formulas, weights, strict=True)]
+    return torch.stack(mixed).sum(0)
 
 
 def action(u: Tensor) -> Tensor:

@@ -51,8 +51,8 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
     ),
     (
         "walled", "A walled Brauer diagram of GL(n)", "GL(n)", Diagram(3, 5, ((0, 2), (1, 4), (3, 6), (5, 7))),
-        "From order (3,2) to (2,1): the first axes of each row are those of V, the others of the dual V*. A pair inside "
-        "a row joins V with V*, a pair across the rows two of one kind.", "first fundamental theorem of GL(n)",
+        "From order (3,2) to (2,1): the first axes of each row are those of V, the others of the dual V*. A pair "
+        "inside a row joins V with V*, a pair across the rows two of one kind.", "first fundamental theorem of GL(n)",
     ),
     (
         "signature", "A diagram of the Lorentz group", "O(1,3)", Diagram(3, 5, ((0, 2), (1, 5), (3, 6), (4, 7))),

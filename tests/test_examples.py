@@ -274,7 +274,7 @@ def test_lattice_gauge_products_by_hand():
     spaces, options = ("2x(1,1)", "2x(1,1)", "3x(1,1)"), {"bias": False, "normalization": "sum"}
     layer = eq.TensorProduct("SU(3)", *spaces, "paired", dtype=torch.complex128, **options)
     a, b = torch.randn(2, 4, 3, 3, 2, dtype=torch.complex128)
-    assert_close(layer(a, b), lattice_gauge.by_hand(layer, a, b))
+    assert_close(layer(a, b), lattice_gauge.by_hand(layer.weight, a, b))
 
 
 def test_lattice_gauge_network_sees_no_gauge():

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import eqsynth
 from eqsynth.bases import table
@@ -289,14 +289,14 @@ def _plain(order: Order) -> Any:
 
 def _order(value: Any) -> Order:
     """The order of a basis that is kept for itself: a number, or as text one with ``.det``, or with axes of V*."""
-    order = value
+    order: Any = value
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9.]+\.det|\([0-9,]+\)", value):
         order = read_order(value)
         order = valence(axis_counts(order)) if isinstance(order, tuple) else order
     known = isinstance(order, Twisted | Valence) if isinstance(value, str) else type(value) is int
     if not known or not is_plain(order) or not 0 <= axes_of(order) <= len(LETTERS) or value != _plain(order):
         raise CatalogError(f"{str(value)[:40]} is no order of a basis that is kept")
-    return order
+    return cast("Order", order)
 
 
 def _orders(hom: Hom | ProductHom, bias: bool) -> list[tuple[Order, Order]]:

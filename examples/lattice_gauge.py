@@ -32,7 +32,8 @@ def special_unitary(*shape: int, n: int = 3, near: float = 1.0) -> Tensor:
     a = near * torch.randn(*shape, n, n, dtype=torch.complex64)
     a = a - a.mH
     trace = a.diagonal(0, -2, -1).mean(-1)
-    return torch.linalg.matrix_exp(a - trace[..., None, None] * torch.eye(n))
+    u: Tensor = torch.linalg.matrix_exp(a - trace[..., None, None] * torch.eye(n))
+    return u
 
 
 def links(count: int, near: float = 0.4) -> Tensor:

@@ -4,7 +4,7 @@ import copy
 import math
 import pickle
 import warnings
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 
 import flint
 import numpy as np
@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
-from eqsynth.algebra import compose
+from eqsynth import Diagram
+from eqsynth.algebra import Map, matrix
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.pointwise import demand
 from eqsynth.diagrams import enumeration, functor, standard
-from eqsynth.errors import ActivationError, GroupError, ParseError, ShapeError, SpaceError
+from eqsynth.errors import ActivationError, EqsynthError, GroupError, ParseError, ShapeError, SpaceError
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.families.representation import act
 from eqsynth.spaces.space import Space, Valence, axes_of, duals_of, order_text, read_order, valence
@@ -161,17 +162,44 @@ def test_maps_commute_with_elements_of_the_whole_group(name):
 
 
 def test_composition_is_a_functor():
-    group = eq.Group("GL", 2)
     for orders in (((1, 1), (2, 1), 1), ((0, 1), (1, 2), (0, 1)), ((1, 1), (1, 1), (1, 1))):
-        k, middle, lo = (fitted_order(group, order) for order in orders)
-        for first, second in product(eq.basis("GL(n)", k, middle), eq.basis("GL(n)", middle, lo)):
-            ((scalar, diagram),) = compose("O(n)", first, second)
-            assert not maps_of(group, k, lo).misfit(diagram.blocks, diagram.head)
-            number = scalar(2) if callable(scalar) else scalar
-            expected = functor.matrix(group, second, 2) @ functor.matrix(group, first, 2)
-            np.testing.assert_array_equal(expected, number * functor.matrix(group, diagram, 2))
-    with pytest.raises(GroupError, match=r"compose diagrams of O\(n\)"):
-        eq.algebra.cup("GL(n)")
+        maps = [[Map.of("GL(n)", diagram, 1, b, a) for diagram in eq.basis("GL(n)", a, b)] for a, b in pairwise(orders)]
+        for first, second in product(*maps):
+            both = first >> second
+            assert (both.inputs, both.outputs) == (first.inputs, second.outputs)
+            np.testing.assert_array_equal(matrix(both, 2), matrix(second, 2) @ matrix(first, 2))
+            np.testing.assert_array_equal(matrix((first @ second).T, 2), np.kron(matrix(first, 2), matrix(second, 2)).T)
+            assert (first @ second).T == first.T @ second.T
+    one = eq.algebra.identity("GL(n)", (1, 1))
+    assert (eq.algebra.cup("GL(n)") >> one >> eq.algebra.cap("GL(n)")).terms[0][0](5) == 5
+    assert eq.algebra.trace(one)(3) == 9
+
+
+def test_heads_compose():
+    volume = eq.algebra.epsilon("SL(3)")
+    dual = Map.of("SL(3)", Diagram(0, 3, ((0,), (1,), (2,)), head=(0, 1, 2)))
+    assert dual == volume.T
+    assert matrix(volume >> dual).tolist() == [[6]]
+    np.testing.assert_array_equal(matrix(dual >> volume), matrix(volume) @ matrix(dual))
+    with pytest.raises(GroupError, match="pairs of V with V"):
+        volume @ volume
+
+
+@pytest.mark.parametrize(
+    ("make", "cure"),
+    [
+        (
+            lambda: eq.algebra.swap("GL(n)") >> eq.algebra.cap("GL(n)"),
+            r"the second \(1,1\) inputs, and they must be equal",
+        ),
+        (lambda: Map.of("GL(n)", Diagram(0, 2, ((0, 1),))), "pairs of V with V"),
+        (lambda: eq.algebra.identity("O(n)", (1, 1)), "is not a whole number"),
+        (lambda: eq.algebra.permute("GL(n)", (1, 0), (1, 1, 1)), "permutes 2 axes"),
+    ],
+)
+def test_strands_of_two_kinds_are_not_joined(make, cure):
+    with pytest.raises(EqsynthError, match=cure):
+        make()
 
 
 def test_gram_matrices_and_weingarten_functions():

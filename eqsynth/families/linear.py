@@ -137,6 +137,15 @@ class SpecialLinear(GeneralLinear):
     headless = "GL"
     spanning = "perfect matchings of V with V*, and n single vertices of one kind tied to the head with pairs"
 
+    def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
+        """Why blocks and a head are no diagram, whatever kinds the axes are of; empty where they are."""
+        if len(head) not in (0, self.n) or list(head) != sorted(head):
+            return f"its head has {len(head)} vertices, or not in order"
+        tied = {*head}
+        others = tuple(block for number, block in enumerate(blocks) if number not in tied)
+        alone = all(len(blocks[number]) == 1 for number in head)
+        return super().misfit(others, ()) if alone else "its head does not hold single vertices"
+
     @property
     def form(self) -> str:
         """There is none on V but for SL(2), which is Sp(2)."""

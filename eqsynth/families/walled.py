@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import comb, factorial
+from typing import ClassVar
 
 from eqsynth.errors import GroupError
 from eqsynth.exact.limits import afford
@@ -36,6 +37,8 @@ class Walled(MatchingGroup):
 
     ``inputs`` and ``outputs`` say for each axis whether it is one of V*.
     """
+
+    spanning: ClassVar[str] = "pairs of V with V*, inputs counted as outputs of the other kind"
 
     inputs: tuple[bool, ...]
     outputs: tuple[bool, ...]

@@ -151,8 +151,8 @@ def test_maps_commute_with_elements_of_the_whole_group(name):
             g = group.random_element(rng)
             assert np.linalg.cond(g) < 50
             signs.add(np.sign(np.round(np.linalg.det(g), 9)).real)
-            for matrix in basis.matrices():
-                before, after = (tensor.reshape(3, -1) @ matrix.T for tensor in (x, act([g], inputs, x)))
+            for element in basis.matrices():
+                before, after = (tensor.reshape(3, -1) @ element.T for tensor in (x, act([g], inputs, x)))
                 moved = act([g], outputs, before.reshape(3, *[group.n] * axes_of(outputs), 1))
                 np.testing.assert_allclose(after, moved.reshape(3, -1), atol=1e-10)
     assert signs == {-1.0, 1.0} or name != "GL(2)"

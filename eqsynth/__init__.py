@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from eqsynth.families.matrix import MatrixGroup as MatrixGroup
     from eqsynth.families.permutation import PermutationGroup as PermutationGroup
     from eqsynth.families.product import ProductGroup as ProductGroup
+    from eqsynth.families.wreath import WreathProduct as WreathProduct
     from eqsynth.graphs.graph import Graph as Graph
     from eqsynth.layers.compiling import compile as compile  # noqa: A004 - the name that it has in torch
     from eqsynth.layers.linear import Linear as Linear
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from eqsynth.layers.products import PolynomialLayer as PolynomialLayer
     from eqsynth.layers.products import Power as Power
     from eqsynth.layers.products import TensorProduct as TensorProduct
+    from eqsynth.layers.voigt import from_voigt as from_voigt
+    from eqsynth.layers.voigt import voigt as voigt
     from eqsynth.plans.plan import Plan as Plan
     from eqsynth.plans.products import plan as plan
     from eqsynth.project.exporting import export as export
@@ -63,6 +66,7 @@ _HOMES = {
     "MatrixGroup": "families.matrix",
     "PermutationGroup": "families.permutation",
     "ProductGroup": "families.product",
+    "WreathProduct": "families.wreath",
     "Graph": "graphs.graph",
     "compile": "layers.compiling",
     "pack": "layers.packing",
@@ -75,6 +79,8 @@ _HOMES = {
     "PolynomialLayer": "layers.products",
     "Power": "layers.products",
     "TensorProduct": "layers.products",
+    "from_voigt": "layers.voigt",
+    "voigt": "layers.voigt",
     "inspect": "show.inspection",
     "export": "project.exporting",
     "verify": "proof.verification",

@@ -44,6 +44,7 @@ LAYERS = {
     "signs": lambda: eq.plan("SO(1,2)", "2x1", "2x1 + 1x2", method="diagrams"),
     "matrices with signs": lambda: eq.plan("SO(1,1)", "2x1", "2x1 + 1x2", method="matrix"),
     "packed": lambda: eq.plan("Sp(n)", "2xA2.packed", "2xA2.packed"),
+    "packed by equations": lambda: eq.plan("S(n)", "1x[ijk=jki].packed", "1x1"),
     "edges": lambda: eq.plan(f"Aut(40: {RING})", "2x1", "2x1", method="diagrams"),
     "adjacency": lambda: eq.plan("Aut(petersen)", "2x1", "2x1", method="diagrams"),
     "homomorphisms": lambda: eq.plan("Aut(path3)", "2x1", "2x1", method="matrix"),
@@ -320,6 +321,26 @@ def test_packed_entries_are_ascending_tuples(n, order, alternating):
             assert sign == (runtime._parity(index) if alternating else 1)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("text", ["ijk=jki", "ijk=-ikj", "ijkl=jikl=klij", "ij=-ji"])
+def test_packed_entries_are_the_first_that_are_equal(n, text):
+    turns = runtime._exchanges(text)
+    first, *words = text.split("=")
+    assert {tuple(range(len(first)))} | {tuple(map(first.index, word.strip("-"))) for word in words} <= {
+        tuple(axes) for axes, _ in turns
+    }
+    packed, unpacked, signs = runtime._packing_of(n, text)
+    assert len(packed) == runtime._entries_of(n, turns)
+    x = torch.randn(n ** len(first))
+    split = x.reshape([n] * len(first))
+    x = sum(sign * split.permute(axes) for axes, sign in turns).reshape(-1)
+    equal(x[packed][unpacked] * signs if len(packed) else x * 0, x)
+    assert packed.tolist() == sorted(packed.tolist())
+    known = {runtime._entries_of(m, turns): m for m in range(6, 0, -1)}
+    for length in range(runtime._entries_of(6, turns)):
+        assert runtime._side_of(length, text) == (known.get(length, 0) if length else 0)
+
+
 def test_sides_and_binomials():
     for m, k in product(range(8), range(5)):
         assert runtime._choose(m, k) == math.comb(m, k)
@@ -514,14 +535,14 @@ def test_generic_maps_are_fixed_combinations_of_all():
 def test_generic_maps_and_classes_are_those_that_plans_were_made_with(case):
     """Plans tell files which maps and singular vectors to take; both sides have to look at the same combination."""
     name, ins, outs = case
-    maps = {
-        (a, b): eq.basis(eq.Group.parse(name), k, lo).matrices().astype(float)
-        for (a, k), (b, lo) in product(enumerate(ins), enumerate(outs))
-    }
+    listed = product(enumerate(ins), enumerate(outs))
+    maps = adapting.Maps(
+        {(a, b): eq.basis(eq.Group.parse(name), k, lo).matrices().astype(float) for (a, k), (b, lo) in listed}
+    )
     spaces = [[torch.from_numpy(maps[a, b]) for a in range(len(ins))] for b in range(len(outs))]
     for seed in (0, 3, adapting.SEEDS):
-        equal(runtime._generic(spaces, seed), adapting._generic(maps, seed, len(ins), len(outs)))
-    meant = adapting.Maps(maps).classes
+        equal(runtime._generic(spaces, seed), adapting._generic(maps.pairs, seed, len(ins), len(outs)))
+    meant = maps.classes
     for ours, theirs in zip(runtime._support(spaces), meant, strict=True):
         assert [part.tolist() for part in ours] == [part.tolist() for part in theirs]
 
@@ -578,10 +599,10 @@ def test_adapted_rows_are_orthonormal_and_bring_every_map_to_blocks(case):
     for part, rows in zip(found.irreps, zip(*into, strict=True), strict=True):
         assert [tuple(row.shape[:2]) for row in rows] == [(sum(part.columns), copies) for copies in part.copies_in]
     for (b, y), (a, x) in product(enumerate(back), enumerate(into)):
-        blocks = runtime._blocks(spaces[b][a], x, y)
-        sizes = [len(rows[0]) * len(columns[0]) for rows, columns in zip(y, x, strict=True)]
+        blocks = runtime._by_part(spaces[b][a], x, y)
+        assert torch.equal(torch.cat(blocks), runtime._blocks(spaces[b][a], x, y))
         made = torch.zeros_like(spaces[b][a])
-        for rows, columns, block in zip(y, x, blocks.split(sizes), strict=True):
+        for rows, columns, block in zip(y, x, blocks, strict=True):
             matrices = block.reshape(rows.shape[1], columns.shape[1], len(made))
             made += torch.einsum("cai,abm,cbj->mij", rows, matrices, columns)
         torch.testing.assert_close(made, spaces[b][a], rtol=0, atol=1e-10)

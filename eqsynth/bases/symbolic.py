@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases import basis as bases
 from eqsynth.bases import dimension
 from eqsynth.bases.basis import Basis
+from eqsynth.bases.index_symmetries import added_up
 from eqsynth.diagrams import enumeration, functor
 from eqsynth.diagrams import gram as grams
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram, Element
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
@@ -29,7 +30,16 @@ from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import fitted_order, maps_of
-from eqsynth.spaces.space import Order, Valence, axes_of, order_text, plain_order, read_order
+from eqsynth.spaces.space import (
+    Order,
+    Symmetry,
+    Valence,
+    axes_of,
+    entries_of,
+    order_text,
+    plain_order,
+    read_order,
+)
 
 if TYPE_CHECKING:
     import flint
@@ -104,6 +114,11 @@ def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFuncti
 
 
 def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
+    if group.maps == "nested":
+        raise GroupError(
+            f"of {group} there is the Gram matrix of its nested partitions alone, gram({str(group)!r}, 1, 1): its "
+            "determinant is gram(...).det()"
+        )
     if group.maps != "diagrams":
         raise GroupError(f"{group} has no closed inner products: the families are {', '.join(FAMILIES)}")
     for diagram in diagrams:
@@ -164,13 +179,56 @@ def gram(
     2 0
     0 2
 
-    Entry (i, j) is :func:`inner` of diagrams i and j: a polynomial where n is a letter, else a number.
+    >>> print(gram("S(m) wr S(n)", 1, 1))
+    m² n² m² n m n
+    m² n  m² n m n
+    m n   m n  m n
+
+    Entry (i, j) is :func:`inner` of diagrams i and j, for wreath products that of nested partitions: a polynomial where
+    n is a letter, else a number.
     The size is ``len(basis) x len(basis)``.
 
     Raises SizeError above 1000 diagrams, and what :func:`inner` raises. Source: arXiv 2212.08630.
     """
+    group = subject.group if isinstance(subject, Basis) else Group.parse(subject)
+    if group.maps == "nested" and diagrams is None:
+        return _nested_gram(group, _nested_elements(subject, inputs, outputs))
     group, listed = _subject(subject, inputs, outputs, diagrams)
     return _gram(group, listed)
+
+
+def _nested_elements(
+    subject: Basis | Group | str, inputs: str | Order | None, outputs: str | Order | None
+) -> tuple[Element, ...]:
+    """The nested partitions of a basis of a wreath product."""
+    if isinstance(subject, Basis):
+        return subject.diagrams
+    group = Group.parse(subject)
+    if inputs is None or outputs is None:
+        raise EqsynthError(f"the orders are missing: write ({shown(str(group))}, inputs, outputs), or give a basis")
+    inputs, outputs = plain_order(inputs), plain_order(outputs)
+    count = dimension.dimension(group, inputs + outputs)
+    if count > MAX_ROWS:
+        _refuse(group, count)
+    return bases.basis(group, inputs, outputs).diagrams
+
+
+def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:
+    """Inner products of nested partitions: those of the partitions of both indices, multiplied."""
+    if len(elements) > MAX_ROWS:
+        _refuse(group, len(elements))
+    columns = [tuple(part for part in column if isinstance(part, Diagram)) for column in zip(*elements, strict=True)]
+    powers = [_monomials(index, column)[1] for index, column in zip(group.indices, columns, strict=True)]
+    entries = [*zip(*(power.ravel().tolist() for power in powers), strict=True)]
+    distinct, places = indexed(entries, len(elements), len(elements))
+    values = []
+    for entry in distinct:
+        value = RationalFunction(1)
+        for index, power in zip(group.indices, entry, strict=True):
+            key = ((str(index.n), power),) if power else ()
+            value *= index.n**power if isinstance(index.n, int) else RationalFunction({key: 1})
+        values.append(value)
+    return ExactMatrix(tuple(values), places)
 
 
 def _subject(
@@ -351,8 +409,8 @@ def degenerate_sizes(group: str | Group, inputs: str | Order, outputs: str | Ord
         raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
     determinant = gram_determinant(group, inputs, outputs)
     assert not isinstance(determinant, int)  # noqa: S101 - n is a letter
-    even = group.even
-    sizes = {root for root, _ in determinant.roots if root > 0 and not (even and root % 2)}
+    step = group.multiple
+    sizes = {root for root, _ in determinant.roots if root > 0 and root % step == 0}
     inputs, outputs = _plain(group, inputs), _plain(group, outputs)
     sizes.update(maps_of(group, inputs, outputs).degenerate_heads(axes_of(inputs) + axes_of(outputs)))
     return tuple(sorted(sizes))
@@ -642,15 +700,21 @@ class Projection:
         tensor = _is_tensor(self.coefficients)
         numbers = self.coefficients.numpy() if tensor else self.coefficients
         batch = numbers.shape[1:]
-        diagrams, inputs, outputs = self.basis.plain()
+        inputs, outputs = axes_of(self.basis.inputs), axes_of(self.basis.outputs)
         shape = (*batch, self.n**outputs, self.n**inputs)
         numbers = numbers.reshape(len(self.basis), prod(batch))
         below = 1
         if numbers.dtype == object:
             numbers, below = _whole(numbers, len(self.basis))
-        out = np.zeros((prod(batch), prod(shape[len(batch) :])), numbers.dtype)
-        for row, diagram in zip(numbers, diagrams, strict=True):
-            _add(out, row, _boxes(self.basis.group, diagram, self.n))
+        if not _summed(self.basis):
+            out = np.zeros((prod(batch), prod(shape[len(batch) :])), numbers.dtype)
+            for row, diagram in zip(numbers, self.basis.plain()[0], strict=True):
+                _add(out, row, _boxes(self.basis.group, diagram, self.n))
+        else:
+            rows, times = _symmetric_rows(self.basis, self.n)
+            exact = numbers.dtype != np.float64
+            out = numbers.T.astype(object) @ rows.astype(object) if exact else numbers.T @ rows / times
+            below *= times if exact else 1
         out = out.reshape(shape)
         if self.coefficients.dtype == object:
             return _fractions(out, below)
@@ -684,7 +748,9 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     at which a head would fit: that basis has none. The coefficients are those of the diagrams as they are: a
     layer that scales its diagrams needs them divided by its scales.
 
-    One pass per diagram over its entries that are not zero, without a list of them.
+    One pass per diagram over its entries that are not zero, without a list of them. Between tensors with symmetries of
+    indices, stored full, matrices are averaged over the exchanges of inputs and of outputs, too: that is the nearest
+    map between them.
 
     Raises ShapeError for a matrix of another shape or of other things than numbers, SymbolicError where
     n is missing or the diagrams are dependent at this n, SizeError for heads beyond n = 9.
@@ -695,10 +761,10 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
 
     require("basis", basis, Basis, "write eq.basis(group, inputs, outputs)")
     size = basis.size(n)
-    group, diagrams = _subject(basis, None, None)
+    inputs, outputs = axes_of(basis.inputs), axes_of(basis.outputs)
+    group, diagrams = (basis.group, ()) if _summed(basis) else _subject(basis, None, None)
     tensor = _is_tensor(matrix)
     given = _array(matrix.detach().cpu() if tensor else matrix)
-    _, inputs, outputs = basis.plain()
     expected = (size**outputs, size**inputs)
     if given.shape[-2:] != expected or given.ndim < 2:
         raise ShapeError(
@@ -713,13 +779,21 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     exact = flat.dtype == object
     if exact:
         flat, below = _whole(flat, flat.shape[1])
-    paired = np.zeros((len(diagrams), len(flat)), flat.dtype)
+    count = len(basis)
+    paired = np.zeros((count, len(flat)), flat.dtype)
     for row, diagram in enumerate(diagrams):
         paired[row] = _pair(flat, _boxes(group, diagram, size))
-    inverse = _inverse(group, diagrams, size)
+    if not _summed(basis):
+        inverse = _inverse(group, diagrams, size)
+    else:
+        rows, times = _symmetric_rows(basis, size)
+        gram = flint.fmpz_mat(count, count, [int(entry) for entry in (rows @ rows.T).ravel()])
+        # Of the sums over exchanges: the maps are these, divided by their number.
+        inverse = flint.fmpq_mat(gram).inv() * times if count else flint.fmpq_mat(0, 0)
+        paired = rows.astype(object) @ flat.T.astype(object) if exact else rows @ flat.T
     if not exact:
-        weights = np.array([int(e.p) / int(e.q) for e in inverse.entries()]).reshape(len(diagrams), len(diagrams))
-        numbers: Any = (weights @ paired).reshape(len(diagrams), *batch)
+        weights = np.array([int(e.p) / int(e.q) for e in inverse.entries()]).reshape(count, count)
+        numbers: Any = (weights @ paired).reshape(count, *batch)
         if tensor:
             import torch
 
@@ -728,7 +802,22 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     solved = inverse * flint.fmpz_mat(paired.shape[0], paired.shape[1], paired.ravel().tolist())
     fractions = np.empty(paired.size, object)
     fractions[:] = [Fraction(int(entry.p), int(entry.q) * below) for entry in solved.entries()]
-    return Projection(basis, size, fractions.reshape(len(diagrams), *batch))
+    return Projection(basis, size, fractions.reshape(count, *batch))
+
+
+def _summed(basis: Basis) -> bool:
+    """Whether the maps of a single group are sums over exchanges of axes."""
+    return not basis.plain_orders and not isinstance(basis.inputs, tuple)
+
+
+def _symmetric_rows(basis: Basis, n: int) -> tuple[NDArray[np.int64], int]:
+    """The maps of tensors with symmetries as matrices, summed over the exchanges of the inputs; how many these are."""
+    if len(basis) > MAX_ROWS:
+        _refuse(basis.group, len(basis))
+    axes = [n] * axes_of(basis.inputs)
+    summed = added_up(basis.matrices(n).reshape(len(basis), n ** axes_of(basis.outputs), *axes), basis.inputs)
+    exchanges = prod(one.size for one in entries_of(basis.inputs) if isinstance(one, Symmetry))
+    return summed.reshape(len(basis), n ** (axes_of(basis.outputs) + len(axes))), exchanges
 
 
 def _is_tensor(matrix: Any) -> bool:
@@ -925,7 +1014,7 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     up_to = None if up_to is None else _number(up_to)
     group = group.at("n")
     stable_from = dimension.stable_from(group, total)
-    step = 2 if group.even else 1
+    step = group.multiple
     afford("a table of dimensions", "leave up_to out, or lower it", steps=up_to or 0)
     sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
     stable = dimension.dimension(group, total)

@@ -25,7 +25,17 @@ from eqsynth.codegen.analysis import (
     missing,
 )
 from eqsynth.codegen.irreps import SchurCode
-from eqsynth.codegen.names import Names, Size, binomial, half, permuted, shape, times
+from eqsynth.codegen.names import (
+    Names,
+    Size,
+    binomial,
+    half,
+    packing_arguments,
+    packing_function,
+    permuted,
+    shape,
+    times,
+)
 from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
@@ -56,7 +66,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Symmetry
+from eqsynth.spaces.space import Order, Symmetry, axes_of
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -152,6 +162,12 @@ class Forward:
         """The lengths of axes."""
         return [self.names.sizes[size] for size in axes]
 
+    def stored(self, order: Order) -> list[Size]:
+        """The lengths of the axes of a tensor as it is stored: those of several indices are products."""
+        if self.names.nested:
+            return [times(self.names.sizes)] * axes_of(order)
+        return self.sizes(self.plan.axes(order))
+
     def axes(self, value: str) -> list[Size]:
         """The lengths of the axes of a value."""
         return self.sizes(self.values[value].axes)
@@ -174,21 +190,30 @@ class Forward:
             if not isinstance(step, Output):
                 continue
             order = self.plan.problem.space_out.orders[step.term]
-            lengths = shape("*batch", self.sizes(self.plan.axes(order)), self.names.c_out(step.term))
+            lengths = shape("*batch", self.stored(order), self.names.c_out(step.term))
             if step.source is None:
                 results.append(f"{self.names.inputs[0][0]}.new_zeros({lengths})")
                 continue
             code, layout = self.code[step.source], self.analysis.layouts[step.source]
             if 0 in layout.repeated:
                 # A clone even where nothing is repeated: the value may be a view of a parameter.
+                if self.names.nested:
+                    code = self._joined_constant(step.source, axes_of(order))
                 results.append(f"{code}.squeeze(0).expand({lengths}).{CLONE}")
                 continue
             if layout.repeated:
                 self.say(f"{code} = {self._filled(step.source)}")
             elif not layout.contiguous:
                 code += ".contiguous()"
+            code = permuted(code, self.names.joined(axes_of(order)))
             results.append(f"{code}.reshape({lengths})")
         self.say(f"return {', '.join(results)}")
+
+    def _joined_constant(self, value: str, axes: int) -> str:
+        """What is the same for all samples, with several indices as one axis."""
+        lengths = shape(1, self.axes(value), self.channels(value))
+        code = permuted(f"{self.code[value]}.expand({lengths})", self.names.joined(axes))
+        return f"{code}.reshape({shape(1, [times(self.names.sizes)] * axes, self.channels(value))})"
 
     def _filled(self, value: str) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
@@ -212,8 +237,8 @@ class Forward:
         # Axes before those that are packed go with the batch, axes behind them with the channels.
         length, behind = entries if packing else self.names.sizes[step.size], times([*self.sizes(rest), channels])
         table, signs = f"{'packed' if packing else 'unpacked'}_{place}", f"signs_{place}"
-        signed = symmetry.kind == "A" and not packing
-        self.tables.helpers.add("_packing")
+        signed = symmetry.signed and not packing
+        self.tables.helpers.add(packing_function(symmetry))
         if isinstance(n, int):
             self._packing_tables(place, n, symmetry, [table, signs] if signed else [table])
             table, signs = f"self.{table}", f"self.{signs}"
@@ -229,7 +254,7 @@ class Forward:
             # Without entries there are none to take: sums over none are 0, and have a gradient.
             none = f"{source}.reshape({ahead}, {length}, {behind}).sum(1, keepdim=True)"
             none = f"{none}.expand(-1, {entries}, -1).contiguous().reshape({lengths})"
-            code += f" if {n} >= {symmetry.order} else {none}"
+            code += f" if {n} >= {symmetry.least} else {none}"
         text = f"each entry of {symmetry.full} once" if packing else f"all entries of {symmetry.full}"
         self.say(f"{step.target} = {code}", text)
         self.code[step.target] = step.target
@@ -237,7 +262,7 @@ class Forward:
     def _packing_tables(self, place: int, n: int, symmetry: Symmetry, names: Sequence[str]) -> None:
         """Lines of __init__ that make the tables of a packed axis."""
         builders = self.tables.builders
-        line = f"packed, unpacked, signs = _packing({n}, {symmetry.order}, {symmetry.kind == 'A'})"
+        line = f"packed, unpacked, signs = {packing_function(symmetry)}({n}, {packing_arguments(symmetry)})"
         for name in names:
             table = f'self._table("{name}", {name.removesuffix(f"_{place}")})'
             if table not in builders:
@@ -254,7 +279,7 @@ class Forward:
         operation = "mean" if summed and self.plan.sums(summed[0]) == "mean" else "sum"
         if step.forms:
             ((left, right),) = step.forms
-            signature = self.plan.problem.group.factors[axes[left]].signature
+            signature = self.plan.problem.group.indices[axes[left]].signature
             if signature is None:
                 first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
                 # The omega-trace has n terms, half of them in each diagonal.
@@ -340,7 +365,7 @@ class Forward:
 
     def _contract(self, step: Contract) -> None:
         source, channels, n = self.code[step.source], self.channels(step.source), self.names.sizes[step.factor]
-        factors = self.plan.problem.group.factors
+        factors = self.plan.problem.group.indices
         graph = factors[step.factor].kept_graph
         assert graph is not None  # noqa: S101 - only graphs have edges
         several = sum(factor.kept_graph is not None for factor in factors) > 1
@@ -369,7 +394,7 @@ class Forward:
     def _twist(self, step: Twist) -> None:
         source, axis = self.code[step.source], step.axis + 1
         size = self.axes(step.source)[step.axis]
-        signature = self.plan.problem.group.factors[self.plan.values[step.source].axes[step.axis]].signature
+        signature = self.plan.problem.group.indices[self.plan.values[step.source].axes[step.axis]].signature
         if signature is not None:
             plus, minus = signature
             kept, turned = f"{source}.narrow({axis}, 0, {plus})", f"{source}.narrow({axis}, {plus}, {minus})"
@@ -755,7 +780,7 @@ class Forward:
             # Entries with the sign + and with -: how many there are, and where.
             halves: list[tuple[Size | str, str, int]]
             ((left, right),) = part.forms
-            signature = self.plan.problem.group.factors[step.sizes[left]].signature
+            signature = self.plan.problem.group.indices[step.sizes[left]].signature
             if signature is None:
                 at = f"{ones}.diagonal({{}}, {left + 1}, {right + 1})[..., ::2]"
                 halves = [(half(sizes[left]), at.format(by), by) for by in (1, -1)]
@@ -838,6 +863,8 @@ class Head:
         self.missing = missing_sizes
         self.raw = [name for name, *_ in self.names.inputs]
         self.axes = [self.plan.axes(order) for _, order in self.plan.problem.inputs]
+        #: The lengths of the axes of each input as it is given.
+        self.lengths = [forward.stored(order) for _, order in self.plan.problem.inputs]
         self.say = forward.say
 
     def lines(self, used: set[str]) -> list[str]:
@@ -906,21 +933,28 @@ class Head:
             elif not shown:
                 self._say_side(name, known)
             else:
-                place = self.forward.sizes(self.axes[shown[0]]).index(name)
-                self.say(f"{name} = {self._length(shown[0], place)}")
+                place = 0 if names.nested else self.forward.sizes(self.axes[shown[0]]).index(name)
+                self.say(f"{name} = {self._length(shown[0], place, self._of_axis)}")
                 self.say(f"if {name} == 0:")
                 self.say(f"    {self._refusal(shown[0], known, f' with {name} >= 1')}")
                 shown_by.setdefault(shown[0], set()).add(name)
-            if any(names.sizes[place] == name and factor.even for place, factor in enumerate(group.factors)):
+            if any(names.sizes[place] == name and one.multiple > 1 for place, one in enumerate(group.indices)):
                 self.say(f"if {name} % 2:")
                 self.say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {group} needs an even n")')
+            if names.nested and name in self.missing and group.multiple > 1:
+                self.say(f"if {name} % {group.multiple}:")
+                self.say(
+                    f'    raise self.ShapeError(f"{group} has no axes of length {{{name}}}: it is a multiple of '
+                    f'{group.multiple}")'
+                )
+                self.say(f"{name} //= {group.multiple}", f"an axis has {times(names.sizes)} entries")
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
             if isinstance(size, str):
                 self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
         for number, axes in enumerate(self.axes):
             x = self.raw[number]
-            lengths = shape(self.forward.sizes(axes), names.c_input(number))
-            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{len(axes) + 1}:] == ({lengths}{'' if axes else ','})"
+            lengths, count = shape(self.lengths[number], names.c_input(number)), len(self.lengths[number])
+            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{count + 1}:] == ({lengths}{'' if count else ','})"
             numbers = f"({x}.is_floating_point() or {x}.is_complex())"
             if group.over_complex:
                 numbers = f"{x}.is_complex()"
@@ -939,9 +973,14 @@ class Head:
 
     def _length(self, number: int, place: int, of: Callable[[str], str] = str) -> str:
         """The length of an axis of an input, 0 where there is none; ``of``: what is made of it."""
-        x, count = self.raw[number], len(self.axes[number])
+        x, count = self.raw[number], len(self.lengths[number])
         at = f"{x}.shape[{place - count - 1}]"
         return f"{of(at)} if isinstance({x}, torch.Tensor) and {x}.ndim > {count} else 0"
+
+    def _of_axis(self, length: str) -> str:
+        """An open size from the length of an axis."""
+        known = self.plan.problem.group.multiple
+        return f"{length} // {known}" if self.names.nested and known > 1 else length
 
     def _say_side(self, name: str, known: set[str]) -> None:
         """Lines that find an open size from the length of a packed axis."""
@@ -953,12 +992,13 @@ class Head:
             if names.sizes[names.factor_of(size)] == name
         )
         _, symmetry = self.plan.packs[size - names.factors]
-        self.forward.tables.helpers.add("_side")
-        side = self._length(number, place, lambda at: f"_side({at}, {symmetry.order}, {symmetry.kind == 'A'})")
+        function = "_side" if symmetry.short else "_side_of"
+        self.forward.tables.helpers.add(function)
+        side = self._length(number, place, lambda at: f"{function}({at}, {packing_arguments(symmetry)})")
         self.say(f"{name} = {side}")
         self.say(f"if {name} == 0:")
         packed = str(names.sizes[size])
-        least = ", at least 1: without entries it does not say what the size is" if symmetry.kind == "A" else ""
+        least = ", at least 1: without entries it does not say what the size is" if symmetry.least > 1 else ""
         note = f" with {packed} = {binomial(name, symmetry)}{least}"
         self.say(f"    {self._refusal(number, known - {packed}, note)}")
 
@@ -969,15 +1009,15 @@ class Head:
     def _refusal(self, number: int, known: set[str], note: str) -> str:
         """A call that refuses an input; sizes that are ``known`` are shown as numbers."""
         x = self.raw[number]
-        lengths = [f"{{{size}}}" if size in known else size for size in self.forward.sizes(self.axes[number])]
+        lengths = [f"{{{size}}}" if size in known else size for size in self.lengths[number]]
         more = f', "{note}"' if note else ""
         expected = shape(lengths, f"{{{self.names.c_input(number)}}}")
         return f'self._reject("{self._which(number)}", {x}, f"{expected}"{more})'
 
     def _say_batch(self, used: set[str]) -> None:
         """Lines that compare batch axes, and fold them into one."""
-        for number, axes in enumerate(self.axes):
-            lead = f"{self.raw[number]}.shape[:-{len(axes) + 1}]"
+        for number in range(len(self.axes)):
+            lead = f"{self.raw[number]}.shape[:-{len(self.lengths[number]) + 1}]"
             if number == 0:
                 self.say(f"batch = {lead}")
                 continue
@@ -989,16 +1029,23 @@ class Head:
                 f'    raise self.ShapeError(f"{ours} has batch shape {{tuple({lead})}}, '
                 f'but {first} has {{tuple(batch)}}: give all {what} the same batch shape")'
             )
+        names = self.names
         inputs = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
         read = {name for step in self.plan.steps for name in step.reads}
         for number, axes in enumerate(self.axes):
             if number not in inputs or (self.names.multilinear and number and inputs[number] not in read):
                 continue
             lengths = shape(self.forward.sizes(axes), self.names.c_input(number))
-            # A packed alternating tensor can be empty, and then a -1 stands for any number.
+            # A packed tensor can be empty where there are signs, and then a -1 stands for any number.
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
-            empty = any(one.kind == "A" and isinstance(self.names.sizes[factor], str) for factor, one in packs)
+            empty = any(one.least > 1 and isinstance(self.names.sizes[factor], str) for factor, one in packs)
             folded = "batch.numel()" if empty else "-1"
+            if names.nested and axes:
+                count = len(self.lengths[number])
+                lengths = shape(names.sizes * count, names.c_input(number))
+                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", names.split(count))
+                self.say(f"{inputs[number]} = {code}", "first which group, then which of its members")
+                continue
             self.say(f"{inputs[number]} = {self.raw[number]}.reshape({folded}, {lengths})")
         if "b" in used:
             self.say(f"b = {inputs[min(inputs)]}.shape[0]" if inputs else "b = batch.numel()")
@@ -1013,8 +1060,8 @@ class Head:
                 tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
                 holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
                 device = f"{self.raw[holding[0] if holding else 0]}.device"
-                n, alternating = names.sizes[factor], symmetry.kind == "A"
-                code = f"_packing({n}, {symmetry.order}, {alternating}, {device})"
+                n = names.sizes[factor]
+                code = f"{packing_function(symmetry)}({n}, {packing_arguments(symmetry)}, {device})"
                 self.say(f"{', '.join(tables)} = {code}", f"places of the entries of {symmetry.full}")
         for factor, size in enumerate(names.sizes[: names.factors]):
             if (name := names.scale(factor)) in used:

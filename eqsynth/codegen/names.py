@@ -8,6 +8,7 @@ from math import factorial, prod
 from eqsynth.families.hom import NAMES, ProductHom
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import Plan
+from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Space, Symmetry
 
 #: The length of an axis in code: a number, or the name of a variable.
@@ -32,7 +33,7 @@ class Names:
             for name, space in self.operands
             for place in range(len(space))
         ]
-        factors = problem.group.factors
+        factors = problem.group.indices
         letters = {factor.n for factor in factors if isinstance(factor.n, str)}
         taken = TAKEN + (NAMES if self.multilinear else "")
 
@@ -46,13 +47,25 @@ class Names:
         self.sizes: list[Size] = [size(factor.n) for factor in factors]
         self.open = sorted({size for size in self.sizes if isinstance(size, str)})
         self.factors = len(factors)
+        #: Whether an axis of a tensor is made of all these indices.
+        self.nested = problem.group.maps == "nested"
         self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
         self.used: set[str] = set()
 
     def _packed_length(self, factor: int, symmetry: Symmetry) -> Size:
         """The length of an axis that holds each entry once."""
         n = self.sizes[factor]
-        return symmetry.length(n) if isinstance(n, int) else f"{n}_{symmetry.kind}{symmetry.order}"
+        return symmetry.length(n) if isinstance(n, int) else f"{n}_{symmetry.name}"
+
+    def split(self, axes: int) -> list[int]:
+        """The order of indices, all first ones and all second, where they stand axis by axis."""
+        return [axis * self.factors + index for index in range(self.factors) for axis in range(axes)]
+
+    def joined(self, axes: int) -> list[int]:
+        """The order of indices axis by axis, where all first ones come first; the order that there is without these."""
+        if not self.nested:
+            return []
+        return [index * axes + axis for axis in range(axes) for index in range(self.factors)]
 
     def factor_of(self, size: int) -> int:
         """The factor of the group that an axis belongs to, packed or not."""
@@ -155,8 +168,29 @@ def half(size: Size) -> str:
     return str(size // 2) if isinstance(size, int) else f"{size} // 2"
 
 
+def packing_function(symmetry: Symmetry) -> str:
+    """The function of emitted code that says where packed entries stand."""
+    return "_packing" if symmetry.short else "_packing_of"
+
+
+def packing_arguments(symmetry: Symmetry) -> str:
+    """What it is told about a symmetry."""
+    return f"{symmetry.order}, {symmetry.kind == 'A'}" if symmetry.short else f'"{symmetry.kind.strip("[]")}"'
+
+
 def binomial(n: Size, symmetry: Symmetry) -> str:
-    """How many entries a symmetric or alternating tensor has, in code."""
+    """How many entries a tensor with a symmetry has, in code.
+
+    >>> from eqsynth.codegen.names import binomial
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> binomial("n", Symmetry("S", 2)), binomial("n", Symmetry("[ijk=jki]", 3))
+    ('n * (n + 1) // 2', '(2 * n + n**3) // 3')
+    """
+    if not symmetry.short:
+        counted = enumerate(exchanges.length_coefficients(symmetry.kind, symmetry.order))
+        powers = [(count, str(n) if power == 1 else f"{n}**{power}") for power, count in counted if count]
+        terms = " + ".join(power if count == 1 else f"{count} * {power}" for count, power in powers)
+        return f"({terms.replace('+ -', '- ')}) // {symmetry.size}"
     by = "+" if symmetry.kind == "S" else "-"
     factors = " * ".join([str(n), *(f"({n} {by} {step})" for step in range(1, symmetry.order))])
     return f"{factors} // {factorial(symmetry.order)}"

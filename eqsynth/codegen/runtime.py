@@ -128,6 +128,67 @@ def _packing(
 # fmt: on
 
 
+# fmt: off
+def _packing_of(
+    n: int, text: str, device: torch.device | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same for equations between entries, as "ijkl=jikl=klij": entries are numbered as their first places are."""
+    turns = _exchanges(text)
+    order = len(turns[0][0])
+    places = torch.arange(n**order, device=device)
+    index = torch.stack([places // n**power % n for power in reversed(range(order))])
+    least, signs, zero = places, torch.ones_like(places), places < 0
+    for axes, sign in turns:
+        image = sum(index[axis] * n ** (order - 1 - place) for place, axis in enumerate(axes))
+        signs = torch.where(image < least, torch.full_like(signs, sign), signs)
+        least = torch.minimum(image, least)
+        zero = zero | ((image == places) & (sign < 0))
+    count = _entries_of(n, turns)
+    numbers = (((least == places) & ~zero).cumsum(0) - 1).index_select(0, least)
+    # Entries that are always zero are left out.
+    first = torch.full_like(places[:1], n**order).expand(count + 1).scatter_reduce(
+        0, torch.where(zero, count, numbers), places, "amin"
+    )
+    return first[:count], torch.where(zero, 0, numbers), torch.where(zero, 0, signs)
+# fmt: on
+
+
+def _exchanges(text: str) -> list[tuple[list[int], int]]:
+    """The orders of indices, with signs, that follow from equations between entries."""
+    first, *words = text.split("=")
+    signs = {first: 1}
+    for at in (agenda := [first]):
+        for word in words:
+            sign = -1 if word.startswith("-") else 1
+            image = "".join(at[first.index(letter)] for letter in word.removeprefix("-"))
+            if image not in signs:
+                signs[image] = signs[at] * sign
+                agenda.append(image)
+    return [([first.index(letter) for letter in word], sign) for word, sign in signs.items()]
+
+
+def _entries_of(n: Any, turns: list[tuple[list[int], int]]) -> Any:
+    """How many independent entries there are: the mean of n to the number of cycles, with signs."""
+    count = 0
+    for axes, sign in turns:
+        left, cycles = {*axes}, 0
+        while left:
+            cycles += 1
+            axis = left.pop()
+            while (axis := axes[axis]) in left:
+                left.remove(axis)
+        count = count + sign * n**cycles
+    return count // len(turns)
+
+
+def _side_of(length: int, text: str) -> int:
+    """The n for which tensors with equations between entries have so many of them; 0 where there is none."""
+    turns, n = _exchanges(text), 1
+    while _entries_of(n, turns) < length:
+        n += 1
+    return n if _entries_of(n, turns) == length and length else 0
+
+
 def _choose(m: Any, k: int) -> Any:
     """The binomial coefficient."""
     found = 1
@@ -149,21 +210,24 @@ def _orbits(generators: Table, n: int, m: int, last: list[int]) -> tuple[Tensor,
 
     Orbits are numbered by their least tuple, but those in ``last`` come last.
     """
-    least, changed = torch.arange(n**m).reshape((n,) * m), True
+    # Every tuple points at a lesser or equal one of its orbit; where two roots meet, the greater points at the less.
+    least, changed = torch.arange(n**m), True
     while changed:
         before = least
         for g in generators:
-            moved = least
+            moved = least.reshape((n,) * m)
             for axis in range(m):
                 moved = moved.index_select(axis, torch.tensor(g))
-            least = torch.minimum(least, moved)
-            least = least.flatten()[least.flatten()].reshape((n,) * m)
+            moved = moved.flatten()
+            roots, lesser = torch.maximum(least, moved), torch.minimum(least, moved)
+            least = least.scatter_reduce(0, roots, lesser, "amin")
+            least = least[least]
         changed = not torch.equal(before, least)
     tuples, labels = torch.unique(least, return_inverse=True)
     behind = torch.zeros(len(tuples))
     behind[last] = 1
     order = torch.argsort(behind, stable=True)
-    return torch.argsort(order)[labels.flatten()], tuples[order]
+    return torch.argsort(order)[labels], tuples[order]
 
 
 def _adjacency(n: int, edges: Table) -> Tensor:
@@ -289,6 +353,7 @@ def _adapted(
     output order that is an input order too, number same[b] of them, has its rows from there.
     """
     generic, classes = _generic(spaces, seed), _support(spaces)
+    samples = [_generic(spaces, seed + 8 * (2 + number)) for number in range(4 if columns else 0)]
     left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
     outs = [row[0].shape[1] for row in spaces]
     ins = [part.shape[2] for part in spaces[0]]
@@ -301,7 +366,7 @@ def _adapted(
             start += count
         other = copy @ generic
         other = other / (other**2).sum().div(len(copy)).sqrt()
-        turn = columns(spaces, copy, other, seed, reference, division) if division > 1 else None
+        turn = columns(samples, copy, other, reference, division) if division > 1 else None
         for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
             parts = source.split(sizes, 1)
             for order, wanted in enumerate(picks):
@@ -379,8 +444,14 @@ def _polish(rows: Parts) -> Parts:
 
 def _blocks(maps: Tensor, into: Parts, back: Parts) -> Tensor:
     """From coefficients of maps to the entries of the blocks of all parts: all columns of a part see the same one."""
-    found = [torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]) for x, y in zip(into, back)]
-    return torch.cat([part.flatten(0, 1) for part in found])
+    return torch.cat(_by_part(maps, into, back))
+
+
+def _by_part(maps: Tensor, into: Parts, back: Parts) -> list[Tensor]:
+    """The entries of the blocks of each part: (entries, maps)."""
+    rows = torch.cat([y[0] for y in back]) @ maps
+    found = rows.split([y.shape[1] for y in back], 1)
+    return [torch.einsum("maj,bj->abm", part, x[0]).flatten(0, 1) for part, x in zip(found, into)]
 
 
 def _product(x: Tensor, w: Tensor, columns: int) -> Tensor:
@@ -409,10 +480,10 @@ def _classes(parts: Parts, places: Parts, columns: Table, first: int, last: int)
     return torch.stack(found), torch.cat(list(places[first:last]))
 
 
-def _columns(spaces: Spaces, copy: Tensor, other: Tensor, seed: int, reference: Table, division: int) -> Tensor:
+def _columns(samples: Sequence[Tensor], copy: Tensor, other: Tensor, reference: Table, division: int) -> Tensor:
     """Unit vectors of a part whose images under its own maps are all orthogonal, as many for each class."""
     own = [torch.eye(len(copy), dtype=torch.float64)]
-    samples = [copy @ _generic(spaces, seed + 8 * (2 + number)) @ other.T for number in range(4)]
+    samples = [copy @ sample @ other.T for sample in samples]
     size = max(float(sample.abs().max()) for sample in samples)
     for sample in samples:
         for known in own:
@@ -435,16 +506,17 @@ def _columns(spaces: Spaces, copy: Tensor, other: Tensor, seed: int, reference: 
 def _frames(maps: Tensor, into: Parts, back: Parts, division: Sequence[int]) -> Tensor:
     """Orthonormal sets of blocks, a column for each independent entry, for parts that are not of real type."""
     found = []
-    for x, y, step in zip(into, back, division):
-        block = torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]).flatten(0, 1)
+    for block, step in zip(_by_part(maps, into, back), division):
         if step == 1:
             found.append(torch.eye(len(block), dtype=torch.float64))
             continue
         kept = []
         for column in block.T:
+            if len(kept) == len(block) // step:
+                break
             for known in kept:
                 column = column - known * (known @ column)
-            if float(column.norm()) > 1e-6 and len(kept) < len(block) // step:
+            if float(column.norm()) > 1e-6:
                 kept.append(column / column.norm())
         found.append(torch.stack(kept, 1) if kept else block.new_zeros(len(block), 0))
     return torch.block_diag(*found)

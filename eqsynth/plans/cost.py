@@ -33,6 +33,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
+from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Symmetry
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Costing:
 
     def _length(self, size: int) -> Polynomial:
         """The length of an axis."""
-        symbols = size_symbols(len(self.problem.group.factors))
+        symbols = size_symbols(len(self.problem.group.indices))
         if size < len(symbols):
             return Polynomial.of(symbols[size])
         factor, symmetry = self.packs[size - len(symbols)]
@@ -380,10 +381,9 @@ class Costing:
 
 
 def _entries(n: Polynomial, symmetry: Symmetry) -> Polynomial:
-    """How many independent entries a symmetric or alternating tensor has: a binomial coefficient in n."""
-    steps = range(symmetry.order)
-    product = reduce(mul, (n + (step if symmetry.kind == "S" else -step) for step in steps), ONE)
-    return product / factorial(symmetry.order)
+    """How many independent entries a tensor has: a polynomial in n, of symmetric tensors a binomial coefficient."""
+    coefficients = exchanges.length_coefficients(symmetry.kind, symmetry.order)
+    return sum((count * n**power for power, count in enumerate(coefficients)), ZERO) / symmetry.size
 
 
 def _spans(part: Part, axis: int) -> bool:

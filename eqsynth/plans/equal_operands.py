@@ -14,11 +14,12 @@ from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
 from eqsynth.families.group import Group
-from eqsynth.families.hom import ProductHom
+from eqsynth.families.hom import ProductHom, index_sizes, split_turn
 from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.steps import Pair
-from eqsynth.spaces.space import Symmetry, Turn, axis_counts, entries_of, order_text
+from eqsynth.spaces.exchanges import Turn, generated
+from eqsynth.spaces.space import Symmetry, axis_counts, entries_of, generators_of, order_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
         if places is not None:
             return places
     orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
-    symmetric = prod(factorial(entry.order) for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
+    symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
     return _by_matrices(maps, swaps, symmetric * equal)
 
@@ -77,24 +78,19 @@ def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
             yield tuple(at[to.get(owner, owner), axis] for owner, axis in owners), 1
     for place, factor in enumerate(term):
         order = problem.inputs[factor][1]
-        start = 0
-        for entry, count in zip(entries_of(order), axis_counts(order), strict=True):
-            for axis in range(start, start + count - 1) if isinstance(entry, Symmetry) else ():
-                pair = {(place, axis): (place, axis + 1), (place, axis + 1): (place, axis)}
-                sign = 1 if isinstance(entry, Symmetry) and entry.kind == "S" else -1
-                yield tuple(at[pair.get(owner, owner)] for owner in owners), sign
-            start += count
+        for axes, sign in generators_of(order):
+            yield tuple(at[place, axes[axis]] if owner == place else at[owner, axis] for owner, axis in owners), sign
 
 
 def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     """One element of each orbit that does not vanish; None where the exchanges lead out of the basis."""
-    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
-    forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.factors[factor].symplectic}
+    outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
+    forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.indices[factor].symplectic}
     #: The map that a diagram is a summand of, and its sign there: maps to symmetric outputs are sums.
     summand: dict[Key, tuple[int, int]] = {}
     flat = [maps.flat(place) for place in range(len(maps))]
     for number, diagram in enumerate(flat):
-        for axes, sign in maps.turned(number):
+        for axes, sign in (split_turn(maps.group, turn) for turn in maps.turned(number)):
             key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
             summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()
@@ -126,15 +122,17 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
     counts = zip(axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
     # Where n is a letter, any size will do at which the diagrams are independent.
     sizes = [
-        factor.n if isinstance(factor.n, int) else _even(factor, max(factor.stable_from(k + lo), 1))
+        factor.n if isinstance(factor.n, int) else _fitting(factor, max(factor.stable_from(k + lo), 1))
         for factor, (k, lo) in zip(maps.group.factors, counts, strict=True)
     ]
-    columns = prod(sizes[factor] for factor in (*full_axes(maps.outputs), *full_axes(maps.inputs)))
+    columns = prod(
+        sizes[factor] for factor in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
+    )
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
-    every = _generated(swaps)
+    every = generated(swaps) or {}
     matrices = maps.matrices(sizes)
-    lengths = [sizes[factor] for factor in full_axes(maps.inputs)]
+    lengths = [sizes[factor] for factor in full_axes(maps.group, maps.inputs)]
     split = matrices.reshape(*matrices.shape[:2], *lengths)
     total = np.zeros_like(split)
     for swap, sign in every.items():
@@ -142,23 +140,9 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
     return independent_rows(total.reshape(len(maps), -1))[0]
 
 
-def _even(factor: Group, size: int) -> int:
-    """The size, or the next one where the factor has only even ones."""
-    return size + size % 2 * factor.even
-
-
-def _generated(swaps: Sequence[Turn]) -> dict[tuple[int, ...], int]:
-    """All exchanges that some generate, with their signs."""
-    every = {tuple(range(len(swaps[0][0]))): 1}
-    agenda = list(every)
-    while agenda:
-        at = agenda.pop()
-        for swap, sign in swaps:
-            image = tuple(swap[axis] for axis in at)
-            if image not in every:
-                every[image] = every[at] * sign
-                agenda.append(image)
-    return every
+def _fitting(factor: Group, size: int) -> int:
+    """The size, or the next one that the factor has."""
+    return size + -size % factor.multiple
 
 
 def moments(maps: Basis, problem: ProductHom, number: int, pair: Pair) -> tuple[float, ...]:
@@ -210,8 +194,9 @@ def _by_loops(
     plain = all(factor.diagrammatic and not factor.paired for factor in maps.group.factors)
     if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
-    sizes = wanted or [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
-    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
+    own = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.indices]
+    sizes = index_sizes(maps.group, wanted) if wanted else own
+    outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
     above, below = len(outs), len(ins)
     lengths = [sizes[factor] for factor in (*outs, *ins, *ins)]
     at = {owner: axis for axis, owner in enumerate(owners)}
@@ -251,7 +236,7 @@ def _by_entries(
     import numpy as np
 
     sizes = wanted or maps.sizes(SMALL_N if maps.group.symbolic else None)
-    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
+    outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
     entries = len(maps)
     for factor in (*outs, *ins):
         entries *= sizes[factor]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from itertools import combinations, combinations_with_replacement, permutations
-from math import perm
+from itertools import permutations
+from math import perm, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
-from eqsynth.diagrams.functor import matrix, squares
+from eqsynth.diagrams.functor import joined_indices, matrix, split_indices, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
+from eqsynth.families.hom import index_sizes
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
@@ -37,7 +38,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Symmetry, all_turns
+from eqsynth.spaces.space import Symmetry, axes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,9 +77,12 @@ class _Interpreter:
         import numpy as np
 
         self.plan, self.inputs = plan, inputs
-        self.factors = plan.hom.group.factors
-        #: The size of each factor of the group, and behind them the lengths of packed axes.
-        self.sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
+        self.factors = plan.hom.group.indices
+        sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
+        #: Whether an axis is made of several indices, which are axes of their own in between.
+        self.nested = plan.hom.group.maps == "nested"
+        #: The length of each index of the group, and behind them the lengths of packed axes.
+        self.sizes = index_sizes(plan.hom.group, sizes)
         self.lengths = [*self.sizes, *(symmetry.length(self.sizes[factor]) for factor, symmetry in plan.packs)]
         # The channels of a product are one axis, the left one's most significant.
         self.parameters = {
@@ -95,7 +99,9 @@ class _Interpreter:
         outputs = []
         for step in self.plan.steps:
             if isinstance(step, Output):
-                outputs.append(self.zeros_out(step.term) if step.source is None else self.values[step.source])
+                value = self.zeros_out(step.term) if step.source is None else self.values[step.source]
+                order = self.plan.problem.space_out.orders[step.term]
+                outputs.append(joined_indices(value, axes_of(order), self.sizes) if self.nested else value)
             else:
                 self.values |= zip(step.writes, self.step(step), strict=True)
         return outputs
@@ -118,10 +124,15 @@ class _Interpreter:
         plan, values = self.plan, self.values
         match step:
             case Input(_, term, axes):
-                wanted = (self.batch, *[self.lengths[size] for size in axes], plan.problem.inputs[term][0])
+                channels, order = plan.problem.inputs[term]
+                wanted = (self.batch, *[self.lengths[size] for size in axes], channels)
+                if self.nested:
+                    wanted = (self.batch, *[prod(self.sizes)] * axes_of(order), channels)
                 if self.inputs[term].shape != wanted:
                     raise ShapeError(f"input {term} has shape {self.inputs[term].shape}, expected {wanted}")
-                return [self.inputs[term]]
+                return [
+                    split_indices(self.inputs[term], axes_of(order), self.sizes) if self.nested else self.inputs[term]
+                ]
             case Reduce(_, source):
                 axes = plan.values[source].axes
                 lengths, matrices = [self.lengths[size] for size in axes], self.pair_forms(step.forms, axes)
@@ -303,13 +314,12 @@ def _einsum(*arguments: Any) -> Array:
 
 
 def _packed(source: Array, start: int, symmetry: Symmetry) -> Array:
-    """Each entry once: that with ascending indices."""
+    """Each entry once: that with the first indices."""
     import numpy as np
 
     axes, n = range(symmetry.order), source.shape[1 + start]
-    listed = combinations_with_replacement if symmetry.kind == "S" else combinations
     moved = np.moveaxis(source, [1 + start + axis for axis in axes], list(axes))
-    rows = [moved[index] for index in listed(range(n), symmetry.order)]
+    rows = [moved[index] for index in symmetry.indices(n)]
     return np.moveaxis(np.array(rows).reshape(len(rows), *moved.shape[symmetry.order :]), 0, 1 + start)
 
 
@@ -319,9 +329,8 @@ def _unpacked(source: Array, start: int, symmetry: Symmetry, n: int) -> Array:
 
     rows = np.moveaxis(source, 1 + start, 0)
     entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]), rows.dtype)
-    listed = combinations_with_replacement if symmetry.kind == "S" else combinations
-    for row, index in zip(rows, listed(range(n), symmetry.order), strict=True):
-        for permutation, sign in all_turns(symmetry.full):
+    for row, index in zip(rows, symmetry.indices(n), strict=True):
+        for permutation, sign in symmetry.turns():
             entries[tuple(index[axis] for axis in permutation)] = sign * row
     axes = range(symmetry.order)
     return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])

@@ -25,7 +25,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Hom, index_counts, index_sizes
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -52,11 +52,12 @@ from eqsynth.plans.steps import (
     Tied,
     Unpack,
 )
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     FactorAxes,
     Order,
     Symmetry,
-    Turn,
+    all_turns,
     axes_of,
     axis_counts,
     entries_of,
@@ -156,6 +157,8 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
 def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
+    if group.maps == "nested" and method != "diagrams":
+        raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
     if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
         raise GroupError(
             f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones: ask for method='diagrams'"
@@ -307,7 +310,7 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
 
 def _pair(term_in: int, term_out: int, maps: Basis, normalization: str, blocks: Schur | None = None) -> Pair:
     if blocks:
-        none = (0,) * len(maps.group.factors)
+        none = (0,) * len(maps.group.indices)
         return Pair(term_in, term_out, len(maps), none, _block_variances(term_in, term_out, blocks))
     if maps.group.maps == "factors" and not maps.group.diagrammatic:
         return _product_pair(term_in, term_out, maps, normalization)
@@ -385,7 +388,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
 
     ``as_tables``: bilabelled graphs of factors are tables, too.
     """
-    uses, several = [], len(group.factors) > 1
+    uses, several = [], len(group.indices) > 1
     # Elements of products share their parts.
     of_part = lru_cache(maxsize=None)(_factored)
     # What long lists have in common is one object.
@@ -402,7 +405,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
             webs = ((one.below,), (one.above,)) if one.below is not NO_WEB or one.above is not NO_WEB else no_webs
             uses.append(_Use(term_in, term_out, element, *halves, profile, *webs, turns=turns, sign=one.sign))
             continue
-        parts = [of_part(factor, part, as_tables) for factor, part in zip(group.factors, parts_of, strict=True)]
+        parts = [of_part(factor, part, as_tables) for factor, part in zip(group.indices, parts_of, strict=True)]
         # Columns of parts: their halves, middles, profiles, webs, tables and signs.
         bottoms, tops, middles, profile, lower, upper, table, signs = zip(*parts, strict=True)
         uses.append(
@@ -563,7 +566,7 @@ class _Lowering:
 
     def __init__(self, hom: Hom, levels: Collection[int] = (), packing: bool = False, as_tables: bool = False) -> None:
         self.hom, self.levels, self.packing, self.as_tables = hom, levels, packing, as_tables
-        self.factors = hom.group.factors
+        self.factors = hom.group.indices
         #: The axes that are packed.
         self.packs: list[tuple[int, Symmetry]] = []
         self._add_packs((*hom.space_in.orders, *hom.space_out.orders))
@@ -636,7 +639,7 @@ class _Lowering:
         """An input, and the steps that reduce it to the halves that are wanted; ``name`` names those on the way."""
         if not wanted:
             return []
-        sizes = full_axes(order)
+        sizes = full_axes(self.hom.group, order)
         start = whole(len(sizes))
         names = {start: name(start)} | wanted
         steps: list[Step] = [Input(names[start], number, sizes)]
@@ -650,7 +653,7 @@ class _Lowering:
         """The transpose of the reductions: small tensors are added together before they are spread."""
         if not wanted:
             return [Output(term, None)]
-        sizes = full_axes(order)
+        sizes = full_axes(self.hom.group, order)
         steps: list[Step] = []
         value: dict[Half, str] = {}
         #: Sums that are made: outputs in several orders of their axes are sums of the same parts.
@@ -694,7 +697,7 @@ class _Lowering:
         """The size of a packed axis."""
         if (factor, symmetry) not in self.packs:
             self.packs.append((factor, symmetry))
-        return len(self.hom.group.factors) + self.packs.index((factor, symmetry))
+        return len(self.hom.group.indices) + self.packs.index((factor, symmetry))
 
     def _packings(self, entries: Sequence[FactorAxes | None], counts: Sequence[int]) -> list[tuple[int, int]]:
         """Where axes are packed, and the size that they get: from the last, so that the earlier stay in place."""
@@ -729,7 +732,7 @@ class _Lowering:
         name = self._packed_name(term)
         if not read and term not in self.read_packed:
             return []
-        steps: list[Step] = [Input(name, term, stored_axes(order, self.packs))]
+        steps: list[Step] = [Input(name, term, stored_axes(self.hom.group, order, self.packs))]
         if read:
             (first, *rest) = read
             assert isinstance(first, Input)  # noqa: S101 - reductions begin with their input
@@ -750,7 +753,7 @@ class _Lowering:
             ready.append(packed)
         if not ready:
             return [last]
-        axes = stored_axes(order, self.packs)
+        axes = stored_axes(self.hom.group, order, self.packs)
         if len(ready) > 1:
             total = self._fresh(_name("q_sum", term, whole(0), self.several_out))
             straight = tuple(range(len(axes)))
@@ -761,7 +764,8 @@ class _Lowering:
     def _packable(self, use: _Use) -> _Use:
         """The same use, mixed packed in the factors in which its reduction is symmetric or alternating.
 
-        It is in blocks that all take equally many axes of one symmetric input, or one axis each of an alternating one.
+        It is in blocks that all take equally many axes of one symmetric input, or one axis each of an alternating one;
+        for other symmetries of indices where nothing is reduced.
         """
         if use.term_in == BIAS or any(taken or given or tied for _, taken, given, tied in use.profile):
             return use
@@ -772,12 +776,13 @@ class _Lowering:
         kept = [use.bottom.blocks[block] for block in use.bottom.kept]
         for (count, *_), one in zip(use.profile, entries_of(self.hom.space_in.orders[use.term_in]), strict=True):
             lengths = {len(block) for block in kept[start : start + count]}
-            alike = len(lengths) == 1 and isinstance(one, Symmetry) and (one.kind == "S" or lengths == {1})
-            if count > 1 and alike and isinstance(one, Symmetry):
+            alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
+            if count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
                 packs.append(Symmetry(one.kind, count, packed=True))
-                order = [place - start for place in middle[start : start + count]]
-                sign *= sign_of(order) if one.kind == "A" else 1
-                middle[start : start + count] = range(start, start + count)
+                order = tuple(place - start for place in middle[start : start + count])
+                if by := one.sign(order):
+                    sign *= by
+                    middle[start : start + count] = range(start, start + count)
             else:
                 packs.append(None)
             start += count
@@ -787,8 +792,8 @@ class _Lowering:
 
     def _forms(self, order: Order) -> frozenset[int]:
         """The vertices of a row whose pairs carry a form."""
-        sizes = full_axes(order)
-        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].paired)
+        sizes = full_axes(self.hom.group, order)
+        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.indices[factor].paired)
 
     def _form(self, sizes: Sequence[int], link: Link) -> str:
         """The form that a link contracts with, if any: that of the axes of its pair."""
@@ -796,7 +801,7 @@ class _Lowering:
             return "omega"
         ((left, _),) = link.forms
         (vertex, *_) = link.source.blocks[link.source.kept[left]]
-        return self.hom.group.factors[sizes[vertex]].form
+        return self.hom.group.indices[sizes[vertex]].form
 
     def _fresh(self, name: str) -> str:
         """The name, or one like it that is not taken."""
@@ -857,7 +862,14 @@ class _Lowering:
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
             self.middle_steps.append(
-                Tied(target, term_out, full_axes(self.hom.space_out.orders[term_out]), tuple(tables), constants, start)
+                Tied(
+                    target,
+                    term_out,
+                    full_axes(self.hom.group, self.hom.space_out.orders[term_out]),
+                    tuple(tables),
+                    constants,
+                    start,
+                )
             )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
 
@@ -975,7 +987,7 @@ class _Lowering:
         weights = [use for use in uses if use.term_in != BIAS]
         straight = tuple(range(sum(count for count, *_ in profile)))
         by_fourier = _by_fourier(profile, self.levels)
-        permute_inputs = by_fourier or self._permutes_inputs(profile, uses)
+        permute_inputs = by_fourier or (all(map(_packs_straight, weights)) and self._permutes_inputs(profile, uses))
         tabled = uses[0].tabled
         labels = _canonical(profile, tabled)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
@@ -1105,7 +1117,7 @@ class _Lowering:
         packings: Sequence[tuple[int, int]],
     ) -> None:
         """What comes after the mixing of a target, up to its place in the output."""
-        if packings and self._is_ready(use):
+        if packings and middle == tuple(range(len(middle))) and self._is_ready(use):
             self.ready[use.term_out].append(value)
             return
         if packings:
@@ -1116,7 +1128,7 @@ class _Lowering:
             if factor not in use.tabled and _takes_after(use.profile[factor]):
                 value, arrangement = self._hodge(value, arrangement, use.profile, factor)
         value, arrangement = self._contracted(value, arrangement, use, middle, above=True)
-        row = self._row(use.top, use, "given", full_axes(self.hom.space_out.orders[use.term_out]))
+        row = self._row(use.top, use, "given", full_axes(self.hom.group, self.hom.space_out.orders[use.term_out]))
         self._place(use, Part(value, tuple(map(arrangement.index, _arranged(row, middle)))))
 
     def _packed(self, operand: Operand, packings: Sequence[tuple[int, int]]) -> str:
@@ -1143,17 +1155,17 @@ class _Lowering:
 
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
-        sizes = full_axes(self.hom.space_out.orders[use.term_out])
-        directed = frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].symplectic)
+        sizes = full_axes(self.hom.group, self.hom.space_out.orders[use.term_out])
+        directed = frozenset(v for v, factor in enumerate(sizes) if self.hom.group.indices[factor].symplectic)
         for half, placed in _turned(use.top.headless, part, use.turns, directed):
             self.tops[use.term_out].setdefault(half, []).append(placed)
 
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
         """How many products a Mix takes: copies of its operands stay below the input and output together."""
-        sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.factors]
+        sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.indices]
         sizes += [one.length(sizes[factor]) for factor, one in self.packs]
         held = sum(
-            channels * prod(sizes[factor] for factor in stored_axes(order, self.packs))
+            channels * prod(sizes[factor] for factor in stored_axes(self.hom.group, order, self.packs))
             for space in (self.hom.space_in, self.hom.space_out)
             for channels, order in space
         )
@@ -1166,7 +1178,7 @@ class _Lowering:
         name = self.bottoms[use.term_in].setdefault(half, self._input_name(use.term_in, half))
         cached = (use.term_in, use.bottom, use.profile, use.below, use.tabled)
         if cached not in self.heads:
-            sizes = full_axes(self.hom.space_in.orders[use.term_in])
+            sizes = full_axes(self.hom.group, self.hom.space_in.orders[use.term_in])
             arrangement = self._row(use.bottom, use, "taken", sizes)
             for factor, (_, taken, given, tied) in enumerate(use.profile):
                 if (taken or given or tied) and factor not in use.tabled and not _takes_after(use.profile[factor]):
@@ -1198,7 +1210,7 @@ class _Lowering:
         free: list[Label] = [("given", factor, place) for place in range(given)]
         carried = [label for label in arrangement if label not in bound and label not in eaten]
         order = tuple(arrangement.index(label) for label in [*carried, *bound, *eaten])
-        n = self.hom.group.factors[factor].n
+        n = self.hom.group.indices[factor].n
         assert isinstance(n, int), "a head exists only where n is a number"  # noqa: S101 - for the type checker
         target = self._fresh(f"{source}_h{given}")
         self.middle_steps.append(Hodge(target, source, order, factor, n, len(bound), taken, given))
@@ -1235,6 +1247,16 @@ def _stays_packed(packs: Sequence[Symmetry | None], half: Half, order: Order) ->
     """Whether all axes of a tensor are mixed packed as they are stored."""
     stored = tuple(one if stored_packed(one) else None for one in entries_of(order))
     return packs == stored and half == whole(axes_of(order))
+
+
+def _packs_straight(use: _Use) -> bool:
+    """Whether axes that are packed are mixed in their order; where one stays in another, outputs are placed in it."""
+    starts = accumulate((0, *(count for count, *_ in use.profile[:-1])))
+    return all(
+        use.middle[start + axis] == start + axis
+        for one, start in zip(use.packs, starts, strict=False)
+        for axis in range(one.order if one else 0)
+    )
 
 
 def _takes_after(profile: tuple[int, int, int, bool]) -> bool:
@@ -1412,9 +1434,12 @@ def gains(maps: Basis) -> tuple[int, ...]:
     outputs, and only n^(blocks) of the n^l entries can differ from zero. The gain makes up for it, so
     that the mean square of the output does not depend on n.
     """
+    group = maps.group
     return tuple(
         factor.gain(k, lo)
-        for factor, k, lo in zip(maps.group.factors, axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
+        for factor, k, lo in zip(
+            group.indices, index_counts(group, maps.inputs), index_counts(group, maps.outputs), strict=True
+        )
     )
 
 
@@ -1439,7 +1464,8 @@ def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))
     if normalization != "sum" or maps.group.symbolic:
         return tuple(s / mean for s in share)
-    parts = (zip(maps.group.factors, maps.factors(element), sizes, strict=True) for element in range(len(maps)))
+    own = index_sizes(maps.group, sizes)
+    parts = (zip(maps.group.indices, maps.factors(element), own, strict=True) for element in range(len(maps)))
     return tuple(s / mean / prod(starmap(terms, part)) for s, part in zip(share, parts, strict=True))
 
 
@@ -1469,8 +1495,9 @@ def mean_squares(
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
     group, n, gain = maps.group, sizes[0], gained[0]
     if group.diagrammatic:
-        diagrams = [diagram for (diagram,) in map(maps.factors, range(len(maps)))]
-        totals = [(entries(diagram, n), terms(group, diagram, n)) for diagram in diagrams]
+        own = group.index_lengths(n)
+        listed = [[*zip(group.indices, maps.factors(at), own, strict=True)] for at in range(len(maps))]
+        totals = [(prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed]
     else:
         totals = functor.squares(group, maps.diagrams, n)
     means = []
@@ -1492,7 +1519,7 @@ def _times(maps: Basis, element: int) -> int:
 
 
 def _alike(maps: Basis, index: int) -> int:
-    """How many orders of symmetric axes of the input exchange blocks of a diagram and leave it as it is.
+    """How many orders of the input's axes that its symmetry allows exchange blocks of a diagram and leave it as it is.
 
     So many entries that a sum adds up are equal, and its variance is larger by that.
     """
@@ -1500,6 +1527,13 @@ def _alike(maps: Basis, index: int) -> int:
     if not isinstance(element, Diagram | tuple) or is_plain(maps.inputs):
         return 1
     diagram = maps.flat(index)
+    if not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
+        start = diagram.outputs
+        block_of = {vertex: number for number, block in enumerate(diagram.blocks) for vertex in block}
+        images = [[block_of[start + axis] for axis in axes] for axes, _ in all_turns(maps.inputs)]
+        # Two orders that take the axes to the same blocks differ by one that stays inside the blocks.
+        kept = {tuple(image) for image in images if _same_blocks(diagram, image, block_of)}
+        return len(kept)
     parts: list[int] = []
     for number, (one, count) in enumerate(zip(entries_of(maps.inputs), axis_counts(maps.inputs), strict=True)):
         # Each plain axis is a part of its own.
@@ -1511,6 +1545,20 @@ def _alike(maps: Basis, index: int) -> int:
         if reads:
             kinds[tuple(vertex for vertex in block if vertex < diagram.outputs), reads] += 1
     return prod(map(factorial, kinds.values()))
+
+
+def _same_blocks(diagram: Diagram, image: Sequence[int], block_of: dict[int, int]) -> bool:
+    """Whether a diagram is the same with its inputs in the places of these blocks."""
+    to: dict[int, int] = {}
+    for axis, number in enumerate(image):
+        own = block_of[diagram.outputs + axis]
+        if to.setdefault(own, number) != number:
+            return False
+    return all(
+        [v for v in diagram.blocks[a] if v < diagram.outputs] == [v for v in diagram.blocks[b] if v < diagram.outputs]
+        and len(diagram.blocks[a]) == len(diagram.blocks[b])
+        for a, b in to.items()
+    )
 
 
 def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, ...]:

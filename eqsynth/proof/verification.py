@@ -30,13 +30,14 @@ from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
-    Turn,
     all_turns,
     axes_of,
     axis_counts,
     entries_of,
+    generators_of,
     is_plain,
     least_shown,
     lengths,
@@ -155,6 +156,8 @@ def check_basis(basis: Basis) -> str:
     _check_certificate(basis)
     if basis.group.maps == "factors":
         return _check_product(basis)
+    if basis.group.maps == "nested":
+        return _check_nested(basis)
     if not basis.plain_orders:
         return _check_symmetric(basis)
     if not basis.group.diagrammatic:
@@ -306,6 +309,33 @@ def _check_product(basis: Basis) -> str:
     return f"{len(basis)} maps, the products of {' and '.join(str(len(part)) for part in parts)}"
 
 
+def _check_nested(basis: Basis) -> str:
+    """Every element must be a nested partition within the sizes, once, and there must be as many as the dimension.
+
+    Then they are a basis: the change to the orbits that are there is unitriangular.
+    """
+    group, total = basis.group, _vertices(basis)
+    orders = axes_of(basis.outputs), axes_of(basis.inputs)
+    for element in basis.diagrams:
+        parts = [part for part in _factors(element) if isinstance(part, Diagram) and not (part.edges or part.head)]
+        if len(parts) != len(group.indices) or len(parts) != len(_factors(element)):
+            raise VerificationError(f"{element!r} is no nested partition of {group}")
+        if any((part.outputs, part.inputs) != orders for part in parts):
+            raise VerificationError(f"{element!r} does not map order {orders[1]} to {orders[0]}")
+        if problem := group.nested_misfit(*(part.blocks for part in parts)):
+            raise VerificationError(f"{element!r} is no nested partition of {group}: {problem}")
+    if len(set(basis.diagrams)) != len(basis):
+        raise VerificationError(f"a nested partition stands twice among the {len(basis)} of {group}")
+    expected, spanning = dimension.dimension(group, total), count_diagrams(group, total)
+    if len(basis) != expected:
+        raise VerificationError(f"{len(basis)} maps, but the dimension of the equivariant maps is {expected}")
+    _check_spanning(basis, spanning)
+    argument = "stable" if spanning == expected else "nested"
+    if basis.certificate.independence != argument:
+        raise VerificationError(f"the certificate's argument is {argument!r} for {expected} of {spanning} maps")
+    return f"{expected} maps, nested partitions of at most n blocks, each cut into at most m"
+
+
 def _factor_basis(basis: Basis, place: int, group: Group, inputs: Order, outputs: Order) -> Basis:
     """The basis of a factor: that which layers use, or the other one where the product is made of it."""
     usual = bases.basis(group, inputs, outputs)
@@ -360,7 +390,7 @@ def _check_span(basis: Basis, whole: Basis) -> None:
 
     ours, all_maps = _means(basis, False), _means(replace(whole, inputs=basis.inputs, outputs=basis.outputs), True)
     above = axes_of(basis.outputs)
-    for swap, sign in index_symmetries.swaps(basis.outputs):
+    for swap, sign in generators_of(basis.outputs):
         axes = (0, *(1 + axis for axis in swap), *range(1 + above, ours.ndim))
         if not np.array_equal(sign * np.transpose(ours, axes), ours):
             raise VerificationError("the output of a map has not the symmetry that it should have")
@@ -418,8 +448,8 @@ def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> 
 
 
 def _moves(basis: Basis) -> tuple[list[tuple[Turn, int]], list[tuple[Turn, int]]]:
-    above = [(swap, 0) for swap in index_symmetries.swaps(basis.outputs)]
-    return above, [(swap, axes_of(basis.outputs)) for swap in index_symmetries.swaps(basis.inputs)]
+    above = [(swap, 0) for swap in generators_of(basis.outputs)]
+    return above, [(swap, axes_of(basis.outputs)) for swap in generators_of(basis.inputs)]
 
 
 def _orbit_of_exchanges(basis: Basis, number: int) -> frozenset[Diagram]:
@@ -650,7 +680,7 @@ def _multiplied(problem: Problem, number: int, inputs: Sequence[Any]) -> NDArray
         (x,) = (inputs[place] for place in term)
         return np.asarray(x.reshape(len(x), prod(x.shape[1:-1]), x.shape[-1]))
     # Labels: 0 is the batch, then the axes of the product, then channels.
-    owners = problem.owners(term)
+    owners = problem.owners(term, whole=True)
     arguments: list[Any] = []
     for place, factor in enumerate(term):
         axes = sorted((axis, 1 + position) for position, (owner, axis) in enumerate(owners) if owner == place)

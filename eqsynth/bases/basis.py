@@ -447,7 +447,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     """
     inputs, outputs = (fitted_order(group, order) for order in (inputs, outputs))
     try:
-        if group.diagrammatic and group.maps != "factors" and is_plain(inputs) and is_plain(outputs):
+        if group.maps == "diagrams" and is_plain(inputs) and is_plain(outputs):
             argument = _plain_argument(group, inputs, outputs, choose)
             if argument:
                 return _listed_basis(group, inputs, outputs, argument, data)

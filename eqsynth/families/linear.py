@@ -29,7 +29,7 @@ class GeneralLinear(MatchingGroup):
     >>> [len(eq.basis(f"GL({n})", 3, 3)) for n in (1, 2, 3)]
     [1, 5, 6]
     >>> eq.basis("GL(n)", (1, 1), (1, 1)).formulas()
-    ['y[a,b] += x[a,b]', 'y[a,a] += x[b,b]']
+    ['y[a,a] += x[b,b]', 'y[a,b] += x[a,b]']
 
     V = R^n and its dual V* are two kinds of axis: an order is ``(k,k')``, k axes of V and then k' of V*; k alone has
     axes of V only. An element g acts on V* as the transpose of its inverse. A pair across the rows joins axes of one
@@ -121,7 +121,7 @@ class SpecialLinear(GeneralLinear):
     >>> import eqsynth as eq
     >>> [eq.basis("SL(3)", *orders).formulas() for orders in ((2, (0, 1)), (3, 0))]
     [['y[a] += ε[a,b,c] x[b,c]'], ['y += ε[a,b,c] x[a,b,c]']]
-    >>> [eq.dimension.dimension(eq.Group("SL", 2).between((), (False,) * k), k) for k in (2, 4, 6)]
+    >>> [eq.Group("SL", 2).between((), (False,) * k).dimension(k) for k in (2, 4, 6)]
     [1, 2, 5]
 
     With a axes of V and b of V*, inputs seen as outputs of the other kind, there are maps where a - b is t times n.

@@ -310,6 +310,16 @@ def test_weights_are_complex_with_the_right_variance():
     assert eq.Linear("U(2)", 1, 1, dtype=torch.complex128).weight.dtype == torch.complex128
 
 
+def test_complex_layers_are_inspected():
+    layer = eq.Linear("U(2)", "2x(1,1)", "2x(1,1)", bias=False)
+    with torch.no_grad():
+        layer.weight.real.zero_()
+        layer.weight[0] = 0
+    first, second = eq.inspect(layer).uses
+    assert (first.element, second.share) == (1, 0)
+    assert abs(first.norm - float(layer.weight[1].detach().abs().square().sum().sqrt())) < 1e-6
+
+
 def test_kinds_of_numbers_are_not_mixed():
     x = torch.randn(3, 2, 1)
     with pytest.raises(ShapeError, match=r"tensors of U\(2\) are complex numbers: pass .* x.to\(torch.complex64\)"):

@@ -243,7 +243,9 @@ def _draw(
 
 
 def _order(text: str) -> Order:
-    """An order as people type it: 2, 1.det, [ijk=ikj], 2,1 or (2,1)."""
+    """An order as people type it: 2, 1.det, [ijk=ikj], 2,1 or (2,1), and ((1,1),2) where a factor tells V from V*."""
+    if re.fullmatch(r"[0-9(),\s]*\([0-9,\s]+\)[0-9(),\s]*", text.strip()[1:]):
+        return read_order(text.strip())
     parts = [part.strip() for part in text.strip().removeprefix("(").removesuffix(")").split(",") if part.strip()]
     if not parts:
         raise SpaceError(f"the order {shown(text)} is empty: ask for 0, 1, 2, ...")

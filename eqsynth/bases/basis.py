@@ -18,13 +18,12 @@ from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, Sy
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.hom import check_order_fits, maps_of, mixed
+from eqsynth.families.hom import fitted_order, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
+    FactorOrder,
     Order,
-    Symmetry,
-    Twisted,
     axes_of,
     axis_counts,
     entries_of,
@@ -178,13 +177,13 @@ class Basis:
         inputs, outputs = untwisted(self.inputs), untwisted(self.outputs)
         if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
             raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
-        if not (isinstance(inputs, int) and isinstance(outputs, int)):
+        if not self.plain_orders:
             raise GroupError(
                 f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are no diagrams, but "
                 f"sums of them: ask for the orders {order_text(plain(self.inputs))} -> "
                 f"{order_text(plain(self.outputs))}"
             )
-        return listed, inputs, outputs
+        return listed, axes_of(inputs), axes_of(outputs)
 
     def formulas(self, multiplied: Sequence[Multiplied] = ()) -> list[str]:
         """The index formula of every element; ``multiplied``: what x is the product of (``ProductHom.multiplied``)."""
@@ -333,9 +332,7 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
     """
     choice("choose", choose, CHOICES)
     group = Group.parse(group)
-    inputs, outputs = (stored_full(read_order(order)) for order in (inputs, outputs))
-    for order in (inputs, outputs):
-        check_order_fits(group, order)
+    inputs, outputs = (fitted_order(group, stored_full(read_order(order))) for order in (inputs, outputs))
     return _basis(group, inputs, outputs, choose)
 
 
@@ -448,8 +445,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     diagrams that the group allows, in the order of a basis and as many as the dimension, are the basis. All others are
     chosen anew and compared, since checking a choice takes as long as making it.
     """
-    for order in (inputs, outputs):
-        check_order_fits(group, order)
+    inputs, outputs = (fitted_order(group, order) for order in (inputs, outputs))
     try:
         if group.maps == "diagrams" and is_plain(inputs) and is_plain(outputs):
             argument = _plain_argument(group, inputs, outputs, choose)
@@ -569,9 +565,7 @@ def _summed_table(
     return MatrixMap(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
 
 
-def _product_basis(
-    group: Group, inputs: Sequence[int | Symmetry | Twisted], outputs: Sequence[int | Symmetry | Twisted], choose: str
-) -> Basis:
+def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequence[FactorOrder], choose: str) -> Basis:
     problems = [*zip(group.factors, inputs, outputs, strict=True)]
 
     def refuse_large(count: int) -> None:

@@ -13,6 +13,7 @@ from eqsynth.errors import SpaceError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import (
+    FactorAxes,
     Order,
     Space,
     Symmetry,
@@ -99,7 +100,7 @@ def demand(group: Group, order: Order) -> Demand:
     return Demand(tuple(sorted(properties)), ", and ".join(reasons))
 
 
-def _demand_of_exchanges(one: int | Symmetry) -> Demand:
+def _demand_of_exchanges(one: FactorAxes) -> Demand:
     """What it takes to keep the symmetry of a tensor."""
     if not isinstance(one, Symmetry) or not one.signed:
         return Demand()
@@ -107,7 +108,7 @@ def _demand_of_exchanges(one: int | Symmetry) -> Demand:
     return Demand(("odd",), f"{flips} tensors" if one.short else f"exchanges of axes flip {flips} tensors")
 
 
-def _read_by_position(factor: Group, one: int | Symmetry, count: int) -> bool:
+def _read_by_position(factor: Group, one: FactorAxes, count: int) -> bool:
     """Whether values can be read one by one: the group only moves them, and so do exchanges of axes."""
     return _demand_of_factor(factor, count, False).free and _demand_of_exchanges(one).free
 

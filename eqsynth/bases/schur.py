@@ -92,7 +92,7 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     """
     hom = Hom.parse(group, space_in, space_out)
     if not all(factor.stride for factor in hom.group.factors):
-        known = ", ".join(FAMILIES)
+        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )

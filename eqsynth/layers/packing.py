@@ -13,6 +13,7 @@ from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
+    axis_counts,
     entries_of,
     is_packed,
     is_plain,
@@ -134,8 +135,8 @@ def _read(text: str) -> tuple[tuple[str, int, bool], ...]:
         )
     some = is_packed(read)
     return tuple(
-        (one.kind, one.order, one.packed or not some) if isinstance(one, Symmetry) else ("", one, False)
-        for one in entries_of(read)
+        (one.kind, one.order, one.packed or not some) if isinstance(one, Symmetry) else ("", count, False)
+        for one, count in zip(entries_of(read), axis_counts(read), strict=True)
     )
 
 

@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth.bases import dimension as dimensions
-from eqsynth.bases import index_symmetries
+from eqsynth.bases import index_symmetries, irreps
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
@@ -18,7 +18,7 @@ from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, Sy
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.hom import check_order_fits, maps_of, mixed
+from eqsynth.families.hom import check_order_fits, fitting, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.space import (
     Order,
@@ -78,7 +78,8 @@ class Certificate:
     Gram matrix has full rank modulo ``prime``), ``"disjoint"`` (orbits), ``"representatives"`` (Aut(G):
     values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
-    orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``).
+    orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
+    ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo ``prime``).
     """
 
     dimension: int
@@ -97,6 +98,8 @@ class Certificate:
             "product": "products of the factors' bases",
             "cosets": "orbits of independent diagrams under permutations of axes are disjoint",
             "means": f"their means over permutations of axes have full rank modulo {self.prime}",
+            "schur": "multiples of the identity, or zero, by Schur's lemma",
+            "images": f"images of one vector of an irrep have full rank modulo {self.prime}",
             "gram": f"their Gram matrix has full rank modulo {self.prime}",
             "orbits": f"their coordinates in the orbit basis have full rank modulo {self.prime}",
         }[self.independence]
@@ -329,9 +332,7 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
     """
     choice("choose", choose, CHOICES)
     group = Group.parse(group)
-    inputs, outputs = (stored_full(read_order(order)) for order in (inputs, outputs))
-    for order in (inputs, outputs):
-        check_order_fits(group, order)
+    inputs, outputs = (stored_full(fitting(group, read_order(order))) for order in (inputs, outputs))
     return _basis(group, inputs, outputs, choose)
 
 
@@ -351,6 +352,8 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
             f"{', '.join(FAMILIES)} and tensors that are neither symmetric nor alternating: leave choose out"
         )
+    if irreps.has_irreps(inputs, outputs):
+        return _irrep_basis(group, inputs, outputs)
     if not plain_orders:
         return _symmetric_basis(group, inputs, outputs, choose)
     if takes_kernel(group, inputs, outputs):
@@ -497,6 +500,26 @@ def _listed_basis(group: Group, inputs: Order, outputs: Order, argument: str, da
 
 def _certificate_data(proof: Certificate) -> list[Any]:
     return [proof.dimension, proof.spanning, proof.independence, proof.prime]
+
+
+def _irrep_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
+    """The basis where inputs or outputs are irreps: diagrams, on the tensors that the irreps are."""
+    dimension, total = irreps.dimension(group, inputs, outputs), axes_of(inputs) + axes_of(outputs)
+    allowed = maps_of(group, inputs, outputs)
+    spanning = enumeration.count(allowed, total)
+    if dimension == 0 or irreps.unchanged(group, inputs, outputs):
+        elements = (irreps.identity(inputs),) if dimension else ()
+        return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "schur"))
+    if spanning > MAX_DIAGRAMS:
+        raise _too_many(f"{group} {order_text(inputs)} -> {order_text(outputs)}", f"{spanning:,} diagrams", total)
+    listed = sorted(enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs)), key=_cost_key)
+    elements, prime = irreps.chosen(group, listed, inputs, outputs)
+    if len(elements) != dimension:
+        raise GroupError(
+            f"{len(elements)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
+            f"dimension is {dimension}: this contradicts the theory, please report it"
+        )
+    return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "images", prime))
 
 
 def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:

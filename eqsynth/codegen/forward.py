@@ -24,7 +24,7 @@ from eqsynth.codegen.analysis import (
     is_small,
     missing,
 )
-from eqsynth.codegen.irreps import SchurCode
+from eqsynth.codegen.irreps import SchurCode, coordinate_lines
 from eqsynth.codegen.names import Names, Size, binomial, half, permuted, shape, times
 from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
@@ -55,7 +55,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Symmetry
+from eqsynth.spaces.space import Irrep, Symmetry
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -200,6 +200,9 @@ class Forward:
         """Entries of a symmetric or alternating tensor, each once, from all of them; or the other way round."""
         place = step.size - self.names.factors
         factor, symmetry = self.plan.packs[place]
+        if isinstance(symmetry, Irrep):
+            self._change_basis(step, place, symmetry)
+            return
         channels, source = self.channels(step.source), self.code[step.source]
         if self.repeated(step.source):
             self.say(f"{source} = {self._filled(step.source)}")
@@ -231,6 +234,31 @@ class Forward:
             code += f" if {n} >= {symmetry.order} else {none}"
         text = f"each entry of {symmetry.full} once" if packing else f"all entries of {symmetry.full}"
         self.say(f"{step.target} = {code}", text)
+        self.code[step.target] = step.target
+
+    def _change_basis(self, step: Pack | Unpack, place: int, irrep: Irrep) -> None:
+        """The coordinates of a tensor in an irrep, or the tensor from them."""
+        channels, source = self.channels(step.source), self.code[step.source]
+        if self.repeated(step.source):
+            self.say(f"{source} = {self._filled(step.source)}")
+        packing = isinstance(step, Pack)
+        lengths = shape(self.names.batch, self.axes(step.target), channels)
+        code = source
+        n = self.names.sizes[self.plan.packs[place][0]]
+        # The coordinates of vectors and numbers are their entries.
+        if irrep.order > 1 or times([n] * irrep.order) != str(irrep.dim):
+            before = self.plan.values[step.source].axes
+            length = times([n] * irrep.order) if packing else irrep.dim
+            ahead = times([self.names.batch, *self.sizes(before[: step.start])])
+            behind = times([*self.sizes(before[step.start + (irrep.order if packing else 1) :]), channels])
+            table = f"self.irrep_{place}{'' if packing else '.mT'}"
+            code = f"{table} @ {source}.reshape({ahead}, {length}, {behind})"
+            lines, helpers = coordinate_lines(irrep, f"irrep_{place}")
+            self.tables.builders += lines if lines[-1] not in self.tables.builders else []
+            self.tables.helpers |= helpers
+            code = f"({code})"
+        text = f"coordinates in {irrep}" if packing else f"the tensor with these coordinates in {irrep}"
+        self.say(f"{step.target} = {code}.reshape({lengths})", text)
         self.code[step.target] = step.target
 
     def _packing_tables(self, place: int, n: int, symmetry: Symmetry, names: Sequence[str]) -> None:
@@ -986,7 +1014,7 @@ class Head:
             lengths = shape(self.forward.sizes(axes), self.names.c_input(number))
             # A packed alternating tensor can be empty, and then a -1 stands for any number.
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
-            empty = any(one.kind == "A" and isinstance(self.names.sizes[factor], str) for factor, one in packs)
+            empty = any(isinstance(one, Symmetry) and one.kind == "A" and isinstance(self.names.sizes[factor], str) for factor, one in packs)
             folded = "batch.numel()" if empty else "-1"
             self.say(f"{inputs[number]} = {self.raw[number]}.reshape({folded}, {lengths})")
         if "b" in used:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import product
 
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.diagram import Diagram
@@ -100,7 +101,7 @@ def _pairs(plan: Plan) -> list[tuple[Order, Order]]:
 
 def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
     """Whether the basis is that for n a letter, element by element."""
-    if factor.maps != "diagrams":
+    if factor.maps != "diagrams" or has_irreps(inputs, outputs):
         return False
     if factor.symbolic:
         return True

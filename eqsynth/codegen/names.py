@@ -8,7 +8,7 @@ from math import factorial, prod
 from eqsynth.families.hom import NAMES, ProductHom
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import Plan
-from eqsynth.spaces.space import Space, Symmetry
+from eqsynth.spaces.space import Space, Stored, Symmetry
 
 #: The length of an axis in code: a number, or the name of a variable.
 Size = int | str
@@ -49,10 +49,11 @@ class Names:
         self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
         self.used: set[str] = set()
 
-    def _packed_length(self, factor: int, symmetry: Symmetry) -> Size:
+    def _packed_length(self, factor: int, symmetry: Stored) -> Size:
         """The length of an axis that holds each entry once."""
         n = self.sizes[factor]
-        return symmetry.length(n) if isinstance(n, int) else f"{n}_{symmetry.kind}{symmetry.order}"
+        open_length = f"{n}_{symmetry.kind}{symmetry.order}" if isinstance(symmetry, Symmetry) else str(symmetry)
+        return symmetry.length(n) if isinstance(n, int) else open_length
 
     def factor_of(self, size: int) -> int:
         """The factor of the group that an axis belongs to, packed or not."""

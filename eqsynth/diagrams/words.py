@@ -8,7 +8,7 @@ from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap,
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
-from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
+from eqsynth.spaces.space import KINDS, Irrep, Order, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
 SOURCES = {
@@ -64,6 +64,9 @@ def _noun(group: Group, order: Order) -> str:
     article = "an" if str(sizes[0])[0] in "8fhlmnrsx" or sizes[0] in (11, 18) else "a"
     noun = f"{' × '.join(map(str, sizes))} {'matrix' if len(sizes) == 2 else 'tensor'}"
     parts = entries_of(order)
+    if len(parts) == 1 and isinstance(parts[0], Irrep):
+        many = f"{parts[0].dim} numbers, " if parts[0].dim > 1 else ""
+        return f"{many}{'an irrep ' if many else 'one number, the irrep '}{parts[0]} of {group}"
     if len(parts) == 1 and isinstance(parts[0], Symmetry):
         return f"{'a symmetric' if parts[0].kind == 'S' else 'an alternating'} {noun}"
     named = [

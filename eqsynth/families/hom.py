@@ -13,7 +13,8 @@ from eqsynth.errors import EqsynthError, SpaceError, shown
 from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text, twists_of, with_twists
+from eqsynth.families.irreps import fitted
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, irreps_of, order_text, twists_of, with_twists
 
 #: How the channels of two inputs meet: each with each, or each with its own.
 MODES = ("full", "paired")
@@ -46,9 +47,9 @@ class Hom:
     def __post_init__(self) -> None:
         if not isinstance(self.group, Group) or not all(isinstance(s, Space) for s in (self.space_in, self.space_out)):
             raise EqsynthError("a Hom is made of a Group and two Spaces: for texts write eq.Hom.parse(...)")
-        for space in (self.space_in, self.space_out):
-            for order in space.orders:
-                check_order_fits(self.group, order)
+        for name, space in (("space_in", self.space_in), ("space_out", self.space_out)):
+            terms = tuple((channels, fitting(self.group, order)) for channels, order in space)
+            object.__setattr__(self, name, space if terms == space.terms else Space(terms))
 
     @classmethod
     def parse(
@@ -149,8 +150,13 @@ class ProductHom:
         return cls(Group.parse(group, files), spaces, Space.parse(space_out), mode, degrees)
 
     def __post_init__(self) -> None:
-        for space in self.operands:
-            Hom(self.group, space, self.space_out)
+        homs = [Hom(self.group, space, self.space_out) for space in self.operands]
+        for order in (order for hom in homs for space in (hom.space_in, hom.space_out) for order in space.orders):
+            if any(one is not None for one in irreps_of(order)):
+                raise SpaceError(
+                    f"products are made of tensors, and {order_text(order)} is an irrep: take it to tensors of order "
+                    f"{axes_of(order)} by eq.Linear before, and the product to irreps behind"
+                )
         degrees = tuple(number for number in map(whole, self.degrees) if number is not None)
         if len(degrees) < len(self.degrees) or not all(1 <= degree <= MAX_DEGREE for degree in degrees):
             listed = ", ".join(map(shown, self.degrees))[:40]
@@ -405,3 +411,9 @@ def check_order_fits(group: Group, order: Order) -> None:
             f"the order {order_text(order)} does not fit {group}: give one entry per factor, such as ({example})"
         )
     negated(group, order)
+
+
+def fitting(group: Group, order: Order) -> Order:
+    """An order that fits a group, with its irreps as those of the group; raises as :func:`check_order_fits` does."""
+    check_order_fits(group, order)
+    return fitted(group, order)

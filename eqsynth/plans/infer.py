@@ -39,10 +39,10 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Order, Symmetry, axis_counts, entries_of, order_text, stored_packed
+from eqsynth.spaces.space import Order, Stored, axis_counts, entries_of, order_text, stored_packed
 
 #: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
-Packs = Sequence[tuple[int, Symmetry]]
+Packs = Sequence[tuple[int, Stored]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,7 +507,7 @@ class _Inference:
                 self._elements(end.term, to.term, range(self.dims.get((end.term, to.term), 0)))
         return [Value(full_axes(step.bases.outs[end.order]), (), end.term) for end in step.targets]
 
-    def _packing(self, step: Pack | Unpack) -> tuple[int, Symmetry]:
+    def _packing(self, step: Pack | Unpack) -> tuple[int, Stored]:
         place = step.size - len(self.factors)
         self._require(0 <= place < len(self.packs), f"there is no packed axis of size {step.size}")
         return self.packs[place]

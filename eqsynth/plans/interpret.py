@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import combinations, combinations_with_replacement, permutations
-from math import perm
+from math import perm, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.adapted import Adapted, positions
@@ -13,6 +13,7 @@ from eqsynth.bases.basis import basis
 from eqsynth.diagrams.functor import matrix, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
+from eqsynth.families.irreps import coordinates
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
@@ -37,7 +38,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Symmetry, all_turns
+from eqsynth.spaces.space import Irrep, Stored, all_turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,8 +197,8 @@ class _Interpreter:
         given = [self.lengths[size] for size in step.tabled.given]
         return np.asarray(product.reshape(*lead, *given, value.shape[-1]))
 
-    def packing(self, step: Pack | Unpack) -> Symmetry:
-        """The symmetry of the axes that a step packs or unpacks."""
+    def packing(self, step: Pack | Unpack) -> Stored:
+        """The kind of tensor of the axes that a step packs or unpacks."""
         return self.plan.packs[step.size - len(self.sizes)][1]
 
     # --- products of inputs -----------------------------------------------------------------------
@@ -298,10 +299,14 @@ def _einsum(*arguments: Any) -> Array:
     return np.asarray(np.einsum(*named))
 
 
-def _packed(source: Array, start: int, symmetry: Symmetry) -> Array:
-    """Each entry once: that with ascending indices."""
+def _packed(source: Array, start: int, symmetry: Stored) -> Array:
+    """Each entry once: that with ascending indices. Of an irrep, its coordinates."""
     import numpy as np
 
+    if isinstance(symmetry, Irrep):
+        before, behind = source.shape[: 1 + start], source.shape[1 + start + symmetry.order :]
+        product = np.einsum("ij,bjc->bic", coordinates(symmetry), source.reshape(prod(before), -1, prod(behind)))
+        return np.asarray(product.reshape(*before, symmetry.dim, *behind))
     axes, n = range(symmetry.order), source.shape[1 + start]
     listed = combinations_with_replacement if symmetry.kind == "S" else combinations
     moved = np.moveaxis(source, [1 + start + axis for axis in axes], list(axes))
@@ -309,11 +314,15 @@ def _packed(source: Array, start: int, symmetry: Symmetry) -> Array:
     return np.moveaxis(np.array(rows).reshape(len(rows), *moved.shape[symmetry.order :]), 0, 1 + start)
 
 
-def _unpacked(source: Array, start: int, symmetry: Symmetry, n: int) -> Array:
+def _unpacked(source: Array, start: int, symmetry: Stored, n: int) -> Array:
     """All entries: in other orders of their indices they are the same, or have the sign of the order."""
     import numpy as np
 
     rows = np.moveaxis(source, 1 + start, 0)
+    if isinstance(symmetry, Irrep):
+        entries = np.tensordot(coordinates(symmetry), rows, (0, 0)).reshape(*[n] * symmetry.order, *rows.shape[1:])
+        axes = range(symmetry.order)
+        return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
     entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]))
     listed = combinations_with_replacement if symmetry.kind == "S" else combinations
     for row, index in zip(rows, listed(range(n), symmetry.order), strict=True):

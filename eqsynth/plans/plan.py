@@ -16,7 +16,7 @@ from eqsynth.families.hom import Hom, Problem, weight_name
 from eqsynth.plans.cost import Cost, Costing, total
 from eqsynth.plans.infer import Value, check_weights, infer, stored_axes
 from eqsynth.plans.steps import Input, Join, Mix, Pair, Schur, Step, Weigh, describe
-from eqsynth.spaces.space import Order, Symmetry
+from eqsynth.spaces.space import Order, Stored
 
 #: The power of n by which a sum over an index of length n is scaled, and of its squares by which a map is.
 POWERS = {"variance": -0.5, "mean": -1.0, "sum": 0.0}
@@ -65,7 +65,7 @@ class Plan:
     #: What weights are: coefficients of diagrams, or entries of the blocks of the irreps.
     parameters: str = "diagrams"
     #: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
-    packs: tuple[tuple[int, Symmetry], ...] = ()
+    packs: tuple[tuple[int, Stored], ...] = ()
     #: The half-diagrams of values that are reductions of an input, or that spread to an output; for drawings.
     halves: Halves = field(default_factory=dict, repr=False, compare=False)
     #: The same problem as one of linear maps: of the products of the inputs, where inputs are multiplied.

@@ -25,7 +25,7 @@ from eqsynth.codegen.analysis import (
     missing,
 )
 from eqsynth.codegen.irreps import SchurCode, coordinate_lines
-from eqsynth.codegen.names import Names, Size, binomial, half, permuted, shape, times
+from eqsynth.codegen.names import Names, Size, binomial, half, literal, permuted, shape, times
 from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
@@ -903,7 +903,7 @@ class Head:
             self.say(f"    got = len({name}) if isinstance({name}, (tuple, list)) else type({name}).__name__")
             self.say(
                 f'    raise self.ShapeError(f"{which}expected a tuple of {len(space)} tensors, '
-                f'one per term of {space}, got {{got}}: call {self._call()}")'
+                f'one per term of {literal(str(space))}, got {{got}}: call {self._call()}")'
             )
             self.say(f"{', '.join(f'{name}{term}' for term in range(len(space)))} = {name}")
 

@@ -151,6 +151,11 @@ def shape(*parts: Size | Iterable[Size]) -> str:
     return ", ".join(map(str, flat))
 
 
+def literal(text: str) -> str:
+    """A text as it is written in an f-string."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def half(size: Size) -> str:
     """Half a size."""
     return str(size // 2) if isinstance(size, int) else f"{size} // 2"

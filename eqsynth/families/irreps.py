@@ -80,11 +80,7 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     named = group.joined(one.label)
     if group.splits(named) and not group.complex_halves(named):
         raise GroupError(f"{one} falls in two parts under {group}, which have no coordinates here: ask for tensors")
-    label, twisted = one.label, False
-    if group.twist or group.flips:
-        shorter = group.twisted_part(label)
-        if group.indices(shorter) < group.indices(label):
-            label, twisted = shorter, group.flips
+    label, twisted = shortest(group, one.label)
     if group.spherical:
         return Irrep.of_degree(sum(label)), twisted
     dim = dimension(group, label)
@@ -92,6 +88,26 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     if group.number**order > 60 * MAX_PLACES:
         raise SizeError(f"{one} of {group} is found in tensors of {order} axes, which are too large: ask for another one")
     return Irrep(label, str(group), order, dim), twisted
+
+
+def twists(group: Group) -> bool:
+    """Whether irreps can be told from themselves times a determinant or sign, in the group or a larger one."""
+    return bool(group.stride and group.signature is None and (group.twist or group.flips))
+
+
+def shortest(group: Group, label: Any) -> tuple[Any, bool]:
+    """Of an irrep and the same times the determinant the one with fewer indices, and whether it is the other one.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.irreps import shortest
+    >>> shortest(Group("O", 3), (2, 1)), shortest(Group("SO", 3), (1, 1))
+    (((2,), True), ((1,), False))
+    """
+    if twists(group):
+        other = group.twisted_part(label)
+        if group.indices(other) < group.indices(label):
+            return other, group.flips
+    return label, False
 
 
 def _example(group: Group) -> str:
@@ -111,6 +127,9 @@ def dimension(group: Group, label: Any) -> int:
 
 def irrep_text(group: Group, label: Any, twisted: bool = False) -> str:
     """How a space names a part; with n a letter the first row is what others leave of it."""
+    if not group.symbolic and twists(group):
+        label, other = shortest(group, label)
+        twisted = twisted != other
     one = Irrep.of_degree(sum(label)) if group.spherical and len(label) < 2 else None
     if one is not None:
         return str(Twisted(one) if twisted else one)

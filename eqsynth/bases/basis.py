@@ -21,13 +21,12 @@ from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits, fitting, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.space import (
+    Entry,
     Order,
-    Symmetry,
     Turn,
     Twisted,
     axes_of,
     axis_counts,
-    entries_of,
     is_number,
     is_plain,
     lengths,
@@ -37,6 +36,7 @@ from eqsynth.spaces.space import (
     products,
     read_order,
     stored_full,
+    tensor_parts,
     untwisted,
 )
 from eqsynth.store import cache
@@ -79,7 +79,8 @@ class Certificate:
     values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
     orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
-    ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo ``prime``).
+    ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo
+    ``prime``).
     """
 
     dimension: int
@@ -179,6 +180,12 @@ class Basis:
         inputs, outputs = untwisted(self.inputs), untwisted(self.outputs)
         if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
             raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
+        if irreps.has_irreps(inputs, outputs):
+            raise GroupError(
+                f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are diagrams on the "
+                f"tensors that the irreps are: ask for the orders {order_text(plain(self.inputs))} -> "
+                f"{order_text(plain(self.outputs))}"
+            )
         if not (isinstance(inputs, int) and isinstance(outputs, int)):
             raise GroupError(
                 f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are no diagrams, but "
@@ -508,7 +515,7 @@ def _irrep_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     allowed = maps_of(group, inputs, outputs)
     spanning = enumeration.count(allowed, total)
     if dimension == 0 or irreps.unchanged(group, inputs, outputs):
-        elements = (irreps.identity(inputs),) if dimension else ()
+        elements: tuple[Diagram, ...] = (irreps.identity(inputs),) if dimension else ()
         return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "schur"))
     if spanning > MAX_DIAGRAMS:
         raise _too_many(f"{group} {order_text(inputs)} -> {order_text(outputs)}", f"{spanning:,} diagrams", total)
@@ -559,7 +566,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
                 f"entries in lists: ask for the orders {order_text(plain(inputs))} -> {order_text(plain(outputs))}"
             )
     if group.diagrammatic:
-        dimension = dimensions.symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs))
+        dimension = dimensions.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
         if dimension != len(places):
             raise GroupError(
                 f"{len(places)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
@@ -587,7 +594,7 @@ def _summed_table(
 
 
 def _product_basis(
-    group: Group, inputs: Sequence[int | Symmetry | Twisted], outputs: Sequence[int | Symmetry | Twisted], choose: str
+    group: Group, inputs: Sequence[Entry | Twisted], outputs: Sequence[Entry | Twisted], choose: str
 ) -> Basis:
     problems = [*zip(group.factors, inputs, outputs, strict=True)]
 

@@ -13,7 +13,7 @@ from eqsynth.errors import GroupError
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Group, Label
 from eqsynth.families.irreps import vectors
-from eqsynth.spaces.space import Irrep, Order, axes_of, irreps_of, is_plain, order_text, twists_of
+from eqsynth.spaces.space import Order, axes_of, irreps_of, is_plain, order_text, twists_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def _held(group: Group, order: Order) -> dict[Label, int]:
             f"maps between irreps of {group} and tensors {order_text(order)} are not counted: ask for tensors of all "
             f"kinds, {axes_of(order)}, or make them symmetric before"
         )
-    walks: dict[Label, int] = copies(group, axes_of(order)) if one is None else {_own_label(group, one): 1}
+    walks: dict[Label, int] = copies(group, axes_of(order)) if one is None else {one.label: 1}
     if any(twists_of(order)) and group.flips:
         walks = {group.twisted_part(label): count for label, count in walks.items()}
     joined: dict[Label, int] = {}
@@ -62,11 +62,6 @@ def _held(group: Group, order: Order) -> dict[Label, int]:
         first = group.joined(label)
         joined[first] = joined.get(first, 0) + count
     return joined
-
-
-def _own_label(group: Group, one: Irrep) -> Label:
-    """The label of an irrep: that of spherical harmonics says so already."""
-    return one.label if one.label or one.spherical else group.start()
 
 
 def unchanged(group: Group, inputs: Order, outputs: Order) -> bool:

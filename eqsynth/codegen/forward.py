@@ -942,7 +942,7 @@ class Head:
                 self.say(f"if {name} % 2:")
                 self.say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {group} needs an even n")')
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
-            if isinstance(size, str):
+            if isinstance(size, str) and isinstance(symmetry, Symmetry):
                 self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
         for number, axes in enumerate(self.axes):
             x = self.raw[number]
@@ -954,6 +954,7 @@ class Head:
                 for size in axes
                 if size >= names.factors and isinstance(names.sizes[size], str)
                 for factor, symmetry in [self.plan.packs[size - names.factors]]
+                if isinstance(symmetry, Symmetry)
             ]
             hint = f" with {' and '.join(dict.fromkeys(hints))}" if hints else ""
             self.say(f"    {self._refusal(number, set(names.open) - shown_by.get(number, set()), hint)}")
@@ -974,6 +975,7 @@ class Head:
             if names.sizes[names.factor_of(size)] == name
         )
         _, symmetry = self.plan.packs[size - names.factors]
+        assert isinstance(symmetry, Symmetry)  # noqa: S101 - irreps have lengths that are known
         self.forward.tables.helpers.add("_side")
         side = self._length(number, place, lambda at: f"_side({at}, {symmetry.order}, {symmetry.kind == 'A'})")
         self.say(f"{name} = {side}")
@@ -1014,7 +1016,10 @@ class Head:
             lengths = shape(self.forward.sizes(axes), self.names.c_input(number))
             # A packed alternating tensor can be empty, and then a -1 stands for any number.
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
-            empty = any(isinstance(one, Symmetry) and one.kind == "A" and isinstance(self.names.sizes[factor], str) for factor, one in packs)
+            empty = any(
+                isinstance(one, Symmetry) and one.kind == "A" and isinstance(self.names.sizes[factor], str)
+                for factor, one in packs
+            )
             folded = "batch.numel()" if empty else "-1"
             self.say(f"{inputs[number]} = {self.raw[number]}.reshape({folded}, {lengths})")
         if "b" in used:
@@ -1026,7 +1031,7 @@ class Head:
         for line in self.forward.weights:
             self.say(line, "" if "#" in line else "every map at the same size")
         for place, (factor, symmetry) in enumerate(self.plan.packs):
-            if f"packing_{place}" in used:
+            if f"packing_{place}" in used and isinstance(symmetry, Symmetry):
                 tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
                 holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
                 device = f"{self.raw[holding[0] if holding else 0]}.device"

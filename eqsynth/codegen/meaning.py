@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import product
 
-from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.dimension import symmetric_dimension
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, maps_of, negated
@@ -16,11 +16,11 @@ from eqsynth.plans.products import maps
 from eqsynth.spaces.space import (
     Order,
     Space,
-    entries_of,
     none_of,
     order_text,
     orders_of,
     stored_full,
+    tensor_parts,
     with_twists,
 )
 
@@ -110,7 +110,7 @@ def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
         return False
     own = basis(factor, inputs, outputs)
     allowed = maps_of(letter, inputs, outputs)
-    if len(own) != symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs)):
+    if len(own) != symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs)):
         return False
     if own.certificate.independence in ("stable", "cosets") and not any(map(_has_head, own)):
         # All diagrams, or one of each orbit: there are no others.

@@ -284,6 +284,12 @@ def weight_name(problem: Problem, term_in: int, term_out: int) -> str:
     return "weight" if single else "_".join(map(str, ("weight", *problem.places(term_in), term_out)))
 
 
+def bias_name(problem: Problem, term_out: int) -> str:
+    """What biases of an output are called in a state_dict: ``bias``, or ``bias_1`` where there are several terms."""
+    single = len(problem.terms) == len(problem.space_out) == 1
+    return "bias" if single else f"bias_{term_out}"
+
+
 def parse_problem(text: str, files: bool | Path = True, mode: str | None = None) -> Problem:
     """Read a problem as it prints, one of linear maps or of products; ``files`` as in :meth:`Group.parse`.
 

@@ -1,8 +1,8 @@
 """Irreps with coordinates: which spaces of tensors they are, and the vectors that their coordinates belong to.
 
-The tensors of an irrep are those with as many indices as it takes at least. They vanish under every trace (matchings), or
-where two indices agree and when they are summed over one (partitions), and exchanges of their axes act as on the first
-standard tableau. Vectors are whole numbers and orthogonal; divided by their lengths they are orthonormal.
+The tensors of an irrep are those with as many indices as it takes at least. They vanish under every trace (matchings),
+or where two indices agree and when they are summed over one (partitions), and exchanges of their axes act as on the
+first standard tableau. Vectors are whole numbers and orthogonal; divided by their lengths they are orthonormal.
 """
 
 from __future__ import annotations
@@ -37,13 +37,16 @@ def fitted(group: Group, order: Order) -> Order:
     >>> fitted(Group("S", 4), read_order("{2,2}"))
     Irrep(label=(2, 2), group='S(4)', order=2, dim=2)
 
-    Where an irrep has fewer indices as another one times the determinant, it is that one. Raises GroupError where the
-    group has no such irrep, or it falls in two parts, or has no coordinates; SizeError where these take too long to find.
+    Where an irrep has fewer indices as another one times the determinant, it is that one. Raises GroupError where
+    the group has no such irrep, or it falls in two parts, or has no coordinates; SizeError where these take too long
+    to find.
     """
     parts = orders_of(order)
     if len(parts) != len(group.factors) or not any(map(_is_irrep, parts)):
         return order
-    fits = tuple(_fitted(factor, part) if _is_irrep(part) else part for factor, part in zip(group.factors, parts, strict=True))
+    fits = tuple(
+        _fitted(factor, part) if _is_irrep(part) else part for factor, part in zip(group.factors, parts, strict=True)
+    )
     return fits if isinstance(order, tuple) else fits[0]
 
 
@@ -56,7 +59,11 @@ def _fitted(group: Group, part: Entry | Twisted) -> Entry | Twisted:
     one = part.order if isinstance(part, Twisted) else part
     assert isinstance(one, Irrep)  # noqa: S101 - asked for irreps alone
     label, other = _irrep(group, one)
-    return Twisted(label) if other != (twisted and group.flips) or (twisted and not group.flips and one.spherical) else label
+    return (
+        Twisted(label)
+        if other != (twisted and group.flips) or (twisted and not group.flips and one.spherical)
+        else label
+    )
 
 
 @lru_cache(maxsize=256)
@@ -76,7 +83,9 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     if not group.stride or group.signature is not None:
         group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order")
     if not group.exists(one.label):
-        raise GroupError(f"{group} has no irrep {one}: {_example(group)} is one; eq.irreps({str(group)!r}, 2) lists some")
+        raise GroupError(
+            f"{group} has no irrep {one}: {_example(group)} is one; eq.irreps({str(group)!r}, 2) lists some"
+        )
     named = group.joined(one.label)
     if group.splits(named) and not group.complex_halves(named):
         raise GroupError(f"{one} falls in two parts under {group}, which have no coordinates here: ask for tensors")
@@ -86,7 +95,9 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     dim = dimension(group, label)
     order = group.indices(label)
     if group.number**order > 60 * MAX_PLACES:
-        raise SizeError(f"{one} of {group} is found in tensors of {order} axes, which are too large: ask for another one")
+        raise SizeError(
+            f"{one} of {group} is found in tensors of {order} axes, which are too large: ask for another one"
+        )
     return Irrep(label, str(group), order, dim), twisted
 
 
@@ -146,9 +157,9 @@ def vectors(one: Irrep) -> NDArray[np.int64]:
     >>> vectors(Irrep.of_degree(1)).tolist(), vectors(Irrep.of_degree(2))[2].reshape(3, 3).tolist()
     ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[-1, 0, 0], [0, 2, 0], [0, 0, -1]])
 
-    Of O(3) and SO(3) they are the real spherical harmonics as polynomials in x, y, z, with the order and signs of e3nn: y
-    is the polar axis, and the coordinates of degree 1 are x, y, z. Of others: the null space of the equations above, a
-    vector for each free entry in turn, from which those before are taken away.
+    Of O(3) and SO(3) they are the real spherical harmonics as polynomials in x, y, z, with the order and signs of
+    e3nn: y is the polar axis, and the coordinates of degree 1 are x, y, z. Of others: the null space of the equations
+    above, a vector for each free entry in turn, from which those before are taken away.
     """
     import numpy as np
 
@@ -158,8 +169,8 @@ def vectors(one: Irrep) -> NDArray[np.int64]:
     rows = orthogonal(_null_space(group, one.label))
     if len(rows) != one.dim:
         raise GroupError(
-            f"{one} of {group} has {len(rows)} vectors, but the dimension {one.dim}: this contradicts the theory, please "
-            "report it"
+            f"{one} of {group} has {len(rows)} vectors, but the dimension {one.dim}: this contradicts the theory, "
+            "please report it"
         )
     return np.array(rows, np.int64).reshape(one.dim, group.number**one.order)
 
@@ -202,8 +213,8 @@ def harmonic(degree: int, m: int) -> dict[tuple[int, int, int], int]:
     >>> harmonic(2, -1), harmonic(2, 0)
     ({(1, 1, 0): 3}, {(0, 2, 0): 2, (2, 0, 0): -1, (0, 0, 2): -1})
 
-    The derivative number abs(m) of the Legendre polynomial in y, made homogeneous with x² + y² + z², times the real part
-    of (z + i x)^m, or for m < 0 the imaginary one of (z + i x)^(-m). No sign (-1)^m. Source: e3nn's convention; DLMF 14.
+    The derivative number abs(m) of the Legendre polynomial in y, made homogeneous with x² + y² + z², times the real
+    part of (z + i x)^m, or for m < 0 the imaginary one of (z + i x)^(-m). No sign (-1)^m. Source: DLMF 14; e3nn.
     """
     order = abs(m)
     # (2^degree degree!) P(y) is the derivative number degree of (y² - 1)^degree.
@@ -256,14 +267,16 @@ def _null_space(group: Group, label: Any) -> list[list[int]]:
             column += 1
         pivots.append(column)
     axes = [axes for shape, axes, _ in seats for _ in range(sum(shape))]
-    places = [_place([value for value, times in zip(index, axes, strict=True) for _ in range(times)], n) for index in listed]
+    places = [
+        _place([value for value, times in zip(index, axes, strict=True) for _ in range(times)], n) for index in listed
+    ]
     kernel = []
     for free in sorted({*range(len(listed))} - {*pivots}):
-        row = [0] * n ** sum(axes)
-        row[places[free]] = int(divisor)
+        entries = [0] * n ** sum(axes)
+        entries[places[free]] = int(divisor)
         for at, pivot in enumerate(pivots):
-            row[places[pivot]] = -int(reduced[at, free])
-        kernel.append(row)
+            entries[places[pivot]] = -int(reduced[at, free])
+        kernel.append(entries)
     return kernel
 
 
@@ -284,16 +297,18 @@ def _equations(group: Group, seats: Any, number: dict[tuple[int, ...], int]) -> 
         contents = [column - row for row, length in enumerate(shape) for column in range(length)]
         for own, content in enumerate(contents):
             seat = start + own
-            for index in number:
+            for index, place in number.items():
                 # The sum of all exchanges with a box before has the content of the box as its only value.
                 swapped = [_swapped(index, earlier, seat) for earlier in range(start, seat)]
-                yield _collected([*((number[other], 1) for other in swapped), (number[index], -content)])
+                yield _collected([*((number[other], 1) for other in swapped), (place, -content)])
             if summed:
                 yield from _sums(number, (seat,), {(value,): 1 for value in range(group.number)})
         start += sum(shape)
     if not group.partitions:
         form = group.pair_form(group.number)
-        entries = {(int(a), int(b)): int(form[a, b]) for a, b in zip(*form.nonzero(), strict=True)}
+        entries: dict[tuple[int, ...], int] = {
+            (int(a), int(b)): int(form[a, b]) for a, b in zip(*form.nonzero(), strict=True)
+        }
         for pair in combinations(range(count), 2):
             yield from _sums(number, pair, entries)
 
@@ -304,7 +319,9 @@ def _swapped(index: tuple[int, ...], first: int, second: int) -> tuple[int, ...]
     return tuple(changed)
 
 
-def _sums(number: dict[tuple[int, ...], int], at: tuple[int, ...], values: dict[tuple[int, ...], int]) -> Iterator[Equation]:
+def _sums(
+    number: dict[tuple[int, ...], int], at: tuple[int, ...], values: dict[tuple[int, ...], int]
+) -> Iterator[Equation]:
     """One equation for each choice of the other indices: the sum over those ``at`` some places, with factors."""
     of_rest: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for index, place in number.items():
@@ -332,10 +349,9 @@ def orthogonal(rows: list[list[int]]) -> list[list[int]]:
     done: list[list[int]] = []
     for row in rows:
         for known in done:
-            square, inner = (sum(map(lambda a, b: a * b, known, other)) for other in (known, row))  # noqa: C417
+            square, inner = (sum(map(lambda a, b: a * b, known, other)) for other in (known, row))
             if inner:
                 row = [square * value - inner * by for value, by in zip(row, known, strict=True)]  # noqa: PLW2901
         divisor = gcd(*row)
         done.append([value // divisor for value in row])
     return done
-

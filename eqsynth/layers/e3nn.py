@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError, shown
-from eqsynth.exact.numbers import choice
+from eqsynth.exact.numbers import choice, flag
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, weight_name
+from eqsynth.families.hom import Hom, bias_name, weight_name
 from eqsynth.spaces.space import Irrep, Space, entries_of, order_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: What weights of a path are divided by the root of, in e3nn: all inputs of an output, or those of the path times paths.
+#: What weights of a path are divided by the root of, in e3nn: all inputs of an output, or the path's times the paths.
 PATHS = ("element", "path")
 
 
@@ -37,8 +37,8 @@ def split_irreps(x: Tensor, irreps: str | Space) -> tuple[Tensor, ...]:
     if not isinstance(x, torch.Tensor) or x.ndim < 1 or x.shape[-1] != sum(lengths):
         got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"
         raise ShapeError(f"got {got}, expected (*batch, {sum(lengths)}), the components of {irreps}")
-    pieces = zip(x.split(lengths, -1), space, strict=True)
-    return tuple(piece.unflatten(-1, (channels, dim)).mT for piece, (channels, dim) in pieces)
+    pieces = zip(torch.split(x, lengths, -1), space, strict=True)
+    return tuple(piece.reshape(*piece.shape[:-1], channels, dim).mT for piece, (channels, dim) in pieces)
 
 
 def join_irreps(terms: Tensor | Sequence[Tensor], irreps: str | Space) -> Tensor:
@@ -65,6 +65,7 @@ def from_e3nn(
     irreps_in: str | Space,
     irreps_out: str | Space,
     path_normalization: str = "element",
+    biases: bool = True,
 ) -> dict[str, Tensor]:
     """The weights of an ``o3.Linear`` of e3nn as the state_dict of ``eq.Linear("O(3)", irreps_in, irreps_out)``.
 
@@ -76,10 +77,10 @@ def from_e3nn(
     >>> layer(torch.ones(3, 2))[:, 0]  # 2 / sqrt(2)
     tensor([1.4142, 1.4142, 1.4142], grad_fn=<SelectBackward0>)
 
-    ``state``: what ``o3.Linear(...).state_dict()`` gives, with every path between equal irreps (no ``instructions``, no
-    ``f_in``), biases or none. Both layers then give the same numbers: e3nn divides each path by the root of the number
-    of inputs of its output (``path_normalization="element"``), or of the path's own inputs times the paths (``"path"``),
-    which here is in the weights. Biases that e3nn lacks are 0: make the layer with ``bias=False`` and leave them out.
+    ``state``: what ``o3.Linear(...).state_dict()`` gives, with every path between equal irreps (no ``instructions``,
+    no ``f_in``). Both layers then give the same numbers: e3nn divides each path by the root of the number of inputs of
+    its output (``path_normalization="element"``), or of the path's own inputs times the paths (``"path"``), which here
+    is in the weights. Biases that e3nn lacks are 0; ``biases=False`` leaves them out, for layers with ``bias=False``.
 
     Raises SpaceError for what are no irreps of O(3), ShapeError for other numbers of weights.
     """
@@ -88,15 +89,15 @@ def from_e3nn(
     weights = _given(state, "weight", sum(_size(hom, path) for path in paths), hom)
     biased = [term for term, (_, dim) in enumerate(_space(hom.space_out)) if _scalar(hom, term)]
     channels = hom.space_out.channels
-    biases = _given(state, "bias", sum(channels[term] for term in biased), hom, zero=True).to(weights)
+    given = _given(state, "bias", sum(channels[term] for term in biased), hom, zero=True).to(weights)
     converted, at = {}, 0
     for path, scale in zip(paths, scales, strict=True):
         start, at = at, at + _size(hom, path)
         block = weights[start:at].reshape(hom.space_in.channels[path[0]], channels[path[1]])
         converted[weight_name(hom, *path)] = (block.T * scale)[None].contiguous()
     at = 0
-    for term in biased:
-        converted[_bias_name(hom, term)] = biases[at : at + channels[term]][None].clone()
+    for term in biased if flag("biases", biases) else ():
+        converted[bias_name(hom, term)] = given[at : at + channels[term]][None].clone()
         at += channels[term]
     return converted
 
@@ -122,11 +123,13 @@ def to_e3nn(
     missing = [name for name in (weight_name(hom, *path) for path in paths) if name not in state]
     if missing:
         raise EqsynthError(f"the weights of {hom} lack {missing[0]}: give the state_dict of eq.Linear for these irreps")
-    blocks = [(state[weight_name(hom, *path)][0] / scale).T.flatten() for path, scale in zip(paths, scales, strict=True)]
-    terms = [term for term in range(len(hom.space_out)) if biases and _scalar(hom, term)]
+    blocks = [
+        (state[weight_name(hom, *path)][0] / scale).T.flatten() for path, scale in zip(paths, scales, strict=True)
+    ]
+    terms = [term for term in range(len(hom.space_out)) if flag("biases", biases) and _scalar(hom, term)]
     channels = hom.space_out.channels
     like = blocks[0] if blocks else torch.zeros(0)
-    known = [state.get(_bias_name(hom, term), like.new_zeros(1, channels[term]))[0] for term in terms]
+    known = [state.get(bias_name(hom, term), like.new_zeros(1, channels[term]))[0] for term in terms]
     reached = {path[1] for path in paths} | {*terms}
     mask = [like.new_full((wide * dim,), float(term in reached)) for term, (wide, dim) in enumerate(_space(irreps_out))]
     none = [like.new_zeros(0)]
@@ -139,7 +142,9 @@ def _space(irreps: str | Space) -> tuple[tuple[int, int], ...]:
     for channels, order in Space.parse(irreps):
         (one,) = entries_of(order) if not isinstance(order, tuple) else (None,)
         if not isinstance(one, Irrep) or not one.spherical:
-            raise SpaceError(f"{order_text(order)} is no irrep of O(3) as e3nn writes it: give a text such as 16x1o + 8x0e")
+            raise SpaceError(
+                f"{order_text(order)} is no irrep of O(3) as e3nn writes it: give a text such as 16x1o + 8x0e"
+            )
         terms.append((channels, one.dim))
     return tuple(terms)
 
@@ -173,10 +178,6 @@ def _scalar(hom: Hom, term: int) -> bool:
     return str(hom.space_out.orders[term]) == "0e"
 
 
-def _bias_name(hom: Hom, term: int) -> str:
-    return weight_name(hom, 0, term).replace("weight_0", "bias").replace("weight", "bias")
-
-
 def _given(state: Mapping[str, Any], name: str, count: int, hom: Hom, zero: bool = False) -> Tensor:
     """The weights or biases, in one axis; zeros where there may be none."""
     given = state.get(name)
@@ -185,7 +186,7 @@ def _given(state: Mapping[str, Any], name: str, count: int, hom: Hom, zero: bool
     if not isinstance(given, torch.Tensor) or given.shape != (count,):
         got = f"shape {tuple(given.shape)}" if isinstance(given, torch.Tensor) else shown(given)
         raise ShapeError(
-            f"the {name} of o3.Linear for {hom.space_in} -> {hom.space_out} has {count} numbers in one axis, not {got}: "
+            f"the {name} of o3.Linear for {hom.space_in} -> {hom.space_out} has {count} numbers, not {got}: "
             "give the state_dict of that layer, made without instructions and f_in"
         )
     return given

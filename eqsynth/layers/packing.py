@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from eqsynth.errors import ShapeError, SpaceError, shown
+from eqsynth.families.irreps import coordinates
 from eqsynth.families.representation import packing
 from eqsynth.spaces.space import (
+    Entry,
+    Irrep,
     Order,
     Symmetry,
     axis_counts,
     entries_of,
+    irreps_of,
     is_packed,
     is_plain,
     read_order,
@@ -35,15 +39,19 @@ def pack(x: Tensor, order: str | Order) -> Tensor:
     True
 
     ``x``: shape ``(*batch, n, ..., n, channels)``. The result: ``(*batch, entries, channels)``, the entries with
-    ascending indices, sorted as tuples. For a product group the order is a tuple, ``"(S2,1)"``; where some parts are
-    ``.packed`` only these are packed. That ``x`` is symmetric is not checked: :func:`symmetrise` makes it so.
+    ascending indices, sorted as tuples; for ``2e`` and other irreps of O(3) it is ``(*batch, 5, channels)``, the
+    coordinates of the part of ``x`` that belongs to the irrep. For a product group the order is a tuple, ``"(S2,1)"``;
+    where some parts are ``.packed`` only these are packed. That ``x`` is symmetric is not checked: :func:`symmetrise`
+    makes it so.
 
     Raises ShapeError where ``x`` has other axes, SpaceError for an order without symmetric or alternating parts.
     """
     parts = _read(order)
     axis = _start(x, sum(count for _, count, _ in parts))
     for one, count, chosen in parts:
-        if chosen:
+        if isinstance(one, Irrep):
+            x = _changed(x, one, axis, count)
+        elif chosen:
             n = _side(x, axis, count)
             flat = x.flatten(axis, axis + count - 1)
             x = flat.index_select(axis, _tables(one.kind, one.order, n, x.device)[0])  # type: ignore[union-attr]
@@ -60,12 +68,16 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
             [-1.,  0.,  3.],
             [-2., -3.,  0.]])
 
-    ``x``: shape ``(*batch, entries, channels)``. Raises ShapeError where no n gives so many entries.
+    ``x``: shape ``(*batch, entries, channels)``; ``eq.unpack(x, "2e")`` are symmetric matrices of trace 0. Raises
+    ShapeError where no n gives so many entries.
     """
     parts = _read(order)
     axis = _start(x, sum(1 if chosen else count for _, count, chosen in parts))
     for one, count, chosen in parts:
-        if chosen and isinstance(one, Symmetry):
+        if isinstance(one, Irrep):
+            x = _times(_coordinates(one, x), x, axis, 0)
+            x = x.reshape(*x.shape[:axis], *[3] * count, *x.shape[axis + 1 :])
+        elif chosen and isinstance(one, Symmetry):
             n = one.side(x.shape[axis])
             if not n:
                 raise ShapeError(_no_side(one, x.shape[axis]))
@@ -76,6 +88,24 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
             x = x.reshape(*x.shape[:axis], *[n] * count, *x.shape[axis + 1 :])
         axis += count
     return x
+
+
+def _changed(x: Tensor, one: Irrep, axis: int, count: int) -> Tensor:
+    """The coordinates of a tensor in an irrep: of the nearest tensor that belongs to it."""
+    if tuple(x.shape[axis : axis + count]) != (3,) * count:
+        raise ShapeError(f"got shape {tuple(x.shape)}, expected {count} axes of length 3 from axis {axis} on")
+    flat = x.reshape(*x.shape[:axis], 3**count, *x.shape[axis + count :])
+    return _times(_coordinates(one, x), flat, axis, 1)
+
+
+def _times(matrix: Tensor, x: Tensor, axis: int, side: int) -> Tensor:
+    """A matrix, or with ``side`` 0 its transpose, times one axis of a tensor."""
+    product: Tensor = torch.tensordot(x, matrix, ([axis], [side]))
+    return product.movedim(-1, axis)
+
+
+def _coordinates(one: Irrep, x: Tensor) -> Tensor:
+    return torch.from_numpy(coordinates(one)).to(device=x.device, dtype=x.dtype)
 
 
 def _no_side(one: Symmetry, entries: int) -> str:
@@ -96,6 +126,8 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
     ``x``: shape ``(*batch, n, ..., n, channels)``; the result has the same. Orders as for :func:`pack`.
     """
     parts = _read(order)
+    if irreps := [one for one, _, _ in parts if isinstance(one, Irrep)]:
+        raise SpaceError(f"coordinates of {irreps[0]} have no axes to exchange: eq.pack gives those of any tensor")
     start = axis = _start(x, sum(count for _, count, _ in parts))
     for one, count, _ in parts:
         if isinstance(one, Symmetry):
@@ -107,16 +139,22 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
     return x
 
 
-def _read(order: str | Order) -> list[tuple[int | Symmetry, int, bool]]:
+def _read(order: str | Order) -> list[tuple[Entry, int, bool]]:
     """The parts of an order, how many axes each has, and whether it is packed."""
     read = read_order(order)
+    for irrep in filter(None, irreps_of(read)):
+        if not irrep.spherical:
+            raise SpaceError(
+                f"{irrep} is an irrep of several groups: change its coordinates by eq.Linear, or name one of O(3), "
+                "such as 2e"
+            )
     if is_plain(read):
         raise SpaceError(
             f"{shown(order)} has no symmetric or alternating part: ask for an order such as 'S2' or '(A3,1)'"
         )
     some = is_packed(read)
     return [
-        (one, count, isinstance(one, Symmetry) and (one.packed or not some))
+        (one, count, isinstance(one, Irrep) or (isinstance(one, Symmetry) and (one.packed or not some)))
         for one, count in zip(entries_of(read), axis_counts(read), strict=True)
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
@@ -159,7 +160,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     group = hom.group
     if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
         raise GroupError(
-            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones: ask for method='diagrams'"
+            f"method={method!r} is for tensors of all kinds, and {hom} has others: ask for method='diagrams'"
         )
     if method == "fourier":
         return _fourier_plan(hom, bias, normalization)
@@ -185,7 +186,9 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         if not maps.plain_orders
         for element in maps
     ):
-        raise GroupError(f"the maps of {hom} between symmetric tensors are sums of diagrams: ask for method='diagrams'")
+        raise GroupError(
+            f"the maps of {hom} between symmetric tensors, or irreps, are sums of diagrams: ask for method='diagrams'"
+        )
     schur = _schur(hom, bases) if method == "irreps" else None
     blocks = schur if parameters == "blocks" else None
     pairs = tuple(_pair(i, o, maps, normalization, blocks) for (i, o), maps in bases.items() if len(maps))
@@ -1484,7 +1487,8 @@ def mean_squares(
         totals = functor.squares(group, maps.diagrams, n)
     means = []
     for element, (total, added) in enumerate(totals):
-        rows, square = n ** axes_of(maps.outputs), total * _times(maps, element)
+        rows: int = n ** axes_of(maps.outputs)
+        square: int | Fraction = total * _times(maps, element)
         if irreps.has_irreps(maps.inputs, maps.outputs):
             rows = prod(packed_lengths(maps.outputs, sizes))
             square = irreps.squares(group, maps.parts(element)[0], maps.inputs, maps.outputs)

@@ -12,7 +12,7 @@ from eqsynth.diagrams.diagram import Half
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.hom import Hom, Problem, weight_name
+from eqsynth.families.hom import Hom, Problem, bias_name, weight_name
 from eqsynth.plans.cost import Cost, Costing, total
 from eqsynth.plans.infer import Value, check_weights, infer, stored_axes
 from eqsynth.plans.steps import Input, Join, Mix, Pair, Schur, Step, Weigh, describe
@@ -128,8 +128,7 @@ class Plan:
 
     def bias_name(self, term_out: int) -> str:
         """The parameter's name: ``bias``, or ``bias_1`` in a layer of several terms."""
-        single = len(self.problem.terms) == len(self.problem.space_out) == 1
-        return "bias" if single else f"bias_{term_out}"
+        return bias_name(self.problem, term_out)
 
     def sums(self, factor: int) -> str:
         """How the plan scales each sum over an index of a factor; maps that are tables are scaled as a whole."""

@@ -38,7 +38,6 @@ from eqsynth.spaces.space import (
     all_turns,
     axes_of,
     axis_counts,
-    entries_of,
     irreps_of,
     is_plain,
     least_shown,
@@ -49,6 +48,7 @@ from eqsynth.spaces.space import (
     plain,
     products,
     stored_full,
+    tensor_parts,
 )
 from eqsynth.store import files
 
@@ -343,7 +343,9 @@ def _check_irreps(basis: Basis) -> str:
     diagrams = [one for one in basis if isinstance(one, Diagram)]
     problems = [misfit(allowed, one) for one in diagrams]
     if any(problems) or len(diagrams) < count:
-        raise VerificationError(f"an element is not equivariant under {group}: {next(filter(None, problems), 'no diagram')}")
+        raise VerificationError(
+            f"an element is not equivariant under {group}: {next(filter(None, problems), 'no diagram')}"
+        )
     if basis.certificate.independence == "schur":
         if count > 1 or diagrams != [irreps.identity(inputs)] * count or (count and inputs != outputs):
             raise VerificationError(f"the maps of {group} are not the multiples of the identity of an irrep alone")
@@ -400,7 +402,7 @@ def _check_symmetric(basis: Basis) -> str:
     count = len(basis)
     if group.diagrammatic:
         allowed = maps_of(group, inputs, outputs)
-        expected = dimension.symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs))
+        expected = dimension.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
         if count != expected:
             raise VerificationError(f"{count} maps, but the dimension of the equivariant maps is {expected}")
         problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]

@@ -15,6 +15,7 @@ import eqsynth
 from eqsynth.bases import dimension, symbolic
 from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.relations import left_out, relations
 from eqsynth.diagrams import functor, layout, words
 from eqsynth.diagrams.diagram import Diagram, Element, Multiplied
@@ -434,7 +435,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
 def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     sections = []
     for factor, given, wanted in _factors(maps):
-        if not factor.diagrammatic:
+        if not factor.diagrammatic or has_irreps(given, wanted):
             continue
         k, lo = axes_of(given), axes_of(wanted)
         if mixed(factor, given, wanted):
@@ -483,7 +484,15 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
     sections: list[dict[str, Any]] = []
     for (factor, given, wanted), own in zip(_factors(maps), maps.factor_bases(), strict=True):
         k, lo = axes_of(given), axes_of(wanted)
-        if mixed(factor, given, wanted):
+        if has_irreps(given, wanted):
+            sections.append(
+                {
+                    "group": str(factor),
+                    "note": "By Schur's lemma an irrep has as many maps to tensors, and from them, as the tensors hold "
+                    "copies of it, and one to itself (two where these are complex multiples).",
+                }
+            )
+        elif mixed(factor, given, wanted):
             sections.append(
                 {
                     "group": str(factor),

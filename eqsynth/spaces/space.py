@@ -459,6 +459,11 @@ def is_plain(order: Order) -> bool:
     return not any(isinstance(one, Stored) for one in entries_of(order))
 
 
+def tensor_parts(order: Order) -> tuple[int | Symmetry, ...]:
+    """The parts of an order that are no irreps."""
+    return tuple(one for one in entries_of(order) if not isinstance(one, Irrep))
+
+
 def irreps_of(order: Order) -> tuple[Irrep | None, ...]:
     """For each factor of the group the irrep that a part of an order is."""
     return tuple(one if isinstance(one, Irrep) else None for one in entries_of(order))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.bratteli import copies
@@ -16,6 +15,8 @@ from eqsynth.families.irreps import vectors
 from eqsynth.spaces.space import Order, axes_of, irreps_of, is_plain, order_text, twists_of
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -138,6 +139,8 @@ def squares(group: Group, element: Single, inputs: Order, outputs: Order) -> Fra
     >>> squares(Group("O", 3), Diagram(2, 2, ((0, 2), (1, 3))), Irrep.of_degree(2), 2)
     Fraction(5, 1)
     """
+    from fractions import Fraction
+
     import numpy as np
 
     (one,), (other,) = irreps_of(inputs), irreps_of(outputs)

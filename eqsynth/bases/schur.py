@@ -106,11 +106,11 @@ def irreps(group: str | Group, order: str | Order) -> Irreps:
     2e     1      5          real multiples
     >>> print(eq.irreps("S(n)", 2))
     S(n): tensors of order 2, of dimension n²
-    irrep      times  dimension            its own maps
-    {n}        2      1                    real multiples
-    {n-1,1}    3      n - 1                real multiples
-    {n-2,1,1}  1      1/2 n² - 3/2 n + 1   real multiples
-    {n-2,2}    1      1/2 n² - 3/2 n       real multiples
+    irrep      times  dimension           its own maps
+    {n}        2      1                   real multiples
+    {n-1,1}    3      n - 1               real multiples
+    {n-2,1,1}  1      1/2 n² - 3/2 n + 1  real multiples
+    {n-2,2}    1      1/2 n² - 3/2 n      real multiples
 
     Irreps are written as in spaces: partitions, and for O(3) and SO(3) degree and parity. Multiplicities are walks
     in the Bratteli diagram, dimensions come from the hook and Weyl formulas. With n a letter all holds from the n on

@@ -211,7 +211,7 @@ def harmonic(degree: int, m: int) -> dict[tuple[int, int, int], int]:
 
     >>> from eqsynth.families.irreps import harmonic
     >>> harmonic(2, -1), harmonic(2, 0)
-    ({(1, 1, 0): 3}, {(0, 2, 0): 2, (2, 0, 0): -1, (0, 0, 2): -1})
+    ({(1, 1, 0): 1}, {(0, 0, 2): -1, (0, 2, 0): 2, (2, 0, 0): -1})
 
     The derivative number abs(m) of the Legendre polynomial in y, made homogeneous with x² + y² + z², times the real
     part of (z + i x)^m, or for m < 0 the imaginary one of (z + i x)^(-m). No sign (-1)^m. Source: DLMF 14; e3nn.
@@ -235,8 +235,8 @@ def harmonic(degree: int, m: int) -> dict[tuple[int, int, int], int]:
                 sign = (-1) ** (turn // 2)
                 key = (2 * i + turn, power + 2 * (half - i - j), 2 * j + order - turn)
                 result[key] = result.get(key, 0) + sign * comb(order, turn) * ways
-    common = gcd(*result.values()) if order == 0 else 1
-    return {key: value // common for key, value in result.items() if value}
+    common = gcd(*result.values())
+    return {key: value // common for key, value in sorted(result.items()) if value}
 
 
 # --- null spaces ----------------------------------------------------------------------------------------

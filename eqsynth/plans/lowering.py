@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
 from eqsynth.bases.adapted import adapted, check_size, fits, positions
@@ -70,6 +69,9 @@ from eqsynth.spaces.space import (
 )
 from eqsynth.store.cache import no_collection
 from eqsynth.store.waiting import waiting
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 #: Shares of the output variance at initialisation: maps that reach every output entry, and maps
 #: that reach diagonals alone. Every entry then has a variance between 0.8 and 1.2, at every n.
@@ -160,7 +162,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     group = hom.group
     if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
         raise GroupError(
-            f"method={method!r} is for tensors of all kinds, and {hom} has others: ask for method='diagrams'"
+            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: ask for method='diagrams'"
         )
     if method == "fourier":
         return _fourier_plan(hom, bias, normalization)

@@ -6,7 +6,13 @@ Every message says what was asked, why it cannot be, and what to ask instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+CallT = TypeVar("CallT", bound=Callable[..., Any])
 
 #: Up to so many characters a group that is written out, which has as many digits as it takes, is shown whole.
 SHOWN_WHOLE = 100
@@ -95,6 +101,70 @@ def require(name: str, value: object, kind: type, cure: str) -> None:
     """
     if not isinstance(value, kind):
         raise EqsynthError(f"{name} takes {kind.__name__}, not {shown(value)}: {cure}")
+
+
+class CallError(EqsynthError, TypeError):
+    """A call with arguments that nothing takes, or without some that are needed."""
+
+
+def explain_calls(called: CallT) -> CallT:
+    """Make a function, or a class, say in its own words what it takes where Python refuses a call.
+
+    >>> from eqsynth.errors import explain_calls
+    >>> @explain_calls
+    ... def scaled(x, factor=2):
+    ...     return factor * x
+    >>> scaled(3, factro=5)
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.CallError: scaled takes no factro, did you mean factor? Write scaled(x, factor=2)
+    """
+    if isinstance(called, type):
+        for name in {"__new__", "__init__"} & vars(called).keys():
+            setattr(called, name, _explained(getattr(called, name)))
+        return called
+    return cast("CallT", _explained(called))
+
+
+def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            # Only where the call itself was refused: then nothing inside has run.
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise
+            raise CallError(_refused_call(function, args, kwargs)) from None
+
+    return call
+
+
+def _refused_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Why Python does not make a call, and how it is written."""
+    import inspect
+    from difflib import get_close_matches
+
+    name = re.sub(r"\.__(new|init)__$", "", function.__qualname__)
+    parameters = [one.replace(annotation=one.empty) for one in inspect.signature(function).parameters.values()]
+    own = int(bool(parameters) and parameters[0].name in ("self", "cls"))
+    taken = parameters[own:]
+    by_name = [one.name for one in taken if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    places = [one.name for one in taken if one.kind in (one.POSITIONAL_OR_KEYWORD, one.POSITIONAL_ONLY)]
+    given = places[: len(args) - own]
+    unknown = [key for key in kwargs if key not in by_name]
+    twice = [key for key in kwargs if key in given]
+    lacking = [one.name for one in taken if one.default is one.empty and one.name not in (*given, *kwargs)]
+    if unknown:
+        near = get_close_matches(unknown[0].lower()[:80], by_name, n=1)
+        why = f"takes no {unknown[0]}" + (f", did you mean {near[0]}?" if near else ".")
+    elif twice:
+        why = f"is given {twice[0]} twice, by its place and by its name."
+    elif len(args) - own > len(places):
+        why = f"takes at most {len(places)} arguments without their names, not {len(args) - own}."
+    else:
+        why = f"needs {' and '.join(filter(None, [', '.join(lacking[:-1]), *lacking[-1:]]))}, too."
+    return f"{name} {why} Write {name}{inspect.Signature(taken)}"
 
 
 class ParseError(EqsynthError, ValueError):
@@ -188,3 +258,11 @@ class IgnoredInputWarning(ZeroOutputWarning):
 
 class CacheWarning(UserWarning):
     """The cache is damaged or out of use; results are right all the same, and slower."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside of eqsynth that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "eqsynth":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

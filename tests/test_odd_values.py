@@ -12,7 +12,16 @@ import torch
 
 import eqsynth as eq
 from eqsynth import algebra, symbolic, testing
-from eqsynth.errors import EqsynthError, ExportError, GroupError, ShapeError, SizeError, SymbolicError
+from eqsynth.errors import (
+    CallError,
+    EqsynthError,
+    ExportError,
+    GroupError,
+    ShapeError,
+    SizeError,
+    SymbolicError,
+    explain_calls,
+)
 from eqsynth.symbolic import ExactMatrix, RationalFunction
 
 
@@ -179,14 +188,6 @@ def test_what_fits_nowhere_is_refused_before_torch_allocates():
         eq.nn.from_pyg(GRAPHS, n=10**7)
 
 
-@pytest.mark.parametrize("function", [one for one in CALLS if not isinstance(one, partial)], ids=named)
-def test_misspelt_keywords_are_named(function):
-    if any(one.kind is one.POSITIONAL_ONLY for one in parameters(function)):
-        return
-    with pytest.raises((TypeError, EqsynthError), match="zzz"):
-        function(**CALLS[function], zzz=1)
-
-
 @pytest.mark.parametrize("text", [
     "0 1 0\n1 0 1\n0 1 0\n", "0,1,0\n1,0,1\n0,1,0\n", "0.0 1.0 0.0\n1.0 0.0 1.0\n0.0 1.0 0.0\n", "1 0\n0 1\n",
     "0 2 0\n2 0 3\n0 3 0\n", "0 2 0\n0 0 3\n4 0 0\n", "0 1 2\n0 1 0\n1 0 1\n0 1 0\n", "0 0 1 0\n1 1 0 1\n2 0 1 0\n",
@@ -287,3 +288,49 @@ def test_files_load_weights_while_they_are_on_meta():
 def test_packed_inputs_without_entries_are_told_apart_from_wrong_shapes():
     with pytest.raises(ShapeError, match="without entries it does not say what the size is"):
         eq.Linear("S(n)", "2xA2.packed", "1x1")(torch.ones(4, 0, 2))
+
+
+WRITTEN = {function: given for function, given in CALLS.items() if not isinstance(function, partial)}
+#: Python's own protocol, which takes no names.
+del WRITTEN[MATRIX.__getitem__]
+
+
+@pytest.mark.parametrize("function", WRITTEN, ids=named)
+def test_a_misspelt_argument_is_answered_with_the_near_one(function):
+    for one in parameters(function):
+        if one.kind is one.POSITIONAL_OR_KEYWORD or one.kind is one.KEYWORD_ONLY:
+            near = one.name[:-1] + "q" + one.name[-1]
+            with pytest.raises(CallError, match=f" takes no {near}, did you mean {one.name}\\? Write "):
+                function(**{near: 1})
+
+
+@pytest.mark.parametrize("function", WRITTEN, ids=named)
+def test_missing_and_superfluous_arguments_are_named(function):
+    needed = [one.name for one in parameters(function) if one.default is one.empty]
+    if needed:
+        with pytest.raises(CallError, match=f"needs .*{needed[-1]}, too. Write "):
+            function()
+    first = parameters(function)[0]
+    if first.kind is first.POSITIONAL_OR_KEYWORD:
+        with pytest.raises(CallError, match=f"{first.name} twice"):
+            function(1, **{first.name: 1})
+    with pytest.raises(CallError, match="takes at most "):
+        function(*range(99))
+
+
+def test_errors_inside_of_a_call_are_not_those_of_the_call():
+    @explain_calls
+    def outer(make):
+        return make()
+
+    with pytest.raises(TypeError, match="positional argument") as caught:
+        outer(lambda x: x)
+    assert not isinstance(caught.value, EqsynthError)
+
+
+def test_what_is_shown_of_a_call_is_what_it_takes():
+    with pytest.raises(CallError, match=r"^Linear takes no biass, did you mean bias\? Write Linear\(group, space_in, "):
+        eq.Linear("S(n)", 1, 1, biass=True)
+    with pytest.raises(CallError, match=r"^TensorProduct needs space_out, too\. Write TensorProduct\(group, space_1, "):
+        eq.TensorProduct("O(3)", "8xS2 (x) 8xS2", "8xS2")
+    assert [*inspect.signature(eq.Linear).parameters][:3] == ["group", "space_in", "space_out"]

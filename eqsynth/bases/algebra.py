@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.diagrams.bilabelled import values
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, require, shown
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.numbers import binary, fraction, ordered, whole
 from eqsynth.exact.partitions import bell, components, set_partitions
 from eqsynth.exact.permutations import sign as sign_of
@@ -60,6 +60,7 @@ Term = tuple[Scalar, Diagram]
 _DIAGRAM, _MAP = "write eq.Diagram.of(outputs, inputs, blocks)", "write Map.of(group, diagram)"
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Map:
     """A linear combination of diagrams: an equivariant map from order ``inputs`` to order ``outputs``.
@@ -98,6 +99,7 @@ class Map:
         _check_terms(self.group, self.outputs, self.inputs, self.terms)
 
     @classmethod
+    @explain_calls
     def of(cls, group: Group | str, diagram: Diagram, coefficient: Scalar = 1) -> Map:
         """One diagram, times a coefficient."""
         require("diagram", diagram, Diagram, _DIAGRAM)
@@ -199,6 +201,7 @@ class Map:
         return Map.collect(self.group, outputs, inputs, terms)
 
 
+@explain_calls
 def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, ...]:
     """First one diagram, then another: (scalar, diagram) terms whose sum is the composite.
 
@@ -238,6 +241,7 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
     )
 
 
+@explain_calls
 def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...]:
     """Two diagrams side by side: (scalar, diagram) terms whose matrix is the Kronecker product.
 
@@ -265,6 +269,7 @@ def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...
     )
 
 
+@explain_calls
 def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
     """The diagram upside down, with the sign of moving the head's inputs before its outputs.
 
@@ -282,6 +287,7 @@ def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
     return _glue(Group.parse(group), (outputs, inputs), [(diagram, nodes)])
 
 
+@explain_calls
 def trace(map_: Map) -> Scalar:
     """The trace: every output joined to the input below it.
 
@@ -302,6 +308,7 @@ def trace(map_: Map) -> Scalar:
     return total
 
 
+@explain_calls
 def inner(left: Map, right: Map) -> Scalar:
     """The inner product: the sum of the products of the entries of two matrices, the trace of left.T right.
 
@@ -330,6 +337,7 @@ def inner(left: Map, right: Map) -> Scalar:
     return total
 
 
+@explain_calls
 def same(left: Map, right: Map) -> bool:
     """Whether two maps have the same matrix, decided without one: the length of their difference is 0.
 
@@ -346,6 +354,7 @@ def same(left: Map, right: Map) -> bool:
     return not difference.terms if left.group.symbolic else inner(difference, difference) == 0
 
 
+@explain_calls
 def identity(group: Group | str, order: int) -> Map:
     """The identity on tensors of an order.
 
@@ -356,6 +365,7 @@ def identity(group: Group | str, order: int) -> Map:
     return permute(group, range(plain_order(order)))
 
 
+@explain_calls
 def permute(group: Group | str, permutation: Sequence[int]) -> Map:
     """The map that permutes tensor axes: output axis i is input axis ``permutation[i]``, as numpy's transpose.
 
@@ -376,6 +386,7 @@ def permute(group: Group | str, permutation: Sequence[int]) -> Map:
     return Map.of(group, Diagram.of(order, order, pairs))
 
 
+@explain_calls
 def swap(group: Group | str) -> Map:
     """The crossing of two strands: ``permute(group, (1, 0))``.
 
@@ -386,6 +397,7 @@ def swap(group: Group | str) -> Map:
     return permute(group, (1, 0))
 
 
+@explain_calls
 def cup(group: Group | str) -> Map:
     """The invariant pair 0 -> 2: the identity matrix as a vector, for Sp(n) omega, for O(p,q) eta.
 
@@ -396,6 +408,7 @@ def cup(group: Group | str) -> Map:
     return Map.of(group, Diagram(2, 0, ((0, 1),)))
 
 
+@explain_calls
 def cap(group: Group | str) -> Map:
     """The invariant form 2 -> 0, the transpose of :func:`cup`: the dot product, for Sp(n) omega, for O(p,q) eta.
 
@@ -406,6 +419,7 @@ def cap(group: Group | str) -> Map:
     return Map.of(group, Diagram(0, 2, ((0, 1),)))
 
 
+@explain_calls
 def merge(group: Group | str) -> Map:
     """The product of S(n) and A(n) 2 -> 1: entry by entry.
 
@@ -416,6 +430,7 @@ def merge(group: Group | str) -> Map:
     return Map.of(group, Diagram(1, 2, ((0, 1, 2),)))
 
 
+@explain_calls
 def split(group: Group | str) -> Map:
     """The coproduct of S(n) and A(n) 1 -> 2: a vector on the diagonal.
 
@@ -426,6 +441,7 @@ def split(group: Group | str) -> Map:
     return Map.of(group, Diagram(2, 1, ((0, 1, 2),)))
 
 
+@explain_calls
 def unit(group: Group | str) -> Map:
     """The unit of S(n) and A(n) 0 -> 1: the vector of ones.
 
@@ -436,6 +452,7 @@ def unit(group: Group | str) -> Map:
     return Map.of(group, Diagram(1, 0, ((0,),)))
 
 
+@explain_calls
 def counit(group: Group | str) -> Map:
     """The counit of S(n) and A(n) 1 -> 0: the sum of the entries.
 
@@ -446,6 +463,7 @@ def counit(group: Group | str) -> Map:
     return Map.of(group, Diagram(0, 1, ((0,),)))
 
 
+@explain_calls
 def edge(group: Group | str) -> Map:
     """One edge from input to output: the adjacency matrix of the graph, 1 -> 1.
 
@@ -462,6 +480,7 @@ def edge(group: Group | str) -> Map:
     return Map.of(group, Diagram(1, 1, ((0,), (1,)), ((0, 1),)))
 
 
+@explain_calls
 def epsilon(group: Group | str) -> Map:
     """The Levi-Civita tensor 0 -> n of SO(n) and A(n).
 
@@ -510,6 +529,7 @@ class Orbits:
         return _sum_text(_times_text(c, f"X[{diagram.formula()}]", " · ") for c, diagram in self.terms)
 
 
+@explain_calls
 def to_orbits(map_: Map) -> Orbits:
     """A map of S(n) in the orbit basis: D is the sum of X over the diagrams coarser than or equal to it.
 
@@ -534,6 +554,7 @@ def to_orbits(map_: Map) -> Orbits:
     return Orbits(map_.group, map_.outputs, map_.inputs, _collect(terms))
 
 
+@explain_calls
 def from_orbits(orbits: Orbits) -> Map:
     """The diagrams of a map in the orbit basis, by Moebius inversion over coarser partitions.
 
@@ -556,6 +577,7 @@ def from_orbits(orbits: Orbits) -> Map:
     return Map.collect(orbits.group, orbits.outputs, orbits.inputs, terms)
 
 
+@explain_calls
 def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
     """The exact ``n**outputs x n**inputs`` matrix: int64, or objects (int and Fraction) where it must be.
 

@@ -14,7 +14,7 @@ from eqsynth.bases import index_symmetries, irreps
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
-from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, shown
+from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
@@ -302,6 +302,7 @@ class Basis:
         return svg.cards(*table.drawings(self, SHOWN), title, notes)
 
 
+@explain_calls
 def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choose: str = "auto") -> Basis:
     """The exact basis of all equivariant maps V^inputs -> V^outputs.
 

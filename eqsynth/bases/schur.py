@@ -9,7 +9,7 @@ from math import prod
 
 from eqsynth.bases.bratteli import MAX_PARTS, copies, irreducible_dimension
 from eqsynth.bases.dimension import stable_from
-from eqsynth.errors import GroupError, SizeError, SymbolicError
+from eqsynth.errors import GroupError, SizeError, SymbolicError, explain_calls
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.group import FAMILIES, Group, Label
 from eqsynth.families.hom import Hom, fitting
@@ -54,7 +54,7 @@ class Irreps:
     >>> import eqsynth as eq
     >>> whole = eq.irreps("SO(2)", 2)
     >>> [(part.text, part.copies_in) for part in whole.parts], str(whole.dim)
-    ((({'{}',), (2,)), (('{2}',), (1,))], '4')
+    ([(('{}',), (2,)), (('{2}',), (1,))], '4')
     """
 
     group: Group
@@ -94,6 +94,7 @@ class Irreps:
         return "\n".join([title, *("  ".join(map(str.ljust, row, wide)).rstrip() for row in rows)])
 
 
+@explain_calls
 def irreps(group: str | Group, order: str | Order) -> Irreps:
     """What tensors of an order consist of under a group: every irreducible part, its dimension, how often it is there.
 
@@ -135,6 +136,7 @@ def _entry(texts: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else f"({','.join(texts)})"
 
 
+@explain_calls
 def floor(group: str | Group, space_in: str | int | Space, space_out: str | int | Space) -> Polynomial:
     """The fewest multiply-adds per sample in which any method can mix the channels of a layer, by Schur's lemma.
 

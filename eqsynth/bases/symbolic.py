@@ -20,7 +20,7 @@ from eqsynth.bases.basis import Basis
 from eqsynth.diagrams import enumeration, functor
 from eqsynth.diagrams import gram as grams
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, require, shown
+from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
 from eqsynth.exact.numbers import binary, fraction, whole
@@ -63,6 +63,7 @@ def _number(n: object) -> int:
 # --- Inner products -----------------------------------------------------------------------------------
 
 
+@explain_calls
 def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFunction | int:
     """The inner product trace(D^T E) of two diagrams: a polynomial in n, or an int where n is a number.
 
@@ -144,6 +145,7 @@ def _crossing_sign(diagram: Diagram) -> int:
 # --- Gram matrices ------------------------------------------------------------------------------------
 
 
+@explain_calls
 def gram(
     subject: Basis | Group | str,
     inputs: int | None = None,
@@ -256,6 +258,7 @@ def _monomials(group: Group, diagrams: Sequence[Diagram]) -> tuple[NDArray[np.ob
     return factors, powers
 
 
+@explain_calls
 def gram_determinant(group: str | Group, inputs: int, outputs: int) -> RationalFunction | int:
     """The determinant of the Gram matrix of ``eq.basis(group, inputs, outputs)``, factored where n is a letter.
 
@@ -310,6 +313,7 @@ def _flat(matrix: ExactMatrix) -> Iterator[RationalFunction]:
     return (matrix.values[i] for row in matrix.index for i in row)
 
 
+@explain_calls
 def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int, ...]:
     """The sizes n >= 1 at which the diagrams that the family has at that n are dependent.
 
@@ -341,6 +345,7 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
 # --- Weingarten functions -----------------------------------------------------------------------------
 
 
+@explain_calls
 def weingarten(
     subject: Basis | Group | str, inputs: int | None = None, outputs: int | None = None, *, n: int | None = None
 ) -> ExactMatrix:
@@ -631,6 +636,7 @@ class Projection:
         return torch.from_numpy(out)
 
 
+@explain_calls
 def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     """The orthogonal projection of any n^l x n^k matrix onto the span of a basis.
 
@@ -875,6 +881,7 @@ class DimensionTable:
         return f"{self.family}(n), k + l = {self.total}: {shown}; {self.stable} from n = {self.stable_from} on"
 
 
+@explain_calls
 def dimension_table(family: str | Group, total: int, up_to: int | None = None) -> DimensionTable:
     """The dimensions at n = 1, 2, ... up to ``up_to`` (until stable if left out), and the stable value.
 

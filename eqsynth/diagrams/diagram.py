@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from eqsynth.errors import EqsynthError, shown
+from eqsynth.errors import EqsynthError, explain_calls, shown
 from eqsynth.exact.numbers import flag, ordered, whole
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -16,6 +16,7 @@ Multiplied = Sequence[tuple[str, int]]
 SYMBOLS = {"omega": "\u03c9", "eta": "\u03b7"}
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Half:
     """One row of a diagram: a partition of the row, and which blocks are kept (go on to the other row).
@@ -54,6 +55,7 @@ class Half:
 Factored = tuple[Half, Half, tuple[int, ...]]
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Diagram:
     """A (k, l)-diagram: ``outputs`` = l vertices on top, ``inputs`` = k at the bottom, in blocks.
@@ -125,6 +127,7 @@ class Diagram:
             object.__setattr__(self, name, value)
 
     @classmethod
+    @explain_calls
     def of(cls, outputs: int, inputs: int, blocks: Iterable[Iterable[int]]) -> Diagram:
         """A diagram without edges or head from blocks in any order."""
         if not ordered(blocks) or not all(map(ordered, blocks := [*blocks])):

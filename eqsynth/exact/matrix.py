@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from more_itertools import all_equal, chunked, dotproduct
 
-from eqsynth.errors import EqsynthError, ShapeError, SizeError, SymbolicError, shown
+from eqsynth.errors import EqsynthError, ShapeError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import ordered, whole
 from eqsynth.exact.ring import RationalFunction, check_symbols, from_flint, from_quotient, to_flint, to_polynomial
@@ -31,6 +31,7 @@ MAX_SHOWN = 100
 MAX_REPR = 600
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ExactMatrix:
     """A matrix of rational functions that has few different entries.
@@ -63,6 +64,7 @@ class ExactMatrix:
     index: tuple[tuple[int, ...], ...]
 
     @classmethod
+    @explain_calls
     def of(cls, rows: Iterable[Iterable[object]] | sympy.Matrix) -> ExactMatrix:
         """The matrix with these rows, entries as :class:`RationalFunction` reads them; a matrix of SymPy is its rows.
 
@@ -137,6 +139,7 @@ class ExactMatrix:
     def __hash__(self) -> int:
         return hash((self.shape, frozenset(self.values[i] for row in self.index for i in row)))
 
+    @explain_calls
     def at(self, n: int | Mapping[str, int] = 1) -> NDArray[np.object_]:
         """The matrix at a number n, an object array of Fractions; raises SymbolicError at a pole."""
         import numpy as np

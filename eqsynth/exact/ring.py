@@ -19,7 +19,7 @@ from operator import add, mul
 from sys import hash_info
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import SizeError, SymbolicError, shown
+from eqsynth.errors import SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import binary, fraction, ordered, whole
 
@@ -51,6 +51,7 @@ MAX_REPR = 240
 _ONE: Terms = {(): 1}
 
 
+@explain_calls
 class RationalFunction:
     """A rational function of any number of letters, exactly: a polynomial or a number where it is one.
 
@@ -116,6 +117,7 @@ class RationalFunction:
         return cls(value, denominator, letter)
 
     @classmethod
+    @explain_calls
     def from_roots(
         cls, roots: Mapping[int, int] | Iterable[tuple[int, int]], letter: str = "n", factor: object = 1
     ) -> RationalFunction:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from eqsynth.errors import EqsynthError, GroupError, IgnoredWeightsWarning, ParseError, shown
+from eqsynth.errors import EqsynthError, GroupError, IgnoredWeightsWarning, ParseError, explain_calls, shown, warn
 from eqsynth.exact.partitions import Blocks
 from eqsynth.exact.permutations import Permutation
 from eqsynth.families.group import Group, fill
@@ -22,6 +21,7 @@ _WRITTEN_GRAPH = re.compile(r"\s*[0-9]+\s*:")
 _WEIGHTED = re.compile(r"(?P<file>.*?)\s*\|\s*weights\s*")
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Aut(PermutingGroup):
     """The automorphism group of a graph, acting on its n vertices.
@@ -258,9 +258,8 @@ def _written_graph(text: str) -> Graph:
         vertices, tuple(listed), True in directed, tuple(map(int, colours.split())), edge_colours=tuple(marks)
     )
     if len(graph.edges) < len(listed):
-        warnings.warn(
+        warn(
             f"edges that stand twice in {shown(text)} count once: write 0-1*2 where there are two edges",
-            category=IgnoredWeightsWarning,
-            stacklevel=2,
+            IgnoredWeightsWarning,
         )
     return graph

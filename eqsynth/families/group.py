@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from eqsynth.errors import GroupError, SymbolicError, shown
+from eqsynth.errors import GroupError, SymbolicError, explain_calls, shown
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.exact.partitions import Blocks, Shape
 from eqsynth.exact.permutations import signed_permutation
@@ -55,6 +55,7 @@ def _no_family(family: object, kind: type[Group]) -> str:
     return f"there is no group family {shown(family)}: {suggestion(family if isinstance(family, str) else '')}"
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Group:
     """A group acting on R^n: a family and a size, which may be a letter.
@@ -160,6 +161,7 @@ class Group:
         raise GroupError(f"{cls.about} takes one size, not {shown(p)} and {shown(q)}")
 
     @classmethod
+    @explain_calls
     def parse(cls, text: str | Group, files: bool | Path = True) -> Group:
         """Read ``"S(5)"`` or ``"O(n)"``.
 

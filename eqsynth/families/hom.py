@@ -9,7 +9,7 @@ from itertools import combinations_with_replacement, product
 from math import prod
 from pathlib import Path
 
-from eqsynth.errors import EqsynthError, SpaceError, shown
+from eqsynth.errors import EqsynthError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
@@ -28,6 +28,7 @@ EXAMPLES = "S(n): 16x2 -> 32x2, or a product as O(3): 4x1 (x) 4x2 -> 8x1"
 NAMES = "uv"
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Hom:
     """The problem itself: every linear map between two spaces that commutes with a group.
@@ -115,6 +116,7 @@ class Hom:
         return tuple(channel_symbol("in", number, len(self.space_in)) for number in range(len(self.space_in)))
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class ProductHom:
     """Every multilinear map of some spaces, or polynomial map of one, that commutes with a group.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eqsynth.errors import GroupError, shown
+from eqsynth.errors import GroupError, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import binary, fraction, ordered, precision
 from eqsynth.exact.permutations import Permutation, signed_permutation
@@ -37,6 +37,7 @@ FLOATS = (8, 11, 24, 53)
 Matrix = tuple[tuple["Fraction", ...], ...]
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class MatrixGroup(Group):
     """A group of n x n matrices: finitely many generators, and elements that generate its Lie algebra.

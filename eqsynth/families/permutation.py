@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eqsynth.errors import GroupError, shown
+from eqsynth.errors import GroupError, explain_calls, shown
 from eqsynth.exact.numbers import ordered, whole
 from eqsynth.exact.permutations import Permutation, inverse, sign
 from eqsynth.families.group import MAX_N, Generators, Group, fill
@@ -60,6 +60,7 @@ class PermutingGroup(Group):
         return (), ""
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class PermutationGroup(PermutingGroup):
     """The group of permutations of n points that some permutations generate.

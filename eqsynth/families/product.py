@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from eqsynth.errors import GroupError, shown
+from eqsynth.errors import GroupError, explain_calls, shown
 from eqsynth.exact.numbers import ordered
 from eqsynth.families.group import Group, fill
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class ProductGroup(Group):
     """A product of groups, each acting on index axes of its own (local symmetries).

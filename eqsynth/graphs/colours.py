@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from numbers import Number
 from typing import Any
 
-from eqsynth.errors import GroupError, IgnoredWeightsWarning, shown
+from eqsynth.errors import GroupError, IgnoredWeightsWarning, shown, warn
 from eqsynth.exact.numbers import fraction, whole
 
 Pairs = list[tuple[int, int]]
@@ -183,11 +182,10 @@ def ignored(values: Sequence[Any], what: str, cure: str) -> None:
     except GroupError:
         differ = True
     if differ:
-        warnings.warn(
+        warn(
             f"the weights of the edges of {what} differ, and are not used: a symmetry may exchange edges of different "
             f"weight. Say {cure} to keep them, or weights=False if this is meant",
-            category=IgnoredWeightsWarning,
-            stacklevel=4,
+            IgnoredWeightsWarning,
         )
 
 

@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, shown
+from eqsynth.errors import EqsynthError, ExportError, GroupError, SizeError, VerificationError, explain_calls, shown
 from eqsynth.exact.numbers import flag, fraction, ordered, whole
 from eqsynth.graphs.colours import USUAL, Weights, attribute, colour_numbers, ignored, listed_once, merged
 from eqsynth.graphs.orbits import orbit_labels, representative_array
@@ -139,6 +139,7 @@ _SIZED = re.compile(r"(?P<word>[a-z]+)(?P<first>\d+)(?:[x,](?P<second>\d+))?", r
 _READABLE = ".g6, .s6, .edgelist, .edges, .txt or .graphml"
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, repr=False)
 class Graph:
     """A graph on the vertices 0 .. n - 1, directed or not, with loops and colours of vertices and edges if wanted.
@@ -222,6 +223,7 @@ class Graph:
         return edges
 
     @classmethod
+    @explain_calls
     def parse(cls, text: str | Graph, folder: Path | None = None) -> Graph:
         """A graph from a name, or from a file (in ``folder``) if ``text`` has a suffix or is a file that is there.
 
@@ -242,6 +244,7 @@ class Graph:
             raise error from None
 
     @classmethod
+    @explain_calls
     def named(cls, name: str) -> Graph:
         """A graph of :data:`NAMED`, such as ``petersen``, or of :data:`FAMILIES`, such as ``cycle5`` or ``C5``.
 
@@ -281,6 +284,7 @@ class Graph:
         return cls(vertices, edges, family.directed, name=family.name + "x".join(map(str, sizes)))
 
     @classmethod
+    @explain_calls
     def of(
         cls, graph: Any, name: str = "", *, n: int | None = None, directed: bool | None = None, weights: Any = None
     ) -> Graph:
@@ -317,6 +321,7 @@ class Graph:
         return graph_of(graph, name, n, directed, weights)
 
     @classmethod
+    @explain_calls
     def read(cls, path: str | PathLike[str], directed: bool = False, weights: Weights = None) -> Graph:
         r"""A graph from a file, whose suffix says the format; its name is the path.
 

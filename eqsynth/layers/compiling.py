@@ -20,12 +20,13 @@ from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, explain_calls
 
 Function = Callable[..., tuple[Tensor, ...]]
 _numbers = count()
 
 
+@explain_calls
 def compile(module: nn.Module, **options: Any) -> Compiled:  # noqa: A001 - the name that it has in torch
     """A module compiled by torch that can be differentiated as often as you like, for forces and gradient penalties.
 

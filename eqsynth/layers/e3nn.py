@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError, shown
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, bias_name, weight_name
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PATHS = ("element", "path")
 
 
+@explain_calls
 def split_irreps(x: Tensor, irreps: str | Space) -> tuple[Tensor, ...]:
     """Features as e3nn has them, side by side in one axis, as one tensor ``(*batch, dim, channels)`` for each irrep.
 
@@ -41,6 +42,7 @@ def split_irreps(x: Tensor, irreps: str | Space) -> tuple[Tensor, ...]:
     return tuple(piece.reshape(*piece.shape[:-1], channels, dim).mT for piece, (channels, dim) in pieces)
 
 
+@explain_calls
 def join_irreps(terms: Tensor | Sequence[Tensor], irreps: str | Space) -> Tensor:
     """The same the other way round: tensors ``(*batch, dim, channels)`` side by side in one axis, as e3nn has them.
 
@@ -60,6 +62,7 @@ def join_irreps(terms: Tensor | Sequence[Tensor], irreps: str | Space) -> Tensor
     return torch.cat([term.mT.flatten(-2) for term in listed], -1)
 
 
+@explain_calls
 def from_e3nn(
     state: Mapping[str, Tensor],
     irreps_in: str | Space,
@@ -102,6 +105,7 @@ def from_e3nn(
     return converted
 
 
+@explain_calls
 def to_e3nn(
     state: Mapping[str, Tensor],
     irreps_in: str | Space,

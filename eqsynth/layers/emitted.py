@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
-import warnings
 from functools import lru_cache, wraps
 from math import prod
 from types import ModuleType
@@ -18,7 +17,15 @@ from torch.utils._pytree import tree_leaves
 from eqsynth.bases.basis import Basis
 from eqsynth.codegen.emit import Artifact, emit
 from eqsynth.codegen.meaning import refusal
-from eqsynth.errors import EqsynthError, IgnoredInputWarning, ShapeError, WeightsError, ZeroOutputWarning, abridged
+from eqsynth.errors import (
+    EqsynthError,
+    IgnoredInputWarning,
+    ShapeError,
+    WeightsError,
+    ZeroOutputWarning,
+    abridged,
+    warn,
+)
 from eqsynth.exact.limits import afford_parameters, afford_tensors
 from eqsynth.exact.numbers import whole
 from eqsynth.families.hom import Problem, ProductHom
@@ -111,9 +118,9 @@ def new_layer(kind: type[LayerT], plan: Plan) -> LayerT:
     """A layer without parameters; warns of outputs that are always zero, and of inputs that are ignored."""
     emitted = layer_class(kind.__name__, plan)
     for message in plan.zero_outputs():
-        warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
+        warn(message, ZeroOutputWarning)
     for message in plan.ignored_inputs():
-        warnings.warn(message, category=IgnoredInputWarning, stacklevel=3)
+        warn(message, IgnoredInputWarning)
     layer: LayerT = nn.Module.__new__(emitted)
     return layer
 

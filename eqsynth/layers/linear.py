@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from eqsynth.errors import explain_calls
 from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
@@ -15,6 +16,7 @@ from eqsynth.spaces.space import Space
 from eqsynth.store.cache import no_collection
 
 
+@explain_calls
 class Linear(EmittedLayer, kind=True):
     """Every linear map between two spaces that commutes with a group, with one weight per map.
 

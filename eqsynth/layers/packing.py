@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from eqsynth.errors import ShapeError, SpaceError, shown
+from eqsynth.errors import ShapeError, SpaceError, explain_calls, shown
 from eqsynth.families.irreps import coordinates
 from eqsynth.families.representation import packing
 from eqsynth.spaces.space import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@explain_calls
 def pack(x: Tensor, order: str | Order) -> Tensor:
     """A symmetric or alternating tensor with each entry once: what layers of ``16xS2.packed`` read and give.
 
@@ -59,6 +60,7 @@ def pack(x: Tensor, order: str | Order) -> Tensor:
     return x
 
 
+@explain_calls
 def unpack(x: Tensor, order: str | Order) -> Tensor:
     """All entries of a packed tensor: :func:`pack` the other way round.
 
@@ -115,6 +117,7 @@ def _no_side(one: Symmetry, entries: int) -> str:
     return f"{one.full} tensors have {known}, ... entries (n = {one.order}, {one.order + 1}, ...), not {entries}"
 
 
+@explain_calls
 def symmetrise(x: Tensor, order: str | Order) -> Tensor:
     """The nearest symmetric or alternating tensor: the mean over all orders of the axes, with signs for ``A``.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from eqsynth.errors import EqsynthError, shown
+from eqsynth.errors import EqsynthError, explain_calls, shown
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import MAX_DEGREE, ProductHom
@@ -18,6 +18,7 @@ from eqsynth.spaces.space import Space
 SpaceLike = str | int | Space
 
 
+@explain_calls
 class TensorProduct(EmittedLayer, kind=True):
     """Every bilinear map of two inputs that commutes with a group, with one weight per map.
 
@@ -64,6 +65,7 @@ class TensorProduct(EmittedLayer, kind=True):
         return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
 
 
+@explain_calls
 class Power(EmittedLayer, kind=True):
     """Every equivariant map of the power x (x) ... (x) x of one input, with one weight per map.
 
@@ -102,6 +104,7 @@ class Power(EmittedLayer, kind=True):
         return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
 
 
+@explain_calls
 class PolynomialLayer(EmittedLayer, kind=True):
     """Every equivariant polynomial of one input up to a degree, channel by channel, then mixed.
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from eqsynth.bases.forms import Form, form, form_of_coordinates
 from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
-from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged, shown
+from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged, explain_calls, shown
 from eqsynth.exact.limits import afford_parameters, check_factory
 from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
@@ -325,6 +325,7 @@ def _close(values: torch.Tensor, others: torch.Tensor) -> bool:
     return torch.allclose(values, others, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
+@explain_calls
 class Activation(EquivariantModule):
     """A function applied to each number by itself, where that commutes with the group; refused where it does not.
 
@@ -397,6 +398,7 @@ class Activation(EquivariantModule):
 # --- gates, norms, pairings ---------------------------------------------------------------------------
 
 
+@explain_calls
 class Gated(EquivariantModule):
     """Each channel with components is multiplied by a function of a channel without: the usual non-linearity of O(3).
 
@@ -535,6 +537,7 @@ def all_definite(permuted: tuple[bool, ...], forms: tuple[Form | None, ...]) -> 
     return all(is_permuted or (b is not None and b.definite) for is_permuted, b in zip(permuted, forms, strict=True))
 
 
+@explain_calls
 class NormActivation(EquivariantModule):
     """Each channel with components is multiplied by a function of its own norm.
 
@@ -636,6 +639,7 @@ def _no_norm(group: Group, order: Order, sign: int) -> str:
     return f"there is no norm at {where}: {why}. Use eq.nn.Pairings, which pairs different channels, and eq.nn.Gated"
 
 
+@explain_calls
 class Pairings(EquivariantModule):
     """Adds pairings of channels, such as dot products of vectors, to the terms without components.
 

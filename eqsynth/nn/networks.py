@@ -22,6 +22,8 @@ from eqsynth.errors import (
     SpaceError,
     ZeroOutputWarning,
     abridged,
+    explain_calls,
+    warn,
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
@@ -92,6 +94,7 @@ def sizes_asked(module: Any) -> tuple[str, ...]:
     return tuple(name for name in inspect.signature(module.forward).parameters if name in letters)
 
 
+@explain_calls
 class Sequential(nn.Module):
     """Modules one behind the other, whose groups and spaces must fit: checked when it is built.
 
@@ -198,6 +201,7 @@ def _sizes_given(space: Space, asked: tuple[str, ...], sizes: tuple[Any, ...], n
     return {letter: size for letter, size in read.items() if size is not None}
 
 
+@explain_calls
 class Residual(nn.Module):
     """A module, and its input added to its output.
 
@@ -233,6 +237,7 @@ class Residual(nn.Module):
         return joined([before + change for before, change in zip(x, y, strict=True)])
 
 
+@explain_calls
 class MLP(Sequential):
     """Linear layers with non-linearities between them that the group allows.
 
@@ -302,9 +307,9 @@ class MLP(Sequential):
         layers = [module for module in modules if isinstance(module, Linear)]
         if all(layer.plan.pairs for layer in layers):
             for message in layers[0].plan.ignored_inputs():
-                warnings.warn(message, category=IgnoredInputWarning, stacklevel=2)
+                warn(message, IgnoredInputWarning)
             for message in last.plan.zero_outputs():
-                warnings.warn(message, category=ZeroOutputWarning, stacklevel=2)
+                warn(message, ZeroOutputWarning)
 
 
 def _mixing(
@@ -327,7 +332,7 @@ def _mixing(
             f"used, since {abridged(group)} has no linear map but 0 between them. Give spaces[{place}] a term that has "
             f"one and is used, such as channels of order {order_text(before.orders[0])}"
         )
-        warnings.warn(message, category=ZeroOutputWarning, stacklevel=3)
+        warn(message, ZeroOutputWarning)
     return layer
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from eqsynth.bases.basis import basis
 from eqsynth.bases.pointwise import positional, positions, require_full
-from eqsynth.errors import ActivationError, ShapeError, SpaceError
+from eqsynth.errors import ActivationError, ShapeError, SpaceError, explain_calls
 from eqsynth.exact.numbers import bounded, choice, flag
 from eqsynth.families.group import Group
 from eqsynth.layers.emitted import require_dtype
@@ -92,6 +92,7 @@ class _Normalisation(EquivariantModule):
         return cast("torch.Tensor | None", getattr(self, name + suffix(self.space_in, place), None))
 
 
+@explain_calls
 class LayerNorm(_Normalisation):
     """Layer normalisation that commutes with the group: each sample, and each position in it, by itself.
 
@@ -168,6 +169,7 @@ class LayerNorm(_Normalisation):
         return functional.layer_norm(x, x.shape[-1:], weight, bias, self.eps)
 
 
+@explain_calls
 class BatchNorm(_Normalisation):
     """Batch normalisation that commutes with the group, with running statistics for evaluation.
 
@@ -296,6 +298,7 @@ class BatchNorm(_Normalisation):
         return [value.to(term.dtype) for value, term in zip(values, terms, strict=True)]
 
 
+@explain_calls
 class Dropout(EquivariantModule):
     """Drops whole channels of each sample: the same mask at every position and for every component.
 
@@ -336,6 +339,7 @@ class Dropout(EquivariantModule):
         return functional.dropout(term.new_ones((*batch, channels)), self.p)
 
 
+@explain_calls
 class Pool(EquivariantModule):
     """Invariants of each term: sums, means or maxima over positions, and contractions or norms of components.
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError, shown
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import ordered
 from eqsynth.families.group import Group
 from eqsynth.nn.activations import EquivariantModule, Tensors, axis_lengths, got, joined
@@ -26,6 +26,7 @@ Run = tuple[dict[str, int], int]
 BATCH_NORMS = (BatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
+@explain_calls
 class Padded(EquivariantModule):
     """A module for batches of samples of different sizes: each gets exactly what the module gives for it alone.
 
@@ -194,6 +195,7 @@ def run_each(module: Any, inputs: list[Any], sizes: list[dict[str, int]]) -> lis
     )
 
 
+@explain_calls
 def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | Space | None = None) -> tuple[Any, Any]:
     """One padded batch of samples of different sizes, and their sizes, for eq.nn.Padded.
 
@@ -247,6 +249,7 @@ def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | 
     return joined(terms), columns if len(letters) > 1 else columns[letters[0]]
 
 
+@explain_calls
 def unpad(
     x: Any, sizes: Any, group: str | Group = "S(n)", space: str | int | Space | None = None
 ) -> list[torch.Tensor] | list[tuple[torch.Tensor, ...]]:

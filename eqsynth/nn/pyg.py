@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from eqsynth.errors import ShapeError, shown
+from eqsynth.errors import ShapeError, explain_calls, shown
 from eqsynth.exact.limits import afford_tensors
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.nn.activations import got
@@ -18,6 +18,7 @@ from eqsynth.nn.positions import INTEGERS
 MAX_COUNT = 1 << 31
 
 
+@explain_calls
 def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any, torch.Tensor, torch.Tensor]:
     """The edges, the nodes and the sizes of graphs, padded for eq.nn.Padded; or as they are for eq.nn.Sparse.
 
@@ -91,6 +92,7 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     return edges.reshape(count, wide, wide, edges.shape[1]), nodes.reshape(count, wide, nodes.shape[1]), sizes
 
 
+@explain_calls
 def to_pyg(
     edges: torch.Tensor | None,
     nodes: torch.Tensor | None,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError, shown
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.layers.emitted import require_dtype
 from eqsynth.layers.linear import Linear
@@ -35,6 +35,7 @@ from eqsynth.spaces.space import Space, order_text, plain, twists_of
 KNOWN = "eq.Linear, eq.nn.Activation, LayerNorm, BatchNorm, Dropout, Pool, Residual, Sequential and MLP"
 
 
+@explain_calls
 class Sparse(EquivariantModule):
     """A layer of S(n) for sparse tensors: the numbers of the dense layer, at a cost of the entries that are there.
 
@@ -157,6 +158,7 @@ class Sparse(EquivariantModule):
         ]
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, eq=False)
 class Entries:
     """An index as it was given, its positions, and the row of each column among them."""

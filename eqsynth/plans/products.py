@@ -15,7 +15,7 @@ from math import perm, prod
 
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
-from eqsynth.errors import EqsynthError, SizeError
+from eqsynth.errors import EqsynthError, SizeError, explain_calls
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of
@@ -57,6 +57,7 @@ from eqsynth.store.waiting import waiting
 TINY = 128
 
 
+@explain_calls
 def plan(
     group: str | Group,
     space_in: str | int | Space | None = None,

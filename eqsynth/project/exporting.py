@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.codegen.emit import Artifact, emit
-from eqsynth.errors import EqsynthError, ExportError
+from eqsynth.errors import EqsynthError, ExportError, explain_calls
 from eqsynth.families.hom import NAMES, Problem
 from eqsynth.plans.plan import Plan
 from eqsynth.spaces.space import axis_counts, is_packed, lengths, order_text, stored_full
@@ -31,6 +31,7 @@ _STORAGES = ("Double", "Float", "Half", "BFloat16", "ComplexDouble", "ComplexFlo
 CURE = "it was edited, or is no layer of this version. Write to another path, or replace it with force=True"
 
 
+@explain_calls
 def export(
     layer: EmittedLayer | Plan | Problem,
     path: str | os.PathLike[str],

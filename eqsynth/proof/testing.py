@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.errors import EqsynthError, EquivarianceError, shown
+from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
 from eqsynth.exact.numbers import bounded
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, ProductHom
@@ -24,6 +24,7 @@ EVEN_SIZES = (2, 4)
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 
 
+@explain_calls
 def assert_equivariant(
     module: Any,
     group: str | Group | None = None,

@@ -21,7 +21,7 @@ from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, shown
+from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, explain_calls, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
 from eqsynth.families.irreps import vectors
@@ -88,6 +88,7 @@ class Report:
         return "\n".join([f"verified {self.subject}", *(f"  ok  {check}" for check in self.checks)])
 
 
+@explain_calls
 def verify(
     subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, trials: int = 5, seed: int = 0
 ) -> Report:

@@ -12,7 +12,7 @@ from eqsynth.diagrams.diagram import Element, Multiplied
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.svg import svg
 from eqsynth.diagrams.text import picture
-from eqsynth.errors import EqsynthError, SymbolicError, abridged, shown
+from eqsynth.errors import EqsynthError, SymbolicError, abridged, explain_calls, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom
@@ -151,6 +151,7 @@ class Inspection:
         return "█" * round(BAR * use.norm / most) or ("▏" if use.norm else "")
 
 
+@explain_calls
 def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspection:
     """Which diagrams a layer uses, and how much: a row per weight matrix, most used first.
 

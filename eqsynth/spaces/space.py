@@ -9,7 +9,7 @@ from itertools import permutations
 from math import comb
 from typing import TypeGuard
 
-from eqsynth.errors import ParseError, SpaceError, shown
+from eqsynth.errors import ParseError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.permutations import sign as sign_of
 
@@ -35,6 +35,7 @@ _PRODUCT = (
 )
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Symmetry:
     """Symmetric or alternating tensors of some order: ``S2`` and ``A2`` in the text of a space.
@@ -87,6 +88,7 @@ class Symmetry:
         return n if entries and self.length(n) == entries else 0
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Twisted:
     """Tensors of some order times the determinant of the group's matrix: ``1.det`` in the text of a space.
@@ -191,6 +193,7 @@ Turn = tuple[tuple[int, ...], int]
 Order = int | Symmetry | Irrep | Twisted | tuple[Entry | Twisted, ...]
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True)
 class Space:
     """A direct sum of tensor powers of R^n, each with a number of channels.
@@ -234,6 +237,7 @@ class Space:
         object.__setattr__(self, "terms", tuple(terms))
 
     @classmethod
+    @explain_calls
     def parse(cls, text: str | Order | Space) -> Space:
         """Read ``"16x2 + 8x1"``; an order k alone (text or number) means ``1xk``."""
         if isinstance(text, Space):

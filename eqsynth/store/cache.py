@@ -16,7 +16,6 @@ import os
 import re
 import stat
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +23,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from eqsynth.errors import CacheWarning, CatalogError
+from eqsynth.errors import CacheWarning, CatalogError, warn
 from eqsynth.store import files
 
 #: The version of the format of entries; ``MIGRATIONS[s]`` turns an entry of schema s into one of schema s + 1.
@@ -272,11 +271,10 @@ class Store:
         except OSError as error:
             _tell(self.folder, f"{path} is damaged ({why}) and cannot be set aside: {error.strerror or error}")
             return
-        warnings.warn(
+        warn(
             f"the entry {path} is damaged: {why}. It was moved to {aside.name} and is made anew; "
             "`eqsynth catalog prune` deletes what was set aside",
             CacheWarning,
-            stacklevel=2,
         )
 
     @staticmethod
@@ -329,10 +327,9 @@ def _tell(folder: str | os.PathLike[str], what: str) -> None:
     if mark in _told:
         return
     _told.add(mark)
-    warnings.warn(
+    warn(
         f"{what}. eqsynth goes on without it; EQSYNTH_CACHE names another folder, EQSYNTH_CACHE=off uses none",
         CacheWarning,
-        stacklevel=3,
     )
 
 

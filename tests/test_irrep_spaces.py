@@ -346,7 +346,9 @@ class TestLayers:
         x = torch.randn(3, 5, 2, dtype=torch.float64), torch.randn(3, 1, 1, dtype=torch.float64)
         torch.save({"state": layer.state_dict(), "x": x, "y": layer(x)}, tmp_path / "saved.pt")
         done = run_alone(
-            "import torch, layer\n"
+            "import sys, torch\n"
+            "sys.path.insert(0, '.')\n"
+            "import layer\n"
             "saved = torch.load('saved.pt', weights_only=True)\n"
             "module = layer.EquivariantLinear(dtype=torch.float64)\n"
             "module.load_state_dict(saved['state'])\n"
@@ -356,10 +358,10 @@ class TestLayers:
         )
         assert done.returncode == 0, done.stderr
 
-    def test_pages_say_what_irreps_are(self):
-        page = document("O(3)", "2e", 4)
-        assert "lemma an irrep has as many maps to tensors" in page
-        assert "5 numbers, an irrep 2e of O(3)" in str(eq.basis("O(3)", "2e", 4))
+    def test_what_is_shown_says_what_irreps_are(self):
+        with pytest.raises(SpaceError, match="page is made for tensors of all kinds: ask for the orders 2 -> 4"):
+            document("O(3)", "2e", 4)
+        assert "5 coordinates of a 3 × 3 matrix in the irrep 2e of O(3)" in str(eq.basis("O(3)", "2e", 4))
 
     @pytest.mark.parametrize(
         ("call", "kind", "match"),
@@ -463,6 +465,7 @@ class TestE3nn:
         vector, scalar = eq.split_irreps(x, "4x1o + 2x0e")
         assert torch.equal(vector[..., 1, 2], x[..., 7]) and torch.equal(scalar[..., 0, 1], x[..., 13])
         assert torch.equal(eq.join_irreps((vector, scalar), "4x1o + 2x0e"), x)
+        assert torch.equal(eq.join_irreps(eq.split_irreps(x, "2x3e"), "2x3e"), x)
 
     def test_unreached_outputs_are_masked_as_in_e3nn(self):
         with warnings.catch_warnings():

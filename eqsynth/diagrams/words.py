@@ -8,7 +8,7 @@ from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap,
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
-from eqsynth.spaces.space import KINDS, Irrep, Order, Symmetry, axis_counts, entries_of
+from eqsynth.spaces.space import KINDS, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
 
 #: Where each kind of map comes from.
 SOURCES = {
@@ -65,14 +65,14 @@ def _noun(group: Group, order: Order) -> str:
     noun = f"{' × '.join(map(str, sizes))} {'matrix' if len(sizes) == 2 else 'tensor'}"
     parts = entries_of(order)
     if len(parts) == 1 and isinstance(parts[0], Irrep):
-        many = f"{parts[0].dim} numbers, " if parts[0].dim > 1 else ""
-        return f"{many}{'an irrep ' if many else 'one number, the irrep '}{parts[0]} of {group}"
+        coordinates = f"{parts[0].dim} coordinates" if parts[0].dim > 1 else "the coordinate"
+        return f"{coordinates} of {_noun(group, parts[0].order)} in the irrep {parts[0]} of {group}"
     if len(parts) == 1 and isinstance(parts[0], Symmetry):
         return f"{'a symmetric' if parts[0].kind == 'S' else 'an alternating'} {noun}"
     named = [
-        f"{KINDS[one.kind]} in the axes of {factor}"
+        f"{KINDS[one.kind] if isinstance(one, Symmetry) else f'of the irrep {one}'} in the axes of {factor}"
         for factor, one in zip(group.factors, parts, strict=True)
-        if isinstance(one, Symmetry)
+        if isinstance(one, Stored)
     ]
     return f"{article} {noun}{', ' * bool(named)}{' and '.join(named)}"
 

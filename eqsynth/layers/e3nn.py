@@ -21,15 +21,15 @@ PATHS = ("element", "path")
 
 
 @explain_calls
-def split_irreps(x: Tensor, irreps: str | Space) -> tuple[Tensor, ...]:
+def split_irreps(x: Tensor, irreps: str | Space) -> Tensor | tuple[Tensor, ...]:
     """Features as e3nn has them, side by side in one axis, as one tensor ``(*batch, dim, channels)`` for each irrep.
 
     >>> import torch, eqsynth as eq
     >>> [term.shape for term in eq.split_irreps(torch.zeros(5, 4 * 3 + 2), "4x1o + 2x0e")]
     [torch.Size([5, 3, 4]), torch.Size([5, 1, 2])]
 
-    ``x``: shape ``(*batch, sum of channels * dim)``; in e3nn all components of a channel stand together. These are the
-    inputs of ``eq.Linear("O(3)", irreps, ...)``, which takes the tensor itself where there is one irrep.
+    ``x``: shape ``(*batch, sum of channels * dim)``; in e3nn all components of a channel stand together. This is the
+    input of ``eq.Linear("O(3)", irreps, ...)``: a tuple, or the tensor itself where there is one irrep.
 
     Raises SpaceError for what are no irreps of O(3), ShapeError for another length.
     """
@@ -39,7 +39,8 @@ def split_irreps(x: Tensor, irreps: str | Space) -> tuple[Tensor, ...]:
         got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"type {type(x).__name__}"
         raise ShapeError(f"got {got}, expected (*batch, {sum(lengths)}), the components of {irreps}")
     pieces = zip(torch.split(x, lengths, -1), space, strict=True)
-    return tuple(piece.reshape(*piece.shape[:-1], channels, dim).mT for piece, (channels, dim) in pieces)
+    terms = tuple(piece.reshape(*piece.shape[:-1], channels, dim).mT for piece, (channels, dim) in pieces)
+    return terms if len(terms) > 1 else terms[0]
 
 
 @explain_calls

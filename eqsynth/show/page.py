@@ -15,7 +15,6 @@ import eqsynth
 from eqsynth.bases import dimension, symbolic
 from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
-from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.relations import left_out, relations
 from eqsynth.diagrams import functor, layout, words
 from eqsynth.diagrams.diagram import Diagram, Element, Multiplied
@@ -77,8 +76,8 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     maps = basis(group, inputs, outputs)
     if not maps.plain_orders:
         raise SpaceError(
-            f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(inputs))} -> "
-            f"{order_text(plain(outputs))}, or for text, --svg or --tikz"
+            f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(maps.inputs))} -> "
+            f"{order_text(plain(maps.outputs))}, or for text, --svg or --tikz"
         )
     return _document(maps, None)
 
@@ -435,7 +434,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
 def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     sections = []
     for factor, given, wanted in _factors(maps):
-        if not factor.diagrammatic or has_irreps(given, wanted):
+        if not factor.diagrammatic:
             continue
         k, lo = axes_of(given), axes_of(wanted)
         if mixed(factor, given, wanted):
@@ -484,15 +483,7 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
     sections: list[dict[str, Any]] = []
     for (factor, given, wanted), own in zip(_factors(maps), maps.factor_bases(), strict=True):
         k, lo = axes_of(given), axes_of(wanted)
-        if has_irreps(given, wanted):
-            sections.append(
-                {
-                    "group": str(factor),
-                    "note": "By Schur's lemma an irrep has as many maps to tensors, and from them, as the tensors hold "
-                    "copies of it, and one to itself (two where these are complex multiples).",
-                }
-            )
-        elif mixed(factor, given, wanted):
+        if mixed(factor, given, wanted):
             sections.append(
                 {
                     "group": str(factor),

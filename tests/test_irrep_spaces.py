@@ -103,7 +103,8 @@ class TestCoordinates:
         one, _ = bound(group, name)
         rows = vectors(one)
         inner = rows @ rows.T
-        assert (inner == np.diag(np.diag(inner))).all() and np.diag(inner).all()
+        assert (inner == np.diag(np.diag(inner))).all()
+        assert np.diag(inner).all()
         rng = np.random.default_rng(0)
         g, h = (Group.parse(group).random_element(rng) for _ in range(2))
         assert np.allclose(matrix_of(one, g @ h), matrix_of(one, g) @ matrix_of(one, h))
@@ -134,8 +135,10 @@ class TestCoordinates:
         assert np.allclose(tensor[3, 1, 1, 1], 2 * 10**-0.5)  # y³ of y (2 y² - 3 x² - 3 z²)
         assert np.allclose(tensor[3, 0, 0, 1], -(10**-0.5))
         assert np.allclose(tensor[1, 0, 1, 2], 6**-0.5)  # x y z
-        assert np.allclose(tensor[0, 2, 2, 0], 0.5) and np.allclose(tensor[0, 0, 0, 0], -0.5)  # 3 x z² - x³
-        assert np.allclose(tensor[6, 2, 2, 2], 0.5) and np.allclose(tensor[6, 0, 0, 2], -0.5)  # z³ - 3 z x²
+        assert np.allclose(tensor[0, 2, 2, 0], 0.5)
+        assert np.allclose(tensor[0, 0, 0, 0], -0.5)
+        assert np.allclose(tensor[6, 2, 2, 2], 0.5)
+        assert np.allclose(tensor[6, 0, 0, 2], -0.5)
 
     @pytest.mark.parametrize("group", ["S(4)", "A(4)", "H(3)"])
     def test_characters_of_finite_groups_say_the_same(self, group):
@@ -228,15 +231,23 @@ class TestWhatTensorsConsistOf:
 
 class TestText:
     def test_it_reads_as_it_prints(self):
-        for text in ("16x1o + 8x0e + 4x2", "1x{2,1} + 1x{2;1} + 1x{3;-}", "2x(1o,{2,1}) + 1x{}.det", "1x{1}.det + 1x2o"):
+        for text in (
+            "16x1o + 8x0e + 4x2",
+            "1x{2,1} + 1x{2;1} + 1x{3;-}",
+            "2x(1o,{2,1}) + 1x{}.det",
+            "1x{1}.det + 1x2o",
+        ):
             space = Space.parse(text)
-            assert str(space) == text and Space.parse(str(space)) == space and eval(repr(space)) == space
+            assert str(space) == text
+            assert Space.parse(str(space)) == space
+            assert eval(repr(space)) == space
         hom = eq.Hom.parse("O(4)", "2x{2}", "3x{2} + 1x2")
         assert eval(repr(hom), {"Hom": eq.Hom, "Group": Group, "Space": Space, "Irrep": Irrep}) == hom
 
     def test_each_irrep_has_one_name(self):
         hom = eq.Hom.parse("O(3)", "2x{1} + 2x{2,1} + 2x{1,1} + 2x{1,1,1} + 2x{2}.det", "1x{}")
-        assert str(hom.space_in) == "2x1o + 2x2o + 2x1e + 2x0o + 2x2o" and str(hom.space_out) == "1x0e"
+        assert str(hom.space_in) == "2x1o + 2x2o + 2x1e + 2x0o + 2x2o"
+        assert str(hom.space_out) == "1x0e"
         assert str(eq.Hom.parse("SO(3)", "2x{1,1}", "2x1e")) == "SO(3): 2x1o -> 2x1e"
         assert str(eq.Hom.parse("S(4)", "1x{2,1,1}", "1x{3,1}.det")) == "S(4): 1x{3,1}.det -> 1x{3,1}.det"
 
@@ -392,7 +403,7 @@ class TestProofs:
             )
         with pytest.raises(VerificationError, match="have rank 5"):
             check_basis(replace(basis, diagrams=(basis[0], basis[0], *basis[2:])))
-        with pytest.raises(VerificationError, match="another|proves nothing|takes one of"):
+        with pytest.raises(VerificationError, match="argument 'gram' proves nothing"):
             check_basis(replace(basis, certificate=replace(basis.certificate, independence="gram")))
         identity = eq.basis("O(3)", "2e", "2e")
         assert check_basis(identity) == "1 map, by Schur's lemma"
@@ -407,7 +418,7 @@ class TestProofs:
         wrong = rows.copy()
         wrong[2] = np.diag([1, 0, 0]).reshape(-1)
         for changed, match in ((wrong, "do not span|not orthogonal"), (rows[:4], "are not orthogonal, or not 5")):
-            monkeypatch.setattr(verification, "vectors", lambda one, changed=changed: changed)
+            monkeypatch.setattr(verification, "vectors", lambda _, changed=changed: changed)
             with pytest.raises(VerificationError, match=match):
                 check_basis(basis)
 
@@ -463,7 +474,8 @@ class TestE3nn:
     def test_features_are_split_and_joined(self):
         x = torch.arange(2.0 * 3 * 14).reshape(2, 3, 14)
         vector, scalar = eq.split_irreps(x, "4x1o + 2x0e")
-        assert torch.equal(vector[..., 1, 2], x[..., 7]) and torch.equal(scalar[..., 0, 1], x[..., 13])
+        assert torch.equal(vector[..., 1, 2], x[..., 7])
+        assert torch.equal(scalar[..., 0, 1], x[..., 13])
         assert torch.equal(eq.join_irreps((vector, scalar), "4x1o + 2x0e"), x)
         assert torch.equal(eq.join_irreps(eq.split_irreps(x, "2x3e"), "2x3e"), x)
 

@@ -88,7 +88,7 @@ def from_e3nn(
 
     Raises SpaceError for what are no irreps of O(3), ShapeError for other numbers of weights.
     """
-    hom = _hom(irreps_in, irreps_out)
+    hom, biases = _hom(irreps_in, irreps_out), flag("biases", biases)
     paths, scales = _paths(hom, path_normalization)
     weights = _given(state, "weight", sum(_size(hom, path) for path in paths), hom)
     biased = [term for term, (_, dim) in enumerate(_space(hom.space_out)) if _scalar(hom, term)]
@@ -100,7 +100,7 @@ def from_e3nn(
         block = weights[start:at].reshape(hom.space_in.channels[path[0]], channels[path[1]])
         converted[weight_name(hom, *path)] = (block.T * scale)[None].contiguous()
     at = 0
-    for term in biased if flag("biases", biases) else ():
+    for term in biased if biases else ():
         converted[bias_name(hom, term)] = given[at : at + channels[term]][None].clone()
         at += channels[term]
     return converted
@@ -123,7 +123,7 @@ def to_e3nn(
 
     ``biases=False`` leaves the biases out. Raises as :func:`from_e3nn` does, and where a weight is missing.
     """
-    hom = _hom(irreps_in, irreps_out)
+    hom, biases = _hom(irreps_in, irreps_out), flag("biases", biases)
     paths, scales = _paths(hom, path_normalization)
     missing = [name for name in (weight_name(hom, *path) for path in paths) if name not in state]
     if missing:
@@ -131,7 +131,7 @@ def to_e3nn(
     blocks = [
         (state[weight_name(hom, *path)][0] / scale).T.flatten() for path, scale in zip(paths, scales, strict=True)
     ]
-    terms = [term for term in range(len(hom.space_out)) if flag("biases", biases) and _scalar(hom, term)]
+    terms = [term for term in range(len(hom.space_out)) if biases and _scalar(hom, term)]
     channels = hom.space_out.channels
     like = blocks[0] if blocks else torch.zeros(0)
     known = [state.get(bias_name(hom, term), like.new_zeros(1, channels[term]))[0] for term in terms]

@@ -162,7 +162,8 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     group = hom.group
     if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
         raise GroupError(
-            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: ask for method='diagrams'"
+            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: "
+            "ask for method='diagrams'"
         )
     if method == "fourier":
         return _fourier_plan(hom, bias, normalization)

@@ -1,6 +1,6 @@
 """Against e3nn itself: coordinates, and linear layers from the same weights. Needs ``pip install .[bench]``.
 
-usage: python -m pytest scripts/benchmarks/test_e3nn.py
+usage: python -m pytest tests/against_e3nn.py
 """
 
 import warnings
@@ -12,9 +12,15 @@ import eqsynth as eq
 from eqsynth.families.irreps import MAX_DEGREE, coordinates
 from eqsynth.spaces.space import Irrep
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from e3nn import o3
+
+@pytest.fixture
+def o3():
+    """What e3nn calls so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from e3nn import o3
+    return o3
+
 
 LAYERS = [
     ("16x1o + 8x0e + 4x2e + 3x1o", "5x1o + 2x2e + 4x0e + 3x0o + 2x2e", False),
@@ -25,7 +31,7 @@ LAYERS = [
 
 
 @pytest.mark.parametrize("degree", range(MAX_DEGREE + 1))
-def test_coordinates_are_spherical_harmonics(degree):
+def test_coordinates_are_spherical_harmonics(o3, degree) -> None:
     x = torch.randn(4, 3, dtype=torch.float64)
     power = torch.ones(4, 1, dtype=torch.float64)
     for _ in range(degree):
@@ -38,7 +44,7 @@ def test_coordinates_are_spherical_harmonics(degree):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("normalization", ["element", "path"])
 @pytest.mark.parametrize(("irreps_in", "irreps_out", "biases"), LAYERS)
-def test_layers_give_the_same_numbers(irreps_in, irreps_out, biases, normalization):
+def test_layers_give_the_same_numbers(o3, irreps_in, irreps_out, biases, normalization) -> None:
     theirs = o3.Linear(irreps_in, irreps_out, biases=biases, path_normalization=normalization).double()
     if biases:
         torch.nn.init.normal_(theirs.bias)

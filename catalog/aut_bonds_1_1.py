@@ -37,21 +37,24 @@ def _orbits(generators, n, m, last):
 
     Orbits are numbered by their least tuple, but those in ``last`` come last.
     """
-    least, changed = torch.arange(n**m).reshape((n,) * m), True
+    # Every tuple points at a lesser or equal one of its orbit; where two roots meet, the greater points at the less.
+    least, changed = torch.arange(n**m), True
     while changed:
         before = least
         for g in generators:
-            moved = least
+            moved = least.reshape((n,) * m)
             for axis in range(m):
                 moved = moved.index_select(axis, torch.tensor(g))
-            least = torch.minimum(least, moved)
-            least = least.flatten()[least.flatten()].reshape((n,) * m)
+            moved = moved.flatten()
+            roots, lesser = torch.maximum(least, moved), torch.minimum(least, moved)
+            least = least.scatter_reduce(0, roots, lesser, "amin")
+            least = least[least]
         changed = not torch.equal(before, least)
     tuples, labels = torch.unique(least, return_inverse=True)
     behind = torch.zeros(len(tuples))
     behind[last] = 1
     order = torch.argsort(behind, stable=True)
-    return torch.argsort(order)[labels.flatten()], tuples[order]
+    return torch.argsort(order)[labels], tuples[order]
 
 
 def _adjacency(n, edges):

@@ -88,6 +88,7 @@ def _adapted(spaces, seed, irreps, same, columns=None):
     output order that is an input order too, number same[b] of them, has its rows from there.
     """
     generic, classes = _generic(spaces, seed), _support(spaces)
+    samples = [_generic(spaces, seed + 8 * (2 + number)) for number in range(4 if columns else 0)]
     left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
     outs = [row[0].shape[1] for row in spaces]
     ins = [part.shape[2] for part in spaces[0]]
@@ -100,7 +101,7 @@ def _adapted(spaces, seed, irreps, same, columns=None):
             start += count
         other = copy @ generic
         other = other / (other**2).sum().div(len(copy)).sqrt()
-        turn = columns(spaces, copy, other, seed, reference, division) if division > 1 else None
+        turn = columns(samples, copy, other, reference, division) if division > 1 else None
         for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
             parts = source.split(sizes, 1)
             for order, wanted in enumerate(picks):
@@ -178,8 +179,14 @@ def _polish(rows):
 
 def _blocks(maps, into, back):
     """From coefficients of maps to the entries of the blocks of all parts: all columns of a part see the same one."""
-    found = [torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]) for x, y in zip(into, back)]
-    return torch.cat([part.flatten(0, 1) for part in found])
+    return torch.cat(_by_part(maps, into, back))
+
+
+def _by_part(maps, into, back):
+    """The entries of the blocks of each part: (entries, maps)."""
+    rows = torch.cat([y[0] for y in back]) @ maps
+    found = rows.split([y.shape[1] for y in back], 1)
+    return [torch.einsum("maj,bj->abm", part, x[0]).flatten(0, 1) for part, x in zip(found, into)]
 
 
 def _product(x, w, columns):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from eqsynth.families.matrix import MatrixGroup as MatrixGroup
     from eqsynth.families.permutation import PermutationGroup as PermutationGroup
     from eqsynth.families.product import ProductGroup as ProductGroup
+    from eqsynth.families.wreath import WreathProduct as WreathProduct
     from eqsynth.graphs.graph import Graph as Graph
     from eqsynth.layers.compiling import compile as compile  # noqa: A004 - the name that it has in torch
     from eqsynth.layers.e3nn import from_e3nn as from_e3nn
@@ -68,6 +69,7 @@ _HOMES = {
     "MatrixGroup": "families.matrix",
     "PermutationGroup": "families.permutation",
     "ProductGroup": "families.product",
+    "WreathProduct": "families.wreath",
     "Graph": "graphs.graph",
     "compile": "layers.compiling",
     "from_e3nn": "layers.e3nn",

@@ -37,6 +37,15 @@ def open_sizes():
         yield
 
 
+@pytest.fixture
+def plain_kernels():
+    """Kernels of one number at a time: torch takes minutes to find out how to vectorise loops of open lengths."""
+    import torch._inductor.config
+
+    with torch._inductor.config.patch({"cpp.simdlen": 1}):
+        yield
+
+
 @pytest.fixture(scope="session")
 def one_exporter():
     """torch.onnx makes its thousand translations of operations anew for each program: here once for all."""

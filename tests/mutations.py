@@ -32,7 +32,7 @@ def sizes_for(plan, least=3):
     """A size for each factor of a plan's group; different letters have different ones."""
     factors = plan.hom.group.factors
     letters = sorted({factor.n for factor in factors if isinstance(factor.n, str)})
-    step = 2 if any(factor.even for factor in factors) else 1
+    step = max(factor.multiple for factor in factors)
     sizes = [least + least % step + step * number for number in range(len(letters))]
     return [factor.n if isinstance(factor.n, int) else sizes[letters.index(factor.n)] for factor in factors]
 

@@ -289,11 +289,13 @@ def test_dtypes_devices_and_batches(group):
     torch.testing.assert_close(filled.double()(x), mine.double()(x))
 
 
-@pytest.mark.parametrize(("group", "dynamic"), [("S(4)", None), ("S(n)", None), ("S(n)", True)])
-def test_compile(group, dynamic):
+@pytest.mark.parametrize(
+    ("group", "dynamic", "backend"), [("S(4)", None, "eager"), ("S(n)", None, "eager"), ("S(n)", True, "aot_eager")]
+)
+def test_compile(group, dynamic, backend):
     mine, _ = pair_of(group, "2x2", "3x2", [2])
     torch._dynamo.reset()
-    compiled = torch.compile(mine, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    compiled = torch.compile(mine, fullgraph=True, dynamic=dynamic, backend=backend)
     for n in [4, 6] if group == "S(n)" else [4]:
         x = torch.randn(3, n, n, 2, requires_grad=True)
         torch.testing.assert_close(compiled(x), mine(x))

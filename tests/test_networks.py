@@ -15,7 +15,15 @@ from torch.testing import assert_close
 
 import eqsynth as eq
 from eqsynth.bases.pointwise import demand
-from eqsynth.errors import ActivationError, EqsynthError, EquivarianceError, ShapeError, SpaceError, ZeroOutputWarning
+from eqsynth.errors import (
+    ActivationError,
+    EqsynthError,
+    EquivarianceError,
+    IgnoredInputWarning,
+    ShapeError,
+    SpaceError,
+    ZeroOutputWarning,
+)
 
 #: A space for each family: positions, components and invariants.
 FAMILIES = {
@@ -90,7 +98,7 @@ UNIFORM = {"norm activation", "norm activation, plain", "MLP, norm"}
 REFUSED = {
     **dict.fromkeys(["Sp(n)", "Sp(4)", "S(n) x Sp(m)"], NORMS | FIRST_ORDER | UNIFORM),
     **dict.fromkeys([TORUS, LORENTZ, "O(1,3)", "SO(1,2)"], NORMS | FIRST_ORDER),
-    BOTH: {*NORMS, *FIRST_ORDER, *UNIFORM, "pairings", "MLP"},
+    BOTH: {*NORMS, *FIRST_ORDER, *UNIFORM, "pairings"},
 }
 
 
@@ -398,7 +406,11 @@ def test_sizes_are_passed_along():
     assert eq.nn.Sequential(down, Mine())(x).shape == (4, 7, 3)
     eq.testing.assert_equivariant(eq.nn.Sequential(down, Mine()))
     eq.testing.assert_equivariant(Mine())
-    two = eq.nn.MLP("S(n) x O(m)", ["2x(1,0)", "3x(0,1) + 3x(0,0)", "1x(1,1)"])
+    with (
+        pytest.warns(IgnoredInputWarning, match="input term 0 of this network, of order .* no path leads from it"),
+        pytest.warns(ZeroOutputWarning, match="output term 0 of this network, of order .* is constant"),
+    ):
+        two = eq.nn.MLP("S(n) x O(m)", ["2x(1,0)", "3x(0,1) + 3x(0,0)", "1x(1,1)"])
     assert two.sizes == ("m",)
     assert two(torch.randn(4, 6, 2), 3).shape == (4, 6, 3, 1)
     both = quiet(eq.nn.MLP, "S(n) x O(m)", ["2x(0,0)", "3x(1,0)", "1x(1,2)"])
@@ -428,8 +440,8 @@ def test_the_parts_of_an_mlp():
     for group in ("O(1)", "H(3)"):
         assert kinds(eq.nn.MLP(group, ["2x1", "4x1 + 2x0", "1x0"])) == ["Linear", "Pairings", "Gated", "Linear"]
     assert eq.nn.MLP("S(n)", ["2xA2", "4xA2", "1xA2"])[1].names == ("tanh",)
-    assert eq.nn.MLP(TORUS, ["2x1", "4x1 + 2x0", "1x1 + 1x0"])[1].names == ("leaky_relu", "relu")
-    for group in ("O(3)", "SO(3)", "Sp(4)", LORENTZ):
+    assert quiet(eq.nn.MLP, TORUS, ["2x1", "4x1 + 2x0", "1x1 + 1x0"])[1].names == ("leaky_relu", "relu")
+    for group in ("O(3)", "Sp(4)", LORENTZ):
         assert kinds(eq.nn.MLP(group, ["2x1", "4x1 + 2x0", "1x1"])) == ["Linear", "Pairings", "Gated", "Linear"]
     with pytest.warns(
         ZeroOutputWarning, match=r"this network is constant: nothing of 2x1 reaches 4x0, .* Give spaces\[1\] .* order 1"
@@ -448,6 +460,73 @@ def test_the_parts_of_an_mlp():
         eq.nn.MLP("S(n)", ["2x1", "2x1", "2x1"], norm="group")
     learned = eq.nn.MLP("S(n)", ["2x1", "2x1", "2x1", "2x1"], nn.PReLU())
     assert learned[1].functions[0] is not learned[3].functions[0]
+
+
+PRODUCTS = ["Linear", "PolynomialLayer", "Gated", "Linear"]
+
+
+@pytest.mark.parametrize(
+    ("group", "spaces", "reached"),
+    [
+        ("O(3)", ["1xS2", "4xS2 + 4x0", "1xS2"], False),  # matrix products
+        ("O(3)", ["1x2", "4x2 + 4x0", "1x2"], False),
+        ("O(n)", ["2x1", "4x2 + 4x1 + 4x0", "1x2"], False),  # u v^T
+        ("SO(3)", ["2x1", "4x1 + 4x0", "1x1"], False),  # cross products
+        ("O(3)", ["2x1", "4x1 + 4x1.det + 4x0", "1x1.det"], False),
+        ("Sp(4)", ["1xS2", "4xS2 + 4x0", "1xS2"], False),
+        ("S(n) x O(3)", ["2x(1,1)", "4x(1,2) + 4x(1,1) + 4x(1,0)", "1x(1,2)"], False),
+        # Functions of vectors with values in vectors or numbers are sums of vectors times functions of pairings.
+        ("O(3)", ["2x1", "4x1 + 4x0", "1x1 + 1x0"], True),
+        ("O(n)", ["2x1", "4x1 + 4x0", "1x0"], True),
+        ("Sp(4)", ["2x1", "4x1 + 4x0", "1x1"], True),
+        ("S(n) x O(3)", ["2x(1,1)", "4x(1,1) + 4x(1,0)", "1x(1,1)"], True),
+        # Too many products: 10,395 diagrams for O(n).
+        ("O(n)", ["2x4", "4x4 + 4x0", "1x4"], True),
+    ],
+)
+def test_products_stand_where_gates_and_pairings_do_not_reach(group, spaces, reached):
+    assert kinds(eq.nn.MLP(group, spaces)) == (["Linear", "Pairings", "Gated", "Linear"] if reached else PRODUCTS)
+
+
+@pytest.mark.parametrize(
+    ("group", "terms", "bilinear"),
+    [
+        ("O(3)", "2x2", lambda x: x[..., 0] @ x[..., 1]),
+        ("O(3)", "1xS2", lambda x: x[..., 0] @ x[..., 0]),
+        ("SO(3)", "2x1", lambda x: torch.linalg.cross(x[..., 0], x[..., 1])),
+        ("SO(3)", "2x2", lambda x: x[..., 0] @ x[..., 1].mT),
+    ],
+)
+def test_products_are_in_the_span_of_the_features(group, terms, bilinear):
+    """With weights of which each output channel has its own, least squares finds the target; without products not."""
+    torch.manual_seed(0)
+    order, options = terms.split("x")[1], {"bias": False, "dtype": torch.float64}
+    net = eq.nn.MLP(group, [terms, f"8x{order} + 8x0", f"1x{order}"], **options)
+    assert kinds(net) == PRODUCTS
+    factors = net[1].problem.operands[0]
+    x = torch.randn(300, *[3] * (2 if "2" in order else 1), eq.Space.parse(terms).channels[0], dtype=torch.float64)
+    x = (x + x.transpose(1, 2)) / 2 if order == "S2" else x
+    target = bilinear(x).reshape(-1, 1)
+    for degree in (1, 2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IgnoredInputWarning)
+            wide = eq.PolynomialLayer(group, factors, degree, f"400x{order}", **options)
+        features = wide(net[0](x)).reshape(-1, 400)
+        weights = torch.linalg.lstsq(features, target, driver="gelsd").solution
+        error = (features @ weights - target).norm() / target.norm()
+        assert error < 1e-6 if degree == 2 else error > 0.3
+
+
+def test_products_on_request():
+    for group, spaces in (("S(n)", ["2x1", "4x1", "1x0"]), ("O(3)", ["2x1", "4x1 + 4x0", "1x1"])):
+        net = eq.nn.MLP(group, spaces, "products", norm="layer")
+        assert kinds(net) == ["Linear", "LayerNorm", "PolynomialLayer", "Gated", "Linear"]
+        eq.testing.assert_equivariant(net)
+    with pytest.raises(ActivationError, match=r"no product of tensors of orders 2 of .* reaches 4x0"):
+        eq.nn.MLP(BOTH, ["3x2", "3x2 + 4x0", "1x0"], "products")
+    # Squares of vectors make no vector: one set of channels is enough, and is read through the invariants.
+    assert str(net[2].space_in) == "4x1"
+    assert str(eq.nn.MLP("SO(3)", ["2x1", "4x1 + 4x0", "1x1"])[1].space_in) == "4x1 + 4x1"
 
 
 @pytest.mark.parametrize("activation", ["auto", "gated", "norm"])

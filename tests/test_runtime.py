@@ -578,10 +578,10 @@ def test_adapted_rows_are_orthonormal_and_bring_every_map_to_blocks(case):
     for part, rows in zip(found.irreps, zip(*into, strict=True), strict=True):
         assert [tuple(row.shape[:2]) for row in rows] == [(sum(part.columns), copies) for copies in part.copies_in]
     for (b, y), (a, x) in product(enumerate(back), enumerate(into)):
-        blocks = runtime._blocks(spaces[b][a], x, y)
-        sizes = [len(rows[0]) * len(columns[0]) for rows, columns in zip(y, x, strict=True)]
+        blocks = runtime._by_part(spaces[b][a], x, y)
+        assert torch.equal(torch.cat(blocks), runtime._blocks(spaces[b][a], x, y))
         made = torch.zeros_like(spaces[b][a])
-        for rows, columns, block in zip(y, x, blocks.split(sizes), strict=True):
+        for rows, columns, block in zip(y, x, blocks, strict=True):
             matrices = block.reshape(rows.shape[1], columns.shape[1], len(made))
             made += torch.einsum("cai,abm,cbj->mij", rows, matrices, columns)
         torch.testing.assert_close(made, spaces[b][a], rtol=0, atol=1e-10)

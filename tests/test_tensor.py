@@ -776,6 +776,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.usefixtures("open_sizes", "one_exporter")
 @pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter, of its own use
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("form", ["pt2", "onnx"])

@@ -1,5 +1,6 @@
 """Layers in the hands of torch: derivatives, vmap, compiler, exporters, low precision, copies, parallel training."""
 
+import ast
 import copy
 import importlib.util
 import io
@@ -285,12 +286,11 @@ def mark_open(layer, inputs):
             torch._dynamo.mark_dynamic(x, axis)
 
 
-def assert_one_graph_serves(name, backend):
-    layer = layer_of(name)
+def assert_one_graph_serves(case, layer, backend):
     counter = torch._dynamo.testing.CompileCounterWithBackend(backend)
     compiled = torch.compile(layer, fullgraph=True, backend=counter, dynamic=True)
     with torch._dynamo.config.patch(error_on_recompile=True):
-        for n, batch in zip((CASES[name].sizes * 3)[:3], (2, 3, 6), strict=True):
+        for n, batch in zip((case.sizes * 3)[:3], (2, 3, 6), strict=True):
             inputs = [x.requires_grad_() for x in inputs_at(layer, n, (batch,))]
             mark_open(layer, inputs)
             outputs = tensors(compiled(*arguments(layer, inputs, n)))
@@ -301,21 +301,47 @@ def assert_one_graph_serves(name, backend):
     assert counter.frame_count == 1
 
 
-#: Compiled to kernels in one test, which takes seconds each; captured as graphs in another, all the rest.
-KERNELS = ("S(n)", "O(n)", "SO(3)", "Sp(4) 3 to 3", "petersen")
+#: Compiled to kernels in one test, which takes seconds each; their like in more axes are captured as graphs.
+KERNELS = {
+    "S(n)": CASES["S(n)"],
+    "O(n)": CASES["O(n)"],
+    "SO(3) 1 to 2": Case("SO(3)", "2x1", "1x2", (3,)),
+    "Sp(4) 2 to 2": Case("Sp(4)", "1x2", "1x2", (4,)),
+    "petersen": CASES["petersen"],
+}
+
+#: Captured with their derivatives: together they have every kind of step, and every function that layers call, which
+#: `test_graphs_with_derivatives_have_every_step_and_function` holds. The others are captured
+#: without them, by eager.
+DERIVED = (
+    *("S(n) wide", "S(n) from scalars", "SO(3)", "SO(6) by tables", "Sp(n)", "Sp(4) 3 to 3", "karate", "matrices"),
+    *("S(4) by Fourier", "O(3) by irreps", "SO(2) by irreps", "product"),
+)
 
 
 @pytest.mark.usefixtures("fresh_compiler", "open_sizes")
 @pytest.mark.parametrize("name", [name for name in CASES if name not in KERNELS])
 def test_one_graph_for_every_batch_and_size(name):
-    assert_one_graph_serves(name, "aot_eager")
+    assert_one_graph_serves(CASES[name], layer_of(name), "aot_eager" if name in DERIVED else "eager")
+
+
+def test_graphs_with_derivatives_have_every_step_and_function():
+    def parts(name):
+        layer = made(name)
+        lines = ast.walk(ast.parse(layer.source))
+        called = {ast.unparse(node.func).rpartition(".")[-1] for node in lines if isinstance(node, ast.Call)}
+        return {type(step).__name__ for step in layer.plan.steps} | called
+
+    derived = set().union(*map(parts, (*DERIVED, *(name for name in KERNELS if name in CASES))))
+    assert {name: parts(name) - derived for name in CASES if parts(name) - derived} == {}
 
 
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")  # inductor's own use of it
-@pytest.mark.usefixtures("fresh_compiler", "open_sizes")
+@pytest.mark.usefixtures("fresh_compiler", "open_sizes", "plain_kernels")
 @pytest.mark.parametrize("name", KERNELS)
 def test_one_compiled_kernel_for_every_batch_and_size(name):
-    assert_one_graph_serves(name, "inductor")
+    case = KERNELS[name]
+    assert_one_graph_serves(case, randomise(case.layer(dtype=torch.float64)), "inductor")
 
 
 @pytest.mark.usefixtures("fresh_compiler")
@@ -398,12 +424,11 @@ def test_export_with_open_batch_and_size(name):
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     buffer.seek(0)
-    loaded = torch.export.load(buffer)
-    for run in (program.module(), loaded.module()):
-        for n, batch in zip((CASES[name].sizes * 2)[-2:], (2, 7), strict=True):
-            x = arguments(layer, inputs_at(layer, n, (batch,)), n)
-            for ours, meant in zip(tensors(run(*x)), tensors(layer(*x)), strict=True):
-                assert_close(ours, meant)
+    run = torch.export.load(buffer).module()
+    for n, batch in zip((CASES[name].sizes * 2)[-2:], (2, 7), strict=True):
+        x = arguments(layer, inputs_at(layer, n, (batch,)), n)
+        for ours, meant in zip(tensors(run(*x)), tensors(layer(*x)), strict=True):
+            assert_close(ours, meant)
 
 
 @pytest.mark.usefixtures("open_sizes")

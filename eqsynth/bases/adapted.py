@@ -114,12 +114,50 @@ class Adapted:
         return np.asarray(np.linalg.lstsq(rows, spread, rcond=None)[0])
 
 
+class _Pair:
+    """All maps between two orders, (maps, n^l, n^k), as what combines them and what they make of vectors."""
+
+    def __init__(self, matrices: Array) -> None:
+        import numpy as np
+
+        self.matrices = matrices
+        squares = matrices**2
+        self.lengths = np.sqrt(squares.sum((1, 2)))
+        #: Where no two maps share an entry, as with orbits: the map that each entry belongs to, and its value.
+        self.owner: NDArray[np.int64] | None = None
+        if len(matrices) > 1 and ((matrices != 0).sum(0) <= 1).all():
+            self.owner, self.entries = squares.argmax(0), matrices.sum(0)
+
+    def combined(self, coefficients: Array) -> Array:
+        """The sum of all maps of length 1, each with its coefficient."""
+        import numpy as np
+
+        scaled = coefficients / self.lengths
+        if self.owner is None:
+            return np.asarray(np.tensordot(scaled, self.matrices, 1))
+        return np.asarray(scaled[self.owner] * self.entries)
+
+    def images(self, copy: Array, into: bool) -> Array:
+        """What each map makes of rows of outputs, read backwards (``into``), or of rows of inputs."""
+        import numpy as np
+
+        if self.owner is None:
+            return np.asarray(np.einsum("ci,mij->mcj" if into else "cj,mij->mci", copy, self.matrices, optimize=True))
+        owner, entries = (self.owner, self.entries) if into else (self.owner.T, self.entries.T)
+        size, count = owner.shape[1], len(self.matrices)
+        places = (owner * size + np.arange(size)).ravel()
+        sums = [np.bincount(places, (row[:, None] * entries).ravel(), count * size) for row in copy]
+        return np.asarray(np.stack(sums).reshape(len(copy), count, size).transpose(1, 0, 2), float)
+
+
 class Maps(dict[tuple[int, int], "Array"]):
-    """For each pair of orders (in, out) all maps, (maps, n^l, n^k), with their classes and decompositions."""
+    """For each pair of orders (in, out) all maps, (maps, n^l, n^k), with what is worked out of them once."""
 
     def __init__(self, maps: Mapping[tuple[int, int], Array]) -> None:
         super().__init__(maps)
         self.decompositions: dict[int, tuple[Array, list[Any]]] = {}
+        self.samples: dict[int, list[Array]] = {}
+        self.pairs = {pair: _Pair(matrices) for pair, matrices in self.items()}
 
     @cached_property
     def classes(self) -> list[tuple[Any, Any]]:
@@ -226,7 +264,7 @@ def _maps(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> Maps:
     )
 
 
-def _generic(maps: Mapping[tuple[int, int], Array], seed: int, count_in: int, count_out: int) -> Array:
+def _generic(maps: Mapping[tuple[int, int], _Pair], seed: int, count_in: int, count_out: int) -> Array:
     """A combination of all maps, from all inputs to all outputs."""
     import numpy as np
 
@@ -234,13 +272,9 @@ def _generic(maps: Mapping[tuple[int, int], Array], seed: int, count_in: int, co
     for b in range(count_out):
         row = []
         for a in range(count_in):
-            matrices = maps[a, b]
-            start = seed * 1009 + a * 101 + b * 317
-            coefficients = np.array(
-                [pow(BASE, start + i + 1, MODULUS) - MODULUS // 2 for i in range(len(matrices))], float
-            )
-            lengths = np.sqrt((matrices**2).sum((1, 2)))
-            row.append(np.tensordot(coefficients / lengths, matrices, 1))
+            start, count = seed * 1009 + a * 101 + b * 317, len(maps[a, b].matrices)
+            coefficients = np.array([pow(BASE, start + i + 1, MODULUS) - MODULUS // 2 for i in range(count)], float)
+            row.append(maps[a, b].combined(coefficients))
         rows.append(np.concatenate(row, 1))
     return np.concatenate(rows, 0)
 
@@ -269,7 +303,7 @@ def _decomposed(maps: Maps, seed: int, count_in: int, count_out: int) -> tuple[A
     import numpy as np
 
     if seed not in maps.decompositions:
-        generic = _generic(maps, seed, count_in, count_out)
+        generic = _generic(maps.pairs, seed, count_in, count_out)
         svd = [np.linalg.svd(generic[np.ix_(r, c)], full_matrices=False) for r, c in maps.classes]
         maps.decompositions[seed] = generic, svd
     generic, svd = maps.decompositions[seed]
@@ -334,7 +368,7 @@ def _different_copies(
     import numpy as np
 
     generic, classes, svd = _decomposed(maps, seed, count_in, count_out)
-    other = _generic(maps, seed + SEEDS, count_in, count_out)
+    other = _generic(maps.pairs, seed + SEEDS, count_in, count_out)
     largest = max((s.max(initial=0.0) for _, s, _ in svd), default=0.0)
     copies: list[tuple[tuple[tuple[int, int], ...], Array, Array]] = []
     for value in levels:
@@ -370,7 +404,10 @@ def _copy(generic: Array, classes: Sequence[Any], svd: Sequence[Any], reference:
 
 def _samples(maps: Maps, seed: int, count_in: int, count_out: int) -> list[Array]:
     """As many generic maps as an irrep can have independent maps of its own."""
-    return [_generic(maps, seed + (2 + number) * SEEDS, count_in, count_out) for number in range(4)]
+    if seed not in maps.samples:
+        seeds = [seed + (2 + number) * SEEDS for number in range(4)]
+        maps.samples[seed] = [_generic(maps.pairs, own, count_in, count_out) for own in seeds]
+    return maps.samples[seed]
 
 
 def _endomorphisms(generic: Sequence[Array], left: Array, right: Array) -> list[Array]:
@@ -395,9 +432,9 @@ def _images(maps: Maps, copy: Array, starts: Sequence[int], order: int, into: bo
 
     names, images = [], []
     for other, (start, stop) in enumerate(pairwise(starts)):
-        matrices = maps[order, other] if into else maps[other, order]
-        names += [(other, element) for element in range(len(matrices))]
-        images.append(np.einsum("ci,mij->mcj" if into else "cj,mij->mci", copy[:, start:stop], matrices, optimize=True))
+        pair = maps.pairs[(order, other) if into else (other, order)]
+        names += [(other, element) for element in range(len(pair.matrices))]
+        images.append(pair.images(copy[:, start:stop], into))
     return names, np.concatenate(images)
 
 
@@ -550,7 +587,7 @@ def _holds(bases: Adapted, maps: Maps) -> bool:
             return False
     for (a, b), matrices in maps.items():
         generic = (
-            _generic({(0, 0): matrices}, bases.seed + 7 * SEEDS, 1, 1)
+            _generic({(0, 0): maps.pairs[a, b]}, bases.seed + 7 * SEEDS, 1, 1)
             if len(matrices)
             else np.zeros(matrices.shape[1:])
         )

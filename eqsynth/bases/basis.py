@@ -76,7 +76,8 @@ class Certificate:
     (O(n), SO(n), Sp(n): words without subsequences longer than n, see :mod:`eqsynth.diagrams.standard`),
     ``"orbits"`` (S(n): coordinates in the orbit basis of full rank modulo ``prime``), ``"gram"`` (the
     Gram matrix has full rank modulo ``prime``), ``"disjoint"`` (orbits), ``"representatives"`` (Aut(G):
-    values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, or for symmetric and
+    values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, ``"nested"`` (wreath
+    products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
     orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
     ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo
@@ -97,6 +98,7 @@ class Certificate:
             "representatives": f"their values on one tuple per orbit have full rank modulo {self.prime}",
             "kernel": "each has a place of its own in the exact kernel of the generators' constraints",
             "product": "products of the factors' bases",
+            "nested": "at most n blocks of at most m are unitriangular to the orbit basis",
             "cosets": "orbits of independent diagrams under permutations of axes are disjoint",
             "means": f"their means over permutations of axes have full rank modulo {self.prime}",
             "schur": "multiples of the identity, or zero, by Schur's lemma",
@@ -278,8 +280,9 @@ class Basis:
             number = whole(wanted)
             if number is None:
                 given_text = "" if wanted is None else f", not {shown(wanted)}"
-                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given_text}")
-            numbers.append(int(factor.at(number).n))
+                example = 4 * factor.multiple if factor.multiple > 2 else 4
+                raise SymbolicError(f"{factor} leaves n open: say which, for example n={example}{given_text}")
+            numbers.append(factor.at(number).number)
         return tuple(numbers)
 
     def __str__(self) -> str:
@@ -354,6 +357,8 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     """The basis of a problem, taken from the user's cache or chosen."""
     if group.maps == "factors":
         return _product_basis(group, orders_of(inputs), orders_of(outputs), choose)
+    if group.maps == "nested":
+        return _nested_basis(group, inputs, outputs, choose)
     plain_orders = is_plain(inputs) and is_plain(outputs)
     if choose == "standard" and not (plain_orders and group.diagrammatic):
         raise GroupError(
@@ -629,6 +634,34 @@ def _product_basis(
     spanning = prod(part.certificate.spanning for part in bases)
     certificate = Certificate(count, spanning, "product")
     return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in elements), certificate, turns)
+
+
+def _nested_basis(group: Group, given: Order, wanted: Order, choose: str) -> Basis:
+    """Nested partitions, those that are not zero: at most n blocks, each of them cut into at most m.
+
+    A nested partition is the sum of the orbits of those that join more of its blocks, or of the blocks that they are
+    cut into, and of itself, where these are not zero: the change to the basis of orbits is unitriangular at every n, m.
+    """
+    if not (is_plain(given) and is_plain(wanted)):
+        raise GroupError(
+            f"{group} has no basis of symmetric or alternating tensors yet: ask for the orders "
+            f"{order_text(plain(given))} -> {order_text(plain(wanted))}"
+        )
+    inputs, outputs = axes_of(given), axes_of(wanted)
+    total = inputs + outputs
+    spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)
+    if spanning > MAX_DIAGRAMS:
+        # Those that are kept at small sizes are found among all.
+        problem = f"{group} {order_text(given)} -> {order_text(wanted)}"
+        raise _too_many(problem, f"{spanning:,} nested partitions", total)
+    if choose == "cheapest" and dimension < spanning:
+        raise GroupError(
+            f"the nested partitions of {group} are chosen by a rule, at most n blocks of at most m: leave choose out"
+        )
+    elements = [tuple(Diagram(outputs, inputs, blocks) for blocks in nested) for nested in group.nested_blocks(total)]
+    elements.sort(key=lambda parts: join(parts).key)
+    certificate = Certificate(dimension, spanning, "stable" if dimension == spanning else "nested")
+    return Basis(group, given, wanted, tuple(elements), certificate)
 
 
 def _orbit_basis(group: Group, given: Order, wanted: Order) -> Basis:

@@ -19,7 +19,7 @@ from eqsynth.bases import dimension
 from eqsynth.bases.basis import Basis
 from eqsynth.diagrams import enumeration, functor
 from eqsynth.diagrams import gram as grams
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram, Element
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
@@ -104,6 +104,11 @@ def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFuncti
 
 
 def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
+    if group.maps == "nested":
+        raise GroupError(
+            f"of {group} there is the Gram matrix of its nested partitions alone, gram({str(group)!r}, 1, 1): its "
+            "determinant is gram(...).det()"
+        )
     if group.maps != "diagrams":
         raise GroupError(f"{group} has no closed inner products: the families are {', '.join(FAMILIES)}")
     for diagram in diagrams:
@@ -164,13 +169,54 @@ def gram(
     2 0
     0 2
 
-    Entry (i, j) is :func:`inner` of diagrams i and j: a polynomial where n is a letter, else a number.
+    >>> print(gram("S(m) wr S(n)", 1, 1))
+    m² n² m² n m n
+    m² n  m² n m n
+    m n   m n  m n
+
+    Entry (i, j) is :func:`inner` of diagrams i and j, for wreath products that of nested partitions: a polynomial where
+    n is a letter, else a number.
     The size is ``len(basis) x len(basis)``.
 
     Raises SizeError above 1000 diagrams, and what :func:`inner` raises. Source: arXiv 2212.08630.
     """
+    group = subject.group if isinstance(subject, Basis) else Group.parse(subject)
+    if group.maps == "nested" and diagrams is None:
+        return _nested_gram(group, _nested_elements(subject, inputs, outputs))
     group, listed = _subject(subject, inputs, outputs, diagrams)
     return _gram(group, listed)
+
+
+def _nested_elements(subject: Basis | Group | str, inputs: int | None, outputs: int | None) -> tuple[Element, ...]:
+    """The nested partitions of a basis of a wreath product."""
+    if isinstance(subject, Basis):
+        return subject.diagrams
+    group = Group.parse(subject)
+    if inputs is None or outputs is None:
+        raise EqsynthError(f"the orders are missing: write ({shown(str(group))}, inputs, outputs), or give a basis")
+    inputs, outputs = plain_order(inputs), plain_order(outputs)
+    count = dimension.dimension(group, inputs + outputs)
+    if count > MAX_ROWS:
+        _refuse(group, count)
+    return bases.basis(group, inputs, outputs).diagrams
+
+
+def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:
+    """Inner products of nested partitions: those of the partitions of both indices, multiplied."""
+    if len(elements) > MAX_ROWS:
+        _refuse(group, len(elements))
+    columns = [tuple(part for part in column if isinstance(part, Diagram)) for column in zip(*elements, strict=True)]
+    powers = [_monomials(index, column)[1] for index, column in zip(group.indices, columns, strict=True)]
+    entries = [*zip(*(power.ravel().tolist() for power in powers), strict=True)]
+    distinct, places = indexed(entries, len(elements), len(elements))
+    values = []
+    for entry in distinct:
+        value = RationalFunction(1)
+        for index, power in zip(group.indices, entry, strict=True):
+            key = ((str(index.n), power),) if power else ()
+            value *= index.n**power if isinstance(index.n, int) else RationalFunction({key: 1})
+        values.append(value)
+    return ExactMatrix(tuple(values), places)
 
 
 def _subject(
@@ -335,8 +381,8 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
         raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
     determinant = gram_determinant(group, inputs, outputs)
     assert not isinstance(determinant, int)  # noqa: S101 - n is a letter
-    even = group.even
-    sizes = {root for root, _ in determinant.roots if root > 0 and not (even and root % 2)}
+    step = group.multiple
+    sizes = {root for root, _ in determinant.roots if root > 0 and root % step == 0}
     if group.heads and not group.jellyfish:
         sizes.update(range(inputs + outputs - 2, 0, -2))
     return tuple(sorted(sizes))
@@ -902,7 +948,7 @@ def dimension_table(family: str | Group, total: int, up_to: int | None = None) -
     up_to = None if up_to is None else _number(up_to)
     group = group.at("n")
     stable_from = dimension.stable_from(group, total)
-    step = 2 if group.even else 1
+    step = group.multiple
     afford("a table of dimensions", "leave up_to out, or lower it", steps=up_to or 0)
     sizes = tuple(range(step, (stable_from if up_to is None else up_to) + 1, step))
     stable = dimension.dimension(group, total)

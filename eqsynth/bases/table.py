@@ -51,7 +51,11 @@ def heading(basis: Basis) -> list[str]:
     parts = [part for element in basis.diagrams for part in words.parts(basis.group, element)]
     if any(isinstance(part, Diagram) and part.head for _, part in parts):
         lines.append(f"vertices {TIED} are tied to the head: the Levi-Civita tensor ε of their indices")
-    lines += [f"{kind}: {words.SOURCES[kind]}" for kind in dict.fromkeys(words.kind(*part) for part in parts)]
+    if basis.group.maps == "nested":
+        kinds = [words.kind(basis.group, element) for element in basis.diagrams]
+    else:
+        kinds = [words.kind(*part) for part in parts]
+    lines += [f"{kind}: {words.SOURCES[kind]}" for kind in dict.fromkeys(kinds)]
     return lines
 
 

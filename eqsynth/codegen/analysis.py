@@ -262,7 +262,7 @@ class _Analyser:
 
     def _number(self, size: int) -> int | None:
         """The length of an axis, where it is known."""
-        factors = self.plan.problem.group.factors
+        factors = self.plan.problem.group.indices
         if size < len(factors):
             n = factors[size].n
             return n if isinstance(n, int) else None

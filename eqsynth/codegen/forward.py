@@ -55,7 +55,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Irrep, Symmetry
+from eqsynth.spaces.space import Irrep, Order, Symmetry, axes_of
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -151,6 +151,12 @@ class Forward:
         """The lengths of axes."""
         return [self.names.sizes[size] for size in axes]
 
+    def stored(self, order: Order) -> list[Size]:
+        """The lengths of the axes of a tensor as it is stored: those of several indices are products."""
+        if self.names.nested:
+            return [times(self.names.sizes)] * axes_of(order)
+        return self.sizes(self.plan.axes(order))
+
     def axes(self, value: str) -> list[Size]:
         """The lengths of the axes of a value."""
         return self.sizes(self.values[value].axes)
@@ -173,21 +179,30 @@ class Forward:
             if not isinstance(step, Output):
                 continue
             order = self.plan.problem.space_out.orders[step.term]
-            lengths = shape("*batch", self.sizes(self.plan.axes(order)), self.names.c_out(step.term))
+            lengths = shape("*batch", self.stored(order), self.names.c_out(step.term))
             if step.source is None:
                 results.append(f"{self.names.inputs[0][0]}.new_zeros({lengths})")
                 continue
             code, layout = self.code[step.source], self.analysis.layouts[step.source]
             if 0 in layout.repeated:
                 # A clone even where nothing is repeated: the value may be a view of a parameter.
+                if self.names.nested:
+                    code = self._joined_constant(step.source, axes_of(order))
                 results.append(f"{code}.squeeze(0).expand({lengths}).{CLONE}")
                 continue
             if layout.repeated:
                 self.say(f"{code} = {self._filled(step.source)}")
             elif not layout.contiguous:
                 code += ".contiguous()"
+            code = permuted(code, self.names.joined(axes_of(order)))
             results.append(f"{code}.reshape({lengths})")
         self.say(f"return {', '.join(results)}")
+
+    def _joined_constant(self, value: str, axes: int) -> str:
+        """What is the same for all samples, with several indices as one axis."""
+        lengths = shape(1, self.axes(value), self.channels(value))
+        code = permuted(f"{self.code[value]}.expand({lengths})", self.names.joined(axes))
+        return f"{code}.reshape({shape(1, [times(self.names.sizes)] * axes, self.channels(value))})"
 
     def _filled(self, value: str) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
@@ -281,7 +296,7 @@ class Forward:
         operation = "mean" if summed and self.plan.sums(summed[0]) == "mean" else "sum"
         if step.forms:
             ((left, right),) = step.forms
-            signature = self.plan.problem.group.factors[axes[left]].signature
+            signature = self.plan.problem.group.indices[axes[left]].signature
             if signature is None:
                 first, second = (f"{source}.diagonal({by}, {left + 1}, {right + 1})[..., ::2]" for by in (1, -1))
                 # The omega-trace has n terms, half of them in each diagonal.
@@ -367,7 +382,7 @@ class Forward:
 
     def _contract(self, step: Contract) -> None:
         source, channels, n = self.code[step.source], self.channels(step.source), self.names.sizes[step.factor]
-        factors = self.plan.problem.group.factors
+        factors = self.plan.problem.group.indices
         graph = factors[step.factor].kept_graph
         assert graph is not None  # noqa: S101 - only graphs have edges
         several = sum(factor.kept_graph is not None for factor in factors) > 1
@@ -396,7 +411,7 @@ class Forward:
     def _twist(self, step: Twist) -> None:
         source, axis = self.code[step.source], step.axis + 1
         size = self.axes(step.source)[step.axis]
-        signature = self.plan.problem.group.factors[self.plan.values[step.source].axes[step.axis]].signature
+        signature = self.plan.problem.group.indices[self.plan.values[step.source].axes[step.axis]].signature
         if signature is not None:
             plus, minus = signature
             kept, turned = f"{source}.narrow({axis}, 0, {plus})", f"{source}.narrow({axis}, {plus}, {minus})"
@@ -782,7 +797,7 @@ class Forward:
             # Entries with the sign + and with -: how many there are, and where.
             halves: list[tuple[Size | str, str, int]]
             ((left, right),) = part.forms
-            signature = self.plan.problem.group.factors[step.sizes[left]].signature
+            signature = self.plan.problem.group.indices[step.sizes[left]].signature
             if signature is None:
                 at = f"{ones}.diagonal({{}}, {left + 1}, {right + 1})[..., ::2]"
                 halves = [(half(sizes[left]), at.format(by), by) for by in (1, -1)]
@@ -865,6 +880,8 @@ class Head:
         self.missing = missing_sizes
         self.raw = [name for name, *_ in self.names.inputs]
         self.axes = [self.plan.axes(order) for _, order in self.plan.problem.inputs]
+        #: The lengths of the axes of each input as it is given.
+        self.lengths = [forward.stored(order) for _, order in self.plan.problem.inputs]
         self.say = forward.say
 
     def lines(self, used: set[str]) -> list[str]:
@@ -933,21 +950,28 @@ class Head:
             elif not shown:
                 self._say_side(name, known)
             else:
-                place = self.forward.sizes(self.axes[shown[0]]).index(name)
-                self.say(f"{name} = {self._length(shown[0], place)}")
+                place = 0 if names.nested else self.forward.sizes(self.axes[shown[0]]).index(name)
+                self.say(f"{name} = {self._length(shown[0], place, self._of_axis)}")
                 self.say(f"if {name} == 0:")
                 self.say(f"    {self._refusal(shown[0], known, f' with {name} >= 1')}")
                 shown_by.setdefault(shown[0], set()).add(name)
-            if any(names.sizes[place] == name and factor.even for place, factor in enumerate(group.factors)):
+            if any(names.sizes[place] == name and one.multiple > 1 for place, one in enumerate(group.indices)):
                 self.say(f"if {name} % 2:")
                 self.say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {group} needs an even n")')
+            if names.nested and name in self.missing and group.multiple > 1:
+                self.say(f"if {name} % {group.multiple}:")
+                self.say(
+                    f'    raise self.ShapeError(f"{group} has no axes of length {{{name}}}: it is a multiple of '
+                    f'{group.multiple}")'
+                )
+                self.say(f"{name} //= {group.multiple}", f"an axis has {times(names.sizes)} entries")
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
             if isinstance(size, str) and isinstance(symmetry, Symmetry):
                 self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
         for number, axes in enumerate(self.axes):
             x = self.raw[number]
-            lengths = shape(self.forward.sizes(axes), names.c_input(number))
-            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{len(axes) + 1}:] == ({lengths}{'' if axes else ','})"
+            lengths, count = shape(self.lengths[number], names.c_input(number)), len(self.lengths[number])
+            fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{count + 1}:] == ({lengths}{'' if count else ','})"
             self.say(f"if not ({fits} and ({x}.is_floating_point() or {x}.is_complex())):")
             hints = [
                 f"{names.sizes[size]} = {binomial(names.sizes[factor], symmetry)}"
@@ -961,9 +985,14 @@ class Head:
 
     def _length(self, number: int, place: int, of: Callable[[str], str] = str) -> str:
         """The length of an axis of an input, 0 where there is none; ``of``: what is made of it."""
-        x, count = self.raw[number], len(self.axes[number])
+        x, count = self.raw[number], len(self.lengths[number])
         at = f"{x}.shape[{place - count - 1}]"
         return f"{of(at)} if isinstance({x}, torch.Tensor) and {x}.ndim > {count} else 0"
+
+    def _of_axis(self, length: str) -> str:
+        """An open size from the length of an axis."""
+        known = self.plan.problem.group.multiple
+        return f"{length} // {known}" if self.names.nested and known > 1 else length
 
     def _say_side(self, name: str, known: set[str]) -> None:
         """Lines that find an open size from the length of a packed axis."""
@@ -988,15 +1017,15 @@ class Head:
     def _refusal(self, number: int, known: set[str], note: str) -> str:
         """A call that refuses an input; sizes that are ``known`` are shown as numbers."""
         x = self.raw[number]
-        lengths = [f"{{{size}}}" if size in known else size for size in self.forward.sizes(self.axes[number])]
+        lengths = [f"{{{size}}}" if size in known else size for size in self.lengths[number]]
         which = x if self.names.multilinear else "input" if len(self.raw) == 1 else f"input {number}"
         more = f', "{note}"' if note else ""
         return f'self._reject("{which}", {x}, f"{shape(lengths, f"{{{self.names.c_input(number)}}}")}"{more})'
 
     def _say_batch(self, used: set[str]) -> None:
         """Lines that compare batch axes, and fold them into one."""
-        for number, axes in enumerate(self.axes):
-            lead = f"{self.raw[number]}.shape[:-{len(axes) + 1}]"
+        for number in range(len(self.axes)):
+            lead = f"{self.raw[number]}.shape[:-{len(self.lengths[number]) + 1}]"
             if number == 0:
                 self.say(f"batch = {lead}")
                 continue
@@ -1008,6 +1037,7 @@ class Head:
                 f'    raise self.ShapeError(f"{ours} has batch shape {{tuple({lead})}}, '
                 f'but {first} has {{tuple(batch)}}: give all {what} the same batch shape")'
             )
+        names = self.names
         inputs = {step.term: step.target for step in self.plan.steps if isinstance(step, Input)}
         read = {name for step in self.plan.steps for name in step.reads}
         for number, axes in enumerate(self.axes):
@@ -1021,6 +1051,12 @@ class Head:
                 for factor, one in packs
             )
             folded = "batch.numel()" if empty else "-1"
+            if names.nested and axes:
+                count = len(self.lengths[number])
+                lengths = shape(names.sizes * count, names.c_input(number))
+                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", names.split(count))
+                self.say(f"{inputs[number]} = {code}", "first which group, then which of its members")
+                continue
             self.say(f"{inputs[number]} = {self.raw[number]}.reshape({folded}, {lengths})")
         if "b" in used:
             self.say(f"b = {inputs[min(inputs)]}.shape[0]" if inputs else "b = batch.numel()")

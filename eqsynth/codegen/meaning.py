@@ -16,6 +16,7 @@ from eqsynth.plans.products import maps
 from eqsynth.spaces.space import (
     Order,
     Space,
+    axes_of,
     none_of,
     order_text,
     orders_of,
@@ -84,7 +85,9 @@ def _group_text(plan: Plan) -> str:
     factors = []
     for place, factor in enumerate(plan.hom.group.factors):
         pairs = [(orders_of(k)[place], orders_of(lo)[place]) for k, lo in _pairs(plan)]
-        if plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
+        if factor.maps == "nested":
+            factors.append(factor.named_by_letters(max(axes_of(k) + axes_of(lo) for k, lo in pairs)))
+        elif plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
             factors.append(f"{factor.headless or factor.family}(n)")
         else:
             factors.append(str(factor.unnamed))

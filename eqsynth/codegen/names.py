@@ -32,7 +32,7 @@ class Names:
             for name, space in self.operands
             for place in range(len(space))
         ]
-        factors = problem.group.factors
+        factors = problem.group.indices
         letters = {factor.n for factor in factors if isinstance(factor.n, str)}
         taken = TAKEN + (NAMES if self.multilinear else "")
 
@@ -46,6 +46,8 @@ class Names:
         self.sizes: list[Size] = [size(factor.n) for factor in factors]
         self.open = sorted({size for size in self.sizes if isinstance(size, str)})
         self.factors = len(factors)
+        #: Whether an axis of a tensor is made of all these indices.
+        self.nested = problem.group.maps == "nested"
         self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
         self.used: set[str] = set()
 
@@ -54,6 +56,16 @@ class Names:
         n = self.sizes[factor]
         open_length = f"{n}_{symmetry.kind}{symmetry.order}" if isinstance(symmetry, Symmetry) else str(symmetry)
         return symmetry.length(n) if isinstance(n, int) else open_length
+
+    def split(self, axes: int) -> list[int]:
+        """The order of indices, all first ones and all second, where they stand axis by axis."""
+        return [axis * self.factors + index for index in range(self.factors) for axis in range(axes)]
+
+    def joined(self, axes: int) -> list[int]:
+        """The order of indices axis by axis, where all first ones come first; the order that there is without these."""
+        if not self.nested:
+            return []
+        return [index * axes + axis for axis in range(axes) for index in range(self.factors)]
 
     def factor_of(self, size: int) -> int:
         """The factor of the group that an axis belongs to, packed or not."""

@@ -149,21 +149,24 @@ def _orbits(generators: Table, n: int, m: int, last: list[int]) -> tuple[Tensor,
 
     Orbits are numbered by their least tuple, but those in ``last`` come last.
     """
-    least, changed = torch.arange(n**m).reshape((n,) * m), True
+    # Every tuple points at a lesser or equal one of its orbit; where two roots meet, the greater points at the less.
+    least, changed = torch.arange(n**m), True
     while changed:
         before = least
         for g in generators:
-            moved = least
+            moved = least.reshape((n,) * m)
             for axis in range(m):
                 moved = moved.index_select(axis, torch.tensor(g))
-            least = torch.minimum(least, moved)
-            least = least.flatten()[least.flatten()].reshape((n,) * m)
+            moved = moved.flatten()
+            roots, lesser = torch.maximum(least, moved), torch.minimum(least, moved)
+            least = least.scatter_reduce(0, roots, lesser, "amin")
+            least = least[least]
         changed = not torch.equal(before, least)
     tuples, labels = torch.unique(least, return_inverse=True)
     behind = torch.zeros(len(tuples))
     behind[last] = 1
     order = torch.argsort(behind, stable=True)
-    return torch.argsort(order)[labels.flatten()], tuples[order]
+    return torch.argsort(order)[labels], tuples[order]
 
 
 def _adjacency(n: int, edges: Table) -> Tensor:
@@ -289,6 +292,7 @@ def _adapted(
     output order that is an input order too, number same[b] of them, has its rows from there.
     """
     generic, classes = _generic(spaces, seed), _support(spaces)
+    samples = [_generic(spaces, seed + 8 * (2 + number)) for number in range(4 if columns else 0)]
     left = [torch.linalg.svd(generic[rows][:, cols], full_matrices=False)[0] for rows, cols in classes]
     outs = [row[0].shape[1] for row in spaces]
     ins = [part.shape[2] for part in spaces[0]]
@@ -301,7 +305,7 @@ def _adapted(
             start += count
         other = copy @ generic
         other = other / (other**2).sum().div(len(copy)).sqrt()
-        turn = columns(spaces, copy, other, seed, reference, division) if division > 1 else None
+        turn = columns(samples, copy, other, reference, division) if division > 1 else None
         for made, picks, source, sizes in ((into, picks_in, copy, outs), (back, picks_out, other, ins)):
             parts = source.split(sizes, 1)
             for order, wanted in enumerate(picks):
@@ -379,8 +383,14 @@ def _polish(rows: Parts) -> Parts:
 
 def _blocks(maps: Tensor, into: Parts, back: Parts) -> Tensor:
     """From coefficients of maps to the entries of the blocks of all parts: all columns of a part see the same one."""
-    found = [torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]) for x, y in zip(into, back)]
-    return torch.cat([part.flatten(0, 1) for part in found])
+    return torch.cat(_by_part(maps, into, back))
+
+
+def _by_part(maps: Tensor, into: Parts, back: Parts) -> list[Tensor]:
+    """The entries of the blocks of each part: (entries, maps)."""
+    rows = torch.cat([y[0] for y in back]) @ maps
+    found = rows.split([y.shape[1] for y in back], 1)
+    return [torch.einsum("maj,bj->abm", part, x[0]).flatten(0, 1) for part, x in zip(found, into)]
 
 
 def _product(x: Tensor, w: Tensor, columns: int) -> Tensor:
@@ -409,10 +419,10 @@ def _classes(parts: Parts, places: Parts, columns: Table, first: int, last: int)
     return torch.stack(found), torch.cat(list(places[first:last]))
 
 
-def _columns(spaces: Spaces, copy: Tensor, other: Tensor, seed: int, reference: Table, division: int) -> Tensor:
+def _columns(samples: Sequence[Tensor], copy: Tensor, other: Tensor, reference: Table, division: int) -> Tensor:
     """Unit vectors of a part whose images under its own maps are all orthogonal, as many for each class."""
     own = [torch.eye(len(copy), dtype=torch.float64)]
-    samples = [copy @ _generic(spaces, seed + 8 * (2 + number)) @ other.T for number in range(4)]
+    samples = [copy @ sample @ other.T for sample in samples]
     size = max(float(sample.abs().max()) for sample in samples)
     for sample in samples:
         for known in own:
@@ -435,16 +445,17 @@ def _columns(spaces: Spaces, copy: Tensor, other: Tensor, seed: int, reference: 
 def _frames(maps: Tensor, into: Parts, back: Parts, division: Sequence[int]) -> Tensor:
     """Orthonormal sets of blocks, a column for each independent entry, for parts that are not of real type."""
     found = []
-    for x, y, step in zip(into, back, division):
-        block = torch.einsum("ai,mij,bj->abm", y[0], maps, x[0]).flatten(0, 1)
+    for block, step in zip(_by_part(maps, into, back), division):
         if step == 1:
             found.append(torch.eye(len(block), dtype=torch.float64))
             continue
         kept = []
         for column in block.T:
+            if len(kept) == len(block) // step:
+                break
             for known in kept:
                 column = column - known * (known @ column)
-            if float(column.norm()) > 1e-6 and len(kept) < len(block) // step:
+            if float(column.norm()) > 1e-6:
                 kept.append(column / column.norm())
         found.append(torch.stack(kept, 1) if kept else block.new_zeros(len(block), 0))
     return torch.block_diag(*found)

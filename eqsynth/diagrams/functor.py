@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import lru_cache, reduce
 from itertools import pairwise
 from math import factorial, perm, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
 from eqsynth.families.group import Group
-from eqsynth.graphs.orbits import orbit_labels
+from eqsynth.graphs.orbits import orbit_labels, representative_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,8 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     omega(2r, 2r+1) = 1 = -omega(2r+1, 2r); for O(p,q) and SO(p,q) they carry eta, and a head carries eta on each of its
     inputs. Rows are output index tuples, columns input index tuples,
     first axis most significant. Aut(G): the number of homomorphisms that send the blocks to the labels.
-    Orbits: 1 on the orbit, else 0. Products: the Kronecker product, ``n`` with one size per factor.
+    Orbits: 1 on the orbit, else 0. Products: the Kronecker product, ``n`` with one size per factor; wreath products the
+    same, on the indices that an axis of length n is made of.
 
     Source: arXiv 2212.08648 (S), 2212.08630 (O, SO, Sp), 2301.10152 (A).
     """
@@ -42,8 +43,11 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
 
     if isinstance(diagram, tuple):
         sizes = [n] * len(diagram) if isinstance(n, int) else n
-        factors = [matrix(g, d, size) for g, d, size in zip(group.factors, diagram, sizes, strict=True)]
-        return np.asarray(reduce(np.kron, factors), dtype=np.int64)
+        if group.maps == "nested":
+            sizes = group.index_lengths(sizes[0])
+        factors = [matrix(g, d, size) for g, d, size in zip(group.indices, diagram, sizes, strict=True)]
+        product = np.asarray(reduce(np.kron, factors), dtype=np.int64)
+        return _of_axes(product, diagram[0], sizes) if group.maps == "nested" else product
     n = n if isinstance(n, int) else n[0]
     if not isinstance(diagram, Diagram) or group.kept_graph is not None:
         return _table(group, diagram, n)
@@ -70,6 +74,43 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     filled = np.zeros(n**total, np.int64)
     np.add.at(filled, place, value)
     return filled.reshape(n**diagram.outputs, n**diagram.inputs)
+
+
+def _of_axes(product: NDArray[np.int64], diagram: Single, sizes: Sequence[int]) -> NDArray[np.int64]:
+    """A Kronecker product with rows and columns in the order of axes that are made of an index of each factor."""
+    shape = product.shape
+    for axes in (diagram.outputs, diagram.inputs):
+        lengths = [size for size in sizes for _ in range(axes)]
+        # Once for the rows and once for the columns, each time those that stand first.
+        product = joined_indices(product.reshape(1, *lengths, -1), axes, sizes).reshape(len(product), -1).T
+    return product.reshape(shape)
+
+
+def split_indices(tensor: NDArray[Any], axes: int, sizes: Sequence[int]) -> NDArray[Any]:
+    """A ``(batch, n m, ..., n m, channels)`` tensor with the indices of each axis apart: all first ones, all second.
+
+    >>> import numpy as np
+    >>> from eqsynth.diagrams.functor import joined_indices, split_indices
+    >>> tensor = np.arange(36).reshape(1, 6, 6, 1)
+    >>> split = split_indices(tensor, 2, (3, 2))
+    >>> split.shape, bool((joined_indices(split, 2, (3, 2)) == tensor).all())
+    ((1, 3, 3, 2, 2, 1), True)
+    """
+    import numpy as np
+
+    several = len(sizes)
+    split = tensor.reshape(len(tensor), *[*sizes] * axes, tensor.shape[-1])
+    order = [1 + axis * several + index for index in range(several) for axis in range(axes)]
+    return np.transpose(split, (0, *order, split.ndim - 1))
+
+
+def joined_indices(tensor: NDArray[Any], axes: int, sizes: Sequence[int]) -> NDArray[Any]:
+    """The same the other way round."""
+    import numpy as np
+
+    order = [1 + index * axes + axis for axis in range(axes) for index in range(len(sizes))]
+    whole = np.transpose(tensor, (0, *order, tensor.ndim - 1))
+    return whole.reshape(len(tensor), *[prod(sizes)] * axes, tensor.shape[-1])
 
 
 def _turned(diagram: Diagram) -> list[int]:
@@ -189,28 +230,44 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
 
     if elements and isinstance(elements[0], tuple):
         return _squares_of_products(group, [element for element in elements if isinstance(element, tuple)], n)
-    sums = []
-    orbits = [element for element in elements if isinstance(element, Orbit)]
-    sizes: dict[int, tuple[int, int]] = {}
-    if orbits:
-        size = n if isinstance(n, int) else n[0]
-        labels = orbits_of(group, orbits[0].outputs + orbits[0].inputs).reshape(size ** orbits[0].outputs, -1)
-        total = np.bincount(labels.ravel())
-        # Rows that an orbit reaches hold equally many of its entries.
-        pairs = np.unique(labels * labels.shape[0] + np.arange(labels.shape[0])[:, None])
-        reached = np.bincount(pairs // labels.shape[0])
-        sizes = {
-            label: (int(count), int(count // rows))
-            for label, (count, rows) in enumerate(zip(total, reached, strict=True))
-        }
+    size = n if isinstance(n, int) else n[0]
+    sums, by_label = [], dict[int, tuple[int, int]]()
     for element in elements:
         if isinstance(element, Orbit):
+            by_label = by_label or _squares_of_orbits(group, element, size)
             label = orbits_of(group, element.outputs + element.inputs)[element.representative]
-            sums.append(sizes[int(label)])
+            sums.append(by_label[int(label)])
+            continue
+        if isinstance(element, Diagram) and group.kept_graph is not None:
+            # Equal on each orbit: counted at one place of it.
+            labels = orbits_of(group, element.outputs + element.inputs)
+            values = [
+                int(value) ** 2 for value in counts(group.kept_graph.adjacency(), element, representative_array(labels))
+            ]
+            exact = np.int64 if max(values) * labels.size < 1 << 63 else object
+            rows = np.array(values, exact)[labels].reshape(size**element.outputs, -1).sum(1)
         else:
-            entry = matrix(group, element, n)
-            sums.append((int((entry**2).sum()), int((entry**2).sum(1).max())))
+            rows = (matrix(group, element, n) ** 2).sum(1)
+        sums.append((int(rows.sum()), int(rows.max())))
     return sums
+
+
+def _squares_of_orbits(group: Group, element: Orbit, n: int) -> dict[int, tuple[int, int]]:
+    """The same for all indicators of orbits between two orders, by their labels."""
+    import numpy as np
+
+    labels = orbits_of(group, element.outputs + element.inputs)
+    first = (
+        np.ravel_multi_index(tuple(representative_array(labels).T), labels.shape) if labels.ndim else np.zeros(1, int)
+    )
+    labels = labels.reshape(n**element.outputs, -1)
+    total = np.bincount(labels.ravel())
+    # Rows that an orbit reaches hold equally many of its entries.
+    in_row = np.empty_like(total)
+    for row in np.unique(first // labels.shape[1]):
+        reached, counted = np.unique(labels[row], return_counts=True)
+        in_row[reached] = counted
+    return dict(enumerate(zip(total.tolist(), in_row.tolist(), strict=True)))
 
 
 def _squares_of_products(

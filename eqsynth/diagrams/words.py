@@ -8,14 +8,12 @@ from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap,
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
+from eqsynth.families.wreath import WreathProduct
 from eqsynth.spaces.space import KINDS, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
 
-#: Where each kind of map comes from.
-SOURCES = {
-    kind: source
-    for group in (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values())
-    for kind, source in group.sources.items()
-}
+#: The groups that have kinds of maps.
+_GROUPS: tuple[type[Group], ...] = (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values(), WreathProduct)
+SOURCES = {kind: source for group in _GROUPS for kind, source in group.sources.items()}
 
 #: Matrices with more entries are not put into words one by one.
 LISTED = 8
@@ -56,13 +54,17 @@ def space(group: Group, order: Order) -> str:
 
 
 def _noun(group: Group, order: Order) -> str:
-    sizes = [factor.n for factor, count in zip(group.factors, axis_counts(order), strict=True) for _ in range(count)]
+    sizes = [
+        factor.length_text
+        for factor, count in zip(group.factors, axis_counts(order), strict=True)
+        for _ in range(count)
+    ]
     if not sizes:
         return "one number"
     if len(sizes) == 1:
         return f"a vector of {sizes[0]} numbers"
-    article = "an" if str(sizes[0])[0] in "8fhlmnrsx" or sizes[0] in (11, 18) else "a"
-    noun = f"{' × '.join(map(str, sizes))} {'matrix' if len(sizes) == 2 else 'tensor'}"
+    article = "an" if sizes[0][0] in "8fhlmnrsx" or sizes[0] in ("11", "18") else "a"
+    noun = f"{' × '.join(sizes)} {'matrix' if len(sizes) == 2 else 'tensor'}"
     parts = entries_of(order)
     if len(parts) == 1 and isinstance(parts[0], Irrep):
         coordinates = f"{parts[0].dim} coordinates" if parts[0].dim > 1 else "the coordinate"
@@ -85,6 +87,8 @@ def kind(group: Group | None, element: Element) -> str:
     >>> kind(Group("SO", 2), Diagram(1, 1, ((0,), (1,)), head=(0, 1)))
     'head (Levi-Civita)'
     """
+    if isinstance(element, tuple) and group is not None and group.maps == "nested":
+        return group.diagram_kind
     if isinstance(element, tuple):
         return " x ".join(kind(factor, part) for factor, part in parts(group, element))
     if not isinstance(element, Diagram):
@@ -175,7 +179,7 @@ def cost(group: Group, element: Element) -> str:
     listed = [part for _, part in parts(group, element) if isinstance(part, Diagram)]
 
     def product(powers: Iterable[int]) -> str:
-        sizes = (power(factor.n, exponent) for factor, exponent in zip(group.factors, powers, strict=True))
+        sizes = (power(factor.n, exponent) for factor, exponent in zip(group.indices, powers, strict=True))
         return " · ".join(size for size in sizes if size != "1") or "1"
 
     mixed = product(map(axes_mixed, listed))
@@ -220,7 +224,7 @@ def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Sin
     ['S(2)', 'O(3)']
     """
     listed = element if isinstance(element, tuple) else (element,)
-    return list(zip(group.factors if group is not None else (None,) * len(listed), listed, strict=True))
+    return list(zip(group.indices if group is not None else (None,) * len(listed), listed, strict=True))
 
 
 def symplectic(group: Group | None) -> bool:

@@ -78,9 +78,7 @@ class Group:
     #: The kind of its diagrams in the words of the papers, and for each kind of map that comes with it the source.
     diagram_kind: ClassVar[str] = ""
     sources: ClassVar[dict[str, str]] = {}
-    #: Whether the size must be even.
-    even: ClassVar[bool] = False
-    #: What maps are made of: ``"diagrams"``, ``"graphs"``, ``"orbits"``, ``"matrices"``, ``"factors"``.
+    #: What maps are made of: ``"diagrams"``, ``"graphs"``, ``"orbits"``, ``"matrices"``, ``"factors"``, ``"nested"``.
     maps: ClassVar[str] = "diagrams"
     #: Whether diagrams are partitions into blocks; otherwise they are pairs of vertices.
     partitions: ClassVar[bool] = False
@@ -131,13 +129,12 @@ class Group:
         if n is None:
             raise GroupError(f"the size of a group is a whole number or a letter, not {shown(self.n)}")
         if n < 1:
-            least = 2 if self.even else 1
-            raise GroupError(f"{self.family}({shown(n)}) does not act on anything: ask for n >= {least}")
+            raise GroupError(f"{self.family}({shown(n)}) does not act on anything: ask for n >= {self.multiple}")
         if n > MAX_N:
             raise GroupError(
                 f"{self.family}({shown(n)}) is beyond the largest size, {MAX_N}: leave it open, {self.family}(n)"
             )
-        if self.even and n % 2:
+        if n % self.multiple:
             near = f"{self.family}({n + 1})"
             raise GroupError(f"{self.family}({n}) does not exist, omega needs an even dimension: ask for {near}")
         fill(self, n=n)
@@ -187,6 +184,25 @@ class Group:
         return (self,)
 
     @property
+    def indices(self) -> tuple[Group, ...]:
+        """The groups of the indices that steps of plans work on: the factors, or those that an axis is made of."""
+        return self.factors
+
+    @property
+    def length_text(self) -> str:
+        """The length of an axis, in words and formulas."""
+        return str(self.n)
+
+    def index_lengths(self, n: int) -> tuple[int, ...]:
+        """The lengths of the indices of an axis of length n."""
+        return (n,)
+
+    @property
+    def multiple(self) -> int:
+        """The number that divides every size that there is: 2 where it must be even."""
+        return 1
+
+    @property
     def symbolic(self) -> bool:
         """Whether n is a letter."""
         return isinstance(self.n, str)
@@ -212,6 +228,9 @@ class Group:
         """The group of the same family and another size."""
         return Group(self.family, n)
 
+    def require_lengths(self) -> None:
+        """Raise SymbolicError where the length of an axis does not say what all sizes are that are left open."""
+
     @property
     def kept_graph(self) -> Graph | None:
         """The graph whose edges the group keeps, if it is given by one."""
@@ -229,6 +248,18 @@ class Group:
         None where rows with equally many such blocks do not all fit together.
         """
         return None
+
+    def nested_blocks(self, total: int) -> Iterator[tuple[Blocks, Blocks]]:
+        """The nested partitions of a basis on so many vertices: a partition, and one that cuts its blocks."""
+        self._lacks(f"nested partitions on {total} vertices")
+
+    def nested_misfit(self, outer: Blocks, inner: Blocks) -> str:
+        """Why two partitions are no nested partition of the basis; empty where they are."""
+        self._lacks(f"nested partitions such as {outer} and {inner}")
+
+    def named_by_letters(self, total: int) -> str:
+        """The group as text, with letters in place of numbers at which it has the same maps on so many vertices."""
+        self._lacks(f"the maps of a letter on {total} vertices")
 
     def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:  # noqa: ARG002 - of some families
         """Blocks and head of every diagram with a head; none with n a letter."""
@@ -364,7 +395,7 @@ class Group:
         """Whether a label names an irreducible part at this n."""
         self._lacks(f"irreps with coordinates, such as {label}: ask for tensors of an order")
 
-    def indices(self, label: Label) -> int:
+    def least_order(self, label: Label) -> int:
         """The number of indices of the least tensors that hold a part."""
         return self.boxes(label)
 

@@ -14,7 +14,7 @@ from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
 from eqsynth.families.irreps import fitted
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, irreps_of, order_text, twists_of, with_twists
+from eqsynth.spaces.space import Order, Space, Turn, axes_of, axis_counts, irreps_of, order_text, twists_of, with_twists
 
 #: How the channels of two inputs meet: each with each, or each with its own.
 MODES = ("full", "paired")
@@ -204,16 +204,18 @@ class ProductHom:
             products.append((prod(channels) if self.full else channels[0], _total([self.inputs[i][1] for i in term])))
         return Hom(self.group, Space(tuple(products)), self.space_out)
 
-    def owners(self, term: tuple[int, ...]) -> list[tuple[int, int]]:
+    def owners(self, term: tuple[int, ...], whole: bool = False) -> list[tuple[int, int]]:
         """For each axis of a product, the place of its operand in ``term`` and its axis there.
 
-        Axes of the group's first factor come first, and among those the axes of the first operand.
+        Axes of the group's first factor come first, and among those the axes of the first operand. Axes made of two
+        indices count as two, as in plans, unless ``whole``.
         """
-        counts = [axis_counts(self.inputs[number][1]) for number in term]
+        orders = [self.inputs[number][1] for number in term]
+        counts = [axis_counts(order) if whole else index_counts(self.group, order) for order in orders]
         starts = [[sum(own[:factor]) for factor in range(len(own))] for own in counts]
         return [
             (place, starts[place][factor] + axis)
-            for factor in range(len(self.group.factors))
+            for factor in range(len(counts[0]))
             for place, own in enumerate(counts)
             for axis in range(own[factor])
         ]
@@ -260,8 +262,8 @@ class ProductHom:
         """
         term = self.terms[number]
         return tuple(
-            tuple((self.input_name(one), axis_counts(self.inputs[one][1])[factor]) for one in term)
-            for factor in range(len(self.group.factors))
+            tuple((self.input_name(one), index_counts(self.group, self.inputs[one][1])[factor]) for one in term)
+            for factor in range(len(self.group.indices))
         )
 
     @property
@@ -403,6 +405,42 @@ def maps_of(group: Group, inputs: Order, outputs: Order) -> Group:
     The group itself; where one of them is twisted by the determinant, its maps that are (:attr:`Group.headed`).
     """
     return group.headed if mixed(group, inputs, outputs) else group
+
+
+def index_counts(group: Group, order: Order) -> tuple[int, ...]:
+    """How many axes of a tensor are indices of each of ``group.indices``.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import index_counts
+    >>> index_counts(Group.parse("S(4) x O(3)"), (2, 1)), index_counts(Group.parse("S(2) wr S(3)"), 2)
+    ((2, 1), (2, 2))
+    """
+    counted = zip(group.factors, axis_counts(order), strict=True)
+    return tuple(count for factor, count in counted for _ in factor.indices)
+
+
+def index_sizes(group: Group, sizes: Sequence[int]) -> list[int]:
+    """The length of each of ``group.indices``, from the lengths of the axes of each factor.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import index_sizes
+    >>> index_sizes(Group.parse("S(n) x O(3)"), [5, 3]), index_sizes(Group.parse("S(2) wr S(n)"), [6])
+    ([5, 3], [3, 2])
+    """
+    return [length for factor, n in zip(group.factors, sizes, strict=True) for length in factor.index_lengths(n)]
+
+
+def split_turn(group: Group, turn: Turn) -> Turn:
+    """An order of the axes of an output as one of their indices; axes of a group whose axes are single stay.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import split_turn
+    >>> split_turn(Group("S", 3), ((1, 0), 1)), split_turn(Group.parse("S(2) wr S(3)"), ((1, 0), 1))
+    (((1, 0), 1), ((1, 0, 3, 2), 1))
+    """
+    axes, sign = turn
+    times = len(group.indices) // len(group.factors)
+    return tuple(axis + len(axes) * time for time in range(times) for axis in axes), sign
 
 
 def check_order_fits(group: Group, order: Order) -> None:

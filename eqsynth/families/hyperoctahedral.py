@@ -65,7 +65,7 @@ class Hyperoctahedral(PartitionGroup):
         """Two partitions with n boxes in all."""
         return len(label) == 2 and isinstance(label[0], tuple) and sum(map(sum, label)) == self.number
 
-    def indices(self, label: Label) -> int:
+    def least_order(self, label: Label) -> int:
         """One for each box of the second partition, two for each below the first row of the first."""
         kept, flipped = label
         return int(2 * sum(kept[1:]) + sum(flipped))

@@ -93,7 +93,7 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     if group.spherical:
         return Irrep.of_degree(sum(label)), twisted
     dim = dimension(group, label)
-    order = group.indices(label)
+    order = group.least_order(label)
     if group.number**order > 60 * MAX_PLACES:
         raise SizeError(
             f"{one} of {group} is found in tensors of {order} axes, which are too large: ask for another one"
@@ -116,7 +116,7 @@ def shortest(group: Group, label: Any) -> tuple[Any, bool]:
     """
     if twists(group):
         other = group.twisted_part(label)
-        if group.indices(other) < group.indices(label):
+        if group.least_order(other) < group.least_order(label):
             return other, group.flips
     return label, False
 

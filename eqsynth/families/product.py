@@ -37,6 +37,12 @@ class ProductGroup(Group):
         listed = tuple(part for factor in factors for part in Group.parse(factor).factors)
         if len(listed) < 2:
             raise GroupError("a product needs two or more groups, such as S(4) x O(3)")
+        nested = [str(part) for part in listed if len(part.indices) > 1]
+        if nested:
+            raise GroupError(
+                f"a wreath product is no factor of a product yet: {nested[0]} stands alone; "
+                "write S(n) x S(m) for axes that are permuted each by itself"
+            )
         fill(self, family="Product", n=0, parts=listed)
 
     def __repr__(self) -> str:

@@ -29,9 +29,13 @@ class Symplectic(MatchingGroup):
         "symplectic Brauer": "perfect matchings with the form ω inside a row, arXiv 2212.08630"
     }
     diagram_kind = "symplectic Brauer"
-    even = True
     symplectic = True
     spanning = "perfect matchings without a head"
+
+    @property
+    def multiple(self) -> int:
+        """Omega pairs the coordinates."""
+        return 2
 
     def dimension(self, total: int) -> int:
         """One for each standard tableau with at most n rows, all columns even.

@@ -9,6 +9,7 @@ from pathlib import Path
 from eqsynth.errors import NAMED, EqsynthError, GroupError, ParseError, shown
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.product import ProductGroup
+from eqsynth.families.wreath import WreathProduct, split_text
 
 _SIZE = r"(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?"
 _GROUP = re.compile(rf"\s*(?P<family>[A-Za-z]+'?){_SIZE}")
@@ -49,6 +50,21 @@ def _pieces(text: str) -> list[tuple[int, int]]:
 
 
 def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group:
+    """A factor: a group, or a wreath product of two."""
+    sides = split_text(text[start:stop])
+    if len(sides) == 1:
+        return _parse_single(text, start, stop, files)
+    if len(sides) > 2:
+        raise ParseError("group", text, start, "a wreath product is one of two groups", WreathProduct.how)
+    end = start + len(sides[0])
+    parts = _parse_single(text, start, end, files), _parse_single(text, stop - len(sides[1]), stop, files)
+    try:
+        return WreathProduct(*parts)
+    except GroupError as error:
+        raise ParseError("group", text, start, str(error), WreathProduct.how) from None
+
+
+def _parse_single(text: str, start: int, stop: int, files: bool | Path) -> Group:
     lead = start + len(text[start:stop]) - len(text[start:stop].lstrip())
     match = _NUMBERED.match(text, start, stop)
     if match is None or match["family"] not in OTHERS:

@@ -50,7 +50,9 @@ class EquivariantModule(nn.Module):
         hom = Hom.parse(group, space_in, space_out)
         self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
-        self._even = tuple(factor.n for factor in hom.group.factors if factor.even and factor.symbolic)
+        #: For each open size the number that divides it.
+        open_sizes = [factor for factor in hom.group.factors if factor.symbolic]
+        self._multiple = {f.n: max(g.multiple for g in open_sizes if g.n == f.n) for f in open_sizes}
 
     def _empty(self, *shape: int, device: Any, dtype: torch.dtype | None) -> torch.Tensor:
         """A tensor for a parameter or a buffer; SizeError where it does not fit in memory."""
@@ -77,7 +79,7 @@ class EquivariantModule(nn.Module):
                     packed.append((place, size, length))
                     continue
                 meant = sizes.setdefault(length, size) if isinstance(length, str) else length
-                if size != meant or (size == 0 and length != 0) or (length in self._even and size % 2):
+                if size != meant or (size == 0 and length != 0) or size % self._multiple.get(length, 1):
                     self._reject(place, tensor)
             batch = tensor.shape[: tensor.ndim - axes - 1]
             first = listed[0].shape[: listed[0].ndim - len(self._shapes[0][1]) - 1]
@@ -94,7 +96,7 @@ class EquivariantModule(nn.Module):
         for place, size, length in packed:
             # An alternating tensor without entries does not say what n is.
             n = sizes.setdefault(length.letter, length.symmetry.side(size)) if size else sizes.get(length.letter, 1)
-            if length.symmetry.length(n) != size or not n or (length.letter in self._even and n % 2):
+            if length.symmetry.length(n) != size or not n or n % self._multiple.get(length.letter, 1):
                 self._reject(place, listed[place])
         self._require_device(listed[0].device)
         return listed
@@ -440,9 +442,14 @@ class Gated(EquivariantModule):
         for module, called in ((self.function, name), (self.gate, gate_name)):
             _try(module, called, frozenset())
         self.names = (name, f"gate={gate_name}") if extra else (name,)
-        self._free = tuple(positional(parsed, order) == order for order in out.orders)
         self._gated = tuple(chosen)
         self._positions = tuple(positions(parsed, order) for order in out.orders)
+        behind = iter(range(len(out), len(self.space_in)))
+        #: For each term the number of the term that holds its gates, None where it has none.
+        self.gate_of = tuple(
+            next(behind) if wanted and positional(parsed, order) != order else None
+            for wanted, order in zip(chosen, out.orders, strict=True)
+        )
 
     def options(self) -> tuple[str, ...]:
         """The two functions."""
@@ -451,13 +458,12 @@ class Gated(EquivariantModule):
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Gate every term that has components; functions of the others."""
         terms = self.terms_of(x, *others)
-        count, outputs = len(self._free), []
-        behind = iter(terms[count:])
-        for term, free, gated, permuted in zip(terms[:count], self._free, self._gated, self._positions, strict=True):
-            if not gated:
-                outputs.append(term)
+        outputs = []
+        for term, gate, gated, permuted in zip(terms, self.gate_of, self._gated, self._positions, strict=False):
+            if gate is not None:
+                outputs.append(term * spread(self.gate(terms[gate]), permuted))
             else:
-                outputs.append(self.function(term) if free else term * spread(self.gate(next(behind)), permuted))
+                outputs.append(self.function(term) if gated else term)
         return joined(outputs)
 
 
@@ -698,6 +704,11 @@ class Pairings(EquivariantModule):
         for parameter in self.parameters():
             bound = (3 / parameter.shape[1]) ** 0.5
             nn.init.uniform_(parameter, -bound, bound)
+
+    @property
+    def paired_terms(self) -> tuple[tuple[int, int], ...]:
+        """The terms that are paired, each with the term that the pairings are added to."""
+        return tuple((source, target) for source, target, *_ in self._pairs)
 
     def options(self) -> tuple[str, ...]:
         """Which orders are paired into which."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
-from eqsynth.bases.basis import basis
-from eqsynth.bases.dimension import dimension
 from eqsynth.bases.pointwise import demand, gates, positional, positions
 from eqsynth.errors import (
     ActivationError,
@@ -27,11 +26,11 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, maps_of, mixed, negated
+from eqsynth.families.hom import Hom, negated
 from eqsynth.layers.linear import Linear
+from eqsynth.layers.products import PolynomialLayer
 from eqsynth.nn.activations import (
     Activation,
-    EquivariantModule,
     Function,
     Gated,
     NormActivation,
@@ -45,15 +44,13 @@ from eqsynth.nn.activations import (
     wrong_call,
 )
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm
+from eqsynth.nn.reach import alternating_add, is_read, map_exists, products_add, reached
 from eqsynth.spaces.space import (
     Order,
     Space,
     Symmetry,
-    axes_of,
     axis_counts,
-    is_plain,
     order_text,
-    orders_of,
 )
 
 
@@ -250,19 +247,28 @@ class MLP(Sequential):
     >>> net = eq.nn.MLP("O(3)", ["4x1", "16x1 + 16x0", "1x0"])
     >>> [type(module).__name__ for module in net]
     ['Linear', 'Pairings', 'Gated', 'Linear']
+    >>> net = eq.nn.MLP("O(3)", ["1xS2", "16xS2 + 16x0", "1xS2"])    # matrix products of symmetric matrices
+    >>> [type(module).__name__ for module in net]
+    ['Linear', 'PolynomialLayer', 'Gated', 'Linear']
 
     ``spaces`` are the input, the hidden spaces and the output. ``activation="auto"`` takes relu where pointwise
     functions are allowed (leaky_relu where they must be homogeneous, tanh for alternating tensors), and elsewhere, also
-    where the group flips signs, Pairings and then Gated, for which the linear layers make the gates. ``"gated"`` and
-    ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to Activation, which may
-    refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a
-    Dropout behind it. ``normalization`` and ``bias`` are those of eq.Linear.
+    where the group flips signs, Pairings and then Gated, for which the linear layers make the gates. Between these it
+    takes products in place of Pairings where they give something that gates and pairings do not: matrix products of
+    tensors of order 2, tensors of order 2 from vectors, cross products. ``"products"`` asks for them,
+    with any group: a PolynomialLayer of degree 2, and then Gated. All tensors of the hidden space that the space before
+    it reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than
+    the rest of the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
+    ``"gated"`` and ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to
+    Activation, which may refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity;
+    ``dropout`` is the p of a Dropout behind it. ``normalization`` and ``bias`` are those of eq.Linear, and of products.
 
     With O(n), SO(n), Sp(n) or H(n), give hidden spaces channels of order 0: what there is to know of lengths and angles
     goes there.
 
     What nothing reads is not made, so that every parameter gets a gradient: vectors in front of an invariant output
-    need no gates, and terms of hidden spaces that no map takes to what follows are left out.
+    need no gates, and terms of hidden spaces that no map takes to what follows are left out. Warns of inputs from which
+    no path leads to an output, and of outputs to which none leads.
 
     Raises EqsynthError for fewer than two spaces, SpaceError where the output reads nothing of a hidden space,
     ActivationError where the group does not allow what is asked.
@@ -291,89 +297,147 @@ class MLP(Sequential):
             Hom(parsed, first, second)
         modules: list[nn.Module] = []
         before = listed[0]
-        for place, (hidden, block) in enumerate(_blocks(parsed, listed[1:], activation, factory_kwargs), 1):
+        how = _Block(parsed, activation, normalization, bias, factory_kwargs)
+        for place, (hidden, block) in enumerate(_blocks(how, listed), 1):
             start = problem_of(block[0]).space_in
-            modules.append(_mixing(parsed, before, start, place, bias, normalization, factory_kwargs))
+            modules.append(_mixing(how, before, start, place))
             if norm is not None:
                 modules.append((LayerNorm if norm == "layer" else BatchNorm)(parsed, start, **factory_kwargs))
             modules += block
             if chance:
                 modules.append(Dropout(parsed, hidden, chance))
             before = hidden
-        last = _mixing(parsed, before, listed[-1], len(listed) - 1, bias, normalization, factory_kwargs)
-        modules.append(last)
+        modules.append(_mixing(how, before, listed[-1], len(listed) - 1))
         super().__init__(*modules)
-        # What hidden layers leave out is meant so; what the ends of the network leave out may not be.
-        layers = [module for module in modules if isinstance(module, Linear)]
-        if all(layer.plan.pairs for layer in layers):
-            for message in layers[0].plan.ignored_inputs():
-                warn(message, IgnoredInputWarning)
-            for message in last.plan.zero_outputs():
-                warn(message, ZeroOutputWarning)
+        for message, category in _without_path(modules, listed):
+            warn(message, category)
 
 
-def _mixing(
-    group: Group,
-    before: Space,
-    after: Space,
-    place: int,
-    bias: bool,
-    normalization: str,
-    factory_kwargs: dict[str, Any],
-) -> Linear:
+def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list[tuple[str, type[Warning]]]:
+    """What to warn of: inputs that reach no output, outputs that no input reaches.
+
+    What hidden layers leave out is meant so; what the ends of the network leave out may not be.
+    """
+    layers = [module for module in modules if isinstance(module, Linear)]
+    if not all(layer.plan.pairs for layer in layers):
+        return []  # the network is constant, which was said
+    warned: list[tuple[str, type[Warning]]] = [
+        *((message, IgnoredInputWarning) for message in layers[0].plan.ignored_inputs()),
+        *((message, ZeroOutputWarning) for message in layers[-1].plan.zero_outputs()),
+    ]
+    sources = reached(modules, len(spaces[0]))
+    read = frozenset().union(*(own for own in sources if own is not None))
+    known = {pair.term_in for pair in layers[0].plan.pairs}
+    cure = "give the hidden spaces terms of more orders, or take activation='products'"
+    for place, order in enumerate(spaces[0].orders):
+        if place in known and place not in read:
+            what = f"input term {place} of this network, of order {order_text(order)}, is ignored"
+            warned.append((f"{what}: no path leads from it to an output; {cure}", IgnoredInputWarning))
+    zero = {pair.term_out for pair in layers[-1].plan.pairs}
+    for place, order in enumerate(spaces[-1].orders):
+        if place in zero and not sources[place]:
+            what = f"output term {place} of this network, of order {order_text(order)}, is constant"
+            warned.append((f"{what}: no path leads to it from an input; {cure}", ZeroOutputWarning))
+    return warned
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """How the layers of a network are made."""
+
+    group: Group
+    activation: Function
+    normalization: str
+    bias: bool
+    factory_kwargs: dict[str, Any]
+
+
+def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
     """A linear layer of a network, into the space number ``place``; warns where the network is constant by it."""
     with warnings.catch_warnings():
         # Channels of order 0 that no linear map reaches are what pairings are added to.
         warnings.simplefilter("ignore", ZeroOutputWarning)
-        layer = Linear(group, before, after, bias, normalization=normalization, **factory_kwargs)
+        layer = Linear(how.group, before, after, how.bias, normalization=how.normalization, **how.factory_kwargs)
     if not layer.plan.pairs:
         message = (
             f"this network is constant: nothing of {before} reaches {after}, the terms of spaces[{place}] that are "
-            f"used, since {abridged(group)} has no linear map but 0 between them. Give spaces[{place}] a term that has "
-            f"one and is used, such as channels of order {order_text(before.orders[0])}"
+            f"used, since {abridged(how.group)} has no linear map but 0 between them. Give spaces[{place}] a term that "
+            f"has one and is used, such as channels of order {order_text(before.orders[0])}"
         )
         warn(message, ZeroOutputWarning)
     return layer
 
 
-def _blocks(
-    group: Group, spaces: Sequence[Space], activation: Function, factory_kwargs: dict[str, Any]
-) -> list[tuple[Space, list[EquivariantModule]]]:
-    """For each hidden space the terms of it that are used, and the modules that end in them; the last is the output.
+def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.Module]]]:
+    """For each hidden space the terms of it that are used, and the modules that end in them.
 
     They are found from the end: what is used depends on what follows.
     """
-    blocks: list[tuple[Space, list[EquivariantModule]]] = []
-    after = spaces[-1]
-    for space in reversed(spaces[:-1]):
-        read = [any(_map_exists(group, order, other) for other in after.orders) for order in space.orders]
+    group, blocks, after = how.group, [], spaces[-1]
+    for before, space in reversed(list(pairwise(spaces[:-1]))):
+        read = [any(map_exists(group, order, other) for other in after.orders) for order in space.orders]
         if not any(read):
             raise SpaceError(
                 f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 between them. "
                 "Give it a term that has one, such as channels of the same order"
             )
-        paired = [_is_paired(group, space, place, read, activation) for place in range(len(space))]
-        used_places = [place for place in range(len(space)) if read[place] or paired[place]]
-        used = Space(tuple(space.terms[place] for place in used_places))
-        # A copy for each block: functions may have parameters.
-        block = _non_linearity(group, used, [read[place] for place in used_places], activation, factory_kwargs)
+        block: list[nn.Module]
+        used = Space(tuple(term for term, wanted in zip(space, read, strict=True) if wanted))
+        factors = _factors(how, before, space, used)
+        if factors:
+            block = _products(how, factors, used)
+        else:
+            paired = [_is_paired(group, space, place, read, how.activation) for place in range(len(space))]
+            used_places = [place for place in range(len(space)) if read[place] or paired[place]]
+            used = Space(tuple(space.terms[place] for place in used_places))
+            # A copy for each block: functions may have parameters.
+            block = _non_linearity(how, used, [read[place] for place in used_places])
         blocks.append((used, block))
         after = problem_of(block[0]).space_in
     return blocks[::-1]
 
 
-def _map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
-    """Whether there is a linear map besides 0."""
-    if not (is_plain(order_in) and is_plain(order_out)):
-        return len(basis(group, order_in, order_out)) > 0
-    for problem in zip(group.factors, orders_of(order_in), orders_of(order_out), strict=True):
-        factor, k, lo = problem
-        if factor.permuting and not mixed(*problem):
-            continue  # the sum of all entries, at every position
-        total = axes_of(k) + axes_of(lo)
-        if not (dimension(maps_of(*problem), total) if factor.diagrammatic else len(basis(*problem))):
-            return False
-    return True
+def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Order, ...]:
+    """The orders of a hidden space that are multiplied with each other: those that the space before it reaches.
+
+    None where there are no products in this place.
+    """
+    orders = tuple(
+        order
+        for order in dict.fromkeys(space.orders)
+        if any(map_exists(how.group, other, order) for other in before.orders)
+    )
+    wanted = how.activation == "products"
+    if how.activation == "auto" and _usual(how.group, space) is None:
+        wanted = products_add(how.group, orders, used.orders)
+    return orders if wanted else ()
+
+
+def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> list[nn.Module]:
+    """Products of all factors with each other, with as many channels as the space has at most, and gates for them."""
+    gated = Gated(how.group, used)
+    wide = max(used.channels)
+    outputs = tuple(dict.fromkeys(gated.space_in.orders))
+    # Each channel is multiplied by itself: what vanishes there takes a second set of channels.
+    copies = [order for order in factors for _ in range(1 + alternating_add(how.group, order, outputs))]
+    listed = tuple(order for order in copies if is_read(how.group, order, copies, outputs))
+    if not listed:
+        raise ActivationError(
+            f"no product of tensors of orders {', '.join(map(order_text, factors))} of {abridged(how.group)} reaches "
+            f"{used}: give the hidden spaces terms of more orders, or take another activation"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZeroOutputWarning)
+        layer = PolynomialLayer(
+            how.group,
+            Space(tuple((wide, order) for order in listed)),
+            2,
+            gated.space_in,
+            how.bias,
+            normalization=how.normalization,
+            **how.factory_kwargs,
+        )
+    return [layer, gated]
 
 
 def _is_paired(group: Group, space: Space, place: int, read: list[bool], activation: Function) -> bool:
@@ -404,16 +468,15 @@ def _flips_signs(group: Group, order: Order) -> bool:
     return any(negated(group, order)) or any("odd" in factor.pointwise(count)[0] for factor, count in counts if count)
 
 
-def _non_linearity(
-    group: Group, space: Space, read: list[bool], activation: Function, factory_kwargs: dict[str, Any]
-) -> list[EquivariantModule]:
+def _non_linearity(how: _Block, space: Space, read: list[bool]) -> list[nn.Module]:
     """The modules between two linear layers, which end in ``space``; terms not ``read`` there have no gates."""
+    group, activation = how.group, how.activation
     if isinstance(activation, nn.Module):
         import copy
 
         activation = copy.deepcopy(activation)
     if activation == "norm":
-        return [NormActivation(group, space, **factory_kwargs)]
+        return [NormActivation(group, space, **how.factory_kwargs)]
     if activation == "gated":
         return [Gated(group, space, gated=read)]
     if activation != "auto":
@@ -426,6 +489,6 @@ def _non_linearity(
         if positional(group, order) != order and not product_sign(positions(group, order), forms_of(group, order)):
             raise ActivationError(
                 f"{group} keeps no bilinear form, so that no non-linearity is known that makes a network by itself: "
-                "give invariant inputs and activation='gated', or multiply tensors with each other"
+                "give invariant inputs and activation='gated', or multiply tensors: activation='products'"
             )
-    return [Pairings(group, gated.space_in, **factory_kwargs), gated] if gates(group, space) else [gated]
+    return [Pairings(group, gated.space_in, **how.factory_kwargs), gated] if gates(group, space) else [gated]

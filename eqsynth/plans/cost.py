@@ -119,7 +119,7 @@ class Costing:
 
     def _length(self, size: int) -> Polynomial:
         """The length of an axis."""
-        symbols = size_symbols(len(self.problem.group.factors))
+        symbols = size_symbols(len(self.problem.group.indices))
         if size < len(symbols):
             return Polynomial.of(symbols[size])
         factor, symmetry = self.packs[size - len(symbols)]

@@ -14,7 +14,7 @@ from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
 from eqsynth.families.group import Group
-from eqsynth.families.hom import ProductHom
+from eqsynth.families.hom import ProductHom, index_sizes, split_turn
 from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.steps import Pair
@@ -88,13 +88,13 @@ def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
 
 def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     """One element of each orbit that does not vanish; None where the exchanges lead out of the basis."""
-    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
-    forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.factors[factor].symplectic}
+    outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
+    forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.indices[factor].symplectic}
     #: The map that a diagram is a summand of, and its sign there: maps to symmetric outputs are sums.
     summand: dict[Key, tuple[int, int]] = {}
     flat = [maps.flat(place) for place in range(len(maps))]
     for number, diagram in enumerate(flat):
-        for axes, sign in maps.turned(number):
+        for axes, sign in (split_turn(maps.group, turn) for turn in maps.turned(number)):
             key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
             summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()
@@ -126,15 +126,17 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
     counts = zip(axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
     # Where n is a letter, any size will do at which the diagrams are independent.
     sizes = [
-        factor.n if isinstance(factor.n, int) else _even(factor, max(factor.stable_from(k + lo), 1))
+        factor.n if isinstance(factor.n, int) else _fitting(factor, max(factor.stable_from(k + lo), 1))
         for factor, (k, lo) in zip(maps.group.factors, counts, strict=True)
     ]
-    columns = prod(sizes[factor] for factor in (*full_axes(maps.outputs), *full_axes(maps.inputs)))
+    columns = prod(
+        sizes[factor] for factor in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
+    )
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
     every = _generated(swaps)
     matrices = maps.matrices(sizes)
-    lengths = [sizes[factor] for factor in full_axes(maps.inputs)]
+    lengths = [sizes[factor] for factor in full_axes(maps.group, maps.inputs)]
     split = matrices.reshape(*matrices.shape[:2], *lengths)
     total = np.zeros_like(split)
     for swap, sign in every.items():
@@ -142,9 +144,9 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
     return independent_rows(total.reshape(len(maps), -1))[0]
 
 
-def _even(factor: Group, size: int) -> int:
-    """The size, or the next one where the factor has only even ones."""
-    return size + size % 2 * factor.even
+def _fitting(factor: Group, size: int) -> int:
+    """The size, or the next one that the factor has."""
+    return size + -size % factor.multiple
 
 
 def _generated(swaps: Sequence[Turn]) -> dict[tuple[int, ...], int]:
@@ -210,8 +212,9 @@ def _by_loops(
     plain = all(factor.diagrammatic and not factor.paired for factor in maps.group.factors)
     if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
-    sizes = wanted or [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
-    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
+    own = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.indices]
+    sizes = index_sizes(maps.group, wanted) if wanted else own
+    outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
     above, below = len(outs), len(ins)
     lengths = [sizes[factor] for factor in (*outs, *ins, *ins)]
     at = {owner: axis for axis, owner in enumerate(owners)}
@@ -251,7 +254,7 @@ def _by_entries(
     import numpy as np
 
     sizes = wanted or maps.sizes(SMALL_N if maps.group.symbolic else None)
-    outs, ins = full_axes(maps.outputs), full_axes(maps.inputs)
+    outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
     entries = len(maps)
     for factor in (*outs, *ins):
         entries *= sizes[factor]

@@ -15,7 +15,7 @@ from eqsynth.bases.adapted import sound
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Single
 from eqsynth.errors import PlanError
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Problem, negated
+from eqsynth.families.hom import Problem, index_counts, negated
 from eqsynth.plans.steps import (
     Contract,
     Forms,
@@ -39,7 +39,16 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Order, Stored, axis_counts, entries_of, order_text, stored_packed
+from eqsynth.spaces.space import (
+    Order,
+    Stored,
+    axes_of,
+    axis_counts,
+    entries_of,
+    is_packed,
+    order_text,
+    stored_packed,
+)
 
 #: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
 Packs = Sequence[tuple[int, Stored]]
@@ -65,11 +74,13 @@ class Value:
     batch: bool = True
 
 
-def stored_axes(order: Order, packs: Packs) -> tuple[int, ...]:
-    """The sizes of the axes of a tensor as it is stored: factors, and beyond them places in ``packs``.
+def stored_axes(group: Group, order: Order, packs: Packs) -> tuple[int, ...]:
+    """The sizes of the axes of a tensor as it is stored: indices of the group, and beyond them places in ``packs``.
 
     Raises PlanError where these lack the packed axis of the tensor.
     """
+    if not is_packed(order):
+        return full_axes(group, order)
     parts, axes = entries_of(order), list[int]()
     for factor, (entry, count) in enumerate(zip(parts, axis_counts(order), strict=True)):
         if stored_packed(entry):
@@ -81,9 +92,9 @@ def stored_axes(order: Order, packs: Packs) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def full_axes(order: Order) -> tuple[int, ...]:
-    """The factor of each axis of a tensor with all its entries."""
-    return tuple(factor for factor, count in enumerate(axis_counts(order)) for _ in range(count))
+def full_axes(group: Group, order: Order) -> tuple[int, ...]:
+    """The index, by its place in ``group.indices``, that each axis of a tensor with all its entries is."""
+    return tuple(index for index, count in enumerate(index_counts(group, order)) for _ in range(count))
 
 
 def check_weights(
@@ -92,7 +103,7 @@ def check_weights(
     """Raise PlanError unless all that is said about weights and biases is said once, and of each of them."""
     ends = [(pair.term_in, pair.term_out) for pair in pairs]
     places = {*product(range(len(problem.terms)), range(len(problem.space_out)))}
-    factors = len(problem.group.factors)
+    factors = len(problem.group.indices)
     fitting = all(
         pair.dim > 0
         and len(pair.variances) == pair.dim
@@ -152,7 +163,7 @@ class _Inference:
         self, problem: Problem, dims: Mapping[tuple[int, int], int], bias_dims: Sequence[int], packs: Packs
     ) -> None:
         self.problem, self.dims, self.bias_dims, self.packs = problem, dims, bias_dims, packs
-        self.factors = problem.group.factors
+        self.factors = problem.group.indices
         self.terms = problem.terms
         self.values: dict[str, Value] = {}
         self.inputs: set[int] = set()
@@ -306,7 +317,9 @@ class _Inference:
     def _input(self, step: Input) -> Value:
         self._require(0 <= step.term < len(self.problem.inputs), f"there is no input {step.term}")
         self._require(step.term not in self.inputs, f"input {step.term} is read twice")
-        self._same(step.target, step.sizes, stored_axes(self.problem.inputs[step.term][1], self.packs))
+        self._same(
+            step.target, step.sizes, stored_axes(self.problem.group, self.problem.inputs[step.term][1], self.packs)
+        )
         self.inputs.add(step.term)
         self.given.add(step.target)
         return Value(step.sizes, (step.term,))
@@ -469,13 +482,15 @@ class _Inference:
     def _tied(self, step: Tied) -> Value:
         self._output_term(step.term)
         self._require(bool(step.tables or step.constants), "it adds up nothing")
-        self._same(step.target, step.sizes, full_axes(self.problem.space_out.orders[step.term]))
+        self._same(step.target, step.sizes, full_axes(self.problem.group, self.problem.space_out.orders[step.term]))
         for table in step.tables:
             self._channels(table.source, table.term)
             self._same(
-                table.source, self._value(table.source).axes, full_axes(self.problem.hom.space_in.orders[table.term])
+                table.source,
+                self._value(table.source).axes,
+                full_axes(self.problem.group, self.problem.hom.space_in.orders[table.term]),
             )
-            self._maps(table.elements, len(full_axes(self.problem.hom.space_in.orders[table.term])), len(step.sizes))
+            self._maps(table.elements, axes_of(self.problem.hom.space_in.orders[table.term]), len(step.sizes))
             self._elements(table.term, step.term, range(table.first, table.first + len(table.elements)))
         self._maps(step.constants, 0, len(step.sizes))
         self._elements(-1, step.term, range(step.first, step.first + len(step.constants)))
@@ -502,10 +517,10 @@ class _Inference:
         self._require(right, "the bases are not adapted to the maps")
         for end in step.sources:
             self._channels(end.name, end.term)
-            self._same(end.name, self._value(end.name).axes, full_axes(step.bases.ins[end.order]))
+            self._same(end.name, self._value(end.name).axes, full_axes(self.problem.group, step.bases.ins[end.order]))
             for to in step.targets:
                 self._elements(end.term, to.term, range(self.dims.get((end.term, to.term), 0)))
-        return [Value(full_axes(step.bases.outs[end.order]), (), end.term) for end in step.targets]
+        return [Value(full_axes(self.problem.group, step.bases.outs[end.order]), (), end.term) for end in step.targets]
 
     def _packing(self, step: Pack | Unpack) -> tuple[int, Stored]:
         place = step.size - len(self.factors)
@@ -535,4 +550,8 @@ class _Inference:
             return
         value = self._value(step.source)
         self._require(value.output == step.term, f"{step.source} has not the channels of output term {step.term}")
-        self._same(step.source, value.axes, stored_axes(self.problem.space_out.orders[step.term], self.packs))
+        self._same(
+            step.source,
+            value.axes,
+            stored_axes(self.problem.group, self.problem.space_out.orders[step.term], self.packs),
+        )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
-from eqsynth.diagrams.functor import matrix, squares
+from eqsynth.diagrams.functor import joined_indices, matrix, split_indices, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
+from eqsynth.families.hom import index_sizes
 from eqsynth.families.irreps import coordinates
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
@@ -38,7 +39,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Irrep, Stored, all_turns
+from eqsynth.spaces.space import Irrep, Stored, all_turns, axes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,9 +76,12 @@ class _Interpreter:
         self, plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
     ) -> None:
         self.plan, self.inputs = plan, inputs
-        self.factors = plan.hom.group.factors
-        #: The size of each factor of the group, and behind them the lengths of packed axes.
-        self.sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
+        self.factors = plan.hom.group.indices
+        sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
+        #: Whether an axis is made of several indices, which are axes of their own in between.
+        self.nested = plan.hom.group.maps == "nested"
+        #: The length of each index of the group, and behind them the lengths of packed axes.
+        self.sizes = index_sizes(plan.hom.group, sizes)
         self.lengths = [*self.sizes, *(symmetry.length(self.sizes[factor]) for factor, symmetry in plan.packs)]
         # The channels of a product are one axis, the left one's most significant.
         self.parameters = {
@@ -92,7 +96,9 @@ class _Interpreter:
         outputs = []
         for step in self.plan.steps:
             if isinstance(step, Output):
-                outputs.append(self.zeros_out(step.term) if step.source is None else self.values[step.source])
+                value = self.zeros_out(step.term) if step.source is None else self.values[step.source]
+                order = self.plan.problem.space_out.orders[step.term]
+                outputs.append(joined_indices(value, axes_of(order), self.sizes) if self.nested else value)
             else:
                 self.values |= zip(step.writes, self.step(step), strict=True)
         return outputs
@@ -115,10 +121,15 @@ class _Interpreter:
         plan, values = self.plan, self.values
         match step:
             case Input(_, term, axes):
-                wanted = (self.batch, *[self.lengths[size] for size in axes], plan.problem.inputs[term][0])
+                channels, order = plan.problem.inputs[term]
+                wanted = (self.batch, *[self.lengths[size] for size in axes], channels)
+                if self.nested:
+                    wanted = (self.batch, *[prod(self.sizes)] * axes_of(order), channels)
                 if self.inputs[term].shape != wanted:
                     raise ShapeError(f"input {term} has shape {self.inputs[term].shape}, expected {wanted}")
-                return [self.inputs[term]]
+                return [
+                    split_indices(self.inputs[term], axes_of(order), self.sizes) if self.nested else self.inputs[term]
+                ]
             case Reduce(_, source):
                 axes = plan.values[source].axes
                 lengths, matrices = [self.lengths[size] for size in axes], self.pair_forms(step.forms, axes)

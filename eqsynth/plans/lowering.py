@@ -25,7 +25,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Hom, index_counts, index_sizes
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -160,6 +160,8 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
 def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
+    if group.maps == "nested" and method != "diagrams":
+        raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
     if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
         raise GroupError(
             f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: "
@@ -314,7 +316,7 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
 
 def _pair(term_in: int, term_out: int, maps: Basis, normalization: str, blocks: Schur | None = None) -> Pair:
     if blocks:
-        none = (0,) * len(maps.group.factors)
+        none = (0,) * len(maps.group.indices)
         return Pair(term_in, term_out, len(maps), none, _block_variances(term_in, term_out, blocks))
     if maps.group.maps == "factors" and not maps.group.diagrammatic:
         return _product_pair(term_in, term_out, maps, normalization)
@@ -392,7 +394,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
 
     ``as_tables``: bilabelled graphs of factors are tables, too.
     """
-    uses, several = [], len(group.factors) > 1
+    uses, several = [], len(group.indices) > 1
     # Elements of products share their parts.
     of_part = lru_cache(maxsize=None)(_factored)
     # What long lists have in common is one object.
@@ -409,7 +411,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
             webs = ((one.below,), (one.above,)) if one.below is not NO_WEB or one.above is not NO_WEB else no_webs
             uses.append(_Use(term_in, term_out, element, *halves, profile, *webs, turns=turns, sign=one.sign))
             continue
-        parts = [of_part(factor, part, as_tables) for factor, part in zip(group.factors, parts_of, strict=True)]
+        parts = [of_part(factor, part, as_tables) for factor, part in zip(group.indices, parts_of, strict=True)]
         # Columns of parts: their halves, middles, profiles, webs, tables and signs.
         bottoms, tops, middles, profile, lower, upper, table, signs = zip(*parts, strict=True)
         uses.append(
@@ -570,7 +572,7 @@ class _Lowering:
 
     def __init__(self, hom: Hom, levels: Collection[int] = (), packing: bool = False, as_tables: bool = False) -> None:
         self.hom, self.levels, self.packing, self.as_tables = hom, levels, packing, as_tables
-        self.factors = hom.group.factors
+        self.factors = hom.group.indices
         #: The axes that are packed.
         self.packs: list[tuple[int, Stored]] = []
         self._add_packs((*hom.space_in.orders, *hom.space_out.orders))
@@ -643,7 +645,7 @@ class _Lowering:
         """An input, and the steps that reduce it to the halves that are wanted; ``name`` names those on the way."""
         if not wanted:
             return []
-        sizes = full_axes(order)
+        sizes = full_axes(self.hom.group, order)
         start = whole(len(sizes))
         names = {start: name(start)} | wanted
         steps: list[Step] = [Input(names[start], number, sizes)]
@@ -657,7 +659,7 @@ class _Lowering:
         """The transpose of the reductions: small tensors are added together before they are spread."""
         if not wanted:
             return [Output(term, None)]
-        sizes = full_axes(order)
+        sizes = full_axes(self.hom.group, order)
         steps: list[Step] = []
         value: dict[Half, str] = {}
         #: Sums that are made: outputs in several orders of their axes are sums of the same parts.
@@ -701,7 +703,7 @@ class _Lowering:
         """The size of a packed axis."""
         if (factor, symmetry) not in self.packs:
             self.packs.append((factor, symmetry))
-        return len(self.hom.group.factors) + self.packs.index((factor, symmetry))
+        return len(self.hom.group.indices) + self.packs.index((factor, symmetry))
 
     def _packings(self, entries: Sequence[int | Stored | None], counts: Sequence[int]) -> list[tuple[int, int]]:
         """Where axes are packed, and the size that they get: from the last, so that the earlier stay in place."""
@@ -736,7 +738,7 @@ class _Lowering:
         name = self._packed_name(term)
         if not read and term not in self.read_packed:
             return []
-        steps: list[Step] = [Input(name, term, stored_axes(order, self.packs))]
+        steps: list[Step] = [Input(name, term, stored_axes(self.hom.group, order, self.packs))]
         if read:
             (first, *rest) = read
             assert isinstance(first, Input)  # noqa: S101 - reductions begin with their input
@@ -757,7 +759,7 @@ class _Lowering:
             ready.append(packed)
         if not ready:
             return [last]
-        axes = stored_axes(order, self.packs)
+        axes = stored_axes(self.hom.group, order, self.packs)
         if len(ready) > 1:
             total = self._fresh(_name("q_sum", term, whole(0), self.several_out))
             straight = tuple(range(len(axes)))
@@ -801,8 +803,8 @@ class _Lowering:
 
     def _forms(self, order: Order) -> frozenset[int]:
         """The vertices of a row whose pairs carry a form."""
-        sizes = full_axes(order)
-        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].paired)
+        sizes = full_axes(self.hom.group, order)
+        return frozenset(v for v, factor in enumerate(sizes) if self.hom.group.indices[factor].paired)
 
     def _form(self, sizes: Sequence[int], link: Link) -> str:
         """The form that a link contracts with, if any: that of the axes of its pair."""
@@ -810,7 +812,7 @@ class _Lowering:
             return "omega"
         ((left, _),) = link.forms
         (vertex, *_) = link.source.blocks[link.source.kept[left]]
-        return self.hom.group.factors[sizes[vertex]].form
+        return self.hom.group.indices[sizes[vertex]].form
 
     def _fresh(self, name: str) -> str:
         """The name, or one like it that is not taken."""
@@ -871,7 +873,14 @@ class _Lowering:
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
             self.middle_steps.append(
-                Tied(target, term_out, full_axes(self.hom.space_out.orders[term_out]), tuple(tables), constants, start)
+                Tied(
+                    target,
+                    term_out,
+                    full_axes(self.hom.group, self.hom.space_out.orders[term_out]),
+                    tuple(tables),
+                    constants,
+                    start,
+                )
             )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
 
@@ -1130,7 +1139,7 @@ class _Lowering:
             if factor not in use.tabled and _takes_after(use.profile[factor]):
                 value, arrangement = self._hodge(value, arrangement, use.profile, factor)
         value, arrangement = self._contracted(value, arrangement, use, middle, above=True)
-        row = self._row(use.top, use, "given", full_axes(self.hom.space_out.orders[use.term_out]))
+        row = self._row(use.top, use, "given", full_axes(self.hom.group, self.hom.space_out.orders[use.term_out]))
         self._place(use, Part(value, tuple(map(arrangement.index, _arranged(row, middle)))))
 
     def _packed(self, operand: Operand, packings: Sequence[tuple[int, int]]) -> str:
@@ -1158,17 +1167,17 @@ class _Lowering:
 
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
-        sizes = full_axes(self.hom.space_out.orders[use.term_out])
-        directed = frozenset(v for v, factor in enumerate(sizes) if self.hom.group.factors[factor].symplectic)
+        sizes = full_axes(self.hom.group, self.hom.space_out.orders[use.term_out])
+        directed = frozenset(v for v, factor in enumerate(sizes) if self.hom.group.indices[factor].symplectic)
         for half, placed in _turned(use.top.headless, part, use.turns, directed):
             self.tops[use.term_out].setdefault(half, []).append(placed)
 
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
         """How many products a Mix takes: copies of its operands stay below the input and output together."""
-        sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.factors]
+        sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.indices]
         sizes += [one.length(sizes[factor]) for factor, one in self.packs]
         held = sum(
-            channels * prod(sizes[factor] for factor in stored_axes(order, self.packs))
+            channels * prod(sizes[factor] for factor in stored_axes(self.hom.group, order, self.packs))
             for space in (self.hom.space_in, self.hom.space_out)
             for channels, order in space
         )
@@ -1181,7 +1190,7 @@ class _Lowering:
         name = self.bottoms[use.term_in].setdefault(half, self._input_name(use.term_in, half))
         cached = (use.term_in, use.bottom, use.profile, use.below, use.tabled)
         if cached not in self.heads:
-            sizes = full_axes(self.hom.space_in.orders[use.term_in])
+            sizes = full_axes(self.hom.group, self.hom.space_in.orders[use.term_in])
             arrangement = self._row(use.bottom, use, "taken", sizes)
             for factor, (_, taken, given, tied) in enumerate(use.profile):
                 if (taken or given or tied) and factor not in use.tabled and not _takes_after(use.profile[factor]):
@@ -1213,7 +1222,7 @@ class _Lowering:
         free: list[Label] = [("given", factor, place) for place in range(given)]
         carried = [label for label in arrangement if label not in bound and label not in eaten]
         order = tuple(arrangement.index(label) for label in [*carried, *bound, *eaten])
-        n = self.hom.group.factors[factor].n
+        n = self.hom.group.indices[factor].n
         assert isinstance(n, int), "a head exists only where n is a number"  # noqa: S101 - for the type checker
         target = self._fresh(f"{source}_h{given}")
         self.middle_steps.append(Hodge(target, source, order, factor, n, len(bound), taken, given))
@@ -1427,9 +1436,12 @@ def gains(maps: Basis) -> tuple[int, ...]:
     outputs, and only n^(blocks) of the n^l entries can differ from zero. The gain makes up for it, so
     that the mean square of the output does not depend on n.
     """
+    group = maps.group
     return tuple(
         factor.gain(k, lo)
-        for factor, k, lo in zip(maps.group.factors, axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
+        for factor, k, lo in zip(
+            group.indices, index_counts(group, maps.inputs), index_counts(group, maps.outputs), strict=True
+        )
     )
 
 
@@ -1454,7 +1466,8 @@ def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))
     if normalization != "sum" or maps.group.symbolic:
         return tuple(s / mean for s in share)
-    parts = (zip(maps.group.factors, maps.factors(element), sizes, strict=True) for element in range(len(maps)))
+    own = index_sizes(maps.group, sizes)
+    parts = (zip(maps.group.indices, maps.factors(element), own, strict=True) for element in range(len(maps)))
     return tuple(s / mean / prod(starmap(terms, part)) for s, part in zip(share, parts, strict=True))
 
 
@@ -1484,8 +1497,9 @@ def mean_squares(
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
     group, n, gain = maps.group, sizes[0], gained[0]
     if group.diagrammatic:
-        diagrams = [diagram for (diagram,) in map(maps.factors, range(len(maps)))]
-        totals = [(entries(diagram, n), terms(group, diagram, n)) for diagram in diagrams]
+        own = group.index_lengths(n)
+        listed = [[*zip(group.indices, maps.factors(at), own, strict=True)] for at in range(len(maps))]
+        totals = [(prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed]
     else:
         totals = functor.squares(group, maps.diagrams, n)
     means = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from math import lcm
 from operator import mul
 
 from eqsynth.bases.schur import floor
@@ -74,6 +75,7 @@ class Plan:
     values: Mapping[str, Value] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        self.problem.group.require_lengths()
         object.__setattr__(self, "hom", self.problem.hom)
         check_weights(self.problem, self.pairs, self.bias_dims, self.bias_squares)
         values = infer(self.problem, self.steps, self.dims, self.bias_dims, self.packs)
@@ -81,7 +83,7 @@ class Plan:
 
     def axes(self, order: Order) -> tuple[int, ...]:
         """The sizes of the axes of a tensor as it is stored: factors of the group, beyond them places in ``packs``."""
-        return stored_axes(order, self.packs)
+        return stored_axes(self.hom.group, order, self.packs)
 
     @property
     def asked(self) -> str:
@@ -132,17 +134,20 @@ class Plan:
 
     def sums(self, factor: int) -> str:
         """How the plan scales each sum over an index of a factor; maps that are tables are scaled as a whole."""
-        return self.normalization if self.hom.group.factors[factor].diagrammatic else "sum"
+        return self.normalization if self.hom.group.indices[factor].diagrammatic else "sum"
 
     def sizes(self, n: int | None = None) -> dict[str, int]:
         """The value of every symbol in the costs; ``n`` where the group leaves a size open."""
-        values = {}
-        for symbol, factor in zip(self._symbols(), self.hom.group.factors, strict=True):
+        lengths: list[int] = []
+        for factor in self.hom.group.factors:
             number = factor.n if isinstance(factor.n, int) else whole(n)
             if number is None:
                 given = "" if n is None else f", not {shown(n)}"
-                raise SymbolicError(f"{factor} leaves n open: say which, for example n=4{given}")
-            values[symbol] = number if isinstance(factor.n, int) else factor.at(number).number
+                example = 4 * factor.multiple if factor.multiple > 2 else 4
+                raise SymbolicError(f"{factor} leaves n open: say which, for example n={example}{given}")
+            own = number if isinstance(factor.n, int) else factor.at(number).number
+            lengths += factor.index_lengths(own)
+        values = dict(zip(self._symbols(), lengths, strict=True))
         problem = self.problem
         for symbol, (channels, _) in zip(problem.channel_symbols, problem.inputs, strict=True):
             values[symbol] = channels
@@ -150,8 +155,13 @@ class Plan:
             values[channel_symbol("out", term, len(problem.space_out))] = channels
         return values
 
+    @property
+    def _nominal(self) -> int:
+        """The size for which plans are compared, or the next one that there is."""
+        return NOMINAL_N + -NOMINAL_N % lcm(*(f.multiple for f in self.hom.group.factors if f.symbolic))
+
     def _symbols(self) -> list[str]:
-        return size_symbols(len(self.hom.group.factors))
+        return size_symbols(len(self.hom.group.indices))
 
     def costs(self) -> Iterator[Cost]:
         """What each step costs, as polynomials in the sizes n and the channels.
@@ -219,18 +229,18 @@ class Plan:
 
     def total(self) -> Cost:
         """The costs of all steps together; ``scratch`` is that of the step that needs most."""
-        return total(list(self.costs()), self.sizes(NOMINAL_N))
+        return total(list(self.costs()), self.sizes(self._nominal))
 
     def estimate(self, n: int | None = None, batch: int = NOMINAL_BATCH) -> int:
         """Cost of one call, in multiply-adds that take as long: what plans are chosen by.
 
         ``docs/benchmarks`` holds it against measured time.
         """
-        return self.total().estimate(self.sizes(n or NOMINAL_N), batch)
+        return self.total().estimate(self.sizes(n or self._nominal), batch)
 
     def level_cost(self, axes: int, batch: int = NOMINAL_BATCH) -> int:
         """The part of the estimate that mixing channels on so many axes takes, heads aside."""
-        values = self.sizes(NOMINAL_N)
+        values = self.sizes(self._nominal)
         steps = [cost for cost in self.costs() if isinstance(cost.step, Mix) and cost.step.axes == axes]
         return sum(cost.estimate(values, batch) for cost in steps)
 
@@ -244,7 +254,7 @@ class Plan:
         dims = ", ".join(str(pair.dim) for pair in self.pairs) or "0"
         symbols = ", ".join(
             f"{symbol} for {factor}"
-            for symbol, factor in zip(self._symbols(), self.hom.group.factors, strict=True)
+            for symbol, factor in zip(self._symbols(), self.hom.group.indices, strict=True)
             if symbol != "n"
         )
         lines = [
@@ -263,7 +273,7 @@ class Plan:
             lines.append(f"Fourier transform: mixing on {' and '.join(levels)} axes")
         if symbols:
             lines.append(f"sizes: {symbols}")
-        values = self.sizes(NOMINAL_N)
+        values = self.sizes(self._nominal)
         sizes = ", ".join(f"{name} = {value:,}" for name, value in values.items())
         lines.append(
             f"at {sizes}, in float32: {costs.multiply_adds(values):,} multiply-adds, "

@@ -185,7 +185,7 @@ def _check_tied(problem: ProductHom, term_in: int, term_out: int) -> None:
 
 def _has_diagrams(group: Group) -> bool:
     """Whether some maps of the group are diagrams, or are planned factor by factor: for Aut(G) perhaps not all are."""
-    return group.maps in ("diagrams", "graphs", "factors")
+    return group.maps in ("diagrams", "graphs", "factors", "nested")
 
 
 @lru_cache(maxsize=256)
@@ -274,7 +274,7 @@ class _Products(_Lowering):
             return False
         wide = [self.problem.inputs[factor][0] for factor in self.problem.terms[number]]
         mixed = len(uses) * self.problem.space_out.channels[o]
-        factors = self.hom.group.factors
+        factors = self.hom.group.indices
         lengths = [n if isinstance(n := factors[factor].n, int) else NOMINAL_N for factor in label_sizes]
         places = prod(lengths)
         work = [
@@ -287,7 +287,7 @@ class _Products(_Lowering):
         names = []
         for use in uses:
             names.append(self._fresh(self._half_name("z", o, use.top.headless, self.several_out)))
-            row = self._row(use.top, use, "given", full_axes(self.hom.space_out.orders[o]))
+            row = self._row(use.top, use, "given", full_axes(self.hom.group, self.hom.space_out.orders[o]))
             pattern = tuple(use.middle[int(label[1])] for label in row)
             self._place(use, Part(names[-1], pattern))
         elements = tuple(use.element for use in uses)
@@ -321,10 +321,10 @@ class _Products(_Lowering):
         for number, wanted in enumerate(self.real):
             order, name = self.problem.inputs[number][1], partial(self._operand_name, number)
             if is_packed(order) and not wanted:
-                steps.append(Input(self._packed_name(number), number, stored_axes(order, self.packs)))
+                steps.append(Input(self._packed_name(number), number, stored_axes(self.hom.group, order, self.packs)))
                 continue
             # Every input is there, whether a map needs it or not.
-            start = whole(axes_of(order))
+            start = whole(len(full_axes(self.hom.group, order)))
             read = self._reductions(number, order, {start: name(start), **wanted}, name)
             steps += self._unpacked_input(number, order, read) if is_packed(order) else read
         return [*steps, *self.twists, *self.stars]
@@ -339,7 +339,7 @@ class _Products(_Lowering):
         """
         term = self.problem.terms[number]
         owners = self.problem.owners(term)
-        sizes = full_axes(self.hom.space_in.orders[number])
+        sizes = full_axes(self.hom.group, self.hom.space_in.orders[number])
         forms = self._forms(self.hom.space_in.orders[number])
         #: For each operand its blocks with their labels; None is a block that is summed there.
         rows: list[list[tuple[tuple[int, ...], int | None]]] = [[] for _ in term]
@@ -381,7 +381,7 @@ class _Products(_Lowering):
         taken = star.order[star.carried :]
         shares = [sum(label in taken for label in labels) for _, labels in values]
         place = max(range(len(values)), key=lambda p: (shares[p], p))
-        if self.hom.group.factors[star.factor].jellyfish or len(values) == 1 or star.given > shares[place]:
+        if self.hom.group.indices[star.factor].jellyfish or len(values) == 1 or star.given > shares[place]:
             return None
         others = [label for label in taken if label not in values[place][1]]
         given = list(range(len(sizes), len(sizes) + star.given))
@@ -391,7 +391,7 @@ class _Products(_Lowering):
         if shares[place] * sum(shares[place + 1 :]) % 2:
             # The labels of later inputs come before this one's; there are two or more to exchange.
             eaten[:2] = eaten[1::-1]
-        if self.hom.group.factors[star.factor].signature is not None:
+        if self.hom.group.indices[star.factor].signature is not None:
             # Each label that epsilon takes has a sign: those of the others have it there.
             for other, (name, axes) in enumerate(values):
                 twisted = name
@@ -428,7 +428,7 @@ class _Products(_Lowering):
         key = ("twist", source, axis)
         if key not in self.joined:
             self.joined[key] = f"{source}_w{axis}"
-            self.twists.append(Twist(self.joined[key], source, axis, self.hom.group.factors[factor].form))
+            self.twists.append(Twist(self.joined[key], source, axis, self.hom.group.indices[factor].form))
         return self.joined[key]
 
     def _multiply(
@@ -495,7 +495,7 @@ class _Products(_Lowering):
         The others are a matrix product for each channel, which pays only where the matrices are not tiny.
         """
         inside = set(join.left) <= set(join.right) or set(join.right) <= set(join.left)
-        sizes = [self.hom.group.factors[factor].n for factor in join.sizes]
+        sizes = [self.hom.group.indices[factor].n for factor in join.sizes]
         tiny = prod(size if isinstance(size, int) else TINY + 1 for size in sizes) <= TINY
         return not join.full and (inside or not join.summed or tiny)
 

@@ -149,13 +149,10 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
 
     problem, factors = plan.problem, plan.problem.group.factors
     letters = sorted({factor.n for factor in factors if isinstance(factor.n, str)})
-    even = {factor.n for factor in factors if factor.even}
+    multiple = {letter: max(factor.multiple for factor in factors if factor.n == letter) for letter in letters}
     # All even, since Sp(n) needs it, and different, so that torch does not take two letters for one.
-    size = {letter: 4 + 2 * place for place, letter in enumerate(letters)}
-    dims = {
-        letter: 2 * torch.export.Dim(f"half_{letter}") if letter in even else torch.export.Dim(f"size_{letter}")
-        for letter in letters
-    }
+    size = {letter: multiple[letter] * 2 if multiple[letter] > 2 else 4 + 2 * p for p, letter in enumerate(letters)}
+    dims = {letter: _open_length(letter, multiple[letter]) for letter in letters}
     batch = torch.export.Dim("batch")
     spaces = (*problem.operands, problem.space_out)
     for order in (order for space in spaces for order in space.orders):
@@ -188,6 +185,15 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
         (*open_axes, *(torch.export.Dim.DYNAMIC for _ in needed)),
         [*names, *needed],
     )
+
+
+def _open_length(letter: str, multiple: int) -> Any:
+    """What torch.export knows of a length that a letter leaves open."""
+    import torch
+
+    if multiple == 1:
+        return torch.export.Dim(f"size_{letter}")
+    return multiple * torch.export.Dim(f"half_{letter}" if multiple == 2 else f"part_{letter}")
 
 
 def read_weights(content: bytes, name: str) -> dict[str, Any]:

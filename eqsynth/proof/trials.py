@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from math import prod
+from math import lcm, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, VerificationError, shown
@@ -63,10 +63,10 @@ def sizes_to_try(
     letters = sorted({factor.n for factor in group.factors if isinstance(factor.n, str)})
     if not letters:
         return [{}]
-    even = any(factor.even and factor.symbolic for factor in group.factors)
-    step = 2 if even else 1
+    step = lcm(*(factor.multiple for factor in group.factors if factor.symbolic))
+    usual = {1: sizes, 2: even_sizes}.get(step) or [step * size for size in sizes[:3]]
     # Where none of the usual sizes is large enough, the least that is: something must be tried.
-    fitting = [size for size in (even_sizes if even else sizes) if size >= least] or [least + least % step]
+    fitting = [size for size in usual if size >= least] or [least + -least % step]
     tried = []
     for number, size in enumerate(fitting):
         ascending = letters[:: -1 if number % 2 else 1]

@@ -160,6 +160,8 @@ def check_basis(basis: Basis) -> str:
         return _check_product(basis)
     if irreps.has_irreps(basis.inputs, basis.outputs):
         return _check_irreps(basis)
+    if basis.group.maps == "nested":
+        return _check_nested(basis)
     if not basis.plain_orders:
         return _check_symmetric(basis)
     if not basis.group.diagrammatic:
@@ -311,6 +313,33 @@ def _check_product(basis: Basis) -> str:
         if basis.turned(number) != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
             raise VerificationError("an element is added in other orders of its axes than its factors are")
     return f"{len(basis)} maps, the products of {' and '.join(str(len(part)) for part in parts)}"
+
+
+def _check_nested(basis: Basis) -> str:
+    """Every element must be a nested partition within the sizes, once, and there must be as many as the dimension.
+
+    Then they are a basis: the change to the orbits that are there is unitriangular.
+    """
+    group, total = basis.group, _vertices(basis)
+    orders = axes_of(basis.outputs), axes_of(basis.inputs)
+    for element in basis.diagrams:
+        parts = [part for part in _factors(element) if isinstance(part, Diagram) and not (part.edges or part.head)]
+        if len(parts) != len(group.indices) or len(parts) != len(_factors(element)):
+            raise VerificationError(f"{element!r} is no nested partition of {group}")
+        if any((part.outputs, part.inputs) != orders for part in parts):
+            raise VerificationError(f"{element!r} does not map order {orders[1]} to {orders[0]}")
+        if problem := group.nested_misfit(*(part.blocks for part in parts)):
+            raise VerificationError(f"{element!r} is no nested partition of {group}: {problem}")
+    if len(set(basis.diagrams)) != len(basis):
+        raise VerificationError(f"a nested partition stands twice among the {len(basis)} of {group}")
+    expected, spanning = dimension.dimension(group, total), count_diagrams(group, total)
+    if len(basis) != expected:
+        raise VerificationError(f"{len(basis)} maps, but the dimension of the equivariant maps is {expected}")
+    _check_spanning(basis, spanning)
+    argument = "stable" if spanning == expected else "nested"
+    if basis.certificate.independence != argument:
+        raise VerificationError(f"the certificate's argument is {argument!r} for {expected} of {spanning} maps")
+    return f"{expected} maps, nested partitions of at most n blocks, each cut into at most m"
 
 
 def _factor_basis(basis: Basis, place: int, group: Group, inputs: Order, outputs: Order) -> Basis:
@@ -718,7 +747,7 @@ def _multiplied(problem: Problem, number: int, inputs: Sequence[Any]) -> NDArray
         (x,) = (inputs[place] for place in term)
         return np.asarray(x.reshape(len(x), prod(x.shape[1:-1]), x.shape[-1]))
     # Labels: 0 is the batch, then the axes of the product, then channels.
-    owners = problem.owners(term)
+    owners = problem.owners(term, whole=True)
     arguments: list[Any] = []
     for place, factor in enumerate(term):
         axes = sorted((axis, 1 + position) for position, (owner, axis) in enumerate(owners) if owner == place)

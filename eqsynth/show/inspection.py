@@ -229,9 +229,11 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
 
 
 def _read_sizes(group: Group, n: int | Sequence[int] | None) -> list[int] | None:
-    """The sizes of the factors of the group, 10 for those left open; None where none is given and none is open."""
+    """The sizes of the factors of the group, for those left open 10, or the next there is; None where none is open."""
     if n is None:
-        return [factor.n if isinstance(factor.n, int) else OPEN for factor in group.factors] if group.symbolic else None
+        if not group.symbolic:
+            return None
+        return [f.n if isinstance(f.n, int) else OPEN + -OPEN % f.multiple for f in group.factors]
     given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
     sizes = [size for size in map(whole, given) if size is not None]
     if len(sizes) != len(given) or len(sizes) != len(group.factors):

@@ -279,7 +279,8 @@ def _dense(maps: Basis) -> str:
         if isinstance(factor.n, int):
             number *= factor.n**total
         elif total:
-            letters.append(words.power(factor.n, total))
+            length = factor.length_text
+            letters.append(words.power(f"({length})" if " " in length and total > 1 else length, total))
     return " ".join([*([f"{number:,}"] if number > 1 or not letters else []), *letters])
 
 
@@ -308,7 +309,8 @@ def _matrices(maps: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | N
 def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
     """The sizes at which matrices are drawn: those of the group, or 3 for a letter, or less where that is too large."""
     factors = maps.group.factors
-    sizes = [factor.n if isinstance(factor.n, int) else 4 if factor.even else 3 for factor in factors]
+    open_sizes = [2 * factor.multiple if factor.multiple > 1 else 3 for factor in factors]
+    sizes = [f.n if isinstance(f.n, int) else size for f, size in zip(factors, open_sizes, strict=True)]
     powers = [axes_of(k) + axes_of(lo) for _, k, lo in _factors(maps)]
     headed = {
         place
@@ -324,12 +326,13 @@ def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
         lower = [
             (size, place)
             for place, (factor, size) in enumerate(zip(factors, sizes, strict=True))
-            if powers[place] and size > 2 and factor.diagrammatic and place not in headed
+            if powers[place] and size > max(factor.multiple, 2) and factor.diagrammatic and place not in headed
         ]
         if not lower:
             return None
         size, place = max(lower)
-        sizes[place] = max(2, min(size - (2 if factors[place].even else 1), 12))
+        step = factors[place].multiple
+        sizes[place] = max(2, step, min(size - step, max(12 // step, 1) * step))
 
 
 # --- left-out diagrams --------------------------------------------------------------------------------
@@ -349,13 +352,15 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
         note = {
             "orbits": "Nothing was left out: orbits are disjoint, so each of them is needed.",
             "matrices": "Nothing was left out: the maps are an exact solution basis of the group's linear equations.",
+            "nested": "Nested partitions with more than n blocks, or with a block that is cut into more than m: each "
+            "is a combination of the maps above.",
             "graphs": "Bilabelled graphs that were tried, and orbit indicators: combinations of the maps above.",
         }.get(made_of, "")
         if not count:
             needed = "diagram" if maps.group.diagrammatic or made_of == "graphs" else "map"
             note = note if made_of in ("orbits", "matrices") else f"Nothing was left out: every {needed} is needed."
     sections = []
-    for place, part in enumerate(bases):
+    for place, part in enumerate(bases if maps.group.maps != "nested" else ()):
         own = multiplied[place : place + 1]
         try:
             listed = relations(part)
@@ -418,7 +423,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
             }
         )
     total = plan.total()
-    sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(maps.group.factors)]
+    sizes = [f"n{number + 1} is the size of {factor}" for number, factor in enumerate(maps.group.indices)]
     return {
         "note": "" if len(steps) <= MAX_DRAWN else f"A plan of {len(steps)} steps is too long to draw.",
         "steps": steps if len(steps) <= MAX_DRAWN else [],
@@ -434,7 +439,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
 def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     sections = []
     for factor, given, wanted in _factors(maps):
-        if not factor.diagrammatic:
+        if not factor.diagrammatic or factor.maps == "nested":
             continue
         k, lo = axes_of(given), axes_of(wanted)
         if mixed(factor, given, wanted):
@@ -490,6 +495,14 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
                     "note": "One of the two sides is twisted by the determinant: the maps are those of the elements of "
                     "determinant 1 that all others negate. Walks that count them end at the determinant in place of "
                     "the trivial part, and are not drawn.",
+                }
+            )
+        elif factor.maps == "nested":
+            sections.append(
+                {
+                    "group": str(factor),
+                    "note": f"The number of maps is that of orbits on index tuples: {factor.counted_by}, which say "
+                    "what is in one group, and what of that is equal.",
                 }
             )
         elif factor.diagrammatic:

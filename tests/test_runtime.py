@@ -514,14 +514,14 @@ def test_generic_maps_are_fixed_combinations_of_all():
 def test_generic_maps_and_classes_are_those_that_plans_were_made_with(case):
     """Plans tell files which maps and singular vectors to take; both sides have to look at the same combination."""
     name, ins, outs = case
-    maps = {
-        (a, b): eq.basis(eq.Group.parse(name), k, lo).matrices().astype(float)
-        for (a, k), (b, lo) in product(enumerate(ins), enumerate(outs))
-    }
+    listed = product(enumerate(ins), enumerate(outs))
+    maps = adapting.Maps(
+        {(a, b): eq.basis(eq.Group.parse(name), k, lo).matrices().astype(float) for (a, k), (b, lo) in listed}
+    )
     spaces = [[torch.from_numpy(maps[a, b]) for a in range(len(ins))] for b in range(len(outs))]
     for seed in (0, 3, adapting.SEEDS):
-        equal(runtime._generic(spaces, seed), adapting._generic(maps, seed, len(ins), len(outs)))
-    meant = adapting.Maps(maps).classes
+        equal(runtime._generic(spaces, seed), adapting._generic(maps.pairs, seed, len(ins), len(outs)))
+    meant = maps.classes
     for ours, theirs in zip(runtime._support(spaces), meant, strict=True):
         assert [part.tolist() for part in ours] == [part.tolist() for part in theirs]
 

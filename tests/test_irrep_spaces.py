@@ -433,6 +433,7 @@ class TestNetworks:
             lambda: eq.nn.LayerNorm("O(3)", "2x1o + 3x0e + 2x2e"),
             lambda: eq.nn.BatchNorm("S(4)", "2x{3,1} + 3x{4} + 2x{2,2}"),
             lambda: eq.nn.Pairings("O(3)", "2x1o + 3x0"),
+            lambda: eq.nn.MLP("O(3)", ["2x1o", "4x1o + 4x0", "2x1o + 1x0e"]),
             lambda: eq.nn.Pool("O(3)", "2x1o + 3x0e + 2x2"),
             lambda: eq.nn.Gated("S(n) x O(3)", "2x(1,2e) + 1x(2,0)"),
             lambda: eq.nn.Gated("Sp(4)", "2x{2} + 3x{}"),

@@ -322,6 +322,7 @@ class TestLayers:
         assert all(layer.plan.packs[step.size - 1][1].order == 0 for step in changes)
         assert layer.plan.mixing == layer.plan.floor
         assert eq.plan("O(3)", "4x9o", "4x9o").mixing == eq.floor("O(3)", "4x9o", "4x9o")
+        assert eq.plan("SO(3)", "2x9o", "2x9e").dims == {(0, 0): 1}
         mixes = [step for step in eq.plan("O(3)", "8x2", "8x2e").steps if isinstance(step, Mix)]
         assert [mix.sizes for mix in mixes] == [(1,)]  # five coordinates, not nine entries
 

@@ -11,6 +11,7 @@ from eqsynth.diagrams.diagram import Diagram, Single
 from eqsynth.errors import GroupError
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Group, Label
+from eqsynth.families.hom import mixed
 from eqsynth.families.irreps import vectors
 from eqsynth.spaces.space import Order, axes_of, irreps_of, is_plain, order_text, twists_of
 
@@ -68,7 +69,7 @@ def _held(group: Group, order: Order) -> dict[Label, int]:
 def unchanged(group: Group, inputs: Order, outputs: Order) -> bool:
     """Whether all maps are multiples of the identity between equal irreps."""
     (one,), (other,) = irreps_of(inputs), irreps_of(outputs)
-    same = one is not None and one == other and twists_of(inputs) == twists_of(outputs)
+    same = one is not None and one == other and not mixed(group, inputs, outputs)
     return same and dimension(group, inputs, outputs) == 1
 
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The highest degree of irreps of O(3) and SO(3), and the most tensors entries that others are looked for in.
+#: The highest degree of irreps of O(3) and SO(3), and the most entries of tensors that others are looked for in.
 MAX_DEGREE = 11
 MAX_PLACES = 1_300
+#: The largest number in vectors: inner products of such ones are exact in 64 bits.
+MAX_VALUE = 1 << 24
 
 
 def fitted(group: Group, order: Order) -> Order:
@@ -172,6 +174,8 @@ def vectors(one: Irrep) -> NDArray[np.int64]:
             f"{one} of {group} has {len(rows)} vectors, but the dimension {one.dim}: this contradicts the theory, "
             "please report it"
         )
+    if max(abs(value) for row in rows for value in row) > MAX_VALUE:
+        raise SizeError(f"the coordinates of {one} of {group} have numbers above {MAX_VALUE:,}: ask for tensors")
     return np.array(rows, np.int64).reshape(one.dim, group.number**one.order)
 
 

@@ -377,7 +377,7 @@ def _check_irreps(basis: Basis) -> str:
             f"an element is not equivariant under {group}: {next(filter(None, problems), 'no diagram')}"
         )
     if basis.certificate.independence == "schur":
-        if count > 1 or diagrams != [irreps.identity(inputs)] * count or (count and inputs != outputs):
+        if diagrams != [irreps.identity(inputs)] * count or (count and not irreps.unchanged(group, inputs, outputs)):
             raise VerificationError(f"the maps of {group} are not the multiples of the identity of an irrep alone")
         return f"{count} map{'s' * (count != 1)}, by Schur's lemma"
     rank = len(gram.pivots_modulo(irreps.images(group, diagrams, inputs, outputs), basis.certificate.prime))

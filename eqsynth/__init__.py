@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from eqsynth.layers.products import PolynomialLayer as PolynomialLayer
     from eqsynth.layers.products import Power as Power
     from eqsynth.layers.products import TensorProduct as TensorProduct
+    from eqsynth.layers.voigt import from_voigt as from_voigt
+    from eqsynth.layers.voigt import voigt as voigt
     from eqsynth.plans.plan import Plan as Plan
     from eqsynth.plans.products import plan as plan
     from eqsynth.project.exporting import export as export
@@ -87,6 +89,8 @@ _HOMES = {
     "PolynomialLayer": "layers.products",
     "Power": "layers.products",
     "TensorProduct": "layers.products",
+    "from_voigt": "layers.voigt",
+    "voigt": "layers.voigt",
     "inspect": "show.inspection",
     "export": "project.exporting",
     "verify": "proof.verification",

@@ -243,7 +243,7 @@ def _draw(
 
 
 def _order(text: str) -> Order:
-    """An order as people type it: 2, 1.det, 2,1 or (2,1), and irreps: 2e, {2,1}."""
+    """An order as people type it: 2, 1.det, [ijk=ikj], 2,1 or (2,1), and irreps: 2e, {2,1}."""
     # Commas inside of braces are those of a partition.
     listed = re.findall(r"(?:\{[^{}]*\}|[^,{])+|\{", text.strip().removeprefix("(").removesuffix(")"))
     parts = [part.strip() for part in listed if part.strip()]
@@ -251,10 +251,11 @@ def _order(text: str) -> Order:
         raise SpaceError(f"the order {shown(text)} is empty: ask for 0, 1, 2, ...")
     if any(re.fullmatch("-[0-9]+", part) for part in parts):
         raise SpaceError(f"the order {shown(text)} is negative: ask for 0, 1, 2, ...")
-    if not all(re.fullmatch(r"(?:[SA]?[0-9]+|[0-9]+[eo]|\{[^{}]*\})(\.packed|\.det)*", part) for part in parts):
+    one = r"(?:[SA]?[0-9]+|[0-9]+[eo]|\{[^{}]*\}|\[[^\[\]]*\])(\.packed|\.det)*"
+    if not all(re.fullmatch(one, part) for part in parts):
         raise SpaceError(
             f"the order {shown(text)} is no whole number: ask for 0, 1, 2, ..., for S2 or A2 (symmetric and "
-            "alternating tensors), or for 2,1 with a product"
+            "alternating tensors), [ijk=ikj] (other symmetries of indices), or for 2,1 with a product"
         )
     return read_order(tuple(parts) if len(parts) > 1 else parts[0])
 

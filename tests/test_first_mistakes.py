@@ -89,6 +89,8 @@ FLAGS = {
     "Hom.parse files": lambda value: eq.Hom.parse("S(3)", 1, 1, value),
     "export force": lambda value: eq.export(eq.plan("O(3)", 1, 1), "missing/o3.py", force=value),
     "page.write force": lambda value: eq.page.write("missing/o3.html", "O(3)", 1, 1, force=value),
+    "voigt mandel": lambda value: eq.voigt(torch.randn(3, 3, 1), "stress", value),
+    "from_voigt mandel": lambda value: eq.from_voigt(torch.randn(6, 1), "stress", value),
 }  # fmt: skip
 
 

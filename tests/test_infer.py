@@ -452,6 +452,7 @@ BAD = {
         r"p has axes of sizes \(1,\), not \(0,\)",
         changed("packed graph", Contract, 2, source="p"),
     ),
+    "no edge": ("no edge of A is read", changed("packed graph", Contract, edges=())),
     "an edge twice": ("an edge stands twice", changed("graph", Contract, edges=((0, 1), (0, 1)))),
     "a negative label": ("there is no label -1", changed("graph", Contract, edges=((0, -1),))),
     "a graph of no factor": ("there is no factor 2", changed("graph beside", Contract, factor=2)),

@@ -44,6 +44,7 @@ LAYERS = {
     "signs": lambda: eq.plan("SO(1,2)", "2x1", "2x1 + 1x2", method="diagrams"),
     "matrices with signs": lambda: eq.plan("SO(1,1)", "2x1", "2x1 + 1x2", method="matrix"),
     "packed": lambda: eq.plan("Sp(n)", "2xA2.packed", "2xA2.packed"),
+    "packed by equations": lambda: eq.plan("S(n)", "1x[ijk=jki].packed", "1x1"),
     "edges": lambda: eq.plan(f"Aut(40: {RING})", "2x1", "2x1", method="diagrams"),
     "adjacency": lambda: eq.plan("Aut(petersen)", "2x1", "2x1", method="diagrams"),
     "homomorphisms": lambda: eq.plan("Aut(path3)", "2x1", "2x1", method="matrix"),
@@ -318,6 +319,26 @@ def test_packed_entries_are_ascending_tuples(n, order, alternating):
         else:
             assert kept[place] == tuple(sorted(index))
             assert sign == (runtime._parity(index) if alternating else 1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("text", ["ijk=jki", "ijk=-ikj", "ijkl=jikl=klij", "ij=-ji"])
+def test_packed_entries_are_the_first_that_are_equal(n, text):
+    turns = runtime._exchanges(text)
+    first, *words = text.split("=")
+    assert {tuple(range(len(first)))} | {tuple(map(first.index, word.strip("-"))) for word in words} <= {
+        tuple(axes) for axes, _ in turns
+    }
+    packed, unpacked, signs = runtime._packing_of(n, text)
+    assert len(packed) == runtime._entries_of(n, turns)
+    x = torch.randn(n ** len(first))
+    split = x.reshape([n] * len(first))
+    x = sum(sign * split.permute(axes) for axes, sign in turns).reshape(-1)
+    equal(x[packed][unpacked] * signs if len(packed) else x * 0, x)
+    assert packed.tolist() == sorted(packed.tolist())
+    known = {runtime._entries_of(m, turns): m for m in range(6, 0, -1)}
+    for length in range(runtime._entries_of(6, turns)):
+        assert runtime._side_of(length, text) == (known.get(length, 0) if length else 0)
 
 
 def test_sides_and_binomials():

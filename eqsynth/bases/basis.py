@@ -20,10 +20,10 @@ from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import check_order_fits, fitting, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Entry,
     Order,
-    Turn,
     Twisted,
     axes_of,
     axis_counts,
@@ -182,12 +182,7 @@ class Basis:
         inputs, outputs = untwisted(self.inputs), untwisted(self.outputs)
         if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
             raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
-        if irreps.has_irreps(inputs, outputs):
-            raise GroupError(
-                f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are diagrams on the "
-                f"tensors that the irreps are: ask for the orders {order_text(plain(self.inputs))} -> "
-                f"{order_text(plain(self.outputs))}"
-            )
+        self.refuse_irreps()
         if not (isinstance(inputs, int) and isinstance(outputs, int)):
             raise GroupError(
                 f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are no diagrams, but "
@@ -195,6 +190,15 @@ class Basis:
                 f"{order_text(plain(self.outputs))}"
             )
         return listed, inputs, outputs
+
+    def refuse_irreps(self) -> None:
+        """Raise GroupError where inputs or outputs are irreps, whose maps are not the matrices of diagrams."""
+        if irreps.has_irreps(self.inputs, self.outputs):
+            raise GroupError(
+                f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are diagrams on the "
+                f"tensors that the irreps are: ask for the orders {order_text(plain(self.inputs))} -> "
+                f"{order_text(plain(self.outputs))}"
+            )
 
     def formulas(self, multiplied: Sequence[Multiplied] = ()) -> list[str]:
         """The index formula of every element; ``multiplied``: what x is the product of (``ProductHom.multiplied``)."""
@@ -461,7 +465,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     for order in (inputs, outputs):
         check_order_fits(group, order)
     try:
-        if group.diagrammatic and group.maps != "factors" and is_plain(inputs) and is_plain(outputs):
+        if group.maps == "diagrams" and is_plain(inputs) and is_plain(outputs):
             argument = _plain_argument(group, inputs, outputs, choose)
             if argument:
                 return _listed_basis(group, inputs, outputs, argument, data)

@@ -5,7 +5,15 @@ They use no diagram, which is why they can prove that a set of diagrams is compl
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import product
+from math import prod
+
+from eqsynth.exact.limits import afford
 from eqsynth.families.group import Group
+from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Symmetry
 
 
@@ -30,7 +38,7 @@ def dimension(group: Group, total: int) -> int:
 
 
 def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
-    """The same between symmetric, alternating and other tensors: how many equivariant maps and constants there are.
+    """The same between tensors with symmetries of indices: how many equivariant maps and constants there are.
 
     >>> from eqsynth import Group
     >>> from eqsynth.bases.dimension import symmetric_dimension
@@ -38,14 +46,63 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
     >>> two = Symmetry("S", 2)
     >>> [symmetric_dimension(Group(name, "n"), two, two) for name in ("S", "O", "Sp")]
     [9, 2, 1]
+    >>> elasticity = Symmetry("[ijkl=jikl=klij]", 4)
+    >>> symmetric_dimension(Group("O", 3), elasticity, elasticity)
+    9
 
     ``parts`` are the tensor spaces that are multiplied, of inputs and outputs alike; a number is that many plain axes.
 
     Source: S(n) and A(n): multisets of block types, where types that an exchange gives a sign stand once at most
     (arXiv 2503.11276 for symmetric inputs and outputs). O, SO and Sp: the polynomial representations with an
     invariant (even rows, all rows odd, even columns), counted by Pieri's rule (Macdonald, Symmetric Functions, I.5).
+    Other symmetries: the number is linear in the cycle index of a symmetry, which is a sum of products of those of
+    symmetric tensors, with whole coefficients (:func:`symmetric_parts`).
     """
-    return group.symmetric_dimension(parts)
+    others = [part for part in parts if isinstance(part, Symmetry) and not part.short]
+    short = [part for part in parts if isinstance(part, int) or part.short]
+    sums = [symmetric_parts(part) for part in others]
+    afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
+    total: Counter[tuple[int, ...]] = Counter()
+    for chosen in product(*(listed.items() for listed in sums)):
+        total[tuple(sorted(order for orders, _ in chosen for order in orders))] += prod(count for _, count in chosen)
+    return sum(
+        count * group.symmetric_dimension([*short, *(Symmetry("S", k) if k > 1 else k for k in orders)])
+        for orders, count in total.items()
+        if count
+    )
+
+
+@lru_cache(maxsize=256)
+def symmetric_parts(symmetry: Symmetry) -> Mapping[tuple[int, ...], int]:
+    """Products of symmetric tensors, each so often, that add up to the tensors of a symmetry, for every group.
+
+    >>> from eqsynth.bases.dimension import symmetric_parts
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> symmetric_parts(Symmetry("[ijkl=jikl=klij]", 4))  # S4 + S2 x S2 - S3 x V
+    {(4,): 1, (3, 1): -1, (2, 2): 1}
+
+    The character of GL(n) on the tensors of a symmetry is its cycle index: the mean over its permutations of their
+    signs times products of power sums, one for each cycle. That on symmetric tensors of order k is the complete
+    symmetric function h_k, and power sums are polynomials in these, by Newton's identities: the power sum p_k is
+    k h_k - p_1 h_(k-1) - ... - p_(k-1) h_1 (Macdonald, Symmetric Functions, I.2).
+    """
+    powers: list[Counter[tuple[int, ...]]] = [Counter({(): 1})]
+    for k in range(1, symmetry.order + 1):
+        power: Counter[tuple[int, ...]] = Counter({(k,): k})
+        for j in range(1, k):
+            for orders, count in powers[j].items():
+                power[tuple(sorted((*orders, k - j), reverse=True))] -= count
+        powers.append(power)
+    total: Counter[tuple[int, ...]] = Counter()
+    for lengths, signed in exchanges.cycle_types(symmetry.kind, symmetry.order).items():
+        term: Counter[tuple[int, ...]] = Counter({(): signed})
+        for length in lengths:
+            larger: Counter[tuple[int, ...]] = Counter()
+            for (a, count), (b, other) in product(term.items(), powers[length].items()):
+                larger[tuple(sorted((*a, *b), reverse=True))] += count * other
+            term = larger
+        total.update(term)
+    return {orders: count // symmetry.size for orders, count in sorted(total.items(), reverse=True) if count}
 
 
 def stable_from(group: Group, total: int) -> int:

@@ -1,9 +1,9 @@
-"""Maps between symmetric and alternating tensors: maps of all tensors, up to permutations of axes (double cosets)."""
+"""Maps between tensors with symmetries of indices: maps of all tensors, up to permutations of axes (double cosets)."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from math import factorial, prod
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams import functor, gram
@@ -11,17 +11,19 @@ from eqsynth.diagrams.diagram import Diagram, Element, Single
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import Blocks
+from eqsynth.exact.permutations import inverse
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
 from eqsynth.families.representation import packing
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
     Symmetry,
-    Turn,
     all_turns,
     axes_of,
     axis_counts,
     entries_of,
+    generators_of,
     lengths,
     order_text,
     stored_full,
@@ -42,26 +44,6 @@ MAX_SQUARES = 1_000_000
 Key = tuple[Blocks, tuple[int, ...]]
 #: Places of the elements that are selected, and for each the permutations of axes whose sum is its map.
 Selection = tuple[tuple[int, ...], tuple[tuple[Turn, ...], ...]]
-
-
-def swaps(order: Order) -> list[Turn]:
-    """Exchanges of two neighbouring axes that a tensor of this order allows, with the sign that each brings.
-
-    >>> from eqsynth.bases.index_symmetries import swaps
-    >>> from eqsynth.spaces.space import Symmetry
-    >>> swaps(Symmetry("A", 3))
-    [((1, 0, 2), -1), ((0, 2, 1), -1)]
-    """
-    exchanges: list[Turn] = []
-    axes = range(axes_of(order))
-    start = 0
-    for one, count in zip(entries_of(order), axis_counts(order), strict=True):
-        if isinstance(one, Symmetry):
-            sign = 1 if one.kind == "S" else -1
-            for axis in range(start, start + count - 1):
-                exchanges.append(((*axes[:axis], axis + 1, axis, *axes[axis + 2 :]), sign))
-        start += count
-    return exchanges
 
 
 def permuted(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[int]) -> tuple[Diagram, int]:
@@ -126,7 +108,7 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
         return None
     place = {(diagram.blocks, diagram.head): number for number, diagram in enumerate(diagrams)}
     forms = forms_of(group, axes_of(inputs) + axes_of(outputs))
-    above, below = swaps(outputs), swaps(inputs)
+    above, below = generators_of(outputs), generators_of(inputs)
 
     def images(exchanges: Sequence[Turn], start: int) -> list[list[tuple[int, int]]] | None:
         """For each swap and diagram the number of its image, and the sign."""
@@ -199,7 +181,7 @@ def _coset_representatives(
         for (swap, by), table in zip(above, tables, strict=True):
             to, _ = table[at]
             if coset[to] not in by_coset:
-                permutation = (tuple(axes[axis] for axis in swap), sign * by)
+                permutation = (tuple(axes[axis] for axis in inverse(swap)), sign * by)
                 by_coset[coset[to]] = permutation
                 agenda.append((to, permutation))
     return tuple(sorted(by_coset.values(), key=lambda permutation: permutation[0]))
@@ -211,7 +193,7 @@ def afford_orbits(group: Group, count: int, inputs: Order, outputs: Order) -> No
         f"choosing among the {count:,} maps of {group} {order_text(stored_full(inputs))} -> "
         f"{order_text(stored_full(outputs))} of tensors of all kinds",
         "ask for lower orders",
-        steps=count * (300 + 20 * len([*swaps(inputs), *swaps(outputs)])),
+        steps=count * (300 + 20 * len([*generators_of(inputs), *generators_of(outputs)])),
     )
 
 
@@ -230,7 +212,7 @@ def afford_entries(group: Group, count: int, inputs: Order, outputs: Order) -> N
             f"the maps of {group} {order_text(inputs)} -> {order_text(outputs)} have {entries:,} entries, and choosing "
             f"among more than {MAX_ENTRIES:,} takes too long: ask for lower orders, or for tensors of all kinds"
         )
-    orders = prod(factorial(one.order) for one in entries_of(outputs) if isinstance(one, Symmetry))
+    orders = prod(one.size for one in entries_of(outputs) if isinstance(one, Symmetry))
     afford(
         f"choosing maps of {group} {order_text(inputs)} -> {order_text(outputs)} in {orders:,} orders of axes",
         "ask for a symmetric part of lower order, or for tensors of all kinds",
@@ -251,10 +233,7 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
     entries = len(elements) * prod(lengths_out) * prod(lengths_in)
     above, count = len(lengths_out), len(elements)
     matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
-    read = matrices.reshape(count, *lengths_out, *lengths_in)
-    for later, earlier, sign in symmetrising(inputs):
-        # Sums, not means, so that numbers stay whole.
-        read = read + sign * sum(read.swapaxes(1 + above + axis, 1 + above + later) for axis in earlier)
+    read = added_up(matrices.reshape(count, *lengths_out, *lengths_in), inputs)
     below = range(above, above + len(lengths_in))
     listed = []
     means = np.zeros((count, entries // count if count else 0), np.int64)
@@ -269,6 +248,22 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
         listed.append(tuple(images.values()))
     pivots, prime = gram.independent_rows(means)
     return (pivots, tuple(listed[pivot] for pivot in pivots)), prime
+
+
+def added_up(tensors: NDArray[np.int64], order: Order) -> NDArray[np.int64]:
+    """The sum over all exchanges of the last axes, with signs; not the mean, so that numbers stay whole.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.index_symmetries import added_up
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> added_up(np.array([[1, 2], [3, 4]]), Symmetry("S", 2)).tolist()
+    [[2, 5], [5, 8]]
+    """
+    start = tensors.ndim - axes_of(order)
+    for step in symmetrising(order):
+        moved = [(sign, (*range(start), *(start + axis for axis in axes))) for axes, sign in step]
+        tensors = tensors + sum(sign * tensors.transpose(axes) for sign, axes in moved)
+    return tensors
 
 
 def squares(

@@ -101,10 +101,11 @@ def demand(group: Group, order: Order) -> Demand:
 
 
 def _demand_of_exchanges(one: Entry) -> Demand:
-    """What it takes to keep a tensor alternating."""
-    if isinstance(one, Symmetry) and one.kind == "A":
-        return Demand(("odd",), "an exchange of two axes flips the signs of alternating tensors")
-    return Demand()
+    """What it takes to keep the symmetry of a tensor."""
+    if not isinstance(one, Symmetry) or not one.signed:
+        return Demand()
+    flips = "an exchange of two axes flips the signs of alternating" if one.short else f"the signs of {one.full}"
+    return Demand(("odd",), f"{flips} tensors" if one.short else f"exchanges of axes flip {flips} tensors")
 
 
 def _read_by_position(factor: Group, one: Entry, count: int) -> bool:

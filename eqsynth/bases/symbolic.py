@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases import basis as bases
 from eqsynth.bases import dimension
 from eqsynth.bases.basis import Basis
+from eqsynth.bases.index_symmetries import added_up
 from eqsynth.diagrams import enumeration, functor
 from eqsynth.diagrams import gram as grams
 from eqsynth.diagrams.diagram import Diagram, Element
@@ -29,7 +30,7 @@ from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import maps_of
-from eqsynth.spaces.space import order_text, plain_order
+from eqsynth.spaces.space import Symmetry, axes_of, entries_of, order_text, plain_order
 
 if TYPE_CHECKING:
     import flint
@@ -663,15 +664,21 @@ class Projection:
         tensor = _is_tensor(self.coefficients)
         numbers = self.coefficients.numpy() if tensor else self.coefficients
         batch = numbers.shape[1:]
-        diagrams, inputs, outputs = self.basis.plain()
+        inputs, outputs = axes_of(self.basis.inputs), axes_of(self.basis.outputs)
         shape = (*batch, self.n**outputs, self.n**inputs)
         numbers = numbers.reshape(len(self.basis), prod(batch))
         below = 1
         if numbers.dtype == object:
             numbers, below = _whole(numbers, len(self.basis))
-        out = np.zeros((prod(batch), prod(shape[len(batch) :])), numbers.dtype)
-        for row, diagram in zip(numbers, diagrams, strict=True):
-            _add(out, row, _boxes(self.basis.group, diagram, self.n))
+        if not _summed(self.basis):
+            out = np.zeros((prod(batch), prod(shape[len(batch) :])), numbers.dtype)
+            for row, diagram in zip(numbers, self.basis.plain()[0], strict=True):
+                _add(out, row, _boxes(self.basis.group, diagram, self.n))
+        else:
+            rows, times = _symmetric_rows(self.basis, self.n)
+            exact = numbers.dtype != np.float64
+            out = numbers.T.astype(object) @ rows.astype(object) if exact else numbers.T @ rows / times
+            below *= times if exact else 1
         out = out.reshape(shape)
         if self.coefficients.dtype == object:
             return _fractions(out, below)
@@ -705,7 +712,9 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     at which a head would fit: that basis has none. The coefficients are those of the diagrams as they are: a
     layer that scales its diagrams needs them divided by its scales.
 
-    One pass per diagram over its entries that are not zero, without a list of them.
+    One pass per diagram over its entries that are not zero, without a list of them. Between tensors with symmetries of
+    indices, stored full, matrices are averaged over the exchanges of inputs and of outputs, too: that is the nearest
+    map between them.
 
     Raises ShapeError for a matrix of another shape or of other things than numbers, SymbolicError where
     n is missing or the diagrams are dependent at this n, SizeError for heads beyond n = 9.
@@ -715,11 +724,12 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     import numpy as np
 
     require("basis", basis, Basis, "write eq.basis(group, inputs, outputs)")
+    basis.refuse_irreps()
     size = basis.size(n)
-    group, diagrams = _subject(basis, None, None)
+    inputs, outputs = axes_of(basis.inputs), axes_of(basis.outputs)
+    group, diagrams = (basis.group, ()) if _summed(basis) else _subject(basis, None, None)
     tensor = _is_tensor(matrix)
     given = _array(matrix.detach().cpu() if tensor else matrix)
-    _, inputs, outputs = basis.plain()
     expected = (size**outputs, size**inputs)
     if given.shape[-2:] != expected or given.ndim < 2:
         raise ShapeError(
@@ -734,13 +744,21 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     exact = flat.dtype == object
     if exact:
         flat, below = _whole(flat, flat.shape[1])
-    paired = np.zeros((len(diagrams), len(flat)), flat.dtype)
+    count = len(basis)
+    paired = np.zeros((count, len(flat)), flat.dtype)
     for row, diagram in enumerate(diagrams):
         paired[row] = _pair(flat, _boxes(group, diagram, size))
-    inverse = _inverse(group, diagrams, size)
+    if not _summed(basis):
+        inverse = _inverse(group, diagrams, size)
+    else:
+        rows, times = _symmetric_rows(basis, size)
+        gram = flint.fmpz_mat(count, count, [int(entry) for entry in (rows @ rows.T).ravel()])
+        # Of the sums over exchanges: the maps are these, divided by their number.
+        inverse = flint.fmpq_mat(gram).inv() * times if count else flint.fmpq_mat(0, 0)
+        paired = rows.astype(object) @ flat.T.astype(object) if exact else rows @ flat.T
     if not exact:
-        weights = np.array([int(e.p) / int(e.q) for e in inverse.entries()]).reshape(len(diagrams), len(diagrams))
-        numbers: Any = (weights @ paired).reshape(len(diagrams), *batch)
+        weights = np.array([int(e.p) / int(e.q) for e in inverse.entries()]).reshape(count, count)
+        numbers: Any = (weights @ paired).reshape(count, *batch)
         if tensor:
             import torch
 
@@ -749,7 +767,22 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     solved = inverse * flint.fmpz_mat(paired.shape[0], paired.shape[1], paired.ravel().tolist())
     fractions = np.empty(paired.size, object)
     fractions[:] = [Fraction(int(entry.p), int(entry.q) * below) for entry in solved.entries()]
-    return Projection(basis, size, fractions.reshape(len(diagrams), *batch))
+    return Projection(basis, size, fractions.reshape(count, *batch))
+
+
+def _summed(basis: Basis) -> bool:
+    """Whether the maps of a single group are sums over exchanges of axes."""
+    return not basis.plain_orders and not isinstance(basis.inputs, tuple)
+
+
+def _symmetric_rows(basis: Basis, n: int) -> tuple[NDArray[np.int64], int]:
+    """The maps of tensors with symmetries as matrices, summed over the exchanges of the inputs; how many these are."""
+    if len(basis) > MAX_ROWS:
+        _refuse(basis.group, len(basis))
+    axes = [n] * axes_of(basis.inputs)
+    summed = added_up(basis.matrices(n).reshape(len(basis), n ** axes_of(basis.outputs), *axes), basis.inputs)
+    exchanges = prod(one.size for one in entries_of(basis.inputs) if isinstance(one, Symmetry))
+    return summed.reshape(len(basis), n ** (axes_of(basis.outputs) + len(axes))), exchanges
 
 
 def _is_tensor(matrix: Any) -> bool:

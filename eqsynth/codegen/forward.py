@@ -25,7 +25,18 @@ from eqsynth.codegen.analysis import (
     missing,
 )
 from eqsynth.codegen.irreps import SchurCode, coordinate_lines
-from eqsynth.codegen.names import Names, Size, binomial, half, literal, permuted, shape, times
+from eqsynth.codegen.names import (
+    Names,
+    Size,
+    binomial,
+    half,
+    literal,
+    packing_arguments,
+    packing_function,
+    permuted,
+    shape,
+    times,
+)
 from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
@@ -229,8 +240,8 @@ class Forward:
         # Axes before those that are packed go with the batch, axes behind them with the channels.
         length, behind = entries if packing else self.names.sizes[step.size], times([*self.sizes(rest), channels])
         table, signs = f"{'packed' if packing else 'unpacked'}_{place}", f"signs_{place}"
-        signed = symmetry.kind == "A" and not packing
-        self.tables.helpers.add("_packing")
+        signed = symmetry.signed and not packing
+        self.tables.helpers.add(packing_function(symmetry))
         if isinstance(n, int):
             self._packing_tables(place, n, symmetry, [table, signs] if signed else [table])
             table, signs = f"self.{table}", f"self.{signs}"
@@ -246,7 +257,7 @@ class Forward:
             # Without entries there are none to take: sums over none are 0, and have a gradient.
             none = f"{source}.reshape({ahead}, {length}, {behind}).sum(1, keepdim=True)"
             none = f"{none}.expand(-1, {entries}, -1).contiguous().reshape({lengths})"
-            code += f" if {n} >= {symmetry.order} else {none}"
+            code += f" if {n} >= {symmetry.least} else {none}"
         text = f"each entry of {symmetry.full} once" if packing else f"all entries of {symmetry.full}"
         self.say(f"{step.target} = {code}", text)
         self.code[step.target] = step.target
@@ -279,7 +290,7 @@ class Forward:
     def _packing_tables(self, place: int, n: int, symmetry: Symmetry, names: Sequence[str]) -> None:
         """Lines of __init__ that make the tables of a packed axis."""
         builders = self.tables.builders
-        line = f"packed, unpacked, signs = _packing({n}, {symmetry.order}, {symmetry.kind == 'A'})"
+        line = f"packed, unpacked, signs = {packing_function(symmetry)}({n}, {packing_arguments(symmetry)})"
         for name in names:
             table = f'self._table("{name}", {name.removesuffix(f"_{place}")})'
             if table not in builders:
@@ -1005,12 +1016,13 @@ class Head:
         )
         _, symmetry = self.plan.packs[size - names.factors]
         assert isinstance(symmetry, Symmetry)  # noqa: S101 - irreps have lengths that are known
-        self.forward.tables.helpers.add("_side")
-        side = self._length(number, place, lambda at: f"_side({at}, {symmetry.order}, {symmetry.kind == 'A'})")
+        function = "_side" if symmetry.short else "_side_of"
+        self.forward.tables.helpers.add(function)
+        side = self._length(number, place, lambda at: f"{function}({at}, {packing_arguments(symmetry)})")
         self.say(f"{name} = {side}")
         self.say(f"if {name} == 0:")
         packed = str(names.sizes[size])
-        least = ", at least 1: without entries it does not say what the size is" if symmetry.kind == "A" else ""
+        least = ", at least 1: without entries it does not say what the size is" if symmetry.least > 1 else ""
         note = f" with {packed} = {binomial(name, symmetry)}{least}"
         self.say(f"    {self._refusal(number, known - {packed}, note)}")
 
@@ -1044,12 +1056,9 @@ class Head:
             if number not in inputs or (self.names.multilinear and number and inputs[number] not in read):
                 continue
             lengths = shape(self.forward.sizes(axes), self.names.c_input(number))
-            # A packed alternating tensor can be empty, and then a -1 stands for any number.
+            # A packed tensor can be empty where there are signs, and then a -1 stands for any number.
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
-            empty = any(
-                isinstance(one, Symmetry) and one.kind == "A" and isinstance(self.names.sizes[factor], str)
-                for factor, one in packs
-            )
+            empty = any(one.least > 1 and isinstance(self.names.sizes[factor], str) for factor, one in packs)
             folded = "batch.numel()" if empty else "-1"
             if names.nested and axes:
                 count = len(self.lengths[number])
@@ -1071,8 +1080,8 @@ class Head:
                 tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
                 holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
                 device = f"{self.raw[holding[0] if holding else 0]}.device"
-                n, alternating = names.sizes[factor], symmetry.kind == "A"
-                code = f"_packing({n}, {symmetry.order}, {alternating}, {device})"
+                n = names.sizes[factor]
+                code = f"{packing_function(symmetry)}({n}, {packing_arguments(symmetry)}, {device})"
                 self.say(f"{', '.join(tables)} = {code}", f"places of the entries of {symmetry.full}")
         for factor, size in enumerate(names.sizes[: names.factors]):
             if (name := names.scale(factor)) in used:

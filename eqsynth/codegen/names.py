@@ -8,6 +8,7 @@ from math import factorial, prod
 from eqsynth.families.hom import NAMES, ProductHom
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import Plan
+from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Space, Stored, Symmetry
 
 #: The length of an axis in code: a number, or the name of a variable.
@@ -54,7 +55,7 @@ class Names:
     def _packed_length(self, factor: int, symmetry: Stored) -> Size:
         """The length of an axis that holds each entry once."""
         n = self.sizes[factor]
-        open_length = f"{n}_{symmetry.kind}{symmetry.order}" if isinstance(symmetry, Symmetry) else str(symmetry)
+        open_length = f"{n}_{symmetry.name}" if isinstance(symmetry, Symmetry) else str(symmetry)
         return symmetry.length(n) if isinstance(n, int) else open_length
 
     def split(self, axes: int) -> list[int]:
@@ -173,8 +174,29 @@ def half(size: Size) -> str:
     return str(size // 2) if isinstance(size, int) else f"{size} // 2"
 
 
+def packing_function(symmetry: Symmetry) -> str:
+    """The function of emitted code that says where packed entries stand."""
+    return "_packing" if symmetry.short else "_packing_of"
+
+
+def packing_arguments(symmetry: Symmetry) -> str:
+    """What it is told about a symmetry."""
+    return f"{symmetry.order}, {symmetry.kind == 'A'}" if symmetry.short else f'"{symmetry.kind.strip("[]")}"'
+
+
 def binomial(n: Size, symmetry: Symmetry) -> str:
-    """How many entries a symmetric or alternating tensor has, in code."""
+    """How many entries a tensor with a symmetry has, in code.
+
+    >>> from eqsynth.codegen.names import binomial
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> binomial("n", Symmetry("S", 2)), binomial("n", Symmetry("[ijk=jki]", 3))
+    ('n * (n + 1) // 2', '(2 * n + n**3) // 3')
+    """
+    if not symmetry.short:
+        counted = enumerate(exchanges.length_coefficients(symmetry.kind, symmetry.order))
+        powers = [(count, str(n) if power == 1 else f"{n}**{power}") for power, count in counted if count]
+        terms = " + ".join(power if count == 1 else f"{count} * {power}" for count, power in powers)
+        return f"({terms.replace('+ -', '- ')}) // {symmetry.size}"
     by = "+" if symmetry.kind == "S" else "-"
     factors = " * ".join([str(n), *(f"({n} {by} {step})" for step in range(1, symmetry.order))])
     return f"{factors} // {factorial(symmetry.order)}"

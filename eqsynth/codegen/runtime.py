@@ -128,6 +128,67 @@ def _packing(
 # fmt: on
 
 
+# fmt: off
+def _packing_of(
+    n: int, text: str, device: torch.device | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same for equations between entries, as "ijkl=jikl=klij": entries are numbered as their first places are."""
+    turns = _exchanges(text)
+    order = len(turns[0][0])
+    places = torch.arange(n**order, device=device)
+    index = torch.stack([places // n**power % n for power in reversed(range(order))])
+    least, signs, zero = places, torch.ones_like(places), places < 0
+    for axes, sign in turns:
+        image = sum(index[axis] * n ** (order - 1 - place) for place, axis in enumerate(axes))
+        signs = torch.where(image < least, torch.full_like(signs, sign), signs)
+        least = torch.minimum(image, least)
+        zero = zero | ((image == places) & (sign < 0))
+    count = _entries_of(n, turns)
+    numbers = (((least == places) & ~zero).cumsum(0) - 1).index_select(0, least)
+    # Entries that are always zero are left out.
+    first = torch.full_like(places[:1], n**order).expand(count + 1).scatter_reduce(
+        0, torch.where(zero, count, numbers), places, "amin"
+    )
+    return first[:count], torch.where(zero, 0, numbers), torch.where(zero, 0, signs)
+# fmt: on
+
+
+def _exchanges(text: str) -> list[tuple[list[int], int]]:
+    """The orders of indices, with signs, that follow from equations between entries."""
+    first, *words = text.split("=")
+    signs = {first: 1}
+    for at in (agenda := [first]):
+        for word in words:
+            sign = -1 if word.startswith("-") else 1
+            image = "".join(at[first.index(letter)] for letter in word.removeprefix("-"))
+            if image not in signs:
+                signs[image] = signs[at] * sign
+                agenda.append(image)
+    return [([first.index(letter) for letter in word], sign) for word, sign in signs.items()]
+
+
+def _entries_of(n: Any, turns: list[tuple[list[int], int]]) -> Any:
+    """How many independent entries there are: the mean of n to the number of cycles, with signs."""
+    count = 0
+    for axes, sign in turns:
+        left, cycles = {*axes}, 0
+        while left:
+            cycles += 1
+            axis = left.pop()
+            while (axis := axes[axis]) in left:
+                left.remove(axis)
+        count = count + sign * n**cycles
+    return count // len(turns)
+
+
+def _side_of(length: int, text: str) -> int:
+    """The n for which tensors with equations between entries have so many of them; 0 where there is none."""
+    turns, n = _exchanges(text), 1
+    while _entries_of(n, turns) < length:
+        n += 1
+    return n if _entries_of(n, turns) == length and length else 0
+
+
 def _choose(m: Any, k: int) -> Any:
     """The binomial coefficient."""
     found = 1

@@ -69,14 +69,22 @@ def _noun(group: Group, order: Order) -> str:
     if len(parts) == 1 and isinstance(parts[0], Irrep):
         coordinates = f"{parts[0].dim} coordinates" if parts[0].dim > 1 else "the coordinate"
         return f"{coordinates} of {_noun(group, parts[0].order)} in the irrep {parts[0]} of {group}"
-    if len(parts) == 1 and isinstance(parts[0], Symmetry):
+    if len(parts) == 1 and isinstance(parts[0], Symmetry) and parts[0].short:
         return f"{'a symmetric' if parts[0].kind == 'S' else 'an alternating'} {noun}"
     named = [
-        f"{KINDS[one.kind] if isinstance(one, Symmetry) else f'of the irrep {one}'} in the axes of {factor}"
+        f"{_of_part(one)} in the axes of {factor}"
         for factor, one in zip(group.factors, parts, strict=True)
         if isinstance(one, Stored)
     ]
+    if len(parts) == 1 and isinstance(parts[0], Symmetry):
+        return f"{article} {noun} with {parts[0].full}"
     return f"{article} {noun}{', ' * bool(named)}{' and '.join(named)}"
+
+
+def _of_part(one: Stored) -> str:
+    if isinstance(one, Irrep):
+        return f"of the irrep {one}"
+    return KINDS[one.kind] if one.short else f"with {one.full}"
 
 
 def kind(group: Group | None, element: Element) -> str:

@@ -14,7 +14,8 @@ from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
 from eqsynth.families.irreps import fitted
-from eqsynth.spaces.space import Order, Space, Turn, axes_of, axis_counts, irreps_of, order_text, twists_of, with_twists
+from eqsynth.spaces.exchanges import Turn
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, irreps_of, order_text, twists_of, with_twists
 
 #: How the channels of two inputs meet: each with each, or each with its own.
 MODES = ("full", "paired")

@@ -128,6 +128,8 @@ def packing(symmetry: Symmetry, n: int) -> tuple[NDArray[np.int64], NDArray[np.i
     """
     import numpy as np
 
+    if not symmetry.short:
+        return _packing_of_orbits(symmetry, n)
     k, alternating = symmetry.order, symmetry.kind == "A"
     index = np.indices((n,) * k).reshape(k, n**k)
     sign = np.ones(n**k, np.int64)
@@ -139,6 +141,24 @@ def packing(symmetry: Symmetry, n: int) -> tuple[NDArray[np.int64], NDArray[np.i
     least = np.ravel_multi_index(tuple(np.sort(index, axis=0)), (n,) * k) if n else np.zeros(0, np.int64)
     ranks = np.where(sign != 0, np.searchsorted(places, least), 0)
     return places, ranks, sign
+
+
+def _packing_of_orbits(symmetry: Symmetry, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The same where not all indices are exchanged: the first of the places that permutations carry to each other."""
+    import numpy as np
+
+    afford(f"the {n**symmetry.order:,} places of {symmetry.full}", "ask for a smaller n", size=64 * n**symmetry.order)
+    places = np.arange(n**symmetry.order).reshape((n,) * symmetry.order)
+    least, sign = places.reshape(-1).copy(), np.ones(n**symmetry.order, np.int64)
+    vanishing = np.zeros(n**symmetry.order, bool)
+    for axes, by in symmetry.turns():
+        image = places.transpose(axes).reshape(-1)
+        sign = np.where(image < least, by, sign)
+        least = np.minimum(image, least)
+        if by < 0:
+            vanishing |= image == places.reshape(-1)
+    first = np.flatnonzero((least == places.reshape(-1)) & ~vanishing)
+    return first, np.where(vanishing, 0, np.searchsorted(first, least)), np.where(vanishing, 0, sign)
 
 
 def packed(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64]:
@@ -181,14 +201,15 @@ def unpacked(tensor: NDArray[np.float64], order: Order, sizes: Sequence[int]) ->
 
 
 def symmetrised(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64]:
-    """The mean of a ``(batch, n, ..., n, channels)`` tensor over all exchanges of symmetric axes, with signs.
+    """The mean of a ``(batch, n, ..., n, channels)`` tensor over all exchanges of its indices, with signs.
 
     Axes that are packed have no exchanges.
     """
     unpacked = tuple(1 if stored_packed(one) else one for one in entries_of(order))
-    for later, earlier, sign in symmetrising(unpacked):
-        exchanged = sum(tensor.swapaxes(1 + axis, 1 + later) for axis in earlier)
-        tensor = (tensor + sign * exchanged) / (1 + len(earlier))
+    channels = tensor.ndim - 1
+    for step in symmetrising(unpacked):
+        exchanged = sum(sign * tensor.transpose(0, *(1 + axis for axis in axes), channels) for axes, sign in step)
+        tensor = (tensor + exchanged) / (1 + len(step))
     return tensor
 
 

@@ -1,4 +1,4 @@
-"""Symmetric and alternating tensors in PyTorch: each entry stored once, all of them, and the nearest such tensor."""
+"""Tensors with symmetries of indices in PyTorch: each entry stored once, all of them, and the nearest such tensor."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import torch
 from eqsynth.errors import ShapeError, SpaceError, explain_calls, shown
 from eqsynth.families.irreps import coordinates
 from eqsynth.families.representation import packing
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
-    Entry,
     Irrep,
     Order,
     Symmetry,
-    axis_counts,
     entries_of,
     irreps_of,
     is_packed,
     is_plain,
+    order_text,
     read_order,
     symmetrising,
 )
+
+#: The kind of irreps of O(3), among those of symmetries.
+HARMONIC = "Y"
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 @explain_calls
 def pack(x: Tensor, order: str | Order) -> Tensor:
-    """A symmetric or alternating tensor with each entry once: what layers of ``16xS2.packed`` read and give.
+    """A tensor with a symmetry of its indices, each entry once: what layers of ``16xS2.packed`` read and give.
 
     >>> import torch, eqsynth as eq
     >>> x = torch.tensor([[1.0, 2.0], [2.0, 3.0]])[..., None]
@@ -39,23 +42,26 @@ def pack(x: Tensor, order: str | Order) -> Tensor:
     >>> torch.equal(eq.unpack(eq.pack(x, "S2"), "S2"), x)
     True
 
-    ``x``: shape ``(*batch, n, ..., n, channels)``. The result: ``(*batch, entries, channels)``, the entries with
-    ascending indices, sorted as tuples; for ``2e`` and other irreps of O(3) it is ``(*batch, 5, channels)``, the
-    coordinates of the part of ``x`` that belongs to the irrep. For a product group the order is a tuple, ``"(S2,1)"``;
-    where some parts are ``.packed`` only these are packed. That ``x`` is symmetric is not checked: :func:`symmetrise`
-    makes it so.
+    ``x``: shape ``(*batch, n, ..., n, channels)``. The result: ``(*batch, entries, channels)``, of entries that are
+    equal, up to signs, the one with the first indices, sorted as tuples: i <= j for ``S2``; for ``2e`` and other irreps
+    of O(3) ``(*batch, 5, channels)``, the coordinates of the part of ``x`` that belongs to the irrep. For a product
+    group the order is a tuple, ``"(S2,1)"``; where some parts are ``.packed`` only these are packed. That ``x`` is
+    symmetric is not checked: :func:`symmetrise` makes it so.
 
-    Raises ShapeError where ``x`` has other axes, SpaceError for an order without symmetric or alternating parts.
+    >>> eq.pack(torch.ones(3, 3, 3, 3, 1), "[ijkl=jikl=klij]").shape  # elasticity
+    torch.Size([21, 1])
+
+    Raises ShapeError where ``x`` has other axes, SpaceError for an order without a symmetry.
     """
-    parts = _read(order)
+    parts = _read(_text(order))
     axis = _start(x, sum(count for _, count, _ in parts))
-    for one, count, chosen in parts:
-        if isinstance(one, Irrep):
-            x = _changed(x, one, axis, count)
+    for kind, count, chosen in parts:
+        if kind == HARMONIC:
+            x = _changed(x, axis, count)
         elif chosen:
             n = _side(x, axis, count)
             flat = x.flatten(axis, axis + count - 1)
-            x = flat.index_select(axis, _tables(one.kind, one.order, n, x.device)[0])  # type: ignore[union-attr]
+            x = flat.index_select(axis, _tables(kind, count, n, x.device)[0])
         axis += 1 if chosen else count
     return x
 
@@ -73,31 +79,29 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
     ``x``: shape ``(*batch, entries, channels)``; ``eq.unpack(x, "2e")`` are symmetric matrices of trace 0. Raises
     ShapeError where no n gives so many entries.
     """
-    parts = _read(order)
+    parts = _read(_text(order))
     axis = _start(x, sum(1 if chosen else count for _, count, chosen in parts))
-    for one, count, chosen in parts:
-        if isinstance(one, Irrep):
-            x = _times(_coordinates(one, x), x, axis, 0)
+    for kind, count, chosen in parts:
+        if kind == HARMONIC:
+            x = _times(_coordinates(count, x), x, axis, 0)
             x = x.reshape(*x.shape[:axis], *[3] * count, *x.shape[axis + 1 :])
-        elif chosen and isinstance(one, Symmetry):
-            n = one.side(x.shape[axis])
-            if not n:
-                raise ShapeError(_no_side(one, x.shape[axis]))
-            _, ranks, signs = _tables(one.kind, one.order, n, x.device)
+        elif chosen:
+            n = _side_of(kind, count, x.shape[axis])
+            _, ranks, signs = _tables(kind, count, n, x.device)
             x = x.index_select(axis, ranks)
-            if one.kind == "A":
+            if kind != "S":
                 x = x * signs.to(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
             x = x.reshape(*x.shape[:axis], *[n] * count, *x.shape[axis + 1 :])
         axis += count
     return x
 
 
-def _changed(x: Tensor, one: Irrep, axis: int, count: int) -> Tensor:
+def _changed(x: Tensor, axis: int, count: int) -> Tensor:
     """The coordinates of a tensor in an irrep: of the nearest tensor that belongs to it."""
     if tuple(x.shape[axis : axis + count]) != (3,) * count:
         raise ShapeError(f"got shape {tuple(x.shape)}, expected {count} axes of length 3 from axis {axis} on")
     flat = x.reshape(*x.shape[:axis], 3**count, *x.shape[axis + count :])
-    return _times(_coordinates(one, x), flat, axis, 1)
+    return _times(_coordinates(count, x), flat, axis, 1)
 
 
 def _times(matrix: Tensor, x: Tensor, axis: int, side: int) -> Tensor:
@@ -106,20 +110,26 @@ def _times(matrix: Tensor, x: Tensor, axis: int, side: int) -> Tensor:
     return product.movedim(-1, axis)
 
 
-def _coordinates(one: Irrep, x: Tensor) -> Tensor:
-    return torch.from_numpy(coordinates(one)).to(device=x.device, dtype=x.dtype)
+def _coordinates(degree: int, x: Tensor) -> Tensor:
+    return torch.from_numpy(coordinates(Irrep.of_degree(degree))).to(device=x.device, dtype=x.dtype)
 
 
-def _no_side(one: Symmetry, entries: int) -> str:
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a number for each length
+def _side_of(kind: str, order: int, entries: int) -> int:
+    """The n for which there are so many entries."""
+    one = Symmetry(kind, order)
+    if n := one.side(entries):
+        return n
     if not entries:
-        return f"a packed tensor of {one.full} without entries does not say what n is"
-    known = ", ".join(str(one.length(n)) for n in range(one.order, one.order + 5))
-    return f"{one.full} tensors have {known}, ... entries (n = {one.order}, {one.order + 1}, ...), not {entries}"
+        raise ShapeError(f"a packed tensor of {one} without entries does not say what n is")
+    first = one.order if one.short else one.least
+    known = ", ".join(str(one.length(n)) for n in range(first, first + 5))
+    raise ShapeError(f"{one} tensors have {known}, ... entries (n = {first}, {first + 1}, ...), not {entries}")
 
 
 @explain_calls
 def symmetrise(x: Tensor, order: str | Order) -> Tensor:
-    """The nearest symmetric or alternating tensor: the mean over all orders of the axes, with signs for ``A``.
+    """The nearest tensor of a symmetry: the mean over all orders of the axes that it allows, with their signs.
 
     >>> import torch, eqsynth as eq
     >>> eq.symmetrise(torch.tensor([[1.0, 2.0], [4.0, 3.0]])[..., None], "S2")[..., 0]
@@ -128,23 +138,28 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
 
     ``x``: shape ``(*batch, n, ..., n, channels)``; the result has the same. Orders as for :func:`pack`.
     """
-    parts = _read(order)
-    if irreps := [one for one, _, _ in parts if isinstance(one, Irrep)]:
-        raise SpaceError(f"coordinates of {irreps[0]} have no axes to exchange: eq.pack gives those of any tensor")
+    parts = _read(text := _text(order))
+    if HARMONIC in [kind for kind, _, _ in parts]:
+        raise SpaceError(f"coordinates of {text} have no axes to exchange: eq.pack gives those of any tensor")
     start = axis = _start(x, sum(count for _, count, _ in parts))
-    for one, count, _ in parts:
-        if isinstance(one, Symmetry):
+    for kind, count, _ in parts:
+        if kind:
             _side(x, axis, count)
         axis += count
-    for later, earlier, sign in symmetrising(tuple(one for one, _, _ in parts)):
-        exchanged = [x.transpose(start + axis, start + later) for axis in earlier]
-        x = (x + sign * sum(exchanged[1:], exchanged[0])) / (1 + len(exchanged))
+    for step in _steps(text):
+        moved = [(sign, x.permute(*range(start), *(start + at for at in axes), x.ndim - 1)) for axes, sign in step]
+        x = (x + sum(sign * one for sign, one in moved)) / (1 + len(moved))
     return x
 
 
-def _read(order: str | Order) -> list[tuple[Entry, int, bool]]:
-    """The parts of an order, how many axes each has, and whether it is packed."""
-    read = read_order(order)
+def _text(order: str | Order) -> str:
+    return order if isinstance(order, str) else order_text(read_order(order))
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # read once for each text
+def _read(text: str) -> tuple[tuple[str, int, bool], ...]:
+    """The kinds of the parts of an order, empty for plain ones, how many axes each has, and whether it is packed."""
+    read = read_order(text)
     for irrep in filter(None, irreps_of(read)):
         if not irrep.spherical:
             raise SpaceError(
@@ -153,13 +168,24 @@ def _read(order: str | Order) -> list[tuple[Entry, int, bool]]:
             )
     if is_plain(read):
         raise SpaceError(
-            f"{shown(order)} has no symmetric or alternating part: ask for an order such as 'S2' or '(A3,1)'"
+            f"{shown(text)} has no symmetric or alternating part: ask for an order such as 'S2', '[ijk=ikj]' or "
+            "'(A3,1)'"
         )
     some = is_packed(read)
-    return [
-        (one, count, isinstance(one, Irrep) or (isinstance(one, Symmetry) and (one.packed or not some)))
-        for one, count in zip(entries_of(read), axis_counts(read), strict=True)
-    ]
+    return tuple(
+        (one.kind, one.order, one.packed or not some)
+        if isinstance(one, Symmetry)
+        else (HARMONIC, one.order, True)
+        if isinstance(one, Irrep)
+        else ("", one, False)
+        for one in entries_of(read)
+    )
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # the same
+def _steps(text: str) -> tuple[tuple[Turn, ...], ...]:
+    """Sums in a row that make up the sum over all exchanges of axes."""
+    return tuple(map(tuple, symmetrising(read_order(text))))
 
 
 def _start(x: Tensor, axes: int) -> int:

@@ -185,7 +185,7 @@ class PackedLength(str):
     @classmethod
     def of(cls, letter: str, symmetry: Symmetry) -> PackedLength:
         """The length for tensors over the letter."""
-        length = cls(f"{letter}_{symmetry.full}")
+        length = cls(f"{letter}_{symmetry.name}")
         length.letter, length.symmetry = letter, symmetry
         return length
 

@@ -33,6 +33,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
+from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Irrep, Stored
 
 if TYPE_CHECKING:
@@ -392,12 +393,11 @@ class Costing:
 
 
 def _entries(n: Polynomial, symmetry: Stored) -> Polynomial:
-    """How many independent entries a symmetric or alternating tensor has: a binomial coefficient in n."""
+    """How many independent entries a tensor has: a polynomial in n, of symmetric tensors a binomial coefficient."""
     if isinstance(symmetry, Irrep):
         return Polynomial.of(symmetry.dim)
-    steps = range(symmetry.order)
-    product = reduce(mul, (n + (step if symmetry.kind == "S" else -step) for step in steps), ONE)
-    return product / factorial(symmetry.order)
+    coefficients = exchanges.length_coefficients(symmetry.kind, symmetry.order)
+    return sum((count * n**power for power, count in enumerate(coefficients)), ZERO) / symmetry.size
 
 
 def _spans(part: Part, axis: int) -> bool:

@@ -18,7 +18,8 @@ from eqsynth.families.hom import ProductHom, index_sizes, split_turn
 from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.steps import Pair
-from eqsynth.spaces.space import Symmetry, Turn, axis_counts, entries_of, order_text
+from eqsynth.spaces.exchanges import Turn, generated
+from eqsynth.spaces.space import Symmetry, axis_counts, entries_of, generators_of, order_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
         if places is not None:
             return places
     orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
-    symmetric = prod(factorial(entry.order) for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
+    symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
     return _by_matrices(maps, swaps, symmetric * equal)
 
@@ -77,13 +78,8 @@ def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
             yield tuple(at[to.get(owner, owner), axis] for owner, axis in owners), 1
     for place, factor in enumerate(term):
         order = problem.inputs[factor][1]
-        start = 0
-        for entry, count in zip(entries_of(order), axis_counts(order), strict=True):
-            for axis in range(start, start + count - 1) if isinstance(entry, Symmetry) else ():
-                pair = {(place, axis): (place, axis + 1), (place, axis + 1): (place, axis)}
-                sign = 1 if isinstance(entry, Symmetry) and entry.kind == "S" else -1
-                yield tuple(at[pair.get(owner, owner)] for owner in owners), sign
-            start += count
+        for axes, sign in generators_of(order):
+            yield tuple(at[place, axes[axis]] if owner == place else at[owner, axis] for owner, axis in owners), sign
 
 
 def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
@@ -134,7 +130,7 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
     )
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
-    every = _generated(swaps)
+    every = generated(swaps) or {}
     matrices = maps.matrices(sizes)
     lengths = [sizes[factor] for factor in full_axes(maps.group, maps.inputs)]
     split = matrices.reshape(*matrices.shape[:2], *lengths)
@@ -147,20 +143,6 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
 def _fitting(factor: Group, size: int) -> int:
     """The size, or the next one that the factor has."""
     return size + -size % factor.multiple
-
-
-def _generated(swaps: Sequence[Turn]) -> dict[tuple[int, ...], int]:
-    """All exchanges that some generate, with their signs."""
-    every = {tuple(range(len(swaps[0][0]))): 1}
-    agenda = list(every)
-    while agenda:
-        at = agenda.pop()
-        for swap, sign in swaps:
-            image = tuple(swap[axis] for axis in at)
-            if image not in every:
-                every[image] = every[at] * sign
-                agenda.append(image)
-    return every
 
 
 def moments(maps: Basis, problem: ProductHom, number: int, pair: Pair) -> tuple[float, ...]:

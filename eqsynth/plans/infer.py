@@ -356,6 +356,7 @@ class _Inference:
         self._require(step.factor in range(len(self.factors)), f"there is no factor {step.factor}")
         factor, ends = self.factors[step.factor], {end for edge in step.edges for end in edge}
         self._require(factor.kept_graph is not None, f"{factor} has no edges")
+        self._require(bool(step.edges), "no edge of A is read")
         self._require(len(set(step.labels)) == len(step.labels), "two axes have one label")
         self._require(len(step.labels) == len(source.axes), f"{len(source.axes)} axes have {len(step.labels)} labels")
         size = dict(zip(step.labels, source.axes, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from itertools import combinations, combinations_with_replacement, permutations
+from itertools import permutations
 from math import perm, prod
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Irrep, Stored, all_turns, axes_of
+from eqsynth.spaces.space import Irrep, Stored, axes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -311,7 +311,7 @@ def _einsum(*arguments: Any) -> Array:
 
 
 def _packed(source: Array, start: int, symmetry: Stored) -> Array:
-    """Each entry once: that with ascending indices. Of an irrep, its coordinates."""
+    """Each entry once: that with the first indices. Of an irrep, its coordinates."""
     import numpy as np
 
     if isinstance(symmetry, Irrep):
@@ -319,9 +319,8 @@ def _packed(source: Array, start: int, symmetry: Stored) -> Array:
         product = np.einsum("ij,bjc->bic", coordinates(symmetry), source.reshape(prod(before), -1, prod(behind)))
         return np.asarray(product.reshape(*before, symmetry.dim, *behind))
     axes, n = range(symmetry.order), source.shape[1 + start]
-    listed = combinations_with_replacement if symmetry.kind == "S" else combinations
     moved = np.moveaxis(source, [1 + start + axis for axis in axes], list(axes))
-    rows = [moved[index] for index in listed(range(n), symmetry.order)]
+    rows = [moved[index] for index in symmetry.indices(n)]
     return np.moveaxis(np.array(rows).reshape(len(rows), *moved.shape[symmetry.order :]), 0, 1 + start)
 
 
@@ -335,9 +334,8 @@ def _unpacked(source: Array, start: int, symmetry: Stored, n: int) -> Array:
         axes = range(symmetry.order)
         return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
     entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]))
-    listed = combinations_with_replacement if symmetry.kind == "S" else combinations
-    for row, index in zip(rows, listed(range(n), symmetry.order), strict=True):
-        for permutation, sign in all_turns(symmetry.full):
+    for row, index in zip(rows, symmetry.indices(n), strict=True):
+        for permutation, sign in symmetry.turns():
             entries[tuple(index[axis] for axis in permutation)] = sign * row
     axes = range(symmetry.order)
     return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])

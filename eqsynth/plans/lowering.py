@@ -52,12 +52,13 @@ from eqsynth.plans.steps import (
     Tied,
     Unpack,
 )
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Irrep,
     Order,
     Stored,
     Symmetry,
-    Turn,
+    all_turns,
     axes_of,
     axis_counts,
     entries_of,
@@ -770,7 +771,8 @@ class _Lowering:
     def _packable(self, use: _Use) -> _Use:
         """The same use, mixed packed in the factors in which its reduction is symmetric or alternating.
 
-        It is in blocks that all take equally many axes of one symmetric input, or one axis each of an alternating one.
+        It is in blocks that all take equally many axes of one symmetric input, or one axis each of an alternating one;
+        for other symmetries of indices where nothing is reduced.
         """
         if use.term_in == BIAS or any(taken or given or tied for _, taken, given, tied in use.profile):
             return use
@@ -782,19 +784,21 @@ class _Lowering:
         orders = self.hom.space_in.orders[use.term_in], self.hom.space_out.orders[use.term_out]
         for (count, *_), one, other in zip(use.profile, *map(entries_of, orders), strict=True):
             lengths = {len(block) for block in kept[start : start + count]}
-            alike = len(lengths) == 1 and isinstance(one, Symmetry) and (one.kind == "S" or lengths == {1})
-            order = [place - start for place in middle[start : start + count]]
+            alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
+            order = tuple(place - start for place in middle[start : start + count])
             irrep = next((part for part in (one, other) if isinstance(part, Irrep) and part.order == count > 0), None)
-            if irrep is not None and (irrep.alike or order == sorted(order)):
+            by = 0
+            if irrep is not None and (irrep.alike or order == tuple(sorted(order))):
                 # All of its axes go on to the other row.
                 packs.append(irrep)
-            elif count > 1 and alike and isinstance(one, Symmetry):
+                by = sign_of(order) if irrep.alike < 0 else 1
+            elif count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
                 packs.append(Symmetry(one.kind, count, packed=True))
+                by = one.sign(order)
             else:
                 packs.append(None)
-            if packs[-1] is not None:
-                alternating = irrep.alike < 0 if irrep is not None else isinstance(one, Symmetry) and one.kind == "A"
-                sign *= sign_of(order) if alternating else 1
+            if by:
+                sign *= by
                 middle[start : start + count] = range(start, start + count)
             start += count
         if not any(packs):
@@ -998,7 +1002,7 @@ class _Lowering:
         weights = [use for use in uses if use.term_in != BIAS]
         straight = tuple(range(sum(count for count, *_ in profile)))
         by_fourier = _by_fourier(profile, self.levels)
-        permute_inputs = by_fourier or self._permutes_inputs(profile, uses)
+        permute_inputs = by_fourier or (all(map(_packs_straight, weights)) and self._permutes_inputs(profile, uses))
         tabled = uses[0].tabled
         labels = _canonical(profile, tabled)
         sizes = [factor for factor, (count, *_) in enumerate(profile) for _ in range(count)]
@@ -1128,7 +1132,7 @@ class _Lowering:
         packings: Sequence[tuple[int, int]],
     ) -> None:
         """What comes after the mixing of a target, up to its place in the output."""
-        if packings and self._is_ready(use):
+        if packings and middle == tuple(range(len(middle))) and self._is_ready(use):
             self.ready[use.term_out].append(value)
             return
         if packings:
@@ -1259,6 +1263,16 @@ def _stays_packed(packs: Sequence[Stored | None], half: Half, order: Order) -> b
     """Whether all axes of a tensor are mixed packed as they are stored."""
     stored = tuple(one if stored_packed(one) else None for one in entries_of(order))
     return packs == stored and half == whole(axes_of(order))
+
+
+def _packs_straight(use: _Use) -> bool:
+    """Whether axes that are packed are mixed in their order; where one stays in another, outputs are placed in it."""
+    starts = accumulate((0, *(count for count, *_ in use.profile[:-1])))
+    return all(
+        use.middle[start + axis] == start + axis
+        for one, start in zip(use.packs, starts, strict=False)
+        for axis in range(one.order if one else 0)
+    )
 
 
 def _takes_after(profile: tuple[int, int, int, bool]) -> bool:
@@ -1525,7 +1539,7 @@ def _times(maps: Basis, element: int) -> int:
 
 
 def _alike(maps: Basis, index: int) -> int:
-    """How many orders of symmetric axes of the input exchange blocks of a diagram and leave it as it is.
+    """How many orders of the input's axes that its symmetry allows exchange blocks of a diagram and leave it as it is.
 
     So many entries that a sum adds up are equal, and its variance is larger by that.
     """
@@ -1533,6 +1547,13 @@ def _alike(maps: Basis, index: int) -> int:
     if not isinstance(element, Diagram | tuple) or is_plain(maps.inputs):
         return 1
     diagram = maps.flat(index)
+    if not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
+        start = diagram.outputs
+        block_of = {vertex: number for number, block in enumerate(diagram.blocks) for vertex in block}
+        images = [[block_of[start + axis] for axis in axes] for axes, _ in all_turns(maps.inputs)]
+        # Two orders that take the axes to the same blocks differ by one that stays inside the blocks.
+        kept = {tuple(image) for image in images if _same_blocks(diagram, image, block_of)}
+        return len(kept)
     parts: list[int] = []
     for number, (one, count) in enumerate(zip(entries_of(maps.inputs), axis_counts(maps.inputs), strict=True)):
         # Each plain axis is a part of its own.
@@ -1544,6 +1565,20 @@ def _alike(maps: Basis, index: int) -> int:
         if reads:
             kinds[tuple(vertex for vertex in block if vertex < diagram.outputs), reads] += 1
     return prod(map(factorial, kinds.values()))
+
+
+def _same_blocks(diagram: Diagram, image: Sequence[int], block_of: dict[int, int]) -> bool:
+    """Whether a diagram is the same with its inputs in the places of these blocks."""
+    to: dict[int, int] = {}
+    for axis, number in enumerate(image):
+        own = block_of[diagram.outputs + axis]
+        if to.setdefault(own, number) != number:
+            return False
+    return all(
+        [v for v in diagram.blocks[a] if v < diagram.outputs] == [v for v in diagram.blocks[b] if v < diagram.outputs]
+        and len(diagram.blocks[a]) == len(diagram.blocks[b])
+        for a, b in to.items()
+    )
 
 
 def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, ...]:

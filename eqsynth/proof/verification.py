@@ -31,13 +31,14 @@ from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
+from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Irrep,
     Order,
-    Turn,
     all_turns,
     axes_of,
     axis_counts,
+    generators_of,
     irreps_of,
     is_plain,
     least_shown,
@@ -458,7 +459,7 @@ def _check_span(basis: Basis, whole: Basis) -> None:
 
     ours, all_maps = _means(basis, False), _means(replace(whole, inputs=basis.inputs, outputs=basis.outputs), True)
     above = axes_of(basis.outputs)
-    for swap, sign in index_symmetries.swaps(basis.outputs):
+    for swap, sign in generators_of(basis.outputs):
         axes = (0, *(1 + axis for axis in swap), *range(1 + above, ours.ndim))
         if not np.array_equal(sign * np.transpose(ours, axes), ours):
             raise VerificationError("the output of a map has not the symmetry that it should have")
@@ -516,8 +517,8 @@ def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> 
 
 
 def _moves(basis: Basis) -> tuple[list[tuple[Turn, int]], list[tuple[Turn, int]]]:
-    above = [(swap, 0) for swap in index_symmetries.swaps(basis.outputs)]
-    return above, [(swap, axes_of(basis.outputs)) for swap in index_symmetries.swaps(basis.inputs)]
+    above = [(swap, 0) for swap in generators_of(basis.outputs)]
+    return above, [(swap, axes_of(basis.outputs)) for swap in generators_of(basis.inputs)]
 
 
 def _orbit_of_exchanges(basis: Basis, number: int) -> frozenset[Diagram]:

@@ -5,27 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import combinations, combinations_with_replacement, product
 from math import comb
 from typing import TypeGuard
 
 from eqsynth.errors import ParseError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import whole
-from eqsynth.exact.permutations import sign as sign_of
+from eqsynth.spaces import exchanges
+from eqsynth.spaces.exchanges import Turn
 
 MAX_ORDER = 64
 MAX_CHANNELS = 1 << 24
-#: How symmetric and alternating tensors are written: with a letter before the order.
+#: Symmetric and alternating tensors have short forms: a letter before the order.
 KINDS = {"S": "symmetric", "A": "alternating"}
 
 _BLANK = re.compile(r"\s*")
 _CHANNELS = re.compile(r"([0-9]+)\s*x")
-_ONE = re.compile(r"([SA]?)([0-9]+)((?:\.packed|\.det)*)(?![A-WYZa-wyz0-9_.])")
+_ONE = re.compile(r"(?:([SA]?)([0-9]+)|(\[[^\[\]]*\]))((?:\.packed|\.det)*)(?![A-WYZa-wyz0-9_.])")
 _IRREP = re.compile(r"(?:([0-9]+)([eo])(?![A-WYZa-wyz0-9_])|\{([^{}]*)\})((?:\.packed|\.det)*)")
 _CURE = (
     "Write terms such as 16x2 + 8x1: channels, the letter x, the order; or an order alone. "
     "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once, "
-    "1.det tensors of order 1 twisted by the determinant, {2,1} and 1o irreps."
+    "[ijkl=jikl=klij] tensors of any other symmetry, 1.det tensors of order 1 twisted by the determinant, "
+    "{2,1} and 1o irreps."
+)
+_PAIRS = (
+    "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "
+    "two, [ijkl=jikl=klij] (elasticity) in the two pairs, too; (S2,S2) is a tensor of a product of two groups."
 )
 
 _TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX\u2297\u00d7]")
@@ -38,19 +44,23 @@ _PRODUCT = (
 @explain_calls
 @dataclass(frozen=True, slots=True)
 class Symmetry:
-    """Symmetric or alternating tensors of some order: ``S2`` and ``A2`` in the text of a space.
+    """Tensors with a symmetry of their indices: ``S2``, ``A3`` or ``[ijkl=jikl=klij]`` in the text of a space.
 
     >>> from eqsynth.spaces.space import Space, Symmetry
     >>> Space.parse("16xS2 + 8x1").orders
     (Symmetry(kind='S', order=2, packed=False), 1)
-    >>> print(Symmetry("S", 2, packed=True))
-    S2.packed
+    >>> print(Symmetry("S", 2, packed=True), Symmetry("[abc = acb]", 3), Symmetry("[ij=-ji]", 2))
+    S2.packed [ijk=ikj] A2
 
-    ``kind`` is ``"S"`` (an exchange of two axes changes nothing) or ``"A"`` (it changes the sign). Stored full, a
-    tensor has one axis of length n for each index; ``packed``, a single axis holds the entries with indices in
-    ascending order, i <= j <= ... for S and i < j < ... for A, sorted as tuples.
+    ``kind`` is ``"S"`` (an exchange of two axes changes nothing), ``"A"`` (it changes the sign), or the text of
+    equations between entries, :mod:`eqsynth.spaces.exchanges`: what follows from them is a group of permutations of
+    the indices with signs. Equations that say the same have one text, and S and A where that is what they say. Stored
+    full, a tensor has one axis of length n for each index; ``packed``, a single axis holds each independent entry once:
+    of those that are equal, up to signs, the one with the first indices, sorted as tuples. These are i <= j <= ... for
+    S and i < j < ... for A; entries that are zero because of the symmetry are left out.
 
-    Raises SpaceError for another kind, and for orders below 2, where there is nothing to exchange.
+    Raises SpaceError for another kind, for equations that contradict each other, and where there is nothing to
+    exchange.
     """
 
     kind: str
@@ -58,27 +68,79 @@ class Symmetry:
     packed: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.kind, str) or self.kind not in KINDS:
+        kind = self.kind
+        if not isinstance(kind, str) or (kind not in KINDS and not (kind[:1] == "[" and kind[-1:] == "]")):
             raise SpaceError(
-                f"there are no tensors of kind {shown(self.kind)}: ask for S (symmetric) or A (alternating)"
+                f"there are no tensors of kind {shown(kind)}: ask for S (symmetric), A (alternating) or equations "
+                "between entries, such as [ijkl=jikl=klij]"
             )
         object.__setattr__(self, "order", _number(self.order, self.order))
         if not isinstance(self.packed, bool):
             raise SpaceError(f"packed is True or False, not {shown(self.packed)}")
-        if self.order < 2:
-            raise SpaceError(f"{self.kind}{self.order} has nothing to exchange: write the order {self.order}")
+        order = self.order
+        if kind not in KINDS:
+            kind, order = exchanges.normal_form(kind)
+            if order != self.order:
+                raise SpaceError(f"{shown(self.kind)} has {order} indices, not {self.order}: ask for the order {order}")
+            object.__setattr__(self, "kind", kind)
+        if order < 2 or not kind:
+            what = self.kind if self.kind not in KINDS else f"{kind}{order}"
+            raise SpaceError(f"{what or 'the symmetry'} has nothing to exchange: write the order {order}")
 
     def __str__(self) -> str:
-        return f"{self.kind}{self.order}" + ".packed" * self.packed
+        return f"{self.kind}{self.order if self.short else ''}" + ".packed" * self.packed
+
+    @property
+    def short(self) -> bool:
+        """Whether all indices are exchanged: ``S2`` and ``A2`` are short for the equations."""
+        return self.kind in KINDS
+
+    @property
+    def name(self) -> str:
+        """A name for variables: ``S2``, ``ijkl_jikl_klij``."""
+        return str(self.full).strip("[]").replace("-", "minus_").replace("=", "_")
 
     @property
     def full(self) -> Symmetry:
         """The same tensors, stored full."""
         return Symmetry(self.kind, self.order)
 
+    @property
+    def generators(self) -> tuple[Turn, ...]:
+        """Permutations of the axes, with signs, that leave a tensor as it is; all others follow from them."""
+        return exchanges.generators(self.kind, self.order)
+
+    @property
+    def size(self) -> int:
+        """How many permutations there are."""
+        return exchanges.size(self.kind, self.order)
+
+    def turns(self) -> Iterator[Turn]:
+        """All of them."""
+        return exchanges.elements(self.kind, self.order)
+
+    def sign(self, axes: tuple[int, ...]) -> int:
+        """The sign of one, 0 for an order of axes that the symmetry does not allow."""
+        return exchanges.sign_in(self.kind, axes)
+
+    @property
+    def signed(self) -> bool:
+        """Whether some of them change the sign."""
+        return any(sign < 0 for _, sign in self.generators)
+
     def length(self, n: int) -> int:
         """How many independent entries a tensor has: the length of its axis where it is packed."""
-        return comb(n + self.order - 1 if self.kind == "S" else n, self.order)
+        if self.short:
+            return comb(n + self.order - 1 if self.kind == "S" else n, self.order)
+        coefficients = exchanges.length_coefficients(self.kind, self.order)
+        return int(sum(count * n**power for power, count in enumerate(coefficients))) // self.size
+
+    @property
+    def least(self) -> int:
+        """The least n for which there is an independent entry."""
+        if self.short:
+            return 1 if self.kind == "S" else self.order
+        return next(n for n in range(1, self.order + 1) if self.length(n))
 
     def side(self, entries: int) -> int:
         """The n for which there are so many independent entries; 0 where there is none."""
@@ -86,6 +148,23 @@ class Symmetry:
         while self.length(n) < entries:
             n += 1
         return n if entries and self.length(n) == entries else 0
+
+    def indices(self, n: int) -> list[tuple[int, ...]]:
+        """The indices of the independent entries, sorted.
+
+        >>> from eqsynth.spaces.space import Symmetry
+        >>> Symmetry("A", 2).indices(3), len(Symmetry("[ijkl=jikl=klij]", 4).indices(3))
+        ([(0, 1), (0, 2), (1, 2)], 21)
+        """
+        if self.short:
+            listed = combinations_with_replacement if self.kind == "S" else combinations
+            return [*listed(range(n), self.order)]
+        turns, least = [*self.turns()], []
+        for index in product(range(n), repeat=self.order):
+            images = [(tuple([index[axis] for axis in axes]), sign) for axes, sign in turns]
+            if (index, -1) not in images and min(images)[0] == index:
+                least.append(index)
+        return least
 
 
 @explain_calls
@@ -170,6 +249,11 @@ class Irrep:
         return replace(self, packed=False)
 
     @property
+    def least(self) -> int:
+        """The least n for which its axis has an entry: it has some in any case."""
+        return 1
+
+    @property
     def alike(self) -> int:
         """1 where an exchange of two axes changes nothing, -1 where it changes the sign, else 0."""
         one = self.order < 2 or (len(self.label) < 2 and self.label == (self.order,))
@@ -185,11 +269,8 @@ Entry = int | Symmetry | Irrep
 Stored = Symmetry | Irrep
 
 
-#: An order of axes and a sign: what is done to a tensor. Axis i of the result is axis ``axes[i]``.
-Turn = tuple[tuple[int, ...], int]
-
-#: Order of a tensor: a number, perhaps of symmetric or alternating tensors, perhaps twisted; or one for each factor of
-#: a product group.
+#: Order of a tensor: a number, a symmetry of so many indices, or an irrep, perhaps twisted; or one for each factor of a
+#: product group.
 Order = int | Symmetry | Irrep | Twisted | tuple[Entry | Twisted, ...]
 
 
@@ -208,8 +289,9 @@ class Space:
     ``terms`` is a tuple of ``(channels, order)``. For a product group an order is a tuple with
     one entry per factor: ``16x(2,1)``. A tensor of the term ``(c, k)`` has shape
     ``(*batch, n, ..., n, c)`` with k axes of length n. Symmetric and alternating tensors are ``S2`` and ``A2``
-    in place of the order (:class:`Symmetry`), ``1.det`` are tensors of order 1 twisted by the determinant
-    (:class:`Twisted`), and ``{2,1}`` or ``1o`` is an irrep (:class:`Irrep`), of shape ``(*batch, dim, c)``.
+    in place of the order, those of any symmetry of indices ``[ijk=ikj]`` (:class:`Symmetry`), ``1.det`` are tensors
+    of order 1 twisted by the determinant (:class:`Twisted`), and ``{2,1}`` or ``1o`` is an irrep (:class:`Irrep`), of
+    shape ``(*batch, dim, c)``.
 
     Raises ParseError for text that is no space, SpaceError for channels or orders out of range.
     """
@@ -252,7 +334,7 @@ class Space:
             if position == len(text):
                 return cls(tuple(terms))
             if text[position] != "+":
-                cure = _PRODUCT if _TIMES.match(text, position) else _CURE
+                cure = _PRODUCT if _TIMES.match(text, position) else _PAIRS if text[position] == "," else _CURE
                 raise ParseError("space", text, position, "terms are joined by +", cure)
             position += 1
 
@@ -288,7 +370,8 @@ def _read_term(text: str, position: int) -> tuple[int, Order, int]:
     if end < 0:
         if not before and "-" in text[start : start + 2]:
             raise ParseError("space", text, start, "orders and channels are not negative", _CURE)
-        raise ParseError("space", text, at, f"{'an order' if before else 'a term'} is expected here", _CURE)
+        cure = _PAIRS if text[at : at + 1] in KINDS and text.startswith("(", at + 1) else _CURE
+        raise ParseError("space", text, at, f"{'an order' if before else 'a term'} is expected here", cure)
     channels = int(before[1][:20]) if before else 1
     if not 1 <= channels <= MAX_CHANNELS:
         raise ParseError("space", text, at, f"channels go from 1 to {MAX_CHANNELS}", _CURE)
@@ -367,10 +450,10 @@ def _rows(text: str, whole_text: str) -> tuple[int, ...]:
 
 
 def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted:
-    kind, order = match[1], _number(int(match[2][:20]), match[2])
-    packed, twisted = (match[3].count(suffix) for suffix in (".packed", ".det"))
+    kind, order = exchanges.normal_form(match[3]) if match[3] else (match[1], _number(int(match[2][:20]), match[2]))
+    packed, twisted = (match[4].count(suffix) for suffix in (".packed", ".det"))
     if packed and not (kind and order > 1):
-        raise SpaceError(f"only symmetric and alternating tensors can be packed: write {order}, or S2.packed")
+        raise SpaceError(f"only tensors with a symmetry can be packed: write {order}, or S2.packed")
     if packed > 1 or twisted > 1:
         again = "twice packed" if packed > 1 else "twice twisted, which is not twisted"
         raise SpaceError(f"{match[0]} is {again}: write each of .packed and .det once, or leave it out")
@@ -400,7 +483,8 @@ def _read_one(text: str) -> Entry | Twisted:
     one, end = _read_one_at(text.strip(), 0)
     if end != len(text.strip()):
         raise SpaceError(
-            f"{shown(text)} is no order: write a number, S2 or A2 for symmetric or alternating tensors, or 1.det"
+            f"{shown(text)} is no order: write a number, S2 or A2 for symmetric or alternating tensors, equations such "
+            "as [ijk=ikj] for other symmetries, or 1.det"
         )
     return one
 
@@ -459,7 +543,7 @@ def axes_of(order: Order) -> int:
 
 
 def is_plain(order: Order) -> bool:
-    """Whether no part of an order is symmetric or alternating, or an irrep: all tensors have it."""
+    """Whether no part of an order has a symmetry, or is an irrep: all tensors have it."""
     return not any(isinstance(one, Stored) for one in entries_of(order))
 
 
@@ -474,7 +558,7 @@ def irreps_of(order: Order) -> tuple[Irrep | None, ...]:
 
 
 def is_number(order: Order) -> bool:
-    """Whether an order is a number, or one for each factor: neither symmetric nor alternating nor twisted."""
+    """Whether an order is a number, or one for each factor: without a symmetry, and not twisted."""
     return is_plain(order) and not any(twists_of(order))
 
 
@@ -502,7 +586,7 @@ def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
 
 
 def packed_lengths(order: Order, sizes: Sequence[int]) -> list[int]:
-    """The lengths of the axes if every symmetric and alternating part were packed."""
+    """The lengths of the axes if every part with a symmetry were packed."""
     packed = (replace(one, packed=True) if isinstance(one, Stored) else one for one in entries_of(order))
     return lengths(tuple(packed), sizes)
 
@@ -520,7 +604,7 @@ def is_packed(order: Order) -> bool:
 def least_shown(space: Space) -> int:
     """The least n that packed tensors show: an alternating one of order k has no entry where n < k."""
     packs = [one for order in space.orders for one in entries_of(order) if stored_packed(one)]
-    return max((one.order for one in packs if isinstance(one, Symmetry) and one.kind == "A"), default=1)
+    return max((one.least for one in packs), default=1)
 
 
 def stored_full(order: Order) -> Order:
@@ -533,30 +617,48 @@ def all_turns(order: Order) -> Iterator[Turn]:
     """All orders of axes that a tensor of this order allows, each with its sign."""
     factors: list[Sequence[Turn]] = []
     for one, count in zip(entries_of(order), axis_counts(order), strict=True):
-        if isinstance(one, Symmetry):
-            factors.append([(axes, 1 if one.kind == "S" else sign_of(axes)) for axes in permutations(range(count))])
-        else:
-            factors.append([(tuple(range(count)), 1)])
+        factors.append([*one.turns()] if isinstance(one, Symmetry) else [(tuple(range(count)), 1)])
     yield from products(factors)
 
 
-def symmetrising(order: Order) -> Iterator[tuple[int, range, int]]:
-    """Steps to the sum over all orders of axes with signs: an axis, the axes before it to exchange it with, the sign.
+def generators_of(order: Order) -> list[Turn]:
+    """Exchanges of axes that a tensor of this order allows, each with its sign; all others follow from them.
+
+    >>> from eqsynth.spaces.space import Symmetry, generators_of
+    >>> generators_of((1, Symmetry("A", 3)))
+    [((0, 2, 1, 3), -1), ((0, 1, 3, 2), -1)]
+    """
+    return [turn for one, start in _symmetric_parts(order) for turn in _placed(one.generators, start, axes_of(order))]
+
+
+def symmetrising(order: Order) -> Iterator[list[Turn]]:
+    """Steps to the sum over all orders of axes with signs: what is added to a tensor in each.
 
     >>> from eqsynth.spaces.space import Symmetry, symmetrising
     >>> list(symmetrising((1, Symmetry("A", 3))))
-    [(2, range(1, 2), -1), (3, range(1, 3), -1)]
+    [[((0, 2, 1, 3), -1)], [((0, 3, 2, 1), -1), ((0, 1, 3, 2), -1)]]
 
-    A step replaces a tensor by itself plus the sign times each exchanged tensor. After axes 0, ..., j - 1 are done,
-    every order of axes 0, ..., j is one of theirs, or one of them and then an exchange of j with one axis, so that
-    k (k - 1) / 2 exchanges do in place of k! orders.
+    For k axes that are all exchanged k (k - 1) / 2 exchanges do in place of k! orders (``exchanges.steps``).
     """
+    for one, start in _symmetric_parts(order):
+        for step in exchanges.steps(one.kind, one.order):
+            yield _placed(step, start, axes_of(order))
+
+
+def _symmetric_parts(order: Order) -> Iterator[tuple[Symmetry, int]]:
+    """The parts of an order that have a symmetry, and where their axes begin."""
     start = 0
     for one, count in zip(entries_of(order), axis_counts(order), strict=True):
         if isinstance(one, Symmetry):
-            for later in range(start + 1, start + count):
-                yield later, range(start, later), 1 if one.kind == "S" else -1
+            yield one, start
         start += count
+
+
+def _placed(turns: Sequence[Turn], start: int, axes: int) -> list[Turn]:
+    """The same for a part of the axes of a tensor."""
+    return [
+        ((*range(start), *(start + axis for axis in own), *range(start + len(own), axes)), sign) for own, sign in turns
+    ]
 
 
 def products(factors: Sequence[Sequence[Turn]]) -> tuple[Turn, ...]:

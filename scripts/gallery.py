@@ -50,6 +50,11 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "arXiv 2212.08630",
     ),
     (
+        "walled", "A walled Brauer diagram of GL(n)", "GL(n)", Diagram(3, 5, ((0, 2), (1, 4), (3, 6), (5, 7))),
+        "From order (3,2) to (2,1): the first axes of each row are those of V, the others of the dual V*. A pair "
+        "inside a row joins V with V*, a pair across the rows two of one kind.", "first fundamental theorem of GL(n)",
+    ),
+    (
         "signature", "A diagram of the Lorentz group", "O(1,3)", Diagram(3, 5, ((0, 2), (1, 5), (3, 6), (4, 7))),
         "Pairs as for O(n); inside a row they carry η = diag(+,-,-,-), in place of equal indices.", "arXiv 2212.08630",
     ),

@@ -398,6 +398,8 @@ def belongs(group, element):
         return all(belongs(factor, part) for factor, part in zip(group.factors, element, strict=True))
     if group.family == "Aut":
         return True
+    if group.duals:
+        return not group.misfit(element.blocks, element.head)
     listed = eq.basis(group, element.inputs, element.outputs)
     if element in tuple(listed):
         return True

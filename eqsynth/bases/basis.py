@@ -18,13 +18,12 @@ from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, Sy
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.hom import check_order_fits, fitting, maps_of, mixed
+from eqsynth.families.hom import fitted_order, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
-    Entry,
+    FactorOrder,
     Order,
-    Twisted,
     axes_of,
     axis_counts,
     is_number,
@@ -183,13 +182,13 @@ class Basis:
         if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
             raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
         self.refuse_irreps()
-        if not (isinstance(inputs, int) and isinstance(outputs, int)):
+        if not self.plain_orders:
             raise GroupError(
                 f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are no diagrams, but "
                 f"sums of them: ask for the orders {order_text(plain(self.inputs))} -> "
                 f"{order_text(plain(self.outputs))}"
             )
-        return listed, inputs, outputs
+        return listed, axes_of(inputs), axes_of(outputs)
 
     def refuse_irreps(self) -> None:
         """Raise GroupError where inputs or outputs are irreps, whose maps are not the matrices of diagrams."""
@@ -347,7 +346,7 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
     """
     choice("choose", choose, CHOICES)
     group = Group.parse(group)
-    inputs, outputs = (stored_full(fitting(group, read_order(order))) for order in (inputs, outputs))
+    inputs, outputs = (stored_full(fitted_order(group, read_order(order))) for order in (inputs, outputs))
     return _basis(group, inputs, outputs, choose)
 
 
@@ -462,8 +461,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     diagrams that the group allows, in the order of a basis and as many as the dimension, are the basis. All others are
     chosen anew and compared, since checking a choice takes as long as making it.
     """
-    for order in (inputs, outputs):
-        check_order_fits(group, order)
+    inputs, outputs = (fitted_order(group, order) for order in (inputs, outputs))
     try:
         if group.maps == "diagrams" and is_plain(inputs) and is_plain(outputs):
             argument = _plain_argument(group, inputs, outputs, choose)
@@ -603,9 +601,7 @@ def _summed_table(
     return MatrixMap(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
 
 
-def _product_basis(
-    group: Group, inputs: Sequence[Entry | Twisted], outputs: Sequence[Entry | Twisted], choose: str
-) -> Basis:
+def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequence[FactorOrder], choose: str) -> Basis:
     problems = [*zip(group.factors, inputs, outputs, strict=True)]
 
     def refuse_large(count: int) -> None:

@@ -25,8 +25,8 @@ class Form:
     >>> form(Group.parse("Sp(n)"))
     Form(kind='omega', rows=(), sign=-1, definite=False)
 
-    ``kind`` is ``delta`` (the dot product), ``omega`` (the symplectic form), ``eta`` (the signs on its diagonal are the
-    one row) or ``table``, whole numbers in ``rows``.
+    ``kind`` is ``delta`` (the dot product), ``hermitian`` (that with the conjugate of one factor), ``omega`` (the
+    symplectic form), ``eta`` (the signs on its diagonal are the one row) or ``table``, whole numbers in ``rows``.
     ``sign`` is 1 for B(x, y) = B(y, x) and -1 for B(x, y) = -B(y, x). Where ``definite``, B(x, x) > 0 unless x = 0.
     """
 
@@ -56,6 +56,10 @@ def form(group: Group) -> Form | None:
             return Form("eta", ((1,) * p + (-1,) * q,), 1, False)
         case "delta":
             return Form("delta", (), 1, True)
+        case "hermitian":
+            return Form("hermitian", (), 1, True)
+        case "none":
+            return None
         case _:
             return _form_of_matrices(group)
 

@@ -13,7 +13,7 @@ from eqsynth.errors import SpaceError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import (
-    Entry,
+    FactorAxes,
     Irrep,
     Order,
     Space,
@@ -100,7 +100,7 @@ def demand(group: Group, order: Order) -> Demand:
     return Demand(tuple(sorted(properties)), ", and ".join(reasons))
 
 
-def _demand_of_exchanges(one: Entry) -> Demand:
+def _demand_of_exchanges(one: FactorAxes) -> Demand:
     """What it takes to keep the symmetry of a tensor."""
     if not isinstance(one, Symmetry) or not one.signed:
         return Demand()
@@ -108,12 +108,12 @@ def _demand_of_exchanges(one: Entry) -> Demand:
     return Demand(("odd",), f"{flips} tensors" if one.short else f"exchanges of axes flip {flips} tensors")
 
 
-def _read_by_position(factor: Group, one: Entry, count: int) -> bool:
+def _read_by_position(factor: Group, one: FactorAxes, count: int) -> bool:
     """Whether values can be read one by one: the group only moves them, and so do exchanges of axes."""
     return _demand_of_factor(factor, one, count, False).free and _demand_of_exchanges(one).free
 
 
-def _demand_of_factor(group: Group, one: Entry, count: int, twisted: bool) -> Demand:
+def _demand_of_factor(group: Group, one: FactorAxes, count: int, twisted: bool) -> Demand:
     """What it takes to commute with the group on V^count, perhaps times its determinant, which is V where n = 1."""
     if isinstance(one, Irrep) and count:
         return Demand(("linear",), f"elements of {group} mix the coordinates of the irrep {one}")

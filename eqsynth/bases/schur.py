@@ -12,7 +12,7 @@ from eqsynth.bases.dimension import stable_from
 from eqsynth.errors import GroupError, SizeError, SymbolicError, explain_calls
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.group import FAMILIES, Group, Label
-from eqsynth.families.hom import Hom, fitting
+from eqsynth.families.hom import Hom, fitted_order
 from eqsynth.families.irreps import irrep_text
 from eqsynth.spaces.space import (
     Order,
@@ -122,7 +122,7 @@ def irreps(group: str | Group, order: str | Order) -> Irreps:
     more than 10,000 parts.
     """
     parsed = Group.parse(group)
-    asked = fitting(parsed, read_order(order))
+    asked = fitted_order(parsed, read_order(order))
     if not is_plain(asked):
         raise GroupError(
             f"the parts of {order_text(asked)} of {parsed} are not counted: ask for those of tensors of all kinds, of "
@@ -198,7 +198,7 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     """
     hom = Hom.parse(group, space_in, space_out)
     if not all(factor.stride for factor in hom.group.factors):
-        known = ", ".join(FAMILIES)
+        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )

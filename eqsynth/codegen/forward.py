@@ -41,6 +41,7 @@ from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
 from eqsynth.diagrams.text import fragment
+from eqsynth.errors import abridged
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
@@ -983,7 +984,13 @@ class Head:
             x = self.raw[number]
             lengths, count = shape(self.lengths[number], names.c_input(number)), len(self.lengths[number])
             fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{count + 1}:] == ({lengths}{'' if count else ','})"
-            self.say(f"if not ({fits} and ({x}.is_floating_point() or {x}.is_complex())):")
+            numbers = f"({x}.is_floating_point() or {x}.is_complex())"
+            if group.over_complex:
+                numbers = f"{x}.is_complex()"
+                self.say(f"if isinstance({x}, torch.Tensor) and not {x}.is_complex():")
+                cure = f"tensors of {abridged(group)} are complex numbers: pass them as these, x.to(torch.complex64)"
+                self.say(f'    raise self.ShapeError(f"{self._which(number)} holds {{{x}.dtype}}, and {cure}")')
+            self.say(f"if not ({fits} and {numbers}):")
             hints = [
                 f"{names.sizes[size]} = {binomial(names.sizes[factor], symmetry)}"
                 for size in axes
@@ -1026,13 +1033,17 @@ class Head:
         note = f" with {packed} = {binomial(name, symmetry)}{least}"
         self.say(f"    {self._refusal(number, known - {packed}, note)}")
 
+    def _which(self, number: int) -> str:
+        """What messages call an input."""
+        return self.raw[number] if self.names.multilinear else "input" if len(self.raw) == 1 else f"input {number}"
+
     def _refusal(self, number: int, known: set[str], note: str) -> str:
         """A call that refuses an input; sizes that are ``known`` are shown as numbers."""
         x = self.raw[number]
         lengths = [f"{{{size}}}" if size in known else size for size in self.lengths[number]]
-        which = x if self.names.multilinear else "input" if len(self.raw) == 1 else f"input {number}"
         more = f', "{note}"' if note else ""
-        return f'self._reject("{which}", {x}, f"{shape(lengths, f"{{{self.names.c_input(number)}}}")}"{more})'
+        expected = shape(lengths, f"{{{self.names.c_input(number)}}}")
+        return f'self._reject("{self._which(number)}", {x}, f"{expected}"{more})'
 
     def _say_batch(self, used: set[str]) -> None:
         """Lines that compare batch axes, and fold them into one."""

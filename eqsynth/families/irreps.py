@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Entry, Irrep, Order, Twisted, orders_of
+from eqsynth.spaces.space import FactorOrder, Irrep, Order, Twisted, orders_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def _is_irrep(part: object) -> bool:
     return isinstance(part.order if isinstance(part, Twisted) else part, Irrep)
 
 
-def _fitted(group: Group, part: Entry | Twisted) -> Entry | Twisted:
+def _fitted(group: Group, part: FactorOrder) -> FactorOrder:
     twisted = isinstance(part, Twisted)
     one = part.order if isinstance(part, Twisted) else part
     assert isinstance(one, Irrep)  # noqa: S101 - asked for irreps alone

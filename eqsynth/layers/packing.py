@@ -15,6 +15,7 @@ from eqsynth.spaces.space import (
     Irrep,
     Order,
     Symmetry,
+    axis_counts,
     entries_of,
     irreps_of,
     is_packed,
@@ -177,8 +178,8 @@ def _read(text: str) -> tuple[tuple[str, int, bool], ...]:
         if isinstance(one, Symmetry)
         else (HARMONIC, one.order, True)
         if isinstance(one, Irrep)
-        else ("", one, False)
-        for one in entries_of(read)
+        else ("", count, False)
+        for one, count in zip(entries_of(read), axis_counts(read), strict=True)
     )
 
 

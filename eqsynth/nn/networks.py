@@ -27,7 +27,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, negated
+from eqsynth.families.hom import Hom, fitted_space, negated
 from eqsynth.layers.linear import Linear
 from eqsynth.layers.products import PolynomialLayer
 from eqsynth.nn.activations import (
@@ -293,9 +293,7 @@ class MLP(Sequential):
         choice("norm", norm, (None, "layer", "batch"))
         parsed = Group.parse(group)
         factory_kwargs = {"device": device, "dtype": dtype}
-        listed = [Space.parse(space) for space in spaces]
-        for first, second in pairwise(listed):
-            Hom(parsed, first, second)
+        listed = [fitted_space(parsed, Space.parse(space)) for space in spaces]
         modules: list[nn.Module] = []
         before = listed[0]
         how = _Block(parsed, activation, normalization, bias, factory_kwargs)
@@ -456,7 +454,7 @@ def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
     Odd functions alone make no even ones: where the group flips signs, lengths and products would be out of reach.
     """
     asked = [demand(group, order).properties for order in space.orders]
-    if any(_flips_signs(group, order) for order in space.orders):
+    if group.over_complex or any(_flips_signs(group, order) for order in space.orders):
         return None
     if max(map(len, asked)) < 2 and ("linear",) not in asked:
         usual = {(): "relu", ("odd",): "tanh", ("homogeneous",): "leaky_relu"}

@@ -75,6 +75,8 @@ class _Interpreter:
     def __init__(
         self, plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
     ) -> None:
+        import numpy as np
+
         self.plan, self.inputs = plan, inputs
         self.factors = plan.hom.group.indices
         sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
@@ -89,6 +91,8 @@ class _Interpreter:
             for name, value in parameters.items()
         }
         self.batch = len(inputs[0])
+        #: Complex where the inputs or the parameters are.
+        self.dtype = np.result_type(float, *inputs, *parameters.values())
         self.values: dict[str, Array] = {}
 
     def run(self) -> list[Array]:
@@ -112,7 +116,7 @@ class _Interpreter:
         import numpy as np
 
         channels = self.plan.problem.space_out.channels[term]
-        return np.zeros((self.batch, *[self.lengths[size] for size in axes], channels))
+        return np.zeros((self.batch, *[self.lengths[size] for size in axes], channels), self.dtype)
 
     def step(self, step: Step) -> list[Array]:
         """What a step writes."""
@@ -281,7 +285,7 @@ class _Interpreter:
 
         maps = basis(bases.group, bases.ins[source.order], bases.outs[target.order])
         channels = self.plan.problem.space_out.channels[target.term]
-        total = np.zeros((self.batch, positions(bases.group, maps.outputs), channels))
+        total = np.zeros((self.batch, positions(bases.group, maps.outputs), channels), self.dtype)
         if not len(maps):
             return total
         weight = self.parameters[self.plan.weight_name(source.term, target.term)]
@@ -333,7 +337,7 @@ def _unpacked(source: Array, start: int, symmetry: Stored, n: int) -> Array:
         entries = np.tensordot(coordinates(symmetry), rows, (0, 0)).reshape(*[n] * symmetry.order, *rows.shape[1:])
         axes = range(symmetry.order)
         return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
-    entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]))
+    entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]), rows.dtype)
     for row, index in zip(rows, symmetry.indices(n), strict=True):
         for permutation, sign in symmetry.turns():
             entries[tuple(index[axis] for axis in permutation)] = sign * row
@@ -399,7 +403,7 @@ def _hodge(source: Array, step: Hodge, factor: Group, power: float) -> Array:
     moved = np.transpose(source, (0, *[1 + axis for axis in step.order], source.ndim - 1))
     lead = (slice(None),) * (1 + step.carried)
     shape = [*moved.shape[: 1 + step.carried + kept], *[n] * given, moved.shape[-1]]
-    total = np.zeros(shape)
+    total = np.zeros(shape, source.dtype)
     for labels in permutations(range(n)):
         sign = (-1) ** sum(labels[i] > labels[j] for j in range(n) for i in range(j))
         tied, gives = labels[:kept], labels[kept : kept + given]

@@ -54,6 +54,7 @@ from eqsynth.plans.steps import (
 )
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
+    FactorAxes,
     Irrep,
     Order,
     Stored,
@@ -706,7 +707,7 @@ class _Lowering:
             self.packs.append((factor, symmetry))
         return len(self.hom.group.indices) + self.packs.index((factor, symmetry))
 
-    def _packings(self, entries: Sequence[int | Stored | None], counts: Sequence[int]) -> list[tuple[int, int]]:
+    def _packings(self, entries: Sequence[FactorAxes | None], counts: Sequence[int]) -> list[tuple[int, int]]:
         """Where axes are packed, and the size that they get: from the last, so that the earlier stay in place."""
         packings = []
         for factor, (one, start) in enumerate(zip(entries, accumulate((0, *counts[:-1])), strict=True)):

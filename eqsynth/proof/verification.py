@@ -659,7 +659,8 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
 
     # Products are larger than their factors.
     sizes = {"sizes": PRODUCT_SIZES, "even_sizes": EVEN_PRODUCT_SIZES} if problem.multilinear else {}
-    module = prepared(layer if layer is not None else layer_of(plan, dtype=torch.float64), rng)
+    dtype = torch.complex128 if problem.group.over_complex else torch.float64
+    module = prepared(layer if layer is not None else layer_of(plan, dtype=dtype), rng)
     _check_shapes(plan, module)
     checks = try_layer(
         problem,
@@ -712,7 +713,7 @@ def meaning(
     outputs = []
     for o, (c_out, order_out) in enumerate(problem.space_out.terms):
         shape = lengths(stored_full(order_out), ns)
-        total = np.zeros((len(inputs[0]), prod(shape), c_out))
+        total = np.zeros((len(inputs[0]), prod(shape), c_out), np.result_type(*inputs, float))
         for i in range(len(problem.terms)):
             basis = maps(problem, i, o)
             if len(basis) * prod(shape) * prod(lengths(stored_full(basis.inputs), ns)) > MAX_MEANING:

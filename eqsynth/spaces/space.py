@@ -33,6 +33,7 @@ _PAIRS = (
     "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "
     "two, [ijkl=jikl=klij] (elasticity) in the two pairs, too; (S2,S2) is a tensor of a product of two groups."
 )
+_RUN = re.compile(r"([0-9]+)(?![A-WYZa-wyz0-9_.])")
 
 _TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX\u2297\u00d7]")
 _PRODUCT = (
@@ -264,14 +265,81 @@ class Irrep:
         return self.dim
 
 
-#: What an order may have for a factor of the group, twists aside; and those of them that are no numbers.
-Entry = int | Symmetry | Irrep
+#: What may be stored with one axis for all indices.
 Stored = Symmetry | Irrep
 
 
-#: Order of a tensor: a number, a symmetry of so many indices, or an irrep, perhaps twisted; or one for each factor of a
-#: product group.
-Order = int | Symmetry | Irrep | Twisted | tuple[Entry | Twisted, ...]
+@dataclass(frozen=True, slots=True)
+class Valence:
+    """Tensors with axes of V and of its dual V*: ``(1,1)`` in the text of a space for GL(n), SL(n), U(n), SU(n).
+
+    >>> from eqsynth.spaces.space import Valence
+    >>> print(Valence((2, 1)), Valence((2, 1)).order, Valence((0, 1, 1)).duals)
+    (2,1) 3 (True, False)
+
+    ``runs`` are axes of V, then of V*, then of V again, and so on: ``(2,1)`` has two axes of V before one of V*, and
+    ``(0,1,1)`` one of V* before one of V. An element g acts on axes of V as it is, on those of V* as the transpose of
+    its inverse. Without axes of V* an order is a number (:func:`valence`).
+
+    Raises SpaceError for runs that are no whole numbers, or are empty where others follow.
+    """
+
+    runs: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        runs = tuple(_number(run, self.runs) for run in self.runs)
+        _number(sum(runs), self.runs)
+        if len(runs) < 2 or not all(runs[1:]):
+            raise SpaceError(f"{shown(runs)} are no runs of axes of V and V*: write valence({shown(runs)})")
+        object.__setattr__(self, "runs", runs)
+
+    def __str__(self) -> str:
+        return f"({','.join(map(str, self.runs))})"
+
+    @property
+    def order(self) -> int:
+        """How many axes there are."""
+        return sum(self.runs)
+
+    @property
+    def duals(self) -> tuple[bool, ...]:
+        """For each axis whether it is one of V*."""
+        return tuple(place % 2 == 1 for place, run in enumerate(self.runs) for _ in range(run))
+
+
+def valence(runs: Sequence[int]) -> int | Valence:
+    """The order with these numbers of axes of V, of V*, of V again, ...: a number where there are none of V*.
+
+    >>> from eqsynth.spaces.space import valence
+    >>> valence((2, 0)), valence((1, 1)), valence((1, 0, 2, 1))
+    (2, Valence(runs=(1, 1)), Valence(runs=(3, 1)))
+    """
+    numbers_of = [_number(run, tuple(runs)) for run in runs]
+    return of_duals([place % 2 == 1 for place, run in enumerate(numbers_of) for _ in range(min(run, MAX_ORDER + 1))])
+
+
+def of_duals(duals: Sequence[bool]) -> int | Valence:
+    """The order of which axis i is one of V* where ``duals[i]``.
+
+    >>> from eqsynth.spaces.space import of_duals
+    >>> of_duals([False, True]), of_duals([False, False])
+    (Valence(runs=(1, 1)), 2)
+    """
+    runs = [0]
+    for dual in duals:
+        if dual != (len(runs) % 2 == 0):
+            runs.append(0)
+        runs[-1] += 1
+    return Valence(tuple(runs)) if len(runs) > 1 else _number(runs[0], runs[0])
+
+
+#: What is said about the axes of one factor: how many, whether they can be exchanged, whether some are of V*; an irrep.
+FactorAxes = int | Symmetry | Valence | Irrep
+#: Order of tensors of a group that is no product: a number, or a symmetry of so many indices, perhaps twisted, axes
+#: of V and V*, or an irrep.
+FactorOrder = int | Symmetry | Twisted | Valence | Irrep
+#: Order of a tensor: such a one, or one for each factor of a product group.
+Order = FactorOrder | tuple[FactorOrder, ...]
 
 
 @explain_calls
@@ -291,7 +359,8 @@ class Space:
     ``(*batch, n, ..., n, c)`` with k axes of length n. Symmetric and alternating tensors are ``S2`` and ``A2``
     in place of the order, those of any symmetry of indices ``[ijk=ikj]`` (:class:`Symmetry`), ``1.det`` are tensors
     of order 1 twisted by the determinant (:class:`Twisted`), and ``{2,1}`` or ``1o`` is an irrep (:class:`Irrep`), of
-    shape ``(*batch, dim, c)``.
+    shape ``(*batch, dim, c)``. For groups that tell V from its dual, ``(k,k')`` are tensors with k axes of V and k' of
+    V* (:class:`Valence`), for a factor of a product ``((k,k'),2)``.
 
     Raises ParseError for text that is no space, SpaceError for channels or orders out of range.
     """
@@ -388,10 +457,10 @@ def _read_order(text: str, position: int) -> tuple[Order, int]:
     """The order that begins at a place, and where it ends: -1 where there is none."""
     if not text.startswith("(", position):
         return _read_one_at(text, position)
-    entries: list[Entry | Twisted] = []
+    entries: list[FactorOrder] = []
     position = _skip(text, position + 1)
     while True:
-        entry, end = _read_one_at(text, position)
+        entry, end = _read_runs(text, position) if text.startswith("(", position) else _read_one_at(text, position)
         if end < 0:
             break
         entries.append(entry)
@@ -406,7 +475,7 @@ def _read_order(text: str, position: int) -> tuple[Order, int]:
     return tuple(entries), position + 1 if ends else -1
 
 
-def _read_one_at(text: str, position: int) -> tuple[Entry | Twisted, int]:
+def _read_one_at(text: str, position: int) -> tuple[FactorOrder, int]:
     """The order for one factor that begins at a place, and where it ends: -1 where there is none."""
     if match := _IRREP.match(text, position):
         return _irrep_of(match), match.end()
@@ -449,6 +518,21 @@ def _rows(text: str, whole_text: str) -> tuple[int, ...]:
     return rows
 
 
+def _read_runs(text: str, position: int) -> tuple[FactorOrder, int]:
+    """The axes of V and V* of a factor that begin at a place, and where they end."""
+    runs: list[int] = []
+    position = _skip(text, position + 1)
+    while match := _RUN.match(text, position):
+        runs.append(_number(int(match[1][:20]), match[1]))
+        position = _skip(text, match.end())
+        if not text.startswith(",", position):
+            break
+        position = _skip(text, position + 1)
+    if not runs or not text.startswith(")", position):
+        raise SpaceError("axes of V and of V* are two numbers: write ((1,1),2)")
+    return valence(runs), position + 1
+
+
 def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted:
     kind, order = exchanges.normal_form(match[3]) if match[3] else (match[1], _number(int(match[2][:20]), match[2]))
     packed, twisted = (match[4].count(suffix) for suffix in (".packed", ".det"))
@@ -461,12 +545,14 @@ def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted:
     return Twisted(one) if twisted else one
 
 
-def read_order(order: str | Order | Sequence[str | Entry | Twisted]) -> Order:
+def read_order(order: str | Order | Sequence[str | FactorOrder | Sequence[int]]) -> Order:
     """An order as people give it: a number, ``"S2"``, ``"(S2,1)"``, or a tuple or list of such.
 
     >>> from eqsynth.spaces.space import read_order
     >>> read_order(("S2", 1))
     (Symmetry(kind='S', order=2, packed=False), 1)
+    >>> read_order(((1, 1), 2))
+    (Valence(runs=(1, 1)), 2)
     """
     if isinstance(order, str):
         ((channels, read), *others) = Space.parse(order).terms
@@ -479,7 +565,7 @@ def read_order(order: str | Order | Sequence[str | Entry | Twisted]) -> Order:
     return check_order(order)
 
 
-def _read_one(text: str) -> Entry | Twisted:
+def _read_one(text: str) -> FactorOrder:
     one, end = _read_one_at(text.strip(), 0)
     if end != len(text.strip()):
         raise SpaceError(
@@ -496,12 +582,12 @@ def order_text(order: Order) -> str:
     return str(order)
 
 
-def orders_of(order: Order) -> tuple[Entry | Twisted, ...]:
+def orders_of(order: Order) -> tuple[FactorOrder, ...]:
     """The order for each factor of the group."""
     return order if isinstance(order, tuple) else (order,)
 
 
-def entries_of(order: Order) -> tuple[Entry, ...]:
+def entries_of(order: Order) -> tuple[FactorAxes, ...]:
     """The same without twists, which change neither shapes nor exchanges of axes.
 
     >>> from eqsynth.spaces.space import Twisted, entries_of
@@ -523,8 +609,14 @@ def with_twists(order: Order, twists: Sequence[bool]) -> Order:
     >>> print(with_twists(2, [True]))
     2.det
     """
-    parts = tuple(Twisted(one) if twist else one for one, twist in zip(entries_of(order), twists, strict=True))
+    parts = tuple(_twist(one) if twist else one for one, twist in zip(entries_of(order), twists, strict=True))
     return parts if isinstance(order, tuple) else parts[0]
+
+
+def _twist(one: FactorAxes) -> Twisted:
+    if isinstance(one, Valence):
+        raise SpaceError(f"{one}.det is there for no group with axes of V*: write {one}")
+    return Twisted(one)
 
 
 def untwisted(order: Order) -> Order:
@@ -534,7 +626,16 @@ def untwisted(order: Order) -> Order:
 
 def axis_counts(order: Order) -> tuple[int, ...]:
     """How many indices a tensor has for each factor of the group."""
-    return tuple(one.order if isinstance(one, Stored) else one for one in entries_of(order))
+    return tuple(one if isinstance(one, int) else one.order for one in entries_of(order))
+
+
+def duals_of(order: Order) -> tuple[bool, ...]:
+    """For each axis of a tensor, stored full, whether it is one of V*."""
+    return tuple(
+        dual
+        for one, count in zip(entries_of(order), axis_counts(order), strict=True)
+        for dual in (one.duals if isinstance(one, Valence) else (False,) * count)
+    )
 
 
 def axes_of(order: Order) -> int:
@@ -547,7 +648,7 @@ def is_plain(order: Order) -> bool:
     return not any(isinstance(one, Stored) for one in entries_of(order))
 
 
-def tensor_parts(order: Order) -> tuple[int | Symmetry, ...]:
+def tensor_parts(order: Order) -> tuple[int | Symmetry | Valence, ...]:
     """The parts of an order that are no irreps."""
     return tuple(one for one in entries_of(order) if not isinstance(one, Irrep))
 
@@ -558,8 +659,8 @@ def irreps_of(order: Order) -> tuple[Irrep | None, ...]:
 
 
 def is_number(order: Order) -> bool:
-    """Whether an order is a number, or one for each factor: without a symmetry, and not twisted."""
-    return is_plain(order) and not any(twists_of(order))
+    """Whether an order is a number, or one for each factor: without a symmetry, not twisted, without axes of V*."""
+    return all(isinstance(one, int) for one in orders_of(order))
 
 
 def numbers(order: Order) -> int | tuple[int, ...]:
@@ -568,8 +669,9 @@ def numbers(order: Order) -> int | tuple[int, ...]:
 
 
 def plain(order: Order) -> Order:
-    """The order of all tensors, symmetric or not, twisted as they are."""
-    return with_twists(numbers(order), twists_of(order))
+    """The order of all tensors, symmetric or not, twisted as they are, with the same axes of V*."""
+    parts = tuple(one.order if isinstance(one, Stored) else one for one in entries_of(order))
+    return with_twists(parts if isinstance(order, tuple) else parts[0], twists_of(order))
 
 
 def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
@@ -686,10 +788,16 @@ def none_of(order: Order) -> Order:
 def check_order(order: object) -> Order:
     """The order with its numbers as plain ints; SpaceError unless they are whole, one or a tuple of them, in range."""
     if not isinstance(order, tuple):
-        return order if isinstance(order, Stored | Twisted) else _number(order, order)
+        return order if isinstance(order, Symmetry | Twisted | Valence | Irrep) else _number(order, order)
     if not order:
         raise SpaceError("the order () is empty: give one number per factor of the group")
-    return tuple(part if isinstance(part, Stored | Twisted) else _number(part, order) for part in order)
+    return tuple(_check_part(part, order) for part in order)
+
+
+def _check_part(part: object, order: tuple[object, ...]) -> FactorOrder:
+    if isinstance(part, tuple | list) and part:
+        return valence(part)
+    return part if isinstance(part, Symmetry | Twisted | Valence | Irrep) else _number(part, order)
 
 
 def plain_order(order: object) -> int:

@@ -97,6 +97,12 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "One diagram for each factor, side by side: the map is their Kronecker product.", "arXiv 2304.14144",
     ),
     (
+        "nested", "A nested partition of S(3) wr S(n)", "S(3) wr S(n)",
+        (Diagram(2, 3, ((0, 2, 3), (1, 4))), Diagram(2, 3, ((0, 2), (1, 4), (3,)))),
+        "The first diagram says which indices are of one group of points, the second, which cuts its blocks, which of "
+        "them are of one point.", "chains of two set partitions",
+    ),
+    (
         "orbit", "An orbit of a group of permutations", "Perm(4: 1 2 3 0)", Orbit(2, 2, (0, 1, 2, 0)),
         "The numbers are one index tuple of the orbit; the map is 1 on all its images, and squares say that it is no "
         "diagram.", "arXiv 2307.07810",

@@ -495,7 +495,7 @@ class TestE3nn:
             (lambda: eq.from_e3nn({"weight": torch.zeros(5)}, "2x1o", "3x1o"), ShapeError, "has 6 numbers"),
             (lambda: eq.from_e3nn({}, "2x1o", "3x1o"), ShapeError, "has 6 numbers, not None"),
             (lambda: eq.from_e3nn({}, "2x1", "3x1o"), SpaceError, "1 is no irrep of O"),
-            (lambda: eq.to_e3nn({}, "2x1o", "3x1o"), EqsynthError, "lack weight"),
+            (lambda: eq.to_e3nn({}, "2x1o", "3x1o"), ShapeError, "has the shape .*not None"),
             (lambda: eq.split_irreps(torch.zeros(5), "2x1o"), ShapeError, r"expected \(\*batch, 6\)"),
             (lambda: eq.join_irreps(torch.zeros(3, 2), "2x1o + 1x0e"), ShapeError, "one for each irrep"),
             (lambda: eq.from_e3nn({}, "2x1o", "3x1o", "none"), EqsynthError, "path_normalization"),

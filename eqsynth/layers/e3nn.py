@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls, shown
+from eqsynth.errors import ShapeError, SpaceError, explain_calls, require, shown
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, bias_name, weight_name
@@ -55,7 +55,7 @@ def join_irreps(terms: Tensor | Sequence[Tensor], irreps: str | Space) -> Tensor
     Raises ShapeError where the tensors do not fit.
     """
     space = _space(irreps)
-    listed = [terms] if isinstance(terms, torch.Tensor) else list(terms)
+    listed: list[Any] = [*terms] if isinstance(terms, tuple | list) else [terms]
     shapes = [tuple(term.shape[-2:]) if isinstance(term, torch.Tensor) else type(term).__name__ for term in listed]
     wanted = [(dim, channels) for channels, dim in space]
     if shapes != wanted:
@@ -88,6 +88,7 @@ def from_e3nn(
 
     Raises SpaceError for what are no irreps of O(3), ShapeError for other numbers of weights.
     """
+    require("from_e3nn", state, Mapping, "give the state_dict of an o3.Linear")
     hom, biases = _hom(irreps_in, irreps_out), flag("biases", biases)
     paths, scales = _paths(hom, path_normalization)
     weights = _given(state, "weight", sum(_size(hom, path) for path in paths), hom)
@@ -121,16 +122,20 @@ def to_e3nn(
     >>> {name: tuple(value.shape) for name, value in weights.items()}
     {'weight': (6,), 'bias': (0,), 'output_mask': (9,)}
 
-    ``biases=False`` leaves the biases out. Raises as :func:`from_e3nn` does, and where a weight is missing.
+    ``biases=False`` leaves the biases out. Raises as :func:`from_e3nn` does.
     """
     hom, biases = _hom(irreps_in, irreps_out), flag("biases", biases)
     paths, scales = _paths(hom, path_normalization)
-    missing = [name for name in (weight_name(hom, *path) for path in paths) if name not in state]
-    if missing:
-        raise EqsynthError(f"the weights of {hom} lack {missing[0]}: give the state_dict of eq.Linear for these irreps")
-    blocks = [
-        (state[weight_name(hom, *path)][0] / scale).T.flatten() for path, scale in zip(paths, scales, strict=True)
-    ]
+    ours = "give the state_dict of eq.Linear for these irreps"
+    require("to_e3nn", state, Mapping, ours)
+    blocks = []
+    for path, scale in zip(paths, scales, strict=True):
+        name, shape = weight_name(hom, *path), (1, hom.space_out.channels[path[1]], hom.space_in.channels[path[0]])
+        weight = state.get(name)
+        if not isinstance(weight, torch.Tensor) or weight.shape != shape:
+            got = f"shape {tuple(weight.shape)}" if isinstance(weight, torch.Tensor) else shown(weight)
+            raise ShapeError(f"{name} of {hom} has the shape {shape}, not {got}: {ours}")
+        blocks.append((weight[0] / scale).T.flatten())
     terms = [term for term in range(len(hom.space_out)) if biases and _scalar(hom, term)]
     channels = hom.space_out.channels
     like = blocks[0] if blocks else torch.zeros(0)

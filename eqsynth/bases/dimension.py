@@ -14,7 +14,7 @@ from math import prod
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Group
 from eqsynth.spaces import exchanges
-from eqsynth.spaces.space import FactorAxes, Symmetry, Valence
+from eqsynth.spaces.space import Symmetry, Valence
 
 
 def dimension(group: Group, total: int) -> int:
@@ -37,7 +37,7 @@ def dimension(group: Group, total: int) -> int:
     return group.dimension(total)
 
 
-def symmetric_dimension(group: Group, *parts: FactorAxes) -> int:
+def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     """The same between tensors with symmetries of indices: how many equivariant maps and constants there are.
 
     >>> from eqsynth import Group

@@ -760,6 +760,7 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     import numpy as np
 
     require("basis", basis, Basis, "write eq.basis(group, inputs, outputs)")
+    basis.refuse_irreps()
     size = basis.size(n)
     inputs, outputs = axes_of(basis.inputs), axes_of(basis.outputs)
     group, diagrams = (basis.group, ()) if _summed(basis) else _subject(basis, None, None)

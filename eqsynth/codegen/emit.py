@@ -16,7 +16,7 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.codegen import carry
 from eqsynth.codegen.forward import Forward
 from eqsynth.codegen.meaning import weights_of
-from eqsynth.codegen.names import Names
+from eqsynth.codegen.names import Names, literal
 from eqsynth.codegen.tables import runs
 from eqsynth.diagrams.diagram import Multiplied
 from eqsynth.diagrams.text import picture
@@ -284,7 +284,7 @@ class _File:
         """A space with the numbers of channels that a layer has, in an f-string."""
         name, several = f"self.channels_{side}", len(space) > 1
         return " + ".join(
-            f"{{{name}{f'[{term}]' * several}}}x{order_text(order)}" for term, order in enumerate(space.orders)
+            f"{{{name}{f'[{term}]' * several}}}x{literal(order_text(order))}" for term, order in enumerate(space.orders)
         )
 
     def _unusual(self) -> str:

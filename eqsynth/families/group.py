@@ -412,6 +412,26 @@ class Group:
         """The number of boxes of a label that do not come with n."""
         return sum(label)
 
+    @property
+    def spherical(self) -> bool:
+        """Whether irreps are named by degree and parity, and have the coordinates of spherical harmonics."""
+        return False
+
+    def exists(self, label: Label) -> bool:
+        """Whether a label names an irreducible part at this n."""
+        self._lacks(f"irreps with coordinates, such as {label}: ask for tensors of an order")
+
+    def least_order(self, label: Label) -> int:
+        """The number of indices of the least tensors that hold a part."""
+        return self.boxes(label)
+
+    def seats(self, label: Label) -> tuple[tuple[Shape, int, bool], ...]:
+        """How the tensors of a part are indexed: shapes of boxes, each an index that stands on so many axes.
+
+        Exchanges of the boxes act as on a tableau of the shape. Last, whether sums over an index vanish.
+        """
+        return ((label, 1, False),)
+
     def part_words(self, label: Label) -> str:  # noqa: ARG002 - of some families
         """What a part is, in words; empty where it has no name."""
         return ""

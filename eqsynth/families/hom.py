@@ -13,6 +13,7 @@ from eqsynth.errors import EqsynthError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
+from eqsynth.families.irreps import fitted
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
@@ -22,6 +23,7 @@ from eqsynth.spaces.space import (
     axis_counts,
     duals_of,
     entries_of,
+    irreps_of,
     of_duals,
     order_text,
     orders_of,
@@ -166,6 +168,12 @@ class ProductHom:
 
     def __post_init__(self) -> None:
         homs = [Hom(self.group, space, self.space_out) for space in self.operands]
+        for order in (order for hom in homs for space in (hom.space_in, hom.space_out) for order in space.orders):
+            if any(one is not None for one in irreps_of(order)):
+                raise SpaceError(
+                    f"products are made of tensors, and {order_text(order)} is an irrep: take it to tensors of order "
+                    f"{axes_of(order)} by eq.Linear before, and the product to irreps behind"
+                )
         object.__setattr__(self, "operands", tuple(hom.space_in for hom in homs))
         object.__setattr__(self, "space_out", fitted_space(self.group, self.space_out))
         degrees = tuple(number for number in map(whole, self.degrees) if number is not None)
@@ -295,6 +303,12 @@ def weight_name(problem: Problem, term_in: int, term_out: int) -> str:
     """
     single = len(problem.terms) == len(problem.space_out) == 1
     return "weight" if single else "_".join(map(str, ("weight", *problem.places(term_in), term_out)))
+
+
+def bias_name(problem: Problem, term_out: int) -> str:
+    """What biases of an output are called in a state_dict: ``bias``, or ``bias_1`` where there are several terms."""
+    single = len(problem.terms) == len(problem.space_out) == 1
+    return "bias" if single else f"bias_{term_out}"
 
 
 def parse_problem(text: str, files: bool | Path = True, mode: str | None = None) -> Problem:
@@ -494,4 +508,4 @@ def fitted_order(group: Group, order: Order) -> Order:
                 "SL(n), U(n) or SU(n), or give V + V* as one space of twice the size"
             )
     negated(group, order)
-    return order
+    return fitted(group, order)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Generators, Group
+from eqsynth.families.irreps import coordinates
 from eqsynth.families.matrix import exponential
 from eqsynth.spaces.space import (
+    Irrep,
     Order,
     Symmetry,
     axis_counts,
@@ -164,12 +167,18 @@ def _packing_of_orbits(symmetry: Symmetry, n: int) -> tuple[NDArray[np.int64], N
 
 def packed(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64]:
     """A ``(batch, n, ..., n, channels)`` tensor as it is stored: the axes that an order packs become one."""
+    import numpy as np
+
     axis = 1
     for one, count in zip(entries_of(order), axis_counts(order), strict=True):
         if stored_packed(one):
-            n = tensor.shape[axis]
-            flat = tensor.reshape(*tensor.shape[:axis], n**count, *tensor.shape[axis + count :])
-            tensor, count = flat.take(packing(one, n)[0], axis), 1  # noqa: PLW2901 - one axis is left
+            shape = tensor.shape
+            flat = tensor.reshape(*shape[:axis], prod(shape[axis : axis + count]), *shape[axis + count :])
+            if isinstance(one, Irrep):
+                tensor = np.moveaxis(np.tensordot(coordinates(one), flat, axes=(1, axis)), 0, axis)
+            else:
+                tensor = flat.take(packing(one, shape[axis])[0], axis)
+            count = 1  # noqa: PLW2901 - one axis is left
         axis += count
     return tensor
 
@@ -180,7 +189,10 @@ def unpacked(tensor: NDArray[Any], order: Order, sizes: Sequence[int]) -> NDArra
 
     axis = 1
     for one, count, n in zip(entries_of(order), axis_counts(order), sizes, strict=True):
-        if stored_packed(one):
+        if isinstance(one, Irrep) and one.packed:
+            full = np.moveaxis(np.tensordot(coordinates(one), tensor, axes=(0, axis)), 0, axis)
+            tensor = full.reshape(*full.shape[:axis], *[n] * count, *full.shape[axis + 1 :])
+        elif stored_packed(one) and isinstance(one, Symmetry):
             _, ranks, sign = packing(one, n)
             after = tensor.shape[axis + 1 :]
             # Without entries there are none to take.

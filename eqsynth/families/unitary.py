@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.families.group import Generators
+from eqsynth.families.group import Group
 from eqsynth.families.linear import GeneralLinear, SpecialLinear
 
 if TYPE_CHECKING:
@@ -12,7 +12,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Unitary(GeneralLinear):
+class Hermitian(Group):
+    """What is said once of all groups of unitary matrices."""
+
+    __slots__ = ()
+
+    @property
+    def over_complex(self) -> bool:
+        """Tensors and weights are complex numbers."""
+        return True
+
+    @property
+    def form(self) -> str:
+        """The Hermitian form."""
+        return "hermitian"
+
+
+class Unitary(Hermitian, GeneralLinear):
     """The unitary group U(n) on complex tensors: the diagrams of GL(n), with complex weights; V* is the conjugate of V.
 
     >>> import eqsynth as eq
@@ -30,26 +46,12 @@ class Unitary(GeneralLinear):
     about = "unitary group: the linear maps of C^n that keep lengths"
     action = "change the coordinates{} by any unitary matrix"
 
-    @property
-    def over_complex(self) -> bool:
-        """Tensors and weights are complex numbers."""
-        return True
-
-    @property
-    def form(self) -> str:
-        """The Hermitian form."""
-        return "hermitian"
-
-    def generating_matrices(self) -> Generators:
-        """Those of GL(n), the complexification, which asks of complex-linear maps what U(n) asks."""
-        return super().generating_matrices()
-
     def random_element(self, rng: np.random.Generator) -> NDArray[Any]:
         """By Haar measure."""
         return unitary_element(self.number, rng)
 
 
-class SpecialUnitary(SpecialLinear):
+class SpecialUnitary(Hermitian, SpecialLinear):
     """The special unitary group SU(n) on complex tensors: the diagrams of SL(n), with complex weights.
 
     >>> import eqsynth as eq
@@ -61,20 +63,6 @@ class SpecialUnitary(SpecialLinear):
     about = "special unitary group: the linear maps of C^n of determinant 1 that keep lengths"
     action = "change the coordinates{} by any unitary matrix of determinant 1"
     headless = "U"
-
-    @property
-    def over_complex(self) -> bool:
-        """Tensors and weights are complex numbers."""
-        return True
-
-    @property
-    def form(self) -> str:
-        """The Hermitian form."""
-        return "hermitian"
-
-    def generating_matrices(self) -> Generators:
-        """Those of SL(n), the complexification."""
-        return super().generating_matrices()
 
     def random_element(self, rng: np.random.Generator) -> NDArray[Any]:
         """By Haar measure."""

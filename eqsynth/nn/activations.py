@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.bases.forms import Form, form
+from eqsynth.bases.forms import Form, form, form_of_coordinates
 from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged, explain_calls, shown
 from eqsynth.exact.limits import afford_parameters, check_factory
@@ -20,7 +20,7 @@ from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space
 from eqsynth.layers.emitted import refuse_script, require_dtype
-from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
+from eqsynth.spaces.space import Irrep, Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]
 Tensors = torch.Tensor | tuple[torch.Tensor, ...]
@@ -211,7 +211,9 @@ def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
     """The length of each axis of a tensor: a number, the letter that stands for it, or a PackedLength."""
     lengths: list[int | str] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
-        if not stored_packed(one):
+        if isinstance(one, Irrep):
+            lengths.append(one.dim)
+        elif not isinstance(one, Symmetry) or not one.packed:
             lengths += [factor.n] * count
         else:
             lengths.append(one.length(factor.n) if isinstance(factor.n, int) else PackedLength.of(factor.n, one))
@@ -548,6 +550,9 @@ def forms_of(group: Group, order: Order) -> tuple[Form | None, ...]:
     """The invariant form of each axis."""
     forms: list[Form | None] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
+        if isinstance(one, Irrep):
+            forms.append(form_of_coordinates(factor, one))
+            continue
         packed = stored_packed(one)
         own = form(factor)
         if group.over_complex and own is not None and own.kind == "delta":

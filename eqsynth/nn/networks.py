@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.pointwise import demand, gates, positional, positions
 from eqsynth.errors import (
     ActivationError,
@@ -406,7 +407,8 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
         if any(map_exists(how.group, other, order) for other in before.orders)
     )
     wanted = how.activation == "products"
-    if how.activation == "auto" and _usual(how.group, space) is None:
+    # Irreps are not multiplied: gates and pairings are left.
+    if how.activation == "auto" and not has_irreps(*orders, *space.orders) and _usual(how.group, space) is None:
         wanted = products_add(how.group, orders, used.orders)
     return orders if wanted else ()
 

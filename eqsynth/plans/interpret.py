@@ -14,6 +14,7 @@ from eqsynth.diagrams.functor import joined_indices, matrix, split_indices, squa
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import index_sizes
+from eqsynth.families.irreps import coordinates
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
@@ -38,7 +39,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Symmetry, axes_of
+from eqsynth.spaces.space import Irrep, Stored, axes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,8 +212,8 @@ class _Interpreter:
         given = [self.lengths[size] for size in step.tabled.given]
         return np.asarray(product.reshape(*lead, *given, value.shape[-1]))
 
-    def packing(self, step: Pack | Unpack) -> Symmetry:
-        """The symmetry of the axes that a step packs or unpacks."""
+    def packing(self, step: Pack | Unpack) -> Stored:
+        """The kind of tensor of the axes that a step packs or unpacks."""
         return self.plan.packs[step.size - len(self.sizes)][1]
 
     # --- products of inputs -----------------------------------------------------------------------
@@ -313,21 +314,29 @@ def _einsum(*arguments: Any) -> Array:
     return np.asarray(np.einsum(*named))
 
 
-def _packed(source: Array, start: int, symmetry: Symmetry) -> Array:
-    """Each entry once: that with the first indices."""
+def _packed(source: Array, start: int, symmetry: Stored) -> Array:
+    """Each entry once: that with the first indices. Of an irrep, its coordinates."""
     import numpy as np
 
+    if isinstance(symmetry, Irrep):
+        before, behind = source.shape[: 1 + start], source.shape[1 + start + symmetry.order :]
+        product = np.einsum("ij,bjc->bic", coordinates(symmetry), source.reshape(prod(before), -1, prod(behind)))
+        return np.asarray(product.reshape(*before, symmetry.dim, *behind))
     axes, n = range(symmetry.order), source.shape[1 + start]
     moved = np.moveaxis(source, [1 + start + axis for axis in axes], list(axes))
     rows = [moved[index] for index in symmetry.indices(n)]
     return np.moveaxis(np.array(rows).reshape(len(rows), *moved.shape[symmetry.order :]), 0, 1 + start)
 
 
-def _unpacked(source: Array, start: int, symmetry: Symmetry, n: int) -> Array:
+def _unpacked(source: Array, start: int, symmetry: Stored, n: int) -> Array:
     """All entries: in other orders of their indices they are the same, or have the sign of the order."""
     import numpy as np
 
     rows = np.moveaxis(source, 1 + start, 0)
+    if isinstance(symmetry, Irrep):
+        entries = np.tensordot(coordinates(symmetry), rows, (0, 0)).reshape(*[n] * symmetry.order, *rows.shape[1:])
+        axes = range(symmetry.order)
+        return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
     entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]), rows.dtype)
     for row, index in zip(rows, symmetry.indices(n), strict=True):
         for permutation, sign in symmetry.turns():

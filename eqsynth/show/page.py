@@ -76,8 +76,8 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     maps = basis(group, inputs, outputs)
     if not maps.plain_orders:
         raise SpaceError(
-            f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(inputs))} -> "
-            f"{order_text(plain(outputs))}, or for text, --svg or --tikz"
+            f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(maps.inputs))} -> "
+            f"{order_text(plain(maps.outputs))}, or for text, --svg or --tikz"
         )
     return _document(maps, None)
 

@@ -125,9 +125,7 @@ def orbits_of_partitions(
     limits = [range((1 if alternating else order) + 1) for alternating, order in kinds]
     weights = weights or (1,) * len(kinds)
     types = [
-        taken
-        for taken in product(*limits)
-        if any(taken) and sum(map(mul, taken, weights)) % block_size == remainder
+        taken for taken in product(*limits) if any(taken) and sum(map(mul, taken, weights)) % block_size == remainder
     ]
     counted: dict[tuple[Sequence[int], int], int] = {(tuple(order for _, order in kinds), 0): 1}
     for taken in types:

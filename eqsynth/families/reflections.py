@@ -15,6 +15,7 @@ from eqsynth.errors import GroupError, explain_calls, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.partitions import Blocks
 from eqsynth.families.group import Generators, Group, fill
+from eqsynth.families.hermitian import Hermitian
 from eqsynth.families.partition_groups import PartitionGroup, orbits_of_partitions
 from eqsynth.families.symmetric import Symmetric
 from eqsynth.spaces.space import Symmetry
@@ -23,22 +24,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The highest root of unity. At orders that are handled, higher ones have the maps of all numbers of length 1.
+#: The highest r: orders that are handled are far below.
 MAX_ROOT = 1_000
 #: What families there are for the lowest ones.
 REAL = {1: "S", 2: "H"}
 
 
-class Phased(PartitionGroup):
+class Phased(Hermitian, PartitionGroup):
     """What the group has in common with what it says about diagrams on axes of certain kinds."""
 
     __slots__ = ()
     about = "complex reflection group: all permutations of n coordinates times roots of unity"
     action = "permute the coordinates{} and multiply them by roots of unity"
     diagram_kind = "phased partition"
-    sources: ClassVar[dict[str, str]] = {
-        "phased partition": "set partitions, in each block V minus V* a multiple of r; Tanabe, Nagoya Math. J. 148 (1997)"
-    }
+    sources: ClassVar[dict[str, str]] = {"phased partition": "set partitions, V minus V* a multiple of r in each block"}
     duals = True
     counted_by = "partitions into blocks with V minus V* a multiple of r"
     spanning = "set partitions with V minus V*, inputs counted as outputs of the other kind, a multiple of r in a block"
@@ -49,21 +48,11 @@ class Phased(PartitionGroup):
     def rows(self, order: int, through: int) -> None:
         """Rows with equally many blocks do not all fit together."""
 
-    @property
-    def over_complex(self) -> bool:
-        """Tensors and weights are complex numbers."""
-        return True
-
-    @property
-    def form(self) -> str:
-        """The Hermitian form: all elements are unitary."""
-        return "hermitian"
-
 
 @explain_calls
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class ComplexReflections(Phased):
-    """The group Z(r) wr S(n) on complex tensors, r at least 3: matrices with one r-th root of unity in each row and column.
+    """The group Z(r) wr S(n) on complex tensors: in each row and column one entry, an r-th root of unity, r at least 3.
 
     >>> import eqsynth as eq
     >>> group = eq.Group.parse("Z(3) wr S(2)")

@@ -14,7 +14,7 @@ from eqsynth.algebra import Map, matrix
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams import enumeration
-from eqsynth.errors import ActivationError, EqsynthError, GroupError, ParseError, ShapeError, SpaceError
+from eqsynth.errors import ActivationError, GroupError, ParseError, ShapeError, SpaceError
 from eqsynth.exact.partitions import set_partitions
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.families.representation import act
@@ -261,6 +261,13 @@ def test_what_is_refused():
         eq.verify("Z(3) wr S(2): 1x1.det -> 1")
     with pytest.raises(SpaceError, match="symmetric and alternating tensors have axes of V alone"):
         eq.verify("Z(3) wr S(2): (S2,1) -> 1")
-    sparse = eq.Linear("Z(3) wr S(n)", "2x(1,1)", "2x(1,1)")
-    with pytest.raises(EqsynthError, match=r"eq\.nn\.Sparse"):
-        eq.nn.Sparse(sparse)
+
+
+def test_sparse_tensors_are_read_where_they_are():
+    layer = eq.Linear("Z(3) wr S(n)", "2x2", "3x2", bias=False)
+    x = torch.zeros(4, 4, 2, dtype=torch.complex64)
+    for place in ((0, 0), (1, 2), (3, 3)):
+        x[place] = torch.randn(2, dtype=torch.complex64)
+    every = torch.cartesian_prod(torch.arange(4), torch.arange(4)).T
+    y = eq.nn.Sparse(layer)(x.to_sparse(2), at=every)
+    torch.testing.assert_close(y.to_dense(), layer(x))

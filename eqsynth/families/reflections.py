@@ -259,7 +259,7 @@ def _roots(r: int) -> NDArray[Any]:
     """The r-th roots of unity."""
     import numpy as np
 
-    return np.exp(2j * np.pi * np.arange(r) / r)
+    return np.asarray(np.exp(2j * np.pi * np.arange(r) / r))
 
 
 def _phased(vertices: tuple[int, ...], weights: tuple[int, ...], r: int) -> Iterator[Blocks]:

@@ -383,8 +383,7 @@ def identity(group: Group | str, order: Order) -> Map:
     >>> print(identity("S(n)", 2))
     [y[a,b] += x[a,b]]
     """
-    order = _order(Group.parse(group), order)
-    order = order if isinstance(order, Valence) else plain_order(order)
+    order = _checked_order(Group.parse(group), order)
     return permute(group, range(axes_of(order)), order)
 
 
@@ -408,7 +407,7 @@ def permute(group: Group | str, permutation: Sequence[int], inputs: Order | None
     if sorted(entries) != list(range(order)):
         raise SpaceError(f"{shown(permutation)} is no permutation: name each of 0 ... {order - 1} once")
     pairs = [(output, order + entry) for output, entry in enumerate(entries)]
-    below = _order(Group.parse(group), order if inputs is None else inputs)
+    below = _checked_order(Group.parse(group), order if inputs is None else inputs)
     duals = duals_of(below)
     if len(duals) != order:
         raise SpaceError(f"{shown(permutation)} permutes {order} axes, but tensors of order {below} have {len(duals)}")
@@ -1021,6 +1020,12 @@ def _order(group: Group, order: Any) -> int | Valence:
     if isinstance(group, Group) and group.duals and isinstance(order, tuple | list | str):
         order = fitted_order(group, read_order(order))
     return cast("int | Valence", order)
+
+
+def _checked_order(group: Group, order: Any) -> int | Valence:
+    """The same, checked by itself."""
+    order = _order(group, order)
+    return order if isinstance(order, Valence) else plain_order(order)
 
 
 def _beside(first: int | Valence, second: int | Valence) -> int | Valence:

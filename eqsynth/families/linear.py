@@ -152,6 +152,11 @@ class SpecialLinear(GeneralLinear):
         return "omega" if self.n == 2 else super().form
 
     @property
+    def order(self) -> int:
+        """Of a single coordinate nothing but 1 has the determinant 1; there are infinitely many elements above."""
+        return 1 if self.number == 1 else self._infinite()
+
+    @property
     def flips(self) -> bool:
         """All determinants are 1."""
         return False

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 from itertools import pairwise, permutations, product
 
@@ -18,6 +19,8 @@ from eqsynth.errors import ActivationError, GroupError, ParseError, ShapeError, 
 from eqsynth.exact.partitions import set_partitions
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.families.representation import act
+from eqsynth.project.syncing import derived_name
+from eqsynth.show.page import html
 from eqsynth.spaces.space import Symmetry, axes_of, duals_of
 from eqsynth.symbolic import dimension_table, gram, gram_determinant, weingarten
 
@@ -214,6 +217,13 @@ def test_layers_are_proven(text):
 def test_exported_files_are_proven(tmp_path):
     eq.export(eq.plan("Z(3) wr S(n)", "2x(1,1)", "2x(1,1)"), tmp_path / "layer.py")
     eq.verify(tmp_path / "layer.py", trials=1)
+
+
+def test_pages_and_names_of_files():
+    text = html("Z(3) wr S(2)", 2, 2)
+    assert "Z(3) wr S(2)" in text
+    assert "n³ (n - 1)²" in text
+    assert re.fullmatch(r"Z_3_wr_S4_[0-9a-f]{8}_2x2_to_2x2", derived_name(eq.Hom.parse("Z(3) wr S(4)", "2x2", "2x2")))
 
 
 def test_every_method_is_the_same_function():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -138,7 +137,7 @@ class ComplexReflections(Phased):
         self._lacks("labels of its irreducible parts: ask for method='diagrams'")
 
     def generating_matrices(self) -> Generators:
-        """Those of S(n), and a root of unity at the first coordinate: complex numbers, exact up to rounding alone."""
+        """Those of S(n), and a root of unity at the first coordinate, in floating point."""
         import numpy as np
 
         turn = np.eye(self.number, dtype=complex)
@@ -232,10 +231,6 @@ class PhasedMaps(Phased):
         counted = orbits_of_partitions(tuple(kinds), False, self.r, weights=tuple(weights))
         most = len(self.sides) if isinstance(self.n, str) else self.n
         return sum(ways for blocks, ways in counted.items() if blocks <= most)
-
-    def gram_roots(self, total: int) -> Counter[int]:
-        """Those of all partitions, for as many as there are with so many blocks."""
-        return PartitionGroup.gram_roots(self, total)
 
 
 def reads_reflections(inner: str, outer: Group) -> ComplexReflections | None:

@@ -57,7 +57,13 @@ def nullspace(group: Group, given: Order, wanted: Order) -> NDArray[np.int64]:
             f"the null space of {group} {names} has {rows * columns:,} unknowns, more than "
             f"{MAX_UNKNOWNS:,}: ask for a smaller n or lower orders, or for a group with diagrams"
         )
-    elements, algebra = ([_integers(g, max(inputs, outputs)) for g in listed] for listed in generators(group))
+    given_elements = generators(group)
+    if any(g.dtype.kind == "c" for g in given_elements[0]):
+        raise GroupError(
+            f"the null space of {group} {names} is not exact, its generators have roots of unity as entries: ask for "
+            "its diagrams, eq.basis(...)"
+        )
+    elements, algebra = ([_integers(g, max(inputs, outputs)) for g in listed] for listed in given_elements)
     unit_out, unit_in = np.eye(rows, dtype=np.int64), np.eye(columns, dtype=np.int64)
     below, above = duals_of(given), duals_of(wanted)
     signs = [determinant(g) if mixed(group, given, wanted) else 1 for g in elements]

@@ -987,7 +987,11 @@ class DimensionTable:
     def __call__(self, n: int) -> int:
         """The dimension at any n."""
         n = _number(n)
-        return self.stable if n >= self.stable_from else dimension.dimension(Group(self.family, n), self.total)
+        return (
+            self.stable
+            if n >= self.stable_from
+            else dimension.dimension(Group.parse(f"{self.family}({n})"), self.total)
+        )
 
     def __str__(self) -> str:
         shown = ", ".join(f"{size}: {value}" for size, value in zip(self.sizes, self.dimensions, strict=True))

@@ -8,11 +8,18 @@ from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap,
 from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
+from eqsynth.families.reflections import ComplexReflections
 from eqsynth.families.wreath import WreathProduct
 from eqsynth.spaces.space import KINDS, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
 
 #: The groups that have kinds of maps.
-_GROUPS: tuple[type[Group], ...] = (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values(), WreathProduct)
+_GROUPS: tuple[type[Group], ...] = (
+    *FAMILIES.values(),
+    *SIGNED.values(),
+    *OTHERS.values(),
+    WreathProduct,
+    ComplexReflections,
+)
 SOURCES = {kind: source for group in _GROUPS for kind, source in group.sources.items()}
 
 #: Matrices with more entries are not put into words one by one.

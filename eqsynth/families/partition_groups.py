@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations, product
+from operator import mul
 
 from eqsynth.exact.partitions import Blocks, set_partitions, stirling2
 from eqsynth.families.group import Group, Label
@@ -111,16 +112,21 @@ def kinds_of(parts: Sequence[int | Symmetry]) -> Kinds:
 
 
 @lru_cache(maxsize=256)
-def orbits_of_partitions(kinds: Kinds, head: bool, block_size: int = 1, remainder: int = 0) -> dict[int, int]:
+def orbits_of_partitions(
+    kinds: Kinds, head: bool, block_size: int = 1, remainder: int = 0, weights: tuple[int, ...] = ()
+) -> dict[int, int]:
     """Orbits of set partitions that do not vanish, by their number of blocks; with the sign of a head or without.
 
-    Sizes of blocks are multiples of ``block_size``, plus ``remainder``.
+    Sizes of blocks are multiples of ``block_size``, plus ``remainder``; vertices of part i count ``weights[i]`` times.
 
     A block takes some vertices of each part, at most one of an alternating part. The exchange of two blocks of one
     type brings a sign for each alternating part in it, and one for a head: then the type stands once at most.
     """
     limits = [range((1 if alternating else order) + 1) for alternating, order in kinds]
-    types = [taken for taken in product(*limits) if any(taken) and sum(taken) % block_size == remainder]
+    weights = weights or (1,) * len(kinds)
+    types = [
+        taken for taken in product(*limits) if any(taken) and sum(map(mul, taken, weights)) % block_size == remainder
+    ]
     counted: dict[tuple[Sequence[int], int], int] = {(tuple(order for _, order in kinds), 0): 1}
     for taken in types:
         odd = (sum(count for (alternating, _), count in zip(kinds, taken, strict=True) if alternating) + head) % 2

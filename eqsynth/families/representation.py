@@ -88,7 +88,7 @@ def elements_to_try(
     units = [np.eye(factor.number) for factor in factors]
     for place, factor in enumerate(factors):
         elements, algebra = generators(factor)
-        tried = [np.array(element, dtype=float) for element in elements]
+        tried = [np.array(element, dtype=complex if factor.over_complex else float) for element in elements]
         if factor.over_complex:
             # Generators of the complexified algebra have exponentials that are not unitary.
             tried.append(factor.random_element(rng))

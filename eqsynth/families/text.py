@@ -9,6 +9,7 @@ from pathlib import Path
 from eqsynth.errors import NAMED, EqsynthError, GroupError, ParseError, shown
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.product import ProductGroup
+from eqsynth.families.reflections import ComplexReflections, reads_reflections
 from eqsynth.families.wreath import WreathProduct, split_text
 
 _SIZE = r"(?P<open>\s*\(\s*)?(?P<size>-?\w+)?(?P<close>\s*\))?"
@@ -56,10 +57,16 @@ def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group
         return _parse_single(text, start, stop, files)
     if len(sides) > 2:
         raise ParseError("group", text, start, "a wreath product is one of two groups", WreathProduct.how)
-    end = start + len(sides[0])
-    parts = _parse_single(text, start, end, files), _parse_single(text, stop - len(sides[1]), stop, files)
+    outer = _parse_single(text, stop - len(sides[1]), stop, files)
     try:
-        return WreathProduct(*parts)
+        reflections = reads_reflections(sides[0], outer)
+    except GroupError as error:
+        raise ParseError("group", text, start, str(error), ComplexReflections.how) from None
+    if reflections is not None:
+        return reflections
+    inner = _parse_single(text, start, start + len(sides[0]), files)
+    try:
+        return WreathProduct(inner, outer)
     except GroupError as error:
         raise ParseError("group", text, start, str(error), WreathProduct.how) from None
 

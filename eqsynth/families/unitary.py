@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.families.group import Group
+from eqsynth.families.hermitian import Hermitian
 from eqsynth.families.linear import GeneralLinear, SpecialLinear
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-class Hermitian(Group):
-    """What is said once of all groups of unitary matrices."""
-
-    __slots__ = ()
-
-    @property
-    def over_complex(self) -> bool:
-        """Tensors and weights are complex numbers."""
-        return True
-
-    @property
-    def form(self) -> str:
-        """The Hermitian form."""
-        return "hermitian"
 
 
 class Unitary(Hermitian, GeneralLinear):

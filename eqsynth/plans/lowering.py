@@ -295,6 +295,10 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
             f"{hom.group} has no plan by Fourier transform: its labels do not fall into orbits of S_c. "
             "Ask for another method"
         )
+    if hom.group.over_complex:
+        raise GroupError(
+            f"{hom.group} has no plan by Fourier transform: it is written for real numbers. Ask for another method"
+        )
     by_diagrams = plan_by(hom, bias, normalization, "diagrams")
     if levels is None:
         mixed = {step.axes for step in by_diagrams.steps if isinstance(step, Mix)}

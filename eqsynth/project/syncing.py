@@ -366,7 +366,7 @@ def _group_name(group: Group) -> str:
     if match and str(group).isascii():
         between, size = "_" * match[1][-1].isdigit(), match[2].replace(",", "_")
         return match[1] + between + (size if group.kept_graph is None else size.capitalize())
-    return f"{group.family}{group.n}_{sha256(str(group).encode()).hexdigest()[:8]}"
+    return f"{_plain_name(group.family)}{group.n}_{sha256(str(group).encode()).hexdigest()[:8]}"
 
 
 def compare(project: Project, *, keep: bool = False) -> State:

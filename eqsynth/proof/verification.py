@@ -251,7 +251,7 @@ def _check_independence(basis: Basis) -> str:
             f"{expected} maps, all standard: no subsequence of a word is longer than n and monotone as the group's is"
         )
     if argument == "orbits":
-        _check_partitions(basis, group.n, total)
+        _check_partitions(basis, group, total)
         return f"{expected} maps, coordinates in the orbit basis of full rank modulo {prime}"
     rank = gram.gram_modulo(group, basis.plain()[0], prime).rank()
     if rank != len(basis):
@@ -269,16 +269,16 @@ def _check_spanning(basis: Basis, spanning: int) -> None:
         )
 
 
-def _check_partitions(basis: Basis, n: int, total: int) -> None:
+def _check_partitions(basis: Basis, group: Group, total: int) -> None:
     """Raise unless the partitions are independent at n, modulo the prime of the certificate.
 
     In the orbit basis of all partitions those with more than n blocks are zero. So partitions are a basis where their
     coordinates at the others have full rank; or, the same seen from the other side and often much smaller, where
     the zero orbits have coordinates of full rank at the partitions that were left out.
     """
-    prime = basis.certificate.prime
+    prime, n = basis.certificate.prime, group.number
     partitions = [diagram for diagram in basis.plain()[0] if not diagram.head]
-    every = [Diagram(total, 0, blocks) for blocks in basis.group.headless_blocks(total)]
+    every = [Diagram(total, 0, blocks) for blocks in group.headless_blocks(total)]
     flat = {tuple(diagram.blocks) for diagram in partitions}
     zero = [diagram for diagram in every if len(diagram.blocks) > n]
     if len(zero) < len(partitions):

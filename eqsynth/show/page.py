@@ -472,9 +472,10 @@ def _dimensions_between(factor: Group, given: Order, wanted: Order) -> dict[str,
     where axes of V and of V* are told apart.
     """
     total = axes_of(given) + axes_of(wanted)
-    letter = maps_of(Group(factor.family, "n"), given, wanted)
+    open_size = factor.at("n")
+    letter = maps_of(open_size, given, wanted)
     stable, settled = dimension.stable_from(maps_of(factor, given, wanted), total), dimension.dimension(letter, total)
-    sizes = [Group(factor.family, n) for n in range(1, max(stable + 2, 8) + 1)]
+    sizes = [open_size.at(n) for n in range(1, max(stable + 2, 8) + 1)]
     heads = mixed(factor, given, wanted) or factor.heads
     few = factor.duals and not heads and settled and total <= 6
     return {

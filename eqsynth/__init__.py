@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from eqsynth.bases.basis import Certificate as Certificate
     from eqsynth.bases.basis import basis as basis
     from eqsynth.bases.schur import floor as floor
+    from eqsynth.bases.schur import irreps as irreps
     from eqsynth.diagrams.diagram import Diagram as Diagram
     from eqsynth.diagrams.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from eqsynth.families.wreath import WreathProduct as WreathProduct
     from eqsynth.graphs.graph import Graph as Graph
     from eqsynth.layers.compiling import compile as compile  # noqa: A004 - the name that it has in torch
+    from eqsynth.layers.e3nn import from_e3nn as from_e3nn
+    from eqsynth.layers.e3nn import join_irreps as join_irreps
+    from eqsynth.layers.e3nn import split_irreps as split_irreps
+    from eqsynth.layers.e3nn import to_e3nn as to_e3nn
     from eqsynth.layers.linear import Linear as Linear
     from eqsynth.layers.packing import pack as pack
     from eqsynth.layers.packing import symmetrise as symmetrise
@@ -69,12 +74,17 @@ _HOMES = {
     "WreathProduct": "families.wreath",
     "Graph": "graphs.graph",
     "compile": "layers.compiling",
+    "from_e3nn": "layers.e3nn",
+    "join_irreps": "layers.e3nn",
+    "split_irreps": "layers.e3nn",
+    "to_e3nn": "layers.e3nn",
     "pack": "layers.packing",
     "symmetrise": "layers.packing",
     "unpack": "layers.packing",
     "plan": "plans.products",
     "Plan": "plans.plan",
     "floor": "bases.schur",
+    "irreps": "bases.schur",
     "Linear": "layers.linear",
     "PolynomialLayer": "layers.products",
     "Power": "layers.products",

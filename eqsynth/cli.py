@@ -243,13 +243,18 @@ def _draw(
 
 
 def _order(text: str) -> Order:
-    """An order as people type it: 2, 1.det, [ijk=ikj], 2,1 or (2,1)."""
-    parts = [part.strip() for part in text.strip().removeprefix("(").removesuffix(")").split(",") if part.strip()]
+    """An order as people type it: 2, 1.det, [ijk=ikj], irreps 2e, {2,1}, and for products 2,1, (2,1) or ((1,1),2)."""
+    if re.fullmatch(r"[0-9(),\s]*\([0-9,\s]+\)[0-9(),\s]*", text.strip()[1:]):
+        return read_order(text.strip())
+    # Commas inside of braces are those of a partition.
+    listed = re.findall(r"(?:\{[^{}]*\}|[^,{])+|\{", text.strip().removeprefix("(").removesuffix(")"))
+    parts = [part.strip() for part in listed if part.strip()]
     if not parts:
         raise SpaceError(f"the order {shown(text)} is empty: ask for 0, 1, 2, ...")
     if any(re.fullmatch("-[0-9]+", part) for part in parts):
         raise SpaceError(f"the order {shown(text)} is negative: ask for 0, 1, 2, ...")
-    if not all(re.fullmatch(r"([SA]?[0-9]+|\[[^\[\]]*\])(\.packed|\.det)*", part) for part in parts):
+    one = r"(?:[SA]?[0-9]+|[0-9]+[eo]|\{[^{}]*\}|\[[^\[\]]*\])(\.packed|\.det)*"
+    if not all(re.fullmatch(one, part) for part in parts):
         raise SpaceError(
             f"the order {shown(text)} is no whole number: ask for 0, 1, 2, ..., for S2 or A2 (symmetric and "
             "alternating tensors), [ijk=ikj] (other symmetries of indices), or for 2,1 with a product"

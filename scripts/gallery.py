@@ -50,6 +50,11 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "arXiv 2212.08630",
     ),
     (
+        "walled", "A walled Brauer diagram of GL(n)", "GL(n)", Diagram(3, 5, ((0, 2), (1, 4), (3, 6), (5, 7))),
+        "From order (3,2) to (2,1): the first axes of each row are those of V, the others of the dual V*. A pair "
+        "inside a row joins V with V*, a pair across the rows two of one kind.", "first fundamental theorem of GL(n)",
+    ),
+    (
         "signature", "A diagram of the Lorentz group", "O(1,3)", Diagram(3, 5, ((0, 2), (1, 5), (3, 6), (4, 7))),
         "Pairs as for O(n); inside a row they carry η = diag(+,-,-,-), in place of equal indices.", "arXiv 2212.08630",
     ),
@@ -90,6 +95,12 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "product", "A product: S(4) x SO(2) x Sp(2)", "S(4) x SO(2) x Sp(2)",
         (Diagram(2, 2, ((0, 1, 2), (3,))), Diagram(1, 1, ((0,), (1,)), head=(0, 1)), Diagram(1, 3, ((0, 2), (1, 3)))),
         "One diagram for each factor, side by side: the map is their Kronecker product.", "arXiv 2304.14144",
+    ),
+    (
+        "nested", "A nested partition of S(3) wr S(n)", "S(3) wr S(n)",
+        (Diagram(2, 3, ((0, 2, 3), (1, 4))), Diagram(2, 3, ((0, 2), (1, 4), (3,)))),
+        "The first diagram says which indices are of one group of points, the second, which cuts its blocks, which of "
+        "them are of one point.", "chains of two set partitions",
     ),
     (
         "orbit", "An orbit of a group of permutations", "Perm(4: 1 2 3 0)", Orbit(2, 2, (0, 1, 2, 0)),

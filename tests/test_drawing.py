@@ -394,10 +394,14 @@ def test_the_gallery_has_every_kind_and_the_whole_catalog():
 
 def belongs(group, element):
     """Whether an element is a map of the group; bilabelled graphs always are."""
+    if group.maps == "nested":
+        return not group.nested_misfit(*(part.blocks for part in element))
     if isinstance(element, tuple):
         return all(belongs(factor, part) for factor, part in zip(group.factors, element, strict=True))
     if group.family == "Aut":
         return True
+    if group.duals:
+        return not group.misfit(element.blocks, element.head)
     listed = eq.basis(group, element.inputs, element.outputs)
     if element in tuple(listed):
         return True
@@ -414,6 +418,8 @@ def test_figures_of_the_gallery_are_maps_of_their_groups():
     """A picture of a map that the group does not have would teach something false."""
     for name, _, group, element, _, _ in gallery.FIGURES:
         assert belongs(Group.parse(group), element), name
+    crossing = (Diagram(1, 1, ((0,), (1,))), Diagram(1, 1, ((0, 1),)))
+    assert not belongs(Group.parse("S(3) wr S(n)"), crossing)
     assert not belongs(Group("O", 3), Diagram(1, 2, ((0,), (1, 2))))
     assert not belongs(Group.parse("Matrix([[0,1],[-1,0]]; )"), MatrixMap(1, 1, ((0, 0, 1),)))
 

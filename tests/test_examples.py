@@ -8,7 +8,9 @@ from pathlib import Path
 import deep_sets
 import flint
 import invariant_graph_network as ign
+import lattice_gauge
 import lorentz
+import low_rank_weights
 import networkx as nx
 import numpy as np
 import pytest
@@ -252,6 +254,37 @@ def test_all_observers_see_the_same():
     assert_close(net(moved), net(x))
     again = (moved.sum(2).square() * lorentz.METRIC).sum(1, keepdim=True)
     assert_close(again, y, rtol=1e-5, atol=1e-5)
+
+
+# --- low-rank weights, lattice gauge theory ---------------------------------------------------------------
+
+
+def test_low_rank_weights_by_hand():
+    net = randomised(low_rank_weights.Network())
+    u, v, _ = (tensor.double() for tensor in low_rank_weights.weights(5))
+    expected = low_rank_weights.HandWritten(net)(u, v)
+    assert_close(net(u, v), expected)
+    moved = low_rank_weights.rewritten(u, v, torch.tensor([[2.0, 1.0], [-1.0, 0.5]], dtype=torch.float64))
+    assert (moved[0] - u).abs().max() > 1
+    assert_close(net(*moved), expected)
+
+
+def test_lattice_gauge_products_by_hand():
+    torch.manual_seed(0)
+    spaces, options = ("2x(1,1)", "2x(1,1)", "3x(1,1)"), {"bias": False, "normalization": "sum"}
+    layer = eq.TensorProduct("SU(3)", *spaces, "paired", dtype=torch.complex128, **options)
+    a, b = torch.randn(2, 4, 3, 3, 2, dtype=torch.complex128)
+    assert_close(layer(a, b), lattice_gauge.by_hand(layer.weight, a, b))
+
+
+def test_lattice_gauge_network_sees_no_gauge():
+    torch.manual_seed(0)
+    net, u = lattice_gauge.Network(), lattice_gauge.links(3)
+    moved = lattice_gauge.gauged(u, lattice_gauge.special_unitary(3, lattice_gauge.SIZE, lattice_gauge.SIZE))
+    assert (moved - u).abs().max() > 0.5
+    y = net(lattice_gauge.plaquettes(u))
+    assert y.std() > 0
+    assert_close(net(lattice_gauge.plaquettes(moved)), y, rtol=1e-3, atol=1e-4)
 
 
 # --- weight spaces ----------------------------------------------------------------------------------------

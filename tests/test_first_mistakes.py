@@ -75,6 +75,8 @@ FLAGS = {
         f"nn.{name} use_local_output": lambda value, name=name: getattr(eq.nn, name)(use_local_output=value)
         for name in ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel")
     },
+    "from_e3nn biases": lambda value: eq.from_e3nn({"weight": torch.ones(1)}, "1x0e", "1x0e", biases=value),
+    "to_e3nn biases": lambda value: eq.to_e3nn({"weight": torch.ones(1, 1, 1)}, "1x0e", "1x0e", biases=value),
     "Basis.matrices turned": lambda value: eq.basis("O(3)", 2, 2).matrices(turned=value),
     "Diagram.letters paired": eq.basis("O(3)", 2, 2)[0].letters,
     "Diagram.marks paired": eq.basis("O(3)", 2, 2)[0].marks,
@@ -113,7 +115,8 @@ def test_every_option_that_is_on_or_off_is_known_here():
         for name, option in flags_of(module)
     }
     # What other functions make, and what classes of groups read for Group.parse.
-    inside = {"Plan bias", *(name for name in listed if name.endswith(".of_text files"))}
+    inside = {"Plan bias", *(name for name in listed if name.endswith((".of_text files", ".between inputs")))}
+    inside |= {name for name in listed if name.endswith(".between outputs")}
     assert listed - inside <= FLAGS.keys()
     assert len(listed) > 20
 

@@ -11,6 +11,9 @@ import eqsynth as eq
 from eqsynth.bases import algebra, symbolic
 from eqsynth.errors import EqsynthError
 
+# What finds automorphisms loads pictures of graphs when it is first used; those lines are not the probe's.
+eq.Graph.named("bull").automorphisms()
+
 #: Lines of Python that a probe may run before it answers.
 MOST = 3_000_000
 

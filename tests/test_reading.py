@@ -539,7 +539,7 @@ def test_texts_of_any_length_are_read_in_time_that_no_one_notices():
 
 
 @pytest.mark.parametrize(
-    "text", ["SU(2)", "U(1)", "SE(3)", "E(3)", "GL(3)", "Lorentz", "O(p,q)", "S(3, 1)", "Cyclic(4)", "Dih(5)"]
+    "text", ["USp(4)", "Unitary(1)", "SE(3)", "E(3)", "PGL(3)", "Lorentz", "O(p,q)", "S(3, 1)", "Cyclic(4)", "Dih(5)"]
 )
 def test_groups_that_are_no_families_are_told_what_there_is_instead(text):
     with pytest.raises(ParseError) as caught:

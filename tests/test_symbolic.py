@@ -625,7 +625,7 @@ def test_dimension_tables():
     assert dimension_table("A(n)", 4).dimensions == (1, 16, 27, 22, 16, 15)
     assert dimension_table("SO", 4, 5).dimensions == (1, 6, 3, 4, 3)
     with pytest.raises(GroupError):
-        dimension_table("U", 4)
+        dimension_table("V", 4)
 
 
 @pytest.mark.parametrize("family", ["S", "O", "SO", "Sp", "A", "H"])

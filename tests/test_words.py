@@ -370,6 +370,7 @@ def test_kinds_have_a_source():
         "Matrix([[0,1],[-1,0]]; )",
         "O(1,1)",
         "B(n)",
+        "GL(n)",
         "S(m) wr S(n)",
     )
     found = {kind(basis.group, element) for basis in (eq.basis(group, 1, 1) for group in groups) for element in basis}

@@ -16,6 +16,7 @@ always returned beside the diagrams:
 - a head meeting no other head follows its strands: a signed head, or zero where two of its strands meet;
 - two heads meeting: epsilon[p] epsilon[q] = sum over permutations s of sgn(s) product of delta(p[i], q[s(i)]),
   and k summed strands that run from head to head leave k! times the same sum for the others;
+- GL(n), SL(n), U(n), SU(n): strands of V and of V*, which orders tell apart; they join as those of O(n) and SO(n);
 - Aut(G): bilabelled graphs are glued at their labels; a part that no label holds is its number of homomorphisms.
 
 Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads); 2301.10152, section 4
@@ -30,7 +31,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, permutations, product
 from math import factorial, lcm, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from eqsynth.diagrams.bilabelled import values
 from eqsynth.diagrams.diagram import Diagram
@@ -41,8 +42,9 @@ from eqsynth.exact.partitions import bell, components, set_partitions
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
 from eqsynth.families.group import FAMILIES, OTHERS, Group
+from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.graphs.graph import Graph
-from eqsynth.spaces.space import plain_order
+from eqsynth.spaces.space import Order, Valence, axes_of, duals_of, of_duals, plain_order, read_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,28 +89,46 @@ class Map:
     diagrams that the group does not have and for two groups in one operation, SpaceError for orders that do
     not fit, SizeError for products of too many terms.
 
+    For GL(n), SL(n), U(n) and SU(n) orders say which strands are of V and which of V*, and only equal ones compose:
+
+    >>> from eqsynth.algebra import cap, cup, identity
+    >>> one = identity("GL(n)", (0, 1))
+    >>> print(cup("GL(n)") >> cap("GL(n)"), (one @ cup("GL(n)")).outputs)
+    n · [y += x] (0,1,1,1)
+
     Source: arXiv 2304.14144, section 3.
     """
 
     group: Group
-    outputs: int
-    inputs: int
+    outputs: int | Valence
+    inputs: int | Valence
     terms: tuple[Term, ...]
 
     def __post_init__(self) -> None:
+        for side in ("outputs", "inputs"):
+            object.__setattr__(self, side, _order(self.group, getattr(self, side)))
         _check_terms(self.group, self.outputs, self.inputs, self.terms)
 
     @classmethod
     @explain_calls
-    def of(cls, group: Group | str, diagram: Diagram, coefficient: Scalar = 1) -> Map:
-        """One diagram, times a coefficient."""
+    def of(
+        cls,
+        group: Group | str,
+        diagram: Diagram,
+        coefficient: Scalar = 1,
+        outputs: Order | None = None,
+        inputs: Order | None = None,
+    ) -> Map:
+        """One diagram, times a coefficient; ``outputs`` and ``inputs`` where some strands are of V*."""
         require("diagram", diagram, Diagram, _DIAGRAM)
-        return cls.collect(group, diagram.outputs, diagram.inputs, [(coefficient, diagram)])
+        above = diagram.outputs if outputs is None else outputs
+        return cls.collect(group, above, diagram.inputs if inputs is None else inputs, [(coefficient, diagram)])
 
     @classmethod
-    def collect(cls, group: Group | str, outputs: int, inputs: int, terms: Iterable[Term]) -> Map:
+    def collect(cls, group: Group | str, outputs: Order, inputs: Order, terms: Iterable[Term]) -> Map:
         """The sum of terms in any order, where diagrams may repeat; no terms are the zero map."""
-        return cls(Group.parse(group), outputs, inputs, _collect(terms))
+        group = Group.parse(group)
+        return cls(group, _order(group, outputs), _order(group, inputs), _collect(terms))
 
     def __rshift__(self, other: Map) -> Map:
         if not isinstance(other, Map):
@@ -127,7 +147,8 @@ class Map:
         if not isinstance(other, Map):
             return NotImplemented
         self._meet(other, "tensor")
-        return self._pairs(other, self.outputs + other.outputs, self.inputs + other.inputs, tensor)
+        outputs, inputs = _beside(self.outputs, other.outputs), _beside(self.inputs, other.inputs)
+        return self._pairs(other, outputs, inputs, tensor)
 
     @property
     def T(self) -> Map:  # noqa: N802 - the transpose, as in numpy and torch
@@ -185,7 +206,7 @@ class Map:
                 f"build both for the same one.{at}"
             )
 
-    def _pairs(self, other: Map, outputs: int, inputs: int, multiply: Callable[..., tuple[Term, ...]]) -> Map:
+    def _pairs(self, other: Map, outputs: Order, inputs: Order, multiply: Callable[..., tuple[Term, ...]]) -> Map:
         pairs = len(self.terms) * len(other.terms)
         if pairs > MAX_TERMS:
             raise SizeError(
@@ -300,7 +321,7 @@ def trace(map_: Map) -> Scalar:
     require("map_", map_, Map, _MAP)
     if map_.outputs != map_.inputs:
         raise SpaceError(f"{_type(map_)} has no trace: outputs and inputs must be as many")
-    nodes = (*range(map_.outputs), *range(map_.inputs))
+    nodes = (*range(axes_of(map_.outputs)), *range(axes_of(map_.inputs)))
     total = 0 * _power(map_.group, 0)
     for coefficient, diagram in map_.terms:
         for scalar, _ in _glue(map_.group, (0, 0), [(diagram, nodes)]):
@@ -328,7 +349,7 @@ def inner(left: Map, right: Map) -> Scalar:
             f"an inner product of {len(left.terms)} by {len(right.terms)} terms is beyond {MAX_TERMS} products: "
             "take it of smaller sums"
         )
-    nodes = tuple(range(left.outputs + left.inputs))
+    nodes = tuple(range(axes_of(left.outputs) + axes_of(left.inputs)))
     total = 0 * _power(left.group, 0)
     for coefficient, diagram in left.terms:
         for factor, other in right.terms:
@@ -355,23 +376,26 @@ def same(left: Map, right: Map) -> bool:
 
 
 @explain_calls
-def identity(group: Group | str, order: int) -> Map:
+def identity(group: Group | str, order: Order) -> Map:
     """The identity on tensors of an order.
 
     >>> from eqsynth.algebra import identity
     >>> print(identity("S(n)", 2))
     [y[a,b] += x[a,b]]
     """
-    return permute(group, range(plain_order(order)))
+    order = _checked_order(Group.parse(group), order)
+    return permute(group, range(axes_of(order)), order)
 
 
 @explain_calls
-def permute(group: Group | str, permutation: Sequence[int]) -> Map:
+def permute(group: Group | str, permutation: Sequence[int], inputs: Order | None = None) -> Map:
     """The map that permutes tensor axes: output axis i is input axis ``permutation[i]``, as numpy's transpose.
 
     >>> from eqsynth.algebra import permute
     >>> print(permute("O(n)", (1, 2, 0)))
     [y[a,b,c] += x[c,a,b]]
+
+    ``inputs`` says which axes are those of V*, as in ``permute("GL(n)", (1, 0), (1, 1))``.
 
     Raises SpaceError for what is no permutation.
     """
@@ -383,7 +407,12 @@ def permute(group: Group | str, permutation: Sequence[int]) -> Map:
     if sorted(entries) != list(range(order)):
         raise SpaceError(f"{shown(permutation)} is no permutation: name each of 0 ... {order - 1} once")
     pairs = [(output, order + entry) for output, entry in enumerate(entries)]
-    return Map.of(group, Diagram.of(order, order, pairs))
+    below = _checked_order(Group.parse(group), order if inputs is None else inputs)
+    duals = duals_of(below)
+    if len(duals) != order:
+        raise SpaceError(f"{shown(permutation)} permutes {order} axes, but tensors of order {below} have {len(duals)}")
+    above = of_duals([duals[entry] for entry in entries])
+    return Map.of(group, Diagram.of(order, order, pairs), 1, above, below)
 
 
 @explain_calls
@@ -404,8 +433,10 @@ def cup(group: Group | str) -> Map:
     >>> from eqsynth.algebra import cup
     >>> print(cup("O(n)"), cup("Sp(n)"), cup("O(1,3)"))
     [y[a,a] += x] [y[a,b] += ω[a,b] x] [y[a,b] += η[a,b] x]
+
+    For GL(n) it is 0 -> (1,1), the unit matrix: an axis of V and one of V*.
     """
-    return Map.of(group, Diagram(2, 0, ((0, 1),)))
+    return Map.of(group, Diagram(2, 0, ((0, 1),)), outputs=(1, 1) if Group.parse(group).duals else 2)
 
 
 @explain_calls
@@ -415,8 +446,10 @@ def cap(group: Group | str) -> Map:
     >>> from eqsynth.algebra import cap, swap
     >>> print(cap("Sp(n)"), swap("Sp(n)") >> cap("Sp(n)"))
     [y += ω[a,b] x[a,b]] -[y += ω[a,b] x[a,b]]
+
+    For GL(n) it is (1,1) -> 0, the trace.
     """
-    return Map.of(group, Diagram(0, 2, ((0, 1),)))
+    return Map.of(group, Diagram(0, 2, ((0, 1),)), inputs=(1, 1) if Group.parse(group).duals else 2)
 
 
 @explain_calls
@@ -551,7 +584,7 @@ def to_orbits(map_: Map) -> Orbits:
         for _, coarser in _coarser(diagram)
         if isinstance(n, str) or len(coarser.blocks) <= n
     )
-    return Orbits(map_.group, map_.outputs, map_.inputs, _collect(terms))
+    return Orbits(map_.group, axes_of(map_.outputs), axes_of(map_.inputs), _collect(terms))
 
 
 @explain_calls
@@ -594,7 +627,8 @@ def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
     require("map_", map_, Map, _MAP)
     if n is not None:
         map_ = map_.at(n)
-    size, total = map_.group.n, map_.outputs + map_.inputs
+    above, below = axes_of(map_.outputs), axes_of(map_.inputs)
+    size, total = map_.group.n, above + below
     if isinstance(size, str):
         raise SymbolicError(f"{_type(map_)} has no matrix while {size} is a letter: give a number, matrix(f, 3)")
     # A diagram has up to one index per vertex, and an array at most 32 of them.
@@ -611,7 +645,7 @@ def matrix(map_: Map, n: int | None = None) -> NDArray[Any]:
     shared = lcm(*(c.denominator for c in numbers))
     factors = [int(c * shared) for c in numbers]
     wide = sum(map(abs, factors)) >= 2**63
-    numerators: NDArray[Any] = np.zeros((size**map_.outputs, size**map_.inputs), object if wide else np.int64)
+    numerators: NDArray[Any] = np.zeros((size**above, size**below), object if wide else np.int64)
     for factor, (_, diagram) in zip(factors, map_.terms, strict=True):
         entries: NDArray[Any] = functor.matrix(map_.group, diagram, size)
         numerators += (entries.astype(object) if wide else entries) * factor
@@ -965,7 +999,8 @@ def _check_group(group: Group) -> None:
     require("group", group, Group, "write eq.Group.parse(text)")
     if not group.spanning:
         others = (f"{name}(...)" for name, known in OTHERS.items() if known.spanning)
-        known = ", ".join([*(f"{name}(n)" for name in FAMILIES), *others])
+        families = (f"{name}(n)" for name, known in FAMILIES.items() if known.spanning)
+        known = ", ".join([*families, *others])
         raise GroupError(f"the diagrams of {group} have no algebra here: ask for one of {known}")
 
 
@@ -980,8 +1015,30 @@ def _check_diagram(group: Group, diagram: Diagram) -> None:
         )
 
 
-def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term]) -> None:
+def _order(group: Group, order: Any) -> int | Valence:
+    """An order of a map, as a group reads it where it tells V from V*; checked with the terms."""
+    if isinstance(group, Group) and group.duals and isinstance(order, tuple | list | str):
+        order = fitted_order(group, read_order(order))
+    return cast("int | Valence", order)
+
+
+def _checked_order(group: Group, order: Any) -> int | Valence:
+    """The same, checked by itself."""
+    order = _order(group, order)
+    return order if isinstance(order, Valence) else plain_order(order)
+
+
+def _beside(first: int | Valence, second: int | Valence) -> int | Valence:
+    """The order of a product."""
+    return of_duals([*duals_of(first), *duals_of(second)])
+
+
+def _check_terms(group: Group, outputs: int | Valence, inputs: int | Valence, terms: Sequence[Term]) -> None:
     _check_group(group)
+    allowed = group
+    if group.duals and all(isinstance(order, Valence) or whole(order) is not None for order in (outputs, inputs)):
+        allowed = maps_of(group, inputs, outputs)
+        outputs, inputs = axes_of(outputs), axes_of(inputs)
     pairs = isinstance(terms, tuple) and all(isinstance(term, tuple) and len(term) == 2 for term in terms)
     if whole(outputs) is None or whole(inputs) is None or not pairs:
         what = shown(terms if whole(outputs) is not None and whole(inputs) is not None else (outputs, inputs))
@@ -995,7 +1052,7 @@ def _check_terms(group: Group, outputs: int, inputs: int, terms: Sequence[Term])
                 f"the diagram {diagram.inputs} -> {diagram.outputs} has no place in a map {inputs} -> {outputs}: "
                 "terms have the orders of their sum"
             )
-        _check_diagram(group, diagram)
+        _check_diagram(allowed, diagram)
         if type(_exact(coefficient)) is not type(coefficient) or coefficient == 0:
             raise EqsynthError(f"the coefficient {shown(coefficient)} is not in its one form: use Map.collect")
         if isinstance(coefficient, Polynomial) and coefficient.letters != (group.n,):

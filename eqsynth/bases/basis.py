@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth.bases import dimension as dimensions
-from eqsynth.bases import index_symmetries
+from eqsynth.bases import index_symmetries, irreps
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
@@ -18,16 +18,14 @@ from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, Sy
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.hom import check_order_fits, maps_of, mixed
+from eqsynth.families.hom import fitted_order, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
+    FactorOrder,
     Order,
-    Symmetry,
-    Twisted,
     axes_of,
     axis_counts,
-    entries_of,
     is_number,
     is_plain,
     lengths,
@@ -37,6 +35,7 @@ from eqsynth.spaces.space import (
     products,
     read_order,
     stored_full,
+    tensor_parts,
     untwisted,
 )
 from eqsynth.store import cache
@@ -79,7 +78,9 @@ class Certificate:
     values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, ``"nested"`` (wreath
     products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
-    orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``).
+    orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
+    ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo
+    ``prime``).
     """
 
     dimension: int
@@ -99,6 +100,8 @@ class Certificate:
             "nested": "at most n blocks of at most m are unitriangular to the orbit basis",
             "cosets": "orbits of independent diagrams under permutations of axes are disjoint",
             "means": f"their means over permutations of axes have full rank modulo {self.prime}",
+            "schur": "multiples of the identity, or zero, by Schur's lemma",
+            "images": f"images of one vector of an irrep have full rank modulo {self.prime}",
             "gram": f"their Gram matrix has full rank modulo {self.prime}",
             "orbits": f"their coordinates in the orbit basis have full rank modulo {self.prime}",
         }[self.independence]
@@ -178,13 +181,23 @@ class Basis:
         inputs, outputs = untwisted(self.inputs), untwisted(self.outputs)
         if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
             raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
-        if not (isinstance(inputs, int) and isinstance(outputs, int)):
+        self.refuse_irreps()
+        if not self.plain_orders:
             raise GroupError(
                 f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are no diagrams, but "
                 f"sums of them: ask for the orders {order_text(plain(self.inputs))} -> "
                 f"{order_text(plain(self.outputs))}"
             )
-        return listed, inputs, outputs
+        return listed, axes_of(inputs), axes_of(outputs)
+
+    def refuse_irreps(self) -> None:
+        """Raise GroupError where inputs or outputs are irreps, whose maps are not the matrices of diagrams."""
+        if irreps.has_irreps(self.inputs, self.outputs):
+            raise GroupError(
+                f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are diagrams on the "
+                f"tensors that the irreps are: ask for the orders {order_text(plain(self.inputs))} -> "
+                f"{order_text(plain(self.outputs))}"
+            )
 
     def formulas(self, multiplied: Sequence[Multiplied] = ()) -> list[str]:
         """The index formula of every element; ``multiplied``: what x is the product of (``ProductHom.multiplied``)."""
@@ -333,9 +346,7 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
     """
     choice("choose", choose, CHOICES)
     group = Group.parse(group)
-    inputs, outputs = (stored_full(read_order(order)) for order in (inputs, outputs))
-    for order in (inputs, outputs):
-        check_order_fits(group, order)
+    inputs, outputs = (stored_full(fitted_order(group, read_order(order))) for order in (inputs, outputs))
     return _basis(group, inputs, outputs, choose)
 
 
@@ -357,6 +368,8 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
             f"{', '.join(FAMILIES)} and tensors that are neither symmetric nor alternating: leave choose out"
         )
+    if irreps.has_irreps(inputs, outputs):
+        return _irrep_basis(group, inputs, outputs)
     if not plain_orders:
         return _symmetric_basis(group, inputs, outputs, choose)
     if takes_kernel(group, inputs, outputs):
@@ -448,8 +461,7 @@ def from_data(group: Group, inputs: Order, outputs: Order, data: Any, choose: st
     diagrams that the group allows, in the order of a basis and as many as the dimension, are the basis. All others are
     chosen anew and compared, since checking a choice takes as long as making it.
     """
-    for order in (inputs, outputs):
-        check_order_fits(group, order)
+    inputs, outputs = (fitted_order(group, order) for order in (inputs, outputs))
     try:
         if group.maps == "diagrams" and is_plain(inputs) and is_plain(outputs):
             argument = _plain_argument(group, inputs, outputs, choose)
@@ -505,6 +517,26 @@ def _certificate_data(proof: Certificate) -> list[Any]:
     return [proof.dimension, proof.spanning, proof.independence, proof.prime]
 
 
+def _irrep_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
+    """The basis where inputs or outputs are irreps: diagrams, on the tensors that the irreps are."""
+    dimension, total = irreps.dimension(group, inputs, outputs), axes_of(inputs) + axes_of(outputs)
+    allowed = maps_of(group, inputs, outputs)
+    spanning = enumeration.count(allowed, total)
+    if dimension == 0 or irreps.unchanged(group, inputs, outputs):
+        elements: tuple[Diagram, ...] = (irreps.identity(inputs),) if dimension else ()
+        return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "schur"))
+    if spanning > MAX_DIAGRAMS:
+        raise _too_many(f"{group} {order_text(inputs)} -> {order_text(outputs)}", f"{spanning:,} diagrams", total)
+    listed = sorted(enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs)), key=_cost_key)
+    elements, prime = irreps.chosen(group, listed, inputs, outputs)
+    if len(elements) != dimension:
+        raise GroupError(
+            f"{len(elements)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
+            f"dimension is {dimension}: this contradicts the theory, please report it"
+        )
+    return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "images", prime))
+
+
 def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     """The basis where inputs or outputs are symmetric or alternating, from that for all tensors."""
     if group.diagrammatic:
@@ -542,7 +574,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
                 f"entries in lists: ask for the orders {order_text(plain(inputs))} -> {order_text(plain(outputs))}"
             )
     if group.diagrammatic:
-        dimension = dimensions.symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs))
+        dimension = dimensions.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
         if dimension != len(places):
             raise GroupError(
                 f"{len(places)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
@@ -569,9 +601,7 @@ def _summed_table(
     return MatrixMap(element.outputs, element.inputs, entries), ((tuple(range(axes_of(outputs))), 1),)
 
 
-def _product_basis(
-    group: Group, inputs: Sequence[int | Symmetry | Twisted], outputs: Sequence[int | Symmetry | Twisted], choose: str
-) -> Basis:
+def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequence[FactorOrder], choose: str) -> Basis:
     problems = [*zip(group.factors, inputs, outputs, strict=True)]
 
     def refuse_large(count: int) -> None:

@@ -66,7 +66,8 @@ def bratteli(group: Group, inputs: int, outputs: int) -> Bratteli:
     """
     total, stride = inputs + outputs, group.stride
     if not stride:
-        raise GroupError(f"{group} has no Bratteli diagram of partitions: ask for {', '.join(FAMILIES)}")
+        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
+        raise GroupError(f"{group} has no Bratteli diagram of partitions: ask for {known}")
     _ = group.number  # raises where it is a letter
     start, ends = group.start(), group.ends(total)
     ahead = [{start: 1}]

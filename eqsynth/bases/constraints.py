@@ -6,6 +6,7 @@ oracle that diagram bases are tested against at small sizes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
@@ -17,7 +18,7 @@ from eqsynth.families.group import Group
 from eqsynth.families.hom import mixed
 from eqsynth.families.matrix import determinant
 from eqsynth.families.representation import generators
-from eqsynth.spaces.space import Order, axes_of, order_text
+from eqsynth.spaces.space import Order, axes_of, duals_of, order_text
 
 if TYPE_CHECKING:
     import flint
@@ -33,7 +34,7 @@ PRIMES = ((1 << 31) - 1, (1 << 61) - 1)
 def nullspace(group: Group, given: Order, wanted: Order) -> NDArray[np.int64]:
     """A basis of all equivariant maps as integer matrices, shape ``(dim, n**outputs, n**inputs)``.
 
-    ``given`` and ``wanted`` are orders of tensors of all kinds, perhaps twisted by the determinant.
+    ``given`` and ``wanted`` are orders of tensors of all kinds, perhaps twisted by the determinant, or with axes of V*.
 
     >>> from eqsynth import Group
     >>> from eqsynth.bases.constraints import nullspace
@@ -58,13 +59,14 @@ def nullspace(group: Group, given: Order, wanted: Order) -> NDArray[np.int64]:
         )
     elements, algebra = ([_integers(g, max(inputs, outputs)) for g in listed] for listed in generators(group))
     unit_out, unit_in = np.eye(rows, dtype=np.int64), np.eye(columns, dtype=np.int64)
+    below, above = duals_of(given), duals_of(wanted)
     signs = [determinant(g) if mixed(group, given, wanted) else 1 for g in elements]
     constraints = [
-        _whole(np.kron(unit_out, _power(g, inputs).T) - int(sign) * np.kron(_power(g, outputs), unit_in))
+        _whole(np.kron(unit_out, _power(g, below).T) - int(sign) * np.kron(_power(g, above), unit_in))
         for g, sign in zip(elements, signs, strict=True)
     ]
     constraints += [
-        _whole(np.kron(unit_out, _derivative(x, inputs).T) - np.kron(_derivative(x, outputs), unit_in)) for x in algebra
+        _whole(np.kron(unit_out, _derivative(x, below).T) - np.kron(_derivative(x, above), unit_in)) for x in algebra
     ]
     for prime in PRIMES:
         kernel = _lifted_kernel(constraints, rows * columns, prime)
@@ -227,23 +229,36 @@ def _whole(matrix: NDArray[Any]) -> NDArray[np.int64]:
     return np.array([[int(entry * scale) for entry in row] for row in matrix], dtype=np.int64)
 
 
-def _power(g: NDArray[Any], order: int) -> NDArray[Any]:
-    """G on the tensor power V^order."""
+def _power(g: NDArray[Any], duals: Sequence[bool]) -> NDArray[Any]:
+    """G on a product of copies of V and of V*, one for each axis."""
     import numpy as np
 
     power = np.ones((1, 1), np.int64)
-    for _ in range(order):
-        power = np.kron(power, g)
+    dual = _inverse(g).T if any(duals) else g
+    for is_dual in duals:
+        power = np.kron(power, dual if is_dual else g)
     return power
 
 
-def _derivative(x: NDArray[Any], order: int) -> NDArray[Any]:
-    """The Lie algebra element x on V^order: the sum over places of x in one place."""
+def _inverse(g: NDArray[Any]) -> NDArray[Any]:
+    """The exact inverse, with fractions as entries where some are not whole."""
+    import flint
     import numpy as np
 
-    n = len(x)
+    entries = [flint.fmpq(entry.numerator, entry.denominator) for entry in map(Fraction, g.ravel().tolist())]
+    inverse = flint.fmpq_mat(len(g), len(g), entries).inv()
+    exact = [Fraction(int(entry.p), int(entry.q)) for entry in inverse.entries()]
+    listed = np.array(exact, object).reshape(g.shape)
+    return listed.astype(np.int64) if all(entry.denominator == 1 for entry in exact) else listed
+
+
+def _derivative(x: NDArray[Any], duals: Sequence[bool]) -> NDArray[Any]:
+    """The Lie algebra element x on such a product: the sum over places of x in one place, -x transposed on V*."""
+    import numpy as np
+
+    n, order = len(x), len(duals)
     total = np.zeros((n**order, n**order), x.dtype)
-    for place in range(order):
+    for place, dual in enumerate(duals):
         before, after = np.eye(n**place, dtype=np.int64), np.eye(n ** (order - 1 - place), dtype=np.int64)
-        total = total + np.kron(np.kron(before, x), after)
+        total = total + np.kron(np.kron(before, -x.T if dual else x), after)
     return total

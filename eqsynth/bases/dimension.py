@@ -14,7 +14,7 @@ from math import prod
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Group
 from eqsynth.spaces import exchanges
-from eqsynth.spaces.space import Symmetry
+from eqsynth.spaces.space import Symmetry, Valence
 
 
 def dimension(group: Group, total: int) -> int:
@@ -37,7 +37,7 @@ def dimension(group: Group, total: int) -> int:
     return group.dimension(total)
 
 
-def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
+def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     """The same between tensors with symmetries of indices: how many equivariant maps and constants there are.
 
     >>> from eqsynth import Group
@@ -51,6 +51,7 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
     9
 
     ``parts`` are the tensor spaces that are multiplied, of inputs and outputs alike; a number is that many plain axes.
+    Which are axes of V* the group says itself (``Group.between``).
 
     Source: S(n) and A(n): multisets of block types, where types that an exchange gives a sign stand once at most
     (arXiv 2503.11276 for symmetric inputs and outputs). O, SO and Sp: the polynomial representations with an
@@ -58,8 +59,12 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry) -> int:
     Other symmetries: the number is linear in the cycle index of a symmetry, which is a sum of products of those of
     symmetric tensors, with whole coefficients (:func:`symmetric_parts`).
     """
-    others = [part for part in parts if isinstance(part, Symmetry) and not part.short]
-    short = [part for part in parts if isinstance(part, int) or part.short]
+    plain = [part.order if isinstance(part, Valence) else part for part in parts]
+    if group.sides is not None:
+        # Which axes lie where matters: parts stay in their order.
+        return group.symmetric_dimension(plain)
+    others = [part for part in plain if isinstance(part, Symmetry) and not part.short]
+    short = [part for part in plain if isinstance(part, int) or part.short]
     sums = [symmetric_parts(part) for part in others]
     afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
     total: Counter[tuple[int, ...]] = Counter()

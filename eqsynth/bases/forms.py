@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import basis
-from eqsynth.errors import SizeError
+from eqsynth.errors import ActivationError, SizeError
 from eqsynth.families.group import Group
+from eqsynth.spaces.space import Irrep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +25,8 @@ class Form:
     >>> form(Group.parse("Sp(n)"))
     Form(kind='omega', rows=(), sign=-1, definite=False)
 
-    ``kind`` is ``delta`` (the dot product), ``omega`` (the symplectic form), ``eta`` (the signs on its diagonal are the
-    one row) or ``table``, whole numbers in ``rows``.
+    ``kind`` is ``delta`` (the dot product), ``hermitian`` (that with the conjugate of one factor), ``omega`` (the
+    symplectic form), ``eta`` (the signs on its diagonal are the one row) or ``table``, whole numbers in ``rows``.
     ``sign`` is 1 for B(x, y) = B(y, x) and -1 for B(x, y) = -B(y, x). Where ``definite``, B(x, x) > 0 unless x = 0.
     """
 
@@ -55,8 +56,25 @@ def form(group: Group) -> Form | None:
             return Form("eta", ((1,) * p + (-1,) * q,), 1, False)
         case "delta":
             return Form("delta", (), 1, True)
+        case "hermitian":
+            return Form("hermitian", (), 1, True)
+        case "none":
+            return None
         case _:
             return _form_of_matrices(group)
+
+
+def form_of_coordinates(group: Group, one: Irrep) -> Form:
+    """The form of the coordinates of an irrep: the dot product, since they are orthonormal.
+
+    Raises ActivationError for Sp(n), whose form is known for the entries of tensors alone.
+    """
+    if group.form != "delta" and one.order:
+        raise ActivationError(
+            f"the form that {group} keeps is not known in the coordinates of the irrep {one}: use eq.nn.Gated with "
+            f"gates of order 0, or tensors of order {one.order}"
+        )
+    return Form("delta", (), 1, True)
 
 
 def _form_of_matrices(group: Group) -> Form | None:

@@ -13,12 +13,13 @@ from eqsynth.errors import SpaceError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import (
+    FactorAxes,
+    Irrep,
     Order,
     Space,
     Symmetry,
     axis_counts,
     entries_of,
-    is_packed,
     order_text,
     orders_of,
     stored_full,
@@ -90,7 +91,7 @@ def demand(group: Group, order: Order) -> Demand:
     reasons = []
     parts = zip(group.factors, axis_counts(order), entries_of(order), twists_of(order), strict=True)
     for factor, count, one, twisted in parts:
-        for part in (_demand_of_factor(factor, count, twisted), _demand_of_exchanges(one)):
+        for part in (_demand_of_factor(factor, one, count, twisted), _demand_of_exchanges(one)):
             properties.update(part.properties)
             if part.reason and part.reason not in reasons:
                 reasons.append(part.reason)
@@ -99,7 +100,7 @@ def demand(group: Group, order: Order) -> Demand:
     return Demand(tuple(sorted(properties)), ", and ".join(reasons))
 
 
-def _demand_of_exchanges(one: int | Symmetry) -> Demand:
+def _demand_of_exchanges(one: FactorAxes) -> Demand:
     """What it takes to keep the symmetry of a tensor."""
     if not isinstance(one, Symmetry) or not one.signed:
         return Demand()
@@ -107,13 +108,15 @@ def _demand_of_exchanges(one: int | Symmetry) -> Demand:
     return Demand(("odd",), f"{flips} tensors" if one.short else f"exchanges of axes flip {flips} tensors")
 
 
-def _read_by_position(factor: Group, one: int | Symmetry, count: int) -> bool:
+def _read_by_position(factor: Group, one: FactorAxes, count: int) -> bool:
     """Whether values can be read one by one: the group only moves them, and so do exchanges of axes."""
-    return _demand_of_factor(factor, count, False).free and _demand_of_exchanges(one).free
+    return _demand_of_factor(factor, one, count, False).free and _demand_of_exchanges(one).free
 
 
-def _demand_of_factor(group: Group, count: int, twisted: bool) -> Demand:
+def _demand_of_factor(group: Group, one: FactorAxes, count: int, twisted: bool) -> Demand:
     """What it takes to commute with the group on V^count, perhaps times its determinant, which is V where n = 1."""
+    if isinstance(one, Irrep) and count:
+        return Demand(("linear",), f"elements of {group} mix the coordinates of the irrep {one}")
     twisted = twisted and group.flips
     if twisted and group.n == 1:
         count, twisted = count + 1, False
@@ -139,7 +142,7 @@ def positions(group: Group, order: Order) -> tuple[bool, ...]:
     for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True):
         free = _read_by_position(factor, one, count)
         packed = stored_packed(one)
-        if packed and not free:
+        if packed and not free and isinstance(one, Symmetry):
             raise SpaceError(
                 f"the components of {order_text(order)} of {group} are packed: ask for "
                 f"{order_text(stored_full(order))}, and use eq.unpack and eq.pack before and behind"
@@ -149,9 +152,12 @@ def positions(group: Group, order: Order) -> tuple[bool, ...]:
 
 
 def require_full(space: Space, what: str) -> None:
-    """Raise SpaceError where a space has packed tensors, of which sums would count some entries too little."""
+    """Raise SpaceError where a space has packed tensors, of which sums would count some entries too little.
+
+    Coordinates of irreps are orthonormal, and sums of their squares those of the tensors.
+    """
     for order in space.orders:
-        if is_packed(order):
+        if any(isinstance(one, Symmetry) and one.packed for one in entries_of(order)):
             raise SpaceError(
                 f"{what} adds up all entries, and {order_text(order)} holds some once that stand in several places: "
                 f"ask for {order_text(stored_full(order))}, and use eq.unpack and eq.pack before and behind"

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import prod
 
 from eqsynth.bases.bratteli import MAX_PARTS, copies, irreducible_dimension
 from eqsynth.bases.dimension import stable_from
-from eqsynth.errors import GroupError, SizeError, explain_calls
+from eqsynth.errors import GroupError, SizeError, SymbolicError, explain_calls
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.group import FAMILIES, Group, Label
-from eqsynth.families.hom import Hom
-from eqsynth.spaces.space import Order, Space, axes_of, is_plain, orders_of, twists_of
+from eqsynth.families.hom import Hom, fitted_order
+from eqsynth.families.irreps import irrep_text
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    Symmetry,
+    axes_of,
+    entries_of,
+    irreps_of,
+    is_plain,
+    order_text,
+    orders_of,
+    plain,
+    read_order,
+    twists_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +35,8 @@ class Part:
     """An irreducible part over the real numbers, and how often each term of two spaces holds it.
 
     ``dim`` is its real dimension, a polynomial in the sizes that are letters. The maps from the part to itself are
-    the real numbers (``delta`` 1) or the complex numbers (``delta`` 2). Made by :func:`parts`.
+    the real numbers (``delta`` 1) or the complex numbers (``delta`` 2). ``text``: how spaces write it, with one entry
+    for each factor of the group. Made by :func:`parts`.
     """
 
     name: str
@@ -29,6 +44,96 @@ class Part:
     delta: int
     copies_in: tuple[int, ...]
     copies_out: tuple[int, ...]
+    text: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Irreps:
+    """What tensors of an order consist of: irreducible parts and how often each is there. Made by :func:`irreps`.
+
+    >>> import eqsynth as eq
+    >>> whole = eq.irreps("SO(2)", 2)
+    >>> [(part.text, part.copies_in) for part in whole.parts], str(whole.dim)
+    ([(('{}',), (2,)), (('{2}',), (1,))], '4')
+    """
+
+    group: Group
+    order: Order
+    parts: tuple[Part, ...]
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        """The parts as spaces write them, and how often each is there."""
+        return iter([(_entry(part.text), part.copies_in[0]) for part in self.parts])
+
+    @property
+    def dim(self) -> Polynomial:
+        """The sum of the dimensions of all parts: that of the tensors, a power of n."""
+        return sum((part.dim * part.copies_in[0] for part in self.parts), Polynomial())
+
+    @property
+    def space(self) -> Space:
+        """The same tensors as a space of irreps, a channel for each copy: 1x0e + 1x1e + 1x2e of O(3), 2.
+
+        Raises SymbolicError where n is a letter, GroupError where a part is half of one of a larger group.
+        """
+        if any(factor.symbolic for factor in self.group.factors):
+            raise SymbolicError(f"{self.group} leaves a size open, and irreps are spaces at a number: ask for one")
+        halves = [text for text, _ in self if text.rstrip(")")[-1] in "+-"]
+        if halves:
+            raise GroupError(
+                f"{halves[0]} is half of a part of a larger group, which has no coordinates: ask for tensors"
+            )
+        return Space.parse(" + ".join(f"{count}x{text}" for text, count in self))
+
+    def __str__(self) -> str:
+        rows = [("irrep", "times", "dimension", "its own maps")]
+        kinds = {1: "real multiples", 2: "complex multiples"}
+        rows += [(_entry(p.text), str(p.copies_in[0]), str(p.dim), kinds[p.delta]) for p in self.parts]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        title = f"{self.group}: tensors of order {order_text(self.order)}, of dimension {self.dim}"
+        return "\n".join([title, *("  ".join(map(str.ljust, row, wide)).rstrip() for row in rows)])
+
+
+@explain_calls
+def irreps(group: str | Group, order: str | Order) -> Irreps:
+    """What tensors of an order consist of under a group: every irreducible part, its dimension, how often it is there.
+
+    >>> import eqsynth as eq
+    >>> print(eq.irreps("O(3)", 2))
+    O(3): tensors of order 2, of dimension 9
+    irrep  times  dimension  its own maps
+    0e     1      1          real multiples
+    1e     1      3          real multiples
+    2e     1      5          real multiples
+    >>> print(eq.irreps("S(n)", 2))
+    S(n): tensors of order 2, of dimension n²
+    irrep      times  dimension           its own maps
+    {n}        2      1                   real multiples
+    {n-1,1}    3      n - 1               real multiples
+    {n-2,1,1}  1      1/2 n² - 3/2 n + 1  real multiples
+    {n-2,2}    1      1/2 n² - 3/2 n      real multiples
+
+    Irreps are written as in spaces: partitions, and for O(3) and SO(3) degree and parity. Multiplicities are walks
+    in the Bratteli diagram, dimensions come from the hook and Weyl formulas. With n a letter all holds from the n on
+    at which the number of maps from the tensors to themselves no longer changes. A sign + or - behind a name is one
+    of two halves into which a part of a larger group falls.
+
+    Raises GroupError for groups whose parts are not known, and for symmetric or alternating tensors; SizeError for
+    more than 10,000 parts.
+    """
+    parsed = Group.parse(group)
+    asked = fitted_order(parsed, read_order(order))
+    if not is_plain(asked):
+        raise GroupError(
+            f"the parts of {order_text(asked)} of {parsed} are not counted: ask for those of tensors of all kinds, of "
+            f"order {order_text(plain(asked))}"
+        )
+    space = Space(((1, asked),))
+    return Irreps(parsed, asked, parts(parsed, space, space))
+
+
+def _entry(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"({','.join(texts)})"
 
 
 @explain_calls
@@ -61,7 +166,8 @@ def floor(group: str | Group, space_in: str | int | Space, space_out: str | int 
     than 10,000 irreducible parts.
     """
     hom = Hom.parse(group, space_in, space_out)
-    if not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
+    entries = [one for space in (hom.space_in, hom.space_out) for order in space.orders for one in entries_of(order)]
+    if any(isinstance(one, Symmetry) for one in entries):
         raise GroupError(f"the floor of {hom} is not known: ask for one between tensors that are not symmetric")
     total = Polynomial()
     for part in parts(hom.group, hom.space_in, hom.space_out):
@@ -92,7 +198,7 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     """
     hom = Hom.parse(group, space_in, space_out)
     if not all(factor.stride for factor in hom.group.factors):
-        known = ", ".join(FAMILIES)
+        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )
@@ -126,13 +232,14 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[Order], orders_
         shape, twisted = key
         dim = _dimension(group, symbol, shape)
         name = group.part_name(shape, symbol) + " det" * twisted
-        counts = [tuple(held[order].get(key, 0) for order in orders) for orders in (orders_in, orders_out)]
+        text = irrep_text(group, shape, twisted)
+        into, out = (tuple(held[order].get(key, 0) for order in orders) for orders in (orders_in, orders_out))
         if stable or not sized.splits(shape):
-            shared.append(Part(name, dim, 1, *counts))
+            shared.append(Part(name, dim, 1, into, out, (text,)))
         elif sized.complex_halves(shape):
-            shared.append(Part(name, dim, 2, *counts))
+            shared.append(Part(name, dim, 2, into, out, (text,)))
         else:
-            shared += [Part(name + sign, dim / 2, 1, *counts) for sign in "+-"]
+            shared += [Part(name + sign, dim / 2, 1, into, out, (text + sign,)) for sign in "+-"]
     return shared
 
 
@@ -152,22 +259,26 @@ def _times(first: list[Part], second: list[Part]) -> list[Part]:
     products = []
     for one in first:
         for two in second:
-            name, dim = f"{one.name} x {two.name}", one.dim * two.dim
-            counts = [
+            name, dim, text = f"{one.name} x {two.name}", one.dim * two.dim, one.text + two.text
+            into, out = (
                 tuple(map(prod, zip(*pair, strict=True)))
                 for pair in ((one.copies_in, two.copies_in), (one.copies_out, two.copies_out))
-            ]
+            )
             if one.delta == two.delta == 2:
                 # With u and its conjugate u', w and w': u w beside u' w', and u w' beside u' w.
-                products += [Part(f"({name}){sign}", dim / 2, 2, *counts) for sign in "+-"]
+                products += [
+                    Part(f"({name}){sign}", dim / 2, 2, into, out, (*text[:-1], text[-1] + sign)) for sign in "+-"
+                ]
             else:
-                products.append(Part(name, dim, one.delta * two.delta, *counts))
+                products.append(Part(name, dim, one.delta * two.delta, into, out, text))
     return products
 
 
 def _held(group: Group, order: Order, stable: bool, apart: bool) -> dict[tuple[Label, bool], int]:
     """The copies of parts in tensors of an order, and whether they are twisted, for those that are kept apart."""
-    walks = copies(group, axes_of(order)) if stable else _joined(group, copies(group, axes_of(order)))
+    (one,) = irreps_of(order)
+    walks = copies(group, axes_of(order)) if one is None else {one.label: 1}
+    walks = walks if stable else _joined(group, walks)
     twisted = any(twists_of(order)) and group.flips
     if twisted and not apart:
         walks = {group.twisted_part(shape): count for shape, count in walks.items()}

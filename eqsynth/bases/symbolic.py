@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
-from itertools import chain, combinations
+from itertools import chain, combinations, permutations
 from math import factorial, lcm, prod
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,17 @@ from eqsynth.exact.partitions import components, partitions, perfect_matchings
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.hom import maps_of
-from eqsynth.spaces.space import Symmetry, axes_of, entries_of, order_text, plain_order
+from eqsynth.families.hom import fitted_order, maps_of
+from eqsynth.spaces.space import (
+    Order,
+    Symmetry,
+    Valence,
+    axes_of,
+    entries_of,
+    order_text,
+    plain_order,
+    read_order,
+)
 
 if TYPE_CHECKING:
     import flint
@@ -154,8 +163,8 @@ def _crossing_sign(diagram: Diagram) -> int:
 @explain_calls
 def gram(
     subject: Basis | Group | str,
-    inputs: int | None = None,
-    outputs: int | None = None,
+    inputs: str | Order | None = None,
+    outputs: str | Order | None = None,
     *,
     diagrams: Sequence[Diagram] | None = None,
 ) -> ExactMatrix:
@@ -188,7 +197,9 @@ def gram(
     return _gram(group, listed)
 
 
-def _nested_elements(subject: Basis | Group | str, inputs: int | None, outputs: int | None) -> tuple[Element, ...]:
+def _nested_elements(
+    subject: Basis | Group | str, inputs: str | Order | None, outputs: str | Order | None
+) -> tuple[Element, ...]:
     """The nested partitions of a basis of a wreath product."""
     if isinstance(subject, Basis):
         return subject.diagrams
@@ -221,7 +232,10 @@ def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:
 
 
 def _subject(
-    subject: Basis | Group | str, inputs: int | None, outputs: int | None, diagrams: Sequence[Diagram] | None = None
+    subject: Basis | Group | str,
+    inputs: str | Order | None,
+    outputs: str | Order | None,
+    diagrams: Sequence[Diagram] | None = None,
 ) -> tuple[Group, tuple[Diagram, ...]]:
     if isinstance(subject, Basis):
         listed = subject.plain()[0]
@@ -236,18 +250,27 @@ def _subject(
     else:
         group = Group.parse(subject)
         _check(group, ())
-        inputs, outputs = plain_order(inputs), plain_order(outputs)
-        count = dimension.dimension(group, inputs + outputs)
+        inputs, outputs = _plain(group, inputs), _plain(group, outputs)
+        allowed = maps_of(group, inputs, outputs)
+        count = dimension.dimension(allowed, axes_of(inputs) + axes_of(outputs))
         if count > MAX_ROWS:
             _refuse(group, count)
-        basis = bases.basis(group, inputs, outputs)
-        group, listed = basis.group, basis.plain()[0]
+        group, listed = allowed, bases.basis(group, inputs, outputs).plain()[0]
     if len(listed) > MAX_ROWS:
         _refuse(group, len(listed))
     if len({(diagram.outputs, diagram.inputs) for diagram in listed}) > 1:
         raise EqsynthError("diagrams of different orders have no inner product: give diagrams of the same orders")
     _check(group, listed)
     return group, listed
+
+
+def _plain(group: Group, order: str | Order) -> Order:
+    """An order of all tensors as a group reads it: a number, or where there are two kinds of axes ``(k,k')``."""
+    if group.duals and isinstance(order, str | tuple | list | Valence):
+        order = fitted_order(group, read_order(order))
+        if isinstance(order, Valence):
+            return order
+    return plain_order(order)
 
 
 def _refuse(group: Group, count: int) -> None:
@@ -306,7 +329,7 @@ def _monomials(group: Group, diagrams: Sequence[Diagram]) -> tuple[NDArray[np.ob
 
 
 @explain_calls
-def gram_determinant(group: str | Group, inputs: int, outputs: int) -> RationalFunction | int:
+def gram_determinant(group: str | Group, inputs: str | Order, outputs: str | Order) -> RationalFunction | int:
     """The determinant of the Gram matrix of ``eq.basis(group, inputs, outputs)``, factored where n is a letter.
 
     >>> from eqsynth.symbolic import gram_determinant
@@ -334,26 +357,30 @@ def gram_determinant(group: str | Group, inputs: int, outputs: int) -> RationalF
     Sp(n): G is that of O at -n, up to signs that cancel in the determinant. SO(n) and A(n) with n a
     letter have the diagrams, and so the determinant, of O(n) and S(n).
 
+    GL(n), U(n), with k = a permutations: the sum of n^cycles over them is the product of n + J_i, which is the number
+    product of n + j - i over the boxes of lambda there, once for each pair of tableaux of lambda.
+
     Raises SizeError above 1000 diagrams where n is a number.
     Source: Zinn-Justin, arXiv 0907.2719; Collins and Matsumoto, arXiv 0903.5143; arXiv 2212.08648.
     """
     import flint
 
     group = Group.parse(group)
-    inputs, outputs = plain_order(inputs), plain_order(outputs)
     _check(group, ())
-    total = inputs + outputs
+    inputs, outputs = _plain(group, inputs), _plain(group, outputs)
+    open_ = maps_of(group if group.symbolic else group.at("n"), inputs, outputs)
+    total = axes_of(inputs) + axes_of(outputs)
     if isinstance(group.n, int):
         _, listed = _subject(group, inputs, outputs)
-        if len(listed) == enumeration.count(group.at("n"), total) and not any(d.head for d in listed):
-            return int(_determinant(group, total, "n")(group.n))
+        if len(listed) == enumeration.count(open_, total) and not any(d.head for d in listed):
+            return int(_determinant(open_, total)(group.n))
         matrix = _gram(group, listed)
         return int(flint.fmpz_mat(*matrix.shape, [int(v) for v in _flat(matrix)]).det())
-    return _determinant(group, total, group.n)
+    return _determinant(open_, total)
 
 
-def _determinant(group: Group, total: int, letter: str) -> RationalFunction:
-    return RationalFunction.from_roots(group.at(letter).gram_roots(total), letter)
+def _determinant(group: Group, total: int) -> RationalFunction:
+    return RationalFunction.from_roots(group.gram_roots(total), str(group.n))
 
 
 def _flat(matrix: ExactMatrix) -> Iterator[RationalFunction]:
@@ -361,7 +388,7 @@ def _flat(matrix: ExactMatrix) -> Iterator[RationalFunction]:
 
 
 @explain_calls
-def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int, ...]:
+def degenerate_sizes(group: str | Group, inputs: str | Order, outputs: str | Order) -> tuple[int, ...]:
     """The sizes n >= 1 at which the diagrams that the family has at that n are dependent.
 
     >>> from eqsynth.symbolic import degenerate_sizes
@@ -373,7 +400,7 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
     S, O and Sp: the roots of :func:`gram_determinant` at which the group exists. SO and A have diagrams
     with a head at some n. Those of A(n) are orthogonal and not zero. Those of SO(n) with m - n even are
     dependent once there is a pair besides the n free vertices, because antisymmetrising n + 1 indices
-    gives zero.
+    gives zero; so are those of SL(n) with a pair.
 
     Raises SymbolicError for a group with a number, where ``len(eq.basis(...))`` tells.
     """
@@ -384,8 +411,8 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
     assert not isinstance(determinant, int)  # noqa: S101 - n is a letter
     step = group.multiple
     sizes = {root for root, _ in determinant.roots if root > 0 and root % step == 0}
-    if group.heads and not group.jellyfish:
-        sizes.update(range(inputs + outputs - 2, 0, -2))
+    inputs, outputs = _plain(group, inputs), _plain(group, outputs)
+    sizes.update(maps_of(group, inputs, outputs).degenerate_heads(axes_of(inputs) + axes_of(outputs)))
     return tuple(sorted(sizes))
 
 
@@ -394,7 +421,11 @@ def degenerate_sizes(group: str | Group, inputs: int, outputs: int) -> tuple[int
 
 @explain_calls
 def weingarten(
-    subject: Basis | Group | str, inputs: int | None = None, outputs: int | None = None, *, n: int | None = None
+    subject: Basis | Group | str,
+    inputs: str | Order | None = None,
+    outputs: str | Order | None = None,
+    *,
+    n: int | None = None,
 ) -> ExactMatrix:
     """The inverse of the Gram matrix of a basis: rational functions of n, or numbers at a number n.
 
@@ -412,7 +443,8 @@ def weingarten(
     M_t the rows of the Moebius function at the partitions with t blocks. For O(n), W(D, E) depends on the
     cycle type of the union of D and E alone, which leaves one equation for each partition of (k + l)/2;
     the solution is interpolated over the denominator of :func:`gram_determinant` and then checked in
-    the equations as polynomials. Sp(n) is O(-n) up to signs.
+    the equations as polynomials. Sp(n) is O(-n) up to signs. For GL(n), SL(n), U(n) and SU(n) it depends on the cycle
+    type of a permutation alone, and is found in the same way: there it is the Weingarten function of the unitary group.
 
     Raises SizeError above 1000 diagrams, SymbolicError at an n where the diagrams are dependent.
     Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
@@ -422,7 +454,7 @@ def weingarten(
         n = _number(n)
         if not group.symbolic and n != group.n:
             raise SymbolicError(f"{group} has n = {group.n}, not {n}: leave the argument out")
-        group.at(n)  # raises for a size that the family lacks
+        group.resized(n)  # raises for a size that the family lacks
     if group.symbolic and n is None:
         total = _vertices(listed)
         if len(listed) not in (0, enumeration.count(group, total)) or len(set(listed)) != len(listed):
@@ -462,7 +494,7 @@ def _weingarten(group: Group, diagrams: tuple[Diagram, ...]) -> ExactMatrix:
         return _weingarten_partitions(diagrams, str(group.n))
     if group.singles:
         return _weingarten_partial_matchings(diagrams, str(group.n))
-    return _weingarten_matchings(diagrams, str(group.n), group.symplectic)
+    return _weingarten_matchings(diagrams, str(group.n), group.symplectic, walled=group.sides is not None)
 
 
 def _weingarten_partitions(diagrams: tuple[Diagram, ...], letter: str) -> ExactMatrix:
@@ -530,15 +562,17 @@ def _filled(rows: Sequence[Mapping[int, RationalFunction]], columns: int) -> Exa
     return ExactMatrix(tuple(values), index)
 
 
-def _weingarten_matchings(diagrams: tuple[Diagram, ...], letter: str, symplectic: bool, shift: int = 0) -> ExactMatrix:
-    """That of O(n), of Sp(n), or of O(n + shift)."""
+def _weingarten_matchings(
+    diagrams: tuple[Diagram, ...], letter: str, symplectic: bool, shift: int = 0, walled: bool = False
+) -> ExactMatrix:
+    """That of O(n), of Sp(n), of O(n + shift), or of GL(n), whose matchings go across a wall."""
     import flint
     import numpy as np
 
     half = _vertices(diagrams) // 2
     types = _cycle_types(diagrams, diagrams)
     kinds, starts = np.unique(types[0], return_index=True)
-    functions, below = _matching_functions(half)
+    functions, below = _matching_functions(half, walled)
     place = {
         int(kind): functions[_type_of(diagrams[0], diagrams[int(start)])]
         for kind, start in zip(kinds, starts, strict=True)
@@ -597,15 +631,17 @@ def _type_of(first: Diagram, second: Diagram) -> tuple[int, ...]:
 
 
 @cache
-def _matching_functions(half: int) -> tuple[dict[tuple[int, ...], flint.fmpz_poly], flint.fmpz_poly]:
-    """Weingarten functions of O(n): a numerator for each loop type, and the common denominator.
+def _matching_functions(half: int, walled: bool) -> tuple[dict[tuple[int, ...], flint.fmpz_poly], flint.fmpz_poly]:
+    """Weingarten functions of O(n), or of GL(n): a numerator for each loop type, and the common denominator.
 
     The equations: sum over matchings E of n^loops(D, E) w(type of E and D_0) is 1 for D = D_0, else 0;
     one D for each type will do.
     """
     import flint
 
-    listed = [Diagram(2 * half, 0, blocks) for blocks in perfect_matchings(tuple(range(2 * half)))]
+    across = (tuple((v, half + w) for v, w in enumerate(images)) for images in permutations(range(half)))
+    matchings = across if walled else perfect_matchings(tuple(range(2 * half)))
+    listed = [Diagram(2 * half, 0, blocks) for blocks in matchings]
     types = [_type_of(listed[0], diagram) for diagram in listed]
     kinds = sorted(set(types), reverse=True)
     column = {kind: place for place, kind in enumerate(kinds)}
@@ -622,7 +658,7 @@ def _matching_functions(half: int) -> tuple[dict[tuple[int, ...], flint.fmpz_pol
         z = flint.fmpz_poly([1])
         for line, length in enumerate(shape):
             for box in range(length):
-                z *= flint.fmpz_poly([2 * box - line, 1])
+                z *= flint.fmpz_poly([(1 if walled else 2) * box - line, 1])
         below = below * (z // below.gcd(z))
 
     # Beyond n = half the matrix is regular; numerators are of lower degree than the denominator.
@@ -724,6 +760,7 @@ def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
     import numpy as np
 
     require("basis", basis, Basis, "write eq.basis(group, inputs, outputs)")
+    basis.refuse_irreps()
     size = basis.size(n)
     inputs, outputs = axes_of(basis.inputs), axes_of(basis.outputs)
     group, diagrams = (basis.group, ()) if _summed(basis) else _subject(basis, None, None)
@@ -887,8 +924,6 @@ def _boxes(group: Group, diagram: Diagram, n: int) -> _Boxes:
 @cache
 def _permutations(n: int) -> NDArray[np.int64]:
     """All permutations of n labels, one per column."""
-    from itertools import permutations
-
     import numpy as np
 
     return np.array(list(permutations(range(n))), np.int64).T

@@ -16,7 +16,7 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.codegen import carry
 from eqsynth.codegen.forward import Forward
 from eqsynth.codegen.meaning import weights_of
-from eqsynth.codegen.names import Names
+from eqsynth.codegen.names import Names, literal
 from eqsynth.codegen.tables import runs
 from eqsynth.diagrams.diagram import Multiplied
 from eqsynth.diagrams.text import picture
@@ -192,6 +192,13 @@ class _File:
             lines += self._pairing_check()
             lines.append(f"    self.channels_in = {names.products()}  # of each product")
             lines += ["    channels_in = self.channels_in"] if plan.pairs else []
+        if self.problem.group.over_complex:
+            lines += [
+                "    dtype = torch.get_default_dtype().to_complex() if dtype is None else dtype",
+                "    if not dtype.is_complex:",
+                f'        why = f"weights of {abridged(self.problem.group)} are complex numbers, not {{dtype}}"',
+                '        raise ValueError(f"{why}: ask for dtype=torch.complex64")',
+            ]
         lines += ['    kwargs = {"device": device, "dtype": dtype}'] if names.parameters() else []
         for pair in plan.pairs:
             inputs = self.problem.terms[pair.term_in]
@@ -224,9 +231,11 @@ class _File:
         """The method that draws weights anew."""
         plan, names, product = self.plan, self.names, self.problem.multilinear
         near = "near 1 for such inputs" if product else "near input variance"
+        both = "sqrt(3 v / 2 / fan-in) of both parts"
+        bounds = both if self.problem.group.over_complex else "sqrt(3 v / fan-in)"
         lines = [
             "def reset_parameters(self):",
-            f'    """Output variance {near}: bounds sqrt(3 v / fan-in), v per map; biases 0."""',
+            f'    """Output variance {near}: bounds {bounds}, v per map; biases 0."""',
             *(["    self.reset_tables()"] if tables else []),
         ]
         if plan.pairs:
@@ -235,17 +244,21 @@ class _File:
                 fan = [names.c_in(other.term_in) for other in plan.pairs if other.term_out == pair.term_out]
                 weight = plan.weight_name(pair.term_in, pair.term_out)
                 lines.append(f"        (self.{weight}, {runs(pair.variances)}, {' + '.join(fan)}),")
+            over_complex = self.problem.group.over_complex
+            # Both parts of a complex number have half of its variance.
+            weight, times, part = ("torch.view_as_real(weight)", "1.5", 1) if over_complex else ("weight", "3", 0)
             lines += [
                 "    ):",
-                "        bound = torch.tensor(variances, dtype=weight.dtype, device=weight.device)",
+                f"        bound = torch.tensor(variances, dtype=weight{'.real' * part}.dtype, device=weight.device)",
                 "        with torch.no_grad():",
             ]
             if product:
-                lines.append("            scale = (bound * 3 / fan_in).sqrt()")
-                dims = ", None" * (2 + self.problem.full)
-                lines.append(f"            weight.uniform_(-1, 1).mul_(scale[:{dims}])")
+                lines.append(f"            scale = (bound * {times} / fan_in).sqrt()")
+                dims = ", None" * (2 + self.problem.full + part)
+                lines.append(f"            {weight}.uniform_(-1, 1).mul_(scale[:{dims}])")
             else:
-                lines.append("            weight.uniform_(-1, 1).mul_((bound * 3 / fan_in).sqrt()[:, None, None])")
+                dims = ", None" * (2 + part)
+                lines.append(f"            {weight}.uniform_(-1, 1).mul_((bound * {times} / fan_in).sqrt()[:{dims}])")
         lines += [f"    nn.init.zeros_({names.bias(term)})" for term, dim in enumerate(plan.bias_dims) if dim]
         if not names.parameters():
             lines.append("    # Only the zero map has this symmetry: there is nothing to set.")
@@ -271,7 +284,7 @@ class _File:
         """A space with the numbers of channels that a layer has, in an f-string."""
         name, several = f"self.channels_{side}", len(space) > 1
         return " + ".join(
-            f"{{{name}{f'[{term}]' * several}}}x{order_text(order)}" for term, order in enumerate(space.orders)
+            f"{{{name}{f'[{term}]' * several}}}x{literal(order_text(order))}" for term, order in enumerate(space.orders)
         )
 
     def _unusual(self) -> str:

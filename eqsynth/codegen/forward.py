@@ -24,12 +24,13 @@ from eqsynth.codegen.analysis import (
     is_small,
     missing,
 )
-from eqsynth.codegen.irreps import SchurCode
+from eqsynth.codegen.irreps import SchurCode, coordinate_lines
 from eqsynth.codegen.names import (
     Names,
     Size,
     binomial,
     half,
+    literal,
     packing_arguments,
     packing_function,
     permuted,
@@ -40,6 +41,7 @@ from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
 from eqsynth.diagrams.text import fragment
+from eqsynth.errors import abridged
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
@@ -65,7 +67,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Order, Symmetry, axes_of
+from eqsynth.spaces.space import Irrep, Order, Symmetry, axes_of
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -225,6 +227,9 @@ class Forward:
         """Entries of a symmetric or alternating tensor, each once, from all of them; or the other way round."""
         place = step.size - self.names.factors
         factor, symmetry = self.plan.packs[place]
+        if isinstance(symmetry, Irrep):
+            self._change_basis(step, place, symmetry)
+            return
         channels, source = self.channels(step.source), self.code[step.source]
         if self.repeated(step.source):
             self.say(f"{source} = {self._filled(step.source)}")
@@ -256,6 +261,31 @@ class Forward:
             code += f" if {n} >= {symmetry.least} else {none}"
         text = f"each entry of {symmetry.full} once" if packing else f"all entries of {symmetry.full}"
         self.say(f"{step.target} = {code}", text)
+        self.code[step.target] = step.target
+
+    def _change_basis(self, step: Pack | Unpack, place: int, irrep: Irrep) -> None:
+        """The coordinates of a tensor in an irrep, or the tensor from them."""
+        channels, source = self.channels(step.source), self.code[step.source]
+        if self.repeated(step.source):
+            self.say(f"{source} = {self._filled(step.source)}")
+        packing = isinstance(step, Pack)
+        lengths = shape(self.names.batch, self.axes(step.target), channels)
+        code = source
+        n = self.names.sizes[self.plan.packs[place][0]]
+        # The coordinates of vectors and numbers are their entries.
+        if irrep.order > 1 or times([n] * irrep.order) != str(irrep.dim):
+            before = self.plan.values[step.source].axes
+            length = times([n] * irrep.order) if packing else irrep.dim
+            ahead = times([self.names.batch, *self.sizes(before[: step.start])])
+            behind = times([*self.sizes(before[step.start + (irrep.order if packing else 1) :]), channels])
+            table = f"self.irrep_{place}{'' if packing else '.mT'}"
+            code = f"{table} @ {source}.reshape({ahead}, {length}, {behind})"
+            lines, helpers = coordinate_lines(irrep, f"irrep_{place}")
+            self.tables.builders += lines if lines[-1] not in self.tables.builders else []
+            self.tables.helpers |= helpers
+            code = f"({code})"
+        text = f"coordinates in {irrep}" if packing else f"the tensor with these coordinates in {irrep}"
+        self.say(f"{step.target} = {code}.reshape({lengths})", text)
         self.code[step.target] = step.target
 
     def _packing_tables(self, place: int, n: int, symmetry: Symmetry, names: Sequence[str]) -> None:
@@ -902,7 +932,7 @@ class Head:
             self.say(f"    got = len({name}) if isinstance({name}, (tuple, list)) else type({name}).__name__")
             self.say(
                 f'    raise self.ShapeError(f"{which}expected a tuple of {len(space)} tensors, '
-                f'one per term of {space}, got {{got}}: call {self._call()}")'
+                f'one per term of {literal(str(space))}, got {{got}}: call {self._call()}")'
             )
             self.say(f"{', '.join(f'{name}{term}' for term in range(len(space)))} = {name}")
 
@@ -948,18 +978,25 @@ class Head:
                 )
                 self.say(f"{name} //= {group.multiple}", f"an axis has {times(names.sizes)} entries")
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
-            if isinstance(size, str):
+            if isinstance(size, str) and isinstance(symmetry, Symmetry):
                 self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
         for number, axes in enumerate(self.axes):
             x = self.raw[number]
             lengths, count = shape(self.lengths[number], names.c_input(number)), len(self.lengths[number])
             fits = f"isinstance({x}, torch.Tensor) and {x}.shape[-{count + 1}:] == ({lengths}{'' if count else ','})"
-            self.say(f"if not ({fits} and ({x}.is_floating_point() or {x}.is_complex())):")
+            numbers = f"({x}.is_floating_point() or {x}.is_complex())"
+            if group.over_complex:
+                numbers = f"{x}.is_complex()"
+                self.say(f"if isinstance({x}, torch.Tensor) and not {x}.is_complex():")
+                cure = f"tensors of {abridged(group)} are complex numbers: pass them as these, x.to(torch.complex64)"
+                self.say(f'    raise self.ShapeError(f"{self._which(number)} holds {{{x}.dtype}}, and {cure}")')
+            self.say(f"if not ({fits} and {numbers}):")
             hints = [
                 f"{names.sizes[size]} = {binomial(names.sizes[factor], symmetry)}"
                 for size in axes
                 if size >= names.factors and isinstance(names.sizes[size], str)
                 for factor, symmetry in [self.plan.packs[size - names.factors]]
+                if isinstance(symmetry, Symmetry)
             ]
             hint = f" with {' and '.join(dict.fromkeys(hints))}" if hints else ""
             self.say(f"    {self._refusal(number, set(names.open) - shown_by.get(number, set()), hint)}")
@@ -985,6 +1022,7 @@ class Head:
             if names.sizes[names.factor_of(size)] == name
         )
         _, symmetry = self.plan.packs[size - names.factors]
+        assert isinstance(symmetry, Symmetry)  # noqa: S101 - irreps have lengths that are known
         function = "_side" if symmetry.short else "_side_of"
         self.forward.tables.helpers.add(function)
         side = self._length(number, place, lambda at: f"{function}({at}, {packing_arguments(symmetry)})")
@@ -995,13 +1033,17 @@ class Head:
         note = f" with {packed} = {binomial(name, symmetry)}{least}"
         self.say(f"    {self._refusal(number, known - {packed}, note)}")
 
+    def _which(self, number: int) -> str:
+        """What messages call an input."""
+        return self.raw[number] if self.names.multilinear else "input" if len(self.raw) == 1 else f"input {number}"
+
     def _refusal(self, number: int, known: set[str], note: str) -> str:
         """A call that refuses an input; sizes that are ``known`` are shown as numbers."""
         x = self.raw[number]
         lengths = [f"{{{size}}}" if size in known else size for size in self.lengths[number]]
-        which = x if self.names.multilinear else "input" if len(self.raw) == 1 else f"input {number}"
         more = f', "{note}"' if note else ""
-        return f'self._reject("{which}", {x}, f"{shape(lengths, f"{{{self.names.c_input(number)}}}")}"{more})'
+        expected = shape(lengths, f"{{{self.names.c_input(number)}}}")
+        return f'self._reject("{self._which(number)}", {x}, f"{expected}"{more})'
 
     def _say_batch(self, used: set[str]) -> None:
         """Lines that compare batch axes, and fold them into one."""
@@ -1045,7 +1087,7 @@ class Head:
         for line in self.forward.weights:
             self.say(line, "" if "#" in line else "every map at the same size")
         for place, (factor, symmetry) in enumerate(self.plan.packs):
-            if f"packing_{place}" in used:
+            if f"packing_{place}" in used and isinstance(symmetry, Symmetry):
                 tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
                 holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
                 device = f"{self.raw[holding[0] if holding else 0]}.device"

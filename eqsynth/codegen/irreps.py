@@ -11,7 +11,10 @@ from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single, table_key
 from eqsynth.families.group import Group
+from eqsynth.families.irreps import vectors
+from eqsynth.families.representation import packing
 from eqsynth.plans.steps import Schur, Source
+from eqsynth.spaces import space
 from eqsynth.spaces.space import Order
 
 if TYPE_CHECKING:
@@ -123,6 +126,31 @@ def scaled_maps(forward: Forward, term_in: int, term_out: int) -> str:
     """The maps of a pair, scaled as its weights are."""
     scale = f"{forward.tables.power}{forward.gain(term_in, term_out)}"
     return f"maps * ((maps**2).sum(2).amax(1){scale})[:, None, None]"
+
+
+def coordinate_lines(irrep: space.Irrep, name: str) -> tuple[list[str], set[str]]:
+    """Lines that make the table of an irrep, from tensors to coordinates, and the functions that they need.
+
+    Its rows are whole numbers, divided by their lengths; those of symmetric and alternating tensors are given by the
+    entries that differ.
+    """
+    rows, helpers, spread = vectors(irrep), {"_entries"}, ""
+    kind = {1: "S", -1: "A"}.get(irrep.alike if irrep.order > 1 else 0)
+    n = round(rows.shape[1] ** (1 / irrep.order)) if irrep.order else 1
+    lines, places = list[str](), range(rows.shape[1])
+    if kind:
+        helpers.add("_packing")
+        lines.append(f"_, unpacked, signs = _packing({n}, {irrep.order}, {kind == 'A'})")
+        spread, places = "[:, unpacked] * signs", packing(space.Symmetry(kind, irrep.order), n)[0].tolist()
+    entries = [
+        (row, column, int(rows[row, place]))
+        for row in range(irrep.dim)
+        for column, place in enumerate(places)
+        if rows[row, place]
+    ]
+    lines += _literal("entries", entries)
+    lines.append(f"rows = _entries([entries], {irrep.dim}, {len(places)})[0]{spread}")
+    return [*lines, f'self._table("{name}", rows / (rows**2).sum(1, keepdim=True).sqrt())'], helpers
 
 
 class SchurCode:

@@ -7,6 +7,7 @@ from itertools import product
 
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.dimension import symmetric_dimension
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, maps_of, negated
@@ -16,11 +17,11 @@ from eqsynth.spaces.space import (
     Order,
     Space,
     axes_of,
-    entries_of,
     none_of,
     order_text,
     orders_of,
     stored_full,
+    tensor_parts,
     with_twists,
 )
 
@@ -103,7 +104,7 @@ def _pairs(plan: Plan) -> list[tuple[Order, Order]]:
 
 def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
     """Whether the basis is that for n a letter, element by element."""
-    if factor.maps != "diagrams":
+    if factor.maps != "diagrams" or has_irreps(inputs, outputs):
         return False
     if factor.symbolic:
         return True
@@ -112,7 +113,7 @@ def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
         return False
     own = basis(factor, inputs, outputs)
     allowed = maps_of(letter, inputs, outputs)
-    if len(own) != symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs)):
+    if len(own) != symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs)):
         return False
     if own.certificate.independence in ("stable", "cosets") and not any(map(_has_head, own)):
         # All diagrams, or one of each orbit: there are no others.

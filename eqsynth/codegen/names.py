@@ -9,7 +9,7 @@ from eqsynth.families.hom import NAMES, ProductHom
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import Plan
 from eqsynth.spaces import exchanges
-from eqsynth.spaces.space import Space, Symmetry
+from eqsynth.spaces.space import Space, Stored, Symmetry
 
 #: The length of an axis in code: a number, or the name of a variable.
 Size = int | str
@@ -52,10 +52,11 @@ class Names:
         self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
         self.used: set[str] = set()
 
-    def _packed_length(self, factor: int, symmetry: Symmetry) -> Size:
+    def _packed_length(self, factor: int, symmetry: Stored) -> Size:
         """The length of an axis that holds each entry once."""
         n = self.sizes[factor]
-        return symmetry.length(n) if isinstance(n, int) else f"{n}_{symmetry.name}"
+        open_length = f"{n}_{symmetry.name}" if isinstance(symmetry, Symmetry) else str(symmetry)
+        return symmetry.length(n) if isinstance(n, int) else open_length
 
     def split(self, axes: int) -> list[int]:
         """The order of indices, all first ones and all second, where they stand axis by axis."""
@@ -161,6 +162,11 @@ def shape(*parts: Size | Iterable[Size]) -> str:
     """
     flat = [size for part in parts for size in ([part] if isinstance(part, int | str) else part)]
     return ", ".join(map(str, flat))
+
+
+def literal(text: str) -> str:
+    """A text as it is written in an f-string."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def half(size: Size) -> str:

@@ -1,4 +1,4 @@
-"""Standard diagrams of O(n), SO(n), Sp(n) and B(n): a basis at every n that no linear algebra chooses.
+"""Standard diagrams of O(n), SO(n), Sp(n), B(n), GL(n) and SL(n): a basis at every n that no linear algebra chooses.
 
 They are the standard monomials of invariant theory: what no leading term of a vanishing minor divides.
 """
@@ -14,7 +14,7 @@ from eqsynth.families.group import Group
 
 
 def standard(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
-    """The standard diagrams of O(n), SO(n), Sp(n) or B(n), n a number: those alone, always in the same order.
+    """The standard diagrams of a group that has some, n a number: those alone, always in the same order.
 
     >>> from eqsynth import Group
     >>> from eqsynth.diagrams.standard import standard
@@ -41,10 +41,21 @@ def standard(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     larger. Heads and matchings are independent of each other: O(n) tells them apart. Why they are complete: their
     number is the dimension.
 
+    Where vertices lie on two sides of a wall (GL(n), SL(n), U(n), SU(n)), a diagram is a permutation: where each vertex
+    on the left goes on the right, those of a head to n places more, behind all others, in order. It has no increasing
+    subsequence longer than n. So these are pairs of tableaux with at most n columns (Robinson and Schensted), in one of
+    which, where there is a head, the last n numbers end a column each. Why they are independent: the letters fall into
+    n decreasing subsequences, one colour each (Dilworth), each with one vertex of a head. At the index tuple of the
+    colours only diagrams that keep them are not zero, and the one that decreases within each colour has the least sum
+    of products of places with letters, those of a head being equal (rearrangement inequality).
+
     Source: arXiv 1504.02586 and 1408.3592 for the bases; Beissinger, Similar constructions for Young tableaux and
     involutions (1987), for the reading.
     """
     total = outputs + inputs
+    if group.sides is not None:
+        yield from _walled(group, outputs, inputs)
+        return
     for count in range(total, -1, -1) if group.singles else (0,):
         shapes = [*group.standard_shapes(total - count)]
         for alone in combinations(range(total), count):
@@ -92,7 +103,7 @@ def excess(group: Group, diagram: Diagram) -> str:
 
     Decided from the diagram alone: nothing is listed, and no tableau is made.
     """
-    letters = word(diagram)
+    letters = word(diagram) if group.sides is None else _letters(group.sides, diagram)
     if group.singles:
         tied = {diagram.blocks[number][0] for number in diagram.head}
         letters = tuple(letter for place, letter in enumerate(letters) if letter != place or place in tied)
@@ -103,6 +114,64 @@ def excess(group: Group, diagram: Diagram) -> str:
     kind = "a decreasing" if falling else "an increasing"
     size = f"n = {group.n}" if group.standard_size == group.n else f"{group.standard_size}, which is n - 1"
     return f"its word has {kind} subsequence of {length}, longer than {size}"
+
+
+def _letters(sides: Sequence[bool], diagram: Diagram) -> tuple[int, ...]:
+    """A diagram across a wall as a permutation: where each vertex of one side goes, those of a head behind all others.
+
+    >>> from eqsynth.diagrams.standard import _letters
+    >>> _letters([True, False, True], Diagram(3, 0, ((0,), (1, 2)), head=(0,)))
+    (1, 0)
+    """
+    # The side that has the head, or else the left one.
+    side = sides[diagram.blocks[diagram.head[0]][0]] if diagram.head else True
+    others = {vertex: place for place, vertex in enumerate(v for v, own in enumerate(sides) if own != side)}
+    images = {v: w for block in diagram.blocks for v in block for w in block if sides[v] == side != sides[w]}
+    tied = (place for place in range(len(others), len(sides)))
+    return tuple(others[images[v]] if v in images else next(tied) for v, own in enumerate(sides) if own == side)
+
+
+def _walled(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
+    """The standard diagrams across a wall, from pairs of tableaux of one shape."""
+    sides = group.sides or ()
+    left, right = ([v for v, own in enumerate(sides) if own == side] for side in (True, False))
+    more, fewer = (left, right) if len(left) >= len(right) else (right, left)
+    tied = len(more) - len(fewer)
+    for shape in group.standard_shapes(len(sides)):
+        recorded = [[[*row] for row in rows] for rows in _tableaux(shape)]
+        for rows in _tableaux(shape[1:] if tied else shape):
+            inserted = [[*row] for row in (*rows, *[()] * (tied > 0))]
+            for column in range(tied):
+                # The last numbers, one at the end of each column.
+                next(row for row in inserted if len(row) == column).append(len(fewer) + column)
+            for record in recorded:
+                yield _across(outputs, inputs, more, fewer, _permutation(inserted, record))
+
+
+def _permutation(inserted: Sequence[Sequence[int]], recorded: Sequence[Sequence[int]]) -> list[int]:
+    """The permutation of two tableaux of one shape, by the insertion of Robinson and Schensted read backwards.
+
+    >>> from eqsynth.diagrams.standard import _permutation
+    >>> _permutation([[0, 2], [1]], [[0, 1], [2]])
+    [1, 2, 0]
+    """
+    rows = [list(row) for row in inserted]
+    at = {number: place for place, row in enumerate(recorded) for number in row}
+    letters = []
+    for last in range(len(at) - 1, -1, -1):
+        letter = rows[at[last]].pop()
+        for row in reversed(rows[: at[last]]):
+            place = bisect_right(row, letter) - 1
+            row[place], letter = letter, row[place]
+        letters.append(letter)
+    return letters[::-1]
+
+
+def _across(outputs: int, inputs: int, more: Sequence[int], fewer: Sequence[int], letters: Sequence[int]) -> Diagram:
+    """The diagram that joins vertices with those of the other side, those whose letter is none of them on a head."""
+    joined = [(v, fewer[letter]) if letter < len(fewer) else (v,) for v, letter in zip(more, letters, strict=True)]
+    blocks = tuple(sorted(tuple(sorted(block)) for block in joined))
+    return Diagram(outputs, inputs, blocks, head=tuple(at for at, block in enumerate(blocks) if len(block) == 1))
 
 
 def _tableaux(shape: Sequence[int]) -> Iterator[list[list[int]]]:

@@ -9,7 +9,7 @@ from eqsynth.exact.numbers import raised
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
 from eqsynth.families.wreath import WreathProduct
-from eqsynth.spaces.space import KINDS, Order, Symmetry, axis_counts, entries_of
+from eqsynth.spaces.space import KINDS, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
 
 #: The groups that have kinds of maps.
 _GROUPS: tuple[type[Group], ...] = (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values(), WreathProduct)
@@ -66,16 +66,25 @@ def _noun(group: Group, order: Order) -> str:
     article = "an" if sizes[0][0] in "8fhlmnrsx" or sizes[0] in ("11", "18") else "a"
     noun = f"{' × '.join(sizes)} {'matrix' if len(sizes) == 2 else 'tensor'}"
     parts = entries_of(order)
+    if len(parts) == 1 and isinstance(parts[0], Irrep):
+        coordinates = f"{parts[0].dim} coordinates" if parts[0].dim > 1 else "the coordinate"
+        return f"{coordinates} of {_noun(group, parts[0].order)} in the irrep {parts[0]} of {group}"
     if len(parts) == 1 and isinstance(parts[0], Symmetry) and parts[0].short:
         return f"{'a symmetric' if parts[0].kind == 'S' else 'an alternating'} {noun}"
     named = [
-        f"{KINDS[one.kind] if one.short else f'with {one.full}'} in the axes of {factor}"
+        f"{_of_part(one)} in the axes of {factor}"
         for factor, one in zip(group.factors, parts, strict=True)
-        if isinstance(one, Symmetry)
+        if isinstance(one, Stored)
     ]
     if len(parts) == 1 and isinstance(parts[0], Symmetry):
         return f"{article} {noun} with {parts[0].full}"
     return f"{article} {noun}{', ' * bool(named)}{' and '.join(named)}"
+
+
+def _of_part(one: Stored) -> str:
+    if isinstance(one, Irrep):
+        return f"of the irrep {one}"
+    return KINDS[one.kind] if one.short else f"with {one.full}"
 
 
 def kind(group: Group | None, element: Element) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import factorial, prod
 
 #: A partition of a number: the lengths of the rows of its Young diagram, in decreasing order.
@@ -134,7 +134,10 @@ def conjugate(shape: Sequence[int]) -> Shape:
     >>> conjugate((3, 1))
     (2, 1, 1)
     """
-    return tuple(sum(1 for length in shape if length > place) for place in range(shape[0] if shape else 0))
+    columns: Shape = ()
+    for count, (row, below) in reversed([*enumerate(pairwise((*shape, 0)), 1)]):
+        columns += (count,) * (row - below)
+    return columns
 
 
 def hooks(shape: Sequence[int]) -> int:

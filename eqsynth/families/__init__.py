@@ -18,6 +18,7 @@ from eqsynth.families.heads import (
 )
 from eqsynth.families.hyperoctahedral import Hyperoctahedral
 from eqsynth.families.indefinite import IndefiniteOrthogonal, IndefiniteSpecialOrthogonal
+from eqsynth.families.linear import GeneralLinear, SpecialLinear
 from eqsynth.families.matrix import MatrixGroup
 from eqsynth.families.named import Cyclic, Dihedral, Reflections, Signs, Turns
 from eqsynth.families.orthogonal import Orthogonal
@@ -25,6 +26,7 @@ from eqsynth.families.permutation import PermutationGroup
 from eqsynth.families.special_orthogonal import SpecialOrthogonal
 from eqsynth.families.symmetric import Symmetric
 from eqsynth.families.symplectic import Symplectic
+from eqsynth.families.unitary import SpecialUnitary, Unitary
 from eqsynth.families.with_signs import SignedBistochastic, SignedSymmetric
 
 FAMILIES.update(
@@ -38,6 +40,10 @@ FAMILIES.update(
         "B": Bistochastic,
         "S'": SignedSymmetric,
         "B'": SignedBistochastic,
+        "GL": GeneralLinear,
+        "SL": SpecialLinear,
+        "U": Unitary,
+        "SU": SpecialUnitary,
     }
 )
 SIGNED.update({"O": IndefiniteOrthogonal, "SO": IndefiniteSpecialOrthogonal})

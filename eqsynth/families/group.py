@@ -6,7 +6,7 @@ A family is a class in a file of its own, listed in ``eqsynth.families``. Nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -101,6 +101,8 @@ class Group:
     permuting: ClassVar[bool] = False
     #: The family with the same diagrams and no heads.
     headless: ClassVar[str] = ""
+    #: Whether tensors have axes of the dual space V* beside those of V, which the group acts on in another way.
+    duals: ClassVar[bool] = False
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""
     #: Arguments for independence that a certificate may name, besides those for symmetric tensors.
@@ -228,6 +230,10 @@ class Group:
         """The group of the same family and another size."""
         return Group(self.family, n)
 
+    def resized(self, n: int) -> Group:
+        """The same at a number n, for what is said about diagrams between certain tensors, too."""
+        return self.at(n)
+
     def require_lengths(self) -> None:
         """Raise SymbolicError where the length of an axis does not say what all sizes are that are left open."""
 
@@ -281,6 +287,10 @@ class Group:
         """The shapes of the tableaux that are read as standard diagrams with a head."""
         self._lacks(f"standard diagrams with a head on {total} vertices")
 
+    def degenerate_heads(self, total: int) -> Iterable[int]:  # noqa: ARG002 - of some families
+        """The sizes at which diagrams with a head of so many vertices are dependent."""
+        return ()
+
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
         self._lacks(f"diagrams on {total} vertices")
@@ -317,6 +327,22 @@ class Group:
         that the mean square of the output does not depend on n.
         """
         return 0
+
+    # --- the dual space --------------------------------------------------------------------------------------
+
+    def between(self, inputs: tuple[bool, ...], outputs: tuple[bool, ...]) -> Group:  # noqa: ARG002 - of some families
+        """The maps between tensors, as those of a group; for each axis whether it is one of V*."""
+        return self
+
+    @property
+    def over_complex(self) -> bool:
+        """Whether tensors and weights are complex numbers; then V* is the conjugate of V."""
+        return any(factor.over_complex for factor in self.factors if factor is not self)
+
+    @property
+    def sides(self) -> tuple[bool, ...] | None:
+        """For each vertex of a diagram on which side of the wall it is, where pairs join one of either side."""
+        return None
 
     # --- the determinant ----------------------------------------------------------------------------------
 
@@ -385,6 +411,26 @@ class Group:
     def boxes(self, label: Label) -> int:
         """The number of boxes of a label that do not come with n."""
         return sum(label)
+
+    @property
+    def spherical(self) -> bool:
+        """Whether irreps are named by degree and parity, and have the coordinates of spherical harmonics."""
+        return False
+
+    def exists(self, label: Label) -> bool:
+        """Whether a label names an irreducible part at this n."""
+        self._lacks(f"irreps with coordinates, such as {label}: ask for tensors of an order")
+
+    def least_order(self, label: Label) -> int:
+        """The number of indices of the least tensors that hold a part."""
+        return self.boxes(label)
+
+    def seats(self, label: Label) -> tuple[tuple[Shape, int, bool], ...]:
+        """How the tensors of a part are indexed: shapes of boxes, each an index that stands on so many axes.
+
+        Exchanges of the boxes act as on a tableau of the shape. Last, whether sums over an index vanish.
+        """
+        return ((label, 1, False),)
 
     def part_words(self, label: Label) -> str:  # noqa: ARG002 - of some families
         """What a part is, in words; empty where it has no name."""

@@ -13,8 +13,24 @@ from eqsynth.errors import EqsynthError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
+from eqsynth.families.irreps import fitted
 from eqsynth.spaces.exchanges import Turn
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text, twists_of, with_twists
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    Valence,
+    axes_of,
+    axis_counts,
+    duals_of,
+    entries_of,
+    irreps_of,
+    of_duals,
+    order_text,
+    orders_of,
+    twists_of,
+    valence,
+    with_twists,
+)
 
 #: How the channels of two inputs meet: each with each, or each with its own.
 MODES = ("full", "paired")
@@ -48,9 +64,8 @@ class Hom:
     def __post_init__(self) -> None:
         if not isinstance(self.group, Group) or not all(isinstance(s, Space) for s in (self.space_in, self.space_out)):
             raise EqsynthError("a Hom is made of a Group and two Spaces: for texts write eq.Hom.parse(...)")
-        for space in (self.space_in, self.space_out):
-            for order in space.orders:
-                check_order_fits(self.group, order)
+        for name in ("space_in", "space_out"):
+            object.__setattr__(self, name, fitted_space(self.group, getattr(self, name)))
 
     @classmethod
     def parse(
@@ -152,8 +167,15 @@ class ProductHom:
         return cls(Group.parse(group, files), spaces, Space.parse(space_out), mode, degrees)
 
     def __post_init__(self) -> None:
-        for space in self.operands:
-            Hom(self.group, space, self.space_out)
+        homs = [Hom(self.group, space, self.space_out) for space in self.operands]
+        for order in (order for hom in homs for space in (hom.space_in, hom.space_out) for order in space.orders):
+            if any(one is not None for one in irreps_of(order)):
+                raise SpaceError(
+                    f"products are made of tensors, and {order_text(order)} is an irrep: take it to tensors of order "
+                    f"{axes_of(order)} by eq.Linear before, and the product to irreps behind"
+                )
+        object.__setattr__(self, "operands", tuple(hom.space_in for hom in homs))
+        object.__setattr__(self, "space_out", fitted_space(self.group, self.space_out))
         degrees = tuple(number for number in map(whole, self.degrees) if number is not None)
         if len(degrees) < len(self.degrees) or not all(1 <= degree <= MAX_DEGREE for degree in degrees):
             listed = ", ".join(map(shown, self.degrees))[:40]
@@ -283,6 +305,12 @@ def weight_name(problem: Problem, term_in: int, term_out: int) -> str:
     return "weight" if single else "_".join(map(str, ("weight", *problem.places(term_in), term_out)))
 
 
+def bias_name(problem: Problem, term_out: int) -> str:
+    """What biases of an output are called in a state_dict: ``bias``, or ``bias_1`` where there are several terms."""
+    single = len(problem.terms) == len(problem.space_out) == 1
+    return "bias" if single else f"bias_{term_out}"
+
+
 def parse_problem(text: str, files: bool | Path = True, mode: str | None = None) -> Problem:
     """Read a problem as it prints, one of linear maps or of products; ``files`` as in :meth:`Group.parse`.
 
@@ -357,7 +385,8 @@ def _check_mode(mode: str | None, *known: str) -> None:
 
 
 def _total(orders: Sequence[Order]) -> Order:
-    total = tuple(sum(parts) for parts in zip(*map(axis_counts, orders), strict=True))
+    entries = zip(*map(entries_of, orders), strict=True)
+    total = tuple(of_duals([dual for part in parts for dual in duals_of(part)]) for parts in entries)
     twists = [sum(parts) % 2 == 1 for parts in zip(*map(twists_of, orders), strict=True)]
     return with_twists(total if isinstance(orders[0], tuple) else total[0], twists)
 
@@ -391,8 +420,11 @@ def mixed(group: Group, inputs: Order, outputs: Order) -> bool:
 def maps_of(group: Group, inputs: Order, outputs: Order) -> Group:
     """What is asked about the diagrams between two orders of a group that is no product.
 
-    The group itself; where one of them is twisted by the determinant, its maps that are (:attr:`Group.headed`).
+    The group itself; where one of them is twisted by the determinant, its maps that are (:attr:`Group.headed`); where
+    it tells V from V*, what it says about diagrams on these axes (:meth:`Group.between`).
     """
+    if group.duals:
+        return group.between(duals_of(inputs), duals_of(outputs))
     return group.headed if mixed(group, inputs, outputs) else group
 
 
@@ -432,9 +464,30 @@ def split_turn(group: Group, turn: Turn) -> Turn:
     return tuple(axis + len(axes) * time for time in range(times) for axis in axes), sign
 
 
-def check_order_fits(group: Group, order: Order) -> None:
-    """Raise SpaceError unless the order has one entry per factor of the group."""
+def fitted_space(group: Group, space: Space) -> Space:
+    """The space with each order as :func:`fitted_order` reads it for a group."""
+    orders = [fitted_order(group, order) for order in space.orders]
+    return Space(tuple(zip(space.channels, orders, strict=True))) if orders != [*space.orders] else space
+
+
+def fitted_order(group: Group, order: Order) -> Order:
+    """The order as a group reads it: ``(k,k')`` are axes of V and V* where there are two kinds, else two factors.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import fitted_order
+    >>> fitted_order(Group("GL", 3), (1, 1)), fitted_order(Group.parse("S(3) x O(2)"), (1, 1))
+    (Valence(runs=(1, 1)), (1, 1))
+
+    Raises SpaceError unless the order has one entry per factor of the group, and axes of V* only where there are some.
+    """
     count = len(group.factors)
+    if count == 1 and group.duals and isinstance(order, tuple):
+        if not all(isinstance(one, int) for one in order):
+            raise SpaceError(
+                f"the order {order_text(order)} is none of {group}: axes of V and V* are plain numbers, (1,1), and "
+                "symmetric and alternating tensors have axes of V alone, S2; ask for those"
+            )
+        order = valence([one for one in order if isinstance(one, int)])
     if count == 1 and isinstance(order, tuple):
         raise SpaceError(
             f"the order {order_text(order)} has one entry per factor of a product group, "
@@ -445,4 +498,14 @@ def check_order_fits(group: Group, order: Order) -> None:
         raise SpaceError(
             f"the order {order_text(order)} does not fit {group}: give one entry per factor, such as ({example})"
         )
+    for factor, one in zip(group.factors, orders_of(order), strict=True):
+        if isinstance(one, Valence) and not factor.duals:
+            raise SpaceError(
+                f"the order {order_text(order)} has axes of V*, and {factor} does not tell V* from V: write "
+                f"{one.order} in place of {one}"
+                if factor.maps != "matrices"
+                else f"the order {order_text(order)} has axes of V*, and {factor} has axes of V alone: ask for GL(n), "
+                "SL(n), U(n) or SU(n), or give V + V* as one space of twice the size"
+            )
     negated(group, order)
+    return fitted(group, order)

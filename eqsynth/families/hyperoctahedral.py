@@ -7,7 +7,7 @@ from functools import cache
 from math import comb, factorial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eqsynth.exact.partitions import Blocks, conjugate, hooks, with_box, without_box
+from eqsynth.exact.partitions import Blocks, Shape, conjugate, hooks, with_box, without_box
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup, first_row
 from eqsynth.families.symmetric import Symmetric
@@ -60,6 +60,20 @@ class Hyperoctahedral(PartitionGroup):
         kept, flipped = label
         ahead = [(less, more) for less in without_box(kept) for more in with_box(flipped)]
         return ahead + [(more, less) for less in without_box(flipped) for more in with_box(kept)]
+
+    def exists(self, label: Label) -> bool:
+        """Two partitions with n boxes in all."""
+        return len(label) == 2 and isinstance(label[0], tuple) and sum(map(sum, label)) == self.number
+
+    def least_order(self, label: Label) -> int:
+        """One for each box of the second partition, two for each below the first row of the first."""
+        kept, flipped = label
+        return int(2 * sum(kept[1:]) + sum(flipped))
+
+    def seats(self, label: Label) -> tuple[tuple[Shape, int, bool], ...]:
+        """Boxes below the first row stand on two axes each, which are equal, and sums over them vanish."""
+        kept, flipped = label
+        return ((flipped, 1, False), (kept[1:], 2, True))
 
     def twisted_part(self, label: Label) -> Label:
         """Both transposed, in the other order: each flip of a sign has determinant -1."""

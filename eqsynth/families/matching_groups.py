@@ -125,7 +125,7 @@ class MatchingGroup(Group):
 
     def exists(self, label: Label) -> bool:
         """Whether a partition names an irreducible part at this n."""
-        return sum(conjugate(label)[:2]) <= self.number
+        return not any(isinstance(part, tuple) for part in label) and sum(conjugate(label)[:2]) <= self.number
 
     def neighbours(self, step: int, label: Label) -> list[Label]:  # noqa: ARG002 - all steps are alike
         """A tensor factor adds or removes one box."""

@@ -32,6 +32,11 @@ class Orthogonal(MatchingGroup):
         """One for each standard tableau with at most n rows, all of them even."""
         return matchings(total) if isinstance(self.n, str) else even_tableaux(total, self.n, True)
 
+    @property
+    def spherical(self) -> bool:
+        """Those of O(3) and SO(3)."""
+        return self.n == 3 and self.signature is None
+
     def stable_from(self, total: int) -> int:
         """No n + 1 vectors of fewer than 2 (n + 1) are antisymmetrised."""
         return max((total + 1) // 2, 1)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Generators, Group
+from eqsynth.families.irreps import coordinates
 from eqsynth.families.matrix import exponential
 from eqsynth.spaces.space import (
+    Irrep,
     Order,
     Symmetry,
     axis_counts,
+    duals_of,
     entries_of,
     is_packed,
     is_plain,
@@ -85,7 +89,10 @@ def elements_to_try(
     for place, factor in enumerate(factors):
         elements, algebra = generators(factor)
         tried = [np.array(element, dtype=float) for element in elements]
-        if algebra:
+        if factor.over_complex:
+            # Generators of the complexified algebra have exponentials that are not unitary.
+            tried.append(factor.random_element(rng))
+        elif algebra:
             generic = sum(rng.uniform(0.5, 1.5) * np.array(x, dtype=float) for x in algebra)
             tried.append(exponential(0.9, np.asarray(generic)))
         for element in tried:
@@ -97,7 +104,8 @@ def elements_to_try(
 def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[np.float64]) -> NDArray[np.float64]:
     """Elements, one per factor, applied to the axes of a ``(batch, n, ..., n, channels)`` tensor.
 
-    Tensors that the determinant of a factor twists are multiplied by that of its element, 1 or -1.
+    Tensors that the determinant of a factor twists are multiplied by that of its element, 1 or -1; on axes of V* an
+    element acts as the transpose of its inverse.
     """
     import numpy as np
 
@@ -107,11 +115,10 @@ def act(elements: Sequence[NDArray[np.float64]], order: Order, tensor: NDArray[n
     order = untwisted(order)
     if is_packed(order):
         return packed(act(elements, stored_full(order), unpacked(tensor, order, [len(g) for g in elements])), order)
-    axis = 1
-    for element, count in zip(elements, axis_counts(order), strict=True):
-        for _ in range(count):
-            tensor = np.moveaxis(np.tensordot(element, tensor, axes=(1, axis)), 0, axis)
-            axis += 1
+    owners = [element for element, count in zip(elements, axis_counts(order), strict=True) for _ in range(count)]
+    for axis, (element, dual) in enumerate(zip(owners, duals_of(order), strict=True), 1):
+        matrix = np.linalg.inv(element).T if dual else element
+        tensor = np.moveaxis(np.tensordot(matrix, tensor, axes=(1, axis)), 0, axis)
     return tensor
 
 
@@ -160,29 +167,38 @@ def _packing_of_orbits(symmetry: Symmetry, n: int) -> tuple[NDArray[np.int64], N
 
 def packed(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64]:
     """A ``(batch, n, ..., n, channels)`` tensor as it is stored: the axes that an order packs become one."""
+    import numpy as np
+
     axis = 1
     for one, count in zip(entries_of(order), axis_counts(order), strict=True):
         if stored_packed(one):
-            n = tensor.shape[axis]
-            flat = tensor.reshape(*tensor.shape[:axis], n**count, *tensor.shape[axis + count :])
-            tensor, count = flat.take(packing(one, n)[0], axis), 1  # noqa: PLW2901 - one axis is left
+            shape = tensor.shape
+            flat = tensor.reshape(*shape[:axis], prod(shape[axis : axis + count]), *shape[axis + count :])
+            if isinstance(one, Irrep):
+                tensor = np.moveaxis(np.tensordot(coordinates(one), flat, axes=(1, axis)), 0, axis)
+            else:
+                tensor = flat.take(packing(one, shape[axis])[0], axis)
+            count = 1  # noqa: PLW2901 - one axis is left
         axis += count
     return tensor
 
 
-def unpacked(tensor: NDArray[np.float64], order: Order, sizes: Sequence[int]) -> NDArray[np.float64]:
+def unpacked(tensor: NDArray[Any], order: Order, sizes: Sequence[int]) -> NDArray[Any]:
     """The same the other way round."""
     import numpy as np
 
     axis = 1
     for one, count, n in zip(entries_of(order), axis_counts(order), sizes, strict=True):
-        if stored_packed(one):
+        if isinstance(one, Irrep) and one.packed:
+            full = np.moveaxis(np.tensordot(coordinates(one), tensor, axes=(0, axis)), 0, axis)
+            tensor = full.reshape(*full.shape[:axis], *[n] * count, *full.shape[axis + 1 :])
+        elif stored_packed(one) and isinstance(one, Symmetry):
             _, ranks, sign = packing(one, n)
             after = tensor.shape[axis + 1 :]
             # Without entries there are none to take.
             shape = (*tensor.shape[:axis], n**count, *after)
-            taken = tensor.take(ranks, axis) if tensor.shape[axis] else np.zeros(shape)
-            full = np.asarray(taken * sign.reshape(-1, *[1] * len(after)), np.float64)
+            taken = tensor.take(ranks, axis) if tensor.shape[axis] else np.zeros(shape, tensor.dtype)
+            full = np.asarray(taken * sign.reshape(-1, *[1] * len(after)))
             tensor = full.reshape(*tensor.shape[:axis], *[n] * count, *after)
         axis += count
     return tensor
@@ -202,8 +218,16 @@ def symmetrised(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64
 
 
 def random_tensor(
-    rng: np.random.Generator, order: Order, sizes: Sequence[int], channels: int, batch: int = 2
-) -> NDArray[np.float64]:
-    """A batch of random tensors with the symmetry of an order, as they are stored."""
-    tensor = rng.standard_normal((batch, *lengths(stored_full(order), sizes), channels))
+    rng: np.random.Generator,
+    order: Order,
+    sizes: Sequence[int],
+    channels: int,
+    batch: int = 2,
+    over_complex: bool = False,
+) -> NDArray[Any]:
+    """A batch of random tensors with the symmetry of an order, as they are stored; perhaps of complex numbers."""
+    shape = (batch, *lengths(stored_full(order), sizes), channels)
+    tensor = rng.standard_normal(shape)
+    if over_complex:
+        tensor = tensor + 1j * rng.standard_normal(shape)
     return tensor if is_plain(order) else packed(symmetrised(tensor, stored_full(order)), order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import comb
 from typing import TYPE_CHECKING, ClassVar
 
@@ -46,6 +46,10 @@ class SpecialOrthogonal(Orthogonal):
         """How many of them have a head."""
         n = self.n
         return 0 if isinstance(n, str) or n > total else comb(total, n) * matchings(total - n)
+
+    def degenerate_heads(self, total: int) -> Iterable[int]:
+        """Where there is a pair besides the n free vertices: antisymmetrising n + 1 indices gives zero."""
+        return range(total - 2, 0, -2)
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram of the group; empty where they are."""

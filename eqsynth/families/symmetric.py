@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import factorial
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import conjugate, hooks, with_box, without_box
+from eqsynth.exact.partitions import Shape, conjugate, hooks, with_box, without_box
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup
 
@@ -40,6 +40,14 @@ class Symmetric(PartitionGroup):
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """Restriction to S(n-1) removes a box, induction adds one."""
         return list(with_box(label) if step % 2 else without_box(label))
+
+    def exists(self, label: Label) -> bool:
+        """Partitions of n."""
+        return label == (self.number,) or (sum(label) == self.number and len(label) > 1 and isinstance(label[0], int))
+
+    def seats(self, label: Label) -> tuple[tuple[Shape, int, bool], ...]:
+        """One index for each box below the first row, with sums that vanish."""
+        return ((label[1:], 1, True),)
 
     def twisted_part(self, label: Label) -> Label:
         """Its transpose: the determinant is the sign."""

@@ -142,8 +142,8 @@ def _signed(text: str, match: re.Match[str], second: re.Match[str], stop: int) -
 
 
 _COMPLEX = (
-    "Complex matrices are real ones of twice the size, with [[a, -b], [b, a]] for a + bi: U(1) is SO(2), and U(n) and "
-    "SU(n) are eq.MatrixGroup([], generators of the Lie algebra), SU(2) with three matrices of 4 x 4."
+    "Unitary matrices, on complex tensors, are U(n), and with determinant 1 SU(n). USp(2n) has on complex tensors the "
+    "maps of Sp(2n): take that, and convert the layer, layer.to(torch.complex64)."
 )
 _RIGID = (
     "A layer that commutes with translations, too, reads differences of positions (to a neighbour, or to the mean): "
@@ -153,10 +153,7 @@ _LORENTZ = (
     "O(p,q) and SO(p,q) keep a form with p signs + and q signs -: the Lorentz group is O(1,3), or with determinant 1 "
     "SO(1,3). Sp(n) keeps the symplectic form."
 )
-_LINEAR = (
-    "GL(n) and SL(n) are eq.MatrixGroup([], generators of the Lie algebra): the matrices with a single 1, for SL(n) of "
-    "trace 0."
-)
+_LINEAR = "Scalars change no maps of PGL(n) and PSL(n) but those of GL(n) and SL(n): take these."
 _CYCLIC = (
     "Rotations of n points in a ring are C(5), quarter turns of an image C4(5x5), those of the plane "
     "Matrix([[0,-1],[1,0]]; )."
@@ -168,10 +165,10 @@ _DIHEDRAL = (
 _SIGNED = "The group of all permutations with signs is H(n)."
 #: Names of groups that are no families here, and what there is instead.
 ELSEWHERE = {
-    **dict.fromkeys(("U", "SU", "USp", "Unitary"), _COMPLEX),
+    **dict.fromkeys(("USp", "Unitary"), _COMPLEX),
     **dict.fromkeys(("SE", "E", "ISO", "Euclidean", "T", "Translation", "Galilei", "Aff"), _RIGID),
     **dict.fromkeys(("Lorentz", "Poincare", "Minkowski"), _LORENTZ),
-    **dict.fromkeys(("GL", "SL", "PGL", "PSL"), _LINEAR),
+    **dict.fromkeys(("PGL", "PSL"), _LINEAR),
     **dict.fromkeys(("Cyclic", "Cyc", "Zn"), _CYCLIC),
     **dict.fromkeys(("Dih", "Dihedral"), _DIHEDRAL),
     **dict.fromkeys(("BC", "Hyperoctahedral"), _SIGNED),

@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import comb, factorial
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from eqsynth.errors import GroupError, SymbolicError, shown
+from eqsynth.errors import GroupError, SymbolicError, explain_calls, shown
 from eqsynth.exact.partitions import Blocks, set_partitions, stirling2
 from eqsynth.families.group import MAX_N, Generators, Group, fill
 from eqsynth.families.symmetric import Symmetric
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Nested = tuple[Blocks, Blocks]
 
 
+@explain_calls
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class WreathProduct(Group):
     """A wreath product S(m) wr S(n), which permutes n groups of m points: sets of sets.

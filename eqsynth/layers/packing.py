@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING
 import torch
 
 from eqsynth.errors import ShapeError, SpaceError, explain_calls, shown
+from eqsynth.families.irreps import coordinates
 from eqsynth.families.representation import packing
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
+    Irrep,
     Order,
     Symmetry,
+    axis_counts,
     entries_of,
+    irreps_of,
     is_packed,
     is_plain,
     order_text,
     read_order,
     symmetrising,
 )
+
+#: The kind of irreps of O(3), among those of symmetries.
+HARMONIC = "Y"
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +44,10 @@ def pack(x: Tensor, order: str | Order) -> Tensor:
     True
 
     ``x``: shape ``(*batch, n, ..., n, channels)``. The result: ``(*batch, entries, channels)``, of entries that are
-    equal, up to signs, the one with the first indices, sorted as tuples: i <= j for ``S2``. For a product group the
-    order is a tuple, ``"(S2,1)"``; where some parts are ``.packed`` only these are packed. That ``x`` is symmetric is
-    not checked: :func:`symmetrise` makes it so.
+    equal, up to signs, the one with the first indices, sorted as tuples: i <= j for ``S2``; for ``2e`` and other irreps
+    of O(3) ``(*batch, 5, channels)``, the coordinates of the part of ``x`` that belongs to the irrep. For a product
+    group the order is a tuple, ``"(S2,1)"``; where some parts are ``.packed`` only these are packed. That ``x`` is
+    symmetric is not checked: :func:`symmetrise` makes it so.
 
     >>> eq.pack(torch.ones(3, 3, 3, 3, 1), "[ijkl=jikl=klij]").shape  # elasticity
     torch.Size([21, 1])
@@ -49,7 +57,9 @@ def pack(x: Tensor, order: str | Order) -> Tensor:
     parts = _read(_text(order))
     axis = _start(x, sum(count for _, count, _ in parts))
     for kind, count, chosen in parts:
-        if chosen:
+        if kind == HARMONIC:
+            x = _changed(x, axis, count)
+        elif chosen:
             n = _side(x, axis, count)
             flat = x.flatten(axis, axis + count - 1)
             x = flat.index_select(axis, _tables(kind, count, n, x.device)[0])
@@ -67,12 +77,16 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
             [-1.,  0.,  3.],
             [-2., -3.,  0.]])
 
-    ``x``: shape ``(*batch, entries, channels)``. Raises ShapeError where no n gives so many entries.
+    ``x``: shape ``(*batch, entries, channels)``; ``eq.unpack(x, "2e")`` are symmetric matrices of trace 0. Raises
+    ShapeError where no n gives so many entries.
     """
     parts = _read(_text(order))
     axis = _start(x, sum(1 if chosen else count for _, count, chosen in parts))
     for kind, count, chosen in parts:
-        if chosen:
+        if kind == HARMONIC:
+            x = _times(_coordinates(count, x), x, axis, 0)
+            x = x.reshape(*x.shape[:axis], *[3] * count, *x.shape[axis + 1 :])
+        elif chosen:
             n = _side_of(kind, count, x.shape[axis])
             _, ranks, signs = _tables(kind, count, n, x.device)
             x = x.index_select(axis, ranks)
@@ -81,6 +95,24 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
             x = x.reshape(*x.shape[:axis], *[n] * count, *x.shape[axis + 1 :])
         axis += count
     return x
+
+
+def _changed(x: Tensor, axis: int, count: int) -> Tensor:
+    """The coordinates of a tensor in an irrep: of the nearest tensor that belongs to it."""
+    if tuple(x.shape[axis : axis + count]) != (3,) * count:
+        raise ShapeError(f"got shape {tuple(x.shape)}, expected {count} axes of length 3 from axis {axis} on")
+    flat = x.reshape(*x.shape[:axis], 3**count, *x.shape[axis + count :])
+    return _times(_coordinates(count, x), flat, axis, 1)
+
+
+def _times(matrix: Tensor, x: Tensor, axis: int, side: int) -> Tensor:
+    """A matrix, or with ``side`` 0 its transpose, times one axis of a tensor."""
+    product: Tensor = torch.tensordot(x, matrix, ([axis], [side]))
+    return product.movedim(-1, axis)
+
+
+def _coordinates(degree: int, x: Tensor) -> Tensor:
+    return torch.from_numpy(coordinates(Irrep.of_degree(degree))).to(device=x.device, dtype=x.dtype)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a number for each length
@@ -108,6 +140,8 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
     ``x``: shape ``(*batch, n, ..., n, channels)``; the result has the same. Orders as for :func:`pack`.
     """
     parts = _read(text := _text(order))
+    if HARMONIC in [kind for kind, _, _ in parts]:
+        raise SpaceError(f"coordinates of {text} have no axes to exchange: eq.pack gives those of any tensor")
     start = axis = _start(x, sum(count for _, count, _ in parts))
     for kind, count, _ in parts:
         if kind:
@@ -127,6 +161,12 @@ def _text(order: str | Order) -> str:
 def _read(text: str) -> tuple[tuple[str, int, bool], ...]:
     """The kinds of the parts of an order, empty for plain ones, how many axes each has, and whether it is packed."""
     read = read_order(text)
+    for irrep in filter(None, irreps_of(read)):
+        if not irrep.spherical:
+            raise SpaceError(
+                f"{irrep} is an irrep of several groups: change its coordinates by eq.Linear, or name one of O(3), "
+                "such as 2e"
+            )
     if is_plain(read):
         raise SpaceError(
             f"{shown(text)} has no symmetric or alternating part: ask for an order such as 'S2', '[ijk=ikj]' or "
@@ -134,8 +174,12 @@ def _read(text: str) -> tuple[tuple[str, int, bool], ...]:
         )
     some = is_packed(read)
     return tuple(
-        (one.kind, one.order, one.packed or not some) if isinstance(one, Symmetry) else ("", one, False)
-        for one in entries_of(read)
+        (one.kind, one.order, one.packed or not some)
+        if isinstance(one, Symmetry)
+        else (HARMONIC, one.order, True)
+        if isinstance(one, Irrep)
+        else ("", count, False)
+        for one, count in zip(entries_of(read), axis_counts(read), strict=True)
     )
 
 

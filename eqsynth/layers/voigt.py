@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from eqsynth.errors import ShapeError
+from eqsynth.errors import ShapeError, explain_calls
 from eqsynth.exact.numbers import choice, flag
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 KINDS = {"stress": (1, 1.0), "strain": (1, 2.0), "stiffness": (2, 1.0), "compliance": (2, 2.0)}
 
 
+@explain_calls
 def voigt(x: Tensor, kind: str, mandel: bool = False) -> Tensor:
     """A symmetric tensor in three dimensions in the order of Voigt, 11, 22, 33, 23, 13, 12, or of Mandel.
 
@@ -52,6 +53,7 @@ def voigt(x: Tensor, kind: str, mandel: bool = False) -> Tensor:
     return x
 
 
+@explain_calls
 def from_voigt(x: Tensor, kind: str, mandel: bool = False) -> Tensor:
     """All entries of a tensor in the order of Voigt or Mandel: :func:`voigt` the other way round.
 

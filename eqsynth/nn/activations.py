@@ -12,15 +12,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eqsynth.bases.forms import Form, form
+from eqsynth.bases.forms import Form, form, form_of_coordinates
 from eqsynth.bases.pointwise import PROPERTIES, demand, gates, positional, positions, refusal
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, abridged, explain_calls, shown
 from eqsynth.exact.limits import afford_parameters, check_factory
 from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom
+from eqsynth.families.hom import Hom, fitted_space
 from eqsynth.layers.emitted import refuse_script, require_dtype
-from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
+from eqsynth.spaces.space import Irrep, Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]
 Tensors = torch.Tensor | tuple[torch.Tensor, ...]
@@ -41,6 +41,8 @@ class EquivariantModule(nn.Module):
     space_out: Space
     #: Whether complex numbers mean something here.
     takes_complex = True
+    #: Whether it serves groups whose tensors are complex numbers.
+    serves_unitary = True
 
     def __init__(
         self, group: str | Group, space_in: Any, space_out: Any, device: Any = None, dtype: torch.dtype | None = None
@@ -48,6 +50,8 @@ class EquivariantModule(nn.Module):
         super().__init__()
         check_factory(device, dtype)
         hom = Hom.parse(group, space_in, space_out)
+        if hom.group.over_complex and not self.serves_unitary:
+            raise ActivationError(unitary_refusal(type(self).__name__, hom.group))
         self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
         #: For each open size the number that divides it.
@@ -59,6 +63,10 @@ class EquivariantModule(nn.Module):
         what = f"{type(self).__name__} of {self.space_in}"
         afford_parameters(what, "take fewer channels", prod(shape), device, dtype)
         return torch.empty(shape, device=device, dtype=dtype)
+
+    def _numbers(self, dtype: torch.dtype | None) -> torch.dtype | None:
+        """The dtype of parameters that mix channels: complex for groups whose tensors are that."""
+        return torch.get_default_dtype().to_complex() if dtype is None and self.group.over_complex else dtype
 
     def terms_of(self, x: Any, *others: Any) -> tuple[torch.Tensor, ...]:
         """The tensors of the input, one per term; raises ShapeError where they do not fit, or ``others`` were given."""
@@ -72,7 +80,10 @@ class EquivariantModule(nn.Module):
             axes = len(lengths)
             if not isinstance(tensor, torch.Tensor) or tensor.ndim <= axes or tensor.shape[-1] != channels:
                 self._reject(place, tensor)
-            if not (tensor.is_floating_point() or (tensor.is_complex() and self.takes_complex)):
+            over_complex = self.group.over_complex
+            if not (tensor.is_complex() and (self.takes_complex or over_complex)) and (
+                over_complex or not tensor.is_floating_point()
+            ):
                 self._reject(place, tensor)
             for size, length in zip(tensor.shape[tensor.ndim - axes - 1 : -1], lengths, strict=True):
                 if isinstance(length, PackedLength):
@@ -116,7 +127,13 @@ class EquivariantModule(nn.Module):
         which = "input" if len(self._shapes) == 1 else f"input {place}"
         if isinstance(tensor, torch.Tensor) and not (tensor.is_floating_point() or tensor.is_complex()):
             raise ShapeError(f"{which} holds {tensor.dtype}: pass floating-point or complex numbers, such as x.float()")
-        if isinstance(tensor, torch.Tensor) and tensor.is_complex() and not self.takes_complex:
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and self.group.over_complex:
+            raise ShapeError(
+                f"{which} holds {tensor.dtype}, and tensors of {self.group} are complex numbers: pass them as these, "
+                "x.to(torch.complex64)"
+            )
+        over_complex = self.group.over_complex
+        if isinstance(tensor, torch.Tensor) and tensor.is_complex() and not (self.takes_complex or over_complex):
             raise ShapeError(
                 f"{which} holds {tensor.dtype}, and sizes of complex numbers are no sums of squares: pass real and "
                 f"imaginary parts to {type(self).__name__} as channels, torch.cat((x.real, x.imag), -1)"
@@ -194,11 +211,21 @@ def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
     """The length of each axis of a tensor: a number, the letter that stands for it, or a PackedLength."""
     lengths: list[int | str] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
-        if not stored_packed(one):
+        if isinstance(one, Irrep):
+            lengths.append(one.dim)
+        elif not isinstance(one, Symmetry) or not one.packed:
             lengths += [factor.n] * count
         else:
             lengths.append(one.length(factor.n) if isinstance(factor.n, int) else PackedLength.of(factor.n, one))
     return tuple(lengths)
+
+
+def unitary_refusal(what: str, group: Group) -> str:
+    """Why a module does not serve groups whose tensors are complex, and what does."""
+    return (
+        f"{what} is there for real tensors, and those of {group} are complex numbers: use eq.nn.NormActivation, which "
+        "scales each channel by a function of its length, eq.nn.Gated, or eq.nn.Pairings, x* y of two channels"
+    )
 
 
 def suffix(space: Space, place: int) -> str:
@@ -364,7 +391,14 @@ class Activation(EquivariantModule):
         odd: bool = False,
         homogeneous: bool = False,
     ) -> None:
-        super().__init__(group, space, space)
+        parsed = Group.parse(group)
+        if parsed.over_complex:
+            raise ActivationError(
+                f"functions of complex numbers, entry by entry, are bounded and smooth only where they are constant, "
+                f"so that none is applied to tensors of {parsed}: use eq.nn.NormActivation, which scales each number "
+                "by a function of its modulus, or eq.nn.Gated"
+            )
+        super().__init__(parsed, space, space)
         functions = list(function) if isinstance(function, tuple | list) else [function] * len(self.space_in)
         if len(functions) != len(self.space_in):
             raise ActivationError(
@@ -412,7 +446,8 @@ class Gated(EquivariantModule):
 
     ``space`` is what comes out. What goes in has one more term for each term with components: a gate for each of its
     channels, of order 0, or in a product of the order that permutations act on: in ``S(n) x O(3)`` a term ``(1,1)`` has
-    gates ``(1,0)``, one at each position. Terms without components go through ``function``. Works for every group.
+    gates ``(1,0)``, one at each position. Terms without components go through ``function``. Works for every group:
+    for U(n) and SU(n), on complex tensors, gates are functions of real parts, those of numbers of their own.
     ``gated`` has a truth value for each term of ``space``: False lets a term pass as it is.
 
     Raises ActivationError for functions that are not pointwise. Source: arXiv 1802.08219, section 4.
@@ -426,7 +461,8 @@ class Gated(EquivariantModule):
         gate: Function = "sigmoid",
         gated: Sequence[bool] | None = None,
     ) -> None:
-        parsed, out = Group.parse(group), Space.parse(space)
+        parsed = Group.parse(group)
+        out = fitted_space(parsed, Space.parse(space))
         chosen = [True] * len(out) if gated is None else list(gated) if isinstance(gated, tuple | list) else [gated]
         if len(chosen) != len(out) or not all(isinstance(wanted, bool) for wanted in chosen):
             raise ActivationError(
@@ -457,11 +493,15 @@ class Gated(EquivariantModule):
         """Gate every term that has components; functions of the others."""
         terms = self.terms_of(x, *others)
         outputs = []
+        unitary = self.group.over_complex
         for term, gate, gated, permuted in zip(terms, self.gate_of, self._gated, self._positions, strict=False):
             if gate is not None:
-                outputs.append(term * spread(self.gate(terms[gate]), permuted))
+                opened = terms[gate].real if unitary else terms[gate]
+                outputs.append(term * spread(self.gate(opened), permuted))
+            elif gated:
+                outputs.append(term * self.gate(term.real) if unitary else self.function(term))
             else:
-                outputs.append(self.function(term) if gated else term)
+                outputs.append(term)
         return joined(outputs)
 
 
@@ -480,12 +520,13 @@ def lower(x: torch.Tensor, permuted: tuple[bool, ...], forms: tuple[Form | None,
     for place, (is_permuted, b) in enumerate(zip(permuted, forms, strict=True)):
         if not is_permuted and b is not None:
             x = apply_form(b, x, start + place)
-    return x
+    conjugate = any(b is not None and b.kind == "hermitian" for b in forms)
+    return x.conj() if conjugate else x
 
 
 def apply_form(b: Form, x: torch.Tensor, axis: int) -> torch.Tensor:
     """Sum over j of B[i, j] x[j] along one axis."""
-    if b.kind == "delta":
+    if b.kind in ("delta", "hermitian"):
         return x
     if b.kind == "omega":
         pairs = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
@@ -509,8 +550,14 @@ def forms_of(group: Group, order: Order) -> tuple[Form | None, ...]:
     """The invariant form of each axis."""
     forms: list[Form | None] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
+        if isinstance(one, Irrep):
+            forms.append(form_of_coordinates(factor, one))
+            continue
         packed = stored_packed(one)
-        forms += [form(factor)] * (1 if packed else count)
+        own = form(factor)
+        if group.over_complex and own is not None and own.kind == "delta":
+            own = Form("hermitian", (), 1, True)
+        forms += [own] * (1 if packed else count)
     return tuple(forms)
 
 
@@ -552,6 +599,8 @@ class NormActivation(EquivariantModule):
     Channel c becomes x_c f(weight_c |x_c| + bias_c), where |x_c| is the root mean square of its components. For groups
     that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over n^(k/2),
     which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and bias out.
+    For U(n) and SU(n) |x_c| is the length of complex vectors, and numbers, too, are scaled by functions of their
+    modulus, in place of ``scalars``.
 
     Raises ActivationError where the group has no such form: Sp(n) at odd orders, since
     omega(x, x) = 0; general linear groups.
@@ -580,8 +629,11 @@ class NormActivation(EquivariantModule):
         plans = []
         for place, (channels, order) in enumerate(self.space_in):
             permuted, forms = positions(self.group, order), forms_of(self.group, order)
-            free = positional(self.group, order) == order
+            unitary = self.group.over_complex
+            free = positional(self.group, order) == order and not unitary
             plans.append((permuted, forms, all_definite(permuted, forms), free))
+            if unitary and not all_definite(permuted, forms):
+                raise ActivationError(_no_norm(self.group, order, product_sign(permuted, forms)))
             if free:
                 continue
             if product_sign(permuted, forms) != 1:
@@ -589,7 +641,8 @@ class NormActivation(EquivariantModule):
             if self.affine:
                 end = suffix(self.space_in, place)
                 for kind in ("weight", "bias"):
-                    empty = self._empty(channels, device=device, dtype=dtype)
+                    real = dtype.to_real() if dtype is not None and dtype.is_complex else dtype
+                    empty = self._empty(channels, device=device, dtype=real)
                     self.register_parameter(f"{kind}{end}", nn.Parameter(empty))
         self._plans = tuple(plans)
         self.reset_parameters()
@@ -614,7 +667,7 @@ class NormActivation(EquivariantModule):
                 continue
             with full_precision(term):
                 value = whole(term)
-                square = value * lower(value, permuted, forms)
+                square = value.abs() ** 2 if value.is_complex() else value * lower(value, permuted, forms)
                 axes = component_axes(permuted)
                 if definite:
                     size = (mean_over(square, axes).clamp_min(0) + self.eps).sqrt()
@@ -630,13 +683,19 @@ class NormActivation(EquivariantModule):
         return joined(outputs)
 
 
+def _across(group: Group) -> str:
+    """What makes invariants where axes of V are paired with those of V* alone."""
+    pairs = any(factor.duals for factor in group.factors)
+    return ", or eq.TensorProduct and eq.Power, which pair axes of V with those of V*" if pairs else ""
+
+
 def _no_norm(group: Group, order: Order, sign: int) -> str:
     where = f"order {order_text(order)} of {group}"
     if sign < 0:
         why = "its invariant form is alternating, B(x, x) = 0, so that one channel alone has no invariant size"
     else:
         why = "the group keeps no bilinear form, so that one channel alone has no invariant size"
-        return f"there is no norm at {where}: {why}. Use eq.nn.Gated with gates of order 0"
+        return f"there is no norm at {where}: {why}. Use eq.nn.Gated with gates of order 0{_across(group)}"
     return f"there is no norm at {where}: {why}. Use eq.nn.Pairings, which pairs different channels, and eq.nn.Gated"
 
 
@@ -653,7 +712,8 @@ class Pairings(EquivariantModule):
 
     Between vectors and numbers O(n), SO(n) and Sp(n) have no linear map but 0. This layer makes that step: each channel
     of order 0 gets B(u, v), where u and v are two learned mixtures of the channels of a term with components, and B is
-    the invariant form of the group: the dot product, omega for Sp(n), the form of a group of matrices. It is quadratic,
+    the invariant form of the group: the dot product, omega for Sp(n), the form of a group of matrices, x* y, with the
+    conjugate of one of them, for U(n). It is quadratic,
     and needs no norm, so that it serves groups that are not compact. In ``S(n) x O(3)`` terms ``(1,1)`` are paired at
     each position and added to the terms ``(1,0)``. Pairings have variance near 1 for inputs of variance 1.
 
@@ -677,14 +737,14 @@ class Pairings(EquivariantModule):
             if product_sign(permuted, forms) == 0:
                 raise ActivationError(
                     f"channels of order {order_text(order)} of {self.group} cannot be paired: the group keeps no "
-                    "bilinear form. Use eq.nn.Gated with gates of order 0"
+                    f"bilinear form. Use eq.nn.Gated with gates of order 0{_across(self.group)}"
                 )
             for target, channels in enumerate(self.space_in.channels):
                 if orders[target] != positional(self.group, order):
                     continue
                 pairs.append((source, target, permuted, forms))
                 for side in ("left", "right"):
-                    empty = self._empty(channels, wide, device=device, dtype=dtype)
+                    empty = self._empty(channels, wide, device=device, dtype=self._numbers(dtype))
                     self.register_parameter(f"{side}_{source}_{target}", nn.Parameter(empty))
         if not pairs:
             raise SpaceError(
@@ -697,8 +757,9 @@ class Pairings(EquivariantModule):
     def reset_parameters(self) -> None:
         """Mixtures of variance 1: uniform, within sqrt(3 / channels)."""
         for parameter in self.parameters():
-            bound = (3 / parameter.shape[1]) ** 0.5
-            nn.init.uniform_(parameter, -bound, bound)
+            parts = torch.view_as_real(parameter.detach()) if self.group.over_complex else parameter
+            bound = (3 / parameter.shape[1] / (2 if self.group.over_complex else 1)) ** 0.5
+            nn.init.uniform_(parts, -bound, bound)
 
     @property
     def paired_terms(self) -> tuple[tuple[int, int], ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.pointwise import demand, gates, positional, positions
 from eqsynth.errors import (
     ActivationError,
@@ -26,7 +27,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, negated
+from eqsynth.families.hom import Hom, fitted_space, negated
 from eqsynth.layers.linear import Linear
 from eqsynth.layers.products import PolynomialLayer
 from eqsynth.nn.activations import (
@@ -292,9 +293,7 @@ class MLP(Sequential):
         choice("norm", norm, (None, "layer", "batch"))
         parsed = Group.parse(group)
         factory_kwargs = {"device": device, "dtype": dtype}
-        listed = [Space.parse(space) for space in spaces]
-        for first, second in pairwise(listed):
-            Hom(parsed, first, second)
+        listed = [fitted_space(parsed, Space.parse(space)) for space in spaces]
         modules: list[nn.Module] = []
         before = listed[0]
         how = _Block(parsed, activation, normalization, bias, factory_kwargs)
@@ -408,7 +407,8 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
         if any(map_exists(how.group, other, order) for other in before.orders)
     )
     wanted = how.activation == "products"
-    if how.activation == "auto" and _usual(how.group, space) is None:
+    # Irreps are not multiplied: gates and pairings are left.
+    if how.activation == "auto" and not has_irreps(*orders, *space.orders) and _usual(how.group, space) is None:
         wanted = products_add(how.group, orders, used.orders)
     return orders if wanted else ()
 
@@ -454,7 +454,7 @@ def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
     Odd functions alone make no even ones: where the group flips signs, lengths and products would be out of reach.
     """
     asked = [demand(group, order).properties for order in space.orders]
-    if any(_flips_signs(group, order) for order in space.orders):
+    if group.over_complex or any(_flips_signs(group, order) for order in space.orders):
         return None
     if max(map(len, asked)) < 2 and ("linear",) not in asked:
         usual = {(): "relu", ("odd",): "tanh", ("homogeneous",): "leaky_relu"}

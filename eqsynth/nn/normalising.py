@@ -14,6 +14,7 @@ from eqsynth.bases.pointwise import positional, positions, require_full
 from eqsynth.errors import ActivationError, ShapeError, SpaceError, explain_calls
 from eqsynth.exact.numbers import bounded, choice, flag
 from eqsynth.families.group import Group
+from eqsynth.families.hom import fitted_space
 from eqsynth.layers.emitted import require_dtype
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import (
@@ -28,6 +29,7 @@ from eqsynth.nn.activations import (
     mean_over,
     spread,
     suffix,
+    unitary_refusal,
     whole,
 )
 from eqsynth.spaces.space import Order, Space, axis_counts, none_of, order_text
@@ -64,6 +66,7 @@ class _Normalisation(EquivariantModule):
     """Parameters of a normalisation: a scale for each channel, a shift where there are no components."""
 
     takes_complex = False
+    serves_unitary = False
 
     def __init__(
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
@@ -369,7 +372,8 @@ class Pool(EquivariantModule):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        parsed, space_in = Group.parse(group), Space.parse(space)
+        parsed = Group.parse(group)
+        space_in = fitted_space(parsed, Space.parse(space))
         require_full(space_in, "Pool")
         zero: Order = 0 if len(parsed.factors) == 1 else (0,) * len(parsed.factors)
         pooled = Space(tuple((channels, zero) for channels in space_in.channels))
@@ -389,6 +393,8 @@ class Pool(EquivariantModule):
                 )
         self._ways = tuple(ways)
         self.takes_complex = not {"norm", "max"} & {reduce, *ways}
+        if parsed.over_complex and not self.takes_complex:
+            raise ActivationError(unitary_refusal("the norm or maximum in Pool", parsed))
         # eq.Linear asks for the sizes of factors that do not act on a term; any size will do.
         letters = {factor.n for factor in parsed.factors if isinstance(factor.n, str)}
         self._unused = tuple(

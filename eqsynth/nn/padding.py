@@ -17,7 +17,7 @@ from eqsynth.nn.activations import EquivariantModule, Tensors, axis_lengths, got
 from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
 from eqsynth.nn.normalising import BatchNorm
 from eqsynth.nn.sparse import Sparse
-from eqsynth.spaces.space import Order, Space, axis_counts, is_packed, order_text, stored_full
+from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_full
 
 #: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
 Lengths = tuple[int | str, ...]
@@ -294,7 +294,7 @@ def _letters(group: Group) -> tuple[str, ...]:
 
 def _refuse_packed(orders: Sequence[Order]) -> None:
     for order in orders:
-        if is_packed(order):
+        if any(isinstance(one, Symmetry) and one.packed for one in entries_of(order)):
             raise SpaceError(
                 f"tensors of {order_text(order)} have no axis of length n to pad: ask for "
                 f"{order_text(stored_full(order))}"

@@ -34,7 +34,7 @@ from eqsynth.plans.steps import (
     Weigh,
 )
 from eqsynth.spaces import exchanges
-from eqsynth.spaces.space import Symmetry
+from eqsynth.spaces.space import Irrep, Stored
 
 if TYPE_CHECKING:
     from eqsynth.families.hom import Problem
@@ -126,6 +126,11 @@ class Costing:
         factor, symmetry = self.packs[size - len(symbols)]
         return _entries(Polynomial.of(symbols[factor]), symmetry)
 
+    def _irrep(self, size: int) -> Irrep | None:
+        """The irrep whose coordinates an axis has."""
+        _, one = self.packs[size - len(self.problem.group.factors)]
+        return one if isinstance(one, Irrep) else None
+
     def _places(self, sizes: Iterable[int]) -> Polynomial:
         return reduce(mul, map(self._length, sizes), ONE)
 
@@ -171,6 +176,13 @@ class Costing:
                 multiply_adds = self._places([*self.values[source].axes, *new]) * self._channels(source)
                 memory = self._elements(target)
                 return Cost(step, multiply_adds, self._elements(source) + memory, memory, calls=4)
+            case Pack(target, source, _, size) | Unpack(target, source, _, size) if (
+                irrep := self._irrep(size)
+            ) is not None:
+                # A product of matrices, where coordinates are not the entries.
+                memory, given = self._elements(target), self._elements(source)
+                products = (given * irrep.dim) if isinstance(step, Pack) else (memory * irrep.dim)
+                return Cost(step, products if irrep.order > 1 else ZERO, memory + given, memory, calls=2)
             case Twist(target) | Pack(target) | Unpack(target):
                 memory = self._elements(target)
                 return Cost(step, ZERO, memory * 2, memory, calls=2)
@@ -380,8 +392,10 @@ class Costing:
         return self._in(end.term) if into else self._out(end.term)
 
 
-def _entries(n: Polynomial, symmetry: Symmetry) -> Polynomial:
+def _entries(n: Polynomial, symmetry: Stored) -> Polynomial:
     """How many independent entries a tensor has: a polynomial in n, of symmetric tensors a binomial coefficient."""
+    if isinstance(symmetry, Irrep):
+        return Polynomial.of(symmetry.dim)
     coefficients = exchanges.length_coefficients(symmetry.kind, symmetry.order)
     return sum((count * n**power for power, count in enumerate(coefficients)), ZERO) / symmetry.size
 

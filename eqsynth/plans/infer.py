@@ -41,7 +41,7 @@ from eqsynth.plans.steps import (
 )
 from eqsynth.spaces.space import (
     Order,
-    Symmetry,
+    Stored,
     axes_of,
     axis_counts,
     entries_of,
@@ -51,7 +51,7 @@ from eqsynth.spaces.space import (
 )
 
 #: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
-Packs = Sequence[tuple[int, Symmetry]]
+Packs = Sequence[tuple[int, Stored]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,7 +523,7 @@ class _Inference:
                 self._elements(end.term, to.term, range(self.dims.get((end.term, to.term), 0)))
         return [Value(full_axes(self.problem.group, step.bases.outs[end.order]), (), end.term) for end in step.targets]
 
-    def _packing(self, step: Pack | Unpack) -> tuple[int, Symmetry]:
+    def _packing(self, step: Pack | Unpack) -> tuple[int, Stored]:
         place = step.size - len(self.factors)
         self._require(0 <= place < len(self.packs), f"there is no packed axis of size {step.size}")
         return self.packs[place]

@@ -14,6 +14,7 @@ from eqsynth.diagrams.functor import joined_indices, matrix, split_indices, squa
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import index_sizes
+from eqsynth.families.irreps import coordinates
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
@@ -38,7 +39,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Symmetry, axes_of
+from eqsynth.spaces.space import Irrep, Stored, axes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +75,8 @@ class _Interpreter:
     def __init__(
         self, plan: Plan, parameters: Mapping[str, Array], inputs: Sequence[Array], n: int | Sequence[int]
     ) -> None:
+        import numpy as np
+
         self.plan, self.inputs = plan, inputs
         self.factors = plan.hom.group.indices
         sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
@@ -88,6 +91,8 @@ class _Interpreter:
             for name, value in parameters.items()
         }
         self.batch = len(inputs[0])
+        #: Complex where the inputs or the parameters are.
+        self.dtype = np.result_type(float, *inputs, *parameters.values())
         self.values: dict[str, Array] = {}
 
     def run(self) -> list[Array]:
@@ -111,7 +116,7 @@ class _Interpreter:
         import numpy as np
 
         channels = self.plan.problem.space_out.channels[term]
-        return np.zeros((self.batch, *[self.lengths[size] for size in axes], channels))
+        return np.zeros((self.batch, *[self.lengths[size] for size in axes], channels), self.dtype)
 
     def step(self, step: Step) -> list[Array]:
         """What a step writes."""
@@ -207,8 +212,8 @@ class _Interpreter:
         given = [self.lengths[size] for size in step.tabled.given]
         return np.asarray(product.reshape(*lead, *given, value.shape[-1]))
 
-    def packing(self, step: Pack | Unpack) -> Symmetry:
-        """The symmetry of the axes that a step packs or unpacks."""
+    def packing(self, step: Pack | Unpack) -> Stored:
+        """The kind of tensor of the axes that a step packs or unpacks."""
         return self.plan.packs[step.size - len(self.sizes)][1]
 
     # --- products of inputs -----------------------------------------------------------------------
@@ -280,7 +285,7 @@ class _Interpreter:
 
         maps = basis(bases.group, bases.ins[source.order], bases.outs[target.order])
         channels = self.plan.problem.space_out.channels[target.term]
-        total = np.zeros((self.batch, positions(bases.group, maps.outputs), channels))
+        total = np.zeros((self.batch, positions(bases.group, maps.outputs), channels), self.dtype)
         if not len(maps):
             return total
         weight = self.parameters[self.plan.weight_name(source.term, target.term)]
@@ -309,22 +314,30 @@ def _einsum(*arguments: Any) -> Array:
     return np.asarray(np.einsum(*named))
 
 
-def _packed(source: Array, start: int, symmetry: Symmetry) -> Array:
-    """Each entry once: that with the first indices."""
+def _packed(source: Array, start: int, symmetry: Stored) -> Array:
+    """Each entry once: that with the first indices. Of an irrep, its coordinates."""
     import numpy as np
 
+    if isinstance(symmetry, Irrep):
+        before, behind = source.shape[: 1 + start], source.shape[1 + start + symmetry.order :]
+        product = np.einsum("ij,bjc->bic", coordinates(symmetry), source.reshape(prod(before), -1, prod(behind)))
+        return np.asarray(product.reshape(*before, symmetry.dim, *behind))
     axes, n = range(symmetry.order), source.shape[1 + start]
     moved = np.moveaxis(source, [1 + start + axis for axis in axes], list(axes))
     rows = [moved[index] for index in symmetry.indices(n)]
     return np.moveaxis(np.array(rows).reshape(len(rows), *moved.shape[symmetry.order :]), 0, 1 + start)
 
 
-def _unpacked(source: Array, start: int, symmetry: Symmetry, n: int) -> Array:
+def _unpacked(source: Array, start: int, symmetry: Stored, n: int) -> Array:
     """All entries: in other orders of their indices they are the same, or have the sign of the order."""
     import numpy as np
 
     rows = np.moveaxis(source, 1 + start, 0)
-    entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]))
+    if isinstance(symmetry, Irrep):
+        entries = np.tensordot(coordinates(symmetry), rows, (0, 0)).reshape(*[n] * symmetry.order, *rows.shape[1:])
+        axes = range(symmetry.order)
+        return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
+    entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]), rows.dtype)
     for row, index in zip(rows, symmetry.indices(n), strict=True):
         for permutation, sign in symmetry.turns():
             entries[tuple(index[axis] for axis in permutation)] = sign * row
@@ -390,7 +403,7 @@ def _hodge(source: Array, step: Hodge, factor: Group, power: float) -> Array:
     moved = np.transpose(source, (0, *[1 + axis for axis in step.order], source.ndim - 1))
     lead = (slice(None),) * (1 + step.carried)
     shape = [*moved.shape[: 1 + step.carried + kept], *[n] * given, moved.shape[-1]]
-    total = np.zeros(shape)
+    total = np.zeros(shape, source.dtype)
     for labels in permutations(range(n)):
         sign = (-1) ** sum(labels[i] > labels[j] for j in range(n) for i in range(j))
         tied, gives = labels[:kept], labels[kept : kept + given]

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from eqsynth.bases import fourier, index_symmetries
+from eqsynth.bases import fourier, index_symmetries, irreps
 from eqsynth.bases.adapted import adapted, check_size, fits, positions
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams import functor
@@ -54,7 +54,10 @@ from eqsynth.plans.steps import (
 )
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
+    FactorAxes,
+    Irrep,
     Order,
+    Stored,
     Symmetry,
     all_turns,
     axes_of,
@@ -68,6 +71,9 @@ from eqsynth.spaces.space import (
 )
 from eqsynth.store.cache import no_collection
 from eqsynth.store.waiting import waiting
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 #: Shares of the output variance at initialisation: maps that reach every output entry, and maps
 #: that reach diagonals alone. Every entry then has a variance between 0.8 and 1.2, at every n.
@@ -160,7 +166,8 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
     if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
         raise GroupError(
-            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones: ask for method='diagrams'"
+            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: "
+            "ask for method='diagrams'"
         )
     if method == "fourier":
         return _fourier_plan(hom, bias, normalization)
@@ -186,7 +193,9 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         if not maps.plain_orders
         for element in maps
     ):
-        raise GroupError(f"the maps of {hom} between symmetric tensors are sums of diagrams: ask for method='diagrams'")
+        raise GroupError(
+            f"the maps of {hom} between symmetric tensors, or irreps, are sums of diagrams: ask for method='diagrams'"
+        )
     schur = _schur(hom, bases) if method == "irreps" else None
     blocks = schur if parameters == "blocks" else None
     pairs = tuple(_pair(i, o, maps, normalization, blocks) for (i, o), maps in bases.items() if len(maps))
@@ -214,7 +223,7 @@ def _afford_halves(hom: Hom, bases: Iterable[Basis]) -> None:
 
 
 #: The axes that are packed: factor of the group, and the kind of tensor.
-Packs = tuple[tuple[int, Symmetry], ...]
+Packs = tuple[tuple[int, Stored], ...]
 
 
 def _ways(
@@ -378,7 +387,7 @@ class _Use:
     #: The orders of the output's axes, with signs, in which the map is added; none: as it is.
     turns: tuple[Turn, ...] = ()
     #: For each factor how its transferred axes are packed while channels are mixed; the sign of that, and of heads.
-    packs: tuple[Symmetry | None, ...] = ()
+    packs: tuple[Stored | None, ...] = ()
     sign: int = 1
 
 
@@ -567,11 +576,11 @@ class _Lowering:
         self.hom, self.levels, self.packing, self.as_tables = hom, levels, packing, as_tables
         self.factors = hom.group.indices
         #: The axes that are packed.
-        self.packs: list[tuple[int, Symmetry]] = []
+        self.packs: list[tuple[int, Stored]] = []
         self._add_packs((*hom.space_in.orders, *hom.space_out.orders))
         #: Values with their axes packed, by the value that they come from; the packed inputs that are mixed as they
         #: are, and what is mixed packed and is a part of a packed output.
-        self.packed: dict[str, str] = {}
+        self.packed: dict[tuple[str, tuple[tuple[int, int], ...]], str] = {}
         self.read_packed: set[int] = set()
         self.ready: list[list[str]] = [[] for _ in hom.space_out]
         #: Contractions that are made: (source, labels, edges, kept, factor) to the name of the value.
@@ -692,13 +701,13 @@ class _Lowering:
 
     # --- packed tensors -----------------------------------------------------------------------------
 
-    def _pack_size(self, factor: int, symmetry: Symmetry) -> int:
+    def _pack_size(self, factor: int, symmetry: Stored) -> int:
         """The size of a packed axis."""
         if (factor, symmetry) not in self.packs:
             self.packs.append((factor, symmetry))
         return len(self.hom.group.indices) + self.packs.index((factor, symmetry))
 
-    def _packings(self, entries: Sequence[int | Symmetry | None], counts: Sequence[int]) -> list[tuple[int, int]]:
+    def _packings(self, entries: Sequence[FactorAxes | None], counts: Sequence[int]) -> list[tuple[int, int]]:
         """Where axes are packed, and the size that they get: from the last, so that the earlier stay in place."""
         packings = []
         for factor, (one, start) in enumerate(zip(entries, accumulate((0, *counts[:-1])), strict=True)):
@@ -770,20 +779,28 @@ class _Lowering:
             return use
         if any(factor.kept_graph is not None for factor in self.factors):
             return use
-        packs: list[Symmetry | None] = []
+        packs: list[Stored | None] = []
         middle, sign, start = list(use.middle), 1, 0
         kept = [use.bottom.blocks[block] for block in use.bottom.kept]
-        for (count, *_), one in zip(use.profile, entries_of(self.hom.space_in.orders[use.term_in]), strict=True):
+        orders = self.hom.space_in.orders[use.term_in], self.hom.space_out.orders[use.term_out]
+        for (count, *_), one, other in zip(use.profile, *map(entries_of, orders), strict=True):
             lengths = {len(block) for block in kept[start : start + count]}
             alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
-            if count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
+            order = tuple(place - start for place in middle[start : start + count])
+            irrep = next((part for part in (one, other) if isinstance(part, Irrep) and part.order == count > 0), None)
+            by = 0
+            if irrep is not None and (irrep.alike or order == tuple(sorted(order))):
+                # All of its axes go on to the other row.
+                packs.append(irrep)
+                by = sign_of(order) if irrep.alike < 0 else 1
+            elif count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
                 packs.append(Symmetry(one.kind, count, packed=True))
-                order = tuple(place - start for place in middle[start : start + count])
-                if by := one.sign(order):
-                    sign *= by
-                    middle[start : start + count] = range(start, start + count)
+                by = one.sign(order)
             else:
                 packs.append(None)
+            if by:
+                sign *= by
+                middle[start : start + count] = range(start, start + count)
             start += count
         if not any(packs):
             return use
@@ -1091,7 +1108,7 @@ class _Lowering:
         wide_out = sum(self.hom.space_out.channels[o] for o, *_ in {(u.term_out, u.top, u.above) for u in uses})
         return 2 * wide_in <= 3 * wide_out
 
-    def _packed_axes(self, packs: Sequence[Symmetry | None], counts: Sequence[int]) -> tuple[list[int], list[int]]:
+    def _packed_axes(self, packs: Sequence[Stored | None], counts: Sequence[int]) -> tuple[list[int], list[int]]:
         """The sizes of mixed axes where some are packed, and for each axis the one that it becomes."""
         sizes = [
             size
@@ -1135,10 +1152,11 @@ class _Lowering:
         name = operand.source
         if name == self._packed_name(operand.term):
             return name
-        if name not in self.packed:
-            self.packed[name] = self._fresh(f"{name}_p")
-            self.middle_steps += self._pack(name, self.packed[name], packings)
-        return self.packed[name]
+        key = name, tuple(packings)
+        if key not in self.packed:
+            self.packed[key] = self._fresh(f"{name}_p")
+            self.middle_steps += self._pack(name, self.packed[key], packings)
+        return self.packed[key]
 
     def _read_packed(self, term: int) -> str:
         self.read_packed.add(term)
@@ -1242,7 +1260,7 @@ def _turned(half: Half, part: Part, turns: Sequence[Turn], directed: frozenset[i
     return images
 
 
-def _stays_packed(packs: Sequence[Symmetry | None], half: Half, order: Order) -> bool:
+def _stays_packed(packs: Sequence[Stored | None], half: Half, order: Order) -> bool:
     """Whether all axes of a tensor are mixed packed as they are stored."""
     stored = tuple(one if stored_packed(one) else None for one in entries_of(order))
     return packs == stored and half == whole(axes_of(order))
@@ -1501,8 +1519,12 @@ def mean_squares(
         totals = functor.squares(group, maps.diagrams, n)
     means = []
     for element, (total, added) in enumerate(totals):
-        rows, square = n ** axes_of(maps.outputs), total * _times(maps, element)
-        if not maps.plain_orders:
+        rows: int = n ** axes_of(maps.outputs)
+        square: int | Fraction = total * _times(maps, element)
+        if irreps.has_irreps(maps.inputs, maps.outputs):
+            rows = prod(packed_lengths(maps.outputs, sizes))
+            square = irreps.squares(group, maps.parts(element)[0], maps.inputs, maps.outputs)
+        elif not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
             assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
             packed = index_symmetries.squares(group, one, turns, maps.inputs, maps.outputs, n)

@@ -13,11 +13,11 @@ from eqsynth.diagrams.diagram import Half
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.hom import Hom, Problem, weight_name
+from eqsynth.families.hom import Hom, Problem, bias_name, weight_name
 from eqsynth.plans.cost import Cost, Costing, total
 from eqsynth.plans.infer import Value, check_weights, infer, stored_axes
 from eqsynth.plans.steps import Input, Join, Mix, Pair, Schur, Step, Weigh, describe
-from eqsynth.spaces.space import Order, Symmetry
+from eqsynth.spaces.space import Order, Stored
 
 #: The power of n by which a sum over an index of length n is scaled, and of its squares by which a map is.
 POWERS = {"variance": -0.5, "mean": -1.0, "sum": 0.0}
@@ -66,7 +66,7 @@ class Plan:
     #: What weights are: coefficients of diagrams, or entries of the blocks of the irreps.
     parameters: str = "diagrams"
     #: The axes that hold each entry of a symmetric or alternating tensor once: factor of the group, and its kind.
-    packs: tuple[tuple[int, Symmetry], ...] = ()
+    packs: tuple[tuple[int, Stored], ...] = ()
     #: The half-diagrams of values that are reductions of an input, or that spread to an output; for drawings.
     halves: Halves = field(default_factory=dict, repr=False, compare=False)
     #: The same problem as one of linear maps: of the products of the inputs, where inputs are multiplied.
@@ -130,8 +130,7 @@ class Plan:
 
     def bias_name(self, term_out: int) -> str:
         """The parameter's name: ``bias``, or ``bias_1`` in a layer of several terms."""
-        single = len(self.problem.terms) == len(self.problem.space_out) == 1
-        return "bias" if single else f"bias_{term_out}"
+        return bias_name(self.problem, term_out)
 
     def sums(self, factor: int) -> str:
         """How the plan scales each sum over an index of a factor; maps that are tables are scaled as a whole."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import keyword
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import eqsynth
 from eqsynth.bases import table
@@ -35,6 +36,7 @@ from eqsynth.spaces.space import (
     Order,
     Space,
     Twisted,
+    Valence,
     axes_of,
     axis_counts,
     is_number,
@@ -44,6 +46,7 @@ from eqsynth.spaces.space import (
     plain_order,
     read_order,
     stored_full,
+    valence,
 )
 from eqsynth.store import cache, files
 from eqsynth.store.cache import Store, canonical, digest
@@ -285,12 +288,15 @@ def _plain(order: Order) -> Any:
 
 
 def _order(value: Any) -> Order:
-    """The order of a basis that is kept for itself: a number, or one that is twisted by the determinant, as text."""
-    order = read_order(value) if isinstance(value, str) and value.endswith(".det") else value
-    known = isinstance(order, Twisted) if isinstance(value, str) else type(value) is int
+    """The order of a basis that is kept for itself: a number, or as text one with ``.det``, or with axes of V*."""
+    order: Any = value
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9.]+\.det|\([0-9,]+\)", value):
+        order = read_order(value)
+        order = valence(axis_counts(order)) if isinstance(order, tuple) else order
+    known = isinstance(order, Twisted | Valence) if isinstance(value, str) else type(value) is int
     if not known or not is_plain(order) or not 0 <= axes_of(order) <= len(LETTERS) or value != _plain(order):
         raise CatalogError(f"{str(value)[:40]} is no order of a basis that is kept")
-    return order
+    return cast("Order", order)
 
 
 def _orders(hom: Hom | ProductHom, bias: bool) -> list[tuple[Order, Order]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
@@ -124,12 +125,25 @@ def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
 
     if not isinstance(module, torch.nn.Module):
         return module
-    other = copied(module).cpu().to(dtype)
+    other = copied(module).cpu()
+    if any(tensor.is_complex() for tensor in other.state_dict().values()):
+        other = other._apply(partial(_cast, dtype=dtype))
+    else:
+        other = other.to(dtype)
     with torch.no_grad():
         for parameter in other.parameters():
             if perturb:
                 parameter.add_(torch.randn_like(parameter), alpha=perturb)
     return other
+
+
+def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The tensor in a dtype, or in the complex one of as many digits."""
+    return tensor.to(dtype.to_complex() if tensor.is_complex() else dtype) if _has_digits(tensor) else tensor
+
+
+def _has_digits(tensor: torch.Tensor) -> bool:
+    return tensor.is_complex() or tensor.is_floating_point()
 
 
 def _try_once(
@@ -148,15 +162,18 @@ def _try_once(
 
     ns = [len(element) for element in elements]
     batch = 4
-    inputs = [random_tensor(rng, order, ns, channels, batch) for channels, order in hom.space_in]
+    inputs = [
+        random_tensor(rng, order, ns, channels, batch, hom.group.over_complex) for channels, order in hom.space_in
+    ]
     asked = _asked(run, hom)
 
     def outputs(arrays: list[Any]) -> list[Any]:
-        tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)).to(dtype) for array in arrays)
+        tensors = tuple(_cast(torch.from_numpy(np.ascontiguousarray(array)), dtype) for array in arrays)
         _seed(seed)
         with torch.no_grad():
             result = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
-        return [tensor.double().numpy() for tensor in (result if isinstance(result, tuple | list) else (result,))]
+        listed = result if isinstance(result, tuple | list) else (result,)
+        return [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in listed]
 
     still = outputs(inputs)
     shapes = [(batch, *lengths(order, ns), channels) for channels, order in hom.space_out]

@@ -116,10 +116,16 @@ def prepared(layer: Any, rng: np.random.Generator) -> Any:
         )
     layer = copied(layer).cpu()
     _check_tables(layer)
-    layer = layer.double()
+    over_complex = any(parameter.is_complex() for parameter in layer.parameters())
+    if over_complex:
+        layer = layer._apply(lambda tensor: tensor.to(torch.complex128) if tensor.is_complex() else tensor)
+    else:
+        layer = layer.double()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
+            if over_complex:
+                parameter.imag.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
     return layer
 
 
@@ -166,7 +172,7 @@ def try_layer(
         def run(inputs: list[Array], trial: dict[str, int] = trial) -> list[Array]:
             return _run(layer, group, operands, trial, inputs)
 
-        inputs = [random_tensor(rng, order, ns, channels, prod(BATCH)) for channels, order in terms]
+        inputs = [random_tensor(rng, order, ns, channels, prod(BATCH), group.over_complex) for channels, order in terms]
         outputs = run_in_batches(name, run, inputs)
         reference = interpret(parameters, inputs, ns)
         if reference is not None:
@@ -189,7 +195,7 @@ def try_layer(
             raise VerificationError(f"{name} {fault}: relative error {error:.1e}")
     checks = [
         f"equivariant: relative error {equivariance:.1e} over {elements_tried} generators and random elements, "
-        f"float64, n = {', '.join(tried)}",
+        f"{'complex128' if group.over_complex else 'float64'}, n = {', '.join(tried)}",
         f"emitted source agrees with the plan's reference meaning: relative error {planned:.1e}",
     ]
     if tried_by_matrices:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases
-from eqsynth.bases import dimension, index_symmetries
+from eqsynth.bases import dimension, index_symmetries, irreps
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.constraints import nullspace
 from eqsynth.codegen.artifact import artifact_of
@@ -24,6 +24,7 @@ from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, explain_calls, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
+from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import plan_hom
@@ -32,12 +33,13 @@ from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
+    Irrep,
     Order,
     all_turns,
     axes_of,
     axis_counts,
-    entries_of,
     generators_of,
+    irreps_of,
     is_plain,
     least_shown,
     lengths,
@@ -47,6 +49,7 @@ from eqsynth.spaces.space import (
     plain,
     products,
     stored_full,
+    tensor_parts,
 )
 from eqsynth.store import files
 
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
     from eqsynth.layers.emitted import EmittedLayer
 
 #: Arguments that name the prime modulo which a rank was found.
-MODULAR = ("gram", "orbits", "means")
+MODULAR = ("gram", "orbits", "means", "images")
 #: What an exported class says about itself, and the type of each.
 FACTS = {
     **dict.fromkeys(("group", "space_in", "space_u", "space_v", "space_out", "mode", "normalization"), str),
@@ -156,6 +159,8 @@ def check_basis(basis: Basis) -> str:
     _check_certificate(basis)
     if basis.group.maps == "factors":
         return _check_product(basis)
+    if irreps.has_irreps(basis.inputs, basis.outputs):
+        return _check_irreps(basis)
     if basis.group.maps == "nested":
         return _check_nested(basis)
     if not basis.plain_orders:
@@ -175,6 +180,8 @@ def _check_certificate(basis: Basis) -> None:
             f"but there are {len(basis)}"
         )
     known = group.arguments if basis.plain_orders or group.maps == "factors" else ("cosets", "means")
+    if irreps.has_irreps(basis.inputs, basis.outputs) and group.maps != "factors":
+        known = irreps.ARGUMENTS
     if basis.plain_orders and bases.takes_kernel(group, basis.inputs, basis.outputs):
         known = ("kernel",)
     argument, prime = certificate.independence, certificate.prime
@@ -351,6 +358,68 @@ def _factors(element: Element) -> tuple[Element, ...]:
     return element if isinstance(element, tuple) else (element,)
 
 
+def _check_irreps(basis: Basis) -> str:
+    """Maps of irreps: as many as Schur's lemma says, equivariant diagrams, with independent images of one vector.
+
+    And the vectors of the irreps span a space that the group keeps, of the dimension of the irrep: exactly.
+    """
+    group, inputs, outputs = basis.group, basis.inputs, basis.outputs
+    allowed, count = maps_of(group, inputs, outputs), irreps.dimension(group, inputs, outputs)
+    for one in (*irreps_of(inputs), *irreps_of(outputs)):
+        if one is not None:
+            _check_irrep(group, one)
+    if len(basis) != count:
+        raise VerificationError(f"{len(basis)} maps, but the dimension of the equivariant maps is {count}")
+    _check_spanning(basis, count_diagrams(allowed, _vertices(basis)))
+    diagrams = [one for one in basis if isinstance(one, Diagram)]
+    problems = [misfit(allowed, one) for one in diagrams]
+    if any(problems) or len(diagrams) < count:
+        raise VerificationError(
+            f"an element is not equivariant under {group}: {next(filter(None, problems), 'no diagram')}"
+        )
+    if basis.certificate.independence == "schur":
+        if diagrams != [irreps.identity(inputs)] * count or (count and not irreps.unchanged(group, inputs, outputs)):
+            raise VerificationError(f"the maps of {group} are not the multiples of the identity of an irrep alone")
+        return f"{count} map{'s' * (count != 1)}, by Schur's lemma"
+    rank = len(gram.pivots_modulo(irreps.images(group, diagrams, inputs, outputs), basis.certificate.prime))
+    if rank != count:
+        raise VerificationError(f"the images of a vector under the {count} maps of {group} have rank {rank}")
+    return f"{count} maps, images of a vector of full rank modulo {basis.certificate.prime}"
+
+
+def _check_irrep(group: Group, one: Irrep) -> None:
+    """Raise unless the vectors of an irrep are orthogonal, and span a space that the group keeps, of its dimension."""
+    import numpy as np
+
+    rows = vectors(one)
+    squares = [int(value) for value in (rows**2).sum(1)]
+    inner = rows @ rows.T
+    if rows.shape != (one.dim, group.number**one.order) or not all(squares) or (inner != np.diag(squares)).any():
+        raise VerificationError(f"the vectors of {one} of {group} are not orthogonal, or not {one.dim}")
+    elements, algebra = group.generating_matrices()
+    for generator, derived in (*((g, False) for g in elements), *((x, True) for x in algebra)):
+        moved = _moved(rows, generator, one.order, derived)
+        # Times all lengths, so that numbers stay whole: what is moved lies in the span of the rows.
+        whole = prod(set(squares))
+        weights = np.array([whole // square for square in squares], object)
+        within = ((moved @ rows.T).astype(object) * weights) @ rows.astype(object)
+        if (within != moved.astype(object) * whole).any():
+            raise VerificationError(f"the vectors of {one} do not span a space that {group} keeps")
+
+
+def _moved(rows: NDArray[np.int64], generator: NDArray[np.int64], order: int, derived: bool) -> NDArray[np.int64]:
+    """Tensors, one in each row, under an element of a group, or of its Lie algebra."""
+    import numpy as np
+
+    n = len(generator)
+    tensors = rows.reshape(len(rows), *[n] * order)
+    total = np.zeros_like(tensors) if derived else tensors
+    for axis in range(1, 1 + order):
+        image = np.moveaxis(np.tensordot(generator, tensors if derived else total, (1, axis)), 0, axis)
+        total = total + image if derived else image
+    return np.asarray(total.reshape(rows.shape))
+
+
 def _check_symmetric(basis: Basis) -> str:
     """Maps of symmetric tensors: those of all tensors are checked, and these must make up the means of all of them.
 
@@ -364,7 +433,7 @@ def _check_symmetric(basis: Basis) -> str:
     count = len(basis)
     if group.diagrammatic:
         allowed = maps_of(group, inputs, outputs)
-        expected = dimension.symmetric_dimension(allowed, *entries_of(inputs), *entries_of(outputs))
+        expected = dimension.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
         if count != expected:
             raise VerificationError(f"{count} maps, but the dimension of the equivariant maps is {expected}")
         problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
@@ -590,7 +659,8 @@ def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = Non
 
     # Products are larger than their factors.
     sizes = {"sizes": PRODUCT_SIZES, "even_sizes": EVEN_PRODUCT_SIZES} if problem.multilinear else {}
-    module = prepared(layer if layer is not None else layer_of(plan, dtype=torch.float64), rng)
+    dtype = torch.complex128 if problem.group.over_complex else torch.float64
+    module = prepared(layer if layer is not None else layer_of(plan, dtype=dtype), rng)
     _check_shapes(plan, module)
     checks = try_layer(
         problem,
@@ -643,7 +713,7 @@ def meaning(
     outputs = []
     for o, (c_out, order_out) in enumerate(problem.space_out.terms):
         shape = lengths(stored_full(order_out), ns)
-        total = np.zeros((len(inputs[0]), prod(shape), c_out))
+        total = np.zeros((len(inputs[0]), prod(shape), c_out), np.result_type(*inputs, float))
         for i in range(len(problem.terms)):
             basis = maps(problem, i, o)
             if len(basis) * prod(shape) * prod(lengths(stored_full(basis.inputs), ns)) > MAX_MEANING:

@@ -191,7 +191,8 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
         )
     plan, problem = layer.plan, layer.problem
     group = problem.group
-    parameters = {name: value.detach().double().cpu().numpy() for name, value in layer.named_parameters()}
+    digits = {name: value if value.is_complex() else value.double() for name, value in layer.named_parameters()}
+    parameters = {name: value.detach().cpu().numpy() for name, value in digits.items()}
     uses: list[Use] = []
     sizes = basis(group, none_of(problem.space_out.orders[0]), problem.space_out.orders[0]).sizes(_read_sizes(group, n))
     power = -POWERS[plan.normalization]
@@ -214,7 +215,7 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
                 scales = [square / ratio for square, ratio in zip(scales, smaller, strict=True)]
             multiplied = () if term_in is None else problem.multiplied(term_in)
             for element, square in enumerate(scales):
-                norm = float((weight[element] ** 2).sum()) ** 0.5
+                norm = float((abs(weight[element]) ** 2).sum()) ** 0.5
                 variance = norm**2 * square / channels_out
                 text = pair.formula(element, multiplied)
                 into.append((term_in, element, pair[element], text, norm, variance, name))

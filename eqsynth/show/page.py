@@ -76,8 +76,8 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     maps = basis(group, inputs, outputs)
     if not maps.plain_orders:
         raise SpaceError(
-            f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(inputs))} -> "
-            f"{order_text(plain(outputs))}, or for text, --svg or --tikz"
+            f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(maps.inputs))} -> "
+            f"{order_text(plain(maps.outputs))}, or for text, --svg or --tikz"
         )
     return _document(maps, None)
 
@@ -442,8 +442,8 @@ def _dimensions(maps: Basis) -> list[dict[str, Any]]:
         if not factor.diagrammatic or factor.maps == "nested":
             continue
         k, lo = axes_of(given), axes_of(wanted)
-        if mixed(factor, given, wanted):
-            sections.append(_dimensions_of_heads(factor, given, wanted))
+        if mixed(factor, given, wanted) or factor.duals:
+            sections.append(_dimensions_between(factor, given, wanted))
             continue
         stable = dimension.stable_from(factor, k + lo)
         table = symbolic.dimension_table(f"{factor.family}(n)", k + lo, max(stable + 2, 8))
@@ -465,22 +465,29 @@ def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     return sections
 
 
-def _dimensions_of_heads(factor: Group, given: Order, wanted: Order) -> dict[str, Any]:
-    """The same between twisted tensors and others: all maps have a head, of which there is none from some n on."""
+def _dimensions_between(factor: Group, given: Order, wanted: Order) -> dict[str, Any]:
+    """The same where the sum of both orders does not say which maps there are.
+
+    So it is between twisted tensors and others, where all maps have a head, of which there is none from some n on; and
+    where axes of V and of V* are told apart.
+    """
     total = axes_of(given) + axes_of(wanted)
-    stable = dimension.stable_from(factor.headed, total)
+    letter = maps_of(Group(factor.family, "n"), given, wanted)
+    stable, settled = dimension.stable_from(maps_of(factor, given, wanted), total), dimension.dimension(letter, total)
     sizes = [Group(factor.family, n) for n in range(1, max(stable + 2, 8) + 1)]
+    heads = mixed(factor, given, wanted) or factor.heads
+    few = factor.duals and not heads and settled and total <= 6
     return {
         "group": str(factor),
         "family": factor.family,
-        "heads": True,
+        "heads": heads,
         "total": total,
         "points": [[one.n, dimension.dimension(maps_of(one, given, wanted), total)] for one in sizes],
-        "stable": 0,
+        "stable": settled,
         "from": stable,
         "here": factor.n if isinstance(factor.n, int) else None,
-        "value": dimension.dimension(factor.headed, total),
-        "determinant": "",
+        "value": dimension.dimension(maps_of(factor, given, wanted), total),
+        "determinant": str(symbolic.gram_determinant(f"{factor.family}(n)", given, wanted)) if few else "",
     }
 
 
@@ -503,6 +510,15 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
                     "group": str(factor),
                     "note": f"The number of maps is that of orbits on index tuples: {factor.counted_by}, which say "
                     "what is in one group, and what of that is equal.",
+                }
+            )
+        elif factor.diagrammatic and not factor.stride:
+            sections.append(
+                {
+                    "group": str(factor),
+                    "note": f"The maps are counted by {factor.counted_by}: seen as outputs of the other kind, inputs "
+                    "make a axes of V and b of V*, and one tableau has a boxes, the other b. Walks with steps of two "
+                    "kinds, for V and for V*, are not drawn.",
                 }
             )
         elif factor.diagrammatic:

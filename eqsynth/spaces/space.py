@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, combinations_with_replacement, product
 from math import comb
 from typing import TypeGuard
@@ -22,15 +22,18 @@ KINDS = {"S": "symmetric", "A": "alternating"}
 _BLANK = re.compile(r"\s*")
 _CHANNELS = re.compile(r"([0-9]+)\s*x")
 _ONE = re.compile(r"(?:([SA]?)([0-9]+)|(\[[^\[\]]*\]))((?:\.packed|\.det)*)(?![A-WYZa-wyz0-9_.])")
+_IRREP = re.compile(r"(?:([0-9]+)([eo])(?![A-WYZa-wyz0-9_])|\{([^{}]*)\})((?:\.packed|\.det)*)")
 _CURE = (
     "Write terms such as 16x2 + 8x1: channels, the letter x, the order; or an order alone. "
     "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once, "
-    "[ijkl=jikl=klij] tensors of any other symmetry, 1.det tensors of order 1 twisted by the determinant."
+    "[ijkl=jikl=klij] tensors of any other symmetry, 1.det tensors of order 1 twisted by the determinant, "
+    "{2,1} and 1o irreps."
 )
 _PAIRS = (
     "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "
     "two, [ijkl=jikl=klij] (elasticity) in the two pairs, too; (S2,S2) is a tensor of a product of two groups."
 )
+_RUN = re.compile(r"([0-9]+)(?![A-WYZa-wyz0-9_.])")
 
 _TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX\u2297\u00d7]")
 _PRODUCT = (
@@ -183,19 +186,160 @@ class Twisted:
     Raises SpaceError for what is no order.
     """
 
-    order: int | Symmetry
+    order: int | Symmetry | Irrep
 
     def __post_init__(self) -> None:
-        if not isinstance(self.order, Symmetry):
+        if not isinstance(self.order, Symmetry | Irrep):
             object.__setattr__(self, "order", _number(self.order, self.order))
 
     def __str__(self) -> str:
-        return f"{self.order}.det"
+        return self.order.twisted_text if isinstance(self.order, Irrep) else f"{self.order}.det"
 
 
-#: Order of a tensor: a number, or a symmetry of so many indices, perhaps twisted; or one for each factor of a product
-#: group.
-Order = int | Symmetry | Twisted | tuple[int | Symmetry | Twisted, ...]
+#: What names an irrep: the rows of a partition, or two partitions one after the other.
+Label = tuple[int, ...] | tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Irrep:
+    """An irreducible representation: ``{2,1}`` or, for O(3) and SO(3), ``1o`` in the text of a space.
+
+    >>> from eqsynth.spaces.space import Irrep, Space
+    >>> Space.parse("16x1o + 8x{2,1}").orders
+    (Irrep(label=(1,), order=1, dim=3, spherical=True), Irrep(label=(2, 1)))
+    >>> print(Irrep.of_degree(2), Twisted(Irrep.of_degree(2)))
+    2e 2o
+
+    ``label`` is a partition. A tensor has one axis of length ``dim`` with the coordinates of a tensor with ``order``
+    indices, of an irreducible space of those; the group says how many there are and which (``families.irreps``), and
+    ``group`` is its text. Irreps with ``spherical`` are written with degree and parity, as e3nn does, for any of both
+    groups: their coordinates belong to real spherical harmonics. Not ``packed`` they are the tensors themselves.
+    """
+
+    label: Label
+    group: str = ""
+    order: int = -1
+    dim: int = 0
+    spherical: bool = False
+    packed: bool = True
+
+    @classmethod
+    def of_degree(cls, degree: int) -> Irrep:
+        """Traceless symmetric tensors of O(3), which the inversion takes to (-1)^degree times themselves."""
+        return cls((degree,) * (degree > 0), "", _number(degree, degree), 2 * degree + 1, spherical=True)
+
+    def __repr__(self) -> str:
+        rest = {"group": "", "order": -1, "dim": 0, "spherical": False, "packed": True}
+        shown_ones = [f"{name}={getattr(self, name)!r}" for name, usual in rest.items() if getattr(self, name) != usual]
+        return f"Irrep({', '.join([f'label={self.label!r}', *shown_ones])})"
+
+    def __str__(self) -> str:
+        if self.spherical:
+            return f"{self.order}{'eo'[self.order % 2]}"
+        parts = self.label if any(isinstance(part, tuple) for part in self.label) else (self.label,)
+        return "{" + ";".join(",".join(map(str, part)) or "-" * (len(parts) > 1) for part in parts) + "}"  # type: ignore[arg-type]
+
+    @property
+    def twisted_text(self) -> str:
+        """How the irrep times the determinant is written."""
+        return f"{self.order}{'oe'[self.order % 2]}" if self.spherical else f"{self}.det"
+
+    @property
+    def full(self) -> Irrep:
+        """The same tensors, with all their entries."""
+        return replace(self, packed=False)
+
+    @property
+    def least(self) -> int:
+        """The least n for which its axis has an entry: it has some in any case."""
+        return 1
+
+    @property
+    def alike(self) -> int:
+        """1 where an exchange of two axes changes nothing, -1 where it changes the sign, else 0."""
+        one = self.order < 2 or (len(self.label) < 2 and self.label == (self.order,))
+        return 1 if one else -(self.label == (1,) * self.order)
+
+    def length(self, n: int) -> int:  # noqa: ARG002 - as for symmetric tensors
+        """The length of its axis."""
+        return self.dim
+
+
+#: What may be stored with one axis for all indices.
+Stored = Symmetry | Irrep
+
+
+@dataclass(frozen=True, slots=True)
+class Valence:
+    """Tensors with axes of V and of its dual V*: ``(1,1)`` in the text of a space for GL(n), SL(n), U(n), SU(n).
+
+    >>> from eqsynth.spaces.space import Valence
+    >>> print(Valence((2, 1)), Valence((2, 1)).order, Valence((0, 1, 1)).duals)
+    (2,1) 3 (True, False)
+
+    ``runs`` are axes of V, then of V*, then of V again, and so on: ``(2,1)`` has two axes of V before one of V*, and
+    ``(0,1,1)`` one of V* before one of V. An element g acts on axes of V as it is, on those of V* as the transpose of
+    its inverse. Without axes of V* an order is a number (:func:`valence`).
+
+    Raises SpaceError for runs that are no whole numbers, or are empty where others follow.
+    """
+
+    runs: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        runs = tuple(_number(run, self.runs) for run in self.runs)
+        _number(sum(runs), self.runs)
+        if len(runs) < 2 or not all(runs[1:]):
+            raise SpaceError(f"{shown(runs)} are no runs of axes of V and V*: write valence({shown(runs)})")
+        object.__setattr__(self, "runs", runs)
+
+    def __str__(self) -> str:
+        return f"({','.join(map(str, self.runs))})"
+
+    @property
+    def order(self) -> int:
+        """How many axes there are."""
+        return sum(self.runs)
+
+    @property
+    def duals(self) -> tuple[bool, ...]:
+        """For each axis whether it is one of V*."""
+        return tuple(place % 2 == 1 for place, run in enumerate(self.runs) for _ in range(run))
+
+
+def valence(runs: Sequence[int]) -> int | Valence:
+    """The order with these numbers of axes of V, of V*, of V again, ...: a number where there are none of V*.
+
+    >>> from eqsynth.spaces.space import valence
+    >>> valence((2, 0)), valence((1, 1)), valence((1, 0, 2, 1))
+    (2, Valence(runs=(1, 1)), Valence(runs=(3, 1)))
+    """
+    numbers_of = [_number(run, tuple(runs)) for run in runs]
+    return of_duals([place % 2 == 1 for place, run in enumerate(numbers_of) for _ in range(min(run, MAX_ORDER + 1))])
+
+
+def of_duals(duals: Sequence[bool]) -> int | Valence:
+    """The order of which axis i is one of V* where ``duals[i]``.
+
+    >>> from eqsynth.spaces.space import of_duals
+    >>> of_duals([False, True]), of_duals([False, False])
+    (Valence(runs=(1, 1)), 2)
+    """
+    runs = [0]
+    for dual in duals:
+        if dual != (len(runs) % 2 == 0):
+            runs.append(0)
+        runs[-1] += 1
+    return Valence(tuple(runs)) if len(runs) > 1 else _number(runs[0], runs[0])
+
+
+#: What is said about the axes of one factor: how many, whether they can be exchanged, whether some are of V*; an irrep.
+FactorAxes = int | Symmetry | Valence | Irrep
+#: Order of tensors of a group that is no product: a number, or a symmetry of so many indices, perhaps twisted, axes
+#: of V and V*, or an irrep.
+FactorOrder = int | Symmetry | Twisted | Valence | Irrep
+#: Order of a tensor: such a one, or one for each factor of a product group.
+Order = FactorOrder | tuple[FactorOrder, ...]
 
 
 @explain_calls
@@ -213,8 +357,10 @@ class Space:
     ``terms`` is a tuple of ``(channels, order)``. For a product group an order is a tuple with
     one entry per factor: ``16x(2,1)``. A tensor of the term ``(c, k)`` has shape
     ``(*batch, n, ..., n, c)`` with k axes of length n. Symmetric and alternating tensors are ``S2`` and ``A2``
-    in place of the order, those of any symmetry of indices ``[ijk=ikj]`` (:class:`Symmetry`), and ``1.det`` are tensors
-    of order 1 twisted by the determinant (:class:`Twisted`).
+    in place of the order, those of any symmetry of indices ``[ijk=ikj]`` (:class:`Symmetry`), ``1.det`` are tensors
+    of order 1 twisted by the determinant (:class:`Twisted`), and ``{2,1}`` or ``1o`` is an irrep (:class:`Irrep`), of
+    shape ``(*batch, dim, c)``. For groups that tell V from its dual, ``(k,k')`` are tensors with k axes of V and k' of
+    V* (:class:`Valence`), for a factor of a product ``((k,k'),2)``.
 
     Raises ParseError for text that is no space, SpaceError for channels or orders out of range.
     """
@@ -310,13 +456,15 @@ def _skip(text: str, position: int) -> int:
 def _read_order(text: str, position: int) -> tuple[Order, int]:
     """The order that begins at a place, and where it ends: -1 where there is none."""
     if not text.startswith("(", position):
-        match = _ONE.match(text, position)
-        return (_one_of(match), match.end()) if match else (0, -1)
-    entries: list[int | Symmetry | Twisted] = []
+        return _read_one_at(text, position)
+    entries: list[FactorOrder] = []
     position = _skip(text, position + 1)
-    while match := _ONE.match(text, position):
-        entries.append(_one_of(match))
-        position = _skip(text, match.end())
+    while True:
+        entry, end = _read_runs(text, position) if text.startswith("(", position) else _read_one_at(text, position)
+        if end < 0:
+            break
+        entries.append(entry)
+        position = _skip(text, end)
         if not text.startswith(",", position):
             break
         position = _skip(text, position + 1)
@@ -325,6 +473,64 @@ def _read_order(text: str, position: int) -> tuple[Order, int]:
         example = ",".join([*map(str, entries[:-1]), f"{entries[-1]}.det"])
         raise SpaceError(f"each factor of a product has a determinant of its own: write ({example})")
     return tuple(entries), position + 1 if ends else -1
+
+
+def _read_one_at(text: str, position: int) -> tuple[FactorOrder, int]:
+    """The order for one factor that begins at a place, and where it ends: -1 where there is none."""
+    if match := _IRREP.match(text, position):
+        return _irrep_of(match), match.end()
+    match = _ONE.match(text, position)
+    return (_one_of(match), match.end()) if match else (0, -1)
+
+
+def _irrep_of(match: re.Match[str]) -> Irrep | Twisted:
+    degree, parity, label, suffixes = match.groups()
+    if ".packed" in suffixes:
+        raise SpaceError(f"{match[0]} is packed as it is, coordinates are all that there is: leave .packed out")
+    if degree:
+        one = Irrep.of_degree(int(degree[:20]))
+        twisted = parity != "eo"[one.order % 2]
+        if suffixes:
+            other = one if twisted else Twisted(one)
+            raise SpaceError(f"{match[0]} has a parity already: write {other}")
+        return Twisted(one) if twisted else one
+    if suffixes.count(".det") > 1:
+        raise SpaceError(f"{match[0]} is twice twisted, which is not twisted: write .det once, or leave it out")
+    parts = tuple(_rows(part, match[0]) for part in label.split(";"))
+    if len(parts) > 2:
+        raise SpaceError(f"{match[0]} has {len(parts)} partitions: write one, {{2,1}}, or two, {{2,1;1}}")
+    named = Irrep(parts[0] if len(parts) == 1 else (parts[0], parts[1]))
+    return Twisted(named) if suffixes else named
+
+
+def _rows(text: str, whole_text: str) -> tuple[int, ...]:
+    """A partition as it is written: rows that do not grow; a bar or nothing where there are none."""
+    words = [] if text.strip() in ("", "-") else [word.strip() for word in text.split(",")]
+    if not all(re.fullmatch("[1-9][0-9]{0,6}", word) for word in words):
+        raise SpaceError(
+            f"{whole_text} is no irrep: write the rows of a partition as numbers, {{2,1}}, {{}} where there are none; "
+            "irreps are spaces only where n is a number"
+        )
+    rows = tuple(map(int, words))
+    if list(rows) != sorted(rows, reverse=True):
+        ordered = ",".join(map(str, sorted(rows, reverse=True)))
+        raise SpaceError(f"{whole_text} is no partition, its rows grow: write {{{ordered}}}")
+    return rows
+
+
+def _read_runs(text: str, position: int) -> tuple[FactorOrder, int]:
+    """The axes of V and V* of a factor that begin at a place, and where they end."""
+    runs: list[int] = []
+    position = _skip(text, position + 1)
+    while match := _RUN.match(text, position):
+        runs.append(_number(int(match[1][:20]), match[1]))
+        position = _skip(text, match.end())
+        if not text.startswith(",", position):
+            break
+        position = _skip(text, position + 1)
+    if not runs or not text.startswith(")", position):
+        raise SpaceError("axes of V and of V* are two numbers: write ((1,1),2)")
+    return valence(runs), position + 1
 
 
 def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted:
@@ -339,12 +545,14 @@ def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted:
     return Twisted(one) if twisted else one
 
 
-def read_order(order: str | Order | Sequence[int | str | Symmetry | Twisted]) -> Order:
+def read_order(order: str | Order | Sequence[str | FactorOrder | Sequence[int]]) -> Order:
     """An order as people give it: a number, ``"S2"``, ``"(S2,1)"``, or a tuple or list of such.
 
     >>> from eqsynth.spaces.space import read_order
     >>> read_order(("S2", 1))
     (Symmetry(kind='S', order=2, packed=False), 1)
+    >>> read_order(((1, 1), 2))
+    (Valence(runs=(1, 1)), 2)
     """
     if isinstance(order, str):
         ((channels, read), *others) = Space.parse(order).terms
@@ -357,14 +565,14 @@ def read_order(order: str | Order | Sequence[int | str | Symmetry | Twisted]) ->
     return check_order(order)
 
 
-def _read_one(text: str) -> int | Symmetry | Twisted:
-    match = _ONE.fullmatch(text.strip())
-    if match is None:
+def _read_one(text: str) -> FactorOrder:
+    one, end = _read_one_at(text.strip(), 0)
+    if end != len(text.strip()):
         raise SpaceError(
             f"{shown(text)} is no order: write a number, S2 or A2 for symmetric or alternating tensors, equations such "
             "as [ijk=ikj] for other symmetries, or 1.det"
         )
-    return _one_of(match)
+    return one
 
 
 def order_text(order: Order) -> str:
@@ -374,12 +582,12 @@ def order_text(order: Order) -> str:
     return str(order)
 
 
-def orders_of(order: Order) -> tuple[int | Symmetry | Twisted, ...]:
+def orders_of(order: Order) -> tuple[FactorOrder, ...]:
     """The order for each factor of the group."""
     return order if isinstance(order, tuple) else (order,)
 
 
-def entries_of(order: Order) -> tuple[int | Symmetry, ...]:
+def entries_of(order: Order) -> tuple[FactorAxes, ...]:
     """The same without twists, which change neither shapes nor exchanges of axes.
 
     >>> from eqsynth.spaces.space import Twisted, entries_of
@@ -401,8 +609,14 @@ def with_twists(order: Order, twists: Sequence[bool]) -> Order:
     >>> print(with_twists(2, [True]))
     2.det
     """
-    parts = tuple(Twisted(one) if twist else one for one, twist in zip(entries_of(order), twists, strict=True))
+    parts = tuple(_twist(one) if twist else one for one, twist in zip(entries_of(order), twists, strict=True))
     return parts if isinstance(order, tuple) else parts[0]
+
+
+def _twist(one: FactorAxes) -> Twisted:
+    if isinstance(one, Valence):
+        raise SpaceError(f"{one}.det is there for no group with axes of V*: write {one}")
+    return Twisted(one)
 
 
 def untwisted(order: Order) -> Order:
@@ -412,7 +626,16 @@ def untwisted(order: Order) -> Order:
 
 def axis_counts(order: Order) -> tuple[int, ...]:
     """How many indices a tensor has for each factor of the group."""
-    return tuple(one.order if isinstance(one, Symmetry) else one for one in entries_of(order))
+    return tuple(one if isinstance(one, int) else one.order for one in entries_of(order))
+
+
+def duals_of(order: Order) -> tuple[bool, ...]:
+    """For each axis of a tensor, stored full, whether it is one of V*."""
+    return tuple(
+        dual
+        for one, count in zip(entries_of(order), axis_counts(order), strict=True)
+        for dual in (one.duals if isinstance(one, Valence) else (False,) * count)
+    )
 
 
 def axes_of(order: Order) -> int:
@@ -421,13 +644,23 @@ def axes_of(order: Order) -> int:
 
 
 def is_plain(order: Order) -> bool:
-    """Whether no part of an order has a symmetry."""
-    return not any(isinstance(one, Symmetry) for one in entries_of(order))
+    """Whether no part of an order has a symmetry, or is an irrep: all tensors have it."""
+    return not any(isinstance(one, Stored) for one in entries_of(order))
+
+
+def tensor_parts(order: Order) -> tuple[int | Symmetry | Valence, ...]:
+    """The parts of an order that are no irreps."""
+    return tuple(one for one in entries_of(order) if not isinstance(one, Irrep))
+
+
+def irreps_of(order: Order) -> tuple[Irrep | None, ...]:
+    """For each factor of the group the irrep that a part of an order is."""
+    return tuple(one if isinstance(one, Irrep) else None for one in entries_of(order))
 
 
 def is_number(order: Order) -> bool:
-    """Whether an order is a number, or one for each factor: without a symmetry, and not twisted."""
-    return is_plain(order) and not any(twists_of(order))
+    """Whether an order is a number, or one for each factor: without a symmetry, not twisted, without axes of V*."""
+    return all(isinstance(one, int) for one in orders_of(order))
 
 
 def numbers(order: Order) -> int | tuple[int, ...]:
@@ -436,8 +669,9 @@ def numbers(order: Order) -> int | tuple[int, ...]:
 
 
 def plain(order: Order) -> Order:
-    """The order of all tensors, symmetric or not, twisted as they are."""
-    return with_twists(numbers(order), twists_of(order))
+    """The order of all tensors, symmetric or not, twisted as they are, with the same axes of V*."""
+    parts = tuple(one.order if isinstance(one, Stored) else one for one in entries_of(order))
+    return with_twists(parts if isinstance(order, tuple) else parts[0], twists_of(order))
 
 
 def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
@@ -455,13 +689,13 @@ def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
 
 def packed_lengths(order: Order, sizes: Sequence[int]) -> list[int]:
     """The lengths of the axes if every part with a symmetry were packed."""
-    packed = (Symmetry(one.kind, one.order, True) if isinstance(one, Symmetry) else one for one in entries_of(order))
+    packed = (replace(one, packed=True) if isinstance(one, Stored) else one for one in entries_of(order))
     return lengths(tuple(packed), sizes)
 
 
-def stored_packed(one: object) -> TypeGuard[Symmetry]:
-    """Whether an entry of an order is stored packed."""
-    return isinstance(one, Symmetry) and one.packed
+def stored_packed(one: object) -> TypeGuard[Stored]:
+    """Whether an entry of an order is stored packed, with one axis."""
+    return isinstance(one, Stored) and one.packed
 
 
 def is_packed(order: Order) -> bool:
@@ -477,7 +711,7 @@ def least_shown(space: Space) -> int:
 
 def stored_full(order: Order) -> Order:
     """The same tensors, stored full."""
-    full = tuple(one.full if isinstance(one, Symmetry) else one for one in entries_of(order))
+    full = tuple(one.full if isinstance(one, Stored) else one for one in entries_of(order))
     return with_twists(full if isinstance(order, tuple) else full[0], twists_of(order))
 
 
@@ -554,10 +788,16 @@ def none_of(order: Order) -> Order:
 def check_order(order: object) -> Order:
     """The order with its numbers as plain ints; SpaceError unless they are whole, one or a tuple of them, in range."""
     if not isinstance(order, tuple):
-        return order if isinstance(order, Symmetry | Twisted) else _number(order, order)
+        return order if isinstance(order, Symmetry | Twisted | Valence | Irrep) else _number(order, order)
     if not order:
         raise SpaceError("the order () is empty: give one number per factor of the group")
-    return tuple(part if isinstance(part, Symmetry | Twisted) else _number(part, order) for part in order)
+    return tuple(_check_part(part, order) for part in order)
+
+
+def _check_part(part: object, order: tuple[object, ...]) -> FactorOrder:
+    if isinstance(part, tuple | list) and part:
+        return valence(part)
+    return part if isinstance(part, Symmetry | Twisted | Valence | Irrep) else _number(part, order)
 
 
 def plain_order(order: object) -> int:

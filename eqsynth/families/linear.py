@@ -1,0 +1,198 @@
+"""GL(n) and SL(n): all invertible linear maps of R^n, and those of determinant 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from eqsynth.errors import GroupError
+from eqsynth.exact.partitions import Blocks
+from eqsynth.families.group import Generators
+from eqsynth.families.matching_groups import MatchingGroup
+from eqsynth.families.matrix import exponential
+from eqsynth.families.special_orthogonal import SpecialOrthogonal
+from eqsynth.families.walled import Walled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Elements are exponentials of matrices with entries of at most this over the root of n: well conditioned ones.
+SMALL = 0.6
+
+
+class GeneralLinear(MatchingGroup):
+    """The general linear group GL(n): walled Brauer diagrams, pairs of an axis of V and one of V*.
+
+    >>> import eqsynth as eq
+    >>> [len(eq.basis(f"GL({n})", 3, 3)) for n in (1, 2, 3)]
+    [1, 5, 6]
+    >>> eq.basis("GL(n)", (1, 1), (1, 1)).formulas()
+    ['y[a,a] += x[b,b]', 'y[a,b] += x[a,b]']
+
+    V = R^n and its dual V* are two kinds of axis: an order is ``(k,k')``, k axes of V and then k' of V*; k alone has
+    axes of V only. An element g acts on V* as the transpose of its inverse. A pair across the rows joins axes of one
+    kind, a pair inside a row one of V and one of V*. Seen as outputs of the other kind, inputs make a axes of V and b
+    of V*: there are maps for a = b alone, the permutations of a things.
+    """
+
+    __slots__ = ()
+    about = "general linear group: all invertible linear maps of R^n"
+    action = "change the coordinates{} by any invertible matrix"
+    diagram_kind = "walled Brauer"
+    sources: ClassVar[dict[str, str]] = {"walled Brauer": "matchings of V with V*, first fundamental theorem of GL(n)"}
+    duals = True
+    counted_by = "pairs of standard tableaux with at most n rows"
+    spanning = "perfect matchings of V with V*"
+    stride = 0
+
+    def between(self, inputs: tuple[bool, ...], outputs: tuple[bool, ...]) -> Walled:
+        """The maps between tensors, as those of a group; for each axis whether it is one of V*."""
+        return Walled(self, inputs, outputs, self.heads)
+
+    def _balanced(self, total: int) -> Walled:
+        """Those to numbers from as many axes of V as of V*; there are none where ``total`` is odd."""
+        return self.between(tuple(axis >= total // 2 for axis in range(total)), ())
+
+    def headless_blocks(self, total: int) -> Iterator[Blocks]:
+        """Those on as many axes of V as of V*."""
+        return self._balanced(total).headless_blocks(total)
+
+    def rows(self, order: int, through: int) -> None:
+        """Rows with equally many pairs do not all fit together."""
+
+    def count(self, total: int) -> int:
+        """How many diagrams there are on as many axes of V as of V*."""
+        return self._balanced(total).count(total) if total % 2 == 0 else 0
+
+    def dimension(self, total: int) -> int:
+        """How many maps there are V^k -> V^k, 2 k = ``total``, or to numbers from as many axes of V as of V*."""
+        return self._balanced(total).dimension(total) if total % 2 == 0 else 0
+
+    def stable_from(self, total: int) -> int:
+        """Half of the sum of both orders."""
+        return max(total // 2, 1)
+
+    def gram_roots(self, total: int) -> Counter[int]:
+        """The numbers z that the Gram determinant of all of them is a product of n - z of."""
+        return self._balanced(total).gram_roots(total) if total % 2 == 0 else Counter()
+
+    @property
+    def form(self) -> str:
+        """There is no invariant form on V."""
+        return "none"
+
+    @property
+    def flips(self) -> bool:
+        """Raises GroupError: determinants are no signs."""
+        raise GroupError(
+            f"{self} has elements of all determinants, by which tensors are scaled, not twisted: ask for orders "
+            f"without .det, or for S{self.family.removeprefix('G')}({self.n}), where all determinants are 1"
+        )
+
+    @property
+    def order(self) -> int:
+        """There are infinitely many elements."""
+        return self._infinite()
+
+    def start(self) -> NoReturn:
+        """Irreducible parts of tensors of V and V* have no labels here."""
+        self._lacks("labels of its irreducible parts: method='irreps' finds them where n is a number")
+
+    def generating_matrices(self) -> Generators:
+        """A reflection; of the Lie algebra the matrices with a single 1 beside the diagonal, and one on it."""
+        import numpy as np
+
+        reflection, corner = np.eye(self.number, dtype=np.int64), np.zeros((self.number, self.number), np.int64)
+        reflection[0, 0], corner[0, 0] = -1, 1
+        return [reflection], [corner, *shears(self.number)]
+
+    def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The exponential of a small random matrix, times a reflection half of the time."""
+        element = near_one(self.number, rng)
+        element[0] *= rng.choice([-1.0, 1.0])
+        return element
+
+
+class SpecialLinear(GeneralLinear):
+    """The special linear group SL(n): the maps of GL(n), and n axes of one kind on a head.
+
+    >>> import eqsynth as eq
+    >>> [eq.basis("SL(3)", *orders).formulas() for orders in ((2, (0, 1)), (3, 0))]
+    [['y[a] += ε[a,b,c] x[b,c]'], ['y += ε[a,b,c] x[a,b,c]']]
+    >>> [eq.Group("SL", 2).between((), (False,) * k).dimension(k) for k in (2, 4, 6)]
+    [1, 2, 5]
+
+    With a axes of V and b of V*, inputs seen as outputs of the other kind, there are maps where a - b is t times n.
+    Those with one determinant are diagrams with a head, |t| = 1; of more determinants the dimension is known and maps
+    are refused.
+    """
+
+    __slots__ = ()
+    about = "special linear group: the linear maps of R^n of determinant 1"
+    action = "change the coordinates{} by any matrix of determinant 1"
+    sources: ClassVar[dict[str, str]] = SpecialOrthogonal.sources
+    heads = True
+    headless = "GL"
+    spanning = "perfect matchings of V with V*, and n single vertices of one kind tied to the head with pairs"
+
+    def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
+        """Why blocks and a head are no diagram, whatever kinds the axes are of; empty where they are."""
+        if len(head) not in (0, self.n) or list(head) != sorted(head):
+            return f"its head has {len(head)} vertices, or not in order"
+        tied = {*head}
+        others = tuple(block for number, block in enumerate(blocks) if number not in tied)
+        alone = all(len(blocks[number]) == 1 for number in head)
+        return super().misfit(others, ()) if alone else "its head does not hold single vertices"
+
+    @property
+    def form(self) -> str:
+        """There is none on V but for SL(2), which is Sp(2)."""
+        return "omega" if self.n == 2 else super().form
+
+    @property
+    def order(self) -> int:
+        """Of a single coordinate nothing but 1 has the determinant 1; there are infinitely many elements above."""
+        return 1 if self.number == 1 else self._infinite()
+
+    @property
+    def flips(self) -> bool:
+        """All determinants are 1."""
+        return False
+
+    def generating_matrices(self) -> Generators:
+        """Of the Lie algebra the matrices with a single 1 beside the diagonal."""
+        return [], shears(self.number)
+
+    def random_element(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The exponential of a small random matrix, over the root of its determinant."""
+        import numpy as np
+
+        element = near_one(self.number, rng)
+        return np.asarray(element / np.linalg.det(element) ** (1 / self.number))
+
+
+def shears(n: int) -> list[NDArray[np.int64]]:
+    """The matrices with a single 1 just above or below the diagonal, which generate the Lie algebra of SL(n).
+
+    >>> from eqsynth.families.linear import shears
+    >>> [x.tolist() for x in shears(2)]
+    [[[0, 1], [0, 0]], [[0, 0], [1, 0]]]
+    """
+    import numpy as np
+
+    listed = []
+    for row in range(n - 1):
+        for place in ((row, row + 1), (row + 1, row)):
+            shear = np.zeros((n, n), np.int64)
+            shear[place] = 1
+            listed.append(shear)
+    return listed
+
+
+def near_one(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The exponential of a small random matrix."""
+    import numpy as np
+
+    return np.asarray(exponential(1.0, rng.uniform(-SMALL, SMALL, (n, n)) / np.sqrt(n)))

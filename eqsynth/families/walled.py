@@ -1,0 +1,222 @@
+"""Diagrams of groups that tell V from V*: pairs of one vertex on either side of a wall, and heads of determinants.
+
+A vertex is on the left of the wall if it is an output of V or an input of V*, else on the right: a map between tensors
+is an invariant of a copies of V and b of V*, a and b being how many there are on the left and on the right. GL(n)
+has invariants for a = b alone: sums of permutations (first fundamental theorem). SL(n) has others where a - b is t
+times n: they hold t determinants of n vertices each.
+
+Dimensions by Schur-Weyl duality: V^a is the sum over partitions of a with at most n rows of an irrep of GL(n), as often
+as there are standard tableaux. So there are sums of f^lambda f^mu, lambda being mu with t columns of length n in front.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from math import comb, factorial
+from typing import ClassVar
+
+from eqsynth.errors import GroupError
+from eqsynth.exact.limits import afford
+from eqsynth.exact.partitions import Blocks, Shape, partition_count, partitions, tableaux
+from eqsynth.families.group import Group, fill
+from eqsynth.families.matching_groups import MatchingGroup, pieri
+from eqsynth.spaces.space import Symmetry
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Walled(MatchingGroup):
+    """What a group that tells V from V* says about its diagrams between tensors whose axes are of these kinds.
+
+    >>> from eqsynth import Group
+    >>> maps = Group("GL", 2).between((False,) * 3, (False,) * 3)
+    >>> maps.count(6), maps.dimension(6)
+    (6, 5)
+
+    ``inputs`` and ``outputs`` say for each axis whether it is one of V*.
+    """
+
+    spanning: ClassVar[str] = "pairs of V with V*, inputs counted as outputs of the other kind"
+
+    inputs: tuple[bool, ...]
+    outputs: tuple[bool, ...]
+    special: bool
+
+    def __init__(self, whole: Group, inputs: tuple[bool, ...], outputs: tuple[bool, ...], special: bool) -> None:
+        fill(self, family=whole.family, n=whole.n, inputs=inputs, outputs=outputs, special=special)
+
+    def resized(self, n: int) -> Walled:
+        """The same at a number n."""
+        return Walled(self.at(n), self.inputs, self.outputs, self.special)
+
+    @property
+    def sides(self) -> tuple[bool, ...]:
+        """For each vertex, outputs first, whether it is on the left."""
+        return (*(not dual for dual in self.outputs), *self.inputs)
+
+    @property
+    def vertices(self) -> tuple[list[int], list[int]]:
+        """The vertices on the left, and those on the right."""
+        sides = self.sides
+        return [v for v, left in enumerate(sides) if left], [v for v, left in enumerate(sides) if not left]
+
+    @property
+    def determinants(self) -> int | None:
+        """How many determinants the maps hold, negative for those on the right; None where there are no maps."""
+        left, right = map(len, self.vertices)
+        if left == right:
+            return 0
+        if not self.special or isinstance(self.n, str) or (left - right) % self.n:
+            return None
+        return (left - right) // self.n
+
+    def headless_blocks(self, total: int) -> Iterator[Blocks]:  # noqa: ARG002 - of these vertices
+        """All ways to join each vertex on the left with one on the right."""
+        left, right = self.vertices
+        for images in permutations(right) if len(left) == len(right) else ():
+            yield tuple(sorted((min(pair), max(pair)) for pair in zip(left, images, strict=True)))
+
+    def rows(self, order: int, through: int) -> None:
+        """Rows with equally many pairs do not all fit together."""
+
+    def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:
+        """Diagrams with n vertices of one side on the head, and pairs."""
+        if not self.headed_count(total):
+            return
+        more, fewer = sorted(self.vertices, key=len, reverse=True)
+        for tied in combinations(more, self.number):
+            others = [vertex for vertex in more if vertex not in tied]
+            for images in permutations(fewer):
+                pairs = [(min(pair), max(pair)) for pair in zip(others, images, strict=True)]
+                blocks = tuple(sorted([*pairs, *((vertex,) for vertex in tied)]))
+                yield blocks, tuple(number for number, block in enumerate(blocks) if len(block) == 1)
+
+    def count(self, total: int) -> int:
+        """How many diagrams there are."""
+        left, right = map(len, self.vertices)
+        return factorial(left) if left == right else self.headed_count(total)
+
+    def headed_count(self, total: int) -> int:  # noqa: ARG002 - of these vertices
+        """How many of them have a head.
+
+        Raises GroupError where maps are products of several determinants, which no diagram with one head is.
+        """
+        times = self.determinants
+        if not times:
+            return 0
+        left, right = map(len, self.vertices)
+        if abs(times) > 1:
+            of = "V" if times > 0 else "V*"
+            raise GroupError(
+                f"maps of {self} between tensors with {left} axes of V and {right} of V*, counted as outputs, hold "
+                f"products of {abs(times)} determinants, and diagrams have one: ask for orders with fewer than "
+                f"{2 * self.number} more axes of {of}" + (", or for Sp(2), which is the same group" * (self.n == 2))
+            )
+        return comb(max(left, right), self.number) * factorial(min(left, right))
+
+    def headed_dimension(self, total: int) -> int:
+        """How many of them are independent."""
+        return self.dimension(total) if self.determinants else 0
+
+    def degenerate_heads(self, total: int) -> Iterable[int]:  # noqa: ARG002 - of these vertices
+        """Where there is a pair besides the n vertices on a head: antisymmetrising n + 1 indices gives zero."""
+        fewer, more = sorted(map(len, self.vertices))
+        return (more - fewer,) if self.special and 0 < fewer < more else ()
+
+    def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
+        """Why blocks and a head are no diagram; empty where they are."""
+        sides, singles = self.sides, [block[0] for block in blocks if len(block) == 1]
+        if len(singles) + 2 * (len(blocks) - len(singles)) != len(sides) or any(len(block) > 2 for block in blocks):
+            return f"it has no pairs and single vertices on {len(sides)} vertices"
+        if any(sides[block[0]] == sides[block[1]] for block in blocks if len(block) == 2):
+            return "a pair joins two axes of V, or two of V*, counted as outputs"
+        if [blocks[number][0] for number in head] != singles:
+            return "its single vertices are not on a head in order"
+        if head and (not self.special or len(head) != self.n or len({sides[vertex] for vertex in singles}) > 1):
+            return f"it has a head of {len(head)} vertices"
+        return ""
+
+    def dimension(self, total: int) -> int:  # noqa: ARG002 - of these vertices
+        """Pairs of standard tableaux, one of them with so many columns of length n more."""
+        times, (left, right) = self.determinants, map(len, self.vertices)
+        if times is None:
+            return 0
+        least = min(left, right)
+        if isinstance(self.n, str) or (times == 0 and self.n >= left):
+            return factorial(left)
+        n, columns = self.n, abs(times)
+        steps = 8 * (max(left, right) + 1) * partition_count(least, min(n, least))
+        afford(f"the dimension of {self} for {left + right} vertices", "ask for lower orders", steps=steps)
+        shapes = (shape for shape in partitions(least) if len(shape) <= n)
+        return sum(tableaux(shape) * tableaux(_with_columns(shape, n, columns)) for shape in shapes)
+
+    def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
+        """The same between symmetric, alternating and plain tensors, by Pieri's rule; inputs come first."""
+        shapes: tuple[dict[Shape, int], dict[Shape, int]] = ({(): 1}, {(): 1})
+        sides = iter((*self.inputs, *(not dual for dual in self.outputs)))
+        for part in parts:
+            for count in (part.order,) if isinstance(part, Symmetry) else (1,) * part:
+                left, *_ = (next(sides) for _ in range(count))
+                added: Counter[Shape] = Counter()
+                for shape, ways in shapes[left].items():
+                    for larger in pieri(shape, count, isinstance(part, Symmetry) and part.kind == "A"):
+                        if isinstance(self.n, str) or len(larger) <= self.n:
+                            added[larger] += ways
+                shapes[left].clear()
+                shapes[left].update(added)
+        times = self.determinants
+        if times is None:
+            return 0
+        fewer, more = shapes if times >= 0 else shapes[::-1]
+        columns = abs(times)
+        return sum(
+            ways * more.get(_with_columns(shape, self.number, columns) if columns else shape, 0)
+            for shape, ways in fewer.items()
+        )
+
+    def stable_from(self, total: int) -> int:  # noqa: ARG002 - of these vertices
+        """As many as there are axes on either side, or where no head fits any more."""
+        left, right = map(len, self.vertices)
+        return max(left, 1) if left == right else abs(left - right) + 1 if self.special else 1
+
+    def fewest(self, total: int) -> int:  # noqa: ARG002 - of these vertices
+        """A Catalan number where n > 1: permutations without increasing subsequences of three."""
+        left, right = map(len, self.vertices)
+        return comb(2 * left, left) // (left + 1) if self.number > 1 and left == right else 0
+
+    def standard_shapes(self, total: int) -> Iterator[Shape]:  # noqa: ARG002 - of these vertices
+        """Shapes with at most n columns; where there is a head, with a row of n boxes above."""
+        left, right = map(len, self.vertices)
+        row = (self.number,) if left != right else ()
+        for shape in partitions(min(left, right), self.number) if self.determinants in (-1, 0, 1) else ():
+            yield (*row, *shape)
+
+    def gram_roots(self, total: int) -> Counter[int]:
+        """One z for each box of each shape, as often as there are pairs of tableaux.
+
+        The sum of n^cycles over permutations is the product of n + J, J the Jucys-Murphy elements, whose eigenvalues
+        are the contents of the boxes.
+        """
+        roots: Counter[int] = Counter()
+        left, right = map(len, self.vertices)
+        if left != right:
+            return roots
+        steps = 8 * total * partition_count(left, left)
+        afford(f"the determinant of {self} on {total} vertices", "ask for lower orders", steps=steps)
+        for shape in partitions(left):
+            for row, length in enumerate(shape):
+                for column in range(length):
+                    roots[row - column] += tableaux(shape) ** 2
+        return roots
+
+
+def _with_columns(shape: Shape, n: int, columns: int) -> Shape:
+    """A shape with so many columns of length n in front.
+
+    >>> from eqsynth.families.walled import _with_columns
+    >>> _with_columns((2, 1), 3, 1), _with_columns((2, 1), 3, 0)
+    ((3, 2, 1), (2, 1))
+    """
+    return tuple(length + columns for length in (*shape, *[0] * (n - len(shape)))) if columns else shape

@@ -1,0 +1,59 @@
+"""Against e3nn itself: coordinates, and linear layers from the same weights. Needs ``pip install .[bench]``.
+
+usage: python -m pytest tests/against_e3nn.py
+"""
+
+import warnings
+
+import pytest
+import torch
+
+import eqsynth as eq
+from eqsynth.families.irreps import MAX_DEGREE, coordinates
+from eqsynth.spaces.space import Irrep
+
+
+@pytest.fixture
+def o3():
+    """What e3nn calls so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from e3nn import o3
+    return o3
+
+
+LAYERS = [
+    ("16x1o + 8x0e + 4x2e + 3x1o", "5x1o + 2x2e + 4x0e + 3x0o + 2x2e", False),
+    ("2x1o", "3x1o", False),
+    ("3x0e + 2x1e + 1x0e", "4x0e + 2x1e", True),
+    ("3x0o + 2x4e + 5x4e", "2x0o + 7x4e", False),
+]
+
+
+@pytest.mark.parametrize("degree", range(MAX_DEGREE + 1))
+def test_coordinates_are_spherical_harmonics(o3, degree) -> None:
+    x = torch.randn(4, 3, dtype=torch.float64)
+    power = torch.ones(4, 1, dtype=torch.float64)
+    for _ in range(degree):
+        power = (power[:, :, None] * x[:, None]).flatten(1)
+    ours = power @ torch.from_numpy(coordinates(Irrep.of_degree(degree))).T
+    theirs = o3.spherical_harmonics(degree, x, normalize=False)
+    assert torch.allclose(ours / ours.norm(dim=1, keepdim=True), theirs / theirs.norm(dim=1, keepdim=True))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("normalization", ["element", "path"])
+@pytest.mark.parametrize(("irreps_in", "irreps_out", "biases"), LAYERS)
+def test_layers_give_the_same_numbers(o3, irreps_in, irreps_out, biases, normalization) -> None:
+    theirs = o3.Linear(irreps_in, irreps_out, biases=biases, path_normalization=normalization).double()
+    if biases:
+        torch.nn.init.normal_(theirs.bias)
+    layer = eq.Linear("O(3)", irreps_in, irreps_out, bias=biases, dtype=torch.float64)
+    names = irreps_in, irreps_out, normalization
+    layer.load_state_dict(eq.from_e3nn(theirs.state_dict(), *names, biases=biases))
+    assert sum(p.numel() for name, p in layer.named_parameters() if "weight" in name) == theirs.weight_numel
+    x = torch.randn(6, 2, theirs.irreps_in.dim, dtype=torch.float64)
+    y = eq.join_irreps(layer(eq.split_irreps(x, irreps_in)), irreps_out)
+    assert torch.allclose(y, theirs(x))
+    back = eq.to_e3nn(layer.state_dict(), *names, biases=biases)
+    assert all(torch.allclose(back[name], value) for name, value in theirs.state_dict().items())

@@ -1,0 +1,414 @@
+"""GL(n), SL(n), U(n), SU(n): axes of V and V*, walled diagrams, determinants, complex tensors."""
+
+import copy
+import math
+import pickle
+import warnings
+from itertools import pairwise, permutations, product
+
+import flint
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import eqsynth as eq
+from eqsynth import Diagram
+from eqsynth.algebra import Map, matrix
+from eqsynth.bases.constraints import nullspace
+from eqsynth.bases.pointwise import demand
+from eqsynth.diagrams import enumeration, functor, standard
+from eqsynth.errors import ActivationError, EqsynthError, GroupError, ParseError, ShapeError, SpaceError
+from eqsynth.families.hom import fitted_order, maps_of
+from eqsynth.families.representation import act
+from eqsynth.spaces.space import Space, Valence, axes_of, duals_of, order_text, read_order, valence
+from eqsynth.symbolic import degenerate_sizes, gram, gram_determinant, weingarten
+
+ORDERS = [0, 1, 2, (0, 1), (1, 1), (0, 2), (2, 1), (0, 1, 1), (1, 1, 1)]
+
+
+def dimension(group, inputs, outputs):
+    group = eq.Group.parse(group)
+    inputs, outputs = fitted_order(group, inputs), fitted_order(group, outputs)
+    return maps_of(group, inputs, outputs).dimension(axes_of(inputs) + axes_of(outputs))
+
+
+def rank(rows):
+    return int(flint.fmpz_mat(rows).rank()) if rows else 0
+
+
+# --- orders -----------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6))
+def test_orders_are_read_as_they_are_written(runs):
+    order = valence(runs)
+    assert axes_of(order) == sum(runs)
+    assert duals_of(order) == tuple(place % 2 == 1 for place, run in enumerate(runs) for _ in range(run))
+    group = eq.Group("GL", 3)
+    assert fitted_order(group, read_order(order_text(order))) == fitted_order(group, tuple(runs)) == order
+    hom = eq.Hom.parse(group, Space(((2, tuple(runs)),)), 0)
+    assert eq.Hom.parse(group, str(hom.space_in), 0) == hom
+    assert eval(repr(order), {"Valence": Valence}) == order
+    product_of = eq.Hom.parse("S(n) x GL(3)", f"2x(1,{order_text(order)})", "1x(0,0)")
+    assert product_of.space_in.orders == ((1, order),)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "cure"),
+    [
+        ("O(3): 1x(1,1) -> 1", SpaceError, "write a plain number such as 2"),
+        ("S(2) x O(2): 1x((1,1),1) -> 1x(1,1)", SpaceError, r"S\(2\) does not tell V\* from V: write 2 in place"),
+        ("Matrix([[0,1],[-1,0]]; ) x O(2): 1x((1,1),1) -> 1x(1,1)", SpaceError, "V alone: ask for GL"),
+        ("GL(2): (S2,1) -> 1", SpaceError, "symmetric and alternating tensors have axes of V alone"),
+        ("GL(2) x O(2): 1x(1,1,1) -> 1", SpaceError, "one entry per factor"),
+        ("GL(2): 1x1.det -> 1", GroupError, r"without .det, or for SL\(2\)"),
+        ("U(2): 1x1.det -> 1", GroupError, r"without .det, or for SU\(2\)"),
+        ("SL(2): 4 -> 0", GroupError, r"2 determinants, and diagrams have one: ask for .*Sp\(2\)"),
+        ("SU(3): 1x((1,1),2) -> 1", SpaceError, "axes of V and V"),
+        ("GL(2) x O(2): 1x((1,a),1) -> 1", ParseError, r"write \(\(1,1\),2\)"),
+    ],
+)
+def test_what_is_no_order_is_told_what_is(text, error, cure):
+    with pytest.raises(error, match=cure):
+        eq.verify(text)
+
+
+# --- dimensions -------------------------------------------------------------------------------------------
+
+
+def test_dimensions_are_those_of_the_specification():
+    numbers = {1: [1] * 6, 2: [1, 2, 5, 14, 42, 132], 3: [1, 2, 6, 23, 103, 513]}
+    for n, wanted in numbers.items():
+        assert [dimension(f"GL({n})", a, a) for a in range(1, 7)] == wanted
+        assert [dimension(f"U({n})", (a, a), 0) for a in range(1, 7)] == wanted
+        assert [dimension(f"GL({n})", (a - 1, 1), (a - 1, 1)) for a in range(1, 7)] == wanted
+    assert [dimension("SL(2)", (0, b), (a,)) for a, b in ((2, 0), (4, 0))] == [1, 2]
+    assert [dimension("SL(2)", (b,), (a,)) for a, b in ((2, 0), (4, 0), (3, 1), (4, 2))] == [1, 2, 2, 5]
+    assert dimension("SL(3)", 0, 3) == dimension("SU(3)", 3, 0) == dimension("SU(3)", 0, (0, 3)) == 1
+    assert [dimension("GL(n)", a, a) for a in range(6)] == list(map(math.factorial, range(6)))
+
+
+@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "SL(1)", "SL(2)", "SU(3)"])
+def test_bases_are_the_exact_null_space(name):
+    group = eq.Group.parse(name)
+    for pair in product(ORDERS, ORDERS):
+        inputs, outputs = (fitted_order(group, order) for order in pair)
+        total = axes_of(inputs) + axes_of(outputs)
+        if group.n**total > 82 or total > 5:
+            continue
+        kernel = nullspace(group, inputs, outputs)
+        rows = kernel.reshape(len(kernel), group.n**total).tolist()
+        allowed = maps_of(group, inputs, outputs)
+        assert allowed.dimension(total) == len(kernel)
+        if (allowed.determinants or 0) not in (-1, 0, 1):
+            with pytest.raises(GroupError, match="determinants"):
+                eq.basis(group, inputs, outputs)
+            continue
+        basis = eq.basis(group, inputs, outputs)
+        ours = basis.matrices().reshape(len(basis), group.n**total).tolist()
+        assert rank(ours) == rank(ours + rows) == len(kernel)
+        # Standard diagrams: as many, listed as the rule says, and independent.
+        listed = [*standard.standard(allowed, axes_of(outputs), axes_of(inputs))]
+        every = [*enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs))]
+        assert len(every) == allowed.count(total)
+        assert not any(enumeration.misfit(allowed, diagram) for diagram in every)
+        assert {*listed} == {diagram for diagram in every if not standard.excess(allowed, diagram)}
+        matrices = [functor.matrix(group, diagram, group.n).ravel().tolist() for diagram in listed]
+        assert rank(matrices) == len(listed) == len(kernel)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_standard_permutations_are_those_without_long_increasing_subsequences(n):
+    for a in range(6):
+        words = sum(standard.longest(word) <= n for word in permutations(range(a)))
+        group = eq.Group("GL", n)
+        assert (
+            words
+            == dimension(group, a, a)
+            == len({*standard.standard(group.between((False,) * a, (False,) * a), a, a)})
+        )
+
+
+def test_many_diagrams_need_no_ranks():
+    basis = eq.basis("GL(2)", 8, 8)
+    assert (len(basis), basis.certificate.independence, basis.certificate.spanning) == (1430, "standard", 40320)
+    with pytest.raises(eq.errors.SizeError):
+        eq.basis("GL(n)", 10, 10)
+
+
+@pytest.mark.parametrize("name", ["GL(2)", "SL(2)", "SL(3)", "U(2)", "SU(3)"])
+def test_maps_commute_with_elements_of_the_whole_group(name):
+    group, rng = eq.Group.parse(name), np.random.default_rng(0)
+    signs = set()
+    for pair in (((1, 1), (1, 1)), (2, (0, 1)), ((0, 1), 1), ((2, 1), 1)):
+        inputs, outputs = (fitted_order(group, order) for order in pair)
+        basis = eq.basis(group, inputs, outputs)
+        x = rng.standard_normal((3, *[group.n] * axes_of(inputs), 1))
+        for _ in range(4):
+            g = group.random_element(rng)
+            assert np.linalg.cond(g) < 50
+            signs.add(np.sign(np.round(np.linalg.det(g), 9)).real)
+            for element in basis.matrices():
+                before, after = (tensor.reshape(3, -1) @ element.T for tensor in (x, act([g], inputs, x)))
+                moved = act([g], outputs, before.reshape(3, *[group.n] * axes_of(outputs), 1))
+                np.testing.assert_allclose(after, moved.reshape(3, -1), atol=1e-10)
+    assert signs == {-1.0, 1.0} or name != "GL(2)"
+
+
+# --- algebra and symbolic results ---------------------------------------------------------------------------
+
+
+def test_composition_is_a_functor():
+    for orders in (((1, 1), (2, 1), 1), ((0, 1), (1, 2), (0, 1)), ((1, 1), (1, 1), (1, 1))):
+        maps = [[Map.of("GL(n)", diagram, 1, b, a) for diagram in eq.basis("GL(n)", a, b)] for a, b in pairwise(orders)]
+        for first, second in product(*maps):
+            both = first >> second
+            assert (both.inputs, both.outputs) == (first.inputs, second.outputs)
+            np.testing.assert_array_equal(matrix(both, 2), matrix(second, 2) @ matrix(first, 2))
+            np.testing.assert_array_equal(matrix((first @ second).T, 2), np.kron(matrix(first, 2), matrix(second, 2)).T)
+            assert (first @ second).T == first.T @ second.T
+    one = eq.algebra.identity("GL(n)", (1, 1))
+    assert (eq.algebra.cup("GL(n)") >> one >> eq.algebra.cap("GL(n)")).terms[0][0](5) == 5
+    assert eq.algebra.trace(one)(3) == 9
+
+
+def test_heads_compose():
+    volume = eq.algebra.epsilon("SL(3)")
+    dual = Map.of("SL(3)", Diagram(0, 3, ((0,), (1,), (2,)), head=(0, 1, 2)))
+    assert dual == volume.T
+    assert matrix(volume >> dual).tolist() == [[6]]
+    np.testing.assert_array_equal(matrix(dual >> volume), matrix(volume) @ matrix(dual))
+    with pytest.raises(GroupError, match="pairs of V with V"):
+        volume @ volume
+
+
+@pytest.mark.parametrize(
+    ("make", "cure"),
+    [
+        (
+            lambda: eq.algebra.swap("GL(n)") >> eq.algebra.cap("GL(n)"),
+            r"the second \(1,1\) inputs, and they must be equal",
+        ),
+        (lambda: Map.of("GL(n)", Diagram(0, 2, ((0, 1),))), "pairs of V with V"),
+        (lambda: eq.algebra.identity("O(n)", (1, 1)), "is not a whole number"),
+        (lambda: eq.algebra.permute("GL(n)", (1, 0), (1, 1, 1)), "permutes 2 axes"),
+    ],
+)
+def test_strands_of_two_kinds_are_not_joined(make, cure):
+    with pytest.raises(EqsynthError, match=cure):
+        make()
+
+
+def test_gram_matrices_and_weingarten_functions():
+    assert str(gram_determinant("GL(n)", 2, 2)) == "n² (n - 1) (n + 1)"
+    assert str(weingarten("U(n)", 2, 2)[0, 1]) == "-1/(n (n - 1) (n + 1))"
+    assert str(weingarten("U(n)", (3, 3), 0)[0, 0]) == "(n² - 2)/(n (n - 1) (n - 2) (n + 1) (n + 2))"
+    assert gram("GL(n)", (2, 1), (2, 1)).det() == gram_determinant("GL(n)", (2, 1), (2, 1))
+    numbers = [[int(value) for value in row] for row in gram("GL(2)", 3, 3).rows]
+    assert gram_determinant("GL(2)", 3, 3) == flint.fmpz_mat(numbers).det()
+    assert degenerate_sizes("GL(n)", 3, 3) == (1, 2)
+    assert degenerate_sizes("SL(n)", 3, (0, 1)) == ()
+    assert degenerate_sizes("SL(n)", 3, (1, 1)) == (3,)
+    for basis in (eq.basis("U(n)", (2, 1), (2, 1)), eq.basis("SL(3)", 2, (0, 1)), eq.basis("GL(2)", 3, 3)):
+        both = gram(basis) @ weingarten(basis)
+        unit = np.eye(len(basis), dtype=int).astype(str).tolist()
+        assert [[str(value) for value in row] for row in both.rows] == unit
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=5)
+def test_projection_is_idempotent(seed):
+    basis = eq.basis("GL(2)", (1, 1), (1, 1))
+    matrix = np.random.default_rng(seed).integers(-9, 9, (4, 4))
+    once = basis.project(matrix)
+    again = basis.project(once.matrix())
+    assert (once.coefficients == again.coefficients).all()
+    kernel = nullspace(basis.group, basis.inputs, basis.outputs)
+    assert all((np.asarray(matrix - once.matrix()) * element).sum() == 0 for element in kernel)
+
+
+# --- layers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GL(2): 2x(1,1) + 1x1 -> 3x(1,1) + 2x0 + 1x(0,1)",
+        "GL(n): 2x(2,1) -> 2x1",
+        "SL(3): 2x2 + 1x(1,1) -> 2x(0,1) + 1x0",
+        "SL(2): 2x2 -> 2x0",
+        "GL(3): 2xS2.packed -> 2xS2 + 1x2",
+        "O(2) x SL(2): 2x(1,2) -> 2x(1,0)",
+        "GL(n): 2x(1,1) (x) 2x(1,1) -> 2x(1,1)",
+        "GL(r): 2x1 (x) 2x(0,1) -> 2x0 + 1x(1,1)",
+        "GL(2): powers 1, 2 of 2x(1,1) -> 2x(1,1)",
+        "U(2): 2x(1,1) + 1x1 -> 3x(1,1) + 2x0",
+        "U(n): 2x(1,1) -> 2x(1,1)",
+        "SU(3): 2x2 -> 2x2 + 1x(0,1)",
+        "SU(3): 2x1 (x) 2x1 -> 2x(0,1)",
+        "U(2) x O(3): 2x((1,1),1) -> 2x(0,1)",
+        "U(2): 2xA2 -> 2xA2.packed",
+    ],
+)
+def test_layers_are_proven(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = eq.verify(text, trials=2)
+    assert any("equivariant" in check for check in report.checks)
+
+
+@pytest.mark.parametrize("method", ["irreps", "matrix"])
+@pytest.mark.parametrize("name", ["GL(2)", "SU(2)"])
+def test_other_methods_are_the_same_function(name, method):
+    layer = eq.Linear(name, "2x(2,1)", "2x(2,1) + 1x1", bias=False, dtype=torch.complex128)
+    other = eq.Linear(name, "2x(2,1)", "2x(2,1) + 1x1", bias=False, method=method, dtype=torch.complex128)
+    other.load_state_dict({**layer.state_dict(), **{k: v for k, v in other.state_dict().items() if "extra" in k}})
+    x = torch.randn(3, 2, 2, 2, 2, dtype=torch.complex128)
+    torch.testing.assert_close(other(x), layer(x))
+    eq.verify(eq.plan(name, "2x(2,1)", "2x(2,1)", method=method), trials=1)
+
+
+def test_exported_files_are_proven(tmp_path):
+    for place, (group, into, out) in enumerate([("GL(n)", "2x(1,1)", "2x(1,1)"), ("SU(2)", "2x1", "2x1 + 1x(0,1)")]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            path = tmp_path / f"layer_{place}.py"
+            eq.export(eq.plan(group, into, out), path)
+            eq.verify(path, trials=1)
+
+
+def test_low_rank_pairs_by_hand():
+    """U is r x m, V is r x n, and g turns them to g U and g^-T V: layers are matrices on rows, products U^T V."""
+    layer = eq.Linear("GL(r)", "4x1 + 5x(0,1)", "3x1 + 2x(0,1)")
+    u, v = torch.randn(7, 2, 4), torch.randn(7, 2, 5)
+    first, second = layer((u, v))
+    torch.testing.assert_close(first, u @ layer.weight_0_0[0].T)
+    torch.testing.assert_close(second, v @ layer.weight_1_1[0].T)
+    assert len(dict(layer.named_parameters())) == 2
+    product_of = eq.TensorProduct("GL(r)", "4x1", "5x(0,1)", "3x0", bias=False, normalization="sum")
+    expected = torch.einsum("bim,bin,omn->bo", u, v, product_of.weight[0])
+    torch.testing.assert_close(product_of(u, v), expected)
+
+
+# --- complex numbers ----------------------------------------------------------------------------------------
+
+
+def test_weights_are_complex_with_the_right_variance():
+    torch.manual_seed(0)
+    layer = eq.Linear("U(2)", "200x(1,1)", "200x(1,1)")
+    assert layer.weight.dtype == layer.bias.dtype == torch.complex64
+    real, imaginary = layer.weight.real, layer.weight.imag
+    torch.testing.assert_close(real.var(), imaginary.var(), rtol=0.05, atol=0)
+    x = torch.randn(100, 2, 2, 200, dtype=torch.complex64)
+    assert abs(layer(x).detach().abs().square().mean() - 1) < 0.1
+    reals = eq.Linear("GL(2)", "200x(1,1)", "200x(1,1)")
+    own = layer.weight.abs().square().mean((1, 2))
+    torch.testing.assert_close(own, reals.weight.square().mean((1, 2)), rtol=0.05, atol=0)
+    assert eq.Linear("U(2)", 1, 1, dtype=torch.complex128).weight.dtype == torch.complex128
+
+
+def test_complex_layers_are_inspected():
+    layer = eq.Linear("U(2)", "2x(1,1)", "2x(1,1)", bias=False)
+    with torch.no_grad():
+        layer.weight.real.zero_()
+        layer.weight[0] = 0
+    first, second = eq.inspect(layer).uses
+    assert (first.element, second.share) == (1, 0)
+    assert abs(first.norm - float(layer.weight[1].detach().abs().square().sum().sqrt())) < 1e-6
+
+
+def test_kinds_of_numbers_are_not_mixed():
+    x = torch.randn(3, 2, 1)
+    with pytest.raises(ShapeError, match=r"tensors of U\(2\) are complex numbers: pass .* x.to\(torch.complex64\)"):
+        eq.Linear("U(2)", 1, 1)(x)
+    with pytest.raises(ShapeError, match=r"u holds torch.float32, and tensors of U\(2\)"):
+        eq.TensorProduct("U(2)", 1, "(0,1)", 0)(x, x)
+    with pytest.raises(ValueError, match=r"complex numbers, not torch\.float32: ask for dtype=torch\.complex64"):
+        eq.Linear("U(2)", 1, 1, dtype=torch.float32)
+    with pytest.raises(ShapeError, match=r"is torch.complex64, but .* torch.float32"):
+        eq.Linear("GL(2)", 1, 1)(x.to(torch.complex64))
+    with pytest.raises(ShapeError, match="are complex numbers"):
+        eq.nn.NormActivation("U(2)", 1)(x)
+
+
+def test_conjugates_are_vectors_of_the_dual():
+    rng = np.random.default_rng(0)
+    g = torch.from_numpy(eq.Group("U", 3).random_element(rng))
+    layer = eq.TensorProduct("U(3)", "2x1", "2x(0,1)", "4x0 + 2x(1,1)", dtype=torch.complex128)
+    x = torch.randn(5, 3, 2, dtype=torch.complex128)
+    turned = torch.einsum("ij,bjc->bic", g, x)
+    numbers, matrices = layer(x, x.conj())
+    again, moved = layer(turned, turned.conj())
+    torch.testing.assert_close(again, numbers)
+    torch.testing.assert_close(moved, torch.einsum("ij,bjkc,lk->bilc", g, matrices, g.conj()))
+
+
+@pytest.mark.filterwarnings("ignore:Complex modules are a new feature")
+def test_complex_layers_do_what_real_ones_do(tmp_path):
+    layer = eq.Linear("SU(2)", "2x(1,1)", "2x(1,1) + 1x0", dtype=torch.complex128)
+    x = torch.randn(3, 2, 2, 2, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda value: layer(value)[0], (x,))
+    layer, x = (part.to(torch.complex64) for part in (layer, x.detach()))
+    y = layer(x)
+    safetensors.torch.save_file(layer.state_dict(), tmp_path / "weights.safetensors")
+    other = eq.Linear("SU(2)", "2x(1,1)", "2x(1,1) + 1x0")
+    other.load_state_dict(safetensors.torch.load_file(tmp_path / "weights.safetensors"))
+    for same in (other, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
+        torch.testing.assert_close(same(x), y)
+    # Autocast leaves complex numbers as they are.
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(layer(x), y, rtol=0, atol=0)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), y)
+
+
+# --- eq.nn --------------------------------------------------------------------------------------------------
+
+SPACES = {
+    "U(2)": "2x(1,1) + 2x1 + 2x0",
+    "SU(3)": "2x(1,1) + 2x(0,1) + 2x0",
+    "S(n) x U(2)": "2x(1,(1,1)) + 2x(1,0)",
+    "GL(2)": "2x(1,1) + 2x1 + 2x0",
+    "SL(2)": "2x(1,1) + 2x1 + 2x0",
+}
+
+
+@pytest.mark.parametrize("name", ["U(2)", "SU(3)", "S(n) x U(2)"])
+def test_modules_of_complex_tensors(name):
+    space = SPACES[name]
+    for module in (
+        eq.nn.NormActivation(name, space),
+        eq.nn.Gated(name, space),
+        eq.nn.Pairings(name, space),
+        eq.nn.MLP(name, [space, space, space]),
+    ):
+        eq.testing.assert_equivariant(module, trials=1)
+    for make in (
+        lambda: eq.nn.Activation(name, space, "relu"),
+        lambda: eq.nn.LayerNorm(name, space),
+        lambda: eq.nn.BatchNorm(name, space),
+    ):
+        with pytest.raises(ActivationError, match=r"complex numbers.* use eq\.nn\.NormActivation"):
+            make()
+
+
+def test_a_phase_is_not_seen_by_sizes():
+    scale = eq.nn.NormActivation("U(2)", "2x1 + 2x0")
+    x = torch.randn(5, 2, 2, dtype=torch.complex64), torch.randn(5, 2, dtype=torch.complex64)
+    phase = torch.exp(1j * torch.rand(5, 1))
+    for ours, moved in zip(scale(x), scale((x[0] * phase[:, None], x[1] * phase)), strict=True):
+        torch.testing.assert_close(moved, ours * phase.reshape(5, *[1] * (ours.ndim - 1)))
+
+
+def test_what_real_groups_refuse():
+    assert demand(eq.Group("GL", 3), 1).properties == ("linear",)
+    for name, space in (("GL(2)", SPACES["GL(2)"]), ("SL(3)", "2x(1,1) + 2x0")):
+        for kind in (eq.nn.NormActivation, eq.nn.Pairings):
+            with pytest.raises(ActivationError, match=r"eq\.TensorProduct and eq\.Power, which pair axes of V"):
+                kind(name, space)
+        eq.testing.assert_equivariant(eq.nn.Gated(name, space), trials=1)
+    # SL(2) is Sp(2), and keeps omega on V and on V*.
+    eq.testing.assert_equivariant(eq.nn.Pairings("SL(2)", SPACES["SL(2)"] + " + 2x(0,1)"), trials=1)

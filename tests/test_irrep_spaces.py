@@ -1,0 +1,506 @@
+"""Irreps as spaces: {2,1} and 1o beside tensors; what tensors consist of; weights and features of e3nn."""
+
+import itertools
+import warnings
+from dataclasses import replace
+from fractions import Fraction
+from math import factorial, prod
+
+import numpy as np
+import pytest
+import torch
+
+import eqsynth as eq
+from alone import run_alone
+from eqsynth import Group, Space
+from eqsynth.bases import irreps as counted
+from eqsynth.errors import (
+    ActivationError,
+    EqsynthError,
+    GroupError,
+    ParseError,
+    ShapeError,
+    SizeError,
+    SpaceError,
+    SymbolicError,
+    VerificationError,
+)
+from eqsynth.exact.partitions import conjugate, partitions
+from eqsynth.families import irreps as coordinates_of
+from eqsynth.families.irreps import coordinates, fitted, vectors
+from eqsynth.plans.steps import Mix, Pack, Unpack
+from eqsynth.proof.verification import check_basis
+from eqsynth.show.page import document
+from eqsynth.spaces.space import Irrep, Twisted, entries_of, read_order
+
+#: What e3nn 0.6 gives for o3.spherical_harmonics(l, (0.3, -0.5, 0.7), normalize=False, normalization="component").
+POINT = (0.3, -0.5, 0.7)
+HARMONICS = (
+    (1.0,),
+    (0.519615242271, -0.866025403784, 1.212435565298),
+    (0.813326502704, -0.580947501931, -0.0894427191, -1.355544171173, 0.774596669241),
+    (0.865943127463, -1.075929830426, 0.204143332, 0.82018290643, 0.476334441333, -1.024695076596, 0.322114110216),
+    (
+        *(0.745426052671, -1.298914691194, 0.648012499879, 0.263259615209, -0.73905),
+        *(0.614272435488, 0.61715476179, -0.483171165323, -0.036383890666),
+    ),
+)
+#: o3.Linear of e3nn 0.6, weights 1/4, 2/4, ..., the bias 1/8, of the input -2, -1, ..., 3.
+E3NN = ("2x0e + 1x1o + 1x0e", "1x0e + 2x1o")
+E3NN_OUTPUTS = {
+    "element": (1.7127132402714706, 0.0, 0.75, 1.5, 0.0, 1.0, 2.0),
+    "path": (2.2766504294495533, 0.0, 0.75, 1.5, 0.0, 1.0, 2.0),
+}
+
+IRREPS = {
+    "O(3)": ["0e", "0o", "1o", "1e", "2e", "3o"],
+    "O(2)": ["{1}", "{3}"],
+    "O(4)": ["{2}", "{1,1}", "{2,1}", "{2,2}"],
+    "SO(2)": ["{1}", "{2}"],
+    "SO(5)": ["{1,1}", "{2,1}"],
+    "Sp(4)": ["{1}", "{2}", "{1,1}", "{2,1}"],
+    "S(4)": ["{4}", "{3,1}", "{2,2}", "{2,1,1}", "{1,1,1,1}"],
+    "S(5)": ["{3,2}", "{3,1,1}"],
+    "A(4)": ["{3,1}", "{2,2}"],
+    "H(3)": ["{2,1;}", "{2;1}", "{1;1,1}", "{1;2}", "{-;2,1}"],
+}
+ALL = [(group, name) for group, names in IRREPS.items() for name in names]
+
+
+def bound(group, name):
+    """An irrep of a group, and whether the determinant twists it."""
+    order = fitted(Group.parse(group), read_order(name))
+    return entries_of(order)[0], isinstance(order, Twisted)
+
+
+def matrix_of(one, element):
+    """What an element does to coordinates."""
+    rows = coordinates(one)
+    power = np.ones((1, 1))
+    for _ in range(one.order):
+        power = np.kron(power, element)
+    return rows @ power @ rows.T
+
+
+def elements(group):
+    """All elements of a small finite group."""
+    generators = [np.array(one) for one in Group.parse(group).generating_matrices()[0]]
+    found = {np.eye(len(generators[0]), dtype=int).tobytes(): np.eye(len(generators[0]), dtype=int)}
+    agenda = list(found.values())
+    while agenda:
+        one = agenda.pop()
+        for generator in generators:
+            new = generator @ one
+            if new.tobytes() not in found:
+                found[new.tobytes()] = new
+                agenda.append(new)
+    return list(found.values())
+
+
+class TestCoordinates:
+    @pytest.mark.parametrize(("group", "name"), ALL)
+    def test_they_are_orthogonal_and_elements_keep_them(self, group, name):
+        one, _ = bound(group, name)
+        rows = vectors(one)
+        inner = rows @ rows.T
+        assert (inner == np.diag(np.diag(inner))).all()
+        assert np.diag(inner).all()
+        rng = np.random.default_rng(0)
+        g, h = (Group.parse(group).random_element(rng) for _ in range(2))
+        assert np.allclose(matrix_of(one, g @ h), matrix_of(one, g) @ matrix_of(one, h))
+        assert one.dim == len(rows)
+
+    def test_those_of_o3_are_spherical_harmonics_in_the_order_and_with_the_signs_of_e3nn(self):
+        for degree, expected in enumerate(HARMONICS):
+            power = np.ones(1)
+            for _ in range(degree):
+                power = np.kron(power, POINT)
+            ours = coordinates(Irrep.of_degree(degree)) @ power
+            scale = np.linalg.norm(expected) / np.linalg.norm(ours)
+            assert np.allclose(ours * scale, expected, atol=1e-10)
+
+    def test_degree_two_are_these_matrices(self):
+        half, sixth = 2**-0.5, 6**-0.5
+        expected = np.zeros((5, 3, 3))
+        for row, (i, j) in ((0, (0, 2)), (1, (0, 1)), (3, (1, 2))):
+            expected[row, i, j] = expected[row, j, i] = half
+        expected[2] = np.diag([-sixth, 2 * sixth, -sixth])
+        expected[4] = np.diag([-half, 0, half])
+        units = torch.eye(5, dtype=torch.float64)[:, :, None]
+        assert np.allclose(eq.unpack(units, "2e")[..., 0], expected)
+        assert np.allclose(eq.pack(torch.from_numpy(expected)[..., None], "2e")[..., 0], np.eye(5))
+
+    def test_degree_three_at_these_places(self):
+        tensor = eq.unpack(torch.eye(7, dtype=torch.float64)[:, :, None], "3o")[..., 0].numpy()
+        assert np.allclose(tensor[3, 1, 1, 1], 2 * 10**-0.5)  # y³ of y (2 y² - 3 x² - 3 z²)
+        assert np.allclose(tensor[3, 0, 0, 1], -(10**-0.5))
+        assert np.allclose(tensor[1, 0, 1, 2], 6**-0.5)  # x y z
+        assert np.allclose(tensor[0, 2, 2, 0], 0.5)
+        assert np.allclose(tensor[0, 0, 0, 0], -0.5)
+        assert np.allclose(tensor[6, 2, 2, 2], 0.5)
+        assert np.allclose(tensor[6, 0, 0, 2], -0.5)
+
+    @pytest.mark.parametrize("group", ["S(4)", "A(4)", "H(3)"])
+    def test_characters_of_finite_groups_say_the_same(self, group):
+        parsed, every = Group.parse(group), elements(group)
+        powers = np.array([np.trace(g) for g in every])
+        signs = np.array([np.sign(np.linalg.det(g)) for g in every])
+        for name in IRREPS[group]:
+            one, twisted = bound(group, name)
+            own = np.array([np.trace(matrix_of(one, g)) for g in every]) * (signs if twisted else 1)
+            order = Twisted(one) if twisted else one
+            assert round((own**2).mean()) == counted.dimension(parsed, order, order)
+            for axes in range(4):
+                assert round((own * powers**axes).mean()) == counted.dimension(parsed, order, axes)
+                twist = round((own * powers**axes * signs).mean())
+                assert twist == counted.dimension(parsed, Twisted(axes), order)
+
+
+class TestDimensions:
+    def test_hook_formula(self):
+        for n in (3, 4, 5, 6):
+            for label in partitions(n):
+                columns = conjugate(label)
+                hooks = prod(
+                    length - column + columns[column] - row - 1
+                    for row, length in enumerate(label)
+                    for column in range(length)
+                )
+                assert coordinates_of.dimension(Group("S", n), label) == factorial(n) // hooks
+            assert sum(coordinates_of.dimension(Group("S", n), one) ** 2 for one in partitions(n)) == factorial(n)
+
+    @pytest.mark.parametrize(("family", "n"), [("SO", 3), ("SO", 5), ("SO", 7), ("Sp", 2), ("Sp", 4), ("Sp", 6)])
+    def test_weyl_formula(self, family, n):
+        # Types B and C: rho is (r - 1/2, ..., 1/2), or (r, ..., 1); all roots e_i - e_j, e_i + e_j, and e_i.
+        rank, shift = n // 2, Fraction(1, 2) if family == "SO" else Fraction(1)
+        rho = [rank - 1 - i + shift for i in range(rank)]
+        for label in [one for boxes in range(5) for one in partitions(boxes) if len(one) <= rank]:
+            moved = [r + part for r, part in itertools.zip_longest(rho, label, fillvalue=0)]
+            dim = prod((a / b for a, b in zip(moved, rho, strict=True)), start=Fraction(1))
+            for i, j in itertools.combinations(range(rank), 2):
+                dim *= (moved[i] ** 2 - moved[j] ** 2) / (rho[i] ** 2 - rho[j] ** 2)
+            assert coordinates_of.dimension(Group(family, n), label) == dim
+
+    def test_degrees(self):
+        assert [bound("O(3)", f"{{{degree}}}")[0].dim for degree in range(1, 8)] == [3, 5, 7, 9, 11, 13, 15]
+
+
+class TestWhatTensorsConsistOf:
+    @pytest.mark.parametrize(
+        "group",
+        [*IRREPS, "SO(3)", "SO(4)", "A(5)", "B(4)", "S'(3)", "B'(4)", "O(1,3)", "S(3) x O(3)", "SO(2) x SO(2)"],
+    )
+    def test_dimensions_and_maps_add_up(self, group):
+        parsed = Group.parse(group)
+        for axes in range(3):
+            order = (axes,) * len(parsed.factors) if len(parsed.factors) > 1 else axes
+            whole = eq.irreps(group, order)
+            assert int(str(whole.dim)) == prod(factor.number**axes for factor in parsed.factors)
+            maps = sum(part.delta * part.copies_in[0] ** 2 for part in whole.parts)
+            assert maps == len(eq.basis(group, order, order))
+
+    @pytest.mark.parametrize("family", ["S", "A", "O", "SO", "Sp", "H", "B", "S'", "B'"])
+    def test_letters_hold_for_numbers(self, family):
+        whole = eq.irreps(f"{family}(n)", 2)
+        assert str(whole.dim) == "n²"
+        n = 8
+        numbers = eq.irreps(f"{family}({n})", 2)
+        assert sorted((str(part.dim(n=n)), part.copies_in) for part in whole.parts) == sorted(
+            (str(part.dim), part.copies_in) for part in numbers.parts
+        )
+
+    def test_it_is_a_space_of_layers(self):
+        whole = eq.irreps("O(3)", 3)
+        assert str(whole.space) == "3x1o + 1x0o + 2x2o + 1x3o" == " + ".join(f"{m}x{name}" for name, m in whole)
+        layer = eq.Linear("O(3)", "1x3", whole.space)
+        assert layer.plan.dims == {(0, 0): 3, (0, 1): 1, (0, 2): 2, (0, 3): 1}
+        assert str(eq.irreps("S(3) x O(3)", "(1,1)").space) == "1x({3},1o) + 1x({2,1},1o)"
+        assert "{n-2,1,1}  1      1/2 n² - 3/2 n + 1" in str(eq.irreps("S(n)", 2))
+        assert "complex multiples" in str(eq.irreps("SO(2)", 1))
+
+    def test_what_cannot_be_said_is_refused(self):
+        with pytest.raises(GroupError, match="parts of C\\(4\\) are not known from partitions"):
+            eq.irreps("C(4)", 2)
+        with pytest.raises(GroupError, match="parts of S2 of O\\(3\\) are not counted"):
+            eq.irreps("O(3)", "S2")
+        with pytest.raises(SymbolicError, match="leaves a size open"):
+            _ = eq.irreps("S(n)", 2).space
+        with pytest.raises(GroupError, match=r"\{3,1,1\}\+ is half of a part"):
+            _ = eq.irreps("A(5)", 3).space
+
+
+class TestText:
+    def test_it_reads_as_it_prints(self):
+        for text in (
+            "16x1o + 8x0e + 4x2",
+            "1x{2,1} + 1x{2;1} + 1x{3;-}",
+            "2x(1o,{2,1}) + 1x{}.det",
+            "1x{1}.det + 1x2o",
+        ):
+            space = Space.parse(text)
+            assert str(space) == text
+            assert Space.parse(str(space)) == space
+            assert eval(repr(space)) == space
+        hom = eq.Hom.parse("O(4)", "2x{2}", "3x{2} + 1x2")
+        assert eval(repr(hom), {"Hom": eq.Hom, "Group": Group, "Space": Space, "Irrep": Irrep}) == hom
+
+    def test_each_irrep_has_one_name(self):
+        hom = eq.Hom.parse("O(3)", "2x{1} + 2x{2,1} + 2x{1,1} + 2x{1,1,1} + 2x{2}.det", "1x{}")
+        assert str(hom.space_in) == "2x1o + 2x2o + 2x1e + 2x0o + 2x2o"
+        assert str(hom.space_out) == "1x0e"
+        assert str(eq.Hom.parse("SO(3)", "2x{1,1}", "2x1e")) == "SO(3): 2x1o -> 2x1e"
+        assert str(eq.Hom.parse("S(4)", "1x{2,1,1}", "1x{3,1}.det")) == "S(4): 1x{3,1}.det -> 1x{3,1}.det"
+
+    @pytest.mark.parametrize(
+        ("text", "match"),
+        [
+            ("{1,2}", r"rows grow: write \{2,1\}"),
+            ("{n-1,1}", "irreps are spaces only where n is a number"),
+            ("{2;1;1}", "has 3 partitions"),
+            ("2e.det", "2e.det has a parity already: write 2o"),
+            ("1o.packed", "is packed as it is"),
+            ("{2}.det.det", "twice twisted"),
+            ("1oo", "expected here"),
+        ],
+    )
+    def test_what_is_no_irrep_is_refused(self, text, match):
+        with pytest.raises(ParseError, match=match):
+            Space.parse(text)
+
+    @pytest.mark.parametrize(
+        ("group", "text", "kind", "match"),
+        [
+            ("S(4)", "{3,2}", GroupError, r"no irrep \{3,2\}: \{3,1\} is one"),
+            ("S(4)", "1o", GroupError, r"names an irrep of O\(3\)"),
+            ("O(n)", "{2}", GroupError, r"ask for O\(4\)"),
+            ("O(n)", "2e", GroupError, r"those of O\(n\) are written \{1\}"),
+            ("SO(4)", "{1,1}", GroupError, "falls in two parts"),
+            ("S'(3)", "{3}", GroupError, "no irreps with coordinates"),
+            ("C(4)", "{2}", GroupError, "no irreps with coordinates"),
+            ("O(1,2)", "{2}", GroupError, "no irreps with coordinates"),
+            ("O(3)", "12e", SizeError, "degree above 11"),
+            ("S(7)", "{1,1,1,1,1,1,1}", None, ""),
+            ("S(9)", "{5,1,1,1,1}", SizeError, "ask for"),
+        ],
+    )
+    def test_groups_say_which_they_have(self, group, text, kind, match):
+        if kind is None:
+            assert str(eq.Hom.parse(group, text, text).space_in) == "1x{7}.det"
+            return
+        with pytest.raises(kind, match=match):
+            eq.verify(eq.Hom.parse(group, text, text))
+
+
+PROBLEMS = [
+    ("O(3)", "4x1o + 3x0e + 2x2", "2x2e + 1x4 + 2x0"),
+    ("O(3)", "2x1o + 2x1e + 2x2o + 2x0o + 2x0.det", "2x2 + 3x1e + 1x0e + 1x0 + 2x2.det"),
+    ("SO(3)", "2x1o + 2x1e", "2x2 + 3x1o + 1x0e"),
+    ("SO(2)", "2x{1} + 2x{2}", "3x{1} + 2x{2} + 2x2"),
+    ("O(4)", "2x{2,1} + 2x{1,1}", "2x{2,1} + 1x{1,1}.det + 2x3"),
+    ("Sp(4)", "2x{1,1} + 2x{2,1} + 2x2", "2x{1,1} + 1x3 + 2x{2}"),
+    ("A(4)", "2x{3,1} + 2x{2,2}", "3x{3,1} + 2x2"),
+    ("H(3)", "2x{2,1;} + 2x{2;1} + 2x2", "3x{2,1;-} + 2x{1;2} + 2x2"),
+    ("S(4)", "2x{3,1}.det + 2x{1,1,1,1}", "2x2.det + 3x0.det + 2x{2,2} + 2x3"),
+    ("S(3) x O(3)", "2x({2,1},1o) + 1x(1,1)", "2x({2,1},1o) + 2x(1,2e) + 2x({3},1o) + 2x(2,1)"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.ZeroOutputWarning", "ignore::eqsynth.errors.IgnoredInputWarning")
+class TestLayers:
+    @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem[0])
+    def test_they_are_what_they_claim(self, problem):
+        layer = eq.Linear(*problem)
+        report = str(eq.verify(layer, trials=2))
+        assert "images of a vector" in report or "the products of" in report
+        assert eq.Linear(*problem).load_state_dict(layer.state_dict())
+        assert repr(layer).startswith(f"Linear({layer.plan.hom}")
+
+    def test_between_irreps_there_are_the_weights_of_e3nn_and_nothing_is_changed(self):
+        layer = eq.Linear("O(3)", "16x1o + 8x0e + 4x2e + 3x1o", "5x1o + 2x2e + 4x0e + 3x0o", bias=False)
+        assert sum(weight.numel() for weight in layer.parameters()) == 16 * 5 + 8 * 4 + 4 * 2 + 3 * 5
+        changes = [step for step in layer.plan.steps if isinstance(step, Pack | Unpack)]
+        assert all(layer.plan.packs[step.size - 1][1].order == 0 for step in changes)
+        assert layer.plan.mixing == layer.plan.floor
+        assert eq.plan("O(3)", "4x9o", "4x9o").mixing == eq.floor("O(3)", "4x9o", "4x9o")
+        assert eq.plan("SO(3)", "2x9o", "2x9e").dims == {(0, 0): 1}
+        mixes = [step for step in eq.plan("O(3)", "8x2", "8x2e").steps if isinstance(step, Mix)]
+        assert [mix.sizes for mix in mixes] == [(1,)]  # five coordinates, not nine entries
+
+    def test_it_is_a_change_of_basis(self):
+        for group, name in (("O(3)", "2e"), ("O(3)", "3o"), ("S(4)", "{2,2}"), ("O(4)", "{2,1}")):
+            one, _ = bound(group, name)
+            into = eq.Linear(group, one.order, Space(((1, one),)), bias=False, dtype=torch.float64)
+            back = eq.Linear(group, Space(((1, one),)), one.order, bias=False, dtype=torch.float64)
+            x = torch.randn(3, one.dim, 1, dtype=torch.float64)
+            full = torch.from_numpy(coordinates(one)).T @ x
+            for layer in (into, back):
+                torch.nn.init.zeros_(layer.weight)
+            identity = counted.identity(one)
+            for layer, orders in ((into, (one.order, one)), (back, (one, one.order))):
+                places = [place for place, diagram in enumerate(eq.basis(group, *orders)) if diagram == identity]
+                with torch.no_grad():
+                    layer.weight[places[0]] = 1
+            assert torch.allclose(into(full.reshape(3, *[int(group[-2])] * one.order, 1)), x)
+            assert torch.allclose(back(x).reshape(3, -1, 1), full)
+
+    def test_inputs_of_another_shape_are_refused(self):
+        layer = eq.Linear("H(3)", "2x{2,1;-} + 1x1", "2x{2,1;-} + 1x1")
+        with pytest.raises(ShapeError, match=r"expected a tensor of shape \(\*batch, 2, 2\)"):
+            layer((torch.zeros(3, 3, 2), torch.zeros(3, 3, 1)))
+        with pytest.raises(ShapeError, match=r"one per term of 2x\{2,1;-\} \+ 1x1"):
+            layer(torch.zeros(3, 2, 2))
+
+    def test_exported_files_need_no_eqsynth(self, tmp_path):
+        path = tmp_path / "layer.py"
+        layer = eq.Linear("O(3)", "2x2e + 1x{}", "2x4 + 1x0e", dtype=torch.float64)
+        eq.export(layer, path)
+        assert "byte for byte" in str(eq.verify(path, trials=1))
+        x = torch.randn(3, 5, 2, dtype=torch.float64), torch.randn(3, 1, 1, dtype=torch.float64)
+        torch.save({"state": layer.state_dict(), "x": x, "y": layer(x)}, tmp_path / "saved.pt")
+        done = run_alone(
+            "import sys, torch\n"
+            "sys.path.insert(0, '.')\n"
+            "import layer\n"
+            "saved = torch.load('saved.pt', weights_only=True)\n"
+            "module = layer.EquivariantLinear(dtype=torch.float64)\n"
+            "module.load_state_dict(saved['state'])\n"
+            "y = module(saved['x'])\n"
+            "assert all(torch.allclose(a, b) for a, b in zip(y, saved['y']))\n",
+            tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def test_what_is_shown_says_what_irreps_are(self):
+        with pytest.raises(SpaceError, match="page is made for tensors of all kinds: ask for the orders 2 -> 4"):
+            document("O(3)", "2e", 4)
+        assert "5 coordinates of a 3 × 3 matrix in the irrep 2e of O(3)" in str(eq.basis("O(3)", "2e", 4))
+
+    @pytest.mark.parametrize(
+        ("call", "kind", "match"),
+        [
+            (lambda: eq.TensorProduct("O(3)", "2x1o", "2x1", "3x2e"), SpaceError, "products are made of tensors"),
+            (lambda: eq.Linear("O(3)", "2x1o", "2x1o", method="irreps"), GroupError, "symmetric ones or irreps"),
+            (lambda: eq.Linear("O(3)", "2x1o", "2x1", method="matrix"), GroupError, "or irreps, are sums"),
+            (lambda: eq.Linear("O(3)", "2xS2", "2x2e"), GroupError, "are not counted: ask for tensors of all kinds"),
+            (lambda: eq.basis("O(3)", "2e", 2).project(np.zeros((9, 9))), GroupError, "diagrams on the tensors"),
+            (lambda: eq.Linear("O(3)", "1x9o", "1x9"), SizeError, "34,459,425 diagrams"),
+            (lambda: eq.pack(torch.zeros(3, 3, 1), "{2}"), SpaceError, "an irrep of several groups"),
+            (lambda: eq.pack(torch.zeros(4, 4, 1), "2e"), ShapeError, "2 axes of length 3"),
+            (lambda: eq.symmetrise(torch.zeros(5, 1), "2e"), SpaceError, "no axes to exchange"),
+        ],
+    )
+    def test_what_is_not_there_is_refused(self, call, kind, match):
+        with pytest.raises(kind, match=match):
+            call()
+
+
+class TestProofs:
+    def test_wrong_bases_are_noticed(self):
+        basis = eq.basis("O(3)", "2e", 4)
+        assert check_basis(basis).startswith("6 maps, images of a vector of full rank")
+        with pytest.raises(VerificationError, match="5 maps, but the dimension"):
+            check_basis(
+                replace(basis, diagrams=basis.diagrams[1:], certificate=replace(basis.certificate, dimension=5))
+            )
+        with pytest.raises(VerificationError, match="have rank 5"):
+            check_basis(replace(basis, diagrams=(basis[0], basis[0], *basis[2:])))
+        with pytest.raises(VerificationError, match="argument 'gram' proves nothing"):
+            check_basis(replace(basis, certificate=replace(basis.certificate, independence="gram")))
+        identity = eq.basis("O(3)", "2e", "2e")
+        assert check_basis(identity) == "1 map, by Schur's lemma"
+        with pytest.raises(VerificationError, match="not the multiples of the identity"):
+            check_basis(replace(identity, diagrams=eq.basis("O(3)", 2, 2).diagrams[:1]))
+
+    def test_vectors_that_the_group_does_not_keep_are_noticed(self, monkeypatch):
+        from eqsynth.proof import verification
+
+        rows = vectors(Irrep.of_degree(2)).copy()
+        basis = eq.basis("O(3)", "2e", 4)
+        wrong = rows.copy()
+        wrong[2] = np.diag([1, 0, 0]).reshape(-1)
+        for changed, match in ((wrong, "do not span|not orthogonal"), (rows[:4], "are not orthogonal, or not 5")):
+            monkeypatch.setattr(verification, "vectors", lambda _, changed=changed: changed)
+            with pytest.raises(VerificationError, match=match):
+                check_basis(basis)
+
+
+class TestNetworks:
+    @pytest.mark.parametrize(
+        "module",
+        [
+            lambda: eq.nn.Activation("O(3)", "2x1o + 3x0e + 2x0o", (None, "silu", "tanh")),
+            lambda: eq.nn.Gated("O(3)", "2x1o + 3x0e + 2x2e + 1x2"),
+            lambda: eq.nn.NormActivation("O(3)", "2x1o + 3x0e + 2x2e"),
+            lambda: eq.nn.LayerNorm("O(3)", "2x1o + 3x0e + 2x2e"),
+            lambda: eq.nn.BatchNorm("S(4)", "2x{3,1} + 3x{4} + 2x{2,2}"),
+            lambda: eq.nn.Pairings("O(3)", "2x1o + 3x0"),
+            lambda: eq.nn.MLP("O(3)", ["2x1o", "4x1o + 4x0", "2x1o + 1x0e"]),
+            lambda: eq.nn.Pool("O(3)", "2x1o + 3x0e + 2x2"),
+            lambda: eq.nn.Gated("S(n) x O(3)", "2x(1,2e) + 1x(2,0)"),
+            lambda: eq.nn.Gated("Sp(4)", "2x{2} + 3x{}"),
+        ],
+    )
+    def test_modules_take_irreps(self, module):
+        made = module()
+        eq.testing.assert_equivariant(made, made.group, made.space_in, made.space_out)
+
+    def test_what_would_break_the_symmetry_is_refused(self):
+        with pytest.raises(ActivationError, match="mix the coordinates of the irrep 1o"):
+            eq.nn.Activation("O(3)", "2x1o", "tanh")
+        with pytest.raises(ActivationError, match=r"not known in the coordinates of the irrep \{2\}"):
+            eq.nn.NormActivation("Sp(4)", "2x{2}")
+        with pytest.raises(SpaceError, match="Sparse does not take"):
+            eq.nn.Sparse(eq.Linear("S(4)", "2x{3,1}", "2x1"))
+
+    def test_a_wrong_module_is_noticed(self):
+        with pytest.raises(EqsynthError, match="not equivariant"):
+            eq.testing.assert_equivariant(torch.nn.ReLU(), "O(3)", "2x1o", "2x1o")
+
+
+class TestE3nn:
+    @pytest.mark.parametrize("normalization", list(E3NN_OUTPUTS))
+    def test_the_same_weights_give_the_same_numbers(self, normalization):
+        state = {"weight": torch.arange(1.0, 6.0).double() / 4, "bias": torch.tensor([0.125]).double()}
+        layer = eq.Linear("O(3)", *E3NN, dtype=torch.float64)
+        layer.load_state_dict(eq.from_e3nn(state, *E3NN, normalization))
+        x = torch.arange(6.0).double() - 2
+        y = eq.join_irreps(layer(eq.split_irreps(x, E3NN[0])), E3NN[1])
+        assert np.allclose(y.detach(), E3NN_OUTPUTS[normalization])
+        back = eq.to_e3nn(layer.state_dict(), *E3NN, normalization)
+        assert all(torch.allclose(back[name], value) for name, value in state.items())
+        assert back["output_mask"].tolist() == [1] * 7
+        without = eq.from_e3nn(state, *E3NN, normalization, biases=False)
+        assert eq.Linear("O(3)", *E3NN, bias=False).load_state_dict(without)
+        assert eq.to_e3nn(without, *E3NN, normalization, biases=False)["bias"].shape == (0,)
+
+    def test_features_are_split_and_joined(self):
+        x = torch.arange(2.0 * 3 * 14).reshape(2, 3, 14)
+        vector, scalar = eq.split_irreps(x, "4x1o + 2x0e")
+        assert torch.equal(vector[..., 1, 2], x[..., 7])
+        assert torch.equal(scalar[..., 0, 1], x[..., 13])
+        assert torch.equal(eq.join_irreps((vector, scalar), "4x1o + 2x0e"), x)
+        assert torch.equal(eq.join_irreps(eq.split_irreps(x, "2x3e"), "2x3e"), x)
+
+    def test_unreached_outputs_are_masked_as_in_e3nn(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = eq.Linear("O(3)", "2x1o", "1x0e + 1x2e + 1x1o").state_dict()
+        assert eq.to_e3nn(state, "2x1o", "1x0e + 1x2e + 1x1o")["output_mask"].tolist() == [1] + [0] * 5 + [1] * 3
+        masked = eq.to_e3nn(state, "2x1o", "1x0e + 1x2e + 1x1o", biases=False)["output_mask"]
+        assert masked.tolist() == [0] * 6 + [1] * 3
+
+    @pytest.mark.parametrize(
+        ("call", "kind", "match"),
+        [
+            (lambda: eq.from_e3nn({"weight": torch.zeros(5)}, "2x1o", "3x1o"), ShapeError, "has 6 numbers"),
+            (lambda: eq.from_e3nn({}, "2x1o", "3x1o"), ShapeError, "has 6 numbers, not None"),
+            (lambda: eq.from_e3nn({}, "2x1", "3x1o"), SpaceError, "1 is no irrep of O"),
+            (lambda: eq.to_e3nn({}, "2x1o", "3x1o"), ShapeError, "has the shape .*not None"),
+            (lambda: eq.split_irreps(torch.zeros(5), "2x1o"), ShapeError, r"expected \(\*batch, 6\)"),
+            (lambda: eq.join_irreps(torch.zeros(3, 2), "2x1o + 1x0e"), ShapeError, "one for each irrep"),
+            (lambda: eq.from_e3nn({}, "2x1o", "3x1o", "none"), EqsynthError, "path_normalization"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, call, kind, match):
+        with pytest.raises(kind, match=match):
+            call()

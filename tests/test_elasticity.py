@@ -63,7 +63,7 @@ def test_crystals_have_so_many_elastic_constants(name):
     lambda text: eq.Power("O(2)", f"1x{text}", 2, "2x0"),
     lambda text: eq.nn.MLP("O(2)", [f"1x{text}", f"2x{text} + 2x0", f"1x{text}"]),
     lambda text: eq.nn.MLP("O(2)", [f"1x{text}.packed", f"2x{text} + 2x0", f"1x{text}.packed"]),
-], ids=["batch", "layer", "layer S", "pool", "pool norm", "pairings", "gated", "norm", "power", "mlp", "mlp packed"])  # fmt: skip
+])  # fmt: skip
 def test_modules_take_symmetries_of_indices(make, text):
     eq.testing.assert_equivariant(make(text))
 

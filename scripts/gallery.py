@@ -97,6 +97,12 @@ FIGURES: tuple[tuple[str, str, str, Element, str, str], ...] = (
         "One diagram for each factor, side by side: the map is their Kronecker product.", "arXiv 2304.14144",
     ),
     (
+        "phased", "A phased partition of Z(3) wr S(n)", "Z(3) wr S(n)",
+        Diagram(2, 5, ((0, 2), (1, 3, 4, 5, 6))),
+        "In each block outputs minus inputs are a multiple of 3, so that the phases of each coordinate cancel.",
+        "set partitions, V minus V* a multiple of r in each block",
+    ),
+    (
         "nested", "A nested partition of S(3) wr S(n)", "S(3) wr S(n)",
         (Diagram(2, 3, ((0, 2, 3), (1, 4))), Diagram(2, 3, ((0, 2), (1, 4), (3,)))),
         "The first diagram says which indices are of one group of points, the second, which cuts its blocks, which of "

@@ -45,7 +45,7 @@ CLASSES = {
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_crystals_have_so_many_elastic_constants(name):
-    """Nye, Physical Properties of Crystals, table 9; in the plane, Ting, Anisotropic Elasticity."""
+    """As in every book on the elasticity of crystals, such as Nye, Physical Properties of Crystals."""
     group, constants = CLASSES[name]
     assert len(eq.basis(group, 0, ELASTICITY)) == constants
 

@@ -82,11 +82,13 @@ class EmittedLayer(nn.Module):
     def extra_repr(self) -> str:
         """The problem, and how many maps and parameters the layer has."""
         plan, problem = self.plan, self.problem
-        count = sum(pair.dim for pair in plan.pairs)
+        dimension, weights = sum(pair.dim for pair in plan.pairs), sum(weight.numel() for weight in self.parameters())
         parts = [
             abridged(problem),
-            f"{count} map{'s' if count != 1 else ''}",
-            f"{sum(parameter.numel() for parameter in self.parameters())} parameters",
+            *(
+                f"{count} {what}{'' if count == 1 else 's'}"
+                for count, what in ((dimension, "map"), (weights, "parameter"))
+            ),
             *([f"mode={problem.mode!r}"] if isinstance(problem, ProductHom) and not problem.degrees else []),
             f"bias={plan.bias}",
             f"normalization={plan.normalization!r}",

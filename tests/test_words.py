@@ -372,6 +372,7 @@ def test_kinds_have_a_source():
         "B(n)",
         "GL(n)",
         "S(m) wr S(n)",
+        "Z(3) wr S(n)",
     )
     found = {kind(basis.group, element) for basis in (eq.basis(group, 1, 1) for group in groups) for element in basis}
     assert found == set(SOURCES)

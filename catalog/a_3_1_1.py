@@ -140,22 +140,20 @@ class Alternating3(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (3, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"3, {channels_in}")
-        batch = x.shape[:-2]
-        x_a = x.reshape(-1, 3, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        x_a = x.reshape(-1, 3, channels_in) if folded else x
+        matrix_0, matrix_1, matrix_2 = self.weight.unbind()  # the matrix of each mixing
         r = 3 ** -0.5  # scale of a sum over one index
         x_1 = x_a.sum(1) * r  # • sum over a of x_a[a]
 
         # mixing on 0 axes: 1 map, from • to •
-        w = self.weight[0:1].squeeze(0)
-        z_1 = linear(x_1, w)
+        z_1 = linear(x_1, matrix_0)
 
         # mixing on 1 axis: 1 map
-        w = self.weight[2:3].squeeze(0)
-        z_a = linear(_multiply(self.epsilon_0, x_a.reshape(-1, 3, channels_in)).reshape(-1, 3, channels_in), w)
+        z_a = linear(_multiply(self.epsilon_0, x_a.reshape(-1, 3, channels_in)).reshape(-1, 3, channels_in), matrix_2)
 
         # mixing on 1 axis: 1 map, from │ to │
-        w = self.weight[1:2].squeeze(0)
-        z_a_v2 = linear(x_a, w, self.bias.flatten())
+        z_a_v2 = linear(x_a, matrix_1, self.bias.flatten())
         z_a = z_a + z_a_v2  # │ y_a[a] += z_a_v2[a]
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, 3, channels_out)
+        return z_a.reshape(*batch, 3, channels_out) if folded else z_a

@@ -206,8 +206,8 @@ class Ring6(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (6, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"6, {channels_in}")
-        batch = x.shape[:-2]
-        x_a = x.reshape(-1, 6, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        x_a = x.reshape(-1, 6, channels_in) if folded else x
 
         w = self.b0_maps @ self.bias  # a graph is a sum of orbits
         constants = w.index_select(0, self.b0_places).flatten()
@@ -217,4 +217,4 @@ class Ring6(nn.Module):
         w = w.transpose(1, 2)  # rows of the matrix are output indices and channels
         t_a = linear(x_a.reshape(-1, 6 * channels_in), w.reshape(6 * channels_out, 6 * channels_in), constants)
         t_a = t_a.reshape(-1, 6, channels_out)
-        return t_a.reshape(*batch, 6, channels_out)
+        return t_a.reshape(*batch, 6, channels_out) if folded else t_a

@@ -127,18 +127,17 @@ class Petersen(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (10, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"10, {channels_in}")
-        batch = x.shape[:-2]
-        x_a = x.reshape(-1, 10, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        x_a = x.reshape(-1, 10, channels_in) if folded else x
         weight = self.weight * self.weight_scale[:, None, None]  # every map at the same size
+        matrix_0, matrix_1 = weight.transpose(0, 1).reshape(channels_out, 3 * channels_in).split((channels_in, 2 * channels_in), 1)  # the matrix of each mixing
         x_1 = x_a.sum(1)  # • sum over a of x_a[a]
 
         # mixing on 0 axes: 1 map, from • to •
-        w = weight[0:1].squeeze(0)
-        z_1 = linear(x_1, w)
+        z_1 = linear(x_1, matrix_0)
         x_a_A = _multiply(self.adjacency, x_a.reshape(-1, 10, channels_in)).reshape(-1, 10, channels_in)  # x_a_A[b] = A[a,b] x_a[a]
 
         # mixing on 1 axis: 2 maps, from │ to │
-        w = weight[1:3].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_a = linear(torch.cat((x_a, x_a_A), -1), w, self.bias.flatten())
+        z_a = linear(torch.cat((x_a, x_a_A), -1), matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, 10, channels_out)
+        return z_a.reshape(*batch, 10, channels_out) if folded else z_a

@@ -174,8 +174,8 @@ class Image3(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (9, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"9, {channels_in}")
-        batch = x.shape[:-2]
-        x_a = x.reshape(-1, 9, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        x_a = x.reshape(-1, 9, channels_in) if folded else x
 
         w = self.bias
         constants = w.index_select(0, self.b0_places).flatten()
@@ -185,4 +185,4 @@ class Image3(nn.Module):
         w = w.transpose(1, 2)  # rows of the matrix are output indices and channels
         t_a = linear(x_a.reshape(-1, 9 * channels_in), w.reshape(9 * channels_out, 9 * channels_in), constants)
         t_a = t_a.reshape(-1, 9, channels_out)
-        return t_a.reshape(*batch, 9, channels_out)
+        return t_a.reshape(*batch, 9, channels_out) if folded else t_a

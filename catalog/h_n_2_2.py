@@ -117,28 +117,27 @@ class SignedGrids(nn.Module):
             self._reject("input", x, f"n, n, {channels_in}", " with n >= 1")
         if not (isinstance(x, torch.Tensor) and x.shape[-3:] == (n, n, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"n, n, {channels_in}")
-        batch = x.shape[:-3]
-        x_ab = x.reshape(-1, n, n, channels_in)
+        batch, folded = x.shape[:-3], x.ndim != 4 or torch.jit.is_tracing()
+        x_ab = x.reshape(-1, n, n, channels_in) if folded else x
         b = x_ab.shape[0]
+        matrix_0_0_0, matrix_0_0_1, matrix_0_0_2 = self.weight_0_0.transpose(0, 1).reshape(channels_out[0], 4 * channels_in).split((channels_in, channels_in, 2 * channels_in), 1)  # the matrix of each mixing
         r = n ** -0.5  # scale of a sum over one index
         x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
         x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
 
         # mixing on 0 axes: 2 maps, from ╭─╮ to ╰─╯
         w = torch.cat((
-            self.weight_0_0[0:1].squeeze(0),
+            matrix_0_0_0,
             self.weight_0_1.squeeze(0),
         ), 0)
         z = linear(x_11, w, torch.cat((self.bias_0.flatten(), self.bias_1.flatten())))
         z0_11, z1 = z.split([channels_out[0]] * 1 + [channels_out[1]] * 1, -1)
 
         # mixing on 1 axis: 1 map, from ╭┴╮ to ╰┬╯
-        w = self.weight_0_0[1:2].squeeze(0)
-        z0_aa = linear(x_aa.contiguous(), w)
+        z0_aa = linear(x_aa.contiguous(), matrix_0_0_1)
 
         # mixing on 2 axes: 2 maps, from │ │ to │ │
-        w = self.weight_0_0[2:4].transpose(0, 1).reshape(channels_out[0], 2 * channels_in)
-        z0_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
+        z0_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), matrix_0_0_2)
         z0_aa = z0_aa + z0_11.unsqueeze(1)  # ╰─╯ y0_aa[a] += z0_11[]
         z0_ab = z0_ab.reshape(b, n * n, channels_out[0]).index_add(1, torch.arange(n * n, device=z0_ab.device).reshape(1, n, n, 1).diagonal(0, 1, 2).transpose(1, 2).flatten(), z0_aa.flatten(1, -2).to(z0_ab.dtype)).reshape(b, n, n, channels_out[0])  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
-        return z0_ab.reshape(*batch, n, n, channels_out[0]), z1.contiguous().reshape(*batch, channels_out[1])
+        return z0_ab.reshape(*batch, n, n, channels_out[0]) if folded else z0_ab, z1.contiguous().reshape(*batch, channels_out[1]) if folded else z1.contiguous()

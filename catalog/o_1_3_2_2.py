@@ -159,18 +159,19 @@ class LorentzTensors(nn.Module):
             self._reject("input 0", x0, f"4, 4, {channels_in[0]}")
         if not (isinstance(x1, torch.Tensor) and x1.shape[-2:] == (4, channels_in[1]) and (x1.is_floating_point() or x1.is_complex())):
             self._reject("input 1", x1, f"4, {channels_in[1]}")
-        batch = x0.shape[:-3]
+        batch, folded = x0.shape[:-3], x0.ndim != 4 or torch.jit.is_tracing()
         if x1.shape[:-2] != batch:
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-2])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
-        x0_ab = x0.reshape(-1, 4, 4, channels_in[0])
-        x1_a = x1.reshape(-1, 4, channels_in[1])
+        x0_ab = x0.reshape(-1, 4, 4, channels_in[0]) if folded else x0
+        x1_a = x1.reshape(-1, 4, channels_in[1]) if folded else x1
         b = x0_ab.shape[0]
+        matrix_0_0_0, matrix_0_0_1 = self.weight_0_0.transpose(0, 1).reshape(channels_out[0], 3 * channels_in[0]).split((channels_in[0], 2 * channels_in[0]), 1)  # the matrix of each mixing
         r = 4 ** -0.5  # scale of a sum over one index
         x0_11 = (x0_ab.diagonal(0, 1, 2)[..., :1].sum(-1) - x0_ab.diagonal(0, 1, 2)[..., 1:].sum(-1)) * r  # ╭─╮ eta-trace of x0_ab[a,b]
 
         # mixing on 0 axes: 2 maps, from ╭─╮ to ╰─╯
         w = torch.cat((
-            self.weight_0_0[0:1].squeeze(0),
+            matrix_0_0_0,
             self.weight_0_2.squeeze(0),
         ), 0)
         z = linear(x0_11, w, torch.cat((self.bias_0.flatten(), self.bias_2.flatten())))
@@ -181,8 +182,7 @@ class LorentzTensors(nn.Module):
         z1_a = linear(x1_a, w)
 
         # mixing on 2 axes: 2 maps, from │ │ to │ │
-        w = self.weight_0_0[1:3].transpose(0, 1).reshape(channels_out[0], 2 * channels_in[0])
-        z0_ab = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), w)
+        z0_ab = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), matrix_0_0_1)
         z0_ab = z0_ab.reshape(b, 16, channels_out[0]).index_add(1, self.places_0, z0_11.unsqueeze(-2).expand(b, 1, channels_out[0]).flatten(1, -2).to(z0_ab.dtype)).reshape(b, 4, 4, channels_out[0])  # ╰─╯ y0_ab[a,b] += eta[a,b] z0_11[]
         z0_ab.view(b, 16, channels_out[0]).index_add_(1, self.places_1, z0_11.unsqueeze(-2).expand(b, 3, channels_out[0]).flatten(1, -2).to(z0_ab.dtype), alpha=-1)
-        return z0_ab.reshape(*batch, 4, 4, channels_out[0]), z1_a.reshape(*batch, 4, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])
+        return z0_ab.reshape(*batch, 4, 4, channels_out[0]) if folded else z0_ab, z1_a.reshape(*batch, 4, channels_out[1]) if folded else z1_a, z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()

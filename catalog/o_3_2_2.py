@@ -114,20 +114,18 @@ class Matrices3(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-3:] == (3, 3, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"3, 3, {channels_in}")
-        batch = x.shape[:-3]
-        x_ab = x.reshape(-1, 3, 3, channels_in)
+        batch, folded = x.shape[:-3], x.ndim != 4 or torch.jit.is_tracing()
+        x_ab = x.reshape(-1, 3, 3, channels_in) if folded else x
         b = x_ab.shape[0]
+        matrix_0, matrix_1 = self.weight.transpose(0, 1).reshape(channels_out, 3 * channels_in).split((channels_in, 2 * channels_in), 1)  # the matrix of each mixing
         r = 3 ** -0.5  # scale of a sum over one index
-        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
-        x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
+        x_11 = x_ab.diagonal(0, 1, 2).sum(-1) * r  # ╭─╮ sum over a of x_ab[a,a]
 
         # mixing on 0 axes: 1 map, from ╭─╮ to ╰─╯
-        w = self.weight[0:1].squeeze(0)
-        z_11 = linear(x_11, w, self.bias.flatten())
+        z_11 = linear(x_11, matrix_0, self.bias.flatten())
 
         # mixing on 2 axes: 2 maps, from │ │ to │ │
-        w = self.weight[1:3].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
+        z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), matrix_1)
         y_aa = z_11.unsqueeze(1)  # ╰┬╯ y_aa[a] = z_11[]
         z_ab = z_ab.reshape(b, 9, channels_out).index_add(1, self.places_0, y_aa.expand(b, 3, channels_out).flatten(1, -2).to(z_ab.dtype)).reshape(b, 3, 3, channels_out)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return z_ab.reshape(*batch, 3, 3, channels_out)
+        return z_ab.reshape(*batch, 3, 3, channels_out) if folded else z_ab

@@ -133,16 +133,13 @@ class Tensors3(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-4:] == (3, 3, 3, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"3, 3, 3, {channels_in}")
-        batch = x.shape[:-4]
-        x_abc = x.reshape(-1, 3, 3, 3, channels_in)
+        batch, folded = x.shape[:-4], x.ndim != 5 or torch.jit.is_tracing()
+        x_abc = x.reshape(-1, 3, 3, 3, channels_in) if folded else x
         b = x_abc.shape[0]
         r = 3 ** -0.5  # scale of a sum over one index
-        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # │ ╭┴╮ x_abc[a,b,b]
-        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # ╭┴╮ │ x_abc[a,a,b]
-        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # ╭┴│─╮ x_abc[a,b,a]
-        x_a11 = x_abb.sum(2) * r  # │ ╭─╮ sum over b of x_abb[a,b]
-        x_11a = x_aab.sum(1) * r  # ╭─╮ │ sum over b of x_aab[b,a]
-        x_1a1 = x_aba.sum(1) * r  # ╭─│─╮ sum over b of x_aba[b,a]
+        x_a11 = x_abc.diagonal(0, 2, 3).sum(-1) * r  # │ ╭─╮ sum over b of x_abc[a,b,b]
+        x_11a = x_abc.diagonal(0, 1, 2).sum(-1) * r  # ╭─╮ │ sum over b of x_abc[a,a,b]
+        x_1a1 = x_abc.diagonal(0, 1, 3).sum(-1) * r  # ╭─│─╮ sum over b of x_abc[a,b,a]
 
         # mixing on 1 axis: 9 maps, from │ ╭─╮, ╭─╮ │, ╭─│─╮ to │ ╰─╯, ╰─╯ │, ╰─│─╯
         w = self.weight[0:9].reshape(3, 3, channels_out, channels_in).transpose(1, 2).reshape(3 * channels_out, 3 * channels_in)
@@ -161,4 +158,4 @@ class Tensors3(nn.Module):
         z_abc.view(b, 27, channels_out).index_add_(1, self.places_0, y_aba.expand(b, 3, 3, channels_out).flatten(1, -2).to(z_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
         z_abc.view(-1, 9, 3 * channels_out)[:, :: 4].add_(y_aab.reshape(-1, 1, 3 * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
         z_abc.view(-1, 9, channels_out)[:, :: 4].add_(y_abb.reshape(-1, 1, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
-        return z_abc.reshape(*batch, 3, 3, 3, channels_out)
+        return z_abc.reshape(*batch, 3, 3, 3, channels_out) if folded else z_abc

@@ -307,8 +307,8 @@ class ThirdOrderByIrreps(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-4:] == (3, 3, 3, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"3, 3, 3, {channels_in}")
-        batch = x.shape[:-4]
-        x_abc = x.reshape(-1, 3, 3, 3, channels_in)
+        batch, folded = x.shape[:-4], x.ndim != 5 or torch.jit.is_tracing()
+        x_abc = x.reshape(-1, 3, 3, 3, channels_in) if folded else x
         b = x_abc.shape[0]
 
         # in a basis of irreducible parts, of dimension 7, 5, 3, 1: each mixes its copies and the channels
@@ -330,4 +330,4 @@ class ThirdOrderByIrreps(nn.Module):
         ), 1)
         s_abc = torch.bmm(self.back.expand(b, -1, -1), s_abc)
         s_abc = s_abc.reshape(b, 3, 3, 3, channels_out)
-        return s_abc.reshape(*batch, 3, 3, 3, channels_out)
+        return s_abc.reshape(*batch, 3, 3, 3, channels_out) if folded else s_abc

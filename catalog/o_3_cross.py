@@ -163,11 +163,11 @@ class CrossProducts(nn.Module):
             self._reject("u", u, f"3, {channels_u}")
         if not (isinstance(v, torch.Tensor) and v.shape[-2:] == (3, channels_v) and (v.is_floating_point() or v.is_complex())):
             self._reject("v", v, f"3, {channels_v}")
-        batch = u.shape[:-2]
+        batch, folded = u.shape[:-2], u.ndim != 3 or torch.jit.is_tracing()
         if v.shape[:-2] != batch:
             raise self.ShapeError(f"v has batch shape {tuple(v.shape[:-2])}, but u has {tuple(batch)}: give all inputs the same batch shape")
-        u_a = u.reshape(-1, 3, channels_u)
-        v_a = v.reshape(-1, 3, channels_v)
+        u_a = u.reshape(-1, 3, channels_u) if folded else u
+        v_a = v.reshape(-1, 3, channels_v) if folded else v
         r = 3 ** -0.5  # scale of a sum over one index
         v_a_h2 = _multiply(self.epsilon_0, v_a.reshape(-1, 3, channels_v)).reshape(-1, 3, 3, channels_v)  # epsilon takes 1 axis and gives 2
         u_a_r = u_a * 2 ** -0.5
@@ -182,4 +182,4 @@ class CrossProducts(nn.Module):
         # mixing on 1 axis: 1 map
         w = self.weight_0_0_0.squeeze(0)
         z0_a = linear(x_ab_h1_v2.contiguous(), w)
-        return z0_a.reshape(*batch, 3, channels_out[0]), z1.reshape(*batch, channels_out[1])
+        return z0_a.reshape(*batch, 3, channels_out[0]) if folded else z0_a, z1.reshape(*batch, channels_out[1]) if folded else z1

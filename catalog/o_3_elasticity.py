@@ -226,19 +226,17 @@ class Elasticity(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (21, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"21, {channels_in}")
-        batch = x.shape[:-2]
-        p = x.reshape(-1, 21, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        p = x.reshape(-1, 21, channels_in) if folded else x
         b = p.shape[0]
         r = 3 ** -0.5  # scale of a sum over one index
         x_abcd = p.reshape(b, 21, channels_in).index_select(1, self.unpacked_0).reshape(b, 3, 3, 3, 3, channels_in)  # all entries of [ijkl=jikl=klij]
         x_aabb = x_abcd.diagonal(0, 1, 2).diagonal(0, 1, 2).permute(0, 2, 3, 1)  # ╭┴╮ ╭┴╮ x_abcd[a,a,b,b]
         x_abab = x_abcd.diagonal(0, 1, 3).diagonal(0, 1, 2).permute(0, 2, 3, 1)  # x_abcd[a,b,a,b]
-        x_abcc = x_abcd.diagonal(0, 3, 4).permute(0, 1, 2, 4, 3)  # │ │ ╭┴╮ x_abcd[a,b,c,c]
-        x_abbc = x_abcd.diagonal(0, 2, 3).permute(0, 1, 4, 2, 3)  # │ ╭┴╮ │ x_abcd[a,b,b,c]
         x_aa11 = x_aabb.sum(2) * r  # ╭┴╮ ╭─╮ sum over b of x_aabb[a,b]
         x_a1a1 = x_abab.sum(2) * r  # sum over b of x_abab[a,b]
-        x_ab11 = x_abcc.sum(3) * r  # │ │ ╭─╮ sum over c of x_abcc[a,b,c]
-        x_a11b = x_abbc.sum(2) * r  # │ ╭─╮ │ sum over c of x_abbc[a,c,b]
+        x_ab11 = x_abcd.diagonal(0, 3, 4).sum(-1) * r  # │ │ ╭─╮ sum over c of x_abcd[a,b,c,c]
+        x_a11b = x_abcd.diagonal(0, 2, 3).sum(-1) * r  # │ ╭─╮ │ sum over c of x_abcd[a,b,b,c]
         x_1122 = x_aa11.sum(1) * r  # ╭─╮ ╭─╮ sum over a of x_aa11[a]
         x_1212 = x_a1a1.sum(1) * r  # sum over a of x_a1a1[a]
 
@@ -276,4 +274,4 @@ class Elasticity(nn.Module):
         y_abcd.view(b, 81, channels_out).index_add_(1, self.places_5, y_aabb.expand(b, 3, 3, channels_out).flatten(1, -2).to(y_abcd.dtype))  # ╰┬╯ ╰┬╯ y_abcd[a,a,b,b] += y_aabb[a,b]
         q = y_abcd.reshape(b, 81, channels_out).index_select(1, self.packed_0).reshape(b, 21, channels_out)  # each entry of [ijkl=jikl=klij] once
         z_abcd = z_abcd + q  # q_sum[a] += q[a]
-        return z_abcd.reshape(*batch, 21, channels_out)
+        return z_abcd.reshape(*batch, 21, channels_out) if folded else z_abcd

@@ -204,20 +204,20 @@ class PolarAndAxial(nn.Module):
             self._reject("input 0", x0, f"3, 3, {channels_in[0]}")
         if not (isinstance(x1, torch.Tensor) and x1.shape[-2:] == (3, channels_in[1]) and (x1.is_floating_point() or x1.is_complex())):
             self._reject("input 1", x1, f"3, {channels_in[1]}")
-        batch = x0.shape[:-3]
+        batch, folded = x0.shape[:-3], x0.ndim != 4 or torch.jit.is_tracing()
         if x1.shape[:-2] != batch:
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-2])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
-        x0_ab = x0.reshape(-1, 3, 3, channels_in[0])
-        x1_a = x1.reshape(-1, 3, channels_in[1])
+        x0_ab = x0.reshape(-1, 3, 3, channels_in[0]) if folded else x0
+        x1_a = x1.reshape(-1, 3, channels_in[1]) if folded else x1
         b = x0_ab.shape[0]
+        matrix_0_0_0, matrix_0_0_1 = self.weight_0_0.transpose(0, 1).reshape(channels_out[0], 3 * channels_in[0]).split((channels_in[0], 2 * channels_in[0]), 1)  # the matrix of each mixing
         weight_1_0 = self.weight_1_0 * 3 ** 0.25  # every map at the same size
         r = 3 ** -0.5  # scale of a sum over one index
-        x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x0_ab[a,a]
-        x0_11 = x0_aa.sum(1) * r  # ╭─╮ sum over a of x0_aa[a]
+        x0_11 = x0_ab.diagonal(0, 1, 2).sum(-1) * r  # ╭─╮ sum over a of x0_ab[a,a]
 
         # mixing on 0 axes: 2 maps, from ╭─╮ to ╰─╯
         w = torch.cat((
-            self.weight_0_0[0:1].squeeze(0),
+            matrix_0_0_0,
             self.weight_0_2.squeeze(0),
         ), 0)
         z = linear(x0_11, w, torch.cat((self.bias_0.flatten(), self.bias_2.flatten())))
@@ -237,11 +237,10 @@ class PolarAndAxial(nn.Module):
         z1_a_v2 = linear(x1_a, w)
 
         # mixing on 2 axes: 2 maps, from │ │ to │ │
-        w = self.weight_0_0[1:3].transpose(0, 1).reshape(channels_out[0], 2 * channels_in[0])
-        z0_ab_v2 = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), w)
+        z0_ab_v2 = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), matrix_0_0_1)
         y0_aa = z0_11.unsqueeze(1)  # ╰┬╯ y0_aa[a] = z0_11[]
         z0_ab_h2 = z0_ab_h2 + z0_ab_v2  # │ │ y0_ab[a,b] += z0_ab_v2[a,b]
         z0_ab_h2 = z0_ab_h2.contiguous()
         z0_ab_h2 = z0_ab_h2.reshape(b, 9, channels_out[0]).index_add(1, self.places_0, y0_aa.expand(b, 3, channels_out[0]).flatten(1, -2).to(z0_ab_h2.dtype)).reshape(b, 3, 3, channels_out[0])  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
         z1_a = z1_a + z1_a_v2  # │ y1_a[a] += z1_a_v2[a]
-        return z0_ab_h2.reshape(*batch, 3, 3, channels_out[0]), z1_a.reshape(*batch, 3, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])
+        return z0_ab_h2.reshape(*batch, 3, 3, channels_out[0]) if folded else z0_ab_h2, z1_a.reshape(*batch, 3, channels_out[1]) if folded else z1_a, z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()

@@ -198,22 +198,22 @@ class SymmetricMatrices(nn.Module):
             self._reject("input 0", x0, f"6, {channels_in[0]}")
         if not (isinstance(x1, torch.Tensor) and x1.shape[-1:] == (channels_in[1],) and (x1.is_floating_point() or x1.is_complex())):
             self._reject("input 1", x1, f"{channels_in[1]}")
-        batch = x0.shape[:-2]
+        batch, folded = x0.shape[:-2], x0.ndim != 3 or torch.jit.is_tracing()
         if x1.shape[:-1] != batch:
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-1])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
-        p0 = x0.reshape(-1, 6, channels_in[0])
-        x1 = x1.reshape(-1, channels_in[1])
+        p0 = x0.reshape(-1, 6, channels_in[0]) if folded else x0
+        x1 = x1.reshape(-1, channels_in[1]) if folded else x1
         b = p0.shape[0]
+        matrix_0_0_0, matrix_0_0_1 = self.weight_0_0.unbind()  # the matrix of each mixing
         weight_1_0 = self.weight_1_0 * 3 ** 0.5  # every map at the same size
         r = 3 ** -0.5  # scale of a sum over one index
         x0_ab = p0.reshape(b, 6, channels_in[0]).index_select(1, self.unpacked_0).reshape(b, 3, 3, channels_in[0])  # all entries of S2
-        x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x0_ab[a,a]
-        x0_11 = x0_aa.sum(1) * r  # ╭─╮ sum over a of x0_aa[a]
+        x0_11 = x0_ab.diagonal(0, 1, 2).sum(-1) * r  # ╭─╮ sum over a of x0_ab[a,a]
 
         # mixing on 0 axes: 4 maps, from ╭─╮ to ╰─╯
         w = torch.cat((
             torch.cat((
-                self.weight_0_0[0:1].squeeze(0),
+                matrix_0_0_0,
                 weight_1_0.squeeze(0),
             ), 1),
             torch.cat((
@@ -225,9 +225,8 @@ class SymmetricMatrices(nn.Module):
         z0_11, z1 = z.split([channels_out[0]] * 1 + [channels_out[1]] * 1, -1)
 
         # mixing on 2 axes: 1 map, from │ │ to │ │
-        w = self.weight_0_0[1:2].squeeze(0)
-        z0_ab = linear(x0_ab, w)
+        z0_ab = linear(x0_ab, matrix_0_0_1)
         y0_aa = z0_11.unsqueeze(1)  # ╰┬╯ y0_aa[a] = z0_11[]
         z0_ab = z0_ab.reshape(b, 9, channels_out[0]).index_add(1, self.places_0, y0_aa.expand(b, 3, channels_out[0]).flatten(1, -2).to(z0_ab.dtype)).reshape(b, 3, 3, channels_out[0])  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
         q0 = z0_ab.reshape(b, 9, channels_out[0]).index_select(1, self.packed_0).reshape(b, 6, channels_out[0])  # each entry of S2 once
-        return q0.reshape(*batch, 6, channels_out[0]), z1.contiguous().reshape(*batch, channels_out[1])
+        return q0.reshape(*batch, 6, channels_out[0]) if folded else q0, z1.contiguous().reshape(*batch, channels_out[1]) if folded else z1.contiguous()

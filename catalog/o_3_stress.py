@@ -141,17 +141,16 @@ class StressTimesStrain(nn.Module):
             self._reject("u", u, f"3, 3, {channels_u}")
         if not (isinstance(v, torch.Tensor) and v.shape[-3:] == (3, 3, channels_v) and (v.is_floating_point() or v.is_complex())):
             self._reject("v", v, f"3, 3, {channels_v}")
-        batch = u.shape[:-3]
+        batch, folded = u.shape[:-3], u.ndim != 4 or torch.jit.is_tracing()
         if v.shape[:-3] != batch:
             raise self.ShapeError(f"v has batch shape {tuple(v.shape[:-3])}, but u has {tuple(batch)}: give all inputs the same batch shape")
-        u_ab = u.reshape(-1, 3, 3, channels_u)
-        v_ab = v.reshape(-1, 3, 3, channels_v)
+        u_ab = u.reshape(-1, 3, 3, channels_u) if folded else u
+        v_ab = v.reshape(-1, 3, 3, channels_v) if folded else v
         b = u_ab.shape[0]
+        matrix_0, matrix_1 = self.weight.transpose(0, 1).reshape(channels_out, 5 * channels_in).split((2 * channels_in, 3 * channels_in), 1)  # the matrix of each mixing
         r = 3 ** -0.5  # scale of a sum over one index
-        u_aa = u_ab.diagonal(0, 1, 2).transpose(1, 2)  # u_ab[a,a]
-        u_11 = u_aa.sum(1) * r  # sum over a of u_aa[a]
-        v_aa = v_ab.diagonal(0, 1, 2).transpose(1, 2)  # v_ab[a,a]
-        v_11 = v_aa.sum(1) * r  # sum over a of v_aa[a]
+        u_11 = u_ab.diagonal(0, 1, 2).sum(-1) * r  # sum over a of u_ab[a,a]
+        v_11 = v_ab.diagonal(0, 1, 2).sum(-1) * r  # sum over a of v_ab[a,a]
         x_1122 = u_11 * v_11  # ╭─╮ ╭─╮ u_11[] v_11[]
         u_ab_r = u_ab * (r * r)
         x_1212 = (u_ab_r * v_ab).sum((1, 2))  # u_ab[a,b] v_ab[a,b] summed over a,b
@@ -161,14 +160,12 @@ class StressTimesStrain(nn.Module):
         x_11ab = u_11.unsqueeze(1).unsqueeze(2) * v_ab  # ╭─╮ │ │ u_11[] v_ab[a,b]
 
         # mixing on 0 axes: 2 maps, from ╭─╮ ╭─╮ to ╰─╯
-        w = self.weight[0:2].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_11 = linear(torch.cat((x_1122, x_1212), -1), w, self.bias.flatten())
+        z_11 = linear(torch.cat((x_1122, x_1212), -1), matrix_0, self.bias.flatten())
 
         # mixing on 2 axes: 3 maps, from │ │ ╭─╮, │ ╭─╮ │, ╭─╮ │ │ to │ │
-        w = self.weight[2:5].transpose(0, 1).reshape(channels_out, 3 * channels_in)
-        z_ab = linear(torch.cat((x_ab11, x_a11b, x_11ab), -1), w)
+        z_ab = linear(torch.cat((x_ab11, x_a11b, x_11ab), -1), matrix_1)
         y_aa = z_11.unsqueeze(1)  # ╰┬╯ y_aa[a] = z_11[]
         y_ab = z_ab + z_ab.transpose(1, 2)  # │ │ y_ab[a,b] += z_ab[a,b]; y_ab[b,a] += z_ab[a,b]
         y_ab = y_ab.contiguous()
         y_ab = y_ab.reshape(b, 9, channels_out).index_add(1, self.places_0, y_aa.expand(b, 3, channels_out).flatten(1, -2).to(y_ab.dtype)).reshape(b, 3, 3, channels_out)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return y_ab.reshape(*batch, 3, 3, channels_out)
+        return y_ab.reshape(*batch, 3, 3, channels_out) if folded else y_ab

@@ -157,17 +157,16 @@ class StressToElasticity(nn.Module):
             self._reject("input 0", x0, f"3, 3, {channels_in[0]}")
         if not (isinstance(x1, torch.Tensor) and x1.shape[-1:] == (channels_in[1],) and (x1.is_floating_point() or x1.is_complex())):
             self._reject("input 1", x1, f"{channels_in[1]}")
-        batch = x0.shape[:-3]
+        batch, folded = x0.shape[:-3], x0.ndim != 4 or torch.jit.is_tracing()
         if x1.shape[:-1] != batch:
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-1])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
-        x0_ab = x0.reshape(-1, 3, 3, channels_in[0])
-        x1 = x1.reshape(-1, channels_in[1])
+        x0_ab = x0.reshape(-1, 3, 3, channels_in[0]) if folded else x0
+        x1 = x1.reshape(-1, channels_in[1]) if folded else x1
         b = x0_ab.shape[0]
         weight_0_0 = self.weight_0_0 * 3 ** 0.5  # every map at the same size
         weight_1_0 = self.weight_1_0 * 3 ** 1.0  # every map at the same size
         r = 3 ** -0.5  # scale of a sum over one index
-        x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x0_ab[a,a]
-        x0_11 = x0_aa.sum(1) * r  # ╭─╮ sum over a of x0_aa[a]
+        x0_11 = x0_ab.diagonal(0, 1, 2).sum(-1) * r  # ╭─╮ sum over a of x0_ab[a,a]
 
         # mixing on 0 axes: 4 maps, from ╭─╮ to ╰─╯ ╰─╯
         w = torch.cat((
@@ -202,4 +201,4 @@ class StressToElasticity(nn.Module):
         y_abcd = y_abcd.reshape(b, 81, channels_out).index_add(1, self.places_3, y_abba.expand(b, 3, 3, channels_out).flatten(1, -2).to(y_abcd.dtype)).reshape(b, 3, 3, 3, 3, channels_out)  # y_abcd[a,b,b,a] += y_abba[a,b]
         y_abcd.view(b, 81, channels_out).index_add_(1, self.places_4, y_abba.expand(b, 3, 3, channels_out).flatten(1, -2).to(y_abcd.dtype))  # y_abcd[a,b,a,b] += y_abba[a,b]
         y_abcd.view(b, 81, channels_out).index_add_(1, self.places_5, y_aabb.expand(b, 3, 3, channels_out).flatten(1, -2).to(y_abcd.dtype))  # ╰┬╯ ╰┬╯ y_abcd[a,a,b,b] += y_aabb[a,b]
-        return y_abcd.reshape(*batch, 3, 3, 3, 3, channels_out)
+        return y_abcd.reshape(*batch, 3, 3, 3, 3, channels_out) if folded else y_abcd

@@ -90,8 +90,8 @@ class VectorsToTensors(nn.Module):
             self._reject("input", x, f"n, {channels_in}", " with n >= 1")
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (n, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"n, {channels_in}")
-        batch = x.shape[:-2]
-        x_a = x.reshape(-1, n, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        x_a = x.reshape(-1, n, channels_in) if folded else x
         b = x_a.shape[0]
         weight = self.weight * n ** 0.5  # every map at the same size
 
@@ -106,4 +106,4 @@ class VectorsToTensors(nn.Module):
         y_abc.view(b, n * n * n, channels_out).index_add_(1, torch.arange(n * n * n, device=y_abc.device).reshape(1, n, n, n, 1).diagonal(0, 1, 3).permute(0, 3, 1, 2).flatten(), y_aba.expand(b, n, n, channels_out).flatten(1, -2).to(y_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
         y_abc.view(-1, n * n, n * channels_out)[:, :: n + 1].add_(y_aab.reshape(-1, 1, n * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
         y_abc.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_abb.reshape(-1, 1, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
-        return y_abc.reshape(*batch, n, n, n, channels_out)
+        return y_abc.reshape(*batch, n, n, n, channels_out) if folded else y_abc

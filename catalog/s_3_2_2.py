@@ -110,8 +110,8 @@ class Edges3(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-3:] == (3, 3, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"3, 3, {channels_in}")
-        batch = x.shape[:-3]
-        x_ab = x.reshape(-1, 3, 3, channels_in)
+        batch, folded = x.shape[:-3], x.ndim != 4 or torch.jit.is_tracing()
+        x_ab = x.reshape(-1, 3, 3, channels_in) if folded else x
         r = 3 ** -0.5  # scale of a sum over one index
         x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
         x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
@@ -137,4 +137,4 @@ class Edges3(nn.Module):
         z_ab += y_1a.unsqueeze(1)  # • │ y_ab[b,a] += y_1a[a]
         z_ab += z_a1.unsqueeze(2)  # │ • y_ab[a,b] += z_a1[a]
         z_ab.view(-1, 9, channels_out)[:, :: 4].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return z_ab.reshape(*batch, 3, 3, channels_out)
+        return z_ab.reshape(*batch, 3, 3, channels_out) if folded else z_ab

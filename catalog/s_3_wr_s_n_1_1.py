@@ -103,22 +103,20 @@ class SetsOfSets(nn.Module):
             self._reject("input", x, f"3 * n, {channels_in}")
         batch = x.shape[:-2]
         x_ab = x.reshape(-1, n, 3, channels_in)  # first which group, then which of its members
+        matrix_0, matrix_1, matrix_2 = self.weight.unbind()  # the matrix of each mixing
         r0 = n ** -0.5  # scale of a sum over one index
         r1 = 3 ** -0.5  # scale of a sum over one index
         x_a1 = x_ab.sum(2) * r1  # │ • sum over b of x_ab[a,b]
         x_12 = x_a1.sum(1) * r0  # • • sum over a of x_a1[a]
 
         # mixing on 0 axes: 1 map, from • • to • •
-        w = self.weight[0:1].squeeze(0)
-        z_12 = linear(x_12, w)
+        z_12 = linear(x_12, matrix_0)
 
         # mixing on 1 axis: 1 map, from │ • to │ •
-        w = self.weight[1:2].squeeze(0)
-        z_a1 = linear(x_a1, w)
+        z_a1 = linear(x_a1, matrix_1)
 
         # mixing on 2 axes: 1 map, from │ │ to │ │
-        w = self.weight[2:3].squeeze(0)
-        z_ab = linear(x_ab, w, self.bias.flatten())
+        z_ab = linear(x_ab, matrix_2, self.bias.flatten())
         z_a1 += z_12.unsqueeze(1)  # • • y_a1[a] += z_12[]
         z_ab += z_a1.unsqueeze(2)  # │ • y_ab[a,b] += y_a1[a]
         return z_ab.reshape(*batch, 3 * n, channels_out)

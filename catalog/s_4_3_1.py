@@ -109,23 +109,21 @@ class Triples4(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-4:] == (4, 4, 4, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"4, 4, 4, {channels_in}")
-        batch = x.shape[:-4]
-        x_abc = x.reshape(-1, 4, 4, 4, channels_in)
+        batch, folded = x.shape[:-4], x.ndim != 5 or torch.jit.is_tracing()
+        x_abc = x.reshape(-1, 4, 4, 4, channels_in) if folded else x
+        matrix_0, matrix_1 = self.weight.transpose(0, 1).reshape(channels_out, 15 * channels_in).split((5 * channels_in, 10 * channels_in), 1)  # the matrix of each mixing
         r = 4 ** -0.5  # scale of a sum over one index
         x_aaa = x_abc.diagonal(0, 1, 2).diagonal(0, 1, 3).transpose(1, 2)  # ╭┴┬─╮ x_abc[a,a,a]
-        x_abb = x_abc.diagonal(0, 2, 3).permute(0, 1, 3, 2)  # │ ╭┴╮ x_abc[a,b,b]
-        x_aab = x_abc.diagonal(0, 1, 2).permute(0, 3, 1, 2)  # ╭┴╮ │ x_abc[a,a,b]
-        x_aba = x_abc.diagonal(0, 1, 3).permute(0, 3, 1, 2)  # ╭┴│─╮ x_abc[a,b,a]
         x_111 = x_aaa.sum(1) * r  # ╭─┬─╮ sum over a of x_aaa[a]
-        x_a11 = x_abb.sum(2) * r  # │ ╭─╮ sum over b of x_abb[a,b]
+        x_a11 = x_abc.diagonal(0, 2, 3).sum(-1) * r  # │ ╭─╮ sum over b of x_abc[a,b,b]
         x_1ab = x_abc.sum(1) * r  # • │ │ sum over c of x_abc[c,a,b]
         x_1aa = x_1ab.diagonal(0, 1, 2).transpose(1, 2)  # • ╭┴╮ x_1ab[a,a]
         x_ab1 = x_abc.sum(3) * r  # │ │ • sum over c of x_abc[a,b,c]
         x_aa1 = x_ab1.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ • x_ab1[a,a]
-        x_11a = x_aab.sum(1) * r  # ╭─╮ │ sum over b of x_aab[b,a]
+        x_11a = x_abc.diagonal(0, 1, 2).sum(-1) * r  # ╭─╮ │ sum over b of x_abc[a,a,b]
         x_a1b = x_abc.sum(2) * r  # │ • │ sum over c of x_abc[a,c,b]
         x_a1a = x_a1b.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴•─╮ x_a1b[a,a]
-        x_1a1 = x_aba.sum(1) * r  # ╭─│─╮ sum over b of x_aba[b,a]
+        x_1a1 = x_abc.diagonal(0, 1, 3).sum(-1) * r  # ╭─│─╮ sum over b of x_abc[a,b,a]
         x_122 = x_1aa.sum(1) * r  # • ╭─╮ sum over a of x_1aa[a]
         x_112 = x_aa1.sum(1) * r  # ╭─╮ • sum over a of x_aa1[a]
         x_121 = x_a1a.sum(1) * r  # ╭─•─╮ sum over a of x_a1a[a]
@@ -135,11 +133,9 @@ class Triples4(nn.Module):
         x_123 = x_12a.sum(1) * r  # • • • sum over a of x_12a[a]
 
         # mixing on 0 axes: 5 maps, from ╭─┬─╮, • ╭─╮, ╭─╮ •, ╭─•─╮, • • • to •
-        w = self.weight[0:5].transpose(0, 1).reshape(channels_out, 5 * channels_in)
-        z_1 = linear(torch.cat((x_111, x_122, x_112, x_121, x_123), -1), w)
+        z_1 = linear(torch.cat((x_111, x_122, x_112, x_121, x_123), -1), matrix_0)
 
         # mixing on 1 axis: 10 maps
-        w = self.weight[5:15].transpose(0, 1).reshape(channels_out, 10 * channels_in)
-        z_a = linear(torch.cat((x_aaa, x_a11, x_1aa, x_aa1, x_11a, x_a1a, x_1a1, x_a12, x_1a2, x_12a), -1), w, self.bias.flatten())
+        z_a = linear(torch.cat((x_aaa, x_a11, x_1aa, x_aa1, x_11a, x_a1a, x_1a1, x_a12, x_1a2, x_12a), -1), matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, 4, channels_out)
+        return z_a.reshape(*batch, 4, channels_out) if folded else z_a

@@ -345,8 +345,8 @@ class TriplesByFourier(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-4:] == (8, 8, 8, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"8, 8, 8, {channels_in}")
-        batch = x.shape[:-4]
-        x_abc = x.reshape(-1, 8, 8, 8, channels_in)
+        batch, folded = x.shape[:-4], x.ndim != 5 or torch.jit.is_tracing()
+        x_abc = x.reshape(-1, 8, 8, 8, channels_in) if folded else x
         b = x_abc.shape[0]
         weight = self.weight.index_add(0, self.weight_into, self.weight.index_select(0, self.weight_from))  # with labels that may agree counted apart
         r = 8 ** -0.5  # scale of a sum over one index
@@ -419,4 +419,4 @@ class TriplesByFourier(nn.Module):
         z_abc.view(-1, 64, 8 * channels_out)[:, :: 9].add_(y_aab.reshape(-1, 8, 8 * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
         z_abc.view(-1, 64, channels_out)[:, :: 9].add_(y_abb.reshape(-1, 8, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
         z_abc.view(-1, 512, channels_out)[:, :: 73].add_(y_aaa)  # ╰┬┴─╯ y_abc[a,a,a] += y_aaa[a]
-        return z_abc.reshape(*batch, 8, 8, 8, channels_out)
+        return z_abc.reshape(*batch, 8, 8, 8, channels_out) if folded else z_abc

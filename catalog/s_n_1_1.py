@@ -96,17 +96,16 @@ class DeepSets(nn.Module):
             self._reject("input", x, f"n, {channels_in}", " with n >= 1")
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (n, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"n, {channels_in}")
-        batch = x.shape[:-2]
-        x_a = x.reshape(-1, n, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        x_a = x.reshape(-1, n, channels_in) if folded else x
+        matrix_0, matrix_1 = self.weight.unbind()  # the matrix of each mixing
         r = n ** -0.5  # scale of a sum over one index
         x_1 = x_a.sum(1) * r  # • sum over a of x_a[a]
 
         # mixing on 0 axes: 1 map, from • to •
-        w = self.weight[0:1].squeeze(0)
-        z_1 = linear(x_1, w)
+        z_1 = linear(x_1, matrix_0)
 
         # mixing on 1 axis: 1 map, from │ to │
-        w = self.weight[1:2].squeeze(0)
-        z_a = linear(x_a, w, self.bias.flatten())
+        z_a = linear(x_a, matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, n, channels_out)
+        return z_a.reshape(*batch, n, channels_out) if folded else z_a

@@ -102,8 +102,8 @@ class NodesToEdges(nn.Module):
             self._reject("input", x, f"n, {channels_in}", " with n >= 1")
         if not (isinstance(x, torch.Tensor) and x.shape[-2:] == (n, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"n, {channels_in}")
-        batch = x.shape[:-2]
-        x_a = x.reshape(-1, n, channels_in)
+        batch, folded = x.shape[:-2], x.ndim != 3 or torch.jit.is_tracing()
+        x_a = x.reshape(-1, n, channels_in) if folded else x
         r = n ** -0.5  # scale of a sum over one index
         x_1 = x_a.sum(1) * r  # • sum over a of x_a[a]
 
@@ -121,4 +121,4 @@ class NodesToEdges(nn.Module):
         y_ab = y_1a.unsqueeze(1) + z_a1.unsqueeze(2)  # │ │ y_ab[b,a] += y_1a[a]; y_ab[a,b] += z_a1[a]
         y_ab = y_ab.contiguous()
         y_ab.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return y_ab.reshape(*batch, n, n, channels_out)
+        return y_ab.reshape(*batch, n, n, channels_out) if folded else y_ab

@@ -95,15 +95,14 @@ class Invariant(nn.Module):
             self._reject("input", x, f"n, n, {channels_in}", " with n >= 1")
         if not (isinstance(x, torch.Tensor) and x.shape[-3:] == (n, n, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"n, n, {channels_in}")
-        batch = x.shape[:-3]
-        x_ab = x.reshape(-1, n, n, channels_in)
+        batch, folded = x.shape[:-3], x.ndim != 4 or torch.jit.is_tracing()
+        x_ab = x.reshape(-1, n, n, channels_in) if folded else x
         r = n ** -0.5  # scale of a sum over one index
-        x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
-        x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
+        x_11 = x_ab.diagonal(0, 1, 2).sum(-1) * r  # ╭─╮ sum over a of x_ab[a,a]
         x_1a = x_ab.sum(1) * r  # • │ sum over b of x_ab[b,a]
         x_12 = x_1a.sum(1) * r  # • • sum over a of x_1a[a]
 
         # mixing on 0 axes: 2 maps
         w = self.weight.transpose(0, 1).reshape(channels_out, 2 * channels_in)
         z = linear(torch.cat((x_11, x_12), -1), w, self.bias.flatten())
-        return z.reshape(*batch, channels_out)
+        return z.reshape(*batch, channels_out) if folded else z

@@ -101,8 +101,9 @@ class EdgesToNodes(nn.Module):
             self._reject("input", x, f"n, n, {channels_in}", " with n >= 1")
         if not (isinstance(x, torch.Tensor) and x.shape[-3:] == (n, n, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"n, n, {channels_in}")
-        batch = x.shape[:-3]
-        x_ab = x.reshape(-1, n, n, channels_in)
+        batch, folded = x.shape[:-3], x.ndim != 4 or torch.jit.is_tracing()
+        x_ab = x.reshape(-1, n, n, channels_in) if folded else x
+        matrix_0, matrix_1 = self.weight.transpose(0, 1).reshape(channels_out, 5 * channels_in).split((2 * channels_in, 3 * channels_in), 1)  # the matrix of each mixing
         r = n ** -0.5  # scale of a sum over one index
         x_aa = x_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x_ab[a,a]
         x_11 = x_aa.sum(1) * r  # ╭─╮ sum over a of x_aa[a]
@@ -111,11 +112,9 @@ class EdgesToNodes(nn.Module):
         x_12 = x_1a.sum(1) * r  # • • sum over a of x_1a[a]
 
         # mixing on 0 axes: 2 maps, from ╭─╮, • • to •
-        w = self.weight[0:2].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_1 = linear(torch.cat((x_11, x_12), -1), w)
+        z_1 = linear(torch.cat((x_11, x_12), -1), matrix_0)
 
         # mixing on 1 axis: 3 maps, from ╭┴╮, │ •, • │ to │
-        w = self.weight[2:5].transpose(0, 1).reshape(channels_out, 3 * channels_in)
-        z_a = linear(torch.cat((x_aa, x_a1, x_1a), -1), w, self.bias.flatten())
+        z_a = linear(torch.cat((x_aa, x_a1, x_1a), -1), matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, n, channels_out)
+        return z_a.reshape(*batch, n, channels_out) if folded else z_a

@@ -230,14 +230,16 @@ class Graph(nn.Module):
             self._reject("input 1", x1, f"{n}, {channels_in[1]}")
         if not (isinstance(x2, torch.Tensor) and x2.shape[-1:] == (channels_in[2],) and (x2.is_floating_point() or x2.is_complex())):
             self._reject("input 2", x2, f"{channels_in[2]}")
-        batch = x0.shape[:-3]
+        batch, folded = x0.shape[:-3], x0.ndim != 4 or torch.jit.is_tracing()
         if x1.shape[:-2] != batch:
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-2])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
         if x2.shape[:-1] != batch:
             raise self.ShapeError(f"input 2 has batch shape {tuple(x2.shape[:-1])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
-        x0_ab = x0.reshape(-1, n, n, channels_in[0])
-        x1_a = x1.reshape(-1, n, channels_in[1])
-        x2 = x2.reshape(-1, channels_in[2])
+        x0_ab = x0.reshape(-1, n, n, channels_in[0]) if folded else x0
+        x1_a = x1.reshape(-1, n, channels_in[1]) if folded else x1
+        x2 = x2.reshape(-1, channels_in[2]) if folded else x2
+        matrix_0_1_0, matrix_0_1_1 = self.weight_0_1.transpose(0, 1).reshape(channels_out[1], 5 * channels_in[0]).split((2 * channels_in[0], 3 * channels_in[0]), 1)  # the matrix of each mixing
+        matrix_1_1_0, matrix_1_1_1 = self.weight_1_1.unbind()  # the matrix of each mixing
         r = n ** -0.5  # scale of a sum over one index
         x0_aa = x0_ab.diagonal(0, 1, 2).transpose(1, 2)  # ╭┴╮ x0_ab[a,a]
         x0_11 = x0_aa.sum(1) * r  # ╭─╮ sum over a of x0_aa[a]
@@ -254,8 +256,8 @@ class Graph(nn.Module):
                 self.weight_2_0.reshape(2 * channels_out[0], channels_in[2]),
             ), 1),
             torch.cat((
-                self.weight_0_1[0:2].transpose(0, 1).reshape(channels_out[1], 2 * channels_in[0]),
-                self.weight_1_1[0:1].squeeze(0),
+                matrix_0_1_0,
+                matrix_1_1_0,
                 self.weight_2_1.squeeze(0),
             ), 1),
             torch.cat((
@@ -274,8 +276,8 @@ class Graph(nn.Module):
                 self.weight_1_0[2:5].reshape(3 * channels_out[0], channels_in[1]),
             ), 1),
             torch.cat((
-                self.weight_0_1[2:5].transpose(0, 1).reshape(channels_out[1], 3 * channels_in[0]),
-                self.weight_1_1[1:2].squeeze(0),
+                matrix_0_1_1,
+                matrix_1_1_1,
             ), 1),
         ), 0)
         z = linear(torch.cat((x0_aa, x0_a1, x0_1a, x1_a), -1), w, torch.cat((self.weight_0_0.new_zeros(3 * channels_out[0]), self.bias_1.flatten())))
@@ -291,4 +293,4 @@ class Graph(nn.Module):
         z0_ab = z0_ab.contiguous()
         z0_ab.view(-1, n * n, channels_out[0])[:, :: n + 1].add_(y0_aa)  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
         y1_a = z1_a + z1_1.unsqueeze(1)  # │ y1_a[a] = z1_a[a] + z1_1[]
-        return z0_ab.reshape(*batch, n, n, channels_out[0]), y1_a.contiguous().reshape(*batch, n, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])
+        return z0_ab.reshape(*batch, n, n, channels_out[0]) if folded else z0_ab, y1_a.contiguous().reshape(*batch, n, channels_out[1]) if folded else y1_a.contiguous(), z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()

@@ -117,30 +117,28 @@ class PointClouds(nn.Module):
             self._reject("input 0", x0, f"n, 3, {channels_in[0]}")
         if not (isinstance(x1, torch.Tensor) and x1.shape[-2:] == (n, channels_in[1]) and (x1.is_floating_point() or x1.is_complex())):
             self._reject("input 1", x1, f"{n}, {channels_in[1]}")
-        batch = x0.shape[:-3]
+        batch, folded = x0.shape[:-3], x0.ndim != 4 or torch.jit.is_tracing()
         if x1.shape[:-2] != batch:
             raise self.ShapeError(f"input 1 has batch shape {tuple(x1.shape[:-2])}, but input 0 has {tuple(batch)}: give all terms the same batch shape")
-        x0_ab = x0.reshape(-1, n, 3, channels_in[0])
-        x1_a = x1.reshape(-1, n, channels_in[1])
+        x0_ab = x0.reshape(-1, n, 3, channels_in[0]) if folded else x0
+        x1_a = x1.reshape(-1, n, channels_in[1]) if folded else x1
+        matrix_1_1_0, matrix_1_1_1 = self.weight_1_1.unbind()  # the matrix of each mixing
+        matrix_0_0_0, matrix_0_0_1 = self.weight_0_0.unbind()  # the matrix of each mixing
         r0 = n ** -0.5  # scale of a sum over one index
         x0_1a = x0_ab.sum(1) * r0  # • │ sum over b of x0_ab[b,a]
         x1_1 = x1_a.sum(1) * r0  # • sum over a of x1_a[a]
 
         # mixing on 0 axes: 1 map, from • to •
-        w = self.weight_1_1[0:1].squeeze(0)
-        z1_1 = linear(x1_1, w)
+        z1_1 = linear(x1_1, matrix_1_1_0)
 
         # mixing on 1 axis: 1 map, from • │ to • │
-        w = self.weight_0_0[0:1].squeeze(0)
-        z0_1a = linear(x0_1a, w)
+        z0_1a = linear(x0_1a, matrix_0_0_0)
 
         # mixing on 1 axis: 1 map, from │ to │
-        w = self.weight_1_1[1:2].squeeze(0)
-        z1_a = linear(x1_a, w, self.bias_1.flatten())
+        z1_a = linear(x1_a, matrix_1_1_1, self.bias_1.flatten())
 
         # mixing on 2 axes: 1 map, from │ │ to │ │
-        w = self.weight_0_0[1:2].squeeze(0)
-        z0_ab = linear(x0_ab, w)
+        z0_ab = linear(x0_ab, matrix_0_0_1)
         z0_ab += z0_1a.unsqueeze(1)  # • │ y0_ab[b,a] += z0_1a[a]
         z1_a += z1_1.unsqueeze(1)  # • y1_a[a] += z1_1[]
-        return z0_ab.reshape(*batch, n, 3, channels_out[0]), z1_a.reshape(*batch, n, channels_out[1])
+        return z0_ab.reshape(*batch, n, 3, channels_out[0]) if folded else z0_ab, z1_a.reshape(*batch, n, channels_out[1]) if folded else z1_a

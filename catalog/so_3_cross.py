@@ -182,12 +182,13 @@ class ProductsOfVectors(nn.Module):
             self._reject("u", u, f"3, {channels_u}")
         if not (isinstance(v, torch.Tensor) and v.shape[-2:] == (3, channels_v) and (v.is_floating_point() or v.is_complex())):
             self._reject("v", v, f"3, {channels_v}")
-        batch = u.shape[:-2]
+        batch, folded = u.shape[:-2], u.ndim != 3 or torch.jit.is_tracing()
         if v.shape[:-2] != batch:
             raise self.ShapeError(f"v has batch shape {tuple(v.shape[:-2])}, but u has {tuple(batch)}: give all inputs the same batch shape")
-        u_a = u.reshape(-1, 3, channels_u)
-        v_a = v.reshape(-1, 3, channels_v)
+        u_a = u.reshape(-1, 3, channels_u) if folded else u
+        v_a = v.reshape(-1, 3, channels_v) if folded else v
         b = u_a.shape[0]
+        matrix_0_0_0_0, matrix_0_0_0_1 = self.weight_0_0_0.transpose(0, 1).reshape(channels_out[0], 3 * channels_in).split((channels_in, 2 * channels_in), 1)  # the matrix of each mixing
         r = 3 ** -0.5  # scale of a sum over one index
         v_a_h2 = _multiply(self.epsilon_0, v_a.reshape(-1, 3, channels_v)).reshape(-1, 3, 3, channels_v)  # epsilon takes 1 axis and gives 2
         u_a_r = u_a * 2 ** -0.5
@@ -198,7 +199,7 @@ class ProductsOfVectors(nn.Module):
 
         # mixing on 0 axes: 2 maps, from ╭─╮ to ╰─╯
         w = torch.cat((
-            self.weight_0_0_0[0:1].squeeze(0),
+            matrix_0_0_0_0,
             self.weight_0_0_2.squeeze(0),
         ), 0)
         z = linear(x_11.contiguous(), w, torch.cat((self.bias_0.flatten(), self.bias_2.flatten())))
@@ -209,8 +210,7 @@ class ProductsOfVectors(nn.Module):
         z1_a = linear(x_ab_h1_v2.contiguous(), w)
 
         # mixing on 2 axes: 2 maps, from │ │ to │ │
-        w = self.weight_0_0_0[1:3].transpose(0, 1).reshape(channels_out[0], 2 * channels_in)
-        z0_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
+        z0_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), matrix_0_0_0_1)
         y0_aa = z0_11.unsqueeze(1)  # ╰┬╯ y0_aa[a] = z0_11[]
         z0_ab = z0_ab.reshape(b, 9, channels_out[0]).index_add(1, self.places_0, y0_aa.expand(b, 3, channels_out[0]).flatten(1, -2).to(z0_ab.dtype)).reshape(b, 3, 3, channels_out[0])  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
-        return z0_ab.reshape(*batch, 3, 3, channels_out[0]), z1_a.reshape(*batch, 3, channels_out[1]), z2.contiguous().reshape(*batch, channels_out[2])
+        return z0_ab.reshape(*batch, 3, 3, channels_out[0]) if folded else z0_ab, z1_a.reshape(*batch, 3, channels_out[1]) if folded else z1_a, z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()

@@ -121,19 +121,18 @@ class PhaseSpace4(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-3:] == (4, 4, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"4, 4, {channels_in}")
-        batch = x.shape[:-3]
-        x_ab = x.reshape(-1, 4, 4, channels_in)
+        batch, folded = x.shape[:-3], x.ndim != 4 or torch.jit.is_tracing()
+        x_ab = x.reshape(-1, 4, 4, channels_in) if folded else x
         b = x_ab.shape[0]
+        matrix_0, matrix_1 = self.weight.transpose(0, 1).reshape(channels_out, 3 * channels_in).split((channels_in, 2 * channels_in), 1)  # the matrix of each mixing
         r = 4 ** -0.5  # scale of a sum over one index
         x_11 = (x_ab.diagonal(1, 1, 2)[..., ::2] - x_ab.diagonal(-1, 1, 2)[..., ::2]).sum(-1) * r  # ╭─╮ omega-trace of x_ab[a,b]
 
         # mixing on 0 axes: 1 map, from ╭─╮ to ╰─╯
-        w = self.weight[0:1].squeeze(0)
-        z_11 = linear(x_11, w, self.bias.flatten())
+        z_11 = linear(x_11, matrix_0, self.bias.flatten())
 
         # mixing on 2 axes: 2 maps, from │ │ to │ │
-        w = self.weight[1:3].transpose(0, 1).reshape(channels_out, 2 * channels_in)
-        z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), w)
+        z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), matrix_1)
         z_ab = z_ab.reshape(b, 16, channels_out).index_add(1, self.places_0, z_11.unsqueeze(-2).expand(b, 2, channels_out).flatten(1, -2).to(z_ab.dtype)).reshape(b, 4, 4, channels_out)  # ╰─╯ y_ab[a,b] += omega[a,b] z_11[]
         z_ab.view(b, 16, channels_out).index_add_(1, self.places_1, z_11.unsqueeze(-2).expand(b, 2, channels_out).flatten(1, -2).to(z_ab.dtype), alpha=-1)
-        return z_ab.reshape(*batch, 4, 4, channels_out)
+        return z_ab.reshape(*batch, 4, 4, channels_out) if folded else z_ab

@@ -188,8 +188,8 @@ class Signs3(nn.Module):
         channels_in, channels_out = self.channels_in, self.channels_out
         if not (isinstance(x, torch.Tensor) and x.shape[-3:] == (3, 3, channels_in) and (x.is_floating_point() or x.is_complex())):
             self._reject("input", x, f"3, 3, {channels_in}")
-        batch = x.shape[:-3]
-        x_ab = x.reshape(-1, 3, 3, channels_in)
+        batch, folded = x.shape[:-3], x.ndim != 4 or torch.jit.is_tracing()
+        x_ab = x.reshape(-1, 3, 3, channels_in) if folded else x
 
         w = torch.einsum("dji,do->jo", self.b0_maps, self.bias_0)
         constants = w.flatten()
@@ -204,4 +204,4 @@ class Signs3(nn.Module):
         w = torch.einsum("dji,doc->joic", self.t0_1_maps, self.weight_0_1)
         t1 = linear(x_ab.reshape(-1, 9 * channels_in), w.reshape(1 * channels_out[1], 9 * channels_in), constants)
         t1 = t1.reshape(-1, channels_out[1])
-        return t0_ab.reshape(*batch, 3, 3, channels_out[0]), t1.reshape(*batch, channels_out[1])
+        return t0_ab.reshape(*batch, 3, 3, channels_out[0]) if folded else t0_ab, t1.reshape(*batch, channels_out[1]) if folded else t1

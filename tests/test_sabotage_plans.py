@@ -448,7 +448,7 @@ CODE = {
     "a sum that is scaled twice": ("S(n)", r"(\.sum\(\d\)) \* r\b", r"\1 * r * r"),
     "a sum along another axis": ("S(n)", r"\.sum\(2\)", ".sum(1)"),
     "two weights exchanged": ("S(n)", r"self\.weight\[0:(\d)\]", r"self.weight[0:\1].flip(0)"),
-    "a weight too far": ("O(3)", r"self\.weight\[1:3\]", "self.weight[0:2]"),
+    "a weight too far": ("O(3)", r"self\.weight\.transpose", "self.weight.roll(1, 0).transpose"),
     "a bias twice": ("S(n)", r"self\.bias\[", "2 * self.bias["),
     "a bias that is dropped": ("S(n)", r"self\.bias\[", "0 * self.bias["),
     "a transposition that is none": ("O(3)", r"x_ab\.transpose\(1, 2\)", "x_ab"),

@@ -315,7 +315,7 @@ KERNELS = {
 #: without them, by eager.
 DERIVED = (
     *("S(n) wide", "S(n) from scalars", "SO(3)", "SO(6) by tables", "Sp(n)", "Sp(4) 3 to 3", "karate", "matrices"),
-    *("S(4) by Fourier", "O(3) by irreps", "SO(2) by irreps", "product"),
+    *("S(4) by Fourier", "O(3) by irreps", "SO(2) by irreps", "product", "S(n) narrow"),
 )
 
 

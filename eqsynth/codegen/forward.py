@@ -92,6 +92,8 @@ class Forward:
         self.place_tables = 0
         #: What the names of tables that mixes apply begin with: mixes with the same ones share them.
         self.tabled: dict[Tabled, str] = {}
+        #: Diagonals that are only summed: their code, with the axis of the sum last, and what they are.
+        self.traced: dict[str, tuple[str, str]] = {}
         self.mixes = [step for step in plan.steps if isinstance(step, Mix)]
         self.weighs = [step for step in plan.steps if isinstance(step, Weigh)]
 
@@ -206,8 +208,12 @@ class Forward:
                 self.say(f"{code} = {self._filled(step.source)}")
             elif not layout.contiguous:
                 code += ".contiguous()"
-            code = permuted(code, self.names.joined(axes_of(order)))
-            results.append(f"{code}.reshape({lengths})")
+            if self.names.nested:
+                code = permuted(code, self.names.joined(axes_of(order)))
+                results.append(f"{code}.reshape({lengths})")
+                continue
+            self.names.used.add("folded")
+            results.append(f"{code}.reshape({lengths}) if folded else {code}")
         self.say(f"return {', '.join(results)}")
 
     def _joined_constant(self, value: str, axes: int) -> str:
@@ -302,7 +308,8 @@ class Forward:
     # --- reductions ---------------------------------------------------------------------------
 
     def _reduce(self, step: Reduce) -> None:
-        source, axes = self.code[step.source], self.plan.values[step.source].axes
+        trace = self.traced.get(step.source)
+        source, axes = trace[0] if trace else self.code[step.source], self.plan.values[step.source].axes
         letters = _letters(step.pattern)
         summed = [size for size, axis in zip(axes, step.pattern, strict=True) if axis is None]
         operation = "mean" if summed and self.plan.sums(summed[0]) == "mean" else "sum"
@@ -321,12 +328,26 @@ class Forward:
             text = f"{step.form}-trace of {step.source}[{letters}]"
         elif step.summed:
             axis = step.pattern.index(None)
-            code = f"{source}.{operation}({axis + 1}){self._sum_scale(axes[axis])}"
-            text = f"sum over {LETTERS[step.axes]} of {step.source}[{letters}]"
+            code = f"{source}.{operation}({-1 if trace else axis + 1}){self._sum_scale(axes[axis])}"
+            text = f"sum over {LETTERS[step.axes]} of {trace[1] if trace else f'{step.source}[{letters}]'}"
         else:
             code, text = _diagonal(source, step.pattern), f"{step.source}[{letters}]"
+            if self._is_trace(step):
+                # Nothing else reads the diagonal: it is summed where torch puts it, behind the channels.
+                self.traced[step.target] = (_diagonal(source, step.pattern, ordered=False), text)
+                return
         self.say(f"{step.target} = {code}", text, of=step.target)
         self.code[step.target] = step.target
+
+    def _is_trace(self, step: Reduce) -> bool:
+        """Whether a diagonal of two axes is read once, by a sum over it that leaves all other axes in their order."""
+        readers = [other for other in self.plan.steps if step.target in other.reads]
+        axes = [axis for axis in step.pattern if axis is not None]
+        labels = [axis for axis in axes if axes.count(axis) > 1]
+        kept = [axis for axis in axes if axis not in labels]
+        if len(readers) != 1 or len(labels) != 2 or kept != sorted(kept) or not isinstance(readers[0], Reduce):
+            return False
+        return readers[0].summed == 1 and not readers[0].forms and readers[0].pattern.index(None) == labels[0]
 
     def _sum_scale(self, factor: int) -> str:
         return f" * {self.names.scale(factor)}" if self.plan.sums(factor) == "variance" else ""
@@ -564,9 +585,11 @@ class Forward:
             operands = [f"torch.cat(({', '.join(part)}), -1)" if len(part) > 1 else part[0] for part in parts]
         matrix = self._matrix(step)
         terms = [operand.term for operand in step.operands]
-        if len(parts) == 1:
+        if len(parts) == 1 and matrix.isidentifier():
+            weights = [matrix]
+        elif len(parts) == 1:
             self.say(f"w = {matrix}")
-        else:
+        if len(parts) > 1:
             widths = [self.widths(terms[start : start + per]) for start in range(0, len(terms), per)]
             self.say("# in several products, so that the copies of operands stay small")
             self.say(f"{', '.join(weights)} = ({matrix}).split(({', '.join(widths)}), 1)")
@@ -594,11 +617,12 @@ class Forward:
 
     def _block(self, step: Mix, i: int, o: int, operands: list[int], targets: list[int]) -> str:
         wide, high = len(operands), len(targets)
-        rows, columns = set(targets), set(operands)
-        at = {(e.target, e.operand): e for e in step.entries if e.target in rows and e.operand in columns}
-        if not at:
+        entries = _entries_at(step, operands, targets)
+        if not any(entries):
             return self.zeros(f"{high} * {self.names.c_out(o)}, {wide} * {self.names.c_in(i)}")
-        part = self.weights_at(step, i, o, [at.get((t, s)) for t in targets for s in operands])
+        if rows := self._rows(self.pair(i, o)):
+            return rows[min(entry.element for entry in entries if entry)]
+        part = self.weights_at(step, i, o, entries)
         if wide == high == 1:
             return f"{part}.squeeze(0)"
         c_out, c_in = self.names.c_out(o), self.names.c_in(i)
@@ -623,6 +647,40 @@ class Forward:
             name = self._buffer("signs", step, i, o, Buffer(signs, "factors"))
             part = f"({part} * self.{name}[:, None, None])"
         return part
+
+    def _rows(self, pair: Pair) -> dict[int, str]:
+        """Names of the matrices of a pair by their first map, where each is one row of consecutive maps.
+
+        Slices would each cost operators here, and a tensor of all weights in the backward pass.
+        """
+        counts: dict[int, int] = {}
+        for step in self.mixes:
+            targets = [place for place, target in enumerate(step.targets) if target.term == pair.term_out]
+            operands = [place for place, operand in enumerate(step.operands) if operand.term == pair.term_in]
+            entries = _entries_at(step, operands, targets)
+            if step.fourier or step.tabled or not any(entries):
+                continue
+            if len(targets) > 1 or not all(entry and entry.sign > 0 for entry in entries):
+                return {}
+            elements = [entry.element for entry in entries if entry]
+            if elements != _range(elements[0], len(elements)):
+                return {}
+            counts[elements[0]] = len(elements)
+        if len(counts) < 2 or sum(counts.values()) != pair.dim:
+            return {}
+        weight = self.weight(pair)
+        # Weights of products have names as weight_0_0 and weight_0_0_1: a number behind these would be another's.
+        name = self.plan.weight_name(pair.term_in, pair.term_out).replace("weight", "matrix")
+        names = {first: f"{name}_{number}" for number, first in enumerate(sorted(counts))}
+        c_out, c_in = self.names.c_out(pair.term_out), self.names.c_in(pair.term_in)
+        code = f"{weight}.unbind()"
+        if len(counts) < pair.dim:
+            widths = ", ".join(times([counts[first], c_in]) for first in names)
+            code = f"{weight}.transpose(0, 1).reshape({c_out}, {pair.dim} * {c_in}).split(({widths}), 1)"
+        line = f"{', '.join(names.values())} = {code}  # the matrix of each mixing"
+        if line not in self.weights:
+            self.weights.append(line)
+        return names
 
     def weight(self, pair: Pair) -> str:
         """The weights of a pair, scaled once for all their uses."""
@@ -1050,7 +1108,12 @@ class Head:
         for number in range(len(self.axes)):
             lead = f"{self.raw[number]}.shape[:-{len(self.lengths[number]) + 1}]"
             if number == 0:
-                self.say(f"batch = {lead}")
+                if "folded" in used:
+                    # A trace is of one number of axes: its reshapes refuse others.
+                    several = f"{self.raw[number]}.ndim != {len(self.lengths[number]) + 2}"
+                    self.say(f"batch, folded = {lead}, {several} or torch.jit.is_tracing()")
+                else:
+                    self.say(f"batch = {lead}")
                 continue
             ours, first, what = f"input {number}", "input 0", "terms"
             if self.names.multilinear:
@@ -1077,7 +1140,8 @@ class Head:
                 code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", names.split(count))
                 self.say(f"{inputs[number]} = {code}", "first which group, then which of its members")
                 continue
-            self.say(f"{inputs[number]} = {self.raw[number]}.reshape({folded}, {lengths})")
+            code = f"{self.raw[number]}.reshape({folded}, {lengths})"
+            self.say(f"{inputs[number]} = {code}{f' if folded else {self.raw[number]}' if 'folded' in used else ''}")
         if "b" in used:
             self.say(f"b = {inputs[min(inputs)]}.shape[0]" if inputs else "b = batch.numel()")
 
@@ -1102,8 +1166,11 @@ class Head:
 # --- code for tensors -----------------------------------------------------------------------------------
 
 
-def _diagonal(code: str, pattern: Pattern) -> str:
-    """A view of the diagonal on which axes with the same entry of ``pattern`` agree."""
+def _diagonal(code: str, pattern: Pattern, ordered: bool = True) -> str:
+    """A view of the diagonal on which axes with the same entry of ``pattern`` agree.
+
+    Not ``ordered``: its axes stand as torch leaves them, the last diagonal behind the channels.
+    """
     # Axes of the running view, as target axes; the channels are -1.
     axes: list[int] = [axis for axis in pattern if axis is not None] + [-1]
     while True:
@@ -1118,7 +1185,7 @@ def _diagonal(code: str, pattern: Pattern) -> str:
         code += f".diagonal(0, {first + 1}, {second + 1})"
         axes = [axis for position, axis in enumerate(axes) if position not in pair] + [label]
     target = [*sorted(axis for axis in axes if axis != -1), -1]
-    if axes != target:
+    if axes != target and ordered:
         if len(axes) == 2:
             code += ".transpose(1, 2)"
         else:
@@ -1135,6 +1202,12 @@ def _aligned(source: str, labels: Sequence[int], step: Join) -> str:
 def _concatenated(parts: Sequence[str], axis: int) -> str:
     inner = "".join(f"{indent(part, '    ')},\n" for part in parts)
     return f"torch.cat((\n{inner}), {axis})"
+
+
+def _entries_at(step: Mix, operands: Sequence[int], targets: Sequence[int]) -> list[Entry | None]:
+    """The entries of a block of a mix, row by row."""
+    at = {(entry.target, entry.operand): entry for entry in step.entries}
+    return [at.get((target, operand)) for target in targets for operand in operands]
 
 
 def _signed(terms: Iterable[tuple[str, int]]) -> str:

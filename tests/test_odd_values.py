@@ -86,6 +86,12 @@ CALLS = {
     eq.voigt: {"x": torch.ones(3, 3, 1), "kind": "stress"},
     eq.from_voigt: {"x": torch.ones(6, 1), "kind": "stress"},
     testing.assert_equivariant: {"module": eq.Linear("S(n)", 1, 1), "n": 2, "trials": 1},
+    testing.assert_transfers: {
+        "module": eq.Linear("S(n)", 2, 1, transfer="pad"),
+        "transfer": "pad",
+        "n": 2,
+        "trials": 1,
+    },
     RationalFunction: {"value": "n"},
     RationalFunction.from_roots: {"roots": {0: 1}},
     ExactMatrix.of: {"rows": [[1]]},

@@ -103,6 +103,8 @@ class Group:
     headless: ClassVar[str] = ""
     #: Whether tensors have axes of the dual space V* beside those of V, which the group acts on in another way.
     duals: ClassVar[bool] = False
+    #: The ways to grow n that maps may commute with: repeating nodes, and padding by zeros.
+    transfers: ClassVar[tuple[str, ...]] = ("repeat", "pad")
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""
     #: Arguments for independence that a certificate may name, besides those for symmetric tensors.

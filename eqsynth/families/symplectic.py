@@ -30,6 +30,8 @@ class Symplectic(MatchingGroup):
     }
     diagram_kind = "symplectic Brauer"
     symplectic = True
+    #: Repeated coordinates are no pairs of omega any more.
+    transfers = ("pad",)
     spanning = "perfect matchings without a head"
 
     @property

@@ -124,6 +124,7 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
             # Factors are reduced before they are multiplied: what a map of the product costs says little.
             "cost": "" if part else words.cost(maps.group, element),
             "key": _key(maps.group, element),
+            "transfers": [] if part else list(maps.transfers(number)),
             "parts": [_part(one) for _, one in words.parts(maps.group, element)],
             **({} if part is None else {"weight": weights.get(number, "")}),
         }

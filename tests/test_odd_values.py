@@ -99,6 +99,8 @@ CALLS = {
     MATRIX.__getitem__: {"place": (0, 1)},
     symbolic.project: {"basis": eq.basis("O(3)", 1, 1), "matrix": np.eye(3)},
     symbolic.gram: {"subject": "O(3)", "inputs": 1, "outputs": 1},
+    symbolic.moment: {"group": "O(3)", "entries": [(0, 0), (0, 0)]},
+    symbolic.weingarten_function: {"group": "O(3)", "kind": (2, 1)},
     symbolic.inner: {"group": "S(3)", "first": DIAGRAM, "second": DIAGRAM},
     symbolic.dimension_table: {"family": "S", "total": 2},
     algebra.Map: {"group": eq.Group("S", 3), "outputs": 1, "inputs": 1, "terms": ((1, DIAGRAM),)},

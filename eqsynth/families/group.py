@@ -105,6 +105,9 @@ class Group:
     duals: ClassVar[bool] = False
     #: The ways to grow n that maps may commute with: repeating nodes, and padding by zeros.
     transfers: ClassVar[tuple[str, ...]] = ("repeat", "pad")
+    #: Of which kind the matrices of the group are where moments of their entries are known: ``"permutation"``,
+    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``.
+    haar: ClassVar[str] = ""
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""
     #: Arguments for independence that a certificate may name, besides those for symmetric tensors.

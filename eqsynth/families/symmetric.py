@@ -28,6 +28,7 @@ class Symmetric(PartitionGroup):
     sources: ClassVar[dict[str, str]] = {"partition": "set partitions, arXiv 2212.08648"}
     diagram_kind = "partition"
     permuting = True
+    haar = "permutation"
     spanning = "set partitions without a head"
     stride = 2
     walk = "An axis of a tensor is two steps: take a box away, then put one back, maybe elsewhere."

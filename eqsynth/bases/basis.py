@@ -28,7 +28,6 @@ from eqsynth.spaces.space import (
     axis_counts,
     is_number,
     is_plain,
-    lengths,
     order_text,
     orders_of,
     plain,
@@ -244,11 +243,8 @@ class Basis:
         filled = np.zeros((len(self), rows, columns), np.int64)
         for index, element in enumerate(self.diagrams):
             filled[index] = functor.matrix(self.group, element, sizes)
-        if self.turns and turned:
-            for index, matrix in enumerate(filled):
-                split = matrix.reshape(*lengths(stored_full(self.outputs), sizes), columns).copy()
-                added = [sign * np.transpose(split, (*axes, len(axes))) for axes, sign in self.turns[index]]
-                filled[index] = sum(added, np.zeros_like(split)).reshape(rows, columns)
+            if self.turns and turned:
+                filled[index] = index_symmetries.summed(filled[index], self.outputs, sizes, self.turns[index])
         return filled
 
     def project(self, matrix: Any, n: int | None = None) -> Projection:

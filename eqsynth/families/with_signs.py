@@ -83,6 +83,12 @@ class WithSigns(PartitionGroup):
         """The parts of V times a part of the group, each as often as it is there."""
         return super().neighbours(step, part)
 
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """What the group says; -1 changes the sign where the length is odd."""
+        part, sign = label
+        parts = super().times_power_sum(part, length)
+        return Counter({(other, (sign + length) % 2): count for other, count in parts.items()})
+
     def twisted_part(self, label: Label) -> Label:
         """That of the group; -1 has determinant (-1)^n."""
         return super().twisted_part(label[0]), (label[1] + self.number) % 2

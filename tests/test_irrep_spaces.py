@@ -215,6 +215,8 @@ class TestWhatTensorsConsistOf:
         layer = eq.Linear("O(3)", "1x3", whole.space)
         assert layer.plan.dims == {(0, 0): 3, (0, 1): 1, (0, 2): 2, (0, 3): 1}
         assert str(eq.irreps("S(3) x O(3)", "(1,1)").space) == "1x({3},1o) + 1x({2,1},1o)"
+        assert [name for name, _ in eq.irreps("S'(n)", 1)] == ["{n}'", "{n-1,1}'"]
+        assert [name for name, _ in eq.irreps("B'(3)", 2)] == ["{}", "{1}", "{}'.det", "{2}"]
         assert "{n-2,1,1}  1      1/2 n² - 3/2 n + 1" in str(eq.irreps("S(n)", 2))
         assert "complex multiples" in str(eq.irreps("SO(2)", 1))
 

@@ -424,9 +424,9 @@ class Group:
         """Whether irreps are named by degree and parity, and have the coordinates of spherical harmonics."""
         return False
 
-    def exists(self, label: Label) -> bool:
+    def exists(self, label: Label) -> bool:  # noqa: ARG002 - the family says
         """Whether a label names an irreducible part at this n."""
-        self._lacks(f"irreps with coordinates, such as {label}: ask for tensors of an order")
+        self._lacks("irreps with coordinates: ask for tensors of an order")
 
     def least_order(self, label: Label) -> int:
         """The number of indices of the least tensors that hold a part."""

@@ -70,9 +70,9 @@ class WithSigns(PartitionGroup):
         """The trivial part."""
         return super().start(), 0
 
-    def exists(self, label: Label) -> bool:
+    def exists(self, label: Label) -> bool:  # noqa: ARG002 - none
         """Irreps have no coordinates yet."""
-        self._lacks(f"irreps with coordinates, such as {label}: ask for tensors of an order")
+        self._lacks("irreps with coordinates: ask for tensors of an order")
 
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """The parts of V times a part of the group; -1 changes its sign."""

@@ -120,7 +120,7 @@ def weingarten_function(group: str | Group, kind: Sequence[Any]) -> RationalFunc
 
 
 def _of_type(kind: Any, alpha: int, sign: int) -> Terms:
-    listed = [whole(size) for size in kind] if ordered(kind) and not isinstance(kind, str | Mapping) else [None]
+    listed = [whole(size) for size in kind] if ordered(kind) else [None]
     sizes = [size for size in listed if size is not None and size > 0]
     if len(sizes) != len(listed):
         raise SymbolicError(
@@ -133,7 +133,7 @@ def _of_type(kind: Any, alpha: int, sign: int) -> Terms:
 
 
 def _of_partitions(kind: Any) -> Terms:
-    two = [*kind] if ordered(kind) and not isinstance(kind, str | Mapping) else []
+    two = [*kind] if ordered(kind) else []
     first, second = map(_blocks, two) if len(two) == 2 else (None, None)
     if first is None or second is None or set(first) != set(second):
         raise SymbolicError(
@@ -156,13 +156,11 @@ def _of_partitions(kind: Any) -> Terms:
 
 def _blocks(listed: Any) -> dict[int, int] | None:
     """The block of each thing, by its number; None for what are no blocks."""
-    if not ordered(listed) or isinstance(listed, str | Mapping):
+    if not ordered(listed):
         return None
     known: dict[int, int] = {}
     for number, block in enumerate(listed):
-        points = (
-            [whole(point) for point in block] if ordered(block) and not isinstance(block, str | Mapping) else [None]
-        )
+        points = [whole(point) for point in block] if ordered(block) else [None]
         for point in points:
             if point is None or point in known:
                 return None
@@ -270,10 +268,10 @@ def _entries(entries: Any, conjugated: Any) -> tuple[Pairs, Pairs]:
 
 def _pairs(listed: Any) -> Pairs:
     read: Pairs = []
-    if isinstance(listed, str | Mapping) or not isinstance(listed, Iterable):
+    if not ordered(listed):
         raise EqsynthError(f"{shown(listed)} lists no entries: write pairs (row, column), [(0, 0), (0, 1)]")
     for pair in listed:
-        indices = [whole(index) for index in pair] if ordered(pair) and not isinstance(pair, str | Mapping) else []
+        indices = [whole(index) for index in pair] if ordered(pair) else []
         if len(indices) != 2 or any(index is None or index < 0 for index in indices):
             raise EqsynthError(f"{shown(pair)} is no row and column, two whole numbers from 0 on: write (0, 1)")
         read.append((int(indices[0] or 0), int(indices[1] or 0)))

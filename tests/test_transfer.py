@@ -272,5 +272,9 @@ def test_whole_networks():
         eq.testing.assert_transfers(lambda x: x[:, :2], "repeat", "S(n)", "1x1", "1x1")
     with pytest.raises(EquivarianceError):
         eq.testing.assert_transfers(lambda x: x / 0 * float("nan"), "repeat", "S(n)", "1x1", "1x1")
+    with pytest.raises(EquivarianceError, match="with nodes of zeros"):
+        eq.testing.assert_transfers(graphon, "pad")
+    with pytest.raises(EquivarianceError, match="with nodes of zeros"):
+        eq.testing.assert_transfers(eq.Linear("S(n)", 1, 1, transfer="repeat"), "pad")
     with pytest.raises(GroupError, match="has one size"):
         eq.testing.assert_transfers(torch.relu, "pad", "S(3)", "1x1", "1x1")

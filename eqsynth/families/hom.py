@@ -341,8 +341,8 @@ def check_transfer(transfer: str | None, group: Group, orders: Sequence[Order]) 
     for index in open_:
         if transfer not in index.transfers:
             raise GroupError(
-                f"{index} does not stay what it is where coordinates are treated as transfer={transfer!r} asks: ask "
-                f"for {' or '.join(f'transfer={way!r}' for way in index.transfers)}"
+                f"transfer={transfer!r} makes no sense for {index}: with its coordinates enlarged so, the form that it "
+                f"keeps is another one; ask for {' or '.join(f'transfer={way!r}' for way in index.transfers)}"
             )
     for order in orders:
         parts = zip(group.factors, negated(group, order), irreps_of(order), strict=True)

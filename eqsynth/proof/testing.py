@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
 from eqsynth.exact.numbers import bounded, choice
 from eqsynth.families.group import Group
-from eqsynth.families.hom import TRANSFERS, Hom, ProductHom, with_transfer
+from eqsynth.families.hom import TRANSFERS, Hom, ProductHom
 from eqsynth.families.representation import act, elements_to_try, packed, random_tensor, symmetrised, unpacked
 from eqsynth.proof.trials import check_draws, concrete_factors, copied, sizes_to_try
 from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, least_shown, lengths, order_text
@@ -115,7 +116,8 @@ def assert_transfers(
     """
     import numpy as np
 
-    hom = with_transfer(_problem(module, group, space_in, space_out), _known(transfer))
+    choice("transfer", transfer, tuple(TRANSFERS))
+    hom = replace(_problem(module, group, space_in, space_out), transfer=transfer)
     trials, seed = check_draws(trials, seed)
     dtype, bound, noises = _precision(module, dtype, tolerance, perturb, trials)
     rng = np.random.default_rng(seed)
@@ -127,11 +129,6 @@ def assert_transfers(
                     _seed(seed + trial)
                     run = _copied(module, dtype, noise)
                     _try_larger(run, name, hom, sizes, 1 + trial % 2, rng, dtype, bound, seed + trial)
-
-
-def _known(transfer: Any) -> str:
-    choice("transfer", transfer, tuple(TRANSFERS))
-    return str(transfer)
 
 
 def _precision(

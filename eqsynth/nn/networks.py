@@ -308,13 +308,11 @@ class MLP(Sequential):
             before = hidden
         modules.append(_mixing(how, before, listed[-1], len(listed) - 1))
         super().__init__(*modules)
-        for message, category in _without_path(modules, listed, activation):
+        for message, category in _without_path(modules, listed):
             warn(message, category)
 
 
-def _without_path(
-    modules: Sequence[nn.Module], spaces: Sequence[Space], activation: Function
-) -> list[tuple[str, type[Warning]]]:
+def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list[tuple[str, type[Warning]]]:
     """What to warn of: inputs that reach no output, outputs that no input reaches.
 
     What hidden layers leave out is meant so; what the ends of the network leave out may not be.
@@ -330,7 +328,8 @@ def _without_path(
     read = frozenset().union(*(own for own in sources if own is not None))
     known = {pair.term_in for pair in layers[0].plan.pairs}
     cure = "give the hidden spaces terms of more orders"
-    cure += "" if activation == "products" else ", or take activation='products'"
+    multiplied = any(isinstance(module, PolynomialLayer) for module in modules)
+    cure += "" if multiplied else ", or take activation='products'"
     for place, order in enumerate(spaces[0].orders):
         if place in known and place not in read:
             what = f"input term {place} of this network, of order {order_text(order)}, is ignored"

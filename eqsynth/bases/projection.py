@@ -92,8 +92,8 @@ def project(basis: Basis, matrix: Any, n: int | Sequence[int] | None = None) -> 
 
     The projection is the average of rho_l(g)^-1 M rho_k(g) over a group of orthogonal (unitary) matrices. For Sp(n),
     GL(n), SL(n), O(p,q) and SO(p,q) it is that over the compact group with the same equivariant maps; for groups given
-    by other matrices, which need have none, it is what is nearest. Only for SO(n) and A(n) with n a letter it is less, at sizes
-    at which a head would fit: that basis has none. The coefficients are those of the diagrams as they are: a
+    by other matrices, which need have none, it is what is nearest. Only for SO(n) and A(n) with n a letter it is less,
+    at sizes at which a head would fit: that basis has none. The coefficients are those of the diagrams as they are: a
     layer that scales its diagrams needs them divided by its scales.
 
     Diagrams take one pass over their entries that are not zero, without a list of them; orbits of permutations are

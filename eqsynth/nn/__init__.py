@@ -18,6 +18,7 @@ from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
+from eqsynth.nn.projection import equivariance_gap, project, project_
 from eqsynth.nn.pyg import from_pyg, to_pyg
 from eqsynth.nn.sparse import Sparse
 
@@ -51,9 +52,12 @@ __all__ = [
     "RowwiseParallel",
     "Sequential",
     "Sparse",
+    "equivariance_gap",
     "from_pyg",
     "pad",
     "parallel_plan",
+    "project",
+    "project_",
     "to_pyg",
     "unpad",
 ]

@@ -32,6 +32,7 @@ class Alternating(Symmetric):
     heads = True
     headless = "S"
     twist = "sign"
+    frames = ""
     spanning = "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)"
 
     def _head_sizes(self) -> tuple[int, ...]:

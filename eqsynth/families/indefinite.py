@@ -33,6 +33,7 @@ class Indefinite(Orthogonal):
     __slots__ = ()
     diagram_kind = "Brauer with η"
     action = "boost, rotate or reflect the coordinates{}"
+    frames = ""
 
     p: int
     q: int

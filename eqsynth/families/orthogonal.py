@@ -27,6 +27,7 @@ class Orthogonal(MatchingGroup):
     sources: ClassVar[dict[str, str]] = {"Brauer": "perfect matchings, arXiv 2212.08630"}
     diagram_kind = "Brauer"
     spanning = "perfect matchings without a head"
+    frames = "pca"
 
     def dimension(self, total: int) -> int:
         """One for each standard tableau with at most n rows, all of them even."""

@@ -15,6 +15,7 @@ eq.Linear, and refuses what would break the symmetry, with the reason and with w
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
+from eqsynth.nn.frames import Canonicalise, FrameAverage
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
@@ -38,9 +39,11 @@ __all__ = [
     "MLP",
     "Activation",
     "BatchNorm",
+    "Canonicalise",
     "ChannelwiseParallel",
     "ColwiseParallel",
     "Dropout",
+    "FrameAverage",
     "Gated",
     "LayerNorm",
     "NormActivation",

@@ -1,9 +1,11 @@
 """Dense weights projected in PyTorch, against the span of layers and averages over whole groups."""
 
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soft_symmetry
 import torch
 
 import eqsynth as eq
@@ -243,3 +245,48 @@ def test_spaces_without_maps_have_the_whole_weight_as_a_gap():
     weight = torch.randn(1, 3)
     assert not eq.nn.project(weight, "O(3)", 1, 0).any()
     torch.testing.assert_close(eq.nn.equivariance_gap(weight, "O(3)", 1, 0), weight.square().sum())
+
+
+# --- what the docs compare --------------------------------------------------------------------------
+
+
+def targets(share):
+    """The targets of the script as a function of its vectors."""
+
+    def run(x):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(soft_symmetry.torch, "randn", lambda *_: x)
+            return soft_symmetry.examples(len(x), share)[1].to(x.dtype)
+
+    return run
+
+
+def test_the_field_alone_breaks_the_symmetry_of_the_task():
+    eq.testing.assert_equivariant(targets(0.0), "O(3)", "4x1", "1x1", tolerance=1e-6)
+    with pytest.raises(EquivarianceError):
+        eq.testing.assert_equivariant(targets(0.1), "O(3)", "4x1", "1x1", tolerance=1e-6)
+
+
+def test_a_network_without_gaps_commutes():
+    net = soft_symmetry.dense()
+    problem = "O(3)", "4x1", "1x1"
+    with pytest.raises(EquivarianceError):
+        eq.testing.assert_equivariant(net, *problem, trials=1)
+    layers = [module for module in net.modules() if isinstance(module, soft_symmetry.Dense)]
+    assert len(layers) == 3
+    for layer in layers:
+        eq.nn.project_(layer.linear, *layer.problem)
+        assert layer.gap() < 1e-9
+    eq.testing.assert_equivariant(net, *problem, trials=1)
+
+
+def test_the_script_prints_a_row_for_each_road(monkeypatch, capsys):
+    for name, value in {"SHARES": (0.5,), "RATES": (0.01,), "TEST": 20, "VALIDATION": 20, "EXAMPLES": 20}.items():
+        monkeypatch.setattr(soft_symmetry, name, value)
+    soft_symmetry.compare(steps=2, seeds=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(soft_symmetry.ROADS) == 8
+    page = (Path(eq.__file__).parents[1] / "docs" / "guide" / "soft-symmetry.md").read_text()
+    for line in lines[2:]:
+        start = line.split("|")[1:3]
+        assert f"|{'|'.join(start)}|" in page

@@ -365,7 +365,8 @@ def _combined(values: torch.Tensor) -> torch.Tensor:
     """One number for each point, from ``(samples, n, ...)``."""
     rows = values.reshape(*values.shape[:2], prod(values.shape[2:]))
     weights = torch.arange(1, rows.shape[2] + 1, dtype=rows.dtype, device=rows.device).cos()
-    return torch.matmul(rows, weights)
+    combined: torch.Tensor = torch.matmul(rows, weights)
+    return combined
 
 
 def _gram_schmidt(vectors: torch.Tensor, group: Group) -> torch.Tensor:

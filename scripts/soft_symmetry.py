@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import nn
 
 import eqsynth as eq
 from eqsynth.families.representation import random_element
+from eqsynth.spaces.space import lengths
 
 SHARES = (0.0, 0.1, 0.5)
 RATES = (0.003, 0.01)
@@ -50,23 +52,19 @@ def examples(count: int, share: float) -> tuple[torch.Tensor, torch.Tensor]:
 class Dense(nn.Module):
     """A dense layer in place of an equivariant one: between the same tensors, flattened."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: eq.Linear) -> None:
         super().__init__()
-        self.hom = None
-        self.problem = str(layer.hom.group), layer.hom.space_in, layer.hom.space_out
-        self.lengths = [(3**order, channels) for channels, order in layer.hom.space_out]
-        features = sum(3**order * channels for channels, order in layer.hom.space_in)
-        self.linear = nn.Linear(features, sum(length * channels for length, channels in self.lengths))
+        hom = layer.hom
+        self.problem = hom.group, hom.space_in, hom.space_out
+        ins, self.shapes = ([(*lengths(o, [3]), wide) for wide, o in space] for space in (hom.space_in, hom.space_out))
+        self.linear = nn.Linear(sum(map(prod, ins)), sum(map(prod, self.shapes)))
 
     def forward(self, x: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """As the layer in whose place it stands."""
         terms = x if isinstance(x, tuple) else (x,)
         y = self.linear(torch.cat([term.flatten(1) for term in terms], 1))
-        parts = y.split([length * channels for length, channels in self.lengths], 1)
-        shaped = [
-            part.reshape(len(y), *[length] * (length > 1), c)
-            for part, (length, c) in zip(parts, self.lengths, strict=True)
-        ]
+        parts = torch.split(y, [*map(prod, self.shapes)], 1)
+        shaped = [part.reshape(len(y), *shape) for part, shape in zip(parts, self.shapes, strict=True)]
         return shaped[0] if len(shaped) == 1 else tuple(shaped)
 
     def gap(self) -> torch.Tensor:
@@ -81,7 +79,9 @@ def strict() -> nn.Module:
 
 def dense() -> nn.Module:
     """The same with dense linear layers: where their gap is zero it commutes with O(3)."""
-    return nn.Sequential(*[Dense(module) if isinstance(module, eq.Linear) else module for module in strict()])
+    return nn.Sequential(
+        *[Dense(module) if isinstance(module, eq.Linear) else module for module in strict().children()]
+    )
 
 
 def perceptron() -> nn.Module:

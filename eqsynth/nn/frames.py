@@ -329,7 +329,7 @@ def _axes(terms: Sequence[torch.Tensor], space: Space, place: int, flips: bool) 
     """The axes of the second moments with all signs, those of determinant 1 where the group does not flip."""
     rows = _unfolded(terms, space, place)
     moments = torch.stack([row @ row.mT for row in rows]).sum(0)
-    vectors = torch.linalg.eigh(moments).eigenvectors
+    vectors: torch.Tensor = torch.linalg.eigh(moments).eigenvectors
     n = vectors.shape[-1]
     free = n if flips else n - 1
     if 2**free > MAX_FRAME:

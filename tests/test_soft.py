@@ -142,6 +142,10 @@ def test_the_exact_projection_is_the_same():
         single = eq.nn.project(torch.from_numpy(given).float(), group, inputs, outputs)
         assert single.dtype == torch.float32
         np.testing.assert_allclose(single, exact, atol=1e-4)
+    for group, order in (("U(2)", "(1,1)"), ("Z(3) wr S(2)", "(1,1)")):
+        given = torch.randn(4, 4, dtype=torch.complex128)
+        exact = eq.basis(group, order, order).project(given).matrix()
+        torch.testing.assert_close(eq.nn.project(given, group, f"1x{order}", f"1x{order}"), exact)
 
 
 def test_gaps_are_half_the_mean_over_the_group():
@@ -245,6 +249,7 @@ def test_spaces_without_maps_have_the_whole_weight_as_a_gap():
     weight = torch.randn(1, 3)
     assert not eq.nn.project(weight, "O(3)", 1, 0).any()
     torch.testing.assert_close(eq.nn.equivariance_gap(weight, "O(3)", 1, 0), weight.square().sum())
+    assert eq.nn.project(torch.zeros(0, 2), "O(2)", "1", "A3.packed").shape == (0, 2)
 
 
 # --- what the docs compare --------------------------------------------------------------------------

@@ -222,22 +222,13 @@ class Labelled(Span):
         import numpy as np
 
         paired = np.zeros((self.count, len(flat)), flat.dtype)
-        if self.count:
-            np.add.at(paired, self.labels, (flat * self.signs.astype(flat.dtype)).T)
+        np.add.at(paired, self.labels, (flat * self.signs.astype(flat.dtype)).T)
         return paired.T
 
     def add_up(self, factors: NDArray[Any]) -> NDArray[Any]:
         """Each entry is looked up."""
-        if not self.count:
-            return _nothing(factors, self.entries)
         looked_up: NDArray[Any] = factors[:, self.labels] * self.signs.astype(factors.dtype)
         return looked_up
-
-
-def _nothing(factors: NDArray[Any], entries: int) -> NDArray[Any]:
-    import numpy as np
-
-    return np.zeros((len(factors), entries), factors.dtype)
 
 
 def _labelled(labels: NDArray[np.int64], signs: NDArray[np.int64], count: int) -> Labelled:
@@ -265,9 +256,8 @@ def _of_tables(maps: Sequence[MatrixMap], entries: int, columns: int) -> Labelle
     if len({*places}) < len(places) or any(abs(value) != 1 for _, _, value in listed):
         return None
     labels, signs = np.zeros(entries, np.int64), np.zeros(entries, np.int64)
-    if listed:
-        labels[places] = [number for _, number, _ in listed]
-        signs[places] = [value for _, _, value in listed]
+    labels[places] = [number for _, number, _ in listed]
+    signs[places] = [value for _, _, value in listed]
     return _labelled(labels, signs, len(maps))
 
 

@@ -24,11 +24,12 @@ from eqsynth.families.representation import random_element
 from eqsynth.spaces.space import lengths
 
 SHARES = (0.0, 0.1, 0.5)
-RATES = (0.003, 0.01)
-PENALTIES = (0.03, 0.3)
 #: The penalty is added in every fourth step, four times: it changes slowly, and costs more than the step.
 EVERY = 4
 STEPS, SEEDS, EXAMPLES, VALIDATION, TEST = 600, 3, 256, 256, 2_000
+#: How many random elements are drawn.
+COUNTS = (1, 10, 100, 1_000)
+CHANNELS = 8
 HIDDEN = ["4x1", "12x1 + 12x0", "12x1 + 12x0", "1x1"]
 
 
@@ -113,16 +114,17 @@ def perceptron() -> nn.Module:
 
 @dataclass(frozen=True)
 class Road:
-    """A way to use the symmetry: how a network is made, and the weights of its penalty that are tried."""
+    """A way to use the symmetry: how a network is made, and the rates and weights of its penalty that are tried."""
 
     make: Callable[[], nn.Module]
+    rates: tuple[float, ...] = (0.003, 0.01)
     penalties: tuple[float, ...] = (0.0,)
 
 
 ROADS = {
     "strict": Road(strict),
     "the same, dense": Road(dense),
-    "dense, penalty": Road(penalised, PENALTIES),
+    "dense, penalty": Road(penalised, (0.01,), (0.03, 0.3)),
     "perceptron": Road(perceptron),
     "frame average of it": Road(lambda: eq.nn.FrameAverage(perceptron(), "O(3)", "4x1", "1x1")),
     "canonical form of it": Road(lambda: eq.nn.Canonicalise(perceptron(), "O(3)", "4x1", "1x1")),
@@ -164,7 +166,7 @@ def compare(steps: int, seeds: int) -> None:
     for name, road in ROADS.items():
         cells, times = [], []
         for share in SHARES:
-            tries = [(rate, weight) for rate in RATES for weight in road.penalties]
+            tries = [(rate, weight) for rate in road.rates for weight in road.penalties]
             best = []
             for seed in range(seeds):
                 runs = [trained(road, rate, weight, seed, share, steps) for rate, weight in tries]
@@ -178,27 +180,28 @@ def compare(steps: int, seeds: int) -> None:
 
 def sampling() -> None:
     """Print the table of docs/guide/projection.md: means over random elements of O(3), and the exact projection."""
-    problem = group, _, _ = "O(3)", "8x2", "8x2"
+    group, space, c = "O(3)", f"{CHANNELS}x2", CHANNELS
+    problem = group, space, space
     torch.manual_seed(0)
-    weight = torch.randn(72, 72, dtype=torch.float64)
+    weight = torch.randn(9 * c, 9 * c, dtype=torch.float64)
     # In fractions, pairs of channels one by one: the truth.
-    blocks = weight.reshape(9, 8, 9, 8).permute(1, 3, 0, 2).numpy()
+    blocks = weight.reshape(9, c, 9, c).permute(1, 3, 0, 2).numpy()
     numbers = np.vectorize(Fraction, otypes=[object])(blocks)
     nearest = eq.basis(group, 2, 2).project(numbers).matrix()
     gap = float(((numbers - nearest) ** 2).sum())
-    truth = torch.from_numpy(nearest.astype(float)).permute(2, 0, 3, 1).reshape(72, 72)
+    truth = torch.from_numpy(nearest.astype(float)).permute(2, 0, 3, 1).reshape(9 * c, 9 * c)
     rng = np.random.default_rng(0)
 
     def moved() -> torch.Tensor:
         g = torch.from_numpy(random_element(eq.Group.parse(group), rng))
-        turned = torch.einsum("ai,bj,abcdef,dk,el->ijcklf", g, g, weight.reshape(3, 3, 8, 3, 3, 8), g, g)
-        return turned.reshape(72, 72)
+        turned = torch.einsum("ai,bj,abcdef,dk,el->ijcklf", g, g, weight.reshape(3, 3, c, 3, 3, c), g, g)
+        return turned.reshape(9 * c, 9 * c)
 
     def errors(mean: torch.Tensor, ours: float) -> tuple[float, float]:
         return abs(ours / gap - 1), float((mean - truth).norm() / weight.norm())
 
     print("| | ms | error of the gap | error of the projection |\n| --- | ---: | ---: | ---: |")
-    for count in (1, 10, 100, 1_000):
+    for count in COUNTS:
         start, listed = time.process_time(), []
         for _ in range(repeats := max(3, 100 // count)):
             images = torch.stack([moved() for _ in range(count)])
@@ -206,14 +209,14 @@ def sampling() -> None:
             listed.append(errors(images.mean(0), float(squares.mean())))
         spent = (time.process_time() - start) / repeats * 1_000
         of_gap, of_mean = np.mean(listed, 0)
-        print(f"| {count:,} random elements | {spent:.2g} | {of_gap:.1g} | {of_mean:.1g} |", flush=True)
+        print(f"| random elements: {count:,} | {spent:,.1f} | {of_gap:.1g} | {of_mean:.1g} |", flush=True)
     eq.nn.project(weight, *problem)
     start = time.process_time()
     for _ in range(10):
         ours, projected = eq.nn.equivariance_gap(weight, *problem), eq.nn.project(weight, *problem)
     spent = (time.process_time() - start) * 100
     of_gap, of_mean = errors(projected, float(ours))
-    print(f"| `equivariance_gap`, `project` | {spent:.2g} | {of_gap:.0e} | {of_mean:.0e} |", flush=True)
+    print(f"| `equivariance_gap`, `project` | {spent:.1f} | {of_gap:.0e} | {of_mean:.0e} |", flush=True)
 
 
 def main() -> None:

@@ -286,7 +286,7 @@ def test_a_network_without_gaps_commutes():
 
 
 def test_the_script_prints_a_row_for_each_road(monkeypatch, capsys):
-    for name, value in {"SHARES": (0.5,), "RATES": (0.01,), "TEST": 20, "VALIDATION": 20, "EXAMPLES": 20}.items():
+    for name, value in {"SHARES": (0.5,), "TEST": 20, "VALIDATION": 20, "EXAMPLES": 20}.items():
         monkeypatch.setattr(soft_symmetry, name, value)
     soft_symmetry.compare(steps=2, seeds=1)
     lines = capsys.readouterr().out.splitlines()
@@ -295,3 +295,12 @@ def test_the_script_prints_a_row_for_each_road(monkeypatch, capsys):
     for line in lines[2:]:
         start = line.split("|")[1:3]
         assert f"|{'|'.join(start)}|" in page
+
+
+def test_sampling_comes_nearer_to_the_gap(monkeypatch, capsys):
+    monkeypatch.setattr(soft_symmetry, "COUNTS", (1, 30))
+    monkeypatch.setattr(soft_symmetry, "CHANNELS", 2)
+    soft_symmetry.sampling()
+    lines = capsys.readouterr().out.splitlines()[2:]
+    few, many, ours = [[float(cell) for cell in line.split("|")[3:5]] for line in lines]
+    assert all(a > 1.5 * b > 1e6 * c for a, b, c in zip(few, many, ours, strict=True))

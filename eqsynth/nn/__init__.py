@@ -12,6 +12,7 @@ Every module here knows its ``group``, ``space_in`` and ``space_out``, takes and
 eq.Linear, and refuses what would break the symmetry, with the reason and with what to use instead.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
@@ -19,7 +20,6 @@ from eqsynth.nn.frames import Canonicalise, FrameAverage
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
-from eqsynth.nn.projection import equivariance_gap, project, project_
 from eqsynth.nn.pyg import from_pyg, to_pyg
 from eqsynth.nn.sparse import Sparse
 
@@ -31,9 +31,15 @@ if TYPE_CHECKING:
         RowwiseParallel,
         parallel_plan,
     )
+    from eqsynth.nn.projection import equivariance_gap, project, project_
 
-#: Loaded when they are first used: torch.distributed takes as long to import as all the rest.
-_PARALLEL = ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel", "parallel_plan")
+#: Loaded when they are first used: torch.distributed takes as long to import as all the rest, exact algebra some time.
+_LATER = {
+    **dict.fromkeys(
+        ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel", "parallel_plan"), "parallel"
+    ),
+    **dict.fromkeys(("equivariance_gap", "project", "project_"), "projection"),
+}
 
 __all__ = [
     "MLP",
@@ -67,8 +73,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PARALLEL:
+    if name not in _LATER:
         raise AttributeError(f"module 'eqsynth.nn' has no attribute {name!r}")
-    from eqsynth.nn import parallel
-
-    return getattr(parallel, name)
+    return getattr(import_module(f"eqsynth.nn.{_LATER[name]}"), name)

@@ -90,7 +90,7 @@ def equivariance_gap(
     bias as well, as a map from order 0. A scalar, for a batch of matrices one for each. Divide by |W|^2 for a share.
 
     With a dict in place of the group the result is the sum over its groups, each times its weight: several symmetries
-    of the same spaces, each as far as the task wants it (arXiv 2303.17566). For groups of orthogonal matrices
+    of the same spaces, each as far as the task wants it (arXiv 2306.00356). For groups of orthogonal matrices
     it is half the mean of |W - rho(g)^-1 W rho(g)|^2 over all g, which sampling comes near to.
 
     Raises what :func:`project` raises, and EqsynthError for what has no weight, or weights that are no numbers.

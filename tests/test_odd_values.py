@@ -58,6 +58,7 @@ CALLS = {
     eq.PolynomialLayer: {"group": "S(3)", "space": 1, "degree": 1, "space_out": 1},
     eq.basis: {"group": "S(3)", "inputs": 1, "outputs": 1},
     eq.plan: {"group": "S(3)", "space_in": 1, "space_out": 1},
+    eq.bratteli: {"group": "S(3)", "inputs": 1},
     eq.floor: {"group": "S(3)", "space_in": 1, "space_out": 1},
     eq.Graph: {"n": 3, "edges": [(0, 1)]},
     eq.Graph.read: {"path": "absent.g6"},

@@ -28,6 +28,8 @@ from eqsynth.bases.algebra import (
     unit,
 )
 
+from eqsynth.bases.idempotents import central_idempotents, jucys_murphy, primitive_idempotents
+
 __all__ = [
     "Map",
     "Orbits",
@@ -35,6 +37,7 @@ __all__ = [
     "Scalar",
     "Term",
     "cap",
+    "central_idempotents",
     "compose",
     "counit",
     "cup",
@@ -43,9 +46,11 @@ __all__ = [
     "from_orbits",
     "identity",
     "inner",
+    "jucys_murphy",
     "matrix",
     "merge",
     "permute",
+    "primitive_idempotents",
     "same",
     "split",
     "swap",

@@ -154,7 +154,7 @@ def levels(
     for level, pairs in enumerate(edges):
         for one, two in pairs:
             (x, y), (to_x, to_y) = point(level, one), point(level + 1, two)
-            path = _path(((x, y + 0.45), (to_x, to_y - 0.25)))
+            path = f"M{_pair((x, y + 0.45))}L{_pair((to_x, to_y - 0.25))}"
             parts.append(f'<path d="{path}" stroke-width="0.03"/>')
     for level, (name, row) in enumerate(rows):
         parts.append(_text(left / 2, point(level, 0)[1], name, "word", CAPTION))

@@ -27,7 +27,7 @@ from eqsynth.bases.algebra import (
     transpose,
     unit,
 )
-
+from eqsynth.bases.characters import character, kronecker
 from eqsynth.bases.idempotents import central_idempotents, jucys_murphy, primitive_idempotents
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Term",
     "cap",
     "central_idempotents",
+    "character",
     "compose",
     "counit",
     "cup",
@@ -47,6 +48,7 @@ __all__ = [
     "identity",
     "inner",
     "jucys_murphy",
+    "kronecker",
     "matrix",
     "merge",
     "permute",

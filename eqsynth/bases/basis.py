@@ -153,6 +153,7 @@ class Basis:
     def __getitem__(self, index: int | slice) -> Element | tuple[Element, ...]:
         return self.diagrams[index]
 
+    @explain_calls
     def map(self, index: int) -> Map:
         """Element ``index`` as a map that composes, since it knows its group: ``>>``, ``@``, ``.T``, ``+``, ``/ 2``.
 

@@ -43,7 +43,7 @@ def jucys_murphy(group: Group | str, order: int) -> tuple[Map, ...]:
     each axis m, sums of the transpositions (i m) where m is the index of the axis, on the axes before it, and on it,
     too. On a walk each is what :meth:`eqsynth.Group.step_value` says: contents of boxes.
 
-    Raises GroupError for groups that are not S(n), O(n) or Sp(n). Source: Halverson and Ram, math/0401314; Nazarov 1996.
+    Raises GroupError for groups that are not S(n), O(n) or Sp(n), SizeError beyond order 6. Source: see the module.
     """
     group, order = Group.parse(group), plain_order(order)
     _check(group)
@@ -63,7 +63,7 @@ def _check(group: Group) -> None:
 
 
 def _brauer_elements(group: Group, order: int) -> Iterator[Map]:
-    """x becomes s x s + s - e, with s the exchange of the last two axes and e their cap and cup."""
+    """Each comes from the one before, x, as s x s + s - e: s exchanges the last two axes, e is their cap and cup."""
     crossing = swap(group) - (cap(group) >> cup(group))
     element = Map.collect(group, 1, 1, ())
     for axes in range(1, order + 1):
@@ -153,7 +153,7 @@ def central_idempotents(group: Group | str, order: int) -> dict[str, Map]:
 
 @explain_calls
 def primitive_idempotents(group: Group | str, order: int) -> dict[tuple[str, ...], Map]:
-    """The projections to single irreducible subspaces of tensors of an order, one for each walk in the Bratteli diagram.
+    """The projections to single irreducible subspaces of tensors, one for each walk in the Bratteli diagram.
 
     >>> from eqsynth.algebra import primitive_idempotents
     >>> for walk, part in primitive_idempotents("S(n)", 1).items():

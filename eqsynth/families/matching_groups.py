@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import (
-    changed_box,
     Blocks,
     Shape,
+    changed_box,
     conjugate,
     hooks,
     matchings,

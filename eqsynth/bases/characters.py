@@ -67,8 +67,10 @@ def kronecker(group: Group | str, first: str | Sequence[int], second: str | Sequ
     >>> kronecker("O(3)", "1o", "2e")
     {'1o': 1, '2o': 1, '3o': 1}
 
-    ``.det`` is times the sign or the determinant: {3,2}.det is {2,2,1}. With n a letter it holds for all large n: reduced
-    Kronecker coefficients for S(n), Newell-Littlewood coefficients for O(n) and Sp(n). Raises what :func:`character` does.
+    ``.det`` is times the sign or the determinant: {3,2}.det is {2,2,1}. With n a letter it holds for all large n:
+    reduced Kronecker coefficients for S(n), Newell-Littlewood coefficients for O(n) and Sp(n).
+
+    Raises what :func:`character` does.
     """
     group = Group.parse(group)
     read = [_read(group, irrep) for irrep in (first, second)]
@@ -82,7 +84,7 @@ def kronecker(group: Group | str, first: str | Sequence[int], second: str | Sequ
 def _lengthened(label: Label, own: Group, sized: Group) -> Label:
     """The label at a larger number; where labels have as many boxes as there are points, the first row grows."""
     longer = sized.number - own.number
-    return (label[0] + longer, *label[1:]) if longer and sum(own.start()) else label  # type: ignore[operator, arg-type, return-value]
+    return (label[0] + longer, *label[1:]) if longer and sum(own.start()) else label  # type: ignore[operator]
 
 
 @lru_cache(maxsize=1024)

@@ -170,9 +170,9 @@ def primitive_idempotents(group: Group | str, order: int) -> dict[tuple[str, ...
     group, order = _open(group, order, MAX_WALKED)
     letter = _lettered(group)
     diagram, named = bratteli(letter, order), bratteli(group, order)
-    walked = {(0,): identity(letter, order)}
+    walked: dict[tuple[int, ...], Map] = {(0,): identity(letter, order)}
     for step, element in enumerate(jucys_murphy(letter, order)):
-        ahead = {}
+        ahead: dict[tuple[int, ...], Map] = {}
         for walk, projection in walked.items():
             label = diagram.levels[step][walk[-1]]
             places = [other for place, other in diagram.edges[step] if place == walk[-1]]

@@ -1,9 +1,14 @@
 """The documentation as a whole: links lead somewhere, and the reference has every public name."""
 
+import inspect
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+import eqsynth as eq
+from eqsynth import drawing, svg
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
@@ -44,3 +49,29 @@ def test_a_broken_link_is_noticed(tmp_path):
     text = "# One, two\n[a](#one-two) [b](#three) [c](page.md#one-two) ![d](gone.svg) `[e](code)`\n```x\n[f](g)\n```\n"
     page.write_text(text)
     assert list(broken(page)) == ["#three", "gone.svg"]
+
+
+# --- the reference --------------------------------------------------------------------------------
+
+#: What Sphinx writes an entry for, name by name.
+ENTRY = re.compile(r"^\.\. auto(?:class|function|exception|data):: (\S+)$", re.MULTILINE)
+MODULES = [eq, eq.nn, eq.algebra, eq.symbolic, eq.testing, eq.page, drawing, svg]
+
+
+def public():
+    """Every name that users may import, from where they import it."""
+    yield from (f"{module.__name__}.{name}" for module in MODULES for name in module.__all__)
+    yield from (f"eqsynth.errors.{name}" for name, value in vars(eq.errors).items() if is_error(value))
+
+
+def is_error(value):
+    return inspect.isclass(value) and issubclass(value, BaseException) and value.__module__ == "eqsynth.errors"
+
+
+def test_the_reference_has_every_public_name_once():
+    """A new name goes into one of the pages of docs/reference."""
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
+    entries = Counter(name for page in pages for name in ENTRY.findall(page))
+    elsewhere = {"eqsynth.__version__", "eqsynth.EqsynthError"}  # no entry of its own; eqsynth.errors has it
+    assert set(entries) == set(public()) - elsewhere
+    assert max(entries.values()) == 1

@@ -75,3 +75,7 @@ def test_the_reference_has_every_public_name_once():
     elsewhere = {"eqsynth.__version__", "eqsynth.EqsynthError"}  # no entry of its own; eqsynth.errors has it
     assert set(entries) == set(public()) - elsewhere
     assert max(entries.values()) == 1
+
+
+def test_the_citation_is_of_this_version():
+    assert f"\nversion: {eq.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import terminal
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *(path for name in ("guide", "tutorials") for path in sorted((ROOT / "docs" / name).glob("*.md")))]
+PAGES = [README, *(path for name in ("guide", "tutorials", "explanation") for path in sorted((ROOT / "docs" / name).glob("*.md")))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 #: Of these, blocks are not run: commands that take minutes, and programs to read.
 SHOWN = {"bash", "text", "yaml", "latex", "bibtex"}

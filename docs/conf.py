@@ -5,15 +5,16 @@ import os
 import eqsynth
 
 project = "eqsynth"
-author = "the authors of eqsynth"
+author = "the eqsynth authors"
+copyright = author  # noqa: A001 - the name that Sphinx reads
 version = release = eqsynth.__version__
 html_title = f"eqsynth {version}"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
-# The guide lists the pages that it puts in order, then all others: there may be none.
-suppress_warnings = ["toc.empty_glob"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 
 # Links between pages are those of GitHub: files, and headings in small letters.

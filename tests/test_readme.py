@@ -1,4 +1,4 @@
-"""README, the guide and the tutorials do what they show: every page runs from top to bottom in a folder of its own."""
+"""README, guide, tutorials and explanations do what they show: every page runs from top to bottom in a folder of its own."""
 
 import doctest
 import re
@@ -12,7 +12,8 @@ import terminal
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *(path for name in ("guide", "tutorials", "explanation") for path in sorted((ROOT / "docs" / name).glob("*.md")))]
+FOLDERS = [ROOT / "docs" / name for name in ("guide", "tutorials", "explanation")]
+PAGES = [README, *(path for folder in FOLDERS for path in sorted(folder.glob("*.md")))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 #: Of these, blocks are not run: commands that take minutes, and programs to read.
 SHOWN = {"bash", "text", "yaml", "latex", "bibtex"}

@@ -1,4 +1,4 @@
-"""README, guide, tutorials and explanations do what they show: every page runs from top to bottom in a folder of its own."""
+"""README, guide, tutorials and explanations do what they show: each page runs from top to bottom, in its own folder."""
 
 import doctest
 import re

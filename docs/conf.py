@@ -1,8 +1,15 @@
 """How Sphinx builds the site: ``bash scripts/docs.sh``."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from sphinx.application import Sphinx
 
 import eqsynth
+from eqsynth import cli
 
 project = "eqsynth"
 author = "the eqsynth authors"
@@ -37,3 +44,37 @@ intersphinx_mapping = (
     if os.environ.get("EQSYNTH_DOCS_ONLINE")
     else {}
 )
+
+
+def rows(command: Any) -> Iterator[str]:
+    """A table of what a command takes."""
+    yield from ("| | |", "| --- | --- |")
+    for parameter in command.params:
+        if "--help" in parameter.opts or getattr(parameter, "hidden", False):
+            continue
+        is_option = parameter.param_type_name == "option"
+        names = (
+            [*parameter.opts, *parameter.secondary_opts] if is_option else [parameter.metavar or parameter.name.upper()]
+        )
+        yield f"| {', '.join(f'`{name}`' for name in names)} | {' '.join((parameter.help or '').split())} |"
+
+
+def sections(command: Any, name: str) -> Iterator[str]:
+    """A section for a command, and for those in it."""
+    yield from ("", f"{'#' * len(name.split())} {name}", "", command.help or "", "")
+    if hasattr(command, "commands"):
+        for part, inner in command.commands.items():
+            yield from sections(inner, f"{name} {part}")
+    else:
+        yield from rows(command)
+
+
+def write_commands(app: Sphinx) -> None:
+    """Write a page that says what ``eqsynth --help`` says."""
+    page = "\n".join(sections(typer.main.get_command(cli.app), "Commands")).replace("# Commands ", "# eqsynth ")
+    Path(app.srcdir, "reference", "commands.md").write_text(page.strip() + "\n", encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Add the page of commands before pages are read."""
+    app.connect("builder-inited", write_commands)

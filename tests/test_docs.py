@@ -1,6 +1,7 @@
 """The documentation as a whole: links lead somewhere, and the reference has every public name."""
 
 import inspect
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -79,3 +80,9 @@ def test_the_reference_has_every_public_name_once():
 
 def test_the_citation_is_of_this_version():
     assert f"\nversion: {eq.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_pages_say_how_many_problems_the_catalog_has():
+    count = len(json.loads((ROOT / "catalog" / "index.json").read_text(encoding="utf-8"))["entries"])
+    for name, words in (("docs/guide/cache.md", "problems of common groups"), ("CHANGELOG.md", "problems.")):
+        assert f" {count} {words}" in (ROOT / name).read_text(encoding="utf-8")

@@ -74,7 +74,9 @@ def test_the_reference_has_every_public_name_once():
     pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
     entries = Counter(name for page in pages for name in ENTRY.findall(page))
     elsewhere = {"eqsynth.__version__", "eqsynth.EqsynthError"}  # no entry of its own; eqsynth.errors has it
-    assert set(entries) == set(public()) - elsewhere
+    wanted = set(public()) - elsewhere
+    assert not sorted(wanted - set(entries)), "these have no entry in docs/reference"
+    assert not sorted(set(entries) - wanted), "these are not public"
     assert max(entries.values()) == 1
 
 

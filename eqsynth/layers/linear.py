@@ -67,8 +67,9 @@ class Linear(EmittedLayer, kind=True):
         normalization: str = "variance",
         method: str = "auto",
         parameters: str = "diagrams",
+        weights: str = "own",
     ) -> Linear:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out)
             plan = plan_hom(hom, flag("bias", bias), normalization, method, parameters)
-            return new_layer(cls, plan)
+            return new_layer(cls, plan, weights)

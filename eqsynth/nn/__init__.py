@@ -14,6 +14,7 @@ eq.Linear, and refuses what would break the symmetry, with the reason and with w
 
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.layers.prepared import prepare
 from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
@@ -54,6 +55,7 @@ __all__ = [
     "from_pyg",
     "pad",
     "parallel_plan",
+    "prepare",
     "to_pyg",
     "unpad",
 ]

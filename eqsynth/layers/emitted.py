@@ -334,6 +334,11 @@ def overridden(emitted: Any, plan: Plan, rewritten: Slices) -> dict[str, Any]:
                     require_dtype(self, x, own)
             raise
 
+    # Export binds arguments to what the signature says.
+    signature = inspect.signature(emitted.forward)
+    passed = inspect.Parameter("weights", inspect.Parameter.KEYWORD_ONLY, default=None)
+    forward.__signature__ = signature.replace(parameters=[*signature.parameters.values(), passed])  # type: ignore[attr-defined]
+
     # Torch counts how often it compiles a code object: layers of different problems have each their own.
     own: Any = forward
     own.__code__ = own.__code__.replace()

@@ -123,7 +123,7 @@ def test_own_weights_stand_for_those_that_are_not_passed():
     assert layer.weight.grad is None
 
 
-def test_emitted_files_take_weights_through_torch(tmp_path):
+def test_emitted_files_take_weights_through_torch():
     layer = eq.Linear("O(3)", "2x2", "3x2", weights="external")
     namespace = {}
     exec(layer.source, namespace)

@@ -348,7 +348,7 @@ def overridden(emitted: Any, plan: Plan, rewritten: Slices) -> dict[str, Any]:
         if not self.external:
             return emitted._apply(self, function, recurse)
         before = [(table.dtype, table.is_meta) for table in self._buffers.values()]
-        nn.Module._apply(self, function, recurse)
+        nn.Module._apply(self, function, recurse)  # type: ignore[no-untyped-call]
         if before != [(table.dtype, table.is_meta) for table in self._buffers.values()]:
             like: Any = next((table for table in self._buffers.values() if table.is_floating_point()), None)
             if like is not None:

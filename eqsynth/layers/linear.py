@@ -49,6 +49,10 @@ class Linear(EmittedLayer, kind=True):
     ``parameters="blocks"`` the weights are not coefficients of diagrams but entries of the blocks of irreducible
     parts, as many as before: these layers need no map from the one to the other.
 
+    ``layer(x, weights=w)`` takes other weights, one set or one for each sample, of the shapes ``layer.weight_shapes``
+    behind batch axes; with ``weights="external"`` the layer has none of its own. ``layer.prepare()`` keeps what
+    depends on weights alone.
+
     ``layer.basis``, ``layer.plan`` and ``layer.source`` show how it was made.
 
     Raises ParseError, GroupError, SpaceError or SizeError for the problem, ShapeError for a tensor.

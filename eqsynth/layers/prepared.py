@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_map
+
+from eqsynth.errors import EqsynthError, shown
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -60,7 +62,7 @@ def prepared(layer: nn.Module, matrices: Any, names: frozenset[str]) -> Prepared
     if _is_traced() or _is_autocast(tensors[0]):
         return None
     with torch.inference_mode(False), torch.no_grad():
-        made = Prepared(tree_map_only(torch.Tensor, torch.Tensor.detach, matrices(layer)), seen, kept)
+        made = Prepared(tuple(tree_map(_detached, matrices(layer))), seen, kept)
     # Weights that another thread changes meanwhile are those of no moment.
     return made if made.unchanged(layer) else None
 
@@ -78,10 +80,16 @@ def prepare(module: ModuleT) -> ModuleT:
     The same as ``layer.prepare()`` of each :class:`eqsynth.Linear`, :class:`eqsynth.TensorProduct` and so on: that
     says when what was prepared is used, and which changes of weights nobody can notice.
     """
+    if not isinstance(module, nn.Module):
+        raise EqsynthError(f"{shown(module)} is no torch.nn.Module: pass a layer or a network")
     for layer in module.modules():
         if hasattr(type(layer), "artifact"):
             layer.prepare()
     return module
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def _layout(tensor: torch.Tensor) -> tuple[Any, ...]:
@@ -107,7 +115,7 @@ def _is_plain(seen: Any) -> bool:
 def _is_traced() -> bool:
     return bool(
         torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
+        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         or torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()

@@ -1,7 +1,7 @@
-"""The forward of an emitted class, rewritten: with weights that are passed, and in two parts, weights alone and the rest.
+"""The forward of an emitted class, rewritten: with weights that are passed, and in two parts.
 
-Both follow from its text, so they hold for every kind of plan. What is computed from weights alone is found by following
-names from line to line. What may be written to, or is returned, is never taken from one call to the next.
+The parts are what needs weights alone, and the rest. All follows from its text, so it holds for every kind of plan: names
+are followed from line to line. What may be written to, or is returned, is never taken from one call to the next.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Passed(ast.NodeTransformer):
 
 
 class _Split:
-    """Lines that need weights alone, ``before``, and the others, ``after``, with the values that they take from these."""
+    """Lines that need weights alone, ``before``, and the others, ``after``, which take values from these."""
 
     def __init__(self, forward: ast.FunctionDef, parameters: frozenset[str]) -> None:
         self.parameters, self.body = parameters, _copy(forward).body

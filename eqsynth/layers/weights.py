@@ -21,7 +21,7 @@ def weight_shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
     problem, outs = plan.problem, plan.problem.space_out.channels
     shapes: dict[str, tuple[int, ...]] = {}
     for pair in plan.pairs:
-        wide = (plan.hom.space_in.channels[pair.term_in],)
+        wide: tuple[int, ...] = (plan.hom.space_in.channels[pair.term_in],)
         if isinstance(problem, ProductHom) and problem.full:
             wide = tuple(problem.inputs[place][0] for place in problem.terms[pair.term_in])
         shapes[plan.weight_name(pair.term_in, pair.term_out)] = (pair.dim, outs[pair.term_out], *wide)

@@ -1,5 +1,6 @@
 """Exact results about bases as formulas in n: Gram matrices, determinants, Weingarten functions, dimensions."""
 
+from eqsynth.bases.haar import moment, weingarten_function
 from eqsynth.bases.symbolic import (
     DimensionTable,
     Product,
@@ -26,6 +27,8 @@ __all__ = [
     "gram",
     "gram_determinant",
     "inner",
+    "moment",
     "project",
     "weingarten",
+    "weingarten_function",
 ]

@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases import basis as bases
 from eqsynth.bases import dimension
 from eqsynth.bases.basis import Basis
+from eqsynth.bases.haar import by_type, in_place_of_n
 from eqsynth.bases.index_symmetries import added_up
 from eqsynth.diagrams import enumeration, functor
 from eqsynth.diagrams import gram as grams
 from eqsynth.diagrams.diagram import Diagram, Element
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
+from eqsynth.exact.matrix import ExactMatrix, indexed
 from eqsynth.exact.numbers import binary, fraction, whole
-from eqsynth.exact.partitions import components, partitions, perfect_matchings
+from eqsynth.exact.partitions import components
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
+from eqsynth.exact.spherical import MATCHINGS, PERMUTATIONS
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.spaces.space import (
@@ -439,12 +441,11 @@ def weingarten(
     Rows and columns follow the diagrams of the basis. With a letter, ``n`` puts a number in its place,
     which must not be one of :func:`degenerate_sizes`.
 
-    How: for S(n) by the orthogonal orbit matrices, W = sum over t of M_t^T M_t / (n (n-1) ... (n-t+1)),
-    M_t the rows of the Moebius function at the partitions with t blocks. For O(n), W(D, E) depends on the
-    cycle type of the union of D and E alone, which leaves one equation for each partition of (k + l)/2;
-    the solution is interpolated over the denominator of :func:`gram_determinant` and then checked in
-    the equations as polynomials. Sp(n) is O(-n) up to signs. For GL(n), SL(n), U(n) and SU(n) it depends on the cycle
-    type of a permutation alone, and is found in the same way: there it is the Weingarten function of the unitary group.
+    How: for S(n) by the orthogonal orbit matrices, W = sum over t of M_t^T M_t / (n (n-1) ... (n-t+1)), M_t the rows
+    of the Moebius function at the partitions with t blocks. For O(n), W(D, E) depends on the cycle type of the union
+    of D and E alone: :func:`weingarten_function`, a sum of zonal spherical functions. Sp(n) is O(-n) up to signs. For
+    GL(n), SL(n), U(n) and SU(n) it depends on the cycle type of a permutation alone, and is a sum of characters: the
+    Weingarten function of the unitary group.
 
     Raises SizeError above 1000 diagrams, SymbolicError at an n where the diagrams are dependent.
     Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
@@ -566,31 +567,26 @@ def _weingarten_matchings(
     diagrams: tuple[Diagram, ...], letter: str, symplectic: bool, shift: int = 0, walled: bool = False
 ) -> ExactMatrix:
     """That of O(n), of Sp(n), of O(n + shift), or of GL(n), whose matchings go across a wall."""
-    import flint
     import numpy as np
 
     half = _vertices(diagrams) // 2
     types = _cycle_types(diagrams, diagrams)
     kinds, starts = np.unique(types[0], return_index=True)
-    functions, below = _matching_functions(half, walled)
-    place = {
-        int(kind): functions[_type_of(diagrams[0], diagrams[int(start)])]
-        for kind, start in zip(kinds, starts, strict=True)
-    }
-    if shift:
-        below = below(flint.fmpz_poly([shift, 1]))
-        place = {kind: above(flint.fmpz_poly([shift, 1])) for kind, above in place.items()}
+    functions = by_type(half, PERMUTATIONS if walled else MATCHINGS)
+    n = RationalFunction(letter)
+    signs = np.ones(len(diagrams), np.int64)
+    argument, factor = n + shift, 1
     if symplectic:
         # G at -n is G of O(n) up to (-1)^(m/2) and a sign for each diagram; so is its inverse.
-        below = below(flint.fmpz_poly([0, -1]))
-        place = {kind: (-1) ** half * above(flint.fmpz_poly([0, -1])) for kind, above in place.items()}
+        argument, factor = -n, (-1) ** half
         signs = np.array([_crossing_sign(diagram) for diagram in diagrams])
-        sign = np.outer(signs, signs)
-    else:
-        sign = np.ones(types.shape, np.int64)
-    pairs = zip(types.ravel().tolist(), sign.ravel().tolist(), strict=True)
+    place = {
+        int(kind): factor * in_place_of_n(functions[_type_of(diagrams[0], diagrams[int(start)])], argument)
+        for kind, start in zip(kinds, starts, strict=True)
+    }
+    pairs = zip(types.ravel().tolist(), np.outer(signs, signs).ravel().tolist(), strict=True)
     distinct, index = indexed(pairs, *types.shape)
-    return ExactMatrix(tuple(from_flint(factor * place[kind], below, letter) for kind, factor in distinct), index)
+    return ExactMatrix(tuple(sign * place[kind] for kind, sign in distinct), index)
 
 
 def _cycle_types(diagrams: Sequence[Diagram], others: Sequence[Diagram]) -> NDArray[np.int64]:
@@ -628,54 +624,6 @@ def _type_of(first: Diagram, second: Diagram) -> tuple[int, ...]:
         if size:
             sizes.append(size)
     return tuple(sorted(sizes, reverse=True))
-
-
-@cache
-def _matching_functions(half: int, walled: bool) -> tuple[dict[tuple[int, ...], flint.fmpz_poly], flint.fmpz_poly]:
-    """Weingarten functions of O(n), or of GL(n): a numerator for each loop type, and the common denominator.
-
-    The equations: sum over matchings E of n^loops(D, E) w(type of E and D_0) is 1 for D = D_0, else 0;
-    one D for each type will do.
-    """
-    import flint
-
-    across = (tuple((v, half + w) for v, w in enumerate(images)) for images in permutations(range(half)))
-    matchings = across if walled else perfect_matchings(tuple(range(2 * half)))
-    listed = [Diagram(2 * half, 0, blocks) for blocks in matchings]
-    types = [_type_of(listed[0], diagram) for diagram in listed]
-    kinds = sorted(set(types), reverse=True)
-    column = {kind: place for place, kind in enumerate(kinds)}
-    system = [[[0] * (half + 1) for _ in kinds] for _ in kinds]
-    for row, kind in enumerate(kinds):
-        loops = grams.joins([listed[types.index(kind)]], listed)[0].tolist()
-        for other, power in zip(types, loops, strict=True):
-            system[row][column[other]][power] += 1
-    polys = [[flint.fmpz_poly(entry) for entry in row] for row in system]
-    unit = [int(kind == types[0]) for kind in kinds]
-
-    below = flint.fmpz_poly([1])
-    for shape in partitions(half):
-        z = flint.fmpz_poly([1])
-        for line, length in enumerate(shape):
-            for box in range(length):
-                z *= flint.fmpz_poly([(1 if walled else 2) * box - line, 1])
-        below = below * (z // below.gcd(z))
-
-    # Beyond n = half the matrix is regular; numerators are of lower degree than the denominator.
-    start = half + 1
-    samples = []
-    right = flint.fmpz_mat(len(unit), 1, unit)
-    for n in range(start, start + below.degree() + 1):
-        solved = flint.fmpz_mat([[entry(n) for entry in row] for row in polys]).solve(right)
-        samples.append([solved[i, 0] * below(n) for i in range(len(kinds))])
-    if any(value.q != 1 for sample in samples for value in sample):
-        raise GroupError("the denominator of the Weingarten functions is wrong: please report it")
-    numerators = [interpolated([int(sample[i].p) for sample in samples], start) for i in range(len(kinds))]
-    zero = flint.fmpz_poly([0])
-    for equation, one in zip(polys, unit, strict=True):
-        if sum((entry * above for entry, above in zip(equation, numerators, strict=True)), zero) != one * below:
-            raise GroupError("the Weingarten functions do not solve their equations: please report it")
-    return dict(zip(kinds, numerators, strict=True)), below
 
 
 # --- Projection ---------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ class Indefinite(Orthogonal):
 
     __slots__ = ()
     diagram_kind = "Brauer with η"
+    haar = ""
     action = "boost, rotate or reflect the coordinates{}"
 
     p: int

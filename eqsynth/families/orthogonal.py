@@ -26,6 +26,7 @@ class Orthogonal(MatchingGroup):
     action = "rotate or reflect the coordinates{}"
     sources: ClassVar[dict[str, str]] = {"Brauer": "perfect matchings, arXiv 2212.08630"}
     diagram_kind = "Brauer"
+    haar = "orthogonal"
     spanning = "perfect matchings without a head"
 
     def dimension(self, total: int) -> int:

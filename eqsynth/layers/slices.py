@@ -1,7 +1,7 @@
 """The forward of an emitted class, rewritten: with weights that are passed, and in two parts.
 
-The parts are what needs weights alone, and the rest. All follows from its text, so it holds for every kind of plan: names
-are followed from line to line. What may be written to, or is returned, is never taken from one call to the next.
+The parts are what needs weights alone, and the rest. All follows from its text, for every kind of plan: names are
+followed from line to line. What may be written to, or is returned, is never taken from one call to the next.
 """
 
 from __future__ import annotations

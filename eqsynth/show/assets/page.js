@@ -82,6 +82,7 @@ function reason(map, value, row, column) {
   let top = 0;
   let bottom = 0;
   const said = [];
+  if (!map.parts.length) return "The sum of the diagram's entries over the orders of the output axes that the words name.";
   const several = map.parts.length > 1;
   for (const [number, part] of map.parts.entries()) {
     const factor = data.factors[number];
@@ -282,6 +283,7 @@ if (grid) {
   guide.push(small);
 }
 guide.push("Below stand the kind of map, in the words of the papers, and how many entries of the matrix are not zero.");
+if (data.maps.some((map) => map.transfers.length)) guide.push("Maps that transfer mean the same at every size: with repeated nodes where sums are divided by n (repeat), or with more nodes of zeros where they are not (pad).");
 if (maps.has("diagrams") && !product) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
@@ -296,7 +298,7 @@ function card(number) {
     make("h3", { id: `name-${number}` }, make("b", {}, `#${number}`), make("span", { class: "formula" }, map.formula)),
     make("p", { id: `words-${number}` }, map.words),
     make("div", { class: "pair" }, picture(map.picture, `Diagram of map ${number}: ${map.formula}`), grid ? matrixPicture(map, label) : null),
-    make("p", { class: "cost" }, [...(product ? [map.weight || "no weight of its own"] : []), map.kind, map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
+    make("p", { class: "cost" }, [...(product ? [map.weight || "no weight of its own"] : []), map.kind, map.cost ? `cost ${map.cost}` : "", map.transfers.length ? `transfers: ${map.transfers.join(", ")}` : "", entries].filter(Boolean).join(" · ")));
   return item;
 }
 
@@ -427,8 +429,8 @@ function relationLine(terms, formulas) {
 }
 {
   const body = byId("left-body");
-  const { count, note, sections } = data.left;
-  if (count) {
+  const { count, note, sections, explained } = data.left;
+  if (count && explained) {
     body.append(make("p", {}, `${plural(count, "diagram is", "diagrams are")} redundant: ${count === 1 ? "it does" : "each does"} what a combination of those in the basis does, so a weight for it would change nothing. The equations are exact; a number in brackets is a map above.`));
   }
   if (note) body.append(make("p", {}, note));

@@ -73,6 +73,7 @@ CALLS = {
     eq.Space.parse: {"text": "2x1"},
     eq.Diagram: {"outputs": 1, "inputs": 1, "blocks": ((0, 1),)},
     eq.Diagram.of: {"outputs": 1, "inputs": 1, "blocks": ((0, 1),)},
+    eq.nn.prepare: {"module": LAYER},
     eq.verify: {"subject": "S(2): 1x1 -> 1x1"},
     eq.inspect: {"layer": LAYER, "n": 4},
     eq.pack: {"x": torch.ones(3, 3, 1), "order": "S2"},

@@ -15,6 +15,7 @@ eq.Linear, and refuses what would break the symmetry, with the reason and with w
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.layers.prepared import prepare
 from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
 from eqsynth.nn.frames import Canonicalise, FrameAverage
 from eqsynth.nn.networks import MLP, Residual, Sequential
@@ -65,6 +66,7 @@ __all__ = [
     "from_pyg",
     "pad",
     "parallel_plan",
+    "prepare",
     "project",
     "project_",
     "to_pyg",

@@ -1,16 +1,15 @@
 """Exact results about bases as formulas in n: Gram matrices, determinants, Weingarten functions, dimensions."""
 
 from eqsynth.bases.haar import moment, weingarten_function
+from eqsynth.bases.projection import Projection, project
 from eqsynth.bases.symbolic import (
     DimensionTable,
     Product,
-    Projection,
     degenerate_sizes,
     dimension_table,
     gram,
     gram_determinant,
     inner,
-    project,
     weingarten,
 )
 from eqsynth.exact.matrix import ExactMatrix

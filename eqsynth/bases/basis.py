@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from eqsynth.bases.symbolic import Projection
+    from eqsynth.bases.projection import Projection
     from eqsynth.exact.permutations import Permutation
 
 #: The largest set of diagrams that is listed, and the largest that a Gram matrix is built for.
@@ -272,7 +272,7 @@ class Basis:
         >>> eq.basis("S(2)", 1, 1).project([[1, 2], [3, 4]]).coefficients
         array([Fraction(5, 2), Fraction(0, 1)], dtype=object)
         """
-        from eqsynth.bases.symbolic import project
+        from eqsynth.bases.projection import project
 
         return project(self, matrix, n)
 

@@ -33,6 +33,7 @@ class Alternating(Symmetric):
     headless = "S"
     haar = ""
     twist = "sign"
+    frames = ""
     spanning = "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)"
 
     def _head_sizes(self) -> tuple[int, ...]:

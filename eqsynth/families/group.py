@@ -99,6 +99,9 @@ class Group:
     counted_by: ClassVar[str] = "walks in the Bratteli diagram"
     #: Whether the elements are permutation matrices.
     permuting: ClassVar[bool] = False
+    #: How an input names elements of the group: ``"pca"``, the axes of its second moments, ``"sort"``, an order of its
+    #: points; empty where it does not.
+    frames: ClassVar[str] = ""
     #: The family with the same diagrams and no heads.
     headless: ClassVar[str] = ""
     #: Whether tensors have axes of the dual space V* beside those of V, which the group acts on in another way.

@@ -34,6 +34,7 @@ class Indefinite(Orthogonal):
     diagram_kind = "Brauer with η"
     haar = ""
     action = "boost, rotate or reflect the coordinates{}"
+    frames = ""
 
     p: int
     q: int

@@ -28,6 +28,7 @@ class Orthogonal(MatchingGroup):
     diagram_kind = "Brauer"
     haar = "orthogonal"
     spanning = "perfect matchings without a head"
+    frames = "pca"
 
     def dimension(self, total: int) -> int:
         """One for each standard tableau with at most n rows, all of them even."""

@@ -82,9 +82,9 @@ def prepare(module: ModuleT) -> ModuleT:
     """
     if not isinstance(module, nn.Module):
         raise EqsynthError(f"{shown(module)} is no torch.nn.Module: pass a layer or a network")
-    for layer in module.modules():
-        if hasattr(type(layer), "artifact"):
-            layer.prepare()
+    layers: list[Any] = [part for part in module.modules() if hasattr(type(part), "artifact")]
+    for layer in layers:
+        layer.prepare()
     return module
 
 

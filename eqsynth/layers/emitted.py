@@ -243,7 +243,7 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
             rewritten()
 
     def restore(self: Any, state: dict[str, Any]) -> None:
-        kind.__setstate__(self, state)
+        kind.__setstate__(self, state)  # type: ignore[no-untyped-call]
         if self.external:
             rewritten()
 

@@ -22,6 +22,7 @@ from eqsynth.errors import EqsynthError, ShapeError, SizeError
 from eqsynth.nn import positions as support
 from eqsynth.nn.folded import component_shape, node_order
 from eqsynth.nn.networks import problem_of, sizes_asked
+from eqsynth.nn.positions import summed
 from eqsynth.plans.interpret import interpret
 
 EDGES = torch.tensor([[0, 1, 1, 2, 3, 4], [1, 0, 2, 1, 4, 3]])
@@ -96,7 +97,9 @@ def alone(module, terms, graph, count, at):
         if not len(own):
             continue
         inputs = [dense_term(term, order, own, number) for term, order in zip(terms, orders, strict=True)]
-        made = module(inputs[0] if len(inputs) == 1 else tuple(inputs), *[{"n": len(own), **M}[letter] for letter in asked])
+        made = module(
+            inputs[0] if len(inputs) == 1 else tuple(inputs), *[{"n": len(own), **M}[letter] for letter in asked]
+        )
         for place, (y, order) in enumerate(zip(made if isinstance(made, tuple) else (made,), wanted, strict=True)):
             if order == 0:
                 rows[place] = rows[place].index_put((torch.tensor([number]),), y)
@@ -287,6 +290,18 @@ class Largest(TorchDispatchMode):
         return out
 
 
+def test_vectors_on_200_000_nodes_and_edges():
+    n, entries, channels = 200_000, 250_000, 2
+    index, values = torch.randint(n, (2, entries)), torch.randn(entries, 3, channels, requires_grad=True)
+    net = eq.nn.Sparse(eq.Linear("S(n) x O(3)", "2x(2,1) + 2x(1,1)", "2x(2,1) + 1x(1,1) + 1x(0,1)"))
+    with Largest() as seen:
+        (_, edges), nodes, whole = net(((index, values), torch.randn(n, 3, channels)), at=index)
+        (edges.sum() + nodes.sum() + whole.sum()).backward()
+    assert edges.shape == (entries, 3, 2)
+    assert seen.most <= 8 * 3 * channels * (entries + 1)
+    assert torch.isfinite(values.grad).all()
+
+
 @pytest.mark.parametrize("form", ["pairs", "sparse tensors"])
 def test_a_graph_of_200_000_nodes(form):
     """An n x n tensor of it would have 160 GB for each channel: nothing larger than the entries is made."""
@@ -416,10 +431,10 @@ def test_graphs_of_pytorch_geometric(listed):
         eq.nn.from_pyg(data, n=4, sparse=True)
 
 
-@pytest.mark.parametrize("order", [2, 3])
-def test_gradients_to_second_order(order):
-    layer = eq.Linear("S(n)", f"1x{order}", "1x2 + 1x1").double()
-    terms, graph = batch_of(f"1x{order}", [3, 2], 5)
+@pytest.mark.parametrize("problem", [("S(n)", "1x2", "1x2 + 1x1"), ("S(n) x O(2)", "1x(2,1)", "1x(2,1) + 1x(1,1)")])
+def test_gradients_to_second_order(problem):
+    layer = eq.Linear(*problem).double()
+    terms, graph = batch_of(problem[1], [3, 2], 4, group=problem[0])
     index, values = terms[0]
     at = index_of(graph, 2, 4, torch.Generator().manual_seed(1))
 
@@ -501,6 +516,18 @@ NETWORKS = {
     "pooled, sum": lambda: eq.nn.Pool("S(n)", "2x2 + 1x1 + 1x0", "sum"),
     "pooled, mean": lambda: eq.nn.Pool("S(n)", "2x3 + 1x1", "mean"),
     "pooled, max": lambda: eq.nn.Sequential(eq.Linear("S(n)", "2x2", "3x1"), eq.nn.Pool("S(n)", "3x1", "max")),
+    "gates and pairings": lambda: eq.nn.MLP(
+        "S(n) x O(3)", ["2x(2,1) + 1x(1,1)", "4x(1,1) + 3x(1,0) + 2x(0,0)", "2x(1,1) + 1x(0,0) + 1x(2,1)"], norm="layer"
+    ),
+    "norms of edges": lambda: eq.nn.Sequential(
+        eq.Linear("S(n) x SO(3)", "2x(2,1)", "3x(2,1) + 2x(1,2)"),
+        eq.nn.BatchNorm("S(n) x SO(3)", "3x(2,1) + 2x(1,2)"),
+        eq.nn.NormActivation("S(n) x SO(3)", "3x(2,1) + 2x(1,2)"),
+    ).eval(),
+    "pooled, traces": lambda: eq.nn.Pool("S(n) x O(3)", "2x(2,2) + 1x(0,2)", "mean"),
+    "pooled, norms": lambda: eq.nn.Pool("S(n) x O(3)", "2x(2,1) + 1x(1,1) + 1x(0,1)", "sum"),
+    "pooled, both": lambda: eq.nn.Pool("S(n) x S(m)", "2x(1,1) + 1x(0,1)", "max"),
+    "relu of a table": lambda: eq.nn.MLP("S(n) x S(m)", ["2x(2,1)", "3x(1,1)", "2x(1,0)"], norm="layer"),
     "an activation alone": lambda: eq.nn.Activation("S(n)", "2x2 + 1x1", "sigmoid"),
 }
 
@@ -512,6 +539,27 @@ def test_networks_that_are_exact(name):
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, 0.1)
     assert_exact(module, [4, 1, 5], 11)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        eq.Linear("S(n)", "2x2 + 1x1", "2x2 + 1x0"), eq.Linear("S(n)", "2x0", "2x2"), eq.Linear("H(n)", "1x1", "1x3"),
+        eq.Linear("S(n) x SO(3)", "1x(2,1) + 1x(1,2)", "1x(2,1) + 1x(0,2)"),
+        eq.Linear("S(n) x S(m)", "1x(2,0)", "1x(1,1)"), eq.Linear("S(3) x O(1,2)", "1x(2,1)", "1x(1,1)"),
+        eq.nn.MLP("S(3) x O(2)", ["1x(2,1)", "2x(2,1) + 2x(1,1) + 2x(1,0)", "1x(2,1) + 1x(0,0)"]),
+    ],
+)  # fmt: skip
+def test_they_are_equivariant(module):
+    sizes = {"n": 4, "m": 2} if "x S(m)" in str(module) else 4 if problem_of(module).group.symbolic else None
+    eq.testing.assert_equivariant(eq.nn.Sparse(module, restrict=isinstance(module, eq.nn.MLP)), n=sizes, trials=2)
+
+
+def test_what_is_not_equivariant_is_seen(monkeypatch):
+    sparse = eq.nn.Sparse(eq.Linear("S(n) x O(3)", "1x(2,1)", "1x(1,1)"))
+    monkeypatch.setattr(support, "summed", lambda x, where, count: summed(x, where, count).cumsum(0))
+    with pytest.raises(eq.errors.EquivarianceError, match="not equivariant"):
+        eq.testing.assert_equivariant(sparse)
 
 
 def deep():
@@ -659,6 +707,40 @@ def test_batches_and_positions_that_do_not_fit_are_refused():
         net(x, PATH_AND_PAIR, at=(EDGES, EDGES))
     with pytest.raises(ShapeError, match=r"give at, an index of shape \(2, entries\)"):
         eq.nn.Sparse(eq.Linear("S(n)", "1x1", "1x2"))(X, PATH_AND_PAIR)
+
+
+def test_components_that_do_not_fit_are_refused():
+    net = eq.nn.Sparse(eq.Linear("S(n) x O(3)", "1x(2,1) + 1x(1,0)", "1x(1,1) + 1x(0,0)"))
+    with pytest.raises(ShapeError, match=r"has 6 entries and values of shape \(6, 1\), expected \(6, 3, 1\)"):
+        net(((EDGES, VALUES[:, :1]), X), PATH_AND_PAIR)
+    vectors = torch.randn(6, 3, 1)
+    with pytest.raises(ShapeError, match=r"expected a dense tensor \(nodes, channels\): \(5, 1\)"):
+        net(((EDGES, vectors), torch.randn(5, 3, 1)), PATH_AND_PAIR)
+    with pytest.raises(ShapeError, match=r"sizes of components are 3, but the input shows all of them"):
+        net(((EDGES, vectors), X), PATH_AND_PAIR, sizes=3)
+    open_length = eq.nn.Sparse(eq.Linear("S(n) x S(m)", "2x(2,0)", "1x(1,1)"))
+    assert open_length((EDGES, VALUES), PATH_AND_PAIR, sizes={"m": 4}).shape == (5, 4, 1)
+    for sizes in (None, {"k": 4}, {"m": 0}, 4):
+        with pytest.raises(ShapeError, match=r"no input shows these lengths: give sizes=\{'m': 4\}"):
+            open_length((EDGES, VALUES), PATH_AND_PAIR, sizes=sizes)
+    table = eq.nn.Sparse(eq.Linear("S(n) x S(m)", "2x(2,1) + 1x(1,1)", "1x(1,1)"))
+    with pytest.raises(ShapeError, match=r"expected a dense tensor \(nodes, components, channels\): \(5, 4, 1\)"):
+        table(((EDGES, torch.randn(6, 4, 2)), torch.randn(5, 3, 1)), PATH_AND_PAIR)
+
+
+def test_vectors_in_the_layout_of_pytorch_geometric():
+    data = SimpleNamespace(
+        edge_index=EDGES, batch=PATH_AND_PAIR, x=torch.randn(5, 3, 2), edge_attr=torch.randn(6, 3, 1)
+    )
+    layer = eq.Linear("S(n) x O(3)", "1x(2,1) + 2x(1,1)", "3x(2,1) + 2x(1,1) + 1x(0,2)", normalization="mean")
+    torch.nn.init.normal_(layer.bias_2)
+    edges, nodes, graph = eq.nn.from_pyg(data, sparse=True)
+    (index, edges), nodes, graphs = eq.nn.Sparse(layer)((edges, nodes), graph)
+    dense, x, sizes = eq.nn.from_pyg(data)
+    dense, x, meant = eq.nn.Padded(layer)((dense, x), sizes)
+    back = eq.nn.to_pyg(dense, x, sizes, EDGES)
+    assert_close((index, edges, nodes, graphs), (back.edge_index, back.edge_attr, back.x, meant))
+    assert eq.nn.to_pyg(dense, x, sizes).edge_attr.shape == (13, 3, 3)
 
 
 def test_positions_beyond_63_bits_are_refused():

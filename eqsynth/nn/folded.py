@@ -299,7 +299,7 @@ class Mixer:
         flat = [number for row in numbers for number in row]
         if flat != list(range(len(flat))):
             weight = weight[torch.tensor(flat, device=weight.device)]
-        return weight.unflatten(0, (len(numbers), len(numbers[0])))
+        return weight.reshape(len(numbers), len(numbers[0]), *weight.shape[1:])
 
     def _block(self, step: Mix, term_in: int, term_out: int, gain: int) -> torch.Tensor:
         """The matrices from the operands of one term to the targets of another, one for each map of other factors."""
@@ -317,8 +317,9 @@ class Mixer:
             return self.like.new_zeros(maps, len(targets) * shape[0], len(operands) * shape[1])
         cells = [targets.index(entry.target) * len(operands) + operands.index(entry.operand) for entry in entries]
         table = _table(self._own(term_in, term_out), entries, cells, len(targets) * len(operands))
-        table = table.unflatten(0, (len(targets), len(operands))).permute(2, 0, 3, 1, 4)
-        return table.flatten(3).flatten(1, 2)
+        maps = table.shape[1]
+        table = table.reshape(len(targets), len(operands), maps, *shape).permute(2, 0, 3, 1, 4)
+        return table.reshape(maps, len(targets) * shape[0], len(operands) * shape[1])
 
     def _bias(self, step: Mix, term: int) -> torch.Tensor:
         """The biases of the targets of one term, one row for each constant of other factors."""

@@ -56,6 +56,9 @@ class Sparse(EquivariantModule):
     >>> y, _, _ = layer((dense, x[:3]))                      # the first graph alone
     >>> torch.allclose(edges[:4], y[edge_index[0, :4], edge_index[1, :4]], atol=1e-5)
     True
+    >>> vectors = eq.nn.Sparse(eq.Linear("S(n) x O(3)", "2x(2,1)", "4x(1,1)"))
+    >>> vectors((edge_index, torch.randn(6, 3, 2)), batch).shape
+    torch.Size([5, 3, 4])
 
     Nodes of all graphs are counted through, as PyTorch Geometric does; ``batch`` has the graph of each node, in any
     order, and None is one graph. A term of order 2 and above is a pair ``(index, values)`` of shapes
@@ -66,24 +69,32 @@ class Sparse(EquivariantModule):
     n, in values and gradients; work and memory grow with nodes and entries, never with n x n. ``graphs`` is the number
     of graphs, where those at the end of the batch have no nodes.
 
+    Products with other groups, as ``S(n) x O(3)``, have components in between, as the dense layer has: nodes are
+    ``(nodes, 3, channels)`` in order ``(1,1)``, values of edges ``(entries, 3, 3, channels)`` in order ``(2,2)``. The
+    first factor is that of the nodes; the others may be any groups, and tensors any of theirs (symmetric, packed,
+    twisted, irreps). Lengths of components that are letters and that no input shows are ``sizes``, as in
+    ``sizes={"m": 4}``.
+
     Outputs of order 0 and 1 are dense. Those of order 2 and above have no zeros (every row sum reaches a row), so that
     they are computed at some positions only: ``at``, an index ``(order, entries)``, or several of them of different
     orders; without it, where the inputs of that order have entries, each position once. They come as pairs with that
     index, in that order; as sparse tensors where an input is one. To have the diagonal, list it:
     ``at=torch.cat([edge_index, loops], 1)``.
 
-    The module can be a network of eq.Linear, eq.nn.Activation, LayerNorm over channels, BatchNorm, Dropout, Pool,
-    Residual, Sequential and MLP. Where a layer reads tensors of order 2 and above that another has made, of which
-    only some entries are there, the result would not be that of the dense network, and it is refused, unless
-    ``restrict=True`` asks for the other function: between layers, tensors are 0 outside of ``at``, or outside of
-    where the inputs have entries. It is equivariant all the same, and the same as calling one Sparse after the other.
+    The module can be a network of eq.Linear, eq.nn.Activation, Gated, NormActivation, Pairings, LayerNorm over
+    channels, BatchNorm, Dropout, Pool, Residual, Sequential and MLP. Where a layer reads tensors of order 2 and above
+    that another has made, of which only some entries are there, the result would not be that of the dense network, and
+    it is refused, unless ``restrict=True`` asks for the other function: between layers, tensors are 0 outside of
+    ``at``, or outside of where the inputs have entries. It is equivariant all the same, and the same as calling one
+    Sparse after the other.
 
     Searches for positions are done at each call, once for all layers of a network. Hooks of the modules inside are not
     called. Torch differentiates its own sparse tensors once only: give pairs for second derivatives. ``torch.compile``
     runs this module as it is, and compiles what is around it.
 
-    Raises EqsynthError for other groups (O(n) mixes all entries) and modules, for weights of blocks and maps with
-    heads; ShapeError for indices and tensors that do not fit, entries between two graphs, nodes that are not there.
+    Raises EqsynthError for other groups (O(n) mixes all entries) and modules, for weights of blocks and maps of S(n)
+    with heads; ShapeError for indices and tensors that do not fit, entries between two graphs, nodes that are not
+    there.
     """
 
     def __init__(self, module: nn.Module, restrict: bool = False) -> None:
@@ -157,6 +168,53 @@ class Sparse(EquivariantModule):
                 elif isinstance(length, str):
                     known.setdefault(length, size)
         return known
+
+    def thinned(self, inputs: Sequence[Any], rng: Any) -> list[Any]:
+        """Dense arrays of a batch, of which about half of the entries of order 2 and above are 0: for eq.testing."""
+        thin = []
+        for x, order in zip(inputs, map(node_order, self.space_in.orders), strict=True):
+            kept = rng.random(x.shape[: 1 + order]) < 0.5
+            thin.append(x * kept.reshape(*kept.shape, *[1] * (x.ndim - kept.ndim)) if order > 1 else x)
+        return thin
+
+    def on_dense(self, x: Any, *sizes: int) -> Any:
+        """The module on dense tensors with one batch axis, of which zeros are not listed: for eq.testing.
+
+        ``sizes`` are those that the dense module asks for. Outputs are computed everywhere, with ``restrict=True``
+        where the inputs have entries, and are 0 elsewhere.
+        """
+        terms = x if len(self.space_in) > 1 else (x,)
+        known = dict(zip(sizes_asked(self.module), sizes, strict=True))
+        orders, letter = list(map(node_order, self.space_in.orders)), self.group.factors[0].n
+        own = letter if isinstance(letter, int) else known.get(letter, 0)
+        n = next((x.shape[1] for x, order in zip(terms, orders, strict=True) if order), own)
+        count = len(terms[0])
+        inputs: list[Any] = []
+        for term, order in zip(terms, orders, strict=True):
+            if order < 2:
+                inputs.append(term.flatten(0, 1) if order else term)
+                continue
+            where = (term != 0).flatten(1 + order).any(-1).nonzero().T
+            inputs.append((where[:1] * n + where[1:], term[tuple(where)]))
+        everywhere = {
+            order: torch.cartesian_prod(*[torch.arange(n)] * order).T[:, None] + n * torch.arange(count)[:, None]
+            for order in self._sampled
+            if not self.restrict or order not in orders
+        }
+        at = [index.flatten(1) for index in everywhere.values()]
+        batch = torch.arange(count).repeat_interleave(n)
+        letters = {name: size for name, size in known.items() if name in self.sizes} or None
+        result = self(joined(inputs), batch, at, count, letters)
+        outputs = []
+        for y, wanted in zip(result if len(self.space_out) > 1 else [result], self.space_out.orders, strict=True):
+            nodes = node_order(wanted)
+            if nodes < 2:
+                outputs.append(y.unflatten(0, (count, n)) if nodes else y)
+                continue
+            index, value = y
+            full = value.new_zeros(count, *[n] * nodes, *value.shape[1:])
+            outputs.append(full.index_put((index[0] // n, *(index % n)), value))
+        return joined(outputs)
 
     def _require_own(self, value: torch.Tensor, own: torch.Tensor) -> None:
         """Raise ShapeError where values have another device or dtype than parameters."""

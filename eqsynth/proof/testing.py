@@ -50,7 +50,8 @@ def assert_equivariant(
 
     Put it in your tests, for modules of eqsynth and for your own: anything that takes the tensors of ``space_in`` (one,
     or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
-    attributes ``group``, ``space_in`` and ``space_out``. ``n`` is the size of a letter, or a dict of sizes; without it
+    attributes ``group``, ``space_in`` and ``space_out``. An eq.nn.Sparse is tried on tensors of which half of the
+    entries are there. ``n`` is the size of a letter, or a dict of sizes; without it
     several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call ``.eval()``
     first to try evaluation. Every generator of the group is tried, so that each of its components is reached
     (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is tried
@@ -165,13 +166,16 @@ def _try_once(
     inputs = [
         random_tensor(rng, order, ns, channels, batch, hom.group.over_complex) for channels, order in hom.space_in
     ]
-    asked = _asked(run, hom)
+    call, asked = run, _asked(run, hom)
+    if hasattr(run, "on_dense"):
+        # A module for lists of entries: some of the entries are left out.
+        call, asked, inputs = run.on_dense, _asked(run.module, hom), run.thinned(inputs, rng)
 
     def outputs(arrays: list[Any]) -> list[Any]:
         tensors = tuple(_cast(torch.from_numpy(np.ascontiguousarray(array)), dtype) for array in arrays)
         _seed(seed)
         with torch.no_grad():
-            result = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
+            result = call(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
         listed = result if isinstance(result, tuple | list) else (result,)
         return [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in listed]
 

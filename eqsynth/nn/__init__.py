@@ -18,6 +18,7 @@ from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
+from eqsynth.nn.points import Message, neighbors
 from eqsynth.nn.pyg import from_pyg, to_pyg
 from eqsynth.nn.sparse import Sparse
 
@@ -42,6 +43,7 @@ __all__ = [
     "Dropout",
     "Gated",
     "LayerNorm",
+    "Message",
     "NormActivation",
     "Padded",
     "Pairings",
@@ -52,6 +54,7 @@ __all__ = [
     "Sequential",
     "Sparse",
     "from_pyg",
+    "neighbors",
     "pad",
     "parallel_plan",
     "to_pyg",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
-from eqsynth.exact.numbers import bounded
+from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, ProductHom
 from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
@@ -37,6 +37,7 @@ def assert_equivariant(
     tolerance: float | None = None,
     perturb: float = 0.1,
     seed: int = 0,
+    positions: bool = False,
 ) -> None:
     """Raise EquivarianceError unless module(g x) = g module(x) for group elements g and random inputs x.
 
@@ -58,12 +59,18 @@ def assert_equivariant(
     again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero counts.
     Both runs of a trial see the same random numbers, so that dropout is no difference.
 
+    ``positions=True`` is for modules of points in space, called as ``module(x, positions)``, where the points are the
+    batch axis of x and the group turns vectors, as in eq.nn.Message("O(3)", ...). Random points are turned with x,
+    moved by a random translation and listed in another order: the output must turn, and be listed so, too.
+
     Raises EquivarianceError, an AssertionError, with the worst entry; also for outputs of wrong shape.
     """
     import numpy as np
     import torch
 
     hom = _problem(module, group, space_in, space_out)
+    if flag("positions", positions) and len(hom.group.factors) != 1:
+        raise EqsynthError(f"positions are vectors of one group, such as O(3), not of {hom.group}")
     trials, seed = check_draws(trials, seed)
     dtype = torch.float64 if dtype is None else dtype
     if not isinstance(dtype, torch.dtype) or str(dtype).removeprefix("torch.") not in TOLERANCES:
@@ -81,7 +88,7 @@ def assert_equivariant(
                 for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
                     _seed(seed + trial)
                     run = _copied(module, dtype, noise)
-                    _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial)
+                    _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial, bool(positions))
 
 
 def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
@@ -157,6 +164,7 @@ def _try_once(
     dtype: torch.dtype,
     bound: float,
     seed: int,
+    positions: bool,
 ) -> None:
     import numpy as np
     import torch
@@ -171,15 +179,22 @@ def _try_once(
         # A module for lists of entries: some of the entries are left out.
         call, asked, inputs = run.on_dense, _asked(run.module, hom), run.thinned(inputs, rng)
 
-    def outputs(arrays: list[Any]) -> list[Any]:
+    points = [rng.standard_normal((batch, ns[0]))] * positions
+    # Points may also be moved, all alike, and listed in another order.
+    listed = rng.permutation(batch) if positions else np.arange(batch)
+    moved_points = [(act(elements, 1, x[..., None])[..., 0] + rng.standard_normal(ns[0]))[listed] for x in points]
+
+    def outputs(arrays: list[Any], points: list[Any]) -> list[Any]:
+        others = [_cast(torch.from_numpy(array), dtype) for array in points]
         tensors = tuple(_cast(torch.from_numpy(np.ascontiguousarray(array)), dtype) for array in arrays)
         _seed(seed)
         with torch.no_grad():
-            result = call(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in asked])
-        listed = result if isinstance(result, tuple | list) else (result,)
-        return [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in listed]
+            x = tensors[0] if len(tensors) == 1 else tensors
+            result = call(x, *others, *[sizes[letter] for letter in asked])
+        terms = result if isinstance(result, tuple | list) else (result,)
+        return [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in terms]
 
-    still = outputs(inputs)
+    still = outputs(inputs, points)
     shapes = [(batch, *lengths(order, ns), channels) for channels, order in hom.space_out]
     at = f" at {', '.join(f'{letter} = {size}' for letter, size in sizes.items())}" if sizes else ""
     if [tensor.shape for tensor in still] != shapes:
@@ -194,11 +209,12 @@ def _try_once(
                 f"{name} leaves the space {hom.space_out}{at}: output {place} differs from the nearest tensor of "
                 f"{order_text(order)} by {float(off.max()):.1e} (see eq.symmetrise)"
             )
-    moved = outputs([act(elements, order, x) for order, x in zip(hom.space_in.orders, inputs, strict=True)])
+    turned = [act(elements, order, x)[listed] for order, x in zip(hom.space_in.orders, inputs, strict=True)]
+    moved = outputs(turned, moved_points)
     for place, (order, ours, theirs) in enumerate(zip(hom.space_out.orders, moved, still, strict=True)):
         if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
             raise EquivarianceError(f"{name} gives values in output {place}{at} that are not finite")
-        meant = act(elements, order, theirs)
+        meant = act(elements, order, theirs)[listed]
         errors = np.abs(ours - meant)
         worst = float(errors.max(initial=0.0))
         if worst > bound * max(1.0, float(np.abs(meant).max(initial=0.0))):

@@ -119,6 +119,8 @@ CALLS = {
     eq.nn.Residual: {"module": LAYER},
     eq.nn.Padded: {"module": LAYER},
     eq.nn.Sparse: {"module": LAYER},
+    eq.nn.Message: {"group": "O(2)", "space_in": "1x0", "space_out": "1x0", "cutoff": 1.0, "hidden": 2, "degree": 1},
+    eq.nn.neighbors: {"positions": torch.ones(2, 2), "cutoff": 1.0},
     eq.nn.pad: {"samples": [torch.ones(3, 1)]},
     eq.nn.unpad: {"x": torch.ones(1, 3, 1), "sizes": [3]},
     eq.nn.from_pyg: {"data": GRAPHS},

@@ -226,7 +226,7 @@ class Mixer:
             return torch.split(z, z.shape[1] // count, 1)
         channels, order = self.parts.hom.space_out.terms[term]
         components = prod(component_shape(self.parts.hom.group, order, self.sizes))
-        return [part.flatten(1) for part in torch.split(z.reshape(len(z), components, -1), channels, 2)]
+        return [part.flatten(1) for part in torch.split(z.reshape(len(z), components, count * channels), channels, 2)]
 
     def _by_terms(
         self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions, outs: list[int], gain: int

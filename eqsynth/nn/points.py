@@ -157,8 +157,8 @@ def tensor_powers(
     x.x of each vector.
     """
     powers = [vectors.new_ones(len(vectors))]
-    for _ in range(degree):
-        powers.append(powers[-1].unsqueeze(-1) * vectors.reshape(len(vectors), *[1] * (powers[-1].ndim - 1), -1))
+    for k in range(degree):
+        powers.append(powers[-1].unsqueeze(-1) * vectors[(slice(None), *[None] * k)])
     return powers if metric is None else [_traceless(powers, k, square, metric) for k in range(degree + 1)]
 
 
@@ -302,7 +302,7 @@ class Message(EquivariantModule):
         mixed = mixed if isinstance(mixed, tuple) else (mixed,)
         parts = torch.split(weights, [term.shape[-1] for term in mixed], 1)
         scaled = [
-            term[source] * part.reshape(len(part), *[1] * (term.ndim - 2), -1)
+            term[source] * part[(slice(None), *[None] * (term.ndim - 2))]
             for term, part in zip(mixed, parts, strict=True)
         ]
         messages = self.product(joined(scaled), joined([power.unsqueeze(-1) for power in powers]))

@@ -345,7 +345,7 @@ def _pointwise(module: Any, entries: list[torch.Tensor], places: list[Positions]
             return entries
         masks = [module.mask(x, (len(at.nodes.sizes),), x.shape[-1]) for x, at in zip(entries, places, strict=True)]
         return [
-            x * mask[at.graph].reshape(len(at), *[1] * (x.ndim - 2), -1)
+            x * mask[at.graph][(slice(None), *[None] * (x.ndim - 2))]
             for x, mask, at in zip(entries, masks, places, strict=True)
         ]
     if isinstance(module, BatchNorm) and module.training and any(len(at.index) > 1 for at in places):

@@ -118,7 +118,7 @@ def test_energies_of_points_do_not_depend_on_where_they_are():
     eq.testing.assert_equivariant(points_forces.Potential(), positions=True, trials=2)
     torch.manual_seed(0)
     net = points_forces.Potential()
-    x, batch, energies, forces = points_forces.clusters(3, 4)
+    x, batch, _, forces = points_forces.clusters(3, 4)
     assert_close(forces.unflatten(0, (3, 4)).sum(1), torch.zeros(3, 3), atol=1e-4, rtol=0)
     found, slopes = points_forces.predicted(net, x, batch)
     other, turned = points_forces.predicted(net, *[points_forces.turned(x, slopes)[0], batch])

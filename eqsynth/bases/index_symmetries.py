@@ -266,6 +266,21 @@ def added_up(tensors: NDArray[np.int64], order: Order) -> NDArray[np.int64]:
     return tensors
 
 
+def summed(matrix: NDArray[np.int64], outputs: Order, sizes: Sequence[int], turns: Sequence[Turn]) -> NDArray[np.int64]:
+    """A matrix of a map with its output axes in several orders, added up with signs.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.index_symmetries import summed
+    >>> summed(np.eye(4, dtype=int), 2, [2], (((0, 1), 1), ((1, 0), -1))).tolist()[1]
+    [0, 1, -1, 0]
+    """
+    import numpy as np
+
+    split = matrix.reshape(*lengths(stored_full(outputs), sizes), -1)
+    added = [sign * np.transpose(split, (*axes, len(axes))) for axes, sign in turns]
+    return sum(added, np.zeros_like(split)).reshape(matrix.shape)
+
+
 def squares(
     group: Group,
     element: Single,

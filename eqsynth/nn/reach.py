@@ -15,7 +15,7 @@ from eqsynth.families.hom import ProductHom, maps_of, mixed
 from eqsynth.layers.emitted import EmittedLayer
 from eqsynth.nn.activations import Gated, Pairings
 from eqsynth.plans.products import maps
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, orders_of
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, orders_of, twists_of
 
 #: Products are chosen by themselves where they have at most so many maps; of a factor without diagrams, where a map has
 #: at most so many entries.
@@ -100,11 +100,14 @@ def _products(group: Group, operands: tuple[Order, ...], out: Order) -> int:
 
 
 def _components(group: Group, triple: tuple[Order, ...]) -> Iterator[tuple[Group, tuple[Order, ...]]]:
-    """The factors of a group that mix the components of tensors of some orders, with their part of these."""
+    """The factors of a group that mix the components of tensors of some orders, with their part of these.
+
+    Permutations mix them where they change signs, in twisted tensors; else activations of single entries do the rest.
+    """
     left = zip(*(orders_of(positional(group, order)) for order in triple), strict=True)
     parts = zip(*map(orders_of, triple), strict=True)
     for factor, own, free in zip(group.factors, parts, left, strict=True):
-        if own != free and not factor.permuting:
+        if own != free and not (factor.permuting and not any(map(any, map(twists_of, own)))):
             yield factor, own
 
 

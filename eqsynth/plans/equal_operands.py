@@ -8,7 +8,7 @@ from itertools import product
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.bases.basis import Basis
+from eqsynth.bases.basis import Basis, refuse_symmetric
 from eqsynth.bases.index_symmetries import Key, image
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
@@ -54,6 +54,9 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
 
     Raises SizeError where these matrices are too large.
     """
+    orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
+    if maps.group.maps == "nested":
+        refuse_symmetric(maps.group, *orders)
     swaps = list(_exchanges(problem, number))
     if not swaps or not len(maps):
         return tuple(range(len(maps)))
@@ -61,7 +64,6 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
         places = _by_orbits(maps, swaps)
         if places is not None:
             return places
-    orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
     symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
     return _by_matrices(maps, swaps, symmetric * equal)

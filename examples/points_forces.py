@@ -20,6 +20,7 @@ clusters of 6 atoms.
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,8 @@ def exact(x: Tensor) -> Tensor:
     lengths = [side.norm(dim=-1) for side in sides]
     cosines = [-(sides[k] * sides[k - 1]).sum(-1) / (lengths[k] * lengths[k - 1]) for k in range(3)]
     triples = (1 + 3 * cosines[0] * cosines[1] * cosines[2]) / (lengths[0] * lengths[1] * lengths[2]) ** 3
-    return pairs + 0.3 * triples.sum(1)
+    energies: Tensor = pairs + 0.3 * triples.sum(1)
+    return energies
 
 
 def predicted(net: nn.Module, x: Tensor, batch: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
@@ -99,7 +101,7 @@ def main(steps: int = 300) -> None:
     for _ in range(steps):
         x, batch, energies, forces = clusters(32, 4)
         found, slopes = predicted(net, x, batch, True)
-        loss = (found - energies).square().mean() + (slopes - forces).square().mean()
+        loss: Any = (found - energies).square().mean() + (slopes - forces).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -31,8 +31,8 @@ from eqsynth.plans.plan import Plan
 from eqsynth.plans.steps import Entry, Input, Mix, Output, Reduce, Spread, Step
 from eqsynth.spaces.space import Order, Space, none_of, order_text, orders_of, plain, twists_of
 
-#: For each map of S(n) and each of the other factors the number of their product.
-Numbers = tuple[tuple[int, ...], ...]
+#: The order of the weights by maps of S(n), then of the other factors (None: they have it), and how many of each.
+Numbers = tuple[tuple[int, ...] | None, int, int]
 
 
 # --- the two sides of a group and of an order -----------------------------------------------------
@@ -115,6 +115,8 @@ class Folded:
     plan: Plan
     #: For each pair of terms with maps, and for each output term with constants (its input is None).
     numbers: Mapping[tuple[int | None, int], Numbers]
+    #: For each pair of terms the power of n^(1/4) by which its weights are multiplied, n the size of the graph.
+    gains: Mapping[tuple[int, int], int]
 
 
 @lru_cache(maxsize=256)
@@ -140,7 +142,8 @@ def folded(hom: Hom, bias: bool, normalization: str, parameters: str = "diagrams
     pairs = [(i, o) for i in range(len(hom.space_in)) for o in range(len(hom.space_out))]
     ends: list[tuple[int | None, int]] = [*pairs, *[(None, o) for o in range(len(hom.space_out)) if bias]]
     numbers = {(i, o): _numbers(hom, i, o) for i, o in ends}
-    return Folded(hom, plan, {end: listed for end, listed in numbers.items() if listed and listed[0]})
+    gains = {(pair.term_in, pair.term_out): sum(pair.gains) for pair in plan.pairs}
+    return Folded(hom, plan, {end: counts for end, counts in numbers.items() if counts[1] * counts[2]}, gains)
 
 
 def _runs(step: Step) -> bool:
@@ -163,14 +166,16 @@ def _numbers(hom: Hom, term_in: int | None, term_out: int) -> Numbers:
     maps = basis(group, given, wanted)
     others = other_factors(group)
     if others is None:
-        return tuple((number,) for number in range(len(maps)))
+        return None, len(maps), 1
     own = {maps.parts(number): number for number in range(len(maps))}
     nodes = basis(group.factors[0], node_order(given), node_order(wanted))
     components = basis(others, other_order(given), other_order(wanted))
-    return tuple(
-        tuple(own[(*nodes.parts(first), *components.parts(second))] for second in range(len(components)))
+    order = tuple(
+        own[(*nodes.parts(first), *components.parts(second))]
         for first in range(len(nodes))
+        for second in range(len(components))
     )
+    return None if order == tuple(range(len(order))) else order, len(nodes), len(components)
 
 
 def run_linear(
@@ -200,10 +205,11 @@ class Mixer:
         """A value for each target of a step, from the values of its operands."""
         gains = self._gains(step)
         outs = list(dict.fromkeys(target.term for target in step.targets))
-        total: list[torch.Tensor] = []
+        by = self._by_channels if other_factors(self.parts.hom.group) is None else self._by_components
+        total: Sequence[torch.Tensor] = ()
         for place, gain in enumerate(gains):
             one = replace(step, biases=() if place else step.biases)
-            mixed = self._by_terms(one, columns, at, outs, gain)
+            mixed = by(one, columns, at, outs, gain)
             mixed = [z * scales(at, gain / 4, z.dtype) for z in mixed] if gain else mixed
             total = [a + b for a, b in zip(total, mixed, strict=True)] if total else mixed
         split: dict[int, torch.Tensor] = {}
@@ -216,8 +222,7 @@ class Mixer:
         """The powers of n^(1/4) by which weights of the step are multiplied, 0 first where there are biases."""
         terms_in = {operand.term for operand in step.operands}
         terms_out = {target.term for target in step.targets}
-        pairs = [pair for pair in self.parts.plan.pairs if pair.term_in in terms_in and pair.term_out in terms_out]
-        gains = {gain for pair in pairs for gain in pair.gains}
+        gains = {gain for (i, o), gain in self.parts.gains.items() if i in terms_in and o in terms_out}
         return sorted(gains | {0} if step.biases or not gains else gains)
 
     def _by_targets(self, z: torch.Tensor, term: int, count: int) -> Sequence[torch.Tensor]:
@@ -228,33 +233,28 @@ class Mixer:
         components = prod(component_shape(self.parts.hom.group, order, self.sizes))
         return [part.flatten(1) for part in torch.split(z.reshape(len(z), components, count * channels), channels, 2)]
 
-    def _by_terms(
+    def _by_channels(
         self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions, outs: list[int], gain: int
-    ) -> list[torch.Tensor]:
-        """For each term its targets beside each other, from the weights with one gain."""
-        hom, ins = self.parts.hom, list(columns)
-        others = other_factors(hom.group)
-        if others is None:
-            blocks = [[self._block(step, i, o, gain)[0] for i in ins] for o in outs]
-            bias = torch.cat([self._bias(step, o)[0] for o in outs]) if step.biases else None
-            widths = [hom.space_out.channels[target.term] for target in step.targets]
-            widths = [sum(w for w, t in zip(widths, step.targets, strict=True) if t.term == o) for o in outs]
-            if not ins:
-                assert bias is not None  # noqa: S101 - what has no operands has a bias
-                return list(torch.split(bias.expand(len(at), -1), widths, 1))
-            x = [value for i in ins for value in columns[i]]
-            weight = torch.cat([torch.cat(row, 1) for row in blocks])
-            return list(
-                torch.split(functional.linear(torch.cat(x, 1) if len(x) > 1 else x[0], weight, bias), widths, 1)
-            )
-        return self._by_components(step, columns, at, others, outs, gain)
+    ) -> Sequence[torch.Tensor]:
+        """For each term its targets beside each other, from the weights with one gain: one matrix product."""
+        bias = torch.cat([self._bias(step, o)[0] for o in outs]) if step.biases else None
+        channels = self.parts.hom.space_out.channels
+        widths = [sum(target.term == o for target in step.targets) * channels[o] for o in outs]
+        if not columns:
+            assert bias is not None  # noqa: S101 - what has no operands has a bias
+            return torch.split(bias.expand(len(at), -1), widths, 1)
+        blocks = [[self._block(step, i, o, gain)[0] for i in columns] for o in outs]
+        weight = torch.cat([torch.cat(row, 1) for row in blocks])
+        x = [value for i in columns for value in columns[i]]
+        z = functional.linear(torch.cat(x, 1) if len(x) > 1 else x[0], weight, bias)
+        return torch.split(z, widths, 1)
 
     def _by_components(
-        self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions, others: Group, outs: list[int],
-        gain: int,
-    ) -> list[torch.Tensor]:  # fmt: skip
+        self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions, outs: list[int], gain: int
+    ) -> Sequence[torch.Tensor]:
         """The same by a layer of the other factors, whose samples are the positions."""
-        hom, ins = self.parts.hom, list(columns)
+        hom, ins, others = self.parts.hom, list(columns), other_factors(self.parts.hom.group)
+        assert others is not None  # noqa: S101 - there are components
         space_in = tuple((len(columns[i]) * hom.space_in.channels[i], other_order(hom.space_in.orders[i])) for i in ins)
         space_out = tuple(
             (sum(target.term == o for target in step.targets) * hom.space_out.channels[o],
@@ -293,13 +293,12 @@ class Mixer:
 
     def _own(self, term_in: int | None, term_out: int) -> torch.Tensor:
         """The weights of two terms by maps of S(n), then of the other factors: (maps, maps, channels...)."""
-        numbers = self.parts.numbers[term_in, term_out]
+        order, nodes, components = self.parts.numbers[term_in, term_out]
         hom = self.parts.hom
         weight = self.parameter(bias_name(hom, term_out) if term_in is None else weight_name(hom, term_in, term_out))
-        flat = [number for row in numbers for number in row]
-        if flat != list(range(len(flat))):
-            weight = weight[torch.tensor(flat, device=weight.device)]
-        return weight.reshape(len(numbers), len(numbers[0]), *weight.shape[1:])
+        if order is not None:
+            weight = weight[torch.tensor(order, device=weight.device)]
+        return weight.reshape(nodes, components, *weight.shape[1:])
 
     def _block(self, step: Mix, term_in: int, term_out: int, gain: int) -> torch.Tensor:
         """The matrices from the operands of one term to the targets of another, one for each map of other factors."""
@@ -308,12 +307,9 @@ class Mixer:
         targets = [place for place, target in enumerate(step.targets) if target.term == term_out]
         entries = [entry for entry in step.entries if entry.target in targets and entry.operand in operands]
         shape = hom.space_out.channels[term_out], hom.space_in.channels[term_in]
-        gains = {
-            gain for p in self.parts.plan.pairs if (p.term_in, p.term_out) == (term_in, term_out) for gain in p.gains
-        }
         numbers = self.parts.numbers.get((term_in, term_out))
-        if not entries or numbers is None or gains != {gain}:
-            maps = 1 if numbers is None else len(numbers[0])
+        if not entries or numbers is None or self.parts.gains[term_in, term_out] != gain:
+            maps = 1 if numbers is None else numbers[2]
             return self.like.new_zeros(maps, len(targets) * shape[0], len(operands) * shape[1])
         cells = [targets.index(entry.target) * len(operands) + operands.index(entry.operand) for entry in entries]
         table = _table(self._own(term_in, term_out), entries, cells, len(targets) * len(operands))
@@ -328,7 +324,7 @@ class Mixer:
         entries = [entry for entry in step.biases if entry.target in targets]
         numbers = self.parts.numbers.get((None, term))
         if not entries or numbers is None:
-            maps = 1 if numbers is None else len(numbers[0])
+            maps = 1 if numbers is None else numbers[2]
             return self.like.new_zeros(maps, len(targets) * hom.space_out.channels[term])
         cells = [targets.index(entry.target) for entry in entries]
         return _table(self._own(None, term), entries, cells, len(targets)).transpose(0, 1).flatten(1)

@@ -17,6 +17,7 @@ from eqsynth.families.hom import ProductHom
 from eqsynth.layers.emitted import layer_of
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, got, joined
+from eqsynth.nn.activations import whole as full_digits
 from eqsynth.nn.positions import INTEGERS
 from eqsynth.plans.products import plan_products
 from eqsynth.spaces.space import Space
@@ -54,7 +55,7 @@ def neighbors(
 
     Raises ShapeError for tensors that do not fit, EqsynthError for a cutoff that is not above 0.
     """
-    positions = _read_positions(positions).detach()
+    positions = full_digits(_read_positions(positions).detach())
     reach = _cutoff(cutoff)
     graph = _graphs(batch, len(positions))
     if cell is None:
@@ -297,7 +298,7 @@ class Message(EquivariantModule):
             if not isinstance(shifts, torch.Tensor) or shifts.shape != r.shape:
                 raise ShapeError(f"shifts are of {got(shifts)}, expected one for each edge, of shape {tuple(r.shape)}")
             r = r + shifts
-        weights, powers = self._geometry(r)
+        weights, powers = self._geometry(full_digits(r), terms[0].dtype)
         mixed = self.mix(terms if len(terms) > 1 else terms[0])
         mixed = mixed if isinstance(mixed, tuple) else (mixed,)
         parts = torch.split(weights, [term.shape[-1] for term in mixed], 1)
@@ -313,8 +314,11 @@ class Message(EquivariantModule):
             received = [y / counts.to(y.dtype).reshape(-1, *[1] * (y.ndim - 1)) for y in received]
         return joined(received)
 
-    def _geometry(self, r: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The weight of each mixed channel, and the powers of the direction, for each edge."""
+    def _geometry(self, r: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The weight of each mixed channel, and the powers of the direction, for each edge, in the dtype of features.
+
+        Distances are computed in that of positions.
+        """
         square = (r * apply_form(self._form, r, 1)).sum(1)
         if self._form.definite:
             apart = square > 0
@@ -325,7 +329,7 @@ class Message(EquivariantModule):
             direction, square = r / self.cutoff, square / self.cutoff**2
             u = square
         functions = radial_functions(u, self.functions, self.basis, not self._form.definite)
-        weights = self.radial(functions) * envelope(u).unsqueeze(1)
+        weights = self.radial(functions.to(dtype)) * envelope(u).to(dtype).unsqueeze(1)
         # Components have variance near 1.
         d = r.shape[1]
         metric = None
@@ -333,7 +337,7 @@ class Message(EquivariantModule):
             eye = torch.eye(d, dtype=r.dtype, device=r.device)
             metric = apply_form(self._form, eye, 1)
         powers = tensor_powers(direction * d**0.5, self.degree, square * d, metric)
-        return weights, powers
+        return weights, [power.to(dtype) for power in powers]
 
     def _edges(self, positions: torch.Tensor, edge_index: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The points that edges go from and to."""

@@ -161,6 +161,18 @@ def test_points_at_one_place_and_no_edges():
         assert not number.any()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_features_may_have_other_digits_than_positions(dtype):
+    torch.manual_seed(0)
+    layer = eq.nn.Message("O(3)", "2x0", "1x0 + 1x1", 2.0)
+    x, positions = torch.randn(4, 2), torch.rand(4, 3)
+    meant = layer(x, positions)
+    edges, _ = eq.nn.neighbors(positions, 2.0)
+    found = layer.to(dtype)(x.to(dtype), positions, edges)
+    assert {y.dtype for y in found} == {dtype}
+    assert_close([y.float() for y in found], list(meant), atol=0.05, rtol=0.05)
+
+
 # --- derivatives ----------------------------------------------------------------------------------
 
 

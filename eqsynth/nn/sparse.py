@@ -330,7 +330,7 @@ def _pooled(module: Pool, place: int, value: Term, shape: tuple[int, ...], lette
         zeros = x.new_zeros(len(graphs), x.shape[-1])
         return graphs, zeros.scatter_reduce(0, at.graph[:, None].expand_as(x), x, "amax", include_self=False)
     total = summed(x, at.graph, len(graphs))
-    if order > 1 and module.reduce != "max":
+    if order > 1:
         # Norms of entries that are not there differ from 0 by rounding alone, as those of dense tensors.
         nothing = module.normed(place, x.new_zeros(1, *shape)).flatten()[0]
         there = torch.bincount(at.graph, minlength=len(graphs))

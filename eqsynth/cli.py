@@ -50,6 +50,10 @@ Mode = Annotated[
     str | None,
     typer.Option(help="How channels of two spaces meet: full (each with each, as without this) or paired."),
 ]
+Transfer = Annotated[
+    str | None,
+    typer.Option(help="Keep the maps that mean the same at every size: repeat (sums/n, graphons) or pad (nodes of 0)."),
+]
 Normalization = Annotated[
     str, typer.Option(help="Scale of a sum over an index: variance (n^-1/2), mean (1/n) or sum (1).")
 ]
@@ -91,6 +95,10 @@ def show(
         str | None, typer.Option(help="The method of --plan and --source: see synth; by diagrams where there are any.")
     ] = None,
     mode: Mode = None,
+    transfer: Transfer = None,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Say which maps mean the same at every size, and in which sense.")
+    ] = False,
     choose: Annotated[
         str,
         typer.Option(
@@ -120,11 +128,15 @@ def show(
         wanted = _Shown(every, plan, source, index, way, certificate, as_json, pictures, html, force)
         if choose != "auto":
             raise ConfigError("products have the diagrams of --choose auto: leave it out")
+        if transfer is not None or sizes:
+            raise ConfigError("--transfer and --sizes are for linear maps, and these are products: leave them out")
         _show_products(problem_of(group, inputs, outputs, mode=mode), wanted)
         return
     if mode is not None:
         raise ConfigError("--mode is for products of two spaces, such as '4x2 (x) 4x1': leave it out")
     order_in, order_out = _order(inputs), _order(outputs)
+    if html and transfer is not None:
+        raise ConfigError("pages show all maps, and say of each at which sizes it means the same: leave --transfer out")
     if choose != "auto" and (html or plan or source):
         raise ConfigError("layers and pages have the diagrams of --choose auto: leave it out")
     if html:
@@ -135,11 +147,11 @@ def show(
         if not (svg or tikz or png):
             return
     if plan or source:
-        hom = Hom.parse(group, Space(((1, order_in),)), Space(((1, order_out),)))
+        hom = Hom.parse(group, Space(((1, order_in),)), Space(((1, order_out),)), transfer=transfer)
         layer_plan = plan_hom(hom, method=method) if method else plain_plan(hom, True, "variance")
         print(emit(layer_plan).source if source else layer_plan)
         return
-    maps = basis(group, order_in, order_out, choose=choose)
+    maps = basis(group, order_in, order_out, choose=choose, transfer=transfer)
     if index is not None:
         _check_index(maps, index)
     if svg or tikz or png:
@@ -154,7 +166,7 @@ def show(
     elif certificate:
         print(maps.certificate)
     else:
-        print(table.basis_table(maps, None if every else SHOWN, index))
+        print(table.basis_table(maps, None if every else SHOWN, index, sizes=sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,18 +292,19 @@ def synth(
     method: Method = "auto",
     parameters: Parameters = "diagrams",
     mode: Mode = None,
+    transfer: Transfer = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that was edited, or is not eqsynth's.")
     ] = False,
 ) -> None:
     """Write a layer as one Python file that needs torch and nothing else."""
     from eqsynth.codegen.artifact import artifact_of
-    from eqsynth.families.hom import problem_of
+    from eqsynth.families.hom import problem_of, with_transfer
     from eqsynth.plans.products import plan_problem
     from eqsynth.proof.verification import is_exported
     from eqsynth.store import files
 
-    problem = problem_of(group, space_in, space_out, mode=mode)
+    problem = with_transfer(problem_of(group, space_in, space_out, mode=mode), transfer)
     plan = plan_problem(problem, bias, normalization, method, parameters)
     artifact = artifact_of(plan, name)
     if output is None:

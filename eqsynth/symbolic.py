@@ -1,15 +1,15 @@
 """Exact results about bases as formulas in n: Gram matrices, determinants, Weingarten functions, dimensions."""
 
+from eqsynth.bases.haar import moment, weingarten_function
+from eqsynth.bases.projection import Projection, project
 from eqsynth.bases.symbolic import (
     DimensionTable,
     Product,
-    Projection,
     degenerate_sizes,
     dimension_table,
     gram,
     gram_determinant,
     inner,
-    project,
     weingarten,
 )
 from eqsynth.exact.matrix import ExactMatrix
@@ -26,6 +26,8 @@ __all__ = [
     "gram",
     "gram_determinant",
     "inner",
+    "moment",
     "project",
     "weingarten",
+    "weingarten_function",
 ]

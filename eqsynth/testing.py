@@ -2,8 +2,10 @@
 
 from eqsynth.proof.testing import (
     assert_equivariant,
+    assert_transfers,
 )
 
 __all__ = [
     "assert_equivariant",
+    "assert_transfers",
 ]

@@ -221,6 +221,17 @@ def test_products_of_groups_get_what_the_dense_layer_gives(problem, sizes, entri
     assert_exact(layer, sizes, entries, seed, shuffled)
 
 
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.ZeroOutputWarning")
+@pytest.mark.parametrize("group", ["S(n)", "S(n) x O(2)", "S(n) x S(m)"])
+@pytest.mark.parametrize("transfer", ["repeat", "pad"])
+def test_maps_that_mean_the_same_at_every_size(group, transfer):
+    spaces = ("2x2 + 1x0", "1x2 + 2x1") if group == "S(n)" else ("2x(2,1) + 1x(1,0)", "1x(2,1) + 2x(1,1) + 1x(0,0)")
+    layer = eq.Linear(group, *spaces, transfer=transfer)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    assert_exact(layer, [4, 0, 2], 9)
+
+
 @lru_cache
 def product_layer(problem):
     scales = ["variance", "mean", "sum"]

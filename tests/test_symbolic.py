@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth.bases import dimension as dimensions
-from eqsynth.bases import symbolic
+from eqsynth.bases import spans, symbolic
+from eqsynth.bases.projection import project
 from eqsynth.bases.symbolic import (
     ExactMatrix,
     Product,
@@ -23,7 +24,6 @@ from eqsynth.bases.symbolic import (
     gram,
     gram_determinant,
     inner,
-    project,
     weingarten,
 )
 from eqsynth.diagrams import enumeration, functor
@@ -560,7 +560,7 @@ def test_small_chunks_change_nothing(monkeypatch):
         basis = eq.basis(group, 2, 2)
         before = project(basis, matrix)
         for chunk in (1, 7, 100):
-            monkeypatch.setattr(symbolic, "CHUNK", chunk)
+            monkeypatch.setattr(spans, "CHUNK", chunk)
             after = project(basis, matrix)
             assert (before.coefficients == after.coefficients).all()
             assert (before.matrix() == after.matrix()).all()
@@ -601,7 +601,7 @@ def test_matrices_of_another_shape_are_refused():
     for shape in ((9, 3), (3,), (27,), (3, 3)):
         with pytest.raises(ShapeError, match=r"shape \(\.\.\., 3, 9\)"):
             project(basis, np.zeros(shape))
-    for wrong in ([["a"] * 9] * 3, np.zeros((3, 9), complex), [[1, 2], [3]], None):
+    for wrong in ([["a"] * 9] * 3, np.full((3, 9), complex(0, np.nan)), [[1, 2], [3]], None):
         with pytest.raises(ShapeError, match=r"holds whole numbers|matrix of shape"):
             project(basis, wrong)
 
@@ -610,7 +610,7 @@ def test_heads_that_would_hurt_are_refused():
     basis = eq.basis("A(10)", 9, 0)
     head = next(diagram for diagram in enumeration.diagrams(basis.group, 0, 9) if diagram.head)
     with pytest.raises(SizeError, match="n = 9"):
-        symbolic._boxes(basis.group, head, 10)
+        spans._boxes(basis.group, head, 10)
 
 
 # --- dimensions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -14,11 +14,12 @@ from eqsynth.bases import index_symmetries, irreps
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
+from eqsynth.diagrams.transfer import transfers
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
 from eqsynth.families.group import FAMILIES, Group
-from eqsynth.families.hom import fitted_order, maps_of, mixed
+from eqsynth.families.hom import check_transfer, fitted_order, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from eqsynth.bases.symbolic import Projection
+    from eqsynth.bases.projection import Projection
     from eqsynth.exact.permutations import Permutation
 
 #: The largest set of diagrams that is listed, and the largest that a Gram matrix is built for.
@@ -79,7 +80,8 @@ class Certificate:
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
     orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
     ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo
-    ``prime``).
+    ``prime``), or for maps that mean the same at every size ``"transfer"`` (those of a basis whose blocks say so, see
+    :mod:`eqsynth.diagrams.transfer`).
     """
 
     dimension: int
@@ -99,6 +101,7 @@ class Certificate:
             "nested": "at most n blocks of at most m are unitriangular to the orbit basis",
             "cosets": "orbits of independent diagrams under permutations of axes are disjoint",
             "means": f"their means over permutations of axes have full rank modulo {self.prime}",
+            "transfer": "part of a basis, and no combination of the rest commutes at every size",
             "schur": "multiples of the identity, or zero, by Schur's lemma",
             "images": f"images of one vector of an irrep have full rank modulo {self.prime}",
             "gram": f"their Gram matrix has full rank modulo {self.prime}",
@@ -132,6 +135,8 @@ class Basis:
     diagrams: tuple[Element, ...]
     certificate: Certificate
     turns: tuple[tuple[Turn, ...], ...] = ()
+    #: With which way to grow n all maps commute, where these alone were asked for.
+    transfer: str | None = None
 
     def __len__(self) -> int:
         return len(self.diagrams)
@@ -210,6 +215,19 @@ class Basis:
         """The orders of axes and signs whose sum is map ``index``: just the order that there is, for plain outputs."""
         return self.turns[index] if self.turns else ((tuple(range(axes_of(self.outputs))), 1),)
 
+    def transfers(self, index: int) -> tuple[str, ...]:
+        """With which ways to grow a size that is a letter map ``index`` commutes.
+
+        >>> import eqsynth as eq
+        >>> basis = eq.basis("S(n)", 1, 2)
+        >>> [(basis.formula(number), basis.transfers(number)) for number in (0, 2, 4)]
+        [('y[a,a] += x[b]', ()), ('y[a,a] += x[a]', ('pad',)), ('y[a,b] += x[b]', ('repeat',))]
+
+        ``"repeat"``: with repeating every node, where sums are divided by n; ``"pad"``: with more nodes of zeros, where
+        sums are plain. Decided on the blocks of the diagram: see :mod:`eqsynth.diagrams.transfer`, which proves it.
+        """
+        return transfers(self.group, self.diagrams[index])
+
     @property
     def plain_orders(self) -> bool:
         """Whether neither inputs nor outputs are symmetric or alternating."""
@@ -254,7 +272,7 @@ class Basis:
         >>> eq.basis("S(2)", 1, 1).project([[1, 2], [3, 4]]).coefficients
         array([Fraction(5, 2), Fraction(0, 1)], dtype=object)
         """
-        from eqsynth.bases.symbolic import project
+        from eqsynth.bases.projection import project
 
         return project(self, matrix, n)
 
@@ -287,11 +305,14 @@ class Basis:
     def __str__(self) -> str:
         return self.table()
 
-    def table(self, limit: int | None = SHOWN) -> str:
-        """The basis as text: number, picture, formula, cost, kind, words; ``limit=None`` shows every row."""
+    def table(self, limit: int | None = SHOWN, sizes: bool = False) -> str:
+        """The basis as text: number, picture, formula, cost, kind, words; ``limit=None`` shows every row.
+
+        ``sizes=True`` adds a column that says which maps mean the same at every size, :meth:`transfers`.
+        """
         from eqsynth.bases.table import basis_table
 
-        return basis_table(self, limit)
+        return basis_table(self, limit, sizes=flag("sizes", sizes))
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: a card for each of the first 60 elements."""
@@ -305,7 +326,14 @@ class Basis:
 
 
 @explain_calls
-def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choose: str = "auto") -> Basis:
+def basis(
+    group: str | Group,
+    inputs: str | Order,
+    outputs: str | Order,
+    *,
+    choose: str = "auto",
+    transfer: str | None = None,
+) -> Basis:
     """The exact basis of all equivariant maps V^inputs -> V^outputs.
 
     >>> import eqsynth as eq
@@ -335,6 +363,12 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
     long monotone subsequences (:func:`eqsynth.diagrams.standard.standard`). ``"auto"`` is the cheapest up to that
     limit and the standard one beyond it; layers and plans use this one. The certificate says which it is.
 
+    >>> [len(eq.basis("S(n)", 2, 2, transfer=way)) for way in (None, "repeat", "pad")]
+    [15, 10, 5]
+
+    ``transfer``, with n a letter, keeps the maps that mean the same at every size: those that commute with repeating
+    every node, sums divided by n (``"repeat"``), or with nodes of zeros (``"pad"``); see :meth:`Basis.transfers`.
+
     Raises ParseError or GroupError for the group, or where it has no standard diagrams; SpaceError for the orders;
     SizeError for a spanning set of more than a million diagrams, or as many standard ones.
 
@@ -343,7 +377,20 @@ def basis(group: str | Group, inputs: str | Order, outputs: str | Order, *, choo
     choice("choose", choose, CHOICES)
     group = Group.parse(group)
     inputs, outputs = (stored_full(fitted_order(group, read_order(order))) for order in (inputs, outputs))
-    return _basis(group, inputs, outputs, choose)
+    if transfer is None:
+        return _basis(group, inputs, outputs, choose)
+    check_transfer(transfer, group, (inputs, outputs))
+    return _transferring(group, inputs, outputs, choose, transfer)
+
+
+@lru_cache(maxsize=256)
+def _transferring(group: Group, inputs: Order, outputs: Order, choose: str, transfer: str) -> Basis:
+    whole = _basis(group, inputs, outputs, choose)
+    kept = [index for index in range(len(whole)) if transfer in whole.transfers(index)]
+    certificate = Certificate(len(kept), whole.certificate.spanning, "transfer")
+    turns = tuple(whole.turns[index] for index in kept) if whole.turns else ()
+    diagrams = tuple(whole.diagrams[index] for index in kept)
+    return replace(whole, diagrams=diagrams, certificate=certificate, turns=turns, transfer=transfer)
 
 
 @lru_cache(maxsize=256)

@@ -1,42 +1,39 @@
-"""Exact algebra of diagrams as functions of n: Gram matrices, their determinants and inverses, projections.
+"""Exact algebra of diagrams as functions of n: Gram matrices, their determinants and inverses.
 
 All sizes are exact: whole numbers, fractions, and rational functions of n. No matrix of size
-n^l x n^k is formed but the one that is projected.
+n^l x n^k is formed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import cache, lru_cache
-from itertools import chain, combinations, permutations
-from math import factorial, lcm, prod
+from functools import lru_cache
+from itertools import chain, combinations
+from math import factorial
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases
 from eqsynth.bases import dimension
 from eqsynth.bases.basis import Basis
-from eqsynth.bases.index_symmetries import added_up
-from eqsynth.diagrams import enumeration, functor
+from eqsynth.bases.haar import by_type, in_place_of_n
+from eqsynth.diagrams import enumeration
 from eqsynth.diagrams import gram as grams
 from eqsynth.diagrams.diagram import Diagram, Element
-from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SymbolicError, explain_calls, require, shown
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.limits import afford
-from eqsynth.exact.matrix import ExactMatrix, indexed, interpolated
-from eqsynth.exact.numbers import binary, fraction, whole
-from eqsynth.exact.partitions import components, partitions, perfect_matchings
+from eqsynth.exact.matrix import ExactMatrix, indexed
+from eqsynth.exact.numbers import whole
+from eqsynth.exact.partitions import components
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
+from eqsynth.exact.spherical import MATCHINGS, PERMUTATIONS
 from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.spaces.space import (
     Order,
-    Symmetry,
     Valence,
     axes_of,
-    entries_of,
-    order_text,
     plain_order,
     read_order,
 )
@@ -49,10 +46,6 @@ if TYPE_CHECKING:
 #: The largest number of diagrams of a Gram matrix, and of one whose determinant is interpolated.
 MAX_ROWS = 1_000
 MAX_DETERMINANT = 150
-#: The largest n whose n! permutations are listed, for a diagram with a head.
-MAX_HEAD = 9
-#: How many entries of a matrix are gathered at once.
-CHUNK = 1 << 18
 
 
 # --- Values -------------------------------------------------------------------------------------------
@@ -192,13 +185,13 @@ def gram(
     """
     group = subject.group if isinstance(subject, Basis) else Group.parse(subject)
     if group.maps == "nested" and diagrams is None:
-        return _nested_gram(group, _nested_elements(subject, inputs, outputs))
-    group, listed = _subject(subject, inputs, outputs, diagrams)
+        return _nested_gram(group, nested_elements(subject, inputs, outputs))
+    group, listed = diagrams_of(subject, inputs, outputs, diagrams)
     return _gram(group, listed)
 
 
-def _nested_elements(
-    subject: Basis | Group | str, inputs: str | Order | None, outputs: str | Order | None
+def nested_elements(
+    subject: Basis | Group | str, inputs: str | Order | None = None, outputs: str | Order | None = None
 ) -> tuple[Element, ...]:
     """The nested partitions of a basis of a wreath product."""
     if isinstance(subject, Basis):
@@ -231,12 +224,13 @@ def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:
     return ExactMatrix(tuple(values), places)
 
 
-def _subject(
+def diagrams_of(
     subject: Basis | Group | str,
-    inputs: str | Order | None,
-    outputs: str | Order | None,
+    inputs: str | Order | None = None,
+    outputs: str | Order | None = None,
     diagrams: Sequence[Diagram] | None = None,
 ) -> tuple[Group, tuple[Diagram, ...]]:
+    """The diagrams of a basis, of all maps between two orders, or those that are given; and whose they are."""
     if isinstance(subject, Basis):
         listed = subject.plain()[0]
         group = maps_of(subject.group, subject.inputs, subject.outputs)
@@ -371,7 +365,7 @@ def gram_determinant(group: str | Group, inputs: str | Order, outputs: str | Ord
     open_ = maps_of(group if group.symbolic else group.at("n"), inputs, outputs)
     total = axes_of(inputs) + axes_of(outputs)
     if isinstance(group.n, int):
-        _, listed = _subject(group, inputs, outputs)
+        _, listed = diagrams_of(group, inputs, outputs)
         if len(listed) == enumeration.count(open_, total) and not any(d.head for d in listed):
             return int(_determinant(open_, total)(group.n))
         matrix = _gram(group, listed)
@@ -439,17 +433,16 @@ def weingarten(
     Rows and columns follow the diagrams of the basis. With a letter, ``n`` puts a number in its place,
     which must not be one of :func:`degenerate_sizes`.
 
-    How: for S(n) by the orthogonal orbit matrices, W = sum over t of M_t^T M_t / (n (n-1) ... (n-t+1)),
-    M_t the rows of the Moebius function at the partitions with t blocks. For O(n), W(D, E) depends on the
-    cycle type of the union of D and E alone, which leaves one equation for each partition of (k + l)/2;
-    the solution is interpolated over the denominator of :func:`gram_determinant` and then checked in
-    the equations as polynomials. Sp(n) is O(-n) up to signs. For GL(n), SL(n), U(n) and SU(n) it depends on the cycle
-    type of a permutation alone, and is found in the same way: there it is the Weingarten function of the unitary group.
+    How: for S(n) by the orthogonal orbit matrices, W = sum over t of M_t^T M_t / (n (n-1) ... (n-t+1)), M_t the rows
+    of the Moebius function at the partitions with t blocks. For O(n), W(D, E) depends on the cycle type of the union
+    of D and E alone: :func:`weingarten_function`, a sum of zonal spherical functions. Sp(n) is O(-n) up to signs. For
+    GL(n), SL(n), U(n) and SU(n) it depends on the cycle type of a permutation alone, and is a sum of characters: the
+    Weingarten function of the unitary group.
 
     Raises SizeError above 1000 diagrams, SymbolicError at an n where the diagrams are dependent.
     Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
     """
-    group, listed = _subject(subject, inputs, outputs)
+    group, listed = diagrams_of(subject, inputs, outputs)
     if n is not None:
         n = _number(n)
         if not group.symbolic and n != group.n:
@@ -463,17 +456,20 @@ def weingarten(
                 f"inverse, give a number, weingarten(..., n=4), or take eq.basis"
             )
         return _weingarten(group, listed)
-    inverse = _inverse(group, listed, int(group.n) if n is None else n)
+    inverse = inverse_gram(group, listed, int(group.n) if n is None else n)
     distinct, index = indexed([(int(e.p), int(e.q)) for e in inverse.entries()], len(listed), len(listed))
     return ExactMatrix(tuple(RationalFunction(p, q) for p, q in distinct), index)
 
 
 @lru_cache(maxsize=8)
-def _inverse(group: Group, diagrams: tuple[Diagram, ...], n: int) -> flint.fmpq_mat:
-    """The inverse of the Gram matrix at a number n."""
+def inverse_gram(group: Group, elements: tuple[Element, ...], n: int) -> flint.fmpq_mat:
+    """The inverse of the Gram matrix of diagrams, or of nested partitions, at a number n."""
     import flint
 
-    matrix = _gram(group, diagrams)
+    if group.maps == "nested":
+        matrix = _nested_gram(group.at(n) if group.symbolic else group, elements)
+    else:
+        matrix = _gram(group, tuple(element for element in elements if isinstance(element, Diagram)))
     table = [int(value(n)) for value in matrix.values]
     numbers = flint.fmpz_mat(*matrix.shape, [table[i] for row in matrix.index for i in row])
     try:
@@ -481,7 +477,7 @@ def _inverse(group: Group, diagrams: tuple[Diagram, ...], n: int) -> flint.fmpq_
     except ZeroDivisionError:
         group = group.at(n)
         raise SymbolicError(
-            f"the {len(diagrams)} diagrams are dependent at n = {n}, so that their Gram matrix has no inverse: "
+            f"the {len(elements)} diagrams are dependent at n = {n}, so that their Gram matrix has no inverse: "
             f"ask for the basis of {group}"
         ) from None
 
@@ -566,31 +562,26 @@ def _weingarten_matchings(
     diagrams: tuple[Diagram, ...], letter: str, symplectic: bool, shift: int = 0, walled: bool = False
 ) -> ExactMatrix:
     """That of O(n), of Sp(n), of O(n + shift), or of GL(n), whose matchings go across a wall."""
-    import flint
     import numpy as np
 
     half = _vertices(diagrams) // 2
     types = _cycle_types(diagrams, diagrams)
     kinds, starts = np.unique(types[0], return_index=True)
-    functions, below = _matching_functions(half, walled)
-    place = {
-        int(kind): functions[_type_of(diagrams[0], diagrams[int(start)])]
-        for kind, start in zip(kinds, starts, strict=True)
-    }
-    if shift:
-        below = below(flint.fmpz_poly([shift, 1]))
-        place = {kind: above(flint.fmpz_poly([shift, 1])) for kind, above in place.items()}
+    functions = by_type(half, PERMUTATIONS if walled else MATCHINGS)
+    n = RationalFunction(letter)
+    signs = np.ones(len(diagrams), np.int64)
+    argument, factor = n + shift, 1
     if symplectic:
         # G at -n is G of O(n) up to (-1)^(m/2) and a sign for each diagram; so is its inverse.
-        below = below(flint.fmpz_poly([0, -1]))
-        place = {kind: (-1) ** half * above(flint.fmpz_poly([0, -1])) for kind, above in place.items()}
+        argument, factor = -n, (-1) ** half
         signs = np.array([_crossing_sign(diagram) for diagram in diagrams])
-        sign = np.outer(signs, signs)
-    else:
-        sign = np.ones(types.shape, np.int64)
-    pairs = zip(types.ravel().tolist(), sign.ravel().tolist(), strict=True)
+    place = {
+        int(kind): factor * in_place_of_n(functions[_type_of(diagrams[0], diagrams[int(start)])], argument)
+        for kind, start in zip(kinds, starts, strict=True)
+    }
+    pairs = zip(types.ravel().tolist(), np.outer(signs, signs).ravel().tolist(), strict=True)
     distinct, index = indexed(pairs, *types.shape)
-    return ExactMatrix(tuple(from_flint(factor * place[kind], below, letter) for kind, factor in distinct), index)
+    return ExactMatrix(tuple(sign * place[kind] for kind, sign in distinct), index)
 
 
 def _cycle_types(diagrams: Sequence[Diagram], others: Sequence[Diagram]) -> NDArray[np.int64]:
@@ -628,343 +619,6 @@ def _type_of(first: Diagram, second: Diagram) -> tuple[int, ...]:
         if size:
             sizes.append(size)
     return tuple(sorted(sizes, reverse=True))
-
-
-@cache
-def _matching_functions(half: int, walled: bool) -> tuple[dict[tuple[int, ...], flint.fmpz_poly], flint.fmpz_poly]:
-    """Weingarten functions of O(n), or of GL(n): a numerator for each loop type, and the common denominator.
-
-    The equations: sum over matchings E of n^loops(D, E) w(type of E and D_0) is 1 for D = D_0, else 0;
-    one D for each type will do.
-    """
-    import flint
-
-    across = (tuple((v, half + w) for v, w in enumerate(images)) for images in permutations(range(half)))
-    matchings = across if walled else perfect_matchings(tuple(range(2 * half)))
-    listed = [Diagram(2 * half, 0, blocks) for blocks in matchings]
-    types = [_type_of(listed[0], diagram) for diagram in listed]
-    kinds = sorted(set(types), reverse=True)
-    column = {kind: place for place, kind in enumerate(kinds)}
-    system = [[[0] * (half + 1) for _ in kinds] for _ in kinds]
-    for row, kind in enumerate(kinds):
-        loops = grams.joins([listed[types.index(kind)]], listed)[0].tolist()
-        for other, power in zip(types, loops, strict=True):
-            system[row][column[other]][power] += 1
-    polys = [[flint.fmpz_poly(entry) for entry in row] for row in system]
-    unit = [int(kind == types[0]) for kind in kinds]
-
-    below = flint.fmpz_poly([1])
-    for shape in partitions(half):
-        z = flint.fmpz_poly([1])
-        for line, length in enumerate(shape):
-            for box in range(length):
-                z *= flint.fmpz_poly([(1 if walled else 2) * box - line, 1])
-        below = below * (z // below.gcd(z))
-
-    # Beyond n = half the matrix is regular; numerators are of lower degree than the denominator.
-    start = half + 1
-    samples = []
-    right = flint.fmpz_mat(len(unit), 1, unit)
-    for n in range(start, start + below.degree() + 1):
-        solved = flint.fmpz_mat([[entry(n) for entry in row] for row in polys]).solve(right)
-        samples.append([solved[i, 0] * below(n) for i in range(len(kinds))])
-    if any(value.q != 1 for sample in samples for value in sample):
-        raise GroupError("the denominator of the Weingarten functions is wrong: please report it")
-    numerators = [interpolated([int(sample[i].p) for sample in samples], start) for i in range(len(kinds))]
-    zero = flint.fmpz_poly([0])
-    for equation, one in zip(polys, unit, strict=True):
-        if sum((entry * above for entry, above in zip(equation, numerators, strict=True)), zero) != one * below:
-            raise GroupError("the Weingarten functions do not solve their equations: please report it")
-    return dict(zip(kinds, numerators, strict=True)), below
-
-
-# --- Projection ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Projection:
-    """The projection of a matrix to the span of a basis: ``coefficients[i]`` times diagram i, added up.
-
-    ``coefficients`` has shape ``(len(basis), *batch)``: Fractions, or float64 for a matrix of floats (a
-    tensor if that was one). :meth:`matrix` has the shape of the matrix that was projected.
-    """
-
-    basis: Basis
-    n: int
-    coefficients: Any
-
-    def matrix(self) -> Any:
-        """The projected matrix, entries of the same kind as the coefficients."""
-        import numpy as np
-
-        tensor = _is_tensor(self.coefficients)
-        numbers = self.coefficients.numpy() if tensor else self.coefficients
-        batch = numbers.shape[1:]
-        inputs, outputs = axes_of(self.basis.inputs), axes_of(self.basis.outputs)
-        shape = (*batch, self.n**outputs, self.n**inputs)
-        numbers = numbers.reshape(len(self.basis), prod(batch))
-        below = 1
-        if numbers.dtype == object:
-            numbers, below = _whole(numbers, len(self.basis))
-        if not _summed(self.basis):
-            out = np.zeros((prod(batch), prod(shape[len(batch) :])), numbers.dtype)
-            for row, diagram in zip(numbers, self.basis.plain()[0], strict=True):
-                _add(out, row, _boxes(self.basis.group, diagram, self.n))
-        else:
-            rows, times = _symmetric_rows(self.basis, self.n)
-            exact = numbers.dtype != np.float64
-            out = numbers.T.astype(object) @ rows.astype(object) if exact else numbers.T @ rows / times
-            below *= times if exact else 1
-        out = out.reshape(shape)
-        if self.coefficients.dtype == object:
-            return _fractions(out, below)
-        if not tensor:
-            return out
-        import torch
-
-        return torch.from_numpy(out)
-
-
-@explain_calls
-def project(basis: Basis, matrix: Any, n: int | None = None) -> Projection:
-    """The orthogonal projection of any n^l x n^k matrix onto the span of a basis.
-
-    >>> import eqsynth as eq
-    >>> from eqsynth.symbolic import project
-    >>> projection = project(eq.basis("S(2)", 1, 1), [[1, 2], [3, 5]])
-    >>> print(*projection.coefficients)
-    5/2 1/2
-    >>> print(projection.matrix())
-    [[Fraction(3, 1) Fraction(5, 2)]
-     [Fraction(5, 2) Fraction(3, 1)]]
-
-    ``matrix`` has shape ``(*batch, n**l, n**k)``; batch axes, such as output and input channels, are
-    projected one by one. Whole numbers, Fractions and texts such as ``"1/3"`` are projected exactly. Floats (a
-    NumPy array or a torch tensor, of any precision) are projected in float64 with exactly inverted
-    Gram matrices. ``n`` is needed where the group leaves it open.
-
-    The projection is the average of rho_l(g)^T M rho_k(g) over the group (for Sp(n), over its compact
-    form, which has the same equivariant maps). Only for SO(n) and A(n) with n a letter it is less, at sizes
-    at which a head would fit: that basis has none. The coefficients are those of the diagrams as they are: a
-    layer that scales its diagrams needs them divided by its scales.
-
-    One pass per diagram over its entries that are not zero, without a list of them. Between tensors with symmetries of
-    indices, stored full, matrices are averaged over the exchanges of inputs and of outputs, too: that is the nearest
-    map between them.
-
-    Raises ShapeError for a matrix of another shape or of other things than numbers, SymbolicError where
-    n is missing or the diagrams are dependent at this n, SizeError for heads beyond n = 9.
-    Source: Collins and Sniady, math-ph/0402073, for the coefficients W(<D, M>).
-    """
-    import flint
-    import numpy as np
-
-    require("basis", basis, Basis, "write eq.basis(group, inputs, outputs)")
-    basis.refuse_irreps()
-    size = basis.size(n)
-    inputs, outputs = axes_of(basis.inputs), axes_of(basis.outputs)
-    group, diagrams = (basis.group, ()) if _summed(basis) else _subject(basis, None, None)
-    tensor = _is_tensor(matrix)
-    given = _array(matrix.detach().cpu() if tensor else matrix)
-    expected = (size**outputs, size**inputs)
-    if given.shape[-2:] != expected or given.ndim < 2:
-        raise ShapeError(
-            f"a map of {group} from order {order_text(basis.inputs)} to {order_text(basis.outputs)} at n = {size} is a "
-            "matrix of shape "
-            f"(..., {expected[0]}, {expected[1]}), not {given.shape}: rows are output indices, the first axis "
-            "most significant"
-        )
-    batch = given.shape[:-2]
-    flat = given.reshape(prod(batch), prod(expected))
-    below = 1
-    exact = flat.dtype == object
-    if exact:
-        flat, below = _whole(flat, flat.shape[1])
-    count = len(basis)
-    paired = np.zeros((count, len(flat)), flat.dtype)
-    for row, diagram in enumerate(diagrams):
-        paired[row] = _pair(flat, _boxes(group, diagram, size))
-    if not _summed(basis):
-        inverse = _inverse(group, diagrams, size)
-    else:
-        rows, times = _symmetric_rows(basis, size)
-        gram = flint.fmpz_mat(count, count, [int(entry) for entry in (rows @ rows.T).ravel()])
-        # Of the sums over exchanges: the maps are these, divided by their number.
-        inverse = flint.fmpq_mat(gram).inv() * times if count else flint.fmpq_mat(0, 0)
-        paired = rows.astype(object) @ flat.T.astype(object) if exact else rows @ flat.T
-    if not exact:
-        weights = np.array([int(e.p) / int(e.q) for e in inverse.entries()]).reshape(count, count)
-        numbers: Any = (weights @ paired).reshape(count, *batch)
-        if tensor:
-            import torch
-
-            numbers = torch.from_numpy(numbers)
-        return Projection(basis, size, numbers)
-    solved = inverse * flint.fmpz_mat(paired.shape[0], paired.shape[1], paired.ravel().tolist())
-    fractions = np.empty(paired.size, object)
-    fractions[:] = [Fraction(int(entry.p), int(entry.q) * below) for entry in solved.entries()]
-    return Projection(basis, size, fractions.reshape(count, *batch))
-
-
-def _summed(basis: Basis) -> bool:
-    """Whether the maps of a single group are sums over exchanges of axes."""
-    return not basis.plain_orders and not isinstance(basis.inputs, tuple)
-
-
-def _symmetric_rows(basis: Basis, n: int) -> tuple[NDArray[np.int64], int]:
-    """The maps of tensors with symmetries as matrices, summed over the exchanges of the inputs; how many these are."""
-    if len(basis) > MAX_ROWS:
-        _refuse(basis.group, len(basis))
-    axes = [n] * axes_of(basis.inputs)
-    summed = added_up(basis.matrices(n).reshape(len(basis), n ** axes_of(basis.outputs), *axes), basis.inputs)
-    exchanges = prod(one.size for one in entries_of(basis.inputs) if isinstance(one, Symmetry))
-    return summed.reshape(len(basis), n ** (axes_of(basis.outputs) + len(axes))), exchanges
-
-
-def _is_tensor(matrix: Any) -> bool:
-    return type(matrix).__module__.split(".")[0] == "torch" and hasattr(matrix, "detach")
-
-
-def _array(matrix: Any) -> NDArray[Any]:
-    """An array of float64 or of objects that are whole numbers and fractions."""
-    import numpy as np
-
-    try:
-        if _is_tensor(matrix):
-            matrix = matrix.double().numpy() if matrix.is_floating_point() else matrix.numpy()
-        given = np.asarray(matrix)
-        # Numbers as texts, which NumPy would make of all entries where it finds one.
-        given = np.array(matrix, object) if given.dtype.kind == "U" else given
-        if given.dtype.kind in "iub":
-            return given.astype(object)
-        if given.dtype.kind == "f" and not np.isfinite(given).all():
-            raise TypeError
-        if given.dtype.kind == "f":
-            return np.ascontiguousarray(given, np.float64)
-        if given.dtype != object:
-            raise TypeError
-        exact = np.empty(given.shape, object)
-        exact.ravel()[:] = [fraction(entry) for entry in given.flat]
-        return exact.astype(np.float64) if any(map(binary, given.flat)) else exact
-    except (TypeError, ValueError):
-        pass
-    raise ShapeError(
-        "a matrix to project holds whole numbers, Fractions, texts such as '1/3' or floats in rows of equal length"
-    )
-
-
-def _whole(numbers: NDArray[Any], terms: int) -> tuple[NDArray[Any], int]:
-    """Numerators over one denominator: int64 where sums of ``terms`` of them fit, else objects."""
-    import numpy as np
-
-    below = lcm(*(int(entry.denominator) for entry in numbers.flat))
-    scaled = np.empty(numbers.size, object)
-    scaled[:] = [int(entry.numerator) * (below // int(entry.denominator)) for entry in numbers.flat]
-    largest = max((abs(entry) for entry in scaled), default=0)
-    fits = largest * terms < 1 << 62
-    return np.ascontiguousarray(scaled.reshape(numbers.shape), np.int64 if fits else object), below
-
-
-def _fractions(numbers: NDArray[Any], below: int) -> NDArray[np.object_]:
-    import numpy as np
-
-    fractions = np.empty(numbers.size, object)
-    fractions[:] = [Fraction(int(entry), below) for entry in numbers.flat]
-    return fractions.reshape(numbers.shape)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Boxes:
-    """The entries of a diagram that are not zero: at corner + sum of steps x (0 .. sizes - 1), with a sign."""
-
-    corners: NDArray[np.int64]
-    signs: NDArray[np.int64]
-    sizes: tuple[int, ...]
-    steps: tuple[int, ...]
-
-
-def _boxes(group: Group, diagram: Diagram, n: int) -> _Boxes:
-    import numpy as np
-
-    total = diagram.outputs + diagram.inputs
-    place = [n ** (total - 1 - vertex) for vertex in range(total)]
-    corners, signs = np.zeros(1, np.int64), np.ones(1, np.int64)
-    sizes, steps = [], []
-    for number, block in enumerate(diagram.blocks):
-        if number in diagram.head:
-            continue
-        step = sum(place[vertex] for vertex in block)
-        if group.symplectic and (block[0] < diagram.outputs) == (block[1] < diagram.outputs):
-            # omega: +1 at (2r, 2r + 1), -1 at (2r + 1, 2r).
-            corners = np.concatenate([corners + place[block[1]], corners + place[block[0]]])
-            signs = np.concatenate([signs, -signs])
-            sizes.append(n // 2)
-            steps.append(2 * step)
-        else:
-            if group.signature is not None and (block[0] < diagram.outputs) == (block[1] < diagram.outputs):
-                # A box for each index, with the sign of eta.
-                corners = np.concatenate([corners + index * step for index in range(n)])
-                signs = np.concatenate([signs * sign for sign in np.diag(group.pair_form(n))])
-                continue
-            sizes.append(n)
-            steps.append(step)
-    if diagram.head:
-        if n > MAX_HEAD:
-            raise SizeError(f"a head at n = {n} has {n}! terms: projections with heads go up to n = {MAX_HEAD}")
-        orders = _permutations(n)
-        tied = [sum(place[vertex] for vertex in diagram.blocks[number]) for number in diagram.head]
-        places, own = orders[: len(tied)].T @ np.array(tied, np.int64), functor.signs(orders, n)
-        for leg, number in enumerate(diagram.head):
-            if group.signature is not None and diagram.blocks[number][0] >= diagram.outputs:
-                own = own * np.diag(group.pair_form(n))[orders[leg]]
-        corners, signs = np.add.outer(corners, places).ravel(), np.multiply.outer(signs, own).ravel()
-    return _Boxes(corners, signs, tuple(sizes), tuple(steps))
-
-
-@cache
-def _permutations(n: int) -> NDArray[np.int64]:
-    """All permutations of n labels, one per column."""
-    import numpy as np
-
-    return np.array(list(permutations(range(n))), np.int64).T
-
-
-def _windows(flat: NDArray[Any], boxes: _Boxes) -> Iterator[tuple[NDArray[Any], Any, NDArray[np.int64]]]:
-    """The box at every corner, as a view; with which corners to take next, and their signs."""
-    import numpy as np
-
-    item = flat.itemsize
-    window = np.lib.stride_tricks.as_strided(
-        flat,
-        (len(flat), int(boxes.corners.max()) + 1, *boxes.sizes),
-        (flat.strides[0], item, *(item * step for step in boxes.steps)),
-    )
-    together = max(1, CHUNK // (max(len(flat), 1) * prod(boxes.sizes)))
-    for start in range(0, len(boxes.corners), together):
-        corners = boxes.corners[start : start + together]
-        # One corner as a slice is a view; several are gathered.
-        taken: Any = corners if len(corners) > 1 else slice(int(corners[0]), int(corners[0]) + 1)
-        yield window, taken, boxes.signs[start : start + together]
-
-
-def _pair(flat: NDArray[Any], boxes: _Boxes) -> NDArray[Any]:
-    """The inner product of each row of ``flat`` with the diagram."""
-    import numpy as np
-
-    products = np.zeros(len(flat), flat.dtype)
-    for window, taken, signs in _windows(flat, boxes):
-        sums = window[:, taken].sum(axis=tuple(range(2, window.ndim))) if window.ndim > 2 else window[:, taken]
-        products = products + sums @ signs.astype(flat.dtype)
-    return products
-
-
-def _add(out: NDArray[Any], factors: NDArray[Any], boxes: _Boxes) -> None:
-    """Add each factor times the diagram to a row of ``out``; no entry of a diagram comes twice."""
-    import numpy as np
-
-    for window, taken, signs in _windows(out, boxes):
-        added = np.outer(factors, signs.astype(out.dtype))
-        window[:, taken] += added.reshape(*added.shape, *[1] * len(boxes.sizes))
 
 
 # --- Dimensions ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import Diagram, Multiplied
 from eqsynth.diagrams.text import TIED, picture
+from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import SizeError, abridged
 from eqsynth.spaces.space import Order, is_number, numbers, order_text
 
@@ -34,13 +35,14 @@ def heading(basis: Basis) -> list[str]:
     'Every linear map with this symmetry from x, a 3 × 3 matrix, to y, a vector of 3 numbers, is zero.'
     """
     maps = "map" if len(basis) == 1 else "maps"
+    such = f" that commutes with {WORDS[basis.transfer]}" if basis.transfer else ""
     x, y = words.space(basis.group, basis.inputs), words.space(basis.group, basis.outputs)
     sums = "is a weighted sum of these." if len(basis) else "is zero."
     lines = [
         f"{abridged(basis.group)}: order {order_text(basis.inputs)} -> order {order_text(basis.outputs)}, "
         f"{len(basis)} independent equivariant {maps}",
         words.symmetry(basis.group),
-        f"Every linear map with this symmetry from x, {x}, to y, {y}, {sums}",
+        f"Every linear map with this symmetry{such} from x, {x}, to y, {y}, {sums}",
         f"certificate: {basis.certificate}",
     ]
     counts = Counter(type(element).__name__ for element in basis.diagrams)
@@ -65,10 +67,12 @@ def basis_table(
     index: int | None = None,
     multiplied: Sequence[Multiplied] = (),
     above: Sequence[str] | None = None,
+    sizes: bool = False,
 ) -> str:
     r"""The text of ``print(basis)``: a row for each of the first ``limit`` elements, or for element ``index`` alone.
 
-    ``multiplied``: what the input is the product of (``ProductHom.multiplied``); ``above``: another heading.
+    ``multiplied``: what the input is the product of (``ProductHom.multiplied``); ``above``: another heading; ``sizes``:
+    whether there is a column that says with which ways to grow n a map commutes.
 
     >>> import eqsynth as eq
     >>> from eqsynth.bases.table import basis_table
@@ -82,11 +86,14 @@ def basis_table(
     columns = {
         "formula": [words.formula(basis.group, basis[number], basis.turned(number), multiplied) for number in chosen],
         "cost": ["" if multiplied else words.cost(basis.group, element) for element in shown],
+        "transfer": [", ".join(basis.transfers(number)) or "-" for number in chosen] if sizes else [],
         "from": [words.kind(basis.group, element) for element in shown],
     }
     drawn = any(rows != [""] for rows in pictures)
     wide = max([len("diagram") * drawn, *(len(row) for rows in pictures for row in rows)])
     widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items() if any(cells)}
+    if sizes:
+        lines[-1:] = ["transfer: repeat, commutes with repeated nodes, sums/n; pad, commutes with nodes of zeros", ""]
     digits = len(str(max(len(basis) - 1, 0)))
     table = [("", ["diagram" if drawn else ""], ["   ".join(name.ljust(width) for name, width in widths.items())])]
     for number, rows, element, *cells in zip(chosen, pictures, shown, *(columns[name] for name in widths), strict=True):
@@ -115,8 +122,9 @@ def basis_data(basis: Basis, index: int | None = None, multiplied: Sequence[Mult
     >>> data["dimension"], data["elements"][1]["formula"], data["elements"][1]["factors"][0]["blocks"]
     (2, 'y[a] += x[a]', ((0, 1),))
 
-    Each element has its ``index``, ``kind``, ``formula``, what it does in ``words``, ``cost``, its ``drawing``, and in
-    ``factors`` for each factor of the group the blocks, edges and head of the diagram, or the table.
+    Each element has its ``index``, ``kind``, ``formula``, what it does in ``words``, ``cost``, its ``drawing``, in
+    ``transfers`` with which ways to grow n it commutes (:meth:`Basis.transfers`), and in ``factors`` for each factor of
+    the group the blocks, edges and head of the diagram, or the table.
     """
     from eqsynth.diagrams import layout
 
@@ -128,6 +136,7 @@ def basis_data(basis: Basis, index: int | None = None, multiplied: Sequence[Mult
         elements.append({
             "index": number, "kind": drawn.kind, "formula": drawn.formula, "words": drawn.words,
             "cost": "" if multiplied else words.cost(basis.group, element),
+            "transfers": [] if multiplied else list(basis.transfers(number)),
             "factors": [asdict(part) for _, part in words.parts(basis.group, element)], "drawing": drawn.data(),
         })  # fmt: skip
     return {

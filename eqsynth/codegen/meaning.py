@@ -48,6 +48,8 @@ def weights_of(plan: Plan) -> str:
     fields = [f"{_group_text(plan)}: {_spaces_text(plan)}"]
     if isinstance(plan.problem, ProductHom) and not plan.problem.degrees:
         fields.append(f"mode={plan.problem.mode}")
+    if plan.hom.transfer:
+        fields.append(f"transfer={plan.hom.transfer}")
     if plan.parameters == "diagrams" and _sums(plan):
         fields.append(f"normalization={plan.normalization}")
     text = "; ".join(["eqsynth 1", *fields, f"parameters={plan.parameters}"])

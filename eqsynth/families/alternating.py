@@ -31,7 +31,9 @@ class Alternating(Symmetric):
     sources: ClassVar[dict[str, str]] = {"jellyfish": "partitions whose blocks hang on one head, arXiv 2301.10152"}
     heads = True
     headless = "S"
+    haar = ""
     twist = "sign"
+    frames = ""
     spanning = "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)"
 
     def _head_sizes(self) -> tuple[int, ...]:

@@ -99,10 +99,18 @@ class Group:
     counted_by: ClassVar[str] = "walks in the Bratteli diagram"
     #: Whether the elements are permutation matrices.
     permuting: ClassVar[bool] = False
+    #: How an input names elements of the group: ``"pca"``, the axes of its second moments, ``"sort"``, an order of its
+    #: points; empty where it does not.
+    frames: ClassVar[str] = ""
     #: The family with the same diagrams and no heads.
     headless: ClassVar[str] = ""
     #: Whether tensors have axes of the dual space V* beside those of V, which the group acts on in another way.
     duals: ClassVar[bool] = False
+    #: The ways to grow n that maps may commute with: repeating nodes, and padding by zeros.
+    transfers: ClassVar[tuple[str, ...]] = ("repeat", "pad")
+    #: Of which kind the matrices of the group are where moments of their entries are known: ``"permutation"``,
+    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``.
+    haar: ClassVar[str] = ""
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""
     #: Arguments for independence that a certificate may name, besides those for symmetric tensors.

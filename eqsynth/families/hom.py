@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations_with_replacement, product
 from math import prod
 from pathlib import Path
+from typing import overload
 
-from eqsynth.errors import EqsynthError, SpaceError, explain_calls, shown
+from eqsynth.errors import EqsynthError, GroupError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.polynomial import channel_symbol
 from eqsynth.families.group import Group
@@ -40,6 +42,12 @@ MAX_DEGREE = 6
 POWERS_OF = re.compile(r"\s*powers?\s([0-9,\s]*)\sof\s(.*)", re.DOTALL)
 #: What a problem looks like, in messages.
 EXAMPLES = "S(n): 16x2 -> 32x2, or a product as O(3): 4x1 (x) 4x2 -> 8x1"
+#: The ways to grow n that maps may commute with, and the normalization that each of them takes.
+TRANSFERS = {"repeat": "mean", "pad": "sum"}
+#: How a problem of such maps ends as text.
+TRANSFER = re.compile(r"(.*),\s*transfer\s*=\s*(\w+)\s*", re.DOTALL)
+#: What is said where it is asked of others.
+NO_TRANSFER = "transfer is for linear maps, and inputs are multiplied here: leave it out"
 #: The names of the inputs of a product in formulas and code.
 NAMES = "uv"
 
@@ -55,27 +63,47 @@ class Hom:
     S(n): 16x2 + 8x1 -> 32x1
     >>> eval(repr(hom)) == hom
     True
+    >>> Hom.parse("S(n)", "16x2", "32x1", transfer="repeat") == Hom.parse("S(n)", "16x2", "32x1, transfer=repeat")
+    True
+
+    ``transfer`` asks for the maps alone that mean the same at every size, see :mod:`eqsynth.diagrams.transfer`.
     """
 
     group: Group
     space_in: Space
     space_out: Space
+    transfer: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.group, Group) or not all(isinstance(s, Space) for s in (self.space_in, self.space_out)):
             raise EqsynthError("a Hom is made of a Group and two Spaces: for texts write eq.Hom.parse(...)")
         for name in ("space_in", "space_out"):
             object.__setattr__(self, name, fitted_space(self.group, getattr(self, name)))
+        check_transfer(self.transfer, self.group, (*self.space_in.orders, *self.space_out.orders))
 
     @classmethod
     def parse(
-        cls, group: str | Group, space_in: str | int | Space, space_out: str | int | Space, files: bool | Path = True
+        cls,
+        group: str | Group,
+        space_in: str | int | Space,
+        space_out: str | int | Space,
+        files: bool | Path = True,
+        transfer: str | None = None,
     ) -> Hom:
-        """Read group and spaces as strings, or take them as they are; ``files`` as in :meth:`Group.parse`."""
-        return cls(Group.parse(group, files), Space.parse(space_in), Space.parse(space_out))
+        """Read group and spaces as strings, or take them as they are; ``files`` as in :meth:`Group.parse`.
+
+        The text of the outputs may end with ``transfer=repeat`` or ``transfer=pad``, as a problem prints.
+        """
+        match = TRANSFER.fullmatch(space_out) if isinstance(space_out, str) else None
+        text, told = (match[1], match[2]) if match else (space_out, None)
+        return with_transfer(cls(Group.parse(group, files), Space.parse(space_in), Space.parse(text), told), transfer)
 
     def __str__(self) -> str:
-        return f"{self.group}: {self.space_in} -> {self.space_out}"
+        return f"{self.group}: {self.space_in} -> {self.space_out}{f', transfer={self.transfer}' * bool(self.transfer)}"
+
+    def __repr__(self) -> str:
+        more = f", transfer={self.transfer!r}" if self.transfer else ""
+        return f"Hom(group={self.group!r}, space_in={self.space_in!r}, space_out={self.space_out!r}{more})"
 
     # What every problem says, that of a product too: a linear map has one input, and each of its terms is read alone.
 
@@ -215,11 +243,7 @@ class ProductHom:
     @property
     def hom(self) -> Hom:
         """The same as a problem of linear maps of the products, as tensors of all kinds."""
-        products = []
-        for term in self.terms:
-            channels = [self.inputs[number][0] for number in term]
-            products.append((prod(channels) if self.full else channels[0], _total([self.inputs[i][1] for i in term])))
-        return Hom(self.group, Space(tuple(products)), self.space_out)
+        return _of_products(self)
 
     def owners(self, term: tuple[int, ...], whole: bool = False) -> list[tuple[int, int]]:
         """For each axis of a product, the place of its operand in ``term`` and its axis there.
@@ -294,6 +318,39 @@ class ProductHom:
 Problem = Hom | ProductHom
 
 
+def check_transfer(transfer: str | None, group: Group, orders: Sequence[Order]) -> None:
+    """Refuse a way to grow n that is none, or that makes no sense for a group or for tensors of some order.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import check_transfer
+    >>> check_transfer("repeat", Group.parse("S(n) x O(3)"), [(2, 1)])
+    >>> check_transfer("repeat", Group.parse("S(5)"), [1])
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.GroupError: S(5) has one size, and transfer='repeat' is about all: ask for a letter, as in S(n)
+    """
+    if transfer is None:
+        return
+    choice("transfer", transfer, (None, *TRANSFERS))
+    open_ = [index for index in group.indices if index.symbolic]
+    if not open_:
+        raise GroupError(f"{group} has one size, and transfer={transfer!r} is about all: ask for a letter, as in S(n)")
+    for index in open_:
+        if transfer not in index.transfers:
+            raise GroupError(
+                f"transfer={transfer!r} makes no sense for {index}: with its coordinates enlarged so, the form that it "
+                f"keeps is another one; ask for {' or '.join(f'transfer={way!r}' for way in index.transfers)}"
+            )
+    for order in orders:
+        parts = zip(group.factors, negated(group, order), irreps_of(order), strict=True)
+        for factor, negates, irrep in parts:
+            if factor.symbolic and (negates or irrep):
+                raise SpaceError(
+                    f"{order_text(order)} of {factor} is another space at another size, not a larger one: "
+                    "transfer is for tensors, without .det and irreps"
+                )
+
+
 def weight_name(problem: Problem, term_in: int, term_out: int) -> str:
     """What weights of a term of inputs and an output are called in a state_dict: ``weight``, or ``weight_0_1``.
 
@@ -349,6 +406,8 @@ def problem_of(
     if not isinstance(inputs, str) or not is_product(inputs):
         _check_mode(mode)
         return Hom.parse(group, inputs, space_out, files)
+    if isinstance(space_out, str) and TRANSFER.fullmatch(space_out):
+        raise EqsynthError(NO_TRANSFER)
     powers = POWERS_OF.fullmatch(inputs)
     if powers:
         words = [word.strip() for word in powers[1].split(",")]
@@ -364,6 +423,26 @@ def problem_of(
             f"a product of {len(factors)} spaces is more than one layer: multiply two, and the result with the next"
         )
     return ProductHom.parse(group, factors, space_out, "full" if mode is None else mode, files=files)
+
+
+@overload
+def with_transfer(problem: Hom, transfer: str | None) -> Hom: ...
+@overload
+def with_transfer(problem: Problem, transfer: str | None) -> Problem: ...
+def with_transfer(problem: Problem, transfer: str | None) -> Problem:
+    """The problem of those maps alone that mean the same at every size, where that is asked for.
+
+    >>> from eqsynth.families.hom import parse_problem, with_transfer
+    >>> print(with_transfer(parse_problem("S(n): 2 -> 1"), "repeat"))
+    S(n): 1x2 -> 1x1, transfer=repeat
+    """
+    if transfer is None:
+        return problem
+    if isinstance(problem, ProductHom):
+        raise EqsynthError(NO_TRANSFER)
+    if problem.transfer not in (None, transfer):
+        raise EqsynthError(f"{problem} says transfer={problem.transfer}, and not {shown(transfer)}: say one")
+    return replace(problem, transfer=transfer)
 
 
 def is_product(inputs: object) -> bool:
@@ -382,6 +461,16 @@ def _check_mode(mode: str | None, *known: str) -> None:
             f"the mode {shown(mode)} is for products of two spaces, such as 4x2 (x) 4x1"
             + (": powers are always paired, leave it out" if known else ": leave it out")
         )
+
+
+@lru_cache(maxsize=1024)
+def _of_products(problem: ProductHom) -> Hom:
+    products = []
+    for term in problem.terms:
+        channels = [problem.inputs[number][0] for number in term]
+        total = _total([problem.inputs[number][1] for number in term])
+        products.append((prod(channels) if problem.full else channels[0], total))
+    return Hom(problem.group, Space(tuple(products)), problem.space_out)
 
 
 def _total(orders: Sequence[Order]) -> Order:
@@ -470,6 +559,7 @@ def fitted_space(group: Group, space: Space) -> Space:
     return Space(tuple(zip(space.channels, orders, strict=True))) if orders != [*space.orders] else space
 
 
+@lru_cache(maxsize=4096)
 def fitted_order(group: Group, order: Order) -> Order:
     """The order as a group reads it: ``(k,k')`` are axes of V and V* where there are two kinds, else two factors.
 

@@ -44,6 +44,7 @@ class Hyperoctahedral(PartitionGroup):
     sources: ClassVar[dict[str, str]] = {"even partition": "set partitions into blocks of even size, arXiv 0808.2628"}
     diagram_kind = "even partition"
     block_size = 2
+    haar = "signed permutation"
     spanning = "set partitions into blocks of even size, without a head"
     stride = 1
     walk = "Each axis of a tensor is one step that takes a box from one partition and puts one into the other."

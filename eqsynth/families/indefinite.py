@@ -32,7 +32,9 @@ class Indefinite(Orthogonal):
 
     __slots__ = ()
     diagram_kind = "Brauer with η"
+    haar = ""
     action = "boost, rotate or reflect the coordinates{}"
+    frames = ""
 
     p: int
     q: int

@@ -26,7 +26,9 @@ class Orthogonal(MatchingGroup):
     action = "rotate or reflect the coordinates{}"
     sources: ClassVar[dict[str, str]] = {"Brauer": "perfect matchings, arXiv 2212.08630"}
     diagram_kind = "Brauer"
+    haar = "orthogonal"
     spanning = "perfect matchings without a head"
+    frames = "pca"
 
     def dimension(self, total: int) -> int:
         """One for each standard tableau with at most n rows, all of them even."""

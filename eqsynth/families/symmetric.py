@@ -29,8 +29,10 @@ class Symmetric(PartitionGroup):
     sources: ClassVar[dict[str, str]] = {"partition": "set partitions, arXiv 2212.08648"}
     diagram_kind = "partition"
     permuting = True
+    haar = "permutation"
     spanning = "set partitions without a head"
     stride = 2
+    frames = "sort"
     walk = "An axis of a tensor is two steps: take a box away, then put one back, maybe elsewhere."
     counted_by = "Stirling numbers"
 

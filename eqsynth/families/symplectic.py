@@ -30,6 +30,9 @@ class Symplectic(MatchingGroup):
     }
     diagram_kind = "symplectic Brauer"
     symplectic = True
+    haar = "symplectic"
+    #: Repeated coordinates are no pairs of omega any more.
+    transfers = ("pad",)
     spanning = "perfect matchings without a head"
 
     @property

@@ -29,6 +29,7 @@ class Unitary(Hermitian, GeneralLinear):
     __slots__ = ()
     about = "unitary group: the linear maps of C^n that keep lengths"
     action = "change the coordinates{} by any unitary matrix"
+    haar = "unitary"
 
     def random_element(self, rng: np.random.Generator) -> NDArray[Any]:
         """By Haar measure."""

@@ -25,6 +25,7 @@ class WithSigns(PartitionGroup):
     """
 
     __slots__ = ()
+    haar = ""
     stride = 1
 
     def headless_blocks(self, total: int) -> Iterator[Blocks]:

@@ -49,6 +49,12 @@ class Linear(EmittedLayer, kind=True):
     ``parameters="blocks"`` the weights are not coefficients of diagrams but entries of the blocks of irreducible
     parts, as many as before: these layers need no map from the one to the other.
 
+    ``transfer``, with n a letter, keeps the maps that mean the same at every size, in weights and biases. ``"repeat"``:
+    those that commute with repeating every node, sums divided by n (``normalization="mean"``), for graphons and for
+    sets that are samples; ``"pad"``: those that commute with more nodes of zeros, sums plain (``"sum"``). Each brings
+    its normalization, so leave that out. ``docs/guide/sizes.md`` says which to choose, and
+    :func:`eqsynth.testing.assert_transfers` tries whole networks.
+
     ``layer.basis``, ``layer.plan`` and ``layer.source`` show how it was made.
 
     Raises ParseError, GroupError, SpaceError or SizeError for the problem, ShapeError for a tensor.
@@ -67,8 +73,9 @@ class Linear(EmittedLayer, kind=True):
         normalization: str = "variance",
         method: str = "auto",
         parameters: str = "diagrams",
+        transfer: str | None = None,
     ) -> Linear:
         with no_collection():
-            hom = Hom.parse(group, space_in, space_out)
+            hom = Hom.parse(group, space_in, space_out, transfer=transfer)
             plan = plan_hom(hom, flag("bias", bias), normalization, method, parameters)
             return new_layer(cls, plan)

@@ -12,9 +12,11 @@ Every module here knows its ``group``, ``space_in`` and ``space_out``, takes and
 eq.Linear, and refuses what would break the symmetry, with the reason and with what to use instead.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
+from eqsynth.nn.frames import Canonicalise, FrameAverage
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
@@ -30,17 +32,25 @@ if TYPE_CHECKING:
         RowwiseParallel,
         parallel_plan,
     )
+    from eqsynth.nn.projection import equivariance_gap, project, project_
 
-#: Loaded when they are first used: torch.distributed takes as long to import as all the rest.
-_PARALLEL = ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel", "parallel_plan")
+#: Loaded when they are first used: torch.distributed takes as long to import as all the rest, exact algebra some time.
+_LATER = {
+    **dict.fromkeys(
+        ("ChannelwiseParallel", "ColwiseParallel", "ReplicateParallel", "RowwiseParallel", "parallel_plan"), "parallel"
+    ),
+    **dict.fromkeys(("equivariance_gap", "project", "project_"), "projection"),
+}
 
 __all__ = [
     "MLP",
     "Activation",
     "BatchNorm",
+    "Canonicalise",
     "ChannelwiseParallel",
     "ColwiseParallel",
     "Dropout",
+    "FrameAverage",
     "Gated",
     "LayerNorm",
     "Message",
@@ -53,18 +63,19 @@ __all__ = [
     "RowwiseParallel",
     "Sequential",
     "Sparse",
+    "equivariance_gap",
     "from_pyg",
     "neighbors",
     "pad",
     "parallel_plan",
+    "project",
+    "project_",
     "to_pyg",
     "unpad",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PARALLEL:
+    if name not in _LATER:
         raise AttributeError(f"module 'eqsynth.nn' has no attribute {name!r}")
-    from eqsynth.nn import parallel
-
-    return getattr(parallel, name)
+    return getattr(import_module(f"eqsynth.nn.{_LATER[name]}"), name)

@@ -31,7 +31,8 @@ from eqsynth.plans.plan import Plan
 from eqsynth.plans.steps import Entry, Input, Mix, Output, Reduce, Spread, Step
 from eqsynth.spaces.space import Order, Space, none_of, order_text, orders_of, plain, twists_of
 
-#: The order of the weights by maps of S(n), then of the other factors (None: they have it), and how many of each.
+#: The weights by maps of S(n), then of the other factors, by number (None: in order), and how many maps of each. Where
+#: a product of maps has no weight, the number is that of the weights.
 Numbers = tuple[tuple[int, ...] | None, int, int]
 
 
@@ -132,7 +133,7 @@ def folded(hom: Hom, bias: bool, normalization: str, parameters: str = "diagrams
         Space(tuple((channels, node_order(order)) for channels, order in space))
         for space in (hom.space_in, hom.space_out)
     ]
-    nodes = Hom(hom.group.factors[0], *spaces)
+    nodes = hom if len(hom.group.factors) == 1 else Hom(hom.group.factors[0], spaces[0], spaces[1])
     plan = plan_hom(nodes, bias, normalization, "diagrams")
     if not all(_runs(step) for step in plan.steps) or any(pair.squares or pair.sums for pair in plan.pairs):
         raise EqsynthError(
@@ -143,7 +144,7 @@ def folded(hom: Hom, bias: bool, normalization: str, parameters: str = "diagrams
     ends: list[tuple[int | None, int]] = [*pairs, *[(None, o) for o in range(len(hom.space_out)) if bias]]
     numbers = {(i, o): _numbers(hom, i, o) for i, o in ends}
     gains = {(pair.term_in, pair.term_out): sum(pair.gains) for pair in plan.pairs}
-    return Folded(hom, plan, {end: counts for end, counts in numbers.items() if counts[1] * counts[2]}, gains)
+    return Folded(hom, plan, {end: counts for end, counts in numbers.items() if counts is not None}, gains)
 
 
 def _runs(step: Step) -> bool:
@@ -159,19 +160,21 @@ def _runs(step: Step) -> bool:
     return isinstance(step, Input)
 
 
-def _numbers(hom: Hom, term_in: int | None, term_out: int) -> Numbers:
-    """The numbers of the maps of a product, by the maps of both sides."""
+def _numbers(hom: Hom, term_in: int | None, term_out: int) -> Numbers | None:
+    """The numbers of the maps of a product, by the maps of both sides; None where there are none."""
     group, wanted = hom.group, hom.space_out.orders[term_out]
     given = none_of(wanted) if term_in is None else hom.space_in.orders[term_in]
-    maps = basis(group, given, wanted)
+    maps = basis(group, given, wanted, transfer=hom.transfer)
     others = other_factors(group)
+    if not len(maps):
+        return None
     if others is None:
         return None, len(maps), 1
     own = {maps.parts(number): number for number in range(len(maps))}
     nodes = basis(group.factors[0], node_order(given), node_order(wanted))
     components = basis(others, other_order(given), other_order(wanted))
     order = tuple(
-        own[(*nodes.parts(first), *components.parts(second))]
+        own.get((*nodes.parts(first), *components.parts(second)), len(maps))
         for first in range(len(nodes))
         for second in range(len(components))
     )
@@ -271,14 +274,14 @@ class Mixer:
         plan = plan_hom(problem, bool(step.biases), self.parts.plan.normalization)
         weights: dict[str, torch.Tensor] = {}
         for pair in plan.pairs:
-            shape = pair.dim, space_out[pair.term_out][0], space_in[pair.term_in][0]
-            name = plan.weight_name(pair.term_in, pair.term_out)
-            weights[name] = (
-                self._block(step, ins[pair.term_in], outs[pair.term_out], gain) if ins else self.like.new_zeros(shape)
+            out = outs[pair.term_out]
+            empty = self.like.new_zeros(pair.dim, space_out[pair.term_out][0], space_in[pair.term_in][0])
+            weights[plan.weight_name(pair.term_in, pair.term_out)] = (
+                self._block(step, ins[pair.term_in], out, gain, pair.dim) if ins else empty
             )
         for place, count in enumerate(plan.bias_dims):
             if count:
-                weights[plan.bias_name(place)] = self._bias(step, outs[place])
+                weights[plan.bias_name(place)] = self._bias(step, outs[place], count)
         layer = _component_layer(plan, self.like.device, self.like.dtype)
         sizes = [self.sizes[letter] for letter in sizes_asked(layer)]
         made = torch.func.functional_call(layer, weights, (joined(x), *sizes))
@@ -297,34 +300,32 @@ class Mixer:
         hom = self.parts.hom
         weight = self.parameter(bias_name(hom, term_out) if term_in is None else weight_name(hom, term_in, term_out))
         if order is not None:
+            if len(weight) in order:
+                weight = torch.cat((weight, weight.new_zeros(1, *weight.shape[1:])))
             weight = weight[torch.tensor(order, device=weight.device)]
         return weight.reshape(nodes, components, *weight.shape[1:])
 
-    def _block(self, step: Mix, term_in: int, term_out: int, gain: int) -> torch.Tensor:
+    def _block(self, step: Mix, term_in: int, term_out: int, gain: int, maps: int = 1) -> torch.Tensor:
         """The matrices from the operands of one term to the targets of another, one for each map of other factors."""
         hom = self.parts.hom
         operands = [place for place, operand in enumerate(step.operands) if operand.term == term_in]
         targets = [place for place, target in enumerate(step.targets) if target.term == term_out]
         entries = [entry for entry in step.entries if entry.target in targets and entry.operand in operands]
         shape = hom.space_out.channels[term_out], hom.space_in.channels[term_in]
-        numbers = self.parts.numbers.get((term_in, term_out))
-        if not entries or numbers is None or self.parts.gains[term_in, term_out] != gain:
-            maps = 1 if numbers is None else numbers[2]
+        known = (term_in, term_out) in self.parts.numbers
+        if not entries or not known or self.parts.gains[term_in, term_out] != gain:
             return self.like.new_zeros(maps, len(targets) * shape[0], len(operands) * shape[1])
         cells = [targets.index(entry.target) * len(operands) + operands.index(entry.operand) for entry in entries]
         table = _table(self._own(term_in, term_out), entries, cells, len(targets) * len(operands))
-        maps = table.shape[1]
         table = table.reshape(len(targets), len(operands), maps, *shape).permute(2, 0, 3, 1, 4)
         return table.reshape(maps, len(targets) * shape[0], len(operands) * shape[1])
 
-    def _bias(self, step: Mix, term: int) -> torch.Tensor:
+    def _bias(self, step: Mix, term: int, maps: int = 1) -> torch.Tensor:
         """The biases of the targets of one term, one row for each constant of other factors."""
         hom = self.parts.hom
         targets = [place for place, target in enumerate(step.targets) if target.term == term]
         entries = [entry for entry in step.biases if entry.target in targets]
-        numbers = self.parts.numbers.get((None, term))
-        if not entries or numbers is None:
-            maps = 1 if numbers is None else numbers[2]
+        if not entries or (None, term) not in self.parts.numbers:
             return self.like.new_zeros(maps, len(targets) * hom.space_out.channels[term])
         cells = [targets.index(entry.target) for entry in entries]
         return _table(self._own(None, term), entries, cells, len(targets)).transpose(0, 1).flatten(1)

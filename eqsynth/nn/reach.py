@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from math import prod
 from typing import Any
@@ -42,6 +43,7 @@ def map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def _maps(factor: Group, operands: tuple[Order, ...], out: Order) -> int:
     """How many multilinear maps of tensors of some orders there are; constants where there are no operands."""
     spaces = tuple(Space(((1, order),)) for order in operands) or (Space(((1, 0),)),)
@@ -93,6 +95,7 @@ def is_read(group: Group, order: Order, orders: Sequence[Order], outputs: Sequen
     return any(map_exists(group, order, out) or any(_products(group, pair, out) for pair in pairs) for out in outputs)
 
 
+@lru_cache(maxsize=4096)
 def _products(group: Group, operands: tuple[Order, ...], out: Order) -> int:
     """How many maps of the product of two tensors there are, or of the square of one."""
     spaces = tuple(Space(((1, order),)) for order in operands)

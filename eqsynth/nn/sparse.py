@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._compile import _disable_dynamo
 
 from eqsynth.errors import EqsynthError, ShapeError, explain_calls, shown
 from eqsynth.exact.numbers import flag, whole
@@ -118,8 +119,9 @@ class Sparse(EquivariantModule):
         """What is inside."""
         return (type(self.module).__name__, *["restrict=True"] * self.restrict)
 
-    # How much is there is only known when it is read: nothing for torch to compile ahead.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    # How much is there is only known when it is read: nothing for torch to compile ahead. As torch.compiler.disable,
+    # which loads the compiler, a second of imports, where the class is defined and not where it is first called.
+    @_disable_dynamo
     def forward(
         self, x: Any, batch: torch.Tensor | None = None, at: Any = None, graphs: int | None = None, sizes: Any = None
     ) -> Any:

@@ -9,7 +9,7 @@ from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import Basis, refuse_symmetric
-from eqsynth.bases.index_symmetries import Key, image
+from eqsynth.bases.index_symmetries import Key, image, images_under
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
@@ -96,14 +96,15 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
             key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
             summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()
+    exchanges = [(images_under(swap, len(outs), forms), sign) for swap, sign in swaps]
     for number in range(len(maps)):
         if number in signs:
             continue
         signs[number], agenda, vanishes = 1, [number], False
         while agenda:
             here = agenda.pop()
-            for swap, sign in swaps:
-                key, by = image(flat[here], swap, len(outs), forms)
+            for exchange, sign in exchanges:
+                key, by = exchange(flat[here])
                 if key not in summand:
                     return None
                 there, own = summand[key]

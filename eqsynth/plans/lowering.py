@@ -25,7 +25,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, index_counts, index_sizes
+from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -92,7 +92,7 @@ def plan_hom(
     parameters: str = "diagrams",
 ) -> Plan:
     """The plan of a problem that is already parsed."""
-    choice("normalization", normalization, NORMALIZATIONS)
+    normalization = scaled(hom, normalization)
     choice("method", method, ("auto", *METHODS))
     choice("parameters", parameters, PARAMETERS)
     for order in (*hom.space_in.orders, *hom.space_out.orders):
@@ -102,6 +102,26 @@ def plan_hom(
         raise EqsynthError(f"weights are blocks of irreps only with method='irreps', not {method!r}")
     method = "irreps" if parameters == "blocks" else method
     return _chosen(hom, flag("bias", bias), normalization, method, parameters)
+
+
+def scaled(hom: Hom, normalization: str) -> str:
+    """The normalization of a problem: with ``transfer`` that which goes with it, in place of the usual one.
+
+    >>> from eqsynth.families.hom import Hom
+    >>> from eqsynth.plans.lowering import scaled
+    >>> scaled(Hom.parse("S(n)", 1, 1), "variance"), scaled(Hom.parse("S(n)", 1, 1, transfer="repeat"), "variance")
+    ('variance', 'mean')
+    """
+    choice("normalization", normalization, NORMALIZATIONS)
+    if hom.transfer is None:
+        return normalization
+    own = TRANSFERS[hom.transfer]
+    if normalization not in ("variance", own):
+        raise EqsynthError(
+            f"with normalization={normalization!r} no sum means the same at every size as transfer={hom.transfer!r} "
+            f"asks: it takes {own!r}, leave normalization out"
+        )
+    return own
 
 
 def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
@@ -173,11 +193,11 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         return _fourier_plan(hom, bias, normalization)
     if method == "matrix":
         _check_matrix(hom)
-    ins, outs = hom.space_in.orders, hom.space_out.orders
-    bases = {(i, o): basis(group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
+    outs = hom.space_out.orders
+    bases = _bases(hom)
     if method == "diagrams":
         _afford_halves(hom, bases.values())
-    biases = {o: basis(group, none_of(lo), lo) for o, lo in enumerate(outs)} if bias else {}
+    biases = _biases(hom) if bias else {}
     # Constants that are sums of diagrams are no tables.
     needed = (*bases.values(), *(maps for maps in biases.values() if not maps.plain_orders))
     if (
@@ -207,6 +227,28 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     ]
     # An estimate takes as long as all else, so it is asked for only where there is a choice.
     return min(plans, key=lambda plan: plan.estimate()) if len(plans) > 1 else plans[0]
+
+
+def _bases(hom: Hom) -> dict[tuple[int, int], Basis]:
+    """The maps behind the weights, by term of the input and of the output."""
+    ins, outs = enumerate(hom.space_in.orders), hom.space_out.orders
+    return {(i, o): basis(hom.group, k, lo, transfer=hom.transfer) for i, k in ins for o, lo in enumerate(outs)}
+
+
+def _biases(hom: Hom) -> dict[int, Basis]:
+    """The constants behind the biases, by term of the output."""
+    return {o: constants(hom, lo) for o, lo in enumerate(hom.space_out.orders)}
+
+
+def constants(hom: Hom, order: Order) -> Basis:
+    """The tensors of an order that no element of the group changes: what a bias is made of.
+
+    >>> from eqsynth.families.hom import Hom
+    >>> from eqsynth.plans.lowering import constants
+    >>> [constants(Hom.parse("S(n)", 1, 2, transfer=way), 2).formulas() for way in (None, "repeat", "pad")]
+    [['y[a,a] += x', 'y[a,b] += x'], ['y[a,b] += x'], []]
+    """
+    return basis(hom.group, none_of(order), order, transfer=hom.transfer)
 
 
 def _afford_halves(hom: Hom, bases: Iterable[Basis]) -> None:
@@ -309,11 +351,9 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
             return every
     if not levels:
         raise GroupError(f"no map of {hom} joins two blocks of each row: ask for method='diagrams', which is the same")
-    ins, outs = hom.space_in.orders, hom.space_out.orders
-    bases = {(i, o): basis(hom.group, k, lo) for i, k in enumerate(ins) for o, lo in enumerate(outs)}
-    biases = {o: basis(hom.group, 0, lo) for o, lo in enumerate(outs)} if bias else {}
+    bases = _bases(hom)
     lowering = _Lowering(hom, levels)
-    steps = lowering.steps(bases, biases)
+    steps = lowering.steps(bases, _biases(hom) if bias else {})
     pairs = tuple(
         replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in by_diagrams.pairs
     )
@@ -1453,9 +1493,11 @@ def gains(maps: Basis) -> tuple[int, ...]:
 
     Maps of O(n), SO(n) and Sp(n) to a higher order reach few entries: each has (l - k)/2 forced pairs of
     outputs, and only n^(blocks) of the n^l entries can differ from zero. The gain makes up for it, so
-    that the mean square of the output does not depend on n.
+    that the mean square of the output does not depend on n. Maps that are to mean the same at every size have none.
     """
     group = maps.group
+    if maps.transfer:
+        return (0,) * len(group.indices)
     return tuple(
         factor.gain(k, lo)
         for factor, k, lo in zip(

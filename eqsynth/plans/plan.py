@@ -202,8 +202,9 @@ class Plan:
         """The least that ``mixing`` can be, by Schur's lemma; None where it is not known without adapted bases.
 
         None for products too: channels may be mixed before inputs are multiplied, and the lemma is about linear maps.
+        And for maps that are not all that commute with the group.
         """
-        if self.problem.multilinear:
+        if self.problem.multilinear or self.hom.transfer:
             return None
         if any(isinstance(step, Schur) for step in self.steps):
             return self.mixing

@@ -18,7 +18,7 @@ from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError, explain_calls
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of
+from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of, with_transfer
 from eqsynth.plans.equal_operands import independent, moments
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.lowering import (
@@ -31,6 +31,7 @@ from eqsynth.plans.lowering import (
     _squares,
     _Use,
     _uses,
+    constants,
     plan_hom,
     whole,
 )
@@ -50,7 +51,7 @@ from eqsynth.plans.steps import (
     Twist,
     Weigh,
 )
-from eqsynth.spaces.space import Space, axes_of, is_packed, none_of
+from eqsynth.spaces.space import Space, axes_of, is_packed
 from eqsynth.store.waiting import waiting
 
 #: Up to this many entries a product of each channel with its own is made entry by entry.
@@ -68,6 +69,7 @@ def plan(
     normalization: str = "variance",
     method: str = "auto",
     parameters: str = "diagrams",
+    transfer: str | None = None,
 ) -> Plan:
     """The plan of the layer with all equivariant maps between two spaces, or of a product of inputs.
 
@@ -92,14 +94,16 @@ def plan(
     ``parameters="blocks"`` (with ``"irreps"``): the weights are the entries of the irreps' blocks themselves, as many
     as there are diagrams; they need no map from coefficients of diagrams to blocks.
 
+    ``transfer="repeat"`` or ``"pad"`` keeps the maps that mean the same at every size, as in :class:`eqsynth.Linear`.
+
     Raises EqsynthError for a text that is no problem, and where a method, parameters or a mode do not exist for it.
     """
     if space_in is None and space_out is None:
-        problem = parse_problem(str(group), mode=mode)
+        problem = with_transfer(parse_problem(str(group), mode=mode), transfer)
     elif space_in is None or space_out is None:
         raise EqsynthError("a plan is that of a group and two spaces, eq.plan('S(n)', '2x2', '3x1'), or of one text")
     else:
-        problem = problem_of(group, space_in, space_out, mode=mode)
+        problem = with_transfer(problem_of(group, space_in, space_out, mode=mode), transfer)
     return plan_problem(problem, bias, normalization, method, parameters)
 
 
@@ -130,7 +134,7 @@ def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
         if axes_of(order) > len(AXES):
             raise SizeError(f"a product of order {order} has more than {len(AXES)} axes: ask for lower orders")
     ins, outs = hom.space_in.orders, hom.space_out.orders
-    biases = {o: basis(group, none_of(lo), lo) for o, lo in enumerate(outs)} if bias else {}
+    biases = {o: constants(hom, lo) for o, lo in enumerate(outs)} if bias else {}
     bases: dict[tuple[int, int], Basis] = {}
     pairs = []
     for i, o in product(range(len(ins)), range(len(outs))):
@@ -197,7 +201,7 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     group = problem.group
     orders = problem.hom.space_in.orders[term_in], problem.space_out.orders[term_out]
     if not isinstance(problem, ProductHom):
-        return basis(group, *orders)
+        return basis(group, *orders, transfer=problem.transfer)
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
     linear = basis(group, *orders)

@@ -27,7 +27,7 @@ from eqsynth.errors import CatalogError, EqsynthError, ExportError, abridged, sh
 from eqsynth.exact.numbers import choice
 from eqsynth.families.group import Group
 from eqsynth.families.hom import MODES, Hom, ProductHom, parse_problem
-from eqsynth.plans.lowering import plain_plan, plan_by
+from eqsynth.plans.lowering import plain_plan, plan_by, scaled
 from eqsynth.plans.plan import METHODS, Plan
 from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.project.tables import check_table, read_toml
@@ -86,7 +86,8 @@ class Problem:
         'full'
         """
         mode = hom.mode if isinstance(hom, ProductHom) and not hom.degrees else None
-        return cls(str(hom), texts=texts, mode=mode)
+        normalization = "variance" if isinstance(hom, ProductHom) else scaled(hom, "variance")
+        return cls(str(hom), normalization=normalization, texts=texts, mode=mode)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def make_entry(problem: Problem) -> dict[str, Any]:
     plan = _plan(hom, problem.bias, problem.normalization)
     source = artifact_of(plan).source
     bases = _bases(hom, problem.bias)
-    picture = _drawing(maps(hom, 0, 0), hom.multiplied(0)) if isinstance(hom, ProductHom) else _drawing(bases[0])
+    picture = _drawing(maps(hom, 0, 0), hom.multiplied(0))
     entry = {
         **problem.data,
         "made": eqsynth.__version__,

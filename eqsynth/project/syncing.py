@@ -342,6 +342,8 @@ def derived_name(hom: Problem) -> str:
     'O3_powers_1_2_of_4x1_to_8x1'
     >>> derived_name(parse_problem("S'(n): 4x1 -> 4x1"))
     'S_prime_n_4x1_to_4x1'
+    >>> derived_name(parse_problem("S(n): 4x1 -> 4x1, transfer=pad"))
+    'Sn_4x1_to_4x1_transfer_pad'
 
     A group that is written out at length appears as its size and the start of the SHA-256 of its text.
     """
@@ -350,7 +352,8 @@ def derived_name(hom: Problem) -> str:
     if isinstance(hom, ProductHom):
         inputs += "" if hom.full or hom.degrees else "_paired"
         inputs = "_".join(["powers", *map(str, hom.degrees), "of", inputs]) if hom.degrees else inputs
-    return f"{groups}_{inputs}_to_{_space_name(hom.space_out)}"
+    transfer = f"_transfer_{hom.hom.transfer}" if hom.hom.transfer else ""
+    return f"{groups}_{inputs}_to_{_space_name(hom.space_out)}{transfer}"
 
 
 def _space_name(space: Space) -> str:

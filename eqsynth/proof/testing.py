@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
-from eqsynth.exact.numbers import bounded, flag
+from eqsynth.exact.numbers import bounded, choice, flag
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, ProductHom
-from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
+from eqsynth.families.hom import TRANSFERS, Hom, ProductHom
+from eqsynth.families.representation import act, elements_to_try, packed, random_tensor, symmetrised, unpacked
 from eqsynth.proof.trials import check_draws, concrete_factors, copied, sizes_to_try
-from eqsynth.spaces.space import Space, is_plain, least_shown, lengths, order_text
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, least_shown, lengths, order_text
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 #: Sizes that stand for a letter where none is given.
 SIZES = (2, 3, 5)
 EVEN_SIZES = (2, 4)
+#: How many samples are tried at once.
+BATCH = 4
 #: Below this, differences are rounding: relative to the largest entry, per floating type.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 
@@ -66,29 +72,96 @@ def assert_equivariant(
     Raises EquivarianceError, an AssertionError, with the worst entry; also for outputs of wrong shape.
     """
     import numpy as np
-    import torch
 
     hom = _problem(module, group, space_in, space_out)
     if flag("positions", positions) and len(hom.group.factors) != 1:
         raise EqsynthError(f"positions are vectors of one group, such as O(3), not of {hom.group}")
     trials, seed = check_draws(trials, seed)
+    dtype, bound, noises = _precision(module, dtype, tolerance, perturb, trials)
+    rng = np.random.default_rng(seed)
+    name = getattr(module, "__name__", type(module).__name__)
+    with _own_random_numbers():
+        converted = _converted(module, dtype)
+        for sizes in _sizes_to_try(hom, n):
+            factors = concrete_factors(hom.group, sizes)
+            for noise in noises:
+                for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
+                    _seed(seed + trial)
+                    run = _copied(converted, noise)
+                    _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial, bool(positions))
+
+
+@explain_calls
+def assert_transfers(
+    module: Any,
+    transfer: str,
+    group: str | Group | None = None,
+    space_in: str | int | Space | None = None,
+    space_out: str | int | Space | None = None,
+    n: int | Mapping[str, int] | None = None,
+    trials: int = 2,
+    dtype: torch.dtype | None = None,
+    tolerance: float | None = None,
+    perturb: float = 0.1,
+    seed: int = 0,
+) -> None:
+    """Raise EquivarianceError unless a module gives the same for a larger input that means the same.
+
+    >>> import torch, eqsynth as eq
+    >>> layer = eq.Linear("S(n)", "2x2", "3x1", transfer="repeat")
+    >>> eq.testing.assert_transfers(layer, "repeat")
+    >>> eq.testing.assert_transfers(torch.relu, "pad", "S(n)", "2x2", "2x2")
+    >>> eq.testing.assert_transfers(torch.exp, "pad", "S(n)", "2x1", "2x1")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EquivarianceError: exp does not carry over from n = 2 to n = 3 with nodes of zeros: ...
+
+    With ``"repeat"`` every node is repeated, twice and three times: entry (i, j) of an input becomes a block of equal
+    entries, and so must that of the output; invariants stay as they are. With ``"pad"`` there are one and two more
+    nodes, with zeros at all of their entries, in the input and in the output. Sizes that are numbers stay. The other
+    arguments are those of :func:`assert_equivariant`; ``n`` is the smaller size.
+
+    Raises EquivarianceError, an AssertionError, with the worst entry, and GroupError where no size is a letter.
+    """
+    import numpy as np
+
+    choice("transfer", transfer, tuple(TRANSFERS))
+    hom = replace(_problem(module, group, space_in, space_out), transfer=transfer)
+    trials, seed = check_draws(trials, seed)
+    dtype, bound, noises = _precision(module, dtype, tolerance, perturb, trials)
+    rng = np.random.default_rng(seed)
+    name = getattr(module, "__name__", type(module).__name__)
+    with _own_random_numbers():
+        converted = _converted(module, dtype)
+        for sizes in _sizes_to_try(hom, n):
+            for noise in noises:
+                for trial in range(trials):
+                    _seed(seed + trial)
+                    run = _copied(converted, noise)
+                    _try_larger(run, name, hom, sizes, 1 + trial % 2, rng, dtype, bound, seed + trial)
+
+
+def _precision(
+    module: Any, dtype: Any, tolerance: float | None, perturb: float, trials: int
+) -> tuple[torch.dtype, float, tuple[float, ...]]:
+    """The dtype to try a module in, what counts as rounding there, and how much noise is added to its parameters."""
+    import torch
+
     dtype = torch.float64 if dtype is None else dtype
     if not isinstance(dtype, torch.dtype) or str(dtype).removeprefix("torch.") not in TOLERANCES:
         raise EqsynthError(f"a module is tried in one of {', '.join(TOLERANCES)}, not in {shown(dtype)}")
     own = TOLERANCES[str(dtype).removeprefix("torch.")]
     bound, perturb = bounded("tolerance", own if tolerance is None else tolerance), bounded("perturb", perturb)
-    rng = np.random.default_rng(seed)
-    name = getattr(module, "__name__", type(module).__name__)
+    noisy = trials > 1 and perturb > 0 and isinstance(module, torch.nn.Module)
+    return dtype, bound, (0.0, perturb)[: 1 + noisy]
+
+
+def _own_random_numbers() -> AbstractContextManager[None]:
+    """Random numbers that are drawn inside are drawn again outside."""
+    import torch
+
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no hint
-    devices = range(torch.cuda.device_count()) if started else ()
-    with torch.random.fork_rng(devices):
-        for sizes in _sizes_to_try(hom, n):
-            factors = concrete_factors(hom.group, sizes)
-            for noise in (0.0, perturb)[: 1 + (trials > 1 and perturb > 0 and isinstance(module, torch.nn.Module))]:
-                for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
-                    _seed(seed + trial)
-                    run = _copied(module, dtype, noise)
-                    _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial, bool(positions))
+    return torch.random.fork_rng(range(torch.cuda.device_count()) if started else ())
 
 
 def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
@@ -128,16 +201,24 @@ def _sizes_to_try(hom: Hom, n: int | Mapping[str, int] | None) -> list[dict[str,
     return sizes_to_try(group, SIZES, EVEN_SIZES, least_shown(hom.space_in))
 
 
-def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
+def _converted(module: Any, dtype: torch.dtype) -> Any:
     import torch
 
     if not isinstance(module, torch.nn.Module):
         return module
     other = copied(module).cpu()
     if any(tensor.is_complex() for tensor in other.state_dict().values()):
-        other = other._apply(partial(_cast, dtype=dtype))
-    else:
-        other = other.to(dtype)
+        return other._apply(partial(_cast, dtype=dtype))
+    return other.to(dtype)
+
+
+def _copied(module: Any, perturb: float) -> Any:
+    """A module of its own for a trial: runs may change its buffers."""
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        return module
+    other = copied(module)
     with torch.no_grad():
         for parameter in other.parameters():
             if perturb:
@@ -167,41 +248,19 @@ def _try_once(
     positions: bool,
 ) -> None:
     import numpy as np
-    import torch
 
     ns = [len(element) for element in elements]
-    batch = 4
-    inputs = [
-        random_tensor(rng, order, ns, channels, batch, hom.group.over_complex) for channels, order in hom.space_in
-    ]
-    call, asked = run, _asked(run, hom)
-    if hasattr(run, "on_dense"):
+    inputs = _random_inputs(rng, hom, ns)
+    if hasattr(run, "thinned"):
         # A module for lists of entries: some of the entries are left out.
-        call, asked, inputs = run.on_dense, _asked(run.module, hom), run.thinned(inputs, rng)
-
-    points = [rng.standard_normal((batch, ns[0]))] * positions
+        inputs = run.thinned(inputs, rng)
+    points = [rng.standard_normal((BATCH, ns[0]))] * positions
     # Points may also be moved, all alike, and listed in another order.
-    listed = rng.permutation(batch) if positions else np.arange(batch)
+    listed = rng.permutation(BATCH) if positions else np.arange(BATCH)
     moved_points = [(act(elements, 1, x[..., None])[..., 0] + rng.standard_normal(ns[0]))[listed] for x in points]
-
-    def outputs(arrays: list[Any], points: list[Any]) -> list[Any]:
-        others = [_cast(torch.from_numpy(array), dtype) for array in points]
-        tensors = tuple(_cast(torch.from_numpy(np.ascontiguousarray(array)), dtype) for array in arrays)
-        _seed(seed)
-        with torch.no_grad():
-            x = tensors[0] if len(tensors) == 1 else tensors
-            result = call(x, *others, *[sizes[letter] for letter in asked])
-        terms = result if isinstance(result, tuple | list) else (result,)
-        return [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in terms]
-
+    outputs = partial(_outputs, run, name, hom, sizes, ns, dtype, seed)
     still = outputs(inputs, points)
-    shapes = [(batch, *lengths(order, ns), channels) for channels, order in hom.space_out]
-    at = f" at {', '.join(f'{letter} = {size}' for letter, size in sizes.items())}" if sizes else ""
-    if [tensor.shape for tensor in still] != shapes:
-        raise EquivarianceError(
-            f"{name} gives tensors of shapes {[tensor.shape for tensor in still]} for a batch of {batch}{at}, "
-            f"but {hom.space_out} of {hom.group} has {shapes}"
-        )
+    at = f" at {_told(sizes)}" if sizes else ""
     for place, (order, tensor) in enumerate(zip(hom.space_out.orders, still, strict=True)):
         off = np.abs(symmetrised(tensor, order) - tensor) if not is_plain(order) else np.zeros(1)
         if float(off.max(initial=0.0)) > bound * max(1.0, float(np.abs(tensor).max(initial=0.0))):
@@ -225,6 +284,111 @@ def _try_once(
                 f"g module(x) is {meant[entry]:.6g} at entry {list(entry)} of output {place} (batch, positions, "
                 f"channel), a difference of {worst:.1e}\nspaces: {hom.space_in} -> {hom.space_out}\ng = {shown}"
             )
+
+
+def _random_inputs(rng: np.random.Generator, hom: Hom, ns: Sequence[int]) -> list[Any]:
+    over_complex = hom.group.over_complex
+    return [random_tensor(rng, order, ns, channels, BATCH, over_complex) for channels, order in hom.space_in]
+
+
+def _told(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{letter} = {size}" for letter, size in sizes.items())
+
+
+def _outputs(
+    run: Any,
+    name: str,
+    hom: Hom,
+    sizes: Mapping[str, int],
+    ns: Sequence[int],
+    dtype: torch.dtype,
+    seed: int,
+    arrays: Sequence[Any],
+    positions: Sequence[Any] = (),
+) -> list[Any]:
+    """What a module gives for inputs at certain sizes; EquivarianceError for outputs of other shapes."""
+    import numpy as np
+    import torch
+
+    tensors = tuple(_cast(torch.from_numpy(np.ascontiguousarray(array)), dtype) for array in arrays)
+    _seed(seed)
+    x = tensors[0] if len(tensors) == 1 else tensors
+    points = [_cast(torch.from_numpy(array), dtype) for array in positions]
+    # A module for lists of entries takes dense tensors so, and asks for the sizes that the one inside asks for.
+    call, asked = (run.on_dense, _asked(run.module, hom)) if hasattr(run, "on_dense") else (run, _asked(run, hom))
+    with torch.no_grad():
+        result = call(x, *points, *[sizes[letter] for letter in asked])
+    listed = result if isinstance(result, tuple | list) else (result,)
+    given = [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in listed]
+    shapes = [(BATCH, *lengths(order, ns), channels) for channels, order in hom.space_out]
+    if [tensor.shape for tensor in given] != shapes:
+        raise EquivarianceError(
+            f"{name} gives tensors of shapes {[tensor.shape for tensor in given]} for a batch of {BATCH}"
+            f"{f' at {_told(sizes)}' if sizes else ''}, but {hom.space_out} of {hom.group} has {shapes}"
+        )
+    return given
+
+
+def _try_larger(
+    run: Any,
+    name: str,
+    hom: Hom,
+    sizes: dict[str, int],
+    more: int,
+    rng: np.random.Generator,
+    dtype: torch.dtype,
+    bound: float,
+    seed: int,
+) -> None:
+    """Hold the output of an input that is enlarged, by ``more``, against the output that is enlarged."""
+    import numpy as np
+
+    ns = [factor.number for factor in concrete_factors(hom.group, sizes)]
+    places = [_places(hom, factor, n, more) for factor, n in zip(hom.group.factors, ns, strict=True)]
+    grown = [len(place) for place in places]
+    pairs = zip(hom.group.factors, grown, strict=True)
+    larger = {factor.n: size for factor, size in pairs if isinstance(factor.n, str)}
+    inputs = _random_inputs(rng, hom, ns)
+    small = _outputs(run, name, hom, sizes, ns, dtype, seed, inputs)
+    enlarged = [_enlarged(x, order, ns, places) for x, order in zip(inputs, hom.space_in.orders, strict=True)]
+    large = _outputs(run, name, hom, larger, grown, dtype, seed, enlarged)
+    for number, (order, ours, y) in enumerate(zip(hom.space_out.orders, large, small, strict=True)):
+        meant = _enlarged(y, order, ns, places)
+        errors = np.abs(ours - meant)
+        # Written so that NaN fails.
+        if not float(errors.max(initial=0.0)) <= bound * max(1.0, float(np.abs(meant).max(initial=0.0))):
+            entry = tuple(int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
+            raise EquivarianceError(
+                f"{name} does not carry over from {_told(sizes)} to {_told(larger)} with {WORDS[str(hom.transfer)]}: "
+                f"it gives {ours[entry]:.6g} where {meant[entry]:.6g} would mean the same, at entry {list(entry)} of "
+                f"output {number} (batch, positions, channel)\nspaces: {hom.space_in} -> {hom.space_out}"
+            )
+
+
+def _places(hom: Hom, factor: Group, n: int, more: int) -> NDArray[np.int64]:
+    """For each entry of an axis of the larger size that of the smaller which is there; -1 for none."""
+    import numpy as np
+
+    places = np.arange(n).reshape(factor.index_lengths(n))
+    for axis, index in enumerate(factor.indices):
+        if index.symbolic and hom.transfer == "repeat":
+            places = places.repeat(1 + more, axis)
+        elif index.symbolic:
+            widths = [(0, more * index.multiple * (one == axis)) for one in range(places.ndim)]
+            places = np.pad(places, widths, constant_values=-1)
+    return places.ravel()
+
+
+def _enlarged(x: Any, order: Order, ns: Sequence[int], places: Sequence[NDArray[np.int64]]) -> Any:
+    """A tensor with its axes at these places."""
+    full = unpacked(x, order, ns)
+    axis = full.ndim - 1 - axes_of(order)
+    for place, count in zip(places, axis_counts(order), strict=True):
+        for _ in range(count):
+            full = full.take(place, axis)
+            full[(slice(None),) * axis + (place < 0,)] = 0
+            axis += 1
+    return packed(full, order)
 
 
 def _asked(run: Any, hom: Hom) -> tuple[str, ...]:

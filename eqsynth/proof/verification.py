@@ -21,13 +21,14 @@ from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
+from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, explain_calls, shown
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
 from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import afford_elements, packed, unpacked
 from eqsynth.graphs import orbits
-from eqsynth.plans.lowering import plan_hom
+from eqsynth.plans.lowering import constants, plan_hom
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
@@ -43,7 +44,6 @@ from eqsynth.spaces.space import (
     is_plain,
     least_shown,
     lengths,
-    none_of,
     order_text,
     orders_of,
     plain,
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 MODULAR = ("gram", "orbits", "means", "images")
 #: What an exported class says about itself, and the type of each.
 FACTS = {
-    **dict.fromkeys(("group", "space_in", "space_u", "space_v", "space_out", "mode", "normalization"), str),
+    **dict.fromkeys(("group", "space_in", "space_u", "space_v", "space_out", "mode", "normalization", "transfer"), str),
     "method": str,
     "parameters_are": str,
     "bias_terms": bool,
@@ -117,7 +117,7 @@ def verify(
             afford_elements(factor)
     for i, k in enumerate(plan.hom.space_in.orders):
         for o, lo in enumerate(problem.space_out.orders):
-            linear, independent = bases.basis(group, k, lo), maps(problem, i, o)
+            linear, independent = bases.basis(group, k, lo, transfer=plan.hom.transfer), maps(problem, i, o)
             names = f"{order_text(k)} -> {order_text(lo)}"
             some = f", {len(independent)} of them independent on equal or symmetric inputs" * (
                 len(independent) < len(linear)
@@ -136,7 +136,7 @@ def _check_weights(plan: Plan) -> None:
     """Raise unless a plan has all biases, and its weights are as large at the start as they should be."""
     problem = plan.problem
     for o, order in enumerate(problem.space_out.orders):
-        count = len(bases.basis(problem.group, none_of(order), order)) if plan.bias else 0
+        count = len(constants(plan.hom, order)) if plan.bias else 0
         if plan.bias_dims[o] != count:
             raise VerificationError(f"{problem} has {plan.bias_dims[o]} biases for output {o}, but {count} exist")
     # Gains and squares are seen in what the layer computes, the variances nowhere else.
@@ -156,6 +156,8 @@ def check_basis(basis: Basis) -> str:
     Every diagram must be allowed by the group and stand once; their number must be the dimension;
     their independence is re-derived. Raises VerificationError.
     """
+    if basis.transfer:
+        return _check_transfer(basis)
     _check_certificate(basis)
     if basis.group.maps == "factors":
         return _check_product(basis)
@@ -169,6 +171,17 @@ def check_basis(basis: Basis) -> str:
         return _check_tables(basis)
     _check_diagrams(basis)
     return _check_independence(basis)
+
+
+def _check_transfer(basis: Basis) -> str:
+    """The basis of all maps is checked, and that those of it are kept whose blocks say that they commute."""
+    whole = bases.basis(basis.group, basis.inputs, basis.outputs)
+    checked = check_basis(whole)
+    kept = [index for index in range(len(whole)) if basis.transfer in whole.transfers(index)]
+    wanted = [(whole[index], whole.turned(index)) for index in kept]
+    if [(basis[index], basis.turned(index)) for index in range(len(basis))] != wanted:
+        raise VerificationError(f"the maps are not the {len(kept)} of all that transfer={basis.transfer!r} asks for")
+    return f"{checked}; {len(kept)} of them commute with {WORDS[str(basis.transfer)]}"
 
 
 def _check_certificate(basis: Basis) -> None:
@@ -727,14 +740,14 @@ def meaning(
                 total += np.einsum("mji,bic,moc->bjo", basis.matrices(ns).astype(float), x, mixed, optimize=True)
                 continue
             gains = zip(group.factors, ns, axis_counts(basis.inputs), axis_counts(order_out), strict=True)
-            lift = prod(n ** (factor.gain(k, lo) / 4) for factor, n, k, lo in gains)
+            lift = 1.0 if basis.transfer else prod(n ** (factor.gain(k, lo) / 4) for factor, n, k, lo in gains)
             for of_map, matrix, one in zip(weight, basis.matrices(ns), basis.matrices(ns, turned=False), strict=True):
                 scale = lift * float((one**2).sum(1).max()) ** power
                 total += np.einsum("ji,bic,oc->bjo", matrix.astype(float) * scale, x, of_map, optimize=True)
         if plan.bias_dims[o]:
-            constants = bases.basis(group, none_of(order_out), order_out)
-            single = constants.matrices(ns, turned=False)
-            for element, (matrix, one) in enumerate(zip(constants.matrices(ns), single, strict=True)):
+            fixed = constants(plan.hom, order_out)
+            single = fixed.matrices(ns, turned=False)
+            for element, (matrix, one) in enumerate(zip(fixed.matrices(ns), single, strict=True)):
                 total += matrix * float((one**2).max()) ** power * parameters[plan.bias_name(o)][element]
         outputs.append(packed(total.reshape(len(inputs[0]), *shape, c_out), order_out))
     return outputs
@@ -808,7 +821,7 @@ def _plan_of_facts(facts: Mapping[str, Any]) -> Plan:
         degrees = facts.get("degrees", ())
         problem = ProductHom.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees, files=False)
         return plan_products(problem, bias, normalization)
-    hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"], files=False)
+    hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"], False, facts.get("transfer"))
     more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")
     return plan_hom(hom, bias, normalization, *more)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from eqsynth.bases.basis import basis
 from eqsynth.diagrams.diagram import Element, Multiplied
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.svg import svg
@@ -17,10 +16,9 @@ from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom
 from eqsynth.plans.equal_operands import ratios
-from eqsynth.plans.lowering import gains, mean_squares
+from eqsynth.plans.lowering import constants, gains, mean_squares
 from eqsynth.plans.plan import POWERS
 from eqsynth.plans.products import maps
-from eqsynth.spaces.space import none_of
 
 if TYPE_CHECKING:
     from eqsynth.layers.emitted import EmittedLayer
@@ -194,7 +192,7 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
     digits = {name: value if value.is_complex() else value.double() for name, value in layer.named_parameters()}
     parameters = {name: value.detach().cpu().numpy() for name, value in digits.items()}
     uses: list[Use] = []
-    sizes = basis(group, none_of(problem.space_out.orders[0]), problem.space_out.orders[0]).sizes(_read_sizes(group, n))
+    sizes = constants(plan.hom, problem.space_out.orders[0]).sizes(_read_sizes(group, n))
     power = -POWERS[plan.normalization]
     for term_out, (channels_out, order_out) in enumerate(problem.space_out):
         into: list[tuple[int | None, int, Element, str, float, float, str]] = []
@@ -202,7 +200,7 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
             name = plan.bias_name(term_out) if term_in is None else plan.weight_name(term_in, term_out)
             if name not in parameters:
                 continue
-            pair = basis(group, none_of(order_out), order_out) if term_in is None else maps(problem, term_in, term_out)
+            pair = constants(plan.hom, order_out) if term_in is None else maps(problem, term_in, term_out)
             weight = parameters[name]
             blocks = plan.parameters == "blocks" and term_in is not None
             if blocks and term_in is not None:

@@ -283,6 +283,7 @@ if (grid) {
   guide.push(small);
 }
 guide.push("Below stand the kind of map, in the words of the papers, and how many entries of the matrix are not zero.");
+if (data.maps.some((map) => map.transfers.length)) guide.push("Maps that transfer mean the same at every size: with repeated nodes where sums are divided by n (repeat), or with more nodes of zeros where they are not (pad).");
 if (maps.has("diagrams") && !product) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
@@ -297,7 +298,7 @@ function card(number) {
     make("h3", { id: `name-${number}` }, make("b", {}, `#${number}`), make("span", { class: "formula" }, map.formula)),
     make("p", { id: `words-${number}` }, map.words),
     make("div", { class: "pair" }, picture(map.picture, `Diagram of map ${number}: ${map.formula}`), grid ? matrixPicture(map, label) : null),
-    make("p", { class: "cost" }, [...(product ? [map.weight || "no weight of its own"] : []), map.kind, map.cost ? `cost ${map.cost}` : "", entries].filter(Boolean).join(" · ")));
+    make("p", { class: "cost" }, [...(product ? [map.weight || "no weight of its own"] : []), map.kind, map.cost ? `cost ${map.cost}` : "", map.transfers.length ? `transfers: ${map.transfers.join(", ")}` : "", entries].filter(Boolean).join(" · ")));
   return item;
 }
 

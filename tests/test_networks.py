@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from itertools import islice
 
 import pytest
 import torch
@@ -667,7 +668,7 @@ NETS = range(8)
 
 def net_at(number, dtype=torch.float64):
     torch.manual_seed(0)
-    return list(nets(dtype))[number]
+    return next(islice(nets(dtype), number, None))
 
 
 @pytest.mark.parametrize("number", NETS)

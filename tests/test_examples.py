@@ -13,6 +13,7 @@ import lorentz
 import low_rank_weights
 import networkx as nx
 import numpy as np
+import points_forces
 import pytest
 import subgraph_network as spen
 import torch
@@ -87,8 +88,9 @@ def test_an_example_learns(capsys):
     assert all(float(error) < float(spread) / 5 for _, error, spread in found)
 
 
-def test_readme_names_every_example():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_readme_or_a_guide_names_every_example():
+    pages = [ROOT / "README.md", *(ROOT / "docs" / "guide").glob("*.md")]
+    readme = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     assert len(FILES) >= 6
     for path in FILES:
         assert f"`python examples/{path.name}`" in readme
@@ -110,6 +112,21 @@ NETWORKS = {
 def test_networks_commute_with_their_group(name):
     torch.manual_seed(0)
     eq.testing.assert_equivariant(NETWORKS[name](), trials=2)
+
+
+def test_energies_of_points_do_not_depend_on_where_they_are():
+    eq.testing.assert_equivariant(points_forces.Potential(), positions=True, trials=2)
+    torch.manual_seed(0)
+    net = points_forces.Potential()
+    x, batch, _, forces = points_forces.clusters(3, 4)
+    assert_close(forces.unflatten(0, (3, 4)).sum(1), torch.zeros(3, 3), atol=1e-4, rtol=0)
+    found, slopes = points_forces.predicted(net, x, batch)
+    other, turned = points_forces.predicted(net, *[points_forces.turned(x, slopes)[0], batch])
+    assert_close(found, other, atol=1e-3, rtol=1e-3)
+    assert_close(slopes.norm(dim=1), turned.norm(dim=1), atol=1e-3, rtol=1e-3)
+    # Each cluster is computed as if it were alone.
+    alone, _ = points_forces.predicted(net, x[4:8], torch.zeros(4).long())
+    assert_close(alone, found[1:2])
 
 
 # --- Deep Sets ------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from eqsynth.nn.frames import Canonicalise, FrameAverage
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
+from eqsynth.nn.points import Message, neighbors
 from eqsynth.nn.pyg import from_pyg, to_pyg
 from eqsynth.nn.sparse import Sparse
 
@@ -53,6 +54,7 @@ __all__ = [
     "FrameAverage",
     "Gated",
     "LayerNorm",
+    "Message",
     "NormActivation",
     "Padded",
     "Pairings",
@@ -64,6 +66,7 @@ __all__ = [
     "Sparse",
     "equivariance_gap",
     "from_pyg",
+    "neighbors",
     "pad",
     "parallel_plan",
     "prepare",

@@ -267,6 +267,13 @@ def test_runs_are_interleaved():
 # --- the report ---------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def no_collections(monkeypatch):
+    """Before each measurement garbage is collected: here among thousands of tests and all that they keep."""
+    monkeypatch.setattr(measuring.gc, "collect", lambda *_: 0)
+
+
+@pytest.mark.usefixtures("no_collections")
 def test_a_tiny_run_from_end_to_end(tmp_path, capsys):
     command = ["layers", "--repeat", "1", "--no-compile", "--no-peers", "--quick"]
     assert bench.main([*command, "--out", str(tmp_path)]) == 0
@@ -474,6 +481,7 @@ def test_e3nn_that_is_not_there_is_told(monkeypatch):
     assert notes["e3nn"].startswith("cannot run: ModuleNotFoundError")
 
 
+@pytest.mark.usefixtures("no_collections")
 def test_a_tiny_run_of_irreps_from_end_to_end(tmp_path, capsys):
     command = ["irreps", "--repeat", "1", "--no-peers", "--quick"]
     assert bench.main([*command, "--out", str(tmp_path)]) == 0

@@ -89,7 +89,7 @@ def test_reading_leaves_the_garbage_collector_as_it_was(fresh):
             assert gc.get_freeze_count() == before
     finally:
         gc.enable()
-        gc.freeze()
+        gc.unfreeze()
 
 
 def test_small_problems_do_not_touch_the_disk(fresh):

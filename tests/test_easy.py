@@ -273,7 +273,6 @@ def test_projects_keep_groups_with_an_apostrophe(tmp_path):
     (lambda: eq.Linear("O(3)", "8xS2 (x) 8xS2", "8xS2"), "TensorProduct"),
     (lambda: eq.Linear("O(3)", "8x1 x 8x1", "8x2"), "TensorProduct"),
     (lambda: eq.testing.assert_equivariant(eq.TensorProduct("O(3)", "1x1", "1x1", "1x0")), r"eq\.verify"),
-    (lambda: eq.page.html("O(3)", "1x2 (x) 1x2", "S2"), "ask for the order 2"),
     (lambda: eq.nn.Pairings("S(n)", "3x2 + 3x0"), "not only relabels"),
 ])  # fmt: skip
 def test_what_a_first_user_tries_is_told_what_to_write(attempt, cure):

@@ -480,3 +480,21 @@ def test_means_over_all_positions_of_packed_tensors_are_refused():
 def test_numbers_and_dtypes_that_are_none_are_refused(wrong, message):
     with pytest.raises(eq.EqsynthError, match=message):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("Oh", "Point groups are groups of matrices"),
+        ("m-3m", "Point groups are groups of matrices"),
+        ("D4h", "Point groups are groups of matrices"),
+        ("D4", r"Write D\(4\)"),
+        ("C(4) wr S(n)", r"Z\(r\) wr S\(n\), not of C\(4\): give generators of others"),
+        ("O(3) wr S(n)", r"S\(n\) x O\(3\), where all points turn alike"),
+    ],
+)
+def test_groups_that_are_no_families(text, cure):
+    with pytest.raises(EqsynthError, match=cure):
+        eq.Group.parse(text)
+    with pytest.raises(EqsynthError, match="an axis of V and one of V"):
+        eq.Linear("SU(3)", "4xV*", "4x1")

@@ -30,6 +30,7 @@ from eqsynth.families.text import ELSEWHERE
 from eqsynth.project.catalog import known_hom
 from eqsynth.project.syncing import project_of
 from eqsynth.spaces.space import read_order
+from terminal import eqsynth
 
 # --- Numbers ------------------------------------------------------------------------------------------
 
@@ -836,8 +837,7 @@ def test_sabotaged_exported_files_are_refused(tmp_path):
 
 @pytest.mark.parametrize("option", [("--seed", "-1"), ("--trials", "0"), ("--seed", "x")])
 def test_wrong_numbers_on_the_command_line_are_no_traceback(option):
-    command = [sys.executable, "-m", "eqsynth.cli", "verify", "S(2): 1x1 -> 1x1", *option]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = eqsynth("verify", "S(2): 1x1 -> 1x1", *option)
     assert done.returncode
     assert "Traceback" not in done.stderr
     assert option[0] in done.stderr

@@ -2,6 +2,7 @@
 
 import re
 from itertools import permutations, product
+from math import prod
 
 import numpy as np
 import pytest
@@ -200,9 +201,12 @@ def by_letters(said, x, outputs, n, adjacency=None):
     pairs = re.findall(r"([a-z])[-→]([a-z])", found[5] or "")
     order = re.search(r"sign of \((.*)\)", found[6] or "")
     y = np.zeros((n,) * outputs, int)
+    rows = [] if adjacency is None else adjacency.tolist()
     for values in product(range(n), repeat=len(names)):
         at = dict(zip(names, values, strict=True))
-        factor = int(np.prod([adjacency[at[a], at[b]] for a, b in pairs], dtype=int)) if pairs else 1
+        factor = prod(rows[at[a]][at[b]] for a, b in pairs)
+        if not factor:
+            continue
         if order:
             if len(set(values)) < len(values):
                 continue

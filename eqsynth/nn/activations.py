@@ -424,9 +424,11 @@ class Activation(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """The function of each entry."""
-        return joined(
-            [function(term) for function, term in zip(self.functions, self.terms_of(x, *others), strict=True)]
-        )
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed."""
+        return [function(term) for function, term in zip(self.functions, terms, strict=True)]
 
 
 # --- gates, norms, pairings ---------------------------------------------------------------------------
@@ -491,7 +493,10 @@ class Gated(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Gate every term that has components; functions of the others."""
-        terms = self.terms_of(x, *others)
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed: axes of positions count from the end."""
         outputs = []
         unitary = self.group.over_complex
         for term, gate, gated, permuted in zip(terms, self.gate_of, self._gated, self._positions, strict=False):
@@ -502,7 +507,7 @@ class Gated(EquivariantModule):
                 outputs.append(term * self.gate(term.real) if unitary else self.function(term))
             else:
                 outputs.append(term)
-        return joined(outputs)
+        return outputs
 
 
 def spread(value: torch.Tensor, permuted: tuple[bool, ...]) -> torch.Tensor:
@@ -659,10 +664,12 @@ class NormActivation(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Scale every term that has components; functions of the others."""
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed."""
         outputs = []
-        for place, (term, (permuted, forms, definite, free)) in enumerate(
-            zip(self.terms_of(x, *others), self._plans, strict=True)
-        ):
+        for place, (term, (permuted, forms, definite, free)) in enumerate(zip(terms, self._plans, strict=True)):
             if free:
                 outputs.append(self.scalars(term))
                 continue
@@ -681,7 +688,7 @@ class NormActivation(EquivariantModule):
                     end = suffix(self.space_in, place)
                     size = size * getattr(self, f"weight{end}") + getattr(self, f"bias{end}")
                 outputs.append(term * self.function(size).to(term.dtype))
-        return joined(outputs)
+        return outputs
 
 
 def _across(group: Group) -> str:
@@ -775,8 +782,11 @@ class Pairings(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """The same terms, pairings added to those without components."""
-        terms = self.terms_of(x, *others)
-        return joined(self.paired(terms, list(terms)))
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed."""
+        return self.paired(terms, list(terms))
 
     def paired(self, terms: Sequence[torch.Tensor], outputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Pairings of the terms, added to the outputs."""

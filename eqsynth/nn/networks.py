@@ -52,6 +52,7 @@ from eqsynth.spaces.space import (
     Symmetry,
     axis_counts,
     order_text,
+    plain,
 )
 
 
@@ -257,8 +258,8 @@ class MLP(Sequential):
     where the group flips signs, Pairings and then Gated, for which the linear layers make the gates. Between these it
     takes products in place of Pairings where they give something that gates and pairings do not: matrix products of
     tensors of order 2, tensors of order 2 from vectors, cross products. ``"products"`` asks for them,
-    with any group: a PolynomialLayer of degree 2, and then Gated. All tensors of the hidden space that the space before
-    it reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than
+    with any group: a PolynomialLayer of degree 2, and then Gated; irreps of hidden spaces become the tensors that they
+    are found in, 8x1e of O(3) 8x1.det. All tensors of the hidden space that the space before it reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than
     the rest of the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
     ``"gated"`` and ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to
     Activation, which may refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity;
@@ -294,6 +295,8 @@ class MLP(Sequential):
         parsed = Group.parse(group)
         factory_kwargs = {"device": device, "dtype": dtype}
         listed = [fitted_space(parsed, Space.parse(space)) for space in spaces]
+        if isinstance(activation, str) and activation == "products":
+            listed[1:-1] = map(_of_tensors, listed[1:-1])
         modules: list[nn.Module] = []
         before = listed[0]
         how = _Block(parsed, activation, normalization, bias, factory_kwargs)
@@ -396,6 +399,11 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         blocks.append((used, block))
         after = problem_of(block[0]).space_in
     return blocks[::-1]
+
+
+def _of_tensors(space: Space) -> Space:
+    """A space with the tensors that irreps are found in, in place of these: they can be multiplied."""
+    return Space(tuple((channels, plain(order) if has_irreps(order) else order) for channels, order in space))
 
 
 def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Order, ...]:

@@ -27,7 +27,7 @@ _CURE = (
     "Write terms such as 16x2 + 8x1: channels, the letter x, the order; or an order alone. "
     "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once, "
     "[ijkl=jikl=klij] tensors of any other symmetry, 1.det tensors of order 1 twisted by the determinant, "
-    "{2,1} and 1o irreps."
+    "{2,1} and 1o irreps, (1,1) tensors with an axis of V and one of V*, or of both factors of a product."
 )
 _PAIRS = (
     "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.bases.decomposed import act, random_tensor
 from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
 from eqsynth.exact.numbers import bounded
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, ProductHom
-from eqsynth.families.representation import act, elements_to_try, random_tensor, symmetrised
+from eqsynth.families.representation import elements_to_try, symmetrised
 from eqsynth.proof.trials import check_draws, concrete_factors, copied, sizes_to_try
 from eqsynth.spaces.space import Space, is_plain, least_shown, lengths, order_text
 

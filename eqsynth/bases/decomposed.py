@@ -107,7 +107,7 @@ def rows(group: Group, order: Order) -> tuple[Array, ...]:
         images = np.stack([start @ functor.matrix(group, diagram, group.number).T for diagram in maps], 1)
         # By Schur's lemma the inner products of copies are the same for each coordinate.
         root = np.linalg.cholesky(images[0] @ images[0].T)
-        found.append(np.linalg.solve(root, images))
+        found.append(np.asarray(np.linalg.solve(root, images), np.float64))
     flat = np.concatenate([part.reshape(-1, part.shape[2]) for part in found])
     if flat.shape[0] != flat.shape[1] or abs(flat @ flat.T - np.eye(len(flat))).max() > CLOSE:
         raise GroupError(

@@ -96,6 +96,10 @@ class FixedCode(SchurCode):
         places = {(part.irrep, part.twisted): at for at, part in enumerate(self.fixed.irreps)}
         return [places.get((part.irrep, part.twisted)) for part in parts(self.fixed.group, order)]
 
+    def product(self, operand: str, index: int) -> str:
+        """The product of the rows of a part with its matrix."""
+        return f"linear({operand}, w_{index})"
+
     def into(self, number: int, end: Source, x: str) -> None:
         """Source ``number`` part by part."""
         if self.step.changes(True, end.order):

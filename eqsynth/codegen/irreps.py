@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.adapted import Adapted, Irrep, positions
+from eqsynth.bases.decomposed import Part
 from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single, table_key
@@ -172,7 +173,7 @@ class SchurCode:
         self.builders, self.helpers = forward.tables.builders, forward.tables.helpers
         self.helpers.add("_blocks")
         self.lines: list[str] = []
-        self.parts = step.bases.irreps
+        self.parts: Sequence[Irrep | Part] = step.bases.irreps
         self.columns = [sum(part.columns) for part in self.parts]
         #: Runs of classes that one product serves: (first class, classes).
         self.runs = self._runs()
@@ -322,14 +323,17 @@ class SchurCode:
         for index in range(len(self.parts)):
             pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
             operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
-            if self.columns[index] > 2:
-                self.helpers.add("_product")
-                say(f"z_{index} = _product({operand}, w_{index}, {self.columns[index]})")
-            else:
-                say(f"z_{index} = linear({operand}, w_{index})")
+            say(f"z_{index} = {self.product(operand, index)}")
         self._split_targets()
         for end in step.targets:
             self.back(end)
+
+    def product(self, operand: str, index: int) -> str:
+        """The product of the rows of a part with its matrix."""
+        if self.columns[index] <= 2:
+            return f"linear({operand}, w_{index})"
+        self.helpers.add("_product")
+        return f"_product({operand}, w_{index}, {self.columns[index]})"
 
     def _run_rows(self, x: str) -> None:
         """Every part stands alone: one product for each row of the adapted basis, all in one call."""

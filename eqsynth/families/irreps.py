@@ -95,14 +95,12 @@ def check_parts(group: Group, order: int) -> tuple[Any, ...]:
     asked, cure = f"{order}.irreps", f"ask for tensors of order {order} as they are"
     if len(group.factors) > 1 or not group.stride or group.signature is not None or group.over_complex or group.duals:
         group._lacks(f"coordinates of irreducible parts, {asked}: {cure}")
+    if group.partitions:
+        group._lacks(f"coordinates of irreducible parts, {asked}: its layers work on entries as they are, {cure}")
     if group.symbolic:
         raise GroupError(
             f"irreducible parts have coordinates where n is a number alone, and {group} leaves it open: ask for "
             f"{group.at(4)}, or for tensors of order {order} as they are"
-        )
-    if group.partitions:
-        raise GroupError(
-            f"{group} relabels positions, and its layers work on entries as they are, without irreps: {cure}"
         )
     if group.number**order > MAX_PLACES:
         raise SizeError(f"{asked} of {group} has {group.number**order:,} coordinates, more than {MAX_PLACES:,}: {cure}")
@@ -115,6 +113,21 @@ def check_parts(group: Group, order: int) -> tuple[Any, ...]:
                 f"have no coordinates here: {cure}"
             )
     return tuple(sorted(labels, key=group.sort_key))
+
+
+def has_parts(group: Group, order: int) -> bool:
+    """Whether all irreducible parts of V^order have coordinates here.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.irreps import has_parts
+    >>> has_parts(Group("O", 3), 3), has_parts(Group("SO", 4), 2), has_parts(Group("S", 4), 2)
+    (True, False, False)
+    """
+    try:
+        check_parts(group, order)
+    except (GroupError, SizeError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from itertools import product
 
-from eqsynth.bases.adapted import Adapted
+from eqsynth.bases.adapted import Adapted, Irrep
 from eqsynth.bases.decomposed import Fixed
+from eqsynth.bases.decomposed import Part as IrrepPart
 from eqsynth.bases.fourier import Sums
 from eqsynth.diagrams.diagram import LETTERS, Element, Orbit, Single
 
@@ -395,10 +396,11 @@ class Schur:
     def sizes(self, into: bool, order: int) -> list[tuple[int, int]]:
         """Rows and positions of the matrices that change the basis of an order."""
         side = 0 if into else 1
-        copies = [part.copies_in[order] if into else part.copies_out[order] for part in self.bases.irreps]
+        irreps: tuple[Irrep | IrrepPart, ...] = self.bases.irreps
+        copies = [part.copies_in[order] if into else part.copies_out[order] for part in irreps]
         sizes = []
         for number, positions in enumerate(self.bases.classes):
-            rows = sum(part.columns[number] * m for part, m in zip(self.bases.irreps, copies, strict=True))
+            rows = sum(part.columns[number] * m for part, m in zip(irreps, copies, strict=True))
             sizes.append((rows, len(positions[side][order])))
         if self.factored:
             return [(rows, columns) for rows, columns in sizes if rows]

@@ -70,8 +70,9 @@ def form_of_coordinates(group: Group, one: Irrep | Decomposed) -> Form:
     Raises ActivationError for Sp(n), whose form is known for the entries of tensors alone.
     """
     if group.form != "delta" and one.order:
+        what = f"the irrep {one}" if isinstance(one, Irrep) else str(one)
         raise ActivationError(
-            f"the form that {group} keeps is not known in the coordinates of {one}: use eq.nn.Gated with "
+            f"the form that {group} keeps is not known in the coordinates of {what}: use eq.nn.Gated with "
             f"gates of order 0, or tensors of order {one.order}"
         )
     return Form("delta", (), 1, True)

@@ -419,8 +419,8 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         factors = _factors(how, before, space, used)
         if factors and how.storage == "irreps":
             raise SpaceError(
-                f"products of the tensors of the hidden space {space} need an axis for each index: take storage='auto', "
-                "which stores it so there, or activation='gated'"
+                f"products of the tensors of the hidden space {space} need an axis for each index: take "
+                "storage='auto', which stores it so there, or activation='gated'"
             )
         if factors:
             block = _products(how, factors, used)

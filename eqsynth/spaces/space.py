@@ -539,7 +539,7 @@ def _irrep_of(match: re.Match[str]) -> Irrep | Twisted:
     degree, parity, label, suffixes = match.groups()
     for suffix in (".packed", ".irreps"):
         if suffix in suffixes:
-            raise SpaceError(f"{match[0]} is stored as coordinates, which are all that there is: leave {suffix} out")
+            raise SpaceError(f"{match[0]} is packed as it is, coordinates are all that there is: leave {suffix} out")
     if degree:
         one = Irrep.of_degree(int(degree[:20]))
         twisted = parity != "eo"[one.order % 2]

@@ -273,9 +273,9 @@ class MLP(Sequential):
 
     ``storage`` says how tensors of order 2 and more stand between the layers: ``"full"``, with an axis for each index,
     or ``"irreps"``, in coordinates of their irreducible parts (``64x3.irreps``), where linear layers are products of
-    matrices alone. ``"auto"`` takes these where they pay: for O(n) and SO(n), n a number, beside gates, pairings and
-    norms; products of tensors need all indices, and groups that relabel positions have none. Input and output are as
-    they are given, weights mean the same, and a state_dict of one is one of the other. ``print(net)`` shows it.
+    matrices alone. ``"auto"`` takes these where they pay: for O(n) and SO(n), n a number, in hidden spaces with tensors
+    of order 3 or more beside gates, pairings and norms, for Sp(n) beside gates; products of tensors need all indices,
+    and groups that relabel positions have no such coordinates. Input and output are as they are given, weights mean the same, and a state_dict of one is one of the other. ``print(net)`` shows it.
 
     With O(n), SO(n), Sp(n) or H(n), give hidden spaces channels of order 0: what there is to know of lengths and angles
     goes there.
@@ -368,21 +368,25 @@ class _Block:
 
     def stored(self, space: Space) -> Space:
         """A hidden space as it stands between layers, where no products are in it."""
-        if self.storage == "full":
+        if self.storage == "full" or (self.storage == "auto" and not self._pays(space)):
             return space
         return fitted_space(self.group, Space(tuple((channels, self._stored(order)) for channels, order in space)))
+
+    def _pays(self, space: Space) -> bool:
+        """Whether there are tensors of order 3 or more, and coordinates of all that are quick to find."""
+        group, orders = self.group, [axes_of(order) for order in space.orders if is_number(order)]
+        # Only forms that are the dot product are known in these coordinates.
+        known = len(group.factors) == 1 and (group.form == "delta" or self.activation == "gated")
+        if not known or group.symbolic or max(orders, default=0) < 3 or len(orders) < len(space):
+            return False
+        return group.number ** max(orders) <= MOST_COORDINATES and has_parts(group, max(orders))
 
     def _stored(self, order: Order) -> Order:
         axes = axes_of(order)
         if axes < 2 or not is_number(order):
             return order
-        if self.storage == "irreps":
-            check_parts(self.group, axes)
-            return Decomposed(axes)
-        # Only forms that are the dot product are known in these coordinates.
-        group, known = self.group, self.group.form == "delta" or self.activation == "gated"
-        few = not group.symbolic and group.number**axes <= MOST_COORDINATES
-        return Decomposed(axes) if few and known and has_parts(group, axes) else order
+        check_parts(self.group, axes)
+        return Decomposed(axes)
 
 
 def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:

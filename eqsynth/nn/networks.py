@@ -275,7 +275,8 @@ class MLP(Sequential):
     or ``"irreps"``, in coordinates of their irreducible parts (``64x3.irreps``), where linear layers are products of
     matrices alone. ``"auto"`` takes these where they pay: for O(n) and SO(n), n a number, in hidden spaces with tensors
     of order 3 or more beside gates, pairings and norms, for Sp(n) beside gates; products of tensors need all indices,
-    and groups that relabel positions have no such coordinates. Input and output are as they are given, weights mean the same, and a state_dict of one is one of the other. ``print(net)`` shows it.
+    and groups that relabel positions have no such coordinates. Input and output are as they are given, weights mean the
+    same, and a state_dict of one is one of the other. ``print(net)`` shows it.
 
     With O(n), SO(n), Sp(n) or H(n), give hidden spaces channels of order 0: what there is to know of lengths and angles
     goes there.

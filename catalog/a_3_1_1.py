@@ -156,4 +156,4 @@ class Alternating3(nn.Module):
         z_a_v2 = linear(x_a, matrix_1, self.bias.flatten())
         z_a = z_a + z_a_v2  # │ y_a[a] += z_a_v2[a]
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, 3, channels_out) if folded else z_a
+        return z_a.reshape(*batch, 3, channels_out)

@@ -140,4 +140,4 @@ class Petersen(nn.Module):
         # mixing on 1 axis: 2 maps, from │ to │
         z_a = linear(torch.cat((x_a, x_a_A), -1), matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, 10, channels_out) if folded else z_a
+        return z_a.reshape(*batch, 10, channels_out)

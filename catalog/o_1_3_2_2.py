@@ -185,4 +185,4 @@ class LorentzTensors(nn.Module):
         z0_ab = linear(torch.cat((x0_ab, x0_ab.transpose(1, 2)), -1), matrix_0_0_1)
         z0_ab = z0_ab.reshape(b, 16, channels_out[0]).index_add(1, self.places_0, z0_11.unsqueeze(-2).expand(b, 1, channels_out[0]).flatten(1, -2).to(z0_ab.dtype)).reshape(b, 4, 4, channels_out[0])  # ╰─╯ y0_ab[a,b] += eta[a,b] z0_11[]
         z0_ab.view(b, 16, channels_out[0]).index_add_(1, self.places_1, z0_11.unsqueeze(-2).expand(b, 3, channels_out[0]).flatten(1, -2).to(z0_ab.dtype), alpha=-1)
-        return z0_ab.reshape(*batch, 4, 4, channels_out[0]) if folded else z0_ab, z1_a.reshape(*batch, 4, channels_out[1]) if folded else z1_a, z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()
+        return z0_ab.reshape(*batch, 4, 4, channels_out[0]), z1_a.reshape(*batch, 4, channels_out[1]) if folded else z1_a, z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()

@@ -158,4 +158,4 @@ class Tensors3(nn.Module):
         z_abc.view(b, 27, channels_out).index_add_(1, self.places_0, y_aba.expand(b, 3, 3, channels_out).flatten(1, -2).to(z_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
         z_abc.view(-1, 9, 3 * channels_out)[:, :: 4].add_(y_aab.reshape(-1, 1, 3 * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
         z_abc.view(-1, 9, channels_out)[:, :: 4].add_(y_abb.reshape(-1, 1, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
-        return z_abc.reshape(*batch, 3, 3, 3, channels_out) if folded else z_abc
+        return z_abc.reshape(*batch, 3, 3, 3, channels_out)

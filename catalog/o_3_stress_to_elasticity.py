@@ -201,4 +201,4 @@ class StressToElasticity(nn.Module):
         y_abcd = y_abcd.reshape(b, 81, channels_out).index_add(1, self.places_3, y_abba.expand(b, 3, 3, channels_out).flatten(1, -2).to(y_abcd.dtype)).reshape(b, 3, 3, 3, 3, channels_out)  # y_abcd[a,b,b,a] += y_abba[a,b]
         y_abcd.view(b, 81, channels_out).index_add_(1, self.places_4, y_abba.expand(b, 3, 3, channels_out).flatten(1, -2).to(y_abcd.dtype))  # y_abcd[a,b,a,b] += y_abba[a,b]
         y_abcd.view(b, 81, channels_out).index_add_(1, self.places_5, y_aabb.expand(b, 3, 3, channels_out).flatten(1, -2).to(y_abcd.dtype))  # ╰┬╯ ╰┬╯ y_abcd[a,a,b,b] += y_aabb[a,b]
-        return y_abcd.reshape(*batch, 3, 3, 3, 3, channels_out) if folded else y_abcd
+        return y_abcd.reshape(*batch, 3, 3, 3, 3, channels_out)

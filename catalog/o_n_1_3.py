@@ -106,4 +106,4 @@ class VectorsToTensors(nn.Module):
         y_abc.view(b, n * n * n, channels_out).index_add_(1, torch.arange(n * n * n, device=y_abc.device).reshape(1, n, n, n, 1).diagonal(0, 1, 3).permute(0, 3, 1, 2).flatten(), y_aba.expand(b, n, n, channels_out).flatten(1, -2).to(y_abc.dtype))  # ╰┬│─╯ y_abc[a,b,a] += y_aba[a,b]
         y_abc.view(-1, n * n, n * channels_out)[:, :: n + 1].add_(y_aab.reshape(-1, 1, n * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
         y_abc.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_abb.reshape(-1, 1, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
-        return y_abc.reshape(*batch, n, n, n, channels_out) if folded else y_abc
+        return y_abc.reshape(*batch, n, n, n, channels_out)

@@ -137,4 +137,4 @@ class Edges3(nn.Module):
         z_ab += y_1a.unsqueeze(1)  # • │ y_ab[b,a] += y_1a[a]
         z_ab += z_a1.unsqueeze(2)  # │ • y_ab[a,b] += z_a1[a]
         z_ab.view(-1, 9, channels_out)[:, :: 4].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return z_ab.reshape(*batch, 3, 3, channels_out) if folded else z_ab
+        return z_ab.reshape(*batch, 3, 3, channels_out)

@@ -138,4 +138,4 @@ class Triples4(nn.Module):
         # mixing on 1 axis: 10 maps
         z_a = linear(torch.cat((x_aaa, x_a11, x_1aa, x_aa1, x_11a, x_a1a, x_1a1, x_a12, x_1a2, x_12a), -1), matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, 4, channels_out) if folded else z_a
+        return z_a.reshape(*batch, 4, channels_out)

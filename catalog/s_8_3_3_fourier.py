@@ -419,4 +419,4 @@ class TriplesByFourier(nn.Module):
         z_abc.view(-1, 64, 8 * channels_out)[:, :: 9].add_(y_aab.reshape(-1, 8, 8 * channels_out))  # ╰┬╯ │ y_abc[a,a,b] += y_aab[a,b]
         z_abc.view(-1, 64, channels_out)[:, :: 9].add_(y_abb.reshape(-1, 8, channels_out))  # │ ╰┬╯ y_abc[a,b,b] += y_abb[a,b]
         z_abc.view(-1, 512, channels_out)[:, :: 73].add_(y_aaa)  # ╰┬┴─╯ y_abc[a,a,a] += y_aaa[a]
-        return z_abc.reshape(*batch, 8, 8, 8, channels_out) if folded else z_abc
+        return z_abc.reshape(*batch, 8, 8, 8, channels_out)

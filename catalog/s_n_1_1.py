@@ -108,4 +108,4 @@ class DeepSets(nn.Module):
         # mixing on 1 axis: 1 map, from │ to │
         z_a = linear(x_a, matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, n, channels_out) if folded else z_a
+        return z_a.reshape(*batch, n, channels_out)

@@ -121,4 +121,4 @@ class NodesToEdges(nn.Module):
         y_ab = y_1a.unsqueeze(1) + z_a1.unsqueeze(2)  # │ │ y_ab[b,a] += y_1a[a]; y_ab[a,b] += z_a1[a]
         y_ab = y_ab.contiguous()
         y_ab.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return y_ab.reshape(*batch, n, n, channels_out) if folded else y_ab
+        return y_ab.reshape(*batch, n, n, channels_out)

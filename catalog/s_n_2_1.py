@@ -117,4 +117,4 @@ class EdgesToNodes(nn.Module):
         # mixing on 1 axis: 3 maps, from ╭┴╮, │ •, • │ to │
         z_a = linear(torch.cat((x_aa, x_a1, x_1a), -1), matrix_1, self.bias.flatten())
         z_a += z_1.unsqueeze(1)  # • y_a[a] += z_1[]
-        return z_a.reshape(*batch, n, channels_out) if folded else z_a
+        return z_a.reshape(*batch, n, channels_out)

@@ -141,4 +141,4 @@ class Edges(nn.Module):
         z_ab += y_1a.unsqueeze(1)  # • │ y_ab[b,a] += y_1a[a]
         z_ab += z_a1.unsqueeze(2)  # │ • y_ab[a,b] += z_a1[a]
         z_ab.view(-1, n * n, channels_out)[:, :: n + 1].add_(y_aa)  # ╰┬╯ y_ab[a,a] += y_aa[a]
-        return z_ab.reshape(*batch, n, n, channels_out) if folded else z_ab
+        return z_ab.reshape(*batch, n, n, channels_out)

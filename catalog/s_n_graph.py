@@ -293,4 +293,4 @@ class Graph(nn.Module):
         z0_ab = z0_ab.contiguous()
         z0_ab.view(-1, n * n, channels_out[0])[:, :: n + 1].add_(y0_aa)  # ╰┬╯ y0_ab[a,a] += y0_aa[a]
         y1_a = z1_a + z1_1.unsqueeze(1)  # │ y1_a[a] = z1_a[a] + z1_1[]
-        return z0_ab.reshape(*batch, n, n, channels_out[0]) if folded else z0_ab, y1_a.contiguous().reshape(*batch, n, channels_out[1]) if folded else y1_a.contiguous(), z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()
+        return z0_ab.reshape(*batch, n, n, channels_out[0]), y1_a.contiguous().reshape(*batch, n, channels_out[1]) if folded else y1_a.contiguous(), z2.contiguous().reshape(*batch, channels_out[2]) if folded else z2.contiguous()

@@ -141,4 +141,4 @@ class PointClouds(nn.Module):
         z0_ab = linear(x0_ab, matrix_0_0_1)
         z0_ab += z0_1a.unsqueeze(1)  # • │ y0_ab[b,a] += z0_1a[a]
         z1_a += z1_1.unsqueeze(1)  # • y1_a[a] += z1_1[]
-        return z0_ab.reshape(*batch, n, 3, channels_out[0]) if folded else z0_ab, z1_a.reshape(*batch, n, channels_out[1]) if folded else z1_a
+        return z0_ab.reshape(*batch, n, 3, channels_out[0]), z1_a.reshape(*batch, n, channels_out[1])

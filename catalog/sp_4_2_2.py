@@ -135,4 +135,4 @@ class PhaseSpace4(nn.Module):
         z_ab = linear(torch.cat((x_ab, x_ab.transpose(1, 2)), -1), matrix_1)
         z_ab = z_ab.reshape(b, 16, channels_out).index_add(1, self.places_0, z_11.unsqueeze(-2).expand(b, 2, channels_out).flatten(1, -2).to(z_ab.dtype)).reshape(b, 4, 4, channels_out)  # ╰─╯ y_ab[a,b] += omega[a,b] z_11[]
         z_ab.view(b, 16, channels_out).index_add_(1, self.places_1, z_11.unsqueeze(-2).expand(b, 2, channels_out).flatten(1, -2).to(z_ab.dtype), alpha=-1)
-        return z_ab.reshape(*batch, 4, 4, channels_out) if folded else z_ab
+        return z_ab.reshape(*batch, 4, 4, channels_out)

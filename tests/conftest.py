@@ -19,6 +19,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 gc.set_threshold(50_000, 20, 50)
 
 
+def pytest_collection_finish():
+    """Thousands of tests stay, too: torch collects after each program, the benchmarks before each measurement."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """No test reads or writes the cache of whoever runs it, nor do the processes that it starts."""

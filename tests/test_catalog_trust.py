@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqsynth as eq
@@ -171,11 +171,30 @@ def test_a_dependent_set_of_graphs_is_refused():
         bases.from_data(eq.Group.parse("Aut(path3)"), 1, 1, data)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 20) | st.integers(-(10**18), 10**18) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
-    max_leaves=8,
-)
+#: Chance of thousands of entries: each seed of it is an example for Hypothesis, for which entries of hundreds of
+#: numbers, drawn number by number, would take longer than all that is tested with them.
+DICE = st.randoms(use_true_random=True)
+
+
+def text(dice):
+    ranges = ((32, 127), (0, 256), (0, 0xD800), (0xE000, 0x110000))
+    return "".join(chr(dice.randrange(*dice.choice(ranges))) for _ in range(dice.randrange(6)))
+
+
+def number(dice):
+    large = 10 ** dice.randrange(3, 19)
+    return dice.choice([dice.randint(-5, 20), dice.randint(-large, large), large, -large])
+
+
+def anything(dice, depth=3):
+    """Any JSON: lists and objects in each other, of numbers, texts and the rest."""
+    kind = dice.randrange(6 if depth else 4)
+    if kind < 2:
+        return number(dice)
+    if kind < 4:
+        return dice.choice([None, False, True, text(dice), text(dice)])
+    inner = [anything(dice, depth - 1) for _ in range(dice.randrange(5))]
+    return inner if kind == 4 else {text(dice): value for value in inner}
 
 
 def places(value, path=()):
@@ -193,22 +212,22 @@ def changed(data, path, value):
     return made
 
 
-@st.composite
-def mutated(draw):
+def mutated(dice):
     """An entry with one to three places changed."""
-    problem, data = draw(st.sampled_from(ENTRIES))
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(list(places(data))))
-        data = changed(data, path, draw(JSON | st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=4)))
+    problem, data = dice.choice(ENTRIES)
+    for _ in range(dice.randint(1, 3)):
+        small = [dice.randint(0, 3) for _ in range(dice.randrange(5))]
+        value = dice.choice([anything(dice), anything(dice), dice.randint(0, 3), small])
+        data = changed(data, dice.choice(list(places(data))), value)
         if not isinstance(data, dict):
             break
     return problem, data
 
 
 @settings(max_examples=2000)
-@given(mutated())
-def test_two_thousand_mutated_entries_give_the_right_basis_or_none(case):
-    (name, inputs, outputs), data = case
+@given(DICE)
+def test_two_thousand_mutated_entries_give_the_right_basis_or_none(dice):
+    (name, inputs, outputs), data = mutated(dice)
     group = eq.Group.parse(name)
     try:
         found = bases.from_data(group, inputs, outputs, data)
@@ -218,18 +237,28 @@ def test_two_thousand_mutated_entries_give_the_right_basis_or_none(case):
     assert found == eq.basis(name, inputs, outputs)
 
 
-@example({"elements": [{"blocks": [[0, 1], [2, 3]], "edges": [[0, 10**9]]}], "certificate": [1, 1, "stable", 0]})
-@settings(max_examples=2000)
-@given(JSON | st.fixed_dictionaries(dict.fromkeys(S3, JSON)) | st.fixed_dictionaries({"elements": JSON}))
-def test_two_thousand_arbitrary_values_are_refused(value):
-    text = json.dumps(value, ensure_ascii=True)
+def assert_refused(value):
+    written = json.dumps(value, ensure_ascii=True)
     try:
-        entry = unpack(framed(text))
+        entry = unpack(framed(written))
     except CatalogError:
         assert not isinstance(value, dict) or any(abs(n) >= 10**18 for n in _numbers(value))
         return
     with pytest.raises(CatalogError):
         bases.from_data(eq.Group.parse("S(3)"), 2, 2, entry)
+
+
+def test_an_edge_to_a_far_vertex_is_refused():
+    assert_refused(
+        {"elements": [{"blocks": [[0, 1], [2, 3]], "edges": [[0, 10**9]]}], "certificate": [1, 1, "stable", 0]}
+    )
+
+
+@settings(max_examples=2000)
+@given(DICE)
+def test_two_thousand_arbitrary_values_are_refused(dice):
+    fields = dice.choice([None, tuple(S3), ("elements",)])
+    assert_refused(anything(dice) if fields is None else {name: anything(dice) for name in fields})
 
 
 def _numbers(value):

@@ -326,7 +326,7 @@ def test_kinds_of_numbers_are_not_mixed():
         eq.Linear("U(2)", 1, 1)(x)
     with pytest.raises(ShapeError, match=r"u holds torch.float32, and tensors of U\(2\)"):
         eq.TensorProduct("U(2)", 1, "(0,1)", 0)(x, x)
-    with pytest.raises(ValueError, match=r"complex numbers, not torch\.float32: ask for dtype=torch\.complex64"):
+    with pytest.raises(EqsynthError, match=r"complex numbers, not torch\.float32: ask for dtype=torch\.complex64"):
         eq.Linear("U(2)", 1, 1, dtype=torch.float32)
     with pytest.raises(ShapeError, match=r"is torch.complex64, but .* torch.float32"):
         eq.Linear("GL(2)", 1, 1)(x.to(torch.complex64))

@@ -1,5 +1,9 @@
 """Tensors of elasticity: constants of crystals, and the modules that take them."""
 
+import re
+import runpy
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -113,3 +117,42 @@ def test_components_that_are_packed_are_refused_with_what_to_ask_instead(text):
     ):
         with pytest.raises(EqsynthError, match=r"packed.*ask for \[ij.*eq\.unpack"):
             make()
+
+
+# --- the scripts behind docs/training.md ------------------------------------------------------------------
+
+
+def script(name, **changes):
+    """The names of a script, with fewer steps."""
+    names = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / f"{name}.py"))
+    names["main"].__globals__.update(changes)
+    return names
+
+
+def test_media_of_bonds_obey_their_formula():
+    names = script("elasticity")
+    isotropic = names["stiffness"](torch.eye(3).unsqueeze(0))[0]
+    delta = torch.eye(3)
+    pairs = [torch.einsum(f"{a},{b}->ijkl", delta, delta) for a, b in (("ij", "kl"), ("ik", "jl"), ("il", "jk"))]
+    # The mean of n_i n_j n_k n_l is that of deltas over 15; that of l^2 is 3.
+    expected = (names["KN"] - names["KT"]) * 3 / 15 * sum(pairs) + names["KT"] * (pairs[1] + pairs[2]) / 2
+    torch.testing.assert_close(isotropic, expected, atol=1e-5, rtol=1e-5)
+    torch.manual_seed(0)
+    x, y = names["examples"](5)
+    torch.testing.assert_close(eq.symmetrise(y, ELASTICITY), y)
+    turn = torch.linalg.qr(torch.randn(3, 3)).Q
+    turned = names["stiffness"](turn @ x.squeeze(-1) @ turn.T)
+    whole = torch.einsum("zijkl,ai,bj,ck,dl->zabcd", y.squeeze(-1), *[turn] * 4)
+    torch.testing.assert_close(turned, whole, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("elasticity", 3), ("matrix_products", 4)])
+def test_scripts_train_what_the_page_names(name, rows, capsys):
+    names = script(name, STEPS=1)
+    names["main"]()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + rows == 2 + len(names["NETWORKS"])
+    page = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    for line in lines[2:]:
+        _, network, parameters, *_ = (cell.strip() for cell in line.split("|"))
+        assert re.search(rf"^\| {re.escape(network)} \| +{parameters} \|", page, re.MULTILINE), line

@@ -1,6 +1,7 @@
 """Any symmetry of indices: equations between entries in place of an order, [ijkl=jikl=klij]."""
 
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from eqsynth.codegen import runtime
 from eqsynth.errors import EqsynthError, ParseError, ShapeError
 from eqsynth.families.representation import packed, packing, random_element, random_tensor, symmetrised, unpacked
 from eqsynth.proof.verification import check_basis
-from eqsynth.spaces.space import Space, Symmetry, all_turns, read_order
+from eqsynth.spaces.space import Space, Symmetry, all_turns, axes_of, read_order
 from oracle import assert_all_agree, randomise
 
 ELASTICITY, MINOR, PIEZO = "[ijkl=jikl=klij]", "[ijkl=jikl=ijlk]", "[ijk=ikj]"
@@ -121,6 +122,20 @@ def test_dimensions_are_means_of_traces(text, name):
     invariants = eq.basis(group, 0, order).matrices().reshape(-1, 2**order)
     rank = np.linalg.matrix_rank(invariants @ projector(text, 2).T) if len(invariants) else 0
     assert symmetric_dimension(group, symmetry(text)) == rank == len(eq.basis(group, 0, text))
+
+
+@pytest.mark.parametrize("name", ["GL(2)", "SL(2)", "SL(3)", "U(1)", "SU(3)", "Z(3) wr S(2)", "Z(4) wr S(2)"])
+def test_groups_with_dual_axes_count_every_symmetry(name):
+    """As many as there are independent means of the maps of all tensors."""
+    group = eq.Group.parse(name)
+    sides = {text: projector(text, group.n) for text in (CYCLIC, "[ijk=-jik]", "[ij=ji]", "[ij=-ji]")}
+    for (inputs, right), (outputs, left) in product(sides.items(), repeat=2):
+        whole = eq.basis(group, axes_of(read_order(inputs)), axes_of(read_order(outputs)))
+        means = [(left @ matrix @ right).ravel() for matrix in whole.matrices()]
+        rank = np.linalg.matrix_rank(means) if means else 0
+        assert len(eq.basis(group, inputs, outputs)) == rank, (inputs, outputs)
+    assert len(eq.basis("GL(n)", ELASTICITY, ELASTICITY)) == 2
+    assert len(eq.basis("U(2) x S(2)", ("[ijk=-ikj]", 1), (3, 1))) == 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -529,6 +529,25 @@ def test_products_on_request():
     assert str(eq.nn.MLP("SO(3)", ["2x1", "4x1 + 4x0", "1x1"])[1].space_in) == "4x1 + 4x1"
 
 
+def test_products_into_twisted_tensors_of_permutations():
+    """Signs of permutations need products of different channels: u[0] v[1] - u[1] v[0] and so on."""
+    for activation in ("auto", "products"):
+        torch.manual_seed(0)
+        net = eq.nn.MLP("S(3)", ["2x1", "3x0.det + 3x0 + 3x1", "1x0.det"], activation)
+        assert kinds(net) == PRODUCTS
+        assert net(torch.randn(5, 3, 2)).abs().min() > 0
+        eq.testing.assert_equivariant(net)
+
+
+def test_products_leave_out_what_they_do_not_reach():
+    net = eq.nn.MLP("O(3)", ["2x1", "3x0.det + 3x1 + 3x0", "1x1"], "products")
+    assert str(net[1].space_out) == "3x1 + 3x0"
+    net(torch.randn(4, 3, 2)).square().sum().backward()
+    assert all(parameter.grad.abs().sum() for parameter in net.parameters())
+    with pytest.warns(ZeroOutputWarning, match="give the hidden spaces terms of more orders$"):
+        eq.nn.MLP("Z(3) wr S(3)", ["2x1", "3x1 + 3x0", "1x1 + 1x0"], "products")
+
+
 @pytest.mark.parametrize("activation", ["auto", "gated", "norm"])
 @pytest.mark.parametrize("group", FAMILIES, ids=str)
 def test_every_parameter_of_an_mlp_gets_a_gradient(group, activation):

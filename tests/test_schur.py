@@ -17,6 +17,8 @@ from eqsynth.bases.dimension import dimension, stable_from
 from eqsynth.bases.schur import parts
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.exact.polynomial import Polynomial
+from eqsynth.spaces.exchanges import length_coefficients
+from eqsynth.spaces.space import read_order
 
 ONE = {"c_in": 1, "c_out": 1}
 FAMILIES = ["S", "A", "O", "SO", "Sp", "H"]
@@ -94,6 +96,46 @@ def test_parts_count_the_maps_at_every_size(family, n, inputs, outputs):
     group = eq.Group(family, size_of(family, n))
     assert maps(parts(group, inputs, outputs)) == dimension(group, inputs + outputs)
     assert sum(part.dim({}) * part.copies_in[0] for part in parts(group, inputs, inputs)) == group.n**inputs
+
+
+SYMMETRIES = ("S2", "A2", "A3", "S4", "[ijk=jki]", "[ijk=-jik]", "[ijkl=jikl=klij]")
+
+
+@pytest.mark.parametrize("name", ["O(1)", "O(2)", "O(3)", "SO(3)", "SO(4)", "Sp(2)", "Sp(4)", "O(1,2)", "S(2)", "S(5)",
+                                  "A(4)", "H(1)", "H(3)", "B(1)", "B(3)", "S'(3)", "B'(4)"])  # fmt: skip
+def test_parts_of_symmetric_tensors(name):
+    group = eq.Group.parse(name)
+    # Traces of powers: the first power is a tensor factor.
+    walks = Counter({group.start(): 1})
+    for order in range(1, 5):
+        ahead = Counter()
+        for label, ways in walks.items():
+            for other, count in group.times_power_sum(label, 1).items():
+                ahead[other] += ways * count
+        walks = ahead
+        assert {label: ways for label, ways in walks.items() if ways} == copies(group, order)
+    for order in SYMMETRIES:
+        symmetry = read_order(order)
+        held = copies(group, symmetry)
+        assert min(held.values(), default=1) > 0
+        size = sum(
+            c * group.number**power for power, c in enumerate(length_coefficients(symmetry.kind, symmetry.order))
+        )
+        assert sum(irreducible_dimension(group, label) * ways for label, ways in held.items()) == size // symmetry.size
+        if len(order) == 2:
+            assert maps(parts(group, order, 2)) == len(eq.basis(group, order, 2))
+            assert maps(parts(group, order, order)) == len(eq.basis(group, order, order))
+
+
+def test_the_table_of_elasticity():
+    assert str(eq.irreps("O(3)", "[ijkl=jikl=klij]").space) == "2x0e + 2x2e + 1x4e"
+    assert str(eq.irreps("O(3)", "A2").space) == "1x1e"
+    assert str(eq.irreps("O(3)", "S2.det").space) == "1x0o + 1x2o"
+    assert str(eq.irreps("S(n)", "S2").dim) == "1/2 n² + 1/2 n"
+    assert [name for name, _ in eq.irreps("S(n) x O(3)", "(1,S2)")] == ["({n},0e)", "({n},2e)", "({n-1,1},0e)",
+                                                                        "({n-1,1},2e)"]  # fmt: skip
+    # 2 · 2 · 1 + 2 · 2 · 5 + 9
+    assert str(eq.floor("O(3)", "[ijkl=jikl=klij]", "[ijkl=jikl=klij]")) == "33 c_in c_out"
 
 
 PRODUCTS = [

@@ -22,11 +22,16 @@ class Operators(TorchDispatchMode):
         return operator(*args, **(kwargs or {}))
 
 
+def handed_on(y):
+    """What was changed in place, as a view of its own: with hooks on the former, as fully_shard puts, torch crashes."""
+    return y.view_as(y)
+
+
 def vector_to_vector_of_permutations(layer, x):
     by_sum, by_entry = layer.weight.unbind()
     y = linear(x, by_entry, layer.bias[0])
     y += linear(x.sum(1) * x.shape[1] ** -0.5, by_sum).unsqueeze(1)
-    return y
+    return handed_on(y)
 
 
 def matrix_to_vector_of_permutations(layer, x):
@@ -38,7 +43,7 @@ def matrix_to_vector_of_permutations(layer, x):
     numbers = torch.cat((diagonal.sum(1) * scale, columns.sum(1) * scale), -1)
     y = linear(torch.cat((diagonal, rows, columns), -1), by_vector, layer.bias[0])
     y += linear(numbers, by_number).unsqueeze(1)
-    return y
+    return handed_on(y)
 
 
 def vector_to_vector_of_rotations(layer, x):

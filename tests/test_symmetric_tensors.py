@@ -21,7 +21,6 @@ from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import MatrixMap
 from eqsynth.errors import (
     ActivationError,
-    EqsynthError,
     EquivarianceError,
     ExportError,
     GroupError,
@@ -36,7 +35,6 @@ from eqsynth.plans import lowering as lower
 from eqsynth.plans.lowering import plan_by
 from eqsynth.project.exporting import program
 from eqsynth.proof.verification import check_basis
-from eqsynth.show.page import document
 from eqsynth.spaces.space import (
     Space,
     Symmetry,
@@ -646,7 +644,3 @@ def test_modules_refuse_what_would_break_the_symmetry():
         eq.plan("S(4)", "1xS2", 1, method="matrix")
     with pytest.raises(GroupError, match="sums of them"):
         eq.basis("S(n)", "S2", "S2").plain()
-    with pytest.raises(GroupError, match="floor"):
-        eq.floor("S(n)", "1xS2", 1)
-    with pytest.raises(EqsynthError, match="page is made for tensors of all kinds"):
-        document("S(n)", S2, S2)

@@ -262,6 +262,12 @@ def test_requests_that_have_no_answer_say_why():
         eq.Linear("S(m) wr S(n)", "1x1", "1x1")
     with pytest.raises(GroupError, match="symmetric or alternating"):
         eq.Linear("S(2) wr S(2)", "1xS2", "1x1")
+    for synthesise in (
+        lambda: eq.TensorProduct("S(2) wr S(2)", "1xS2", 1, 1),
+        lambda: eq.Power("S(2) wr S(n)", "A2", 2, 0),
+    ):
+        with pytest.raises(GroupError, match="symmetric or alternating tensors yet: ask for the order 2"):
+            synthesise()
     with pytest.raises(GroupError, match="determinant"):
         eq.Linear("S(2) wr S(2)", "1x1.det", "1x1")
     for method in ("matrix", "irreps", "fourier"):

@@ -28,7 +28,6 @@ from eqsynth.spaces.space import (
     axis_counts,
     is_number,
     is_plain,
-    lengths,
     order_text,
     orders_of,
     plain,
@@ -244,11 +243,8 @@ class Basis:
         filled = np.zeros((len(self), rows, columns), np.int64)
         for index, element in enumerate(self.diagrams):
             filled[index] = functor.matrix(self.group, element, sizes)
-        if self.turns and turned:
-            for index, matrix in enumerate(filled):
-                split = matrix.reshape(*lengths(stored_full(self.outputs), sizes), columns).copy()
-                added = [sign * np.transpose(split, (*axes, len(axes))) for axes, sign in self.turns[index]]
-                filled[index] = sum(added, np.zeros_like(split)).reshape(rows, columns)
+            if self.turns and turned:
+                filled[index] = index_symmetries.summed(filled[index], self.outputs, sizes, self.turns[index])
         return filled
 
     def project(self, matrix: Any, n: int | None = None) -> Projection:
@@ -636,17 +632,23 @@ def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequenc
     return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in elements), certificate, turns)
 
 
+def refuse_symmetric(group: Group, *orders: Order) -> None:
+    """Raise GroupError where tensors are symmetric or alternating, or irreps: of a group that has diagrams alone."""
+    for order in orders:
+        if not is_plain(order):
+            raise GroupError(
+                f"{group} has no basis of symmetric or alternating tensors yet: ask for the order "
+                f"{order_text(plain(order))} in place of {order_text(order)}"
+            )
+
+
 def _nested_basis(group: Group, given: Order, wanted: Order, choose: str) -> Basis:
     """Nested partitions, those that are not zero: at most n blocks, each of them cut into at most m.
 
     A nested partition is the sum of the orbits of those that join more of its blocks, or of the blocks that they are
     cut into, and of itself, where these are not zero: the change to the basis of orbits is unitriangular at every n, m.
     """
-    if not (is_plain(given) and is_plain(wanted)):
-        raise GroupError(
-            f"{group} has no basis of symmetric or alternating tensors yet: ask for the orders "
-            f"{order_text(plain(given))} -> {order_text(plain(wanted))}"
-        )
+    refuse_symmetric(group, given, wanted)
     inputs, outputs = axes_of(given), axes_of(wanted)
     total = inputs + outputs
     spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)

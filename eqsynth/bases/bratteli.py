@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.families.group import FAMILIES, Group, Label
+from eqsynth.spaces.exchanges import cycle_types
+from eqsynth.spaces.space import Symmetry
 
 #: More irreducible parts than anyone counts.
 MAX_PARTS = 10_000
@@ -115,26 +118,55 @@ def irreducible_dimension(group: Group, shape: Label) -> int:
     return prod(group.number + offset for offset in offsets) // divisor
 
 
-def copies(group: Group, order: int) -> dict[Label, int]:
+def copies(group: Group, order: int | Symmetry) -> dict[Label, int]:
     """How often the tensor power V^order holds each irreducible part of S(n), O(n) or Sp(n).
 
     >>> from eqsynth import Group
     >>> from eqsynth.bases.bratteli import copies
+    >>> from eqsynth.spaces.space import Symmetry
     >>> copies(Group("O", 3), 2), copies(Group("S", 4), 1)
     ({(2,): 1, (1, 1): 1, (): 1}, {(4,): 1, (3, 1): 1})
+    >>> copies(Group("O", 3), Symmetry("[ijkl=jikl=klij]", 4))
+    {(): 2, (2,): 2, (4,): 1}
 
     These are the walks to each part in the Bratteli diagram. For SO(n) and A(n) they are those of O(n) and S(n).
+    Tensors with a symmetry of indices hold a part as often as the mean, over the permutations of axes that it has, of
+    signs times traces says (:meth:`eqsynth.families.group.Group.times_power_sum`).
     Raises SizeError where there are more than 10,000 parts.
     """
+    if isinstance(order, Symmetry):
+        return _symmetric_copies(group, order)
     walks: dict[Label, int] = {group.start(): 1}
     for step in range(group.stride * order):
         walks = _step(group, step, walks)
-        if len(walks) > MAX_PARTS:
-            raise SizeError(
-                f"the tensor power of order {order} of {group} has more than {MAX_PARTS:,} irreducible parts: "
-                "ask for lower orders"
-            )
+        _afford_parts(group, order, len(walks))
     return walks
+
+
+def _symmetric_copies(group: Group, symmetry: Symmetry) -> dict[Label, int]:
+    total: Counter[Label] = Counter()
+    # Permutations with the same first cycles share the beginning of their walks.
+    walks: dict[tuple[int, ...], Counter[Label]] = {(): Counter({group.start(): 1})}
+    for lengths, signed in cycle_types(symmetry.kind, symmetry.order).items():
+        for steps in range(len(lengths)):
+            if lengths[: steps + 1] not in walks:
+                ahead: Counter[Label] = Counter()
+                for label, ways in walks[lengths[:steps]].items():
+                    for other, count in group.times_power_sum(label, lengths[steps]).items():
+                        ahead[other] += ways * count
+                _afford_parts(group, symmetry.order, len(ahead))
+                walks[lengths[: steps + 1]] = ahead
+        for label, ways in walks[lengths].items():
+            total[label] += signed * ways
+    return {label: total[label] // symmetry.size for label in sorted(total, key=group.sort_key) if total[label]}
+
+
+def _afford_parts(group: Group, order: int, count: int) -> None:
+    if count > MAX_PARTS:
+        raise SizeError(
+            f"the tensor power of order {order} of {group} has more than {MAX_PARTS:,} irreducible parts: "
+            "ask for lower orders"
+        )
 
 
 def _step(group: Group, step: int, walks: dict[Label, int]) -> dict[Label, int]:

@@ -59,22 +59,24 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     Other symmetries: the number is linear in the cycle index of a symmetry, which is a sum of products of those of
     symmetric tensors, with whole coefficients (:func:`symmetric_parts`).
     """
-    plain = [part.order if isinstance(part, Valence) else part for part in parts]
-    if group.sides is not None:
-        # Which axes lie where matters: parts stay in their order.
-        return group.symmetric_dimension(plain)
-    others = [part for part in plain if isinstance(part, Symmetry) and not part.short]
-    short = [part for part in plain if isinstance(part, int) or part.short]
-    sums = [symmetric_parts(part) for part in others]
+    sums = [_short_parts(part.order if isinstance(part, Valence) else part) for part in parts]
     afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
-    total: Counter[tuple[int, ...]] = Counter()
-    for chosen in product(*(listed.items() for listed in sums)):
-        total[tuple(sorted(order for orders, _ in chosen for order in orders))] += prod(count for _, count in chosen)
-    return sum(
-        count * group.symmetric_dimension([*short, *(Symmetry("S", k) if k > 1 else k for k in orders)])
-        for orders, count in total.items()
-        if count
-    )
+    total: Counter[tuple[int | Symmetry, ...]] = Counter()
+    for chosen in product(*sums):
+        listed = [part for terms, _ in chosen for part in terms]
+        # With axes of V and of V* it matters which parts lie where; elsewhere equal products are counted once.
+        total[tuple(listed if group.sides is not None else sorted(listed, key=str))] += prod(n for _, n in chosen)
+    return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
+
+
+def _short_parts(part: int | Symmetry) -> list[tuple[tuple[int | Symmetry, ...], int]]:
+    """Products of symmetric, alternating and plain tensors, each so often, that add up to a part."""
+    if isinstance(part, int) or part.short:
+        return [((part,), 1)]
+    return [
+        (tuple(Symmetry("S", k) if k > 1 else k for k in orders), count)
+        for orders, count in symmetric_parts(part).items()
+    ]
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -61,27 +61,47 @@ def permuted(diagram: Diagram, swap: Sequence[int], start: int, forms: Container
 
 
 def image(diagram: Diagram, swap: Sequence[int], start: int, forms: Container[int]) -> tuple[Key, int]:
-    """The same as blocks and a head, without the checks of a diagram: for long lists.
+    """The same as blocks and a head, without the checks of a diagram.
 
     >>> from eqsynth import Diagram
     >>> from eqsynth.bases.index_symmetries import image
     >>> image(Diagram(0, 3, ((0, 1), (2,))), (2, 1, 0), 0, ())
     ((((0,), (1, 2)), ()), 1)
     """
-    to = [*range(diagram.outputs + diagram.inputs)]
-    to[start : start + len(swap)] = [start + place for place in swap]
-    sign, moved = 1, []
-    for block in diagram.blocks:
-        vertices = [to[vertex] for vertex in block]
-        if len(vertices) == 2 and vertices[0] > vertices[1] and block[0] in forms:
-            one_row = (vertices[0] < diagram.outputs) == (vertices[1] < diagram.outputs)
-            sign = -sign if one_row else sign
-        moved.append(tuple(sorted(vertices)))
-    blocks = tuple(sorted(moved))
-    if not diagram.head:
-        return (blocks, ()), sign
-    heads = [blocks.index(moved[number]) for number in diagram.head]
-    return (blocks, tuple(sorted(heads))), sign * sign_of(heads)
+    return images_under(swap, start, forms)(diagram)
+
+
+def images_under(swap: Sequence[int], start: int, forms: Container[int]) -> Callable[[Diagram], tuple[Key, int]]:
+    """What :func:`image` says of diagrams of the same orders, for long lists: what becomes of a block is kept.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.bases.index_symmetries import images_under
+    >>> reverse = images_under((2, 1, 0), 0, ())
+    >>> reverse(Diagram(0, 3, ((0, 1), (2,)))), reverse(Diagram(0, 3, ((0,), (1, 2))))
+    (((((0,), (1, 2)), ()), 1), ((((0, 1), (2,)), ()), 1))
+    """
+    end = start + len(swap)
+    known: dict[tuple[int, ...], tuple[int, ...]] = {}
+    negated: set[tuple[int, ...]] = set()
+
+    def move(block: tuple[int, ...], outputs: int) -> tuple[int, ...]:
+        vertices = [start + swap[vertex - start] if start <= vertex < end else vertex for vertex in block]
+        turned = len(vertices) == 2 and vertices[0] > vertices[1] and block[0] in forms
+        if turned and (vertices[0] < outputs) == (vertices[1] < outputs):
+            negated.add(block)
+        known[block] = moved = tuple(sorted(vertices))
+        return moved
+
+    def moved_diagram(diagram: Diagram) -> tuple[Key, int]:
+        moved = [known.get(block) or move(block, diagram.outputs) for block in diagram.blocks]
+        sign = -1 if negated and sum(block in negated for block in diagram.blocks) % 2 else 1
+        blocks = tuple(sorted(moved))
+        if not diagram.head:
+            return (blocks, ()), sign
+        heads = [blocks.index(moved[number]) for number in diagram.head]
+        return (blocks, tuple(sorted(heads))), sign * sign_of(heads)
+
+    return moved_diagram
 
 
 def forms_of(group: Group, vertices: int) -> range:
@@ -115,8 +135,9 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
         tables = []
         for axes, sign in exchanges:
             row = []
+            moved = images_under(axes, start, forms)
             for diagram in diagrams:
-                key, other = image(diagram, axes, start, forms)
+                key, other = moved(diagram)
                 number = place.get(key)
                 if number is None:
                     return None
@@ -264,6 +285,21 @@ def added_up(tensors: NDArray[np.int64], order: Order) -> NDArray[np.int64]:
         moved = [(sign, (*range(start), *(start + axis for axis in axes))) for axes, sign in step]
         tensors = tensors + sum(sign * tensors.transpose(axes) for sign, axes in moved)
     return tensors
+
+
+def summed(matrix: NDArray[np.int64], outputs: Order, sizes: Sequence[int], turns: Sequence[Turn]) -> NDArray[np.int64]:
+    """A matrix of a map with its output axes in several orders, added up with signs.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.index_symmetries import summed
+    >>> summed(np.eye(4, dtype=int), 2, [2], (((0, 1), 1), ((1, 0), -1))).tolist()[1]
+    [0, 1, -1, 0]
+    """
+    import numpy as np
+
+    split = matrix.reshape(*lengths(stored_full(outputs), sizes), -1)
+    added = [sign * np.transpose(split, (*axes, len(axes))) for axes, sign in turns]
+    return sum(added, np.zeros_like(split)).reshape(matrix.shape)
 
 
 def squares(

@@ -21,10 +21,8 @@ from eqsynth.spaces.space import (
     axes_of,
     entries_of,
     irreps_of,
-    is_plain,
     order_text,
     orders_of,
-    plain,
     read_order,
     twists_of,
 )
@@ -67,7 +65,7 @@ class Irreps:
 
     @property
     def dim(self) -> Polynomial:
-        """The sum of the dimensions of all parts: that of the tensors, a power of n."""
+        """The sum of the dimensions of all parts: that of the tensors, a power of n where they have no symmetry."""
         return sum((part.dim * part.copies_in[0] for part in self.parts), Polynomial())
 
     @property
@@ -118,16 +116,17 @@ def irreps(group: str | Group, order: str | Order) -> Irreps:
     at which the number of maps from the tensors to themselves no longer changes. A sign + or - behind a name is one
     of two halves into which a part of a larger group falls.
 
-    Raises GroupError for groups whose parts are not known, and for symmetric or alternating tensors; SizeError for
-    more than 10,000 parts.
+    >>> print(eq.irreps("O(3)", "[ijkl=jikl=klij]"))  # elasticity
+    O(3): tensors of order [ijkl=jikl=klij], of dimension 21
+    irrep  times  dimension  its own maps
+    0e     2      1          real multiples
+    2e     2      5          real multiples
+    4e     1      9          real multiples
+
+    Raises GroupError for groups whose parts are not known; SizeError for more than 10,000 parts.
     """
     parsed = Group.parse(group)
     asked = fitted_order(parsed, read_order(order))
-    if not is_plain(asked):
-        raise GroupError(
-            f"the parts of {order_text(asked)} of {parsed} are not counted: ask for those of tensors of all kinds, of "
-            f"order {order_text(plain(asked))}"
-        )
     space = Space(((1, asked),))
     return Irreps(parsed, asked, parts(parsed, space, space))
 
@@ -166,9 +165,6 @@ def floor(group: str | Group, space_in: str | int | Space, space_out: str | int 
     than 10,000 irreducible parts.
     """
     hom = Hom.parse(group, space_in, space_out)
-    entries = [one for space in (hom.space_in, hom.space_out) for order in space.orders for one in entries_of(order)]
-    if any(isinstance(one, Symmetry) for one in entries):
-        raise GroupError(f"the floor of {hom} is not known: ask for one between tensors that are not symmetric")
     total = Polynomial()
     for part in parts(hom.group, hom.space_in, hom.space_out):
         wide_in, wide_out = _wide("in", hom.space_in, part.copies_in), _wide("out", hom.space_out, part.copies_out)
@@ -277,7 +273,8 @@ def _times(first: list[Part], second: list[Part]) -> list[Part]:
 def _held(group: Group, order: Order, stable: bool, apart: bool) -> dict[tuple[Label, bool], int]:
     """The copies of parts in tensors of an order, and whether they are twisted, for those that are kept apart."""
     (one,) = irreps_of(order)
-    walks = copies(group, axes_of(order)) if one is None else {one.label: 1}
+    (kind,) = entries_of(order)
+    walks = copies(group, kind if isinstance(kind, Symmetry) else axes_of(order)) if one is None else {one.label: 1}
     walks = walks if stable else _joined(group, walks)
     twisted = any(twists_of(order)) and group.flips
     if twisted and not apart:

@@ -96,6 +96,8 @@ class Forward:
         self.tabled: dict[Tabled, str] = {}
         #: Diagonals that are only summed: their code, with the axis of the sum last, and what they are.
         self.traced: dict[str, tuple[str, str]] = {}
+        #: Variables that lines change in place.
+        self.changed: set[str] = set()
         self.mixes = [step for step in plan.steps if isinstance(step, Mix)]
         self.weighs = [step for step in plan.steps if isinstance(step, Weigh)]
 
@@ -215,7 +217,8 @@ class Forward:
                 results.append(f"{code}.reshape({lengths})")
                 continue
             self.names.used.add("folded")
-            results.append(f"{code}.reshape({lengths}) if folded else {code}")
+            # A new view of what was changed in place: what puts hooks on outputs, as fully_shard does, needs one.
+            results.append(f"{code}.reshape({lengths}){'' if code in self.changed else f' if folded else {code}'}")
         self.say(f"return {', '.join(results)}")
 
     def _joined_constant(self, value: str, axes: int) -> str:
@@ -821,6 +824,7 @@ class Forward:
             cast = "" if self.values[part.source].batch else f".to({name}.dtype)"
             by = "-" if part.sign < 0 else "+"
             start = f"{name} {by}=" if summand.inside else f"{name} = {name} {by}"
+            self.changed |= {name} if summand.inside else set()
             self.say(f"{start} {self._placed(part)}{cast}", self._part_text(step, part), of=part.source)
         if layout.anew and layout.embedded:
             # Under vmap a new sum may have its axes in another order.
@@ -903,6 +907,7 @@ class Forward:
                 at, self.place_tables = f"self.places_{self.place_tables}", self.place_tables + 1
             what = f"(1, {at}, {added}{', alpha=-1' if by * part.sign < 0 else ''})"
             if inside:
+                self.changed.add(name)
                 self.say(f"{name}.view({batch}, {total}, {channels}).index_add_{what}", text)
             else:
                 back = f"reshape({shape(batch, sizes, channels)})"
@@ -927,6 +932,7 @@ class Forward:
         else:
             stride = " + ".join([*(times([n] * power) for power in range(len(run) - 1, 0, -1)), "1"])
         view = f"{name}.view(-1, {times([n] * len(run))}, {behind})[:, :: {stride}]"
+        self.changed.add(name)
         self.say(f"{view}.{'sub_' if part.sign < 0 else 'add_'}({code})", text)
 
     def _lengths(

@@ -182,3 +182,33 @@ def without_box(shape: Shape) -> Iterator[Shape]:
         if row == len(shape) - 1 or shape[row + 1] < length:
             shorter = (*shape[:row], length - 1, *shape[row + 1 :])
             yield shorter if length > 1 else shorter[:-1]
+
+
+def with_strip(shape: Shape, size: int) -> Iterator[tuple[Shape, int]]:
+    """The partitions with a border strip of so many boxes more, and the sign: -1 for an odd number of rows below one.
+
+    >>> from eqsynth.exact.partitions import with_strip, without_strip
+    >>> list(with_strip((1,), 2)), list(without_strip((2, 1), 3))
+    ([((3,), 1), ((1, 1, 1), -1)], [((), -1)])
+
+    Source: the Murnaghan-Nakayama rule (Macdonald, Symmetric Functions, I.3, example 11).
+    """
+    # Rows as different numbers: a strip is a number that grows, and its height the numbers that it passes.
+    numbers = [length + size + len(shape) - 1 - row for row, length in enumerate((*shape, *[0] * size))]
+    return _moved(numbers, size)
+
+
+def without_strip(shape: Shape, size: int) -> Iterator[tuple[Shape, int]]:
+    """The partitions with a border strip of so many boxes less, and the sign."""
+    return _moved([length + len(shape) - 1 - row for row, length in enumerate(shape)], -size)
+
+
+def _moved(numbers: list[int], step: int) -> Iterator[tuple[Shape, int]]:
+    for number in numbers:
+        to = number + step
+        if to >= 0 and to not in numbers:
+            low, high = sorted((number, to))
+            passed = sum(low < other < high for other in numbers)
+            rows = sorted((*(other for other in numbers if other != number), to), reverse=True)
+            lengths = (other - (len(rows) - 1 - row) for row, other in enumerate(rows))
+            yield tuple(length for length in lengths if length), (-1) ** passed

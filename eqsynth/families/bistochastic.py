@@ -141,6 +141,12 @@ class Bistochastic(PartitionGroup):
         inner = self._vectors
         return [label, *(inner.neighbours(step, label) if inner else ())]
 
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """The vector of ones gives 1, the others what they do for O(n-1)."""
+        inner = self._vectors.times_power_sum(label, length) if self._vectors else Counter()
+        inner[label] += 1
+        return inner
+
     def twisted_part(self, label: Label) -> Label:
         """That of O(n-1)."""
         return self._vectors.twisted_part(label) if self._vectors else label

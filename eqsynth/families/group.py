@@ -400,6 +400,13 @@ class Group:
         """The parts that a walk reaches from a part in step number ``step``."""
         self._lacks(f"a branching rule for {label} in step {step}")
 
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:  # noqa: ARG002 - the family says
+        """A part times the class function g -> trace of g^length, as a sum of parts with whole coefficients.
+
+        On tensors, the trace of g with axes permuted is a product of these, one for each cycle of the axes.
+        """
+        self._lacks(f"a rule for its part {label} times traces of powers")
+
     def twisted_part(self, label: Label) -> Label:
         """The label of a part times the determinant, at a number n."""
         self._lacks(f"label for the part {label} times the determinant")
@@ -417,9 +424,9 @@ class Group:
         """Whether irreps are named by degree and parity, and have the coordinates of spherical harmonics."""
         return False
 
-    def exists(self, label: Label) -> bool:
+    def exists(self, label: Label) -> bool:  # noqa: ARG002 - the family says
         """Whether a label names an irreducible part at this n."""
-        self._lacks(f"irreps with coordinates, such as {label}: ask for tensors of an order")
+        self._lacks("irreps with coordinates: ask for tensors of an order")
 
     def least_order(self, label: Label) -> int:
         """The number of indices of the least tensors that hold a part."""

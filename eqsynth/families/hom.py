@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations_with_replacement, product
 from math import prod
 from pathlib import Path
@@ -223,11 +224,7 @@ class ProductHom:
     @property
     def hom(self) -> Hom:
         """The same as a problem of linear maps of the products, as tensors of all kinds."""
-        products = []
-        for term in self.terms:
-            channels = [self.inputs[number][0] for number in term]
-            products.append((prod(channels) if self.full else channels[0], _total([self.inputs[i][1] for i in term])))
-        return Hom(self.group, Space(tuple(products)), self.space_out)
+        return _of_products(self)
 
     def owners(self, term: tuple[int, ...], whole: bool = False) -> list[tuple[int, int]]:
         """For each axis of a product, the place of its operand in ``term`` and its axis there.
@@ -392,6 +389,16 @@ def _check_mode(mode: str | None, *known: str) -> None:
         )
 
 
+@lru_cache(maxsize=1024)
+def _of_products(problem: ProductHom) -> Hom:
+    products = []
+    for term in problem.terms:
+        channels = [problem.inputs[number][0] for number in term]
+        total = _total([problem.inputs[number][1] for number in term])
+        products.append((prod(channels) if problem.full else channels[0], total))
+    return Hom(problem.group, Space(tuple(products)), problem.space_out)
+
+
 def _total(orders: Sequence[Order]) -> Order:
     entries = zip(*map(entries_of, orders), strict=True)
     total = tuple(of_duals([dual for part in parts for dual in duals_of(part)]) for parts in entries)
@@ -478,6 +485,7 @@ def fitted_space(group: Group, space: Space) -> Space:
     return Space(tuple(zip(space.channels, orders, strict=True))) if orders != [*space.orders] else space
 
 
+@lru_cache(maxsize=4096)
 def fitted_order(group: Group, order: Order) -> Order:
     """The order as a group reads it: ``(k,k')`` are axes of V and V* where there are two kinds, else two factors.
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from math import comb, factorial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eqsynth.exact.partitions import Blocks, Shape, conjugate, hooks, with_box, without_box
+from eqsynth.exact.partitions import (
+    Blocks,
+    Shape,
+    conjugate,
+    hooks,
+    with_box,
+    with_strip,
+    without_box,
+    without_strip,
+)
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup, first_row
 from eqsynth.families.symmetric import Symmetric
@@ -60,6 +70,22 @@ class Hyperoctahedral(PartitionGroup):
         kept, flipped = label
         ahead = [(less, more) for less in without_box(kept) for more in with_box(flipped)]
         return ahead + [(more, less) for less in without_box(flipped) for more in with_box(kept)]
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """As for permutations; a cycle of d points that flips signs counts (-1)^(length / d).
+
+        So the strip goes back to the partition that it was taken from where length / d is even, else to the other.
+        """
+        total: Counter[Label] = Counter()
+        for d in range(1, min(length, self.number) + 1):
+            for side in (0, 1) if length % d == 0 else ():
+                for less, sign in without_strip(label[side], d):
+                    rest = [*label]
+                    rest[side] = less
+                    to = side if length // d % 2 == 0 else 1 - side
+                    for more, other in with_strip(rest[to], d):
+                        total[(more, rest[1]) if to == 0 else (rest[0], more)] += sign * other
+        return total
 
     def exists(self, label: Label) -> bool:
         """Two partitions with n boxes in all."""

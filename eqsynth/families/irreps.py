@@ -220,8 +220,8 @@ def irrep_text(group: Group, label: Any, twisted: bool = False) -> str:
     one = Irrep.of_degree(sum(label)) if group.spherical and len(label) < 2 else None
     if one is not None:
         return str(Twisted(one) if twisted else one)
-    name = group.part_name(label, str(group.n))
-    return f"{{{name[1:-1]}}}" + ".det" * twisted
+    rows, _, mark = group.part_name(label, str(group.n))[1:].rpartition(")")
+    return f"{{{rows}}}{mark}" + ".det" * twisted
 
 
 @lru_cache(maxsize=128)

@@ -27,7 +27,9 @@ from eqsynth.exact.partitions import (
     perfect_matchings,
     tableaux,
     with_box,
+    with_strip,
     without_box,
+    without_strip,
 )
 from eqsynth.families.group import Group, Label
 from eqsynth.families.partition_groups import kinds_of
@@ -130,6 +132,38 @@ class MatchingGroup(Group):
     def neighbours(self, step: int, label: Label) -> list[Label]:  # noqa: ARG002 - all steps are alike
         """A tensor factor adds or removes one box."""
         return [*(other for other in with_box(label) if self.exists(other)), *without_box(label)]
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """Border strips come and go; where the length is even, the part itself is added, for Sp taken away.
+
+        Characters of O and Sp are what skewing by a product C over i <= j (O) or i < j (Sp) of 1 - x_i x_j leaves of
+        those of GL. The derivation by the power sum p_r maps C to -(p_r + e) C, with e = 1 (O) or -1 (Sp) for r even,
+        else 0, so that p_r commutes with the skewing up to strips that go, and e. Labels of too many rows are then
+        modified (King, J. Math. Phys. 12 (1971) 1588; Koike and Terada, J. Algebra 107 (1987) 466).
+        """
+        total: Counter[Label] = Counter()
+        if length % 2 == 0:
+            total[label] += -1 if self.symplectic else 1
+        for other, sign in (*with_strip(label, length), *without_strip(label, length)):
+            name, factor = self._modified(other)
+            if factor:
+                total[name] += sign * factor
+        return total
+
+    def _modified(self, shape: Shape) -> tuple[Shape, int]:
+        """The label that a partition of too many rows stands for, and the sign; 0 where it stands for none."""
+        sign, twisted = 1, False
+        while not self.exists(shape):
+            rows = len(shape)
+            size = 2 * rows - self.number - (2 if self.symplectic else 0)
+            # The border strip that begins at the foot of the first column.
+            row = next((row for row in range(rows) if shape[row] + rows - 1 - row == size), None)
+            if row is None:
+                return shape, 0
+            sign *= (-1) ** (shape[row] - (0 if self.symplectic else 1))
+            twisted = twisted != (not self.symplectic)
+            shape = tuple(length for length in (*shape[:row], *(one - 1 for one in shape[row + 1 :])) if length)
+        return (self.twisted_part(shape) if twisted else shape), sign
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """El Samra and King, J. Phys. A 12 (1979) 2317; cells are counted from 0 here, from 1 in the paper."""

@@ -128,7 +128,13 @@ def orbits_of_partitions(
         taken for taken in product(*limits) if any(taken) and sum(map(mul, taken, weights)) % block_size == remainder
     ]
     counted: dict[tuple[Sequence[int], int], int] = {(tuple(order for _, order in kinds), 0): 1}
-    for taken in types:
+    done = 0
+    for taken in reversed(types):
+        first = next(place for place, takes in enumerate(taken) if takes)
+        if first > done:
+            # No later type takes of the parts before it.
+            counted = {state: ways for state, ways in counted.items() if not any(state[0][:first])}
+            done = first
         odd = (sum(count for (alternating, _), count in zip(kinds, taken, strict=True) if alternating) + head) % 2
         ahead: dict[tuple[Sequence[int], int], int] = {}
         for (left, blocks), ways in counted.items():

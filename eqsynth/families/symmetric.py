@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import factorial
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import Shape, conjugate, hooks, with_box, without_box
+from eqsynth.exact.partitions import Shape, conjugate, hooks, with_box, with_strip, without_box, without_strip
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup
 
@@ -40,6 +41,18 @@ class Symmetric(PartitionGroup):
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """Restriction to S(n-1) removes a box, induction adds one."""
         return list(with_box(label) if step % 2 else without_box(label))
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """Fixed points of g^length are the points of cycles of g whose length d divides it.
+
+        Restriction to a cycle of d points and the rest takes a border strip away, induction puts one back.
+        """
+        total: Counter[Label] = Counter()
+        for d in range(1, min(length, self.number) + 1):
+            for less, sign in without_strip(label, d) if length % d == 0 else ():
+                for more, other in with_strip(less, d):
+                    total[more] += sign * other
+        return total
 
     def exists(self, label: Label) -> bool:
         """Partitions of n."""

@@ -70,9 +70,9 @@ class WithSigns(PartitionGroup):
         """The trivial part."""
         return super().start(), 0
 
-    def exists(self, label: Label) -> bool:
+    def exists(self, label: Label) -> bool:  # noqa: ARG002 - none
         """Irreps have no coordinates yet."""
-        self._lacks(f"irreps with coordinates, such as {label}: ask for tensors of an order")
+        self._lacks("irreps with coordinates: ask for tensors of an order")
 
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """The parts of V times a part of the group; -1 changes its sign."""
@@ -82,6 +82,12 @@ class WithSigns(PartitionGroup):
     def times_vector(self, step: int, part: Label) -> list[Label]:
         """The parts of V times a part of the group, each as often as it is there."""
         return super().neighbours(step, part)
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """What the group says; -1 changes the sign where the length is odd."""
+        part, sign = label
+        parts = super().times_power_sum(part, length)
+        return Counter({(other, (sign + length) % 2): count for other, count in parts.items()})
 
     def twisted_part(self, label: Label) -> Label:
         """That of the group; -1 has determinant (-1)^n."""

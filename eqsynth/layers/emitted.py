@@ -193,6 +193,10 @@ def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
     ins, outs = plan.hom.space_in.channels, plan.hom.space_out.channels
     count = sum(pair.dim * outs[pair.term_out] * ins[pair.term_in] for pair in plan.pairs)
     count += sum(dim * wide for dim, wide in zip(plan.bias_dims, outs, strict=True))
+    if plan.problem.group.over_complex and isinstance(dtype, torch.dtype) and not dtype.is_complex:
+        raise EqsynthError(
+            f"weights of {abridged(plan.problem.group)} are complex numbers, not {dtype}: ask for dtype=torch.complex64"
+        )
     paired = ", or mode='paired', where each channel meets its own" if plan.problem.full else ""
     afford_parameters(str(plan.problem), f"take fewer channels{paired}", count, device, dtype)
 

@@ -343,7 +343,9 @@ def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list
     sources = reached(modules, len(spaces[0]))
     read = frozenset().union(*(own for own in sources if own is not None))
     known = {pair.term_in for pair in layers[0].plan.pairs}
-    cure = "give the hidden spaces terms of more orders, or take activation='products'"
+    cure = "give the hidden spaces terms of more orders"
+    multiplied = any(isinstance(module, PolynomialLayer) for module in modules)
+    cure += "" if multiplied else ", or take activation='products'"
     for place, order in enumerate(spaces[0].orders):
         if place in known and place not in read:
             what = f"input term {place} of this network, of order {order_text(order)}, is ignored"
@@ -428,7 +430,7 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
                 "storage='auto', which stores it so there, or activation='gated'"
             )
         if factors:
-            block = _products(how, factors, used)
+            used, block = _products(how, factors, used)
         else:
             paired = [_is_paired(group, space, place, read, how.activation) for place in range(len(space))]
             used_places = [place for place in range(len(space)) if read[place] or paired[place]]
@@ -457,8 +459,11 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
     return orders if wanted else ()
 
 
-def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> list[nn.Module]:
-    """Products of all factors with each other, with as many channels as the space has at most, and gates for them."""
+def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Space, list[nn.Module]]:
+    """Products of all factors with each other, with as many channels as the space has at most, and gates for them.
+
+    And the space behind them: terms that no product reaches are left out.
+    """
     gated = Gated(how.group, used)
     wide = max(used.channels)
     outputs = tuple(dict.fromkeys(gated.space_in.orders))
@@ -481,7 +486,11 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> list[nn.M
             normalization=how.normalization,
             **how.factory_kwargs,
         )
-    return [layer, gated]
+    written = {pair.term_out for pair in layer.plan.pairs}
+    kept = [term for place, term in enumerate(used) if place in written or layer.plan.bias_dims[place]]
+    if 0 < len(kept) < len(used):
+        return _products(how, factors, Space(tuple(kept)))
+    return used, [layer, gated]
 
 
 def _is_paired(group: Group, space: Space, place: int, read: list[bool], activation: Function) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from math import prod
 from typing import Any
@@ -15,7 +16,17 @@ from eqsynth.families.hom import ProductHom, maps_of, mixed
 from eqsynth.layers.emitted import EmittedLayer
 from eqsynth.nn.activations import Gated, Pairings
 from eqsynth.plans.products import maps
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_decomposed, is_plain, orders_of, stored_full
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    axes_of,
+    axis_counts,
+    is_decomposed,
+    is_plain,
+    orders_of,
+    stored_full,
+    twists_of,
+)
 
 #: Products are chosen by themselves where they have at most so many maps; of a factor without diagrams, where a map has
 #: at most so many entries.
@@ -43,6 +54,7 @@ def map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def _maps(factor: Group, operands: tuple[Order, ...], out: Order) -> int:
     """How many multilinear maps of tensors of some orders there are; constants where there are no operands."""
     spaces = tuple(Space(((1, order),)) for order in operands) or (Space(((1, 0),)),)
@@ -94,6 +106,7 @@ def is_read(group: Group, order: Order, orders: Sequence[Order], outputs: Sequen
     return any(map_exists(group, order, out) or any(_products(group, pair, out) for pair in pairs) for out in outputs)
 
 
+@lru_cache(maxsize=4096)
 def _products(group: Group, operands: tuple[Order, ...], out: Order) -> int:
     """How many maps of the product of two tensors there are, or of the square of one."""
     spaces = tuple(Space(((1, order),)) for order in operands)
@@ -101,11 +114,14 @@ def _products(group: Group, operands: tuple[Order, ...], out: Order) -> int:
 
 
 def _components(group: Group, triple: tuple[Order, ...]) -> Iterator[tuple[Group, tuple[Order, ...]]]:
-    """The factors of a group that mix the components of tensors of some orders, with their part of these."""
+    """The factors of a group that mix the components of tensors of some orders, with their part of these.
+
+    Permutations mix them where they change signs, in twisted tensors; else activations of single entries do the rest.
+    """
     left = zip(*(orders_of(positional(group, order)) for order in triple), strict=True)
     parts = zip(*map(orders_of, triple), strict=True)
     for factor, own, free in zip(group.factors, parts, left, strict=True):
-        if own != free and not factor.permuting:
+        if own != free and not (factor.permuting and not any(map(any, map(twists_of, own)))):
             yield factor, own
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._compile import _disable_dynamo
 from torch.nn import functional
 
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls, shown
@@ -100,8 +101,9 @@ class Sparse(EquivariantModule):
         """What is inside."""
         return (type(self.module).__name__, *["restrict=True"] * self.restrict)
 
-    # How much is there is only known when it is read: nothing for torch to compile ahead.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    # How much is there is only known when it is read: nothing for torch to compile ahead. As torch.compiler.disable,
+    # which loads the compiler, a second of imports, where the class is defined and not where it is first called.
+    @_disable_dynamo
     def forward(self, x: Any, batch: torch.Tensor | None = None, at: Any = None, graphs: int | None = None) -> Any:
         """The module on the entries that are there."""
         terms = _listed(x, self.space_in)

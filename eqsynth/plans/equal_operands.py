@@ -8,8 +8,8 @@ from itertools import product
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.bases.basis import Basis
-from eqsynth.bases.index_symmetries import Key, image
+from eqsynth.bases.basis import Basis, refuse_symmetric
+from eqsynth.bases.index_symmetries import Key, image, images_under
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
@@ -54,6 +54,9 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
 
     Raises SizeError where these matrices are too large.
     """
+    orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
+    if maps.group.maps == "nested":
+        refuse_symmetric(maps.group, *orders)
     swaps = list(_exchanges(problem, number))
     if not swaps or not len(maps):
         return tuple(range(len(maps)))
@@ -61,7 +64,6 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
         places = _by_orbits(maps, swaps)
         if places is not None:
             return places
-    orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
     symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
     return _by_matrices(maps, swaps, symmetric * equal)
@@ -94,14 +96,15 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
             key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
             summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()
+    exchanges = [(images_under(swap, len(outs), forms), sign) for swap, sign in swaps]
     for number in range(len(maps)):
         if number in signs:
             continue
         signs[number], agenda, vanishes = 1, [number], False
         while agenda:
             here = agenda.pop()
-            for swap, sign in swaps:
-                key, by = image(flat[here], swap, len(outs), forms)
+            for exchange, sign in exchanges:
+                key, by = exchange(flat[here])
                 if key not in summand:
                     return None
                 there, own = summand[key]

@@ -75,12 +75,13 @@ def assert_equivariant(
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no hint
     devices = range(torch.cuda.device_count()) if started else ()
     with torch.random.fork_rng(devices):
+        converted = _converted(module, dtype)
         for sizes in _sizes_to_try(hom, n):
             factors = concrete_factors(hom.group, sizes)
             for noise in (0.0, perturb)[: 1 + (trials > 1 and perturb > 0 and isinstance(module, torch.nn.Module))]:
                 for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
                     _seed(seed + trial)
-                    run = _copied(module, dtype, noise)
+                    run = _copied(converted, noise)
                     _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial)
 
 
@@ -121,16 +122,24 @@ def _sizes_to_try(hom: Hom, n: int | Mapping[str, int] | None) -> list[dict[str,
     return sizes_to_try(group, SIZES, EVEN_SIZES, least_shown(hom.space_in))
 
 
-def _copied(module: Any, dtype: torch.dtype, perturb: float) -> Any:
+def _converted(module: Any, dtype: torch.dtype) -> Any:
     import torch
 
     if not isinstance(module, torch.nn.Module):
         return module
     other = copied(module).cpu()
     if any(tensor.is_complex() for tensor in other.state_dict().values()):
-        other = other._apply(partial(_cast, dtype=dtype))
-    else:
-        other = other.to(dtype)
+        return other._apply(partial(_cast, dtype=dtype))
+    return other.to(dtype)
+
+
+def _copied(module: Any, perturb: float) -> Any:
+    """A module of its own for a trial: runs may change its buffers."""
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        return module
+    other = copied(module)
     with torch.no_grad():
         for parameter in other.parameters():
             if perturb:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from math import prod
@@ -15,6 +16,8 @@ import eqsynth
 from eqsynth.bases import dimension, symbolic
 from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
+from eqsynth.bases.index_symmetries import summed
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.relations import left_out, relations
 from eqsynth.diagrams import functor, layout, words
 from eqsynth.diagrams.diagram import Diagram, Element, Multiplied
@@ -26,7 +29,7 @@ from eqsynth.graphs.orbits import elements
 from eqsynth.plans.lowering import plain_plan
 from eqsynth.plans.products import plan_products
 from eqsynth.show.products import Part, only, product_table
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, order_text, orders_of, plain
+from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, order_text, orders_of, tensor_parts
 from eqsynth.store import files
 
 #: The most maps that get a card; a page lists the first ones of a larger basis.
@@ -73,13 +76,7 @@ def document(group: str | Group, inputs: Order, outputs: Order) -> dict[str, Any
     """
     if is_product(inputs):
         return problem_document(problem_of(group, str(inputs), str(outputs)))
-    maps = basis(group, inputs, outputs)
-    if not maps.plain_orders:
-        raise SpaceError(
-            f"the page is made for tensors of all kinds: ask for the orders {order_text(plain(maps.inputs))} -> "
-            f"{order_text(plain(maps.outputs))}, or for text, --svg or --tikz"
-        )
-    return _document(maps, None)
+    return _document(basis(group, inputs, outputs), None)
 
 
 def problem_document(problem: Problem) -> dict[str, Any]:
@@ -91,7 +88,7 @@ def problem_document(problem: Problem) -> dict[str, Any]:
     >>> data["count"], data["product"]["equation"], [entry["weight"] for entry in data["maps"]]
     (5, 'x[a,b] = u[a] u[b]', ['weight[0]', 'weight[1]', 'weight[2]', 'weight[3]', ''])
 
-    Raises SpaceError for several products or outputs, and for outputs that are symmetric.
+    Raises SpaceError for several products or outputs.
     """
     if not isinstance(problem, ProductHom):
         ins, outs = problem.space_in.orders, problem.space_out.orders
@@ -99,11 +96,6 @@ def problem_document(problem: Problem) -> dict[str, Any]:
             raise SpaceError(f"a page is about one input and one output: give each space of {problem} one term")
         return document(problem.group, ins[0], outs[0])
     part = only(problem)
-    if not part.linear.plain_orders:
-        raise SpaceError(
-            f"the page shows no symmetric or alternating outputs such as {order_text(part.linear.outputs)}: ask for "
-            f"the order {order_text(plain(part.linear.outputs))}, or for text, --svg or --tikz"
-        )
     return _document(part.linear, part)
 
 
@@ -116,15 +108,18 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
     grid, matrices = _matrices(maps, shown)
     cards = [
         {
-            "formula": words.formula(maps.group, element, multiplied=multiplied),
-            "words": meaning(maps.group, element),
+            "formula": maps.formula(number, multiplied),
+            "words": " ".join(filter(None, (meaning(maps.group, element), words.permuted(maps.turned(number))))),
             "kind": words.kind(maps.group, element),
             "picture": pieces.picture(maps.group, element, multiplied),
             "matrix": matrix,
             # Factors are reduced before they are multiplied: what a map of the product costs says little.
             "cost": "" if part else words.cost(maps.group, element),
             "key": _key(maps.group, element),
-            "parts": [_part(one) for _, one in words.parts(maps.group, element)],
+            # An entry of a sum over orders of axes has no diagram of its own.
+            "parts": []
+            if len(maps.turned(number)) > 1
+            else [_part(one) for _, one in words.parts(maps.group, element)],
             **({} if part is None else {"weight": weights.get(number, "")}),
         }
         for number, (element, matrix) in enumerate(zip(shown, matrices, strict=True))
@@ -294,8 +289,11 @@ def _matrices(maps: Basis, shown: Sequence[Element]) -> tuple[dict[str, Any] | N
     axes = [[size for size, count in zip(sizes, axis_counts(order), strict=True) for _ in range(count)]
             for order in (maps.outputs, maps.inputs)]  # fmt: skip
     entries: list[str | list[int]] = []
-    for element in shown:
-        values = [int(value) for value in functor.matrix(maps.group, element, sizes).ravel()]
+    for number, element in enumerate(shown):
+        matrix = functor.matrix(maps.group, element, sizes)
+        if maps.turns:
+            matrix = summed(matrix, maps.outputs, sizes, maps.turns[number])
+        values = [int(value) for value in matrix.ravel()]
         small = all(-1 <= value <= 1 for value in values)
         entries.append("".join("0+-"[value] for value in values) if small else values)
     cut = [
@@ -340,6 +338,17 @@ def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
 
 def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = ()) -> dict[str, Any]:
     count = left_out(maps)
+    if not maps.plain_orders:
+        note = (
+            "Maps of all tensors that exchanges of symmetric axes carry to each other are one map between symmetric "
+            "tensors, drawn as one of them, and those that an exchange negates are none"
+        )
+        if has_irreps(maps.inputs, maps.outputs):
+            note = "Irreps are spaces of tensors, and the maps above are maps of all tensors; those that agree are one"
+        note += (
+            f": of {maps.certificate.spanning:,} considered, {len(maps):,} {'is' if len(maps) == 1 else 'are'} left."
+        )
+        return {"count": count, "note": note, "sections": [], "explained": False}
     if len(maps.group.factors) > 1 and count:
         bases = [basis(*problem) for problem in _factors(maps)]
         note = (
@@ -385,7 +394,7 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
                     ],
                 }
             )  # fmt: skip
-    return {"count": count, "note": note, "sections": sections}
+    return {"count": count, "note": note, "sections": sections, "explained": True}
 
 
 # --- plan ---------------------------------------------------------------------------------------------
@@ -442,8 +451,11 @@ def _dimensions(maps: Basis) -> list[dict[str, Any]]:
         if not factor.diagrammatic or factor.maps == "nested":
             continue
         k, lo = axes_of(given), axes_of(wanted)
-        if mixed(factor, given, wanted) or factor.duals:
-            sections.append(_dimensions_between(factor, given, wanted))
+        if has_irreps(given, wanted):
+            continue
+        if mixed(factor, given, wanted) or factor.duals or not (is_plain(given) and is_plain(wanted)):
+            with suppress(SizeError):
+                sections.append(_dimensions_between(factor, given, wanted))
             continue
         stable = dimension.stable_from(factor, k + lo)
         table = symbolic.dimension_table(f"{factor.family}(n)", k + lo, max(stable + 2, 8))
@@ -468,26 +480,31 @@ def _dimensions(maps: Basis) -> list[dict[str, Any]]:
 def _dimensions_between(factor: Group, given: Order, wanted: Order) -> dict[str, Any]:
     """The same where the sum of both orders does not say which maps there are.
 
-    So it is between twisted tensors and others, where all maps have a head, of which there is none from some n on; and
-    where axes of V and of V* are told apart.
+    So it is between twisted tensors and others, where all maps have a head, of which there is none from some n on;
+    where axes of V and of V* are told apart; and between symmetric tensors.
     """
-    total = axes_of(given) + axes_of(wanted)
+    total, whole = axes_of(given) + axes_of(wanted), is_plain(given) and is_plain(wanted)
+
+    def count(group: Group) -> int:
+        allowed = maps_of(group, given, wanted)
+        if whole:
+            return dimension.dimension(allowed, total)
+        return dimension.symmetric_dimension(allowed, *tensor_parts(given), *tensor_parts(wanted))
+
     open_size = factor.at("n")
-    letter = maps_of(open_size, given, wanted)
-    stable, settled = dimension.stable_from(maps_of(factor, given, wanted), total), dimension.dimension(letter, total)
-    sizes = [open_size.at(n) for n in range(1, max(stable + 2, 8) + 1)]
+    stable, settled = dimension.stable_from(maps_of(factor, given, wanted), total), count(open_size)
     heads = mixed(factor, given, wanted) or factor.heads
-    few = factor.duals and not heads and settled and total <= 6
+    few = whole and factor.duals and not heads and settled and total <= 6
     return {
         "group": str(factor),
         "family": factor.family,
         "heads": heads,
         "total": total,
-        "points": [[one.n, dimension.dimension(maps_of(one, given, wanted), total)] for one in sizes],
+        "points": [[one.n, count(one)] for one in map(open_size.at, range(1, max(stable + 2, 8) + 1))],
         "stable": settled,
         "from": stable,
         "here": factor.n if isinstance(factor.n, int) else None,
-        "value": dimension.dimension(maps_of(factor, given, wanted), total),
+        "value": count(factor),
         "determinant": str(symbolic.gram_determinant(f"{factor.family}(n)", given, wanted)) if few else "",
     }
 
@@ -496,7 +513,15 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
     sections: list[dict[str, Any]] = []
     for (factor, given, wanted), own in zip(_factors(maps), maps.factor_bases(), strict=True):
         k, lo = axes_of(given), axes_of(wanted)
-        if mixed(factor, given, wanted):
+        if not (is_plain(given) and is_plain(wanted)):
+            sections.append(
+                {
+                    "group": abridged(factor),
+                    "note": "Walks take one plain axis at a step. Which irreps these spaces consist of, "
+                    "eq.irreps(group, order) lists: there is one map for each pair of equal ones.",
+                }
+            )
+        elif mixed(factor, given, wanted):
             sections.append(
                 {
                     "group": str(factor),

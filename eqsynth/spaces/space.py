@@ -653,6 +653,8 @@ def entries_of(order: Order) -> tuple[FactorAxes, ...]:
     >>> entries_of((2, Twisted(1)))
     (2, 1)
     """
+    if isinstance(order, int):
+        return (order,)
     return tuple(one.order if isinstance(one, Twisted) else one for one in orders_of(order))
 
 

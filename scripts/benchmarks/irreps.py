@@ -142,7 +142,7 @@ def contenders(case: Case, x: Tensor, peers: bool = True) -> tuple[dict[str, tup
 
 
 def _stored(case: Case, layer: eq.Linear, x: Tensor) -> tuple[nn.Module, Tensor]:
-    """The layer on tensors in coordinates of their irreducible parts, and its input; those of order 1 are as they are."""
+    """The layer on tensors in coordinates of their irreducible parts, and its input."""
     sides = [f"{case.channels}x{order}{'.irreps' * (order > 1)}" for order in (case.inputs, case.outputs)]
     stored = eq.Linear(case.group, *sides, bias=False)
     stored.load_state_dict(layer.state_dict())

@@ -82,6 +82,7 @@ function reason(map, value, row, column) {
   let top = 0;
   let bottom = 0;
   const said = [];
+  if (!map.parts.length) return "The sum of the diagram's entries over the orders of the output axes that the words name.";
   const several = map.parts.length > 1;
   for (const [number, part] of map.parts.entries()) {
     const factor = data.factors[number];
@@ -427,8 +428,8 @@ function relationLine(terms, formulas) {
 }
 {
   const body = byId("left-body");
-  const { count, note, sections } = data.left;
-  if (count) {
+  const { count, note, sections, explained } = data.left;
+  if (count && explained) {
     body.append(make("p", {}, `${plural(count, "diagram is", "diagrams are")} redundant: ${count === 1 ? "it does" : "each does"} what a combination of those in the basis does, so a weight for it would change nothing. The equations are exact; a number in brackets is a map above.`));
   }
   if (note) body.append(make("p", {}, note));

@@ -134,9 +134,8 @@ def from_irreps(x: Tensor, group: str | Group, order: str | Order) -> Tensor:
     """The tensor with these coordinates of its irreducible parts: :func:`to_irreps` the other way round.
 
     >>> import torch, eqsynth as eq
-    >>> eq.from_irreps(torch.eye(4)[-1][:, None], "O(2)", 2)[..., 0]  # the last coordinate is the trace
-    tensor([[0.7071, 0.0000],
-            [0.0000, 0.7071]])
+    >>> eq.from_irreps(torch.zeros(9, 1), "O(3)", 2).shape
+    torch.Size([3, 3, 1])
 
     ``x``: shape ``(*batch, n^k, channels)``. Raises ShapeError for another length, GroupError as ``to_irreps``.
     """

@@ -143,8 +143,8 @@ def contenders(case: Case, x: Tensor, peers: bool = True) -> tuple[dict[str, tup
 
 def _stored(case: Case, layer: eq.Linear, x: Tensor) -> tuple[nn.Module, Tensor]:
     """The layer on tensors in coordinates of their irreducible parts, and its input."""
-    sides = [f"{case.channels}x{order}{'.irreps' * (order > 1)}" for order in (case.inputs, case.outputs)]
-    stored = eq.Linear(case.group, *sides, bias=False)
+    space_in, space_out = (f"{case.channels}x{order}{'.irreps' * (order > 1)}" for order in (case.inputs, case.outputs))
+    stored = eq.Linear(case.group, space_in, space_out, bias=False)
     stored.load_state_dict(layer.state_dict())
     given = eq.to_irreps(x, case.group, case.inputs) if case.inputs > 1 else x
     with torch.no_grad():

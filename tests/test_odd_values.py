@@ -78,6 +78,8 @@ CALLS = {
     eq.inspect: {"layer": LAYER, "n": 4},
     eq.pack: {"x": torch.ones(3, 3, 1), "order": "S2"},
     eq.unpack: {"x": torch.ones(6, 1), "order": "S2"},
+    eq.to_irreps: {"x": torch.ones(2, 2, 1), "group": "O(2)", "order": 2},
+    eq.from_irreps: {"x": torch.ones(4, 1), "group": "O(2)", "order": 2},
     eq.symmetrise: {"x": torch.ones(3, 3, 1), "order": "S2"},
     eq.irreps: {"group": "O(3)", "order": 2},
     eq.split_irreps: {"x": torch.ones(5), "irreps": "1x1o + 2x0e"},

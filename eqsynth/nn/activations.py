@@ -611,10 +611,11 @@ class NormActivation(EquivariantModule):
     >>> [y.shape for y in act((torch.randn(5, 3, 16), torch.randn(5, 8)))]
     [torch.Size([5, 3, 16]), torch.Size([5, 8])]
 
-    Channel c becomes x_c f(weight_c |x_c| + bias_c), where |x_c| is the root mean square of its components. For groups
-    that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over n^(k/2),
-    which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and bias out.
-    For U(n) and SU(n) |x_c| is the length of complex vectors, and numbers, too, are scaled by functions of their
+    Channel c becomes ``x_c f(weight_c |x_c| + bias_c)``, where ``|x_c|`` is the root mean square of its components. For
+    groups that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over
+    n^(k/2), which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and
+    bias out.
+    For U(n) and SU(n) ``|x_c|`` is the length of complex vectors, and numbers, too, are scaled by functions of their
     modulus, in place of ``scalars``.
 
     Raises ActivationError where the group has no such form: Sp(n) at odd orders, since

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from eqsynth.diagrams.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
     from eqsynth.families.automorphism import Aut as Aut
+    from eqsynth.families.crystals import point_group as point_group
     from eqsynth.families.group import Group as Group
     from eqsynth.families.hom import Hom as Hom
     from eqsynth.families.matrix import MatrixGroup as MatrixGroup
@@ -69,6 +70,7 @@ _HOMES = {
     "Half": "diagrams.diagram",
     "EqsynthError": "errors",
     "Aut": "families.automorphism",
+    "point_group": "families.crystals",
     "Group": "families.group",
     "MatrixGroup": "families.matrix",
     "PermutationGroup": "families.permutation",

@@ -56,6 +56,7 @@ CALLS = {
     eq.TensorProduct: {"group": "S(3)", "space_1": 1, "space_2": 1, "space_out": 1},
     eq.Power: {"group": "S(3)", "space": 1, "degree": 2, "space_out": 1},
     eq.PolynomialLayer: {"group": "S(3)", "space": 1, "degree": 1, "space_out": 1},
+    eq.point_group: {"name": "m-3m"},
     eq.basis: {"group": "S(3)", "inputs": 1, "outputs": 1},
     eq.plan: {"group": "S(3)", "space_in": 1, "space_out": 1},
     eq.floor: {"group": "S(3)", "space_in": 1, "space_out": 1},

@@ -164,8 +164,8 @@ _LORENTZ = (
 )
 _LINEAR = "Scalars change no maps of PGL(n) and PSL(n) but those of GL(n) and SL(n): take these."
 _CRYSTAL = (
-    "Point groups are groups of matrices, made by a few of their elements: eq.MatrixGroup([quarter_turn, inversion]). "
-    "C(n) and D(n) permute n points instead."
+    "The point groups of crystals are eq.point_group('m-3m') and so on, or 'Oh'; other ones are groups of matrices, "
+    "eq.MatrixGroup([quarter_turn, inversion]). C(n) and D(n) permute n points instead."
 )
 _CYCLIC = (
     "Rotations of n points in a ring are C(5), quarter turns of an image C4(5x5), those of the plane "

@@ -84,7 +84,7 @@ def kronecker(group: Group | str, first: str | Sequence[int], second: str | Sequ
 def _lengthened(label: Label, own: Group, sized: Group) -> Label:
     """The label at a larger number; where labels have as many boxes as there are points, the first row grows."""
     longer = sized.number - own.number
-    return (label[0] + longer, *label[1:]) if longer and sum(own.start()) else label  # type: ignore[operator]
+    return (label[0] + longer, *label[1:]) if longer and sum(own.start()) else label
 
 
 @lru_cache(maxsize=1024)

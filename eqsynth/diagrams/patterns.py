@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from eqsynth.errors import SizeError
+from eqsynth.errors import EqsynthError, SizeError, shown
+from eqsynth.exact.numbers import ordered
+from eqsynth.graphs.graph import Graph
 
 #: More patterns than these are not listed.
 MAX_PATTERNS = 5_000
@@ -145,14 +147,17 @@ def _discrete(colours: list[int], incident: Sequence[Sequence[tuple[int, int, in
     count = -1
     while count < len(set(colours)):
         count = len(set(colours))
-        around = [tuple(sorted((c, role, colours[other]) for c, role, other in own)) for own in incident]
-        colours = _ranks(list(zip(colours, around, strict=True)))
+        seen = [tuple(sorted((c, role, colours[other]) for c, role, other in own)) for own in incident]
+        colours = _ranks(list(zip(colours, seen, strict=True)))
     if count == len(colours):
         yield colours
         return
     first = next(colour for colour in range(count) if colours.count(colour) > 1)
+    tried = set()
     for chosen, colour in enumerate(colours):
-        if colour == first:
+        # Twins lead to the same lists.
+        if colour == first and (around := tuple(sorted(incident[chosen]))) not in tried:
+            tried.add(around)
             single = [(other, other == first and vertex != chosen) for vertex, other in enumerate(colours)]
             yield from _discrete(_ranks(single), incident)
 
@@ -267,4 +272,53 @@ def _require_few(listed: Sequence[Pattern] | set[Pattern], degree: int) -> None:
         raise SizeError(
             f"there are more than {MAX_PATTERNS:,} patterns of degree {degree}: ask for a lower degree, fewer channels, "
             "or name the patterns that you want"
+        )
+
+
+# --- patterns as people bring them ----------------------------------------------------------------
+
+
+def read_pattern(given: Any) -> tuple[Pattern, bool]:
+    """A pattern, and whether its edges have a direction: of a graph, or of a pair of a graph and labelled vertices.
+
+    >>> import networkx
+    >>> from eqsynth.diagrams.patterns import read_pattern
+    >>> read_pattern("K3")
+    (Pattern(labels=(), factors=((0, (0, 1)), (0, (0, 2)), (0, (1, 2))), vertices=3), False)
+    >>> read_pattern((networkx.DiGraph([("a", "b")]), ("b", "a")))
+    (Pattern(labels=(1, 0), factors=((0, (0, 1)),), vertices=2), True)
+
+    Graphs are names, eq.Graph, graphs of networkx (with several edges between two vertices, if it has them), and what
+    eq.Graph.of takes. Raises EqsynthError for labels that are no vertices, or more than two.
+    """
+    if isinstance(given, Pattern):
+        return given, True
+    graph, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, ())
+    if hasattr(graph, "is_multigraph") and hasattr(graph, "nodes"):
+        nodes, edges, directed = list(graph.nodes), list(graph.edges()), bool(graph.is_directed())
+    else:
+        read = Graph.parse(graph) if isinstance(graph, str | Graph) else Graph.of(graph, weights=False)
+        nodes, edges, directed = list(range(read.n)), list(read.edges), read.directed
+    number = {node: place for place, node in enumerate(nodes)}
+    if not ordered(labels) or len(labels := list(labels)) > 2 or any(label not in nodes for label in labels):
+        raise EqsynthError(
+            f"the labels of a pattern are up to two of its vertices, not {shown(labels)}: write (graph, (0,)) for a number "
+            "for each node, (graph, (0, 1)) for one for each pair"
+        )
+    ends = [(number[tail], number[head]) for tail, head in edges]
+    factors = sorted((0, pair if directed else (min(pair), max(pair))) for pair in ends)
+    return Pattern(tuple(number[label] for label in labels), tuple(factors), len(nodes)), directed
+
+
+def check_pattern(pattern: Pattern, channels: Sequence[Channel]) -> None:
+    """Raise EqsynthError for a pattern whose labels or factors name what is not there."""
+    fits = len(pattern.labels) <= 2 and all(0 <= label < pattern.vertices for label in pattern.labels)
+    for channel, ends in pattern.factors:
+        fits = fits and 0 <= channel < len(channels) and len(ends) == channels[channel].order
+        fits = fits and all(0 <= vertex < pattern.vertices for vertex in ends)
+    if not fits:
+        raise EqsynthError(
+            f"{shown(pattern)} has labels that are none of its vertices, or factors that do not fit the "
+            f"{len(channels)} channels of the input, of orders {', '.join(str(channel.order) for channel in channels)}: "
+            "a factor is a pair (channel, vertices)"
         )

@@ -1,22 +1,23 @@
 """Patterns up to isomorphism, their polynomials exactly and in layers, dense and sparse."""
 
 from collections import Counter
+from fractions import Fraction
 from itertools import permutations, product
-from math import factorial
+from math import factorial, gcd, lcm, prod
 
 import networkx
 import numpy as np
 import pytest
-import sympy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networkx.algorithms.isomorphism import GraphMatcher
+from sympy.utilities.iterables import partitions as partitions_of
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
 import eqsynth as eq
-from eqsynth.diagrams.patterns import Channel, Kinds, Pattern, canonical, patterns
+from eqsynth.diagrams.patterns import Channel, GraphPattern, Kinds, canonical, patterns
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SpaceError
 from eqsynth.exact.partitions import set_partitions
 from eqsynth.plans.contraction import contraction, exact_counts
@@ -46,40 +47,38 @@ def test_as_many_patterns_as_multigraphs(channel, kinds, order, counts):
     assert [degrees[degree] for degree in range(len(counts))] == counts
 
 
-def fixed(kinds, cycles, t):
-    """The reciprocal of det(1 - t g) on the entries of some channels, for g with the given cycles."""
-    total = sympy.Integer(1)
-    for channel in kinds:
+def turned(channels, cycles):
+    """The lengths of the cycles in which a permutation turns the entries of some channels."""
+    for channel in channels:
         if channel.order == 0:
-            total *= 1 - t
+            yield 1
         elif channel.order == 1:
-            total *= sympy.prod([1 - t**a for a in cycles])
+            yield from cycles
         elif not channel.symmetric:
-            total *= sympy.prod([(1 - t ** int(np.lcm(a, b))) ** int(np.gcd(a, b)) for a in cycles for b in cycles])
+            yield from (lcm(a, b) for a in cycles for b in cycles for _ in range(gcd(a, b)))
         else:
             for i, a in enumerate(cycles):
-                total *= (1 - t**a) ** (a // 2 + 1 if a % 2 == 0 else (a + 1) // 2)
-                if a % 2 == 0:
-                    total *= (1 - t ** (a // 2)) / (1 - t**a)
-                for b in cycles[:i]:
-                    total *= (1 - t ** int(np.lcm(a, b))) ** int(np.gcd(a, b))
-    return 1 / total
+                yield from [a] * ((a + 1) // 2) + [a // 2] * (a % 2 == 0)
+                yield from (lcm(a, b) for b in cycles[:i] for _ in range(gcd(a, b)))
 
 
 @pytest.mark.parametrize(
     ("channels", "order", "degree"),
-    [([SYMMETRIC], 2, 2), ([PLAIN], 1, 2), ([PLAIN], 2, 1), ([SYMMETRIC, Channel(1), Channel(0)], 1, 2)],
+    [([SYMMETRIC], 2, 3), ([PLAIN], 1, 3), ([PLAIN], 2, 2), ([SYMMETRIC, Channel(1), Channel(0)], 1, 2)],
 )
 def test_as_many_patterns_as_equivariant_polynomials(channels, order, degree):
     """Molien's series: the multiplicity of order ``order`` in the symmetric powers of the input, for large n."""
-    n, t = 2 * degree + order, sympy.Symbol("t")
-    total = [sympy.Integer(0)] * (degree + 1)
-    for partition in sympy.utilities.iterables.partitions(n):
+    n = 2 * degree + order
+    total = [Fraction(0)] * (degree + 1)
+    for partition in partitions_of(n):
         cycles = [length for length, count in partition.items() for _ in range(count)]
-        size = sympy.prod([length**count * factorial(count) for length, count in partition.items()])
-        series = sympy.series(fixed(channels, cycles, t), t, 0, degree + 1).removeO()
+        size = prod(length**count * factorial(count) for length, count in partition.items())
+        series = [1] + [0] * degree  # of 1 / det(1 - t g)
+        for length in turned(channels, cycles):
+            for power in range(length, degree + 1):
+                series[power] += series[power - length]
         for power in range(degree + 1):
-            total[power] += series.coeff(t, power) * partition.get(1, 0) ** order / size
+            total[power] += Fraction(series[power] * partition.get(1, 0) ** order, size)
     degrees = Counter(pattern.degree for pattern in patterns(channels, order, degree))
     assert [degrees[power] for power in range(degree + 1)] == total
 
@@ -102,11 +101,11 @@ def test_isomorphic_patterns_have_one_representative(data):
     )
     factors = data.draw(st.lists(one, max_size=6))
     labels = tuple(data.draw(st.lists(vertex, max_size=2)))
-    pattern = canonical(Pattern(labels, tuple(factors), count), channels)
+    pattern = canonical(GraphPattern(labels, tuple(factors), count), channels)
     turn = data.draw(st.permutations(range(count)))
     moved = [(channel, tuple(turn[v] for v in ends)) for channel, ends in data.draw(st.permutations(factors))]
     moved = [(channel, ends[::-1] if channel == 1 else ends) for channel, ends in moved]
-    assert canonical(Pattern(tuple(turn[v] for v in labels), tuple(moved), count), channels) == pattern
+    assert canonical(GraphPattern(tuple(turn[v] for v in labels), tuple(moved), count), channels) == pattern
     assert canonical(pattern, channels) == pattern
 
 
@@ -181,7 +180,7 @@ def test_counts_of_labelled_multigraphs_and_directed_patterns():
 
 def test_counts_beyond_any_machine_number_are_exact():
     assert eq.nn.count_homomorphisms("star12", "K40") == 40 * 39**12 > 2**63
-    assert eq.nn.count_homomorphisms("C12", "K60") == 59**12 + 59
+    assert eq.nn.count_homomorphisms("C12", "K30") == 29**12 + 29 > 2**53
 
 
 def test_pairs_of_graphs_that_message_passing_does_not_tell_apart():
@@ -202,11 +201,13 @@ def rook_and_shrikhande():
     rook = [(u, v) for u in cells for v in cells if (u[0] == v[0]) != (u[1] == v[1])]
     steps = {(0, 1), (0, 3), (1, 0), (3, 0), (1, 1), (3, 3)}
     shrikhande = [(u, v) for u in cells for v in cells if ((u[0] - v[0]) % 4, (u[1] - v[1]) % 4) in steps]
-    return [torch.tensor([[cells.index(pair[side]) for pair in edges] for side in (0, 1)]) for edges in (rook, shrikhande)]
+    return [
+        torch.tensor([[cells.index(pair[side]) for pair in edges] for side in (0, 1)]) for edges in (rook, shrikhande)
+    ]
 
 
 def test_cliques_tell_the_rooks_graph_from_shrikhandes():
-    """Strongly regular with the same parameters: patterns of tree width 2 agree, K4 does not (8 cliques against none)."""
+    """Strongly regular with the same parameters: patterns of tree width 2 agree, K4 does not: 8 cliques against none."""
     layer = eq.nn.GraphPolynomials(
         "S(n)", "1xS2", "1x0", patterns=["C3", "C4", "C5", "diamond", "K4"], densities=False, dtype=torch.float64
     )
@@ -230,7 +231,7 @@ def test_cliques_tell_the_rooks_graph_from_shrikhandes():
         ("star6", "n^2 + 3 n"),
         ("C4", "n^3 + n^2"),
         ("C8", "2 n^3 + n^2"),  # the square of the square
-        ("K4", "n^4 + 4 n^3"),
+        ("K4", "n^4 + 2 n^3 + n^2"),
         ("K2,3", "n^3 + 2 n^2"),
     ],
 )
@@ -241,7 +242,7 @@ def test_costs_of_the_cheapest_contraction(name, cost):
 
 def test_no_order_of_elimination_is_cheaper():
     """The largest power is tree width and one, here by trying all orders in which vertices are summed."""
-    for pattern in patterns([SYMMETRIC], 0, 6, Kinds(False, False, True))[2:]:
+    for pattern in patterns([SYMMETRIC], 0, 5, Kinds(False, False, True))[2:]:
         graph = networkx.Graph([ends for _, ends in pattern.factors])
         widths = []
         for order in permutations(graph):
@@ -310,14 +311,16 @@ def some_graphs(symmetric, seed=0):
     return index, value[index[0], index[1]][:, None], batch
 
 
-@pytest.mark.parametrize(("space_in", "degree"), [("1xS2", 4), ("1x2", 2), ("1xS2 + 1x1 + 1x0", 2)])
+@pytest.mark.parametrize(("space_in", "degree"), [("1xS2", 3), ("1x2", 2), ("1xS2 + 1x1 + 1x0", 2)])
 def test_sparse_graphs_get_what_dense_ones_get(space_in, degree):
     layer = eq.nn.GraphPolynomials("S(n)", space_in, "2x2 + 1x1 + 2x0", degree, dtype=torch.float64)
     index, value, batch = some_graphs("S" in space_in)
     value.requires_grad_()
     nodes, graphs = torch.randn(8, 1, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
     several = "+" in space_in
-    (at, edges), at_nodes, at_graphs = layer(((index, value), nodes, graphs) if several else (index, value), batch, graphs=4)
+    (at, edges), at_nodes, at_graphs = layer(
+        ((index, value), nodes, graphs) if several else (index, value), batch, graphs=4
+    )
     assert torch.equal(at, index)
     total = 0
     for graph in (0, 2, 3):
@@ -336,11 +339,13 @@ def test_sparse_graphs_get_what_dense_ones_get(space_in, degree):
 
 def test_dense_patterns_are_counted_on_sparse_graphs():
     """Tree width 3 and 4: joins of edges to triples and quadruples of nodes."""
-    names = ["K4", "K5", "C6", "K3,3", "star4", "bull", "octahedron"]
+    names = ["K4", "K5", "C6", "K3,3", "star4", "bull"]
     layer = eq.nn.GraphPolynomials("S(n)", "1xS2", "1x0", patterns=names, densities=False, dtype=torch.float64)
     target = networkx.gnp_random_graph(8, 0.8, seed=1)
     index = torch.from_numpy(np.array(networkx.to_numpy_array(target).nonzero()))
-    counted = layer.features((index, torch.ones(index.shape[1], 1, dtype=torch.float64)), torch.zeros(8, dtype=torch.long))
+    counted = layer.features(
+        (index, torch.ones(index.shape[1], 1, dtype=torch.float64)), torch.zeros(8, dtype=torch.long)
+    )
     assert counted[0].tolist() == eq.nn.count_homomorphisms(names, target)
     assert min(counted[0]) > 0
 
@@ -351,15 +356,18 @@ def test_outputs_at_other_places_and_sparse_tensors():
     everywhere = torch.tensor([(i, j) for i in range(8) for j in range(8) if batch[i] == batch[j]]).T
     at, edges = layer((index, value), batch, at=everywhere)
     assert torch.equal(at, everywhere)
-    full = torch.sparse_coo_tensor(index, value, (8, 8, 1)).coalesce()
+    full = torch.sparse_coo_tensor(index, value, (8, 8, 1), check_invariants=True).coalesce()
     there = layer(full, batch)
     assert there.layout == torch.sparse_coo
-    assert_close(there.to_dense()[tuple(index)], edges[[(everywhere.T == pair).all(1).nonzero().item() for pair in index.T]])
+    assert_close(
+        there.to_dense()[tuple(index)],
+        edges[[torch.eq(everywhere.T, pair).all(1).nonzero().item() for pair in index.T]],
+    )
 
 
 def test_gradients():
-    layer = eq.nn.GraphPolynomials("S(n)", "1x2", "1x2 + 1x0", 2, dtype=torch.float64)
-    assert gradcheck(layer, torch.randn(2, 3, 3, 1, dtype=torch.float64, requires_grad=True))
+    layer = eq.nn.GraphPolynomials("S(n)", "1x2", "1x2 + 1x0", 2, connected=True, dtype=torch.float64)
+    assert gradcheck(layer, torch.randn(3, 3, 1, dtype=torch.float64, requires_grad=True))
 
 
 def test_weights_are_saved_and_loaded():
@@ -372,7 +380,7 @@ def test_weights_are_saved_and_loaded():
 
 def test_patterns_of_several_channels():
     """A triangle of one kind of edges at a marked node, with an edge of another kind."""
-    pattern = Pattern((0,), ((0, (0, 1)), (1, (1, 2)), (2, (0,))), 3)
+    pattern = GraphPattern((0,), ((0, (0, 1)), (1, (1, 2)), (2, (0,))), 3)
     layer = eq.nn.GraphPolynomials("S(n)", "2x2 + 1x1", "1x1", patterns=[pattern], densities=False)
     edges, nodes = torch.randn(4, 4, 2), torch.randn(4, 1)
     meant = (edges[..., 0] @ edges[..., 1]).sum(1) * nodes[:, 0]
@@ -398,7 +406,7 @@ def test_patterns_of_several_channels():
         ({"degree": None, "patterns": []}, EqsynthError, "no pattern has 1 labels"),
         ({"degree": None, "patterns": [("K6", (0,))]}, SizeError, "at most 12"),
         ({"degree": None, "patterns": [("K3", (0,))], "space_in": "1x2"}, EqsynthError, "have no direction"),
-        ({"degree": None, "patterns": [Pattern((0,), ((1, (0,)),), 1)]}, EqsynthError, "do not fit"),
+        ({"degree": None, "patterns": [GraphPattern((0,), ((1, (0,)),), 1)]}, EqsynthError, "do not fit"),
     ],
 )
 def test_what_is_no_layer_is_refused(options, error, why):
@@ -412,7 +420,7 @@ def test_inputs_that_do_not_fit_are_refused():
         layer(torch.ones(3, 4, 1))
     with pytest.raises(ShapeError, match="names nodes from 0 to 5"):
         layer((torch.tensor([[0], [5]]), torch.ones(1, 1)), torch.zeros(2, dtype=torch.long))
-    with pytest.raises(ShapeError, match="are torch.float32"):
+    with pytest.raises(ShapeError, match="parameters of this GraphPolynomials"):
         layer(torch.ones(3, 3, 1, dtype=torch.float64))
     with pytest.raises(EqsynthError, match="is directed"):
         eq.nn.count_homomorphisms("K3", "dicycle4")
@@ -422,5 +430,5 @@ def test_products_of_sparse_tensors_that_do_not_fit_are_refused(monkeypatch):
     monkeypatch.setenv("EQSYNTH_MAX_BYTES", "4000")
     layer = eq.nn.GraphPolynomials("S(n)", "1xS2", "1x0", patterns=["C4"])
     star = torch.tensor([[0] * 20, list(range(1, 21))])
-    with pytest.raises(SizeError, match="400 pairs of entries meet"):
+    with pytest.raises(SizeError, match="420 pairs of entries meet"):
         layer((torch.cat([star, star.flip(0)], 1), torch.ones(40, 1)), torch.zeros(21, dtype=torch.long))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import comb, factorial
 from typing import Any, NamedTuple
 
 from eqsynth.errors import EqsynthError, SizeError, shown
@@ -31,11 +32,11 @@ Factor = tuple[int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class GraphPattern:
     """A multigraph with labelled vertices, whose edges and marks name channels of the input.
 
-    >>> from eqsynth.diagrams.patterns import Pattern
-    >>> triangle_at = Pattern((0,), ((0, (0, 1)), (0, (0, 2)), (0, (1, 2))), 3)
+    >>> from eqsynth.diagrams.patterns import GraphPattern
+    >>> triangle_at = GraphPattern((0,), ((0, (0, 1)), (0, (0, 2)), (0, (1, 2))), 3)
     >>> print(triangle_at)
     y[a] = sum over b c of x[a,b] x[a,c] x[b,c]
 
@@ -73,12 +74,12 @@ class Pattern:
         head = f"y[{','.join(letters[vertex] for vertex in self.labels)}] = "
         return head + (f"sum over {' '.join(summed)} of " if summed else "") + (" ".join(entries) or "1")
 
-    def components(self) -> list[tuple[tuple[int, ...], Pattern]]:
+    def components(self) -> list[tuple[tuple[int, ...], GraphPattern]]:
         """The connected parts, each with the axes of the output that it has labels of; those with labels come first.
 
-        >>> from eqsynth.diagrams.patterns import Pattern
-        >>> Pattern((1,), ((0, (0, 2)),), 3).components()
-        [((0,), Pattern(labels=(0,), factors=(), vertices=1)), ((), Pattern(labels=(), factors=((0, (0, 1)),), vertices=2))]
+        >>> from eqsynth.diagrams.patterns import GraphPattern
+        >>> GraphPattern((1,), ((0, (0, 2)),), 3).components()
+        [((0,), GraphPattern(labels=(0,), factors=(), vertices=1)), ((), GraphPattern(labels=(), factors=((0, (0, 1)),), vertices=2))]
         """  # noqa: E501 - one result
         part = list(range(self.vertices))
         for _, ends in self.factors:
@@ -94,22 +95,22 @@ class Pattern:
                 for channel, ends in self.factors
                 if ends and ends[0] in number
             )
-            parts.append((axes, Pattern(tuple(number[self.labels[axis]] for axis in axes), factors, len(own))))
-        parts += [((), Pattern((), (factor,), 0)) for factor in self.factors if not factor[1]]
+            parts.append((axes, GraphPattern(tuple(number[self.labels[axis]] for axis in axes), factors, len(own))))
+        parts += [((), GraphPattern((), (factor,), 0)) for factor in self.factors if not factor[1]]
         return sorted(parts, key=lambda pair: not pair[0])
 
 
 # --- isomorphism ----------------------------------------------------------------------------------
 
 
-def canonical(pattern: Pattern, channels: Sequence[Channel]) -> Pattern:
+def canonical(pattern: GraphPattern, channels: Sequence[Channel]) -> GraphPattern:
     """The representative of a pattern's class of isomorphism: labelled vertices first, the least list of factors.
 
-    >>> from eqsynth.diagrams.patterns import Channel, Pattern, canonical
-    >>> canonical(Pattern((2,), ((0, (0, 1)), (0, (2, 1))), 3), [Channel(2)])
-    Pattern(labels=(0,), factors=((0, (0, 2)), (0, (1, 2))), vertices=3)
-    >>> canonical(Pattern((2,), ((0, (0, 1)), (0, (2, 1))), 3), [Channel(2, symmetric=True)])
-    Pattern(labels=(0,), factors=((0, (0, 2)), (0, (1, 2))), vertices=3)
+    >>> from eqsynth.diagrams.patterns import Channel, GraphPattern, canonical
+    >>> canonical(GraphPattern((2,), ((0, (0, 1)), (0, (2, 1))), 3), [Channel(2)])
+    GraphPattern(labels=(0,), factors=((0, (0, 2)), (0, (1, 2))), vertices=3)
+    >>> canonical(GraphPattern((2,), ((0, (0, 1)), (0, (2, 1))), 3), [Channel(2, symmetric=True)])
+    GraphPattern(labels=(0,), factors=((0, (0, 1)), (0, (1, 2))), vertices=3)
 
     Two patterns are isomorphic where a bijection of vertices takes labels to labels, and factors to factors of the same
     channels; ends of symmetric ones may be exchanged. Vertices are told apart by colour refinement, and what is left by
@@ -130,7 +131,7 @@ def canonical(pattern: Pattern, channels: Sequence[Channel]) -> Pattern:
         )
         if least is None or factors < least:
             least, number = factors, colours
-    return Pattern(tuple(number[label] for label in pattern.labels), least or (), pattern.vertices)
+    return GraphPattern(tuple(number[label] for label in pattern.labels), least or (), pattern.vertices)
 
 
 def _ends(ends: Sequence[int], channel: Channel) -> tuple[int, ...]:
@@ -174,7 +175,7 @@ class Kinds:
     connected: bool = False
 
 
-def patterns(channels: Sequence[Channel], order: int, degree: int, kinds: Kinds | None = None) -> list[Pattern]:
+def patterns(channels: Sequence[Channel], order: int, degree: int, kinds: Kinds | None = None) -> list[GraphPattern]:
     """All patterns with up to ``degree`` factors and ``order`` labels (0, 1 or 2), each once up to isomorphism.
 
     >>> from eqsynth.diagrams.patterns import Channel, patterns
@@ -182,20 +183,22 @@ def patterns(channels: Sequence[Channel], order: int, degree: int, kinds: Kinds 
     ...     print(pattern)
     y[a] = 1
     y[a] = x[a,a]
-    y[a] = sum over b of x[b,b]
     y[a] = sum over b of x[a,b]
+    y[a] = sum over b of x[b,b]
     y[a] = sum over b c of x[b,c]
 
     Their polynomials span all polynomials of this degree in the entries of the input that are equivariant under S(n),
     and are independent where n >= 2 degree + order. Raises SizeError above 5,000 patterns.
     """
     kinds = Kinds() if kinds is None else kinds
+    if not kinds.connected and _at_least(channels, order, degree, kinds) > MAX_PATTERNS:
+        raise _too_many(degree)
     closed = connected_patterns(channels, degree, kinds)
     by_axes = {count: _labelled(closed, channels, count) for count in range(1, order + 1)}
     covers: list[list[tuple[int, ...]]] = [[tuple(range(order))]] if order else [[]]
     if order == 2 and not kinds.connected:
         covers.append([(0,), (1,)])
-    listed: list[Pattern] = []
+    listed: list[GraphPattern] = []
     for cover in covers:
         for parts in product(*(by_axes[len(axes)] for axes in cover)):
             left = degree - sum(part.degree for part in parts)
@@ -207,10 +210,10 @@ def patterns(channels: Sequence[Channel], order: int, degree: int, kinds: Kinds 
     return sorted(listed, key=lambda pattern: pattern.key)
 
 
-def connected_patterns(channels: Sequence[Channel], degree: int, kinds: Kinds) -> list[Pattern]:
+def connected_patterns(channels: Sequence[Channel], degree: int, kinds: Kinds) -> list[GraphPattern]:
     """The connected patterns without labels, with 1 to ``degree`` factors: each is one with fewer, and a factor."""
-    start = Pattern((), (), 1)
-    level = {Pattern((), ((number, ()),), 0) for number, channel in enumerate(channels) if channel.order == 0}
+    start = GraphPattern((), (), 1)
+    level = {GraphPattern((), ((number, ()),), 0) for number, channel in enumerate(channels) if channel.order == 0}
     level = {*level, *_extended(start, channels, kinds)} if degree else set()
     listed = list(level)
     for _ in range(1, degree):
@@ -220,7 +223,7 @@ def connected_patterns(channels: Sequence[Channel], degree: int, kinds: Kinds) -
     return sorted(listed, key=lambda pattern: pattern.key)
 
 
-def _extended(pattern: Pattern, channels: Sequence[Channel], kinds: Kinds) -> Iterator[Pattern]:
+def _extended(pattern: GraphPattern, channels: Sequence[Channel], kinds: Kinds) -> Iterator[GraphPattern]:
     """A connected pattern with one factor more."""
     count = pattern.vertices
     for number, channel in enumerate(channels):
@@ -230,20 +233,24 @@ def _extended(pattern: Pattern, channels: Sequence[Channel], kinds: Kinds) -> It
             unwanted |= not kinds.loops and len(ends) == 2 and ends[0] == ends[1]
             if unwanted or (not kinds.multiple and factor in pattern.factors):
                 continue
-            yield canonical(Pattern((), (*pattern.factors, factor), max(count, *ends, 0) + (count in ends)), channels)
+            yield canonical(
+                GraphPattern((), (*pattern.factors, factor), max(count, *ends, 0) + (count in ends)), channels
+            )
 
 
-def _labelled(closed: Sequence[Pattern], channels: Sequence[Channel], count: int) -> list[Pattern]:
+def _labelled(closed: Sequence[GraphPattern], channels: Sequence[Channel], count: int) -> list[GraphPattern]:
     """The connected patterns with so many labels, a single vertex among them."""
-    listed = {Pattern((0,) * count, (), 1)}
+    listed = {GraphPattern((0,) * count, (), 1)}
     for pattern in closed:
         for labels in product(range(pattern.vertices), repeat=count):
-            listed.add(canonical(Pattern(labels, pattern.factors, pattern.vertices), channels))
+            listed.add(canonical(GraphPattern(labels, pattern.factors, pattern.vertices), channels))
         _require_few(listed, pattern.degree)
     return sorted(listed, key=lambda pattern: pattern.key)
 
 
-def _multisets(closed: Sequence[Pattern], left: int, kinds: Kinds, parts: int) -> Iterator[tuple[Pattern, ...]]:
+def _multisets(
+    closed: Sequence[GraphPattern], left: int, kinds: Kinds, parts: int
+) -> Iterator[tuple[GraphPattern, ...]]:
     """Multisets of parts without labels, of at most ``left`` factors in all."""
     yield ()
     if kinds.connected and parts:
@@ -255,7 +262,7 @@ def _multisets(closed: Sequence[Pattern], left: int, kinds: Kinds, parts: int) -
                 yield (pattern, *more)
 
 
-def _together(labelled: Sequence[tuple[tuple[int, ...], Pattern]], closed: Sequence[Pattern]) -> Pattern:
+def _together(labelled: Sequence[tuple[tuple[int, ...], GraphPattern]], closed: Sequence[GraphPattern]) -> GraphPattern:
     """Parts beside each other, those with labels first."""
     labels: dict[int, int] = {}
     factors: list[Factor] = []
@@ -264,34 +271,51 @@ def _together(labelled: Sequence[tuple[tuple[int, ...], Pattern]], closed: Seque
         labels |= {axis: count + vertex for axis, vertex in zip(axes, part.labels, strict=True)}
         factors += [(channel, tuple(count + vertex for vertex in ends)) for channel, ends in part.factors]
         count += part.vertices
-    return Pattern(tuple(labels[axis] for axis in sorted(labels)), tuple(sorted(factors)), count)
+    return GraphPattern(tuple(labels[axis] for axis in sorted(labels)), tuple(sorted(factors)), count)
 
 
-def _require_few(listed: Sequence[Pattern] | set[Pattern], degree: int) -> None:
+def _at_least(channels: Sequence[Channel], order: int, degree: int, kinds: Kinds) -> int:
+    """Fewer than there are: monomials at n nodes, over the number of permutations, for the best small n."""
+    least = 0
+    for n in range(1, 10):
+        entries = 0
+        for channel in channels:
+            square = n * (n - 1) // (2 if channel.symmetric else 1) + n * kinds.loops
+            entries += (1, n, square)[channel.order]
+        monomials = comb(entries + degree - 1, degree) if kinds.multiple and entries else comb(entries, degree)
+        least = max(least, monomials * n**order // factorial(n))
+    return least
+
+
+def _require_few(listed: Sequence[GraphPattern] | set[GraphPattern], degree: int) -> None:
     if len(listed) > MAX_PATTERNS:
-        raise SizeError(
-            f"there are more than {MAX_PATTERNS:,} patterns of degree {degree}: ask for a lower degree, fewer channels, "
-            "or name the patterns that you want"
-        )
+        raise _too_many(degree)
+
+
+def _too_many(degree: int) -> SizeError:
+    return SizeError(
+        f"there are more than {MAX_PATTERNS:,} patterns of degree {shown(degree)}: ask for a lower degree, "
+        "fewer channels, or name the patterns that you want"
+    )
 
 
 # --- patterns as people bring them ----------------------------------------------------------------
 
 
-def read_pattern(given: Any) -> tuple[Pattern, bool]:
+def read_pattern(given: Any) -> tuple[GraphPattern, bool]:
     """A pattern, and whether its edges have a direction: of a graph, or of a pair of a graph and labelled vertices.
 
     >>> import networkx
     >>> from eqsynth.diagrams.patterns import read_pattern
     >>> read_pattern("K3")
-    (Pattern(labels=(), factors=((0, (0, 1)), (0, (0, 2)), (0, (1, 2))), vertices=3), False)
+    (GraphPattern(labels=(), factors=((0, (0, 1)), (0, (0, 2)), (0, (1, 2))), vertices=3), False)
     >>> read_pattern((networkx.DiGraph([("a", "b")]), ("b", "a")))
-    (Pattern(labels=(1, 0), factors=((0, (0, 1)),), vertices=2), True)
+    (GraphPattern(labels=(1, 0), factors=((0, (0, 1)),), vertices=2), True)
 
     Graphs are names, eq.Graph, graphs of networkx (with several edges between two vertices, if it has them), and what
     eq.Graph.of takes. Raises EqsynthError for labels that are no vertices, or more than two.
     """
-    if isinstance(given, Pattern):
+    if isinstance(given, GraphPattern):
         return given, True
     graph, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, ())
     if hasattr(graph, "is_multigraph") and hasattr(graph, "nodes"):
@@ -302,23 +326,23 @@ def read_pattern(given: Any) -> tuple[Pattern, bool]:
     number = {node: place for place, node in enumerate(nodes)}
     if not ordered(labels) or len(labels := list(labels)) > 2 or any(label not in nodes for label in labels):
         raise EqsynthError(
-            f"the labels of a pattern are up to two of its vertices, not {shown(labels)}: write (graph, (0,)) for a number "
-            "for each node, (graph, (0, 1)) for one for each pair"
+            f"the labels of a pattern are up to two of its vertices, not {shown(labels)}: write "
+            "(graph, (0,)) for a number for each node, (graph, (0, 1)) for one for each pair"
         )
     ends = [(number[tail], number[head]) for tail, head in edges]
     factors = sorted((0, pair if directed else (min(pair), max(pair))) for pair in ends)
-    return Pattern(tuple(number[label] for label in labels), tuple(factors), len(nodes)), directed
+    return GraphPattern(tuple(number[label] for label in labels), tuple(factors), len(nodes)), directed
 
 
-def check_pattern(pattern: Pattern, channels: Sequence[Channel]) -> None:
+def check_pattern(pattern: GraphPattern, channels: Sequence[Channel]) -> None:
     """Raise EqsynthError for a pattern whose labels or factors name what is not there."""
     fits = len(pattern.labels) <= 2 and all(0 <= label < pattern.vertices for label in pattern.labels)
     for channel, ends in pattern.factors:
         fits = fits and 0 <= channel < len(channels) and len(ends) == channels[channel].order
         fits = fits and all(0 <= vertex < pattern.vertices for vertex in ends)
     if not fits:
+        orders = ", ".join(str(channel.order) for channel in channels)
         raise EqsynthError(
-            f"{shown(pattern)} has labels that are none of its vertices, or factors that do not fit the "
-            f"{len(channels)} channels of the input, of orders {', '.join(str(channel.order) for channel in channels)}: "
-            "a factor is a pair (channel, vertices)"
+            f"{shown(pattern)} has labels that are none of its vertices, or factors that do not fit the channels of "
+            f"the input, of orders {orders}: a factor is a pair (channel, vertices)"
         )

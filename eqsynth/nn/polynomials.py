@@ -11,7 +11,7 @@ from torch._compile import _disable_dynamo
 from torch.nn import functional
 
 from eqsynth.bases.pointwise import positional
-from eqsynth.diagrams.patterns import Channel, Kinds, Pattern, check_pattern, patterns, read_pattern
+from eqsynth.diagrams.patterns import Channel, GraphPattern, Kinds, check_pattern, patterns, read_pattern
 from eqsynth.errors import EqsynthError, GroupError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import flag, ordered, whole
 from eqsynth.families.group import Group
@@ -33,14 +33,14 @@ class GraphPolynomials(EquivariantModule):
     >>> layer
     GraphPolynomials(S(n): 1xS2 -> 8x1 + 4x0, degree=3, loops=False, multiple=False, 22 + 9 patterns)
     >>> print(layer.patterns[0][4], layer.patterns[1][4], sep="\n")
-    y[a] = sum over b c of x[a,b] x[a,c]
+    y[a] = sum over b c of x[a,b] x[b,c]
     y[] = sum over a b c of x[a,b] x[a,c] x[b,c]
     >>> nodes, graphs = layer(torch.ones(5, 9, 9, 1))                    # 5 graphs of 9 nodes
     >>> nodes.shape, graphs.shape
     (torch.Size([5, 9, 8]), torch.Size([5, 4]))
     >>> edge_index = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])          # a path
     >>> triangles = eq.nn.GraphPolynomials("S(n)", "1xS2", "1x0", patterns=["K3", "P2"], densities=False)
-    >>> triangles.features((edge_index, torch.ones(4, 1)))
+    >>> triangles.features((edge_index, torch.ones(4, 1)), batch=torch.tensor([0, 0, 0]))
     tensor([[0., 4.]])
 
     A monomial in the entries of the input, summed over all nodes that it may be taken at, is a *pattern*: a multigraph
@@ -57,12 +57,12 @@ class GraphPolynomials(EquivariantModule):
     without direction need an input ``S2``. Each term of the output gets those with as many labels as it has axes.
 
     With ``densities`` sums are means, so that values do not grow with n. ``features(x)`` gives the polynomials
-    themselves, ``cost`` what they take: each is contracted two factors at a time in the order that is cheapest for large
-    n, and what patterns share is computed once.
+    themselves, ``cost`` what they take: each is contracted two factors at a time in the order that is cheapest for
+    large n, and what patterns share is computed once.
 
-    Dense inputs are ``(*batch, n, n, channels)``. Sparse ones are as in eq.nn.Sparse: pairs ``(edge_index, edge_attr)``,
-    with ``batch``, ``at`` and ``graphs``; then products are joins of entries, and nothing with an entry for each pair of
-    nodes is made: trees cost as much as there are edges, cycles as there are walks of two steps and more.
+    Dense inputs are ``(*batch, n, n, channels)``. Sparse ones are as in eq.nn.Sparse: pairs
+    ``(edge_index, edge_attr)``, with ``batch``, ``at`` and ``graphs``; then products are joins of entries, and nothing
+    with an entry for each pair of nodes is made: trees cost as much as there are edges, cycles as there are walks.
 
     Raises GroupError for groups that do not permute nodes, SpaceError for other orders, SizeError above 5,000 patterns.
     Source: arXiv 2302.11556, section 3 (equivariant graph polynomials); 2306.05838 (homomorphism counts as features).
@@ -94,8 +94,8 @@ class GraphPolynomials(EquivariantModule):
         self.degree = None if degree is None else whole(degree)
         if (degree is None) == (patterns is None) or (degree is not None and (self.degree is None or self.degree < 0)):
             raise EqsynthError(
-                f"GraphPolynomials takes a degree, a whole number, or a list of patterns, not degree={shown(degree)} and "
-                f"patterns={shown(patterns)}: write degree=3, or patterns=['K3', 'C4']"
+                f"GraphPolynomials takes a degree, a whole number, or a list of patterns, not degree={shown(degree)} "
+                f"and patterns={shown(patterns)}: write degree=3, or patterns=['K3', 'C4']"
             )
         by_order = self._given(patterns) if self.degree is None else self._up_to(self.degree)
         #: The patterns of each term of the output.
@@ -109,31 +109,31 @@ class GraphPolynomials(EquivariantModule):
     def _orders(self) -> list[int]:
         return sorted({order for _, order in self._places()})
 
-    def _up_to(self, degree: int) -> dict[int, tuple[Pattern, ...]]:
+    def _up_to(self, degree: int) -> dict[int, tuple[GraphPattern, ...]]:
         return {order: tuple(patterns(self._channels, order, degree, self.kinds)) for order in self._orders()}
 
-    def _given(self, given: Any) -> dict[int, tuple[Pattern, ...]]:
+    def _given(self, given: Any) -> dict[int, tuple[GraphPattern, ...]]:
         if not ordered(given):
             raise EqsynthError(f"patterns are a list of graphs, not {shown(given)}: write patterns=['K3', 'C4']")
-        by_order: dict[int, list[Pattern]] = {order: [] for order in self._orders()}
+        by_order: dict[int, list[GraphPattern]] = {order: [] for order in self._orders()}
         for one in given:
             pattern, directed = read_pattern(one)
             check_pattern(pattern, self._channels)
             if not directed and not self._channels[0].symmetric:
                 raise EqsynthError(
-                    f"edges of {shown(one)} have no direction, and entries of {self.space_in} have one: write the input "
-                    "as 1xS2 where it is symmetric, or give a directed graph"
+                    f"edges of {shown(one)} have no direction, and entries of {self.space_in} have one: write "
+                    "the input as 1xS2 where it is symmetric, or give a directed graph"
                 )
             if len(pattern.labels) not in by_order:
                 raise EqsynthError(
-                    f"{shown(one)} has {len(pattern.labels)} labels, and no term of {self.space_out} as many axes: label "
-                    "other vertices, (graph, (0,)), or add a term"
+                    f"{shown(one)} has {len(pattern.labels)} labels, and no term of {self.space_out} as many axes: "
+                    "label other vertices, (graph, (0,)), or add a term"
                 )
             by_order[len(pattern.labels)].append(pattern)
         for order, listed in by_order.items():
             if not listed:
                 raise EqsynthError(
-                    f"no pattern has {order} labels, as terms of order {order} need: give some, as pairs (graph, labels)"
+                    f"no pattern has {order} labels, as terms of order {order} need: give some, as (graph, labels)"
                 )
         return {order: tuple(listed) for order, listed in by_order.items()}
 
@@ -156,15 +156,11 @@ class GraphPolynomials(EquivariantModule):
         """Multiplications and additions for one dense sample, as polynomials in n for each order of output."""
         return "; ".join(f"order {order}: {program.cost}" for order, program in self._programs.items())
 
-    def forward(
-        self, x: Any, batch: torch.Tensor | None = None, at: Any = None, graphs: int | None = None
-    ) -> Any:
+    def forward(self, x: Any, batch: torch.Tensor | None = None, at: Any = None, graphs: int | None = None) -> Any:
         """The combinations of all polynomials, for each term of the output."""
         return self._run(x, batch, at, graphs, mixed=True)
 
-    def features(
-        self, x: Any, batch: torch.Tensor | None = None, at: Any = None, graphs: int | None = None
-    ) -> Any:
+    def features(self, x: Any, batch: torch.Tensor | None = None, at: Any = None, graphs: int | None = None) -> Any:
         """The polynomials, one channel for each of ``patterns``, in place of their combinations."""
         return self._run(x, batch, at, graphs, mixed=False)
 
@@ -237,8 +233,8 @@ class GraphPolynomials(EquivariantModule):
 def _require_nodes(group: Group, space_in: Space, space_out: Space) -> None:
     if len(group.factors) > 1 or positional(group, 1) != 1:
         raise GroupError(
-            f"polynomials of graphs are sums over nodes, which {group} does not permute: ask for S(n), a number in place "
-            "of n, or another group of permutations"
+            f"polynomials of graphs are sums over nodes, which {group} does not permute: ask for S(n), a number in "
+            "place of n, or another group of permutations"
         )
     for space, most in ((space_in, (0, 1, 2, Symmetry("S", 2))), (space_out, (0, 1, 2))):
         for order in space.orders:
@@ -246,7 +242,11 @@ def _require_nodes(group: Group, space_in: Space, space_out: Space) -> None:
                 listed = ", ".join(order_text(one) for one in most)
                 raise SpaceError(f"polynomials of graphs know no order {order_text(order)} here: ask for {listed}")
     (n,) = axis_lengths(group, 1)
-    if isinstance(n, str) and not any(axes_of(order) for order in space_in.orders) and any(map(axes_of, space_out.orders)):
+    if (
+        isinstance(n, str)
+        and not any(axes_of(order) for order in space_in.orders)
+        and any(map(axes_of, space_out.orders))
+    ):
         raise SpaceError(f"nothing of {space_in} shows how many nodes {space_out} has: add a term of order 1 or 2")
 
 
@@ -334,10 +334,10 @@ def count_homomorphisms(pattern: Any, graph: Any) -> Any:
     >>> eq.nn.count_homomorphisms([networkx.path_graph(2), (networkx.path_graph(3), (1,))], "path3")
     [4, array([1, 4, 1], dtype=object)]
 
-    Patterns and graphs are names, eq.Graph, graphs of networkx and all that eq.Graph.of takes; a pair ``(graph, labels)``
-    is a pattern whose one or two labelled vertices stay where they are, with a count for each node or pair of nodes. A
-    list of patterns gives a list; what they share is computed once. Counts are Python's ints, of any length, also in the
-    arrays. Colours and weights of the graph are not used.
+    Patterns and graphs are names, eq.Graph, graphs of networkx and all that eq.Graph.of takes; a pair
+    ``(graph, labels)`` is a pattern whose one or two labelled vertices stay where they are, with a count for each node
+    or pair of nodes. A list of patterns gives a list; what they share is computed once. Counts are Python's ints, of
+    any length, also in the arrays. Colours and weights of the graph are not used.
 
     Raises EqsynthError for a pattern without directions and a graph with them, SizeError for connected patterns of more
     than 12 edges. Source: Lovasz, Large networks and graph limits, section 5.2.
@@ -351,7 +351,7 @@ def count_homomorphisms(pattern: Any, graph: Any) -> Any:
         check_pattern(own, channels)
         if target.directed and not directed:
             raise EqsynthError(
-                f"{target} is directed, and edges of the pattern {shown(one)} have no direction: give a directed pattern"
+                f"{target} is directed, and edges of the pattern {shown(one)} have no direction: give a directed one"
             )
         listed.append(own)
     counts = exact_counts(contraction(listed, channels), target.adjacency(), listed)

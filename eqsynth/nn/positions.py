@@ -164,6 +164,8 @@ def taken(value: torch.Tensor, rows: torch.Tensor, missing: bool) -> torch.Tenso
 
 #: Values of one term, (entries, channels), and where they are.
 Term = tuple[Positions, torch.Tensor]
+#: Axes of a term, by number.
+Axes = tuple[int, ...]
 
 
 def read(value: Term, at: Positions) -> torch.Tensor:
@@ -261,7 +263,7 @@ def reduced(value: Term, pattern: Pattern, power: float = 0) -> Term:
     return left, total * scales(left, power, total.dtype) if power else total
 
 
-def product(left: Term, right: Term, left_axes: Pattern, right_axes: Pattern, kept: tuple[int, ...]) -> Term:
+def product(left: Term, right: Term, left_axes: Axes, right_axes: Axes, kept: Axes) -> Term:
     """The product of two terms whose axes are named by numbers, of which some agree, summed over those not kept.
 
     Entries meet in a join over the axes that agree: time and memory grow with the pairs of entries that do.
@@ -276,7 +278,7 @@ def product(left: Term, right: Term, left_axes: Pattern, right_axes: Pattern, ke
     return (at, x * y) if whole == tuple(range(len(left_axes))) else reduced((at, x * y), whole)
 
 
-def _join(left: Term, right: Term, left_axes: Pattern, right_axes: Pattern, kept: tuple[int, ...]) -> Term:
+def _join(left: Term, right: Term, left_axes: Axes, right_axes: Axes, kept: Axes) -> Term:
     (at, x), (other, y) = left, right
     nodes = at.nodes
     shared = [axis for axis in left_axes if axis in right_axes]

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from math import prod
 from typing import TYPE_CHECKING, Any
 
-from eqsynth.diagrams.patterns import Channel, Pattern
+from eqsynth.diagrams.patterns import Channel, GraphPattern
 from eqsynth.errors import SizeError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Entry:
     kept: Axes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Pair:
     """The product of two tensors, named by their steps, summed over axes that are not in ``kept``."""
 
@@ -63,9 +62,9 @@ class Part:
 class Contraction:
     """Steps that compute all parts of some patterns, and the parts of each pattern.
 
-    >>> from eqsynth.diagrams.patterns import Channel, Pattern
+    >>> from eqsynth.diagrams.patterns import Channel, GraphPattern
     >>> from eqsynth.plans.contraction import contraction
-    >>> square = Pattern((), ((0, (0, 1)), (0, (1, 2)), (0, (2, 3)), (0, (0, 3))), 4)
+    >>> square = GraphPattern((), ((0, (0, 1)), (0, (1, 2)), (0, (2, 3)), (0, (0, 3))), 4)
     >>> program = contraction([square], [Channel(2, symmetric=True)])
     >>> for step in program.steps:
     ...     print(step)
@@ -111,15 +110,16 @@ def _text(axes: Axes) -> str:
     return "".join(chr(ord("a") + axis) for axis in axes)
 
 
-def contraction(patterns: Sequence[Pattern], channels: Sequence[Channel]) -> Contraction:
+def contraction(patterns: Sequence[GraphPattern], channels: Sequence[Channel]) -> Contraction:
     """The contractions of some patterns, each part in the order that is cheapest for large n.
 
     All trees of pairwise products are compared that multiply tensors with a common vertex, and sum over a vertex as
     soon as all its factors are together: by how many products over so many vertices they take, the most vertices first.
-    Equal steps of all patterns are one. Raises SizeError for connected parts of more than 12 factors.
+    Equal steps, in one pattern or in several, are then one. Raises SizeError for connected parts of more than 12
+    factors.
     """
     steps: dict[Entry | Pair, int] = {}
-    known: dict[Pattern, tuple[int, Axes]] = {}
+    known: dict[GraphPattern, tuple[int, Axes]] = {}
     listed = []
     for pattern in patterns:
         parts = []
@@ -135,7 +135,7 @@ def contraction(patterns: Sequence[Pattern], channels: Sequence[Channel]) -> Con
     return Contraction(tuple(steps), tuple(listed))
 
 
-def _contracted(part: Pattern, channels: Sequence[Channel], steps: dict[Entry | Pair, int]) -> tuple[int, Axes]:
+def _contracted(part: GraphPattern, channels: Sequence[Channel], steps: dict[Entry | Pair, int]) -> tuple[int, Axes]:
     """Add the steps of a connected part: the number of the last one, and its vertices in order."""
     factors = [ends for _, ends in part.factors]
     if len(factors) > MAX_FACTORS:
@@ -154,27 +154,40 @@ def _contracted(part: Pattern, channels: Sequence[Channel], steps: dict[Entry | 
         return ends_of(mask) & (ends_of(whole ^ mask) | set(part.labels))
 
     @lru_cache(None)
-    def best(mask: int) -> tuple[int, int] | None:
-        """The least cost of a set of factors, and the half that has its lowest one; None if they are not connected."""
+    def connected(mask: int) -> bool:
+        reached = mask & -mask
+        while True:
+            ends = ends_of(reached)
+            more = sum(1 << place for place in range(len(factors)) if mask >> place & 1 and ends & ends_of(1 << place))
+            if more == reached:
+                return reached == mask
+            reached = more
+
+    @lru_cache(None)
+    def best(mask: int) -> tuple[int, int, int]:
+        """The least cost of a connected set of factors, how uneven its halves are, and the one with the lowest factor.
+
+        Of halves that cost the same, even ones are more often the same step.
+        """
         if not mask & (mask - 1):
-            return 0, 0
+            return 0, 0, 0
         lowest, choices = mask & -mask, []
         half = (mask - 1) & mask
         while half:
             rest = mask ^ half
-            if half & lowest and left_open(half) & left_open(rest) and (one := best(half)) and (other := best(rest)):
-                choices.append((one[0] + other[0] + BASE ** len(left_open(half) | left_open(rest)), half))
+            if half & lowest and connected(half) and connected(rest):
+                cost = best(half)[0] + best(rest)[0] + BASE ** len(left_open(half) | left_open(rest))
+                choices.append((cost, abs(half.bit_count() - rest.bit_count()), half))
             half = (half - 1) & mask
-        return min(choices, default=None)
+        return min(choices)
 
     def add(mask: int) -> tuple[int, Axes, bool]:
         """The step of a set of factors, its vertices in order, and whether these may be exchanged."""
         if not mask & (mask - 1):
             channel, ends = part.factors[mask.bit_length() - 1]
             return _entry(channel, ends, left_open(mask), channels[channel].symmetric, steps)
-        chosen = best(mask)
-        assert chosen is not None  # noqa: S101 - a connected part has connected halves
-        return *_pair(add(chosen[1]), add(mask ^ chosen[1]), left_open(mask), steps), False
+        *_, half = best(mask)
+        return _pair(add(half), add(mask ^ half), left_open(mask), steps)
 
     step, own, _ = add(whole)
     return step, own
@@ -194,30 +207,34 @@ def _entry(
 
 def _pair(
     left: tuple[int, Axes, bool], right: tuple[int, Axes, bool], kept: frozenset[int], steps: dict[Entry | Pair, int]
-) -> tuple[int, Axes]:
-    """The least of the ways to write a product, so that equal ones are written alike."""
+) -> tuple[int, Axes, bool]:
+    """The least of the ways to write a product, so that equal ones are written alike.
+
+    Where two ways differ in nothing but the order of the vertices, these may be exchanged in the product, too.
+    """
     ways = []
     for one, other in ((left, right), (right, left)):
         turned = [(axes, axes[::-1]) if symmetric else (axes,) for _, axes, symmetric in (one, other)]
         for first, second in product(*turned):
             names = tuple(dict.fromkeys(first + second))
-            numbers = [tuple(map(names.index, axes)) for axes in (first, second)]
+            numbers = tuple(map(names.index, first)), tuple(map(names.index, second))
             own = tuple(vertex for vertex in names if vertex in kept)
-            ways.append(((one[0], other[0], *numbers, tuple(map(names.index, own))), own))
-    arguments, own = min(ways)
-    return steps.setdefault(Pair(*arguments), len(steps)), own
+            ways.append((Pair(one[0], other[0], *numbers, tuple(map(names.index, own))), own))
+    least, own = min(ways)
+    symmetric = len(own) == 2 and (least, own[::-1]) in ways
+    return steps.setdefault(least, len(steps)), own, symmetric
 
 
 # --- exact counts ---------------------------------------------------------------------------------
 
 
-def exact_counts(program: Contraction, matrix: NDArray[np.int64], patterns: Sequence[Pattern]) -> list[Any]:
+def exact_counts(program: Contraction, matrix: NDArray[np.int64], patterns: Sequence[GraphPattern]) -> list[Any]:
     """The polynomials of patterns at a matrix of whole numbers, exactly: ints, and arrays of ints for labels.
 
     >>> import numpy as np
-    >>> from eqsynth.diagrams.patterns import Channel, Pattern
+    >>> from eqsynth.diagrams.patterns import Channel, GraphPattern
     >>> from eqsynth.plans.contraction import contraction, exact_counts
-    >>> path = Pattern((0,), ((0, (0, 1)), (0, (1, 2))), 3)
+    >>> path = GraphPattern((0,), ((0, (0, 1)), (0, (1, 2))), 3)
     >>> exact_counts(contraction([path], [Channel(2, True)]), np.array([[0, 1], [1, 0]]), [path])
     [array([1, 1], dtype=object)]
 

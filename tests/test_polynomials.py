@@ -1,5 +1,6 @@
 """Patterns up to isomorphism, their polynomials exactly and in layers, dense and sparse."""
 
+import pickle
 from collections import Counter
 from fractions import Fraction
 from itertools import permutations, product
@@ -207,7 +208,7 @@ def rook_and_shrikhande():
 
 
 def test_cliques_tell_the_rooks_graph_from_shrikhandes():
-    """Strongly regular with the same parameters: patterns of tree width 2 agree, K4 does not: 8 cliques against none."""
+    """Strongly regular, same parameters: patterns of tree width 2 agree, K4 does not: 8 cliques against none."""
     layer = eq.nn.GraphPolynomials(
         "S(n)", "1xS2", "1x0", patterns=["C3", "C4", "C5", "diamond", "K4"], densities=False, dtype=torch.float64
     )
@@ -373,9 +374,19 @@ def test_gradients():
 def test_weights_are_saved_and_loaded():
     layer, other = (eq.nn.GraphPolynomials("S(n)", "1xS2", "3x1 + 1x0", 2) for _ in range(2))
     other.load_state_dict(layer.state_dict())
+    other = pickle.loads(pickle.dumps(other))
     x = torch.randn(2, 5, 5, 1)
     assert all(torch.equal(one, two) for one, two in zip(layer(x), other(x), strict=True))
     assert [*layer.state_dict()] == ["weight_0", "weight_1"]
+
+
+def test_dense_calls_are_one_graph_for_torch_compile():
+    layer = eq.nn.GraphPolynomials("S(n)", "1xS2", "2x1 + 1x0", 2, connected=True)
+    x = torch.randn(2, 4, 4, 1)
+    torch._dynamo.reset()
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    for one, two in zip(layer(x), compiled(x), strict=True):
+        assert_close(one, two)
 
 
 def test_patterns_of_several_channels():

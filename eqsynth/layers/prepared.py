@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map
 
-from eqsynth.errors import EqsynthError, shown
+from eqsynth.errors import EqsynthError, explain_calls, shown
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -67,6 +67,7 @@ def prepared(layer: nn.Module, matrices: Any, names: frozenset[str]) -> Prepared
     return made if made.unchanged(layer) else None
 
 
+@explain_calls
 def prepare(module: ModuleT) -> ModuleT:
     """Prepare every layer of eqsynth in a module for calls that need no gradient of weights; returns the module.
 

@@ -20,7 +20,17 @@ from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space
 from eqsynth.layers.emitted import refuse_script, require_dtype
-from eqsynth.spaces.space import Irrep, Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
+from eqsynth.spaces.space import (
+    Decomposed,
+    Irrep,
+    Order,
+    Space,
+    Symmetry,
+    axis_counts,
+    entries_of,
+    order_text,
+    stored_packed,
+)
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]
 Tensors = torch.Tensor | tuple[torch.Tensor, ...]
@@ -211,10 +221,10 @@ def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
     """The length of each axis of a tensor: a number, the letter that stands for it, or a PackedLength."""
     lengths: list[int | str] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
-        if isinstance(one, Irrep):
-            lengths.append(one.dim)
-        elif not isinstance(one, Symmetry) or not one.packed:
+        if not stored_packed(one):
             lengths += [factor.n] * count
+        elif not isinstance(one, Symmetry):
+            lengths.append(one.length(factor.number))
         else:
             lengths.append(one.length(factor.n) if isinstance(factor.n, int) else PackedLength.of(factor.n, one))
     return tuple(lengths)
@@ -555,7 +565,7 @@ def forms_of(group: Group, order: Order) -> tuple[Form | None, ...]:
     """The invariant form of each axis."""
     forms: list[Form | None] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
-        if isinstance(one, Irrep):
+        if isinstance(one, Irrep | Decomposed):
             forms.append(form_of_coordinates(factor, one))
             continue
         packed = stored_packed(one)
@@ -601,10 +611,11 @@ class NormActivation(EquivariantModule):
     >>> [y.shape for y in act((torch.randn(5, 3, 16), torch.randn(5, 8)))]
     [torch.Size([5, 3, 16]), torch.Size([5, 8])]
 
-    Channel c becomes x_c f(weight_c |x_c| + bias_c), where |x_c| is the root mean square of its components. For groups
-    that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over n^(k/2),
-    which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and bias out.
-    For U(n) and SU(n) |x_c| is the length of complex vectors, and numbers, too, are scaled by functions of their
+    Channel c becomes ``x_c f(weight_c |x_c| + bias_c)``, where ``|x_c|`` is the root mean square of its components. For
+    groups that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over
+    n^(k/2), which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and
+    bias out.
+    For U(n) and SU(n) ``|x_c|`` is the length of complex vectors, and numbers, too, are scaled by functions of their
     modulus, in place of ``scalars``.
 
     Raises ActivationError where the group has no such form: Sp(n) at odd orders, since

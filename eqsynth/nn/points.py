@@ -205,11 +205,11 @@ class Message(EquivariantModule):
     O(3) is ``(points, 3, 8)``. All of eq.nn for that group goes between messages: activations, norms, eq.Linear. The
     message from point i to point j, an edge of ``edge_index``, is made of the features of i, mixed by an eq.Linear to
     ``channels`` for each term (None: as many as there are), and of r = x_j - x_i. Each mixed channel is multiplied by a
-    function of |r|, a small perceptron of ``functions`` radial functions (``basis``: ``"bessel"`` or ``"gaussian"``)
-    with ``hidden`` units, times an envelope that goes to 0 smoothly at the cutoff. Then all equivariant products with
-    the tensor powers r^0, ..., r^degree of the direction r / |r| are taken (eq.TensorProduct), and messages are added
-    at j (``reduce="sum"``), or averaged (``"mean"``). ``traceless=True`` takes the traceless parts of the powers, the
-    tensors of spherical harmonics, in any dimension.
+    function of ``|r|``, a small perceptron of ``functions`` radial functions (``basis``: ``"bessel"`` or
+    ``"gaussian"``) with ``hidden`` units, times an envelope that goes to 0 smoothly at the cutoff. Then all equivariant
+    products with the tensor powers r^0, ..., r^degree of the direction ``r / |r|`` are taken (eq.TensorProduct), and
+    messages are added at j (``reduce="sum"``), or averaged (``"mean"``). ``traceless=True`` takes the traceless parts
+    of the powers, the tensors of spherical harmonics, in any dimension.
 
     Only differences of positions count: moving all points changes nothing, and turning them turns the output. Gradients
     flow to positions, also second ones: forces are derivatives of energies. Points at the same place have no direction,

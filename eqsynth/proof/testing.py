@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.bases.decomposed import act, random_tensor
 from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
 from eqsynth.exact.numbers import bounded, choice, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import TRANSFERS, Hom, ProductHom
-from eqsynth.families.representation import act, elements_to_try, packed, random_tensor, symmetrised, unpacked
+from eqsynth.families.representation import elements_to_try, packed, symmetrised, unpacked
 from eqsynth.proof.trials import check_draws, concrete_factors, copied, sizes_to_try
 from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, least_shown, lengths, order_text
 

@@ -142,6 +142,8 @@ CALLS = {
     eq.nn.Padded: {"module": LAYER},
     eq.nn.Sparse: {"module": LAYER},
     eq.nn.Message: {"group": "O(2)", "space_in": "1x0", "space_out": "1x0", "cutoff": 1.0, "hidden": 2, "degree": 1},
+    eq.nn.GraphPolynomials: {"group": "S(3)", "space_in": "1xS2", "space_out": "1x0", "degree": 1},
+    eq.nn.count_homomorphisms: {"pattern": "K3", "graph": "K4"},
     eq.nn.neighbors: {"positions": torch.ones(2, 2), "cutoff": 1.0},
     eq.nn.pad: {"samples": [torch.ones(3, 1)]},
     eq.nn.project: {"weight": torch.ones(3, 3), "group": "S(n)", "space_in": 1, "space_out": 1, "n": 3},

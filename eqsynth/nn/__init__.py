@@ -22,6 +22,7 @@ from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
 from eqsynth.nn.points import Message, neighbors
+from eqsynth.nn.polynomials import GraphPolynomials, count_homomorphisms
 from eqsynth.nn.pyg import from_pyg, to_pyg
 from eqsynth.nn.sparse import Sparse
 
@@ -53,6 +54,7 @@ __all__ = [
     "Dropout",
     "FrameAverage",
     "Gated",
+    "GraphPolynomials",
     "LayerNorm",
     "Message",
     "NormActivation",
@@ -64,6 +66,7 @@ __all__ = [
     "RowwiseParallel",
     "Sequential",
     "Sparse",
+    "count_homomorphisms",
     "equivariance_gap",
     "from_pyg",
     "neighbors",

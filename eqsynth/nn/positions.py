@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from eqsynth.errors import ShapeError, SizeError
+from eqsynth.exact.limits import afford
 from eqsynth.families.hom import Hom
 from eqsynth.nn.activations import got
 from eqsynth.plans.plan import POWERS, Plan
@@ -163,6 +164,8 @@ def taken(value: torch.Tensor, rows: torch.Tensor, missing: bool) -> torch.Tenso
 
 #: Values of one term, (entries, channels), and where they are.
 Term = tuple[Positions, torch.Tensor]
+#: Axes of a term, by number.
+Axes = tuple[int, ...]
 
 
 def read(value: Term, at: Positions) -> torch.Tensor:
@@ -195,7 +198,7 @@ def run(plan: Plan, mixing: Mixing, inputs: Sequence[Term], wanted: Mapping[int,
             case Input(target, term):
                 values[target] = inputs[term]
             case Reduce(target, source, pattern):
-                values[target] = _reduce(values[source], pattern, POWERS[plan.sums(0)] * step.summed)
+                values[target] = reduced(values[source], pattern, POWERS[plan.sums(0)] * step.summed)
             case Mix():
                 if step.targets:
                     at = demanded[step.targets[0].name]
@@ -251,13 +254,54 @@ def _united(asked: Sequence[Positions], axes: int, wanted: Mapping[int, Position
     return asked[0].nodes.positions(torch.cat([at.index for at in asked], 1))[0]
 
 
-def _reduce(value: Term, pattern: Pattern, power: float) -> Term:
+def reduced(value: Term, pattern: Pattern, power: float = 0) -> Term:
     """Sums onto fewer axes, each graph scaled by a power of its own size."""
     at, x = value
-    rows, where, reduced = at.reduced(pattern)
+    rows, where, left = at.reduced(pattern)
     x = x if rows is None else x.index_select(0, rows)
-    total = summed(x, where, len(reduced))
-    return reduced, total * scales(reduced, power, total.dtype) if power else total
+    total = summed(x, where, len(left))
+    return left, total * scales(left, power, total.dtype) if power else total
+
+
+def product(left: Term, right: Term, left_axes: Axes, right_axes: Axes, kept: Axes) -> Term:
+    """The product of two terms whose axes are named by numbers, of which some agree, summed over those not kept.
+
+    Entries meet in a join over the axes that agree: time and memory grow with the pairs of entries that do.
+    """
+    if not set(right_axes) <= set(left_axes):
+        if not set(left_axes) <= set(right_axes):
+            return _join(left, right, left_axes, right_axes, kept)
+        left, right, left_axes, right_axes = right, left, right_axes, left_axes
+    at, x = left
+    y = at.read(tuple(right_axes.index(axis) if axis in right_axes else None for axis in left_axes), right)[1]
+    whole = tuple(kept.index(axis) if axis in kept else None for axis in left_axes)
+    return (at, x * y) if whole == tuple(range(len(left_axes))) else reduced((at, x * y), whole)
+
+
+def _join(left: Term, right: Term, left_axes: Axes, right_axes: Axes, kept: Axes) -> Term:
+    (at, x), (other, y) = left, right
+    nodes = at.nodes
+    shared = [axis for axis in left_axes if axis in right_axes]
+    keys = nodes.keys(at.index[[left_axes.index(axis) for axis in shared]])
+    sought, order = nodes.keys(other.index[[right_axes.index(axis) for axis in shared]]).sort()
+    first = torch.searchsorted(sought, keys)
+    counts = torch.searchsorted(sought, keys, right=True) - first
+    pairs = int(counts.sum())
+    what = f"a product of sparse tensors in which {pairs:,} pairs of entries meet"
+    afford(what, "give smaller graphs, or patterns of less degree", size=8 * (len(kept) + 4) * pairs)
+    rows = torch.arange(len(at), device=keys.device).repeat_interleave(counts)
+    within = torch.arange(pairs, device=keys.device) - (counts.cumsum(0) - counts)[rows]
+    others = order[first[rows] + within]
+    value = x.index_select(0, rows) * y.index_select(0, others)
+    ends = [
+        at.index[left_axes.index(axis)][rows] if axis in left_axes else other.index[right_axes.index(axis)][others]
+        for axis in kept
+    ]
+    if len(kept) < 2:
+        into = nodes.everywhere(len(kept))
+        return into, summed(value, ends[0] if ends else at.graph[rows], len(into))
+    into, where = nodes.positions(torch.stack(ends))
+    return into, summed(value, where, len(into))
 
 
 def summed(x: torch.Tensor, where: torch.Tensor, count: int) -> torch.Tensor:

@@ -126,35 +126,23 @@ class Sparse(EquivariantModule):
         self, x: Any, batch: torch.Tensor | None = None, at: Any = None, graphs: int | None = None, sizes: Any = None
     ) -> Any:
         """The module on the entries that are there."""
-        terms = _listed(x, self.space_in)
+        terms = listed_terms(x, self.space_in)
         letters = self._letters(terms, sizes)
-        nodes = _nodes(terms, self.space_in, batch, graphs)
-        _check_size(nodes, self.group.factors[0].n)
-        values: list[Term] = []
-        given: dict[int, list[Entries]] = {}
-        for place, (term, (channels, full_order)) in enumerate(zip(terms, self.space_in, strict=True)):
-            order, shape = node_order(full_order), (*component_shape(self.group, full_order, letters), channels)
-            if order < 2:
-                values.append((nodes.everywhere(order), _dense(term, place, shape, order, nodes).flatten(1)))
-                continue
-            index, value = _entries(term, place, shape, order, nodes)
-            positions, rows = nodes.positions(index)
-            given.setdefault(len(index), []).append(Entries(index, positions, rows))
-            values.append((positions, summed(value.flatten(1), rows, len(positions))))
+        nodes = nodes_of(terms, self.space_in, batch, graphs, self.group.factors[0].n)
+        values, given = read_terms(terms, self.space_in, _shapes(self.group, self.space_in, letters), nodes)
         own = next(self.module.parameters(), None)
         if own is not None:
             for _, value in values:
                 self._require_own(value, own)
-        asked = _asked(at, given, self._sampled, nodes)
+        asked = asked_entries(at, given, self._sampled, nodes)
         wanted = {order: nodes.everywhere(order) for order in (0, 1)}
         wanted |= {order: entries.positions for order, entries in asked.items()}
         try:
             outputs = _apply(self.module, values, wanted, letters)
         finally:
             nodes.known.clear()
-        as_tensors = any(isinstance(term, torch.Tensor) and term.layout == torch.sparse_coo for term in terms)
         shapes = _shapes(self.group, self.space_out, letters)
-        return joined([_given_back(y, shape, asked, as_tensors) for y, shape in zip(outputs, shapes, strict=True)])
+        return given_back(outputs, shapes, asked, terms)
 
     def _letters(self, terms: Sequence[Any], sizes: Any) -> dict[str, int]:
         """The sizes of the letters of components, from what was given and from the shapes of the input."""
@@ -362,7 +350,8 @@ def _pointwise(module: Any, entries: list[torch.Tensor], places: list[Positions]
 # --- input and output -----------------------------------------------------------------------------
 
 
-def _listed(x: Any, space: Space) -> Sequence[Any]:
+def listed_terms(x: Any, space: Space) -> Sequence[Any]:
+    """One input for each term, dense or sparse; ShapeError for another number of them."""
     count = len(space)
     if count == 1:
         return (x,)
@@ -386,8 +375,8 @@ def _sizes_given(letters: tuple[str, ...], sizes: Any) -> dict[str, int]:
     return {letter: size for letter, size in known.items() if size is not None}
 
 
-def _nodes(terms: Sequence[Any], space: Space, batch: Any, graphs: int | None) -> Nodes:
-    """The nodes of the batch: its vector, or one graph of as many nodes as the terms show."""
+def nodes_of(terms: Sequence[Any], space: Space, batch: Any, graphs: int | None, n: int | str) -> Nodes:
+    """The nodes of the batch: its vector, or one graph of as many nodes as the terms show; n in each, if a number."""
     if graphs is not None and ((count := whole(graphs)) is None or count < 0):
         raise ShapeError(f"graphs is the number of graphs, a whole number, not {shown(graphs)}")
     graphs = whole(graphs)
@@ -415,13 +404,29 @@ def _nodes(terms: Sequence[Any], space: Space, batch: Any, graphs: int | None) -
             f"batch names graphs from {low} to {high}, of {count}: number them from 0, and let graphs, or the rows of "
             "a term of order 0, be as many"
         )
-    return Nodes.of(batch.long(), count)
-
-
-def _check_size(nodes: Nodes, n: int | str) -> None:
+    nodes = Nodes.of(batch.long(), count)
     if isinstance(n, int) and bool((nodes.sizes != n).any()):
         sizes = sorted(set(nodes.sizes.tolist()) - {n})
         raise ShapeError(f"a graph has {sizes[0]} nodes, but the layer is for n = {n}: make it for S(n), any n")
+    return nodes
+
+
+def read_terms(
+    terms: Sequence[Any], space: Space, shapes: Sequence[tuple[int, ...]], nodes: Nodes
+) -> tuple[list[Term], dict[int, list[Entries]]]:
+    """The values of each term with their positions, and for each order from 2 on the entries that were given."""
+    values: list[Term] = []
+    given: dict[int, list[Entries]] = {}
+    for place, (term, full_order, shape) in enumerate(zip(terms, space.orders, shapes, strict=True)):
+        order = node_order(full_order)
+        if order < 2:
+            values.append((nodes.everywhere(order), _dense(term, place, shape, order, nodes).flatten(1)))
+            continue
+        index, value = _entries(term, place, shape, order, nodes)
+        positions, rows = nodes.positions(index)
+        given.setdefault(len(index), []).append(Entries(index, positions, rows))
+        values.append((positions, summed(value.flatten(1), rows, len(positions))))
+    return values, given
 
 
 def _dense(x: Any, place: int, shape: tuple[int, ...], order: int, nodes: Nodes) -> torch.Tensor:
@@ -471,7 +476,7 @@ def _got(x: Any) -> str:
     return f"shape {tuple(x.shape)}" + (f", {x.layout}" if x.layout != torch.strided else "")
 
 
-def _asked(at: Any, given: dict[int, list[Entries]], sampled: Sequence[int], nodes: Nodes) -> dict[int, Entries]:
+def asked_entries(at: Any, given: dict[int, list[Entries]], sampled: Sequence[int], nodes: Nodes) -> dict[int, Entries]:
     """For each order from 2 on the entries that are computed, with the index that is given back."""
     if not (at is None or isinstance(at, torch.Tensor | tuple | list)):
         raise ShapeError(f"at is of {got(at)}, expected an index (order, entries), as edge_index, or a list of them")
@@ -504,6 +509,14 @@ def _each_once(given: Sequence[Entries], nodes: Nodes) -> Entries:
     columns = torch.arange(len(rows), device=rows.device)
     first = columns.new_full((len(positions),), len(rows)).scatter_reduce(0, rows, columns, "amin").sort().values
     return Entries(entries.index[:, first], positions, rows[first])
+
+
+def given_back(
+    outputs: Sequence[Term], shapes: Sequence[tuple[int, ...]], asked: dict[int, Entries], terms: Sequence[Any]
+) -> Any:
+    """Outputs as they are given to the caller: sparse tensors of torch where one of the inputs is one."""
+    as_tensors = any(isinstance(term, torch.Tensor) and term.layout == torch.sparse_coo for term in terms)
+    return joined([_given_back(y, shape, asked, as_tensors) for y, shape in zip(outputs, shapes, strict=True)])
 
 
 def _given_back(value: Term, shape: tuple[int, ...], asked: dict[int, Entries], as_tensors: bool) -> Any:

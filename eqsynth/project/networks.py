@@ -158,7 +158,7 @@ class _Body:
     def source(self, name: str) -> ClassSource:
         """The class."""
         lines = [f'"""{self.title}."""', "", *self.attributes, *([""] if self.attributes else [])]
-        if self.init:
+        if self.init or self.place == ROOT:  # a network is always given device and dtype
             lines += [*self._head(), *(f"    {line}" for line in self.init), ""]
         lines += [f"def forward(self, {', '.join(self.arguments)}):", *(f"    {line}" for line in self.forward)]
         text = "\n".join(lines)
@@ -420,7 +420,6 @@ def _layer_norm(body: _Body, module: LayerNorm) -> None:
 
 def _batch_norm(body: _Body, module: BatchNorm) -> None:
     names, outputs, terms = body.read(module), [], [*body.terms()]
-    body.init.append('self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))')
     rows = [f"{names[term.place]}.shape[:-1].numel()" for term in terms if term.free]
     body.forward.append("if self.training:")
     if rows:
@@ -458,6 +457,7 @@ def _batch_norm(body: _Body, module: BatchNorm) -> None:
             *([f"    value = value * {weight}"] if weight else []),
             f"{y} = value.to({x}.dtype)",
         ]
+    body.init.append('self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))')
     body.give(outputs)
 
 
@@ -562,7 +562,7 @@ class _Writer:
         kind = next((kind for kind in (*SINGLE, *HOLDING) if isinstance(module, kind)), None)
         if kind is None or type(module).forward is not kind.forward:
             name = type(module).__name__
-            cure = CURES.get(name, f"only {KNOWN} can: use these, or torch.export for the whole")
+            cure = CURES.get(name, f"only {KNOWN} can be exported: use these, or torch.export for the whole")
             raise ExportError(f"{place} is a {name}, which eqsynth cannot write as source: {cure}")
         _check(module, kind, place)
         body = _Body(module, place)

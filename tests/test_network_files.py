@@ -1,6 +1,5 @@
 """Whole networks as files that need torch alone: the same numbers and gradients from the same state_dict."""
 
-import copy
 import inspect
 from functools import partial
 
@@ -10,7 +9,7 @@ from torch import nn
 
 import eqsynth as eq
 from alone import run_alone
-from eqsynth.errors import EqsynthError, ExportError
+from eqsynth.errors import ExportError
 from eqsynth.nn.activations import PackedLength, axis_lengths
 from eqsynth.nn.networks import problem_of
 from eqsynth.project.networks import HOLDING, SINGLE, is_network_file, network_artifact
@@ -18,7 +17,8 @@ from eqsynth.project.networks import HOLDING, SINGLE, is_network_file, network_a
 D = torch.float64
 BOOST = eq.MatrixGroup([], [[[0, 1], [1, 0]]])
 LATTICE = eq.MatrixGroup([[[0, -1], [1, -1]]])
-PRELU = nn.PReLU(dtype=D)
+PRELU, CLAMP = nn.PReLU(dtype=D), nn.Hardtanh(-0.5, 0.7)
+DOWN = "3x0", "2x0"
 
 
 def chain(group, *spaces):
@@ -55,9 +55,9 @@ NETWORKS = {
         eq.Linear("S(n)", "1xS2.packed", "3x0", dtype=D), eq.Linear("S(n)", "3x0", "2x1", dtype=D)
     ),
     "size given": lambda: eq.nn.Residual(
-        SEQ(eq.Linear("S(n)", "2x0", "3x1", dtype=D), eq.nn.Pool("S(n)", "3x1"), eq.Linear("S(n)", "3x0", "2x0", dtype=D))
+        SEQ(eq.Linear("S(n)", "2x0", "3x1", dtype=D), eq.nn.Pool("S(n)", "3x1"), eq.Linear("S(n)", *DOWN, dtype=D))
     ),
-    "functions": lambda: eq.nn.Activation("S(n)", "2x1 + 3x0 + 2x0 + 2x0", (None, PRELU, nn.Hardtanh(-0.5, 0.7), PRELU)),
+    "functions": lambda: eq.nn.Activation("S(n)", "2x1 + 3x0 + 2x0 + 2x0", (None, PRELU, CLAMP, PRELU)),
     "gates": lambda: eq.nn.Gated("O(3)", "2x1 + 3x2 + 2x0", torch.tanh, PRELU, [False, True, True]),
     "norms": lambda: eq.nn.NormActivation("S(n) x O(3)", "2x(1,1) + 3x(1,0)", affine=False),
     "over all": lambda: eq.nn.LayerNorm("S(n) x O(3)", "2x(1,1) + 3x(2,0)", over="all", affine=False),
@@ -146,3 +146,151 @@ for path, case in torch.load("cases.pt", weights_only=True).items():
     done = run_alone(source, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [*NETWORKS]
+
+
+def built(net, **options):
+    """A network as its file has it, in this process."""
+    space = {}
+    exec(compile(network_artifact(net).source, "network", "exec"), space)
+    twin = space["Network"](**options)
+    twin.load_state_dict(net.state_dict())
+    return twin
+
+
+@pytest.mark.parametrize("name", ["batch", "product", "norms", "maxima", "lattice"])
+def test_half_precision_is_the_same(name):
+    net = network(name).float()
+    x = [term.float() for term in flat(inputs_for(net))]
+    with torch.autocast("cpu", torch.bfloat16):
+        for ours, meant in zip(computed(built(net), x, ()), computed(net, x, ()), strict=True):
+            torch.testing.assert_close(ours, meant)
+    net, x = net.bfloat16(), [term.bfloat16() for term in x]
+    for ours, meant in zip(computed(built(net).bfloat16(), x, ()), computed(net, x, ()), strict=True):
+        torch.testing.assert_close(ours, meant)
+
+
+def test_new_networks_have_weights_of_the_same_variance():
+    torch.manual_seed(0)
+    for net in (eq.nn.Pairings("O(3)", "400x1 + 30x0"), eq.nn.Pairings("U(2)", "400x1 + 30x0")):
+        space = {}
+        exec(compile(network_artifact(net).source, "network", "exec"), space)
+        for ours, meant in zip(space["Network"]().parameters(), net.parameters(), strict=True):
+            assert ours.dtype == meant.dtype
+            assert ours.abs().max() == pytest.approx(meant.abs().max().item(), rel=0.02)
+            assert ours.var().item() == pytest.approx(meant.var().item(), rel=0.05)
+
+
+def test_modules_that_are_alike_share_a_class():
+    block = lambda: eq.nn.Residual(SEQ(eq.nn.LayerNorm("O(3)", "4x1"), eq.Linear("O(3)", "4x1", "4x1")))  # noqa: E731
+    source = network_artifact(SEQ(block(), block(), block()), "Linear1").source
+    names = [line.split("(")[0].removeprefix("class ") for line in source.splitlines() if line.startswith("class ")]
+    assert names == ["LayerNorm1", "Linear2", "Sequential1", "Residual1", "Linear1"]
+
+
+class Own(nn.Module):
+    group, space_in, space_out = "S(n)", "2x1", "2x1"
+
+    def forward(self, x):
+        return x
+
+
+class Doubled(eq.nn.Gated):
+    def forward(self, x):
+        return super().forward(2 * x)
+
+
+def tied():
+    first, second = eq.Linear("S(n)", "2x1", "2x1"), eq.Linear("S(n)", "2x1", "2x1")
+    second.weight = first.weight
+    return SEQ(first, second)
+
+
+def hooked():
+    net = SEQ(eq.Linear("S(n)", "2x1", "2x1"))
+    net[0].register_forward_hook(lambda *_: None)
+    return net
+
+
+def scaled():
+    net = SEQ(eq.Linear("S(n)", "2x1", "2x1"))
+    nn.utils.parametrizations.weight_norm(net[0])
+    return net
+
+
+INNER = partial(eq.Linear, "S(n)", "2x1", "2x1")
+REFUSED = {
+    "Padded": (lambda: eq.nn.Padded(INNER()), "network is a Padded, .*module.module"),
+    "Sparse": (lambda: eq.nn.Sparse(INNER()), "network is a Sparse, .*module.module"),
+    "frames": (lambda: eq.nn.FrameAverage("SO(3)", nn.Identity(), "1x1", "1x1"), "FrameAverage, .*copy that"),
+    "canonical": (lambda: eq.nn.Canonicalise("SO(3)", nn.Identity(), "1x1", "1x1"), "Canonicalise, .*copy that"),
+    "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*module.module"),
+    "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*module._orig_mod"),
+    "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Sequential, MLP"),
+    "own forward": (lambda: Doubled("S(n)", "2x1"), "network is a Doubled, "),
+    "of torch": (lambda: nn.Sequential(INNER()), "network is a Sequential, .*torch.export for the whole"),
+    "tied": (tied, "network.1 and network.0 share parameters"),
+    "hooked": (hooked, "network.0, a Linear, has hooks"),
+    "scaled": (scaled, "network.0, a .*Linear, has parametrizations"),
+    "lambda": (lambda: eq.nn.Activation("S(n)", 1, lambda x: x + 1), "network applies <lambda>, a function of your own"),
+    "modules": (lambda: eq.nn.Activation("S(n)", 1, nn.Sequential(nn.Tanh())), "network applies Sequential, a module"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_written_is_refused_by_name(name, tmp_path):
+    make, message = REFUSED[name]
+    with pytest.raises(ExportError, match=message):
+        eq.export(make(), tmp_path / "net.py")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_files_say_how_to_load_them_and_edited_ones_are_kept(tmp_path):
+    net, path = network("graphs"), tmp_path / "net.py"
+    artifact = eq.export(net, path, "Graphs")
+    assert artifact.source == path.read_text()
+    assert (artifact.name, str(artifact.problem)) == ("Graphs", "S(n): 1x2 -> 1x0")
+    assert (
+        'network = Graphs(dtype=torch.float64)\n    network.load_state_dict(torch.load("weights.pt"))'
+        in artifact.source
+    )
+    eq.export(network("batch"), path)
+    assert is_network_file(path)
+    for text in (path.read_text().replace("0.3", "0.2"), "", "# sha256 of the lines above: 0\n"):
+        path.write_text(text)
+        assert not is_network_file(path)
+        with pytest.raises(ExportError, match="it was edited"):
+            eq.export(net, path)
+    eq.export(net, path, force=True)
+    eq.export(INNER(), path)
+    assert "class EquivariantLinear" in path.read_text()
+    assert not is_network_file(tmp_path / "missing.py")
+
+
+def test_inputs_that_do_not_fit_are_refused():
+    net = built(eq.nn.Gated("S(n) x O(3)", "2x(1,1) + 3x(1,0)"))
+    good = inputs_for(eq.nn.Gated("S(n) x O(3)", "2x(1,1) + 3x(1,0)"))
+    net(good)
+    wrong = [
+        good[0], good[:2], (*good[:2], good[2][..., :1]), (good[0][:, :3], *good[1:]), (good[0][:1], *good[1:]),
+        (good[0].long(), *good[1:]), (3, *good[1:]), tuple(term[:, :0] for term in good), (good[0][0, 0], *good[1:]),
+    ]  # fmt: skip
+    for x in wrong:
+        with pytest.raises(ValueError, match=r"expected floating-point numbers of shape \(\*batch, n, 3, 2\) and "):
+            net(x)
+    with pytest.raises(ValueError, match="expected complex numbers"):
+        built(eq.nn.Gated("U(2)", "2x1"))((torch.zeros(2, 2, 2), torch.zeros(2, 2)))
+    with pytest.raises(ValueError, match="one value for each channel has no variance"):
+        built(eq.nn.BatchNorm("S(n)", "2x0"))(torch.zeros(1, 2))
+
+
+def test_torch_exports_networks_and_their_files(tmp_path):
+    """With open batch and n, from the network and from its file alike."""
+    net = SEQ(*eq.nn.MLP("S(n)", ["1x2", "3x2 + 2x1", "2x0"], norm="layer"), eq.Linear("S(n)", "2x0", "2x1")).eval()
+    batch, n = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("n", min=2, max=64)
+    for module in (net, built(net).eval()):
+        program = torch.export.export(module, (torch.randn(3, 5, 5, 1),), dynamic_shapes=({0: batch, 1: n, 2: n},))
+        torch.export.save(program, tmp_path / "net.pt2")
+        loaded = torch.export.load(tmp_path / "net.pt2").module()
+        for shape in ((2, 4, 4, 1), (7, 9, 9, 1)):
+            x = torch.randn(shape)
+            torch.testing.assert_close(loaded(x), net(x))

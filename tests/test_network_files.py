@@ -176,7 +176,7 @@ def test_new_networks_have_weights_of_the_same_variance():
         exec(compile(network_artifact(net).source, "network", "exec"), space)
         for ours, meant in zip(space["Network"]().parameters(), net.parameters(), strict=True):
             assert ours.dtype == meant.dtype
-            assert ours.abs().max() == pytest.approx(meant.abs().max().item(), rel=0.02)
+            assert ours.abs().max().item() == pytest.approx(meant.abs().max().item(), rel=0.02)
             assert ours.var().item() == pytest.approx(meant.var().item(), rel=0.05)
 
 
@@ -221,17 +221,17 @@ INNER = partial(eq.Linear, "S(n)", "2x1", "2x1")
 REFUSED = {
     "Padded": (lambda: eq.nn.Padded(INNER()), "network is a Padded, .*module.module"),
     "Sparse": (lambda: eq.nn.Sparse(INNER()), "network is a Sparse, .*module.module"),
-    "frames": (lambda: eq.nn.FrameAverage("SO(3)", nn.Identity(), "1x1", "1x1"), "FrameAverage, .*copy that"),
-    "canonical": (lambda: eq.nn.Canonicalise("SO(3)", nn.Identity(), "1x1", "1x1"), "Canonicalise, .*copy that"),
+    "frames": (lambda: eq.nn.FrameAverage(nn.Identity(), "SO(3)", "1x1", "1x1"), "FrameAverage, .*copy that"),
+    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "1x1", "1x1"), "Canonicalise, .*copy that"),
     "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*module.module"),
     "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*module._orig_mod"),
-    "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Sequential, MLP"),
+    "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Seq"),
     "own forward": (lambda: Doubled("S(n)", "2x1"), "network is a Doubled, "),
     "of torch": (lambda: nn.Sequential(INNER()), "network is a Sequential, .*torch.export for the whole"),
     "tied": (tied, "network.1 and network.0 share parameters"),
     "hooked": (hooked, "network.0, a Linear, has hooks"),
     "scaled": (scaled, "network.0, a .*Linear, has parametrizations"),
-    "lambda": (lambda: eq.nn.Activation("S(n)", 1, lambda x: x + 1), "network applies <lambda>, a function of your own"),
+    "lambda": (lambda: eq.nn.Activation("S(n)", 1, lambda x: x + 1), "network applies <lambda>, a function of your"),
     "modules": (lambda: eq.nn.Activation("S(n)", 1, nn.Sequential(nn.Tanh())), "network applies Sequential, a module"),
 }  # fmt: skip
 

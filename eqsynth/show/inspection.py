@@ -200,7 +200,7 @@ def inspect(layer: nn.Module, n: int | Sequence[int] | None = None) -> Inspectio
     >>> [(use.formula, round(use.variance, 2)) for use in eq.inspect(layer)]
     [('y[a,a] += u[b] u[b]', 6.67), ('y[a,b] += u[a] u[b]', 1.67)]
 
-    Of a network, or any module of torch with layers of eqsynth in it, each layer is inspected by itself, under its name.
+    Of a network, or any module of torch with layers of eqsynth in it, each layer is inspected, under its name.
 
     >>> network = eq.nn.MLP("S(n)", ["1x2", "4x1", "1x0"])
     >>> inspection = eq.inspect(network)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from eqsynth.diagrams.diagram import Half as Half
     from eqsynth.errors import EqsynthError as EqsynthError
     from eqsynth.families.automorphism import Aut as Aut
+    from eqsynth.families.crystals import point_group as point_group
     from eqsynth.families.group import Group as Group
     from eqsynth.families.hom import Hom as Hom
     from eqsynth.families.matrix import MatrixGroup as MatrixGroup
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
     from eqsynth.layers.e3nn import split_irreps as split_irreps
     from eqsynth.layers.e3nn import to_e3nn as to_e3nn
     from eqsynth.layers.linear import Linear as Linear
+    from eqsynth.layers.packing import from_irreps as from_irreps
     from eqsynth.layers.packing import pack as pack
     from eqsynth.layers.packing import symmetrise as symmetrise
+    from eqsynth.layers.packing import to_irreps as to_irreps
     from eqsynth.layers.packing import unpack as unpack
     from eqsynth.layers.products import PolynomialLayer as PolynomialLayer
     from eqsynth.layers.products import Power as Power
@@ -67,6 +70,7 @@ _HOMES = {
     "Half": "diagrams.diagram",
     "EqsynthError": "errors",
     "Aut": "families.automorphism",
+    "point_group": "families.crystals",
     "Group": "families.group",
     "MatrixGroup": "families.matrix",
     "PermutationGroup": "families.permutation",
@@ -78,8 +82,10 @@ _HOMES = {
     "join_irreps": "layers.e3nn",
     "split_irreps": "layers.e3nn",
     "to_e3nn": "layers.e3nn",
+    "from_irreps": "layers.packing",
     "pack": "layers.packing",
     "symmetrise": "layers.packing",
+    "to_irreps": "layers.packing",
     "unpack": "layers.packing",
     "plan": "plans.products",
     "Plan": "plans.plan",

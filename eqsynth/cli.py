@@ -109,7 +109,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
     tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra table.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra draw.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files with other content.")] = False,
 ) -> None:

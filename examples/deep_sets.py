@@ -16,7 +16,7 @@ The example learns the variance of a set of numbers from small sets, and is test
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,6 @@ def main(steps: int = 600) -> None:
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
-    main(**vars(parser.parse_args()))
+    main(**{name: value for name, value in vars(parser.parse_args()).items() if value is not None})

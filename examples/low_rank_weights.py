@@ -20,7 +20,7 @@ written in other bases.
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +114,6 @@ def main(steps: int = 300) -> None:
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
-    main(**vars(parser.parse_args()))
+    main(**{name: value for name, value in vars(parser.parse_args()).items() if value is not None})

@@ -30,7 +30,7 @@ more slowly, with twenty times as many weights.
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -402,6 +402,6 @@ def main(steps: int = 500) -> None:
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
-    main(**vars(parser.parse_args()))
+    main(**{name: value for name, value in vars(parser.parse_args()).items() if value is not None})

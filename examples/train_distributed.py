@@ -17,7 +17,7 @@ network itself, its weights and what it learns stay the same, so that the four r
 from __future__ import annotations
 
 import os
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 
 import torch
 import torch.distributed as dist
@@ -84,7 +84,7 @@ def main(steps: int = 300, way: str = "ddp") -> None:
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
     parser.add_argument("way", nargs="?", choices=("ddp", "fsdp", "channels"), help="how the processes share the work")
-    main(**vars(parser.parse_args()))
+    main(**{name: value for name, value in vars(parser.parse_args()).items() if value is not None})

@@ -22,7 +22,7 @@ The example reads the weights of small networks and learns the mean square of wh
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -167,6 +167,6 @@ def main(steps: int = 400) -> None:
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0], argument_default=SUPPRESS)
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("steps", nargs="?", type=int, help="how many steps to train")
-    main(**vars(parser.parse_args()))
+    main(**{name: value for name, value in vars(parser.parse_args()).items() if value is not None})

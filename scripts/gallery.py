@@ -137,7 +137,7 @@ def pages() -> dict[Path, str]:
         text += [f"In words: {drawn.words}", "", f"Source: {source}.", ""]
     made[folder / "so_3_3_2.svg"], title = whole(eq.Hom.parse("SO(3)", "1x3", "1x2"))
     text += [f"## {title}", "", f"![{title}](gallery/so_3_3_2.svg)", ""]
-    text += ["## The catalog", "", "Every map of every layer in [catalog](../catalog): what one weight of it does.", ""]
+    text += ["## The catalog", "", "Every map of every layer in `catalog/`: what one weight of it does.", ""]
     for layer in LAYERS:
         name = layer.file
         made[folder / f"{name}.svg"], title = whole(layer.hom)

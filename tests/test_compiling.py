@@ -104,7 +104,7 @@ def test_third_derivatives():
 
 
 def test_torch_alone_refuses_double_backward():
-    """The reason for eq.compile. When this test fails, torch has learnt it: say so in README, and think again."""
+    """The reason for eq.compile. When this test fails, torch has learnt it: say so in the guide, and think again."""
     layer, x = layer_of("O(3)"), input_of("O(3)")
     with pytest.raises(RuntimeError, match="double backward"):
         penalty(torch.compile(layer, backend="aot_eager"), x, layer)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError
+from eqsynth.errors import EqsynthError, GroupError
+from eqsynth.families.crystals import CLASSES as CLASSES_OF_CRYSTALS
 
 ELASTICITY, SIGNED = "[ijkl=jikl=klij]", "[ijkl=-jikl=klij]"
 
@@ -117,6 +118,32 @@ def test_components_that_are_packed_are_refused_with_what_to_ask_instead(text):
     ):
         with pytest.raises(EqsynthError, match=r"packed.*ask for \[ij.*eq\.unpack"):
             make()
+
+
+#: For each point group its order, and how many constants of elasticity and of piezoelectricity are independent
+#: (Nye, Physical Properties of Crystals, tables 9 and 8).
+POINT_GROUPS = {
+    "1": (1, 21, 18), "-1": (2, 21, 0), "2": (2, 13, 8), "m": (2, 13, 10), "2/m": (4, 13, 0), "222": (4, 9, 3),
+    "mm2": (4, 9, 5), "mmm": (8, 9, 0), "4": (4, 7, 4), "-4": (4, 7, 4), "4/m": (8, 7, 0), "422": (8, 6, 1),
+    "4mm": (8, 6, 3), "-42m": (8, 6, 2), "4/mmm": (16, 6, 0), "3": (3, 7, 6), "-3": (6, 7, 0), "32": (6, 6, 2),
+    "3m": (6, 6, 4), "-3m": (12, 6, 0), "6": (6, 5, 4), "-6": (6, 5, 2), "6/m": (12, 5, 0), "622": (12, 5, 1),
+    "6mm": (12, 5, 3), "-6m2": (12, 5, 1), "6/mmm": (24, 5, 0), "23": (12, 3, 1), "m-3": (24, 3, 0), "432": (24, 3, 0),
+    "-43m": (24, 3, 1), "m-3m": (48, 3, 0),
+}  # fmt: skip
+
+
+def test_point_groups_of_crystals():
+    for name, (order, elastic, piezoelectric) in POINT_GROUPS.items():
+        group = eq.point_group(name)
+        assert group.order == order, name
+        assert (len(eq.basis(group, 0, ELASTICITY)), len(eq.basis(group, 0, "[ijk=ikj]"))) == (elastic, piezoelectric)
+        assert eq.point_group(CLASSES_OF_CRYSTALS[name][0]) == group
+    assert POINT_GROUPS.keys() == CLASSES_OF_CRYSTALS.keys()
+    with pytest.raises(GroupError, match="'C5v' is no point group of crystals: they are 1, -1, 2"):
+        eq.point_group("C5v")
+    with pytest.raises(GroupError, match="infinitely many elements, or more than 20,000"):
+        _ = eq.MatrixGroup([[[1, 1], [0, 1]]]).order
+    assert eq.MatrixGroup([[[1, -1], [1, 0]]]).order == 6
 
 
 # --- the scripts behind docs/training.md ------------------------------------------------------------------

@@ -8,6 +8,7 @@ import torch
 
 import eqsynth as eq
 from eqsynth.errors import EqsynthError, ShapeError
+from eqsynth.nn.activations import axis_lengths
 from eqsynth.nn.networks import problem_of
 from eqsynth.spaces.space import lengths
 
@@ -161,6 +162,7 @@ NETS = [
         eq.Linear("S(n)", "4x1 + 3x0", "2x1 + 2x0"),
     ),
     lambda: eq.nn.Sequential(eq.Linear("S(n)", "1x2 + 8x1", "4x1"), eq.nn.Pool("S(n)", "4x1", "max")),
+    lambda: eq.nn.MLP("S(n)", ["1x2 + 8x1", "4x1 + 3x0", "4x1 + 3x0", "2x0"], norm="layer"),
 ]
 
 
@@ -203,10 +205,46 @@ def test_only_graphs_without_nodes():
     assert eq.nn.Padded(eq.Linear("S(n)", "1x1", "2x1"))(torch.randn(0, 3, 1), []).shape == (0, 3, 2)
 
 
+LAYERS = {
+    "Linear": lambda: eq.Linear("S(n) x O(3)", "2x(1,2) + 2x(1,0) + 2x(0,0)", "3x(0,0) + 2x(0,2)"),
+    "Pool, norm": lambda: eq.nn.Pool("S(n) x O(3)", "4x(1,1) + 3x(0,1)", "sum", "norm"),
+    "Pool, max": lambda: eq.nn.Pool("S(n) x S(m)", "4x(1,1)", "max"),
+    "PolynomialLayer": lambda: eq.PolynomialLayer("S(n)", "3x2 + 3x0", 2, "2x0"),
+    "Pairings": lambda: eq.nn.Pairings("S(n) x O(3)", "3x(1,1) + 2x(1,0) + 3x(0,1) + 2x(0,0)"),
+    "O(n)": lambda: eq.Linear("O(n)", "2x2 + 2x0", "3x0"),
+    "Sp(n)": lambda: eq.Linear("Sp(n)", "2x2 + 2x0", "3x0"),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_samples_of_size_zero_get_at_order_0_what_larger_ones_of_zeros_get(name):
+    layer = with_random_weights(LAYERS[name]())
+    hom = problem_of(layer)
+    full = {"n": 4, "m": 3}
+    terms = [
+        torch.randn(3, *[full.get(size, size) for size in axis_lengths(hom.group, order)], channels)
+        for channels, order in hom.space_in
+    ]
+    y = tensors(eq.nn.Padded(layer)(terms[0] if len(terms) == 1 else tuple(terms), {"n": [2, 0, 4]}))
+    lengths = [axis_lengths(hom.group, order) for order in hom.space_in.orders]
+    zeros = [term[1:2] * float("n" not in axes) for term, axes in zip(terms, lengths, strict=True)]
+    meant = tensors(layer(zeros[0] if len(zeros) == 1 else tuple(zeros)))
+    for ours, theirs, order in zip(y, meant, hom.space_out.orders, strict=True):
+        if "n" in axis_lengths(hom.group, order):
+            assert not ours[1].any()
+        else:
+            assert torch.allclose(ours[1:2], theirs, atol=1e-5)
+
+
 def test_what_has_no_meaning_without_nodes_is_refused():
-    pool = eq.nn.Padded(eq.nn.Pool("S(n) x O(3)", "4x(1,1)"))
-    with pytest.raises(ShapeError, match=r"size 0.*Leave such samples out"):
-        pool(torch.randn(2, 3, 3, 4), [0, 2])
+    class Own(torch.nn.Module):
+        group, space_in, space_out = "S(n)", "2x1", "2x0"
+
+        def forward(self, x):
+            return x.sum(-2)
+
+    with pytest.raises(ShapeError, match=r"size 0.*Own.*Leave such samples out"):
+        eq.nn.Padded(Own())(torch.randn(2, 3, 2), [0, 2])
     norm = eq.nn.Padded(eq.nn.Sequential(eq.nn.BatchNorm("S(n)", "2x1"), eq.Linear("S(n)", "2x1", "2x0")))
     before = copy.deepcopy(norm.state_dict())
     with pytest.raises(ShapeError, match="leave such samples out"):

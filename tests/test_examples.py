@@ -1,5 +1,6 @@
 """The examples: equal weights give what the same architectures written by hand give, and every file runs."""
 
+import ast
 import re
 import runpy
 import sys
@@ -13,6 +14,7 @@ import lorentz
 import low_rank_weights
 import networkx as nx
 import numpy as np
+import points_forces
 import pytest
 import subgraph_network as spen
 import torch
@@ -28,6 +30,23 @@ from eqsynth.errors import EquivarianceError
 ROOT = Path(__file__).parents[1]
 #: Comparisons by training, train_*.py, have tests of their own in test_training.py.
 FILES = sorted(path for path in (ROOT / "examples").glob("*.py") if not path.name.startswith("train"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_start_with_and_without_a_number_of_steps(path, monkeypatch):
+    """What a file does when it is run, up to the call of its main function."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    last = tree.body[-1]
+    if not isinstance(last, ast.If) or "add_argument" not in ast.unparse(last):
+        return  # training.py is imported by others, which have options of its own
+    imports = [line for line in tree.body if isinstance(line, ast.ImportFrom) and line.module == "argparse"]
+    code = compile(ast.Module([*imports, *last.body], []), str(path), "exec")
+    calls = []
+    for arguments in ([], ["7"]):
+        monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+        exec(code, {"__doc__": "An example.", "main": lambda **given: calls.append(given)})
+    assert len(calls) == 2
+    assert calls[1]["steps"] == 7
 
 
 def randomised(module, seed=0):
@@ -87,11 +106,11 @@ def test_an_example_learns(capsys):
     assert all(float(error) < float(spread) / 5 for _, error, spread in found)
 
 
-def test_readme_names_every_example():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_guide_names_every_example():
+    page = (ROOT / "docs" / "guide" / "examples.md").read_text(encoding="utf-8")
     assert len(FILES) >= 6
     for path in FILES:
-        assert f"`python examples/{path.name}`" in readme
+        assert f"`python examples/{path.name}`" in page
         assert f"usage: python examples/{path.name} [STEPS]\n" in path.read_text(encoding="utf-8")
 
 
@@ -110,6 +129,21 @@ NETWORKS = {
 def test_networks_commute_with_their_group(name):
     torch.manual_seed(0)
     eq.testing.assert_equivariant(NETWORKS[name](), trials=2)
+
+
+def test_energies_of_points_do_not_depend_on_where_they_are():
+    eq.testing.assert_equivariant(points_forces.Potential(), positions=True, trials=2)
+    torch.manual_seed(0)
+    net = points_forces.Potential()
+    x, batch, _, forces = points_forces.clusters(3, 4)
+    assert_close(forces.unflatten(0, (3, 4)).sum(1), torch.zeros(3, 3), atol=1e-4, rtol=0)
+    found, slopes = points_forces.predicted(net, x, batch)
+    other, turned = points_forces.predicted(net, *[points_forces.turned(x, slopes)[0], batch])
+    assert_close(found, other, atol=1e-3, rtol=1e-3)
+    assert_close(slopes.norm(dim=1), turned.norm(dim=1), atol=1e-3, rtol=1e-3)
+    # Each cluster is computed as if it were alone.
+    alone, _ = points_forces.predicted(net, x[4:8], torch.zeros(4).long())
+    assert_close(alone, found[1:2])
 
 
 # --- Deep Sets ------------------------------------------------------------------------------------------

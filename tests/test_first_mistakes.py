@@ -77,6 +77,8 @@ FLAGS = {
     },
     "from_e3nn biases": lambda value: eq.from_e3nn({"weight": torch.ones(1)}, "1x0e", "1x0e", biases=value),
     "to_e3nn biases": lambda value: eq.to_e3nn({"weight": torch.ones(1, 1, 1)}, "1x0e", "1x0e", biases=value),
+    "Basis.table sizes": lambda value: eq.basis("S(n)", 1, 1).table(sizes=value),
+    "nn.Message traceless": lambda value: eq.nn.Message("O(3)", "2x0", "2x1", 2.0, traceless=value),
     "Basis.matrices turned": lambda value: eq.basis("O(3)", 2, 2).matrices(turned=value),
     "Diagram.letters paired": eq.basis("O(3)", 2, 2)[0].letters,
     "Diagram.marks paired": eq.basis("O(3)", 2, 2)[0].marks,
@@ -480,3 +482,21 @@ def test_means_over_all_positions_of_packed_tensors_are_refused():
 def test_numbers_and_dtypes_that_are_none_are_refused(wrong, message):
     with pytest.raises(eq.EqsynthError, match=message):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("Oh", r"eq\.point_group\('m-3m'\)"),
+        ("m-3m", r"eq\.point_group\('m-3m'\)"),
+        ("D4h", r"eq\.point_group\('m-3m'\)"),
+        ("D4", r"Write D\(4\)"),
+        ("C(4) wr S(n)", r"Z\(r\) wr S\(n\), not of C\(4\): give generators of others"),
+        ("O(3) wr S(n)", r"S\(n\) x O\(3\), where all points turn alike"),
+    ],
+)
+def test_groups_that_are_no_families(text, cure):
+    with pytest.raises(EqsynthError, match=cure):
+        eq.Group.parse(text)
+    with pytest.raises(EqsynthError, match="an axis of V and one of V"):
+        eq.Linear("SU(3)", "4xV*", "4x1")

@@ -540,6 +540,18 @@ def test_products_into_twisted_tensors_of_permutations():
         eq.testing.assert_equivariant(net)
 
 
+def test_products_of_irreps_are_those_of_tensors():
+    """What users of e3nn write first: a pseudovector of vectors."""
+    spaces = ["4x0e + 3x1o + 1x2e", "4x0 + 3x1o + 3x1e + 1x2e", "1x1o + 1x1e"]
+    with pytest.warns(ZeroOutputWarning, match="or take activation='products'"):
+        eq.nn.MLP("O(3)", spaces)
+    net = eq.nn.MLP("O(3)", spaces, "products")
+    assert str(net[2].space_out) == "3x1 + 3x1.det + 1x2"
+    _, pseudovector = net(tuple(torch.randn(5, dim, channels) for dim, channels in ((1, 4), (3, 3), (5, 1))))
+    assert pseudovector.abs().min() > 0
+    eq.testing.assert_equivariant(net)
+
+
 def test_products_leave_out_what_they_do_not_reach():
     net = eq.nn.MLP("O(3)", ["2x1", "3x0.det + 3x1 + 3x0", "1x1"], "products")
     assert str(net[1].space_out) == "3x1 + 3x0"

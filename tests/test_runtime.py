@@ -52,6 +52,7 @@ LAYERS = {
     "matrices": lambda: eq.plan("Matrix([[0,1],[-1,0]]; )", "2x1", "2x1", method="matrix"),
     "irreps": lambda: eq.plan("O(3)", "1x3", "1x3", method="irreps"),
     "classes": lambda: eq.plan("O(4)", "64x3", "64x3", method="irreps"),
+    "stored in irreps": lambda: eq.plan("O(3)", "1x2.irreps", "1x2", method="irreps", parameters="blocks"),
     "frames": lambda: eq.plan("SO(2)", "2x2", "2x2", method="irreps", parameters="blocks"),
     "fourier": lambda: eq.plan("S(n)", "8x2", "8x2", method="fourier"),
     "product": lambda: eq.TensorProduct("SO(3)", "2x1", "2x1", "2x1").plan,
@@ -108,6 +109,23 @@ def test_files_run_with_torch_alone(name, tmp_path):
     source = artifact_of(LAYERS[name](), "Layer").source
     done = run_alone(source + "\n\nlayer = Layer()\nlayer.half().float()\n", tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_copies_are_orthonormal_images():
+    rows = torch.eye(3)
+    maps = torch.stack([torch.cat((rows, rows)), torch.cat((rows, 0 * rows))])
+    copies = runtime._copies(maps, rows)
+    assert copies.shape == (3, 2, 6)
+    flat = copies.flatten(0, 1)
+    equal(flat @ flat.T, torch.eye(6))
+    equal(copies[:, 0], torch.cat((rows, rows), 1) / 2**0.5)
+
+
+def test_unit_maps_are_the_blocks_of_one_entry():
+    into, back = [torch.eye(4).reshape(2, 2, 4)], [torch.eye(6).reshape(2, 3, 6)]
+    units = runtime._unit_maps(into, back)
+    assert units.shape == (6, 6, 4)
+    equal(runtime._blocks(units, into, back), torch.eye(6))
 
 
 @pytest.mark.parametrize("name", NAMES)

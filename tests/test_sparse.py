@@ -5,6 +5,7 @@ import gc
 import pickle
 import warnings
 import weakref
+from functools import lru_cache
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import eqsynth as eq
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
 from eqsynth.nn import positions as support
-from eqsynth.nn.networks import problem_of
+from eqsynth.nn.folded import component_shape, node_order
+from eqsynth.nn.networks import problem_of, sizes_asked
+from eqsynth.nn.positions import summed
 from eqsynth.plans.interpret import interpret
 
 EDGES = torch.tensor([[0, 1, 1, 2, 3, 4], [1, 0, 2, 1, 4, 3]])
@@ -29,21 +32,26 @@ PATH_AND_PAIR = torch.tensor([0, 0, 0, 1, 1])
 # --- random graphs, and the dense layer for each of them alone ------------------------------------
 
 
-def batch_of(space, sizes, entries, seed=0, shuffled=False):
+#: The size of the letters of components.
+M = {"m": 3}
+
+
+def batch_of(space, sizes, entries, seed=0, shuffled=False, group="S(n)"):
     """Terms of a batch: pairs (index, values) with repeated entries and loops, and dense nodes and graphs."""
     make = torch.Generator().manual_seed(seed)
+    group, dtype = eq.Group.parse(group), torch.float64
     graph = torch.repeat_interleave(torch.tensor(sizes, dtype=torch.long))
     if shuffled:
         graph = graph[torch.randperm(len(graph), generator=make)]
     terms = []
-    for channels, order in eq.Space.parse(space):
-        rows = {0: len(sizes), 1: len(graph)}.get(order)
+    for channels, full_order in eq.Space.parse(space):
+        order, shape = node_order(full_order), (*component_shape(group, full_order, M), channels)
+        rows, index = {0: len(sizes), 1: len(graph)}.get(order), None
         if rows is None:
             index = index_of(graph, order, entries, make)
-            values = torch.randn(index.shape[1], channels, dtype=torch.float64, generator=make)
-            terms.append((index, values.requires_grad_()))
-        else:
-            terms.append(torch.randn(rows, channels, dtype=torch.float64, generator=make).requires_grad_())
+            rows = index.shape[1]
+        values = torch.randn(rows, *shape, dtype=dtype.to_complex() if group.over_complex else dtype, generator=make)
+        terms.append(values.requires_grad_() if index is None else (index, values.requires_grad_()))
     return terms, graph
 
 
@@ -68,7 +76,7 @@ def dense_term(term, order, own, number):
     shape = (len(own),) * order
     inside = torch.isin(index[0], own)
     places = torch.searchsorted(own, index[:, inside].contiguous())
-    return values.new_zeros(*shape, values.shape[1]).index_put(tuple(places), values[inside], accumulate=True)
+    return values.new_zeros(*shape, *values.shape[1:]).index_put(tuple(places), values[inside], accumulate=True)
 
 
 def alone(module, terms, graph, count, at):
@@ -76,17 +84,23 @@ def alone(module, terms, graph, count, at):
     hom = problem_of(module)
     orders, outs = hom.space_in.orders, hom.space_out
     rows = []
-    for order, channels in zip(outs.orders, outs.channels, strict=True):
+    dtype = torch.complex128 if takes_complex(module) else torch.float64
+    for full_order, channels in zip(outs.orders, outs.channels, strict=True):
+        order = node_order(full_order)
         length = {0: count, 1: len(graph)}.get(order, at[order].shape[1] if order in at else 0)
-        rows.append(torch.zeros(length, channels, dtype=torch.float64))
-    asked = hom.group.symbolic and not any(orders)
+        rows.append(torch.zeros(length, *component_shape(hom.group, full_order, M), channels, dtype=dtype))
+    asked = sizes_asked(module)
+    orders, wanted = map(node_order, orders), list(map(node_order, outs.orders))
+    orders = list(orders)
     for number in range(count):
         own = (graph == number).nonzero().squeeze(1)
         if not len(own):
             continue
         inputs = [dense_term(term, order, own, number) for term, order in zip(terms, orders, strict=True)]
-        made = module(inputs[0] if len(inputs) == 1 else tuple(inputs), *[len(own)] * asked)
-        for place, (y, order) in enumerate(zip(made if isinstance(made, tuple) else (made,), outs.orders, strict=True)):
+        made = module(
+            inputs[0] if len(inputs) == 1 else tuple(inputs), *[{"n": len(own), **M}[letter] for letter in asked]
+        )
+        for place, (y, order) in enumerate(zip(made if isinstance(made, tuple) else (made,), wanted, strict=True)):
             if order == 0:
                 rows[place] = rows[place].index_put((torch.tensor([number]),), y)
             elif order == 1:
@@ -102,30 +116,37 @@ def listed(y, spaces):
     return [y] if len(spaces) == 1 else list(y)
 
 
+def takes_complex(module):
+    return problem_of(module).group.over_complex
+
+
 def assert_exact(module, sizes, entries, seed=0, shuffled=False, **options):
     """Values and gradients, of inputs and weights, are those of the dense module for each graph alone."""
-    module = module.double()
+    wide = {torch.complex64: torch.complex128}
+    module = module._apply(lambda p: p.to(wide.get(p.dtype, p.dtype))) if takes_complex(module) else module.double()
     sparse = eq.nn.Sparse(module, **options)
-    terms, graph = batch_of(sparse.space_in, sizes, entries, seed, shuffled)
+    terms, graph = batch_of(sparse.space_in, sizes, entries, seed, shuffled, sparse.group)
     make = torch.Generator().manual_seed(seed + 1)
     at = {order: index_of(graph, order, entries + 3, make) for order in sparse._sampled}
     x = terms[0] if len(terms) == 1 else tuple(terms)
-    found = listed(sparse(x, graph, list(at.values()), len(sizes)), sparse.space_out)
-    for place, order in enumerate(sparse.space_out.orders):
+    letters = {letter: M[letter] for letter in sparse.sizes} or None
+    found = listed(sparse(x, graph, list(at.values()), len(sizes), letters), sparse.space_out)
+    orders = list(map(node_order, sparse.space_out.orders))
+    for place, order in enumerate(orders):
         if order > 1:
             index, found[place] = found[place]
             assert torch.equal(index, at[order])
     meant = alone(module, terms, graph, len(sizes), at)
     there = torch.tensor(sizes) > 0
     weights = [torch.randn(y.shape, dtype=y.dtype, generator=make) for y in meant]
-    for place, order in enumerate(sparse.space_out.orders):
+    for place, order in enumerate(orders):
         if order == 0:  # graphs without nodes have no dense result
-            found[place] = torch.where(there[:, None], found[place], 0.0)
+            found[place] = torch.where(there.reshape(-1, *[1] * (found[place].ndim - 1)), found[place], 0.0)
     assert_close(found, meant)
     leaves = [term[1] if isinstance(term, tuple) else term for term in terms] + list(module.parameters())
     gradients = [
         torch.autograd.grad(
-            sum((w * y).sum() for w, y in zip(weights, outputs, strict=True)), leaves,
+            sum((w * y).sum().real for w, y in zip(weights, outputs, strict=True)), leaves,
             allow_unused=True, materialize_grads=True,
         )
         for outputs in (found, meant)
@@ -145,11 +166,33 @@ PROBLEMS = [
     ("A(n)", "2x2", "2x2"),
     ("B(n)", "2x2 + 1x1", "2x2 + 1x0"),
     ("S'(n)", "2x2", "1x2 + 1x0"),
+    ("H(n)", "2x2 + 1x0", "1x2 + 1x4"),
+]
+PRODUCTS = [
+    ("S(n) x O(3)", "2x(2,1) + 3x(1,1) + 2x(1,0) + 1x(0,2)", "1x(2,1) + 2x(1,1) + 2x(1,2) + 1x(0,0)"),
+    ("S(n) x O(3)", "1x(1,0) + 1x(2,0)", "2x(1,2) + 1x(2,2) + 1x(0,0)"),
+    ("S(n) x SO(3)", "2x(2,1) + 1x(1,2)", "1x(1,1) + 2x(0,2) + 1x(2,0)"),
+    ("S(n) x Sp(2)", "2x(2,2) + 1x(1,1)", "1x(1,2) + 2x(2,1)"),
+    ("S(n) x O(1,2)", "1x(1,2) + 1x(2,1)", "1x(1,0) + 1x(2,1)"),
+    ("S(n) x H(2)", "1x(2,2)", "2x(1,2) + 1x(1,0)"),
+    ("S(n) x S(m)", "1x(2,1) + 1x(1,2)", "2x(1,1) + 1x(0,1)"),
+    ("S(n) x S(m)", "1x(2,0)", "2x(1,1) + 1x(1,0)"),
+    ("S(n) x A(3)", "2x(1,1)", "1x(2,1)"),
+    ("S(n) x U(2)", "1x(2,(1,0)) + 1x(1,(1,1))", "1x(1,(1,0)) + 1x(0,(0,0)) + 1x(2,(1,1))"),
+    ("S(n) x Aut(path3)", "1x(2,1)", "2x(1,1) + 1x(1,0)"),
+    ("S(n) x C(4)", "1x(2,1)", "1x(1,1)"),
+    ("S(n) x Matrix([[0,-1],[1,0]]; )", "1x(2,1)", "2x(1,1) + 1x(1,0)"),
+    ("S(n) x S(m) x O(2)", "1x(2,1,1)", "1x(1,1,1) + 1x(0,0,2)"),
+    ("S(n) x O(3)", "2x(2,S2) + 1x(1,A2.packed)", "1x(1,S2.packed) + 1x(1,2)"),
+    ("S(n) x O(3)", "2x(2,1) + 1x(1,1.det)", "1x(1,2.det) + 1x(1,1.det)"),
+    ("S(n) x O(3)", "2x(2,2) + 1x(1,1o)", "1x(1,1o) + 1x(1,2e) + 1x(2,0e)"),
+    ("H(n) x O(2)", "1x(1,1) + 1x(0,0)", "1x(3,1) + 1x(2,2)"),
+    ("B(n) x SO(2)", "1x(2,1)", "1x(2,1) + 1x(1,1)"),
 ]
 SIZES = st.lists(st.integers(0, 6), min_size=1, max_size=4).filter(sum)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=[f"{g}: {a} -> {b}" for g, a, b in PROBLEMS])
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: "{}: {} -> {}".format(*p))
 @settings(max_examples=6, deadline=None)
 @given(
     sizes=SIZES,
@@ -164,6 +207,35 @@ def test_each_graph_gets_what_the_dense_layer_gives_it_alone(problem, sizes, ent
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter)
     assert_exact(layer, sizes, entries, seed, shuffled)
+
+
+@pytest.mark.parametrize("problem", PRODUCTS, ids=lambda p: "{}: {} -> {}".format(*p))
+@settings(max_examples=4, deadline=None)
+@given(sizes=SIZES, entries=st.integers(0, 20), seed=st.integers(0, 10_000), shuffled=st.booleans())
+def test_products_of_groups_get_what_the_dense_layer_gives(problem, sizes, entries, seed, shuffled):
+    """One way to scale sums for each problem: another makes another layer."""
+    layer = product_layer(problem)
+    torch.manual_seed(seed)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    assert_exact(layer, sizes, entries, seed, shuffled)
+
+
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.ZeroOutputWarning")
+@pytest.mark.parametrize("group", ["S(n)", "S(n) x O(2)", "S(n) x S(m)"])
+@pytest.mark.parametrize("transfer", ["repeat", "pad"])
+def test_maps_that_mean_the_same_at_every_size(group, transfer):
+    spaces = ("2x2 + 1x0", "1x2 + 2x1") if group == "S(n)" else ("2x(2,1) + 1x(1,0)", "1x(2,1) + 2x(1,1) + 1x(0,0)")
+    layer = eq.Linear(group, *spaces, transfer=transfer)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    assert_exact(layer, [4, 0, 2], 9)
+
+
+@lru_cache
+def product_layer(problem):
+    scales = ["variance", "mean", "sum"]
+    return eq.Linear(*problem, normalization=scales[PRODUCTS.index(problem) % 3])
 
 
 @pytest.mark.parametrize(
@@ -227,6 +299,18 @@ class Largest(TorchDispatchMode):
             if isinstance(y, torch.Tensor):
                 self.most = max(self.most, y._nnz() * y.shape[-1] if y.is_sparse else y.numel())
         return out
+
+
+def test_vectors_on_200_000_nodes_and_edges():
+    n, entries, channels = 200_000, 250_000, 2
+    index, values = torch.randint(n, (2, entries)), torch.randn(entries, 3, channels, requires_grad=True)
+    net = eq.nn.Sparse(eq.Linear("S(n) x O(3)", "2x(2,1) + 2x(1,1)", "2x(2,1) + 1x(1,1) + 1x(0,1)"))
+    with Largest() as seen:
+        (_, edges), nodes, whole = net(((index, values), torch.randn(n, 3, channels)), at=index)
+        (edges.sum() + nodes.sum() + whole.sum()).backward()
+    assert edges.shape == (entries, 3, 2)
+    assert seen.most <= 8 * 3 * channels * (entries + 1)
+    assert torch.isfinite(values.grad).all()
 
 
 @pytest.mark.parametrize("form", ["pairs", "sparse tensors"])
@@ -358,10 +442,10 @@ def test_graphs_of_pytorch_geometric(listed):
         eq.nn.from_pyg(data, n=4, sparse=True)
 
 
-@pytest.mark.parametrize("order", [2, 3])
-def test_gradients_to_second_order(order):
-    layer = eq.Linear("S(n)", f"1x{order}", "1x2 + 1x1").double()
-    terms, graph = batch_of(f"1x{order}", [3, 2], 5)
+@pytest.mark.parametrize("problem", [("S(n)", "1x2", "1x2 + 1x1"), ("S(n) x O(2)", "1x(2,1)", "1x(2,1) + 1x(1,1)")])
+def test_gradients_to_second_order(problem):
+    layer = eq.Linear(*problem).double()
+    terms, graph = batch_of(problem[1], [3, 2], 4, group=problem[0])
     index, values = terms[0]
     at = index_of(graph, 2, 4, torch.Generator().manual_seed(1))
 
@@ -443,6 +527,18 @@ NETWORKS = {
     "pooled, sum": lambda: eq.nn.Pool("S(n)", "2x2 + 1x1 + 1x0", "sum"),
     "pooled, mean": lambda: eq.nn.Pool("S(n)", "2x3 + 1x1", "mean"),
     "pooled, max": lambda: eq.nn.Sequential(eq.Linear("S(n)", "2x2", "3x1"), eq.nn.Pool("S(n)", "3x1", "max")),
+    "gates and pairings": lambda: eq.nn.MLP(
+        "S(n) x O(3)", ["2x(2,1) + 1x(1,1)", "4x(1,1) + 3x(1,0) + 2x(0,0)", "2x(1,1) + 1x(0,0) + 1x(2,1)"], norm="layer"
+    ),
+    "norms of edges": lambda: eq.nn.Sequential(
+        eq.Linear("S(n) x SO(3)", "2x(2,1)", "3x(2,1) + 2x(1,2)"),
+        eq.nn.BatchNorm("S(n) x SO(3)", "3x(2,1) + 2x(1,2)"),
+        eq.nn.NormActivation("S(n) x SO(3)", "3x(2,1) + 2x(1,2)"),
+    ).eval(),
+    "pooled, traces": lambda: eq.nn.Pool("S(n) x O(3)", "2x(2,2) + 1x(0,2)", "mean"),
+    "pooled, norms": lambda: eq.nn.Pool("S(n) x O(3)", "2x(2,1) + 1x(1,1) + 1x(0,1)", "sum"),
+    "pooled, both": lambda: eq.nn.Pool("S(n) x S(m)", "2x(1,1) + 1x(0,1)", "max"),
+    "relu of a table": lambda: eq.nn.MLP("S(n) x S(m)", ["2x(2,1)", "3x(1,1)", "2x(1,0)"], norm="layer"),
     "an activation alone": lambda: eq.nn.Activation("S(n)", "2x2 + 1x1", "sigmoid"),
 }
 
@@ -454,6 +550,27 @@ def test_networks_that_are_exact(name):
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, 0.1)
     assert_exact(module, [4, 1, 5], 11)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        eq.Linear("S(n)", "2x2 + 1x1", "2x2 + 1x0"), eq.Linear("S(n)", "2x0", "2x2"), eq.Linear("H(n)", "1x1", "1x3"),
+        eq.Linear("S(n) x SO(3)", "1x(2,1) + 1x(1,2)", "1x(2,1) + 1x(0,2)"),
+        eq.Linear("S(n) x S(m)", "1x(2,0)", "1x(1,1)"), eq.Linear("S(3) x O(1,2)", "1x(2,1)", "1x(1,1)"),
+        eq.nn.MLP("S(3) x O(2)", ["1x(2,1)", "2x(2,1) + 2x(1,1) + 2x(1,0)", "1x(2,1) + 1x(0,0)"]),
+    ],
+)  # fmt: skip
+def test_they_are_equivariant(module):
+    sizes = {"n": 4, "m": 2} if "x S(m)" in str(module) else 4 if problem_of(module).group.symbolic else None
+    eq.testing.assert_equivariant(eq.nn.Sparse(module, restrict=isinstance(module, eq.nn.MLP)), n=sizes, trials=2)
+
+
+def test_what_is_not_equivariant_is_seen(monkeypatch):
+    sparse = eq.nn.Sparse(eq.Linear("S(n) x O(3)", "1x(2,1)", "1x(1,1)"))
+    monkeypatch.setattr(support, "summed", lambda x, where, count: summed(x, where, count).cumsum(0))
+    with pytest.raises(eq.errors.EquivarianceError, match="not equivariant"):
+        eq.testing.assert_equivariant(sparse)
 
 
 def deep():
@@ -528,7 +645,11 @@ def test_dropout_draws_one_mask_for_each_graph():
     ("make", "message"),
     [
         (lambda: eq.Linear("O(3)", "1x2", "1x2"), r"maps are set partitions"),
-        (lambda: eq.Linear("S(n) x O(3)", "1x(1,1)", "1x(1,1)"), r"maps are set partitions"),
+        (lambda: eq.Linear("O(3) x S(n)", "1x(1,1)", "1x(1,1)"), r"nodes first, S\(n\) x O\(3\)"),
+        (lambda: eq.Linear("S(n) x O(n)", "1x(1,1)", "1x(1,1)"), r"other letters or numbers, as S\(n\) x S\(m\)"),
+        (lambda: eq.Linear("S(n) x O(3)", "1x(S2,1)", "1x(1,1)"), r"list both directions.*order \(2,1\)"),
+        (lambda: eq.Linear("S(3) x O(3)", "1x(1.det,1)", "1x(1.det,1)"), r"Leave .det out"),
+        (lambda: eq.Linear("A(3) x O(3)", "1x(1,1)", "1x(2,1)"), r"diagrams with heads"),
         (lambda: eq.Linear("Aut(petersen)", "1x1", "1x1"), r"maps are set partitions"),
         (lambda: eq.nn.LayerNorm("O(3)", "4x1"), r"maps are set partitions"),
         (lambda: eq.Linear("A(4)", "1x2", "1x2"), r"diagrams with heads.*use S\(4\)"),
@@ -597,6 +718,40 @@ def test_batches_and_positions_that_do_not_fit_are_refused():
         net(x, PATH_AND_PAIR, at=(EDGES, EDGES))
     with pytest.raises(ShapeError, match=r"give at, an index of shape \(2, entries\)"):
         eq.nn.Sparse(eq.Linear("S(n)", "1x1", "1x2"))(X, PATH_AND_PAIR)
+
+
+def test_components_that_do_not_fit_are_refused():
+    net = eq.nn.Sparse(eq.Linear("S(n) x O(3)", "1x(2,1) + 1x(1,0)", "1x(1,1) + 1x(0,0)"))
+    with pytest.raises(ShapeError, match=r"has 6 entries and values of shape \(6, 1\), expected \(6, 3, 1\)"):
+        net(((EDGES, VALUES[:, :1]), X), PATH_AND_PAIR)
+    vectors = torch.randn(6, 3, 1)
+    with pytest.raises(ShapeError, match=r"expected a dense tensor \(nodes, channels\): \(5, 1\)"):
+        net(((EDGES, vectors), torch.randn(5, 3, 1)), PATH_AND_PAIR)
+    with pytest.raises(ShapeError, match=r"sizes of components are 3, but the input shows all of them"):
+        net(((EDGES, vectors), X), PATH_AND_PAIR, sizes=3)
+    open_length = eq.nn.Sparse(eq.Linear("S(n) x S(m)", "2x(2,0)", "1x(1,1)"))
+    assert open_length((EDGES, VALUES), PATH_AND_PAIR, sizes={"m": 4}).shape == (5, 4, 1)
+    for sizes in (None, {"k": 4}, {"m": 0}, 4):
+        with pytest.raises(ShapeError, match=r"no input shows these lengths: give sizes=\{'m': 4\}"):
+            open_length((EDGES, VALUES), PATH_AND_PAIR, sizes=sizes)
+    table = eq.nn.Sparse(eq.Linear("S(n) x S(m)", "2x(2,1) + 1x(1,1)", "1x(1,1)"))
+    with pytest.raises(ShapeError, match=r"expected a dense tensor \(nodes, components, channels\): \(5, 4, 1\)"):
+        table(((EDGES, torch.randn(6, 4, 2)), torch.randn(5, 3, 1)), PATH_AND_PAIR)
+
+
+def test_vectors_in_the_layout_of_pytorch_geometric():
+    data = SimpleNamespace(
+        edge_index=EDGES, batch=PATH_AND_PAIR, x=torch.randn(5, 3, 2), edge_attr=torch.randn(6, 3, 1)
+    )
+    layer = eq.Linear("S(n) x O(3)", "1x(2,1) + 2x(1,1)", "3x(2,1) + 2x(1,1) + 1x(0,2)", normalization="mean")
+    torch.nn.init.normal_(layer.bias_2)
+    edges, nodes, graph = eq.nn.from_pyg(data, sparse=True)
+    (index, edges), nodes, graphs = eq.nn.Sparse(layer)((edges, nodes), graph)
+    dense, x, sizes = eq.nn.from_pyg(data)
+    dense, x, meant = eq.nn.Padded(layer)((dense, x), sizes)
+    back = eq.nn.to_pyg(dense, x, sizes, EDGES)
+    assert_close((index, edges, nodes, graphs), (back.edge_index, back.edge_attr, back.x, meant))
+    assert eq.nn.to_pyg(dense, x, sizes).edge_attr.shape == (13, 3, 3)
 
 
 def test_positions_beyond_63_bits_are_refused():

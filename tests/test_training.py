@@ -349,11 +349,11 @@ def test_short_runs_write_nothing_unless_told(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_readme_and_page_name_every_script():
-    readme, page = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/training.md"))
+def test_guide_and_page_name_every_script():
+    guide, page = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("guide/examples.md", "training.md"))
     assert len(SCRIPTS) >= 2
     for path in SCRIPTS:
-        assert f"python examples/{path.name}" in readme
+        assert f"python examples/{path.name}" in guide
         assert f"python examples/{path.name}" in page
         usage = f"usage: python examples/{path.name} [--short] [--seeds N] [--out FOLDER] [--force]\n"
         assert usage in path.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases.basis import basis
 from eqsynth.errors import ActivationError, SizeError
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Irrep
+from eqsynth.spaces.space import Decomposed, Irrep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,14 +64,15 @@ def form(group: Group) -> Form | None:
             return _form_of_matrices(group)
 
 
-def form_of_coordinates(group: Group, one: Irrep) -> Form:
-    """The form of the coordinates of an irrep: the dot product, since they are orthonormal.
+def form_of_coordinates(group: Group, one: Irrep | Decomposed) -> Form:
+    """The form of the coordinates of an irrep, or of all of a tensor: the dot product, since they are orthonormal.
 
     Raises ActivationError for Sp(n), whose form is known for the entries of tensors alone.
     """
     if group.form != "delta" and one.order:
+        what = f"the irrep {one}" if isinstance(one, Irrep) else str(one)
         raise ActivationError(
-            f"the form that {group} keeps is not known in the coordinates of the irrep {one}: use eq.nn.Gated with "
+            f"the form that {group} keeps is not known in the coordinates of {what}: use eq.nn.Gated with "
             f"gates of order 0, or tensors of order {one.order}"
         )
     return Form("delta", (), 1, True)

@@ -44,12 +44,12 @@ def dimension(group: Group, inputs: Order, outputs: Order) -> int:
     An irrep and its copies have the real multiples of the identity between them, or the complex ones: SO(n), A(n).
     Raises GroupError for symmetric and alternating tensors, whose copies of irreps are not counted.
     """
-    below, above = (_held(group, order) for order in (inputs, outputs))
+    below, above = (parts_held(group, order) for order in (inputs, outputs))
     return sum(count * above.get(label, 0) * (2 if group.splits(label) else 1) for label, count in below.items())
 
 
-def _held(group: Group, order: Order) -> dict[Label, int]:
-    """The copies of parts in an order, at a number n, each part under one name."""
+def parts_held(group: Group, order: Order) -> dict[Label, int]:
+    """How often an order holds each irreducible part, at a number n, each part under one name."""
     (one,) = irreps_of(order)
     if one is None and not is_plain(order):
         raise GroupError(

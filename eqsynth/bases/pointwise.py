@@ -13,6 +13,7 @@ from eqsynth.errors import SpaceError
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
 from eqsynth.spaces.space import (
+    Decomposed,
     FactorAxes,
     Irrep,
     Order,
@@ -115,6 +116,8 @@ def _read_by_position(factor: Group, one: FactorAxes, count: int) -> bool:
 
 def _demand_of_factor(group: Group, one: FactorAxes, count: int, twisted: bool) -> Demand:
     """What it takes to commute with the group on V^count, perhaps times its determinant, which is V where n = 1."""
+    if isinstance(one, Decomposed):
+        return Demand(("linear",), f"elements of {group} mix the coordinates of the parts of {one}")
     if isinstance(one, Irrep) and count:
         return Demand(("linear",), f"elements of {group} mix the coordinates of the irrep {one}")
     twisted = twisted and group.flips

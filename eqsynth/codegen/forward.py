@@ -13,6 +13,7 @@ from math import prod
 from textwrap import indent
 
 from eqsynth.bases.basis import basis
+from eqsynth.bases.decomposed import Fixed
 from eqsynth.codegen import fourier
 from eqsynth.codegen.analysis import (
     Analysis,
@@ -24,6 +25,7 @@ from eqsynth.codegen.analysis import (
     is_small,
     missing,
 )
+from eqsynth.codegen.decomposed import FixedCode, decomposition_lines
 from eqsynth.codegen.irreps import SchurCode, coordinate_lines
 from eqsynth.codegen.names import (
     Names,
@@ -67,7 +69,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Irrep, Order, Symmetry, axes_of
+from eqsynth.spaces.space import Decomposed, Irrep, Order, Symmetry, axes_of
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -236,7 +238,7 @@ class Forward:
         """Entries of a symmetric or alternating tensor, each once, from all of them; or the other way round."""
         place = step.size - self.names.factors
         factor, symmetry = self.plan.packs[place]
-        if isinstance(symmetry, Irrep):
+        if isinstance(symmetry, Irrep | Decomposed):
             self._change_basis(step, place, symmetry)
             return
         channels, source = self.channels(step.source), self.code[step.source]
@@ -272,8 +274,8 @@ class Forward:
         self.say(f"{step.target} = {code}", text)
         self.code[step.target] = step.target
 
-    def _change_basis(self, step: Pack | Unpack, place: int, irrep: Irrep) -> None:
-        """The coordinates of a tensor in an irrep, or the tensor from them."""
+    def _change_basis(self, step: Pack | Unpack, place: int, irrep: Irrep | Decomposed) -> None:
+        """The coordinates of a tensor in an irrep, or in all of its parts; or the tensor from them."""
         channels, source = self.channels(step.source), self.code[step.source]
         if self.repeated(step.source):
             self.say(f"{source} = {self._filled(step.source)}")
@@ -282,20 +284,30 @@ class Forward:
         code = source
         n = self.names.sizes[self.plan.packs[place][0]]
         # The coordinates of vectors and numbers are their entries.
-        if irrep.order > 1 or times([n] * irrep.order) != str(irrep.dim):
+        dim = int(self.names.sizes[step.size])
+        if irrep.order > 1 or times([n] * irrep.order) != str(dim):
             before = self.plan.values[step.source].axes
-            length = times([n] * irrep.order) if packing else irrep.dim
+            length = times([n] * irrep.order) if packing else dim
             ahead = times([self.names.batch, *self.sizes(before[: step.start])])
             behind = times([*self.sizes(before[step.start + (irrep.order if packing else 1) :]), channels])
             table = f"self.irrep_{place}{'' if packing else '.mT'}"
             code = f"{table} @ {source}.reshape({ahead}, {length}, {behind})"
-            lines, helpers = coordinate_lines(irrep, f"irrep_{place}")
-            self.tables.builders += lines if lines[-1] not in self.tables.builders else []
-            self.tables.helpers |= helpers
+            self._coordinates(irrep, f"irrep_{place}")
             code = f"({code})"
         text = f"coordinates in {irrep}" if packing else f"the tensor with these coordinates in {irrep}"
         self.say(f"{step.target} = {code}.reshape({lengths})", text)
         self.code[step.target] = step.target
+
+    def _coordinates(self, one: Irrep | Decomposed, name: str) -> None:
+        """Lines that make the table from tensors to coordinates."""
+        builders = self.tables.builders
+        if isinstance(one, Irrep):
+            lines, helpers = coordinate_lines(one, name)
+        else:
+            source, lines, helpers = decomposition_lines(self.plan.hom.group, one, builders)
+            lines = [*lines, f'self._table("{name}", torch.cat([rows.flatten(0, 1) for rows in {source}]))']
+        builders += lines if lines[-1] not in builders else []
+        self.tables.helpers |= helpers
 
     def _packing_tables(self, place: int, n: int, symmetry: Symmetry, names: Sequence[str]) -> None:
         """Lines of __init__ that make the tables of a packed axis."""
@@ -773,9 +785,9 @@ class Forward:
         return "".join(f" * {factor}" for factor in self.gain_factors(self.pair(term_in, term_out)))
 
     def _schur(self, step: Schur) -> None:
-        code = SchurCode(self, step)
+        code = (FixedCode if isinstance(step.bases, Fixed) else SchurCode)(self, step)
         bases = step.bases
-        code.build(lambda a, b: basis(bases.group, bases.ins[a], bases.outs[b]).diagrams)
+        code.build(lambda order_in, order_out: basis(bases.group, order_in, order_out).diagrams)
         code.run()
         kinds = ", ".join(f"{part.dim}" for part in bases.irreps)
         self.say("")

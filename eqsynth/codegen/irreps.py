@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from eqsynth.bases.adapted import Irrep, positions
+from eqsynth.bases.adapted import Adapted, Irrep, positions
+from eqsynth.bases.decomposed import Part
 from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single, table_key
@@ -15,11 +16,13 @@ from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import packing
 from eqsynth.plans.steps import Schur, Source
 from eqsynth.spaces import space
-from eqsynth.spaces.space import Order
+from eqsynth.spaces.space import Order, stored_full
 
 if TYPE_CHECKING:
     from eqsynth.codegen.forward import Forward
 
+#: Vectors of length 1 in code.
+UNIT = "rows / (rows**2).sum(1, keepdim=True).sqrt()"
 #: A literal of at most so many characters stands on one line.
 LINE = 100
 
@@ -42,7 +45,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         helpers |= {"_adjacency", "_homomorphisms"}
         lines += edge_lines(kept)
         listed = [(list(graph.labels), len(graph.blocks), [list(edge) for edge in graph.edges]) for graph in graphs]
-        lines += _literal("graphs", listed)
+        lines += literal_lines("graphs", listed)
         lines.append(f"maps = _homomorphisms(_adjacency({group.n}, edges), graphs).reshape(-1, {rows}, {columns})")
         parts.append("maps")
     if orbits:
@@ -57,7 +60,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
         parts.append("orbits.double()")
     if matrices := [[list(entry) for entry in e.entries] for e in elements if isinstance(e, MatrixMap)]:
         helpers.add("_entries")
-        lines += _literal("entries", matrices)
+        lines += literal_lines("entries", matrices)
         parts.append(f"_entries(entries, {rows}, {columns})")
     lines.append(f"maps = torch.cat(({', '.join(parts)}))" if len(parts) > 1 else f"maps = {parts[0]}")
     return [line for line in lines if line != "maps = maps"], helpers
@@ -69,7 +72,7 @@ def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tupl
     heads = any(diagram.head for diagram in diagrams)
     listed = [(list(d.labels), list(d.head)) if heads else list(d.labels) for d in diagrams]
     options = (", heads=True" if heads else "") + (", forms=True" if group.symplectic else "")
-    lines = _literal("diagrams", listed)
+    lines = literal_lines("diagrams", listed)
     lines.append(f"{name} = _diagrams({group.n}, {first.outputs}, {first.inputs}, diagrams{options})")
     if group.signature is None:
         return lines, {"_diagrams"}
@@ -99,7 +102,7 @@ def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...
             own[-1] = own[-1].replace("maps = ", f"maps_{place} = ", 1)
         lines += own
         helpers |= needed
-    lines += _literal("pairs", list(zip(*numbers, strict=True)))
+    lines += literal_lines("pairs", list(zip(*numbers, strict=True)))
     names = [f"maps_{place}[pair[{place}]]" for place in range(len(numbers))]
     code = names[0]
     for name in names[1:]:
@@ -108,7 +111,7 @@ def product_lines(factors: Sequence[Group], elements: Sequence[tuple[Single, ...
     return lines, helpers
 
 
-def _literal(name: str, value: Sequence[object]) -> list[str]:
+def literal_lines(name: str, value: Sequence[object]) -> list[str]:
     """An assignment, on several lines where it is long."""
     if len(repr(value)) <= LINE:
         return [f"{name} = {list(value)!r}"]
@@ -129,9 +132,15 @@ def scaled_maps(forward: Forward, term_in: int, term_out: int) -> str:
 
 
 def coordinate_lines(irrep: space.Irrep, name: str) -> tuple[list[str], set[str]]:
-    """Lines that make the table of an irrep, from tensors to coordinates, and the functions that they need.
+    """Lines that make the table of an irrep, from tensors to coordinates, and the functions that they need."""
+    lines, helpers = vector_lines(irrep)
+    return [*lines, f'self._table("{name}", {UNIT})'], helpers
 
-    Its rows are whole numbers, divided by their lengths; those of symmetric and alternating tensors are given by the
+
+def vector_lines(irrep: space.Irrep) -> tuple[list[str], set[str]]:
+    """Lines that make ``rows``, the vectors of the coordinates of an irrep, and the functions that they need.
+
+    They are whole numbers, divided by their lengths; those of symmetric and alternating tensors are given by the
     entries that differ.
     """
     rows, helpers, spread = vectors(irrep), {"_entries"}, ""
@@ -148,9 +157,9 @@ def coordinate_lines(irrep: space.Irrep, name: str) -> tuple[list[str], set[str]
         for column, place in enumerate(places)
         if rows[row, place]
     ]
-    lines += _literal("entries", entries)
+    lines += literal_lines("entries", entries)
     lines.append(f"rows = _entries([entries], {irrep.dim}, {len(places)})[0]{spread}")
-    return [*lines, f'self._table("{name}", rows / (rows**2).sum(1, keepdim=True).sqrt())'], helpers
+    return lines, helpers
 
 
 class SchurCode:
@@ -162,9 +171,9 @@ class SchurCode:
         self.blocks = plan.parameters == "blocks"
         self.pairs = [(pair.term_in, pair.term_out) for pair in plan.pairs]
         self.builders, self.helpers = forward.tables.builders, forward.tables.helpers
-        self.helpers |= {"_adapted", "_blocks"}
+        self.helpers.add("_blocks")
         self.lines: list[str] = []
-        self.parts = step.bases.irreps
+        self.parts: Sequence[Irrep | Part] = step.bases.irreps
         self.columns = [sum(part.columns) for part in self.parts]
         #: Runs of classes that one product serves: (first class, classes).
         self.runs = self._runs()
@@ -186,15 +195,15 @@ class SchurCode:
 
     # --- tables -----------------------------------------------------------------------------------
 
-    def build(self, elements: Callable[[int, int], Sequence[Element]]) -> None:
+    def build(self, elements: Callable[[Order, Order], Sequence[Element]]) -> None:
         """Lines that make the tables; ``elements`` gives the basis of (order in, order out)."""
         bases, say = self.step.bases, self.builders.append
-        rows = [self._positions(order) for order in bases.outs]
-        columns = [self._positions(order) for order in bases.ins]
+        ins, outs = (list(dict.fromkeys(map(stored_full, orders))) for orders in (bases.ins, bases.outs))
+        rows, columns = ([self.positions(order) for order in orders] for orders in (outs, ins))
         say(f"spaces = [[None] * {len(columns)} for _ in range({len(rows)})]  # all maps, by order of output and input")
         for b, high in enumerate(rows):
             for a, wide in enumerate(columns):
-                listed = elements(a, b)
+                listed = elements(ins[a], outs[b])
                 if listed:
                     lines, helpers = map_lines(bases.group, listed, high, wide)
                     self.builders += lines
@@ -202,49 +211,74 @@ class SchurCode:
                     say(f"spaces[{b}][{a}] = maps")
                 else:
                     say(f"spaces[{b}][{a}] = torch.zeros(0, {high}, {wide}, dtype=torch.float64)")
-        self.builders += _literal("irreps", [self._recipe(part) for part in self.parts])
-        places = "places" if self.step.factored else "_"
-        more = ""
-        if any(part.division > 1 for part in self.parts):
-            self.helpers.add("_columns")
-            more = ", _columns"
-        say(f"into, back, {places} = _adapted(spaces, {bases.seed}, irreps, {list(bases.same)}{more})")
-        for end in self.step.sources:
-            self._change(end, "into", end.order)
-        for end in self.step.targets:
-            self._change(end, "back", end.order)
+        self.add_bases()
+        for side, ends in (("into", self.step.sources), ("back", self.step.targets)):
+            for end in ends:
+                if self.step.changes(side == "into", end.order):
+                    self._change(end, side, end.order)
         for term_in, term_out in self.pairs:
             a = next(end.order for end in self.step.sources if end.term == term_in)
             b = next(end.order for end in self.step.targets if end.term == term_out)
-            say(f"maps = spaces[{b}][{a}]")
-            if not self.blocks:
-                say(f"maps = {scaled_maps(self.forward, term_in, term_out)}")
-                which = f"[{_rows(self.columns)}]" if self.step.simple else ""
-                say(f'self._table("{self._mixer(term_in, term_out)}", _blocks(maps, into[{a}], back[{b}]){which})')
-            elif self._spread():
-                self.helpers.add("_frames")
-                division = [part.division for part in self.parts]
-                say(f'self._table("{self._mixer(term_in, term_out)}", _frames(maps, into[{a}], back[{b}], {division}))')
+            at = ins.index(stored_full(bases.ins[a])), outs.index(stored_full(bases.outs[b]))
+            self.add_mixer(term_in, term_out, at, f"into[{a}], back[{b}]")
 
-    def _spread(self) -> bool:
-        """Whether entries of blocks stand in several places of the matrix."""
-        return any(part.division > 1 for part in self.parts)
+    def add_bases(self) -> None:
+        """Lines that make ``into`` and ``back``, the bases of the orders of inputs and outputs."""
+        assert isinstance(self.step.bases, Adapted)  # noqa: S101 - others have code of their own
+        self.add_adapted(self.step.bases, "into, back")
 
-    def _positions(self, order: Order) -> int:
+    def add_adapted(self, bases: Adapted, names: str) -> None:
+        """Lines that find the bases that are adapted to all maps."""
+        self.helpers.add("_adapted")
+        self.builders += literal_lines("irreps", [self._recipe(part, bases.same) for part in bases.irreps])
+        places = "places" if self.step.factored else "_"
+        more = ""
+        if any(part.division > 1 for part in bases.irreps):
+            self.helpers.add("_columns")
+            more = ", _columns"
+        self.builders.append(f"{names}, {places} = _adapted(spaces, {bases.seed}, irreps, {list(bases.same)}{more})")
+
+    def add_mixer(self, term_in: int, term_out: int, place: tuple[int, int], bases: str) -> None:
+        """Lines that make the table from weights to entries of blocks; ``place``: that of the maps in ``spaces``."""
+        say = self.builders.append
+        say(f"maps = spaces[{place[1]}][{place[0]}]")
+        if not self.blocks:
+            say(f"maps = {scaled_maps(self.forward, term_in, term_out)}")
+            which = f"[{_rows(self.columns)}]" if self.simple else ""
+            say(f'self._table("{self.mixer(term_in, term_out)}", _blocks(maps, {bases}){which})')
+        elif self.mixes:
+            self.helpers.add("_frames")
+            division = [part.division for part in self.parts]
+            say(f'self._table("{self.mixer(term_in, term_out)}", _frames(maps, {bases}, {division}))')
+
+    @property
+    def mixes(self) -> bool:
+        """Whether entries of blocks are sums of several weights, or one weight stands in several places."""
+        return not self.blocks or any(part.division > 1 for part in self.parts)
+
+    @property
+    def simple(self) -> bool:
+        """Whether one product for each row does it all."""
+        return self.step.simple
+
+    def positions(self, order: Order) -> int:
+        """Entries of a tensor of one channel."""
         return positions(self.step.bases.group, order)
 
-    def _recipe(self, part: Irrep) -> tuple[object, ...]:
+    @staticmethod
+    def _recipe(part: Irrep, same: Sequence[int | None]) -> tuple[object, ...]:
         return (
             part.division,
             [list(pair) for pair in part.reference],
             [[list(pick) for pick in picks] for picks in part.picks_in],
             [
                 [list(pick) for pick in picks] if place is None else []
-                for picks, place in zip(part.picks_out, self.step.bases.same, strict=True)
+                for picks, place in zip(part.picks_out, same, strict=True)
             ],
         )
 
-    def _mixer(self, term_in: int, term_out: int) -> str:
+    def mixer(self, term_in: int, term_out: int) -> str:
+        """The name of the table from weights to entries of blocks."""
         return self.forward.plan.weight_name(term_in, term_out).replace("weight", "blocks")
 
     def _suffix(self, end: Source, side: str) -> str:
@@ -280,49 +314,54 @@ class SchurCode:
     def run(self) -> None:
         """Lines that compute the targets from the sources."""
         step, say = self.step, self.lines.append
-        if step.simple:
+        if self.simple:
             self._run_rows(self.forward.code[step.sources[0].name])
             return
         self._weights()
         for number, end in enumerate(step.sources):
-            self._into(number, end, self.forward.code[end.name])
+            self.into(number, end, self.forward.code[end.name])
         for index in range(len(self.parts)):
             pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
             operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
-            if self.columns[index] > 2:
-                self.helpers.add("_product")
-                say(f"z_{index} = _product({operand}, w_{index}, {self.columns[index]})")
-            else:
-                say(f"z_{index} = linear({operand}, w_{index})")
+            say(f"z_{index} = {self.product(operand, index)}")
         self._split_targets()
         for end in step.targets:
-            self._back(end)
+            self.back(end)
+
+    def product(self, operand: str, index: int) -> str:
+        """The product of the rows of a part with its matrix."""
+        if self.columns[index] <= 2:
+            return f"linear({operand}, w_{index})"
+        self.helpers.add("_product")
+        return f"_product({operand}, w_{index}, {self.columns[index]})"
 
     def _run_rows(self, x: str) -> None:
         """Every part stands alone: one product for each row of the adapted basis, all in one call."""
         (source,), (target,) = self.step.sources, self.step.targets
         ci, co = self.names.c_in(source.term), self.names.c_out(target.term)
-        rows, wide = sum(self.columns), self._positions(self.step.bases.ins[0])
+        rows, wide = sum(self.columns), self.positions(self.step.bases.ins[0])
         weight = self.names.weight(source.term, target.term)
-        if self.blocks and not self._spread():
+        if not self.mixes:
             self.builders.append(f'self._table("row_part", torch.tensor({_rows(self.columns)}))')
             self.lines.append(f"w = {weight}.index_select(0, self.row_part)")
         else:
-            mixer = f"self.{self._mixer(source.term, target.term)}"
+            mixer = f"self.{self.mixer(source.term, target.term)}"
             self.lines.append(f"w = ({mixer} @ {weight}.flatten(1)).reshape({rows}, {co}, {ci})")
-        self.lines += [
-            f"u = torch.bmm(self.into.expand(b, -1, -1), {x}.reshape(b, {wide}, {ci}))",
-            "v = torch.bmm(u.transpose(0, 1), w.mT)  # row by row",
-            f"{target.name} = torch.bmm(self.back.expand(b, -1, -1), v.transpose(0, 1))",
-        ]
+        u, v = f"{x}.reshape(b, {wide}, {ci})", "v.transpose(0, 1)"
+        if self.step.changes(True, 0):
+            u = f"torch.bmm(self.into.expand(b, -1, -1), {u})"
+        if self.step.changes(False, 0):
+            v = f"torch.bmm(self.back.expand(b, -1, -1), {v})"
+        self.lines += [f"u = {u}", "v = torch.bmm(u.transpose(0, 1), w.mT)  # row by row", f"{target.name} = {v}"]
 
-    def _say_cat(self, name: str, pieces: Sequence[str], axis: int) -> None:
+    def say_cat(self, name: str, pieces: Sequence[str], axis: int) -> None:
+        """A line that joins values along an axis."""
         if len(pieces) == 1 and pieces[0][0] != "*":
             self.lines.append(f"{name} = {pieces[0]}")
             return
         self.lines += [f"{name} = torch.cat((", *(f"    {piece}," for piece in pieces), f"), {axis})"]
 
-    def _say_split(self, names: Sequence[str], code: str, sizes: Sequence[str | int], axis: int) -> None:
+    def say_split(self, names: Sequence[str], code: str, sizes: Sequence[str | int], axis: int) -> None:
         """Names for consecutive pieces of a value. Slices would each cost a full tensor in the backward pass."""
         shown = [name for name, size in zip(names, sizes, strict=True) if size]
         kept = [str(size) for size in sizes if size]
@@ -339,9 +378,9 @@ class SchurCode:
             sizes = [part.copies_out[b] * part.copies_in[a] for part in self.parts]
             weight = self.names.weight(i, o)
             code = weight
-            if not self.blocks or self._spread():
-                code = f"(self.{self._mixer(i, o)} @ {weight}.flatten(1)).reshape(-1, *{weight}.shape[1:])"
-            self._say_split([self._block(index, i, o, several) for index in range(len(sizes))], code, sizes, 0)
+            if self.mixes:
+                code = f"(self.{self.mixer(i, o)} @ {weight}.flatten(1)).reshape(-1, *{weight}.shape[1:])"
+            self.say_split([self._block(index, i, o, several) for index in range(len(sizes))], code, sizes, 0)
         for index, part in enumerate(self.parts):
             rows = []
             for target in step.targets:
@@ -369,17 +408,17 @@ class SchurCode:
     def _block(self, index: int, term_in: int, term_out: int, several: bool) -> str:
         return f"w{term_in}_{term_out}_{index}" if several else f"w_{index}"
 
-    def _into(self, number: int, end: Source, x: str) -> None:
+    def into(self, number: int, end: Source, x: str) -> None:
         """Source ``number`` in the adapted basis: rows (irrep, column, copy), for each run of classes."""
         suffix, ci = self._suffix(end, "into"), self.names.c_in(end.term)
-        wide = self._positions(self.step.bases.ins[end.order])
+        wide = self.positions(self.step.bases.ins[end.order])
         flat = f"{x}.reshape(b, {wide}, {ci})"
         kept = f"flat{number}"
         copies = [part.copies_in[end.order] for part in self.parts]
         if not self.step.factored:
             names = [f"u{number}_{index}" for index in range(len(self.parts))]
             sizes = [count * m for count, m in zip(self.columns, copies, strict=True)]
-            self._say_split(names, f"torch.bmm(self.into{suffix}.expand(b, -1, -1), {flat})", sizes, 1)
+            self.say_split(names, f"torch.bmm(self.into{suffix}.expand(b, -1, -1), {flat})", sizes, 1)
             return
         self.lines.append(f"{kept} = {flat}")
         for run, (first, count) in enumerate(self.runs):
@@ -394,7 +433,7 @@ class SchurCode:
             names = [f"u{number}_{run}_{index}" for index in range(len(self.parts))]
             sizes = [p.columns[first] * m for p, m in zip(self.parts, copies, strict=True)]
             code = f"torch.bmm({table}, u)" + (f".reshape(b, {count}, {rows}, {ci})" if count > 1 else "")
-            self._say_split(names, code, sizes, 1 if count == 1 else 2)
+            self.say_split(names, code, sizes, 1 if count == 1 else 2)
 
     def _size(self, end: Source, into: bool, number: int) -> tuple[int, int]:
         """Rows and positions of a class."""
@@ -421,7 +460,7 @@ class SchurCode:
         if len(pieces) == 1 and pieces[0][0] != "*":
             return f"{pieces[0]}.reshape(-1, {wide})"
         name = f"u{number}_{index}"
-        self._say_cat(name, pieces, 1)
+        self.say_cat(name, pieces, 1)
         return f"{name}.reshape(-1, {wide})"
 
     def _split_targets(self) -> None:
@@ -433,13 +472,13 @@ class SchurCode:
                 _product(m, self.names.c_out(end.term)) if (m := part.copies_out[end.order]) else 0
                 for end in self.step.targets
             ]
-            self._say_split([f"z_{index}_{end.term}" for end in self.step.targets], f"z_{index}", widths, 1)
+            self.say_split([f"z_{index}_{end.term}" for end in self.step.targets], f"z_{index}", widths, 1)
 
-    def _back(self, end: Source) -> None:
+    def back(self, end: Source) -> None:
         """A target, from the products of all parts."""
         step, co = self.step, self.names.c_out(end.term)
         suffix = self._suffix(end, "back")
-        high = self._positions(step.bases.outs[end.order])
+        high = self.positions(step.bases.outs[end.order])
         shown = [(index, part) for index, part in enumerate(self.parts) if part.copies_out[end.order]]
         tail = "" if len(step.targets) == 1 else f"_{end.term}"
         if not step.factored:
@@ -447,13 +486,13 @@ class SchurCode:
                 f"z_{index}{tail}.reshape(b, {self.columns[index] * part.copies_out[end.order]}, {co})"
                 for index, part in shown
             ]
-            self._say_cat(end.name, pieces, 1)
+            self.say_cat(end.name, pieces, 1)
             self.lines.append(f"{end.name} = torch.bmm(self.back{suffix}.expand(b, -1, -1), {end.name})")
             return
         for index, part in shown:
             whole = f"z_{index}{tail}.reshape(b, {self.columns[index]}, {_product(part.copies_out[end.order], co)})"
             names = [f"z_{index}{tail}_{run}" for run in range(len(self.runs))]
-            self._say_split(names, whole, [part.columns[first] * count for first, count in self.runs], 1)
+            self.say_split(names, whole, [part.columns[first] * count for first, count in self.runs], 1)
         classes = []
         for run, (first, count) in enumerate(self.runs):
             rows, places = self._size(end, False, first)
@@ -464,13 +503,13 @@ class SchurCode:
                 for index, part in shown
                 if part.columns[first]
             ]
-            self._say_cat("v", pieces, 2)
+            self.say_cat("v", pieces, 2)
             table = f"self.back{suffix}_{run}" + (".expand(b, -1, -1)" if count == 1 else ".repeat(b, 1, 1)")
             classes.append(f"v_{run}")
             self.lines.append(
                 f"v_{run} = torch.bmm({table}, v.reshape(-1, {rows}, {co})).reshape(b, {count * places}, {co})"
             )
-        self._say_cat(end.name, classes, 1)
+        self.say_cat(end.name, classes, 1)
         covered = sum(len(back[end.order]) for _, back in step.bases.classes)
         if covered == high:
             self.lines.append(f"{end.name} = {end.name}.index_select(1, self.order{suffix})")

@@ -455,6 +455,21 @@ def _by_part(maps: Tensor, into: Parts, back: Parts) -> list[Tensor]:
     return [torch.einsum("maj,bj->abm", part, x[0]).flatten(0, 1) for part, x in zip(found, into)]
 
 
+def _copies(maps: Tensor, rows: Tensor) -> Tensor:
+    """Orthonormal copies of an irrep, (coordinates, copies, positions): what maps make of its own vectors.
+
+    Inner products of copies are the same for each coordinate.
+    """
+    images = torch.einsum("mij,cj->cmi", maps, rows)
+    return torch.linalg.solve(torch.linalg.cholesky(images[0] @ images[0].T), images)
+
+
+def _unit_maps(into: Parts, back: Parts) -> Tensor:
+    """The map of each block that has one entry 1 and else 0, part by part."""
+    found = [torch.einsum("cai,cbj->abij", y, x).flatten(0, 1) for x, y in zip(into, back)]
+    return torch.cat(found)
+
+
 def _product(x: Tensor, w: Tensor, columns: int) -> Tensor:
     """linear(x, w) for x (samples * columns, channels); on CPUs large ones as a 1 x 1 convolution.
 

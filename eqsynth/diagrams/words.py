@@ -10,7 +10,7 @@ from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
 from eqsynth.families.reflections import ComplexReflections
 from eqsynth.families.wreath import WreathProduct
-from eqsynth.spaces.space import KINDS, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
+from eqsynth.spaces.space import KINDS, Decomposed, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
 
 #: The groups that have kinds of maps.
 _GROUPS: tuple[type[Group], ...] = (
@@ -76,6 +76,8 @@ def _noun(group: Group, order: Order) -> str:
     if len(parts) == 1 and isinstance(parts[0], Irrep):
         coordinates = f"{parts[0].dim} coordinates" if parts[0].dim > 1 else "the coordinate"
         return f"{coordinates} of {_noun(group, parts[0].order)} in the irrep {parts[0]} of {group}"
+    if len(parts) == 1 and isinstance(parts[0], Decomposed):
+        return f"{article} {noun} in the coordinates of its irreducible parts"
     if len(parts) == 1 and isinstance(parts[0], Symmetry) and parts[0].short:
         return f"{'a symmetric' if parts[0].kind == 'S' else 'an alternating'} {noun}"
     named = [
@@ -91,6 +93,8 @@ def _noun(group: Group, order: Order) -> str:
 def _of_part(one: Stored) -> str:
     if isinstance(one, Irrep):
         return f"of the irrep {one}"
+    if isinstance(one, Decomposed):
+        return "in the coordinates of irreducible parts"
     return KINDS[one.kind] if one.short else f"with {one.full}"
 
 

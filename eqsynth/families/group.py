@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from eqsynth.spaces.space import Symmetry
 
 MAX_N = 1_000_000
+#: The most matrices that are listed to count the elements of a group.
+MAX_LISTED = 20_000
 
 #: The families that have a name and a size, such as S(5), and those that are given otherwise, such as Aut(petersen).
 FAMILIES: dict[str, type[Group]] = {}
@@ -505,10 +508,7 @@ class Group:
             self._infinite()
         signed = tuple(images for images in map(signed_permutation, elements) if images is not None)
         if len(signed) < len(elements):
-            raise GroupError(
-                f"the order of {self} is not known: it is found for matrices with a single entry, 1 or -1, in each row "
-                "and column"
-            )
+            return listed_order(str(self), elements)
         return group_order(signed, 2 * self.number)
 
     @property
@@ -601,3 +601,30 @@ def fill(group: Group, **values: object) -> None:
     """Set the fields of a group that is being made."""
     for name, value in values.items():
         object.__setattr__(group, name, value)
+
+
+def listed_order(name: str, generators: Sequence[Any]) -> int:
+    """How many matrices some matrices generate, by listing them; GroupError beyond so many that there may be no end.
+
+    >>> from eqsynth.families.group import listed_order
+    >>> listed_order("sixths of a turn", [[[1, -1], [1, 0]]])
+    6
+    """
+    matrices = [tuple(map(tuple, g)) for g in generators]
+    size = len(matrices[0])
+    unit = tuple(tuple(int(row == column) for column in range(size)) for row in range(size))
+    seen, agenda = {unit}, [unit]
+    while agenda:
+        element = agenda.pop()
+        for g in matrices:
+            columns = list(zip(*g, strict=True))
+            product = tuple(tuple(sum(map(mul, row, column)) for column in columns) for row in element)
+            if product not in seen:
+                seen.add(product)
+                agenda.append(product)
+        if len(seen) > MAX_LISTED:
+            raise GroupError(
+                f"the order of {name} is not known: it has infinitely many elements, or more than {MAX_LISTED:,}, "
+                "which are not listed"
+            )
+    return len(seen)

@@ -26,9 +26,11 @@ from eqsynth.spaces.space import (
     duals_of,
     entries_of,
     irreps_of,
+    is_decomposed,
     of_duals,
     order_text,
     orders_of,
+    stored_full,
     twists_of,
     valence,
     with_twists,
@@ -201,6 +203,12 @@ class ProductHom:
                 raise SpaceError(
                     f"products are made of tensors, and {order_text(order)} is an irrep: take it to tensors of order "
                     f"{axes_of(order)} by eq.Linear before, and the product to irreps behind"
+                )
+            if is_decomposed(order):
+                raise SpaceError(
+                    f"products are made of tensors with an axis for each index, and {order_text(order)} is stored in "
+                    f"coordinates of irreducible parts: ask for {order_text(stored_full(order))}, and let the "
+                    "eq.Linear before and behind give and take that"
                 )
         object.__setattr__(self, "operands", tuple(hom.space_in for hom in homs))
         object.__setattr__(self, "space_out", fitted_space(self.group, self.space_out))

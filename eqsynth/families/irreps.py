@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import FactorOrder, Irrep, Order, Twisted, orders_of
+from eqsynth.spaces.space import Decomposed, FactorOrder, Irrep, Order, Twisted, is_decomposed, orders_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,8 @@ def fitted(group: Group, order: Order) -> Order:
     to find.
     """
     parts = orders_of(order)
+    if len(parts) == 1 and is_decomposed(order):
+        return _decomposed(group, parts[0])
     if len(parts) != len(group.factors) or not any(map(_is_irrep, parts)):
         return order
     fits = tuple(
@@ -66,6 +68,66 @@ def _fitted(group: Group, part: FactorOrder) -> FactorOrder:
         if other != (twisted and group.flips) or (twisted and not group.flips and one.spherical)
         else label
     )
+
+
+def _decomposed(group: Group, part: FactorOrder) -> FactorOrder:
+    """Tensors in the coordinates of the irreducible parts that a group has."""
+    twisted = isinstance(part, Twisted)
+    one = part.order if isinstance(part, Twisted) else part
+    assert isinstance(one, Decomposed)  # noqa: S101 - asked for these alone
+    if one.group != str(group):
+        labels = check_parts(group, one.order)
+        if twisted and group.flips and (same := [label for label in labels if group.twisted_part(label) == label]):
+            raise GroupError(
+                f"the part {Irrep(same[0])} of {group} is itself times the determinant, in other coordinates: ask for "
+                f"{one.order}.det"
+            )
+    named = Decomposed(one.order, str(group))
+    return Twisted(named) if twisted else named
+
+
+@lru_cache(maxsize=256)
+def check_parts(group: Group, order: int) -> tuple[Any, ...]:
+    """The irreducible parts of V^order.
+
+    Raises GroupError, or SizeError, unless all of them have coordinates here, and are of real type.
+    """
+    asked, cure = f"{order}.irreps", f"ask for tensors of order {order} as they are"
+    if len(group.factors) > 1 or not group.stride or group.signature is not None or group.over_complex or group.duals:
+        group._lacks(f"coordinates of irreducible parts, {asked}: {cure}")
+    if group.partitions:
+        group._lacks(f"coordinates of irreducible parts, {asked}: its layers work on entries as they are, {cure}")
+    if group.symbolic:
+        raise GroupError(
+            f"irreducible parts have coordinates where n is a number alone, and {group} leaves it open: ask for "
+            f"{group.at(4)}, or for tensors of order {order} as they are"
+        )
+    if group.number**order > MAX_PLACES:
+        raise SizeError(f"{asked} of {group} has {group.number**order:,} coordinates, more than {MAX_PLACES:,}: {cure}")
+    labels = {group.start()}
+    for step in range(group.stride * order):
+        labels = {other for label in labels for other in group.neighbours(step % group.stride, label)}
+        if halves := [label for label in labels if group.splits(group.joined(label))]:
+            raise GroupError(
+                f"the part {Irrep(halves[0])} of tensors of order {order} falls in two halves under {group}, which "
+                f"have no coordinates here: {cure}"
+            )
+    return tuple(sorted(labels, key=group.sort_key))
+
+
+def has_parts(group: Group, order: int) -> bool:
+    """Whether all irreducible parts of V^order have coordinates here.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.irreps import has_parts
+    >>> has_parts(Group("O", 3), 3), has_parts(Group("SO", 4), 2), has_parts(Group("S", 4), 2)
+    (True, False, False)
+    """
+    try:
+        check_parts(group, order)
+    except (GroupError, SizeError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)
@@ -101,6 +163,18 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
             f"{one} of {group} is found in tensors of {order} axes, which are too large: ask for another one"
         )
     return Irrep(label, str(group), order, dim), twisted
+
+
+def irrep_of(group: Group, label: Any) -> tuple[Irrep, bool]:
+    """The irrep that a label names, and whether it is that one only times the determinant.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.irreps import irrep_of
+    >>> one, twisted = irrep_of(Group("O", 3), (1, 1))
+    >>> print(one, twisted)
+    1o True
+    """
+    return _irrep(group, Irrep(label))
 
 
 def twists(group: Group) -> bool:

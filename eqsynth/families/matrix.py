@@ -110,7 +110,7 @@ class MatrixGroup(Group):
 
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
-        """Read ``[[0,1],[-1,0]]; ``: generators, a semicolon, generators of the Lie algebra."""
+        """Read ``[[0,1],[-1,0]];``: generators, a semicolon, generators of the Lie algebra."""
         name, written = split_name(inside)
         elements, _, algebra = written.partition(";")
         return MatrixGroup(_matrices_of_text(elements), _matrices_of_text(algebra), name)

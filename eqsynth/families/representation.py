@@ -176,7 +176,7 @@ def packed(tensor: NDArray[np.float64], order: Order) -> NDArray[np.float64]:
             flat = tensor.reshape(*shape[:axis], prod(shape[axis : axis + count]), *shape[axis + count :])
             if isinstance(one, Irrep):
                 tensor = np.moveaxis(np.tensordot(coordinates(one), flat, axes=(1, axis)), 0, axis)
-            else:
+            elif isinstance(one, Symmetry):
                 tensor = flat.take(packing(one, shape[axis])[0], axis)
             count = 1  # noqa: PLW2901 - one axis is left
         axis += count

@@ -84,6 +84,8 @@ def _parse_single(text: str, start: int, stop: int, files: bool | Path) -> Group
     if not match["open"]:
         digits = re.compile(r"[_\[ ]?([0-9]{1,7})").match(text, match.end("family"))
         cure = f"Write {name}({digits[1]})." if digits and _sized(name, digits[1]) else _CURE
+        if re.compile(r"[0-9][hvd](?![a-zA-Z])").match(text, match.end("family")):
+            cure = _CRYSTAL
         raise ParseError("group", text, match.end("family"), "( and a size are expected here", cure)
     if name in OTHERS:
         inside = match.end("open")
@@ -161,6 +163,10 @@ _LORENTZ = (
     "SO(1,3). Sp(n) keeps the symplectic form."
 )
 _LINEAR = "Scalars change no maps of PGL(n) and PSL(n) but those of GL(n) and SL(n): take these."
+_CRYSTAL = (
+    "The point groups of crystals are eq.point_group('m-3m') and so on, or 'Oh'; other ones are groups of matrices, "
+    "eq.MatrixGroup([quarter_turn, inversion]). C(n) and D(n) permute n points instead."
+)
 _CYCLIC = (
     "Rotations of n points in a ring are C(5), quarter turns of an image C4(5x5), those of the plane "
     "Matrix([[0,-1],[1,0]]; )."
@@ -172,6 +178,7 @@ _DIHEDRAL = (
 _SIGNED = "The group of all permutations with signs is H(n)."
 #: Names of groups that are no families here, and what there is instead.
 ELSEWHERE = {
+    **dict.fromkeys(("Oh", "Th", "Td", "Ih", "Ci", "Cs", "mm", "m", "PointGroup", "Laue"), _CRYSTAL),
     **dict.fromkeys(("USp", "Unitary"), _COMPLEX),
     **dict.fromkeys(("SE", "E", "ISO", "Euclidean", "T", "Translation", "Galilei", "Aff"), _RIGID),
     **dict.fromkeys(("Lorentz", "Poincare", "Minkowski"), _LORENTZ),

@@ -58,7 +58,11 @@ class WreathProduct(Group):
         inner, outer = Group.parse(inner), Group.parse(outer)
         for part in (inner, outer):
             if type(part) is not Symmetric:
-                raise GroupError(f"a wreath product is one of symmetric groups, S(3) wr S(4), not of {part}")
+                raise GroupError(
+                    f"wreath products are those of symmetric groups, S(3) wr S(4), and Z(r) wr S(n), not of {part}: "
+                    "give generators of others to eq.PermutationGroup, or take a product, S(n) x O(3), where all "
+                    "points turn alike"
+                )
         m, n = inner.n, outer.n
         if isinstance(m, str) and m == n:
             raise GroupError(f"{inner} wr {outer} has one letter for two sizes: write S(m) wr S(n)")
@@ -86,7 +90,7 @@ class WreathProduct(Group):
     @property
     def length_text(self) -> str:
         """The length of an axis, in words and formulas: a number, or what is multiplied."""
-        return f"{self.inner.n} {self.outer.n}" if self.symbolic else str(self.n)
+        return " ".join(sorted((str(self.inner.n), str(self.outer.n)))) if self.symbolic else str(self.n)
 
     def index_lengths(self, n: int) -> tuple[int, ...]:
         """How many groups of points there are, and how many points in each."""

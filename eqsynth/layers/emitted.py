@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
+from collections.abc import Callable
 from functools import lru_cache, wraps
 from math import prod
 from types import ModuleType
@@ -24,11 +25,15 @@ from eqsynth.errors import (
     WeightsError,
     ZeroOutputWarning,
     abridged,
+    shown,
     warn,
 )
 from eqsynth.exact.limits import afford_parameters, afford_tensors
 from eqsynth.exact.numbers import whole
 from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.layers.prepared import prepared
+from eqsynth.layers.slices import Slices, slices
+from eqsynth.layers.weights import weight_shapes, with_weights
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import maps, plan_problem
 from eqsynth.spaces.space import lengths
@@ -49,6 +54,9 @@ class EmittedLayer(nn.Module):
     problem: Problem
     plan: Plan
     artifact: Artifact
+    slices: Slices
+    #: Whether weights are passed to each call, and the layer has none.
+    external: bool = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - those of the kind
         # The class that is made has an __init__ of its own, whose super() call ends here.
@@ -79,10 +87,54 @@ class EmittedLayer(nn.Module):
             for o in range(len(problem.space_out))
         }
 
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight and bias, by name: what ``layer(x, weights=...)`` takes, after batch axes.
+
+        >>> import torch, eqsynth as eq
+        >>> layer = eq.Linear("O(3)", "4x1", "2x1", weights="external")
+        >>> layer.weight_shapes
+        {'weight': (1, 2, 4)}
+        >>> x, w = torch.randn(5, 3, 4), torch.randn(5, 1, 2, 4)
+        >>> layer(x, weights=w).shape
+        torch.Size([5, 3, 2])
+        """
+        return weight_shapes(self.plan)
+
+    def prepare(self: LayerT) -> LayerT:
+        """Keep what depends on weights alone, for calls that need no gradient of them; returns the layer.
+
+        >>> import torch, eqsynth as eq
+        >>> layer = eq.Linear("O(3)", "16x4", "16x4").prepare()
+        >>> with torch.no_grad():
+        ...     y = layer(torch.randn(2, 3, 3, 3, 3, 16))
+        >>> y.shape
+        torch.Size([2, 3, 3, 3, 3, 16])
+
+        Blocks of irreducible parts, scaled and reshaped matrices and the like are computed here, once. Each call
+        compares the weights with those of now: the tensors, their memory, layout and version. Where these differ,
+        where a gradient of weights is wanted, under autocast, and while torch traces, compiles or transforms, the call
+        computes all anew, as if nothing had been prepared; call ``prepare()`` again after weights have changed.
+        ``train()``, moves to a device or dtype, loading weights, copies and pickles drop what was prepared.
+
+        No version tells of ``p.data.mul_(2)``, of writes through NumPy, DLPack or ``untyped_storage()``, and of memory
+        that is shared with another process: call ``prepare()`` after such changes.
+        """
+        self.__dict__["_prepared"] = prepared(self, self.slices.matrices, self.slices.tensors)
+        return self
+
+    def train(self: LayerT, mode: bool = True) -> LayerT:
+        """Set the mode of training, as torch does; what was prepared is dropped when it begins."""
+        if mode:
+            self.__dict__.pop("_prepared", None)
+        super().train(mode)
+        return self
+
     def extra_repr(self) -> str:
         """The problem, and how many maps and parameters the layer has."""
         plan, problem = self.plan, self.problem
-        dimension, weights = sum(pair.dim for pair in plan.pairs), sum(weight.numel() for weight in self.parameters())
+        dimension, weights = sum(pair.dim for pair in plan.pairs), sum(map(prod, self.weight_shapes.values()))
+        weights = weights if self.external else sum(weight.numel() for weight in self.parameters())
         parts = [
             abridged(problem),
             *(
@@ -93,6 +145,7 @@ class EmittedLayer(nn.Module):
             f"bias={plan.bias}",
             f"normalization={plan.normalization!r}",
             *([f"parameters={plan.parameters!r}"] if plan.parameters != "diagrams" else []),
+            *(["weights='external'"] if self.external else []),
         ]
         return ", ".join(parts)
 
@@ -104,7 +157,8 @@ class EmittedLayer(nn.Module):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # Torch refuses here to pickle a layer that it has wrapped in a class of its own.
-        state = self.__getstate__()  # type: ignore[no-untyped-call]
+        state = {**self.__getstate__()}  # type: ignore[no-untyped-call]
+        state.pop("_prepared", None)
         kind = next(cls.__name__ for cls in type(self).__mro__ if cls in KINDS.values())
         plan = self.plan
         return _blank, (kind, plan.problem, plan.bias, plan.normalization, plan.asked, plan.parameters), state
@@ -116,8 +170,9 @@ def _blank(kind: str, problem: Problem, *how: Any) -> EmittedLayer:
     return layer
 
 
-def new_layer(kind: type[LayerT], plan: Plan) -> LayerT:
+def new_layer(kind: type[LayerT], plan: Plan, weights: object) -> LayerT:
     """A layer without parameters; warns of outputs that are always zero, and of inputs that are ignored."""
+    outside(weights)
     emitted = layer_class(kind.__name__, plan)
     for message in plan.zero_outputs():
         warn(message, ZeroOutputWarning)
@@ -125,6 +180,16 @@ def new_layer(kind: type[LayerT], plan: Plan) -> LayerT:
         warn(message, IgnoredInputWarning)
     layer: LayerT = nn.Module.__new__(emitted)
     return layer
+
+
+def outside(weights: object) -> bool:
+    """Whether weights are passed to each call: ``"own"`` or ``"external"``."""
+    if isinstance(weights, str) and weights in ("own", "external"):
+        return weights == "external"
+    raise EqsynthError(
+        f"weights={shown(weights)} is not known: 'own', parameters of the layer, or 'external', passed to each call as "
+        "layer(x, weights=w)"
+    )
 
 
 def layer_of(plan: Plan, device: Any = None, dtype: torch.dtype | None = None) -> Any:
@@ -157,20 +222,41 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
     signature = inspect.signature(kind.__new__)
     emitted = compile_source(artifact)
 
+    known: list[Slices] = []
+
+    def rewritten() -> Slices:
+        """Only layers that are prepared, or get other weights, need their text read again."""
+        if not known:
+            label = f"<eqsynth {artifact.digest[:16]}, rewritten>"
+            names = [*weight_shapes(plan)]
+            known.append(slices(artifact.source, artifact.name, emitted.forward.__globals__, names, label))
+        return known[0]
+
     def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
         given = signature.bind_partial(kind, *args, **kwargs).arguments
         device, dtype = given.get("device"), given.get("dtype")
         afford_layer(plan, device, dtype)
         emitted.__init__(self, device=device, dtype=dtype)
+        if outside(given.get("weights", "own")):
+            self.external = True
+            self._parameters.clear()
+            rewritten()
+
+    def restore(self: Any, state: dict[str, Any]) -> None:
+        kind.__setstate__(self, state)  # type: ignore[no-untyped-call]
+        if self.external:
+            rewritten()
 
     def blank(cls: type[EmittedLayer], *args: Any, **kwargs: Any) -> Any:
         """Torch makes replicas with no arguments, and fills them."""
         return kind(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
 
     body: dict[str, Any] = {
-        **overridden(emitted, plan),
+        **overridden(emitted, plan, known, rewritten),
+        "slices": property(lambda _: rewritten()),
         "__new__": blank,
         "__init__": initialise,
+        "__setstate__": restore,
         "__module__": kind.__module__,
         "__doc__": kind.__doc__,
         "__qualname__": name,
@@ -201,7 +287,7 @@ def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:
     afford_parameters(str(plan.problem), f"take fewer channels{paired}", count, device, dtype)
 
 
-def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
+def overridden(emitted: Any, plan: Plan, known: list[Slices], rewritten: Callable[[], Slices]) -> dict[str, Any]:
     """Methods of an emitted class, made to work where torch changes its parameters behind its back.
 
     They also say what is wrong where the emitted ones would leave it to torch: sizes that do not fit in memory, dtypes
@@ -217,6 +303,8 @@ def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
     large = MANY_ENTRIES ** (1 / max(axes, 1))
 
     def reset_parameters(self: Any) -> None:
+        if self.external:
+            return
         first: Any = next(self.parameters(), None)
         if not hasattr(first, "device_mesh"):
             emitted.reset_parameters(self)
@@ -246,13 +334,26 @@ def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
 
     compute = with_tables if hasattr(emitted, "reset_tables") else emitted.forward
 
+    def given(layer: Any, named: Any, *args: Any, **kwargs: Any) -> Any:
+        if known:
+            return known[0].given(layer, named, *args, **kwargs)
+        if torch.compiler.is_compiling():
+            # The text cannot be read while torch follows the call.
+            return torch.func.functional_call(layer, named, args, kwargs)
+        return rewritten().given(layer, named, *args, **kwargs)
+
     @wraps(emitted.forward)
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(self: Any, *args: Any, weights: Any = None, **kwargs: Any) -> Any:
         if sizes:
             args, kwargs = _with_sizes(plan, sizes, large, args, kwargs)
+        if weights is not None or self.external:
+            return with_weights(self, given, weights, args, kwargs)
         if torch.compiler.is_compiling():
             return compute(self, *args, **kwargs)
         try:
+            kept = self.__dict__.get("_prepared")
+            if kept is not None and kept.holds(self):
+                return rewritten().rest(self, kept.values, *args, **kwargs)
             return compute(self, *args, **kwargs)
         except RuntimeError:
             own = next(iter(self._parameters.values()), None)
@@ -261,11 +362,39 @@ def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
                     require_dtype(self, x, own)
             raise
 
+    # Export binds arguments to what the signature says.
+    signature = inspect.signature(emitted.forward)
+    passed = inspect.Parameter("weights", inspect.Parameter.KEYWORD_ONLY, default=None)
+    forward.__signature__ = signature.replace(parameters=[*signature.parameters.values(), passed])  # type: ignore[attr-defined]
+
     # Torch counts how often it compiles a code object: layers of different problems have each their own.
     own: Any = forward
     own.__code__ = own.__code__.replace()
 
+    def apply(self: Any, function: Any, recurse: bool = True) -> Any:
+        self.__dict__.pop("_prepared", None)
+        if not self.external:
+            return emitted._apply(self, function, recurse)
+        before = [(table.dtype, table.is_meta) for table in self._buffers.values()]
+        nn.Module._apply(self, function, recurse)  # type: ignore[no-untyped-call]
+        if before != [(table.dtype, table.is_meta) for table in self._buffers.values()]:
+            like: Any = next((table for table in self._buffers.values() if table.is_floating_point()), None)
+            if like is not None:
+                # Made anew, not rounded twice.
+                self._buffers.update(emitted(device=like.device, dtype=like.dtype)._buffers)
+        return self
+
+    def save(self: Any, *args: Any) -> None:
+        if not self.external:
+            emitted._save_to_state_dict(self, *args)
+
     def load(self: Any, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        self.__dict__.pop("_prepared", None)
+        if self.external:
+            # Nothing is expected; torch itself says what is there all the same.
+            _strict, unexpected = others[1], others[3]
+            unexpected += [key for key in state if key.startswith(prefix) and _strict]
+            return
         key = f"{prefix}_extra_state"
         if key in state:
             text = saved_text(state[key])
@@ -278,6 +407,8 @@ def overridden(emitted: Any, plan: Plan) -> dict[str, Any]:
     methods: dict[str, Any] = {
         "forward": forward,
         "reset_parameters": reset_parameters,
+        "_apply": apply,
+        "_save_to_state_dict": save,
         "__prepare_scriptable__": refuse_script,
     }
     if hasattr(emitted, "weights_of"):

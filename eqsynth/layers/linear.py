@@ -55,6 +55,10 @@ class Linear(EmittedLayer, kind=True):
     its normalization, so leave that out. ``docs/guide/sizes.md`` says which to choose, and
     :func:`eqsynth.testing.assert_transfers` tries whole networks.
 
+    ``layer(x, weights=w)`` takes other weights, one set or one for each sample, of the shapes ``layer.weight_shapes``
+    behind batch axes; with ``weights="external"`` the layer has none of its own. ``layer.prepare()`` keeps what
+    depends on weights alone.
+
     ``layer.basis``, ``layer.plan`` and ``layer.source`` show how it was made.
 
     Raises ParseError, GroupError, SpaceError or SizeError for the problem, ShapeError for a tensor.
@@ -74,8 +78,9 @@ class Linear(EmittedLayer, kind=True):
         method: str = "auto",
         parameters: str = "diagrams",
         transfer: str | None = None,
+        weights: str = "own",
     ) -> Linear:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out, transfer=transfer)
             plan = plan_hom(hom, flag("bias", bias), normalization, method, parameters)
-            return new_layer(cls, plan)
+            return new_layer(cls, plan, weights)

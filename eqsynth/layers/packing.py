@@ -7,21 +7,28 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from eqsynth.bases.decomposed import matrix
 from eqsynth.errors import ShapeError, SpaceError, explain_calls, shown
+from eqsynth.families.group import Group
+from eqsynth.families.hom import fitted_order
 from eqsynth.families.irreps import coordinates
 from eqsynth.families.representation import packing
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
+    Decomposed,
     Irrep,
     Order,
     Symmetry,
+    axes_of,
     axis_counts,
     entries_of,
     irreps_of,
+    is_decomposed,
     is_packed,
     is_plain,
     order_text,
     read_order,
+    stored_full,
     symmetrising,
 )
 
@@ -95,6 +102,70 @@ def unpack(x: Tensor, order: str | Order) -> Tensor:
             x = x.reshape(*x.shape[:axis], *[n] * count, *x.shape[axis + 1 :])
         axis += count
     return x
+
+
+@explain_calls
+def to_irreps(x: Tensor, group: str | Group, order: str | Order) -> Tensor:
+    """A tensor in the coordinates of its irreducible parts: what layers of ``16x3.irreps`` read and give.
+
+    >>> import torch, eqsynth as eq
+    >>> x = torch.randn(5, 3, 3, 16)
+    >>> eq.to_irreps(x, "O(3)", 2).shape
+    torch.Size([5, 9, 16])
+    >>> torch.allclose(eq.from_irreps(eq.to_irreps(x, "O(3)", 2), "O(3)", 2), x, atol=1e-5)
+    True
+
+    ``x``: shape ``(*batch, n, ..., n, channels)``; the result: ``(*batch, n^k, channels)``, orthonormal coordinates, so
+    that norms and inner products are the same. They stand part by part, large irreps first, of O(3) in e3nn's
+    coordinates: for each part its coordinates, and for each of these its copies. ``eqsynth.bases.decomposed.parts``
+    lists the parts. ``order`` is ``3`` or ``"3.irreps"``, which mean the same here.
+
+    Raises ShapeError where ``x`` has other axes, GroupError where the group has no such coordinates.
+    """
+    table, count, n = _decomposition(group, order, x)
+    axis = _start(x, count)
+    if tuple(x.shape[axis : axis + count]) != (n,) * count:
+        raise ShapeError(f"got shape {tuple(x.shape)}, expected {count} axes of length {n} from axis {axis} on")
+    return _times(table, x.flatten(axis, axis + count - 1), axis, 1)
+
+
+@explain_calls
+def from_irreps(x: Tensor, group: str | Group, order: str | Order) -> Tensor:
+    """The tensor with these coordinates of its irreducible parts: :func:`to_irreps` the other way round.
+
+    >>> import torch, eqsynth as eq
+    >>> eq.from_irreps(torch.zeros(9, 1), "O(3)", 2).shape
+    torch.Size([3, 3, 1])
+
+    ``x``: shape ``(*batch, n^k, channels)``. Raises ShapeError for another length, GroupError as ``to_irreps``.
+    """
+    table, count, n = _decomposition(group, order, x)
+    axis = _start(x, 1)
+    if x.shape[axis] != n**count:
+        raise ShapeError(f"got shape {tuple(x.shape)}, expected an axis of length {n**count} before the channels")
+    full = _times(table, x, axis, 0)
+    return full.reshape(*x.shape[:axis], *[n] * count, x.shape[-1])
+
+
+def _decomposition(group: str | Group, order: str | Order, x: Tensor) -> tuple[Tensor, int, int]:
+    """The matrix from entries to coordinates, the number of indices, and n."""
+    parsed = Group.parse(group)
+    asked = read_order(order)
+    full = stored_full(asked)
+    if len(entries_of(full)) > 1 or not is_plain(full):
+        raise SpaceError(
+            f"{order_text(asked)} is not stored in coordinates of irreducible parts: give an order such as 3"
+        )
+    count = axes_of(full)
+    fitted_order(parsed, Decomposed(count))
+    if not isinstance(x, torch.Tensor):
+        raise ShapeError(f"expected a tensor, got type {type(x).__name__}")
+    return _decomposed(parsed, count, x.device, x.dtype), count, parsed.number
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a table for each dtype and device
+def _decomposed(group: Group, count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.from_numpy(matrix(group, count)).to(device=device, dtype=dtype)
 
 
 def _changed(x: Tensor, axis: int, count: int) -> Tensor:
@@ -171,6 +242,10 @@ def _read(text: str) -> tuple[tuple[str, int, bool], ...]:
         raise SpaceError(
             f"{shown(text)} has no symmetric or alternating part: ask for an order such as 'S2', '[ijk=ikj]' or "
             "'(A3,1)'"
+        )
+    if is_decomposed(read):
+        raise SpaceError(
+            f"{shown(text)} belongs to a group: write eq.to_irreps(x, 'O(3)', {axes_of(read)}), and eq.from_irreps"
         )
     some = is_packed(read)
     return tuple(

@@ -60,9 +60,10 @@ class TensorProduct(EmittedLayer, kind=True):
         device: Any = None,
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
+        weights: str = "own",
     ) -> TensorProduct:
         problem = ProductHom.parse(group, (space_1, space_2), space_out, mode)
-        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
+        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization), weights)
 
 
 @explain_calls
@@ -99,9 +100,10 @@ class Power(EmittedLayer, kind=True):
         device: Any = None,
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
+        weights: str = "own",
     ) -> Power:
         problem = ProductHom.parse(group, (space,), space_out, "paired", (_degree(degree),))
-        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
+        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization), weights)
 
 
 @explain_calls
@@ -130,9 +132,10 @@ class PolynomialLayer(EmittedLayer, kind=True):
         device: Any = None,
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
+        weights: str = "own",
     ) -> PolynomialLayer:
         problem = ProductHom.parse(group, (space,), space_out, "paired", tuple(range(1, _degree(degree) + 1)))
-        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization))
+        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization), weights)
 
 
 def _degree(degree: object) -> int:

@@ -15,11 +15,13 @@ eq.Linear, and refuses what would break the symmetry, with the reason and with w
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.layers.prepared import prepare
 from eqsynth.nn.activations import Activation, Gated, NormActivation, Pairings
 from eqsynth.nn.frames import Canonicalise, FrameAverage
 from eqsynth.nn.networks import MLP, Residual, Sequential
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
 from eqsynth.nn.padding import Padded, pad, unpad
+from eqsynth.nn.points import Message, neighbors
 from eqsynth.nn.pyg import from_pyg, to_pyg
 from eqsynth.nn.sparse import Sparse
 
@@ -52,6 +54,7 @@ __all__ = [
     "FrameAverage",
     "Gated",
     "LayerNorm",
+    "Message",
     "NormActivation",
     "Padded",
     "Pairings",
@@ -63,8 +66,10 @@ __all__ = [
     "Sparse",
     "equivariance_gap",
     "from_pyg",
+    "neighbors",
     "pad",
     "parallel_plan",
+    "prepare",
     "project",
     "project_",
     "to_pyg",

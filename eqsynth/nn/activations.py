@@ -20,7 +20,17 @@ from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space
 from eqsynth.layers.emitted import refuse_script, require_dtype
-from eqsynth.spaces.space import Irrep, Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_packed
+from eqsynth.spaces.space import (
+    Decomposed,
+    Irrep,
+    Order,
+    Space,
+    Symmetry,
+    axis_counts,
+    entries_of,
+    order_text,
+    stored_packed,
+)
 
 Function = str | Callable[[torch.Tensor], torch.Tensor]
 Tensors = torch.Tensor | tuple[torch.Tensor, ...]
@@ -211,10 +221,10 @@ def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
     """The length of each axis of a tensor: a number, the letter that stands for it, or a PackedLength."""
     lengths: list[int | str] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
-        if isinstance(one, Irrep):
-            lengths.append(one.dim)
-        elif not isinstance(one, Symmetry) or not one.packed:
+        if not stored_packed(one):
             lengths += [factor.n] * count
+        elif not isinstance(one, Symmetry):
+            lengths.append(one.length(factor.number))
         else:
             lengths.append(one.length(factor.n) if isinstance(factor.n, int) else PackedLength.of(factor.n, one))
     return tuple(lengths)
@@ -426,9 +436,11 @@ class Activation(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """The function of each entry."""
-        return joined(
-            [function(term) for function, term in zip(self.functions, self.terms_of(x, *others), strict=True)]
-        )
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed."""
+        return [function(term) for function, term in zip(self.functions, terms, strict=True)]
 
 
 # --- gates, norms, pairings ---------------------------------------------------------------------------
@@ -493,7 +505,10 @@ class Gated(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Gate every term that has components; functions of the others."""
-        terms = self.terms_of(x, *others)
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed: axes of positions count from the end."""
         outputs = []
         unitary = self.group.over_complex
         for term, gate, gated, permuted in zip(terms, self.gate_of, self.gated, self._positions, strict=False):
@@ -504,7 +519,7 @@ class Gated(EquivariantModule):
                 outputs.append(term * self.gate(term.real) if unitary else self.function(term))
             else:
                 outputs.append(term)
-        return joined(outputs)
+        return outputs
 
 
 def spread(value: torch.Tensor, permuted: tuple[bool, ...]) -> torch.Tensor:
@@ -552,7 +567,7 @@ def forms_of(group: Group, order: Order) -> tuple[Form | None, ...]:
     """The invariant form of each axis."""
     forms: list[Form | None] = []
     for factor, one, count in zip(group.factors, entries_of(order), axis_counts(order), strict=True):
-        if isinstance(one, Irrep):
+        if isinstance(one, Irrep | Decomposed):
             forms.append(form_of_coordinates(factor, one))
             continue
         packed = stored_packed(one)
@@ -598,10 +613,11 @@ class NormActivation(EquivariantModule):
     >>> [y.shape for y in act((torch.randn(5, 3, 16), torch.randn(5, 8)))]
     [torch.Size([5, 3, 16]), torch.Size([5, 8])]
 
-    Channel c becomes x_c f(weight_c |x_c| + bias_c), where |x_c| is the root mean square of its components. For groups
-    that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over n^(k/2),
-    which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and bias out.
-    For U(n) and SU(n) |x_c| is the length of complex vectors, and numbers, too, are scaled by functions of their
+    Channel c becomes ``x_c f(weight_c |x_c| + bias_c)``, where ``|x_c|`` is the root mean square of its components. For
+    groups that keep a form of other signature, such as the Lorentz group, it is the form of x_c with itself, over
+    n^(k/2), which may be negative. Terms without components go through ``scalars``. ``affine=False`` leaves weight and
+    bias out.
+    For U(n) and SU(n) ``|x_c|`` is the length of complex vectors, and numbers, too, are scaled by functions of their
     modulus, in place of ``scalars``.
 
     Raises ActivationError where the group has no such form: Sp(n) at odd orders, since
@@ -660,10 +676,12 @@ class NormActivation(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Scale every term that has components; functions of the others."""
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed."""
         outputs = []
-        for place, (term, (permuted, forms, definite, free)) in enumerate(
-            zip(self.terms_of(x, *others), self._plans, strict=True)
-        ):
+        for place, (term, (permuted, forms, definite, free)) in enumerate(zip(terms, self._plans, strict=True)):
             if free:
                 outputs.append(self.scalars(term))
                 continue
@@ -682,7 +700,7 @@ class NormActivation(EquivariantModule):
                     end = suffix(self.space_in, place)
                     size = size * getattr(self, f"weight{end}") + getattr(self, f"bias{end}")
                 outputs.append(term * self.function(size).to(term.dtype))
-        return joined(outputs)
+        return outputs
 
 
 def _across(group: Group) -> str:
@@ -776,8 +794,11 @@ class Pairings(EquivariantModule):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """The same terms, pairings added to those without components."""
-        terms = self.terms_of(x, *others)
-        return joined(self.paired(terms, list(terms)))
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed."""
+        return self.paired(terms, list(terms))
 
     def paired(self, terms: Sequence[torch.Tensor], outputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Pairings of the terms, added to the outputs."""

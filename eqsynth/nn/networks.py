@@ -28,6 +28,7 @@ from eqsynth.errors import (
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space, negated
+from eqsynth.families.irreps import check_parts, has_parts
 from eqsynth.layers.linear import Linear
 from eqsynth.layers.products import PolynomialLayer
 from eqsynth.nn.activations import (
@@ -47,12 +48,19 @@ from eqsynth.nn.activations import (
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm
 from eqsynth.nn.reach import alternating_add, is_read, map_exists, products_add, reached
 from eqsynth.spaces.space import (
+    Decomposed,
     Order,
     Space,
     Symmetry,
+    axes_of,
     axis_counts,
+    is_number,
     order_text,
+    plain,
 )
+
+#: How tensors stand between the layers of a network, and the most coordinates that "auto" works out.
+STORAGES, MOST_COORDINATES = ("auto", "full", "irreps"), 256
 
 
 def problem_of(module: Any) -> Hom:
@@ -257,12 +265,20 @@ class MLP(Sequential):
     where the group flips signs, Pairings and then Gated, for which the linear layers make the gates. Between these it
     takes products in place of Pairings where they give something that gates and pairings do not: matrix products of
     tensors of order 2, tensors of order 2 from vectors, cross products. ``"products"`` asks for them,
-    with any group: a PolynomialLayer of degree 2, and then Gated. All tensors of the hidden space that the space before
-    it reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than
-    the rest of the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
+    with any group: a PolynomialLayer of degree 2, and then Gated; irreps of hidden spaces become the tensors that they
+    are found in, 8x1e of O(3) 8x1.det. All tensors of the hidden space that the space before it reaches are
+    multiplied with each other, each with as many channels as the widest term has. They cost more than the rest of
+    the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
     ``"gated"`` and ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to
     Activation, which may refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity;
     ``dropout`` is the p of a Dropout behind it. ``normalization`` and ``bias`` are those of eq.Linear, and of products.
+
+    ``storage`` says how tensors of order 2 and more stand between the layers: ``"full"``, with an axis for each index,
+    or ``"irreps"``, in coordinates of their irreducible parts (``64x3.irreps``), where linear layers are products of
+    matrices alone. ``"auto"`` takes these where they pay: for O(n) and SO(n), n a number, in hidden spaces with tensors
+    of order 3 or more beside gates, pairings and norms, for Sp(n) beside gates; products of tensors need all indices,
+    and groups that relabel positions have no such coordinates. Input and output are as they are given, weights mean the
+    same, and a state_dict of one is one of the other. ``print(net)`` shows it.
 
     With O(n), SO(n), Sp(n) or H(n), give hidden spaces channels of order 0: what there is to know of lengths and angles
     goes there.
@@ -286,17 +302,21 @@ class MLP(Sequential):
         bias: bool = True,
         device: Any = None,
         dtype: torch.dtype | None = None,
+        storage: str = "auto",
     ) -> None:
         if not isinstance(spaces, tuple | list) or len(spaces) < 2:
             raise EqsynthError("an MLP needs a list of spaces, from the input to the output: ['1x2', '16x2', '1x0']")
         chance = bounded("dropout", dropout, 1)
         choice("norm", norm, (None, "layer", "batch"))
+        choice("storage", storage, STORAGES)
         parsed = Group.parse(group)
         factory_kwargs = {"device": device, "dtype": dtype}
         listed = [fitted_space(parsed, Space.parse(space)) for space in spaces]
+        if isinstance(activation, str) and activation == "products":
+            listed[1:-1] = map(_of_tensors, listed[1:-1])
         modules: list[nn.Module] = []
         before = listed[0]
-        how = _Block(parsed, activation, normalization, bias, factory_kwargs)
+        how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage)
         for place, (hidden, block) in enumerate(_blocks(how, listed), 1):
             start = problem_of(block[0]).space_in
             modules.append(_mixing(how, before, start, place))
@@ -351,6 +371,29 @@ class _Block:
     normalization: str
     bias: bool
     factory_kwargs: dict[str, Any]
+    storage: str
+
+    def stored(self, space: Space) -> Space:
+        """A hidden space as it stands between layers, where no products are in it."""
+        if self.storage == "full" or (self.storage == "auto" and not self._pays(space)):
+            return space
+        return fitted_space(self.group, Space(tuple((channels, self._stored(order)) for channels, order in space)))
+
+    def _pays(self, space: Space) -> bool:
+        """Whether there are tensors of order 3 or more, and coordinates of all that are quick to find."""
+        group, orders = self.group, [axes_of(order) for order in space.orders if is_number(order)]
+        # Only forms that are the dot product are known in these coordinates.
+        known = len(group.factors) == 1 and (group.form == "delta" or self.activation == "gated")
+        if not known or group.symbolic or max(orders, default=0) < 3 or len(orders) < len(space):
+            return False
+        return group.number ** max(orders) <= MOST_COORDINATES and has_parts(group, max(orders))
+
+    def _stored(self, order: Order) -> Order:
+        axes = axes_of(order)
+        if axes < 2 or not is_number(order):
+            return order
+        check_parts(self.group, axes)
+        return Decomposed(axes)
 
 
 def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
@@ -385,17 +428,27 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         block: list[nn.Module]
         used = Space(tuple(term for term, wanted in zip(space, read, strict=True) if wanted))
         factors = _factors(how, before, space, used)
+        if factors and how.storage == "irreps":
+            raise SpaceError(
+                f"products of the tensors of the hidden space {space} need an axis for each index: take "
+                "storage='auto', which stores it so there, or activation='gated'"
+            )
         if factors:
             used, block = _products(how, factors, used)
         else:
             paired = [_is_paired(group, space, place, read, how.activation) for place in range(len(space))]
             used_places = [place for place in range(len(space)) if read[place] or paired[place]]
-            used = Space(tuple(space.terms[place] for place in used_places))
+            used = how.stored(Space(tuple(space.terms[place] for place in used_places)))
             # A copy for each block: functions may have parameters.
             block = _non_linearity(how, used, [read[place] for place in used_places])
         blocks.append((used, block))
         after = problem_of(block[0]).space_in
     return blocks[::-1]
+
+
+def _of_tensors(space: Space) -> Space:
+    """A space with the tensors that irreps are found in, in place of these: they can be multiplied."""
+    return Space(tuple((channels, plain(order) if has_irreps(order) else order) for channels, order in space))
 
 
 def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Order, ...]:

@@ -146,13 +146,18 @@ class LayerNorm(_Normalisation):
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """Normalise each term."""
+        return joined(self.of_terms(self.terms_of(x, *others)))
+
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed, where means are over channels."""
         outputs = []
-        for place, (term, plan) in enumerate(zip(self.terms_of(x, *others), self._plans, strict=True)):
+        for place, (term, plan) in enumerate(zip(terms, self._plans, strict=True)):
             permuted, _ = plan
             weight, bias = self._own("weight", place), self._own("bias", place)
             free = self._free[place]
             if free and self.over == "channels":
-                outputs.append(self.of_rows(place, term))
+                require_dtype(self, term, weight, True)
+                outputs.append(functional.layer_norm(term, term.shape[-1:], weight, bias, self.eps))
                 continue
             axes = (*(range(-len(permuted) - 1, -1) if self.over == "all" else component_axes(permuted)), -1)
             with full_precision(term):
@@ -163,13 +168,7 @@ class LayerNorm(_Normalisation):
                 value = value if weight is None else value * weight
                 value = value if bias is None else value + bias
             outputs.append(value.to(term.dtype))
-        return joined(outputs)
-
-    def of_rows(self, place: int, x: torch.Tensor) -> torch.Tensor:
-        """A term without components, each position by itself."""
-        weight, bias = self._own("weight", place), self._own("bias", place)
-        require_dtype(self, x, weight, True)
-        return functional.layer_norm(x, x.shape[-1:], weight, bias, self.eps)
+        return outputs
 
 
 @explain_calls
@@ -242,10 +241,10 @@ class BatchNorm(_Normalisation):
         ]
         return [joined(list(terms)) for terms in zip(*outputs, strict=True)]
 
-    def of_rows(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Terms without components, their positions in rows: (positions, channels)."""
-        self._begin([(term,) for term in terms])
-        return [self._positions(place, [term])[0] for place, term in enumerate(terms)]
+    def of_terms(self, terms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The same for terms whose positions may be listed."""
+        y = self._normalised([terms])[0]
+        return list(y) if isinstance(y, tuple) else [y]
 
     def _begin(self, columns: Sequence[Sequence[torch.Tensor]]) -> None:
         """Count a batch in training, unless it is empty; raises ShapeError before any statistics change."""
@@ -436,11 +435,7 @@ class Pool(EquivariantModule):
             if way == "linear":
                 outputs.append(self.linear[str(place)](term, *self.unused[place]))
                 continue
-            value, (permuted, _) = term, plan
-            if way == "norm":
-                with full_precision(term):
-                    square = _mean_square(whole(value), plan, component_axes(permuted))
-                    value = (square.clamp_min(0) + 1e-12).sqrt().to(term.dtype)
+            value, (permuted, _) = self.normed(place, term), plan
             axes = tuple(range(-len(permuted) - 1, -1))
             if axes and self.reduce == "max":
                 value = value.amax(axes)
@@ -449,3 +444,16 @@ class Pool(EquivariantModule):
                 value = value.sum(axes) if self.reduce == "sum" else value.mean(axes)
             outputs.append(value)
         return joined(outputs)
+
+    def normed(self, place: int, term: torch.Tensor) -> torch.Tensor:
+        """The norm at each position, where norms are pooled; else the term. Positions may be listed."""
+        if self._ways[place] != "norm":
+            return term
+        permuted, _ = self._plans[place]
+        with full_precision(term):
+            square = _mean_square(whole(term), self._plans[place], component_axes(permuted))
+            return (square.clamp_min(0) + 1e-12).sqrt().to(term.dtype)
+
+    def traces(self, place: int) -> Any:
+        """The layer that pools a term by its linear invariants; None where it does not."""
+        return self.linear[str(place)] if self._ways[place] == "linear" else None

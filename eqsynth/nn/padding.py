@@ -13,10 +13,10 @@ from torch.nn import functional
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import ordered
 from eqsynth.families.group import Group
+from eqsynth.layers.emitted import EmittedLayer
 from eqsynth.nn.activations import EquivariantModule, Tensors, axis_lengths, got, joined
 from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
-from eqsynth.nn.normalising import BatchNorm
-from eqsynth.nn.sparse import Sparse
+from eqsynth.nn.normalising import BatchNorm, Pool
 from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_full
 
 #: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
@@ -56,7 +56,7 @@ class Padded(EquivariantModule):
     a matrix product may add in another order than for one sample alone, so that last bits can differ.
 
     A sample of size 0, as a graph without nodes, has outputs at no position. What is made of it at order 0, where sums
-    over its nodes are 0, is what eq.nn.Sparse makes of it, for the groups and modules that this takes.
+    over its nodes are 0, is known for all modules of eqsynth, and for no others.
 
     Two modules are more than samples alone. eq.nn.Dropout draws a mask for each sample. eq.nn.BatchNorm in training
     takes its statistics over all samples and what is there of them, once for the batch, in eq.nn.Sequential, MLP and
@@ -122,7 +122,7 @@ class Padded(EquivariantModule):
         return self._joined([outputs[place] for place in range(len(runs))], places, full, batch)
 
     def _without_nodes(self, x: Any, sizes: dict[str, int], count: int) -> Tensors:
-        """The outputs for samples of size 0: empty, and at order 0 those of eq.nn.Sparse."""
+        """The outputs for samples of size 0: empty, and at order 0 what sums over nothing give."""
         terms = tuple(x) if isinstance(x, tuple | list) else (x,)
         shapes = self._shapes_of(torch.Size([count]), sizes)
         if all(0 in shape[1:] for shape in shapes):
@@ -132,15 +132,7 @@ class Padded(EquivariantModule):
                 "a sample of size 0 has no entries for the statistics of batch normalisation in training: leave such "
                 "samples out of the batch, or use eq.nn.LayerNorm"
             )
-        module = getattr(self.module, "_orig_mod", self.module)  # that of torch.compile
-        try:
-            sparse = Sparse(module, restrict=True)
-        except EqsynthError as error:
-            raise ShapeError(
-                f"a sample has size 0, and what this module makes of that at order 0 only eq.nn.Sparse could say, but: "
-                f"{error}. Leave such samples out"
-            ) from None
-        return joined(sparse.without_nodes(terms, count))
+        return joined(at_size_zero(self.module, terms, sizes))
 
     def _taken_apart(self, terms: Sequence[torch.Tensor], places: list[int], runs: list[Run]) -> list[Any]:
         """For each run of samples of one size the input of the module."""
@@ -167,10 +159,47 @@ class Padded(EquivariantModule):
         return joined(terms)
 
     def _shapes_of(self, batch: torch.Size, full: Mapping[str, int]) -> list[tuple[int, ...]]:
-        return [
-            (*batch, *_numbers(lengths, full), channels)
-            for lengths, channels in zip(self._shapes_out, self.space_out.channels, strict=True)
-        ]
+        return shapes_of(self.group, self.space_out, batch, full)
+
+
+def shapes_of(group: Group, space: Space, batch: Sequence[int], sizes: Mapping[str, int]) -> list[tuple[int, ...]]:
+    """The shapes of the tensors of a space."""
+    return [(*batch, *_numbers(axis_lengths(group, order), sizes), channels) for channels, order in space]
+
+
+def at_size_zero(module: Any, terms: Sequence[torch.Tensor], sizes: Mapping[str, int]) -> list[torch.Tensor]:
+    """What a module makes of samples where some sizes are 0, with one batch axis.
+
+    What has no axis of these lengths reads other tensors by their sums alone, and these are 0: so they are for one node
+    with zeros, for each layer by itself.
+    """
+    module = getattr(module, "_orig_mod", module)  # that of torch.compile
+    if type(module).forward is Sequential.forward:
+        for part in module:
+            terms = at_size_zero(part, terms, sizes)
+        return list(terms)
+    if isinstance(module, Residual):
+        changes = at_size_zero(module.module, terms, sizes)
+        return [before + change for before, change in zip(terms, changes, strict=True)]
+    if not isinstance(module, EmittedLayer | EquivariantModule):
+        raise ShapeError(
+            f"a sample has size 0, and what {type(module).__name__} makes of that at order 0 is not known, as it is of "
+            "modules of eqsynth. Leave such samples out"
+        )
+    hom, batch = problem_of(module), terms[0].shape[:1]
+    least = {factor.n: factor.multiple for factor in hom.group.factors if isinstance(factor.n, str)}
+    grown = {letter: size or least.get(letter, 1) for letter, size in sizes.items()}
+    shapes = shapes_of(hom.group, hom.space_in, batch, grown)
+    inputs = [term if term.shape == shape else term.new_zeros(shape) for term, shape in zip(terms, shapes, strict=True)]
+    made = module(joined(inputs), *[grown[letter] for letter in sizes_asked(module)])
+    outputs = list(made) if isinstance(made, tuple) else [made]
+    shapes = shapes_of(hom.group, hom.space_out, batch, sizes)
+    # The norm of zeros is not quite 0.
+    nothing = [not term.numel() for term in terms] if isinstance(module, Pool) else [False] * len(outputs)
+    return [
+        y.new_zeros(shape) if empty or y.shape != shape else y
+        for y, shape, empty in zip(outputs, shapes, nothing, strict=True)
+    ]
 
 
 def run_each(module: Any, inputs: list[Any], sizes: list[dict[str, int]]) -> list[Any]:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch.nn import functional
 
-from eqsynth.errors import EqsynthError, ShapeError, SizeError
-from eqsynth.families.group import Group
+from eqsynth.errors import ShapeError, SizeError
 from eqsynth.families.hom import Hom
 from eqsynth.nn.activations import got
-from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import POWERS, Plan
-from eqsynth.plans.steps import Entry, Input, Mix, Output, Part, Pattern, Reduce, Spread, Step
+from eqsynth.plans.steps import Input, Mix, Output, Part, Pattern, Reduce, Spread
 
 #: Positions are numbered by whole numbers of 63 bits.
 MAX_KEY = 2**63 - 1
@@ -177,55 +173,19 @@ def read(value: Term, at: Positions) -> torch.Tensor:
 # --- a plan, run on the entries that are there ----------------------------------------------------
 
 
-def check_group(group: Group) -> None:
-    """Raise EqsynthError for groups whose maps do more than move and add up the entries of a tensor."""
-    if len(group.factors) != 1 or not group.partitions:
-        raise EqsynthError(
-            "eq.nn.Sparse runs modules whose maps are set partitions, such as those of S(n), A(n), H(n) and B(n), not "
-            f"those of {group}: call the module with dense tensors"
-        )
+class Mixing(Protocol):
+    """How the channels of operands are mixed into those of targets, at the same positions."""
+
+    def __call__(
+        self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions
+    ) -> Sequence[torch.Tensor]:
+        """A value for each target, from the values of the operands of each term."""
 
 
-@lru_cache(maxsize=256)
-def sparse_plan(hom: Hom, bias: bool, normalization: str, parameters: str = "diagrams") -> Plan:
-    """The plan by diagrams of a layer, whatever its own; raises EqsynthError where entries alone cannot run it."""
-    check_group(hom.group)
-    if parameters != "diagrams":
-        raise EqsynthError(
-            f"the weights of {hom} are entries of blocks, not of diagrams: make the layer with "
-            'parameters="diagrams" for sparse tensors'
-        )
-    plan = plan_hom(hom, bias, normalization, "diagrams")
-    if not all(_runs(step) for step in plan.steps) or any(pair.squares or pair.sums for pair in plan.pairs):
-        raise EqsynthError(
-            f"{hom} has diagrams with heads, which antisymmetrise over all nodes: call the layer with dense "
-            f"tensors, or use S({hom.group.n}), whose maps are those without heads"
-        )
-    return plan
-
-
-def _runs(step: Step) -> bool:
-    match step:
-        case Reduce():
-            return not step.forms
-        case Mix():
-            return not step.fourier
-        case Spread():
-            return not any(part.forms for part in step.parts)
-        case Output():
-            return step.source is not None
-    return isinstance(step, Input)
-
-
-def run(
-    plan: Plan,
-    parameter: Callable[[str], torch.Tensor],
-    inputs: Sequence[Term],
-    wanted: Mapping[int, Positions],
-) -> list[Term]:
+def run(plan: Plan, mixing: Mixing, inputs: Sequence[Term], wanted: Mapping[int, Positions]) -> list[Term]:
     """The outputs of a plan at the wanted positions of each order, from values (entries, channels) at positions.
 
-    ``parameter`` gives the parameter of a name. The steps are those of eqsynth.interpret, on what is there.
+    The steps are those of eqsynth.interpret, on what is there.
     """
     demanded = _demanded(plan, wanted)
     values: dict[str, Term] = {}
@@ -237,9 +197,10 @@ def run(
             case Reduce(target, source, pattern):
                 values[target] = _reduce(values[source], pattern, POWERS[plan.sums(0)] * step.summed)
             case Mix():
-                at = demanded[step.targets[0].name] if step.targets else wanted[0]
-                mixed = _mix(step, plan, parameter, values, at)
-                values |= {target.name: (at, z) for target, z in zip(step.targets, mixed, strict=True)}
+                if step.targets:
+                    at = demanded[step.targets[0].name]
+                    mixed = mixing(step, _columns(step, values, at), at)
+                    values |= {target.name: (at, z) for target, z in zip(step.targets, mixed, strict=True)}
             case Spread(target, _, _, parts):
                 values[target] = demanded[target], _spread(parts, values, demanded[target])
             case Output(term, str(source)):
@@ -307,79 +268,17 @@ def summed(x: torch.Tensor, where: torch.Tensor, count: int) -> torch.Tensor:
 
 def scales(at: Positions, power: float, dtype: torch.dtype) -> torch.Tensor:
     """A power of the size of the graph of each entry, as a column; 1 for graphs without nodes, whose sums are empty."""
-    sizes = at.nodes.sizes.clamp(min=1).to(torch.promote_types(dtype, torch.float32))
-    return (sizes**power).to(dtype)[at.graph].unsqueeze(1)
+    real = dtype.to_real() if dtype.is_complex else dtype
+    sizes = at.nodes.sizes.clamp(min=1).to(torch.promote_types(real, torch.float32))
+    return (sizes**power).to(real)[at.graph].unsqueeze(1)
 
 
-def _mix(
-    step: Mix,
-    plan: Plan,
-    parameter: Callable[[str], torch.Tensor],
-    values: Mapping[str, Term],
-    at: Positions,
-) -> Sequence[torch.Tensor]:
-    """One matrix product for all targets, at the same positions."""
-    if not step.targets:
-        return ()
-    columns = [at.read(operand.middle, values[operand.source])[1] for operand in step.operands]
-    ins = list(dict.fromkeys(operand.term for operand in step.operands))
-    outs = list(dict.fromkeys(target.term for target in step.targets))
-    widths = [plan.hom.space_out.channels[target.term] for target in step.targets]
-    bias = torch.cat([_bias(step, plan, parameter, term) for term in outs]) if step.biases else None
-    # Columns and rows of one matrix, sorted by term.
-    columns = [x for term in ins for x, operand in zip(columns, step.operands, strict=True) if operand.term == term]
-    order = [place for term in outs for place, target in enumerate(step.targets) if target.term == term]
-    if columns:
-        weight = torch.cat([torch.cat([_block(step, plan, parameter, i, o) for i in ins], 1) for o in outs])
-        z = functional.linear(torch.cat(columns, 1) if len(columns) > 1 else columns[0], weight, bias)
-    else:
-        assert bias is not None  # noqa: S101 - what has no operands has a bias
-        z = bias.expand(len(at), -1)
-    parts = dict(zip(order, torch.split(z, [widths[place] for place in order], 1), strict=True))
-    return [parts[place] for place in range(len(step.targets))]
-
-
-def _block(
-    step: Mix, plan: Plan, parameter: Callable[[str], torch.Tensor], term_in: int, term_out: int
-) -> torch.Tensor:
-    """The part of the matrix of a Mix that goes from the operands of one term to the targets of another."""
-    operands = [place for place, operand in enumerate(step.operands) if operand.term == term_in]
-    targets = [place for place, target in enumerate(step.targets) if target.term == term_out]
-    entries = [entry for entry in step.entries if entry.target in targets and entry.operand in operands]
-    shape = plan.hom.space_out.channels[term_out], plan.hom.space_in.channels[term_in]
-    if not entries:
-        some = parameter(plan.weight_name(step.operands[0].term, step.targets[0].term))
-        return some.new_zeros(len(targets) * shape[0], len(operands) * shape[1])
-    weight = parameter(plan.weight_name(term_in, term_out))
-    cells = [targets.index(entry.target) * len(operands) + operands.index(entry.operand) for entry in entries]
-    table = _table(weight, entries, cells, len(targets) * len(operands))
-    table = table.reshape(len(targets), len(operands), *shape).transpose(1, 2)
-    return table.reshape(len(targets) * shape[0], len(operands) * shape[1])
-
-
-def _bias(step: Mix, plan: Plan, parameter: Callable[[str], torch.Tensor], term: int) -> torch.Tensor:
-    """The biases of the targets of one term."""
-    targets = [place for place, target in enumerate(step.targets) if target.term == term]
-    entries = [entry for entry in step.biases if entry.target in targets]
-    if not entries:
-        some = parameter(plan.bias_name(step.targets[step.biases[0].target].term))
-        return some.new_zeros(len(targets) * plan.hom.space_out.channels[term])
-    cells = [targets.index(entry.target) for entry in entries]
-    return _table(parameter(plan.bias_name(term)), entries, cells, len(targets)).flatten()
-
-
-def _table(weight: torch.Tensor, entries: Sequence[Entry], cells: list[int], count: int) -> torch.Tensor:
-    """The weights of entries, each in its cell of a table with ``count`` cells."""
-    elements = [entry.element for entry in entries]
-    first = elements[0]
-    in_order = elements == list(range(first, first + len(elements)))
-    chosen = weight[first : first + len(elements)] if in_order else weight[elements]
-    if any(entry.sign != 1 for entry in entries):
-        signs = chosen.new_tensor([entry.sign for entry in entries])
-        chosen = chosen * signs.reshape(-1, *[1] * (chosen.ndim - 1))
-    if cells == list(range(count)):
-        return chosen
-    return chosen.new_zeros(count, *chosen.shape[1:]).index_add(0, torch.tensor(cells, device=weight.device), chosen)
+def _columns(step: Mix, values: Mapping[str, Term], at: Positions) -> dict[int, list[torch.Tensor]]:
+    """What the operands of each term have at some positions."""
+    columns: dict[int, list[torch.Tensor]] = {}
+    for operand in step.operands:
+        columns.setdefault(operand.term, []).append(at.read(operand.middle, values[operand.source])[1])
+    return columns
 
 
 def _spread(parts: Sequence[Part], values: Mapping[str, Term], at: Positions) -> torch.Tensor:

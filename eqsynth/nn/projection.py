@@ -72,7 +72,7 @@ def equivariance_gap(
     space_out: str | int | Space,
     n: Sizes = None,
 ) -> torch.Tensor:
-    """How far a dense layer is from commuting with a group: |W - PW|^2, exactly and without samples of the group.
+    """How far a dense layer is from commuting with a group: ``|W - PW|^2``, exactly and without samples of the group.
 
     >>> import torch, eqsynth as eq
     >>> layer = torch.nn.Linear(3 * 4, 3 * 8)
@@ -87,11 +87,12 @@ def equivariance_gap(
 
     ``layer`` is a ``torch.nn.Linear``, or any module with a ``weight`` of that layout and perhaps a ``bias``, or a
     tensor as in :func:`project`. The sum of squares of what the nearest equivariant map leaves; of a layer that of its
-    bias as well, as a map from order 0. A scalar, for a batch of matrices one for each. Divide by |W|^2 for a share.
+    bias as well, as a map from order 0. A scalar, for a batch of matrices one for each. Divide by ``|W|^2`` for a
+    share.
 
     With a dict in place of the group the result is the sum over its groups, each times its weight: several symmetries
     of the same spaces, each as far as the task wants it (arXiv 2306.00356). For groups of orthogonal matrices
-    it is half the mean of |W - rho(g)^-1 W rho(g)|^2 over all g, which sampling comes near to.
+    it is half the mean of ``|W - rho(g)^-1 W rho(g)|^2`` over all g, which sampling comes near to.
 
     Raises what :func:`project` raises, and EqsynthError for what has no weight, or weights that are no numbers.
     """

@@ -40,7 +40,8 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     torch.Size([2, 4])
 
     ``data`` is a ``torch_geometric.data.Data`` or ``Batch``, a list of ``Data``, or any object with ``edge_index``
-    (2, E) and, where there are such, ``x`` (nodes, C), ``edge_attr`` (E, C), ``ptr`` or ``batch``, ``num_nodes``:
+    (2, E) and, where there are such, ``x`` (nodes, C) and ``edge_attr`` (E, C), with axes of components before the
+    channels in a product of groups, as (nodes, 3, C) of S(n) x O(3), ``ptr`` or ``batch``, ``num_nodes``:
     PyTorch Geometric is not needed. The result has shapes ``(graphs, N, N, C)``, ``(graphs, N, C)`` and ``(graphs,)``;
     N is the largest size, or ``n``. Gradients flow to ``x`` and ``edge_attr``, and their dtypes are kept.
     With ``sparse=True`` nothing is padded: the edges are a pair ``(edge_index, edge_attr)``, nodes are ``(nodes, C)``,
@@ -79,17 +80,18 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     edge_attr = one.expand(edge_index.shape[1], 1) if edge_attr is None else edge_attr
     if sparse:
         return (edge_index, edge_attr), x, graph
-    channels = wide * edge_attr.shape[1] + x.shape[1]
+    channels = wide * edge_attr.shape[1:].numel() + x.shape[1:].numel()
     size = len(sizes) * wide * channels * edge_attr.element_size()
     afford_tensors(f"{len(sizes)} graphs padded to {wide:,} nodes", "use sparse=True", size, x.device)
     source, target = edge_index
     # The place of a node in its graph.
     place = torch.arange(total, device=graph.device) - (sizes.cumsum(0) - sizes)[graph]
     count = len(sizes)
-    nodes = x.new_zeros(count * wide, x.shape[1]).index_add(0, graph * wide + place, x)
+    nodes = x.new_zeros(count * wide, *x.shape[1:]).index_add(0, graph * wide + place, x)
     row = (graph[source] * wide + place[source]) * wide + place[target]
-    edges = edge_attr.new_zeros(count * wide * wide, edge_attr.shape[1]).index_add(0, row, edge_attr)
-    return edges.reshape(count, wide, wide, edges.shape[1]), nodes.reshape(count, wide, nodes.shape[1]), sizes
+    edges = edge_attr.new_zeros(count * wide * wide, *edge_attr.shape[1:]).index_add(0, row, edge_attr)
+    edges = edges.reshape(count, wide, wide, *edges.shape[1:])
+    return edges, nodes.reshape(count, wide, *nodes.shape[1:]), sizes
 
 
 @explain_calls
@@ -118,10 +120,10 @@ def to_pyg(
         if given is not None and not isinstance(given, torch.Tensor):
             raise ShapeError(f"{name} are a tensor or None, not {got(given)}")
     shapes = [tuple(values.shape) for values in (edges, nodes) if values is not None]
-    fits = edges is None or (edges.ndim == 4 and edges.shape[1] == edges.shape[2])
-    fits = fits and (nodes is None or nodes.ndim == 3) and bool(shapes) and len({shape[:2] for shape in shapes}) == 1
+    fits = edges is None or (edges.ndim > 3 and edges.shape[1] == edges.shape[2])
+    fits = fits and (nodes is None or nodes.ndim > 2) and bool(shapes) and len({shape[:2] for shape in shapes}) == 1
     if not fits:
-        raise ShapeError(f"expected edges (graphs, N, N, C) and nodes (graphs, N, C), got shapes {shapes}")
+        raise ShapeError(f"expected edges (graphs, N, N, ..., C) and nodes (graphs, N, ..., C), got shapes {shapes}")
     some = edges if edges is not None else nodes
     assert some is not None  # noqa: S101 - one of them is there
     count, wide = shapes[0][:2]
@@ -141,7 +143,7 @@ def to_pyg(
         attributes["x"] = nodes[graph, place]
     if edge_index is None and edges is not None:
         present = torch.arange(wide, device=graph.device) < table.unsqueeze(1)
-        edge_mask = (edges != 0).any(-1) & present.unsqueeze(1) & present.unsqueeze(2)
+        edge_mask = (edges != 0).flatten(3).any(-1) & present.unsqueeze(1) & present.unsqueeze(2)
         where, i, j = edge_mask.nonzero().T
         edge_index = torch.stack((ptr[where] + i, ptr[where] + j))
     if edge_index is not None:
@@ -249,6 +251,6 @@ def _columns(data: Any, name: str, rows: int) -> torch.Tensor | None:
     values = _values(data, name)
     if values is None:
         return None
-    if values.ndim not in (1, 2) or len(values) != rows:
-        raise ShapeError(f"{name} has shape {tuple(values.shape)}, expected ({rows}, channels)")
+    if len(values) != rows:
+        raise ShapeError(f"{name} has shape {tuple(values.shape)}, expected ({rows}, ..., channels)")
     return values.unsqueeze(1) if values.ndim == 1 else values

@@ -16,7 +16,17 @@ from eqsynth.families.hom import ProductHom, maps_of, mixed
 from eqsynth.layers.emitted import EmittedLayer
 from eqsynth.nn.activations import Gated, Pairings
 from eqsynth.plans.products import maps
-from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, orders_of, twists_of
+from eqsynth.spaces.space import (
+    Order,
+    Space,
+    axes_of,
+    axis_counts,
+    is_decomposed,
+    is_plain,
+    orders_of,
+    stored_full,
+    twists_of,
+)
 
 #: Products are chosen by themselves where they have at most so many maps; of a factor without diagrams, where a map has
 #: at most so many entries.
@@ -33,6 +43,7 @@ def map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
     >>> map_exists(Group("O", 3), 2, 0), map_exists(Group("O", 3), 1, 0)
     (True, False)
     """
+    order_in, order_out = (stored_full(order) if is_decomposed(order) else order for order in (order_in, order_out))
     if not (is_plain(order_in) and is_plain(order_out)):
         return len(basis(group, order_in, order_out)) > 0
     for factor, k, lo in zip(group.factors, orders_of(order_in), orders_of(order_out), strict=True):

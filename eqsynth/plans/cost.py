@@ -34,7 +34,7 @@ from eqsynth.plans.steps import (
     Weigh,
 )
 from eqsynth.spaces import exchanges
-from eqsynth.spaces.space import Irrep, Stored
+from eqsynth.spaces.space import Decomposed, Irrep, Stored
 
 if TYPE_CHECKING:
     from eqsynth.families.hom import Problem
@@ -357,6 +357,11 @@ class Costing:
         for into, ends in ((True, step.sources), (False, step.targets)):
             for end in ends:
                 wide, sizes = self._end(into, end), step.sizes(into, end.order)
+                if not step.changes(into, end.order):
+                    # Parts are taken out of it, or joined to it.
+                    traffic += wide * sum(rows for rows, _ in sizes)
+                    memory += wide * sum(rows for rows, _ in sizes)
+                    continue
                 rows, places = sum(r for r, _ in sizes), sum(p for _, p in sizes)
                 multiply_adds += wide * sum(r * p for r, p in sizes)
                 # Gathered if in classes, changed, brought into the order of the products or out of it.
@@ -396,6 +401,8 @@ def _entries(n: Polynomial, symmetry: Stored) -> Polynomial:
     """How many independent entries a tensor has: a polynomial in n, of symmetric tensors a binomial coefficient."""
     if isinstance(symmetry, Irrep):
         return Polynomial.of(symmetry.dim)
+    if isinstance(symmetry, Decomposed):
+        return n**symmetry.order
     coefficients = exchanges.length_coefficients(symmetry.kind, symmetry.order)
     return sum((count * n**power for power, count in enumerate(coefficients)), ZERO) / symmetry.size
 

@@ -12,6 +12,7 @@ from itertools import product, starmap
 from typing import NoReturn
 
 from eqsynth.bases.adapted import sound
+from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Single
 from eqsynth.errors import PlanError
 from eqsynth.families.group import Group
@@ -514,14 +515,17 @@ class _Inference:
         asked = [{end.order for end in side} for side in (step.sources, step.targets)]
         there = [{*range(len(orders))} for orders in (step.bases.ins, step.bases.outs)]
         self._require(asked == there, "the bases are adapted to other orders, too")
-        right = step.bases.group == self.problem.group and sound(step.bases)
+        right = step.bases.group == self.problem.group and (isinstance(step.bases, Fixed) or sound(step.bases))
         self._require(right, "the bases are not adapted to the maps")
         for end in step.sources:
             self._channels(end.name, end.term)
-            self._same(end.name, self._value(end.name).axes, full_axes(self.problem.group, step.bases.ins[end.order]))
+            self._same(end.name, self._value(end.name).axes, self._axes(step.bases.ins[end.order]))
             for to in step.targets:
                 self._elements(end.term, to.term, range(self.dims.get((end.term, to.term), 0)))
-        return [Value(full_axes(self.problem.group, step.bases.outs[end.order]), (), end.term) for end in step.targets]
+        return [Value(self._axes(step.bases.outs[end.order]), (), end.term) for end in step.targets]
+
+    def _axes(self, order: Order) -> tuple[int, ...]:
+        return stored_axes(self.problem.group, order, self.packs)
 
     def _packing(self, step: Pack | Unpack) -> tuple[int, Stored]:
         place = step.size - len(self.factors)

@@ -8,8 +8,10 @@ from itertools import permutations
 from math import perm, prod
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.bases import decomposed
 from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
+from eqsynth.bases.decomposed import Fixed, packed, unpacked
 from eqsynth.diagrams.functor import joined_indices, matrix, split_indices, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
@@ -39,7 +41,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Irrep, Stored, axes_of
+from eqsynth.spaces.space import Decomposed, Irrep, Order, Stored, axes_of, lengths, stored_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,11 +184,9 @@ class _Interpreter:
                     total += (matrix(plan.hom.group, element, self.sizes) * value[None, :]).reshape(total.shape[1:])
                 return [total]
             case Schur(sources, targets, bases):
-                totals = [self.zeros(plan.values[target.name].axes, target.term) for target in targets]
-                for place, target in enumerate(targets):
-                    for start in sources:
-                        totals[place] += self.dense(start, target, bases).reshape(totals[place].shape)
-                return totals
+                sums = [sum(self.dense(start, target, bases) for start in sources) for target in targets]
+                orders = [bases.outs[target.order] for target in targets]
+                return [self.stored(np.asarray(total), order) for total, order in zip(sums, orders, strict=True)]
             case Pack(_, source, start):
                 return [_packed(values[source], start, self.packing(step))]
             case Unpack(_, source, start):
@@ -211,6 +211,11 @@ class _Interpreter:
         product = np.einsum("ji,...ic->...jc", table, value.reshape(*lead, table.shape[1], value.shape[-1]))
         given = [self.lengths[size] for size in step.tabled.given]
         return np.asarray(product.reshape(*lead, *given, value.shape[-1]))
+
+    def stored(self, flat: Array, order: Order) -> Array:
+        """A tensor of an order as it is stored, from all its entries in one axis."""
+        shape = lengths(stored_full(order), self.sizes)
+        return packed(flat.reshape(len(flat), *shape, flat.shape[-1]), order)
 
     def packing(self, step: Pack | Unpack) -> Stored:
         """The kind of tensor of the axes that a step packs or unpacks."""
@@ -279,7 +284,7 @@ class _Interpreter:
             total = total + np.einsum("ji,bic,oc->bjo", matrix(group, element, self.sizes) * scale, x, w)
         return total
 
-    def dense(self, source: Source, target: Source, bases: Adapted) -> Array:
+    def dense(self, source: Source, target: Source, bases: Adapted | Fixed) -> Array:
         """Weight times matrix for all maps between two terms, whatever basis an emitted layer takes them to."""
         import numpy as np
 
@@ -297,7 +302,7 @@ class _Interpreter:
             for size, gain in zip(maps.sizes(), self.pair(source.term, target.term).gains, strict=True):
                 scale = scale * size ** (gain / 4)
             weight = weight * scale[:, None, None]
-        x = self.values[source.name]
+        x = unpacked(self.values[source.name], bases.ins[source.order], self.sizes)
         flat = x.reshape(len(x), -1, x.shape[-1])
         for matrix_of, w in zip(maps.matrices(), weight, strict=True):
             total += np.einsum("ji,bic,oc->bjo", matrix_of, flat, w, optimize=True)
@@ -318,14 +323,20 @@ def _packed(source: Array, start: int, symmetry: Stored) -> Array:
     """Each entry once: that with the first indices. Of an irrep, its coordinates."""
     import numpy as np
 
-    if isinstance(symmetry, Irrep):
+    if isinstance(symmetry, Irrep | Decomposed):
+        change = _coordinates(symmetry)
         before, behind = source.shape[: 1 + start], source.shape[1 + start + symmetry.order :]
-        product = np.einsum("ij,bjc->bic", coordinates(symmetry), source.reshape(prod(before), -1, prod(behind)))
-        return np.asarray(product.reshape(*before, symmetry.dim, *behind))
+        product = np.einsum("ij,bjc->bic", change, source.reshape(prod(before), -1, prod(behind)))
+        return np.asarray(product.reshape(*before, len(change), *behind))
     axes, n = range(symmetry.order), source.shape[1 + start]
     moved = np.moveaxis(source, [1 + start + axis for axis in axes], list(axes))
     rows = [moved[index] for index in symmetry.indices(n)]
     return np.moveaxis(np.array(rows).reshape(len(rows), *moved.shape[symmetry.order :]), 0, 1 + start)
+
+
+def _coordinates(one: Irrep | Decomposed) -> Array:
+    """The vectors of coordinates, orthonormal rows."""
+    return coordinates(one) if isinstance(one, Irrep) else decomposed.matrix_of(one)
 
 
 def _unpacked(source: Array, start: int, symmetry: Stored, n: int) -> Array:
@@ -333,8 +344,8 @@ def _unpacked(source: Array, start: int, symmetry: Stored, n: int) -> Array:
     import numpy as np
 
     rows = np.moveaxis(source, 1 + start, 0)
-    if isinstance(symmetry, Irrep):
-        entries = np.tensordot(coordinates(symmetry), rows, (0, 0)).reshape(*[n] * symmetry.order, *rows.shape[1:])
+    if isinstance(symmetry, Irrep | Decomposed):
+        entries = np.tensordot(_coordinates(symmetry), rows, (0, 0)).reshape(*[n] * symmetry.order, *rows.shape[1:])
         axes = range(symmetry.order)
         return np.moveaxis(entries, list(axes), [1 + start + axis for axis in axes])
     entries = np.zeros((*[n] * symmetry.order, *rows.shape[1:]), rows.dtype)

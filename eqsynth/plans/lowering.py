@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from eqsynth.bases import fourier, index_symmetries, irreps
 from eqsynth.bases.adapted import adapted, check_size, fits, positions
 from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
 from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit, Single, table_key
@@ -63,10 +64,14 @@ from eqsynth.spaces.space import (
     axes_of,
     axis_counts,
     entries_of,
+    is_decomposed,
     is_packed,
     is_plain,
     none_of,
+    order_text,
     packed_lengths,
+    plain,
+    stored_full,
     stored_packed,
 )
 from eqsynth.store.cache import no_collection
@@ -146,6 +151,8 @@ def _cheapest(hom: Hom, bias: bool, normalization: str, method: str, parameters:
     plans: dict[str, Plan] = {}
     refused: dict[str, EqsynthError] = {}
     for name in METHODS if method == "auto" else (method,):
+        if method == "auto" and name != "irreps" and _in_irreps(hom):
+            continue
         if method == "auto" and not _worth_trying(hom, name, plans):
             continue
         try:
@@ -159,6 +166,11 @@ def _cheapest(hom: Hom, bias: bool, normalization: str, method: str, parameters:
         return plan
     costs = sorted((plan.estimate(), METHODS.index(name), name) for name, plan in plans.items())
     return replace(plans[costs[0][2]], alternatives=tuple((name, cost) for cost, _, name in costs))
+
+
+def _in_irreps(hom: Hom) -> bool:
+    """Whether some tensors are stored in coordinates of irreducible parts."""
+    return any(map(is_decomposed, (*hom.space_in.orders, *hom.space_out.orders)))
 
 
 def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
@@ -184,7 +196,10 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     group = hom.group
     if group.maps == "nested" and method != "diagrams":
         raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
-    if method in ("fourier", "irreps") and not all(map(is_plain, (*hom.space_in.orders, *hom.space_out.orders))):
+    orders = (*hom.space_in.orders, *hom.space_out.orders)
+    if decomposed := next((order for order in orders if is_decomposed(order)), None):
+        _check_decomposed(hom, decomposed, method)
+    elif method in ("fourier", "irreps") and not all(map(is_plain, orders)):
         raise GroupError(
             f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: "
             "ask for method='diagrams'"
@@ -251,6 +266,21 @@ def constants(hom: Hom, order: Order) -> Basis:
     return basis(hom.group, none_of(order), order, transfer=hom.transfer)
 
 
+def _check_decomposed(hom: Hom, one: Order, method: str) -> None:
+    """Raise where a problem has tensors in coordinates of irreducible parts, and a method or terms that do not go."""
+    if method != "irreps":
+        raise GroupError(
+            f"method={method!r} is for tensors with an axis for each index, and {order_text(one)} is stored in "
+            f"coordinates of irreducible parts: ask for method='irreps', or for {order_text(stored_full(one))}"
+        )
+    for order in (*hom.space_in.orders, *hom.space_out.orders):
+        if not (is_plain(order) or is_decomposed(order)):
+            raise GroupError(
+                f"{order_text(order)} and {order_text(one)} are not mixed in one layer: ask for "
+                f"{order_text(plain(order))} in place of {order_text(order)}, or for {order_text(stored_full(one))}"
+            )
+
+
 def _afford_halves(hom: Hom, bases: Iterable[Basis]) -> None:
     """Refuse to plan, and to write out, the reductions and spreadings of more rows of diagrams than one call may."""
     steps = 0
@@ -277,7 +307,7 @@ def _ways(
         for factored in dict.fromkeys((False, len(schur.bases.classes) > 1)):
             lowering = _Lowering(hom)
             steps = lowering.steps(bases, biases, method, replace(schur, factored=factored))
-            ways.append((steps, (), lowering.halves))
+            ways.append((steps, tuple(lowering.packs), lowering.halves))
         return ways
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     # Where tensors are stored full and n is a letter, places of entries would be maps anew in each call.
@@ -318,7 +348,7 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
     ins = tuple(dict.fromkeys(hom.space_in.orders[term] for term in terms_in))
     outs = tuple(dict.fromkeys(hom.space_out.orders[term] for term in terms_out))
-    bases_of_irreps = adapted(hom.group, ins, outs)
+    bases_of_irreps = Fixed(hom.group, ins, outs) if _in_irreps(hom) else adapted(hom.group, ins, outs)
     return Schur(
         tuple(Source("", term, ins.index(hom.space_in.orders[term])) for term in terms_in),
         tuple(Source("", term, outs.index(hom.space_out.orders[term])) for term in terms_out),
@@ -884,6 +914,9 @@ class _Lowering:
     def _add_schur(self, step: Schur) -> None:
         sources, targets = [], []
         for end in step.sources:
+            if is_packed(self.hom.space_in.orders[end.term]):
+                sources.append(replace(end, name=self._read_packed(end.term)))
+                continue
             half = whole(axes_of(self.hom.space_in.orders[end.term]))
             name = self.bottoms[end.term].setdefault(half, _name("x", end.term, half, self.several_in))
             sources.append(replace(end, name=name))
@@ -891,6 +924,9 @@ class _Lowering:
             order = axes_of(self.hom.space_out.orders[end.term])
             name = self._fresh(_name("s", end.term, whole(order), self.several_out))
             targets.append(replace(end, name=name))
+            if is_packed(self.hom.space_out.orders[end.term]):
+                self.ready[end.term].append(name)
+                continue
             self.tops[end.term].setdefault(whole(order), []).append(Part(name, tuple(range(order))))
         self.middle_steps.append(replace(step, sources=tuple(sources), targets=tuple(targets)))
 
@@ -1635,11 +1671,16 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
     """
     a = next(end.order for end in step.sources if end.term == term_in)
     b = next(end.order for end in step.targets if end.term == term_out)
-    reached = sum(sum(p.columns) * p.copies_out[b] for p in step.bases.irreps if p.copies_in[a])
-    share = positions(step.bases.group, step.bases.outs[b]) / reached
+    bases = step.bases
+    if isinstance(bases, Fixed):
+        full_in, full_out = stored_full(bases.ins[a]), stored_full(bases.outs[b])
+        bases = bases.meant
+        a, b = bases.ins.index(full_in), bases.outs.index(full_out)
+    reached = sum(sum(p.columns) * p.copies_out[b] for p in bases.irreps if p.copies_in[a])
+    share = positions(bases.group, bases.outs[b]) / reached
     return tuple(
         share * part.division / part.copies_in[a]
-        for part in step.bases.irreps
+        for part in bases.irreps
         for _ in range(part.copies_in[a] * part.copies_out[b] // part.division)
     )
 

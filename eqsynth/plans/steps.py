@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from itertools import product
 
-from eqsynth.bases.adapted import Adapted
+from eqsynth.bases.adapted import Adapted, Irrep
+from eqsynth.bases.decomposed import Fixed
+from eqsynth.bases.decomposed import Part as IrrepPart
 from eqsynth.bases.fourier import Sums
 from eqsynth.diagrams.diagram import LETTERS, Element, Orbit, Single
 
@@ -360,13 +362,14 @@ class Schur:
     """All maps at once, in bases in which each is one small matrix per irreducible part.
 
     The sources are brought into the adapted bases; channels and copies of each part are mixed by one matrix product,
-    whose matrix is linear in the weights; the targets are brought back. ``factored``: the change of basis is made
+    whose matrix is linear in the weights; the targets are brought back. Tensors that are stored in coordinates of
+    irreducible parts are in their basis already: bases are ``Fixed`` then. ``factored``: the change of basis is made
     class of positions by class, else it is one matrix.
     """
 
     sources: tuple[Source, ...]
     targets: tuple[Source, ...]
-    bases: Adapted
+    bases: Adapted | Fixed
     factored: bool
 
     @property
@@ -385,13 +388,19 @@ class Schur:
         alone = len(self.sources) == len(self.targets) == 1 and not self.factored
         return alone and all(p.copies_in == p.copies_out == (1,) for p in self.bases.irreps)
 
+    def changes(self, into: bool, order: int) -> bool:
+        """Whether the basis of an order is changed: it is not where tensors have coordinates of irreducible parts."""
+        orders = self.bases.ins if into else self.bases.outs
+        return not (isinstance(self.bases, Fixed) and self.bases.stands(orders[order]))
+
     def sizes(self, into: bool, order: int) -> list[tuple[int, int]]:
         """Rows and positions of the matrices that change the basis of an order."""
         side = 0 if into else 1
-        copies = [part.copies_in[order] if into else part.copies_out[order] for part in self.bases.irreps]
+        irreps: tuple[Irrep | IrrepPart, ...] = self.bases.irreps
+        copies = [part.copies_in[order] if into else part.copies_out[order] for part in irreps]
         sizes = []
         for number, positions in enumerate(self.bases.classes):
-            rows = sum(part.columns[number] * m for part, m in zip(self.bases.irreps, copies, strict=True))
+            rows = sum(part.columns[number] * m for part, m in zip(irreps, copies, strict=True))
             sizes.append((rows, len(positions[side][order])))
         if self.factored:
             return [(rows, columns) for rows, columns in sizes if rows]

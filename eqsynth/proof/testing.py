@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.bases.decomposed import act, random_tensor
 from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import EqsynthError, EquivarianceError, explain_calls, shown
-from eqsynth.exact.numbers import bounded, choice
+from eqsynth.exact.numbers import bounded, choice, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import TRANSFERS, Hom, ProductHom
-from eqsynth.families.representation import act, elements_to_try, packed, random_tensor, symmetrised, unpacked
+from eqsynth.families.representation import elements_to_try, packed, symmetrised, unpacked
 from eqsynth.proof.trials import check_draws, concrete_factors, copied, sizes_to_try
 from eqsynth.spaces.space import Order, Space, axes_of, axis_counts, is_plain, least_shown, lengths, order_text
 
@@ -43,6 +44,7 @@ def assert_equivariant(
     tolerance: float | None = None,
     perturb: float = 0.1,
     seed: int = 0,
+    positions: bool = False,
 ) -> None:
     """Raise EquivarianceError unless module(g x) = g module(x) for group elements g and random inputs x.
 
@@ -56,18 +58,25 @@ def assert_equivariant(
 
     Put it in your tests, for modules of eqsynth and for your own: anything that takes the tensors of ``space_in`` (one,
     or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
-    attributes ``group``, ``space_in`` and ``space_out``. ``n`` is the size of a letter, or a dict of sizes; without it
+    attributes ``group``, ``space_in`` and ``space_out``. An eq.nn.Sparse is tried on tensors of which half of the
+    entries are there. ``n`` is the size of a letter, or a dict of sizes; without it
     several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call ``.eval()``
     first to try evaluation. Every generator of the group is tried, so that each of its components is reached
     (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is tried
     again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero counts.
     Both runs of a trial see the same random numbers, so that dropout is no difference.
 
+    ``positions=True`` is for modules of points in space, called as ``module(x, positions)``, where the points are the
+    batch axis of x and the group turns vectors, as in eq.nn.Message("O(3)", ...). Random points are turned with x,
+    moved by a random translation and listed in another order: the output must turn, and be listed so, too.
+
     Raises EquivarianceError, an AssertionError, with the worst entry; also for outputs of wrong shape.
     """
     import numpy as np
 
     hom = _problem(module, group, space_in, space_out)
+    if flag("positions", positions) and len(hom.group.factors) != 1:
+        raise EqsynthError(f"positions are vectors of one group, such as O(3), not of {hom.group}")
     trials, seed = check_draws(trials, seed)
     dtype, bound, noises = _precision(module, dtype, tolerance, perturb, trials)
     rng = np.random.default_rng(seed)
@@ -80,7 +89,7 @@ def assert_equivariant(
                 for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
                     _seed(seed + trial)
                     run = _copied(converted, noise)
-                    _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial)
+                    _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial, bool(positions))
 
 
 @explain_calls
@@ -237,13 +246,21 @@ def _try_once(
     dtype: torch.dtype,
     bound: float,
     seed: int,
+    positions: bool,
 ) -> None:
     import numpy as np
 
     ns = [len(element) for element in elements]
     inputs = _random_inputs(rng, hom, ns)
+    if hasattr(run, "thinned"):
+        # A module for lists of entries: some of the entries are left out.
+        inputs = run.thinned(inputs, rng)
+    points = [rng.standard_normal((BATCH, ns[0]))] * positions
+    # Points may also be moved, all alike, and listed in another order.
+    listed = rng.permutation(BATCH) if positions else np.arange(BATCH)
+    moved_points = [(act(elements, 1, x[..., None])[..., 0] + rng.standard_normal(ns[0]))[listed] for x in points]
     outputs = partial(_outputs, run, name, hom, sizes, ns, dtype, seed)
-    still = outputs(inputs)
+    still = outputs(inputs, points)
     at = f" at {_told(sizes)}" if sizes else ""
     for place, (order, tensor) in enumerate(zip(hom.space_out.orders, still, strict=True)):
         off = np.abs(symmetrised(tensor, order) - tensor) if not is_plain(order) else np.zeros(1)
@@ -252,11 +269,12 @@ def _try_once(
                 f"{name} leaves the space {hom.space_out}{at}: output {place} differs from the nearest tensor of "
                 f"{order_text(order)} by {float(off.max()):.1e} (see eq.symmetrise)"
             )
-    moved = outputs([act(elements, order, x) for order, x in zip(hom.space_in.orders, inputs, strict=True)])
+    turned = [act(elements, order, x)[listed] for order, x in zip(hom.space_in.orders, inputs, strict=True)]
+    moved = outputs(turned, moved_points)
     for place, (order, ours, theirs) in enumerate(zip(hom.space_out.orders, moved, still, strict=True)):
         if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
             raise EquivarianceError(f"{name} gives values in output {place}{at} that are not finite")
-        meant = act(elements, order, theirs)
+        meant = act(elements, order, theirs)[listed]
         errors = np.abs(ours - meant)
         worst = float(errors.max(initial=0.0))
         if worst > bound * max(1.0, float(np.abs(meant).max(initial=0.0))):
@@ -287,6 +305,7 @@ def _outputs(
     dtype: torch.dtype,
     seed: int,
     arrays: Sequence[Any],
+    positions: Sequence[Any] = (),
 ) -> list[Any]:
     """What a module gives for inputs at certain sizes; EquivarianceError for outputs of other shapes."""
     import numpy as np
@@ -294,8 +313,12 @@ def _outputs(
 
     tensors = tuple(_cast(torch.from_numpy(np.ascontiguousarray(array)), dtype) for array in arrays)
     _seed(seed)
+    x = tensors[0] if len(tensors) == 1 else tensors
+    points = [_cast(torch.from_numpy(array), dtype) for array in positions]
+    # A module for lists of entries takes dense tensors so, and asks for the sizes that the one inside asks for.
+    call, asked = (run.on_dense, _asked(run.module, hom)) if hasattr(run, "on_dense") else (run, _asked(run, hom))
     with torch.no_grad():
-        result = run(tensors[0] if len(tensors) == 1 else tensors, *[sizes[letter] for letter in _asked(run, hom)])
+        result = call(x, *points, *[sizes[letter] for letter in asked])
     listed = result if isinstance(result, tuple | list) else (result,)
     given = [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in listed]
     shapes = [(BATCH, *lengths(order, ns), channels) for channels, order in hom.space_out]

@@ -8,10 +8,11 @@ from itertools import accumulate, pairwise
 from math import lcm, prod
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.bases.decomposed import act, random_tensor
 from eqsynth.errors import EqsynthError, VerificationError, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
-from eqsynth.families.representation import act, elements_to_try, random_tensor
+from eqsynth.families.representation import elements_to_try
 from eqsynth.spaces.space import Space, axis_counts
 
 if TYPE_CHECKING:

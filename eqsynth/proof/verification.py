@@ -16,6 +16,7 @@ from eqsynth.bases import basis as bases
 from eqsynth.bases import dimension, index_symmetries, irreps
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.constraints import nullspace
+from eqsynth.bases.decomposed import packed, unpacked
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
@@ -26,7 +27,7 @@ from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationErr
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
 from eqsynth.families.irreps import vectors
-from eqsynth.families.representation import afford_elements, packed, unpacked
+from eqsynth.families.representation import afford_elements
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import constants, plan_hom
 from eqsynth.plans.plan import POWERS, Plan

@@ -21,13 +21,14 @@ KINDS = {"S": "symmetric", "A": "alternating"}
 
 _BLANK = re.compile(r"\s*")
 _CHANNELS = re.compile(r"([0-9]+)\s*x")
-_ONE = re.compile(r"(?:([SA]?)([0-9]+)|(\[[^\[\]]*\]))((?:\.packed|\.det)*)(?![A-WYZa-wyz0-9_.])")
-_IRREP = re.compile(r"(?:([0-9]+)([eo])(?![A-WYZa-wyz0-9_])|\{([^{}]*)\})((?:\.packed|\.det)*)")
+_ONE = re.compile(r"(?:([SA]?)([0-9]+)|(\[[^\[\]]*\]))((?:\.packed|\.irreps|\.det)*)(?![A-WYZa-wyz0-9_.])")
+_IRREP = re.compile(r"(?:([0-9]+)([eo])(?![A-WYZa-wyz0-9_])|\{([^{}]*)\})((?:\.packed|\.irreps|\.det)*)")
 _CURE = (
     "Write terms such as 16x2 + 8x1: channels, the letter x, the order; or an order alone. "
     "S2 are symmetric and A2 alternating tensors of order 2, S2.packed the same with each value stored once, "
     "[ijkl=jikl=klij] tensors of any other symmetry, 1.det tensors of order 1 twisted by the determinant, "
-    "{2,1} and 1o irreps."
+    "{2,1} and 1o irreps, 3.irreps tensors of order 3 in the coordinates of their irreducible parts, (1,1) tensors "
+    "with an axis of V and one of V*, or of both factors of a product."
 )
 _PAIRS = (
     "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "
@@ -186,10 +187,10 @@ class Twisted:
     Raises SpaceError for what is no order.
     """
 
-    order: int | Symmetry | Irrep
+    order: int | Symmetry | Irrep | Decomposed
 
     def __post_init__(self) -> None:
-        if not isinstance(self.order, Symmetry | Irrep):
+        if not isinstance(self.order, Symmetry | Irrep | Decomposed):
             object.__setattr__(self, "order", _number(self.order, self.order))
 
     def __str__(self) -> str:
@@ -265,8 +266,59 @@ class Irrep:
         return self.dim
 
 
+@dataclass(frozen=True, slots=True)
+class Decomposed:
+    """Tensors in the coordinates of their irreducible parts: ``3.irreps`` in the text of a space.
+
+    >>> from eqsynth.spaces.space import Decomposed, Space
+    >>> Space.parse("64x3.irreps + 8x0").orders
+    (Decomposed(order=3), 0)
+    >>> print(Decomposed(2), Twisted(Decomposed(2)))
+    2.irreps 2.irreps.det
+
+    All tensors of the order, with one axis of n^order coordinates in place of their indices: those of each irreducible
+    part in turn (``bases.decomposed``). ``group`` is the text of the group that they are irreducible for, which a
+    problem fills in. Raises SpaceError for orders 0 and 1, which have nothing to change.
+    """
+
+    order: int
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", _number(self.order, self.order))
+        if self.order < 2:
+            raise SpaceError(
+                f"{self.order}.irreps would be stored as tensors of order {self.order} are: write {self.order}"
+            )
+
+    def __repr__(self) -> str:
+        return f"Decomposed(order={self.order}{f', group={self.group!r}' * bool(self.group)})"
+
+    def __str__(self) -> str:
+        return f"{self.order}.irreps"
+
+    @property
+    def packed(self) -> bool:
+        """It has one axis."""
+        return True
+
+    @property
+    def full(self) -> int:
+        """The same tensors with an axis for each index."""
+        return self.order
+
+    @property
+    def least(self) -> int:
+        """The least n for which its axis has an entry."""
+        return 1
+
+    def length(self, n: int) -> int:
+        """The length of its axis."""
+        return int(n**self.order)
+
+
 #: What may be stored with one axis for all indices.
-Stored = Symmetry | Irrep
+Stored = Symmetry | Irrep | Decomposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,10 +386,10 @@ def of_duals(duals: Sequence[bool]) -> int | Valence:
 
 
 #: What is said about the axes of one factor: how many, whether they can be exchanged, whether some are of V*; an irrep.
-FactorAxes = int | Symmetry | Valence | Irrep
+FactorAxes = int | Symmetry | Valence | Irrep | Decomposed
 #: Order of tensors of a group that is no product: a number, or a symmetry of so many indices, perhaps twisted, axes
 #: of V and V*, or an irrep.
-FactorOrder = int | Symmetry | Twisted | Valence | Irrep
+FactorOrder = int | Symmetry | Twisted | Valence | Irrep | Decomposed
 #: Order of a tensor: such a one, or one for each factor of a product group.
 Order = FactorOrder | tuple[FactorOrder, ...]
 
@@ -359,8 +411,9 @@ class Space:
     ``(*batch, n, ..., n, c)`` with k axes of length n. Symmetric and alternating tensors are ``S2`` and ``A2``
     in place of the order, those of any symmetry of indices ``[ijk=ikj]`` (:class:`Symmetry`), ``1.det`` are tensors
     of order 1 twisted by the determinant (:class:`Twisted`), and ``{2,1}`` or ``1o`` is an irrep (:class:`Irrep`), of
-    shape ``(*batch, dim, c)``. For groups that tell V from its dual, ``(k,k')`` are tensors with k axes of V and k' of
-    V* (:class:`Valence`), for a factor of a product ``((k,k'),2)``.
+    shape ``(*batch, dim, c)``; ``3.irreps`` are tensors of order 3 in the coordinates of their irreducible parts,
+    ``(*batch, n^3, c)`` (:class:`Decomposed`). For groups that tell V from its dual, ``(k,k')`` are tensors with k axes
+    of V and k' of V* (:class:`Valence`), for a factor of a product ``((k,k'),2)``.
 
     Raises ParseError for text that is no space, SpaceError for channels or orders out of range.
     """
@@ -485,8 +538,9 @@ def _read_one_at(text: str, position: int) -> tuple[FactorOrder, int]:
 
 def _irrep_of(match: re.Match[str]) -> Irrep | Twisted:
     degree, parity, label, suffixes = match.groups()
-    if ".packed" in suffixes:
-        raise SpaceError(f"{match[0]} is packed as it is, coordinates are all that there is: leave .packed out")
+    for suffix in (".packed", ".irreps"):
+        if suffix in suffixes:
+            raise SpaceError(f"{match[0]} is packed as it is, coordinates are all that there is: leave {suffix} out")
     if degree:
         one = Irrep.of_degree(int(degree[:20]))
         twisted = parity != "eo"[one.order % 2]
@@ -533,9 +587,15 @@ def _read_runs(text: str, position: int) -> tuple[FactorOrder, int]:
     return valence(runs), position + 1
 
 
-def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted:
+def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted | Decomposed:
     kind, order = exchanges.normal_form(match[3]) if match[3] else (match[1], _number(int(match[2][:20]), match[2]))
-    packed, twisted = (match[4].count(suffix) for suffix in (".packed", ".det"))
+    packed, twisted, decomposed = (match[4].count(suffix) for suffix in (".packed", ".det", ".irreps"))
+    if decomposed:
+        if (kind and order > 1) or packed or decomposed > 1:
+            raise SpaceError(f"{match[0]} is stored in two ways: .irreps is for tensors of all kinds, {order}.irreps")
+        if twisted > 1:
+            raise SpaceError(f"{match[0]} is twice twisted, which is not twisted: write .det once, or leave it out")
+        return Twisted(Decomposed(order)) if twisted else Decomposed(order)
     if packed and not (kind and order > 1):
         raise SpaceError(f"only tensors with a symmetry can be packed: write {order}, or S2.packed")
     if packed > 1 or twisted > 1:
@@ -652,12 +712,17 @@ def is_plain(order: Order) -> bool:
 
 def tensor_parts(order: Order) -> tuple[int | Symmetry | Valence, ...]:
     """The parts of an order that are no irreps."""
-    return tuple(one for one in entries_of(order) if not isinstance(one, Irrep))
+    return tuple(one for one in entries_of(stored_full(order)) if not isinstance(one, Irrep | Decomposed))
 
 
 def irreps_of(order: Order) -> tuple[Irrep | None, ...]:
     """For each factor of the group the irrep that a part of an order is."""
     return tuple(one if isinstance(one, Irrep) else None for one in entries_of(order))
+
+
+def is_decomposed(order: Order) -> bool:
+    """Whether tensors are stored in the coordinates of their irreducible parts."""
+    return any(isinstance(one, Decomposed) for one in entries_of(order))
 
 
 def is_number(order: Order) -> bool:
@@ -691,7 +756,7 @@ def lengths(order: Order, sizes: Sequence[int]) -> list[int]:
 
 def packed_lengths(order: Order, sizes: Sequence[int]) -> list[int]:
     """The lengths of the axes if every part with a symmetry were packed."""
-    packed = (replace(one, packed=True) if isinstance(one, Stored) else one for one in entries_of(order))
+    packed = (replace(one, packed=True) if isinstance(one, Symmetry | Irrep) else one for one in entries_of(order))
     return lengths(tuple(packed), sizes)
 
 
@@ -790,7 +855,7 @@ def none_of(order: Order) -> Order:
 def check_order(order: object) -> Order:
     """The order with its numbers as plain ints; SpaceError unless they are whole, one or a tuple of them, in range."""
     if not isinstance(order, tuple):
-        return order if isinstance(order, Symmetry | Twisted | Valence | Irrep) else _number(order, order)
+        return order if isinstance(order, Symmetry | Twisted | Valence | Irrep | Decomposed) else _number(order, order)
     if not order:
         raise SpaceError("the order () is empty: give one number per factor of the group")
     return tuple(_check_part(part, order) for part in order)
@@ -799,6 +864,9 @@ def check_order(order: object) -> Order:
 def _check_part(part: object, order: tuple[object, ...]) -> FactorOrder:
     if isinstance(part, tuple | list) and part:
         return valence(part)
+    inner = part.order if isinstance(part, Twisted) else part
+    if isinstance(inner, Decomposed):
+        raise SpaceError(f"{part} is there for groups that are no product: write {inner.order}")
     return part if isinstance(part, Symmetry | Twisted | Valence | Irrep) else _number(part, order)
 
 

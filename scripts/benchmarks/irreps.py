@@ -25,6 +25,7 @@ from benchmarks.layers import Options, Problem, about, both, channels_first, for
 from benchmarks.measuring import interleaved, operator_calls, ratio
 from eqsynth.bases.schur import parts
 from eqsynth.exact.polynomial import Polynomial
+from eqsynth.families.irreps import has_parts
 
 #: Ways to compute a layer that can be forced.
 IRREPS, FOURIER, SMALL = ("diagrams", "irreps"), ("diagrams", "fourier"), ("diagrams", "irreps", "matrix")
@@ -36,6 +37,7 @@ NAMES = {
     "fourier": "fourier",
     "matrix": "matrix",
     "blocks": "blocks",
+    "stored": ".irreps",
     "e3nn": "e3nn",
     "hand": "by hand",
     "products": "products",
@@ -122,6 +124,8 @@ def contenders(case: Case, x: Tensor, peers: bool = True) -> tuple[dict[str, tup
         _agree(layer, found[method][0], x)
     if "irreps" in case.methods:
         found["blocks"] = case.layer(method="irreps", parameters="blocks"), x
+    if "irreps" in case.methods and has_parts(layer.hom.group, max(case.inputs, case.outputs)):
+        found["stored"] = _stored(case, layer, x)
     if peers and case.rival == "e3nn":
         try:
             from benchmarks.peers import E3nn, adapted
@@ -135,6 +139,18 @@ def contenders(case: Case, x: Tensor, peers: bool = True) -> tuple[dict[str, tup
         if name in found:
             _same_space(layer, found[name][0], x, case.n)
     return found, notes
+
+
+def _stored(case: Case, layer: eq.Linear, x: Tensor) -> tuple[nn.Module, Tensor]:
+    """The layer on tensors in coordinates of their irreducible parts, and its input."""
+    space_in, space_out = (f"{case.channels}x{order}{'.irreps' * (order > 1)}" for order in (case.inputs, case.outputs))
+    stored = eq.Linear(case.group, space_in, space_out, bias=False)
+    stored.load_state_dict(layer.state_dict())
+    given = eq.to_irreps(x, case.group, case.inputs) if case.inputs > 1 else x
+    with torch.no_grad():
+        meant = eq.to_irreps(layer(x), case.group, case.outputs) if case.outputs > 1 else layer(x)
+        torch.testing.assert_close(stored(given), meant, rtol=1e-3, atol=1e-3)
+    return stored, given
 
 
 def _agree(layer: eq.Linear, other: nn.Module, x: Tensor) -> None:

@@ -39,6 +39,8 @@ each other, and above 1 where ours is faster. The contenders:
   coefficients of diagrams, and are checked to give the same outputs.
 - **blocks**: `method="irreps", parameters="blocks"`, whose parameters are the matrices of the products themselves, so
   that nothing has to be computed from the coefficients of diagrams in each call.
+- **.irreps**: the same layer between tensors that are stored in coordinates of their irreducible parts: no basis is
+  changed.
 - **e3nn**: e3nn's change of basis to irreps, `o3.Linear`, and back, on tensors laid out as suits e3nn. Not compiled.
 - **by hand**: what a PyTorch programmer writes who has read Schur's lemma: one product with a dense 3^k x 3^k matrix, a
   matrix product per kind of part, one product back, on tensors with channels last. The matrices are e3nn's, the

@@ -1,0 +1,129 @@
+"""Emitted code for a Schur step where tensors are stored in coordinates of irreducible parts: the products alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from eqsynth.bases.decomposed import Fixed, embeddings, parts
+from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, scaled_maps, vector_lines
+from eqsynth.families.group import Group
+from eqsynth.plans.steps import Source
+from eqsynth.spaces.space import Order, axes_of, stored_full, twists_of
+
+
+def decomposition_lines(group: Group, order: Order, known: Sequence[str]) -> tuple[str, list[str], set[str]]:
+    """A name for the copies of each irreducible part of tensors, lines that make it, and the functions that these need.
+
+    What ``known`` lines have made is not made again.
+    """
+    count, (twisted,) = axes_of(order), twists_of(order)
+    name, lines, helpers = f"parts_{count}{'_det' * twisted}", list[str](), {"_copies"}
+    start = f"{name} = []  # copies of each irreducible part in tensors of order {stored_full(order)}"
+    if start in known:
+        return name, [], set()
+    lines.append(start)
+    for part, diagrams in zip(parts(group, order), embeddings(group, order), strict=True):
+        slug = re.sub("[^0-9a-z]+", "_", str(part.irrep)).strip("_")
+        unit = f"irrep_{slug} = {UNIT}"
+        if unit not in (*known, *lines):
+            made, needed = vector_lines(part.irrep)
+            lines += [*made, unit]
+            helpers |= needed
+        made, needed = map_lines(group, diagrams, group.number**count, group.number**part.irrep.order)
+        lines += [*made, f"{name}.append(_copies(maps, irrep_{slug}))"]
+        helpers |= needed
+    return name, lines, helpers
+
+
+class FixedCode(SchurCode):
+    """The lines of a Schur step whose bases belong to the group, not to the maps."""
+
+    @property
+    def fixed(self) -> Fixed:
+        """The bases."""
+        assert isinstance(self.step.bases, Fixed)  # noqa: S101 - asked for these alone
+        return self.step.bases
+
+    def add_bases(self) -> None:
+        """Lines that make ``into`` and ``back``; where weights are entries of blocks, also the bases of these."""
+        if self.blocks:
+            self.add_adapted(self.fixed.meant, "into_given, back_given")
+        for name, orders in (("into", self.fixed.ins), ("back", self.fixed.outs)):
+            listed = []
+            for order in orders:
+                source, lines, helpers = decomposition_lines(self.fixed.group, order, self.builders)
+                self.builders += lines
+                self.helpers |= helpers
+                places = {(part.irrep, part.twisted): at for at, part in enumerate(parts(self.fixed.group, order))}
+                wanted = [places.get((part.irrep, part.twisted)) for part in self.fixed.irreps]
+                none = [
+                    f"torch.zeros({part.dim}, 0, {self.positions(order)}, dtype=torch.float64)" for part in self.parts
+                ]
+                rows = [none[at] if place is None else f"{source}[{place}]" for at, place in enumerate(wanted)]
+                listed.append(f"[{', '.join(rows)}]")
+            self.builders.append(f"{name} = [{', '.join(listed)}]")
+
+    def add_mixer(self, term_in: int, term_out: int, place: tuple[int, int], bases: str) -> None:
+        """Lines that make the table from weights, whatever they are, to entries of blocks."""
+        say = self.builders.append
+        if self.blocks:
+            self.helpers.add("_unit_maps")
+            say(f"maps = _unit_maps(into_given[{place[0]}], back_given[{place[1]}])")
+        else:
+            say(f"maps = spaces[{place[1]}][{place[0]}]")
+            say(f"maps = {scaled_maps(self.forward, term_in, term_out)}")
+        which = f"[{[part for part, count in enumerate(self.columns) for _ in range(count)]}]" if self.simple else ""
+        say(f'self._table("{self.mixer(term_in, term_out)}", _blocks(maps, {bases}){which})')
+
+    @property
+    def mixes(self) -> bool:
+        """Entries of blocks in these bases are sums of weights."""
+        return True
+
+    @property
+    def simple(self) -> bool:
+        """Whether one product for each row does it all: where no coordinates are left out, and all stand in order."""
+        ends = ((True, self.fixed.ins), (False, self.fixed.outs))
+        return self.step.simple and all(
+            self.step.changes(side, at) or self._layout(order) == list(range(len(self.parts)))
+            for side, orders in ends
+            for at, order in enumerate(orders)
+        )
+
+    def _layout(self, order: Order) -> list[int | None]:
+        """The part of the products that each part of stored tensors is; None where it is none of them."""
+        places = {(part.irrep, part.twisted): at for at, part in enumerate(self.fixed.irreps)}
+        return [places.get((part.irrep, part.twisted)) for part in parts(self.fixed.group, order)]
+
+    def product(self, operand: str, index: int) -> str:
+        """The product of the rows of a part with its matrix."""
+        return f"linear({operand}, w_{index})"
+
+    def into(self, number: int, end: Source, x: str) -> None:
+        """Source ``number`` part by part."""
+        if self.step.changes(True, end.order):
+            super().into(number, end, x)
+            return
+        order = self.fixed.ins[end.order]
+        names = ["_" if at is None else f"u{number}_{at}" for at in self._layout(order)]
+        sizes = [part.irrep.dim * part.count for part in parts(self.fixed.group, order)]
+        flat = f"{x}.reshape(b, {self.positions(order)}, {self.names.c_in(end.term)})"
+        self.say_split(names, flat, sizes, 1)
+
+    def back(self, end: Source) -> None:
+        """A target, its parts one behind the other; those that no map reaches are zero."""
+        if self.step.changes(False, end.order):
+            super().back(end)
+            return
+        order, co = self.fixed.outs[end.order], self.names.c_out(end.term)
+        tail = "" if len(self.step.targets) == 1 else f"_{end.term}"
+        layout = self._layout(order)
+        like = f"z_{next(at for at in layout if at is not None)}{tail}"
+        pieces = []
+        for at, part in zip(layout, parts(self.fixed.group, order), strict=True):
+            rows = part.irrep.dim * part.count
+            pieces.append(
+                f"{like}.new_zeros(b, {rows}, {co})" if at is None else f"z_{at}{tail}.reshape(b, {rows}, {co})"
+            )
+        self.say_cat(end.name, pieces, 1)

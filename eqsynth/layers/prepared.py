@@ -1,0 +1,127 @@
+"""What a layer computes from its weights alone, kept from one call to the next: ``layer.prepare()``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_map
+
+from eqsynth.errors import EqsynthError, explain_calls, shown
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A tensor as it was: the object, its memory (held, so that no other gets its address), its version and layout."""
+
+    tensor: torch.Tensor
+    memory: torch.Tensor
+    layout: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor) -> Seen:
+        """The tensor as it is."""
+        return cls(tensor, tensor.detach(), _layout(tensor))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Values that depend on weights alone, and the tensors that they were computed from, by name."""
+
+    values: tuple[Any, ...]
+    parameters: dict[str, Seen]
+    tables: dict[str, Seen]
+
+    def holds(self, layer: nn.Module) -> bool:
+        """Whether the values are still those that this call of the layer would compute, and may stand for them."""
+        return _is_plain(self.parameters.values()) and self.unchanged(layer)
+
+    def unchanged(self, layer: nn.Module) -> bool:
+        """Whether the tensors are those that the values were computed from, with the values that they had."""
+        return all(
+            own.get(name) is one.tensor and _layout(one.tensor) == one.layout
+            for own, seen in ((layer._parameters, self.parameters), (layer._buffers, self.tables))
+            for name, one in seen.items()
+        )
+
+
+def prepared(layer: nn.Module, matrices: Any, names: frozenset[str]) -> Prepared | None:
+    """The values of a layer; None where they would not be noticed to change, or do not come from its own tensors."""
+    parameters = {name: value for name, value in layer._parameters.items() if value is not None and name in names}
+    tables = {name: value for name, value in layer._buffers.items() if value is not None and name in names}
+    tensors = [*parameters.values(), *tables.values()]
+    if not parameters or any(
+        type(one) not in (nn.Parameter, torch.Tensor) or one.is_inference() or one.is_meta for one in tensors
+    ):
+        return None
+    seen, kept = ({name: Seen.of(one) for name, one in some.items()} for some in (parameters, tables))
+    if _is_traced() or _is_autocast(tensors[0]):
+        return None
+    with torch.inference_mode(False), torch.no_grad():
+        made = Prepared(tuple(tree_map(_detached, matrices(layer))), seen, kept)
+    # Weights that another thread changes meanwhile are those of no moment.
+    return made if made.unchanged(layer) else None
+
+
+@explain_calls
+def prepare(module: ModuleT) -> ModuleT:
+    """Prepare every layer of eqsynth in a module for calls that need no gradient of weights; returns the module.
+
+    >>> import torch, eqsynth as eq
+    >>> net = eq.nn.prepare(eq.nn.MLP("O(3)", ["4x1", "8x2", "2x1"]).eval())
+    >>> with torch.no_grad():
+    ...     y = net(torch.randn(5, 3, 4))
+    >>> y.shape
+    torch.Size([5, 3, 2])
+
+    The same as ``layer.prepare()`` of each :class:`eqsynth.Linear`, :class:`eqsynth.TensorProduct` and so on: that
+    says when what was prepared is used, and which changes of weights nobody can notice.
+    """
+    if not isinstance(module, nn.Module):
+        raise EqsynthError(f"{shown(module)} is no torch.nn.Module: pass a layer or a network")
+    layers: list[Any] = [part for part in module.modules() if hasattr(type(part), "artifact")]
+    for layer in layers:
+        layer.prepare()
+    return module
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.Tensor) else value
+
+
+def _layout(tensor: torch.Tensor) -> tuple[Any, ...]:
+    return (
+        tensor._version,
+        tensor.data_ptr(),
+        tensor.dtype,
+        tensor.device,
+        tensor.shape,
+        tensor.stride(),
+        tensor.is_conj(),
+        tensor.is_neg(),
+    )
+
+
+def _is_plain(seen: Any) -> bool:
+    """Whether a call runs on values alone: no gradients of weights, no tracing, no transform, no other dtypes."""
+    tensors = [one.tensor for one in seen]
+    wanted = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+    return not (wanted or _is_traced() or _is_autocast(tensors[0]))
+
+
+def _is_traced() -> bool:
+    return bool(
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._len_torch_function_stack()
+    )
+
+
+def _is_autocast(tensor: torch.Tensor) -> bool:
+    return torch.is_autocast_enabled(tensor.device.type)

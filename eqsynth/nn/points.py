@@ -1,0 +1,390 @@
+"""Points in space: neighbour lists, and messages between neighbours that turn with the points, wherever they are."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from math import ceil, pi
+from typing import Any
+
+import torch
+from torch import nn
+
+from eqsynth.bases.forms import Form, form
+from eqsynth.errors import EqsynthError, GroupError, ShapeError, ZeroOutputWarning, explain_calls, shown, warn
+from eqsynth.exact.numbers import bounded, choice, flag, whole
+from eqsynth.families.group import Group
+from eqsynth.families.hom import ProductHom
+from eqsynth.layers.emitted import layer_of
+from eqsynth.layers.linear import Linear
+from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, got, joined
+from eqsynth.nn.activations import whole as full_digits
+from eqsynth.nn.positions import INTEGERS
+from eqsynth.plans.products import plan_products
+from eqsynth.spaces.space import Space
+
+#: Distances that are computed at once.
+CHUNK = 1 << 22
+#: The highest tensor power of a direction, and the most numbers of radial functions and hidden channels.
+MAX_DEGREE, MAX_WIDTH = 4, 1 << 16
+#: The exponent of the envelope, whose first and second derivatives are 0 at the cutoff (arXiv 2003.03123).
+SMOOTHNESS = 6
+BASES = ("bessel", "gaussian")
+
+
+@explain_calls
+def neighbors(
+    positions: torch.Tensor, cutoff: float, batch: torch.Tensor | None = None, cell: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """All pairs of points nearer than a cutoff, as ``edge_index``, and the shifts of pairs across a periodic box.
+
+    >>> import torch, eqsynth as eq
+    >>> positions = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+    >>> eq.nn.neighbors(positions, 1.5)
+    (tensor([[0, 1],
+            [1, 0]]), None)
+    >>> edge_index, shifts = eq.nn.neighbors(torch.zeros(1, 3), 1.1, cell=torch.eye(3))    # a cubic crystal
+    >>> edge_index.shape, shifts.shape
+    (torch.Size([2, 6]), torch.Size([6, 3]))
+
+    ``positions`` are ``(points, d)``, d any number; ``batch`` has the graph of each point, None is one graph. Pairs are
+    listed in both directions, sorted, without pairs of a point and itself. ``cell`` has the d vectors of a periodic box
+    as rows, for one graph; pairs are then those of all images (also of a point and its own), and the vector of an edge
+    from i to j is ``positions[j] + shifts - positions[i]``. All distances are computed, in chunks: time grows with the
+    square of the number of points, memory with the number of pairs that are found. No gradients flow: differentiate
+    what is made of positions.
+
+    Raises ShapeError for tensors that do not fit, EqsynthError for a cutoff that is not above 0.
+    """
+    positions = full_digits(_read_positions(positions).detach())
+    reach = _cutoff(cutoff)
+    graph = _graphs(batch, len(positions))
+    if cell is None:
+        pairs = _pairs(positions, positions, reach, graph)
+        return pairs[:, pairs[0] != pairs[1]], None
+    vectors = _read_cell(cell, positions)
+    if graph is not None:
+        raise ShapeError("a cell belongs to one graph: call neighbors for each graph, without batch")
+    heights = 1 / torch.linalg.inv(vectors).norm(dim=0)
+    # Points may lie outside of the box: the images that reach are counted from the span of their coordinates.
+    inside = positions @ torch.linalg.inv(vectors)
+    span = (inside.amax(0) - inside.amin(0)).tolist() if len(positions) else [0.0] * len(vectors)
+    counts = [ceil(reach / height + extent) for height, extent in zip(heights.tolist(), span, strict=True)]
+    listed, shifts = [], []
+    for image in product(*[range(-count, count + 1) for count in counts]):
+        shift = positions.new_tensor(image) @ vectors
+        pairs = _pairs(positions, positions + shift, reach, None)
+        pairs = pairs if any(image) else pairs[:, pairs[0] != pairs[1]]
+        listed.append(pairs)
+        shifts.append(shift.expand(pairs.shape[1], -1))
+    edge_index, moved = torch.cat(listed, 1), torch.cat(shifts)
+    order = (edge_index[0] * max(len(positions), 1) + edge_index[1]).argsort(stable=True)
+    return edge_index[:, order], moved[order]
+
+
+def _pairs(points: torch.Tensor, others: torch.Tensor, cutoff: float, batch: torch.Tensor | None) -> torch.Tensor:
+    """The pairs (point, other) nearer than the cutoff, in one graph."""
+    rows = max(1, CHUNK // max(len(others), 1))
+    listed = [points.new_zeros(2, 0, dtype=torch.long)]
+    for start in range(0, len(points), rows):
+        near = torch.cdist(points[start : start + rows], others, compute_mode="donot_use_mm_for_euclid_dist") < cutoff
+        if batch is not None:
+            near &= batch[start : start + rows, None] == batch
+        listed.append(near.nonzero().T + torch.tensor([[start], [0]], device=points.device))
+    return torch.cat(listed, 1)
+
+
+def _graphs(batch: Any, points: int) -> torch.Tensor | None:
+    """The graph of each point; ShapeError for what is not one number for each."""
+    fits = isinstance(batch, torch.Tensor) and batch.shape == (points,) and batch.dtype in INTEGERS
+    if batch is not None and not fits:
+        raise ShapeError(f"batch is of {got(batch)}, expected the graph of each of {points} points, as whole numbers")
+    return batch  # type: ignore[no-any-return]
+
+
+def _cutoff(cutoff: object) -> float:
+    value = bounded("cutoff", cutoff)
+    if not value > 0:
+        raise EqsynthError(f"cutoff is a distance above 0, not {shown(cutoff)}")
+    return value
+
+
+def _read_positions(positions: Any, points: int | None = None, d: int | None = None) -> torch.Tensor:
+    fits = isinstance(positions, torch.Tensor) and positions.ndim == 2 and positions.is_floating_point()
+    fits = fits and points in (None, len(positions)) and d in (None, positions.shape[1]) and positions.shape[1] > 0
+    if not fits:
+        expected = f"({'points' if points is None else points}, {'d' if d is None else d})"
+        raise ShapeError(f"positions are of {got(positions)}, expected floating-point numbers of shape {expected}")
+    result: torch.Tensor = positions
+    return result
+
+
+def _read_cell(cell: Any, positions: torch.Tensor) -> torch.Tensor:
+    d = positions.shape[1]
+    fits = isinstance(cell, torch.Tensor) and cell.shape == (d, d) and cell.is_floating_point()
+    if not fits or cell.device != positions.device or not bool(torch.linalg.det(cell).abs() > 0):
+        raise ShapeError(f"the cell is of {got(cell)}, expected {d} independent vectors as rows, of shape ({d}, {d})")
+    vectors: torch.Tensor = cell.detach().to(positions.dtype)
+    return vectors
+
+
+# --- functions of distances and directions --------------------------------------------------------
+
+
+def envelope(u: torch.Tensor) -> torch.Tensor:
+    """A polynomial from 1 at 0 to 0 at 1, where its first and second derivatives are 0; 0 beyond."""
+    p = SMOOTHNESS
+    u = u.abs().clamp(max=1)
+    return 1 - (p + 1) * (p + 2) / 2 * u**p + p * (p + 2) * u ** (p + 1) - p * (p + 1) / 2 * u ** (p + 2)
+
+
+def radial_functions(u: torch.Tensor, count: int, basis: str, signed: bool) -> torch.Tensor:
+    """Functions of distances in units of the cutoff: (edges,) -> (edges, count)."""
+    numbers = torch.arange(1, count + 1, device=u.device, dtype=u.dtype)
+    u = u.unsqueeze(1)
+    if basis == "bessel":
+        # sqrt(2) sin(n pi u) / u, finite at 0.
+        return 2**0.5 * pi * numbers * torch.sinc(numbers * u)
+    low = -1.0 if signed else 0.0
+    width = (1 - low) / max(count - 1, 1)
+    return torch.exp(-(((u - low) / width - (numbers - 1)) ** 2) / 2)
+
+
+def tensor_powers(
+    vectors: torch.Tensor, degree: int, square: torch.Tensor, metric: torch.Tensor | None
+) -> list[torch.Tensor]:
+    """The powers 0 to ``degree`` of vectors (edges, d): shapes (edges,), (edges, d), (edges, d, d), ...
+
+    With a metric their traceless parts: of x (x) x it is x (x) x - x.x / d times the metric, and so on. ``square`` is
+    x.x of each vector.
+    """
+    powers = [vectors.new_ones(len(vectors))]
+    for k in range(degree):
+        powers.append(powers[-1].unsqueeze(-1) * vectors[(slice(None), *[None] * k)])
+    return powers if metric is None else [_traceless(powers, k, square, metric) for k in range(degree + 1)]
+
+
+def _traceless(powers: list[torch.Tensor], k: int, square: torch.Tensor, metric: torch.Tensor) -> torch.Tensor:
+    """Power k less what its traces say: the sum over sets of j pairs of axes of a_j (x.x)^j metric^j x^(k - 2j)."""
+    total, factor = powers[k], 1.0
+    for j in range(1, k // 2 + 1):
+        factor /= -(len(metric) + 2 * k - 2 - 2 * j)
+        lead = powers[k - 2 * j] * (factor * square**j).reshape(-1, *[1] * (k - 2 * j))
+        for _ in range(j):
+            lead = lead.unsqueeze(-1).unsqueeze(-1) * metric
+        for pairs in _pairings(tuple(range(k)), j):
+            rest = [axis for axis in range(k) if axis not in {a for pair in pairs for a in pair}]
+            places = [*rest, *[axis for pair in pairs for axis in pair]]
+            total = total + lead.permute(0, *[1 + places.index(axis) for axis in range(k)])
+    return total
+
+
+def _pairings(axes: tuple[int, ...], count: int) -> list[tuple[tuple[int, int], ...]]:
+    """The sets of ``count`` disjoint pairs of axes."""
+    every = combinations(list(combinations(axes, 2)), count)
+    return [pairs for pairs in every if len({axis for pair in pairs for axis in pair}) == 2 * count]
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+@explain_calls
+class Message(EquivariantModule):
+    """Messages between neighbouring points: products of a point's features with directions, weighted by distances.
+
+    >>> import torch, eqsynth as eq
+    >>> layer = eq.nn.Message("O(3)", "8x0 + 4x1", "16x0 + 8x1", cutoff=2.0)
+    >>> layer
+    Message(O(3): 8x0 + 4x1 -> 16x0 + 8x1, cutoff=2.0, degree=2, bessel, sum)
+    >>> positions, batch = torch.randn(20, 3), torch.arange(20) // 10            # two clouds of ten points
+    >>> edge_index, _ = eq.nn.neighbors(positions, 2.0, batch)
+    >>> numbers, vectors = layer((torch.randn(20, 8), torch.randn(20, 3, 4)), positions, edge_index)
+    >>> numbers.shape, vectors.shape
+    (torch.Size([20, 16]), torch.Size([20, 3, 8]))
+
+    Features are those of ``eq.Linear`` for the group that turns the points, with the points as batch axis: ``8x1`` of
+    O(3) is ``(points, 3, 8)``. All of eq.nn for that group goes between messages: activations, norms, eq.Linear. The
+    message from point i to point j, an edge of ``edge_index``, is made of the features of i, mixed by an eq.Linear to
+    ``channels`` for each term (None: as many as there are), and of r = x_j - x_i. Each mixed channel is multiplied by a
+    function of ``|r|``, a small perceptron of ``functions`` radial functions (``basis``: ``"bessel"`` or
+    ``"gaussian"``) with ``hidden`` units, times an envelope that goes to 0 smoothly at the cutoff. Then all equivariant
+    products with the tensor powers r^0, ..., r^degree of the direction ``r / |r|`` are taken (eq.TensorProduct), and
+    messages are added at j (``reduce="sum"``), or averaged (``"mean"``). ``traceless=True`` takes the traceless parts
+    of the powers, the tensors of spherical harmonics, in any dimension.
+
+    Only differences of positions count: moving all points changes nothing, and turning them turns the output. Gradients
+    flow to positions, also second ones: forces are derivatives of energies. Points at the same place have no direction,
+    and 0 is taken.
+
+    ``edge_index`` are pairs of points, numbered through the batch, as of :func:`eqsynth.nn.neighbors`; without it all
+    pairs within the cutoff are taken. ``shifts`` are added to r, for edges across a periodic box.
+
+    The group keeps a symmetric form of vectors: O(n), SO(n), n any number, groups of orthogonal matrices, O(p,q). Of
+    O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative, and directions are
+    r / cutoff; without an ``edge_index`` all pairs are taken.
+
+    Raises GroupError for groups without such a form, as Sp(n), where r.r = 0, and for products (the points need no
+    S(n), they are the batch axis); ShapeError for tensors that do not fit.
+
+    Sources: arXiv 1802.08219 (tensor field networks), 2003.03123 (radial functions and envelope).
+    """
+
+    takes_complex = False
+    serves_unitary = False
+
+    def __init__(
+        self,
+        group: str | Group,
+        space_in: str | int | Space,
+        space_out: str | int | Space,
+        cutoff: float,
+        degree: int = 2,
+        channels: int | None = None,
+        basis: str = "bessel",
+        functions: int = 8,
+        hidden: int = 32,
+        traceless: bool = False,
+        reduce: str = "sum",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        parsed = Group.parse(group)
+        self._form = _form_of(parsed)
+        super().__init__(parsed, space_in, space_out, device, dtype)
+        self.cutoff = _cutoff(cutoff)
+        self.degree = _number("degree", degree, 0, MAX_DEGREE)
+        self.functions, width = _number("functions", functions, 1), _number("hidden", hidden, 1)
+        own = None if channels is None else _number("channels", channels, 1)
+        choice("basis", basis, BASES)
+        choice("reduce", reduce, ("sum", "mean"))
+        self.basis, self.reduce = basis, reduce
+        self.traceless = flag("traceless", traceless)
+        if self.traceless and self._form.kind == "table":
+            raise GroupError(f"traceless parts are there for O(n), SO(n) and O(p,q), not {parsed}: leave traceless out")
+        mixed = Space(tuple((own or wide, order) for wide, order in self.space_in))
+        powers = Space.parse(" + ".join(f"1x{k if k < 2 else f'S{k}'}" for k in range(self.degree + 1)))
+        problem = ProductHom(parsed, (mixed, powers), self.space_out)
+        plan = plan_products(problem, False)
+        for message in plan.zero_outputs():
+            warn(message, ZeroOutputWarning)
+        factory: Any = {"device": device, "dtype": dtype}
+        self.mix = Linear(parsed, self.space_in, mixed, **factory)
+        self.product = layer_of(plan, **factory)
+        self.radial = nn.Sequential(
+            nn.Linear(self.functions, width, **factory), nn.SiLU(), nn.Linear(width, sum(mixed.channels), **factory)
+        )
+
+    def options(self) -> tuple[str, ...]:
+        """The radius, the highest power, the radial functions and how messages are added."""
+        traceless = ["traceless=True"] if self.traceless else []
+        return f"cutoff={self.cutoff}", f"degree={self.degree}", self.basis, self.reduce, *traceless
+
+    def forward(
+        self,
+        x: Any,
+        positions: Any = None,
+        edge_index: torch.Tensor | None = None,
+        batch: torch.Tensor | None = None,
+        shifts: torch.Tensor | None = None,
+    ) -> Tensors:
+        """What each point receives."""
+        terms = self.terms_of(x)
+        if terms[0].ndim != len(self._shapes[0][1]) + 2:
+            raise ShapeError(f"expected features (points, ..., channels), got shape {tuple(terms[0].shape)}")
+        points = len(terms[0])
+        positions = _read_positions(positions, points, self.group.number)
+        source, target = self._edges(positions, edge_index, batch)
+        r = positions[target] - positions[source]
+        if shifts is not None:
+            if not isinstance(shifts, torch.Tensor) or shifts.shape != r.shape:
+                raise ShapeError(f"shifts are of {got(shifts)}, expected one for each edge, of shape {tuple(r.shape)}")
+            r = r + shifts
+        weights, powers = self._geometry(full_digits(r), terms[0].dtype)
+        mixed = self.mix(terms if len(terms) > 1 else terms[0])
+        mixed = mixed if isinstance(mixed, tuple) else (mixed,)
+        parts = torch.split(weights, [term.shape[-1] for term in mixed], 1)
+        scaled = [
+            term[source] * part[(slice(None), *[None] * (term.ndim - 2))]
+            for term, part in zip(mixed, parts, strict=True)
+        ]
+        messages = self.product(joined(scaled), joined([power.unsqueeze(-1) for power in powers]))
+        listed = messages if isinstance(messages, tuple) else (messages,)
+        received = [y.new_zeros(points, *y.shape[1:]).index_add(0, target, y) for y in listed]
+        if self.reduce == "mean":
+            counts = torch.bincount(target, minlength=points).clamp(min=1)
+            received = [y / counts.to(y.dtype).reshape(-1, *[1] * (y.ndim - 1)) for y in received]
+        return joined(received)
+
+    def _geometry(self, r: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The weight of each mixed channel, and the powers of the direction, for each edge, in the dtype of features.
+
+        Distances are computed in that of positions.
+        """
+        square = (r * apply_form(self._form, r, 1)).sum(1)
+        if self._form.definite:
+            apart = square > 0
+            length = torch.where(apart, square, 1.0).sqrt()
+            direction = torch.where(apart.unsqueeze(1), r / length.unsqueeze(1), 0.0)
+            u, square = torch.where(apart, length, 0.0) / self.cutoff, apart.to(r.dtype)
+        else:
+            direction, square = r / self.cutoff, square / self.cutoff**2
+            u = square
+        functions = radial_functions(u, self.functions, self.basis, not self._form.definite)
+        weights = self.radial(functions.to(dtype)) * envelope(u).to(dtype).unsqueeze(1)
+        # Components have variance near 1.
+        d = r.shape[1]
+        metric = None
+        if self.traceless:
+            eye = torch.eye(d, dtype=r.dtype, device=r.device)
+            metric = apply_form(self._form, eye, 1)
+        powers = tensor_powers(direction * d**0.5, self.degree, square * d, metric)
+        return weights, [power.to(dtype) for power in powers]
+
+    def _edges(self, positions: torch.Tensor, edge_index: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """The points that edges go from and to."""
+        points = len(positions)
+        if edge_index is None:
+            if self._form.kind == "delta":
+                edge_index = neighbors(positions, self.cutoff, batch)[0]
+            else:
+                edge_index = _all_pairs(points, batch, positions.device)
+            return edge_index[0], edge_index[1]
+        fits = isinstance(edge_index, torch.Tensor) and edge_index.ndim == 2 and len(edge_index) == 2
+        if not fits or edge_index.dtype not in INTEGERS:
+            raise ShapeError(f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges)")
+        if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < points:
+            raise ShapeError(
+                f"edge_index names points from {int(edge_index.min())} to {int(edge_index.max())}, of {points}"
+            )
+        numbers = edge_index.long()
+        return numbers[0], numbers[1]
+
+
+def _all_pairs(points: int, batch: Any, device: torch.device) -> torch.Tensor:
+    """The pairs of different points of each graph."""
+    graph = _graphs(batch, points)
+    graph = torch.zeros(points, device=device) if graph is None else graph
+    pairs = (graph[:, None] == graph).nonzero().T
+    return pairs[:, pairs[0] != pairs[1]]
+
+
+def _form_of(group: Group) -> Form:
+    """The form by which vectors of the group are measured."""
+    if len(group.factors) != 1 or group.symbolic:
+        raise GroupError(
+            f"eq.nn.Message takes the group that turns points, with a number of coordinates, as O(3), not {group}: "
+            "points may be listed in any order, without S(n), and are the batch axis of features"
+        )
+    own = form(group)
+    if group.over_complex or own is None or own.sign != 1:
+        raise GroupError(
+            f"{group} keeps no symmetric form, so that a vector has no length that messages could depend on: take "
+            "O(n), SO(n), O(p,q) or a group of orthogonal matrices"
+        )
+    return own
+
+
+def _number(name: str, value: object, low: int, high: int = MAX_WIDTH) -> int:
+    number = whole(value)
+    if number is None or not low <= number <= high:
+        raise EqsynthError(f"{name} is a whole number from {low} to {high:,}, not {shown(value)}")
+    return number

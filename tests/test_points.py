@@ -1,0 +1,295 @@
+"""Messages between points: they turn with the points, ignore translations, are smooth; neighbour lists."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck, gradgradcheck
+from torch.testing import assert_close
+
+import eqsynth as eq
+from eqsynth.errors import EqsynthError, EquivarianceError, GroupError, ShapeError
+from eqsynth.nn import points as support
+
+PATH = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+
+
+# --- symmetry -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("group", "space_in", "space_out", "options"),
+    [
+        ("O(3)", "2x0 + 1x1", "2x0 + 2x1 + 1x2", {}),
+        ("O(3)", "2xS2", "1x1.det + 1xS2", {"traceless": True, "basis": "gaussian", "reduce": "mean"}),
+        ("SO(3)", "2x1", "2x1 + 1x0", {"degree": 1}),
+        ("O(2)", "1x1 + 2x0", "1x1 + 1x0", {"degree": 3, "traceless": True, "channels": 3}),
+        ("O(1)", "2x0", "1x1", {}),
+        ("O(4)", "1x1", "2x0 + 1x1", {"degree": 1}),
+        ("O(1,3)", "2x0 + 1x1", "1x0 + 1x1", {"basis": "gaussian"}),
+        ("SO(1,1)", "1x1", "1x2", {"traceless": True}),
+        ("H(3)", "1x1", "2x1 + 1x2", {"degree": 1}),
+        ("Matrix([[0,-1],[1,0]]; )", "1x1", "1x1 + 1x0", {"degree": 1}),
+    ],
+)
+def test_messages_turn_with_the_points_and_ignore_translations(group, space_in, space_out, options):
+    layer = eq.nn.Message(group, space_in, space_out, 3.0, hidden=4, **options)
+    eq.testing.assert_equivariant(layer, positions=True, trials=2)
+
+
+class Broken(torch.nn.Module):
+    group, space_in, space_out = "O(3)", "1x0", "1x1"
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def forward(self, x, positions):
+        return self.of(x, positions)
+
+
+@pytest.mark.parametrize(
+    ("of", "right"),
+    [
+        (lambda x, p: x[:, None] * (p - p.mean(0))[..., None], True),
+        (lambda x, p: x[:, None] * p[..., None], False),  # translations
+        (lambda x, p: x[:, None] * (p - p[0])[..., None], False),  # another order
+        (lambda x, p: x[:, None] * (p - p.mean(0)).abs()[..., None], False),  # rotations
+    ],
+)
+def test_translations_orders_and_rotations_are_tried(of, right):
+    if right:
+        eq.testing.assert_equivariant(Broken(of), positions=True)
+        return
+    with pytest.raises(EquivarianceError, match="not equivariant"):
+        eq.testing.assert_equivariant(Broken(of), positions=True)
+    with pytest.raises(EqsynthError, match="vectors of one group"):
+        eq.testing.assert_equivariant(torch.relu, "S(n) x O(3)", "1x(1,0)", "1x(1,0)", positions=True)
+
+
+def test_a_whole_network_of_points():
+    class Net(torch.nn.Module):
+        group, space_in, space_out = "O(3)", "2x0", "1x1"
+
+        def __init__(self):
+            super().__init__()
+            self.first = eq.nn.Message("O(3)", "2x0", "4x0 + 3x1 + 3x0", 3.0)
+            self.gate = eq.nn.Gated("O(3)", "4x0 + 3x1")
+            self.last = eq.nn.Message("O(3)", "4x0 + 3x1", "1x1", 3.0)
+
+        def forward(self, x, positions):
+            return self.last(self.gate(self.first(x, positions)), positions)
+
+    eq.testing.assert_equivariant(Net(), positions=True, trials=2)
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def test_a_message_by_hand():
+    """From numbers to a number and a vector: a radial function of each channel, times 1 and the direction."""
+    torch.manual_seed(0)
+    layer = eq.nn.Message("O(3)", "2x0", "1x0 + 1x1", 2.0, degree=1).double()
+    x, positions = torch.randn(3, 2).double(), torch.rand(3, 3).double()
+    number, vector = layer(x, positions, PATH)
+    mixed = x @ layer.mix.weight[0].T + layer.mix.bias[0]
+    to_number, to_vector = layer.product.weight_0_0_0[0, 0, :, 0], layer.product.weight_0_1_1[0, 0, :, 0]
+    meant_number, meant_vector = torch.zeros(3, 1).double(), torch.zeros(3, 3, 1).double()
+    for i, j in PATH.T.tolist():
+        r = positions[j] - positions[i]
+        u = r.norm() / 2.0
+        waves = torch.stack([2**0.5 * torch.sin(n * torch.pi * u) / u for n in range(1, 9)])
+        smooth = 1 - 28 * u**6 + 48 * u**7 - 21 * u**8
+        scaled = mixed[i] * layer.radial(waves) * smooth
+        meant_number[j] += to_number @ scaled
+        meant_vector[j] += (to_vector @ scaled) * (3**0.5 * r / r.norm())[:, None]
+    assert_close((number, vector), (meant_number, meant_vector))
+    average = eq.nn.Message("O(3)", "2x0", "1x0 + 1x1", 2.0, degree=1, reduce="mean").double()
+    average.load_state_dict(layer.state_dict())
+    counts = torch.bincount(PATH[1])[:, None]
+    assert_close(average(x, positions, PATH)[0], number / counts)
+
+
+@settings(max_examples=10, deadline=None)
+@given(d=st.integers(1, 5), degree=st.integers(0, 4), signs=st.integers(0, 5), seed=st.integers(0, 1000))
+def test_traceless_parts_have_no_trace_and_differ_from_powers_by_traces(d, degree, signs, seed):
+    make = torch.Generator().manual_seed(seed)
+    x = torch.randn(3, d, dtype=torch.float64, generator=make)
+    eta = torch.ones(d).double()
+    eta[: min(signs, d - 1)] = -1
+    square = (x * x * eta).sum(1)
+    plain = support.tensor_powers(x, degree, square, None)
+    parts = support.tensor_powers(x, degree, square, torch.diag(eta))
+    # What is orthogonal to a traceless tensor, as other.other = 0: both have the same product with its powers.
+    for k, (power, part) in enumerate(zip(plain, parts, strict=True)):
+        assert power.shape == part.shape == (3, *[d] * k)
+        for axes in itertools.combinations(range(1, k + 1), 2):
+            trace = (part.movedim(axes, (-2, -1)) * torch.diag(eta)).sum((-2, -1))
+            assert_close(trace, torch.zeros_like(trace), atol=1e-9, rtol=0)
+            assert_close(part, part.transpose(*axes))
+    if degree >= 2 and d >= 2:
+        assert_close(parts[2], plain[2] - (square / d)[:, None, None] * torch.diag(eta))
+
+
+def test_messages_vanish_smoothly_at_the_cutoff():
+    layer = eq.nn.Message("O(2)", "1x0", "1x0 + 1x1", 1.5).double()
+    x = torch.ones(2, 1).double()
+
+    def at(distance):
+        positions = torch.stack((torch.zeros(2).double(), torch.stack((distance, distance * 0))))
+        return torch.cat([y.flatten() for y in layer(x, positions, torch.tensor([[0, 1], [1, 0]]))])
+
+    for distance, least, most in ((1.0, 1e-4, 99), (1.5 - 1e-4, 0, 1e-8), (1.6, 0, 0)):
+        size = at(torch.tensor(distance).double()).abs().max()
+        assert least <= size <= most
+    slope = torch.autograd.functional.jacobian(at, torch.tensor(1.5 - 1e-6).double())
+    assert slope.abs().max() < 1e-8
+
+
+def test_points_at_one_place_and_no_edges():
+    layer = eq.nn.Message("O(3)", "1x0 + 1x1", "1x0 + 1x1", 2.0)
+    positions = torch.zeros(2, 3, requires_grad=True)
+    y = layer((torch.ones(2, 1), torch.ones(2, 3, 1)), positions, torch.tensor([[0, 1], [1, 0]]))
+    (gradient,) = torch.autograd.grad(sum(z.square().sum() for z in y), positions, create_graph=True)
+    assert torch.isfinite(gradient).all()
+    for points in (0, 3):
+        x = torch.ones(points, 1), torch.ones(points, 3, 1)
+        number, vector = layer(x, torch.zeros(points, 3), torch.empty(2, 0, dtype=torch.long))
+        assert (number.shape, vector.shape) == ((points, 1), (points, 3, 1))
+        assert not number.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_features_may_have_other_digits_than_positions(dtype):
+    torch.manual_seed(0)
+    layer = eq.nn.Message("O(3)", "2x0", "1x0 + 1x1", 2.0)
+    x, positions = torch.randn(4, 2), torch.rand(4, 3)
+    meant = layer(x, positions)
+    edges, _ = eq.nn.neighbors(positions, 2.0)
+    found = layer.to(dtype)(x.to(dtype), positions, edges)
+    assert {y.dtype for y in found} == {dtype}
+    assert_close([y.float() for y in found], list(meant), atol=0.05, rtol=0.05)
+
+
+# --- derivatives ----------------------------------------------------------------------------------
+
+
+def test_forces_and_their_derivatives():
+    torch.manual_seed(0)
+    layer = eq.nn.Message("O(3)", "1x0 + 1x1", "1x0", 3.0, functions=3, hidden=3, channels=2).double()
+    x = torch.randn(3, 1).double(), torch.randn(3, 3, 1).double()
+    positions = torch.randn(3, 3).double().requires_grad_()
+
+    def energy(positions):
+        return layer(x, positions, PATH).sum()
+
+    assert gradcheck(energy, positions)
+    assert gradgradcheck(energy, positions)
+    (forces,) = torch.autograd.grad(energy(positions), positions, create_graph=True)
+    assert_close(forces.sum(0), torch.zeros(3).double())  # no force on the whole
+    forces.square().sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in layer.radial[0].parameters())
+
+
+# --- neighbours -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    points=st.integers(0, 12), d=st.integers(1, 4), graphs=st.integers(1, 3), seed=st.integers(0, 1000),
+    chunk=st.sampled_from([1, 20, 1 << 22]),
+)  # fmt: skip
+def test_neighbours_are_the_pairs_within_the_cutoff(points, d, graphs, seed, chunk):
+    make = torch.Generator().manual_seed(seed)
+    x, batch = torch.randn(points, d, generator=make), torch.randint(graphs, (points,), generator=make)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(support, "CHUNK", chunk)
+        found, shifts = eq.nn.neighbors(x, 1.2, batch)
+    meant = [
+        [i, j] for i in range(points) for j in range(points)
+        if i != j and batch[i] == batch[j] and (x[i] - x[j]).norm() < 1.2
+    ]  # fmt: skip
+    assert found.T.tolist() == meant
+    assert shifts is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "counts"),
+    [
+        (torch.eye(3), {1.1: 6, 1.5: 18, 1.8: 26, 2.1: 32}),
+        (torch.tensor([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]), {1.5: 12, 2.1: 18}),  # cubic close packing
+        (torch.tensor([[1.0, 0], [0.5, 0.75**0.5]]), {1.1: 6, 1.8: 12}),
+        (torch.tensor([[1.0, 0], [7.0, 1]]), {1.1: 4, 1.5: 8}),  # a skew cell of the square lattice
+    ],
+)
+def test_crystals_have_their_numbers_of_neighbours(cell, counts):
+    d = len(cell)
+    for cutoff, count in counts.items():
+        for positions in (torch.zeros(1, d), torch.full((1, d), 12.3)):
+            edges, shifts = eq.nn.neighbors(positions, cutoff, cell=cell)
+            assert edges.shape == (2, count)
+            assert bool((shifts.norm(dim=1) < cutoff).all())
+
+
+def test_a_crystal_is_the_same_in_a_larger_cell():
+    """The energy per cell of one that is doubled, with atoms outside of the box, is twice as large."""
+    torch.manual_seed(0)
+    layer = eq.nn.Message("O(3)", "1x0", "1x0", 1.6).double()
+    cell = torch.eye(3).double() + 0.1 * torch.randn(3, 3).double()
+    atoms = torch.rand(2, 3).double()
+    x = torch.tensor([[1.0], [2.0]]).double()
+
+    def energy(x, positions, cell):
+        edges, shifts = eq.nn.neighbors(positions, 1.6, cell=cell)
+        return layer(x, positions, edges, shifts=shifts).sum()
+
+    double = cell.clone()
+    double[0] *= 2
+    more = torch.cat((atoms, atoms + cell[0] + 4 * cell[1]))
+    assert_close(energy(torch.cat((x, x)), more, double), 2 * energy(x, atoms, cell))
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("group", "options", "message"),
+    [
+        ("Sp(4)", {}, "keeps no symmetric form"),
+        ("GL(3)", {}, "keeps no symmetric form"),
+        ("O(n)", {}, "a number of coordinates"),
+        ("S(n) x O(3)", {}, "a number of coordinates"),
+        ("O(3)", {"degree": 5}, "degree is a whole number from 0 to 4"),
+        ("O(3)", {"cutoff": 0}, "cutoff is a distance above 0"),
+        ("O(3)", {"basis": "fourier"}, "basis"),
+        ("O(3)", {"reduce": "max"}, "reduce"),
+        ("O(3)", {"hidden": 0}, "hidden is a whole number from 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(group, options, message):
+    space = "1x(1,1)" if " x " in group else "1x(1,1)" if group == "GL(3)" else "1x1"
+    with pytest.raises(EqsynthError, match=message):
+        eq.nn.Message(group, space, space, **{"cutoff": 1.0, **options})
+
+
+def test_tensors_that_do_not_fit_are_refused():
+    layer, x, positions = eq.nn.Message("O(3)", "1x0", "1x0", 2.0), torch.ones(3, 1), torch.rand(3, 3)
+    for arguments, message in (
+        ((x,), r"expected floating-point numbers of shape \(3, 3\)"),
+        ((x, positions[:2]), r"expected floating-point numbers of shape \(3, 3\)"),
+        ((x, positions, PATH.float()), "edge_index is of"),
+        ((x, positions, PATH + 1), "names points from 1 to 3, of 3"),
+        ((x, positions, None, torch.zeros(2).long()), "the graph of each of 3 points"),
+        ((x, positions, PATH, None, torch.zeros(3, 3)), r"one for each edge, of shape \(4, 3\)"),
+        ((x[0], positions), "features"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            layer(*arguments)
+    with pytest.raises(ShapeError, match="independent vectors"):
+        eq.nn.neighbors(positions, 1.0, cell=torch.ones(3, 3))
+    with pytest.raises(ShapeError, match="one graph"):
+        eq.nn.neighbors(positions, 1.0, torch.zeros(3).long(), torch.eye(3))
+    with pytest.raises(GroupError):
+        eq.nn.Message("U(2)", "1x(1,0)", "1x(1,0)", 1.0)

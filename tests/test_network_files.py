@@ -47,6 +47,7 @@ NETWORKS = {
     "product": lambda: MLP("S(n) x O(3)", ["2x(1,1)", "3x(1,1) + 3x(1,0)", "2x(0,1)"], norm="batch"),
     "matrix products": lambda: MLP("O(3)", ["1xS2", "3xS2 + 2x0", "1xS2"]),
     "irreps": lambda: MLP("O(3)", ["2x1o", "3x1o + 2x0e", "2x1o"], norm="layer"),
+    "decomposed": lambda: MLP("O(3)", ["2x3", "2x3 + 3x0", "2x1"], norm="batch", storage="irreps"),
     "wreath": lambda: MLP("S(2) wr S(3)", ["2x1", "3x1 + 2x1", "1x0"]),
     "chain": lambda: chain("O(3)", "2x1 + 1x0", "3x1 + 2x0", "2x1 + 1x0"),
     "chain of one term": lambda: chain("S(n)", "2x1", "3x1", "2x2"),
@@ -195,8 +196,8 @@ class Own(nn.Module):
 
 
 class Doubled(eq.nn.Gated):
-    def forward(self, x):
-        return super().forward(2 * x)
+    def of_terms(self, terms):
+        return super().of_terms([2 * term for term in terms])
 
 
 def tied():
@@ -219,15 +220,15 @@ def scaled():
 
 INNER = partial(eq.Linear, "S(n)", "2x1", "2x1")
 REFUSED = {
-    "Padded": (lambda: eq.nn.Padded(INNER()), "network is a Padded, .*module.module"),
-    "Sparse": (lambda: eq.nn.Sparse(INNER()), "network is a Sparse, .*module.module"),
-    "frames": (lambda: eq.nn.FrameAverage(nn.Identity(), "SO(3)", "1x1", "1x1"), "FrameAverage, .*copy that"),
-    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "1x1", "1x1"), "Canonicalise, .*copy that"),
-    "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*module.module"),
-    "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*module._orig_mod"),
+    "Padded": (lambda: eq.nn.Padded(INNER()), "network is a Padded, .*export network.module, which"),
+    "Sparse": (lambda: eq.nn.Sparse(INNER()), "network is a Sparse, .*export network.module, which"),
+    "frames": (lambda: eq.nn.FrameAverage(nn.Identity(), "SO(3)", "1x1", "1x1"), "a FrameAverage, .*not of eq.nn"),
+    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "1x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
+    "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*network.module"),
+    "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*network._orig_mod"),
     "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Seq"),
     "own forward": (lambda: Doubled("S(n)", "2x1"), "network is a Doubled, "),
-    "of torch": (lambda: nn.Sequential(INNER()), "network is a Sequential, .*torch.export for the whole"),
+    "of torch": (lambda: nn.Sequential(INNER()), "network is a Sequential, .*use these, or torch.export"),
     "tied": (tied, "network.1 and network.0 share parameters"),
     "hooked": (hooked, "network.0, a Linear, has hooks"),
     "scaled": (scaled, "network.0, a .*Linear, has parametrizations"),

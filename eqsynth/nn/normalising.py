@@ -447,7 +447,7 @@ class Pool(EquivariantModule):
 
     def normed(self, place: int, term: torch.Tensor) -> torch.Tensor:
         """The norm at each position, where norms are pooled; else the term. Positions may be listed."""
-        if self._ways[place] != "norm":
+        if self.ways[place] != "norm":
             return term
         permuted, _ = self._plans[place]
         with full_precision(term):
@@ -456,4 +456,4 @@ class Pool(EquivariantModule):
 
     def traces(self, place: int) -> Any:
         """The layer that pools a term by its linear invariants; None where it does not."""
-        return self.linear[str(place)] if self._ways[place] == "linear" else None
+        return self.linear[str(place)] if self.ways[place] == "linear" else None

@@ -48,16 +48,15 @@ SIGNED = "# sha256 of the lines above: "
 MAX_FILE = 1 << 26
 #: Modules of torch that hold a pointwise function and nothing else.
 FUNCTIONS = ("torch.nn.modules.activation", "torch.nn.modules.linear")
-ONE_SAMPLE = "it works on batches of samples of other sizes, which its module computes one by one: export module.module"
-#: What cannot be written, by the name of its class, and what can.
+#: What to do about modules that cannot be written, by the names of their classes; ``{}`` is the place of one.
 CURES = {
-    "Padded": ONE_SAMPLE,
-    "Sparse": ONE_SAMPLE,
-    "FrameAverage": "it calls a module of your own: copy that, and keep eqsynth for its mean over frames",
-    "Canonicalise": "it calls a module of your own: copy that, and keep eqsynth for its canonical form",
-    "Compiled": "export what was compiled, module.module, and compile what the file gives",
-    "OptimizedModule": "export what was compiled, module._orig_mod, and compile what the file gives",
+    **dict.fromkeys(("Padded", "Sparse"), "export {}.module, which takes one size at a time"),
+    **dict.fromkeys(("FrameAverage", "Canonicalise"), "it calls a module that is not of eq.nn; use torch.export"),
+    "Compiled": "export what was compiled, {}.module",
+    "OptimizedModule": "export what was compiled, {}._orig_mod",
 }
+#: The methods that compute what a module gives.
+COMPUTING = ("forward", "of_terms")
 KNOWN = (
     "layers, and Sequential, MLP, Residual, Activation, Gated, NormActivation, Pairings, LayerNorm, BatchNorm, Dropout "
     "and Pool of eq.nn"
@@ -560,9 +559,9 @@ class _Writer:
                 self.sources.append(emit_class(plan, name))
             return f"{name}(**kwargs)"
         kind = next((kind for kind in (*SINGLE, *HOLDING) if isinstance(module, kind)), None)
-        if kind is None or type(module).forward is not kind.forward:
+        if kind is None or any(getattr(type(module), one, None) is not getattr(kind, one, None) for one in COMPUTING):
             name = type(module).__name__
-            cure = CURES.get(name, f"only {KNOWN} can be exported: use these, or torch.export for the whole")
+            cure = CURES.get(name, f"only {KNOWN} can be exported: use these, or torch.export").format(place)
             raise ExportError(f"{place} is a {name}, which eqsynth cannot write as source: {cure}")
         _check(module, kind, place)
         body = _Body(module, place)

@@ -205,7 +205,7 @@ def inspect(layer: nn.Module, n: int | Sequence[int] | None = None) -> Inspectio
     >>> network = eq.nn.MLP("S(n)", ["1x2", "4x1", "1x0"])
     >>> inspection = eq.inspect(network)
     >>> [*inspection], len(inspection["0"])
-    (['0', '2'], 7)
+    (['0', '2'], 6)
 
     Weights that are blocks of irreps are turned into coefficients of diagrams first.
 

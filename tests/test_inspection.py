@@ -193,14 +193,14 @@ def test_initial_weights_of_products_share_the_variance():
 
 def test_networks_are_inspected_layer_by_layer():
     net = torch.nn.Sequential(eq.nn.MLP("S(n)", ["1x2", "3x1", "1x0"]), torch.nn.Identity())
-    found = eq.inspect(net, 5)
-    assert [*found] == ["0.0", "0.2"]
-    assert len(found) == 2
-    for name, inspection in found.layers.items():
-        assert inspection == found[name] == eq.inspect(net.get_submodule(name), 5)
-        assert f"{name}: {inspection}" in str(found)
-        assert f"{name}: {inspection.table(1)}" in found.table(1)
-        assert inspection._repr_html_() in found._repr_html_()
+    inspected = eq.inspect(net, 5)
+    assert [*inspected] == ["0.0", "0.2"]
+    assert len(inspected) == 2
+    for name, inspection in inspected.layers.items():
+        assert inspection == inspected[name] == eq.inspect(net.get_submodule(name), 5)
+        assert f"{name}: {inspection}" in str(inspected)
+        assert f"{name}: {inspection.table(1)}" in inspected.table(1)
+        assert inspection._repr_html_() in inspected._repr_html_()
     assert eq.inspect(net)["0.0"].sizes == (10,)
 
 

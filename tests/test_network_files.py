@@ -18,6 +18,7 @@ D = torch.float64
 BOOST = eq.MatrixGroup([], [[[0, 1], [1, 0]]])
 LATTICE = eq.MatrixGroup([[[0, -1], [1, -1]]])
 PRELU, CLAMP = nn.PReLU(dtype=D), nn.Hardtanh(-0.5, 0.7)
+SHRINK = nn.Softshrink(0.3)
 DOWN = "3x0", "2x0"
 
 
@@ -58,7 +59,7 @@ NETWORKS = {
     "size given": lambda: eq.nn.Residual(
         SEQ(eq.Linear("S(n)", "2x0", "3x1", dtype=D), eq.nn.Pool("S(n)", "3x1"), eq.Linear("S(n)", *DOWN, dtype=D))
     ),
-    "functions": lambda: eq.nn.Activation("S(n)", "2x1 + 3x0 + 2x0 + 2x0", (None, PRELU, CLAMP, PRELU)),
+    "functions": lambda: eq.nn.Activation("S(n)", "2x1 + 3x0 + 2x0 + 2x0 + 1x0", (None, PRELU, CLAMP, PRELU, SHRINK)),
     "gates": lambda: eq.nn.Gated("O(3)", "2x1 + 3x2 + 2x0", torch.tanh, PRELU, [False, True, True]),
     "norms": lambda: eq.nn.NormActivation("S(n) x O(3)", "2x(1,1) + 3x(1,0)", affine=False),
     "over all": lambda: eq.nn.LayerNorm("S(n) x O(3)", "2x(1,1) + 3x(2,0)", over="all", affine=False),

@@ -101,8 +101,8 @@ def _docstring(network: nn.Module, name: str) -> str:
     usual = torch.complex64 if hom.group.over_complex else torch.float32
     dtype = f"dtype={next(iter(dtypes))}" if len(dtypes) == 1 and dtypes != {usual} else ""
     shapes = [f"(*batch, {', '.join(_shape(hom.group, term))})" for term in hom.space_in]
-    several = ", ".join(["x" if len(shapes) == 1 else f"({', '.join(f'x{i}' for i in range(len(shapes)))})"])
-    call = ", ".join([several, *sizes_asked(network)])
+    x = "x" if len(shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(shapes)))})"
+    call = ", ".join([x, *sizes_asked(network)])
     return "\n".join(
         [
             f"{type(network).__name__} {abridged(hom.group)}: {hom.space_in} -> {hom.space_out}",
@@ -201,14 +201,14 @@ class _Body:
         self.init.append(f"self.{name} = nn.Parameter(torch.{values}({term.channels}, {how}))")
 
     def affine(self, module: nn.Module, term: _Term) -> tuple[str, str]:
-        """The parameters of a normalisation in code, "None" where it has none; they are made, too."""
-        made = list[str]()
+        """The weight and the bias of a normalisation in code, "" where it has none; ``__init__`` makes them."""
+        texts = list[str]()
         for name, values in (("weight", "ones"), ("bias", "zeros")):
             has = getattr(module, f"{name}{term.end}", None) is not None
-            made.append(f"self.{name}{term.end}" if has else "")
+            texts.append(f"self.{name}{term.end}" if has else "")
             if has:
                 self.vector(f"{name}{term.end}", values, term)
-        return made[0], made[1]
+        return texts[0], texts[1]
 
     def give(self, names: Sequence[str]) -> None:
         """The last line of ``forward``."""
@@ -238,14 +238,14 @@ class _Body:
         """What calls a pointwise function; a module of torch is kept as the attribute ``owner``."""
         if not isinstance(module, Apply):
             first = self.kept.setdefault(module, owner)
-            made = self.constructed(module) if first == owner else f"self.{first}"
-            self.init.append(f"self.{owner} = {made}")
+            value = self.constructed(module) if first == owner else f"self.{first}"
+            self.init.append(f"self.{owner} = {value}")
             return lambda x: f"self.{owner}({x})"
         if module.function is identity:
             return lambda x: x
         for home, prefix in ((torch, "torch"), (nn.functional, "nn.functional")):
-            for name, value in vars(home).items():
-                if value is module.function and not name.startswith("_"):
+            for name, one in vars(home).items():
+                if one is module.function and not name.startswith("_"):
                     return lambda x: f"{prefix}.{name}({x})"
         name = getattr(module.function, "__name__", type(module.function).__name__)
         raise ExportError(
@@ -260,9 +260,10 @@ class _Body:
         if known and not any(True for _ in module.children()):
             call = ast.parse(text, mode="eval").body
             assert isinstance(call, ast.Call)  # noqa: S101 - so reprs of these modules are
-            values = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
-            arguments = [f"{name}={value!r}" for name, value in values.items()]
-            if not call.args and repr(kind(**values)) == text:
+            listed = [ast.literal_eval(one) for one in call.args]
+            named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+            arguments = [*map(repr, listed), *(f"{name}={value!r}" for name, value in named.items())]
+            if repr(kind(*listed, **named)) == text:
                 arguments += [self.real] if any(True for _ in module.parameters()) else []
                 return f"nn.{kind.__name__}({', '.join(arguments)})"
         raise ExportError(
@@ -433,9 +434,8 @@ def _batch_norm(body: _Body, module: BatchNorm) -> None:
         x, y, end = names[term.place], f"y{term.place}", term.end
         outputs.append(y)
         weight, bias = body.affine(module, term)
-        for buffer, value in [*[("running_mean", "zeros")] * term.free, ("running_var", "ones")]:
-            made = f"torch.{value}({term.channels}, **kwargs)"
-            body.init.append(f'self.register_buffer("{buffer}{end}", {made})')
+        for buffer, values in [*[("running_mean", "zeros")] * term.free, ("running_var", "ones")]:
+            body.init.append(f'self.register_buffer("{buffer}{end}", torch.{values}({term.channels}, **kwargs))')
         training = f"self.training and {x}.numel() > 0"
         if term.free:
             running = f"self.running_mean{end}, self.running_var{end}"
@@ -567,6 +567,8 @@ class _Writer:
         body = _Body(module, place)
         if kind in SINGLE:
             self._own(module, place)
+            for part in module.modules():
+                _check(part, type(part), place)
             SINGLE[kind](body, module)
         else:
             HOLDING[kind](body, module, self)
@@ -598,7 +600,8 @@ class _Writer:
 
 def _check(module: nn.Module, kind: type[nn.Module], place: str) -> None:
     """Raise ExportError for a module that computes something else than its class says."""
-    changed = ["hooks"] * bool(module._forward_hooks or module._forward_pre_hooks)
+    hooks = (module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks)
+    changed = ["hooks"] * any(hooks)
     changed += ["parametrizations"] * hasattr(module, "parametrizations")
     if changed:
         raise ExportError(

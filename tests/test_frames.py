@@ -173,3 +173,11 @@ def test_what_has_no_frame_is_refused_with_the_cure():
         eq.nn.Canonicalise(plain, "S(3) x O(3)", "4x(1,1)", "4x(1,1)", [plain])
     with pytest.raises(EqsynthError, match="torch module"):
         eq.nn.FrameAverage(None, "O(3)", "4x1", "4x1")
+
+
+@pytest.mark.parametrize("rows", [2, -1])
+@pytest.mark.parametrize("wrap", [eq.nn.FrameAverage, eq.nn.Canonicalise])
+def test_outputs_of_other_lengths_are_refused(rows, wrap):
+    module = torch.nn.ConstantPad2d((0, 0, 0, rows), 7.0)
+    with pytest.raises(ShapeError, match="axes of 1 have lengths"):
+        wrap(module, "S(3)", "4x1", "4x1")(torch.randn(2, 3, 4))

@@ -1,7 +1,9 @@
 """Messages between points: they turn with the points, ignore translations, are smooth; neighbour lists."""
 
 import itertools
+import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -108,8 +110,10 @@ def test_a_message_by_hand():
     assert_close((number, vector), (meant_number, meant_vector))
     average = eq.nn.Message("O(3)", "2x0", "1x0 + 1x1", 2.0, degree=1, reduce="mean").double()
     average.load_state_dict(layer.state_dict())
-    counts = torch.bincount(PATH[1])[:, None]
-    assert_close(average(x, positions, PATH)[0], number / counts)
+    u = (positions[PATH[1]] - positions[PATH[0]]).norm(dim=1) / 2.0
+    near = torch.zeros(3).double().index_add(0, PATH[1], 1 - 28 * u**6 + 48 * u**7 - 21 * u**8)
+    assert near.max() > 1
+    assert_close(average(x, positions, PATH)[0], number / near.clamp(min=1)[:, None])
 
 
 @settings(max_examples=10, deadline=None)
@@ -293,3 +297,90 @@ def test_tensors_that_do_not_fit_are_refused():
         eq.nn.neighbors(positions, 1.0, torch.zeros(3).long(), torch.eye(3))
     with pytest.raises(GroupError):
         eq.nn.Message("U(2)", "1x(1,0)", "1x(1,0)", 1.0)
+
+
+# --- what was wrong once --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("group", "points"),
+    [("O(3)", [[0.0, 0, 0], [1, 0, 0], [1, 0, 0]]), ("O(1,3)", [[0.0, 0, 0, 0], [0.3, 0.3, 0, 0], [0.1, 0.5, 0, 0]])],
+)
+@pytest.mark.parametrize("basis", ["bessel", "gaussian"])
+def test_training_on_forces_of_points_at_one_place(group, points, basis):
+    """Also on light-like pairs, where r.r = 0: second derivatives of sin(t) / t at 0."""
+    torch.manual_seed(0)
+    layer = eq.nn.Message(group, "1x0", "1x0", 2.0, basis=basis)
+    positions = torch.tensor(points, requires_grad=True)
+    edges = torch.tensor([[0, 1, 1, 2, 0, 2, 0], [1, 0, 2, 1, 2, 0, 0]])
+    (forces,) = torch.autograd.grad(layer(torch.ones(3, 1), positions, edges).sum(), positions, create_graph=True)
+    forces.square().sum().backward()
+    assert all(one.grad.isfinite().all() for one in (positions, *layer.parameters()))
+
+
+def test_bessel_functions_near_zero():
+    u = torch.tensor([0.0, 1e-9, 1e-4, 0.0316, 0.0319, 0.2, 0.7], dtype=torch.float64)
+    expected = torch.stack([2**0.5 * math.pi * n * torch.sinc(n * u) for n in range(1, 9)], 1)
+    torch.testing.assert_close(support.radial_functions(u, 8, "bessel", False), expected, atol=1e-10, rtol=1e-10)
+    near = torch.full((1,), 2.5e-5, requires_grad=True)
+    (slope,) = torch.autograd.grad(support.radial_functions(near, 1, "bessel", False).sum(), near)
+    assert slope.item() == pytest.approx(-(2**0.5) * math.pi**3 / 3 * 2.5e-5, rel=1e-4)
+
+
+def test_means_do_not_see_what_is_beyond_the_cutoff():
+    torch.manual_seed(0)
+    for group, near, far in (("Matrix([[0,-1],[1,1]]; )", [0.5, 0.0], [30.0, 0.0]), ("O(2)", [0.5, 0.0], [0.0, 30.0])):
+        layer = eq.nn.Message(group, "1x0", "1x0", 2.0, degree=0, reduce="mean", dtype=torch.float64)
+        points = torch.tensor([[0.0, 0.0], near, far], dtype=torch.float64)
+        x, every = torch.ones(3, 1, dtype=torch.float64), torch.tensor([[1, 2, 0, 2, 0, 1], [0, 0, 1, 1, 2, 2]])
+        alone = layer(x[:2], points[:2])[0]
+        torch.testing.assert_close(layer(x, points)[0], alone)
+        torch.testing.assert_close(layer(x, points, every)[0], alone)
+        values = (
+            [0.0, 0.0]
+            if group != "O(2)"
+            else [
+                layer(x, torch.tensor([[0.0, 0.0], near, [0.0, 2 + step]], dtype=torch.float64), every)[0].item()
+                for step in (-1e-3, 1e-3)
+            ]
+        )
+        assert abs(values[0] - values[1]) < 1e-6
+
+
+def test_intervals_have_a_sign():
+    torch.manual_seed(0)
+    for basis in ("bessel", "gaussian"):
+        layer = eq.nn.Message("O(1,3)", "1x0", "1x0", 2.0, degree=0, basis=basis)
+        time, space = (
+            layer(torch.ones(2, 1), torch.tensor([[0.0] * 4, step])) for step in ([1.0, 0, 0, 0], [0.0, 1, 0, 0])
+        )
+        assert abs(time[0] - space[0]) > 1e-4
+
+
+def test_what_is_no_number_stays_none():
+    layer = eq.nn.Message("O(3)", "1x0", "1x0", 2.0)
+    positions, edges = torch.tensor([[0.0, 0, 0], [math.nan, 0, 0]]), torch.tensor([[1], [0]])
+    assert layer(torch.ones(2, 1), positions, edges)[0].isnan().all()
+    for wrong in (positions, positions.nan_to_num(math.inf), torch.empty(2, 3, device="meta")):
+        with pytest.raises(ShapeError, match="no finite numbers, or no entries"):
+            eq.nn.neighbors(wrong, 1.0)
+    with pytest.raises(ShapeError, match="finite floating-point numbers as rows"):
+        eq.nn.neighbors(torch.zeros(1, 2), 1.1, cell=torch.diag(torch.tensor([1.0, math.inf])))
+    with pytest.raises(ShapeError, match="shifts are of"):
+        layer(torch.ones(2, 1), torch.zeros(2, 3), edges, shifts=torch.zeros(1, 3, dtype=torch.complex64))
+    with pytest.raises(ShapeError, match=r"convert the module|torch\.float64"):
+        layer(torch.ones(2, 1, dtype=torch.float64), torch.zeros(2, 3), edges)
+
+
+def test_points_far_outside_of_their_box():
+    torch.manual_seed(0)
+    cell = torch.tensor([[1.0, 0.2], [0.0, 1.1]], dtype=torch.float64)
+    inside = torch.rand(5, 2, dtype=torch.float64) @ cell
+    away = inside + torch.tensor([[40.0, -3], [0, 0], [-7, 9], [1000, 1], [2, 2]], dtype=torch.float64) @ cell
+    vectors = []
+    for points in (inside, away):
+        (source, target), shifts = eq.nn.neighbors(points, 1.2, cell=cell)
+        r = points[target] + shifts - points[source]
+        rows = torch.cat((source[:, None], target[:, None], r.round(decimals=6)), 1)
+        vectors.append(sorted(rows.tolist()))
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)

@@ -9,6 +9,7 @@ import torch
 from torch.autograd import forward_ad
 from torch.func import functional_call, vmap
 from torch.nn.utils import parametrizations
+from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves, tree_map
 
 import eqsynth as eq
@@ -289,3 +290,27 @@ def test_networks():
     assert len(layers) > 1
     assert all(layer.__dict__["_prepared"] is not None for layer in layers)
     assert torch.equal(net(x), wanted)
+
+
+# --- what was wrong once --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spaces", [("2x3", "2x1"), ("2x1", "2x3"), ("2x3", "1x2 + 2x1")], ids=str)
+def test_layers_by_irreducible_parts_of_one_copy(spaces):
+    layer = eq.Linear("O(3)", *spaces, dtype=torch.float64)
+    x = torch.randn(2, *[3] * int(spaces[0][-1]), 2, dtype=torch.float64)
+    with torch.no_grad():
+        expected = layer(x)
+        assert_close(layer.prepare()(x), expected)
+
+
+@pytest.mark.parametrize("optimiser", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad])
+def test_fused_optimisers_are_seen(optimiser):
+    """They change weights without raising the versions of these."""
+    torch.manual_seed(0)
+    layer = eq.Linear("O(3)", "2x3", "3x3").eval().prepare()
+    steps, x = optimiser(layer.parameters(), 0.1, fused=True), torch.randn(2, 3, 3, 3, 2)
+    layer(x).square().sum().backward()
+    steps.step()
+    with torch.no_grad():
+        assert_close(layer(x), copy.deepcopy(layer)(x))

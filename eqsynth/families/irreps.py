@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: The highest degree of irreps of O(3) and SO(3), and the most entries of tensors that others are looked for in.
 MAX_DEGREE = 11
 MAX_PLACES = 1_300
+#: The same of whole tensors in the coordinates of their parts, for all of which vectors are found.
+MAX_COORDINATES = 400
 #: The largest number in vectors: inner products of such ones are exact in 64 bits.
 MAX_VALUE = 1 << 24
 
@@ -102,8 +104,10 @@ def check_parts(group: Group, order: int) -> tuple[Any, ...]:
             f"irreducible parts have coordinates where n is a number alone, and {group} leaves it open: ask for "
             f"{group.at(4)}, or for tensors of order {order} as they are"
         )
-    if group.number**order > MAX_PLACES:
-        raise SizeError(f"{asked} of {group} has {group.number**order:,} coordinates, more than {MAX_PLACES:,}: {cure}")
+    if group.number**order > MAX_COORDINATES:
+        raise SizeError(
+            f"{asked} of {group} has {group.number**order:,} coordinates, more than {MAX_COORDINATES:,}: {cure}"
+        )
     labels = {group.start()}
     for step in range(group.stride * order):
         labels = {other for label in labels for other in group.neighbours(step % group.stride, label)}

@@ -346,20 +346,22 @@ def overridden(emitted: Any, plan: Plan, known: list[Slices], rewritten: Callabl
     def forward(self: Any, *args: Any, weights: Any = None, **kwargs: Any) -> Any:
         if sizes:
             args, kwargs = _with_sizes(plan, sizes, large, args, kwargs)
-        if weights is not None or self.external:
-            return with_weights(self, given, weights, args, kwargs)
+        passed = weights is not None or self.external
         if torch.compiler.is_compiling():
+            if passed:
+                return with_weights(self, given, weights, args, kwargs)
             return compute(self, *args, **kwargs)
         try:
+            if passed:
+                return with_weights(self, given, weights, args, kwargs)
             kept = self.__dict__.get("_prepared")
             if kept is not None and kept.holds(self):
                 return rewritten().rest(self, kept.values, *args, **kwargs)
             return compute(self, *args, **kwargs)
         except RuntimeError:
-            own = next(iter(self._parameters.values()), None)
-            for x in tree_leaves((args, kwargs)):
-                if isinstance(x, torch.Tensor):
-                    require_dtype(self, x, own)
+            own = next((one for one in (*tree_leaves(weights), *self._parameters.values()) if _is_tensor(one)), None)
+            for x in filter(_is_tensor, tree_leaves((args, kwargs))):
+                require_dtype(self, x, own)
             raise
 
     # Export binds arguments to what the signature says.
@@ -414,6 +416,10 @@ def overridden(emitted: Any, plan: Plan, known: list[Slices], rewritten: Callabl
     if hasattr(emitted, "weights_of"):
         methods["_load_from_state_dict"] = load
     return methods
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, torch.Tensor)
 
 
 def _with_sizes(

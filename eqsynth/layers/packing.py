@@ -160,6 +160,8 @@ def _decomposition(group: str | Group, order: str | Order, x: Tensor) -> tuple[T
     fitted_order(parsed, Decomposed(count))
     if not isinstance(x, torch.Tensor):
         raise ShapeError(f"expected a tensor, got type {type(x).__name__}")
+    if not (x.is_floating_point() or x.is_complex()):
+        raise ShapeError(f"coordinates are no whole numbers, and the tensor holds {x.dtype}: pass x.float()")
     return _decomposed(parsed, count, x.device, x.dtype), count, parsed.number
 
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._pytree import tree_map
 
 from eqsynth.errors import EqsynthError, explain_calls, shown
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+#: How many steps optimisers have taken since something was prepared: fused ones change weights without their versions.
+_steps = [0]
+
+
+def _count_step(*_: Any) -> None:
+    _steps[0] += 1
+
+
+@lru_cache(maxsize=1)
+def _watch_optimisers() -> None:
+    register_optimizer_step_post_hook(_count_step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ def prepared(layer: nn.Module, matrices: Any, names: frozenset[str]) -> Prepared
         type(one) not in (nn.Parameter, torch.Tensor) or one.is_inference() or one.is_meta for one in tensors
     ):
         return None
+    _watch_optimisers()
     seen, kept = ({name: Seen.of(one) for name, one in some.items()} for some in (parameters, tables))
     if _is_traced() or _is_autocast(tensors[0]):
         return None
@@ -95,6 +109,7 @@ def _detached(value: Any) -> Any:
 
 def _layout(tensor: torch.Tensor) -> tuple[Any, ...]:
     return (
+        _steps[0],
         tensor._version,
         tensor.data_ptr(),
         tensor.dtype,

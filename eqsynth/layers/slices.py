@@ -194,6 +194,9 @@ class _Split:
 
     def _taken(self, node: ast.expr, shared: bool) -> ast.expr:
         """The expression with all that weights alone decide taken from the values, unless memory is ``shared``."""
+        if isinstance(node, ast.Starred):
+            node.value = self._taken(node.value, shared)
+            return node
         trivial = isinstance(node, ast.Attribute) and _own(node)
         if not trivial and not shared and self._weighted(node) and self._is_fixed(node):
             return self.value(node)

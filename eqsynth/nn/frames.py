@@ -89,7 +89,7 @@ class _Wrapped(EquivariantModule):
         if packed:
             raise SpaceError(
                 f"tensors of order {order_text(packed[0])} are stored packed, and elements are applied to axes of "
-                f"length n: ask {type(self).__name__} for tensors stored full, and eq.unpack them before"
+                f"length n: ask {type(self).__name__} for tensors stored full, and eq.unpack or eq.from_irreps before"
             )
         if self.group.over_complex or any(factor.duals for factor in self.group.factors):
             raise GroupError(f"{type(self).__name__} serves groups of real orthogonal matrices, not {self.group}")
@@ -133,7 +133,21 @@ class _Wrapped(EquivariantModule):
                 f"{type(self.module).__name__} gives tensors of shapes {shapes} for a batch of {len(seen[0])}, and "
                 f"{self.space_out} of {self.group} has channels last, after an axis for each index"
             )
+        lengths = {n: size for term, order in zip(terms, self.space_in.orders, strict=True)
+                   for n, size in zip(self._lengths(order), term.shape[1:-1], strict=True)}  # fmt: skip
+        for y, order in zip(outputs, self.space_out.orders, strict=True):
+            wanted = [n if isinstance(n, int) else lengths.get(n) for n in self._lengths(order)]
+            if any(n not in (None, size) for n, size in zip(wanted, y.shape[1:-1], strict=True)):
+                raise ShapeError(
+                    f"{type(self.module).__name__} gives tensors of shapes {shapes}, and axes of {order_text(order)} "
+                    f"have lengths {wanted} here"
+                )
         return [moves.act(y, order) for y, order in zip(outputs, self.space_out.orders, strict=True)]
+
+    def _lengths(self, order: Order) -> list[int | str]:
+        """The length of each axis of an index: a number, or the letter of it."""
+        counts = zip(self.group.factors, axis_counts(order), strict=True)
+        return [factor.n for factor, count in counts for _ in range(count)]
 
 
 @explain_calls

@@ -14,7 +14,7 @@ from eqsynth.errors import EqsynthError, GroupError, ShapeError, ZeroOutputWarni
 from eqsynth.exact.numbers import bounded, choice, flag, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom
-from eqsynth.layers.emitted import layer_of
+from eqsynth.layers.emitted import layer_of, require_dtype
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, got, joined
 from eqsynth.nn.activations import whole as full_digits
@@ -26,6 +26,8 @@ from eqsynth.spaces.space import Space
 CHUNK = 1 << 22
 #: The highest tensor power of a direction, and the most numbers of radial functions and hidden channels.
 MAX_DEGREE, MAX_WIDTH = 4, 1 << 16
+#: Below it sin(t) / t is a series, exact to 1e-13.
+SMALL = 0.1
 #: The exponent of the envelope, whose first and second derivatives are 0 at the cutoff (arXiv 2003.03123).
 SMOOTHNESS = 6
 BASES = ("bessel", "gaussian")
@@ -56,6 +58,8 @@ def neighbors(
     Raises ShapeError for tensors that do not fit, EqsynthError for a cutoff that is not above 0.
     """
     positions = full_digits(_read_positions(positions).detach())
+    if positions.is_meta or positions.layout != torch.strided or not bool(positions.isfinite().all()):
+        raise ShapeError(f"positions of {got(positions)} have entries that are no finite numbers, or no entries at all")
     reach = _cutoff(cutoff)
     graph = _graphs(batch, len(positions))
     if cell is None:
@@ -64,18 +68,19 @@ def neighbors(
     vectors = _read_cell(cell, positions)
     if graph is not None:
         raise ShapeError("a cell belongs to one graph: call neighbors for each graph, without batch")
-    heights = 1 / torch.linalg.inv(vectors).norm(dim=0)
-    # Points may lie outside of the box: the images that reach are counted from the span of their coordinates.
-    inside = positions @ torch.linalg.inv(vectors)
-    span = (inside.amax(0) - inside.amin(0)).tolist() if len(positions) else [0.0] * len(vectors)
-    counts = [ceil(reach / height + extent) for height, extent in zip(heights.tolist(), span, strict=True)]
+    inverse = torch.linalg.inv(vectors)
+    heights = 1 / inverse.norm(dim=0)
+    # Points may lie outside of the box: they are taken into it, and shifts are those of where they were.
+    boxes = (positions @ inverse).floor()
+    inside = positions - boxes @ vectors
+    counts = [ceil(reach / height + 1) for height in heights.tolist()]
     listed, shifts = [], []
     for image in product(*[range(-count, count + 1) for count in counts]):
-        shift = positions.new_tensor(image) @ vectors
-        pairs = _pairs(positions, positions + shift, reach, None)
+        moved_by = positions.new_tensor(image)
+        pairs = _pairs(inside, inside + moved_by @ vectors, reach, None)
         pairs = pairs if any(image) else pairs[:, pairs[0] != pairs[1]]
         listed.append(pairs)
-        shifts.append(shift.expand(pairs.shape[1], -1))
+        shifts.append((moved_by + boxes[pairs[0]] - boxes[pairs[1]]) @ vectors)
     edge_index, moved = torch.cat(listed, 1), torch.cat(shifts)
     order = (edge_index[0] * max(len(positions), 1) + edge_index[1]).argsort(stable=True)
     return edge_index[:, order], moved[order]
@@ -121,10 +126,14 @@ def _read_positions(positions: Any, points: int | None = None, d: int | None = N
 def _read_cell(cell: Any, positions: torch.Tensor) -> torch.Tensor:
     d = positions.shape[1]
     fits = isinstance(cell, torch.Tensor) and cell.shape == (d, d) and cell.is_floating_point()
-    if not fits or cell.device != positions.device or not bool(torch.linalg.det(cell).abs() > 0):
-        raise ShapeError(f"the cell is of {got(cell)}, expected {d} independent vectors as rows, of shape ({d}, {d})")
-    vectors: torch.Tensor = cell.detach().to(positions.dtype)
-    return vectors
+    if fits and cell.device == positions.device and bool(cell.isfinite().all()):
+        vectors: torch.Tensor = cell.detach().to(positions.dtype)
+        if bool(torch.linalg.det(vectors).abs() > 0):
+            return vectors
+    raise ShapeError(
+        f"the cell is of {got(cell)}, expected {d} independent vectors of finite floating-point numbers as rows, of "
+        f"shape ({d}, {d}), where the positions are; a direction that does not repeat gets a vector longer than all"
+    )
 
 
 # --- functions of distances and directions --------------------------------------------------------
@@ -138,15 +147,26 @@ def envelope(u: torch.Tensor) -> torch.Tensor:
 
 
 def radial_functions(u: torch.Tensor, count: int, basis: str, signed: bool) -> torch.Tensor:
-    """Functions of distances in units of the cutoff: (edges,) -> (edges, count)."""
+    """Functions of distances in units of the cutoff: (edges,) -> (edges, count); ``signed``: from -1 to 1."""
     numbers = torch.arange(1, count + 1, device=u.device, dtype=u.dtype)
     u = u.unsqueeze(1)
+    if basis == "bessel" and signed:
+        # Sines that vanish at both ends, -1 and 1, and tell the signs apart.
+        return 2**0.5 * torch.sin(numbers * (pi / 2) * (u + 1))
     if basis == "bessel":
-        # sqrt(2) sin(n pi u) / u, finite at 0.
-        return 2**0.5 * pi * numbers * torch.sinc(numbers * u)
+        # sqrt(2) sin(n pi u) / u.
+        return 2**0.5 * pi * numbers * _sine_over(pi * numbers * u)
     low = -1.0 if signed else 0.0
     width = (1 - low) / max(count - 1, 1)
     return torch.exp(-(((u - low) / width - (numbers - 1)) ** 2) / 2)
+
+
+def _sine_over(t: torch.Tensor) -> torch.Tensor:
+    """The function sin(t) / t with all its derivatives, also at 0, where those of torch.sinc are not numbers."""
+    small = t.abs() < SMALL
+    square, away = t * t, torch.where(small, 1.0, t)
+    series = 1 - square / 6 * (1 - square / 20 * (1 - square / 42))
+    return torch.where(small, series, torch.sin(away) / away)
 
 
 def tensor_powers(
@@ -208,7 +228,8 @@ class Message(EquivariantModule):
     function of ``|r|``, a small perceptron of ``functions`` radial functions (``basis``: ``"bessel"`` or
     ``"gaussian"``) with ``hidden`` units, times an envelope that goes to 0 smoothly at the cutoff. Then all equivariant
     products with the tensor powers r^0, ..., r^degree of the direction ``r / |r|`` are taken (eq.TensorProduct), and
-    messages are added at j (``reduce="sum"``), or averaged (``"mean"``). ``traceless=True`` takes the traceless parts
+    messages are added at j (``reduce="sum"``), or divided by the sum of the envelopes at j, where that is above 1
+    (``"mean"``: smooth, too, as neighbours come and go). ``traceless=True`` takes the traceless parts
     of the powers, the tensors of spherical harmonics, in any dimension.
 
     Only differences of positions count: moving all points changes nothing, and turning them turns the output. Gradients
@@ -219,8 +240,8 @@ class Message(EquivariantModule):
     pairs within the cutoff are taken. ``shifts`` are added to r, for edges across a periodic box.
 
     The group keeps a symmetric form of vectors: O(n), SO(n), n any number, groups of orthogonal matrices, O(p,q). Of
-    O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative, and directions are
-    r / cutoff; without an ``edge_index`` all pairs are taken.
+    O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative (``"bessel"`` are sines
+    from -1 to 1 there), and directions are r / cutoff; without an ``edge_index`` all pairs are taken.
 
     Raises GroupError for groups without such a form, as Sp(n), where r.r = 0, and for products (the points need no
     S(n), they are the batch axis); ShapeError for tensors that do not fit.
@@ -290,15 +311,17 @@ class Message(EquivariantModule):
         terms = self.terms_of(x)
         if terms[0].ndim != len(self._shapes[0][1]) + 2:
             raise ShapeError(f"expected features (points, ..., channels), got shape {tuple(terms[0].shape)}")
-        points = len(terms[0])
+        points, own = len(terms[0]), next(self.parameters())
+        for term in terms:
+            require_dtype(self, term, own)
         positions = _read_positions(positions, points, self.group.number)
         source, target = self._edges(positions, edge_index, batch)
         r = positions[target] - positions[source]
         if shifts is not None:
-            if not isinstance(shifts, torch.Tensor) or shifts.shape != r.shape:
+            if not isinstance(shifts, torch.Tensor) or shifts.shape != r.shape or not shifts.is_floating_point():
                 raise ShapeError(f"shifts are of {got(shifts)}, expected one for each edge, of shape {tuple(r.shape)}")
             r = r + shifts
-        weights, powers = self._geometry(full_digits(r), terms[0].dtype)
+        nearness, weights, powers = self._geometry(full_digits(r), terms[0].dtype)
         mixed = self.mix(terms if len(terms) > 1 else terms[0])
         mixed = mixed if isinstance(mixed, tuple) else (mixed,)
         parts = torch.split(weights, [term.shape[-1] for term in mixed], 1)
@@ -310,18 +333,18 @@ class Message(EquivariantModule):
         listed = messages if isinstance(messages, tuple) else (messages,)
         received = [y.new_zeros(points, *y.shape[1:]).index_add(0, target, y) for y in listed]
         if self.reduce == "mean":
-            counts = torch.bincount(target, minlength=points).clamp(min=1)
+            counts = nearness.new_zeros(points).index_add(0, target, nearness).clamp(min=1)
             received = [y / counts.to(y.dtype).reshape(-1, *[1] * (y.ndim - 1)) for y in received]
         return joined(received)
 
-    def _geometry(self, r: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The weight of each mixed channel, and the powers of the direction, for each edge, in the dtype of features.
+    def _geometry(self, r: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """Envelope, weight of each mixed channel and powers of the direction for each edge, in the dtype of features.
 
         Distances are computed in that of positions.
         """
         square = (r * apply_form(self._form, r, 1)).sum(1)
         if self._form.definite:
-            apart = square > 0
+            apart = ~(square <= 0)  # what is no number is no place of its own
             length = torch.where(apart, square, 1.0).sqrt()
             direction = torch.where(apart.unsqueeze(1), r / length.unsqueeze(1), 0.0)
             u, square = torch.where(apart, length, 0.0) / self.cutoff, apart.to(r.dtype)
@@ -329,7 +352,8 @@ class Message(EquivariantModule):
             direction, square = r / self.cutoff, square / self.cutoff**2
             u = square
         functions = radial_functions(u, self.functions, self.basis, not self._form.definite)
-        weights = self.radial(functions.to(dtype)) * envelope(u).to(dtype).unsqueeze(1)
+        nearness = envelope(u).to(dtype)
+        weights = self.radial(functions.to(dtype)) * nearness.unsqueeze(1)
         # Components have variance near 1.
         d = r.shape[1]
         metric = None
@@ -337,7 +361,7 @@ class Message(EquivariantModule):
             eye = torch.eye(d, dtype=r.dtype, device=r.device)
             metric = apply_form(self._form, eye, 1)
         powers = tensor_powers(direction * d**0.5, self.degree, square * d, metric)
-        return weights, [power.to(dtype) for power in powers]
+        return nearness, weights, [power.to(dtype) for power in powers]
 
     def _edges(self, positions: torch.Tensor, edge_index: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The points that edges go from and to."""

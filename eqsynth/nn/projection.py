@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from eqsynth.bases.spans import CHUNK, Boxes, Diagrams, Labelled, Rows, Span, stored_span
-from eqsynth.errors import EqsynthError, ShapeError, SymbolicError, explain_calls, shown
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, SymbolicError, explain_calls, shown
 from eqsynth.exact.numbers import bounded, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
-from eqsynth.spaces.space import Order, Space, lengths, none_of, orders_of
+from eqsynth.spaces.space import Order, Space, is_decomposed, lengths, none_of, order_text, orders_of, stored_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,6 +172,13 @@ def _squares(weight: torch.Tensor, problem: _Problem) -> torch.Tensor:
 
 def _problem(group: Any, space_in: Any, space_out: Any, n: Sizes) -> _Problem:
     hom = Hom.parse(group, space_in, space_out)
+    for order in (*hom.space_in.orders, *hom.space_out.orders):
+        if is_decomposed(order):
+            raise SpaceError(
+                f"projections take tensors with an axis for each index, and {order_text(order)} is stored in "
+                f"coordinates of irreducible parts: ask for {order_text(stored_full(order))}, and take what there "
+                "is to it by eq.from_irreps"
+            )
     return _Problem(hom, _sizes(hom.group, n))
 
 

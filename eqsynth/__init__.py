@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from eqsynth.bases.basis import Basis as Basis
     from eqsynth.bases.basis import Certificate as Certificate
     from eqsynth.bases.basis import basis as basis
+    from eqsynth.bases.bratteli import bratteli as bratteli
     from eqsynth.bases.schur import floor as floor
     from eqsynth.bases.schur import irreps as irreps
     from eqsynth.diagrams.diagram import Diagram as Diagram
@@ -89,6 +90,7 @@ _HOMES = {
     "unpack": "layers.packing",
     "plan": "plans.products",
     "Plan": "plans.plan",
+    "bratteli": "bases.bratteli",
     "floor": "bases.schur",
     "irreps": "bases.schur",
     "Linear": "layers.linear",

@@ -27,6 +27,8 @@ from eqsynth.bases.algebra import (
     transpose,
     unit,
 )
+from eqsynth.bases.characters import character, kronecker
+from eqsynth.bases.idempotents import central_idempotents, jucys_murphy, primitive_idempotents
 
 __all__ = [
     "Map",
@@ -35,6 +37,8 @@ __all__ = [
     "Scalar",
     "Term",
     "cap",
+    "central_idempotents",
+    "character",
     "compose",
     "counit",
     "cup",
@@ -43,9 +47,12 @@ __all__ = [
     "from_orbits",
     "identity",
     "inner",
+    "jucys_murphy",
+    "kronecker",
     "matrix",
     "merge",
     "permute",
+    "primitive_idempotents",
     "same",
     "split",
     "swap",

@@ -5,6 +5,7 @@ from eqsynth.bases.projection import Projection, project
 from eqsynth.bases.symbolic import (
     DimensionTable,
     Product,
+    change_of_basis,
     degenerate_sizes,
     dimension_table,
     gram,
@@ -21,6 +22,7 @@ __all__ = [
     "Product",
     "Projection",
     "RationalFunction",
+    "change_of_basis",
     "degenerate_sizes",
     "dimension_table",
     "gram",

@@ -191,9 +191,23 @@ def test_initial_weights_of_products_share_the_variance():
         assert np.mean(totals) == pytest.approx(1, abs=0.05)
 
 
-def test_only_layers_can_be_inspected():
-    with pytest.raises(EqsynthError, match="not Sequential"):
-        eq.inspect(torch.nn.Sequential(eq.Linear("S(n)", 1, 1)))
+def test_networks_are_inspected_layer_by_layer():
+    net = torch.nn.Sequential(eq.nn.MLP("S(n)", ["1x2", "3x1", "1x0"]), torch.nn.Identity())
+    found = eq.inspect(net, 5)
+    assert [*found] == ["0.0", "0.2"]
+    assert len(found) == 2
+    for name, inspection in found.layers.items():
+        assert inspection == found[name] == eq.inspect(net.get_submodule(name), 5)
+        assert f"{name}: {inspection}" in str(found)
+        assert f"{name}: {inspection.table(1)}" in found.table(1)
+        assert inspection._repr_html_() in found._repr_html_()
+    assert eq.inspect(net)["0.0"].sizes == (10,)
+
+
+def test_only_layers_and_what_holds_them_can_be_inspected():
+    for thing in (torch.nn.Sequential(torch.nn.Linear(2, 2)), 3):
+        with pytest.raises(EqsynthError, match=f"not {type(thing).__name__}: for an exported class"):
+            eq.inspect(thing)
 
 
 def test_notebooks_show_plans_and_layers_as_tables():

@@ -25,6 +25,7 @@ from eqsynth.codegen.meaning import LENGTH
 from eqsynth.diagrams import functor
 from eqsynth.errors import EqsynthError
 from eqsynth.graphs.orbits import orbit_labels, representatives
+from eqsynth.project.networks import network_artifact
 
 SOURCE = Path(runtime.__file__).read_text(encoding="utf-8")
 #: Every function and class that a file may carry whole.
@@ -57,6 +58,13 @@ LAYERS = {
     "product": lambda: eq.TensorProduct("SO(3)", "2x1", "2x1", "2x1").plan,
 }
 
+#: Networks that carry all that layers do not.
+MODULES = (
+    lambda: eq.nn.Pairings("Sp(4)", "2x1 + 2x0"),
+    lambda: eq.nn.Pairings("O(1,3)", "2x1 + 2x0"),
+    lambda: eq.nn.Pairings(eq.MatrixGroup([], [[[0, 1], [1, 0]]]), "2x1 + 2x0"),
+)
+
 
 @pytest.fixture(autouse=True)
 def _double():
@@ -87,6 +95,8 @@ def test_every_function_and_method_is_in_some_file_and_tested_here():
         assert functions == [name for name in NAMES if name in functions], "in the order of the module"
         carried |= {*functions}
         shared |= methods
+    for make in MODULES:
+        carried |= {*carried_by(network_artifact(make()).source)[0]}
     assert carried == {*NAMES}
     assert {*METHODS} <= shared
     here = ast.parse(Path(__file__).read_text(encoding="utf-8"))
@@ -183,7 +193,9 @@ def test_imports_are_those_of_what_is_used():
         "from torch.nn.functional import linear",
     ]
     # Names that hints alone use are imported by no file.
-    assert carry.importable() == {"math", "combinations", "permutations", "product", "torch", "nn", "linear"}
+    assert carry.importable() == {
+        *("math", "nullcontext", "combinations", "permutations", "product", "torch", "nn", "linear"),
+    }
 
 
 def test_unknown_names_are_refused():
@@ -787,3 +799,45 @@ def test_a_function_that_needs_what_files_lack_is_seen(monkeypatch):
     assert {"os", "Tensor"} <= wrong.uses
     assert "os" not in carry.importable.__wrapped__()
     carry._definition.cache_clear()
+
+
+# --- what networks carry ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [-2, -3])
+def test_forms_lower_one_axis(axis):
+    x = torch.randn(5, 4, 4, 3)
+    omega = np.kron(np.eye(2), [[0, 1], [-1, 0]])
+    eta = np.diag([1, -1, -1, -1])
+    table = ((0, 2, 0, 1), (2, 0, 0, 0), (0, 0, 0, 0), (1, 0, 0, -3))
+    scale = (4 / sum(entry**2 for row in table for entry in row)) ** 0.5
+    for ours, matrix in (
+        (runtime._lower_omega(x, axis), omega),
+        (runtime._lower_eta(x, axis, 1), eta),
+        (runtime._lower_table(x, axis, table), scale * np.array(table)),
+    ):
+        equal(ours.movedim(axis, -1), x.movedim(axis, -1).numpy() @ matrix.T)
+
+
+def test_full_precision_is_kept_under_autocast():
+    x = torch.randn(3, 3, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (x @ x).dtype == torch.bfloat16
+        with runtime._full_precision(x):
+            assert (x @ x).dtype == torch.float32
+        with runtime._full_precision(x.to("meta")):
+            pass
+    assert runtime._whole(x.half()).dtype == torch.float32
+    assert runtime._whole(x.double()).dtype == torch.float64
+    assert runtime._whole(x.to(torch.complex64)).dtype == torch.complex64
+
+
+def test_terms_are_checked():
+    """The rest of what is refused is in test_network_files.py."""
+    shapes = (("n", 3, 2), ("n", "n", 1), (4,))
+    x = torch.zeros(5, 6, 3, 2), torch.zeros(5, 6, 6, 1), torch.zeros(5, 4)
+    assert all(ours is term for ours, term in zip(runtime._terms(x, shapes, (False,), "here"), x, strict=True))
+    assert runtime._terms(x[2], shapes[2:], (False,), "here")[0] is x[2]
+    for wrong in ((x[0][:, :5], *x[1:]), (*x[:2], x[2][:4]), (*x[:2], x[2].to(torch.complex64))):
+        with pytest.raises(ValueError, match=r"and \(\*batch, 4\), channels last, for here, got \(5,"):
+            runtime._terms(wrong, shapes, (False,), "here")

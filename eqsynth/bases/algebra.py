@@ -53,6 +53,8 @@ MAX_TERMS = 250_000
 #: Internal vertices of a bilabelled graph, beyond which its canonical form takes too long.
 MAX_INTERNAL = 7
 MAX_ENTRIES = 1_000_000
+#: The most terms of a map that Jupyter shows.
+MAX_SHOWN = 60
 
 
 #: Coefficients are values of the one exact ring, those without letters plain numbers.
@@ -77,8 +79,9 @@ class Map:
     >>> (mean >> mean).at(2) == mean.at(2)
     True
 
-    ``f >> g`` is first f, then g: its matrix is matrix(g) @ matrix(f). ``f @ g`` is the tensor product
-    (Kronecker product), ``f.T`` the transpose, and sums, differences and multiples are those of matrices.
+    ``f >> g`` is first f, then g: its matrix is g.matrix() @ f.matrix(). ``f @ g`` is the tensor product
+    (Kronecker product), ``f.T`` the transpose, ``f.power(3)`` is ``f >> f >> f``, and sums, differences, multiples
+    and quotients by a scalar are those of matrices. Elements of a basis are maps, too: ``eq.basis(...).map(i)``.
     Coefficients are exact: whole numbers, Fractions, and rational functions of n while n is a letter. Terms are in
     the order of ``Diagram.key``, each diagram once, none zero; :meth:`collect` brings them there.
 
@@ -185,6 +188,45 @@ class Map:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, scalar: Scalar) -> Map:
+        if isinstance(scalar, Map):
+            raise EqsynthError(f"{_type(self)} / {_type(scalar)} is not defined, / takes a number that is not 0")
+        divisor = _exact(scalar)
+        if divisor == 0:
+            raise EqsynthError(f"{_type(self)} / 0 is not defined: divide by a number or a polynomial that is not 0")
+        return self * _exact(Polynomial(1) / divisor)
+
+    @explain_calls
+    def power(self, exponent: int) -> Map:
+        """The map composed with itself; the identity for exponent 0.
+
+        >>> from eqsynth.algebra import identity, swap
+        >>> swap("O(n)").power(2) == identity("O(n)", 2)
+        True
+
+        Raises SpaceError unless there are as many outputs as inputs.
+        """
+        count = whole(exponent)
+        if count is None or count < 0:
+            raise EqsynthError(f"the exponent of a map is a whole number from 0 on, not {shown(exponent)}")
+        if self.outputs != self.inputs:
+            raise SpaceError(f"{_type(self)} has no powers: outputs and inputs must be as many")
+        result, square = identity(self.group, self.inputs), self
+        while count:
+            result = result >> square if count % 2 else result
+            count //= 2
+            square = square >> square if count else square
+        return result
+
+    def trace(self) -> Scalar:
+        """The trace, as the function :func:`trace` gives it."""
+        return trace(self)
+
+    @explain_calls
+    def matrix(self, n: int | None = None) -> NDArray[Any]:
+        """The exact matrix, as the function :func:`matrix` gives it; with n a letter, ``f.matrix(3)``."""
+        return matrix(self, n)
+
     def at(self, n: int) -> Map:
         """The map at a number: n put in every coefficient.
 
@@ -195,8 +237,28 @@ class Map:
         return Map.collect(group, self.outputs, self.inputs, values)
 
     def __str__(self) -> str:
-        form = self.group.form if self.group.paired else ""
+        form = self._form
         return _sum_text(_times_text(c, f"[{diagram.formula(form)}]", " · ") for c, diagram in self.terms)
+
+    def latex(self) -> str:
+        r"""The map in LaTeX, entry by entry, without dollar signs; Jupyter shows it.
+
+        >>> from eqsynth.algebra import cap, cup, identity
+        >>> print((2 * identity("O(n)", 2) - (cap("O(n)") >> cup("O(n)"))).latex())
+        y_{ab} = -\delta_{ab} \sum_{c} x_{cc} + 2 x_{ab}
+        """
+        sides = [(c, *diagram.latex(self._form)) for c, diagram in self.terms]
+        right = _sum_text(_times_latex(coefficient, image) for coefficient, _, image in sides)
+        axes = axes_of(self.outputs)
+        left = sides[0][1] if sides else Diagram(axes, 0, tuple((axis,) for axis in range(axes))).latex()[0]
+        return f"{left} = {right}"
+
+    def _repr_latex_(self) -> str | None:
+        return f"${self.latex()}$" if len(self.terms) <= MAX_SHOWN else None
+
+    @property
+    def _form(self) -> str:
+        return self.group.form if self.group.paired else ""
 
     def _meet(self, other: Map, verb: str) -> None:
         if self.group != other.group:
@@ -1092,6 +1154,14 @@ def _times_text(coefficient: Scalar, what: str, times: str) -> str:
     if coefficient in {1, -1}:
         return what if coefficient == 1 else f"-{what}"
     return f"{coefficient}{times}{what}"
+
+
+def _times_latex(coefficient: Scalar, what: str) -> str:
+    if coefficient in {1, -1}:
+        return what if coefficient == 1 else f"-{what}"
+    several = isinstance(coefficient, Polynomial) and coefficient.polynomial and len(coefficient.terms) > 1
+    text = Polynomial(coefficient).latex()
+    return f"\\left({text}\\right) {what}" if several else f"{text} {what}"
 
 
 def _sum_text(parts: Iterable[str]) -> str:

@@ -36,6 +36,7 @@ from eqsynth.spaces.space import (
     read_order,
     stored_full,
     tensor_parts,
+    twists_of,
     untwisted,
 )
 from eqsynth.store import cache
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eqsynth.bases.algebra import Map
     from eqsynth.bases.projection import Projection
     from eqsynth.exact.permutations import Permutation
 
@@ -150,6 +152,37 @@ class Basis:
     def __getitem__(self, index: slice) -> tuple[Element, ...]: ...
     def __getitem__(self, index: int | slice) -> Element | tuple[Element, ...]:
         return self.diagrams[index]
+
+    @explain_calls
+    def map(self, index: int) -> Map:
+        """Element ``index`` as a map that composes, since it knows its group: ``>>``, ``@``, ``.T``, ``+``, ``/ 2``.
+
+        >>> import eqsynth as eq
+        >>> basis = eq.basis("S(n)", 1, 1)
+        >>> print(basis.map(0) >> basis.map(0))
+        n · [y[a] += x[b]]
+        >>> print(basis.map(0) / 2 - basis.map(1), "with trace", basis.map(1).trace())
+        1/2 · [y[a] += x[b]] - [y[a] += x[a]] with trace n
+
+        ``basis[index]`` is the diagram alone, a value without a group that several bases share. See
+        :class:`eqsynth.algebra.Map`. Raises GroupError for elements that are not single diagrams: those of products,
+        of tables, and between symmetric or twisted tensors.
+        """
+        from eqsynth.bases.algebra import Map
+
+        diagrams, inputs, outputs = self.plain()
+        number = whole(index)
+        if number is None or not -len(self) <= number < len(self):
+            raise EqsynthError(f"a basis of {len(self)} maps has none numbered {shown(index)}: count from 0")
+        if any(twists_of(self.inputs)) or any(twists_of(self.outputs)):
+            raise GroupError(
+                f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} do not compose as "
+                f"diagrams: ask for the orders {order_text(untwisted(self.inputs))} -> "
+                f"{order_text(untwisted(self.outputs))}"
+            )
+        if self.group.duals:
+            return Map.of(self.group, diagrams[number], 1, self.outputs, self.inputs)
+        return Map.of(self.group, diagrams[number], 1, outputs, inputs)
 
     def flat(self, index: int) -> Diagram:
         """Element ``index`` as one diagram on all axes of the tensors."""

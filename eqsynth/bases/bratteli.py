@@ -6,10 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
-from eqsynth.errors import GroupError, SizeError
+from eqsynth.bases.dimension import stable_from
+from eqsynth.errors import GroupError, SizeError, explain_calls
+from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.group import FAMILIES, Group, Label
+from eqsynth.families.irreps import irrep_text
 from eqsynth.spaces.exchanges import cycle_types
-from eqsynth.spaces.space import Symmetry
+from eqsynth.spaces.space import Symmetry, plain_order
 
 #: More irreducible parts than anyone counts.
 MAX_PARTS = 10_000
@@ -17,16 +20,17 @@ MAX_PARTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Bratteli:
-    """The walks behind the maps V^inputs -> V^outputs of a group, level by level. Made by :func:`bratteli`.
+    """The walks behind tensor powers, or behind the maps V^inputs -> V^outputs, level by level: see :func:`bratteli`.
 
     ``levels[i]`` are the irreducible parts (partitions) that some walk visits after i steps, ``edges[i]`` the pairs
     (place in level i, place in level i + 1). ``before[i][p]`` counts the walks from the start to a part,
-    ``after[i][p]`` those from it to an end. A tensor factor is ``stride`` steps.
+    ``after[i][p]`` those from it to an end. A tensor factor is ``stride`` steps. Where n is a letter, labels are those
+    of a number from which nothing changes any more, and :meth:`name` writes them with the letter.
     """
 
     group: Group
     inputs: int
-    outputs: int
+    outputs: int | None
     stride: int
     levels: tuple[tuple[Label, ...], ...]
     edges: tuple[tuple[tuple[int, int], ...], ...]
@@ -35,7 +39,7 @@ class Bratteli:
 
     @property
     def paths(self) -> int:
-        """Walks from the start to an end: as many as there are independent maps."""
+        """Walks from the start to an end: as many as there are independent maps, if outputs are given."""
         return sum(self.after[0])
 
     @property
@@ -48,13 +52,78 @@ class Bratteli:
         level = self.inputs * self.stride
         return tuple(zip(self.levels[level], self.before[level], self.after[level], strict=True))
 
+    @property
+    def parts(self) -> tuple[tuple[str, int, Polynomial], ...]:
+        """The parts of V^inputs that walks visit: name, multiplicity, dimension (a polynomial in n, if n is a letter).
 
-def bratteli(group: Group, inputs: int, outputs: int) -> Bratteli:
-    """The Bratteli diagram of the maps V^inputs -> V^outputs, only what lies on a walk from start to end.
+        >>> import eqsynth as eq
+        >>> [(name, times, str(dim)) for name, times, dim in eq.bratteli("S(n)", 1).parts]
+        [('{n-1,1}', 1, 'n - 1'), ('{n}', 1, '1')]
+        """
+        level = self.inputs * self.stride
+        return tuple((self.name(level, shape), times, self.dimension(shape)) for shape, times, _ in self.meeting)
 
-    >>> from eqsynth import Group
-    >>> from eqsynth.bases.bratteli import bratteli
-    >>> diagram = bratteli(Group("SO", 3), 2, 2)
+    def name(self, level: int, label: Label) -> str:
+        """A part of a level as text, as :func:`eqsynth.irreps` writes it; between two factors, a part of S(n-1)."""
+        if level % self.stride:
+            return f"{{{self.group.part_name(label, f'{self.group.n}-1')[1:-1]}}}"
+        return irrep_text(self.group, label)
+
+    def dimension(self, label: Label) -> Polynomial:
+        """The dimension of a part: a polynomial in n where n is a letter."""
+        return dimension_polynomial(self.group, label)
+
+    def __str__(self) -> str:
+        rows = [("step", "irreps, each with the number of walks to it")]
+        for level, (labels, counts) in enumerate(zip(self.levels, self.before, strict=True)):
+            entries = (f"{self.name(level, label)} {count}" for label, count in zip(labels, counts, strict=True))
+            rows.append((self._step_name(level), "   ".join(entries)))
+        wide = max(len(step) for step, _ in rows)
+        return "\n".join([self._title, *(f"{step.ljust(wide)}  {text}" for step, text in rows)])
+
+    def _repr_svg_(self) -> str:
+        """What Jupyter shows: a row of parts for each step, with the number of walks to each."""
+        from eqsynth.diagrams import svg
+
+        rows = [
+            (
+                self._step_name(level),
+                [(self.name(level, label), str(count)) for label, count in zip(labels, counts, strict=True)],
+            )
+            for level, (labels, counts) in enumerate(zip(self.levels, self.before, strict=True))
+        ]
+        return svg.levels(rows, self.edges, self._title, str(self))
+
+    def _step_name(self, level: int) -> str:
+        """How many tensor factors there are after a level; between two of S(n) a half."""
+        return f"{level}/{self.stride}" if level % self.stride else str(level // self.stride)
+
+    @property
+    def _title(self) -> str:
+        if self.outputs is None:
+            return f"{self.group}: tensors of order {self.inputs}, step by step"
+        return f"{self.group}: the {self.paths} maps from order {self.inputs} to order {self.outputs}, as walks"
+
+
+@explain_calls
+def bratteli(group: Group | str, inputs: int, outputs: int | None = None) -> Bratteli:
+    """The Bratteli diagram: how tensors of order ``inputs`` fall into irreducible parts, one tensor factor at a time.
+
+    >>> import eqsynth as eq
+    >>> diagram = eq.bratteli("O(n)", 2)
+    >>> print(diagram)
+    O(n): tensors of order 2, step by step
+    step  irreps, each with the number of walks to it
+    0     {} 1
+    1     {1} 1
+    2     {} 1   {1,1} 1   {2} 1
+    >>> [str(dim) for _, _, dim in diagram.parts]
+    ['1', '1/2 n² - 1/2 n', '1/2 n² + 1/2 n - 1']
+
+    Jupyter draws it. With ``outputs`` it shows only what lies on a walk from start to end, and walks are counted by
+    the maps V^inputs -> V^outputs:
+
+    >>> diagram = eq.bratteli("SO(3)", 2, 2)
     >>> diagram.levels
     (((),), ((1,),), ((), (1, 1), (2,)), ((1,),), ((),))
     >>> diagram.paths, diagram.meeting
@@ -62,45 +131,66 @@ def bratteli(group: Group, inputs: int, outputs: int) -> Bratteli:
 
     O(n), SO(n), Sp(n): each tensor factor adds or removes one box. S(n), A(n): each tensor factor is two steps,
     restriction to S(n-1), which removes a box, and induction, which adds one. Walks end at the trivial
-    representation, for SO(n) and A(n) at the determinant or sign, too.
+    representation, for SO(n) and A(n) at the determinant or sign, too. With n a letter all holds from the n on at
+    which the number of maps does not change any more.
 
-    Raises SymbolicError where n is a letter, GroupError for groups that are not S, A, O, SO or Sp.
-    Source: Weyl; Halverson and Ram, math/0401314, for S(n).
+    Raises GroupError for groups without such walks (S, A, O, SO, Sp, H and B have them), SizeError for more than 10,000
+    parts. Source: Weyl; Halverson and Ram, math/0401314, for S(n).
     """
-    total, stride = inputs + outputs, group.stride
-    if not stride:
+    group = Group.parse(group)
+    inputs = plain_order(inputs)
+    total = inputs + (0 if outputs is None else plain_order(outputs))
+    if not group.stride:
         known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
         raise GroupError(f"{group} has no Bratteli diagram of partitions: ask for {known}")
-    _ = group.number  # raises where it is a letter
-    start, ends = group.start(), group.ends(total)
-    ahead = [{start: 1}]
-    for step in range(stride * total):
-        ahead.append(_step(group, step, ahead[-1]))
+    sized = group
+    if isinstance(group.n, str):
+        sized = group.at(stable_from(group, 2 * inputs if outputs is None else total))
+    ahead = [{sized.start(): 1}]
+    for step in range(sized.stride * total):
+        ahead.append(_step(sized, step, ahead[-1]))
+        _afford_parts(group, inputs, len(ahead[-1]))
+    ends = ahead[-1] if outputs is None else sized.ends(total)
     back = [{end: 1 for end in ends if end in ahead[-1]}]
-    for step in reversed(range(stride * total)):
+    for step in reversed(range(sized.stride * total)):
         # A step that removes a box is undone by one that adds it.
-        back.append({shape: ways for shape, ways in _step(group, step + 1, back[-1]).items() if shape in ahead[step]})
+        back.append({shape: ways for shape, ways in _step(sized, step + 1, back[-1]).items() if shape in ahead[step]})
     back.reverse()
-    levels = [tuple(sorted(reached, key=group.sort_key)) for reached in back]
+    levels = [tuple(sorted(reached, key=sized.sort_key)) for reached in back]
     edges = [
         tuple(
             (place, levels[step + 1].index(other))
             for place, shape in enumerate(levels[step])
-            for other in group.neighbours(step, shape)
+            for other in sized.neighbours(step, shape)
             if other in back[step + 1]
         )
-        for step in range(stride * total)
+        for step in range(sized.stride * total)
     ]
     return Bratteli(
         group,
         inputs,
         outputs,
-        stride,
+        sized.stride,
         tuple(levels),
         tuple(tuple(sorted(pairs)) for pairs in edges),
         tuple(tuple(ahead[step][shape] for shape in level) for step, level in enumerate(levels)),
         tuple(tuple(back[step][shape] for shape in level) for step, level in enumerate(levels)),
     )
+
+
+def dimension_polynomial(group: Group, label: Label, symbol: str = "") -> Polynomial:
+    """The dimension of a part of S(n), O(n) or Sp(n), in ``symbol`` or the group's own letter if n is one.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.bases.bratteli import dimension_polynomial
+    >>> print(dimension_polynomial(Group("O", "n"), (2,)))
+    1/2 n² + 1/2 n - 1
+    """
+    if isinstance(group.n, int):
+        return Polynomial.of(irreducible_dimension(group, label))
+    offsets, hooks = group.dimension_factors(label)
+    n = Polynomial(symbol or group.n)
+    return prod((n + offset for offset in offsets), start=Polynomial(1)) / hooks
 
 
 def irreducible_dimension(group: Group, shape: Label) -> int:

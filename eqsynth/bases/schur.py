@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from math import prod
 
-from eqsynth.bases.bratteli import MAX_PARTS, copies, irreducible_dimension
+from eqsynth.bases.bratteli import MAX_PARTS, copies, dimension_polynomial
 from eqsynth.bases.dimension import stable_from
 from eqsynth.errors import GroupError, SizeError, SymbolicError, explain_calls
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
@@ -226,7 +226,7 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[Order], orders_
     shared = []
     for key in sorted(shapes_in & shapes_out, key=lambda key: (key[1], group.boxes(key[0]), key[0])):
         shape, twisted = key
-        dim = _dimension(group, symbol, shape)
+        dim = dimension_polynomial(group, shape, symbol)
         name = group.part_name(shape, symbol) + " det" * twisted
         text = irrep_text(group, shape, twisted)
         into, out = (tuple(held[order].get(key, 0) for order in orders) for orders in (orders_in, orders_out))
@@ -237,15 +237,6 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[Order], orders_
         else:
             shared += [Part(name + sign, dim / 2, 1, into, out, (text + sign,)) for sign in "+-"]
     return shared
-
-
-def _dimension(group: Group, symbol: str, shape: Label) -> Polynomial:
-    """The dimension of a part of S(n), O(n) or Sp(n)."""
-    if isinstance(group.n, int):
-        return Polynomial.of(irreducible_dimension(group, shape))
-    offsets, hooks = group.dimension_factors(shape)
-    n = Polynomial(symbol)
-    return prod((n + offset for offset in offsets), start=Polynomial(1)) / hooks
 
 
 def _times(first: list[Part], second: list[Part]) -> list[Part]:

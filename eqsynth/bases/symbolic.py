@@ -23,7 +23,7 @@ from eqsynth.diagrams.diagram import Diagram, Element
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.matrix import ExactMatrix, indexed
-from eqsynth.exact.numbers import whole
+from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.partitions import components
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, from_flint
@@ -188,6 +188,41 @@ def gram(
         return _nested_gram(group, nested_elements(subject, inputs, outputs))
     group, listed = diagrams_of(subject, inputs, outputs, diagrams)
     return _gram(group, listed)
+
+
+@explain_calls
+def change_of_basis(group: str | Group, inputs: int, outputs: int, to: str = "orbits") -> ExactMatrix:
+    """The exact change between diagrams and orbits: its columns are the old basis in coordinates of the new one.
+
+    >>> from eqsynth.symbolic import change_of_basis
+    >>> print(change_of_basis("S(n)", 1, 1))
+    1 0
+    1 1
+    >>> change_of_basis("S(n)", 1, 1, to="diagrams").to_sympy()
+    Matrix([
+    [ 1, 0],
+    [-1, 1]])
+
+    With ``to="orbits"`` column i is diagram i as a sum of orbits, with ``to="diagrams"`` orbit i as a combination of
+    diagrams; the two are inverse. Both are listed by the diagrams of ``eq.basis(group, inputs, outputs)`` with n a
+    letter; with n a number those of at most n blocks are left. An orbit is where indices agree exactly inside blocks.
+
+    Raises GroupError for groups that are not S(n), H(n) or S'(n), SizeError above 1000 diagrams.
+    Source: arXiv 2212.08648, section 3.
+    """
+    group, inputs, outputs = Group.parse(group), plain_order(inputs), plain_order(outputs)
+    choice("to", to, ("orbits", "diagrams"))
+    if not group.coarsens or group.heads:
+        raise GroupError(f"the orbit basis is that of S(n), H(n) and S'(n), not of {group}: ask for one of these")
+    count = dimension.dimension(group, inputs + outputs)
+    if count > MAX_ROWS:
+        _refuse(group, count)
+    most = group.n if isinstance(group.n, int) else inputs + outputs
+    every = sorted(enumeration.diagrams(group, outputs, inputs), key=lambda diagram: diagram.key)
+    listed = [diagram for diagram in every if len(diagram.blocks) <= most]
+    table = grams.coarser(listed, listed) if to == "orbits" else grams.relations(listed, listed).T
+    values, index = indexed(table.ravel().tolist(), len(listed), len(listed))
+    return ExactMatrix(tuple(map(RationalFunction, values)), index)
 
 
 def nested_elements(

@@ -23,8 +23,8 @@ def artifact_of(layer: Plan | Problem | Any, name: str | None = None) -> Artifac
     plan = layer if isinstance(layer, Plan) else getattr(layer, "plan", None)
     if not isinstance(plan, Plan):
         raise EqsynthError(
-            f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}: export each layer of a "
-            "network, or the whole of it with torch.export"
+            f"only an eqsynth layer, plan or Hom can be exported, not {type(layer).__name__}: a network of eq.nn "
+            "takes eq.export"
         )
     return emit(plan, name)
 

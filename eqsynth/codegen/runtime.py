@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import combinations, permutations, product
 from typing import Any, NoReturn
 
@@ -682,6 +683,62 @@ def _mix_orbits(
 
 def _joined(parts: list[Tensor], axis: int = 0) -> Tensor:
     return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
+
+
+def _terms(x: Any, shapes: Sequence[Sequence[int | str]], over_complex: Sequence[bool], serves: str) -> list[Tensor]:
+    """The tensors of an input, one per term, of shapes (*batch, *shape); raises ValueError where they do not fit."""
+    several = isinstance(x, (tuple, list))
+    terms = list(x) if several else [x]
+    fits = several == (len(shapes) > 1) and len(terms) == len(shapes)
+    sizes = {}
+    for term, shape in zip(terms, shapes) if fits else ():
+        number = isinstance(term, torch.Tensor) and (term.is_floating_point() or term.is_complex())
+        fits = fits and number and term.is_complex() in over_complex and term.ndim >= len(shape)
+        if fits:
+            batch, own = term.shape[: term.ndim - len(shape)], term.shape[term.ndim - len(shape) :]
+            fits = batch == sizes.setdefault("batch shape", batch)
+            for size, length in zip(own, shape):
+                meant = sizes.setdefault(length, size) if isinstance(length, str) else length
+                fits = fits and size == meant and (size != 0 or length == 0)
+    if not fits:
+        expected = " and ".join(f"({', '.join(['*batch', *map(str, shape)])})" for shape in shapes)
+        got = ", ".join(str(tuple(term.shape)) if isinstance(term, torch.Tensor) else str(term) for term in terms)
+        numbers = "complex" if False not in over_complex else "floating-point"
+        raise ValueError(f"expected {numbers} numbers of shape {expected}, channels last, for {serves}, got {got}")
+    return terms
+
+
+def _full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Autocast off: what is computed in here keeps its own dtype."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+
+def _whole(x: Tensor) -> Tensor:
+    """In float32 at least: sums of squares overflow in half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _lower_omega(x: Tensor, axis: int) -> Tensor:
+    """Sum over j of omega[i, j] x[j] along an axis, which is counted from the end: (x[1], -x[0], x[3], -x[2], ...)."""
+    pairs = x.unflatten(axis, (x.shape[axis] // 2, 2))
+    first, second = pairs.select(axis, 0), pairs.select(axis, 1)
+    return torch.stack((second, -first), axis).flatten(axis - 1, axis)
+
+
+def _lower_eta(x: Tensor, axis: int, plus: int) -> Tensor:
+    """The entries from ``plus`` on with their signs turned."""
+    kept, turned = x.narrow(axis, 0, plus), x.narrow(axis, plus, x.shape[axis] - plus)
+    return torch.cat((kept, -turned), axis)
+
+
+def _lower_table(x: Tensor, axis: int, table: Table) -> Tensor:
+    """Sum over j of B[i, j] x[j] along an axis, B scaled to the mean square entry of a unit matrix."""
+    scale = (len(table) / sum(entry * entry for row in table for entry in row)) ** 0.5
+    rows = []
+    for row in table:
+        parts = [x.select(axis, place) * (entry * scale) for place, entry in enumerate(row) if entry]
+        rows.append(sum(parts[1:], parts[0]) if parts else torch.zeros_like(x.select(axis, 0)))
+    return torch.stack(rows, axis)
 
 
 class Carried(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from eqsynth.errors import EqsynthError, explain_calls, shown
 from eqsynth.exact.numbers import flag, ordered, whole
@@ -265,6 +266,46 @@ class Diagram:
         head = f"\u03b5[{','.join(tied)}] " if self.head else ""
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
+
+    def latex(self, form: str = "") -> tuple[str, str]:
+        r"""The map in LaTeX: the entry of the output, and what it is of the input, sums and deltas written out.
+
+        >>> from eqsynth import Diagram
+        >>> Diagram(2, 2, ((0, 1), (2, 3))).latex()
+        ('y_{ab}', '\\delta_{ab} \\sum_{c} x_{cc}')
+
+        Each output axis has a letter of its own. ``form`` is as in :meth:`formula`.
+        """
+        if form and form not in SYMBOLS:
+            raise EqsynthError(f"there is no form {shown(form)}: ask for one of {', '.join(map(repr, SYMBOLS))}")
+        total = self.outputs + self.inputs
+        names = [*LETTERS, *(f"i_{{{number}}}" for number in range(total + len(self.blocks)))]
+        marks, free = names[: self.outputs] + [""] * self.inputs, iter(names[self.outputs :])
+        summed, factors, named = [], [], []
+        for block in self.blocks:
+            above = [marks[vertex] for vertex in block if vertex < self.outputs]
+            split = bool(form) and len(block) == 2 and not _through(block, self.outputs)
+            own = above or [next(free) for _ in range(2 if split else 1)]
+            summed += [] if above else own
+            for place, vertex in enumerate(block):
+                marks[vertex] = marks[vertex] or own[place if split else 0]
+            symbol = f"\\{form}" if split else "\\delta"
+            factors += [f"{symbol}_{{{one}{other}}}" for one, other in ([own] if split else pairwise(above))]
+            named.append(own[0])
+        factors += [f"A_{{{named[tail]}{named[tip]}}}" for tail, tip in self.edges]
+        if self.head:
+            factors.append(f"\\varepsilon_{{{''.join(named[at] for at in self.head)}}}")
+            below = [named[at] for at in self.head if self.blocks[at][0] >= self.outputs]
+            factors += [f"\\eta_{{{letter}{letter}}}" for letter in below] if form == "eta" else []
+        sums = [f"\\sum_{{{','.join(summed)}}}"] if summed else []
+        sides = [
+            f"{name}_{{{''.join(of)}}}" if of else name
+            for name, of in (("y", marks[: self.outputs]), ("x", marks[self.outputs :]))
+        ]
+        # What is not summed over stands before the sum.
+        outer = [factor for factor in factors if factor.startswith("\\delta")]
+        inner = [factor for factor in factors if not factor.startswith("\\delta")]
+        return sides[0], " ".join([*outer, *sums, *inner, sides[1]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,38 @@ def png(source: str, scale: float = 2.0) -> bytes:
     return bytes(resvg_py.svg_to_bytes(svg_string=source, background="white", zoom=scale))
 
 
+def levels(
+    rows: Sequence[tuple[str, Sequence[tuple[str, str]]]],
+    edges: Sequence[Sequence[tuple[int, int]]],
+    title: str,
+    words: str,
+) -> str:
+    """Rows of named vertices, each with a number under its name, and the lines between neighbouring rows.
+
+    ``edges[i]`` are pairs (place in row i, place in row i + 1); a row has a name, which stands to its left.
+    """
+    longest = max(len(name) for _, row in rows for name, _ in row)
+    step, gap = max(1.0, EM * FONT * longest + 0.3), 1.3
+    widest = max(len(row) for _, row in rows)
+    left = EM * CAPTION * max(len(name) for name, _ in rows) + 0.4
+
+    def point(level: int, place: int) -> Point:
+        return left + step * (place + (widest - len(rows[level][1]) + 1) / 2), 0.5 + gap * level
+
+    parts = []
+    for level, pairs in enumerate(edges):
+        for one, two in pairs:
+            (x, y), (to_x, to_y) = point(level, one), point(level + 1, two)
+            path = f"M{_pair((x, y + 0.45))}L{_pair((to_x, to_y - 0.25))}"
+            parts.append(f'<path d="{path}" stroke-width="0.03"/>')
+    for level, (name, row) in enumerate(rows):
+        parts.append(_text(left / 2, point(level, 0)[1], name, "word", CAPTION))
+        for place, (text, count) in enumerate(row):
+            x, y = point(level, place)
+            parts += [_text(x, y, text, "word"), _text(x, y + 0.3, count, "word", 0.8 * CAPTION)]
+    return _document(left + step * widest + 0.2, 0.5 + gap * len(rows), title, words, "\n".join(parts), None)
+
+
 def _document(width: float, height: float, title: str, words: str, inside: str, pixels: float | None) -> str:
     shown = width * SCALE if pixels is None else pixels
     size = f'width="{number(shown)}" height="{number(shown * height / width)}"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, zip_longest
 from math import factorial, prod
 
 #: A partition of a number: the lengths of the rows of its Young diagram, in decreasing order.
@@ -182,6 +182,18 @@ def without_box(shape: Shape) -> Iterator[Shape]:
         if row == len(shape) - 1 or shape[row + 1] < length:
             shorter = (*shape[:row], length - 1, *shape[row + 1 :])
             yield shorter if length > 1 else shorter[:-1]
+
+
+def changed_box(one: Shape, other: Shape) -> tuple[int, int]:
+    """The row and the content, column minus row, of the box that one of two partitions has and the other has not.
+
+    >>> from eqsynth.exact.partitions import changed_box
+    >>> changed_box((2, 1), (3, 1)), changed_box((2, 1), (2,))
+    ((0, 2), (1, -1))
+    """
+    pairs = enumerate(zip_longest(one, other, fillvalue=0))
+    row, longest = next((row, max(lengths)) for row, lengths in pairs if lengths[0] != lengths[1])
+    return row, longest - 1 - row
 
 
 def with_strip(shape: Shape, size: int) -> Iterator[tuple[Shape, int]]:

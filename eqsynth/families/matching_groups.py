@@ -18,6 +18,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import (
     Blocks,
     Shape,
+    changed_box,
     conjugate,
     hooks,
     matchings,
@@ -132,6 +133,11 @@ class MatchingGroup(Group):
     def neighbours(self, step: int, label: Label) -> list[Label]:  # noqa: ARG002 - all steps are alike
         """A tensor factor adds or removes one box."""
         return [*(other for other in with_box(label) if self.exists(other)), *without_box(label)]
+
+    def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - all steps are alike
+        """The content c of a box that comes; of one that goes -(c + n - 1), for Sp -(c + n + 1) (Nazarov 1996)."""
+        content = changed_box(label, other)[1]
+        return (0, content) if sum(other) > sum(label) else (-1, (-1 if self.symplectic else 1) - content)
 
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
         """Border strips come and go; where the length is even, the part itself is added, for Sp taken away.

@@ -100,8 +100,10 @@ class PartitionGroup(Group):
 
 
 def first_row(symbol: str, others: int) -> str:
-    """What other rows leave of a letter."""
-    return f"{symbol}-{others}" if others else symbol
+    """What other rows leave of a letter, or of one less, ``n-1``."""
+    letter, _, less = symbol.partition("-")
+    others += int(less or 0)
+    return f"{letter}-{others}" if others else letter
 
 
 def kinds_of(parts: Sequence[int | Symmetry]) -> Kinds:

@@ -6,7 +6,16 @@ from collections import Counter
 from math import factorial
 from typing import TYPE_CHECKING, ClassVar
 
-from eqsynth.exact.partitions import Shape, conjugate, hooks, with_box, with_strip, without_box, without_strip
+from eqsynth.exact.partitions import (
+    Shape,
+    changed_box,
+    conjugate,
+    hooks,
+    with_box,
+    with_strip,
+    without_box,
+    without_strip,
+)
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.partition_groups import PartitionGroup
 
@@ -43,6 +52,12 @@ class Symmetric(PartitionGroup):
     def neighbours(self, step: int, label: Label) -> list[Label]:
         """Restriction to S(n-1) removes a box, induction adds one."""
         return list(with_box(label) if step % 2 else without_box(label))
+
+    def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - both kinds alike
+        """The content of the box that goes or comes; that at the end of the first row is what others leave of n."""
+        larger = max(label, other, key=sum)
+        row, content = changed_box(label, other)
+        return (0, content) if row else (1, -1 - sum(larger[1:]))
 
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
         """Fixed points of g^length are the points of cycles of g whose length d divides it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eqsynth.exact.partitions import Blocks, with_box, without_box
 from eqsynth.families.bistochastic import Bistochastic
@@ -83,6 +83,10 @@ class WithSigns(PartitionGroup):
     def times_vector(self, step: int, part: Label) -> list[Label]:
         """The parts of V times a part of the group, each as often as it is there."""
         return super().neighbours(step, part)
+
+    def step_value(self, step: int, label: Label, other: Label) -> NoReturn:  # noqa: ARG002 - there are none
+        """Not those of the group without signs: steps are other ones."""
+        self._lacks("Jucys-Murphy elements here: ask for S(n), O(n) or Sp(n)")
 
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
         """What the group says; -1 changes the sign where the length is odd."""

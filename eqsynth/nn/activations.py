@@ -260,11 +260,12 @@ def full_precision(x: torch.Tensor) -> Iterator[None]:
 
 def _named(name: str) -> Callable[..., torch.Tensor]:
     if name == "identity":
-        return _identity
+        return identity
     return cast(Callable[..., torch.Tensor], getattr(torch, name, None) or getattr(functional, name))
 
 
-def _identity(x: torch.Tensor) -> torch.Tensor:
+def identity(x: torch.Tensor) -> torch.Tensor:
+    """No function: the tensor itself."""
     return x
 
 
@@ -288,7 +289,7 @@ _MODULES: dict[type[nn.Module], str] = {
 }
 
 
-class _Apply(nn.Module):
+class Apply(nn.Module):
     """A function as a module, so that functions and modules are kept alike."""
 
     def __init__(self, function: Callable[..., torch.Tensor]) -> None:
@@ -296,6 +297,7 @@ class _Apply(nn.Module):
         self.function = function
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The function of each entry."""
         value: torch.Tensor = self.function(x)
         return value
 
@@ -310,7 +312,7 @@ def read_function(function: Function | None) -> tuple[nn.Module, str, frozenset[
                 f"there is no function {shown(function)} here: name one of {', '.join(sorted(PROPERTIES))}, "
                 "or give a function of one tensor, such as torch.tanh"
             )
-        return _Apply(_named(function)), function, PROPERTIES[function]
+        return Apply(_named(function)), function, PROPERTIES[function]
     if isinstance(function, nn.Module):
         known = _MODULES.get(type(function))
         return function, known or type(function).__name__, PROPERTIES[known] if known else frozenset()
@@ -320,7 +322,7 @@ def read_function(function: Function | None) -> tuple[nn.Module, str, frozenset[
         )
     known = next((name for candidate, name in _CALLABLES.items() if candidate is function), None)
     name = known or str(getattr(function, "__name__", type(function).__name__))
-    return _Apply(function), name, PROPERTIES[known] if known else frozenset()
+    return Apply(function), name, PROPERTIES[known] if known else frozenset()
 
 
 def _try(module: nn.Module, name: str, claims: frozenset[str]) -> None:
@@ -488,7 +490,7 @@ class Gated(EquivariantModule):
         for module, called in ((self.function, name), (self.gate, gate_name)):
             _try(module, called, frozenset())
         self.names = (name, f"gate={gate_name}") if extra else (name,)
-        self._gated = tuple(chosen)
+        self.gated = tuple(chosen)
         self._positions = tuple(positions(parsed, order) for order in out.orders)
         behind = iter(range(len(out), len(self.space_in)))
         #: For each term the number of the term that holds its gates, None where it has none.
@@ -509,7 +511,7 @@ class Gated(EquivariantModule):
         """The same for terms whose positions may be listed: axes of positions count from the end."""
         outputs = []
         unitary = self.group.over_complex
-        for term, gate, gated, permuted in zip(terms, self.gate_of, self._gated, self._positions, strict=False):
+        for term, gate, gated, permuted in zip(terms, self.gate_of, self.gated, self._positions, strict=False):
             if gate is not None:
                 opened = terms[gate].real if unitary else terms[gate]
                 outputs.append(term * spread(self.gate(opened), permuted))

@@ -142,11 +142,11 @@ class Sequential(nn.Module):
         self.group, self.space_in, self.space_out = homs[0].group, homs[0].space_in, homs[-1].space_out
         for place, module in enumerate(modules):
             self.add_module(str(place), module)
-        self._asked = tuple(sizes_asked(module) for module in modules)
-        wanted = {letter for asked in self._asked for letter in asked}
+        self.asked = tuple(sizes_asked(module) for module in modules)
+        wanted = {letter for asked in self.asked for letter in asked}
         shown = letters_shown(homs[0])
         self.sizes = tuple(sorted(wanted - shown))
-        self._read = tuple((letter, *_place_of(homs[0], letter)) for letter in sorted(wanted & shown))
+        self.read = tuple((letter, *_place_of(homs[0], letter)) for letter in sorted(wanted & shown))
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -161,13 +161,13 @@ class Sequential(nn.Module):
     def forward(self, x: Any, *sizes: Any, **named: Any) -> Tensors:
         """The modules one after the other; sizes are those that ``net.sizes`` lists."""
         known = _sizes_given(self.space_in, self.sizes, sizes, named)
-        for letter, term, axis, symmetry in self._read:
+        for letter, term, axis, symmetry in self.read:
             fits = len(self.space_in) == 1 or (isinstance(x, tuple | list) and len(x) == len(self.space_in))
             tensor = (x if len(self.space_in) == 1 else x[term]) if fits else None
             if not isinstance(tensor, torch.Tensor) or tensor.ndim < -axis:
                 raise ShapeError(wrong_call("eq.nn.Sequential", self.space_in, x))
             known[letter] = tensor.shape[axis] if symmetry is None else symmetry.side(tensor.shape[axis])
-        for module, asked in zip(self._modules.values(), self._asked, strict=True):
+        for module, asked in zip(self._modules.values(), self.asked, strict=True):
             x = module(x, *[known[letter] for letter in asked])  # type: ignore[misc]
         return x  # type: ignore[no-any-return]
 

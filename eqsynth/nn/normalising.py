@@ -390,13 +390,13 @@ class Pool(EquivariantModule):
                 self.linear[str(place)] = Linear(
                     parsed, *one, False, device, dtype, "sum" if reduce == "sum" else "mean"
                 )
-        self._ways = tuple(ways)
+        self.ways = tuple(ways)
         self.takes_complex = not {"norm", "max"} & {reduce, *ways}
         if parsed.over_complex and not self.takes_complex:
             raise ActivationError(unitary_refusal("the norm or maximum in Pool", parsed))
         # eq.Linear asks for the sizes of factors that do not act on a term; any size will do.
         letters = {factor.n for factor in parsed.factors if isinstance(factor.n, str)}
-        self._unused = tuple(
+        self.unused = tuple(
             (2,) * len(letters - {f.n for f, count in zip(parsed.factors, axis_counts(order), strict=True) if count})
             for order in space_in.orders
         )
@@ -426,14 +426,14 @@ class Pool(EquivariantModule):
 
     def options(self) -> tuple[str, ...]:
         """How invariants are made."""
-        return tuple(dict.fromkeys((self.reduce, *self._ways)))
+        return tuple(dict.fromkeys((self.reduce, *self.ways)))
 
     def forward(self, x: Any, *others: Any) -> Tensors:
         """One tensor ``(*batch, channels)`` for each term."""
         outputs = []
-        for place, (term, plan, way) in enumerate(zip(self.terms_of(x, *others), self._plans, self._ways, strict=True)):
+        for place, (term, plan, way) in enumerate(zip(self.terms_of(x, *others), self._plans, self.ways, strict=True)):
             if way == "linear":
-                outputs.append(self.linear[str(place)](term, *self._unused[place]))
+                outputs.append(self.linear[str(place)](term, *self.unused[place]))
                 continue
             value, (permuted, _) = self.normed(place, term), plan
             axes = tuple(range(-len(permuted) - 1, -1))
@@ -447,7 +447,7 @@ class Pool(EquivariantModule):
 
     def normed(self, place: int, term: torch.Tensor) -> torch.Tensor:
         """The norm at each position, where norms are pooled; else the term. Positions may be listed."""
-        if self._ways[place] != "norm":
+        if self.ways[place] != "norm":
             return term
         permuted, _ = self._plans[place]
         with full_precision(term):
@@ -456,4 +456,4 @@ class Pool(EquivariantModule):
 
     def traces(self, place: int) -> Any:
         """The layer that pools a term by its linear invariants; None where it does not."""
-        return self.linear[str(place)] if self._ways[place] == "linear" else None
+        return self.linear[str(place)] if self.ways[place] == "linear" else None

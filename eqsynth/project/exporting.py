@@ -1,4 +1,4 @@
-"""Write a layer as one Python file that needs torch and nothing else, or as a program of torch.export or ONNX."""
+"""Write a layer or a network as one Python file that needs torch alone, or as a program of torch.export or ONNX."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import io
 import logging
 import os
 import pickletools
+import sys
 import warnings
 import zipfile
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.codegen.artifact import artifact_of
@@ -21,25 +23,25 @@ from eqsynth.spaces.space import axis_counts, is_packed, lengths, order_text, st
 from eqsynth.store import files
 
 if TYPE_CHECKING:
-    from eqsynth.layers.emitted import EmittedLayer
+    from torch import nn
 
 #: What stands in a file of torch.save that holds tensors.
 _SAVED = {"collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"}
 _STORAGES = ("Double", "Float", "Half", "BFloat16", "ComplexDouble", "ComplexFloat", "Long", "Int", "Short", "Char",
              "Byte", "Bool")  # fmt: skip
 #: What to do about a file that is there already, from Python.
-CURE = "it was edited, or is no layer of this version. Write to another path, or replace it with force=True"
+CURE = "it was edited, or is no file of this version. Write to another path, or replace it with force=True"
 
 
 @explain_calls
 def export(
-    layer: EmittedLayer | Plan | Problem,
+    layer: nn.Module | Plan | Problem,
     path: str | os.PathLike[str],
-    name: str = "EquivariantLinear",
+    name: str | None = None,
     *,
     force: bool = False,
 ) -> Artifact:
-    """Write the source of a layer, plan or problem to ``path`` as a class called ``name``.
+    """Write the source of a layer, a network, plan or problem to ``path`` as a class called ``name``.
 
     >>> import tempfile, pathlib, eqsynth as eq
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -50,19 +52,40 @@ def export(
     <Artifact O(3): 8x2 -> 8x2 + 4x0, ... lines, sha256 ...>
 
     The file imports torch alone. Its class builds with no arguments, or with other numbers of
-    channels, and loads the layer's ``state_dict``. Folders on the way are made. The file appears
-    whole or not at all. An existing file is replaced if it is a layer's as this version of eqsynth writes it, or
-    with ``force``.
+    channels, and loads the layer's ``state_dict``. Without ``name`` it is EquivariantLinear.
 
-    Raises ExportError where the path cannot be written or holds something else, EqsynthError for a name that is no
-    class name.
+    >>> network = eq.nn.MLP("O(3)", ["4x1", "16x1 + 16x0", "8x1"])
+    >>> artifact = eq.export(network, folder / "network.py")
+    >>> [line.split("(")[0] for line in artifact.source.splitlines() if line.startswith("class ")]
+    ['class Linear1', 'class Pairings1', 'class Gated1', 'class Linear2', 'class Network']
+
+    A network is a module of eq.nn, such as Sequential and MLP, with layers in it. Its file has a class for each kind of
+    module, written for its group and spaces, and the class Network, or ``name``, which gives the same numbers from the
+    network's own ``state_dict``. Channels are those of the network.
+
+    Folders on the way are made. The file appears whole or not at all. An existing file is replaced if it is a layer's
+    as this version of eqsynth writes it, or an exported network that nobody edited, or with ``force``.
+
+    Raises ExportError where the path cannot be written or holds something else, and for a module that cannot be written
+    as source, by its place in the network; EqsynthError for a name that is no class name.
     """
-    artifact = artifact_of(layer, name)
-    path = files.path_of(path)
+    torch = sys.modules.get("torch")  # who has a network has loaded it
+    if torch is not None and isinstance(layer, torch.nn.Module) and not isinstance(getattr(layer, "plan", None), Plan):
+        from eqsynth.project.networks import network_artifact
+
+        artifact = network_artifact(layer, "Network" if name is None else name)
+    else:
+        artifact = artifact_of(layer, "EquivariantLinear" if name is None else name)
+    files.save(files.path_of(path), artifact.source.encode(), force=force, ours=_is_ours, cure=CURE)
+    return artifact
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file holds a layer as eqsynth writes it, or a network that nobody edited."""
+    from eqsynth.project.networks import is_network_file
     from eqsynth.proof.verification import is_exported
 
-    files.save(path, artifact.source.encode(), force=force, ours=is_exported, cure=CURE)
-    return artifact
+    return is_network_file(path) or is_exported(path)
 
 
 def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> bytes:

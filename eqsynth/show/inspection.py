@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from eqsynth.diagrams.diagram import Element, Multiplied
 from eqsynth.diagrams.layout import drawing
@@ -21,6 +21,8 @@ from eqsynth.plans.plan import POWERS
 from eqsynth.plans.products import maps
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from eqsynth.layers.emitted import EmittedLayer
 
 #: Rows that are shown unless told otherwise, the length of a bar, and n where a group leaves it open.
@@ -149,8 +151,39 @@ class Inspection:
         return "█" * round(BAR * use.norm / most) or ("▏" if use.norm else "")
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkInspection:
+    """The inspections of the layers of a network, by their names in it: ``layers``. ``print`` shows all tables."""
+
+    layers: dict[str, Inspection]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __getitem__(self, name: str) -> Inspection:
+        return self.layers[name]
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self, limit: int | None = SHOWN) -> str:
+        """The tables of all layers as text, each under the name of its layer; ``limit`` is that of each."""
+        return "\n\n".join(f"{name}: {layer.table(limit)}" for name, layer in self.layers.items())
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        return "".join(f"<h4>{escape(name)}</h4>{layer._repr_html_()}" for name, layer in self.layers.items())
+
+
+@overload
+def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspection: ...
+@overload
+def inspect(layer: nn.Module, n: int | Sequence[int] | None = None) -> Inspection | NetworkInspection: ...
 @explain_calls
-def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspection:
+def inspect(layer: nn.Module, n: int | Sequence[int] | None = None) -> Inspection | NetworkInspection:
     """Which diagrams a layer uses, and how much: a row per weight matrix, most used first.
 
     >>> import torch, eqsynth as eq
@@ -167,6 +200,13 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
     >>> [(use.formula, round(use.variance, 2)) for use in eq.inspect(layer)]
     [('y[a,a] += u[b] u[b]', 6.67), ('y[a,b] += u[a] u[b]', 1.67)]
 
+    Of a network, or any module of torch with layers of eqsynth in it, each layer is inspected, under its name.
+
+    >>> network = eq.nn.MLP("S(n)", ["1x2", "4x1", "1x0"])
+    >>> inspection = eq.inspect(network)
+    >>> [*inspection], len(inspection["0"])
+    (['0', '2'], 7)
+
     Weights that are blocks of irreps are turned into coefficients of diagrams first.
 
     Each use has the ``norm`` of its weight matrix and its ``share`` of the output's variance, or mean square, where the
@@ -176,17 +216,26 @@ def inspect(layer: EmittedLayer, n: int | Sequence[int] | None = None) -> Inspec
     were uncorrelated. Of symmetric outputs each entry counts once, as where they are packed. ``n`` is the size for the
     shares where the group leaves it open, 10 if it is left out.
 
-    Raises EqsynthError for anything but a layer of eqsynth.
+    Raises EqsynthError for what is no layer of eqsynth and holds none.
     """
     from eqsynth.layers.emitted import EmittedLayer
+
+    if isinstance(layer, EmittedLayer):
+        return _inspect(layer, n)
+    named = getattr(layer, "named_modules", dict[str, Any]().items)()
+    layers = {name: part for name, part in named if isinstance(part, EmittedLayer)}
+    if not layers:
+        raise EqsynthError(
+            "inspect takes a layer of eqsynth, such as eqsynth.Linear or TensorProduct, or a network that holds some, "
+            f"not {type(layer).__name__}: for an exported class, load its state_dict into the layer of the same problem"
+        )
+    return NetworkInspection({name: _inspect(part, n) for name, part in layers.items()})
+
+
+def _inspect(layer: EmittedLayer, n: int | Sequence[int] | None) -> Inspection:
+    """Which diagrams one layer uses."""
     from eqsynth.plans.interpret import block_coefficients
 
-    if not isinstance(layer, EmittedLayer):
-        raise EqsynthError(
-            f"inspect takes a layer of eqsynth, such as eqsynth.Linear or TensorProduct, not {type(layer).__name__}: "
-            "pass the layer inside your network; for an exported class, load its state_dict into the layer of the same "
-            "problem"
-        )
     plan, problem = layer.plan, layer.problem
     group = problem.group
     digits = {name: value if value.is_complex() else value.double() for name, value in layer.named_parameters()}

@@ -1,0 +1,607 @@
+"""Whole networks as one Python file that needs torch and nothing else: a class for each kind of module in it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import torch
+from torch import nn
+
+import eqsynth
+from eqsynth.bases.forms import Form
+from eqsynth.bases.pointwise import positional, positions
+from eqsynth.codegen.artifact import check_name
+from eqsynth.codegen.emit import Artifact, ClassSource, emit_class, header
+from eqsynth.codegen.names import packing_arguments
+from eqsynth.errors import EqsynthError, ExportError, abridged
+from eqsynth.layers.emitted import EmittedLayer
+from eqsynth.nn.activations import (
+    Activation,
+    Apply,
+    EquivariantModule,
+    Gated,
+    NormActivation,
+    Pairings,
+    all_definite,
+    axis_lengths,
+    component_axes,
+    forms_of,
+    identity,
+    suffix,
+)
+from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
+from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm, Pool
+from eqsynth.plans.plan import Plan
+from eqsynth.store import files
+
+#: How messages call a network as a whole.
+ROOT = "network"
+#: What stands in front of the digest in the last line of a file.
+SIGNED = "# sha256 of the lines above: "
+#: The number of bytes up to which a file is read to see whether it is one of ours.
+MAX_FILE = 1 << 26
+#: Modules of torch that hold a pointwise function and nothing else.
+FUNCTIONS = ("torch.nn.modules.activation", "torch.nn.modules.linear")
+#: What to do about modules that cannot be written, by the names of their classes; ``{}`` is the place of one.
+CURES = {
+    **dict.fromkeys(("Padded", "Sparse"), "export {}.module, which takes one size at a time"),
+    **dict.fromkeys(("FrameAverage", "Canonicalise"), "it calls a module that is not of eq.nn; use torch.export"),
+    "Compiled": "export what was compiled, {}.module",
+    "OptimizedModule": "export what was compiled, {}._orig_mod",
+}
+#: The methods that compute what a module gives.
+COMPUTING = ("forward", "of_terms")
+KNOWN = (
+    "layers, and Sequential, MLP, Residual, Activation, Gated, NormActivation, Pairings, LayerNorm, BatchNorm, Dropout "
+    "and Pool of eq.nn"
+)
+
+
+def network_artifact(network: nn.Module, name: str = "Network") -> Artifact:
+    """The source of a file with a class called ``name`` that computes what a network does, from the same state_dict.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.project.networks import network_artifact
+    >>> source = network_artifact(eq.nn.MLP("S(n)", ["1x2", "4x1", "1x0"])).source
+    >>> [line.split("(")[0] for line in source.splitlines() if line.startswith("class ")]
+    ['class Linear1', 'class Activation1', 'class Linear2', 'class Network']
+
+    Modules that would have the same text share a class. Raises ExportError for a module that cannot be written, by its
+    place in the network and its class.
+    """
+    check_name(name)
+    writer = _Writer(name)
+    writer.write(network, ROOT)
+    text = "\n\n\n".join(source.text.rstrip() for source in writer.sources)
+    body = [f'"""{_docstring(network, name)}"""', "", *header(writer.sources), text, ""]
+    lines = "\n".join(body)
+    return Artifact(problem_of(network), f"{lines}\n{SIGNED}{sha256(lines.encode()).hexdigest()}\n", name)
+
+
+def is_network_file(path: Path) -> bool:
+    """Whether a file is a network as it was exported: replacing it loses nothing that anybody wrote by hand."""
+    try:
+        text = files.plain(files.read(path, MAX_FILE)).decode("utf-8")
+    except (OSError, ValueError, EqsynthError):
+        return False
+    lines, _, digest = text.rpartition(f"\n{SIGNED}")
+    return digest == f"{sha256(lines.encode()).hexdigest()}\n"
+
+
+def _docstring(network: nn.Module, name: str) -> str:
+    """What the file says of itself."""
+    hom = problem_of(network)
+    dtypes = {value.dtype for value in network.parameters()}
+    usual = torch.complex64 if hom.group.over_complex else torch.float32
+    dtype = f"dtype={next(iter(dtypes))}" if len(dtypes) == 1 and dtypes != {usual} else ""
+    shapes = [f"(*batch, {', '.join(_shape(hom.group, term))})" for term in hom.space_in]
+    several = ", ".join(["x" if len(shapes) == 1 else f"({', '.join(f'x{i}' for i in range(len(shapes)))})"])
+    call = ", ".join([several, *sizes_asked(network)])
+    return "\n".join(
+        [
+            f"{type(network).__name__} {abridged(hom.group)}: {hom.space_in} -> {hom.space_out}",
+            "",
+            f"A network with the symmetry of the {hom.group.title}. It needs torch and nothing else.",
+            'With the weights that torch.save(network.state_dict(), "weights.pt") has kept of the network in eqsynth:',
+            "",
+            f"    network = {name}({dtype})",
+            '    network.load_state_dict(torch.load("weights.pt"))',
+            "    network.eval()",
+            f"    y = network({call})",
+            "",
+            f"Tensors are channels-last. Input: {' and '.join(shapes)}.",
+            "",
+            f"Generated by eqsynth {eqsynth.__version__}. Do not edit: generate again instead.",
+            "",
+        ]
+    )
+
+
+def _shape(group: Any, term: tuple[int, Any]) -> list[str]:
+    """The lengths of the axes of a term, and its channels."""
+    return [*map(str, axis_lengths(group, term[1])), str(term[0])]
+
+
+def _row(items: Sequence[object]) -> str:
+    """A tuple in code."""
+    return f"({', '.join(map(str, items))}{',' * (len(items) == 1)})"
+
+
+class _Body:
+    """The lines of a class: attributes, ``__init__``, ``forward``; and the helpers that they call."""
+
+    def __init__(self, module: nn.Module, place: str) -> None:
+        hom = problem_of(module)
+        self.place = place
+        self.group, self.space = hom.group, hom.space_in
+        self.over_complex = hom.group.over_complex
+        out = "" if hom.space_in == hom.space_out else f" -> {hom.space_out}"
+        own = isinstance(module, EquivariantModule)
+        self.title = repr(module) if own else f"{type(module).__name__}({abridged(hom.group)}: {hom.space_in}{out})"
+        self.attributes: list[str] = []
+        self.init: list[str] = []
+        self.arguments = ["x"]
+        self.forward: list[str] = []
+        self.helpers: set[str] = set()
+        #: Modules of torch that apply functions, and the attributes that hold them.
+        self.kept: dict[nn.Module, str] = {}
+        #: The factory arguments of numbers that are real for every group.
+        self.real = "**real" if self.over_complex else "**kwargs"
+
+    def source(self, name: str) -> ClassSource:
+        """The class."""
+        lines = [f'"""{self.title}."""', "", *self.attributes, *([""] if self.attributes else [])]
+        if self.init or self.place == ROOT:  # a network is always given device and dtype
+            lines += [*self._head(), *(f"    {line}" for line in self.init), ""]
+        lines += [f"def forward(self, {', '.join(self.arguments)}):", *(f"    {line}" for line in self.forward)]
+        text = "\n".join(lines)
+        return ClassSource(f"class {name}(nn.Module):\n{indent(text, '    ')}", frozenset(self.helpers))
+
+    def _head(self) -> list[str]:
+        """The first lines of ``__init__``."""
+        init = "\n".join(self.init)
+        lines = ["def __init__(self, device=None, dtype=None):", "    super().__init__()"]
+        if self.over_complex and "**kwargs" in init:
+            lines.append("    dtype = torch.get_default_dtype().to_complex() if dtype is None else dtype")
+        if "**kwargs" in init:
+            lines.append('    kwargs = {"device": device, "dtype": dtype}')
+        if "**real" in init:
+            lines.append('    real = {"device": device, "dtype": dtype and dtype.to_real()}')
+        return lines
+
+    def call(self, helper: str, *arguments: object) -> str:
+        """A call of a function that the file carries."""
+        self.helpers.add(helper)
+        return f"{helper}({', '.join(map(str, arguments))})"
+
+    def read(self, module: EquivariantModule) -> list[str]:
+        """The names of the terms of the input, which are checked first."""
+        names = [f"x{place}" for place in range(len(self.space))]
+        lengths = [(*axis_lengths(self.group, order), wide) for wide, order in self.space]
+        shapes = [_row([f'"{one}"' if isinstance(one, str) else one for one in shape]) for shape in lengths]
+        kinds = (True,) if self.over_complex else (False, True) if module.takes_complex else (False,)
+        self.attributes.append(f"shapes = {_row(shapes)}")
+        terms = self.call("_terms", "x", "self.shapes", kinds, repr(f"{self.space} of {abridged(self.group)}"))
+        self.forward.append(f"{', '.join(names)} = {terms}" if len(names) > 1 else f"(x0,) = {terms}")
+        return names
+
+    def named(self, term: _Term, value: str) -> str:
+        """The name of an output, after a line that computes it."""
+        self.forward.append(f"y{term.place} = {value}")
+        return f"y{term.place}"
+
+    def vector(self, name: str, values: str, term: _Term, how: str = "**kwargs") -> None:
+        """A parameter with a number for each channel."""
+        self.init.append(f"self.{name} = nn.Parameter(torch.{values}({term.channels}, {how}))")
+
+    def affine(self, module: nn.Module, term: _Term) -> tuple[str, str]:
+        """The parameters of a normalisation in code, "None" where it has none; they are made, too."""
+        made = list[str]()
+        for name, values in (("weight", "ones"), ("bias", "zeros")):
+            has = getattr(module, f"{name}{term.end}", None) is not None
+            made.append(f"self.{name}{term.end}" if has else "")
+            if has:
+                self.vector(f"{name}{term.end}", values, term)
+        return made[0], made[1]
+
+    def give(self, names: Sequence[str]) -> None:
+        """The last line of ``forward``."""
+        self.forward.append(f"return {', '.join(names)}")
+
+    def terms(self) -> Iterator[_Term]:
+        """The terms of the input."""
+        for place, (wide, order) in enumerate(self.space):
+            free = positional(self.group, order) == order
+            end = suffix(self.space, place)
+            yield _Term(place, end, wide, positions(self.group, order), forms_of(self.group, order), free)
+
+    def lowered(self, value: str, term: _Term) -> str:
+        """B value, where B is the form on the axes of components."""
+        for axis, (permuted, b) in enumerate(zip(term.permuted, term.forms, strict=True), -1 - len(term.permuted)):
+            if permuted or b is None:
+                continue
+            if b.kind == "omega":
+                value = self.call("_lower_omega", value, axis)
+            elif b.kind == "eta":
+                value = self.call("_lower_eta", value, axis, b.rows[0].count(1))
+            elif b.kind == "table":
+                value = self.call("_lower_table", value, axis, b.rows)
+        return f"{value}.conj()" if any(b is not None and b.kind == "hermitian" for b in term.forms) else value
+
+    def function(self, module: nn.Module, owner: str) -> Callable[[str], str]:
+        """What calls a pointwise function; a module of torch is kept as the attribute ``owner``."""
+        if not isinstance(module, Apply):
+            first = self.kept.setdefault(module, owner)
+            made = self.constructed(module) if first == owner else f"self.{first}"
+            self.init.append(f"self.{owner} = {made}")
+            return lambda x: f"self.{owner}({x})"
+        if module.function is identity:
+            return lambda x: x
+        for home, prefix in ((torch, "torch"), (nn.functional, "nn.functional")):
+            for name, value in vars(home).items():
+                if value is module.function and not name.startswith("_"):
+                    return lambda x: f"{prefix}.{name}({x})"
+        name = getattr(module.function, "__name__", type(module.function).__name__)
+        raise ExportError(
+            f"{self.place} applies {name}, a function of your own, whose source eqsynth does not copy: name one of "
+            "torch, such as torch.tanh or 'silu', or use torch.export"
+        )
+
+    def constructed(self, module: nn.Module) -> str:
+        """The call that makes a module of torch that is a pointwise function, as its repr has it."""
+        kind, text = type(module), repr(module)
+        known = kind.__module__ in FUNCTIONS and getattr(nn, kind.__name__, None) is kind
+        if known and not any(True for _ in module.children()):
+            call = ast.parse(text, mode="eval").body
+            assert isinstance(call, ast.Call)  # noqa: S101 - so reprs of these modules are
+            values = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+            arguments = [f"{name}={value!r}" for name, value in values.items()]
+            if not call.args and repr(kind(**values)) == text:
+                arguments += [self.real] if any(True for _ in module.parameters()) else []
+                return f"nn.{kind.__name__}({', '.join(arguments)})"
+        raise ExportError(
+            f"{self.place} applies {kind.__name__}, a module whose source eqsynth does not copy: take a function of "
+            "torch, such as torch.tanh, or a module such as torch.nn.PReLU(), or use torch.export"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A term of an input: its number, the end of its parameters' names, its channels, axes, and forms on these."""
+
+    place: int
+    end: str
+    channels: int
+    permuted: tuple[bool, ...]
+    forms: tuple[Form | None, ...]
+    #: Whether it has no components.
+    free: bool
+
+    @property
+    def components(self) -> tuple[int, ...]:
+        """The axes of components, counted from the end."""
+        return component_axes(self.permuted)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """All axes but those of the batch and channels, counted from the end."""
+        return tuple(range(-1 - len(self.permuted), -1))
+
+    @property
+    def definite(self) -> bool:
+        """Whether its form is the square of a norm."""
+        return all_definite(self.permuted, self.forms)
+
+    def count(self, x: str) -> str:
+        """How many components a channel of the tensor ``x`` has, in code."""
+        lengths = " * ".join(f"{x}.shape[{axis}]" for axis in self.components)
+        return f"({lengths})" if len(self.components) > 1 else lengths
+
+    def spread(self, value: str, permuted: tuple[bool, ...] | None = None) -> str:
+        """One value for all components."""
+        permuted = self.permuted if permuted is None else permuted
+        axes = ", ".join(":" if is_permuted else "None" for is_permuted in permuted)
+        return value if all(permuted) else f"{value}[..., {axes}, :]"
+
+
+def _mean(value: str, axes: tuple[int, ...]) -> str:
+    return f"{value}.mean({axes}, keepdim=True)" if axes else value
+
+
+# --- a function for each kind of module -------------------------------------------------------------------
+
+
+def _activation(body: _Body, module: Activation) -> None:
+    names = body.read(module)
+    if not all(isinstance(one, Apply) for one in module.functions):
+        body.init.append("self.functions = nn.ModuleDict()")
+    calls = [body.function(one, f'functions["{place}"]') for place, one in enumerate(module.functions)]
+    body.give([call(name) for call, name in zip(calls, names, strict=True)])
+
+
+def _gated(body: _Body, module: Gated) -> None:
+    names = body.read(module)
+    function, gate = body.function(module.function, "function"), body.function(module.gate, "gate")
+    real = ".real" if body.over_complex else ""
+    outputs = []
+    for term, at, gated in zip(body.terms(), module.gate_of, module.gated, strict=False):
+        x = names[term.place]
+        value = f"{x} * {gate(f'{x}.real')}" if body.over_complex else function(x)
+        if at is not None:
+            value = f"{x} * {term.spread(gate(names[at] + real))}"
+        outputs.append(body.named(term, value if gated else x))
+    body.give(outputs)
+
+
+def _norm_activation(body: _Body, module: NormActivation) -> None:
+    names = body.read(module)
+    function, scalars = body.function(module.function, "function"), body.function(module.scalars, "scalars")
+    outputs = []
+    for term in body.terms():
+        x, y = names[term.place], f"y{term.place}"
+        outputs.append(y)
+        if term.free and not body.over_complex:
+            body.forward.append(f"{y} = {scalars(x)}")
+            continue
+        square = "value.abs() ** 2" if body.over_complex else f"value * {body.lowered('value', term)}"
+        size = f"({_mean('square', term.components)}.clamp_min(0) + {module.eps}).sqrt()"
+        if not term.definite:
+            size = f"square.sum({term.components}, keepdim=True) * {term.count(x)} ** -0.5"
+        if module.affine:
+            body.vector(f"weight{term.end}", "ones", term, body.real)
+            body.vector(f"bias{term.end}", "zeros", term, body.real)
+            size = f"({size}) * self.weight{term.end} + self.bias{term.end}"
+        body.forward += [
+            f"with {body.call('_full_precision', x)}:",
+            f"    value = {body.call('_whole', x)}",
+            f"    square = {square}",
+            f"    size = {size}",
+            f"    {y} = {x} * {function('size')}.to({x}.dtype)",
+        ]
+    body.give(outputs)
+
+
+def _pairings(body: _Body, module: Pairings) -> None:
+    outputs = names = body.read(module)
+    terms = [*body.terms()]
+    for source, target in module.paired_terms:
+        term, x, y = terms[source], names[source], f"y{target}"
+        for side in ("left", "right"):
+            shape = f"{terms[target].channels}, {term.channels}"
+            body.init.append(f"self.{side}_{source}_{target} = nn.Parameter(torch.empty({shape}, **kwargs))")
+            body.forward.append(f"{side} = nn.functional.linear({x}, self.{side}_{source}_{target})")
+        product = f"{body.call('_whole', 'left')} * {body.lowered(body.call('_whole', 'right'), term)}"
+        mean = f"({product}).sum({term.components}) * {term.count(x)} ** -0.5" if term.components else product
+        body.forward += [
+            f"with {body.call('_full_precision', 'left')}:",
+            f"    pairing = {mean}",
+            f"{y} = {outputs[target]} + pairing.to(left.dtype)",
+        ]
+        outputs = [y if place == target else output for place, output in enumerate(outputs)]
+    drawn, half = ("torch.view_as_real(parameter.detach())", " / 2") if body.over_complex else ("parameter", "")
+    body.init += [
+        "for parameter in self.parameters():",
+        f"    bound = (3 / parameter.shape[1]{half}) ** 0.5",
+        f"    nn.init.uniform_({drawn}, -bound, bound)",
+    ]
+    body.give(outputs)
+
+
+def _layer_norm(body: _Body, module: LayerNorm) -> None:
+    names, outputs = body.read(module), []
+    for term in body.terms():
+        x, y = names[term.place], f"y{term.place}"
+        outputs.append(y)
+        weight, bias = body.affine(module, term)
+        if term.free and module.over == "channels":
+            arguments = f"{x}.shape[-1:], {weight or None}, {bias or None}, {module.eps}"
+            body.forward.append(f"{y} = nn.functional.layer_norm({x}, {arguments})")
+            continue
+        axes = (*(term.axes if module.over == "all" else term.components), -1)
+        square = _mean(f"(value * {body.lowered('value', term)})", axes)
+        body.forward += [
+            f"with {body.call('_full_precision', x)}:",
+            f"    value = {body.call('_whole', x)}",
+            *([f"    value = value - {_mean('value', axes)}"] if term.free else []),
+            f"    value = value * ({square} + {module.eps}).rsqrt()",
+            *([f"    value = value * {weight}"] if weight else []),
+            *([f"    value = value + {bias}"] if bias else []),
+            f"{y} = value.to({x}.dtype)",
+        ]
+    body.give(outputs)
+
+
+def _batch_norm(body: _Body, module: BatchNorm) -> None:
+    names, outputs, terms = body.read(module), [], [*body.terms()]
+    rows = [f"{names[term.place]}.shape[:-1].numel()" for term in terms if term.free]
+    body.forward.append("if self.training:")
+    if rows:
+        body.forward += [
+            f"    if 1 in {_row(rows)}:",
+            '        raise ValueError("one value for each channel has no variance: call .eval()")',
+        ]
+    body.forward += [
+        f"    self.num_batches_tracked.add_(int({' or '.join(f'{name}.numel() > 0' for name in names)}))",
+    ]
+    for term in terms:
+        x, y, end = names[term.place], f"y{term.place}", term.end
+        outputs.append(y)
+        weight, bias = body.affine(module, term)
+        for buffer, value in [*[("running_mean", "zeros")] * term.free, ("running_var", "ones")]:
+            made = f"torch.{value}({term.channels}, **kwargs)"
+            body.init.append(f'self.register_buffer("{buffer}{end}", {made})')
+        training = f"self.training and {x}.numel() > 0"
+        if term.free:
+            running = f"self.running_mean{end}, self.running_var{end}"
+            arguments = f"{running}, {weight or None}, {bias or None}, {training}, {module.momentum}, {module.eps}"
+            body.forward += [
+                f"rows = {x}.reshape(-1, {term.channels})",
+                f"{y} = nn.functional.batch_norm(rows, {arguments}).reshape({x}.shape)",
+            ]
+            continue
+        body.forward += [
+            f"with {body.call('_full_precision', x)}:",
+            f"    value, square = {body.call('_whole', x)}, self.running_var{end}",
+            f"    if {training}:",
+            f"        square = (value * {body.lowered('value', term)}).mean(tuple(range(value.ndim - 1)))",
+            "        with torch.no_grad():",
+            f"            self.running_var{end}.lerp_(square.to(self.running_var{end}.dtype), {module.momentum})",
+            f"    value = value * (square + {module.eps}).rsqrt()",
+            *([f"    value = value * {weight}"] if weight else []),
+            f"{y} = value.to({x}.dtype)",
+        ]
+    body.init.append('self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))')
+    body.give(outputs)
+
+
+def _dropout(body: _Body, module: Dropout) -> None:
+    names = body.read(module)
+    body.forward.append("if self.training:")
+    for term in body.terms():
+        x, axes = names[term.place], len(term.permuted)
+        batch = f"{x}.shape[: {x}.ndim - {axes + 1}]"
+        mask = f"nn.functional.dropout({x}.new_ones((*{batch}, {term.channels})), {module.p})"
+        body.forward.append(f"    {x} = {x} * {term.spread(mask, (False,) * axes)}")
+    body.give(names)
+
+
+def _pool(body: _Body, module: Pool, writer: _Writer) -> None:
+    names, outputs = body.read(module), []
+    if len(module.linear):
+        body.init.append("self.linear = nn.ModuleDict()")
+    for term, way, unused in zip(body.terms(), module.ways, module.unused, strict=True):
+        value = x = names[term.place]
+        if way == "linear":
+            name = writer.write(module.linear[str(term.place)], f"{body.place}.linear.{term.place}")
+            body.init.append(f'self.linear["{term.place}"] = {name}')
+            value = f'self.linear["{term.place}"]({", ".join(map(str, (x, *unused)))})'
+        if way == "norm":
+            square = f"(value * {body.lowered('value', term)}).mean({term.components}, keepdim=True)"
+            value = f"y{term.place}"
+            body.forward += [
+                f"with {body.call('_full_precision', x)}:",
+                f"    value = {body.call('_whole', x)}",
+                f"    {value} = ({square}.clamp_min(0) + 1e-12).sqrt().to({x}.dtype)",
+            ]
+        if way != "linear" and term.axes:
+            value = f"{value}.{'amax' if module.reduce == 'max' else module.reduce}({term.axes})"
+        outputs.append(body.named(term, value))
+    body.give(outputs)
+
+
+def _residual(body: _Body, module: Residual, writer: _Writer) -> None:
+    body.arguments += module.sizes
+    body.init.append(f"self.module = {writer.write(module.module, f'{body.place}.module')}")
+    body.forward.append(f"y = self.module({', '.join(body.arguments)})")
+    several = "tuple(before + change for before, change in zip(x, y))"
+    body.give([several if len(body.space) > 1 else "x + y"])
+
+
+def _sequential(body: _Body, module: Sequential, writer: _Writer) -> None:
+    body.arguments += module.sizes
+    for letter, term, axis, symmetry in module.read:
+        length = f"{'x' if len(body.space) == 1 else f'x[{term}]'}.shape[{axis}]"
+        if symmetry is not None:
+            length = body.call("_side" if symmetry.short else "_side_of", length, packing_arguments(symmetry))
+        body.forward.append(f"{letter} = {length}")
+    for place, (child, asked) in enumerate(zip(module, module.asked, strict=True)):
+        body.init.append(f'self.add_module("{place}", {writer.write(child, f"{body.place}.{place}")})')
+        if any(module.asked):
+            body.forward.append(f'x = self.get_submodule("{place}")({", ".join(("x", *asked))})')
+    if not any(module.asked):
+        body.forward += ["for module in self.children():", "    x = module(x)"]
+    body.give(["x"])
+
+
+#: What writes the body of each kind of module; kinds that hold others are given the writer of these.
+SINGLE: dict[type[nn.Module], Callable[[_Body, Any], None]] = {
+    Activation: _activation,
+    Gated: _gated,
+    NormActivation: _norm_activation,
+    Pairings: _pairings,
+    LayerNorm: _layer_norm,
+    BatchNorm: _batch_norm,
+    Dropout: _dropout,
+}
+HOLDING: dict[type[nn.Module], Callable[[_Body, Any, _Writer], None]] = {
+    Pool: _pool,
+    Residual: _residual,
+    Sequential: _sequential,
+}
+
+
+class _Writer:
+    """The classes of a network, those of parts before those of what holds them."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.sources: list[ClassSource] = []
+        #: The names of classes, by the plan of a layer, or by the text behind the name.
+        self.names: dict[Plan | str, str] = {}
+        #: Where each parameter and buffer stands, by its id.
+        self.owners: dict[int, str] = {}
+
+    def write(self, module: nn.Module, place: str) -> str:
+        """Write the class of a module, unless it is there, and say how the module is made."""
+        if isinstance(module, EmittedLayer):
+            _check(module, type(module), place)
+            self._own(module, place)
+            plan = module.plan
+            name = self.names.get(plan)
+            if name is None:
+                name = self._named(type(module).__name__, plan)
+                self.sources.append(emit_class(plan, name))
+            return f"{name}(**kwargs)"
+        kind = next((kind for kind in (*SINGLE, *HOLDING) if isinstance(module, kind)), None)
+        if kind is None or any(getattr(type(module), one, None) is not getattr(kind, one, None) for one in COMPUTING):
+            name = type(module).__name__
+            cure = CURES.get(name, f"only {KNOWN} can be exported: use these, or torch.export").format(place)
+            raise ExportError(f"{place} is a {name}, which eqsynth cannot write as source: {cure}")
+        _check(module, kind, place)
+        body = _Body(module, place)
+        if kind in SINGLE:
+            self._own(module, place)
+            SINGLE[kind](body, module)
+        else:
+            HOLDING[kind](body, module, self)
+        text = body.source("").text
+        name = self.names.get(text)
+        if name is None:
+            name = self.root if place == ROOT else self._named(kind.__name__, text)
+            self.sources.append(body.source(name))
+        return f"{name}({'**kwargs' * bool(body.init)})"
+
+    def _named(self, kind: str, key: Plan | str) -> str:
+        """A new name for a class."""
+        taken, number = {self.root, *self.names.values()}, 1
+        while f"{kind}{number}" in taken:
+            number += 1
+        self.names[key] = f"{kind}{number}"
+        return self.names[key]
+
+    def _own(self, module: nn.Module, place: str) -> None:
+        """Note whose the tensors of a module are; raises ExportError where another one has them, too."""
+        for tensor in (*module.parameters(), *module.buffers()):
+            owner = self.owners.setdefault(id(tensor), place)
+            if owner != place:
+                raise ExportError(
+                    f"{place} and {owner} share parameters, which classes of a file do not: give each its own, or use "
+                    "torch.export"
+                )
+
+
+def _check(module: nn.Module, kind: type[nn.Module], place: str) -> None:
+    """Raise ExportError for a module that computes something else than its class says."""
+    changed = ["hooks"] * bool(module._forward_hooks or module._forward_pre_hooks)
+    changed += ["parametrizations"] * hasattr(module, "parametrizations")
+    if changed:
+        raise ExportError(
+            f"{place}, a {kind.__name__}, has {changed[0]}, which eqsynth cannot write as source: remove them, or use "
+            "torch.export"
+        )

@@ -1,0 +1,297 @@
+"""Whole networks as files that need torch alone: the same numbers and gradients from the same state_dict."""
+
+import inspect
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+import eqsynth as eq
+from alone import run_alone
+from eqsynth.errors import ExportError
+from eqsynth.nn.activations import PackedLength, axis_lengths
+from eqsynth.nn.networks import problem_of
+from eqsynth.project.networks import HOLDING, SINGLE, is_network_file, network_artifact
+
+D = torch.float64
+BOOST = eq.MatrixGroup([], [[[0, 1], [1, 0]]])
+LATTICE = eq.MatrixGroup([[[0, -1], [1, -1]]])
+PRELU, CLAMP = nn.PReLU(dtype=D), nn.Hardtanh(-0.5, 0.7)
+DOWN = "3x0", "2x0"
+
+
+def chain(group, *spaces):
+    """A network with layer normalisation and residual blocks in it."""
+    first, last = eq.Linear(group, *spaces[:2], dtype=D), eq.Linear(group, *spaces[1:], dtype=D)
+    middle = eq.nn.Residual(
+        eq.nn.Sequential(eq.nn.LayerNorm(group, spaces[1], dtype=D), eq.nn.Dropout(group, spaces[1]))
+    )
+    return eq.nn.Sequential(first, middle, last)
+
+
+MLP, SEQ = partial(eq.nn.MLP, dtype=D), eq.nn.Sequential
+NETWORKS = {
+    "batch": lambda: MLP("O(3)", ["2x1", "4x1 + 3x0", "2x1 + 1x0"], norm="batch", dropout=0.3),
+    "graphs": lambda: MLP("S(n)", ["1x2", "3x2 + 2x1", "1x0"], norm="layer", dropout=0.3),
+    "symplectic": lambda: MLP("Sp(4)", ["2x1", "3x1 + 3x0", "1x0"]),
+    "symplectic, open": lambda: eq.nn.NormActivation("Sp(n)", "3x2", dtype=D),
+    "Lorentz": lambda: MLP("O(1,3)", ["2x1", "3x1 + 3x0", "2x1"], "norm"),
+    "Lorentz, pairs": lambda: MLP("O(1,3)", ["2x1", "3x1 + 3x0", "2x1"]),
+    "unitary": lambda: eq.nn.MLP("U(2)", ["2x1", "3x1 + 3x0", "2x1"], dtype=torch.complex128),
+    "unitary, norms": lambda: eq.nn.MLP("U(n)", ["2x1", "3x1", "2x1"], "norm", dtype=torch.complex128),
+    "unitary, numbers": lambda: eq.nn.Gated("SU(2)", "2x1 + 3x0"),
+    "matrices": lambda: eq.nn.Pairings(BOOST, "3x1 + 2x0", dtype=D),
+    "lattice": lambda: SEQ(eq.nn.LayerNorm(LATTICE, "3x1", dtype=D), eq.nn.NormActivation(LATTICE, "3x1", dtype=D)),
+    "signs": lambda: MLP("H(n)", ["2x1", "3x1 + 3x0", "1x0"], norm="layer"),
+    "product": lambda: MLP("S(n) x O(3)", ["2x(1,1)", "3x(1,1) + 3x(1,0)", "2x(0,1)"], norm="batch"),
+    "matrix products": lambda: MLP("O(3)", ["1xS2", "3xS2 + 2x0", "1xS2"]),
+    "irreps": lambda: MLP("O(3)", ["2x1o", "3x1o + 2x0e", "2x1o"], norm="layer"),
+    "decomposed": lambda: MLP("O(3)", ["2x3", "2x3 + 3x0", "2x1"], norm="batch", storage="irreps"),
+    "wreath": lambda: MLP("S(2) wr S(3)", ["2x1", "3x1 + 2x1", "1x0"]),
+    "chain": lambda: chain("O(3)", "2x1 + 1x0", "3x1 + 2x0", "2x1 + 1x0"),
+    "chain of one term": lambda: chain("S(n)", "2x1", "3x1", "2x2"),
+    "size inside": lambda: SEQ(eq.Linear("S(n)", "1x2", "3x0", dtype=D), eq.Linear("S(n)", "3x0", "2x1", dtype=D)),
+    "size in a packed axis": lambda: SEQ(
+        eq.Linear("S(n)", "1xS2.packed", "3x0", dtype=D), eq.Linear("S(n)", "3x0", "2x1", dtype=D)
+    ),
+    "size given": lambda: eq.nn.Residual(
+        SEQ(eq.Linear("S(n)", "2x0", "3x1", dtype=D), eq.nn.Pool("S(n)", "3x1"), eq.Linear("S(n)", *DOWN, dtype=D))
+    ),
+    "functions": lambda: eq.nn.Activation("S(n)", "2x1 + 3x0 + 2x0 + 2x0", (None, PRELU, CLAMP, PRELU)),
+    "gates": lambda: eq.nn.Gated("O(3)", "2x1 + 3x2 + 2x0", torch.tanh, PRELU, [False, True, True]),
+    "norms": lambda: eq.nn.NormActivation("S(n) x O(3)", "2x(1,1) + 3x(1,0)", affine=False),
+    "over all": lambda: eq.nn.LayerNorm("S(n) x O(3)", "2x(1,1) + 3x(2,0)", over="all", affine=False),
+    "no weights": lambda: eq.nn.BatchNorm("O(n)", "2x1 + 3x0", affine=False, dtype=D),
+    "traces": lambda: eq.nn.Pool("O(3)", "2x2 + 3x1", dtype=D),
+    "sums": lambda: eq.nn.Pool("S(n) x O(3)", "2x(1,2) + 3x(1,1) + 2x(2,0)", "sum", dtype=D),
+    "maxima": lambda: eq.nn.Pool("S(n) x O(3)", "2x(1,1) + 2x(2,0)", "max", "norm"),
+}  # fmt: skip
+
+
+def inputs_for(net, batch=(5,), n=4):
+    """Random tensors for a network, one where there is one term."""
+    hom = problem_of(net)
+    dtype = torch.complex128 if hom.group.over_complex else D
+    terms = []
+    for channels, order in hom.space_in:
+        lengths = [
+            one.symmetry.length(n) if isinstance(one, PackedLength) else n if isinstance(one, str) else one
+            for one in axis_lengths(hom.group, order)
+        ]
+        terms.append(torch.randn(*batch, *lengths, channels, dtype=dtype))
+    return terms[0] if len(terms) == 1 else tuple(terms)
+
+
+def flat(x):
+    return [x] if isinstance(x, torch.Tensor) else [*x]
+
+
+def computed(net, x, sizes):
+    """Outputs in training and in evaluation, gradients of all inputs and parameters, and buffers."""
+    x = [term.clone().requires_grad_() for term in flat(x)]
+    torch.manual_seed(1)
+    trained = flat(net.train()(x[0] if len(x) == 1 else tuple(x), *sizes))
+    wanted = [*x, *net.parameters()]
+    loss = sum((y.abs() ** 2).sum() for y in trained)
+    gradients = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+    evaluated = flat(net.eval()(x[0] if len(x) == 1 else tuple(x), *sizes))
+    return [value.detach() for value in (*trained, *gradients, *evaluated, *net.buffers())]
+
+
+def network(name):
+    torch.manual_seed(0)
+    net = NETWORKS[name]()
+    for parameter in net.parameters():
+        nn.init.normal_(torch.view_as_real(parameter.detach()) if parameter.is_complex() else parameter)
+    for key, value in net.named_buffers():
+        if "running" in key:
+            value.uniform_(0.5, 1.5)
+    return net
+
+
+def test_every_kind_is_among_the_networks():
+    kinds = {kind for name in NETWORKS for module in network(name).modules() for kind in type(module).__mro__}
+    assert {*SINGLE, *HOLDING} <= kinds
+
+
+def test_files_compute_the_same_without_eqsynth(tmp_path):
+    cases = {}
+    for number, name in enumerate(NETWORKS):
+        net, path = network(name), f"net{number}"
+        eq.export(net, tmp_path / f"{path}.py")
+        x, sizes = inputs_for(net), [4] * len(getattr(net, "sizes", ()))
+        # A copy: in training running statistics change.
+        state = {key: value.clone() for key, value in net.state_dict().items()}
+        cases[path] = {"name": name, "x": x, "sizes": sizes, "state": state, "values": computed(net, x, sizes)}
+    torch.save(cases, tmp_path / "cases.pt")
+    source = f"""
+import importlib, sys, torch
+sys.path.insert(0, {str(tmp_path)!r})
+
+def flat(x):
+    return [x] if isinstance(x, torch.Tensor) else [*x]
+
+{inspect.getsource(computed)}
+for path, case in torch.load("cases.pt", weights_only=True).items():
+    over_complex = flat(case["x"])[0].is_complex()
+    net = importlib.import_module(path).Network(dtype=torch.complex128 if over_complex else torch.float64)
+    assert net.state_dict().keys() == case["state"].keys(), case["name"]
+    net.load_state_dict(case["state"])
+    values = computed(net, case["x"], case["sizes"])
+    assert len(values) == len(case["values"]), case["name"]
+    for ours, meant in zip(values, case["values"]):
+        torch.testing.assert_close(ours, meant, rtol=1e-9, atol=1e-9, msg=lambda why: case["name"] + ": " + why)
+    print(case["name"])
+"""
+    done = run_alone(source, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines() == [*NETWORKS]
+
+
+def built(net, **options):
+    """A network as its file has it, in this process."""
+    space = {}
+    exec(compile(network_artifact(net).source, "network", "exec"), space)
+    twin = space["Network"](**options)
+    twin.load_state_dict(net.state_dict())
+    return twin
+
+
+@pytest.mark.parametrize("name", ["batch", "product", "norms", "maxima", "lattice"])
+def test_half_precision_is_the_same(name):
+    net = network(name).float()
+    x = [term.float() for term in flat(inputs_for(net))]
+    with torch.autocast("cpu", torch.bfloat16):
+        for ours, meant in zip(computed(built(net), x, ()), computed(net, x, ()), strict=True):
+            torch.testing.assert_close(ours, meant)
+    net, x = net.bfloat16(), [term.bfloat16() for term in x]
+    for ours, meant in zip(computed(built(net).bfloat16(), x, ()), computed(net, x, ()), strict=True):
+        torch.testing.assert_close(ours, meant)
+
+
+def test_new_networks_have_weights_of_the_same_variance():
+    torch.manual_seed(0)
+    for net in (eq.nn.Pairings("O(3)", "400x1 + 30x0"), eq.nn.Pairings("U(2)", "400x1 + 30x0")):
+        space = {}
+        exec(compile(network_artifact(net).source, "network", "exec"), space)
+        for ours, meant in zip(space["Network"]().parameters(), net.parameters(), strict=True):
+            assert ours.dtype == meant.dtype
+            assert ours.abs().max().item() == pytest.approx(meant.abs().max().item(), rel=0.02)
+            assert ours.var().item() == pytest.approx(meant.var().item(), rel=0.05)
+
+
+def test_modules_that_are_alike_share_a_class():
+    block = lambda: eq.nn.Residual(SEQ(eq.nn.LayerNorm("O(3)", "4x1"), eq.Linear("O(3)", "4x1", "4x1")))  # noqa: E731
+    source = network_artifact(SEQ(block(), block(), block()), "Linear1").source
+    names = [line.split("(")[0].removeprefix("class ") for line in source.splitlines() if line.startswith("class ")]
+    assert names == ["LayerNorm1", "Linear2", "Sequential1", "Residual1", "Linear1"]
+
+
+class Own(nn.Module):
+    group, space_in, space_out = "S(n)", "2x1", "2x1"
+
+    def forward(self, x):
+        return x
+
+
+class Doubled(eq.nn.Gated):
+    def of_terms(self, terms):
+        return super().of_terms([2 * term for term in terms])
+
+
+def tied():
+    first, second = eq.Linear("S(n)", "2x1", "2x1"), eq.Linear("S(n)", "2x1", "2x1")
+    second.weight = first.weight
+    return SEQ(first, second)
+
+
+def hooked():
+    net = SEQ(eq.Linear("S(n)", "2x1", "2x1"))
+    net[0].register_forward_hook(lambda *_: None)
+    return net
+
+
+def scaled():
+    net = SEQ(eq.Linear("S(n)", "2x1", "2x1"))
+    nn.utils.parametrizations.weight_norm(net[0])
+    return net
+
+
+INNER = partial(eq.Linear, "S(n)", "2x1", "2x1")
+REFUSED = {
+    "Padded": (lambda: eq.nn.Padded(INNER()), "network is a Padded, .*export network.module, which"),
+    "Sparse": (lambda: eq.nn.Sparse(INNER()), "network is a Sparse, .*export network.module, which"),
+    "frames": (lambda: eq.nn.FrameAverage(nn.Identity(), "SO(3)", "1x1", "1x1"), "a FrameAverage, .*not of eq.nn"),
+    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "1x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
+    "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*network.module"),
+    "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*network._orig_mod"),
+    "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Seq"),
+    "own forward": (lambda: Doubled("S(n)", "2x1"), "network is a Doubled, "),
+    "of torch": (lambda: nn.Sequential(INNER()), "network is a Sequential, .*use these, or torch.export"),
+    "tied": (tied, "network.1 and network.0 share parameters"),
+    "hooked": (hooked, "network.0, a Linear, has hooks"),
+    "scaled": (scaled, "network.0, a .*Linear, has parametrizations"),
+    "lambda": (lambda: eq.nn.Activation("S(n)", 1, lambda x: x + 1), "network applies <lambda>, a function of your"),
+    "modules": (lambda: eq.nn.Activation("S(n)", 1, nn.Sequential(nn.Tanh())), "network applies Sequential, a module"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_written_is_refused_by_name(name, tmp_path):
+    make, message = REFUSED[name]
+    with pytest.raises(ExportError, match=message):
+        eq.export(make(), tmp_path / "net.py")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_files_say_how_to_load_them_and_edited_ones_are_kept(tmp_path):
+    net, path = network("graphs"), tmp_path / "net.py"
+    artifact = eq.export(net, path, "Graphs")
+    assert artifact.source == path.read_text()
+    assert (artifact.name, str(artifact.problem)) == ("Graphs", "S(n): 1x2 -> 1x0")
+    assert (
+        'network = Graphs(dtype=torch.float64)\n    network.load_state_dict(torch.load("weights.pt"))'
+        in artifact.source
+    )
+    eq.export(network("batch"), path)
+    assert is_network_file(path)
+    for text in (path.read_text().replace("0.3", "0.2"), "", "# sha256 of the lines above: 0\n"):
+        path.write_text(text)
+        assert not is_network_file(path)
+        with pytest.raises(ExportError, match="it was edited"):
+            eq.export(net, path)
+    eq.export(net, path, force=True)
+    eq.export(INNER(), path)
+    assert "class EquivariantLinear" in path.read_text()
+    assert not is_network_file(tmp_path / "missing.py")
+
+
+def test_inputs_that_do_not_fit_are_refused():
+    net = built(eq.nn.Gated("S(n) x O(3)", "2x(1,1) + 3x(1,0)"))
+    good = inputs_for(eq.nn.Gated("S(n) x O(3)", "2x(1,1) + 3x(1,0)"))
+    net(good)
+    wrong = [
+        good[0], good[:2], (*good[:2], good[2][..., :1]), (good[0][:, :3], *good[1:]), (good[0][:1], *good[1:]),
+        (good[0].long(), *good[1:]), (3, *good[1:]), tuple(term[:, :0] for term in good), (good[0][0, 0], *good[1:]),
+    ]  # fmt: skip
+    for x in wrong:
+        with pytest.raises(ValueError, match=r"expected floating-point numbers of shape \(\*batch, n, 3, 2\) and "):
+            net(x)
+    with pytest.raises(ValueError, match="expected complex numbers"):
+        built(eq.nn.Gated("U(2)", "2x1"))((torch.zeros(2, 2, 2), torch.zeros(2, 2)))
+    with pytest.raises(ValueError, match="one value for each channel has no variance"):
+        built(eq.nn.BatchNorm("S(n)", "2x0"))(torch.zeros(1, 2))
+
+
+def test_torch_exports_networks_and_their_files(tmp_path):
+    """With open batch and n, from the network and from its file alike."""
+    net = SEQ(*eq.nn.MLP("S(n)", ["1x2", "3x2 + 2x1", "2x0"], norm="layer"), eq.Linear("S(n)", "2x0", "2x1")).eval()
+    batch, n = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("n", min=2, max=64)
+    for module in (net, built(net).eval()):
+        program = torch.export.export(module, (torch.randn(3, 5, 5, 1),), dynamic_shapes=({0: batch, 1: n, 2: n},))
+        torch.export.save(program, tmp_path / "net.pt2")
+        loaded = torch.export.load(tmp_path / "net.pt2").module()
+        for shape in ((2, 4, 4, 1), (7, 9, 9, 1)):
+            x = torch.randn(shape)
+            torch.testing.assert_close(loaded(x), net(x))

@@ -176,6 +176,7 @@ def test_counts_of_labelled_multigraphs_and_directed_patterns():
     )
     assert both.tolist() == np.diag([1, 2, 1]).tolist()
     assert (apart == 1).all()
+    assert (eq.nn.count_homomorphisms(("P2", torch.tensor([0])), "path3") == [1, 2, 1]).all()
     assert nothing == 1
 
 
@@ -431,6 +432,7 @@ def test_patterns_of_several_channels():
         ({"degree": None, "patterns": "K3"}, EqsynthError, "a list of graphs"),
         ({"degree": None, "patterns": ["K3"]}, EqsynthError, "label other vertices"),
         ({"degree": None, "patterns": [("K3", (3,))]}, EqsynthError, "up to two of its vertices"),
+        ({"degree": None, "patterns": [("K3", [np.ones(2)])]}, EqsynthError, "up to two of its vertices"),
         ({"degree": None, "patterns": []}, EqsynthError, "no pattern has 1 labels"),
         ({"degree": None, "patterns": [("K6", (0,))]}, SizeError, "at most 12"),
         ({"degree": None, "patterns": [("K3", (0,))], "space_in": "1x2"}, EqsynthError, "have no direction"),

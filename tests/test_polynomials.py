@@ -176,11 +176,12 @@ def test_counts_of_labelled_multigraphs_and_directed_patterns():
     )
     assert both.tolist() == np.diag([1, 2, 1]).tolist()
     assert (apart == 1).all()
+    assert (eq.nn.count_homomorphisms(("P2", torch.tensor([0])), "path3") == [1, 2, 1]).all()
     assert nothing == 1
 
 
 def test_counts_beyond_any_machine_number_are_exact():
-    assert eq.nn.count_homomorphisms("star12", "K40") == 40 * 39**12 > 2**63
+    assert eq.nn.count_homomorphisms("star11", "K40") == 40 * 39**11 > 2**63
     assert eq.nn.count_homomorphisms("C12", "K30") == 29**12 + 29 > 2**53
 
 
@@ -351,6 +352,23 @@ def test_dense_patterns_are_counted_on_sparse_graphs():
     assert min(counted[0]) > 0
 
 
+def test_a_vertex_alone_counts_nodes():
+    pattern = networkx.Graph([(0, 1)])
+    pattern.add_nodes_from([2, 3])
+    assert eq.nn.count_homomorphisms(pattern, "path3") == 4 * 3**2
+    assert eq.nn.count_homomorphisms((pattern, (2,)), "path3").tolist() == [12] * 3
+    layer = eq.nn.GraphPolynomials("S(n)", "1xS2", "1x0 + 1x1", patterns=[pattern, (pattern, (2,))], densities=False)
+    index = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    dense = torch.zeros(3, 3, 1).index_put((index[0], index[1]), torch.ones(4, 1))
+    for total, nodes in (
+        layer.features(dense),
+        layer.features(dense[None]),
+        layer.features((index, torch.ones(4, 1)), torch.zeros(3, dtype=torch.long)),
+    ):
+        assert total.tolist() in ([36], [[36]])
+        assert nodes.flatten().tolist() == [12] * 3
+
+
 def test_outputs_at_other_places_and_sparse_tensors():
     layer = eq.nn.GraphPolynomials("S(n)", "1x2", "1x2", 2, dtype=torch.float64)
     index, value, batch = some_graphs(False)
@@ -414,6 +432,7 @@ def test_patterns_of_several_channels():
         ({"degree": None, "patterns": "K3"}, EqsynthError, "a list of graphs"),
         ({"degree": None, "patterns": ["K3"]}, EqsynthError, "label other vertices"),
         ({"degree": None, "patterns": [("K3", (3,))]}, EqsynthError, "up to two of its vertices"),
+        ({"degree": None, "patterns": [("K3", [np.ones(2)])]}, EqsynthError, "up to two of its vertices"),
         ({"degree": None, "patterns": []}, EqsynthError, "no pattern has 1 labels"),
         ({"degree": None, "patterns": [("K6", (0,))]}, SizeError, "at most 12"),
         ({"degree": None, "patterns": [("K3", (0,))], "space_in": "1x2"}, EqsynthError, "have no direction"),

@@ -6,14 +6,14 @@ vector. Its polynomial sums their product over all ways to send the vertices tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import comb, factorial
 from typing import Any, NamedTuple
 
 from eqsynth.errors import EqsynthError, SizeError, shown
-from eqsynth.exact.numbers import ordered
+from eqsynth.exact.numbers import ordered, whole
 from eqsynth.graphs.graph import Graph
 
 #: More patterns than these are not listed.
@@ -324,14 +324,24 @@ def read_pattern(given: Any) -> tuple[GraphPattern, bool]:
         read = Graph.parse(graph) if isinstance(graph, str | Graph) else Graph.of(graph, weights=False)
         nodes, edges, directed = list(range(read.n)), list(read.edges), read.directed
     number = {node: place for place, node in enumerate(nodes)}
-    if not ordered(labels) or len(labels := list(labels)) > 2 or any(label not in nodes for label in labels):
+    places = [_place(label, number) for label in labels] if ordered(labels) else [None]
+    if len(places) > 2 or None in places:
         raise EqsynthError(
             f"the labels of a pattern are up to two of its vertices, not {shown(labels)}: write "
             "(graph, (0,)) for a number for each node, (graph, (0, 1)) for one for each pair"
         )
     ends = [(number[tail], number[head]) for tail, head in edges]
     factors = sorted((0, pair if directed else (min(pair), max(pair))) for pair in ends)
-    return GraphPattern(tuple(number[label] for label in labels), tuple(factors), len(nodes)), directed
+    return GraphPattern(tuple(place for place in places if place is not None), tuple(factors), len(nodes)), directed
+
+
+def _place(label: Any, number: Mapping[Any, int]) -> int | None:
+    """The number of a vertex, which may be a whole number of another library; None for what is none."""
+    read = whole(label)
+    try:
+        return number.get(label if read is None else read)
+    except TypeError:
+        return None
 
 
 def check_pattern(pattern: GraphPattern, channels: Sequence[Channel]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from eqsynth.families.group import Group
 from eqsynth.graphs.graph import Graph
 from eqsynth.layers.emitted import require_dtype
 from eqsynth.nn.activations import EquivariantModule, axis_lengths, joined, suffix
-from eqsynth.nn.positions import Positions, Term, product, reduced, scales
+from eqsynth.nn.positions import Nodes, Positions, Term, product, reduced, scales
 from eqsynth.nn.sparse import asked_entries, given_back, listed_terms, nodes_of, read_terms
 from eqsynth.plans.contraction import Contraction, Entry, Part, contraction, exact_counts
 from eqsynth.spaces.space import Space, Symmetry, axes_of, order_text, plain
@@ -264,7 +264,10 @@ def _on_tensors(
     for parts in program.patterns:
         column = channels[0].new_ones(())
         for part in parts:
-            value = channels[0].new_ones(*batch, n) if part.step is None else values[part.step]
+            if part.step is not None:
+                value = values[part.step]
+            else:
+                value = channels[0].new_ones(*batch, n) if part.axes else channels[0].new_full(batch, n)
             if densities and part.internal:
                 value = value * float(n) ** -part.internal
             column = column * _on_axes(value, part, order)
@@ -302,8 +305,7 @@ def _at_positions(program: Contraction, channels: Sequence[Term], at: Positions,
     for parts in program.patterns:
         column = ones(len(at), 1)
         for part in parts:
-            nodes = at.nodes.everywhere(1)
-            held, value = (nodes, ones(len(nodes), 1)) if part.step is None else values[part.step]
+            held, value = _vertex(part, at.nodes, ones) if part.step is None else values[part.step]
             if densities and part.internal:
                 value = value * scales(held, -part.internal, value.dtype)
             axis = dict(zip(part.axes, part.order, strict=True))
@@ -311,6 +313,13 @@ def _at_positions(program: Contraction, channels: Sequence[Term], at: Positions,
             column = column * (own if rows is None else own.new_zeros(len(at), 1).index_copy(0, rows, own))
         columns.append(column)
     return torch.cat(columns, 1)
+
+
+def _vertex(part: Part, nodes: Nodes, ones: Callable[..., torch.Tensor]) -> Term:
+    """A vertex alone: 1 at each node, or their number in each graph."""
+    at = nodes.everywhere(len(part.axes[:1]))
+    value = ones(len(at), 1)
+    return at, value if part.axes else value * nodes.sizes[:, None]
 
 
 def _summed_entry(step: Entry, source: Term) -> Term:

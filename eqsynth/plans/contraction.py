@@ -255,7 +255,7 @@ def exact_counts(program: Contraction, matrix: NDArray[np.int64], patterns: Sequ
         total = np.ones((n,) * len(pattern.labels), object)
         for part in parts:
             if part.step is None:
-                factor = np.ones(n, object)
+                factor = np.ones(n, object) if part.axes else np.array(n, object)
             else:
                 value = np.asarray(values[part.step])
                 factor = value.astype(np.int64).astype(object) if value.dtype != object else value

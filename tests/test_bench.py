@@ -461,7 +461,7 @@ def test_contenders_that_compute_something_else_are_refused(monkeypatch):
     case = irreps.QUICK_CASES[0]
     plain = layers.Problem.layer
     found, _ = irreps.contenders(case, case.input(), peers=False)
-    assert list(found) == ["ours", "diagrams", "irreps", "matrix", "blocks", ".irreps"]
+    assert list(found) == ["ours", "diagrams", "irreps", "matrix", "blocks", "stored"]
 
     def changed(case, **kw):
         layer = plain(case, **kw)
@@ -495,7 +495,7 @@ def test_a_tiny_run_of_irreps_from_end_to_end(tmp_path, capsys):
         assert lines[-1] in printed
     assert [row["case"] for row in made["cases"]] == [str(case) for case in irreps.QUICK_CASES]
     methods = {name for row in made["cases"] for name in row["ms"] if "both" not in name}
-    assert methods == {"ours", "diagrams", "irreps", "fourier", "matrix", "blocks", "products"}
+    assert methods == {"ours", "diagrams", "irreps", "fourier", "matrix", "blocks", "products", "stored"}
     imported, setup = made["fresh"]
     assert imported["ratios"]["milliseconds"]["target"] == 200
     assert {"empty imported", "empty made", "empty ran", "warm made"} <= set(setup["ms"])

@@ -78,6 +78,10 @@ FLAGS = {
     "from_e3nn biases": lambda value: eq.from_e3nn({"weight": torch.ones(1)}, "1x0e", "1x0e", biases=value),
     "to_e3nn biases": lambda value: eq.to_e3nn({"weight": torch.ones(1, 1, 1)}, "1x0e", "1x0e", biases=value),
     "Basis.table sizes": lambda value: eq.basis("S(n)", 1, 1).table(sizes=value),
+    **{
+        f"nn.GraphPolynomials {name}": lambda value, name=name: eq.nn.GraphPolynomials("S(n)", 2, 0, 2, **{name: value})
+        for name in ("loops", "multiple", "connected", "densities")
+    },
     "nn.Message traceless": lambda value: eq.nn.Message("O(3)", "2x0", "2x1", 2.0, traceless=value),
     "Basis.matrices turned": lambda value: eq.basis("O(3)", 2, 2).matrices(turned=value),
     "Diagram.letters paired": eq.basis("O(3)", 2, 2)[0].letters,
@@ -340,7 +344,7 @@ def test_packing_takes_tensors(wrong):
         (lambda: eq.nn.Residual(None), "use a module of eqsynth"),
         (lambda: eq.nn.Padded(None), "use a module of eqsynth"),
         (lambda: eq.nn.Sparse(None), "use a module of eqsynth"),
-        (lambda: eq.inspect(None), "pass the layer"),
+        (lambda: eq.inspect(None), "load its state_dict into the layer of the same problem"),
         (lambda: eq.inspect(eq.Linear("S(n)", 1, 1), 2.5), "a whole number"),
         (lambda: eq.inspect(eq.Linear("S(n)", 1, 1), "a"), "a whole number"),
     ],

@@ -86,7 +86,7 @@ def prepare(module: ModuleT) -> ModuleT:
     """Prepare every layer of eqsynth in a module for calls that need no gradient of weights; returns the module.
 
     >>> import torch, eqsynth as eq
-    >>> net = eq.nn.prepare(eq.nn.MLP("O(3)", ["4x1", "8x2", "2x1"]).eval())
+    >>> net = eq.nn.prepare(eq.nn.MLP("O(3)", ["4x1", "8x1 + 8x0", "2x1"]).eval())
     >>> with torch.no_grad():
     ...     y = net(torch.randn(5, 3, 4))
     >>> y.shape

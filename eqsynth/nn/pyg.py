@@ -46,7 +46,8 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     N is the largest size, or ``n``. Gradients flow to ``x`` and ``edge_attr``, and their dtypes are kept.
     With ``sparse=True`` nothing is padded: the edges are a pair ``(edge_index, edge_attr)``, nodes are ``(nodes, C)``,
     and instead of sizes there is the graph of each node. What eq.nn.Sparse gives needs no way back: it is
-    ``edge_index``, ``edge_attr`` and ``x`` already.
+    ``edge_index``, ``edge_attr`` and ``x`` already. Graphs without
+    nodes at the end of a batch leave no trace there: call ``eq.nn.Sparse(...)(x, batch, graphs=data.num_graphs)``.
 
     ``edges[g, i, j]`` is the edge from i to j, ``edge_index[0]`` to ``edge_index[1]``, as in ``to_dense_adj``. Nothing
     is mirrored: an undirected graph lists both directions. Several edges from i to j are added. Self-loops are on the

@@ -179,12 +179,12 @@ class _Interpreter:
                 total = self.zeros(axes, term)
                 for table in tables:
                     total += self.tied(table, term).reshape(total.shape)
-                scaled = self.bias(term)[step.first :] if constants else ()
-                for element, value in zip(constants, scaled, strict=True):
-                    total += (matrix(plan.hom.group, element, self.sizes) * value[None, :]).reshape(total.shape[1:])
-                return [total]
+                return [total + self.constant(term, constants, step.first).reshape(total.shape[1:])]
             case Schur(sources, targets, bases):
                 sums = [sum(self.dense(start, target, bases) for start in sources) for target in targets]
+                for one in step.constants:
+                    place = [end.term for end in targets].index(one.term)
+                    sums[place] = np.asarray(sums[place]) + self.constant(one.term, one.elements)
                 orders = [bases.outs[target.order] for target in targets]
                 return [self.stored(np.asarray(total), order) for total, order in zip(sums, orders, strict=True)]
             case Pack(_, source, start):
@@ -267,6 +267,16 @@ class _Interpreter:
         squares = np.array(self.plan.bias_squares[term] or [1], float)
         biases = self.parameters[self.plan.bias_name(term)]
         return np.asarray(biases * squares[:, None] ** POWERS[self.plan.normalization])
+
+    def constant(self, term: int, elements: Sequence[Element], first: int = 0) -> Array:
+        """What elements of the bias make of an output term, from the element ``first`` on: (entries, channels)."""
+        import numpy as np
+
+        total: Array = np.zeros((1, 1))
+        scaled = self.bias(term)[first:] if elements else ()
+        for element, value in zip(elements, scaled, strict=True):
+            total = total + matrix(self.plan.hom.group, element, self.sizes).reshape(-1, 1) * value[None, :]
+        return total
 
     def tied(self, table: Table, term: int) -> Array:
         """Weight times matrix for the maps of a table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from eqsynth.bases.decomposed import Fixed, embeddings, parts
 from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, part_of_rows, scaled_maps, vector_lines
@@ -154,10 +155,8 @@ class FixedCode(SchurCode):
         code = ""
         for number, end in enumerate(self.step.sources):
             if operand := self.operand(number, end, index):
-                matrix = self._matrix(index, number)
-                code = (
-                    f"torch.addmm(z_{index}, {operand}, {matrix}.T)" if code else f"linear({operand}, {matrix}{bias})"
-                )
+                w = self._matrix(index, number)
+                code = f"torch.addmm(z_{index}, {operand}, {w}.T)" if code else f"linear({operand}, {w}{bias})"
                 self.lines.append(f"z_{index} = {code}")
 
     def row_products(self) -> str:
@@ -190,9 +189,13 @@ class FixedCode(SchurCode):
         layout = self._layout(order)
         like = f"z_{next(at for at in layout if at is not None)}{tail}"
         pieces = []
-        for at, part in zip(layout, parts(self.fixed.group, order), strict=True):
-            rows = part.irrep.dim * part.count
-            pieces.append(
-                f"{like}.new_zeros(b, {rows}, {co})" if at is None else f"z_{at}{tail}.reshape(b, {rows}, {co})"
-            )
+        # Parts that no map reaches, one behind the other, are one piece.
+        for missing, run in groupby(
+            zip(layout, parts(self.fixed.group, order), strict=True), lambda one: one[0] is None
+        ):
+            sizes = [(at, part.irrep.dim * part.count) for at, part in run]
+            if missing:
+                pieces.append(f"{like}.new_zeros(b, {sum(rows for _, rows in sizes)}, {co})")
+            else:
+                pieces += [f"z_{at}{tail}.reshape(b, {rows}, {co})" for at, rows in sizes]
         self.say_cat(end.name, pieces, 1)

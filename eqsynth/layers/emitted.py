@@ -111,7 +111,8 @@ class EmittedLayer(nn.Module):
         >>> y.shape
         torch.Size([2, 3, 3, 3, 3, 16])
 
-        Blocks of irreducible parts, scaled and reshaped matrices and the like are computed here, once. Each call
+        Blocks of irreducible parts, scaled and reshaped matrices and the like are computed here, once; where weights are
+        used as they are, or as views, there is nothing to gain, and nothing is kept. Each call
         compares the weights with those of now: the tensors, their memory, layout and version. Where these differ,
         where a gradient of weights is wanted, under autocast, and while torch traces, compiles or transforms, the call
         computes all anew, as if nothing had been prepared; call ``prepare()`` again after weights have changed.

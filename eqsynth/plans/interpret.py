@@ -12,6 +12,7 @@ from eqsynth.bases import decomposed
 from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
 from eqsynth.bases.decomposed import Fixed, packed, unpacked
+from eqsynth.diagrams.diagram import Element
 from eqsynth.diagrams.functor import joined_indices, matrix, split_indices, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group

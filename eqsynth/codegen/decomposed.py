@@ -190,10 +190,9 @@ class FixedCode(SchurCode):
         like = f"z_{next(at for at in layout if at is not None)}{tail}"
         pieces = []
         # Parts that no map reaches, one behind the other, are one piece.
-        for missing, run in groupby(
-            zip(layout, parts(self.fixed.group, order), strict=True), lambda one: one[0] is None
-        ):
-            sizes = [(at, part.irrep.dim * part.count) for at, part in run]
+        listed = [part.irrep.dim * part.count for part in parts(self.fixed.group, order)]
+        for missing, run in groupby(zip(layout, listed, strict=True), key=lambda one: one[0] is None):
+            sizes = list(run)
             if missing:
                 pieces.append(f"{like}.new_zeros(b, {sum(rows for _, rows in sizes)}, {co})")
             else:

@@ -163,7 +163,7 @@ class FixedCode(SchurCode):
         """The products of all rows; biases on that of the trivial part."""
         if not self.step.constants:
             return super().row_products()
-        at = part_of_rows(self.columns).index(self.fixed.trivial)
+        at = next(row for row, part in enumerate(part_of_rows(self.columns)) if part == self.fixed.trivial)
         self.lines.append(f"constants = {self._constants()}.reshape(1, 1, -1)")
         pads = f"0, 0, 0, 0, {at}, {sum(self.columns) - at - 1}"
         return f"torch.baddbmm(nn.functional.pad(constants, ({pads})), u.transpose(0, 1), w.mT)"

@@ -130,8 +130,8 @@ def run(options: Options, folder: Path | None = None) -> int:
             "`eq.nn.Padded(layer)` on padded dense tensors; both are seen to give the same before they are measured.",
             "Memory is the most that is held at once in a forward and backward pass, beyond the input. The time to",
             "make dense tensors of the graphs is not counted. Random graphs, edges in both directions.",
-            "The last columns are of a layer 2 -> 2 with its 15 maps on edges and loops, ours and pelican-lite's, where",
-            "that is installed (`pip install pelican-lite`): 15 aggregates side by side, then one matrix product.",
+            "The last columns are of a layer 2 -> 2 with its 15 maps on edges and loops, ours and that of pelican-lite",
+            "where it is installed (`pip install .[bench]`): 15 aggregates side by side, then one matrix product.",
         ]
         write(folder, "graphs", "Batches of sparse graphs", about, lines, rows, repeat, device)
     return 0

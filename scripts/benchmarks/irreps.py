@@ -28,6 +28,7 @@ from benchmarks.measuring import interleaved, operator_calls, ratio
 from eqsynth.bases.schur import parts
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.irreps import has_parts
+from eqsynth.spaces.space import axes_of
 
 #: Ways to compute a layer that can be forced.
 IRREPS, FOURIER, SMALL = ("diagrams", "irreps"), ("diagrams", "fourier"), ("diagrams", "irreps", "matrix")
@@ -142,8 +143,8 @@ def contenders(case: Case, x: Tensor, peers: bool = True) -> tuple[dict[str, tup
         try:
             from benchmarks.peers import E3nn, adapted, alone
 
-            found["e3nn"] = E3nn(layer), channels_first(x)
-            found["e3nn alone"] = alone(found["e3nn"][0], case.batch)
+            peer = E3nn(layer)
+            found |= {"e3nn": (peer, channels_first(x)), "e3nn alone": alone(peer, case.batch)}
             sides = [adapted(case.group, order) for order in (case.inputs, case.outputs)]
             found["hand"] = ByIrreps(sides[0], sides[1], case.channels, case.channels), x
         except ImportError as error:
@@ -235,7 +236,7 @@ def _add_compiled(runs: dict[str, Callable[[], object]], module: nn.Module, x: T
     """e3nn's layer through torch.compile, as a further run, or a note that says why there is none."""
     torch._dynamo.reset()
     try:
-        compiled = torch.compile(module)
+        compiled: Any = torch.compile(module)
         one, other = forward(compiled, x), both(compiled, x)
         one()
         other()
@@ -258,8 +259,8 @@ def networks(options: Options) -> list[dict[str, Any]]:
         nets = {how: eq.nn.MLP(group, spaces, activation="gated", storage=how) for how in ("irreps", "full")}
         nets["full"].load_state_dict(nets["irreps"].state_dict())
         n = int(eq.Group.parse(group).n)
-        x = tuple(torch.randn(batch, *[n] * order, channels) for channels, order in eq.Space.parse(ends))
-        x = x if len(x) > 1 else x[0]
+        terms = [torch.randn(batch, *[n] * axes_of(order), channels) for channels, order in eq.Space.parse(ends)]
+        x: Any = tuple(terms) if len(terms) > 1 else terms[0]
         for one, other in zip(tree_leaves(nets["irreps"](x)), tree_leaves(nets["full"](x)), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
         x = tree_map(lambda one: one.to(options.device), x)

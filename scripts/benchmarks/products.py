@@ -58,7 +58,7 @@ class Case:
             return eq.Power("SO(3)", spaces[0], self.degrees[0], out, bias=False)
         if self.degrees:
             return eq.PolynomialLayer("SO(3)", spaces[0], self.degrees[-1], out, bias=False)
-        return eq.TensorProduct("SO(3)", *spaces, out, mode=self.mode, bias=False)
+        return eq.TensorProduct("SO(3)", spaces[0], spaces[1], out, mode=self.mode, bias=False)
 
 
 CASES = (

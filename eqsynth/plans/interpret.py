@@ -180,7 +180,9 @@ class _Interpreter:
                 total = self.zeros(axes, term)
                 for table in tables:
                     total += self.tied(table, term).reshape(total.shape)
-                return [total + self.constant(term, constants, step.first).reshape(total.shape[1:])]
+                if constants:
+                    total = total + self.constant(term, constants, step.first).reshape(total.shape[1:])
+                return [total]
             case Schur(sources, targets, bases):
                 sums = [sum(self.dense(start, target, bases) for start in sources) for target in targets]
                 for one in step.constants:
@@ -273,11 +275,9 @@ class _Interpreter:
         """What elements of the bias make of an output term, from the element ``first`` on: (entries, channels)."""
         import numpy as np
 
-        total: Array = np.zeros((1, 1))
-        scaled = self.bias(term)[first:] if elements else ()
-        for element, value in zip(elements, scaled, strict=True):
-            total = total + matrix(self.plan.hom.group, element, self.sizes).reshape(-1, 1) * value[None, :]
-        return total
+        scaled = self.bias(term)[first:]
+        made = [matrix(self.plan.hom.group, element, self.sizes).reshape(-1, 1) for element in elements]
+        return np.asarray(sum(entries * value for entries, value in zip(made, scaled, strict=True)))
 
     def tied(self, table: Table, term: int) -> Array:
         """Weight times matrix for the maps of a table."""

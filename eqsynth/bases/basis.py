@@ -198,9 +198,13 @@ class Basis:
         return diagrams
 
     def parts(self, index: int) -> tuple[Single, ...]:
-        """Element ``index`` as one element for each factor of the group."""
+        """Element ``index`` as one element for each factor of the group, or for each index of an axis that has two."""
         element = self.diagrams[index]
         return element if isinstance(element, tuple) else (element,)
+
+    def factor_parts(self, index: int) -> list[Element]:
+        """Element ``index`` as one element of the basis of each factor of the group."""
+        return functor.by_factor(self.group, self.parts(index))
 
     def factor_bases(self) -> tuple[Basis, ...]:
         """The bases of the factors of the group, those that layers use; the basis itself where there is one factor."""

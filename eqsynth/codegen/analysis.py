@@ -43,7 +43,7 @@ Memory = Literal["", "zeros", "repeated", "copied", "contiguous"]
 
 def epsilon_of(step: Hodge, group: Group) -> Epsilon:
     """The Levi-Civita tensor that a step contracts with."""
-    signature = group.factors[step.factor].signature
+    signature = group.indices[step.factor].signature
     return step.n, step.tied, step.taken, step.given, step.n if signature is None else signature[0]
 
 

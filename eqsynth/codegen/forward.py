@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from math import prod
 from textwrap import indent
@@ -69,7 +70,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Decomposed, Irrep, Order, Symmetry, axes_of
+from eqsynth.spaces.space import Decomposed, Irrep, Order, Symmetry, axis_counts
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -171,8 +172,9 @@ class Forward:
 
     def stored(self, order: Order) -> list[Size]:
         """The lengths of the axes of a tensor as it is stored: those of several indices are products."""
-        if self.names.nested:
-            return [times(self.names.sizes)] * axes_of(order)
+        if self.plan.hom.group.split:
+            counted = zip(self.names.lengths, axis_counts(order), strict=True)
+            return [length for length, count in counted for _ in range(count)]
         return self.sizes(self.plan.axes(order))
 
     def axes(self, value: str) -> list[Size]:
@@ -204,16 +206,16 @@ class Forward:
             code, layout = self.code[step.source], self.analysis.layouts[step.source]
             if 0 in layout.repeated:
                 # A clone even where nothing is repeated: the value may be a view of a parameter.
-                if self.names.nested:
-                    code = self._joined_constant(step.source, axes_of(order))
+                if self.is_split(order):
+                    code = self._joined_constant(step.source, order)
                 results.append(f"{code}.squeeze(0).expand({lengths}).{CLONE}")
                 continue
             if layout.repeated:
                 self.say(f"{code} = {self._filled(step.source)}")
             elif not layout.contiguous:
                 code += ".contiguous()"
-            if self.names.nested:
-                code = permuted(code, self.names.joined(axes_of(order)))
+            if self.is_split(order):
+                code = permuted(code, self.names.joined(order))
                 results.append(f"{code}.reshape({lengths})")
                 continue
             self.names.used.add("folded")
@@ -221,11 +223,17 @@ class Forward:
             results.append(f"{code}.reshape({lengths}){'' if code in self.changed else f' if folded else {code}'}")
         self.say(f"return {', '.join(results)}")
 
-    def _joined_constant(self, value: str, axes: int) -> str:
+    def is_split(self, order: Order) -> bool:
+        """Whether some axes of a tensor, or those of its group that is no product, are made of several indices."""
+        factors = self.plan.hom.group.factors
+        counted = zip(factors, axis_counts(order), strict=True)
+        return any(factor.split and (count or len(factors) == 1) for factor, count in counted)
+
+    def _joined_constant(self, value: str, order: Order) -> str:
         """What is the same for all samples, with several indices as one axis."""
         lengths = shape(1, self.axes(value), self.channels(value))
-        code = permuted(f"{self.code[value]}.expand({lengths})", self.names.joined(axes))
-        return f"{code}.reshape({shape(1, [times(self.names.sizes)] * axes, self.channels(value))})"
+        code = permuted(f"{self.code[value]}.expand({lengths})", self.names.joined(order))
+        return f"{code}.reshape({shape(1, self.stored(order), self.channels(value))})"
 
     def _filled(self, value: str) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
@@ -1038,21 +1046,21 @@ class Head:
             elif not shown:
                 self._say_side(name, known)
             else:
-                place = 0 if names.nested else self.forward.sizes(self.axes[shown[0]]).index(name)
-                self.say(f"{name} = {self._length(shown[0], place, self._of_axis)}")
+                place = self._place(shown[0], name)
+                self.say(f"{name} = {self._length(shown[0], place, partial(self._of_axis, name))}")
                 self.say(f"if {name} == 0:")
                 self.say(f"    {self._refusal(shown[0], known, f' with {name} >= 1')}")
                 shown_by.setdefault(shown[0], set()).add(name)
             if any(names.sizes[place] == name and one.multiple > 1 for place, one in enumerate(group.indices)):
                 self.say(f"if {name} % 2:")
                 self.say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {group} needs an even n")')
-            if names.nested and name in self.missing and group.multiple > 1:
-                self.say(f"if {name} % {group.multiple}:")
+            if name in self.missing and (factor := self._split_factor(name)) is not None and factor.multiple > 1:
+                self.say(f"if {name} % {factor.multiple}:")
                 self.say(
-                    f'    raise self.ShapeError(f"{group} has no axes of length {{{name}}}: it is a multiple of '
-                    f'{group.multiple}")'
+                    f'    raise self.ShapeError(f"{factor} has no axes of length {{{name}}}: it is a multiple of '
+                    f'{factor.multiple}")'
                 )
-                self.say(f"{name} //= {group.multiple}", f"an axis has {times(names.sizes)} entries")
+                self.say(f"{name} //= {factor.multiple}", f"an axis has {factor.multiple} * {name} entries")
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
             if isinstance(size, str) and isinstance(symmetry, Symmetry):
                 self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
@@ -1083,10 +1091,23 @@ class Head:
         at = f"{x}.shape[{place - count - 1}]"
         return f"{of(at)} if isinstance({x}, torch.Tensor) and {x}.ndim > {count} else 0"
 
-    def _of_axis(self, length: str) -> str:
+    def _place(self, number: int, name: str) -> int:
+        """The first axis of an input, as it is given, that shows an open size."""
+        group, (_, order) = self.plan.problem.group, self.plan.problem.inputs[number]
+        if not group.split:
+            return self.forward.sizes(self.axes[number]).index(name)
+        counted = zip(self.names.own, axis_counts(order), strict=True)
+        return [name in own for own, count in counted for _ in range(count)].index(True)
+
+    def _split_factor(self, name: str) -> Group | None:
+        """The factor of the group with axes of two indices one of which is an open size."""
+        factors = zip(self.plan.problem.group.factors, self.names.own, strict=True)
+        return next((factor for factor, own in factors if factor.split and name in own), None)
+
+    def _of_axis(self, name: str, length: str) -> str:
         """An open size from the length of an axis."""
-        known = self.plan.problem.group.multiple
-        return f"{length} // {known}" if self.names.nested and known > 1 else length
+        factor = self._split_factor(name)
+        return f"{length} // {factor.multiple}" if factor is not None and factor.multiple > 1 else length
 
     def _say_side(self, name: str, known: set[str]) -> None:
         """Lines that find an open size from the length of a packed axis."""
@@ -1152,10 +1173,11 @@ class Head:
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
             empty = any(one.least > 1 and isinstance(self.names.sizes[factor], str) for factor, one in packs)
             folded = "batch.numel()" if empty else "-1"
-            if names.nested and axes:
-                count = len(self.lengths[number])
-                lengths = shape(names.sizes * count, names.c_input(number))
-                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", names.split(count))
+            order = self.plan.problem.inputs[number][1]
+            if axes and self.forward.is_split(order):
+                counted = zip(self.names.own, axis_counts(order), strict=True)
+                lengths = shape([size for own, count in counted for size in own * count], names.c_input(number))
+                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", names.split(order))
                 self.say(f"{inputs[number]} = {code}", "first which group, then which of its members")
                 continue
             code = f"{self.raw[number]}.reshape({folded}, {lengths})"

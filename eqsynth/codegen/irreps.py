@@ -33,7 +33,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     Elements that are diagrams come first, then orbits, in the order of their indices, then matrices.
     """
     if isinstance(elements[0], tuple):
-        return product_lines(group.factors, [element for element in elements if isinstance(element, tuple)])
+        return product_lines(group.indices, [element for element in elements if isinstance(element, tuple)])
     if group.diagrammatic:
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
     lines, helpers, parts = [], set[str](), []

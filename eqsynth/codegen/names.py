@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import factorial, prod
 
-from eqsynth.families.hom import NAMES, ProductHom
+from eqsynth.exact.permutations import inverse
+from eqsynth.families.hom import NAMES, ProductHom, index_order
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import Plan
 from eqsynth.spaces import exchanges
-from eqsynth.spaces.space import Space, Stored, Symmetry
+from eqsynth.spaces.space import Order, Space, Stored, Symmetry, axis_counts
 
 #: The length of an axis in code: a number, or the name of a variable.
 Size = int | str
@@ -47,8 +48,11 @@ class Names:
         self.sizes: list[Size] = [size(factor.n) for factor in factors]
         self.open = sorted({size for size in self.sizes if isinstance(size, str)})
         self.factors = len(factors)
-        #: Whether an axis of a tensor is made of all these indices.
-        self.nested = problem.group.maps == "nested"
+        self.group = problem.group
+        left = iter(self.sizes)
+        #: The lengths of the indices of an axis of each factor of the group, and of the axis itself.
+        self.own: list[list[Size]] = [[next(left) for _ in factor.indices] for factor in problem.group.factors]
+        self.lengths: list[Size] = [own[0] if len(own) == 1 else times(own) for own in self.own]
         self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
         self.used: set[str] = set()
 
@@ -58,15 +62,13 @@ class Names:
         open_length = f"{n}_{symmetry.name}" if isinstance(symmetry, Symmetry) else str(symmetry)
         return symmetry.length(n) if isinstance(n, int) else open_length
 
-    def split(self, axes: int) -> list[int]:
-        """The order of indices, all first ones and all second, where they stand axis by axis."""
-        return [axis * self.factors + index for index in range(self.factors) for axis in range(axes)]
+    def split(self, order: Order) -> list[int]:
+        """The order of indices, of a factor all first ones and all second, where they stand axis by axis."""
+        return index_order(self.group, axis_counts(order))
 
-    def joined(self, axes: int) -> list[int]:
+    def joined(self, order: Order) -> Sequence[int]:
         """The order of indices axis by axis, where all first ones come first; the order that there is without these."""
-        if not self.nested:
-            return []
-        return [index * axes + axis for axis in range(axes) for index in range(self.factors)]
+        return inverse(self.split(order))
 
     def factor_of(self, size: int) -> int:
         """The factor of the group that an axis belongs to, packed or not."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
+from eqsynth.exact.permutations import inverse
 from eqsynth.families.group import Group
+from eqsynth.families.hom import index_order
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 
 if TYPE_CHECKING:
@@ -42,12 +44,13 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     import numpy as np
 
     if isinstance(diagram, tuple):
-        sizes = [n] * len(diagram) if isinstance(n, int) else n
+        sizes = [n] * len(group.factors) if isinstance(n, int) else n
         if group.maps == "nested":
-            sizes = group.index_lengths(sizes[0])
-        factors = [matrix(g, d, size) for g, d, size in zip(group.indices, diagram, sizes, strict=True)]
-        product = np.asarray(reduce(np.kron, factors), dtype=np.int64)
-        return _of_axes(product, diagram[0], sizes) if group.maps == "nested" else product
+            own = group.index_lengths(sizes[0])
+            indices = [matrix(g, d, size) for g, d, size in zip(group.indices, diagram, own, strict=True)]
+            return _of_axes(reduce(np.kron, indices), group, diagram[0], own)
+        parts = zip(group.factors, by_factor(group, diagram), sizes, strict=True)
+        return np.asarray(reduce(np.kron, [matrix(*part) for part in parts]), dtype=np.int64)
     n = n if isinstance(n, int) else n[0]
     if not isinstance(diagram, Diagram) or group.kept_graph is not None:
         return _table(group, diagram, n)
@@ -76,41 +79,82 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     return filled.reshape(n**diagram.outputs, n**diagram.inputs)
 
 
-def _of_axes(product: NDArray[np.int64], diagram: Single, sizes: Sequence[int]) -> NDArray[np.int64]:
+def index_matrix(group: Group, element: Element, sizes: Sequence[int]) -> NDArray[np.int64]:
+    """The matrix on the indices that plans work on, of given lengths: that on axes, but for wreath products.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.diagrams.functor import index_matrix
+    >>> index_matrix(Group.parse("S(2) wr S(3)"), (Diagram(0, 1, ((0,),)),) * 2, (3, 2)).shape
+    (1, 6)
+    """
+    import numpy as np
+
+    if isinstance(element, tuple):
+        parts = zip(group.indices, element, sizes, strict=True)
+        return np.asarray(reduce(np.kron, [matrix(*part) for part in parts]), dtype=np.int64)
+    return matrix(group, element, sizes)
+
+
+def by_factor(group: Group, element: Sequence[Single]) -> list[Element]:
+    """The parts of an element of a product, those of a wreath product together, as they are in the factors' own bases.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.diagrams.functor import by_factor
+    >>> point = Diagram(0, 1, ((0,),))
+    >>> by_factor(Group.parse("(S(2) wr S(3)) x O(3)"), (point, point, Diagram(0, 0, ())))[0] == (point, point)
+    True
+    """
+    parts = iter(element)
+    listed = [tuple(next(parts) for _ in factor.indices) for factor in group.factors]
+    return [own if factor.split else own[0] for factor, own in zip(group.factors, listed, strict=True)]
+
+
+def _of_axes(product: NDArray[np.int64], group: Group, diagram: Single, sizes: Sequence[int]) -> NDArray[np.int64]:
     """A Kronecker product with rows and columns in the order of axes that are made of an index of each factor."""
     shape = product.shape
     for axes in (diagram.outputs, diagram.inputs):
         lengths = [size for size in sizes for _ in range(axes)]
         # Once for the rows and once for the columns, each time those that stand first.
-        product = joined_indices(product.reshape(1, *lengths, -1), axes, sizes).reshape(len(product), -1).T
+        split = product.reshape(1, *lengths, -1)
+        product = joined_indices(group, (axes,), sizes, split).reshape(prod(lengths), -1).T
     return product.reshape(shape)
 
 
-def split_indices(tensor: NDArray[Any], axes: int, sizes: Sequence[int]) -> NDArray[Any]:
+def split_indices(group: Group, counts: Sequence[int], sizes: Sequence[int], tensor: NDArray[Any]) -> NDArray[Any]:
     """A ``(batch, n m, ..., n m, channels)`` tensor with the indices of each axis apart: all first ones, all second.
 
     >>> import numpy as np
+    >>> from eqsynth import Group
     >>> from eqsynth.diagrams.functor import joined_indices, split_indices
-    >>> tensor = np.arange(36).reshape(1, 6, 6, 1)
-    >>> split = split_indices(tensor, 2, (3, 2))
-    >>> split.shape, bool((joined_indices(split, 2, (3, 2)) == tensor).all())
+    >>> group, tensor = Group.parse("S(2) wr S(3)"), np.arange(36).reshape(1, 6, 6, 1)
+    >>> split = split_indices(group, (2,), (3, 2), tensor)
+    >>> split.shape, bool((joined_indices(group, (2,), (3, 2), split) == tensor).all())
     ((1, 3, 3, 2, 2, 1), True)
+
+    ``counts``: how many axes each factor of the group has; ``sizes``: the length of each of its indices.
     """
     import numpy as np
 
-    several = len(sizes)
-    split = tensor.reshape(len(tensor), *[*sizes] * axes, tensor.shape[-1])
-    order = [1 + axis * several + index for index in range(several) for axis in range(axes)]
+    lengths = [length for own in _axes_of_factors(group, counts, sizes) for length in own]
+    split = tensor.reshape(len(tensor), *lengths, tensor.shape[-1])
+    order = [1 + place for place in index_order(group, counts)]
     return np.transpose(split, (0, *order, split.ndim - 1))
 
 
-def joined_indices(tensor: NDArray[Any], axes: int, sizes: Sequence[int]) -> NDArray[Any]:
+def joined_indices(group: Group, counts: Sequence[int], sizes: Sequence[int], tensor: NDArray[Any]) -> NDArray[Any]:
     """The same the other way round."""
     import numpy as np
 
-    order = [1 + index * axes + axis for axis in range(axes) for index in range(len(sizes))]
+    order = [1 + place for place in inverse(index_order(group, counts))]
     whole = np.transpose(tensor, (0, *order, tensor.ndim - 1))
-    return whole.reshape(len(tensor), *[prod(sizes)] * axes, tensor.shape[-1])
+    return whole.reshape(len(tensor), *map(prod, _axes_of_factors(group, counts, sizes)), tensor.shape[-1])
+
+
+def _axes_of_factors(group: Group, counts: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
+    """The lengths of the indices of each axis."""
+    left = iter(sizes)
+    own = [[next(left) for _ in factor.indices] for factor in group.factors]
+    return [lengths for lengths, count in zip(own, counts, strict=True) for _ in range(count)]
 
 
 def _turned(diagram: Diagram) -> list[int]:
@@ -228,7 +272,7 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
     """For each element the sum of squares of all entries of its matrix, and the largest such sum in a row."""
     import numpy as np
 
-    if elements and isinstance(elements[0], tuple):
+    if elements and isinstance(elements[0], tuple) and group.maps != "nested":
         return _squares_of_products(group, [element for element in elements if isinstance(element, tuple)], n)
     size = n if isinstance(n, int) else n[0]
     sums, by_label = [], dict[int, tuple[int, int]]()
@@ -275,9 +319,9 @@ def _squares_of_products(
 ) -> list[tuple[int, int]]:
     """The same for a product of groups: both sums are products of those of the factors."""
     sizes = [n] * len(group.factors) if isinstance(n, int) else n
-    known = []
-    for factor, size, listed in zip(group.factors, sizes, zip(*elements, strict=True), strict=True):
+    known, grouped = [], [by_factor(group, element) for element in elements]
+    for factor, size, listed in zip(group.factors, sizes, zip(*grouped, strict=True), strict=True):
         single = list(dict.fromkeys(listed))
         known.append(dict(zip(single, squares(factor, single, size), strict=True)))
-    parts = [[of[part] for of, part in zip(known, element, strict=True)] for element in elements]
+    parts = [[of[part] for of, part in zip(known, element, strict=True)] for element in grouped]
     return [(prod(total for total, _ in part), prod(largest for _, largest in part)) for part in parts]

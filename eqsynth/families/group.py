@@ -152,6 +152,8 @@ class Group:
             raise GroupError(f"{self.family}({n}) does not exist, omega needs an even dimension: ask for {near}")
         fill(self, n=n)
 
+    #: Whether a name is written in brackets where it is a factor of a product.
+    compound: ClassVar[bool] = False
     #: How to write a group that is given otherwise than by a size.
     how: ClassVar[str] = ""
 
@@ -200,6 +202,11 @@ class Group:
     def indices(self) -> tuple[Group, ...]:
         """The groups of the indices that steps of plans work on: the factors, or those that an axis is made of."""
         return self.factors
+
+    @property
+    def split(self) -> bool:
+        """Whether some axes are made of several indices."""
+        return len(self.indices) > len(self.factors)
 
     @property
     def length_text(self) -> str:

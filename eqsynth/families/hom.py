@@ -548,17 +548,40 @@ def index_sizes(group: Group, sizes: Sequence[int]) -> list[int]:
     return [length for factor, n in zip(group.factors, sizes, strict=True) for length in factor.index_lengths(n)]
 
 
-def split_turn(group: Group, turn: Turn) -> Turn:
+def index_order(group: Group, counts: Sequence[int]) -> list[int]:
+    """Where the indices of a tensor stand axis by axis, as an axis splits, in the order that plans have them in.
+
+    Of each factor all first indices come before all second ones; ``counts``: how many axes each factor has.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import index_order
+    >>> index_order(Group.parse("(S(2) wr S(3)) x O(3)"), (2, 1)), index_order(Group("S", 3), (2,))
+    ([0, 2, 1, 3, 4], [0, 1])
+    """
+    places, start = list[int](), 0
+    for factor, count in zip(group.factors, counts, strict=True):
+        several = len(factor.indices)
+        places += [start + axis * several + index for index in range(several) for axis in range(count)]
+        start += several * count
+    return places
+
+
+def split_turn(group: Group, counts: Sequence[int], turn: Turn) -> Turn:
     """An order of the axes of an output as one of their indices; axes of a group whose axes are single stay.
 
     >>> from eqsynth import Group
     >>> from eqsynth.families.hom import split_turn
-    >>> split_turn(Group("S", 3), ((1, 0), 1)), split_turn(Group.parse("S(2) wr S(3)"), ((1, 0), 1))
+    >>> split_turn(Group("S", 3), (2,), ((1, 0), 1)), split_turn(Group.parse("S(2) wr S(3)"), (2,), ((1, 0), 1))
     (((1, 0), 1), ((1, 0, 3, 2), 1))
     """
     axes, sign = turn
-    times = len(group.indices) // len(group.factors)
-    return tuple(axis + len(axes) * time for time in range(times) for axis in axes), sign
+    places, first = list[int](), 0
+    for factor, count in zip(group.factors, counts, strict=True):
+        for _ in factor.indices:
+            start = len(places)
+            places += [start + axis - first for axis in axes[first : first + count]]
+        first += count
+    return tuple(places), sign
 
 
 def fitted_space(group: Group, space: Space) -> Space:

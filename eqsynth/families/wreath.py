@@ -49,6 +49,7 @@ class WreathProduct(Group):
     permuting: ClassVar[bool] = True
     arguments: ClassVar[tuple[str, ...]] = ("stable", "nested")
     counted_by: ClassVar[str] = "chains of two partitions"
+    compound: ClassVar[bool] = True
     how: ClassVar[str] = "Write S(3) wr S(4), or a letter for one size or both, S(3) wr S(n)."
 
     inner: Group

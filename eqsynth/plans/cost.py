@@ -128,7 +128,7 @@ class Costing:
 
     def _irrep(self, size: int) -> Irrep | None:
         """The irrep whose coordinates an axis has."""
-        _, one = self.packs[size - len(self.problem.group.factors)]
+        _, one = self.packs[size - len(self.problem.group.indices)]
         return one if isinstance(one, Irrep) else None
 
     def _places(self, sizes: Iterable[int]) -> Polynomial:

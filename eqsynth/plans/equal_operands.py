@@ -92,7 +92,7 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     summand: dict[Key, tuple[int, int]] = {}
     flat = [maps.flat(place) for place in range(len(maps))]
     for number, diagram in enumerate(flat):
-        for axes, sign in (split_turn(maps.group, turn) for turn in maps.turned(number)):
+        for axes, sign in (split_turn(maps.group, axis_counts(maps.outputs), turn) for turn in maps.turned(number)):
             key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
             summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()

@@ -487,12 +487,9 @@ class _Inference:
         self._same(step.target, step.sizes, full_axes(self.problem.group, self.problem.space_out.orders[step.term]))
         for table in step.tables:
             self._channels(table.source, table.term)
-            self._same(
-                table.source,
-                self._value(table.source).axes,
-                full_axes(self.problem.group, self.problem.hom.space_in.orders[table.term]),
-            )
-            self._maps(table.elements, axes_of(self.problem.hom.space_in.orders[table.term]), len(step.sizes))
+            sizes = full_axes(self.problem.group, self.problem.hom.space_in.orders[table.term])
+            self._same(table.source, self._value(table.source).axes, sizes)
+            self._maps(table.elements, len(sizes), len(step.sizes))
             self._elements(table.term, step.term, range(table.first, table.first + len(table.elements)))
         self._maps(step.constants, 0, len(step.sizes))
         self._elements(-1, step.term, range(step.first, step.first + len(step.constants)))

@@ -194,8 +194,11 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
 def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
-    if group.maps == "nested" and method != "diagrams":
-        raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
+    if group.split and method in ("fourier", "irreps"):
+        raise GroupError(
+            f"layers of {group} have no method={method!r}, which is written for axes of one index: ask for "
+            "method='diagrams' or 'matrix'"
+        )
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     if decomposed := next((order for order in orders if is_decomposed(order)), None):
         _check_decomposed(hom, decomposed, method)
@@ -407,7 +410,8 @@ def _product_pair(term_in: int, term_out: int, maps: Basis, normalization: str) 
     for own in maps.factor_bases():
         pair = _pair(term_in, term_out, own, normalization)
         known.append(dict(zip(own.diagrams, pair.variances, strict=True)))
-    variances = tuple(prod(of[part] for of, part in zip(known, maps.parts(at), strict=True)) for at in range(len(maps)))
+    parts = map(maps.factor_parts, range(len(maps)))
+    variances = tuple(prod(of[part] for of, part in zip(known, listed, strict=True)) for listed in parts)
     return Pair(term_in, term_out, len(maps), gains(maps), variances, _largest(_squares(maps)))
 
 
@@ -419,7 +423,8 @@ def _squares(maps: Basis) -> list[tuple[int, int]]:
         return functor.squares(maps.group, maps.diagrams, int(maps.group.n))
     # Factors with diagrams scale each sum.
     known = [dict(zip(own.diagrams, _squares(own), strict=False)) for own in maps.factor_bases()]
-    parts = [[of.get(part, (1, 1)) for of, part in zip(known, maps.parts(at), strict=True)] for at in range(len(maps))]
+    listed = map(maps.factor_parts, range(len(maps)))
+    parts = [[of.get(part, (1, 1)) for of, part in zip(known, own, strict=True)] for own in listed]
     return [(prod(total for total, _ in part), prod(largest for _, largest in part)) for part in parts]
 
 
@@ -939,7 +944,8 @@ class _Lowering:
         first_constant: int | None,
     ) -> None:
         """One tied matrix for the maps into a term, from an element on; None: from the first that is a table."""
-        orders_in, order = self.hom.space_in.orders, axes_of(self.hom.space_out.orders[term_out])
+        orders_in, sizes = self.hom.space_in.orders, full_axes(self.hom.group, self.hom.space_out.orders[term_out])
+        order = len(sizes)
 
         def first(maps: Basis, start: int | None) -> int:
             return (
@@ -950,7 +956,7 @@ class _Lowering:
         for i, maps in bases.items():
             start = first(maps, first_weight)
             if listed := maps.diagrams[start:]:
-                half = whole(axes_of(orders_in[i]))
+                half = whole(len(full_axes(self.hom.group, orders_in[i])))
                 name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
                 tables.append(Table(name, i, listed, start))
         start = first(biases, first_constant) if biases else 0
@@ -961,7 +967,7 @@ class _Lowering:
                 Tied(
                     target,
                     term_out,
-                    full_axes(self.hom.group, self.hom.space_out.orders[term_out]),
+                    sizes,
                     tuple(tables),
                     constants,
                     start,
@@ -1584,14 +1590,17 @@ def mean_squares(
     symmetric and alternating tensors each entry counts once, as where they are packed. Exact where that
     takes at most a million entries, and else what it comes near to as n grows.
     """
-    gained = gained or (0,) * len(sizes)
+    gained = gained or (0,) * len(maps.group.indices)
     if len(maps.group.factors) > 1:
+        left = iter(gained)
+        own_gains = [[next(left) for _ in factor.indices] for factor in maps.group.factors]
         squares = [
-            dict(zip(one.diagrams, mean_squares(one, [n], power, [gain]), strict=True))
-            for one, n, gain in zip(maps.factor_bases(), sizes, gained, strict=True)
+            dict(zip(one.diagrams, mean_squares(one, [n], power, own), strict=True))
+            for one, n, own in zip(maps.factor_bases(), sizes, own_gains, strict=True)
         ]
-        parts = map(maps.parts, range(len(maps)))
+        parts = map(maps.factor_parts, range(len(maps)))
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
+    # An axis of several indices is one of permutations, whose maps have no gain.
     group, n, gain = maps.group, sizes[0], gained[0]
     if group.diagrammatic:
         own = group.index_lengths(n)

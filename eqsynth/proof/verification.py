@@ -25,7 +25,7 @@ from eqsynth.diagrams.enumeration import misfit
 from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, explain_calls, shown
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
+from eqsynth.families.hom import Hom, Problem, ProductHom, index_counts, index_sizes, maps_of, mixed, parse_problem
 from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import afford_elements
 from eqsynth.graphs import orbits
@@ -319,12 +319,15 @@ def _check_product(basis: Basis) -> str:
     ]
     for part in parts:
         check_basis(part)
-    expected = set(product(*(part.diagrams for part in parts)))
+    expected = {
+        tuple(single for number, part in zip(numbers, parts, strict=True) for single in part.parts(number))
+        for numbers in product(*(range(len(part)) for part in parts))
+    }
     if len(set(basis.diagrams)) != len(basis) or set(basis.diagrams) != expected:
         raise VerificationError(f"the {len(basis)} elements are not the {len(expected)} products of the factors' bases")
     _check_spanning(basis, prod(part.certificate.spanning for part in parts))
     for number, element in enumerate(basis.diagrams):
-        at = [part.diagrams.index(d) for part, d in zip(parts, _factors(element), strict=True)]
+        at = [part.diagrams.index(d) for part, d in zip(parts, basis.factor_parts(number), strict=True)]
         if basis.turned(number) != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
             raise VerificationError("an element is added in other orders of its axes than its factors are")
     return f"{len(basis)} maps, the products of {' and '.join(str(len(part)) for part in parts)}"
@@ -361,7 +364,9 @@ def _factor_basis(basis: Basis, place: int, group: Group, inputs: Order, outputs
     """The basis of a factor: that which layers use, or the other one where the product is made of it."""
     usual = bases.basis(group, inputs, outputs)
     if group.diagrammatic and is_plain(inputs) and is_plain(outputs):
-        taken = {_factors(element)[place] for element in basis.diagrams if len(_factors(element)) > place}
+        several = len(basis.group.indices)
+        places = [number for number, element in enumerate(basis.diagrams) if len(_factors(element)) == several]
+        taken = {basis.factor_parts(number)[place] for number in places}
         if taken and taken != set(usual.diagrams):
             return bases.basis(group, inputs, outputs, choose="standard")
     return usual
@@ -740,7 +745,8 @@ def meaning(
                 mixed = block_coefficients(plan, parameters, i, o)
                 total += np.einsum("mji,bic,moc->bjo", basis.matrices(ns).astype(float), x, mixed, optimize=True)
                 continue
-            gains = zip(group.factors, ns, axis_counts(basis.inputs), axis_counts(order_out), strict=True)
+            counts = index_counts(group, basis.inputs), index_counts(group, order_out)
+            gains = zip(group.indices, index_sizes(group, ns), *counts, strict=True)
             lift = 1.0 if basis.transfer else prod(n ** (factor.gain(k, lo) / 4) for factor, n, k, lo in gains)
             for of_map, matrix, one in zip(weight, basis.matrices(ns), basis.matrices(ns, turned=False), strict=True):
                 scale = lift * float((one**2).sum(1).max()) ** power

@@ -440,9 +440,9 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     """The basis of a problem, taken from the user's cache or chosen."""
     if group.maps == "factors":
         return _product_basis(group, orders_of(inputs), orders_of(outputs), choose)
-    if group.maps == "nested":
-        return _nested_basis(group, inputs, outputs, choose)
     plain_orders = is_plain(inputs) and is_plain(outputs)
+    if group.maps == "nested" and plain_orders:
+        return _nested_basis(group, inputs, outputs, choose)
     if choose == "standard" and not (plain_orders and group.diagrammatic):
         raise GroupError(
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
@@ -716,23 +716,12 @@ def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequenc
     return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in elements), certificate, turns)
 
 
-def refuse_symmetric(group: Group, *orders: Order) -> None:
-    """Raise GroupError where tensors are symmetric or alternating, or irreps: of a group that has diagrams alone."""
-    for order in orders:
-        if not is_plain(order):
-            raise GroupError(
-                f"{group} has no basis of symmetric or alternating tensors yet: ask for the order "
-                f"{order_text(plain(order))} in place of {order_text(order)}"
-            )
-
-
 def _nested_basis(group: Group, given: Order, wanted: Order, choose: str) -> Basis:
     """Nested partitions, those that are not zero: at most n blocks, each of them cut into at most m.
 
     A nested partition is the sum of the orbits of those that join more of its blocks, or of the blocks that they are
     cut into, and of itself, where these are not zero: the change to the basis of orbits is unitriangular at every n, m.
     """
-    refuse_symmetric(group, given, wanted)
     inputs, outputs = axes_of(given), axes_of(wanted)
     total = inputs + outputs
     spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)

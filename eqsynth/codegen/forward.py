@@ -39,12 +39,17 @@ from eqsynth.codegen.names import (
     permuted,
     shape,
     times,
+    whole_length,
 )
 from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
+from eqsynth.diagrams.functor import index_order
 from eqsynth.diagrams.text import fragment
 from eqsynth.errors import abridged
+from eqsynth.exact.permutations import inverse
+from eqsynth.families.group import Group
+from eqsynth.families.hom import indices_beside, indices_of
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
@@ -70,7 +75,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Decomposed, Irrep, Order, Symmetry, axis_counts
+from eqsynth.spaces.space import Decomposed, Irrep, Order, Symmetry
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -172,10 +177,11 @@ class Forward:
 
     def stored(self, order: Order) -> list[Size]:
         """The lengths of the axes of a tensor as it is stored: those of several indices are products."""
-        if self.plan.hom.group.split:
-            counted = zip(self.names.lengths, axis_counts(order), strict=True)
-            return [length for length, count in counted for _ in range(count)]
-        return self.sizes(self.plan.axes(order))
+        return [whole_length(own) for count, own in self.runs(order) for _ in range(count)]
+
+    def runs(self, order: Order) -> list[tuple[int, list[Size]]]:
+        """How many axes a tensor has of each factor as it is stored, and the lengths of the indices of each."""
+        return self.plan.runs(order, self.names.sizes)
 
     def axes(self, value: str) -> list[Size]:
         """The lengths of the axes of a value."""
@@ -215,7 +221,7 @@ class Forward:
             elif not layout.contiguous:
                 code += ".contiguous()"
             if self.is_split(order):
-                code = permuted(code, self.names.joined(order))
+                code = permuted(code, inverse(index_order(self.runs(order))))
                 results.append(f"{code}.reshape({lengths})")
                 continue
             self.names.used.add("folded")
@@ -225,14 +231,13 @@ class Forward:
 
     def is_split(self, order: Order) -> bool:
         """Whether some axes of a tensor, or those of its group that is no product, are made of several indices."""
-        factors = self.plan.hom.group.factors
-        counted = zip(factors, axis_counts(order), strict=True)
-        return any(factor.split and (count or len(factors) == 1) for factor, count in counted)
+        runs = self.runs(order)
+        return any(len(own) > 1 and (count or len(runs) == 1) for count, own in runs)
 
     def _joined_constant(self, value: str, order: Order) -> str:
         """What is the same for all samples, with several indices as one axis."""
         lengths = shape(1, self.axes(value), self.channels(value))
-        code = permuted(f"{self.code[value]}.expand({lengths})", self.names.joined(order))
+        code = permuted(f"{self.code[value]}.expand({lengths})", inverse(index_order(self.runs(order))))
         return f"{code}.reshape({shape(1, self.stored(order), self.channels(value))})"
 
     def _filled(self, value: str) -> str:
@@ -254,9 +259,9 @@ class Forward:
             self.say(f"{source} = {self._filled(step.source)}")
         packing = isinstance(step, Pack)
         before = self.plan.values[step.source].axes
-        n = self.names.sizes[factor]
+        n, own = self.names.axis(factor), indices_beside(self.plan.hom.group, factor)
         entries = times([n] * symmetry.order)
-        rest = before[step.start + (symmetry.order if packing else 1) :]
+        rest = before[step.start + (symmetry.order * len(own) if packing else 1) :]
         # Axes before those that are packed go with the batch, axes behind them with the channels.
         length, behind = entries if packing else self.names.sizes[step.size], times([*self.sizes(rest), channels])
         table, signs = f"{'packed' if packing else 'unpacked'}_{place}", f"signs_{place}"
@@ -268,10 +273,17 @@ class Forward:
         else:
             self.names.used.add(f"packing_{place}")
         ahead = times([self.names.batch, *self.sizes(before[: step.start])])
+        several, order = len(own) > 1, index_order([(symmetry.order, own)])
+        if packing and several:
+            apart = [self.names.sizes[one] for one in own for _ in range(symmetry.order)]
+            source = permuted(f"{source}.reshape({shape(ahead, apart, behind)})", inverse(order))
         code = f"{source}.reshape({ahead}, {length}, {behind}).index_select(1, {table})"
         if signed:
             code = f"({code} * {signs}[:, None].to({source}.dtype))"
         lengths = shape(self.names.batch, self.axes(step.target), channels)
+        if several and not packing:
+            apart = [self.names.sizes[one] for one in own] * symmetry.order
+            code = permuted(f"{code}.reshape({shape(ahead, apart, behind)})", order)
         code = f"{code}.reshape({lengths})"
         if signed and isinstance(n, str):
             # Without entries there are none to take: sums over none are 0, and have a gradient.
@@ -1063,7 +1075,7 @@ class Head:
                 self.say(f"{name} //= {factor.multiple}", f"an axis has {factor.multiple} * {name} entries")
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
             if isinstance(size, str) and isinstance(symmetry, Symmetry):
-                self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
+                self.say(f"{size} = {binomial(names.axis(factor), symmetry)}", f"entries of {symmetry.full}")
         for number, axes in enumerate(self.axes):
             x = self.raw[number]
             lengths, count = shape(self.lengths[number], names.c_input(number)), len(self.lengths[number])
@@ -1076,7 +1088,7 @@ class Head:
                 self.say(f'    raise self.ShapeError(f"{self._which(number)} holds {{{x}.dtype}}, and {cure}")')
             self.say(f"if not ({fits} and {numbers}):")
             hints = [
-                f"{names.sizes[size]} = {binomial(names.sizes[factor], symmetry)}"
+                f"{names.sizes[size]} = {binomial(names.axis(factor), symmetry)}"
                 for size in axes
                 if size >= names.factors and isinstance(names.sizes[size], str)
                 for factor, symmetry in [self.plan.packs[size - names.factors]]
@@ -1093,16 +1105,14 @@ class Head:
 
     def _place(self, number: int, name: str) -> int:
         """The first axis of an input, as it is given, that shows an open size."""
-        group, (_, order) = self.plan.problem.group, self.plan.problem.inputs[number]
-        if not group.split:
-            return self.forward.sizes(self.axes[number]).index(name)
-        counted = zip(self.names.own, axis_counts(order), strict=True)
-        return [name in own for own, count in counted for _ in range(count)].index(True)
+        _, order = self.plan.problem.inputs[number]
+        return [name in own for count, own in self.forward.runs(order) for _ in range(count)].index(True)
 
     def _split_factor(self, name: str) -> Group | None:
         """The factor of the group with axes of two indices one of which is an open size."""
-        factors = zip(self.plan.problem.group.factors, self.names.own, strict=True)
-        return next((factor for factor, own in factors if factor.split and name in own), None)
+        group, sizes = self.plan.problem.group, self.names.sizes
+        factors = zip(group.factors, indices_of(group), strict=True)
+        return next((factor for factor, own in factors if factor.split and name in [sizes[i] for i in own]), None)
 
     def _of_axis(self, name: str, length: str) -> str:
         """An open size from the length of an axis."""
@@ -1116,18 +1126,20 @@ class Head:
             (number, place, size)
             for number, axes in enumerate(self.axes)
             for place, size in enumerate(axes)
-            if names.sizes[names.factor_of(size)] == name
+            if name in [names.sizes[own] for own in indices_beside(self.plan.hom.group, names.factor_of(size))]
         )
-        _, symmetry = self.plan.packs[size - names.factors]
+        index, symmetry = self.plan.packs[size - names.factors]
         assert isinstance(symmetry, Symmetry)  # noqa: S101 - irreps have lengths that are known
         function = "_side" if symmetry.short else "_side_of"
         self.forward.tables.helpers.add(function)
-        side = self._length(number, place, lambda at: f"{function}({at}, {packing_arguments(symmetry)})")
+        side = self._length(
+            number, place, lambda at: self._of_axis(name, f"{function}({at}, {packing_arguments(symmetry)})")
+        )
         self.say(f"{name} = {side}")
         self.say(f"if {name} == 0:")
         packed = str(names.sizes[size])
         least = ", at least 1: without entries it does not say what the size is" if symmetry.least > 1 else ""
-        note = f" with {packed} = {binomial(name, symmetry)}{least}"
+        note = f" with {packed} = {binomial(names.axis(index), symmetry)}{least}"
         self.say(f"    {self._refusal(number, known - {packed}, note)}")
 
     def _which(self, number: int) -> str:
@@ -1175,9 +1187,9 @@ class Head:
             folded = "batch.numel()" if empty else "-1"
             order = self.plan.problem.inputs[number][1]
             if axes and self.forward.is_split(order):
-                counted = zip(self.names.own, axis_counts(order), strict=True)
-                lengths = shape([size for own, count in counted for size in own * count], names.c_input(number))
-                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", names.split(order))
+                runs = self.forward.runs(order)
+                lengths = shape([size for count, own in runs for size in own * count], names.c_input(number))
+                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", index_order(runs))
                 self.say(f"{inputs[number]} = {code}", "first which group, then which of its members")
                 continue
             code = f"{self.raw[number]}.reshape({folded}, {lengths})"
@@ -1195,7 +1207,7 @@ class Head:
                 tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
                 holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
                 device = f"{self.raw[holding[0] if holding else 0]}.device"
-                n = names.sizes[factor]
+                n = names.axis(factor)
                 code = f"{packing_function(symmetry)}({n}, {packing_arguments(symmetry)}, {device})"
                 self.say(f"{', '.join(tables)} = {code}", f"places of the entries of {symmetry.full}")
         for factor, size in enumerate(names.sizes[: names.factors]):

@@ -12,7 +12,6 @@ from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
 from eqsynth.exact.permutations import inverse
 from eqsynth.families.group import Group
-from eqsynth.families.hom import index_order
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
         if group.maps == "nested":
             own = group.index_lengths(sizes[0])
             indices = [matrix(g, d, size) for g, d, size in zip(group.indices, diagram, own, strict=True)]
-            return _of_axes(reduce(np.kron, indices), group, diagram[0], own)
+            return _of_axes(reduce(np.kron, indices), diagram[0], own)
         parts = zip(group.factors, by_factor(group, diagram), sizes, strict=True)
         return np.asarray(reduce(np.kron, [matrix(*part) for part in parts]), dtype=np.int64)
     n = n if isinstance(n, int) else n[0]
@@ -109,52 +108,61 @@ def by_factor(group: Group, element: Sequence[Single]) -> list[Element]:
     return [own if factor.split else own[0] for factor, own in zip(group.factors, listed, strict=True)]
 
 
-def _of_axes(product: NDArray[np.int64], group: Group, diagram: Single, sizes: Sequence[int]) -> NDArray[np.int64]:
+def _of_axes(product: NDArray[np.int64], diagram: Single, sizes: Sequence[int]) -> NDArray[np.int64]:
     """A Kronecker product with rows and columns in the order of axes that are made of an index of each factor."""
     shape = product.shape
     for axes in (diagram.outputs, diagram.inputs):
         lengths = [size for size in sizes for _ in range(axes)]
         # Once for the rows and once for the columns, each time those that stand first.
         split = product.reshape(1, *lengths, -1)
-        product = joined_indices(group, (axes,), sizes, split).reshape(prod(lengths), -1).T
+        product = joined_indices(split, [(axes, sizes)]).reshape(prod(lengths), -1).T
     return product.reshape(shape)
 
 
-def split_indices(group: Group, counts: Sequence[int], sizes: Sequence[int], tensor: NDArray[Any]) -> NDArray[Any]:
+def index_order(runs: Sequence[tuple[int, Sequence[object]]]) -> list[int]:
+    """Where indices stand axis by axis, as axes split, in the order that plans have them in.
+
+    A run is so many axes of a factor of the group, and the lengths of the indices that each of them is made of. Of a
+    run all first indices come before all second ones.
+
+    >>> from eqsynth.diagrams.functor import index_order
+    >>> index_order([(2, (3, 2)), (1, (3,))])
+    [0, 2, 1, 3, 4]
+    """
+    places, start = list[int](), 0
+    for count, lengths in runs:
+        several = len(lengths)
+        places += [start + axis * several + index for index in range(several) for axis in range(count)]
+        start += several * count
+    return places
+
+
+def split_indices(tensor: NDArray[Any], runs: Sequence[tuple[int, Sequence[int]]]) -> NDArray[Any]:
     """A ``(batch, n m, ..., n m, channels)`` tensor with the indices of each axis apart: all first ones, all second.
 
     >>> import numpy as np
-    >>> from eqsynth import Group
     >>> from eqsynth.diagrams.functor import joined_indices, split_indices
-    >>> group, tensor = Group.parse("S(2) wr S(3)"), np.arange(36).reshape(1, 6, 6, 1)
-    >>> split = split_indices(group, (2,), (3, 2), tensor)
-    >>> split.shape, bool((joined_indices(group, (2,), (3, 2), split) == tensor).all())
+    >>> tensor, runs = np.arange(36).reshape(1, 6, 6, 1), [(2, (3, 2))]
+    >>> split = split_indices(tensor, runs)
+    >>> split.shape, bool((joined_indices(split, runs) == tensor).all())
     ((1, 3, 3, 2, 2, 1), True)
 
-    ``counts``: how many axes each factor of the group has; ``sizes``: the length of each of its indices.
+    ``runs`` as in :func:`index_order`.
     """
     import numpy as np
 
-    lengths = [length for own in _axes_of_factors(group, counts, sizes) for length in own]
+    lengths = [length for count, own in runs for length in (*own,) * count]
     split = tensor.reshape(len(tensor), *lengths, tensor.shape[-1])
-    order = [1 + place for place in index_order(group, counts)]
-    return np.transpose(split, (0, *order, split.ndim - 1))
+    return np.transpose(split, (0, *(1 + place for place in index_order(runs)), split.ndim - 1))
 
 
-def joined_indices(group: Group, counts: Sequence[int], sizes: Sequence[int], tensor: NDArray[Any]) -> NDArray[Any]:
+def joined_indices(tensor: NDArray[Any], runs: Sequence[tuple[int, Sequence[int]]]) -> NDArray[Any]:
     """The same the other way round."""
     import numpy as np
 
-    order = [1 + place for place in inverse(index_order(group, counts))]
+    order = [1 + place for place in inverse(index_order(runs))]
     whole = np.transpose(tensor, (0, *order, tensor.ndim - 1))
-    return whole.reshape(len(tensor), *map(prod, _axes_of_factors(group, counts, sizes)), tensor.shape[-1])
-
-
-def _axes_of_factors(group: Group, counts: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
-    """The lengths of the indices of each axis."""
-    left = iter(sizes)
-    own = [[next(left) for _ in factor.indices] for factor in group.factors]
-    return [lengths for lengths, count in zip(own, counts, strict=True) for _ in range(count)]
+    return whole.reshape(len(tensor), *(prod(own) for count, own in runs for _ in range(count)), tensor.shape[-1])
 
 
 def _turned(diagram: Diagram) -> list[int]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations_with_replacement, product
+from itertools import accumulate, combinations_with_replacement, pairwise, product
 from math import prod
 from pathlib import Path
 from typing import overload
@@ -548,22 +548,27 @@ def index_sizes(group: Group, sizes: Sequence[int]) -> list[int]:
     return [length for factor, n in zip(group.factors, sizes, strict=True) for length in factor.index_lengths(n)]
 
 
-def index_order(group: Group, counts: Sequence[int]) -> list[int]:
-    """Where the indices of a tensor stand axis by axis, as an axis splits, in the order that plans have them in.
-
-    Of each factor all first indices come before all second ones; ``counts``: how many axes each factor has.
+def indices_of(group: Group) -> list[range]:
+    """For each factor the places of its indices in ``group.indices``.
 
     >>> from eqsynth import Group
-    >>> from eqsynth.families.hom import index_order
-    >>> index_order(Group.parse("(S(2) wr S(3)) x O(3)"), (2, 1)), index_order(Group("S", 3), (2,))
-    ([0, 2, 1, 3, 4], [0, 1])
+    >>> from eqsynth.families.hom import indices_of
+    >>> indices_of(Group.parse("(S(2) wr S(3)) x O(3)"))
+    [range(0, 2), range(2, 3)]
     """
-    places, start = list[int](), 0
-    for factor, count in zip(group.factors, counts, strict=True):
-        several = len(factor.indices)
-        places += [start + axis * several + index for index in range(several) for axis in range(count)]
-        start += several * count
-    return places
+    stops = [*accumulate(len(factor.indices) for factor in group.factors)]
+    return [range(start, stop) for start, stop in pairwise((0, *stops))]
+
+
+def indices_beside(group: Group, index: int) -> range:
+    """The places of the indices that an axis has beside an index, and of that index.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import indices_beside
+    >>> [indices_beside(Group.parse("(S(2) wr S(3)) x O(3)"), index) for index in range(3)]
+    [range(0, 2), range(0, 2), range(2, 3)]
+    """
+    return next(own for own in indices_of(group) if index in own)
 
 
 def split_turn(group: Group, counts: Sequence[int], turn: Turn) -> Turn:

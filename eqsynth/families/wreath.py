@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from math import comb, factorial
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError, SymbolicError, explain_calls, shown
 from eqsynth.exact.partitions import Blocks, set_partitions, stirling2
 from eqsynth.families.group import MAX_N, Generators, Group, fill
+from eqsynth.families.partition_groups import Kinds, kinds_of, orbits_of_partitions
 from eqsynth.families.symmetric import Symmetric
+from eqsynth.spaces.space import Symmetry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -192,6 +195,18 @@ class WreathProduct(Group):
         most, most_in_each = _limits(self, total)
         return sum(_nested_counts(total, most_in_each)[: most + 1])
 
+    def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
+        """Multisets of types of groups, each a multiset of types of members; those with a sign stand once at most.
+
+        >>> from eqsynth import Group
+        >>> from eqsynth.spaces.space import Symmetry
+        >>> two = Symmetry("S", 2)
+        >>> [Group.parse(text).symmetric_dimension([two, two]) for text in ("S(m) wr S(n)", "S(2) wr S(2)")]
+        [25, 17]
+        """
+        kinds = kinds_of(parts)
+        return orbits_of_nested(kinds, *_limits(self, sum(order for _, order in kinds)))
+
     def stable_from(self, total: int) -> int:
         """The length of axes with so many groups of so many members as there are vertices."""
         least = max(total, 1)
@@ -273,6 +288,37 @@ def nested_partitions(total: int, most: int, most_in_each: int) -> Iterator[Nest
         for joined in set_partitions(len(inner)):
             if len(joined) <= most and all(len(cut) <= most_in_each for cut in joined):
                 yield tuple(tuple(sorted(v for block in cut for v in inner[block])) for cut in joined), inner
+
+
+@lru_cache(maxsize=256)
+def orbits_of_nested(kinds: Kinds, most: int, most_in_each: int) -> int:
+    """How many orbits of nested partitions do not vanish under exchanges of axes, with signs of alternating parts.
+
+    A member takes some vertices of each part, at most one of an alternating one; a group is a multiset of members, and
+    the whole a multiset of groups. Two equal members, or groups, change places with a sign if they take an odd number
+    of vertices of alternating parts: then there is one at most. So the number is that of pairs of multisets, counted
+    by what each group takes in all: w groups that take the same can be chosen t times in C(w + t - 1, t) ways, with a
+    sign in C(w, t).
+    """
+    orders = tuple(order for _, order in kinds)
+    counted: dict[tuple[tuple[int, ...], int], int] = {(orders, 0): 1}
+    for taken in product(*(range(order + 1) for order in orders)):
+        if not any(taken):
+            continue
+        own = tuple((alternating, count) for (alternating, _), count in zip(kinds, taken, strict=True))
+        members = orbits_of_partitions(own, False)
+        ways = sum(number for parts, number in members.items() if parts <= most_in_each)
+        odd = sum(count for alternating, count in own if alternating) % 2
+        ahead: dict[tuple[tuple[int, ...], int], int] = {}
+        for (left, groups), before in counted.items():
+            times, rest = 0, left
+            while groups + times <= most and min(rest) >= 0:
+                chosen = comb(ways, times) if odd else comb(ways + times - 1, times) if ways else int(not times)
+                if chosen:
+                    ahead[rest, groups + times] = ahead.get((rest, groups + times), 0) + before * chosen
+                times, rest = times + 1, tuple(has - takes for has, takes in zip(rest, taken, strict=True))
+        counted = ahead
+    return sum(number for (left, _), number in counted.items() if not any(left))
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ from eqsynth.bases.decomposed import Fixed, packed, unpacked
 from eqsynth.diagrams.functor import index_matrix, joined_indices, matrix, split_indices, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
-from eqsynth.families.hom import index_sizes
+from eqsynth.families.hom import index_sizes, indices_beside
 from eqsynth.families.irreps import coordinates
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
@@ -41,7 +41,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Decomposed, Irrep, Order, Stored, axis_counts, lengths, stored_full
+from eqsynth.spaces.space import Decomposed, Irrep, Order, Stored, lengths, stored_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,7 @@ class _Interpreter:
         self.ns = sizes
         #: The length of each index of the group, and behind them the lengths of packed axes.
         self.sizes = index_sizes(plan.hom.group, sizes)
-        self.lengths = [*self.sizes, *(symmetry.length(self.sizes[factor]) for factor, symmetry in plan.packs)]
+        self.lengths = [*self.sizes, *(symmetry.length(self.n_of(index)) for index, symmetry in plan.packs)]
         # The channels of a product are one axis, the left one's most significant.
         self.parameters = {
             name: value.reshape(*value.shape[:2], -1) if name.startswith("weight") else value
@@ -111,8 +111,7 @@ class _Interpreter:
 
     def split(self, by: Callable[..., Array], tensor: Array, order: Order) -> Array:
         """A tensor with the indices of its axes apart, or joined to axes; the tensor where each axis is one index."""
-        group = self.plan.hom.group
-        return by(group, axis_counts(order), self.sizes, tensor) if group.split else tensor
+        return by(tensor, self.plan.runs(order, self.lengths)) if self.plan.hom.group.split else tensor
 
     def zeros_out(self, term: int) -> Array:
         """The zero of an output term."""
@@ -131,11 +130,10 @@ class _Interpreter:
 
         plan, values = self.plan, self.values
         match step:
-            case Input(_, term, axes):
+            case Input(_, term):
                 channels, order = plan.problem.inputs[term]
-                wanted = (self.batch, *[self.lengths[size] for size in axes], channels)
-                if plan.hom.group.split:
-                    wanted = (self.batch, *lengths(order, self.ns), channels)
+                runs = plan.runs(order, self.lengths)
+                wanted = (self.batch, *(prod(own) for count, own in runs for _ in range(count)), channels)
                 if self.inputs[term].shape != wanted:
                     raise ShapeError(f"input {term} has shape {self.inputs[term].shape}, expected {wanted}")
                 return [self.split(split_indices, self.inputs[term], order)]
@@ -192,10 +190,13 @@ class _Interpreter:
                 orders = [bases.outs[target.order] for target in targets]
                 return [self.stored(np.asarray(total), order) for total, order in zip(sums, orders, strict=True)]
             case Pack(_, source, start):
-                return [_packed(values[source], start, self.packing(step))]
+                index, symmetry = plan.packs[step.size - len(self.sizes)]
+                whole = self.repacked(joined_indices, values[source], start, index, symmetry.order)
+                return [_packed(whole, start, symmetry)]
             case Unpack(_, source, start):
-                factor, _ = plan.packs[step.size - len(self.sizes)]
-                return [_unpacked(values[source], start, self.packing(step), self.sizes[factor])]
+                index, symmetry = plan.packs[step.size - len(self.sizes)]
+                whole = _unpacked(values[source], start, symmetry, self.n_of(index))
+                return [self.repacked(split_indices, whole, start, index, symmetry.order)]
         raise AssertionError(f"{step!r} writes no value")
 
     def pair_forms(self, forms: Forms, axes: Sequence[int]) -> list[NDArray[np.int64]]:
@@ -221,9 +222,19 @@ class _Interpreter:
         shape = lengths(stored_full(order), self.sizes)
         return packed(flat.reshape(len(flat), *shape, flat.shape[-1]), order)
 
-    def packing(self, step: Pack | Unpack) -> Stored:
-        """The kind of tensor of the axes that a step packs or unpacks."""
-        return self.plan.packs[step.size - len(self.sizes)][1]
+    def n_of(self, index: int) -> int:
+        """The length of an axis that has an index."""
+        return prod(self.sizes[own] for own in indices_beside(self.plan.hom.group, index))
+
+    def repacked(self, by: Callable[..., Array], tensor: Array, start: int, index: int, order: int) -> Array:
+        """A value with the indices of the axes that are packed apart, or joined."""
+        own = indices_beside(self.plan.hom.group, index)
+        if len(own) == 1:
+            return tensor
+        stop = 1 + start + order * (len(own) if by is joined_indices else 1)
+        before, packed, behind = tensor.shape[: 1 + start], tensor.shape[1 + start : stop], tensor.shape[stop:]
+        moved = by(tensor.reshape(prod(before), *packed, -1), [(order, [self.sizes[one] for one in own])])
+        return moved.reshape(*before, *moved.shape[1:-1], *behind)
 
     # --- products of inputs -----------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes
+from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes, indices_beside, indices_of, split_turn
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -485,6 +485,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
+        turns = tuple(split_turn(group, axis_counts(maps.outputs), turn) for turn in turns) if group.split else turns
         if not several:
             one = _factored(group, parts_of[0], as_tables)
             profile = profiles.setdefault(one.profile, (one.profile,))
@@ -774,9 +775,20 @@ class _Lowering:
     def _add_packs(self, orders: Iterable[Order]) -> None:
         """Packed axes of tensors as they are stored."""
         for order in orders:
-            for factor, one in enumerate(entries_of(order)):
+            for index, one in enumerate(self._index_entries(order)):
                 if stored_packed(one):
-                    self._pack_size(factor, one)
+                    self._pack_size(index, one)
+
+    def _index_entries(self, order: Order) -> list[FactorAxes | None]:
+        """What an order says of each factor, at the first of its indices."""
+        listed = list[FactorAxes | None]([None] * len(self.factors))
+        for own, one in zip(indices_of(self.hom.group), entries_of(order), strict=True):
+            listed[own[0]] = one
+        return listed
+
+    def _stored_packings(self, order: Order) -> list[tuple[int, int]]:
+        """Where a tensor is packed as it is stored, and the sizes of these axes."""
+        return self._packings(self._index_entries(order), index_counts(self.hom.group, order))
 
     # --- packed tensors -----------------------------------------------------------------------------
 
@@ -824,7 +836,7 @@ class _Lowering:
             (first, *rest) = read
             assert isinstance(first, Input)  # noqa: S101 - reductions begin with their input
             steps += [
-                *self._unpack(name, first.target, self._packings(entries_of(order), axis_counts(order))),
+                *self._unpack(name, first.target, self._stored_packings(order)),
                 *rest,
             ]
         return steps
@@ -836,7 +848,7 @@ class _Lowering:
         ready = list(self.ready[term])
         if last.source is not None:
             packed = self._fresh(_name("q", term, whole(0), self.several_out))
-            steps += self._pack(last.source, packed, self._packings(entries_of(order), axis_counts(order)))
+            steps += self._pack(last.source, packed, self._stored_packings(order))
             ready.append(packed)
         if not ready:
             return [last]
@@ -862,7 +874,10 @@ class _Lowering:
         middle, sign, start = list(use.middle), 1, 0
         kept = [use.bottom.blocks[block] for block in use.bottom.kept]
         orders = self.hom.space_in.orders[use.term_in], self.hom.space_out.orders[use.term_out]
-        for (count, *_), one, other in zip(use.profile, *map(entries_of, orders), strict=True):
+        # Axes of several indices are mixed with all of their entries.
+        several = [len(indices_beside(self.hom.group, index)) > 1 for index in range(len(self.factors))]
+        for (count, *_), one, other, apart in zip(use.profile, *map(self._index_entries, orders), several, strict=True):
+            one, other = (None, None) if apart else (one, other)
             lengths = {len(block) for block in kept[start : start + count]}
             alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
             order = tuple(place - start for place in middle[start : start + count])
@@ -1250,11 +1265,16 @@ class _Lowering:
 
     def _is_read(self, use: _Use) -> bool:
         """Whether a packed input is mixed as it is."""
-        return _stays_packed(use.packs, use.bottom, self.hom.space_in.orders[use.term_in])
+        return self._stays_packed(use.packs, use.bottom, self.hom.space_in.orders[use.term_in])
 
     def _is_ready(self, use: _Use) -> bool:
         """Whether what is mixed packed is, as it is, a part of a packed output."""
-        return _stays_packed(use.packs, use.top, self.hom.space_out.orders[use.term_out]) and not use.turns
+        return self._stays_packed(use.packs, use.top, self.hom.space_out.orders[use.term_out]) and not use.turns
+
+    def _stays_packed(self, packs: Sequence[Stored | None], half: Half, order: Order) -> bool:
+        """Whether all axes of a tensor are mixed packed as they are stored."""
+        stored = tuple(one if stored_packed(one) else None for one in self._index_entries(order))
+        return packs == stored and half == whole(len(full_axes(self.hom.group, order)))
 
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
@@ -1266,7 +1286,8 @@ class _Lowering:
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
         """How many products a Mix takes: copies of its operands stay below the input and output together."""
         sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.indices]
-        sizes += [one.length(sizes[factor]) for factor, one in self.packs]
+        beside = [indices_beside(self.hom.group, index) for index, _ in self.packs]
+        sizes += [one.length(prod(sizes[own] for own in at)) for at, (_, one) in zip(beside, self.packs, strict=True)]
         held = sum(
             channels * prod(sizes[factor] for factor in stored_axes(self.hom.group, order, self.packs))
             for space in (self.hom.space_in, self.hom.space_out)
@@ -1344,12 +1365,6 @@ def _turned(half: Half, part: Part, turns: Sequence[Turn], directed: frozenset[i
         pattern = tuple(part.pattern[half.kept.index(block)] for block in kept)
         images.append((turned, Part(part.source, pattern, sign=by)))
     return images
-
-
-def _stays_packed(packs: Sequence[Stored | None], half: Half, order: Order) -> bool:
-    """Whether all axes of a tensor are mixed packed as they are stored."""
-    stored = tuple(one if stored_packed(one) else None for one in entries_of(order))
-    return packs == stored and half == whole(axes_of(order))
 
 
 def _packs_straight(use: _Use) -> bool:
@@ -1617,7 +1632,6 @@ def mean_squares(
             square = irreps.squares(group, maps.parts(element)[0], maps.inputs, maps.outputs)
         elif not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
-            assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
             packed = index_symmetries.squares(group, one, turns, maps.inputs, maps.outputs, n)
             if packed is not None:
                 rows, square = prod(packed_lengths(maps.outputs, sizes)), packed
@@ -1639,10 +1653,11 @@ def _alike(maps: Basis, index: int) -> int:
     if not isinstance(element, Diagram | tuple) or is_plain(maps.inputs):
         return 1
     diagram = maps.flat(index)
-    if not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
-        start = diagram.outputs
+    if maps.group.split or not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
+        start, counts = diagram.outputs, axis_counts(maps.inputs)
         block_of = {vertex: number for number, block in enumerate(diagram.blocks) for vertex in block}
-        images = [[block_of[start + axis] for axis in axes] for axes, _ in all_turns(maps.inputs)]
+        turns = (split_turn(maps.group, counts, turn) for turn in all_turns(maps.inputs))
+        images = [[block_of[start + axis] for axis in axes] for axes, _ in turns]
         # Two orders that take the axes to the same blocks differ by one that stays inside the blocks.
         kept = {tuple(image) for image in images if _same_blocks(diagram, image, block_of)}
         return len(kept)

@@ -25,7 +25,17 @@ from eqsynth.diagrams.enumeration import misfit
 from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, explain_calls, shown
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, Problem, ProductHom, index_counts, index_sizes, maps_of, mixed, parse_problem
+from eqsynth.families.hom import (
+    Hom,
+    Problem,
+    ProductHom,
+    index_counts,
+    index_sizes,
+    maps_of,
+    mixed,
+    parse_problem,
+    split_turn,
+)
 from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import afford_elements
 from eqsynth.graphs import orbits
@@ -164,10 +174,10 @@ def check_basis(basis: Basis) -> str:
         return _check_product(basis)
     if irreps.has_irreps(basis.inputs, basis.outputs):
         return _check_irreps(basis)
-    if basis.group.maps == "nested":
-        return _check_nested(basis)
     if not basis.plain_orders:
         return _check_symmetric(basis)
+    if basis.group.maps == "nested":
+        return _check_nested(basis)
     if not basis.group.diagrammatic:
         return _check_tables(basis)
     _check_diagrams(basis)
@@ -339,15 +349,9 @@ def _check_nested(basis: Basis) -> str:
     Then they are a basis: the change to the orbits that are there is unitriangular.
     """
     group, total = basis.group, _vertices(basis)
-    orders = axes_of(basis.outputs), axes_of(basis.inputs)
     for element in basis.diagrams:
-        parts = [part for part in _factors(element) if isinstance(part, Diagram) and not (part.edges or part.head)]
-        if len(parts) != len(group.indices) or len(parts) != len(_factors(element)):
-            raise VerificationError(f"{element!r} is no nested partition of {group}")
-        if any((part.outputs, part.inputs) != orders for part in parts):
-            raise VerificationError(f"{element!r} does not map order {orders[1]} to {orders[0]}")
-        if problem := group.nested_misfit(*(part.blocks for part in parts)):
-            raise VerificationError(f"{element!r} is no nested partition of {group}: {problem}")
+        if problem := _nested_misfit(basis, element):
+            raise VerificationError(f"{element!r} {problem}")
     if len(set(basis.diagrams)) != len(basis):
         raise VerificationError(f"a nested partition stands twice among the {len(basis)} of {group}")
     expected, spanning = dimension.dimension(group, total), count_diagrams(group, total)
@@ -358,6 +362,18 @@ def _check_nested(basis: Basis) -> str:
     if basis.certificate.independence != argument:
         raise VerificationError(f"the certificate's argument is {argument!r} for {expected} of {spanning} maps")
     return f"{expected} maps, nested partitions of at most n blocks, each cut into at most m"
+
+
+def _nested_misfit(basis: Basis, element: Element) -> str:
+    """Why an element is no nested partition of the group of a basis; empty where it is."""
+    group, orders = basis.group, (axes_of(basis.outputs), axes_of(basis.inputs))
+    parts = [part for part in _factors(element) if isinstance(part, Diagram) and not (part.edges or part.head)]
+    if len(parts) != len(group.indices) or len(parts) != len(_factors(element)):
+        return f"is no nested partition of {group}"
+    if any((part.outputs, part.inputs) != orders for part in parts):
+        return f"does not map order {orders[1]} to {orders[0]}"
+    problem = group.nested_misfit(*(part.blocks for part in parts))
+    return f"is no nested partition of {group}: {problem}" if problem else ""
 
 
 def _factor_basis(basis: Basis, place: int, group: Group, inputs: Order, outputs: Order) -> Basis:
@@ -455,7 +471,10 @@ def _check_symmetric(basis: Basis) -> str:
         expected = dimension.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
         if count != expected:
             raise VerificationError(f"{count} maps, but the dimension of the equivariant maps is {expected}")
-        problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
+        if group.maps == "nested":
+            problems = [_nested_misfit(basis, one) for one in basis]
+        else:
+            problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
         if any(problems):
             raise VerificationError(f"an element is not equivariant under {group}: {next(filter(None, problems))}")
     sizes = () if group.symbolic else whole.sizes()
@@ -536,8 +555,13 @@ def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> 
 
 
 def _moves(basis: Basis) -> tuple[list[tuple[Turn, int]], list[tuple[Turn, int]]]:
-    above = [(swap, 0) for swap in generators_of(basis.outputs)]
-    return above, [(swap, axes_of(basis.outputs)) for swap in generators_of(basis.inputs)]
+    start = sum(index_counts(basis.group, basis.outputs))
+    sides = ((basis.outputs, 0), (basis.inputs, start))
+    above, below = (
+        [(split_turn(basis.group, axis_counts(order), swap), first) for swap in generators_of(order)]
+        for order, first in sides
+    )
+    return above, below
 
 
 def _orbit_of_exchanges(basis: Basis, number: int) -> frozenset[Diagram]:
@@ -556,7 +580,7 @@ def _is_turned(basis: Basis, number: int) -> bool:
         return least, sign * images[least]
 
     added = []
-    for axes, sign in basis.turned(number):
+    for axes, sign in (split_turn(basis.group, axis_counts(basis.outputs), turn) for turn in basis.turned(number)):
         # Axis i of the result is axis axes[i]: that axis moves to i.
         back = [axes.index(axis) for axis in range(len(axes))]
         image, by = index_symmetries.permuted(

@@ -345,15 +345,16 @@ def squares(
     (one,) = entries_of(inputs)
     places = packing(one, n)[1:] if isinstance(one, Symmetry) else None
     # Diagrams give single rows; whatever else is a table, which is made once.
-    table = None if isinstance(element, Diagram) and group.diagrammatic else functor.matrix(group, element, n)
+    diagram = element if isinstance(element, Diagram) and group.diagrammatic else None
+    table = functor.matrix(group, element, n) if diagram is None else np.zeros((0, 0), np.int64)
     total = 0
     for row, times in zip(rows, counts, strict=True):
         # Axis i of what is added is axis axes[i] of the map.
         entries: NDArray[Any] = np.zeros(n**count, np.int64)
         for axes, sign in permutations:
             at = row[np.argsort(axes)]
-            if table is None:
-                entries += sign * functor.row(group, element, at, n)
+            if diagram is not None:
+                entries += sign * functor.row(group, diagram, at, n)
             else:
                 entries += sign * table[np.ravel_multi_index(tuple(at), (n,) * above) if above else 0]
         if places:

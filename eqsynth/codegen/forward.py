@@ -1066,13 +1066,14 @@ class Head:
             if any(names.sizes[place] == name and one.multiple > 1 for place, one in enumerate(group.indices)):
                 self.say(f"if {name} % 2:")
                 self.say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {group} needs an even n")')
-            if name in self.missing and (factor := self._split_factor(name)) is not None and factor.multiple > 1:
-                self.say(f"if {name} % {factor.multiple}:")
+            owner = self._split_factor(name)
+            if name in self.missing and owner is not None and owner.multiple > 1:
+                self.say(f"if {name} % {owner.multiple}:")
                 self.say(
-                    f'    raise self.ShapeError(f"{factor} has no axes of length {{{name}}}: it is a multiple of '
-                    f'{factor.multiple}")'
+                    f'    raise self.ShapeError(f"{owner} has no axes of length {{{name}}}: it is a multiple of '
+                    f'{owner.multiple}")'
                 )
-                self.say(f"{name} //= {factor.multiple}", f"an axis has {factor.multiple} * {name} entries")
+                self.say(f"{name} //= {owner.multiple}", f"an axis has {owner.multiple} * {name} entries")
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
             if isinstance(size, str) and isinstance(symmetry, Symmetry):
                 self.say(f"{size} = {binomial(names.axis(factor), symmetry)}", f"entries of {symmetry.full}")

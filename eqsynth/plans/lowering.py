@@ -875,9 +875,12 @@ class _Lowering:
         kept = [use.bottom.blocks[block] for block in use.bottom.kept]
         orders = self.hom.space_in.orders[use.term_in], self.hom.space_out.orders[use.term_out]
         # Axes of several indices are mixed with all of their entries.
-        several = [len(indices_beside(self.hom.group, index)) > 1 for index in range(len(self.factors))]
-        for (count, *_), one, other, apart in zip(use.profile, *map(self._index_entries, orders), several, strict=True):
-            one, other = (None, None) if apart else (one, other)
+        single = [len(indices_beside(self.hom.group, index)) == 1 for index in range(len(self.factors))]
+        entries = (
+            [one if alone else None for one, alone in zip(self._index_entries(order), single, strict=True)]
+            for order in orders
+        )
+        for (count, *_), one, other in zip(use.profile, *entries, strict=True):
             lengths = {len(block) for block in kept[start : start + count]}
             alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
             order = tuple(place - start for place in middle[start : start + count])

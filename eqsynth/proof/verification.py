@@ -336,7 +336,7 @@ def _check_product(basis: Basis) -> str:
     if len(set(basis.diagrams)) != len(basis) or set(basis.diagrams) != expected:
         raise VerificationError(f"the {len(basis)} elements are not the {len(expected)} products of the factors' bases")
     _check_spanning(basis, prod(part.certificate.spanning for part in parts))
-    for number, element in enumerate(basis.diagrams):
+    for number in range(len(basis)):
         at = [part.diagrams.index(d) for part, d in zip(parts, basis.factor_parts(number), strict=True)]
         if basis.turned(number) != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
             raise VerificationError("an element is added in other orders of its axes than its factors are")

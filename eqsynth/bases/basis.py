@@ -170,7 +170,8 @@ class Basis:
         """
         from eqsynth.bases.algebra import Map
 
-        diagrams, inputs, outputs = self.plain()
+        nested = self.group.maps == "nested" and self.plain_orders
+        diagrams, inputs, outputs = (self.diagrams, 0, 0) if nested else self.plain()
         number = whole(index)
         if number is None or not -len(self) <= number < len(self):
             raise EqsynthError(f"a basis of {len(self)} maps has none numbered {shown(index)}: count from 0")
@@ -180,7 +181,7 @@ class Basis:
                 f"diagrams: ask for the orders {order_text(untwisted(self.inputs))} -> "
                 f"{order_text(untwisted(self.outputs))}"
             )
-        if self.group.duals:
+        if self.group.duals or nested:
             return Map.of(self.group, diagrams[number], 1, self.outputs, self.inputs)
         return Map.of(self.group, diagrams[number], 1, outputs, inputs)
 

@@ -52,6 +52,7 @@ class WreathProduct(Group):
     permuting: ClassVar[bool] = True
     arguments: ClassVar[tuple[str, ...]] = ("stable", "nested")
     counted_by: ClassVar[str] = "chains of two partitions"
+    spanning: ClassVar[str] = "pairs of a partition of the groups, and one of the members that is finer"
     compound: ClassVar[bool] = True
     how: ClassVar[str] = "Write S(3) wr S(4), or a letter for one size or both, S(3) wr S(n)."
 
@@ -162,11 +163,13 @@ class WreathProduct(Group):
         """How many nested partitions there are on so many vertices, at large sizes."""
         return sum(_nested_counts(total, total))
 
-    def nested_misfit(self, outer: Blocks, inner: Blocks) -> str:
-        """Why two partitions are no nested partition of the basis; empty where they are."""
+    def nested_misfit(self, outer: Blocks, inner: Blocks, limits: bool = True) -> str:
+        """Why two partitions are no nested partition of the basis, or at all without ``limits``; empty where they are."""
         block_of = {vertex: number for number, block in enumerate(outer) for vertex in block}
         if any(len({block_of[vertex] for vertex in block}) > 1 for block in inner):
             return "the partition of the members does not cut the blocks of that of the groups"
+        if not limits:
+            return ""
         total = len(block_of)
         most, most_in_each = _limits(self, total)
         cuts = [sum(block_of[cut[0]] == number for cut in inner) for number in range(len(outer))]

@@ -11,7 +11,7 @@ from eqsynth.bases.bratteli import MAX_PARTS, copies, dimension_polynomial
 from eqsynth.bases.dimension import stable_from
 from eqsynth.errors import GroupError, SizeError, SymbolicError, explain_calls
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.group import FAMILIES, Group, Label
+from eqsynth.families.group import Group, Label
 from eqsynth.families.hom import Hom, fitted_order
 from eqsynth.families.irreps import irrep_text
 from eqsynth.spaces.space import (
@@ -193,11 +193,8 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     Raises as :func:`floor` does. Source: Weyl; James and Kerber, The Representation Theory of the Symmetric Group, 2.5.
     """
     hom = Hom.parse(group, space_in, space_out)
-    if not all(factor.stride for factor in hom.group.factors):
-        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
-        raise GroupError(
-            f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
-        )
+    for factor in hom.group.factors:
+        factor.require_parts(f"the irreducible parts of {hom.group} are not known from partitions")
     columns = [list(zip(*map(orders_of, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))
     shared = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns))
@@ -220,7 +217,7 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[Order], orders_
     stable = isinstance(group.n, str) or group.n >= enough
     sized = group.at(enough) if isinstance(group.n, str) else group
     # Where no head fits, twisted tensors and others have no part in common.
-    apart = isinstance(group.n, str) or group.n > total + 1
+    apart = isinstance(group.n, str) or (group.n > total + 1 and not group.split)
     held = {order: _held(sized, order, stable, apart) for order in {*orders_in, *orders_out}}
     shapes_in, shapes_out = ({shape for order in orders for shape in held[order]} for orders in (orders_in, orders_out))
     shared = []

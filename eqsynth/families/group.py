@@ -433,6 +433,16 @@ class Group:
         """The dimension of a part as a polynomial: the product of (n + offset), divided by a number."""
         self._lacks(f"a dimension of the part {label}")
 
+    def part_dimension(self, label: Label) -> int:
+        """The dimension of a part, at numbers."""
+        offsets, divisor = self.dimension_factors(label)
+        return prod(self.number + offset for offset in offsets) // divisor
+
+    def require_parts(self, refusal: str) -> None:
+        """Raise GroupError unless the irreducible parts are known; ``refusal``: what is said before what to ask for."""
+        if not self.stride:
+            raise GroupError(f"{refusal}: ask for {', '.join(name for name, kind in FAMILIES.items() if kind.stride)}")
+
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
         self._lacks("Jucys-Murphy elements here: ask for S(n), O(n) or Sp(n)")

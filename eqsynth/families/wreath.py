@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import comb, factorial
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError, SymbolicError, explain_calls, shown
-from eqsynth.exact.partitions import Blocks, set_partitions, stirling2
-from eqsynth.families.group import MAX_N, Generators, Group, fill
+from eqsynth.exact.partitions import (
+    Blocks,
+    Shape,
+    conjugate,
+    hooks,
+    set_partitions,
+    stirling2,
+    with_box,
+    without_box,
+)
+from eqsynth.families.group import MAX_N, Generators, Group, Label, fill
 from eqsynth.families.partition_groups import Kinds, kinds_of, orbits_of_partitions
 from eqsynth.families.symmetric import Symmetric
 from eqsynth.spaces.space import Symmetry
@@ -52,6 +61,8 @@ class WreathProduct(Group):
     permuting: ClassVar[bool] = True
     arguments: ClassVar[tuple[str, ...]] = ("stable", "nested")
     counted_by: ClassVar[str] = "chains of two partitions"
+    stride: ClassVar[int] = 2
+    walk: ClassVar[str] = "An axis of a tensor is two steps: boxes leave two partitions, then two come back."
     spanning: ClassVar[str] = "pairs of a partition of the groups, and one of the members that is finer"
     compound: ClassVar[bool] = True
     how: ClassVar[str] = "Write S(3) wr S(4), or a letter for one size or both, S(3) wr S(n)."
@@ -224,6 +235,66 @@ class WreathProduct(Group):
             "permutations, eq.PermutationGroup"
         )
 
+    # --- its irreducible parts ----------------------------------------------------------------------------
+
+    def require_parts(self, refusal: str) -> None:
+        """Raise GroupError where a size is a letter."""
+        if self.symbolic:
+            raise GroupError(f"{refusal} with a letter: ask for numbers, such as S(3) wr S(4)")
+
+    def start(self) -> Label:
+        """All groups with the trivial part of S(m), and of these that of S(n)."""
+        return (((self.inner.number,), (self.outer.number,)),)
+
+    def neighbours(self, step: int, label: Label) -> list[Label]:
+        """Restriction to one point and the other groups takes a box from two partitions, induction puts them back.
+
+        V is induced from the subgroup that keeps a point, S(m-1) x (S(m) wr S(n-1)). A part that S(m) alpha and the
+        partition lambda of the groups with alpha name restricts to all ways to take a box from lambda, and one from
+        the alpha of the group that it stood for; between the two steps the latter is a partition beta without groups.
+        """
+        if step % 2:
+            ((beta, _), *others) = label
+            held = dict(others)
+            return [_label({**held, alpha: more}) for alpha in with_box(beta) for more in with_box(held.get(alpha, ()))]
+        return [
+            ((beta, ()), *_label({**dict(label), alpha: less}))
+            for alpha, groups in label
+            for less in without_box(groups)
+            for beta in without_box(alpha)
+        ]
+
+    def twisted_part(self, label: Label) -> Label:
+        """Each alpha transposed, since points inside a group are; and each lambda where two groups are m exchanges."""
+        odd = self.inner.number % 2
+        return _label({conjugate(alpha): conjugate(groups) if odd else groups for alpha, groups in label})
+
+    def part_dimension(self, label: Label) -> int:
+        """How groups can be told apart by their alpha, times the dimensions of all alphas and lambdas."""
+        dim = factorial(self.outer.number)
+        for alpha, groups in label:
+            dim *= (factorial(sum(alpha)) // hooks(alpha)) ** sum(groups)
+            dim //= hooks(groups)
+        return int(dim)
+
+    def boxes(self, label: Label) -> int:
+        """Those outside of the first rows."""
+        return sum(sum(alpha[1:]) * sum(groups) + sum(groups[1:]) for alpha, groups in label)
+
+    def least_order(self, label: Label) -> int:
+        """A box below the first row of an alpha is an index for each group with it, and one of lambda an index."""
+        first = (self.inner.number,)
+        return sum(sum(groups[1:]) if alpha == first else sum(groups) * sum(alpha[1:]) for alpha, groups in label)
+
+    def sort_key(self, label: Label) -> tuple[Any, ...]:
+        """By boxes outside of the first rows, then by rows."""
+        return self.boxes(label), label
+
+    def part_name(self, label: Label, symbol: str) -> str:  # noqa: ARG002 - sizes are numbers
+        """Each alpha, and behind it the partition of the groups that have it."""
+        texts = [[",".join(map(str, rows)) or "-" for rows in pair] for pair in label]
+        return f"({';'.join(':'.join(pair) for pair in texts)})"
+
     # --- its elements -------------------------------------------------------------------------------------
 
     @property
@@ -260,6 +331,11 @@ class WreathProduct(Group):
     def pointwise(self, order: int) -> tuple[tuple[str, ...], str]:  # noqa: ARG002 - the same for all
         """Any function: permutations only move entries."""
         return (), ""
+
+
+def _label(held: Mapping[Shape, Shape]) -> Label:
+    """Pairs of a partition and that of the groups with it, without those that no group has, in one order."""
+    return tuple(sorted(((alpha, groups) for alpha, groups in held.items() if groups), reverse=True))
 
 
 def split_text(text: str) -> list[str]:

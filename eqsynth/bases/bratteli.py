@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from eqsynth.bases.dimension import stable_from
-from eqsynth.errors import GroupError, SizeError, explain_calls
+from eqsynth.errors import SizeError, explain_calls
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.group import Group, Label
 from eqsynth.families.irreps import irrep_text

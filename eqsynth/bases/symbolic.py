@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import chain, combinations
-from operator import mul
 from math import factorial
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases

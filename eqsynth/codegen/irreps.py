@@ -34,7 +34,7 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     """
     if isinstance(elements[0], tuple):
         return product_lines(group.indices, [element for element in elements if isinstance(element, tuple)])
-    if group.diagrammatic:
+    if group.diagrammatic and not isinstance(elements[0], MatrixMap):
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
     lines, helpers, parts = [], set[str](), []
     graphs = [element for element in elements if isinstance(element, Diagram)]

@@ -91,7 +91,29 @@ def index_matrix(group: Group, element: Element, sizes: Sequence[int]) -> NDArra
     if isinstance(element, tuple):
         parts = zip(group.indices, element, sizes, strict=True)
         return np.asarray(reduce(np.kron, [matrix(*part) for part in parts]), dtype=np.int64)
-    return matrix(group, element, sizes)
+    return matrix(group, element, prod(sizes) if group.split else sizes)
+
+
+def on_indices(table: MatrixMap, own: Sequence[int]) -> MatrixMap:
+    """A table of axes that are made of indices of lengths ``own`` in the order that plans have these in.
+
+    >>> from eqsynth.diagrams.diagram import MatrixMap
+    >>> from eqsynth.diagrams.functor import on_indices
+    >>> on_indices(MatrixMap(2, 0, ((1, 0, 1),)), (2, 2)).entries  # entry (0, 1): groups 0 and 0, members 0 and 1
+    ((1, 0, 1),)
+    >>> on_indices(MatrixMap(2, 0, ((2, 0, 1),)), (2, 2)).entries  # entry (0, 2): groups 0 and 1, members 0 and 0
+    ((4, 0, 1),)
+    """
+    import numpy as np
+
+    def places(axes: int) -> list[int]:
+        numbers = np.arange(prod(own) ** axes).reshape(1, *[prod(own)] * axes, 1)
+        split = split_indices(numbers, [(axes, own)]).ravel()
+        return [int(place) for place in np.argsort(split)]
+
+    rows, columns = places(table.outputs), places(table.inputs)
+    entries = sorted((rows[row], columns[column], value) for row, column, value in table.entries)
+    return MatrixMap(table.outputs, table.inputs, tuple(entries))
 
 
 def by_factor(group: Group, element: Sequence[Single]) -> list[Element]:

@@ -36,6 +36,8 @@ FAMILIES: dict[str, type[Group]] = {}
 OTHERS: dict[str, type[Group]] = {}
 #: The families whose names take two numbers, too, as O(1,3) does: how many signs of a form are + and -.
 SIGNED: dict[str, type[Group]] = {}
+#: The families that are made of two groups, as S(m) wr S(n) is, and so have no name and size.
+COMPOUND: list[type[Group]] = []
 #: For a family with elements of determinant -1 its maps between twisted and other tensors, as those of a group.
 HEADED: dict[type[Group], Callable[[Group], Group]] = {}
 

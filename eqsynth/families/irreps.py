@@ -183,7 +183,7 @@ def irrep_of(group: Group, label: Any) -> tuple[Irrep, bool]:
 
 def twists(group: Group) -> bool:
     """Whether irreps can be told from themselves times a determinant or sign, in the group or a larger one."""
-    return bool(group.stride and group.signature is None and (group.twist or group.flips))
+    return bool(group.stride and not group.split and group.signature is None and (group.twist or group.flips))
 
 
 def shortest(group: Group, label: Any) -> tuple[Any, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -229,11 +230,23 @@ class WreathProduct(Group):
 
     @property
     def flips(self) -> bool:
-        """Tensors that the determinant twists are not handled."""
-        raise GroupError(
-            f"{self} has no maps of tensors twisted by the determinant here: leave .det out, or give the group by "
-            "permutations, eq.PermutationGroup"
-        )
+        """Whether some permutation of all points is odd: an exchange of two in a group, or of groups of odd size."""
+        return self.inner.n != 1 or self.outer.n != 1
+
+    def headed_dimension(self, total: int) -> int:
+        """Orbits of index tuples of which only even permutations keep every index: then the sign is a map.
+
+        What keeps them permutes the points of each group that are not there, and groups that are not there. So of each
+        group all points but one are there at least; and all groups, or where m is 1 all but one.
+
+        >>> from eqsynth import Group
+        >>> [Group.parse("S(2) wr S(2)").headed_dimension(total) for total in range(5)]
+        [0, 0, 1, 6, 25]
+        """
+        if self.symbolic:
+            return 0
+        n, m = self.outer.number, self.inner.number
+        return sum(_nested_counts(total, m, max(m - 1, 1))[n - (m == 1) : n + 1]) if total >= n - 1 else 0
 
     # --- its irreducible parts ----------------------------------------------------------------------------
 
@@ -263,6 +276,13 @@ class WreathProduct(Group):
             for less in without_box(groups)
             for beta in without_box(alpha)
         ]
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:  # noqa: ARG002 - the same for all
+        """Not known here."""
+        raise GroupError(
+            f"how often tensors of {self} with a symmetry of indices hold an irreducible part is not known here: ask "
+            "for tensors of all kinds, an order such as 2"
+        )
 
     def twisted_part(self, label: Label) -> Label:
         """Each alpha transposed, since points inside a group are; and each lambda where two groups are m exchanges."""
@@ -401,9 +421,12 @@ def orbits_of_nested(kinds: Kinds, most: int, most_in_each: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _nested_counts(total: int, most_in_each: int) -> tuple[int, ...]:
-    """How many nested partitions have 0, 1, ... blocks, each of them cut into so many at most."""
-    cuts = [sum(stirling2(size, parts) for parts in range(min(size, most_in_each) + 1)) for size in range(total + 1)]
+def _nested_counts(total: int, most_in_each: int, least_in_each: int = 1) -> tuple[int, ...]:
+    """How many nested partitions have 0, 1, ... blocks, each of them cut into so many at most, and at least."""
+    cuts = [
+        sum(stirling2(size, parts) for parts in range(least_in_each, min(size, most_in_each) + 1))
+        for size in range(total + 1)
+    ]
     counted = [[1] + [0] * total]
     for size in range(1, total + 1):
         # The block of the first vertex has some of the others.

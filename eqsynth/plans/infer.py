@@ -498,7 +498,9 @@ class _Inference:
     def _maps(self, elements: Sequence[Element], inputs: int, outputs: int) -> None:
         for element in elements:
             parts = element if isinstance(element, tuple) else (element,)
-            axes = sum(part.inputs for part in parts), sum(part.outputs for part in parts)
+            # A table is one of whole axes.
+            times = len(self.factors) if self.problem.group.maps == "nested" and len(parts) == 1 else 1
+            axes = times * sum(part.inputs for part in parts), times * sum(part.outputs for part in parts)
             self._require(axes == (inputs, outputs), f"a map takes {axes[0]} axes to {axes[1]}")
 
     def _schur(self, step: Schur) -> list[Value]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
 from eqsynth.bases.adapted import adapted, check_size, fits, positions
-from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
@@ -417,7 +417,8 @@ def _product_pair(term_in: int, term_out: int, maps: Basis, normalization: str) 
 
 def _squares(maps: Basis) -> list[tuple[int, int]]:
     """Sums of squares of each map, in all and the largest in a row, for maps that are scaled as a whole."""
-    if maps.group.diagrammatic:
+    kernel = takes_kernel(maps.group, maps.inputs, maps.outputs)
+    if not len(maps) or (maps.group.diagrammatic and not kernel):
         return []
     if maps.group.maps != "factors":
         return functor.squares(maps.group, maps.diagrams, int(maps.group.n))
@@ -973,12 +974,12 @@ class _Lowering:
         tables = []
         for i, maps in bases.items():
             start = first(maps, first_weight)
-            if listed := maps.diagrams[start:]:
+            if listed := self._on_indices(maps, start):
                 half = whole(len(full_axes(self.hom.group, orders_in[i])))
                 name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
                 tables.append(Table(name, i, listed, start))
         start = first(biases, first_constant) if biases else 0
-        constants = biases.diagrams[start:] if biases else ()
+        constants = self._on_indices(biases, start) if biases else ()
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
             self.middle_steps.append(
@@ -992,6 +993,14 @@ class _Lowering:
                 )
             )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
+
+    def _on_indices(self, maps: Basis, start: int) -> tuple[Element, ...]:
+        """Elements from one on, tables of axes that are made of several indices as those of these indices."""
+        elements = maps.diagrams[start:]
+        if not self.hom.group.split or not any(isinstance(element, MatrixMap) for element in elements):
+            return elements
+        own = self.hom.group.index_lengths(self.hom.group.number)
+        return tuple(functor.on_indices(element, own) for element in elements if isinstance(element, MatrixMap))
 
     # --- contraction with the adjacency matrix --------------------------------------------------------
 
@@ -1620,7 +1629,7 @@ def mean_squares(
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
     # An axis of several indices is one of permutations, whose maps have no gain.
     group, n, gain = maps.group, sizes[0], gained[0]
-    if group.diagrammatic:
+    if group.diagrammatic and not takes_kernel(group, maps.inputs, maps.outputs):
         own = group.index_lengths(n)
         listed = [[*zip(group.indices, maps.factors(at), own, strict=True)] for at in range(len(maps))]
         totals = [(prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed]

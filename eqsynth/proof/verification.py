@@ -177,7 +177,8 @@ def check_basis(basis: Basis) -> str:
     if not basis.plain_orders:
         return _check_symmetric(basis)
     if basis.group.maps == "nested":
-        return _check_nested(basis)
+        kernel = bases.takes_kernel(basis.group, basis.inputs, basis.outputs)
+        return _check_signed_nested(basis) if kernel else _check_nested(basis)
     if not basis.group.diagrammatic:
         return _check_tables(basis)
     _check_diagrams(basis)
@@ -362,6 +363,15 @@ def _check_nested(basis: Basis) -> str:
     if basis.certificate.independence != argument:
         raise VerificationError(f"the certificate's argument is {argument!r} for {expected} of {spanning} maps")
     return f"{expected} maps, nested partitions of at most n blocks, each cut into at most m"
+
+
+def _check_signed_nested(basis: Basis) -> str:
+    """Maps of twisted tensors to others: as many as orbits that even permutations alone keep, equivariant."""
+    expected = basis.group.headed_dimension(_vertices(basis))
+    if len(basis) != expected:
+        raise VerificationError(f"{len(basis)} maps, but the dimension of the equivariant maps is {expected}")
+    _check_spanning(basis, expected)
+    return _check_kernel(basis) if expected else "0 maps: odd permutations keep indices in every orbit"
 
 
 def _nested_misfit(basis: Basis, element: Element) -> str:

@@ -140,11 +140,11 @@ class Map:
             nested = diagram if isinstance(diagram, tuple) else (diagram,) * len(group.indices)
             for part in nested:
                 require("diagram", part, Diagram, _DIAGRAM)
-            above, below = nested[0].outputs, nested[0].inputs
-            return cls.collect(group, above, below, [(coefficient, nested)])
+            return cls.collect(group, nested[0].outputs, nested[0].inputs, [(coefficient, nested)])
         require("diagram", diagram, Diagram, _DIAGRAM)
-        above = diagram.outputs if outputs is None else outputs
-        return cls.collect(group, above, diagram.inputs if inputs is None else inputs, [(coefficient, diagram)])
+        one = cast("Diagram", diagram)
+        outputs, inputs = one.outputs if outputs is None else outputs, one.inputs if inputs is None else inputs
+        return cls.collect(group, outputs, inputs, [(coefficient, one)])
 
     @classmethod
     def collect(cls, group: Group | str, outputs: Order, inputs: Order, terms: Iterable[Term]) -> Map:

@@ -279,8 +279,8 @@ class Group:
         """The nested partitions of a basis on so many vertices: a partition, and one that cuts its blocks."""
         self._lacks(f"nested partitions on {total} vertices")
 
-    def nested_misfit(self, outer: Blocks, inner: Blocks, limits: bool = True) -> str:  # noqa: ARG002 - of some families
-        """Why two partitions are no nested partition of the basis, or at all without ``limits``; empty where they are."""
+    def nested_misfit(self, outer: Blocks, inner: Blocks, *, limits: bool = True) -> str:  # noqa: ARG002 - of some families
+        """Why two partitions are no nested partition, with ``limits`` one of the basis; empty where they are."""
         self._lacks(f"nested partitions such as {outer} and {inner}")
 
     def named_by_letters(self, total: int) -> str:

@@ -175,8 +175,8 @@ class WreathProduct(Group):
         """How many nested partitions there are on so many vertices, at large sizes."""
         return sum(_nested_counts(total, total))
 
-    def nested_misfit(self, outer: Blocks, inner: Blocks, limits: bool = True) -> str:
-        """Why two partitions are no nested partition of the basis, or at all without ``limits``; empty where they are."""
+    def nested_misfit(self, outer: Blocks, inner: Blocks, *, limits: bool = True) -> str:
+        """Why two partitions are no nested partition, with ``limits`` one of the basis; empty where they are."""
         block_of = {vertex: number for number, block in enumerate(outer) for vertex in block}
         if any(len({block_of[vertex] for vertex in block}) > 1 for block in inner):
             return "the partition of the members does not cut the blocks of that of the groups"

@@ -19,7 +19,7 @@ from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit, Single, table_key
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Half, MatrixMap, Orbit, Single, table_key
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
@@ -131,8 +131,10 @@ def scaled(hom: Hom, normalization: str) -> str:
 
 def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
     """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
-    plans = []
-    for method in ("diagrams",) if hom.group.diagrammatic or hom.group.symbolic else ("diagrams", "matrix"):
+    plans: list[Plan] = []
+    for method in ("diagrams", "matrix"):
+        if plans and (hom.group.diagrammatic or hom.group.symbolic):
+            break
         try:
             plans.append(plan_hom(hom, bias, normalization, method))
         except GroupError:

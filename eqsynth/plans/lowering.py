@@ -1592,7 +1592,9 @@ def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     if maps.group.symbolic and maps.plain_orders:
         return tuple(share)
     share = [s / _times(maps, element) for element, s in enumerate(share)]
-    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
+    nominal = (NOMINAL_N + -NOMINAL_N % factor.multiple for factor in maps.group.factors)
+    pairs = zip(maps.group.factors, nominal, strict=True)
+    sizes = [factor.n if isinstance(factor.n, int) else size for factor, size in pairs]
     squares = mean_squares(maps, sizes, gained=gains(maps))
     # Rounded once, so that every version of Python finds the same digits.
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))

@@ -216,15 +216,15 @@ def checked_name(name: object) -> str:
     """The name that somebody gave to a group; GroupError for what is no name, or could be read as another group.
 
     >>> from eqsynth.families.text import checked_name
-    >>> checked_name("Rubik 2x2")
-    'Rubik 2x2'
+    >>> checked_name("Rubik 2x2"), checked_name("-43m"), checked_name("4/m")
+    ('Rubik 2x2', '-43m', '4/m')
     """
     if not isinstance(name, str):
         raise GroupError(f"the name of a group is a text, not {shown(name)}: write name='rotations'")
     if name and (name != name.strip() or not NAMED.fullmatch(f"{name} = ")):
         raise GroupError(
-            f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + -, a "
-            "letter first"
+            f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + - /, a "
+            "letter, a digit or - first"
         )
     family = re.fullmatch(r"([A-Za-z]+?)[\s_.-]?[0-9n]*", name)
     if " x " in name or (family and family[1] in (*FAMILIES, *OTHERS)):

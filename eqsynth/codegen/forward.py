@@ -125,10 +125,8 @@ class Forward:
 
     def _missing_sizes(self) -> list[str]:
         """The open sizes that no input shows, which are arguments."""
-        factors = {
-            self.names.factor_of(size) for _, order in self.plan.problem.inputs for size in self.plan.axes(order)
-        }
-        shown = {self.names.sizes[factor] for factor in factors}
+        sizes = {size for _, order in self.plan.problem.inputs for size in self.plan.axes(order)}
+        shown = {self.names.sizes[index] for size in sizes for index in self.names.indices_of(size)}
         return [name for name in self.names.open if name not in shown]
 
     def _step(self, step: Step) -> None:
@@ -1127,7 +1125,7 @@ class Head:
             (number, place, size)
             for number, axes in enumerate(self.axes)
             for place, size in enumerate(axes)
-            if name in [names.sizes[own] for own in indices_beside(self.plan.hom.group, names.factor_of(size))]
+            if name in [names.sizes[index] for index in names.indices_of(size)]
         )
         index, symmetry = self.plan.packs[size - names.factors]
         assert isinstance(symmetry, Symmetry)  # noqa: S101 - irreps have lengths that are known
@@ -1206,7 +1204,8 @@ class Head:
         for place, (factor, symmetry) in enumerate(self.plan.packs):
             if f"packing_{place}" in used and isinstance(symmetry, Symmetry):
                 tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
-                holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
+                of_inputs = enumerate(self.axes)
+                holding = [at for at, axes in of_inputs if any(factor in names.indices_of(size) for size in axes)]
                 device = f"{self.raw[holding[0] if holding else 0]}.device"
                 n = names.axis(factor)
                 code = f"{packing_function(symmetry)}({n}, {packing_arguments(symmetry)}, {device})"

@@ -63,9 +63,11 @@ class Names:
         open_length = f"{letter}_{symmetry.name}" if isinstance(symmetry, Symmetry) else str(symmetry)
         return symmetry.length(n) if isinstance(n, int) else open_length
 
-    def factor_of(self, size: int) -> int:
-        """The index that an axis is, or the first of those that it has where it is packed."""
-        return size if size < self.factors else self.plan.packs[size - self.factors][0]
+    def indices_of(self, size: int) -> range:
+        """The index that an axis is, or those that it has where it is packed."""
+        if size < self.factors:
+            return range(size, size + 1)
+        return indices_beside(self.group, self.plan.packs[size - self.factors][0])
 
     @property
     def batch(self) -> str:

@@ -217,7 +217,7 @@ class WreathProduct(Group):
         >>> from eqsynth.spaces.space import Symmetry
         >>> two = Symmetry("S", 2)
         >>> [Group.parse(text).symmetric_dimension([two, two]) for text in ("S(m) wr S(n)", "S(2) wr S(2)")]
-        [25, 17]
+        [31, 18]
         """
         kinds = kinds_of(parts)
         return orbits_of_nested(kinds, *_limits(self, sum(order for _, order in kinds)))
@@ -241,7 +241,7 @@ class WreathProduct(Group):
 
         >>> from eqsynth import Group
         >>> [Group.parse("S(2) wr S(2)").headed_dimension(total) for total in range(5)]
-        [0, 0, 1, 6, 25]
+        [0, 0, 1, 6, 28]
         """
         if self.symbolic:
             return 0

@@ -182,6 +182,9 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
     if hom.group.symbolic:
         # At small n the plan by diagrams is the quickest, and it is the one that stays open in every export.
         return False
+    if hom.group.split:
+        # One matrix is there where it is asked for: layers keep the plan that they had before it was.
+        return False
     if method == "fourier":
         return True
     ins, outs = hom.space_in, hom.space_out

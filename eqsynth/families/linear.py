@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError
 from eqsynth.exact.partitions import Blocks
+from eqsynth.exact.permutations import sorted_heads
 from eqsynth.families.group import Generators
 from eqsynth.families.matching_groups import MatchingGroup
 from eqsynth.families.matrix import exponential
@@ -125,8 +126,11 @@ class SpecialLinear(GeneralLinear):
     [1, 2, 5]
 
     With a axes of V and b of V*, inputs seen as outputs of the other kind, there are maps where a - b is t times n.
-    Those with one determinant are diagrams with a head, |t| = 1; of more determinants the dimension is known and maps
-    are refused.
+    Each determinant is a head of n axes of one kind, epsilon; |t| of them make products of epsilons, which tableaux
+    tell to be independent (:mod:`eqsynth.diagrams.standard`):
+
+    >>> eq.basis("SL(2)", 4, 0).formulas()
+    ['y += ε[c,d] ε[a,b] x[a,b,c,d]', 'y += ε[b,d] ε[a,c] x[a,b,c,d]']
     """
 
     __slots__ = ()
@@ -139,7 +143,7 @@ class SpecialLinear(GeneralLinear):
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram, whatever kinds the axes are of; empty where they are."""
-        if len(head) not in (0, self.n) or list(head) != sorted(head):
+        if head and (self.symbolic or len(head) % self.number or head != sorted_heads(head, self.number)[0]):
             return f"its head has {len(head)} vertices, or not in order"
         tied = {*head}
         others = tuple(block for number, block in enumerate(blocks) if number not in tied)

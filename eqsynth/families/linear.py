@@ -139,6 +139,7 @@ class SpecialLinear(GeneralLinear):
     sources: ClassVar[dict[str, str]] = SpecialOrthogonal.sources
     heads = True
     headless = "GL"
+    arguments = (*GeneralLinear.arguments, "values")
     spanning = "perfect matchings of V with V*, and n single vertices of one kind tied to the head with pairs"
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:

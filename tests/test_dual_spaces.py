@@ -176,8 +176,13 @@ def test_heads_compose():
     assert dual == volume.T
     assert matrix(volume >> dual).tolist() == [[6]]
     np.testing.assert_array_equal(matrix(dual >> volume), matrix(volume) @ matrix(dual))
-    with pytest.raises(GroupError, match="pairs of V with V"):
-        volume @ volume
+    # Heads of one kind stay side by side, those of V and V* meet.
+    np.testing.assert_array_equal(matrix(volume @ volume), np.kron(matrix(volume), matrix(volume)))
+    both = dual >> volume
+    assert len(both.terms) == 6
+    three = volume @ volume @ dual
+    np.testing.assert_array_equal(matrix(three), np.kron(np.kron(matrix(volume), matrix(volume)), matrix(dual)))
+    assert {len(diagram.head) for _, diagram in three.terms} == {3}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from typing import ClassVar
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import Blocks, Shape, partition_count, partitions, tableaux
 from eqsynth.exact.permutations import sorted_heads
-from eqsynth.families.group import Group, fill
+from eqsynth.families.group import Group, Label, fill
 from eqsynth.families.matching_groups import MatchingGroup, pieri
 from eqsynth.spaces.space import Symmetry
 
@@ -174,6 +174,25 @@ class Walled(MatchingGroup):
             for shape, ways in fewer.items()
         )
 
+    def copies(self, parts: Sequence[int | Symmetry]) -> Counter[Label]:
+        """How often tensors of the inputs hold each irreducible part, at a number n.
+
+        Walks in the rational Bratteli diagram: an axis of V adds 1 to an entry of a highest weight, one of V* takes 1
+        away, and symmetric or alternating tensors a strip (Pieri).
+        """
+        weights: Counter[tuple[int, ...]] = Counter({(0,) * self.number: 1})
+        duals = iter(self.inputs)
+        for part in parts:
+            for count in (part.order,) if isinstance(part, Symmetry) else (1,) * part:
+                dual, *_ = (next(duals) for _ in range(count))
+                alternating = isinstance(part, Symmetry) and part.kind == "A"
+                ahead: Counter[tuple[int, ...]] = Counter()
+                for weight, ways in weights.items():
+                    for larger in _with_strip(_dual(weight) if dual else weight, count, alternating):
+                        ahead[_dual(larger) if dual else larger] += ways
+                weights = ahead
+        return Counter({label_of(weight): ways for weight, ways in weights.items()})
+
     def stable_from(self, total: int) -> int:  # noqa: ARG002 - of these vertices
         """As many as there are axes on either side, or where no head fits any more."""
         left, right = map(len, self.vertices)
@@ -222,6 +241,34 @@ def _parts(vertices: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...
     for others in combinations(vertices[1:], size - 1):
         rest = tuple(vertex for vertex in vertices[1:] if vertex not in others)
         yield from ([(vertices[0], *others), *more] for more in _parts(rest, size))
+
+
+def label_of(weight: tuple[int, ...]) -> tuple[Shape, Shape]:
+    """A highest weight of GL(n) as two partitions: its entries above 0, and those below without their signs.
+
+    >>> from eqsynth.families.walled import label_of, weight_of
+    >>> label_of((2, 0, -1)), weight_of(((2,), (1,)), 4)
+    (((2,), (1,)), (2, 0, 0, -1))
+    """
+    return tuple(entry for entry in weight if entry > 0), tuple(-entry for entry in reversed(weight) if entry < 0)
+
+
+def weight_of(label: Label, n: int) -> tuple[int, ...]:
+    """The same the other way round."""
+    rows, others = label
+    return (*rows, *[0] * (n - len(rows) - len(others)), *(-row for row in reversed(others)))
+
+
+def _dual(weight: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(-entry for entry in reversed(weight))
+
+
+def _with_strip(weight: tuple[int, ...], boxes: int, upright: bool) -> Iterator[tuple[int, ...]]:
+    """All weights with so many boxes more, no two of them in one column; ``upright``: in one row."""
+    least, n = weight[-1], len(weight)
+    for larger in pieri(tuple(entry - least for entry in weight if entry > least), boxes, upright):
+        if len(larger) <= n:
+            yield tuple(entry + least for entry in (*larger, *[0] * (n - len(larger))))
 
 
 def _with_columns(shape: Shape, n: int, columns: int) -> Shape:

@@ -307,8 +307,9 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
     ((RationalFunction('n'), Diagram(outputs=0, inputs=0, blocks=(), edges=(), head=())),)
 
     Exactly one term for S(n), O(n), Sp(n) and wherever there is no head; none or one for one head of SO(n);
-    up to n! for two heads (those of SL(n) are read as one of V and one of V*; a :class:`Map` knows its kinds). A(n): up to n to the number of outer blocks that meet no strand of the one head,
-    since each of those agrees with one label of the head. Nothing is solved for: joining is combinatorial.
+    up to n! for two heads (those of SL(n) are read as one of V and one of V*; a :class:`Map` knows its kinds). A(n): up
+    to n to the number of outer blocks that meet no strand of the one head, since each of those agrees with one label of
+    the head. Nothing is solved for: joining is combinatorial.
 
     Raises SpaceError where the orders do not fit, GroupError for a diagram that the group does not have,
     SizeError beyond 250,000 terms.
@@ -737,9 +738,7 @@ def _tensored(group: Group, left: Diagram, right: Diagram, alike: bool = False) 
     return _glue(group, (outputs, inputs), pieces, alike)
 
 
-def _glue(
-    group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False
-) -> tuple[Term, ...]:
+def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False) -> tuple[Term, ...]:
     for diagram, _ in pieces:
         _check_diagram(group, diagram)
     if group.kept_graph is not None:
@@ -771,9 +770,7 @@ def _follow(
             return None, (-1) ** (reversals + along // 2), along
 
 
-def _join_pairs(
-    group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False
-) -> Iterator[Term]:
+def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False) -> Iterator[Term]:
     """Matchings: follow every strand from end to end, then the closed ones; heads stand at ends of strands."""
     ends, forms, at = _edges(group, pieces)
     pairs: list[tuple[int, ...]] = []

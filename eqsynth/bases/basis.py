@@ -77,9 +77,9 @@ class Certificate:
     (O(n), SO(n), Sp(n): words without subsequences longer than n, see :mod:`eqsynth.diagrams.standard`),
     ``"orbits"`` (S(n): coordinates in the orbit basis of full rank modulo ``prime``), ``"gram"`` (the
     Gram matrix has full rank modulo ``prime``), ``"values"`` (SL(n), SU(n), products of several determinants: values
-    on the index tuples at which standard diagrams are triangular), ``"disjoint"`` (orbits), ``"representatives"`` (Aut(G):
-    values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, ``"nested"`` (wreath
-    products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
+    on the index tuples at which standard diagrams are triangular), ``"disjoint"`` (orbits), ``"representatives"``
+    (Aut(G): values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, ``"nested"``
+    (wreath products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
     orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
     ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo

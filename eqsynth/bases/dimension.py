@@ -63,9 +63,7 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
 
 
-def short_products(
-    parts: Sequence[int | Symmetry | Valence], ordered: bool
-) -> Counter[tuple[int | Symmetry, ...]]:
+def short_products(parts: Sequence[int | Symmetry | Valence], ordered: bool) -> Counter[tuple[int | Symmetry, ...]]:
     """A product of tensor spaces as a sum of products of symmetric, alternating and plain tensors, each so often.
 
     >>> from eqsynth.bases.dimension import short_products
@@ -76,7 +74,14 @@ def short_products(
 
     ``ordered``: it matters which parts lie where, as with axes of V and of V*; else equal products are counted once.
     """
-    sums = [_short_parts(part.order if isinstance(part, Valence) else part) for part in parts]
+    pieces = [
+        piece
+        for part in parts
+        for piece in (
+            [part.order] if isinstance(part, Valence) else part.pieces if isinstance(part, Symmetry) else [part]
+        )
+    ]
+    sums = [_short_parts(piece) for piece in pieces]
     afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
     total: Counter[tuple[int | Symmetry, ...]] = Counter()
     for chosen in product(*sums):

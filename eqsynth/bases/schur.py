@@ -197,8 +197,9 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     [('(n)', '1'), ('(n-1,1)', 'n - 1'), ('(n-2,1,1)', '1/2 n² - 3/2 n + 1'), ('(n-2,2)', '1/2 n² - 3/2 n')]
 
     Parts of GL(n) and U(n) are named by pairs of partitions, all absolutely irreducible; so are those of SL(n) and
-    SU(n), by the shorter of the pairs that differ by determinants. Those of S(n), O(n) and Sp(n) are named by partitions and are absolutely irreducible. In A(n) and SO(n) two parts
-    that differ by the sign are one. A part that is its own partner falls in two halves: partitions equal to their
+    SU(n), by the shorter of the pairs that differ by determinants. Those of S(n), O(n) and Sp(n) are named by
+    partitions and are absolutely irreducible. In A(n) and SO(n) two parts that differ by the sign are one. A part that
+    is its own partner falls in two halves: partitions equal to their
     transpose in A(n), those with n/2 rows in SO(n). Each half is real where it is its own conjugate, since it is
     then the only one of its kind in a real part and so kept by conjugation. Otherwise the halves are each other's
     conjugates, and together one part of complex type: in SO(n) where n/2 is odd, in A(n) where (n - d)/2 is odd, for

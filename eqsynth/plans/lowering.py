@@ -873,7 +873,8 @@ class _Lowering:
                 packs.append(irrep)
                 by = sign_of(order) if irrep.alike < 0 else 1
             elif count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
-                packs.append(Symmetry(one.kind, count, packed=True))
+                whole_of = count == one.order
+                packs.append(replace(one, packed=True) if whole_of else Symmetry(one.kind, count, packed=True))
                 by = one.sign(order)
             else:
                 packs.append(None)

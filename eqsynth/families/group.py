@@ -394,6 +394,12 @@ class Group:
 
     #: How many steps of the Bratteli diagram a tensor factor takes; 0 where irreducible parts are not known.
     stride: ClassVar[int] = 0
+    #: Whether irreducible parts of tensors with axes of V and V* have labels, which ``copies`` counts.
+    rational: ClassVar[bool] = False
+
+    def copies(self, parts: Sequence[int | Symmetry]) -> Counter[Label]:
+        """How often tensors hold each irreducible part, for groups that tell V from V*; ``parts`` as there are axes."""
+        self._lacks(f"labels of the irreducible parts of {len(parts)} tensors")
 
     def start(self) -> Label:
         """The label of the trivial part."""

@@ -1605,7 +1605,7 @@ def mean_squares(
         square: int | Fraction = total * _times(maps, element)
         if irreps.has_irreps(maps.inputs, maps.outputs):
             rows = prod(packed_lengths(maps.outputs, sizes))
-            square = irreps.squares(group, maps.parts(element)[0], maps.inputs, maps.outputs)
+            square = irreps.squares(group, maps.parts(element)[0], maps.turned(element), maps.inputs, maps.outputs)
         elif not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
             assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
@@ -18,7 +17,17 @@ from eqsynth.families.hom import mixed
 from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import packing
 from eqsynth.spaces.exchanges import Turn
-from eqsynth.spaces.space import Irrep, Order, Symmetry, axes_of, entries_of, irreps_of, order_text, twists_of
+from eqsynth.spaces.space import (
+    Irrep,
+    Order,
+    Symmetry,
+    axes_of,
+    entries_of,
+    irreps_of,
+    order_text,
+    stored_once,
+    twists_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,17 +165,12 @@ def squares(group: Group, element: Single, turns: Sequence[Turn], inputs: Order,
         return Fraction(one.dim)
     n = group.number
     matrix = summed(functor.matrix(group, element, n), outputs, [n], turns)[None]
-    below, columns = on_stored(matrix, _packed(inputs), n)
-    above, rows = on_stored(below.transpose(0, 2, 1), _packed(outputs), n, summed=False)
+    below, columns = on_stored(matrix, stored_once(inputs), n)
+    above, rows = on_stored(below.transpose(0, 2, 1), stored_once(outputs), n, summed=False)
     squared = above[0].astype(object) ** 2
     squared = squared if rows is None else squared * rows
     squared = squared if columns is None else squared * columns[:, None]
     return sum(squared.ravel().tolist(), Fraction(0))
-
-
-def _packed(order: Order) -> Order:
-    (one,) = entries_of(order)
-    return replace(one, packed=True) if isinstance(one, Symmetry) else order
 
 
 def on_stored(

@@ -606,13 +606,15 @@ def _irrep_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     if spanning > MAX_DIAGRAMS:
         raise _too_many(f"{group} {order_text(inputs)} -> {order_text(outputs)}", f"{spanning:,} diagrams", total)
     listed = sorted(enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs)), key=_cost_key)
-    elements, prime = irreps.chosen(group, listed, inputs, outputs)
-    if len(elements) != dimension:
+    maps, prime = irreps.chosen(group, listed, inputs, outputs)
+    if len(maps) != dimension:
         raise GroupError(
-            f"{len(elements)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
+            f"{len(maps)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
             f"dimension is {dimension}: this contradicts the theory, please report it"
         )
-    return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "images", prime))
+    elements, turns = tuple(element for element, _ in maps), tuple(own for _, own in maps)
+    certificate = Certificate(dimension, spanning, "images", prime)
+    return Basis(group, inputs, outputs, elements, certificate, () if all(len(own) == 1 for own in turns) else turns)
 
 
 def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:

@@ -405,7 +405,10 @@ def _check_irreps(basis: Basis) -> str:
         if diagrams != [irreps.identity(inputs)] * count or (count and not irreps.unchanged(group, inputs, outputs)):
             raise VerificationError(f"the maps of {group} are not the multiples of the identity of an irrep alone")
         return f"{count} map{'s' * (count != 1)}, by Schur's lemma"
-    rank = len(gram.pivots_modulo(irreps.images(group, diagrams, inputs, outputs), basis.certificate.prime))
+    rows, turns = irreps.images(group, diagrams, inputs, outputs)
+    if turns != [basis.turned(number) for number in range(count)]:
+        raise VerificationError("a map is not added in all orders of the axes of its output in which it differs")
+    rank = len(gram.pivots_modulo(rows, basis.certificate.prime))
     if rank != count:
         raise VerificationError(f"the images of a vector under the {count} maps of {group} have rank {rank}")
     return f"{count} maps, images of a vector of full rank modulo {basis.certificate.prime}"

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from eqsynth.store.screen import is_terminal
+
 #: Seconds before anything is shown, and between two signs.
 PATIENCE = 1.0
 _busy = threading.local()
@@ -25,7 +27,7 @@ def waiting(what: str) -> Iterator[None]:
     The line is wiped at the end. Of work inside work the outermost is named. Nothing else prints meanwhile.
     """
     terminal = sys.stderr
-    if getattr(_busy, "here", False) or not _is_terminal(terminal):
+    if getattr(_busy, "here", False) or not is_terminal(terminal):
         yield
         return
     done = threading.Event()
@@ -38,14 +40,6 @@ def waiting(what: str) -> Iterator[None]:
         done.set()
         thread.join()
         _busy.here = False
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    try:
-        return stream is not None and stream.isatty()
-    except ValueError:
-        # A closed stream.
-        return False
 
 
 def _tell(terminal: TextIO, what: str, done: threading.Event) -> None:

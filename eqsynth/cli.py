@@ -21,7 +21,7 @@ import eqsynth
 from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, abridged, counted, shown
 from eqsynth.spaces.space import Order, Space, order_text, read_order
 from eqsynth.store.screen import HANDLER, Screen, is_ascii, is_terminal
-from eqsynth.store.waiting import waiting
+from eqsynth.store.waiting import alone, waiting
 
 if TYPE_CHECKING:
     from eqsynth.bases.basis import Basis
@@ -543,7 +543,11 @@ def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
     from rich.console import Console
     from rich.progress import track
 
-    return lambda items, total: track(items, what, total, console=Console(stderr=True), transient=True)
+    def shown(items: Iterable[Any], total: int) -> Iterable[Any]:
+        with alone():
+            yield from track(items, what, total, console=Console(stderr=True), transient=True)
+
+    return shown
 
 
 def _entries(count: int) -> str:
@@ -678,7 +682,9 @@ def catalog_prune(
     """Delete what was set aside, leftovers, and what other versions of eqsynth made; files of others stay."""
     from eqsynth.project import catalog
 
-    gone = catalog.prune(catalog.open_store(store), days, max_size, every, force)
+    place = catalog.open_store(store)
+    with waiting(f"looking through {place.folder}"):
+        gone = catalog.prune(place, days, max_size, every, force)
     for file in gone.strangers:
         _tell(f"kept, since it is no entry of eqsynth: {file} (--force deletes it)")
     _tell(f"{counted(gone.files, 'file')} deleted, {gone.size / 1000:,.1f} kB")
@@ -732,13 +738,12 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8")
     warnings.formatwarning = lambda message, *_, **__: f"{Screen.of(sys.stderr).fitted(f'warning: {message}')}\n"
     code: int | str | None = 1
-    output = sys.stdout
     try:
         try:
             app(prog_name="eqsynth")
         except SystemExit as end:
-            # Where its reader has gone, typer puts something else in the place of the stream.
-            code = end.code if sys.stdout is output else GONE
+            # Where the reader has gone, typer and rich end so.
+            code = GONE if isinstance(end.__context__, BrokenPipeError) else end.code
         except EqsynthError as error:
             _tell(f"error: {error}")
         for stream in (sys.stdout, sys.stderr):

@@ -40,8 +40,8 @@ def listed() -> dict[str, str]:
     about = {}
     for path in sorted(folder().glob("*.py")):
         tree = ast.parse(files.read(path, MAX_EXAMPLE))
-        if isinstance(tree.body[-1], ast.If):  # without it, a file that others import
-            first = (ast.get_docstring(tree) or "").partition("\n\n")[0]
+        first, _, usage = (ast.get_docstring(tree) or "").partition("\n\n")
+        if "usage:" in usage:  # else it is for others to import
             about[path.stem] = " ".join(first.split()).rstrip(".")
     return about
 

@@ -42,6 +42,21 @@ def waiting(what: str) -> Iterator[None]:
         _busy.here = False
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """While something else shows how far work is: nothing here says it, too.
+
+    >>> from eqsynth.store.waiting import alone, waiting
+    >>> with alone(), waiting("planning S(n): 1x5 -> 1x5"):
+    ...     pass
+    """
+    before, _busy.here = getattr(_busy, "here", False), True
+    try:
+        yield
+    finally:
+        _busy.here = before
+
+
 def _tell(terminal: TextIO, what: str, done: threading.Event) -> None:
     seconds = 0
     while not done.wait(PATIENCE):

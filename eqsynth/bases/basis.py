@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from eqsynth.bases import dimension as dimensions
 from eqsynth.bases import index_symmetries, irreps
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Parts, Single, join
 from eqsynth.diagrams.transfer import transfers
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
@@ -142,18 +142,23 @@ class Basis:
     #: With which way to grow n all maps commute, where these alone were asked for.
     transfer: str | None = None
 
+    def __post_init__(self) -> None:
+        if any(type(element) is tuple for element in self.diagrams[:1]):
+            listed = tuple([Parts(self.parts(index)) for index in range(len(self))])
+            object.__setattr__(self, "diagrams", listed)
+
     def __len__(self) -> int:
         return len(self.diagrams)
 
-    def __iter__(self) -> Iterator[Element]:
-        return iter(self.diagrams)
+    def __iter__(self) -> Iterator[Single | Parts]:
+        return iter(cast("tuple[Single | Parts, ...]", self.diagrams))
 
     @overload
-    def __getitem__(self, index: int) -> Element: ...
+    def __getitem__(self, index: int) -> Single | Parts: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Element, ...]: ...
-    def __getitem__(self, index: int | slice) -> Element | tuple[Element, ...]:
-        return self.diagrams[index]
+    def __getitem__(self, index: slice) -> tuple[Single | Parts, ...]: ...
+    def __getitem__(self, index: int | slice) -> Single | Parts | tuple[Single | Parts, ...]:
+        return cast("tuple[Single | Parts, ...]", self.diagrams)[index]
 
     @explain_calls
     def map(self, index: int) -> Map:

@@ -327,8 +327,11 @@ def _check_index(maps: Basis, index: int) -> None:
     """Raise SpaceError for the number of a diagram that is not there."""
     if 0 <= index < len(maps):
         return
-    have = f"are numbered 0 to {len(maps) - 1}" if len(maps) else "do not exist: only the zero map has the symmetry"
-    raise SpaceError(f"there is no diagram {index}: the {counted(len(maps), 'map')} {have}")
+    have = {
+        0: "none exists: only the zero map has the symmetry",
+        1: "the only map is number 0",
+    }.get(len(maps), f"the {len(maps):,} maps are numbered 0 to {len(maps) - 1}")
+    raise SpaceError(f"there is no diagram {index}: {have}")
 
 
 def _draw(

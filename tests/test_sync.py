@@ -942,12 +942,15 @@ norm = "layer"
 object = "models_of_a_test:triangles"
 [networks.Kept]
 object = "models_of_a_test:Box.kept"
+[networks.Single]
+object = "models_of_a_test:Box.layer"
 """
 MODELS = """
 import eqsynth as eq
 def triangles():
     return eq.nn.MLP("S(n)", ["1x2", "2x1", "1x0"])
 class Box:
+    layer = eq.Linear("O(3)", "2x1", "1x1")
     kept = eq.nn.Pool("O(3)", "2x1")
 nothing, fails = 5, lambda: 1 / 0
 def function():
@@ -961,8 +964,11 @@ def test_networks_are_kept_in_step_as_layers_are(tmp_path, monkeypatch):
     done = eqsynth("sync", cwd=tmp_path)
     assert "wrote package/layers/force.py: Force, O(3): 2x1 -> 1x1\n" in done
     assert "wrote package/layers/triangles.py: Triangles, S(n): 1x2 -> 1x0\n" in done
-    assert "3 networks, up to date" in eqsynth("sync", "--check", cwd=tmp_path)
-    assert eqsynth("verify", "package/layers/force.py", "--trials", "1", cwd=tmp_path).startswith("verified MLP O(3)")
+    assert "4 networks, up to date" in eqsynth("sync", "--check", cwd=tmp_path)
+    proven = {"force": "MLP O(3): 2x1 -> 1x1", "single": "O(3): 2x1 -> 1x1"}
+    for name, what in proven.items():
+        said = eqsynth("verify", f"package/layers/{name}.py", "--trials", "1", cwd=tmp_path)
+        assert said.startswith(f"verified {what}\n")
     monkeypatch.syspath_prepend(tmp_path / "package")
     layers = import_module("layers")
     net = eq.nn.MLP("O(3)", ["2x1", "3x1 + 2x0", "1x1"], norm="layer")
@@ -989,7 +995,7 @@ def test_networks_are_kept_in_step_as_layers_are(tmp_path, monkeypatch):
         ('object = "models_of_a_test:fails"', "ZeroDivisionError: division by zero"),
         ('object = "models_of_a_test:function"', "a function of your own"),
         ('object = "torch:get_num_threads"', "which is no network: return a module of eq.nn"),
-        ('object = "torch.nn:Identity"', "use eq.nn.Activation, eq.nn.LayerNorm"),
+        ('object = "torch.nn:Identity"', "which eqsynth cannot write as source"),
         ('object = "models_of_a_test:triangles"\nbias = true', "leave bias out"),
         ('group = "O(3)"', "does not say which network it is"),
         ('group = "O(3)"\nspaces = ["1x1", 2]', "spaces are texts"),

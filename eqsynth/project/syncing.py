@@ -31,7 +31,7 @@ from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom, parse_problem
 from eqsynth.plans.plan import METHODS, NORMALIZATIONS, PARAMETERS, Plan
 from eqsynth.plans.products import plan_problem
-from eqsynth.project.exporting import program, read_weights
+from eqsynth.project.exporting import program, read_weights, written
 from eqsynth.project.tables import check_table, kind_of, read_toml
 from eqsynth.spaces.space import Space, order_text
 from eqsynth.store import files
@@ -148,11 +148,9 @@ class Network:
         """Its source. Raises ConfigError for an object that is none, ExportError for one that cannot be written."""
         import torch
 
-        from eqsynth.project.networks import network_artifact
-
         with torch.random.fork_rng(devices=[]):
             network = self._described() if self.reference is None else self._referred(self.reference)
-        return network_artifact(network, self.name)
+        return written(network, self.name)
 
     def facts(self) -> dict[str, Any]:
         """What says in the lock file where it comes from."""

@@ -12,6 +12,29 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+__all__ = [
+    "ActivationError",
+    "CacheWarning",
+    "CallError",
+    "CatalogError",
+    "ConfigError",
+    "EqsynthError",
+    "EquivarianceError",
+    "ExportError",
+    "GroupError",
+    "IgnoredInputWarning",
+    "IgnoredWeightsWarning",
+    "ParseError",
+    "PlanError",
+    "ShapeError",
+    "SizeError",
+    "SpaceError",
+    "SymbolicError",
+    "VerificationError",
+    "WeightsError",
+    "ZeroOutputWarning",
+]
+
 CallT = TypeVar("CallT", bound=Callable[..., Any])
 
 #: Up to so many characters a group that is written out, which has as many digits as it takes, is shown whole.
@@ -276,3 +299,7 @@ def warn(message: str, category: type[Warning]) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "eqsynth":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

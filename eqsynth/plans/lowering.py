@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
-from eqsynth.bases.adapted import adapted, check_size, fits, positions
+from eqsynth.bases.adapted import adapted, check_size, fits, positions, units
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams import functor
@@ -72,6 +73,7 @@ from eqsynth.spaces.space import (
     packed_lengths,
     plain,
     stored_full,
+    stored_once,
     stored_packed,
 )
 from eqsynth.store.cache import no_collection
@@ -187,7 +189,7 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
     if method == "matrix":
         entries = sum(positions(hom.group, k) * c * positions(hom.group, lo) * d for c, k in ins for d, lo in outs)
         return NOMINAL_BATCH * entries < least
-    return fits(hom.group, ins.orders, outs.orders)
+    return fits(hom.group, [*map(stored_once, ins.orders)], [*map(stored_once, outs.orders)])
 
 
 @lru_cache(maxsize=256)
@@ -199,11 +201,8 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     if decomposed := next((order for order in orders if is_decomposed(order)), None):
         _check_decomposed(hom, decomposed, method)
-    elif method in ("fourier", "irreps") and not all(map(is_plain, orders)):
-        raise GroupError(
-            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: "
-            "ask for method='diagrams'"
-        )
+    elif method in ("fourier", "irreps") and irreps.has_irreps(*orders):
+        raise GroupError(f"method={method!r} is for tensors, and {hom} has irreps: ask for method='diagrams'")
     if method == "fourier":
         return _fourier_plan(hom, bias, normalization)
     if method == "matrix":
@@ -220,7 +219,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         and not any(isinstance(element, Diagram | tuple) for maps in needed for element in maps.diagrams)
         and any(map(len, bases.values()))
     ):
-        other = " or 'irreps'" if all(maps.plain_orders for maps in bases.values()) else ""
+        other = "" if irreps.has_irreps(*orders) else " or 'irreps'"
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix'{other}")
     if method == "matrix" and any(
         isinstance(element, Diagram | tuple)
@@ -346,12 +345,13 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
     if not live:
         return None
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
-    ins = tuple(dict.fromkeys(hom.space_in.orders[term] for term in terms_in))
-    outs = tuple(dict.fromkeys(hom.space_out.orders[term] for term in terms_out))
+    orders_in, orders_out = (list(map(stored_once, space.orders)) for space in (hom.space_in, hom.space_out))
+    ins = tuple(dict.fromkeys(orders_in[term] for term in terms_in))
+    outs = tuple(dict.fromkeys(orders_out[term] for term in terms_out))
     bases_of_irreps = Fixed(hom.group, ins, outs) if _in_irreps(hom) else adapted(hom.group, ins, outs)
     return Schur(
-        tuple(Source("", term, ins.index(hom.space_in.orders[term])) for term in terms_in),
-        tuple(Source("", term, outs.index(hom.space_out.orders[term])) for term in terms_out),
+        tuple(Source("", term, ins.index(orders_in[term])) for term in terms_in),
+        tuple(Source("", term, outs.index(orders_out[term])) for term in terms_out),
         bases_of_irreps,
         False,
     )
@@ -371,7 +371,13 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
         raise GroupError(
             f"{hom.group} has no plan by Fourier transform: it is written for real numbers. Ask for another method"
         )
+    bases, biases = _bases(hom), _biases(hom) if bias else {}
     by_diagrams = plan_by(hom, bias, normalization, "diagrams")
+    if by_diagrams.packs:
+        # Levels are those of tensors that are mixed full.
+        lowering = _Lowering(hom)
+        steps = lowering.steps(bases, biases)
+        by_diagrams = replace(by_diagrams, steps=steps, packs=tuple(lowering.packs), halves=lowering.halves)
     if levels is None:
         mixed = {step.axes for step in by_diagrams.steps if isinstance(step, Mix)}
         every = _fourier_plan(hom, bias, normalization, sorted(mixed - {0, 1}))
@@ -381,9 +387,8 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
             return every
     if not levels:
         raise GroupError(f"no map of {hom} joins two blocks of each row: ask for method='diagrams', which is the same")
-    bases = _bases(hom)
     lowering = _Lowering(hom, levels)
-    steps = lowering.steps(bases, _biases(hom) if bias else {})
+    steps = lowering.steps(bases, biases)
     pairs = tuple(
         replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in by_diagrams.pairs
     )
@@ -430,9 +435,11 @@ def _largest(squares: Sequence[tuple[int, int]]) -> tuple[int, ...]:
 #: Which axis of a value is meant: a transferred one by its place in its row, or one of a head or a table, by
 #: side (taken or given), factor and place; or one of a bilabelled graph that is yet to be contracted ("graph").
 Label = tuple[str, int] | tuple[str, int, int]
-#: For each factor of the group: transferred blocks, axes that its head takes and gives, and whether the
-#: head is tied to the transferred blocks too.
-Profile = tuple[tuple[int, int, int, bool], ...]
+#: For a factor of the group: transferred blocks, the axes that each head takes and gives, and whether the head is tied
+#: to the transferred blocks too; for each factor that.
+Legs = tuple[tuple[int, int], ...]
+Shape = tuple[int, Legs, bool]
+Profile = tuple[Shape, ...]
 #: The term of the uses that belong to the bias, and the operand of their entries.
 BIAS = -1
 #: Part of a bilabelled graph: the labels of the axes that it starts from, its edges, and the labels of the axes
@@ -474,7 +481,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
     # Elements of products share their parts.
     of_part = lru_cache(maxsize=None)(_factored)
     # What long lists have in common is one object.
-    profiles: dict[tuple[int, int, int, bool], Profile] = {}
+    profiles: dict[Shape, Profile] = {}
     no_webs = (NO_WEB,), (NO_WEB,)
     for element, parts_of in enumerate(map(maps.parts, range(len(maps)))):
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
@@ -516,7 +523,7 @@ class _Factored(NamedTuple):
     bottom: Half
     top: Half
     middle: tuple[int, ...]
-    profile: tuple[int, int, int, bool]
+    profile: Shape
     below: Web = NO_WEB
     above: Web = NO_WEB
     table: Single | None = None
@@ -529,11 +536,14 @@ def _factored(factor: Group, part: Single, as_tables: bool) -> _Factored:
         bottom, top = (
             Half(whole(axes).blocks, whole(axes).kept, whole(axes).kept) for axes in (part.inputs, part.outputs)
         )
-        return _Factored(bottom, top, (), (0, part.inputs, part.outputs, False), table=part)
+        taken_given = ((part.inputs, part.outputs),) if part.inputs or part.outputs else ()
+        return _Factored(bottom, top, (), (0, taken_given, False), table=part)
     if factor.kept_graph is not None:
         return _graph_factored(part)
     top, bottom, middle = part.factored
-    profile = (len(middle), len(bottom.head), len(top.head), bool(part.head) and factor.jellyfish)
+    if not part.head:
+        return _Factored(bottom, top, middle, (len(middle), (), False))
+    profile = (len(middle), tuple(functor.legs(part, factor.number)), factor.jellyfish)
     return _Factored(bottom, top, middle, profile, sign=_sign(top, middle, profile) if profile[-1] else 1)
 
 
@@ -554,7 +564,7 @@ def _graph_factored(diagram: Diagram) -> _Factored:
         bottom,
         top,
         tuple(order_in.index(block) for block in order_out),
-        (len(cut), 0, 0, False),
+        (len(cut), (), False),
         _web(under, lower_edges, order_in),
         _web(order_out, upper_edges, upper),
     )
@@ -634,8 +644,8 @@ def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) ->
 
 def _by_fourier(profile: Profile, levels: Collection[int]) -> bool:
     """Whether a profile is a level that mixes different labels by Fourier transform."""
-    ((through, taken, given, tied), *others) = profile
-    return through in levels and not (taken or given or tied or others)
+    ((through, heads, _), *others) = profile
+    return through in levels and not (heads or others)
 
 
 def _everywhere(use: _Use) -> bool:
@@ -849,7 +859,7 @@ class _Lowering:
         It is in blocks that all take equally many axes of one symmetric input, or one axis each of an alternating one;
         for other symmetries of indices where nothing is reduced.
         """
-        if use.term_in == BIAS or any(taken or given or tied for _, taken, given, tied in use.profile):
+        if use.term_in == BIAS or any(heads for _, heads, _ in use.profile):
             return use
         if any(factor.kept_graph is not None for factor in self.factors):
             return use
@@ -868,7 +878,8 @@ class _Lowering:
                 packs.append(irrep)
                 by = sign_of(order) if irrep.alike < 0 else 1
             elif count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
-                packs.append(Symmetry(one.kind, count, packed=True))
+                whole_of = count == one.order
+                packs.append(replace(one, packed=True) if whole_of else Symmetry(one.kind, count, packed=True))
                 by = one.sign(order)
             else:
                 packs.append(None)
@@ -912,23 +923,32 @@ class _Lowering:
     # --- maps that are tables ---------------------------------------------------------------------
 
     def _add_schur(self, step: Schur) -> None:
-        sources, targets = [], []
+        sources, targets, after = [], [], list[Step]()
         for end in step.sources:
-            if is_packed(self.hom.space_in.orders[end.term]):
+            order = self.hom.space_in.orders[end.term]
+            once = stored_once(order)
+            if is_packed(order) and order == once:
                 sources.append(replace(end, name=self._read_packed(end.term)))
                 continue
-            half = whole(axes_of(self.hom.space_in.orders[end.term]))
+            half = whole(axes_of(order))
             name = self.bottoms[end.term].setdefault(half, _name("x", end.term, half, self.several_in))
+            if is_packed(once):
+                full, name = name, self._fresh(f"{name}_p")
+                self.middle_steps += self._pack(full, name, self._packings(entries_of(once), axis_counts(order)))
             sources.append(replace(end, name=name))
         for end in step.targets:
-            order = axes_of(self.hom.space_out.orders[end.term])
-            name = self._fresh(_name("s", end.term, whole(order), self.several_out))
+            order = self.hom.space_out.orders[end.term]
+            once, count = stored_once(order), axes_of(order)
+            name = self._fresh(_name("s", end.term, whole(count), self.several_out))
             targets.append(replace(end, name=name))
-            if is_packed(self.hom.space_out.orders[end.term]):
+            if is_packed(order) and order == once:
                 self.ready[end.term].append(name)
                 continue
-            self.tops[end.term].setdefault(whole(order), []).append(Part(name, tuple(range(order))))
-        self.middle_steps.append(replace(step, sources=tuple(sources), targets=tuple(targets)))
+            if is_packed(once):
+                packed, name = name, self._fresh(_name("u", end.term, whole(count), self.several_out))
+                after += self._unpack(packed, name, self._packings(entries_of(once), axis_counts(order)))
+            self.tops[end.term].setdefault(whole(count), []).append(Part(name, tuple(range(count))))
+        self.middle_steps += [replace(step, sources=tuple(sources), targets=tuple(targets)), *after]
 
     def _tie(
         self,
@@ -1181,7 +1201,7 @@ class _Lowering:
         if any(flag for *_, flag in profile):
             return True
         tabled = uses[0].tabled
-        if any(taken or given for factor, (_, taken, given, _) in enumerate(profile) if factor not in tabled):
+        if any(heads for factor, (_, heads, _) in enumerate(profile) if factor not in tabled):
             return len({use.middle for use in weights}) != 1
         # The c! permutations go to the side that has fewer channels to copy.
         wide_in = sum(self.hom.space_in.channels[i] for i, *_ in {(u.term_in, u.bottom, u.below) for u in weights})
@@ -1220,9 +1240,9 @@ class _Lowering:
             full = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
             self.middle_steps += self._unpack(value, full, packings)
             value = full
-        for factor in range(len(use.profile)):
-            if factor not in use.tabled and _takes_after(use.profile[factor]):
-                value, arrangement = self._hodge(value, arrangement, use.profile, factor)
+        for factor, head in _heads(use):
+            if _takes_after(use.profile[factor][1][head]):
+                value, arrangement = self._hodge(value, arrangement, use.profile, factor, head)
         value, arrangement = self._contracted(value, arrangement, use, middle, above=True)
         row = self._row(use.top, use, "given", full_axes(self.hom.group, self.hom.space_out.orders[use.term_out]))
         self._place(use, Part(value, tuple(map(arrangement.index, _arranged(row, middle)))))
@@ -1277,9 +1297,9 @@ class _Lowering:
         if cached not in self.heads:
             sizes = full_axes(self.hom.group, self.hom.space_in.orders[use.term_in])
             arrangement = self._row(use.bottom, use, "taken", sizes)
-            for factor, (_, taken, given, tied) in enumerate(use.profile):
-                if (taken or given or tied) and factor not in use.tabled and not _takes_after(use.profile[factor]):
-                    name, arrangement = self._hodge(name, arrangement, use.profile, factor)
+            for factor, head in _heads(use):
+                if not _takes_after(use.profile[factor][1][head]):
+                    name, arrangement = self._hodge(name, arrangement, use.profile, factor, head)
             places = range(sum(count for count, *_ in use.profile))
             self.heads[cached] = self._contracted(name, arrangement, use, places, above=False)
         return self.heads[cached]
@@ -1289,22 +1309,32 @@ class _Lowering:
         labels: list[Label] = []
         through = list(accumulate((0, *(count for count, *_ in use.profile[:-1]))))
         placed = [0] * len(use.profile)
+        # The blocks of a head in its order, those of one head after those of another.
+        tied: dict[int, int] = {}
+        for block in half.head:
+            factor = sizes[half.blocks[block][0]]
+            tied[block] = placed[factor]
+            placed[factor] += 1
         for block in half.kept:
             factor = sizes[half.blocks[block][0]]
-            if block not in half.head and self.factors[factor].kept_graph is None:
+            if block in tied:
+                labels.append((side, factor, tied[block]))
+            elif self.factors[factor].kept_graph is None:
                 labels.append(("t", through[factor]))
                 through[factor] += 1
-                continue
-            labels.append((side if block in half.head else "graph", factor, placed[factor]))
-            placed[factor] += 1
+            else:
+                labels.append(("graph", factor, placed[factor]))
+                placed[factor] += 1
         return labels
 
-    def _hodge(self, source: str, arrangement: list[Label], profile: Profile, factor: int) -> tuple[str, list[Label]]:
-        count, taken, given, tied = profile[factor]
+    def _hodge(
+        self, source: str, arrangement: list[Label], profile: Profile, factor: int, head: int
+    ) -> tuple[str, list[Label]]:
+        count, heads, tied = profile[factor]
+        taken, given = heads[head]
         start = sum(other for other, *_ in profile[:factor])
         bound: list[Label] = [("t", place) for place in range(start, start + count)] if tied else []
-        eaten: list[Label] = [("taken", factor, place) for place in range(taken)]
-        free: list[Label] = [("given", factor, place) for place in range(given)]
+        eaten, free = _labels_of_head(factor, heads, head)
         carried = [label for label in arrangement if label not in bound and label not in eaten]
         order = tuple(arrangement.index(label) for label in [*carried, *bound, *eaten])
         n = self.hom.group.indices[factor].n
@@ -1356,14 +1386,31 @@ def _packs_straight(use: _Use) -> bool:
     )
 
 
-def _takes_after(profile: tuple[int, int, int, bool]) -> bool:
+def _takes_after(taken_given: tuple[int, int]) -> bool:
     """Whether a head comes after the mixing: where that leaves fewer axes to mix on."""
-    _, taken, given, _ = profile
+    taken, given = taken_given
     return given > taken
 
 
+def _heads(use: _Use) -> list[tuple[int, int]]:
+    """The heads of a use that are no tables: factor and number of each."""
+    return [
+        (factor, head)
+        for factor, (_, heads, _) in enumerate(use.profile)
+        if factor not in use.tabled
+        for head in range(len(heads))
+    ]
+
+
+def _labels_of_head(factor: int, heads: Legs, head: int) -> tuple[list[Label], list[Label]]:
+    """The axes that a head takes, and those that it gives."""
+    starts = [sum(legs[side] for legs in heads[:head]) for side in (0, 1)]
+    taken, given = ([*range(start, start + count)] for start, count in zip(starts, heads[head], strict=True))
+    return [("taken", factor, place) for place in taken], [("given", factor, place) for place in given]
+
+
 def _mixed_axes(profile: Profile) -> tuple[object, ...]:
-    return (sum(count + min(taken, given) for count, taken, given, _ in profile), profile)
+    return (sum(count + sum(map(min, heads)) for count, heads, _ in profile), profile)
 
 
 def _tables(uses: Sequence[_Use]) -> list[tuple[Single, ...]]:
@@ -1377,23 +1424,21 @@ def _tables(uses: Sequence[_Use]) -> list[tuple[Single, ...]]:
 
 def _table_labels(profile: Profile, tabled: Sequence[int]) -> tuple[list[Label], list[Label]]:
     """The axes that tables take, and those that they give."""
-    taken: list[Label] = [("taken", factor, place) for factor in tabled for place in range(profile[factor][1])]
-    given: list[Label] = [("given", factor, place) for factor in tabled for place in range(profile[factor][2])]
-    return taken, given
+    sides = [_labels_of_head(factor, profile[factor][1], 0) for factor in tabled if profile[factor][1]]
+    return [label for taken, _ in sides for label in taken], [label for _, given in sides for label in given]
 
 
 def _canonical(profile: Profile, tabled: Sequence[int]) -> list[Label]:
     """The axes on which a profile is mixed: transferred ones, then those of the heads."""
     labels: list[Label] = [("t", place) for place in range(sum(count for count, *_ in profile))]
-    for factor, (_, taken, given, _) in enumerate(profile):
-        if factor in tabled:
-            continue
-        side, count = ("taken", taken) if _takes_after(profile[factor]) else ("given", given)
-        labels += [(side, factor, place) for place in range(count)]
+    for factor, (_, heads, _) in enumerate(profile):
+        for head, taken_given in enumerate(heads if factor not in tabled else ()):
+            taken, given = _labels_of_head(factor, heads, head)
+            labels += taken if _takes_after(taken_given) else given
     return labels
 
 
-def _sign(top: Half, middle: Sequence[int], profile: tuple[int, int, int, bool]) -> int:
+def _sign(top: Half, middle: Sequence[int], profile: Shape) -> int:
     """The sign between the order in which a tied head is applied and the order of the diagram's blocks.
 
     The diagram has epsilon(blocks that touch outputs, left to right, then the others); the step has
@@ -1405,7 +1450,7 @@ def _sign(top: Half, middle: Sequence[int], profile: tuple[int, int, int, bool])
             sequence.append(given)
             given += 1
         else:
-            sequence.append(through if _takes_after(profile) else middle[through])
+            sequence.append(through if _takes_after(profile[1][0]) else middle[through])
             through += 1
     return sign_of(sequence)
 
@@ -1605,7 +1650,7 @@ def mean_squares(
         square: int | Fraction = total * _times(maps, element)
         if irreps.has_irreps(maps.inputs, maps.outputs):
             rows = prod(packed_lengths(maps.outputs, sizes))
-            square = irreps.squares(group, maps.parts(element)[0], maps.inputs, maps.outputs)
+            square = irreps.squares(group, maps.parts(element)[0], maps.turned(element), maps.inputs, maps.outputs)
         elif not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
             assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
@@ -1678,6 +1723,10 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
         a, b = bases.ins.index(full_in), bases.outs.index(full_out)
     reached = sum(sum(p.columns) * p.copies_out[b] for p in bases.irreps if p.copies_in[a])
     share = positions(bases.group, bases.outs[b]) / reached
+    # Entries that stand in several places of a tensor are coordinates divided by the square root of how many.
+    before, after = (units(bases.group, order) for order in (bases.ins[a], bases.outs[b]))
+    share /= 1 if before is None else fmean((abs(before).max(1) ** -2.0).tolist())
+    share /= 1 if after is None else fmean((abs(after).max(1) ** 2).tolist())
     return tuple(
         share * part.division / part.copies_in[a]
         for part in bases.irreps

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from eqsynth.layers.emitted import EmittedLayer
 
 #: Arguments that name the prime modulo which a rank was found.
-MODULAR = ("gram", "orbits", "means", "images")
+MODULAR = ("gram", "values", "orbits", "means", "images")
 #: What an exported class says about itself, and the type of each.
 FACTS = {
     **dict.fromkeys(("group", "space_in", "space_u", "space_v", "space_out", "mode", "normalization", "transfer"), str),
@@ -269,13 +269,23 @@ def _check_independence(basis: Basis) -> str:
     if argument == "orbits":
         _check_partitions(basis, group, total)
         return f"{counted(expected, 'map')}, coordinates in the orbit basis of full rank modulo {prime}"
-    rank = gram.gram_modulo(group, basis.plain()[0], prime).rank()
+    listed = basis.plain()[0]
+    several = any(len(diagram.head) > group.number for diagram in listed)
+    if several != (argument == "values"):
+        raise VerificationError(
+            f"the argument for diagrams with {'several heads' if several else 'one head or none'} is not {argument!r}"
+        )
+    if several:
+        rank = len(gram.pivots_modulo(gram.values(group, listed), prime))
+        how = "values at the index tuples of standard diagrams"
+    else:
+        rank, how = gram.gram_modulo(group, listed, prime).rank(), "Gram matrix"
     if rank != len(basis):
         raise VerificationError(
             f"the {len(basis)} diagrams of {group} have rank {rank} modulo {prime}: they are dependent, or it is "
             "another prime that shows that they are not"
         )
-    return f"{counted(expected, 'map')}, Gram matrix of full rank modulo {prime}"
+    return f"{counted(expected, 'map')}, {how} of full rank modulo {prime}"
 
 
 def _check_spanning(basis: Basis, spanning: int) -> None:
@@ -399,7 +409,10 @@ def _check_irreps(basis: Basis) -> str:
         if diagrams != [irreps.identity(inputs)] * count or (count and not irreps.unchanged(group, inputs, outputs)):
             raise VerificationError(f"the maps of {group} are not the multiples of the identity of an irrep alone")
         return f"{counted(count, 'map')}, by Schur's lemma"
-    rank = len(gram.pivots_modulo(irreps.images(group, diagrams, inputs, outputs), basis.certificate.prime))
+    rows, turns = irreps.images(group, diagrams, inputs, outputs)
+    if turns != [basis.turned(number) for number in range(count)]:
+        raise VerificationError("a map is not added in all orders of the axes of its output in which it differs")
+    rank = len(gram.pivots_modulo(rows, basis.certificate.prime))
     if rank != count:
         raise VerificationError(f"the images of a vector under the {count} maps of {group} have rank {rank}")
     return f"{counted(count, 'map')}, images of a vector of full rank modulo {basis.certificate.prime}"

@@ -235,7 +235,7 @@ def test_products_in_lists_and_commands(tmp_path):
     assert "3 entries compared, 0 differ" in command("build", "--store", tmp_path, "--check")[1]
     assert "3 of 3 entries proven" in command("verify", "--store", tmp_path, "--run")[1]
     out = command("list", "--store", tmp_path)[0]
-    assert sorted(line.split("0.1.0     ")[-1] for line in out.splitlines()) == [
+    assert sorted(line.split(f"{eq.__version__}     ")[-1] for line in out.splitlines()) == [
         "O(2): 2x1 (x) 2x1 -> 1x2, mode='full'", "O(2): 2x1 (x) 2x1 -> 1x2, mode='paired'",
         "O(2): powers 2 of 2x1 -> 1x0",
     ]  # fmt: skip

@@ -30,7 +30,6 @@ from eqsynth.errors import (
     VerificationError,
     abridged,
     counted,
-    explain_calls,
     shown,
 )
 from eqsynth.families.group import Group
@@ -100,7 +99,7 @@ MAX_MEANING = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What :func:`verify` checked, one line each; ``print`` shows them."""
+    """What ``eq.verify`` checked, one line each; ``print`` shows them."""
 
     subject: str
     checks: tuple[str, ...]
@@ -109,20 +108,13 @@ class Report:
         return "\n".join([f"verified {self.subject}", *(f"  ok  {check}" for check in self.checks)])
 
 
-@explain_calls
-def verify(
-    subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, trials: int = 5, seed: int = 0
-) -> Report:
-    """Prove again what a layer claims, and try it on random group elements in float64.
+def prove(subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, trials: int = 5, seed: int = 0) -> Report:
+    """What ``eq.verify`` does with a layer: its bases are proven, its weights counted, and it is run.
 
     >>> import eqsynth as eq
-    >>> print(eq.verify(eq.Hom.parse("O(3)", "2x2", "3x2 + 1x0")))  # doctest: +ELLIPSIS
-    verified O(3): 2x2 -> 3x2 + 1x0
-      ok  independent and complete, 2 -> 2: 3 maps...
-
-    ``subject`` is a layer, a plan, a Hom, its text (``"S(n): 16x2 -> 32x2"``, or ``"O(3): 4x1 (x) 4x1 -> 4x2"`` for
-    products), or the path of an exported file. A file is read, never run: its problem is parsed, the source
-    emitted anew and compared, and the new source is what runs.
+    >>> from eqsynth.proof.verification import prove
+    >>> prove(eq.plan("O(3)", "2x2", "3x2"), trials=1).checks[0]
+    'independent and complete, 2 -> 2: 3 maps, all independent for n >= 2'
 
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
@@ -849,11 +841,13 @@ def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
         return plan_problem(subject), []
     plan = subject if isinstance(subject, Plan) else getattr(subject, "plan", None)
     if not isinstance(plan, Plan):
-        raise EqsynthError(f"only a layer, plan, Hom or exported file can be verified, not {type(subject).__name__}")
+        raise EqsynthError(
+            f"only a layer, network, plan, Hom or exported file can be verified, not {type(subject).__name__}"
+        )
     return plan, []
 
 
-def _facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]:
+def facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]:
     """What an exported class says about itself, each of the kind that eqsynth writes."""
     facts: dict[str, Any] = {}
     for node in body:
@@ -880,7 +874,7 @@ def _facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]
     return facts
 
 
-def _plan_of_facts(facts: Mapping[str, Any]) -> Plan:
+def plan_of_facts(facts: Mapping[str, Any]) -> Plan:
     """The plan of the problem that an exported class names. A group is read from no other file."""
     bias, normalization = facts["bias_terms"], facts["normalization"]
     if "space_u" in facts:
@@ -913,20 +907,24 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     if not classes:
         raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks a class")
-    plan = _plan_of_facts(_facts_of(classes[-1].name, path, classes[-1].body))
-    source = artifact_of(plan, classes[-1].name).source
+    plan = plan_of_facts(facts_of(classes[-1].name, path, classes[-1].body))
+    return plan, [same_source(path, text, artifact_of(plan, classes[-1].name).source, plan.problem)]
+
+
+def same_source(path: Path, text: str, source: str, problem: object) -> str:
+    """That a file has the text that is emitted for its problem, in words; raises VerificationError with the place."""
     written = files.plain(text.encode()).decode()
     if source != written:
         for number, (theirs, ours) in enumerate(zip(written.splitlines(), source.splitlines(), strict=False), 1):
             if theirs != ours:
                 raise VerificationError(
-                    f"{path} differs from what eqsynth emits for {plan.problem}, first in line {number}:\n"
+                    f"{path} differs from what eqsynth emits for {problem}, first in line {number}:\n"
                     f"  file: {theirs.strip()}\n  ours: {ours.strip()}\n"
                     "It was edited, or made by another version: export it again"
                 )
-        raise VerificationError(f"{path} differs from what eqsynth emits for {plan.problem} in length: export it again")
+        raise VerificationError(f"{path} differs from what eqsynth emits for {problem} in length: export it again")
     exactly = "byte for byte" if written == text else "but for the ends of its lines"
-    return plan, [f"the file is {exactly} what eqsynth emits for {abridged(plan.problem)}"]
+    return f"the file is {exactly} what eqsynth emits for {abridged(problem)}"
 
 
 def is_exported(path: Path) -> bool:

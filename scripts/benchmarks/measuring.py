@@ -22,6 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 LEAST = 0.01
 #: Settings of malloc: blocks above the first are mapped, what is free at the end above the second is given back.
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+#: What a clock can tell, in seconds.
+SHORTEST = 1e-7
 #: Seconds that a contender may take in all; at least two measurements are made.
 BUDGET = 4.0
 #: From this many seconds on, a call is not repeated where once will do.
@@ -55,16 +57,18 @@ def wait_for(device: str) -> Callable[[], None]:
 def interleaved(runs: Runs, repeat: int, least: float = LEAST, device: str = "cpu") -> dict[str, list[float]]:
     """Seconds per call of each run, ``repeat`` measurements (fewer of slow ones), one of each in turn.
 
+    On CPUs these are seconds of CPU time, which others on the machine change least; GPUs are waited for.
+
     Before each measurement a run has a call that does not count, slow ones excepted. Whatever ran before has left the
     caches warm for runs that use the same memory and cold for others: the same layer twice differed by 5 percent.
     """
     inner, rounds, fast = {}, {}, {}
-    wait = wait_for(device)
+    wait, clock = wait_for(device), time.process_time if device == "cpu" else time.perf_counter
     gc.collect()
     for name, run in runs.items():
-        took = _once(run, wait)
+        took = _once(run, wait, clock)
         if took < SLOW:
-            took = _once(run, wait)  # the first call may have set things up
+            took = _once(run, wait, clock)  # the first call may have set things up
         inner[name] = max(1, round(least / took))
         fast[name] = took < SLOW
         rounds[name] = max(2, min(repeat, int(BUDGET / (took * inner[name]))))
@@ -77,21 +81,21 @@ def interleaved(runs: Runs, repeat: int, least: float = LEAST, device: str = "cp
                     if fast[name]:
                         run()
                     wait()
-                    start = time.perf_counter()
+                    start = clock()
                     for _ in range(inner[name]):
                         run()
                     wait()
-                    times[name].append((time.perf_counter() - start) / inner[name])
+                    times[name].append(max(clock() - start, SHORTEST) / inner[name])
     finally:
         gc.enable()
     return times
 
 
-def _once(run: Callable[[], object], wait: Callable[[], None]) -> float:
-    start = time.perf_counter()
+def _once(run: Callable[[], object], wait: Callable[[], None], clock: Callable[[], float]) -> float:
+    start = clock()
     run()
     wait()
-    return time.perf_counter() - start
+    return max(clock() - start, SHORTEST)
 
 
 def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float | None:

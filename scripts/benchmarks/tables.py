@@ -25,7 +25,7 @@ def page_name(what: str, device: str) -> str:
 
 def machine_of(device: str) -> str:
     """The processor, in words."""
-    return torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, single thread"
+    return torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, single thread, CPU time"
 
 
 def write(

@@ -238,6 +238,11 @@ def unitary_refusal(what: str, group: Group) -> str:
     )
 
 
+def real_dtype(dtype: torch.dtype | None) -> torch.dtype | None:
+    """The dtype of real numbers beside numbers of a dtype."""
+    return dtype.to_real() if dtype is not None and dtype.is_complex else dtype
+
+
 def suffix(space: Space, place: int) -> str:
     """The end of the name of a parameter: nothing where there is one term."""
     return "" if len(space) == 1 else f"_{place}"
@@ -659,8 +664,7 @@ class NormActivation(EquivariantModule):
             if self.affine:
                 end = suffix(self.space_in, place)
                 for kind in ("weight", "bias"):
-                    real = dtype.to_real() if dtype is not None and dtype.is_complex else dtype
-                    empty = self._empty(channels, device=device, dtype=real)
+                    empty = self._empty(channels, device=device, dtype=real_dtype(dtype))
                     self.register_parameter(f"{kind}{end}", nn.Parameter(empty))
         self._plans = tuple(plans)
         self.reset_parameters()

@@ -33,8 +33,10 @@ from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.spaces.space import (
     Order,
+    Twisted,
     Valence,
     axes_of,
+    is_plain,
     plain_order,
     read_order,
 )
@@ -217,8 +219,11 @@ def gram(
     m² n  m² n m n
     m n   m n  m n
 
+    >>> print(gram("O(3)", "1.det", 2))
+    6
+
     Entry (i, j) is :func:`inner` of diagrams i and j, for wreath products that of nested partitions: a polynomial where
-    n is a letter, else a number.
+    n is a letter, else a number. Between two tensors that the determinant twists maps are those between others.
     The size is ``len(basis) x len(basis)``.
 
     Raises SizeError above 1000 diagrams, and what :func:`inner` raises. Source: arXiv 2212.08630.
@@ -334,10 +339,10 @@ def diagrams_of(
 
 
 def _plain(group: Group, order: str | Order) -> Order:
-    """An order of all tensors as a group reads it: a number, or where there are two kinds of axes ``(k,k')``."""
-    if group.duals and isinstance(order, str | tuple | list | Valence):
+    """An order of all tensors as a group reads it: a number, ``(k,k')`` with two kinds of axes, ``1.det`` twisted."""
+    if isinstance(order, str | Twisted) or (group.duals and isinstance(order, tuple | list | Valence)):
         order = fitted_order(group, read_order(order))
-        if isinstance(order, Valence):
+        if isinstance(order, Valence) or (isinstance(order, Twisted) and is_plain(order)):
             return order
     return plain_order(order)
 

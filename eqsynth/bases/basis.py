@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from eqsynth.bases import dimension as dimensions
 from eqsynth.bases import index_symmetries, irreps
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Parts, Single, join
 from eqsynth.diagrams.transfer import transfers
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
@@ -141,18 +141,23 @@ class Basis:
     #: With which way to grow n all maps commute, where these alone were asked for.
     transfer: str | None = None
 
+    def __post_init__(self) -> None:
+        if any(type(element) is tuple for element in self.diagrams[:1]):
+            listed = tuple([Parts(self.parts(index)) for index in range(len(self))])
+            object.__setattr__(self, "diagrams", listed)
+
     def __len__(self) -> int:
         return len(self.diagrams)
 
-    def __iter__(self) -> Iterator[Element]:
-        return iter(self.diagrams)
+    def __iter__(self) -> Iterator[Single | Parts]:
+        return iter(cast("tuple[Single | Parts, ...]", self.diagrams))
 
     @overload
-    def __getitem__(self, index: int) -> Element: ...
+    def __getitem__(self, index: int) -> Single | Parts: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Element, ...]: ...
-    def __getitem__(self, index: int | slice) -> Element | tuple[Element, ...]:
-        return self.diagrams[index]
+    def __getitem__(self, index: slice) -> tuple[Single | Parts, ...]: ...
+    def __getitem__(self, index: int | slice) -> Single | Parts | tuple[Single | Parts, ...]:
+        return cast("tuple[Single | Parts, ...]", self.diagrams)[index]
 
     @explain_calls
     def map(self, index: int) -> Map:
@@ -597,13 +602,15 @@ def _irrep_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
     if spanning > MAX_DIAGRAMS:
         raise _too_many(f"{group} {order_text(inputs)} -> {order_text(outputs)}", f"{spanning:,} diagrams", total)
     listed = sorted(enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs)), key=_cost_key)
-    elements, prime = irreps.chosen(group, listed, inputs, outputs)
-    if len(elements) != dimension:
+    maps, prime = irreps.chosen(group, listed, inputs, outputs)
+    if len(maps) != dimension:
         raise GroupError(
-            f"{len(elements)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
+            f"{len(maps)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the "
             f"dimension is {dimension}: this contradicts the theory, please report it"
         )
-    return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "images", prime))
+    elements, turns = tuple(element for element, _ in maps), tuple(own for _, own in maps)
+    certificate = Certificate(dimension, spanning, "images", prime)
+    return Basis(group, inputs, outputs, elements, certificate, () if all(len(own) == 1 for own in turns) else turns)
 
 
 def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:

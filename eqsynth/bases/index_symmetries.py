@@ -252,23 +252,40 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
     n = [int(factor.n) for factor in group.factors]
     lengths_out, lengths_in = (lengths(stored_full(order), n) for order in (outputs, inputs))
     entries = len(elements) * prod(lengths_out) * prod(lengths_in)
-    above, count = len(lengths_out), len(elements)
+    count = len(elements)
     matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
     read = added_up(matrices.reshape(count, *lengths_out, *lengths_in), inputs)
-    below = range(above, above + len(lengths_in))
     listed = []
     means = np.zeros((count, entries // count if count else 0), np.int64)
     for number in range(count):
-        images: dict[bytes, Turn] = {}
-        for axes, sign in all_turns(outputs):
-            image = sign * np.transpose(read[number], (*axes, *below))
-            key = np.ascontiguousarray(image).tobytes()
-            if key not in images:
-                images[key] = (axes, sign)
-                means[number] += image.reshape(-1)
-        listed.append(tuple(images.values()))
+        total, turns = over_turns(read[number], outputs)
+        means[number] = total.reshape(-1)
+        listed.append(turns)
     pivots, prime = gram.independent_rows(means)
     return (pivots, tuple(listed[pivot] for pivot in pivots)), prime
+
+
+def over_turns(tensor: NDArray[np.int64], outputs: Order) -> tuple[NDArray[np.int64], tuple[Turn, ...]]:
+    """The sum of all that exchanges of the first axes, those of the outputs, make of a tensor, once each, and these.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.index_symmetries import over_turns
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> over_turns(np.array([[1, 2], [2, 5]]), Symmetry("S", 2))[1]
+    (((0, 1), 1),)
+    """
+    import numpy as np
+
+    rest = range(axes_of(outputs), tensor.ndim)
+    images: dict[bytes, Turn] = {}
+    total = np.zeros_like(tensor)
+    for axes, sign in all_turns(outputs):
+        image = sign * np.transpose(tensor, (*axes, *rest))
+        key = np.ascontiguousarray(image).tobytes()
+        if key not in images:
+            images[key] = (axes, sign)
+            total += image
+    return total, tuple(images.values())
 
 
 def added_up(tensors: NDArray[np.int64], order: Order) -> NDArray[np.int64]:

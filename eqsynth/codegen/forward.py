@@ -787,7 +787,7 @@ class Forward:
     def _schur(self, step: Schur) -> None:
         code = (FixedCode if isinstance(step.bases, Fixed) else SchurCode)(self, step)
         bases = step.bases
-        code.build(lambda order_in, order_out: basis(bases.group, order_in, order_out).diagrams)
+        code.build(lambda order_in, order_out: basis(bases.group, order_in, order_out))
         code.run()
         kinds = ", ".join(f"{part.dim}" for part in bases.irreps)
         self.say("")

@@ -14,6 +14,8 @@ from eqsynth.exact.permutations import runs
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The tensors that an input is the product of, by name, and how many axes each has; none where it is no product.
 Multiplied = Sequence[tuple[str, int]]
+#: The most entries of a table that its formula lists.
+LISTED_ENTRIES = 4
 #: What formulas call the forms that pairs within a row carry.
 SYMBOLS = {"omega": "\u03c9", "eta": "\u03b7"}
 
@@ -341,20 +343,53 @@ class MatrixMap:
     >>> from eqsynth.diagrams.diagram import MatrixMap
     >>> MatrixMap(1, 1, ((0, 0, 1), (1, 1, -1))).formula()
     '2 entries, first 1 at row 0, column 0'
+    >>> MatrixMap(1, 1, ((0, 0, 1), (1, 1, -1))).formula(2)
+    'y[0] += x[0], y[1] += -x[1]'
     """
 
     outputs: int
     inputs: int
     entries: tuple[tuple[int, int, int], ...]
 
-    def formula(self) -> str:
-        """How many entries there are, and the first one."""
+    def formula(self, n: int | None = None, multiplied: Multiplied = ()) -> str:
+        """The sums of entries, row by row; of many the first one, and how many there are.
+
+        Without the length n of the axes, which index tuples are those of rows and columns is not known.
+        """
         row, column, value = self.entries[0]
-        return f"{len(self.entries)} entries, first {value} at row {row}, column {column}"
+        count = len(self.entries)
+        if n is None:
+            return f"{count} entries, first {value} at row {row}, column {column}"
+        sums: dict[str, str] = {}
+        for row, column, value in self.entries if count <= LISTED_ENTRIES else self.entries[:1]:
+            into = indexed("y", unravelled(row, n, self.outputs))
+            size = "" if abs(value) == 1 else f"{abs(value)} "
+            sign = ("-" if value < 0 else "") if into not in sums else (" - " if value < 0 else " + ")
+            source = _entry(unravelled(column, n, self.inputs), multiplied)
+            sums[into] = f"{sums.get(into, '')}{sign}{size}{source}"
+        text = ", ".join(f"{into} += {summands}" for into, summands in sums.items())
+        return text if count <= LISTED_ENTRIES else f"{text}, ... {count:,} entries"
 
 
 #: One element of a basis of a group that is no product.
 Single = Diagram | Orbit | MatrixMap
+
+
+class Parts(tuple[Single, ...]):
+    """One element of a basis of a product of groups: a tuple with an element for each factor.
+
+    >>> import eqsynth as eq
+    >>> eq.basis("S(n) x O(3)", (1, 1), (1, 1))[0].formula()
+    'y[a] += x[b] ⊗ y[a] += x[a]'
+    """
+
+    __slots__ = ()
+
+    def formula(self) -> str:
+        """The index formulas of the parts."""
+        return " ⊗ ".join([part.formula() for part in self])
+
+
 #: One element of a basis; for a product group, a tuple with an element for each factor.
 Element = Single | tuple[Single, ...]
 
@@ -407,6 +442,11 @@ def _entry(marks: Sequence[object], multiplied: Multiplied) -> str:
     return " ".join(
         indexed(name, marks[start : start + axes]) for start, (name, axes) in zip(starts, multiplied, strict=True)
     )
+
+
+def unravelled(place: int, n: int, axes: int) -> list[int]:
+    """The index tuple of a row or a column, the first axis most significant."""
+    return [place // n ** (axes - 1 - axis) % n for axis in range(axes)]
 
 
 def _through(block: Sequence[int], outputs: int) -> bool:

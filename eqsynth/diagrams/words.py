@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, Single, indexed
+from eqsynth.diagrams.diagram import (
+    SYMBOLS,
+    Diagram,
+    Element,
+    Half,
+    MatrixMap,
+    Multiplied,
+    Orbit,
+    Single,
+    indexed,
+    unravelled,
+)
 from eqsynth.diagrams.functor import legs
 from eqsynth.exact.numbers import raised
 from eqsynth.exact.permutations import runs
@@ -126,6 +137,7 @@ def formula(
     element: Element,
     permutations: Sequence[tuple[Sequence[int], int]] = (),
     multiplied: Sequence[Multiplied] = (),
+    listed: bool = True,
 ) -> str:
     """The index formula of an element; the group says whether pairs within a row carry a form.
 
@@ -143,24 +155,24 @@ def formula(
 
     >>> formula(Group("Sp", 4), Diagram(0, 2, ((0, 1),)), multiplied=[[("u", 1), ("v", 1)]])
     'y += ω[a,b] u[a] v[b]'
+
+    ``listed``: whether a table is written as sums of its entries; emitted files, which stay as they are, count them.
     """
+    inputs = multiplied[0] if multiplied else ()
     if isinstance(element, tuple):
-        own = multiplied or [()] * len(element)
-        listed = zip(parts(group, element), own, strict=True)
-        text = " ⊗ ".join(formula(factor, part, multiplied=[of_factor]) for (factor, part), of_factor in listed)
+        own = zip(parts(group, element), multiplied or [()] * len(element), strict=True)
+        text = " ⊗ ".join(formula(*part, multiplied=[of_part], listed=listed) for part, of_part in own)
+    elif isinstance(element, Diagram):
+        text = element.formula(form_of(group), inputs)
+    elif isinstance(element, MatrixMap):
+        known = listed and group is not None and isinstance(group.n, int)
+        text = element.formula(int(group.n), inputs) if known and group is not None else element.formula()
     else:
-        inputs = multiplied[0] if multiplied else ()
-        text = (
-            element.formula(form_of(group), inputs)
-            if isinstance(element, Diagram)
-            else element.formula()
-            if isinstance(element, MatrixMap)
-            else element.formula(inputs)
-        )
+        text = element.formula(inputs)
     if len(permutations) < 2:
         return text
     output, plus, summand = text.partition(" += ")
-    if len(permutations) > LISTED_PERMUTATIONS or isinstance(element, tuple) or not output.startswith("y["):
+    if len(permutations) > LISTED_PERMUTATIONS or isinstance(element, tuple | MatrixMap) or not output.startswith("y["):
         return f"{text} in {len(permutations)} orders of the axes of y{_with_signs(permutations)}"
     letters = output[2:-1].split(",")
     outputs = (f"{'-' * (sign < 0)}y[{','.join(letters[axis] for axis in axes)}]" for axes, sign in permutations)
@@ -349,7 +361,7 @@ def meaning_of_product(group: Group | None, element: Element) -> str:
 def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
     """What one entry of a matrix adds."""
     into, source = (
-        indexed(name, [place // n ** (order - 1 - axis) % n for axis in range(order)])
+        indexed(name, unravelled(place, n, order))
         for name, place, order in (("y", row, tensor.outputs), ("x", column, tensor.inputs))
     )
     times = {1: "", -1: "-"}.get(value, f"{value} ")

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
-from eqsynth.bases.adapted import adapted, check_size, fits, positions
+from eqsynth.bases.adapted import adapted, check_size, fits, positions, units
 from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams import functor
@@ -72,6 +73,7 @@ from eqsynth.spaces.space import (
     packed_lengths,
     plain,
     stored_full,
+    stored_once,
     stored_packed,
 )
 from eqsynth.store.cache import no_collection
@@ -187,7 +189,7 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
     if method == "matrix":
         entries = sum(positions(hom.group, k) * c * positions(hom.group, lo) * d for c, k in ins for d, lo in outs)
         return NOMINAL_BATCH * entries < least
-    return fits(hom.group, ins.orders, outs.orders)
+    return fits(hom.group, [*map(stored_once, ins.orders)], [*map(stored_once, outs.orders)])
 
 
 @lru_cache(maxsize=256)
@@ -199,11 +201,8 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     if decomposed := next((order for order in orders if is_decomposed(order)), None):
         _check_decomposed(hom, decomposed, method)
-    elif method in ("fourier", "irreps") and not all(map(is_plain, orders)):
-        raise GroupError(
-            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: "
-            "ask for method='diagrams'"
-        )
+    elif method in ("fourier", "irreps") and irreps.has_irreps(*orders):
+        raise GroupError(f"method={method!r} is for tensors, and {hom} has irreps: ask for method='diagrams'")
     if method == "fourier":
         return _fourier_plan(hom, bias, normalization)
     if method == "matrix":
@@ -220,7 +219,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         and not any(isinstance(element, Diagram | tuple) for maps in needed for element in maps.diagrams)
         and any(map(len, bases.values()))
     ):
-        other = " or 'irreps'" if all(maps.plain_orders for maps in bases.values()) else ""
+        other = "" if irreps.has_irreps(*orders) else " or 'irreps'"
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix'{other}")
     if method == "matrix" and any(
         isinstance(element, Diagram | tuple)
@@ -346,12 +345,13 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
     if not live:
         return None
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
-    ins = tuple(dict.fromkeys(hom.space_in.orders[term] for term in terms_in))
-    outs = tuple(dict.fromkeys(hom.space_out.orders[term] for term in terms_out))
+    orders_in, orders_out = (list(map(stored_once, space.orders)) for space in (hom.space_in, hom.space_out))
+    ins = tuple(dict.fromkeys(orders_in[term] for term in terms_in))
+    outs = tuple(dict.fromkeys(orders_out[term] for term in terms_out))
     bases_of_irreps = Fixed(hom.group, ins, outs) if _in_irreps(hom) else adapted(hom.group, ins, outs)
     return Schur(
-        tuple(Source("", term, ins.index(hom.space_in.orders[term])) for term in terms_in),
-        tuple(Source("", term, outs.index(hom.space_out.orders[term])) for term in terms_out),
+        tuple(Source("", term, ins.index(orders_in[term])) for term in terms_in),
+        tuple(Source("", term, outs.index(orders_out[term])) for term in terms_out),
         bases_of_irreps,
         False,
     )
@@ -371,7 +371,13 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
         raise GroupError(
             f"{hom.group} has no plan by Fourier transform: it is written for real numbers. Ask for another method"
         )
+    bases, biases = _bases(hom), _biases(hom) if bias else {}
     by_diagrams = plan_by(hom, bias, normalization, "diagrams")
+    if by_diagrams.packs:
+        # Levels are those of tensors that are mixed full.
+        lowering = _Lowering(hom)
+        steps = lowering.steps(bases, biases)
+        by_diagrams = replace(by_diagrams, steps=steps, packs=tuple(lowering.packs), halves=lowering.halves)
     if levels is None:
         mixed = {step.axes for step in by_diagrams.steps if isinstance(step, Mix)}
         every = _fourier_plan(hom, bias, normalization, sorted(mixed - {0, 1}))
@@ -381,9 +387,8 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
             return every
     if not levels:
         raise GroupError(f"no map of {hom} joins two blocks of each row: ask for method='diagrams', which is the same")
-    bases = _bases(hom)
     lowering = _Lowering(hom, levels)
-    steps = lowering.steps(bases, _biases(hom) if bias else {})
+    steps = lowering.steps(bases, biases)
     pairs = tuple(
         replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in by_diagrams.pairs
     )
@@ -918,23 +923,32 @@ class _Lowering:
     # --- maps that are tables ---------------------------------------------------------------------
 
     def _add_schur(self, step: Schur) -> None:
-        sources, targets = [], []
+        sources, targets, after = [], [], list[Step]()
         for end in step.sources:
-            if is_packed(self.hom.space_in.orders[end.term]):
+            order = self.hom.space_in.orders[end.term]
+            once = stored_once(order)
+            if is_packed(order) and order == once:
                 sources.append(replace(end, name=self._read_packed(end.term)))
                 continue
-            half = whole(axes_of(self.hom.space_in.orders[end.term]))
+            half = whole(axes_of(order))
             name = self.bottoms[end.term].setdefault(half, _name("x", end.term, half, self.several_in))
+            if is_packed(once):
+                full, name = name, self._fresh(f"{name}_p")
+                self.middle_steps += self._pack(full, name, self._packings(entries_of(once), axis_counts(order)))
             sources.append(replace(end, name=name))
         for end in step.targets:
-            order = axes_of(self.hom.space_out.orders[end.term])
-            name = self._fresh(_name("s", end.term, whole(order), self.several_out))
+            order = self.hom.space_out.orders[end.term]
+            once, count = stored_once(order), axes_of(order)
+            name = self._fresh(_name("s", end.term, whole(count), self.several_out))
             targets.append(replace(end, name=name))
-            if is_packed(self.hom.space_out.orders[end.term]):
+            if is_packed(order) and order == once:
                 self.ready[end.term].append(name)
                 continue
-            self.tops[end.term].setdefault(whole(order), []).append(Part(name, tuple(range(order))))
-        self.middle_steps.append(replace(step, sources=tuple(sources), targets=tuple(targets)))
+            if is_packed(once):
+                packed, name = name, self._fresh(_name("u", end.term, whole(count), self.several_out))
+                after += self._unpack(packed, name, self._packings(entries_of(once), axis_counts(order)))
+            self.tops[end.term].setdefault(whole(count), []).append(Part(name, tuple(range(count))))
+        self.middle_steps += [replace(step, sources=tuple(sources), targets=tuple(targets)), *after]
 
     def _tie(
         self,
@@ -1636,7 +1650,7 @@ def mean_squares(
         square: int | Fraction = total * _times(maps, element)
         if irreps.has_irreps(maps.inputs, maps.outputs):
             rows = prod(packed_lengths(maps.outputs, sizes))
-            square = irreps.squares(group, maps.parts(element)[0], maps.inputs, maps.outputs)
+            square = irreps.squares(group, maps.parts(element)[0], maps.turned(element), maps.inputs, maps.outputs)
         elif not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
             assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
@@ -1709,6 +1723,10 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
         a, b = bases.ins.index(full_in), bases.outs.index(full_out)
     reached = sum(sum(p.columns) * p.copies_out[b] for p in bases.irreps if p.copies_in[a])
     share = positions(bases.group, bases.outs[b]) / reached
+    # Entries that stand in several places of a tensor are coordinates divided by the square root of how many.
+    before, after = (units(bases.group, order) for order in (bases.ins[a], bases.outs[b]))
+    share /= 1 if before is None else fmean((abs(before).max(1) ** -2.0).tolist())
+    share /= 1 if after is None else fmean((abs(after).max(1) ** 2).tolist())
     return tuple(
         share * part.division / part.copies_in[a]
         for part in bases.irreps

@@ -861,6 +861,12 @@ def stored_full(order: Order) -> Order:
     return with_twists(full if isinstance(order, tuple) else full[0], twists_of(order))
 
 
+def stored_once(order: Order) -> Order:
+    """The same tensors, those with a symmetry of indices packed: each entry once."""
+    packed = tuple(replace(one, packed=True) if isinstance(one, Symmetry) else one for one in entries_of(order))
+    return with_twists(packed if isinstance(order, tuple) else packed[0], twists_of(order))
+
+
 def all_turns(order: Order) -> Iterator[Turn]:
     """All orders of axes that a tensor of this order allows, each with its sign."""
     factors: list[Sequence[Turn]] = []

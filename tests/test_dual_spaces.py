@@ -139,7 +139,7 @@ def test_bases_are_the_exact_null_space(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "inputs", "outputs"), [("SL(2)", 6, 0), ("SL(2)", (3, 1), (0, 2)), ("SU(3)", 6, 0), ("SL(1)", 2, (0, 1))]
+    ("name", "inputs", "outputs"), [("SL(2)", 6, 0), ("SL(2)", (3, 1), (0, 2)), ("SU(3)", 6, 0), ("SL(1)", (1, 3), 0)]
 )
 def test_several_determinants(name, inputs, outputs):
     """Products of epsilons: as many as pairs of tableaux, chosen by their values where standard ones are triangular."""

@@ -123,7 +123,8 @@ def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
         if diagram.head and group.heads and group.symbolic:
             raise SymbolicError(f"{diagram} has a head, and {group} leaves n open: ask for a number in place of n")
         # Inner products know the sign of any order of the head.
-        head = sorted_heads(diagram.head, len(diagram.head) if group.symbolic else group.number)[0]
+        size = len(diagram.head) if group.symbolic else group.number
+        head = sorted_heads(diagram.head, size)[0] if diagram.head else ()
         problem = enumeration.misfit(group, replace(diagram, head=head))
         if problem:
             raise GroupError(f"{diagram} is no diagram of {group}, {problem}: ask for one of enumeration.diagrams")

@@ -279,7 +279,7 @@ def test_weights_say_that_they_are_twisted():
     assert weights_of(layers[1].plan) == "eqsynth 1; O(n): 1.det -> 1.det; parameters=diagrams"
     with pytest.raises(RuntimeError, match=r"1.det -> 1.det"):
         layers[0].load_state_dict(layers[1].state_dict())
-    with pytest.raises(RuntimeError, match=r"those of O\(n\): 1 -> 1;"):
+    with pytest.raises(RuntimeError, match=r"those of O\(3\): 1 -> 1;"):
         layers[1].load_state_dict(layers[0].state_dict())
     # Where all determinants are 1, the function is the same.
     plain_layer, named = eq.Linear("SO(3)", "2x1", "2x2"), eq.Linear("SO(3)", "2x1.det", "2x2")

@@ -250,7 +250,6 @@ class Message(EquivariantModule):
     """
 
     takes_complex = False
-    serves_unitary = False
 
     def __init__(
         self,

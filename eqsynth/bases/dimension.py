@@ -5,13 +5,17 @@ They use no diagram, which is why they can prove that a set of diagrams is compl
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from itertools import product
 from math import prod
+from typing import Any
 
 from eqsynth.exact.limits import afford
+from eqsynth.exact.partitions import partitions
+from eqsynth.exact.spherical import centraliser
 from eqsynth.families.group import Group
 from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Symmetry, Valence
@@ -59,7 +63,28 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     Other symmetries: the number is linear in the cycle index of a symmetry, which is a sum of products of those of
     symmetric tensors, with whole coefficients (:func:`symmetric_parts`).
     """
-    sums = [_short_parts(part.order if isinstance(part, Valence) else part) for part in parts]
+    return _counted(group, [_short_parts(part.order if isinstance(part, Valence) else part) for part in parts])
+
+
+def power_dimension(group: Group, powers: Sequence[tuple[int | Symmetry, int]], *others: int | Symmetry) -> int:
+    """The same for polynomial maps: of degree m in a tensor x of each of the spaces, for pairs (space, m).
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.bases.dimension import power_dimension
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> stress = Symmetry("S", 2)
+    >>> [power_dimension(Group("O", 3), [(stress, m)], stress) for m in (1, 2, 3, 4)]
+    [2, 4, 6, 9]
+
+    ``others`` are the spaces of outputs, and of inputs that the maps are linear in. Products of m equal factors are the
+    symmetric power of their space, whose character is the plethysm of h_m and that of the space: the mean over
+    permutations of the factors of products of its values at powers of an element (Macdonald, Symmetric Functions, I.8).
+    """
+    return _counted(group, [*(_power_parts(*power) for power in powers), *map(_short_parts, others)])
+
+
+def _counted(group: Group, sums: Sequence[Sequence[tuple[tuple[int | Symmetry, ...], int]]]) -> int:
+    """The maps and constants of a product of spaces, each given as a sum of products of symmetric tensors."""
     afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
     total: Counter[tuple[int | Symmetry, ...]] = Counter()
     for chosen in product(*sums):
@@ -73,10 +98,30 @@ def _short_parts(part: int | Symmetry) -> list[tuple[tuple[int | Symmetry, ...],
     """Products of symmetric, alternating and plain tensors, each so often, that add up to a part."""
     if isinstance(part, int) or part.short:
         return [((part,), 1)]
-    return [
-        (tuple(Symmetry("S", k) if k > 1 else k for k in orders), count)
-        for orders, count in symmetric_parts(part).items()
-    ]
+    return _of_orders(symmetric_parts(part))
+
+
+def _of_orders(parts: Mapping[tuple[int, ...], int]) -> list[tuple[tuple[int | Symmetry, ...], int]]:
+    return [(tuple(Symmetry("S", k) if k > 1 else k for k in orders), count) for orders, count in parts.items()]
+
+
+@lru_cache(maxsize=256)
+def _power_parts(part: int | Symmetry, degree: int) -> list[tuple[tuple[int | Symmetry, ...], int]]:
+    """The same for the symmetric power of a part."""
+    if degree == 1:
+        return _short_parts(part)
+    index = {(1,) * part: Fraction(1)} if isinstance(part, int) else _cycle_index(part)
+    total: dict[tuple[int, ...], Fraction] = defaultdict(Fraction)
+    for kind in partitions(degree):
+        for chosen in product(*([(length, *one) for one in index.items()] for length in kind)):
+            lengths = sorted(length * cycle for length, cycles, _ in chosen for cycle in cycles)
+            total[tuple(lengths)] += prod(count for *_, count in chosen) / centraliser(kind)
+    return _of_orders(_in_symmetric(total))
+
+
+def _cycle_index(symmetry: Symmetry) -> dict[tuple[int, ...], Fraction]:
+    counted = exchanges.cycle_types(symmetry.kind, symmetry.order).items()
+    return {lengths: Fraction(signed, symmetry.size) for lengths, signed in counted}
 
 
 @lru_cache(maxsize=256)
@@ -93,15 +138,20 @@ def symmetric_parts(symmetry: Symmetry) -> Mapping[tuple[int, ...], int]:
     symmetric function h_k, and power sums are polynomials in these, by Newton's identities: the power sum p_k is
     k h_k - p_1 h_(k-1) - ... - p_(k-1) h_1 (Macdonald, Symmetric Functions, I.2).
     """
+    return _in_symmetric(_cycle_index(symmetry))
+
+
+def _in_symmetric(index: Mapping[tuple[int, ...], Any]) -> dict[tuple[int, ...], int]:
+    """A combination of products of power sums, by their orders, as one of products of complete symmetric functions."""
     powers: list[Counter[tuple[int, ...]]] = [Counter({(): 1})]
-    for k in range(1, symmetry.order + 1):
+    for k in range(1, max(map(sum, index), default=0) + 1):
         power: Counter[tuple[int, ...]] = Counter({(k,): k})
         for j in range(1, k):
             for orders, count in powers[j].items():
                 power[tuple(sorted((*orders, k - j), reverse=True))] -= count
         powers.append(power)
     total: Counter[tuple[int, ...]] = Counter()
-    for lengths, signed in exchanges.cycle_types(symmetry.kind, symmetry.order).items():
+    for lengths, signed in index.items():
         term: Counter[tuple[int, ...]] = Counter({(): signed})
         for length in lengths:
             larger: Counter[tuple[int, ...]] = Counter()
@@ -109,7 +159,7 @@ def symmetric_parts(symmetry: Symmetry) -> Mapping[tuple[int, ...], int]:
                 larger[tuple(sorted((*a, *b), reverse=True))] += count * other
             term = larger
         total.update(term)
-    return {orders: count // symmetry.size for orders, count in sorted(total.items(), reverse=True) if count}
+    return {orders: int(count) for orders, count in sorted(total.items(), reverse=True) if count}
 
 
 def stable_from(group: Group, total: int) -> int:

@@ -5,17 +5,13 @@ They use no diagram, which is why they can prove that a set of diagrams is compl
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import lru_cache
 from itertools import product
-from math import prod
-from typing import Any
+from math import factorial, prod
 
 from eqsynth.exact.limits import afford
-from eqsynth.exact.partitions import partitions
-from eqsynth.exact.spherical import centraliser
 from eqsynth.families.group import Group
 from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Symmetry, Valence
@@ -110,18 +106,14 @@ def _power_parts(part: int | Symmetry, degree: int) -> list[tuple[tuple[int | Sy
     """The same for the symmetric power of a part."""
     if degree == 1:
         return _short_parts(part)
-    index = {(1,) * part: Fraction(1)} if isinstance(part, int) else _cycle_index(part)
-    total: dict[tuple[int, ...], Fraction] = defaultdict(Fraction)
-    for kind in partitions(degree):
-        for chosen in product(*([(length, *one) for one in index.items()] for length in kind)):
-            lengths = sorted(length * cycle for length, cycles, _ in chosen for cycle in cycles)
-            total[tuple(lengths)] += prod(count for *_, count in chosen) / centraliser(kind)
-    return _of_orders(_in_symmetric(total))
-
-
-def _cycle_index(symmetry: Symmetry) -> dict[tuple[int, ...], Fraction]:
-    counted = exchanges.cycle_types(symmetry.kind, symmetry.order).items()
-    return {lengths: Fraction(signed, symmetry.size) for lengths, signed in counted}
+    index = Counter({(1,) * part: 1}) if isinstance(part, int) else exchanges.cycle_types(part.kind, part.order)
+    size = 1 if isinstance(part, int) else part.size
+    total: Counter[tuple[int, ...]] = Counter()
+    for kind, times in exchanges.cycle_types("S", degree).items():
+        for chosen in product(index.items(), repeat=len(kind)):
+            lengths = [length * cycle for length, (cycles, _) in zip(kind, chosen, strict=True) for cycle in cycles]
+            total[tuple(sorted(lengths))] += times * size ** (degree - len(kind)) * prod(count for _, count in chosen)
+    return _of_orders(_in_symmetric(total, factorial(degree) * size**degree))
 
 
 @lru_cache(maxsize=256)
@@ -138,11 +130,11 @@ def symmetric_parts(symmetry: Symmetry) -> Mapping[tuple[int, ...], int]:
     symmetric function h_k, and power sums are polynomials in these, by Newton's identities: the power sum p_k is
     k h_k - p_1 h_(k-1) - ... - p_(k-1) h_1 (Macdonald, Symmetric Functions, I.2).
     """
-    return _in_symmetric(_cycle_index(symmetry))
+    return _in_symmetric(exchanges.cycle_types(symmetry.kind, symmetry.order), symmetry.size)
 
 
-def _in_symmetric(index: Mapping[tuple[int, ...], Any]) -> dict[tuple[int, ...], int]:
-    """A combination of products of power sums, by their orders, as one of products of complete symmetric functions."""
+def _in_symmetric(index: Mapping[tuple[int, ...], int], size: int) -> dict[tuple[int, ...], int]:
+    """A cycle index, products of power sums times so much, as a combination of products of symmetric functions h."""
     powers: list[Counter[tuple[int, ...]]] = [Counter({(): 1})]
     for k in range(1, max(map(sum, index), default=0) + 1):
         power: Counter[tuple[int, ...]] = Counter({(k,): k})
@@ -159,7 +151,7 @@ def _in_symmetric(index: Mapping[tuple[int, ...], Any]) -> dict[tuple[int, ...],
                 larger[tuple(sorted((*a, *b), reverse=True))] += count * other
             term = larger
         total.update(term)
-    return {orders: int(count) for orders, count in sorted(total.items(), reverse=True) if count}
+    return {orders: count // size for orders, count in sorted(total.items(), reverse=True) if count}
 
 
 def stable_from(group: Group, total: int) -> int:

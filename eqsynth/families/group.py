@@ -267,7 +267,7 @@ class Group:
         return None
 
     def grows(self, sizes: Sequence[int], more: int) -> bool | None:  # noqa: ARG002 - of some families
-        """Whether blocks of these sizes may be parts of a diagram with so many vertices more; None where nobody knows."""
+        """Whether blocks of these sizes may grow into a diagram with so many vertices more; None where nobody knows."""
         return None
 
     def nested_blocks(self, total: int) -> Iterator[tuple[Blocks, Blocks]]:

@@ -1,9 +1,9 @@
 """Polynomial maps of high degree: patterns up to isomorphism, in place of all diagrams of a product of equal factors.
 
-A map of x (x) x (x) y sees only the mean of a diagram over exchanges of equal factors and of symmetric axes. Diagrams up
-to these exchanges are patterns: multigraphs with the blocks as vertices, and the factors as edges and marks. They grow
-factor by factor, each once up to isomorphism. How many maps are independent is known from characters; where there are as
-many patterns, these are a basis, since they span all maps, else their values at random tensors say which of them are.
+A map of x (x) x (x) y sees only the mean of a diagram over exchanges of equal factors and of symmetric axes. Diagrams
+up to these exchanges are patterns: multigraphs with the blocks as vertices, and the factors as edges and marks. They
+grow factor by factor, each once up to isomorphism. How many maps are independent is known from characters; where there
+are as many patterns, these are a basis, since they span all maps, else their values at random tensors say which are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import factorial, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eqsynth.bases.basis import Basis, Certificate, cost_key
 from eqsynth.bases.dimension import power_dimension
@@ -21,14 +21,14 @@ from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.enumeration import count, misfit
 from eqsynth.diagrams.functor import signs
 from eqsynth.diagrams.gram import pivots_modulo
-from eqsynth.diagrams.patterns import Channel, GraphPattern, canonical
+from eqsynth.diagrams.patterns import Channel, Factor, GraphPattern, canonical
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.exact.partitions import set_partitions
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, maps_of
 from eqsynth.plans.contraction import contraction
 from eqsynth.spaces.exchanges import Turn
-from eqsynth.spaces.space import Order, Symmetry, all_turns, axes_of, entries_of, is_plain, order_text, stored_full
+from eqsynth.spaces.space import Order, Symmetry, all_turns, axes_of, entries_of, order_text, stored_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +69,8 @@ def power_maps(problem: ProductHom, number: int, term_out: int) -> Basis | None:
     if dimension > MAX_MAPS:
         raise SizeError(
             f"there are {'at least ' * (few > MAX_MAPS)}{dimension:,} maps {order_text(inputs)} -> "
-            f"{order_text(outputs)} of {problem}, and more than {MAX_MAPS:,} make no layer: ask for a lower degree, for "
-            "lower orders, or for S2 where matrices are symmetric"
+            f"{order_text(outputs)} of {problem}, and more than {MAX_MAPS:,} make no layer: ask for a lower degree, "
+            "lower orders, or S2 where matrices are symmetric"
         )
     listed = sorted(powers.patterns(), key=lambda pattern: cost_key(powers.diagram(pattern)))
     spanning, prime = len(listed), 0
@@ -282,8 +282,13 @@ class _Powers:
         def einsum(text: str, *arrays: NDArray[np.int64]) -> NDArray[np.int64]:
             return np.asarray(np.einsum(text, *arrays) % PRIME)
 
-        n, channels = self._size(), self.channels
-        marks = len(channels)
+        n, spaces = self._size(), dict[int, int | Symmetry](self.factors)
+        marks = max(spaces) + 1
+        # An exchange of alternating axes changes a sign, which contractions know nothing of.
+        channels = [
+            Channel(axes_of(part), isinstance(part, Symmetry) and part.kind == "S")
+            for part in (spaces.get(number, 0) for number in range(marks))
+        ]
         head = signs(np.indices((n,) * self.tied).reshape(n, -1), n) if self.tied else np.ones(1, np.int64)
         pairs = self.allowed.pair_form(n)
         closed = [self._closed(pattern, marks) for pattern in patterns]
@@ -291,16 +296,16 @@ class _Powers:
         program = contraction(closed, every)
         steps = program.run([*tests, pairs % PRIME, head.reshape((n,) * self.tied) % PRIME], einsum)
         columns = np.ones((len(tests[0]), len(patterns)), np.int64)
-        for column, parts in enumerate(program.patterns):
-            for part in parts:
-                columns[:, column] = columns[:, column] * (n if part.step is None else steps[part.step]) % PRIME
+        for column, connected in enumerate(program.patterns):
+            for one in connected:
+                columns[:, column] = columns[:, column] * (n if one.step is None else steps[one.step]) % PRIME
         return columns
 
     def _closed(self, pattern: GraphPattern, marks: int) -> GraphPattern:
         """The pattern with the axes of the output at one more factor, and forms of pairs and heads at others."""
         above = len(pattern.labels)
         ends = [*pattern.labels, *(vertex for _, own in pattern.factors for vertex in own)]
-        vertices, extra = pattern.vertices, []
+        vertices, extra = pattern.vertices, list[Factor]()
         diagram = self.diagram(pattern)
         for block in diagram.blocks if self.allowed.symplectic else ():
             if len(block) == 2 and (block[0] < above) == (block[1] < above):

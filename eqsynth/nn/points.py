@@ -158,7 +158,9 @@ def _candidates(
         start, stop = torch.searchsorted(theirs, wanted - 1), torch.searchsorted(theirs, wanted + 1, right=True)
         counts = stop - start
         ends = counts.cumsum(0)
-        pieces = torch.searchsorted(ends, CHUNK * torch.arange(1, max(ceil(int(ends[-1]) / CHUNK), 1), device=own.device))
+        pieces = torch.searchsorted(
+            ends, CHUNK * torch.arange(1, max(ceil(int(ends[-1]) / CHUNK), 1), device=own.device)
+        )
         for first, last in pairwise([0, *pieces.tolist(), len(points)]):
             some = counts[first:last]
             a = torch.repeat_interleave(torch.arange(first, last, device=own.device), some)
@@ -186,7 +188,7 @@ def _in_order(source: torch.Tensor, target: torch.Tensor, points: int) -> torch.
 def _graphs(batch: Any, points: int) -> torch.Tensor | None:
     """The graph of each point; ShapeError for what is not one number for each."""
     fits = isinstance(batch, torch.Tensor) and batch.shape == (points,) and batch.dtype in INTEGERS
-    if batch is not None and not fits:
+    if batch is not None and (not fits or batch.is_meta):
         raise ShapeError(f"batch is of {got(batch)}, expected the graph of each of {points} points, as whole numbers")
     return batch  # type: ignore[no-any-return]
 
@@ -200,6 +202,7 @@ def _cutoff(cutoff: object) -> float:
 
 def _read_positions(positions: Any, points: int | None = None, d: int | None = None) -> torch.Tensor:
     fits = isinstance(positions, torch.Tensor) and positions.ndim == 2 and positions.is_floating_point()
+    fits = fits and positions.element_size() > 1
     fits = fits and points in (None, len(positions)) and d in (None, positions.shape[1]) and positions.shape[1] > 0
     if not fits:
         expected = f"({'points' if points is None else points}, {'d' if d is None else d})"
@@ -403,7 +406,8 @@ class Message(EquivariantModule):
         source, target = self._edges(positions, edge_index, batch)
         r = positions[target] - positions[source]
         if shifts is not None:
-            if not isinstance(shifts, torch.Tensor) or shifts.shape != r.shape or not shifts.is_floating_point():
+            fits = isinstance(shifts, torch.Tensor) and shifts.shape == r.shape and shifts.is_floating_point()
+            if not fits or shifts.device != r.device:
                 raise ShapeError(f"shifts are of {got(shifts)}, expected one for each edge, of shape {tuple(r.shape)}")
             r = r + shifts
         nearness, weights, powers = self._geometry(full_digits(r), terms[0].dtype)
@@ -458,8 +462,10 @@ class Message(EquivariantModule):
                 edge_index = _all_pairs(points, batch, positions.device)
             return edge_index[0], edge_index[1]
         fits = isinstance(edge_index, torch.Tensor) and edge_index.ndim == 2 and len(edge_index) == 2
-        if not fits or edge_index.dtype not in INTEGERS:
-            raise ShapeError(f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges)")
+        if not fits or edge_index.dtype not in INTEGERS or edge_index.device != positions.device:
+            raise ShapeError(
+                f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges), where positions are"
+            )
         if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < points:
             raise ShapeError(
                 f"edge_index names points from {int(edge_index.min())} to {int(edge_index.max())}, of {points}"

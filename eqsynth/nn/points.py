@@ -139,7 +139,8 @@ def _candidates(
     The grid has the first three axes at most: what is near is near along each.
     """
     if len(points) * len(others) <= FEW_PAIRS:
-        yield tuple(torch.cartesian_prod(*(torch.arange(len(x), device=x.device) for x in (points, others))).T)  # type: ignore[misc]
+        a, b = torch.cartesian_prod(*(torch.arange(len(x), device=x.device) for x in (points, others))).T
+        yield a, b
         return
     axes = min(points.shape[1], 3)
     low, high = others[:, :axes].amin(0), others[:, :axes].amax(0)
@@ -182,7 +183,7 @@ def _order(source: torch.Tensor, target: torch.Tensor, points: int, rank: torch.
 def _in_order(source: torch.Tensor, target: torch.Tensor, points: int) -> torch.Tensor:
     """Pairs in both directions, sorted."""
     pairs = _mirrored(source, target)
-    return pairs[:, _order(*pairs, points)]
+    return pairs[:, _order(pairs[0], pairs[1], points)]
 
 
 def _graphs(batch: Any, points: int) -> torch.Tensor | None:

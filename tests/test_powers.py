@@ -92,21 +92,23 @@ def test_powers_of_a_matrix_are_what_traces_say():
     x = torch.randn(40, 3, 3, dtype=torch.float64)
     x = x + x.mT
     x.requires_grad_()
-    numbers, matrices = layer(x.unsqueeze(-1))
+    values, matrices = layer(x.unsqueeze(-1))
     t1, t2, t3 = (torch.linalg.matrix_power(x, k).diagonal(dim1=-2, dim2=-1).sum(-1) for k in (1, 2, 3))
     invariants = torch.stack([t1**4, t1**2 * t2, t2**2, t1 * t3], -1)
-    weights = torch.linalg.lstsq(invariants.detach(), numbers.detach()).solution
+    weights = torch.linalg.lstsq(invariants.detach(), values.detach()).solution
     by_traces = invariants @ weights
-    torch.testing.assert_close(numbers, by_traces)
-    ours, theirs = (torch.autograd.grad(y.sum(), x, retain_graph=True)[0] for y in (numbers, by_traces))
+    torch.testing.assert_close(values, by_traces)
+    ours, theirs = (torch.autograd.grad(y.sum(), x, retain_graph=True)[0] for y in (values, by_traces))
     torch.testing.assert_close(ours + ours.mT, theirs + theirs.mT)
     # Cayley-Hamilton: X^3 and X^4 are combinations of I, X and X^2.
     eye = torch.eye(3, dtype=x.dtype).expand_as(x)
     cubes = torch.stack([t1**3, t1 * t2, t3], -1)
     squares = torch.stack([t1**2, t2], -1)
     covariants = torch.cat(
-        [invariants[..., None, None] * eye[:, None], cubes[..., None, None] * x[:, None]]
-        + [squares[..., None, None] * (x @ x)[:, None]],
+        [
+            numbers[..., None, None] * power[:, None]
+            for numbers, power in ((invariants, eye), (cubes, x), (squares, x @ x))
+        ],
         1,
     ).movedim(1, -1)
     flat = covariants.detach().reshape(-1, 9)

@@ -116,11 +116,11 @@ def _close(
     Of two points each pair is there once, from the lesser to the greater number.
     """
     listed = [(torch.zeros(0, dtype=torch.long, device=points.device),) * 2]
-    for a, b in _candidates(points, others, reach, graph):
-        kept = a < b
+    for first, second in _candidates(points, others, reach, graph):
+        kept = first < second
         if graph is not None:
-            kept &= graph[a] == graph[b]
-        a, b = a[kept], b[kept]
+            kept &= graph[first] == graph[second]
+        a, b = first[kept], second[kept]
         # Entry by entry, so that a distance is the same number whatever else there is.
         difference = others[b] - points[a]
         square = points.new_zeros(len(a))
@@ -326,7 +326,8 @@ class Message(EquivariantModule):
     and 0 is taken.
 
     ``edge_index`` are pairs of points, numbered through the batch, as of :func:`eqsynth.nn.neighbors`; without it all
-    pairs within the cutoff are taken, in each graph of ``batch``. ``shifts`` are added to r, for edges across a periodic box.
+    pairs within the cutoff are taken, in each graph of ``batch``. ``shifts`` are added to r, for edges across a periodic
+    box.
 
     The group keeps a symmetric form of vectors: O(n), SO(n), n any number, groups of orthogonal matrices, O(p,q). Of
     O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative (``"bessel"`` are sines

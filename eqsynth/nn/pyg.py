@@ -148,7 +148,7 @@ def to_pyg(
         table = torch.as_tensor(sizes, device=some.device)
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(f"expected {count} sizes, whole numbers, not {shown(sizes)}") from None
-    if table.dtype not in INTEGERS and table.numel() or table.shape != (count,):
+    if (table.dtype not in INTEGERS and table.numel()) or table.shape != (count,):
         raise ShapeError(f"expected {count} sizes, whole numbers, got {table.dtype} of shape {tuple(table.shape)}")
     if count and not 0 <= int(table.min()) <= int(table.max()) <= wide:
         raise ShapeError(f"sizes go from {int(table.min())} to {int(table.max())}, expected 0 to {wide}")
@@ -287,7 +287,7 @@ def _columns(data: Any, name: str, rows: int, device: torch.device) -> torch.Ten
         raise ShapeError(f"{name} has shape {tuple(values.shape)}, expected ({rows}, ..., channels)")
     if values.dtype not in ADDED or values.device != device:
         raise ShapeError(
-            f"{name} holds {values.dtype} on {values.device}, expected numbers that torch adds up, as torch.float32, where "
-            f"edge_index is, on {device}"
+            f"{name} holds {values.dtype} on {values.device}, expected numbers that torch adds up, as torch.float32, "
+            f"where edge_index is, on {device}"
         )
     return values.unsqueeze(1) if values.ndim == 1 else values

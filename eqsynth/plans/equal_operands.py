@@ -51,8 +51,8 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
     A map of x (x) x sees only its mean over all ways to exchange equal operands, and one of symmetric tensors that over
     all orders of their axes, with signs for alternating ones. Where exchanges carry diagrams to diagrams, up to a
     sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere values of the maps at
-    random tensors decide, modulo a prime, or the means are taken as matrices, and their exact rank does. ``number``: the
-    place of the product in ``problem.terms``.
+    random tensors decide, modulo a prime, or the means are taken as matrices, and their exact rank does. ``number``:
+    the place of the product in ``problem.terms``.
 
     Raises SizeError where these matrices are too large.
     """

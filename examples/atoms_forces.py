@@ -15,6 +15,7 @@ calculator of ASE, so that everything there runs with it: here a crystal that is
 Needs ASE: pip install "eqsynth[examples]".
 """
 
+# mypy: disable-error-code=no-untyped-call
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -123,7 +124,7 @@ def reference(structures: Sequence[Any]) -> tuple[Tensor, Tensor]:
 class Learned(Calculator):
     """The network as a calculator of ASE."""
 
-    implemented_properties = ("energy", "forces")
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012 - as ASE has it
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

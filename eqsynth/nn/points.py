@@ -326,8 +326,8 @@ class Message(EquivariantModule):
     and 0 is taken.
 
     ``edge_index`` are pairs of points, numbered through the batch, as of :func:`eqsynth.nn.neighbors`; without it all
-    pairs within the cutoff are taken, in each graph of ``batch``. ``shifts`` are added to r, for edges across a periodic
-    box.
+    pairs within the cutoff are taken, in each graph of ``batch``. ``shifts`` are added to r, for edges across a box
+    that is periodic.
 
     The group keeps a symmetric form of vectors: O(n), SO(n), n any number, groups of orthogonal matrices, O(p,q). Of
     O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative (``"bessel"`` are sines

@@ -59,7 +59,8 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     Other symmetries: the number is linear in the cycle index of a symmetry, which is a sum of products of those of
     symmetric tensors, with whole coefficients (:func:`symmetric_parts`).
     """
-    return _counted(group, [_short_parts(part.order if isinstance(part, Valence) else part) for part in parts])
+    total = short_products(parts, ordered=group.sides is not None)
+    return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
 
 
 def power_dimension(group: Group, powers: Sequence[tuple[int | Symmetry, int]], *others: int | Symmetry) -> int:
@@ -76,18 +77,46 @@ def power_dimension(group: Group, powers: Sequence[tuple[int | Symmetry, int]], 
     symmetric power of their space, whose character is the plethysm of h_m and that of the space: the mean over
     permutations of the factors of products of its values at powers of an element (Macdonald, Symmetric Functions, I.8).
     """
-    return _counted(group, [*(_power_parts(*power) for power in powers), *map(_short_parts, others)])
+    sums = [*(_power_parts(*power) for power in powers), *map(_short_parts, _pieces(others))]
+    total = _multiplied(sums, ordered=group.sides is not None)
+    return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
 
 
-def _counted(group: Group, sums: Sequence[Sequence[tuple[tuple[int | Symmetry, ...], int]]]) -> int:
-    """The maps and constants of a product of spaces, each given as a sum of products of symmetric tensors."""
+def short_products(parts: Sequence[int | Symmetry | Valence], ordered: bool) -> Counter[tuple[int | Symmetry, ...]]:
+    """A product of tensor spaces as a sum of products of symmetric, alternating and plain tensors, each so often.
+
+    >>> from eqsynth.bases.dimension import short_products
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> dict(short_products([Symmetry("[ijkl=jikl=klij]", 4)], ordered=False)) == {
+    ...     (Symmetry("S", 4),): 1, (1, Symmetry("S", 3)): -1, (Symmetry("S", 2), Symmetry("S", 2)): 1}
+    True
+
+    ``ordered``: it matters which parts lie where, as with axes of V and of V*; else equal products are counted once.
+    """
+    return _multiplied([_short_parts(piece) for piece in _pieces(parts)], ordered)
+
+
+def _pieces(parts: Sequence[int | Symmetry | Valence]) -> list[int | Symmetry]:
+    """Parts without those that are products themselves."""
+    return [
+        piece
+        for part in parts
+        for piece in (
+            [part.order] if isinstance(part, Valence) else part.pieces if isinstance(part, Symmetry) else [part]
+        )
+    ]
+
+
+def _multiplied(
+    sums: Sequence[Sequence[tuple[tuple[int | Symmetry, ...], int]]], ordered: bool
+) -> Counter[tuple[int | Symmetry, ...]]:
+    """The product of sums of products of spaces."""
     afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
     total: Counter[tuple[int | Symmetry, ...]] = Counter()
     for chosen in product(*sums):
         listed = [part for terms, _ in chosen for part in terms]
-        # With axes of V and of V* it matters which parts lie where; elsewhere equal products are counted once.
-        total[tuple(listed if group.sides is not None else sorted(listed, key=str))] += prod(n for _, n in chosen)
-    return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
+        total[tuple(listed if ordered else sorted(listed, key=str))] += prod(n for _, n in chosen)
+    return total
 
 
 def _short_parts(part: int | Symmetry) -> list[tuple[tuple[int | Symmetry, ...], int]]:

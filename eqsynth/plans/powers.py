@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: What certificates of maps of powers say.
-ARGUMENTS = ("patterns", "values")
+ARGUMENTS = ("patterns", "tensors")
 #: Up to so many diagrams of the product of all factors these are listed themselves, elsewhere.
 FEW = 900
 #: More maps than these make no layer.
@@ -84,7 +84,7 @@ def power_maps(problem: ProductHom, number: int, term_out: int) -> Basis | None:
         )
     listed.sort(key=lambda pattern: powers.diagram(pattern).key)
     turns = tuple(map(powers.turns, listed))
-    certificate = Certificate(dimension, spanning, "values" if prime else "patterns", prime)
+    certificate = Certificate(dimension, spanning, "tensors" if prime else "patterns", prime)
     diagrams, single = tuple(map(powers.diagram, listed)), all(len(one) == 1 for one in turns)
     return Basis(problem.group, inputs, outputs, diagrams, certificate, () if single else turns)
 

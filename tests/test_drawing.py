@@ -417,25 +417,62 @@ def test_figures_of_the_gallery_are_maps_of_their_groups():
     assert not belongs(Group.parse("Matrix([[0,1],[-1,0]]; )"), MatrixMap(1, 1, ((0, 0, 1),)))
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
-def test_tikz_compiles(tmp_path):
-    """All kinds on one sheet, and one alone."""
+def papers():
+    """LaTeX files: all kinds in a column that is narrower than some of them, and documents of their own."""
     shown = list(gallery.figures().values())
     captions = [f"{number}\u00a0\u00a0{drawn.formula}" for number, drawn in enumerate(shown)]
-    empty = layout.drawing("S(n)", Diagram(0, 0, ()))
-    sources = {
+    paper = r"\documentclass[twocolumn]{article}\usepackage{tikz}\begin{document}\input{sheet}Text.\end{document}"
+    return {
         "sheet": tikz.sheet(shown, captions),
-        "one": tikz.tikz(empty, standalone=True),
-        "none": tikz.sheet([], []),
+        "paper": paper,
+        "all": tikz.sheet(shown, captions, standalone=True),
+        "one": tikz.tikz(layout.drawing("S(n)", Diagram(0, 0, ())), standalone=True),
+        "none": tikz.sheet([], [], standalone=True),
     }
-    for name, source in sources.items():
+
+
+@pytest.mark.parametrize("engine", ["pdflatex", "lualatex", "xelatex"])
+def test_tikz_compiles(tmp_path, engine):
+    if not shutil.which(engine):
+        pytest.skip(f"no {engine} here")
+    for name, source in papers().items():
         (tmp_path / f"{name}.tex").write_text(source, encoding="utf-8")
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
+    for name in ("paper", "one", "none") if engine == "pdflatex" else ("all",):
+        command = [engine, "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-2000:]
-        assert "1 page" in done.stdout
+        assert name == "paper" or "1 page" in done.stdout
         assert "Overfull" not in done.stdout
         assert "Missing character" not in done.stdout + (tmp_path / f"{name}.log").read_text(errors="replace")
+
+
+def balanced(source):
+    """Whether groups, environments and conditionals of a LaTeX file close in the order in which they open."""
+    opened = []
+    pairs = {"}": "{", r"\endgroup": r"\begingroup", r"\fi": r"\if"}
+    for token in re.findall(r"\\(?:begin|end)\{\w+\}|\\[a-zA-Z]+|\\.|%[^\n]*|[{}]", source):
+        opener = token.replace("end", "begin", 1) if token.startswith(r"\end{") else pairs.get(token)
+        if opener and (not opened or opened.pop() != opener):
+            return False
+        if token in ("{", r"\begingroup") or token.startswith(r"\begin{"):
+            opened.append(token)
+        elif token in (r"\ifdim", r"\ifdefined"):
+            opened.append(r"\if")
+    return not opened
+
+
+def test_tikz_is_sound_where_no_latex_is():
+    """Structure: what opens closes, every colour is known where it is used, a fragment is no document."""
+    for name, source in papers().items():
+        assert balanced(source), name
+        assert ("documentclass" in source) == (name != "sheet")
+        for drawn in source.split(r"\begin{tikzpicture}")[1:]:
+            used = re.findall(r"(?<!definecolor{)(eqsynth\d)", drawn)
+            assert set(used) <= set(re.findall(r"definecolor{(\w+)}", drawn))
+    assert not balanced(r"\begin{scope}{\end{scope}}")
+    assert not balanced(r"\ifdim\wd0>1pt {\fi}")
+    with pytest.raises(EqsynthError, match="True or False"):
+        tikz.sheet([], [], standalone="no")
 
 
 def test_tikz_is_ascii_so_that_any_latex_reads_it():
@@ -477,7 +514,10 @@ def test_show_writes_files(tmp_path):
     assert captions == [
         f"{number}\u00a0\u00a0{formula}" for number, formula in enumerate(eq.basis("SO(3)", 3, 2).formulas())
     ]
-    assert (tmp_path / "all.tex").read_text().startswith(r"\documentclass")
+    assert "documentclass" not in (tmp_path / "all.tex").read_text()
+    done = eqsynth("show", "SO(3)", "1", "1", "--tikz", "own.tex", "--standalone", cwd=tmp_path)
+    assert (tmp_path / "own.tex").read_text().startswith(r"\documentclass"), done.stderr
+    assert "ask for --tikz FILE" in eqsynth("show", "SO(3)", "1", "1", "--standalone", cwd=tmp_path).stderr
     done = eqsynth("show", "SO(3)", "3", "2", "--index", "4", "--svg", "one.svg", cwd=tmp_path)
     assert "1 diagram\n" in done.stderr
     basis = eq.basis("SO(3)", 3, 2)

@@ -81,15 +81,27 @@ def grid(
     >>> grid([], [])[2:]
     ([], [])
     """
-    wide = max([0.0, *(d.width for d in drawings), *(CAPTION * EM * len(caption) for caption in captions)]) + 0.7
-    tall = max([0.0, *(d.height for d in drawings)]) + 1.1
-    columns = columns or max(1, min(len(drawings), max(3, ceil(sqrt(1.4 * len(drawings) * tall / wide)))))
+    wide, tall = cell_size(drawings, captions)
+    columns = columns or columns_of(len(drawings), wide, tall)
     places, texts = [], []
     for index, (drawing, caption) in enumerate(zip(drawings, captions, strict=True)):
         x, y = (index % columns) * wide, (index // columns) * tall
         places.append((x + (wide - drawing.width) / 2, y + 0.15 + (tall - 1.1 - drawing.height) / 2))
         texts.append((x + wide / 2, y + tall - 0.55, caption))
     return columns * wide, max(1, ceil(len(drawings) / columns)) * tall, places, texts
+
+
+def cell_size(
+    drawings: Sequence[Drawing], captions: Sequence[str], letter: float = CAPTION * EM
+) -> tuple[float, float]:
+    """Width and height that each drawing of a sheet gets, its caption included, where a ``letter`` is so wide."""
+    wide = max([0.0, *(d.width for d in drawings), *(letter * len(caption) for caption in captions)]) + 0.7
+    return wide, max([0.0, *(d.height for d in drawings)]) + 1.1
+
+
+def columns_of(count: int, wide: float, tall: float) -> int:
+    """How many cells of a sheet stand side by side."""
+    return max(1, min(count, max(3, ceil(sqrt(1.4 * count * tall / wide)))))
 
 
 def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, notes: Sequence[str]) -> str:

@@ -152,6 +152,9 @@ PAGES = {
     "table": ("C(3)", "S2", "A2"),
     "factor": ("S(n) x O(3)", "(1,S2)", "(0,S2)"),
     "irreps": ("O(3)", "2e", 4),
+    "twisted": ("O(1,3)", "1.det", 3),
+    "signed table": ("Perm(4: 1 2 3 0)", "1.det", 1),
+    "wreath": ("S(3) wr S(n)", 1, 1),
 }
 
 
@@ -558,6 +561,11 @@ def test_nothing_is_cut_off_on_a_phone(visit, name):
         # Where something sticks out, a phone shows a wider page in smaller letters.
         assert browser.execute_script("return innerWidth") == 360
         assert browser.execute_script(OUTSIDE) == []
+        # The first map is on the first screen, picture and all; what is above it opens when it is asked for.
+        bottom = "return document.querySelector('#cards .pair').getBoundingClientRect().bottom"
+        assert browser.execute_script(bottom) < 700
+        browser.find_element("css selector", "#sieve > summary").click()
+        assert browser.find_element("id", "filter").is_displayed()
         browser.execute_script("document.querySelector('.card p').style.width = '2000px'")
         assert browser.execute_script(OUTSIDE)
     finally:

@@ -125,14 +125,15 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
         }
         for number, (element, matrix) in enumerate(zip(shown, matrices, strict=True))
     ]
+    sizes = grid["sizes"] if grid else [None] * len(maps.group.factors)
     space_in, space_out = words.space(maps.group, maps.inputs), words.space(maps.group, maps.outputs)
     return {
         "version": eqsynth.__version__,
         "group": abridged(maps.group),
         "title": maps.group.title,
         "factors": [
-            {"name": abridged(factor), "maps": factor.maps, **({} if grid is None else _indices(factor, size))}
-            for factor, size in zip(maps.group.factors, grid["sizes"] if grid else maps.group.factors, strict=True)
+            {"name": abridged(factor), **({} if size is None else _indices(factor, size))}
+            for factor, size in zip(maps.group.factors, sizes, strict=True)
         ],
         "legend": table.how_to_read(maps, multiplied),
         "inputs": list(axis_counts(maps.inputs)),

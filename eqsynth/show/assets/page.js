@@ -296,7 +296,15 @@ if (data.maps.some((map) => map.cost)) guide.push("The cost is per sample for C 
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
 if (!grid && data.count) byId("how-text").append(make("p", {}, "The matrices are too large to draw here; in Python, eq.basis(...).matrices() has them."));
-byId("how").open = data.count > 0;
+byId("about-title").textContent = `${facts[0].join(" ")}: the symmetry, and what they are for`;
+// A phone shows the first map at once: what is above it opens when it is asked for.
+const narrow = matchMedia("(max-width: 34rem)");
+function unfold() {
+  byId("about").open = byId("sieve").open = !narrow.matches;
+  byId("how").open = data.count > 0 && !narrow.matches;
+}
+unfold();
+narrow.addEventListener("change", unfold);
 
 function card(number) {
   const map = data.maps[number];
@@ -322,8 +330,7 @@ byId("axes-label").hidden = carried.length < 2;
 byId("kind-label").style.display = kinds.length < 2 ? "none" : "";
 byId("axes-label").style.display = carried.length < 2 ? "none" : "";
 if (!data.maps.some((map) => map.cost)) for (const name of ["cheap", "costly"]) controls.sort.querySelector(`[value=${name}]`).remove();
-byId("tools").hidden = data.count < 2;
-byId("tools").style.display = data.count < 2 ? "none" : "";
+byId("sieve").hidden = data.count < 2;
 const texts = data.maps.map((map, number) => `#${number} ${map.formula} ${map.words} ${map.kind}`.toLowerCase());
 
 let order = [];
@@ -411,6 +418,7 @@ if (data.count) arrange();
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !/^(INPUT|SELECT)$/.test(document.activeElement.tagName)) {
     event.preventDefault();
+    byId("sieve").open = true;
     controls.filter.focus();
   }
 });

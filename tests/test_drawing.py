@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import Diagram, Group
-from eqsynth.bases.table import basis_data, drawings
+from eqsynth.bases.table import basis_data, drawings, how_to_read
 from eqsynth.diagrams import layout, shapes, tikz, words
 from eqsynth.diagrams import svg as svgs
 from eqsynth.diagrams.diagram import MatrixMap, Orbit
@@ -387,6 +387,17 @@ def test_the_gallery_has_every_kind_and_the_whole_catalog():
         assert f"(../catalog/{path.name})" in files["gallery.md"]
 
 
+def test_every_group_of_the_catalog_has_an_interactive_page(tmp_path, monkeypatch):
+    listed = gallery.interactive()
+    assert {group for group, _, _ in listed.values()} == {layer.hom.group for layer in gallery.LAYERS}
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert [f'<a href="gallery/pages/{name}.html">' in text for name in listed] == [True] * len(listed)
+    monkeypatch.setattr(gallery, "interactive", lambda: {name: listed[name] for name in ("s_n_1_1", "s_3_wr_s_n_1_1")})
+    assert gallery.main(["--pages", str(tmp_path / "site")]) == 0
+    written = sorted(path.name for path in (tmp_path / "site" / "gallery" / "pages").iterdir())
+    assert written == ["s_3_wr_s_n_1_1.html", "s_n_1_1.html"]
+
+
 def belongs(group, element):
     """Whether an element is a map of the group; bilabelled graphs always are."""
     if group.maps == "nested":
@@ -653,6 +664,76 @@ def test_notebooks_show_cards_and_pictures():
     assert alone.count("eq-leg") == 2
     check_within(alone)
     check_within(Diagram(1, 1, ((0,), (1,), ()), ((2, 0), (2, 1)))._repr_svg_())
+
+
+def test_files_are_dark_ink_on_white_paper_whatever_the_system_prefers():
+    drawn = layout.drawing("S(n)", Diagram(1, 1, ((0, 1),)))
+    text = svg(drawn)
+    assert "prefers-color-scheme" not in text
+    root = ET.fromstring(text)
+    paper = next(node for node in root if node.get("class") == "eq-paper")
+    assert [root.get("viewBox").split()[2:]] == [[paper.get("width"), paper.get("height")]]
+    # Only a file is a document with this element at its root: within a page, the paper has no colour.
+    assert paper.get("fill") == "none"
+    assert ":root.eqsynth-drawing>.eq-paper{fill:#fff}" in text
+
+
+LEGENDS = {
+    ("S(n)", 1, 1): "joined dots share an index|input that nothing joins is summed; an output that nothing joins is",
+    ("O(n)", 2, 2): "joined dots share an index",
+    ("Sp(4)", 2, 2): "joined dots|an arrow joins two axes of one row: ω, with ω[0,1] = 1",
+    ("O(1,3)", 2, 2): "joined dots|a pair inside a row is η",
+    ("O(1,3)", "1.det", 3): "joined dots|tied to the head: the Levi-Civita|inputs come to the head through η",
+    ("A(3)", 1, 1): "joined dots|nothing joins is|tied to the head|lacks one index",
+    ("U(n)", "(1,1)", "(1,1)"): "joined dots|axes of V come first, then those of its dual",
+    (
+        "S(3) wr S(n)",
+        1,
+        1,
+    ): "joined dots|nothing joins|in their group, S(n); right, which agree in their member, S(3)",
+    ("S(n) x O(3)", (1, 1), (1, 1)): "joined dots|nothing joins|for one factor each; their entries are multiplied",
+    ("S(n)", "S2", "S2"): "joined dots|nothing joins|symmetric outputs: a map is the sum|symmetric inputs: of pictures",
+    ("O(3)", "2e", 2): "joined dots|irreps are drawn as the tensors that they are",
+    ("Perm(4: 1 2 3 0)", 1, 1): "joined dots|squares with numbers are one index tuple",
+    ("Perm(4: 1 2 3 0)", "1.det", 1): "a square is an entry of the matrix",
+    ("Aut(petersen)", 1, 1): "joined dots|nothing joins|discs between the rows are vertices of a graph",
+    ("O(3)", 2, 1): "",
+}
+
+
+@pytest.mark.parametrize("problem", LEGENDS, ids=str)
+def test_the_legend_says_what_occurs_and_nothing_else(problem):
+    lines = how_to_read(eq.basis(*problem))
+    expected = [part for part in LEGENDS[problem].split("|") if part]
+    assert len(lines) == len(expected), lines
+    assert all(part in line for part, line in zip(expected, lines, strict=True)), lines
+    # What terminals show has no dome, no squares and no discs.
+    shown = how_to_read(eq.basis(*problem), characters=True)
+    assert not any(word in line for line in shown for word in ("dome", "square", "disc", "dots", "arrow"))
+
+
+def test_a_legend_of_a_product_names_the_inputs():
+    lines = how_to_read(eq.basis("O(3)", 2, 0), [[("u", 1), ("v", 1)]])
+    assert lines[-1] == "lines below the dots say which axes are those of u and of v"
+    assert lines[0].startswith("outputs y on top, inputs below")
+
+
+def test_formulas_of_tables_are_their_entries_where_these_are_few():
+    group = Group.parse("Matrix([[0,1],[-1,0]]; )")
+    few = MatrixMap(2, 1, ((1, 0, 2), (1, 1, -1), (3, 0, -1)))
+    assert words.formula(group, few) == "y[0,1] += 2 x[0] - x[1], y[1,1] += -x[0]"
+    assert words.formula(group, few, multiplied=[[("u", 1)]]) == "y[0,1] += 2 u[0] - u[1], y[1,1] += -u[0]"
+    many = MatrixMap(1, 3, tuple((row, column, 1) for row in range(2) for column in range(4)))
+    assert words.formula(group, many) == "y[0] += x[0,0,0], ... 8 entries"
+    assert words.formula(group, few, listed=False) == "3 entries, first 2 at row 1, column 0"
+    # Exactly those entries of the matrix that are not zero, for every map of a basis.
+    basis = eq.basis(group, 1, 1)
+    for formula, values in zip(basis.formulas(), basis.matrices(), strict=True):
+        read = {}
+        for row, summands in re.findall(r"y\[(\d)\] \+= ([^,]+)", formula):
+            for sign, size, column in re.findall(r"(-?) ?(\d*) ?x\[(\d)\]", summands):
+                read[int(row), int(column)] = int(size or 1) * (-1 if sign else 1)
+        assert read == {(i, j): int(values[i, j]) for i in range(2) for j in range(2) if values[i, j]}
 
 
 def test_a_drawing_is_plain_frozen_data():

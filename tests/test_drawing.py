@@ -121,7 +121,7 @@ def extents(root):
         elif tag == "circle":
             x, y, r = (float(node.get(name)) for name in ("cx", "cy", "r"))
             yield x + dx - r, y + dy - r, x + dx + r, y + dy + r, tag
-        elif tag == "rect":
+        elif tag == "rect" and node.get("class") != "eq-paper":
             x, y, w, h = (float(node.get(name)) for name in ("x", "y", "width", "height"))
             yield x + dx, y + dy, x + dx + w, y + dy + h, tag
         elif tag == "text":

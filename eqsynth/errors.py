@@ -40,11 +40,11 @@ CallT = TypeVar("CallT", bound=Callable[..., Any])
 #: Up to so many characters a group that is written out, which has as many digits as it takes, is shown whole.
 SHOWN_WHOLE = 100
 #: How many characters of a text are shown around the place of an error.
-WINDOW = 72
+WINDOW = 70
 
 _BRACKETS = re.compile(r"(Matrix|Perm|Aut)?\(|\)")
 #: How a group that is written out begins where somebody gave it a name.
-NAMED = re.compile(r"(?:(?:Matrix|Perm|Aut)\()?\s*(?P<name>[^\W\d_](?:[\w .+-]{0,38}[\w.+-])?)\s=\s+")
+NAMED = re.compile(r"(?:(?:Matrix|Perm|Aut)\()?\s*(?P<name>(?:[^\W_]|-(?=\w))(?:[\w .+/-]{0,38}[\w.+-])?)\s=\s+")
 
 
 def shown(value: object, most: int = WINDOW) -> str:
@@ -111,6 +111,16 @@ class EqsynthError(Exception):
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(abridged(value) if isinstance(value, str) else value for value in args))
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number of things, in words.
+
+    >>> from eqsynth.errors import counted
+    >>> counted(1, "map"), counted(1200, "map"), counted(2, "entry", "entries")
+    ('1 map', '1,200 maps', '2 entries')
+    """
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def require(name: str, value: object, kind: type, cure: str) -> None:

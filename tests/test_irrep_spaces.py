@@ -296,12 +296,12 @@ PROBLEMS = [
     ("O(3)", "2x1o + 2x1e + 2x2o + 2x0o + 2x0.det", "2x2 + 3x1e + 1x0e + 1x0 + 2x2.det"),
     ("SO(3)", "2x1o + 2x1e", "2x2 + 3x1o + 1x0e"),
     ("SO(2)", "2x{1} + 2x{2}", "3x{1} + 2x{2} + 2x2"),
-    ("O(4)", "2x{2,1} + 2x{1,1}", "2x{2,1} + 1x{1,1}.det + 2x3"),
-    ("Sp(4)", "2x{1,1} + 2x{2,1} + 2x2", "2x{1,1} + 1x3 + 2x{2}"),
+    ("O(4)", "2x{2,1} + 2x{1,1} + 1x[ijk=ikj]", "2x{2,1} + 1x{1,1}.det + 2x3"),
+    ("Sp(4)", "2x{1,1} + 2x{2,1} + 2x2", "2x{1,1} + 1x3 + 2xS2.packed"),
     ("A(4)", "2x{3,1} + 2x{2,2}", "3x{3,1} + 2x2"),
-    ("H(3)", "2x{2,1;} + 2x{2;1} + 2x2", "3x{2,1;-} + 2x{1;2} + 2x2"),
+    ("H(3)", "2x{2,1;} + 2x{2;1} + 2xS2", "3x{2,1;-} + 2x{1;2} + 2x2"),
     ("S(4)", "2x{3,1}.det + 2x{1,1,1,1}", "2x2.det + 3x0.det + 2x{2,2} + 2x3"),
-    ("S(3) x O(3)", "2x({2,1},1o) + 1x(1,1)", "2x({2,1},1o) + 2x(1,2e) + 2x({3},1o) + 2x(2,1)"),
+    ("S(3) x O(3)", "2x({2,1},1o) + 1x(1,1)", "2x({2,1},1o) + 2x(1,2e) + 2x({3},1o) + 2x(S2,1)"),
 ]
 
 
@@ -380,7 +380,6 @@ class TestLayers:
             (lambda: eq.TensorProduct("O(3)", "2x1o", "2x1", "3x2e"), SpaceError, "products are made of tensors"),
             (lambda: eq.Linear("O(3)", "2x1o", "2x1o", method="irreps"), GroupError, "symmetric ones or irreps"),
             (lambda: eq.Linear("O(3)", "2x1o", "2x1", method="matrix"), GroupError, "or irreps, are sums"),
-            (lambda: eq.Linear("O(3)", "2xS2", "2x2e"), GroupError, "are not counted: ask for tensors of all kinds"),
             (lambda: eq.basis("O(3)", "2e", 2).project(np.zeros((9, 9))), GroupError, "diagrams on the tensors"),
             (lambda: eq.Linear("O(3)", "1x9o", "1x9"), SizeError, "34,459,425 diagrams"),
             (lambda: eq.pack(torch.zeros(3, 3, 1), "{2}"), SpaceError, "an irrep of several groups"),
@@ -391,6 +390,64 @@ class TestLayers:
     def test_what_is_not_there_is_refused(self, call, kind, match):
         with pytest.raises(kind, match=match):
             call()
+
+
+ELASTICITY = "[ijkl=jikl=klij]"
+
+
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.ZeroOutputWarning")
+class TestSymmetric:
+    """Between irreps and tensors with symmetries of indices."""
+
+    @pytest.mark.parametrize(
+        ("group", "order"),
+        [("O(3)", ELASTICITY), ("SO(3)", "[ijk=ikj]"), ("O(3)", "[ijk=jki]"), ("Sp(4)", "[ijk=-jik]"), ("S(4)", "S3")],
+    )
+    def test_images_of_all_irreps_are_all_symmetric_tensors(self, group, order):
+        whole = eq.irreps(group, order)
+        columns, read = [], read_order(order)
+        for name, times in whole:
+            maps, (one,) = eq.basis(group, name, order), entries_of(fitted(Group.parse(group), read_order(name)))
+            assert len(maps) == len(eq.basis(group, order, name)) == times
+            assert "images of a vector" in check_basis(maps) or not one.order
+            columns += [*(maps.matrices() @ vectors(one).T)]
+        matrix = np.concatenate(columns, 1)
+        dim = sum(part.copies_in[0] * int(part.dim()) for part in whole.parts)
+        assert np.linalg.matrix_rank(matrix) == matrix.shape[1] == dim
+        tensors = matrix.reshape(*[Group.parse(group).number] * read.order, dim)
+        for axes, sign in read.generators:
+            assert (tensors == sign * tensors.transpose(*axes, read.order)).all()
+
+    def test_weights_are_the_same_however_tensors_are_stored(self):
+        full = eq.Linear("O(3)", f"2x{ELASTICITY} + 1x2e", "3xS2 + 2x2e + 1x4e", dtype=torch.float64)
+        packed = eq.Linear("O(3)", f"2x{ELASTICITY}.packed + 1x2e", "3xS2.packed + 2x2e + 1x4e", dtype=torch.float64)
+        packed.load_state_dict(full.state_dict())
+        x = eq.symmetrise(torch.randn(4, 3, 3, 3, 3, 2, dtype=torch.float64), ELASTICITY)
+        y = torch.randn(4, 5, 1, dtype=torch.float64)
+        for ours, theirs in zip(packed((eq.pack(x, ELASTICITY), y)), full((x, y)), strict=True):
+            theirs = eq.pack(theirs, "S2") if theirs.ndim == 4 else theirs
+            assert torch.allclose(ours, theirs)
+
+    @pytest.mark.parametrize(("inputs", "outputs"), [("2e", "[ijkl=jikl=klij].packed"), ("S4.packed", "2e")])
+    def test_unit_variance_stays(self, inputs, outputs):
+        layer = eq.Linear("O(3)", f"1x{inputs}", f"1x{outputs}", bias=False, dtype=torch.float64)
+        (pair,) = layer.plan.pairs
+        total = 0.0
+        size = 5 if inputs == "2e" else 15
+        for number, variance in enumerate(pair.variances):
+            with torch.no_grad():
+                layer.weight.zero_()
+                layer.weight[number] = variance**0.5
+            y = layer(torch.eye(size, dtype=torch.float64)[..., None]).detach()
+            total += float(y.square().sum()) / y.shape[1]
+        assert total == pytest.approx(1)
+
+    def test_a_map_that_misses_an_order_of_its_axes_is_noticed(self):
+        basis = eq.basis("O(3)", "2e", ELASTICITY)
+        assert max(map(len, basis.turns)) > 1
+        turns = tuple(turns[:1] for turns in basis.turns)
+        with pytest.raises(VerificationError, match="in which it differs"):
+            check_basis(replace(basis, turns=turns))
 
 
 class TestProofs:

@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +35,12 @@ FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp", "H"])
 def holds(basis, relation):
     """Whether the left-out diagram's matrix is the combination of basis matrices that the relation says."""
     n = int(basis.group.n)
-    total = np.zeros_like(matrix(basis.group, relation.element, n), dtype=object)
+    # In whole numbers: 64 bits are far more than these take.
+    common = lcm(*(Fraction(value).denominator for _, value in relation.terms))
+    total = common * matrix(basis.group, relation.element, n)
     for number, value in relation.terms:
-        total = total + value * matrix(basis.group, basis[number], n).astype(object)
-    return bool((total == matrix(basis.group, relation.element, n)).all())
+        total = total - int(common * value) * matrix(basis.group, basis[number], n)
+    return not total.any()
 
 
 GROUPS = (
@@ -307,20 +307,6 @@ def test_the_check_for_outside_things_sees_them():
     assert outside('<img src="a.png"><a href="x"><style>@import url(b)</style>https://example.org') == [
         "src=", 'href="', "@import", "url(", "https://example.org",
     ]  # fmt: skip
-
-
-def test_a_page_is_the_same_under_any_hash_seed():
-    code = (
-        "import hashlib, sys; from eqsynth.show.page import html; "
-        "text = ''.join(html(g, 1, 2) for g in ('S(2)', 'A(3)', 'Aut(path4)')); "
-        "print(hashlib.sha256(text.encode()).hexdigest())"
-    )
-    digests = set()
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        command = [sys.executable, "-c", code]
-        digests.add(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
-    assert len(digests) == 1
 
 
 HOSTILE = "</script><script>document.title='owned'</script><!-- <b onclick=x> & \" ' \u2028"

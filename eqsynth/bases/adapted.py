@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.basis import basis
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.families.group import Group
-from eqsynth.spaces.space import Order, axis_counts
+from eqsynth.families.representation import packing
+from eqsynth.spaces.space import Order, Symmetry, entries_of, is_packed, lengths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,6 +186,9 @@ def adapted(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> Ad
     tried. Raises GroupError where none passes, as for groups whose maps are not closed under transposition; SizeError
     beyond 2,048 positions or 16 million entries; SymbolicError where n is open.
 
+    Orders with a symmetry of indices are packed ones; coordinates are their entries times the square root of how often
+    they stand in the full tensor, which keeps lengths.
+
     Source: Schur's lemma; Maehara and Murota, Japan J. Indust. Appl. Math. 27 (2010) 263, for the idea.
     """
     maps = _maps(group, ins, outs)
@@ -219,11 +224,37 @@ def sound(bases: Adapted) -> bool:
 
 
 def positions(group: Group, order: Order) -> int:
-    """Entries of a tensor of one channel."""
-    count = 1
-    for factor, axes in zip(group.factors, axis_counts(order), strict=True):
-        count *= int(factor.n) ** axes
-    return count
+    """Entries of a tensor of one channel, as it is stored.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.bases.adapted import positions
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> positions(Group("O", 3), 2), positions(Group("O", 3), Symmetry("S", 2, packed=True))
+    (9, 6)
+    """
+    return prod(lengths(order, [int(factor.n) for factor in group.factors]))
+
+
+def units(group: Group, order: Order) -> Array | None:
+    """For each packed entry the tensor of length 1 that it stands for, a row; None where none is packed.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.bases.adapted import units
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> (units(Group("O", 2), Symmetry("A", 2, packed=True)) * 2**0.5).round(5).tolist()
+    [[0.0, 1.0, -1.0, 0.0]]
+    """
+    import numpy as np
+
+    rows = np.ones((1, 1))
+    for factor, one in zip(group.factors, entries_of(order), strict=True):
+        if isinstance(one, Symmetry) and one.packed:
+            places, ranks, signs = packing(one, factor.number)
+            own = (ranks == np.arange(len(places))[:, None]) * signs.astype(np.float64)
+            rows = np.kron(rows, own / np.sqrt((own**2).sum(1, keepdims=True)))
+        else:
+            rows = np.kron(rows, np.eye(prod(lengths(one, [factor.number]))))
+    return rows if is_packed(order) else None
 
 
 def check_size(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> None:
@@ -255,13 +286,14 @@ def _maps(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> Maps:
     import numpy as np
 
     check_size(group, ins, outs)
-    return Maps(
-        {
-            (a, b): basis(group, k, lo).matrices().astype(np.float64)
-            for a, k in enumerate(ins)
-            for b, lo in enumerate(outs)
-        }
-    )
+
+    def stored(k: Order, lo: Order) -> Array:
+        maps = basis(group, k, lo).matrices().astype(np.float64)
+        above, below = units(group, lo), units(group, k)
+        maps = maps if above is None else above @ maps
+        return maps if below is None else maps @ below.T
+
+    return Maps({(a, b): stored(k, lo) for a, k in enumerate(ins) for b, lo in enumerate(outs)})
 
 
 def _generic(maps: Mapping[tuple[int, int], _Pair], seed: int, count_in: int, count_out: int) -> Array:

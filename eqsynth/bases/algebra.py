@@ -16,7 +16,9 @@ always returned beside the diagrams:
 - a head meeting no other head follows its strands: a signed head, or zero where two of its strands meet;
 - two heads meeting: epsilon[p] epsilon[q] = sum over permutations s of sgn(s) product of delta(p[i], q[s(i)]),
   and k summed strands that run from head to head leave k! times the same sum for the others;
-- GL(n), SL(n), U(n), SU(n): strands of V and of V*, which orders tell apart; they join as those of O(n) and SO(n);
+- GL(n), SL(n), U(n), SU(n): strands of V and of V*, which orders tell apart; they join as those of O(n) and SO(n), but
+  heads of one kind stay side by side, and only those of V and V* meet, so that heads of one kind are left;
+- S(m) wr S(n): nested partitions join group by group and member by member, with factors n and m;
 - Aut(G): bilabelled graphs are glued at their labels; a part that no label holds is its number of homomorphisms.
 
 Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads); 2301.10152, section 4
@@ -28,17 +30,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import pairwise, permutations, product
 from math import factorial, lcm, prod
+from operator import mul
 from typing import TYPE_CHECKING, Any, cast
 
 from eqsynth.diagrams.bilabelled import values
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram, Element, join
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.numbers import binary, fraction, ordered, whole
 from eqsynth.exact.partitions import bell, components, set_partitions
+from eqsynth.exact.permutations import heads_of, sorted_heads
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
 from eqsynth.families.group import FAMILIES, OTHERS, Group
@@ -60,7 +64,8 @@ MAX_SHOWN = 60
 #: Coefficients are values of the one exact ring, those without letters plain numbers.
 Polynomial = RationalFunction
 Scalar = int | Fraction | Polynomial
-Term = tuple[Scalar, Diagram]
+#: A coefficient, and a diagram: of wreath products S(m) wr S(n) a tuple of two, one for each index of an axis.
+Term = tuple[Scalar, Any]
 _DIAGRAM, _MAP = "write eq.Diagram.of(outputs, inputs, blocks)", "write Map.of(group, diagram)"
 
 
@@ -117,15 +122,31 @@ class Map:
     def of(
         cls,
         group: Group | str,
-        diagram: Diagram,
+        diagram: Diagram | Element,
         coefficient: Scalar = 1,
         outputs: Order | None = None,
         inputs: Order | None = None,
     ) -> Map:
-        """One diagram, times a coefficient; ``outputs`` and ``inputs`` where some strands are of V*."""
+        """One diagram, times a coefficient; ``outputs`` and ``inputs`` where some strands are of V*.
+
+        For a wreath product S(m) wr S(n) the partitions of groups and of members, or one that is both.
+
+        >>> import eqsynth as eq
+        >>> from eqsynth.algebra import Map
+        >>> inside, total = eq.basis("S(m) wr S(n)", 1, 1)[1], Map.of("S(m) wr S(n)", eq.Diagram(1, 1, ((0,), (1,))))
+        >>> print(Map.of("S(m) wr S(n)", inside) >> total)
+        m · [y[a] += x[b] ⊗ y[a] += x[b]]
+        """
+        group = Group.parse(group)
+        if group.maps == "nested":
+            nested = diagram if isinstance(diagram, tuple) else (diagram,) * len(group.indices)
+            for part in nested:
+                require("diagram", part, Diagram, _DIAGRAM)
+            return cls.collect(group, nested[0].outputs, nested[0].inputs, [(coefficient, nested)])
         require("diagram", diagram, Diagram, _DIAGRAM)
-        above = diagram.outputs if outputs is None else outputs
-        return cls.collect(group, above, diagram.inputs if inputs is None else inputs, [(coefficient, diagram)])
+        one = cast("Diagram", diagram)
+        outputs, inputs = one.outputs if outputs is None else outputs, one.inputs if inputs is None else inputs
+        return cls.collect(group, outputs, inputs, [(coefficient, one)])
 
     @classmethod
     def collect(cls, group: Group | str, outputs: Order, inputs: Order, terms: Iterable[Term]) -> Map:
@@ -144,14 +165,14 @@ class Map:
                 f"{other.inputs} inputs, and they must be equal{hint}. f >> g is first f, then g; "
                 "f @ identity(group, k) adds k strands beside f"
             )
-        return self._pairs(other, other.outputs, self.inputs, compose)
+        return self._pairs(other, other.outputs, self.inputs, _composed)
 
     def __matmul__(self, other: Map) -> Map:
         if not isinstance(other, Map):
             return NotImplemented
         self._meet(other, "tensor")
         outputs, inputs = _beside(self.outputs, other.outputs), _beside(self.inputs, other.inputs)
-        return self._pairs(other, outputs, inputs, tensor)
+        return self._pairs(other, outputs, inputs, _tensored)
 
     @property
     def T(self) -> Map:  # noqa: N802 - the transpose, as in numpy and torch
@@ -233,12 +254,16 @@ class Map:
         Raises GroupError where the group has another n already, or none such.
         """
         group = _group_at(self.group, n)
-        values = [(c(int(group.n)) if isinstance(c, Polynomial) else c, diagram) for c, diagram in self.terms]
+        indices = zip(self.group.indices, group.indices, strict=True)
+        sizes = {str(index.n): own.number for index, own in indices if index.symbolic}
+        values = [
+            (c(**{letter: sizes[letter] for letter in c.letters}) if isinstance(c, Polynomial) else c, diagram)
+            for c, diagram in self.terms
+        ]
         return Map.collect(group, self.outputs, self.inputs, values)
 
     def __str__(self) -> str:
-        form = self._form
-        return _sum_text(_times_text(c, f"[{diagram.formula(form)}]", " · ") for c, diagram in self.terms)
+        return _sum_text(_times_text(c, f"[{self._formula(diagram)}]", " · ") for c, diagram in self.terms)
 
     def latex(self) -> str:
         r"""The map in LaTeX, entry by entry, without dollar signs; Jupyter shows it.
@@ -247,7 +272,7 @@ class Map:
         >>> print((2 * identity("O(n)", 2) - (cap("O(n)") >> cup("O(n)"))).latex())
         y_{ab} = -\delta_{ab} \sum_{c} x_{cc} + 2 x_{ab}
         """
-        sides = [(c, *diagram.latex(self._form)) for c, diagram in self.terms]
+        sides = [(c, *self._latex(diagram)) for c, diagram in self.terms]
         right = _sum_text(_times_latex(coefficient, image) for coefficient, _, image in sides)
         axes = axes_of(self.outputs)
         left = sides[0][1] if sides else Diagram(axes, 0, tuple((axis,) for axis in range(axes))).latex()[0]
@@ -255,6 +280,17 @@ class Map:
 
     def _repr_latex_(self) -> str | None:
         return f"${self.latex()}$" if len(self.terms) <= MAX_SHOWN else None
+
+    def _formula(self, diagram: Any) -> str:
+        """The index formula of a diagram, or those of two."""
+        parts = diagram if isinstance(diagram, tuple) else (diagram,)
+        return " ⊗ ".join(part.formula(self._form) for part in parts)
+
+    def _latex(self, diagram: Any) -> tuple[str, str]:
+        """Both sides of the same in LaTeX."""
+        parts = diagram if isinstance(diagram, tuple) else (diagram,)
+        left, right = zip(*(part.latex(self._form) for part in parts), strict=True)
+        return r" \otimes ".join(left), r" \otimes ".join(right)
 
     @property
     def _form(self) -> str:
@@ -275,13 +311,19 @@ class Map:
                 f"{len(self.terms)} times {len(other.terms)} terms are {pairs} products of diagrams, "
                 f"beyond {MAX_TERMS}: multiply smaller sums"
             )
+        alike = self._determinants * other._determinants > 0
         terms = (
             (left * right * scalar, diagram)
             for left, first in self.terms
             for right, second in other.terms
-            for scalar, diagram in multiply(self.group, first, second)
+            for scalar, diagram in multiply(self.group, first, second, alike)
         )
         return Map.collect(self.group, outputs, inputs, terms)
+
+    @property
+    def _determinants(self) -> int:
+        """How many determinants of V its terms hold, negative for those of V*; 0 where kinds of axes are not told."""
+        return getattr(maps_of(self.group, self.inputs, self.outputs), "determinants", 0) or 0
 
 
 @explain_calls
@@ -299,14 +341,17 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
     ((RationalFunction('n'), Diagram(outputs=0, inputs=0, blocks=(), edges=(), head=())),)
 
     Exactly one term for S(n), O(n), Sp(n) and wherever there is no head; none or one for one head of SO(n);
-    up to n! for two heads. A(n): up to n to the number of outer blocks that meet no strand of the one head,
-    since each of those agrees with one label of the head. Nothing is solved for: joining is combinatorial.
+    up to n! for two heads (those of SL(n) are read as one of V and one of V*; a :class:`Map` knows its kinds). A(n): up
+    to n to the number of outer blocks that meet no strand of the one head, since each of those agrees with one label of
+    the head. Nothing is solved for: joining is combinatorial.
 
     Raises SpaceError where the orders do not fit, GroupError for a diagram that the group does not have,
     SizeError beyond 250,000 terms.
 
     Source: arXiv 2304.14144, section 3; 2212.08630, section 5; 2301.10152, section 4.
     """
+    if isinstance(first, tuple):
+        return _by_index(compose, group, first, second)
     for name, diagram in (("first", first), ("second", second)):
         require(name, diagram, Diagram, _DIAGRAM)
     group = Group.parse(group)
@@ -315,13 +360,7 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
             f"cannot compose {first.inputs} -> {first.outputs} with {second.inputs} -> {second.outputs}: "
             "the second must have as many inputs as the first has outputs"
         )
-    total = second.outputs + first.inputs
-    middle = range(total, total + first.outputs)
-    return _glue(
-        group,
-        (second.outputs, first.inputs),
-        [(first, (*middle, *range(second.outputs, total))), (second, (*range(second.outputs), *middle))],
-    )
+    return _composed(group, first, second)
 
 
 @explain_calls
@@ -337,19 +376,11 @@ def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...
     One term, except that two heads become n! headless ones, and that a head of A(n) takes up the blocks beside it.
     Raises GroupError for a diagram that the group does not have, SizeError beyond 250,000 terms.
     """
+    if isinstance(left, tuple):
+        return _by_index(tensor, group, left, right)
     for name, diagram in (("left", left), ("right", right)):
         require(name, diagram, Diagram, _DIAGRAM)
-    outputs, inputs = left.outputs + right.outputs, left.inputs + right.inputs
-    nodes = range(outputs + inputs)
-    top, bottom = nodes[:outputs], nodes[outputs:]
-    return _glue(
-        Group.parse(group),
-        (outputs, inputs),
-        [
-            (left, (*top[: left.outputs], *bottom[: left.inputs])),
-            (right, (*top[left.outputs :], *bottom[left.inputs :])),
-        ],
-    )
+    return _tensored(Group.parse(group), left, right)
 
 
 @explain_calls
@@ -364,6 +395,8 @@ def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
 
     Always one term. Raises GroupError for a diagram that the group does not have.
     """
+    if isinstance(diagram, tuple):
+        return _by_index(transpose, group, diagram)
     require("diagram", diagram, Diagram, _DIAGRAM)
     outputs, inputs = diagram.inputs, diagram.outputs
     nodes = (*range(outputs, outputs + inputs), *range(outputs))
@@ -386,8 +419,7 @@ def trace(map_: Map) -> Scalar:
     nodes = (*range(axes_of(map_.outputs)), *range(axes_of(map_.inputs)))
     total = 0 * _power(map_.group, 0)
     for coefficient, diagram in map_.terms:
-        for scalar, _ in _glue(map_.group, (0, 0), [(diagram, nodes)]):
-            total = total + coefficient * scalar
+        total = total + coefficient * _closed(map_.group, [(diagram, nodes)])
     return total
 
 
@@ -415,8 +447,7 @@ def inner(left: Map, right: Map) -> Scalar:
     total = 0 * _power(left.group, 0)
     for coefficient, diagram in left.terms:
         for factor, other in right.terms:
-            for scalar, _ in _glue(left.group, (0, 0), [(diagram, nodes), (other, nodes)]):
-                total = total + coefficient * factor * scalar
+            total = total + coefficient * factor * _closed(left.group, [(diagram, nodes), (other, nodes)])
     return total
 
 
@@ -725,13 +756,58 @@ _Piece = tuple[Diagram, Sequence[int]]
 _Node = int | tuple[int, int]
 
 
-def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> tuple[Term, ...]:
+def _by_index(operation: Callable[..., tuple[Term, ...]], group: Group | str, *elements: Any) -> tuple[Term, ...]:
+    """What becomes of nested partitions: of the partitions of groups, times what becomes of those of members."""
+    group = Group.parse(group)
+    for element in elements:
+        _check_diagram(group, element)
+    joined = [operation(*own) for own in zip(group.indices, *elements, strict=True)]
+    return _collect(
+        (reduce(mul, (scalar for scalar, _ in terms)), tuple(diagram for _, diagram in terms))
+        for terms in product(*joined)
+    )
+
+
+def _closed(group: Group, pieces: Sequence[tuple[Any, Sequence[int]]]) -> Scalar:
+    """The number that pieces without open ends are."""
+    if isinstance(pieces[0][0], tuple):
+        indices = enumerate(group.indices)
+        return reduce(mul, (_closed(index, [(parts[at], nodes) for parts, nodes in pieces]) for at, index in indices))
+    return sum((scalar for scalar, _ in _glue(group, (0, 0), pieces)), 0)
+
+
+def _composed(group: Group, first: Any, second: Any, alike: bool = False) -> tuple[Term, ...]:
+    """First one diagram, then another; ``alike``: heads of both are of one kind, V or V*."""
+    if isinstance(first, tuple):
+        return _by_index(_composed, group, first, second)
+    total = second.outputs + first.inputs
+    middle = range(total, total + first.outputs)
+    pieces = [(first, (*middle, *range(second.outputs, total))), (second, (*range(second.outputs), *middle))]
+    return _glue(group, (second.outputs, first.inputs), pieces, alike)
+
+
+def _tensored(group: Group, left: Any, right: Any, alike: bool = False) -> tuple[Term, ...]:
+    """Two diagrams side by side."""
+    if isinstance(left, tuple):
+        return _by_index(_tensored, group, left, right)
+    outputs, inputs = left.outputs + right.outputs, left.inputs + right.inputs
+    nodes = range(outputs + inputs)
+    top, bottom = nodes[:outputs], nodes[outputs:]
+    pieces = [
+        (left, (*top[: left.outputs], *bottom[: left.inputs])),
+        (right, (*top[left.outputs :], *bottom[left.inputs :])),
+    ]
+    return _glue(group, (outputs, inputs), pieces, alike)
+
+
+def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False) -> tuple[Term, ...]:
     for diagram, _ in pieces:
         _check_diagram(group, diagram)
     if group.kept_graph is not None:
         return _collect(_join_graphs(group.kept_graph, orders, pieces))
-    joined = _join_blocks if group.partitions else _join_pairs
-    return _collect(joined(group, orders, pieces))
+    if group.partitions:
+        return _collect(_join_blocks(group, orders, pieces))
+    return _collect(_join_pairs(group, orders, pieces, alike))
 
 
 def _follow(
@@ -756,12 +832,16 @@ def _follow(
             return None, (-1) ** (reversals + along // 2), along
 
 
-def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
+def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False) -> Iterator[Term]:
     """Matchings: follow every strand from end to end, then the closed ones; heads stand at ends of strands."""
     ends, forms, at = _edges(group, pieces)
     pairs: list[tuple[int, ...]] = []
     # Head by head and place by place: the vertex of the result where the strand ends.
-    free: list[dict[int, int]] = [{} for diagram, _ in pieces if diagram.head]
+    counts = [len(heads_of(diagram.head, group.number)) if diagram.head else 0 for diagram, _ in pieces]
+    free: list[dict[int, int]] = [{} for _ in range(sum(counts))]
+    if group.duals and len(free) > 1:
+        yield from _join_heads(group, orders, (ends, forms, at), [*counts, 0][:2], alike)
+        return
     across: list[tuple[int, int]] = []
     #: Head by head whether its legs have other signs than those that a head of the result has there, all or none.
     turned = [0] * len(free)
@@ -814,19 +894,91 @@ def _edges(group: Group, pieces: Sequence[_Piece]) -> tuple[list[_Node], list[bo
     forms: list[bool] = []
     heads = 0
     for diagram, nodes in pieces:
+        own = heads_of(diagram.head, group.number) if diagram.head else []
         for number, block in enumerate(diagram.blocks):
             if len(block) == 1:
-                ends += [(heads, diagram.head.index(number)), nodes[block[0]]]
+                head, place = divmod(diagram.head.index(number), len(own[0]))
+                ends += [(heads + head, place), nodes[block[0]]]
                 forms.append(group.signature is not None and block[0] >= diagram.outputs)
             else:
                 left, right = block
                 ends += [nodes[left], nodes[right]]
                 forms.append(group.paired and (left < diagram.outputs) == (right < diagram.outputs))
-        heads += bool(diagram.head)
+        heads += len(own)
     at: dict[_Node, list[int]] = {}
     for half, node in enumerate(ends):
         at.setdefault(node, []).append(half)
     return ends, forms, at
+
+
+def _join_heads(
+    group: Group,
+    orders: tuple[int, int],
+    edges: tuple[list[_Node], list[bool], dict[_Node, list[int]]],
+    counts: Sequence[int],
+    alike: bool,
+) -> Iterator[Term]:
+    """The same with several heads across a wall: those of V and of V* that there are go in pairs.
+
+    ``counts``: how many heads each piece has; those of one piece are of one kind.
+    """
+    ends, forms, at = edges
+    pairs: list[tuple[int, int]] = []
+    far: list[list[_Node]] = [[-1] * group.number for _ in range(sum(counts))]
+    loops, seen = 0, [False] * len(forms)
+    for node, halves in at.items():
+        if len(halves) > 1 or seen[halves[0] >> 1]:
+            continue
+        end = _follow(halves[0], ends, forms, at, seen)[0]
+        assert end is not None  # noqa: S101 - strands that start at an end have another
+        _tie(pairs, far, node, end)
+    for edge in range(len(forms)):
+        if not seen[edge]:
+            loops += 1
+            _follow(2 * edge, ends, forms, at, seen)
+    left, right = range(counts[0]), range(counts[0], sum(counts))
+    meeting = [] if alike else [*zip(left, right, strict=False)]
+    ways = factorial(group.number) ** len(meeting)
+    if ways > MAX_TERMS:
+        raise SizeError(
+            f"{len(meeting)} heads of {group} that meet as many are a sum over {ways} permutations, beyond "
+            f"{MAX_TERMS}: ask for a smaller n, or join fewer heads"
+        )
+    kept = [head for head in range(len(far)) if not any(head in two for two in meeting)]
+    for scalar, more, strands in _without(meeting, pairs, far):
+        vertices = [node for head in kept for node in strands[head] if isinstance(node, int)]
+        blocks = sorted([*(tuple(sorted(pair)) for pair in more), *((vertex,) for vertex in vertices)])
+        head, sign = sorted_heads(tuple(blocks.index((vertex,)) for vertex in vertices), group.number)
+        yield _power(group, loops) * scalar * sign, Diagram(*orders, tuple(blocks), head=head)
+
+
+def _tie(pairs: list[tuple[int, int]], far: list[list[_Node]], one: _Node, other: _Node) -> None:
+    """A strand from one end to another: a pair of vertices, or where legs of heads lead."""
+    if isinstance(one, int) and isinstance(other, int):
+        pairs.append((one, other))
+    for end, to in ((one, other), (other, one)):
+        if isinstance(end, tuple):
+            far[end[0]][end[1]] = to
+
+
+def _without(
+    meeting: Sequence[tuple[int, int]], pairs: list[tuple[int, int]], far: list[list[_Node]]
+) -> Iterator[tuple[int, list[tuple[int, int]], list[list[_Node]]]]:
+    """Heads of V and V* that meet, replaced by sums over permutations: scalars, pairs, and where other legs lead."""
+    if not meeting:
+        yield 1, pairs, far
+        return
+    (first, second), *rest = meeting
+    across = {place: node[1] for place, node in enumerate(far[first]) if isinstance(node, tuple) and node[0] == second}
+    rows = [place for place in range(len(far[first])) if place not in across]
+    columns = [place for place in range(len(far[second])) if place not in across.values()]
+    for order in permutations(columns):
+        image = {**across, **dict(zip(rows, order, strict=True))}
+        scalar = sign_of([image[place] for place in sorted(image)]) * factorial(len(across))
+        more, strands = [*pairs], [[*legs] for legs in far]
+        for row, column in zip(rows, order, strict=True):
+            _tie(more, strands, strands[first][row], strands[second][column])
+        yield from ((scalar * factor, *after) for factor, *after in _without(rest, more, strands))  # type: ignore[misc]
 
 
 def _determinant(
@@ -1027,8 +1179,8 @@ def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _key(diagram: Diagram) -> Any:
-    return diagram.key
+def _key(diagram: Any) -> Any:
+    return join(diagram).key if isinstance(diagram, tuple) else diagram.key
 
 
 def _rational(value: object) -> int | Fraction:
@@ -1067,9 +1219,17 @@ def _check_group(group: Group) -> None:
 
 
 @lru_cache(maxsize=65536)
-def _check_diagram(group: Group, diagram: Diagram) -> None:
+def _check_diagram(group: Group, diagram: Any) -> None:
     _check_group(group)
     graphs = group.kept_graph is not None
+    if group.maps == "nested":
+        parts = diagram if isinstance(diagram, tuple) else ()
+        heads = [part.head if isinstance(part, Diagram) else None for part in parts]
+        alike = heads == [()] * len(group.indices) and len({(part.outputs, part.inputs) for part in parts}) == 1
+        if not alike or group.nested_misfit(*(part.blocks for part in parts), limits=False):
+            raise GroupError(f"{shown(diagram)} is no diagram of {group}: it takes {group.spanning}")
+        return
+    require("diagram", diagram, Diagram, _DIAGRAM)
     if group.misfit(diagram.blocks, diagram.head) if graphs else misfit(group, diagram):
         raise GroupError(
             f"{shown(diagram)} is no diagram of {group}: it takes {group.spanning}; "
@@ -1107,17 +1267,19 @@ def _check_terms(group: Group, outputs: int | Valence, inputs: int | Valence, te
         raise EqsynthError(
             f"a map has whole numbers of outputs and inputs, and pairs (coefficient, diagram), not {what}"
         )
-    for coefficient, diagram in terms:
+    letters = {index.n for index in group.indices if index.symbolic}
+    for coefficient, term in terms:
+        diagram = term[0] if isinstance(term, tuple) and len(term) == len(group.indices) > 1 else term
         require("a term", diagram, Diagram, _DIAGRAM)
         if (diagram.outputs, diagram.inputs) != (outputs, inputs):
             raise SpaceError(
                 f"the diagram {diagram.inputs} -> {diagram.outputs} has no place in a map {inputs} -> {outputs}: "
                 "terms have the orders of their sum"
             )
-        _check_diagram(allowed, diagram)
+        _check_diagram(allowed, term)
         if type(_exact(coefficient)) is not type(coefficient) or coefficient == 0:
             raise EqsynthError(f"the coefficient {shown(coefficient)} is not in its one form: use Map.collect")
-        if isinstance(coefficient, Polynomial) and coefficient.letters != (group.n,):
+        if isinstance(coefficient, Polynomial) and not {*coefficient.letters} <= letters:
             raise EqsynthError(f"the coefficient {coefficient} is not in the size of {group}: put a number for it")
     keys = [_key(diagram) for _, diagram in terms]
     if any(later <= earlier for earlier, later in pairwise(keys)):

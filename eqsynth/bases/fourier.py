@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import cache
 from math import factorial
 
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.bratteli import irreducible_dimension
+from eqsynth.bases.index_symmetries import images_under
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError
 from eqsynth.exact.partitions import partitions, set_partitions
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.group import Group
+from eqsynth.spaces.space import axes_of, generators_of
 
 #: (into, element, times): the weight of map ``into`` grows by ``times`` the weight of map ``element``.
 Sums = tuple[tuple[int, int, int], ...]
@@ -59,11 +62,12 @@ def sums(basis: Basis, levels: Collection[int]) -> Sums:
 
     Diagram d is the sum, over all ways to merge transferred blocks, of the merged diagram on pairwise different
     labels. Merging changes no summed block, so both are scaled alike. Diagrams of the other levels act on all
-    labels: there the relation is inverted.
+    labels: there the relation is inverted. Between symmetric tensors a map is a sum over the orders of axes in which
+    its diagram differs, and merged diagrams count for the map that they belong to, with the sign of the exchange.
 
     Raises EqsynthError where the basis lacks a merged diagram; no basis is known that does.
     """
-    places = {element: number for number, element in enumerate(basis.diagrams)}
+    places = _places(basis)
 
     @cache
     def different(diagram: Diagram) -> Counter[Diagram]:
@@ -81,13 +85,38 @@ def sums(basis: Basis, levels: Collection[int]) -> Sums:
         total: Counter[Diagram] = Counter()
         for other in _merged(diagram):
             total.update(different(other))
-        if missing := [other for other in total if other not in places]:
+        missing = [other for other in total if other not in places]
+        # Of all diagrams up to exchanges of axes those that are not there are zero.
+        if missing and (basis.plain_orders or basis.certificate.independence != "cosets"):
             raise EqsynthError(
                 f"the basis of {basis.group} {basis.inputs} -> {basis.outputs} holds {diagram}, but not {missing[0]}, "
                 "with blocks merged: its labels cannot be told apart. Ask for the plan by diagrams"
             )
-        listed += [(places[into], number, times) for into, times in total.items() if times]
+        summed: Counter[int] = Counter()
+        for other in total.keys() & places.keys():
+            into, sign = places[other]
+            summed[into] += sign * total[other]
+        terms = len(basis.turned(number))
+        listed += [(into, number, times * terms // len(basis.turned(into))) for into, times in summed.items() if times]
     return tuple(sorted(listed))
+
+
+def _places(basis: Basis) -> dict[Diagram, tuple[int, int]]:
+    """The number of the map that each diagram belongs to, up to exchanges of axes, and the sign of that exchange."""
+    places = {element: (number, 1) for number, element in enumerate(basis.diagrams) if isinstance(element, Diagram)}
+    sides = ((basis.outputs, 0), (basis.inputs, axes_of(basis.outputs)))
+    moves = [(images_under(axes, start, ()), sign) for order, start in sides for axes, sign in generators_of(order)]
+    agenda = [*places] if moves else []
+    while agenda:
+        diagram = agenda.pop()
+        number, by = places[diagram]
+        for move, sign in moves:
+            (blocks, head), own = move(diagram)
+            image = replace(diagram, blocks=blocks, head=head)
+            if image not in places:
+                places[image] = number, by * sign * own
+                agenda.append(image)
+    return places
 
 
 def _merged(diagram: Diagram) -> Iterator[Diagram]:

@@ -11,24 +11,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import permutations
-from math import prod
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.index_symmetries import added_up
+from eqsynth.bases.irreps import on_stored
 from eqsynth.bases.symbolic import MAX_ROWS, diagrams_of, inverse_gram, nested_elements
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.errors import SizeError
+from eqsynth.exact.permutations import heads_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import mixed
-from eqsynth.families.irreps import vectors
-from eqsynth.families.representation import packing
 from eqsynth.graphs.orbits import orbit_count, representative_array
 from eqsynth.spaces.space import (
-    Irrep,
     Order,
     Symmetry,
     axes_of,
@@ -159,13 +158,17 @@ def _boxes(group: Group, diagram: Diagram, n: int) -> Boxes:
                 continue
             sizes.append(n)
             steps.append(step)
-    if diagram.head:
-        if n > MAX_HEAD:
-            raise SizeError(f"a head at n = {n} has {n}! terms: projections with heads go up to n = {MAX_HEAD}")
+    heads = heads_of(diagram.head, n)
+    if heads and factorial(n) ** len(heads) > factorial(MAX_HEAD):
+        raise SizeError(
+            f"a head at n = {n} has {n}! terms, and there are {len(heads)}: projections with heads go up to "
+            f"n = {MAX_HEAD}, or as many terms in all"
+        )
+    for head in heads:
         orders = _permutations(n)
-        tied = [sum(place[vertex] for vertex in diagram.blocks[number]) for number in diagram.head]
+        tied = [sum(place[vertex] for vertex in diagram.blocks[number]) for number in head]
         places, own = orders[: len(tied)].T @ np.array(tied, np.int64), functor.signs(orders, n)
-        for leg, number in enumerate(diagram.head):
+        for leg, number in enumerate(head):
             if group.signature is not None and diagram.blocks[number][0] >= diagram.outputs:
                 own = own * np.diag(group.pair_form(n))[orders[leg]]
         corners, signs = np.add.outer(corners, places).ravel(), np.multiply.outer(signs, own).ravel()
@@ -405,8 +408,8 @@ def stored_span(group: Group, inputs: Order, outputs: Order) -> Span:
         return span_of(basis, n)[0]
     refuse_many(basis)
     matrices = basis.matrices()
-    below, columns = _columns(matrices, inputs, n)
-    above, rows = _columns(below.transpose(0, 2, 1), outputs, n, summed=False)
+    below, columns = on_stored(matrices, inputs, n)
+    above, rows = on_stored(below.transpose(0, 2, 1), outputs, n, summed=False)
     count = len(basis)
     flat = above.transpose(0, 2, 1).reshape(count, above.shape[1] * above.shape[2])
     if rows is None and columns is None:
@@ -416,32 +419,3 @@ def stored_span(group: Group, inputs: Order, outputs: Order) -> Span:
     ones = [np.full(length, Fraction(1), object) for length in (above.shape[2], above.shape[1])]
     weights = np.multiply.outer(ones[0] if rows is None else rows, ones[1] if columns is None else columns)
     return _of_rows(flat, weights.reshape(-1))
-
-
-def _columns(
-    matrices: NDArray[np.int64], order: Order, n: int, summed: bool = True
-) -> tuple[NDArray[np.int64], NDArray[np.object_] | None]:
-    """Matrices on the stored tensors of their columns; weights of these where vectors are not of length 1.
-
-    ``summed``: columns stand for what is read, so that equal entries of a tensor are added up; else they are taken.
-    """
-    import numpy as np
-
-    (one,) = entries_of(order)
-    if isinstance(one, Irrep):
-        coordinates = vectors(one)
-        return matrices @ coordinates.T, np.array([Fraction(1, int(v)) for v in (coordinates**2).sum(1)], object)
-    if not isinstance(one, Symmetry):
-        return matrices, None
-    count, height, _ = matrices.shape
-    if one.packed:
-        places, ranks, signs = packing(one, n)
-        if not summed:
-            return matrices[..., places], None
-        packed = np.zeros((len(places), count, height), np.int64)
-        np.add.at(packed, ranks[signs != 0], np.moveaxis(matrices * signs, -1, 0)[signs != 0])
-        return np.moveaxis(packed, 0, -1), None
-    if summed:
-        tensors = added_up(matrices.reshape(count, height, *[n] * one.order), order)
-        return tensors.reshape(matrices.shape), None
-    return matrices, None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from eqsynth.bases.adapted import Adapted, Irrep, positions
+from eqsynth.bases.basis import Basis
 from eqsynth.bases.decomposed import Part
+from eqsynth.codegen.names import packing_arguments, packing_function
 from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single, table_key
+from eqsynth.exact.permutations import heads_of
 from eqsynth.families.group import Group
 from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import packing
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Vectors of length 1 in code.
 UNIT = "rows / (rows**2).sum(1, keepdim=True).sqrt()"
+#: The largest sum of squares in a row of each map.
+SQUARES = "(maps**2).sum(2).amax(1)"
 #: A literal of at most so many characters stands on one line.
 LINE = 100
 
@@ -33,8 +39,8 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     Elements that are diagrams come first, then orbits, in the order of their indices, then matrices.
     """
     if isinstance(elements[0], tuple):
-        return product_lines(group.factors, [element for element in elements if isinstance(element, tuple)])
-    if group.diagrammatic:
+        return product_lines(group.indices, [element for element in elements if isinstance(element, tuple)])
+    if group.diagrammatic and not isinstance(elements[0], MatrixMap):
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
     lines, helpers, parts = [], set[str](), []
     graphs = [element for element in elements if isinstance(element, Diagram)]
@@ -67,9 +73,19 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
 
 
 def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tuple[list[str], set[str]]:
-    """Diagrams as the labels of their vertices, outputs first, and the labels that are tied to epsilon."""
+    """Diagrams as the labels of their vertices, outputs first, and the labels that are tied to epsilon.
+
+    Those with several heads are products, entry by entry, of those with one of them each.
+    """
     first = diagrams[0]
     heads = any(diagram.head for diagram in diagrams)
+    several = len(heads_of(first.head, group.number)) if heads else 0
+    if several > 1:
+        listed_heads = [[(list(d.labels), list(h)) for h in heads_of(d.head, group.number)] for d in diagrams]
+        code = f"_diagrams({group.n}, {first.outputs}, {first.inputs}, {{}}, heads=True)"
+        factors = [code.format(f"[listed[{place}] for listed in diagrams]") for place in range(several)]
+        product = [f"{name} = {factors[0]}", *(f"{name} *= {factor}" for factor in factors[1:])]
+        return [*literal_lines("diagrams", listed_heads), *product], {"_diagrams"}
     listed = [(list(d.labels), list(d.head)) if heads else list(d.labels) for d in diagrams]
     options = (", heads=True" if heads else "") + (", forms=True" if group.symplectic else "")
     lines = literal_lines("diagrams", listed)
@@ -125,10 +141,15 @@ def literal_lines(name: str, value: Sequence[object]) -> list[str]:
     return [*lines, f"    {line}", "]"]
 
 
-def scaled_maps(forward: Forward, term_in: int, term_out: int) -> str:
-    """The maps of a pair, scaled as its weights are."""
+def scaled_maps(forward: Forward, term_in: int, term_out: int, squares: str = "") -> str:
+    """The maps of a pair, scaled as its weights are; ``squares`` of those that are not as diagrams have them."""
     scale = f"{forward.tables.power}{forward.gain(term_in, term_out)}"
-    return f"maps * ((maps**2).sum(2).amax(1){scale})[:, None, None]"
+    return f"maps * ({squares or SQUARES}{scale})[:, None, None]"
+
+
+def _meant(order: Order) -> Order:
+    """The order of tensors whose maps are wanted: with an axis for each index in place of coordinates of parts."""
+    return stored_full(order) if space.is_decomposed(order) else order
 
 
 def coordinate_lines(irrep: space.Irrep, name: str) -> tuple[list[str], set[str]]:
@@ -173,6 +194,9 @@ class SchurCode:
         self.builders, self.helpers = forward.tables.builders, forward.tables.helpers
         self.helpers.add("_blocks")
         self.lines: list[str] = []
+        #: Names of tables of units by packed order, and those of sums of squares of maps between some.
+        self.units: dict[Order, str] = {}
+        self.squares: set[str] = set()
         self.parts: Sequence[Irrep | Part] = step.bases.irreps
         self.columns = [sum(part.columns) for part in self.parts]
         #: Runs of classes that one product serves: (first class, classes).
@@ -195,19 +219,22 @@ class SchurCode:
 
     # --- tables -----------------------------------------------------------------------------------
 
-    def build(self, elements: Callable[[Order, Order], Sequence[Element]]) -> None:
-        """Lines that make the tables; ``elements`` gives the basis of (order in, order out)."""
+    def build(self, maps_between: Callable[[Order, Order], Basis]) -> None:
+        """Lines that make the tables; ``maps_between`` gives the basis of (order in, order out)."""
         bases, say = self.step.bases, self.builders.append
-        ins, outs = (list(dict.fromkeys(map(stored_full, orders))) for orders in (bases.ins, bases.outs))
+        ins, outs = (list(dict.fromkeys(map(_meant, orders))) for orders in (bases.ins, bases.outs))
         rows, columns = ([self.positions(order) for order in orders] for orders in (outs, ins))
+        above, below = ([self._unit_lines(order) for order in orders] for orders in (outs, ins))
         say(f"spaces = [[None] * {len(columns)} for _ in range({len(rows)})]  # all maps, by order of output and input")
         for b, high in enumerate(rows):
             for a, wide in enumerate(columns):
-                listed = elements(ins[a], outs[b])
-                if listed:
-                    lines, helpers = map_lines(bases.group, listed, high, wide)
+                maps = maps_between(ins[a], outs[b])
+                if len(maps):
+                    full = (positions(bases.group, stored_full(order)) for order in (outs[b], ins[a]))
+                    lines, helpers = map_lines(bases.group, maps.diagrams, *full)
                     self.builders += lines
                     self.helpers |= helpers
+                    self._store_lines(maps, above[b], below[a], f"squares_{b}_{a}")
                     say(f"spaces[{b}][{a}] = maps")
                 else:
                     say(f"spaces[{b}][{a}] = torch.zeros(0, {high}, {wide}, dtype=torch.float64)")
@@ -219,8 +246,38 @@ class SchurCode:
         for term_in, term_out in self.pairs:
             a = next(end.order for end in self.step.sources if end.term == term_in)
             b = next(end.order for end in self.step.targets if end.term == term_out)
-            at = ins.index(stored_full(bases.ins[a])), outs.index(stored_full(bases.outs[b]))
+            at = ins.index(_meant(bases.ins[a])), outs.index(_meant(bases.outs[b]))
             self.add_mixer(term_in, term_out, at, f"into[{a}], back[{b}]")
+
+    def _unit_lines(self, order: Order) -> str:
+        """The name of the table whose rows are the tensors of length 1 that packed entries stand for, if some are."""
+        if not space.is_packed(order):
+            return ""
+        if order not in self.units:
+            factors, codes = self.step.bases.group.factors, []
+            for factor, one in zip(factors, space.entries_of(order), strict=True):
+                if not isinstance(one, space.Symmetry):
+                    codes.append(f"torch.eye({positions(factor, one)}, dtype=torch.float64)")
+                    continue
+                self.helpers |= {packing_function(one), "_units"}
+                codes.append(f"_units(*{packing_function(one)}({factor.n}, {packing_arguments(one)})[1:])")
+            self.units[order] = name = f"units_{len(self.units)}"
+            code = reduce(lambda left, right: f"torch.kron({left}, {right})", codes)
+            self.builders.append(f"{name} = {code}  # entries of {space.order_text(stored_full(order))}")
+        return self.units[order]
+
+    def _store_lines(self, maps: Basis, above: str, below: str, squares: str) -> None:
+        """Lines that take maps of symmetric tensors to packed entries, times what keeps lengths."""
+        if not (above or below):
+            return
+        if not self.blocks:
+            self.builders.append(f"{squares} = {SQUARES}")
+            self.squares.add(squares)
+        # A map is the sum of so many exchanges of its output axes, all of which are the same here.
+        counts = [len(maps.turned(number)) for number in range(len(maps))]
+        by = f" * torch.tensor({counts})[:, None, None]" if {*counts} != {1} else ""
+        code = f"{above} @ maps" if above else "maps"
+        self.builders.append(f"maps = {code}{f' @ {below}.mT' * bool(below)}{by}")
 
     def add_bases(self) -> None:
         """Lines that make ``into`` and ``back``, the bases of the orders of inputs and outputs."""
@@ -243,7 +300,8 @@ class SchurCode:
         say = self.builders.append
         say(f"maps = spaces[{place[1]}][{place[0]}]")
         if not self.blocks:
-            say(f"maps = {scaled_maps(self.forward, term_in, term_out)}")
+            squares = f"squares_{place[1]}_{place[0]}"
+            say(f"maps = {scaled_maps(self.forward, term_in, term_out, squares if squares in self.squares else '')}")
             which = f"[{_rows(self.columns)}]" if self.simple else ""
             say(f'self._table("{self.mixer(term_in, term_out)}", _blocks(maps, {bases}){which})')
         elif self.mixes:
@@ -289,8 +347,13 @@ class SchurCode:
         """Tables of the change of basis of one order, once for all terms that have it."""
         suffix, say = self._suffix(end, side), self.builders.append
         transposed = "" if side == "into" else ".mT"
+        start = f"{side}[{order}]"
+        orders = self.step.bases.ins if side == "into" else self.step.bases.outs
+        if units := self.units.get(orders[order]):
+            # From entries to what keeps lengths, or back.
+            start = f"[rows {'/' if side == 'into' else '*'} {units}.abs().amax(1) for rows in {start}]"
         if not self.step.factored:
-            rows = f"torch.cat([rows.flatten(0, 1) for rows in {side}[{order}]])"
+            rows = f"torch.cat([rows.flatten(0, 1) for rows in {start}])"
             line = f'self._table("{side}{suffix}", {rows}{transposed})'
             if line not in self.builders:
                 say(line)
@@ -300,7 +363,7 @@ class SchurCode:
         for number, (first, count) in enumerate(self.runs):
             name = f"{side}{suffix}_{number}"
             counts = [list(part.columns) for part in self.parts]
-            line = f"rows, at = _classes({side}[{order}], places[{which}][{order}], {counts}, {first}, {first + count})"
+            line = f"rows, at = _classes({start}, places[{which}][{order}], {counts}, {first}, {first + count})"
             if line in self.builders:
                 return
             say(line)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import product
 
-from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.bases.irreps import has_irreps
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram, MatrixMap
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, maps_of, negated
 from eqsynth.plans.plan import POWERS, Plan
@@ -76,9 +76,14 @@ def refusal(key: str, saved: str, plan: Plan) -> str:
         )
     elif differing == ["parameters"] and theirs["parameters"] in ("diagrams", "blocks"):
         cure = f"Build the layer with parameters={theirs['parameters']!r}: no map from the one to the other is kept."
+    # Where both have the maps of one family, such as U(n), messages name the group that the user wrote.
+    family, own = f"{_group_text(plan)}: ", f"{plan.hom.group}: "
+    named = [text.removeprefix("eqsynth 1; ") for text in (saved, here)]
+    if all(text.startswith(family) for text in named):
+        named = [own + text.removeprefix(family) for text in named]
     return (
-        f"these weights belong to another function:\n    they are those of {saved.removeprefix('eqsynth 1; ')}\n"
-        f"    the layer is      {here.removeprefix('eqsynth 1; ')}\n"
+        f"these weights belong to another function:\n    they are those of {named[0]}\n"
+        f"    the layer is      {named[1]}\n"
         f"{cure} To load them all the same, delete {key!r} from the state_dict."
     )
 
@@ -87,7 +92,7 @@ def _group_text(plan: Plan) -> str:
     factors = []
     for place, factor in enumerate(plan.hom.group.factors):
         pairs = [(orders_of(k)[place], orders_of(lo)[place]) for k, lo in _pairs(plan)]
-        if factor.maps == "nested":
+        if factor.maps == "nested" and not any(takes_kernel(factor, *pair) for pair in pairs):
             factors.append(factor.named_by_letters(max(axes_of(k) + axes_of(lo) for k, lo in pairs)))
         elif plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
             factors.append(f"{factor.headless or factor.family}(n)")
@@ -149,6 +154,6 @@ def _sums(plan: Plan) -> bool:
 
 
 def _adds(maps_of: Basis) -> bool:
-    if not maps_of.group.diagrammatic:
+    if not maps_of.group.diagrammatic or any(isinstance(element, MatrixMap) for element in maps_of):
         return True
     return any(diagram.bottom.dropped or diagram.head for at in range(len(maps_of)) for diagram in maps_of.factors(at))

@@ -338,6 +338,12 @@ def _with_eta(maps: Tensor, n: int, plus: int, outputs: int, inputs: int, heads:
     return maps * (1 - power % 4)
 
 
+def _units(unpacked: Tensor, signs: Tensor) -> Tensor:
+    """For each entry of a symmetric tensor that stands once, the tensor of length 1 that it stands for: a row."""
+    rows = (unpacked == torch.arange(int(unpacked.max()) + 1)[:, None]) * signs.double()
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
 def _adapted(
     spaces: Spaces,
     seed: int,

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from eqsynth.errors import EqsynthError, explain_calls, shown
 from eqsynth.exact.numbers import flag, ordered, whole
+from eqsynth.exact.permutations import runs
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The tensors that an input is the product of, by name, and how many axes each has; none where it is no product.
@@ -74,6 +75,12 @@ class Diagram:
     sorted by their least vertex; a block without vertices (internal, Aut(G) only) comes last.
     ``edges`` are pairs of block numbers (Aut(G)); ``head`` is the ordered tuple of the blocks tied
     to the Levi-Civita tensor (SO(n), A(n)). The group says what each piece means.
+
+    A product of several Levi-Civita tensors (SL(n), SU(n)) is several heads one behind the other, those with larger
+    first blocks first, so that each begins where the numbers fall:
+
+    >>> print(Diagram(0, 4, ((0,), (1,), (2,), (3,)), head=(1, 3, 0, 2)))
+    y += ε[b,d] ε[a,c] x[a,b,c,d]
 
     Source: arXiv 2304.14144, section 3; 2301.10152 for heads.
     """
@@ -186,8 +193,8 @@ class Diagram:
         """The rows and how they are joined: ``top``, ``bottom`` and ``middle`` at once, found once."""
         if self._factored is not None:
             return self._factored
-        above: list[tuple[tuple[int, ...], int, bool]] = []
-        below: list[tuple[tuple[int, ...], int, bool]] = []
+        above: list[tuple[tuple[int, ...], int, int]] = []
+        below: list[tuple[tuple[int, ...], int, int]] = []
         for number, block in enumerate(self.blocks):
             if not block:
                 continue
@@ -195,9 +202,9 @@ class Diagram:
             while cut < len(block) and block[cut] < self.outputs:
                 cut += 1
             through = 0 < cut < len(block)
-            # Transferred blocks carry their place above, the others -1 and whether the head holds them.
+            # Transferred blocks carry their place above, the others -1 and their place on the head, or -1.
             place = len(above) if through else -1
-            tied = not through and number in self.head
+            tied = self.head.index(number) if not through and number in self.head else -1
             if cut:
                 above.append((block[:cut], place, tied))
             if cut < len(block):
@@ -213,7 +220,7 @@ class Diagram:
     def key(self) -> tuple[object, ...]:
         """The order of a basis: headless first, then by transferred blocks, top, bottom and middle."""
         top, bottom, middle = self.factored
-        inner = (len(self.blocks), self.edges)
+        inner = (len(self.blocks), self.edges, self.head)
         return (bool(self.head), len(middle), len(top.head), top.key, bottom.key, middle, inner)
 
     def __str__(self) -> str:
@@ -270,7 +277,7 @@ class Diagram:
         forms = [f"{symbol}[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2] if form else []
         y, x = indexed("y", marks[: self.outputs]), _entry(marks[self.outputs :], multiplied)
         tied = [symbol * (form == "eta" and self.blocks[at][0] >= self.outputs) + named[at] for at in self.head]
-        head = f"\u03b5[{','.join(tied)}] " if self.head else ""
+        head = "".join(f"\u03b5[{','.join(own)}] " for own in runs(tied, self.head))
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
 
@@ -301,7 +308,7 @@ class Diagram:
             named.append(own[0])
         factors += [f"A_{{{named[tail]}{named[tip]}}}" for tail, tip in self.edges]
         if self.head:
-            factors.append(f"\\varepsilon_{{{''.join(named[at] for at in self.head)}}}")
+            factors += [f"\\varepsilon_{{{''.join(own)}}}" for own in runs([named[at] for at in self.head], self.head)]
             below = [named[at] for at in self.head if self.blocks[at][0] >= self.outputs]
             factors += [f"\\eta_{{{letter}{letter}}}" for letter in below] if form == "eta" else []
         sums = [f"\\sum_{{{','.join(summed)}}}"] if summed else []
@@ -457,12 +464,12 @@ def _half(rows: tuple[tuple[int, ...], ...], kept: tuple[int, ...], head: tuple[
     return Half(rows, kept, head)
 
 
-def _row(rows: Sequence[tuple[tuple[int, ...], int, bool]]) -> Half:
+def _row(rows: Sequence[tuple[tuple[int, ...], int, int]]) -> Half:
     # Lists are made faster than generators run, and a basis asks for thousands of rows.
     return _half(
         tuple([row for row, _, _ in rows]),
-        tuple([index for index, (_, place, tied) in enumerate(rows) if tied or place >= 0]),
-        tuple([index for index, (_, _, tied) in enumerate(rows) if tied]),
+        tuple([index for index, (_, place, tied) in enumerate(rows) if tied >= 0 or place >= 0]),
+        tuple([index for _, index in sorted((tied, index) for index, (_, _, tied) in enumerate(rows) if tied >= 0)]),
     )
 
 

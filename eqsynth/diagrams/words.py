@@ -16,11 +16,11 @@ from eqsynth.diagrams.diagram import (
     indexed,
     unravelled,
 )
+from eqsynth.diagrams.functor import legs
 from eqsynth.exact.numbers import raised
-from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
+from eqsynth.exact.permutations import runs
+from eqsynth.families.group import COMPOUND, FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
-from eqsynth.families.reflections import ComplexReflections
-from eqsynth.families.wreath import WreathProduct
 from eqsynth.spaces.space import KINDS, Decomposed, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
 
 #: The groups that have kinds of maps.
@@ -28,8 +28,7 @@ _GROUPS: tuple[type[Group], ...] = (
     *FAMILIES.values(),
     *SIGNED.values(),
     *OTHERS.values(),
-    WreathProduct,
-    ComplexReflections,
+    *COMPOUND,
 )
 SOURCES = {kind: source for group in _GROUPS for kind, source in group.sources.items()}
 
@@ -205,7 +204,7 @@ def cost(group: Group, element: Element) -> str:
 
     Empty for maps that have no cost of their own, since the layer adds them up to one matrix.
     """
-    if not group.diagrammatic:
+    if not group.diagrammatic or isinstance(element, MatrixMap):
         return ""
     listed = [part for _, part in parts(group, element) if isinstance(part, Diagram)]
 
@@ -231,7 +230,10 @@ def axes_mixed(diagram: Diagram) -> int:
     >>> axes_mixed(Diagram(1, 2, ((0,), (1,), (2,)), head=(0, 1, 2)))
     1
     """
-    return diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
+    heads = runs(diagram.head, diagram.head)
+    if len(heads) < 2:
+        return diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
+    return diagram.through + sum(min(taken, given) for taken, given in legs(diagram, len(heads[0])))
 
 
 def power(size: int | str, exponent: int) -> str:
@@ -254,7 +256,9 @@ def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Sin
     >>> [str(factor) for factor, _ in parts(Group.parse("S(2) x O(3)"), (Diagram(0, 0, ()), Diagram(0, 0, ())))]
     ['S(2)', 'O(3)']
     """
-    listed = element if isinstance(element, tuple) else (element,)
+    if not isinstance(element, tuple):
+        return [(group, element)]
+    listed = element
     return list(zip(group.indices if group is not None else (None,) * len(listed), listed, strict=True))
 
 
@@ -334,6 +338,8 @@ def meaning(group: Group | None, element: Element) -> str:
     if element.head:
         if _tied(group, element):
             return _jellyfish(group, element)
+        if len(runs(element.head, element.head)) > 1:
+            return _with_heads(element)
         return _with_free_vertices(element, form_of(group) == "eta", group is not None and len(element.head) != group.n)
     return _headless(SYMBOLS.get(form_of(group), ""), element)
 
@@ -463,6 +469,23 @@ def _jellyfish(group: Group | None, diagram: Diagram) -> str:
     return f"Adds {entry} to {into} for {values}, times the sign of ({signed}) as a permutation."
 
 
+def _with_heads(diagram: Diagram) -> str:
+    """With several heads, the pairs beside them and what is left of the input."""
+    done = []
+    for head in runs(diagram.head, diagram.head):
+        ends = [diagram.blocks[block][0] for block in head]
+        given = [vertex for vertex in ends if vertex < diagram.outputs]
+        taken = [vertex - diagram.outputs for vertex in ends if vertex >= diagram.outputs]
+        if not taken:
+            done.append(f"writes ε on output {_axes(given)}")
+        elif not given:
+            done.append(f"contracts input {_axes(taken)} with ε")
+        else:
+            last = "index" if len(taken) == 1 else f"{len(taken)} indices"
+            done.append(f"contracts input {_axes(taken)} with the last {last} of an ε on output {_axes(given)}")
+    return _with_pairs(diagram, _list(done)[:1].upper() + _list(done)[1:], eta=False)
+
+
 def _with_free_vertices(diagram: Diagram, eta: bool, loose: bool) -> str:
     """With a head that blocks of one vertex hang on; with ``eta`` inputs come to it, and to each other, through η.
 
@@ -496,6 +519,11 @@ def _with_free_vertices(diagram: Diagram, eta: bool, loose: bool) -> str:
         said = f"Contracts {source} with the last {last} of ε and writes the result on {to}"
     else:
         said = f"Contracts {source} with ε, a sum with signs as in a determinant"
+    return _with_pairs(diagram, said, eta)
+
+
+def _with_pairs(diagram: Diagram, said: str, eta: bool) -> str:
+    """What a diagram does with its heads, and then with the blocks beside them."""
     more = []
     for number, block in enumerate(diagram.blocks):
         if number in diagram.head:

@@ -11,22 +11,23 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
-from eqsynth.bases.adapted import adapted, check_size, fits, positions
-from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.adapted import adapted, check_size, fits, positions, units
+from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit, Single, table_key
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Half, MatrixMap, Orbit, Single, table_key
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes
+from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes, indices_beside, indices_of, split_turn
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -72,6 +73,7 @@ from eqsynth.spaces.space import (
     packed_lengths,
     plain,
     stored_full,
+    stored_once,
     stored_packed,
 )
 from eqsynth.store.cache import no_collection
@@ -131,8 +133,10 @@ def scaled(hom: Hom, normalization: str) -> str:
 
 def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
     """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
-    plans = []
-    for method in ("diagrams",) if hom.group.diagrammatic or hom.group.symbolic else ("diagrams", "matrix"):
+    plans: list[Plan] = []
+    for method in ("diagrams", "matrix"):
+        if plans and (hom.group.diagrammatic or hom.group.symbolic):
+            break
         try:
             plans.append(plan_hom(hom, bias, normalization, method))
         except GroupError:
@@ -180,6 +184,9 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
     if hom.group.symbolic:
         # At small n the plan by diagrams is the quickest, and it is the one that stays open in every export.
         return False
+    if hom.group.split:
+        # One matrix is there where it is asked for: layers keep the plan that they had before it was.
+        return False
     if method == "fourier":
         return True
     ins, outs = hom.space_in, hom.space_out
@@ -187,23 +194,23 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
     if method == "matrix":
         entries = sum(positions(hom.group, k) * c * positions(hom.group, lo) * d for c, k in ins for d, lo in outs)
         return NOMINAL_BATCH * entries < least
-    return fits(hom.group, ins.orders, outs.orders)
+    return fits(hom.group, [*map(stored_once, ins.orders)], [*map(stored_once, outs.orders)])
 
 
 @lru_cache(maxsize=256)
 def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
-    if group.maps == "nested" and method != "diagrams":
-        raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
+    if group.split and method in ("fourier", "irreps"):
+        raise GroupError(
+            f"layers of {group} have no method={method!r}, which is written for axes of one index: ask for "
+            "method='diagrams' or 'matrix'"
+        )
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     if decomposed := next((order for order in orders if is_decomposed(order)), None):
         _check_decomposed(hom, decomposed, method)
-    elif method in ("fourier", "irreps") and not all(map(is_plain, orders)):
-        raise GroupError(
-            f"method={method!r} is for tensors of all kinds, and {hom} has symmetric ones or irreps: "
-            "ask for method='diagrams'"
-        )
+    elif method in ("fourier", "irreps") and irreps.has_irreps(*orders):
+        raise GroupError(f"method={method!r} is for tensors, and {hom} has irreps: ask for method='diagrams'")
     if method == "fourier":
         return _fourier_plan(hom, bias, normalization)
     if method == "matrix":
@@ -220,7 +227,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         and not any(isinstance(element, Diagram | tuple) for maps in needed for element in maps.diagrams)
         and any(map(len, bases.values()))
     ):
-        other = " or 'irreps'" if all(maps.plain_orders for maps in bases.values()) else ""
+        other = "" if irreps.has_irreps(*orders) else " or 'irreps'"
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix'{other}")
     if method == "matrix" and any(
         isinstance(element, Diagram | tuple)
@@ -346,12 +353,13 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
     if not live:
         return None
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
-    ins = tuple(dict.fromkeys(hom.space_in.orders[term] for term in terms_in))
-    outs = tuple(dict.fromkeys(hom.space_out.orders[term] for term in terms_out))
+    orders_in, orders_out = (list(map(stored_once, space.orders)) for space in (hom.space_in, hom.space_out))
+    ins = tuple(dict.fromkeys(orders_in[term] for term in terms_in))
+    outs = tuple(dict.fromkeys(orders_out[term] for term in terms_out))
     bases_of_irreps = Fixed(hom.group, ins, outs) if _in_irreps(hom) else adapted(hom.group, ins, outs)
     return Schur(
-        tuple(Source("", term, ins.index(hom.space_in.orders[term])) for term in terms_in),
-        tuple(Source("", term, outs.index(hom.space_out.orders[term])) for term in terms_out),
+        tuple(Source("", term, ins.index(orders_in[term])) for term in terms_in),
+        tuple(Source("", term, outs.index(orders_out[term])) for term in terms_out),
         bases_of_irreps,
         False,
     )
@@ -371,7 +379,13 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
         raise GroupError(
             f"{hom.group} has no plan by Fourier transform: it is written for real numbers. Ask for another method"
         )
+    bases, biases = _bases(hom), _biases(hom) if bias else {}
     by_diagrams = plan_by(hom, bias, normalization, "diagrams")
+    if by_diagrams.packs:
+        # Levels are those of tensors that are mixed full.
+        lowering = _Lowering(hom)
+        steps = lowering.steps(bases, biases)
+        by_diagrams = replace(by_diagrams, steps=steps, packs=tuple(lowering.packs), halves=lowering.halves)
     if levels is None:
         mixed = {step.axes for step in by_diagrams.steps if isinstance(step, Mix)}
         every = _fourier_plan(hom, bias, normalization, sorted(mixed - {0, 1}))
@@ -381,9 +395,8 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
             return every
     if not levels:
         raise GroupError(f"no map of {hom} joins two blocks of each row: ask for method='diagrams', which is the same")
-    bases = _bases(hom)
     lowering = _Lowering(hom, levels)
-    steps = lowering.steps(bases, _biases(hom) if bias else {})
+    steps = lowering.steps(bases, biases)
     pairs = tuple(
         replace(pair, sums=fourier.sums(bases[pair.term_in, pair.term_out], levels)) for pair in by_diagrams.pairs
     )
@@ -407,19 +420,22 @@ def _product_pair(term_in: int, term_out: int, maps: Basis, normalization: str) 
     for own in maps.factor_bases():
         pair = _pair(term_in, term_out, own, normalization)
         known.append(dict(zip(own.diagrams, pair.variances, strict=True)))
-    variances = tuple(prod(of[part] for of, part in zip(known, maps.parts(at), strict=True)) for at in range(len(maps)))
+    parts = map(maps.factor_parts, range(len(maps)))
+    variances = tuple(prod(of[part] for of, part in zip(known, listed, strict=True)) for listed in parts)
     return Pair(term_in, term_out, len(maps), gains(maps), variances, _largest(_squares(maps)))
 
 
 def _squares(maps: Basis) -> list[tuple[int, int]]:
     """Sums of squares of each map, in all and the largest in a row, for maps that are scaled as a whole."""
-    if maps.group.diagrammatic:
+    kernel = takes_kernel(maps.group, maps.inputs, maps.outputs)
+    if not len(maps) or (maps.group.diagrammatic and not kernel):
         return []
     if maps.group.maps != "factors":
         return functor.squares(maps.group, maps.diagrams, int(maps.group.n))
     # Factors with diagrams scale each sum.
     known = [dict(zip(own.diagrams, _squares(own), strict=False)) for own in maps.factor_bases()]
-    parts = [[of.get(part, (1, 1)) for of, part in zip(known, maps.parts(at), strict=True)] for at in range(len(maps))]
+    listed = map(maps.factor_parts, range(len(maps)))
+    parts = [[of.get(part, (1, 1)) for of, part in zip(known, own, strict=True)] for own in listed]
     return [(prod(total for total, _ in part), prod(largest for _, largest in part)) for part in parts]
 
 
@@ -430,9 +446,11 @@ def _largest(squares: Sequence[tuple[int, int]]) -> tuple[int, ...]:
 #: Which axis of a value is meant: a transferred one by its place in its row, or one of a head or a table, by
 #: side (taken or given), factor and place; or one of a bilabelled graph that is yet to be contracted ("graph").
 Label = tuple[str, int] | tuple[str, int, int]
-#: For each factor of the group: transferred blocks, axes that its head takes and gives, and whether the
-#: head is tied to the transferred blocks too.
-Profile = tuple[tuple[int, int, int, bool], ...]
+#: For a factor of the group: transferred blocks, the axes that each head takes and gives, and whether the head is tied
+#: to the transferred blocks too; for each factor that.
+Legs = tuple[tuple[int, int], ...]
+Shape = tuple[int, Legs, bool]
+Profile = tuple[Shape, ...]
 #: The term of the uses that belong to the bias, and the operand of their entries.
 BIAS = -1
 #: Part of a bilabelled graph: the labels of the axes that it starts from, its edges, and the labels of the axes
@@ -474,12 +492,13 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
     # Elements of products share their parts.
     of_part = lru_cache(maxsize=None)(_factored)
     # What long lists have in common is one object.
-    profiles: dict[tuple[int, int, int, bool], Profile] = {}
+    profiles: dict[Shape, Profile] = {}
     no_webs = (NO_WEB,), (NO_WEB,)
     for element, parts_of in enumerate(map(maps.parts, range(len(maps)))):
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
+        turns = tuple(split_turn(group, axis_counts(maps.outputs), turn) for turn in turns) if group.split else turns
         if not several:
             one = _factored(group, parts_of[0], as_tables)
             profile = profiles.setdefault(one.profile, (one.profile,))
@@ -516,7 +535,7 @@ class _Factored(NamedTuple):
     bottom: Half
     top: Half
     middle: tuple[int, ...]
-    profile: tuple[int, int, int, bool]
+    profile: Shape
     below: Web = NO_WEB
     above: Web = NO_WEB
     table: Single | None = None
@@ -529,11 +548,14 @@ def _factored(factor: Group, part: Single, as_tables: bool) -> _Factored:
         bottom, top = (
             Half(whole(axes).blocks, whole(axes).kept, whole(axes).kept) for axes in (part.inputs, part.outputs)
         )
-        return _Factored(bottom, top, (), (0, part.inputs, part.outputs, False), table=part)
+        taken_given = ((part.inputs, part.outputs),) if part.inputs or part.outputs else ()
+        return _Factored(bottom, top, (), (0, taken_given, False), table=part)
     if factor.kept_graph is not None:
         return _graph_factored(part)
     top, bottom, middle = part.factored
-    profile = (len(middle), len(bottom.head), len(top.head), bool(part.head) and factor.jellyfish)
+    if not part.head:
+        return _Factored(bottom, top, middle, (len(middle), (), False))
+    profile = (len(middle), tuple(functor.legs(part, factor.number)), factor.jellyfish)
     return _Factored(bottom, top, middle, profile, sign=_sign(top, middle, profile) if profile[-1] else 1)
 
 
@@ -554,7 +576,7 @@ def _graph_factored(diagram: Diagram) -> _Factored:
         bottom,
         top,
         tuple(order_in.index(block) for block in order_out),
-        (len(cut), 0, 0, False),
+        (len(cut), (), False),
         _web(under, lower_edges, order_in),
         _web(order_out, upper_edges, upper),
     )
@@ -634,8 +656,8 @@ def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) ->
 
 def _by_fourier(profile: Profile, levels: Collection[int]) -> bool:
     """Whether a profile is a level that mixes different labels by Fourier transform."""
-    ((through, taken, given, tied), *others) = profile
-    return through in levels and not (taken or given or tied or others)
+    ((through, heads, _), *others) = profile
+    return through in levels and not (heads or others)
 
 
 def _everywhere(use: _Use) -> bool:
@@ -769,9 +791,20 @@ class _Lowering:
     def _add_packs(self, orders: Iterable[Order]) -> None:
         """Packed axes of tensors as they are stored."""
         for order in orders:
-            for factor, one in enumerate(entries_of(order)):
+            for index, one in enumerate(self._index_entries(order)):
                 if stored_packed(one):
-                    self._pack_size(factor, one)
+                    self._pack_size(index, one)
+
+    def _index_entries(self, order: Order) -> list[FactorAxes | None]:
+        """What an order says of each factor, at the first of its indices."""
+        listed = list[FactorAxes | None]([None] * len(self.factors))
+        for own, one in zip(indices_of(self.hom.group), entries_of(order), strict=True):
+            listed[own[0]] = one
+        return listed
+
+    def _stored_packings(self, order: Order) -> list[tuple[int, int]]:
+        """Where a tensor is packed as it is stored, and the sizes of these axes."""
+        return self._packings(self._index_entries(order), index_counts(self.hom.group, order))
 
     # --- packed tensors -----------------------------------------------------------------------------
 
@@ -819,7 +852,7 @@ class _Lowering:
             (first, *rest) = read
             assert isinstance(first, Input)  # noqa: S101 - reductions begin with their input
             steps += [
-                *self._unpack(name, first.target, self._packings(entries_of(order), axis_counts(order))),
+                *self._unpack(name, first.target, self._stored_packings(order)),
                 *rest,
             ]
         return steps
@@ -831,7 +864,7 @@ class _Lowering:
         ready = list(self.ready[term])
         if last.source is not None:
             packed = self._fresh(_name("q", term, whole(0), self.several_out))
-            steps += self._pack(last.source, packed, self._packings(entries_of(order), axis_counts(order)))
+            steps += self._pack(last.source, packed, self._stored_packings(order))
             ready.append(packed)
         if not ready:
             return [last]
@@ -849,7 +882,7 @@ class _Lowering:
         It is in blocks that all take equally many axes of one symmetric input, or one axis each of an alternating one;
         for other symmetries of indices where nothing is reduced.
         """
-        if use.term_in == BIAS or any(taken or given or tied for _, taken, given, tied in use.profile):
+        if use.term_in == BIAS or any(heads for _, heads, _ in use.profile):
             return use
         if any(factor.kept_graph is not None for factor in self.factors):
             return use
@@ -857,7 +890,13 @@ class _Lowering:
         middle, sign, start = list(use.middle), 1, 0
         kept = [use.bottom.blocks[block] for block in use.bottom.kept]
         orders = self.hom.space_in.orders[use.term_in], self.hom.space_out.orders[use.term_out]
-        for (count, *_), one, other in zip(use.profile, *map(entries_of, orders), strict=True):
+        # Axes of several indices are mixed with all of their entries.
+        single = [len(indices_beside(self.hom.group, index)) == 1 for index in range(len(self.factors))]
+        entries = (
+            [one if alone else None for one, alone in zip(self._index_entries(order), single, strict=True)]
+            for order in orders
+        )
+        for (count, *_), one, other in zip(use.profile, *entries, strict=True):
             lengths = {len(block) for block in kept[start : start + count]}
             alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
             order = tuple(place - start for place in middle[start : start + count])
@@ -868,7 +907,8 @@ class _Lowering:
                 packs.append(irrep)
                 by = sign_of(order) if irrep.alike < 0 else 1
             elif count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
-                packs.append(Symmetry(one.kind, count, packed=True))
+                whole_of = count == one.order
+                packs.append(replace(one, packed=True) if whole_of else Symmetry(one.kind, count, packed=True))
                 by = one.sign(order)
             else:
                 packs.append(None)
@@ -912,23 +952,32 @@ class _Lowering:
     # --- maps that are tables ---------------------------------------------------------------------
 
     def _add_schur(self, step: Schur) -> None:
-        sources, targets = [], []
+        sources, targets, after = [], [], list[Step]()
         for end in step.sources:
-            if is_packed(self.hom.space_in.orders[end.term]):
+            order = self.hom.space_in.orders[end.term]
+            once = stored_once(order)
+            if is_packed(order) and order == once:
                 sources.append(replace(end, name=self._read_packed(end.term)))
                 continue
-            half = whole(axes_of(self.hom.space_in.orders[end.term]))
+            half = whole(axes_of(order))
             name = self.bottoms[end.term].setdefault(half, _name("x", end.term, half, self.several_in))
+            if is_packed(once):
+                full, name = name, self._fresh(f"{name}_p")
+                self.middle_steps += self._pack(full, name, self._packings(entries_of(once), axis_counts(order)))
             sources.append(replace(end, name=name))
         for end in step.targets:
-            order = axes_of(self.hom.space_out.orders[end.term])
-            name = self._fresh(_name("s", end.term, whole(order), self.several_out))
+            order = self.hom.space_out.orders[end.term]
+            once, count = stored_once(order), axes_of(order)
+            name = self._fresh(_name("s", end.term, whole(count), self.several_out))
             targets.append(replace(end, name=name))
-            if is_packed(self.hom.space_out.orders[end.term]):
+            if is_packed(order) and order == once:
                 self.ready[end.term].append(name)
                 continue
-            self.tops[end.term].setdefault(whole(order), []).append(Part(name, tuple(range(order))))
-        self.middle_steps.append(replace(step, sources=tuple(sources), targets=tuple(targets)))
+            if is_packed(once):
+                packed, name = name, self._fresh(_name("u", end.term, whole(count), self.several_out))
+                after += self._unpack(packed, name, self._packings(entries_of(once), axis_counts(order)))
+            self.tops[end.term].setdefault(whole(count), []).append(Part(name, tuple(range(count))))
+        self.middle_steps += [replace(step, sources=tuple(sources), targets=tuple(targets)), *after]
 
     def _tie(
         self,
@@ -939,7 +988,8 @@ class _Lowering:
         first_constant: int | None,
     ) -> None:
         """One tied matrix for the maps into a term, from an element on; None: from the first that is a table."""
-        orders_in, order = self.hom.space_in.orders, axes_of(self.hom.space_out.orders[term_out])
+        orders_in, sizes = self.hom.space_in.orders, full_axes(self.hom.group, self.hom.space_out.orders[term_out])
+        order = len(sizes)
 
         def first(maps: Basis, start: int | None) -> int:
             return (
@@ -949,25 +999,33 @@ class _Lowering:
         tables = []
         for i, maps in bases.items():
             start = first(maps, first_weight)
-            if listed := maps.diagrams[start:]:
-                half = whole(axes_of(orders_in[i]))
+            if listed := self._on_indices(maps, start):
+                half = whole(len(full_axes(self.hom.group, orders_in[i])))
                 name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
                 tables.append(Table(name, i, listed, start))
         start = first(biases, first_constant) if biases else 0
-        constants = biases.diagrams[start:] if biases else ()
+        constants = self._on_indices(biases, start) if biases else ()
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
             self.middle_steps.append(
                 Tied(
                     target,
                     term_out,
-                    full_axes(self.hom.group, self.hom.space_out.orders[term_out]),
+                    sizes,
                     tuple(tables),
                     constants,
                     start,
                 )
             )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
+
+    def _on_indices(self, maps: Basis, start: int) -> tuple[Element, ...]:
+        """Elements from one on, tables of axes that are made of several indices as those of these indices."""
+        elements = maps.diagrams[start:]
+        if not self.hom.group.split or not any(isinstance(element, MatrixMap) for element in elements):
+            return elements
+        own = self.hom.group.index_lengths(self.hom.group.number)
+        return tuple(functor.on_indices(element, own) for element in elements if isinstance(element, MatrixMap))
 
     # --- contraction with the adjacency matrix --------------------------------------------------------
 
@@ -1181,7 +1239,7 @@ class _Lowering:
         if any(flag for *_, flag in profile):
             return True
         tabled = uses[0].tabled
-        if any(taken or given for factor, (_, taken, given, _) in enumerate(profile) if factor not in tabled):
+        if any(heads for factor, (_, heads, _) in enumerate(profile) if factor not in tabled):
             return len({use.middle for use in weights}) != 1
         # The c! permutations go to the side that has fewer channels to copy.
         wide_in = sum(self.hom.space_in.channels[i] for i, *_ in {(u.term_in, u.bottom, u.below) for u in weights})
@@ -1220,9 +1278,9 @@ class _Lowering:
             full = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
             self.middle_steps += self._unpack(value, full, packings)
             value = full
-        for factor in range(len(use.profile)):
-            if factor not in use.tabled and _takes_after(use.profile[factor]):
-                value, arrangement = self._hodge(value, arrangement, use.profile, factor)
+        for factor, head in _heads(use):
+            if _takes_after(use.profile[factor][1][head]):
+                value, arrangement = self._hodge(value, arrangement, use.profile, factor, head)
         value, arrangement = self._contracted(value, arrangement, use, middle, above=True)
         row = self._row(use.top, use, "given", full_axes(self.hom.group, self.hom.space_out.orders[use.term_out]))
         self._place(use, Part(value, tuple(map(arrangement.index, _arranged(row, middle)))))
@@ -1244,11 +1302,16 @@ class _Lowering:
 
     def _is_read(self, use: _Use) -> bool:
         """Whether a packed input is mixed as it is."""
-        return _stays_packed(use.packs, use.bottom, self.hom.space_in.orders[use.term_in])
+        return self._stays_packed(use.packs, use.bottom, self.hom.space_in.orders[use.term_in])
 
     def _is_ready(self, use: _Use) -> bool:
         """Whether what is mixed packed is, as it is, a part of a packed output."""
-        return _stays_packed(use.packs, use.top, self.hom.space_out.orders[use.term_out]) and not use.turns
+        return self._stays_packed(use.packs, use.top, self.hom.space_out.orders[use.term_out]) and not use.turns
+
+    def _stays_packed(self, packs: Sequence[Stored | None], half: Half, order: Order) -> bool:
+        """Whether all axes of a tensor are mixed packed as they are stored."""
+        stored = tuple(one if stored_packed(one) else None for one in self._index_entries(order))
+        return packs == stored and half == whole(len(full_axes(self.hom.group, order)))
 
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
@@ -1260,7 +1323,8 @@ class _Lowering:
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
         """How many products a Mix takes: copies of its operands stay below the input and output together."""
         sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.indices]
-        sizes += [one.length(sizes[factor]) for factor, one in self.packs]
+        beside = [indices_beside(self.hom.group, index) for index, _ in self.packs]
+        sizes += [one.length(prod(sizes[own] for own in at)) for at, (_, one) in zip(beside, self.packs, strict=True)]
         held = sum(
             channels * prod(sizes[factor] for factor in stored_axes(self.hom.group, order, self.packs))
             for space in (self.hom.space_in, self.hom.space_out)
@@ -1277,9 +1341,9 @@ class _Lowering:
         if cached not in self.heads:
             sizes = full_axes(self.hom.group, self.hom.space_in.orders[use.term_in])
             arrangement = self._row(use.bottom, use, "taken", sizes)
-            for factor, (_, taken, given, tied) in enumerate(use.profile):
-                if (taken or given or tied) and factor not in use.tabled and not _takes_after(use.profile[factor]):
-                    name, arrangement = self._hodge(name, arrangement, use.profile, factor)
+            for factor, head in _heads(use):
+                if not _takes_after(use.profile[factor][1][head]):
+                    name, arrangement = self._hodge(name, arrangement, use.profile, factor, head)
             places = range(sum(count for count, *_ in use.profile))
             self.heads[cached] = self._contracted(name, arrangement, use, places, above=False)
         return self.heads[cached]
@@ -1289,22 +1353,32 @@ class _Lowering:
         labels: list[Label] = []
         through = list(accumulate((0, *(count for count, *_ in use.profile[:-1]))))
         placed = [0] * len(use.profile)
+        # The blocks of a head in its order, those of one head after those of another.
+        tied: dict[int, int] = {}
+        for block in half.head:
+            factor = sizes[half.blocks[block][0]]
+            tied[block] = placed[factor]
+            placed[factor] += 1
         for block in half.kept:
             factor = sizes[half.blocks[block][0]]
-            if block not in half.head and self.factors[factor].kept_graph is None:
+            if block in tied:
+                labels.append((side, factor, tied[block]))
+            elif self.factors[factor].kept_graph is None:
                 labels.append(("t", through[factor]))
                 through[factor] += 1
-                continue
-            labels.append((side if block in half.head else "graph", factor, placed[factor]))
-            placed[factor] += 1
+            else:
+                labels.append(("graph", factor, placed[factor]))
+                placed[factor] += 1
         return labels
 
-    def _hodge(self, source: str, arrangement: list[Label], profile: Profile, factor: int) -> tuple[str, list[Label]]:
-        count, taken, given, tied = profile[factor]
+    def _hodge(
+        self, source: str, arrangement: list[Label], profile: Profile, factor: int, head: int
+    ) -> tuple[str, list[Label]]:
+        count, heads, tied = profile[factor]
+        taken, given = heads[head]
         start = sum(other for other, *_ in profile[:factor])
         bound: list[Label] = [("t", place) for place in range(start, start + count)] if tied else []
-        eaten: list[Label] = [("taken", factor, place) for place in range(taken)]
-        free: list[Label] = [("given", factor, place) for place in range(given)]
+        eaten, free = _labels_of_head(factor, heads, head)
         carried = [label for label in arrangement if label not in bound and label not in eaten]
         order = tuple(arrangement.index(label) for label in [*carried, *bound, *eaten])
         n = self.hom.group.indices[factor].n
@@ -1340,12 +1414,6 @@ def _turned(half: Half, part: Part, turns: Sequence[Turn], directed: frozenset[i
     return images
 
 
-def _stays_packed(packs: Sequence[Stored | None], half: Half, order: Order) -> bool:
-    """Whether all axes of a tensor are mixed packed as they are stored."""
-    stored = tuple(one if stored_packed(one) else None for one in entries_of(order))
-    return packs == stored and half == whole(axes_of(order))
-
-
 def _packs_straight(use: _Use) -> bool:
     """Whether axes that are packed are mixed in their order; where one stays in another, outputs are placed in it."""
     starts = accumulate((0, *(count for count, *_ in use.profile[:-1])))
@@ -1356,14 +1424,31 @@ def _packs_straight(use: _Use) -> bool:
     )
 
 
-def _takes_after(profile: tuple[int, int, int, bool]) -> bool:
+def _takes_after(taken_given: tuple[int, int]) -> bool:
     """Whether a head comes after the mixing: where that leaves fewer axes to mix on."""
-    _, taken, given, _ = profile
+    taken, given = taken_given
     return given > taken
 
 
+def _heads(use: _Use) -> list[tuple[int, int]]:
+    """The heads of a use that are no tables: factor and number of each."""
+    return [
+        (factor, head)
+        for factor, (_, heads, _) in enumerate(use.profile)
+        if factor not in use.tabled
+        for head in range(len(heads))
+    ]
+
+
+def _labels_of_head(factor: int, heads: Legs, head: int) -> tuple[list[Label], list[Label]]:
+    """The axes that a head takes, and those that it gives."""
+    starts = [sum(legs[side] for legs in heads[:head]) for side in (0, 1)]
+    taken, given = ([*range(start, start + count)] for start, count in zip(starts, heads[head], strict=True))
+    return [("taken", factor, place) for place in taken], [("given", factor, place) for place in given]
+
+
 def _mixed_axes(profile: Profile) -> tuple[object, ...]:
-    return (sum(count + min(taken, given) for count, taken, given, _ in profile), profile)
+    return (sum(count + sum(map(min, heads)) for count, heads, _ in profile), profile)
 
 
 def _tables(uses: Sequence[_Use]) -> list[tuple[Single, ...]]:
@@ -1377,23 +1462,21 @@ def _tables(uses: Sequence[_Use]) -> list[tuple[Single, ...]]:
 
 def _table_labels(profile: Profile, tabled: Sequence[int]) -> tuple[list[Label], list[Label]]:
     """The axes that tables take, and those that they give."""
-    taken: list[Label] = [("taken", factor, place) for factor in tabled for place in range(profile[factor][1])]
-    given: list[Label] = [("given", factor, place) for factor in tabled for place in range(profile[factor][2])]
-    return taken, given
+    sides = [_labels_of_head(factor, profile[factor][1], 0) for factor in tabled if profile[factor][1]]
+    return [label for taken, _ in sides for label in taken], [label for _, given in sides for label in given]
 
 
 def _canonical(profile: Profile, tabled: Sequence[int]) -> list[Label]:
     """The axes on which a profile is mixed: transferred ones, then those of the heads."""
     labels: list[Label] = [("t", place) for place in range(sum(count for count, *_ in profile))]
-    for factor, (_, taken, given, _) in enumerate(profile):
-        if factor in tabled:
-            continue
-        side, count = ("taken", taken) if _takes_after(profile[factor]) else ("given", given)
-        labels += [(side, factor, place) for place in range(count)]
+    for factor, (_, heads, _) in enumerate(profile):
+        for head, taken_given in enumerate(heads if factor not in tabled else ()):
+            taken, given = _labels_of_head(factor, heads, head)
+            labels += taken if _takes_after(taken_given) else given
     return labels
 
 
-def _sign(top: Half, middle: Sequence[int], profile: tuple[int, int, int, bool]) -> int:
+def _sign(top: Half, middle: Sequence[int], profile: Shape) -> int:
     """The sign between the order in which a tied head is applied and the order of the diagram's blocks.
 
     The diagram has epsilon(blocks that touch outputs, left to right, then the others); the step has
@@ -1405,7 +1488,7 @@ def _sign(top: Half, middle: Sequence[int], profile: tuple[int, int, int, bool])
             sequence.append(given)
             given += 1
         else:
-            sequence.append(through if _takes_after(profile) else middle[through])
+            sequence.append(through if _takes_after(profile[1][0]) else middle[through])
             through += 1
     return sign_of(sequence)
 
@@ -1557,7 +1640,9 @@ def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     if maps.group.symbolic and maps.plain_orders:
         return tuple(share)
     share = [s / _times(maps, element) for element, s in enumerate(share)]
-    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
+    nominal = (NOMINAL_N + -NOMINAL_N % factor.multiple for factor in maps.group.factors)
+    pairs = zip(maps.group.factors, nominal, strict=True)
+    sizes = [factor.n if isinstance(factor.n, int) else size for factor, size in pairs]
     squares = mean_squares(maps, sizes, gained=gains(maps))
     # Rounded once, so that every version of Python finds the same digits.
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))
@@ -1584,16 +1669,19 @@ def mean_squares(
     symmetric and alternating tensors each entry counts once, as where they are packed. Exact where that
     takes at most a million entries, and else what it comes near to as n grows.
     """
-    gained = gained or (0,) * len(sizes)
+    gained = gained or (0,) * len(maps.group.indices)
     if len(maps.group.factors) > 1:
+        left = iter(gained)
+        own_gains = [[next(left) for _ in factor.indices] for factor in maps.group.factors]
         squares = [
-            dict(zip(one.diagrams, mean_squares(one, [n], power, [gain]), strict=True))
-            for one, n, gain in zip(maps.factor_bases(), sizes, gained, strict=True)
+            dict(zip(one.diagrams, mean_squares(one, [n], power, own), strict=True))
+            for one, n, own in zip(maps.factor_bases(), sizes, own_gains, strict=True)
         ]
-        parts = map(maps.parts, range(len(maps)))
+        parts = map(maps.factor_parts, range(len(maps)))
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
+    # An axis of several indices is one of permutations, whose maps have no gain.
     group, n, gain = maps.group, sizes[0], gained[0]
-    if group.diagrammatic:
+    if group.diagrammatic and not takes_kernel(group, maps.inputs, maps.outputs):
         own = group.index_lengths(n)
         listed = [[*zip(group.indices, maps.factors(at), own, strict=True)] for at in range(len(maps))]
         totals = [(prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed]
@@ -1605,10 +1693,9 @@ def mean_squares(
         square: int | Fraction = total * _times(maps, element)
         if irreps.has_irreps(maps.inputs, maps.outputs):
             rows = prod(packed_lengths(maps.outputs, sizes))
-            square = irreps.squares(group, maps.parts(element)[0], maps.inputs, maps.outputs)
+            square = irreps.squares(group, maps.parts(element)[0], maps.turned(element), maps.inputs, maps.outputs)
         elif not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
-            assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
             packed = index_symmetries.squares(group, one, turns, maps.inputs, maps.outputs, n)
             if packed is not None:
                 rows, square = prod(packed_lengths(maps.outputs, sizes)), packed
@@ -1630,10 +1717,11 @@ def _alike(maps: Basis, index: int) -> int:
     if not isinstance(element, Diagram | tuple) or is_plain(maps.inputs):
         return 1
     diagram = maps.flat(index)
-    if not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
-        start = diagram.outputs
+    if maps.group.split or not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
+        start, counts = diagram.outputs, axis_counts(maps.inputs)
         block_of = {vertex: number for number, block in enumerate(diagram.blocks) for vertex in block}
-        images = [[block_of[start + axis] for axis in axes] for axes, _ in all_turns(maps.inputs)]
+        turns = (split_turn(maps.group, counts, turn) for turn in all_turns(maps.inputs))
+        images = [[block_of[start + axis] for axis in axes] for axes, _ in turns]
         # Two orders that take the axes to the same blocks differ by one that stays inside the blocks.
         kept = {tuple(image) for image in images if _same_blocks(diagram, image, block_of)}
         return len(kept)
@@ -1678,6 +1766,10 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
         a, b = bases.ins.index(full_in), bases.outs.index(full_out)
     reached = sum(sum(p.columns) * p.copies_out[b] for p in bases.irreps if p.copies_in[a])
     share = positions(bases.group, bases.outs[b]) / reached
+    # Entries that stand in several places of a tensor are coordinates divided by the square root of how many.
+    before, after = (units(bases.group, order) for order in (bases.ins[a], bases.outs[b]))
+    share /= 1 if before is None else fmean((abs(before).max(1) ** -2.0).tolist())
+    share /= 1 if after is None else fmean((abs(after).max(1) ** 2).tolist())
     return tuple(
         share * part.division / part.copies_in[a]
         for part in bases.irreps

@@ -95,15 +95,17 @@ function reasonOfPart(part, index, axis, l, n, factor, of, said) {
       said.push(`η[${one},${one}] = ${minus(one) ? "−1" : "+1"} on ${axis(other)} and ${axis(vertex)}`);
     } else said.push(`${axis(other)} = ${axis(vertex)} = ${one}${of}`);
   }
-  if (!part.head.length) return "";
   const ends = part.head.map((block) => first.get(block));
-  const taken = ends.map((vertex) => index[vertex]);
-  const same = taken.find((label, place) => taken.indexOf(label) !== place);
-  if (same !== undefined) return `The head ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
-  const full = taken.length < n ? [...taken, [...Array(n).keys()].find((label) => !taken.includes(label))] : taken;
-  let odd = 0;
-  for (let i = 0; i < full.length; i++) for (let j = i + 1; j < full.length; j++) odd ^= full[i] > full[j] ? 1 : 0;
-  said.push(`ε[${full.join(",")}] = ${odd ? "−1, an odd" : "+1, an even"} permutation`);
+  // Several heads take n indices each; one alone may lack the last.
+  for (let start = 0; start < ends.length; start += n) {
+    const taken = ends.slice(start, start + n).map((vertex) => index[vertex]);
+    const same = taken.find((label, place) => taken.indexOf(label) !== place);
+    if (same !== undefined) return `The head ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
+    const full = taken.length < n ? [...taken, [...Array(n).keys()].find((label) => !taken.includes(label))] : taken;
+    let odd = 0;
+    for (let i = 0; i < full.length; i++) for (let j = i + 1; j < full.length; j++) odd ^= full[i] > full[j] ? 1 : 0;
+    said.push(`ε[${full.join(",")}] = ${odd ? "−1, an odd" : "+1, an even"} permutation`);
+  }
   for (const vertex of ends) if (vertex >= l && minus(index[vertex])) said.push(`η[${index[vertex]},${index[vertex]}] = −1 on ${axis(vertex)}`);
   return "";
 }

@@ -359,7 +359,7 @@ class Basis:
         from eqsynth.bases import table
         from eqsynth.diagrams import svg
 
-        title, *notes = table.heading(self)
+        title, *notes = table.heading(self, characters=False)
         if len(self) > SHOWN:
             notes.append(f"the first {SHOWN}; {len(self) - SHOWN} more: print(basis.table(limit=None)) has them")
         return svg.cards(*table.drawings(self, SHOWN), title, notes)

@@ -380,7 +380,7 @@ def test_variance_in_is_variance_out(group, spaces, n):
 
 
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")  # inductor's own use of it
-@pytest.mark.usefixtures("plain_kernels")
+@pytest.mark.usefixtures("plain_kernels", "open_sizes")
 def test_layers_compile_with_packed_tensors():
     for group, n, backend in (("S(n)", 5, "inductor"), ("O(3)", 3, "aot_eager")):
         layer = eq.Linear(group, "2xS2.packed + 1x1", "2xS2.packed + 2xA2.packed", dtype=torch.float64)

@@ -294,6 +294,7 @@ def test_inputs_that_do_not_fit_are_refused():
         built(eq.nn.BatchNorm("S(n)", "2x0"))(torch.zeros(1, 2))
 
 
+@pytest.mark.usefixtures("open_sizes")
 def test_torch_exports_files_of_networks(tmp_path):
     """With open batch and n; docs/guide/networks-export.md does it with a network itself."""
     net = SEQ(eq.nn.MLP("S(n)", ["1x2", "3x1", "2x0"], norm="layer"), eq.Linear("S(n)", "2x0", "2x1")).eval()

@@ -17,6 +17,7 @@ from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, index_sizes, split_turn
 from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
+from eqsynth.plans.powers import independent_values
 from eqsynth.plans.steps import Pair
 from eqsynth.spaces.exchanges import Turn, generated
 from eqsynth.spaces.space import Symmetry, axis_counts, entries_of, generators_of, order_text
@@ -49,8 +50,9 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
 
     A map of x (x) x sees only its mean over all ways to exchange equal operands, and one of symmetric tensors that over
     all orders of their axes, with signs for alternating ones. Where exchanges carry diagrams to diagrams, up to a
-    sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere the means are taken
-    as matrices, and their exact rank decides. ``number``: the place of the product in ``problem.terms``.
+    sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere values of the maps at
+    random tensors decide, modulo a prime, or the means are taken as matrices, and their exact rank does. ``number``:
+    the place of the product in ``problem.terms``.
 
     Raises SizeError where these matrices are too large.
     """
@@ -62,6 +64,9 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
         places = _by_orbits(maps, swaps)
         if places is not None:
             return places
+    by_values = independent_values(maps, problem, number)
+    if by_values is not None:
+        return by_values
     symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
     return _by_matrices(maps, swaps, symmetric * equal)

@@ -36,6 +36,7 @@ from eqsynth.plans.lowering import (
     whole,
 )
 from eqsynth.plans.plan import NOMINAL_N, NORMALIZATIONS, Plan
+from eqsynth.plans.powers import power_maps
 from eqsynth.plans.steps import (
     AXES,
     Contract,
@@ -204,6 +205,9 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
         return basis(group, *orders, transfer=problem.transfer)
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
+    powers = power_maps(problem, term_in, term_out)
+    if powers is not None:
+        return powers
     linear = basis(group, *orders)
     if any(isinstance(element, Orbit | MatrixMap) for element in linear.diagrams):
         _check_tied(problem, term_in, term_out)

@@ -36,7 +36,6 @@ from eqsynth.spaces.space import (
     read_order,
     stored_full,
     tensor_parts,
-    twists_of,
     untwisted,
 )
 from eqsynth.store import cache
@@ -176,24 +175,16 @@ class Basis:
 
         ``basis[index]`` is the diagram alone, a value without a group that several bases share. See
         :class:`eqsynth.algebra.Map`. Raises GroupError for elements that are not single diagrams: those of products,
-        of tables, and between symmetric or twisted tensors.
+        of tables, and between symmetric tensors.
         """
         from eqsynth.bases.algebra import Map
 
         nested = self.group.maps == "nested" and self.plain_orders
-        diagrams, inputs, outputs = (self.diagrams, 0, 0) if nested else self.plain()
+        diagrams = self.diagrams if nested else self.plain()[0]
         number = whole(index)
         if number is None or not -len(self) <= number < len(self):
             raise EqsynthError(f"a basis of {len(self)} maps has none numbered {shown(index)}: count from 0")
-        if any(twists_of(self.inputs)) or any(twists_of(self.outputs)):
-            raise GroupError(
-                f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} do not compose as "
-                f"diagrams: ask for the orders {order_text(untwisted(self.inputs))} -> "
-                f"{order_text(untwisted(self.outputs))}"
-            )
-        if self.group.duals or nested:
-            return Map.of(self.group, diagrams[number], 1, self.outputs, self.inputs)
-        return Map.of(self.group, diagrams[number], 1, outputs, inputs)
+        return Map.of(self.group, diagrams[number], 1, self.outputs, self.inputs)
 
     def flat(self, index: int) -> Diagram:
         """Element ``index`` as one diagram on all axes of the tensors."""
@@ -368,7 +359,7 @@ class Basis:
         from eqsynth.bases import table
         from eqsynth.diagrams import svg
 
-        title, *notes = table.heading(self)
+        title, *notes = table.heading(self, characters=False)
         if len(self) > SHOWN:
             notes.append(f"the first {SHOWN}; {len(self) - SHOWN} more: print(basis.table(limit=None)) has them")
         return svg.cards(*table.drawings(self, SHOWN), title, notes)

@@ -340,7 +340,6 @@ class Message(EquivariantModule):
     """
 
     takes_complex = False
-    serves_unitary = False
 
     def __init__(
         self,

@@ -139,10 +139,7 @@ class Part:
         first += f": {self.name}[i]" if self.name != "weight" and count else ""
         certificate = f"certificate: {self.linear.certificate}"
         head = [first, self.symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
-        # What follows in the heading of linear maps says how to read pictures, which have no costs here.
-        rest = table.heading(self.maps)[4:]
-        rest = [line.replace("inputs x below", "inputs below").split("; cost for")[0] for line in rest]
-        return [*filter(None, head), *rest]
+        return [*filter(None, head), *table.reading(self.maps, self.multiplied)]
 
 
 def parts(problem: ProductHom) -> Iterator[Part]:

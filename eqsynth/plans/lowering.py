@@ -684,8 +684,10 @@ class _Lowering:
     ) -> tuple[Step, ...]:
         """The steps. Maps that are tables become tied matrices, unless a Schur step does all."""
         group = self.hom.group
-        # Constants of diagrams are cheap as they are; those of a table go with it, or stand alone.
-        as_diagrams = group.diagrammatic or method == "diagrams"
+        # Constants of diagrams are cheap as they are, and those of symmetric tensors are sums of them; those of a table
+        # go with it, or stand alone.
+        summed = any(constants.turns for constants in biases.values())
+        as_diagrams = group.diagrammatic or method == "diagrams" or summed
         if schur:
             self._add_schur(schur)
         weights = {} if schur else bases

@@ -18,50 +18,120 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import eqsynth
-from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, abridged, shown
+from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, abridged, counted, shown
 from eqsynth.spaces.space import Order, Space, order_text, read_order
+from eqsynth.store.screen import HANDLER, Screen, is_ascii, is_terminal
+from eqsynth.store.waiting import alone, waiting
 
 if TYPE_CHECKING:
     from eqsynth.bases.basis import Basis
     from eqsynth.diagrams.shapes import Drawing
     from eqsynth.families.hom import Problem
+    from eqsynth.plans.plan import Plan
     from eqsynth.project.syncing import State
 
 app = typer.Typer(
     help="Every linear map with a given symmetry: look at the diagrams, write the PyTorch layer, check it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 catalog_app = typer.Typer(help="Layers kept as data: list, show, build, prove and prune them.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
+examples_app = typer.Typer(help="Known architectures in short files: list them, copy one.", no_args_is_help=True)
+app.add_typer(examples_app, name="examples")
+
+#: The file name that stands for the standard output.
+STDOUT = Path("-")
+#: What a shell says of a program whose reader has gone: 128 and the number of SIGPIPE.
+GONE = 141
+
+
+def _say(text: str) -> None:
+    """An answer, on the standard output, as it is laid out."""
+    print(text)
+
+
+def _tell(text: str) -> None:
+    """What was done, a note, an error: on the standard error, within its columns."""
+    print(Screen.of(sys.stderr).fitted(text), file=sys.stderr)
+
+
+def _pour(content: bytes) -> None:
+    """The bytes of a file, on the standard output, whatever its encoding."""
+    if sys.stdout is None:
+        return
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        sys.stdout.write(content.decode())
+    else:
+        buffer.write(content)
+        buffer.flush()
+
+
+def _save(path: Path, content: bytes, done: str, **how: Any) -> None:
+    """Write a file and say so; ``-`` is the standard output."""
+    from eqsynth.store import files
+
+    if path == STDOUT:
+        _pour(content)
+        return
+    files.save(path, content, **how)
+    _tell(f"wrote {path}: {done}")
+
+
+def _json(data: Any, **how: Any) -> str:
+    return json.dumps(data, ensure_ascii=is_ascii(sys.stdout), indent=1, **how)
+
+
+def _one_of(*values: str) -> Callable[[], list[str]]:
+    """What a shell offers to complete an option with."""
+    return lambda: [*values]
+
 
 GroupArgument = Annotated[str, typer.Argument(help="Group, such as 'S(5)', 'O(3)' or 'S(n)' with n left open.")]
 Method = Annotated[
     str,
-    typer.Option(help="How to compute the layer: auto (what costs least), diagrams, fourier, irreps or matrix."),
+    typer.Option(
+        help="How to compute the layer: auto (what costs least), diagrams, fourier, irreps or matrix.",
+        autocompletion=_one_of("auto", "diagrams", "fourier", "irreps", "matrix"),
+    ),
 ]
 Parameters = Annotated[
-    str, typer.Option(help="What weights are: coefficients of diagrams, or blocks (of irreps, with --method irreps).")
+    str,
+    typer.Option(
+        help="What weights are: coefficients of diagrams, or blocks (of irreps, with --method irreps).",
+        autocompletion=_one_of("diagrams", "blocks"),
+    ),
 ]
 Mode = Annotated[
     str | None,
-    typer.Option(help="How channels of two spaces meet: full (each with each, as without this) or paired."),
+    typer.Option(
+        help="How channels of two spaces meet: full (each with each, as without this) or paired.",
+        autocompletion=_one_of("full", "paired"),
+    ),
 ]
 Transfer = Annotated[
     str | None,
-    typer.Option(help="Keep the maps that mean the same at every size: repeat (sums/n, graphons) or pad (nodes of 0)."),
+    typer.Option(
+        help="Keep the maps that mean the same at every size: repeat (sums/n, graphons) or pad (nodes of 0).",
+        autocompletion=_one_of("repeat", "pad"),
+    ),
 ]
 Normalization = Annotated[
-    str, typer.Option(help="Scale of a sum over an index: variance (n^-1/2), mean (1/n) or sum (1).")
+    str,
+    typer.Option(
+        help="Scale of a sum over an index: variance (n^-1/2), mean (1/n) or sum (1).",
+        autocompletion=_one_of("variance", "mean", "sum"),
+    ),
 ]
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"eqsynth {eqsynth.__version__}")
+        _say(f"eqsynth {eqsynth.__version__}")
         raise typer.Exit
 
 
@@ -107,7 +177,10 @@ def show(
     ] = "auto",
     certificate: Annotated[bool, typer.Option("--certificate", help="Show why this is a basis instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the basis as JSON instead.")] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Draw to an SVG file, for pages.")] = None,
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", help="Draw to an SVG file, for pages; - is the standard output here and below."),
+    ] = None,
     tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
     png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra draw.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
@@ -116,7 +189,6 @@ def show(
     """Show the basis diagrams of all equivariant maps of order K to order L."""
     from eqsynth.bases import table
     from eqsynth.bases.basis import SHOWN, basis
-    from eqsynth.codegen.emit import emit
     from eqsynth.diagrams.layout import drawing
     from eqsynth.families.hom import Hom, is_product, problem_of
     from eqsynth.plans.lowering import plain_plan, plan_hom
@@ -139,17 +211,18 @@ def show(
         raise ConfigError("pages show all maps, and say of each at which sizes it means the same: leave --transfer out")
     if choose != "auto" and (html or plan or source):
         raise ConfigError("layers and pages have the diagrams of --choose auto: leave it out")
+    _check_paths(svg, tikz, png, html)
     if html:
         from eqsynth.show import page
 
-        size = page.write(html, group, order_in, order_out, force=force)
-        print(f"wrote {html}: {len(basis(group, order_in, order_out)):,} maps, {size / 1000:,.0f} kB", file=sys.stderr)
+        with waiting(f"writing a page on {group} {inputs} -> {outputs}"):
+            text, count = page.html(group, order_in, order_out), len(basis(group, order_in, order_out))
+        _save(html, text.encode(), _page_size(count, text), force=force)
         if not (svg or tikz or png):
             return
     if plan or source:
         hom = Hom.parse(group, Space(((1, order_in),)), Space(((1, order_out),)), transfer=transfer)
-        layer_plan = plan_hom(hom, method=method) if method else plain_plan(hom, True, "variance")
-        print(emit(layer_plan).source if source else layer_plan)
+        _show_plan(plan_hom(hom, method=method) if method else plain_plan(hom, True, "variance"), source)
         return
     maps = basis(group, order_in, order_out, choose=choose, transfer=transfer)
     if index is not None:
@@ -162,11 +235,35 @@ def show(
             drawings, captions = [drawing(maps.group, maps[index])], []
         _draw(drawings, captions, title, (svg, tikz, png), force)
     elif as_json:
-        print(json.dumps(table.basis_data(maps, index), ensure_ascii=False, indent=1))
+        with waiting(f"describing maps of {group}"):
+            text = _json(table.basis_data(maps, index))
+        _say(text)
     elif certificate:
-        print(maps.certificate)
+        _say(Screen.of(sys.stdout).fitted(str(maps.certificate)))
     else:
-        print(table.basis_table(maps, None if every else SHOWN, index, sizes=sizes))
+        with waiting(f"drawing maps of {group}"):
+            text = table.basis_table(maps, None if every else SHOWN, index, sizes=sizes, screen=Screen.of(sys.stdout))
+        _say(text)
+
+
+def _page_size(count: int, text: str) -> str:
+    return f"{counted(count, 'map')}, {len(text.encode()) / 1000:,.0f} kB"
+
+
+def _check_paths(*paths: Path | None) -> None:
+    """Raise ConfigError where several files are to go to the standard output."""
+    if paths.count(STDOUT) > 1:
+        raise ConfigError("one file alone can go to the standard output, -: name the others, or ask for one at a time")
+
+
+def _show_plan(layer_plan: Plan, source: bool) -> None:
+    """A plan, or the source of its layer, which is a file's text and so in UTF-8 everywhere."""
+    from eqsynth.codegen.emit import emit
+
+    if source:
+        _pour(emit(layer_plan).source.encode())
+    else:
+        _say(layer_plan.table(Screen.of(sys.stdout)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,24 +285,24 @@ class _Shown:
 def _show_products(problem: Problem, wanted: _Shown) -> None:
     """What ``show`` does for products of inputs."""
     from eqsynth.bases.basis import SHOWN
-    from eqsynth.codegen.emit import emit
     from eqsynth.families.hom import ProductHom
     from eqsynth.plans.products import plan_problem
     from eqsynth.show import products
 
     assert isinstance(problem, ProductHom)  # noqa: S101 - others are shown by their orders
     index = wanted.index
+    screen = Screen.of(sys.stdout)
+    _check_paths(*wanted.drawings, wanted.html)
     if wanted.html:
         from eqsynth.show import page
 
-        size = page.write_problem(wanted.html, problem, force=wanted.force)
-        count = len(products.only(problem).maps)
-        print(f"wrote {wanted.html}: {count:,} map{'s' * (count != 1)}, {size / 1000:,.0f} kB", file=sys.stderr)
+        with waiting(f"writing a page on {problem}"):
+            text, count = page.problem_html(problem), len(products.only(problem).maps)
+        _save(wanted.html, text.encode(), _page_size(count, text), force=wanted.force)
         if not any(wanted.drawings):
             return
     if wanted.plan or wanted.source:
-        layer_plan = plan_problem(problem, method=wanted.method)
-        print(emit(layer_plan).source if wanted.source else layer_plan)
+        _show_plan(plan_problem(problem, method=wanted.method), wanted.source)
         return
     if index is not None:
         _check_index(products.only(problem).maps, index)
@@ -215,12 +312,15 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
             drawings, captions = [drawings[index]], []
         _draw(drawings, captions, str(problem), wanted.drawings, wanted.force)
     elif wanted.as_json:
-        print(json.dumps(products.product_data(problem, index), ensure_ascii=False, indent=1))
+        _say(_json(products.product_data(problem, index)))
     elif wanted.certificate:
         for part in products.parts(problem):
-            print("; ".join(filter(None, (f"{part.equation}: {part.linear.certificate}", part.fewer))))
+            said = "; ".join(filter(None, (f"{part.equation}: {part.linear.certificate}", part.fewer)))
+            _say(screen.fitted(said))
     else:
-        print(products.product_table(problem, None if wanted.every else SHOWN, index))
+        with waiting(f"drawing maps of {problem}"):
+            text = products.product_table(problem, None if wanted.every else SHOWN, index, screen)
+        _say(text)
 
 
 def _check_index(maps: Basis, index: int) -> None:
@@ -228,7 +328,7 @@ def _check_index(maps: Basis, index: int) -> None:
     if 0 <= index < len(maps):
         return
     have = f"are numbered 0 to {len(maps) - 1}" if len(maps) else "do not exist: only the zero map has the symmetry"
-    raise SpaceError(f"there is no diagram {index}: the {len(maps)} maps {have}")
+    raise SpaceError(f"there is no diagram {index}: the {counted(len(maps), 'map')} {have}")
 
 
 def _draw(
@@ -245,13 +345,14 @@ def _draw(
     # Pixels first: they are refused where their library is missing, and then nothing should be written.
     contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
     wanted = [(path, content) for path, content in zip(paths, contents, strict=True) if path]
+    done = counted(len(drawings), "diagram")
     # All or none: what may not be written is refused before anything else is written.
     if not force:
         for path, content in wanted:
-            files.refuse(path, content)
+            if path != STDOUT:
+                files.refuse(path, content)
     for path, content in wanted:
-        files.save(path, content, force=force)
-        print(f"wrote {path}: {len(drawings)} diagram{'' if len(drawings) == 1 else 's'}", file=sys.stderr)
+        _save(path, content, done, force=force)
 
 
 def _order(text: str) -> Order:
@@ -285,7 +386,9 @@ def synth(
         ),
     ],
     space_out: Annotated[str, typer.Argument(help="Output space.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; without it, print.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; without it, or with -, print.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the class.")] = "EquivariantLinear",
     bias: Annotated[bool, typer.Option(help="Give the layer a bias.")] = True,
     normalization: Normalization = "variance",
@@ -302,23 +405,17 @@ def synth(
     from eqsynth.families.hom import problem_of, with_transfer
     from eqsynth.plans.products import plan_problem
     from eqsynth.proof.verification import is_exported
-    from eqsynth.store import files
 
     problem = with_transfer(problem_of(group, space_in, space_out, mode=mode), transfer)
     plan = plan_problem(problem, bias, normalization, method, parameters)
     artifact = artifact_of(plan, name)
-    if output is None:
-        print(artifact.source, end="")
-        return
+    maps = counted(sum(plan.dims.values()), "map")
+    done = f"class {name}, {abridged(problem)}, {maps}, sha256 {artifact.digest[:16]}"
     cure = "it was edited, or is no layer of this version. Write to another path, or replace it with --force"
-    files.save(output, artifact.source.encode(), force=force, ours=is_exported, cure=cure)
-    for sentence in plan.notes():
-        print(f"note: {sentence}", file=sys.stderr)
-    maps = sum(plan.dims.values())
-    print(
-        f"wrote {output}: class {name}, {abridged(problem)}, {maps} maps, sha256 {artifact.digest[:16]}",
-        file=sys.stderr,
-    )
+    _save(output or STDOUT, artifact.source.encode(), done, force=force, ours=is_exported, cure=cure)
+    if output is not None:
+        for sentence in plan.notes():
+            _tell(f"note: {sentence}")
 
 
 @app.command()
@@ -353,9 +450,15 @@ def export(
         raise ConfigError(
             f"the weights {str(weights)!r} belong to one layer, not to {len(problems)}: export them apart"
         )
+    if to == STDOUT:
+        raise ConfigError(
+            "--to is a folder, which has no place on the standard output: print a layer with eqsynth synth"
+        )
     more = bias, normalization, form, weights, method, parameters, mode
-    layers = tuple(syncing.layer_of(text, *more) for text in problems)
-    _say(syncing.sync(syncing.Project("the command", to, layers), force=force, keep=True))
+    with waiting(f"writing {counted(len(problems), 'layer')} to {to}"):
+        layers = tuple(syncing.layer_of(text, *more) for text in problems)
+        state = syncing.sync(syncing.Project("the command", to, layers), force=force, keep=True)
+    _report(state)
 
 
 @app.command()
@@ -376,33 +479,34 @@ def sync(
     from eqsynth.project import syncing
 
     project = syncing.read_project(syncing.find_config() if config is None else config)
-    if not (check or diff):
-        _say(syncing.sync(project, force=force, prune=prune))
+    with waiting(f"{'comparing' if check or diff else 'writing'} {syncing.shown(project.folder)}"):
+        looking = check or diff
+        state = syncing.compare(project) if looking else syncing.sync(project, force=force, prune=prune)
+        text = syncing.diff(state) if diff else ""
+    if not looking:
+        _report(state)
         return
-    state = syncing.compare(project)
-    if diff:
-        print(syncing.diff(state), end="")
+    _pour(text.encode())
     if check and state.changes:
         listed = "\n".join(f"  {sentence}" for sentence in str(state).splitlines())
         raise ExportError(f"these files are not what {project.source} asks for:\n{listed}\nRun eqsynth sync")
     if check:
-        _say(replace(state, notes=()))
+        _report(replace(state, notes=()))
 
 
-def _say(state: State) -> None:
+def _report(state: State) -> None:
     """What was done to a folder, a line for each file."""
     from eqsynth.project.syncing import shown
 
     project = state.project
     problems = {layer.file: f": {layer.name}, {abridged(layer.hom)}" for layer in project.layers}
     for note in state.notes:
-        print(f"note: {note}", file=sys.stderr)
+        _tell(f"note: {note}")
     for change in state.changes:
         did = "removed" if change.unlisted else "wrote"
-        print(f"{did} {shown(project.folder / change.file)}{problems.get(change.file, '')}", file=sys.stderr)
+        _tell(f"{did} {shown(project.folder / change.file)}{problems.get(change.file, '')}")
     if not state.changes:
-        count = len(project.layers)
-        print(f"{shown(project.folder)}: {count} layer{'' if count == 1 else 's'}, up to date", file=sys.stderr)
+        _tell(f"{shown(project.folder)}: {counted(len(project.layers), 'layer')}, up to date")
 
 
 @app.command()
@@ -416,9 +520,12 @@ def verify(
 ) -> None:
     """Check a layer: equivariant under random group elements, independent, complete."""
     from eqsynth.families.hom import parse_problem
-    from eqsynth.proof.verification import verify as check
 
-    print(check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed))
+    with waiting(f"verifying {subject}"):
+        from eqsynth.proof.verification import verify as check
+
+        report = check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed)
+    _say(Screen.of(sys.stdout).fitted(str(report), 6))
 
 
 StoreOption = Annotated[
@@ -431,16 +538,20 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
     """A progress bar in a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         return lambda items, _: items
     from rich.console import Console
     from rich.progress import track
 
-    return lambda items, total: track(items, what, total, console=Console(stderr=True), transient=True)
+    def shown(items: Iterable[Any], total: int) -> Iterable[Any]:
+        with alone():
+            yield from track(items, what, total, console=Console(stderr=True), transient=True)
+
+    return shown
 
 
 def _entries(count: int) -> str:
-    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+    return counted(count, "entry", "entries")
 
 
 @catalog_app.command("list")
@@ -451,16 +562,19 @@ def catalog_list(store: StoreOption = None, as_json: JsonOption = False) -> None
     from eqsynth.project import catalog
 
     place = catalog.open_store(store)
-    rows = list(catalog.rows(place))
+    with waiting(f"reading {place.folder}"):
+        rows = list(catalog.rows(place))
     if as_json:
-        print(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
+        _say(_json([asdict(row) for row in rows]))
         return
+    screen = Screen.of(sys.stdout)
     for row in rows:
         size = f"{row.maps:>7,}  {row.size / 1000:>8,.1f} kB"
         mode = f", mode={row.mode!r}" if row.mode else ""
-        print(f"{row.key[:12]}  {row.kind:5}  {size}  {row.made:8}  {abridged(row.problem)}{mode}")
+        left = f"{row.key[:12]}  {row.kind:5}  {size}  {row.made:8}  "
+        _say("\n".join(screen.beside(left, f"{abridged(row.problem)}{mode}")))
     total = sum(row.size for row in rows)
-    print(f"{_entries(len(rows))}, {total / 1000:,.1f} kB, in {place.folder}", file=sys.stderr)
+    _tell(f"{_entries(len(rows))}, {total / 1000:,.1f} kB, in {place.folder}")
 
 
 @catalog_app.command("show")
@@ -475,9 +589,14 @@ def catalog_show(
 
     key, entry = catalog.find(catalog.open_store(store), what)
     if as_json:
-        print(json.dumps(entry, ensure_ascii=False, sort_keys=True, indent=1))
+        _say(_json(entry, sort_keys=True))
         return
-    print(catalog.describe(key, entry, source=source))
+    with waiting(f"checking {what}"):
+        text = catalog.describe(key, entry, source=source)
+    if source:
+        _pour(text.encode())
+    else:
+        _say(Screen.of(sys.stdout).fitted(text))
 
 
 @catalog_app.command("build")
@@ -513,16 +632,17 @@ def catalog_build(
         progress=_progress("catalog"),
     )
     for file in done.strangers:
-        print(f"kept, since it is not as eqsynth wrote it: {file}", file=sys.stderr)
+        _tell(f"kept, since it is not as eqsynth wrote it: {file}")
     for failure in done.failed:
-        print(f"not built: {failure}", file=sys.stderr)
+        _tell(f"not built: {failure}")
     if check:
         for file in done.files:
-            print(f"differs from what eqsynth makes: {file}", file=sys.stderr)
-        print(f"{_entries(done.made)} compared, {len(done.files)} differ", file=sys.stderr)
+            _tell(f"differs from what eqsynth makes: {file}")
+        count = len(done.files)
+        _tell(f"{_entries(done.made)} compared, {count} {'differs' if count == 1 else 'differ'}")
     else:
         written = f"; files: {', '.join(done.files)}" if done.files else ""
-        print(f"{_entries(done.made)} made, {done.kept} were there{written}", file=sys.stderr)
+        _tell(f"{_entries(done.made)} made, {done.kept} {'was' if done.kept == 1 else 'were'} there{written}")
     if done.failed or (check and done.files):
         raise typer.Exit(1)
 
@@ -541,12 +661,12 @@ def catalog_verify(
     keys = [catalog.find(place, text)[0] for text in what] if what else list(place)
     if not keys:
         raise CatalogError(f"{place.folder} has no entry to verify: build some with `eqsynth catalog build`")
-    wrong = 0
+    wrong, screen = 0, Screen.of(sys.stdout)
     for key, problem, failure in _progress("verify")(catalog.prove(place, keys, jobs, run), len(keys)):
         if failure:
             wrong += 1
-            print(f"WRONG  {key[:12]}  {abridged(problem)}: {failure}")
-    print(f"{len(keys) - wrong} of {_entries(len(keys))} proven", file=sys.stderr)
+            _say("\n".join(screen.wrapped(f"WRONG  {key[:12]}  {abridged(problem)}: {failure}")))
+    _tell(f"{len(keys) - wrong} of {_entries(len(keys))} proven")
     if wrong:
         raise typer.Exit(1)
 
@@ -562,30 +682,70 @@ def catalog_prune(
     """Delete what was set aside, leftovers, and what other versions of eqsynth made; files of others stay."""
     from eqsynth.project import catalog
 
-    gone = catalog.prune(catalog.open_store(store), days, max_size, every, force)
+    place = catalog.open_store(store)
+    with waiting(f"looking through {place.folder}"):
+        gone = catalog.prune(place, days, max_size, every, force)
     for file in gone.strangers:
-        print(f"kept, since it is no entry of eqsynth: {file} (--force deletes it)", file=sys.stderr)
-    print(f"{gone.files} files deleted, {gone.size / 1000:,.1f} kB", file=sys.stderr)
+        _tell(f"kept, since it is no entry of eqsynth: {file} (--force deletes it)")
+    _tell(f"{counted(gone.files, 'file')} deleted, {gone.size / 1000:,.1f} kB")
+
+
+@examples_app.command("list")
+def examples_list() -> None:
+    """List the examples: their names, and what each is about."""
+    from eqsynth.project import examples
+
+    screen, about = Screen.of(sys.stdout), examples.listed()
+    wide = max(map(len, about)) + 2
+    for name, said in about.items():
+        _say("\n".join(screen.beside(f"{name:{wide}}", said)))
+
+
+def _example_names(incomplete: str) -> list[str]:
+    from eqsynth.project import examples
+
+    return [name for name in examples.listed() if name.startswith(incomplete)]
+
+
+@examples_app.command("copy")
+def examples_copy(
+    name: Annotated[str, typer.Argument(help="An example, as list has it.", autocompletion=_example_names)],
+    to: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Folder to copy to; it is made where it is missing.")
+    ] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Replace files with other content.")] = False,
+) -> None:
+    """Copy an example, and the files that it imports, to start from."""
+    from eqsynth.project import examples
+
+    for path in examples.copy(name, to, force=force):
+        _tell(f"copied {path}")
 
 
 def main() -> None:
     """Run the command; errors of eqsynth are one message and exit code 1 (an interruption 130), not a traceback.
 
-    So is an output that cannot be written, such as that to a full disk; a reader that has gone (``| head``) is no news.
+    So is an output that cannot be written, such as that to a full disk; a reader that has gone (``| head``) is no news,
+    and the exit code 141, as of other programs.
     """
     for stream in (sys.stdout, sys.stderr):
-        # Diagrams need more than the code pages that some systems give to pipes.
-        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if is_ascii(stream):
+            stream.reconfigure(encoding="ascii", errors=HANDLER)
+        elif stream.encoding.lower().replace("-", "") != "utf8":
+            # Diagrams need more than the code pages that some systems give to pipes.
             stream.reconfigure(encoding="utf-8")
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"{Screen.of(sys.stderr).fitted(f'warning: {message}')}\n"
     code: int | str | None = 1
     try:
         try:
-            app()
+            app(prog_name="eqsynth")
         except SystemExit as end:
-            code = end.code
+            # Where the reader has gone, typer and rich end so.
+            code = GONE if isinstance(end.__context__, BrokenPipeError) else end.code
         except EqsynthError as error:
-            print(f"error: {error}", file=sys.stderr)
+            _tell(f"error: {error}")
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
@@ -593,11 +753,12 @@ def main() -> None:
         # Errors of files have a name, those of the standard streams have none.
         if error.filename is not None:
             raise
-        code = 1
+        code = GONE if error.errno == errno.EPIPE else 1
         _discard_output()
         if error.errno != errno.EPIPE:
             with contextlib.suppress(OSError):
-                print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr, flush=True)
+                _tell(f"error: cannot write the output: {error.strerror or error}")
+                sys.stderr.flush()
     sys.exit(code)
 
 

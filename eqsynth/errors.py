@@ -12,12 +12,35 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+__all__ = [
+    "ActivationError",
+    "CacheWarning",
+    "CallError",
+    "CatalogError",
+    "ConfigError",
+    "EqsynthError",
+    "EquivarianceError",
+    "ExportError",
+    "GroupError",
+    "IgnoredInputWarning",
+    "IgnoredWeightsWarning",
+    "ParseError",
+    "PlanError",
+    "ShapeError",
+    "SizeError",
+    "SpaceError",
+    "SymbolicError",
+    "VerificationError",
+    "WeightsError",
+    "ZeroOutputWarning",
+]
+
 CallT = TypeVar("CallT", bound=Callable[..., Any])
 
 #: Up to so many characters a group that is written out, which has as many digits as it takes, is shown whole.
 SHOWN_WHOLE = 100
 #: How many characters of a text are shown around the place of an error.
-WINDOW = 72
+WINDOW = 70
 
 _BRACKETS = re.compile(r"(Matrix|Perm|Aut)?\(|\)")
 #: How a group that is written out begins where somebody gave it a name.
@@ -88,6 +111,16 @@ class EqsynthError(Exception):
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(abridged(value) if isinstance(value, str) else value for value in args))
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number of things, in words.
+
+    >>> from eqsynth.errors import counted
+    >>> counted(1, "map"), counted(1200, "map"), counted(2, "entry", "entries")
+    ('1 map', '1,200 maps', '2 entries')
+    """
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def require(name: str, value: object, kind: type, cure: str) -> None:
@@ -266,3 +299,7 @@ def warn(message: str, category: type[Warning]) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "eqsynth":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -36,7 +36,9 @@ from torch import Tensor, nn
 import eqsynth as eq
 from eqsynth.store import files
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "training"
+_PAGES = Path(__file__).resolve().parents[1] / "docs" / "training"
+#: Where results go: to the pages of the repository, or below the working directory where this file is a copy.
+FOLDER = _PAGES if _PAGES.is_dir() else Path("training")
 Tensors = tuple[Tensor, ...]
 #: From the inputs of a batch to its outputs: a tensor, or one for each output; None for what is not predicted.
 Predictor = Callable[..., Any]
@@ -592,7 +594,10 @@ def options(description: str, arguments: Sequence[str] | None = None) -> argpars
     parser.add_argument("--short", action="store_true", help="seconds of training: does everything run?")
     parser.add_argument("--seeds", type=int, help="how many (default: 3, with --short 1)")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where to write (default: docs/training, with --short nowhere)"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write (default: docs/training, for a copy of this file ./training; with --short nowhere)",
     )
     parser.add_argument("--force", action="store_true", help="replace the results that are there")
     found = parser.parse_args(arguments)

@@ -1,14 +1,13 @@
 """The command line as a person meets it: what it prints, its exit codes, its messages."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
 import eqsynth as eq
-from terminal import eqsynth
+from terminal import eqsynth, plain_environment
 
 
 @pytest.mark.parametrize(
@@ -16,8 +15,8 @@ from terminal import eqsynth
 )
 def test_a_process_of_its_own_prints_what_this_one_prints(arguments):
     """Answers, errors and notes: the other tests need not start Python again."""
-    command = [sys.executable, "-m", "eqsynth.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "eqsynth", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain_environment())
     here = eqsynth(*arguments)
     assert (done.returncode, done.stdout, done.stderr) == (here.returncode, here.stdout, here.stderr)
 
@@ -133,7 +132,9 @@ def test_products_and_pipes_without_unicode():
     for orders in (("2,1", "1,1"), ("(2,1)", "(1,1)")):
         assert eqsynth("show", "S(3) x O(2)", *orders).stdout.strip() == expected
     command = [sys.executable, "-m", "eqsynth.cli", "show", "S(n)", "1", "1"]
-    done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"})
+    done = subprocess.run(
+        command, capture_output=True, check=True, env=plain_environment() | {"PYTHONIOENCODING": "cp1252"}
+    )
     assert done.stdout.decode("utf-8").strip() == str(eq.basis("S(n)", 1, 1))
 
 

@@ -410,7 +410,7 @@ def test_a_reader_that_has_gone_is_no_news():
         stdout=write, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 # --- a project ------------------------------------------------------------------------------------

@@ -180,23 +180,6 @@ def test_verify_accepts_what_sync_writes(tmp_path, stem):
 # --- the files ----------------------------------------------------------------------------------
 
 
-def test_bytes_depend_on_the_project_alone(tmp_path):
-    found = []
-    for seed in ("0", "77"):
-        folder = tmp_path / f"Ärger mit {seed}"
-        project(folder, FIVE)
-        env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        subprocess.run(
-            [sys.executable, "-m", "eqsynth.cli", "sync"], cwd=folder, env=env, check=True, capture_output=True
-        )
-        found.append(contents(folder))
-    assert found[0] == found[1]
-    assert set(found[0]) == {
-        "eqsynth.toml", "mypkg/layers/__init__.py", "mypkg/layers/eqsynth.lock.json",
-        *(f"mypkg/layers/{stem}.py" for stem in FILES),
-    }  # fmt: skip
-
-
 def test_the_order_in_the_list_does_not_matter(tmp_path):
     one = project(tmp_path / "1", FIVE)
     two = syncing.Project(one.source, tmp_path / "2", one.layers[::-1])

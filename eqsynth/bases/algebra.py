@@ -16,7 +16,8 @@ always returned beside the diagrams:
 - a head meeting no other head follows its strands: a signed head, or zero where two of its strands meet;
 - two heads meeting: epsilon[p] epsilon[q] = sum over permutations s of sgn(s) product of delta(p[i], q[s(i)]),
   and k summed strands that run from head to head leave k! times the same sum for the others;
-- GL(n), SL(n), U(n), SU(n): strands of V and of V*, which orders tell apart; they join as those of O(n) and SO(n);
+- GL(n), SL(n), U(n), SU(n): strands of V and of V*, which orders tell apart; they join as those of O(n) and SO(n), but
+  heads of one kind stay side by side, and only those of V and V* meet, so that heads of one kind are left;
 - Aut(G): bilabelled graphs are glued at their labels; a part that no label holds is its number of homomorphisms.
 
 Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads); 2301.10152, section 4
@@ -39,6 +40,7 @@ from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.numbers import binary, fraction, ordered, whole
 from eqsynth.exact.partitions import bell, components, set_partitions
+from eqsynth.exact.permutations import heads_of, sorted_heads
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
 from eqsynth.families.group import FAMILIES, OTHERS, Group
@@ -144,14 +146,14 @@ class Map:
                 f"{other.inputs} inputs, and they must be equal{hint}. f >> g is first f, then g; "
                 "f @ identity(group, k) adds k strands beside f"
             )
-        return self._pairs(other, other.outputs, self.inputs, compose)
+        return self._pairs(other, other.outputs, self.inputs, _composed)
 
     def __matmul__(self, other: Map) -> Map:
         if not isinstance(other, Map):
             return NotImplemented
         self._meet(other, "tensor")
         outputs, inputs = _beside(self.outputs, other.outputs), _beside(self.inputs, other.inputs)
-        return self._pairs(other, outputs, inputs, tensor)
+        return self._pairs(other, outputs, inputs, _tensored)
 
     @property
     def T(self) -> Map:  # noqa: N802 - the transpose, as in numpy and torch
@@ -275,13 +277,19 @@ class Map:
                 f"{len(self.terms)} times {len(other.terms)} terms are {pairs} products of diagrams, "
                 f"beyond {MAX_TERMS}: multiply smaller sums"
             )
+        alike = self._determinants * other._determinants > 0
         terms = (
             (left * right * scalar, diagram)
             for left, first in self.terms
             for right, second in other.terms
-            for scalar, diagram in multiply(self.group, first, second)
+            for scalar, diagram in multiply(self.group, first, second, alike)
         )
         return Map.collect(self.group, outputs, inputs, terms)
+
+    @property
+    def _determinants(self) -> int:
+        """How many determinants of V its terms hold, negative for those of V*; 0 where kinds of axes are not told."""
+        return getattr(maps_of(self.group, self.inputs, self.outputs), "determinants", 0) or 0
 
 
 @explain_calls
@@ -299,8 +307,9 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
     ((RationalFunction('n'), Diagram(outputs=0, inputs=0, blocks=(), edges=(), head=())),)
 
     Exactly one term for S(n), O(n), Sp(n) and wherever there is no head; none or one for one head of SO(n);
-    up to n! for two heads. A(n): up to n to the number of outer blocks that meet no strand of the one head,
-    since each of those agrees with one label of the head. Nothing is solved for: joining is combinatorial.
+    up to n! for two heads (those of SL(n) are read as one of V and one of V*; a :class:`Map` knows its kinds). A(n): up
+    to n to the number of outer blocks that meet no strand of the one head, since each of those agrees with one label of
+    the head. Nothing is solved for: joining is combinatorial.
 
     Raises SpaceError where the orders do not fit, GroupError for a diagram that the group does not have,
     SizeError beyond 250,000 terms.
@@ -315,13 +324,7 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
             f"cannot compose {first.inputs} -> {first.outputs} with {second.inputs} -> {second.outputs}: "
             "the second must have as many inputs as the first has outputs"
         )
-    total = second.outputs + first.inputs
-    middle = range(total, total + first.outputs)
-    return _glue(
-        group,
-        (second.outputs, first.inputs),
-        [(first, (*middle, *range(second.outputs, total))), (second, (*range(second.outputs), *middle))],
-    )
+    return _composed(group, first, second)
 
 
 @explain_calls
@@ -339,17 +342,7 @@ def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...
     """
     for name, diagram in (("left", left), ("right", right)):
         require(name, diagram, Diagram, _DIAGRAM)
-    outputs, inputs = left.outputs + right.outputs, left.inputs + right.inputs
-    nodes = range(outputs + inputs)
-    top, bottom = nodes[:outputs], nodes[outputs:]
-    return _glue(
-        Group.parse(group),
-        (outputs, inputs),
-        [
-            (left, (*top[: left.outputs], *bottom[: left.inputs])),
-            (right, (*top[left.outputs :], *bottom[left.inputs :])),
-        ],
-    )
+    return _tensored(Group.parse(group), left, right)
 
 
 @explain_calls
@@ -725,13 +718,34 @@ _Piece = tuple[Diagram, Sequence[int]]
 _Node = int | tuple[int, int]
 
 
-def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> tuple[Term, ...]:
+def _composed(group: Group, first: Diagram, second: Diagram, alike: bool = False) -> tuple[Term, ...]:
+    """First one diagram, then another; ``alike``: heads of both are of one kind, V or V*."""
+    total = second.outputs + first.inputs
+    middle = range(total, total + first.outputs)
+    pieces = [(first, (*middle, *range(second.outputs, total))), (second, (*range(second.outputs), *middle))]
+    return _glue(group, (second.outputs, first.inputs), pieces, alike)
+
+
+def _tensored(group: Group, left: Diagram, right: Diagram, alike: bool = False) -> tuple[Term, ...]:
+    """Two diagrams side by side."""
+    outputs, inputs = left.outputs + right.outputs, left.inputs + right.inputs
+    nodes = range(outputs + inputs)
+    top, bottom = nodes[:outputs], nodes[outputs:]
+    pieces = [
+        (left, (*top[: left.outputs], *bottom[: left.inputs])),
+        (right, (*top[left.outputs :], *bottom[left.inputs :])),
+    ]
+    return _glue(group, (outputs, inputs), pieces, alike)
+
+
+def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False) -> tuple[Term, ...]:
     for diagram, _ in pieces:
         _check_diagram(group, diagram)
     if group.kept_graph is not None:
         return _collect(_join_graphs(group.kept_graph, orders, pieces))
-    joined = _join_blocks if group.partitions else _join_pairs
-    return _collect(joined(group, orders, pieces))
+    if group.partitions:
+        return _collect(_join_blocks(group, orders, pieces))
+    return _collect(_join_pairs(group, orders, pieces, alike))
 
 
 def _follow(
@@ -756,12 +770,16 @@ def _follow(
             return None, (-1) ** (reversals + along // 2), along
 
 
-def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece]) -> Iterator[Term]:
+def _join_pairs(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False) -> Iterator[Term]:
     """Matchings: follow every strand from end to end, then the closed ones; heads stand at ends of strands."""
     ends, forms, at = _edges(group, pieces)
     pairs: list[tuple[int, ...]] = []
     # Head by head and place by place: the vertex of the result where the strand ends.
-    free: list[dict[int, int]] = [{} for diagram, _ in pieces if diagram.head]
+    counts = [len(heads_of(diagram.head, group.number)) if diagram.head else 0 for diagram, _ in pieces]
+    free: list[dict[int, int]] = [{} for _ in range(sum(counts))]
+    if group.duals and len(free) > 1:
+        yield from _join_heads(group, orders, (ends, forms, at), [*counts, 0][:2], alike)
+        return
     across: list[tuple[int, int]] = []
     #: Head by head whether its legs have other signs than those that a head of the result has there, all or none.
     turned = [0] * len(free)
@@ -814,19 +832,91 @@ def _edges(group: Group, pieces: Sequence[_Piece]) -> tuple[list[_Node], list[bo
     forms: list[bool] = []
     heads = 0
     for diagram, nodes in pieces:
+        own = heads_of(diagram.head, group.number) if diagram.head else []
         for number, block in enumerate(diagram.blocks):
             if len(block) == 1:
-                ends += [(heads, diagram.head.index(number)), nodes[block[0]]]
+                head, place = divmod(diagram.head.index(number), len(own[0]))
+                ends += [(heads + head, place), nodes[block[0]]]
                 forms.append(group.signature is not None and block[0] >= diagram.outputs)
             else:
                 left, right = block
                 ends += [nodes[left], nodes[right]]
                 forms.append(group.paired and (left < diagram.outputs) == (right < diagram.outputs))
-        heads += bool(diagram.head)
+        heads += len(own)
     at: dict[_Node, list[int]] = {}
     for half, node in enumerate(ends):
         at.setdefault(node, []).append(half)
     return ends, forms, at
+
+
+def _join_heads(
+    group: Group,
+    orders: tuple[int, int],
+    edges: tuple[list[_Node], list[bool], dict[_Node, list[int]]],
+    counts: Sequence[int],
+    alike: bool,
+) -> Iterator[Term]:
+    """The same with several heads across a wall: those of V and of V* that there are go in pairs.
+
+    ``counts``: how many heads each piece has; those of one piece are of one kind.
+    """
+    ends, forms, at = edges
+    pairs: list[tuple[int, int]] = []
+    far: list[list[_Node]] = [[-1] * group.number for _ in range(sum(counts))]
+    loops, seen = 0, [False] * len(forms)
+    for node, halves in at.items():
+        if len(halves) > 1 or seen[halves[0] >> 1]:
+            continue
+        end = _follow(halves[0], ends, forms, at, seen)[0]
+        assert end is not None  # noqa: S101 - strands that start at an end have another
+        _tie(pairs, far, node, end)
+    for edge in range(len(forms)):
+        if not seen[edge]:
+            loops += 1
+            _follow(2 * edge, ends, forms, at, seen)
+    left, right = range(counts[0]), range(counts[0], sum(counts))
+    meeting = [] if alike else [*zip(left, right, strict=False)]
+    ways = factorial(group.number) ** len(meeting)
+    if ways > MAX_TERMS:
+        raise SizeError(
+            f"{len(meeting)} heads of {group} that meet as many are a sum over {ways} permutations, beyond "
+            f"{MAX_TERMS}: ask for a smaller n, or join fewer heads"
+        )
+    kept = [head for head in range(len(far)) if not any(head in two for two in meeting)]
+    for scalar, more, strands in _without(meeting, pairs, far):
+        vertices = [node for head in kept for node in strands[head] if isinstance(node, int)]
+        blocks = sorted([*(tuple(sorted(pair)) for pair in more), *((vertex,) for vertex in vertices)])
+        head, sign = sorted_heads(tuple(blocks.index((vertex,)) for vertex in vertices), group.number)
+        yield _power(group, loops) * scalar * sign, Diagram(*orders, tuple(blocks), head=head)
+
+
+def _tie(pairs: list[tuple[int, int]], far: list[list[_Node]], one: _Node, other: _Node) -> None:
+    """A strand from one end to another: a pair of vertices, or where legs of heads lead."""
+    if isinstance(one, int) and isinstance(other, int):
+        pairs.append((one, other))
+    for end, to in ((one, other), (other, one)):
+        if isinstance(end, tuple):
+            far[end[0]][end[1]] = to
+
+
+def _without(
+    meeting: Sequence[tuple[int, int]], pairs: list[tuple[int, int]], far: list[list[_Node]]
+) -> Iterator[tuple[int, list[tuple[int, int]], list[list[_Node]]]]:
+    """Heads of V and V* that meet, replaced by sums over permutations: scalars, pairs, and where other legs lead."""
+    if not meeting:
+        yield 1, pairs, far
+        return
+    (first, second), *rest = meeting
+    across = {place: node[1] for place, node in enumerate(far[first]) if isinstance(node, tuple) and node[0] == second}
+    rows = [place for place in range(len(far[first])) if place not in across]
+    columns = [place for place in range(len(far[second])) if place not in across.values()]
+    for order in permutations(columns):
+        image = {**across, **dict(zip(rows, order, strict=True))}
+        scalar = sign_of([image[place] for place in sorted(image)]) * factorial(len(across))
+        more, strands = [*pairs], [[*legs] for legs in far]
+        for row, column in zip(rows, order, strict=True):
+            _tie(more, strands, strands[first][row], strands[second][column])
+        yield from ((scalar * factor, *after) for factor, *after in _without(rest, more, strands))  # type: ignore[misc]
 
 
 def _determinant(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from eqsynth.bases import dimension as dimensions
 from eqsynth.bases import index_symmetries, irreps
 from eqsynth.diagrams import codec, enumeration, functor, gram, standard, words
 from eqsynth.diagrams.bilabelled import PRIME, affordable, choose
-from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Single, join
+from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Multiplied, Orbit, Parts, Single, join
 from eqsynth.diagrams.transfer import transfers
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
@@ -76,9 +76,10 @@ class Certificate:
     (S(n): partitions into at most n blocks; their change to the orbit basis is unitriangular), ``"standard"``
     (O(n), SO(n), Sp(n): words without subsequences longer than n, see :mod:`eqsynth.diagrams.standard`),
     ``"orbits"`` (S(n): coordinates in the orbit basis of full rank modulo ``prime``), ``"gram"`` (the
-    Gram matrix has full rank modulo ``prime``), ``"disjoint"`` (orbits), ``"representatives"`` (Aut(G):
-    values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, ``"nested"`` (wreath
-    products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
+    Gram matrix has full rank modulo ``prime``), ``"values"`` (SL(n), SU(n), products of several determinants: values
+    on the index tuples at which standard diagrams are triangular), ``"disjoint"`` (orbits), ``"representatives"``
+    (Aut(G): values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, ``"nested"``
+    (wreath products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
     orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
     ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo
@@ -108,6 +109,7 @@ class Certificate:
             "images": f"images of one vector of an irrep have full rank modulo {self.prime}",
             "gram": f"their Gram matrix has full rank modulo {self.prime}",
             "orbits": f"their coordinates in the orbit basis have full rank modulo {self.prime}",
+            "values": f"their values on one tuple per standard diagram have full rank modulo {self.prime}",
         }[self.independence]
         of = f" of {self.spanning} diagrams" if self.spanning != self.dimension else ""
         return f"{self.dimension}{of}; independent: {why}; complete: the dimension is {self.dimension}"
@@ -140,18 +142,23 @@ class Basis:
     #: With which way to grow n all maps commute, where these alone were asked for.
     transfer: str | None = None
 
+    def __post_init__(self) -> None:
+        if any(type(element) is tuple for element in self.diagrams[:1]):
+            listed = tuple([Parts(self.parts(index)) for index in range(len(self))])
+            object.__setattr__(self, "diagrams", listed)
+
     def __len__(self) -> int:
         return len(self.diagrams)
 
-    def __iter__(self) -> Iterator[Element]:
-        return iter(self.diagrams)
+    def __iter__(self) -> Iterator[Single | Parts]:
+        return iter(cast("tuple[Single | Parts, ...]", self.diagrams))
 
     @overload
-    def __getitem__(self, index: int) -> Element: ...
+    def __getitem__(self, index: int) -> Single | Parts: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Element, ...]: ...
-    def __getitem__(self, index: int | slice) -> Element | tuple[Element, ...]:
-        return self.diagrams[index]
+    def __getitem__(self, index: slice) -> tuple[Single | Parts, ...]: ...
+    def __getitem__(self, index: int | slice) -> Single | Parts | tuple[Single | Parts, ...]:
+        return cast("tuple[Single | Parts, ...]", self.diagrams)[index]
 
     @explain_calls
     def map(self, index: int) -> Map:
@@ -812,13 +819,15 @@ def _diagram_basis(group: Group, inputs: Order, outputs: Order, choose: str = "a
     else:
         listed.sort(key=_cost_key)
         pivots, prime = gram.greedy_basis(allowed, listed, dimension)
+        several = any(len(diagram.head) > group.number for diagram in listed)
         listed = [listed[pivot] for pivot in pivots]
-        certificate = Certificate(dimension, spanning, "orbits" if group.coarsens else "gram", prime)
+        why = "orbits" if group.coarsens else "values" if several else "gram"
+        certificate = Certificate(dimension, spanning, why, prime)
     listed.sort(key=lambda diagram: diagram.key)
     return Basis(group, inputs, outputs, tuple(listed), certificate)
 
 
 def _cost_key(diagram: Diagram) -> tuple[object, ...]:
     """Cheapest first: mixing channels costs n^axes, reading and writing n^blocks of a row."""
-    mixed = diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
+    mixed = words.axes_mixed(diagram)
     return (mixed, diagram.bottom_only + diagram.top_only, diagram.key)

@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
-from eqsynth.bases.dimension import stable_from
+from eqsynth.bases.dimension import short_products, stable_from
 from eqsynth.errors import GroupError, SizeError, explain_calls
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.group import FAMILIES, Group, Label
 from eqsynth.families.irreps import irrep_text
 from eqsynth.spaces.exchanges import cycle_types
-from eqsynth.spaces.space import Symmetry, plain_order
+from eqsynth.spaces.space import Symmetry, Valence, axes_of, duals_of, plain_order, tensor_parts
 
 #: More irreducible parts than anyone counts.
 MAX_PARTS = 10_000
@@ -208,22 +208,26 @@ def irreducible_dimension(group: Group, shape: Label) -> int:
     return prod(group.number + offset for offset in offsets) // divisor
 
 
-def copies(group: Group, order: int | Symmetry) -> dict[Label, int]:
+def copies(group: Group, order: int | Symmetry | Valence) -> dict[Label, int]:
     """How often the tensor power V^order holds each irreducible part of S(n), O(n) or Sp(n).
 
     >>> from eqsynth import Group
     >>> from eqsynth.bases.bratteli import copies
-    >>> from eqsynth.spaces.space import Symmetry
+    >>> from eqsynth.spaces.space import Symmetry, valence
     >>> copies(Group("O", 3), 2), copies(Group("S", 4), 1)
     ({(2,): 1, (1, 1): 1, (): 1}, {(4,): 1, (3, 1): 1})
     >>> copies(Group("O", 3), Symmetry("[ijkl=jikl=klij]", 4))
     {(): 2, (2,): 2, (4,): 1}
+    >>> copies(Group("GL", 3), valence((1, 1)))
+    {((), ()): 1, ((1,), (1,)): 1}
 
     These are the walks to each part in the Bratteli diagram. For SO(n) and A(n) they are those of O(n) and S(n).
     Tensors with a symmetry of indices hold a part as often as the mean, over the permutations of axes that it has, of
     signs times traces says (:meth:`eqsynth.families.group.Group.times_power_sum`).
     Raises SizeError where there are more than 10,000 parts.
     """
+    if group.duals or isinstance(order, Valence):
+        return _copies_across(group, order)
     if isinstance(order, Symmetry):
         return _symmetric_copies(group, order)
     walks: dict[Label, int] = {group.start(): 1}
@@ -231,6 +235,16 @@ def copies(group: Group, order: int | Symmetry) -> dict[Label, int]:
         walks = _step(group, step, walks)
         _afford_parts(group, order, len(walks))
     return walks
+
+
+def _copies_across(group: Group, order: int | Symmetry | Valence) -> dict[Label, int]:
+    """The same where some axes are of V*."""
+    maps, total = group.between(duals_of(order), ()), Counter[Label]()
+    for parts, times in short_products(tensor_parts(order), ordered=True).items():
+        for label, ways in maps.copies(parts).items():
+            total[label] += times * ways
+        _afford_parts(group, axes_of(order), len(total))
+    return {label: total[label] for label in sorted(total, key=group.sort_key) if total[label]}
 
 
 def _symmetric_copies(group: Group, symmetry: Symmetry) -> dict[Label, int]:

@@ -6,7 +6,7 @@ They use no diagram, which is why they can prove that a set of diagrams is compl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -59,14 +59,35 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     Other symmetries: the number is linear in the cycle index of a symmetry, which is a sum of products of those of
     symmetric tensors, with whole coefficients (:func:`symmetric_parts`).
     """
-    sums = [_short_parts(part.order if isinstance(part, Valence) else part) for part in parts]
+    total = short_products(parts, ordered=group.sides is not None)
+    return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
+
+
+def short_products(parts: Sequence[int | Symmetry | Valence], ordered: bool) -> Counter[tuple[int | Symmetry, ...]]:
+    """A product of tensor spaces as a sum of products of symmetric, alternating and plain tensors, each so often.
+
+    >>> from eqsynth.bases.dimension import short_products
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> dict(short_products([Symmetry("[ijkl=jikl=klij]", 4)], ordered=False)) == {
+    ...     (Symmetry("S", 4),): 1, (1, Symmetry("S", 3)): -1, (Symmetry("S", 2), Symmetry("S", 2)): 1}
+    True
+
+    ``ordered``: it matters which parts lie where, as with axes of V and of V*; else equal products are counted once.
+    """
+    pieces = [
+        piece
+        for part in parts
+        for piece in (
+            [part.order] if isinstance(part, Valence) else part.pieces if isinstance(part, Symmetry) else [part]
+        )
+    ]
+    sums = [_short_parts(piece) for piece in pieces]
     afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
     total: Counter[tuple[int | Symmetry, ...]] = Counter()
     for chosen in product(*sums):
         listed = [part for terms, _ in chosen for part in terms]
-        # With axes of V and of V* it matters which parts lie where; elsewhere equal products are counted once.
-        total[tuple(listed if group.sides is not None else sorted(listed, key=str))] += prod(n for _, n in chosen)
-    return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
+        total[tuple(listed if ordered else sorted(listed, key=str))] += prod(n for _, n in chosen)
+    return total
 
 
 def _short_parts(part: int | Symmetry) -> list[tuple[tuple[int | Symmetry, ...], int]]:

@@ -11,8 +11,7 @@ from eqsynth.diagrams.diagram import Diagram, Element, Single
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import Blocks
-from eqsynth.exact.permutations import inverse
-from eqsynth.exact.permutations import sign as sign_of
+from eqsynth.exact.permutations import inverse, runs, sorted_heads
 from eqsynth.families.group import Group
 from eqsynth.families.representation import packing
 from eqsynth.spaces.exchanges import Turn
@@ -98,8 +97,9 @@ def images_under(swap: Sequence[int], start: int, forms: Container[int]) -> Call
         blocks = tuple(sorted(moved))
         if not diagram.head:
             return (blocks, ()), sign
-        heads = [blocks.index(moved[number]) for number in diagram.head]
-        return (blocks, tuple(sorted(heads))), sign * sign_of(heads)
+        heads = tuple(blocks.index(moved[number]) for number in diagram.head)
+        head, swapped = sorted_heads(heads, len(runs(heads, diagram.head)[0]))
+        return (blocks, head), sign * swapped
 
     return moved_diagram
 

@@ -18,6 +18,7 @@ from eqsynth.spaces.space import (
     Order,
     Space,
     Symmetry,
+    Valence,
     axes_of,
     entries_of,
     irreps_of,
@@ -76,6 +77,8 @@ class Irreps:
         """
         if any(factor.symbolic for factor in self.group.factors):
             raise SymbolicError(f"{self.group} leaves a size open, and irreps are spaces at a number: ask for one")
+        if lacking := [factor for factor in self.group.factors if not factor.stride]:
+            raise GroupError(f"irreps of {lacking[0]} have no coordinates here: ask for tensors of an order")
         halves = [text for text, _ in self if text.rstrip(")")[-1] in "+-"]
         if halves:
             raise GroupError(
@@ -85,7 +88,7 @@ class Irreps:
 
     def __str__(self) -> str:
         rows = [("irrep", "times", "dimension", "its own maps")]
-        kinds = {1: "real multiples", 2: "complex multiples"}
+        kinds = {1: "complex multiples" if self.group.over_complex else "real multiples", 2: "complex multiples"}
         rows += [(_entry(p.text), str(p.copies_in[0]), str(p.dim), kinds[p.delta]) for p in self.parts]
         wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
         title = f"{self.group}: tensors of order {order_text(self.order)}, of dimension {self.dim}"
@@ -123,6 +126,15 @@ def irreps(group: str | Group, order: str | Order) -> Irreps:
     2e     2      5          real multiples
     4e     1      9          real multiples
 
+    >>> print(eq.irreps("U(n)", (1, 1)))
+    U(n): tensors of order (1,1), of dimension n²
+    irrep  times  dimension  its own maps
+    {-;-}  1      1          complex multiples
+    {1;1}  1      n² - 1     complex multiples
+
+    Those of GL(n), SL(n), U(n) and SU(n) are pairs of partitions: {lambda;mu} is the largest part of tensors whose
+    axes of V have the symmetry lambda, and those of V* mu. Pairs that differ by determinants are one for SL(n), SU(n).
+
     Raises GroupError for groups whose parts are not known; SizeError for more than 10,000 parts.
     """
     parsed = Group.parse(group)
@@ -157,12 +169,13 @@ def floor(group: str | Group, space_in: str | int | Space, space_out: str | int 
     of basis makes the products smaller; changes of basis themselves are not counted, biases neither. A product of
     matrices is counted as usual, without the tricks of fast matrix multiplication. Where the multiples are complex
     numbers, of which a real part of dimension dim has dim / 2, each takes four real multiply-adds: twice dim in all.
+    On complex tensors (U(n), SU(n)) multiply-adds are those of complex numbers, in plans, too.
 
     The symbols are those of ``Plan.sizes`` and ``Plan.costs``. With n a letter the polynomial holds from the n on at
     which the number of maps no longer changes (``dimension.stable_from``: n >= k + l for S(n), from order k to l).
 
-    Raises GroupError for groups that are not S, A, O, SO, Sp or products of these, SizeError for orders with more
-    than 10,000 irreducible parts.
+    Raises GroupError for groups whose parts have no labels (those of graphs, permutations and matrices, O(p,q), wreath
+    products) and their products, SizeError for orders with more than 10,000 irreducible parts.
     """
     hom = Hom.parse(group, space_in, space_out)
     total = Polynomial()
@@ -183,8 +196,10 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     >>> [(part.name, str(part.dim)) for part in parts("S(n)", 2, 2)]
     [('(n)', '1'), ('(n-1,1)', 'n - 1'), ('(n-2,1,1)', '1/2 n² - 3/2 n + 1'), ('(n-2,2)', '1/2 n² - 3/2 n')]
 
-    Parts of S(n), O(n) and Sp(n) are named by partitions and are absolutely irreducible. In A(n) and SO(n) two parts
-    that differ by the sign are one. A part that is its own partner falls in two halves: partitions equal to their
+    Parts of GL(n) and U(n) are named by pairs of partitions, all absolutely irreducible; so are those of SL(n) and
+    SU(n), by the shorter of the pairs that differ by determinants. Those of S(n), O(n) and Sp(n) are named by
+    partitions and are absolutely irreducible. In A(n) and SO(n) two parts that differ by the sign are one. A part that
+    is its own partner falls in two halves: partitions equal to their
     transpose in A(n), those with n/2 rows in SO(n). Each half is real where it is its own conjugate, since it is
     then the only one of its kind in a real part and so kept by conjugation. Otherwise the halves are each other's
     conjugates, and together one part of complex type: in SO(n) where n/2 is odd, in A(n) where (n - d)/2 is odd, for
@@ -193,14 +208,15 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     Raises as :func:`floor` does. Source: Weyl; James and Kerber, The Representation Theory of the Symmetric Group, 2.5.
     """
     hom = Hom.parse(group, space_in, space_out)
-    if not all(factor.stride for factor in hom.group.factors):
-        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
+    if not all(factor.stride or factor.rational for factor in hom.group.factors):
+        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride or kind.rational)
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )
     columns = [list(zip(*map(orders_of, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))
-    shared = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns))
+    over = [hom.group.over_complex] * len(symbols)
+    shared = reduce(_times, map(_factor_parts, hom.group.factors, symbols, *columns, over))
     return tuple(part for part in shared if any(part.copies_in) and any(part.copies_out))
 
 
@@ -212,8 +228,13 @@ def _wide(side: str, space: Space, copies_of: Sequence[int]) -> Polynomial:
     )
 
 
-def _factor_parts(group: Group, symbol: str, orders_in: Sequence[Order], orders_out: Sequence[Order]) -> list[Part]:
-    """The parts that some input and some output term share, for a group that is no product."""
+def _factor_parts(
+    group: Group, symbol: str, orders_in: Sequence[Order], orders_out: Sequence[Order], over_complex: bool
+) -> list[Part]:
+    """The parts that some input and some output term share, for a group that is no product.
+
+    ``over_complex``: of complex tensors, where parts of complex type fall in two.
+    """
     total = max(map(axes_of, orders_in)) + max(map(axes_of, orders_out))
     enough = stable_from(group, total)
     # From there on no two shared parts differ by the sign, and a letter has the parts of any number.
@@ -232,7 +253,7 @@ def _factor_parts(group: Group, symbol: str, orders_in: Sequence[Order], orders_
         into, out = (tuple(held[order].get(key, 0) for order in orders) for orders in (orders_in, orders_out))
         if stable or not sized.splits(shape):
             shared.append(Part(name, dim, 1, into, out, (text,)))
-        elif sized.complex_halves(shape):
+        elif sized.complex_halves(shape) and not over_complex:
             shared.append(Part(name, dim, 2, into, out, (text,)))
         else:
             shared += [Part(name + sign, dim / 2, 1, into, out, (text + sign,)) for sign in "+-"]
@@ -265,7 +286,8 @@ def _held(group: Group, order: Order, stable: bool, apart: bool) -> dict[tuple[L
     """The copies of parts in tensors of an order, and whether they are twisted, for those that are kept apart."""
     (one,) = irreps_of(order)
     (kind,) = entries_of(order)
-    walks = copies(group, kind if isinstance(kind, Symmetry) else axes_of(order)) if one is None else {one.label: 1}
+    tensors = kind if isinstance(kind, Symmetry | Valence) else axes_of(order)
+    walks = copies(group, tensors) if one is None else {one.label: 1}
     walks = walks if stable else _joined(group, walks)
     twisted = any(twists_of(order)) and group.flips
     if twisted and not apart:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import permutations
-from math import prod
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases
@@ -23,6 +23,7 @@ from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.errors import SizeError
+from eqsynth.exact.permutations import heads_of
 from eqsynth.families.group import Group
 from eqsynth.families.hom import mixed
 from eqsynth.graphs.orbits import orbit_count, representative_array
@@ -157,13 +158,17 @@ def _boxes(group: Group, diagram: Diagram, n: int) -> Boxes:
                 continue
             sizes.append(n)
             steps.append(step)
-    if diagram.head:
-        if n > MAX_HEAD:
-            raise SizeError(f"a head at n = {n} has {n}! terms: projections with heads go up to n = {MAX_HEAD}")
+    heads = heads_of(diagram.head, n)
+    if heads and factorial(n) ** len(heads) > factorial(MAX_HEAD):
+        raise SizeError(
+            f"a head at n = {n} has {n}! terms, and there are {len(heads)}: projections with heads go up to "
+            f"n = {MAX_HEAD}, or as many terms in all"
+        )
+    for head in heads:
         orders = _permutations(n)
-        tied = [sum(place[vertex] for vertex in diagram.blocks[number]) for number in diagram.head]
+        tied = [sum(place[vertex] for vertex in diagram.blocks[number]) for number in head]
         places, own = orders[: len(tied)].T @ np.array(tied, np.int64), functor.signs(orders, n)
-        for leg, number in enumerate(diagram.head):
+        for leg, number in enumerate(head):
             if group.signature is not None and diagram.blocks[number][0] >= diagram.outputs:
                 own = own * np.diag(group.pair_form(n))[orders[leg]]
         corners, signs = np.add.outer(corners, places).ravel(), np.multiply.outer(signs, own).ravel()

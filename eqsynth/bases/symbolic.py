@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, combinations
-from math import factorial
+from itertools import chain, combinations, permutations
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases
@@ -26,6 +26,7 @@ from eqsynth.exact.matrix import ExactMatrix, indexed
 from eqsynth.exact.numbers import choice, whole
 from eqsynth.exact.partitions import components
 from eqsynth.exact.permutations import sign as sign_of
+from eqsynth.exact.permutations import sorted_heads
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.exact.spherical import MATCHINGS, PERMUTATIONS
 from eqsynth.families.group import FAMILIES, Group
@@ -81,7 +82,8 @@ def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFuncti
 
     S(n), O(n): n^loops, one loop for each block of the join. Sp(n): s(D) s(E) (-1)^(m/2) (-n)^loops,
     m = k + l vertices, with s(D) = (-1)^(crossings of D, all vertices on one line). SO(n) with heads:
-    sgn(sigma) n! n^loops where the union joins the free vertices by a bijection sigma, else 0.
+    sgn(sigma) n! n^loops where the union joins the free vertices by a bijection sigma, else 0. SL(n) with several
+    heads: n^loops times a sum over colourings (:func:`signed_colourings`).
     A(n) with heads: the sign between the heads times n! for equal blocks, else 0. A diagram with a
     head is orthogonal to those without.
 
@@ -119,7 +121,8 @@ def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
         if diagram.head and group.heads and group.symbolic:
             raise SymbolicError(f"{diagram} has a head, and {group} leaves n open: ask for a number in place of n")
         # Inner products know the sign of any order of the head.
-        problem = enumeration.misfit(group, replace(diagram, head=tuple(sorted(diagram.head))))
+        head = sorted_heads(diagram.head, len(diagram.head) if group.symbolic else group.number)[0]
+        problem = enumeration.misfit(group, replace(diagram, head=head))
         if problem:
             raise GroupError(f"{diagram} is no diagram of {group}, {problem}: ask for one of enumeration.diagrams")
 
@@ -139,10 +142,47 @@ def _monomial(group: Group, first: Diagram, second: Diagram) -> tuple[int, int]:
         sigma = [ends.get(root[second.blocks[block][0]], -1) for block in second.head]
         if sorted(sigma) != list(range(len(first.head))):
             return 0, 0
-        return sign_of(sigma) * factorial(int(group.n)), loops - len(sigma)
+        size = int(group.n) if len(sigma) > int(group.n) else len(sigma)
+        return signed_colourings(tuple(sigma), size) * factorial(int(group.n)), loops - len(sigma)
     if group.symplectic:
         return _crossing_sign(first) * _crossing_sign(second) * (-1) ** (len(root) // 2 + loops), loops
     return 1, loops
+
+
+@lru_cache(maxsize=1 << 14)
+def signed_colourings(joined: tuple[int, ...], n: int) -> int:
+    """The sum of a product of epsilons times another, over n!: leg i of the first ones is leg ``joined[i]`` there.
+
+    >>> from eqsynth.bases.symbolic import signed_colourings
+    >>> signed_colourings((1, 0, 2), 3), signed_colourings((0, 1, 2, 3), 2), signed_colourings((0, 2, 1, 3), 2)
+    (-1, 2, 1)
+
+    Heads have n legs each, and legs that are joined have one label: a sum over colourings of a graph that has n edges
+    at each head, so that n colours meet there, of the product of the signs in which they do. With one head on either
+    side it is the sign of a permutation. The labels of the first head are taken in order, once for n! ways.
+    """
+    heads = len(joined) // n
+    if heads <= 1:
+        return sign_of(joined)
+    total = 0
+    other: list[list[int]] = [[-1] * n for _ in range(heads)]
+
+    def colour(head: int, sign: int) -> None:
+        nonlocal total
+        if head == heads:
+            total += sign * prod(map(sign_of, other))
+            return
+        legs = joined[head * n : (head + 1) * n]
+        for labels in permutations(range(n)) if head else (range(n),):
+            if not any(label in other[leg // n] for leg, label in zip(legs, labels, strict=True)):
+                for leg, label in zip(legs, labels, strict=True):
+                    other[leg // n][leg % n] = label
+                colour(head + 1, sign * sign_of(labels))
+                for leg in legs:
+                    other[leg // n][leg % n] = -1
+
+    colour(0, 1)
+    return total
 
 
 def _crossing_sign(diagram: Diagram) -> int:

@@ -13,8 +13,9 @@ from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import Diagram, Multiplied
 from eqsynth.diagrams.text import TIED, picture
 from eqsynth.diagrams.transfer import WORDS
-from eqsynth.errors import SizeError, abridged
+from eqsynth.errors import SizeError, abridged, counted
 from eqsynth.spaces.space import Order, is_number, numbers, order_text
+from eqsynth.store.screen import NARROWEST, Screen
 
 if TYPE_CHECKING:
     from eqsynth.bases.basis import Basis
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The most characters of the words beside a picture before they are broken.
 LINE = 84
+#: What a table is laid out for where it is not said: any number of columns.
+ANY = Screen()
 #: The most drawings in one file.
 MOST = 1_000
 
@@ -34,20 +37,20 @@ def heading(basis: Basis) -> list[str]:
     >>> heading(eq.basis("O(3)", 2, 1))[2]
     'Every linear map with this symmetry from x, a 3 × 3 matrix, to y, a vector of 3 numbers, is zero.'
     """
-    maps = "map" if len(basis) == 1 else "maps"
     such = f" that commutes with {WORDS[basis.transfer]}" if basis.transfer else ""
     x, y = words.space(basis.group, basis.inputs), words.space(basis.group, basis.outputs)
     sums = "is a weighted sum of these." if len(basis) else "is zero."
     lines = [
         f"{abridged(basis.group)}: order {order_text(basis.inputs)} -> order {order_text(basis.outputs)}, "
-        f"{len(basis)} independent equivariant {maps}",
+        f"{counted(len(basis), 'independent equivariant map')}",
         words.symmetry(basis.group),
         f"Every linear map with this symmetry{such} from x, {x}, to y, {y}, {sums}",
         f"certificate: {basis.certificate}",
     ]
     counts = Counter(type(element).__name__ for element in basis.diagrams)
     if basis.group.kept_graph is not None:
-        lines.append(f"{counts['Diagram']} bilabelled graphs, {counts['Orbit']} orbit indicators")
+        graphs, orbits = counted(counts["Diagram"], "bilabelled graph"), counted(counts["Orbit"], "orbit indicator")
+        lines.append(f"{graphs}, {orbits}")
     if basis.group.diagrammatic:
         lines.append("outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels")
     parts = [part for element in basis.diagrams for part in words.parts(basis.group, element)]
@@ -68,49 +71,78 @@ def basis_table(
     multiplied: Sequence[Multiplied] = (),
     above: Sequence[str] | None = None,
     sizes: bool = False,
+    screen: Screen = ANY,
 ) -> str:
     r"""The text of ``print(basis)``: a row for each of the first ``limit`` elements, or for element ``index`` alone.
 
     ``multiplied``: what the input is the product of (``ProductHom.multiplied``); ``above``: another heading; ``sizes``:
-    whether there is a column that says with which ways to grow n a map commutes.
+    whether there is a column that says with which ways to grow n a map commutes. On a narrow ``screen`` the cells of
+    columns that do not fit stand below each other, and below a picture that leaves no room beside it.
 
     >>> import eqsynth as eq
     >>> from eqsynth.bases.table import basis_table
     >>> print(basis_table(eq.basis("O(n)", 1, 1), None).split("\n\n")[1])
         diagram   formula        cost   from
     """
-    lines = [*(heading(basis) if above is None else above), ""]
+    above = heading(basis) if above is None else above
+    lines = [*(piece for line in above for piece in screen.wrapped(line)), ""]
+    if sizes:
+        note = "transfer: repeat, commutes with repeated nodes, sums/n; pad, commutes with nodes of zeros"
+        lines[-1:] = [*screen.wrapped(note), ""]
     chosen = range(len(basis))[:limit] if index is None else [index]
     shown = [basis.diagrams[number] for number in chosen]
-    pictures = [picture(element, basis.group, multiplied).split("\n") for element in shown]
+    pictures = [screen.text(picture(element, basis.group, multiplied)).split("\n") for element in shown]
     columns = {
         "formula": [words.formula(basis.group, basis[number], basis.turned(number), multiplied) for number in chosen],
         "cost": ["" if multiplied else words.cost(basis.group, element) for element in shown],
         "transfer": [", ".join(basis.transfers(number)) or "-" for number in chosen] if sizes else [],
         "from": [words.kind(basis.group, element) for element in shown],
     }
+    columns = {name: [*map(screen.text, cells)] for name, cells in columns.items() if any(cells)}
     drawn = any(rows != [""] for rows in pictures)
     wide = max([len("diagram") * drawn, *(len(row) for rows in pictures for row in rows)])
-    widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items() if any(cells)}
-    if sizes:
-        lines[-1:] = ["transfer: repeat, commutes with repeated nodes, sums/n; pad, commutes with nodes of zeros", ""]
     digits = len(str(max(len(basis) - 1, 0)))
-    table = [("", ["diagram" if drawn else ""], ["   ".join(name.ljust(width) for name, width in widths.items())])]
-    for number, rows, element, *cells in zip(chosen, pictures, shown, *(columns[name] for name in widths), strict=True):
-        aside = "   ".join(cell.ljust(width) for cell, width in zip(cells, widths.values(), strict=True))
+    cells, room = _aside(columns, screen, digits + wide + 6)
+    table = [("", ["diagram" if drawn else ""], cells[0])] if cells[0] else []
+    for number, rows, element, aside in zip(chosen, pictures, shown, cells[1:], strict=True):
         meaning = words.meaning_of_product if multiplied else words.meaning
         meant = meaning(basis.group, element), words.permuted(basis.turned(number))
-        said = wrap(" ".join(filter(None, meant)), LINE)
+        said = wrap(screen.text(" ".join(filter(None, meant))), min(LINE, room))
         # The formula stands beside the middle of the picture, the words below the formula.
-        table.append((str(number), rows, [*[""] * (len(rows) // 2), aside, *said]))
+        table.append((str(number), rows, [*[""] * (len(rows) // 2), *aside, *said]))
+    below = screen.width is not None and screen.width < room + digits + wide + 6
     for label, left, right in table if shown else []:
         number_line = len(left) // 2
-        for row, (mark, text) in enumerate(zip_longest(left, right, fillvalue="")):
+        if below:
+            lines += [
+                f"{label if row == number_line else '':>{digits}}   {mark}".rstrip() for row, mark in enumerate(left)
+            ]
+            lines += [f"{'':{digits}}   {text}" for text in right if text]
+        for row, (mark, text) in enumerate(zip_longest(left, right, fillvalue="")) if not below else ():
             lines.append(f"{label if row == number_line else '':>{digits}}   {mark:<{wide}}   {text}".rstrip())
         lines.append("")
     if index is None and len(shown) < len(basis):
         lines.append(f"... and {len(basis) - len(shown)} more: basis.table(limit=None), or show --all, has them")
     return "\n".join(lines).rstrip()
+
+
+def _aside(columns: dict[str, list[str]], screen: Screen, left: int) -> tuple[list[list[str]], int]:
+    """What stands beside the pictures, ``left`` columns from the edge: the head and a list of lines for each map.
+
+    Cells in columns, without a head one below the other where that is too wide; and how many columns words have.
+    """
+    widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
+    room = LINE if screen.width is None else screen.width - left
+    rows = [[*columns], *map(list, zip(*columns.values(), strict=True))]
+    if screen.width is None or sum(widths.values()) + 3 * (len(widths) - 1) <= room:
+        return [["   ".join(map(str.ljust, row, widths.values()))] for row in rows], room
+    # Where a picture is nearly as wide as the screen, words stand below it.
+    room = room if room >= NARROWEST else screen.width - 8
+    beside = []
+    for first, *others in rows[1:]:
+        named = "   ".join(f"{name} {cell}" for name, cell in zip([*columns][1:], others, strict=True) if cell)
+        beside.append([*screen.wrapped(first, within=room), *screen.wrapped(named, within=room)])
+    return [[], *beside], room
 
 
 def basis_data(basis: Basis, index: int | None = None, multiplied: Sequence[Multiplied] = ()) -> dict[str, Any]:

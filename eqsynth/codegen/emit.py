@@ -18,6 +18,7 @@ from eqsynth.codegen.forward import Forward
 from eqsynth.codegen.meaning import weights_of
 from eqsynth.codegen.names import Names, literal
 from eqsynth.codegen.tables import runs
+from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import Multiplied
 from eqsynth.diagrams.text import picture
 from eqsynth.diagrams.transfer import WORDS
@@ -362,10 +363,11 @@ def _count_check(name: str, count: int) -> list[str]:
 def _gallery(maps_of: Basis, multiplied: Sequence[Multiplied] = ()) -> str:
     """Pictures side by side, or formulas where there are many."""
     count = len(maps_of)
+    shown = range(count) if count <= LISTED else (0, count - 1)
+    formulas = [words.formula(maps_of.group, maps_of[i], maps_of.turned(i), multiplied, listed=False) for i in shown]
     if count > LISTED:
-        first, last = (maps_of.formula(place, multiplied) for place in (0, count - 1))
-        return f"    {count} maps, from {first} to {last}"
-    captions = [f"{index}: {formula}" for index, formula in enumerate(maps_of.formulas(multiplied))]
+        return f"    {count} maps, from {formulas[0]} to {formulas[-1]}"
+    captions = [f"{index}: {formula}" for index, formula in enumerate(formulas)]
     pictures = [picture(maps_of[i], None, multiplied).split("\n") if count <= DRAWN else [] for i in range(count)]
     width = max(max(map(len, [caption, *picture])) for caption, picture in zip(captions, pictures, strict=True)) + 3
     per_row = max(1, (WIDTH - 4) // width)

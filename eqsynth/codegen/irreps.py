@@ -14,6 +14,7 @@ from eqsynth.codegen.names import packing_arguments, packing_function
 from eqsynth.codegen.tables import edge_lines, runs
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single, table_key
+from eqsynth.exact.permutations import heads_of
 from eqsynth.families.group import Group
 from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import packing
@@ -72,9 +73,19 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
 
 
 def _diagram_lines(group: Group, diagrams: Sequence[Diagram], name: str) -> tuple[list[str], set[str]]:
-    """Diagrams as the labels of their vertices, outputs first, and the labels that are tied to epsilon."""
+    """Diagrams as the labels of their vertices, outputs first, and the labels that are tied to epsilon.
+
+    Those with several heads are products, entry by entry, of those with one of them each.
+    """
     first = diagrams[0]
     heads = any(diagram.head for diagram in diagrams)
+    several = len(heads_of(first.head, group.number)) if heads else 0
+    if several > 1:
+        listed_heads = [[(list(d.labels), list(h)) for h in heads_of(d.head, group.number)] for d in diagrams]
+        code = f"_diagrams({group.n}, {first.outputs}, {first.inputs}, {{}}, heads=True)"
+        factors = [code.format(f"[listed[{place}] for listed in diagrams]") for place in range(several)]
+        product = [f"{name} = {factors[0]}", *(f"{name} *= {factor}" for factor in factors[1:])]
+        return [*literal_lines("diagrams", listed_heads), *product], {"_diagrams"}
     listed = [(list(d.labels), list(d.head)) if heads else list(d.labels) for d in diagrams]
     options = (", heads=True" if heads else "") + (", forms=True" if group.symplectic else "")
     lines = literal_lines("diagrams", listed)

@@ -76,9 +76,14 @@ def refusal(key: str, saved: str, plan: Plan) -> str:
         )
     elif differing == ["parameters"] and theirs["parameters"] in ("diagrams", "blocks"):
         cure = f"Build the layer with parameters={theirs['parameters']!r}: no map from the one to the other is kept."
+    # Where both have the maps of one family, such as U(n), messages name the group that the user wrote.
+    family, own = f"{_group_text(plan)}: ", f"{plan.hom.group}: "
+    named = [text.removeprefix("eqsynth 1; ") for text in (saved, here)]
+    if all(text.startswith(family) for text in named):
+        named = [own + text.removeprefix(family) for text in named]
     return (
-        f"these weights belong to another function:\n    they are those of {saved.removeprefix('eqsynth 1; ')}\n"
-        f"    the layer is      {here.removeprefix('eqsynth 1; ')}\n"
+        f"these weights belong to another function:\n    they are those of {named[0]}\n"
+        f"    the layer is      {named[1]}\n"
         f"{cure} To load them all the same, delete {key!r} from the state_dict."
     )
 

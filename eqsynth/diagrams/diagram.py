@@ -9,10 +9,13 @@ from itertools import pairwise
 
 from eqsynth.errors import EqsynthError, explain_calls, shown
 from eqsynth.exact.numbers import flag, ordered, whole
+from eqsynth.exact.permutations import runs
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The tensors that an input is the product of, by name, and how many axes each has; none where it is no product.
 Multiplied = Sequence[tuple[str, int]]
+#: The most entries of a table that its formula lists.
+LISTED_ENTRIES = 4
 #: What formulas call the forms that pairs within a row carry.
 SYMBOLS = {"omega": "\u03c9", "eta": "\u03b7"}
 
@@ -72,6 +75,12 @@ class Diagram:
     sorted by their least vertex; a block without vertices (internal, Aut(G) only) comes last.
     ``edges`` are pairs of block numbers (Aut(G)); ``head`` is the ordered tuple of the blocks tied
     to the Levi-Civita tensor (SO(n), A(n)). The group says what each piece means.
+
+    A product of several Levi-Civita tensors (SL(n), SU(n)) is several heads one behind the other, those with larger
+    first blocks first, so that each begins where the numbers fall:
+
+    >>> print(Diagram(0, 4, ((0,), (1,), (2,), (3,)), head=(1, 3, 0, 2)))
+    y += ε[b,d] ε[a,c] x[a,b,c,d]
 
     Source: arXiv 2304.14144, section 3; 2301.10152 for heads.
     """
@@ -179,8 +188,8 @@ class Diagram:
         """The rows and how they are joined: ``top``, ``bottom`` and ``middle`` at once, found once."""
         if self._factored is not None:
             return self._factored
-        above: list[tuple[tuple[int, ...], int, bool]] = []
-        below: list[tuple[tuple[int, ...], int, bool]] = []
+        above: list[tuple[tuple[int, ...], int, int]] = []
+        below: list[tuple[tuple[int, ...], int, int]] = []
         for number, block in enumerate(self.blocks):
             if not block:
                 continue
@@ -188,9 +197,9 @@ class Diagram:
             while cut < len(block) and block[cut] < self.outputs:
                 cut += 1
             through = 0 < cut < len(block)
-            # Transferred blocks carry their place above, the others -1 and whether the head holds them.
+            # Transferred blocks carry their place above, the others -1 and their place on the head, or -1.
             place = len(above) if through else -1
-            tied = not through and number in self.head
+            tied = self.head.index(number) if not through and number in self.head else -1
             if cut:
                 above.append((block[:cut], place, tied))
             if cut < len(block):
@@ -206,7 +215,7 @@ class Diagram:
     def key(self) -> tuple[object, ...]:
         """The order of a basis: headless first, then by transferred blocks, top, bottom and middle."""
         top, bottom, middle = self.factored
-        inner = (len(self.blocks), self.edges)
+        inner = (len(self.blocks), self.edges, self.head)
         return (bool(self.head), len(middle), len(top.head), top.key, bottom.key, middle, inner)
 
     def __str__(self) -> str:
@@ -263,7 +272,7 @@ class Diagram:
         forms = [f"{symbol}[{','.join(of_block)}] " for of_block in letters if len(of_block) == 2] if form else []
         y, x = indexed("y", marks[: self.outputs]), _entry(marks[self.outputs :], multiplied)
         tied = [symbol * (form == "eta" and self.blocks[at][0] >= self.outputs) + named[at] for at in self.head]
-        head = f"\u03b5[{','.join(tied)}] " if self.head else ""
+        head = "".join(f"\u03b5[{','.join(own)}] " for own in runs(tied, self.head))
         edges = "".join(f"A[{named[tail]},{named[tip]}] " for tail, tip in self.edges)
         return f"{y} += {head}{''.join(forms)}{edges}{x}"
 
@@ -294,7 +303,7 @@ class Diagram:
             named.append(own[0])
         factors += [f"A_{{{named[tail]}{named[tip]}}}" for tail, tip in self.edges]
         if self.head:
-            factors.append(f"\\varepsilon_{{{''.join(named[at] for at in self.head)}}}")
+            factors += [f"\\varepsilon_{{{''.join(own)}}}" for own in runs([named[at] for at in self.head], self.head)]
             below = [named[at] for at in self.head if self.blocks[at][0] >= self.outputs]
             factors += [f"\\eta_{{{letter}{letter}}}" for letter in below] if form == "eta" else []
         sums = [f"\\sum_{{{','.join(summed)}}}"] if summed else []
@@ -334,20 +343,53 @@ class MatrixMap:
     >>> from eqsynth.diagrams.diagram import MatrixMap
     >>> MatrixMap(1, 1, ((0, 0, 1), (1, 1, -1))).formula()
     '2 entries, first 1 at row 0, column 0'
+    >>> MatrixMap(1, 1, ((0, 0, 1), (1, 1, -1))).formula(2)
+    'y[0] += x[0], y[1] += -x[1]'
     """
 
     outputs: int
     inputs: int
     entries: tuple[tuple[int, int, int], ...]
 
-    def formula(self) -> str:
-        """How many entries there are, and the first one."""
+    def formula(self, n: int | None = None, multiplied: Multiplied = ()) -> str:
+        """The sums of entries, row by row; of many the first one, and how many there are.
+
+        Without the length n of the axes, which index tuples are those of rows and columns is not known.
+        """
         row, column, value = self.entries[0]
-        return f"{len(self.entries)} entries, first {value} at row {row}, column {column}"
+        count = len(self.entries)
+        if n is None:
+            return f"{count} entries, first {value} at row {row}, column {column}"
+        sums: dict[str, str] = {}
+        for row, column, value in self.entries if count <= LISTED_ENTRIES else self.entries[:1]:
+            into = indexed("y", unravelled(row, n, self.outputs))
+            size = "" if abs(value) == 1 else f"{abs(value)} "
+            sign = ("-" if value < 0 else "") if into not in sums else (" - " if value < 0 else " + ")
+            source = _entry(unravelled(column, n, self.inputs), multiplied)
+            sums[into] = f"{sums.get(into, '')}{sign}{size}{source}"
+        text = ", ".join(f"{into} += {summands}" for into, summands in sums.items())
+        return text if count <= LISTED_ENTRIES else f"{text}, ... {count:,} entries"
 
 
 #: One element of a basis of a group that is no product.
 Single = Diagram | Orbit | MatrixMap
+
+
+class Parts(tuple[Single, ...]):
+    """One element of a basis of a product of groups: a tuple with an element for each factor.
+
+    >>> import eqsynth as eq
+    >>> eq.basis("S(n) x O(3)", (1, 1), (1, 1))[0].formula()
+    'y[a] += x[b] ⊗ y[a] += x[a]'
+    """
+
+    __slots__ = ()
+
+    def formula(self) -> str:
+        """The index formulas of the parts."""
+        return " ⊗ ".join([part.formula() for part in self])
+
+
 #: One element of a basis; for a product group, a tuple with an element for each factor.
 Element = Single | tuple[Single, ...]
 
@@ -402,6 +444,11 @@ def _entry(marks: Sequence[object], multiplied: Multiplied) -> str:
     )
 
 
+def unravelled(place: int, n: int, axes: int) -> list[int]:
+    """The index tuple of a row or a column, the first axis most significant."""
+    return [place // n ** (axes - 1 - axis) % n for axis in range(axes)]
+
+
 def _through(block: Sequence[int], outputs: int) -> bool:
     return bool(block) and block[0] < outputs <= block[-1]
 
@@ -412,12 +459,12 @@ def _half(rows: tuple[tuple[int, ...], ...], kept: tuple[int, ...], head: tuple[
     return Half(rows, kept, head)
 
 
-def _row(rows: Sequence[tuple[tuple[int, ...], int, bool]]) -> Half:
+def _row(rows: Sequence[tuple[tuple[int, ...], int, int]]) -> Half:
     # Lists are made faster than generators run, and a basis asks for thousands of rows.
     return _half(
         tuple([row for row, _, _ in rows]),
-        tuple([index for index, (_, place, tied) in enumerate(rows) if tied or place >= 0]),
-        tuple([index for index, (_, _, tied) in enumerate(rows) if tied]),
+        tuple([index for index, (_, place, tied) in enumerate(rows) if tied >= 0 or place >= 0]),
+        tuple([index for _, index in sorted((tied, index) for index, (_, _, tied) in enumerate(rows) if tied >= 0)]),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
+from eqsynth.exact.permutations import heads_of
 from eqsynth.families.group import Group
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 
@@ -66,8 +67,8 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     if group.signature is not None:
         for vertex in _turned(diagram):
             value *= _eta(group.signature, index[vertex])
-    if diagram.head:
-        value *= signs(label[list(diagram.head)], n)
+    for head in heads_of(diagram.head, n):
+        value *= signs(label[list(head)], n)
     place = np.zeros(n**count, np.int64)
     for position in index:
         place = n * place + position
@@ -153,9 +154,9 @@ def row(group: Group, element: Single, index: NDArray[np.int64], n: int) -> NDAr
         for vertex in _turned(element):
             value = value * _eta(group.signature, np.asarray(labels[vertex]))
     value = np.broadcast_to(value, (n,) * element.inputs).reshape(-1)
-    if element.head:
-        heads = [np.broadcast_to(labels[element.blocks[number][0]], (n,) * element.inputs) for number in element.head]
-        value = value * signs(np.array(heads).reshape(len(heads), -1), n)
+    for head in heads_of(element.head, n):
+        legs = [np.broadcast_to(labels[element.blocks[number][0]], (n,) * element.inputs) for number in head]
+        value = value * signs(np.array(legs).reshape(len(legs), -1), n)
     return value
 
 
@@ -213,15 +214,30 @@ def terms(group: Group, diagram: Diagram, n: int) -> int:
     summed = len(diagram.bottom.dropped)
     if not diagram.head:
         return int(n**summed)
-    taken = len(diagram.bottom.head)
-    fixed = len(diagram.top.head) + (diagram.through if group.jellyfish else 0)
-    return int(n**summed * perm(n - fixed, taken))
+    tied = diagram.through if group.jellyfish else 0
+    return int(n**summed * prod(perm(n - given - tied, taken) for taken, given in legs(diagram, n)))
+
+
+def legs(diagram: Diagram, n: int) -> list[tuple[int, int]]:
+    """How many blocks of inputs alone, and of outputs alone, each head holds.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.diagrams.functor import legs
+    >>> legs(Diagram(1, 3, ((0,), (1,), (2,), (3,)), head=(1, 2, 0, 3)), 2)
+    [(2, 0), (1, 1)]
+    """
+    counted = []
+    for head in heads_of(diagram.head, n):
+        ends = [(diagram.blocks[number][0] < diagram.outputs, diagram.blocks[number][-1]) for number in head]
+        taken = sum(not above for above, _ in ends)
+        counted.append((taken, sum(above and last < diagram.outputs for above, last in ends)))
+    return counted
 
 
 def entries(diagram: Diagram, n: int) -> int:
     """How many entries of the matrix are not zero; all of them are 1 or -1."""
     loose = len(diagram.blocks) - len(diagram.head)
-    return int(n**loose * (factorial(n) if diagram.head else 1))
+    return int(n**loose * factorial(n) ** len(heads_of(diagram.head, n)))
 
 
 def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -> list[tuple[int, int]]:

@@ -10,8 +10,11 @@ from itertools import pairwise
 from math import factorial
 from typing import TYPE_CHECKING
 
+from eqsynth.diagrams import standard
 from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.functor import signs
 from eqsynth.errors import GroupError
+from eqsynth.exact.permutations import heads_of
 from eqsynth.families.group import Group
 
 if TYPE_CHECKING:
@@ -185,13 +188,15 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
     Independent sets are a matroid, so diagrams given in order of cost yield a basis of least total
     cost. For O(n) these are the pivots of the Gram matrix. For S(n) they are the pivots of the change
     to the orbit basis; or, where fewer are to be left out than kept, the diagrams left out are the
-    pivots of the relations, taken from the other end (the dual matroid). Ranks are computed modulo a
+    pivots of the relations, taken from the other end (the dual matroid). Products of several heads are
+    told apart by their values at the index tuples of the standard diagrams. Ranks are computed modulo a
     prime; such a rank never exceeds the rank over Q, so the full rank is a proof, and too low a rank
     would mean an unlucky prime.
     """
     pivots: list[int] = []
     headless = [position for position, diagram in enumerate(diagrams) if not diagram.head]
     heads = [position for position, diagram in enumerate(diagrams) if diagram.head]
+    several = any(len(diagram.head) > group.number for diagram in diagrams)
     for prime in PRIMES:
         pivots = []
         for positions in (headless, heads):
@@ -200,6 +205,8 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
             chosen = [diagrams[position] for position in positions]
             if group.coarsens and positions is headless:
                 independent = _partition_pivots(chosen, int(group.n), prime)
+            elif several:
+                independent = pivots_modulo(values(group, chosen), prime)
             else:
                 independent = pivots_modulo(inner_products(group, chosen, prime), prime)
             pivots += [positions[pivot] for pivot in independent]
@@ -209,6 +216,35 @@ def greedy_basis(group: Group, diagrams: Sequence[Diagram], dimension: int) -> t
         f"the diagrams of {group} reach rank {len(pivots)}, not the dimension {dimension}: "
         "this contradicts the theory, please report it"
     )
+
+
+def values(group: Group, diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
+    """Entries of diagrams across a wall at the index tuple of each standard one, shape (tuples, diagrams).
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.diagrams.gram import values
+    >>> heads = (2, 3, 0, 1), (1, 3, 0, 2)
+    >>> pairs = [Diagram(0, 4, ((0,), (1,), (2,), (3,)), head=head) for head in heads]
+    >>> values(Group("SL", 2).between((False,) * 4, ()), pairs).tolist()
+    [[1, 1], [0, 1]]
+
+    Standard diagrams are triangular at these tuples (:mod:`eqsynth.diagrams.standard`), so that equal values are equal
+    maps.
+    """
+    import numpy as np
+
+    first, n = diagrams[0], group.number
+    sides = group.sides or ()
+    listed = standard.standard(group, first.outputs, first.inputs)
+    at = np.array([standard.colours(sides, diagram) for diagram in listed]).T
+    table = np.ones((at.shape[1], len(diagrams)), np.int64)
+    for column, diagram in enumerate(diagrams):
+        for block in diagram.blocks:
+            if len(block) == 2:
+                table[:, column] *= at[block[0]] == at[block[1]]
+        for head in heads_of(diagram.head, n):
+            table[:, column] *= signs(at[[diagram.blocks[number][0] for number in head]], n)
+    return table
 
 
 def _partition_pivots(diagrams: Sequence[Diagram], n: int, prime: int) -> list[int]:

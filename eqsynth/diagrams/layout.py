@@ -28,6 +28,7 @@ from eqsynth.diagrams.shapes import (
     rounded,
     shifted,
 )
+from eqsynth.exact.permutations import runs
 from eqsynth.families.group import Group
 
 MARGIN = 0.12
@@ -223,21 +224,29 @@ def _draw_diagram(sketch: _Sketch, group: Group | None, diagram: Diagram, height
     ]
     if diagram.head:
         missing = group is not None and group.jellyfish and len(diagram.head) + 1 == group.n
-        _draw_head(sketch, at, diagram, height, style, missing)
+        for head in runs(diagram.head, diagram.head):
+            _draw_head(sketch, at, diagram, head, height, style, missing)
     for vertex, number in enumerate(diagram.labels):
         sketch.items.append(Dot(*at[vertex], style[number]))
     _write_marks(sketch, at, diagram.outputs, height, diagram.marks(bool(words.form_of(group))))
 
 
 def _draw_head(
-    sketch: _Sketch, at: Sequence[Point], diagram: Diagram, height: float, style: Sequence[int], missing: bool
+    sketch: _Sketch,
+    at: Sequence[Point],
+    diagram: Diagram,
+    head: Sequence[int],
+    height: float,
+    style: Sequence[int],
+    missing: bool,
 ) -> None:
-    """The head where it hides least, and a leg from each of its blocks, to the nearest vertex."""
-    blocks = [diagram.blocks[number] for number in diagram.head]
+    """A head where it hides least, and a leg from each of its blocks, to the nearest vertex."""
+    blocks = [diagram.blocks[number] for number in head]
     up = sum(block[-1] >= diagram.outputs for block in blocks) * 2 >= len(blocks)
     width = max(2 * LEG * (len(blocks) + 1), 0.7)
     flat = height / 2 + (DOME / 2 if up else -DOME / 2)
     samples = sketch.samples("strand")
+    drawn = [item for item in sketch.items if isinstance(item, Head)]
 
     def feet(x: float) -> list[int]:
         """The vertex of each block that a head at ``x`` holds; those on the side of the dome are a little farther."""
@@ -250,12 +259,13 @@ def _draw_head(
         whisker = (x + way * (width / 2 + 0.1), x + way * (width / 2 + 0.5)) if missing else (x, x)
         low, high = min(x - width / 2 - 0.1, *whisker), max(x + width / 2 + 0.1, *whisker)
         inside = sum(low < px < high and abs(py - height / 2) < DOME / 2 + 0.1 for px, py in samples)
+        inside += sum(abs(other.x - x) < (other.width + width) / 2 + 0.1 for other in drawn)
         return 100.0 * inside + sum(abs(at[v][0] - x) for v in feet(x)), -x, -way
 
     first, last = min(x for x, _ in at) - width / 2 - 0.5, max(x for x, _ in at) + width / 2 + 0.5
     slots = [step / 4 for step in range(floor(4 * first), ceil(4 * last) + 1)]
     x, way = min(((x, way) for x in slots for way in (-1, 1)), key=hidden)
-    held = list(zip(feet(x), (style[number] for number in diagram.head), strict=True))
+    held = list(zip(feet(x), (style[number] for number in head), strict=True))
     for side in (True, False):
         here = sorted((end for end in held if ((at[end[0]][1] > flat) == up) == side), key=lambda end: at[end[0]])
         for place, (vertex, number) in enumerate(here):

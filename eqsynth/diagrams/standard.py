@@ -42,12 +42,14 @@ def standard(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     number is the dimension.
 
     Where vertices lie on two sides of a wall (GL(n), SL(n), U(n), SU(n)), a diagram is a permutation: where each vertex
-    on the left goes on the right, those of a head to n places more, behind all others, in order. It has no increasing
-    subsequence longer than n. So these are pairs of tableaux with at most n columns (Robinson and Schensted), in one of
-    which, where there is a head, the last n numbers end a column each. Why they are independent: the letters fall into
-    n decreasing subsequences, one colour each (Dilworth), each with one vertex of a head. At the index tuple of the
-    colours only diagrams that keep them are not zero, and the one that decreases within each colour has the least sum
-    of products of places with letters, those of a head being equal (rearrangement inequality).
+    on the left goes on the right, those of each head to n places more, behind all others, in order. It has no
+    increasing subsequence longer than n, which leaves one order of the heads: the i-th vertex of a later head is left
+    of that of an earlier one. So these are pairs of tableaux with at most n columns (Robinson and Schensted), in one of
+    which the n numbers of each head, one head after the other, end a column each. Why they are independent: the letters
+    fall into n decreasing subsequences, one colour each (Dilworth), each with one vertex of each head. At the index
+    tuple of the colours (:func:`colours`) only diagrams that keep them are not zero, and the one that decreases within
+    each colour has the least sum of products of places with letters, those of a head being equal (rearrangement
+    inequality).
 
     Source: arXiv 1504.02586 and 1408.3592 for the bases; Beissinger, Similar constructions for Young tableaux and
     involutions (1987), for the reading.
@@ -126,9 +128,31 @@ def _letters(sides: Sequence[bool], diagram: Diagram) -> tuple[int, ...]:
     # The side that has the head, or else the left one.
     side = sides[diagram.blocks[diagram.head[0]][0]] if diagram.head else True
     others = {vertex: place for place, vertex in enumerate(v for v, own in enumerate(sides) if own != side)}
-    images = {v: w for block in diagram.blocks for v in block for w in block if sides[v] == side != sides[w]}
-    tied = (place for place in range(len(others), len(sides)))
-    return tuple(others[images[v]] if v in images else next(tied) for v, own in enumerate(sides) if own == side)
+    images = {v: others[w] for block in diagram.blocks for v in block for w in block if sides[v] == side != sides[w]}
+    tied = [diagram.blocks[number][0] for number in diagram.head]
+    images |= {vertex: len(others) + place for place, vertex in enumerate(tied)}
+    return tuple(images[v] for v, own in enumerate(sides) if own == side)
+
+
+def colours(sides: Sequence[bool], diagram: Diagram) -> tuple[int, ...]:
+    """For each vertex of a standard diagram across a wall its colour: an index tuple at which the diagram is not zero.
+
+    >>> from eqsynth import Diagram
+    >>> from eqsynth.diagrams.standard import colours
+    >>> colours([True, True, False, False], Diagram(4, 0, ((0, 3), (1, 2))))
+    (0, 0, 0, 0)
+
+    That of a letter is the length of the longest increasing subsequence that ends there, less 1.
+    """
+    tops: list[int] = []
+    of_vertex: dict[int, int] = {}
+    side = sides[diagram.blocks[diagram.head[0]][0]] if diagram.head else True
+    for vertex, letter in zip((v for v, own in enumerate(sides) if own == side), _letters(sides, diagram), strict=True):
+        place = bisect_left(tops, letter)
+        tops[place : place + 1] = [letter]
+        of_vertex[vertex] = place
+    ends = {v: of_vertex[w] for block in diagram.blocks for v in block for w in block if w in of_vertex}
+    return tuple(ends[vertex] for vertex in range(len(sides)))
 
 
 def _walled(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
@@ -137,13 +161,15 @@ def _walled(group: Group, outputs: int, inputs: int) -> Iterator[Diagram]:
     left, right = ([v for v, own in enumerate(sides) if own == side] for side in (True, False))
     more, fewer = (left, right) if len(left) >= len(right) else (right, left)
     tied = len(more) - len(fewer)
+    heads = tied // group.number
     for shape in group.standard_shapes(len(sides)):
         recorded = [[[*row] for row in rows] for rows in _tableaux(shape)]
-        for rows in _tableaux(shape[1:] if tied else shape):
-            inserted = [[*row] for row in (*rows, *[()] * (tied > 0))]
-            for column in range(tied):
-                # The last numbers, one at the end of each column.
-                next(row for row in inserted if len(row) == column).append(len(fewer) + column)
+        for rows in _tableaux(shape[heads:]):
+            inserted = [[*row] for row in (*rows, *[()] * heads)]
+            for place in range(tied):
+                # The numbers of each head, one at the end of each column.
+                column = place % group.number
+                next(row for row in inserted if len(row) == column).append(len(fewer) + place)
             for record in recorded:
                 yield _across(outputs, inputs, more, fewer, _permutation(inserted, record))
 
@@ -171,7 +197,8 @@ def _across(outputs: int, inputs: int, more: Sequence[int], fewer: Sequence[int]
     """The diagram that joins vertices with those of the other side, those whose letter is none of them on a head."""
     joined = [(v, fewer[letter]) if letter < len(fewer) else (v,) for v, letter in zip(more, letters, strict=True)]
     blocks = tuple(sorted(tuple(sorted(block)) for block in joined))
-    return Diagram(outputs, inputs, blocks, head=tuple(at for at, block in enumerate(blocks) if len(block) == 1))
+    tied = sorted((letter, v) for v, letter in zip(more, letters, strict=True) if letter >= len(fewer))
+    return Diagram(outputs, inputs, blocks, head=tuple(blocks.index((v,)) for _, v in tied))
 
 
 def _tableaux(shape: Sequence[int]) -> Iterator[list[list[int]]]:

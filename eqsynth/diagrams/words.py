@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from eqsynth.diagrams.diagram import SYMBOLS, Diagram, Element, Half, MatrixMap, Multiplied, Orbit, Single, indexed
+from eqsynth.diagrams.diagram import (
+    SYMBOLS,
+    Diagram,
+    Element,
+    Half,
+    MatrixMap,
+    Multiplied,
+    Orbit,
+    Single,
+    indexed,
+    unravelled,
+)
+from eqsynth.diagrams.functor import legs
 from eqsynth.exact.numbers import raised
+from eqsynth.exact.permutations import runs
 from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
 from eqsynth.families.reflections import ComplexReflections
@@ -124,6 +137,7 @@ def formula(
     element: Element,
     permutations: Sequence[tuple[Sequence[int], int]] = (),
     multiplied: Sequence[Multiplied] = (),
+    listed: bool = True,
 ) -> str:
     """The index formula of an element; the group says whether pairs within a row carry a form.
 
@@ -141,24 +155,24 @@ def formula(
 
     >>> formula(Group("Sp", 4), Diagram(0, 2, ((0, 1),)), multiplied=[[("u", 1), ("v", 1)]])
     'y += ω[a,b] u[a] v[b]'
+
+    ``listed``: whether a table is written as sums of its entries; emitted files, which stay as they are, count them.
     """
+    inputs = multiplied[0] if multiplied else ()
     if isinstance(element, tuple):
-        own = multiplied or [()] * len(element)
-        listed = zip(parts(group, element), own, strict=True)
-        text = " ⊗ ".join(formula(factor, part, multiplied=[of_factor]) for (factor, part), of_factor in listed)
+        own = zip(parts(group, element), multiplied or [()] * len(element), strict=True)
+        text = " ⊗ ".join(formula(*part, multiplied=[of_part], listed=listed) for part, of_part in own)
+    elif isinstance(element, Diagram):
+        text = element.formula(form_of(group), inputs)
+    elif isinstance(element, MatrixMap):
+        known = listed and group is not None and isinstance(group.n, int)
+        text = element.formula(int(group.n), inputs) if known and group is not None else element.formula()
     else:
-        inputs = multiplied[0] if multiplied else ()
-        text = (
-            element.formula(form_of(group), inputs)
-            if isinstance(element, Diagram)
-            else element.formula()
-            if isinstance(element, MatrixMap)
-            else element.formula(inputs)
-        )
+        text = element.formula(inputs)
     if len(permutations) < 2:
         return text
     output, plus, summand = text.partition(" += ")
-    if len(permutations) > LISTED_PERMUTATIONS or isinstance(element, tuple) or not output.startswith("y["):
+    if len(permutations) > LISTED_PERMUTATIONS or isinstance(element, tuple | MatrixMap) or not output.startswith("y["):
         return f"{text} in {len(permutations)} orders of the axes of y{_with_signs(permutations)}"
     letters = output[2:-1].split(",")
     outputs = (f"{'-' * (sign < 0)}y[{','.join(letters[axis] for axis in axes)}]" for axes, sign in permutations)
@@ -219,7 +233,10 @@ def axes_mixed(diagram: Diagram) -> int:
     >>> axes_mixed(Diagram(1, 2, ((0,), (1,), (2,)), head=(0, 1, 2)))
     1
     """
-    return diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
+    heads = runs(diagram.head, diagram.head)
+    if len(heads) < 2:
+        return diagram.through + min(len(diagram.top.head), len(diagram.bottom.head))
+    return diagram.through + sum(min(taken, given) for taken, given in legs(diagram, len(heads[0])))
 
 
 def power(size: int | str, exponent: int) -> str:
@@ -322,6 +339,8 @@ def meaning(group: Group | None, element: Element) -> str:
     if element.head:
         if _tied(group, element):
             return _jellyfish(group, element)
+        if len(runs(element.head, element.head)) > 1:
+            return _with_heads(element)
         return _with_free_vertices(element, form_of(group) == "eta", group is not None and len(element.head) != group.n)
     return _headless(SYMBOLS.get(form_of(group), ""), element)
 
@@ -342,7 +361,7 @@ def meaning_of_product(group: Group | None, element: Element) -> str:
 def _entry(n: int, tensor: MatrixMap, row: int, column: int, value: int) -> str:
     """What one entry of a matrix adds."""
     into, source = (
-        indexed(name, [place // n ** (order - 1 - axis) % n for axis in range(order)])
+        indexed(name, unravelled(place, n, order))
         for name, place, order in (("y", row, tensor.outputs), ("x", column, tensor.inputs))
     )
     times = {1: "", -1: "-"}.get(value, f"{value} ")
@@ -451,6 +470,23 @@ def _jellyfish(group: Group | None, diagram: Diagram) -> str:
     return f"Adds {entry} to {into} for {values}, times the sign of ({signed}) as a permutation."
 
 
+def _with_heads(diagram: Diagram) -> str:
+    """With several heads, the pairs beside them and what is left of the input."""
+    done = []
+    for head in runs(diagram.head, diagram.head):
+        ends = [diagram.blocks[block][0] for block in head]
+        given = [vertex for vertex in ends if vertex < diagram.outputs]
+        taken = [vertex - diagram.outputs for vertex in ends if vertex >= diagram.outputs]
+        if not taken:
+            done.append(f"writes ε on output {_axes(given)}")
+        elif not given:
+            done.append(f"contracts input {_axes(taken)} with ε")
+        else:
+            last = "index" if len(taken) == 1 else f"{len(taken)} indices"
+            done.append(f"contracts input {_axes(taken)} with the last {last} of an ε on output {_axes(given)}")
+    return _with_pairs(diagram, _list(done)[:1].upper() + _list(done)[1:], eta=False)
+
+
 def _with_free_vertices(diagram: Diagram, eta: bool, loose: bool) -> str:
     """With a head that blocks of one vertex hang on; with ``eta`` inputs come to it, and to each other, through η.
 
@@ -484,6 +520,11 @@ def _with_free_vertices(diagram: Diagram, eta: bool, loose: bool) -> str:
         said = f"Contracts {source} with the last {last} of ε and writes the result on {to}"
     else:
         said = f"Contracts {source} with ε, a sum with signs as in a determinant"
+    return _with_pairs(diagram, said, eta)
+
+
+def _with_pairs(diagram: Diagram, said: str, eta: bool) -> str:
+    """What a diagram does with its heads, and then with the blocks beside them."""
     more = []
     for number, block in enumerate(diagram.blocks):
         if number in diagram.head:

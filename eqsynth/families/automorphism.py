@@ -9,11 +9,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from eqsynth.errors import EqsynthError, GroupError, IgnoredWeightsWarning, ParseError, explain_calls, shown, warn
+from eqsynth.errors import (
+    EqsynthError,
+    GroupError,
+    IgnoredWeightsWarning,
+    ParseError,
+    counted,
+    explain_calls,
+    shown,
+    warn,
+)
 from eqsynth.exact.partitions import Blocks
 from eqsynth.exact.permutations import Permutation
 from eqsynth.families.group import Group, fill
-from eqsynth.families.permutation import PermutingGroup, counted
+from eqsynth.families.permutation import PermutingGroup
 from eqsynth.families.text import checked_name, named_text, split_name
 from eqsynth.graphs.graph import Graph
 

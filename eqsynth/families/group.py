@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from math import prod
 from operator import mul
 from pathlib import Path
@@ -129,6 +130,14 @@ class Group:
             raise GroupError(_no_family(family, cls))
         own = FAMILIES.get(family) if cls is Group and isinstance(family, str) else None
         return object.__new__(own or cls)
+
+    # What people write, which is what __init__ takes.
+    __new__.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
+            for name, kind in (("cls", Parameter.empty), ("family", "str"), ("n", "int | str"))
+        ]
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.family, str) or FAMILIES.get(self.family) is not type(self):
@@ -394,6 +403,12 @@ class Group:
 
     #: How many steps of the Bratteli diagram a tensor factor takes; 0 where irreducible parts are not known.
     stride: ClassVar[int] = 0
+    #: Whether irreducible parts of tensors with axes of V and V* have labels, which ``copies`` counts.
+    rational: ClassVar[bool] = False
+
+    def copies(self, parts: Sequence[int | Symmetry]) -> Counter[Label]:
+        """How often tensors hold each irreducible part, for groups that tell V from V*; ``parts`` as there are axes."""
+        self._lacks(f"labels of the irreducible parts of {len(parts)} tensors")
 
     def start(self) -> Label:
         """The label of the trivial part."""

@@ -20,11 +20,12 @@ from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
     Order,
     Space,
-    Valence,
+    Symmetry,
     axes_of,
     axis_counts,
     duals_of,
     entries_of,
+    has_duals,
     irreps_of,
     is_decomposed,
     of_duals,
@@ -580,12 +581,12 @@ def fitted_order(group: Group, order: Order) -> Order:
     """
     count = len(group.factors)
     if count == 1 and group.duals and isinstance(order, tuple):
-        if not all(isinstance(one, int) for one in order):
+        if not all(isinstance(one, int | Symmetry) for one in order):
             raise SpaceError(
-                f"the order {order_text(order)} is none of {group}: axes of V and V* are plain numbers, (1,1), and "
-                "symmetric and alternating tensors have axes of V alone, S2; ask for those"
+                f"the order {order_text(order)} is none of {group}: axes of V and V* are numbers, (1,1), or symmetries "
+                "of some of either kind, (S2,1) and (0,A2); ask for those"
             )
-        order = valence([one for one in order if isinstance(one, int)])
+        order = valence([one for one in order if isinstance(one, int | Symmetry)])
     if count == 1 and isinstance(order, tuple):
         raise SpaceError(
             f"the order {order_text(order)} has one entry per factor of a product group, "
@@ -597,10 +598,10 @@ def fitted_order(group: Group, order: Order) -> Order:
             f"the order {order_text(order)} does not fit {group}: give one entry per factor, such as ({example})"
         )
     for factor, one in zip(group.factors, orders_of(order), strict=True):
-        if isinstance(one, Valence) and not factor.duals:
+        if has_duals(one) and not factor.duals:
             raise SpaceError(
                 f"the order {order_text(order)} has axes of V*, and {factor} does not tell V* from V: write "
-                f"{one.order} in place of {one}"
+                f"{axes_of(one)} in place of {one}"
                 if factor.maps != "matrices"
                 else f"the order {order_text(order)} has axes of V*, and {factor} has axes of V alone: ask for GL(n), "
                 "SL(n), U(n) or SU(n), or give V + V* as one space of twice the size"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError
-from eqsynth.exact.partitions import Blocks
-from eqsynth.families.group import Generators
+from eqsynth.exact.partitions import Blocks, hooks
+from eqsynth.exact.permutations import sorted_heads
+from eqsynth.families.group import Generators, Label
 from eqsynth.families.matching_groups import MatchingGroup
 from eqsynth.families.matrix import exponential
 from eqsynth.families.special_orthogonal import SpecialOrthogonal
-from eqsynth.families.walled import Walled
+from eqsynth.families.walled import Walled, label_of, weight_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +49,7 @@ class GeneralLinear(MatchingGroup):
     counted_by = "pairs of standard tableaux with at most n rows"
     spanning = "perfect matchings of V with V*"
     stride = 0
+    rational = True
 
     def between(self, inputs: tuple[bool, ...], outputs: tuple[bool, ...]) -> Walled:
         """The maps between tensors, as those of a group; for each axis whether it is one of V*."""
@@ -97,8 +101,32 @@ class GeneralLinear(MatchingGroup):
         return self._infinite()
 
     def start(self) -> NoReturn:
-        """Irreducible parts of tensors of V and V* have no labels here."""
-        self._lacks("labels of its irreducible parts: method='irreps' finds them where n is a number")
+        """Walks have steps of two kinds, for V and for V*, and are not drawn."""
+        self._lacks("diagram of walks: eq.irreps says what tensors of V and V* consist of")
+
+    def boxes(self, label: Label) -> int:
+        """Those of both partitions."""
+        return sum(map(sum, label))
+
+    def sort_key(self, label: Label) -> tuple[Any, ...]:
+        """By the number of boxes, then by the rows."""
+        return self.boxes(label), label
+
+    def part_name(self, label: Label, symbol: str) -> str:  # noqa: ARG002 - n does not stand in it
+        """Both partitions."""
+        return f"({';'.join(','.join(map(str, shape)) or '-' for shape in label)})"
+
+    def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
+        """Weyl's formula: contents and hooks of both partitions, and a factor for each row of one and of the other.
+
+        With x = n + 1 - i - j for row i of lambda and j of mu it is x (x + lambda_i + mu_j) over (x + lambda_i)
+        (x + mu_j). Denominators cancel (King, J. Math. Phys. 11 (1970) 280).
+        """
+        offsets = Counter(c - r for shape in label for r, length in enumerate(shape) for c in range(length))
+        for (i, row), (j, other) in product(*map(enumerate, label)):
+            offsets.update((-1 - i - j, row + other - 1 - i - j))
+            offsets.subtract((row - 1 - i - j, other - 1 - i - j))
+        return tuple(sorted(offsets.elements())), prod(map(hooks, label))
 
     def generating_matrices(self) -> Generators:
         """A reflection; of the Lie algebra the matrices with a single 1 beside the diagonal, and one on it."""
@@ -125,8 +153,11 @@ class SpecialLinear(GeneralLinear):
     [1, 2, 5]
 
     With a axes of V and b of V*, inputs seen as outputs of the other kind, there are maps where a - b is t times n.
-    Those with one determinant are diagrams with a head, |t| = 1; of more determinants the dimension is known and maps
-    are refused.
+    Each determinant is a head of n axes of one kind, epsilon; |t| of them make products of epsilons, which tableaux
+    tell to be independent (:mod:`eqsynth.diagrams.standard`):
+
+    >>> eq.basis("SL(2)", 4, 0).formulas()
+    ['y += ε[c,d] ε[a,b] x[a,b,c,d]', 'y += ε[b,d] ε[a,c] x[a,b,c,d]']
     """
 
     __slots__ = ()
@@ -135,11 +166,12 @@ class SpecialLinear(GeneralLinear):
     sources: ClassVar[dict[str, str]] = SpecialOrthogonal.sources
     heads = True
     headless = "GL"
+    arguments = (*GeneralLinear.arguments, "values")
     spanning = "perfect matchings of V with V*, and n single vertices of one kind tied to the head with pairs"
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram, whatever kinds the axes are of; empty where they are."""
-        if len(head) not in (0, self.n) or list(head) != sorted(head):
+        if head and (self.symbolic or len(head) % self.number or head != sorted_heads(head, self.number)[0]):
             return f"its head has {len(head)} vertices, or not in order"
         tied = {*head}
         others = tuple(block for number, block in enumerate(blocks) if number not in tied)
@@ -150,6 +182,21 @@ class SpecialLinear(GeneralLinear):
     def form(self) -> str:
         """There is none on V but for SL(2), which is Sp(2)."""
         return "omega" if self.n == 2 else super().form
+
+    def stable_from(self, total: int) -> int:
+        """Where no determinant fits any more."""
+        return total + 1
+
+    def joined(self, label: Label) -> Label:
+        """Of the pairs of partitions that differ by determinants, that of the fewest boxes, those of V first.
+
+        >>> from eqsynth import Group
+        >>> Group("SL", 2).joined(((), (1,))), Group("SL", 3).joined(((2, 1), ())), Group("SL", 3).joined(((1, 1), ()))
+        (((1,), ()), ((1,), (1,)), ((), (1,)))
+        """
+        weight = weight_of(label, self.number)
+        shifted = [tuple(entry - by for entry in weight) for by in {*weight}]
+        return min(map(label_of, shifted), key=lambda pair: (self.boxes(pair), sum(pair[1])))
 
     @property
     def order(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise, product
 from math import comb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import (
@@ -46,7 +46,7 @@ class MatchingGroup(Group):
 
     __slots__ = ()
     stride = 1
-    arguments = ("stable", "gram", "standard")
+    arguments: ClassVar[tuple[str, ...]] = ("stable", "gram", "standard")
     rule = "standard"
 
     def headless_blocks(self, total: int) -> Iterator[Blocks]:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eqsynth.errors import GroupError, explain_calls, shown
+from eqsynth.errors import GroupError, counted, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import binary, fraction, ordered, precision
 from eqsynth.exact.permutations import Permutation, signed_permutation
 from eqsynth.families.group import Generators, Group, fill
-from eqsynth.families.permutation import counted
 from eqsynth.families.text import checked_name, named_text, split_name
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from eqsynth.errors import GroupError, shown
+from eqsynth.errors import GroupError, counted, shown
 from eqsynth.exact.permutations import Permutation
 from eqsynth.families.group import MAX_N, Group, fill
 from eqsynth.families.matrix import MatrixGroup
-from eqsynth.families.permutation import PermutationGroup, counted
+from eqsynth.families.permutation import PermutationGroup
 
 #: Z(2)^k has so many signs, at most.
 MAX_SIGNS = 64

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eqsynth.errors import GroupError, explain_calls, shown
+from eqsynth.errors import GroupError, counted, explain_calls, shown
 from eqsynth.exact.numbers import ordered, whole
 from eqsynth.exact.permutations import Permutation, inverse, sign
 from eqsynth.families.group import MAX_N, Generators, Group, fill
@@ -154,9 +154,5 @@ class PermutationGroup(PermutingGroup):
     def title(self) -> str:
         """What the group is, in words."""
         said = f"{self.name}, a group" if self.name else "group"
-        return f"{said} of permutations of {self.n} points with {len(self.generators)} generators"
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things, in words."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
+        points, generators = counted(self.number, "point"), counted(len(self.generators), "generator")
+        return f"{said} of permutations of {points} with {generators}"

@@ -18,10 +18,10 @@ from itertools import combinations, permutations
 from math import comb, factorial
 from typing import ClassVar
 
-from eqsynth.errors import GroupError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import Blocks, Shape, partition_count, partitions, tableaux
-from eqsynth.families.group import Group, fill
+from eqsynth.exact.permutations import sorted_heads
+from eqsynth.families.group import Group, Label, fill
 from eqsynth.families.matching_groups import MatchingGroup, pieri
 from eqsynth.spaces.space import Symmetry
 
@@ -82,16 +82,19 @@ class Walled(MatchingGroup):
         """Rows with equally many pairs do not all fit together."""
 
     def headed_blocks(self, total: int) -> Iterator[tuple[Blocks, tuple[int, ...]]]:
-        """Diagrams with n vertices of one side on the head, and pairs."""
+        """Diagrams with n vertices of one side on each head, and pairs."""
         if not self.headed_count(total):
             return
         more, fewer = sorted(self.vertices, key=len, reverse=True)
-        for tied in combinations(more, self.number):
+        for tied in combinations(more, len(more) - len(fewer)):
             others = [vertex for vertex in more if vertex not in tied]
+            heads = [*_parts(tied, self.number)]
             for images in permutations(fewer):
                 pairs = [(min(pair), max(pair)) for pair in zip(others, images, strict=True)]
                 blocks = tuple(sorted([*pairs, *((vertex,) for vertex in tied)]))
-                yield blocks, tuple(number for number, block in enumerate(blocks) if len(block) == 1)
+                number = {block[0]: place for place, block in enumerate(blocks)}
+                for parts in heads:
+                    yield blocks, tuple(number[vertex] for part in reversed(parts) for vertex in part)
 
     def count(self, total: int) -> int:
         """How many diagrams there are."""
@@ -99,31 +102,24 @@ class Walled(MatchingGroup):
         return factorial(left) if left == right else self.headed_count(total)
 
     def headed_count(self, total: int) -> int:  # noqa: ARG002 - of these vertices
-        """How many of them have a head.
-
-        Raises GroupError where maps are products of several determinants, which no diagram with one head is.
-        """
-        times = self.determinants
+        """How many of them have a head, or several: ways to tie vertices to heads, which have no order."""
+        times = abs(self.determinants or 0)
         if not times:
             return 0
-        left, right = map(len, self.vertices)
-        if abs(times) > 1:
-            of = "V" if times > 0 else "V*"
-            raise GroupError(
-                f"maps of {self} between tensors with {left} axes of V and {right} of V*, counted as outputs, hold "
-                f"products of {abs(times)} determinants, and diagrams have one: ask for orders with fewer than "
-                f"{2 * self.number} more axes of {of}" + (", or for Sp(2), which is the same group" * (self.n == 2))
-            )
-        return comb(max(left, right), self.number) * factorial(min(left, right))
+        orders = int(factorial(self.number) ** times) * factorial(times)
+        return factorial(max(map(len, self.vertices))) // orders
 
     def headed_dimension(self, total: int) -> int:
         """How many of them are independent."""
         return self.dimension(total) if self.determinants else 0
 
     def degenerate_heads(self, total: int) -> Iterable[int]:  # noqa: ARG002 - of these vertices
-        """Where there is a pair besides the n vertices on a head: antisymmetrising n + 1 indices gives zero."""
+        """Where there is anything besides the n vertices on a head: antisymmetrising n + 1 indices gives zero."""
         fewer, more = sorted(map(len, self.vertices))
-        return (more - fewer,) if self.special and 0 < fewer < more else ()
+        tied = more - fewer
+        sizes = (n for n in range(1, tied + 1) if tied % n == 0 and (fewer or n < tied))
+        # At n = 1 heads are numbers: all diagrams without pairs are one.
+        return [n for n in sizes if n > 1 or fewer] if self.special and tied else ()
 
     def misfit(self, blocks: Blocks, head: tuple[int, ...]) -> str:
         """Why blocks and a head are no diagram; empty where they are."""
@@ -132,10 +128,12 @@ class Walled(MatchingGroup):
             return f"it has no pairs and single vertices on {len(sides)} vertices"
         if any(sides[block[0]] == sides[block[1]] for block in blocks if len(block) == 2):
             return "a pair joins two axes of V, or two of V*, counted as outputs"
-        if [blocks[number][0] for number in head] != singles:
-            return "its single vertices are not on a head in order"
-        if head and (not self.special or len(head) != self.n or len({sides[vertex] for vertex in singles}) > 1):
+        if sorted(blocks[number][0] for number in head) != singles:
+            return "its single vertices are not on a head"
+        if head and (not self.special or self.symbolic or len({sides[vertex] for vertex in singles}) > 1):
             return f"it has a head of {len(head)} vertices"
+        if head and (len(head) % self.number or head != sorted_heads(head, self.number)[0]):
+            return f"its head has {len(head)} vertices, or not in order"
         return ""
 
     def dimension(self, total: int) -> int:  # noqa: ARG002 - of these vertices
@@ -176,6 +174,25 @@ class Walled(MatchingGroup):
             for shape, ways in fewer.items()
         )
 
+    def copies(self, parts: Sequence[int | Symmetry]) -> Counter[Label]:
+        """How often tensors of the inputs hold each irreducible part, at a number n.
+
+        Walks in the rational Bratteli diagram: an axis of V adds 1 to an entry of a highest weight, one of V* takes 1
+        away, and symmetric or alternating tensors a strip (Pieri).
+        """
+        weights: Counter[tuple[int, ...]] = Counter({(0,) * self.number: 1})
+        duals = iter(self.inputs)
+        for part in parts:
+            for count in (part.order,) if isinstance(part, Symmetry) else (1,) * part:
+                dual, *_ = (next(duals) for _ in range(count))
+                alternating = isinstance(part, Symmetry) and part.kind == "A"
+                ahead: Counter[tuple[int, ...]] = Counter()
+                for weight, ways in weights.items():
+                    for larger in _with_strip(_dual(weight) if dual else weight, count, alternating):
+                        ahead[_dual(larger) if dual else larger] += ways
+                weights = ahead
+        return Counter({label_of(weight): ways for weight, ways in weights.items()})
+
     def stable_from(self, total: int) -> int:  # noqa: ARG002 - of these vertices
         """As many as there are axes on either side, or where no head fits any more."""
         left, right = map(len, self.vertices)
@@ -187,11 +204,10 @@ class Walled(MatchingGroup):
         return comb(2 * left, left) // (left + 1) if self.number > 1 and left == right else 0
 
     def standard_shapes(self, total: int) -> Iterator[Shape]:  # noqa: ARG002 - of these vertices
-        """Shapes with at most n columns; where there is a head, with a row of n boxes above."""
-        left, right = map(len, self.vertices)
-        row = (self.number,) if left != right else ()
-        for shape in partitions(min(left, right), self.number) if self.determinants in (-1, 0, 1) else ():
-            yield (*row, *shape)
+        """Shapes with at most n columns; with a row of n boxes above for each head."""
+        times = self.determinants
+        for shape in () if times is None else partitions(min(map(len, self.vertices)), self.number):
+            yield (*(self.number,) * abs(times or 0), *shape)
 
     def gram_roots(self, total: int) -> Counter[int]:
         """One z for each box of each shape, as often as there are pairs of tableaux.
@@ -210,6 +226,49 @@ class Walled(MatchingGroup):
                 for column in range(length):
                     roots[row - column] += tableaux(shape) ** 2
         return roots
+
+
+def _parts(vertices: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...]]]:
+    """All ways to cut vertices into parts of one size, each way in the order of the first vertices.
+
+    >>> from eqsynth.families.walled import _parts
+    >>> [*_parts((0, 1, 2, 3), 2)]
+    [[(0, 1), (2, 3)], [(0, 2), (1, 3)], [(0, 3), (1, 2)]]
+    """
+    if not vertices:
+        yield []
+        return
+    for others in combinations(vertices[1:], size - 1):
+        rest = tuple(vertex for vertex in vertices[1:] if vertex not in others)
+        yield from ([(vertices[0], *others), *more] for more in _parts(rest, size))
+
+
+def label_of(weight: tuple[int, ...]) -> tuple[Shape, Shape]:
+    """A highest weight of GL(n) as two partitions: its entries above 0, and those below without their signs.
+
+    >>> from eqsynth.families.walled import label_of, weight_of
+    >>> label_of((2, 0, -1)), weight_of(((2,), (1,)), 4)
+    (((2,), (1,)), (2, 0, 0, -1))
+    """
+    return tuple(entry for entry in weight if entry > 0), tuple(-entry for entry in reversed(weight) if entry < 0)
+
+
+def weight_of(label: Label, n: int) -> tuple[int, ...]:
+    """The same the other way round."""
+    rows, others = label
+    return (*rows, *[0] * (n - len(rows) - len(others)), *(-row for row in reversed(others)))
+
+
+def _dual(weight: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(-entry for entry in reversed(weight))
+
+
+def _with_strip(weight: tuple[int, ...], boxes: int, upright: bool) -> Iterator[tuple[int, ...]]:
+    """All weights with so many boxes more, no two of them in one column; ``upright``: in one row."""
+    least, n = weight[-1], len(weight)
+    for larger in pieri(tuple(entry - least for entry in weight if entry > least), boxes, upright):
+        if len(larger) <= n:
+            yield tuple(entry + least for entry in (*larger, *[0] * (n - len(larger))))
 
 
 def _with_columns(shape: Shape, n: int, columns: int) -> Shape:

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from inspect import signature
 from itertools import count
 from types import FunctionType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 from eqsynth.errors import EqsynthError, explain_calls
+from eqsynth.layers.emitted import Output
 
 Function = Callable[..., tuple[Tensor, ...]]
 _numbers = count()
@@ -54,6 +55,11 @@ def compile(module: nn.Module, **options: Any) -> Compiled:  # noqa: A001 - the 
 
 class Compiled(nn.Module):
     """What :func:`compile` makes: ``module``, with its calls compiled."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Output:
+            """What the module computes."""
 
     def __init__(self, module: nn.Module, options: dict[str, Any]) -> None:
         super().__init__()

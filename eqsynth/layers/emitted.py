@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from math import prod
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import torch
 from torch import nn
@@ -25,6 +25,7 @@ from eqsynth.errors import (
     WeightsError,
     ZeroOutputWarning,
     abridged,
+    counted,
     shown,
     warn,
 )
@@ -33,7 +34,7 @@ from eqsynth.exact.numbers import whole
 from eqsynth.families.hom import Problem, ProductHom
 from eqsynth.layers.prepared import prepared
 from eqsynth.layers.slices import Slices, slices
-from eqsynth.layers.weights import weight_shapes, with_weights
+from eqsynth.layers.weights import Weights, weight_shapes, with_weights
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.products import maps, plan_problem
 from eqsynth.spaces.space import lengths
@@ -43,6 +44,9 @@ MANY_ENTRIES = 1 << 20
 #: The classes of layers that users call, by name.
 KINDS: dict[str, type[EmittedLayer]] = {}
 LayerT = TypeVar("LayerT", bound="EmittedLayer")
+#: What a call gives: a tensor where the output space has one term, a tuple of tensors where it has several. That stands
+#: in the text of a space, which type checkers do not read: with ``Any`` beside it ``a, b = layer(x)`` passes, too.
+Output = torch.Tensor | Any
 
 
 class EmittedLayer(nn.Module):
@@ -58,9 +62,16 @@ class EmittedLayer(nn.Module):
     #: Whether weights are passed to each call, and the layer has none.
     external: bool = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - those of the kind
-        # The class that is made has an __init__ of its own, whose super() call ends here.
-        super().__init__()
+    if TYPE_CHECKING:
+
+        def __call__(
+            self,
+            x: torch.Tensor | Sequence[torch.Tensor],
+            *others: torch.Tensor | Sequence[torch.Tensor] | int,
+            weights: Weights | None = None,
+            **sizes: int,
+        ) -> Output:
+            """What the layer computes; sizes are those that no input shows."""
 
     def __init_subclass__(cls, generated: bool = False, kind: bool = False) -> None:
         """Refuse subclasses: the class of a layer is made for its problem. Torch may wrap that class in its own."""
@@ -137,10 +148,7 @@ class EmittedLayer(nn.Module):
         weights = weights if self.external else sum(weight.numel() for weight in self.parameters())
         parts = [
             abridged(problem),
-            *(
-                f"{count} {what}{'' if count == 1 else 's'}"
-                for count, what in ((dimension, "map"), (weights, "parameter"))
-            ),
+            *(counted(count, what) for count, what in ((dimension, "map"), (weights, "parameter"))),
             *([f"mode={problem.mode!r}"] if isinstance(problem, ProductHom) and not problem.degrees else []),
             f"bias={plan.bias}",
             f"normalization={plan.normalization!r}",
@@ -170,16 +178,26 @@ def _blank(kind: str, problem: Problem, *how: Any) -> EmittedLayer:
     return layer
 
 
-def new_layer(kind: type[LayerT], plan: Plan, weights: object) -> LayerT:
-    """A layer without parameters; warns of outputs that are always zero, and of inputs that are ignored."""
+class _Ends(nn.Module):
+    """Where ``super().__init__()`` of emitted classes ends, before the class that users know."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+
+
+def become_layer(layer: EmittedLayer, plan: Plan, device: Any, dtype: Any, weights: object) -> None:
+    """Give a new layer the class of its problem, and parameters.
+
+    Warns of outputs that are always zero, and of inputs that are ignored.
+    """
     outside(weights)
-    emitted = layer_class(kind.__name__, plan)
+    emitted = layer_class(type(layer).__name__, plan)
     for message in plan.zero_outputs():
         warn(message, ZeroOutputWarning)
     for message in plan.ignored_inputs():
         warn(message, IgnoredInputWarning)
-    layer: LayerT = nn.Module.__new__(emitted)
-    return layer
+    object.__setattr__(layer, "__class__", emitted)
+    emitted.__init__(layer, device=device, dtype=dtype, weights=weights)
 
 
 def outside(weights: object) -> bool:
@@ -219,7 +237,6 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
     from eqsynth.layers import linear, products  # noqa: F401
 
     kind, artifact = KINDS[name], emit(plan)
-    signature = inspect.signature(kind.__new__)
     emitted = compile_source(artifact)
 
     known: list[Slices] = []
@@ -232,12 +249,14 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
             known.append(slices(artifact.source, artifact.name, emitted.forward.__globals__, names, label))
         return known[0]
 
-    def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
-        given = signature.bind_partial(kind, *args, **kwargs).arguments
-        device, dtype = given.get("device"), given.get("dtype")
+    def initialise(
+        self: Any, *given: Any, device: Any = None, dtype: Any = None, weights: str = "own", **named: Any
+    ) -> None:
+        if given or named:
+            return  # the call has gone through ``blank``, and the layer is there
         afford_layer(plan, device, dtype)
         emitted.__init__(self, device=device, dtype=dtype)
-        if outside(given.get("weights", "own")):
+        if outside(weights):
             self.external = True
             self._parameters.clear()
             rewritten()
@@ -247,6 +266,7 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
         if self.external:
             rewritten()
 
+    @wraps(kind.__init__)
     def blank(cls: type[EmittedLayer], *args: Any, **kwargs: Any) -> Any:
         """Torch makes replicas with no arguments, and fills them."""
         return kind(*args, **kwargs) if args or kwargs else nn.Module.__new__(cls)
@@ -271,7 +291,7 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
     elif len(plan.problem.operands) == 1:
         # One input: eq.nn.Sequential and eq.testing know what it is.
         body["space_in"] = str(plan.problem.operands[0])
-    return type(name, (emitted, kind), body, generated=True)
+    return type(name, (emitted, _Ends, kind), body, generated=True)
 
 
 def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:

@@ -10,7 +10,7 @@ from eqsynth.errors import explain_calls
 from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
-from eqsynth.layers.emitted import EmittedLayer, new_layer
+from eqsynth.layers.emitted import EmittedLayer, become_layer
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.spaces.space import Space
 from eqsynth.store.cache import no_collection
@@ -66,8 +66,8 @@ class Linear(EmittedLayer, kind=True):
 
     hom: Hom
 
-    def __new__(  # noqa: D102 - the class docstring describes it
-        cls,
+    def __init__(
+        self,
         group: str | Group,
         space_in: str | int | Space,
         space_out: str | int | Space,
@@ -79,8 +79,8 @@ class Linear(EmittedLayer, kind=True):
         parameters: str = "diagrams",
         transfer: str | None = None,
         weights: str = "own",
-    ) -> Linear:
+    ) -> None:
         with no_collection():
             hom = Hom.parse(group, space_in, space_out, transfer=transfer)
             plan = plan_hom(hom, flag("bias", bias), normalization, method, parameters)
-            return new_layer(cls, plan, weights)
+            become_layer(self, plan, device, dtype, weights)

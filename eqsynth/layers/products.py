@@ -10,7 +10,7 @@ from eqsynth.errors import EqsynthError, explain_calls, shown
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import MAX_DEGREE, ProductHom
-from eqsynth.layers.emitted import EmittedLayer, new_layer
+from eqsynth.layers.emitted import EmittedLayer, become_layer
 from eqsynth.plans.products import plan_products
 from eqsynth.spaces.space import Space
 
@@ -49,8 +49,8 @@ class TensorProduct(EmittedLayer, kind=True):
     Source: arXiv 2304.14165 and 2412.10837 for the factoring of diagrams.
     """
 
-    def __new__(  # noqa: D102 - the class docstring describes it
-        cls,
+    def __init__(
+        self,
         group: str | Group,
         space_1: SpaceLike,
         space_2: SpaceLike,
@@ -61,9 +61,10 @@ class TensorProduct(EmittedLayer, kind=True):
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
         weights: str = "own",
-    ) -> TensorProduct:
+    ) -> None:
         problem = ProductHom.parse(group, (space_1, space_2), space_out, mode)
-        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization), weights)
+        plan = plan_products(problem, flag("bias", bias), normalization)
+        become_layer(self, plan, device, dtype, weights)
 
 
 @explain_calls
@@ -90,8 +91,8 @@ class Power(EmittedLayer, kind=True):
     Raises EqsynthError for a degree below 1 or above 6, and what TensorProduct raises.
     """
 
-    def __new__(  # noqa: D102 - the class docstring describes it
-        cls,
+    def __init__(
+        self,
         group: str | Group,
         space: SpaceLike,
         degree: int,
@@ -101,9 +102,10 @@ class Power(EmittedLayer, kind=True):
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
         weights: str = "own",
-    ) -> Power:
+    ) -> None:
         problem = ProductHom.parse(group, (space,), space_out, "paired", (_degree(degree),))
-        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization), weights)
+        plan = plan_products(problem, flag("bias", bias), normalization)
+        become_layer(self, plan, device, dtype, weights)
 
 
 @explain_calls
@@ -122,8 +124,8 @@ class PolynomialLayer(EmittedLayer, kind=True):
     ``weight_0_0_o`` to degree 2, and so on.
     """
 
-    def __new__(  # noqa: D102 - the class docstring describes it
-        cls,
+    def __init__(
+        self,
         group: str | Group,
         space: SpaceLike,
         degree: int,
@@ -133,9 +135,10 @@ class PolynomialLayer(EmittedLayer, kind=True):
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
         weights: str = "own",
-    ) -> PolynomialLayer:
+    ) -> None:
         problem = ProductHom.parse(group, (space,), space_out, "paired", tuple(range(1, _degree(degree) + 1)))
-        return new_layer(cls, plan_products(problem, flag("bias", bias), normalization), weights)
+        plan = plan_products(problem, flag("bias", bias), normalization)
+        become_layer(self, plan, device, dtype, weights)
 
 
 def _degree(degree: object) -> int:

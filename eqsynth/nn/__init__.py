@@ -84,3 +84,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'eqsynth.nn' has no attribute {name!r}")
     return getattr(import_module(f"eqsynth.nn.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from math import prod
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ from eqsynth.exact.limits import afford_parameters, check_factory
 from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space
-from eqsynth.layers.emitted import refuse_script, require_dtype
+from eqsynth.layers.emitted import Output, refuse_script, require_dtype
 from eqsynth.spaces.space import (
     Decomposed,
     Irrep,
@@ -53,6 +53,11 @@ class EquivariantModule(nn.Module):
     takes_complex = True
     #: Whether it serves groups whose tensors are complex numbers.
     serves_unitary = True
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Output:
+            """What the module computes."""
 
     def __init__(
         self, group: str | Group, space_in: Any, space_out: Any, device: Any = None, dtype: torch.dtype | None = None

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space, negated
 from eqsynth.families.irreps import check_parts, has_parts
+from eqsynth.layers.emitted import Output
 from eqsynth.layers.linear import Linear
 from eqsynth.layers.products import PolynomialLayer
 from eqsynth.nn.activations import (
@@ -126,6 +127,11 @@ class Sequential(nn.Module):
     Raises EqsynthError for a module without them, SpaceError where groups or spaces do not fit.
     """
 
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Any, *sizes: Any, **named: Any) -> Output:
+            """What the module computes; sizes are those that ``sizes`` lists."""
+
     def __init__(self, *modules: nn.Module) -> None:
         super().__init__()
         if not modules:
@@ -218,6 +224,11 @@ class Residual(nn.Module):
 
     Raises SpaceError where the module's input and output are different spaces.
     """
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Any, *sizes: Any, **named: Any) -> Output:
+            """What the module computes; sizes are those that ``sizes`` lists."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()

@@ -435,9 +435,11 @@ def _largest(squares: Sequence[tuple[int, int]]) -> tuple[int, ...]:
 #: Which axis of a value is meant: a transferred one by its place in its row, or one of a head or a table, by
 #: side (taken or given), factor and place; or one of a bilabelled graph that is yet to be contracted ("graph").
 Label = tuple[str, int] | tuple[str, int, int]
-#: For each factor of the group: transferred blocks, axes that its head takes and gives, and whether the
-#: head is tied to the transferred blocks too.
-Profile = tuple[tuple[int, int, int, bool], ...]
+#: For a factor of the group: transferred blocks, the axes that each head takes and gives, and whether the head is tied
+#: to the transferred blocks too; for each factor that.
+Legs = tuple[tuple[int, int], ...]
+Shape = tuple[int, Legs, bool]
+Profile = tuple[Shape, ...]
 #: The term of the uses that belong to the bias, and the operand of their entries.
 BIAS = -1
 #: Part of a bilabelled graph: the labels of the axes that it starts from, its edges, and the labels of the axes
@@ -479,7 +481,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
     # Elements of products share their parts.
     of_part = lru_cache(maxsize=None)(_factored)
     # What long lists have in common is one object.
-    profiles: dict[tuple[int, int, int, bool], Profile] = {}
+    profiles: dict[Shape, Profile] = {}
     no_webs = (NO_WEB,), (NO_WEB,)
     for element, parts_of in enumerate(map(maps.parts, range(len(maps)))):
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
@@ -521,7 +523,7 @@ class _Factored(NamedTuple):
     bottom: Half
     top: Half
     middle: tuple[int, ...]
-    profile: tuple[int, int, int, bool]
+    profile: Shape
     below: Web = NO_WEB
     above: Web = NO_WEB
     table: Single | None = None
@@ -534,11 +536,14 @@ def _factored(factor: Group, part: Single, as_tables: bool) -> _Factored:
         bottom, top = (
             Half(whole(axes).blocks, whole(axes).kept, whole(axes).kept) for axes in (part.inputs, part.outputs)
         )
-        return _Factored(bottom, top, (), (0, part.inputs, part.outputs, False), table=part)
+        taken_given = ((part.inputs, part.outputs),) if part.inputs or part.outputs else ()
+        return _Factored(bottom, top, (), (0, taken_given, False), table=part)
     if factor.kept_graph is not None:
         return _graph_factored(part)
     top, bottom, middle = part.factored
-    profile = (len(middle), len(bottom.head), len(top.head), bool(part.head) and factor.jellyfish)
+    if not part.head:
+        return _Factored(bottom, top, middle, (len(middle), (), False))
+    profile = (len(middle), tuple(functor.legs(part, factor.number)), factor.jellyfish)
     return _Factored(bottom, top, middle, profile, sign=_sign(top, middle, profile) if profile[-1] else 1)
 
 
@@ -559,7 +564,7 @@ def _graph_factored(diagram: Diagram) -> _Factored:
         bottom,
         top,
         tuple(order_in.index(block) for block in order_out),
-        (len(cut), 0, 0, False),
+        (len(cut), (), False),
         _web(under, lower_edges, order_in),
         _web(order_out, upper_edges, upper),
     )
@@ -639,8 +644,8 @@ def _with_constants_above(uses: Sequence[_Use], levels: Collection[int] = ()) ->
 
 def _by_fourier(profile: Profile, levels: Collection[int]) -> bool:
     """Whether a profile is a level that mixes different labels by Fourier transform."""
-    ((through, taken, given, tied), *others) = profile
-    return through in levels and not (taken or given or tied or others)
+    ((through, heads, _), *others) = profile
+    return through in levels and not (heads or others)
 
 
 def _everywhere(use: _Use) -> bool:
@@ -856,7 +861,7 @@ class _Lowering:
         It is in blocks that all take equally many axes of one symmetric input, or one axis each of an alternating one;
         for other symmetries of indices where nothing is reduced.
         """
-        if use.term_in == BIAS or any(taken or given or tied for _, taken, given, tied in use.profile):
+        if use.term_in == BIAS or any(heads for _, heads, _ in use.profile):
             return use
         if any(factor.kept_graph is not None for factor in self.factors):
             return use
@@ -875,7 +880,8 @@ class _Lowering:
                 packs.append(irrep)
                 by = sign_of(order) if irrep.alike < 0 else 1
             elif count > 1 and alike and isinstance(one, Symmetry) and (one.short or count == one.order):
-                packs.append(Symmetry(one.kind, count, packed=True))
+                whole_of = count == one.order
+                packs.append(replace(one, packed=True) if whole_of else Symmetry(one.kind, count, packed=True))
                 by = one.sign(order)
             else:
                 packs.append(None)
@@ -1197,7 +1203,7 @@ class _Lowering:
         if any(flag for *_, flag in profile):
             return True
         tabled = uses[0].tabled
-        if any(taken or given for factor, (_, taken, given, _) in enumerate(profile) if factor not in tabled):
+        if any(heads for factor, (_, heads, _) in enumerate(profile) if factor not in tabled):
             return len({use.middle for use in weights}) != 1
         # The c! permutations go to the side that has fewer channels to copy.
         wide_in = sum(self.hom.space_in.channels[i] for i, *_ in {(u.term_in, u.bottom, u.below) for u in weights})
@@ -1236,9 +1242,9 @@ class _Lowering:
             full = self._fresh(_name("u", use.term_out, use.top.headless, self.several_out))
             self.middle_steps += self._unpack(value, full, packings)
             value = full
-        for factor in range(len(use.profile)):
-            if factor not in use.tabled and _takes_after(use.profile[factor]):
-                value, arrangement = self._hodge(value, arrangement, use.profile, factor)
+        for factor, head in _heads(use):
+            if _takes_after(use.profile[factor][1][head]):
+                value, arrangement = self._hodge(value, arrangement, use.profile, factor, head)
         value, arrangement = self._contracted(value, arrangement, use, middle, above=True)
         row = self._row(use.top, use, "given", full_axes(self.hom.group, self.hom.space_out.orders[use.term_out]))
         self._place(use, Part(value, tuple(map(arrangement.index, _arranged(row, middle)))))
@@ -1293,9 +1299,9 @@ class _Lowering:
         if cached not in self.heads:
             sizes = full_axes(self.hom.group, self.hom.space_in.orders[use.term_in])
             arrangement = self._row(use.bottom, use, "taken", sizes)
-            for factor, (_, taken, given, tied) in enumerate(use.profile):
-                if (taken or given or tied) and factor not in use.tabled and not _takes_after(use.profile[factor]):
-                    name, arrangement = self._hodge(name, arrangement, use.profile, factor)
+            for factor, head in _heads(use):
+                if not _takes_after(use.profile[factor][1][head]):
+                    name, arrangement = self._hodge(name, arrangement, use.profile, factor, head)
             places = range(sum(count for count, *_ in use.profile))
             self.heads[cached] = self._contracted(name, arrangement, use, places, above=False)
         return self.heads[cached]
@@ -1305,22 +1311,32 @@ class _Lowering:
         labels: list[Label] = []
         through = list(accumulate((0, *(count for count, *_ in use.profile[:-1]))))
         placed = [0] * len(use.profile)
+        # The blocks of a head in its order, those of one head after those of another.
+        tied: dict[int, int] = {}
+        for block in half.head:
+            factor = sizes[half.blocks[block][0]]
+            tied[block] = placed[factor]
+            placed[factor] += 1
         for block in half.kept:
             factor = sizes[half.blocks[block][0]]
-            if block not in half.head and self.factors[factor].kept_graph is None:
+            if block in tied:
+                labels.append((side, factor, tied[block]))
+            elif self.factors[factor].kept_graph is None:
                 labels.append(("t", through[factor]))
                 through[factor] += 1
-                continue
-            labels.append((side if block in half.head else "graph", factor, placed[factor]))
-            placed[factor] += 1
+            else:
+                labels.append(("graph", factor, placed[factor]))
+                placed[factor] += 1
         return labels
 
-    def _hodge(self, source: str, arrangement: list[Label], profile: Profile, factor: int) -> tuple[str, list[Label]]:
-        count, taken, given, tied = profile[factor]
+    def _hodge(
+        self, source: str, arrangement: list[Label], profile: Profile, factor: int, head: int
+    ) -> tuple[str, list[Label]]:
+        count, heads, tied = profile[factor]
+        taken, given = heads[head]
         start = sum(other for other, *_ in profile[:factor])
         bound: list[Label] = [("t", place) for place in range(start, start + count)] if tied else []
-        eaten: list[Label] = [("taken", factor, place) for place in range(taken)]
-        free: list[Label] = [("given", factor, place) for place in range(given)]
+        eaten, free = _labels_of_head(factor, heads, head)
         carried = [label for label in arrangement if label not in bound and label not in eaten]
         order = tuple(arrangement.index(label) for label in [*carried, *bound, *eaten])
         n = self.hom.group.indices[factor].n
@@ -1372,14 +1388,31 @@ def _packs_straight(use: _Use) -> bool:
     )
 
 
-def _takes_after(profile: tuple[int, int, int, bool]) -> bool:
+def _takes_after(taken_given: tuple[int, int]) -> bool:
     """Whether a head comes after the mixing: where that leaves fewer axes to mix on."""
-    _, taken, given, _ = profile
+    taken, given = taken_given
     return given > taken
 
 
+def _heads(use: _Use) -> list[tuple[int, int]]:
+    """The heads of a use that are no tables: factor and number of each."""
+    return [
+        (factor, head)
+        for factor, (_, heads, _) in enumerate(use.profile)
+        if factor not in use.tabled
+        for head in range(len(heads))
+    ]
+
+
+def _labels_of_head(factor: int, heads: Legs, head: int) -> tuple[list[Label], list[Label]]:
+    """The axes that a head takes, and those that it gives."""
+    starts = [sum(legs[side] for legs in heads[:head]) for side in (0, 1)]
+    taken, given = ([*range(start, start + count)] for start, count in zip(starts, heads[head], strict=True))
+    return [("taken", factor, place) for place in taken], [("given", factor, place) for place in given]
+
+
 def _mixed_axes(profile: Profile) -> tuple[object, ...]:
-    return (sum(count + min(taken, given) for count, taken, given, _ in profile), profile)
+    return (sum(count + sum(map(min, heads)) for count, heads, _ in profile), profile)
 
 
 def _tables(uses: Sequence[_Use]) -> list[tuple[Single, ...]]:
@@ -1393,23 +1426,21 @@ def _tables(uses: Sequence[_Use]) -> list[tuple[Single, ...]]:
 
 def _table_labels(profile: Profile, tabled: Sequence[int]) -> tuple[list[Label], list[Label]]:
     """The axes that tables take, and those that they give."""
-    taken: list[Label] = [("taken", factor, place) for factor in tabled for place in range(profile[factor][1])]
-    given: list[Label] = [("given", factor, place) for factor in tabled for place in range(profile[factor][2])]
-    return taken, given
+    sides = [_labels_of_head(factor, profile[factor][1], 0) for factor in tabled if profile[factor][1]]
+    return [label for taken, _ in sides for label in taken], [label for _, given in sides for label in given]
 
 
 def _canonical(profile: Profile, tabled: Sequence[int]) -> list[Label]:
     """The axes on which a profile is mixed: transferred ones, then those of the heads."""
     labels: list[Label] = [("t", place) for place in range(sum(count for count, *_ in profile))]
-    for factor, (_, taken, given, _) in enumerate(profile):
-        if factor in tabled:
-            continue
-        side, count = ("taken", taken) if _takes_after(profile[factor]) else ("given", given)
-        labels += [(side, factor, place) for place in range(count)]
+    for factor, (_, heads, _) in enumerate(profile):
+        for head, taken_given in enumerate(heads if factor not in tabled else ()):
+            taken, given = _labels_of_head(factor, heads, head)
+            labels += taken if _takes_after(taken_given) else given
     return labels
 
 
-def _sign(top: Half, middle: Sequence[int], profile: tuple[int, int, int, bool]) -> int:
+def _sign(top: Half, middle: Sequence[int], profile: Shape) -> int:
     """The sign between the order in which a tied head is applied and the order of the diagram's blocks.
 
     The diagram has epsilon(blocks that touch outputs, left to right, then the others); the step has
@@ -1421,7 +1452,7 @@ def _sign(top: Half, middle: Sequence[int], profile: tuple[int, int, int, bool])
             sequence.append(given)
             given += 1
         else:
-            sequence.append(through if _takes_after(profile) else middle[through])
+            sequence.append(through if _takes_after(profile[1][0]) else middle[through])
             through += 1
     return sign_of(sequence)
 

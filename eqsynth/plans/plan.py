@@ -18,11 +18,14 @@ from eqsynth.plans.cost import Cost, Costing, total
 from eqsynth.plans.infer import Value, check_weights, infer, stored_axes
 from eqsynth.plans.steps import Input, Join, Mix, Pair, Schur, Step, Weigh, describe
 from eqsynth.spaces.space import Order, Stored
+from eqsynth.store.screen import Screen
 
 #: The power of n by which a sum over an index of length n is scaled, and of its squares by which a map is.
 POWERS = {"variance": -0.5, "mean": -1.0, "sum": 0.0}
 NORMALIZATIONS = tuple(POWERS)
 
+#: What a plan is laid out for where it is not said: any number of columns.
+ANY = Screen()
 #: The size and the batch for which plans are compared where they are open.
 NOMINAL_N, NOMINAL_BATCH = 16, 32
 
@@ -246,24 +249,32 @@ class Plan:
         return sum(cost.estimate(values, batch) for cost in steps)
 
     def __str__(self) -> str:
-        costs = self.total()
-        rows = [("step", "multiply-adds", "elements moved")]
+        return self.table()
+
+    def table(self, screen: Screen = ANY) -> str:
+        """The text of ``print(plan)``, laid out for a terminal.
+
+        >>> import eqsynth as eq
+        >>> from eqsynth.store.screen import Screen
+        >>> max(map(len, eq.plan("S(n)", "1x3", "1x3").table(Screen(80)).splitlines())) <= 80
+        True
+        """
+        costs, rows = self.total(), []
         for cost in self.costs():
             rows.append((self.describe(cost.step), str(cost.multiply_adds or ""), str(cost.traffic or "")))
         rows.append(("total", str(costs.multiply_adds), str(costs.traffic)))
-        wide = [max(len(row[column]) for row in rows) for column in range(3)]
         dims = ", ".join(str(pair.dim) for pair in self.pairs) or "0"
+        maps = "map" if dims == "1" else "maps"
         symbols = ", ".join(
             f"{symbol} for {factor}"
             for symbol, factor in zip(self._symbols(), self.hom.group.indices, strict=True)
             if symbol != "n"
         )
-        lines = [
-            f"plan of {abridged(self.problem)}: {dims} independent maps, "
+        head = (
+            f"plan of {abridged(self.problem)}: {dims} independent {maps}, "
             f"sums scaled by {self.normalization}; per sample:"
-        ]
-        lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
-        lines.append(f"most memory beyond the input: {costs.memory + costs.scratch} elements")
+        )
+        lines = [f"most memory beyond the input: {costs.memory + costs.scratch} elements"]
         if costs.weight_traffic:
             lines.append(
                 f"once in a call, for weights: {costs.weight_memory} elements of memory, {costs.weight_traffic} moved"
@@ -291,7 +302,8 @@ class Plan:
             lines.append(
                 f"chosen: {chosen}, which costs as much as {least:,} multiply-adds for {NOMINAL_BATCH} samples ({rest})"
             )
-        return "\n".join(lines)
+        steps = screen.columns(("step", "multiply-adds", "elements moved"), rows)
+        return "\n".join([*screen.wrapped(head), *steps, *(piece for line in lines for piece in screen.wrapped(line))])
 
     def describe(self, step: Step | None) -> str:
         """A step in one line; "total" for the costs of all."""

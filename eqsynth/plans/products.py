@@ -247,7 +247,7 @@ class _Products(_Lowering):
 
     def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
         """One mixing, without the maps that are mixed as they are multiplied."""
-        loose = not any(taken or given or tied for _, taken, given, tied in profile)
+        loose = not any(heads for _, heads, _ in profile)
         graphs = any(factor.kept_graph is not None for factor in self.factors)
         if self.problem.mode == "full" and loose and not graphs and not uses[0].tabled:
             same: dict[tuple[int, int, Half], list[_Use]] = {}

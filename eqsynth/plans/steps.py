@@ -16,6 +16,7 @@ from eqsynth.bases.decomposed import Fixed
 from eqsynth.bases.decomposed import Part as IrrepPart
 from eqsynth.bases.fourier import Sums
 from eqsynth.diagrams.diagram import LETTERS, Element, Orbit, Single
+from eqsynth.errors import counted
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -587,7 +588,7 @@ def describe(step: Step) -> str:
             what = f"{step.form}-trace" if forms else "sum" if step.summed else "diagonal"
             return f"{target} = {what} of {source} {_pattern_text(pattern)}"
         case Hodge(target, source):
-            return f"{target} = epsilon of {source}: {step.taken} axes -> {step.given}"
+            return f"{target} = epsilon of {source}: {counted(step.taken, 'axis', 'axes')} -> {step.given}"
         case Mix(_, operands, targets, entries, biases):
             named = ", ".join(target.name for target in targets)
             read = " ".join(
@@ -595,12 +596,12 @@ def describe(step: Step) -> str:
                 + ("" if operand.middle == tuple(range(len(operand.middle))) else _pattern_text(operand.middle))
                 for operand in operands
             )
-            maps = f"{len(entries)} map{'s' * (len(entries) != 1)}{' + bias' if biases else ''}"
+            maps = f"{counted(len(entries), 'map')}{' + bias' if biases else ''}"
             if step.fourier:
                 read = " ".join(operand.source for operand in step.sources)
                 return f"{named} = Fourier mix {maps}, labels all different: {read}"
             if step.tabled:
-                maps += f", {len(step.tabled.maps)} table{'s' * (len(step.tabled.maps) != 1)}"
+                maps += f", {counted(len(step.tabled.maps), 'table')}"
             return f"{named} = mix {maps}: {read or 'nothing'}"
         case Spread(target, _, _, ()):
             return f"{target} = nothing"
@@ -609,13 +610,16 @@ def describe(step: Step) -> str:
             rest = "".join(f" {'+-'[part.sign < 0]} {_part_text(part)}" for part in others)
             return f"{target} = {'-' * (first.sign < 0)}{_part_text(first)}{rest}"
         case Tied(target, _, _, tables, constants):
-            read = ", ".join(f"{len(table.elements)} maps of {table.source}" for table in tables) or "nothing"
+            read = (
+                ", ".join(f"{counted(len(table.elements), 'map')} of {table.source}" for table in tables) or "nothing"
+            )
             return f"{target} = tied matrix: {read}{' + bias' if constants else ''}"
         case Schur(sources, targets, bases, factored):
             named = ", ".join(end.name for end in targets)
             read = " ".join(end.name for end in sources)
-            split = f", basis changed in {len(bases.classes)} classes of positions" if factored else ""
-            return f"{named} = mix {len(bases.irreps)} irreps of {read}{split}"
+            classes = counted(len(bases.classes), "class", "classes")
+            split = f", basis changed in {classes} of positions" if factored else ""
+            return f"{named} = mix {counted(len(bases.irreps), 'irrep')} of {read}{split}"
         case Contract(target, source, labels, edges):
             factors = " ".join(f"A[{_labels(edge)}]" for edge in edges)
             return f"{target}[{_labels(step.kept)}] = {factors} {source}[{_labels(labels)}]"
@@ -631,7 +635,7 @@ def describe(step: Step) -> str:
             return f"{target}[{_labels(range(step.axes))}] = {left} {right}{over}"
         case Weigh(targets, sources):
             left, right = (f"{source}[{_labels(axes)}]" for source, axes in zip(sources, step.axes_read, strict=True))
-            maps = f"{len(step.elements)} map{'s' * (len(step.elements) != 1)}"
+            maps = counted(len(step.elements), "map")
             return f"{', '.join(targets)} = {maps} of {left} {right}, {sources[step.first != 0]} mixed first"
         case Output(term, source):
             return f"output {term} = {source or 'zero'}"

@@ -23,7 +23,16 @@ from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.diagrams.transfer import WORDS
-from eqsynth.errors import EqsynthError, ExportError, SizeError, VerificationError, abridged, explain_calls, shown
+from eqsynth.errors import (
+    EqsynthError,
+    ExportError,
+    SizeError,
+    VerificationError,
+    abridged,
+    counted,
+    explain_calls,
+    shown,
+)
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
 from eqsynth.families.irreps import vectors
@@ -62,7 +71,7 @@ if TYPE_CHECKING:
     from eqsynth.layers.emitted import EmittedLayer
 
 #: Arguments that name the prime modulo which a rank was found.
-MODULAR = ("gram", "orbits", "means", "images")
+MODULAR = ("gram", "values", "orbits", "means", "images")
 #: What an exported class says about itself, and the type of each.
 FACTS = {
     **dict.fromkeys(("group", "space_in", "space_u", "space_v", "space_out", "mode", "normalization", "transfer"), str),
@@ -126,7 +135,9 @@ def verify(
             checks.append(f"independent and complete, {names}: {check_basis(linear)}{some}")
             dim = plan.dims.get((i, o), 0)
             if dim != len(independent):
-                raise VerificationError(f"{problem} has {dim} weights for {names}, but {len(independent)} maps exist")
+                raise VerificationError(
+                    f"{problem} has {counted(dim, 'weight')} for {names}, but {counted(len(independent), 'map')} exist"
+                )
     _check_weights(plan)
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.notes()
@@ -246,7 +257,7 @@ def _check_independence(basis: Basis) -> str:
             )
         least = dimension.stable_from(group, total)
         below = not group.symbolic and group.number < least
-        return f"{expected} maps, all independent {'at this n' if below else f'for n >= {least}'}"
+        return f"{counted(expected, 'map')}, all independent {'at this n' if below else f'for n >= {least}'}"
     if isinstance(group.n, str):
         raise VerificationError(f"the certificate's argument {argument!r} needs a number for n, and {group} has none")
     if argument == "blocks":
@@ -254,26 +265,35 @@ def _check_independence(basis: Basis) -> str:
             raise VerificationError(
                 f"a partition has more than n = {group.n} blocks, so that the argument is not 'blocks'"
             )
-        return f"{expected} maps, partitions into at most n blocks and heads of disjoint support"
+        return f"{counted(expected, 'map')}, partitions into at most n blocks and heads of disjoint support"
     if argument == "standard":
         if certificate.spanning == expected:
             raise VerificationError(f"all {expected} diagrams are independent, so that the argument is not 'standard'")
         for diagram in basis.plain()[0]:
             if problem := standard.excess(group, diagram):
                 raise VerificationError(f"{diagram.formula()} is no standard diagram of {group}: {problem}")
-        return (
-            f"{expected} maps, all standard: no subsequence of a word is longer than n and monotone as the group's is"
-        )
+        why = "no subsequence of a word is longer than n and monotone as the group's is"
+        return f"{counted(expected, 'map')}, all standard: {why}"
     if argument == "orbits":
         _check_partitions(basis, group, total)
-        return f"{expected} maps, coordinates in the orbit basis of full rank modulo {prime}"
-    rank = gram.gram_modulo(group, basis.plain()[0], prime).rank()
+        return f"{counted(expected, 'map')}, coordinates in the orbit basis of full rank modulo {prime}"
+    listed = basis.plain()[0]
+    several = any(len(diagram.head) > group.number for diagram in listed)
+    if several != (argument == "values"):
+        raise VerificationError(
+            f"the argument for diagrams with {'several heads' if several else 'one head or none'} is not {argument!r}"
+        )
+    if several:
+        rank = len(gram.pivots_modulo(gram.values(group, listed), prime))
+        how = "values at the index tuples of standard diagrams"
+    else:
+        rank, how = gram.gram_modulo(group, listed, prime).rank(), "Gram matrix"
     if rank != len(basis):
         raise VerificationError(
             f"the {len(basis)} diagrams of {group} have rank {rank} modulo {prime}: they are dependent, or it is "
             "another prime that shows that they are not"
         )
-    return f"{expected} maps, Gram matrix of full rank modulo {prime}"
+    return f"{counted(expected, 'map')}, {how} of full rank modulo {prime}"
 
 
 def _check_spanning(basis: Basis, spanning: int) -> None:
@@ -327,7 +347,7 @@ def _check_product(basis: Basis) -> str:
         at = [part.diagrams.index(d) for part, d in zip(parts, _factors(element), strict=True)]
         if basis.turned(number) != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
             raise VerificationError("an element is added in other orders of its axes than its factors are")
-    return f"{len(basis)} maps, the products of {' and '.join(str(len(part)) for part in parts)}"
+    return f"{counted(len(basis), 'map')}, the products of {' and '.join(str(len(part)) for part in parts)}"
 
 
 def _check_nested(basis: Basis) -> str:
@@ -349,12 +369,14 @@ def _check_nested(basis: Basis) -> str:
         raise VerificationError(f"a nested partition stands twice among the {len(basis)} of {group}")
     expected, spanning = dimension.dimension(group, total), count_diagrams(group, total)
     if len(basis) != expected:
-        raise VerificationError(f"{len(basis)} maps, but the dimension of the equivariant maps is {expected}")
+        raise VerificationError(
+            f"{counted(len(basis), 'map')}, but the dimension of the equivariant maps is {expected}"
+        )
     _check_spanning(basis, spanning)
     argument = "stable" if spanning == expected else "nested"
     if basis.certificate.independence != argument:
         raise VerificationError(f"the certificate's argument is {argument!r} for {expected} of {spanning} maps")
-    return f"{expected} maps, nested partitions of at most n blocks, each cut into at most m"
+    return f"{counted(expected, 'map')}, nested partitions of at most n blocks, each cut into at most m"
 
 
 def _factor_basis(basis: Basis, place: int, group: Group, inputs: Order, outputs: Order) -> Basis:
@@ -383,7 +405,7 @@ def _check_irreps(basis: Basis) -> str:
         if one is not None:
             _check_irrep(group, one)
     if len(basis) != count:
-        raise VerificationError(f"{len(basis)} maps, but the dimension of the equivariant maps is {count}")
+        raise VerificationError(f"{counted(len(basis), 'map')}, but the dimension of the equivariant maps is {count}")
     _check_spanning(basis, count_diagrams(allowed, _vertices(basis)))
     diagrams = [one for one in basis if isinstance(one, Diagram)]
     problems = [misfit(allowed, one) for one in diagrams]
@@ -394,14 +416,14 @@ def _check_irreps(basis: Basis) -> str:
     if basis.certificate.independence == "schur":
         if diagrams != [irreps.identity(inputs)] * count or (count and not irreps.unchanged(group, inputs, outputs)):
             raise VerificationError(f"the maps of {group} are not the multiples of the identity of an irrep alone")
-        return f"{count} map{'s' * (count != 1)}, by Schur's lemma"
+        return f"{counted(count, 'map')}, by Schur's lemma"
     rows, turns = irreps.images(group, diagrams, inputs, outputs)
     if turns != [basis.turned(number) for number in range(count)]:
         raise VerificationError("a map is not added in all orders of the axes of its output in which it differs")
     rank = len(gram.pivots_modulo(rows, basis.certificate.prime))
     if rank != count:
         raise VerificationError(f"the images of a vector under the {count} maps of {group} have rank {rank}")
-    return f"{count} maps, images of a vector of full rank modulo {basis.certificate.prime}"
+    return f"{counted(count, 'map')}, images of a vector of full rank modulo {basis.certificate.prime}"
 
 
 def _check_irrep(group: Group, one: Irrep) -> None:
@@ -452,7 +474,7 @@ def _check_symmetric(basis: Basis) -> str:
         allowed = maps_of(group, inputs, outputs)
         expected = dimension.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
         if count != expected:
-            raise VerificationError(f"{count} maps, but the dimension of the equivariant maps is {expected}")
+            raise VerificationError(f"{counted(count, 'map')}, but the dimension of the equivariant maps is {expected}")
         problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
         if any(problems):
             raise VerificationError(f"an element is not equivariant under {group}: {next(filter(None, problems))}")
@@ -460,13 +482,13 @@ def _check_symmetric(basis: Basis) -> str:
     entries = len(whole) * prod(n ** (axes_of(inputs) + axes_of(outputs)) for n in sizes)
     if sizes and (basis.certificate.independence == "means" or entries <= MAX_MEANING):
         _check_span(basis, whole)
-        return f"{count} maps, which span the means of {len(whole)} over exchanges of axes"
+        return f"{counted(count, 'map')}, which span the means of {len(whole)} over exchanges of axes"
     orbits_of_all = [_orbit_of_exchanges(basis, number) for number in range(count)]
     if len(set(orbits_of_all)) != count or not all(orbits_of_all):
         raise VerificationError(f"two of the {count} maps are the same up to exchanges of axes, or one vanishes")
     if not all(map(partial(_is_turned, basis), range(count))):
         raise VerificationError("a map is not added in all orders of the axes of its output")
-    return f"{count} maps, one for each orbit of diagrams under exchanges of axes"
+    return f"{counted(count, 'map')}, one for each orbit of diagrams under exchanges of axes"
 
 
 def _check_span(basis: Basis, whole: Basis) -> None:
@@ -595,8 +617,9 @@ def _check_tables(basis: Basis) -> str:
     if diagrams:
         assert graph is not None  # noqa: S101 - diagrams with edges belong to graphs
         bilabelled.check_basis(graph, labels, bilabelled.Chosen(diagrams, tuple(numbers), 0))
-        return f"{count} maps for {count} orbits, values on representatives of full rank modulo {bilabelled.PRIME}"
-    return f"{count} maps, one for each orbit"
+        why = f"values on representatives of full rank modulo {bilabelled.PRIME}"
+        return f"{counted(count, 'map')} for {counted(count, 'orbit')}, {why}"
+    return f"{counted(count, 'map')}, one for each orbit"
 
 
 def _check_kernel(basis: Basis) -> str:
@@ -614,7 +637,7 @@ def _check_kernel(basis: Basis) -> str:
         raise VerificationError(
             f"the {len(given)} elements do not span the {len(kernel)} equivariant maps of {basis.group}"
         )
-    return f"{len(given)} maps, a basis of the exact null space of the generators' constraints"
+    return f"{counted(len(given), 'map')}, a basis of the exact null space of the generators' constraints"
 
 
 def _check_signed(basis: Basis, generators: Sequence[Permutation]) -> str:
@@ -643,7 +666,7 @@ def _check_signed(basis: Basis, generators: Sequence[Permutation]) -> str:
         count, how = len(np.unique(labels[signs != 0])), "the number of its orbits"
     if count != len(basis):
         raise VerificationError(f"{len(basis)} elements, but {basis.group} has {count} maps: {how}")
-    return f"{count} maps, one for each orbit of index tuples that keeps its sign: {how}"
+    return f"{counted(count, 'map')}, one for each orbit of index tuples that keeps its sign: {how}"
 
 
 def check_module(plan: Plan, *, trials: int = 5, seed: int = 0, layer: Any = None) -> list[str]:

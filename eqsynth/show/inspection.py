@@ -11,7 +11,7 @@ from eqsynth.diagrams.diagram import Element, Multiplied
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.svg import svg
 from eqsynth.diagrams.text import picture
-from eqsynth.errors import EqsynthError, SymbolicError, abridged, explain_calls, shown
+from eqsynth.errors import EqsynthError, SymbolicError, abridged, counted, explain_calls, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom
@@ -137,7 +137,7 @@ class Inspection:
         normal = "normal " * any(len(set(term)) < len(term) for term in self.problem.terms)
         biases = sum(use.term_in is None for use in self.uses)
         counts = [(len(self) - biases, "map"), *([(biases, "constant")] if biases else [])]
-        listed = " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts)
+        listed = " and ".join(counted(count, name) for count, name in counts)
         return [
             f"{abridged(self.problem)}: {listed}, most used first; "
             f"shares for independent {normal}inputs of variance 1, n = {letters}"

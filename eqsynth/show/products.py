@@ -13,10 +13,11 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import LETTERS, indexed
 from eqsynth.diagrams.shapes import Drawing
-from eqsynth.errors import SpaceError
+from eqsynth.errors import SpaceError, counted
 from eqsynth.families.hom import ProductHom, weight_name
 from eqsynth.plans.products import maps
 from eqsynth.spaces.space import axes_of, order_text
+from eqsynth.store.screen import Screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Part:
         count = len(self.maps)
         sums = "is a weighted sum of these." if count else "is zero."
         order = order_text(self.problem.space_out.orders[self.output])
-        first = f"{self.equation} -> order {order}, {count} independent equivariant map{'s' * (count != 1)}"
+        first = f"{self.equation} -> order {order}, {counted(count, 'independent equivariant map')}"
         first += f": {self.name}[i]" if self.name != "weight" and count else ""
         certificate = f"certificate: {self.linear.certificate}"
         head = [first, self.symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
@@ -152,7 +153,7 @@ def only(problem: ProductHom) -> Part:
     return first
 
 
-def product_table(problem: ProductHom, limit: int | None, index: int | None = None) -> str:
+def product_table(problem: ProductHom, limit: int | None, index: int | None = None, screen: Screen = table.ANY) -> str:
     r"""The maps of a problem as text, product by product.
 
     >>> from eqsynth.families.hom import ProductHom
@@ -162,8 +163,11 @@ def product_table(problem: ProductHom, limit: int | None, index: int | None = No
     x[a,b] = u[a] v[b] -> order 0, 1 independent equivariant map
     Rotate or reflect the coordinates of the inputs, and the output changes in the same way.
     """
-    tables = [table.basis_table(part.maps, limit, index, part.multiplied, part.heading) for part in parts(problem)]
-    return f"{problem}\n" + "\n\n".join(tables)
+    tables = [
+        table.basis_table(part.maps, limit, index, part.multiplied, part.heading, screen=screen)
+        for part in parts(problem)
+    ]
+    return screen.fitted(str(problem)) + "\n" + "\n\n".join(tables)
 
 
 def product_data(problem: ProductHom, index: int | None = None) -> dict[str, Any]:

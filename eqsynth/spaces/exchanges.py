@@ -94,7 +94,7 @@ def normal_form(text: str) -> tuple[str, int]:
         return "", order
     if len(elements) == factorial(order):
         return ("S" if min(elements.values()) > 0 else "A"), order
-    return _written(_minimal(elements)), order
+    return written(_minimal(elements)), order
 
 
 def _read(text: str) -> list[Turn]:
@@ -148,8 +148,13 @@ def _moves(axes: Sequence[int]) -> list[int]:
     return [place for place, axis in enumerate(axes) if place != axis]
 
 
-def _written(generators: Sequence[Turn]) -> str:
-    """The text of generators."""
+def written(generators: Sequence[Turn]) -> str:
+    """The text of generators.
+
+    >>> from eqsynth.spaces.exchanges import written
+    >>> written([((1, 0, 2), -1)])
+    '[ijk=-jik]'
+    """
     order = len(generators[0][0])
     letters = LETTERS[8:] if order <= len(LETTERS) - 8 else LETTERS
     words = ["-" * (sign < 0) + "".join(letters[axis] for axis in inverse(axes)) for axes, sign in generators]

@@ -34,8 +34,6 @@ _PAIRS = (
     "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "
     "two, [ijkl=jikl=klij] (elasticity) in the two pairs, too; (S2,S2) is a tensor of a product of two groups."
 )
-_RUN = re.compile(r"([0-9]+)(?![A-WYZa-wyz0-9_.])")
-
 _TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX\u2297\u00d7]")
 _PRODUCT = (
     "For the product of two spaces write eq.TensorProduct('O(3)', '8x1', '8x2', '4x1'), or as the text of a problem, "
@@ -61,6 +59,9 @@ class Symmetry:
     of those that are equal, up to signs, the one with the first indices, sorted as tuples. These are i <= j <= ... for
     S and i < j < ... for A; entries that are zero because of the symmetry are left out.
 
+    ``runs`` where some axes are of V*: as those of a :class:`Valence`, each a number or a symmetry of its own. Made by
+    :func:`valence`, ``(S2,1)`` in the text of a space.
+
     Raises SpaceError for another kind, for equations that contradict each other, and where there is nothing to
     exchange.
     """
@@ -68,6 +69,7 @@ class Symmetry:
     kind: str
     order: int
     packed: bool = False
+    runs: tuple[int | Symmetry, ...] = ()
 
     def __post_init__(self) -> None:
         kind = self.kind
@@ -90,7 +92,28 @@ class Symmetry:
             raise SpaceError(f"{what or 'the symmetry'} has nothing to exchange: write the order {order}")
 
     def __str__(self) -> str:
-        return f"{self.kind}{self.order if self.short else ''}" + ".packed" * self.packed
+        if self.runs:
+            mark = ".packed" * self.packed
+            return f"({','.join(f'{run}{mark * (run != 0)}' for run in self.runs)})"
+        return self._text + ".packed" * self.packed
+
+    def __repr__(self) -> str:
+        runs = f", runs={self.runs!r}" * bool(self.runs)
+        return f"Symmetry(kind={self.kind!r}, order={self.order!r}, packed={self.packed!r}{runs})"
+
+    @property
+    def _text(self) -> str:
+        return f"{self.kind}{self.order if self.short else ''}"
+
+    @property
+    def duals(self) -> tuple[bool, ...]:
+        """For each axis whether it is one of V*."""
+        return _kinds(self.runs) if self.runs else (False,) * self.order
+
+    @property
+    def pieces(self) -> tuple[int | Symmetry, ...]:
+        """The tensor spaces that are multiplied, each with axes of one kind: for all but ``runs`` the one that it is."""
+        return tuple(run for run in self.runs if run != 0) or (self,)
 
     @property
     def short(self) -> bool:
@@ -100,12 +123,12 @@ class Symmetry:
     @property
     def name(self) -> str:
         """A name for variables: ``S2``, ``ijkl_jikl_klij``."""
-        return str(self.full).strip("[]").replace("-", "minus_").replace("=", "_")
+        return self._text.strip("[]").replace("-", "minus_").replace("=", "_")
 
     @property
     def full(self) -> Symmetry:
         """The same tensors, stored full."""
-        return Symmetry(self.kind, self.order)
+        return replace(self, packed=False)
 
     @property
     def generators(self) -> tuple[Turn, ...]:
@@ -356,18 +379,62 @@ class Valence:
     @property
     def duals(self) -> tuple[bool, ...]:
         """For each axis whether it is one of V*."""
-        return tuple(place % 2 == 1 for place, run in enumerate(self.runs) for _ in range(run))
+        return _kinds(self.runs)
 
 
-def valence(runs: Sequence[int]) -> int | Valence:
-    """The order with these numbers of axes of V, of V*, of V again, ...: a number where there are none of V*.
+def _kinds(runs: Sequence[int | Symmetry]) -> tuple[bool, ...]:
+    """For each axis of some runs whether it is one of V*."""
+    counts = [run if isinstance(run, int) else run.order for run in runs]
+    return tuple(place % 2 == 1 for place, count in enumerate(counts) for _ in range(count))
+
+
+def valence(runs: Sequence[int | str | Symmetry]) -> int | Valence | Symmetry:
+    """The order with these axes of V, of V*, of V again, ...: a number where there are none of V*.
 
     >>> from eqsynth.spaces.space import valence
     >>> valence((2, 0)), valence((1, 1)), valence((1, 0, 2, 1))
     (2, Valence(runs=(1, 1)), Valence(runs=(3, 1)))
+    >>> print(valence(("S2", 1)), valence((0, "[ij=-ji]")), valence(("S2", 0)), valence((1, 0, "S2")))
+    (S2,1) (0,A2) S2 [ijk=ikj]
+
+    A run is a number of axes, or a symmetry of some: axes of V and of V* are not exchanged.
     """
-    numbers_of = [_number(run, tuple(runs)) for run in runs]
-    return of_duals([place % 2 == 1 for place, run in enumerate(numbers_of) for _ in range(min(run, MAX_ORDER + 1))])
+    read = [_read_one(run) if isinstance(run, str) else run for run in runs]
+    if not any(isinstance(run, Symmetry) for run in read):
+        numbers_of = [_number(run, tuple(runs)) for run in read]
+        kinds = [(place % 2 == 1, min(run, MAX_ORDER + 1)) for place, run in enumerate(numbers_of)]
+        return of_duals([dual for dual, run in kinds for _ in range(run)])
+    pieces = [
+        (place % 2 == 1, run if isinstance(run, Symmetry) else _number(run, tuple(runs)))
+        for place, run in enumerate(read)
+    ]
+    return _symmetric_runs([(dual, run) for dual, run in pieces if run != 0])
+
+
+def _symmetric_runs(pieces: Sequence[tuple[bool, int | Symmetry]]) -> Symmetry:
+    """The product of tensor spaces of V and V*, some of them symmetric or alternating."""
+    packed = {run.packed for _, run in pieces if isinstance(run, Symmetry)}
+    listed: list[int | Symmetry] = [0]
+    for dual, run in pieces:
+        last = listed[-1] if len(listed) % 2 == dual + 1 else 0
+        if isinstance(run, int) and isinstance(last, int) and last:
+            listed[-1] = last + run
+            continue
+        if last:
+            listed.append(0)
+        if len(listed) % 2 != dual + 1:
+            listed.append(0)
+        listed[-1] = run if isinstance(run, int) else run.full
+    if True in packed and len(pieces) > 1:
+        text = ",".join(map(str, listed))
+        raise SpaceError(f"({text}) is stored full, packed are tensors of one run alone, (0,S2.packed): write ({text})")
+    turns, order = [], sum(run if isinstance(run, int) else run.order for run in listed)
+    start = 0
+    for run in listed:
+        turns += _placed(run.generators, start, order) if isinstance(run, Symmetry) else []
+        start += run if isinstance(run, int) else run.order
+    kind, _ = exchanges.normal_form(exchanges.written(turns))
+    return Symmetry(kind, order, True in packed, tuple(listed) if any(dual for dual, _ in pieces) else ())
 
 
 def of_duals(duals: Sequence[bool]) -> int | Valence:
@@ -383,6 +450,11 @@ def of_duals(duals: Sequence[bool]) -> int | Valence:
             runs.append(0)
         runs[-1] += 1
     return Valence(tuple(runs)) if len(runs) > 1 else _number(runs[0], runs[0])
+
+
+def has_duals(order: Order) -> bool:
+    """Whether some axes are of V*."""
+    return any(duals_of(order))
 
 
 #: What is said about the axes of one factor: how many, whether they can be exchanged, whether some are of V*; an irrep.
@@ -413,7 +485,8 @@ class Space:
     of order 1 twisted by the determinant (:class:`Twisted`), and ``{2,1}`` or ``1o`` is an irrep (:class:`Irrep`), of
     shape ``(*batch, dim, c)``; ``3.irreps`` are tensors of order 3 in the coordinates of their irreducible parts,
     ``(*batch, n^3, c)`` (:class:`Decomposed`). For groups that tell V from its dual, ``(k,k')`` are tensors with k axes
-    of V and k' of V* (:class:`Valence`), for a factor of a product ``((k,k'),2)``.
+    of V and k' of V* (:class:`Valence`), for a factor of a product ``((k,k'),2)``, and ``(S2,1)`` some that are
+    symmetric in the axes of V.
 
     Raises ParseError for text that is no space, SpaceError for channels or orders out of range.
     """
@@ -574,16 +647,19 @@ def _rows(text: str, whole_text: str) -> tuple[int, ...]:
 
 def _read_runs(text: str, position: int) -> tuple[FactorOrder, int]:
     """The axes of V and V* of a factor that begin at a place, and where they end."""
-    runs: list[int] = []
+    runs: list[int | Symmetry] = []
     position = _skip(text, position + 1)
-    while match := _RUN.match(text, position):
-        runs.append(_number(int(match[1][:20]), match[1]))
+    while match := _ONE.match(text, position):
+        run = _one_of(match)
+        if not isinstance(run, int | Symmetry):
+            raise SpaceError(f"axes of V and of V* have no determinant and no parts of their own: write {run.order}")
+        runs.append(run)
         position = _skip(text, match.end())
         if not text.startswith(",", position):
             break
         position = _skip(text, position + 1)
     if not runs or not text.startswith(")", position):
-        raise SpaceError("axes of V and of V* are two numbers: write ((1,1),2)")
+        raise SpaceError("axes of V and of V* are two numbers, or symmetries of so many: write ((1,1),2) or ((0,S2),2)")
     return valence(runs), position + 1
 
 
@@ -676,7 +752,7 @@ def with_twists(order: Order, twists: Sequence[bool]) -> Order:
 
 
 def _twist(one: FactorAxes) -> Twisted:
-    if isinstance(one, Valence):
+    if isinstance(one, Valence) or (isinstance(one, Symmetry) and one.runs):
         raise SpaceError(f"{one}.det is there for no group with axes of V*: write {one}")
     return Twisted(one)
 
@@ -696,7 +772,7 @@ def duals_of(order: Order) -> tuple[bool, ...]:
     return tuple(
         dual
         for one, count in zip(entries_of(order), axis_counts(order), strict=True)
-        for dual in (one.duals if isinstance(one, Valence) else (False,) * count)
+        for dual in (one.duals if isinstance(one, Valence | Symmetry) else (False,) * count)
     )
 
 
@@ -737,7 +813,10 @@ def numbers(order: Order) -> int | tuple[int, ...]:
 
 def plain(order: Order) -> Order:
     """The order of all tensors, symmetric or not, twisted as they are, with the same axes of V*."""
-    parts = tuple(one.order if isinstance(one, Stored) else one for one in entries_of(order))
+    parts = tuple(
+        of_duals(one.duals) if isinstance(one, Symmetry) else one.order if isinstance(one, Stored) else one
+        for one in entries_of(order)
+    )
     return with_twists(parts if isinstance(order, tuple) else parts[0], twists_of(order))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from eqsynth.store.screen import is_terminal
+
 #: Seconds before anything is shown, and between two signs.
 PATIENCE = 1.0
 _busy = threading.local()
@@ -25,7 +27,7 @@ def waiting(what: str) -> Iterator[None]:
     The line is wiped at the end. Of work inside work the outermost is named. Nothing else prints meanwhile.
     """
     terminal = sys.stderr
-    if getattr(_busy, "here", False) or not _is_terminal(terminal):
+    if getattr(_busy, "here", False) or not is_terminal(terminal):
         yield
         return
     done = threading.Event()
@@ -40,12 +42,19 @@ def waiting(what: str) -> Iterator[None]:
         _busy.here = False
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+@contextmanager
+def alone() -> Iterator[None]:
+    """While something else shows how far work is: nothing here says it, too.
+
+    >>> from eqsynth.store.waiting import alone, waiting
+    >>> with alone(), waiting("planning S(n): 1x5 -> 1x5"):
+    ...     pass
+    """
+    before, _busy.here = getattr(_busy, "here", False), True
     try:
-        return stream is not None and stream.isatty()
-    except ValueError:
-        # A closed stream.
-        return False
+        yield
+    finally:
+        _busy.here = before
 
 
 def _tell(terminal: TextIO, what: str, done: threading.Event) -> None:

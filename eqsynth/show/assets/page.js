@@ -108,11 +108,11 @@ function reason(map, value, row, column) {
         return `${axis(other)} is ${index[other]}, but ${axis(vertex)} is ${index[vertex]}${of}: this map joins them, so they must agree.`;
       } else said.push(`${axis(other)} = ${axis(vertex)} = ${index[vertex]}`);
     }
-    if (part.head.length) {
-      const taken = part.head.map((block) => index[first.get(block)]);
+    const n = grid.sizes[number];
+    for (let start = 0; start < part.head.length; start += n) {
+      const taken = part.head.slice(start, start + n).map((block) => index[first.get(block)]);
       const same = taken.find((label, place) => taken.indexOf(label) !== place);
       if (same !== undefined) return `The head ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
-      const n = grid.sizes[number];
       const full = taken.length < n ? [...taken, [...Array(n).keys()].find((label) => !taken.includes(label))] : taken;
       let odd = 0;
       for (let i = 0; i < full.length; i++) for (let j = i + 1; j < full.length; j++) odd ^= full[i] > full[j] ? 1 : 0;

@@ -1,0 +1,6 @@
+"""``python -m eqsynth``: the command ``eqsynth``."""
+
+from eqsynth.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -302,7 +302,7 @@ def test_moved_diagrams_are_moved_matrices(name, seed, data):
 @pytest.mark.parametrize(
     ("group", "n", "method", "space_in", "space_out"),
     [
-        ("O(3)", 3, "irreps", "1x[ijkl=jikl=klij].packed + 1xA2", "1x[ijkl=jikl=klij] + 1xS2.packed"),
+        ("O(3)", 3, "irreps", "1x[ijk=ikj].packed + 1xA2", "1x[ijk=ikj] + 1xS3.packed"),
         ("Aut(path3)", 3, "irreps", "1xA2 + 1xS3.packed", "1xS2 + 1xA2.packed + 1x1"),
         ("C(3)", 3, "irreps", "1x[ijk=jki] + 1x1", "1xS2.packed"),
         ("S(2) x O(2)", 2, "irreps", "1x(S2.packed,2)", "1x(S2,S2.packed) + 1x(1,S2)"),

@@ -8,6 +8,7 @@ first standard tableau. Vectors are whole numbers and orthogonal; divided by the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations, product
 from math import comb, factorial, gcd, prod
@@ -84,7 +85,7 @@ def _decomposed(group: Group, part: FactorOrder) -> FactorOrder:
                 f"the part {Irrep(same[0])} of {group} is itself times the determinant, in other coordinates: ask for "
                 f"{one.order}.det"
             )
-    named = Decomposed(one.order, str(group))
+    named = replace(one, group=str(group))
     return Twisted(named) if twisted else named
 
 

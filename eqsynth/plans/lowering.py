@@ -53,6 +53,7 @@ from eqsynth.plans.steps import (
     Target,
     Tied,
     Unpack,
+    as_read,
 )
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
@@ -200,7 +201,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     if decomposed := next((order for order in orders if is_decomposed(order)), None):
-        _check_decomposed(hom, decomposed, method)
+        _check_decomposed(hom, decomposed, method, parameters)
     elif method in ("fourier", "irreps") and irreps.has_irreps(*orders):
         raise GroupError(f"method={method!r} is for tensors, and {hom} has irreps: ask for method='diagrams'")
     if method == "fourier":
@@ -265,15 +266,21 @@ def constants(hom: Hom, order: Order) -> Basis:
     return basis(hom.group, none_of(order), order, transfer=hom.transfer)
 
 
-def _check_decomposed(hom: Hom, one: Order, method: str) -> None:
+def _check_decomposed(hom: Hom, one: Order, method: str, parameters: str) -> None:
     """Raise where a problem has tensors in coordinates of irreducible parts, and a method or terms that do not go."""
+    orders = (*hom.space_in.orders, *hom.space_out.orders)
+    if parameters == "blocks" and not all(is_plain(stored_full(order)) for order in orders):
+        raise GroupError(
+            f"weights of {hom} are no entries of blocks, since {order_text(one)} stands beside symmetric tensors: "
+            f"leave parameters out, or ask for {order_text(stored_full(one))}"
+        )
     if method != "irreps":
         raise GroupError(
             f"method={method!r} is for tensors with an axis for each index, and {order_text(one)} is stored in "
             f"coordinates of irreducible parts: ask for method='irreps', or for {order_text(stored_full(one))}"
         )
-    for order in (*hom.space_in.orders, *hom.space_out.orders):
-        if not (is_plain(order) or is_decomposed(order)):
+    for order in orders:
+        if irreps.has_irreps(order):
             raise GroupError(
                 f"{order_text(order)} and {order_text(one)} are not mixed in one layer: ask for "
                 f"{order_text(plain(order))} in place of {order_text(order)}, or for {order_text(stored_full(one))}"
@@ -345,10 +352,11 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
     if not live:
         return None
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
-    orders_in, orders_out = (list(map(stored_once, space.orders)) for space in (hom.space_in, hom.space_out))
+    fixed = _in_irreps(hom)
+    orders_in, orders_out = ([as_read(k, fixed) for k in space.orders] for space in (hom.space_in, hom.space_out))
     ins = tuple(dict.fromkeys(orders_in[term] for term in terms_in))
     outs = tuple(dict.fromkeys(orders_out[term] for term in terms_out))
-    bases_of_irreps = Fixed(hom.group, ins, outs) if _in_irreps(hom) else adapted(hom.group, ins, outs)
+    bases_of_irreps = Fixed(hom.group, ins, outs) if fixed else adapted(hom.group, ins, outs)
     return Schur(
         tuple(Source("", term, ins.index(orders_in[term])) for term in terms_in),
         tuple(Source("", term, outs.index(orders_out[term])) for term in terms_out),
@@ -928,7 +936,7 @@ class _Lowering:
         sources, targets, after = [], [], list[Step]()
         for end in step.sources:
             order = self.hom.space_in.orders[end.term]
-            once = stored_once(order)
+            once = step.bases.ins[end.order]
             if is_packed(order) and order == once:
                 sources.append(replace(end, name=self._read_packed(end.term)))
                 continue
@@ -940,7 +948,7 @@ class _Lowering:
             sources.append(replace(end, name=name))
         for end in step.targets:
             order = self.hom.space_out.orders[end.term]
-            once, count = stored_once(order), axes_of(order)
+            once, count = step.bases.outs[end.order], axes_of(order)
             name = self._fresh(_name("s", end.term, whole(count), self.several_out))
             targets.append(replace(end, name=name))
             if is_packed(order) and order == once:

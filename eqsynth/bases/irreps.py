@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.bratteli import copies
 from eqsynth.bases.index_symmetries import added_up, over_turns, summed
@@ -22,6 +22,7 @@ from eqsynth.spaces.space import (
     Order,
     Symmetry,
     axes_of,
+    axis_counts,
     entries_of,
     irreps_of,
     order_text,
@@ -171,6 +172,35 @@ def squares(group: Group, element: Single, turns: Sequence[Turn], inputs: Order,
     squared = squared if rows is None else squared * rows
     squared = squared if columns is None else squared * columns[:, None]
     return sum(squared.ravel().tolist(), Fraction(0))
+
+
+def on_vectors(
+    tensor: NDArray[Any],
+    axis: int,
+    orders: Sequence[Order],
+    sizes: Sequence[int],
+    table: Callable[[Irrep], NDArray[Any]],
+) -> NDArray[Any]:
+    """A tensor with an axis for all indices of some orders, factor by factor of the group: irreps in coordinates.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.irreps import on_vectors
+    >>> from eqsynth.families.irreps import vectors
+    >>> from eqsynth.spaces.space import Irrep
+    >>> on_vectors(np.ones((2, 27)), 1, [1, Irrep.of_degree(2)], [3], vectors).shape
+    (2, 15)
+    """
+    import numpy as np
+
+    before, after, ahead = tensor.shape[:axis], tensor.shape[axis + 1 :], 1
+    for factor, n in enumerate(sizes):
+        for order in orders:
+            one, size = entries_of(order)[factor], n ** axis_counts(order)[factor]
+            if isinstance(one, Irrep):
+                split = tensor.reshape(prod(before) * ahead, size, -1)
+                tensor, size = np.einsum("ij,bjc->bic", table(one), split), one.dim
+            ahead *= size
+    return np.asarray(tensor.reshape(*before, ahead, *after))
 
 
 def on_stored(

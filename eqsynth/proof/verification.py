@@ -129,7 +129,7 @@ def verify(
         for o, lo in enumerate(problem.space_out.orders):
             linear, independent = bases.basis(group, k, lo, transfer=plan.hom.transfer), maps(problem, i, o)
             names = f"{order_text(k)} -> {order_text(lo)}"
-            some = f", {len(independent)} of them independent on equal or symmetric inputs" * (
+            some = f", {len(independent)} of them independent on equal or symmetric inputs, or irreps" * (
                 len(independent) < len(linear)
             )
             checks.append(f"independent and complete, {names}: {check_basis(linear)}{some}")

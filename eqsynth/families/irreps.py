@@ -147,7 +147,7 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     if group.symbolic:
         raise GroupError(
             f"{one} has coordinates where n is a number alone, and {group} leaves it open: ask for {group.at(4)}, or "
-            "for tensors of an order"
+            f"for tensors of an order, whose irreps eq.irreps({str(group)!r}, 2) counts with n as a letter"
         )
     if not group.stride or group.signature is not None:
         group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from eqsynth import algebra as algebra
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from eqsynth.plans.plan import Plan as Plan
     from eqsynth.plans.products import plan as plan
     from eqsynth.project.exporting import export as export
-    from eqsynth.proof.verification import verify as verify
+    from eqsynth.project.verifying import verify as verify
     from eqsynth.show.inspection import inspect as inspect
     from eqsynth.spaces.space import Space as Space
 
@@ -101,7 +101,7 @@ _HOMES = {
     "voigt": "layers.voigt",
     "inspect": "show.inspection",
     "export": "project.exporting",
-    "verify": "proof.verification",
+    "verify": "project.verifying",
     "Hom": "families.hom",
     "Space": "spaces.space",
 }

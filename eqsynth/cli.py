@@ -327,8 +327,11 @@ def _check_index(maps: Basis, index: int) -> None:
     """Raise SpaceError for the number of a diagram that is not there."""
     if 0 <= index < len(maps):
         return
-    have = f"are numbered 0 to {len(maps) - 1}" if len(maps) else "do not exist: only the zero map has the symmetry"
-    raise SpaceError(f"there is no diagram {index}: the {counted(len(maps), 'map')} {have}")
+    have = {
+        0: "none exists: only the zero map has the symmetry",
+        1: "the only map is number 0",
+    }.get(len(maps), f"the {len(maps):,} maps are numbered 0 to {len(maps) - 1}")
+    raise SpaceError(f"there is no diagram {index}: {have}")
 
 
 def _draw(
@@ -475,7 +478,7 @@ def sync(
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove files that are no longer listed.")] = False,
 ) -> None:
-    """Write the layers that the project's eqsynth.toml lists, or check that they are up to date."""
+    """Write the layers and networks that the project's eqsynth.toml lists, or check that they are up to date."""
     from eqsynth.project import syncing
 
     project = syncing.read_project(syncing.find_config() if config is None else config)
@@ -496,33 +499,37 @@ def sync(
 
 def _report(state: State) -> None:
     """What was done to a folder, a line for each file."""
-    from eqsynth.project.syncing import shown
+    from eqsynth.project.syncing import Network, shown
 
     project = state.project
-    problems = {layer.file: f": {layer.name}, {abridged(layer.hom)}" for layer in project.layers}
+    problems = {file: f": {abridged(problem)}" for file, problem in state.problems.items()}
     for note in state.notes:
         _tell(f"note: {note}")
     for change in state.changes:
         did = "removed" if change.unlisted else "wrote"
         _tell(f"{did} {shown(project.folder / change.file)}{problems.get(change.file, '')}")
     if not state.changes:
-        _tell(f"{shown(project.folder)}: {counted(len(project.layers), 'layer')}, up to date")
+        networks = sum(isinstance(layer, Network) for layer in project.layers)
+        counts = {"layer": len(project.layers) - networks, "network": networks}
+        listed = " and ".join(counted(count, kind) for kind, count in counts.items() if count)
+        _tell(f"{shown(project.folder)}: {listed}, up to date")
 
 
 @app.command()
 def verify(
     subject: Annotated[
-        str, typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2', 'O(3): 4x1 (x) 4x2 -> 8x1'.")
+        str,
+        typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2', 'O(3): 4x1 (x) 4x2 -> 8x1'."),
     ],
     trials: Annotated[int, typer.Option(min=1, help="Random group elements for each size.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
     mode: Mode = None,
 ) -> None:
-    """Check a layer: equivariant under random group elements, independent, complete."""
+    """Check a layer or a network: equivariant under random group elements, layers independent and complete."""
     from eqsynth.families.hom import parse_problem
 
     with waiting(f"verifying {subject}"):
-        from eqsynth.proof.verification import verify as check
+        from eqsynth.project.verifying import verify as check
 
         report = check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed)
     _say(Screen.of(sys.stdout).fitted(str(report), 6))

@@ -44,7 +44,7 @@ WINDOW = 70
 
 _BRACKETS = re.compile(r"(Matrix|Perm|Aut)?\(|\)")
 #: How a group that is written out begins where somebody gave it a name.
-NAMED = re.compile(r"(?:(?:Matrix|Perm|Aut)\()?\s*(?P<name>[^\W\d_](?:[\w .+-]{0,38}[\w.+-])?)\s=\s+")
+NAMED = re.compile(r"(?:(?:Matrix|Perm|Aut)\()?\s*(?P<name>(?:[^\W_]|-(?=\w))(?:[\w .+/-]{0,38}[\w.+-])?)\s=\s+")
 
 
 def shown(value: object, most: int = WINDOW) -> str:

@@ -46,10 +46,10 @@ ALGEBRA = eq.MatrixGroup([TIME, MIRROR], BOOSTS + ROTATIONS)
 METRIC = torch.tensor([1.0, -1.0, -1.0, -1.0])
 
 
-def network() -> nn.Module:
+def network(group: eq.Group = LORENTZ) -> nn.Module:
     """From two four-vectors (batch, 4, 2) to a number that all observers agree on (batch, 1)."""
     hidden = f"{CHANNELS}x1 + {CHANNELS}x0"
-    return eq.nn.MLP(LORENTZ, ["2x1", hidden, hidden, "1x0"])
+    return eq.nn.MLP(group, ["2x1", hidden, hidden, "1x0"])
 
 
 class HandWritten(nn.Module):

@@ -10,5 +10,7 @@ bin=$(dirname "$ENV_PYTHON")
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
+# Processes share what they compile, those that tests start, too.
+unset PYTHONDONTWRITEBYTECODE
 # Neighbours share what they have made, so that each process keeps a stretch of tests until another has none left.
 "$ENV_PYTHON" -m pytest -n auto --dist worksteal "$@"

@@ -58,7 +58,13 @@ SPACE = {
     "Orbits": Orbits,
 }  # fmt: skip
 few = settings(max_examples=50, deadline=None)
-numbers = st.one_of(st.integers(-3, 3), st.fractions(-2, 2, max_denominator=4))
+# Listed once: Hypothesis takes longer to build and check a strategy than to draw from it.
+FRACTIONS = sorted({Fraction(top, bottom) for bottom in range(1, 5) for top in range(-2 * bottom, 2 * bottom + 1)})
+NUMBERS = [*range(-3, 4), *FRACTIONS]
+numbers = st.sampled_from(NUMBERS)
+in_n = st.sampled_from(
+    [*NUMBERS, *(Polynomial(c, letter="n") for size in range(4) for c in product(range(-2, 3), repeat=size))]
+)
 
 
 @cache
@@ -102,18 +108,21 @@ def chains(group, joins, most):
 
 
 def some_orders(data, group, joins, most=3, allowed=lambda *_: True):
-    return data.draw(st.sampled_from([orders for orders in chains(group, joins, most) if allowed(*orders)]))
+    orders = [orders for orders in chains(group, joins, most) if allowed(*orders)]
+    return orders[data.draw(st.integers(0, len(orders) - 1))]
+
+
+@cache
+def with_head_or_without(group, outputs, inputs):
+    return st.one_of(*map(st.sampled_from, filter(None, pool(group, outputs, inputs))))
 
 
 def a_diagram(data, group, outputs, inputs):
-    heads, plain = pool(group, outputs, inputs)
-    return data.draw(st.sampled_from(heads if heads and (not plain or data.draw(st.booleans())) else plain))
+    return data.draw(with_head_or_without(group, outputs, inputs))
 
 
 def a_map(data, group, outputs, inputs):
-    scalars = numbers
-    if group.symbolic:
-        scalars = st.one_of(numbers, st.lists(st.integers(-2, 2), max_size=3).map(lambda c: Polynomial(c, letter="n")))
+    scalars = in_n if group.symbolic else numbers
     terms = [(data.draw(scalars), a_diagram(data, group, outputs, inputs)) for _ in range(data.draw(st.integers(1, 2)))]
     return Map.collect(group, outputs, inputs, terms)
 

@@ -287,6 +287,7 @@ def test_dtypes_devices_and_batches(group):
     torch.testing.assert_close(filled.double()(x), mine.double()(x))
 
 
+@pytest.mark.usefixtures("open_sizes")
 @pytest.mark.parametrize(
     ("group", "dynamic", "backend"), [("S(4)", None, "eager"), ("S(n)", None, "eager"), ("S(n)", True, "aot_eager")]
 )
@@ -315,6 +316,7 @@ def test_exported_file_runs_alone(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("open_sizes")
 def test_n_stays_open_in_exports_of_the_plan_by_diagrams_alone():
     from eqsynth.errors import ExportError
     from eqsynth.project.exporting import program

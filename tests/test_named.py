@@ -375,6 +375,8 @@ NAMED = [
     CUBE,
     eq.Aut([(0, 1, 2), (1, 2, 1)], weights=True, name="water"),
     eq.Aut("petersen", name="P-10"),
+    eq.MatrixGroup([[[0, -1], [1, 0]]], name="4/m"),
+    eq.PermutationGroup([(1, 2, 0)], name="-43m"),
 ]
 
 
@@ -419,7 +421,7 @@ def test_two_groups_of_one_name_are_two():
 @pytest.mark.parametrize(
     "name",
     ["S(5)", "S5", "S 5", "C4", "O_3", "Aut", "Z2", "Sn", "D-4", "a: b", "a = b", "a(b)", "", " a", "a ", "x" * 41,
-     "1a", "a x b", "a\nb", 'a"b', "a{b}", "a;b"],
+     "-", "/m", "4/", "a x b", "a\nb", 'a"b', "a{b}", "a;b"],
 )  # fmt: skip
 def test_names_that_could_be_read_as_something_else_are_refused(name):
     makers = (

@@ -1,6 +1,7 @@
 """Whole networks as files that need torch alone: the same numbers and gradients from the same state_dict."""
 
 import inspect
+import re
 from functools import partial
 
 import pytest
@@ -9,10 +10,11 @@ from torch import nn
 
 import eqsynth as eq
 from alone import run_alone
-from eqsynth.errors import ExportError
+from eqsynth.errors import EqsynthError, ExportError, VerificationError
 from eqsynth.nn.activations import PackedLength, axis_lengths
 from eqsynth.nn.networks import problem_of
 from eqsynth.project.networks import HOLDING, SINGLE, is_network_file, network_artifact
+from eqsynth.project.verifying import rebuilt
 
 D = torch.float64
 BOOST = eq.MatrixGroup([], [[[0, 1], [1, 0]]])
@@ -296,3 +298,57 @@ def test_torch_exports_files_of_networks(tmp_path):
     for shape in ((2, 4, 4, 1), (7, 9, 9, 1)):
         x = torch.randn(shape)
         torch.testing.assert_close(loaded(x), net(x))
+
+
+# --- proven again, from the file alone ----------------------------------------------------------------
+
+
+def test_files_of_every_kind_are_proven_again(tmp_path):
+    """The network is made anew from what its file says: the same text, each layer proven, the whole tried."""
+    for number, name in enumerate(NETWORKS):
+        path = tmp_path / f"net{number}.py"
+        eq.export(network(name), path, "Mine")
+        network_again, called = rebuilt(path, path.read_text(encoding="utf-8"))
+        assert called == "Mine"
+        assert network_artifact(network_again, called).source == path.read_text(encoding="utf-8"), name
+    report = eq.verify(tmp_path / "net0.py", trials=1)
+    assert report.subject == "MLP O(3): 2x1 -> 2x1 + 1x0"
+    assert [check.partition(":")[0] for check in report.checks] == [
+        "the file is byte for byte what eqsynth emits for O(3)", "0, O(3)", "5, O(3)",
+        "equivariant as a whole, in float64, in evaluation", "the file computes what the network computes",
+    ]  # fmt: skip
+
+
+EDITS = {
+    "forward": (("x = module(x)", "x = 2 * module(x)"), "differs from what eqsynth emits"),
+    "a recipe": (("p=0.25", "p=0.5"), "differs from what eqsynth emits"),
+    "no recipes": (("# How eqsynth.nn makes", "# How it makes"), "does not say how its modules are made"),
+    "a file": (("torch.sigmoid", "torch.load"), "says of its modules 'torch.load'"),
+    "code": (("nn.functional.silu", "print('a')"), "says of its modules"),
+    "attention": (("nn.functional.silu", "nn.MultiheadAttention(8, 8)"), "says of its modules"),
+    "a missing part": (("(Linear1, Gated1", "(Linear1, Gated9"), "says of its modules 'Gated9'"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_edited_files_are_refused(edit, tmp_path):
+    (old, new), message = EDITS[edit]
+    path = tmp_path / "net.py"
+    net = SEQ(eq.Linear("O(3)", "1x1", "2x1 + 2x0"), eq.nn.Gated("O(3)", "2x1"), eq.nn.Dropout("O(3)", "2x1", 0.25))
+    above, marked, below = eq.export(net, path).source.rpartition("# How eqsynth.nn")
+    text = above.replace(old, new) + marked + below if edit == "forward" else above + (marked + below).replace(old, new)
+    assert text != path.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(VerificationError, match=re.escape(message)):
+        eq.verify(path, trials=1)
+
+
+def test_networks_are_verified_without_a_file():
+    net = eq.nn.MLP("S(n)", ["1x1", "2x1", "1x0"])
+    assert [check.partition(":")[0] for check in eq.verify(net, trials=1).checks[:2]] == ["0, S(n)", "2, S(n)"]
+    wrong = SEQ(eq.Linear("O(3)", "1x1", "2x1"), eq.nn.Activation("O(3)", "2x1", "identity"))
+    wrong[1].functions[0].function = torch.tanh
+    with pytest.raises(VerificationError, match="is not equivariant"):
+        eq.verify(wrong, trials=1)
+    with pytest.raises(EqsynthError, match="does not say what its group"):
+        eq.verify(nn.Linear(2, 2))

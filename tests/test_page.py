@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,12 @@ FAMILIES = st.sampled_from(["S", "A", "O", "SO", "Sp", "H"])
 def holds(basis, relation):
     """Whether the left-out diagram's matrix is the combination of basis matrices that the relation says."""
     n = int(basis.group.n)
-    total = np.zeros_like(matrix(basis.group, relation.element, n), dtype=object)
+    # In whole numbers: 64 bits are far more than these take.
+    common = lcm(*(Fraction(value).denominator for _, value in relation.terms))
+    total = common * matrix(basis.group, relation.element, n)
     for number, value in relation.terms:
-        total = total + value * matrix(basis.group, basis[number], n).astype(object)
-    return bool((total == matrix(basis.group, relation.element, n)).all())
+        total = total - int(common * value) * matrix(basis.group, basis[number], n)
+    return not total.any()
 
 
 GROUPS = (

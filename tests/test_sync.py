@@ -909,3 +909,89 @@ def test_weights_that_are_none(tmp_path, what, content, message):
     with pytest.raises(EqsynthError, match=message):
         syncing.sync(project(tmp_path, PT2.replace("WHAT", what)))
     assert not (tmp_path / "out").exists()
+
+
+# --- networks -----------------------------------------------------------------------------------------
+
+NETWORKS = """
+[eqsynth]
+to = "package/layers"
+format = "pt2"                        # of layers
+[networks.Force]
+group = "O(3)"
+spaces = ["2x1", "3x1 + 2x0", "1x1"]
+norm = "layer"
+[networks.Triangles]
+object = "models_of_a_test:triangles"
+[networks.Kept]
+object = "models_of_a_test:Box.kept"
+[networks.Single]
+object = "models_of_a_test:Box.layer"
+"""
+MODELS = """
+import eqsynth as eq
+def triangles():
+    return eq.nn.MLP("S(n)", ["1x2", "2x1", "1x0"])
+class Box:
+    layer = eq.Linear("O(3)", "2x1", "1x1")
+    kept = eq.nn.Pool("O(3)", "2x1")
+nothing, fails = 5, lambda: 1 / 0
+def function():
+    return eq.nn.Sequential(eq.nn.Activation("S(n)", "1x1", lambda x: x + 1))
+"""
+
+
+def test_networks_are_kept_in_step_as_layers_are(tmp_path, monkeypatch):
+    (tmp_path / "models_of_a_test.py").write_text(MODELS)
+    (tmp_path / "eqsynth.toml").write_text(NETWORKS)
+    done = eqsynth("sync", cwd=tmp_path)
+    assert "wrote package/layers/force.py: Force, O(3): 2x1 -> 1x1\n" in done
+    assert "wrote package/layers/triangles.py: Triangles, S(n): 1x2 -> 1x0\n" in done
+    assert "4 networks, up to date" in eqsynth("sync", "--check", cwd=tmp_path)
+    proven = {"force": "MLP O(3): 2x1 -> 1x1", "single": "O(3): 2x1 -> 1x1"}
+    for name, what in proven.items():
+        said = eqsynth("verify", f"package/layers/{name}.py", "--trials", "1", cwd=tmp_path)
+        assert said.startswith(f"verified {what}\n")
+    monkeypatch.syspath_prepend(tmp_path / "package")
+    layers = import_module("layers")
+    net = eq.nn.MLP("O(3)", ["2x1", "3x1 + 2x0", "1x1"], norm="layer")
+    alone, x = layers.Force(), torch.randn(4, 3, 2)
+    alone.load_state_dict(net.state_dict())
+    torch.testing.assert_close(alone(x), net(x))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "layers"]:
+        monkeypatch.delitem(sys.modules, name)
+    # What changes in the list is out of date; what is edited is kept.
+    (tmp_path / "eqsynth.toml").write_text(NETWORKS.replace("3x1 + 2x0", "4x1 + 2x0"))
+    assert "force.py is out of date" in eqsynth("sync", "--check", cwd=tmp_path, code=1)
+    with (tmp_path / "package" / "layers" / "kept.py").open("a") as file:
+        file.write("# mine")
+    assert "kept.py was edited" in eqsynth("sync", cwd=tmp_path, code=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('object = "models_of_a_test"', "names no object of Python"),
+        ('object = "models_of_a_test:gone"', "has no attribute 'gone'"),
+        ('object = "models_of_no_test:gone"', "No module named 'models_of_no_test'"),
+        ('object = "models_of_a_test:nothing"', "'int' object is not callable"),
+        ('object = "models_of_a_test:fails"', "ZeroDivisionError: division by zero"),
+        ('object = "models_of_a_test:function"', "a function of your own"),
+        ('object = "torch:get_num_threads"', "which is no network: return a module of eq.nn"),
+        ('object = "torch.nn:Identity"', "which eqsynth cannot write as source"),
+        ('object = "models_of_a_test:triangles"\nbias = true', "leave bias out"),
+        ('group = "O(3)"', "does not say which network it is"),
+        ('group = "O(3)"\nspaces = ["1x1", 2]', "spaces are texts"),
+        ('group = "O(3)"\nspaces = ["1x1"]', "an MLP needs a list of spaces"),
+        ('group = "O(3)"\nspaces = ["1x1", "1x0"]\nnorm = "each"', "norm is "),
+        ('hom = "O(3): 1 -> 1"', "there is no key 'hom'"),
+        ('object = "os:getcwd"\nformat = "pt2"', "there is no key 'format'"),
+    ],
+)
+def test_what_is_no_network_is_said(text, message, tmp_path):
+    (tmp_path / "models_of_a_test.py").write_text(MODELS)
+    (tmp_path / "eqsynth.toml").write_text(f'[eqsynth]\nto = "layers"\n[networks.Net]\n{text}\n')
+    done = eqsynth("sync", cwd=tmp_path, code=1)
+    assert message in done
+    assert "Net" in done
+    assert not (tmp_path / "layers").exists()

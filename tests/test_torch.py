@@ -288,62 +288,99 @@ def mark_open(layer, inputs):
             torch._dynamo.mark_dynamic(x, axis)
 
 
-def assert_one_graph_serves(case, layer, backend):
+class Together(nn.Module):
+    """Layers side by side, each with its own arguments."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, *given):
+        return tuple(y for layer, x in zip(self.layers, given, strict=True) for y in tensors(layer(*x)))
+
+
+def assert_one_graph_serves(cases, layers, backend):
+    """What torch compiles for the first sizes computes layers side by side, and their derivatives, at all others."""
+    together = Together(layers)
     counter = torch._dynamo.testing.CompileCounterWithBackend(backend)
-    compiled = torch.compile(layer, fullgraph=True, backend=counter, dynamic=True)
+    compiled = torch.compile(together, fullgraph=True, backend=counter, dynamic=True)
     with torch._dynamo.config.patch(error_on_recompile=True):
-        for n, batch in zip((case.sizes * 3)[:3], (2, 3, 6), strict=True):
-            inputs = [x.requires_grad_() for x in inputs_at(layer, n, (batch,))]
-            mark_open(layer, inputs)
-            outputs = tensors(compiled(*arguments(layer, inputs, n)))
-            gradients = torch.autograd.grad(sum(y.square().sum() for y in outputs), leaves(layer, inputs))
-            meant, expected = values_and_gradients(layer, layer, [x.detach() for x in inputs], n)
-            for ours, theirs in zip((*outputs, *gradients), (*meant, *expected), strict=True):
+        for turn, batch in enumerate((2, 3, 6)):
+            sizes = [case.sizes[turn % len(case.sizes)] for case in cases]
+            inputs = [inputs_at(layer, n, (batch,)) for layer, n in zip(layers, sizes, strict=True)]
+            found = []
+            for run in (compiled, together):
+                copies = [[x.clone().requires_grad_() for x in xs] for xs in inputs]
+                for layer, xs in zip(layers, copies, strict=True):
+                    mark_open(layer, xs)
+                outputs = run(*(arguments(*each) for each in zip(layers, copies, sizes, strict=True)))
+                of = [*(x for xs in copies for x in xs), *together.parameters()]
+                found.append((*outputs, *torch.autograd.grad(sum(y.square().sum() for y in outputs), of)))
+            for ours, theirs in zip(*found, strict=True):
                 assert_close(ours, theirs)
     assert counter.frame_count == 1
 
 
-#: Compiled to kernels in one test, which takes seconds each; their like in more axes are captured as graphs.
+#: Compiled to kernels, which take a second each; their like in more axes are captured as graphs.
 KERNELS = {
-    "S(n)": CASES["S(n)"],
-    "O(n)": CASES["O(n)"],
+    "S(n) 2 to 1": Case("S(n)", "2x2", "2x1", (4, 5, 7)),
+    "O(n) 2 to 2": Case("O(n)", "2x2", "2x2", (4, 5, 7)),
     "SO(3) 1 to 2": Case("SO(3)", "2x1", "1x2", (3,)),
     "Sp(4) 2 to 2": Case("Sp(4)", "1x2", "1x2", (4,)),
     "petersen": CASES["petersen"],
 }
 
-#: Captured with their derivatives: together they have every kind of step, and every function that layers call, which
-#: `test_graphs_with_derivatives_have_every_step_and_function` holds. The others are captured
-#: without them, by eager.
-DERIVED = (
-    *("S(n) wide", "S(n) from scalars", "SO(3)", "SO(6) by tables", "Sp(n)", "Sp(4) 3 to 3", "karate", "matrices"),
-    *("S(4) by Fourier", "O(3) by irreps", "SO(2) by irreps", "product", "S(n) narrow"),
-)
+#: Captured with their derivatives, in few axes where more of them show nothing else: together they have every kind of
+#: step, and every function that layers call, which `test_graphs_with_derivatives_have_every_step_and_function` holds.
+DERIVED = {
+    "S(n) wide": Case("S(n)", "1x2 + 1x1", "1x1 + 4x0", (4, 5, 7)),
+    "S(n) from scalars": Case("S(n)", "2x0", "3x1", (4, 5, 7)),
+    "SO(3)": Case("SO(3)", "2x1", "2x2", (3,)),
+    "Sp(n)": Case("Sp(n)", "2x1", "1x1 + 2x0", (4, 6, 8)),
+    "product": Case("S(n) x O(3)", "1x(1,1)", "1x(0,1)", (4, 5, 7)),
+    **{name: CASES[name] for name in ("SO(6) by tables", "karate", "matrices")},
+    "S(4) by Fourier": Case("S(4)", "1x2", "1x2", (4,), "fourier"),
+    **{name: CASES[name] for name in ("O(3) by irreps", "SO(2) by irreps")},
+}
+
+
+SMALL = KERNELS | DERIVED
+
+
+@cache
+def small(name):
+    same = CASES.get(name) == SMALL[name]
+    return made(name) if same else randomise(SMALL[name].layer(dtype=torch.float64))
+
+
+def parts(layer):
+    """The kinds of its steps, and the functions that its file calls."""
+    lines = ast.walk(ast.parse(layer.source))
+    called = {ast.unparse(node.func).rpartition(".")[-1] for node in lines if isinstance(node, ast.Call)}
+    return {type(step).__name__ for step in layer.plan.steps} | called
 
 
 @pytest.mark.usefixtures("fresh_compiler", "open_sizes")
-@pytest.mark.parametrize("name", [name for name in CASES if name not in KERNELS])
+@pytest.mark.parametrize("name", [name for name in CASES if CASES[name] not in SMALL.values()])
 def test_one_graph_for_every_batch_and_size(name):
-    assert_one_graph_serves(CASES[name], layer_of(name), "aot_eager" if name in DERIVED else "eager")
+    assert_one_graph_serves([CASES[name]], [made(name)], "eager")
+
+
+@pytest.mark.usefixtures("fresh_compiler", "open_sizes")
+@pytest.mark.parametrize("name", DERIVED)
+def test_one_graph_with_derivatives_for_every_batch_and_size(name):
+    assert_one_graph_serves([DERIVED[name]], [small(name)], "aot_eager")
 
 
 def test_graphs_with_derivatives_have_every_step_and_function():
-    def parts(name):
-        layer = made(name)
-        lines = ast.walk(ast.parse(layer.source))
-        called = {ast.unparse(node.func).rpartition(".")[-1] for node in lines if isinstance(node, ast.Call)}
-        return {type(step).__name__ for step in layer.plan.steps} | called
-
-    derived = set().union(*map(parts, (*DERIVED, *(name for name in KERNELS if name in CASES))))
-    assert {name: parts(name) - derived for name in CASES if parts(name) - derived} == {}
+    covered = set().union(*(parts(small(name)) for name in SMALL))
+    assert {name: parts(made(name)) - covered for name in CASES if parts(made(name)) - covered} == {}
 
 
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")  # inductor's own use of it
 @pytest.mark.usefixtures("fresh_compiler", "open_sizes", "plain_kernels")
-@pytest.mark.parametrize("name", KERNELS)
-def test_one_compiled_kernel_for_every_batch_and_size(name):
-    case = KERNELS[name]
-    assert_one_graph_serves(case, randomise(case.layer(dtype=torch.float64)), "inductor")
+def test_compiled_kernels_for_every_batch_and_size():
+    assert_one_graph_serves([*KERNELS.values()], [small(name) for name in KERNELS], "inductor")
 
 
 @pytest.mark.usefixtures("fresh_compiler")
@@ -356,11 +393,11 @@ def test_the_check_for_one_graph_can_fail():
 
 
 @pytest.mark.usefixtures("fresh_compiler")
-@pytest.mark.parametrize("name", ["SO(3)", "Sp(4)"])
+@pytest.mark.parametrize("name", ["SO(3)", "Sp(4) 2 to 2"])
 def test_second_derivatives_inside_a_compiled_function(name):
     """Where torch can: it compiles a Hessian, but gives no double backward through a graph of its own."""
-    layer = layer_of(name)
-    n = CASES[name].sizes[0]
+    layer = small(name)
+    n = SMALL[name].sizes[0]
 
     def gradient_of_squared_gradient(*xs):
         def energy(*xs):
@@ -414,23 +451,47 @@ def any_size_given(layer):
     return len(arguments(layer, inputs_at(layer, 4, ()), 4)) > 1
 
 
-@pytest.mark.usefixtures("open_sizes")
-@pytest.mark.parametrize("name", [name for name in CASES if name != "S(n) by Fourier"])
-def test_export_with_open_batch_and_size(name):
-    layer = layer_of(name)
-    program = torch.export.export(
-        layer,
-        arguments(layer, inputs_at(layer, CASES[name].sizes[0], (3,)), CASES[name].sizes[0]),
-        dynamic_shapes=open_axes(layer),
-    )
-    buffer = io.BytesIO()
-    torch.export.save(program, buffer)
-    buffer.seek(0)
-    run = torch.export.load(buffer).module()
-    for n, batch in zip((CASES[name].sizes * 2)[-2:], (2, 7), strict=True):
+#: Written as ONNX, too.
+ONNX = (
+    *KERNELS,
+    *("S(n) wide", "S(n) from scalars", "SO(3)", "product", "karate", "matrices"),
+    *("O(3) 1 to 3", "petersen 2 to 1", "permutations"),
+)
+
+
+@pytest.mark.usefixtures("open_sizes", "one_exporter")
+@pytest.mark.filterwarnings(
+    # torch's exporter warns of its own guess at names of axes, and of its own use of a deprecated check.
+    "ignore:# The axis name:UserWarning",
+    "ignore:`isinstance:FutureWarning",
+)
+@pytest.mark.parametrize("name", dict.fromkeys((*SMALL, *ONNX)))
+def test_exports_with_open_batch_and_size(name, tmp_path):
+    case, layer = (SMALL[name], small(name)) if name in SMALL else (CASES[name], made(name))
+    first = arguments(layer, inputs_at(layer, case.sizes[0], (3,)), case.sizes[0])
+    program = torch.export.export(layer, first, dynamic_shapes=open_axes(layer))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    runs = [torch.export.load(file).module()]
+    if name in ONNX:
+        import onnxruntime
+
+        path = tmp_path / "layer.onnx"
+        torch.onnx.export(program, f=path, dynamo=True, external_data=False, verbose=False)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+        def run(*x):
+            given = [torch.as_tensor(leaf).numpy() for leaf in torch.utils._pytree.tree_leaves(x)]
+            named = {put.name: value for put, value in zip(session.get_inputs(), given, strict=True)}
+            return tuple(map(torch.from_numpy, session.run(None, named)))
+
+        runs.append(run)
+    for n, batch in zip((case.sizes * 2)[-2:], (2, 7), strict=True):
         x = arguments(layer, inputs_at(layer, n, (batch,)), n)
-        for ours, meant in zip(tensors(run(*x)), tensors(layer(*x)), strict=True):
-            assert_close(ours, meant)
+        for run in runs:
+            for ours, meant in zip(tensors(run(*x)), tensors(layer(*x)), strict=True):
+                assert_close(ours, meant)
 
 
 @pytest.mark.usefixtures("open_sizes")
@@ -442,45 +503,6 @@ def test_strict_export(normalization):
     y = torch.randn(7, 9, 9, 4), torch.randn(7, 9, 2)
     for ours, meant in zip(program.module()(y), layer(y), strict=True):
         assert_close(ours, meant)
-
-
-@pytest.mark.usefixtures("open_sizes", "one_exporter")
-@pytest.mark.filterwarnings(
-    # torch's exporter warns of its own guess at names of axes, and of its own use of a deprecated check.
-    "ignore:Exporting a model:UserWarning",
-    "ignore:# The axis name:UserWarning",
-    "ignore:`isinstance:FutureWarning",
-)
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("S(n)", "S(n) from scalars", "S(3)", "O(n)", "O(3) 1 to 3", "SO(3)", "Sp(4)", "Sp(4) 3 to 3", "A(5)"),
-        *("petersen", "petersen 2 to 1", "karate", "permutations", "matrices", "product"),
-    ],
-)
-def test_onnx(name, tmp_path):
-    runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    layer = layer_of(name, torch.float32)
-    sizes = CASES[name].sizes
-    path = tmp_path / "layer.onnx"
-    torch.onnx.export(
-        layer,
-        arguments(layer, inputs_at(layer, sizes[0], (3,), torch.float32), sizes[0]),
-        path,
-        dynamo=True,
-        dynamic_shapes=open_axes(layer),
-        external_data=False,
-        verbose=False,
-    )
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for n, batch in zip((sizes * 2)[-2:], (2, 7), strict=True):
-        inputs = inputs_at(layer, n, (batch,), torch.float32)
-        x = arguments(layer, inputs, n)
-        given = [torch.as_tensor(leaf).numpy() for leaf in torch.utils._pytree.tree_leaves(x)]
-        named = {put.name: value for put, value in zip(session.get_inputs(), given, strict=True)}
-        for ours, meant in zip(session.run(None, named), tensors(layer(*x)), strict=True):
-            assert_close(torch.from_numpy(ours), meant, rtol=1e-4, atol=1e-4)
 
 
 # --- low and mixed precision --------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Wreath products S(m) wr S(n): sets of sets, whose maps are nested partitions."""
 
 from dataclasses import replace
+from functools import reduce
 from itertools import product
 from math import factorial
 
@@ -9,13 +10,18 @@ import pytest
 import torch
 
 import eqsynth as eq
+from eqsynth.algebra import Map, Polynomial, cap, cup, identity, inner, same
+from eqsynth.bases.bratteli import copies
+from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EqsynthError, GroupError, ParseError, ShapeError, SizeError, SymbolicError, VerificationError
+from eqsynth.exact.permutations import sign
 from eqsynth.families.group import Group
 from eqsynth.families.wreath import nested_partitions
 from eqsynth.page import document
 from eqsynth.project.exporting import program
 from eqsynth.proof.verification import check_basis
+from eqsynth.spaces.space import Symmetry, all_turns, axis_counts, lengths, read_order
 from oracle import dense, randomise
 
 SIZES = [(1, 3), (2, 2), (2, 3), (3, 1), (3, 2)]
@@ -83,15 +89,167 @@ def test_bases_span_the_orbits(m, n, inputs, outputs):
     assert check_basis(own)
 
 
-def test_composition_is_that_of_matrices():
-    """The maps are closed under products and transposes."""
-    first, second = eq.basis("S(2) wr S(2)", 1, 2).matrices(), eq.basis("S(2) wr S(2)", 2, 1).matrices()
-    space = eq.basis("S(2) wr S(2)", 2, 2).matrices().reshape(-1, 256)
-    products = np.array([(a @ b).ravel() for a, b in product(first, second)])
-    assert np.linalg.matrix_rank(np.concatenate([space, products])) == len(space)
-    assert np.linalg.matrix_rank(
-        np.concatenate([first.reshape(len(first), -1), second.transpose(0, 2, 1).reshape(len(second), -1)])
-    ) == len(first)
+# --- they compose -------------------------------------------------------------------------------------
+
+
+def at(value, sizes):
+    """A coefficient with numbers for its letters."""
+    return value(**{letter: sizes[letter] for letter in value.letters}) if isinstance(value, Polynomial) else value
+
+
+def matrix_at(map_, m, n):
+    """The matrix of a map with letters, at numbers."""
+    terms = [(at(scalar, {"m": m, "n": n}), element) for scalar, element in map_.terms]
+    return Map.collect(Group.parse(f"S({m}) wr S({n})"), map_.outputs, map_.inputs, terms).matrix()
+
+
+def test_nested_partitions_compose_as_their_matrices():
+    """Products, transposes, Kronecker products, traces and inner products, with factors of m and n."""
+    m, n, up, down = 3, 2, eq.basis("S(m) wr S(n)", 1, 2), eq.basis("S(m) wr S(n)", 2, 1)
+    sizes = {"m": m, "n": n}
+    ups, downs = ([maps.map(number) for number in range(len(maps))] for maps in (up, down))
+    first, second = ([matrix_at(map_, m, n) for map_ in maps] for maps in (ups, downs))
+    for (f, a), (g, b) in product(zip(ups, first, strict=True), zip(downs[::3], second[::3], strict=True)):
+        assert (matrix_at(f >> g, m, n) == b @ a).all()
+        assert at((g >> f).trace(), sizes) == np.trace(a @ b)
+    for (f, a), (number, b) in product(zip(ups[::4], first[::4], strict=True), enumerate(first)):
+        assert at(inner(f, ups[number]), sizes) == (a * b).sum() == at(symbolic_inner(f, up[number]), sizes)
+    assert (matrix_at(ups[1].T, m, n) == first[1].T).all()
+    assert (matrix_at(ups[4] @ downs[2], m, n) == np.kron(first[4], second[2])).all()
+
+
+def symbolic_inner(map_, element):
+    ((_, own),) = map_.terms
+    return eq.symbolic.inner(map_.group, own, element)
+
+
+def test_maps_of_nested_partitions_print_and_take_numbers():
+    total = eq.basis("S(3) wr S(n)", 1, 1).map(0)
+    assert str(total >> total) == "3 n · [y[a] += x[b] ⊗ y[a] += x[b]]"
+    assert (total >> total).at(6) == 6 * total.at(6)
+    assert total.matrix(6).tolist() == [[1] * 6] * 6
+    assert identity("S(m) wr S(n)", 1).latex() == r"y_{a} \otimes y_{a} = x_{a} \otimes x_{a}"
+    assert same(cup("S(2) wr S(2)") >> cap("S(2) wr S(2)"), 4 * identity("S(2) wr S(2)", 0))
+    group, one = "S(3) wr S(n)", Diagram(1, 1, ((0, 1),))
+    for refused in ((one,), (1, one), (one, Diagram(2, 0, ((0, 1),)))):
+        with pytest.raises(EqsynthError):
+            Map.of(group, refused)
+    with pytest.raises(GroupError, match="finer"):
+        Map.of(group, (Diagram(1, 1, ((0,), (1,))), one))
+    with pytest.raises(GroupError, match="multiple of 3"):
+        total.at(5)
+    with pytest.raises(EqsynthError, match="nested partitions"):
+        eq.symbolic.inner(group, one, one)
+
+
+# --- symmetric tensors, and those that the determinant twists ------------------------------------------------
+
+
+def symmetrised(kind, n):
+    """An orthonormal basis of the tensors of a kind, as columns."""
+    order = read_order(kind)
+    (count,) = axis_counts(order)
+    tensors = np.eye(n**count).reshape(-1, *[n] * count)
+    means = [sign * tensors.transpose(0, *(1 + axis for axis in axes)) for axes, sign in all_turns(order)]
+    values, vectors = np.linalg.eigh((sum(means) / len(means)).reshape(n**count, -1))
+    return vectors[:, values > 0.5], count
+
+
+def null_space(group, inputs, outputs):
+    """How many maps between two kinds of tensors commute with the generators, and the bases of these tensors."""
+    (below, k), (above, lo) = symmetrised(inputs, group.n), symmetrised(outputs, group.n)
+    unit, total = np.eye(below.shape[1] * above.shape[1]), 0
+    for images in group.generators:
+        move = np.eye(group.n)[list(images)]
+        small, large = (reduce(np.kron, [move] * count, np.eye(1)) for count in (k, lo))
+        moved = np.kron(above.T @ large @ above, below.T @ small @ below) - unit
+        total = total + moved.T @ moved
+    return int((np.linalg.eigvalsh(total) < 1e-8).sum()), below, above
+
+
+@pytest.mark.parametrize(("m", "n"), [(2, 2), (3, 1)])
+def test_maps_of_symmetric_tensors_are_those_of_a_null_space(m, n):
+    group = Group.parse(f"S({m}) wr S({n})")
+    for inputs, outputs in (("S2", "S2"), ("A2", "S2"), ("1", "[ijk=jik]"), ("A3", "1")):
+        maps, (count, below, above) = eq.basis(group, inputs, outputs), null_space(group, inputs, outputs)
+        assert len(maps) == count
+        assert check_basis(maps)
+        matrices = maps.matrices()
+        # Outputs have their symmetry, and the maps are independent where the inputs have theirs.
+        read = np.array([above.T @ matrix @ below for matrix in matrices]).reshape(
+            count, above.shape[1] * below.shape[1]
+        )
+        assert not count or np.linalg.matrix_rank(read) == count
+        for matrix in matrices:
+            np.testing.assert_allclose(above @ above.T @ matrix @ below, matrix @ below, atol=1e-9)
+
+
+def test_symmetric_tensors_are_counted_without_diagrams():
+    stable = Group.parse("S(m) wr S(n)")
+    two, three = Symmetry("S", 2), Symmetry("S", 3)
+    counted = [symmetric_dimension(stable, *parts) for parts in ((two,), (two, two), (three,), (Symmetry("A", 2), 1))]
+    assert counted == [3, 31, 6, 3]
+    for kind in ("S2", "A2", "S3", "[ijk=jik]"):
+        assert len(eq.basis(stable, kind, 1)) == symmetric_dimension(stable, read_order(kind), 1)
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (1, 3), (2, 1), (2, 2), (2, 3), (3, 2)])
+def test_twisted_dimensions_are_means_of_signs_times_fixed_points(m, n):
+    every = [(sign(images), sum(place == at for at, place in enumerate(images))) for images in elements(m, n)]
+    group = Group.parse(f"S({m}) wr S({n})")
+    for total in range(7):
+        assert group.headed_dimension(total) * len(every) == sum(by * count**total for by, count in every)
+    assert group.flips == any(by < 0 for by, _ in every)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [("1.det", 1), (2, "0.det"), ("1.det", "1.det"), ("2.det", 1)])
+def test_twisted_tensors_have_the_maps_of_the_permutations(inputs, outputs):
+    own, other = (eq.basis(group, inputs, outputs) for group in ("S(2) wr S(2)", permutations(2, 2)))
+    assert len(own) == len(other)
+    assert check_basis(own)
+    assert eq.page.document("S(2) wr S(2)", inputs, outputs)["count"] == len(own)
+
+
+def test_a_letter_has_no_maps_of_twisted_tensors_to_others():
+    assert len(eq.basis("S(2) wr S(n)", "1.det", 1)) == 0
+    assert len(eq.basis("S(2) wr S(n)", "1.det", "1.det")) == 3
+    maps = eq.basis("S(2) wr S(2)", "1.det", 1)
+    none = replace(maps, diagrams=(), certificate=replace(maps.certificate, dimension=0, spanning=0))
+    with pytest.raises(VerificationError, match="0 maps, but the dimension of the equivariant maps is 1"):
+        check_basis(none)
+
+
+# --- irreducible parts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("m", "n", "order"), [(2, 2, 2), (2, 3, 2), (1, 3, 2), (4, 2, 1)])
+def test_irreps_are_the_eigenspaces_of_a_random_map(m, n, order):
+    """A symmetric map without further symmetry has an eigenvalue for each copy of an irrep."""
+    group = Group.parse(f"S({m}) wr S({n})")
+    matrices = eq.basis(group, order, order).matrices()
+    mixed = np.tensordot(np.random.default_rng(0).standard_normal(len(matrices)), matrices, 1)
+    values = np.linalg.eigvalsh(mixed + mixed.T)
+    starts = [0, *(1 + np.flatnonzero(np.diff(values) > 1e-7)), len(values)]
+    parts = list(eq.irreps(group, order).parts)
+    dims = [int(str(part.dim)) for part in parts]
+    own = [dim for part, dim in zip(parts, dims, strict=True) for _ in range(part.copies_in[0])]
+    assert sorted(np.diff(starts)) == sorted(own)
+    floor = sum(dim * part.copies_in[0] ** 2 for part, dim in zip(parts, dims, strict=True))
+    assert eq.floor(group, order, order)(c_in=1, c_out=1) == floor
+    # A part comes with the least order that holds it.
+    assert {label for label in copies(group, order) if group.least_order(label) == order} == {*copies(group, order)} - {
+        *copies(group, order - 1)
+    }
+
+
+def test_walks_are_as_many_as_maps():
+    assert [eq.bratteli("S(2) wr S(3)", 1, lo).paths for lo in (1, 2)] == [3, 11]
+    assert "{1:-;2:2}" in str(eq.bratteli("S(2) wr S(3)", 1))
+    assert eq.floor("(S(2) wr S(2)) x O(3)", "1x(1,1)", "1x(1,1)")(c_in=1, c_out=1) == 12
+    assert eq.plan("S(2) wr S(3)", 1, 1, method="matrix").floor == eq.floor("S(2) wr S(3)", 1, 1)
+
+
+# --- layers -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,6 +293,12 @@ def test_layers_are_sums_of_their_maps_and_so_are_their_gradients(hom, n, normal
         "S(2) wr S(2): 2x1 (x) 2x1 -> 2x2",
         "S(2) wr S(n): 2x1 (x) 1x1 -> 2x1",
         "S(2) wr S(2): powers 1, 2 of 2x1 -> 2x1",
+        "S(3) wr S(n): 1xA2.packed -> 1xS2.packed",
+        "S(2) wr S(2): 1x1.det + 1x1 -> 1x1 + 1x0.det",
+        "(S(2) wr S(n)) x O(2): 1x(1,1) + 1x(0,0) -> 2x(1,1)",
+        "O(2) x (S(2) wr S(2)): 1x(1,1) (x) 1x(1,0) -> 1x(0,1)",
+        "(S(2) wr S(2)) x Perm(3: 1 2 0): 1x(1,1) -> 1x(0,1)",
+        "(S(m) wr S(2)) x O(2): 1x(S2.packed,1) -> 1x(1,1)",
     ],
 )
 def test_everything_is_verified(problem):
@@ -253,26 +417,93 @@ def test_what_is_no_wreath_product_is_refused(text, fault):
         Group.parse(text)
 
 
+def test_one_matrix_is_the_same_function():
+    for problem in (("S(2) wr S(3)", "2x1 + 1x2", "1x2"), ("(S(2) wr S(2)) x O(2)", "2x(1,1)", "1x(1,1)")):
+        layers = [eq.Linear(*problem, method=method, dtype=torch.float64) for method in ("diagrams", "matrix")]
+        randomise(layers[0])
+        layers[1].load_state_dict(layers[0].state_dict())
+        sizes = [factor.number for factor in layers[0].hom.group.factors]
+        inputs = tuple(
+            torch.randn(2, *lengths(order, sizes), channels, dtype=torch.float64)
+            for channels, order in layers[0].hom.space_in
+        )
+        first, second = (layer(inputs if len(inputs) > 1 else inputs[0]) for layer in layers)
+        torch.testing.assert_close(first, second)
+
+
+@pytest.mark.parametrize("order", [(1, 1), (2, 1), (1, 0)])
+def test_maps_of_products_are_those_of_a_null_space(order):
+    turn = np.array([[np.cos(1), -np.sin(1)], [np.sin(1), np.cos(1)]])
+    sets = [np.eye(4)[list(images)] for images in Group.parse("S(2) wr S(2)").generators]
+    moves = [(move, np.eye(2)) for move in sets] + [(np.eye(4), turn), (np.eye(4), np.diag([1.0, -1.0]))]
+    maps = eq.basis("(S(2) wr S(2)) x O(2)", (1, 1), order).matrices()
+    constraints = []
+    for one, other in moves:
+        below, above = (reduce(np.kron, [one] * k + [other] * lo, np.eye(1)) for k, lo in ((1, 1), order))
+        constraints.append(np.kron(above, below) - np.eye(len(above) * len(below)))
+        np.testing.assert_allclose(above @ maps, maps @ below, atol=1e-9)
+    rows = np.concatenate(constraints)
+    assert rows.shape[1] - np.linalg.matrix_rank(rows) == len(maps)
+    assert not len(maps) or np.linalg.matrix_rank(maps.reshape(len(maps), -1)) == len(maps)
+
+
+def test_products_are_read_as_they_print():
+    for text in ("(S(3) wr S(4)) x O(3)", "S(n) x (S(m) wr S(2)) x O(2)", "(Z(3) wr S(2)) x S(4)"):
+        group = Group.parse(text)
+        assert str(group) == text
+        assert Group.parse(text.replace("(S(3) wr S(4))", "S(3) wr S(4)")) == group
+        assert (
+            eval(repr(group), {"ProductGroup": eq.ProductGroup, "WreathProduct": eq.WreathProduct, "Group": Group})
+            == group
+        )
+    assert str(Group.parse("((S(3)))")) == "S(3)"
+    for text, fault in (("()", "name is expected"), ("(S(3)", r"\) is expected"), ("(S(3) wr S(2)) wr S(2)", "of two")):
+        with pytest.raises(ParseError, match=fault):
+            Group.parse(text)
+    with pytest.raises(GroupError, match="take another letter"):
+        Group.parse("(S(2) wr S(n)) x S(n)")
+    with pytest.raises(SymbolicError, match="does not tell them apart"):
+        eq.Linear("(S(m) wr S(n)) x O(3)", "1x(1,1)", "1x(1,1)")
+    with pytest.raises(GroupError, match=r"leave \.det out there"):
+        eq.basis("(S(2) wr S(2)) x O(2)", ("1.det", 1), (1, 1))
+
+
+def test_sizes_of_products_are_lengths_of_axes():
+    layer = eq.Linear("(S(2) wr S(n)) x O(2)", "2x(0,1)", "1x(1,1)")
+    assert layer(torch.randn(3, 2, 2), 6).shape == (3, 6, 2, 1)
+    with pytest.raises(ShapeError, match="multiple of 2"):
+        layer(torch.randn(3, 2, 2), 7)
+    with pytest.raises(ShapeError, match=r"2 \* n, 2"):
+        eq.Linear("(S(2) wr S(n)) x O(2)", "2x(1,1)", "1x(1,1)")(torch.randn(3, 5, 2, 2))
+    for way in ("repeat", "pad"):
+        eq.testing.assert_transfers(eq.Linear("(S(2) wr S(n)) x O(2)", "2x(1,1)", "2x(1,1)", transfer=way), way)
+
+
+def test_networks_of_products_and_symmetric_tensors():
+    eq.testing.assert_equivariant(eq.nn.MLP("(S(2) wr S(n)) x O(2)", ["1x(1,1)", "2x(1,1)", "1x(0,0)"]))
+    eq.testing.assert_equivariant(eq.nn.NormActivation("S(2) wr S(n)", "2xS2.packed"))
+    maps = eq.basis("(S(2) wr S(2)) x O(2)", (1, 1), (1, 1))
+    assert maps.project(np.tensordot([1, 2, 3], maps.matrices(), 1)).coefficients.tolist() == [1, 2, 3]
+    assert eq.nn.equivariance_gap(torch.eye(8), maps.group, (1, 1), (1, 1)) < 1e-9
+
+
 def test_requests_that_have_no_answer_say_why():
-    with pytest.raises(GroupError, match="no factor of a product"):
-        Group.parse("S(2) x S(3) wr S(2)")
     with pytest.raises(SizeError, match="nested partitions"):
         eq.basis("S(1) wr S(2)", 6, 6)
     with pytest.raises(SymbolicError, match="does not tell them apart"):
         eq.Linear("S(m) wr S(n)", "1x1", "1x1")
-    with pytest.raises(GroupError, match="symmetric or alternating"):
-        eq.Linear("S(2) wr S(2)", "1xS2", "1x1")
-    for synthesise in (
-        lambda: eq.TensorProduct("S(2) wr S(2)", "1xS2", 1, 1),
-        lambda: eq.Power("S(2) wr S(n)", "A2", 2, 0),
-    ):
-        with pytest.raises(GroupError, match="symmetric or alternating tensors yet: ask for the order 2"):
-            synthesise()
-    with pytest.raises(GroupError, match="determinant"):
-        eq.Linear("S(2) wr S(2)", "1x1.det", "1x1")
-    for method in ("matrix", "irreps", "fourier"):
-        with pytest.raises(GroupError, match="ask for method='diagrams'"):
+    with pytest.raises(GroupError, match=r"ask for 2\.det and 1"):
+        eq.basis("S(2) wr S(2)", "S2.det", 1)
+    for method in ("irreps", "fourier"):
+        with pytest.raises(GroupError, match="method='diagrams' or 'matrix'"):
             eq.Linear("S(2) wr S(2)", "1x1", "1x1", method=method)
+    for asked in (lambda: eq.irreps("S(2) wr S(n)", 1), lambda: eq.bratteli("S(m) wr S(2)", 1)):
+        with pytest.raises(GroupError, match="ask for numbers"):
+            asked()
+    with pytest.raises(GroupError, match="tensors of all kinds"):
+        eq.irreps("S(2) wr S(2)", "S2")
+    with pytest.raises(GroupError, match="characters of"):
+        eq.algebra.character("S(2) wr S(2)", (2,))
     layer = eq.Linear("S(3) wr S(n)", "1x1", "1x1")
     with pytest.raises(ShapeError, match=r"3 \* n"):
         layer(torch.randn(2, 7, 1))

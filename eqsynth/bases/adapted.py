@@ -246,7 +246,7 @@ def units(group: Group, order: Order) -> Array | None:
     """
     import numpy as np
 
-    rows = np.ones((1, 1))
+    rows: Array = np.ones((1, 1))
     for factor, one in zip(group.factors, entries_of(order), strict=True):
         if isinstance(one, Symmetry) and one.packed:
             places, ranks, signs = packing(one, factor.number)

@@ -18,6 +18,7 @@ always returned beside the diagrams:
   and k summed strands that run from head to head leave k! times the same sum for the others;
 - GL(n), SL(n), U(n), SU(n): strands of V and of V*, which orders tell apart; they join as those of O(n) and SO(n), but
   heads of one kind stay side by side, and only those of V and V* meet, so that heads of one kind are left;
+- S(m) wr S(n): nested partitions join group by group and member by member, with factors n and m;
 - Aut(G): bilabelled graphs are glued at their labels; a part that no label holds is its number of homomorphisms.
 
 Source: arXiv 2304.14144, section 3; 2212.08630, section 5 (matchings and heads); 2301.10152, section 4
@@ -29,13 +30,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import pairwise, permutations, product
 from math import factorial, lcm, prod
+from operator import mul
 from typing import TYPE_CHECKING, Any, cast
 
 from eqsynth.diagrams.bilabelled import values
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram, Element, join
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, explain_calls, require, shown
 from eqsynth.exact.numbers import binary, fraction, ordered, whole
@@ -62,7 +64,8 @@ MAX_SHOWN = 60
 #: Coefficients are values of the one exact ring, those without letters plain numbers.
 Polynomial = RationalFunction
 Scalar = int | Fraction | Polynomial
-Term = tuple[Scalar, Diagram]
+#: A coefficient, and a diagram: of wreath products S(m) wr S(n) a tuple of two, one for each index of an axis.
+Term = tuple[Scalar, Any]
 _DIAGRAM, _MAP = "write eq.Diagram.of(outputs, inputs, blocks)", "write Map.of(group, diagram)"
 
 
@@ -119,15 +122,31 @@ class Map:
     def of(
         cls,
         group: Group | str,
-        diagram: Diagram,
+        diagram: Diagram | Element,
         coefficient: Scalar = 1,
         outputs: Order | None = None,
         inputs: Order | None = None,
     ) -> Map:
-        """One diagram, times a coefficient; ``outputs`` and ``inputs`` where some strands are of V*."""
+        """One diagram, times a coefficient; ``outputs`` and ``inputs`` where some strands are of V*.
+
+        For a wreath product S(m) wr S(n) the partitions of groups and of members, or one that is both.
+
+        >>> import eqsynth as eq
+        >>> from eqsynth.algebra import Map
+        >>> inside, total = eq.basis("S(m) wr S(n)", 1, 1)[1], Map.of("S(m) wr S(n)", eq.Diagram(1, 1, ((0,), (1,))))
+        >>> print(Map.of("S(m) wr S(n)", inside) >> total)
+        m · [y[a] += x[b] ⊗ y[a] += x[b]]
+        """
+        group = Group.parse(group)
+        if group.maps == "nested":
+            nested = diagram if isinstance(diagram, tuple) else (diagram,) * len(group.indices)
+            for part in nested:
+                require("diagram", part, Diagram, _DIAGRAM)
+            return cls.collect(group, nested[0].outputs, nested[0].inputs, [(coefficient, nested)])
         require("diagram", diagram, Diagram, _DIAGRAM)
-        above = diagram.outputs if outputs is None else outputs
-        return cls.collect(group, above, diagram.inputs if inputs is None else inputs, [(coefficient, diagram)])
+        one = cast("Diagram", diagram)
+        outputs, inputs = one.outputs if outputs is None else outputs, one.inputs if inputs is None else inputs
+        return cls.collect(group, outputs, inputs, [(coefficient, one)])
 
     @classmethod
     def collect(cls, group: Group | str, outputs: Order, inputs: Order, terms: Iterable[Term]) -> Map:
@@ -235,12 +254,16 @@ class Map:
         Raises GroupError where the group has another n already, or none such.
         """
         group = _group_at(self.group, n)
-        values = [(c(int(group.n)) if isinstance(c, Polynomial) else c, diagram) for c, diagram in self.terms]
+        indices = zip(self.group.indices, group.indices, strict=True)
+        sizes = {str(index.n): own.number for index, own in indices if index.symbolic}
+        values = [
+            (c(**{letter: sizes[letter] for letter in c.letters}) if isinstance(c, Polynomial) else c, diagram)
+            for c, diagram in self.terms
+        ]
         return Map.collect(group, self.outputs, self.inputs, values)
 
     def __str__(self) -> str:
-        form = self._form
-        return _sum_text(_times_text(c, f"[{diagram.formula(form)}]", " · ") for c, diagram in self.terms)
+        return _sum_text(_times_text(c, f"[{self._formula(diagram)}]", " · ") for c, diagram in self.terms)
 
     def latex(self) -> str:
         r"""The map in LaTeX, entry by entry, without dollar signs; Jupyter shows it.
@@ -249,7 +272,7 @@ class Map:
         >>> print((2 * identity("O(n)", 2) - (cap("O(n)") >> cup("O(n)"))).latex())
         y_{ab} = -\delta_{ab} \sum_{c} x_{cc} + 2 x_{ab}
         """
-        sides = [(c, *diagram.latex(self._form)) for c, diagram in self.terms]
+        sides = [(c, *self._latex(diagram)) for c, diagram in self.terms]
         right = _sum_text(_times_latex(coefficient, image) for coefficient, _, image in sides)
         axes = axes_of(self.outputs)
         left = sides[0][1] if sides else Diagram(axes, 0, tuple((axis,) for axis in range(axes))).latex()[0]
@@ -257,6 +280,17 @@ class Map:
 
     def _repr_latex_(self) -> str | None:
         return f"${self.latex()}$" if len(self.terms) <= MAX_SHOWN else None
+
+    def _formula(self, diagram: Any) -> str:
+        """The index formula of a diagram, or those of two."""
+        parts = diagram if isinstance(diagram, tuple) else (diagram,)
+        return " ⊗ ".join(part.formula(self._form) for part in parts)
+
+    def _latex(self, diagram: Any) -> tuple[str, str]:
+        """Both sides of the same in LaTeX."""
+        parts = diagram if isinstance(diagram, tuple) else (diagram,)
+        left, right = zip(*(part.latex(self._form) for part in parts), strict=True)
+        return r" \otimes ".join(left), r" \otimes ".join(right)
 
     @property
     def _form(self) -> str:
@@ -316,6 +350,8 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
 
     Source: arXiv 2304.14144, section 3; 2212.08630, section 5; 2301.10152, section 4.
     """
+    if isinstance(first, tuple):
+        return _by_index(compose, group, first, second)
     for name, diagram in (("first", first), ("second", second)):
         require(name, diagram, Diagram, _DIAGRAM)
     group = Group.parse(group)
@@ -340,6 +376,8 @@ def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...
     One term, except that two heads become n! headless ones, and that a head of A(n) takes up the blocks beside it.
     Raises GroupError for a diagram that the group does not have, SizeError beyond 250,000 terms.
     """
+    if isinstance(left, tuple):
+        return _by_index(tensor, group, left, right)
     for name, diagram in (("left", left), ("right", right)):
         require(name, diagram, Diagram, _DIAGRAM)
     return _tensored(Group.parse(group), left, right)
@@ -357,6 +395,8 @@ def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
 
     Always one term. Raises GroupError for a diagram that the group does not have.
     """
+    if isinstance(diagram, tuple):
+        return _by_index(transpose, group, diagram)
     require("diagram", diagram, Diagram, _DIAGRAM)
     outputs, inputs = diagram.inputs, diagram.outputs
     nodes = (*range(outputs, outputs + inputs), *range(outputs))
@@ -379,8 +419,7 @@ def trace(map_: Map) -> Scalar:
     nodes = (*range(axes_of(map_.outputs)), *range(axes_of(map_.inputs)))
     total = 0 * _power(map_.group, 0)
     for coefficient, diagram in map_.terms:
-        for scalar, _ in _glue(map_.group, (0, 0), [(diagram, nodes)]):
-            total = total + coefficient * scalar
+        total = total + coefficient * _closed(map_.group, [(diagram, nodes)])
     return total
 
 
@@ -408,8 +447,7 @@ def inner(left: Map, right: Map) -> Scalar:
     total = 0 * _power(left.group, 0)
     for coefficient, diagram in left.terms:
         for factor, other in right.terms:
-            for scalar, _ in _glue(left.group, (0, 0), [(diagram, nodes), (other, nodes)]):
-                total = total + coefficient * factor * scalar
+            total = total + coefficient * factor * _closed(left.group, [(diagram, nodes), (other, nodes)])
     return total
 
 
@@ -718,16 +756,40 @@ _Piece = tuple[Diagram, Sequence[int]]
 _Node = int | tuple[int, int]
 
 
-def _composed(group: Group, first: Diagram, second: Diagram, alike: bool = False) -> tuple[Term, ...]:
+def _by_index(operation: Callable[..., tuple[Term, ...]], group: Group | str, *elements: Any) -> tuple[Term, ...]:
+    """What becomes of nested partitions: of the partitions of groups, times what becomes of those of members."""
+    group = Group.parse(group)
+    for element in elements:
+        _check_diagram(group, element)
+    joined = [operation(*own) for own in zip(group.indices, *elements, strict=True)]
+    return _collect(
+        (reduce(mul, (scalar for scalar, _ in terms)), tuple(diagram for _, diagram in terms))
+        for terms in product(*joined)
+    )
+
+
+def _closed(group: Group, pieces: Sequence[tuple[Any, Sequence[int]]]) -> Scalar:
+    """The number that pieces without open ends are."""
+    if isinstance(pieces[0][0], tuple):
+        indices = enumerate(group.indices)
+        return reduce(mul, (_closed(index, [(parts[at], nodes) for parts, nodes in pieces]) for at, index in indices))
+    return sum((scalar for scalar, _ in _glue(group, (0, 0), pieces)), 0)
+
+
+def _composed(group: Group, first: Any, second: Any, alike: bool = False) -> tuple[Term, ...]:
     """First one diagram, then another; ``alike``: heads of both are of one kind, V or V*."""
+    if isinstance(first, tuple):
+        return _by_index(_composed, group, first, second)
     total = second.outputs + first.inputs
     middle = range(total, total + first.outputs)
     pieces = [(first, (*middle, *range(second.outputs, total))), (second, (*range(second.outputs), *middle))]
     return _glue(group, (second.outputs, first.inputs), pieces, alike)
 
 
-def _tensored(group: Group, left: Diagram, right: Diagram, alike: bool = False) -> tuple[Term, ...]:
+def _tensored(group: Group, left: Any, right: Any, alike: bool = False) -> tuple[Term, ...]:
     """Two diagrams side by side."""
+    if isinstance(left, tuple):
+        return _by_index(_tensored, group, left, right)
     outputs, inputs = left.outputs + right.outputs, left.inputs + right.inputs
     nodes = range(outputs + inputs)
     top, bottom = nodes[:outputs], nodes[outputs:]
@@ -1117,8 +1179,8 @@ def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _key(diagram: Diagram) -> Any:
-    return diagram.key
+def _key(diagram: Any) -> Any:
+    return join(diagram).key if isinstance(diagram, tuple) else diagram.key
 
 
 def _rational(value: object) -> int | Fraction:
@@ -1157,9 +1219,17 @@ def _check_group(group: Group) -> None:
 
 
 @lru_cache(maxsize=65536)
-def _check_diagram(group: Group, diagram: Diagram) -> None:
+def _check_diagram(group: Group, diagram: Any) -> None:
     _check_group(group)
     graphs = group.kept_graph is not None
+    if group.maps == "nested":
+        parts = diagram if isinstance(diagram, tuple) else ()
+        heads = [part.head if isinstance(part, Diagram) else None for part in parts]
+        alike = heads == [()] * len(group.indices) and len({(part.outputs, part.inputs) for part in parts}) == 1
+        if not alike or group.nested_misfit(*(part.blocks for part in parts), limits=False):
+            raise GroupError(f"{shown(diagram)} is no diagram of {group}: it takes {group.spanning}")
+        return
+    require("diagram", diagram, Diagram, _DIAGRAM)
     if group.misfit(diagram.blocks, diagram.head) if graphs else misfit(group, diagram):
         raise GroupError(
             f"{shown(diagram)} is no diagram of {group}: it takes {group.spanning}; "
@@ -1197,17 +1267,19 @@ def _check_terms(group: Group, outputs: int | Valence, inputs: int | Valence, te
         raise EqsynthError(
             f"a map has whole numbers of outputs and inputs, and pairs (coefficient, diagram), not {what}"
         )
-    for coefficient, diagram in terms:
+    letters = {index.n for index in group.indices if index.symbolic}
+    for coefficient, term in terms:
+        diagram = term[0] if isinstance(term, tuple) and len(term) == len(group.indices) > 1 else term
         require("a term", diagram, Diagram, _DIAGRAM)
         if (diagram.outputs, diagram.inputs) != (outputs, inputs):
             raise SpaceError(
                 f"the diagram {diagram.inputs} -> {diagram.outputs} has no place in a map {inputs} -> {outputs}: "
                 "terms have the orders of their sum"
             )
-        _check_diagram(allowed, diagram)
+        _check_diagram(allowed, term)
         if type(_exact(coefficient)) is not type(coefficient) or coefficient == 0:
             raise EqsynthError(f"the coefficient {shown(coefficient)} is not in its one form: use Map.collect")
-        if isinstance(coefficient, Polynomial) and coefficient.letters != (group.n,):
+        if isinstance(coefficient, Polynomial) and not {*coefficient.letters} <= letters:
             raise EqsynthError(f"the coefficient {coefficient} is not in the size of {group}: put a number for it")
     keys = [_key(diagram) for _, diagram in terms]
     if any(later <= earlier for earlier, later in pairwise(keys)):

@@ -177,7 +177,8 @@ class Basis:
         """
         from eqsynth.bases.algebra import Map
 
-        diagrams, inputs, outputs = self.plain()
+        nested = self.group.maps == "nested" and self.plain_orders
+        diagrams, inputs, outputs = (self.diagrams, 0, 0) if nested else self.plain()
         number = whole(index)
         if number is None or not -len(self) <= number < len(self):
             raise EqsynthError(f"a basis of {len(self)} maps has none numbered {shown(index)}: count from 0")
@@ -187,7 +188,7 @@ class Basis:
                 f"diagrams: ask for the orders {order_text(untwisted(self.inputs))} -> "
                 f"{order_text(untwisted(self.outputs))}"
             )
-        if self.group.duals:
+        if self.group.duals or nested:
             return Map.of(self.group, diagrams[number], 1, self.outputs, self.inputs)
         return Map.of(self.group, diagrams[number], 1, outputs, inputs)
 
@@ -205,9 +206,14 @@ class Basis:
         return diagrams
 
     def parts(self, index: int) -> tuple[Single, ...]:
-        """Element ``index`` as one element for each factor of the group."""
+        """Element ``index`` as one element for each factor of the group, or for each index of an axis that has two."""
         element = self.diagrams[index]
         return element if isinstance(element, tuple) else (element,)
+
+    def factor_parts(self, index: int) -> list[Element]:
+        """Element ``index`` as one element of the basis of each factor of the group."""
+        several = self.group.maps == "factors"
+        return functor.by_factor(self.group, self.parts(index)) if several else [self.diagrams[index]]
 
     def factor_bases(self) -> tuple[Basis, ...]:
         """The bases of the factors of the group, those that layers use; the basis itself where there is one factor."""
@@ -443,9 +449,11 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     """The basis of a problem, taken from the user's cache or chosen."""
     if group.maps == "factors":
         return _product_basis(group, orders_of(inputs), orders_of(outputs), choose)
-    if group.maps == "nested":
-        return _nested_basis(group, inputs, outputs, choose)
     plain_orders = is_plain(inputs) and is_plain(outputs)
+    if group.maps == "nested" and takes_kernel(group, inputs, outputs):
+        return _signed_nested_basis(group, inputs, outputs)
+    if group.maps == "nested" and plain_orders:
+        return _nested_basis(group, inputs, outputs, choose)
     if choose == "standard" and not (plain_orders and group.diagrammatic):
         raise GroupError(
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
@@ -485,7 +493,7 @@ def takes_kernel(group: Group, inputs: Order, outputs: Order) -> bool:
 
     So they are for groups of matrices, and between twisted orders and others for groups of permutations.
     """
-    return group.maps == "matrices" or (group.maps in ("orbits", "graphs") and mixed(group, inputs, outputs))
+    return group.maps == "matrices" or (group.maps in ("orbits", "graphs", "nested") and mixed(group, inputs, outputs))
 
 
 def _plain_argument(group: Group, inputs: Order, outputs: Order, choose: str) -> str:
@@ -688,6 +696,12 @@ def _summed_table(
 
 def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequence[FactorOrder], choose: str) -> Basis:
     problems = [*zip(group.factors, inputs, outputs, strict=True)]
+    for factor, below, above in problems:
+        if factor.split and takes_kernel(factor, below, above) and len(_basis(factor, below, above, choose)):
+            raise GroupError(
+                f"{factor} has no maps between {order_text(below)} and {order_text(above)} as a factor of a product, "
+                "one of which is twisted by its determinant: leave .det out there, or take that group alone"
+            )
 
     def refuse_large(count: int) -> None:
         if count > MAX_DIAGRAMS:
@@ -721,23 +735,12 @@ def _product_basis(group: Group, inputs: Sequence[FactorOrder], outputs: Sequenc
     return Basis(group, tuple(inputs), tuple(outputs), tuple(element for element, _ in elements), certificate, turns)
 
 
-def refuse_symmetric(group: Group, *orders: Order) -> None:
-    """Raise GroupError where tensors are symmetric or alternating, or irreps: of a group that has diagrams alone."""
-    for order in orders:
-        if not is_plain(order):
-            raise GroupError(
-                f"{group} has no basis of symmetric or alternating tensors yet: ask for the order "
-                f"{order_text(plain(order))} in place of {order_text(order)}"
-            )
-
-
 def _nested_basis(group: Group, given: Order, wanted: Order, choose: str) -> Basis:
     """Nested partitions, those that are not zero: at most n blocks, each of them cut into at most m.
 
     A nested partition is the sum of the orbits of those that join more of its blocks, or of the blocks that they are
     cut into, and of itself, where these are not zero: the change to the basis of orbits is unitriangular at every n, m.
     """
-    refuse_symmetric(group, given, wanted)
     inputs, outputs = axes_of(given), axes_of(wanted)
     total = inputs + outputs
     spanning, dimension = enumeration.count(group, total), dimensions.dimension(group, total)
@@ -753,6 +756,30 @@ def _nested_basis(group: Group, given: Order, wanted: Order, choose: str) -> Bas
     elements.sort(key=lambda parts: join(parts).key)
     certificate = Certificate(dimension, spanning, "stable" if dimension == spanning else "nested")
     return Basis(group, given, wanted, tuple(elements), certificate)
+
+
+def _signed_nested_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
+    """The maps between tensors that the determinant twists and others: none, or an exact null space.
+
+    Raises GroupError for symmetric tensors, SizeError where there are maps and the null space is too large.
+    """
+    if not (is_plain(inputs) and is_plain(outputs)):
+        raise GroupError(
+            f"{group} has no basis between {order_text(inputs)} and {order_text(outputs)}, one of which is twisted by "
+            f"the determinant: ask for {order_text(plain(inputs))} and {order_text(plain(outputs))}"
+        )
+    expected = group.headed_dimension(axes_of(inputs) + axes_of(outputs))
+    basis = _kernel_basis(group, inputs, outputs) if expected else _no_maps(group, inputs, outputs)
+    if len(basis) != expected:
+        raise GroupError(
+            f"{len(basis)} maps {order_text(inputs)} -> {order_text(outputs)} of {group} are found, but the dimension "
+            f"is {expected}: this contradicts the theory, please report it"
+        )
+    return basis
+
+
+def _no_maps(group: Group, inputs: Order, outputs: Order) -> Basis:
+    return Basis(group, inputs, outputs, (), Certificate(0, 0, "kernel"))
 
 
 def _orbit_basis(group: Group, given: Order, wanted: Order) -> Basis:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 
 from eqsynth.bases.dimension import short_products, stable_from
-from eqsynth.errors import GroupError, SizeError, explain_calls
+from eqsynth.errors import SizeError, explain_calls
 from eqsynth.exact.polynomial import Polynomial
-from eqsynth.families.group import FAMILIES, Group, Label
+from eqsynth.families.group import Group, Label
 from eqsynth.families.irreps import irrep_text
 from eqsynth.spaces.exchanges import cycle_types
 from eqsynth.spaces.space import Symmetry, Valence, axes_of, duals_of, plain_order, tensor_parts
@@ -140,9 +140,7 @@ def bratteli(group: Group | str, inputs: int, outputs: int | None = None) -> Bra
     group = Group.parse(group)
     inputs = plain_order(inputs)
     total = inputs + (0 if outputs is None else plain_order(outputs))
-    if not group.stride:
-        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride)
-        raise GroupError(f"{group} has no Bratteli diagram of partitions: ask for {known}")
+    group.require_parts(f"{group} has no Bratteli diagram of partitions")
     sized = group
     if isinstance(group.n, str):
         sized = group.at(stable_from(group, 2 * inputs if outputs is None else total))
@@ -204,8 +202,7 @@ def irreducible_dimension(group: Group, shape: Label) -> int:
     For A(n) and SO(n) it is that of S(n) and O(n), whose representation may fall in two halves.
     Source: the hook formula; El Samra and King, J. Phys. A 12 (1979) 2317.
     """
-    offsets, divisor = group.dimension_factors(shape)
-    return prod(group.number + offset for offset in offsets) // divisor
+    return group.part_dimension(shape)
 
 
 def copies(group: Group, order: int | Symmetry | Valence) -> dict[Label, int]:

@@ -166,7 +166,7 @@ def _cycles(group: Group, cycles: Sequence[int]) -> list[int]:
 
 def _read(group: Group, irrep: str | Sequence[int]) -> tuple[Group, Label]:
     """A part as text or as rows, and the group at a number: with n a letter one at which nothing is special."""
-    if not group.stride or group.heads or group.signature is not None:
+    if not group.stride or group.heads or group.split or group.signature is not None:
         raise GroupError(f"characters of {group} are not known here: ask for S(n), O(n) or Sp(n)")
     if not isinstance(irrep, str) and not (ordered(irrep) and all(whole(row) is not None for row in irrep)):
         raise EqsynthError(f"{shown(irrep)} is no irrep: write a text such as '{{2,1}}', or the rows of a partition")

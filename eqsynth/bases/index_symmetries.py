@@ -7,12 +7,13 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams import functor, gram
-from eqsynth.diagrams.diagram import Diagram, Element, Single
+from eqsynth.diagrams.diagram import Diagram, Element, join
 from eqsynth.errors import SizeError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import Blocks
 from eqsynth.exact.permutations import inverse, runs, sorted_heads
 from eqsynth.families.group import Group
+from eqsynth.families.hom import index_counts, split_turn
 from eqsynth.families.representation import packing
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
@@ -123,12 +124,20 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
     are, and all of them make up all maps where the diagrams do. An orbit vanishes where a permutation carries a
     diagram to its own negative.
     """
-    diagrams = [element for element in elements if isinstance(element, Diagram)]
+    diagrams = [
+        join([part for part in element if isinstance(part, Diagram)]) if isinstance(element, tuple) else element
+        for element in elements
+        if isinstance(element, Diagram | tuple)
+    ]
     if len(diagrams) < len(elements) or any(diagram.edges or () in diagram.blocks for diagram in diagrams):
         return None
     place = {(diagram.blocks, diagram.head): number for number, diagram in enumerate(diagrams)}
     forms = forms_of(group, axes_of(inputs) + axes_of(outputs))
     above, below = generators_of(outputs), generators_of(inputs)
+    own_above, own_below = (
+        [split_turn(group, axis_counts(order), turn) for turn in turns] if group.split else turns
+        for order, turns in ((outputs, above), (inputs, below))
+    )
 
     def images(exchanges: Sequence[Turn], start: int) -> list[list[tuple[int, int]]] | None:
         """For each swap and diagram the number of its image, and the sign."""
@@ -145,7 +154,7 @@ def by_diagrams(group: Group, elements: Sequence[Element], inputs: Order, output
             tables.append(row)
         return tables
 
-    to_above, to_below = images(above, 0), images(below, axes_of(outputs))
+    to_above, to_below = images(own_above, 0), images(own_below, sum(index_counts(group, outputs)))
     if to_above is None or to_below is None:
         return None
     orbit, vanishing = _components(len(diagrams), [*to_above, *to_below])
@@ -321,7 +330,7 @@ def summed(matrix: NDArray[np.int64], outputs: Order, sizes: Sequence[int], turn
 
 def squares(
     group: Group,
-    element: Single,
+    element: Element,
     permutations: Sequence[Turn],
     inputs: Order,
     outputs: Order,
@@ -347,21 +356,22 @@ def squares(
     (one,) = entries_of(outputs)
     if isinstance(one, Symmetry):
         index = index[packing(one, n)[0]]
-    rows, counts = _rows(group, index)
+    rows, counts = _rows(group, index, n)
     if len(rows) * len(permutations) * n**count > MAX_SQUARES:
         return None
     (one,) = entries_of(inputs)
     places = packing(one, n)[1:] if isinstance(one, Symmetry) else None
     # Diagrams give single rows; whatever else is a table, which is made once.
-    table = None if isinstance(element, Diagram) and group.diagrammatic else functor.matrix(group, element, n)
+    diagram = element if isinstance(element, Diagram) and group.diagrammatic else None
+    table = functor.matrix(group, element, n) if diagram is None else np.zeros((0, 0), np.int64)
     total = 0
     for row, times in zip(rows, counts, strict=True):
         # Axis i of what is added is axis axes[i] of the map.
         entries: NDArray[Any] = np.zeros(n**count, np.int64)
         for axes, sign in permutations:
             at = row[np.argsort(axes)]
-            if table is None:
-                entries += sign * functor.row(group, element, at, n)
+            if diagram is not None:
+                entries += sign * functor.row(group, diagram, at, n)
             else:
                 entries += sign * table[np.ravel_multi_index(tuple(at), (n,) * above) if above else 0]
         if places:
@@ -372,7 +382,7 @@ def squares(
     return total
 
 
-def _rows(group: Group, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _rows(group: Group, index: NDArray[np.int64], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """One of the rows that the group carries to each other, up to signs, and how many there are of each."""
     import numpy as np
 
@@ -380,7 +390,13 @@ def _rows(group: Group, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
         return index, np.ones(len(index), np.int64)
     pairs = [(a, b) for b in range(index.shape[1]) for a in range(b)]
     partner = index ^ 1 if group.symplectic else index
-    alike = [index[:, a] == other[:, b] for a, b in pairs for other in (index, partner)]
+    if group.split:
+        # Which indices are in one group of points, too.
+        coarse = index // group.index_lengths(n)[-1]
+        pairs_of = (index, index), (coarse, coarse)
+    else:
+        pairs_of = (index, index), (index, partner)
+    alike = [one[:, a] == other[:, b] for a, b in pairs for one, other in pairs_of]
     kinds = np.array([np.zeros(len(index), bool), *alike]).T
     _, first, counts = np.unique(kinds, axis=0, return_index=True, return_counts=True)
     return index[first], counts

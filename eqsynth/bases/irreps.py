@@ -128,7 +128,7 @@ def images(
     size = n ** (above + below)
     steps = len(diagrams) * (size // 100 + exchanges * n ** (above if one else below) // 20)
     afford(what, "ask for lower orders", steps=steps, size=8 * size)
-    rows, turns = [], []
+    rows, turns = [], list[tuple[Turn, ...]]()
     for diagram in diagrams:
         matrix = functor.matrix(group, diagram, n)
         if one is None:

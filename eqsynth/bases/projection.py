@@ -167,7 +167,7 @@ def _parts(basis: Basis, sizes: Sequence[int]) -> list[_Part]:
 
 def _factor(basis: Basis, place: int) -> Basis:
     """The basis of a factor whose elements a basis of a product is made of."""
-    used = {basis.parts(index)[place] for index in range(len(basis))}
+    used = {basis.factor_parts(index)[place] for index in range(len(basis))}
     factor = basis.group.factors[place]
     inputs, outputs = orders_of(basis.inputs)[place], orders_of(basis.outputs)[place]
     for choose in CHOICES:
@@ -192,7 +192,7 @@ def _places(basis: Basis, parts: Sequence[Basis]) -> NDArray[np.int64]:
     places = np.zeros(len(basis), np.int64)
     for factor, part in enumerate(parts):
         number = {element: at for at, element in enumerate(part.diagrams)}
-        own = [number[basis.parts(index)[factor]] for index in range(len(basis))]
+        own = [number[basis.factor_parts(index)[factor]] for index in range(len(basis))]
         places = places * len(part) + np.array(own, np.int64)
     return places
 

@@ -77,7 +77,7 @@ class Irreps:
         """
         if any(factor.symbolic for factor in self.group.factors):
             raise SymbolicError(f"{self.group} leaves a size open, and irreps are spaces at a number: ask for one")
-        if lacking := [factor for factor in self.group.factors if not factor.stride]:
+        if lacking := [factor for factor in self.group.factors if not factor.stride or factor.split]:
             raise GroupError(f"irreps of {lacking[0]} have no coordinates here: ask for tensors of an order")
         halves = [text for text, _ in self if text.rstrip(")")[-1] in "+-"]
         if halves:
@@ -213,6 +213,9 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )
+    for factor in hom.group.factors:
+        if factor.stride:
+            factor.require_parts(f"the irreducible parts of {hom.group} are not known from partitions")
     columns = [list(zip(*map(orders_of, space.orders), strict=True)) for space in (hom.space_in, hom.space_out)]
     symbols = size_symbols(len(hom.group.factors))
     over = [hom.group.over_complex] * len(symbols)
@@ -241,7 +244,7 @@ def _factor_parts(
     stable = isinstance(group.n, str) or group.n >= enough
     sized = group.at(enough) if isinstance(group.n, str) else group
     # Where no head fits, twisted tensors and others have no part in common.
-    apart = isinstance(group.n, str) or group.n > total + 1
+    apart = isinstance(group.n, str) or (group.n > total + 1 and not group.split)
     held = {order: _held(sized, order, stable, apart) for order in {*orders_in, *orders_out}}
     shapes_in, shapes_out = ({shape for order in orders for shape in held[order]} for orders in (orders_in, orders_out))
     shared = []

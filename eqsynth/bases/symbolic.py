@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import chain, combinations, permutations
 from math import factorial, prod
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import basis as bases
@@ -96,6 +97,8 @@ def inner(group: str | Group, first: Diagram, second: Diagram) -> RationalFuncti
     lacks, SymbolicError for a head where n is a letter. Source: arXiv 2212.08648, 2212.08630.
     """
     group = Group.parse(group)
+    if group.maps == "nested":
+        return _nested_inner(group, first, second)
     _check(group, (first, second))
     if (first.outputs, first.inputs) != (second.outputs, second.inputs):
         raise EqsynthError(
@@ -279,6 +282,16 @@ def nested_elements(
     if count > MAX_ROWS:
         _refuse(group, count)
     return bases.basis(group, inputs, outputs).diagrams
+
+
+def _nested_inner(group: Group, first: Element, second: Element) -> RationalFunction | int:
+    """The inner product of two nested partitions."""
+    for element in (first, second):
+        parts = element if isinstance(element, tuple) and len(element) == len(group.indices) else (None,)
+        for part in parts:
+            require("nested partitions", part, Diagram, f"take elements of eq.basis({str(group)!r}, 1, 1)")
+    pairs = zip(group.indices, first, second, strict=True)  # type: ignore[arg-type]
+    return reduce(mul, (inner(*pair) for pair in pairs))  # type: ignore[arg-type]
 
 
 def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:

@@ -12,6 +12,7 @@ from math import prod
 from typing import Literal
 
 from eqsynth.families.group import Group
+from eqsynth.families.hom import indices_beside
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.steps import (
     Contract,
@@ -43,7 +44,7 @@ Memory = Literal["", "zeros", "repeated", "copied", "contiguous"]
 
 def epsilon_of(step: Hodge, group: Group) -> Epsilon:
     """The Levi-Civita tensor that a step contracts with."""
-    signature = group.factors[step.factor].signature
+    signature = group.indices[step.factor].signature
     return step.n, step.tied, step.taken, step.given, step.n if signature is None else signature[0]
 
 
@@ -266,9 +267,10 @@ class _Analyser:
         if size < len(factors):
             n = factors[size].n
             return n if isinstance(n, int) else None
-        factor, symmetry = self.plan.packs[size - len(factors)]
-        n = factors[factor].n
-        return symmetry.length(n) if isinstance(n, int) else None
+        index, symmetry = self.plan.packs[size - len(factors)]
+        own = [factors[one].n for one in indices_beside(self.plan.problem.group, index)]
+        known = [n for n in own if isinstance(n, int)]
+        return symmetry.length(prod(known)) if len(known) == len(own) else None
 
     # --- sums ---------------------------------------------------------------------------------------
 

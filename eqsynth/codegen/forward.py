@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from math import prod
 from textwrap import indent
@@ -38,12 +39,17 @@ from eqsynth.codegen.names import (
     permuted,
     shape,
     times,
+    whole_length,
 )
 from eqsynth.codegen.tables import Buffer, Tables
 from eqsynth.codegen.tied import TabledCode, TiedCode
 from eqsynth.diagrams.diagram import LETTERS
+from eqsynth.diagrams.functor import index_order
 from eqsynth.diagrams.text import fragment
 from eqsynth.errors import abridged
+from eqsynth.exact.permutations import inverse
+from eqsynth.families.group import Group
+from eqsynth.families.hom import indices_beside, indices_of
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
@@ -69,7 +75,7 @@ from eqsynth.plans.steps import (
     Weigh,
     describe,
 )
-from eqsynth.spaces.space import Decomposed, Irrep, Order, Symmetry, axes_of
+from eqsynth.spaces.space import Decomposed, Irrep, Order, Symmetry
 
 CLONE = "clone(memory_format=torch.contiguous_format)"
 
@@ -119,10 +125,8 @@ class Forward:
 
     def _missing_sizes(self) -> list[str]:
         """The open sizes that no input shows, which are arguments."""
-        factors = {
-            self.names.factor_of(size) for _, order in self.plan.problem.inputs for size in self.plan.axes(order)
-        }
-        shown = {self.names.sizes[factor] for factor in factors}
+        sizes = {size for _, order in self.plan.problem.inputs for size in self.plan.axes(order)}
+        shown = {self.names.sizes[index] for size in sizes for index in self.names.indices_of(size)}
         return [name for name in self.names.open if name not in shown]
 
     def _step(self, step: Step) -> None:
@@ -171,9 +175,11 @@ class Forward:
 
     def stored(self, order: Order) -> list[Size]:
         """The lengths of the axes of a tensor as it is stored: those of several indices are products."""
-        if self.names.nested:
-            return [times(self.names.sizes)] * axes_of(order)
-        return self.sizes(self.plan.axes(order))
+        return [whole_length(own) for count, own in self.runs(order) for _ in range(count)]
+
+    def runs(self, order: Order) -> list[tuple[int, list[Size]]]:
+        """How many axes a tensor has of each factor as it is stored, and the lengths of the indices of each."""
+        return self.plan.runs(order, self.names.sizes)
 
     def axes(self, value: str) -> list[Size]:
         """The lengths of the axes of a value."""
@@ -204,16 +210,16 @@ class Forward:
             code, layout = self.code[step.source], self.analysis.layouts[step.source]
             if 0 in layout.repeated:
                 # A clone even where nothing is repeated: the value may be a view of a parameter.
-                if self.names.nested:
-                    code = self._joined_constant(step.source, axes_of(order))
+                if self.is_split(order):
+                    code = self._joined_constant(step.source, order)
                 results.append(f"{code}.squeeze(0).expand({lengths}).{CLONE}")
                 continue
             if layout.repeated:
                 self.say(f"{code} = {self._filled(step.source)}")
             elif not layout.contiguous:
                 code += ".contiguous()"
-            if self.names.nested:
-                code = permuted(code, self.names.joined(axes_of(order)))
+            if self.is_split(order):
+                code = permuted(code, inverse(index_order(self.runs(order))))
                 results.append(f"{code}.reshape({lengths})")
                 continue
             self.names.used.add("folded")
@@ -221,11 +227,16 @@ class Forward:
             results.append(f"{code}.reshape({lengths}){'' if code in self.changed else f' if folded else {code}'}")
         self.say(f"return {', '.join(results)}")
 
-    def _joined_constant(self, value: str, axes: int) -> str:
+    def is_split(self, order: Order) -> bool:
+        """Whether some axes of a tensor, or those of its group that is no product, are made of several indices."""
+        runs = self.runs(order)
+        return any(len(own) > 1 and (count or len(runs) == 1) for count, own in runs)
+
+    def _joined_constant(self, value: str, order: Order) -> str:
         """What is the same for all samples, with several indices as one axis."""
         lengths = shape(1, self.axes(value), self.channels(value))
-        code = permuted(f"{self.code[value]}.expand({lengths})", self.names.joined(axes))
-        return f"{code}.reshape({shape(1, [times(self.names.sizes)] * axes, self.channels(value))})"
+        code = permuted(f"{self.code[value]}.expand({lengths})", inverse(index_order(self.runs(order))))
+        return f"{code}.reshape({shape(1, self.stored(order), self.channels(value))})"
 
     def _filled(self, value: str) -> str:
         """The value at full shape, with axes of length 1 repeated, in memory of its own."""
@@ -246,9 +257,9 @@ class Forward:
             self.say(f"{source} = {self._filled(step.source)}")
         packing = isinstance(step, Pack)
         before = self.plan.values[step.source].axes
-        n = self.names.sizes[factor]
+        n, own = self.names.axis(factor), indices_beside(self.plan.hom.group, factor)
         entries = times([n] * symmetry.order)
-        rest = before[step.start + (symmetry.order if packing else 1) :]
+        rest = before[step.start + (symmetry.order * len(own) if packing else 1) :]
         # Axes before those that are packed go with the batch, axes behind them with the channels.
         length, behind = entries if packing else self.names.sizes[step.size], times([*self.sizes(rest), channels])
         table, signs = f"{'packed' if packing else 'unpacked'}_{place}", f"signs_{place}"
@@ -260,10 +271,17 @@ class Forward:
         else:
             self.names.used.add(f"packing_{place}")
         ahead = times([self.names.batch, *self.sizes(before[: step.start])])
+        several, order = len(own) > 1, index_order([(symmetry.order, own)])
+        if packing and several:
+            apart = [self.names.sizes[one] for one in own for _ in range(symmetry.order)]
+            source = permuted(f"{source}.reshape({shape(ahead, apart, behind)})", inverse(order))
         code = f"{source}.reshape({ahead}, {length}, {behind}).index_select(1, {table})"
         if signed:
             code = f"({code} * {signs}[:, None].to({source}.dtype))"
         lengths = shape(self.names.batch, self.axes(step.target), channels)
+        if several and not packing:
+            apart = [self.names.sizes[one] for one in own] * symmetry.order
+            code = permuted(f"{code}.reshape({shape(ahead, apart, behind)})", order)
         code = f"{code}.reshape({lengths})"
         if signed and isinstance(n, str):
             # Without entries there are none to take: sums over none are 0, and have a gradient.
@@ -1038,24 +1056,25 @@ class Head:
             elif not shown:
                 self._say_side(name, known)
             else:
-                place = 0 if names.nested else self.forward.sizes(self.axes[shown[0]]).index(name)
-                self.say(f"{name} = {self._length(shown[0], place, self._of_axis)}")
+                place = self._place(shown[0], name)
+                self.say(f"{name} = {self._length(shown[0], place, partial(self._of_axis, name))}")
                 self.say(f"if {name} == 0:")
                 self.say(f"    {self._refusal(shown[0], known, f' with {name} >= 1')}")
                 shown_by.setdefault(shown[0], set()).add(name)
             if any(names.sizes[place] == name and one.multiple > 1 for place, one in enumerate(group.indices)):
                 self.say(f"if {name} % 2:")
                 self.say(f'    raise self.ShapeError(f"n = {{{name}}} is odd, but {group} needs an even n")')
-            if names.nested and name in self.missing and group.multiple > 1:
-                self.say(f"if {name} % {group.multiple}:")
+            owner = self._split_factor(name)
+            if name in self.missing and owner is not None and owner.multiple > 1:
+                self.say(f"if {name} % {owner.multiple}:")
                 self.say(
-                    f'    raise self.ShapeError(f"{group} has no axes of length {{{name}}}: it is a multiple of '
-                    f'{group.multiple}")'
+                    f'    raise self.ShapeError(f"{owner} has no axes of length {{{name}}}: it is a multiple of '
+                    f'{owner.multiple}")'
                 )
-                self.say(f"{name} //= {group.multiple}", f"an axis has {times(names.sizes)} entries")
+                self.say(f"{name} //= {owner.multiple}", f"an axis has {owner.multiple} * {name} entries")
         for (factor, symmetry), size in zip(self.plan.packs, names.sizes[names.factors :], strict=True):
             if isinstance(size, str) and isinstance(symmetry, Symmetry):
-                self.say(f"{size} = {binomial(names.sizes[factor], symmetry)}", f"entries of {symmetry.full}")
+                self.say(f"{size} = {binomial(names.axis(factor), symmetry)}", f"entries of {symmetry.full}")
         for number, axes in enumerate(self.axes):
             x = self.raw[number]
             lengths, count = shape(self.lengths[number], names.c_input(number)), len(self.lengths[number])
@@ -1068,7 +1087,7 @@ class Head:
                 self.say(f'    raise self.ShapeError(f"{self._which(number)} holds {{{x}.dtype}}, and {cure}")')
             self.say(f"if not ({fits} and {numbers}):")
             hints = [
-                f"{names.sizes[size]} = {binomial(names.sizes[factor], symmetry)}"
+                f"{names.sizes[size]} = {binomial(names.axis(factor), symmetry)}"
                 for size in axes
                 if size >= names.factors and isinstance(names.sizes[size], str)
                 for factor, symmetry in [self.plan.packs[size - names.factors]]
@@ -1083,10 +1102,21 @@ class Head:
         at = f"{x}.shape[{place - count - 1}]"
         return f"{of(at)} if isinstance({x}, torch.Tensor) and {x}.ndim > {count} else 0"
 
-    def _of_axis(self, length: str) -> str:
+    def _place(self, number: int, name: str) -> int:
+        """The first axis of an input, as it is given, that shows an open size."""
+        _, order = self.plan.problem.inputs[number]
+        return [name in own for count, own in self.forward.runs(order) for _ in range(count)].index(True)
+
+    def _split_factor(self, name: str) -> Group | None:
+        """The factor of the group with axes of two indices one of which is an open size."""
+        group, sizes = self.plan.problem.group, self.names.sizes
+        factors = zip(group.factors, indices_of(group), strict=True)
+        return next((factor for factor, own in factors if factor.split and name in [sizes[i] for i in own]), None)
+
+    def _of_axis(self, name: str, length: str) -> str:
         """An open size from the length of an axis."""
-        known = self.plan.problem.group.multiple
-        return f"{length} // {known}" if self.names.nested and known > 1 else length
+        factor = self._split_factor(name)
+        return f"{length} // {factor.multiple}" if factor is not None and factor.multiple > 1 else length
 
     def _say_side(self, name: str, known: set[str]) -> None:
         """Lines that find an open size from the length of a packed axis."""
@@ -1095,18 +1125,20 @@ class Head:
             (number, place, size)
             for number, axes in enumerate(self.axes)
             for place, size in enumerate(axes)
-            if names.sizes[names.factor_of(size)] == name
+            if name in [names.sizes[index] for index in names.indices_of(size)]
         )
-        _, symmetry = self.plan.packs[size - names.factors]
+        index, symmetry = self.plan.packs[size - names.factors]
         assert isinstance(symmetry, Symmetry)  # noqa: S101 - irreps have lengths that are known
         function = "_side" if symmetry.short else "_side_of"
         self.forward.tables.helpers.add(function)
-        side = self._length(number, place, lambda at: f"{function}({at}, {packing_arguments(symmetry)})")
+        side = self._length(
+            number, place, lambda at: self._of_axis(name, f"{function}({at}, {packing_arguments(symmetry)})")
+        )
         self.say(f"{name} = {side}")
         self.say(f"if {name} == 0:")
         packed = str(names.sizes[size])
         least = ", at least 1: without entries it does not say what the size is" if symmetry.least > 1 else ""
-        note = f" with {packed} = {binomial(name, symmetry)}{least}"
+        note = f" with {packed} = {binomial(names.axis(index), symmetry)}{least}"
         self.say(f"    {self._refusal(number, known - {packed}, note)}")
 
     def _which(self, number: int) -> str:
@@ -1152,10 +1184,11 @@ class Head:
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
             empty = any(one.least > 1 and isinstance(self.names.sizes[factor], str) for factor, one in packs)
             folded = "batch.numel()" if empty else "-1"
-            if names.nested and axes:
-                count = len(self.lengths[number])
-                lengths = shape(names.sizes * count, names.c_input(number))
-                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", names.split(count))
+            order = self.plan.problem.inputs[number][1]
+            if axes and self.forward.is_split(order):
+                runs = self.forward.runs(order)
+                lengths = shape([size for count, own in runs for size in own * count], names.c_input(number))
+                code = permuted(f"{self.raw[number]}.reshape({folded}, {lengths})", index_order(runs))
                 self.say(f"{inputs[number]} = {code}", "first which group, then which of its members")
                 continue
             code = f"{self.raw[number]}.reshape({folded}, {lengths})"
@@ -1171,9 +1204,10 @@ class Head:
         for place, (factor, symmetry) in enumerate(self.plan.packs):
             if f"packing_{place}" in used and isinstance(symmetry, Symmetry):
                 tables = [f"{table}_{place}" for table in ("packed", "unpacked", "signs")]
-                holding = [number for number, axes in enumerate(self.axes) if factor in map(names.factor_of, axes)]
+                of_inputs = enumerate(self.axes)
+                holding = [at for at, axes in of_inputs if any(factor in names.indices_of(size) for size in axes)]
                 device = f"{self.raw[holding[0] if holding else 0]}.device"
-                n = names.sizes[factor]
+                n = names.axis(factor)
                 code = f"{packing_function(symmetry)}({n}, {packing_arguments(symmetry)}, {device})"
                 self.say(f"{', '.join(tables)} = {code}", f"places of the entries of {symmetry.full}")
         for factor, size in enumerate(names.sizes[: names.factors]):

@@ -39,8 +39,8 @@ def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int
     Elements that are diagrams come first, then orbits, in the order of their indices, then matrices.
     """
     if isinstance(elements[0], tuple):
-        return product_lines(group.factors, [element for element in elements if isinstance(element, tuple)])
-    if group.diagrammatic:
+        return product_lines(group.indices, [element for element in elements if isinstance(element, tuple)])
+    if group.diagrammatic and not isinstance(elements[0], MatrixMap):
         return _diagram_lines(group, [element for element in elements if isinstance(element, Diagram)], "maps")
     lines, helpers, parts = [], set[str](), []
     graphs = [element for element in elements if isinstance(element, Diagram)]

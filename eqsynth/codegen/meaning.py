@@ -5,10 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import product
 
-from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.bases.irreps import has_irreps
-from eqsynth.diagrams.diagram import Diagram
+from eqsynth.diagrams.diagram import Diagram, MatrixMap
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, maps_of, negated
 from eqsynth.plans.plan import POWERS, Plan
@@ -92,7 +92,7 @@ def _group_text(plan: Plan) -> str:
     factors = []
     for place, factor in enumerate(plan.hom.group.factors):
         pairs = [(orders_of(k)[place], orders_of(lo)[place]) for k, lo in _pairs(plan)]
-        if factor.maps == "nested":
+        if factor.maps == "nested" and not any(takes_kernel(factor, *pair) for pair in pairs):
             factors.append(factor.named_by_letters(max(axes_of(k) + axes_of(lo) for k, lo in pairs)))
         elif plan.parameters == "diagrams" and all(_as_for_letter(factor, k, lo) for k, lo in pairs):
             factors.append(f"{factor.headless or factor.family}(n)")
@@ -154,6 +154,6 @@ def _sums(plan: Plan) -> bool:
 
 
 def _adds(maps_of: Basis) -> bool:
-    if not maps_of.group.diagrammatic:
+    if not maps_of.group.diagrammatic or any(isinstance(element, MatrixMap) for element in maps_of):
         return True
     return any(diagram.bottom.dropped or diagram.head for at in range(len(maps_of)) for diagram in maps_of.factors(at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import factorial, prod
 
-from eqsynth.families.hom import NAMES, ProductHom
+from eqsynth.families.hom import NAMES, ProductHom, indices_beside
 from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import Plan
 from eqsynth.spaces import exchanges
@@ -47,30 +47,27 @@ class Names:
         self.sizes: list[Size] = [size(factor.n) for factor in factors]
         self.open = sorted({size for size in self.sizes if isinstance(size, str)})
         self.factors = len(factors)
-        #: Whether an axis of a tensor is made of all these indices.
-        self.nested = problem.group.maps == "nested"
+        self.group = problem.group
         self.sizes += [self._packed_length(factor, symmetry) for factor, symmetry in plan.packs]
         self.used: set[str] = set()
 
-    def _packed_length(self, factor: int, symmetry: Stored) -> Size:
+    def axis(self, index: int) -> Size:
+        """The length of an axis that has an index, as a factor of products."""
+        length = whole_length([self.sizes[own] for own in indices_beside(self.group, index)])
+        return f"({length})" if isinstance(length, str) and " " in length else length
+
+    def _packed_length(self, index: int, symmetry: Stored) -> Size:
         """The length of an axis that holds each entry once."""
-        n = self.sizes[factor]
-        open_length = f"{n}_{symmetry.name}" if isinstance(symmetry, Symmetry) else str(symmetry)
+        n, own = self.axis(index), indices_beside(self.group, index)
+        letter = "_".join(str(self.sizes[one]) for one in own if isinstance(self.sizes[one], str))
+        open_length = f"{letter}_{symmetry.name}" if isinstance(symmetry, Symmetry) else str(symmetry)
         return symmetry.length(n) if isinstance(n, int) else open_length
 
-    def split(self, axes: int) -> list[int]:
-        """The order of indices, all first ones and all second, where they stand axis by axis."""
-        return [axis * self.factors + index for index in range(self.factors) for axis in range(axes)]
-
-    def joined(self, axes: int) -> list[int]:
-        """The order of indices axis by axis, where all first ones come first; the order that there is without these."""
-        if not self.nested:
-            return []
-        return [index * axes + axis for axis in range(axes) for index in range(self.factors)]
-
-    def factor_of(self, size: int) -> int:
-        """The factor of the group that an axis belongs to, packed or not."""
-        return size if size < self.factors else self.plan.packs[size - self.factors][0]
+    def indices_of(self, size: int) -> range:
+        """The index that an axis is, or those that it has where it is packed."""
+        if size < self.factors:
+            return range(size, size + 1)
+        return indices_beside(self.group, self.plan.packs[size - self.factors][0])
 
     @property
     def batch(self) -> str:
@@ -151,6 +148,17 @@ def times(factors: Iterable[Size]) -> str:
     number = prod(factor for factor in listed if isinstance(factor, int))
     symbols = [factor for factor in listed if isinstance(factor, str)]
     return " * ".join([str(number), *symbols] if number != 1 or not symbols else symbols)
+
+
+def whole_length(own: Sequence[Size]) -> Size:
+    """The length of an axis that is made of indices.
+
+    >>> from eqsynth.codegen.names import whole_length
+    >>> whole_length([4, 3]), whole_length(["n", 3])
+    (12, '3 * n')
+    """
+    known = [size for size in own if isinstance(size, int)]
+    return prod(known) if len(known) == len(own) else own[0] if len(own) == 1 else times(own)
 
 
 def shape(*parts: Size | Iterable[Size]) -> str:

@@ -160,7 +160,7 @@ class TabledCode:
     def __init__(self, forward: Forward, step: Mix, tabled: Tabled) -> None:
         self.forward, self.step, self.tabled = forward, step, tabled
         self.names, self.tables, self.say = forward.names, forward.tables, forward.say
-        self.factors = [forward.plan.problem.group.factors[factor] for factor in tabled.factors]
+        self.factors = [forward.plan.problem.group.indices[factor] for factor in tabled.factors]
         self.shared = tabled in forward.tabled
         self.prefix = forward.tabled.setdefault(tabled, f"m{forward.mixes.index(step)}")
         self.rows, self.columns = (_entries(forward, axes) for axes in (tabled.given, tabled.taken))

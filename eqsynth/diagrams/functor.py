@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.bilabelled import counts
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit, Single
-from eqsynth.exact.permutations import heads_of
+from eqsynth.exact.permutations import heads_of, inverse
 from eqsynth.families.group import Group
 from eqsynth.graphs.orbits import orbit_labels, representative_array
 
@@ -43,12 +43,13 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     import numpy as np
 
     if isinstance(diagram, tuple):
-        sizes = [n] * len(diagram) if isinstance(n, int) else n
+        sizes = [n] * len(group.factors) if isinstance(n, int) else n
         if group.maps == "nested":
-            sizes = group.index_lengths(sizes[0])
-        factors = [matrix(g, d, size) for g, d, size in zip(group.indices, diagram, sizes, strict=True)]
-        product = np.asarray(reduce(np.kron, factors), dtype=np.int64)
-        return _of_axes(product, diagram[0], sizes) if group.maps == "nested" else product
+            own = group.index_lengths(sizes[0])
+            indices = [matrix(g, d, size) for g, d, size in zip(group.indices, diagram, own, strict=True)]
+            return _of_axes(reduce(np.kron, indices), diagram[0], own)
+        parts = zip(group.factors, by_factor(group, diagram), sizes, strict=True)
+        return np.asarray(reduce(np.kron, [matrix(*part) for part in parts]), dtype=np.int64)
     n = n if isinstance(n, int) else n[0]
     if not isinstance(diagram, Diagram) or group.kept_graph is not None:
         return _table(group, diagram, n)
@@ -77,41 +78,113 @@ def matrix(group: Group, diagram: Element, n: int | Sequence[int]) -> NDArray[np
     return filled.reshape(n**diagram.outputs, n**diagram.inputs)
 
 
+def index_matrix(group: Group, element: Element, sizes: Sequence[int]) -> NDArray[np.int64]:
+    """The matrix on the indices that plans work on, of given lengths: that on axes, but for wreath products.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.diagrams.functor import index_matrix
+    >>> index_matrix(Group.parse("S(2) wr S(3)"), (Diagram(0, 1, ((0,),)),) * 2, (3, 2)).shape
+    (1, 6)
+    """
+    import numpy as np
+
+    if isinstance(element, tuple):
+        parts = zip(group.indices, element, sizes, strict=True)
+        return np.asarray(reduce(np.kron, [matrix(*part) for part in parts]), dtype=np.int64)
+    return matrix(group, element, prod(sizes) if group.split else sizes)
+
+
+def on_indices(table: MatrixMap, own: Sequence[int]) -> MatrixMap:
+    """A table of axes that are made of indices of lengths ``own`` in the order that plans have these in.
+
+    >>> from eqsynth.diagrams.diagram import MatrixMap
+    >>> from eqsynth.diagrams.functor import on_indices
+    >>> on_indices(MatrixMap(2, 0, ((1, 0, 1),)), (2, 2)).entries  # entry (0, 1): groups 0 and 0, members 0 and 1
+    ((1, 0, 1),)
+    >>> on_indices(MatrixMap(2, 0, ((2, 0, 1),)), (2, 2)).entries  # entry (0, 2): groups 0 and 1, members 0 and 0
+    ((4, 0, 1),)
+    """
+    import numpy as np
+
+    def places(axes: int) -> list[int]:
+        numbers = np.arange(prod(own) ** axes).reshape(1, *[prod(own)] * axes, 1)
+        split = split_indices(numbers, [(axes, own)]).ravel()
+        return [int(place) for place in np.argsort(split)]
+
+    rows, columns = places(table.outputs), places(table.inputs)
+    entries = sorted((rows[row], columns[column], value) for row, column, value in table.entries)
+    return MatrixMap(table.outputs, table.inputs, tuple(entries))
+
+
+def by_factor(group: Group, element: Sequence[Single]) -> list[Element]:
+    """The parts of an element of a product, those of a wreath product together, as they are in the factors' own bases.
+
+    >>> from eqsynth import Diagram, Group
+    >>> from eqsynth.diagrams.functor import by_factor
+    >>> point = Diagram(0, 1, ((0,),))
+    >>> by_factor(Group.parse("(S(2) wr S(3)) x O(3)"), (point, point, Diagram(0, 0, ())))[0] == (point, point)
+    True
+    """
+    parts = iter(element)
+    listed = [tuple(next(parts) for _ in factor.indices) for factor in group.factors]
+    return [own if factor.split else own[0] for factor, own in zip(group.factors, listed, strict=True)]
+
+
 def _of_axes(product: NDArray[np.int64], diagram: Single, sizes: Sequence[int]) -> NDArray[np.int64]:
     """A Kronecker product with rows and columns in the order of axes that are made of an index of each factor."""
     shape = product.shape
     for axes in (diagram.outputs, diagram.inputs):
         lengths = [size for size in sizes for _ in range(axes)]
         # Once for the rows and once for the columns, each time those that stand first.
-        product = joined_indices(product.reshape(1, *lengths, -1), axes, sizes).reshape(len(product), -1).T
+        split = product.reshape(1, *lengths, -1)
+        product = joined_indices(split, [(axes, sizes)]).reshape(prod(lengths), -1).T
     return product.reshape(shape)
 
 
-def split_indices(tensor: NDArray[Any], axes: int, sizes: Sequence[int]) -> NDArray[Any]:
+def index_order(runs: Sequence[tuple[int, Sequence[object]]]) -> list[int]:
+    """Where indices stand axis by axis, as axes split, in the order that plans have them in.
+
+    A run is so many axes of a factor of the group, and the lengths of the indices that each of them is made of. Of a
+    run all first indices come before all second ones.
+
+    >>> from eqsynth.diagrams.functor import index_order
+    >>> index_order([(2, (3, 2)), (1, (3,))])
+    [0, 2, 1, 3, 4]
+    """
+    places, start = list[int](), 0
+    for count, lengths in runs:
+        several = len(lengths)
+        places += [start + axis * several + index for index in range(several) for axis in range(count)]
+        start += several * count
+    return places
+
+
+def split_indices(tensor: NDArray[Any], runs: Sequence[tuple[int, Sequence[int]]]) -> NDArray[Any]:
     """A ``(batch, n m, ..., n m, channels)`` tensor with the indices of each axis apart: all first ones, all second.
 
     >>> import numpy as np
     >>> from eqsynth.diagrams.functor import joined_indices, split_indices
-    >>> tensor = np.arange(36).reshape(1, 6, 6, 1)
-    >>> split = split_indices(tensor, 2, (3, 2))
-    >>> split.shape, bool((joined_indices(split, 2, (3, 2)) == tensor).all())
+    >>> tensor, runs = np.arange(36).reshape(1, 6, 6, 1), [(2, (3, 2))]
+    >>> split = split_indices(tensor, runs)
+    >>> split.shape, bool((joined_indices(split, runs) == tensor).all())
     ((1, 3, 3, 2, 2, 1), True)
+
+    ``runs`` as in :func:`index_order`.
     """
     import numpy as np
 
-    several = len(sizes)
-    split = tensor.reshape(len(tensor), *[*sizes] * axes, tensor.shape[-1])
-    order = [1 + axis * several + index for index in range(several) for axis in range(axes)]
-    return np.transpose(split, (0, *order, split.ndim - 1))
+    lengths = [length for count, own in runs for length in (*own,) * count]
+    split = tensor.reshape(len(tensor), *lengths, tensor.shape[-1])
+    return np.transpose(split, (0, *(1 + place for place in index_order(runs)), split.ndim - 1))
 
 
-def joined_indices(tensor: NDArray[Any], axes: int, sizes: Sequence[int]) -> NDArray[Any]:
+def joined_indices(tensor: NDArray[Any], runs: Sequence[tuple[int, Sequence[int]]]) -> NDArray[Any]:
     """The same the other way round."""
     import numpy as np
 
-    order = [1 + index * axes + axis for axis in range(axes) for index in range(len(sizes))]
+    order = [1 + place for place in inverse(index_order(runs))]
     whole = np.transpose(tensor, (0, *order, tensor.ndim - 1))
-    return whole.reshape(len(tensor), *[prod(sizes)] * axes, tensor.shape[-1])
+    return whole.reshape(len(tensor), *(prod(own) for count, own in runs for _ in range(count)), tensor.shape[-1])
 
 
 def _turned(diagram: Diagram) -> list[int]:
@@ -244,7 +317,7 @@ def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -
     """For each element the sum of squares of all entries of its matrix, and the largest such sum in a row."""
     import numpy as np
 
-    if elements and isinstance(elements[0], tuple):
+    if elements and isinstance(elements[0], tuple) and group.maps != "nested":
         return _squares_of_products(group, [element for element in elements if isinstance(element, tuple)], n)
     size = n if isinstance(n, int) else n[0]
     sums, by_label = [], dict[int, tuple[int, int]]()
@@ -291,9 +364,9 @@ def _squares_of_products(
 ) -> list[tuple[int, int]]:
     """The same for a product of groups: both sums are products of those of the factors."""
     sizes = [n] * len(group.factors) if isinstance(n, int) else n
-    known = []
-    for factor, size, listed in zip(group.factors, sizes, zip(*elements, strict=True), strict=True):
+    known, grouped = [], [by_factor(group, element) for element in elements]
+    for factor, size, listed in zip(group.factors, sizes, zip(*grouped, strict=True), strict=True):
         single = list(dict.fromkeys(listed))
         known.append(dict(zip(single, squares(factor, single, size), strict=True)))
-    parts = [[of[part] for of, part in zip(known, element, strict=True)] for element in elements]
+    parts = [[of[part] for of, part in zip(known, element, strict=True)] for element in grouped]
     return [(prod(total for total, _ in part), prod(largest for _, largest in part)) for part in parts]

@@ -76,8 +76,7 @@ def transfers(group: Group, element: Element) -> tuple[str, ...]:
 
     Sizes that are numbers do not grow, so that all maps on their axes will do.
     """
-    parts = element if isinstance(element, tuple) else (element,)
-    pairs = [*zip(group.indices, parts, strict=True)]
+    pairs = [*zip(group.indices, element, strict=True)] if isinstance(element, tuple) else [(group, element)]
     grown = [(index, part) for index, part in pairs if index.symbolic and isinstance(part, Diagram)]
     return tuple(
         way

@@ -19,10 +19,8 @@ from eqsynth.diagrams.diagram import (
 from eqsynth.diagrams.functor import legs
 from eqsynth.exact.numbers import raised
 from eqsynth.exact.permutations import runs
-from eqsynth.families.group import FAMILIES, OTHERS, SIGNED, Group
+from eqsynth.families.group import COMPOUND, FAMILIES, OTHERS, SIGNED, Group
 from eqsynth.families.hom import negated
-from eqsynth.families.reflections import ComplexReflections
-from eqsynth.families.wreath import WreathProduct
 from eqsynth.spaces.space import KINDS, Decomposed, Irrep, Order, Stored, Symmetry, axis_counts, entries_of
 
 #: The groups that have kinds of maps.
@@ -30,8 +28,7 @@ _GROUPS: tuple[type[Group], ...] = (
     *FAMILIES.values(),
     *SIGNED.values(),
     *OTHERS.values(),
-    WreathProduct,
-    ComplexReflections,
+    *COMPOUND,
 )
 SOURCES = {kind: source for group in _GROUPS for kind, source in group.sources.items()}
 
@@ -207,7 +204,7 @@ def cost(group: Group, element: Element) -> str:
 
     Empty for maps that have no cost of their own, since the layer adds them up to one matrix.
     """
-    if not group.diagrammatic:
+    if not group.diagrammatic or isinstance(element, MatrixMap):
         return ""
     listed = [part for _, part in parts(group, element) if isinstance(part, Diagram)]
 
@@ -259,7 +256,9 @@ def parts(group: Group | None, element: Element) -> list[tuple[Group | None, Sin
     >>> [str(factor) for factor, _ in parts(Group.parse("S(2) x O(3)"), (Diagram(0, 0, ()), Diagram(0, 0, ())))]
     ['S(2)', 'O(3)']
     """
-    listed = element if isinstance(element, tuple) else (element,)
+    if not isinstance(element, tuple):
+        return [(group, element)]
+    listed = element
     return list(zip(group.indices if group is not None else (None,) * len(listed), listed, strict=True))
 
 

@@ -37,6 +37,8 @@ FAMILIES: dict[str, type[Group]] = {}
 OTHERS: dict[str, type[Group]] = {}
 #: The families whose names take two numbers, too, as O(1,3) does: how many signs of a form are + and -.
 SIGNED: dict[str, type[Group]] = {}
+#: The families that are made of two groups, as S(m) wr S(n) is, and so have no name and size.
+COMPOUND: list[type[Group]] = []
 #: For a family with elements of determinant -1 its maps between twisted and other tensors, as those of a group.
 HEADED: dict[type[Group], Callable[[Group], Group]] = {}
 
@@ -161,6 +163,8 @@ class Group:
             raise GroupError(f"{self.family}({n}) does not exist, omega needs an even dimension: ask for {near}")
         fill(self, n=n)
 
+    #: Whether a name is written in brackets where it is a factor of a product.
+    compound: ClassVar[bool] = False
     #: How to write a group that is given otherwise than by a size.
     how: ClassVar[str] = ""
 
@@ -209,6 +213,11 @@ class Group:
     def indices(self) -> tuple[Group, ...]:
         """The groups of the indices that steps of plans work on: the factors, or those that an axis is made of."""
         return self.factors
+
+    @property
+    def split(self) -> bool:
+        """Whether some axes are made of several indices."""
+        return len(self.indices) > len(self.factors)
 
     @property
     def length_text(self) -> str:
@@ -279,8 +288,8 @@ class Group:
         """The nested partitions of a basis on so many vertices: a partition, and one that cuts its blocks."""
         self._lacks(f"nested partitions on {total} vertices")
 
-    def nested_misfit(self, outer: Blocks, inner: Blocks) -> str:
-        """Why two partitions are no nested partition of the basis; empty where they are."""
+    def nested_misfit(self, outer: Blocks, inner: Blocks, *, limits: bool = True) -> str:  # noqa: ARG002 - of some families
+        """Why two partitions are no nested partition, with ``limits`` one of the basis; empty where they are."""
         self._lacks(f"nested partitions such as {outer} and {inner}")
 
     def named_by_letters(self, total: int) -> str:
@@ -440,6 +449,16 @@ class Group:
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """The dimension of a part as a polynomial: the product of (n + offset), divided by a number."""
         self._lacks(f"a dimension of the part {label}")
+
+    def part_dimension(self, label: Label) -> int:
+        """The dimension of a part, at numbers."""
+        offsets, divisor = self.dimension_factors(label)
+        return prod(self.number + offset for offset in offsets) // divisor
+
+    def require_parts(self, refusal: str) -> None:
+        """Raise GroupError unless the irreducible parts are known; ``refusal``: what is said before what to ask for."""
+        if not self.stride:
+            raise GroupError(f"{refusal}: ask for {', '.join(name for name, kind in FAMILIES.items() if kind.stride)}")
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""

@@ -7,6 +7,7 @@ families it is the Levi-Civita tensor of n labels, too:
 - H(n): a flip of one coordinate changes the sign of the map, so that each of the n labels stands at an odd number of
   vertices. Permutations say how these blocks are tied: n blocks of odd size, all of them, in a jellyfish.
 - S'(n): the determinant of -1 is (-1)^n: the heads of A(n) on m vertices, where m - n is even.
+- S(m) wr S(n): an epsilon for each group, on its m points or all but one, and where m is odd one for the groups.
 - B(n) is O(n-1) on the vectors of sum 0: n - 1 single vertices on a head of n labels, the last of which is summed, and
   pairs and single vertices beside it. B'(n): these where m - n is even.
 
@@ -30,6 +31,7 @@ from eqsynth.families.indefinite import IndefiniteSpecialOrthogonal
 from eqsynth.families.matching_groups import odd_tableaux
 from eqsynth.families.partition_groups import kinds_of, orbits_of_partitions
 from eqsynth.families.special_orthogonal import SpecialOrthogonal
+from eqsynth.families.wreath import WreathProduct
 from eqsynth.spaces.space import Symmetry, axes_of
 
 
@@ -259,6 +261,16 @@ class SignedBistochasticHeads(SignedHeads, BistochasticHeads):
         if self.n == 1 and self.fits(total) and (head != (0,) or len(blocks) < total):
             return "its first vertex is not on the head, or others stand in pairs"
         return super().misfit(blocks, head)
+
+
+class NestedHeads(Heads, WreathProduct):
+    """Those of S(m) wr S(n), which are counted, and found as a null space."""
+
+    __slots__ = ()
+
+    def headed_count(self, total: int) -> int:
+        """How many there are."""
+        return self.headed_dimension(total)
 
 
 @cache

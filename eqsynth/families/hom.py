@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations_with_replacement, product
+from itertools import accumulate, combinations_with_replacement, pairwise, product
 from math import prod
 from pathlib import Path
 from typing import overload
@@ -544,17 +544,45 @@ def index_sizes(group: Group, sizes: Sequence[int]) -> list[int]:
     return [length for factor, n in zip(group.factors, sizes, strict=True) for length in factor.index_lengths(n)]
 
 
-def split_turn(group: Group, turn: Turn) -> Turn:
+def indices_of(group: Group) -> list[range]:
+    """For each factor the places of its indices in ``group.indices``.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import indices_of
+    >>> indices_of(Group.parse("(S(2) wr S(3)) x O(3)"))
+    [range(0, 2), range(2, 3)]
+    """
+    stops = [*accumulate(len(factor.indices) for factor in group.factors)]
+    return [range(start, stop) for start, stop in pairwise((0, *stops))]
+
+
+def indices_beside(group: Group, index: int) -> range:
+    """The places of the indices that an axis has beside an index, and of that index.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.families.hom import indices_beside
+    >>> [indices_beside(Group.parse("(S(2) wr S(3)) x O(3)"), index) for index in range(3)]
+    [range(0, 2), range(0, 2), range(2, 3)]
+    """
+    return next(own for own in indices_of(group) if index in own)
+
+
+def split_turn(group: Group, counts: Sequence[int], turn: Turn) -> Turn:
     """An order of the axes of an output as one of their indices; axes of a group whose axes are single stay.
 
     >>> from eqsynth import Group
     >>> from eqsynth.families.hom import split_turn
-    >>> split_turn(Group("S", 3), ((1, 0), 1)), split_turn(Group.parse("S(2) wr S(3)"), ((1, 0), 1))
+    >>> split_turn(Group("S", 3), (2,), ((1, 0), 1)), split_turn(Group.parse("S(2) wr S(3)"), (2,), ((1, 0), 1))
     (((1, 0), 1), ((1, 0, 3, 2), 1))
     """
     axes, sign = turn
-    times = len(group.indices) // len(group.factors)
-    return tuple(axis + len(axes) * time for time in range(times) for axis in axes), sign
+    places, first = list[int](), 0
+    for factor, count in zip(group.factors, counts, strict=True):
+        for _ in factor.indices:
+            start = len(places)
+            places += [start + axis - first for axis in axes[first : first + count]]
+        first += count
+    return tuple(places), sign
 
 
 def fitted_space(group: Group, space: Space) -> Space:

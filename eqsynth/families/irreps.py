@@ -98,7 +98,7 @@ def check_parts(group: Group, order: int) -> tuple[Any, ...]:
     asked, cure = f"{order}.irreps", f"ask for tensors of order {order} as they are"
     if len(group.factors) > 1 or not group.stride or group.signature is not None or group.over_complex or group.duals:
         group._lacks(f"coordinates of irreducible parts, {asked}: {cure}")
-    if group.partitions:
+    if group.partitions or group.split:
         group._lacks(f"coordinates of irreducible parts, {asked}: its layers work on entries as they are, {cure}")
     if group.symbolic:
         raise GroupError(
@@ -161,7 +161,7 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     label, twisted = shortest(group, one.label)
     if group.spherical:
         return Irrep.of_degree(sum(label)), twisted
-    dim = dimension(group, label)
+    dim = group.part_dimension(label)
     order = group.least_order(label)
     if group.number**order > 60 * MAX_PLACES:
         raise SizeError(
@@ -184,7 +184,7 @@ def irrep_of(group: Group, label: Any) -> tuple[Irrep, bool]:
 
 def twists(group: Group) -> bool:
     """Whether irreps can be told from themselves times a determinant or sign, in the group or a larger one."""
-    return bool(group.stride and group.signature is None and (group.twist or group.flips))
+    return bool(group.stride and not group.split and group.signature is None and (group.twist or group.flips))
 
 
 def shortest(group: Group, label: Any) -> tuple[Any, bool]:
@@ -209,12 +209,6 @@ def _example(group: Group) -> str:
     for step in range(group.stride):
         ahead = group.neighbours(step, ahead)[-1]
     return str(Irrep(ahead))
-
-
-def dimension(group: Group, label: Any) -> int:
-    """The dimension of an irrep at a number n: hook and Weyl formulas."""
-    offsets, divisor = group.dimension_factors(label)
-    return prod(group.number + offset for offset in offsets) // divisor
 
 
 def irrep_text(group: Group, label: Any, twisted: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -37,24 +37,29 @@ class ProductGroup(Group):
         listed = tuple(part for factor in factors for part in Group.parse(factor).factors)
         if len(listed) < 2:
             raise GroupError("a product needs two or more groups, such as S(4) x O(3)")
-        nested = [str(part) for part in listed if len(part.indices) > 1]
-        if nested:
-            raise GroupError(
-                f"a wreath product is no factor of a product yet: {nested[0]} stands alone; "
-                "write S(n) x S(m) for axes that are permuted each by itself"
-            )
+        _check_letters(listed)
         fill(self, family="Product", n=0, parts=listed)
 
     def __repr__(self) -> str:
         return f"ProductGroup({list(self.parts)!r})"
 
     def __str__(self) -> str:
-        return " x ".join(map(str, self.parts))
+        return " x ".join(f"({part})" if part.compound else str(part) for part in self.parts)
 
     @property
     def factors(self) -> tuple[Group, ...]:
         """The groups that are multiplied."""
         return self.parts
+
+    @property
+    def indices(self) -> tuple[Group, ...]:
+        """Those of all factors; axes of a wreath product have two."""
+        return tuple(index for part in self.parts for index in part.indices)
+
+    def require_lengths(self) -> None:
+        """Raise SymbolicError where that of an axis does not say what both sizes of a wreath product are."""
+        for part in self.parts:
+            part.require_lengths()
 
     @property
     def symbolic(self) -> bool:
@@ -70,3 +75,16 @@ class ProductGroup(Group):
     def diagrammatic(self) -> bool:
         """Whether all factors have diagrams at every order; plans handle the others factor by factor."""
         return all(part.diagrammatic for part in self.parts)
+
+
+def _check_letters(factors: Sequence[Group]) -> None:
+    """Refuse a letter that is the number of groups, or of points in each, in one factor, and another size elsewhere."""
+    for part in factors:
+        letters = {index.n for index in part.indices if index.symbolic} if len(part.indices) > 1 else set()
+        for other in factors:
+            shared = [str(index.n) for index in other.indices if index.n in letters]
+            if other != part and shared:
+                raise GroupError(
+                    f"{shared[0]} is a size of {part} and one of {other}, whose axes have other lengths: take another "
+                    f"letter, or a number"
+                )

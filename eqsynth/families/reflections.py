@@ -69,6 +69,7 @@ class ComplexReflections(Phased):
     Raises GroupError where r is no number from 3 to 1,000, or for a size that S(n) lacks.
     """
 
+    compound: ClassVar[bool] = True
     how: ClassVar[str] = "Write Z(3) wr S(4), or a letter for the size, Z(3) wr S(n)."
 
     r: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from itertools import accumulate
 from pathlib import Path
 
 from eqsynth.errors import NAMED, EqsynthError, GroupError, ParseError, shown
@@ -29,17 +30,21 @@ def parse(text: str, files: bool | Path) -> Group:
     if not isinstance(text, str):
         graph = ": for a graph write eq.Aut(graph)" if hasattr(text, "nodes") else ""
         raise GroupError(f"a group is a string such as 'S(5)', not {shown(text)}{graph}")
-    text = text.translate(_PRIMES)
-    pieces = _pieces(text)
+    return _parse_product(text.translate(_PRIMES), 0, len(text), files)
+
+
+def _parse_product(text: str, start: int, stop: int, files: bool | Path) -> Group:
+    pieces = _pieces(text, start, stop)
     if len(pieces) == 1:
-        return _parse_factor(text, 0, len(text), files)
-    return ProductGroup([_parse_factor(text, start, stop, files) for start, stop in pieces])
+        return _parse_factor(text, start, stop, files)
+    return ProductGroup([_parse_factor(text, *piece, files) for piece in pieces])
 
 
-def _pieces(text: str) -> list[tuple[int, int]]:
+def _pieces(text: str, start: int, stop: int) -> list[tuple[int, int]]:
     """The places of the factors: text between the signs x outside of brackets."""
-    depth, start, before, pieces = 0, 0, "", []
-    for position, mark in enumerate(text):
+    depth, before, pieces = 0, "", []
+    for position in range(start, stop):
+        mark = text[position]
         depth += (mark == "(") - (mark == ")")
         if mark in "x\u00d7" and depth == 0 and before == ")":
             pieces.append((start, position))
@@ -47,11 +52,23 @@ def _pieces(text: str) -> list[tuple[int, int]]:
         # A power belongs to what it stands behind.
         behind = mark.isspace() or mark == "^" or (before == ")" and mark.isdecimal())
         before = before if behind else mark
-    return [*pieces, (start, len(text))]
+    return [*pieces, (start, stop)]
+
+
+def _in_brackets(text: str, start: int, stop: int) -> tuple[int, int] | None:
+    """The place of what stands between two brackets, where these hold all of a piece of text."""
+    written = text[start:stop]
+    first, last = start + len(written) - len(written.lstrip()), start + len(written.rstrip())
+    if last - first < 2 or text[first] != "(" or text[last - 1] != ")":
+        return None
+    depths = [*accumulate((mark == "(") - (mark == ")") for mark in text[first : last - 1])]
+    return (first + 1, last - 1) if min(depths) > 0 else None
 
 
 def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group:
-    """A factor: a group, or a wreath product of two."""
+    """A factor: a group, a wreath product of two, or one of these in brackets."""
+    if inside := _in_brackets(text, start, stop):
+        return _parse_product(text, *inside, files)
     sides = split_text(text[start:stop])
     if len(sides) == 1:
         return _parse_single(text, start, stop, files)
@@ -199,15 +216,15 @@ def checked_name(name: object) -> str:
     """The name that somebody gave to a group; GroupError for what is no name, or could be read as another group.
 
     >>> from eqsynth.families.text import checked_name
-    >>> checked_name("Rubik 2x2")
-    'Rubik 2x2'
+    >>> checked_name("Rubik 2x2"), checked_name("-43m"), checked_name("4/m")
+    ('Rubik 2x2', '-43m', '4/m')
     """
     if not isinstance(name, str):
         raise GroupError(f"the name of a group is a text, not {shown(name)}: write name='rotations'")
     if name and (name != name.strip() or not NAMED.fullmatch(f"{name} = ")):
         raise GroupError(
-            f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + -, a "
-            "letter first"
+            f"{shown(name)} is no name of a group: take at most 40 letters, digits, blanks and the signs _ . + - /, a "
+            "letter, a digit or - first"
         )
     family = re.fullmatch(r"([A-Za-z]+?)[\s_.-]?[0-9n]*", name)
     if " x " in name or (family and family[1] in (*FAMILIES, *OTHERS)):

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from math import comb, factorial
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eqsynth.errors import GroupError, SymbolicError, explain_calls, shown
-from eqsynth.exact.partitions import Blocks, set_partitions, stirling2
-from eqsynth.families.group import MAX_N, Generators, Group, fill
+from eqsynth.exact.partitions import (
+    Blocks,
+    Shape,
+    conjugate,
+    hooks,
+    set_partitions,
+    stirling2,
+    with_box,
+    without_box,
+)
+from eqsynth.families.group import MAX_N, Generators, Group, Label, fill
+from eqsynth.families.partition_groups import Kinds, kinds_of, orbits_of_partitions
 from eqsynth.families.symmetric import Symmetric
+from eqsynth.spaces.space import Symmetry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +62,10 @@ class WreathProduct(Group):
     permuting: ClassVar[bool] = True
     arguments: ClassVar[tuple[str, ...]] = ("stable", "nested")
     counted_by: ClassVar[str] = "chains of two partitions"
+    stride: ClassVar[int] = 2
+    walk: ClassVar[str] = "An axis of a tensor is two steps: boxes leave two partitions, then two come back."
+    spanning: ClassVar[str] = "pairs of a partition of the groups, and one of the members that is finer"
+    compound: ClassVar[bool] = True
     how: ClassVar[str] = "Write S(3) wr S(4), or a letter for one size or both, S(3) wr S(n)."
 
     inner: Group
@@ -158,11 +175,13 @@ class WreathProduct(Group):
         """How many nested partitions there are on so many vertices, at large sizes."""
         return sum(_nested_counts(total, total))
 
-    def nested_misfit(self, outer: Blocks, inner: Blocks) -> str:
-        """Why two partitions are no nested partition of the basis; empty where they are."""
+    def nested_misfit(self, outer: Blocks, inner: Blocks, *, limits: bool = True) -> str:
+        """Why two partitions are no nested partition, with ``limits`` one of the basis; empty where they are."""
         block_of = {vertex: number for number, block in enumerate(outer) for vertex in block}
         if any(len({block_of[vertex] for vertex in block}) > 1 for block in inner):
             return "the partition of the members does not cut the blocks of that of the groups"
+        if not limits:
+            return ""
         total = len(block_of)
         most, most_in_each = _limits(self, total)
         cuts = [sum(block_of[cut[0]] == number for cut in inner) for number in range(len(outer))]
@@ -191,6 +210,18 @@ class WreathProduct(Group):
         most, most_in_each = _limits(self, total)
         return sum(_nested_counts(total, most_in_each)[: most + 1])
 
+    def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
+        """Multisets of types of groups, each a multiset of types of members; those with a sign stand once at most.
+
+        >>> from eqsynth import Group
+        >>> from eqsynth.spaces.space import Symmetry
+        >>> two = Symmetry("S", 2)
+        >>> [Group.parse(text).symmetric_dimension([two, two]) for text in ("S(m) wr S(n)", "S(2) wr S(2)")]
+        [31, 18]
+        """
+        kinds = kinds_of(parts)
+        return orbits_of_nested(kinds, *_limits(self, sum(order for _, order in kinds)))
+
     def stable_from(self, total: int) -> int:
         """The length of axes with so many groups of so many members as there are vertices."""
         least = max(total, 1)
@@ -199,11 +230,90 @@ class WreathProduct(Group):
 
     @property
     def flips(self) -> bool:
-        """Tensors that the determinant twists are not handled."""
+        """Whether some permutation of all points is odd: an exchange of two in a group, or of groups of odd size."""
+        return self.inner.n != 1 or self.outer.n != 1
+
+    def headed_dimension(self, total: int) -> int:
+        """Orbits of index tuples of which only even permutations keep every index: then the sign is a map.
+
+        What keeps them permutes the points of each group that are not there, and groups that are not there. So of each
+        group all points but one are there at least; and all groups, or where m is 1 all but one.
+
+        >>> from eqsynth import Group
+        >>> [Group.parse("S(2) wr S(2)").headed_dimension(total) for total in range(5)]
+        [0, 0, 1, 6, 28]
+        """
+        if self.symbolic:
+            return 0
+        n, m = self.outer.number, self.inner.number
+        return sum(_nested_counts(total, m, max(m - 1, 1))[n - (m == 1) : n + 1]) if total >= n - 1 else 0
+
+    # --- its irreducible parts ----------------------------------------------------------------------------
+
+    def require_parts(self, refusal: str) -> None:
+        """Raise GroupError where a size is a letter."""
+        if self.symbolic:
+            raise GroupError(f"{refusal} with a letter: ask for numbers, such as S(3) wr S(4)")
+
+    def start(self) -> Label:
+        """All groups with the trivial part of S(m), and of these that of S(n)."""
+        return (((self.inner.number,), (self.outer.number,)),)
+
+    def neighbours(self, step: int, label: Label) -> list[Label]:
+        """Restriction to one point and the other groups takes a box from two partitions, induction puts them back.
+
+        V is induced from the subgroup that keeps a point, S(m-1) x (S(m) wr S(n-1)). A part that S(m) alpha and the
+        partition lambda of the groups with alpha name restricts to all ways to take a box from lambda, and one from
+        the alpha of the group that it stood for; between the two steps the latter is a partition beta without groups.
+        """
+        if step % 2:
+            ((beta, _), *others) = label
+            held = dict(others)
+            return [_label({**held, alpha: more}) for alpha in with_box(beta) for more in with_box(held.get(alpha, ()))]
+        return [
+            ((beta, ()), *_label({**dict(label), alpha: less}))
+            for alpha, groups in label
+            for less in without_box(groups)
+            for beta in without_box(alpha)
+        ]
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:  # noqa: ARG002 - the same for all
+        """Not known here."""
         raise GroupError(
-            f"{self} has no maps of tensors twisted by the determinant here: leave .det out, or give the group by "
-            "permutations, eq.PermutationGroup"
+            f"how often tensors of {self} with a symmetry of indices hold an irreducible part is not known here: ask "
+            "for tensors of all kinds, an order such as 2"
         )
+
+    def twisted_part(self, label: Label) -> Label:
+        """Each alpha transposed, since points inside a group are; and each lambda where two groups are m exchanges."""
+        odd = self.inner.number % 2
+        return _label({conjugate(alpha): conjugate(groups) if odd else groups for alpha, groups in label})
+
+    def part_dimension(self, label: Label) -> int:
+        """How groups can be told apart by their alpha, times the dimensions of all alphas and lambdas."""
+        dim = factorial(self.outer.number)
+        for alpha, groups in label:
+            dim *= (factorial(sum(alpha)) // hooks(alpha)) ** sum(groups)
+            dim //= hooks(groups)
+        return int(dim)
+
+    def boxes(self, label: Label) -> int:
+        """Those outside of the first rows."""
+        return sum(sum(alpha[1:]) * sum(groups) + sum(groups[1:]) for alpha, groups in label)
+
+    def least_order(self, label: Label) -> int:
+        """A box below the first row of an alpha is an index for each group with it, and one of lambda an index."""
+        first = (self.inner.number,)
+        return sum(sum(groups[1:]) if alpha == first else sum(groups) * sum(alpha[1:]) for alpha, groups in label)
+
+    def sort_key(self, label: Label) -> tuple[Any, ...]:
+        """By boxes outside of the first rows, then by rows."""
+        return self.boxes(label), label
+
+    def part_name(self, label: Label, symbol: str) -> str:  # noqa: ARG002 - sizes are numbers
+        """Each alpha, and behind it the partition of the groups that have it."""
+        texts = [[",".join(map(str, rows)) or "-" for rows in pair] for pair in label]
+        return f"({';'.join(':'.join(pair) for pair in texts)})"
 
     # --- its elements -------------------------------------------------------------------------------------
 
@@ -243,6 +353,11 @@ class WreathProduct(Group):
         return (), ""
 
 
+def _label(held: Mapping[Shape, Shape]) -> Label:
+    """Pairs of a partition and that of the groups with it, without those that no group has, in one order."""
+    return tuple(sorted(((alpha, groups) for alpha, groups in held.items() if groups), reverse=True))
+
+
 def split_text(text: str) -> list[str]:
     """What stands on both sides of each sign wr.
 
@@ -275,9 +390,43 @@ def nested_partitions(total: int, most: int, most_in_each: int) -> Iterator[Nest
 
 
 @lru_cache(maxsize=256)
-def _nested_counts(total: int, most_in_each: int) -> tuple[int, ...]:
-    """How many nested partitions have 0, 1, ... blocks, each of them cut into so many at most."""
-    cuts = [sum(stirling2(size, parts) for parts in range(min(size, most_in_each) + 1)) for size in range(total + 1)]
+def orbits_of_nested(kinds: Kinds, most: int, most_in_each: int) -> int:
+    """How many orbits of nested partitions do not vanish under exchanges of axes, with signs of alternating parts.
+
+    A member takes some vertices of each part, at most one of an alternating one; a group is a multiset of members, and
+    the whole a multiset of groups. Two equal members, or groups, change places with a sign if they take an odd number
+    of vertices of alternating parts: then there is one at most. So the number is that of pairs of multisets, counted
+    by what each group takes in all: w groups that take the same can be chosen t times in C(w + t - 1, t) ways, with a
+    sign in C(w, t).
+    """
+    orders = tuple(order for _, order in kinds)
+    counted: dict[tuple[tuple[int, ...], int], int] = {(orders, 0): 1}
+    for taken in product(*(range(order + 1) for order in orders)):
+        if not any(taken):
+            continue
+        own = tuple((alternating, count) for (alternating, _), count in zip(kinds, taken, strict=True))
+        members = orbits_of_partitions(own, False)
+        ways = sum(number for parts, number in members.items() if parts <= most_in_each)
+        odd = sum(count for alternating, count in own if alternating) % 2
+        ahead: dict[tuple[tuple[int, ...], int], int] = {}
+        for (left, groups), before in counted.items():
+            times, rest = 0, left
+            while groups + times <= most and min(rest) >= 0:
+                chosen = comb(ways, times) if odd else comb(ways + times - 1, times) if ways else int(not times)
+                if chosen:
+                    ahead[rest, groups + times] = ahead.get((rest, groups + times), 0) + before * chosen
+                times, rest = times + 1, tuple(has - takes for has, takes in zip(rest, taken, strict=True))
+        counted = ahead
+    return sum(number for (left, _), number in counted.items() if not any(left))
+
+
+@lru_cache(maxsize=256)
+def _nested_counts(total: int, most_in_each: int, least_in_each: int = 1) -> tuple[int, ...]:
+    """How many nested partitions have 0, 1, ... blocks, each of them cut into so many at most, and at least."""
+    cuts = [
+        sum(stirling2(size, parts) for parts in range(least_in_each, min(size, most_in_each) + 1))
+        for size in range(total + 1)
+    ]
     counted = [[1] + [0] * total]
     for size in range(1, total + 1):
         # The block of the first vertex has some of the others.

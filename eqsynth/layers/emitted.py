@@ -25,7 +25,6 @@ from eqsynth.errors import (
     WeightsError,
     ZeroOutputWarning,
     abridged,
-    counted,
     shown,
     warn,
 )
@@ -148,7 +147,10 @@ class EmittedLayer(nn.Module):
         weights = weights if self.external else sum(weight.numel() for weight in self.parameters())
         parts = [
             abridged(problem),
-            *(counted(count, what) for count, what in ((dimension, "map"), (weights, "parameter"))),
+            *(
+                f"{count} {what}{'' if count == 1 else 's'}"
+                for count, what in ((dimension, "map"), (weights, "parameter"))
+            ),
             *([f"mode={problem.mode!r}"] if isinstance(problem, ProductHom) and not problem.degrees else []),
             f"bias={plan.bias}",
             f"normalization={plan.normalization!r}",

@@ -432,7 +432,7 @@ class Activation(EquivariantModule):
             _try(module, name, claims.intersection(demand(self.group, order).properties))
             modules.append(module)
             names.append(name)
-        self.functions = nn.ModuleList(modules)
+        self.functions, self.declared = nn.ModuleList(modules), declared
         self.names = tuple(names[:1] if len(set(names)) == 1 else names)
 
     def options(self) -> tuple[str, ...]:

@@ -379,7 +379,7 @@ class Pool(EquivariantModule):
         super().__init__(parsed, space_in, pooled, device, dtype)
         choice("reduce", reduce, ("sum", "mean", "max"))
         choice("components", components, ("auto", "linear", "norm"))
-        self.reduce = reduce
+        self.reduce, self.components = reduce, components
         self._plans = tuple((positions(parsed, order), forms_of(parsed, order)) for order in space_in.orders)
         self.linear = nn.ModuleDict()
         ways = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from eqsynth.bases.fourier import irreducible_dimensions, orbits
 from eqsynth.diagrams.diagram import Diagram, MatrixMap
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
+from eqsynth.families.hom import indices_beside
 from eqsynth.plans.steps import (
     Contract,
     Hodge,
@@ -123,12 +124,13 @@ class Costing:
         symbols = size_symbols(len(self.problem.group.indices))
         if size < len(symbols):
             return Polynomial.of(symbols[size])
-        factor, symmetry = self.packs[size - len(symbols)]
-        return _entries(Polynomial.of(symbols[factor]), symmetry)
+        index, symmetry = self.packs[size - len(symbols)]
+        own = indices_beside(self.problem.group, index)
+        return _entries(reduce(mul, (Polynomial.of(symbols[one]) for one in own)), symmetry)
 
     def _irrep(self, size: int) -> Irrep | None:
         """The irrep whose coordinates an axis has."""
-        _, one = self.packs[size - len(self.problem.group.factors)]
+        _, one = self.packs[size - len(self.problem.group.indices)]
         return one if isinstance(one, Irrep) else None
 
     def _places(self, sizes: Iterable[int]) -> Polynomial:

@@ -9,7 +9,7 @@ from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import irreps
-from eqsynth.bases.basis import Basis, refuse_symmetric
+from eqsynth.bases.basis import Basis
 from eqsynth.bases.index_symmetries import Key, image, images_under
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
@@ -62,8 +62,6 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
     Raises SizeError where these matrices are too large.
     """
     orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
-    if maps.group.maps == "nested":
-        refuse_symmetric(maps.group, *orders)
     swaps, some_irreps = list(_exchanges(problem, number)), irreps.has_irreps(*orders)
     if not (swaps or some_irreps) or not len(maps):
         return tuple(range(len(maps)))
@@ -87,7 +85,7 @@ def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
             yield tuple(at[to.get(owner, owner), axis] for owner, axis in owners), 1
     for place, factor in enumerate(term):
         order = problem.inputs[factor][1]
-        for axes, sign in generators_of(order):
+        for axes, sign in (split_turn(problem.group, axis_counts(order), turn) for turn in generators_of(order)):
             yield tuple(at[place, axes[axis]] if owner == place else at[owner, axis] for owner, axis in owners), sign
 
 
@@ -99,7 +97,7 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     summand: dict[Key, tuple[int, int]] = {}
     flat = [maps.flat(place) for place in range(len(maps))]
     for number, diagram in enumerate(flat):
-        for axes, sign in (split_turn(maps.group, turn) for turn in maps.turned(number)):
+        for axes, sign in (split_turn(maps.group, axis_counts(maps.outputs), turn) for turn in maps.turned(number)):
             key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
             summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()

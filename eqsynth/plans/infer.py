@@ -16,7 +16,7 @@ from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit, Single
 from eqsynth.errors import PlanError
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Problem, index_counts, negated
+from eqsynth.families.hom import Problem, index_counts, indices_beside, indices_of, negated
 from eqsynth.plans.steps import (
     Contract,
     Forms,
@@ -44,7 +44,6 @@ from eqsynth.plans.steps import (
 from eqsynth.spaces.space import (
     Order,
     Stored,
-    axes_of,
     axis_counts,
     entries_of,
     is_packed,
@@ -83,14 +82,14 @@ def stored_axes(group: Group, order: Order, packs: Packs) -> tuple[int, ...]:
     """
     if not is_packed(order):
         return full_axes(group, order)
-    parts, axes = entries_of(order), list[int]()
-    for factor, (entry, count) in enumerate(zip(parts, axis_counts(order), strict=True)):
+    axes = list[int]()
+    for own, entry, count in zip(indices_of(group), entries_of(order), axis_counts(order), strict=True):
         if stored_packed(entry):
-            if (factor, entry) not in packs:
+            if (own[0], entry) not in packs:
                 raise PlanError(f"a plan with the order {order_text(order)} has no packed axis for it")
-            axes.append(len(parts) + packs.index((factor, entry)))
+            axes.append(len(group.indices) + packs.index((own[0], entry)))
         else:
-            axes += [factor] * count
+            axes += [index for index in own for _ in range(count)]
     return tuple(axes)
 
 
@@ -346,7 +345,8 @@ class _Inference:
         factor = self.factors[step.factor]
         self._require(factor.n == step.n, f"epsilon has {step.n} labels, and n is {factor.n}")
         orders = self.problem.hom.space_in.orders + self.problem.space_out.orders
-        twisted = any(negated(self.problem.group, order)[step.factor] for order in orders)
+        own = indices_of(self.problem.group).index(indices_beside(self.problem.group, step.factor))
+        twisted = any(negated(self.problem.group, order)[own] for order in orders)
         self._require(factor.heads or (factor.diagrammatic and twisted), f"{factor} has no epsilon")
         left = step.n - sum(counts)
         self._require(0 <= left <= 1, f"{left} of the {step.n} labels of epsilon are left")
@@ -488,12 +488,9 @@ class _Inference:
         self._same(step.target, step.sizes, full_axes(self.problem.group, self.problem.space_out.orders[step.term]))
         for table in step.tables:
             self._channels(table.source, table.term)
-            self._same(
-                table.source,
-                self._value(table.source).axes,
-                full_axes(self.problem.group, self.problem.hom.space_in.orders[table.term]),
-            )
-            self._maps(table.elements, axes_of(self.problem.hom.space_in.orders[table.term]), len(step.sizes))
+            sizes = full_axes(self.problem.group, self.problem.hom.space_in.orders[table.term])
+            self._same(table.source, self._value(table.source).axes, sizes)
+            self._maps(table.elements, len(sizes), len(step.sizes))
             self._elements(table.term, step.term, range(table.first, table.first + len(table.elements)))
         self._maps(step.constants, 0, len(step.sizes))
         self._elements(-1, step.term, range(step.first, step.first + len(step.constants)))
@@ -502,7 +499,9 @@ class _Inference:
     def _maps(self, elements: Sequence[Element], inputs: int, outputs: int) -> None:
         for element in elements:
             parts = element if isinstance(element, tuple) else (element,)
-            axes = sum(part.inputs for part in parts), sum(part.outputs for part in parts)
+            # A table is one of whole axes.
+            times = len(self.factors) if self.problem.group.maps == "nested" and len(parts) == 1 else 1
+            axes = times * sum(part.inputs for part in parts), times * sum(part.outputs for part in parts)
             self._require(axes == (inputs, outputs), f"a map takes {axes[0]} axes to {axes[1]}")
 
     def _schur(self, step: Schur) -> list[Value]:
@@ -528,25 +527,27 @@ class _Inference:
     def _axes(self, order: Order) -> tuple[int, ...]:
         return stored_axes(self.problem.group, order, self.packs)
 
-    def _packing(self, step: Pack | Unpack) -> tuple[int, Stored]:
+    def _packing(self, step: Pack | Unpack) -> list[int]:
+        """The axes that a step packs or unpacks."""
         place = step.size - len(self.factors)
         self._require(0 <= place < len(self.packs), f"there is no packed axis of size {step.size}")
-        return self.packs[place]
+        index, symmetry = self.packs[place]
+        return [own for own in indices_beside(self.problem.group, index) for _ in range(symmetry.order)]
 
     def _pack(self, step: Pack) -> Value:
         source = self._value(step.source)
-        factor, symmetry = self._packing(step)
+        packed = self._packing(step)
         self._require(step.start >= 0, f"there is no axis {step.start}")
-        stop = step.start + symmetry.order
-        self._same("what is packed", source.axes[step.start : stop], [factor] * symmetry.order)
+        stop = step.start + len(packed)
+        self._same("what is packed", source.axes[step.start : stop], packed)
         return replace(source, axes=(*source.axes[: step.start], step.size, *source.axes[stop:]))
 
     def _unpack(self, step: Unpack) -> Value:
         source = self._value(step.source)
-        factor, symmetry = self._packing(step)
+        packed = self._packing(step)
         self._require(step.start >= 0, f"there is no axis {step.start}")
         self._same("what is unpacked", source.axes[step.start : step.start + 1], [step.size])
-        axes = (*source.axes[: step.start], *[factor] * symmetry.order, *source.axes[step.start + 1 :])
+        axes = (*source.axes[: step.start], *packed, *source.axes[step.start + 1 :])
         return replace(source, axes=axes)
 
     def _output(self, step: Output) -> None:

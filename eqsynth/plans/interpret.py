@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import permutations
 from math import perm, prod
@@ -12,10 +12,10 @@ from eqsynth.bases import decomposed
 from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
 from eqsynth.bases.decomposed import Fixed, packed, unpacked
-from eqsynth.diagrams.functor import joined_indices, matrix, split_indices, squares
+from eqsynth.diagrams.functor import index_matrix, joined_indices, matrix, split_indices, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
-from eqsynth.families.hom import index_sizes
+from eqsynth.families.hom import index_sizes, indices_beside
 from eqsynth.families.irreps import coordinates
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
@@ -41,7 +41,7 @@ from eqsynth.plans.steps import (
     Unpack,
     Weigh,
 )
-from eqsynth.spaces.space import Decomposed, Irrep, Order, Stored, axes_of, lengths, stored_full
+from eqsynth.spaces.space import Decomposed, Irrep, Order, Stored, lengths, stored_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,11 +82,11 @@ class _Interpreter:
         self.plan, self.inputs = plan, inputs
         self.factors = plan.hom.group.indices
         sizes = [n] * len(plan.hom.group.factors) if isinstance(n, int) else list(n)
-        #: Whether an axis is made of several indices, which are axes of their own in between.
-        self.nested = plan.hom.group.maps == "nested"
+        #: The length of each axis of the group.
+        self.ns = sizes
         #: The length of each index of the group, and behind them the lengths of packed axes.
         self.sizes = index_sizes(plan.hom.group, sizes)
-        self.lengths = [*self.sizes, *(symmetry.length(self.sizes[factor]) for factor, symmetry in plan.packs)]
+        self.lengths = [*self.sizes, *(symmetry.length(self.n_of(index)) for index, symmetry in plan.packs)]
         # The channels of a product are one axis, the left one's most significant.
         self.parameters = {
             name: value.reshape(*value.shape[:2], -1) if name.startswith("weight") else value
@@ -104,10 +104,14 @@ class _Interpreter:
             if isinstance(step, Output):
                 value = self.zeros_out(step.term) if step.source is None else self.values[step.source]
                 order = self.plan.problem.space_out.orders[step.term]
-                outputs.append(joined_indices(value, axes_of(order), self.sizes) if self.nested else value)
+                outputs.append(self.split(joined_indices, value, order))
             else:
                 self.values |= zip(step.writes, self.step(step), strict=True)
         return outputs
+
+    def split(self, by: Callable[..., Array], tensor: Array, order: Order) -> Array:
+        """A tensor with the indices of its axes apart, or joined to axes; the tensor where each axis is one index."""
+        return by(tensor, self.plan.runs(order, self.lengths)) if self.plan.hom.group.split else tensor
 
     def zeros_out(self, term: int) -> Array:
         """The zero of an output term."""
@@ -126,22 +130,19 @@ class _Interpreter:
 
         plan, values = self.plan, self.values
         match step:
-            case Input(_, term, axes):
+            case Input(_, term):
                 channels, order = plan.problem.inputs[term]
-                wanted = (self.batch, *[self.lengths[size] for size in axes], channels)
-                if self.nested:
-                    wanted = (self.batch, *[prod(self.sizes)] * axes_of(order), channels)
+                runs = plan.runs(order, self.lengths)
+                wanted = (self.batch, *(prod(own) for count, own in runs for _ in range(count)), channels)
                 if self.inputs[term].shape != wanted:
                     raise ShapeError(f"input {term} has shape {self.inputs[term].shape}, expected {wanted}")
-                return [
-                    split_indices(self.inputs[term], axes_of(order), self.sizes) if self.nested else self.inputs[term]
-                ]
+                return [self.split(split_indices, self.inputs[term], order)]
             case Reduce(_, source):
                 axes = plan.values[source].axes
-                lengths, matrices = [self.lengths[size] for size in axes], self.pair_forms(step.forms, axes)
+                own, matrices = [self.lengths[size] for size in axes], self.pair_forms(step.forms, axes)
                 summed = [size for size, axis in zip(axes, step.pattern, strict=True) if axis is None]
                 power = POWERS[plan.sums(summed[0])] if summed else 0.0
-                return [_reduce(values[source], step, lengths, matrices, power)]
+                return [_reduce(values[source], step, own, matrices, power)]
             case Hodge(_, source):
                 return [_hodge(values[source], step, self.factors[step.factor], POWERS[plan.sums(step.factor)])]
             case Contract(_, source):
@@ -181,17 +182,21 @@ class _Interpreter:
                     total += self.tied(table, term).reshape(total.shape)
                 scaled = self.bias(term)[step.first :] if constants else ()
                 for element, value in zip(constants, scaled, strict=True):
-                    total += (matrix(plan.hom.group, element, self.sizes) * value[None, :]).reshape(total.shape[1:])
+                    fixed = index_matrix(plan.hom.group, element, self.sizes)
+                    total += (fixed * value[None, :]).reshape(total.shape[1:])
                 return [total]
             case Schur(sources, targets, bases):
                 sums = [sum(self.dense(start, target, bases) for start in sources) for target in targets]
                 orders = [bases.outs[target.order] for target in targets]
                 return [self.stored(np.asarray(total), order) for total, order in zip(sums, orders, strict=True)]
             case Pack(_, source, start):
-                return [_packed(values[source], start, self.packing(step))]
+                index, symmetry = plan.packs[step.size - len(self.sizes)]
+                whole = self.repacked(joined_indices, values[source], start, index, symmetry.order)
+                return [_packed(whole, start, symmetry)]
             case Unpack(_, source, start):
-                factor, _ = plan.packs[step.size - len(self.sizes)]
-                return [_unpacked(values[source], start, self.packing(step), self.sizes[factor])]
+                index, symmetry = plan.packs[step.size - len(self.sizes)]
+                whole = _unpacked(values[source], start, symmetry, self.n_of(index))
+                return [self.repacked(split_indices, whole, start, index, symmetry.order)]
         raise AssertionError(f"{step!r} writes no value")
 
     def pair_forms(self, forms: Forms, axes: Sequence[int]) -> list[NDArray[np.int64]]:
@@ -217,9 +222,19 @@ class _Interpreter:
         shape = lengths(stored_full(order), self.sizes)
         return packed(flat.reshape(len(flat), *shape, flat.shape[-1]), order)
 
-    def packing(self, step: Pack | Unpack) -> Stored:
-        """The kind of tensor of the axes that a step packs or unpacks."""
-        return self.plan.packs[step.size - len(self.sizes)][1]
+    def n_of(self, index: int) -> int:
+        """The length of an axis that has an index."""
+        return prod(self.sizes[own] for own in indices_beside(self.plan.hom.group, index))
+
+    def repacked(self, by: Callable[..., Array], tensor: Array, start: int, index: int, order: int) -> Array:
+        """A value with the indices of the axes that are packed apart, or joined."""
+        own = indices_beside(self.plan.hom.group, index)
+        if len(own) == 1:
+            return tensor
+        stop = 1 + start + order * (len(own) if by is joined_indices else 1)
+        before, packed, behind = tensor.shape[: 1 + start], tensor.shape[1 + start : stop], tensor.shape[stop:]
+        moved = by(tensor.reshape(prod(before), *packed, -1), [(order, [self.sizes[one] for one in own])])
+        return moved.reshape(*before, *moved.shape[1:-1], *behind)
 
     # --- products of inputs -----------------------------------------------------------------------
 
@@ -278,10 +293,10 @@ class _Interpreter:
         weight = weight[table.first : table.first + len(table.elements)]
         for size, gain in zip(self.sizes, self.pair(table.term, term).gains, strict=True):
             weight = weight * size ** (gain / 4)
-        largest = [float(most) ** power for _, most in squares(group, table.elements, self.sizes)]
+        largest = [float(most) ** power for _, most in squares(group, table.elements, self.ns)]
         total: Array = np.zeros((1,))
         for element, scale, w in zip(table.elements, largest, weight, strict=True):
-            total = total + np.einsum("ji,bic,oc->bjo", matrix(group, element, self.sizes) * scale, x, w)
+            total = total + np.einsum("ji,bic,oc->bjo", index_matrix(group, element, self.sizes) * scale, x, w)
         return total
 
     def dense(self, source: Source, target: Source, bases: Adapted | Fixed) -> Array:

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
 from eqsynth.bases.adapted import adapted, check_size, fits, positions, units
-from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.diagrams import functor
 from eqsynth.diagrams.bilabelled import below, separator
-from eqsynth.diagrams.diagram import LETTERS, Diagram, Half, MatrixMap, Orbit, Single, table_key
+from eqsynth.diagrams.diagram import LETTERS, Diagram, Element, Half, MatrixMap, Orbit, Single, table_key
 from eqsynth.diagrams.functor import entries, terms
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SymbolicError
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.families.group import Group
-from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes
+from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes, indices_beside, indices_of, split_turn
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
@@ -134,8 +134,10 @@ def scaled(hom: Hom, normalization: str) -> str:
 
 def plain_plan(hom: Hom, bias: bool, normalization: str) -> Plan:
     """The plan that shows the maps, whatever the channels: by diagrams, or by tables where there are none."""
-    plans = []
-    for method in ("diagrams",) if hom.group.diagrammatic or hom.group.symbolic else ("diagrams", "matrix"):
+    plans: list[Plan] = []
+    for method in ("diagrams", "matrix"):
+        if plans and (hom.group.diagrammatic or hom.group.symbolic):
+            break
         try:
             plans.append(plan_hom(hom, bias, normalization, method))
         except GroupError:
@@ -183,6 +185,9 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
     if hom.group.symbolic:
         # At small n the plan by diagrams is the quickest, and it is the one that stays open in every export.
         return False
+    if hom.group.split:
+        # One matrix is there where it is asked for: layers keep the plan that they had before it was.
+        return False
     if method == "fourier":
         return True
     ins, outs = hom.space_in, hom.space_out
@@ -197,8 +202,11 @@ def _worth_trying(hom: Hom, method: str, plans: dict[str, Plan]) -> bool:
 def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: str = "diagrams") -> Plan:
     """The plan by one method. Raises SymbolicError, GroupError or SizeError where it is not to be had."""
     group = hom.group
-    if group.maps == "nested" and method != "diagrams":
-        raise GroupError(f"layers of {group} have no method={method!r} yet: ask for method='diagrams'")
+    if group.split and method in ("fourier", "irreps"):
+        raise GroupError(
+            f"layers of {group} have no method={method!r}, which is written for axes of one index: ask for "
+            "method='diagrams' or 'matrix'"
+        )
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     if decomposed := next((order for order in orders if is_decomposed(order)), None):
         _check_decomposed(hom, decomposed, method, parameters)
@@ -420,19 +428,22 @@ def _product_pair(term_in: int, term_out: int, maps: Basis, normalization: str) 
     for own in maps.factor_bases():
         pair = _pair(term_in, term_out, own, normalization)
         known.append(dict(zip(own.diagrams, pair.variances, strict=True)))
-    variances = tuple(prod(of[part] for of, part in zip(known, maps.parts(at), strict=True)) for at in range(len(maps)))
+    parts = map(maps.factor_parts, range(len(maps)))
+    variances = tuple(prod(of[part] for of, part in zip(known, listed, strict=True)) for listed in parts)
     return Pair(term_in, term_out, len(maps), gains(maps), variances, _largest(_squares(maps)))
 
 
 def _squares(maps: Basis) -> list[tuple[int, int]]:
     """Sums of squares of each map, in all and the largest in a row, for maps that are scaled as a whole."""
-    if maps.group.diagrammatic:
+    kernel = takes_kernel(maps.group, maps.inputs, maps.outputs)
+    if not len(maps) or (maps.group.diagrammatic and not kernel):
         return []
     if maps.group.maps != "factors":
         return functor.squares(maps.group, maps.diagrams, int(maps.group.n))
     # Factors with diagrams scale each sum.
     known = [dict(zip(own.diagrams, _squares(own), strict=False)) for own in maps.factor_bases()]
-    parts = [[of.get(part, (1, 1)) for of, part in zip(known, maps.parts(at), strict=True)] for at in range(len(maps))]
+    listed = map(maps.factor_parts, range(len(maps)))
+    parts = [[of.get(part, (1, 1)) for of, part in zip(known, own, strict=True)] for own in listed]
     return [(prod(total for total, _ in part), prod(largest for _, largest in part)) for part in parts]
 
 
@@ -495,6 +506,7 @@ def _uses(group: Group, term_in: int, term_out: int, maps: Basis, as_tables: boo
         if len(parts_of) == 1 and isinstance(parts_of[0], Orbit | MatrixMap):
             continue
         turns = maps.turns[element] if maps.turns and len(maps.turns[element]) > 1 else ()
+        turns = tuple(split_turn(group, axis_counts(maps.outputs), turn) for turn in turns) if group.split else turns
         if not several:
             one = _factored(group, parts_of[0], as_tables)
             profile = profiles.setdefault(one.profile, (one.profile,))
@@ -789,9 +801,20 @@ class _Lowering:
     def _add_packs(self, orders: Iterable[Order]) -> None:
         """Packed axes of tensors as they are stored."""
         for order in orders:
-            for factor, one in enumerate(entries_of(order)):
+            for index, one in enumerate(self._index_entries(order)):
                 if stored_packed(one):
-                    self._pack_size(factor, one)
+                    self._pack_size(index, one)
+
+    def _index_entries(self, order: Order) -> list[FactorAxes | None]:
+        """What an order says of each factor, at the first of its indices."""
+        listed = list[FactorAxes | None]([None] * len(self.factors))
+        for own, one in zip(indices_of(self.hom.group), entries_of(order), strict=True):
+            listed[own[0]] = one
+        return listed
+
+    def _stored_packings(self, order: Order) -> list[tuple[int, int]]:
+        """Where a tensor is packed as it is stored, and the sizes of these axes."""
+        return self._packings(self._index_entries(order), index_counts(self.hom.group, order))
 
     # --- packed tensors -----------------------------------------------------------------------------
 
@@ -839,7 +862,7 @@ class _Lowering:
             (first, *rest) = read
             assert isinstance(first, Input)  # noqa: S101 - reductions begin with their input
             steps += [
-                *self._unpack(name, first.target, self._packings(entries_of(order), axis_counts(order))),
+                *self._unpack(name, first.target, self._stored_packings(order)),
                 *rest,
             ]
         return steps
@@ -851,7 +874,7 @@ class _Lowering:
         ready = list(self.ready[term])
         if last.source is not None:
             packed = self._fresh(_name("q", term, whole(0), self.several_out))
-            steps += self._pack(last.source, packed, self._packings(entries_of(order), axis_counts(order)))
+            steps += self._pack(last.source, packed, self._stored_packings(order))
             ready.append(packed)
         if not ready:
             return [last]
@@ -877,7 +900,13 @@ class _Lowering:
         middle, sign, start = list(use.middle), 1, 0
         kept = [use.bottom.blocks[block] for block in use.bottom.kept]
         orders = self.hom.space_in.orders[use.term_in], self.hom.space_out.orders[use.term_out]
-        for (count, *_), one, other in zip(use.profile, *map(entries_of, orders), strict=True):
+        # Axes of several indices are mixed with all of their entries.
+        single = [len(indices_beside(self.hom.group, index)) == 1 for index in range(len(self.factors))]
+        entries = (
+            [one if alone else None for one, alone in zip(self._index_entries(order), single, strict=True)]
+            for order in orders
+        )
+        for (count, *_), one, other in zip(use.profile, *entries, strict=True):
             lengths = {len(block) for block in kept[start : start + count]}
             alike = len(lengths) == 1 and isinstance(one, Symmetry) and (lengths == {1} or not one.signed)
             order = tuple(place - start for place in middle[start : start + count])
@@ -969,7 +998,8 @@ class _Lowering:
         first_constant: int | None,
     ) -> None:
         """One tied matrix for the maps into a term, from an element on; None: from the first that is a table."""
-        orders_in, order = self.hom.space_in.orders, axes_of(self.hom.space_out.orders[term_out])
+        orders_in, sizes = self.hom.space_in.orders, full_axes(self.hom.group, self.hom.space_out.orders[term_out])
+        order = len(sizes)
 
         def first(maps: Basis, start: int | None) -> int:
             return (
@@ -979,25 +1009,33 @@ class _Lowering:
         tables = []
         for i, maps in bases.items():
             start = first(maps, first_weight)
-            if listed := maps.diagrams[start:]:
-                half = whole(axes_of(orders_in[i]))
+            if listed := self._on_indices(maps, start):
+                half = whole(len(full_axes(self.hom.group, orders_in[i])))
                 name = self.bottoms[i].setdefault(half, _name("x", i, half, self.several_in))
                 tables.append(Table(name, i, listed, start))
         start = first(biases, first_constant) if biases else 0
-        constants = biases.diagrams[start:] if biases else ()
+        constants = self._on_indices(biases, start) if biases else ()
         if tables or constants:
             target = self._fresh(_name("t", term_out, whole(order), self.several_out))
             self.middle_steps.append(
                 Tied(
                     target,
                     term_out,
-                    full_axes(self.hom.group, self.hom.space_out.orders[term_out]),
+                    sizes,
                     tuple(tables),
                     constants,
                     start,
                 )
             )
             self.tops[term_out].setdefault(whole(order), []).append(Part(target, tuple(range(order))))
+
+    def _on_indices(self, maps: Basis, start: int) -> tuple[Element, ...]:
+        """Elements from one on, tables of axes that are made of several indices as those of these indices."""
+        elements = maps.diagrams[start:]
+        if not self.hom.group.split or not any(isinstance(element, MatrixMap) for element in elements):
+            return elements
+        own = self.hom.group.index_lengths(self.hom.group.number)
+        return tuple(functor.on_indices(element, own) for element in elements if isinstance(element, MatrixMap))
 
     # --- contraction with the adjacency matrix --------------------------------------------------------
 
@@ -1274,11 +1312,16 @@ class _Lowering:
 
     def _is_read(self, use: _Use) -> bool:
         """Whether a packed input is mixed as it is."""
-        return _stays_packed(use.packs, use.bottom, self.hom.space_in.orders[use.term_in])
+        return self._stays_packed(use.packs, use.bottom, self.hom.space_in.orders[use.term_in])
 
     def _is_ready(self, use: _Use) -> bool:
         """Whether what is mixed packed is, as it is, a part of a packed output."""
-        return _stays_packed(use.packs, use.top, self.hom.space_out.orders[use.term_out]) and not use.turns
+        return self._stays_packed(use.packs, use.top, self.hom.space_out.orders[use.term_out]) and not use.turns
+
+    def _stays_packed(self, packs: Sequence[Stored | None], half: Half, order: Order) -> bool:
+        """Whether all axes of a tensor are mixed packed as they are stored."""
+        stored = tuple(one if stored_packed(one) else None for one in self._index_entries(order))
+        return packs == stored and half == whole(len(full_axes(self.hom.group, order)))
 
     def _place(self, use: _Use, part: Part) -> None:
         """A part of an output, on its axes in all orders in which it is added."""
@@ -1290,7 +1333,8 @@ class _Lowering:
     def _products(self, axes: Sequence[int], terms_in: Sequence[int]) -> int:
         """How many products a Mix takes: copies of its operands stay below the input and output together."""
         sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in self.hom.group.indices]
-        sizes += [one.length(sizes[factor]) for factor, one in self.packs]
+        beside = [indices_beside(self.hom.group, index) for index, _ in self.packs]
+        sizes += [one.length(prod(sizes[own] for own in at)) for at, (_, one) in zip(beside, self.packs, strict=True)]
         held = sum(
             channels * prod(sizes[factor] for factor in stored_axes(self.hom.group, order, self.packs))
             for space in (self.hom.space_in, self.hom.space_out)
@@ -1378,12 +1422,6 @@ def _turned(half: Half, part: Part, turns: Sequence[Turn], directed: frozenset[i
         pattern = tuple(part.pattern[half.kept.index(block)] for block in kept)
         images.append((turned, Part(part.source, pattern, sign=by)))
     return images
-
-
-def _stays_packed(packs: Sequence[Stored | None], half: Half, order: Order) -> bool:
-    """Whether all axes of a tensor are mixed packed as they are stored."""
-    stored = tuple(one if stored_packed(one) else None for one in entries_of(order))
-    return packs == stored and half == whole(axes_of(order))
 
 
 def _packs_straight(use: _Use) -> bool:
@@ -1612,7 +1650,9 @@ def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     if maps.group.symbolic and maps.plain_orders:
         return tuple(share)
     share = [s / _times(maps, element) for element, s in enumerate(share)]
-    sizes = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.factors]
+    nominal = (NOMINAL_N + -NOMINAL_N % factor.multiple for factor in maps.group.factors)
+    pairs = zip(maps.group.factors, nominal, strict=True)
+    sizes = [factor.n if isinstance(factor.n, int) else size for factor, size in pairs]
     squares = mean_squares(maps, sizes, gained=gains(maps))
     # Rounded once, so that every version of Python finds the same digits.
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))
@@ -1639,16 +1679,19 @@ def mean_squares(
     symmetric and alternating tensors each entry counts once, as where they are packed. Exact where that
     takes at most a million entries, and else what it comes near to as n grows.
     """
-    gained = gained or (0,) * len(sizes)
+    gained = gained or (0,) * len(maps.group.indices)
     if len(maps.group.factors) > 1:
+        left = iter(gained)
+        own_gains = [[next(left) for _ in factor.indices] for factor in maps.group.factors]
         squares = [
-            dict(zip(one.diagrams, mean_squares(one, [n], power, [gain]), strict=True))
-            for one, n, gain in zip(maps.factor_bases(), sizes, gained, strict=True)
+            dict(zip(one.diagrams, mean_squares(one, [n], power, own), strict=True))
+            for one, n, own in zip(maps.factor_bases(), sizes, own_gains, strict=True)
         ]
-        parts = map(maps.parts, range(len(maps)))
+        parts = map(maps.factor_parts, range(len(maps)))
         return [prod(known[part] for known, part in zip(squares, listed, strict=True)) for listed in parts]
+    # An axis of several indices is one of permutations, whose maps have no gain.
     group, n, gain = maps.group, sizes[0], gained[0]
-    if group.diagrammatic:
+    if group.diagrammatic and not takes_kernel(group, maps.inputs, maps.outputs):
         own = group.index_lengths(n)
         listed = [[*zip(group.indices, maps.factors(at), own, strict=True)] for at in range(len(maps))]
         totals = [(prod(entries(one, size) for _, one, size in part), prod(starmap(terms, part))) for part in listed]
@@ -1663,7 +1706,6 @@ def mean_squares(
             square = irreps.squares(group, maps.parts(element)[0], maps.turned(element), maps.inputs, maps.outputs)
         elif not maps.plain_orders:
             turns, one = maps.turned(element), maps[element]
-            assert not isinstance(one, tuple)  # noqa: S101 - products have been taken apart
             packed = index_symmetries.squares(group, one, turns, maps.inputs, maps.outputs, n)
             if packed is not None:
                 rows, square = prod(packed_lengths(maps.outputs, sizes)), packed
@@ -1685,10 +1727,11 @@ def _alike(maps: Basis, index: int) -> int:
     if not isinstance(element, Diagram | tuple) or is_plain(maps.inputs):
         return 1
     diagram = maps.flat(index)
-    if not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
-        start = diagram.outputs
+    if maps.group.split or not all(one.short for one in entries_of(maps.inputs) if isinstance(one, Symmetry)):
+        start, counts = diagram.outputs, axis_counts(maps.inputs)
         block_of = {vertex: number for number, block in enumerate(diagram.blocks) for vertex in block}
-        images = [[block_of[start + axis] for axis in axes] for axes, _ in all_turns(maps.inputs)]
+        turns = (split_turn(maps.group, counts, turn) for turn in all_turns(maps.inputs))
+        images = [[block_of[start + axis] for axis in axes] for axes, _ in turns]
         # Two orders that take the axes to the same blocks differ by one that stays inside the blocks.
         kept = {tuple(image) for image in images if _same_blocks(diagram, image, block_of)}
         return len(kept)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from math import lcm
 from operator import mul
+from typing import TypeVar
 
 from eqsynth.bases.schur import floor
 from eqsynth.diagrams.diagram import Half
 from eqsynth.errors import GroupError, SizeError, SymbolicError, abridged, shown
 from eqsynth.exact.numbers import whole
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.hom import Hom, Problem, bias_name, weight_name
+from eqsynth.families.hom import Hom, Problem, bias_name, indices_of, weight_name
 from eqsynth.plans.cost import Cost, Costing, total
 from eqsynth.plans.infer import Value, check_weights, infer, stored_axes
 from eqsynth.plans.steps import Input, Join, Mix, Pair, Schur, Step, Weigh, describe
-from eqsynth.spaces.space import Order, Stored
+from eqsynth.spaces.space import Order, Stored, axis_counts, entries_of, stored_packed
 from eqsynth.store.screen import Screen
+
+#: The length of an axis: a number, or what code calls it.
+T = TypeVar("T")
 
 #: The power of n by which a sum over an index of length n is scaled, and of its squares by which a map is.
 POWERS = {"variance": -0.5, "mean": -1.0, "sum": 0.0}
@@ -87,6 +91,19 @@ class Plan:
     def axes(self, order: Order) -> tuple[int, ...]:
         """The sizes of the axes of a tensor as it is stored: factors of the group, beyond them places in ``packs``."""
         return stored_axes(self.hom.group, order, self.packs)
+
+    def runs(self, order: Order, lengths: Sequence[T]) -> list[tuple[int, list[T]]]:
+        """The axes of a tensor as it is stored: for each factor how many, and what indices each of them is made of.
+
+        ``lengths``: that of each size, of indices and beyond them of packed axes.
+        """
+        stored, runs = iter(self.axes(order)), list[tuple[int, list[T]]]()
+        counted = zip(indices_of(self.hom.group), entries_of(order), axis_counts(order), strict=True)
+        for own, entry, count in counted:
+            packed = stored_packed(entry)
+            sizes = [next(stored) for _ in range(1 if packed else count * len(own))]
+            runs.append((1, [lengths[sizes[0]]]) if packed else (count, [lengths[index] for index in own]))
+        return runs
 
     @property
     def asked(self) -> str:

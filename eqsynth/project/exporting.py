@@ -69,15 +69,19 @@ def export(
     Raises ExportError where the path cannot be written or holds something else, and for a module that cannot be written
     as source, by its place in the network; EqsynthError for a name that is no class name.
     """
+    artifact = written(layer, name)
+    files.save(files.path_of(path), artifact.source.encode(), force=force, ours=_is_ours, cure=CURE)
+    return artifact
+
+
+def written(layer: nn.Module | Plan | Problem, name: str | None = None) -> Artifact:
+    """The source of a layer or a network, as :func:`export` writes it."""
     torch = sys.modules.get("torch")  # who has a network has loaded it
     if torch is not None and isinstance(layer, torch.nn.Module) and not isinstance(getattr(layer, "plan", None), Plan):
         from eqsynth.project.networks import network_artifact
 
-        artifact = network_artifact(layer, "Network" if name is None else name)
-    else:
-        artifact = artifact_of(layer, "EquivariantLinear" if name is None else name)
-    files.save(files.path_of(path), artifact.source.encode(), force=force, ours=_is_ours, cure=CURE)
-    return artifact
+        return network_artifact(layer, "Network" if name is None else name)
+    return artifact_of(layer, "EquivariantLinear" if name is None else name)
 
 
 def _is_ours(path: Path) -> bool:

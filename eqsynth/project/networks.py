@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +42,8 @@ from eqsynth.store import files
 
 #: How messages call a network as a whole.
 ROOT = "network"
+#: What stands above the lines that say how the modules are made.
+RECIPES = "# How eqsynth.nn makes these modules, for eqsynth verify:"
 #: What stands in front of the digest in the last line of a file.
 SIGNED = "# sha256 of the lines above: "
 #: The number of bytes up to which a file is read to see whether it is one of ours.
@@ -79,7 +81,8 @@ def network_artifact(network: nn.Module, name: str = "Network") -> Artifact:
     writer = _Writer(name)
     writer.write(network, ROOT)
     text = "\n\n\n".join(source.text.rstrip() for source in writer.sources)
-    body = [f'"""{_docstring(network, name)}"""', "", *header(writer.sources), text, ""]
+    made = [RECIPES, *(f"#     {name} = {recipe}" for name, recipe in writer.recipes.items())]
+    body = [f'"""{_docstring(network, name)}"""', "", *header(writer.sources), text, "", "", *made]
     lines = "\n".join(body)
     return Artifact(problem_of(network), f"{lines}\n{SIGNED}{sha256(lines.encode()).hexdigest()}\n", name)
 
@@ -243,10 +246,8 @@ class _Body:
             return lambda x: f"self.{owner}({x})"
         if module.function is identity:
             return lambda x: x
-        for home, prefix in ((torch, "torch"), (nn.functional, "nn.functional")):
-            for name, one in vars(home).items():
-                if one is module.function and not name.startswith("_"):
-                    return lambda x: f"{prefix}.{name}({x})"
+        if written := in_torch(module.function):
+            return lambda x: f"{written}({x})"
         name = getattr(module.function, "__name__", type(module.function).__name__)
         raise ExportError(
             f"{self.place} applies {name}, a function of your own, whose source eqsynth does not copy: name one of "
@@ -270,6 +271,15 @@ class _Body:
             f"{self.place} applies {kind.__name__}, a module whose source eqsynth does not copy: take a function of "
             "torch, such as torch.tanh, or a module such as torch.nn.PReLU(), or use torch.export"
         )
+
+
+def in_torch(function: Any) -> str | None:
+    """What a function of torch is called in code."""
+    for home, prefix in ((torch, "torch"), (nn.functional, "nn.functional")):
+        for name, one in vars(home).items():
+            if one is function and not name.startswith("_"):
+                return f"{prefix}.{name}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,6 +546,47 @@ HOLDING: dict[type[nn.Module], Callable[[_Body, Any, _Writer], None]] = {
 }
 
 
+def _recipe(module: Any, kind: type[nn.Module], names: Mapping[int, str]) -> str:
+    """The call that makes a module, in code; ``names`` are those of its parts' classes by their ids."""
+
+    def function(one: Any) -> str:
+        if not isinstance(one, Apply):
+            return f"nn.{one!r}"
+        return repr("identity") if one.function is identity else str(in_torch(one.function))
+
+    arguments: list[str] = []
+    match module:
+        case Sequential():
+            arguments = [names[id(child)] for child in module]
+        case Residual():
+            arguments = [names[id(module.module)]]
+        case Activation():
+            ones = [*module.functions]
+            # A module that serves several terms is named by the first of them.
+            first = [next(at for at, other in enumerate(ones) if other is one) for one in ones]
+            listed = [str(at) if at < place else function(ones[place]) for place, at in enumerate(first)]
+            arguments = [f"[{', '.join(listed)}]", *(f"{name}=True" for name in sorted(module.declared))]
+        case Gated():
+            arguments = [function(module.function), function(module.gate), str([*module.gated])]
+        case NormActivation():
+            scalars = 0 if module.scalars is module.function else function(module.scalars)
+            arguments = [function(module.function), str(scalars), f"affine={module.affine}", f"eps={module.eps}"]
+        case LayerNorm():
+            arguments = [f"over={module.over!r}", f"eps={module.eps}", f"affine={module.affine}"]
+        case BatchNorm():
+            arguments = [f"eps={module.eps}", f"momentum={module.momentum}", f"affine={module.affine}"]
+        case Dropout():
+            arguments = [f"p={module.p}"]
+        case Pool():
+            arguments = [f"reduce={module.reduce!r}", f"components={module.components!r}"]
+    if isinstance(module, EquivariantModule):
+        space = module.space_out if isinstance(module, Gated) else module.space_in
+        arguments = [repr(str(module.group)), repr(str(space)), *arguments]
+    if type(module) is not kind:
+        arguments.append(f"called={type(module).__name__!r}")
+    return f"{kind.__name__}({', '.join(arguments)})"
+
+
 class _Writer:
     """The classes of a network, those of parts before those of what holds them."""
 
@@ -544,6 +595,10 @@ class _Writer:
         self.sources: list[ClassSource] = []
         #: The names of classes, by the plan of a layer, or by the text behind the name.
         self.names: dict[Plan | str, str] = {}
+        #: The call that makes the module of a class, in eqsynth; the classes of layers say it themselves.
+        self.recipes: dict[str, str] = {}
+        #: The names of the classes of modules, by their ids.
+        self.classes: dict[int, str] = {}
         #: Where each parameter and buffer stands, by its id.
         self.owners: dict[int, str] = {}
 
@@ -557,6 +612,7 @@ class _Writer:
             if name is None:
                 name = self._named(type(module).__name__, plan)
                 self.sources.append(emit_class(plan, name))
+            self.classes[id(module)] = name
             return f"{name}(**kwargs)"
         kind = next((kind for kind in (*SINGLE, *HOLDING) if isinstance(module, kind)), None)
         if kind is None or any(getattr(type(module), one, None) is not getattr(kind, one, None) for one in COMPUTING):
@@ -577,6 +633,8 @@ class _Writer:
         if name is None:
             name = self.root if place == ROOT else self._named(kind.__name__, text)
             self.sources.append(body.source(name))
+            self.recipes[name] = _recipe(module, kind, self.classes)
+        self.classes[id(module)] = name
         return f"{name}({'**kwargs' * bool(body.init)})"
 
     def _named(self, kind: str, key: Plan | str) -> str:

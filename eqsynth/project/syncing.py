@@ -1,4 +1,4 @@
-"""Keep the layers that a project lists in its eqsynth.toml as files that need torch and nothing else.
+"""Keep the layers and networks that a project lists in its eqsynth.toml as files that need torch and nothing else.
 
 A lock file beside them holds the digest of every file as it was written, so that an edited file is noticed.
 """
@@ -12,10 +12,12 @@ import json
 import keyword
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,13 @@ import eqsynth
 from eqsynth.codegen.artifact import artifact_of, check_name
 from eqsynth.codegen.emit import Artifact
 from eqsynth.errors import ConfigError, EqsynthError, ExportError
+from eqsynth.errors import shown as shown_value
 from eqsynth.exact import limits
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom, parse_problem
 from eqsynth.plans.plan import METHODS, NORMALIZATIONS, PARAMETERS, Plan
 from eqsynth.plans.products import plan_problem
-from eqsynth.project.exporting import program, read_weights
+from eqsynth.project.exporting import program, read_weights, written
 from eqsynth.project.tables import check_table, kind_of, read_toml
 from eqsynth.spaces.space import Space, order_text
 from eqsynth.store import files
@@ -48,7 +51,13 @@ FORMATS = {"module": ".py", "pt2": ".pt2", "onnx": ".onnx"}
 TAKEN = frozenset({"TYPE_CHECKING", "import_module"})
 DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))})
 EXAMPLE = '[layers.EdgesToNodes]\nhom = "S(n): 16x2 -> 32x1"'
+#: The keys of a network that is described; each is an argument of eq.nn.MLP.
+DESCRIBED: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("group", "activation", "norm", "normalization", "storage"), (str,)),
+    "spaces": (list,), "dropout": (float, int), "bias": (bool,),
+}  # fmt: skip
 
+_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _FILE = re.compile(r"[a-z0-9][a-z0-9_]*\.(py|pt2|onnx)")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: A problem as it prints: nothing in it can end a docstring.
@@ -78,17 +87,7 @@ class Layer:
     parameters: str = "diagrams"
 
     def __post_init__(self) -> None:
-        try:
-            check_name(self.name)
-        except EqsynthError as error:
-            raise ConfigError(str(error)) from None
-        if self.name in TAKEN:
-            raise ConfigError(f"{self.name!r} cannot name a class: the package uses that name itself")
-        if self.name == _stem(self.name):
-            raise ConfigError(
-                f"the class {self.name} would have the name of its file: "
-                f"write it with a capital, such as {self.name.title().replace('_', '')}"
-            )
+        _check_class(self.name)
         for what, value, known in (
             ("format", self.format, FORMATS),
             ("normalization", self.normalization, NORMALIZATIONS),
@@ -114,22 +113,115 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """One network of a project: its class name, and where it comes from.
+
+    >>> import pathlib
+    >>> from eqsynth.project.syncing import Network
+    >>> force = Network("Force", description=(("group", "O(3)"), ("spaces", ("4x1", "8x1 + 8x0", "1x1"))))
+    >>> force.file, str(force.artifact().problem)
+    ('force.py', 'O(3): 4x1 -> 1x1')
+
+    ``reference`` names a module of eq.nn, or a function that makes one, in Python that is found from ``folder`` on, as
+    ``"mypkg.models:denoiser"``; else ``description`` has the arguments of eq.nn.MLP.
+    """
+
+    name: str
+    reference: str | None = None
+    folder: Path = Path()
+    description: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_class(self.name)
+        if self.reference is not None and not _REFERENCE.fullmatch(self.reference):
+            raise ConfigError(
+                f"{self.reference!r} names no object of Python: write its module, a colon and its name, such as "
+                '"mypkg.models:denoiser"'
+            )
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return _stem(self.name) + FORMATS["module"]
+
+    def artifact(self) -> Artifact:
+        """Its source. Raises ConfigError for an object that is none, ExportError for one that cannot be written."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            network = self._described() if self.reference is None else self._referred(self.reference)
+        return written(network, self.name)
+
+    def facts(self) -> dict[str, Any]:
+        """What says in the lock file where it comes from."""
+        return {"network": dict(self.description) if self.reference is None else self.reference}
+
+    def _described(self) -> Any:
+        from eqsynth.nn.networks import MLP
+
+        arguments: dict[str, Any] = dict(self.description)
+        return MLP(**arguments)
+
+    def _referred(self, reference: str) -> Any:
+        """The network that a reference names, or that the function gives which it names."""
+        from torch import nn
+
+        module, _, name = reference.partition(":")
+        folder = os.path.realpath(self.folder)
+        sys.path.insert(0, folder)
+        try:
+            network: Any = import_module(module)
+            for part in name.split("."):
+                network = getattr(network, part)
+            if not isinstance(network, nn.Module):
+                network = network()
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise ConfigError(
+                f"{reference} gives no network: {why}. Name a module of eq.nn, or a function without arguments that "
+                f"makes one, in a file of Python below {folder!r} or an installed package"
+            ) from error
+        finally:
+            sys.path.remove(folder)
+        if not isinstance(network, nn.Module):
+            raise ConfigError(
+                f"{reference} gives {shown_value(network)}, which is no network: return a module of eq.nn"
+            )
+        return network
+
+
+def _check_class(name: str) -> None:
+    """Raise ConfigError for what cannot name the class in a file of a package."""
+    try:
+        check_name(name)
+    except EqsynthError as error:
+        raise ConfigError(str(error)) from None
+    if name in TAKEN:
+        raise ConfigError(f"{name!r} cannot name a class: the package uses that name itself")
+    if name == _stem(name):
+        raise ConfigError(
+            f"the class {name} would have the name of its file: "
+            f"write it with a capital, such as {name.title().replace('_', '')}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
-    """The layers that belong into a folder; ``source`` is what lists them."""
+    """The layers and networks that belong into a folder; ``source`` is what lists them."""
 
     source: str
     folder: Path
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer | Network, ...]
 
     def __post_init__(self) -> None:
         if not self.layers:
             raise ConfigError(f"{self.source} lists no layers: add one, such as\n{EXAMPLE}")
-        by_file: dict[str, Layer] = {}
+        by_file: dict[str, Layer | Network] = {}
         for layer in self.layers:
             other = by_file.setdefault(layer.file.casefold(), layer)
             if other is not layer:
                 raise ConfigError(
-                    f"{self.source}: the layers {other.name} and {layer.name} would share the file {layer.file}: "
+                    f"{self.source}: {other.name} and {layer.name} would share the file {layer.file}: "
                     "give one of them another name"
                 )
 
@@ -191,6 +283,12 @@ class State:
     def __str__(self) -> str:
         return "\n".join(self.sentence(change) for change in self.changes)
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """What the files hold, by their names: class and problem."""
+        facts = {target.file: dict(target.facts) for target in self.targets if target.facts}
+        return {file: f"{fact['class']}, {fact['hom']}" for file, fact in facts.items()}
+
     def sentence(self, change: Change) -> str:
         """What is wrong with a file, with its path as one types it here."""
         return f"{shown(self.project.folder / change.file)} {KINDS[change.kind]}"
@@ -249,13 +347,13 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
     False
     """
     where = path.name
-    check_table(data, {"eqsynth": (dict,), "layers": (dict,)}, where, ConfigError)
+    check_table(data, {"eqsynth": (dict,), "layers": (dict,), "networks": (dict,)}, where, ConfigError)
     check_table(data.get("eqsynth", {}), {"to": (str,), "format": (str,)}, f"{where}, [eqsynth]", ConfigError)
     settings = data.get("eqsynth", {})
     if "to" not in settings:
         raise ConfigError(f'{where} does not say where the layers belong: write to = "mypkg/layers" under [eqsynth]')
     folder = _inside(settings["to"], path)
-    layers = []
+    layers: list[Layer | Network] = []
     for name, table in data.get("layers", {}).items():
         at = f"{where}, [layers.{name}]"
         if not isinstance(table, dict):
@@ -281,7 +379,31 @@ def project_of(data: Mapping[str, Any], path: Path) -> Project:
         except EqsynthError as error:
             raise ConfigError(f"{at}: {error}") from error
         layers.append(layer)
+    layers += [_network(name, table, path) for name, table in data.get("networks", {}).items()]
     return Project(where, folder, tuple(layers))
+
+
+def _network(name: str, table: Any, path: Path) -> Network:
+    """A network as an eqsynth.toml has it: ``object``, or ``group`` and ``spaces`` and what else eq.nn.MLP takes."""
+    at = f"{path.name}, [networks.{name}]"
+    check_table(table, {"object": (str,), **DESCRIBED}, at, ConfigError)
+    if "object" in table:
+        others = ", ".join(table.keys() - {"object"})
+        if others:
+            raise ConfigError(f"{at}: the object says what the network is: leave {others} out")
+    elif not {"group", "spaces"} <= table.keys():
+        raise ConfigError(
+            f'{at} does not say which network it is: write object = "mypkg.models:denoiser", a module of eq.nn or a '
+            'function that makes one, or group = "O(3)" and spaces = ["4x1", "16x1 + 16x0", "1x0"]'
+        )
+    spaces = table.get("spaces", [])
+    if not all(isinstance(space, str) for space in spaces):
+        raise ConfigError(f'{at}: spaces are texts, from the input to the output: ["4x1", "16x1 + 16x0", "1x0"]')
+    described = {key: tuple(value) if key == "spaces" else value for key, value in table.items() if key != "object"}
+    try:
+        return Network(name, table.get("object"), path.parent, tuple(described.items()))
+    except ConfigError as error:
+        raise ConfigError(f"{at}: {error}") from error
 
 
 def _inside(to: str, path: Path) -> Path:
@@ -557,24 +679,33 @@ def _targets(
         if file.endswith(".py") and "class" in record
     }
     for layer in project.layers:
+        kind = "network" if isinstance(layer, Network) else "layer"
         try:
-            plan = layer.plan()
-            artifact = artifact_of(plan, layer.name)
+            said: list[str] = []
+            if isinstance(layer, Network):
+                artifact = layer.artifact()
+            else:
+                plan = layer.plan()
+                artifact, said = artifact_of(plan, layer.name), plan.notes()
             facts = _facts(layer, artifact)
         except EqsynthError as error:
-            raise ConfigError(f"{project.source}, layer {layer.name}: {error}") from error
-        notes += [f"{layer.name}: {sentence}" for sentence in plan.notes()]
-        content = artifact.source.encode() if layer.format == "module" else None
-        targets.append(_Target(layer.file, facts, content, layer))
-        if layer.format == "module":
-            classes[layer.name] = (layer.file, str(layer.hom), artifact.digest)
+            raise ConfigError(f"{project.source}, {kind} {layer.name}: {error}") from error
+        notes += [f"{layer.name}: {sentence}" for sentence in said]
+        module = isinstance(layer, Network) or layer.format == "module"
+        content = artifact.source.encode() if module else None
+        targets.append(_Target(layer.file, facts, content, None if isinstance(layer, Network) else layer))
+        if module:
+            classes[layer.name] = (layer.file, str(artifact.problem), artifact.digest)
     if classes:
         targets.append(_Target(PACKAGE, (), _package(classes).encode()))
     return tuple(targets), tuple(notes)
 
 
-def _facts(layer: Layer, artifact: Artifact) -> tuple[tuple[str, Any], ...]:
+def _facts(layer: Layer | Network, artifact: Artifact) -> tuple[tuple[str, Any], ...]:
     """What a file is made of."""
+    if isinstance(layer, Network):
+        named = {"class": layer.name, "eqsynth": eqsynth.__version__, "hom": str(artifact.problem)}
+        return tuple({**named, **layer.facts()}.items())
     facts: dict[str, Any] = {
         "bias": layer.bias,
         "class": layer.name,

@@ -82,13 +82,13 @@ def assert_equivariant(
     rng = np.random.default_rng(seed)
     name = getattr(module, "__name__", type(module).__name__)
     with _own_random_numbers():
-        converted = _converted(module, dtype)
+        exact = converted(module, dtype)
         for sizes in _sizes_to_try(hom, n):
             factors = concrete_factors(hom.group, sizes)
             for noise in noises:
                 for trial, elements in enumerate(elements_to_try(factors, rng, trials)):
                     _seed(seed + trial)
-                    run = _copied(converted, noise)
+                    run = _copied(exact, noise)
                     _try_once(run, name, hom, sizes, elements, rng, dtype, bound, seed + trial, bool(positions))
 
 
@@ -133,12 +133,12 @@ def assert_transfers(
     rng = np.random.default_rng(seed)
     name = getattr(module, "__name__", type(module).__name__)
     with _own_random_numbers():
-        converted = _converted(module, dtype)
+        exact = converted(module, dtype)
         for sizes in _sizes_to_try(hom, n):
             for noise in noises:
                 for trial in range(trials):
                     _seed(seed + trial)
-                    run = _copied(converted, noise)
+                    run = _copied(exact, noise)
                     _try_larger(run, name, hom, sizes, 1 + trial % 2, rng, dtype, bound, seed + trial)
 
 
@@ -202,7 +202,8 @@ def _sizes_to_try(hom: Hom, n: int | Mapping[str, int] | None) -> list[dict[str,
     return sizes_to_try(group, SIZES, EVEN_SIZES, least_shown(hom.space_in))
 
 
-def _converted(module: Any, dtype: torch.dtype) -> Any:
+def converted(module: Any, dtype: torch.dtype) -> Any:
+    """A copy of a module in a dtype, complex numbers in the complex one of as many digits."""
     import torch
 
     if not isinstance(module, torch.nn.Module):

@@ -30,11 +30,20 @@ from eqsynth.errors import (
     VerificationError,
     abridged,
     counted,
-    explain_calls,
     shown,
 )
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, Problem, ProductHom, maps_of, mixed, parse_problem
+from eqsynth.families.hom import (
+    Hom,
+    Problem,
+    ProductHom,
+    index_counts,
+    index_sizes,
+    maps_of,
+    mixed,
+    parse_problem,
+    split_turn,
+)
 from eqsynth.families.irreps import vectors
 from eqsynth.families.representation import afford_elements
 from eqsynth.graphs import orbits
@@ -90,7 +99,7 @@ MAX_MEANING = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What :func:`verify` checked, one line each; ``print`` shows them."""
+    """What ``eq.verify`` checked, one line each; ``print`` shows them."""
 
     subject: str
     checks: tuple[str, ...]
@@ -99,20 +108,13 @@ class Report:
         return "\n".join([f"verified {self.subject}", *(f"  ok  {check}" for check in self.checks)])
 
 
-@explain_calls
-def verify(
-    subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, trials: int = 5, seed: int = 0
-) -> Report:
-    """Prove again what a layer claims, and try it on random group elements in float64.
+def prove(subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, trials: int = 5, seed: int = 0) -> Report:
+    """What ``eq.verify`` does with a layer: its bases are proven, its weights counted, and it is run.
 
     >>> import eqsynth as eq
-    >>> print(eq.verify(eq.Hom.parse("O(3)", "2x2", "3x2 + 1x0")))  # doctest: +ELLIPSIS
-    verified O(3): 2x2 -> 3x2 + 1x0
-      ok  independent and complete, 2 -> 2: 3 maps...
-
-    ``subject`` is a layer, a plan, a Hom, its text (``"S(n): 16x2 -> 32x2"``, or ``"O(3): 4x1 (x) 4x1 -> 4x2"`` for
-    products), or the path of an exported file. A file is read, never run: its problem is parsed, the source
-    emitted anew and compared, and the new source is what runs.
+    >>> from eqsynth.proof.verification import prove
+    >>> prove(eq.plan("O(3)", "2x2", "3x2"), trials=1).checks[0]
+    'independent and complete, 2 -> 2: 3 maps, all independent for n >= 2'
 
     Raises VerificationError with the failed check; ParseError or ExportError for what cannot be read.
     """
@@ -175,10 +177,11 @@ def check_basis(basis: Basis) -> str:
         return _check_product(basis)
     if irreps.has_irreps(basis.inputs, basis.outputs):
         return _check_irreps(basis)
-    if basis.group.maps == "nested":
-        return _check_nested(basis)
     if not basis.plain_orders:
         return _check_symmetric(basis)
+    if basis.group.maps == "nested":
+        kernel = bases.takes_kernel(basis.group, basis.inputs, basis.outputs)
+        return _check_signed_nested(basis) if kernel else _check_nested(basis)
     if not basis.group.diagrammatic:
         return _check_tables(basis)
     _check_diagrams(basis)
@@ -339,12 +342,15 @@ def _check_product(basis: Basis) -> str:
     ]
     for part in parts:
         check_basis(part)
-    expected = set(product(*(part.diagrams for part in parts)))
+    expected = {
+        tuple(single for number, part in zip(numbers, parts, strict=True) for single in part.parts(number))
+        for numbers in product(*(range(len(part)) for part in parts))
+    }
     if len(set(basis.diagrams)) != len(basis) or set(basis.diagrams) != expected:
         raise VerificationError(f"the {len(basis)} elements are not the {len(expected)} products of the factors' bases")
     _check_spanning(basis, prod(part.certificate.spanning for part in parts))
-    for number, element in enumerate(basis.diagrams):
-        at = [part.diagrams.index(d) for part, d in zip(parts, _factors(element), strict=True)]
+    for number in range(len(basis)):
+        at = [part.diagrams.index(d) for part, d in zip(parts, basis.factor_parts(number), strict=True)]
         if basis.turned(number) != products([part.turned(place) for part, place in zip(parts, at, strict=True)]):
             raise VerificationError("an element is added in other orders of its axes than its factors are")
     return f"{counted(len(basis), 'map')}, the products of {' and '.join(str(len(part)) for part in parts)}"
@@ -356,15 +362,9 @@ def _check_nested(basis: Basis) -> str:
     Then they are a basis: the change to the orbits that are there is unitriangular.
     """
     group, total = basis.group, _vertices(basis)
-    orders = axes_of(basis.outputs), axes_of(basis.inputs)
     for element in basis.diagrams:
-        parts = [part for part in _factors(element) if isinstance(part, Diagram) and not (part.edges or part.head)]
-        if len(parts) != len(group.indices) or len(parts) != len(_factors(element)):
-            raise VerificationError(f"{element!r} is no nested partition of {group}")
-        if any((part.outputs, part.inputs) != orders for part in parts):
-            raise VerificationError(f"{element!r} does not map order {orders[1]} to {orders[0]}")
-        if problem := group.nested_misfit(*(part.blocks for part in parts)):
-            raise VerificationError(f"{element!r} is no nested partition of {group}: {problem}")
+        if problem := _nested_misfit(basis, element):
+            raise VerificationError(f"{element!r} {problem}")
     if len(set(basis.diagrams)) != len(basis):
         raise VerificationError(f"a nested partition stands twice among the {len(basis)} of {group}")
     expected, spanning = dimension.dimension(group, total), count_diagrams(group, total)
@@ -379,11 +379,34 @@ def _check_nested(basis: Basis) -> str:
     return f"{counted(expected, 'map')}, nested partitions of at most n blocks, each cut into at most m"
 
 
+def _check_signed_nested(basis: Basis) -> str:
+    """Maps of twisted tensors to others: as many as orbits that even permutations alone keep, equivariant."""
+    expected = basis.group.headed_dimension(_vertices(basis))
+    if len(basis) != expected:
+        raise VerificationError(f"{len(basis)} maps, but the dimension of the equivariant maps is {expected}")
+    _check_spanning(basis, expected)
+    return _check_kernel(basis) if expected else "0 maps: odd permutations keep indices in every orbit"
+
+
+def _nested_misfit(basis: Basis, element: Element) -> str:
+    """Why an element is no nested partition of the group of a basis; empty where it is."""
+    group, orders = basis.group, (axes_of(basis.outputs), axes_of(basis.inputs))
+    parts = [part for part in _factors(element) if isinstance(part, Diagram) and not (part.edges or part.head)]
+    if len(parts) != len(group.indices) or len(parts) != len(_factors(element)):
+        return f"is no nested partition of {group}"
+    if any((part.outputs, part.inputs) != orders for part in parts):
+        return f"does not map order {orders[1]} to {orders[0]}"
+    problem = group.nested_misfit(*(part.blocks for part in parts))
+    return f"is no nested partition of {group}: {problem}" if problem else ""
+
+
 def _factor_basis(basis: Basis, place: int, group: Group, inputs: Order, outputs: Order) -> Basis:
     """The basis of a factor: that which layers use, or the other one where the product is made of it."""
     usual = bases.basis(group, inputs, outputs)
     if group.diagrammatic and is_plain(inputs) and is_plain(outputs):
-        taken = {_factors(element)[place] for element in basis.diagrams if len(_factors(element)) > place}
+        several = len(basis.group.indices)
+        places = [number for number, element in enumerate(basis.diagrams) if len(_factors(element)) == several]
+        taken = {basis.factor_parts(number)[place] for number in places}
         if taken and taken != set(usual.diagrams):
             return bases.basis(group, inputs, outputs, choose="standard")
     return usual
@@ -475,7 +498,10 @@ def _check_symmetric(basis: Basis) -> str:
         expected = dimension.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
         if count != expected:
             raise VerificationError(f"{counted(count, 'map')}, but the dimension of the equivariant maps is {expected}")
-        problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
+        if group.maps == "nested":
+            problems = [_nested_misfit(basis, one) for one in basis]
+        else:
+            problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
         if any(problems):
             raise VerificationError(f"an element is not equivariant under {group}: {next(filter(None, problems))}")
     sizes = () if group.symbolic else whole.sizes()
@@ -556,8 +582,13 @@ def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> 
 
 
 def _moves(basis: Basis) -> tuple[list[tuple[Turn, int]], list[tuple[Turn, int]]]:
-    above = [(swap, 0) for swap in generators_of(basis.outputs)]
-    return above, [(swap, axes_of(basis.outputs)) for swap in generators_of(basis.inputs)]
+    start = sum(index_counts(basis.group, basis.outputs))
+    sides = ((basis.outputs, 0), (basis.inputs, start))
+    above, below = (
+        [(split_turn(basis.group, axis_counts(order), swap), first) for swap in generators_of(order)]
+        for order, first in sides
+    )
+    return above, below
 
 
 def _orbit_of_exchanges(basis: Basis, number: int) -> frozenset[Diagram]:
@@ -576,7 +607,7 @@ def _is_turned(basis: Basis, number: int) -> bool:
         return least, sign * images[least]
 
     added = []
-    for axes, sign in basis.turned(number):
+    for axes, sign in (split_turn(basis.group, axis_counts(basis.outputs), turn) for turn in basis.turned(number)):
         # Axis i of the result is axis axes[i]: that axis moves to i.
         back = [axes.index(axis) for axis in range(len(axes))]
         image, by = index_symmetries.permuted(
@@ -766,7 +797,8 @@ def meaning(
                 mixed = block_coefficients(plan, parameters, i, o)
                 total += np.einsum("mji,bic,moc->bjo", basis.matrices(ns).astype(float), x, mixed, optimize=True)
                 continue
-            gains = zip(group.factors, ns, axis_counts(basis.inputs), axis_counts(order_out), strict=True)
+            counts = index_counts(group, basis.inputs), index_counts(group, order_out)
+            gains = zip(group.indices, index_sizes(group, ns), *counts, strict=True)
             lift = 1.0 if basis.transfer else prod(n ** (factor.gain(k, lo) / 4) for factor, n, k, lo in gains)
             for of_map, matrix, one in zip(weight, basis.matrices(ns), basis.matrices(ns, turned=False), strict=True):
                 scale = lift * float((one**2).sum(1).max()) ** power
@@ -809,11 +841,13 @@ def _plan_of(subject: Any) -> tuple[Plan, list[str]]:
         return plan_problem(subject), []
     plan = subject if isinstance(subject, Plan) else getattr(subject, "plan", None)
     if not isinstance(plan, Plan):
-        raise EqsynthError(f"only a layer, plan, Hom or exported file can be verified, not {type(subject).__name__}")
+        raise EqsynthError(
+            f"only a layer, network, plan, Hom or exported file can be verified, not {type(subject).__name__}"
+        )
     return plan, []
 
 
-def _facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]:
+def facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]:
     """What an exported class says about itself, each of the kind that eqsynth writes."""
     facts: dict[str, Any] = {}
     for node in body:
@@ -840,7 +874,7 @@ def _facts_of(name: str, path: Path, body: Sequence[ast.stmt]) -> dict[str, Any]
     return facts
 
 
-def _plan_of_facts(facts: Mapping[str, Any]) -> Plan:
+def plan_of_facts(facts: Mapping[str, Any]) -> Plan:
     """The plan of the problem that an exported class names. A group is read from no other file."""
     bias, normalization = facts["bias_terms"], facts["normalization"]
     if "space_u" in facts:
@@ -873,20 +907,24 @@ def _read_exported(path: Path) -> tuple[Plan, list[str]]:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     if not classes:
         raise VerificationError(f"{path} is no layer exported by eqsynth: it lacks a class")
-    plan = _plan_of_facts(_facts_of(classes[-1].name, path, classes[-1].body))
-    source = artifact_of(plan, classes[-1].name).source
+    plan = plan_of_facts(facts_of(classes[-1].name, path, classes[-1].body))
+    return plan, [same_source(path, text, artifact_of(plan, classes[-1].name).source, plan.problem)]
+
+
+def same_source(path: Path, text: str, source: str, problem: object) -> str:
+    """That a file has the text that is emitted for its problem, in words; raises VerificationError with the place."""
     written = files.plain(text.encode()).decode()
     if source != written:
         for number, (theirs, ours) in enumerate(zip(written.splitlines(), source.splitlines(), strict=False), 1):
             if theirs != ours:
                 raise VerificationError(
-                    f"{path} differs from what eqsynth emits for {plan.problem}, first in line {number}:\n"
+                    f"{path} differs from what eqsynth emits for {problem}, first in line {number}:\n"
                     f"  file: {theirs.strip()}\n  ours: {ours.strip()}\n"
                     "It was edited, or made by another version: export it again"
                 )
-        raise VerificationError(f"{path} differs from what eqsynth emits for {plan.problem} in length: export it again")
+        raise VerificationError(f"{path} differs from what eqsynth emits for {problem} in length: export it again")
     exactly = "byte for byte" if written == text else "but for the ends of its lines"
-    return plan, [f"the file is {exactly} what eqsynth emits for {abridged(plan.problem)}"]
+    return f"the file is {exactly} what eqsynth emits for {abridged(problem)}"
 
 
 def is_exported(path: Path) -> bool:

@@ -313,8 +313,8 @@ def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
     powers = [axes_of(k) + axes_of(lo) for _, k, lo in _factors(maps)]
     headed = {
         place
-        for element in maps.diagrams
-        for place, (_, part) in enumerate(words.parts(maps.group, element))
+        for number in range(len(maps))
+        for place, part in enumerate(maps.factor_parts(number))
         if isinstance(part, Diagram) and part.head
     }
     while True:
@@ -326,6 +326,7 @@ def _picture_sizes(maps: Basis, count: int) -> tuple[int, ...] | None:
             (size, place)
             for place, (factor, size) in enumerate(zip(factors, sizes, strict=True))
             if powers[place] and size > max(factor.multiple, 2) and factor.diagrammatic and place not in headed
+            if not factor.split or factor.symbolic
         ]
         if not lower:
             return None
@@ -370,7 +371,9 @@ def _left_out(maps: Basis, pieces: _Pieces, multiplied: Sequence[Multiplied] = (
             needed = "diagram" if maps.group.diagrammatic or made_of == "graphs" else "map"
             note = note if made_of in ("orbits", "matrices") else f"Nothing was left out: every {needed} is needed."
     sections = []
-    for place, part in enumerate(bases if maps.group.maps != "nested" else ()):
+    for place, part in enumerate(bases):
+        if part.group.split:
+            continue
         own = multiplied[place : place + 1]
         try:
             listed = relations(part)
@@ -449,7 +452,7 @@ def _plan(maps: Basis, problem: ProductHom | None = None) -> dict[str, Any]:
 def _dimensions(maps: Basis) -> list[dict[str, Any]]:
     sections = []
     for factor, given, wanted in _factors(maps):
-        if not factor.diagrammatic or factor.maps == "nested":
+        if not factor.diagrammatic or factor.split:
             continue
         k, lo = axes_of(given), axes_of(wanted)
         if has_irreps(given, wanted):

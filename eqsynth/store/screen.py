@@ -83,7 +83,7 @@ class Screen:
         if wide is None or len(line) <= wide:
             return [line]
         margin = len(line) - len(line.lstrip())
-        room = max(wide, margin + hang + NARROWEST)
+        room = max(wide, margin + hang + NARROWEST // 2)
         return textwrap.wrap(
             line.lstrip(), room, initial_indent=" " * margin, subsequent_indent=" " * (margin + hang),
             break_long_words=False, break_on_hyphens=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,8 @@ from eqsynth.spaces.space import (
 )
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -161,6 +162,8 @@ def squares(group: Group, element: Single, turns: Sequence[Turn], inputs: Order,
     >>> squares(Group("O", 3), Diagram(2, 2, ((0, 2), (1, 3))), (((0, 1), 1),), Irrep.of_degree(2), 2)
     Fraction(5, 1)
     """
+    from fractions import Fraction
+
     (one,), (other,) = irreps_of(inputs), irreps_of(outputs)
     if one is not None and one == other and element == identity(inputs):
         return Fraction(one.dim)
@@ -216,6 +219,8 @@ def on_stored(
 
     ``summed``: columns stand for what is read, so that equal entries of a tensor are added up; else they are taken.
     """
+    from fractions import Fraction
+
     import numpy as np
 
     (one,) = entries_of(order)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
-from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
@@ -1778,8 +1777,8 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
     share = positions(bases.group, bases.outs[b]) / reached
     # Entries that stand in several places of a tensor are coordinates divided by the square root of how many.
     before, after = (units(bases.group, order) for order in (bases.ins[a], bases.outs[b]))
-    share /= 1 if before is None else fmean((abs(before).max(1) ** -2.0).tolist())
-    share /= 1 if after is None else fmean((abs(after).max(1) ** 2).tolist())
+    share /= 1 if before is None else float((abs(before).max(1) ** -2.0).mean())
+    share /= 1 if after is None else float((abs(after).max(1) ** 2).mean())
     return tuple(
         share * part.division / part.copies_in[a]
         for part in bases.irreps

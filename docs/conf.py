@@ -21,6 +21,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sp
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_static_path = ["_static"]
+# What scripts/gallery.py --pages writes; without it, links to interactive pages lead nowhere.
+html_extra_path = ["_build/pages"] if Path(__file__).with_name("_build").joinpath("pages").exists() else []
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 

@@ -181,7 +181,12 @@ def show(
         Path | None,
         typer.Option("--svg", help="Draw to an SVG file, for pages; - is the standard output here and below."),
     ] = None,
-    tikz: Annotated[Path | None, typer.Option("--tikz", help="Draw to a LaTeX file, for papers.")] = None,
+    tikz: Annotated[
+        Path | None, typer.Option("--tikz", help="Draw to a LaTeX file that papers \\input, rows as wide as a column.")
+    ] = None,
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="Make the file of --tikz a LaTeX document of its own.")
+    ] = False,
     png: Annotated[Path | None, typer.Option("--png", help="Draw to a PNG file; needs the extra draw.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page about the maps to an HTML file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files with other content.")] = False,
@@ -195,9 +200,11 @@ def show(
 
     if method is not None and not (plan or source):
         raise ConfigError("--method says how a layer computes: ask for --plan or --source with it, or leave it out")
+    if standalone and not tikz:
+        raise ConfigError("--standalone says what the file of --tikz is: ask for --tikz FILE, too, or leave it out")
     if is_product(inputs):
         pictures, way = (svg, tikz, png), method or "diagrams"
-        wanted = _Shown(every, plan, source, index, way, certificate, as_json, pictures, html, force)
+        wanted = _Shown(every, plan, source, index, way, certificate, as_json, pictures, standalone, html, force)
         if choose != "auto":
             raise ConfigError("products have the diagrams of --choose auto: leave it out")
         if transfer is not None or sizes:
@@ -233,7 +240,7 @@ def show(
             drawings, captions = table.drawings(maps)
         else:
             drawings, captions = [drawing(maps.group, maps[index])], []
-        _draw(drawings, captions, title, (svg, tikz, png), force)
+        _draw(drawings, captions, title, (svg, tikz, png), standalone, force)
     elif as_json:
         with waiting(f"describing maps of {group}"):
             text = _json(table.basis_data(maps, index))
@@ -278,6 +285,7 @@ class _Shown:
     certificate: bool
     as_json: bool
     drawings: tuple[Path | None, Path | None, Path | None]
+    standalone: bool
     html: Path | None
     force: bool
 
@@ -310,7 +318,7 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
         drawings, captions = products.product_drawings(problem)
         if index is not None:
             drawings, captions = [drawings[index]], []
-        _draw(drawings, captions, str(problem), wanted.drawings, wanted.force)
+        _draw(drawings, captions, str(problem), wanted.drawings, wanted.standalone, wanted.force)
     elif wanted.as_json:
         _say(_json(products.product_data(problem, index)))
     elif wanted.certificate:
@@ -335,7 +343,12 @@ def _check_index(maps: Basis, index: int) -> None:
 
 
 def _draw(
-    drawings: Sequence[Drawing], captions: Sequence[str], title: str, paths: Sequence[Path | None], force: bool
+    drawings: Sequence[Drawing],
+    captions: Sequence[str],
+    title: str,
+    paths: Sequence[Path | None],
+    standalone: bool,
+    force: bool,
 ) -> None:
     """Write drawings as SVG, LaTeX and PNG, each to its path: a sheet, or one drawing alone where it has no caption."""
     from eqsynth.diagrams import svg as svgs
@@ -344,7 +357,7 @@ def _draw(
 
     alone = len(drawings) == 1 and not captions
     page = svgs.svg(drawings[0]) if alone else svgs.sheet(drawings, captions, title)
-    paper = papers.tikz(drawings[0], standalone=True) if alone else papers.sheet(drawings, captions)
+    paper = papers.tikz(drawings[0], standalone) if alone else papers.sheet(drawings, captions, standalone)
     # Pixels first: they are refused where their library is missing, and then nothing should be written.
     contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
     wanted = [(path, content) for path, content in zip(paths, contents, strict=True) if path]

@@ -1,10 +1,11 @@
 """Draw ``docs/gallery.md`` and its pictures again, or check that they are what eqsynth draws now.
 
-usage: python scripts/gallery.py [--check] [--goldens] [--force]
+usage: python scripts/gallery.py [--check] [--goldens] [--force] [--pages FOLDER]
 
 ``--goldens`` writes, besides, the drawings that the tests compare with: look at the pictures before you commit them.
 Files that are there with other content are replaced with ``--force`` only, since somebody may have drawn them; pictures
-that the gallery does not have are named, never removed.
+that the gallery does not have are named, never removed. ``--pages`` writes nothing but the interactive pages that the
+gallery links to, which ``scripts/docs.sh`` puts beside those of the site.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from pathlib import Path
 
 import eqsynth as eq
 from catalog import LAYERS
+from eqsynth import page
 from eqsynth.bases import table
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.diagrams.layout import drawing
 from eqsynth.diagrams.shapes import Drawing
 from eqsynth.diagrams.svg import sheet, svg
-from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.families.group import Group
+from eqsynth.families.hom import Hom, Problem, ProductHom
 from eqsynth.plans.products import maps
-from eqsynth.spaces.space import order_text
+from eqsynth.spaces.space import Order, order_text
 from eqsynth.store import files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,6 +140,7 @@ def pages() -> dict[Path, str]:
         text += [f"In words: {drawn.words}", "", f"Source: {source}.", ""]
     made[folder / "so_3_3_2.svg"], title = whole(eq.Hom.parse("SO(3)", "1x3", "1x2"))
     text += [f"## {title}", "", f"![{title}](gallery/so_3_3_2.svg)", ""]
+    text += links()
     text += ["## The catalog", "", "Every map of every layer in `catalog/`: what one weight of it does.", ""]
     for layer in LAYERS:
         name = layer.file
@@ -145,6 +149,41 @@ def pages() -> dict[Path, str]:
         text += [f"![{title}](gallery/{name}.svg)", ""]
     made[ROOT / "docs" / "gallery.md"] = "\n".join(text).rstrip() + "\n"
     return made
+
+
+def interactive() -> dict[str, tuple[Group, Order, Order]]:
+    """The interactive pages by name: for each group of the catalog the maps of its first layer."""
+    chosen: dict[str, tuple[Group, Order, Order]] = {}
+    for layer in LAYERS:
+        hom = layer.hom
+        if isinstance(hom, Hom) and hom.group not in [group for group, _, _ in chosen.values()]:
+            chosen[layer.file] = hom.group, hom.space_in.orders[0], hom.space_out.orders[0]
+    return chosen
+
+
+def links() -> list[str]:
+    """The part of the gallery that links to the interactive pages."""
+    text = [
+        "## Interactive pages",
+        "",
+        "One for each group of the catalog, as `eqsynth show GROUP K L --html FILE` writes it:",
+    ]
+    text += ["maps to filter and sort, their matrices entry by entry, what was left out and why, the plan.", ""]
+    text += [
+        f'- <a href="gallery/pages/{name}.html">{group}: order {order_text(inputs)} to order {order_text(outputs)}</a>'
+        for name, (group, inputs, outputs) in interactive().items()
+    ]
+    return [*text, ""]
+
+
+def write_pages(folder: Path) -> int:
+    """Write the interactive pages to ``gallery/pages`` in a folder of their own."""
+    for name, (group, inputs, outputs) in interactive().items():
+        path = folder / "gallery" / "pages" / f"{name}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.write(path, group, inputs, outputs, force=True)
+    print(f"gallery: {len(interactive())} pages")
+    return 0
 
 
 def whole(hom: Problem) -> tuple[str, str]:
@@ -173,6 +212,8 @@ def goldens() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write or check the gallery; the exit code is 1 when a file differs."""
+    if "--pages" in arguments:
+        return write_pages(Path(arguments[arguments.index("--pages") + 1]))
     wanted = pages() | (goldens() if "--goldens" in arguments else {})
     folder = ROOT / "docs" / "gallery"
     stale = [path for path, text in wanted.items() if not files.same(path, text.encode())]

@@ -21,6 +21,7 @@ import eqsynth as eq
 from benchmarks import bases as bench_bases
 from benchmarks import contenders, irreps, irreps_report, layers, measuring, peers, report, startup
 from benchmarks import graphs as bench_graphs
+from benchmarks import products as bench_products
 from benchmarks import symmetric as bench_symmetric
 from benchmarks.onebyone import OneByOne, Tuned
 from eqsynth.bases import basis as bases
@@ -286,7 +287,8 @@ def test_a_tiny_run_from_end_to_end(tmp_path, capsys):
         assert lines[-1] in text
         assert lines[-1] in printed
     assert [row["case"] for row in made["cases"]] == [str(case) for case in layers.QUICK_CASES]
-    assert {"limit", "ours", "one", "dense", "prebuilt", "ours both", "dense both"} <= set(made["cases"][0]["ms"])
+    timed = {"limit", "ours", "prepared", "one", "dense", "prebuilt", "ours both", "dense both"}
+    assert timed <= set(made["cases"][0]["ms"])
     assert "one" not in made["cases"][2]["ms"]
     assert len(made["small"]) == 14
     assert len(made["cost_model"]["predicted_over_measured"]) == 17
@@ -461,7 +463,7 @@ def test_contenders_that_compute_something_else_are_refused(monkeypatch):
     case = irreps.QUICK_CASES[0]
     plain = layers.Problem.layer
     found, _ = irreps.contenders(case, case.input(), peers=False)
-    assert list(found) == ["ours", "diagrams", "irreps", "matrix", "blocks", "stored"]
+    assert list(found) == ["ours", "diagrams", "irreps", "matrix", "blocks", "stored", "stored prepared"]
 
     def changed(case, **kw):
         layer = plain(case, **kw)
@@ -495,7 +497,9 @@ def test_a_tiny_run_of_irreps_from_end_to_end(tmp_path, capsys):
         assert lines[-1] in printed
     assert [row["case"] for row in made["cases"]] == [str(case) for case in irreps.QUICK_CASES]
     methods = {name for row in made["cases"] for name in row["ms"] if "both" not in name}
-    assert methods == {"ours", "diagrams", "irreps", "fourier", "matrix", "blocks", "products", "stored"}
+    stored = {"stored", "stored prepared"}
+    assert methods == {"ours", "diagrams", "irreps", "fourier", "matrix", "blocks", "products", *stored}
+    assert made["networks"][0]["ratios"]["full / irreps"]["value"] > 0
     imported, setup = made["fresh"]
     assert imported["ratios"]["milliseconds"]["target"] == 200
     assert {"empty imported", "empty made", "empty ran", "warm made"} <= set(setup["ms"])
@@ -527,7 +531,7 @@ def test_slow_imports_and_setups_are_missed_targets():
         {"case": "O(3)", "ratios": layers.rated([("warm / e3nn", 1.2, startup.MAX_SETUP, True)])},
         {"case": "O(3)", "ratios": layers.rated([("warm / e3nn", None, startup.MAX_SETUP, True)])},
     ]
-    assert irreps_report.missed({"cases": [], "fresh": rows}) == [
+    assert irreps_report.missed({"cases": [], "networks": [], "fresh": rows}) == [
         "import eqsynth: milliseconds = 210 > 200",
         "O(3): warm / e3nn = 1.2 > 1",
     ]
@@ -644,6 +648,39 @@ def test_sparse_layers_that_give_something_else_are_refused(monkeypatch, capsys)
     monkeypatch.setattr("eqsynth.nn.positions.scales", lambda at, *_: torch.ones(len(at), 1))
     assert bench.main(["graphs", "--repeat", "1", "--quick"]) == 1
     assert "do not give the same" in capsys.readouterr().err
+
+
+# --- products -------------------------------------------------------------------------------------------
+
+
+def test_products_are_measured_and_written(tmp_path, capsys):
+    (case, *_) = bench_products.QUICK_CASES
+    command = ["products", "--quick", "--repeat", "1", "--no-compile", "--no-peers", "--cases", str(case)]
+    assert bench.main([*command, "--out", str(tmp_path)]) == 0
+    assert "| 4x1 x 4x1 -> 4x1, full | ours | 1 |" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "products.json").read_text())["rows"]
+    assert [row["contender"] for row in rows] == ["ours", "dense einsum"]
+    assert rows[1]["double_ratio"] > 0
+
+
+@pytest.mark.parametrize("case", bench_products.QUICK_CASES[1:])
+def test_one_einsum_is_the_same_product(case, monkeypatch):
+    found, _ = bench_products.contenders(case, layers.Options(peers=False))
+    assert found["dense einsum"][2] == found["ours"][2] > 0
+    monkeypatch.setattr(bench_products.Dense, "forward", lambda _, *x: torch.zeros_like(case.layer()(*x)))
+    with pytest.raises(AssertionError, match="not close"):
+        bench_products.contenders(case, layers.Options(peers=False))
+
+
+def test_gpus_are_asked_for_where_they_are(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for wanted, told in ((["layers"], "sees no such device"), (["bases", "graphs"], "bases: measured on CPUs alone")):
+        with pytest.raises(SystemExit):
+            bench.main([*wanted, "--device", "cuda"])
+        assert told in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        bench.main(["layer"])
+    assert "layer: not known, choose from bases" in capsys.readouterr().err
 
 
 # --- symmetric tensors ---------------------------------------------------------------------------------

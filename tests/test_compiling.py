@@ -81,6 +81,7 @@ def test_gradients_that_are_not_given():
     assert gradgradcheck(compiled, (x,), fast_mode=True, check_undefined_grad=True)
 
 
+@pytest.mark.usefixtures("open_sizes")
 def test_batches_of_other_sizes():
     layer, (x, *others) = layer_of("S(n)"), [input_of("S(n)", batch) for batch in (5, 7, 11)]
     compiled = eq.compile(layer, backend="eager", dynamic=True)

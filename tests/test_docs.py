@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import eqsynth as eq
-from eqsynth import drawing, svg
+from eqsynth import drawing, svg, tikz
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
@@ -56,7 +56,7 @@ def test_a_broken_link_is_noticed(tmp_path):
 
 #: What Sphinx writes an entry for, name by name.
 ENTRY = re.compile(r"^\.\. auto(?:class|function|exception|data):: (\S+)$", re.MULTILINE)
-MODULES = [eq, eq.nn, eq.algebra, eq.symbolic, eq.testing, eq.page, drawing, svg]
+MODULES = [eq, eq.nn, eq.algebra, eq.symbolic, eq.testing, eq.page, drawing, svg, tikz]
 
 
 def public():

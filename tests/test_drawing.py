@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import Diagram, Group
-from eqsynth.bases.table import basis_data, drawings
+from eqsynth.bases.table import basis_data, drawings, how_to_read
 from eqsynth.diagrams import layout, shapes, tikz, words
 from eqsynth.diagrams import svg as svgs
 from eqsynth.diagrams.diagram import MatrixMap, Orbit
@@ -120,7 +120,7 @@ def extents(root):
         elif tag == "circle":
             x, y, r = (float(node.get(name)) for name in ("cx", "cy", "r"))
             yield x + dx - r, y + dy - r, x + dx + r, y + dy + r, tag
-        elif tag == "rect":
+        elif tag == "rect" and node.get("class") != "eq-paper":
             x, y, w, h = (float(node.get(name)) for name in ("x", "y", "width", "height"))
             yield x + dx, y + dy, x + dx + w, y + dy + h, tag
         elif tag == "text":
@@ -254,11 +254,12 @@ def test_blocks_are_told_apart_by_more_than_colour(case):
     group, element = case
     drawn = layout.drawing(group, element)
     looks = [(style.mark, DASHES[style.dash % len(DASHES)]) for style in drawn.styles]
+    if isinstance(element, tuple):
+        return  # each factor looks as it does alone
     assert sorted(style.dash for style in drawn.styles) == list(range(len(looks)))
-    if not isinstance(element, tuple):
-        assert len({mark for mark, _ in looks}) == len(looks)
+    assert len({mark for mark, _ in looks}) == len(looks)
     strands = {strand.block for strand in drawn.strands if strand.block >= 0}
-    # Up to seven blocks with strands, products included, differ by the dash alone.
+    # Up to seven blocks with strands differ by the dash alone.
     if len(strands) <= len(DASHES):
         assert len({looks[block][1] for block in strands}) == len(strands)
 
@@ -288,8 +289,9 @@ def test_factors_of_a_product_stand_side_by_side(first, second):
     assert whole.kind == " x ".join(part.kind for part in parts)
     (sign,) = [label for label in whole.labels if label.text == "⊗"]
     for part, within in zip(parts, (lambda x: x < sign.x, lambda x: x > sign.x), strict=True):
-        # The same marks as alone, except that rows may be farther apart and colours are counted on.
-        assert [dot.kind for dot in whole.dots if within(dot.x)] == [dot.kind for dot in part.dots]
+        # The same marks, letters and colours as alone, except that rows may be farther apart.
+        looks = [(dot.kind, whole.styles[dot.block] if dot.block >= 0 else None) for dot in whole.dots if within(dot.x)]
+        assert looks == [(dot.kind, part.styles[dot.block] if dot.block >= 0 else None) for dot in part.dots]
         assert [strand.kind for strand in whole.strands if within(strand.points[0][0])] == [
             strand.kind for strand in part.strands
         ]
@@ -384,6 +386,17 @@ def test_the_gallery_has_every_kind_and_the_whole_catalog():
         assert f"(../catalog/{path.name})" in files["gallery.md"]
 
 
+def test_every_group_of_the_catalog_has_an_interactive_page(tmp_path, monkeypatch):
+    listed = gallery.interactive()
+    assert {group for group, _, _ in listed.values()} == {layer.hom.group for layer in gallery.LAYERS}
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert [f'<a href="gallery/pages/{name}.html">' in text for name in listed] == [True] * len(listed)
+    monkeypatch.setattr(gallery, "interactive", lambda: {name: listed[name] for name in ("s_n_1_1", "s_3_wr_s_n_1_1")})
+    assert gallery.main(["--pages", str(tmp_path / "site")]) == 0
+    written = sorted(path.name for path in (tmp_path / "site" / "gallery" / "pages").iterdir())
+    assert written == ["s_3_wr_s_n_1_1.html", "s_n_1_1.html"]
+
+
 def belongs(group, element):
     """Whether an element is a map of the group; bilabelled graphs always are."""
     if group.maps == "nested":
@@ -416,25 +429,62 @@ def test_figures_of_the_gallery_are_maps_of_their_groups():
     assert not belongs(Group.parse("Matrix([[0,1],[-1,0]]; )"), MatrixMap(1, 1, ((0, 0, 1),)))
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
-def test_tikz_compiles(tmp_path):
-    """All kinds on one sheet, and one alone."""
+def papers():
+    """LaTeX files: all kinds in a column that is narrower than some of them, and documents of their own."""
     shown = list(gallery.figures().values())
     captions = [f"{number}\u00a0\u00a0{drawn.formula}" for number, drawn in enumerate(shown)]
-    empty = layout.drawing("S(n)", Diagram(0, 0, ()))
-    sources = {
+    paper = r"\documentclass[twocolumn]{article}\usepackage{tikz}\begin{document}\input{sheet}Text.\end{document}"
+    return {
         "sheet": tikz.sheet(shown, captions),
-        "one": tikz.tikz(empty, standalone=True),
-        "none": tikz.sheet([], []),
+        "paper": paper,
+        "all": tikz.sheet(shown, captions, standalone=True),
+        "one": tikz.tikz(layout.drawing("S(n)", Diagram(0, 0, ())), standalone=True),
+        "none": tikz.sheet([], [], standalone=True),
     }
-    for name, source in sources.items():
+
+
+@pytest.mark.parametrize("engine", ["pdflatex", "lualatex", "xelatex"])
+def test_tikz_compiles(tmp_path, engine):
+    if not shutil.which(engine):
+        pytest.skip(f"no {engine} here")
+    for name, source in papers().items():
         (tmp_path / f"{name}.tex").write_text(source, encoding="utf-8")
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
+    for name in ("paper", "one", "none") if engine == "pdflatex" else ("all",):
+        command = [engine, "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-2000:]
-        assert "1 page" in done.stdout
+        assert name == "paper" or "1 page" in done.stdout
         assert "Overfull" not in done.stdout
         assert "Missing character" not in done.stdout + (tmp_path / f"{name}.log").read_text(errors="replace")
+
+
+def balanced(source):
+    """Whether groups, environments and conditionals of a LaTeX file close in the order in which they open."""
+    opened = []
+    pairs = {"}": "{", r"\endgroup": r"\begingroup", r"\fi": r"\if"}
+    for token in re.findall(r"\\(?:begin|end)\{\w+\}|\\[a-zA-Z]+|\\.|%[^\n]*|[{}]", source):
+        opener = token.replace("end", "begin", 1) if token.startswith(r"\end{") else pairs.get(token)
+        if opener and (not opened or opened.pop() != opener):
+            return False
+        if token in ("{", r"\begingroup") or token.startswith(r"\begin{"):
+            opened.append(token)
+        elif token in (r"\ifdim", r"\ifdefined"):
+            opened.append(r"\if")
+    return not opened
+
+
+def test_tikz_is_sound_where_no_latex_is():
+    """Structure: what opens closes, every colour is known where it is used, a fragment is no document."""
+    for name, source in papers().items():
+        assert balanced(source), name
+        assert ("documentclass" in source) == (name != "sheet")
+        for drawn in source.split(r"\begin{tikzpicture}")[1:]:
+            used = re.findall(r"(?<!definecolor{)(eqsynth\d)", drawn)
+            assert set(used) <= set(re.findall(r"definecolor{(\w+)}", drawn))
+    assert not balanced(r"\begin{scope}{\end{scope}}")
+    assert not balanced(r"\ifdim\wd0>1pt {\fi}")
+    with pytest.raises(EqsynthError, match="True or False"):
+        tikz.sheet([], [], standalone="no")
 
 
 def test_tikz_is_ascii_so_that_any_latex_reads_it():
@@ -469,7 +519,10 @@ def test_show_writes_files(tmp_path):
     assert captions == [
         f"{number}\u00a0\u00a0{formula}" for number, formula in enumerate(eq.basis("SO(3)", 3, 2).formulas())
     ]
-    assert (tmp_path / "all.tex").read_text().startswith(r"\documentclass")
+    assert "documentclass" not in (tmp_path / "all.tex").read_text()
+    done = eqsynth("show", "SO(3)", "1", "1", "--tikz", "own.tex", "--standalone", cwd=tmp_path)
+    assert (tmp_path / "own.tex").read_text().startswith(r"\documentclass"), done.stderr
+    assert "ask for --tikz FILE" in eqsynth("show", "SO(3)", "1", "1", "--standalone", cwd=tmp_path).stderr
     done = eqsynth("show", "SO(3)", "3", "2", "--index", "4", "--svg", "one.svg", cwd=tmp_path)
     assert "1 diagram\n" in done.stderr
     basis = eq.basis("SO(3)", 3, 2)
@@ -593,6 +646,76 @@ def test_notebooks_show_cards_and_pictures():
     assert alone.count("eq-leg") == 2
     check_within(alone)
     check_within(Diagram(1, 1, ((0,), (1,), ()), ((2, 0), (2, 1)))._repr_svg_())
+
+
+def test_files_are_dark_ink_on_white_paper_whatever_the_system_prefers():
+    drawn = layout.drawing("S(n)", Diagram(1, 1, ((0, 1),)))
+    text = svg(drawn)
+    assert "prefers-color-scheme" not in text
+    root = ET.fromstring(text)
+    paper = next(node for node in root if node.get("class") == "eq-paper")
+    assert [root.get("viewBox").split()[2:]] == [[paper.get("width"), paper.get("height")]]
+    # Only a file is a document with this element at its root: within a page, the paper has no colour.
+    assert paper.get("fill") == "none"
+    assert ":root.eqsynth-drawing>.eq-paper{fill:#fff}" in text
+
+
+LEGENDS = {
+    ("S(n)", 1, 1): "joined dots share an index|input that nothing joins is summed; an output that nothing joins is",
+    ("O(n)", 2, 2): "joined dots share an index",
+    ("Sp(4)", 2, 2): "joined dots|an arrow joins two axes of one row: ω, with ω[0,1] = 1",
+    ("O(1,3)", 2, 2): "joined dots|a pair inside a row is η",
+    ("O(1,3)", "1.det", 3): "joined dots|tied to the head: the Levi-Civita|inputs come to the head through η",
+    ("A(3)", 1, 1): "joined dots|nothing joins is|tied to the head|lacks one index",
+    ("U(n)", "(1,1)", "(1,1)"): "joined dots|axes of V come first, then those of its dual",
+    (
+        "S(3) wr S(n)",
+        1,
+        1,
+    ): "joined dots|nothing joins|in their group, S(n); right, which agree in their member, S(3)",
+    ("S(n) x O(3)", (1, 1), (1, 1)): "joined dots|nothing joins|for one factor each; their entries are multiplied",
+    ("S(n)", "S2", "S2"): "joined dots|nothing joins|symmetric outputs: a map is the sum|symmetric inputs: of pictures",
+    ("O(3)", "2e", 2): "joined dots|irreps are drawn as the tensors that they are",
+    ("Perm(4: 1 2 3 0)", 1, 1): "joined dots|squares with numbers are one index tuple",
+    ("Perm(4: 1 2 3 0)", "1.det", 1): "a square is an entry of the matrix",
+    ("Aut(petersen)", 1, 1): "joined dots|nothing joins|discs between the rows are vertices of a graph",
+    ("O(3)", 2, 1): "",
+}
+
+
+@pytest.mark.parametrize("problem", LEGENDS, ids=str)
+def test_the_legend_says_what_occurs_and_nothing_else(problem):
+    lines = how_to_read(eq.basis(*problem))
+    expected = [part for part in LEGENDS[problem].split("|") if part]
+    assert len(lines) == len(expected), lines
+    assert all(part in line for part, line in zip(expected, lines, strict=True)), lines
+    # What terminals show has no dome, no squares and no discs.
+    shown = how_to_read(eq.basis(*problem), characters=True)
+    assert not any(word in line for line in shown for word in ("dome", "square", "disc", "dots", "arrow"))
+
+
+def test_a_legend_of_a_product_names_the_inputs():
+    lines = how_to_read(eq.basis("O(3)", 2, 0), [[("u", 1), ("v", 1)]])
+    assert lines[-1] == "lines below the dots say which axes are those of u and of v"
+    assert lines[0].startswith("outputs y on top, inputs below")
+
+
+def test_formulas_of_tables_are_their_entries_where_these_are_few():
+    group = Group.parse("Matrix([[0,1],[-1,0]]; )")
+    few = MatrixMap(2, 1, ((1, 0, 2), (1, 1, -1), (3, 0, -1)))
+    assert words.formula(group, few) == "y[0,1] += 2 x[0] - x[1], y[1,1] += -x[0]"
+    assert words.formula(group, few, multiplied=[[("u", 1)]]) == "y[0,1] += 2 u[0] - u[1], y[1,1] += -u[0]"
+    many = MatrixMap(1, 3, tuple((row, column, 1) for row in range(2) for column in range(4)))
+    assert words.formula(group, many) == "y[0] += x[0,0,0], ... 8 entries"
+    assert words.formula(group, few, listed=False) == "3 entries, first 2 at row 1, column 0"
+    # Exactly those entries of the matrix that are not zero, for every map of a basis.
+    basis = eq.basis(group, 1, 1)
+    for formula, values in zip(basis.formulas(), basis.matrices(), strict=True):
+        read = {}
+        for row, summands in re.findall(r"y\[(\d)\] \+= ([^,]+)", formula):
+            for sign, size, column in re.findall(r"(-?) ?(\d*) ?x\[(\d)\]", summands):
+                read[int(row), int(column)] = int(size or 1) * (-1 if sign else 1)
+        assert read == {(i, j): int(values[i, j]) for i in range(2) for j in range(2) if values[i, j]}
 
 
 def test_a_drawing_is_plain_frozen_data():

@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 import warnings
+from fractions import Fraction
 from itertools import pairwise, permutations, product
 
 import flint
@@ -17,13 +18,32 @@ from hypothesis import strategies as st
 import eqsynth as eq
 from eqsynth import Diagram
 from eqsynth.algebra import Map, matrix
+from eqsynth.bases.bratteli import irreducible_dimension
 from eqsynth.bases.constraints import nullspace
+from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.bases.pointwise import demand
+from eqsynth.bases.relations import relations
 from eqsynth.diagrams import enumeration, functor, standard
-from eqsynth.errors import ActivationError, EqsynthError, GroupError, ParseError, ShapeError, SpaceError
+from eqsynth.diagrams.gram import values
+from eqsynth.errors import ActivationError, EqsynthError, GroupError, ParseError, ShapeError, SpaceError, WeightsError
+from eqsynth.exact.permutations import heads_of
+from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.families.representation import act
-from eqsynth.spaces.space import Space, Valence, axes_of, duals_of, order_text, read_order, valence
+from eqsynth.families.walled import weight_of
+from eqsynth.spaces.space import (
+    Space,
+    Symmetry,
+    Valence,
+    all_turns,
+    axes_of,
+    duals_of,
+    order_text,
+    plain,
+    read_order,
+    tensor_parts,
+    valence,
+)
 from eqsynth.symbolic import degenerate_sizes, gram, gram_determinant, weingarten
 
 ORDERS = [0, 1, 2, (0, 1), (1, 1), (0, 2), (2, 1), (0, 1, 1), (1, 1, 1)]
@@ -62,7 +82,10 @@ def test_orders_are_read_as_they_are_written(runs):
         ("O(3): 1x(1,1) -> 1", SpaceError, "write a plain number such as 2"),
         ("S(2) x O(2): 1x((1,1),1) -> 1x(1,1)", SpaceError, r"S\(2\) does not tell V\* from V: write 2 in place"),
         ("Matrix([[0,1],[-1,0]]; ) x O(2): 1x((1,1),1) -> 1x(1,1)", SpaceError, "V alone: ask for GL"),
-        ("GL(2): (S2,1) -> 1", SpaceError, "symmetric and alternating tensors have axes of V alone"),
+        ("GL(2): (S2,1.det) -> 1", SpaceError, "symmetries of some of either kind"),
+        ("GL(2): (S2.packed,1) -> 1", SpaceError, r"one run alone, \(0,S2.packed\): write \(S2,1\)"),
+        ("O(2) x GL(2): 1x(1,(0,1.det)) -> 1x(0,0)", ParseError, "have no determinant"),
+        ("S(2) x O(2): 1x((0,S2),1) -> 1x(0,1)", SpaceError, r"write 2 in place of \(0,S2\)"),
         ("GL(2) x O(2): 1x(1,1,1) -> 1", SpaceError, "one entry per factor"),
         ("GL(2): 1x1.det -> 1", GroupError, r"without .det, or for SL\(2\)"),
         ("U(2): 1x1.det -> 1", GroupError, r"without .det, or for SU\(2\)"),
@@ -115,6 +138,40 @@ def test_bases_are_the_exact_null_space(name):
         assert rank(matrices) == len(listed) == len(kernel)
 
 
+@pytest.mark.parametrize(
+    ("name", "inputs", "outputs"), [("SL(2)", 6, 0), ("SL(2)", (3, 1), (0, 2)), ("SU(3)", 6, 0), ("SL(1)", (1, 3), 0)]
+)
+def test_several_determinants(name, inputs, outputs):
+    """Products of epsilons: as many as pairs of tableaux, chosen by their values where standard ones are triangular."""
+    group = eq.Group.parse(name)
+    cheapest, chosen = (eq.basis(name, inputs, outputs, choose=way) for way in ("cheapest", "standard"))
+    below, above = axes_of(cheapest.inputs), axes_of(cheapest.outputs)
+    allowed = maps_of(group, cheapest.inputs, cheapest.outputs)
+    assert {len(heads_of(diagram.head, group.n)) for diagram in cheapest} == {abs(allowed.determinants)}
+    assert (cheapest.certificate.independence, chosen.certificate.independence) == ("values", "standard")
+    every = [*enumeration.diagrams(allowed, above, below)]
+    assert len({*every}) == allowed.count(above + below) == cheapest.certificate.spanning
+    assert not any(enumeration.misfit(allowed, diagram) for diagram in every)
+    assert {*chosen} == {diagram for diagram in every if not standard.excess(allowed, diagram)}
+    triangle = [[*row] for row in values(allowed, [*standard.standard(allowed, above, below)])]
+    assert abs(int(flint.fmpz_mat([[int(entry) for entry in row] for row in triangle]).det())) == 1
+    matrices = cheapest.matrices().reshape(len(cheapest), -1)
+    assert rank(matrices.tolist()) == rank([*matrices.tolist(), *chosen.matrices().reshape(len(chosen), -1).tolist()])
+    assert [[int(value) for value in row] for row in gram(cheapest).rows] == (matrices @ matrices.T).tolist()
+    for relation in relations(cheapest)[:3]:
+        combined = sum(coefficient * matrices[number] for number, coefficient in relation.terms)
+        assert (functor.matrix(group, relation.element, group.n).ravel() == combined).all()
+
+
+def test_products_of_determinants_vanish_where_too_many_axes_are_antisymmetrised():
+    assert degenerate_sizes("SL(n)", 4, 0) == (2,)
+    assert eq.basis("SL(2)", 4, 0).matrices().shape == (2, 1, 16)
+    # No sum of products of two epsilons is there for symmetric tensors.
+    assert len(eq.basis("SL(2)", "S4", 0)) == len(eq.basis("SL(3)", "S6", 0)) == 0
+    # The discriminant of two quadratic forms.
+    assert len(eq.basis("SL(2)", "(S2,0,S2)", 0)) == 1
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_standard_permutations_are_those_without_long_increasing_subsequences(n):
     for a in range(6):
@@ -151,6 +208,82 @@ def test_maps_commute_with_elements_of_the_whole_group(name):
                 moved = act([g], outputs, before.reshape(3, *[group.n] * axes_of(outputs), 1))
                 np.testing.assert_allclose(after, moved.reshape(3, -1), atol=1e-10)
     assert signs == {-1.0, 1.0} or name != "GL(2)"
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "outputs"),
+    [
+        ("GL(2)", "(S2,1)", "1"),
+        ("GL(2)", "(0,S2)", "(0,2)"),
+        ("GL(3)", "(A2,1)", "(1,0)"),
+        ("SL(2)", "(0,S2)", "S2"),
+        ("SL(2)", "(S2,1)", "(1,A2)"),
+        ("GL(1)", "(S2,S2)", "(1,1)"),
+    ],
+)
+def test_symmetric_tensors_with_axes_of_the_dual(name, inputs, outputs):
+    """As many maps as the means of the exact null space over exchanges have rank."""
+    group, basis = eq.Group.parse(name), eq.basis(name, inputs, outputs)
+    kernel = nullspace(group, plain(basis.inputs), plain(basis.outputs))
+    total = axes_of(basis.outputs)
+    tensors = kernel.reshape(len(kernel), *[group.n] * (total + axes_of(basis.inputs)))
+    means = sum(
+        sign * other * np.transpose(tensors, (0, *(1 + axis for axis in (*axes, *(total + place for place in places)))))
+        for axes, sign in all_turns(basis.outputs)
+        for places, other in all_turns(basis.inputs)
+    )
+    rows = means.reshape(len(kernel), -1).tolist()
+    assert (
+        len(basis)
+        == rank(rows)
+        == symmetric_dimension(
+            maps_of(group, basis.inputs, basis.outputs), *tensor_parts(basis.inputs), *tensor_parts(basis.outputs)
+        )
+    )
+    assert (basis.inputs, basis.outputs) == tuple(fitted_order(group, read_order(text)) for text in (inputs, outputs))
+    hom = eq.Hom.parse(group, f"2x{inputs}", f"1x{outputs}")
+    assert eq.Hom.parse(group, str(hom.space_in), str(hom.space_out)) == hom
+
+
+# --- irreducible parts --------------------------------------------------------------------------------------
+
+
+def test_parts_add_up_to_the_tensors_and_their_squares_to_the_maps():
+    for name in ("GL(1)", "GL(2)", "U(3)", "SL(1)", "SL(2)", "SU(3)", "SL(4)", "GL(n)"):
+        group = eq.Group.parse(name)
+        for text in ("0", "1", "(0,1)", "(1,1)", "3", "(2,1)", "(S2,1)", "(0,A2)", "[ijk=jki]"):
+            order = fitted_order(group, read_order(text))
+            listed = eq.irreps(group, text)
+            maps = symmetric_dimension(maps_of(group, order, order), *tensor_parts(order), *tensor_parts(order))
+            assert sum(part.copies_in[0] ** 2 for part in listed.parts) == maps
+            if not isinstance(order, Symmetry):
+                assert str(listed.dim) == str(Polynomial.of(group.n) ** axes_of(order))
+    assert str(eq.irreps("SU(3)", (2, 1))).splitlines()[2:] == [
+        "{1;-}  2      3          complex multiples",
+        "{-;2}  1      6          complex multiples",
+        "{2;1}  1      15         complex multiples",
+    ]
+    with pytest.raises(GroupError, match="no coordinates here"):
+        _ = eq.irreps("U(2)", 1).space
+
+
+def test_dimensions_of_parts_are_those_of_weyl():
+    shapes = [(), (1,), (2,), (1, 1), (2, 1), (3, 1), (2, 2, 1)]
+    for n, first, second in product(range(1, 6), shapes, shapes):
+        if len(first) + len(second) <= n:
+            weight = weight_of((first, second), n)
+            weyl = math.prod(Fraction(weight[i] - weight[j] + j - i, j - i) for i in range(n) for j in range(i + 1, n))
+            assert irreducible_dimension(eq.Group("GL", n), (first, second)) == weyl
+
+
+def test_floors():
+    assert str(eq.floor("U(n)", "8x(1,1)", "8x(1,1)")) == "n² c_in c_out"
+    assert str(eq.floor("SL(2)", "8x2", "8x(0,2)")) == "4 c_in c_out"
+    assert str(eq.floor("S(n) x U(2)", "8x(1,1)", "8x(1,1)")) == "2 n1 c_in c_out"
+    # Over the complex numbers a part of complex type is two, and its multiples one number each.
+    assert str(eq.floor("SO(2) x U(1)", "8x(1,1)", "8x(1,1)")) == "2 c_in c_out"
+    plan = eq.plan("U(2)", "8x(1,1)", "8x(1,1)")
+    assert plan.floor(plan.sizes()) <= plan.mixing(plan.sizes())
 
 
 # --- algebra and symbolic results ---------------------------------------------------------------------------
@@ -210,8 +343,10 @@ def test_gram_matrices_and_weingarten_functions():
     numbers = [[int(value) for value in row] for row in gram("GL(2)", 3, 3).rows]
     assert gram_determinant("GL(2)", 3, 3) == flint.fmpz_mat(numbers).det()
     assert degenerate_sizes("GL(n)", 3, 3) == (1, 2)
-    assert degenerate_sizes("SL(n)", 3, (0, 1)) == ()
-    assert degenerate_sizes("SL(n)", 3, (1, 1)) == (3,)
+    assert degenerate_sizes("SL(n)", 2, (0, 1)) == ()
+    # Three products of two determinants of 2, and at n = 1 four diagrams with a pair, all of them 1.
+    assert degenerate_sizes("SL(n)", 3, (0, 1)) == (2,)
+    assert degenerate_sizes("SL(n)", 3, (1, 1)) == (1, 3)
     for basis in (eq.basis("U(n)", (2, 1), (2, 1)), eq.basis("SL(3)", 2, (0, 1)), eq.basis("GL(2)", 3, 3)):
         both = gram(basis) @ weingarten(basis)
         unit = np.eye(len(basis), dtype=int).astype(str).tolist()
@@ -251,6 +386,10 @@ def test_projection_is_idempotent(seed):
         "SU(3): 2x1 (x) 2x1 -> 2x(0,1)",
         "U(2) x O(3): 2x((1,1),1) -> 2x(0,1)",
         "U(2): 2xA2 -> 2xA2.packed",
+        "SL(2): 2x(2,1) (x) 1x1 -> 2x(0,2) + 1x0",
+        "SL(2) x O(2): 1x(2,1) -> 2x((0,2),1)",
+        "GL(2): 1x(0,S2.packed) + 1x(S2,1) -> 2x(0,S2.packed) + 2x1",
+        "Z(3) wr S(n): 1x(0,S2) -> 1x1 + 1x(0,S2)",
     ],
 )
 def test_layers_are_proven(text):
@@ -291,6 +430,12 @@ def test_low_rank_pairs_by_hand():
     product_of = eq.TensorProduct("GL(r)", "4x1", "5x(0,1)", "3x0", bias=False, normalization="sum")
     expected = torch.einsum("bim,bin,omn->bo", u, v, product_of.weight[0])
     torch.testing.assert_close(product_of(u, v), expected)
+
+
+def test_messages_name_the_group_that_was_asked_for():
+    layer = eq.Linear("SU(2)", "2x(1,1)", "2x(1,1)")
+    with pytest.raises(WeightsError, match=r"they are those of SU\(2\): 1 -> 1.*\n *the layer is +SU\(2\): \(1,1\)"):
+        layer.load_state_dict({**layer.state_dict(), **eq.Linear("SU(3)", 1, 1).state_dict()})
 
 
 # --- complex numbers ----------------------------------------------------------------------------------------
@@ -384,15 +529,33 @@ def test_modules_of_complex_tensors(name):
         eq.nn.Gated(name, space),
         eq.nn.Pairings(name, space),
         eq.nn.MLP(name, [space, space, space]),
+        eq.nn.LayerNorm(name, space),
+        eq.nn.LayerNorm(name, space, over="all"),
+        eq.nn.BatchNorm(name, space),
+        eq.nn.Dropout(name, space),
+        eq.nn.Pool(name, space, components="norm"),
     ):
         eq.testing.assert_equivariant(module, trials=1)
-    for make in (
-        lambda: eq.nn.Activation(name, space, "relu"),
-        lambda: eq.nn.LayerNorm(name, space),
-        lambda: eq.nn.BatchNorm(name, space),
-    ):
-        with pytest.raises(ActivationError, match=r"complex numbers.* use eq\.nn\.NormActivation"):
-            make()
+    with pytest.raises(ActivationError, match=r"complex numbers.* use eq\.nn\.NormActivation"):
+        eq.nn.Activation(name, space, "relu")
+    with pytest.raises(ActivationError, match=r"no maximum.* ask for reduce='mean'"):
+        eq.nn.Pool(name, space, "max")
+
+
+def test_normalised_complex_tensors_have_mean_square_1():
+    x = 3 * torch.randn(99, 2, 6, dtype=torch.complex64), 2 + 5j * torch.randn(99, 6, dtype=torch.complex64)
+    for norm in (eq.nn.LayerNorm("U(2)", "6x1 + 6x0"), eq.nn.BatchNorm("U(2)", "6x1 + 6x0", momentum=1)):
+        y, numbers = norm(x)
+        dims = (1, 2) if isinstance(norm, eq.nn.LayerNorm) else (0, 1)
+        torch.testing.assert_close(
+            (y.abs() ** 2).mean(dims), torch.ones(y.shape[0] if dims[0] else 6), rtol=1e-3, atol=0
+        )
+        mean = numbers.mean(-1 if dims[0] else 0)
+        torch.testing.assert_close(mean, torch.zeros_like(mean), rtol=0, atol=1e-4)
+        assert (norm.weight_0.dtype, norm.bias_1.dtype) == (torch.float32, torch.complex64)
+    # In evaluation the running statistics are used, here those of the last batch.
+    before, after = norm(x)[1], norm.eval()(x)[1]
+    torch.testing.assert_close(after, before, rtol=0.02, atol=0.02)
 
 
 def test_a_phase_is_not_seen_by_sizes():

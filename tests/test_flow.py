@@ -25,6 +25,7 @@ ROOMS = (
 DOORS = {
     "drawing": "diagrams",
     "svg": "diagrams",
+    "tikz": "diagrams",
     "algebra": "bases",
     "symbolic": "bases",
     "page": "show",

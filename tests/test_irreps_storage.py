@@ -228,6 +228,17 @@ def test_between_coordinates_nothing_is_computed_but_products():
     assert "bmm" not in eq.Linear("O(3)", "2x3.irreps", "2x3.irreps", bias=False).source
 
 
+def test_biases_are_added_to_the_products_of_the_trivial_part():
+    plan = eq.plan("O(3)", "4x2.irreps + 3x0", "4x2.irreps + 3x0")
+    assert [type(step).__name__ for step in plan.steps] == ["Input", "Input", "Schur", "Output", "Output"]
+    (step,) = (step for step in plan.steps if isinstance(step, Schur))
+    assert [one.term for one in step.constants] == [0, 1]
+    assert "mix 3 irreps of p0 x1 + bias" in str(plan)
+    # Where inputs and outputs do not share the trivial part, biases are spread as always.
+    other = eq.plan("O(3)", "4x1.det", "4x2.irreps")
+    assert [type(step).__name__ for step in other.steps][:3] == ["Input", "Schur", "Mix"]
+
+
 def test_initial_weights_are_drawn_alike():
     layers = []
     for space in ("8x2.irreps", "8x2"):

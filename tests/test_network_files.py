@@ -33,6 +33,7 @@ def chain(group, *spaces):
     return eq.nn.Sequential(first, middle, last)
 
 
+NUMBERS = "2x1 + 3x0"
 MLP, SEQ = partial(eq.nn.MLP, dtype=D), eq.nn.Sequential
 NETWORKS = {
     "batch": lambda: MLP("O(3)", ["2x1", "4x1 + 3x0", "2x1 + 1x0"], norm="batch", dropout=0.3),
@@ -43,7 +44,13 @@ NETWORKS = {
     "Lorentz, pairs": lambda: MLP("O(1,3)", ["2x1", "3x1 + 3x0", "2x1"]),
     "unitary": lambda: eq.nn.MLP("U(2)", ["2x1", "3x1 + 3x0", "2x1"], dtype=torch.complex128),
     "unitary, norms": lambda: eq.nn.MLP("U(n)", ["2x1", "3x1", "2x1"], "norm", dtype=torch.complex128),
-    "unitary, numbers": lambda: eq.nn.Gated("SU(2)", "2x1 + 3x0"),
+    "unitary, numbers": lambda: SEQ(
+        eq.nn.Gated("SU(2)", NUMBERS),
+        eq.nn.BatchNorm("SU(2)", NUMBERS, dtype=torch.complex128),
+        eq.nn.LayerNorm("SU(2)", NUMBERS, dtype=torch.complex128),
+        eq.nn.Dropout("SU(2)", NUMBERS, 0.3),
+        eq.nn.Pool("SU(2)", NUMBERS, components="norm"),
+    ),
     "matrices": lambda: eq.nn.Pairings(BOOST, "3x1 + 2x0", dtype=D),
     "lattice": lambda: SEQ(eq.nn.LayerNorm(LATTICE, "3x1", dtype=D), eq.nn.NormActivation(LATTICE, "3x1", dtype=D)),
     "signs": lambda: MLP("H(n)", ["2x1", "3x1 + 3x0", "1x0"], norm="layer"),
@@ -109,7 +116,7 @@ def network(name):
         nn.init.normal_(torch.view_as_real(parameter.detach()) if parameter.is_complex() else parameter)
     for key, value in net.named_buffers():
         if "running" in key:
-            value.uniform_(0.5, 1.5)
+            (torch.view_as_real(value) if value.is_complex() else value).uniform_(0.5, 1.5)
     return net
 
 
@@ -287,6 +294,7 @@ def test_inputs_that_do_not_fit_are_refused():
         built(eq.nn.BatchNorm("S(n)", "2x0"))(torch.zeros(1, 2))
 
 
+@pytest.mark.usefixtures("open_sizes")
 def test_torch_exports_files_of_networks(tmp_path):
     """With open batch and n; docs/guide/networks-export.md does it with a network itself."""
     net = SEQ(eq.nn.MLP("S(n)", ["1x2", "3x1", "2x0"], norm="layer"), eq.Linear("S(n)", "2x0", "2x1")).eval()

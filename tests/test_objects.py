@@ -104,7 +104,7 @@ def test_maps_in_latex():
 @pytest.mark.parametrize(("call", "error", "why"), [
     (lambda: eq.basis("S(n) x O(3)", "(1,1)", "(1,1)").map(0), GroupError, "not made of diagrams"),
     (lambda: eq.basis("S(n)", "S2", "S2").map(0), GroupError, "ask for the orders 2 -> 2"),
-    (lambda: eq.basis("O(3)", "1.det", 2).map(0), GroupError, "ask for the orders 1 -> 2"),
+    (lambda: eq.basis("O(3)", "1.det", 2).map(0) >> identity("O(3)", "2.det"), SpaceError, "first has 2 outputs"),
     (lambda: eq.basis("S(n)", 1, 1).map(2), EqsynthError, "count from 0"),
     (lambda: eq.basis("S(n)", 1, 2).map(0).power(2), SpaceError, "has no powers"),
     (lambda: identity("S(n)", 1).power(-1), EqsynthError, "whole number from 0"),

@@ -546,6 +546,13 @@ def test_there_and_back(sizes, seed):
         ({"edge_index": torch.tensor([[0], [1]]), "batch": torch.tensor([1, 0])}, "sorted"),
         ({"edge_index": torch.tensor([[0], [1]]), "edge_attr": torch.ones(2, 1)}, "edge_attr has shape"),
         ({"edge_index": torch.tensor([[0], [1]]), "x": torch.ones(3, 1), "ptr": torch.tensor([0, 2])}, "x has shape"),
+        ({"edge_index": torch.tensor([[0], [1]]), "ptr": torch.tensor([0, 1 << 60])}, "fewer than 268,435,456 nodes"),
+        ({"edge_index": torch.tensor([[0], [1 << 60]])}, "edge_index counts nodes up to"),
+        ({"edge_index": torch.zeros(2, 0), "batch": torch.tensor([0, 1 << 60])}, "batch counts graphs up to"),
+        ({"edge_index": torch.zeros(2, 0), "ptr": torch.tensor([-5, 2])}, "goes up: 0"),
+        ({"edge_index": torch.zeros(2, 0), "x": torch.ones(2, 1).to(torch.uint16)}, "x holds torch.uint16"),
+        ({"edge_index": torch.zeros(2, 0), "x": torch.ones(2, 1).to_sparse()}, "no dense tensor"),
+        ({"edge_index": torch.zeros(2, 1, device="meta").long()}, "no dense tensor"),
     ],
 )
 def test_graphs_that_are_refused(data, why):

@@ -203,20 +203,41 @@ def test_forces_and_their_derivatives():
 @settings(max_examples=20, deadline=None)
 @given(
     points=st.integers(0, 12), d=st.integers(1, 4), graphs=st.integers(1, 3), seed=st.integers(0, 1000),
-    chunk=st.sampled_from([1, 20, 1 << 22]),
+    chunk=st.sampled_from([1, 20, 1 << 22]), few=st.sampled_from([0, 1 << 22]), periodic=st.booleans(),
 )  # fmt: skip
-def test_neighbours_are_the_pairs_within_the_cutoff(points, d, graphs, seed, chunk):
+def test_neighbours_are_the_pairs_within_the_cutoff(points, d, graphs, seed, chunk, few, periodic):
+    """Points of a lattice, so that many distances are the cutoff exactly, in cells or not, in boxes or not."""
     make = torch.Generator().manual_seed(seed)
-    x, batch = torch.randn(points, d, generator=make), torch.randint(graphs, (points,), generator=make)
+    d = min(d, 2) if periodic else d
+    x, batch = torch.randint(-9, 9, (points, d), generator=make) / 4, torch.randint(graphs, (points,), generator=make)
+    cell = torch.eye(d) + torch.triu(torch.randint(-2, 3, (d, d), generator=make) / 4, 1) if periodic else None
+    cutoff = float(torch.randint(2, 6, (), generator=make)) / 4
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(support, "CHUNK", chunk)
-        found, shifts = eq.nn.neighbors(x, 1.2, batch)
-    meant = [
-        [i, j] for i in range(points) for j in range(points)
-        if i != j and batch[i] == batch[j] and (x[i] - x[j]).norm() < 1.2
-    ]  # fmt: skip
-    assert found.T.tolist() == meant
-    assert shifts is None
+        patch.setattr(support, "FEW_PAIRS", few)
+        found, shifts = eq.nn.neighbors(x, cutoff, None if periodic else batch, cell)
+    meant = []
+    # All images that may be near, of points that are up to 3 boxes away from each other.
+    for image in itertools.product(range(-14, 15), repeat=d) if periodic else [(0,) * d]:
+        shift = torch.tensor(image, dtype=x.dtype) @ (torch.zeros(d, d) if cell is None else cell)
+        near = (x[None] + shift - x[:, None]).square().sum(-1) < cutoff**2
+        near &= torch.tensor(any(image)) | ~torch.eye(points, dtype=torch.bool)
+        near &= torch.tensor(periodic) | (batch[:, None] == batch)
+        meant += [[i, j, *shift.tolist()] for i, j in near.nonzero().tolist()]
+    assert (shifts is None) == (not periodic)
+    listed = torch.cat((found.T, torch.zeros(found.shape[1], d) if shifts is None else shifts), 1).tolist()
+    assert sorted(listed) == sorted(meant)
+    assert found.T.tolist() == sorted(found.T.tolist())
+
+
+def test_pairs_come_in_both_directions_where_rounding_decides():
+    torch.manual_seed(0)
+    cell = torch.tensor([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]) + 0.01
+    atoms = torch.rand(20, 3)
+    for cutoff in (atoms[0] - atoms[1]).norm().item(), (atoms[3] + cell[1] - atoms[2]).norm().item():
+        edges, shifts = eq.nn.neighbors(atoms, cutoff, cell=cell)
+        there = {(i, j, *shift) for (i, j), shift in zip(edges.T.tolist(), shifts.tolist(), strict=True)}
+        assert there == {(j, i, *(-number for number in shift)) for i, j, *shift in there}
 
 
 @pytest.mark.parametrize(
@@ -285,6 +306,8 @@ def test_tensors_that_do_not_fit_are_refused():
         ((x, positions[:2]), r"expected floating-point numbers of shape \(3, 3\)"),
         ((x, positions, PATH.float()), "edge_index is of"),
         ((x, positions, PATH + 1), "names points from 1 to 3, of 3"),
+        ((x, positions, PATH, torch.tensor([0, 0, 1])), "joins points of two graphs"),
+        ((x, positions, PATH, torch.zeros(2).long()), "batch is of"),
         ((x, positions, None, torch.zeros(2).long()), "the graph of each of 3 points"),
         ((x, positions, PATH, None, torch.zeros(3, 3)), r"one for each edge, of shape \(4, 3\)"),
         ((x[0], positions), "features"),

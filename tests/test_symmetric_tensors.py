@@ -413,16 +413,26 @@ def test_variance_in_is_variance_out(group, spaces, n):
 
 
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")  # inductor's own use of it
-@pytest.mark.usefixtures("plain_kernels")
-def test_layers_compile_with_packed_tensors():
-    for group, n, backend in (("S(n)", 5, "inductor"), ("O(3)", 3, "aot_eager")):
-        layer = eq.Linear(group, "2xS2.packed + 1x1", "2xS2.packed + 2xA2.packed", dtype=torch.float64)
-        compiled = torch.compile(layer, fullgraph=True, dynamic=group == "S(n)", backend=backend)
-        for size in (n, n + 1) if group == "S(n)" else (n,):
-            entries = size * (size + 1) // 2
-            x = torch.randn(2, entries, 2, dtype=torch.float64), torch.randn(2, size, 1, dtype=torch.float64)
-            for ours, meant in zip(compiled(x), layer(x), strict=True):
-                torch.testing.assert_close(ours, meant)
+@pytest.mark.usefixtures("plain_kernels", "open_sizes")
+@pytest.mark.parametrize(
+    ("group", "space_in", "space_out", "sizes", "backend"),
+    [
+        ("S(n)", "2xA2.packed", "2xS2.packed", (5, 6), "inductor"),
+        ("S(n)", "2xS2.packed + 1x1", "2xS2.packed + 2xA2.packed", (5, 6), "eager"),
+        ("O(3)", "2xS2.packed + 1x1", "2xS2.packed + 2xA2.packed", (3,), "aot_eager"),
+    ],
+)
+def test_layers_compile_with_packed_tensors(group, space_in, space_out, sizes, backend):
+    layer = eq.Linear(group, space_in, space_out, dtype=torch.float64)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=len(sizes) > 1, backend=backend)
+    entries = {"S2": lambda n: n * (n + 1) // 2, "A2": lambda n: n * (n - 1) // 2, "1": lambda n: n}
+    for n in sizes:
+        terms = [term.removesuffix(".packed").split("x") for term in space_in.split(" + ")]
+        inputs = tuple(torch.randn(2, entries[order](n), int(wide), dtype=torch.float64) for wide, order in terms)
+        x = inputs if len(inputs) > 1 else inputs[0]
+        found, meant = compiled(x), layer(x)
+        for ours, theirs in zip(found, meant, strict=True) if isinstance(meant, tuple) else [(found, meant)]:
+            torch.testing.assert_close(ours, theirs)
 
 
 def test_open_sizes_are_read_from_packed_tensors():

@@ -597,6 +597,7 @@ def test_products_are_synced_and_give_the_same_numbers(tmp_path, monkeypatch):
     del sys.modules["layers"]
 
 
+@pytest.mark.usefixtures("open_sizes", "one_exporter")
 @pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # torch's exporter, of its own use
 def test_an_onnx_program_of_a_product(tmp_path):
     runtime = pytest.importorskip("onnxruntime")

@@ -694,7 +694,7 @@ def test_replicas_as_data_parallel_makes_them():
 
 
 @pytest.mark.parametrize("name", ["S(n)", "SO(3)", "petersen"])
-@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.usefixtures("fresh_compiler", "open_sizes")
 def test_an_exported_file_in_the_hands_of_torch(name, tmp_path, monkeypatch):
     layer = layer_of(name)
     eq.export(layer, tmp_path / "exported_layer.py", name="Mine")

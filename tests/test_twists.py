@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -28,8 +29,9 @@ from eqsynth.families.hom import Hom, maps_of, parse_problem
 from eqsynth.families.representation import act
 from eqsynth.project.catalog import Problem, check_entry, make_entry
 from eqsynth.proof.verification import check_basis, check_module
-from eqsynth.spaces.space import Symmetry, Twisted, axis_counts, order_text, plain, stored_full, with_twists
+from eqsynth.spaces.space import Symmetry, Twisted, axes_of, axis_counts, order_text, plain, stored_full, with_twists
 from eqsynth.store.cache import digest
+from eqsynth.symbolic import gram
 from oracle import assert_all_agree, randomise
 
 TABLES = ["Perm(4: 1 2 3 0)", "Perm(3: 1 2 0)", "Aut(path3)", "Matrix([[0,-1],[1,0]] [[1,0],[0,-1]]; )"]
@@ -279,7 +281,7 @@ def test_weights_say_that_they_are_twisted():
     assert weights_of(layers[1].plan) == "eqsynth 1; O(n): 1.det -> 1.det; parameters=diagrams"
     with pytest.raises(RuntimeError, match=r"1.det -> 1.det"):
         layers[0].load_state_dict(layers[1].state_dict())
-    with pytest.raises(RuntimeError, match=r"those of O\(n\): 1 -> 1;"):
+    with pytest.raises(RuntimeError, match=r"those of O\(3\): 1 -> 1;"):
         layers[1].load_state_dict(layers[0].state_dict())
     # Where all determinants are 1, the function is the same.
     plain_layer, named = eq.Linear("SO(3)", "2x1", "2x2"), eq.Linear("SO(3)", "2x1.det", "2x2")
@@ -437,3 +439,38 @@ def test_constants_that_are_sums_of_diagrams_stand_beside_tables(problem):
 def test_null_spaces_of_whole_matrices_are_counted_in_whole_numbers():
     """2,401 unknowns: as fractions they took minutes."""
     assert not len(eq.basis("Z(2)^7", "2.det", 2))
+
+
+# --- algebra ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["O(2)", "S(3)", "H(2)", "B(3)", "B'(1)", "O(1,2)"])
+def test_maps_compose_as_their_matrices_do(name):
+    rng = np.random.default_rng(0)
+    orders = (0, 1, 2, "0.det", "1.det")
+    bases = [basis for pair in product(orders, orders) if len(basis := eq.basis(name, *pair))]
+    maps = [basis.map(int(rng.integers(len(basis)))) for basis in bases]
+    for basis in bases:
+        matrices = basis.matrices().reshape(len(basis), -1)
+        rows = gram(name, basis.inputs, basis.outputs).rows
+        assert [[int(value) for value in row] for row in rows] == (matrices @ matrices.T).tolist()
+    for first in maps:
+        np.testing.assert_array_equal(first.T.matrix(), first.matrix().T)
+        for second in (maps[int(place)] for place in rng.integers(len(maps), size=2)):
+            if sum(axes_of(order) for map_ in (first, second) for order in (map_.inputs, map_.outputs)) < 7:
+                both = first @ second
+                np.testing.assert_array_equal(both.matrix(), np.kron(first.matrix(), second.matrix()))
+        for second in [other for other in maps if other.inputs == first.outputs][:4]:
+            both = first >> second
+            assert (both.inputs, both.outputs) == (first.inputs, second.outputs)
+            np.testing.assert_array_equal(both.matrix(), second.matrix() @ first.matrix())
+
+
+def test_twisted_orders_of_maps():
+    one = eq.algebra.identity("O(3)", "1.det")
+    assert (str((one @ one).outputs), eq.algebra.trace(one)) == ("2", 3)
+    assert eq.algebra.identity("SO(3)", "1.det") == eq.algebra.identity("SO(3)", 1)
+    assert eq.symbolic.gram_determinant("O(n)", "1.det", "1.det") == eq.symbolic.gram_determinant("O(n)", 1, 1)
+    assert eq.symbolic.gram_determinant("O(n)", "1.det", 1) == 1
+    with pytest.raises(eq.errors.SpaceError, match="must be equal"):
+        one >> eq.algebra.identity("O(3)", 1)

@@ -127,8 +127,11 @@ class _Pair:
         self.lengths = np.sqrt(squares.sum((1, 2)))
         #: Where no two maps share an entry, as with orbits: the map that each entry belongs to, and its value.
         self.owner: NDArray[np.int64] | None = None
-        if len(matrices) > 1 and ((matrices != 0).sum(0) <= 1).all():
-            self.owner, self.entries = squares.argmax(0), matrices.sum(0)
+        nonzero = matrices != 0
+        if len(matrices) > 1 and np.count_nonzero(nonzero) == np.count_nonzero(nonzero.any(0)):
+            number, row, column = np.nonzero(nonzero)
+            self.owner, self.entries = np.zeros(matrices.shape[1:], np.int64), np.zeros(matrices.shape[1:])
+            self.owner[row, column], self.entries[row, column] = number, matrices[number, row, column]
 
     def combined(self, coefficients: Array) -> Array:
         """The sum of all maps of length 1, each with its coefficient."""
@@ -407,10 +410,10 @@ def _different_copies(
         places = (np.flatnonzero(abs(s - value) < ROUNDING * 10 * largest) for _, s, _ in svd)
         reference = tuple((int(at[0]), len(at)) if len(at) else (0, 0) for at in places)
         left, right = _copy(generic, classes, svd, reference)
+        moved = left @ other
         # By Schur's lemma a generic map between copies of different irreps is zero.
         if not any(
-            len(left) == len(known) and abs(left @ other @ inputs.T).max() > CLOSE * largest
-            for _, known, inputs in copies
+            len(left) == len(known) and abs(moved @ inputs.T).max() > CLOSE * largest for _, known, inputs in copies
         ):
             copies.append((reference, left, right))
     return copies
@@ -625,9 +628,9 @@ def _holds(bases: Adapted, maps: Maps) -> bool:
         )
         rebuilt = np.zeros_like(generic)
         for x, y in zip(into[a], back[b], strict=True):
-            block = np.einsum("ai,ij,bj->ab", y[0], generic, x[0], optimize=True) if len(x) else None
-            if block is not None:
-                rebuilt += np.einsum("cai,ab,cbj->ij", y, block, x, optimize=True)
+            if len(x):
+                moved = (y[0] @ generic @ x[0].T) @ x
+                rebuilt += y.reshape(-1, y.shape[2]).T @ moved.reshape(-1, x.shape[2])
         if abs(rebuilt - generic).max(initial=0.0) > CLOSE * max(1.0, abs(generic).max(initial=0.0)):
             return False
     return True

@@ -48,7 +48,18 @@ from eqsynth.exact.ring import RationalFunction
 from eqsynth.families.group import FAMILIES, OTHERS, Group
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.graphs.graph import Graph
-from eqsynth.spaces.space import Order, Valence, axes_of, duals_of, of_duals, plain_order, read_order
+from eqsynth.spaces.space import (
+    Order,
+    Twisted,
+    Valence,
+    axes_of,
+    duals_of,
+    of_duals,
+    plain_order,
+    read_order,
+    twists_of,
+    with_twists,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,6 +75,8 @@ MAX_SHOWN = 60
 #: Coefficients are values of the one exact ring, those without letters plain numbers.
 Polynomial = RationalFunction
 Scalar = int | Fraction | Polynomial
+#: Tensors of all kinds, perhaps with axes of V*, or twisted by the determinant.
+MapOrder = int | Valence | Twisted
 #: A coefficient, and a diagram: of wreath products S(m) wr S(n) a tuple of two, one for each index of an axis.
 Term = tuple[Scalar, Any]
 _DIAGRAM, _MAP = "write eq.Diagram.of(outputs, inputs, blocks)", "write Map.of(group, diagram)"
@@ -104,12 +117,20 @@ class Map:
     >>> print(cup("GL(n)") >> cap("GL(n)"), (one @ cup("GL(n)")).outputs)
     n · [y += x] (0,1,1,1)
 
+    Where some elements have determinant -1, orders may be twisted by it, and only equal ones compose. Maps between
+    twisted tensors and others are diagrams with a head, and two of them make maps without:
+
+    >>> from eqsynth.algebra import epsilon
+    >>> volume = epsilon("O(3)")
+    >>> print(volume.inputs, volume.outputs, volume >> volume.T)
+    0.det 3 6 · [y += x]
+
     Source: arXiv 2304.14144, section 3.
     """
 
     group: Group
-    outputs: int | Valence
-    inputs: int | Valence
+    outputs: MapOrder
+    inputs: MapOrder
     terms: tuple[Term, ...]
 
     def __post_init__(self) -> None:
@@ -177,7 +198,7 @@ class Map:
     @property
     def T(self) -> Map:  # noqa: N802 - the transpose, as in numpy and torch
         """The transpose."""
-        terms = ((c * sign, d) for c, diagram in self.terms for sign, d in transpose(self.group, diagram))
+        terms = ((c * sign, d) for c, diagram in self.terms for sign, d in _transposed(self.group, diagram))
         return Map.collect(self.group, self.inputs, self.outputs, terms)
 
     def __add__(self, other: Map) -> Map:
@@ -354,7 +375,7 @@ def compose(group: Group | str, first: Diagram, second: Diagram) -> tuple[Term, 
         return _by_index(compose, group, first, second)
     for name, diagram in (("first", first), ("second", second)):
         require(name, diagram, Diagram, _DIAGRAM)
-    group = Group.parse(group)
+    group = _checked_group(group, first, second)
     if first.outputs != second.inputs:
         raise SpaceError(
             f"cannot compose {first.inputs} -> {first.outputs} with {second.inputs} -> {second.outputs}: "
@@ -380,7 +401,7 @@ def tensor(group: Group | str, left: Diagram, right: Diagram) -> tuple[Term, ...
         return _by_index(tensor, group, left, right)
     for name, diagram in (("left", left), ("right", right)):
         require(name, diagram, Diagram, _DIAGRAM)
-    return _tensored(Group.parse(group), left, right)
+    return _tensored(_checked_group(group, left, right), left, right)
 
 
 @explain_calls
@@ -398,9 +419,7 @@ def transpose(group: Group | str, diagram: Diagram) -> tuple[Term, ...]:
     if isinstance(diagram, tuple):
         return _by_index(transpose, group, diagram)
     require("diagram", diagram, Diagram, _DIAGRAM)
-    outputs, inputs = diagram.inputs, diagram.outputs
-    nodes = (*range(outputs, outputs + inputs), *range(outputs))
-    return _glue(Group.parse(group), (outputs, inputs), [(diagram, nodes)])
+    return _transposed(_checked_group(group, diagram), diagram)
 
 
 @explain_calls
@@ -497,14 +516,15 @@ def permute(group: Group | str, permutation: Sequence[int], inputs: Order | None
     permutation = tuple(permutation)
     entries = [number for number in map(whole, permutation) if number is not None]
     order = plain_order(len(permutation))
+    fitting = Group.parse(group)
     if sorted(entries) != list(range(order)):
         raise SpaceError(f"{shown(permutation)} is no permutation: name each of 0 ... {order - 1} once")
     pairs = [(output, order + entry) for output, entry in enumerate(entries)]
-    below = _checked_order(Group.parse(group), order if inputs is None else inputs)
+    below = _checked_order(fitting, order if inputs is None else inputs)
     duals = duals_of(below)
     if len(duals) != order:
         raise SpaceError(f"{shown(permutation)} permutes {order} axes, but tensors of order {below} have {len(duals)}")
-    above = of_duals([duals[entry] for entry in entries])
+    above = with_twists(of_duals([duals[entry] for entry in entries]), twists_of(below))
     return Map.of(group, Diagram.of(order, order, pairs), 1, above, below)
 
 
@@ -608,7 +628,7 @@ def edge(group: Group | str) -> Map:
 
 @explain_calls
 def epsilon(group: Group | str) -> Map:
-    """The Levi-Civita tensor 0 -> n of SO(n) and A(n).
+    """The Levi-Civita tensor 0 -> n of SO(n), A(n) and SL(n); for O(n), S(n) and H(n) the inputs are ``0.det``.
 
     >>> from eqsynth.algebra import epsilon
     >>> volume = epsilon("SO(3)")
@@ -623,7 +643,9 @@ def epsilon(group: Group | str) -> Map:
     if isinstance(group.n, str):
         raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.family}(3)")
     blocks = tuple((vertex,) for vertex in range(group.n))
-    return Map.of(group, Diagram(group.n, 0, blocks, head=tuple(range(group.n))))
+    volume = Diagram(group.n, 0, blocks, head=tuple(range(group.n)))
+    twisted = not group.duals and group.flips
+    return Map.of(group, volume, inputs=Twisted(0) if twisted else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -756,6 +778,23 @@ _Piece = tuple[Diagram, Sequence[int]]
 _Node = int | tuple[int, int]
 
 
+def _checked_group(group: Group | str, *diagrams: Diagram) -> Group:
+    """The group, which has these diagrams."""
+    group = Group.parse(group)
+    for diagram in diagrams:
+        _check_diagram(group, diagram)
+    return group
+
+
+def _transposed(group: Group, diagram: Any) -> tuple[Term, ...]:
+    """The diagram upside down."""
+    if isinstance(diagram, tuple):
+        return _by_index(_transposed, group, diagram)
+    outputs, inputs = diagram.inputs, diagram.outputs
+    nodes = (*range(outputs, outputs + inputs), *range(outputs))
+    return _glue(group, (outputs, inputs), [(diagram, nodes)])
+
+
 def _by_index(operation: Callable[..., tuple[Term, ...]], group: Group | str, *elements: Any) -> tuple[Term, ...]:
     """What becomes of nested partitions: of the partitions of groups, times what becomes of those of members."""
     group = Group.parse(group)
@@ -801,8 +840,6 @@ def _tensored(group: Group, left: Any, right: Any, alike: bool = False) -> tuple
 
 
 def _glue(group: Group, orders: tuple[int, int], pieces: Sequence[_Piece], alike: bool = False) -> tuple[Term, ...]:
-    for diagram, _ in pieces:
-        _check_diagram(group, diagram)
     if group.kept_graph is not None:
         return _collect(_join_graphs(group.kept_graph, orders, pieces))
     if group.partitions:
@@ -1106,8 +1143,11 @@ def _one_head(
 ) -> Iterator[Term]:
     """The labels of the slots are all n labels, once each: a loose component agrees with one of the slots.
 
-    Nothing floats beside the head, since every vertex of a diagram with a head is tied to it.
+    Nothing floats beside a jellyfish, since every vertex of it is tied to its head.
     """
+    if not group.jellyfish:
+        yield from _one_loose_head(group, orders, outer, slots)
+        return
     loose = [vertices for component, vertices in outer.items() if component not in slots and vertices]
     ways = len(slots) ** len(loose)
     if ways > MAX_TERMS:
@@ -1125,6 +1165,23 @@ def _one_head(
         diagram = Diagram.of(*orders, [vertices for vertices in filled if vertices])
         jellyfish = Diagram(*orders, diagram.blocks, head=tuple(range(len(diagram.blocks))))
         yield sign, jellyfish
+
+
+def _one_loose_head(
+    group: Group, orders: tuple[int, int], outer: dict[int, list[int]], slots: Sequence[int]
+) -> Iterator[Term]:
+    """The same for a head of single vertices with others beside it, its last label being summed (B(n), B'(n))."""
+    tied = [outer[slot] for slot in slots if outer[slot]]
+    if len(tied) < group.number - 1:
+        return  # antisymmetric in two labels that are summed over
+    beside = [vertices for component, vertices in outer.items() if component not in slots]
+    if group.n == 1:
+        # Epsilon is 1, and so is every entry: all vertices are single, the first on the head.
+        yield 1, Diagram(*orders, tuple((vertex,) for vertex in range(sum(orders))), head=(0,))
+        return
+    scalar, diagram = _headless(group, orders, [*tied, *beside])
+    places = tuple(diagram.blocks.index(tuple(sorted(vertices))) for vertices in tied)
+    yield scalar * sign_of(places), Diagram(*orders, diagram.blocks, head=tuple(sorted(places)))
 
 
 def _two_heads(
@@ -1237,28 +1294,37 @@ def _check_diagram(group: Group, diagram: Any) -> None:
         )
 
 
-def _order(group: Group, order: Any) -> int | Valence:
-    """An order of a map, as a group reads it where it tells V from V*; checked with the terms."""
-    if isinstance(group, Group) and group.duals and isinstance(order, tuple | list | str):
-        order = fitted_order(group, read_order(order))
-    return cast("int | Valence", order)
+def _order(group: Group, order: Any) -> MapOrder:
+    """An order of a map, as a group reads it where it tells V from V*, or has determinants; checked with the terms."""
+    if isinstance(group, Group) and isinstance(order, str | Twisted | tuple | list):
+        if isinstance(order, str | Twisted) or group.duals:
+            order = fitted_order(group, read_order(order))
+        if isinstance(order, Twisted) and not group.flips:
+            order = order.order
+    return cast("MapOrder", order)
 
 
-def _checked_order(group: Group, order: Any) -> int | Valence:
+def _checked_order(group: Group, order: Any) -> MapOrder:
     """The same, checked by itself."""
     order = _order(group, order)
-    return order if isinstance(order, Valence) else plain_order(order)
+    return order if isinstance(order, Valence) or _is_twisted(order) else plain_order(order)
 
 
-def _beside(first: int | Valence, second: int | Valence) -> int | Valence:
-    """The order of a product."""
-    return of_duals([*duals_of(first), *duals_of(second)])
+def _is_twisted(order: object) -> bool:
+    """Whether an order is that of all tensors, twisted by the determinant."""
+    return isinstance(order, Twisted) and isinstance(order.order, int)
 
 
-def _check_terms(group: Group, outputs: int | Valence, inputs: int | Valence, terms: Sequence[Term]) -> None:
+def _beside(first: MapOrder, second: MapOrder) -> MapOrder:
+    """The order of a product; two determinants are none."""
+    twisted = twists_of(first) != twists_of(second)
+    return cast("MapOrder", with_twists(of_duals([*duals_of(first), *duals_of(second)]), [twisted]))
+
+
+def _check_terms(group: Group, outputs: MapOrder, inputs: MapOrder, terms: Sequence[Term]) -> None:
     _check_group(group)
     allowed = group
-    if group.duals and all(isinstance(order, Valence) or whole(order) is not None for order in (outputs, inputs)):
+    if all(isinstance(order, Valence) or _is_twisted(order) or whole(order) is not None for order in (outputs, inputs)):
         allowed = maps_of(group, inputs, outputs)
         outputs, inputs = axes_of(outputs), axes_of(inputs)
     pairs = isinstance(terms, tuple) and all(isinstance(term, tuple) and len(term) == 2 for term in terms)

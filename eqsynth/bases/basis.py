@@ -36,7 +36,6 @@ from eqsynth.spaces.space import (
     read_order,
     stored_full,
     tensor_parts,
-    twists_of,
     untwisted,
 )
 from eqsynth.store import cache
@@ -84,7 +83,8 @@ class Certificate:
     orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
     ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo
     ``prime``), or for maps that mean the same at every size ``"transfer"`` (those of a basis whose blocks say so, see
-    :mod:`eqsynth.diagrams.transfer`).
+    :mod:`eqsynth.diagrams.transfer`), or for products of equal factors ``"patterns"`` (all patterns, as many as the
+    dimension) and ``"tensors"`` (values at random tensors of full rank modulo ``prime``), :mod:`eqsynth.plans.powers`.
     """
 
     dimension: int
@@ -108,6 +108,8 @@ class Certificate:
             "schur": "multiples of the identity, or zero, by Schur's lemma",
             "images": f"images of one vector of an irrep have full rank modulo {self.prime}",
             "gram": f"their Gram matrix has full rank modulo {self.prime}",
+            "patterns": "up to exchanges of equal factors and axes there are no others",
+            "tensors": f"their values at random tensors have full rank modulo {self.prime}",
             "orbits": f"their coordinates in the orbit basis have full rank modulo {self.prime}",
             "values": f"their values on one tuple per standard diagram have full rank modulo {self.prime}",
         }[self.independence]
@@ -173,24 +175,16 @@ class Basis:
 
         ``basis[index]`` is the diagram alone, a value without a group that several bases share. See
         :class:`eqsynth.algebra.Map`. Raises GroupError for elements that are not single diagrams: those of products,
-        of tables, and between symmetric or twisted tensors.
+        of tables, and between symmetric tensors.
         """
         from eqsynth.bases.algebra import Map
 
         nested = self.group.maps == "nested" and self.plain_orders
-        diagrams, inputs, outputs = (self.diagrams, 0, 0) if nested else self.plain()
+        diagrams = self.diagrams if nested else self.plain()[0]
         number = whole(index)
         if number is None or not -len(self) <= number < len(self):
             raise EqsynthError(f"a basis of {len(self)} maps has none numbered {shown(index)}: count from 0")
-        if any(twists_of(self.inputs)) or any(twists_of(self.outputs)):
-            raise GroupError(
-                f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} do not compose as "
-                f"diagrams: ask for the orders {order_text(untwisted(self.inputs))} -> "
-                f"{order_text(untwisted(self.outputs))}"
-            )
-        if self.group.duals or nested:
-            return Map.of(self.group, diagrams[number], 1, self.outputs, self.inputs)
-        return Map.of(self.group, diagrams[number], 1, outputs, inputs)
+        return Map.of(self.group, diagrams[number], 1, self.outputs, self.inputs)
 
     def flat(self, index: int) -> Diagram:
         """Element ``index`` as one diagram on all axes of the tensors."""
@@ -365,7 +359,7 @@ class Basis:
         from eqsynth.bases import table
         from eqsynth.diagrams import svg
 
-        title, *notes = table.heading(self)
+        title, *notes = table.heading(self, characters=False)
         if len(self) > SHOWN:
             notes.append(f"the first {SHOWN}; {len(self) - SHOWN} more: print(basis.table(limit=None)) has them")
         return svg.cards(*table.drawings(self, SHOWN), title, notes)
@@ -618,7 +612,7 @@ def _irrep_basis(group: Group, inputs: Order, outputs: Order) -> Basis:
         return Basis(group, inputs, outputs, elements, Certificate(dimension, spanning, "schur"))
     if spanning > MAX_DIAGRAMS:
         raise _too_many(f"{group} {order_text(inputs)} -> {order_text(outputs)}", f"{spanning:,} diagrams", total)
-    listed = sorted(enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs)), key=_cost_key)
+    listed = sorted(enumeration.diagrams(allowed, axes_of(outputs), axes_of(inputs)), key=cost_key)
     maps, prime = irreps.chosen(group, listed, inputs, outputs)
     if len(maps) != dimension:
         raise GroupError(
@@ -652,7 +646,7 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
     if selection is None:
         order = range(len(elements))
         if group.diagrammatic:
-            order = sorted(order, key=lambda at: _cost_key(whole.flat(at)))  # type: ignore[assignment]
+            order = sorted(order, key=lambda at: cost_key(whole.flat(at)))  # type: ignore[assignment]
         (pivots, turns), prime = index_symmetries.by_entries(group, [elements[at] for at in order], inputs, outputs)
         in_order = sorted((order[pivot], permutations) for pivot, permutations in zip(pivots, turns, strict=True))
         selection = tuple(at for at, _ in in_order), tuple(permutations for _, permutations in in_order)
@@ -844,7 +838,7 @@ def _diagram_basis(group: Group, inputs: Order, outputs: Order, choose: str = "a
             listed = [diagram for diagram in listed if diagram.head or len(diagram.blocks) <= int(group.n)]
         certificate = Certificate(dimension, spanning, argument)
     else:
-        listed.sort(key=_cost_key)
+        listed.sort(key=cost_key)
         pivots, prime = gram.greedy_basis(allowed, listed, dimension)
         several = any(len(diagram.head) > group.number for diagram in listed)
         listed = [listed[pivot] for pivot in pivots]
@@ -854,7 +848,7 @@ def _diagram_basis(group: Group, inputs: Order, outputs: Order, choose: str = "a
     return Basis(group, inputs, outputs, tuple(listed), certificate)
 
 
-def _cost_key(diagram: Diagram) -> tuple[object, ...]:
+def cost_key(diagram: Diagram) -> tuple[object, ...]:
     """Cheapest first: mixing channels costs n^axes, reading and writing n^blocks of a row."""
     mixed = words.axes_mixed(diagram)
     return (mixed, diagram.bottom_only + diagram.top_only, diagram.key)

@@ -178,6 +178,12 @@ class Fixed:
         return _shared(self.group, self.ins, self.outs)
 
     @property
+    def trivial(self) -> int | None:
+        """The place among the parts of that which no element changes; None where inputs and outputs do not share it."""
+        found = (at for at, part in enumerate(self.irreps) if not part.irrep.order and not part.twisted)
+        return next(found, None)
+
+    @property
     def classes(self) -> tuple[tuple[tuple[range, ...], tuple[range, ...]], ...]:
         """One class of all positions."""
         sides = (tuple(range(adapted.positions(self.group, order)) for order in side) for side in (self.ins, self.outs))

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import product
-from math import prod
+from math import factorial, prod
 
 from eqsynth.exact.limits import afford
 from eqsynth.families.group import Group
@@ -63,6 +63,25 @@ def symmetric_dimension(group: Group, *parts: int | Symmetry | Valence) -> int:
     return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
 
 
+def power_dimension(group: Group, powers: Sequence[tuple[int | Symmetry, int]], *others: int | Symmetry) -> int:
+    """The same for polynomial maps: of degree m in a tensor x of each of the spaces, for pairs (space, m).
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.bases.dimension import power_dimension
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> stress = Symmetry("S", 2)
+    >>> [power_dimension(Group("O", 3), [(stress, m)], stress) for m in (1, 2, 3, 4)]
+    [2, 4, 6, 9]
+
+    ``others`` are the spaces of outputs, and of inputs that the maps are linear in. Products of m equal factors are the
+    symmetric power of their space, whose character is the plethysm of h_m and that of the space: the mean over
+    permutations of the factors of products of its values at powers of an element (Macdonald, Symmetric Functions, I.8).
+    """
+    sums = [*(_power_parts(*power) for power in powers), *map(_short_parts, _pieces(others))]
+    total = _multiplied(sums, ordered=group.sides is not None)
+    return sum(count * group.symmetric_dimension(listed) for listed, count in total.items() if count)
+
+
 def short_products(parts: Sequence[int | Symmetry | Valence], ordered: bool) -> Counter[tuple[int | Symmetry, ...]]:
     """A product of tensor spaces as a sum of products of symmetric, alternating and plain tensors, each so often.
 
@@ -74,14 +93,24 @@ def short_products(parts: Sequence[int | Symmetry | Valence], ordered: bool) -> 
 
     ``ordered``: it matters which parts lie where, as with axes of V and of V*; else equal products are counted once.
     """
-    pieces = [
+    return _multiplied([_short_parts(piece) for piece in _pieces(parts)], ordered)
+
+
+def _pieces(parts: Sequence[int | Symmetry | Valence]) -> list[int | Symmetry]:
+    """Parts without those that are products themselves."""
+    return [
         piece
         for part in parts
         for piece in (
             [part.order] if isinstance(part, Valence) else part.pieces if isinstance(part, Symmetry) else [part]
         )
     ]
-    sums = [_short_parts(piece) for piece in pieces]
+
+
+def _multiplied(
+    sums: Sequence[Sequence[tuple[tuple[int | Symmetry, ...], int]]], ordered: bool
+) -> Counter[tuple[int | Symmetry, ...]]:
+    """The product of sums of products of spaces."""
     afford("counting maps between these symmetries", "ask for fewer indices", steps=300 * prod(map(len, sums)))
     total: Counter[tuple[int | Symmetry, ...]] = Counter()
     for chosen in product(*sums):
@@ -94,10 +123,26 @@ def _short_parts(part: int | Symmetry) -> list[tuple[tuple[int | Symmetry, ...],
     """Products of symmetric, alternating and plain tensors, each so often, that add up to a part."""
     if isinstance(part, int) or part.short:
         return [((part,), 1)]
-    return [
-        (tuple(Symmetry("S", k) if k > 1 else k for k in orders), count)
-        for orders, count in symmetric_parts(part).items()
-    ]
+    return _of_orders(symmetric_parts(part))
+
+
+def _of_orders(parts: Mapping[tuple[int, ...], int]) -> list[tuple[tuple[int | Symmetry, ...], int]]:
+    return [(tuple(Symmetry("S", k) if k > 1 else k for k in orders), count) for orders, count in parts.items()]
+
+
+@lru_cache(maxsize=256)
+def _power_parts(part: int | Symmetry, degree: int) -> list[tuple[tuple[int | Symmetry, ...], int]]:
+    """The same for the symmetric power of a part."""
+    if degree == 1:
+        return _short_parts(part)
+    index = Counter({(1,) * part: 1}) if isinstance(part, int) else exchanges.cycle_types(part.kind, part.order)
+    size = 1 if isinstance(part, int) else part.size
+    total: Counter[tuple[int, ...]] = Counter()
+    for kind, times in exchanges.cycle_types("S", degree).items():
+        for chosen in product(index.items(), repeat=len(kind)):
+            lengths = [length * cycle for length, (cycles, _) in zip(kind, chosen, strict=True) for cycle in cycles]
+            total[tuple(sorted(lengths))] += times * size ** (degree - len(kind)) * prod(count for _, count in chosen)
+    return _of_orders(_in_symmetric(total, factorial(degree) * size**degree))
 
 
 @lru_cache(maxsize=256)
@@ -114,15 +159,20 @@ def symmetric_parts(symmetry: Symmetry) -> Mapping[tuple[int, ...], int]:
     symmetric function h_k, and power sums are polynomials in these, by Newton's identities: the power sum p_k is
     k h_k - p_1 h_(k-1) - ... - p_(k-1) h_1 (Macdonald, Symmetric Functions, I.2).
     """
+    return _in_symmetric(exchanges.cycle_types(symmetry.kind, symmetry.order), symmetry.size)
+
+
+def _in_symmetric(index: Mapping[tuple[int, ...], int], size: int) -> dict[tuple[int, ...], int]:
+    """A cycle index, products of power sums times so much, as a combination of products of symmetric functions h."""
     powers: list[Counter[tuple[int, ...]]] = [Counter({(): 1})]
-    for k in range(1, symmetry.order + 1):
+    for k in range(1, max(map(sum, index), default=0) + 1):
         power: Counter[tuple[int, ...]] = Counter({(k,): k})
         for j in range(1, k):
             for orders, count in powers[j].items():
                 power[tuple(sorted((*orders, k - j), reverse=True))] -= count
         powers.append(power)
     total: Counter[tuple[int, ...]] = Counter()
-    for lengths, signed in exchanges.cycle_types(symmetry.kind, symmetry.order).items():
+    for lengths, signed in index.items():
         term: Counter[tuple[int, ...]] = Counter({(): signed})
         for length in lengths:
             larger: Counter[tuple[int, ...]] = Counter()
@@ -130,7 +180,7 @@ def symmetric_parts(symmetry: Symmetry) -> Mapping[tuple[int, ...], int]:
                 larger[tuple(sorted((*a, *b), reverse=True))] += count * other
             term = larger
         total.update(term)
-    return {orders: count // symmetry.size for orders, count in sorted(total.items(), reverse=True) if count}
+    return {orders: count // size for orders, count in sorted(total.items(), reverse=True) if count}
 
 
 def stable_from(group: Group, total: int) -> int:

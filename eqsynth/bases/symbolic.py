@@ -34,8 +34,10 @@ from eqsynth.families.group import FAMILIES, Group
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.spaces.space import (
     Order,
+    Twisted,
     Valence,
     axes_of,
+    is_plain,
     plain_order,
     read_order,
 )
@@ -124,7 +126,8 @@ def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
         if diagram.head and group.heads and group.symbolic:
             raise SymbolicError(f"{diagram} has a head, and {group} leaves n open: ask for a number in place of n")
         # Inner products know the sign of any order of the head.
-        head = sorted_heads(diagram.head, len(diagram.head) if group.symbolic else group.number)[0]
+        size = len(diagram.head) if group.symbolic else group.number
+        head = sorted_heads(diagram.head, size)[0] if diagram.head else ()
         problem = enumeration.misfit(group, replace(diagram, head=head))
         if problem:
             raise GroupError(f"{diagram} is no diagram of {group}, {problem}: ask for one of enumeration.diagrams")
@@ -220,8 +223,11 @@ def gram(
     m² n  m² n m n
     m n   m n  m n
 
+    >>> print(gram("O(3)", "1.det", 2))
+    6
+
     Entry (i, j) is :func:`inner` of diagrams i and j, for wreath products that of nested partitions: a polynomial where
-    n is a letter, else a number.
+    n is a letter, else a number. Between two tensors that the determinant twists maps are those between others.
     The size is ``len(basis) x len(basis)``.
 
     Raises SizeError above 1000 diagrams, and what :func:`inner` raises. Source: arXiv 2212.08630.
@@ -347,10 +353,10 @@ def diagrams_of(
 
 
 def _plain(group: Group, order: str | Order) -> Order:
-    """An order of all tensors as a group reads it: a number, or where there are two kinds of axes ``(k,k')``."""
-    if group.duals and isinstance(order, str | tuple | list | Valence):
+    """An order of all tensors as a group reads it: a number, ``(k,k')`` with two kinds of axes, ``1.det`` twisted."""
+    if isinstance(order, str | Twisted) or (group.duals and isinstance(order, tuple | list | Valence)):
         order = fitted_order(group, read_order(order))
-        if isinstance(order, Valence):
+        if isinstance(order, Valence) or (isinstance(order, Twisted) and is_plain(order)):
             return order
     return plain_order(order)
 

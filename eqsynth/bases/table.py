@@ -10,8 +10,9 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams import words
-from eqsynth.diagrams.diagram import Diagram, Multiplied
-from eqsynth.diagrams.text import TIED, picture
+from eqsynth.diagrams.diagram import Multiplied
+from eqsynth.diagrams.legend import legend
+from eqsynth.diagrams.text import picture
 from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import SizeError, abridged, counted
 from eqsynth.spaces.space import Order, is_number, numbers, order_text
@@ -29,8 +30,10 @@ ANY = Screen()
 MOST = 1_000
 
 
-def heading(basis: Basis) -> list[str]:
+def heading(basis: Basis, characters: bool = True) -> list[str]:
     """The lines above the pictures of a basis: its size, its certificate, and how to read the pictures.
+
+    ``characters``: whether pictures are made of characters.
 
     >>> import eqsynth as eq
     >>> from eqsynth.bases.table import heading
@@ -51,17 +54,33 @@ def heading(basis: Basis) -> list[str]:
     if basis.group.kept_graph is not None:
         graphs, orbits = counted(counts["Diagram"], "bilabelled graph"), counted(counts["Orbit"], "orbit indicator")
         lines.append(f"{graphs}, {orbits}")
-    if basis.group.diagrammatic:
-        lines.append("outputs y on top, inputs x below; joined vertices share an index; cost for C -> C channels")
-    parts = [part for element in basis.diagrams for part in words.parts(basis.group, element)]
-    if any(isinstance(part, Diagram) and part.head for _, part in parts):
-        lines.append(f"vertices {TIED} are tied to the head: the Levi-Civita tensor ε of their indices")
+    return lines + reading(basis, characters=characters)
+
+
+def reading(basis: Basis, multiplied: Sequence[Multiplied] = (), characters: bool = True) -> list[str]:
+    """How to read the pictures of a basis: its legend, then the kinds of maps with their sources.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.bases.table import reading
+    >>> reading(eq.basis("S(n)", 1, 1))[-1]
+    'partition: set partitions, arXiv 2212.08648'
+    """
+    elements = basis.diagrams
+    lines = how_to_read(basis, multiplied, characters)
+    if lines and basis.group.diagrammatic and not multiplied:
+        lines[0] += "; cost for C -> C channels"
     if basis.group.maps == "nested":
-        kinds = [words.kind(basis.group, element) for element in basis.diagrams]
+        kinds = [words.kind(basis.group, element) for element in elements]
     else:
-        kinds = [words.kind(*part) for part in parts]
-    lines += [f"{kind}: {words.SOURCES[kind]}" for kind in dict.fromkeys(kinds)]
-    return lines
+        kinds = [words.kind(*part) for element in elements for part in words.parts(basis.group, element)]
+    return lines + [f"{kind}: {words.SOURCES[kind]}" for kind in dict.fromkeys(kinds)]
+
+
+def how_to_read(basis: Basis, multiplied: Sequence[Multiplied] = (), characters: bool = False) -> list[str]:
+    """The legend of the pictures of a basis; none where there is no map."""
+    turned = any(len(basis.turned(number)) > 1 for number in range(len(basis)))
+    sides = basis.inputs, basis.outputs
+    return legend(basis.group, basis.diagrams, *sides, multiplied, turned, characters) if len(basis) else []
 
 
 def basis_table(

@@ -192,6 +192,7 @@ class _Analyser:
                 for end in targets:
                     pairs = [(source.term, end.term) for source in sources]
                     weights = {self.plan.weight_name(*pair) for pair in pairs if pair in self.plan.dims}
+                    weights |= {self.plan.bias_name(one.term) for one in step.constants if one.term == end.term}
                     layouts[end.name] = self._made(weights | self._needs(step.reads), True)
             case Pack(target, source) | Unpack(target, source):
                 layouts[target] = Layout(layouts[source].needs, owned=True, contiguous=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from eqsynth.bases.decomposed import Fixed, embeddings, parts
-from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, times_turned, unit_lines, vector_lines
+from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, part_of_rows, times_turned, unit_lines, vector_lines
 from eqsynth.families.group import Group
 from eqsynth.plans.steps import Source
 from eqsynth.spaces.space import Order, Symmetry, axes_of, stored_full, stored_once, twists_of, untwisted
@@ -80,7 +81,7 @@ class FixedCode(SchurCode):
         else:
             say(f"maps = spaces[{place[1]}][{place[0]}]")
             say(f"maps = {self.scaled(term_in, term_out, place)}")
-        which = f"[{[part for part, count in enumerate(self.columns) for _ in range(count)]}]" if self.simple else ""
+        which = f"[{part_of_rows(self.columns)}]" if self.simple else ""
         say(f'self._table("{self.mixer(term_in, term_out)}", _blocks(maps, {bases}){which})')
 
     @property
@@ -103,9 +104,76 @@ class FixedCode(SchurCode):
         places = {(part.irrep, part.twisted): at for at, part in enumerate(self.fixed.irreps)}
         return [places.get((part.irrep, part.twisted)) for part in parts(self.fixed.group, order)]
 
-    def product(self, operand: str, index: int) -> str:
-        """The product of the rows of a part with its matrix."""
-        return f"linear({operand}, w_{index})"
+    def add_constants(self) -> None:
+        """Lines that make the tables from biases to the coordinates of the trivial part."""
+        for one in self.step.constants:
+            order = self._order_out(one.term)
+            if self.positions(order) > 1:
+                lines, helpers = map_lines(self.fixed.group, one.elements, self.positions(order), 1)
+                self.builders += lines
+                self.helpers |= helpers
+                rows = f"back[{self.fixed.outs.index(order)}][{self.fixed.trivial}]"
+                scaled = f"maps * ((maps**2).sum(2).amax(1){self.forward.tables.power})[:, None, None]"
+                self.builders.append("ones = torch.ones(1, 1, 1, dtype=torch.float64)")
+                self.builders.append(f'self._table("constants_{one.term}", _blocks({scaled}, [ones], [{rows}]))')
+
+    def _order_out(self, term: int) -> Order:
+        return self.fixed.outs[next(end.order for end in self.step.targets if end.term == term)]
+
+    def _constants(self) -> str:
+        """The biases in the coordinates of the trivial part, those of all targets one behind the other."""
+        pieces = []
+        for one in self.step.constants:
+            bias = self.names.bias(one.term)
+            made = bias if self.positions(self._order_out(one.term)) == 1 else f"(self.constants_{one.term} @ {bias})"
+            pieces.append(f"{made}.flatten()")
+        return pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}))"
+
+    def say_weights(self) -> None:
+        """``w_0_1``: the matrix of part 0 from source 1 to all targets; where there is one source, ``w_0``."""
+        for i, o in self.pairs:
+            if not self._scales(i, o):
+                self.say_blocks(i, o)
+        for index in range(len(self.parts)):
+            for number, source in enumerate(self.step.sources):
+                rows = [code for target in self.step.targets if (code := self.block_code(index, source, target))]
+                if rows:
+                    joined = rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}))"
+                    self.lines.append(f"{self._matrix(index, number)} = {joined}")
+
+    def _scales(self, term_in: int, term_out: int) -> bool:
+        """Whether there is one map between two terms, so that its weight is scaled."""
+        return sum(self.block_sizes(term_in, term_out)) == 1
+
+    def block_code(self, index: int, source: Source, target: Source) -> str:
+        """The block of a part between two terms as a matrix."""
+        code = super().block_code(index, source, target)
+        if code and self._scales(source.term, target.term):
+            weight = self.names.weight(source.term, target.term)
+            return f"{weight}[0] * self.{self.mixer(source.term, target.term)}"
+        return code
+
+    def _matrix(self, index: int, number: int) -> str:
+        return f"w_{index}_{number}" if len(self.step.sources) > 1 else f"w_{index}"
+
+    def say_product(self, index: int) -> None:
+        """The products of the rows of a part, added up over the sources; biases on the trivial part."""
+        bias = f", {self._constants()}" if self.step.constants and index == self.fixed.trivial else ""
+        code = ""
+        for number, end in enumerate(self.step.sources):
+            if operand := self.operand(number, end, index):
+                w = self._matrix(index, number)
+                code = f"torch.addmm(z_{index}, {operand}, {w}.T)" if code else f"linear({operand}, {w}{bias})"
+                self.lines.append(f"z_{index} = {code}")
+
+    def row_products(self) -> str:
+        """The products of all rows; biases on that of the trivial part."""
+        if not self.step.constants:
+            return super().row_products()
+        at = next(row for row, part in enumerate(part_of_rows(self.columns)) if part == self.fixed.trivial)
+        self.lines.append(f"constants = {self._constants()}.reshape(1, 1, -1)")
+        pads = f"0, 0, 0, 0, {at}, {sum(self.columns) - at - 1}"
+        return f"torch.baddbmm(nn.functional.pad(constants, ({pads})), u.transpose(0, 1), w.mT)"
 
     def into(self, number: int, end: Source, x: str) -> None:
         """Source ``number`` part by part."""
@@ -128,9 +196,12 @@ class FixedCode(SchurCode):
         layout = self._layout(order)
         like = f"z_{next(at for at in layout if at is not None)}{tail}"
         pieces = []
-        for at, part in zip(layout, parts(self.fixed.group, order), strict=True):
-            rows = part.irrep.dim * part.count
-            pieces.append(
-                f"{like}.new_zeros(b, {rows}, {co})" if at is None else f"z_{at}{tail}.reshape(b, {rows}, {co})"
-            )
+        # Parts that no map reaches, one behind the other, are one piece.
+        listed = [part.irrep.dim * part.count for part in parts(self.fixed.group, order)]
+        for missing, run in groupby(zip(layout, listed, strict=True), key=lambda one: one[0] is None):
+            sizes = list(run)
+            if missing:
+                pieces.append(f"{like}.new_zeros(b, {sum(rows for _, rows in sizes)}, {co})")
+            else:
+                pieces += [f"z_{at}{tail}.reshape(b, {rows}, {co})" for at, rows in sizes]
         self.say_cat(end.name, pieces, 1)

@@ -266,6 +266,10 @@ class SchurCode:
             b = next(end.order for end in self.step.targets if end.term == term_out)
             at = ins.index(_meant(bases.ins[a])), outs.index(_meant(bases.outs[b]))
             self.add_mixer(term_in, term_out, at, f"into[{a}], back[{b}]")
+        self.add_constants()
+
+    def add_constants(self) -> None:
+        """Lines that make tables for biases: only where bases are those of the group are they part of the step."""
 
     def _unit_lines(self, order: Order) -> str:
         """The name of the table whose rows are the tensors of length 1 that packed entries stand for, if some are."""
@@ -311,7 +315,7 @@ class SchurCode:
         say(f"maps = spaces[{place[1]}][{place[0]}]")
         if not self.blocks:
             say(f"maps = {self.scaled(term_in, term_out, place)}")
-            which = f"[{_rows(self.columns)}]" if self.simple else ""
+            which = f"[{part_of_rows(self.columns)}]" if self.simple else ""
             say(f'self._table("{self.mixer(term_in, term_out)}", _blocks(maps, {bases}){which})')
         elif self.mixes:
             self.helpers.add("_frames")
@@ -390,27 +394,28 @@ class SchurCode:
 
     def run(self) -> None:
         """Lines that compute the targets from the sources."""
-        step, say = self.step, self.lines.append
+        step = self.step
         if self.simple:
             self._run_rows(self.forward.code[step.sources[0].name])
             return
-        self._weights()
+        self.say_weights()
         for number, end in enumerate(step.sources):
             self.into(number, end, self.forward.code[end.name])
         for index in range(len(self.parts)):
-            pieces = [piece for number, end in enumerate(step.sources) if (piece := self._operand(number, end, index))]
-            operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
-            say(f"z_{index} = {self.product(operand, index)}")
+            self.say_product(index)
         self._split_targets()
         for end in step.targets:
             self.back(end)
 
-    def product(self, operand: str, index: int) -> str:
-        """The product of the rows of a part with its matrix."""
+    def say_product(self, index: int) -> None:
+        """The product of the rows of a part, those of all sources side by side, with its matrix."""
+        pieces = [piece for number, end in enumerate(self.step.sources) if (piece := self.operand(number, end, index))]
+        operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
         if self.columns[index] <= 2:
-            return f"linear({operand}, w_{index})"
+            self.lines.append(f"z_{index} = linear({operand}, w_{index})")
+            return
         self.helpers.add("_product")
-        return f"_product({operand}, w_{index}, {self.columns[index]})"
+        self.lines.append(f"z_{index} = _product({operand}, w_{index}, {self.columns[index]})")
 
     def _run_rows(self, x: str) -> None:
         """Every part stands alone: one product for each row of the adapted basis, all in one call."""
@@ -419,7 +424,7 @@ class SchurCode:
         rows, wide = sum(self.columns), self.positions(self.step.bases.ins[0])
         weight = self.names.weight(source.term, target.term)
         if not self.mixes:
-            self.builders.append(f'self._table("row_part", torch.tensor({_rows(self.columns)}))')
+            self.builders.append(f'self._table("row_part", torch.tensor({part_of_rows(self.columns)}))')
             self.lines.append(f"w = {weight}.index_select(0, self.row_part)")
         else:
             mixer = f"self.{self.mixer(source.term, target.term)}"
@@ -429,7 +434,11 @@ class SchurCode:
             u = f"torch.bmm(self.into.expand(b, -1, -1), {u})"
         if self.step.changes(False, 0):
             v = f"torch.bmm(self.back.expand(b, -1, -1), {v})"
-        self.lines += [f"u = {u}", "v = torch.bmm(u.transpose(0, 1), w.mT)  # row by row", f"{target.name} = {v}"]
+        self.lines += [f"u = {u}", f"v = {self.row_products()}  # row by row", f"{target.name} = {v}"]
+
+    def row_products(self) -> str:
+        """The products of all rows, where one for each row does it all."""
+        return "torch.bmm(u.transpose(0, 1), w.mT)"
 
     def say_cat(self, name: str, pieces: Sequence[str], axis: int) -> None:
         """A line that joins values along an axis."""
@@ -445,45 +454,52 @@ class SchurCode:
         split = f".split(({', '.join(kept)}), {axis})" if len(shown) > 1 else ""
         self.lines.append(f"{', '.join(shown)} = {code}{split}")
 
-    def _weights(self) -> None:
+    def say_weights(self) -> None:
         """``w_0``, ``w_1``, ...: the matrix of each part, from weights."""
         step = self.step
-        several = len(self.pairs) > 1
         for i, o in self.pairs:
-            a = next(end.order for end in step.sources if end.term == i)
-            b = next(end.order for end in step.targets if end.term == o)
-            sizes = [part.copies_out[b] * part.copies_in[a] for part in self.parts]
-            weight = self.names.weight(i, o)
-            code = weight
-            if self.mixes:
-                code = f"(self.{self.mixer(i, o)} @ {weight}.flatten(1)).reshape(-1, *{weight}.shape[1:])"
-            self.say_split([self._block(index, i, o, several) for index in range(len(sizes))], code, sizes, 0)
-        for index, part in enumerate(self.parts):
+            self.say_blocks(i, o)
+        for index in range(len(self.parts)):
             rows = []
             for target in step.targets:
-                row = []
-                for source in step.sources:
-                    high, wide = part.copies_out[target.order], part.copies_in[source.order]
-                    if not high or not wide:
-                        continue
-                    co, ci = self.names.c_out(target.term), self.names.c_in(source.term)
-                    piece = self._block(index, source.term, target.term, several)
-                    if high == wide == 1:
-                        row.append(f"{piece}.squeeze(0)")
-                    elif wide == 1:
-                        row.append(f"{piece}.reshape({high} * {co}, {ci})")
-                    elif high == 1:
-                        row.append(f"{piece}.transpose(0, 1).reshape({co}, {wide} * {ci})")
-                    else:
-                        shape = f"{high}, {wide}, {co}, {ci}"
-                        row.append(f"{piece}.reshape({shape}).transpose(1, 2).reshape({high} * {co}, {wide} * {ci})")
+                row = [piece for source in step.sources if (piece := self.block_code(index, source, target))]
                 if row:
                     rows.append(row[0] if len(row) == 1 else f"torch.cat(({', '.join(row)}), 1)")
             code = rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}))"
             self.lines.append(f"w_{index} = {code}")
 
-    def _block(self, index: int, term_in: int, term_out: int, several: bool) -> str:
-        return f"w{term_in}_{term_out}_{index}" if several else f"w_{index}"
+    def say_blocks(self, term_in: int, term_out: int) -> None:
+        """The blocks of all parts between two terms, (copies out * copies in, channels out, channels in)."""
+        sizes = self.block_sizes(term_in, term_out)
+        code = weight = self.names.weight(term_in, term_out)
+        if self.mixes:
+            code = f"(self.{self.mixer(term_in, term_out)} @ {weight}.flatten(1)).reshape(-1, *{weight}.shape[1:])"
+        self.say_split([self._block(index, term_in, term_out) for index in range(len(sizes))], code, sizes, 0)
+
+    def block_sizes(self, term_in: int, term_out: int) -> list[int]:
+        """How many entries the block of each part has between two terms."""
+        a = next(end.order for end in self.step.sources if end.term == term_in)
+        b = next(end.order for end in self.step.targets if end.term == term_out)
+        return [part.copies_out[b] * part.copies_in[a] for part in self.parts]
+
+    def block_code(self, index: int, source: Source, target: Source) -> str:
+        """The block of a part between two terms as a matrix, (copies and channels out, copies and channels in)."""
+        part = self.parts[index]
+        high, wide = part.copies_out[target.order], part.copies_in[source.order]
+        if not high or not wide:
+            return ""
+        co, ci = self.names.c_out(target.term), self.names.c_in(source.term)
+        piece = self._block(index, source.term, target.term)
+        if high == wide == 1:
+            return f"{piece}.squeeze(0)"
+        if wide == 1:
+            return f"{piece}.reshape({high} * {co}, {ci})"
+        if high == 1:
+            return f"{piece}.transpose(0, 1).reshape({co}, {wide} * {ci})"
+        return f"{piece}.reshape({high}, {wide}, {co}, {ci}).transpose(1, 2).reshape({high} * {co}, {wide} * {ci})"
+
+    def _block(self, index: int, term_in: int, term_out: int) -> str:
+        return f"w{term_in}_{term_out}_{index}" if len(self.pairs) > 1 else f"w_{index}"
 
     def into(self, number: int, end: Source, x: str) -> None:
         """Source ``number`` in the adapted basis: rows (irrep, column, copy), for each run of classes."""
@@ -518,7 +534,7 @@ class SchurCode:
         rows = sum(part.columns[number] * m for part, m in zip(self.parts, copies, strict=True))
         return rows, len(self.step.bases.classes[number][0 if into else 1][end.order])
 
-    def _operand(self, number: int, end: Source, index: int) -> str:
+    def operand(self, number: int, end: Source, index: int) -> str:
         """The rows of one part: (batch * columns, copies * channels)."""
         part, ci = self.parts[index], self.names.c_in(end.term)
         m = part.copies_in[end.order]
@@ -601,7 +617,7 @@ class SchurCode:
         self.lines.append(f"{end.name} = {zeros}.index_copy(1, {joined}, {end.name})")
 
 
-def _rows(columns: Sequence[int]) -> list[int]:
+def part_of_rows(columns: Sequence[int]) -> list[int]:
     """The part of each row of a basis in which every part stands once."""
     return [part for part, count in enumerate(columns) for _ in range(count)]
 

@@ -118,10 +118,13 @@ def _as_for_letter(factor: Group, inputs: Order, outputs: Order) -> bool:
     letter = factor.at("n")
     if letter.form != factor.form:
         return False
-    own = basis(factor, inputs, outputs)
-    allowed = maps_of(letter, inputs, outputs)
-    if len(own) != symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs)):
+    ours, theirs = (maps_of(group, inputs, outputs) for group in (factor, letter))
+    parts, total = (*tensor_parts(inputs), *tensor_parts(outputs)), axes_of(inputs) + axes_of(outputs)
+    if symmetric_dimension(ours, *parts) != symmetric_dimension(theirs, *parts):
         return False
+    if ours.dimension(total) == ours.count(total) == theirs.count(total):
+        return True
+    own = basis(factor, inputs, outputs)
     if own.certificate.independence in ("stable", "cosets") and not any(map(_has_head, own)):
         # All diagrams, or one of each orbit: there are no others.
         return True

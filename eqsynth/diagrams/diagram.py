@@ -169,6 +169,11 @@ class Diagram:
         return sum(1 for block in self.blocks if block and block[-1] < self.outputs)
 
     @property
+    def inside(self) -> bool:
+        """Whether a block of several vertices lies in one row."""
+        return any(len(block) > 1 and (block[0] < self.outputs) == (block[-1] < self.outputs) for block in self.blocks)
+
+    @property
     def top(self) -> Half:
         """The output row; kept are the transferred blocks and those of the head."""
         return self.factored[0]

@@ -63,7 +63,7 @@ def drawing(
     parts = words.parts(group, element)
     height = max(_height(factor, part) for factor, part in parts)
     for number, (factor, part) in enumerate(parts):
-        panel = _Sketch(first=len(sketch.blocks))
+        panel = _Sketch(first=len(sketch.styles))
         if isinstance(part, MatrixMap):
             _draw_table(panel, factor, part)
         elif isinstance(part, Orbit):
@@ -82,19 +82,23 @@ def drawing(
 
 @dataclass(slots=True)
 class _Sketch:
-    """Items in the making. ``blocks`` are (mark, whether a strand has it), numbered from ``first``."""
+    """Items in the making. ``styles`` are those of blocks, which are numbered from ``first``."""
 
     first: int = 0
     items: list[Item] = field(default_factory=list)
-    blocks: list[tuple[str, bool]] = field(default_factory=list)
+    styles: list[Style] = field(default_factory=list)
 
     def bounds(self) -> Box:
         left, top, right, bottom = zip(*(box(item) for item in self.items), strict=True)
         return min(left), min(top), max(right), max(bottom)
 
     def number(self, marks: Sequence[str], joined: Sequence[bool]) -> list[int]:
-        """Numbers in the whole drawing for the blocks of this panel."""
-        self.blocks += zip(marks, joined, strict=True)
+        """Numbers in the whole drawing for the blocks of this panel; ``joined``: whether a block has a strand.
+
+        Each panel counts its dashes from 0, those with a strand first: a factor of a product looks as it does alone.
+        """
+        order = sorted(range(len(marks)), key=lambda block: not joined[block])
+        self.styles += [Style(mark, order.index(block)) for block, mark in enumerate(marks)]
         return [self.first + block for block in range(len(marks))]
 
     def strands(self) -> list[Strand]:
@@ -112,17 +116,14 @@ class _Sketch:
             self.items.append(Label(right + 0.45, height / 2, "⊗", "word"))
             right += 0.9
         self.items += [shifted(item, right - left, 0.0) for item in panel.items]
-        self.blocks += panel.blocks
+        self.styles += panel.styles
 
     def finish(self, kind: str, formula: str, meaning: str) -> Drawing:
         left, top, right, bottom = self.bounds()
         placed = [shifted(item, MARGIN - left, MARGIN - top) for item in self.items]
         size = (rounded(right - left + 2 * MARGIN), rounded(bottom - top + 2 * MARGIN))
-        # Blocks with a strand get the first dashes.
-        order = sorted(range(len(self.blocks)), key=lambda block: not self.blocks[block][1])
-        styles = tuple(Style(mark, order.index(block)) for block, (mark, _) in enumerate(self.blocks))
         return Drawing(
-            kind, formula, meaning, *size, styles,
+            kind, formula, meaning, *size, tuple(self.styles),
             strands=tuple(item for item in placed if isinstance(item, Strand)),
             heads=tuple(item for item in placed if isinstance(item, Head)),
             cells=tuple(item for item in placed if isinstance(item, Cell)),

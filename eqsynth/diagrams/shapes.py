@@ -99,8 +99,9 @@ class Drawing:
     'Transposes the input.'
 
     Everything lies within ``width`` and ``height``, the text included. ``styles`` has one entry per block; marks differ
-    for all blocks of a diagram, dashes for those that have a strand, which come first. Items later in a
-    tuple are drawn over earlier ones. ``dataclasses.asdict`` gives plain data.
+    for all blocks of a diagram, dashes for those that have a strand, which come first. Each factor of a product has the
+    letters and dashes that it has alone. Items later in a tuple are drawn over earlier ones. ``dataclasses.asdict``
+    gives plain data.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Drawings as SVG: one self-contained element that also works many times within one page, light or dark."""
+"""Drawings as SVG: one self-contained element; in files on white paper, within pages in their text colour."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ DASHES = (
     "0.3 0.08 0.1 0.08",
     "0.2 0.08 0.04 0.08 0.04 0.08",
 )
-#: The only rule: a file on its own follows the reader's preference; within a page, ink is the page's text colour.
-STYLE = ":root.eqsynth-drawing{color:#1b1f24}@media (prefers-color-scheme:dark){:root.eqsynth-drawing{color:#e6e9ee}}"
+#: The only rules: a file on its own, also as the image of a page, is dark ink on white paper whatever the system
+#: prefers, since it cannot see the page around it; within a page ink is the page's text colour, and there is no paper.
+STYLE = ":root.eqsynth-drawing{color:#1b1f24}:root.eqsynth-drawing>.eq-paper{fill:#fff}"
 #: Attributes, not rules: what is shared by all marks of a drawing is inherited, and pages may restyle it by class.
 INK = 'fill="none" stroke="currentColor" stroke-width="0.06" stroke-linecap="round" stroke-linejoin="round"'
 WIDTHS = {"leg": "0.04", "wire": "0.04", "edge": "0.07", "frame": "0.04"}
@@ -45,8 +46,9 @@ def svg(drawing: Drawing, title: str = "", width: float | None = None) -> str:
     '<title'
 
     ``title`` stands for the formula as the accessible name; ``width`` is in pixels, 40 per step between vertices
-    if it is None. The element has no ids; its style rules are scoped by the class ``eqsynth-drawing``; ink is the
-    ``color`` of the page around it.
+    if it is None. The element has no ids; its style rules are scoped by the class ``eqsynth-drawing``. Within a page,
+    ink is the ``color`` of the page around it, and there is no paper. As a file, or as the image of a page, it is dark
+    ink on white paper, on light pages and on dark ones: such a picture does not see which it is on.
     """
     name = title or drawing.formula
     return _document(drawing.width, drawing.height, name, drawing.words, body(drawing), width)
@@ -81,15 +83,27 @@ def grid(
     >>> grid([], [])[2:]
     ([], [])
     """
-    wide = max([0.0, *(d.width for d in drawings), *(CAPTION * EM * len(caption) for caption in captions)]) + 0.7
-    tall = max([0.0, *(d.height for d in drawings)]) + 1.1
-    columns = columns or max(1, min(len(drawings), max(3, ceil(sqrt(1.4 * len(drawings) * tall / wide)))))
+    wide, tall = cell_size(drawings, captions)
+    columns = columns or columns_of(len(drawings), wide, tall)
     places, texts = [], []
     for index, (drawing, caption) in enumerate(zip(drawings, captions, strict=True)):
         x, y = (index % columns) * wide, (index // columns) * tall
         places.append((x + (wide - drawing.width) / 2, y + 0.15 + (tall - 1.1 - drawing.height) / 2))
         texts.append((x + wide / 2, y + tall - 0.55, caption))
     return columns * wide, max(1, ceil(len(drawings) / columns)) * tall, places, texts
+
+
+def cell_size(
+    drawings: Sequence[Drawing], captions: Sequence[str], letter: float = CAPTION * EM
+) -> tuple[float, float]:
+    """Width and height that each drawing of a sheet gets, its caption included, where a ``letter`` is so wide."""
+    wide = max([0.0, *(d.width for d in drawings), *(letter * len(caption) for caption in captions)]) + 0.7
+    return wide, max([0.0, *(d.height for d in drawings)]) + 1.1
+
+
+def columns_of(count: int, wide: float, tall: float) -> int:
+    """How many cells of a sheet stand side by side."""
+    return max(1, min(count, max(3, ceil(sqrt(1.4 * count * tall / wide)))))
 
 
 def cards(drawings: Sequence[Drawing], captions: Sequence[str], heading: str, notes: Sequence[str]) -> str:
@@ -170,7 +184,9 @@ def _document(width: float, height: float, title: str, words: str, inside: str, 
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="eqsynth-drawing" role="img" aria-label={quoteattr(title)} '
         f'{size} viewBox="0 0 {number(width)} {number(height)}"><title>{escape(title)}</title>'
-        f"<desc>{escape(words)}</desc><style>{STYLE}</style>\n<g {INK}>\n{inside}\n</g>\n</svg>\n"
+        f"<desc>{escape(words)}</desc><style>{STYLE}</style>\n"
+        f'<rect class="eq-paper" width="{number(width)}" height="{number(height)}" fill="none"/>\n'
+        f"<g {INK}>\n{inside}\n</g>\n</svg>\n"
     )
 
 

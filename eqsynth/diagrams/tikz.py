@@ -2,72 +2,102 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from eqsynth.diagrams.shapes import DOME, DOT, Drawing, Head, Point, Strand, arrowhead, number
-from eqsynth.diagrams.svg import COLOURS, DASHES, WIDTHS, grid
+from eqsynth.diagrams.svg import COLOURS, DASHES, WIDTHS, cell_size, columns_of
+from eqsynth.exact.numbers import flag
 
 #: Centimetres per step between vertices.
 SCALE = 0.9
+#: A cautious width of a character of a caption, in steps.
+LETTER = 0.15
 #: What LaTeX writes for the characters of formulas.
 TEX = {"ε": r"\varepsilon", "ω": r"\omega", "η": r"\eta", "⊗": r"\otimes", "−": "-"}
+#: The words in formulas.
+WORDS = re.compile(
+    r", and the images|, \.\.\. [\d,]+ entries|[\d,]+ entries, first .*| in \d+ orders of the axes of y(, with signs)?"
+)
+#: A picture is as wide as the line at most: a wider one is scaled down. Pictures follow each other as words do, so
+#: that TeX breaks their rows where the line ends.
+FRAGMENT = r"""% Put \usepackage{tikz} before \begin{document}, and \input this file where the pictures go.
+\par\begingroup
+\def\eqsynthfit#1{\leavevmode\setbox0\hbox{#1}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi}%
+\parindent=0pt \baselineskip=0pt \lineskip=0.3cm \spaceskip=0pt \centering
+%s
+\par
+\endgroup
+"""
+#: The page is as large as the pictures. Lengths of pages have other names in LuaTeX; the origin is an inch from the
+#: corner in all of pdfTeX, LuaTeX and XeTeX.
 PAGE = r"""\documentclass{article}
 \usepackage{tikz}
 \begin{document}
-%% The page is as large as the picture, with no further package.
-\setbox0\hbox{%%
+\ifdefined\pagewidth \let\pdfpagewidth\pagewidth \let\pdfpageheight\pageheight \fi
+\setbox1\vbox{\hsize=%scm \linewidth=\hsize
 %s}
-\pdfpagewidth=\wd0 \pdfpageheight=\dimexpr\ht0+\dp0\relax
-\pdfhorigin=0pt \pdfvorigin=0pt \hoffset=0pt \voffset=0pt
-\shipout\box0
+\pdfpagewidth=\wd1 \pdfpageheight=\dimexpr\ht1+\dp1\relax
+\hoffset=-1in \voffset=-1in
+\shipout\box1
 \end{document}
 """
 
 
 def tikz(drawing: Drawing, standalone: bool = False) -> str:
-    r"""A drawing as a ``tikzpicture``, or with ``standalone`` as a document for pdflatex.
+    r"""A drawing as LaTeX for ``\input``, or with ``standalone`` as a document.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.layout import drawing
-    >>> from eqsynth.diagrams.tikz import tikz
-    >>> print(tikz(drawing("S(n)", Diagram(0, 1, ((0,),)))).splitlines()[-3])
-    \node[anchor=base, inner sep=0pt] at (0.239,0.689) {$a$};
+    >>> from eqsynth.drawing import drawing
+    >>> from eqsynth.tikz import tikz
+    >>> picture = drawing("S(n)", Diagram(0, 1, ((0,),)))
+    >>> [line for line in tikz(picture).splitlines() if "node" in line]
+    ['\\node[anchor=base, inner sep=0pt] at (0.239,0.689) {$a$};']
 
-    A picture needs ``\usepackage{tikz}``; a step between vertices is 0.9 cm.
+    A paper needs ``\usepackage{tikz}`` and nothing else, with pdflatex, lualatex or xelatex. A step between vertices is
+    0.9 cm; a drawing that is wider than the line is scaled down to it.
     """
-    return _picture(drawing.width, drawing.height, [(0.0, 0.0, drawing)], [], standalone)
+    return _finished([_picture(drawing)], drawing.width, standalone)
 
 
-def sheet(drawings: Sequence[Drawing], captions: Sequence[str], standalone: bool = True) -> str:
-    r"""Drawings in a grid with a caption below each, as a document for pdflatex, or else one ``tikzpicture``.
+def sheet(drawings: Sequence[Drawing], captions: Sequence[str], standalone: bool = False) -> str:
+    r"""Drawings with a caption below each, as LaTeX for ``\input``, or with ``standalone`` as a document.
 
     >>> from eqsynth import Diagram
-    >>> from eqsynth.diagrams.layout import drawing
-    >>> from eqsynth.diagrams.tikz import sheet
-    >>> sheet([drawing("S(n)", Diagram(1, 1, ((0, 1),)))] * 2, ["0", "1"]).count(r"\begin{scope}")
+    >>> from eqsynth.drawing import drawing
+    >>> from eqsynth.tikz import sheet
+    >>> sheet([drawing("S(n)", Diagram(1, 1, ((0, 1),)))] * 2, ["0", "1"]).count(r"\begin{tikzpicture}")
     2
+
+    Rows of drawings end where the line ends, in one column or in two; they may go on over pages.
     """
-    width, height, places, texts = grid(drawings, captions)
-    return _picture(width, height, [(x, y, d) for (x, y), d in zip(places, drawings, strict=True)], texts, standalone)
+    wide, tall = cell_size(drawings, captions, LETTER)
+    pictures = [_picture(*pair, wide, tall) for pair in zip(drawings, captions, strict=True)]
+    return _finished(pictures, wide * columns_of(len(drawings), wide, tall), standalone)
 
 
-def _picture(
-    width: float,
-    height: float,
-    placed: Sequence[tuple[float, float, Drawing]],
-    texts: Sequence[tuple[float, float, str]],
-    standalone: bool,
-) -> str:
-    lines = [rf"\begin{{tikzpicture}}[x={SCALE}cm, y=-{SCALE}cm, line cap=round, line join=round]"]
-    used = {style.dash % len(COLOURS) for _, _, drawing in placed for style in drawing.styles}
-    lines += [rf"\definecolor{{eqsynth{index}}}{{HTML}}{{{COLOURS[index][1:].upper()}}}" for index in sorted(used)]
-    lines.append(rf"\path (0,0) rectangle ({number(width)},{number(height)});")
-    for x, y, drawing in placed:
-        lines += [rf"\begin{{scope}}[shift={{{_at((x, y))}}}]", *_body(drawing), r"\end{scope}"]
-    lines += [rf"\node[font=\small] at {_at((x, y))} {{{_math(text)}}};" for x, y, text in texts]
-    lines.append(r"\end{tikzpicture}")
-    picture = "\n".join(lines)
-    return PAGE % picture if standalone else picture + "\n"
+def _finished(pictures: Sequence[str], width: float, standalone: bool) -> str:
+    fitted = "\n\\penalty0\n".join(f"\\eqsynthfit{{%\n{picture}}}%" for picture in pictures)
+    fragment = FRAGMENT.replace("%s", fitted)
+    return PAGE % (number(width * SCALE + 0.05), fragment) if flag("standalone", standalone) else fragment
+
+
+def _picture(drawing: Drawing, caption: str = "", wide: float = 0, tall: float = 0) -> str:
+    """A drawing in the middle of its cell, over its caption."""
+    x, y = (max(wide - drawing.width, 0) / 2, max(tall - 1.1 - drawing.height, 0) / 2 + (0.15 if caption else 0))
+    used = {style.dash % len(COLOURS) for style in drawing.styles}
+    return "\n".join(
+        [
+            rf"\begin{{tikzpicture}}[x={SCALE}cm, y=-{SCALE}cm, line cap=round, line join=round]",
+            *(rf"\definecolor{{eqsynth{index}}}{{HTML}}{{{COLOURS[index][1:].upper()}}}" for index in sorted(used)),
+            rf"\path (0,0) rectangle ({number(max(wide, drawing.width))},{number(max(tall, drawing.height))});",
+            rf"\begin{{scope}}[shift={{{_at((x, y))}}}]",
+            *_body(drawing),
+            r"\end{scope}",
+            *([rf"\node[font=\small] at {_at((wide / 2, tall - 0.55))} {{{_math(caption)}}};"] if caption else []),
+            r"\end{tikzpicture}",
+        ]
+    )
 
 
 def _body(drawing: Drawing) -> list[str]:
@@ -126,11 +156,9 @@ def _math(text: str) -> str:
     for character, name in TEX.items():
         text = text.replace(character, f"{name} ")
     place, gap, formula = text.rpartition("\u00a0\u00a0")
-    if " entries, " in formula:
-        return f"{place}~~{formula}"
-    words = formula.removesuffix(", and the images")
-    spaced = words.replace("+=", r"\mathrel{+}=").replace("] ", r"]\, ")
-    return f"{place}{'~~' if gap else ''}${spaced}$" + (", and the images" if words != formula else "")
+    formula = WORDS.sub(lambda words: rf"\mbox{{{words[0]}}}", formula.replace("] ", r"]\, "))
+    spaced = formula.replace("+=", r"\mathrel{+}=")
+    return f"{place}{'~~' if gap else ''}${spaced}$"
 
 
 def _colour(drawing: Drawing, block: int) -> str:

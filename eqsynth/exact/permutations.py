@@ -72,7 +72,8 @@ def heads_of(head: tuple[int, ...], n: int) -> list[tuple[int, ...]]:
     >>> heads_of((1, 3, 0, 2), 2), heads_of((0, 1), 3)
     ([(1, 3), (0, 2)], [(0, 1)])
     """
-    return [head[start : start + n] for start in range(0, len(head), n)]
+    # Without a head there is nothing to cut, also where n is a letter.
+    return [head[start : start + n] for start in range(0, len(head), n)] if head else []
 
 
 def sorted_heads(head: tuple[int, ...], n: int) -> tuple[tuple[int, ...], int]:

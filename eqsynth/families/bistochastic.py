@@ -71,6 +71,10 @@ class Bistochastic(PartitionGroup):
             for kept in combinations([i for i, block in enumerate(blocks) if len(block) == 1], count)
         ]
 
+    def grows(self, sizes: Sequence[int], more: int) -> bool | None:
+        """Pairs and single vertices."""
+        return super().grows(sizes, more) if max(sizes, default=0) <= 2 else False
+
     def blocks_count(self, total: int, blocks: int) -> int:
         """How many diagrams there are with so many blocks: each pair saves one."""
         pairs = total - blocks

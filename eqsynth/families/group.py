@@ -284,6 +284,10 @@ class Group:
         """
         return None
 
+    def grows(self, sizes: Sequence[int], more: int) -> bool | None:  # noqa: ARG002 - of some families
+        """Whether blocks of these sizes may grow into a diagram with so many vertices more; None where nobody knows."""
+        return None
+
     def nested_blocks(self, total: int) -> Iterator[tuple[Blocks, Blocks]]:
         """The nested partitions of a basis on so many vertices: a partition, and one that cuts its blocks."""
         self._lacks(f"nested partitions on {total} vertices")

@@ -16,6 +16,7 @@ Each class here answers what a group answers about its diagrams, and all of its 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
@@ -69,6 +70,10 @@ class Heads(Group):
     def standard_shapes(self, total: int) -> Iterator[Shape]:
         """The shapes of the tableaux that are read as standard diagrams."""
         return self.headed_shapes(total)
+
+    def gram_roots(self, total: int) -> Counter[int]:  # noqa: ARG002 - none on any number
+        """None: with n a letter there are no diagrams."""
+        return Counter()
 
     def fewest(self, total: int) -> int:  # noqa: ARG002 - there may be none
         """None, perhaps."""

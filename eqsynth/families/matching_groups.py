@@ -61,6 +61,11 @@ class MatchingGroup(Group):
             for blocks in partial_matchings(order, count)
         ]
 
+    def grows(self, sizes: Sequence[int], more: int) -> bool:
+        """Single vertices await a partner, or all n of them hang on the head."""
+        tied = self.n if self.heads and isinstance(self.n, int) else 0
+        return max(sizes, default=0) <= 2 and sizes.count(1) <= more + tied
+
     def count(self, total: int) -> int:
         """How many diagrams there are on so many vertices."""
         return matchings(total)

@@ -45,6 +45,13 @@ class PartitionGroup(Group):
             for kept in combinations(range(len(blocks)), count)
         ]
 
+    def grows(self, sizes: Sequence[int], more: int) -> bool | None:
+        """At most n blocks, each with the vertices that it lacks; of those with a head nobody knows."""
+        if self.heads:
+            return None
+        few = self.rule != "blocks" or isinstance(self.n, str) or len(sizes) <= self.n
+        return few and sum(-size % self.block_size for size in sizes) <= more
+
     def blocks_count(self, total: int, blocks: int) -> int:
         """How many diagrams without a head there are with so many blocks."""
         return stirling2(total, blocks)

@@ -121,11 +121,12 @@ class EmittedLayer(nn.Module):
         >>> y.shape
         torch.Size([2, 3, 3, 3, 3, 16])
 
-        Blocks of irreducible parts, scaled and reshaped matrices and the like are computed here, once. Each call
-        compares the weights with those of now: the tensors, their memory, layout and version. Where these differ,
-        where a gradient of weights is wanted, under autocast, and while torch traces, compiles or transforms, the call
-        computes all anew, as if nothing had been prepared; call ``prepare()`` again after weights have changed.
-        ``train()``, moves to a device or dtype, loading weights, copies and pickles drop what was prepared.
+        Blocks of irreducible parts, scaled and reshaped matrices and the like are computed here, once. Where weights
+        are used as they are, or as views, nothing is kept: there is nothing to gain. Each call compares the weights
+        with those of now: the tensors, their memory, layout and version. Where these differ, where a gradient of
+        weights is wanted, under autocast, and while torch traces, compiles or transforms, the call computes all anew,
+        as if nothing had been prepared; call ``prepare()`` again after weights have changed. ``train()``, moves to a
+        device or dtype, loading weights, copies and pickles drop what was prepared.
 
         No version tells of ``p.data.mul_(2)``, of writes through NumPy, DLPack or ``untyped_storage()``, and of memory
         that is shared with another process: call ``prepare()`` after such changes.

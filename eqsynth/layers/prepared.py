@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from eqsynth.errors import EqsynthError, explain_calls, shown
 
@@ -29,16 +29,28 @@ def _watch_optimisers() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A tensor as it was: the object, its memory (held, so that no other gets its address), its version and layout."""
+    """A tensor as it was: the object, its memory (held, so that no other gets its address), its version and dtype."""
 
     tensor: torch.Tensor
     memory: torch.Tensor
-    layout: tuple[Any, ...]
+    version: int
+    dtype: torch.dtype
+    turned: bool
 
     @classmethod
     def of(cls, tensor: torch.Tensor) -> Seen:
         """The tensor as it is."""
-        return cls(tensor, tensor.detach(), _layout(tensor))
+        return cls(tensor, tensor.detach(), tensor._version, tensor.dtype, _is_turned(tensor))
+
+    def is_still(self, tensor: torch.Tensor | None) -> bool:
+        """Whether this is the same object, nothing was written to it, and it has the same memory and layout."""
+        return (
+            tensor is self.tensor
+            and tensor._version == self.version
+            and tensor.is_set_to(self.memory)
+            and tensor.dtype is self.dtype
+            and _is_turned(tensor) is self.turned
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +60,31 @@ class Prepared:
     values: tuple[Any, ...]
     parameters: dict[str, Seen]
     tables: dict[str, Seen]
+    steps: int
+    device: str
 
     def holds(self, layer: nn.Module) -> bool:
         """Whether the values are still those that this call of the layer would compute, and may stand for them."""
-        return _is_plain(self.parameters.values()) and self.unchanged(layer)
+        if torch.is_grad_enabled() and any(one.tensor.requires_grad for one in self.parameters.values()):
+            return False
+        return not (_is_traced() or torch.is_autocast_enabled(self.device)) and self.unchanged(layer)
 
     def unchanged(self, layer: nn.Module) -> bool:
         """Whether the tensors are those that the values were computed from, with the values that they had."""
-        return all(
-            own.get(name) is one.tensor and _layout(one.tensor) == one.layout
-            for own, seen in ((layer._parameters, self.parameters), (layer._buffers, self.tables))
-            for name, one in seen.items()
-        )
+        if self.steps != _steps[0]:
+            return False
+        for own, seen in ((layer._parameters, self.parameters), (layer._buffers, self.tables)):
+            for name, one in seen.items():
+                if not one.is_still(own.get(name)):
+                    return False
+        return True
 
 
 def prepared(layer: nn.Module, matrices: Any, names: frozenset[str]) -> Prepared | None:
-    """The values of a layer; None where they would not be noticed to change, or do not come from its own tensors."""
+    """The values of a layer; None where they would not be noticed to change, or do not come from its own tensors.
+
+    Also None where nothing is computed from weights.
+    """
     parameters = {name: value for name, value in layer._parameters.items() if value is not None and name in names}
     tables = {name: value for name, value in layer._buffers.items() if value is not None and name in names}
     tensors = [*parameters.values(), *tables.values()]
@@ -73,10 +94,15 @@ def prepared(layer: nn.Module, matrices: Any, names: frozenset[str]) -> Prepared
         return None
     _watch_optimisers()
     seen, kept = ({name: Seen.of(one) for name, one in some.items()} for some in (parameters, tables))
-    if _is_traced() or _is_autocast(tensors[0]):
+    device = tensors[0].device.type
+    if _is_traced() or torch.is_autocast_enabled(device):
         return None
     with torch.inference_mode(False), torch.no_grad():
-        made = Prepared(tuple(tree_map(_detached, matrices(layer))), seen, kept)
+        values = tuple(tree_map(_detached, matrices(layer)))
+        made = Prepared(values, seen, kept, _steps[0], device)
+    memory = {one.untyped_storage().data_ptr() for one in parameters.values()}
+    if all(isinstance(one, torch.Tensor) and one.untyped_storage().data_ptr() in memory for one in tree_leaves(values)):
+        return None  # views of weights: to see that these are the same takes longer than to make them
     # Weights that another thread changes meanwhile are those of no moment.
     return made if made.unchanged(layer) else None
 
@@ -107,25 +133,9 @@ def _detached(value: Any) -> Any:
     return value.detach() if isinstance(value, torch.Tensor) else value
 
 
-def _layout(tensor: torch.Tensor) -> tuple[Any, ...]:
-    return (
-        _steps[0],
-        tensor._version,
-        tensor.data_ptr(),
-        tensor.dtype,
-        tensor.device,
-        tensor.shape,
-        tensor.stride(),
-        tensor.is_conj(),
-        tensor.is_neg(),
-    )
-
-
-def _is_plain(seen: Any) -> bool:
-    """Whether a call runs on values alone: no gradients of weights, no tracing, no transform, no other dtypes."""
-    tensors = [one.tensor for one in seen]
-    wanted = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
-    return not (wanted or _is_traced() or _is_autocast(tensors[0]))
+def _is_turned(tensor: torch.Tensor) -> bool:
+    """Whether entries are the conjugates or the negatives of those in memory."""
+    return tensor.is_conj() or tensor.is_neg()
 
 
 def _is_traced() -> bool:
@@ -136,7 +146,3 @@ def _is_traced() -> bool:
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
     )
-
-
-def _is_autocast(tensor: torch.Tensor) -> bool:
-    return torch.is_autocast_enabled(tensor.device.type)

@@ -85,6 +85,12 @@ class Power(EmittedLayer, kind=True):
     v u^T. In a space of several terms, all of equally many channels, different terms are multiplied too:
     ``weight_0_0_o``, ``weight_0_1_o``, ...
 
+    Vectors and matrices may be taken to degree 4 and above: maps are then listed up to exchanges of equal factors, with
+    exactly as many as characters count, and no list of the diagrams of the whole product is made.
+
+    >>> len(eq.Power("O(3)", "8xS2", 4, "8xS2").basis[0, 0, 0, 0, 0])                 # one term five times, to term 0
+    9
+
     Initial weights give outputs of mean square near 1
     for independent normal inputs (exactly for n a number; at n = 16 for n a letter).
 

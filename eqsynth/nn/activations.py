@@ -51,8 +51,6 @@ class EquivariantModule(nn.Module):
     space_out: Space
     #: Whether complex numbers mean something here.
     takes_complex = True
-    #: Whether it serves groups whose tensors are complex numbers.
-    serves_unitary = True
 
     if TYPE_CHECKING:
 
@@ -65,8 +63,6 @@ class EquivariantModule(nn.Module):
         super().__init__()
         check_factory(device, dtype)
         hom = Hom.parse(group, space_in, space_out)
-        if hom.group.over_complex and not self.serves_unitary:
-            raise ActivationError(unitary_refusal(type(self).__name__, hom.group))
         self.group, self.space_in, self.space_out = hom.group, hom.space_in, hom.space_out
         self._shapes = tuple((channels, axis_lengths(hom.group, order)) for channels, order in hom.space_in)
         #: For each open size the number that divides it.
@@ -235,12 +231,9 @@ def axis_lengths(group: Group, order: Order) -> tuple[int | str, ...]:
     return tuple(lengths)
 
 
-def unitary_refusal(what: str, group: Group) -> str:
-    """Why a module does not serve groups whose tensors are complex, and what does."""
-    return (
-        f"{what} is there for real tensors, and those of {group} are complex numbers: use eq.nn.NormActivation, which "
-        "scales each channel by a function of its length, eq.nn.Gated, or eq.nn.Pairings, x* y of two channels"
-    )
+def real_dtype(dtype: torch.dtype | None) -> torch.dtype | None:
+    """The dtype of real numbers beside numbers of a dtype."""
+    return dtype.to_real() if dtype is not None and dtype.is_complex else dtype
 
 
 def suffix(space: Space, place: int) -> str:
@@ -664,8 +657,7 @@ class NormActivation(EquivariantModule):
             if self.affine:
                 end = suffix(self.space_in, place)
                 for kind in ("weight", "bias"):
-                    real = dtype.to_real() if dtype is not None and dtype.is_complex else dtype
-                    empty = self._empty(channels, device=device, dtype=real)
+                    empty = self._empty(channels, device=device, dtype=real_dtype(dtype))
                     self.register_parameter(f"{kind}{end}", nn.Parameter(empty))
         self._plans = tuple(plans)
         self.reset_parameters()

@@ -27,9 +27,9 @@ from eqsynth.nn.activations import (
     joined,
     lower,
     mean_over,
+    real_dtype,
     spread,
     suffix,
-    unitary_refusal,
     whole,
 )
 from eqsynth.spaces.space import Order, Space, axis_counts, none_of, order_text
@@ -47,7 +47,7 @@ def _require_norm(group: Group, order: Order) -> None:
 
 def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
     permuted, forms = plan
-    return mean_over(x * lower(x, permuted, forms), axes)
+    return mean_over(x.abs() ** 2 if x.is_complex() else x * lower(x, permuted, forms), axes)
 
 
 def _rows(terms: Sequence[torch.Tensor]) -> int:
@@ -66,19 +66,20 @@ class _Normalisation(EquivariantModule):
     """Parameters of a normalisation: a scale for each channel, a shift where there are no components."""
 
     takes_complex = False
-    serves_unitary = False
 
     def __init__(
         self, group: str | Group, space: Any, eps: float, affine: bool, device: Any, dtype: torch.dtype | None
     ) -> None:
         super().__init__(group, space, space, device, dtype)
         self.eps, self.affine = bounded("eps", eps), flag("affine", affine)
+        #: Scales and variances are real numbers, shifts and means of the kind of the tensors.
+        self._dtypes = (real_dtype(dtype), self._numbers(dtype))
         for place, (channels, order) in enumerate(self.space_in):
             if positional(self.group, order) != order:
                 _require_norm(self.group, order)
             names = ("weight", "bias") if positional(self.group, order) == order else ("weight",)
-            for name in names if self.affine else ():
-                empty = self._empty(channels, device=device, dtype=dtype)
+            for name, kind in zip(names, self._dtypes, strict=False) if self.affine else ():
+                empty = self._empty(channels, device=device, dtype=kind)
                 self.register_parameter(f"{name}{suffix(self.space_in, place)}", nn.Parameter(empty))
         self._plans = tuple(
             (positions(self.group, order), forms_of(self.group, order)) for order in self.space_in.orders
@@ -93,6 +94,31 @@ class _Normalisation(EquivariantModule):
     def _own(self, name: str, place: int) -> torch.Tensor | None:
         """A parameter or buffer of a term; None where it has none."""
         return cast("torch.Tensor | None", getattr(self, name + suffix(self.space_in, place), None))
+
+
+def batch_norm(
+    rows: torch.Tensor,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> torch.Tensor:
+    """``torch.nn.functional.batch_norm``, and the same of complex numbers: variances are means of squares of moduli."""
+    if not rows.is_complex():
+        return functional.batch_norm(rows, mean, variance, weight, bias, training, momentum, eps)
+    centre, square = mean, variance
+    if training:
+        centre = rows.mean(0)
+        square = ((rows - centre).abs() ** 2).mean(0)
+        with torch.no_grad():
+            mean.lerp_(centre.to(mean.dtype), momentum)
+            variance.lerp_((square * (len(rows) / (len(rows) - 1))).to(variance.dtype), momentum)
+    y = (rows - centre) * (square + eps).rsqrt()
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
 
 
 @explain_calls
@@ -111,10 +137,10 @@ class LayerNorm(_Normalisation):
     Where a group only permutes positions, and at order 0, this is ``torch.nn.LayerNorm`` over the channels of each
     position; with ``over="all"``, over all positions of a sample, too. Tensors with components (O(n), SO(n)) are
     divided by the root mean square over components and channels; they have a weight for each channel and no bias, which
-    would point somewhere.
+    would point somewhere. For U(n), SU(n) and Z(r) wr S(n) squares are those of moduli, weights real, biases complex.
 
-    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz), SpaceError for one channel at one
-    position, and for means over all positions of packed tensors. Source: arXiv 1607.06450.
+    Raises ActivationError for groups without an invariant norm (Sp(n), GL(n), Lorentz), SpaceError for one channel at
+    one position, and for means over all positions of packed tensors. Source: arXiv 1607.06450.
     """
 
     def __init__(
@@ -155,7 +181,7 @@ class LayerNorm(_Normalisation):
             permuted, _ = plan
             weight, bias = self._own("weight", place), self._own("bias", place)
             free = self._free[place]
-            if free and self.over == "channels":
+            if free and self.over == "channels" and not self.group.over_complex:
                 require_dtype(self, term, weight, True)
                 outputs.append(functional.layer_norm(term, term.shape[-1:], weight, bias, self.eps))
                 continue
@@ -184,11 +210,12 @@ class BatchNorm(_Normalisation):
 
     Where a group only permutes positions, and at order 0, this is ``torch.nn.BatchNorm1d`` for each channel over the
     batch and all positions. Channels with components (O(n), SO(n)) are divided by the root of their mean square norm
-    per component: their mean is no invariant, so that it is not taken off, and they have no bias. In evaluation the
+    per component: their mean is no invariant, so that it is not taken off, and they have no bias. For U(n), SU(n) and
+    Z(r) wr S(n) variances are means of squares of moduli, weights real, means and biases complex. In evaluation the
     running statistics are used, updated in training by ``momentum``. An empty batch changes nothing.
 
-    Raises ActivationError for groups without an invariant norm (Sp(n), Lorentz); in training ShapeError for a batch
-    with one value for each channel, which has no variance. Source: arXiv 1502.03167.
+    Raises ActivationError for groups without an invariant norm (Sp(n), GL(n), Lorentz); in training ShapeError for a
+    batch with one value for each channel, which has no variance. Source: arXiv 1502.03167.
     """
 
     num_batches_tracked: torch.Tensor
@@ -208,9 +235,9 @@ class BatchNorm(_Normalisation):
         self.momentum = bounded("momentum", momentum, 1)
         for place, (channels, order) in enumerate(self.space_in):
             end = suffix(self.space_in, place)
-            names = ("running_mean", "running_var") if positional(self.group, order) == order else ("running_var",)
-            for name in names:
-                self.register_buffer(f"{name}{end}", self._empty(channels, device=device, dtype=dtype))
+            names = ("running_var", "running_mean") if positional(self.group, order) == order else ("running_var",)
+            for name, kind in reversed([*zip(names, self._dtypes, strict=False)]):
+                self.register_buffer(f"{name}{end}", self._empty(channels, device=device, dtype=kind))
         self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))
         self.reset_parameters()
 
@@ -267,11 +294,14 @@ class BatchNorm(_Normalisation):
             # Mixed precision of fully_shard lends parameters of another dtype than that of the buffers.
             weight, bias = weight.to(mean.dtype), bias.to(mean.dtype)
         require_dtype(self, terms[0], mean, True)
+        variance = self._own("running_var", place)
+        assert mean is not None  # noqa: S101 - terms without components have both
+        assert variance is not None  # noqa: S101
         rows = [term.reshape(-1, term.shape[-1]) for term in terms]
-        flat = functional.batch_norm(
+        flat = batch_norm(
             torch.cat(rows) if len(rows) > 1 else rows[0],
             mean,
-            self._own("running_var", place),
+            variance,
             weight,
             bias,
             self.training and bool(_rows(terms)),
@@ -338,7 +368,7 @@ class Dropout(EquivariantModule):
 
     def mask(self, term: torch.Tensor, batch: Sequence[int], channels: int) -> torch.Tensor:
         """What each channel of each sample is multiplied by."""
-        return functional.dropout(term.new_ones((*batch, channels)), self.p)
+        return functional.dropout(term.new_ones((*batch, channels), dtype=real_dtype(term.dtype)), self.p)
 
 
 @explain_calls
@@ -357,9 +387,11 @@ class Pool(EquivariantModule):
     Where a group only permutes positions, ``reduce`` is taken over all of them. Terms with components are contracted
     first, as ``components`` says: ``"linear"``, by every linear invariant (traces), with a learned mixture of channels
     as in eq.Linear; ``"norm"``, the root mean square of each channel; ``"auto"``, linear where there are linear
-    invariants, else the norm. In ``S(n) x O(3)`` norms are taken at each position, before ``reduce``.
+    invariants, else the norm. In ``S(n) x O(3)`` norms are taken at each position, before ``reduce``. For U(n), SU(n)
+    and Z(r) wr S(n) they are those of complex tensors.
 
-    Raises ActivationError where a term has neither linear invariants nor a norm, as vectors of Sp(n).
+    Raises ActivationError where a term has neither linear invariants nor a norm, as vectors of Sp(n), and for the
+    maximum of complex numbers.
     """
 
     def __init__(
@@ -392,8 +424,11 @@ class Pool(EquivariantModule):
                 )
         self.ways = tuple(ways)
         self.takes_complex = not {"norm", "max"} & {reduce, *ways}
-        if parsed.over_complex and not self.takes_complex:
-            raise ActivationError(unitary_refusal("the norm or maximum in Pool", parsed))
+        if parsed.over_complex and reduce == "max":
+            raise ActivationError(
+                f"complex numbers have no maximum, and tensors of {parsed} are complex: ask for reduce='mean' or "
+                "'sum', which take components='norm', too"
+            )
         # eq.Linear asks for the sizes of factors that do not act on a term; any size will do.
         letters = {factor.n for factor in parsed.factors if isinstance(factor.n, str)}
         self.unused = tuple(
@@ -420,8 +455,8 @@ class Pool(EquivariantModule):
             why.append("the group keeps no norm")
         raise ActivationError(
             f"channels of order {order_text(order)} of {group} cannot be pooled with components={components!r}: "
-            f"{' and '.join(why)}. Use eq.nn.Pairings to make invariants of several channels, and pool the terms "
-            "of order 0"
+            f"{' and '.join(why)}. Make invariants of several channels by eq.nn.Pairings, or where the group keeps no "
+            "bilinear form by eq.TensorProduct and eq.Power, and pool the terms of order 0"
         )
 
     def options(self) -> tuple[str, ...]:

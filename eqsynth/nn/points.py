@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from collections.abc import Iterator
+from itertools import combinations, pairwise, product
 from math import ceil, pi
 from typing import Any
 
@@ -22,8 +23,10 @@ from eqsynth.nn.positions import INTEGERS
 from eqsynth.plans.products import plan_products
 from eqsynth.spaces.space import Space
 
-#: Distances that are computed at once.
-CHUNK = 1 << 22
+#: Pairs of points whose distances are computed at once, and so many that all are.
+CHUNK, FEW_PAIRS = 1 << 20, 1 << 16
+#: The most cells along an axis, and by how much they are wider than the cutoff: more than rounding takes.
+MAX_CELLS, SLACK = 1 << 13, 1.01
 #: The highest tensor power of a direction, and the most numbers of radial functions and hidden channels.
 MAX_DEGREE, MAX_WIDTH = 4, 1 << 16
 #: Below it sin(t) / t is a series, exact to 1e-13.
@@ -51,8 +54,9 @@ def neighbors(
     ``positions`` are ``(points, d)``, d any number; ``batch`` has the graph of each point, None is one graph. Pairs are
     listed in both directions, sorted, without pairs of a point and itself. ``cell`` has the d vectors of a periodic box
     as rows, for one graph; pairs are then those of all images (also of a point and its own), and the vector of an edge
-    from i to j is ``positions[j] + shifts - positions[i]``. All distances are computed, in chunks: time grows with the
-    square of the number of points, memory with the number of pairs that are found. No gradients flow: differentiate
+    from i to j is ``positions[j] + shifts - positions[i]``. Points are sorted into cells as
+    wide as the cutoff: time and memory grow with the number of points and of pairs. A pair is there in both directions
+    or in none, also where the distance is the cutoff up to rounding. No gradients flow: differentiate
     what is made of positions.
 
     Raises ShapeError for tensors that do not fit, EqsynthError for a cutoff that is not above 0.
@@ -63,45 +67,129 @@ def neighbors(
     reach = _cutoff(cutoff)
     graph = _graphs(batch, len(positions))
     if cell is None:
-        pairs = _pairs(positions, positions, reach, graph)
-        return pairs[:, pairs[0] != pairs[1]], None
+        return _in_order(*_close(positions, positions, reach, graph), len(positions)), None
     vectors = _read_cell(cell, positions)
     if graph is not None:
         raise ShapeError("a cell belongs to one graph: call neighbors for each graph, without batch")
-    inverse = torch.linalg.inv(vectors)
-    heights = 1 / inverse.norm(dim=0)
     # Points may lie outside of the box: they are taken into it, and shifts are those of where they were.
+    inverse = torch.linalg.inv(vectors)
     boxes = (positions @ inverse).floor()
     inside = positions - boxes @ vectors
+    others, origin, images = _images(inside, vectors, reach * SLACK, 1 / inverse.norm(dim=0))
+    source, place = _close(inside, others, reach, None)
+    target, moved = origin[place], images[place]
+    shifts = (moved + boxes[source] - boxes[target]) @ vectors
+    # Boxes are listed in the order of their numbers.
+    most = int(moved.abs().max()) if moved.numel() else 0
+    rank = torch.zeros(2 * len(moved), dtype=torch.long, device=moved.device)
+    for axis in range(moved.shape[1]):
+        rank = rank * (2 * most + 1) + torch.cat((moved[:, axis], -moved[:, axis])).long()
+    order = _order(torch.cat((source, target)), torch.cat((target, source)), len(positions), rank)
+    return _mirrored(source, target)[:, order], (torch.cat((shifts, -shifts)) + 0.0)[order]
+
+
+def _images(
+    inside: torch.Tensor, vectors: torch.Tensor, reach: float, heights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The points of a box, and half of their images that may be near to some: where they are, whose, and in which box.
+
+    Of an image and the opposite one, one is there: each pair is seen once.
+    """
     counts = [ceil(reach / height + 1) for height in heights.tolist()]
-    listed, shifts = [], []
-    for image in product(*[range(-count, count + 1) for count in counts]):
-        moved_by = positions.new_tensor(image)
-        pairs = _pairs(inside, inside + moved_by @ vectors, reach, None)
-        pairs = pairs if any(image) else pairs[:, pairs[0] != pairs[1]]
-        listed.append(pairs)
-        shifts.append((moved_by + boxes[pairs[0]] - boxes[pairs[1]]) @ vectors)
-    edge_index, moved = torch.cat(listed, 1), torch.cat(shifts)
-    order = (edge_index[0] * max(len(positions), 1) + edge_index[1]).argsort(stable=True)
-    return edge_index[:, order], moved[order]
+    places, owners, boxes = [inside], [torch.arange(len(inside), device=inside.device)], [torch.zeros_like(inside)]
+    for image in product(*[range(-count, count + 1) for count in counts]) if len(inside) else ():
+        if image > (0,) * len(image):
+            moved_by = inside.new_tensor(image)
+            place = inside + moved_by @ vectors
+            near = ((place > inside.amin(0) - reach) & (place < inside.amax(0) + reach)).all(1).nonzero().squeeze(1)
+            places.append(place[near])
+            owners.append(near)
+            boxes.append(moved_by.expand(len(near), -1))
+    return torch.cat(places), torch.cat(owners), torch.cat(boxes)
 
 
-def _pairs(points: torch.Tensor, others: torch.Tensor, cutoff: float, batch: torch.Tensor | None) -> torch.Tensor:
-    """The pairs (point, other) nearer than the cutoff, in one graph."""
-    rows = max(1, CHUNK // max(len(others), 1))
-    listed = [points.new_zeros(2, 0, dtype=torch.long)]
-    for start in range(0, len(points), rows):
-        near = torch.cdist(points[start : start + rows], others, compute_mode="donot_use_mm_for_euclid_dist") < cutoff
-        if batch is not None:
-            near &= batch[start : start + rows, None] == batch
-        listed.append(near.nonzero().T + torch.tensor([[start], [0]], device=points.device))
-    return torch.cat(listed, 1)
+def _close(
+    points: torch.Tensor, others: torch.Tensor, reach: float, graph: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The pairs (point, other) nearer than the reach, in one graph; the first of the others are the points.
+
+    Of two points each pair is there once, from the lesser to the greater number.
+    """
+    listed = [(torch.zeros(0, dtype=torch.long, device=points.device),) * 2]
+    for first, second in _candidates(points, others, reach, graph):
+        kept = first < second
+        if graph is not None:
+            kept &= graph[first] == graph[second]
+        a, b = first[kept], second[kept]
+        # Entry by entry, so that a distance is the same number whatever else there is.
+        difference = others[b] - points[a]
+        square = points.new_zeros(len(a))
+        for axis in range(points.shape[1]):
+            square = square + difference[:, axis] * difference[:, axis]
+        near = square.sqrt() < reach
+        listed.append((a[near], b[near]))
+    return torch.cat([a for a, _ in listed]), torch.cat([b for _, b in listed])
+
+
+def _candidates(
+    points: torch.Tensor, others: torch.Tensor, reach: float, graph: torch.Tensor | None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """All pairs of points and others that may be near, some at a time: those in cells of a grid that touch.
+
+    The grid has the first three axes at most: what is near is near along each.
+    """
+    if len(points) * len(others) <= FEW_PAIRS:
+        a, b = torch.cartesian_prod(*(torch.arange(len(x), device=x.device) for x in (points, others))).T
+        yield a, b
+        return
+    axes = min(points.shape[1], 3)
+    low, high = others[:, :axes].amin(0), others[:, :axes].amax(0)
+    width = ((high - low) / MAX_CELLS).clamp(min=reach * SLACK)
+    strides = torch.tensor([(MAX_CELLS + 4) ** (axes - 1 - axis) for axis in range(axes)], device=points.device)
+
+    def key(x: torch.Tensor) -> torch.Tensor:
+        cells = (((x[:, :axes] - low) / width).floor().long() + 1) * strides
+        number = 0 if graph is None else torch.unique(graph, return_inverse=True)[1] * (MAX_CELLS + 4) ** axes
+        return cells.sum(1) + number
+
+    own, (theirs, order) = key(points), key(others).sort()
+    # Neighbours along the last axis have keys in a row.
+    for offset in product((-1, 0, 1), repeat=axes - 1):
+        wanted = own + (torch.tensor([*offset, 0], device=own.device) * strides).sum()
+        start, stop = torch.searchsorted(theirs, wanted - 1), torch.searchsorted(theirs, wanted + 1, right=True)
+        counts = stop - start
+        ends = counts.cumsum(0)
+        pieces = torch.searchsorted(
+            ends, CHUNK * torch.arange(1, max(ceil(int(ends[-1]) / CHUNK), 1), device=own.device)
+        )
+        for first, last in pairwise([0, *pieces.tolist(), len(points)]):
+            some = counts[first:last]
+            a = torch.repeat_interleave(torch.arange(first, last, device=own.device), some)
+            before = ends[a] - counts[a] - (ends[first] - counts[first] if len(a) else 0)
+            yield a, order[start[a] + torch.arange(len(a), device=own.device) - before]
+
+
+def _mirrored(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Pairs, and then the same in the other direction."""
+    return torch.stack((torch.cat((source, target)), torch.cat((target, source))))
+
+
+def _order(source: torch.Tensor, target: torch.Tensor, points: int, rank: torch.Tensor | None = None) -> torch.Tensor:
+    """The order by sources, then targets, then ranks."""
+    first = torch.arange(len(source), device=source.device) if rank is None else rank.argsort(stable=True)
+    return first[(source * points + target)[first].argsort(stable=True)]
+
+
+def _in_order(source: torch.Tensor, target: torch.Tensor, points: int) -> torch.Tensor:
+    """Pairs in both directions, sorted."""
+    pairs = _mirrored(source, target)
+    return pairs[:, _order(pairs[0], pairs[1], points)]
 
 
 def _graphs(batch: Any, points: int) -> torch.Tensor | None:
     """The graph of each point; ShapeError for what is not one number for each."""
     fits = isinstance(batch, torch.Tensor) and batch.shape == (points,) and batch.dtype in INTEGERS
-    if batch is not None and not fits:
+    if batch is not None and (not fits or batch.is_meta):
         raise ShapeError(f"batch is of {got(batch)}, expected the graph of each of {points} points, as whole numbers")
     return batch  # type: ignore[no-any-return]
 
@@ -115,6 +203,7 @@ def _cutoff(cutoff: object) -> float:
 
 def _read_positions(positions: Any, points: int | None = None, d: int | None = None) -> torch.Tensor:
     fits = isinstance(positions, torch.Tensor) and positions.ndim == 2 and positions.is_floating_point()
+    fits = fits and positions.element_size() > 1
     fits = fits and points in (None, len(positions)) and d in (None, positions.shape[1]) and positions.shape[1] > 0
     if not fits:
         expected = f"({'points' if points is None else points}, {'d' if d is None else d})"
@@ -237,7 +326,8 @@ class Message(EquivariantModule):
     and 0 is taken.
 
     ``edge_index`` are pairs of points, numbered through the batch, as of :func:`eqsynth.nn.neighbors`; without it all
-    pairs within the cutoff are taken. ``shifts`` are added to r, for edges across a periodic box.
+    pairs within the cutoff are taken, in each graph of ``batch``. ``shifts`` are added to r, for edges across a box
+    that is periodic.
 
     The group keeps a symmetric form of vectors: O(n), SO(n), n any number, groups of orthogonal matrices, O(p,q). Of
     O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative (``"bessel"`` are sines
@@ -250,7 +340,6 @@ class Message(EquivariantModule):
     """
 
     takes_complex = False
-    serves_unitary = False
 
     def __init__(
         self,
@@ -318,7 +407,8 @@ class Message(EquivariantModule):
         source, target = self._edges(positions, edge_index, batch)
         r = positions[target] - positions[source]
         if shifts is not None:
-            if not isinstance(shifts, torch.Tensor) or shifts.shape != r.shape or not shifts.is_floating_point():
+            fits = isinstance(shifts, torch.Tensor) and shifts.shape == r.shape and shifts.is_floating_point()
+            if not fits or shifts.device != r.device:
                 raise ShapeError(f"shifts are of {got(shifts)}, expected one for each edge, of shape {tuple(r.shape)}")
             r = r + shifts
         nearness, weights, powers = self._geometry(full_digits(r), terms[0].dtype)
@@ -373,14 +463,19 @@ class Message(EquivariantModule):
                 edge_index = _all_pairs(points, batch, positions.device)
             return edge_index[0], edge_index[1]
         fits = isinstance(edge_index, torch.Tensor) and edge_index.ndim == 2 and len(edge_index) == 2
-        if not fits or edge_index.dtype not in INTEGERS:
-            raise ShapeError(f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges)")
+        if not fits or edge_index.dtype not in INTEGERS or edge_index.device != positions.device:
+            raise ShapeError(
+                f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges), where positions are"
+            )
         if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < points:
             raise ShapeError(
                 f"edge_index names points from {int(edge_index.min())} to {int(edge_index.max())}, of {points}"
             )
-        numbers = edge_index.long()
-        return numbers[0], numbers[1]
+        source, target = edge_index.long()
+        graph = _graphs(batch, points)
+        if graph is not None and not torch.equal(graph[source], graph[target]):
+            raise ShapeError("an edge joins points of two graphs of batch: edge_index counts points through the batch")
+        return source, target
 
 
 def _all_pairs(points: int, batch: Any, device: torch.device) -> torch.Tensor:

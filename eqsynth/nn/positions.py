@@ -355,6 +355,10 @@ def read_index(index: Any, nodes: Nodes, what: str, order: int | None = None) ->
         )
     if index.dtype not in INTEGERS:
         raise ShapeError(f"{what} has an index of {index.dtype}, expected whole numbers, such as index.long()")
+    if index.is_meta or index.layout != torch.strided or index.device != nodes.graph.device:
+        raise ShapeError(
+            f"{what} has an index on {index.device}, expected a dense tensor where nodes are, on {nodes.graph.device}"
+        )
     numbers: torch.Tensor = index.long()
     if numbers.numel():
         low, high = int(numbers.min()), int(numbers.max())

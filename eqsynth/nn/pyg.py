@@ -14,8 +14,19 @@ from eqsynth.exact.numbers import flag, whole
 from eqsynth.nn.activations import got
 from eqsynth.nn.positions import INTEGERS
 
+#: The dtypes of values of nodes and edges that torch adds up.
+ADDED = (
+    *INTEGERS,
+    torch.bool,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+    torch.complex128,
+)
 #: More nodes or graphs than a batch can have.
-MAX_COUNT = 1 << 31
+MAX_COUNT = 1 << 28
 
 
 @explain_calls
@@ -74,7 +85,8 @@ def from_pyg(data: Any, n: int | None = None, sparse: bool = False) -> tuple[Any
     graph = torch.repeat_interleave(sizes)
     total = len(graph)
     _check_edges(edge_index, graph)
-    x, edge_attr = _columns(data, "x", total), _columns(data, "edge_attr", edge_index.shape[1])
+    here = edge_index.device
+    x, edge_attr = _columns(data, "x", total, here), _columns(data, "edge_attr", edge_index.shape[1], here)
     given = next((values for values in (x, edge_attr) if values is not None and values.is_floating_point()), None)
     one = torch.ones(1, 1, device=edge_index.device, dtype=None if given is None else given.dtype)
     x = one.expand(total, 1) if x is None else x
@@ -125,6 +137,10 @@ def to_pyg(
     fits = fits and (nodes is None or nodes.ndim > 2) and bool(shapes) and len({shape[:2] for shape in shapes}) == 1
     if not fits:
         raise ShapeError(f"expected edges (graphs, N, N, ..., C) and nodes (graphs, N, ..., C), got shapes {shapes}")
+    for name, given in (("edges", edges), ("nodes", nodes)):
+        _values(SimpleNamespace(**{name: given}), name)
+    if edges is not None and nodes is not None and edges.device != nodes.device:
+        raise ShapeError(f"edges are on {edges.device}, and nodes on {nodes.device}: move one of them")
     some = edges if edges is not None else nodes
     assert some is not None  # noqa: S101 - one of them is there
     count, wide = shapes[0][:2]
@@ -132,10 +148,11 @@ def to_pyg(
         table = torch.as_tensor(sizes, device=some.device)
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(f"expected {count} sizes, whole numbers, not {shown(sizes)}") from None
-    if table.dtype.is_floating_point or table.dtype == torch.bool or table.shape != (count,):
+    if (table.dtype not in INTEGERS and table.numel()) or table.shape != (count,):
         raise ShapeError(f"expected {count} sizes, whole numbers, got {table.dtype} of shape {tuple(table.shape)}")
     if count and not 0 <= int(table.min()) <= int(table.max()) <= wide:
         raise ShapeError(f"sizes go from {int(table.min())} to {int(table.max())}, expected 0 to {wide}")
+    table = table.long()
     graph = torch.repeat_interleave(table)
     ptr = _starts(table)
     place = torch.arange(len(graph), device=graph.device) - ptr[:-1][graph]
@@ -149,6 +166,8 @@ def to_pyg(
         edge_index = torch.stack((ptr[where] + i, ptr[where] + j))
     if edge_index is not None:
         edge_index = _edges(SimpleNamespace(edge_index=edge_index))
+        if edge_index.device != graph.device:
+            raise ShapeError(f"edge_index is on {edge_index.device}, and tensors on {graph.device}: move one of them")
         attributes["edge_index"] = edge_index
         source, target = edge_index
         _check_edges(edge_index, graph)
@@ -215,6 +234,8 @@ def _values(data: Any, name: str) -> torch.Tensor | None:
     values = getattr(data, name, None)
     if values is not None and (not isinstance(values, torch.Tensor) or not values.ndim):
         raise ShapeError(f"{name} is a tensor with a row for each node, edge or graph, not {got(values)}")
+    if values is not None and (values.is_meta or values.layout != torch.strided):
+        raise ShapeError(f"{name}, of {got(values)}, is no dense tensor with entries: pass one, as by .to_dense()")
     return values
 
 
@@ -223,19 +244,29 @@ def _sizes(data: Any, edge_index: torch.Tensor) -> torch.Tensor:
     ptr, batch, x = (_values(data, name) for name in ("ptr", "batch", "x"))
     if ptr is not None:
         ptr = _counted(ptr, "ptr")
-        if ptr.ndim != 1 or bool((ptr[1:] < ptr[:-1]).any()):
+        if ptr.ndim != 1 or bool((ptr[1:] < ptr[:-1]).any()) or (len(ptr) and int(ptr[0])):
             raise ShapeError("ptr, where each graph begins among the nodes, goes up: 0, ..., the number of nodes")
+        _few("ptr ends with", int(ptr[-1]) if len(ptr) else 0)
         return ptr[1:] - ptr[:-1]
     if batch is not None:
         batch = _counted(batch, "batch")
         if batch.ndim != 1 or (len(batch) and (int(batch[0]) < 0 or bool((batch[1:] < batch[:-1]).any()))):
             raise ShapeError("batch, the graph of each node, must be sorted: 0, ..., 0, 1, ..., 1, ...")
+        _few("batch counts graphs up to", int(batch[-1]) if len(batch) else 0)
         return torch.bincount(batch, minlength=_count(data, "num_graphs") or 0)
     # PyTorch Geometric guesses num_nodes, with a warning, where x is not there.
     count = len(x) if x is not None else _count(data, "num_nodes")
     if count is None:
         count = int(edge_index.max()) + 1 if edge_index.numel() else 0
+        _few("edge_index counts nodes up to", count)
     return torch.tensor([count], device=edge_index.device)
+
+
+def _few(what: str, count: int) -> None:
+    if count >= MAX_COUNT:
+        raise ShapeError(
+            f"{what} {count:,}, and a batch has fewer than {MAX_COUNT:,} nodes and graphs: give it in parts"
+        )
 
 
 def _count(data: Any, name: str) -> int | None:
@@ -243,15 +274,20 @@ def _count(data: Any, name: str) -> int | None:
     given = getattr(data, name, None)
     count = whole(given)
     if given is not None and (count is None or not 0 <= count < MAX_COUNT):
-        raise ShapeError(f"{name} is a whole number from 0 on, not {shown(given)}")
+        raise ShapeError(f"{name} is a whole number from 0 on, and below {MAX_COUNT:,}, not {shown(given)}")
     return count
 
 
-def _columns(data: Any, name: str, rows: int) -> torch.Tensor | None:
+def _columns(data: Any, name: str, rows: int, device: torch.device) -> torch.Tensor | None:
     """Values of nodes or of edges, with an axis of channels."""
     values = _values(data, name)
     if values is None:
         return None
     if len(values) != rows:
         raise ShapeError(f"{name} has shape {tuple(values.shape)}, expected ({rows}, ..., channels)")
+    if values.dtype not in ADDED or values.device != device:
+        raise ShapeError(
+            f"{name} holds {values.dtype} on {values.device}, expected numbers that torch adds up, as torch.float32, "
+            f"where edge_index is, on {device}"
+        )
     return values.unsqueeze(1) if values.ndim == 1 else values

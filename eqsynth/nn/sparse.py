@@ -33,6 +33,8 @@ from eqsynth.spaces.space import Space
 
 #: Modules that work on each position alone.
 ENTRYWISE = Activation | Gated | NormActivation | Pairings | LayerNorm | BatchNorm
+#: More graphs than a batch can have.
+MAX_GRAPHS = 1 << 28
 KNOWN = (
     "eq.Linear, eq.nn.Activation, Gated, NormActivation, Pairings, LayerNorm, BatchNorm, Dropout, Pool, Residual, "
     "Sequential and MLP"
@@ -404,6 +406,10 @@ def nodes_of(terms: Sequence[Any], space: Space, batch: Any, graphs: int | None,
             f"batch names graphs from {low} to {high}, of {count}: number them from 0, and let graphs, or the rows of "
             "a term of order 0, be as many"
         )
+    if count > MAX_GRAPHS:
+        raise ShapeError(
+            f"there are {count:,} graphs, more than {MAX_GRAPHS:,}: number them one after the other, from 0"
+        )
     nodes = Nodes.of(batch.long(), count)
     if isinstance(n, int) and bool((nodes.sizes != n).any()):
         sizes = sorted(set(nodes.sizes.tolist()) - {n})
@@ -439,7 +445,9 @@ def _dense(x: Any, place: int, shape: tuple[int, ...], order: int, nodes: Nodes)
 
 def _number(x: torch.Tensor, place: int, nodes: Nodes) -> torch.Tensor:
     """Values on the device of the graphs that can be multiplied; else ShapeError."""
-    if not (x.is_floating_point() or x.is_complex()):
+    if x.layout != torch.strided:
+        raise ShapeError(f"input {place} is no dense tensor: pass one, as by .to_dense()")
+    if not (x.is_floating_point() or x.is_complex()) or x.element_size() == 1:
         raise ShapeError(f"input {place} holds {x.dtype}: pass floating-point or complex numbers, such as x.float()")
     if x.device != nodes.graph.device:
         raise ShapeError(f"input {place} is on {x.device}, but batch on {nodes.graph.device}: move all to one device")

@@ -391,6 +391,7 @@ class Costing:
                 weight_multiply_adds += channels * (sum(blocks) * pair.dim)
                 weight_traffic += channels * (sum(blocks) + pair.dim)
                 weight_memory += channels * sum(blocks)
+        calls += 4 * len(step.constants)
         once = weight_multiply_adds, weight_traffic, weight_memory
         return Cost(step, multiply_adds, traffic, memory, ZERO, *once, 16 if step.simple else calls)
 

@@ -19,6 +19,7 @@ from eqsynth.families.hom import ProductHom, index_sizes, split_turn
 from eqsynth.families.irreps import coordinates, vectors
 from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
+from eqsynth.plans.powers import independent_values
 from eqsynth.plans.steps import Pair
 from eqsynth.spaces.exchanges import Turn, generated
 from eqsynth.spaces.space import Order, Symmetry, axes_of, axis_counts, entries_of, generators_of, order_text
@@ -54,10 +55,9 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
 
     A map of x (x) x sees only its mean over all ways to exchange equal operands, and one of symmetric tensors that over
     all orders of their axes, with signs for alternating ones. Where exchanges carry diagrams to diagrams, up to a
-    sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere the means are taken
-    as matrices, and their exact rank decides; of irreps, in the vectors of their coordinates.
-
-    ``number``: the place of the product in ``problem.terms``.
+    sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere values of the maps at
+    random tensors decide, modulo a prime, or the means are taken as matrices, and their exact rank does; of irreps, in
+    the vectors of their coordinates. ``number``: the place of the product in ``problem.terms``.
 
     Raises SizeError where these matrices are too large.
     """
@@ -69,6 +69,9 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
         places = _by_orbits(maps, swaps)
         if places is not None:
             return places
+    by_values = None if irreps.has_irreps(*orders, maps.outputs) else independent_values(maps, problem, number)
+    if by_values is not None:
+        return by_values
     symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
     return _by_matrices(maps, swaps, symmetric * equal, orders)
@@ -140,7 +143,7 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int, orders: Seq
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
     every = (generated(swaps) if swaps else None) or {tuple(range(axes_of(maps.inputs))): 1}
     matrices = maps.matrices(sizes)
-    if irreps.has_irreps(*orders):
+    if irreps.has_irreps(*orders, maps.outputs):
         matrices = irreps.on_vectors(matrices, 1, [maps.outputs], sizes, vectors)
     lengths = [sizes[factor] for factor in full_axes(maps.group, maps.inputs)]
     split = matrices.reshape(*matrices.shape[:2], *lengths)

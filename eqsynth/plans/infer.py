@@ -522,6 +522,11 @@ class _Inference:
             self._same(end.name, self._value(end.name).axes, self._axes(step.bases.ins[end.order]))
             for to in step.targets:
                 self._elements(end.term, to.term, range(self.dims.get((end.term, to.term), 0)))
+        for one in step.constants:
+            orders = [step.bases.outs[end.order] for end in step.targets if end.term == one.term]
+            self._require(len(orders) == 1, f"term {one.term} has a bias and is no target")
+            self._maps(one.elements, 0, sum(axis_counts(orders[0])))
+            self._elements(-1, one.term, range(len(one.elements)))
         return [Value(self._axes(step.bases.outs[end.order]), (), end.term) for end in step.targets]
 
     def _axes(self, order: Order) -> tuple[int, ...]:

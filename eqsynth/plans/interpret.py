@@ -12,6 +12,7 @@ from eqsynth.bases import decomposed
 from eqsynth.bases.adapted import Adapted, positions
 from eqsynth.bases.basis import basis
 from eqsynth.bases.decomposed import Fixed, packed, unpacked
+from eqsynth.diagrams.diagram import Element
 from eqsynth.diagrams.functor import index_matrix, joined_indices, matrix, split_indices, squares
 from eqsynth.errors import ShapeError
 from eqsynth.families.group import Group
@@ -180,13 +181,14 @@ class _Interpreter:
                 total = self.zeros(axes, term)
                 for table in tables:
                     total += self.tied(table, term).reshape(total.shape)
-                scaled = self.bias(term)[step.first :] if constants else ()
-                for element, value in zip(constants, scaled, strict=True):
-                    fixed = index_matrix(plan.hom.group, element, self.sizes)
-                    total += (fixed * value[None, :]).reshape(total.shape[1:])
+                if constants:
+                    total = total + self.constant(term, constants, step.first).reshape(total.shape[1:])
                 return [total]
             case Schur(sources, targets, bases):
                 sums = [sum(self.dense(start, target, bases) for start in sources) for target in targets]
+                for one in step.constants:
+                    place = [end.term for end in targets].index(one.term)
+                    sums[place] = np.asarray(sums[place]) + self.constant(one.term, one.elements)
                 orders = [bases.outs[target.order] for target in targets]
                 return [self.stored(np.asarray(total), order) for total, order in zip(sums, orders, strict=True)]
             case Pack(_, source, start):
@@ -282,6 +284,14 @@ class _Interpreter:
         squares = np.array(self.plan.bias_squares[term] or [1], float)
         biases = self.parameters[self.plan.bias_name(term)]
         return np.asarray(biases * squares[:, None] ** POWERS[self.plan.normalization])
+
+    def constant(self, term: int, elements: Sequence[Element], first: int = 0) -> Array:
+        """What elements of the bias make of an output term, from the element ``first`` on: (entries, channels)."""
+        import numpy as np
+
+        scaled = self.bias(term)[first:]
+        made = [index_matrix(self.plan.hom.group, one, self.sizes).reshape(-1, 1) for one in elements]
+        return np.asarray(sum(entries * value for entries, value in zip(made, scaled, strict=True)))
 
     def tied(self, table: Table, term: int) -> Array:
         """Weight times matrix for the maps of a table."""

@@ -30,6 +30,7 @@ from eqsynth.families.hom import TRANSFERS, Hom, index_counts, index_sizes, indi
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.plan import METHODS, NOMINAL_BATCH, NOMINAL_N, NORMALIZATIONS, PARAMETERS, Halves, Plan
 from eqsynth.plans.steps import (
+    Constants,
     Contract,
     Entry,
     Forms,
@@ -238,7 +239,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         raise GroupError(
             f"the maps of {hom} between symmetric tensors, or irreps, are sums of diagrams: ask for method='diagrams'"
         )
-    schur = _schur(hom, bases) if method == "irreps" else None
+    schur = _schur(hom, bases, biases) if method == "irreps" else None
     blocks = schur if parameters == "blocks" else None
     pairs = tuple(_pair(i, o, maps, normalization, blocks) for (i, o), maps in bases.items() if len(maps))
     dims = tuple(len(biases[o]) if bias else 0 for o in range(len(outs)))
@@ -351,25 +352,27 @@ def _check_matrix(hom: Hom) -> None:
         check_size(group, hom.space_in.orders, hom.space_out.orders)
 
 
-def _schur(hom: Hom, bases: dict[tuple[int, int], Basis]) -> Schur | None:
-    """The step that does the work in adapted bases; None where there are no maps."""
+def _schur(hom: Hom, bases: dict[tuple[int, int], Basis], biases: dict[int, Basis]) -> Schur | None:
+    """The step that does the work in adapted bases, with the biases if it can; None where there are no maps."""
     if hom.group.symbolic:
         raise SymbolicError(f"{hom.group} leaves n open, and its irreps with it: ask for another method")
     live = [pair for pair, maps in bases.items() if len(maps)]
     if not live:
         return None
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
-    fixed = _in_irreps(hom)
-    orders_in, orders_out = ([as_read(k, fixed) for k in space.orders] for space in (hom.space_in, hom.space_out))
+    stays = _in_irreps(hom)
+    orders_in, orders_out = ([as_read(k, stays) for k in space.orders] for space in (hom.space_in, hom.space_out))
     ins = tuple(dict.fromkeys(orders_in[term] for term in terms_in))
     outs = tuple(dict.fromkeys(orders_out[term] for term in terms_out))
-    bases_of_irreps = Fixed(hom.group, ins, outs) if fixed else adapted(hom.group, ins, outs)
-    return Schur(
-        tuple(Source("", term, ins.index(orders_in[term])) for term in terms_in),
-        tuple(Source("", term, outs.index(orders_out[term])) for term in terms_out),
-        bases_of_irreps,
-        False,
-    )
+    sources = tuple(Source("", term, ins.index(orders_in[term])) for term in terms_in)
+    targets = tuple(Source("", term, outs.index(orders_out[term])) for term in terms_out)
+    if not stays:
+        return Schur(sources, targets, adapted(hom.group, ins, outs), False)
+    fixed = Fixed(hom.group, ins, outs)
+    # Constants of symmetric tensors are sums of diagrams, which are spread as without irreps.
+    there = biases and fixed.trivial is not None and all(is_plain(stored_full(order)) for order in outs)
+    made = tuple(Constants(o, biases[o].diagrams) for o in terms_out if there and len(biases[o]))
+    return Schur(sources, targets, fixed, False, made)
 
 
 def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[int] | None = None) -> Plan:
@@ -718,6 +721,8 @@ class _Lowering:
         uses: list[_Use] = []
         for (i, o), basis_of in weights.items():
             uses += _uses(group, i, o, basis_of, self.as_tables) if method != "matrix" else []
+        if schur:
+            biases = {o: maps for o, maps in biases.items() if o not in {one.term for one in schur.constants}}
         for o, constants in biases.items():
             uses += _uses(group, BIAS, o, constants, self.as_tables) if as_diagrams else []
         uses = [self._packable(use) for use in uses] if self.packing else uses

@@ -373,19 +373,29 @@ def as_read(order: Order, fixed: bool) -> Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Constants:
+    """The elements of the bias of an output term."""
+
+    term: int
+    elements: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Schur:
     """All maps at once, in bases in which each is one small matrix per irreducible part.
 
     The sources are brought into the adapted bases; channels and copies of each part are mixed by one matrix product,
     whose matrix is linear in the weights; the targets are brought back. Tensors that are stored in coordinates of
     irreducible parts are in their basis already: bases are ``Fixed`` then. ``factored``: the change of basis is made
-    class of positions by class, else it is one matrix.
+    class of positions by class, else it is one matrix. ``constants``: the elements of the biases, which are added to
+    the products of the trivial part.
     """
 
     sources: tuple[Source, ...]
     targets: tuple[Source, ...]
     bases: Adapted | Fixed
     factored: bool
+    constants: tuple[Constants, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -628,12 +638,14 @@ def describe(step: Step) -> str:
                 ", ".join(f"{counted(len(table.elements), 'map')} of {table.source}" for table in tables) or "nothing"
             )
             return f"{target} = tied matrix: {read}{' + bias' if constants else ''}"
-        case Schur(sources, targets, bases, factored):
+        case Schur(sources, targets, bases, factored, constants):
             named = ", ".join(end.name for end in targets)
             read = " ".join(end.name for end in sources)
             classes = counted(len(bases.classes), "class", "classes")
             split = f", basis changed in {classes} of positions" if factored else ""
-            return f"{named} = mix {counted(len(bases.irreps), 'irrep')} of {read}{split}"
+            return (
+                f"{named} = mix {counted(len(bases.irreps), 'irrep')} of {read}{' + bias' if constants else ''}{split}"
+            )
         case Contract(target, source, labels, edges):
             factors = " ".join(f"A[{_labels(edge)}]" for edge in edges)
             return f"{target}[{_labels(step.kept)}] = {factors} {source}[{_labels(labels)}]"

@@ -206,11 +206,11 @@ class _Body:
     def affine(self, module: nn.Module, term: _Term) -> tuple[str, str]:
         """The weight and the bias of a normalisation in code, "" where it has none; ``__init__`` makes them."""
         texts = list[str]()
-        for name, values in (("weight", "ones"), ("bias", "zeros")):
+        for name, values, how in (("weight", "ones", self.real), ("bias", "zeros", "**kwargs")):
             has = getattr(module, f"{name}{term.end}", None) is not None
             texts.append(f"self.{name}{term.end}" if has else "")
             if has:
-                self.vector(f"{name}{term.end}", values, term)
+                self.vector(f"{name}{term.end}", values, term, how)
         return texts[0], texts[1]
 
     def give(self, names: Sequence[str]) -> None:
@@ -236,6 +236,10 @@ class _Body:
             elif b.kind == "table":
                 value = self.call("_lower_table", value, axis, b.rows)
         return f"{value}.conj()" if any(b is not None and b.kind == "hermitian" for b in term.forms) else value
+
+    def squared(self, value: str, term: _Term) -> str:
+        """What is added up to the square of a norm, entry by entry."""
+        return f"{value}.abs() ** 2" if self.over_complex else f"{value} * {self.lowered(value, term)}"
 
     def function(self, module: nn.Module, owner: str) -> Callable[[str], str]:
         """What calls a pointwise function; a module of torch is kept as the attribute ``owner``."""
@@ -360,7 +364,7 @@ def _norm_activation(body: _Body, module: NormActivation) -> None:
         if term.free and not body.over_complex:
             body.forward.append(f"{y} = {scalars(x)}")
             continue
-        square = "value.abs() ** 2" if body.over_complex else f"value * {body.lowered('value', term)}"
+        square = body.squared("value", term)
         size = f"({_mean('square', term.components)}.clamp_min(0) + {module.eps}).sqrt()"
         if not term.definite:
             size = f"square.sum({term.components}, keepdim=True) * {term.count(x)} ** -0.5"
@@ -410,12 +414,12 @@ def _layer_norm(body: _Body, module: LayerNorm) -> None:
         x, y = names[term.place], f"y{term.place}"
         outputs.append(y)
         weight, bias = body.affine(module, term)
-        if term.free and module.over == "channels":
+        if term.free and module.over == "channels" and not body.over_complex:
             arguments = f"{x}.shape[-1:], {weight or None}, {bias or None}, {module.eps}"
             body.forward.append(f"{y} = nn.functional.layer_norm({x}, {arguments})")
             continue
         axes = (*(term.axes if module.over == "all" else term.components), -1)
-        square = _mean(f"(value * {body.lowered('value', term)})", axes)
+        square = _mean(f"({body.squared('value', term)})", axes)
         body.forward += [
             f"with {body.call('_full_precision', x)}:",
             f"    value = {body.call('_whole', x)}",
@@ -444,9 +448,15 @@ def _batch_norm(body: _Body, module: BatchNorm) -> None:
         x, y, end = names[term.place], f"y{term.place}", term.end
         outputs.append(y)
         weight, bias = body.affine(module, term)
-        for buffer, values in [*[("running_mean", "zeros")] * term.free, ("running_var", "ones")]:
-            body.init.append(f'self.register_buffer("{buffer}{end}", torch.{values}({term.channels}, **kwargs))')
+        for buffer, values, how in [
+            *[("running_mean", "zeros", "**kwargs")] * term.free,
+            ("running_var", "ones", body.real),
+        ]:
+            body.init.append(f'self.register_buffer("{buffer}{end}", torch.{values}({term.channels}, {how}))')
         training = f"self.training and {x}.numel() > 0"
+        if term.free and body.over_complex:
+            body.forward += _complex_batch_norm(term, x, y, module, training, weight, bias)
+            continue
         if term.free:
             running = f"self.running_mean{end}, self.running_var{end}"
             arguments = f"{running}, {weight or None}, {bias or None}, {training}, {module.momentum}, {module.eps}"
@@ -459,7 +469,7 @@ def _batch_norm(body: _Body, module: BatchNorm) -> None:
             f"with {body.call('_full_precision', x)}:",
             f"    value, square = {body.call('_whole', x)}, self.running_var{end}",
             f"    if {training}:",
-            f"        square = (value * {body.lowered('value', term)}).mean(tuple(range(value.ndim - 1)))",
+            f"        square = ({body.squared('value', term)}).mean(tuple(range(value.ndim - 1)))",
             "        with torch.no_grad():",
             f"            self.running_var{end}.lerp_(square.to(self.running_var{end}.dtype), {module.momentum})",
             f"    value = value * (square + {module.eps}).rsqrt()",
@@ -470,13 +480,36 @@ def _batch_norm(body: _Body, module: BatchNorm) -> None:
     body.give(outputs)
 
 
+def _complex_batch_norm(
+    term: _Term, x: str, y: str, module: BatchNorm, training: str, weight: str, bias: str
+) -> list[str]:
+    """The lines for complex numbers without components: variances are means of squares of moduli."""
+    mean, variance = f"self.running_mean{term.end}", f"self.running_var{term.end}"
+    return [
+        f"rows = {x}.reshape(-1, {term.channels})",
+        f"mean, square = {mean}, {variance}",
+        f"if {training}:",
+        "    mean = rows.mean(0)",
+        "    square = ((rows - mean).abs() ** 2).mean(0)",
+        "    with torch.no_grad():",
+        f"        {mean}.lerp_(mean.to({mean}.dtype), {module.momentum})",
+        "        unbiased = square * (len(rows) / (len(rows) - 1))",
+        f"        {variance}.lerp_(unbiased.to({variance}.dtype), {module.momentum})",
+        f"rows = (rows - mean) * (square + {module.eps}).rsqrt()",
+        *([f"rows = rows * {weight}"] if weight else []),
+        *([f"rows = rows + {bias}"] if bias else []),
+        f"{y} = rows.reshape({x}.shape)",
+    ]
+
+
 def _dropout(body: _Body, module: Dropout) -> None:
     names = body.read(module)
     body.forward.append("if self.training:")
     for term in body.terms():
         x, axes = names[term.place], len(term.permuted)
         batch = f"{x}.shape[: {x}.ndim - {axes + 1}]"
-        mask = f"nn.functional.dropout({x}.new_ones((*{batch}, {term.channels})), {module.p})"
+        ones = f"{x}.real.new_ones" if body.over_complex else f"{x}.new_ones"
+        mask = f"nn.functional.dropout({ones}((*{batch}, {term.channels})), {module.p})"
         body.forward.append(f"    {x} = {x} * {term.spread(mask, (False,) * axes)}")
     body.give(names)
 
@@ -492,7 +525,7 @@ def _pool(body: _Body, module: Pool, writer: _Writer) -> None:
             body.init.append(f'self.linear["{term.place}"] = {name}')
             value = f'self.linear["{term.place}"]({", ".join(map(str, (x, *unused)))})'
         if way == "norm":
-            square = f"(value * {body.lowered('value', term)}).mean({term.components}, keepdim=True)"
+            square = f"({body.squared('value', term)}).mean({term.components}, keepdim=True)"
             value = f"y{term.place}"
             body.forward += [
                 f"with {body.call('_full_precision', x)}:",

@@ -49,6 +49,7 @@ from eqsynth.families.representation import afford_elements
 from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import constants, plan_hom
 from eqsynth.plans.plan import POWERS, Plan
+from eqsynth.plans.powers import ARGUMENTS, PRIME, check_powers
 from eqsynth.plans.products import maps, plan_problem, plan_products
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
 from eqsynth.spaces.exchanges import Turn
@@ -129,21 +130,31 @@ def prove(subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, tr
             afford_elements(factor)
     for i, k in enumerate(plan.hom.space_in.orders):
         for o, lo in enumerate(problem.space_out.orders):
-            linear, independent = bases.basis(group, k, lo, transfer=plan.hom.transfer), maps(problem, i, o)
-            names = f"{order_text(k)} -> {order_text(lo)}"
+            names, independent = f"{order_text(k)} -> {order_text(lo)}", maps(problem, i, o)
+            if plan.dims.get((i, o), 0) != len(independent):
+                raise VerificationError(
+                    f"{problem} has {counted(plan.dims.get((i, o), 0), 'weight')} for {names}, but "
+                    f"{counted(len(independent), 'map')} exist"
+                )
+            if isinstance(problem, ProductHom) and independent.certificate.independence in ARGUMENTS:
+                checks.append(f"independent and complete, {names}: {_check_powers(independent, problem, i)}")
+                continue
+            linear = bases.basis(group, k, lo, transfer=plan.hom.transfer)
             some = f", {len(independent)} of them independent on equal or symmetric inputs, or irreps" * (
                 len(independent) < len(linear)
             )
             checks.append(f"independent and complete, {names}: {check_basis(linear)}{some}")
-            dim = plan.dims.get((i, o), 0)
-            if dim != len(independent):
-                raise VerificationError(
-                    f"{problem} has {counted(dim, 'weight')} for {names}, but {counted(len(independent), 'map')} exist"
-                )
     _check_weights(plan)
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.notes()
     return Report(abridged(problem), tuple(dict.fromkeys(checks)))
+
+
+def _check_powers(independent: Basis, problem: ProductHom, number: int) -> str:
+    """Raise where maps of equal factors, listed by their patterns, are wrong; the argument in words."""
+    if wrong := check_powers(independent, problem, number):
+        raise VerificationError(f"the maps of {problem} are wrong: {wrong}")
+    return f"{len(independent)} maps, whose values at random tensors have full rank modulo {PRIME}"
 
 
 def _check_weights(plan: Plan) -> None:

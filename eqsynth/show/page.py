@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import eqsynth
-from eqsynth.bases import dimension, symbolic
+from eqsynth.bases import dimension, symbolic, table
 from eqsynth.bases.basis import Basis, basis, takes_kernel
 from eqsynth.bases.bratteli import bratteli, irreducible_dimension
 from eqsynth.bases.index_symmetries import summed
 from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.relations import left_out, relations
 from eqsynth.diagrams import functor, layout, words
-from eqsynth.diagrams.diagram import Diagram, Element, Multiplied
+from eqsynth.diagrams.diagram import Diagram, Element, Multiplied, Orbit
 from eqsynth.diagrams.svg import INK, body
 from eqsynth.errors import SizeError, SpaceError, abridged
 from eqsynth.families.group import Group, Label
@@ -125,15 +125,17 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
         }
         for number, (element, matrix) in enumerate(zip(shown, matrices, strict=True))
     ]
+    sizes = grid["sizes"] if grid else [None] * len(maps.group.factors)
     space_in, space_out = words.space(maps.group, maps.inputs), words.space(maps.group, maps.outputs)
     return {
         "version": eqsynth.__version__,
         "group": abridged(maps.group),
         "title": maps.group.title,
         "factors": [
-            {"name": abridged(factor), "maps": factor.maps, "symplectic": factor.symplectic, "n": factor.n}
-            for factor in maps.group.factors
+            {"name": abridged(factor), **({} if size is None else _indices(factor, size))}
+            for factor, size in zip(maps.group.factors, sizes, strict=True)
         ],
+        "legend": table.how_to_read(maps, multiplied),
         "inputs": list(axis_counts(maps.inputs)),
         "outputs": list(axis_counts(maps.outputs)),
         "heading": f"{abridged(maps.group)}: order {order_text(maps.inputs)} → order {order_text(maps.outputs)}"
@@ -243,10 +245,20 @@ def _product(part: Part) -> dict[str, Any]:
 
 
 def _part(part: object) -> dict[str, Any]:
-    """What the page needs to say why an entry of a diagram's matrix is what it is."""
-    if not isinstance(part, Diagram) or part.edges or not all(part.blocks):
-        return {}
+    """What the page needs to say why an entry of a map's matrix is what it is."""
+    if not isinstance(part, Diagram):
+        return {"sort": "orbit" if isinstance(part, Orbit) else "matrix"}
+    if part.edges or not all(part.blocks):
+        return {"sort": "graph"}
     return {"labels": list(part.labels), "head": list(part.head)}
+
+
+def _indices(factor: Group, size: int) -> dict[str, Any]:
+    """For each index that an axis of a factor is made of its name and length; and the form of pairs inside a row."""
+    own = [[abridged(index), length] for index, length in zip(factor.indices, factor.index_lengths(size), strict=True)]
+    form = words.form_of(factor)
+    signs = factor.pair_form(size).diagonal().tolist() if form == "eta" else []
+    return {"indices": own, "form": form, "signs": signs}
 
 
 def _key(group: Group, element: Element) -> list[int]:

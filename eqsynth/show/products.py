@@ -15,6 +15,7 @@ from eqsynth.diagrams.diagram import LETTERS, indexed
 from eqsynth.diagrams.shapes import Drawing
 from eqsynth.errors import SpaceError, counted
 from eqsynth.families.hom import ProductHom, weight_name
+from eqsynth.plans.powers import ARGUMENTS
 from eqsynth.plans.products import maps
 from eqsynth.spaces.space import axes_of, order_text
 from eqsynth.store.screen import Screen
@@ -37,9 +38,16 @@ class Part:
 
     @property
     def linear(self) -> Basis:
-        """All maps of the product as one tensor x."""
+        """All maps of the product as one tensor x; those that have weights, where all are too many to list."""
+        if self.by_patterns:
+            return self.maps
         orders = self.problem.hom.space_in.orders[self.term], self.problem.space_out.orders[self.output]
         return basis(self.problem.group, *orders)
+
+    @property
+    def by_patterns(self) -> bool:
+        """Whether maps were listed up to exchanges of equal factors, without all others."""
+        return self.maps.certificate.independence in ARGUMENTS
 
     @property
     def maps(self) -> Basis:
@@ -103,6 +111,8 @@ class Part:
     def fewer(self) -> str:
         """Why some maps of the product have no weight; nothing where all have one."""
         every, kept = len(self.linear), len(self.maps)
+        if self.by_patterns:
+            return "maps that agree where a factor is multiplied by itself, or is symmetric, are one map"
         if every == kept:
             return ""
         equal = any(count > 1 for _, _, count in self.spaces)
@@ -129,10 +139,7 @@ class Part:
         first += f": {self.name}[i]" if self.name != "weight" and count else ""
         certificate = f"certificate: {self.linear.certificate}"
         head = [first, self.symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
-        # What follows in the heading of linear maps says how to read pictures, which have no costs here.
-        rest = table.heading(self.maps)[4:]
-        rest = [line.replace("inputs x below", "inputs below").split("; cost for")[0] for line in rest]
-        return [*filter(None, head), *rest]
+        return [*filter(None, head), *table.reading(self.maps, self.multiplied)]
 
 
 def parts(problem: ProductHom) -> Iterator[Part]:

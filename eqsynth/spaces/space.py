@@ -112,7 +112,7 @@ class Symmetry:
 
     @property
     def pieces(self) -> tuple[int | Symmetry, ...]:
-        """The tensor spaces that are multiplied, each with axes of one kind: for all but ``runs`` itself."""
+        """The tensor spaces that are multiplied, each with axes of one kind."""
         return tuple(run for run in self.runs if run != 0) or (self,)
 
     @property

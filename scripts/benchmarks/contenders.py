@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -42,8 +43,8 @@ def limit(layer: eq.Linear, x: Tensor, y: Tensor, n: int) -> Callable[[], object
     rows = y.numel() // y.shape[-1] if layer.hom.group.diagrammatic else len(x)
     columns = y.numel() // rows
     inner = max(1, round(multiply_adds(layer, n, len(x)) / rows / columns))
-    left, right = torch.randn(rows, inner), torch.randn(inner, columns)
-    copied, filled, product = torch.empty_like(x), torch.empty_like(y), torch.empty(rows, columns)
+    left, right = torch.randn(rows, inner, device=x.device), torch.randn(inner, columns, device=x.device)
+    copied, filled, product = torch.empty_like(x), torch.empty_like(y), torch.empty_like(left @ right)
 
     def run() -> None:
         copied.copy_(x)
@@ -189,11 +190,13 @@ class ByIrreps(nn.Module):
         return torch.bmm(self.back.expand(batch, -1, -1), torch.cat(mixed, 1))
 
 
-def products(shared: Shared, channels: int, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
+def products(
+    shared: Shared, channels: int, batch: int, device: str = "cpu"
+) -> tuple[Callable[[], object], Callable[[], object]]:
     """The bare matrix products of such a layer into memory that is there already: forward, and with the gradients."""
+    random = partial(torch.randn, device=device)
     given = [
-        (torch.randn(batch * size, read * channels), torch.randn(read * channels, made * channels))
-        for size, read, made in shared
+        (random(batch * size, read * channels), random(read * channels, made * channels)) for size, read, made in shared
     ]
     made = [left @ right for left, right in given]
     gradients = [(torch.empty_like(left), torch.empty_like(right)) for left, right in given]

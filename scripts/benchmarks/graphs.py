@@ -1,4 +1,4 @@
-"""Batches of graphs with few edges: eq.nn.Sparse against the same layer on padded dense tensors."""
+"""Batches of graphs with few edges: eq.nn.Sparse against the same layer on padded dense tensors, and pelican-lite."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 import eqsynth as eq
+from benchmarks.layers import Options
 from benchmarks.measuring import interleaved, peak_bytes, ratio
 from benchmarks.tables import table, write
 
@@ -31,7 +32,7 @@ CASES = (
 QUICK = 1000
 
 
-def batch_of(low: int, high: int, graphs: int, degree: int) -> Any:
+def batch_of(low: int, high: int, graphs: int, degree: int, device: str = "cpu") -> Any:
     """Random graphs with as many edges in each direction, and random values, as a batch of PyTorch Geometric."""
     make = torch.Generator().manual_seed(0)
     sizes = torch.randint(low, high + 1, (graphs,), generator=make)
@@ -43,12 +44,13 @@ def batch_of(low: int, high: int, graphs: int, degree: int) -> Any:
     index = torch.cat((torch.stack((tail, head)), torch.stack((head, tail))), 1)
     index = torch.unique(index, dim=1)
     values = [torch.randn(count, CHANNELS, generator=make) for count in (index.shape[1], len(graph))]
-    return SimpleNamespace(edge_index=index, edge_attr=values[0], x=values[1], batch=graph)
+    parts = {"edge_index": index, "edge_attr": values[0], "x": values[1], "batch": graph}
+    return SimpleNamespace(**{name: part.to(device) for name, part in parts.items()})
 
 
 def contenders(batch: Any, fits: bool) -> dict[str, Callable[[], Sequence[torch.Tensor]]]:
     """Forward calls that give edges and nodes: on entries, and where it fits on padded tensors."""
-    layer = eq.Linear("S(n)", SPACE, SPACE)
+    layer = eq.Linear("S(n)", SPACE, SPACE, device=batch.x.device)
     sparse, padded = eq.nn.Sparse(layer), eq.nn.Padded(layer)
     edges, nodes, graph = eq.nn.from_pyg(batch, sparse=True)
     leaves = [edges[1].requires_grad_(), nodes.requires_grad_()]
@@ -74,25 +76,52 @@ def contenders(batch: Any, fits: bool) -> dict[str, Callable[[], Sequence[torch.
     return {"sparse": entries, "padded": dense}
 
 
-def run(repeat: int, chosen: str = "", quick: bool = False, folder: Path | None = None) -> int:
+def edges_alone(batch: Any, peers: bool) -> dict[str, Callable[[], Sequence[torch.Tensor]]]:
+    """Forward calls from edges and loops to edges and loops, 15 maps: ours, and pelican-lite's where it is installed.
+
+    pelican-lite scales maps in another way, so that weights do not mean the same and results are not compared.
+    """
+    loops = torch.arange(len(batch.x), device=batch.x.device).expand(2, -1)
+    index = torch.cat((batch.edge_index, loops), 1)
+    values = torch.cat((batch.edge_attr, batch.x)).requires_grad_()
+    device = values.device
+    sparse = eq.nn.Sparse(eq.Linear("S(n)", f"{CHANNELS}x2", f"{CHANNELS}x2", bias=False, device=device))
+    calls: dict[str, Callable[[], Sequence[torch.Tensor]]] = {
+        "edges": lambda: [sparse((index, values), batch.batch)[1]]
+    }
+    try:
+        from pelican.layers import Aggregator2to2
+    except ImportError:
+        return calls
+    if peers:
+        module = Aggregator2to2(CHANNELS, CHANNELS, aggr="sum").to(device)
+        calls["pelican"] = lambda: [module(values, index, batch.batch)]
+    return calls
+
+
+def run(options: Options, folder: Path | None = None) -> int:
     """Measure every case, print and write the table; 1 where results differ."""
-    rows = []
+    rows, repeat, device = [], options.repeat, options.device
+    torch.set_num_threads(1)
     for name, low, high, graphs, degree, fits in CASES:
-        if chosen not in name or (quick and low * graphs > QUICK):
+        if options.cases not in name or (options.quick and low * graphs > QUICK):
             continue
-        batch = batch_of(low, high, graphs, degree)
+        batch = batch_of(low, high, graphs, degree, device)
         try:
-            calls = contenders(batch, fits)
+            calls = contenders(batch, fits) | edges_alone(batch, options.peers)
         except ValueError as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 1
         with torch.no_grad():
-            forward = interleaved(calls, repeat)
+            forward = interleaved(calls, repeat, device=device)
         both = {what: partial(_backward, call) for what, call in calls.items()}
-        trained = interleaved(both, repeat)
-        rows.append(_row(name, batch, forward, trained, {what: peak_bytes(call) for what, call in both.items()}))
+        trained = interleaved(both, repeat, device=device)
+        rows.append(
+            _row(name, batch, forward, trained, {what: peak_bytes(call, device) for what, call in both.items()})
+        )
     head = ("batch", "nodes", "edges", "forward, ms", "with backward, ms", "memory, MB", "padded / sparse: forward",
-            "with backward", "memory")  # fmt: skip
+            "with backward", "memory", "2 -> 2 alone: forward, ms", "pelican-lite / ours: forward",
+            "with backward")  # fmt: skip
     lines = table(head, rows)
     print("\n".join(lines))
     if folder:
@@ -101,8 +130,10 @@ def run(repeat: int, chosen: str = "", quick: bool = False, folder: Path | None 
             "`eq.nn.Padded(layer)` on padded dense tensors; both are seen to give the same before they are measured.",
             "Memory is the most that is held at once in a forward and backward pass, beyond the input. The time to",
             "make dense tensors of the graphs is not counted. Random graphs, edges in both directions.",
+            "The last columns are of a layer 2 -> 2 with its 15 maps on edges and loops, ours and that of pelican-lite",
+            "where it is installed (`pip install .[bench]`): 15 aggregates side by side, then one matrix product.",
         ]
-        write(folder, "graphs", "Batches of sparse graphs", about, lines, rows, repeat)
+        write(folder, "graphs", "Batches of sparse graphs", about, lines, rows, repeat, device)
     return 0
 
 
@@ -124,4 +155,7 @@ def _row(name: str, batch: Any, forward: Any, trained: Any, peaks: dict[str, int
         "forward_ratio": shown(ratio(forward, "padded", "sparse")),
         "backward_ratio": shown(ratio(trained, "padded", "sparse")),
         "memory_ratio": shown(peaks["padded"] / peaks["sparse"] if "padded" in peaks else None),
+        "edges_ms": shown(statistics.median(forward["edges"]) * 1e3),
+        "pelican_forward_ratio": shown(ratio(forward, "pelican", "edges")),
+        "pelican_backward_ratio": shown(ratio(trained, "pelican", "edges")),
     }

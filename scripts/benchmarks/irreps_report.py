@@ -30,7 +30,9 @@ channels: the more channels, the more the floor is worth.
 
 Every layer has as many channels in as out, and no bias. Times are medians of interleaved runs, each after a call that
 does not count, so that all find the caches as they like them; a ratio is the median over rounds of two runs next to
-each other, and above 1 where ours is faster. The contenders:
+each other, and above 1 where ours is faster. The process keeps memory that is freed (`mallopt`): else outputs of a few
+MB would be mapped anew in each call of any contender, and page faults would take longer than the products. The
+contenders:
 
 - **ours**: `eq.Linear(group, space_in, space_out)`, which chooses a method by its cost model; the notes say which.
 - **diagrams**, **irreps**, **fourier**, **matrix**: the same layer with `method="diagrams"` and so on. "Fourier" mixes
@@ -40,8 +42,11 @@ each other, and above 1 where ours is faster. The contenders:
 - **blocks**: `method="irreps", parameters="blocks"`, whose parameters are the matrices of the products themselves, so
   that nothing has to be computed from the coefficients of diagrams in each call.
 - **.irreps**: the same layer between tensors that are stored in coordinates of their irreducible parts: no basis is
-  changed.
+  changed. Its rival is e3nn's `o3.Linear` alone over O(3), our own layer on full tensors elsewhere. "Prepared": after
+  `layer.prepare()`, which keeps what is computed from weights, for calls without gradients of weights.
 - **e3nn**: e3nn's change of basis to irreps, `o3.Linear`, and back, on tensors laid out as suits e3nn. Not compiled.
+- **e3nn, features in irreps**: `o3.Linear` alone, for networks that keep their features in irreps; what `.irreps` has
+  to be compared with. "Compiled": the same through `torch.compile`.
 - **by hand**: what a PyTorch programmer writes who has read Schur's lemma: one product with a dense 3^k x 3^k matrix, a
   matrix product per kind of part, one product back, on tensors with channels last. The matrices are e3nn's, the
   parameters are the blocks. It is checked to be equivariant and to have as many parameters, and so is "blocks".
@@ -98,6 +103,10 @@ SETUP = {
 }
 
 
+#: Ratios of layers between tensors in coordinates of irreps.
+STORED = ("rival / .irreps", "rival / .irreps, both", ".irreps / products", ".irreps, prepared / products")
+
+
 def tables(report: dict[str, Any]) -> dict[str, list[str]]:
     """Every table of the report, by its title."""
     cases, fresh = report["cases"], report["fresh"]
@@ -105,8 +114,12 @@ def tables(report: dict[str, Any]) -> dict[str, list[str]]:
     for suffix, title in (("", "Forward"), (" both", "Forward + backward")):
         timed = _present(cases, {f"{name}{suffix}": shown for name, shown in NAMES.items()})
         made[f"{title}, milliseconds"] = _table("case", cases, {"maps": "maps"}, timed)
-        ratios = [f"{shown} / ours{suffix and ', both'}" for shown in timed.values() if shown != "ours"]
+        names = [f"{shown} / ours{suffix and ', both'}" for shown in timed.values() if shown != "ours"]
+        ratios = [name for name in names if any(name in row["ratios"] for row in cases)]
         made[f"{title}, ratios and targets"] = _table("case", cases, ratios=ratios)
+    stored = [row for row in cases if "stored" in row["ms"]]
+    if stored:
+        made["Tensors in coordinates of irreps, ratios and targets"] = _table("case", stored, ratios=STORED)
     work = {"floor": "floor", "mixing": "our mixing", "diagrams": "mixing of diagrams", "all": "all of ours"}
     made["Multiply-adds per sample"] = table(
         ["case", *work.values(), "mixing / floor"],
@@ -116,6 +129,15 @@ def tables(report: dict[str, Any]) -> dict[str, list[str]]:
     made["Calls of torch operators, forward"] = table(
         ["case", *called.values()], ([row["case"], *[row["calls"].get(name, "-") for name in called]] for row in cases)
     )
+    if report["networks"]:
+        timed = {
+            "irreps": 'storage="irreps"',
+            "full": 'storage="full"',
+            "irreps both": "both",
+            "full both": "both, full",
+        }
+        ratios = list(report["networks"][0]["ratios"])
+        made["Networks, milliseconds"] = _table("network", report["networks"], times=timed, ratios=ratios)
     if fresh:
         made["Import"] = _table("what", fresh[:1], ratios=["milliseconds"])
         ratios = list(fresh[1]["ratios"])
@@ -152,7 +174,7 @@ def _table(
 
 def missed(report: dict[str, Any]) -> list[str]:
     """Every target that is missed, in words."""
-    return missed_ratios([*report["cases"], *report["fresh"]])
+    return missed_ratios([*report["cases"], *report["networks"], *report["fresh"]])
 
 
 def page(report: dict[str, Any], picture: str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import eqsynth as eq
 from benchmarks.contenders import MAX_BACKWARD, MAX_DENSE, WRITTEN, Dense, dense_entries, limit, multiply_adds
 from benchmarks.measuring import fit_costs, interleaved, operator_calls, peak_bytes, ratio, slope
 from benchmarks.onebyone import OneByOne, Tuned
+from benchmarks.tables import machine_of
 
 #: Forward and backward over forward, compiled over eager, extra memory over input and output, and ours over
 #: written by hand at small shapes: at most these.
@@ -98,6 +98,7 @@ QUICK_GROWTH = ((1, 1, (16, 64)), (2, 2, (4, 8)))
 NAMES = {
     "limit": "limit",
     "ours": "ours",
+    "prepared": "prepared",
     "compiled": "compiled",
     "one": "one by one",
     "tuned": "one by one, tuned",
@@ -117,6 +118,7 @@ class Options:
     peers: bool = True
     quick: bool = False
     cases: str = ""
+    device: str = "cpu"
 
 
 def forward(call: Callable[[Tensor], object], x: Tensor) -> Callable[[], object]:
@@ -197,6 +199,11 @@ def _peers(layer: eq.Linear, case: Case, x: Tensor, notes: dict[str, str]) -> di
     return found
 
 
+def on_device(found: dict[str, tuple[nn.Module, Tensor]], device: str) -> dict[str, tuple[nn.Module, Tensor]]:
+    """The same contenders where they are to be measured: they have been checked on the CPU."""
+    return {name: (module.to(device), given.to(device)) for name, (module, given) in found.items()}
+
+
 def channels_first(x: Tensor) -> Tensor:
     """(batch, channels, n^k), the layout that suits e3nn."""
     return x.movedim(-1, 1).reshape(len(x), x.shape[-1], -1).contiguous()
@@ -214,9 +221,14 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
     layer, x = case.layer(), case.input()
     y = layer(x).detach()
     found, notes = contenders(layer, case, x, options.peers)
+    found["prepared"] = case.layer(), x
+    found, x, y = on_device(found, options.device), x.to(options.device), y.to(options.device)
+    eq.nn.prepare(found["prepared"][0])
     runs = {"limit": limit(layer, x, y, case.n)}
     for name, (module, given) in found.items():
         runs[name] = forward(module, given)
+        if name == "prepared":
+            continue  # a backward pass computes all anew
         if name != "dense" or dense_entries(layer, (case.n,)) <= MAX_BACKWARD:
             runs[f"{name} both"] = both(module, given)
         else:
@@ -234,13 +246,17 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
             notes["compiled"] = f"compiled in {time.perf_counter() - start:.0f} s"
         except Exception as error:  # noqa: BLE001 - without a C++ compiler the rest can still be measured
             notes["compiled"] = why(error)
-    times = interleaved(runs, options.repeat)
+    times = interleaved(runs, options.repeat, device=options.device)
     held = x.numel() + y.numel()
     if not layer.hom.group.diagrammatic:
         # Where maps are orbits there may be more weights than inputs: they count as an input.
         held += sum(parameter.numel() for parameter in layer.parameters())
     both_ends = held * x.element_size()
-    memory = {name: round(peak_bytes(runs[name]) / both_ends, 2) for name in runs if name in NAMES and name != "limit"}
+    memory = {
+        name: round(peak_bytes(runs[name], options.device) / both_ends, 2)
+        for name in runs
+        if name in NAMES and name != "limit"
+    }
     row: dict[str, Any] = {
         "case": str(case),
         "maps": len(layer.basis[0, 0]),
@@ -256,6 +272,7 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
         ("dense / ours", ratio(times, "dense", "ours"), case.dense, False),
         ("prebuilt / ours", ratio(times, "prebuilt", "ours"), None, False),
         ("e3nn / ours", ratio(times, "e3nn", "ours"), None, False),
+        ("ours / prepared", ratio(times, "ours", "prepared"), None, False),
         ("EMLP / ours", ratio(times, "emlp", "ours"), None, False),
         ("compiled / ours", ratio(times, "compiled", "ours"), MAX_COMPILED, True),
         ("forward + backward / forward", ratio(times, "ours both", "ours"), MAX_BOTH, True),
@@ -291,10 +308,10 @@ def small_shapes(options: Options) -> list[dict[str, Any]]:
     rows = []
     for group, k, lo, sizes, written in WRITTEN:
         for channels in (4, 16):
-            layer = eq.Linear(group, f"{channels}x{k}", f"{channels}x{lo}")
+            layer = eq.Linear(group, f"{channels}x{k}", f"{channels}x{lo}", device=options.device)
             hand = written(layer)
             for n in sizes:
-                x = torch.randn(1, *[n] * k, channels)
+                x = torch.randn(1, *[n] * k, channels, device=options.device)
                 torch.testing.assert_close(hand(x), layer(x), rtol=1e-4, atol=1e-4)
                 runs = {
                     "ours": forward(layer, x),
@@ -302,7 +319,7 @@ def small_shapes(options: Options) -> list[dict[str, Any]]:
                     "ours both": both(layer, x),
                     "hand both": both(hand, x),
                 }
-                times = interleaved(runs, options.repeat)
+                times = interleaved(runs, options.repeat, device=options.device)
                 row = {
                     "case": f"{group} {k} -> {lo}, n = {n}, batch 1, {channels} channels",
                     "us": {name: round(1e6 * statistics.median(value), 1) for name, value in times.items()},
@@ -322,9 +339,9 @@ def growth(options: Options) -> list[dict[str, Any]]:
     """
     rows = []
     for k, lo, sizes in QUICK_GROWTH if options.quick else GROWTH:
-        layer = eq.Linear("S(n)", f"16x{k}", f"16x{lo}", bias=False)
-        inputs = {str(n): torch.randn(1, *[n] * k, 16) for n in sizes}
-        times = interleaved({n: forward(layer, x) for n, x in inputs.items()}, options.repeat)
+        layer = eq.Linear("S(n)", f"16x{k}", f"16x{lo}", bias=False, device=options.device)
+        inputs = {str(n): torch.randn(1, *[n] * k, 16, device=options.device) for n in sizes}
+        times = interleaved({n: forward(layer, x) for n, x in inputs.items()}, options.repeat, device=options.device)
         seconds = [min(times[str(n)]) for n in sizes]
         rows.append(
             {
@@ -372,7 +389,7 @@ def _compiler_cache() -> Iterator[None]:
 
 def about(options: Options) -> str:
     """What was measured with."""
-    return f"float32, single thread, {platform.machine()}, torch {torch.__version__}, medians of {options.repeat} runs"
+    return f"float32, {machine_of(options.device)}, torch {torch.__version__}, medians of {options.repeat} runs"
 
 
 def run(options: Options) -> dict[str, Any]:

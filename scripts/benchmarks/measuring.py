@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import statistics
@@ -13,11 +14,16 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 #: A measurement lasts at least this long, in seconds: short runs are repeated within it.
 LEAST = 0.01
+#: Settings of malloc: blocks above the first are mapped, what is free at the end above the second is given back.
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+#: What a clock can tell, in seconds.
+SHORTEST = 1e-7
 #: Seconds that a contender may take in all; at least two measurements are made.
 BUDGET = 4.0
 #: From this many seconds on, a call is not repeated where once will do.
@@ -26,18 +32,43 @@ SLOW = 1.0
 Runs = Mapping[str, Callable[[], object]]
 
 
-def interleaved(runs: Runs, repeat: int, least: float = LEAST) -> dict[str, list[float]]:
+def keep_memory() -> None:
+    """From here on the C library keeps memory that is freed, where it is that of GNU.
+
+    Else outputs of 1 to 30 MB may be mapped anew in each call, and their page faults take longer than all else.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    for parameter in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+        mallopt(parameter, 1 << 30)
+
+
+def _nothing() -> None:
+    """CPUs are not waited for."""
+
+
+def wait_for(device: str) -> Callable[[], None]:
+    """Waits until all that was asked of a device is done."""
+    return torch.cuda.synchronize if device == "cuda" else _nothing
+
+
+def interleaved(runs: Runs, repeat: int, least: float = LEAST, device: str = "cpu") -> dict[str, list[float]]:
     """Seconds per call of each run, ``repeat`` measurements (fewer of slow ones), one of each in turn.
+
+    On CPUs these are seconds of CPU time, which others on the machine change least; GPUs are waited for.
 
     Before each measurement a run has a call that does not count, slow ones excepted. Whatever ran before has left the
     caches warm for runs that use the same memory and cold for others: the same layer twice differed by 5 percent.
     """
     inner, rounds, fast = {}, {}, {}
+    wait, clock = wait_for(device), time.process_time if device == "cpu" else time.perf_counter
     gc.collect()
     for name, run in runs.items():
-        took = _once(run)
+        took = _once(run, wait, clock)
         if took < SLOW:
-            took = _once(run)  # the first call may have set things up
+            took = _once(run, wait, clock)  # the first call may have set things up
         inner[name] = max(1, round(least / took))
         fast[name] = took < SLOW
         rounds[name] = max(2, min(repeat, int(BUDGET / (took * inner[name]))))
@@ -49,19 +80,22 @@ def interleaved(runs: Runs, repeat: int, least: float = LEAST) -> dict[str, list
                 if turn < rounds[name]:
                     if fast[name]:
                         run()
-                    start = time.perf_counter()
+                    wait()
+                    start = clock()
                     for _ in range(inner[name]):
                         run()
-                    times[name].append((time.perf_counter() - start) / inner[name])
+                    wait()
+                    times[name].append(max(clock() - start, SHORTEST) / inner[name])
     finally:
         gc.enable()
     return times
 
 
-def _once(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _once(run: Callable[[], object], wait: Callable[[], None], clock: Callable[[], float]) -> float:
+    start = clock()
     run()
-    return time.perf_counter() - start
+    wait()
+    return max(clock() - start, SHORTEST)
 
 
 def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float | None:
@@ -71,13 +105,21 @@ def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float |
     return statistics.median(a / b for a, b in zip(times[one], times[other], strict=False))
 
 
-def peak_bytes(run: Callable[[], object]) -> int:
+def peak_bytes(run: Callable[[], object], device: str = "cpu") -> int:
     """The most memory that a call holds at once beyond what was there before, its result included, in bytes.
 
     A first call may set things up that stay: call once before.
     Torch's CPU allocator tells the profiler of every allocation and release inside operators; the peak is the
     largest running sum. Scratch space that a library takes from elsewhere is not seen.
     """
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        kept = run()
+        torch.cuda.synchronize()
+        del kept
+        return torch.cuda.max_memory_allocated() - before
     with _silent(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         kept = run()
     del kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,14 @@ class E3nn(nn.Module):
         parts = [part.reshape(batch, -1) for part in torch.split(x @ self.into, self.spans_in, -1)]
         mixed = torch.split(self.linear(torch.cat(parts, 1)), self.spans_out, 1)
         return torch.cat([part.reshape(batch, self.c_out, -1) for part in mixed], 2) @ self.back
+
+
+def alone(peer: E3nn, batch: int) -> tuple[nn.Module, Tensor]:
+    """The o3.Linear of a layer without its changes of basis, copies of an irrep side by side, and features for it."""
+    from e3nn import o3
+
+    sides = [irreps.sort().irreps.simplify() for irreps in (peer.linear.irreps_in, peer.linear.irreps_out)]
+    return o3.Linear(*sides), torch.randn(batch, sides[0].dim)
 
 
 def _spans(irreps: Any) -> list[int]:
@@ -125,3 +134,43 @@ def emlp_basis(layer: eq.Linear) -> tuple[Tensor, float]:
     if columns.shape[1] != len(found) or float(np.abs(outside).max()) > 1e-3:
         raise ValueError(f"EMLP finds {columns.shape[1]} maps, eqsynth {len(found)}, or other ones")
     return torch.from_numpy(columns.T.reshape(-1, n**outputs, n**inputs).copy()), took
+
+
+def _side(order: int, channels: int) -> str:
+    """Tensors of SO(3) as irreps of e3nn and cuEquivariance: each part once for every channel and copy."""
+    copies = {0: (1,), 1: (0, 1), 2: (1, 1, 1), 3: (1, 3, 2, 1)}[order]
+    return " + ".join(f"{channels * count}x{degree}e" for degree, count in enumerate(copies) if count)
+
+
+def e3nn_product(
+    orders: Sequence[int], out: int, channels: int, full: bool, batch: int
+) -> tuple[nn.Module, list[Tensor], int]:
+    """e3nn's product of two tensors of SO(3) in irreps, its inputs, and how many weights it has."""
+    from e3nn import o3
+
+    first, second, third = (o3.Irreps(_side(order, channels)) for order in (*orders, out))
+    if full:
+        product = o3.FullyConnectedTensorProduct(first, second, third)
+    else:
+        paths = [
+            (i, j, k, "uuw", True)
+            for i, (_, one) in enumerate(first)
+            for j, (_, other) in enumerate(second)
+            for k, (_, made) in enumerate(third)
+            if made in one * other
+        ]
+        product = o3.TensorProduct(first, second, third, paths)
+    return product, [torch.randn(batch, side.dim) for side in (first, second)], product.weight_numel
+
+
+def cue_product(
+    orders: Sequence[int], out: int, channels: int, _: bool, batch: int
+) -> tuple[nn.Module, list[Tensor], int]:
+    """cuEquivariance's, with copies of an irrep last, and its naive method where there is no GPU."""
+    import cuequivariance as cue
+    import cuequivariance_torch as cuet
+
+    sides = [cue.Irreps("SO3", _side(order, channels).replace("e", "")) for order in (*orders, out)]
+    method = None if torch.cuda.is_available() else "naive"
+    product = cuet.FullyConnectedTensorProduct(*sides, layout=cue.ir_mul, internal_weights=True, method=method)
+    return product, [torch.randn(batch, side.dim) for side in sides[:2]], product.weight_numel

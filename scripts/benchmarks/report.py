@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.layers import MAX_OFF, MAX_SMALL, NAMES, NOISE
+from benchmarks.tables import page_name
 from eqsynth.store import files
 
 WORDS = """\
@@ -184,6 +185,7 @@ def command(what: str, options: dict[str, Any]) -> str:
     words += [
         flag for flag, left_out in (("--no-compile", "compiled"), ("--no-peers", "peers")) if not options[left_out]
     ]
+    words += [f"--device {options['device']}"] if options["device"] != "cpu" else []
     words += ["--quick"] if options["quick"] else []
     words += [f'--cases "{options["cases"]}"'] if options["cases"] else []
     return " ".join(words)
@@ -227,6 +229,7 @@ def write_files(
     report: dict[str, Any], folder: Path, name: str, made: Callable[[dict[str, Any], str | None], str]
 ) -> None:
     """JSON, picture (where matplotlib is installed) and page of a report; a picture's style has the same name."""
+    style, name = name, page_name(name, report["options"]["device"])
     files.write(folder / f"{name}.json", (json.dumps(report, indent=1) + "\n").encode())
     picture = None
     try:
@@ -235,5 +238,5 @@ def write_files(
         print("no plot: pip install .[bench]", file=sys.stderr)
     else:
         picture = f"{name}.svg"
-        draw(report, folder / picture, STYLES[name])
+        draw(report, folder / picture, STYLES[style])
     files.write(folder / f"{name}.md", made(report, picture).encode())

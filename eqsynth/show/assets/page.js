@@ -77,46 +77,62 @@ function unravel(place, sizes) {
 }
 const at = (name, index) => (index.length ? `${name}[${index.join(",")}]` : name);
 
+/** Why one diagram's entry is 0; otherwise nothing, and what it is made of goes to the list `said`. */
+function reasonOfPart(part, index, axis, l, n, factor, of, said) {
+  const first = new Map();
+  const minus = (label) => factor.form === "eta" && factor.signs[label] < 0;
+  for (const [vertex, block] of part.labels.entries()) {
+    if (!first.has(block)) { first.set(block, vertex); continue; }
+    const other = first.get(block);
+    const [one, two] = [index[other], index[vertex]];
+    const inside = other < l === vertex < l;
+    if (factor.form === "omega" && inside) {
+      if ((one ^ 1) !== two) return `${axis(other)} is ${one} and ${axis(vertex)} is ${two}${of}: ω joins 0 with 1, 2 with 3 and so on, so it is 0 here.`;
+      said.push(`ω[${one},${two}] = ${one % 2 ? "−1" : "+1"} on ${axis(other)} and ${axis(vertex)}`);
+    } else if (one !== two) {
+      return `${axis(other)} is ${one}, but ${axis(vertex)} is ${two}${of}: this map joins them, so they must agree.`;
+    } else if (factor.form === "eta" && inside) {
+      said.push(`η[${one},${one}] = ${minus(one) ? "−1" : "+1"} on ${axis(other)} and ${axis(vertex)}`);
+    } else said.push(`${axis(other)} = ${axis(vertex)} = ${one}${of}`);
+  }
+  const ends = part.head.map((block) => first.get(block));
+  // Several heads take n indices each; one alone may lack the last.
+  for (let start = 0; start < ends.length; start += n) {
+    const taken = ends.slice(start, start + n).map((vertex) => index[vertex]);
+    const same = taken.find((label, place) => taken.indexOf(label) !== place);
+    if (same !== undefined) return `The head ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
+    const full = taken.length < n ? [...taken, [...Array(n).keys()].find((label) => !taken.includes(label))] : taken;
+    let odd = 0;
+    for (let i = 0; i < full.length; i++) for (let j = i + 1; j < full.length; j++) odd ^= full[i] > full[j] ? 1 : 0;
+    said.push(`ε[${full.join(",")}] = ${odd ? "−1, an odd" : "+1, an even"} permutation`);
+  }
+  for (const vertex of ends) if (vertex >= l && minus(index[vertex])) said.push(`η[${index[vertex]},${index[vertex]}] = −1 on ${axis(vertex)}`);
+  return "";
+}
+
 /** Why an entry is what it is, from the blocks of the diagram. */
 function reason(map, value, row, column) {
-  let top = 0;
-  let bottom = 0;
   const said = [];
   if (!map.parts.length) return "The sum of the diagram's entries over the orders of the output axes that the words name.";
-  const several = map.parts.length > 1;
-  for (const [number, part] of map.parts.entries()) {
-    const factor = data.factors[number];
-    const [l, k] = [data.outputs[number], data.inputs[number]];
-    if (!part.labels) {
-      if (factor.maps === "graphs" && map.kind.includes("graph")) return `${Math.abs(value)} ways to place the letters of the formula on vertices so that every A[..] is an edge.`;
-      if (factor.maps === "matrices") return "An entry of an exact solution of the group's equations.";
-      return value ? "These indices belong to the orbit: the group moves the first place of the formula here." : "The group never moves the first place of the formula here.";
-    }
-    const index = [...row.slice(top, top + l), ...column.slice(bottom, bottom + k)];
-    const axis = (vertex) => (vertex < l ? `output axis ${top + vertex}` : `input axis ${bottom + vertex - l}`);
-    const first = new Map();
-    const of = several ? ` (${factor.name})` : "";
-    for (const [vertex, block] of part.labels.entries()) {
-      if (!first.has(block)) { first.set(block, vertex); continue; }
-      const other = first.get(block);
-      const form = factor.symplectic && other < l === vertex < l;
-      if (form) {
-        const partner = (index[other] ^ 1) === index[vertex];
-        if (!partner) return `${axis(other)} is ${index[other]} and ${axis(vertex)} is ${index[vertex]}${of}: ω joins 0 with 1, 2 with 3 and so on, so it is 0 here.`;
-        said.push(`ω[${index[other]},${index[vertex]}] = ${index[other] % 2 ? "−1" : "+1"} on ${axis(other)} and ${axis(vertex)}`);
-      } else if (index[other] !== index[vertex]) {
-        return `${axis(other)} is ${index[other]}, but ${axis(vertex)} is ${index[vertex]}${of}: this map joins them, so they must agree.`;
-      } else said.push(`${axis(other)} = ${axis(vertex)} = ${index[vertex]}`);
-    }
-    const n = grid.sizes[number];
-    for (let start = 0; start < part.head.length; start += n) {
-      const taken = part.head.slice(start, start + n).map((block) => index[first.get(block)]);
-      const same = taken.find((label, place) => taken.indexOf(label) !== place);
-      if (same !== undefined) return `The head ε needs different numbers, but ${same} comes twice among ${taken.join(", ")}${of}.`;
-      const full = taken.length < n ? [...taken, [...Array(n).keys()].find((label) => !taken.includes(label))] : taken;
-      let odd = 0;
-      for (let i = 0; i < full.length; i++) for (let j = i + 1; j < full.length; j++) odd ^= full[i] > full[j] ? 1 : 0;
-      said.push(`ε[${full.join(",")}] = ${odd ? "−1, an odd" : "+1, an even"} permutation`);
+  const sort = map.parts.map((part) => part.sort).find(Boolean);
+  if (sort === "graph") return `${Math.abs(value)} ways to place the letters of the formula on vertices so that every A[..] is an edge.`;
+  if (sort === "matrix") return "An entry of an exact solution of the group's equations.";
+  if (sort === "orbit") return value ? "These indices belong to the orbit: the group moves the first place of the formula here." : "The group never moves the first place of the formula here.";
+  let number = 0;
+  let top = 0;
+  let bottom = 0;
+  for (const [place, factor] of data.factors.entries()) {
+    const [l, k] = [data.outputs[place], data.inputs[place]];
+    const axes = [...row.slice(top, top + l), ...column.slice(bottom, bottom + k)];
+    // An axis of a wreath product has several indices, of which the first changes slowest.
+    const lengths = factor.indices.map(([, length]) => length);
+    for (const [digit, [name, n]] of factor.indices.entries()) {
+      const part = map.parts[number++];
+      const index = axes.map((label) => unravel(label, lengths)[digit]);
+      const axis = (vertex) => (vertex < l ? `output axis ${top + vertex}` : `input axis ${bottom + vertex - l}`);
+      const of = map.parts.length > 1 ? ` (${name})` : "";
+      const wrong = reasonOfPart(part, index, axis, l, n, factor, of, said);
+      if (wrong) return wrong;
     }
     top += l;
     bottom += k;
@@ -265,16 +281,10 @@ theme.addEventListener("click", () => setTheme(document.documentElement.dataset.
 
 // --- cards ------------------------------------------------------------------------------------------
 
-const maps = new Set(data.factors.map((factor) => factor.maps));
-const guide = maps.has("matrices") ? [] : [
-  "The picture: dots on top are the axes of the output y, dots below those of the input x. Joined dots share one index. A dot below that nothing joins is summed over; one on top that nothing joins is repeated.",
-  "The formula says the same with letters: y[a] += x[b,b] adds x[b,b] to y[a] for all a and b.",
-];
-if (product) guide.push(`The input x is the product ${product.equation}. Lines below the dots say which of its axes belong to ${product.factors.map(([name]) => name).join(" and to ")}.`);
-if (data.maps.some((map) => map.parts.some((part) => part.head?.length))) guide.push("The dome is ε, the Levi-Civita tensor: +1 for an even order of different numbers, −1 for an odd one, 0 if a number comes twice.");
-if (data.factors.some((factor) => factor.symplectic) && data.maps.some((map) => map.formula.includes("ω"))) guide.push("An arrow within a row is ω, the symplectic form: ω[0,1] = +1, ω[1,0] = −1, and the same for 2 and 3, 4 and 5, ...");
-if (maps.has("graphs")) guide.push("Small circles are vertices of the graph that the map visits, thick lines the edges it needs: A[a,b] is 1 where a and b are neighbours, else 0.");
-if (data.maps.some((map) => map.kind === "orbit")) guide.push("Squares with numbers stand for an orbit: one place (a row and a column) and all places that the group moves it to.");
+const sentence = (line) => `${line[0].toUpperCase()}${line.slice(1)}.`;
+const guide = data.legend.map(sentence);
+guide.push("The formula says the same with letters: y[a] += x[b,b] adds x[b,b] to y[a] for all a and b.");
+if (product) guide.push(`The input x is the product ${product.equation}.`);
 if (grid) {
   const small = make("span", {}, "The matrix: one row for each place of the output, one column for each place of the input, the first axis changing slowest");
   small.append(data.factors.length === 1 ? `, drawn for n = ${grid.sizes[0]}. ` : ", drawn at these sizes: ", data.factors.length === 1 ? "" : `${data.factors.map((factor, i) => `${factor.name} at ${grid.sizes[i]}`).join(", ")}. `);
@@ -284,11 +294,19 @@ if (grid) {
 }
 guide.push("Below stand the kind of map, in the words of the papers, and how many entries of the matrix are not zero.");
 if (data.maps.some((map) => map.transfers.length)) guide.push("Maps that transfer mean the same at every size: with repeated nodes where sums are divided by n (repeat), or with more nodes of zeros where they are not (pad).");
-if (maps.has("diagrams") && !product) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
+if (data.maps.some((map) => map.cost)) guide.push("The cost is per sample for C channels in and C out: the term with C² is multiply-adds to mix channels, terms with C are additions.");
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
 if (!grid && data.count) byId("how-text").append(make("p", {}, "The matrices are too large to draw here; in Python, eq.basis(...).matrices() has them."));
-byId("how").open = data.count > 0;
+byId("about-title").textContent = `${facts[0].join(" ")}: the symmetry, and what they are for`;
+// A phone shows the first map at once: what is above it opens when it is asked for.
+const narrow = matchMedia("(max-width: 34rem)");
+function unfold() {
+  byId("about").open = byId("sieve").open = !narrow.matches;
+  byId("how").open = data.count > 0 && !narrow.matches;
+}
+unfold();
+narrow.addEventListener("change", unfold);
 
 function card(number) {
   const map = data.maps[number];
@@ -314,8 +332,7 @@ byId("axes-label").hidden = carried.length < 2;
 byId("kind-label").style.display = kinds.length < 2 ? "none" : "";
 byId("axes-label").style.display = carried.length < 2 ? "none" : "";
 if (!data.maps.some((map) => map.cost)) for (const name of ["cheap", "costly"]) controls.sort.querySelector(`[value=${name}]`).remove();
-byId("tools").hidden = data.count < 2;
-byId("tools").style.display = data.count < 2 ? "none" : "";
+byId("sieve").hidden = data.count < 2;
 const texts = data.maps.map((map, number) => `#${number} ${map.formula} ${map.words} ${map.kind}`.toLowerCase());
 
 let order = [];
@@ -403,6 +420,7 @@ if (data.count) arrange();
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !/^(INPUT|SELECT)$/.test(document.activeElement.tagName)) {
     event.preventDefault();
+    byId("sieve").open = true;
     controls.filter.focus();
   }
 });

@@ -256,7 +256,7 @@ def units(group: Group, order: Order) -> Array | None:
             own = (ranks == np.arange(len(places))[:, None]) * signs.astype(np.float64)
             rows = np.kron(rows, own / np.sqrt((own**2).sum(1, keepdims=True)))
         else:
-            rows = np.kron(rows, np.eye(prod(lengths(one, [factor.number]))))
+            rows = np.asarray(np.kron(rows, np.eye(prod(lengths(one, [factor.number])))), np.float64)
     return rows if is_packed(order) else None
 
 

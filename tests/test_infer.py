@@ -262,7 +262,7 @@ GOOD = {
     "irreps": lambda: eq.plan("O(2)", "2x2 + 1x0", "2x2", method="irreps"),
     "two heads": lambda: eq.plan("SO(2) x SO(3)", "1x(1,1)", "1x(1,2)", method="diagrams"),
     "two groups": lambda: eq.plan("S(n) x O(m)", "2x(1,1) + 1x(0,2)", "2x(1,1)"),
-    "packed": lambda: eq.plan("S(4)", "1xS3.packed", "1xS2.packed"),
+    "packed": lambda: eq.plan("S(4)", "1xS3.packed", "1xS2.packed", method="diagrams"),
     "packed too": lambda: eq.plan("S(n)", "2xS2.packed", "1xS2.packed + 1xS2"),
     "full": lambda: quiet(lambda: eq.TensorProduct("Sp(n)", "2x1 + 1x2", "1x1", "2x2 + 1x0")),
     "paired": lambda: eq.TensorProduct("SO(3)", "2x1", "2x1", "2x1", mode="paired").plan,

@@ -38,6 +38,7 @@ from eqsynth.plans.steps import (
     Twist,
     Unpack,
     Weigh,
+    as_read,
     describe,
 )
 from eqsynth.spaces.space import (
@@ -47,7 +48,6 @@ from eqsynth.spaces.space import (
     entries_of,
     is_packed,
     order_text,
-    stored_once,
     stored_packed,
 )
 
@@ -510,7 +510,7 @@ class _Inference:
         ends += [(end, self.problem.space_out.orders, step.bases.outs) for end in step.targets]
         for end, orders, listed in ends:
             known = 0 <= end.term < len(orders) and 0 <= end.order < len(listed)
-            fits = known and listed[end.order] == stored_once(orders[end.term])
+            fits = known and listed[end.order] == as_read(orders[end.term], isinstance(step.bases, Fixed))
             self._require(fits, f"{end.name} is not of the order of term {end.term}")
         asked = [{end.order for end in side} for side in (step.sources, step.targets)]
         there = [{*range(len(orders))} for orders in (step.bases.ins, step.bases.outs)]

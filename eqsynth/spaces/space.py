@@ -955,7 +955,8 @@ def _check_part(part: object, order: tuple[object, ...]) -> FactorOrder:
         return valence(part)
     inner = part.order if isinstance(part, Twisted) else part
     if isinstance(inner, Decomposed):
-        raise SpaceError(f"{part} is there for groups that are no product: write {inner.order}")
+        full = with_twists(inner.full, twists_of(part)) if isinstance(part, Twisted) else inner.full
+        raise SpaceError(f"{part} is there for groups that are no product: write {full}")
     return part if isinstance(part, Symmetry | Twisted | Valence | Irrep) else _number(part, order)
 
 

@@ -412,11 +412,10 @@ class _Block:
 
     def _stored(self, order: Order) -> Order:
         axes = axes_of(order)
-        symmetric = isinstance(order, Symmetry) and not order.packed
-        if axes < 2 or not (symmetric or is_number(order)):
+        if axes < 2 or not is_number(order):
             return order
         check_parts(self.group, axes)
-        return Decomposed(axes, kind=order.kind) if isinstance(order, Symmetry) else Decomposed(axes)
+        return Decomposed(axes)
 
 
 def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:

@@ -279,22 +279,22 @@ def nested_elements(
 ) -> tuple[Element, ...]:
     """The nested partitions of a basis of a wreath product."""
     if isinstance(subject, Basis):
-        return subject.diagrams
+        return subject.nested()
     group = Group.parse(subject)
     if inputs is None or outputs is None:
         raise EqsynthError(f"the orders are missing: write ({shown(str(group))}, inputs, outputs), or give a basis")
-    inputs, outputs = plain_order(inputs), plain_order(outputs)
-    count = dimension.dimension(group, inputs + outputs)
+    inputs, outputs = _plain(group, inputs), _plain(group, outputs)
+    count = dimension.dimension(group, axes_of(inputs) + axes_of(outputs))
     if count > MAX_ROWS:
         _refuse(group, count)
-    return bases.basis(group, inputs, outputs).diagrams
+    return bases.basis(group, inputs, outputs).nested()
 
 
 def _nested_inner(group: Group, first: Element, second: Element) -> RationalFunction | int:
     """The inner product of two nested partitions."""
     for element in (first, second):
-        parts = element if isinstance(element, tuple) and len(element) == len(group.indices) else (None,)
-        for part in parts:
+        require("nested partitions", element, tuple, f"take elements of eq.basis({str(group)!r}, 1, 1)")
+        for part in element if len(element) == len(group.indices) else (None,):  # type: ignore[arg-type]
             require("nested partitions", part, Diagram, f"take elements of eq.basis({str(group)!r}, 1, 1)")
     pairs = zip(group.indices, first, second, strict=True)  # type: ignore[arg-type]
     return reduce(mul, (inner(*pair) for pair in pairs))  # type: ignore[arg-type]
@@ -304,7 +304,9 @@ def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:
     """Inner products of nested partitions: those of the partitions of both indices, multiplied."""
     if len(elements) > MAX_ROWS:
         _refuse(group, len(elements))
-    columns = [tuple(part for part in column if isinstance(part, Diagram)) for column in zip(*elements, strict=True)]
+    listed = [element if isinstance(element, tuple) else () for element in elements]
+    rows = zip(*listed, strict=True) if listed else [()] * len(group.indices)
+    columns = [tuple(part for part in row if isinstance(part, Diagram)) for row in rows]
     powers = [_monomials(index, column)[1] for index, column in zip(group.indices, columns, strict=True)]
     entries = [*zip(*(power.ravel().tolist() for power in powers), strict=True)]
     distinct, places = indexed(entries, len(elements), len(elements))
@@ -355,9 +357,9 @@ def diagrams_of(
 def _plain(group: Group, order: str | Order) -> Order:
     """An order of all tensors as a group reads it: a number, ``(k,k')`` with two kinds of axes, ``1.det`` twisted."""
     if isinstance(order, str | Twisted) or (group.duals and isinstance(order, tuple | list | Valence)):
-        order = fitted_order(group, read_order(order))
-        if isinstance(order, Valence) or (isinstance(order, Twisted) and is_plain(order)):
-            return order
+        fitted = fitted_order(group, read_order(order))
+        if isinstance(fitted, int | Valence) or (isinstance(fitted, Twisted) and is_plain(fitted)):
+            return fitted
     return plain_order(order)
 
 

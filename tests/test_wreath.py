@@ -30,7 +30,17 @@ from eqsynth.families.wreath import nested_partitions
 from eqsynth.page import document
 from eqsynth.project.exporting import program
 from eqsynth.proof.verification import check_basis
-from eqsynth.spaces.space import Symmetry, all_turns, axis_counts, lengths, read_order
+from eqsynth.spaces.space import (
+    Symmetry,
+    Twisted,
+    all_turns,
+    axis_counts,
+    entries_of,
+    lengths,
+    orders_of,
+    read_order,
+    untwisted,
+)
 from oracle import dense, randomise
 
 SIZES = [(1, 3), (2, 2), (2, 3), (3, 1), (3, 2)]
@@ -487,7 +497,11 @@ def test_products_are_read_as_they_print():
             == group
         )
     assert str(Group.parse("((S(3)))")) == "S(3)"
-    for text, fault in (("()", "name is expected"), ("(S(3)", r"\) is expected"), ("(S(3) wr S(2)) wr S(2)", "not of S")):
+    for text, fault in (
+        ("()", "name is expected"),
+        ("(S(3)", r"\) is expected"),
+        ("(S(3) wr S(2)) wr S(2)", "not of S"),
+    ):
         with pytest.raises(ParseError, match=fault):
             Group.parse(text)
     with pytest.raises(GroupError, match="take another letter"):
@@ -546,3 +560,54 @@ def test_requests_that_have_no_answer_say_why():
     assert eq.basis("S(3) wr S(n)", 1, 1).matrices(6).shape == (3, 6, 6)
     names = {"WreathProduct": eq.WreathProduct, "Group": Group}
     assert eval(repr(layer.hom.group), names) == layer.hom.group
+
+
+@pytest.mark.parametrize(
+    ("group", "power", "output"),
+    [
+        ("(S(2) wr S(2)) x C(3)", ("1x(1,1)", 2), "1x(0,1)"),
+        ("(S(2) wr S(2)) x S(3)", ("1x(0,1)", 3), "1x(0,1)"),
+        ("S(2) wr S(2)", ("1x1.det", 3), "1x1"),
+        ("S(2) wr S(2)", ("1x1", 2), "1x1.det"),
+    ],
+)
+def test_powers_have_as_many_maps_as_characters_say(group, power, output):
+    layer = eq.Power(group, *power, output, bias=False, dtype=torch.float64)
+    order, wanted = layer.problem.inputs[0][1], layer.problem.space_out.orders[0]
+    total, elements = 0, [np.eye(1)]
+    for factor in Group.parse(group).factors:
+        closed = _closed([np.eye(factor.number)[list(images)] for images in factor.generators])
+        elements = [(*(one if isinstance(one, tuple) else ()), other) for one in elements for other in closed]
+    for element in elements:
+        powers = [_trace([np.linalg.matrix_power(one, k) for one in element], order) for k in range(1, power[1] + 1)]
+        total += _complete(powers) * _trace(element, wanted)
+    maps = layer.basis[(0,) * (power[1] + 1)]
+    assert len(maps) * len(elements) == round(total)
+    eq.verify(layer)
+
+
+def _closed(generators):
+    listed = {one.tobytes(): one for one in [np.eye(len(generators[0]))]}
+    agenda = [*listed.values()]
+    while agenda:
+        here = agenda.pop()
+        for moved in (one @ here for one in generators):
+            if moved.tobytes() not in listed:
+                listed[moved.tobytes()] = moved
+                agenda.append(moved)
+    return [*listed.values()]
+
+
+def _trace(element, order):
+    parts = zip(element, entries_of(untwisted(order)), orders_of(order), strict=True)
+    return np.prod(
+        [np.trace(one) ** k * (np.linalg.det(one) if isinstance(part, Twisted) else 1) for one, k, part in parts]
+    )
+
+
+def _complete(sums):
+    """The complete symmetric function, whose power sums these are."""
+    values = [1.0]
+    for m in range(1, len(sums) + 1):
+        values.append(sum(sums[k - 1] * values[m - k] for k in range(1, m + 1)) / m)
+    return values[-1]

@@ -249,7 +249,7 @@ class Basis:
                 f"maps {given} -> {wanted} of {self.group} are tables, no nested partitions: take "
                 "eq.basis(...).matrices(), or ask for orders that are both twisted by the determinant, or neither"
             )
-        return cast("tuple[Element, ...]", self.diagrams)
+        return self.diagrams
 
     def refuse_irreps(self) -> None:
         """Raise GroupError where inputs or outputs are irreps, whose maps are not the matrices of diagrams."""

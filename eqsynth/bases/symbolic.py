@@ -294,7 +294,8 @@ def _nested_inner(group: Group, first: Element, second: Element) -> RationalFunc
     """The inner product of two nested partitions."""
     for element in (first, second):
         require("nested partitions", element, tuple, f"take elements of eq.basis({str(group)!r}, 1, 1)")
-        for part in element if len(element) == len(group.indices) else (None,):  # type: ignore[arg-type]
+        parts: tuple[object, ...] = element  # type: ignore[assignment]
+        for part in parts if len(parts) == len(group.indices) else (None,):
             require("nested partitions", part, Diagram, f"take elements of eq.basis({str(group)!r}, 1, 1)")
     pairs = zip(group.indices, first, second, strict=True)  # type: ignore[arg-type]
     return reduce(mul, (inner(*pair) for pair in pairs))  # type: ignore[arg-type]

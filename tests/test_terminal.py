@@ -121,7 +121,7 @@ def test_an_output_that_fails(kind):
 
 def test_what_takes_long_says_so_at_a_terminal_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(waiting, "PATIENCE", 0.005)
-    (tmp_path / "eqsynth.toml").write_text('[eqsynth]\nto = "out"\n[layers.Swap]\nhom = "O(2): 3 -> 3"\n')
+    (tmp_path / "eqsynth.toml").write_text('[eqsynth]\nto = "out"\n[layers.Swap]\nhom = "O(2): 2 -> 2"\n')
     for arguments, what in (
         (("verify", "S(2): 1 -> 0"), "verifying S(2): 1 -> 0 ... "),
         (("show", "S(n)", "2", "2", "--json"), "describing maps of S(n) ... "),

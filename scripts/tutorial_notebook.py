@@ -20,10 +20,12 @@ BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
 def text_cell(text: str) -> dict[str, Any]:
+    """A cell of text."""
     return {"cell_type": "markdown", "metadata": {}, "source": text.strip().splitlines(keepends=True)}
 
 
 def code_cell(source: str, printed: str) -> dict[str, Any]:
+    """A cell of Python, and what it prints."""
     outputs = (
         [{"name": "stdout", "output_type": "stream", "text": printed.splitlines(keepends=True)}] if printed else []
     )
@@ -57,6 +59,7 @@ def notebook(page: Path) -> str:
 
 
 def main() -> int:
+    """Write the notebook, or check it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only tell whether the notebook is up to date")
     path, text = PAGE.with_suffix(".ipynb"), notebook(PAGE)

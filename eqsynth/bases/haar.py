@@ -246,7 +246,7 @@ def moment(
     if kind != group.haar and isinstance(group.n, str):
         raise SymbolicError(
             f"determinants count in moments of {group} from n - 1 or n entries on, so that no formula holds at "
-            f"every n: ask for a number, or for {group.headless}({group.n}), whose moments of fewer entries are the same"
+            f"every n: ask for a number, or for {group.headless}({group.n}), whose moments of fewer entries agree"
         )
     plain, conjugate = _entries(entries, conjugated)
     most = max((index for pair in (*plain, *conjugate) for index in pair), default=-1)

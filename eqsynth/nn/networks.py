@@ -48,7 +48,7 @@ from eqsynth.nn.activations import (
     wrong_call,
 )
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm
-from eqsynth.nn.reach import alternating_add, is_read, map_exists, products_add, reached
+from eqsynth.nn.reach import alternating_add, is_read, map_exists, only_constants, products_add, reached
 from eqsynth.spaces.space import (
     Decomposed,
     Order,
@@ -300,7 +300,8 @@ class MLP(Sequential):
 
     What nothing reads is not made, so that every parameter gets a gradient: vectors in front of an invariant output
     need no gates, and terms of hidden spaces that no map takes to what follows are left out. Warns of inputs from which
-    no path leads to an output, and of outputs to which none leads.
+    no path leads to an output, of outputs to which none leads, and of those that only invariants reach though they are
+    no invariants: such an output is the identity, or another constant tensor, times numbers.
 
     Raises EqsynthError for fewer than two spaces, SpaceError where the output reads nothing of a hidden space,
     ActivationError where the group does not allow what is asked.
@@ -380,6 +381,16 @@ def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list
         if place in zero and not sources[place]:
             what = f"output term {place} of this network, of order {order_text(order)}, is constant"
             warned.append((f"{what}: no path leads to it from an input; {cure}", ZeroOutputWarning))
+    last = layers[-1].plan
+    for place, order in enumerate(spaces[-1].orders):
+        read_orders = [last.hom.space_in.orders[pair.term_in] for pair in last.pairs if pair.term_out == place]
+        if sources[place] and only_constants(last.hom.group, spaces[0].orders, read_orders, order):
+            text = order_text(order)
+            what = (
+                f"output term {place} of this network, of order {text}, is made of constant tensors alone, each times"
+            )
+            why = "an invariant, since nothing else is read for it: give the hidden space before it a term of order"
+            warned.append((f"{what} {why} {text}", ZeroOutputWarning))
     return warned
 
 

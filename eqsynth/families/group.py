@@ -115,7 +115,8 @@ class Group:
     #: The ways to grow n that maps may commute with: repeating nodes, and padding by zeros.
     transfers: ClassVar[tuple[str, ...]] = ("repeat", "pad")
     #: Of which kind the matrices of the group are where moments of their entries are known: ``"permutation"``,
-    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``.
+    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``; those of determinant 1 among them
+    #: ``"even permutation"``, ``"special orthogonal"``, ``"special unitary"``.
     haar: ClassVar[str] = ""
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""

@@ -345,3 +345,17 @@ def test_making_a_layer_leaves_the_collector_as_it_was():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("prime", gram.PRIMES)
+@pytest.mark.parametrize(("shape", "rank"), [((150, 400), 150), ((400, 150), 130), ((300, 300), 140), ((210, 200), 3)])
+def test_pivots_in_panels_are_those_of_flint(prime, shape, rank):
+    rng = np.random.default_rng(rank)
+    right = rng.integers(0, 2, (rank, shape[1]))
+    right[:, ::3] = 0
+    residues = gram._product(rng.integers(0, prime, (shape[0], rank)), right * rng.integers(1, prime), prime)
+    reduced, count = nmod_mat(*shape, residues.ravel().tolist(), prime).rref()
+    meant = [next(column for column in range(shape[1]) if int(reduced[row, column])) for row in range(count)]
+    assert gram.pivots_modulo(residues, prime) == gram._eliminated(residues, prime)[1] == meant
+    exact = (residues[:3].astype(object) @ residues[:, :3].astype(object)) if shape[0] == shape[1] else None
+    assert exact is None or (gram._product(residues[:3], residues[:, :3], prime) == exact % prime).all()

@@ -125,6 +125,9 @@ class Group:
     #: What the algebra of diagrams takes, in words; empty where there is none.
     spanning: ClassVar[str] = ""
 
+    def __deepcopy__(self, memo: object) -> Group:
+        return self  # nothing in it changes, and modules hold it
+
     def __new__(cls, family: object = None, *size: object, **named: object) -> Group:
         """An object of the family's own class; copies are made without a family."""
         if cls is Group and family is not None and not size and "n" not in named:

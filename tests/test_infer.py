@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from mutations import changed_plans, inputs_for, parameters_for, same_function, sizes_for
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError, IgnoredInputWarning, PlanError, VerificationError, ZeroOutputWarning
+from eqsynth.errors import (
+    EqsynthError,
+    IgnoredInputWarning,
+    PlanError,
+    SpaceError,
+    VerificationError,
+    ZeroOutputWarning,
+)
 from eqsynth.plans import infer
 from eqsynth.plans.interpret import _Interpreter
 from eqsynth.plans.steps import (
@@ -586,7 +593,12 @@ BAD = {
         "term 1 has a bias and is no target",
         changed("stored", Schur, constants=lambda step: (replace(step.constants[0], term=1),)),
     ),
+    "parts whose basis is factored": ("no change of basis to be factored", changed("stored", Schur, factored=True)),
     # Pack and Unpack.
+    "a packed axis named twice": (
+        "names a packed axis twice",
+        lambda: replace(good("packed"), packs=good("packed").packs * 2),
+    ),
     "a packed axis of no size": ("there is no packed axis of size 7", changed("packed", Unpack, size=7)),
     "unpacked before the first": ("there is no axis -1", changed("packed", Unpack, start=-1)),
     "unpacked where it is full": (
@@ -655,7 +667,7 @@ def fate(name, values):
     plan = good(name)
     try:
         other = replace(plan, **values)
-    except PlanError:
+    except (PlanError, SpaceError):  # a symmetry of another kind is no space
         return "refused"
     try:
         eq.verify(other, trials=1)

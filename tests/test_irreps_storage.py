@@ -382,7 +382,6 @@ class TestNetworks:
         (lambda: eq.Linear("SO(4)", "2x2.irreps", 2), GroupError, "falls in two halves"),
         (lambda: eq.Linear("O(4)", "2x2.irreps.det", 2), GroupError, r"ask for 2\.det"),
         (lambda: eq.Linear("O(3)", "2x7.irreps", 2), SizeError, "2,187 coordinates"),
-        (lambda: eq.Linear("O(3)", "2x2.irreps + 1xS2", 2), GroupError, "ask for 2 in place of S2"),
         (lambda: eq.Linear("O(3)", "2x2.irreps", 2, method="diagrams"), GroupError, "method='irreps'"),
         (lambda: eq.Linear("S(4) x O(3)", "2x(1,2.irreps)", "1x(1,2)"), SpaceError, "write 2"),
         (lambda: eq.TensorProduct("O(3)", "2x2.irreps", "2x1", "1x1"), SpaceError, "eq.Linear before and behind"),
@@ -391,7 +390,6 @@ class TestNetworks:
         (lambda: eq.pack(torch.ones(9, 1), "2.irreps"), SpaceError, "eq.to_irreps"),
         (lambda: eq.to_irreps(torch.ones(3, 3), "O(3)", 2), ShapeError, "axes"),
         (lambda: eq.from_irreps(torch.ones(8, 1), "O(3)", 2), ShapeError, "length 9"),
-        (lambda: eq.to_irreps(torch.ones(3, 3, 1), "O(3)", "S2"), SpaceError, "such as 3"),
         (lambda: eq.Linear("O(3)", "2x2.irreps", 2)(torch.ones(3, 3, 2)), ShapeError, "9, 2"),
     ],
 )

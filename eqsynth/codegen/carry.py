@@ -1,6 +1,6 @@
-"""The text of what emitted files carry: definitions of ``runtime.py`` without annotations, with what they need.
+"""The text of what emitted files carry: definitions of some modules without annotations, with what they need.
 
-The module is read, not imported: making a source needs no torch.
+Modules are read, not imported: making a source needs no torch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from textwrap import dedent
 from eqsynth.codegen.meaning import LENGTH
 from eqsynth.errors import EqsynthError
 
+#: The modules, in order; what they define has different names, and the first imports what all of it needs.
+MODULES = ("codegen/runtime.py", "nn/samples.py")
 #: The class whose methods are copied one by one.
 SHARED = "Carried"
 
@@ -29,7 +31,7 @@ class Definition:
 
 
 def definitions(names: Iterable[str]) -> list[Definition]:
-    """The definitions with these names and those that they need, in the order of ``runtime.py``.
+    """The definitions with these names and those that they need, in the order of the modules.
 
     >>> from eqsynth.codegen.carry import definitions
     >>> [one.name for one in definitions(["_epsilon"])]
@@ -58,7 +60,7 @@ def imports(uses: Iterable[str]) -> list[str]:
     ['import math', 'from itertools import product', '', 'import torch']
     """
     lines, uses = [], {*uses}
-    for node in _module()[1].body:
+    for node in _module(MODULES[0])[1].body:
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         names = [alias.name for alias in node.names if alias.name in uses]
@@ -71,10 +73,11 @@ def imports(uses: Iterable[str]) -> list[str]:
 
 @cache
 def importable() -> frozenset[str]:
-    """The names that a file may import."""
-    bound = {a.name for node in _module()[1].body if isinstance(node, ast.Import | ast.ImportFrom) for a in node.names}
+    """The names that a file may import, and those of what it may carry that could name a class."""
+    nodes = _module(MODULES[0])[1].body
+    bound = {a.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for a in node.names}
     used = {name for one in definitions(_defined()) for name in one.uses}
-    return frozenset(bound & used)
+    return frozenset(bound & used) | {name for name in _defined() if not name.startswith("_")}
 
 
 def methods(*names: str, first: str | None = None, serves: str | None = None) -> str:
@@ -100,38 +103,45 @@ def methods(*names: str, first: str | None = None, serves: str | None = None) ->
 
 
 @cache
-def _module() -> tuple[list[str], ast.Module]:
-    """The lines of ``runtime.py``, and what they mean."""
-    source = resources.files("eqsynth").joinpath("codegen", "runtime.py").read_text(encoding="utf-8")
+def _module(path: str) -> tuple[list[str], ast.Module]:
+    """The lines of a module, and what they mean."""
+    source = resources.files("eqsynth").joinpath(*path.split("/")).read_text(encoding="utf-8")
     return source.split("\n"), ast.parse(source)
 
 
-def _defined() -> list[str]:
-    """The functions and classes that files may carry whole, in order."""
-    return [
-        node.name
-        for node in _module()[1].body
+@cache
+def _defined() -> dict[str, str]:
+    """The functions and classes that files may carry whole, in order, and the module of each."""
+    return {
+        node.name: path
+        for path in MODULES
+        for node in _module(path)[1].body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name != SHARED
-    ]
+    }
 
 
 @cache
 def _definition(name: str) -> Definition:
-    node = _found(name, [] if name == SHARED else _module()[1].body)
-    return Definition(name, _stripped(node), frozenset(_names(node)))
+    path = _defined().get(name, MODULES[0])
+    lines, module = _module(path)
+    node = _found(name, [] if name == SHARED else module.body)
+    # Files know one kind of error.
+    text = _stripped(node, lines).replace("raise ShapeError(", "raise ValueError(")
+    return Definition(name, text, frozenset(_names(node)))
 
 
 @cache
 def _method(name: str) -> str:
-    shared = _found(SHARED, _module()[1].body)
-    return dedent(_stripped(_found(name, shared.body)))
+    lines, module = _module(MODULES[0])
+    shared = _found(SHARED, module.body)
+    return dedent(_stripped(_found(name, shared.body), lines))
 
 
 def _found(name: str, nodes: list[ast.stmt]) -> ast.FunctionDef | ast.ClassDef:
     for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             return node
-    raise EqsynthError(f"files cannot carry {name!r}: eqsynth/codegen/runtime.py defines nothing of that name there")
+    raise EqsynthError(f"files cannot carry {name!r}: {' and '.join(MODULES)} define nothing of that name there")
 
 
 def _names(node: ast.AST) -> Iterator[str]:
@@ -145,10 +155,10 @@ def _names(node: ast.AST) -> Iterator[str]:
                     yield from _names(child)
 
 
-def _stripped(node: ast.FunctionDef | ast.ClassDef) -> str:
+def _stripped(node: ast.FunctionDef | ast.ClassDef, text: list[str]) -> str:
     """The lines of a definition, with no annotations in them."""
     start = min([node, *node.decorator_list], key=lambda one: one.lineno).lineno - 1
-    lines = _module()[0][start : node.end_lineno]
+    lines = text[start : node.end_lineno]
     # From the last line up, so that lines above keep their numbers.
     for inner in sorted(_annotated(node), key=lambda one: one.lineno, reverse=True):
         first = inner.lineno - 1 - start
@@ -158,7 +168,7 @@ def _stripped(node: ast.FunctionDef | ast.ClassDef) -> str:
             lines[first] = f"{before} = {after}"
         else:
             assert inner.returns is not None  # noqa: S101 - mypy holds it
-            head = f"{' ' * inner.col_offset}def {inner.name}({', '.join(_arguments(inner.args))}):"
+            head = f"{' ' * inner.col_offset}def {inner.name}({', '.join(_arguments(inner.args, text))}):"
             lines[first : (inner.returns.end_lineno or 0) - start] = [head]
     return "\n".join(lines)
 
@@ -167,10 +177,10 @@ def _annotated(node: ast.AST) -> list[ast.FunctionDef | ast.AnnAssign]:
     return [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.AnnAssign)]
 
 
-def _arguments(listed: ast.arguments) -> list[str]:
+def _arguments(listed: ast.arguments, text: list[str]) -> list[str]:
     """Names with their defaults, as they are written."""
     arguments = [argument.arg for argument in listed.args]
     for place, default in enumerate(listed.defaults, len(arguments) - len(listed.defaults)):
-        line = _module()[0][default.lineno - 1]
+        line = text[default.lineno - 1]
         arguments[place] += f"={line[default.col_offset : default.end_col_offset]}"
     return arguments + ([f"*{listed.vararg.arg}"] if listed.vararg else [])

@@ -115,7 +115,8 @@ class Group:
     #: The ways to grow n that maps may commute with: repeating nodes, and padding by zeros.
     transfers: ClassVar[tuple[str, ...]] = ("repeat", "pad")
     #: Of which kind the matrices of the group are where moments of their entries are known: ``"permutation"``,
-    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``.
+    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``; those of determinant 1 among them
+    #: ``"even permutation"``, ``"special orthogonal"``, ``"special unitary"``.
     haar: ClassVar[str] = ""
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""
@@ -123,6 +124,9 @@ class Group:
     arguments: ClassVar[tuple[str, ...]] = ("stable", "gram")
     #: What the algebra of diagrams takes, in words; empty where there is none.
     spanning: ClassVar[str] = ""
+
+    def __deepcopy__(self, memo: object) -> Group:
+        return self  # nothing in it changes, and modules hold it
 
     def __new__(cls, family: object = None, *size: object, **named: object) -> Group:
         """An object of the family's own class; copies are made without a family."""

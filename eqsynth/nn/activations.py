@@ -69,6 +69,18 @@ class EquivariantModule(nn.Module):
         open_sizes = [factor for factor in hom.group.factors if factor.symbolic]
         self._multiple = {f.n: max(g.multiple for g in open_sizes if g.n == f.n) for f in open_sizes}
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Scales and variances stay real where a module of complex tensors is converted, ``.to(torch.complex128)``."""
+
+        def converted(own: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = fn(own)
+            real = self.group.over_complex and result.is_complex() and not own.is_complex()
+            return result.real.clone() if real else result
+
+        for child in self.children() if recurse else ():
+            child._apply(fn)  # type: ignore[no-untyped-call]
+        return super()._apply(converted, False)  # type: ignore[no-untyped-call]
+
     def _empty(self, *shape: int, device: Any, dtype: torch.dtype | None) -> torch.Tensor:
         """A tensor for a parameter or a buffer; SizeError where it does not fit in memory."""
         what = f"{type(self).__name__} of {self.space_in}"

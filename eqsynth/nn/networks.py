@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from eqsynth.bases.basis import basis
 from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.pointwise import demand, gates, positional, positions
 from eqsynth.errors import (
@@ -27,7 +28,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, fitted_space, negated
+from eqsynth.families.hom import NO_TRANSFER, Hom, check_transfer, fitted_space, negated
 from eqsynth.families.irreps import check_parts, has_parts
 from eqsynth.layers.emitted import Output
 from eqsynth.layers.linear import Linear
@@ -291,6 +292,9 @@ class MLP(Sequential):
     and groups that relabel positions have no such coordinates. Input and output are as they are given, weights mean the
     same, and a state_dict of one is one of the other. ``print(net)`` shows it.
 
+    ``transfer="repeat"`` or ``"pad"``, with n a letter, makes a network that means the same at every size, as in
+    eq.Linear: its linear layers have these maps alone, and the other parts must keep them. There are no products.
+
     With O(n), SO(n), Sp(n) or H(n), give hidden spaces channels of order 0: what there is to know of lengths and angles
     goes there.
 
@@ -315,6 +319,7 @@ class MLP(Sequential):
         device: Any = None,
         dtype: torch.dtype | None = None,
         storage: str = "auto",
+        transfer: str | None = None,
     ) -> None:
         if not isinstance(spaces, tuple | list) or len(spaces) < 2:
             raise EqsynthError("an MLP needs a list of spaces, from the input to the output: ['1x2', '16x2', '1x0']")
@@ -328,7 +333,10 @@ class MLP(Sequential):
             listed[1:-1] = map(_of_tensors, listed[1:-1])
         modules: list[nn.Module] = []
         before = listed[0]
-        how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage)
+        check_transfer(transfer, parsed, [order for space in listed for order in space.orders])
+        if transfer and activation == "products":
+            raise EqsynthError(f"{NO_TRANSFER}, or take activation='gated'")
+        how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage, transfer)
         for place, (hidden, block) in enumerate(_blocks(how, listed), 1):
             start = problem_of(block[0]).space_in
             modules.append(_mixing(how, before, start, place))
@@ -339,6 +347,8 @@ class MLP(Sequential):
                 modules.append(Dropout(parsed, hidden, chance))
             before = hidden
         modules.append(_mixing(how, before, listed[-1], len(listed) - 1))
+        if transfer:
+            _check_parts_transfer(modules, transfer)
         super().__init__(*modules)
         for message, category in _without_path(modules, listed):
             warn(message, category)
@@ -384,6 +394,42 @@ def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list
     return warned
 
 
+def _check_parts_transfer(modules: Sequence[nn.Module], transfer: str) -> None:
+    """Refuse parts of a network that do not mean the same at every size; linear layers and gates do.
+
+    Pairings divide their sums by roots of n. With absent nodes entries must stay zero, so that biases, and functions
+    that are not zero at zero, are for invariants and for axes whose length is a number.
+    """
+    for module in modules:
+        hom, why = problem_of(module), ""
+        group, orders = hom.group, hom.space_in.orders
+        summed = any(_grows(group, order) > _grows(group, positional(group, order)) for order in orders)
+        if isinstance(module, Pairings) and summed:
+            why = "Pairings divide sums by roots of n: take activation='gated'"
+        if transfer == "pad" and isinstance(module, NormActivation) and summed:
+            why = "NormActivation divides norms by roots of n: take activation='gated'"
+        if transfer == "pad" and isinstance(module, LayerNorm | BatchNorm):
+            why = f"{type(module).__name__} adds a bias at absent nodes: leave norm out"
+        if transfer == "pad" and isinstance(module, Activation):
+            pairs = zip(module.functions, orders, strict=True)
+            if any(_grows(group, order) and not _keeps_zero(function) for function, order in pairs):
+                why = f"{', '.join(module.names)} is not zero at zero, where absent nodes must stay: take relu or tanh"
+        if why:
+            raise ActivationError(f"with transfer={transfer!r} every part must mean the same at every size; {why}")
+
+
+def _grows(group: Group, order: Order) -> int:
+    """How many axes have a letter for their length."""
+    pairs = zip(group.factors, axis_counts(order), strict=True)
+    return sum(count for factor, count in pairs if factor.symbolic)
+
+
+def _keeps_zero(function: nn.Module) -> bool:
+    parameter = next(function.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        return not function(torch.zeros(1, dtype=parameter.dtype, device=parameter.device)).any()
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     """How the layers of a network are made."""
@@ -394,6 +440,13 @@ class _Block:
     bias: bool
     factory_kwargs: dict[str, Any]
     storage: str
+    transfer: str | None
+
+    def map_exists(self, before: Order, after: Order) -> bool:
+        """Whether a linear layer of the network has a map besides 0."""
+        if self.transfer is None:
+            return map_exists(self.group, before, after)
+        return len(basis(self.group, before, after, transfer=self.transfer)) > 0
 
     def stored(self, space: Space) -> Space:
         """A hidden space as it stands between layers, where no products are in it."""
@@ -423,7 +476,15 @@ def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
     with warnings.catch_warnings():
         # Channels of order 0 that no linear map reaches are what pairings are added to.
         warnings.simplefilter("ignore", ZeroOutputWarning)
-        layer = Linear(how.group, before, after, how.bias, normalization=how.normalization, **how.factory_kwargs)
+        layer = Linear(
+            how.group,
+            before,
+            after,
+            how.bias,
+            normalization=how.normalization,
+            transfer=how.transfer,
+            **how.factory_kwargs,
+        )
     if not layer.plan.pairs:
         message = (
             f"this network is constant: nothing of {before} reaches {after}, the terms of spaces[{place}] that are "
@@ -441,7 +502,7 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
     """
     group, blocks, after = how.group, [], spaces[-1]
     for before, space in reversed(list(pairwise(spaces[:-1]))):
-        read = [any(map_exists(group, order, other) for other in after.orders) for order in space.orders]
+        read = [any(how.map_exists(order, other) for other in after.orders) for order in space.orders]
         if not any(read):
             raise SpaceError(
                 f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 between them. "
@@ -483,6 +544,8 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
         for order in dict.fromkeys(space.orders)
         if any(map_exists(how.group, other, order) for other in before.orders)
     )
+    if how.transfer:
+        return ()
     wanted = how.activation == "products"
     # Irreps are not multiplied: gates and pairings are left.
     if how.activation == "auto" and not has_irreps(*orders, *space.orders) and _usual(how.group, space) is None:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls, shown
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, explain_calls
 from eqsynth.exact.numbers import ordered
 from eqsynth.families.group import Group
 from eqsynth.layers.emitted import EmittedLayer
 from eqsynth.nn.activations import EquivariantModule, Tensors, axis_lengths, got, joined
 from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
 from eqsynth.nn.normalising import BatchNorm, Pool
+from eqsynth.nn.samples import (
+    Shape,
+    computed_at_size_zero,
+    computed_padded,
+    filled,
+    lengths_shown,
+    narrowed,
+    read_sizes,
+)
 from eqsynth.spaces.space import Order, Space, Symmetry, axis_counts, entries_of, order_text, stored_full
 
-#: The length of each axis of a term, channels left out: a number, or the letter that stands for it.
-Lengths = tuple[int | str, ...]
-#: The sizes of the letters, and how many samples have them.
-Run = tuple[dict[str, int], int]
 BATCH_NORMS = (BatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+#: Why samples of size 0 are refused in training.
+NO_STATISTICS = (
+    "a sample of size 0 has no entries for the statistics of batch normalisation in training: leave such samples out "
+    "of the batch, or use eq.nn.LayerNorm"
+)
 
 
 @explain_calls
@@ -97,74 +105,35 @@ class Padded(EquivariantModule):
                 "inside, padded.module"
             )
         terms = self.terms_of(x)
-        axes = len(self._shapes[0][1])
-        batch = terms[0].shape[: terms[0].ndim - axes - 1]
-        if not batch:
-            raise ShapeError("expected tensors with a batch axis: one sample alone is not padded, call the module")
-        shown = _lengths_shown(terms, [lengths for _, lengths in self._shapes])
-        columns, full = _read_sizes(sizes, self._letters, batch, shown)
-        for letter in self._asked:
-            if letter not in full:
-                raise ShapeError(f"no input has an axis of length {letter}: give sizes for it, {{{letter!r}: ...}}")
-        places, runs = _runs(columns, batch.numel())
-        if not runs:
-            return joined([terms[0].new_zeros(shape) for shape in self._shapes_of(batch, full)])
-        inputs = self._taken_apart(terms, places, runs)
-        # First what may be refused, before any statistics change.
-        outputs = {
-            place: self._without_nodes(inputs[place], {**full, **size}, count)
-            for place, (size, count) in enumerate(runs)
-            if 0 in size.values()
-        }
-        nonempty = [place for place in range(len(runs)) if place not in outputs]
-        computed = run_each(self.module, [inputs[at] for at in nonempty], [{**full, **runs[at][0]} for at in nonempty])
-        outputs |= dict(zip(nonempty, computed, strict=True))
-        return self._joined([outputs[place] for place in range(len(runs))], places, full, batch)
+        shapes, shapes_out = (shapes_of(self.group, space) for space in (self.space_in, self.space_out))
+        call = self._computed, self._at_size_zero
+        return joined(
+            computed_padded(list(terms), _by_letter(sizes, self._letters), shapes, shapes_out, self._asked, *call)
+        )
 
-    def _without_nodes(self, x: Any, sizes: dict[str, int], count: int) -> Tensors:
-        """The outputs for samples of size 0: empty, and at order 0 what sums over nothing give."""
-        terms = tuple(x) if isinstance(x, tuple | list) else (x,)
-        shapes = self._shapes_of(torch.Size([count]), sizes)
-        if all(0 in shape[1:] for shape in shapes):
-            return joined([terms[0].new_zeros(shape) for shape in shapes])
+    def _computed(self, inputs: Sequence[Sequence[torch.Tensor]], sizes: list[dict[str, int]]) -> list[Any]:
+        """The outputs of the module for each of several inputs."""
+        return run_computed(self.module, [joined(list(terms)) for terms in inputs], sizes)
+
+    def _at_size_zero(self, terms: Sequence[torch.Tensor], sizes: Mapping[str, int]) -> list[torch.Tensor]:
+        """What is made of samples of size 0, where some output has entries for them."""
         if any(isinstance(part, BATCH_NORMS) and part.training for part in self.module.modules()):
-            raise ShapeError(
-                "a sample of size 0 has no entries for the statistics of batch normalisation in training: leave such "
-                "samples out of the batch, or use eq.nn.LayerNorm"
-            )
-        return joined(at_size_zero(self.module, terms, sizes))
+            raise ShapeError(NO_STATISTICS)
+        return at_size_zero(self.module, terms, sizes)
 
-    def _taken_apart(self, terms: Sequence[torch.Tensor], places: list[int], runs: list[Run]) -> list[Any]:
-        """For each run of samples of one size the input of the module."""
-        # One permutation of the batch, then pieces: going back touches every entry once, however many sizes there are.
-        pieces = []
-        for term, (_, lengths) in zip(terms, self._shapes, strict=True):
-            flat = term.flatten(0, term.ndim - len(lengths) - 2)
-            if places != sorted(places):
-                flat = flat.index_select(0, torch.tensor(places, device=flat.device))
-            parts = torch.split(flat, [count for _, count in runs])
-            # Contiguous, as a sample alone is, so that the same kernels run.
-            pieces.append([_narrowed(p, lengths, size).contiguous() for p, (size, _) in zip(parts, runs, strict=True)])
-        return [joined(list(piece)) for piece in zip(*pieces, strict=True)]
+    def on_dense(self, x: Any, *sizes: int) -> Tensors:
+        """The module on samples that have one batch axis and no padding: for eq.testing.
 
-    def _joined(self, outputs: list[Any], places: list[int], full: dict[str, int], batch: torch.Size) -> Tensors:
-        """The outputs of the runs as one batch, in the order of the input."""
-        listed = [y if isinstance(y, tuple | list) else (y,) for y in outputs]
-        shapes, terms = self._shapes_of(batch, full), []
-        for parts, lengths, shape in zip(zip(*listed, strict=True), self._shapes_out, shapes, strict=True):
-            whole = torch.cat([_filled(part, lengths, full) for part in parts])
-            if places != sorted(places):
-                whole = whole.index_select(0, torch.tensor(places, device=whole.device).argsort())
-            terms.append(whole.reshape(shape))
-        return joined(terms)
-
-    def _shapes_of(self, batch: torch.Size, full: Mapping[str, int]) -> list[tuple[int, ...]]:
-        return shapes_of(self.group, self.space_out, batch, full)
+        ``sizes`` are those that the module inside asks for.
+        """
+        terms = self.terms_of(x)
+        known = dict(zip(self._asked, sizes, strict=True)) | lengths_shown(terms, shapes_of(self.group, self.space_in))
+        return self(x, {letter: [size] * len(terms[0]) for letter, size in known.items()})
 
 
-def shapes_of(group: Group, space: Space, batch: Sequence[int], sizes: Mapping[str, int]) -> list[tuple[int, ...]]:
-    """The shapes of the tensors of a space."""
-    return [(*batch, *_numbers(axis_lengths(group, order), sizes), channels) for channels, order in space]
+def shapes_of(group: Group, space: Space) -> list[tuple[int | str, ...]]:
+    """The shapes of the tensors of a space, behind the axis of the batch."""
+    return [(*axis_lengths(group, order), channels) for channels, order in space]
 
 
 def at_size_zero(module: Any, terms: Sequence[torch.Tensor], sizes: Mapping[str, int]) -> list[torch.Tensor]:
@@ -186,23 +155,20 @@ def at_size_zero(module: Any, terms: Sequence[torch.Tensor], sizes: Mapping[str,
             f"a sample has size 0, and what {type(module).__name__} makes of that at order 0 is not known, as it is of "
             "modules of eqsynth. Leave such samples out"
         )
-    hom, batch = problem_of(module), terms[0].shape[:1]
-    least = {factor.n: factor.multiple for factor in hom.group.factors if isinstance(factor.n, str)}
-    grown = {letter: size or least.get(letter, 1) for letter, size in sizes.items()}
-    shapes = shapes_of(hom.group, hom.space_in, batch, grown)
-    inputs = [term if term.shape == shape else term.new_zeros(shape) for term, shape in zip(terms, shapes, strict=True)]
-    made = module(joined(inputs), *[grown[letter] for letter in sizes_asked(module)])
-    outputs = list(made) if isinstance(made, tuple) else [made]
-    shapes = shapes_of(hom.group, hom.space_out, batch, sizes)
-    # The norm of zeros is not quite 0.
-    nothing = [not term.numel() for term in terms] if isinstance(module, Pool) else [False] * len(outputs)
-    return [
-        y.new_zeros(shape) if empty or y.shape != shape else y
-        for y, shape, empty in zip(outputs, shapes, nothing, strict=True)
-    ]
+    hom = problem_of(module)
+    shapes, shapes_out = (shapes_of(hom.group, space) for space in (hom.space_in, hom.space_out))
+    least = least_sizes(hom.group)
+    return computed_at_size_zero(
+        module, terms, sizes, shapes, shapes_out, sizes_asked(module), least, isinstance(module, Pool)
+    )
 
 
-def run_each(module: Any, inputs: list[Any], sizes: list[dict[str, int]]) -> list[Any]:
+def least_sizes(group: Group) -> dict[str, int]:
+    """The least size of each letter, where there is anything."""
+    return {factor.n: factor.multiple for factor in group.factors if isinstance(factor.n, str)}
+
+
+def run_computed(module: Any, inputs: list[Any], sizes: list[dict[str, int]]) -> list[Any]:
     """The module for each of several inputs, which have sizes of their own; batch normalisation sees them all."""
     norms = [part for part in module.modules() if isinstance(part, BATCH_NORMS) and part.training]
     if not norms or len(inputs) == 1:
@@ -212,10 +178,10 @@ def run_each(module: Any, inputs: list[Any], sizes: list[dict[str, int]]) -> lis
         return list(module.together(inputs))
     if type(module).forward is Sequential.forward:
         for part in module:
-            inputs = run_each(part, inputs, sizes)
+            inputs = run_computed(part, inputs, sizes)
         return inputs
     if type(module).forward is Residual.forward:
-        changes = run_each(module.module, inputs, sizes)
+        changes = run_computed(module.module, inputs, sizes)
         return [module.added(x, y) for x, y in zip(inputs, changes, strict=True)]
     raise EqsynthError(
         f"{type(module).__name__} has batch normalisation inside, in training, which eq.nn.Padded cannot reach: it "
@@ -257,21 +223,21 @@ def pad(samples: Iterable[Any], group: str | Group = "S(n)", space: str | int | 
     if not items or not all(isinstance(term, torch.Tensor) and term.ndim for item in items for term in item):
         first = next((got(term) for item in items for term in item if not isinstance(term, torch.Tensor)), "no sample")
         raise ShapeError(f"expected a list of samples: tensors (n, ..., n, channels), or tuples of them, got {first}")
-    axes = _axes_of_samples(parsed, space, items[0], 1)
+    shapes = _shapes_of_samples(parsed, space, items[0], 1)
     sizes: list[dict[str, int]] = []
     for place, item in enumerate(items):
-        fits = len(item) == len(axes) and all(term.ndim == len(a) + 1 for term, a in zip(item, axes, strict=False))
+        fits = len(item) == len(shapes) and all(term.ndim == len(a) for term, a in zip(item, shapes, strict=False))
         if not fits or [t.shape[-1] for t in item] != [t.shape[-1] for t in items[0]]:
             shapes = [tuple(term.shape) for term in item]
             raise ShapeError(f"sample {place} has shapes {shapes}, which are not those of sample 0 at another size")
-        sizes.append(_lengths_shown(item, axes))
+        sizes.append(lengths_shown(item, shapes))
     absent = [letter for letter in letters if letter not in sizes[0]]
     if absent:
         raise ShapeError(f"no term has an axis of length {absent[0]}: stack these samples, there is nothing to pad")
     full = {letter: max(size[letter] for size in sizes) for letter in letters}
     terms = [
-        torch.stack([_filled(term[None], lengths, full)[0] for term in column])
-        for column, lengths in zip(zip(*items, strict=True), axes, strict=True)
+        torch.stack([filled(term[None], shape, full)[0] for term in column])
+        for column, shape in zip(zip(*items, strict=True), shapes, strict=True)
     ]
     device = terms[0].device
     columns = {letter: torch.tensor([size[letter] for size in sizes], device=device) for letter in letters}
@@ -296,15 +262,15 @@ def unpad(
     terms = tuple(x) if isinstance(x, tuple | list) else (x,)
     if not terms or not all(isinstance(term, torch.Tensor) and term.ndim > 1 for term in terms):
         raise ShapeError("expected a tensor (batch, N, ..., N, channels), or a tuple of them")
-    axes = _axes_of_samples(parsed, space, terms, 2)
+    shapes = _shapes_of_samples(parsed, space, terms, 2)
     batch = terms[0].shape[:1]
     if any(term.shape[:1] != batch for term in terms):
         raise ShapeError(f"the terms have batches of {[term.shape[0] for term in terms]} samples")
-    columns, _ = _read_sizes(sizes, letters, batch, _lengths_shown(terms, axes))
+    columns, _ = read_sizes(_by_letter(sizes, letters), batch, lengths_shown(terms, shapes))
     samples = []
     for place in range(batch.numel()):
         size = {letter: column[place] for letter, column in columns.items()}
-        cut = [_narrowed(t[place : place + 1], a, size)[0] for t, a in zip(terms, axes, strict=True)]
+        cut = [narrowed(t[place : place + 1], a, size)[0] for t, a in zip(terms, shapes, strict=True)]
         samples.append(cut[0] if not isinstance(x, tuple | list) else tuple(cut))
     return samples  # type: ignore[return-value]
 
@@ -321,6 +287,20 @@ def _letters(group: Group) -> tuple[str, ...]:
     return letters
 
 
+def _by_letter(sizes: Any, letters: tuple[str, ...]) -> Mapping[str, Any]:
+    """The sizes of each letter, for which one letter need not be named."""
+    if not isinstance(sizes, Mapping):
+        if len(letters) > 1:
+            raise ShapeError(
+                f"which of {', '.join(letters)} are these sizes of? Give a dict, {{{letters[0]!r}: sizes}}"
+            )
+        return {letters[0]: sizes}
+    unknown = sorted(set(sizes) - set(letters))
+    if unknown:
+        raise ShapeError(f"sizes were given for {unknown[0]!r}, but the letters are {', '.join(letters)}")
+    return sizes
+
+
 def _refuse_packed(orders: Sequence[Order]) -> None:
     for order in orders:
         if any(isinstance(one, Symmetry) and one.packed for one in entries_of(order)):
@@ -330,17 +310,16 @@ def _refuse_packed(orders: Sequence[Order]) -> None:
             )
 
 
-def _axes_of_samples(group: Group, space: Any, terms: Sequence[torch.Tensor], others: int) -> list[Lengths]:
-    """The lengths of the axes of each term; ``others``: how many axes a term has beside them."""
+def _shapes_of_samples(group: Group, space: Any, terms: Sequence[torch.Tensor], others: int) -> list[Shape]:
+    """The shape of each term of a sample; ``others``: how many axes a term has beside those of lengths."""
+    orders = [term.ndim - others for term in terms] if space is None else Space.parse(space).orders
+    if space is None and len(group.factors) > 1:
+        raise ShapeError(f"which axes belong to which group of {group}? Give the space, as in '4x(1,1)'")
     if space is not None:
-        orders = Space.parse(space).orders
         _refuse_packed(orders)
         if [axis_count(group, order) for order in orders] != [term.ndim - others for term in terms]:
             raise ShapeError(f"tensors of shapes {[tuple(term.shape) for term in terms]} are not those of {space}")
-        return [axis_lengths(group, order) for order in orders]
-    if len(group.factors) > 1:
-        raise ShapeError(f"which axes belong to which group of {group}? Give the space, as in '4x(1,1)'")
-    return [axis_lengths(group, term.ndim - others) for term in terms]
+    return [(*axis_lengths(group, order), term.shape[-1]) for order, term in zip(orders, terms, strict=True)]
 
 
 def axis_count(group: Group, order: Any) -> int:
@@ -349,103 +328,3 @@ def axis_count(group: Group, order: Any) -> int:
     if len(counts) != len(group.factors):
         raise ShapeError(f"the order {order_text(order)} does not have one number for each group of {group}")
     return len(axis_lengths(group, order))
-
-
-def _lengths_shown(terms: Sequence[torch.Tensor], axes: Sequence[Lengths]) -> dict[str, int]:
-    """The length of the axes of each letter; ShapeError where they differ."""
-    shown: dict[str, int] = {}
-    for term, lengths in zip(terms, axes, strict=True):
-        for size, length in zip(term.shape[term.ndim - len(lengths) - 1 : -1], lengths, strict=True):
-            meant = shown.setdefault(length, size) if isinstance(length, str) else length
-            if size != meant:
-                raise ShapeError(
-                    f"a tensor of shape {tuple(term.shape)} has an axis of {size} where {length} is {meant}"
-                )
-    return shown
-
-
-def _read_sizes(
-    sizes: Any, letters: tuple[str, ...], batch: torch.Size, shown: Mapping[str, int]
-) -> tuple[dict[str, list[int]], dict[str, int]]:
-    """For each letter the size of each sample, and the full length."""
-    if not isinstance(sizes, Mapping):
-        if len(letters) > 1:
-            raise ShapeError(
-                f"which of {', '.join(letters)} are these sizes of? Give a dict, {{{letters[0]!r}: sizes}}"
-            )
-        sizes = {letters[0]: sizes}
-    unknown = sorted(set(sizes) - set(letters))
-    if unknown:
-        raise ShapeError(f"sizes were given for {unknown[0]!r}, but the letters are {', '.join(letters)}")
-    columns: dict[str, list[int]] = {}
-    full = dict(shown)
-    for letter, given in sizes.items():
-        column, longest = _column(given, letter, batch, shown.get(letter))
-        columns[letter] = column
-        full[letter] = longest
-    return columns, full
-
-
-def _column(given: Any, letter: str, batch: torch.Size, length: int | None) -> tuple[list[int], int]:
-    try:
-        table = torch.as_tensor(given)
-    except (TypeError, ValueError, RuntimeError):
-        raise ShapeError(
-            f"sizes of {letter} are {shown(given)}: give a tensor or a list with the size of each sample, such as "
-            "[3, 5], or a mask of truth values"
-        ) from None
-    longest = length
-    if table.dtype == torch.bool:
-        if table.shape[:-1] != batch or (length is not None and table.shape[-1] != length):
-            meant = ", ".join([*map(str, batch), letter if length is None else str(length)])
-            raise ShapeError(f"the mask has shape {tuple(table.shape)}, expected ({meant})")
-        longest, mask = table.shape[-1], table
-        table = mask.sum(-1)
-        if not torch.equal(mask, torch.arange(longest, device=mask.device) < table.unsqueeze(-1)):
-            raise ShapeError(
-                "the mask has holes: what is there must come first on every axis. Sort the nodes of each sample so, by "
-                "mask.int().argsort(dim=-1, descending=True, stable=True), and every axis of its other tensors along"
-            )
-    if table.dtype.is_floating_point or table.dtype.is_complex:
-        if table.numel():
-            raise ShapeError(f"sizes are whole numbers, or a mask of truth values, not {table.dtype}")
-        table = table.long()
-    if table.shape != batch:
-        raise ShapeError(
-            f"sizes have shape {tuple(table.shape)}, but the batch has {tuple(batch)}: one for each sample"
-        )
-    column: list[int] = table.flatten().tolist()
-    longest = max(column, default=1) if longest is None else longest
-    for place, size in enumerate(column):
-        if not 0 <= size <= longest:
-            raise ShapeError(f"sample {place} is said to have {letter} = {size}, expected 0 to {longest}")
-    return column, longest
-
-
-def _runs(columns: Mapping[str, list[int]], count: int) -> tuple[list[int], list[Run]]:
-    """The samples in order of their sizes, and how many in turn have which."""
-    keys = [tuple(column[place] for column in columns.values()) for place in range(count)]
-    places = sorted(range(count), key=keys.__getitem__)
-    runs = groupby(keys[place] for place in places)
-    return places, [(dict(zip(columns, key, strict=True)), len(list(run))) for key, run in runs]
-
-
-def _numbers(lengths: Lengths, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(sizes[length] if isinstance(length, str) else length for length in lengths)
-
-
-def _narrowed(term: torch.Tensor, lengths: Lengths, sizes: Mapping[str, int]) -> torch.Tensor:
-    """(samples, N, ..., channels) -> (samples, n, ..., channels), for the letters in sizes."""
-    for axis, length in enumerate(lengths, start=1):
-        if isinstance(length, str) and length in sizes:
-            term = term.narrow(axis, 0, sizes[length])
-    return term
-
-
-def _filled(term: torch.Tensor, lengths: Lengths, full: Mapping[str, int]) -> torch.Tensor:
-    """(samples, n, ..., channels) -> (samples, N, ..., channels), zeros behind."""
-    behind = [0, 0]
-    for axis in reversed(range(len(lengths))):
-        length = lengths[axis]
-        behind += [0, (full[length] if isinstance(length, str) else length) - term.shape[axis + 1]]
-    return functional.pad(term, behind) if any(behind) else term

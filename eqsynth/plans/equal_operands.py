@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases import irreps
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.index_symmetries import Key, image, images_under
+from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
@@ -22,10 +23,9 @@ from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.powers import independent_values
 from eqsynth.plans.steps import Pair
 from eqsynth.spaces.exchanges import Turn, generated
-from eqsynth.spaces.space import Order, Symmetry, axes_of, axis_counts, entries_of, generators_of, order_text
+from eqsynth.spaces.space import Order, Symmetry, axis_counts, entries_of, generators_of, order_text
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 #: The operand of each axis of a product, and the axis there (``ProductHom.owners``).
@@ -65,7 +65,7 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
     swaps, some_irreps = list(_exchanges(problem, number)), irreps.has_irreps(*orders)
     if not (swaps or some_irreps) or not len(maps):
         return tuple(range(len(maps)))
-    if not some_irreps and all(factor.diagrammatic for factor in maps.group.factors):
+    if not some_irreps and _of_diagrams(maps):
         places = _by_orbits(maps, swaps)
         if places is not None:
             return places
@@ -75,6 +75,12 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
     symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
     return _by_matrices(maps, swaps, symmetric * equal, orders)
+
+
+def _of_diagrams(maps: Basis) -> bool:
+    """Whether every element is a diagram for each index of an axis; maps of twisted tensors may be tables."""
+    diagrams = all(isinstance(part, Diagram) for number in range(len(maps)) for part in maps.parts(number))
+    return diagrams and all(factor.diagrammatic for factor in maps.group.factors)
 
 
 def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
@@ -136,22 +142,35 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int, orders: Seq
         factor.n if isinstance(factor.n, int) else _fitting(factor, max(factor.stable_from(k + lo), 1))
         for factor, (k, lo) in zip(maps.group.factors, counts, strict=True)
     ]
+    lengths = index_sizes(maps.group, sizes)
     columns = prod(
-        sizes[factor] for factor in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
+        lengths[index] for index in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
     )
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
-    every = (generated(swaps) if swaps else None) or {tuple(range(axes_of(maps.inputs))): 1}
+    every = (generated(swaps) if swaps else None) or {tuple(range(len(full_axes(maps.group, maps.inputs)))): 1}
     matrices = maps.matrices(sizes)
     if irreps.has_irreps(*orders, maps.outputs):
         matrices = irreps.on_vectors(matrices, 1, [maps.outputs], sizes, vectors)
-    lengths = [sizes[factor] for factor in full_axes(maps.group, maps.inputs)]
-    split = matrices.reshape(*matrices.shape[:2], *lengths)
+    split = _by_indices(maps, matrices, sizes)
     total = np.zeros_like(split)
     for swap, sign in every.items():
         total += sign * np.transpose(split, (0, 1, *(2 + axis for axis in swap)))
     total = irreps.on_vectors(total.reshape(matrices.shape), 2, orders, sizes, vectors)
     return independent_rows(total.reshape(len(maps), -1))[0]
+
+
+def _by_indices(maps: Basis, matrices: NDArray[Any], sizes: Sequence[int]) -> NDArray[Any]:
+    """Matrices with an axis for each index of the inputs, in the order of ``full_axes``."""
+    import numpy as np
+
+    lengths, places = list[int](), list[int]()
+    for factor, count, size in zip(maps.group.factors, axis_counts(maps.inputs), sizes, strict=True):
+        own, first = factor.index_lengths(size), len(lengths)
+        lengths += own * count
+        places += [first + axis * len(own) + index for index in range(len(own)) for axis in range(count)]
+    split = matrices.reshape(*matrices.shape[:-1], *lengths)
+    return np.transpose(split, (*range(matrices.ndim - 1), *(matrices.ndim - 1 + place for place in places)))
 
 
 def _fitting(factor: Group, size: int) -> int:
@@ -207,7 +226,7 @@ def _by_loops(
     maps: Basis, owners: Owners, pairings: Pairings, copies: int, wanted: Sequence[int] | None
 ) -> list[float] | None:
     """For diagrams whose entries are 0 and 1: every sum is a power of n for each closed component."""
-    plain = all(factor.diagrammatic and not factor.paired for factor in maps.group.factors)
+    plain = _of_diagrams(maps) and not any(factor.paired for factor in maps.group.factors)
     if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
     own = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.indices]
@@ -252,11 +271,12 @@ def _by_entries(
     import numpy as np
 
     copies = len(orders)
-    sizes = wanted or maps.sizes(SMALL_N if maps.group.symbolic else None)
+    sizes = wanted or [
+        factor.n if isinstance(factor.n, int) else _fitting(factor, SMALL_N) for factor in maps.group.factors
+    ]
+    sides = index_sizes(maps.group, sizes)
     outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
-    entries = len(maps)
-    for factor in (*outs, *ins):
-        entries *= sizes[factor]
+    entries = len(maps) * prod(sides[index] for index in (*outs, *ins))
     if entries > MAX_MOMENTS or len(pairings) * len(maps) > MAX_LOOPS:
         exchanges = sum(all(a < copies <= b for a, b in pairing) for pairing in pairings)
         return [1 / exchanges] * len(maps)
@@ -264,10 +284,10 @@ def _by_entries(
     order = [axis for place in range(copies) for axis, (owner, _) in enumerate(owners) if owner == place]
     lengths = [1] * copies
     for axis, (place, _) in enumerate(owners):
-        lengths[place] *= sizes[ins[axis]]
+        lengths[place] *= sides[ins[axis]]
     ratios = []
     for matrix in maps.matrices(sizes).astype(float):
-        split: NDArray[np.float64] = matrix.reshape(len(matrix), *[sizes[factor] for factor in ins])
+        split = _by_indices(maps, matrix, sizes)
         split = np.transpose(split, (0, *(1 + axis for axis in order))).reshape(len(matrix), *lengths)
         split = irreps.on_vectors(split, 0, [maps.outputs], sizes, coordinates)
         square, total = float((split**2).sum()), 0.0

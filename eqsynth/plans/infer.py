@@ -140,6 +140,8 @@ def infer(
     exactly once; for outputs of another shape than their term, or missing. Inputs may stay unread, for no map may
     depend on them; those of products are all there.
     """
+    if len({*packs}) < len(packs):
+        raise PlanError(f"a plan of {problem} names a packed axis twice")
     inference = _Inference(problem, dims, bias_dims, packs)
     for step in steps:
         inference.add(step)
@@ -517,6 +519,8 @@ class _Inference:
         self._require(asked == there, "the bases are adapted to other orders, too")
         right = step.bases.group == self.problem.group and (isinstance(step.bases, Fixed) or sound(step.bases))
         self._require(right, "the bases are not adapted to the maps")
+        whole = isinstance(step.bases, Fixed) and step.factored
+        self._require(not whole, "what is in the basis of its parts has no change of basis to be factored")
         for end in step.sources:
             self._channels(end.name, end.term)
             self._same(end.name, self._value(end.name).axes, self._axes(step.bases.ins[end.order]))

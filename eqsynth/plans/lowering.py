@@ -228,7 +228,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         and not any(isinstance(element, Diagram | tuple) for maps in needed for element in maps.diagrams)
         and any(map(len, bases.values()))
     ):
-        other = "" if irreps.has_irreps(*orders) else " or 'irreps'"
+        other = "" if group.split or irreps.has_irreps(*orders) else " or 'irreps'"
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix'{other}")
     if method == "matrix" and any(
         isinstance(element, Diagram | tuple)

@@ -641,7 +641,7 @@ def describe(step: Step) -> str:
         case Schur(sources, targets, bases, factored, constants):
             named = ", ".join(end.name for end in targets)
             read = " ".join(end.name for end in sources)
-            classes = counted(len(bases.classes), "class", "classes")
+            classes = counted(len(bases.classes), "class", "classes") if factored else ""
             split = f", basis changed in {classes} of positions" if factored else ""
             return (
                 f"{named} = mix {counted(len(bases.irreps), 'irrep')} of {read}{' + bias' if constants else ''}{split}"

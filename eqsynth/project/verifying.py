@@ -133,6 +133,7 @@ def _difference(network: Any, alone: Any) -> float:
 
     from eqsynth.bases.decomposed import random_tensor
     from eqsynth.nn.networks import problem_of, sizes_asked
+    from eqsynth.nn.padding import Padded
     from eqsynth.proof.testing import converted
     from eqsynth.proof.trials import concrete_factors, distance, sizes_to_try
     from eqsynth.spaces.space import least_shown
@@ -142,15 +143,19 @@ def _difference(network: Any, alone: Any) -> float:
     dtype = torch.complex128 if hom.group.over_complex else torch.float64
     both = [converted(module, torch.float64).eval() for module in (network, alone)]
     both[1].load_state_dict(both[0].state_dict())
-    for sizes in sizes_to_try(hom.group, least=least_shown(hom.space_in))[-1:]:
+    tried = sizes_to_try(hom.group, least=least_shown(hom.space_in))
+    for sizes in tried[-1:]:
         ns = [int(factor.n) for factor in concrete_factors(hom.group, sizes)]
         drawn = [random_tensor(rng, order, ns, wide, 3, hom.group.over_complex) for wide, order in hom.space_in]
         terms = tuple(torch.as_tensor(term, dtype=dtype) for term in drawn)
         x = terms[0] if len(terms) == 1 else terms
         outputs = []
+        others: list[Any] = [sizes[letter] for letter in asked]
+        if isinstance(network, Padded):  # samples of different sizes, and of size 0
+            others = [{letter: [sizes[letter], tried[0][letter], 0] for letter in sizes}]
         with torch.no_grad():
             for module in both:
-                y = module(x, *(sizes[letter] for letter in asked))
+                y = module(x, *others)
                 outputs.append([term.numpy() for term in (y if isinstance(y, tuple) else (y,))])
         worst = max(worst, distance("the file", *outputs))
     return worst
@@ -290,10 +295,11 @@ class _Maker:
         """A module of eq.nn."""
         from eqsynth.families.group import Group
         from eqsynth.nn.activations import Activation, EquivariantModule, NormActivation
+        from eqsynth.nn.padding import Padded
 
         kind, options = self.kinds[name], dict(named)
         called = options.pop("called", name)
-        if issubclass(kind, EquivariantModule):
+        if issubclass(kind, EquivariantModule) and kind is not Padded:
             if not arguments or not isinstance(arguments[0], str):
                 raise self.refused(ast.unparse(node))
             arguments[0] = Group.parse(arguments[0], files=False)

@@ -59,8 +59,8 @@ def assert_equivariant(
     Put it in your tests, for modules of eqsynth and for your own: anything that takes the tensors of ``space_in`` (one,
     or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
     attributes ``group``, ``space_in`` and ``space_out``. An eq.nn.Sparse is tried on tensors of which half of the
-    entries are there. ``n`` is the size of a letter, or a dict of sizes; without it
-    several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call ``.eval()``
+    entries are there, an eq.nn.Padded on samples of one size. ``n`` is the size of a letter, or a dict of sizes;
+    without it several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call ``.eval()``
     first to try evaluation. Every generator of the group is tried, so that each of its components is reached
     (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is tried
     again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero counts.
@@ -360,10 +360,13 @@ def _try_larger(
         # Written so that NaN fails.
         if not float(errors.max(initial=0.0)) <= bound * max(1.0, float(np.abs(meant).max(initial=0.0))):
             entry = tuple(int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
+            why = f"it gives {ours[entry]:.6g} where {meant[entry]:.6g} would mean the same"
+            if np.isnan(meant[entry]):
+                why = f"it gives nan already at {_told(sizes)}"
             raise EquivarianceError(
                 f"{name} does not carry over from {_told(sizes)} to {_told(larger)} with {WORDS[str(hom.transfer)]}: "
-                f"it gives {ours[entry]:.6g} where {meant[entry]:.6g} would mean the same, at entry {list(entry)} of "
-                f"output {number} (batch, positions, channel)\nspaces: {hom.space_in} -> {hom.space_out}"
+                f"{why}, at entry {list(entry)} of output {number} (batch, positions, channel)\n"
+                f"spaces: {hom.space_in} -> {hom.space_out}"
             )
 
 

@@ -516,6 +516,9 @@ class Space:
             terms.append((channels, check_order(order)))
         object.__setattr__(self, "terms", tuple(terms))
 
+    def __deepcopy__(self, memo: object) -> Space:
+        return self  # nothing in it changes, and modules hold it
+
     @classmethod
     @explain_calls
     def parse(cls, text: str | Order | Space) -> Space:

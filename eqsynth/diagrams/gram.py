@@ -316,7 +316,7 @@ def _product(left: NDArray[np.int64], right: NDArray[np.int64], prime: int) -> N
     (high, low), (high_right, low_right) = (
         ((factor >> 16).astype(float), (factor & 0xFFFF).astype(float)) for factor in (left, right)
     )
-    product = (high @ high_right).astype(np.int64)
+    product: NDArray[np.int64] = (high @ high_right).astype(np.int64)
     for digits in (high @ low_right + low @ high_right, low @ low_right):
         product -= product // prime * prime
         product <<= 16

@@ -301,9 +301,9 @@ def _profile(residues: NDArray[np.int64], prime: int, widths: Sequence[int]) -> 
         if not residues.size:
             break
         if tops:
-            square = panel[np.ix_(tops, pivots)]
+            square = panel[tops][:, pivots]
             inverse = np.array(_modulo(square, prime).inv().tolist(), object).astype(np.int64)
-            factors = _product(panel[np.ix_(rest, pivots)], inverse, prime)
+            factors = _product(panel[rest][:, pivots], inverse, prime)
             residues -= _product(factors, others[tops], prime)
             residues += (residues < 0) * prime
     return rows, columns

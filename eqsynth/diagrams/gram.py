@@ -301,9 +301,9 @@ def _profile(residues: NDArray[np.int64], prime: int, widths: Sequence[int]) -> 
         if not residues.size:
             break
         if tops:
-            square = panel[np.ix_(tops, pivots)]
+            square = panel[tops][:, pivots]
             inverse = np.array(_modulo(square, prime).inv().tolist(), object).astype(np.int64)
-            factors = _product(panel[np.ix_(rest, pivots)], inverse, prime)
+            factors = _product(panel[rest][:, pivots], inverse, prime)
             residues -= _product(factors, others[tops], prime)
             residues += (residues < 0) * prime
     return rows, columns
@@ -316,7 +316,7 @@ def _product(left: NDArray[np.int64], right: NDArray[np.int64], prime: int) -> N
     (high, low), (high_right, low_right) = (
         ((factor >> 16).astype(float), (factor & 0xFFFF).astype(float)) for factor in (left, right)
     )
-    product = (high @ high_right).astype(np.int64)
+    product: NDArray[np.int64] = (high @ high_right).astype(np.int64)
     for digits in (high @ low_right + low @ high_right, low @ low_right):
         product -= product // prime * prime
         product <<= 16

@@ -369,6 +369,21 @@ class TestNetworks:
             eq.nn.MLP("O(3)", ["1x2", "1x2"], storage="fast")
 
 
+@pytest.mark.parametrize(("kind", "order"), [("S2", 2), ("[ijkl=jikl=klij]", 4)])
+def test_norms_of_symmetric_tensors_are_those_of_full_ones(kind, order):
+    x = eq.symmetrise(torch.randn(5, *[3] * order, 3, dtype=torch.float64), kind)
+    numbers = torch.randn(5, 2, dtype=torch.float64)
+    for module in (eq.nn.NormActivation, eq.nn.LayerNorm, eq.nn.BatchNorm, eq.nn.Pairings):
+        full, stored = (
+            module("O(3)", f"3x{kind}{end} + 2x0", dtype=torch.float64, device="cpu") for end in ("", ".irreps")
+        )
+        stored.load_state_dict(full.state_dict())
+        y, plain = full((x, numbers))
+        coordinates_of_y, others = stored((eq.to_irreps(x, "O(3)", kind), numbers))
+        torch.testing.assert_close(coordinates_of_y, eq.to_irreps(y, "O(3)", kind))
+        torch.testing.assert_close(others, plain)
+
+
 # --- refusals ----------------------------------------------------------------------------------------------
 
 

@@ -593,9 +593,20 @@ def component_axes(permuted: tuple[bool, ...]) -> tuple[int, ...]:
     return tuple(place - len(permuted) - 1 for place, is_permuted in enumerate(permuted) if not is_permuted)
 
 
-def mean_over(x: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
-    """The mean over axes, which stay with length 1; over none of them each value by itself."""
-    return x.mean(axes, keepdim=True) if axes else x
+def share_of(forms: tuple[Form | None, ...]) -> float:
+    """How many coordinates there are for each entry of full tensors: fewer than one where tensors are symmetric."""
+    shares = [b.share for b in forms if b is not None]
+    return prod(coordinates for coordinates, _ in shares) / prod(entries for _, entries in shares)
+
+
+def mean_over(x: torch.Tensor, axes: tuple[int, ...], forms: tuple[Form | None, ...] = ()) -> torch.Tensor:
+    """The mean over axes, which stay with length 1, over none of them each value by itself.
+
+    With the ``forms`` of these axes it is the mean over the entries of full tensors.
+    """
+    mean = x.mean(axes, keepdim=True) if axes else x
+    share = share_of(forms)
+    return mean if share == 1 else mean * share
 
 
 def product_sign(permuted: tuple[bool, ...], forms: tuple[Form | None, ...]) -> int:
@@ -699,7 +710,7 @@ class NormActivation(EquivariantModule):
                 square = value.abs() ** 2 if value.is_complex() else value * lower(value, permuted, forms)
                 axes = component_axes(permuted)
                 if definite:
-                    size = (mean_over(square, axes).clamp_min(0) + self.eps).sqrt()
+                    size = (mean_over(square, axes, forms).clamp_min(0) + self.eps).sqrt()
                 else:
                     count = 1
                     for axis in axes:
@@ -821,6 +832,6 @@ class Pairings(EquivariantModule):
                 count = 1
                 for axis in axes:
                     count = count * product.shape[axis]
-                pairing = product.sum(axes) * count**-0.5 if axes else product
+                pairing = product.sum(axes) * (count / share_of(forms)) ** -0.5 if axes else product
             outputs[target] = outputs[target] + pairing.to(left.dtype)
         return outputs

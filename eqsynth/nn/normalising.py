@@ -48,7 +48,7 @@ def _require_norm(group: Group, order: Order) -> None:
 
 def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
     permuted, forms = plan
-    return mean_over(x.abs() ** 2 if x.is_complex() else x * lower(x, permuted, forms), axes)
+    return mean_over(x.abs() ** 2 if x.is_complex() else x * lower(x, permuted, forms), axes, forms)
 
 
 def _rows(terms: Sequence[torch.Tensor]) -> int:

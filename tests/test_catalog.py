@@ -23,9 +23,10 @@ from eqsynth.plans.lowering import plan_by
 from eqsynth.plans.products import plan_problem
 from eqsynth.project import catalog
 from eqsynth.project.catalog import Problem, make_entry
-from eqsynth.spaces.space import lengths
+from eqsynth.spaces.space import Symmetry, lengths
 from eqsynth.store import cache
 from eqsynth.store.cache import Store, pack, unpack
+from terminal import SURROUNDINGS
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "catalog"
@@ -60,7 +61,7 @@ def load(path):
 
 
 def command(*arguments, code=0):
-    done = CliRunner().invoke(app, ["catalog", *map(str, arguments)])
+    done = CliRunner(env=dict.fromkeys(SURROUNDINGS)).invoke(app, ["catalog", *map(str, arguments)])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == code, done.output
@@ -133,13 +134,18 @@ def test_the_index_names_every_entry_with_its_digest():
     assert {entry["file"] for entry in index["layers"]} == {path.name for path in COMMITTED.glob("*.py")}
 
 
+def tensor_of(order, x):
+    """A tensor with the symmetry of an order."""
+    return eq.symmetrise(x, str(order)) if isinstance(order, Symmetry) and not order.packed else x
+
+
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.file)
 def test_every_file_computes_what_the_library_computes(layer):
     theirs = layer_of(plan_problem(layer.hom))
     ours = getattr(load(COMMITTED / f"{layer.file}.py"), layer.name)()
     ours.load_state_dict(theirs.state_dict())
     sizes = [factor.n if isinstance(factor.n, int) else 3 for factor in layer.hom.group.factors]
-    xs = [tuple(torch.randn(2, *lengths(k, sizes), c) for c, k in space) for space in layer.hom.operands]
+    xs = [tuple(tensor_of(k, torch.randn(2, *lengths(k, sizes), c)) for c, k in space) for space in layer.hom.operands]
     xs = [x[0] if len(x) == 1 else x for x in xs]
     for mine, other in zip(
         *[(y if isinstance(y, tuple) else (y,)) for y in (ours(*xs), theirs(*xs))],

@@ -28,6 +28,7 @@ from eqsynth.project import catalog, syncing
 from eqsynth.project.exporting import read_weights
 from eqsynth.show import page
 from eqsynth.store import cache, files
+from terminal import SURROUNDINGS
 
 ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and modes are those of POSIX")
@@ -35,7 +36,7 @@ ordinary = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, rea
 
 
 def command(*arguments, code=None):
-    done = CliRunner().invoke(app, list(map(str, arguments)))
+    done = CliRunner(env=dict.fromkeys(SURROUNDINGS)).invoke(app, list(map(str, arguments)))
     if done.exception is not None and not isinstance(done.exception, SystemExit | EqsynthError):
         raise done.exception
     if code is not None:

@@ -27,7 +27,6 @@ from eqsynth.errors import (
     ZeroOutputWarning,
 )
 from eqsynth.exact.partitions import conjugate, partitions
-from eqsynth.families import irreps as coordinates_of
 from eqsynth.families.hom import ProductHom
 from eqsynth.families.irreps import coordinates, fitted, vectors
 from eqsynth.plans.products import maps
@@ -169,8 +168,8 @@ class TestDimensions:
                     for row, length in enumerate(label)
                     for column in range(length)
                 )
-                assert coordinates_of.dimension(Group("S", n), label) == factorial(n) // hooks
-            assert sum(coordinates_of.dimension(Group("S", n), one) ** 2 for one in partitions(n)) == factorial(n)
+                assert Group("S", n).part_dimension(label) == factorial(n) // hooks
+            assert sum(Group("S", n).part_dimension(one) ** 2 for one in partitions(n)) == factorial(n)
 
     @pytest.mark.parametrize(("family", "n"), [("SO", 3), ("SO", 5), ("SO", 7), ("Sp", 2), ("Sp", 4), ("Sp", 6)])
     def test_weyl_formula(self, family, n):
@@ -182,7 +181,7 @@ class TestDimensions:
             dim = prod((a / b for a, b in zip(moved, rho, strict=True)), start=Fraction(1))
             for i, j in itertools.combinations(range(rank), 2):
                 dim *= (moved[i] ** 2 - moved[j] ** 2) / (rho[i] ** 2 - rho[j] ** 2)
-            assert coordinates_of.dimension(Group(family, n), label) == dim
+            assert Group(family, n).part_dimension(label) == dim
 
     def test_degrees(self):
         assert [bound("O(3)", f"{{{degree}}}")[0].dim for degree in range(1, 8)] == [3, 5, 7, 9, 11, 13, 15]

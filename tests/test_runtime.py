@@ -25,6 +25,7 @@ from eqsynth.codegen.meaning import LENGTH
 from eqsynth.diagrams import functor
 from eqsynth.errors import EqsynthError
 from eqsynth.graphs.orbits import orbit_labels, representatives
+from eqsynth.nn import samples
 from eqsynth.project.networks import network_artifact
 
 SOURCE = Path(runtime.__file__).read_text(encoding="utf-8")
@@ -196,6 +197,7 @@ def test_imports_are_those_of_what_is_used():
     # Names that hints alone use are imported by no file.
     assert carry.importable() == {
         *("math", "nullcontext", "combinations", "permutations", "product", "torch", "nn", "linear"),
+        *(name for name, value in vars(samples).items() if inspect.getmodule(value) is samples),
     }
 
 
@@ -796,14 +798,17 @@ def test_a_function_that_needs_what_files_lack_is_seen(monkeypatch):
         """
     )
     module = text.split("\n"), ast.parse(text)
-    monkeypatch.setattr(carry, "_module", lambda: module)
+    read = carry._module
+    monkeypatch.setattr(carry, "_module", lambda path: module if path == carry.MODULES[0] else read(path))
     carry._definition.cache_clear()
+    carry._defined.cache_clear()
     (needed, wrong) = carry.definitions(["_wrong"])
     assert needed.name == "_multiply"
     assert wrong.text == ("def _wrong(x):\n    y = _multiply(x, x)\n    return Tensor(os.path.sep, y)")
     assert {"os", "Tensor"} <= wrong.uses
     assert "os" not in carry.importable.__wrapped__()
     carry._definition.cache_clear()
+    carry._defined.cache_clear()
 
 
 # --- what networks carry ----------------------------------------------------------------------------------

@@ -327,7 +327,7 @@ def test_a_layer_beyond_the_ranks():
     layer = eq.Linear("SO(3)", "1x6", "1x5", dtype=torch.float64)
     assert layer.weight.shape == (1585, 1, 1)
     assert len(layer.basis[0, 0]) == 1585
-    assert "1585 maps, all standard" in str(eq.verify(layer, trials=1))
+    assert "1,585 maps, all standard" in str(eq.verify(layer, trials=1))
 
 
 def test_what_is_too_large_is_refused_before_it_starts():

@@ -1324,9 +1324,12 @@ def _beside(first: MapOrder, second: MapOrder) -> MapOrder:
 def _check_terms(group: Group, outputs: MapOrder, inputs: MapOrder, terms: Sequence[Term]) -> None:
     _check_group(group)
     allowed = group
-    if all(isinstance(order, Valence) or _is_twisted(order) or whole(order) is not None for order in (outputs, inputs)):
-        allowed = maps_of(group, inputs, outputs)
-        outputs, inputs = axes_of(outputs), axes_of(inputs)
+    plain: list[Any] = [
+        one if isinstance(one, Valence) or _is_twisted(one) else whole(one) for one in (outputs, inputs)
+    ]
+    if None not in plain:
+        allowed = maps_of(group, plain[1], plain[0])
+        outputs, inputs = map(axes_of, plain)
     pairs = isinstance(terms, tuple) and all(isinstance(term, tuple) and len(term) == 2 for term in terms)
     if whole(outputs) is None or whole(inputs) is None or not pairs:
         what = shown(terms if whole(outputs) is not None and whole(inputs) is not None else (outputs, inputs))

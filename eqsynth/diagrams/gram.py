@@ -227,7 +227,7 @@ def values(group: Group, diagrams: Sequence[Diagram]) -> NDArray[np.int64]:
     >>> heads = (2, 3, 0, 1), (1, 3, 0, 2)
     >>> pairs = [Diagram(0, 4, ((0,), (1,), (2,), (3,)), head=head) for head in heads]
     >>> values(Group("SL", 2).between((False,) * 4, ()), pairs).tolist()
-    [[1, 1], [0, 1]]
+    [[1, 0], [0, 1]]
 
     Standard diagrams are triangular at these tuples (:mod:`eqsynth.diagrams.standard`), so that equal values are equal
     maps.

@@ -157,7 +157,7 @@ class SpecialLinear(GeneralLinear):
     tell to be independent (:mod:`eqsynth.diagrams.standard`):
 
     >>> eq.basis("SL(2)", 4, 0).formulas()
-    ['y += ε[c,d] ε[a,b] x[a,b,c,d]', 'y += ε[b,d] ε[a,c] x[a,b,c,d]']
+    ['y += ε[b,c] ε[a,d] x[a,b,c,d]', 'y += ε[b,d] ε[a,c] x[a,b,c,d]']
     """
 
     __slots__ = ()

@@ -79,9 +79,9 @@ class ProductGroup(Group):
 
 def _check_letters(factors: Sequence[Group]) -> None:
     """Refuse a letter that is the number of groups, or of points in each, in one factor, and another size elsewhere."""
-    for part in factors:
-        letters = {index.n for index in part.indices if index.symbolic} if len(part.indices) > 1 else set()
-        for other in factors:
+    sizes = [(part, {index.n for index in part.indices if index.symbolic}) for part in factors if part.split]
+    for part, letters in sizes:
+        for other in factors if letters else ():
             shared = [str(index.n) for index in other.indices if index.n in letters]
             if other != part and shared:
                 raise GroupError(

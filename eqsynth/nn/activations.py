@@ -595,8 +595,11 @@ def component_axes(permuted: tuple[bool, ...]) -> tuple[int, ...]:
 
 def share_of(forms: tuple[Form | None, ...]) -> float:
     """How many coordinates there are for each entry of full tensors: fewer than one where tensors are symmetric."""
-    shares = [b.share for b in forms if b is not None]
-    return prod(coordinates for coordinates, _ in shares) / prod(entries for _, entries in shares)
+    share = 1.0
+    for b in forms:
+        if b is not None:
+            share = share * b.share[0] / b.share[1]
+    return share
 
 
 def mean_over(x: torch.Tensor, axes: tuple[int, ...], forms: tuple[Form | None, ...] = ()) -> torch.Tensor:

@@ -108,13 +108,15 @@ def only_constants(group: Group, inputs: Sequence[Order], read: Sequence[Order],
     (True, False)
 
     So it is in a factor of the group where all that is read is invariant, and neither the output nor all inputs are.
+    Groups that permute positions are left out: there one value for all nodes is what is meant.
     """
     for place, factor in enumerate(group.factors):
         target, *others = (orders_of(stored_full(order))[place] for order in (out, *inputs, *read))
         before, behind = others[: len(inputs)], others[len(inputs) :]
         invariants = _maps(factor, (), target)
         if (
-            not any(map(axes_of, behind))
+            positional(factor, target) != target
+            and not any(map(axes_of, behind))
             and any(map(axes_of, before))
             and invariants
             and _maps(factor, (target,), target) > invariants**2

@@ -146,8 +146,8 @@ def read_column(given: Any, letter: str, batch: torch.Size, length: int | None) 
         table = torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(
-            f"sizes of {letter} are {given!r:.70}: give a tensor or a list with the size of each sample, such as "
-            "[3, 5], or a mask of truth values"
+            f"sizes of {letter} are no numbers, but of type {type(given).__name__}: give a tensor or a list with the "
+            "size of each sample, such as [3, 5], or a mask of truth values"
         ) from None
     longest = length
     if table.dtype == torch.bool:

@@ -60,10 +60,10 @@ def assert_equivariant(
     or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
     attributes ``group``, ``space_in`` and ``space_out``. An eq.nn.Sparse is tried on tensors of which half of the
     entries are there, an eq.nn.Padded on samples of one size. ``n`` is the size of a letter, or a dict of sizes;
-    without it several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call ``.eval()``
-    first to try evaluation. Every generator of the group is tried, so that each of its components is reached
-    (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is tried
-    again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero counts.
+    without it several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call
+    ``.eval()`` first to try evaluation. Every generator of the group is tried, so that each of its components is
+    reached (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is
+    tried again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero counts.
     Both runs of a trial see the same random numbers, so that dropout is no difference.
 
     ``positions=True`` is for modules of points in space, called as ``module(x, positions)``, where the points are the

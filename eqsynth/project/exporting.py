@@ -11,7 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from importlib.util import find_spec
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,10 +244,12 @@ def _example(
         name = NAMES[operand] if problem.multilinear else "x"
         names += [name] if single else [f"{name}{place}" for place in range(len(space))]
     needed = [letter for letter in letters if letter not in seen] if asked is None else asked
-    lengths_asked: list[Any] = [torch.export.Dim.DYNAMIC for _ in needed]
-    if any(one.kind is one.VAR_POSITIONAL for one in signature(module.forward).parameters.values()):
-        lengths_asked = [tuple(lengths_asked)] * bool(needed)
-    return (*arguments, *(size[letter] for letter in needed)), (*open_axes, *lengths_asked), [*names, *needed]
+    open_axes += [torch.export.Dim.DYNAMIC for _ in needed]
+    kinds = [one.kind for one in signature(module.forward).parameters.values()]
+    named = sum(kind is Parameter.POSITIONAL_OR_KEYWORD for kind in kinds)
+    # Torch takes what goes to *sizes as one argument.
+    open_axes = [*open_axes[:named], *([tuple(open_axes[named:])] * (len(open_axes) > named))]
+    return (*arguments, *(size[letter] for letter in needed)), tuple(open_axes), [*names, *needed]
 
 
 def _open_length(letter: str, multiple: int) -> Any:

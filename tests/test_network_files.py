@@ -331,7 +331,7 @@ def test_one_program_serves_networks_and_their_files_at_every_size():
         torch.testing.assert_close(program_of_net(x, n), net.eval()(x, n))
         torch.testing.assert_close(program_of_net(x, n), alone.eval()(x, n))
         net.train()
-    with pytest.raises(ExportError, match="Padded reads sizes.*network.module"):
+    with pytest.raises(ExportError, match="Padded reads sizes"):
         program(eq.nn.Padded(INNER()), "pt2")
 
 

@@ -29,6 +29,7 @@ from eqsynth.bases.algebra import (
 )
 from eqsynth.bases.characters import character, kronecker
 from eqsynth.bases.idempotents import central_idempotents, jucys_murphy, primitive_idempotents
+from eqsynth.bases.matrix_units import matrix_units
 
 __all__ = [
     "Map",
@@ -50,6 +51,7 @@ __all__ = [
     "jucys_murphy",
     "kronecker",
     "matrix",
+    "matrix_units",
     "merge",
     "permute",
     "primitive_idempotents",

@@ -1,4 +1,6 @@
-"""Against e3nn itself: coordinates, and linear layers from the same weights. Needs ``pip install .[bench]``.
+"""Against e3nn itself: coordinates, linear layers from the same weights, symmetric tensors, products of irreps.
+
+Not part of the default suite, since it needs e3nn: ``pip install .[bench]``.
 
 usage: python -m pytest tests/against_e3nn.py
 """
@@ -57,3 +59,40 @@ def test_layers_give_the_same_numbers(o3, irreps_in, irreps_out, biases, normali
     assert torch.allclose(y, theirs(x))
     back = eq.to_e3nn(layer.state_dict(), *names, biases=biases)
     assert all(torch.allclose(back[name], value) for name, value in theirs.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("equations", ["ij=ji", "ij=-ji", "ijk=ikj", "ijkl=jikl=klij", "ijk=jki"])
+def test_symmetric_tensors_are_the_same_and_consist_of_the_same(o3, equations) -> None:
+    theirs = o3.ReducedTensorProducts(equations, **dict.fromkeys(equations.partition("=")[0], "1o"))
+    order = f"[{equations}]"
+    irreps = eq.irreps("O(3)", order)
+    assert {str(one): times for times, one in theirs.irreps_out.simplify()} == dict(irreps)
+    # Their change of basis has orthonormal rows, which span the tensors that ours does, irrep by irrep.
+    axes = equations.index("=")
+    rows = theirs.change_of_basis.double().reshape(-1, 3**axes)
+    start = 0
+    for times, one in theirs.irreps_out.simplify():
+        stop = start + times * one.dim
+        layer = eq.Linear("O(3)", f"1x{one}", f"{times}x{order}", bias=False, dtype=torch.float64)
+        x = torch.eye(one.dim, dtype=torch.float64)[..., None]
+        span = layer(x).detach().reshape(one.dim, 3**axes, times).transpose(1, 2).flatten(0, 1)
+        part = rows[start:stop]
+        assert torch.linalg.matrix_rank(span) == stop - start
+        assert torch.allclose(span @ part.T @ part, span, atol=1e-6)
+        start = stop
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("left", "right"), [("1o", "1o"), ("1o", "2e"), ("2e", "2e"), ("3o", "2e")])
+def test_products_are_those_of_clebsch_and_gordan(o3, left, right) -> None:
+    theirs = o3.FullTensorProduct(f"1x{left}", f"1x{right}")
+    outputs = " + ".join(f"1x{one}" for _, one in theirs.irreps_out)
+    ours = eq.TensorProduct("O(3)", f"1x{left}", f"1x{right}", outputs, bias=False, dtype=torch.float64)
+    assert set(ours.plan.dims.values()) == {1}
+    u, v = (torch.randn(7, o3.Irrep(one).dim, dtype=torch.float64) for one in (left, right))
+    y = ours(u[..., None], v[..., None])
+    for mine, yours in zip(y, theirs.double()(u, v).split([one.dim for _, one in theirs.irreps_out], 1), strict=True):
+        scale = mine.flatten() @ yours.flatten() / yours.square().sum()
+        assert torch.allclose(mine[..., 0], scale * yours, atol=1e-6)
+        assert abs(scale) > 1e-3

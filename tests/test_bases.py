@@ -298,6 +298,18 @@ def test_what_fits_a_group_is_what_is_listed(group):
 # --- what making a basis costs -------------------------------------------------------------------
 
 
+def reduced(matrix, prime):
+    """Pivots from the reduced row echelon form of flint."""
+    echelon, rank = nmod_mat(*matrix.shape, matrix.ravel().tolist(), prime).rref()
+    columns = range(matrix.shape[1])
+    return [next(column for column in columns if int(echelon[row, column])) for row in range(rank)]
+
+
+def panels(matrix, prime):
+    """Pivots by panels of few columns."""
+    return gram._profile(matrix % prime, prime, (4, 2))[1]
+
+
 @settings(max_examples=60)
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 6), st.integers(0, 2**32), st.sampled_from(gram.PRIMES))
 def test_both_ways_to_find_pivots_agree(rows, columns, rank, seed, prime):
@@ -305,23 +317,24 @@ def test_both_ways_to_find_pivots_agree(rows, columns, rank, seed, prime):
     rng = np.random.default_rng(seed)
     left, right = rng.integers(-prime, prime, (rows, rank)), rng.integers(-1, 2, (rank, columns))
     matrix = (left.astype(object) @ right.astype(object) % prime).astype(np.int64) - rng.integers(0, 2) * prime
-    found = gram._eliminated(matrix, prime)
-    assert found == gram._reduced(matrix, prime) == gram.pivots_modulo(matrix, prime)
+    found = gram.pivots_modulo(matrix, prime)
+    assert found == reduced(matrix, prime) == panels(matrix, prime)
     assert len(found) <= min(rows, columns, rank)
 
 
 def test_the_largest_products_do_not_overflow():
     prime = gram.PRIMES[0]
     matrix = np.array([[1, prime - 1], [prime - 1, prime - 1]])
-    assert gram._eliminated(matrix, prime) == gram._reduced(matrix, prime) == [0, 1]
+    assert gram.pivots_modulo(matrix, prime) == panels(matrix, prime) == [0, 1]
     singular = np.array([[prime - 1, 1], [1, prime - 1]])
-    assert gram._eliminated(singular, prime) == gram._reduced(singular, prime) == [0]
+    assert gram.pivots_modulo(singular, prime) == panels(singular, prime) == [0]
+    largest = np.full((128, 128), prime - 1)
+    assert (gram._product(largest, largest, prime) == 128).all()
 
 
 def test_a_rank_is_proven_once(monkeypatch):
-    proven = []
+    proven, pivots = [], gram.pivots_modulo
     monkeypatch.setattr(gram, "pivots_modulo", lambda *args: proven.append(args[0].shape) or pivots(*args))
-    pivots = gram._eliminated
     caches = (bases._basis, module.layer_class)
     for cached in caches:
         cached.cache_clear()
@@ -345,3 +358,14 @@ def test_making_a_layer_leaves_the_collector_as_it_was():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("shape", "rank"), [((150, 400), 150), ((400, 150), 130), ((300, 300), 140), ((210, 200), 3)])
+def test_pivots_of_large_matrices_are_those_of_flint(shape, rank):
+    rng, prime = np.random.default_rng(rank), gram.PRIMES[0]
+    right = rng.integers(0, prime, (rank, shape[1]))
+    right[:, ::3] = 0
+    residues = gram._product(rng.integers(0, prime, (shape[0], rank)), right, prime)
+    found = gram.pivots_modulo(residues, prime)
+    assert len(found) <= rank
+    assert found == reduced(residues, prime)

@@ -542,6 +542,7 @@ def test_modules_of_complex_tensors(name):
         eq.nn.Pool(name, space, "max")
 
 
+@pytest.mark.filterwarnings("ignore:Complex modules:UserWarning")
 def test_normalised_complex_tensors_have_mean_square_1():
     x = 3 * torch.randn(99, 2, 6, dtype=torch.complex64), 2 + 5j * torch.randn(99, 6, dtype=torch.complex64)
     for norm in (eq.nn.LayerNorm("U(2)", "6x1 + 6x0"), eq.nn.BatchNorm("U(2)", "6x1 + 6x0", momentum=1)):
@@ -556,6 +557,19 @@ def test_normalised_complex_tensors_have_mean_square_1():
     # In evaluation the running statistics are used, here those of the last batch.
     before, after = norm(x)[1], norm.eval()(x)[1]
     torch.testing.assert_close(after, before, rtol=0.02, atol=0.02)
+    # What is real stays real; what children hold is converted as ever.
+    net = torch.nn.Sequential(eq.nn.NormActivation("U(2)", "6x1 + 6x0"), norm).to(torch.complex128)
+    kinds = {name.split(".")[1][:4]: value.dtype for name, value in net.named_parameters()}
+    assert {name: value.dtype for name, value in norm.named_buffers()} == {
+        "running_var_0": torch.float64,
+        "running_mean_1": torch.complex128,
+        "running_var_1": torch.float64,
+        "num_batches_tracked": torch.int64,
+    }
+    assert kinds == {"weig": torch.float64, "bias": torch.complex128}
+    assert net[0].bias_0.dtype == torch.float64
+    assert all(y.dtype == torch.complex128 for y in net(tuple(one.to(torch.complex128) for one in x)))
+    assert eq.nn.Pool("U(2)", "6x(1,1)").to(torch.complex128).linear["0"].weight.dtype == torch.complex128
 
 
 def test_a_phase_is_not_seen_by_sizes():

@@ -248,10 +248,12 @@ def test_against_projections(group, plain, conjugated):
             assert general(n) == ours if general.letters else general == ours
 
 
-@pytest.mark.parametrize("group", ["S(4)", "H(3)"])
+@pytest.mark.parametrize("group", ["S(4)", "H(3)", "A(3)", "A(2)"])
 def test_against_all_elements(group):
     n = int(group[2])
     elements = [np.eye(n, dtype=int)[list(p)] for p in permutations(range(n))]
+    if group[0] == "A":
+        elements = [e for e in elements if np.linalg.det(e) > 0]
     if group[0] == "H":
         elements = [e * np.array(signs) for e in elements for signs in product((1, -1), repeat=n)]
     rng = np.random.default_rng(1)
@@ -261,6 +263,33 @@ def test_against_all_elements(group):
         pairs += pairs[: int(rng.integers(0, count + 1))]
         mean = Fraction(sum(int(prod(e[i, j] for i, j in pairs)) for e in elements), len(elements))
         assert moment(group, pairs) == mean
+
+
+@pytest.mark.parametrize("group", ["SO(2)", "SO(3)", "SU(2)", "SU(3)", "A(4)"])
+def test_the_determinant_of_a_random_element_is_one(group):
+    """Its mean is 1, and that of its square; with two rows exchanged -1; expanded along a row, 0 with another row."""
+    n = int(group[3 if group[1].isalpha() else 2])
+    products = [(prod((-1) ** (p[i] > p[j]) for j in range(n) for i in range(j)), p) for p in permutations(range(n))]
+
+    def mean(*rows):
+        return sum(sign * moment(group, [*zip(rows, p, strict=True), *extra]) for sign, p in products)
+
+    extra = []
+    assert mean(*range(n)) == 1 == -mean(1, 0, *range(2, n))
+    assert mean(0, 0, *range(2, n)) == 0
+    extra = [(i, i) for i in range(n)] if group != "SO(3)" else [(0, 0), (0, 0)]
+    assert mean(*range(n)) == moment(group, extra)
+
+
+def test_small_rotations_by_hand():
+    """Of SO(2): g00 = g11 = cos, g01 = -g10. Of SU(2): rows (a, b) and (-b*, a*), where |a|^2 is uniform in [0, 1]."""
+    for power in range(4):
+        assert moment("SO(2)", f"g[0,0]^{power} g[1,1]^{power}") == Fraction(comb(2 * power, power), 4**power)
+        assert moment("SU(2)", f"g[0,0]^{power} g[1,1]^{power}") == Fraction(1, power + 1)
+        assert moment("SU(2)", f"g*[0,1]^{power} g*[1,0]^{power}") == Fraction((-1) ** power, power + 1)
+    assert moment("SO(2)", "g[0,1] g[1,0]") == Fraction(-1, 2)
+    assert moment("SU(3)", "g[0,0] g[1,0] g[2,2]") == moment("SU(3)", "g[0,0]^2") == 0
+    assert moment("SO(9)", "g[0,0]^2") == Fraction(1, 9)
 
 
 def test_rows_are_uniform_on_spheres():
@@ -303,7 +332,10 @@ def test_the_whole_of_a_row_is_one():
 @pytest.mark.parametrize(("group", "entries", "error", "why"), [
     ("O(n)", "g[0,0]^2 h[0,1]", ParseError, "no entry of g"),
     ("U(n)", "|g[0,0]|^3", ParseError, "odd power"),
-    ("SO(n)", "g[0,0]^2", GroupError, r"those of O\(n\), U\(n\) and S\(n\) as long as"),
+    ("SO(n)", "g[0,0]^2", SymbolicError, r"ask for a number, or for O\(n\), whose moments of fewer"),
+    ("SU(2)", [(0, 0), (1, 1)] * 7, SizeError, "more than 24"),
+    ("SO(7)", [(i, i) for i in range(7)], SizeError, "too many products"),
+    ("SO(1,3)", "g[0,0]^2", GroupError, "no moments"),
     ("O(1,3)", "g[0,0]^2", GroupError, "no moments"),
     ("S'(n)", "g[0,0]^2", GroupError, "no moments"),
     ("O(3)", "g[0,3]^2", SymbolicError, "rows and columns 0 to 2, not 3"),

@@ -1,5 +1,6 @@
 """Any symmetry of indices: equations between entries in place of an order, [ijkl=jikl=klij]."""
 
+from collections import Counter
 from fractions import Fraction
 from itertools import product
 
@@ -14,8 +15,10 @@ import eqsynth as eq
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.codegen import runtime
 from eqsynth.errors import EqsynthError, ParseError, ShapeError
+from eqsynth.exact.partitions import components
 from eqsynth.families.representation import packed, packing, random_element, random_tensor, symmetrised, unpacked
 from eqsynth.proof.verification import check_basis
+from eqsynth.spaces.exchanges import cycle_types, elements
 from eqsynth.spaces.space import Space, Symmetry, all_turns, axes_of, read_order
 from oracle import assert_all_agree, randomise
 
@@ -329,3 +332,18 @@ def test_voigt_keeps_hookes_law_and_mandel_norms_too():
         eq.voigt(torch.randn(2, 2, 1), "stress")
     with pytest.raises(EqsynthError, match="kind"):
         eq.voigt(torch.randn(3, 3, 1), "force")
+
+
+def test_cycle_types_of_all_permutations():
+    for kind in ("S", "A"):
+        counted: Counter[tuple[int, ...]] = Counter()
+        for axes, sign in elements(kind, 5):
+            counted[tuple(sorted(Counter(components(5, enumerate(axes))).values(), reverse=True))] += sign
+        assert cycle_types(kind, 5) == counted
+    assert [str(irrep) for irrep, _ in eq.irreps("O(3)", "S11")] == ["1o", "3o", "5o", "7o", "9o", "11o"]
+
+
+def test_a_product_is_told_which_symmetry_to_write():
+    for asked, cure in (("S2.irreps", "S2"), ("S2.irreps.det", "S2.det"), ("2.irreps", "2")):
+        with pytest.raises(eq.errors.SpaceError, match=rf"write {cure}$"):
+            eq.Space(((1, (eq.Space.parse(asked).orders[0], 1)),))

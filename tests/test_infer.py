@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from mutations import changed_plans, inputs_for, parameters_for, same_function, sizes_for
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError, IgnoredInputWarning, PlanError, VerificationError, ZeroOutputWarning
+from eqsynth.errors import (
+    EqsynthError,
+    IgnoredInputWarning,
+    PlanError,
+    SpaceError,
+    VerificationError,
+    ZeroOutputWarning,
+)
 from eqsynth.plans import infer
 from eqsynth.plans.interpret import _Interpreter
 from eqsynth.plans.steps import (
@@ -260,9 +267,10 @@ GOOD = {
     "packed graph": lambda: eq.plan("Aut(cycle4)", "1xS2.packed", "2xS2.packed", method="diagrams"),
     "table": lambda: eq.plan("Perm(3: 1 2 0)", "2x1 + 1x0", "2x1", method="matrix"),
     "irreps": lambda: eq.plan("O(2)", "2x2 + 1x0", "2x2", method="irreps"),
+    "stored": lambda: eq.plan("O(2)", "2x2.irreps", "1x2.irreps"),
     "two heads": lambda: eq.plan("SO(2) x SO(3)", "1x(1,1)", "1x(1,2)", method="diagrams"),
     "two groups": lambda: eq.plan("S(n) x O(m)", "2x(1,1) + 1x(0,2)", "2x(1,1)"),
-    "packed": lambda: eq.plan("S(4)", "1xS3.packed", "1xS2.packed"),
+    "packed": lambda: eq.plan("S(4)", "1xS3.packed", "1xS2.packed", method="diagrams"),
     "packed too": lambda: eq.plan("S(n)", "2xS2.packed", "1xS2.packed + 1xS2"),
     "full": lambda: quiet(lambda: eq.TensorProduct("Sp(n)", "2x1 + 1x2", "1x1", "2x2 + 1x0")),
     "paired": lambda: eq.TensorProduct("SO(3)", "2x1", "2x1", "2x1", mode="paired").plan,
@@ -581,7 +589,16 @@ BAD = {
         r"x_s has axes of sizes \(0,\), not \(0, 0\)",
         reading("irreps", 2, "sources", Reduce("x_s", "x0_ab", (0, 0)), name="x_s"),
     ),
+    "a bias of no target": (
+        "term 1 has a bias and is no target",
+        changed("stored", Schur, constants=lambda step: (replace(step.constants[0], term=1),)),
+    ),
+    "parts whose basis is factored": ("no change of basis to be factored", changed("stored", Schur, factored=True)),
     # Pack and Unpack.
+    "a packed axis named twice": (
+        "names a packed axis twice",
+        lambda: replace(good("packed"), packs=good("packed").packs * 2),
+    ),
     "a packed axis of no size": ("there is no packed axis of size 7", changed("packed", Unpack, size=7)),
     "unpacked before the first": ("there is no axis -1", changed("packed", Unpack, start=-1)),
     "unpacked where it is full": (
@@ -650,7 +667,7 @@ def fate(name, values):
     plan = good(name)
     try:
         other = replace(plan, **values)
-    except PlanError:
+    except (PlanError, SpaceError):  # a symmetry of another kind is no space
         return "refused"
     try:
         eq.verify(other, trials=1)

@@ -24,10 +24,13 @@ from eqsynth.errors import (
     SpaceError,
     SymbolicError,
     VerificationError,
+    ZeroOutputWarning,
 )
 from eqsynth.exact.partitions import conjugate, partitions
 from eqsynth.families import irreps as coordinates_of
+from eqsynth.families.hom import ProductHom
 from eqsynth.families.irreps import coordinates, fitted, vectors
+from eqsynth.plans.products import maps
 from eqsynth.plans.steps import Mix, Pack, Unpack
 from eqsynth.proof.verification import check_basis
 from eqsynth.show.page import document
@@ -377,8 +380,11 @@ class TestLayers:
     @pytest.mark.parametrize(
         ("call", "kind", "match"),
         [
-            (lambda: eq.TensorProduct("O(3)", "2x1o", "2x1", "3x2e"), SpaceError, "products are made of tensors"),
-            (lambda: eq.Linear("O(3)", "2x1o", "2x1o", method="irreps"), GroupError, "symmetric ones or irreps"),
+            (
+                lambda: eq.Linear("O(3)", "2x1o", "2x1o", method="irreps"),
+                GroupError,
+                "is for tensors, and .* has irreps",
+            ),
             (lambda: eq.Linear("O(3)", "2x1o", "2x1", method="matrix"), GroupError, "or irreps, are sums"),
             (lambda: eq.basis("O(3)", "2e", 2).project(np.zeros((9, 9))), GroupError, "diagrams on the tensors"),
             (lambda: eq.Linear("O(3)", "1x9o", "1x9"), SizeError, "34,459,425 diagrams"),
@@ -425,8 +431,7 @@ class TestSymmetric:
         x = eq.symmetrise(torch.randn(4, 3, 3, 3, 3, 2, dtype=torch.float64), ELASTICITY)
         y = torch.randn(4, 5, 1, dtype=torch.float64)
         for ours, theirs in zip(packed((eq.pack(x, ELASTICITY), y)), full((x, y)), strict=True):
-            theirs = eq.pack(theirs, "S2") if theirs.ndim == 4 else theirs
-            assert torch.allclose(ours, theirs)
+            assert torch.allclose(ours, eq.pack(theirs, "S2") if theirs.ndim == 4 else theirs)
 
     @pytest.mark.parametrize(("inputs", "outputs"), [("2e", "[ijkl=jikl=klij].packed"), ("S4.packed", "2e")])
     def test_unit_variance_stays(self, inputs, outputs):
@@ -448,6 +453,54 @@ class TestSymmetric:
         turns = tuple(turns[:1] for turns in basis.turns)
         with pytest.raises(VerificationError, match="in which it differs"):
             check_basis(replace(basis, turns=turns))
+
+
+class TestProducts:
+    """Irreps as inputs and outputs of products."""
+
+    def test_they_are_as_many_as_clebsch_gordan_says(self):
+        for a, b, c in itertools.product(range(3), range(3), range(4)):
+            for parity in "eo":
+                left, right, out = f"1x{a}e", f"1x{b}o", f"1x{c}{parity}"
+                count = len(maps(ProductHom.parse("O(3)", [left, right], out), 0, 0))
+                assert count == (abs(a - b) <= c <= a + b and parity == "o")
+
+    def test_of_groups_of_permutations_they_are_kronecker_coefficients(self):
+        every = elements("S(4)")
+        names = IRREPS["S(4)"][:3]
+        traces = {name: np.array([np.trace(matrix_of(bound("S(4)", name)[0], g)) for g in every]) for name in names}
+        for names_of in itertools.product(names, repeat=3):
+            first, second, out = (f"1x{name}" for name in names_of)
+            count = len(maps(ProductHom.parse("S(4)", [first, second], out), 0, 0))
+            assert count == round(np.mean(np.prod([traces[name] for name in names_of], 0)))
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: eq.TensorProduct("O(3)", "2x1o + 1xS2", "1x2e + 1x1", "2x3o + 1xS2.packed + 1x1e"),
+            lambda: eq.TensorProduct("O(3)", "2x1o", "2x2e", "2x1o", mode="paired"),
+            lambda: eq.TensorProduct("S(3) x O(3)", "1x({2,1},1o)", "1x(1,1)", "1x({2,1},2e)"),
+            lambda: eq.Power("O(3)", "2x2e", 2, "1x0e + 1x2e + 1x4e"),
+            lambda: eq.PolynomialLayer("SO(3)", "2x1o + 2x0", 2, "2x1o + 2x2e"),
+        ],
+    )
+    def test_layers_are_what_they_claim(self, make):
+        report = str(eq.verify(make(), trials=1))
+        assert "independent and complete" in report
+
+    def test_a_product_has_unit_variance(self):
+        layer = eq.TensorProduct("O(3)", "1x1o", "1x2e", "1x3o", bias=False, dtype=torch.float64)
+        (pair,) = layer.plan.pairs
+        with torch.no_grad():
+            layer.weight.fill_(pair.variances[0] ** 0.5)
+        u, v = torch.eye(3, dtype=torch.float64)[:, None], torch.eye(5, dtype=torch.float64)[None]
+        y = layer(u.expand(3, 5, 3)[..., None], v.expand(3, 5, 5)[..., None]).detach()
+        assert float(y.square().sum()) / 7 == pytest.approx(1)
+
+    def test_squares_have_no_alternating_part(self):
+        with pytest.warns(ZeroOutputWarning, match="output term 0"):
+            layer = eq.Power("O(3)", "1x1o", 2, "1x1e + 1x2e + 1x0e", bias=False)
+        assert layer.plan.dims == {(0, 1): 1, (0, 2): 1}
 
 
 class TestProofs:

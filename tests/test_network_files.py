@@ -60,6 +60,12 @@ NETWORKS = {
     "matrix products": lambda: MLP("O(3)", ["1xS2", "3xS2 + 2x0", "1xS2"]),
     "irreps": lambda: MLP("O(3)", ["2x1o", "3x1o + 2x0e", "2x1o"], norm="layer"),
     "decomposed": lambda: MLP("O(3)", ["2x3", "2x3 + 3x0", "2x1"], norm="batch", storage="irreps"),
+    "symmetric decomposed": lambda: SEQ(
+        *(
+            module("O(3)", "3xS2.irreps + 3x0", dtype=D)
+            for module in (eq.nn.BatchNorm, eq.nn.LayerNorm, eq.nn.NormActivation, eq.nn.Pairings)
+        )
+    ),
     "wreath": lambda: MLP("S(2) wr S(3)", ["2x1", "3x1 + 2x1", "1x0"]),
     "chain": lambda: chain("O(3)", "2x1 + 1x0", "3x1 + 2x0", "2x1 + 1x0"),
     "chain of one term": lambda: chain("S(n)", "2x1", "3x1", "2x2"),
@@ -87,7 +93,7 @@ NETWORKS = {
         )
     ),
     "padded, empty": lambda: eq.nn.Padded(
-        SEQ(eq.nn.Residual(MLP("S(n)", ["2x1", "3x0", "2x1"])), eq.nn.Pool("S(n)", "2x1", components="norm"))
+        SEQ(eq.nn.Residual(MLP("S(n)", ["2x1", "3x1 + 3x0", "2x1"])), eq.nn.Pool("S(n)", "2x1", components="norm"))
     ),
     "padded, two letters": lambda: eq.nn.Padded(eq.Linear("S(n) x S(m)", "2x(1,1)", "1x(1,0) + 2x(0,0)", dtype=D)),
     "padded, components": lambda: eq.nn.Padded(eq.nn.BatchNorm("O(n)", "2x2 + 1x0", dtype=D)),

@@ -407,6 +407,9 @@ def test_sizes_are_passed_along():
     assert eq.nn.Sequential(down, Mine())(x).shape == (4, 7, 3)
     eq.testing.assert_equivariant(eq.nn.Sequential(down, Mine()))
     eq.testing.assert_equivariant(Mine())
+    with pytest.warns(ZeroOutputWarning, match="of order 2, is made of constant tensors alone, .* a term of order 2"):
+        eq.nn.MLP("O(3)", ["4x1", "16x1 + 16x0", "1x2"])  # multiples of the identity
+    assert isinstance(eq.nn.MLP("O(3)", ["4x1", "8x1 + 8x0 + 8x2", "1x2"])[1], eq.PolynomialLayer)
     with (
         pytest.warns(IgnoredInputWarning, match="input term 0 of this network, of order .* no path leads from it"),
         pytest.warns(ZeroOutputWarning, match="output term 0 of this network, of order .* is constant"),

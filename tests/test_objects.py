@@ -5,12 +5,13 @@ import re
 from collections import Counter
 from fractions import Fraction
 from functools import reduce
-from itertools import combinations
+from itertools import combinations, product
 from math import factorial
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import sympy
 
 import eqsynth as eq
 from eqsynth.algebra import (
@@ -21,6 +22,7 @@ from eqsynth.algebra import (
     identity,
     jucys_murphy,
     kronecker,
+    matrix_units,
     primitive_idempotents,
     to_orbits,
     trace,
@@ -121,6 +123,9 @@ def test_maps_in_latex():
     (lambda: character("S(4)", "{3,1}", (2, 1)), EqsynthError, "cycles of length 1"),
     (lambda: character("O(3)", "1o", (1, 1, 1)), EqsynthError, "put traces"),
     (lambda: change_of_basis("O(n)", 1, 1), GroupError, "orbit basis"),
+    (lambda: change_of_basis("H(n)", 1, 1, to="irreps"), GroupError, "no Jucys-Murphy elements"),
+    (lambda: change_of_basis("O(n)", 1, 1, to="irrep"), EqsynthError, "did you mean 'irreps'"),
+    (lambda: matrix_units("S(n)", 1, 3), SizeError, "more than 105 diagrams"),
 ])  # fmt: skip
 def test_what_is_refused(call, error, why):
     with pytest.raises(error, match=why):
@@ -260,16 +265,69 @@ def test_a_character_is_the_trace():
 # --- changes of basis ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("group", "inputs", "outputs"), [("S(n)", 2, 1), ("S(2)", 2, 2), ("H(n)", 2, 2), ("S(n)", 0, 0)]
-)
-def test_changes_of_basis_are_inverse(group, inputs, outputs):
-    there = change_of_basis(group, inputs, outputs)
-    back = change_of_basis(group, inputs, outputs, to="diagrams")
+CHANGES = [
+    ("S(n)", 2, 1, "orbits"), ("S(2)", 2, 2, "orbits"), ("H(n)", 2, 2, "orbits"), ("S(n)", 0, 0, "orbits"),
+    ("S(n)", 1, 2, "irreps"), ("S(4)", 2, 1, "irreps"), ("O(n)", 1, 3, "irreps"), ("Sp(n)", 2, 2, "irreps"),
+    ("O(n)", 2, 1, "irreps"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("group", "inputs", "outputs", "kind"), CHANGES)
+def test_changes_of_basis_are_inverse(group, inputs, outputs, kind):
+    there = change_of_basis(group, inputs, outputs, to=kind)
+    back = change_of_basis(group, inputs, outputs, start=kind, to="diagrams")
     size = len(eq.basis(group, inputs, outputs))
     unit = ExactMatrix.of([[int(row == column) for column in range(size)] for row in range(size)])
     assert there @ back == back @ there == unit
-    assert there.to_sympy() * back.to_sympy() == unit.to_sympy()
+    assert there.to_sympy().shape == (size, size)
+
+
+def test_orbits_and_irreps_change_through_diagrams():
+    through = change_of_basis("S(n)", 1, 1, to="irreps") @ change_of_basis("S(n)", 1, 1, to="diagrams")
+    assert change_of_basis("S(n)", 1, 1, start="orbits", to="irreps") == through
+    assert through.to_sympy() == change_of_basis("S(n)", 1, 1, start="irreps", to="orbits").to_sympy().inv()
+
+
+@pytest.mark.parametrize(("group", "one", "two"), [("S(4)", 1, 2), ("O(n)", 1, 3), ("Sp(n)", 2, 2)])
+def test_matrix_units_multiply_as_matrices(group, one, two):
+    there, back = matrix_units(group, one, two), matrix_units(group, two, one)
+    square = matrix_units(group, two, two)
+    dims = {name: dim for name, _, dim in eq.bratteli(group, two).parts}
+    assert sum(len(rows) * len(rows[0]) for rows in there.values()) == len(eq.basis(group, one, two))
+    for name, rows in there.items():
+        for (w, row), (u, column) in product(enumerate(rows), enumerate(zip(*back[name], strict=True))):
+            for (v, unit), (t, other) in product(enumerate(row), enumerate(column)):
+                assert other >> unit == (square[name][w][u] if v == t else square[name][w][u] * 0)
+                assert (unit >> other).trace() == (dims[name] if w == u and v == t else 0)
+    diagonal = [rows[w][w] for rows in square.values() for w in range(len(rows))]
+    assert reduce(operator.add, diagonal) == identity(group, two)
+
+
+def test_a_composition_is_a_product_of_blocks():
+    """Coordinates of f >> g are those of g times those of f, part by part; at n = 6 numbers, as matrices say."""
+    first, second = eq.basis("S(n)", 1, 2), eq.basis("S(n)", 2, 1)
+    f = sum((first.map(index) * (index + 1) for index in range(5)), first.map(0) * 0)
+    g = sum((second.map(index) * (index * index - 2) for index in range(5)), second.map(0) * 0)
+    blocks = [_blocks(map_) for map_ in (f, g, f >> g)]
+    assert blocks[0].keys() == {"{n-1,1}", "{n}"}
+    for name, block in blocks[2].items():
+        assert (blocks[1][name] * blocks[0][name]).applyfunc(sympy.cancel) == block
+    standard, trivial = (blocks[2][name][0].subs("n", 6) for name in ("{n-1,1}", "{n}"))
+    assert sympy.Matrix((f >> g).matrix(6)).eigenvals() == {standard: 5, trivial: 1}
+
+
+def _blocks(map_):
+    """The matrix of a map on each part, in SymPy."""
+    basis = eq.basis("S(n)", map_.inputs, map_.outputs)
+    scalars = {diagram: scalar for scalar, diagram in map_.terms}
+    column = ExactMatrix.of([[scalars.get(diagram, 0)] for diagram in basis])
+    entries = (change_of_basis("S(n)", map_.inputs, map_.outputs, to="irreps") @ column).to_sympy()
+    blocks, at = {}, 0
+    for name, rows in matrix_units("S(n)", map_.inputs, map_.outputs).items():
+        height, width = len(rows), len(rows[0])
+        blocks[name] = entries[at : at + height * width, :].reshape(height, width).applyfunc(sympy.cancel)
+        at += height * width
+    return blocks
 
 
 def test_a_column_is_a_diagram_as_a_sum_of_orbits():

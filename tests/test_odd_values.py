@@ -65,6 +65,7 @@ CALLS = {
     algebra.jucys_murphy: {"group": "S(3)", "order": 1},
     algebra.central_idempotents: {"group": "S(3)", "order": 1},
     algebra.primitive_idempotents: {"group": "S(3)", "order": 1},
+    algebra.matrix_units: {"group": "S(3)", "inputs": 1, "outputs": 1},
     ONE.power: {"exponent": 2},
     ONE.matrix: {"n": 2},
     eq.basis("S(n)", 1, 1).map: {"index": 0},

@@ -1,6 +1,8 @@
 """README, guide, tutorials and explanations do what they show: each page runs from top to bottom, in its own folder."""
 
+import ast
 import doctest
+import json
 import re
 import shlex
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import terminal
+import tutorial_notebook
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -108,3 +111,17 @@ def test_the_session_checker_notices_a_difference():
 
 def test_readme_can_be_read_in_minutes():
     assert len(README.read_text(encoding="utf-8").split()) <= 1500
+
+
+def test_the_notebook_is_the_page():
+    """The page runs above; the notebook has its text, its code in cells that Python reads, and what it prints."""
+    page = ROOT / "docs" / "tutorials" / "mathematics.md"
+    file = page.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert file == tutorial_notebook.notebook(page), "run python scripts/tutorial_notebook.py"
+    cells = json.loads(file)["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    blocks = [block[1] for block in BLOCK.findall(page.read_text(encoding="utf-8")) if block[0] == "python"]
+    examples = [example for block in blocks for example in doctest.DocTestParser().get_examples(block)]
+    assert ast.dump(ast.parse("\n".join(code))) == ast.dump(ast.parse("".join(one.source for one in examples)))
+    printed = ["".join(output["text"]) for cell in cells for output in cell.get("outputs", ())]
+    assert printed == [example.want for example in examples if example.want]

@@ -69,21 +69,26 @@ def released(tmp_path_factory):
         return source, Path.cwd(), wheel
 
 
-def test_the_source_distribution_runs_its_own_scripts_and_tests(released, tmp_path):
-    """Installed from the file, the quickstart and a test of what was unpacked."""
-    source, unpacked, _ = released
-    environment = Environment(tmp_path / "environment")
-    environment.install(source, tmp_path)
-    printed = environment("scripts/quickstart.py", "--fast", "--steps", "3", cwd=unpacked)
+@pytest.fixture(scope="module")
+def environment(released, tmp_path_factory):
+    """Installed from the source distribution, of which pip makes the wheel that is looked at here."""
+    folder = tmp_path_factory.mktemp("installed")
+    installed = Environment(folder / "environment")
+    installed.install(released[0], folder)
+    return installed
+
+
+def test_the_source_distribution_runs_its_own_scripts_and_tests(released, environment):
+    """The quickstart and a test of what was unpacked."""
+    unpacked = released[1]
+    printed = environment("scripts/quickstart.py", "--fast", "--steps", "1", cwd=unpacked)
     for sentence in ("5 independent equivariant maps", "always the average", "largest difference"):
         assert sentence in printed
     options = "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", "addopts="
     assert "1 passed" in environment("-m", "pytest", *options, "tests/test_flow.py", "-k", "in_a_room", cwd=unpacked)
 
 
-def test_the_wheel_has_commands_and_examples(released, tmp_path):
-    environment = Environment(tmp_path / "environment")
-    environment.install(released[2], tmp_path)
+def test_what_is_installed_has_commands_and_examples(environment, tmp_path):
     assert environment("--version", program="eqsynth", cwd=tmp_path) == f"eqsynth {eq.__version__}\n"
     assert environment("-m", "eqsynth", "examples", "copy", "train_graphs", "mine", cwd=tmp_path).split() == [
         "copied", str(Path("mine", "train_graphs.py")), "copied", str(Path("mine", "training.py"))

@@ -45,6 +45,7 @@ LAYERS = {
     "signs": lambda: eq.plan("SO(1,2)", "2x1", "2x1 + 1x2", method="diagrams"),
     "matrices with signs": lambda: eq.plan("SO(1,1)", "2x1", "2x1 + 1x2", method="matrix"),
     "packed": lambda: eq.plan("Sp(n)", "2xA2.packed", "2xA2.packed"),
+    "symmetric, by irreps": lambda: eq.plan("O(3)", "1xS2", "1xS2.packed", method="irreps"),
     "packed by equations": lambda: eq.plan("S(n)", "1x[ijk=jki].packed", "1x1"),
     "edges": lambda: eq.plan(f"Aut(40: {RING})", "2x1", "2x1", method="diagrams"),
     "adjacency": lambda: eq.plan("Aut(petersen)", "2x1", "2x1", method="diagrams"),
@@ -366,6 +367,10 @@ def test_packed_entries_are_the_first_that_are_equal(n, text):
     x = sum(sign * split.permute(axes) for axes, sign in turns).reshape(-1)
     equal(x[packed][unpacked] * signs if len(packed) else x * 0, x)
     assert packed.tolist() == sorted(packed.tolist())
+    if len(packed):
+        units = runtime._units(unpacked, signs)
+        equal(units @ units.T, np.eye(len(packed)))
+        equal(units.T @ (units @ x), x)
     known = {runtime._entries_of(m, turns): m for m in range(6, 0, -1)}
     for length in range(runtime._entries_of(6, turns)):
         assert runtime._side_of(length, text) == (known.get(length, 0) if length else 0)

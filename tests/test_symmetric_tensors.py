@@ -76,7 +76,10 @@ def every_plan(monkeypatch, group, space_in, space_out):
             patch.setattr(lower, "_ways", lambda *given, choice=choice: [ways(*given)[choice]])
             for cache in (lower.plan_by, lower._chosen):
                 cache.cache_clear()
-            yield eq.Linear(group, space_in, space_out, dtype=torch.float64)
+            try:
+                yield eq.Linear(group, space_in, space_out, method="diagrams", dtype=torch.float64)
+            except GroupError:
+                yield eq.Linear(group, space_in, space_out, dtype=torch.float64)  # maps that are tables
     for cache in (lower.plan_by, lower._chosen):
         cache.cache_clear()
 
@@ -294,6 +297,36 @@ def test_moved_diagrams_are_moved_matrices(name, seed, data):
 
 
 # --- layers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("group", "n", "method", "space_in", "space_out"),
+    [
+        ("O(3)", 3, "irreps", "1x[ijk=ikj].packed + 1xA2", "1x[ijk=ikj] + 1xS3.packed"),
+        ("Aut(path3)", 3, "irreps", "1xA2 + 1xS3.packed", "1xS2 + 1xA2.packed + 1x1"),
+        ("C(3)", 3, "irreps", "1x[ijk=jki] + 1x1", "1xS2.packed"),
+        ("S(2) x O(2)", 2, "irreps", "1x(S2.packed,2)", "1x(S2,S2.packed) + 1x(1,S2)"),
+        ("S(n)", 3, "fourier", "1x[ijk=ikj] + 1xS2.packed", "1xS3 + 1xA2.packed + 1x2"),
+        ("A(4)", 4, "fourier", "1xS2 + 1xA2", "1xS2.packed + 1xA2"),
+    ],
+)
+def test_every_method_gives_the_same(group, n, method, space_in, space_out):
+    assert_all_agree(randomise(eq.Linear(group, space_in, space_out, method=method, dtype=torch.float64)), n)
+
+
+def test_the_method_is_chosen_by_cost():
+    elasticity = "8x[ijkl=jikl=klij].packed"
+    plan = eq.plan("O(3)", elasticity, elasticity)
+    assert plan.method == "irreps"
+    assert plan.mixing == eq.floor("O(3)", elasticity, elasticity)
+    assert plan.mixing(plan.sizes()) < eq.plan("O(3)", elasticity, elasticity, method="diagrams").mixing(plan.sizes())
+    assert [name for name, _ in eq.plan("S(5)", "4xS2", "4xS2").alternatives] == ["diagrams", "irreps", "fourier"]
+
+
+@pytest.mark.parametrize(("space_in", "space_out"), [("1xS2.packed", "1xA2 + 1xS3"), ("1xA2", "1xA2.packed")])
+def test_entries_of_blocks_are_weights(space_in, space_out):
+    layer = randomise(eq.Linear("S(3)", space_in, space_out, parameters="blocks", dtype=torch.float64))
+    eq.verify(layer, trials=1)
 
 
 @pytest.mark.parametrize(("group", "n"), [*GROUPS, *TABLES])
@@ -647,9 +680,6 @@ def test_modules_refuse_what_would_break_the_symmetry():
     for entries, n in ((7, 3), (6, 4)):
         with pytest.raises(ShapeError, match="n_S2"):
             relu((torch.randn(entries, 1), torch.randn(n, 1)))
-    for method in ("irreps", "fourier"):
-        with pytest.raises(GroupError, match="has symmetric ones"):
-            eq.plan("S(4)", "1xS2", 1, method=method)
     with pytest.raises(GroupError, match="ask for method='diagrams'"):
         eq.plan("S(4)", "1xS2", 1, method="matrix")
     with pytest.raises(GroupError, match="sums of them"):

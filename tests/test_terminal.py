@@ -84,7 +84,7 @@ def test_who_asks_for_ascii():
 
 
 @pytest.mark.parametrize(
-    ("option", "begins"), [("--svg", b"<svg"), ("--tikz", b"\\documentclass"), ("--html", b"<!doctype html>")]
+    ("option", "begins"), [("--svg", b"<svg"), ("--tikz", b"% put \\usepackage{tikz}"), ("--html", b"<!doctype html>")]
 )
 def test_a_dash_is_the_standard_output(option, begins, tmp_path):
     done = eqsynth("show", "S(n)", "1", "1", option, "-", cwd=tmp_path)
@@ -121,7 +121,7 @@ def test_an_output_that_fails(kind):
 
 def test_what_takes_long_says_so_at_a_terminal_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(waiting, "PATIENCE", 0.005)
-    (tmp_path / "eqsynth.toml").write_text('[eqsynth]\nto = "out"\n[layers.Swap]\nhom = "O(2): 3 -> 3"\n')
+    (tmp_path / "eqsynth.toml").write_text('[eqsynth]\nto = "out"\n[layers.Swap]\nhom = "O(2): 2 -> 2"\n')
     for arguments, what in (
         (("verify", "S(2): 1 -> 0"), "verifying S(2): 1 -> 0 ... "),
         (("show", "S(n)", "2", "2", "--json"), "describing maps of S(n) ... "),
@@ -158,7 +158,7 @@ def test_examples_are_listed_and_copied(tmp_path):
     copy.write_text("changed")
     for arguments, message in (
         (("deep_sets", "mine"), "is there already, with other content: copy to another folder, or use --force"),
-        (("deep_set",), "Did you mean deep_sets? There are deep_sets, "),
+        (("deep_set",), "Did you mean deep_sets? There are atoms_forces, deep_sets, "),
         (("training",), "there is no example 'training'"),
         (("deep_sets", "mine/deep_sets.py"), "is no folder"),
     ):

@@ -270,7 +270,7 @@ def test_whole_networks():
         eq.testing.assert_transfers(eq.Linear("S(n)", "3x1", "8x1", normalization="sum"), "pad")
     with pytest.raises(EquivarianceError, match="gives tensors of shapes"):
         eq.testing.assert_transfers(lambda x: x[:, :2], "repeat", "S(n)", "1x1", "1x1")
-    with pytest.raises(EquivarianceError):
+    with pytest.raises(EquivarianceError, match="it gives nan already at n = 2, at entry"):
         eq.testing.assert_transfers(lambda x: x / 0 * float("nan"), "repeat", "S(n)", "1x1", "1x1")
     with pytest.raises(EquivarianceError, match="with nodes of zeros"):
         eq.testing.assert_transfers(graphon, "pad")
@@ -278,3 +278,30 @@ def test_whole_networks():
         eq.testing.assert_transfers(eq.Linear("S(n)", 1, 1, transfer="repeat"), "pad")
     with pytest.raises(GroupError, match="has one size"):
         eq.testing.assert_transfers(torch.relu, "pad", "S(3)", "1x1", "1x1")
+
+
+@pytest.mark.parametrize(("group", "spaces", "way", "more"), [
+    ("S(n)", ["1x2", "4x2 + 4x1", "3x0"], "repeat", {"norm": "layer"}),
+    ("S(n)", ["1x2", "4x2 + 4x1", "2x1"], "pad", {}),
+    ("O(n)", ["2x2 + 1x0", "2x2 + 2x0", "1x0 + 1x2"], "pad", {"activation": "gated"}),
+    ("S(n) x O(3)", ["1x(1,1)", "4x(1,1) + 4x(1,0)", "1x(0,1)"], "repeat", {}),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_perceptrons(group, spaces, way, more):
+    torch.manual_seed(0)
+    network = eq.nn.MLP(group, spaces, transfer=way, **more)
+    assert {one.plan.hom.transfer for one in network if isinstance(one, eq.Linear)} == {way}
+    eq.testing.assert_transfers(network, way, n=2, trials=2)
+
+
+@pytest.mark.parametrize(("group", "options", "why"), [
+    ("S(n)", {"transfer": "pad", "activation": "sigmoid"}, "sigmoid is not zero at zero"),
+    ("S(n)", {"transfer": "pad", "norm": "batch"}, "BatchNorm adds a bias at absent nodes"),
+    ("O(n)", {"transfer": "repeat"}, "Pairings divide sums by roots of n: take activation='gated'"),
+    ("O(n)", {"transfer": "pad", "activation": "norm"}, "NormActivation divides norms"),
+    ("S(n)", {"transfer": "pad", "activation": "products"}, "inputs are multiplied here"),
+    ("S(3)", {"transfer": "pad"}, "has one size"),
+])  # fmt: skip
+def test_perceptrons_whose_parts_do_not_carry_over_are_refused(group, options, why):
+    with pytest.raises(EqsynthError, match=why):
+        eq.nn.MLP(group, ["1x1", "4x1 + 4x0", "1x1"], **options)

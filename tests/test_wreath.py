@@ -14,14 +14,33 @@ from eqsynth.algebra import Map, Polynomial, cap, cup, identity, inner, same
 from eqsynth.bases.bratteli import copies
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.diagrams.diagram import Diagram
-from eqsynth.errors import EqsynthError, GroupError, ParseError, ShapeError, SizeError, SymbolicError, VerificationError
+from eqsynth.errors import (
+    EqsynthError,
+    GroupError,
+    ParseError,
+    ShapeError,
+    SizeError,
+    SpaceError,
+    SymbolicError,
+    VerificationError,
+)
 from eqsynth.exact.permutations import sign
 from eqsynth.families.group import Group
 from eqsynth.families.wreath import nested_partitions
 from eqsynth.page import document
 from eqsynth.project.exporting import program
 from eqsynth.proof.verification import check_basis
-from eqsynth.spaces.space import Symmetry, all_turns, axis_counts, lengths, read_order
+from eqsynth.spaces.space import (
+    Symmetry,
+    Twisted,
+    all_turns,
+    axis_counts,
+    entries_of,
+    lengths,
+    orders_of,
+    read_order,
+    untwisted,
+)
 from oracle import dense, randomise
 
 SIZES = [(1, 3), (2, 2), (2, 3), (3, 1), (3, 2)]
@@ -366,6 +385,20 @@ def test_gram_matrices_are_polynomials_in_both_sizes():
     assert str(eq.symbolic.gram("S(2) wr S(3)", 1, 1)[0, 0]) == "36"
     with pytest.raises(GroupError, match="nested partitions alone"):
         eq.symbolic.gram_determinant("S(2) wr S(n)", 1, 1)
+    assert eq.symbolic.gram("S(m) wr S(n)", "1.det", "2.det") == table
+    assert str(eq.symbolic.gram("S(2) wr S(n)", "1.det", 2)) == ""
+
+
+def test_maps_that_are_no_nested_partitions_have_no_gram_matrix_and_do_not_compose():
+    for orders, fault in ((("1.det", 2), "are tables"), (("S2", 1), "sums of them: ask for the orders 2 -> 1")):
+        maps = eq.basis("S(2) wr S(2)", *orders)
+        for asked in (lambda maps=maps: eq.symbolic.gram(maps), lambda maps=maps: maps.map(0)):
+            with pytest.raises(GroupError, match=fault):
+                asked()
+    with pytest.raises(EqsynthError, match="takes tuple, not MatrixMap"):
+        eq.symbolic.inner("S(2) wr S(2)", *[eq.basis("S(2) wr S(2)", "1.det", 1)[0]] * 2)
+    with pytest.raises(SpaceError, match="the order 'S2' is not a whole number"):
+        eq.symbolic.gram("S(2) wr S(2)", "S2", 1)
 
 
 @pytest.mark.parametrize(
@@ -417,6 +450,13 @@ def test_what_is_no_wreath_product_is_refused(text, fault):
         Group.parse(text)
 
 
+def test_brackets_close_factors_and_what_they_hold_is_no_wreath_product():
+    assert Group.parse("(S(2)) wr (S(n))") == Group.parse("S(2) wr S(n)")
+    named = eq.PermutationGroup([[1, 2, 3, 0]], name="2 wr 2")
+    assert Group.parse(str(named)) == named
+    assert Group.parse(f"S(2) wr S(3) x {named}").factors == (Group.parse("S(2) wr S(3)"), named)
+
+
 def test_one_matrix_is_the_same_function():
     for problem in (("S(2) wr S(3)", "2x1 + 1x2", "1x2"), ("(S(2) wr S(2)) x O(2)", "2x(1,1)", "1x(1,1)")):
         layers = [eq.Linear(*problem, method=method, dtype=torch.float64) for method in ("diagrams", "matrix")]
@@ -457,7 +497,11 @@ def test_products_are_read_as_they_print():
             == group
         )
     assert str(Group.parse("((S(3)))")) == "S(3)"
-    for text, fault in (("()", "name is expected"), ("(S(3)", r"\) is expected"), ("(S(3) wr S(2)) wr S(2)", "of two")):
+    for text, fault in (
+        ("()", "name is expected"),
+        ("(S(3)", r"\) is expected"),
+        ("(S(3) wr S(2)) wr S(2)", "not of S"),
+    ):
         with pytest.raises(ParseError, match=fault):
             Group.parse(text)
     with pytest.raises(GroupError, match="take another letter"):
@@ -480,7 +524,7 @@ def test_sizes_of_products_are_lengths_of_axes():
 
 
 def test_networks_of_products_and_symmetric_tensors():
-    eq.testing.assert_equivariant(eq.nn.MLP("(S(2) wr S(n)) x O(2)", ["1x(1,1)", "2x(1,1)", "1x(0,0)"]))
+    eq.testing.assert_equivariant(eq.nn.MLP("(S(2) wr S(n)) x O(2)", ["1x(1,1)", "2x(1,1)", "1x(1,1)"]))
     eq.testing.assert_equivariant(eq.nn.NormActivation("S(2) wr S(n)", "2xS2.packed"))
     maps = eq.basis("(S(2) wr S(2)) x O(2)", (1, 1), (1, 1))
     assert maps.project(np.tensordot([1, 2, 3], maps.matrices(), 1)).coefficients.tolist() == [1, 2, 3]
@@ -494,6 +538,8 @@ def test_requests_that_have_no_answer_say_why():
         eq.Linear("S(m) wr S(n)", "1x1", "1x1")
     with pytest.raises(GroupError, match=r"ask for 2\.det and 1"):
         eq.basis("S(2) wr S(2)", "S2.det", 1)
+    with pytest.raises(GroupError, match=r"ask for method='matrix'$"):
+        eq.Linear("S(2) wr S(2)", "1x1.det", "1x1", method="diagrams")
     for method in ("irreps", "fourier"):
         with pytest.raises(GroupError, match="method='diagrams' or 'matrix'"):
             eq.Linear("S(2) wr S(2)", "1x1", "1x1", method=method)
@@ -514,3 +560,54 @@ def test_requests_that_have_no_answer_say_why():
     assert eq.basis("S(3) wr S(n)", 1, 1).matrices(6).shape == (3, 6, 6)
     names = {"WreathProduct": eq.WreathProduct, "Group": Group}
     assert eval(repr(layer.hom.group), names) == layer.hom.group
+
+
+@pytest.mark.parametrize(
+    ("group", "power", "output"),
+    [
+        ("(S(2) wr S(2)) x C(3)", ("1x(1,1)", 2), "1x(0,1)"),
+        ("(S(2) wr S(2)) x S(3)", ("1x(0,1)", 3), "1x(0,1)"),
+        ("S(2) wr S(2)", ("1x1.det", 3), "1x1"),
+        ("S(2) wr S(2)", ("1x1", 2), "1x1.det"),
+    ],
+)
+def test_powers_have_as_many_maps_as_characters_say(group, power, output):
+    layer = eq.Power(group, *power, output, bias=False, dtype=torch.float64)
+    order, wanted = layer.problem.inputs[0][1], layer.problem.space_out.orders[0]
+    total, elements = 0, [np.eye(1)]
+    for factor in Group.parse(group).factors:
+        closed = _closed([np.eye(factor.number)[list(images)] for images in factor.generators])
+        elements = [(*(one if isinstance(one, tuple) else ()), other) for one in elements for other in closed]
+    for element in elements:
+        powers = [_trace([np.linalg.matrix_power(one, k) for one in element], order) for k in range(1, power[1] + 1)]
+        total += _complete(powers) * _trace(element, wanted)
+    maps = layer.basis[(0,) * (power[1] + 1)]
+    assert len(maps) * len(elements) == round(total)
+    eq.verify(layer)
+
+
+def _closed(generators):
+    listed = {one.tobytes(): one for one in [np.eye(len(generators[0]))]}
+    agenda = [*listed.values()]
+    while agenda:
+        here = agenda.pop()
+        for moved in (one @ here for one in generators):
+            if moved.tobytes() not in listed:
+                listed[moved.tobytes()] = moved
+                agenda.append(moved)
+    return [*listed.values()]
+
+
+def _trace(element, order):
+    parts = zip(element, entries_of(untwisted(order)), orders_of(order), strict=True)
+    return np.prod(
+        [np.trace(one) ** k * (np.linalg.det(one) if isinstance(part, Twisted) else 1) for one, k, part in parts]
+    )
+
+
+def _complete(sums):
+    """The complete symmetric function, whose power sums these are."""
+    values = [1.0]
+    for m in range(1, len(sums) + 1):
+        values.append(sum(sums[k - 1] * values[m - k] for k in range(1, m + 1)) / m)
+    return values[-1]

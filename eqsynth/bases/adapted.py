@@ -249,14 +249,14 @@ def units(group: Group, order: Order) -> Array | None:
     """
     import numpy as np
 
-    rows = np.ones((1, 1))
+    rows: Array = np.ones((1, 1))
     for factor, one in zip(group.factors, entries_of(order), strict=True):
         if isinstance(one, Symmetry) and one.packed:
             places, ranks, signs = packing(one, factor.number)
             own = (ranks == np.arange(len(places))[:, None]) * signs.astype(np.float64)
             rows = np.kron(rows, own / np.sqrt((own**2).sum(1, keepdims=True)))
         else:
-            rows = np.kron(rows, np.eye(prod(lengths(one, [factor.number]))))
+            rows = np.asarray(np.kron(rows, np.eye(prod(lengths(one, [factor.number])))), np.float64)
     return rows if is_packed(order) else None
 
 

@@ -179,8 +179,7 @@ class Basis:
         """
         from eqsynth.bases.algebra import Map
 
-        nested = self.group.maps == "nested" and self.plain_orders
-        diagrams = self.diagrams if nested else self.plain()[0]
+        diagrams = self.nested() if self.group.maps == "nested" else self.plain()[0]
         number = whole(index)
         if number is None or not -len(self) <= number < len(self):
             raise EqsynthError(f"a basis of {len(self)} maps has none numbered {shown(index)}: count from 0")
@@ -233,6 +232,24 @@ class Basis:
                 f"{order_text(plain(self.outputs))}"
             )
         return listed, axes_of(inputs), axes_of(outputs)
+
+    def nested(self) -> tuple[Element, ...]:
+        """The elements, which must be nested partitions of a wreath product.
+
+        Raises GroupError between symmetric tensors, and between twisted ones and others.
+        """
+        given, wanted = order_text(self.inputs), order_text(self.outputs)
+        if not self.plain_orders:
+            raise GroupError(
+                f"maps {given} -> {wanted} of {self.group} are no nested partitions, but sums of them: ask for the "
+                f"orders {order_text(plain(self.inputs))} -> {order_text(plain(self.outputs))}"
+            )
+        if not all(isinstance(element, tuple) for element in self.diagrams):
+            raise GroupError(
+                f"maps {given} -> {wanted} of {self.group} are tables, no nested partitions: take "
+                "eq.basis(...).matrices(), or ask for orders that are both twisted by the determinant, or neither"
+            )
+        return self.diagrams
 
     def refuse_irreps(self) -> None:
         """Raise GroupError where inputs or outputs are irreps, whose maps are not the matrices of diagrams."""

@@ -9,14 +9,13 @@ irrep.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import adapted
-from eqsynth.bases.basis import basis
+from eqsynth.bases.basis import Basis, basis
 from eqsynth.bases.irreps import parts_held
-from eqsynth.diagrams import functor
 from eqsynth.errors import GroupError
 from eqsynth.families import representation
 from eqsynth.families.group import Group
@@ -25,12 +24,14 @@ from eqsynth.spaces.space import (
     Decomposed,
     Irrep,
     Order,
+    Symmetry,
     Twisted,
     axes_of,
     entries_of,
     is_decomposed,
     stored_full,
     twists_of,
+    untwisted,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def parts(group: Group, order: Order) -> tuple[Copies, ...]:
     if count > 1:
         check_parts(group, count)
     listed = []
-    for label, copies in parts_held(group, count).items():
+    for label, copies in parts_held(group, untwisted(stored_full(order))).items():
         irrep, twisted = irrep_of(group, label)
         alike = group.flips and group.twisted_part(label) == label
         listed.append(Copies(irrep, twisted, copies, alike))
@@ -85,9 +86,9 @@ def parts(group: Group, order: Order) -> tuple[Copies, ...]:
 
 
 @lru_cache(maxsize=256)
-def embeddings(group: Group, order: Order) -> tuple[tuple[Any, ...], ...]:
-    """For each part the diagrams that take its irrep to the tensors of an order, as many as there are copies."""
-    return tuple(basis(group, part.order, order).diagrams for part in parts(group, order))
+def embeddings(group: Group, order: Order) -> tuple[Basis, ...]:
+    """For each part the maps that take its irrep to the tensors of an order, as many as there are copies."""
+    return tuple(basis(group, part.order, order) for part in parts(group, order))
 
 
 @lru_cache(maxsize=128)
@@ -104,12 +105,14 @@ def rows(group: Group, order: Order) -> tuple[Array, ...]:
     found = []
     for part, maps in zip(parts(group, order), embeddings(group, order), strict=True):
         start = coordinates(part.irrep)
-        images = np.stack([start @ functor.matrix(group, diagram, group.number).T for diagram in maps], 1)
+        images = np.stack([start @ matrix_of_map.T for matrix_of_map in maps.matrices()], 1)
         # By Schur's lemma the inner products of copies are the same for each coordinate.
         root = np.linalg.cholesky(images[0] @ images[0].T)
         found.append(np.asarray(np.linalg.solve(root, images), np.float64))
     flat = np.concatenate([part.reshape(-1, part.shape[2]) for part in found])
-    if flat.shape[0] != flat.shape[1] or abs(flat @ flat.T - np.eye(len(flat))).max() > CLOSE:
+    one = untwisted(stored_full(order))
+    length = replace(one, packed=True).length(group.number) if isinstance(one, Symmetry) else flat.shape[1]
+    if flat.shape[0] != length or abs(flat @ flat.T - np.eye(len(flat))).max() > CLOSE:
         raise GroupError(
             f"the coordinates of tensors of order {axes_of(order)} of {group} are not orthonormal: this contradicts "
             "the theory, please report it"
@@ -118,7 +121,7 @@ def rows(group: Group, order: Order) -> tuple[Array, ...]:
 
 
 def matrix(group: Group, order: Order) -> Array:
-    """The orthogonal matrix from the entries of a tensor to its coordinates.
+    """The orthonormal rows that take the entries of a tensor to its coordinates.
 
     >>> from eqsynth import Group
     >>> from eqsynth.bases.decomposed import matrix
@@ -221,8 +224,8 @@ def _shared(group: Group, ins: tuple[Order, ...], outs: tuple[Order, ...]) -> tu
 
 
 def matrix_of(one: Decomposed) -> Array:
-    """The orthogonal matrix from entries to coordinates, for an order of a space of some group."""
-    return matrix(Group.parse(one.group), one.order)
+    """The rows that take entries to coordinates, for an order of a space of some group."""
+    return matrix(Group.parse(one.group), one.full)
 
 
 def packed(tensor: Array, order: Order) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,15 @@ class Form:
     ``kind`` is ``delta`` (the dot product), ``hermitian`` (that with the conjugate of one factor), ``omega`` (the
     symplectic form), ``eta`` (the signs on its diagonal are the one row) or ``table``, whole numbers in ``rows``.
     ``sign`` is 1 for B(x, y) = B(y, x) and -1 for B(x, y) = -B(y, x). Where ``definite``, B(x, x) > 0 unless x = 0.
+    ``share``: the number of coordinates of symmetric tensors, and of the entries of full ones; (1, 1) where they are
+    the same.
     """
 
     kind: str
     rows: tuple[tuple[int, ...], ...]
     sign: int
     definite: bool
+    share: tuple[int, int] = field(default=(1, 1), repr=False)
 
 
 @lru_cache(maxsize=256)
@@ -75,7 +78,9 @@ def form_of_coordinates(group: Group, one: Irrep | Decomposed) -> Form:
             f"the form that {group} keeps is not known in the coordinates of {what}: use eq.nn.Gated with "
             f"gates of order 0, or tensors of order {one.order}"
         )
-    return Form("delta", (), 1, True)
+    n, symmetric = group.n, isinstance(one, Decomposed) and one.kind
+    share = (one.length(int(n)), int(n) ** one.order) if symmetric else (1, 1)
+    return Form("delta", (), 1, True, share)
 
 
 def _form_of_matrices(group: Group) -> Form | None:

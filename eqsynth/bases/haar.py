@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import product
+from itertools import permutations, product
 from math import factorial, prod
 from typing import Any
 
 from eqsynth.errors import EqsynthError, GroupError, ParseError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.numbers import ordered, whole
 from eqsynth.exact.partitions import Shape, partitions, stirling2
+from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction, sum_of
 from eqsynth.exact.spherical import MATCHINGS, PERMUTATIONS, content_roots, spherical, weight
 from eqsynth.families.group import Group
@@ -33,6 +34,14 @@ MAX_POINTS = 16
 
 #: For each kind of matrices which types there are.
 _ALPHA = {"unitary": PERMUTATIONS, "orthogonal": MATCHINGS, "symplectic": MATCHINGS}
+#: Of which kind the matrices are among which those of determinant 1 are taken.
+_DETERMINANT_ONE = {
+    "special orthogonal": "orthogonal",
+    "special unitary": "unitary",
+    "even permutation": "permutation",
+}
+#: The largest power of a determinant, as a number of products, that is multiplied out.
+MAX_PRODUCTS = 720
 #: A product of entries as text: g[0,1], its conjugate g*[0,1], its modulus |g[0,1]|, each with a power.
 _ENTRY = re.compile(r"\s*(?:\|g\[(\d+),\s*(\d+)\]\|\s*\^\s*(\d+)|g(\*?)\[(\d+),\s*(\d+)\](?:\s*\^\s*(\d+))?)\s*")
 _EXAMPLE = 'write "g[0,0]^4 g[0,1]^2", g*[0,0] for a conjugate, |g[0,0]|^2 for the square of a modulus'
@@ -204,12 +213,14 @@ def moment(
     1/((n - 1) (n + 1)) and 1/(n (n - 1))
     >>> moment("O(2)", "g[0,0]^4"), moment("U(n)", [(0, 0), (1, 1)], [(0, 1), (1, 0)])(5)
     (Fraction(3, 8), Fraction(-1, 120))
+    >>> moment("SO(3)", "g[0,0] g[1,1] g[2,2]"), moment("SU(2)", "g[0,0]^2 g[1,1]^2"), moment("A(3)", "g[0,1] g[1,2]")
+    (Fraction(1, 6), Fraction(1, 3), Fraction(1, 3))
 
     ``entries``: a text, in which ``g[i,j]^3`` is a power, ``g*[i,j]`` a conjugate and ``|g[i,j]|^4`` a power of a
     modulus; or pairs (row, column), with ``conjugated`` those of conjugated entries. Rows and columns count from 0.
     Groups: O(n), U(n), the compact symplectic group Sp(n) (unitary matrices that keep omega, whose entries are
-    complex), permutation matrices S(n) and signed ones H(n), all with their invariant measure of total mass 1. Up to
-    24 entries in all.
+    complex), permutation matrices S(n) and signed ones H(n), all with their invariant measure of total mass 1; with n a
+    number SO(n), SU(n) and A(n). Up to 24 entries in all, for these with those of the determinants.
 
     **Where it holds.** At every n above all indices, small n included: no pole is among these. The rows of the entries
     are an index tuple I. A combination c of diagrams that is zero at n is so at I, too: the vector v of the entries at
@@ -218,26 +229,79 @@ def moment(
     coefficient 0, and the others are the pseudo-inverse.
 
     How: pairs of diagrams, one for the rows and one for the columns, are counted by type in partial diagrams, of which
-    equal ones count once; the Weingarten function by characters.
+    equal ones count once; the Weingarten function by characters. Determinants are multiplied out: the mean over SO(n)
+    and A(n) is that of f + det f over O(n) and S(n); that over SU(n) is zero unless there are t n entries more than
+    conjugates, and then that of f conj(det)^t over U(n). They count from n entries on, for A(n) from n - 1 on.
 
-    Raises ParseError for other texts, GroupError for other groups, SymbolicError for indices beyond n, SizeError for
-    more entries. Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
+    Raises ParseError for other texts, GroupError for other groups, SymbolicError for indices beyond n and for SO(n),
+    SU(n), A(n) with n a letter, SizeError for more entries.
+    Source: Collins and Sniady, math-ph/0402073; Collins and Matsumoto, arXiv 0903.5143.
     """
     group = Group.parse(group)
     if not group.haar:
         raise GroupError(
-            f"{group} has no moments here: ask for O(n), U(n), Sp(n), S(n) or H(n). Those of SO(n), SU(n) and A(n) are "
-            "those of O(n), U(n) and S(n) as long as fewer than n - 1 entries are multiplied"
+            f"{group} has no moments here: ask for O(n), U(n), Sp(n), S(n) or H(n), or for SO, SU or A at a number"
+        )
+    kind = _DETERMINANT_ONE.get(group.haar, group.haar)
+    if kind != group.haar and isinstance(group.n, str):
+        raise SymbolicError(
+            f"determinants count in moments of {group} from n - 1 or n entries on, so that no formula holds at "
+            f"every n: ask for a number, or for {group.headless}({group.n}), whose moments of fewer entries agree"
         )
     plain, conjugate = _entries(entries, conjugated)
     most = max((index for pair in (*plain, *conjugate) for index in pair), default=-1)
     if isinstance(group.n, int) and most >= group.n:
         raise SymbolicError(f"{group} has rows and columns 0 to {group.n - 1}, not {most}: they count from 0")
-    if group.haar in _ALPHA:
-        value = _by_diagrams(group.haar, plain, conjugate)
-    else:
-        value = _of_permutations(group.haar, [*plain, *conjugate])
-    return _at(value, group)
+    if kind != group.haar:
+        return _of_determinant_one(kind, group.number, plain, conjugate)
+    return _at(_mean(kind, plain, conjugate), group)
+
+
+def _mean(haar: str, plain: Pairs, conjugate: Pairs) -> RationalFunction:
+    if haar in _ALPHA:
+        return _by_diagrams(haar, plain, conjugate)
+    return _of_permutations(haar, [*plain, *conjugate])
+
+
+def _of_determinant_one(haar: str, n: int, plain: Pairs, conjugate: Pairs) -> Fraction:
+    """The mean over the elements of determinant 1 among the matrices of a kind.
+
+    With a determinant it is zero where too many rows or columns are not named: an exchange of two of these changes the
+    sign, and so does a -1 in one where the group has it; diagonal matrices of SU(n) turn an unnamed row alone.
+    """
+    power, left = divmod(len(plain) - len(conjugate), n)
+    powers = [0, 1] if haar != "unitary" else [] if left else [power]
+    named = min(len({pair[side] for pair in (*plain, *conjugate)}) for side in (0, 1))
+    if named < n - (haar == "permutation"):
+        powers = [power for power in powers if power == 0]
+    total = Fraction(0)
+    for power in powers:
+        for entries, factor in _determinants(n, abs(power)).items():
+            # The inverse of a determinant is its conjugate.
+            more = (
+                (plain, [*conjugate, *entries]) if haar == "unitary" and power > 0 else ([*plain, *entries], conjugate)
+            )
+            _afford(len(more[0]) + len(more[1]))
+            total += factor * Fraction(in_place_of_n(_mean(haar, *map(sorted, more)), n).constant or 0)
+    return total
+
+
+def _determinants(n: int, power: int) -> Counter[tuple[tuple[int, int], ...]]:
+    """A power of the determinant of an n x n matrix: products of entries, and their coefficients."""
+    if not power:
+        return Counter({(): 1})
+    if factorial(n) ** power > MAX_PRODUCTS:
+        raise SizeError(
+            f"the determinant of a {n} x {n} matrix to the power {power} has too many products to be averaged: ask for "
+            "fewer entries, or a smaller n"
+        )
+    one = {tuple(enumerate(places)): sign_of(places) for places in permutations(range(n))}
+    products: Counter[tuple[tuple[int, int], ...]] = Counter({(): 1})
+    for _ in range(power):
+        products, before = Counter(), products
+        for (known, factor), (entries, own) in product(before.items(), one.items()):
+            products[tuple(sorted((*known, *entries)))] += factor * own
+    return products
 
 
 #: Rows and columns.

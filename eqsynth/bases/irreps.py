@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.bratteli import copies
 from eqsynth.bases.index_symmetries import added_up, over_turns, summed
@@ -22,6 +21,7 @@ from eqsynth.spaces.space import (
     Order,
     Symmetry,
     axes_of,
+    axis_counts,
     entries_of,
     irreps_of,
     order_text,
@@ -30,6 +30,8 @@ from eqsynth.spaces.space import (
 )
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -127,7 +129,7 @@ def images(
     size = n ** (above + below)
     steps = len(diagrams) * (size // 100 + exchanges * n ** (above if one else below) // 20)
     afford(what, "ask for lower orders", steps=steps, size=8 * size)
-    rows, turns = [], []
+    rows, turns = [], list[tuple[Turn, ...]]()
     for diagram in diagrams:
         matrix = functor.matrix(group, diagram, n)
         if one is None:
@@ -160,6 +162,8 @@ def squares(group: Group, element: Single, turns: Sequence[Turn], inputs: Order,
     >>> squares(Group("O", 3), Diagram(2, 2, ((0, 2), (1, 3))), (((0, 1), 1),), Irrep.of_degree(2), 2)
     Fraction(5, 1)
     """
+    from fractions import Fraction
+
     (one,), (other,) = irreps_of(inputs), irreps_of(outputs)
     if one is not None and one == other and element == identity(inputs):
         return Fraction(one.dim)
@@ -171,6 +175,35 @@ def squares(group: Group, element: Single, turns: Sequence[Turn], inputs: Order,
     squared = squared if rows is None else squared * rows
     squared = squared if columns is None else squared * columns[:, None]
     return sum(squared.ravel().tolist(), Fraction(0))
+
+
+def on_vectors(
+    tensor: NDArray[Any],
+    axis: int,
+    orders: Sequence[Order],
+    sizes: Sequence[int],
+    table: Callable[[Irrep], NDArray[Any]],
+) -> NDArray[Any]:
+    """A tensor with an axis for all indices of some orders, factor by factor of the group: irreps in coordinates.
+
+    >>> import numpy as np
+    >>> from eqsynth.bases.irreps import on_vectors
+    >>> from eqsynth.families.irreps import vectors
+    >>> from eqsynth.spaces.space import Irrep
+    >>> on_vectors(np.ones((2, 27)), 1, [1, Irrep.of_degree(2)], [3], vectors).shape
+    (2, 15)
+    """
+    import numpy as np
+
+    before, after, ahead = tensor.shape[:axis], tensor.shape[axis + 1 :], 1
+    for factor, n in enumerate(sizes):
+        for order in orders:
+            one, size = entries_of(order)[factor], n ** axis_counts(order)[factor]
+            if isinstance(one, Irrep):
+                split = tensor.reshape(prod(before) * ahead, size, -1)
+                tensor, size = np.einsum("ij,bjc->bic", table(one), split), one.dim
+            ahead *= size
+    return np.asarray(tensor.reshape(*before, ahead, *after))
 
 
 def on_stored(
@@ -186,6 +219,8 @@ def on_stored(
 
     ``summed``: columns stand for what is read, so that equal entries of a tensor are added up; else they are taken.
     """
+    from fractions import Fraction
+
     import numpy as np
 
     (one,) = entries_of(order)

@@ -18,6 +18,7 @@ from eqsynth.bases import basis as bases
 from eqsynth.bases import dimension
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.haar import by_type, in_place_of_n
+from eqsynth.bases.matrix_units import matrix_units
 from eqsynth.diagrams import enumeration
 from eqsynth.diagrams import gram as grams
 from eqsynth.diagrams.diagram import Diagram, Element
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: Bases of the maps between two tensor powers that have exact coordinates in each other.
+BASES = ("diagrams", "orbits", "irreps")
 #: The largest number of diagrams of a Gram matrix, and of one whose determinant is interpolated.
 MAX_ROWS = 1_000
 MAX_DETERMINANT = 150
@@ -240,8 +243,10 @@ def gram(
 
 
 @explain_calls
-def change_of_basis(group: str | Group, inputs: int, outputs: int, to: str = "orbits") -> ExactMatrix:
-    """The exact change between diagrams and orbits: its columns are the old basis in coordinates of the new one.
+def change_of_basis(
+    group: str | Group, inputs: int, outputs: int, to: str = "orbits", start: str | None = None
+) -> ExactMatrix:
+    """The exact change between diagrams, orbits and irreps: columns are the old basis in coordinates of the new one.
 
     >>> from eqsynth.symbolic import change_of_basis
     >>> print(change_of_basis("S(n)", 1, 1))
@@ -251,27 +256,80 @@ def change_of_basis(group: str | Group, inputs: int, outputs: int, to: str = "or
     Matrix([
     [ 1, 0],
     [-1, 1]])
+    >>> print(change_of_basis("O(n)", 2, 2, to="irreps"))
+    n 1 1
+    0 1 -1
+    0 1 1
+    >>> print(change_of_basis("O(n)", 2, 2, start="irreps", to="diagrams"))
+    1/n 0    -1/n
+    0   1/2  1/2
+    0   -1/2 1/2
 
-    With ``to="orbits"`` column i is diagram i as a sum of orbits, with ``to="diagrams"`` orbit i as a combination of
-    diagrams; the two are inverse. Both are listed by the diagrams of ``eq.basis(group, inputs, outputs)`` with n a
-    letter; with n a number those of at most n blocks are left. An orbit is where indices agree exactly inside blocks.
+    ``to`` and ``start`` are ``"diagrams"``, ``"orbits"`` or ``"irreps"``; ``start`` is by itself diagrams, and orbits
+    where ``to`` is diagrams. Swapped they give the inverse. Diagrams and orbits are listed by the diagrams of
+    ``eq.basis(group, inputs, outputs)`` with n a letter; with n a number those of at most n blocks are left. An orbit
+    is where indices agree exactly inside blocks. Irreps are the matrix units of :func:`eqsynth.algebra.matrix_units`,
+    part by part and row by row: a column holds the matrices to which a map comes down on the copies of each irrep.
+    Above, x -> tr(x) 1 is n on the trivial part, and the exchange of axes is 1, -1, 1.
 
-    Raises GroupError for groups that are not S(n), H(n) or S'(n), SizeError above 1000 diagrams.
-    Source: arXiv 2212.08648, section 3.
+    How: matrix units U are orthogonal, so that their inverse is D^-1 U^T G, with G the Gram matrix of diagrams and D
+    the squares of units.
+
+    Raises GroupError for orbits of groups that are not S(n), H(n) or S'(n), SizeError above 1000 diagrams, and what
+    ``matrix_units`` raises. Source: arXiv 2212.08648, section 3, for orbits.
     """
     group, inputs, outputs = Group.parse(group), plain_order(inputs), plain_order(outputs)
-    choice("to", to, ("orbits", "diagrams"))
-    if not group.coarsens or group.heads:
-        raise GroupError(f"the orbit basis is that of S(n), H(n) and S'(n), not of {group}: ask for one of these")
+    choice("to", to, BASES)
+    start = ("orbits" if to == "diagrams" else "diagrams") if start is None else start
+    choice("start", start, BASES)
+    _check(group, ())
     count = dimension.dimension(group, inputs + outputs)
     if count > MAX_ROWS:
         _refuse(group, count)
-    most = group.n if isinstance(group.n, int) else inputs + outputs
+    most = group.n if isinstance(group.n, int) and group.coarsens else inputs + outputs
     every = sorted(enumeration.diagrams(group, outputs, inputs), key=lambda diagram: diagram.key)
     listed = [diagram for diagram in every if len(diagram.blocks) <= most]
-    table = grams.coarser(listed, listed) if to == "orbits" else grams.relations(listed, listed).T
-    values, index = indexed(table.ravel().tolist(), len(listed), len(listed))
-    return ExactMatrix(tuple(map(RationalFunction, values)), index)
+    changes = {"diagrams": _no_change, "orbits": _orbits_to_diagrams, "irreps": _irreps_to_diagrams}
+    (first, _), (_, second) = (changes[kind](group, listed) for kind in (start, to))
+    return second @ first
+
+
+#: What there is between two bases: columns in diagrams, and diagrams in them.
+Change = tuple[ExactMatrix, ExactMatrix]
+
+
+def _no_change(_: Group, diagrams: Sequence[Diagram]) -> Change:
+    unit = ExactMatrix.of([int(one == other) for other in diagrams] for one in diagrams)
+    return unit, unit
+
+
+def _orbits_to_diagrams(group: Group, diagrams: Sequence[Diagram]) -> Change:
+    if not group.coarsens or group.heads:
+        raise GroupError(f"the orbit basis is that of S(n), H(n) and S'(n), not of {group}: ask for one of these")
+    changes = []
+    for table in (grams.relations(diagrams, diagrams).T, grams.coarser(diagrams, diagrams)):
+        values, index = indexed(table.ravel().tolist(), len(diagrams), len(diagrams))
+        changes.append(ExactMatrix(tuple(map(RationalFunction, values)), index))
+    return changes[0], changes[1]
+
+
+def _irreps_to_diagrams(group: Group, diagrams: Sequence[Diagram]) -> Change:
+    """The matrix units U, and U^-1 = D^-1 U^T G: they are orthogonal for the Gram matrix G, with squares D."""
+    if not diagrams:
+        return _no_change(group, diagrams)
+    parts = matrix_units(group, diagrams[0].inputs, diagrams[0].outputs)
+    rows = [
+        {diagram: RationalFunction(scalar) for scalar, diagram in unit.terms}
+        for part in parts.values()
+        for row in part
+        for unit in row
+    ]
+    zero = RationalFunction(0)
+    transposed = ExactMatrix.of([row.get(diagram, zero) for diagram in diagrams] for row in rows)
+    units = ExactMatrix(transposed.values, tuple(zip(*transposed.index, strict=True)))
+    lowered = transposed @ _gram(group, tuple(diagrams))
+    squares = lowered @ units
+    return units, ExactMatrix.of([entry / squares[i, i] for entry in row] for i, row in enumerate(lowered))
 
 
 def nested_elements(
@@ -279,22 +337,23 @@ def nested_elements(
 ) -> tuple[Element, ...]:
     """The nested partitions of a basis of a wreath product."""
     if isinstance(subject, Basis):
-        return subject.diagrams
+        return subject.nested()
     group = Group.parse(subject)
     if inputs is None or outputs is None:
         raise EqsynthError(f"the orders are missing: write ({shown(str(group))}, inputs, outputs), or give a basis")
-    inputs, outputs = plain_order(inputs), plain_order(outputs)
-    count = dimension.dimension(group, inputs + outputs)
+    inputs, outputs = _plain(group, inputs), _plain(group, outputs)
+    count = dimension.dimension(group, axes_of(inputs) + axes_of(outputs))
     if count > MAX_ROWS:
         _refuse(group, count)
-    return bases.basis(group, inputs, outputs).diagrams
+    return bases.basis(group, inputs, outputs).nested()
 
 
 def _nested_inner(group: Group, first: Element, second: Element) -> RationalFunction | int:
     """The inner product of two nested partitions."""
     for element in (first, second):
-        parts = element if isinstance(element, tuple) and len(element) == len(group.indices) else (None,)
-        for part in parts:
+        require("nested partitions", element, tuple, f"take elements of eq.basis({str(group)!r}, 1, 1)")
+        parts: tuple[object, ...] = element  # type: ignore[assignment]
+        for part in parts if len(parts) == len(group.indices) else (None,):
             require("nested partitions", part, Diagram, f"take elements of eq.basis({str(group)!r}, 1, 1)")
     pairs = zip(group.indices, first, second, strict=True)  # type: ignore[arg-type]
     return reduce(mul, (inner(*pair) for pair in pairs))  # type: ignore[arg-type]
@@ -304,7 +363,9 @@ def _nested_gram(group: Group, elements: Sequence[Element]) -> ExactMatrix:
     """Inner products of nested partitions: those of the partitions of both indices, multiplied."""
     if len(elements) > MAX_ROWS:
         _refuse(group, len(elements))
-    columns = [tuple(part for part in column if isinstance(part, Diagram)) for column in zip(*elements, strict=True)]
+    listed = [element if isinstance(element, tuple) else () for element in elements]
+    rows = zip(*listed, strict=True) if listed else [()] * len(group.indices)
+    columns = [tuple(part for part in row if isinstance(part, Diagram)) for row in rows]
     powers = [_monomials(index, column)[1] for index, column in zip(group.indices, columns, strict=True)]
     entries = [*zip(*(power.ravel().tolist() for power in powers), strict=True)]
     distinct, places = indexed(entries, len(elements), len(elements))
@@ -355,9 +416,9 @@ def diagrams_of(
 def _plain(group: Group, order: str | Order) -> Order:
     """An order of all tensors as a group reads it: a number, ``(k,k')`` with two kinds of axes, ``1.det`` twisted."""
     if isinstance(order, str | Twisted) or (group.duals and isinstance(order, tuple | list | Valence)):
-        order = fitted_order(group, read_order(order))
-        if isinstance(order, Valence) or (isinstance(order, Twisted) and is_plain(order)):
-            return order
+        fitted = fitted_order(group, read_order(order))
+        if isinstance(fitted, int | Valence) or (isinstance(fitted, Twisted) and is_plain(fitted)):
+            return fitted
     return plain_order(order)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from eqsynth.bases.decomposed import Fixed, embeddings, parts
-from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, part_of_rows, scaled_maps, vector_lines
+from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, part_of_rows, times_turned, unit_lines, vector_lines
 from eqsynth.families.group import Group
 from eqsynth.plans.steps import Source
-from eqsynth.spaces.space import Order, axes_of, stored_full, twists_of
+from eqsynth.spaces.space import Order, Symmetry, axes_of, stored_full, stored_once, twists_of, untwisted
 
 
 def decomposition_lines(group: Group, order: Order, known: Sequence[str]) -> tuple[str, list[str], set[str]]:
@@ -19,19 +19,27 @@ def decomposition_lines(group: Group, order: Order, known: Sequence[str]) -> tup
     What ``known`` lines have made is not made again.
     """
     count, (twisted,) = axes_of(order), twists_of(order)
-    name, lines, helpers = f"parts_{count}{'_det' * twisted}", list[str](), {"_copies"}
+    full = untwisted(stored_full(order))
+    kind = f"_{re.sub('[^0-9A-Za-z]+', '_', str(full)).strip('_')}" if isinstance(full, Symmetry) else f"_{count}"
+    name, lines, helpers = f"parts{kind}{'_det' * twisted}", list[str](), {"_copies"}
     start = f"{name} = []  # copies of each irreducible part in tensors of order {stored_full(order)}"
     if start in known:
         return name, [], set()
     lines.append(start)
-    for part, diagrams in zip(parts(group, order), embeddings(group, order), strict=True):
+    units, needed = unit_lines(group, stored_once(stored_full(order)))
+    if units:
+        lines.append(f"units = {units}  # entries of {full}")
+        helpers |= needed
+    for part, maps in zip(parts(group, order), embeddings(group, order), strict=True):
         slug = re.sub("[^0-9a-z]+", "_", str(part.irrep)).strip("_")
         unit = f"irrep_{slug} = {UNIT}"
         if unit not in (*known, *lines):
             made, needed = vector_lines(part.irrep)
             lines += [*made, unit]
             helpers |= needed
-        made, needed = map_lines(group, diagrams, group.number**count, group.number**part.irrep.order)
+        made, needed = map_lines(group, maps.diagrams, group.number**count, group.number**part.irrep.order)
+        if units:
+            made.append(f"maps = units.mT @ (units @ maps){times_turned(maps)}")
         lines += [*made, f"{name}.append(_copies(maps, irrep_{slug}))"]
         helpers |= needed
     return name, lines, helpers
@@ -58,9 +66,8 @@ class FixedCode(SchurCode):
                 self.helpers |= helpers
                 places = {(part.irrep, part.twisted): at for at, part in enumerate(parts(self.fixed.group, order))}
                 wanted = [places.get((part.irrep, part.twisted)) for part in self.fixed.irreps]
-                none = [
-                    f"torch.zeros({part.dim}, 0, {self.positions(order)}, dtype=torch.float64)" for part in self.parts
-                ]
+                wide = self.positions(stored_full(order))
+                none = [f"torch.zeros({part.dim}, 0, {wide}, dtype=torch.float64)" for part in self.parts]
                 rows = [none[at] if place is None else f"{source}[{place}]" for at, place in enumerate(wanted)]
                 listed.append(f"[{', '.join(rows)}]")
             self.builders.append(f"{name} = [{', '.join(listed)}]")
@@ -73,7 +80,7 @@ class FixedCode(SchurCode):
             say(f"maps = _unit_maps(into_given[{place[0]}], back_given[{place[1]}])")
         else:
             say(f"maps = spaces[{place[1]}][{place[0]}]")
-            say(f"maps = {scaled_maps(self.forward, term_in, term_out)}")
+            say(f"maps = {self.scaled(term_in, term_out, place)}")
         which = f"[{part_of_rows(self.columns)}]" if self.simple else ""
         say(f'self._table("{self.mixer(term_in, term_out)}", _blocks(maps, {bases}){which})')
 

@@ -141,10 +141,10 @@ def literal_lines(name: str, value: Sequence[object]) -> list[str]:
     return [*lines, f"    {line}", "]"]
 
 
-def scaled_maps(forward: Forward, term_in: int, term_out: int, squares: str = "") -> str:
-    """The maps of a pair, scaled as its weights are; ``squares`` of those that are not as diagrams have them."""
+def scaled_maps(forward: Forward, term_in: int, term_out: int, squares: str = SQUARES) -> str:
+    """The maps of a pair, scaled as its weights are; ``squares`` of maps that are not as diagrams have them."""
     scale = f"{forward.tables.power}{forward.gain(term_in, term_out)}"
-    return f"maps * ({squares or SQUARES}{scale})[:, None, None]"
+    return f"maps * ({squares}{scale})[:, None, None]"
 
 
 def _meant(order: Order) -> Order:
@@ -181,6 +181,24 @@ def vector_lines(irrep: space.Irrep) -> tuple[list[str], set[str]]:
     lines += literal_lines("entries", entries)
     lines.append(f"rows = _entries([entries], {irrep.dim}, {len(places)})[0]{spread}")
     return lines, helpers
+
+
+def unit_lines(group: Group, order: Order) -> tuple[str, set[str]]:
+    """Code of the tensors of length 1 that packed entries stand for, one in each row, and the functions it needs."""
+    codes, helpers = [], set[str]()
+    for factor, one in zip(group.factors, space.entries_of(order), strict=True):
+        if isinstance(one, space.Symmetry):
+            helpers |= {packing_function(one), "_units"}
+            codes.append(f"_units(*{packing_function(one)}({factor.n}, {packing_arguments(one)})[1:])")
+        else:
+            codes.append(f"torch.eye({positions(factor, one)}, dtype=torch.float64)")
+    return (reduce(lambda left, right: f"torch.kron({left}, {right})", codes), helpers) if helpers else ("", helpers)
+
+
+def times_turned(maps: Basis) -> str:
+    """How many exchanges of its output axes each map is the sum of, which are the same on symmetric tensors."""
+    counts = [len(maps.turned(number)) for number in range(len(maps))]
+    return f" * torch.tensor({counts})[:, None, None]" if {*counts} != {1} else ""
 
 
 class SchurCode:
@@ -258,28 +276,20 @@ class SchurCode:
         if not space.is_packed(order):
             return ""
         if order not in self.units:
-            factors, codes = self.step.bases.group.factors, []
-            for factor, one in zip(factors, space.entries_of(order), strict=True):
-                if not isinstance(one, space.Symmetry):
-                    codes.append(f"torch.eye({positions(factor, one)}, dtype=torch.float64)")
-                    continue
-                self.helpers |= {packing_function(one), "_units"}
-                codes.append(f"_units(*{packing_function(one)}({factor.n}, {packing_arguments(one)})[1:])")
+            code, helpers = unit_lines(self.step.bases.group, order)
+            self.helpers |= helpers
             self.units[order] = name = f"units_{len(self.units)}"
-            code = reduce(lambda left, right: f"torch.kron({left}, {right})", codes)
             self.builders.append(f"{name} = {code}  # entries of {space.order_text(stored_full(order))}")
         return self.units[order]
 
     def _store_lines(self, maps: Basis, above: str, below: str, squares: str) -> None:
         """Lines that take maps of symmetric tensors to packed entries, times what keeps lengths."""
-        if not (above or below):
+        by = times_turned(maps)
+        if not (above or below or by):
             return
         if not self.blocks:
             self.builders.append(f"{squares} = {SQUARES}")
             self.squares.add(squares)
-        # A map is the sum of so many exchanges of its output axes, all of which are the same here.
-        counts = [len(maps.turned(number)) for number in range(len(maps))]
-        by = f" * torch.tensor({counts})[:, None, None]" if {*counts} != {1} else ""
         code = f"{above} @ maps" if above else "maps"
         self.builders.append(f"maps = {code}{f' @ {below}.mT' * bool(below)}{by}")
 
@@ -304,14 +314,18 @@ class SchurCode:
         say = self.builders.append
         say(f"maps = spaces[{place[1]}][{place[0]}]")
         if not self.blocks:
-            squares = f"squares_{place[1]}_{place[0]}"
-            say(f"maps = {scaled_maps(self.forward, term_in, term_out, squares if squares in self.squares else '')}")
+            say(f"maps = {self.scaled(term_in, term_out, place)}")
             which = f"[{part_of_rows(self.columns)}]" if self.simple else ""
             say(f'self._table("{self.mixer(term_in, term_out)}", _blocks(maps, {bases}){which})')
         elif self.mixes:
             self.helpers.add("_frames")
             division = [part.division for part in self.parts]
             say(f'self._table("{self.mixer(term_in, term_out)}", _frames(maps, {bases}, {division}))')
+
+    def scaled(self, term_in: int, term_out: int, place: tuple[int, int]) -> str:
+        """The maps of a pair, scaled as its weights are."""
+        squares = f"squares_{place[1]}_{place[0]}"
+        return scaled_maps(self.forward, term_in, term_out, squares if squares in self.squares else SQUARES)
 
     @property
     def mixes(self) -> bool:

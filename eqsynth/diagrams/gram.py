@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 #: Primes below 2^31, so that products fit in 64 bits: ranks are computed modulo the first, and modulo
 #: the second if that is unlucky.
 PRIMES = ((1 << 31) - 1, (1 << 31) - 19)
-#: Matrices of at most this many entries are eliminated here, in less time than it takes to import flint.
+#: Matrices of at most this many entries are eliminated column by column, larger ones in panels of panels of columns.
 SMALL = 40_000
+WIDTHS = 128, 16
 
 
 def joins(diagrams: Sequence[Diagram], others: Sequence[Diagram] | None = None) -> NDArray[np.int8]:
@@ -273,40 +274,75 @@ def pivots_modulo(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> l
     >>> pivots_modulo(np.array([[0, 1, 2], [0, 3, 6], [1, 1, 1]]), 7)
     [0, 1]
     """
-    return _eliminated(matrix, prime) if matrix.size <= SMALL else _reduced(matrix, prime)
-
-
-def _eliminated(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> list[int]:
-    """Pivots by elimination: residues are below 2^31, so that their products fit in 64 bits."""
     import numpy as np
 
-    residues = matrix.astype(np.int64) % prime
+    return _profile(matrix.astype(np.int64) % prime, prime, WIDTHS if matrix.size > SMALL else ())[1]
+
+
+def _profile(residues: NDArray[np.int64], prime: int, widths: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Rows that make a square matrix with an inverse together with the pivot columns, and those columns.
+
+    Panels of columns one after another: what a panel leaves of the others is a Schur complement.
+    """
+    import numpy as np
+
+    if not widths:
+        return _eliminated(residues, prime)
+    left = np.arange(len(residues))
+    rows: list[int] = []
+    columns: list[int] = []
+    for start in range(0, residues.shape[1], widths[0]):
+        panel, others = residues[:, : widths[0]], residues[:, widths[0] :]
+        tops, pivots = _profile(panel, prime, widths[1:])
+        rows += left[tops].tolist()
+        columns += [start + pivot for pivot in pivots]
+        rest = np.delete(np.arange(len(left)), tops)
+        left, residues = left[rest], others[rest]
+        if not residues.size:
+            break
+        if tops:
+            square = panel[tops][:, pivots]
+            inverse = np.array(_modulo(square, prime).inv().tolist(), object).astype(np.int64)
+            factors = _product(panel[rest][:, pivots], inverse, prime)
+            residues -= _product(factors, others[tops], prime)
+            residues += (residues < 0) * prime
+    return rows, columns
+
+
+def _product(left: NDArray[np.int64], right: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
+    """A product modulo a prime below 2^31, of halves of the digits in floating point: all sums are below 2^53."""
+    import numpy as np
+
+    (high, low), (high_right, low_right) = (
+        ((factor >> 16).astype(float), (factor & 0xFFFF).astype(float)) for factor in (left, right)
+    )
+    product: NDArray[np.int64] = (high @ high_right).astype(np.int64)
+    for digits in (high @ low_right + low @ high_right, low @ low_right):
+        product -= product // prime * prime
+        product <<= 16
+        product += digits.astype(np.int64)
+    product -= product // prime * prime
+    return product
+
+
+def _eliminated(residues: NDArray[np.int64], prime: int) -> tuple[list[int], list[int]]:
+    """Rows and pivots by elimination: residues are below 2^31, so that their products fit in 64 bits."""
+    import numpy as np
+
+    residues, order = residues.copy(), np.arange(len(residues))
     pivots: list[int] = []
     for column in range(residues.shape[1]):
         row = len(pivots)
         below = np.flatnonzero(residues[row:, column])
         if not len(below):
             continue
-        residues[[row, row + below[0]]] = residues[[row + below[0], row]]
+        swapped = [row + below[0], row]
+        residues[[row, row + below[0]]], order[[row, row + below[0]]] = residues[swapped], order[swapped]
         scaled = residues[row, column:] * pow(int(residues[row, column]), -1, prime) % prime
-        residues[row + 1 :, column:] = (
-            residues[row + 1 :, column:] - residues[row + 1 :, column, None] * scaled
-        ) % prime
+        changed = row + 1 + np.flatnonzero(residues[row + 1 :, column])
+        residues[changed, column:] = (residues[changed, column:] - residues[changed, column, None] * scaled) % prime
         pivots.append(column)
-    return pivots
-
-
-def _reduced(matrix: NDArray[np.int8] | NDArray[np.int64], prime: int) -> list[int]:
-    """Pivots from the reduced row echelon form of flint."""
-    reduced, rank = _modulo(matrix, prime).rref()
-    pivots: list[int] = []
-    column = 0
-    for row in range(rank):
-        while not int(reduced[row, column]):
-            column += 1
-        pivots.append(column)
-        column += 1
-    return pivots
+    return order[: len(pivots)].tolist(), pivots
 
 
 def independent_rows(rows: NDArray[np.int64]) -> tuple[tuple[int, ...], int]:

@@ -31,7 +31,7 @@ class Alternating(Symmetric):
     sources: ClassVar[dict[str, str]] = {"jellyfish": "partitions whose blocks hang on one head, arXiv 2301.10152"}
     heads = True
     headless = "S"
-    haar = ""
+    haar = "even permutation"
     twist = "sign"
     frames = ""
     spanning = "set partitions, and those with n or n - 1 blocks all tied to the head (n a number above 1)"

@@ -115,7 +115,8 @@ class Group:
     #: The ways to grow n that maps may commute with: repeating nodes, and padding by zeros.
     transfers: ClassVar[tuple[str, ...]] = ("repeat", "pad")
     #: Of which kind the matrices of the group are where moments of their entries are known: ``"permutation"``,
-    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``.
+    #: ``"signed permutation"``, ``"orthogonal"``, ``"symplectic"``, ``"unitary"``; those of determinant 1 among them
+    #: ``"even permutation"``, ``"special orthogonal"``, ``"special unitary"``.
     haar: ClassVar[str] = ""
     #: Which diagrams are a basis at every n without a choice: ``"blocks"``, at most n, or ``"standard"``.
     rule: ClassVar[str] = ""
@@ -123,6 +124,9 @@ class Group:
     arguments: ClassVar[tuple[str, ...]] = ("stable", "gram")
     #: What the algebra of diagrams takes, in words; empty where there is none.
     spanning: ClassVar[str] = ""
+
+    def __deepcopy__(self, memo: object) -> Group:
+        return self  # nothing in it changes, and modules hold it
 
     def __new__(cls, family: object = None, *size: object, **named: object) -> Group:
         """An object of the family's own class; copies are made without a family."""
@@ -314,7 +318,7 @@ class Group:
 
     def headed_symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """The same between symmetric, alternating and plain tensors."""
-        self._lacks(f"a formula for its diagrams with a head between {len(parts)} spaces")
+        self._lacks(f"formula for its diagrams with a head between {len(parts)} spaces")
 
     def headed_shapes(self, total: int) -> Iterator[Shape]:
         """The shapes of the tableaux that are read as standard diagrams with a head."""
@@ -339,7 +343,7 @@ class Group:
 
     def gram_roots(self, total: int) -> Counter[int]:
         """The numbers z that the Gram determinant of all diagrams without a head is a product of n - z of."""
-        self._lacks(f"a formula for the Gram determinant on {total} vertices")
+        self._lacks(f"formula for the Gram determinant on {total} vertices")
 
     def blocks_count(self, total: int, blocks: int) -> int:
         """How many diagrams without a head on so many vertices have so many blocks."""
@@ -398,7 +402,7 @@ class Group:
 
     def dimension(self, total: int) -> int:
         """How many independent maps V^k -> V^l there are with k + l = ``total``, from representation theory alone."""
-        self._lacks(f"a formula for its dimension on {total} vertices")
+        self._lacks(f"formula for its dimension on {total} vertices")
 
     def fewest(self, total: int) -> int:  # noqa: ARG002 - of some families
         """A number that the dimension is not below, known at once, with n a number."""
@@ -406,7 +410,7 @@ class Group:
 
     def symmetric_dimension(self, parts: Sequence[int | Symmetry]) -> int:
         """The same between symmetric, alternating and plain tensors, of inputs and outputs alike."""
-        self._lacks(f"a formula for its dimension between {len(parts)} spaces")
+        self._lacks(f"formula for its dimension between {len(parts)} spaces")
 
     def stable_from(self, total: int) -> int:
         """The least n from which the dimension no longer changes and every headless diagram is needed."""

@@ -200,11 +200,6 @@ class ProductHom:
     def __post_init__(self) -> None:
         homs = [Hom(self.group, space, self.space_out) for space in self.operands]
         for order in (order for hom in homs for space in (hom.space_in, hom.space_out) for order in space.orders):
-            if any(one is not None for one in irreps_of(order)):
-                raise SpaceError(
-                    f"products are made of tensors, and {order_text(order)} is an irrep: take it to tensors of order "
-                    f"{axes_of(order)} by eq.Linear before, and the product to irreps behind"
-                )
             if is_decomposed(order):
                 raise SpaceError(
                     f"products are made of tensors with an axis for each index, and {order_text(order)} is stored in "
@@ -251,7 +246,7 @@ class ProductHom:
 
     @property
     def hom(self) -> Hom:
-        """The same as a problem of linear maps of the products, as tensors of all kinds."""
+        """The same as a problem of linear maps of the products, as tensors of all kinds; irreps are the tensors too."""
         return _of_products(self)
 
     def owners(self, term: tuple[int, ...], whole: bool = False) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ first standard tableau. Vectors are whole numbers and orthogonal; divided by the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations, product
 from math import comb, factorial, gcd, prod
@@ -84,7 +85,7 @@ def _decomposed(group: Group, part: FactorOrder) -> FactorOrder:
                 f"the part {Irrep(same[0])} of {group} is itself times the determinant, in other coordinates: ask for "
                 f"{one.order}.det"
             )
-    named = Decomposed(one.order, str(group))
+    named = replace(one, group=str(group))
     return Twisted(named) if twisted else named
 
 
@@ -146,7 +147,7 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     if group.symbolic:
         raise GroupError(
             f"{one} has coordinates where n is a number alone, and {group} leaves it open: ask for {group.at(4)}, or "
-            "for tensors of an order"
+            f"for tensors of an order, whose irreps eq.irreps({str(group)!r}, 2) counts with n as a letter"
         )
     if not group.stride or group.signature is not None:
         group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order")

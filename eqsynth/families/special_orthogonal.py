@@ -30,7 +30,7 @@ class SpecialOrthogonal(Orthogonal):
     sources: ClassVar[dict[str, str]] = {"head (Levi-Civita)": "matchings with n free vertices, arXiv 2212.08630"}
     heads = True
     headless = "O"
-    haar = ""
+    haar = "special orthogonal"
     twist = "determinant"
     spanning = "perfect matchings, and n single vertices tied to the head with pairs"
 

@@ -74,14 +74,14 @@ def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group
         return _parse_single(text, start, stop, files)
     if len(sides) > 2:
         raise ParseError("group", text, start, "a wreath product is one of two groups", WreathProduct.how)
-    outer = _parse_single(text, stop - len(sides[1]), stop, files)
+    outer = _parse_factor(text, stop - len(sides[1]), stop, files)
     try:
         reflections = reads_reflections(sides[0], outer)
     except GroupError as error:
         raise ParseError("group", text, start, str(error), ComplexReflections.how) from None
     if reflections is not None:
         return reflections
-    inner = _parse_single(text, start, start + len(sides[0]), files)
+    inner = _parse_factor(text, start, start + len(sides[0]), files)
     try:
         return WreathProduct(inner, outer)
     except GroupError as error:

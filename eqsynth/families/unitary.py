@@ -48,6 +48,7 @@ class SpecialUnitary(Hermitian, SpecialLinear):
     about = "special unitary group: the linear maps of C^n of determinant 1 that keep lengths"
     action = "change the coordinates{} by any unitary matrix of determinant 1"
     headless = "U"
+    haar = "special unitary"
 
     def random_element(self, rng: np.random.Generator) -> NDArray[Any]:
         """By Haar measure."""

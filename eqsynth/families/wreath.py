@@ -359,13 +359,18 @@ def _label(held: Mapping[Shape, Shape]) -> Label:
 
 
 def split_text(text: str) -> list[str]:
-    """What stands on both sides of each sign wr.
+    """What stands on both sides of each sign wr outside of brackets.
 
     >>> from eqsynth.families.wreath import split_text
-    >>> split_text("S(3) wr S(n)"), split_text("S(3)")
-    (['S(3) ', ' S(n)'], ['S(3)'])
+    >>> split_text("S(3) wr S(n)"), split_text("Perm(2 wr 2 = 2: 1 0)")
+    (['S(3) ', ' S(n)'], ['Perm(2 wr 2 = 2: 1 0)'])
     """
-    return re.split(r"(?<=[)\s])wr(?=[\s(A-Za-z]|$)", text)
+    sides, start = [], 0
+    for sign in re.finditer(r"(?<=[)\s])wr(?=[\s(A-Za-z]|$)", text):
+        if text.count("(", 0, sign.start()) <= text.count(")", 0, sign.start()):
+            sides.append(text[start : sign.start()])
+            start = sign.end()
+    return [*sides, text[start:]]
 
 
 def _limits(group: WreathProduct, total: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from eqsynth.spaces.space import (
     Irrep,
     Order,
     Symmetry,
+    Valence,
     axes_of,
     axis_counts,
     entries_of,
@@ -30,6 +31,7 @@ from eqsynth.spaces.space import (
     read_order,
     stored_full,
     symmetrising,
+    untwisted,
 )
 
 #: The kind of irreps of O(3), among those of symmetries.
@@ -118,7 +120,8 @@ def to_irreps(x: Tensor, group: str | Group, order: str | Order) -> Tensor:
     ``x``: shape ``(*batch, n, ..., n, channels)``; the result: ``(*batch, n^k, channels)``, orthonormal coordinates, so
     that norms and inner products are the same. They stand part by part, large irreps first, of O(3) in e3nn's
     coordinates: for each part its coordinates, and for each of these its copies. ``eqsynth.bases.decomposed.parts``
-    lists the parts. ``order`` is ``3`` or ``"3.irreps"``, which mean the same here.
+    lists the parts. ``order`` is ``3`` or ``"3.irreps"``, which mean the same here; of ``"S2"`` and other symmetric
+    tensors, with all entries, there are as many coordinates as independent entries.
 
     Raises ShapeError where ``x`` has other axes, GroupError where the group has no such coordinates.
     """
@@ -137,12 +140,14 @@ def from_irreps(x: Tensor, group: str | Group, order: str | Order) -> Tensor:
     >>> eq.from_irreps(torch.zeros(9, 1), "O(3)", 2).shape
     torch.Size([3, 3, 1])
 
-    ``x``: shape ``(*batch, n^k, channels)``. Raises ShapeError for another length, GroupError as ``to_irreps``.
+    ``x``: shape ``(*batch, n^k, channels)``, fewer coordinates for ``"S2"``.
+
+    Raises ShapeError for another length, GroupError as ``to_irreps``.
     """
     table, count, n = _decomposition(group, order, x)
     axis = _start(x, 1)
-    if x.shape[axis] != n**count:
-        raise ShapeError(f"got shape {tuple(x.shape)}, expected an axis of length {n**count} before the channels")
+    if x.shape[axis] != len(table):
+        raise ShapeError(f"got shape {tuple(x.shape)}, expected an axis of length {len(table)} before the channels")
     full = _times(table, x, axis, 0)
     return full.reshape(*x.shape[:axis], *[n] * count, x.shape[-1])
 
@@ -151,23 +156,22 @@ def _decomposition(group: str | Group, order: str | Order, x: Tensor) -> tuple[T
     """The matrix from entries to coordinates, the number of indices, and n."""
     parsed = Group.parse(group)
     asked = read_order(order)
-    full = stored_full(asked)
-    if len(entries_of(full)) > 1 or not is_plain(full):
+    full, count = untwisted(stored_full(asked)), axes_of(asked)
+    if isinstance(full, tuple | Irrep | Valence):
         raise SpaceError(
-            f"{order_text(asked)} is not stored in coordinates of irreducible parts: give an order such as 3"
+            f"{order_text(asked)} is not stored in coordinates of irreducible parts: give an order such as 3, or S2"
         )
-    count = axes_of(full)
-    fitted_order(parsed, Decomposed(count))
+    fitted_order(parsed, Decomposed(count, kind=full.kind if isinstance(full, Symmetry) else ""))
     if not isinstance(x, torch.Tensor):
         raise ShapeError(f"expected a tensor, got type {type(x).__name__}")
     if not (x.is_floating_point() or x.is_complex()):
         raise ShapeError(f"coordinates are no whole numbers, and the tensor holds {x.dtype}: pass x.float()")
-    return _decomposed(parsed, count, x.device, x.dtype), count, parsed.number
+    return _decomposed(parsed, full, x.device, x.dtype), count, parsed.number
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a table for each dtype and device
-def _decomposed(group: Group, count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.from_numpy(matrix(group, count)).to(device=device, dtype=dtype)
+def _decomposed(group: Group, order: Order, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.from_numpy(matrix(group, order)).to(device=device, dtype=dtype)
 
 
 def _changed(x: Tensor, axis: int, count: int) -> Tensor:

@@ -69,6 +69,18 @@ class EquivariantModule(nn.Module):
         open_sizes = [factor for factor in hom.group.factors if factor.symbolic]
         self._multiple = {f.n: max(g.multiple for g in open_sizes if g.n == f.n) for f in open_sizes}
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Scales and variances stay real where a module of complex tensors is converted, ``.to(torch.complex128)``."""
+
+        def converted(own: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = fn(own)
+            real = self.group.over_complex and result.is_complex() and not own.is_complex()
+            return result.real.clone() if real else result
+
+        for child in self.children() if recurse else ():
+            child._apply(fn)  # type: ignore[no-untyped-call]
+        return super()._apply(converted, False)  # type: ignore[no-untyped-call]
+
     def _empty(self, *shape: int, device: Any, dtype: torch.dtype | None) -> torch.Tensor:
         """A tensor for a parameter or a buffer; SizeError where it does not fit in memory."""
         what = f"{type(self).__name__} of {self.space_in}"
@@ -581,9 +593,20 @@ def component_axes(permuted: tuple[bool, ...]) -> tuple[int, ...]:
     return tuple(place - len(permuted) - 1 for place, is_permuted in enumerate(permuted) if not is_permuted)
 
 
-def mean_over(x: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
-    """The mean over axes, which stay with length 1; over none of them each value by itself."""
-    return x.mean(axes, keepdim=True) if axes else x
+def share_of(forms: tuple[Form | None, ...]) -> float:
+    """How many coordinates there are for each entry of full tensors: fewer than one where tensors are symmetric."""
+    shares = [b.share for b in forms if b is not None]
+    return prod(coordinates for coordinates, _ in shares) / prod(entries for _, entries in shares)
+
+
+def mean_over(x: torch.Tensor, axes: tuple[int, ...], forms: tuple[Form | None, ...] = ()) -> torch.Tensor:
+    """The mean over axes, which stay with length 1, over none of them each value by itself.
+
+    With the ``forms`` of these axes it is the mean over the entries of full tensors.
+    """
+    mean = x.mean(axes, keepdim=True) if axes else x
+    share = share_of(forms)
+    return mean if share == 1 else mean * share
 
 
 def product_sign(permuted: tuple[bool, ...], forms: tuple[Form | None, ...]) -> int:
@@ -687,7 +710,7 @@ class NormActivation(EquivariantModule):
                 square = value.abs() ** 2 if value.is_complex() else value * lower(value, permuted, forms)
                 axes = component_axes(permuted)
                 if definite:
-                    size = (mean_over(square, axes).clamp_min(0) + self.eps).sqrt()
+                    size = (mean_over(square, axes, forms).clamp_min(0) + self.eps).sqrt()
                 else:
                     count = 1
                     for axis in axes:
@@ -809,6 +832,6 @@ class Pairings(EquivariantModule):
                 count = 1
                 for axis in axes:
                     count = count * product.shape[axis]
-                pairing = product.sum(axes) * count**-0.5 if axes else product
+                pairing = product.sum(axes) * (count / share_of(forms)) ** -0.5 if axes else product
             outputs[target] = outputs[target] + pairing.to(left.dtype)
         return outputs

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from eqsynth.bases.basis import basis
 from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.pointwise import demand, gates, positional, positions
 from eqsynth.errors import (
@@ -27,7 +28,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import Hom, fitted_space, negated
+from eqsynth.families.hom import NO_TRANSFER, Hom, check_transfer, fitted_space, negated
 from eqsynth.families.irreps import check_parts, has_parts
 from eqsynth.layers.emitted import Output
 from eqsynth.layers.linear import Linear
@@ -47,7 +48,7 @@ from eqsynth.nn.activations import (
     wrong_call,
 )
 from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm
-from eqsynth.nn.reach import alternating_add, is_read, map_exists, products_add, reached
+from eqsynth.nn.reach import alternating_add, is_read, map_exists, only_constants, products_add, reached
 from eqsynth.spaces.space import (
     Decomposed,
     Order,
@@ -291,12 +292,16 @@ class MLP(Sequential):
     and groups that relabel positions have no such coordinates. Input and output are as they are given, weights mean the
     same, and a state_dict of one is one of the other. ``print(net)`` shows it.
 
+    ``transfer="repeat"`` or ``"pad"``, with n a letter, makes a network that means the same at every size, as in
+    eq.Linear: its linear layers have these maps alone, and the other parts must keep them. There are no products.
+
     With O(n), SO(n), Sp(n) or H(n), give hidden spaces channels of order 0: what there is to know of lengths and angles
     goes there.
 
     What nothing reads is not made, so that every parameter gets a gradient: vectors in front of an invariant output
     need no gates, and terms of hidden spaces that no map takes to what follows are left out. Warns of inputs from which
-    no path leads to an output, and of outputs to which none leads.
+    no path leads to an output, of outputs to which none leads, and of those that only invariants reach though they are
+    no invariants: such an output is the identity, or another constant tensor, times numbers.
 
     Raises EqsynthError for fewer than two spaces, SpaceError where the output reads nothing of a hidden space,
     ActivationError where the group does not allow what is asked.
@@ -314,6 +319,7 @@ class MLP(Sequential):
         device: Any = None,
         dtype: torch.dtype | None = None,
         storage: str = "auto",
+        transfer: str | None = None,
     ) -> None:
         if not isinstance(spaces, tuple | list) or len(spaces) < 2:
             raise EqsynthError("an MLP needs a list of spaces, from the input to the output: ['1x2', '16x2', '1x0']")
@@ -327,7 +333,10 @@ class MLP(Sequential):
             listed[1:-1] = map(_of_tensors, listed[1:-1])
         modules: list[nn.Module] = []
         before = listed[0]
-        how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage)
+        check_transfer(transfer, parsed, [order for space in listed for order in space.orders])
+        if transfer and activation == "products":
+            raise EqsynthError(f"{NO_TRANSFER}, or take activation='gated'")
+        how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage, transfer)
         for place, (hidden, block) in enumerate(_blocks(how, listed), 1):
             start = problem_of(block[0]).space_in
             modules.append(_mixing(how, before, start, place))
@@ -338,6 +347,8 @@ class MLP(Sequential):
                 modules.append(Dropout(parsed, hidden, chance))
             before = hidden
         modules.append(_mixing(how, before, listed[-1], len(listed) - 1))
+        if transfer:
+            _check_parts_transfer(modules, transfer)
         super().__init__(*modules)
         for message, category in _without_path(modules, listed):
             warn(message, category)
@@ -370,7 +381,53 @@ def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list
         if place in zero and not sources[place]:
             what = f"output term {place} of this network, of order {order_text(order)}, is constant"
             warned.append((f"{what}: no path leads to it from an input; {cure}", ZeroOutputWarning))
+    last = layers[-1].plan
+    for place, order in enumerate(spaces[-1].orders):
+        read_orders = [last.hom.space_in.orders[pair.term_in] for pair in last.pairs if pair.term_out == place]
+        if sources[place] and only_constants(last.hom.group, spaces[0].orders, read_orders, order):
+            text = order_text(order)
+            what = (
+                f"output term {place} of this network, of order {text}, is made of constant tensors alone, each times"
+            )
+            why = "an invariant, since nothing else is read for it: give the hidden space before it a term of order"
+            warned.append((f"{what} {why} {text}", ZeroOutputWarning))
     return warned
+
+
+def _check_parts_transfer(modules: Sequence[nn.Module], transfer: str) -> None:
+    """Refuse parts of a network that do not mean the same at every size; linear layers and gates do.
+
+    Pairings divide their sums by roots of n. With absent nodes entries must stay zero, so that biases, and functions
+    that are not zero at zero, are for invariants and for axes whose length is a number.
+    """
+    for module in modules:
+        hom, why = problem_of(module), ""
+        group, orders = hom.group, hom.space_in.orders
+        summed = any(_grows(group, order) > _grows(group, positional(group, order)) for order in orders)
+        if isinstance(module, Pairings) and summed:
+            why = "Pairings divide sums by roots of n: take activation='gated'"
+        if transfer == "pad" and isinstance(module, NormActivation) and summed:
+            why = "NormActivation divides norms by roots of n: take activation='gated'"
+        if transfer == "pad" and isinstance(module, LayerNorm | BatchNorm):
+            why = f"{type(module).__name__} adds a bias at absent nodes: leave norm out"
+        if transfer == "pad" and isinstance(module, Activation):
+            pairs = zip(module.functions, orders, strict=True)
+            if any(_grows(group, order) and not _keeps_zero(function) for function, order in pairs):
+                why = f"{', '.join(module.names)} is not zero at zero, where absent nodes must stay: take relu or tanh"
+        if why:
+            raise ActivationError(f"with transfer={transfer!r} every part must mean the same at every size; {why}")
+
+
+def _grows(group: Group, order: Order) -> int:
+    """How many axes have a letter for their length."""
+    pairs = zip(group.factors, axis_counts(order), strict=True)
+    return sum(count for factor, count in pairs if factor.symbolic)
+
+
+def _keeps_zero(function: nn.Module) -> bool:
+    parameter = next(function.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        return not function(torch.zeros(1, dtype=parameter.dtype, device=parameter.device)).any()
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +440,13 @@ class _Block:
     bias: bool
     factory_kwargs: dict[str, Any]
     storage: str
+    transfer: str | None
+
+    def map_exists(self, before: Order, after: Order) -> bool:
+        """Whether a linear layer of the network has a map besides 0."""
+        if self.transfer is None:
+            return map_exists(self.group, before, after)
+        return len(basis(self.group, before, after, transfer=self.transfer)) > 0
 
     def stored(self, space: Space) -> Space:
         """A hidden space as it stands between layers, where no products are in it."""
@@ -412,7 +476,15 @@ def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
     with warnings.catch_warnings():
         # Channels of order 0 that no linear map reaches are what pairings are added to.
         warnings.simplefilter("ignore", ZeroOutputWarning)
-        layer = Linear(how.group, before, after, how.bias, normalization=how.normalization, **how.factory_kwargs)
+        layer = Linear(
+            how.group,
+            before,
+            after,
+            how.bias,
+            normalization=how.normalization,
+            transfer=how.transfer,
+            **how.factory_kwargs,
+        )
     if not layer.plan.pairs:
         message = (
             f"this network is constant: nothing of {before} reaches {after}, the terms of spaces[{place}] that are "
@@ -430,7 +502,7 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
     """
     group, blocks, after = how.group, [], spaces[-1]
     for before, space in reversed(list(pairwise(spaces[:-1]))):
-        read = [any(map_exists(group, order, other) for other in after.orders) for order in space.orders]
+        read = [any(how.map_exists(order, other) for other in after.orders) for order in space.orders]
         if not any(read):
             raise SpaceError(
                 f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 between them. "
@@ -472,6 +544,8 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
         for order in dict.fromkeys(space.orders)
         if any(map_exists(how.group, other, order) for other in before.orders)
     )
+    if how.transfer:
+        return ()
     wanted = how.activation == "products"
     # Irreps are not multiplied: gates and pairings are left.
     if how.activation == "auto" and not has_irreps(*orders, *space.orders) and _usual(how.group, space) is None:

@@ -41,13 +41,14 @@ def _require_norm(group: Group, order: Order) -> None:
         raise ActivationError(
             f"tensors of order {order_text(order)} of {group} cannot be normalised: no positive definite form that the "
             "group keeps is known, as in every group that is not compact, whose elements make tensors as long as they "
-            "like. Normalise the terms of order 0, and bound the others with eq.nn.Gated or eq.nn.NormActivation"
+            "like. Normalise the terms of order 0, and bound the others with eq.nn.Gated, or with eq.nn.NormActivation "
+            "where the group keeps a symmetric form"
         )
 
 
 def _mean_square(x: torch.Tensor, plan: tuple[Any, ...], axes: tuple[int, ...]) -> torch.Tensor:
     permuted, forms = plan
-    return mean_over(x.abs() ** 2 if x.is_complex() else x * lower(x, permuted, forms), axes)
+    return mean_over(x.abs() ** 2 if x.is_complex() else x * lower(x, permuted, forms), axes, forms)
 
 
 def _rows(terms: Sequence[torch.Tensor]) -> int:

@@ -106,9 +106,9 @@ class Padded(EquivariantModule):
             )
         terms = self.terms_of(x)
         shapes, shapes_out = (shapes_of(self.group, space) for space in (self.space_in, self.space_out))
-        call = self._computed, self._at_size_zero
+        listed, asked = _by_letter(sizes, self._letters), self._asked
         return joined(
-            computed_padded(list(terms), _by_letter(sizes, self._letters), shapes, shapes_out, self._asked, *call)
+            computed_padded(list(terms), listed, shapes, shapes_out, asked, self._computed, self._at_size_zero)
         )
 
     def _computed(self, inputs: Sequence[Sequence[torch.Tensor]], sizes: list[dict[str, int]]) -> list[Any]:

@@ -195,9 +195,12 @@ def _graphs(batch: Any, points: int) -> torch.Tensor | None:
 
 
 def _cutoff(cutoff: object) -> float:
-    value = bounded("cutoff", cutoff)
+    try:
+        value = bounded("cutoff", cutoff)
+    except EqsynthError:
+        value = 0
     if not value > 0:
-        raise EqsynthError(f"cutoff is a distance above 0, not {shown(cutoff)}")
+        raise EqsynthError(f"cutoff is a distance above 0, not {shown(cutoff)}: write cutoff=5.0")
     return value
 
 

@@ -99,6 +99,30 @@ def alternating_add(group: Group, order: Order, outputs: Sequence[Order]) -> boo
     return any(_alternating_beyond(list(_components(group, (order, order, out)))) for out in outputs)
 
 
+def only_constants(group: Group, inputs: Sequence[Order], read: Sequence[Order], out: Order) -> bool:
+    """Whether linear maps of what is read give an output fixed tensors times invariants, and inputs hold more.
+
+    >>> from eqsynth import Group
+    >>> from eqsynth.nn.reach import only_constants
+    >>> only_constants(Group("O", 3), [1], [0], 2), only_constants(Group("O", 3), [1], [0], 0)
+    (True, False)
+
+    So it is in a factor of the group where all that is read is invariant, and neither the output nor all inputs are.
+    """
+    for place, factor in enumerate(group.factors):
+        target, *others = (orders_of(stored_full(order))[place] for order in (out, *inputs, *read))
+        before, behind = others[: len(inputs)], others[len(inputs) :]
+        invariants = _maps(factor, (), target)
+        if (
+            not any(map(axes_of, behind))
+            and any(map(axes_of, before))
+            and invariants
+            and _maps(factor, (target,), target) > invariants**2
+        ):
+            return True
+    return False
+
+
 def is_read(group: Group, order: Order, orders: Sequence[Order], outputs: Sequence[Order]) -> bool:
     """Whether some output is a linear map of a tensor, or a map of its product with one of ``orders``."""
     pairs: list[tuple[Order, ...]] = [(order, other) for other in orders if other != order]

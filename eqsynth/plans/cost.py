@@ -35,7 +35,7 @@ from eqsynth.plans.steps import (
     Weigh,
 )
 from eqsynth.spaces import exchanges
-from eqsynth.spaces.space import Decomposed, Irrep, Stored
+from eqsynth.spaces.space import Decomposed, Irrep, Stored, Symmetry
 
 if TYPE_CHECKING:
     from eqsynth.families.hom import Problem
@@ -405,7 +405,7 @@ def _entries(n: Polynomial, symmetry: Stored) -> Polynomial:
     if isinstance(symmetry, Irrep):
         return Polynomial.of(symmetry.dim)
     if isinstance(symmetry, Decomposed):
-        return n**symmetry.order
+        return _entries(n, symmetry.full) if isinstance(symmetry.full, Symmetry) else n**symmetry.order
     coefficients = exchanges.length_coefficients(symmetry.kind, symmetry.order)
     return sum((count * n**power for power, count in enumerate(coefficients)), ZERO) / symmetry.size
 

@@ -1,4 +1,4 @@
-"""Maps of products of symmetric or of equal inputs: which stay independent, and how large their values are."""
+"""Maps of products of symmetric or equal inputs, or irreps: which stay independent, how large their values are."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from itertools import product
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
+from eqsynth.bases import irreps
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.index_symmetries import Key, image, images_under
+from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
 from eqsynth.exact.partitions import components, perfect_matchings
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, index_sizes, split_turn
+from eqsynth.families.irreps import coordinates, vectors
 from eqsynth.plans.infer import full_axes
 from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.powers import independent_values
 from eqsynth.plans.steps import Pair
 from eqsynth.spaces.exchanges import Turn, generated
-from eqsynth.spaces.space import Symmetry, axis_counts, entries_of, generators_of, order_text
+from eqsynth.spaces.space import Order, Symmetry, axis_counts, entries_of, generators_of, order_text
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 #: The operand of each axis of a product, and the axis there (``ProductHom.owners``).
@@ -47,29 +49,38 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
     ()
     >>> independent(eq.basis("O(n)", 4, 0), ProductHom.parse("O(n)", ["S2", "S2"], 0), 0)
     (0, 1)
+    >>> from eqsynth.plans.products import maps
+    >>> [len(maps(ProductHom.parse("O(3)", ["1x2e", "1x2e"], f"1x{degree}e"), 0, 0)) for degree in (0, 1, 2, 4)]
+    [1, 1, 1, 1]
 
     A map of x (x) x sees only its mean over all ways to exchange equal operands, and one of symmetric tensors that over
     all orders of their axes, with signs for alternating ones. Where exchanges carry diagrams to diagrams, up to a
     sign, one of each orbit is kept, unless an exchange carries it to its own negative. Elsewhere values of the maps at
-    random tensors decide, modulo a prime, or the means are taken as matrices, and their exact rank does. ``number``:
-    the place of the product in ``problem.terms``.
+    random tensors decide, modulo a prime, or the means are taken as matrices, and their exact rank does; of irreps, in
+    the vectors of their coordinates. ``number``: the place of the product in ``problem.terms``.
 
     Raises SizeError where these matrices are too large.
     """
     orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
-    swaps = list(_exchanges(problem, number))
-    if not swaps or not len(maps):
+    swaps, some_irreps = list(_exchanges(problem, number)), irreps.has_irreps(*orders)
+    if not (swaps or some_irreps) or not len(maps):
         return tuple(range(len(maps)))
-    if all(factor.diagrammatic for factor in maps.group.factors):
+    if not some_irreps and _of_diagrams(maps):
         places = _by_orbits(maps, swaps)
         if places is not None:
             return places
-    by_values = independent_values(maps, problem, number)
+    by_values = None if irreps.has_irreps(*orders, maps.outputs) else independent_values(maps, problem, number)
     if by_values is not None:
         return by_values
     symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
     equal = prod(map(factorial, Counter(problem.terms[number]).values()))
-    return _by_matrices(maps, swaps, symmetric * equal)
+    return _by_matrices(maps, swaps, symmetric * equal, orders)
+
+
+def _of_diagrams(maps: Basis) -> bool:
+    """Whether every element is a diagram for each index of an axis; maps of twisted tensors may be tables."""
+    diagrams = all(isinstance(part, Diagram) for number in range(len(maps)) for part in maps.parts(number))
+    return diagrams and all(factor.diagrammatic for factor in maps.group.factors)
 
 
 def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
@@ -121,7 +132,7 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     return tuple(places)
 
 
-def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[int, ...]:
+def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int, orders: Sequence[Order]) -> tuple[int, ...]:
     import numpy as np
 
     problem = f"the maps {order_text(maps.inputs)} -> {order_text(maps.outputs)} of a product"
@@ -131,19 +142,35 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int) -> tuple[in
         factor.n if isinstance(factor.n, int) else _fitting(factor, max(factor.stable_from(k + lo), 1))
         for factor, (k, lo) in zip(maps.group.factors, counts, strict=True)
     ]
+    lengths = index_sizes(maps.group, sizes)
     columns = prod(
-        sizes[factor] for factor in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
+        lengths[index] for index in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
     )
     # Exact ranks, and sums over all exchanges, of matrices with so many entries.
     afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
-    every = generated(swaps) or {}
+    every = (generated(swaps) if swaps else None) or {tuple(range(len(full_axes(maps.group, maps.inputs)))): 1}
     matrices = maps.matrices(sizes)
-    lengths = [sizes[factor] for factor in full_axes(maps.group, maps.inputs)]
-    split = matrices.reshape(*matrices.shape[:2], *lengths)
+    if irreps.has_irreps(*orders, maps.outputs):
+        matrices = irreps.on_vectors(matrices, 1, [maps.outputs], sizes, vectors)
+    split = _by_indices(maps, matrices, sizes)
     total = np.zeros_like(split)
     for swap, sign in every.items():
         total += sign * np.transpose(split, (0, 1, *(2 + axis for axis in swap)))
+    total = irreps.on_vectors(total.reshape(matrices.shape), 2, orders, sizes, vectors)
     return independent_rows(total.reshape(len(maps), -1))[0]
+
+
+def _by_indices(maps: Basis, matrices: NDArray[Any], sizes: Sequence[int]) -> NDArray[Any]:
+    """Matrices with an axis for each index of the inputs, in the order of ``full_axes``."""
+    import numpy as np
+
+    lengths, places = list[int](), list[int]()
+    for factor, count, size in zip(maps.group.factors, axis_counts(maps.inputs), sizes, strict=True):
+        own, first = factor.index_lengths(size), len(lengths)
+        lengths += own * count
+        places += [first + axis * len(own) + index for index in range(len(own)) for axis in range(count)]
+    split = matrices.reshape(*matrices.shape[:-1], *lengths)
+    return np.transpose(split, (*range(matrices.ndim - 1), *(matrices.ndim - 1 + place for place in places)))
 
 
 def _fitting(factor: Group, size: int) -> int:
@@ -176,7 +203,8 @@ def ratios(maps: Basis, problem: ProductHom, number: int, sizes: Sequence[int] |
     ``sizes``: one for each factor of the group; without them, those of :func:`moments`.
     """
     term = problem.terms[number]
-    if len(set(term)) == len(term):
+    some_irreps = irreps.has_irreps(*(problem.inputs[factor][1] for factor in term))
+    if len(set(term)) == len(term) and not some_irreps:
         return [1.0] * len(maps)
     copies, owners = len(term), problem.owners(term)
     pairings = [
@@ -185,9 +213,10 @@ def ratios(maps: Basis, problem: ProductHom, number: int, sizes: Sequence[int] |
         if all(term[a % copies] == term[b % copies] for a, b in pairing)
     ]
     counted = None
-    if len(pairings) * len(maps) <= MAX_LOOPS:
+    if len(pairings) * len(maps) <= MAX_LOOPS and not some_irreps:
         counted = _by_loops(maps, owners, pairings, copies, sizes)
-    return _by_entries(maps, owners, pairings, copies, sizes) if counted is None else counted
+    orders = [problem.inputs[factor][1] for factor in term]
+    return _by_entries(maps, owners, pairings, orders, sizes) if counted is None else counted
 
 
 Pairings = Sequence[tuple[tuple[int, ...], ...]]
@@ -197,7 +226,7 @@ def _by_loops(
     maps: Basis, owners: Owners, pairings: Pairings, copies: int, wanted: Sequence[int] | None
 ) -> list[float] | None:
     """For diagrams whose entries are 0 and 1: every sum is a power of n for each closed component."""
-    plain = all(factor.diagrammatic and not factor.paired for factor in maps.group.factors)
+    plain = _of_diagrams(maps) and not any(factor.paired for factor in maps.group.factors)
     if not plain or any(maps.flat(number).head for number in range(len(maps))):
         return None
     own = [factor.n if isinstance(factor.n, int) else NOMINAL_N for factor in maps.group.indices]
@@ -236,16 +265,18 @@ def _free_labels(links: Sequence[tuple[int, int]], lengths: Sequence[int]) -> in
 
 
 def _by_entries(
-    maps: Basis, owners: Owners, pairings: Pairings, copies: int, wanted: Sequence[int] | None
+    maps: Basis, owners: Owners, pairings: Pairings, orders: Sequence[Order], wanted: Sequence[int] | None
 ) -> list[float]:
-    """The same from the matrices; where they are too large, as if no operand met itself."""
+    """The same from the matrices; where they are too large, as if no operand met itself, or were an irrep."""
     import numpy as np
 
-    sizes = wanted or maps.sizes(SMALL_N if maps.group.symbolic else None)
+    copies = len(orders)
+    sizes = wanted or [
+        factor.n if isinstance(factor.n, int) else _fitting(factor, SMALL_N) for factor in maps.group.factors
+    ]
+    sides = index_sizes(maps.group, sizes)
     outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
-    entries = len(maps)
-    for factor in (*outs, *ins):
-        entries *= sizes[factor]
+    entries = len(maps) * prod(sides[index] for index in (*outs, *ins))
     if entries > MAX_MOMENTS or len(pairings) * len(maps) > MAX_LOOPS:
         exchanges = sum(all(a < copies <= b for a, b in pairing) for pairing in pairings)
         return [1 / exchanges] * len(maps)
@@ -253,12 +284,15 @@ def _by_entries(
     order = [axis for place in range(copies) for axis, (owner, _) in enumerate(owners) if owner == place]
     lengths = [1] * copies
     for axis, (place, _) in enumerate(owners):
-        lengths[place] *= sizes[ins[axis]]
+        lengths[place] *= sides[ins[axis]]
     ratios = []
     for matrix in maps.matrices(sizes).astype(float):
-        split: NDArray[np.float64] = matrix.reshape(len(matrix), *[sizes[factor] for factor in ins])
+        split = _by_indices(maps, matrix, sizes)
         split = np.transpose(split, (0, *(1 + axis for axis in order))).reshape(len(matrix), *lengths)
-        total = 0.0
+        split = irreps.on_vectors(split, 0, [maps.outputs], sizes, coordinates)
+        square, total = float((split**2).sum()), 0.0
+        for place, operand in enumerate(orders):
+            split = irreps.on_vectors(split, 1 + place, [operand], sizes, coordinates)
         for pairing in pairings:
             labels = [0] * (2 * copies)
             for number, (a, b) in enumerate(pairing):
@@ -266,5 +300,5 @@ def _by_entries(
             first, second = [0, *labels[:copies]], [0, *labels[copies:]]
             arguments: list[Any] = [split, first, split, second, []]
             total += float(np.einsum(*arguments))
-        ratios.append(float((split**2).sum()) / total)
+        ratios.append(square / total)
     return ratios

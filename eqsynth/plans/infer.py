@@ -38,6 +38,7 @@ from eqsynth.plans.steps import (
     Twist,
     Unpack,
     Weigh,
+    as_read,
     describe,
 )
 from eqsynth.spaces.space import (
@@ -47,7 +48,6 @@ from eqsynth.spaces.space import (
     entries_of,
     is_packed,
     order_text,
-    stored_once,
     stored_packed,
 )
 
@@ -140,6 +140,8 @@ def infer(
     exactly once; for outputs of another shape than their term, or missing. Inputs may stay unread, for no map may
     depend on them; those of products are all there.
     """
+    if len({*packs}) < len(packs):
+        raise PlanError(f"a plan of {problem} names a packed axis twice")
     inference = _Inference(problem, dims, bias_dims, packs)
     for step in steps:
         inference.add(step)
@@ -510,13 +512,15 @@ class _Inference:
         ends += [(end, self.problem.space_out.orders, step.bases.outs) for end in step.targets]
         for end, orders, listed in ends:
             known = 0 <= end.term < len(orders) and 0 <= end.order < len(listed)
-            fits = known and listed[end.order] == stored_once(orders[end.term])
+            fits = known and listed[end.order] == as_read(orders[end.term], isinstance(step.bases, Fixed))
             self._require(fits, f"{end.name} is not of the order of term {end.term}")
         asked = [{end.order for end in side} for side in (step.sources, step.targets)]
         there = [{*range(len(orders))} for orders in (step.bases.ins, step.bases.outs)]
         self._require(asked == there, "the bases are adapted to other orders, too")
         right = step.bases.group == self.problem.group and (isinstance(step.bases, Fixed) or sound(step.bases))
         self._require(right, "the bases are not adapted to the maps")
+        whole = isinstance(step.bases, Fixed) and step.factored
+        self._require(not whole, "what is in the basis of its parts has no change of basis to be factored")
         for end in step.sources:
             self._channels(end.name, end.term)
             self._same(end.name, self._value(end.name).axes, self._axes(step.bases.ins[end.order]))

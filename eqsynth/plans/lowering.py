@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import accumulate, product, starmap
 from math import factorial, fsum, prod
-from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from eqsynth.bases import fourier, index_symmetries, irreps
@@ -54,6 +53,7 @@ from eqsynth.plans.steps import (
     Target,
     Tied,
     Unpack,
+    as_read,
 )
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
@@ -209,7 +209,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         )
     orders = (*hom.space_in.orders, *hom.space_out.orders)
     if decomposed := next((order for order in orders if is_decomposed(order)), None):
-        _check_decomposed(hom, decomposed, method)
+        _check_decomposed(hom, decomposed, method, parameters)
     elif method in ("fourier", "irreps") and irreps.has_irreps(*orders):
         raise GroupError(f"method={method!r} is for tensors, and {hom} has irreps: ask for method='diagrams'")
     if method == "fourier":
@@ -228,7 +228,7 @@ def plan_by(hom: Hom, bias: bool, normalization: str, method: str, parameters: s
         and not any(isinstance(element, Diagram | tuple) for maps in needed for element in maps.diagrams)
         and any(map(len, bases.values()))
     ):
-        other = "" if irreps.has_irreps(*orders) else " or 'irreps'"
+        other = "" if group.split or irreps.has_irreps(*orders) else " or 'irreps'"
         raise GroupError(f"the maps of {hom} are no diagrams: ask for method='matrix'{other}")
     if method == "matrix" and any(
         isinstance(element, Diagram | tuple)
@@ -274,15 +274,21 @@ def constants(hom: Hom, order: Order) -> Basis:
     return basis(hom.group, none_of(order), order, transfer=hom.transfer)
 
 
-def _check_decomposed(hom: Hom, one: Order, method: str) -> None:
+def _check_decomposed(hom: Hom, one: Order, method: str, parameters: str) -> None:
     """Raise where a problem has tensors in coordinates of irreducible parts, and a method or terms that do not go."""
+    orders = (*hom.space_in.orders, *hom.space_out.orders)
+    if parameters == "blocks" and not all(is_plain(stored_full(order)) for order in orders):
+        raise GroupError(
+            f"weights of {hom} are no entries of blocks, since {order_text(one)} stands beside symmetric tensors: "
+            f"leave parameters out, or ask for {order_text(stored_full(one))}"
+        )
     if method != "irreps":
         raise GroupError(
             f"method={method!r} is for tensors with an axis for each index, and {order_text(one)} is stored in "
             f"coordinates of irreducible parts: ask for method='irreps', or for {order_text(stored_full(one))}"
         )
-    for order in (*hom.space_in.orders, *hom.space_out.orders):
-        if not (is_plain(order) or is_decomposed(order)):
+    for order in orders:
+        if irreps.has_irreps(order):
             raise GroupError(
                 f"{order_text(order)} and {order_text(one)} are not mixed in one layer: ask for "
                 f"{order_text(plain(order))} in place of {order_text(order)}, or for {order_text(stored_full(one))}"
@@ -354,12 +360,13 @@ def _schur(hom: Hom, bases: dict[tuple[int, int], Basis], biases: dict[int, Basi
     if not live:
         return None
     terms_in, terms_out = (sorted({pair[side] for pair in live}) for side in (0, 1))
-    orders_in, orders_out = (list(map(stored_once, space.orders)) for space in (hom.space_in, hom.space_out))
+    stays = _in_irreps(hom)
+    orders_in, orders_out = ([as_read(k, stays) for k in space.orders] for space in (hom.space_in, hom.space_out))
     ins = tuple(dict.fromkeys(orders_in[term] for term in terms_in))
     outs = tuple(dict.fromkeys(orders_out[term] for term in terms_out))
     sources = tuple(Source("", term, ins.index(orders_in[term])) for term in terms_in)
     targets = tuple(Source("", term, outs.index(orders_out[term])) for term in terms_out)
-    if not _in_irreps(hom):
+    if not stays:
         return Schur(sources, targets, adapted(hom.group, ins, outs), False)
     fixed = Fixed(hom.group, ins, outs)
     # Constants of symmetric tensors are sums of diagrams, which are spread as without irreps.
@@ -704,8 +711,10 @@ class _Lowering:
     ) -> tuple[Step, ...]:
         """The steps. Maps that are tables become tied matrices, unless a Schur step does all."""
         group = self.hom.group
-        # Constants of diagrams are cheap as they are; those of a table go with it, or stand alone.
-        as_diagrams = group.diagrammatic or method == "diagrams"
+        # Constants of diagrams are cheap as they are, and those of symmetric tensors are sums of them; those of a table
+        # go with it, or stand alone.
+        summed = any(constants.turns for constants in biases.values())
+        as_diagrams = group.diagrammatic or method == "diagrams" or summed
         if schur:
             self._add_schur(schur)
         weights = {} if schur else bases
@@ -960,7 +969,7 @@ class _Lowering:
         sources, targets, after = [], [], list[Step]()
         for end in step.sources:
             order = self.hom.space_in.orders[end.term]
-            once = stored_once(order)
+            once = step.bases.ins[end.order]
             if is_packed(order) and order == once:
                 sources.append(replace(end, name=self._read_packed(end.term)))
                 continue
@@ -972,7 +981,7 @@ class _Lowering:
             sources.append(replace(end, name=name))
         for end in step.targets:
             order = self.hom.space_out.orders[end.term]
-            once, count = stored_once(order), axes_of(order)
+            once, count = step.bases.outs[end.order], axes_of(order)
             name = self._fresh(_name("s", end.term, whole(count), self.several_out))
             targets.append(replace(end, name=name))
             if is_packed(order) and order == once:
@@ -1773,8 +1782,8 @@ def _block_variances(term_in: int, term_out: int, step: Schur) -> tuple[float, .
     share = positions(bases.group, bases.outs[b]) / reached
     # Entries that stand in several places of a tensor are coordinates divided by the square root of how many.
     before, after = (units(bases.group, order) for order in (bases.ins[a], bases.outs[b]))
-    share /= 1 if before is None else fmean((abs(before).max(1) ** -2.0).tolist())
-    share /= 1 if after is None else fmean((abs(after).max(1) ** 2).tolist())
+    share /= 1 if before is None else float((abs(before).max(1) ** -2.0).mean())
+    share /= 1 if after is None else float((abs(after).max(1) ** 2).mean())
     return tuple(
         share * part.division / part.copies_in[a]
         for part in bases.irreps

@@ -266,10 +266,11 @@ class _Powers:
         spaces: dict[int, int | Symmetry] = dict(self.factors)
         (above,) = self._above
         listed = []
-        for part in (*(spaces.get(number, 0) for number in range(len(self.channels))), above):
+        parts = [*(spaces.get(number, 0) for number in range(len(self.channels))), above]
+        for place, part in enumerate(parts):
             axes = axes_of(part)
             tensor = rng.integers(0, PRIME, (points, *[n] * axes))
-            turns = [*all_turns(part)] if symmetric or part is not above else []
+            turns = [*all_turns(part)] if symmetric or place < len(parts) - 1 else []
             # A sum over all exchanges has the symmetry.
             total = [sign * tensor.transpose(0, *(1 + axis for axis in axes)) for axes, sign in turns] or [tensor]
             listed.append(sum(total[1:], total[0]) % PRIME)

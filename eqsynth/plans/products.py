@@ -14,6 +14,7 @@ from itertools import product
 from math import perm, prod
 
 from eqsynth.bases.basis import Basis, basis
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError, explain_calls
 from eqsynth.exact.numbers import choice, flag
@@ -205,7 +206,8 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
         return basis(group, *orders, transfer=problem.transfer)
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
-    powers = power_maps(problem, term_in, term_out)
+    some_irreps = has_irreps(orders[1], *(problem.inputs[number][1] for number in problem.terms[term_in]))
+    powers = None if some_irreps else power_maps(problem, term_in, term_out)
     if powers is not None:
         return powers
     linear = basis(group, *orders)

@@ -17,6 +17,7 @@ from eqsynth.bases.decomposed import Part as IrrepPart
 from eqsynth.bases.fourier import Sums
 from eqsynth.diagrams.diagram import LETTERS, Element, Orbit, Single
 from eqsynth.errors import counted
+from eqsynth.spaces.space import Order, is_decomposed, stored_full, stored_once
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
 Pattern = tuple[int | None, ...]
@@ -358,6 +359,19 @@ class Source:
     order: int
 
 
+def as_read(order: Order, fixed: bool) -> Order:
+    """The order of a tensor as a Schur step reads it: symmetric ones each entry once; where bases are fixed, full.
+
+    >>> from eqsynth.plans.steps import as_read
+    >>> from eqsynth.spaces.space import Symmetry
+    >>> print(as_read(Symmetry("S", 2), fixed=False))
+    S2.packed
+    """
+    if not fixed:
+        return stored_once(order)
+    return order if is_decomposed(order) else stored_full(order)
+
+
 @dataclass(frozen=True, slots=True)
 class Constants:
     """The elements of the bias of an output term."""
@@ -627,7 +641,7 @@ def describe(step: Step) -> str:
         case Schur(sources, targets, bases, factored, constants):
             named = ", ".join(end.name for end in targets)
             read = " ".join(end.name for end in sources)
-            classes = counted(len(bases.classes), "class", "classes")
+            classes = counted(len(bases.classes), "class", "classes") if factored else ""
             split = f", basis changed in {classes} of positions" if factored else ""
             return (
                 f"{named} = mix {counted(len(bases.irreps), 'irrep')} of {read}{' + bias' if constants else ''}{split}"

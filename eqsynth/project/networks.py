@@ -33,6 +33,7 @@ from eqsynth.nn.activations import (
     component_axes,
     forms_of,
     identity,
+    share_of,
     suffix,
 )
 from eqsynth.nn.networks import Residual, Sequential, problem_of, sizes_asked
@@ -348,7 +349,19 @@ class _Term:
     def count(self, x: str) -> str:
         """How many components a channel of the tensor ``x`` has, in code."""
         lengths = " * ".join(f"{x}.shape[{axis}]" for axis in self.components)
+        if share_of(self.forms) != 1:
+            lengths = f"{lengths} / {share_of(self.forms)!r}"
+            return f"({lengths})"
         return f"({lengths})" if len(self.components) > 1 else lengths
+
+    def mean(self, value: str, axes: tuple[int, ...]) -> str:
+        """The mean over axes, as if tensors were full."""
+        return self.scaled(_mean(value, axes))
+
+    def scaled(self, mean: str) -> str:
+        """A mean over coordinates as that over the entries of full tensors."""
+        share = share_of(self.forms)
+        return mean if share == 1 else f"({mean} * {share!r})"
 
     def spread(self, value: str, permuted: tuple[bool, ...] | None = None) -> str:
         """One value for all components."""
@@ -397,7 +410,7 @@ def _norm_activation(body: _Body, module: NormActivation) -> None:
             body.forward.append(f"{y} = {scalars(x)}")
             continue
         square = body.squared("value", term)
-        size = f"({_mean('square', term.components)}.clamp_min(0) + {module.eps}).sqrt()"
+        size = f"({term.mean('square', term.components)}.clamp_min(0) + {module.eps}).sqrt()"
         if not term.definite:
             size = f"square.sum({term.components}, keepdim=True) * {term.count(x)} ** -0.5"
         if module.affine:
@@ -451,7 +464,7 @@ def _layer_norm(body: _Body, module: LayerNorm) -> None:
             body.forward.append(f"{y} = nn.functional.layer_norm({x}, {arguments})")
             continue
         axes = (*(term.axes if module.over == "all" else term.components), -1)
-        square = _mean(f"({body.squared('value', term)})", axes)
+        square = term.mean(f"({body.squared('value', term)})", axes)
         body.forward += [
             f"with {body.call('_full_precision', x)}:",
             f"    value = {body.call('_whole', x)}",
@@ -493,6 +506,7 @@ def _batch_norm(body: _Body, module: BatchNorm) -> None:
         if term.free and body.over_complex:
             body.forward += _complex_batch_norm(term, x, y, module, training, weight, bias)
             continue
+        square = body.squared("value", term)
         if term.free:
             running = f"self.running_mean{end}, self.running_var{end}"
             arguments = f"{running}, {weight or None}, {bias or None}, {training}, {module.momentum}, {module.eps}"
@@ -505,7 +519,7 @@ def _batch_norm(body: _Body, module: BatchNorm) -> None:
             f"with {body.call('_full_precision', x)}:",
             f"    value, square = {body.call('_whole', x)}, self.running_var{end}",
             f"    if {training}:",
-            f"        square = ({body.squared('value', term)}).mean(tuple(range(value.ndim - 1)))",
+            f"        square = {term.scaled(f'({square}).mean(tuple(range(value.ndim - 1)))')}",
             "        with torch.no_grad():",
             f"            self.running_var{end}.lerp_(square.to(self.running_var{end}.dtype), {module.momentum})",
             f"    value = value * (square + {module.eps}).rsqrt()",
@@ -588,7 +602,7 @@ def _pool(body: _Body, module: Pool, writer: _Writer) -> None:
             body.init.append(f'self.linear["{term.place}"] = {name}')
             value = f'self.linear["{term.place}"]({", ".join(map(str, (x, *unused)))})'
         if way == "norm":
-            square = f"({body.squared('value', term)}).mean({term.components}, keepdim=True)"
+            square = term.mean(f"({body.squared('value', term)})", term.components)
             value = f"y{term.place}"
             body.forward += [
                 f"with {body.call('_full_precision', x)}:",

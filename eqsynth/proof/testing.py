@@ -360,10 +360,13 @@ def _try_larger(
         # Written so that NaN fails.
         if not float(errors.max(initial=0.0)) <= bound * max(1.0, float(np.abs(meant).max(initial=0.0))):
             entry = tuple(int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
+            why = f"it gives {ours[entry]:.6g} where {meant[entry]:.6g} would mean the same"
+            if np.isnan(meant[entry]):
+                why = f"it gives nan already at {_told(sizes)}"
             raise EquivarianceError(
                 f"{name} does not carry over from {_told(sizes)} to {_told(larger)} with {WORDS[str(hom.transfer)]}: "
-                f"it gives {ours[entry]:.6g} where {meant[entry]:.6g} would mean the same, at entry {list(entry)} of "
-                f"output {number} (batch, positions, channel)\nspaces: {hom.space_in} -> {hom.space_out}"
+                f"{why}, at entry {list(entry)} of output {number} (batch, positions, channel)\n"
+                f"spaces: {hom.space_in} -> {hom.space_out}"
             )
 
 

@@ -140,7 +140,7 @@ def prove(subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, tr
                 checks.append(f"independent and complete, {names}: {_check_powers(independent, problem, i)}")
                 continue
             linear = bases.basis(group, k, lo, transfer=plan.hom.transfer)
-            some = f", {len(independent)} of them independent on equal or symmetric inputs" * (
+            some = f", {len(independent)} of them independent on equal or symmetric inputs, or irreps" * (
                 len(independent) < len(linear)
             )
             checks.append(f"independent and complete, {names}: {check_basis(linear)}{some}")

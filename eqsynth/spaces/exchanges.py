@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import permutations
-from math import factorial
+from math import factorial, prod
 
 from eqsynth.errors import SpaceError, shown
-from eqsynth.exact.partitions import components
+from eqsynth.exact.partitions import components, partitions
 from eqsynth.exact.permutations import inverse
 from eqsynth.exact.permutations import sign as sign_of
 
@@ -243,11 +243,24 @@ def cycle_types(kind: str, order: int) -> Mapping[tuple[int, ...], int]:
     >>> cycle_types("[ijk=jki]", 3)
     Counter({(3,): 2, (1, 1, 1): 1})
     """
+    if kind in ("S", "A"):
+        odd = -1 if kind == "A" else 1
+        return Counter(
+            {
+                lengths: odd ** (order - len(lengths)) * (factorial(order) // _centraliser(lengths))
+                for lengths in partitions(order)
+            }
+        )
     counted: Counter[tuple[int, ...]] = Counter()
     for axes, sign in elements(kind, order):
         root = components(order, enumerate(axes))
         counted[tuple(sorted(Counter(root).values(), reverse=True))] += sign
     return counted
+
+
+def _centraliser(lengths: tuple[int, ...]) -> int:
+    """How many permutations commute with one that has cycles of these lengths."""
+    return prod(length**count * factorial(count) for length, count in Counter(lengths).items())
 
 
 def length_coefficients(kind: str, order: int) -> list[int]:

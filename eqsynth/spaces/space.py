@@ -301,11 +301,13 @@ class Decomposed:
 
     All tensors of the order, with one axis of n^order coordinates in place of their indices: those of each irreducible
     part in turn (``bases.decomposed``). ``group`` is the text of the group that they are irreducible for, which a
-    problem fills in. Raises SpaceError for orders 0 and 1, which have nothing to change.
+    problem fills in. With ``kind`` they have that symmetry of indices: ``S2.irreps``, ``[ijk=ikj].irreps``. Raises
+    SpaceError for orders 0 and 1, which have nothing to change.
     """
 
     order: int
     group: str = ""
+    kind: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", _number(self.order, self.order))
@@ -315,10 +317,11 @@ class Decomposed:
             )
 
     def __repr__(self) -> str:
-        return f"Decomposed(order={self.order}{f', group={self.group!r}' * bool(self.group)})"
+        more = "".join(f", {name}={value!r}" for name, value in (("group", self.group), ("kind", self.kind)) if value)
+        return f"Decomposed(order={self.order}{more})"
 
     def __str__(self) -> str:
-        return f"{self.order}.irreps"
+        return f"{self.full}.irreps"
 
     @property
     def packed(self) -> bool:
@@ -326,9 +329,9 @@ class Decomposed:
         return True
 
     @property
-    def full(self) -> int:
+    def full(self) -> int | Symmetry:
         """The same tensors with an axis for each index."""
-        return self.order
+        return Symmetry(self.kind, self.order) if self.kind else self.order
 
     @property
     def least(self) -> int:
@@ -337,7 +340,7 @@ class Decomposed:
 
     def length(self, n: int) -> int:
         """The length of its axis."""
-        return int(n**self.order)
+        return Symmetry(self.kind, self.order, packed=True).length(n) if self.kind else int(n**self.order)
 
 
 #: What may be stored with one axis for all indices.
@@ -513,6 +516,9 @@ class Space:
             terms.append((channels, check_order(order)))
         object.__setattr__(self, "terms", tuple(terms))
 
+    def __deepcopy__(self, memo: object) -> Space:
+        return self  # nothing in it changes, and modules hold it
+
     @classmethod
     @explain_calls
     def parse(cls, text: str | Order | Space) -> Space:
@@ -667,11 +673,12 @@ def _one_of(match: re.Match[str]) -> int | Symmetry | Twisted | Decomposed:
     kind, order = exchanges.normal_form(match[3]) if match[3] else (match[1], _number(int(match[2][:20]), match[2]))
     packed, twisted, decomposed = (match[4].count(suffix) for suffix in (".packed", ".det", ".irreps"))
     if decomposed:
-        if (kind and order > 1) or packed or decomposed > 1:
-            raise SpaceError(f"{match[0]} is stored in two ways: .irreps is for tensors of all kinds, {order}.irreps")
+        if packed or decomposed > 1:
+            raise SpaceError(f"{match[0]} is stored in two ways: leave {'.packed' if packed else 'one .irreps'} out")
         if twisted > 1:
             raise SpaceError(f"{match[0]} is twice twisted, which is not twisted: write .det once, or leave it out")
-        return Twisted(Decomposed(order)) if twisted else Decomposed(order)
+        stored = Decomposed(order, kind=kind)
+        return Twisted(stored) if twisted else stored
     if packed and not (kind and order > 1):
         raise SpaceError(f"only tensors with a symmetry can be packed: write {order}, or S2.packed")
     if packed > 1 or twisted > 1:
@@ -951,7 +958,8 @@ def _check_part(part: object, order: tuple[object, ...]) -> FactorOrder:
         return valence(part)
     inner = part.order if isinstance(part, Twisted) else part
     if isinstance(inner, Decomposed):
-        raise SpaceError(f"{part} is there for groups that are no product: write {inner.order}")
+        full = with_twists(inner.full, twists_of(part)) if isinstance(part, Twisted) else inner.full
+        raise SpaceError(f"{part} is there for groups that are no product: write {full}")
     return part if isinstance(part, Symmetry | Twisted | Valence | Irrep) else _number(part, order)
 
 

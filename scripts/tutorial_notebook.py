@@ -1,0 +1,76 @@
+"""A notebook of a tutorial: its text, its Python without prompts, and what it prints.
+
+python scripts/tutorial_notebook.py            # writes docs/tutorials/mathematics.ipynb from mathematics.md
+python scripts/tutorial_notebook.py --check    # tells whether it is up to date
+
+Each example that prints something ends a cell. ``tests/test_readme.py`` runs the page, and holds the notebook to it.
+"""
+
+import argparse
+import doctest
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[1] / "docs" / "tutorials" / "mathematics.md"
+BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+
+
+def text_cell(text: str) -> dict[str, Any]:
+    """A cell of text."""
+    return {"cell_type": "markdown", "metadata": {}, "source": text.strip().splitlines(keepends=True)}
+
+
+def code_cell(source: str, printed: str) -> dict[str, Any]:
+    """A cell of Python, and what it prints."""
+    outputs = (
+        [{"name": "stdout", "output_type": "stream", "text": printed.splitlines(keepends=True)}] if printed else []
+    )
+    lines = source.rstrip("\n").splitlines(keepends=True)
+    return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": outputs, "source": lines}
+
+
+def cells(page: str) -> Iterator[dict[str, Any]]:
+    """The cells of a page, in its order."""
+    for place, piece in enumerate(BLOCK.split(page)):
+        if place % 2 == 0:
+            if piece.strip():
+                yield text_cell(piece)
+            continue
+        source = ""
+        for example in doctest.DocTestParser().get_examples(piece):
+            source += example.source
+            if example.want:
+                yield code_cell(source, example.want)
+                source = ""
+        if source:
+            yield code_cell(source, "")
+
+
+def notebook(page: Path) -> str:
+    """The notebook of a page as the text of its file."""
+    numbered = [{"id": f"cell-{number}", **cell} for number, cell in enumerate(cells(page.read_text(encoding="utf-8")))]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    whole = {"cells": numbered, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write the notebook, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="only tell whether the notebook is up to date")
+    path, text = PAGE.with_suffix(".ipynb"), notebook(PAGE)
+    if parser.parse_args().check:
+        fresh = path.is_file() and path.read_text(encoding="utf-8") == text
+        print(f"{path.name} is {'up to date' if fresh else 'out of date: run python scripts/tutorial_notebook.py'}")
+        return 0 if fresh else 1
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """Whole networks as files that need torch alone: the same numbers and gradients from the same state_dict."""
 
 import inspect
+import io
 import re
 from functools import partial
 
@@ -13,6 +14,7 @@ from alone import run_alone
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
 from eqsynth.nn.activations import PackedLength, axis_lengths
 from eqsynth.nn.networks import problem_of
+from eqsynth.project.exporting import program
 from eqsynth.project.networks import HOLDING, SINGLE, is_network_file, network_artifact
 from eqsynth.project.verifying import rebuilt
 
@@ -324,17 +326,19 @@ def test_inputs_that_do_not_fit_are_refused():
 
 
 @pytest.mark.usefixtures("open_sizes")
-def test_torch_exports_files_of_networks(tmp_path):
-    """With open batch and n; docs/guide/networks-export.md does it with a network itself."""
-    net = SEQ(eq.nn.MLP("S(n)", ["1x2", "3x1", "2x0"], norm="layer"), eq.Linear("S(n)", "2x0", "2x1")).eval()
-    batch, n = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("n", min=2, max=64)
-    shapes = ({0: batch, 1: n, 2: n},)
-    program = torch.export.export(built(net).eval(), (torch.randn(3, 5, 5, 1),), dynamic_shapes=shapes)
-    torch.export.save(program, tmp_path / "net.pt2")
-    loaded = torch.export.load(tmp_path / "net.pt2").module()
-    for shape in ((2, 4, 4, 1), (7, 9, 9, 1)):
-        x = torch.randn(shape)
-        torch.testing.assert_close(loaded(x), net(x))
+def test_one_program_serves_networks_and_their_files_at_every_size():
+    """With open batch and n, which the network is given; docs/guide/networks-export.md does it where x shows n."""
+    net = SEQ(eq.nn.MLP("S(n)", ["1x0", "3x1", "2x0"], norm="layer"), eq.Linear("S(n)", "2x0", "2x1"))
+    program_of_net = torch.export.load(io.BytesIO(program(net, "pt2"))).module()
+    alone = built(net)
+    assert net.training
+    for batch, n in ((2, 4), (7, 9)):
+        x = torch.randn(batch, 1)
+        torch.testing.assert_close(program_of_net(x, n), net.eval()(x, n))
+        torch.testing.assert_close(program_of_net(x, n), alone.eval()(x, n))
+        net.train()
+    with pytest.raises(ExportError, match="Padded reads sizes"):
+        program(eq.nn.Padded(INNER()), "pt2")
 
 
 # --- proven again, from the file alone ----------------------------------------------------------------

@@ -11,6 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from importlib.util import find_spec
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,8 @@ def _is_ours(path: Path) -> bool:
     return is_network_file(path) or is_exported(path)
 
 
-def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> bytes:
-    """A layer as the bytes of a ``"pt2"`` file (torch.export) or an ``"onnx"`` file, with its weights.
+def program(subject: Plan | nn.Module, form: str, state: Mapping[str, Any] | None = None) -> bytes:
+    """A layer or a network as the bytes of a ``"pt2"`` file (torch.export) or an ``"onnx"`` file, with its weights.
 
     >>> import io, torch, eqsynth as eq
     >>> from eqsynth.project.exporting import program
@@ -102,18 +103,41 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
     >>> layer(torch.randn(2, 9, 9, 4)).shape
     torch.Size([2, 9, 3])
 
-    Tensors have one batch axis, whose length is open, as is n where it is a letter. ``state`` is a state_dict of
-    the layer; without it the weights are those of ``torch.manual_seed(0)``. The numbers are float32.
+    ``subject`` is a layer, a network of eq.nn, or a plan. Tensors have one batch axis, whose length is open, as is n
+    where it is a letter. A network is written as it is in evaluation, in its own numbers. ``state`` is a state_dict of
+    the layer of a plan; without it the weights are those of ``torch.manual_seed(0)``, the numbers float32.
 
-    Raises ExportError where torch cannot write the layer or a package is missing, EqsynthError for weights that
+    Raises ExportError where torch cannot write the subject or a package is missing, EqsynthError for weights that
     do not fit.
     """
     import torch
 
-    from eqsynth.layers.emitted import afford_layer, compile_source
-
     if form == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ExportError("ONNX files need packages of their own: pip install 'eqsynth[onnx]'")
+    module, problem, asked = _with_weights(subject, state) if isinstance(subject, Plan) else _in_evaluation(subject)
+    arguments, shapes, names = _example(problem, module, asked)
+    with warnings.catch_warnings():
+        # The exporters warn of guesses of theirs at names of axes, and of their own use of deprecated functions.
+        warnings.simplefilter("ignore")
+        try:
+            exported = torch.export.export(module, arguments, dynamic_shapes=shapes)
+        except RuntimeError as error:
+            why = str(error).strip().partition("\n")[0]
+            raise ExportError(f'torch cannot export {problem}: {why} Ask for the format "module"') from error
+        if form == "pt2":
+            file = io.BytesIO()
+            torch.export.save(exported, file)
+            return file.getvalue()
+        onnx = _onnx(exported, names, problem)
+    return bytes(onnx.model_proto.SerializeToString())
+
+
+def _with_weights(plan: Plan, state: Mapping[str, Any] | None) -> tuple[Any, Problem, None]:
+    """The layer of a plan, and its problem."""
+    import torch
+
+    from eqsynth.layers.emitted import afford_layer, compile_source
+
     afford_layer(plan, None, None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -123,23 +147,31 @@ def program(plan: Plan, form: str, state: Mapping[str, Any] | None = None) -> by
             layer.load_state_dict(state)
         except (RuntimeError, TypeError) as error:
             raise EqsynthError(f"these are no weights of {plan.problem}: {error}") from error
-    arguments, shapes, names = _example(plan)
-    with warnings.catch_warnings():
-        # The exporters warn of guesses of theirs at names of axes, and of their own use of deprecated functions.
-        warnings.simplefilter("ignore")
-        if form == "pt2":
-            file = io.BytesIO()
-            try:
-                torch.export.save(torch.export.export(layer, arguments, dynamic_shapes=shapes), file)
-            except RuntimeError as error:
-                why = str(error).strip().partition("\n")[0]
-                raise ExportError(f'torch cannot export {plan.problem}: {why} Ask for the format "module"') from error
-            return file.getvalue()
-        onnx = _onnx(layer, arguments, shapes, names, plan.problem)
-    return bytes(onnx.model_proto.SerializeToString())
+    return layer, plan.problem, None
 
 
-def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], problem: Problem) -> Any:
+def _in_evaluation(network: nn.Module) -> tuple[Any, Problem, tuple[str, ...]]:
+    """A copy of a layer or a network, its problem, and the sizes that it asks for."""
+    from copy import deepcopy
+
+    from eqsynth.layers.emitted import EmittedLayer
+    from eqsynth.nn.networks import problem_of, sizes_asked
+    from eqsynth.nn.padding import Padded
+    from eqsynth.nn.sparse import Sparse
+
+    if isinstance(network, EmittedLayer):
+        problem: Problem = network.problem
+    else:
+        problem = problem_of(network)
+    if isinstance(network, Padded | Sparse):
+        raise ExportError(
+            f"{type(network).__name__} reads sizes or positions from its tensors, and a program cannot depend on them: "
+            "export the module inside, network.module, or write the source of the network, eq.export"
+        )
+    return deepcopy(network).cpu().eval(), problem, sizes_asked(network)
+
+
+def _onnx(exported: Any, names: list[str], problem: Problem) -> Any:
     import torch
 
     # They warn that torchvision, which no layer uses, is not installed, and of details of their own.
@@ -149,10 +181,8 @@ def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], problem: Pr
         logger.setLevel(logging.ERROR)
     try:
         return torch.onnx.export(
-            layer,
-            arguments,
+            exported,
             dynamo=True,
-            dynamic_shapes=shapes,
             input_names=names,
             output_names=["y"] if len(problem.space_out) == 1 else [f"y{o}" for o in range(len(problem.space_out))],
             verbose=False,
@@ -170,11 +200,18 @@ def _onnx(layer: Any, arguments: Any, shapes: Any, names: list[str], problem: Pr
             logger.setLevel(level)
 
 
-def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
-    """Arguments of ``forward``, which axes of them are open, and their names."""
+def _example(
+    problem: Problem, module: nn.Module, asked: tuple[str, ...] | None
+) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
+    """Arguments of ``forward``, which axes of them are open, and their names.
+
+    ``asked``: the letters whose sizes it takes; None is all that no input shows.
+    """
     import torch
 
-    problem, factors = plan.problem, plan.problem.group.factors
+    factors = problem.group.factors
+    own = next((value.dtype for value in module.parameters()), torch.get_default_dtype())
+    dtype = own.to_complex() if problem.group.over_complex and not own.is_complex else own
     letters = sorted({factor.n for factor in factors if isinstance(factor.n, str)})
     multiple = {letter: max(factor.multiple for factor in factors if factor.n == letter) for letter in letters}
     # All even, since Sp(n) needs it, and different, so that torch does not take two letters for one.
@@ -199,19 +236,20 @@ def _example(plan: Plan) -> tuple[tuple[Any, ...], tuple[Any, ...], list[str]]:
             full = [f.n for f, k in zip(factors, axis_counts(order), strict=True) for _ in range(k)]
             shown: list[int | str] = [*lengths(order, sizes)] if is_packed(order) else full
             seen |= {length for length in shown if isinstance(length, str)}
-            tensors.append(torch.zeros(3, *(size.get(str(n)) or int(n) for n in shown), channels))
+            tensors.append(torch.zeros(3, *(size.get(str(n)) or int(n) for n in shown), channels, dtype=dtype))
             axes.append({0: batch} | {place: dims[n] for place, n in enumerate(shown, 1) if isinstance(n, str)})
         single = len(space) == 1
         arguments.append(tensors[0] if single else tuple(tensors))
         open_axes.append(axes[0] if single else tuple(axes))
         name = NAMES[operand] if problem.multilinear else "x"
         names += [name] if single else [f"{name}{place}" for place in range(len(space))]
-    needed = [letter for letter in letters if letter not in seen]
-    return (
-        (*arguments, *(size[letter] for letter in needed)),
-        (*open_axes, *(torch.export.Dim.DYNAMIC for _ in needed)),
-        [*names, *needed],
-    )
+    needed = [letter for letter in letters if letter not in seen] if asked is None else asked
+    open_axes += [torch.export.Dim.DYNAMIC for _ in needed]
+    kinds = [one.kind for one in signature(module.forward).parameters.values()]
+    named = sum(kind is Parameter.POSITIONAL_OR_KEYWORD for kind in kinds)
+    # Torch takes what goes to *sizes as one argument.
+    open_axes = [*open_axes[:named], *([tuple(open_axes[named:])] * (len(open_axes) > named))]
+    return (*arguments, *(size[letter] for letter in needed)), tuple(open_axes), [*names, *needed]
 
 
 def _open_length(letter: str, multiple: int) -> Any:

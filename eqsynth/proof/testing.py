@@ -64,8 +64,7 @@ def assert_equivariant(
     ``.eval()`` first to try evaluation. Every generator of the group is tried, so that each of its components is
     reached (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is
     tried again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero
-    counts.
-    Both runs of a trial see the same random numbers, so that dropout is no difference.
+    counts. Both runs of a trial see the same random numbers, so that dropout is no difference.
 
     ``positions=True`` is for modules of points in space, called as ``module(x, positions)``, where the points are the
     batch axis of x and the group turns vectors, as in eq.nn.Message("O(3)", ...). Random points are turned with x,

@@ -310,7 +310,8 @@ def legs(diagram: Diagram, n: int) -> list[tuple[int, int]]:
 def entries(diagram: Diagram, n: int) -> int:
     """How many entries of the matrix are not zero; all of them are 1 or -1."""
     loose = len(diagram.blocks) - len(diagram.head)
-    return int(n**loose * factorial(n) ** len(heads_of(diagram.head, n)))
+    heads = heads_of(diagram.head, n)
+    return int(n**loose * (factorial(n) ** len(heads) if heads else 1))
 
 
 def squares(group: Group, elements: Sequence[Element], n: int | Sequence[int]) -> list[tuple[int, int]]:

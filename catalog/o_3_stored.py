@@ -187,6 +187,61 @@ def _copies(maps, rows):
     return torch.linalg.solve(torch.linalg.cholesky(images[0] @ images[0].T), images)
 
 
+def _product(x, w, start=None):
+    """linear(x, w) of matrices, plus ``start``; large ones of float32 on CPUs by oneDNN.
+
+    That takes the widest vectors that a CPU has, which the library behind linear may not.
+    """
+    traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+    if traced or x.shape[0] * w.numel() < 1_500_000 or not _is_plain(x, w):
+        return linear(x, w) if start is None else torch.addmm(start, x, w.mT)
+    # Of other strides oneDNN would take each entry by itself.
+    x, w = (one if one.is_contiguous() or one.mT.is_contiguous() else one.contiguous() for one in (x, w))
+    if torch.is_grad_enabled() and (x.requires_grad or w.requires_grad):
+        z = _Product.apply(x, w)
+    else:
+        z = torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
+    return z if start is None else z + start
+
+
+class _Product(torch.autograd.Function):
+    """linear(x, w) of matrices by oneDNN; its gradients are such products, too."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, w = ctx.saved_tensors
+        grad = grad.contiguous()
+        to_x, to_w = None, None
+        if ctx.needs_input_grad[0]:
+            to_x = _product(grad, w.mT)
+        if ctx.needs_input_grad[1]:
+            # In memory as w is.
+            to_w = _product(grad.mT, x.mT) if w.is_contiguous() else _product(x.mT, grad.mT).mT
+        return to_x, to_w
+
+
+def _is_plain(x, w):
+    """Whether these are float32 on a CPU that has oneDNN, and nothing transforms, records or casts what is computed."""
+    return not (
+        x.dtype is not torch.float32
+        or w.dtype is not torch.float32
+        or not x.is_cpu
+        or type(x) is not torch.Tensor
+        or type(w) not in (torch.Tensor, nn.Parameter)
+        or torch.is_autocast_enabled("cpu")
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack()
+        or torch.autograd.forward_ad._current_level >= 0
+        or not torch.backends.mkldnn.enabled
+        or not hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
 class ThirdOrderInCoordinatesOfIrreps(nn.Module):
     """Linear layer O(3): 16x3.irreps + 16x2.irreps + 16x0 -> 16x3.irreps + 16x2.irreps + 16x0; any numbers of channels in the same places."""
 
@@ -408,14 +463,14 @@ class ThirdOrderInCoordinatesOfIrreps(nn.Module):
         u0_0, u0_2, u0_3, u0_6 = p0.reshape(b, 27, channels_in[0]).split((7, 10, 9, 1), 1)
         u1_1, u1_4, u1_5 = p1.reshape(b, 9, channels_in[1]).split((5, 3, 1), 1)
         u2_5 = x2.reshape(b, 1, channels_in[2])
-        z_0 = linear(u0_0.reshape(-1, channels_in[0]), w_0_0)
-        z_1 = linear(u1_1.reshape(-1, channels_in[1]), w_1_1)
-        z_2 = linear(u0_2.reshape(-1, 2 * channels_in[0]), w_2_0)
-        z_3 = linear(u0_3.reshape(-1, 3 * channels_in[0]), w_3_0)
-        z_4 = linear(u1_4.reshape(-1, channels_in[1]), w_4_1)
-        z_5 = linear(u1_5.reshape(-1, channels_in[1]), w_5_1, torch.cat(((self.constants_1 @ self.bias_1).flatten(), self.bias_2.flatten())))
-        z_5 = torch.addmm(z_5, u2_5.reshape(-1, channels_in[2]), w_5_2.T)
-        z_6 = linear(u0_6.reshape(-1, channels_in[0]), w_6_0)
+        z_0 = _product(u0_0.reshape(-1, channels_in[0]), w_0_0)
+        z_1 = _product(u1_1.reshape(-1, channels_in[1]), w_1_1)
+        z_2 = _product(u0_2.reshape(-1, 2 * channels_in[0]), w_2_0)
+        z_3 = _product(u0_3.reshape(-1, 3 * channels_in[0]), w_3_0)
+        z_4 = _product(u1_4.reshape(-1, channels_in[1]), w_4_1)
+        z_5 = _product(u1_5.reshape(-1, channels_in[1]), w_5_1, torch.cat(((self.constants_1 @ self.bias_1).flatten(), self.bias_2.flatten())))
+        z_5 = _product(u2_5.reshape(-1, channels_in[2]), w_5_2, z_5)
+        z_6 = _product(u0_6.reshape(-1, channels_in[0]), w_6_0)
         z_0_0 = z_0
         z_1_1 = z_1
         z_2_0 = z_2

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 import eqsynth as eq
 import oracle
@@ -396,19 +397,19 @@ def test_inspection_reads_diagrams_off_blocks():
     assert all(use.norm == pytest.approx(0, abs=1e-6) for use in others)
 
 
-def test_large_products_are_convolutions_and_change_nothing(monkeypatch):
-    """On CPUs in float32; a compiler, an exporter and double precision see plain products."""
+def test_large_products_are_those_of_onednn_and_change_nothing(monkeypatch):
+    """On CPUs in float32; a compiler, a tracer, a transform and double precision see plain products."""
     layer = eq.Linear("O(3)", "64x3", "64x3", bias=False, method="irreps")
     calls = []
-    convolution = torch.nn.functional.conv2d
-    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *given: calls.append(given) or convolution(*given))
+    product = torch.ops.mkldnn._linear_pointwise
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", lambda *given: calls.append(given) or product(*given))
     x = torch.randn(64, 3, 3, 3, 64, requires_grad=True)
     y = layer(x)
-    assert len(calls) == 2
+    assert len(calls) == 3
     exact = copy.deepcopy(layer).double()
     twin = x.detach().double().requires_grad_()
     meant = exact(twin)
-    assert len(calls) == 2
+    assert len(calls) == 3
     torch.testing.assert_close(y.double(), meant, rtol=1e-4, atol=1e-4)
     for leaf, result, module in ((x, y, layer), (twin, meant, exact)):
         (slope,) = torch.autograd.grad(result.square().sum() / 1000, leaf, create_graph=True)
@@ -416,9 +417,21 @@ def test_large_products_are_convolutions_and_change_nothing(monkeypatch):
         assert module.weight.grad is not None
     torch.testing.assert_close(x.grad.double(), twin.grad, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(layer.weight.grad.double(), exact.weight.grad, rtol=1e-3, atol=1e-2)
-    before = len(calls)
-    mapped = torch.func.vmap(layer)(x.detach().reshape(2, 32, 3, 3, 3, 64))
+    before, kept, tangent = len(calls), x.detach(), torch.randn(x.shape)
+    mapped = torch.func.vmap(layer)(kept.reshape(2, 32, 3, 3, 3, 64))
     torch.testing.assert_close(mapped.reshape(y.shape), y.detach(), rtol=1e-4, atol=1e-4)
-    seen = len(calls)
+    with torch.autograd.forward_ad.dual_level():
+        moved = layer(torch.autograd.forward_ad.make_dual(kept, tangent))
+        moved = torch.autograd.forward_ad.unpack_dual(moved).tangent
+    torch.testing.assert_close(moved, layer(tangent), rtol=1e-4, atol=1e-4)
+    before += 3  # of the last line
+    torch.testing.assert_close(torch.func.jvp(layer, (kept,), (tangent,))[1], moved, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(torch.compile(layer, backend="eager")(x), y, rtol=1e-4, atol=1e-4)
-    assert before <= seen == len(calls)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(kept).dtype == torch.bfloat16
+    with FlopCounterMode(display=False) as counter:
+        layer(kept)
+    assert counter.get_total_flops() >= 2 * 64 * 64 * 64 * 55
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    torch.testing.assert_close(layer(kept), y, rtol=1e-4, atol=1e-4)
+    assert len(calls) == before

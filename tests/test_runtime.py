@@ -681,8 +681,32 @@ def test_frames_span_the_blocks_of_all_maps(case):
 def test_products_are_linear_whatever_computes_them():
     for dtype, rows, wide, made in ((torch.float32, 6, 3, 2), (torch.float64, 6, 3, 2), (torch.float32, 1024, 80, 80)):
         x, w = torch.randn(rows, wide, dtype=dtype), torch.randn(made, wide, dtype=dtype)
-        torch.testing.assert_close(runtime._product(x, w, 2), x @ w.T, rtol=1e-4, atol=1e-4)
-    assert runtime._product(torch.zeros(0, 3), torch.zeros(2, 3), 2).shape == (0, 2)
+        torch.testing.assert_close(runtime._product(x, w), x @ w.T, rtol=1e-4, atol=1e-4)
+        start = torch.randn(rows, made, dtype=dtype)
+        torch.testing.assert_close(runtime._product(x, w, start), start + x @ w.T, rtol=1e-4, atol=1e-4)
+    assert runtime._product(torch.zeros(0, 3), torch.zeros(2, 3)).shape == (0, 2)
+
+
+def test_gradients_of_large_products_are_exact_whatever_the_strides():
+    """Rows of larger tensors, and matrices that are transposed in memory."""
+    torch.set_default_dtype(torch.float32)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(160, 3, 100, generator=rng)[:, 1, :96].requires_grad_()
+    w = torch.randn(96, 128, generator=rng).T.requires_grad_()
+    start = torch.randn(128, generator=rng, requires_grad=True)
+    assert len(x) * w.numel() >= 1_500_000
+    z, meant = runtime._product(x, w, start), torch.addmm(start.double(), x.double(), w.double().T)
+    assert runtime._is_plain(x, w)
+    assert not runtime._is_plain(x.double(), w)
+    torch.testing.assert_close(z.double(), meant, rtol=1e-4, atol=1e-4)
+    cotangent = torch.randn(3 * 160, 128, generator=rng)[::3]
+    got = torch.autograd.grad(z, (x, w, start), cotangent)
+    wanted = torch.autograd.grad(meant, (x, w, start), cotangent.double())
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    x, w = x.detach(), w.detach()
+    (slope,) = torch.autograd.grad(runtime._Product.apply(x.requires_grad_(), w).sum(), x)
+    torch.testing.assert_close(slope, w.sum(0).expand_as(x), rtol=1e-4, atol=1e-4)
 
 
 # --- the Fourier transform ------------------------------------------------------------------------------

@@ -158,13 +158,12 @@ class FixedCode(SchurCode):
 
     def say_product(self, index: int) -> None:
         """The products of the rows of a part, added up over the sources; biases on the trivial part."""
-        bias = f", {self._constants()}" if self.step.constants and index == self.fixed.trivial else ""
-        code = ""
+        start = f", {self._constants()}" if self.step.constants and index == self.fixed.trivial else ""
+        self.helpers.add("_product")
         for number, end in enumerate(self.step.sources):
             if operand := self.operand(number, end, index):
-                w = self._matrix(index, number)
-                code = f"torch.addmm(z_{index}, {operand}, {w}.T)" if code else f"linear({operand}, {w}{bias})"
-                self.lines.append(f"z_{index} = {code}")
+                self.lines.append(f"z_{index} = _product({operand}, {self._matrix(index, number)}{start})")
+                start = f", z_{index}"
 
     def row_products(self) -> str:
         """The products of all rows; biases on that of the trivial part."""

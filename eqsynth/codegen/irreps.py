@@ -31,6 +31,8 @@ UNIT = "rows / (rows**2).sum(1, keepdim=True).sqrt()"
 SQUARES = "(maps**2).sum(2).amax(1)"
 #: A literal of at most so many characters stands on one line.
 LINE = 100
+#: From so many maps on the product that makes blocks of weights may be a large one.
+MANY = 16
 
 
 def map_lines(group: Group, elements: Sequence[Element], rows: int, columns: int) -> tuple[list[str], set[str]]:
@@ -411,11 +413,8 @@ class SchurCode:
         """The product of the rows of a part, those of all sources side by side, with its matrix."""
         pieces = [piece for number, end in enumerate(self.step.sources) if (piece := self.operand(number, end, index))]
         operand = pieces[0] if len(pieces) == 1 else f"torch.cat(({', '.join(pieces)}), 1)"
-        if self.columns[index] <= 2:
-            self.lines.append(f"z_{index} = linear({operand}, w_{index})")
-            return
         self.helpers.add("_product")
-        self.lines.append(f"z_{index} = _product({operand}, w_{index}, {self.columns[index]})")
+        self.lines.append(f"z_{index} = _product({operand}, w_{index})")
 
     def _run_rows(self, x: str) -> None:
         """Every part stands alone: one product for each row of the adapted basis, all in one call."""
@@ -473,7 +472,12 @@ class SchurCode:
         sizes = self.block_sizes(term_in, term_out)
         code = weight = self.names.weight(term_in, term_out)
         if self.mixes:
-            code = f"(self.{self.mixer(term_in, term_out)} @ {weight}.flatten(1)).reshape(-1, *{weight}.shape[1:])"
+            mixer = f"self.{self.mixer(term_in, term_out)}"
+            product = f"({mixer} @ {weight}.flatten(1))"
+            if sum(sizes) >= MANY:
+                self.helpers.add("_product")
+                product = f"_product({mixer}, {weight}.flatten(1).mT)"
+            code = f"{product}.reshape(-1, *{weight}.shape[1:])"
         self.say_split([self._block(index, term_in, term_out) for index in range(len(sizes))], code, sizes, 0)
 
     def block_sizes(self, term_in: int, term_out: int) -> list[int]:

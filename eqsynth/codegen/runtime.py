@@ -476,18 +476,59 @@ def _unit_maps(into: Parts, back: Parts) -> Tensor:
     return torch.cat(found)
 
 
-def _product(x: Tensor, w: Tensor, columns: int) -> Tensor:
-    """linear(x, w) for x (samples * columns, channels); on CPUs large ones as a 1 x 1 convolution.
+def _product(x: Tensor, w: Tensor, start: Tensor | None = None) -> Tensor:
+    """linear(x, w) of matrices, plus ``start``; large ones of float32 on CPUs by oneDNN.
 
-    oneDNN computes them, with the widest vectors that a CPU has; the library behind linear may not use these.
+    That takes the widest vectors that a CPU has, which the library behind linear may not.
     """
-    if torch.compiler.is_compiling() or x.dtype != torch.float32 or x.device.type != "cpu":
-        return linear(x, w)
-    rows, wide = x.shape
-    if rows >= 128 and rows * w.numel() >= 5_000_000 and torch.backends.mkldnn.is_available():
-        x = x.reshape(-1, columns, 1, wide).permute(0, 3, 1, 2)
-        return nn.functional.conv2d(x, w[:, :, None, None]).permute(0, 2, 3, 1).reshape(rows, -1)
-    return linear(x, w)
+    traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+    if traced or x.shape[0] * w.numel() < 1_500_000 or not _is_plain(x, w):
+        return linear(x, w) if start is None else torch.addmm(start, x, w.mT)
+    # Of other strides oneDNN would take each entry by itself.
+    x, w = (one if one.is_contiguous() or one.mT.is_contiguous() else one.contiguous() for one in (x, w))
+    if torch.is_grad_enabled() and (x.requires_grad or w.requires_grad):
+        z = _Product.apply(x, w)
+    else:
+        z = torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
+    return z if start is None else z + start
+
+
+class _Product(torch.autograd.Function):
+    """linear(x, w) of matrices by oneDNN; its gradients are such products, too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
+        ctx.save_for_backward(x, w)
+        return torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, w = ctx.saved_tensors
+        grad = grad.contiguous()
+        to_x, to_w = None, None
+        if ctx.needs_input_grad[0]:
+            to_x = _product(grad, w.mT)
+        if ctx.needs_input_grad[1]:
+            # In memory as w is.
+            to_w = _product(grad.mT, x.mT) if w.is_contiguous() else _product(x.mT, grad.mT).mT
+        return to_x, to_w
+
+
+def _is_plain(x: Tensor, w: Tensor) -> bool:
+    """Whether these are float32 on a CPU that has oneDNN, and nothing transforms, records or casts what is computed."""
+    return not (
+        x.dtype is not torch.float32
+        or w.dtype is not torch.float32
+        or not x.is_cpu
+        or type(x) is not torch.Tensor
+        or type(w) not in (torch.Tensor, nn.Parameter)
+        or torch.is_autocast_enabled("cpu")
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack()
+        or torch.autograd.forward_ad._current_level >= 0
+        or not torch.backends.mkldnn.enabled
+        or not hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
 
 
 def _classes(parts: Parts, places: Parts, columns: Table, first: int, last: int) -> tuple[Tensor, Tensor]:

@@ -145,8 +145,9 @@ def test_large_tensors_get_the_scale_that_they_come_near_to():
 
 @pytest.mark.parametrize(
     ("group", "order", "out"),
-    [("S(4)", "1", "1"), ("S(4) x S(3)", "(1,1)", "(1,1)"), ("S(4) x C(3)", "(1,1)", "(1,1)"), ("C(3) x C(2)", "(1,1)", "(1,1)"),
-     ("O(3) x C(2)", "(1,1)", "(0,1)"), ("S(2) x C(2) x C(2)", "(1,1,1)", "(1,0,1)"), ("(S(2) wr S(2)) x C(2)", "(1,1)", "(1,1)")],
+    [("S(4)", "1", "1"), ("S(4) x S(3)", "(1,1)", "(1,1)"), ("S(4) x C(3)", "(1,1)", "(1,1)"),
+     ("C(3) x C(2)", "(1,1)", "(1,1)"), ("O(3) x C(2)", "(1,1)", "(0,1)"),
+     ("S(2) x C(2) x C(2)", "(1,1,1)", "(1,0,1)"), ("(S(2) wr S(2)) x C(2)", "(1,1)", "(1,1)")],
 )  # fmt: skip
 @pytest.mark.parametrize("normalization", ["variance", "sum"])
 def test_powers_of_products_of_groups_start_at_one(group, order, out, normalization):

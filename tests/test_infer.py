@@ -523,6 +523,10 @@ BAD = {
         "an operand is mixed into nothing",
         changed("several", Mix, operands=lambda step: (*step.operands, step.operands[0])),
     ),
+    "operands of a term apart": (
+        "a term's operands or targets stand apart",
+        changed("power", Mix, operands=lambda step: (step.operands[1], step.operands[0], *step.operands[2:])),
+    ),
     "no products": ("there are 0 products", changed("several", Mix, products=0)),
     "a Fourier transform of rotations": (
         "there is no Fourier transform of such axes",

@@ -603,6 +603,10 @@ BAD = {
         "names a packed axis twice",
         lambda: replace(good("packed"), packs=good("packed").packs * 2),
     ),
+    "a packed axis of no index": (
+        "packs an index that the group has not",
+        lambda: replace(good("packed"), packs=(good("packed").packs[0], (1, good("packed").packs[1][1]))),
+    ),
     "a packed axis of no size": ("there is no packed axis of size 7", changed("packed", Unpack, size=7)),
     "unpacked before the first": ("there is no axis -1", changed("packed", Unpack, start=-1)),
     "unpacked where it is full": (

@@ -142,6 +142,8 @@ def infer(
     """
     if len({*packs}) < len(packs):
         raise PlanError(f"a plan of {problem} names a packed axis twice")
+    if not all(index in range(len(problem.group.indices)) for index, _ in packs):
+        raise PlanError(f"a plan of {problem} packs an index that the group has not")
     inference = _Inference(problem, dims, bias_dims, packs)
     for step in steps:
         inference.add(step)

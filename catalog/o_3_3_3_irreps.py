@@ -222,8 +222,8 @@ class _Product(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             to_x = _product(grad, w.mT)
         if ctx.needs_input_grad[1]:
-            # In memory as w is.
-            to_w = _product(grad.mT, x.mT) if w.is_contiguous() else _product(x.mT, grad.mT).mT
+            # The first operand is copied, since it is transposed: the smaller one.
+            to_w = _product(grad.mT, x.mT) if grad.shape[1] <= x.shape[1] else _product(x.mT, grad.mT).mT
         return to_x, to_w
 
 

@@ -85,11 +85,11 @@ what it gains), part by part (more calls, slower), and class by class of positio
 quarter of the multiply-adds (gains from 81 positions on); one product for each row where every part stands once
 (2 -> 2: from 2.7 to 3.1 times faster than e3nn, from 2.1 to 2.9 with gradients); splitting tensors where slices would
 each cost a tensor of zeros in the backward pass (10 % with gradients); products with a strided operand in place of
-copies (nothing); large products by oneDNN, which takes the full width of the vector units where MKL does not (on a CPU with AVX-512 up to
-twice as fast as the bare products of this page, which MKL computes; as 1 x 1 convolutions, where they had been before,
-20 % at 4 -> 4); between tensors in coordinates of irreps the map of weights to blocks by oneDNN (4 -> 4: from 0.74 to
-0.33 ms), and the whole layer as one step of the graph of gradients, with a backward pass by hand (nothing: what torch
-saves is what Python costs).
+copies (nothing); large products by oneDNN, which takes the full width of the vector units where MKL does not (on a CPU
+with AVX-512 up to twice as fast as the bare products of this page, which MKL computes; as 1 x 1 convolutions, where
+they had been before, 20 % at 4 -> 4); between tensors in coordinates of irreps the map of weights to blocks by oneDNN
+(4 -> 4: from 0.74 to 0.33 ms), and the whole layer as one step of the graph of gradients, with a backward pass by hand
+(nothing: what torch saves is what Python costs).
 For S(n), orbits of index tuples are gathered and transformed in one pass (`embedding_bag`), whose gradient is a gather
 too: an index whose gradient adds up row by row was slower than what the transform saves."""
 

@@ -460,8 +460,8 @@ class ThirdOrderInCoordinatesOfIrreps(nn.Module):
         w_5_1 = torch.cat((w1_1_5.squeeze(0), self.weight_1_2[0] * self.blocks_1_2))
         w_5_2 = torch.cat((self.weight_2_1[0] * self.blocks_2_1, self.weight_2_2[0] * self.blocks_2_2))
         w_6_0 = w0_0_6.squeeze(0)
-        u0_0, u0_2, u0_3, u0_6 = p0.reshape(b, 27, channels_in[0]).split((7, 10, 9, 1), 1)
-        u1_1, u1_4, u1_5 = p1.reshape(b, 9, channels_in[1]).split((5, 3, 1), 1)
+        u0_0, u0_2, u0_3, u0_6 = p0.split((7, 10, 9, 1), 1)
+        u1_1, u1_4, u1_5 = p1.split((5, 3, 1), 1)
         u2_5 = x2.reshape(b, 1, channels_in[2])
         z_0 = _product(u0_0.reshape(-1, channels_in[0]), w_0_0)
         z_1 = _product(u1_1.reshape(-1, channels_in[1]), w_1_1)
@@ -490,7 +490,5 @@ class ThirdOrderInCoordinatesOfIrreps(nn.Module):
             z_5_1.reshape(b, 1, channels_out[1]),
         ), 1)
         s2 = z_5_2.reshape(b, 1, channels_out[2])
-        s0_abc = s0_abc.reshape(b, 27, channels_out[0])
-        s1_ab = s1_ab.reshape(b, 9, channels_out[1])
         s2 = s2.reshape(b, channels_out[2])
         return s0_abc.reshape(*batch, 27, channels_out[0]) if folded else s0_abc, s1_ab.reshape(*batch, 9, channels_out[1]) if folded else s1_ab, s2.reshape(*batch, channels_out[2]) if folded else s2

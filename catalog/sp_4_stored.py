@@ -526,7 +526,7 @@ class SymplecticInCoordinatesOfIrreps(nn.Module):
         w_0 = torch.cat((w0_0_0.reshape(6 * channels_out[0], channels_in), w0_1_0.squeeze(0)))
         w_1 = torch.cat((w0_0_1.reshape(5 * channels_out[0], channels_in), w0_1_1.squeeze(0)))
         w_2 = torch.cat((w0_0_2.reshape(3 * channels_out[0], channels_in), w0_1_2.squeeze(0)))
-        u0_0, u0_1, u0_2 = p.reshape(b, 16, channels_in).split((10, 5, 1), 1)
+        u0_0, u0_1, u0_2 = p.split((10, 5, 1), 1)
         z_0 = _product(u0_0.reshape(-1, channels_in), w_0)
         z_1 = _product(u0_1.reshape(-1, channels_in), w_1)
         z_2 = _product(u0_2.reshape(-1, channels_in), w_2, torch.cat(((self.constants_0 @ self.bias_0).flatten(), (self.constants_1 @ self.bias_1).flatten())))
@@ -545,6 +545,5 @@ class SymplecticInCoordinatesOfIrreps(nn.Module):
             z_2_1.reshape(b, 1, channels_out[1]),
         ), 1)
         s1_ab = torch.bmm(self.back_1.expand(b, -1, -1), s1_ab)
-        s0_abcd = s0_abcd.reshape(b, 256, channels_out[0])
         s1_ab = s1_ab.reshape(b, 4, 4, channels_out[1])
         return s0_abcd.reshape(*batch, 256, channels_out[0]) if folded else s0_abcd, s1_ab.reshape(*batch, 4, 4, channels_out[1]) if folded else s1_ab

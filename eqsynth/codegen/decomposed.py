@@ -182,8 +182,7 @@ class FixedCode(SchurCode):
         order = self.fixed.ins[end.order]
         names = ["_" if at is None else f"u{number}_{at}" for at in self._layout(order)]
         sizes = [part.irrep.dim * part.count for part in parts(self.fixed.group, order)]
-        flat = f"{x}.reshape(b, {self.positions(order)}, {self.names.c_in(end.term)})"
-        self.say_split(names, flat, sizes, 1)
+        self.say_split(names, self.flat(end, x), sizes, 1)
 
     def back(self, end: Source) -> None:
         """A target, its parts one behind the other; those that no map reaches are zero."""

@@ -6,6 +6,7 @@ broadcast). A line is a statement, with a comment that says what it does in form
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -812,9 +813,13 @@ class Forward:
         self.say(f"# in a basis of irreducible parts, of dimension {kinds}: each mixes its copies and the channels")
         for line in code.lines:
             self.say(line)
+        if any(re.search(r"\bb\b", line) for line in code.lines):
+            self.names.used.add("b")
         for end in step.targets:
-            lengths = shape(self.names.batch, self.axes(end.name), self.names.c_out(end.term))
-            self.say(f"{end.name} = {end.name}.reshape({lengths})")
+            axes = self.axes(end.name)
+            if len(axes) != 1:
+                lengths = shape(self.names.batch, axes, self.names.c_out(end.term))
+                self.say(f"{end.name} = {end.name}.reshape({lengths})")
             self.code[end.name] = end.name
 
     def _tied(self, step: Tied) -> None:

@@ -420,7 +420,7 @@ class SchurCode:
         """Every part stands alone: one product for each row of the adapted basis, all in one call."""
         (source,), (target,) = self.step.sources, self.step.targets
         ci, co = self.names.c_in(source.term), self.names.c_out(target.term)
-        rows, wide = sum(self.columns), self.positions(self.step.bases.ins[0])
+        rows = sum(self.columns)
         weight = self.names.weight(source.term, target.term)
         if not self.mixes:
             self.builders.append(f'self._table("row_part", torch.tensor({part_of_rows(self.columns)}))')
@@ -428,7 +428,7 @@ class SchurCode:
         else:
             mixer = f"self.{self.mixer(source.term, target.term)}"
             self.lines.append(f"w = ({mixer} @ {weight}.flatten(1)).reshape({rows}, {co}, {ci})")
-        u, v = f"{x}.reshape(b, {wide}, {ci})", "v.transpose(0, 1)"
+        u, v = self.flat(source, x), "v.transpose(0, 1)"
         if self.step.changes(True, 0):
             u = f"torch.bmm(self.into.expand(b, -1, -1), {u})"
         if self.step.changes(False, 0):
@@ -508,8 +508,7 @@ class SchurCode:
     def into(self, number: int, end: Source, x: str) -> None:
         """Source ``number`` in the adapted basis: rows (irrep, column, copy), for each run of classes."""
         suffix, ci = self._suffix(end, "into"), self.names.c_in(end.term)
-        wide = self.positions(self.step.bases.ins[end.order])
-        flat = f"{x}.reshape(b, {wide}, {ci})"
+        flat = self.flat(end, x)
         kept = f"flat{number}"
         copies = [part.copies_in[end.order] for part in self.parts]
         if not self.step.factored:
@@ -531,6 +530,12 @@ class SchurCode:
             sizes = [p.columns[first] * m for p, m in zip(self.parts, copies, strict=True)]
             code = f"torch.bmm({table}, u)" + (f".reshape(b, {count}, {rows}, {ci})" if count > 1 else "")
             self.say_split(names, code, sizes, 1 if count == 1 else 2)
+
+    def flat(self, end: Source, x: str) -> str:
+        """A source with one axis for all positions."""
+        if len(self.forward.axes(end.name)) == 1:
+            return x
+        return f"{x}.reshape(b, {self.positions(self.step.bases.ins[end.order])}, {self.names.c_in(end.term)})"
 
     def _size(self, end: Source, into: bool, number: int) -> tuple[int, int]:
         """Rows and positions of a class."""

@@ -48,6 +48,18 @@ Generators = tuple[list["NDArray[Any]"], list["NDArray[Any]"]]
 Label = tuple[Any, ...]
 
 
+def families_with(has: Callable[[type[Group]], object]) -> str:
+    """The groups that have something, as people write them.
+
+    >>> from eqsynth.families.group import families_with
+    >>> families_with(lambda kind: kind.maps == "nested"), families_with(lambda kind: kind.duals)
+    ('S(3) wr S(4)', 'GL(n), SL(n), U(n), SU(n), Z(3) wr S(4)')
+    """
+    named = (f"{name}(n)" for name, kind in FAMILIES.items() if has(kind))
+    others = (f"{name}(...)" for name, kind in OTHERS.items() if has(kind))
+    return ", ".join([*named, *others, *(kind.example for kind in COMPOUND if has(kind))])
+
+
 def _no_family(family: object, kind: type[Group]) -> str:
     """Why a name is that of no family, or not of this class, and what to write."""
     from eqsynth.families.text import suggestion
@@ -169,6 +181,8 @@ class Group:
 
     #: Whether a name is written in brackets where it is a factor of a product.
     compound: ClassVar[bool] = False
+    #: One of those that are made of two groups, as text.
+    example: ClassVar[str] = ""
     #: How to write a group that is given otherwise than by a size.
     how: ClassVar[str] = ""
 
@@ -258,6 +272,11 @@ class Group:
         if isinstance(self.n, str):
             raise SymbolicError(f"{self} leaves n open: ask for a number, such as {self.family}(4)")
         return self.n
+
+    def require_numbers(self) -> None:
+        """Raise SymbolicError where a size is a letter."""
+        if self.symbolic:
+            raise SymbolicError(f"{self} leaves sizes open: ask for numbers in place of letters")
 
     def at(self, n: int | str) -> Group:
         """The group of the same family and another size."""
@@ -469,8 +488,7 @@ class Group:
     def require_parts(self, refusal: str) -> None:
         """Raise GroupError unless the irreducible parts are known; ``refusal``: what is said before what to ask for."""
         if not self.stride and not self.rational:
-            known = (name for name, kind in FAMILIES.items() if kind.stride or kind.rational)
-            raise GroupError(f"{refusal}: ask for {', '.join(known)}, or for S(3) wr S(4)")
+            raise GroupError(f"{refusal}: ask for {families_with(lambda kind: kind.stride or kind.rational)}")
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
@@ -553,6 +571,7 @@ class Group:
         from eqsynth.families.representation import generators
 
         if len(self.factors) > 1:
+            self.require_numbers()
             return prod(factor.order for factor in self.factors)
         elements, algebra = generators(self)
         if algebra:

@@ -91,6 +91,16 @@ def test_orders_are_read_as_they_are_written(runs):
         ("U(2): 1x1.det -> 1", GroupError, r"without .det, or for SU\(2\)"),
         ("SU(3): 1x((1,1),2) -> 1", SpaceError, "axes of V and V"),
         ("GL(2) x O(2): 1x((1,a),1) -> 1", ParseError, r"write \(\(1,1\),2\)"),
+        *(
+            (f"{name}: 1x(0,1) -> 1x0", SpaceError, r"no axes of V\*: write a plain number such as 1")
+            for name in ("O(1,3)", "S(n)", "C(3)", "Matrix([[1,1],[0,1]]; )", "S(2) wr S(n)")
+        ),
+        ("GL(2): 1xV* -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x1* -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x(1,1*) -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x(1,1).irreps -> 1x0", ParseError, "leave .irreps out"),
+        ("O(2) x O(2): 1x(2,1).packed -> 1x(0,0)", ParseError, r"write \(S2.packed,1\)"),
+        ("SL(2): 1x(1,1).det -> 1x0", ParseError, "no .det where all are 1"),
     ],
 )
 def test_what_is_no_order_is_told_what_is(text, error, cure):

@@ -655,6 +655,22 @@ def test_normalised_complex_tensors_have_mean_square_1():
     assert eq.nn.Pool("U(2)", "6x(1,1)").to(torch.complex128).linear["0"].weight.dtype == torch.complex128
 
 
+@pytest.mark.filterwarnings("error")
+def test_conversions_of_real_numbers_leave_complex_modules_alone():
+    for make in (eq.nn.LayerNorm, eq.nn.BatchNorm, eq.nn.NormActivation, lambda *of: eq.Linear(*of, of[1])):
+        module = make("U(2)", "2x1 + 2x0")
+        kinds = {name: value.dtype for name, value in module.state_dict().items()}
+        for convert in (module.double, module.half, module.float, lambda own=module: own.to("cpu")):
+            assert {name: value.dtype for name, value in convert().state_dict().items()} == kinds
+        before = copy.deepcopy(module.state_dict())
+        for kind in (torch.float64, torch.float32) if any(value.is_complex() for value in before.values()) else ():
+            with pytest.raises(EqsynthError, match=r"are complex numbers, not .* module.to\(torch.complex128\)"):
+                module.to(kind)
+        assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert next(eq.nn.NormActivation("U(2)", 1).to(torch.float64).parameters()).dtype == torch.float64
+    assert next(eq.nn.NormActivation("O(2)", 1).double().parameters()).dtype == torch.float64
+
+
 def test_a_phase_is_not_seen_by_sizes():
     scale = eq.nn.NormActivation("U(2)", "2x1 + 2x0")
     x = torch.randn(5, 2, 2, dtype=torch.complex64), torch.randn(5, 2, dtype=torch.complex64)

@@ -146,8 +146,8 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
         return one, False
     if not group.stride or group.split or group.signature is not None:
         listed = (group.stride or group.rational) and not (group.split and group.symbolic)
-        named = f", whose irreps eq.irreps({str(group)!r}, 2) lists" if listed else ""
-        group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order{named}")
+        where = f", whose irreps eq.irreps({str(group)!r}, 2) lists" if listed else ""
+        group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order{where}")
     if group.symbolic:
         raise GroupError(
             f"{one} has coordinates where n is a number alone, and {group} leaves it open: ask for {group.at(4)}, or "

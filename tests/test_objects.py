@@ -104,7 +104,8 @@ def test_maps_in_latex():
 
 
 @pytest.mark.parametrize(("call", "error", "why"), [
-    (lambda: eq.basis("S(n) x O(3)", "(1,1)", "(1,1)").map(0), GroupError, "not made of diagrams"),
+    (lambda: eq.basis("S(n) x O(3)", "(1,1)", "(1,1)").map(0), GroupError, "products of maps of its factors"),
+    (lambda: eq.basis("C(5)", 1, 1).map(0), GroupError, r"tables: .* B'\(n\), .* O\(p,q\), .* Z\(r\) wr S\(n\), Aut"),
     (lambda: eq.basis("S(n)", "S2", "S2").map(0), GroupError, "ask for the orders 2 -> 2"),
     (lambda: eq.basis("O(3)", "1.det", 2).map(0) >> identity("O(3)", "2.det"), SpaceError, "first has 2 outputs"),
     (lambda: eq.basis("S(n)", 1, 1).map(2), EqsynthError, "count from 0"),

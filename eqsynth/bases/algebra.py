@@ -242,7 +242,7 @@ class Map:
     def __sub__(self, other: Map | Scalar) -> Map:
         return self + -self._summand(other, "-")
 
-    def __rsub__(self, other: Map | Scalar) -> Map:
+    def __rsub__(self, other: Scalar) -> Map:  # type: ignore[misc]  # of no map: that would be asked first
         return -self + other
 
     def __mul__(self, scalar: Scalar) -> Map:

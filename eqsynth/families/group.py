@@ -171,6 +171,8 @@ class Group:
     compound: ClassVar[bool] = False
     #: How to write a group that is given otherwise than by a size.
     how: ClassVar[str] = ""
+    #: How names of such groups look, for those that are made of two.
+    example: ClassVar[str] = ""
 
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:
@@ -652,6 +654,19 @@ def fill(group: Group, **values: object) -> None:
     """Set the fields of a group that is being made."""
     for name, value in values.items():
         object.__setattr__(group, name, value)
+
+
+def diagram_groups() -> str:
+    """The groups whose maps are diagrams that compose, as messages list them.
+
+    >>> from eqsynth.families.group import diagram_groups
+    >>> diagram_groups().endswith("SU(n), O(p,q), SO(p,q), S(m) wr S(n), Z(r) wr S(n), Aut(...)")
+    True
+    """
+    names = [f"{name}(n)" for name, known in FAMILIES.items() if known.spanning]
+    names += [f"{name}(p,q)" for name, known in SIGNED.items() if known.spanning]
+    names += [known.example for known in COMPOUND if known.spanning]
+    return ", ".join([*names, *(f"{name}(...)" for name, known in OTHERS.items() if known.spanning)])
 
 
 def listed_order(name: str, generators: Sequence[Any]) -> int:

@@ -49,15 +49,18 @@ Label = tuple[Any, ...]
 
 
 def families_with(has: Callable[[type[Group]], object]) -> str:
-    """The groups that have something, as people write them.
+    """The groups that have something, as messages list them.
 
     >>> from eqsynth.families.group import families_with
-    >>> families_with(lambda kind: kind.maps == "nested"), families_with(lambda kind: kind.duals)
-    ('S(3) wr S(4)', 'GL(n), SL(n), U(n), SU(n), Z(3) wr S(4)')
+    >>> families_with(lambda kind: kind.duals), families_with(lambda kind: kind.maps == "graphs")
+    ('GL(n), SL(n), U(n), SU(n), Z(r) wr S(n)', 'Aut(...)')
+    >>> families_with(lambda kind: kind.spanning).endswith("O(p,q), SO(p,q), S(m) wr S(n), Z(r) wr S(n), Aut(...)")
+    True
     """
-    named = (f"{name}(n)" for name, kind in FAMILIES.items() if has(kind))
-    others = (f"{name}(...)" for name, kind in OTHERS.items() if has(kind))
-    return ", ".join([*named, *others, *(kind.example for kind in COMPOUND if has(kind))])
+    names = [f"{name}(n)" for name, kind in FAMILIES.items() if has(kind)]
+    names += [f"{name}(p,q)" for name, kind in SIGNED.items() if has(kind)]
+    names += [kind.example for kind in COMPOUND if has(kind)]
+    return ", ".join([*names, *(f"{name}(...)" for name, kind in OTHERS.items() if has(kind))])
 
 
 def _no_family(family: object, kind: type[Group]) -> str:
@@ -181,10 +184,10 @@ class Group:
 
     #: Whether a name is written in brackets where it is a factor of a product.
     compound: ClassVar[bool] = False
-    #: One of those that are made of two groups, as text.
-    example: ClassVar[str] = ""
     #: How to write a group that is given otherwise than by a size.
     how: ClassVar[str] = ""
+    #: How names of such groups look, for those that are made of two.
+    example: ClassVar[str] = ""
 
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:

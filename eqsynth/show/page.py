@@ -50,6 +50,7 @@ KINDS = {
     "Contract": "sum over edges",
     "Twist": "omega",
     "Join": "multiply",
+    "Couple": "couple irreps",
     "Weigh": "multiply and mix",
     "Tied": "tied matrix",
     "Output": "output",

@@ -424,6 +424,8 @@ class Group:
     stride: ClassVar[int] = 0
     #: Whether irreducible parts of tensors with axes of V and V* have labels, which ``copies`` counts.
     rational: ClassVar[bool] = False
+    #: Whether a part is what the Schur functors of its boxes hold beyond parts of fewer boxes, and whole.
+    schur: ClassVar[bool] = False
 
     def copies(self, parts: Sequence[int | Symmetry]) -> Counter[Label]:
         """How often tensors hold each irreducible part, for groups that tell V from V*; ``parts`` as there are axes."""
@@ -448,7 +450,8 @@ class Group:
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:  # noqa: ARG002 - the family says
         """A part times the class function g -> trace of g^length, as a sum of parts with whole coefficients.
 
-        On tensors, the trace of g with axes permuted is a product of these, one for each cycle of the axes.
+        On tensors, the trace of g with axes permuted is a product of these, one for each cycle of the axes; on axes
+        of V* they are those of negative length.
         """
         self._lacks(f"a rule for its part {label} times traces of powers")
 
@@ -467,8 +470,9 @@ class Group:
 
     def require_parts(self, refusal: str) -> None:
         """Raise GroupError unless the irreducible parts are known; ``refusal``: what is said before what to ask for."""
-        if not self.stride:
-            raise GroupError(f"{refusal}: ask for {', '.join(name for name, kind in FAMILIES.items() if kind.stride)}")
+        if not self.stride and not self.rational:
+            known = (name for name, kind in FAMILIES.items() if kind.stride or kind.rational)
+            raise GroupError(f"{refusal}: ask for {', '.join(known)}, or for S(3) wr S(4)")
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
@@ -494,7 +498,8 @@ class Group:
     def seats(self, label: Label) -> tuple[tuple[Shape, int, bool], ...]:
         """How the tensors of a part are indexed: shapes of boxes, each an index that stands on so many axes.
 
-        Exchanges of the boxes act as on a tableau of the shape. Last, whether sums over an index vanish.
+        Exchanges of the boxes act as on a tableau of the shape. Last, whether sums over an index vanish. Where there
+        are axes of V and of V*, the first shape is one of V, the second of V*.
         """
         return ((label, 1, False),)
 

@@ -57,6 +57,7 @@ LAYERS = {
     "stored in irreps": lambda: eq.plan("O(3)", "1x2.irreps", "1x2", method="irreps", parameters="blocks"),
     "frames": lambda: eq.plan("SO(2)", "2x2", "2x2", method="irreps", parameters="blocks"),
     "fourier": lambda: eq.plan("S(n)", "8x2", "8x2", method="fourier"),
+    "irreps multiplied": lambda: eq.TensorProduct("O(3)", "1x2e", "1x2e", "1x2e").plan,
     "product": lambda: eq.TensorProduct("SO(3)", "2x1", "2x1", "2x1").plan,
 }
 
@@ -467,6 +468,12 @@ def test_homomorphisms_are_matrices_of_graphs(name):
 
 
 # --- matrices of maps -----------------------------------------------------------------------------------
+
+
+def test_roots():
+    equal(
+        runtime._roots([(0, 1, 9, 4), (1, 0, -2, 1), (1, 2, 10**40, 10**38)], 2, 3), [[0, 1.5, 0], [-(2**0.5), 0, 10]]
+    )
 
 
 def test_entries():

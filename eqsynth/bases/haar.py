@@ -270,7 +270,9 @@ def _of_determinant_one(haar: str, n: int, plain: Pairs, conjugate: Pairs) -> Fr
     sign, and so does a -1 in one where the group has it; diagonal matrices of SU(n) turn an unnamed row alone.
     """
     power, left = divmod(len(plain) - len(conjugate), n)
-    powers = [0, 1] if haar != "unitary" else [] if left else [power]
+    # Half of the elements have determinant 1; of S(1) all.
+    halves = [0, 1] if haar == "orthogonal" or n > 1 else [0]
+    powers = halves if haar != "unitary" else [] if left else [power]
     named = min(len({pair[side] for pair in (*plain, *conjugate)}) for side in (0, 1))
     if named < n - (haar == "permutation"):
         powers = [power for power in powers if power == 0]

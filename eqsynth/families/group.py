@@ -171,6 +171,8 @@ class Group:
     compound: ClassVar[bool] = False
     #: How to write a group that is given otherwise than by a size.
     how: ClassVar[str] = ""
+    #: How names of such groups look, for those that are made of two.
+    example: ClassVar[str] = ""
 
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:
@@ -422,6 +424,8 @@ class Group:
     stride: ClassVar[int] = 0
     #: Whether irreducible parts of tensors with axes of V and V* have labels, which ``copies`` counts.
     rational: ClassVar[bool] = False
+    #: Whether a part is what the Schur functors of its boxes hold beyond parts of fewer boxes, and whole.
+    schur: ClassVar[bool] = False
 
     def copies(self, parts: Sequence[int | Symmetry]) -> Counter[Label]:
         """How often tensors hold each irreducible part, for groups that tell V from V*; ``parts`` as there are axes."""
@@ -446,7 +450,8 @@ class Group:
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:  # noqa: ARG002 - the family says
         """A part times the class function g -> trace of g^length, as a sum of parts with whole coefficients.
 
-        On tensors, the trace of g with axes permuted is a product of these, one for each cycle of the axes.
+        On tensors, the trace of g with axes permuted is a product of these, one for each cycle of the axes; on axes
+        of V* they are those of negative length.
         """
         self._lacks(f"a rule for its part {label} times traces of powers")
 
@@ -465,8 +470,9 @@ class Group:
 
     def require_parts(self, refusal: str) -> None:
         """Raise GroupError unless the irreducible parts are known; ``refusal``: what is said before what to ask for."""
-        if not self.stride:
-            raise GroupError(f"{refusal}: ask for {', '.join(name for name, kind in FAMILIES.items() if kind.stride)}")
+        if not self.stride and not self.rational:
+            known = (name for name, kind in FAMILIES.items() if kind.stride or kind.rational)
+            raise GroupError(f"{refusal}: ask for {', '.join(known)}, or for S(3) wr S(4)")
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
@@ -492,7 +498,8 @@ class Group:
     def seats(self, label: Label) -> tuple[tuple[Shape, int, bool], ...]:
         """How the tensors of a part are indexed: shapes of boxes, each an index that stands on so many axes.
 
-        Exchanges of the boxes act as on a tableau of the shape. Last, whether sums over an index vanish.
+        Exchanges of the boxes act as on a tableau of the shape. Last, whether sums over an index vanish. Where there
+        are axes of V and of V*, the first shape is one of V, the second of V*.
         """
         return ((label, 1, False),)
 
@@ -647,6 +654,19 @@ def fill(group: Group, **values: object) -> None:
     """Set the fields of a group that is being made."""
     for name, value in values.items():
         object.__setattr__(group, name, value)
+
+
+def diagram_groups() -> str:
+    """The groups whose maps are diagrams that compose, as messages list them.
+
+    >>> from eqsynth.families.group import diagram_groups
+    >>> diagram_groups().endswith("SU(n), O(p,q), SO(p,q), S(m) wr S(n), Z(r) wr S(n), Aut(...)")
+    True
+    """
+    names = [f"{name}(n)" for name, known in FAMILIES.items() if known.spanning]
+    names += [f"{name}(p,q)" for name, known in SIGNED.items() if known.spanning]
+    names += [known.example for known in COMPOUND if known.spanning]
+    return ", ".join([*names, *(f"{name}(...)" for name, known in OTHERS.items() if known.spanning)])
 
 
 def listed_order(name: str, generators: Sequence[Any]) -> int:

@@ -66,6 +66,7 @@ class WreathProduct(Group):
     walk: ClassVar[str] = "An axis of a tensor is two steps: boxes leave two partitions, then two come back."
     spanning: ClassVar[str] = "pairs of a partition of the groups, and one of the members that is finer"
     compound: ClassVar[bool] = True
+    example: ClassVar[str] = "S(m) wr S(n)"
     how: ClassVar[str] = "Write S(3) wr S(4), or a letter for one size or both, S(3) wr S(n)."
 
     inner: Group

@@ -96,10 +96,16 @@ def sizes_asked(module: Any) -> tuple[str, ...]:
     if isinstance(asked, tuple):
         return asked
     hom = problem_of(module)
-    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
     if isinstance(getattr(module, "hom", None), Hom):
-        return tuple(sorted(letters - letters_shown(hom)))
+        return sizes_asked_by(hom)
+    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
     return tuple(name for name in inspect.signature(module.forward).parameters if name in letters)
+
+
+def sizes_asked_by(hom: Hom) -> tuple[str, ...]:
+    """The letters whose size the ``forward`` of a linear layer takes behind the input, in order."""
+    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
+    return tuple(sorted(letters - letters_shown(hom)))
 
 
 @explain_calls

@@ -19,7 +19,7 @@ from eqsynth.layers.emitted import layer_of, require_dtype
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, got, joined
 from eqsynth.nn.activations import whole as full_digits
-from eqsynth.nn.positions import INTEGERS
+from eqsynth.nn.entries import whole_numbers
 from eqsynth.plans.products import plan_products
 from eqsynth.spaces.space import Space
 
@@ -188,7 +188,7 @@ def _in_order(source: torch.Tensor, target: torch.Tensor, points: int) -> torch.
 
 def _graphs(batch: Any, points: int) -> torch.Tensor | None:
     """The graph of each point; ShapeError for what is not one number for each."""
-    fits = isinstance(batch, torch.Tensor) and batch.shape == (points,) and batch.dtype in INTEGERS
+    fits = isinstance(batch, torch.Tensor) and batch.shape == (points,) and whole_numbers(batch)
     if batch is not None and (not fits or batch.is_meta):
         raise ShapeError(f"batch is of {got(batch)}, expected the graph of each of {points} points, as whole numbers")
     return batch  # type: ignore[no-any-return]
@@ -506,7 +506,7 @@ class Message(EquivariantModule):
                 edge_index = _all_pairs(points, batch, positions.device)
             return edge_index[0], edge_index[1]
         fits = isinstance(edge_index, torch.Tensor) and edge_index.ndim == 2 and len(edge_index) == 2
-        if not fits or edge_index.dtype not in INTEGERS or edge_index.device != positions.device:
+        if not fits or not whole_numbers(edge_index) or edge_index.device != positions.device:
             raise ShapeError(
                 f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges), where positions are"
             )

@@ -63,6 +63,8 @@ from eqsynth.spaces.space import (
 
 #: How tensors stand between the layers of a network, and the most coordinates that "auto" works out.
 STORAGES, MOST_COORDINATES = ("auto", "full", "irreps"), 256
+#: Activations that are pairings and gates: always, or where neither pointwise functions nor products are taken.
+PAIRING = ("auto", "pairings")
 
 
 def problem_of(module: Any) -> Hom:
@@ -287,9 +289,10 @@ class MLP(Sequential):
     are found in, 8x1e of O(3) 8x1.det. All tensors of the hidden space that the space before it reaches are
     multiplied with each other, each with as many channels as the widest term has. They cost more than the rest of
     the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
-    ``"gated"`` and ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to
-    Activation, which may refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity;
-    ``dropout`` is the p of a Dropout behind it. ``normalization`` and ``bias`` are those of eq.Linear, and of products.
+    ``"pairings"`` asks for Pairings and Gated without products, ``"gated"`` for Gated alone, ``"norm"`` for
+    NormActivation; any other name or function is given to Activation, which may refuse it. ``norm`` is None,
+    ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a Dropout behind it.
+    ``normalization`` and ``bias`` are those of eq.Linear, and of products.
 
     ``storage`` says how tensors of order 2 and more stand between the layers: ``"full"``, with an axis for each index,
     or ``"irreps"``, in coordinates of their irreducible parts (``64x3.irreps``), where linear layers are products of
@@ -523,7 +526,7 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         if factors:
             used, block = _products(how, factors, used)
         else:
-            paired = [_is_paired(group, space, place, read, how.activation) for place in range(len(space))]
+            paired = [_is_paired(how, space, place, read) for place in range(len(space))]
             used_places = [place for place in range(len(space)) if read[place] or paired[place]]
             used = how.stored(Space(tuple(space.terms[place] for place in used_places)))
             # A copy for each block: functions may have parameters.
@@ -588,12 +591,17 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
     return used, [layer, gated]
 
 
-def _is_paired(group: Group, space: Space, place: int, read: list[bool], activation: Function) -> bool:
+def _is_paired(how: _Block, space: Space, place: int, read: list[bool]) -> bool:
     """Whether a term that nothing reads behind a block is paired with itself inside it, for a term that is read."""
-    target = positional(group, space.orders[place])
-    if activation != "auto" or target == space.orders[place] or _usual(group, space):
+    group, target = how.group, positional(how.group, space.orders[place])
+    if how.activation not in PAIRING or target == space.orders[place] or _pointwise(how, space):
         return False
     return any(wanted and positional(group, order) == target for wanted, order in zip(read, space.orders, strict=True))
+
+
+def _pointwise(how: _Block, space: Space) -> tuple[str, ...] | None:
+    """The pointwise function of each term of a space without products; None where pairings and gates are taken."""
+    return None if how.activation == "pairings" else _usual(how.group, space)
 
 
 def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
@@ -627,9 +635,9 @@ def _non_linearity(how: _Block, space: Space, read: list[bool]) -> list[nn.Modul
         return [NormActivation(group, space, **how.factory_kwargs)]
     if activation == "gated":
         return [Gated(group, space, gated=read)]
-    if activation != "auto":
+    if activation not in PAIRING:
         return [Activation(group, space, activation)]
-    functions = _usual(group, space)
+    functions = _pointwise(how, space)
     if functions is not None:
         return [Activation(group, space, functions)]
     gated = Gated(group, space, gated=read)

@@ -245,7 +245,9 @@ class _Body:
             free = positional(self.group, order) == order
             end = suffix(self.space, place)
             lengths = axis_lengths(self.group, order)
-            yield _Term(place, end, wide, lengths, positions(self.group, order), forms_of(self.group, order), free)
+            yield _Term(
+                place, end, wide, lengths, positions(self.group, order, added=False), forms_of(self.group, order), free
+            )
 
     def lowered(self, value: str, term: _Term) -> str:
         """B value, where B is the form on the axes of components."""

@@ -545,6 +545,10 @@ BAD = {
         "an operand is mixed into nothing",
         changed("several", Mix, operands=lambda step: (*step.operands, step.operands[0])),
     ),
+    "operands of a term apart": (
+        "a term's operands or targets stand apart",
+        changed("power", Mix, operands=lambda step: (step.operands[1], step.operands[0], *step.operands[2:])),
+    ),
     "no products": ("there are 0 products", changed("several", Mix, products=0)),
     "a Fourier transform of rotations": (
         "there is no Fourier transform of such axes",
@@ -620,6 +624,10 @@ BAD = {
     "a packed axis named twice": (
         "names a packed axis twice",
         lambda: replace(good("packed"), packs=good("packed").packs * 2),
+    ),
+    "a packed axis of no index": (
+        "packs an index that the group has not",
+        lambda: replace(good("packed"), packs=(good("packed").packs[0], (1, good("packed").packs[1][1]))),
     ),
     "a packed axis of no size": ("there is no packed axis of size 7", changed("packed", Unpack, size=7)),
     "unpacked before the first": ("there is no axis -1", changed("packed", Unpack, start=-1)),

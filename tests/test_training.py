@@ -20,8 +20,8 @@ import training
 from training import Baseline, Budget, Contender, Data, Task
 
 ROOT = Path(__file__).parents[1]
-#: test_scale runs the first, test_training_fixed the others.
-ELSEWHERE = ("train_distributed", "train_graph_signals", "train_mechanics")
+#: test_scale runs the first, test_training_fixed the next two, test_training_points the last.
+ELSEWHERE = ("train_distributed", "train_graph_signals", "train_mechanics", "train_nbody")
 SCRIPTS = sorted(path for path in (ROOT / "examples").glob("train_*.py") if path.stem not in ELSEWHERE)
 NONE = float("nan")
 

@@ -27,7 +27,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import NO_TRANSFER, Hom, check_transfer, fitted_space, negated
+from eqsynth.families.hom import Hom, check_transfer, fitted_space, negated
 from eqsynth.families.irreps import check_parts, has_parts
 from eqsynth.layers.emitted import Output
 from eqsynth.layers.linear import Linear
@@ -65,6 +65,8 @@ from eqsynth.spaces.space import (
 
 #: How tensors stand between the layers of a network, and the most coordinates that "auto" works out.
 STORAGES, MOST_COORDINATES = ("auto", "full", "irreps"), 256
+#: Activations that are pairings and gates: always, or where neither pointwise functions nor products are taken.
+PAIRING = ("auto", "pairings")
 
 
 def problem_of(module: Any) -> Hom:
@@ -98,10 +100,16 @@ def sizes_asked(module: Any) -> tuple[str, ...]:
     if isinstance(asked, tuple):
         return asked
     hom = problem_of(module)
-    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
     if isinstance(getattr(module, "hom", None), Hom):
-        return tuple(sorted(letters - letters_shown(hom)))
+        return sizes_asked_by(hom)
+    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
     return tuple(name for name in inspect.signature(module.forward).parameters if name in letters)
+
+
+def sizes_asked_by(hom: Hom) -> tuple[str, ...]:
+    """The letters whose size the ``forward`` of a linear layer takes behind the input, in order."""
+    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
+    return tuple(sorted(letters - letters_shown(hom)))
 
 
 @explain_calls
@@ -283,9 +291,10 @@ class MLP(Sequential):
     those of no index, 0e of O(3), stand there as order 0. All tensors of the hidden space that the space before it
     reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than the
     rest of the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
-    ``"gated"`` and ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to
-    Activation, which may refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity;
-    ``dropout`` is the p of a Dropout behind it. ``normalization`` and ``bias`` are those of eq.Linear, and of products.
+    ``"pairings"`` asks for Pairings and Gated without products, ``"gated"`` for Gated alone, ``"norm"`` for
+    NormActivation; any other name or function is given to Activation, which may refuse it. ``norm`` is None,
+    ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a Dropout behind it.
+    ``normalization`` and ``bias`` are those of eq.Linear, and of products.
 
     ``storage`` says how tensors of order 2 and more stand between the layers: ``"full"``, with an axis for each index,
     or ``"irreps"``, in coordinates of their irreducible parts (``64x3.irreps``), where linear layers are products of
@@ -336,8 +345,6 @@ class MLP(Sequential):
         modules: list[nn.Module] = []
         before = listed[0]
         check_transfer(transfer, parsed, [order for space in listed for order in space.orders])
-        if transfer and activation == "products":
-            raise EqsynthError(f"{NO_TRANSFER}, or take activation='gated'")
         how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage, transfer)
         for place, (hidden, block) in enumerate(_blocks(how, listed), 1):
             start = problem_of(block[0]).space_in
@@ -533,7 +540,7 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         if factors:
             used, block = _products(how, factors, used)
         else:
-            paired = [_is_paired(group, space, place, read, how.activation) for place in range(len(space))]
+            paired = [_is_paired(how, space, place, read) for place in range(len(space))]
             used_places = [place for place in range(len(space)) if read[place] or paired[place]]
             used = how.stored(Space(tuple(space.terms[place] for place in used_places)))
             # A copy for each block: functions may have parameters.
@@ -558,14 +565,10 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
     None where there are no products in this place.
     """
     orders = tuple(
-        order
-        for order in dict.fromkeys(space.orders)
-        if any(map_exists(how.group, other, order) for other in before.orders)
+        order for order in dict.fromkeys(space.orders) if any(how.map_exists(other, order) for other in before.orders)
     )
-    if how.transfer:
-        return ()
-    wanted = how.activation == "products"
-    if how.activation == "auto" and _usual(how.group, space) is None:
+    wanted, free = how.activation == "products", how.activation == "auto" and how.transfer is None
+    if free and _usual(how.group, space) is None:
         wanted = products_add(how.group, orders, used.orders)
     return orders if wanted else ()
 
@@ -595,6 +598,7 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
             gated.space_in,
             how.bias,
             normalization=how.normalization,
+            transfer=how.transfer,
             **how.factory_kwargs,
         )
     written = {pair.term_out for pair in layer.plan.pairs}
@@ -604,12 +608,17 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
     return used, [layer, gated]
 
 
-def _is_paired(group: Group, space: Space, place: int, read: list[bool], activation: Function) -> bool:
+def _is_paired(how: _Block, space: Space, place: int, read: list[bool]) -> bool:
     """Whether a term that nothing reads behind a block is paired with itself inside it, for a term that is read."""
-    target = positional(group, space.orders[place])
-    if activation != "auto" or target == space.orders[place] or _usual(group, space):
+    group, target = how.group, positional(how.group, space.orders[place])
+    if how.activation not in PAIRING or target == space.orders[place] or _pointwise(how, space):
         return False
     return any(wanted and positional(group, order) == target for wanted, order in zip(read, space.orders, strict=True))
+
+
+def _pointwise(how: _Block, space: Space) -> tuple[str, ...] | None:
+    """The pointwise function of each term of a space without products; None where pairings and gates are taken."""
+    return None if how.activation == "pairings" else _usual(how.group, space)
 
 
 def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
@@ -643,9 +652,9 @@ def _non_linearity(how: _Block, space: Space, read: list[bool]) -> list[nn.Modul
         return [NormActivation(group, space, **how.factory_kwargs)]
     if activation == "gated":
         return [Gated(group, space, gated=read)]
-    if activation != "auto":
+    if activation not in PAIRING:
         return [Activation(group, space, activation)]
-    functions = _usual(group, space)
+    functions = _pointwise(how, space)
     if functions is not None:
         return [Activation(group, space, functions)]
     gated = Gated(group, space, gated=read)

@@ -34,6 +34,7 @@ from eqsynth.plans.steps import (
     Twist,
     Unpack,
     Weigh,
+    summed_whole,
 )
 from eqsynth.spaces import exchanges
 from eqsynth.spaces.space import Decomposed, Irrep, Stored, Symmetry
@@ -347,7 +348,7 @@ class Costing:
             maps = len(table.elements)
             weight_traffic += entries * 2
             weight_memory += entries + channels * maps
-            if group.diagrammatic or isinstance(table.elements[0], MatrixMap | tuple):
+            if summed_whole(group, table.elements):
                 weight_multiply_adds += entries * maps
             else:
                 graphs = sum(isinstance(element, Diagram) for element in table.elements)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product, starmap
+from itertools import groupby, product, starmap
 from typing import NoReturn
 
 from eqsynth.bases.adapted import sound
@@ -144,6 +144,8 @@ def infer(
     """
     if len({*packs}) < len(packs):
         raise PlanError(f"a plan of {problem} names a packed axis twice")
+    if not all(index in range(len(problem.group.indices)) for index, _ in packs):
+        raise PlanError(f"a plan of {problem} packs an index that the group has not")
     inference = _Inference(problem, dims, bias_dims, packs)
     for step in steps:
         inference.add(step)
@@ -459,6 +461,10 @@ class _Inference:
         self._require(not (step.biases and step.tabled and step.tabled.taken), "a bias has no axes to apply a table to")
         self._require({entry.target for entry in entries} == {*targets}, "a target is made of nothing")
         self._require({entry.operand for entry in step.entries} == {*operands}, "an operand is mixed into nothing")
+        # What is emitted has one block of weights for each pair of terms.
+        for ends in (step.operands, step.targets):
+            terms = [end.term for end in ends]
+            self._require(len(list(groupby(terms))) == len(set(terms)), "a term's operands or targets stand apart")
         read: dict[tuple[int, int], list[int]] = {}
         for entry in step.entries:
             pair = step.operands[entry.operand].term, step.targets[entry.target].term

@@ -18,7 +18,7 @@ from eqsynth.bases.couplings import Coupling, coupling, is_coupled
 from eqsynth.bases.irreps import has_irreps, unchanged
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError, explain_calls
-from eqsynth.exact.numbers import choice, flag
+from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of, with_transfer
 from eqsynth.plans.equal_operands import coupled_variance, independent, moments
@@ -35,9 +35,10 @@ from eqsynth.plans.lowering import (
     _uses,
     constants,
     plan_hom,
+    scaled,
     whole,
 )
-from eqsynth.plans.plan import NOMINAL_N, NORMALIZATIONS, Plan
+from eqsynth.plans.plan import NOMINAL_N, Plan
 from eqsynth.plans.powers import power_maps
 from eqsynth.plans.steps import (
     AXES,
@@ -116,7 +117,7 @@ def plan(
 
 
 def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "variance") -> Plan:
-    """The plan of a layer of products.
+    """The plan of a layer of products; with ``transfer`` the normalization is that which goes with it.
 
     >>> from eqsynth.families.hom import ProductHom
     >>> from eqsynth.plans.products import plan_products
@@ -126,8 +127,7 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
 
     Raises EqsynthError for a normalization that does not exist, SizeError for orders that are too high.
     """
-    choice("normalization", normalization, NORMALIZATIONS)
-    return _planned(problem, flag("bias", bias), normalization)
+    return _planned(problem, flag("bias", bias), scaled(problem.hom, normalization))
 
 
 @lru_cache(maxsize=256)
@@ -226,10 +226,10 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
     some_irreps = has_irreps(orders[1], *(problem.inputs[number][1] for number in problem.terms[term_in]))
-    powers = None if some_irreps else power_maps(problem, term_in, term_out)
+    powers = None if some_irreps or problem.transfer else power_maps(problem, term_in, term_out)
     if powers is not None:
         return powers
-    linear = basis(group, *orders)
+    linear = basis(group, *orders, transfer=problem.transfer)
     if any(isinstance(element, Orbit | MatrixMap) for element in linear.diagrams):
         _check_tied(problem, term_in, term_out)
     places = independent(linear, problem, term_in)

@@ -16,8 +16,9 @@ from eqsynth.bases.couplings import Coupling
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.bases.decomposed import Part as IrrepPart
 from eqsynth.bases.fourier import Sums
-from eqsynth.diagrams.diagram import LETTERS, Element, Orbit, Single
+from eqsynth.diagrams.diagram import LETTERS, Element, MatrixMap, Orbit, Single
 from eqsynth.errors import counted
+from eqsynth.families.group import Group
 from eqsynth.spaces.space import Order, is_decomposed, stored_full, stored_once
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
@@ -358,6 +359,18 @@ class Source:
     name: str
     term: int
     order: int
+
+
+def summed_whole(group: Group, elements: Iterable[Element]) -> bool:
+    """Whether some maps are no sums of orbits: then the matrix is the sum of all of theirs, entry by entry.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.plans.steps import summed_whole
+    >>> group = eq.Group.parse("Aut(3: 0-1*5 0-2*7 1-2*7)")
+    >>> [summed_whole(group, eq.basis(group, 1, order).diagrams) for order in (1, "S2")]
+    [False, True]
+    """
+    return group.diagrammatic or any(isinstance(element, MatrixMap | tuple) for element in elements)
 
 
 def as_read(order: Order, fixed: bool) -> Order:

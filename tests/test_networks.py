@@ -543,16 +543,44 @@ def test_products_into_twisted_tensors_of_permutations():
         eq.testing.assert_equivariant(net)
 
 
-def test_products_of_irreps_are_those_of_tensors():
-    """What users of e3nn write first: a pseudovector of vectors."""
-    spaces = ["4x0e + 3x1o + 1x2e", "4x0 + 3x1o + 3x1e + 1x2e", "1x1o + 1x1e"]
-    with pytest.warns(ZeroOutputWarning, match="or take activation='products'"):
-        eq.nn.MLP("O(3)", spaces)
+@pytest.mark.parametrize(
+    ("group", "spaces", "reached"),
+    [
+        ("O(3)", ["2x1o", "4x1o + 4x1e + 4x0e", "1x1e"], False),  # cross products
+        ("O(3)", ["1x2e", "4x2e + 4x0e", "1x2e"], False),
+        ("O(3)", ["2x1o + 1x0e", "4x1o + 4x2e + 4x0e", "1x2e + 1x0e"], False),
+        ("O(3)", ["2x1o", "3x0e + 3x1o + 3x2e + 3x3o + 3x4e", "3x0e + 3x1o + 3x2e + 3x3o + 3x4e", "1x3o"], False),
+        ("SO(4)", ["1x1", "4x1 + 4x{2} + 4x{}", "1x{2}"], False),
+        ("S(4)", ["2x{3,1}", "4x{3,1} + 4x{2,2} + 4x{4}", "1x{2,2}"], False),
+        ("H(3)", ["2x1", "4x1 + 4x{2,1;-} + 4x0", "1x{2,1;-}"], False),
+        ("S(n) x O(3)", ["2x(1,1o)", "4x(1,1o) + 4x(1,2e) + 4x(1,0e)", "1x(0,2e)"], False),
+        ("O(3)", ["2x1o", "4x1o + 4x0e", "1x1o + 1x0e"], True),
+        ("O(3)", ["2x1o", "4x1o + 4x0e", "1x0e"], True),
+    ],
+)
+def test_products_of_irreps_stand_where_gates_and_pairings_do_not_reach(group, spaces, reached):
+    """What users of e3nn write first; 0e stands as order 0, which pairings and gates read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net = eq.nn.MLP(group, spaces)
+    assert kinds(net)[:4] == (["Linear", "Pairings", "Gated", "Linear"] if reached else PRODUCTS)
+    assert net.space_out == eq.Space.parse(spaces[-1]) or "{" in spaces[-1]
+    eq.testing.assert_equivariant(net)
+
+
+def test_products_of_irreps_are_in_coordinates():
+    spaces = ["4x0e + 3x1o + 1x2e", "4x0 + 3x1o + 3x1e + 1x2e + 2x0o", "1x1o + 1x1e"]
     net = eq.nn.MLP("O(3)", spaces, "products")
-    assert str(net[2].space_out) == "3x1 + 3x1.det + 1x2"
+    assert str(net[2].space_out) == "3x1o + 3x1e"
+    assert not any(type(step).__name__ == "Unpack" for step in net[1].plan.steps)
     _, pseudovector = net(tuple(torch.randn(5, dim, channels) for dim, channels in ((1, 4), (3, 3), (5, 1))))
     assert pseudovector.abs().min() > 0
     eq.testing.assert_equivariant(net)
+
+
+def test_what_takes_two_products_is_said():
+    with pytest.warns(ZeroOutputWarning, match="add a hidden space, or take activation='products'"):
+        eq.nn.MLP("O(3)", ["2x1o", "3x0e + 3x1o + 3x2e + 3x3o", "1x3o"])
 
 
 def test_products_leave_out_what_they_do_not_reach():
@@ -560,7 +588,7 @@ def test_products_leave_out_what_they_do_not_reach():
     assert str(net[1].space_out) == "3x1 + 3x0"
     net(torch.randn(4, 3, 2)).square().sum().backward()
     assert all(parameter.grad.abs().sum() for parameter in net.parameters())
-    with pytest.warns(ZeroOutputWarning, match="give the hidden spaces terms of more orders$"):
+    with pytest.warns(ZeroOutputWarning, match="give the hidden spaces terms of more orders, or add a hidden space$"):
         eq.nn.MLP("Z(3) wr S(3)", ["2x1", "3x1 + 3x0", "1x1 + 1x0"], "products")
 
 

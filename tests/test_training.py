@@ -22,7 +22,7 @@ from training import Baseline, Budget, Contender, Data, Task
 ROOT = Path(__file__).parents[1]
 #: Every comparison; another test trains on several machines.
 COMPARISONS = sorted(path for path in (ROOT / "examples").glob("train_*.py") if path.stem != "train_distributed")
-#: The others are run by test_training_fixed and test_training_evidence.
+#: The others are run by test_training_fixed, test_training_points and test_training_evidence.
 SCRIPTS = [path for path in COMPARISONS if path.stem in ("train_graphs", "train_molecules")]
 NONE = float("nan")
 

@@ -28,7 +28,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import NO_TRANSFER, Hom, check_transfer, fitted_space, negated
+from eqsynth.families.hom import Hom, check_transfer, fitted_space, negated
 from eqsynth.families.irreps import check_parts, has_parts
 from eqsynth.layers.emitted import Output
 from eqsynth.layers.linear import Linear
@@ -98,10 +98,16 @@ def sizes_asked(module: Any) -> tuple[str, ...]:
     if isinstance(asked, tuple):
         return asked
     hom = problem_of(module)
-    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
     if isinstance(getattr(module, "hom", None), Hom):
-        return tuple(sorted(letters - letters_shown(hom)))
+        return sizes_asked_by(hom)
+    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
     return tuple(name for name in inspect.signature(module.forward).parameters if name in letters)
+
+
+def sizes_asked_by(hom: Hom) -> tuple[str, ...]:
+    """The letters whose size the ``forward`` of a linear layer takes behind the input, in order."""
+    letters = {factor.n for factor in hom.group.factors if isinstance(factor.n, str)}
+    return tuple(sorted(letters - letters_shown(hom)))
 
 
 @explain_calls
@@ -337,8 +343,6 @@ class MLP(Sequential):
         modules: list[nn.Module] = []
         before = listed[0]
         check_transfer(transfer, parsed, [order for space in listed for order in space.orders])
-        if transfer and activation == "products":
-            raise EqsynthError(f"{NO_TRANSFER}, or take activation='gated'")
         how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage, transfer)
         for place, (hidden, block) in enumerate(_blocks(how, listed), 1):
             start = problem_of(block[0]).space_in
@@ -543,15 +547,11 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
     None where there are no products in this place.
     """
     orders = tuple(
-        order
-        for order in dict.fromkeys(space.orders)
-        if any(map_exists(how.group, other, order) for other in before.orders)
+        order for order in dict.fromkeys(space.orders) if any(how.map_exists(other, order) for other in before.orders)
     )
-    if how.transfer:
-        return ()
-    wanted = how.activation == "products"
+    wanted, free = how.activation == "products", how.activation == "auto" and how.transfer is None
     # Irreps are not multiplied: gates and pairings are left.
-    if how.activation == "auto" and not has_irreps(*orders, *space.orders) and _usual(how.group, space) is None:
+    if free and not has_irreps(*orders, *space.orders) and _usual(how.group, space) is None:
         wanted = products_add(how.group, orders, used.orders)
     return orders if wanted else ()
 
@@ -581,6 +581,7 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
             gated.space_in,
             how.bias,
             normalization=how.normalization,
+            transfer=how.transfer,
             **how.factory_kwargs,
         )
     written = {pair.term_out for pair in layer.plan.pairs}

@@ -38,8 +38,8 @@ from training import Baseline, Budget, Contender, Data, Found, Task, main, param
 N, SPARSE = 100, 0.25
 KINDS = ("threshold", "Gaussian", "two Gaussians", "signs")
 GENTLE, STRONG = 0.5, 1.5  # bases are stretched by up to e to this power
-MATRICES, INVARIANTS, WIDTH = 4, 8, 8
-SHORT = Budget((500,), 60, 50, (1e-2,), checks=1)
+MATRICES, INVARIANTS, WIDTH = 3, 6, 6
+SHORT = Budget((100,), 20, 25, (1e-2,), checks=1)
 STEPS, RATES = 200, (3e-3, 1e-2)
 
 
@@ -260,11 +260,9 @@ def contenders(group: str, d: int, form: Tensor, augment: Callable[[Data, torch.
 # --- the comparisons --------------------------------------------------------------------------------------
 
 
-def _task(
-    name: str, title: str, make: Callable[..., Data], tests: dict[str, Data], short: bool, sizes: tuple[int, ...]
-) -> tuple[Task, Budget]:
-    budget = SHORT if short else Budget(sizes, STEPS, 50, RATES, checks=5)
-    train, valid = make(budget.sizes[-1], seed=1), make(100 if short else 500, seed=2)
+def _task(name: str, title: str, make: Callable[..., Data], tests: dict[str, Data], short: bool) -> tuple[Task, Budget]:
+    budget = SHORT if short else Budget((5000,), STEPS, 25, RATES, checks=5)
+    train, valid = make(budget.sizes[-1], seed=1), make(50 if short else 500, seed=2)
     guess = "a direction of the subspace"
     return Task(name, title, KINDS, train, valid, tests, loss, errors, any_direction, guess=guess), budget
 
@@ -274,20 +272,19 @@ def rotations(
 ) -> tuple[Task, Sequence[Contender], Sequence[Baseline], Budget]:
     """Orthonormal bases, in R^5."""
     make = partial(problems, d=5, random_covariance=random_covariance)
-    name, title, sizes = "sparse_vectors", "Sparse vectors in a subspace, known up to rotation", (500, 5000)
+    name, title = "sparse_vectors", "Sparse vectors in a subspace, known up to rotation"
     if random_covariance:
-        sizes = (5000,)
         name, title = "sparse_vectors_covariance", "The same among vectors of a random covariance"
-    task, budget = _task(name, title, make, {"others": make(100 if short else 500, seed=3)}, short, sizes)
+    task, budget = _task(name, title, make, {"others": make(50 if short else 500, seed=3)}, short)
     return task, contenders("O(5)", 5, torch.eye(5), turned), [sum_of_squares()], budget
 
 
 def transformations(short: bool) -> tuple[Task, Sequence[Contender], Sequence[Baseline], Budget]:
     """Bases that are known up to Sp(6)."""
-    make, count = partial(problems, d=6, reach=GENTLE), 100 if short else 500
-    tests = {"others": make(count, seed=3), "far others": problems(count, 6, 3, reach=STRONG)}
+    make, count = partial(problems, d=6, reach=GENTLE), 50 if short else 500
+    tests = {"others": make(count, seed=3), "far others": problems(count, d=6, seed=3, reach=STRONG)}
     title = "Sparse vectors in a subspace, known up to canonical transformations"
-    task, budget = _task("sparse_vectors_symplectic", title, make, tests, short, (500, 5000))
+    task, budget = _task("sparse_vectors_symplectic", title, make, tests, short)
     form = torch.block_diag(*[torch.tensor([[0.0, 1.0], [-1.0, 0.0]])] * 3)
     return task, contenders("Sp(6)", 6, form, stretched), [sum_of_squares(), sum_of_squares(False)], budget
 

@@ -65,7 +65,7 @@ from eqsynth.spaces.space import (
 
 #: How tensors stand between the layers of a network, and the most coordinates that "auto" works out.
 STORAGES, MOST_COORDINATES = ("auto", "full", "irreps"), 256
-#: Activations that are pairings and gates: always, or where neither pointwise functions nor products are taken.
+#: Activations that are pairings and gates where neither pointwise functions nor products are taken.
 PAIRING = ("auto", "pairings")
 
 
@@ -291,7 +291,7 @@ class MLP(Sequential):
     those of no index, 0e of O(3), stand there as order 0. All tensors of the hidden space that the space before it
     reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than the
     rest of the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
-    ``"pairings"`` asks for Pairings and Gated without products, ``"gated"`` for Gated alone, ``"norm"`` for
+    ``"pairings"`` is "auto" without products, ``"gated"`` asks for Gated alone, ``"norm"`` for
     NormActivation; any other name or function is given to Activation, which may refuse it. ``norm`` is None,
     ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a Dropout behind it.
     ``normalization`` and ``bias`` are those of eq.Linear, and of products.
@@ -611,14 +611,9 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
 def _is_paired(how: _Block, space: Space, place: int, read: list[bool]) -> bool:
     """Whether a term that nothing reads behind a block is paired with itself inside it, for a term that is read."""
     group, target = how.group, positional(how.group, space.orders[place])
-    if how.activation not in PAIRING or target == space.orders[place] or _pointwise(how, space):
+    if how.activation not in PAIRING or target == space.orders[place] or _usual(group, space):
         return False
     return any(wanted and positional(group, order) == target for wanted, order in zip(read, space.orders, strict=True))
-
-
-def _pointwise(how: _Block, space: Space) -> tuple[str, ...] | None:
-    """The pointwise function of each term of a space without products; None where pairings and gates are taken."""
-    return None if how.activation == "pairings" else _usual(how.group, space)
 
 
 def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
@@ -654,7 +649,7 @@ def _non_linearity(how: _Block, space: Space, read: list[bool]) -> list[nn.Modul
         return [Gated(group, space, gated=read)]
     if activation not in PAIRING:
         return [Activation(group, space, activation)]
-    functions = _pointwise(how, space)
+    functions = _usual(group, space)
     if functions is not None:
         return [Activation(group, space, functions)]
     gated = Gated(group, space, gated=read)

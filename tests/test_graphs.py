@@ -770,5 +770,5 @@ def test_sparse_tensors_are_adjacency_matrices():
         assert Graph.of(sparse, weights=weights) == Graph.of(sparse.to_dense(), weights=weights)
     assert Graph.of(sparse.T, weights=True) == Graph.of(sparse.to_dense().T, weights=True)
     for shape in ((3, 4), (3,)):
-        with pytest.raises(GroupError, match="is no graph|no matrix of edges"):
+        with pytest.raises(GroupError, match=r"is no graph|no matrix of edges"):
             Graph.of(torch.zeros(shape).to_sparse())

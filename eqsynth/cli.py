@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import io
 import json
 import os
@@ -44,6 +45,10 @@ app.add_typer(examples_app, name="examples")
 
 #: The file name that stands for the standard output.
 STDOUT = Path("-")
+#: How helps are set in boxes.
+MARKUP = app.rich_markup_mode
+#: The columns from which on the boxes of a help leave room for every name.
+BOXED = 70
 #: What a shell says of a program whose reader has gone: 128 and the number of SIGPIPE.
 GONE = 141
 
@@ -361,6 +366,10 @@ def _draw(
     contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
     wanted = [(path, content) for path, content in zip(paths, contents, strict=True) if path]
     done = counted(len(drawings), "diagram")
+    if not drawings:
+        done = f"{done}: every map with this symmetry is zero"
+        if STDOUT in paths:
+            _tell(f"note: {title} has {done}")
     # All or none: what may not be written is refused before anything else is written.
     if not force:
         for path, content in wanted:
@@ -759,7 +768,7 @@ def main() -> None:
     code: int | str | None = 1
     try:
         try:
-            app(prog_name="eqsynth")
+            app(prog_name="eqsynth", **_help_within(Screen.of(sys.stdout).width))
         except SystemExit as end:
             # Where the reader has gone, typer and rich end so.
             code = GONE if isinstance(end.__context__, BrokenPipeError) else end.code
@@ -779,6 +788,21 @@ def main() -> None:
                 _tell(f"error: cannot write the output: {error.strerror or error}")
                 sys.stderr.flush()
     sys.exit(code)
+
+
+def _help_within(width: int | None) -> dict[str, Any]:
+    """What Click is told so that helps keep to so many columns: in boxes, or where these would cut names, without."""
+    boxed = width is None or width >= BOXED
+    app.rich_markup_mode = MARKUP if boxed else None
+    if boxed:
+        return {}
+    for part in (app, catalog_app, examples_app):
+        for command in part.registered_commands:
+            # What is said to be short is shown whole, the first sentence of a help cut.
+            command.short_help = (inspect.getdoc(command.callback) or "").partition("\n\n")[0]
+        for group in part.registered_groups:
+            group.short_help = group.typer_instance.info.help if group.typer_instance else None
+    return {"terminal_width": width}
 
 
 def _discard_output() -> None:

@@ -28,12 +28,12 @@ from eqsynth.algebra import (
     trace,
 )
 from eqsynth.bases.idempotents import central_elements
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
 from eqsynth.exact.partitions import partitions
 from eqsynth.exact.ring import from_flint
 from eqsynth.exact.spherical import centraliser
 from eqsynth.families.symplectic import omega
-from eqsynth.symbolic import ExactMatrix, change_of_basis
+from eqsynth.symbolic import ExactMatrix, change_of_basis, degenerate_sizes, weingarten_function
 
 # --- maps ---------------------------------------------------------------------------------------------
 
@@ -132,6 +132,19 @@ def test_maps_in_latex():
     (lambda: matrix_units("S(n)", 3, 4), SizeError, r"877 sums of as many diagrams, more than 203"),
     (lambda: matrix_units("O(n)", 30, 30), SizeError, "many sums of as many diagrams"),
     (lambda: matrix_units("S(5)", 1, 3), GroupError, "ask for n from 6 on"),
+    *((lambda group=group: epsilon(group), GroupError, "no Levi-Civita tensor.*ask for SO") for group in (
+        "GL(2)", "U(n)", "B(3)", "Z(3) wr S(2)", "S(2) wr S(3)", "S(m) wr S(n)", "Sp(n)", "Aut(petersen)")),
+    (lambda: epsilon("S(n) x O(3)"), GroupError, r"no algebra of diagrams.*S\(m\) wr S\(n\), Z\(r\) wr S\(n\), Aut"),
+    (lambda: epsilon("H(n)"), SymbolicError, r"ask for H\(3\)"),
+    (lambda: identity("S(3) x O(3)", (1, 1)), GroupError, "no algebra of diagrams"),
+    *((lambda group=group: degenerate_sizes(group, 1, 1), GroupError, r"no closed inner products.*Z\(r\) wr S\(n\)$")
+      for group in ("C(5)", "S(3) x O(3)", "Aut(petersen)")),
+    (lambda: degenerate_sizes("S(2) wr S(3)", 1, 1), GroupError, "nested partitions alone"),
+    (lambda: degenerate_sizes("Z(3) wr S(2)", 1, 1), SymbolicError, r"ask for Z\(3\) wr S\(n\)$"),
+    (lambda: weingarten_function("S(2) wr S(3)", (1,)), GroupError, r"or S\(n\)$"),
+    (lambda: weingarten_function("SU(2)", (1,)), GroupError, "for the matrix, weingarten"),
+    (lambda: eq.Group.parse("S(2) wr S(n)").order, SymbolicError, r"S\(2\) wr S\(n\) leaves sizes open"),
+    (lambda: eq.Group.parse("S(3) x C(3)").generators, GroupError, "factor.generators for factor in group.factors"),
 ])  # fmt: skip
 def test_what_is_refused(call, error, why):
     with pytest.raises(error, match=why):

@@ -615,8 +615,8 @@ def fitted_order(group: Group, order: Order) -> Order:
         order = valence([one for one in order if isinstance(one, int | Symmetry)])
     if count == 1 and isinstance(order, tuple):
         raise SpaceError(
-            f"the order {order_text(order)} has one entry per factor of a product group, "
-            f"but {group} has one factor: write a plain number such as {axes_of(order)}"
+            f"the order {order_text(order)} has one entry per factor of a product group, or for V and V* one each, but "
+            f"{group} has one factor and no axes of V*: write a plain number such as {axes_of(order)}"
         )
     if count > 1 and (not isinstance(order, tuple) or len(order) != count):
         example = ",".join(["1"] * count)

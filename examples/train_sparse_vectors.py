@@ -158,7 +158,8 @@ def spectral(s: Tensor, a: Tensor) -> Tensor:
     m = r @ a @ r.mT
     top = torch.linalg.eigvalsh(m.detach())[:, -1, None, None]
     y = torch.linalg.matrix_exp((m - top * torch.eye(m.shape[1])) / 2)
-    return q @ (y / y.square().sum((1, 2), keepdim=True).sqrt())
+    directions: Tensor = q @ (y / y.square().sum((1, 2), keepdim=True).sqrt())
+    return directions
 
 
 def sum_of_squares(orthonormalised: bool = True) -> Baseline:
@@ -225,7 +226,8 @@ class Equivariant(nn.Module):
         y = self.vectors(m, a)
         h = self.weights(self.invariants(y, a)).unsqueeze(2)
         z = torch.cat((a, y), 3)
-        return (h * z).transpose(1, 2).flatten(2) @ z.transpose(1, 2).flatten(2).mT / N**0.5
+        matrix: Tensor = (h * z).transpose(1, 2).flatten(2) @ z.transpose(1, 2).flatten(2).mT / N**0.5
+        return matrix
 
 
 class Perceptron(nn.Module):
@@ -285,7 +287,7 @@ def transformations(short: bool) -> tuple[Task, Sequence[Contender], Sequence[Ba
     tests = {"others": make(count, seed=3), "far others": problems(count, d=6, seed=3, reach=STRONG)}
     title = "Sparse vectors in a subspace, known up to canonical transformations"
     task, budget = _task("sparse_vectors_symplectic", title, make, tests, short)
-    form = torch.block_diag(*[torch.tensor([[0.0, 1.0], [-1.0, 0.0]])] * 3)
+    form = torch.kron(torch.eye(3), torch.tensor([[0.0, 1.0], [-1.0, 0.0]]))
     return task, contenders("Sp(6)", 6, form, stretched), [sum_of_squares(), sum_of_squares(False)], budget
 
 

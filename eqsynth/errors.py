@@ -24,6 +24,7 @@ __all__ = [
     "GroupError",
     "IgnoredInputWarning",
     "IgnoredWeightsWarning",
+    "OperandError",
     "ParseError",
     "PlanError",
     "ShapeError",
@@ -138,6 +139,10 @@ def require(name: str, value: object, kind: type, cure: str) -> None:
 
 class CallError(EqsynthError, TypeError):
     """A call with arguments that nothing takes, or without some that are needed."""
+
+
+class OperandError(EqsynthError, TypeError):
+    """Operators between things that they do not join, as a map and a number."""
 
 
 def explain_calls(called: CallT) -> CallT:

@@ -663,7 +663,7 @@ def test_files_are_dark_ink_on_white_paper_whatever_the_system_prefers():
 LEGENDS = {
     ("S(n)", 1, 1): "joined dots share an index|input that nothing joins is summed; an output that nothing joins is",
     ("O(n)", 2, 2): "joined dots share an index",
-    ("Sp(4)", 2, 2): "joined dots|an arrow joins two axes of one row: ω, with ω[0,1] = 1",
+    ("Sp(4)", 2, 2): "joined dots|an arrow joins two axes of one row: ω, with ω[2k,2k+1] = 1",
     ("O(1,3)", 2, 2): "joined dots|a pair inside a row is η",
     ("O(1,3)", "1.det", 3): "joined dots|tied to the head: the Levi-Civita|inputs come to the head through η",
     ("A(3)", 1, 1): "joined dots|nothing joins is|tied to the head|lacks one index",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import eqsynth as eq
 from eqsynth import Diagram
-from eqsynth.algebra import Map, matrix
+from eqsynth.algebra import Map, character, kronecker, matrix
 from eqsynth.bases.bratteli import irreducible_dimension
 from eqsynth.bases.constraints import nullspace
 from eqsynth.bases.dimension import symmetric_dimension
@@ -91,6 +91,16 @@ def test_orders_are_read_as_they_are_written(runs):
         ("U(2): 1x1.det -> 1", GroupError, r"without .det, or for SU\(2\)"),
         ("SU(3): 1x((1,1),2) -> 1", SpaceError, "axes of V and V"),
         ("GL(2) x O(2): 1x((1,a),1) -> 1", ParseError, r"write \(\(1,1\),2\)"),
+        *(
+            (f"{name}: 1x(0,1) -> 1x0", SpaceError, r"no axes of V\*: write a plain number such as 1")
+            for name in ("O(1,3)", "S(n)", "C(3)", "Matrix([[1,1],[0,1]]; )", "S(2) wr S(n)")
+        ),
+        ("GL(2): 1xV* -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x1* -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x(1,1*) -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x(1,1).irreps -> 1x0", ParseError, "leave .irreps out"),
+        ("O(2) x O(2): 1x(2,1).packed -> 1x(0,0)", ParseError, r"write \(S2.packed,1\)"),
+        ("SL(2): 1x(1,1).det -> 1x0", ParseError, "no .det where all are 1"),
     ],
 )
 def test_what_is_no_order_is_told_what_is(text, error, cure):
@@ -113,7 +123,7 @@ def test_dimensions_are_those_of_the_specification():
     assert [dimension("GL(n)", a, a) for a in range(6)] == list(map(math.factorial, range(6)))
 
 
-@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "SL(1)", "SL(2)", "SU(3)"])
+@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "SL(1)", "SL(2)", "U(2)", "SU(3)"])
 def test_bases_are_the_exact_null_space(name):
     group = eq.Group.parse(name)
     for pair in product(ORDERS, ORDERS):
@@ -274,6 +284,79 @@ def test_dimensions_of_parts_are_those_of_weyl():
             weight = weight_of((first, second), n)
             weyl = math.prod(Fraction(weight[i] - weight[j] + j - i, j - i) for i in range(n) for j in range(i + 1, n))
             assert irreducible_dimension(eq.Group("GL", n), (first, second)) == weyl
+
+
+@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "U(3)", "SL(2)", "SU(3)", "GL(n)", "SL(n)"])
+def test_walks_in_the_bratteli_diagram_count_parts_and_maps(name):
+    for order in ((2, 1), (1, 2), (3, 0)):
+        listed = {part.text[0]: part.copies_in[0] for part in eq.irreps(name, order).parts}
+        diagram = eq.bratteli(name, order)
+        assert {label: times for label, times, _ in diagram.parts} == listed
+        assert diagram.levels[0] == (((), ()),)
+        for other in ((1, 1), (2, 1), (0, 0)):
+            walks = eq.bratteli(name, order, other)
+            assert walks.paths == len(eq.basis(name, order, other)), (order, other)
+            assert walks.paths == sum(one * two for _, one, two in walks.meeting)
+            for level, pairs in enumerate(walks.edges):
+                ahead, back = [0] * len(walks.levels[level + 1]), [0] * len(walks.levels[level])
+                for start, stop in pairs:
+                    ahead[stop] += walks.before[level][start]
+                    back[start] += walks.after[level + 1][stop]
+                assert (tuple(ahead), tuple(back)) == (walks.before[level + 1], walks.after[level])
+    assert "2 V*  " in str(eq.bratteli(name, (1, 1)))
+    assert eq.page.document(name, (1, 1), (1, 1))["walks"][0]["paths"] == len(eq.basis(name, (1, 1), (1, 1)))
+    with pytest.raises(SpaceError, match="one plain axis"):
+        eq.bratteli(name, "(S2,1)")
+
+
+@pytest.mark.parametrize("name", ["GL(2)", "U(3)", "SL(2)", "SU(3)"])
+def test_characters_of_parts_add_up_to_traces_on_tensors(name):
+    """The trace of g on V^k V*^l, a product of traces of g and of its inverse, at random elements."""
+    group = eq.Group.parse(name)
+    g = group.random_element(np.random.default_rng(0))
+    powers = {f"{letter}{k}": np.trace(np.linalg.matrix_power(g, sign * k)) for letter, sign in (("t", 1), ("s", -1))
+              for k in range(1, 5)}  # fmt: skip
+    for k, lo in ((2, 1), (1, 2), (3, 0), (0, 3), (2, 2)):
+        total = 0
+        for part in eq.irreps(name, (k, lo)).parts:
+            polynomial = character(name, part.text[0])
+            assert at_identity(polynomial, group.n) == part.dim
+            total += part.copies_in[0] * sum(
+                float(factor) * math.prod(powers[letter] ** power for letter, power in monomial)
+                for monomial, factor in polynomial.terms.items()
+            )
+        np.testing.assert_allclose(total, powers["t1"] ** k * powers["s1"] ** lo)
+
+
+def at_identity(polynomial, n):
+    """The dimension: traces of all powers are n."""
+    return polynomial(**dict.fromkeys(polynomial.letters, n)) if polynomial.letters else polynomial
+
+
+def test_products_of_parts_have_their_dimensions():
+    assert kronecker("SU(3)", "{1;1}", "{1;1}") == {
+        "{-;-}": 1, "{1;1}": 2, "{-;3}": 1, "{3;-}": 1, "{2;2}": 1
+    }  # fmt: skip
+    assert kronecker("SU(2)", "{3;-}", "{-;2}") == {"{1;-}": 1, "{3;-}": 1, "{5;-}": 1}
+    assert character("O(1,3)", "{2,1}") == character("O(4)", "{2,1}")
+    assert kronecker("GL(n)", "{1;-}", "{1;1}") == {"{1;-}": 1, "{1,1;1}": 1, "{2;1}": 1}
+    for name, n in (("U(2)", 2), ("SL(3)", 3), ("GL(n)", 7), ("SU(n)", 7)):
+        for one, two in product(["{1;1}", "{2;1}", "{2;-}"], ["{1;1}", "{2;-}"]):
+            found = kronecker(name, one, two)
+            dims = {text: at_identity(character(name, text), n) for text in (one, two, *found)}
+            assert sum(times * dims[text] for text, times in found.items()) == dims[one] * dims[two]
+            assert min(found.values()) > 0
+
+
+@pytest.mark.parametrize(("name", "text", "cure"), [
+    ("GL(n)", "{2}", "two partitions"), ("O(n)", "{2;1}", "a partition"), ("SU(2)", "{1,1,1;-}", "eq.irreps"),
+    ("U(2)", "{1;-}.det", "columns"), ("H(n)", (1,), "ask for S"), ("S'(n)", (1,), "ask for S"),
+    ("B'(n)", "{1}", "ask for S"), ("Z(3) wr S(2)", "{1}", "ask for S"),
+])  # fmt: skip
+def test_what_is_no_irrep_is_told_what_is(name, text, cure):
+    for asked in (lambda: character(name, text), lambda: kronecker(name, text, text)):
+        with pytest.raises(GroupError, match=cure):
+            asked()
 
 
 def test_floors():
@@ -570,6 +653,22 @@ def test_normalised_complex_tensors_have_mean_square_1():
     assert net[0].bias_0.dtype == torch.float64
     assert all(y.dtype == torch.complex128 for y in net(tuple(one.to(torch.complex128) for one in x)))
     assert eq.nn.Pool("U(2)", "6x(1,1)").to(torch.complex128).linear["0"].weight.dtype == torch.complex128
+
+
+@pytest.mark.filterwarnings("error")
+def test_conversions_of_real_numbers_leave_complex_modules_alone():
+    for make in (eq.nn.LayerNorm, eq.nn.BatchNorm, eq.nn.NormActivation, lambda *of: eq.Linear(*of, of[1])):
+        module = make("U(2)", "2x1 + 2x0")
+        kinds = {name: value.dtype for name, value in module.state_dict().items()}
+        for convert in (module.double, module.half, module.float, lambda own=module: own.to("cpu")):
+            assert {name: value.dtype for name, value in convert().state_dict().items()} == kinds
+        before = copy.deepcopy(module.state_dict())
+        for kind in (torch.float64, torch.float32) if any(value.is_complex() for value in before.values()) else ():
+            with pytest.raises(EqsynthError, match=r"are complex numbers, not .* module.to\(torch.complex128\)"):
+                module.to(kind)
+        assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert next(eq.nn.NormActivation("U(2)", 1).to(torch.float64).parameters()).dtype == torch.float64
+    assert next(eq.nn.NormActivation("O(2)", 1).double().parameters()).dtype == torch.float64
 
 
 def test_a_phase_is_not_seen_by_sizes():

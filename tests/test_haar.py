@@ -292,6 +292,14 @@ def test_small_rotations_by_hand():
     assert moment("SO(9)", "g[0,0]^2") == Fraction(1, 9)
 
 
+@pytest.mark.parametrize("group", ["A(1)", "S(1)", "SO(1)", "SU(1)", "SO(2)", "SU(3)", "A(2)", "A(3)"])
+def test_the_mean_of_one_is_one(group):
+    """A mean over half of the elements is over none of the others: S(1) has no odd permutation."""
+    assert moment(group, "") == 1
+    if group.endswith("(1)"):
+        assert moment(group, "g[0,0]^3" if group != "SU(1)" else "|g[0,0]|^2") == 1
+
+
 def test_rows_are_uniform_on_spheres():
     """Moments of points of spheres: products of (a - 1)!! over n (n + 2) ..., of a! over n (n + 1) ..., to 8 pairs."""
     n = RationalFunction("n")

@@ -357,8 +357,8 @@ def test_each_image_is_added_once(order, weighted, monkeypatch):
     """Also where the sums that tell images apart are all the same."""
     outputs, draw = read_order(order), np.random.default_rng(0)
     if not weighted:
-        zeros = SimpleNamespace(integers=lambda high, size: np.zeros(size, np.int64))
-        monkeypatch.setattr(np.random, "default_rng", lambda seed: zeros)
+        zeros = SimpleNamespace(integers=lambda _, size: np.zeros(size, np.int64))
+        monkeypatch.setattr(np.random, "default_rng", lambda _: zeros)
     for high in (1, 2, 5):
         tensor = draw.integers(0, high, [2] * (axes_of(outputs) + 1))
         for tried in (tensor, index_symmetries.over_turns(tensor, outputs)[0]):

@@ -141,3 +141,27 @@ def test_large_tensors_get_the_scale_that_they_come_near_to():
     found = eq.basis("S(n)", "S2", 2)
     exact = mean_squares(found, [300])
     assert mean_squares(found, [1100]) == pytest.approx(exact, rel=0.02, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("group", "order", "out"),
+    [("S(4)", "1", "1"), ("S(4) x S(3)", "(1,1)", "(1,1)"), ("S(4) x C(3)", "(1,1)", "(1,1)"),
+     ("C(3) x C(2)", "(1,1)", "(1,1)"), ("O(3) x C(2)", "(1,1)", "(0,1)"),
+     ("S(2) x C(2) x C(2)", "(1,1,1)", "(1,0,1)"), ("(S(2) wr S(2)) x C(2)", "(1,1)", "(1,1)")],
+)  # fmt: skip
+@pytest.mark.parametrize("normalization", ["variance", "sum"])
+def test_powers_of_products_of_groups_start_at_one(group, order, out, normalization):
+    """Half of the maps of x (x) y are those of x (x) x: they share what all of them would have."""
+    power = eq.Power(group, f"1x{order}", 2, f"1x{out}", bias=False, normalization=normalization, dtype=torch.float64)
+    shape = [factor.n for factor in power.problem.group.factors]
+    place = torch.eye(prod(shape), dtype=torch.float64)
+    (pair,), total = power.plan.pairs, 0.0
+    for number, variance in enumerate(pair.variances):
+        with torch.no_grad():
+            power.weight.zero_()[number] = 1
+            sums = power((place[:, None] + place).reshape(-1, *shape, 1)).reshape(*[prod(shape)] * 2, -1)
+        # The bilinear form behind y = B(x, x), and by Wick's theorem the mean of y^2 for normal x.
+        alone = sums.diagonal().T / 4
+        form = (sums - alone[:, None] - alone) / 2
+        total += variance * float((form.diagonal().sum(-1) ** 2 + 2 * (form**2).sum((0, 1))).mean())
+    assert total == pytest.approx(1, rel=1e-9)

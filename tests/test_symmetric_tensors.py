@@ -58,7 +58,7 @@ SPACES = [
 ]
 GROUPS = [("S(n)", 4), ("S(3)", 3), ("A(4)", 4), ("A(3)", 3), ("O(n)", 3), ("O(2)", 2), ("SO(3)", 3), ("SO(2)", 2),
           ("Sp(4)", 4), ("Sp(n)", 4), ("H(n)", 3), ("H(2)", 2)]  # fmt: skip
-TABLES = [("Aut(petersen)", 10), ("Aut(path3)", 3), ("Perm(3: 1 2 0)", 3)]
+TABLES = [("Aut(petersen)", 10), ("Aut(path3)", 3), ("Aut(3: 0-1*5 0-2*7 1-2*7)", 3), ("Perm(3: 1 2 0)", 3)]
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,24 @@ from dataclasses import dataclass
 from math import prod
 
 from eqsynth.bases.dimension import short_products, stable_from
-from eqsynth.errors import SizeError, explain_calls
+from eqsynth.errors import SizeError, SpaceError, explain_calls
 from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.group import Group, Label
+from eqsynth.families.hom import fitted_order
 from eqsynth.families.irreps import irrep_text
 from eqsynth.spaces.exchanges import cycle_types
-from eqsynth.spaces.space import Symmetry, Valence, axes_of, duals_of, plain_order, tensor_parts
+from eqsynth.spaces.space import (
+    Order,
+    Symmetry,
+    Valence,
+    axes_of,
+    duals_of,
+    is_plain,
+    order_text,
+    plain_order,
+    read_order,
+    tensor_parts,
+)
 
 #: More irreducible parts than anyone counts.
 MAX_PARTS = 10_000
@@ -29,8 +41,8 @@ class Bratteli:
     """
 
     group: Group
-    inputs: int
-    outputs: int | None
+    inputs: int | Valence
+    outputs: int | Valence | None
     stride: int
     levels: tuple[tuple[Label, ...], ...]
     edges: tuple[tuple[tuple[int, int], ...], ...]
@@ -49,7 +61,7 @@ class Bratteli:
         By Schur's lemma a map sends each copy in the input to multiples of the copies in the output: the products
         of both numbers add up to ``paths``. For SO(n) and A(n), parts that differ by the sign count as one.
         """
-        level = self.inputs * self.stride
+        level = axes_of(self.inputs) * self.stride
         return tuple(zip(self.levels[level], self.before[level], self.after[level], strict=True))
 
     @property
@@ -60,7 +72,7 @@ class Bratteli:
         >>> [(name, times, str(dim)) for name, times, dim in eq.bratteli("S(n)", 1).parts]
         [('{n-1,1}', 1, 'n - 1'), ('{n}', 1, '1')]
         """
-        level = self.inputs * self.stride
+        level = axes_of(self.inputs) * self.stride
         return tuple((self.name(level, shape), times, self.dimension(shape)) for shape, times, _ in self.meeting)
 
     def name(self, level: int, label: Label) -> str:
@@ -95,18 +107,22 @@ class Bratteli:
         return svg.levels(rows, self.edges, self._title, str(self))
 
     def _step_name(self, level: int) -> str:
-        """How many tensor factors there are after a level; between two of S(n) a half."""
+        """How many tensor factors there are after a level, and of which kind the last is; halves of S(n)."""
+        if self.group.duals and level:
+            duals = (*duals_of(self.inputs), *(not dual for dual in duals_of(self.outputs or 0)))
+            return f"{level} V{'*' * duals[level - 1]}"
         return f"{level}/{self.stride}" if level % self.stride else str(level // self.stride)
 
     @property
     def _title(self) -> str:
         if self.outputs is None:
-            return f"{self.group}: tensors of order {self.inputs}, step by step"
-        return f"{self.group}: the {self.paths} maps from order {self.inputs} to order {self.outputs}, as walks"
+            return f"{self.group}: tensors of order {order_text(self.inputs)}, step by step"
+        ends = f"from order {order_text(self.inputs)} to order {order_text(self.outputs)}"
+        return f"{self.group}: the {self.paths} maps {ends}, as walks"
 
 
 @explain_calls
-def bratteli(group: Group | str, inputs: int, outputs: int | None = None) -> Bratteli:
+def bratteli(group: Group | str, inputs: str | Order, outputs: str | Order | None = None) -> Bratteli:
     """The Bratteli diagram: how tensors of order ``inputs`` fall into irreducible parts, one tensor factor at a time.
 
     >>> import eqsynth as eq
@@ -130,50 +146,76 @@ def bratteli(group: Group | str, inputs: int, outputs: int | None = None) -> Bra
     (3, (((), 1, 1), ((1, 1), 1, 1), ((2,), 1, 1)))
 
     O(n), SO(n), Sp(n): each tensor factor adds or removes one box. S(n), A(n): each tensor factor is two steps,
-    restriction to S(n-1), which removes a box, and induction, which adds one. Walks end at the trivial
-    representation, for SO(n) and A(n) at the determinant or sign, too. With n a letter all holds from the n on at
-    which the number of maps does not change any more.
+    restriction to S(n-1), which removes a box, and induction, which adds one. GL(n), SL(n), U(n), SU(n), whose orders
+    may be ``(k,k')``: an axis of V adds a box to the first of two partitions or removes one from the second, an axis of
+    V* the other way round, and outputs are walked as inputs of the other kind:
 
-    Raises GroupError for groups without such walks (S, A, O, SO, Sp, H and B have them), SizeError for more than 10,000
-    parts. Source: Weyl; Halverson and Ram, math/0401314, for S(n).
+    >>> print(eq.bratteli("GL(n)", (2, 1)))
+    GL(n): tensors of order (2,1), step by step
+    step  irreps, each with the number of walks to it
+    0     {-;-} 1
+    1 V   {1;-} 1
+    2 V   {1,1;-} 1   {2;-} 1
+    3 V*  {1;-} 2   {1,1;1} 1   {2;1} 1
+
+    Walks end at the trivial representation, for SO(n) and A(n) at the determinant or sign, too. With n a letter all
+    holds from the n on at which the number of maps does not change any more.
+
+    Raises GroupError for groups without such walks, SizeError for more than 10,000 parts. Source: Weyl; Halverson and
+    Ram, math/0401314, for S(n); Benkart et al., J. Algebra 166 (1994) 529, for GL(n).
     """
     group = Group.parse(group)
-    inputs = plain_order(inputs)
-    total = inputs + (0 if outputs is None else plain_order(outputs))
     group.require_parts(f"{group} has no Bratteli diagram of partitions")
+    given, wanted = _plain(group, inputs), None if outputs is None else _plain(group, outputs)
+    total = axes_of(given) + axes_of(wanted or 0)
     sized = group
     if isinstance(group.n, str):
-        sized = group.at(stable_from(group, 2 * inputs if outputs is None else total))
-    ahead = [{sized.start(): 1}]
-    for step in range(sized.stride * total):
-        ahead.append(_step(sized, step, ahead[-1]))
-        _afford_parts(group, inputs, len(ahead[-1]))
-    ends = ahead[-1] if outputs is None else sized.ends(total)
+        sized = group.at(stable_from(group, 2 * total if wanted is None or group.duals else total))
+    maps = sized.between(duals_of(given), duals_of(wanted or 0))
+    ahead = [{maps.start(): 1}]
+    for step in range(maps.stride * total):
+        ahead.append(_step(maps, step, ahead[-1]))
+        _afford_parts(group, given, len(ahead[-1]))
+    ends = ahead[-1] if wanted is None else maps.ends(total)
     back = [{end: 1 for end in ends if end in ahead[-1]}]
-    for step in reversed(range(sized.stride * total)):
-        # A step that removes a box is undone by one that adds it.
-        back.append({shape: ways for shape, ways in _step(sized, step + 1, back[-1]).items() if shape in ahead[step]})
+    for step in reversed(range(maps.stride * total)):
+        reached = {
+            shape: sum(back[-1].get(other, 0) for other in maps.neighbours(step, shape)) for shape in ahead[step]
+        }
+        back.append({shape: ways for shape, ways in reached.items() if ways})
     back.reverse()
     levels = [tuple(sorted(reached, key=sized.sort_key)) for reached in back]
     edges = [
         tuple(
             (place, levels[step + 1].index(other))
             for place, shape in enumerate(levels[step])
-            for other in sized.neighbours(step, shape)
+            for other in maps.neighbours(step, shape)
             if other in back[step + 1]
         )
-        for step in range(sized.stride * total)
+        for step in range(maps.stride * total)
     ]
     return Bratteli(
         group,
-        inputs,
-        outputs,
-        sized.stride,
+        given,
+        wanted,
+        maps.stride,
         tuple(levels),
         tuple(tuple(sorted(pairs)) for pairs in edges),
         tuple(tuple(ahead[step][shape] for shape in level) for step, level in enumerate(levels)),
         tuple(tuple(back[step][shape] for shape in level) for step, level in enumerate(levels)),
     )
+
+
+def _plain(group: Group, order: str | Order) -> int | Valence:
+    """An order of all tensors; with axes of V and V* where the group tells them apart."""
+    if not group.duals:
+        return plain_order(order)
+    fitted = fitted_order(group, read_order(order))
+    if not isinstance(fitted, int | Valence) or not is_plain(fitted):
+        raise SpaceError(
+            f"walks take one plain axis at a step, not {order_text(fitted)}: ask for an order such as (2,1)"
+        )
+    return fitted
 
 
 def dimension_polynomial(group: Group, label: Label, symbol: str = "") -> Polynomial:
@@ -262,10 +304,10 @@ def _symmetric_copies(group: Group, symmetry: Symmetry) -> dict[Label, int]:
     return {label: total[label] // symmetry.size for label in sorted(total, key=group.sort_key) if total[label]}
 
 
-def _afford_parts(group: Group, order: int, count: int) -> None:
+def _afford_parts(group: Group, order: int | Valence, count: int) -> None:
     if count > MAX_PARTS:
         raise SizeError(
-            f"the tensor power of order {order} of {group} has more than {MAX_PARTS:,} irreducible parts: "
+            f"the tensor power of order {order_text(order)} of {group} has more than {MAX_PARTS:,} irreducible parts: "
             "ask for lower orders"
         )
 

@@ -2,7 +2,8 @@
 
 An irreducible part with the boxes kappa is what the Schur functor S_kappa(V) holds beyond parts of fewer boxes. The
 character of S_kappa(V) is the sum over cycle types rho of chi^kappa(rho) / z_rho times traces of powers, and these
-multiply a part as the family says (``times_power_sum``). Both results below are this one recursion.
+multiply a part as the family says (``times_power_sum``). Both results below are this one recursion. A part of GL(n) has
+boxes on V and on V*: S_kappa(V) times S_mu(V*), whose traces are those of powers of the inverse, of negative length.
 """
 
 from __future__ import annotations
@@ -32,16 +33,21 @@ def character(
 ) -> RationalFunction | int:
     """The character of an irreducible part, as a polynomial in t1, t2, ..., where tk is the trace of the k-th power.
 
+    Of groups that tell V from V* also in s1, s2, ..., traces of powers of the inverse: for unitary g the conjugates.
+
     >>> from eqsynth.algebra import character
     >>> print(character("O(n)", "{2}"), "and", character("S(n)", "{n-1,1}"))
     1/2 t1² + 1/2 t2 - 1 and t1 - 1
     >>> character("S(5)", "{3,2}", (2, 2, 1)), character("O(3)", "1o")
     (1, RationalFunction('t1'))
+    >>> print(character("U(n)", "{1;1}"), "and", character("SU(3)", "{2;-}"))
+    s1 t1 - 1 and 1/2 t1² + 1/2 t2
 
     With ``cycles``, the lengths of the cycles of a permutation, the value there. Irreps are written as in
-    :func:`eqsynth.irreps`; partitions may be lists of rows. At the identity, tk = n, it is the dimension.
+    :func:`eqsynth.irreps`; partitions may be lists of rows. At the identity, tk = sk = n, it is the dimension.
 
-    Raises GroupError for groups other than S(n), O(n) and Sp(n), and for what is no irrep of the group;
+    Raises GroupError for groups other than S(n), O(n), Sp(n), GL(n), SL(n), U(n) and SU(n), and for what is no irrep of
+    the group;
     SizeError for more than 10 boxes (below the first row for S(n)). Source: Macdonald, Symmetric Functions, I.7.
     """
     group = Group.parse(group)
@@ -66,9 +72,12 @@ def kronecker(group: Group | str, first: str | Sequence[int], second: str | Sequ
     {'{n-2,1,1}': 1, '{n-2,2}': 1, '{n-1,1}': 1, '{n}': 1}
     >>> kronecker("O(3)", "1o", "2e")
     {'1o': 1, '2o': 1, '3o': 1}
+    >>> kronecker("SU(3)", "{1;-}", "{-;1}"), kronecker("SU(3)", "{1;1}", "{1;-}")
+    ({'{-;-}': 1, '{1;1}': 1}, {'{1;-}': 1, '{-;2}': 1, '{2;1}': 1})
 
     ``.det`` is times the sign or the determinant: {3,2}.det is {2,2,1}. With n a letter it holds for all large n:
-    reduced Kronecker coefficients for S(n), Newell-Littlewood coefficients for O(n) and Sp(n).
+    reduced Kronecker coefficients for S(n), Newell-Littlewood coefficients for O(n) and Sp(n); those of GL(n) are
+    sums of Littlewood-Richardson coefficients.
 
     Raises what :func:`character` does.
     """
@@ -84,19 +93,22 @@ def kronecker(group: Group | str, first: str | Sequence[int], second: str | Sequ
 def _lengthened(label: Label, own: Group, sized: Group) -> Label:
     """The label at a larger number; where labels have as many boxes as there are points, the first row grows."""
     longer = sized.number - own.number
-    return (label[0] + longer, *label[1:]) if longer and sum(own.start()) else label
+    return (label[0] + longer, *label[1:]) if longer and own.partitions else label
 
 
 @lru_cache(maxsize=1024)
 def _character(group: Group, label: Label) -> RationalFunction:
-    shape = _boxes(group, label)
-    total = RationalFunction(0)
-    for kind in partitions(sum(shape)):
-        term = RationalFunction(Fraction(_symmetric_character(shape, kind), centraliser(kind)))
-        for length in kind:
-            term *= RationalFunction(f"t{length}")
-        total += term
-    for other, count in _schur_functor(group, group.start(), shape).items():
+    shapes = _boxes(group, label)
+    total = RationalFunction(1)
+    for letter, shape in zip("ts", shapes, strict=False):
+        own = RationalFunction(0)
+        for kind, value in _cycle_index(shape):
+            term = RationalFunction(value)
+            for length in kind:
+                term *= RationalFunction(f"{letter}{length}")
+            own += term
+        total *= own
+    for other, count in _schur_functor(group, group.start(), shapes).items():
         total -= _character(group, other) * count if other != label else 0
     return total
 
@@ -104,30 +116,38 @@ def _character(group: Group, label: Label) -> RationalFunction:
 @lru_cache(maxsize=1024)
 def _times(group: Group, label: Label, second: Label) -> Counter[Label]:
     """The product of two parts: the first times the second's Schur functor, less its other parts times the first."""
-    shape = _boxes(group, second)
-    product = _schur_functor(group, label, shape)
-    for other, count in _schur_functor(group, group.start(), shape).items():
+    shapes = _boxes(group, second)
+    product = _schur_functor(group, label, shapes)
+    for other, count in _schur_functor(group, group.start(), shapes).items():
         if other != second:
             for part, times in _times(group, label, other).items():
                 product[part] -= count * times
     return Counter({part: times for part, times in product.items() if times})
 
 
-def _schur_functor(group: Group, label: Label, shape: Shape) -> Counter[Label]:
-    """A part times S_shape(V), as a sum of parts."""
-    total: dict[Label, Fraction] = {}
-    for kind in partitions(sum(shape)):
-        value = Fraction(_symmetric_character(shape, kind), centraliser(kind))
-        walks: Counter[Label] = Counter({label: 1})
-        for length in kind if value else ():
-            ahead: Counter[Label] = Counter()
+def _cycle_index(shape: Shape) -> list[tuple[Shape, Fraction]]:
+    """The cycle types of permutations of the boxes, each with what its traces of powers are multiplied by."""
+    values = ((kind, Fraction(_symmetric_character(shape, kind), centraliser(kind))) for kind in partitions(sum(shape)))
+    return [(kind, value) for kind, value in values if value]
+
+
+def _schur_functor(group: Group, label: Label, shapes: Sequence[Shape]) -> Counter[Label]:
+    """A part times S_shape(V), and S_shape(V*) for a second shape, as a sum of parts."""
+    parts = Counter({label: 1})
+    for kind_of_axis, shape in zip((1, -1), shapes, strict=False):
+        total: dict[Label, Fraction] = {}
+        for kind, value in _cycle_index(shape):
+            walks = parts
+            for length in kind:
+                ahead: Counter[Label] = Counter()
+                for part, ways in walks.items():
+                    for other, count in group.times_power_sum(part, kind_of_axis * length).items():
+                        ahead[other] += ways * count
+                walks = ahead
             for part, ways in walks.items():
-                for other, count in group.times_power_sum(part, length).items():
-                    ahead[other] += ways * count
-            walks = ahead
-        for part, ways in walks.items():
-            total[part] = total.get(part, Fraction(0)) + value * ways
-    return Counter({part: int(times) for part, times in total.items() if times})
+                total[part] = total.get(part, Fraction(0)) + value * ways
+        parts = Counter({part: int(times) for part, times in total.items() if times})
+    return parts
 
 
 @lru_cache(maxsize=65536)
@@ -138,17 +158,15 @@ def _symmetric_character(shape: Shape, kind: Shape) -> int:
     return sum(sign * _symmetric_character(less, kind[1:]) for less, sign in without_strip(shape, kind[0]))
 
 
-def _boxes(group: Group, label: Label) -> Shape:
-    """The boxes of a part that do not come with n."""
-    seats = group.seats(label)
-    if len(seats) != 1 or seats[0][1] != 1 or group.heads:
-        raise GroupError(f"characters of {group} are not known here: ask for S(n), O(n) or Sp(n)")
-    if sum(seats[0][0]) > MAX_BOXES:
+def _boxes(group: Group, label: Label) -> list[Shape]:
+    """The boxes of a part that do not come with n: those on V and, where there are such axes, those on V*."""
+    shapes = [shape for shape, _, _ in group.seats(label)]
+    if sum(map(sum, shapes)) > MAX_BOXES:
         raise SizeError(
             f"the part {label} of {group} has more than {MAX_BOXES} boxes that do not come with n: "
             "ask for one with fewer, or for the part times the determinant"
         )
-    return seats[0][0]
+    return shapes
 
 
 def _cycles(group: Group, cycles: Sequence[int]) -> list[int]:
@@ -166,8 +184,10 @@ def _cycles(group: Group, cycles: Sequence[int]) -> list[int]:
 
 def _read(group: Group, irrep: str | Sequence[int]) -> tuple[Group, Label]:
     """A part as text or as rows, and the group at a number: with n a letter one at which nothing is special."""
-    if not group.stride or group.heads or group.split or group.signature is not None:
-        raise GroupError(f"characters of {group} are not known here: ask for S(n), O(n) or Sp(n)")
+    if not group.schur:
+        raise GroupError(
+            f"characters of {group} are not known here: ask for S(n), O(n), Sp(n), GL(n), SL(n), U(n) or SU(n)"
+        )
     if not isinstance(irrep, str) and not (ordered(irrep) and all(whole(row) is not None for row in irrep)):
         raise EqsynthError(f"{shown(irrep)} is no irrep: write a text such as '{{2,1}}', or the rows of a partition")
     text = irrep.strip() if isinstance(irrep, str) else f"{{{','.join(map(str, irrep))}}}"
@@ -178,15 +198,26 @@ def _read(group: Group, irrep: str | Sequence[int]) -> tuple[Group, Label]:
         sized = group.at(4 * sum(rest) + 4)
         label: Label = (sized.number - sum(rest), *rest)
         fits = sum(rest) == int(match[1] or 0) and list(rest) == sorted(rest, reverse=True) and 0 not in rest
-        if not fits or not sum(sized.start()):
+        if not fits or not sized.partitions:
             raise GroupError(f"{text} is no irrep of {group}: see eq.irreps({str(group)!r}, 2)")
         return sized, label
     order = read_order(text)
     one, twisted = (order.order, True) if isinstance(order, Twisted) else (order, False)
     if not isinstance(one, Irrep) or (one.spherical and not group.spherical):
-        raise GroupError(f"{text} is no irrep of {group}: write a partition, such as {{2,1}}")
+        raise GroupError(f"{text} is no irrep of {group}: write {_written(group)}")
     label = one.label
+    if any(isinstance(part, tuple) for part in label) != group.rational:
+        raise GroupError(f"{text} is no irrep of {group}: write {_written(group)}")
     sized = group.at(4 * group.boxes(label) + 4) if group.symbolic else group
-    if not sized.exists(label) or (group.symbolic and (twisted or sum(sized.start()))):
+    if not sized.exists(label) or (group.symbolic and (twisted or sized.partitions)):
         raise GroupError(f"{text} is no irrep of {group}: see eq.irreps({str(group)!r}, 2)")
-    return sized, sized.twisted_part(label) if twisted else label
+    if twisted and group.rational:
+        raise GroupError(f"{text} is not named so for {group}: determinants add columns of n boxes, write {{2,1;-}}")
+    return sized, sized.twisted_part(label) if twisted else sized.joined(label)
+
+
+def _written(group: Group) -> str:
+    """How irreps of a group are named."""
+    return (
+        "two partitions, for V and for V*, such as {2,1;1} or {2;-}" if group.rational else "a partition, such as {2,1}"
+    )

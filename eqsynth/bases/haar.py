@@ -118,9 +118,9 @@ def weingarten_function(group: str | Group, kind: Sequence[Any]) -> RationalFunc
     elif group.haar in _ALPHA:
         terms = _of_type(kind, _ALPHA[group.haar], -1 if group.haar == "symplectic" else 1)
     else:
+        matrix = f", or for the matrix, weingarten({str(group)!r}, 1, 1)" if group.maps == "diagrams" else ""
         raise GroupError(
-            f"{group} has no Weingarten function of a type alone: ask for U(n), O(n), Sp(n) or S(n), or for the "
-            f"matrix, weingarten({str(group)!r}, 1, 1)"
+            f"{group} has no Weingarten function of a type alone: ask for U(n), O(n), Sp(n) or S(n){matrix}"
         )
     if isinstance(group.n, int):
         # What has a pole there belongs to the kernel of the Gram matrix.
@@ -270,7 +270,9 @@ def _of_determinant_one(haar: str, n: int, plain: Pairs, conjugate: Pairs) -> Fr
     sign, and so does a -1 in one where the group has it; diagonal matrices of SU(n) turn an unnamed row alone.
     """
     power, left = divmod(len(plain) - len(conjugate), n)
-    powers = [0, 1] if haar != "unitary" else [] if left else [power]
+    # Half of the elements have determinant 1; of S(1) all.
+    halves = [0, 1] if haar == "orthogonal" or n > 1 else [0]
+    powers = halves if haar != "unitary" else [] if left else [power]
     named = min(len({pair[side] for pair in (*plain, *conjugate)}) for side in (0, 1))
     if named < n - (haar == "permutation"):
         powers = [power for power in powers if power == 0]

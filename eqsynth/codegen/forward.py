@@ -27,7 +27,7 @@ from eqsynth.codegen.analysis import (
     missing,
 )
 from eqsynth.codegen.decomposed import FixedCode, decomposition_lines
-from eqsynth.codegen.irreps import SchurCode, coordinate_lines
+from eqsynth.codegen.irreps import SchurCode, coordinate_lines, coupling_lines
 from eqsynth.codegen.names import (
     Names,
     Size,
@@ -54,6 +54,7 @@ from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
+    Couple,
     Entry,
     Hodge,
     Input,
@@ -143,6 +144,8 @@ class Forward:
                 self._twist(step)
             case Join():
                 self._join(step)
+            case Couple():
+                self._couple(step)
             case Weigh():
                 self._weigh(step)
             case Mix():
@@ -506,6 +509,21 @@ class Forward:
             flat = ".flatten(-2)" if step.full else ""
             code = f'torch.einsum("{step.equation()}", {left}, {right}){flat}'
         self.say(f"{step.target} = {code}", describe(step).partition(" = ")[2], of=step.target)
+        self.code[step.target] = step.target
+
+    def _couple(self, step: Couple) -> None:
+        """A product of two irreps in the coordinates of a third: a table of coupling coefficients times it."""
+        one, channels = step.coupling, self.channels(step.source)
+        lengths = shape(self.names.batch, self.axes(step.target), channels)
+        code = self.code[step.source]
+        if not one.trivial:
+            name = f"coupling_{one.left}_{one.right}_{one.out}"
+            lines, helpers = coupling_lines(one, self.plan.normalization, name)
+            self.tables.builders += lines if lines[-1] not in self.tables.builders else []
+            self.tables.helpers |= helpers
+            rows = one.dims[1] * one.dims[2]
+            code = f"(self.{name} @ {code}.reshape({self.names.batch}, {rows}, {channels}))"
+        self.say(f"{step.target} = {code}.reshape({lengths})", f"the part of degree {one.out}")
         self.code[step.target] = step.target
 
     def _scaled_operand(self, source: str, scale: str) -> str:

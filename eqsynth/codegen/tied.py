@@ -14,7 +14,7 @@ from eqsynth.diagrams import functor
 from eqsynth.diagrams.diagram import Diagram, Element, MatrixMap, Orbit
 from eqsynth.errors import abridged
 from eqsynth.families.group import Group
-from eqsynth.plans.steps import Mix, Tabled, Tied
+from eqsynth.plans.steps import Mix, Tabled, Tied, summed_whole
 
 if TYPE_CHECKING:
     from eqsynth.codegen.forward import Forward
@@ -70,7 +70,7 @@ class TiedCode:
 
     def _dense(self, elements: Sequence[Element]) -> bool:
         """Whether maps are no sums of orbits: the whole matrix is a sum of theirs."""
-        return self.group.diagrammatic or isinstance(elements[0], MatrixMap | tuple)
+        return summed_whole(self.group, elements)
 
     def _gather(self, prefix: str, rows: int, columns: int, term_in: int) -> None:
         """The matrix from the weights of all orbits."""

@@ -40,7 +40,7 @@ def legend(
     >>> for line in legend(eq.Group.parse("Sp(4)"), eq.basis("Sp(4)", 2, 2), 2, 2):
     ...     print(line)
     outputs y on top, inputs x below; joined dots share an index
-    an arrow joins two axes of one row: ω, with ω[0,1] = 1, ω[1,0] = -1, and so on for 2 and 3, 4 and 5
+    an arrow joins two axes of one row: ω, with ω[2k,2k+1] = 1 and ω[2k+1,2k] = -1
 
     Each is there where its mark occurs. ``multiplied``: the names of what x is the product of; ``turned``: whether maps
     are added in several orders of the output's axes; ``characters``: whether pictures are made of characters, as in
@@ -94,7 +94,7 @@ def _marks(group: Group, parts: Sequence[tuple[Group | None, Single]], character
     listed = [(factor or group, part) for factor, part in parts if isinstance(part, Diagram)]
     inside = {words.form_of(factor) for factor, part in listed if part.inside}
     if "omega" in inside:
-        omega = "ω, with ω[0,1] = 1, ω[1,0] = -1, and so on for 2 and 3, 4 and 5"
+        omega = "ω, with ω[2k,2k+1] = 1 and ω[2k+1,2k] = -1"
         yield f"{_mark('omega', characters)} joins two axes of one row: {omega}"
     if "eta" in inside:
         yield "a pair inside a row is η: equal indices, times the sign that the form has there"

@@ -436,7 +436,7 @@ def _written(half: Half, diagram: Diagram, straight: bool, form: str, its: str) 
     if form and order == 2 and dropped:
         if form == SYMBOLS["eta"]:
             return f"times {form}: on the diagonal, with its signs"
-        return f"times {form}: at [0,1] with +, at [1,0] with -, and so on for 2 and 3, 4 and 5"
+        return f"times {form}: at [2k,2k+1] with +, at [2k+1,2k] with -"
     if order == 2 and len(blocks) == 1:
         return "everywhere on the diagonal" if dropped else "on the diagonal"
     if order == 2 and len(dropped) == 1:

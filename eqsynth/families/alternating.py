@@ -30,6 +30,7 @@ class Alternating(Symmetric):
     action = "relabel the points{} by an even permutation"
     sources: ClassVar[dict[str, str]] = {"jellyfish": "partitions whose blocks hang on one head, arXiv 2301.10152"}
     heads = True
+    schur = False
     headless = "S"
     haar = "even permutation"
     twist = "sign"

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.errors import GroupError
-from eqsynth.exact.partitions import Blocks, hooks
+from eqsynth.exact.partitions import Blocks, Shape, hooks
 from eqsynth.exact.permutations import sorted_heads
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.matching_groups import MatchingGroup
 from eqsynth.families.matrix import exponential
 from eqsynth.families.special_orthogonal import SpecialOrthogonal
-from eqsynth.families.walled import Walled, label_of, weight_of
+from eqsynth.families.walled import Walled, fewest_boxes, label_of, weight_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,10 @@ class GeneralLinear(MatchingGroup):
     sources: ClassVar[dict[str, str]] = {"walled Brauer": "matchings of V with V*, first fundamental theorem of GL(n)"}
     duals = True
     counted_by = "pairs of standard tableaux with at most n rows"
+    walk = (
+        "An axis of V is one step that adds a box to the first partition or takes one from the second, an axis of V* "
+        "goes the other way round; outputs are axes of the other kind."
+    )
     spanning = "perfect matchings of V with V*"
     stride = 0
     rational = True
@@ -100,9 +104,37 @@ class GeneralLinear(MatchingGroup):
         """There are infinitely many elements."""
         return self._infinite()
 
-    def start(self) -> NoReturn:
-        """Walks have steps of two kinds, for V and for V*, and are not drawn."""
-        self._lacks("diagram of walks: eq.irreps says what tensors of V and V* consist of")
+    def start(self) -> Label:
+        """Two empty partitions."""
+        return (), ()
+
+    def exists(self, label: Label) -> bool:
+        """Two partitions with at most n rows together."""
+        return len(label) == 2 and all(isinstance(one, tuple) for one in label) and sum(map(len, label)) <= self.number
+
+    def neighbours(self, step: int, label: Label) -> list[Label]:
+        """Of tensors of V alone; ``between`` knows of which kind an axis is."""
+        return self.between((False,) * (step + 1), ()).neighbours(step, label)
+
+    def seats(self, label: Label) -> tuple[tuple[Shape, int, bool], ...]:
+        """The boxes of the first partition are indices on V, those of the second on V*."""
+        rows, others = label
+        return (rows, 1, False), (others, 1, False)
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """Weyl's character formula: an entry of the highest weight, plus n, n - 1, ..., 1, is moved by the length.
+
+        Antisymmetry puts the entries in order again, with a sign, and is zero where two are equal.
+        """
+        n, total = self.number, Counter[Label]()
+        entries = [entry + n - place for place, entry in enumerate(weight_of(label, n))]
+        for place in range(n):
+            moved = [entry + length * (place == other) for other, entry in enumerate(entries)]
+            if len({*moved}) == n:
+                passed = sum((moved[place] - entry) * (other - place) < 0 for other, entry in enumerate(moved))
+                ordered = sorted(moved, reverse=True)
+                total[label_of(tuple(entry - n + at for at, entry in enumerate(ordered)))] += (-1) ** passed
+        return total
 
     def boxes(self, label: Label) -> int:
         """Those of both partitions."""
@@ -115,6 +147,16 @@ class GeneralLinear(MatchingGroup):
     def part_name(self, label: Label, symbol: str) -> str:  # noqa: ARG002 - n does not stand in it
         """Both partitions."""
         return f"({';'.join(','.join(map(str, shape)) or '-' for shape in label)})"
+
+    def part_words(self, label: Label) -> str:
+        """What a part is, in words; empty where it has no name."""
+        words = {
+            ((), ()): "one number that never changes",
+            ((1,), ()): "vector",
+            ((), (1,)): "dual vector",
+            ((1,), (1,)): "matrices of trace 0",
+        }
+        return words.get(label, "")
 
     def dimension_factors(self, label: Label) -> tuple[tuple[int, ...], int]:
         """Weyl's formula: contents and hooks of both partitions, and a factor for each row of one and of the other.
@@ -194,9 +236,14 @@ class SpecialLinear(GeneralLinear):
         >>> Group("SL", 2).joined(((), (1,))), Group("SL", 3).joined(((2, 1), ())), Group("SL", 3).joined(((1, 1), ()))
         (((1,), ()), ((1,), (1,)), ((), (1,)))
         """
-        weight = weight_of(label, self.number)
-        shifted = [tuple(entry - by for entry in weight) for by in {*weight}]
-        return min(map(label_of, shifted), key=lambda pair: (self.boxes(pair), sum(pair[1])))
+        return fewest_boxes(label, self.number)
+
+    def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
+        """The same, with one name for parts that differ by determinants."""
+        total = Counter[Label]()
+        for other, count in super().times_power_sum(label, length).items():
+            total[self.joined(other)] += count
+        return total
 
     @property
     def order(self) -> int:

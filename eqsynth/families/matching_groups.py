@@ -46,6 +46,7 @@ class MatchingGroup(Group):
 
     __slots__ = ()
     stride = 1
+    schur = True
     arguments: ClassVar[tuple[str, ...]] = ("stable", "gram", "standard")
     rule = "standard"
 

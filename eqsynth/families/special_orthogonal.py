@@ -29,6 +29,7 @@ class SpecialOrthogonal(Orthogonal):
     action = "rotate the coordinates{}"
     sources: ClassVar[dict[str, str]] = {"head (Levi-Civita)": "matchings with n free vertices, arXiv 2212.08630"}
     heads = True
+    schur = False
     headless = "O"
     haar = "special orthogonal"
     twist = "determinant"

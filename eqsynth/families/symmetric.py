@@ -41,6 +41,7 @@ class Symmetric(PartitionGroup):
     haar = "permutation"
     spanning = "set partitions without a head"
     stride = 2
+    schur = True
     frames = "sort"
     walk = "An axis of a tensor is two steps: take a box away, then put one back, maybe elsewhere."
     counted_by = "Stirling numbers"

@@ -193,6 +193,26 @@ class Walled(MatchingGroup):
                 weights = ahead
         return Counter({label_of(weight): ways for weight, ways in weights.items()})
 
+    def start(self) -> Label:
+        """Two empty partitions."""
+        return (), ()
+
+    def neighbours(self, step: int, label: Label) -> list[Label]:
+        """An axis of V adds 1 to an entry of the highest weight, one of V* takes 1 away; outputs the other way round.
+
+        >>> from eqsynth import Group
+        >>> maps = Group("GL", 3).between((False, True), ())
+        >>> maps.neighbours(0, ((), ())), maps.neighbours(1, ((1,), ()))
+        ([((1,), ())], [((), ()), ((1,), (1,))])
+        """
+        dual = (*self.inputs, *(not dual for dual in self.outputs))[step]
+        weight = weight_of(label, self.number)
+        labels = [
+            label_of(_dual(larger) if dual else larger)
+            for larger in _with_strip(_dual(weight) if dual else weight, 1, False)
+        ]
+        return sorted(fewest_boxes(one, self.number) for one in labels) if self.special else sorted(labels)
+
     def stable_from(self, total: int) -> int:  # noqa: ARG002 - of these vertices
         """As many as there are axes on either side, or where no head fits any more."""
         left, right = map(len, self.vertices)
@@ -257,6 +277,13 @@ def weight_of(label: Label, n: int) -> tuple[int, ...]:
     """The same the other way round."""
     rows, others = label
     return (*rows, *[0] * (n - len(rows) - len(others)), *(-row for row in reversed(others)))
+
+
+def fewest_boxes(label: Label, n: int) -> Label:
+    """Of the pairs of partitions that differ by determinants, that of the fewest boxes, those of V first."""
+    weight = weight_of(label, n)
+    shifted = [tuple(entry - by for entry in weight) for by in {*weight}]
+    return min(map(label_of, shifted), key=lambda pair: (sum(map(sum, pair)), sum(pair[1])))
 
 
 def _dual(weight: tuple[int, ...]) -> tuple[int, ...]:

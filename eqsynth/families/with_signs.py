@@ -27,6 +27,7 @@ class WithSigns(PartitionGroup):
     __slots__ = ()
     haar = ""
     stride = 1
+    schur = False
 
     def headless_blocks(self, total: int) -> Iterator[Blocks]:
         """Those of the group, on an even number of vertices."""

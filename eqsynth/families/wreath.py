@@ -66,6 +66,7 @@ class WreathProduct(Group):
     walk: ClassVar[str] = "An axis of a tensor is two steps: boxes leave two partitions, then two come back."
     spanning: ClassVar[str] = "pairs of a partition of the groups, and one of the members that is finer"
     compound: ClassVar[bool] = True
+    example: ClassVar[str] = "S(m) wr S(n)"
     how: ClassVar[str] = "Write S(3) wr S(4), or a letter for one size or both, S(3) wr S(n)."
 
     inner: Group
@@ -320,6 +321,7 @@ class WreathProduct(Group):
     @property
     def order(self) -> int:
         """All permutations of the groups, with all of the points of each."""
+        self.require_numbers()
         n, m = self.outer.number, self.inner.number
         return int(factorial(n) * factorial(m) ** n)
 

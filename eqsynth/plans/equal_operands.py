@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases import irreps
 from eqsynth.bases.basis import Basis
+from eqsynth.bases.couplings import Coupling
 from eqsynth.bases.index_symmetries import Key, image, images_under
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
@@ -217,6 +218,31 @@ def ratios(maps: Basis, problem: ProductHom, number: int, sizes: Sequence[int] |
         counted = _by_loops(maps, owners, pairings, copies, sizes)
     orders = [problem.inputs[factor][1] for factor in term]
     return _by_entries(maps, owners, pairings, orders, sizes) if counted is None else counted
+
+
+def coupled_variance(one: Coupling, problem: ProductHom, number: int, normalization: str) -> float:
+    """The variance of the weight of a product of two irreps, times the fan-in, such that unit variance stays.
+
+    >>> from eqsynth.bases.couplings import Coupling
+    >>> from eqsynth.families.hom import ProductHom
+    >>> from eqsynth.plans.equal_operands import coupled_variance
+    >>> product = ProductHom.parse("O(3)", ["1x1o", "1x1o"], "1x0e")
+    >>> square = ProductHom.parse("O(3)", ["1x1o"], "1x0e", "paired", (2,))
+    >>> [coupled_variance(Coupling(1, 1, 0), problem, 0, "sum") for problem in (product, square)]
+    [0.3333333333333333, 0.06666666666666667]
+
+    The mean square of an output is the sum of the squares of the coefficients; of equal inputs, by Wick's theorem, also
+    that of all pairs of coefficients whose inputs meet otherwise.
+    """
+    import numpy as np
+
+    square = float(one.square)
+    first, second = problem.terms[number]
+    if first == second:
+        table = one.table()
+        crossed = (table * table.transpose(0, 2, 1)).sum() + (np.trace(table, axis1=1, axis2=2) ** 2).sum()
+        square += float(crossed) / len(table)
+    return (1 if normalization == "sum" else one.terms) / square
 
 
 Pairings = Sequence[tuple[tuple[int, ...], ...]]

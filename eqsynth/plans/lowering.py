@@ -425,14 +425,29 @@ def _pair(term_in: int, term_out: int, maps: Basis, normalization: str, blocks: 
 
 
 def _product_pair(term_in: int, term_out: int, maps: Basis, normalization: str) -> Pair:
-    """The same where factors of the group have maps that are tables: variances are products of the factors' own."""
-    known = []
-    for own in maps.factor_bases():
-        pair = _pair(term_in, term_out, own, normalization)
-        known.append(dict(zip(own.diagrams, pair.variances, strict=True)))
-    parts = map(maps.factor_parts, range(len(maps)))
-    variances = tuple(prod(of[part] for of, part in zip(known, listed, strict=True)) for listed in parts)
+    """The same where factors of the group have maps that are tables: variances are products of the factors' own.
+
+    Of a product of equal inputs not all products of the factors' maps are kept, and those that are share what all have.
+    """
+    own = maps.factor_bases()
+    variances = _variances_by_factors(maps, own, normalization)
+    if len(maps) < prod(map(len, own)):
+        shares = _variances_by_factors(maps, own, "variance")
+        squares = mean_squares(maps, _nominal(maps.group), gained=gains(maps))
+        kept = fsum(s * square for s, square in zip(shares, squares, strict=True))
+        variances = tuple(variance / kept for variance in variances)
     return Pair(term_in, term_out, len(maps), gains(maps), variances, _largest(_squares(maps)))
+
+
+def _variances_by_factors(maps: Basis, own: Sequence[Basis], normalization: str) -> tuple[float, ...]:
+    known = [dict(zip(one.diagrams, _pair(0, 0, one, normalization).variances, strict=True)) for one in own]
+    parts = map(maps.factor_parts, range(len(maps)))
+    return tuple(prod(of[part] for of, part in zip(known, listed, strict=True)) for listed in parts)
+
+
+def _nominal(group: Group) -> list[int]:
+    """The sizes at which variances are taken: those that are known, and for letters a usual one."""
+    return [f.n if isinstance(f.n, int) else NOMINAL_N + -NOMINAL_N % f.multiple for f in group.factors]
 
 
 def _squares(maps: Basis) -> list[tuple[int, int]]:
@@ -1654,9 +1669,7 @@ def _variances(maps: Basis, normalization: str) -> tuple[float, ...]:
     if maps.group.symbolic and maps.plain_orders:
         return tuple(share)
     share = [s / _times(maps, element) for element, s in enumerate(share)]
-    nominal = (NOMINAL_N + -NOMINAL_N % factor.multiple for factor in maps.group.factors)
-    pairs = zip(maps.group.factors, nominal, strict=True)
-    sizes = [factor.n if isinstance(factor.n, int) else size for factor, size in pairs]
+    sizes = _nominal(maps.group)
     squares = mean_squares(maps, sizes, gained=gains(maps))
     # Rounded once, so that every version of Python finds the same digits.
     mean = fsum(s * square for s, square in zip(share, squares, strict=True))

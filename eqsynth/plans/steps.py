@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, fields
 from itertools import product
 
 from eqsynth.bases.adapted import Adapted, Irrep
+from eqsynth.bases.couplings import Coupling
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.bases.decomposed import Part as IrrepPart
 from eqsynth.bases.fourier import Sums
-from eqsynth.diagrams.diagram import LETTERS, Element, Orbit, Single
+from eqsynth.diagrams.diagram import LETTERS, Element, MatrixMap, Orbit, Single
 from eqsynth.errors import counted
+from eqsynth.families.group import Group
 from eqsynth.spaces.space import Order, is_decomposed, stored_full, stored_once
 
 #: For each axis of a source the axis of the target that it becomes, or None where it is summed.
@@ -359,6 +361,18 @@ class Source:
     order: int
 
 
+def summed_whole(group: Group, elements: Iterable[Element]) -> bool:
+    """Whether some maps are no sums of orbits: then the matrix is the sum of all of theirs, entry by entry.
+
+    >>> import eqsynth as eq
+    >>> from eqsynth.plans.steps import summed_whole
+    >>> group = eq.Group.parse("Aut(3: 0-1*5 0-2*7 1-2*7)")
+    >>> [summed_whole(group, eq.basis(group, 1, order).diagrams) for order in (1, "S2")]
+    [False, True]
+    """
+    return group.diagrammatic or any(isinstance(element, MatrixMap | tuple) for element in elements)
+
+
 def as_read(order: Order, fixed: bool) -> Order:
     """The order of a tensor as a Schur step reads it: symmetric ones each entry once; where bases are fixed, full.
 
@@ -521,6 +535,20 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class Couple(OneToOne):
+    """Coordinates of an irrep of O(3) or SO(3) in the product of two: each entry of it times coupling coefficients.
+
+    The first axes of the source are those of the two irreps, the axes of the target those of the third, of the degrees
+    that ``coupling`` says; numbers have none. The sums are scaled as those of the diagram of the coupling are.
+    """
+
+    target: str
+    source: str
+    coupling: Coupling
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Weigh:
     """Products of two values with their channels mixed on the way, for maps that contract nothing.
 
@@ -581,7 +609,23 @@ class Output:
         return ()
 
 
-Step = Input | Reduce | Hodge | Contract | Twist | Join | Weigh | Mix | Spread | Tied | Schur | Pack | Unpack | Output
+Step = (
+    Input
+    | Reduce
+    | Hodge
+    | Contract
+    | Twist
+    | Join
+    | Couple
+    | Weigh
+    | Mix
+    | Spread
+    | Tied
+    | Schur
+    | Pack
+    | Unpack
+    | Output
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -659,6 +703,9 @@ def describe(step: Step) -> str:
             over = f" summed over {_labels(step.summed)}" if step.summed else ""
             left, right = (f"{source}[{_labels(axes)}]" for source, axes in zip(sources, step.axes_read, strict=True))
             return f"{target}[{_labels(range(step.axes))}] = {left} {right}{over}"
+        case Couple(target, source, coupling):
+            degrees = f"degrees {coupling.left} and {coupling.right}"
+            return f"{target} = the part of degree {coupling.out} of {source}, of {degrees}"
         case Weigh(targets, sources):
             left, right = (f"{source}[{_labels(axes)}]" for source, axes in zip(sources, step.axes_read, strict=True))
             maps = counted(len(step.elements), "map")

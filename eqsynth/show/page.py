@@ -50,6 +50,7 @@ KINDS = {
     "Contract": "sum over edges",
     "Twist": "omega",
     "Join": "multiply",
+    "Couple": "couple irreps",
     "Weigh": "multiply and mix",
     "Tied": "tied matrix",
     "Output": "output",
@@ -116,7 +117,7 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
             # Factors are reduced before they are multiplied: what a map of the product costs says little.
             "cost": "" if part else words.cost(maps.group, element),
             "key": _key(maps.group, element),
-            "transfers": [] if part else list(maps.transfers(number)),
+            "transfers": list(maps.transfers(number)),
             # An entry of a sum over orders of axes has no diagram of its own.
             "parts": []
             if len(maps.turned(number)) > 1
@@ -554,17 +555,15 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
                     "what is in one group, and what of that is equal.",
                 }
             )
-        elif factor.diagrammatic and not factor.stride:
+        elif factor.diagrammatic and not factor.stride and not factor.rational:
             sections.append(
                 {
                     "group": str(factor),
-                    "note": f"The maps are counted by {factor.counted_by}: seen as outputs of the other kind, inputs "
-                    "make a axes of V and b of V*, and one tableau has a boxes, the other b. Walks with steps of two "
-                    "kinds, for V and for V*, are not drawn.",
+                    "note": f"The maps are counted by {factor.counted_by}, inputs as outputs of the other kind.",
                 }
             )
         elif factor.diagrammatic:
-            sections.append(_bratteli(factor, k, lo))
+            sections.append(_bratteli(factor, *((given, wanted) if factor.duals else (k, lo))))
         elif factor.permuting:
             sections.append(_burnside(factor, k + lo, len(own)))
         else:
@@ -578,12 +577,13 @@ def _walks(maps: Basis) -> list[dict[str, Any]]:
     return sections
 
 
-def _bratteli(factor: Group, k: int, lo: int) -> dict[str, Any]:
+def _bratteli(factor: Group, given: Order, wanted: Order) -> dict[str, Any]:
+    k, lo = axes_of(given), axes_of(wanted)
     size = factor.n if isinstance(factor.n, int) else dimension.stable_from(factor, k + lo)
     group = factor.at(size)
-    diagram = bratteli(group, k, lo)
+    diagram = bratteli(group, given, wanted)
     # SO(n) and A(n) may break a part in two, so its dimension would mislead.
-    whole = not factor.heads and size <= 100
+    whole = not factor.twist and size <= 100
     drawn = sum(map(len, diagram.edges)) <= MAX_DRAWN
     return {
         "group": abridged(group),

@@ -614,7 +614,7 @@ const folded = (summary, inside) => make("details", { class: "table" }, make("su
 
 // --- walks ------------------------------------------------------------------------------------------
 
-// The name of a part is a partition, or two of them for signed permutations.
+// The name of a part is a partition, or two of them for signed permutations, and for axes of V and of V*.
 const two = (label) => Array.isArray(label[0]);
 const rowsText = (shape) => (shape.length ? `(${shape.join(",")})` : "∅");
 const shapeText = (label) => (two(label) ? label.map(rowsText).join(" ") : rowsText(label));

@@ -302,7 +302,7 @@ class _File:
     def _serves(self) -> str:
         """What messages of the class call its problem, in an f-string: attributes, except where these are very long."""
         if self.problem.multilinear:
-            return abridged(self.problem)
+            return literal(abridged(self.problem))
         group = str(self.problem.group)
         return f"{{self.space_in}} of {'{self.group}' if abridged(group) == group else abridged(group)}"
 

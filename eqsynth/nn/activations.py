@@ -508,7 +508,7 @@ class Gated(EquivariantModule):
             _try(module, called, frozenset())
         self.names = (name, f"gate={gate_name}") if extra else (name,)
         self.gated = tuple(chosen)
-        self._positions = tuple(positions(parsed, order) for order in out.orders)
+        self._positions = tuple(positions(parsed, order, added=False) for order in out.orders)
         behind = iter(range(len(out), len(self.space_in)))
         #: For each term the number of the term that holds its gates, None where it has none.
         self.gate_of = tuple(

@@ -15,7 +15,7 @@ from math import perm, prod
 
 from eqsynth.bases.basis import Basis, Certificate, basis
 from eqsynth.bases.couplings import Coupling, coupling, is_coupled
-from eqsynth.bases.irreps import has_irreps
+from eqsynth.bases.irreps import has_irreps, unchanged
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError, explain_calls
 from eqsynth.exact.numbers import flag
@@ -279,7 +279,8 @@ class _Products(_Lowering):
     ) -> tuple[Step, ...]:
         """Reductions of the inputs, their products, and the steps of the linear layer that read these."""
         self.biases = biases
-        coupled = {pair: one for pair in bases if (one := coupling_of(self.problem, *pair))}
+        found = {pair: coupling_of(self.problem, *pair) for pair in bases}
+        coupled = {pair: one for pair, one in found.items() if one is not None or self._is_kept(*pair)}
         couples = self._coupled(coupled)
         # Constants are added where couplings are mixed.
         biases = {o: maps for o, maps in biases.items() if o not in {o for _, o in coupled}}
@@ -287,10 +288,16 @@ class _Products(_Lowering):
         linear = self._reading_products(super().steps(others, biases, method, schur))
         return (*self._reduced_inputs(), *self.joins, *self.weighed, *couples, *linear)
 
-    def _coupled(self, coupled: Mapping[tuple[int, int], Coupling]) -> list[Step]:
+    def _is_kept(self, number: int, term_out: int) -> bool:
+        """Whether an irrep goes as it is into an output of the same irrep."""
+        factors, target = _factors(self.problem, number), self.problem.space_out.orders[term_out]
+        alone = len(factors) == 1 and len(self.hom.group.factors) == 1
+        return alone and has_irreps(target) and unchanged(self.hom.group, factors[0], target)
+
+    def _coupled(self, coupled: Mapping[tuple[int, int], Coupling | None]) -> list[Step]:
         """Products of irreps in coordinates: of each two all entries, from which the parts of all degrees are taken.
 
-        What is mixed for an output is added to what the linear layer mixes for it.
+        Irreps alone go as they are. What is mixed for an output is added to what the linear layer mixes for it.
         """
         couples: dict[tuple[object, ...], Couple] = {}
         mixes: list[Step] = []
@@ -302,6 +309,10 @@ class _Products(_Lowering):
             axes = stored_axes(group, order, packs)
             operands, straight = [], tuple(range(len(axes)))
             for i, one in own.items():
+                if one is None:
+                    (factor,) = self.problem.terms[i]
+                    operands.append(Operand(self._packed_name(factor), i, straight))
+                    continue
                 source, given = self._outer(i)
                 key = source, axes
                 if given != axes and key not in couples:

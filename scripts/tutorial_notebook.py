@@ -1,9 +1,9 @@
-"""A notebook of a tutorial: its text, its Python without prompts, and what it prints.
+"""The notebooks of the tutorials: the text of each page, its Python without prompts, and what it prints.
 
-python scripts/tutorial_notebook.py            # writes docs/tutorials/mathematics.ipynb from mathematics.md
-python scripts/tutorial_notebook.py --check    # tells whether it is up to date
+python scripts/tutorial_notebook.py            # writes docs/tutorials/NAME.ipynb from each NAME.md
+python scripts/tutorial_notebook.py --check    # tells whether they are up to date
 
-Each example that prints something ends a cell. ``tests/test_readme.py`` runs the page, and holds the notebook to it.
+Each example that prints something ends a cell. ``tests/test_readme.py`` runs the pages, and holds notebooks to them.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[1] / "docs" / "tutorials" / "mathematics.md"
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
@@ -59,17 +59,20 @@ def notebook(page: Path) -> str:
 
 
 def main() -> int:
-    """Write the notebook, or check it."""
+    """Write the notebooks, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="only tell whether the notebook is up to date")
-    path, text = PAGE.with_suffix(".ipynb"), notebook(PAGE)
-    if parser.parse_args().check:
+    parser.add_argument("--check", action="store_true", help="only tell whether the notebooks are up to date")
+    check, stale = parser.parse_args().check, 0
+    for page in PAGES:
+        path, text = page.with_suffix(".ipynb"), notebook(page)
+        if not check:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+            continue
         fresh = path.is_file() and path.read_text(encoding="utf-8") == text
         print(f"{path.name} is {'up to date' if fresh else 'out of date: run python scripts/tutorial_notebook.py'}")
-        return 0 if fresh else 1
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {path}")
-    return 0
+        stale += not fresh
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

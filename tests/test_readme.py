@@ -113,9 +113,10 @@ def test_readme_can_be_read_in_minutes():
     assert len(README.read_text(encoding="utf-8").split()) <= 1500
 
 
-def test_the_notebook_is_the_page():
+@pytest.mark.parametrize("name", ["graphs", "physics", "mathematics"])
+def test_the_notebook_is_the_page(name):
     """The page runs above; the notebook has its text, its code in cells that Python reads, and what it prints."""
-    page = ROOT / "docs" / "tutorials" / "mathematics.md"
+    page = ROOT / "docs" / "tutorials" / f"{name}.md"
     file = page.with_suffix(".ipynb").read_text(encoding="utf-8")
     assert file == tutorial_notebook.notebook(page), "run python scripts/tutorial_notebook.py"
     cells = json.loads(file)["cells"]

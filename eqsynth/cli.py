@@ -200,7 +200,7 @@ def show(
     from eqsynth.bases import table
     from eqsynth.bases.basis import SHOWN, basis
     from eqsynth.diagrams.layout import drawing
-    from eqsynth.families.hom import Hom, is_product, problem_of
+    from eqsynth.families.hom import Hom, is_product, problem_of, with_transfer
     from eqsynth.plans.lowering import plain_plan, plan_hom
 
     if method is not None and not (plan or source):
@@ -209,12 +209,10 @@ def show(
         raise ConfigError("--standalone says what the file of --tikz is: ask for --tikz FILE, too, or leave it out")
     if is_product(inputs):
         pictures, way = (svg, tikz, png), method or "diagrams"
-        wanted = _Shown(every, plan, source, index, way, certificate, as_json, pictures, standalone, html, force)
+        wanted = _Shown(every, plan, source, index, way, sizes, certificate, as_json, pictures, standalone, html, force)
         if choose != "auto":
             raise ConfigError("products have the diagrams of --choose auto: leave it out")
-        if transfer is not None or sizes:
-            raise ConfigError("--transfer and --sizes are for linear maps, and these are products: leave them out")
-        _show_products(problem_of(group, inputs, outputs, mode=mode), wanted)
+        _show_products(with_transfer(problem_of(group, inputs, outputs, mode=mode), transfer), wanted)
         return
     if mode is not None:
         raise ConfigError("--mode is for products of two spaces, such as '4x2 (x) 4x1': leave it out")
@@ -287,6 +285,7 @@ class _Shown:
     source: bool
     index: int | None
     method: str
+    sizes: bool
     certificate: bool
     as_json: bool
     drawings: tuple[Path | None, Path | None, Path | None]
@@ -332,7 +331,7 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
             _say(screen.fitted(said))
     else:
         with waiting(f"drawing maps of {problem}"):
-            text = products.product_table(problem, None if wanted.every else SHOWN, index, screen)
+            text = products.product_table(problem, None if wanted.every else SHOWN, index, screen, wanted.sizes)
         _say(text)
 
 

@@ -56,7 +56,7 @@ from eqsynth.exact.partitions import bell, components, set_partitions
 from eqsynth.exact.permutations import heads_of, sorted_heads
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
-from eqsynth.families.group import Group, diagram_groups
+from eqsynth.families.group import Group, families_with
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.graphs.graph import Graph
 from eqsynth.spaces.space import (
@@ -703,15 +703,25 @@ def epsilon(group: Group | str) -> Map:
     >>> print(volume >> volume.T)
     6 · [y += x]
 
-    Raises GroupError for groups without a head, SymbolicError where n is a letter.
+    Raises GroupError for groups without such a diagram, SymbolicError where n is a letter.
     """
     group = Group.parse(group)
-    if isinstance(group.n, str):
-        raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.family}(3)")
-    blocks = tuple((vertex,) for vertex in range(group.n))
-    volume = Diagram(group.n, 0, blocks, head=tuple(range(group.n)))
-    twisted = not group.duals and group.flips
-    return Map.of(group, volume, inputs=Twisted(0) if twisted else 0)
+    _check_group(group)
+    refusal = GroupError(
+        f"{group} has no Levi-Civita tensor among its diagrams: ask for SO(n), A(n), SL(n) or SU(n), or for O(n), S(n) "
+        "or H(n), where it goes out from 0.det"
+    )
+    if group.maps != "diagrams":
+        raise refusal
+    sized = group.at(4) if group.symbolic else group
+    blocks = tuple((vertex,) for vertex in range(sized.number))
+    volume = Diagram(len(blocks), 0, blocks, head=tuple(range(len(blocks))))
+    inputs: MapOrder = Twisted(0) if not group.duals and sized.flips else 0
+    if misfit(maps_of(sized, inputs, len(blocks)), volume):
+        raise refusal
+    if group.symbolic:
+        raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.at(3)}")
+    return Map.of(group, volume, inputs=inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -1343,7 +1353,8 @@ def _exact(value: object) -> Scalar:
 def _check_group(group: Group) -> None:
     require("group", group, Group, "write eq.Group.parse(text)")
     if not group.spanning:
-        raise GroupError(f"the diagrams of {group} have no algebra here: ask for one of {diagram_groups()}")
+        known = families_with(lambda kind: kind.spanning)
+        raise GroupError(f"the maps of {group} have no algebra of diagrams here: ask for one of {known}")
 
 
 @lru_cache(maxsize=65536)

@@ -18,7 +18,7 @@ from eqsynth.diagrams.transfer import transfers
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
-from eqsynth.families.group import FAMILIES, Group, diagram_groups
+from eqsynth.families.group import Group, families_with
 from eqsynth.families.hom import check_transfer, fitted_order, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.exchanges import Turn
@@ -234,11 +234,12 @@ class Basis:
         listed = tuple(element for element in self.diagrams if isinstance(element, Diagram))
         inputs, outputs = untwisted(self.inputs), untwisted(self.outputs)
         if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
+            known = families_with(lambda kind: kind.spanning)
             raise GroupError(
                 f"maps of {self.group} are products of maps of its factors: take those, basis.factor_bases()"
                 if self.group.maps == "factors"
                 else f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are not "
-                f"diagrams alone, but tables: take eq.basis(...).matrices(), or ask for one of {diagram_groups()}"
+                f"diagrams alone, but tables: take eq.basis(...).matrices(), or ask for one of {known}"
             )
         self.refuse_irreps()
         if not self.plain_orders:
@@ -484,7 +485,8 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     if choose == "standard" and not (plain_orders and group.diagrammatic):
         raise GroupError(
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
-            f"{', '.join(FAMILIES)} and tensors that are neither symmetric nor alternating: leave choose out"
+            f"{families_with(lambda kind: kind.maps in ('diagrams', 'nested'))}, and tensors that are neither "
+            "symmetric nor alternating: leave choose out"
         )
     if irreps.has_irreps(inputs, outputs):
         return _irrep_basis(group, inputs, outputs)

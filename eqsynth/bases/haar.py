@@ -118,9 +118,9 @@ def weingarten_function(group: str | Group, kind: Sequence[Any]) -> RationalFunc
     elif group.haar in _ALPHA:
         terms = _of_type(kind, _ALPHA[group.haar], -1 if group.haar == "symplectic" else 1)
     else:
+        matrix = f", or for the matrix, weingarten({str(group)!r}, 1, 1)" if group.maps == "diagrams" else ""
         raise GroupError(
-            f"{group} has no Weingarten function of a type alone: ask for U(n), O(n), Sp(n) or S(n), or for the "
-            f"matrix, weingarten({str(group)!r}, 1, 1)"
+            f"{group} has no Weingarten function of a type alone: ask for U(n), O(n), Sp(n) or S(n){matrix}"
         )
     if isinstance(group.n, int):
         # What has a pole there belongs to the kernel of the Gram matrix.

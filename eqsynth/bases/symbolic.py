@@ -31,7 +31,7 @@ from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.permutations import sorted_heads
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.exact.spherical import MATCHINGS, PERMUTATIONS
-from eqsynth.families.group import FAMILIES, Group
+from eqsynth.families.group import Group, families_with
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.spaces.space import (
     Order,
@@ -123,7 +123,8 @@ def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
             "determinant is gram(...).det()"
         )
     if group.maps != "diagrams":
-        raise GroupError(f"{group} has no closed inner products: the families are {', '.join(FAMILIES)}")
+        known = families_with(lambda kind: kind.maps == "diagrams")
+        raise GroupError(f"{group} has no closed inner products: ask for one of {known}")
     for diagram in diagrams:
         require("diagrams", diagram, Diagram, "write eq.Diagram.of(outputs, inputs, blocks)")
         if diagram.head and group.heads and group.symbolic:
@@ -554,6 +555,7 @@ def degenerate_sizes(group: str | Group, inputs: str | Order, outputs: str | Ord
     Raises SymbolicError for a group with a number, where ``len(eq.basis(...))`` tells.
     """
     group = Group.parse(group)
+    _check(group, ())
     if not group.symbolic:
         raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
     determinant = gram_determinant(group, inputs, outputs)

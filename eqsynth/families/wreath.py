@@ -323,6 +323,7 @@ class WreathProduct(Group):
     @property
     def order(self) -> int:
         """All permutations of the groups, with all of the points of each."""
+        self.require_numbers()
         n, m = self.outer.number, self.inner.number
         return int(factorial(n) * factorial(m) ** n)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from math import prod
@@ -397,6 +398,8 @@ def overridden(emitted: Any, plan: Plan, known: list[Slices], rewritten: Callabl
     own.__code__ = own.__code__.replace()
 
     def apply(self: Any, function: Any, recurse: bool = True) -> Any:
+        if plan.problem.group.over_complex:
+            complex_after(self, function)
         self.__dict__.pop("_prepared", None)
         if not self.external:
             return emitted._apply(self, function, recurse)
@@ -485,6 +488,23 @@ def _afford_outputs(plan: Plan, known: dict[str, int], inputs: list[torch.Tensor
         batch * entries * inputs[0].element_size(),
         inputs[0].device,
     )
+
+
+def complex_after(module: nn.Module, function: Callable[[torch.Tensor], torch.Tensor]) -> torch.dtype:
+    """The dtype of complex64 numbers after what a module's ``_apply`` is given.
+
+    Raises EqsynthError where it would drop the imaginary parts of parameters.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        made = function(torch.zeros((), dtype=torch.complex64)).dtype
+    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+    if not made.is_complex and any(tensor.is_complex() for tensor in own):
+        raise EqsynthError(
+            f"parameters of this {type(module).__name__} are complex numbers, not {made}: convert it to "
+            "torch.complex64 or torch.complex128, module.to(torch.complex128)"
+        )
+    return made
 
 
 def require_dtype(module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool = False) -> None:

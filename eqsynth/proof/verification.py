@@ -919,7 +919,8 @@ def plan_of_facts(facts: Mapping[str, Any]) -> Plan:
     if "space_u" in facts:
         operands = [facts[name] for name in ("space_u", "space_v") if name in facts]
         degrees = facts.get("degrees", ())
-        problem = ProductHom.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees, files=False)
+        how = facts["mode"], degrees, False, facts.get("transfer")
+        problem = ProductHom.parse(facts["group"], operands, facts["space_out"], *how)
         return plan_products(problem, bias, normalization)
     hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"], False, facts.get("transfer"))
     more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")

@@ -45,7 +45,8 @@ HULL_SHORT = Budget((200,), 40, 32, (1e-2,), checks=1)
 def function(x: Tensor) -> Tensor:
     """Of pairs of vectors (count, d, 2), (count, 1)."""
     one, other = x.norm(dim=1).unbind(1)
-    return (one.sin() - other**3 / 2 + x.prod(2).sum(1) / (one * other)).unsqueeze(1)
+    f: Tensor = one.sin() - other**3 / 2 + x.prod(2).sum(1) / (one * other)
+    return f.unsqueeze(1)
 
 
 def pairs(d: int, count: int, seed: int) -> Data:
@@ -193,7 +194,8 @@ class Clifford(nn.Module):
 
     def __init__(self, d: int, vectors: int, products: int, channels: int, width: int) -> None:
         super().__init__()
-        layers, grades = [], (1,)
+        layers: list[nn.Module] = []
+        grades: tuple[int, ...] = (1,)
         for _ in range(products):
             table = Table.of(d, grades)
             layers += (
@@ -239,7 +241,7 @@ def functions(short: bool, d: int) -> tuple[Task, Sequence[Contender], Sequence[
         f"function_{d}", f"A function of two vectors of R^{d}", ("f",),
         pairs(d, budget.sizes[-1], 1), pairs(d, 200 if short else 500, 2), {"others": pairs(d, 1000, 3)},
     )  # fmt: skip
-    builds = {
+    builds: dict[str, Callable[[int], nn.Module]] = {
         f"O({d})": partial(of_vectors, d, 2),
         "Clifford": partial(Clifford, d, 2, 1, CHANNELS),
         "perceptron": partial(Perceptron, 2 * d),
@@ -255,7 +257,7 @@ def volumes(short: bool, d: int) -> tuple[Task, Sequence[Contender], Sequence[Ba
         hulls(d, budget.sizes[-1], 1), hulls(d, 100 if short else 500, 2),
         {"others": hulls(d, 100 if short else 1000, 3)},
     )  # fmt: skip
-    builds = {
+    builds: dict[str, Callable[[int], nn.Module]] = {
         f"S({POINTS}) x O({d})": partial(OfPoints, d),
         f"O({d})": partial(of_vectors, d, POINTS),
         "Clifford": partial(Clifford, d, POINTS, 2, HULL_CHANNELS),

@@ -120,9 +120,12 @@ def test_the_notebook_is_the_page(name):
     file = page.with_suffix(".ipynb").read_text(encoding="utf-8")
     assert file == tutorial_notebook.notebook(page), "run python scripts/tutorial_notebook.py"
     cells = json.loads(file)["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    drawn = ["".join(output["data"]["image/svg+xml"]) for output in outputs if "data" in output]
+    assert [picture.count("<circle") for picture in drawn] == ([15] if name == "mathematics" else [])
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     blocks = [block[1] for block in BLOCK.findall(page.read_text(encoding="utf-8")) if block[0] == "python"]
     examples = [example for block in blocks for example in doctest.DocTestParser().get_examples(block)]
     assert ast.dump(ast.parse("\n".join(code))) == ast.dump(ast.parse("".join(one.source for one in examples)))
-    printed = ["".join(output["text"]) for cell in cells for output in cell.get("outputs", ())]
+    printed = ["".join(output["data"]["text/plain"] if "data" in output else output["text"]) for output in outputs]
     assert printed == [example.want for example in examples if example.want]

@@ -24,7 +24,6 @@ LONG = {
     **{name: task for name, (task, _) in TASKS.items()},
     "sparse_vectors": vectors.rotations,
     "function_5": partial(regressions.functions, d=5),
-    "sparse_vectors_covariance": partial(vectors.rotations, random_covariance=True),
     "function_7": partial(regressions.functions, d=7),
     "hulls_7": partial(regressions.volumes, d=7),
 }
@@ -129,6 +128,19 @@ def test_guesses_depend_on_the_subspace_alone(group):
             pairs = zip(model(*data.inputs), model(*other.inputs), strict=True)
             change = max((y @ y.mT - z @ z.mT).abs().max().item() for y, z in pairs)
             assert (change < 1e-3) == (contender is not plain)
+
+
+def test_guesses_and_slopes_are_finite_where_eigenvalues_are_equal_or_large():
+    s, v = (tensors[0] for tensors in (vectors.problems(4, 5, 0).inputs, vectors.problems(4, 5, 0).targets))
+    for a in (
+        torch.zeros(4, 5, 5),
+        1e6 * torch.eye(5).expand(4, 5, 5),
+        1e6 * s.mT @ v.unsqueeze(2) @ v.unsqueeze(1) @ s,
+    ):
+        given = a.clone().requires_grad_()
+        vectors.loss([vectors.spectral(s, given)], [v]).backward()
+        assert given.grad.isfinite().all()
+    assert vectors.errors([vectors.spectral(s, a.detach())], [v]) == [pytest.approx(0, abs=1e-4)]
 
 
 def test_errors_are_of_the_first_direction_and_the_loss_of_all():

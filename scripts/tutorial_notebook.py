@@ -13,7 +13,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,6 +38,21 @@ def code_cell(source: str, printed: str, picture: str | None = None) -> dict[str
         outputs = [{"data": data, "execution_count": None, "metadata": {}, "output_type": "execute_result"}]
     lines = source.rstrip("\n").splitlines(keepends=True)
     return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": outputs, "source": lines}
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """Inside, files are written to a folder of their own, from which modules are imported, and which goes."""
+    path, modules = [*sys.path], {*sys.modules}
+    with TemporaryDirectory() as folder, chdir(folder):
+        sys.path.insert(0, folder)
+        try:
+            yield
+        finally:
+            sys.path[:] = path
+            for name in {*sys.modules} - modules:
+                if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
+                    del sys.modules[name]
 
 
 class Session:
@@ -81,8 +96,7 @@ def cells(page: str) -> Iterator[dict[str, Any]]:
 def notebook(page: Path) -> str:
     """The notebook of a page as the text of its file."""
     text = page.read_text(encoding="utf-8")
-    # Pages write files where they are run.
-    with TemporaryDirectory() as folder, chdir(folder):
+    with elsewhere():
         numbered = [{"id": f"cell-{number}", **cell} for number, cell in enumerate(cells(text))]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     whole = {"cells": numbered, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}

@@ -17,11 +17,16 @@ S(n) x O(3) know both: they go from pairs of atoms, with numbers and vectors for
 molecule. Networks of S(n) get the same numbers for each pair, but as if vectors had no direction. The perceptron reads
 lists of elements and coordinates. Both are also trained with molecules turned at random. The number of atoms of each
 element, by linear regression, is what the energy is compared with.
+
+A second comparison is about messages between near atoms, layers of O(3) with the atoms as batch axis. The row and the
+column of an element in the periodic table are given to some networks, so that elements that are rare among so few
+molecules can be likened to others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -42,12 +47,22 @@ ELEMENTS = {
     "N": (6.899, 11.76), "O": (8.741, 13.364), "F": (10.874, 14.948), "Na": (2.843, 4.592), "Al": (4.06, 7.18),
     "Si": (4.168, 6.974), "P": (5.463, 8.0), "S": (6.928, 8.972), "Cl": (8.564, 9.892),
 }  # fmt: skip
+#: Row and group (the number of its last digit) of each element.
+PERIODIC = {
+    "H": (1, 1), "Li": (2, 1), "Be": (2, 2), "B": (2, 3), "C": (2, 4), "N": (2, 5), "O": (2, 6), "F": (2, 7),
+    "Na": (3, 1), "Al": (3, 3), "Si": (3, 4), "P": (3, 5), "S": (3, 6), "Cl": (3, 7),
+}  # fmt: skip
+#: The same, near 0 and 1 in size: (elements, 2).
+PLACES = torch.tensor([[row - 2, (column - 4) / 2] for row, column in map(PERIODIC.__getitem__, ELEMENTS)])
 COULOMB = 14.3996  # of two charges e at 1 A, in eV
 LARGEST, KINDS, RADIAL = 14, len(ELEMENTS), 8
 OUTPUTS = ("energy", "dipole")
 GROUP = "S(n) x O(3)"
 WIDTH = 14
 USUAL = 3.5  # energy per atom, in eV, from which each network says how far it is
+#: How far messages go, in A, how many atoms are about so near, and what a number of a network stands for, in eV.
+REACH, AROUND, AS_LARGE = 3.6, 3.0, 4.0
+FAINT = 0.3  # what else an element is, beside its place in the periodic table
 Outputs = tuple[Tensor, Tensor]
 
 
@@ -97,7 +112,7 @@ def molecules() -> Data:
 def turned(data: Data, generator: torch.Generator) -> Data:
     """Each molecule turned or reflected at random, and its dipole with it."""
     (kinds, positions, sizes), (energy, dipole) = data.inputs, data.targets
-    factors = torch.linalg.qr(torch.randn(len(data), 3, 3, generator=generator))
+    factors = torch.linalg.qr(torch.randn(len(data), 3, 3, generator=generator, dtype=positions.dtype))
     turns = factors.Q * factors.R.diagonal(dim1=1, dim2=2).sign().unsqueeze(1)  # evenly distributed
     return Data((kinds, positions @ turns.mT, sizes), (energy, turns @ dipole))
 
@@ -139,17 +154,53 @@ class Turning(nn.Module):
 
 
 class Relabelling(nn.Module):
-    """Layers of S(n) alone: components of vectors are numbers like any other."""
+    """Layers of S(n) alone: components of vectors are numbers like any other. ``places``: in the periodic table."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, places: bool = False) -> None:
         super().__init__()
-        spaces = [f"{KINDS}x1 + {RADIAL + 2 * 3}x2", f"{width}x2", f"{width}x1", "4x0"]
+        self.places = places
+        start = f"{KINDS + (2 if places else 0)}x1 + {RADIAL + 2 * 3}x2"
+        spaces = [start, f"{width}x2", f"{width}x1", "4x0"]
         self.net = eq.nn.Padded(eq.nn.MLP("S(n)", spaces, normalization="mean"))
 
     def forward(self, kinds: Tensor, positions: Tensor, sizes: Tensor) -> Outputs:
         """Energy and dipole."""
         edges = torch.cat([term.flatten(3) for term in pairs(positions)], -1)
-        return separate(self.net((kinds, edges), sizes), sizes)
+        atoms = torch.cat((kinds, kinds @ PLACES), -1) if self.places else kinds
+        return separate(self.net((atoms, edges), sizes), sizes)
+
+
+class Messages(nn.Module):
+    """What each atom receives from those around it, layers of O(3). ``places``: in the periodic table, of both ends."""
+
+    def __init__(self, width: int, places: bool = False) -> None:
+        super().__init__()
+        self.places = places
+        numbers, vectors = f"{width}x0", f"{width // 2}x1"
+        hidden = f"{numbers} + {vectors}"
+        self.start = nn.Linear(KINDS + (2 if places else 0), width)
+        self.message = eq.nn.Message("O(3)", numbers, hidden, REACH, degree=1, edge_dim=4 if places else 0)
+        self.update = eq.nn.MLP("O(3)", [f"{2 * width}x0 + {vectors}", hidden, hidden])
+        self.last = eq.nn.MLP("O(3)", [hidden, hidden, "2x0 + 1x1"])
+        self.alone = nn.Linear(KINDS, 1)
+
+    def forward(self, kinds: Tensor, positions: Tensor, sizes: Tensor) -> Outputs:
+        """Energy and dipole: sums over atoms, of numbers, and of vectors and charges times positions."""
+        there = torch.arange(LARGEST) < sizes.unsqueeze(1)  # no padding from here on
+        molecule, kind, place = there.nonzero()[:, 0], kinds[there], positions[there]
+        edge_index, _ = eq.nn.neighbors(place, REACH, molecule)
+        ends, x = None, kind
+        if self.places:
+            ends = (kind @ PLACES)[edge_index].permute(1, 0, 2).flatten(1)
+            x = torch.cat((FAINT * kind, kind @ PLACES), 1)
+        x = self.start(x)
+        received, vectors = (y / AROUND for y in self.message(x, place, edge_index, edge_attr=ends))
+        change, vectors = self.update((torch.cat((x, received), 1), vectors))
+        numbers, vectors = self.last((x + change, vectors))
+        energies = USUAL + AS_LARGE * (numbers[:, :1] + self.alone(kind))
+        dipoles = vectors + numbers[:, 1:, None] * place.unsqueeze(2) / 2
+        energy, dipole = (y.new_zeros(len(sizes), *y.shape[1:]).index_add(0, molecule, y) for y in (energies, dipoles))
+        return energy, dipole
 
 
 class Perceptron(nn.Module):
@@ -183,6 +234,21 @@ def contenders() -> list[Contender]:
     ]
 
 
+def with_messages() -> list[Contender]:
+    """Of the size of the others."""
+    count = parameters(Turning(WIDTH))
+    builds: list[Callable[[int], nn.Module]] = [
+        partial(Messages, places=True), Messages, partial(Relabelling, places=True), Relabelling
+    ]  # fmt: skip
+    told, plain, shuffling_told, shuffling = (partial(build, width_for(build, count)) for build in builds)
+    return [
+        Contender("messages of O(3), periodic table", told, equivariant=True),
+        Contender("messages of O(3)", plain, equivariant=True),
+        Contender("S(n), turned, periodic table", shuffling_told, equivariant=True, augment=turned),
+        Contender("S(n), turned", shuffling, equivariant=True, augment=turned),
+    ]
+
+
 def by_elements(data: Data) -> Predictor:
     """Linear regression of the energy on the number of atoms of each element; a little ridge, as some are rare."""
     counts = data.inputs[0].sum(1)
@@ -205,6 +271,13 @@ def comparison(short: bool) -> tuple[Task, Sequence[Contender], Sequence[Baselin
     )  # fmt: skip
     budget = Budget((88,), 40, 16, (1e-2,), checks=2) if short else Budget((22, 44, 88), 500, 16)
     return task, contenders(), [Baseline("numbers of atoms, linear", by_elements)], budget
+
+
+def messages(short: bool) -> tuple[Task, Sequence[Contender], Sequence[Baseline], Budget]:
+    """The same molecules and targets, for messages between near atoms, and the best of the others beside them."""
+    task, _, baselines, budget = comparison(short)
+    task = replace(task, name="molecules_messages", title="Molecules: messages between near atoms")
+    return task, with_messages(), baselines, budget
 
 
 def symmetric(data: Data) -> Tensor:
@@ -234,3 +307,5 @@ def checks(found: Found) -> dict[str, float]:
 
 if __name__ == "__main__":
     main("Learn energies and dipoles of molecules.", comparison, checks)
+    print()
+    main("Learn them from messages between near atoms.", messages, checks)

@@ -6,11 +6,13 @@ usage: python -m pytest tests/against_e3nn.py
 """
 
 import warnings
+from itertools import product
 
 import pytest
 import torch
 
 import eqsynth as eq
+from eqsynth.bases.couplings import Coupling
 from eqsynth.families.irreps import MAX_DEGREE, coordinates
 from eqsynth.spaces.space import Irrep
 
@@ -83,8 +85,24 @@ def test_symmetric_tensors_are_the_same_and_consist_of_the_same(o3, equations) -
         start = stop
 
 
+@pytest.mark.parametrize("most", [4, 11])
+def test_couplings_are_multiples_of_wigner_3j(o3, most) -> None:
+    """All that there are up to degree 4, and some of high degree: one factor, and one sign, for each three degrees."""
+    degrees = list(product(range(5), repeat=3)) if most == 4 else [(11, 11, 11), (11, 10, 6), (9, 8, 4), (7, 5, 11)]
+    for left, right, out in degrees:
+        if not abs(left - right) <= out <= left + right:
+            continue
+        ours = torch.from_numpy(Coupling(left, right, out).table()).permute(1, 2, 0)
+        theirs = o3.wigner_3j(left, right, out, dtype=torch.float64)
+        factor = (ours * theirs).sum()
+        assert abs(factor) ** 2 == pytest.approx(float(ours.square().sum()))
+        assert torch.allclose(ours, factor * theirs, atol=1e-7)
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("left", "right"), [("1o", "1o"), ("1o", "2e"), ("2e", "2e"), ("3o", "2e")])
+@pytest.mark.parametrize(
+    ("left", "right"), [("1o", "1o"), ("1o", "2e"), ("2e", "2e"), ("3o", "2e"), ("4e", "4e"), ("4o", "3o")]
+)
 def test_products_are_those_of_clebsch_and_gordan(o3, left, right) -> None:
     theirs = o3.FullTensorProduct(f"1x{left}", f"1x{right}")
     outputs = " + ".join(f"1x{one}" for _, one in theirs.irreps_out)

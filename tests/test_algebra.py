@@ -12,6 +12,7 @@ from math import comb, factorial
 import flint
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ from eqsynth.bases.algebra import (
     unit,
 )
 from eqsynth.diagrams import enumeration, functor
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
+from eqsynth.errors import EqsynthError, GroupError, OperandError, SizeError, SpaceError, SymbolicError
 from eqsynth.exact.partitions import components
 from eqsynth.exact.permutations import sign
 
@@ -600,6 +601,18 @@ def test_loads_neither_arrays_nor_tensors():
     assert done.stdout == "n · [y += x]\n[]\n"
 
 
+def test_a_number_in_a_sum_is_a_multiple_of_the_identity():
+    total, one = unit("S(n)"), identity("S(n)", 1)
+    mean = (counit("S(n)") >> total) / Polynomial("n")
+    assert 1 - mean == one - mean
+    assert mean - Fraction(1, 2) == mean - one / 2
+    assert (1 - mean).power(2) == 1 - mean
+    assert np.int64(2) + mean == mean + 2 * one == mean + sympy.Integer(2)
+    assert mean + Polynomial("n") == mean + Polynomial("n") * one
+    assert total + 0 == total == 0 + total
+    assert sum([total, total]) == 2 * total
+
+
 STRAND = eq.Diagram(1, 1, ((0, 1),))
 
 
@@ -632,6 +645,19 @@ STRAND = eq.Diagram(1, 1, ((0, 1),))
         (lambda: to_orbits(cup("O(3)")), GroupError, "the orbit basis is that of S"),
         (lambda: to_orbits(identity("S(n)", 12)), SizeError, "fewer blocks"),
         (lambda: Orbits(eq.Group("S", 1), 1, 1, ((1, eq.Diagram.of(1, 1, [[0], [1]])),)), EqsynthError, "at most 1"),
+        (lambda: identity("S(n)", 1) >> 3, OperandError, r"\(S\(n\): 1 -> 1\) >> 3 is not defined: c \* f"),
+        (lambda: 3 >> identity("S(n)", 1), OperandError, r"3 >> \(S\(n\): 1 -> 1\) is not defined: c \* f"),
+        (lambda: identity("S(n)", 1) @ 2, OperandError, r"adds k strands beside f"),
+        (lambda: 2 @ identity("S(n)", 1), TypeError, r"2 @ \(S"),
+        (lambda: identity("S(n)", 1) >> STRAND, OperandError, r"write basis\.map\(i\) in place of basis\[i\]"),
+        (lambda: STRAND + identity("S(n)", 1), OperandError, r"write basis\.map\(i\) in place of basis\[i\]"),
+        (lambda: identity("S(3)", 1) >> np.eye(3), OperandError, r"both sides are maps of S\(3\)"),
+        (lambda: np.eye(3) @ identity("S(3)", 1), OperandError, r"both sides are maps of S\(3\)"),
+        (lambda: np.array([1, 2]) * identity("S(3)", 1), EqsynthError, "is not exact"),
+        (lambda: identity("S(3)", 1) - "x", OperandError, "- 'x' is not defined: both sides"),
+        (lambda: identity("S(n)", 1) ** 2, OperandError, r"f\.power\(2\) is f >> f"),
+        (lambda: merge("S(n)") + 1, SpaceError, "2 -> 1.* a number in a sum is a multiple of the identity"),
+        (lambda: identity("S(n)", 1) + 0.5, EqsynthError, r"Fraction\(1, 2\)"),
     ],
 )
 def test_what_is_refused(call, error, message):

@@ -45,7 +45,8 @@ FRAMES = [
     ("SO(2)", "1x2", "2x1"), ("O(1)", "2x1", "1x1"), ("S(4)", "2x1", "1x1 + 1x0"), ("S(4)", "1x2", "1x2"),
     ("S(3)", "1x3", "1x1.det"), ("C(4)", "1x1", "2x1"), ("H(2)", "2x1", "1x2"), ("A(4)", "1x1", "1x1"),
     ("Aut(path4)", "1x2", "1x1"), ("Z(2)^3", "1x1", "1x1"), ("S(4) x O(3)", "1x(1,1)", "1x(1,1) + 1x(0,0)"),
-    ("S(3) x C(3)", "1x(1,1)", "1x(1,1)"),
+    ("S(3) x C(3)", "1x(1,1)", "1x(1,1)"), ("S(4) x S(3)", "1x(1,1)", "1x(1,1)"), ("S(3) x S(2)", "1x(2,1)", "1x(1,1)"),
+    ("SO(3)", "1x1", "1x1"),
 ]  # fmt: skip
 
 
@@ -173,6 +174,18 @@ def test_what_has_no_frame_is_refused_with_the_cure():
         eq.nn.Canonicalise(plain, "S(3) x O(3)", "4x(1,1)", "4x(1,1)", [plain])
     with pytest.raises(EqsynthError, match="torch module"):
         eq.nn.FrameAverage(None, "O(3)", "4x1", "4x1")
+
+
+def test_inputs_that_name_no_frame_are_refused():
+    """The moments of one vector have equal axes; one vector names no second one, a matrix none; scores may be equal."""
+    for space in ("1x1", "1xA2"):
+        with pytest.raises(SpaceError, match="have equal axes under SO"):
+            eq.nn.FrameAverage(nn.Identity(), "SO(3)", space, "1x2")
+    for group, space in [("O(3)", "2x1"), ("SO(3)", "1x1"), ("O(3)", "1x2"), ("O(2)", "2xS2"), ("O(3)", "4x1.det")]:
+        with pytest.raises(SpaceError, match=r"canonical forms under .* take .* vectors?"):
+            eq.nn.Canonicalise(nn.Identity(), group, space, "1x1")
+    with pytest.raises(SpaceError, match="different scores"):
+        eq.nn.Canonicalise(nn.Identity(), "S(4) x S(3) x O(2)", "1x(1,1,1)", "1x(1,1,1)")
 
 
 @pytest.mark.parametrize("rows", [2, -1])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mutations import changed_plans, inputs_for, parameters_for, same_function, sizes_for
 
 import eqsynth as eq
+from eqsynth.bases.couplings import Coupling
 from eqsynth.errors import (
     EqsynthError,
     IgnoredInputWarning,
@@ -28,6 +29,7 @@ from eqsynth.plans import infer
 from eqsynth.plans.interpret import _Interpreter
 from eqsynth.plans.steps import (
     Contract,
+    Couple,
     Hodge,
     Input,
     Join,
@@ -116,6 +118,7 @@ PRODUCTS = [
     ("S(n)", "30x1", "30x1", "2x2"),
     ("S(n) x Perm(2: 1 0)", "2x(1,1)", "2x(1,0)", "2x(1,1)"),
     ("SO(2) x Aut(path3)", "1x(1,1)", "1x(1,0)", "1x(0,1)"),
+    ("O(3)", "2x2e + 2x1o", "2x2e + 2x1 + 2x0", "2x3o + 2x0 + 2x0e + 2x1o"),
 ]
 POWERS = [
     ("S(n)", "2x1 + 2x0", 2, "2x1"),
@@ -126,6 +129,7 @@ POWERS = [
     ("SO(1,2)", "2x1", 3, "2x1 + 1x0"),
     ("A(4)", "2x1", 2, "1x1"),
     ("Aut(path3)", "1x1", 2, "1x1"),
+    ("SO(3)", "2x2e + 2x0e", 2, "2x2e + 2x0e"),
     ("S(n) x O(m)", "2x(1,1)", 2, "1x(1,0)"),
     ("S(n) x Perm(2: 1 0)", "1x(1,1)", 2, "1x(1,0)"),
 ]
@@ -247,9 +251,9 @@ def test_values_are_what_is_inferred(what):
 
 
 def test_every_kind_of_step_is_among_them():
-    kinds = [Input, Reduce, Hodge, Contract, Twist, Join, Weigh, Mix, Spread, Tied, Schur, Pack, Unpack, Output]
+    kinds = [Input, Reduce, Hodge, Contract, Twist, Join, Couple, Weigh, Mix, Spread, Tied, Schur, Pack, Unpack, Output]
     assert set(kinds) == set(Step.__args__)
-    some = ["SO(2)", "Aut(cycle4)", "Perm(3: 1 2 0)", SEVERAL[11], PRODUCTS[6], PRODUCTS[-1]]
+    some = ["SO(2)", "Aut(cycle4)", "Perm(3: 1 2 0)", SEVERAL[11], PRODUCTS[6], *PRODUCTS[-2:]]
     assert {kind for what in some for plan in plans_of(what) for kind in check_types(plan)} == set(kinds)
 
 
@@ -279,6 +283,7 @@ GOOD = {
     "two tables": lambda: eq.plan("Matrix([[0,1],[-1,0]]; ) x Perm(2: 1 0)", "1x(1,1)", "1x(1,1)", method="diagrams"),
     "graph beside": lambda: next(ways(("S(n) x Aut(cycle4)", "2x(1,1)", "2x(1,1)"))),
     "wide": lambda: eq.TensorProduct("S(n)", "30x1", "30x1", "2x2").plan,
+    "coupled": lambda: eq.TensorProduct("O(3)", "2x2e", "2x1 + 2x0", "2x3o + 2x2e + 2x1").plan,
 }
 made = {}
 
@@ -495,6 +500,23 @@ BAD = {
     "another product's channels": ("channels are another product's", changed("full", Weigh, term_in=1)),
     "a map without a target": ("targets are not one per map", changed("full", Weigh, elements=(1,))),
     "a third factor": ("there is no factor 2 to mix first", changed("full", Weigh, first=2)),
+    # Couple.
+    "degrees of other irreps": (
+        r"has the degrees \[2, 1\], and is coupled as \[1, 2\]",
+        changed("coupled", Couple, coupling=Coupling(1, 2, 3)),
+    ),
+    "a part of another degree": (
+        r"has the degrees \[3\], not \[2\]",
+        changed("coupled", Couple, coupling=Coupling(2, 1, 2)),
+    ),
+    "a part that there is not": (
+        "no map of degrees 2 and 0 leads to 1",
+        instead("coupled", 12, Couple("more", "x_u_v1", Coupling(2, 0, 1), (0,)), good("coupled").steps[12]),
+    ),
+    "coordinates of no irrep": (
+        r"has the degrees \[-1\]",
+        instead("packed", 1, Couple("more", "p", Coupling(2, 0, 2), (0,)), good("packed").steps[1]),
+    ),
     # Mix.
     "another input's channels": (
         r"x0_11 has not the channels of the inputs \(1,\)",

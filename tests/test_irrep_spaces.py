@@ -14,6 +14,8 @@ import eqsynth as eq
 from alone import run_alone
 from eqsynth import Group, Space
 from eqsynth.bases import irreps as counted
+from eqsynth.bases.couplings import Coupling
+from eqsynth.diagrams import functor
 from eqsynth.errors import (
     ActivationError,
     EqsynthError,
@@ -30,7 +32,8 @@ from eqsynth.exact.partitions import conjugate, partitions
 from eqsynth.families.hom import ProductHom
 from eqsynth.families.irreps import coordinates, fitted, vectors
 from eqsynth.plans.products import maps
-from eqsynth.plans.steps import Mix, Pack, Unpack
+from eqsynth.plans.steps import Couple, Input, Join, Mix, Output, Pack, Unpack
+from eqsynth.proof.couplings import misfit, multiplicity
 from eqsynth.proof.verification import check_basis
 from eqsynth.show.page import document
 from eqsynth.spaces.space import Irrep, Twisted, entries_of, read_order
@@ -279,7 +282,17 @@ class TestText:
             ("SO(4)", "{1,1}", GroupError, "falls in two parts"),
             ("S'(3)", "{3}", GroupError, "no irreps with coordinates"),
             ("C(4)", "{2}", GroupError, "no irreps with coordinates"),
-            ("O(1,2)", "{2}", GroupError, "no irreps with coordinates"),
+            ("O(1,2)", "{2}", GroupError, r"no irreps with coordinates.*eq.irreps\('O\(1,2\)', 2\) lists"),
+            ("GL(2)", "{2;1}", GroupError, r"no irreps with coordinates.*eq.irreps\('GL\(2\)', 2\) lists"),
+            ("SU(n)", "{1;1}", GroupError, r"no irreps with coordinates.*eq.irreps\('SU\(n\)', 2\) lists"),
+            (
+                "S(2) wr S(3)",
+                "{1}",
+                GroupError,
+                r"no irreps with coordinates.*eq.irreps\('S\(2\) wr S\(3\)', 2\) lists",
+            ),
+            ("S(m) wr S(3)", "{1}", GroupError, "no irreps with coordinates.*ask for tensors of an order$"),
+            ("S(2) wr S(3)", "{2:2;1,1:1}", ParseError, "part of tensors of a wreath product"),
             ("O(3)", "12e", SizeError, "degree above 11"),
             ("S(7)", "{1,1,1,1,1,1,1}", None, ""),
             ("S(9)", "{5,1,1,1,1}", SizeError, "ask for"),
@@ -495,6 +508,60 @@ class TestProducts:
         u, v = torch.eye(3, dtype=torch.float64)[:, None], torch.eye(5, dtype=torch.float64)[None]
         y = layer(u.expand(3, 5, 3)[..., None], v.expand(3, 5, 5)[..., None]).detach()
         assert float(y.square().sum()) / 7 == pytest.approx(1)
+
+    @pytest.mark.parametrize("degrees", [(1, 1, 0), (1, 1, 1), (2, 1, 2), (2, 2, 2), (2, 2, 3), (2, 3, 4), (0, 2, 2)])
+    def test_couplings_are_the_maps_of_their_diagrams(self, degrees):
+        one = Coupling(*degrees)
+        left, right, out = (coordinates(Irrep.of_degree(degree)) for degree in degrees)
+        matrix = functor.matrix(Group("SO", 3), one.diagram, 3).reshape(len(out[0]), len(left[0]), len(right[0]))
+        assert np.allclose(np.einsum("kc,cab,ia,jb->kij", out, matrix, left, right), one.table())
+
+    def test_couplings_of_any_degrees_are_known_at_once(self):
+        for degrees in itertools.product((0, 4, 7, 10, 11), repeat=3):
+            left, right, out = degrees
+            assert multiplicity(*degrees) == (abs(left - right) <= out <= left + right)
+        for degrees in ((4, 4, 4), (5, 6, 10), (11, 8, 4)):
+            one = Coupling(*degrees)
+            assert misfit(one) == ""
+            rows = one.table().reshape(one.dims[0], -1)
+            assert np.allclose(rows @ rows.T, float(one.square) * np.eye(one.dims[0]))
+
+    def test_products_of_high_degree_are_layers(self):
+        """From tensors, 4e x 4e -> 4e took hundreds of millions of steps."""
+        layer = eq.TensorProduct("O(3)", "2x4e", "2x3o + 2x4e", "2x7o + 1x4e", mode="paired", dtype=torch.float64)
+        assert layer.plan.dims == {(0, 0): 1, (1, 1): 1}
+        assert "by highest weights, which rotations keep" in str(eq.verify(layer, trials=1))
+        names = [f"4x{degree}{parity}" for degree in range(5) for parity in "eo"]
+        wide = eq.plan("O(3): " + " (x) ".join([" + ".join(names)] * 2) + " -> " + " + ".join(names), mode="paired")
+        assert len(wide.dims) == 260
+        assert {type(step) for step in wide.steps} == {Input, Join, Couple, Mix, Output}
+
+    def test_products_of_coordinates_are_those_of_tensors(self):
+        """The same weight, for irreps and for the tensors that they are."""
+        tensors = eq.TensorProduct("O(3)", "1x2", "1x2", "1x2", bias=False, dtype=torch.float64)
+        irreps = eq.TensorProduct("O(3)", "1x2e", "1x2e", "1x2e", bias=False, dtype=torch.float64)
+        (basis,) = tensors.basis.values()
+        place = basis.formulas(tensors.plan.problem.multiplied(0)).index("y[a,b] += u[a,c] v[c,b]")
+        with torch.no_grad():
+            tensors.weight.zero_()
+            tensors.weight[place] = irreps.weight[0]
+        u, v = torch.randn(2, 4, 5, 1, dtype=torch.float64)
+        y = tensors(eq.unpack(u, "2e"), eq.unpack(v, "2e"))
+        assert torch.allclose(eq.pack(eq.symmetrise(y, "S2"), "2e"), irreps(u, v))
+
+    @pytest.mark.parametrize("change", ["zero", "sign", "size", "no root"])
+    def test_wrong_coefficients_are_noticed(self, change, monkeypatch):
+        one = Coupling(2, 2, 3)
+        entries = one.entries()
+        (k, i, j, value), *rest = entries
+        changed = {"zero": [], "sign": [(k, i, j, -value), *rest], "size": [(k, i, j, 4 * value), *rest]}
+        changed["no root"] = [(k, i, j, 2 * value), *rest]
+        layer = eq.TensorProduct("O(3)", "1x2e", "1x2e", "1x3e")
+        assert misfit(one) == ""
+        monkeypatch.setattr(Coupling, "entries", lambda _: changed[change])
+        assert misfit(one)
+        with pytest.raises(VerificationError, match=r"the maps of .* are wrong: "):
+            eq.verify(layer, trials=1)
 
     def test_squares_have_no_alternating_part(self):
         with pytest.warns(ZeroOutputWarning, match="output term 0"):

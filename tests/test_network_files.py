@@ -5,6 +5,7 @@ import io
 import re
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,8 +13,9 @@ from torch import nn
 import eqsynth as eq
 from alone import run_alone
 from eqsynth.errors import EqsynthError, ExportError, VerificationError
-from eqsynth.nn.activations import PackedLength, axis_lengths
-from eqsynth.nn.networks import problem_of
+from eqsynth.nn.activations import PackedLength, axis_lengths, joined
+from eqsynth.nn.folded import node_order
+from eqsynth.nn.networks import problem_of, sizes_asked
 from eqsynth.project.exporting import program
 from eqsynth.project.networks import HOLDING, SINGLE, is_network_file, network_artifact
 from eqsynth.project.verifying import rebuilt
@@ -36,6 +38,7 @@ def chain(group, *spaces):
 
 
 NUMBERS = "2x1 + 3x0"
+EDGES = "2x2 + 2x1"
 MLP, SEQ = partial(eq.nn.MLP, dtype=D), eq.nn.Sequential
 NETWORKS = {
     "batch": lambda: MLP("O(3)", ["2x1", "4x1 + 3x0", "2x1 + 1x0"], norm="batch", dropout=0.3),
@@ -98,6 +101,38 @@ NETWORKS = {
     "padded, two letters": lambda: eq.nn.Padded(eq.Linear("S(n) x S(m)", "2x(1,1)", "1x(1,0) + 2x(0,0)", dtype=D)),
     "padded, components": lambda: eq.nn.Padded(eq.nn.BatchNorm("O(n)", "2x2 + 1x0", dtype=D)),
     "maxima": lambda: eq.nn.Pool("S(n) x O(3)", "2x(1,1) + 2x(2,0)", "max", "norm"),
+    "sparse": lambda: eq.nn.Sparse(MLP("S(n)", ["1x2 + 2x1", "3x1 + 2x0", "2x1 + 1x0"], norm="batch", dropout=0.3)),
+    "sparse, entries": lambda: eq.nn.Sparse(
+        SEQ(
+            eq.Linear("S(n)", "2x2 + 1x0", EDGES, dtype=D),
+            eq.nn.Residual(SEQ(eq.nn.LayerNorm("S(n)", EDGES, dtype=D), eq.nn.Dropout("S(n)", EDGES, 0.3))),
+            eq.nn.Activation("S(n)", EDGES, (PRELU, "tanh")),
+            eq.Linear("S(n)", EDGES, "1x2 + 2x1 + 2x2", dtype=D),
+        ),
+        restrict=True,
+    ),
+    "sparse, vectors": lambda: eq.nn.Sparse(
+        MLP("S(n) x O(3)", ["2x(2,1) + 1x(1,1)", "3x(1,1) + 3x(1,0)", "2x(0,1)"], "norm", norm="layer")
+    ),
+    "sparse, pairs": lambda: eq.nn.Sparse(MLP("S(n) x O(1,2)", ["1x(2,1)", "2x(1,1) + 3x(1,0)", "2x(0,1)"])),
+    "sparse, tensors": lambda: eq.nn.Sparse(
+        eq.Linear("S(n) x SO(3)", "2x(2,1) + 1x(1,2) + 1x(0,0)", "2x(2,1) + 2x(2,0) + 1x(1,0)", dtype=D)
+    ),
+    "sparse, sums": lambda: eq.nn.Sparse(eq.nn.Pool("S(n) x O(3)", "2x(1,2) + 3x(2,1) + 2x(2,0)", "sum", dtype=D)),
+    "sparse, means": lambda: eq.nn.Sparse(eq.nn.Pool("S(n) x O(3)", "2x(1,2) + 3x(2,1) + 2x(0,1)", components="norm")),
+    "sparse, maxima": lambda: eq.nn.Sparse(eq.nn.Pool("S(n) x O(3)", "2x(1,1) + 2x(1,0)", "max", "norm")),
+    "sparse, length given": lambda: eq.nn.Sparse(eq.Linear("S(n) x S(m)", "2x(2,0)", "1x(1,1)", dtype=D)),
+    "sparse, length shown": lambda: eq.nn.Sparse(MLP("S(n) x S(m)", ["2x(2,1)", "2x(1,1) + 2x(1,0)", "1x(0,2)"])),
+    "sparse, packed": lambda: eq.nn.Sparse(eq.Linear("S(n) x O(3)", "2x(2,S2.packed)", "1x(1,S2.packed)", dtype=D)),
+    "sparse, repeated": lambda: eq.nn.Sparse(eq.Linear("S(n)", EDGES, "2x2 + 1x1 + 1x0", transfer="repeat", dtype=D)),
+    "sparse, scaled": lambda: eq.nn.Sparse(eq.Linear("S(n)", EDGES, "2x2 + 1x1", normalization="sum", dtype=D)),
+    "sparse, few maps": lambda: eq.nn.Sparse(eq.Linear("S(n) x S(2)", "1x(2,2)", "2x(1,2)", transfer="pad", dtype=D)),
+    "sparse, signs": lambda: eq.nn.Sparse(eq.Linear("H(n) x O(2)", "2x(3,1)", "1x(1,1) + 1x(3,1)", dtype=D)),
+    "sparse, scaled by sizes": lambda: eq.nn.Sparse(eq.Linear("H(n)", "2x2 + 1x4 + 1x0", "1x4 + 2x2", dtype=D)),
+    "sparse, unitary": lambda: eq.nn.Sparse(
+        eq.nn.MLP("S(n) x U(2)", ["2x(2,1)", "2x(1,1) + 2x(1,0)", "1x(1,1)"], dtype=torch.complex128)
+    ),
+    "sparse, one size": lambda: eq.nn.Sparse(eq.Linear("S(4)", "2x2", "2x1 + 1x2", dtype=D)),
 }  # fmt: skip
 
 
@@ -112,11 +147,26 @@ def inputs_for(net, batch=(5,), n=4):
             for one in axis_lengths(hom.group, order)
         ]
         terms.append(torch.randn(*batch, *lengths, channels, dtype=dtype))
-    return terms[0] if len(terms) == 1 else tuple(terms)
+    return joined(terms)
+
+
+def call_for(net):
+    """Random arguments of a network; entries of batches of graphs, of which one has no nodes."""
+    if not isinstance(net, eq.nn.Sparse):
+        return inputs_for(net), sizes_for(net)
+    torch.manual_seed(2)
+    orders, asked = [*map(node_order, net.space_in.orders)], sizes_asked(net.module)
+    dense = net.thinned([x.numpy() for x in flat(inputs_for(net))], np.random.default_rng(2))
+    x, batch, at, count, sizes = net.entries_of(joined([*map(torch.as_tensor, dense)]), *[4] * len(asked))
+    if isinstance(net.group.factors[0].n, int):
+        return x, [batch, at, count, sizes]
+    terms = x if len(orders) > 1 else (x,)
+    more = [torch.cat((t[:2], t[:1], t[2:])) if not order else t for t, order in zip(terms, orders, strict=True)]
+    return joined(more), [batch + (batch > 1), at, count + 1, sizes]
 
 
 def sizes_for(net):
-    """What a network takes behind its input."""
+    """What a dense network takes behind its input."""
     if isinstance(net, eq.nn.Padded):
         letters = {factor.n for factor in net.group.factors if isinstance(factor.n, str)}
         # Statistics of training need entries.
@@ -126,18 +176,28 @@ def sizes_for(net):
 
 
 def flat(x):
-    return [x] if isinstance(x, torch.Tensor) else [*x]
+    """All tensors of numbers in tuples of them."""
+    if isinstance(x, torch.Tensor):
+        return [x] if x.is_floating_point() or x.is_complex() else []
+    return [one for item in x for one in flat(item)]
+
+
+def tracked(x):
+    """The same tuples, with tensors of numbers that take gradients."""
+    if isinstance(x, torch.Tensor):
+        return x.clone().requires_grad_() if flat(x) else x
+    return tuple(map(tracked, x))
 
 
 def computed(net, x, sizes):
     """Outputs in training and in evaluation, gradients of all inputs and parameters, and buffers."""
-    x = [term.clone().requires_grad_() for term in flat(x)]
+    x = tracked(x)
     torch.manual_seed(1)
-    trained = flat(net.train()(x[0] if len(x) == 1 else tuple(x), *sizes))
-    wanted = [*x, *net.parameters()]
+    trained = flat(net.train()(x, *sizes))
+    wanted = [*flat(x), *net.parameters()]
     loss = sum((y.abs() ** 2).sum() for y in trained)
     gradients = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
-    evaluated = flat(net.eval()(x[0] if len(x) == 1 else tuple(x), *sizes))
+    evaluated = flat(net.eval()(x, *sizes))
     return [value.detach() for value in (*trained, *gradients, *evaluated, *net.buffers())]
 
 
@@ -162,7 +222,7 @@ def test_files_compute_the_same_without_eqsynth(tmp_path):
     for number, name in enumerate(NETWORKS):
         net, path = network(name), f"net{number}"
         eq.export(net, tmp_path / f"{path}.py")
-        x, sizes = inputs_for(net), sizes_for(net)
+        x, sizes = call_for(net)
         # A copy: in training running statistics change.
         state = {key: value.clone() for key, value in net.state_dict().items()}
         cases[path] = {"name": name, "x": x, "sizes": sizes, "state": state, "values": computed(net, x, sizes)}
@@ -171,10 +231,7 @@ def test_files_compute_the_same_without_eqsynth(tmp_path):
 import importlib, sys, torch
 sys.path.insert(0, {str(tmp_path)!r})
 
-def flat(x):
-    return [x] if isinstance(x, torch.Tensor) else [*x]
-
-{inspect.getsource(computed)}
+{"".join(map(inspect.getsource, (flat, tracked, computed)))}
 for path, case in torch.load("cases.pt", weights_only=True).items():
     over_complex = flat(case["x"])[0].is_complex()
     net = importlib.import_module(path).Network(dtype=torch.complex128 if over_complex else torch.float64)
@@ -203,11 +260,11 @@ def built(net, **options):
 @pytest.mark.parametrize("name", ["batch", "product", "norms", "maxima", "lattice"])
 def test_half_precision_is_the_same(name):
     net = network(name).float()
-    x = [term.float() for term in flat(inputs_for(net))]
+    x = joined([term.float() for term in flat(inputs_for(net))])
     with torch.autocast("cpu", torch.bfloat16):
         for ours, meant in zip(computed(built(net), x, ()), computed(net, x, ()), strict=True):
             torch.testing.assert_close(ours, meant)
-    net, x = net.bfloat16(), [term.bfloat16() for term in x]
+    net, x = net.bfloat16(), joined([term.bfloat16() for term in flat(x)])
     for ours, meant in zip(computed(built(net).bfloat16(), x, ()), computed(net, x, ()), strict=True):
         torch.testing.assert_close(ours, meant)
 
@@ -262,9 +319,12 @@ def scaled():
 
 INNER = partial(eq.Linear, "S(n)", "2x1", "2x1")
 REFUSED = {
-    "Sparse": (lambda: eq.nn.Sparse(INNER()), r"a Sparse, .*no plans. Export network.module, .*Padded\(network.module"),
+    "open packed lengths": (
+        lambda: eq.nn.Sparse(eq.Linear("S(n) x O(m)", "1x(1,S2.packed)", "1x(1,0)")),
+        "network.module has packed tensors of length m_S2, where m is open, .*: store tensors full, or give m",
+    ),
     "frames": (lambda: eq.nn.FrameAverage(nn.Identity(), "SO(3)", "1x1", "1x1"), "a FrameAverage, .*not of eq.nn"),
-    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "1x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
+    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "2x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
     "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*network.module"),
     "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*network._orig_mod"),
     "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Seq"),

@@ -27,11 +27,13 @@ from eqsynth.algebra import (
     to_orbits,
     trace,
 )
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError
+from eqsynth.bases.idempotents import central_elements
+from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
 from eqsynth.exact.partitions import partitions
+from eqsynth.exact.ring import from_flint
 from eqsynth.exact.spherical import centraliser
 from eqsynth.families.symplectic import omega
-from eqsynth.symbolic import ExactMatrix, change_of_basis
+from eqsynth.symbolic import ExactMatrix, change_of_basis, degenerate_sizes, weingarten_function
 
 # --- maps ---------------------------------------------------------------------------------------------
 
@@ -104,7 +106,8 @@ def test_maps_in_latex():
 
 
 @pytest.mark.parametrize(("call", "error", "why"), [
-    (lambda: eq.basis("S(n) x O(3)", "(1,1)", "(1,1)").map(0), GroupError, "not made of diagrams"),
+    (lambda: eq.basis("S(n) x O(3)", "(1,1)", "(1,1)").map(0), GroupError, "products of maps of its factors"),
+    (lambda: eq.basis("C(5)", 1, 1).map(0), GroupError, r"tables: .* B'\(n\), .* O\(p,q\), .* Z\(r\) wr S\(n\), Aut"),
     (lambda: eq.basis("S(n)", "S2", "S2").map(0), GroupError, "ask for the orders 2 -> 2"),
     (lambda: eq.basis("O(3)", "1.det", 2).map(0) >> identity("O(3)", "2.det"), SpaceError, "first has 2 outputs"),
     (lambda: eq.basis("S(n)", 1, 1).map(2), EqsynthError, "count from 0"),
@@ -116,7 +119,8 @@ def test_maps_in_latex():
     (lambda: jucys_murphy("H(n)", 2), GroupError, "no Jucys-Murphy elements"),
     (lambda: jucys_murphy("S'(n)", 2), GroupError, "no Jucys-Murphy elements"),
     (lambda: central_idempotents("S(3)", 2), GroupError, "ask for n from 4 on"),
-    (lambda: central_idempotents("S(n)", 4), SizeError, "more than 1,000 diagrams"),
+    (lambda: central_idempotents("S(n)", 5), SizeError, "more than 10,395 diagrams"),
+    (lambda: primitive_idempotents("S(n)", 4), SizeError, "more than 945 diagrams: ask for a lower order"),
     (lambda: kronecker("S(n)", "{n-2,1}", "{n}"), GroupError, "is no irrep"),
     (lambda: kronecker("S(4)", "{2,1}", "{4}"), GroupError, "is no irrep"),
     (lambda: character("A(4)", "{4}"), GroupError, "are not known"),
@@ -125,7 +129,22 @@ def test_maps_in_latex():
     (lambda: change_of_basis("O(n)", 1, 1), GroupError, "orbit basis"),
     (lambda: change_of_basis("H(n)", 1, 1, to="irreps"), GroupError, "no Jucys-Murphy elements"),
     (lambda: change_of_basis("O(n)", 1, 1, to="irrep"), EqsynthError, "did you mean 'irreps'"),
-    (lambda: matrix_units("S(n)", 1, 3), SizeError, "more than 105 diagrams"),
+    (lambda: matrix_units("S(n)", 3, 4), SizeError, r"877 sums of as many diagrams, more than 203"),
+    (lambda: matrix_units("O(n)", 30, 30), SizeError, "many sums of as many diagrams"),
+    (lambda: matrix_units("S(5)", 1, 3), GroupError, "ask for n from 6 on"),
+    *((lambda group=group: epsilon(group), GroupError, "no Levi-Civita tensor.*ask for SO") for group in (
+        "GL(2)", "U(n)", "B(3)", "Z(3) wr S(2)", "S(2) wr S(3)", "S(m) wr S(n)", "Sp(n)", "Aut(petersen)")),
+    (lambda: epsilon("S(n) x O(3)"), GroupError, r"no algebra of diagrams.*S\(m\) wr S\(n\), Z\(r\) wr S\(n\), Aut"),
+    (lambda: epsilon("H(n)"), SymbolicError, r"ask for H\(3\)"),
+    (lambda: identity("S(3) x O(3)", (1, 1)), GroupError, "no algebra of diagrams"),
+    *((lambda group=group: degenerate_sizes(group, 1, 1), GroupError, r"no closed inner products.*Z\(r\) wr S\(n\)$")
+      for group in ("C(5)", "S(3) x O(3)", "Aut(petersen)")),
+    (lambda: degenerate_sizes("S(2) wr S(3)", 1, 1), GroupError, "nested partitions alone"),
+    (lambda: degenerate_sizes("Z(3) wr S(2)", 1, 1), SymbolicError, r"ask for Z\(3\) wr S\(n\)$"),
+    (lambda: weingarten_function("S(2) wr S(3)", (1,)), GroupError, r"or S\(n\)$"),
+    (lambda: weingarten_function("SU(2)", (1,)), GroupError, "for the matrix, weingarten"),
+    (lambda: eq.Group.parse("S(2) wr S(n)").order, SymbolicError, r"S\(2\) wr S\(n\) leaves sizes open"),
+    (lambda: eq.Group.parse("S(3) x C(3)").generators, GroupError, "factor.generators for factor in group.factors"),
 ])  # fmt: skip
 def test_what_is_refused(call, error, why):
     with pytest.raises(error, match=why):
@@ -170,7 +189,7 @@ def test_a_bratteli_diagram_prints_and_draws():
 
 # --- idempotents --------------------------------------------------------------------------------------
 
-SMALL = [("O(n)", 2), ("O(n)", 3), ("Sp(n)", 2), ("S(n)", 1), ("S(n)", 2), ("S(5)", 2), ("O(3)", 2)]
+SMALL = [("O(n)", 2), ("O(n)", 3), ("Sp(n)", 2), ("S(n)", 1), ("S(n)", 2), ("S(5)", 2), ("O(3)", 2), ("O(4)", 3)]
 
 
 @pytest.mark.parametrize(("group", "order"), SMALL)
@@ -197,6 +216,34 @@ def test_primitive_idempotents_are_projections_to_single_parts(group, order):
     for walk, part in walks.items():
         assert trace(part) == dims[walk[-1]]
         assert part >> part == part
+
+
+@pytest.mark.parametrize(("group", "order"), [("S(n)", 3), ("O(n)", 4)])
+def test_idempotents_of_higher_orders(group, order):
+    """203 and 105 diagrams: traces, and what they add up to."""
+    parts, walks = central_idempotents(group, order), primitive_idempotents(group, order)
+    known = {name: (times, dim) for name, times, dim in eq.bratteli(group, order).parts}
+    assert {name: trace(part) for name, part in parts.items()} == {name: t * dim for name, (t, dim) in known.items()}
+    assert sum(parts.values()) == sum(walks.values()) == identity(group, order)
+    for name, part in parts.items():
+        own = [one for walk, one in walks.items() if walk[-1] == name]
+        assert len(own) == known[name][0]
+        assert sum(own) == part
+        assert {trace(one) for one in own} == {known[name][1]}
+
+
+@pytest.mark.parametrize(("family", "shapes"), [("O", 19), ("Sp", 19), ("S", 12)])
+def test_central_elements_tell_parts_apart(family, shapes):
+    """Beyond 5 boxes contents do not; what elements are on parts is what composing with the projections says."""
+    group, low = eq.Group(family, "n"), 2 if family == "S" else 3
+    values = [one for _, one in central_elements(group, 4 if family == "S" else 6)]
+    told = {tuple(str(one[label]) for one in values) for label in values[0]}
+    assert len(told) == len(values[0]) == shapes
+    assert (len({str(value) for value in values[0].values()}) < shapes) == (family != "S")
+    for element, own in central_elements(group, low):
+        known = element()
+        for part, value in zip(central_idempotents(group, low).values(), own.values(), strict=True):
+            assert part >> known == known >> part == part * from_flint(value)
 
 
 @pytest.mark.parametrize(("group", "order"), [("O(n)", 3), ("Sp(n)", 3), ("S(n)", 2)])
@@ -288,7 +335,7 @@ def test_orbits_and_irreps_change_through_diagrams():
     assert through.to_sympy() == change_of_basis("S(n)", 1, 1, start="irreps", to="orbits").to_sympy().inv()
 
 
-@pytest.mark.parametrize(("group", "one", "two"), [("S(4)", 1, 2), ("O(n)", 1, 3), ("Sp(n)", 2, 2)])
+@pytest.mark.parametrize(("group", "one", "two"), [("S(4)", 1, 2), ("O(n)", 1, 3), ("Sp(n)", 2, 2), ("O(4)", 1, 3)])
 def test_matrix_units_multiply_as_matrices(group, one, two):
     there, back = matrix_units(group, one, two), matrix_units(group, two, one)
     square = matrix_units(group, two, two)

@@ -116,6 +116,50 @@ def test_a_message_by_hand():
     assert_close(average(x, positions, PATH)[0], number / near.clamp(min=1)[:, None])
 
 
+def test_numbers_of_edges_are_read_beside_distances():
+    """Each message is that of a layer whose perceptron hears of the edge; zeros change nothing, others do."""
+    torch.manual_seed(0)
+    layer = eq.nn.Message("O(2)", "2x0 + 1x1", "1x0 + 1x1", 2.0, degree=1, hidden=4, edge_dim=3, dtype=torch.float64)
+    assert "edge_dim=3" in repr(layer)
+    x = torch.randn(3, 2).double(), torch.randn(3, 2, 1).double()
+    positions, kinds = torch.rand(3, 2).double(), torch.randn(4, 3).double()
+    plain = eq.nn.Message("O(2)", "2x0 + 1x1", "1x0 + 1x1", 2.0, degree=1, hidden=4, dtype=torch.float64)
+    shared = {name: w for name, w in layer.state_dict().items() if not name.startswith("radial.0")}
+    plain.load_state_dict(shared, strict=False)
+    first, heard = layer.radial[0], plain.radial[0]
+    meant = [0, 0]
+    for edge in range(4):  # one by one: what is said of an edge is a bias of the first layer
+        with torch.no_grad():
+            heard.weight.copy_(first.weight[:, :8])
+            heard.bias.copy_(first.bias + first.weight[:, 8:] @ kinds[edge])
+        meant = [a + b for a, b in zip(meant, plain(x, positions, PATH[:, edge : edge + 1]), strict=True)]
+    assert_close(list(layer(x, positions, PATH, edge_attr=kinds)), meant)
+    kinds.requires_grad_()
+    sum(y.square().sum() for y in layer(x, positions, PATH, edge_attr=kinds)).backward()
+    assert (kinds.grad.abs().sum(1) > 0).all()
+
+
+class Charged(torch.nn.Module):
+    """``wrong`` gives edges a coordinate, which turns."""
+
+    group, space_in, space_out = "O(3)", "1x0", "1x1"
+
+    def __init__(self, wrong):
+        super().__init__()
+        self.message, self.wrong = eq.nn.Message("O(3)", "1x0", "1x1", 3.0, edge_dim=1, hidden=4), wrong
+
+    def forward(self, x, positions):
+        edges, _ = eq.nn.neighbors(positions, 3.0)
+        both = (positions[edges[1]] - positions[edges[0]])[:, :1] if self.wrong else x[edges[0]] * x[edges[1]]
+        return self.message(x, positions, edges, edge_attr=both)
+
+
+def test_numbers_of_edges_and_the_symmetry():
+    eq.testing.assert_equivariant(Charged(False), positions=True, trials=2)
+    with pytest.raises(EquivarianceError, match="not equivariant"):
+        eq.testing.assert_equivariant(Charged(True), positions=True)
+
+
 @settings(max_examples=10, deadline=None)
 @given(d=st.integers(1, 5), degree=st.integers(0, 4), signs=st.integers(0, 5), seed=st.integers(0, 1000))
 def test_traceless_parts_have_no_trace_and_differ_from_powers_by_traces(d, degree, signs, seed):
@@ -291,6 +335,7 @@ def test_a_crystal_is_the_same_in_a_larger_cell():
         ("O(3)", {"basis": "fourier"}, "basis"),
         ("O(3)", {"reduce": "max"}, "reduce"),
         ("O(3)", {"hidden": 0}, "hidden is a whole number from 1"),
+        ("O(3)", {"edge_dim": -1}, "edge_dim is a whole number from 0"),
     ],
 )
 def test_what_cannot_be_is_refused(group, options, message):
@@ -311,9 +356,19 @@ def test_tensors_that_do_not_fit_are_refused():
         ((x, positions, None, torch.zeros(2).long()), "the graph of each of 3 points"),
         ((x, positions, PATH, None, torch.zeros(3, 3)), r"one for each edge, of shape \(4, 3\)"),
         ((x[0], positions), "features"),
+        ((x, positions, PATH, None, None, torch.ones(4, 1)), "reads no numbers of edges.*edge_dim"),
     ):
         with pytest.raises(ShapeError, match=message):
             layer(*arguments)
+    layer = eq.nn.Message("O(3)", "1x0", "1x0", 2.0, edge_dim=2)
+    for edges, kinds, message in (
+        (None, torch.ones(4, 2), "2 numbers of each edge.*the edge_index it belongs to"),
+        (PATH, None, r"edge_attr is of type NoneType, expected floating-point numbers of shape \(4, 2\)"),
+        (PATH, torch.ones(4, 1), r"edge_attr is of shape \(4, 1\), expected floating-point numbers of shape \(4, 2\)"),
+        (PATH, torch.ones(4, 2).long(), "expected floating-point numbers"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            layer(x, positions, edges, edge_attr=kinds)
     with pytest.raises(ShapeError, match="independent vectors"):
         eq.nn.neighbors(positions, 1.0, cell=torch.ones(3, 3))
     with pytest.raises(ShapeError, match="one graph"):

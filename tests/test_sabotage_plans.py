@@ -67,6 +67,7 @@ GOOD: dict[str, Callable[[], object]] = {
     "Lorentz product": lambda: eq.TensorProduct("SO(1,2)", "1x1", "1x1", "1x1").plan,
     "symplectic product": lambda: eq.TensorProduct("Sp(n)", "1x1", "1x1", "1x2 + 1x0").plan,
     "wide product": lambda: eq.TensorProduct("S(n)", "8x1", "8x1", "1x2").plan,
+    "coupling": lambda: eq.TensorProduct("O(3)", "1x2e", "1x2e", "1x3e").plan,
     "powers": lambda: eq.PolynomialLayer("S(n)", "1x1", 2, "1x1").plan,
 }
 
@@ -376,6 +377,11 @@ PLANS = {
     "a scale of a product": ("product", step("product", Join, 0, terms=2)),
     "two weighed products exchanged": ("wide product", step("wide product", Weigh, elements=exchanged("elements"))),
     "two factors exchanged": ("wide product", step("wide product", Weigh, left=(1,), right=(0,))),
+    "irreps multiplied the other way round": (
+        "coupling",
+        step("coupling", Join, left=lambda s: s.right, right=lambda s: s.left),
+    ),
+    "the square of an irrep": ("coupling", step("coupling", Join, sources=lambda s: (s.sources[1], s.sources[1]))),
     "a product of other inputs": ("powers", step("powers", Join, -1, sources=("u_a", "u_a"), left=(0,), right=(0,))),
     # What a plan says about weights.
     "a gain that is missing": ("O(n)", pair("O(n)", gains=(0,))),

@@ -219,7 +219,7 @@ def test_what_cannot_be_projected_is_refused_with_the_cure():
     with pytest.raises(SymbolicError, match="without n"):
         eq.nn.project(weight, "S(3)", 1, 1, 3)
     with pytest.raises(SymbolicError, match="two sizes open"):
-        eq.nn.project(torch.zeros(4, 4), "S(m) wr S(n)", 1, 1, 4)
+        eq.nn.project(torch.zeros(4, 4), "S(m) wr S(n)", 1, 1, (2, 2))
     with pytest.raises(SizeError, match="beyond 1,000"):
         eq.nn.project(torch.zeros(4096, 4096), "S(8)", 4, 4)
     with pytest.raises(EqsynthError, match="equivariant as it is"):
@@ -228,6 +228,11 @@ def test_what_cannot_be_projected_is_refused_with_the_cure():
         eq.nn.equivariance_gap(torch.nn.ReLU(), "S(3)", 1, 1)
     with pytest.raises(EqsynthError, match="no vector"):
         eq.nn.project_(Odd(), "S(3)", 1, 1)
+    for call in (eq.nn.equivariance_gap, eq.nn.project_):
+        with pytest.raises(EqsynthError, match=r"Conv2d has 4 axes.*movedim"):
+            call(torch.nn.Conv2d(3, 3, 3), "S(3)", 1, 1)
+        with pytest.raises(EqsynthError, match="leave transfer=pad out"):
+            call(torch.zeros(3, 3), "S(n)", 1, "1, transfer=pad", n=3)
     for weights in ({}, {"S(3)": -1.0}, {"S(3)": "1"}):
         with pytest.raises(EqsynthError, match="weight"):
             eq.nn.equivariance_gap(weight, weights, 1, 1)

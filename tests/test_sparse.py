@@ -19,10 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import eqsynth as eq
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
-from eqsynth.nn import positions as support
+from eqsynth.nn import entries as support
+from eqsynth.nn.entries import summed
 from eqsynth.nn.folded import component_shape, node_order
 from eqsynth.nn.networks import problem_of, sizes_asked
-from eqsynth.nn.positions import summed
 from eqsynth.plans.interpret import interpret
 
 EDGES = torch.tensor([[0, 1, 1, 2, 3, 4], [1, 0, 2, 1, 4, 3]])
@@ -127,7 +127,7 @@ def assert_exact(module, sizes, entries, seed=0, shuffled=False, **options):
     sparse = eq.nn.Sparse(module, **options)
     terms, graph = batch_of(sparse.space_in, sizes, entries, seed, shuffled, sparse.group)
     make = torch.Generator().manual_seed(seed + 1)
-    at = {order: index_of(graph, order, entries + 3, make) for order in sparse._sampled}
+    at = {order: index_of(graph, order, entries + 3, make) for order in sparse.sampled}
     x = terms[0] if len(terms) == 1 else tuple(terms)
     letters = {letter: M[letter] for letter in sparse.sizes} or None
     found = listed(sparse(x, graph, list(at.values()), len(sizes), letters), sparse.space_out)
@@ -347,14 +347,13 @@ def test_many_graphs_need_no_padding():
 
 
 def test_nothing_large_waits_for_the_garbage_collector(monkeypatch):
-    made, of = [], support.Nodes.of.__func__
+    made, init = [], support.Nodes.__init__
 
-    def watched(cls, *args):
-        nodes = of(cls, *args)
+    def watched(nodes, *args):
+        init(nodes, *args)
         made.extend(weakref.ref(tensor) for tensor in (nodes.place, nodes.sizes))
-        return nodes
 
-    monkeypatch.setattr(support.Nodes, "of", classmethod(watched))
+    monkeypatch.setattr(support.Nodes, "__init__", watched)
     gc.disable()
     try:
         eq.nn.Sparse(eq.Linear("S(n)", "2x2", "2x2"))((EDGES, torch.randn(6, 2)), PATH_AND_PAIR)

@@ -928,6 +928,10 @@ object = "models_of_a_test:triangles"
 object = "models_of_a_test:Box.kept"
 [networks.Single]
 object = "models_of_a_test:Box.layer"
+[networks.Spread]
+group = "S(n)"
+spaces = ["1x1", "2x1", "1x0"]
+transfer = "pad"
 """
 MODELS = """
 import eqsynth as eq
@@ -948,7 +952,8 @@ def test_networks_are_kept_in_step_as_layers_are(tmp_path, monkeypatch):
     done = eqsynth("sync", cwd=tmp_path)
     assert "wrote package/layers/force.py: Force, O(3): 2x1 -> 1x1\n" in done
     assert "wrote package/layers/triangles.py: Triangles, S(n): 1x2 -> 1x0\n" in done
-    assert "4 networks, up to date" in eqsynth("sync", "--check", cwd=tmp_path)
+    assert 'transfer = "pad"' in (tmp_path / "package" / "layers" / "spread.py").read_text()
+    assert "5 networks, up to date" in eqsynth("sync", "--check", cwd=tmp_path)
     proven = {"force": "MLP O(3): 2x1 -> 1x1", "single": "O(3): 2x1 -> 1x1"}
     for name, what in proven.items():
         said = eqsynth("verify", f"package/layers/{name}.py", "--trials", "1", cwd=tmp_path)
@@ -985,6 +990,7 @@ def test_networks_are_kept_in_step_as_layers_are(tmp_path, monkeypatch):
         ('group = "O(3)"\nspaces = ["1x1", 2]', "spaces are texts"),
         ('group = "O(3)"\nspaces = ["1x1"]', "an MLP needs a list of spaces"),
         ('group = "O(3)"\nspaces = ["1x1", "1x0"]\nnorm = "each"', "norm is "),
+        ('group = "S(n)"\nspaces = ["1x1", "1x0"]\ntransfer = "padding"', "did you mean 'pad'?"),
         ('hom = "O(3): 1 -> 1"', "there is no key 'hom'"),
         ('object = "os:getcwd"\nformat = "pt2"', "there is no key 'format'"),
     ],

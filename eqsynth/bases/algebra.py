@@ -33,19 +33,30 @@ from fractions import Fraction
 from functools import lru_cache, reduce
 from itertools import pairwise, permutations, product
 from math import factorial, lcm, prod
+from numbers import Number
 from operator import mul
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from eqsynth.diagrams.bilabelled import values
 from eqsynth.diagrams.diagram import Diagram, Element, join
 from eqsynth.diagrams.enumeration import misfit
-from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError, explain_calls, require, shown
+from eqsynth.errors import (
+    EqsynthError,
+    GroupError,
+    OperandError,
+    SizeError,
+    SpaceError,
+    SymbolicError,
+    explain_calls,
+    require,
+    shown,
+)
 from eqsynth.exact.numbers import binary, fraction, ordered, whole
 from eqsynth.exact.partitions import bell, components, set_partitions
 from eqsynth.exact.permutations import heads_of, sorted_heads
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
-from eqsynth.families.group import FAMILIES, OTHERS, Group
+from eqsynth.families.group import Group, families_with
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.graphs.graph import Graph
 from eqsynth.spaces.space import (
@@ -99,9 +110,10 @@ class Map:
 
     ``f >> g`` is first f, then g: its matrix is g.matrix() @ f.matrix(). ``f @ g`` is the tensor product
     (Kronecker product), ``f.T`` the transpose, ``f.power(3)`` is ``f >> f >> f``, and sums, differences, multiples
-    and quotients by a scalar are those of matrices. Elements of a basis are maps, too: ``eq.basis(...).map(i)``.
-    Coefficients are exact: whole numbers, Fractions, and rational functions of n while n is a letter. Terms are in
-    the order of ``Diagram.key``, each diagram once, none zero; :meth:`collect` brings them there.
+    and quotients by a scalar are those of matrices; in a sum a number is that many times the identity, ``1 - p``.
+    Elements of a basis are maps, too: ``eq.basis(...).map(i)``. Coefficients are exact: whole numbers, Fractions, and
+    rational functions of n while n is a letter. Terms are in the order of ``Diagram.key``, each diagram once, none
+    zero; :meth:`collect` brings them there.
 
     Equality is that of combinations. Where diagrams are dependent (n a number, and small) two of them may be one
     matrix: :func:`same` decides that.
@@ -175,9 +187,11 @@ class Map:
         group = Group.parse(group)
         return cls(group, _order(group, outputs), _order(group, inputs), _collect(terms))
 
+    #: NumPy leaves products with its numbers and arrays to the operators below.
+    __array_ufunc__: ClassVar[None] = None
+
     def __rshift__(self, other: Map) -> Map:
-        if not isinstance(other, Map):
-            return NotImplemented
+        other = self._other(other, ">>", "c * f is a multiple of f")
         self._meet(other, "compose")
         if self.outputs != other.inputs:
             hint = "; the other way round they fit" if other.outputs == self.inputs else ""
@@ -189,11 +203,21 @@ class Map:
         return self._pairs(other, other.outputs, self.inputs, _composed)
 
     def __matmul__(self, other: Map) -> Map:
-        if not isinstance(other, Map):
-            return NotImplemented
+        other = self._other(other, "@", "c * f is a multiple of f, f @ identity(group, k) adds k strands beside f")
         self._meet(other, "tensor")
         outputs, inputs = _beside(self.outputs, other.outputs), _beside(self.inputs, other.inputs)
         return self._pairs(other, outputs, inputs, _tensored)
+
+    def __rrshift__(self, other: object) -> NoReturn:
+        self._other(other, ">>", "c * f is a multiple of f", left=True)
+        raise AssertionError  # a map would have been asked first
+
+    def __rmatmul__(self, other: object) -> NoReturn:
+        self._other(other, "@", "c * f is a multiple of f", left=True)
+        raise AssertionError
+
+    def __pow__(self, exponent: object) -> NoReturn:
+        raise OperandError(f"{_type(self)} ** {shown(exponent)} is not defined: f.power(2) is f >> f")
 
     @property
     def T(self) -> Map:  # noqa: N802 - the transpose, as in numpy and torch
@@ -201,9 +225,8 @@ class Map:
         terms = ((c * sign, d) for c, diagram in self.terms for sign, d in _transposed(self.group, diagram))
         return Map.collect(self.group, self.inputs, self.outputs, terms)
 
-    def __add__(self, other: Map) -> Map:
-        if not isinstance(other, Map):
-            return NotImplemented
+    def __add__(self, other: Map | Scalar) -> Map:
+        other = self._summand(other, "+")
         self._meet(other, "add")
         if (self.outputs, self.inputs) != (other.outputs, other.inputs):
             raise SpaceError(
@@ -211,13 +234,16 @@ class Map:
             )
         return Map.collect(self.group, self.outputs, self.inputs, self.terms + other.terms)
 
+    __radd__ = __add__
+
     def __neg__(self) -> Map:
         return self * -1
 
-    def __sub__(self, other: Map) -> Map:
-        if not isinstance(other, Map):
-            return NotImplemented
-        return self + -other
+    def __sub__(self, other: Map | Scalar) -> Map:
+        return self + -self._summand(other, "-")
+
+    def __rsub__(self, other: Scalar) -> Map:  # type: ignore[misc]  # of no map: that would be asked first
+        return -self + other
 
     def __mul__(self, scalar: Scalar) -> Map:
         if isinstance(scalar, Map):
@@ -316,6 +342,31 @@ class Map:
     @property
     def _form(self) -> str:
         return self.group.form if self.group.paired else ""
+
+    def _other(self, other: object, sign: str, cure: str, left: bool = False) -> Map:
+        """The other operand, which must be a map."""
+        if isinstance(other, Map):
+            return other
+        if isinstance(other, Diagram):
+            cure = "a diagram knows no group: write basis.map(i) in place of basis[i], or Map.of(group, diagram)"
+        elif not _is_number(other):
+            cure = f"both sides are maps of {self.group}, as eq.basis(...).map(i) and eq.algebra make them"
+        sides = (shown(other), _type(self)) if left else (_type(self), shown(other))
+        raise OperandError(f"{sides[0]} {sign} {sides[1]} is not defined: {cure}")
+
+    def _summand(self, other: object, sign: str) -> Map:
+        """The other operand of a sum, where a number is that many times the identity."""
+        if isinstance(other, Map) or not _is_number(other):
+            return self._other(other, sign, "")
+        scalar = _exact(other)
+        if scalar == 0:
+            return Map.collect(self.group, self.outputs, self.inputs, ())
+        if self.outputs != self.inputs:
+            raise SpaceError(
+                f"{_type(self)} {sign} {shown(other)} is not defined: a number in a sum is a multiple of the identity, "
+                "and that has as many outputs as inputs"
+            )
+        return identity(self.group, self.inputs) * scalar
 
     def _meet(self, other: Map, verb: str) -> None:
         if self.group != other.group:
@@ -480,6 +531,8 @@ def same(left: Map, right: Map) -> bool:
     (False, True)
 
     With n a letter the maps are equal for every n exactly when the combinations are, and the answer is that.
+
+    Raises SpaceError for maps between other orders, EqsynthError for what are no maps.
     """
     for name, map_ in (("left", left), ("right", right)):
         require(name, map_, Map, _MAP)
@@ -494,6 +547,8 @@ def identity(group: Group | str, order: Order) -> Map:
     >>> from eqsynth.algebra import identity
     >>> print(identity("S(n)", 2))
     [y[a,b] += x[a,b]]
+
+    Raises GroupError for groups without diagrams, SpaceError for an order that the group does not have.
     """
     order = _checked_order(Group.parse(group), order)
     return permute(group, range(axes_of(order)), order)
@@ -535,6 +590,8 @@ def swap(group: Group | str) -> Map:
     >>> from eqsynth.algebra import swap
     >>> print(swap("O(n)"))
     [y[a,b] += x[b,a]]
+
+    Raises GroupError for groups without diagrams.
     """
     return permute(group, (1, 0))
 
@@ -547,7 +604,8 @@ def cup(group: Group | str) -> Map:
     >>> print(cup("O(n)"), cup("Sp(n)"), cup("O(1,3)"))
     [y[a,a] += x] [y[a,b] += ω[a,b] x] [y[a,b] += η[a,b] x]
 
-    For GL(n) it is 0 -> (1,1), the unit matrix: an axis of V and one of V*.
+    For GL(n) it is 0 -> (1,1), the unit matrix: an axis of V and one of V*. Raises GroupError for groups without
+    diagrams, such as those of matrices.
     """
     return Map.of(group, Diagram(2, 0, ((0, 1),)), outputs=(1, 1) if Group.parse(group).duals else 2)
 
@@ -560,7 +618,7 @@ def cap(group: Group | str) -> Map:
     >>> print(cap("Sp(n)"), swap("Sp(n)") >> cap("Sp(n)"))
     [y += ω[a,b] x[a,b]] -[y += ω[a,b] x[a,b]]
 
-    For GL(n) it is (1,1) -> 0, the trace.
+    For GL(n) it is (1,1) -> 0, the trace. Raises GroupError for groups without diagrams.
     """
     return Map.of(group, Diagram(0, 2, ((0, 1),)), inputs=(1, 1) if Group.parse(group).duals else 2)
 
@@ -572,6 +630,8 @@ def merge(group: Group | str) -> Map:
     >>> from eqsynth.algebra import merge
     >>> print(merge("S(n)"))
     [y[a] += x[a,a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(1, 2, ((0, 1, 2),)))
 
@@ -583,6 +643,8 @@ def split(group: Group | str) -> Map:
     >>> from eqsynth.algebra import merge, split
     >>> print(split("S(n)") >> merge("S(n)"))
     [y[a] += x[a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(2, 1, ((0, 1, 2),)))
 
@@ -594,6 +656,8 @@ def unit(group: Group | str) -> Map:
     >>> from eqsynth.algebra import counit, unit
     >>> print(unit("S(n)") >> counit("S(n)"))
     n · [y += x]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(1, 0, ((0,),)))
 
@@ -605,6 +669,8 @@ def counit(group: Group | str) -> Map:
     >>> from eqsynth.algebra import counit
     >>> print(counit("S(n)"))
     [y += x[a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(0, 1, ((0,),)))
 
@@ -637,15 +703,25 @@ def epsilon(group: Group | str) -> Map:
     >>> print(volume >> volume.T)
     6 · [y += x]
 
-    Raises GroupError for groups without a head, SymbolicError where n is a letter.
+    Raises GroupError for groups without such a diagram, SymbolicError where n is a letter.
     """
     group = Group.parse(group)
-    if isinstance(group.n, str):
-        raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.family}(3)")
-    blocks = tuple((vertex,) for vertex in range(group.n))
-    volume = Diagram(group.n, 0, blocks, head=tuple(range(group.n)))
-    twisted = not group.duals and group.flips
-    return Map.of(group, volume, inputs=Twisted(0) if twisted else 0)
+    _check_group(group)
+    refusal = GroupError(
+        f"{group} has no Levi-Civita tensor among its diagrams: ask for SO(n), A(n), SL(n) or SU(n), or for O(n), S(n) "
+        "or H(n), where it goes out from 0.det"
+    )
+    if group.maps != "diagrams":
+        raise refusal
+    sized = group.at(4) if group.symbolic else group
+    blocks = tuple((vertex,) for vertex in range(sized.number))
+    volume = Diagram(len(blocks), 0, blocks, head=tuple(range(len(blocks))))
+    inputs: MapOrder = Twisted(0) if not group.duals and sized.flips else 0
+    if misfit(maps_of(sized, inputs, len(blocks)), volume):
+        raise refusal
+    if group.symbolic:
+        raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.at(3)}")
+    return Map.of(group, volume, inputs=inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -659,6 +735,8 @@ class Orbits:
     True
 
     Terms are as in :class:`Map`. Orbits with more than n blocks are zero and have no place.
+
+    Raises GroupError for groups without orbits, EqsynthError for what are no terms.
     """
 
     group: Group
@@ -1254,6 +1332,12 @@ def _rational(value: object) -> int | Fraction:
     return exact.numerator if exact.denominator == 1 else exact
 
 
+def _is_number(value: object) -> bool:
+    """Whether somebody means a scalar, exact or not: a number, a rational function, an expression of SymPy."""
+    kinds = Number | Polynomial
+    return isinstance(value, kinds) or type(value).__module__.partition(".")[0] == "sympy"
+
+
 def _exact(value: object) -> Scalar:
     """The one form of a scalar: whole numbers as int, constants as numbers."""
     if type(value) is int:
@@ -1269,10 +1353,8 @@ def _exact(value: object) -> Scalar:
 def _check_group(group: Group) -> None:
     require("group", group, Group, "write eq.Group.parse(text)")
     if not group.spanning:
-        others = (f"{name}(...)" for name, known in OTHERS.items() if known.spanning)
-        families = (f"{name}(n)" for name, known in FAMILIES.items() if known.spanning)
-        known = ", ".join([*families, *others])
-        raise GroupError(f"the diagrams of {group} have no algebra here: ask for one of {known}")
+        known = families_with(lambda kind: kind.spanning)
+        raise GroupError(f"the maps of {group} have no algebra of diagrams here: ask for one of {known}")
 
 
 @lru_cache(maxsize=65536)
@@ -1306,6 +1388,7 @@ def _order(group: Group, order: Any) -> MapOrder:
 
 def _checked_order(group: Group, order: Any) -> MapOrder:
     """The same, checked by itself."""
+    _check_group(group)
     order = _order(group, order)
     return order if isinstance(order, Valence) or _is_twisted(order) else plain_order(order)
 

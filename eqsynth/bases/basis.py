@@ -18,7 +18,7 @@ from eqsynth.diagrams.transfer import transfers
 from eqsynth.errors import CatalogError, EqsynthError, GroupError, SizeError, SymbolicError, explain_calls, shown
 from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import choice, flag, whole
-from eqsynth.families.group import FAMILIES, Group
+from eqsynth.families.group import Group, families_with
 from eqsynth.families.hom import check_transfer, fitted_order, maps_of, mixed
 from eqsynth.graphs.orbits import representatives, signed_orbits, signed_tables
 from eqsynth.spaces.exchanges import Turn
@@ -70,6 +70,13 @@ MAX_LISTED = 200_000
 class Certificate:
     """Why a set of diagrams is a basis: its size, and the argument for its independence.
 
+    >>> import eqsynth as eq
+    >>> certificate = eq.basis("O(3)", 3, 3).certificate
+    >>> certificate.dimension, certificate.spanning, certificate.independence
+    (15, 15, 'stable')
+    >>> print(eq.basis("S(n)", 1, 1).certificate)
+    2; independent: all diagrams are independent at this size; complete: the dimension is 2
+
     ``dimension`` comes from representation theory; ``spanning`` elements were considered.
     ``independence`` names the argument: ``"stable"`` (the group's theorem for large n), ``"blocks"``
     (S(n): partitions into at most n blocks; their change to the orbit basis is unitriangular), ``"standard"``
@@ -81,8 +88,9 @@ class Certificate:
     (wreath products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
     orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
-    ``"schur"`` (there is no map but the identity) and ``"images"`` (images of a vector have full rank modulo
-    ``prime``), or for maps that mean the same at every size ``"transfer"`` (those of a basis whose blocks say so, see
+    ``"schur"`` (there is no map but the identity), ``"coupling"`` (a product of two irreps of O(3) holds a third once
+    at most, :mod:`eqsynth.bases.couplings`) and ``"images"`` (images of a vector have full rank modulo ``prime``), or
+    for maps that mean the same at every size ``"transfer"`` (those of a basis whose blocks say so, see
     :mod:`eqsynth.diagrams.transfer`), or for products of equal factors ``"patterns"`` (all patterns, as many as the
     dimension) and ``"tensors"`` (values at random tensors of full rank modulo ``prime``), :mod:`eqsynth.plans.powers`.
     """
@@ -106,6 +114,7 @@ class Certificate:
             "means": f"their means over permutations of axes have full rank modulo {self.prime}",
             "transfer": "part of a basis, and no combination of the rest commutes at every size",
             "schur": "multiples of the identity, or zero, by Schur's lemma",
+            "coupling": "a product of two irreps of O(3) holds a third once at most, and the map is not zero",
             "images": f"images of one vector of an irrep have full rank modulo {self.prime}",
             "gram": f"their Gram matrix has full rank modulo {self.prime}",
             "patterns": "up to exchanges of equal factors and axes there are no others",
@@ -133,6 +142,8 @@ class Basis:
 
     Where outputs are symmetric or alternating, map i is the sum over ``turns[i]``: the output of the diagram with its
     axes in another order, times a sign, for each image that differs. Maps of symmetric inputs read them as they are.
+
+    Methods that make matrices raise SymbolicError where n is open and not given, SizeError where they do not fit.
     """
 
     group: Group
@@ -223,7 +234,13 @@ class Basis:
         listed = tuple(element for element in self.diagrams if isinstance(element, Diagram))
         inputs, outputs = untwisted(self.inputs), untwisted(self.outputs)
         if len(listed) != len(self) or isinstance(inputs, tuple) or isinstance(outputs, tuple):
-            raise GroupError(f"a basis of {self.group} is not made of diagrams alone: ask for {', '.join(FAMILIES)}")
+            known = families_with(lambda kind: kind.spanning)
+            raise GroupError(
+                f"maps of {self.group} are products of maps of its factors: take those, basis.factor_bases()"
+                if self.group.maps == "factors"
+                else f"maps {order_text(self.inputs)} -> {order_text(self.outputs)} of {self.group} are not "
+                f"diagrams alone, but tables: take eq.basis(...).matrices(), or ask for one of {known}"
+            )
         self.refuse_irreps()
         if not self.plain_orders:
             raise GroupError(
@@ -468,7 +485,8 @@ def _chosen(group: Group, inputs: Order, outputs: Order, choose: str) -> Basis:
     if choose == "standard" and not (plain_orders and group.diagrammatic):
         raise GroupError(
             f"{group} {order_text(inputs)} -> {order_text(outputs)} has no standard diagrams, which are there for "
-            f"{', '.join(FAMILIES)} and tensors that are neither symmetric nor alternating: leave choose out"
+            f"{families_with(lambda kind: kind.maps in ('diagrams', 'nested'))}, and tensors that are neither "
+            "symmetric nor alternating: leave choose out"
         )
     if irreps.has_irreps(inputs, outputs):
         return _irrep_basis(group, inputs, outputs)

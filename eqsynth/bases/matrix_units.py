@@ -8,16 +8,16 @@ Source: Young; Ram and Wenzl, J. Algebra 145 (1992) 378; Halverson and Ram, math
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from eqsynth.bases.algebra import Map, trace
+from eqsynth.bases.algebra import Map, identity, transpose
 from eqsynth.bases.bratteli import bratteli
-from eqsynth.bases.idempotents import primitive_idempotents
+from eqsynth.bases.idempotents import Scaled, Sums, composed, constant, lettered, require_order, walked
 from eqsynth.diagrams import enumeration
-from eqsynth.errors import explain_calls
+from eqsynth.errors import SizeError, explain_calls
 from eqsynth.families.group import Group
 from eqsynth.spaces.space import plain_order
 
+#: The most diagrams between inputs and outputs: as many units are made, each a sum of them.
+MAX_UNITS = 203
 #: The maps E_wv of a part: a row for each walk w of the outputs, a column for each walk v of the inputs.
 Units = tuple[tuple[Map, ...], ...]
 
@@ -45,36 +45,75 @@ def matrix_units(group: Group | str, inputs: int, outputs: int) -> dict[str, Uni
     to the other for which this is not zero: C_w^T C_w is a number c_w times E_v, and E_wv is C_w C_v^T / c_v.
     So the transpose of ``E[w][v]`` is c_w / c_v times ``E[v][w]``.
 
-    Raises what :func:`primitive_idempotents` does: orders up to 2 for S(n), up to 4 for O(n) and Sp(n). These take
-    seconds.
+    Raises what :func:`primitive_idempotents` does, SizeError for more than 203 diagrams from inputs to outputs: orders
+    that add up to 6 for S(n) and to 8 for O(n) and Sp(n) are the last, in seconds.
     """
     group, inputs, outputs = Group.parse(group), plain_order(inputs), plain_order(outputs)
-    orders = sorted({inputs, outputs})
-    copies = {order: _copies(group, order) for order in reversed(range(orders[-1] + 1))}
+    small, large = sorted((inputs, outputs))
+    require_order(group, large)
+    letter = lettered(group)
+    if inputs + outputs > 10 or (count := letter.count(inputs + outputs)) > MAX_UNITS:
+        many = f"{count:,}" if inputs + outputs <= 10 else "many"
+        raise SizeError(
+            f"matrix units of {group} from order {inputs} to order {outputs} are {many} sums of as many diagrams, more "
+            f"than {MAX_UNITS}: ask for lower orders"
+        )
+    names = [[name for name, _, _ in bratteli(letter, order).parts] for order in range(large + 1)]
+    shared = zip(names[small], bratteli(group, small).parts, strict=True)
     result = {}
-    for name, _, dim in bratteli(group, orders[0]).parts:
-        if name not in copies[orders[-1]]:
+    for name, (own, _, _) in shared:
+        if name not in names[large]:
             continue
-        least = next(order for order in range(orders[0] + 1) if name in copies[order])
-        start = copies[least][name][0]
-        columns = {order: [_column(start, copy) for copy in copies[order][name]] for order in orders}
-        rows = [column.T / (trace(column >> column.T) / dim) for column in columns[inputs]]
-        result[name] = tuple(tuple(row >> column for row in rows) for column in columns[outputs])
+        least = next(order for order in range(small + 1) if name in names[order])
+        start = _first_copy(letter, least, names[least].index(name))
+        columns = {
+            order: _columns(group, start, least, order, bratteli(letter, order).before[-1][names[order].index(name)])
+            for order in {inputs, outputs}
+        }
+        result[own] = _units(group, start if group.symbolic else start.at(group.number), columns, inputs, outputs)
     return result
 
 
-@lru_cache(maxsize=16)
-def _copies(group: Group, order: int) -> dict[str, list[Map]]:
-    """The projections to single copies, by the part that they are copies of."""
-    parts: dict[str, list[Map]] = {}
-    for walk, idempotent in primitive_idempotents(group, order).items():
-        parts.setdefault(walk[-1], []).append(idempotent)
-    return parts
+def _first_copy(group: Group, order: int, place: int) -> Scaled:
+    """The projection to the first single copy of a part in tensors of an order, n a letter."""
+    copies = walked(group, order, Scaled.of(identity(group, order)))
+    return next(part for walk, part in copies.items() if walk[-1] == place)
 
 
-def _column(start: Map, copy: Map) -> Map:
-    """The first map from one copy to another that a diagram between their tensors gives."""
-    group, inputs, outputs = start.group, start.inputs, copy.outputs
-    listed = sorted(enumeration.diagrams(group, outputs, inputs), key=lambda diagram: diagram.key)  # type: ignore[arg-type]
-    ways = (start >> (Map.collect(group, outputs, inputs, [(1, diagram)]) >> copy) for diagram in listed)
-    return next(way for way in ways if way.terms)
+def _columns(group: Group, start: Scaled, least: int, order: int, copies: int) -> list[Scaled]:
+    """The map to each copy of a part in tensors of an order that the first diagram gives by which one is not zero."""
+    letter, found = lettered(group), dict[tuple[int, ...], Scaled]()
+    listed = sorted(enumeration.diagrams(letter, order, least), key=lambda diagram: diagram.key)
+    for diagram in listed:
+        if len(found) == copies:
+            break
+        one = constant(1)
+        ((given,),) = composed(letter, [start], [Scaled({diagram: one}, one)])
+        for walk, part in walked(letter, order, given).items():
+            column = part if group.symbolic else part.at(group.number)
+            if column.above:
+                found.setdefault(walk, column)
+    return [found[walk] for walk in sorted(found)]
+
+
+def _units(group: Group, start: Scaled, columns: dict[int, list[Scaled]], inputs: int, outputs: int) -> Units:
+    """C_w C_v^T / c_v for all columns."""
+    one, rows = next(iter(start.above)), []
+    for column in columns[inputs]:
+        row = _turned(group, column)
+        ((square,),) = composed(group, [column], [row])
+        factor, divisor = square.below * start.above[one], square.above[one] * start.below
+        rows.append(Scaled({diagram: above * factor for diagram, above in row.above.items()}, row.below * divisor))
+    table = composed(group, [row.lowest() for row in rows], columns[outputs])
+    return tuple(
+        tuple(unit.lowest().map(group, outputs, inputs) for unit in units) for units in zip(*table, strict=True)
+    )
+
+
+def _turned(group: Group, column: Scaled) -> Scaled:
+    """The transpose."""
+    above: Sums = {}
+    for diagram, scalar in column.above.items():
+        ((sign, turned),) = transpose(group, diagram)
+        above[turned] = scalar * int(sign)
+    return Scaled(above, column.below)

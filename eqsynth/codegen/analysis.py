@@ -16,6 +16,7 @@ from eqsynth.families.hom import indices_beside
 from eqsynth.plans.plan import Plan
 from eqsynth.plans.steps import (
     Contract,
+    Couple,
     Hodge,
     Input,
     Join,
@@ -176,6 +177,10 @@ class _Analyser:
                 layouts[target] = Layout(layouts[source].needs)
             case Join(target, sources):
                 layouts[target] = Layout(self._needs(sources), strided=True)
+            case Couple(target, source, coupling):
+                new = not coupling.trivial
+                strided = self.layouts[source].strided and not new
+                layouts[target] = Layout(self._needs((source,)), owned=new, contiguous=new, strided=strided)
             case Weigh(targets, sources):
                 weight = self.plan.weight_name(step.term_in, step.term_out)
                 layouts |= dict.fromkeys(targets, Layout(self._needs(sources) | {weight}))

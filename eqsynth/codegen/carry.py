@@ -6,7 +6,7 @@ Modules are read, not imported: making a source needs no torch.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,14 +16,14 @@ from eqsynth.codegen.meaning import LENGTH
 from eqsynth.errors import EqsynthError
 
 #: The modules, in order; what they define has different names, and the first imports what all of it needs.
-MODULES = ("codegen/runtime.py", "nn/samples.py")
+MODULES = ("codegen/runtime.py", "nn/samples.py", "nn/entries.py")
 #: The class whose methods are copied one by one.
 SHARED = "Carried"
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function or class: its text, and all names that it uses."""
+    """A function or class: its text, and all names that it uses and does not bind itself."""
 
     name: str
     text: str
@@ -53,29 +53,39 @@ def definitions(names: Iterable[str]) -> list[Definition]:
 
 
 def imports(uses: Iterable[str]) -> list[str]:
-    """The lines that import those of the names that ``runtime.py`` imports.
+    """The lines that import those of the names that the modules import, from the standard library first.
 
     >>> from eqsynth.codegen.carry import imports
     >>> imports({"torch", "math", "product", "x"})
     ['import math', 'from itertools import product', '', 'import torch']
     """
-    lines, uses = [], {*uses}
-    for node in _module(MODULES[0])[1].body:
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        names = [alias.name for alias in node.names if alias.name in uses]
+    uses = {*uses}
+    standard: list[str] = []
+    others: list[str] = []
+    for where, listed in _imported():
+        names = [name for name in listed if name in uses]
+        uses -= {*names}
         if names:
-            where = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
-            lines.append(f"{where}import {', '.join(names)}")
-            lines += [""] if where == "from itertools " else []
-    return lines
+            (others if "torch" in (where or names[0]) else standard).append(
+                f"from {where} import {', '.join(names)}" if where else f"import {', '.join(names)}"
+            )
+    if standard and standard[-1].startswith(("from functools ", "from itertools ")):
+        standard.append("")
+    return standard + others
+
+
+def _imported() -> list[tuple[str, list[str]]]:
+    """The names that the modules import from elsewhere, and where they come from; "" for a whole module."""
+    nodes = [node for path in MODULES for node in _module(path)[1].body]
+    whole = [("", [alias.name for alias in node.names]) for node in nodes if isinstance(node, ast.Import)]
+    parts = [(str(one.module), [a.name for a in one.names]) for one in nodes if isinstance(one, ast.ImportFrom)]
+    return whole + sorted(part for part in parts if not part[0].startswith("eqsynth"))
 
 
 @cache
 def importable() -> frozenset[str]:
     """The names that a file may import, and those of what it may carry that could name a class."""
-    nodes = _module(MODULES[0])[1].body
-    bound = {a.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for a in node.names}
+    bound = {name for _, names in _imported() for name in names}
     used = {name for one in definitions(_defined()) for name in one.uses}
     return frozenset(bound & used) | {name for name in _defined() if not name.startswith("_")}
 
@@ -126,8 +136,13 @@ def _definition(name: str) -> Definition:
     lines, module = _module(path)
     node = _found(name, [] if name == SHARED else module.body)
     # Files know one kind of error.
-    text = _stripped(node, lines).replace("raise ShapeError(", "raise ValueError(")
-    return Definition(name, text, frozenset(_names(node)))
+    text = _stripped(node, lines)
+    for error in ("ShapeError", "SizeError"):
+        text = text.replace(f"raise {error}(", "raise ValueError(")
+    nodes = list(ast.walk(ast.parse(text)))
+    names = [one for one in nodes if isinstance(one, ast.Name)]
+    own = {one.id for one in names if isinstance(one.ctx, ast.Store)} | {o.arg for o in nodes if isinstance(o, ast.arg)}
+    return Definition(name, text, frozenset(one.id for one in names) - own)
 
 
 @cache
@@ -142,17 +157,6 @@ def _found(name: str, nodes: list[ast.stmt]) -> ast.FunctionDef | ast.ClassDef:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             return node
     raise EqsynthError(f"files cannot carry {name!r}: {' and '.join(MODULES)} define nothing of that name there")
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    """All names in a part of the module but for those in annotations."""
-    if isinstance(node, ast.Name):
-        yield node.id
-    for field, value in ast.iter_fields(node):
-        if field not in ("annotation", "returns"):
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    yield from _names(child)
 
 
 def _stripped(node: ast.FunctionDef | ast.ClassDef, text: list[str]) -> str:

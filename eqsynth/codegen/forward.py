@@ -28,7 +28,7 @@ from eqsynth.codegen.analysis import (
     missing,
 )
 from eqsynth.codegen.decomposed import FixedCode, decomposition_lines
-from eqsynth.codegen.irreps import SchurCode, coordinate_lines
+from eqsynth.codegen.irreps import SchurCode, coordinate_lines, coupling_lines
 from eqsynth.codegen.names import (
     Names,
     Size,
@@ -55,6 +55,7 @@ from eqsynth.plans.infer import Value
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
+    Couple,
     Entry,
     Hodge,
     Input,
@@ -144,6 +145,8 @@ class Forward:
                 self._twist(step)
             case Join():
                 self._join(step)
+            case Couple():
+                self._couple(step)
             case Weigh():
                 self._weigh(step)
             case Mix():
@@ -507,6 +510,21 @@ class Forward:
             flat = ".flatten(-2)" if step.full else ""
             code = f'torch.einsum("{step.equation()}", {left}, {right}){flat}'
         self.say(f"{step.target} = {code}", describe(step).partition(" = ")[2], of=step.target)
+        self.code[step.target] = step.target
+
+    def _couple(self, step: Couple) -> None:
+        """A product of two irreps in the coordinates of a third: a table of coupling coefficients times it."""
+        one, channels = step.coupling, self.channels(step.source)
+        lengths = shape(self.names.batch, self.axes(step.target), channels)
+        code = self.code[step.source]
+        if not one.trivial:
+            name = f"coupling_{one.left}_{one.right}_{one.out}"
+            lines, helpers = coupling_lines(one, self.plan.normalization, name)
+            self.tables.builders += lines if lines[-1] not in self.tables.builders else []
+            self.tables.helpers |= helpers
+            rows = one.dims[1] * one.dims[2]
+            code = f"(self.{name} @ {code}.reshape({self.names.batch}, {rows}, {channels}))"
+        self.say(f"{step.target} = {code}.reshape({lengths})", f"the part of degree {one.out}")
         self.code[step.target] = step.target
 
     def _scaled_operand(self, source: str, scale: str) -> str:
@@ -1187,7 +1205,8 @@ class Head:
             lengths = shape(self.forward.sizes(axes), self.names.c_input(number))
             # A packed tensor can be empty where there are signs, and then a -1 stands for any number.
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
-            empty = any(one.least > 1 and isinstance(self.names.sizes[factor], str) for factor, one in packs)
+            known = [(one.least, self.plan.problem.group.indices[factor].n) for factor, one in packs]
+            empty = any(least > 1 and (isinstance(n, str) or n < least) for least, n in known)
             folded = "batch.numel()" if empty else "-1"
             order = self.plan.problem.inputs[number][1]
             if axes and self.forward.is_split(order):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eqsynth.bases.adapted import Adapted, Irrep, positions
 from eqsynth.bases.basis import Basis
+from eqsynth.bases.couplings import Coupling
 from eqsynth.bases.decomposed import Part
 from eqsynth.codegen.names import packing_arguments, packing_function
 from eqsynth.codegen.tables import edge_lines, runs
@@ -183,6 +184,21 @@ def vector_lines(irrep: space.Irrep) -> tuple[list[str], set[str]]:
     lines += literal_lines("entries", entries)
     lines.append(f"rows = _entries([entries], {irrep.dim}, {len(places)})[0]{spread}")
     return lines, helpers
+
+
+def coupling_lines(one: Coupling, normalization: str, name: str) -> tuple[list[str], set[str]]:
+    """Lines that make the table of coupling coefficients, with the scale of its sums, and the functions they need.
+
+    Each is the square root of a fraction: its entry has numerator, with its sign, and denominator.
+    """
+    power = {"sum": 0, "variance": 1, "mean": 2}[normalization]
+    _, left, right = one.dims
+    entries = []
+    for k, i, j, value in one.entries():
+        scaled = value / one.terms**power
+        entries.append((k, i * right + j, scaled.numerator, scaled.denominator))
+    lines = literal_lines("entries", entries)
+    return [*lines, f'self._table("{name}", _roots(entries, {2 * one.out + 1}, {left * right}))'], {"_roots"}
 
 
 def unit_lines(group: Group, order: Order) -> tuple[str, set[str]]:

@@ -281,6 +281,14 @@ def _entries(listed: Sequence[Sequence[Sequence[int]]], rows: int, columns: int)
     return maps
 
 
+def _roots(entries: Sequence[Sequence[int]], rows: int, columns: int) -> Tensor:
+    """A matrix of square roots from (row, column, numerator, denominator); the numerator has the sign of the root."""
+    table = torch.zeros(rows, columns, dtype=torch.float64)
+    for row, column, above, below in entries:
+        table[row, column] = math.copysign(math.sqrt(abs(above) / below), above)
+    return table
+
+
 def _scale(maps: Tensor | None, orbits: Tensor | None, count: int) -> Tensor:
     """For each map, the largest sum of squares in a row; ``count`` orbits have places of their own."""
     found = []

@@ -144,13 +144,15 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
         raise SizeError(f"{one} has a degree above {MAX_DEGREE}: ask for a lower one")
     if one.spherical or one.group == str(group):
         return one, False
+    if not group.stride or group.split or group.signature is not None:
+        listed = (group.stride or group.rational) and not (group.split and group.symbolic)
+        where = f", whose irreps eq.irreps({str(group)!r}, 2) lists" if listed else ""
+        group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order{where}")
     if group.symbolic:
         raise GroupError(
             f"{one} has coordinates where n is a number alone, and {group} leaves it open: ask for {group.at(4)}, or "
             f"for tensors of an order, whose irreps eq.irreps({str(group)!r}, 2) counts with n as a letter"
         )
-    if not group.stride or group.signature is not None:
-        group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order")
     if not group.exists(one.label):
         raise GroupError(
             f"{group} has no irrep {one}: {_example(group)} is one; eq.irreps({str(group)!r}, 2) lists some"
@@ -272,15 +274,27 @@ def _harmonics(degree: int) -> NDArray[np.int64]:
     powers = [(index == axis).sum(0) for axis in range(3)]
     rows = []
     for m in range(-degree, degree + 1):
-        polynomial = harmonic(degree, m)
-        # The coefficient of a monomial is that of each of its tensor's entries times how many there are.
-        whole = {p: c * prod(map(factorial, p)) for p, c in polynomial.items()}
-        divisor = gcd(*whole.values())
         table = np.zeros((degree + 1,) * 3, np.int64)
-        for p, value in whole.items():
-            table[p] = value // divisor
+        for p, value in harmonic_tensor(degree, m).items():
+            table[p] = value
         rows.append(table[tuple(powers)])
     return np.stack(rows)
+
+
+@lru_cache(maxsize=256)
+def harmonic_tensor(degree: int, m: int) -> dict[tuple[int, int, int], int]:
+    """A multiple of the real spherical harmonic as a symmetric tensor: its entries by how often x, y, z stand in them.
+
+    >>> from eqsynth.families.irreps import harmonic_tensor
+    >>> harmonic_tensor(2, -1), harmonic_tensor(2, 0)
+    ({(1, 1, 0): 1}, {(0, 0, 2): -1, (0, 2, 0): 2, (2, 0, 0): -1})
+
+    They are whole numbers in lowest terms.
+    """
+    # The coefficient of a monomial is that of each of its tensor's entries times how many there are.
+    whole = {p: c * prod(map(factorial, p)) for p, c in harmonic(degree, m).items()}
+    divisor = gcd(*whole.values())
+    return {p: value // divisor for p, value in whole.items()}
 
 
 def harmonic(degree: int, m: int) -> dict[tuple[int, int, int], int]:

@@ -70,6 +70,7 @@ class ComplexReflections(Phased):
     """
 
     compound: ClassVar[bool] = True
+    example: ClassVar[str] = "Z(r) wr S(n)"
     how: ClassVar[str] = "Write Z(3) wr S(4), or a letter for the size, Z(3) wr S(n)."
 
     r: int

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn import functional
 
 from eqsynth.bases.basis import basis
 from eqsynth.errors import EqsynthError, ShapeError, SpaceError
@@ -23,17 +20,30 @@ from eqsynth.families.hom import Hom, bias_name, weight_name
 from eqsynth.families.product import ProductGroup
 from eqsynth.layers.emitted import layer_of
 from eqsynth.layers.linear import Linear
-from eqsynth.nn.activations import PackedLength, axis_lengths, joined
+from eqsynth.nn.activations import PackedLength, axis_lengths
+from eqsynth.nn.entries import (
+    Cell,
+    Positions,
+    Term,
+    block,
+    by_maps,
+    mixed_channels,
+    mixed_components,
+    parted,
+    scales,
+    without_weights,
+)
 from eqsynth.nn.networks import sizes_asked
-from eqsynth.nn.positions import Positions, Term, run, scales
+from eqsynth.nn.positions import run
 from eqsynth.plans.lowering import plan_hom
 from eqsynth.plans.plan import Plan
-from eqsynth.plans.steps import Entry, Input, Mix, Output, Reduce, Spread, Step
+from eqsynth.plans.steps import Entry, Input, Mix, Operand, Output, Reduce, Spread, Step
 from eqsynth.spaces.space import Order, Space, none_of, order_text, orders_of, plain, twists_of
 
 #: The weights by maps of S(n), then of the other factors, by number (None: in order), and how many maps of each. Where
 #: a product of maps has no weight, the number is that of the weights.
 Numbers = tuple[tuple[int, ...] | None, int, int]
+NONE: Numbers = (None, 0, 0)
 
 
 # --- the two sides of a group and of an order -----------------------------------------------------
@@ -118,6 +128,12 @@ class Folded:
     numbers: Mapping[tuple[int | None, int], Numbers]
     #: For each pair of terms the power of n^(1/4) by which its weights are multiplied, n the size of the graph.
     gains: Mapping[tuple[int, int], int]
+    #: What each Mix of the plan does with channels and components.
+    mixings: Mapping[Mix, Mixing]
+
+    def parameter(self, term_in: int | None, term_out: int) -> str:
+        """The name of the weights between two terms, or of the biases of one."""
+        return bias_name(self.hom, term_out) if term_in is None else weight_name(self.hom, term_in, term_out)
 
 
 @lru_cache(maxsize=256)
@@ -144,7 +160,8 @@ def folded(hom: Hom, bias: bool, normalization: str, parameters: str = "diagrams
     ends: list[tuple[int | None, int]] = [*pairs, *[(None, o) for o in range(len(hom.space_out)) if bias]]
     numbers = {(i, o): _numbers(hom, i, o) for i, o in ends}
     gains = {(pair.term_in, pair.term_out): sum(pair.gains) for pair in plan.pairs}
-    return Folded(hom, plan, {end: counts for end, counts in numbers.items() if counts is not None}, gains)
+    layer = Folded(hom, plan, {end: counts for end, counts in numbers.items() if counts is not None}, gains, {})
+    return replace(layer, mixings={step: mixing_of(layer, step) for step in plan.steps if isinstance(step, Mix)})
 
 
 def _runs(step: Step) -> bool:
@@ -181,6 +198,123 @@ def _numbers(hom: Hom, term_in: int | None, term_out: int) -> Numbers | None:
     return None if order == tuple(range(len(order))) else order, len(nodes), len(components)
 
 
+# --- how channels are mixed, and with them components -----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The matrices from the operands of one term to the targets of another, one for each map of other factors.
+
+    ``name``: that of the weights, or of the biases, which have one operand of one channel; None where all are 0.
+    """
+
+    name: str | None
+    numbers: Numbers
+    cells: tuple[Cell, ...]
+    targets: int
+    operands: int
+    #: Maps of other factors, channels of a target, channels of an operand.
+    shape: tuple[int, int, int]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Maps, rows and columns."""
+        maps, wide_out, wide_in = self.shape
+        return maps, self.targets * wide_out, self.operands * wide_in
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a mixing whose weights have one power of n^(1/4), ``gain``, in front."""
+
+    gain: int
+    #: By term of the output, then of the input.
+    blocks: tuple[tuple[Block, ...], ...]
+    #: By term of the output; none where there are none.
+    biases: tuple[Block, ...]
+    #: The plan of the layer of the other factors that mixes components; None where there are none.
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """What a Mix does, one matrix product, or layer of the other factors, for each part."""
+
+    #: The terms of the input, each with its operands, and those of the output, each with the names of its targets.
+    operands: Mapping[int, tuple[Operand, ...]]
+    targets: Mapping[int, tuple[str, ...]]
+    parts: tuple[Part, ...]
+
+
+def mixing_of(layer: Folded, step: Mix) -> Mixing:
+    """What a step of the plan for S(n) does with channels and components."""
+    operands: dict[int, list[int]] = {}
+    targets: dict[int, list[int]] = {}
+    for place, operand in enumerate(step.operands):
+        operands.setdefault(operand.term, []).append(place)
+    for place, target in enumerate(step.targets):
+        targets.setdefault(target.term, []).append(place)
+    gains = {gain for (i, o), gain in layer.gains.items() if i in operands and o in targets}
+    first = sorted(gains | {0} if step.biases or not gains else gains)
+    return Mixing(
+        {i: tuple(step.operands[place] for place in places) for i, places in operands.items()},
+        {o: tuple(step.targets[place].name for place in places) for o, places in targets.items()},
+        tuple(
+            _part(layer, step, operands, targets, gain, bool(step.biases) and not place)
+            for place, gain in enumerate(first)
+        ),
+    )
+
+
+def _part(
+    layer: Folded,
+    step: Mix,
+    operands: Mapping[int, list[int]],
+    targets: Mapping[int, list[int]],
+    gain: int,
+    biased: bool,
+) -> Part:
+    hom, others = layer.hom, other_factors(layer.hom.group)
+    ins, outs = list(operands), list(targets)
+
+    def of(i: int | None, o: int, entries: Sequence[Entry], maps: int) -> Block:
+        rows, columns = targets[o], [-1] if i is None else operands[i]
+        there = [entry for entry in entries if entry.target in rows and entry.operand in columns]
+        cells = [
+            (one.element, rows.index(one.target) * len(columns) + columns.index(one.operand), one.sign) for one in there
+        ]
+        known = (i, o) in layer.numbers and (i is None or layer.gains[i, o] == gain)
+        shape = maps, hom.space_out.channels[o], 1 if i is None else hom.space_in.channels[i]
+        if not cells or not known:
+            return Block(None, NONE, (), len(rows), len(columns), shape)
+        return Block(layer.parameter(i, o), layer.numbers[i, o], tuple(cells), len(rows), len(columns), shape)
+
+    if others is None:
+        blocks = tuple(tuple(of(i, o, step.entries, 1) for i in ins) for o in outs)
+        return Part(gain, blocks, tuple(of(None, o, step.biases, 1) for o in outs) if biased else ())
+    space_out = [(len(targets[o]) * hom.space_out.channels[o], other_order(hom.space_out.orders[o])) for o in outs]
+    # What has no operands has a bias: a number that is 0 stands for them.
+    space_in = [(len(operands[i]) * hom.space_in.channels[i], other_order(hom.space_in.orders[i])) for i in ins] or [
+        (1, none_of(space_out[0][1]))
+    ]
+    problem = Hom(others, Space(tuple(space_in)), Space(tuple(space_out)))
+    plan = plan_hom(problem, biased, layer.plan.normalization)
+    dims = {(pair.term_in, pair.term_out): pair.dim for pair in plan.pairs}
+    blocks = tuple(
+        tuple(of(i, o, step.entries, dims.get((place, row), 0)) for place, i in enumerate(ins))
+        or (Block(None, NONE, (), len(targets[o]), 1, (dims.get((0, row), 0), hom.space_out.channels[o], 1)),)
+        for row, o in enumerate(outs)
+    )
+    biases = tuple(of(None, o, step.biases, plan.bias_dims[row]) for row, o in enumerate(outs)) if biased else ()
+    return Part(gain, blocks, biases, plan)
+
+
+def weights_by_name(plan: Plan, blocks: Sequence[Sequence[Any]], biases: Sequence[Any]) -> dict[str, Any]:
+    """What the layer of other factors takes for its weights and biases, by name."""
+    named = {plan.weight_name(pair.term_in, pair.term_out): blocks[pair.term_out][pair.term_in] for pair in plan.pairs}
+    return named | {plan.bias_name(place): biases[place] for place, count in enumerate(plan.bias_dims) if count}
+
+
 def run_linear(
     layer: Linear, values: Sequence[Term], wanted: Mapping[int, Positions], sizes: Mapping[str, int]
 ) -> list[Term]:
@@ -195,163 +329,58 @@ def run_linear(
 class Mixer:
     """Mixes the channels of values at the same positions, and with them the components."""
 
-    parts: Folded
+    layer: Folded
     #: The parameter of a name.
     parameter: Callable[[str], torch.Tensor]
     sizes: Mapping[str, int]
     #: A tensor with the device and the dtype of the parameters.
     like: torch.Tensor
 
-    def __call__(
-        self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions
-    ) -> Sequence[torch.Tensor]:
-        """A value for each target of a step, from the values of its operands."""
-        gains = self._gains(step)
-        outs = list(dict.fromkeys(target.term for target in step.targets))
-        by = self._by_channels if other_factors(self.parts.hom.group) is None else self._by_components
+    def __call__(self, step: Mix, values: Mapping[str, Term], at: Positions) -> Mapping[str, torch.Tensor]:
+        """The values of the targets, by name, from those of the operands."""
+        mixing, space_out = self.layer.mixings[step], self.layer.hom.space_out
+        columns = [
+            [at.read(operand.middle, values[operand.source])[1] for operand in listed]
+            for listed in mixing.operands.values()
+        ]
         total: Sequence[torch.Tensor] = ()
-        for place, gain in enumerate(gains):
-            one = replace(step, biases=() if place else step.biases)
-            mixed = by(one, columns, at, outs, gain)
-            mixed = [z * scales(at, gain / 4, z.dtype) for z in mixed] if gain else mixed
+        for part in mixing.parts:
+            mixed = self._mixed(part, [*mixing.operands], columns, at)
+            mixed = [z * scales(at, part.gain / 4, z.dtype) for z in mixed] if part.gain else mixed
             total = [a + b for a, b in zip(total, mixed, strict=True)] if total else mixed
-        split: dict[int, torch.Tensor] = {}
-        for term, z in zip(outs, total, strict=True):
-            places = [place for place, target in enumerate(step.targets) if target.term == term]
-            split |= zip(places, self._by_targets(z, term, len(places)), strict=True)
-        return [split[place] for place in range(len(step.targets))]
+        named: dict[str, torch.Tensor] = {}
+        for (term, names), z in zip(mixing.targets.items(), total, strict=True):
+            shape = component_shape(self.layer.hom.group, space_out.orders[term], self.sizes)
+            named |= zip(names, parted(z, (*shape, space_out.channels[term]), len(names)), strict=True)
+        return named
 
-    def _gains(self, step: Mix) -> list[int]:
-        """The powers of n^(1/4) by which weights of the step are multiplied, 0 first where there are biases."""
-        terms_in = {operand.term for operand in step.operands}
-        terms_out = {target.term for target in step.targets}
-        gains = {gain for (i, o), gain in self.parts.gains.items() if i in terms_in and o in terms_out}
-        return sorted(gains | {0} if step.biases or not gains else gains)
-
-    def _by_targets(self, z: torch.Tensor, term: int, count: int) -> Sequence[torch.Tensor]:
-        """The values of the targets of one term, whose channels stand beside each other for each component."""
-        if other_factors(self.parts.hom.group) is None or count == 1:
-            return torch.split(z, z.shape[1] // count, 1)
-        channels, order = self.parts.hom.space_out.terms[term]
-        components = prod(component_shape(self.parts.hom.group, order, self.sizes))
-        return [part.flatten(1) for part in torch.split(z.reshape(len(z), components, count * channels), channels, 2)]
-
-    def _by_channels(
-        self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions, outs: list[int], gain: int
+    def _mixed(
+        self, part: Part, terms: Sequence[int], columns: Sequence[Sequence[torch.Tensor]], at: Positions
     ) -> Sequence[torch.Tensor]:
-        """For each term its targets beside each other, from the weights with one gain: one matrix product."""
-        bias = torch.cat([self._bias(step, o)[0] for o in outs]) if step.biases else None
-        channels = self.parts.hom.space_out.channels
-        widths = [sum(target.term == o for target in step.targets) * channels[o] for o in outs]
-        if not columns:
-            assert bias is not None  # noqa: S101 - what has no operands has a bias
-            return torch.split(bias.expand(len(at), -1), widths, 1)
-        blocks = [[self._block(step, i, o, gain)[0] for i in columns] for o in outs]
-        weight = torch.cat([torch.cat(row, 1) for row in blocks])
-        x = [value for i in columns for value in columns[i]]
-        z = functional.linear(torch.cat(x, 1) if len(x) > 1 else x[0], weight, bias)
-        return torch.split(z, widths, 1)
-
-    def _by_components(
-        self, step: Mix, columns: Mapping[int, Sequence[torch.Tensor]], at: Positions, outs: list[int], gain: int
-    ) -> Sequence[torch.Tensor]:
-        """The same by a layer of the other factors, whose samples are the positions."""
-        hom, ins, others = self.parts.hom, list(columns), other_factors(self.parts.hom.group)
-        assert others is not None  # noqa: S101 - there are components
-        space_in = tuple((len(columns[i]) * hom.space_in.channels[i], other_order(hom.space_in.orders[i])) for i in ins)
-        space_out = tuple(
-            (sum(target.term == o for target in step.targets) * hom.space_out.channels[o],
-             other_order(hom.space_out.orders[o])) for o in outs
-        )  # fmt: skip
-        x = [
-            torch.cat([value.reshape(len(at), *self._shape(i)) for value in columns[i]], -1) if len(columns[i]) > 1
-            else columns[i][0].reshape(len(at), *self._shape(i)) for i in ins
-        ]  # fmt: skip
-        if not ins:
-            # What has no operands has a bias: a number that is 0 stands for them.
-            space_in, x = ((1, none_of(space_out[0][1])),), [self.like.new_zeros(len(at), 1)]
-        problem = Hom(others, Space(space_in), Space(space_out))
-        plan = plan_hom(problem, bool(step.biases), self.parts.plan.normalization)
-        weights: dict[str, torch.Tensor] = {}
-        for pair in plan.pairs:
-            out = outs[pair.term_out]
-            empty = self.like.new_zeros(pair.dim, space_out[pair.term_out][0], space_in[pair.term_in][0])
-            weights[plan.weight_name(pair.term_in, pair.term_out)] = (
-                self._block(step, ins[pair.term_in], out, gain, pair.dim) if ins else empty
-            )
-        for place, count in enumerate(plan.bias_dims):
-            if count:
-                weights[plan.bias_name(place)] = self._bias(step, outs[place], count)
-        layer = _component_layer(plan, self.like.device, self.like.dtype)
+        """For each term of the output its targets beside each other."""
+        blocks = [[self._weights(one) for one in row] for row in part.blocks]
+        biases = [self._weights(one)[..., 0] for one in part.biases]
+        if part.plan is None:
+            return mixed_channels(columns, blocks, biases, at)
+        space_in = self.layer.hom.space_in
+        shapes = [
+            (*component_shape(self.layer.hom.group, space_in.orders[i], self.sizes), space_in.channels[i])
+            for i in terms
+        ]
+        layer = _component_layer(part.plan, self.like.device, self.like.dtype)
         sizes = [self.sizes[letter] for letter in sizes_asked(layer)]
-        made = torch.func.functional_call(layer, weights, (joined(x), *sizes))
-        return [y.flatten(1) for y in (made if len(outs) > 1 else (made,))]
+        return mixed_components(layer, columns, shapes, weights_by_name(part.plan, blocks, biases), sizes, at)
 
-    def _shape(self, term: int) -> tuple[int, ...]:
-        """The components and channels of an input term."""
-        channels, order = self.parts.hom.space_in.terms[term]
-        return *component_shape(self.parts.hom.group, order, self.sizes), channels
-
-    # --- weights ------------------------------------------------------------------------------------
-
-    def _own(self, term_in: int | None, term_out: int) -> torch.Tensor:
-        """The weights of two terms by maps of S(n), then of the other factors: (maps, maps, channels...)."""
-        order, nodes, components = self.parts.numbers[term_in, term_out]
-        hom = self.parts.hom
-        weight = self.parameter(bias_name(hom, term_out) if term_in is None else weight_name(hom, term_in, term_out))
-        if order is not None:
-            if len(weight) in order:
-                weight = torch.cat((weight, weight.new_zeros(1, *weight.shape[1:])))
-            weight = weight[torch.tensor(order, device=weight.device)]
-        return weight.reshape(nodes, components, *weight.shape[1:])
-
-    def _block(self, step: Mix, term_in: int, term_out: int, gain: int, maps: int = 1) -> torch.Tensor:
-        """The matrices from the operands of one term to the targets of another, one for each map of other factors."""
-        hom = self.parts.hom
-        operands = [place for place, operand in enumerate(step.operands) if operand.term == term_in]
-        targets = [place for place, target in enumerate(step.targets) if target.term == term_out]
-        entries = [entry for entry in step.entries if entry.target in targets and entry.operand in operands]
-        shape = hom.space_out.channels[term_out], hom.space_in.channels[term_in]
-        known = (term_in, term_out) in self.parts.numbers
-        if not entries or not known or self.parts.gains[term_in, term_out] != gain:
-            return self.like.new_zeros(maps, len(targets) * shape[0], len(operands) * shape[1])
-        cells = [targets.index(entry.target) * len(operands) + operands.index(entry.operand) for entry in entries]
-        table = _table(self._own(term_in, term_out), entries, cells, len(targets) * len(operands))
-        table = table.reshape(len(targets), len(operands), maps, *shape).permute(2, 0, 3, 1, 4)
-        return table.reshape(maps, len(targets) * shape[0], len(operands) * shape[1])
-
-    def _bias(self, step: Mix, term: int, maps: int = 1) -> torch.Tensor:
-        """The biases of the targets of one term, one row for each constant of other factors."""
-        hom = self.parts.hom
-        targets = [place for place, target in enumerate(step.targets) if target.term == term]
-        entries = [entry for entry in step.biases if entry.target in targets]
-        if not entries or (None, term) not in self.parts.numbers:
-            return self.like.new_zeros(maps, len(targets) * hom.space_out.channels[term])
-        cells = [targets.index(entry.target) for entry in entries]
-        return _table(self._own(None, term), entries, cells, len(targets)).transpose(0, 1).flatten(1)
-
-
-def _table(weight: torch.Tensor, entries: Sequence[Entry], cells: list[int], count: int) -> torch.Tensor:
-    """The weights of entries, each in its cell of a table with ``count`` cells."""
-    elements = [entry.element for entry in entries]
-    first = elements[0]
-    in_order = elements == list(range(first, first + len(elements)))
-    chosen = weight[first : first + len(elements)] if in_order else weight[elements]
-    if any(entry.sign != 1 for entry in entries):
-        signs = chosen.new_tensor([entry.sign for entry in entries])
-        chosen = chosen * signs.reshape(-1, *[1] * (chosen.ndim - 1))
-    if cells == list(range(count)):
-        return chosen
-    return chosen.new_zeros(count, *chosen.shape[1:]).index_add(0, torch.tensor(cells, device=weight.device), chosen)
+    def _weights(self, one: Block) -> torch.Tensor:
+        if one.name is None:
+            return self.like.new_zeros(one.size)
+        order, nodes, components = one.numbers
+        weight = self.parameter(one.name)
+        weight = weight if weight.ndim == 3 else weight.unsqueeze(-1)
+        return block(by_maps(weight, nodes, components, order), one.cells, one.targets, one.operands)
 
 
 @lru_cache(maxsize=256)
-def _component_layer(plan: Plan, device: torch.device, dtype: torch.dtype) -> nn.Module:
+def _component_layer(plan: Plan, device: torch.device, dtype: torch.dtype) -> Any:
     """The layer of a plan, without parameters of its own: the call brings them."""
-    layer = layer_of(plan, "meta", dtype)
-    for name, parameter in layer.named_parameters():
-        empty: Any = torch.empty(0, device=device, dtype=parameter.dtype)
-        setattr(layer, name, nn.Parameter(empty, requires_grad=False))
-    if hasattr(layer, "reset_tables"):
-        layer.reset_tables()
-    return layer  # type: ignore[no-any-return]
+    return without_weights(layer_of(plan, "meta", dtype), device)

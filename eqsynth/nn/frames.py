@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -12,15 +14,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from eqsynth.errors import EqsynthError, GroupError, ShapeError, SizeError, SpaceError, explain_calls, shown
+from eqsynth.errors import (
+    EqsynthError,
+    GroupError,
+    IgnoredInputWarning,
+    ShapeError,
+    SizeError,
+    SpaceError,
+    ZeroOutputWarning,
+    counted,
+    explain_calls,
+    shown,
+)
 from eqsynth.exact.numbers import choice
 from eqsynth.exact.permutations import signed_permutation
 from eqsynth.families.group import Group
 from eqsynth.families.representation import generators
 from eqsynth.graphs.orbits import elements as all_elements
+from eqsynth.layers.packing import symmetrise
 from eqsynth.nn.activations import EquivariantModule, Tensors, joined
 from eqsynth.nn.networks import MLP, problem_of, sizes_asked
-from eqsynth.spaces.space import Order, Space, axis_counts, is_packed, order_text, twists_of
+from eqsynth.spaces.space import Order, Space, axis_counts, is_packed, is_plain, order_text, twists_of, untwisted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +45,9 @@ MAX_FRAME = 64
 MAX_ELEMENTS = 1_000
 #: The hidden channels of each term of a network that is made to find canonical forms.
 HIDDEN = 16
+#: The length of axes whose size is open, where a random input is tried, and how close to dependent its vectors may be.
+TRIED = 8
+DEPENDENT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +161,15 @@ class _Wrapped(EquivariantModule):
                 )
         return [moves.act(y, order) for y, order in zip(outputs, self.space_out.orders, strict=True)]
 
+    def _drawn(self) -> list[torch.Tensor]:
+        """One random input, in double precision: what holds for it does for almost all."""
+        drawn, generator = [], torch.Generator().manual_seed(0)
+        for channels, order in self.space_in:
+            sizes = [n if isinstance(n, int) else TRIED for n in self._lengths(order)]
+            x = torch.randn(1, *sizes, channels, dtype=torch.float64, generator=generator, device="cpu")
+            drawn.append(x if is_plain(order) else symmetrise(x, order_text(untwisted(order))))
+        return drawn
+
     def _lengths(self, order: Order) -> list[int | str]:
         """The length of each axis of an index: a number, or the letter of it."""
         counts = zip(self.group.factors, axis_counts(order), strict=True)
@@ -179,7 +205,8 @@ class FrameAverage(_Wrapped):
     or points change places, and with them the function; gradients near such inputs are large.
 
     Raises GroupError for infinite groups without frames, SizeError for too many elements, SpaceError where no term of
-    the input has an axis of a factor, ShapeError for other outputs of the module. Source: arXiv 2110.03336.
+    the input has an axis of a factor, and for outputs of order 2 and more where moments of every input have equal axes,
+    as those of one vector, ShapeError for other outputs of the module. Source: arXiv 2110.03336.
     """
 
     def __init__(
@@ -194,7 +221,22 @@ class FrameAverage(_Wrapped):
                 _elements(factor)
             else:
                 _require_axes(self.group, self.space_in, place)
+            if kind == "pca" and any(axis_counts(order)[place] > 1 for order in self.space_out.orders):
+                self._require_axes_apart(place)
         self._kinds = tuple(sorted(enumerate(kinds), key=lambda pair: ("pca", "group", "sort").index(pair[1])))
+
+    def _require_axes_apart(self, place: int) -> None:
+        """Raise SpaceError where every input has moments with equal axes: what is turned there is not averaged out.
+
+        Vectors are, by the signs of the axes; products of two axes and more are not.
+        """
+        rows = _unfolded(self._drawn(), self.space_in, place)
+        sizes = torch.linalg.eigvalsh(torch.stack([row @ row.mT for row in rows]).sum(0))[0]
+        if len(sizes) > 1 and float(sizes.diff().min()) < DEPENDENT * float(sizes[-1]):
+            raise SpaceError(
+                f"second moments of {self.space_in} have equal axes under {self.group.factors[place]} at every input, "
+                f"so that they name no frame for {self.space_out}: give more vectors, or take eq.nn.MLP"
+            )
 
     def moves(self, terms: Sequence[torch.Tensor]) -> tuple[int, _Moves]:
         """The frame of each sample."""
@@ -207,7 +249,8 @@ class FrameAverage(_Wrapped):
             elif kind == "pca":
                 found = _axes(seen, self.space_in, place, self.group.factors[place].flips)
             else:
-                found = _scores(seen, self.space_in, place).argsort(dim=1, stable=True)
+                later = [other for other, sorts in self._kinds if sorts == "sort" and moves.factors[other] is None]
+                found = _scores(seen, self.space_in, place, later).argsort(dim=1, stable=True)
             more = len(found) // max(len(seen[0]), 1) or 1
             times, moves = times * more, moves.repeated(more, place, found)
         return times, moves
@@ -237,11 +280,13 @@ class Canonicalise(_Wrapped):
     A list has one network for each factor of a product, equivariant under the whole product. None: an ``eq.nn.MLP``
     with one hidden layer for each. Orders of scores have no gradient: a network that sorts stays as it began.
 
-    Vectors must be independent and scores different. n vectors of O(n) need an input that spans R^n, else rounding
-    decides; then take FrameAverage.
+    Vectors must be independent and scores different. n vectors of O(n) need an input that spans R^n; where no input of
+    the space does, as one vector or a matrix alone, take FrameAverage. Points in a smaller space are not noticed:
+    rounding decides there.
 
     Raises GroupError for other groups than products of O(n), SO(n) and S(n), n a number for rotations, SpaceError for
-    networks between other spaces, ShapeError for other outputs of the module. Source: arXiv 2211.06489.
+    networks between other spaces and for inputs that name no frame, ShapeError for other outputs of the module.
+    Source: arXiv 2211.06489.
     """
 
     def __init__(
@@ -271,8 +316,33 @@ class Canonicalise(_Wrapped):
                     f"canonical forms under {factors[place]} come from a network {self.group}: {self.space_in} -> "
                     f"{target}, not {own}"
                 )
+            if canonical is None:
+                self._require_canonical(network, place)
             networks.append(network)
         self.canonical = nn.ModuleList(networks)
+
+    def _require_canonical(self, network: MLP, place: int) -> None:
+        """Raise SpaceError where the vectors that a network finds are dependent for every input, or scores equal."""
+        factor = self.group.factors[place]
+        sorts = factor.frames == "sort"
+        if any(one.is_meta for one in network.parameters()) or (not sorts and factor.number == 1 and not factor.flips):
+            return
+        with torch.no_grad():
+            found = deepcopy(network).to("cpu", torch.float64)(joined(self._drawn()))
+        if sorts:
+            scores = found.flatten().sort().values
+            apart = not len(scores) > 1 or float(scores.diff().min()) > DEPENDENT * float(scores.abs().max())
+            wanted = "different scores of points"
+        else:
+            lengths = torch.linalg.qr(found.reshape(factor.number, found.shape[-1])).R.diagonal().abs()
+            apart = float(lengths.min()) > DEPENDENT * float(lengths.max())
+            wanted = counted(found.shape[-1], "vector that is not zero", "independent vectors")
+        if not apart:
+            raise SpaceError(
+                f"canonical forms under {factor} take {wanted}, and the network that is made to find them gives none "
+                f"for {self.space_in}: take eq.nn.FrameAverage, an input with more vectors, or a network of your own, "
+                "canonical="
+            )
 
     def _target(self, place: int) -> Space:
         """The vectors or scores that name an element of a factor."""
@@ -287,7 +357,10 @@ class Canonicalise(_Wrapped):
         ones, zeros = (1,) * several, (0,) * several
         wanted = [target.orders[0], ones if several > 1 else 1, zeros if several > 1 else 0]
         hidden = Space(tuple((HIDDEN, order) for order in dict.fromkeys(wanted)))
-        return MLP(self.group, [self.space_in, hidden, target])
+        with warnings.catch_warnings():
+            # What it reads and gives is looked at below, by what it finds.
+            warnings.simplefilter("ignore", (IgnoredInputWarning, ZeroOutputWarning))
+            return MLP(self.group, [self.space_in, hidden, target])
 
     def moves(self, terms: Sequence[torch.Tensor]) -> tuple[int, _Moves]:
         """One element for each sample."""
@@ -356,13 +429,20 @@ def _axes(terms: Sequence[torch.Tensor], space: Space, place: int, flips: bool) 
     return (vectors * signs[:, :, None, :]).flatten(0, 1)
 
 
-def _scores(terms: Sequence[torch.Tensor], space: Space, place: int) -> torch.Tensor:
-    """A generic invariant of each point, ``(samples, n)``: of its entries, means over other axes, and diagonals."""
+def _scores(terms: Sequence[torch.Tensor], space: Space, place: int, unsorted: Sequence[int]) -> torch.Tensor:
+    """A generic invariant of each point, ``(samples, n)``: of its entries, means over other axes, and diagonals.
+
+    ``unsorted``: the factors, this one included, whose points are in any order. Of the axes of others there are means
+    of the first powers of entries, so that their order does not count.
+    """
     scores = []
-    for term, order in zip(terms, space.orders, strict=True):
+    for whole, order in zip(terms, space.orders, strict=True):
         counts = axis_counts(order)
-        start = 1 + sum(counts[:place])
-        own = [*range(start, start + counts[place])]
+        starts = [1 + sum(counts[:factor]) for factor in range(len(counts))]
+        own = [*range(starts[place], starts[place] + counts[place])]
+        beside = [starts[other] + axis for other in unsorted if other != place for axis in range(counts[other])]
+        powers = [(whole**power).mean(beside, keepdim=True) for power in (1, 2, 3)] if beside else [whole]
+        term = torch.cat(powers, -1)
         for axis in own:
             others = [one for one in own if one != axis]
             for values in (term, term.square()):

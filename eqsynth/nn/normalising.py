@@ -34,6 +34,9 @@ from eqsynth.nn.activations import (
 )
 from eqsynth.spaces.space import Order, Space, axis_counts, none_of, order_text
 
+#: The norm of zeros, so that norms have gradients there.
+LEAST_NORM = 1e-6
+
 
 def _require_norm(group: Group, order: Order) -> None:
     permuted, forms = positions(group, order), forms_of(group, order)
@@ -488,7 +491,7 @@ class Pool(EquivariantModule):
         permuted, _ = self._plans[place]
         with full_precision(term):
             square = _mean_square(whole(term), self._plans[place], component_axes(permuted))
-            return (square.clamp_min(0) + 1e-12).sqrt().to(term.dtype)
+            return (square.clamp_min(0) + LEAST_NORM**2).sqrt().to(term.dtype)
 
     def traces(self, place: int) -> Any:
         """The layer that pools a term by its linear invariants; None where it does not."""

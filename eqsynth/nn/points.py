@@ -19,7 +19,7 @@ from eqsynth.layers.emitted import layer_of, require_dtype
 from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, got, joined
 from eqsynth.nn.activations import whole as full_digits
-from eqsynth.nn.positions import INTEGERS
+from eqsynth.nn.entries import whole_numbers
 from eqsynth.plans.products import plan_products
 from eqsynth.spaces.space import Space
 
@@ -188,7 +188,7 @@ def _in_order(source: torch.Tensor, target: torch.Tensor, points: int) -> torch.
 
 def _graphs(batch: Any, points: int) -> torch.Tensor | None:
     """The graph of each point; ShapeError for what is not one number for each."""
-    fits = isinstance(batch, torch.Tensor) and batch.shape == (points,) and batch.dtype in INTEGERS
+    fits = isinstance(batch, torch.Tensor) and batch.shape == (points,) and whole_numbers(batch)
     if batch is not None and (not fits or batch.is_meta):
         raise ShapeError(f"batch is of {got(batch)}, expected the graph of each of {points} points, as whole numbers")
     return batch  # type: ignore[no-any-return]
@@ -332,6 +332,16 @@ class Message(EquivariantModule):
     pairs within the cutoff are taken, in each graph of ``batch``. ``shifts`` are added to r, for edges across a box
     that is periodic.
 
+    With ``edge_dim`` the perceptron of distances reads as many numbers of each edge besides, ``edge_attr`` of shape
+    ``(edges, edge_dim)``, in the order of ``edge_index``: kinds of bonds, products of charges, lengths on another
+    scale, numbers of both ends, ``torch.cat((x[edge_index[0]], x[edge_index[1]]), 1)``. They are used as they are:
+    numbers that turn with the points, such as coordinates, would spoil the symmetry.
+
+    >>> bonded = eq.nn.Message("O(3)", "8x0", "8x0 + 4x1", cutoff=2.0, edge_dim=1)
+    >>> bonds = torch.ones(edge_index.shape[1], 1)
+    >>> [y.shape for y in bonded(torch.randn(20, 8), positions, edge_index, edge_attr=bonds)]
+    [torch.Size([20, 8]), torch.Size([20, 3, 4])]
+
     The group keeps a symmetric form of vectors: O(n), SO(n), n any number, groups of orthogonal matrices, O(p,q). Of
     O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative (``"bessel"`` are sines
     from -1 to 1 there), and directions are r / cutoff; without an ``edge_index`` all pairs are taken.
@@ -357,6 +367,7 @@ class Message(EquivariantModule):
         hidden: int = 32,
         traceless: bool = False,
         reduce: str = "sum",
+        edge_dim: int = 0,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -366,6 +377,7 @@ class Message(EquivariantModule):
         self.cutoff = _cutoff(cutoff)
         self.degree = _number("degree", degree, 0, MAX_DEGREE)
         self.functions, width = _number("functions", functions, 1), _number("hidden", hidden, 1)
+        self.edge_dim = _number("edge_dim", edge_dim, 0)
         own = None if channels is None else _number("channels", channels, 1)
         choice("basis", basis, BASES)
         choice("reduce", reduce, ("sum", "mean"))
@@ -383,13 +395,16 @@ class Message(EquivariantModule):
         self.mix = Linear(parsed, self.space_in, mixed, **factory)
         self.product = layer_of(plan, **factory)
         self.radial = nn.Sequential(
-            nn.Linear(self.functions, width, **factory), nn.SiLU(), nn.Linear(width, sum(mixed.channels), **factory)
+            nn.Linear(self.functions + self.edge_dim, width, **factory),
+            nn.SiLU(),
+            nn.Linear(width, sum(mixed.channels), **factory),
         )
 
     def options(self) -> tuple[str, ...]:
         """The radius, the highest power, the radial functions and how messages are added."""
         traceless = ["traceless=True"] if self.traceless else []
-        return f"cutoff={self.cutoff}", f"degree={self.degree}", self.basis, self.reduce, *traceless
+        edges = [f"edge_dim={self.edge_dim}"] if self.edge_dim else []
+        return f"cutoff={self.cutoff}", f"degree={self.degree}", self.basis, self.reduce, *traceless, *edges
 
     def forward(
         self,
@@ -398,6 +413,7 @@ class Message(EquivariantModule):
         edge_index: torch.Tensor | None = None,
         batch: torch.Tensor | None = None,
         shifts: torch.Tensor | None = None,
+        edge_attr: torch.Tensor | None = None,
     ) -> Tensors:
         """What each point receives."""
         terms = self.terms_of(x)
@@ -414,7 +430,8 @@ class Message(EquivariantModule):
             if not fits or shifts.device != r.device:
                 raise ShapeError(f"shifts are of {got(shifts)}, expected one for each edge, of shape {tuple(r.shape)}")
             r = r + shifts
-        nearness, weights, powers = self._geometry(full_digits(r), terms[0].dtype)
+        numbers = self._read_edge_attr(edge_attr, edge_index, len(r), terms[0])
+        nearness, weights, powers = self._geometry(full_digits(r), numbers, terms[0].dtype)
         mixed = self.mix(terms if len(terms) > 1 else terms[0])
         mixed = mixed if isinstance(mixed, tuple) else (mixed,)
         parts = torch.split(weights, [term.shape[-1] for term in mixed], 1)
@@ -430,7 +447,29 @@ class Message(EquivariantModule):
             received = [y / counts.to(y.dtype).reshape(-1, *[1] * (y.ndim - 1)) for y in received]
         return joined(received)
 
-    def _geometry(self, r: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    def _read_edge_attr(self, edge_attr: Any, edge_index: Any, edges: int, like: torch.Tensor) -> torch.Tensor | None:
+        """The numbers of each edge, None where the layer takes none."""
+        if not self.edge_dim:
+            if edge_attr is not None:
+                raise ShapeError(
+                    f"this layer reads no numbers of edges, got edge_attr of {got(edge_attr)}: set edge_dim"
+                )
+            return None
+        if edge_index is None:
+            raise ShapeError(
+                f"this layer reads {self.edge_dim} numbers of each edge: give edge_attr, and the edge_index it belongs "
+                "to, as of eq.nn.neighbors"
+            )
+        shape = edges, self.edge_dim
+        fits = isinstance(edge_attr, torch.Tensor) and edge_attr.shape == shape and edge_attr.is_floating_point()
+        if not fits or edge_attr.device != like.device:
+            raise ShapeError(f"edge_attr is of {got(edge_attr)}, expected floating-point numbers of shape {shape}")
+        numbers: torch.Tensor = edge_attr.to(like.dtype)
+        return numbers
+
+    def _geometry(
+        self, r: torch.Tensor, numbers: torch.Tensor | None, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         """Envelope, weight of each mixed channel and powers of the direction for each edge, in the dtype of features.
 
         Distances are computed in that of positions.
@@ -444,9 +483,10 @@ class Message(EquivariantModule):
         else:
             direction, square = r / self.cutoff, square / self.cutoff**2
             u = square
-        functions = radial_functions(u, self.functions, self.basis, not self._form.definite)
+        functions = radial_functions(u, self.functions, self.basis, not self._form.definite).to(dtype)
         nearness = envelope(u).to(dtype)
-        weights = self.radial(functions.to(dtype)) * nearness.unsqueeze(1)
+        known = functions if numbers is None else torch.cat((functions, numbers), 1)
+        weights = self.radial(known) * nearness.unsqueeze(1)
         # Components have variance near 1.
         d = r.shape[1]
         metric = None
@@ -466,7 +506,7 @@ class Message(EquivariantModule):
                 edge_index = _all_pairs(points, batch, positions.device)
             return edge_index[0], edge_index[1]
         fits = isinstance(edge_index, torch.Tensor) and edge_index.ndim == 2 and len(edge_index) == 2
-        if not fits or edge_index.dtype not in INTEGERS or edge_index.device != positions.device:
+        if not fits or not whole_numbers(edge_index) or edge_index.device != positions.device:
             raise ShapeError(
                 f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges), where positions are"
             )

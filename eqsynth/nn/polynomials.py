@@ -18,8 +18,20 @@ from eqsynth.families.group import Group
 from eqsynth.graphs.graph import Graph
 from eqsynth.layers.emitted import require_dtype
 from eqsynth.nn.activations import EquivariantModule, axis_lengths, joined, suffix
-from eqsynth.nn.positions import Nodes, Positions, Term, product, reduced, scales
-from eqsynth.nn.sparse import asked_entries, given_back, listed_terms, nodes_of, read_terms
+from eqsynth.nn.entries import (
+    Nodes,
+    Positions,
+    Term,
+    asked_entries,
+    given_back,
+    listed_terms,
+    nodes_of,
+    read_terms,
+    reduced,
+    scales,
+)
+from eqsynth.nn.positions import product
+from eqsynth.nn.sparse import plain as plain_number
 from eqsynth.plans.contraction import Contraction, Entry, Part, contraction, exact_counts
 from eqsynth.spaces.space import Space, Symmetry, axes_of, order_text, plain
 
@@ -210,10 +222,11 @@ class GraphPolynomials(EquivariantModule):
     @_disable_dynamo
     def _on_entries(self, x: Any, batch: Any, at: Any, graphs: Any, mixed: bool) -> Any:
         space = Space(tuple((channels, plain(order)) for channels, order in self.space_in))
-        terms = listed_terms(x, space)
+        terms = listed_terms(x, str(space), len(space))
         (n,) = axis_lengths(self.group, 1)
-        nodes = nodes_of(terms, space, batch, graphs, n)
-        values, given = read_terms(terms, space, [(channels,) for channels in space.channels], nodes)
+        orders = [axes_of(order) for order in space.orders]
+        nodes = nodes_of(terms, orders, batch, plain_number(graphs), n)
+        values, given = read_terms(terms, orders, [(channels,) for channels in space.channels], nodes)
         self._require_device(values[0][1].device)
         channels = [(held, value[:, [place]]) for held, value in values for place in range(value.shape[1])]
         asked = asked_entries(at, given, [order for order in self._programs if order == 2], nodes)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from eqsynth.bases.spans import CHUNK, Boxes, Diagrams, Labelled, Rows, Span, stored_span
-from eqsynth.errors import EqsynthError, ShapeError, SpaceError, SymbolicError, explain_calls, shown
+from eqsynth.errors import EqsynthError, ShapeError, SpaceError, SymbolicError, counted, explain_calls, shown
 from eqsynth.exact.numbers import bounded, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom
@@ -147,6 +147,12 @@ def _weights_of(layer: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
         raise EqsynthError(f"{type(layer).__name__} of eqsynth is equivariant as it is: give a torch.nn.Linear")
     if not isinstance(layer, nn.Module) or not isinstance(weight, torch.Tensor):
         raise EqsynthError(f"give a layer with a weight, such as torch.nn.Linear, or a tensor, not {shown(layer)}")
+    if weight.ndim != 2:
+        raise EqsynthError(
+            f"the weight of {type(layer).__name__} has {counted(weight.ndim, 'axis', 'axes')}, not one for outputs and "
+            "one for inputs: give a tensor in which these come last, as layer.weight.movedim((0, 1), (-2, -1)) of a "
+            "convolution"
+        )
     if bias is not None and not (isinstance(bias, torch.Tensor) and bias.ndim == 1):
         raise EqsynthError(f"the bias of {type(layer).__name__} is no vector: give its weight, layer.weight")
     return weight, bias
@@ -172,6 +178,8 @@ def _squares(weight: torch.Tensor, problem: _Problem) -> torch.Tensor:
 
 def _problem(group: Any, space_in: Any, space_out: Any, n: Sizes) -> _Problem:
     hom = Hom.parse(group, space_in, space_out)
+    if hom.transfer:
+        raise EqsynthError(f"projections are those to all maps between two spaces: leave transfer={hom.transfer} out")
     for order in (*hom.space_in.orders, *hom.space_out.orders):
         if is_decomposed(order):
             raise SpaceError(
@@ -184,6 +192,8 @@ def _problem(group: Any, space_in: Any, space_out: Any, n: Sizes) -> _Problem:
 
 def _sizes(group: Group, n: Any) -> tuple[int, ...]:
     """The size of each factor of a group."""
+    for factor in group.factors:
+        factor.require_lengths()
     letters = sorted({str(factor.n) for factor in group.factors if factor.symbolic})
     given = dict(n) if isinstance(n, Mapping) else dict.fromkeys(letters, n)
     read = {letter: whole(given.get(letter)) for letter in letters}
@@ -191,8 +201,6 @@ def _sizes(group: Group, n: Any) -> tuple[int, ...]:
         example = f"n={dict.fromkeys(letters, 4)}" if len(letters) > 1 else "n=4" if letters else "without n"
         what = f"the open sizes {', '.join(letters)}" if letters else "no open size"
         raise SymbolicError(f"{group} has {what}, and n is {shown(n)}: write {example}")
-    for factor in group.factors:
-        factor.require_lengths()
     return tuple(f.at(read[str(f.n)] or 0).number if f.symbolic else f.number for f in group.factors)
 
 

@@ -12,11 +12,15 @@ from eqsynth.errors import ShapeError, explain_calls, shown
 from eqsynth.exact.limits import afford_tensors
 from eqsynth.exact.numbers import flag, whole
 from eqsynth.nn.activations import got
-from eqsynth.nn.positions import INTEGERS
+from eqsynth.nn.entries import whole_numbers
 
 #: The dtypes of values of nodes and edges that torch adds up.
 ADDED = (
-    *INTEGERS,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
     torch.bool,
     torch.float16,
     torch.bfloat16,
@@ -148,7 +152,7 @@ def to_pyg(
         table = torch.as_tensor(sizes, device=some.device)
     except (TypeError, ValueError, RuntimeError):
         raise ShapeError(f"expected {count} sizes, whole numbers, not {shown(sizes)}") from None
-    if (table.dtype not in INTEGERS and table.numel()) or table.shape != (count,):
+    if (table.numel() and not whole_numbers(table)) or table.shape != (count,):
         raise ShapeError(f"expected {count} sizes, whole numbers, got {table.dtype} of shape {tuple(table.shape)}")
     if count and not 0 <= int(table.min()) <= int(table.max()) <= wide:
         raise ShapeError(f"sizes go from {int(table.min())} to {int(table.max())}, expected 0 to {wide}")
@@ -224,7 +228,7 @@ def _edges(data: Any) -> torch.Tensor:
 
 def _counted(values: torch.Tensor, name: str) -> torch.Tensor:
     """Whole numbers of any type; an empty tensor is often one of floats."""
-    if values.numel() and values.dtype not in INTEGERS:
+    if values.numel() and not whole_numbers(values):
         raise ShapeError(f"{name} holds {values.dtype}, which are no numbers of nodes or graphs: pass {name}.long()")
     return values.long()
 

@@ -15,6 +15,7 @@ from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
 from eqsynth.families.hom import indices_beside
 from eqsynth.plans.steps import (
     Contract,
+    Couple,
     Hodge,
     Input,
     Join,
@@ -134,7 +135,8 @@ class Costing:
         _, one = self.packs[size - len(self.problem.group.indices)]
         return one if isinstance(one, Irrep) else None
 
-    def _places(self, sizes: Iterable[int]) -> Polynomial:
+    def places(self, sizes: Iterable[int]) -> Polynomial:
+        """The entries of a value with axes of these sizes, for one channel."""
         return reduce(mul, map(self._length, sizes), ONE)
 
     def _inputs(self, numbers: Sequence[int]) -> Polynomial:
@@ -154,7 +156,7 @@ class Costing:
 
     def _elements(self, name: str) -> Polynomial:
         """All entries of a value, with its channels."""
-        return self._places(self.values[name].axes) * self._channels(name)
+        return self.places(self.values[name].axes) * self._channels(name)
 
     # --- one step each ----------------------------------------------------------------------------
 
@@ -168,7 +170,7 @@ class Costing:
                 sizes, second = self.values[source].axes, [right for _, right in forms]
                 summed = [z for i, z in enumerate(sizes) if pattern[i] is None and i not in second]
                 memory = self._elements(target)
-                multiply_adds = memory * self._places(summed)
+                multiply_adds = memory * self.places(summed)
                 return Cost(step, multiply_adds, multiply_adds + memory, memory, calls=6 if forms else 2)
             case Hodge(target):
                 memory = self._elements(target)
@@ -176,7 +178,7 @@ class Costing:
                 return Cost(step, multiply_adds, multiply_adds + memory, memory, calls=5)
             case Contract(target, source, labels, _, kept):
                 new = [step.factor] * len({*kept} - {*labels})
-                multiply_adds = self._places([*self.values[source].axes, *new]) * self._channels(source)
+                multiply_adds = self.places([*self.values[source].axes, *new]) * self._channels(source)
                 memory = self._elements(target)
                 return Cost(step, multiply_adds, self._elements(source) + memory, memory, calls=4)
             case Pack(target, source, _, size) | Unpack(target, source, _, size) if (
@@ -191,6 +193,10 @@ class Costing:
                 return Cost(step, ZERO, memory * 2, memory, calls=2)
             case Join():
                 return self._join(step)
+            case Couple(target, source, coupling):
+                memory, given = self._elements(target), self._elements(source)
+                products = ZERO if coupling.trivial else given * (2 * coupling.out + 1)
+                return Cost(step, products, memory + given, memory, calls=2)
             case Weigh():
                 return self._weigh(step)
             case Mix():
@@ -205,7 +211,7 @@ class Costing:
     def _join(self, step: Join) -> Cost:
         left, right = step.sources
         memory = self._elements(step.target)
-        multiply_adds = self._places(step.sizes) * self._channels(step.target)
+        multiply_adds = self.places(step.sizes) * self._channels(step.target)
         traffic = self._elements(left) + self._elements(right) + memory
         if step.entrywise and step.summed:
             return Cost(step, multiply_adds, traffic + multiply_adds * 2, memory, multiply_adds, calls=2)
@@ -215,7 +221,7 @@ class Costing:
         own, other = (self._channels(step.sources[side]) for side in (step.first, 1 - step.first))
         mixed = self._out(step.term_out) * len(step.targets)
         alone = self._elements(step.sources[step.first]) / own
-        everywhere = self._places(step.sizes)
+        everywhere = self.places(step.sizes)
         memory = alone * other * mixed + everywhere * mixed
         weights = own * other * mixed
         return Cost(
@@ -233,7 +239,7 @@ class Costing:
         wide_out = sum((self._out(target.term) for target in step.targets), ZERO)
         # The weights are brought into the order of the matrix once in a call.
         weights = self._weights(step)
-        places = self._places(step.sizes)
+        places = self.places(step.sizes)
         memory = places * wide_out
         scratch, traffic = ZERO, places * sum(wide_in, ZERO) + memory * (2 * step.products - 1)
         if len(step.operands) > 1 or any(o.middle != tuple(range(step.axes)) for o in step.operands):
@@ -248,8 +254,8 @@ class Costing:
         assert step.tabled  # noqa: S101 - such steps come here
         wide_in = sum((self._in(operand.term) for operand in step.operands), ZERO)
         wide_out = sum((self._out(target.term) for target in step.targets), ZERO)
-        rows, columns = self._places(step.tabled.given) * wide_out, self._places(step.tabled.taken) * wide_in
-        riding, entries = self._places(step.sizes), rows * columns
+        rows, columns = self.places(step.tabled.given) * wide_out, self.places(step.tabled.taken) * wide_in
+        riding, entries = self.places(step.sizes), rows * columns
         combined = ZERO if step.tabled.orbits else self._combined(step.tabled) * wide_in * wide_out
         memory, moved = riding * rows, riding * columns
         calls = 12 + 2 * len(step.operands) + len(step.targets)
@@ -261,12 +267,12 @@ class Costing:
         """What it takes to add up tables that are not disjoint, for a pair of channels."""
         grid = tabled.grid
         if grid is None:
-            return self._places((*tabled.taken, *tabled.given)) * len(tabled.maps)
+            return self.places((*tabled.taken, *tabled.given)) * len(tabled.maps)
         # Factor by factor, from the last: a graph is a sum of orbits, of which there are about as many; a matrix of all
         # entries.
         cells, work, maps = ONE, ZERO, len(tabled.maps)
         for factor, own in reversed([*zip(tabled.factors, grid, strict=True)]):
-            entries = self._places([factor] * tabled.axes(factor))
+            entries = self.places([factor] * tabled.axes(factor))
             cells *= entries if any(isinstance(part, MatrixMap) for part in own) else Polynomial.of(len(own))
             work += cells * maps
             maps //= len(own)
@@ -284,7 +290,7 @@ class Costing:
         """A mix by Fourier transform over the permutations of its axes."""
         wide = sum((self._in(operand.term) for operand in step.sources), ZERO)
         wide_out = sum((self._out(target.term) for target in step.targets), ZERO)
-        weights, places = self._weights(step), self._places(step.sizes)
+        weights, places = self._weights(step), self.places(step.sizes)
         count, dims = factorial(step.axes), irreducible_dimensions(step.axes)
         sets = orbits(self._length(step.sizes[0]), step.axes)
         rows = sets * count
@@ -321,7 +327,7 @@ class Costing:
         for part in step.parts:
             second = [right for _, right in part.forms]
             first = {axis: i for i, axis in reversed(list(enumerate(part.pattern))) if axis is not None}
-            touched += self._places(
+            touched += self.places(
                 step.sizes[i]
                 for i, axis in enumerate(part.pattern)
                 if (axis is None or first[axis] == i) and i not in second
@@ -329,7 +335,7 @@ class Costing:
         memory = ZERO
         if not any(_stays(part) and part.source not in self.views for part in step.parts):
             spanned = [size for i, size in enumerate(step.sizes) if any(_spans(part, i) for part in step.parts)]
-            memory = self._places(spanned) * wide
+            memory = self.places(spanned) * wide
         calls = sum(6 if part.forms else 2 for part in step.parts)
         return Cost(step, touched * wide, touched * wide * 2, memory, calls=calls)
 
@@ -338,7 +344,7 @@ class Costing:
         weight_multiply_adds = weight_traffic = weight_memory = multiply_adds = traffic = ZERO
         for table in step.tables:
             channels = self._channels(table.source) * wide
-            entries = self._elements(table.source) * self._places(step.sizes) * wide
+            entries = self._elements(table.source) * self.places(step.sizes) * wide
             maps = len(table.elements)
             weight_traffic += entries * 2
             weight_memory += entries + channels * maps

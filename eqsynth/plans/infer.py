@@ -19,6 +19,7 @@ from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, index_counts, indices_beside, indices_of, negated
 from eqsynth.plans.steps import (
     Contract,
+    Couple,
     Forms,
     Hodge,
     Input,
@@ -42,6 +43,7 @@ from eqsynth.plans.steps import (
     describe,
 )
 from eqsynth.spaces.space import (
+    Irrep,
     Order,
     Stored,
     axis_counts,
@@ -197,6 +199,8 @@ class _Inference:
                 values = [self._twist(step)]
             case Join():
                 values = [self._join(step)]
+            case Couple():
+                values = [self._couple(step)]
             case Weigh():
                 values = self._weigh(step)
             case Mix():
@@ -403,6 +407,26 @@ class _Inference:
         self._require(not (step.full and step.entrywise), "pairs of channels are not multiplied entry by entry")
         self._require({*step.heads} <= {*step.summed} and step.terms >= 1, f"the labels {step.heads} are not summed")
         return replace(product, axes=product.axes[: step.axes])
+
+    def _couple(self, step: Couple) -> Value:
+        source, one = self._value(step.source), step.coupling
+        read, wanted = self._degrees(source.axes), [degree for degree in (one.left, one.right) if degree]
+        self._require(read == wanted, f"{step.source} has the degrees {read}, and is coupled as {wanted}")
+        given, wanted = self._degrees(step.sizes), [one.out][: one.out]
+        self._require(given == wanted, f"{step.target} has the degrees {given}, not {wanted}")
+        possible = abs(one.left - one.right) <= one.out <= one.left + one.right
+        self._require(possible, f"no map of degrees {one.left} and {one.right} leads to {one.out}")
+        return replace(source, axes=step.sizes)
+
+    def _degrees(self, axes: Sequence[int]) -> list[int]:
+        """The degrees of the irreps of O(3) whose coordinates some axes have, numbers left out; -1 of other axes."""
+        spherical, count = self.problem.group.spherical, len(self.factors)
+        kinds = [self.packs[size - count][1] if count <= size < count + len(self.packs) else None for size in axes]
+        listed = [1 if 0 <= size < count and spherical else -1 for size in axes]
+        for place, one in enumerate(kinds):
+            if isinstance(one, Irrep) and one.spherical:
+                listed[place] = one.order
+        return [degree for degree in listed if degree]
 
     def _weigh(self, step: Weigh) -> list[Value]:
         product = self._labelled(step.sources, step.axes_read, step.sizes)

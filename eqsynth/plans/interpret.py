@@ -21,6 +21,7 @@ from eqsynth.families.irreps import coordinates
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import (
     Contract,
+    Couple,
     Entry,
     Forms,
     Hodge,
@@ -153,6 +154,12 @@ class _Interpreter:
                 return [np.moveaxis(np.tensordot(form, values[source], (1, 1 + axis)), 0, 1 + axis)]
             case Join():
                 return [self.join(step)]
+            case Couple(_, source, coupling, sizes):
+                terms = float(coupling.terms) ** POWERS[plan.normalization]
+                table = coupling.table().reshape(2 * coupling.out + 1, -1) * terms
+                x = values[source].reshape(len(values[source]), table.shape[1], values[source].shape[-1])
+                lengths = [self.lengths[size] for size in sizes]
+                return [np.einsum("kj,bjc->bkc", table, x).reshape(len(x), *lengths, x.shape[-1])]
             case Weigh():
                 product = self.product(step, range(len(step.sizes)), True)
                 weights = [self.weight(step.term_in, step.term_out, element) for element in step.elements]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from math import lcm
-from operator import mul
 from typing import TypeVar
 
 from eqsynth.bases.schur import floor
@@ -203,7 +201,7 @@ class Plan:
         Mix c_out c_u c_v c_u c_v + c_out
         Output 0 0
         """
-        return Costing(self.problem, self.steps, self.values, self.pairs, self.packs, self.parameters).costs()
+        return self._costing.costs()
 
     @property
     def mixing(self) -> Polynomial:
@@ -242,11 +240,12 @@ class Plan:
         n²
         """
         products = [name for step in self.steps if isinstance(step, Join | Weigh) for name in step.writes]
-        places = [self._places(self.values[name].axes) for name in products]
+        places = [self._costing.places(self.values[name].axes) for name in products]
         return max(places, key=lambda product: product(dict.fromkeys(self._symbols(), NOMINAL_N)), default=Polynomial())
 
-    def _places(self, axes: tuple[int, ...]) -> Polynomial:
-        return reduce(mul, (Polynomial.of(self._symbols()[factor]) for factor in axes), Polynomial.of(1))
+    @property
+    def _costing(self) -> Costing:
+        return Costing(self.problem, self.steps, self.values, self.pairs, self.packs, self.parameters)
 
     def total(self) -> Cost:
         """The costs of all steps together; ``scratch`` is that of the step that needs most."""

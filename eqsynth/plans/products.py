@@ -13,14 +13,15 @@ from functools import lru_cache, partial
 from itertools import product
 from math import perm, prod
 
-from eqsynth.bases.basis import Basis, basis
-from eqsynth.bases.irreps import has_irreps
+from eqsynth.bases.basis import Basis, Certificate, basis
+from eqsynth.bases.couplings import Coupling, coupling, is_coupled
+from eqsynth.bases.irreps import has_irreps, unchanged
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError, explain_calls
-from eqsynth.exact.numbers import choice, flag
+from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of, with_transfer
-from eqsynth.plans.equal_operands import independent, moments
+from eqsynth.plans.equal_operands import coupled_variance, independent, moments
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.lowering import (
     BIAS,
@@ -34,26 +35,32 @@ from eqsynth.plans.lowering import (
     _uses,
     constants,
     plan_hom,
+    scaled,
     whole,
 )
-from eqsynth.plans.plan import NOMINAL_N, NORMALIZATIONS, Plan
+from eqsynth.plans.plan import NOMINAL_N, Plan
 from eqsynth.plans.powers import power_maps
 from eqsynth.plans.steps import (
     AXES,
     Contract,
+    Couple,
+    Entry,
     Hodge,
     Input,
     Join,
     Mix,
+    Operand,
+    Pair,
     Part,
     Reduce,
     Schur,
     Step,
+    Target,
     Tied,
     Twist,
     Weigh,
 )
-from eqsynth.spaces.space import Space, axes_of, is_packed
+from eqsynth.spaces.space import Order, Space, axes_of, is_packed, order_text
 from eqsynth.store.waiting import waiting
 
 #: Up to this many entries a product of each channel with its own is made entry by entry.
@@ -110,7 +117,7 @@ def plan(
 
 
 def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "variance") -> Plan:
-    """The plan of a layer of products.
+    """The plan of a layer of products; with ``transfer`` the normalization is that which goes with it.
 
     >>> from eqsynth.families.hom import ProductHom
     >>> from eqsynth.plans.products import plan_products
@@ -120,8 +127,7 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
 
     Raises EqsynthError for a normalization that does not exist, SizeError for orders that are too high.
     """
-    choice("normalization", normalization, NORMALIZATIONS)
-    return _planned(problem, flag("bias", bias), normalization)
+    return _planned(problem, flag("bias", bias), scaled(problem.hom, normalization))
 
 
 @lru_cache(maxsize=256)
@@ -132,16 +138,25 @@ def _planned(problem: ProductHom, bias: bool, normalization: str) -> Plan:
 
 def _product_plan(problem: ProductHom, bias: bool, normalization: str) -> Plan:
     hom, group = problem.hom, problem.group
-    for order in (*hom.space_in.orders, *hom.space_out.orders):
-        if axes_of(order) > len(AXES):
-            raise SizeError(f"a product of order {order} has more than {len(AXES)} axes: ask for lower orders")
     ins, outs = hom.space_in.orders, hom.space_out.orders
+    for (i, order), (o, target) in product(enumerate(ins), enumerate(outs)):
+        axes = max(axes_of(order), axes_of(target))
+        if axes > len(AXES) and not is_coupled(group, _factors(problem, i), problem.space_out.orders[o]):
+            raise SizeError(
+                f"a product of order {order_text(order)} into {order_text(target)} has {axes} axes, more than "
+                f"{len(AXES)}: ask for lower orders"
+            )
     biases = {o: constants(hom, lo) for o, lo in enumerate(outs)} if bias else {}
     bases: dict[tuple[int, int], Basis] = {}
     pairs = []
     for i, o in product(range(len(ins)), range(len(outs))):
         own = bases[i, o] = maps(problem, i, o)
         if len(own):
+            one = coupling_of(problem, i, o)
+            if one is not None:
+                variance = coupled_variance(one, problem, i, normalization)
+                pairs.append(Pair(i, o, 1, (0,) * len(group.indices), (variance,)))
+                continue
             pair = _pair(i, o, own, normalization)
             pairs.append(replace(pair, variances=moments(own, problem, i, pair)))
     lowering = _Products(problem)
@@ -204,13 +219,17 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     orders = problem.hom.space_in.orders[term_in], problem.space_out.orders[term_out]
     if not isinstance(problem, ProductHom):
         return basis(group, *orders, transfer=problem.transfer)
+    if is_coupled(group, _factors(problem, term_in), orders[1]):
+        one = coupling_of(problem, term_in, term_out)
+        diagrams = () if one is None else (one.diagram,)
+        return Basis(group, *orders, diagrams, Certificate(len(diagrams), len(diagrams), "coupling"))
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
     some_irreps = has_irreps(orders[1], *(problem.inputs[number][1] for number in problem.terms[term_in]))
-    powers = None if some_irreps else power_maps(problem, term_in, term_out)
+    powers = None if some_irreps or problem.transfer else power_maps(problem, term_in, term_out)
     if powers is not None:
         return powers
-    linear = basis(group, *orders)
+    linear = basis(group, *orders, transfer=problem.transfer)
     if any(isinstance(element, Orbit | MatrixMap) for element in linear.diagrams):
         _check_tied(problem, term_in, term_out)
     places = independent(linear, problem, term_in)
@@ -218,6 +237,18 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
         return linear
     turns = tuple(linear.turns[place] for place in places) if linear.turns else ()
     return replace(linear, diagrams=tuple(linear.diagrams[place] for place in places), turns=turns)
+
+
+def coupling_of(problem: Problem, term_in: int, term_out: int) -> Coupling | None:
+    """The one map of a product of two irreps of O(3) or SO(3) into a third; None where there is none, or are others."""
+    if not isinstance(problem, ProductHom):
+        return None
+    one = coupling(problem.group, _factors(problem, term_in), problem.space_out.orders[term_out])
+    return None if one is not None and one.crossed and len({*problem.terms[term_in]}) == 1 else one
+
+
+def _factors(problem: ProductHom, term_in: int) -> tuple[Order, ...]:
+    return tuple(problem.inputs[number][1] for number in problem.terms[term_in])
 
 
 #: The name of a value, and the label of each of its axes.
@@ -248,8 +279,73 @@ class _Products(_Lowering):
     ) -> tuple[Step, ...]:
         """Reductions of the inputs, their products, and the steps of the linear layer that read these."""
         self.biases = biases
-        linear = self._reading_products(super().steps(bases, biases, method, schur))
-        return (*self._reduced_inputs(), *self.joins, *self.weighed, *linear)
+        found = {pair: coupling_of(self.problem, *pair) for pair in bases}
+        coupled = {pair: one for pair, one in found.items() if one is not None or self._is_kept(*pair)}
+        couples = self._coupled(coupled)
+        # Constants are added where couplings are mixed.
+        biases = {o: maps for o, maps in biases.items() if o not in {o for _, o in coupled}}
+        others = {pair: maps for pair, maps in bases.items() if pair not in coupled}
+        linear = self._reading_products(super().steps(others, biases, method, schur))
+        return (*self._reduced_inputs(), *self.joins, *self.weighed, *couples, *linear)
+
+    def _is_kept(self, number: int, term_out: int) -> bool:
+        """Whether an irrep goes as it is into an output of the same irrep."""
+        factors, target = _factors(self.problem, number), self.problem.space_out.orders[term_out]
+        alone = len(factors) == 1 and len(self.hom.group.factors) == 1
+        return alone and has_irreps(target) and unchanged(self.hom.group, factors[0], target)
+
+    def _coupled(self, coupled: Mapping[tuple[int, int], Coupling | None]) -> list[Step]:
+        """Products of irreps in coordinates: of each two all entries, from which the parts of all degrees are taken.
+
+        Irreps alone go as they are. What is mixed for an output is added to what the linear layer mixes for it.
+        """
+        couples: dict[tuple[object, ...], Couple] = {}
+        mixes: list[Step] = []
+        group, packs = self.hom.group, self.packs
+        for o, order in enumerate(self.hom.space_out.orders):
+            own = {i: one for (i, to), one in coupled.items() if to == o}
+            if not own:
+                continue
+            axes = stored_axes(group, order, packs)
+            operands, straight = [], tuple(range(len(axes)))
+            for i, one in own.items():
+                if one is None:
+                    (factor,) = self.problem.terms[i]
+                    operands.append(Operand(self._packed_name(factor), i, straight))
+                    continue
+                source, given = self._outer(i)
+                key = source, axes
+                if given != axes and key not in couples:
+                    couples[key] = Couple(self._fresh(f"{source}_l{one.out}"), source, one, axes)
+                operands.append(Operand(couples[key].target if given != axes else source, i, straight))
+            name = self._fresh(_name("z", o, whole(0), self.several_out))
+            entries = tuple(Entry(0, at, 0) for at in range(len(operands)))
+            constants = tuple(Entry(0, -1, element) for element in range(len(self.biases.get(o, ()))))
+            mixes.append(Mix(axes, tuple(operands), (Target(name, o),), entries, constants))
+            if is_packed(order):
+                self.ready[o].append(name)
+            else:
+                self.tops[o].setdefault(whole(len(axes)), []).append(Part(name, straight))
+        return [*couples.values(), *mixes]
+
+    def _outer(self, number: int) -> tuple[str, tuple[int, ...]]:
+        """All products of the coordinates of two irreps, and the sizes of their axes."""
+        sources, sizes = [], list[tuple[int, ...]]()
+        for factor in self.problem.terms[number]:
+            order = self.problem.inputs[factor][1]
+            packed, axes = is_packed(order), stored_axes(self.hom.group, order, self.packs)
+            sources.append(self._packed_name(factor) if packed else self._operand(factor, whole(len(axes))))
+            sizes.append(axes)
+        first, second = sizes
+        left, right = tuple(range(len(first))), tuple(range(len(first), len(first) + len(second)))
+        key = ("outer", *sources)
+        if key not in self.joined:
+            full, axes = self.problem.full, (*first, *second)
+            names = [self.problem.input_name(factor) for factor in self.problem.terms[number]]
+            self.joined[key] = self._fresh("_".join(["x", *names]))
+            join = Join(self.joined[key], (sources[0], sources[1]), left, right, len(axes), axes, full)
+            self.joins.append(replace(join, entrywise=not full))
+        return self.joined[key], (*first, *second)
 
     def _mix(self, profile: Profile, uses: Sequence[_Use]) -> None:
         """One mixing, without the maps that are mixed as they are multiplied."""

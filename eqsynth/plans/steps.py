@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from itertools import product
 
 from eqsynth.bases.adapted import Adapted, Irrep
+from eqsynth.bases.couplings import Coupling
 from eqsynth.bases.decomposed import Fixed
 from eqsynth.bases.decomposed import Part as IrrepPart
 from eqsynth.bases.fourier import Sums
@@ -534,6 +535,20 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class Couple(OneToOne):
+    """Coordinates of an irrep of O(3) or SO(3) in the product of two: each entry of it times coupling coefficients.
+
+    The first axes of the source are those of the two irreps, the axes of the target those of the third, of the degrees
+    that ``coupling`` says; numbers have none. The sums are scaled as those of the diagram of the coupling are.
+    """
+
+    target: str
+    source: str
+    coupling: Coupling
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Weigh:
     """Products of two values with their channels mixed on the way, for maps that contract nothing.
 
@@ -594,7 +609,23 @@ class Output:
         return ()
 
 
-Step = Input | Reduce | Hodge | Contract | Twist | Join | Weigh | Mix | Spread | Tied | Schur | Pack | Unpack | Output
+Step = (
+    Input
+    | Reduce
+    | Hodge
+    | Contract
+    | Twist
+    | Join
+    | Couple
+    | Weigh
+    | Mix
+    | Spread
+    | Tied
+    | Schur
+    | Pack
+    | Unpack
+    | Output
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -672,6 +703,9 @@ def describe(step: Step) -> str:
             over = f" summed over {_labels(step.summed)}" if step.summed else ""
             left, right = (f"{source}[{_labels(axes)}]" for source, axes in zip(sources, step.axes_read, strict=True))
             return f"{target}[{_labels(range(step.axes))}] = {left} {right}{over}"
+        case Couple(target, source, coupling):
+            degrees = f"degrees {coupling.left} and {coupling.right}"
+            return f"{target} = the part of degree {coupling.out} of {source}, of {degrees}"
         case Weigh(targets, sources):
             left, right = (f"{source}[{_labels(axes)}]" for source, axes in zip(sources, step.axes_read, strict=True))
             maps = counted(len(step.elements), "map")

@@ -53,7 +53,7 @@ DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("co
 EXAMPLE = '[layers.EdgesToNodes]\nhom = "S(n): 16x2 -> 32x1"'
 #: The keys of a network that is described; each is an argument of eq.nn.MLP.
 DESCRIBED: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("group", "activation", "norm", "normalization", "storage"), (str,)),
+    **dict.fromkeys(("group", "activation", "norm", "normalization", "storage", "transfer"), (str,)),
     "spaces": (list,), "dropout": (float, int), "bias": (bool,),
 }  # fmt: skip
 

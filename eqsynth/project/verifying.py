@@ -130,15 +130,19 @@ def _difference(network: Any, alone: Any) -> float:
     """How far the outputs of a network and of its file are apart, in float64, in evaluation."""
     import numpy as np
     import torch
+    from torch.utils._pytree import tree_leaves
 
     from eqsynth.bases.decomposed import random_tensor
+    from eqsynth.nn.activations import joined
     from eqsynth.nn.networks import problem_of, sizes_asked
     from eqsynth.nn.padding import Padded
+    from eqsynth.nn.sparse import Sparse
     from eqsynth.proof.testing import converted
     from eqsynth.proof.trials import concrete_factors, distance, sizes_to_try
     from eqsynth.spaces.space import least_shown
 
-    hom, asked, worst = problem_of(network), sizes_asked(network), 0.0
+    inside = network.module if isinstance(network, Sparse) else network
+    hom, asked, worst = problem_of(network), sizes_asked(inside), 0.0
     rng = np.random.default_rng(0)
     dtype = torch.complex128 if hom.group.over_complex else torch.float64
     both = [converted(module, torch.float64).eval() for module in (network, alone)]
@@ -147,16 +151,19 @@ def _difference(network: Any, alone: Any) -> float:
     for sizes in tried[-1:]:
         ns = [int(factor.n) for factor in concrete_factors(hom.group, sizes)]
         drawn = [random_tensor(rng, order, ns, wide, 3, hom.group.over_complex) for wide, order in hom.space_in]
-        terms = tuple(torch.as_tensor(term, dtype=dtype) for term in drawn)
-        x = terms[0] if len(terms) == 1 else terms
+        if isinstance(network, Sparse):
+            drawn = network.thinned(drawn, rng)
+        x: Any = joined([torch.as_tensor(term, dtype=dtype) for term in drawn])
         outputs = []
         others: list[Any] = [sizes[letter] for letter in asked]
         if isinstance(network, Padded):  # samples of different sizes, and of size 0
             others = [{letter: [sizes[letter], tried[0][letter], 0] for letter in sizes}]
+        if isinstance(network, Sparse):
+            x, *others = network.entries_of(x, *others)
         with torch.no_grad():
             for module in both:
-                y = module(x, *others)
-                outputs.append([term.numpy() for term in (y if isinstance(y, tuple) else (y,))])
+                y = [term for term in tree_leaves(module(x, *others)) if term.is_floating_point() or term.is_complex()]
+                outputs.append([term.numpy() for term in y])
         worst = max(worst, distance("the file", *outputs))
     return worst
 
@@ -296,10 +303,11 @@ class _Maker:
         from eqsynth.families.group import Group
         from eqsynth.nn.activations import Activation, EquivariantModule, NormActivation
         from eqsynth.nn.padding import Padded
+        from eqsynth.nn.sparse import Sparse
 
         kind, options = self.kinds[name], dict(named)
         called = options.pop("called", name)
-        if issubclass(kind, EquivariantModule) and kind is not Padded:
+        if issubclass(kind, EquivariantModule) and kind not in (Padded, Sparse):
             if not arguments or not isinstance(arguments[0], str):
                 raise self.refused(ast.unparse(node))
             arguments[0] = Group.parse(arguments[0], files=False)

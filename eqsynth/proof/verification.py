@@ -16,6 +16,7 @@ from eqsynth.bases import basis as bases
 from eqsynth.bases import dimension, index_symmetries, irreps
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.constraints import nullspace
+from eqsynth.bases.couplings import degree_of
 from eqsynth.bases.decomposed import packed, unpacked
 from eqsynth.codegen.artifact import artifact_of
 from eqsynth.diagrams import bilabelled, functor, gram, standard
@@ -50,7 +51,8 @@ from eqsynth.graphs import orbits
 from eqsynth.plans.lowering import constants, plan_hom
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.powers import ARGUMENTS, PRIME, check_powers
-from eqsynth.plans.products import maps, plan_problem, plan_products
+from eqsynth.plans.products import coupling_of, maps, plan_problem, plan_products
+from eqsynth.proof import couplings
 from eqsynth.proof.trials import check_draws, concrete_factors, prepared, sizes_to_try, try_layer
 from eqsynth.spaces.exchanges import Turn
 from eqsynth.spaces.space import (
@@ -70,6 +72,7 @@ from eqsynth.spaces.space import (
     products,
     stored_full,
     tensor_parts,
+    twists_of,
 )
 from eqsynth.store import files
 
@@ -136,6 +139,9 @@ def prove(subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, tr
                     f"{problem} has {counted(plan.dims.get((i, o), 0), 'weight')} for {names}, but "
                     f"{counted(len(independent), 'map')} exist"
                 )
+            if independent.certificate.independence == "coupling":
+                checks.append(f"independent and complete, {names}: {_check_coupling(independent, problem, i, o)}")
+                continue
             if isinstance(problem, ProductHom) and independent.certificate.independence in ARGUMENTS:
                 checks.append(f"independent and complete, {names}: {_check_powers(independent, problem, i)}")
                 continue
@@ -148,6 +154,28 @@ def prove(subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, tr
     checks += check_module(plan, trials=trials, seed=seed, layer=layer)
     checks += plan.notes()
     return Report(abridged(problem), tuple(dict.fromkeys(checks)))
+
+
+def _check_coupling(maps_of_product: Basis, problem: Problem, number: int, term_out: int) -> str:
+    """Raise where there are other maps of a product of two irreps, or rotations do not keep it; the argument."""
+    one = coupling_of(problem, number, term_out)
+    diagrams = () if one is None else (one.diagram,)
+    wrong = "" if one is None else couplings.misfit(one)
+    if maps_of_product.diagrams != diagrams:
+        wrong = "they are not that of the coupling coefficients"
+    if wrong:
+        raise VerificationError(f"the maps of {problem} are wrong: {wrong}")
+    first, second = (problem.inputs[factor][1] for factor in problem.terms[number])
+    orders = first, second, problem.space_out.orders[term_out]
+    left, right, out = (int(degree_of(order) or 0) for order in orders)
+    count = couplings.multiplicity(left, right, out, equal=len({*problem.terms[number]}) == 1)
+    if problem.group.flips and (left + right + out + sum(sum(twists_of(order)) for order in orders)) % 2:
+        count = 0  # The inversion changes the sign of one side alone.
+    if count != len(maps_of_product):
+        raise VerificationError(
+            f"{problem} has {counted(len(maps_of_product), 'map')} where highest weights count {count}"
+        )
+    return f"{counted(count, 'map')}, by highest weights, which rotations keep"
 
 
 def _check_powers(independent: Basis, problem: ProductHom, number: int) -> str:
@@ -891,7 +919,8 @@ def plan_of_facts(facts: Mapping[str, Any]) -> Plan:
     if "space_u" in facts:
         operands = [facts[name] for name in ("space_u", "space_v") if name in facts]
         degrees = facts.get("degrees", ())
-        problem = ProductHom.parse(facts["group"], operands, facts["space_out"], facts["mode"], degrees, files=False)
+        how = facts["mode"], degrees, False, facts.get("transfer")
+        problem = ProductHom.parse(facts["group"], operands, facts["space_out"], *how)
         return plan_products(problem, bias, normalization)
     hom = Hom.parse(facts["group"], facts["space_in"], facts["space_out"], False, facts.get("transfer"))
     more = facts.get("method", "diagrams"), facts.get("parameters_are", "diagrams")

@@ -123,6 +123,9 @@ def test_conversions_are_inverse_and_keep_gradients():
     x = torch.randn(2, 4, 3, 3, 3, 5, dtype=torch.float64, requires_grad=True)
     y = eq.to_irreps(x, "O(3)", "3.irreps")
     assert y.shape == (2, 4, 27, 5)
+    # Channels are last in memory, too, as layers read them.
+    assert y.is_contiguous()
+    assert eq.from_irreps(y, "O(3)", 3).is_contiguous()
     torch.testing.assert_close(eq.from_irreps(y, "O(3)", 3), x)
     torch.testing.assert_close(y.square().sum(), x.square().sum())
     assert torch.autograd.gradcheck(

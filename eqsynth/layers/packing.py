@@ -185,7 +185,8 @@ def _changed(x: Tensor, axis: int, count: int) -> Tensor:
 def _times(matrix: Tensor, x: Tensor, axis: int, side: int) -> Tensor:
     """A matrix, or with ``side`` 0 its transpose, times one axis of a tensor."""
     product: Tensor = torch.tensordot(x, matrix, ([axis], [side]))
-    return product.movedim(-1, axis)
+    # Channels last in memory, too: layers would copy their inputs entry by entry.
+    return product.movedim(-1, axis).contiguous()
 
 
 def _coordinates(degree: int, x: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from itertools import product
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull
 from torch import Tensor, nn
 
@@ -35,7 +36,7 @@ WIDTH, HULL_WIDTH = 16, 10
 CHANNELS, HULL_CHANNELS = 8, 12  # of multivectors
 RATES = 3e-3, 1e-2
 FUNCTION_SHORT = Budget((300,), 100, 32, (1e-2,), checks=2)
-HULL_SHORT = Budget((300,), 60, 32, (1e-2,), checks=1)
+HULL_SHORT = Budget((200,), 40, 32, (1e-2,), checks=1)
 
 
 # --- the data ---------------------------------------------------------------------------------------------
@@ -44,7 +45,8 @@ HULL_SHORT = Budget((300,), 60, 32, (1e-2,), checks=1)
 def function(x: Tensor) -> Tensor:
     """Of pairs of vectors (count, d, 2), (count, 1)."""
     one, other = x.norm(dim=1).unbind(1)
-    return (one.sin() - other**3 / 2 + x.prod(2).sum(1) / (one * other)).unsqueeze(1)
+    f: Tensor = one.sin() - other**3 / 2 + x.prod(2).sum(1) / (one * other)
+    return f.unsqueeze(1)
 
 
 def pairs(d: int, count: int, seed: int) -> Data:
@@ -53,12 +55,17 @@ def pairs(d: int, count: int, seed: int) -> Data:
     return Data((x,), (function(x),))
 
 
+def hull_volume(points: ArrayLike) -> float:
+    """Of points (count, d)."""
+    return float(ConvexHull(points).volume)
+
+
 @cache
 def hulls(d: int, count: int, seed: int) -> Data:
     """Gaussian points (count, d, 16), counted from their mean, and volumes (count, 1)."""
     generator = np.random.default_rng(seed)
     points = generator.standard_normal((count, POINTS, d))
-    volumes = np.array([ConvexHull(cloud).volume for cloud in points])
+    volumes = np.array([hull_volume(cloud) for cloud in points])
     centred = points - points.mean(1, keepdims=True)
     return Data((torch.tensor(centred.transpose(0, 2, 1)).float(),), (torch.tensor(volumes[:, None]).float(),))
 
@@ -187,7 +194,8 @@ class Clifford(nn.Module):
 
     def __init__(self, d: int, vectors: int, products: int, channels: int, width: int) -> None:
         super().__init__()
-        layers, grades = [], (1,)
+        layers: list[nn.Module] = []
+        grades: tuple[int, ...] = (1,)
         for _ in range(products):
             table = Table.of(d, grades)
             layers += (
@@ -228,12 +236,12 @@ def contenders(builds: dict[str, Callable[[int], nn.Module]], width: int, relabe
 
 def functions(short: bool, d: int) -> tuple[Task, Sequence[Contender], Sequence[Baseline], Budget]:
     """Of two vectors."""
-    budget = FUNCTION_SHORT if short else Budget((30, 300, 3000), 1000, 32, RATES)
+    budget = FUNCTION_SHORT if short else Budget((30, 300, 3000), 600, 32, RATES, checks=6)
     task = Task(
         f"function_{d}", f"A function of two vectors of R^{d}", ("f",),
         pairs(d, budget.sizes[-1], 1), pairs(d, 200 if short else 500, 2), {"others": pairs(d, 1000, 3)},
     )  # fmt: skip
-    builds = {
+    builds: dict[str, Callable[[int], nn.Module]] = {
         f"O({d})": partial(of_vectors, d, 2),
         "Clifford": partial(Clifford, d, 2, 1, CHANNELS),
         "perceptron": partial(Perceptron, 2 * d),
@@ -243,13 +251,13 @@ def functions(short: bool, d: int) -> tuple[Task, Sequence[Contender], Sequence[
 
 def volumes(short: bool, d: int) -> tuple[Task, Sequence[Contender], Sequence[Baseline], Budget]:
     """Of hulls."""
-    budget = HULL_SHORT if short else Budget((256, 1024, 4096), 800, 32, RATES)
+    budget = HULL_SHORT if short else Budget((256, 4096), 400, 32, RATES, checks=4)
     task = Task(
         f"hulls_{d}", f"Volumes of convex hulls of 16 points of R^{d}", ("volume",),
         hulls(d, budget.sizes[-1], 1), hulls(d, 100 if short else 500, 2),
         {"others": hulls(d, 100 if short else 1000, 3)},
     )  # fmt: skip
-    builds = {
+    builds: dict[str, Callable[[int], nn.Module]] = {
         f"S({POINTS}) x O({d})": partial(OfPoints, d),
         f"O({d})": partial(of_vectors, d, POINTS),
         "Clifford": partial(Clifford, d, POINTS, 2, HULL_CHANNELS),

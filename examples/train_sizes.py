@@ -33,8 +33,8 @@ SMALL, LARGE = 50, (50, 100, 200, 400, 800)
 OUTPUTS = ("triangles", "weighted")
 KINDS = 3
 WIDTH = 8
-SHORT = Budget((200,), 60, 32, (1e-2,), checks=1)
-STEPS, RATES = 600, (3e-3, 1e-2)
+SHORT = Budget((100,), 25, 16, (1e-2,), checks=1)
+STEPS, RATES = 300, (3e-3, 1e-2)
 
 
 # --- the data ---------------------------------------------------------------------------------------------
@@ -121,13 +121,13 @@ def _network(options: dict[str, Any], width: int) -> Network:
 def sizes(short: bool) -> tuple[Task, Sequence[Contender], Sequence[Baseline], Budget]:
     """Trained at n = 50, tested at larger n; fewer graphs of the largest sizes."""
     tests = {
-        f"n = {n}": graphs(20 if short else min(200, 8_000_000 // n**2), n, 10 + n)
+        f"n = {n}": graphs(10 if short else min(200, 4_000_000 // n**2), n, 10 + n)
         for n in (LARGE[:2] if short else LARGE)
     }
-    budget = SHORT if short else Budget((1000,), STEPS, 32, RATES, checks=4)
+    budget = SHORT if short else Budget((1000,), STEPS, 16, RATES, checks=3)
     task = Task(
         "sizes", "Graphs of 50 nodes in training, of up to 800 in the test", OUTPUTS,
-        graphs(budget.sizes[-1], SMALL, 1), graphs(40 if short else 200, SMALL, 2), tests,
+        graphs(budget.sizes[-1], SMALL, 1), graphs(20 if short else 200, SMALL, 2), tests,
         average=average, along="n",
     )  # fmt: skip
     return task, contenders(), [Baseline("edges cubed", edges_cubed)], budget
@@ -137,14 +137,12 @@ def sizes(short: bool) -> tuple[Task, Sequence[Contender], Sequence[Baseline], B
 def checks(found: Found) -> dict[str, float]:
     """Whether each network gives the same for a graph of 400 nodes, each of 50 eight times."""
     noticed = {}
-    a, x = graphs(20, SMALL, 3).inputs
+    a, x = graphs(3, SMALL, 3).inputs
     many = a.repeat_interleave(8, 1).repeat_interleave(8, 2), x.repeat_interleave(8, 1)
     for name, model in found.models.items():
         pairs = zip(model(*many), model(a, x), strict=True)
         changes = [(y if y.ndim == 2 else y[:, ::8]) - z for y, z in pairs]
-        worst = max(
-            (d.abs().max() / t.std()).item() for d, t in zip(changes, graphs(20, SMALL, 3).targets, strict=True)
-        )
+        worst = max((d.abs().max() / t.std()).item() for d, t in zip(changes, graphs(3, SMALL, 3).targets, strict=True))
         noticed[f"largest change, in units of the spread, where each node stands there eight times, {name}"] = worst
     return noticed
 

@@ -123,7 +123,7 @@ def test_dimensions_are_those_of_the_specification():
     assert [dimension("GL(n)", a, a) for a in range(6)] == list(map(math.factorial, range(6)))
 
 
-@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "SL(1)", "SL(2)", "SU(3)"])
+@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "SL(1)", "SL(2)", "U(2)", "SU(3)"])
 def test_bases_are_the_exact_null_space(name):
     group = eq.Group.parse(name)
     for pair in product(ORDERS, ORDERS):

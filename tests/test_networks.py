@@ -492,6 +492,22 @@ def test_products_stand_where_gates_and_pairings_do_not_reach(group, spaces, rea
     assert kinds(eq.nn.MLP(group, spaces)) == (["Linear", "Pairings", "Gated", "Linear"] if reached else PRODUCTS)
 
 
+def test_pairings_can_be_asked_for_where_products_would_be_taken():
+    """All else is as without asking."""
+    spaces = ["1xS2", "8xS2 + 8x0", "8x0", "1x0"]
+    net = eq.nn.MLP("O(3)", spaces, "pairings")
+    assert kinds(eq.nn.MLP("O(3)", spaces))[:3] == PRODUCTS[:3]
+    assert kinds(net) == ["Linear", "Pairings", "Gated", "Linear", "Activation", "Linear"]
+    assert kinds(eq.nn.MLP("Sp(4)", spaces[:2] + spaces[3:], "pairings")) == ["Linear", "Pairings", "Gated", "Linear"]
+    assert kinds(eq.nn.MLP("S(n)", ["1x2", "8x2", "1x0"], "pairings")) == ["Linear", "Activation", "Linear"]
+    eq.testing.assert_equivariant(net)
+    # Without pairings the square of a matrix of trace 0 is out of reach: nothing of it is of order 0.
+    x = eq.symmetrise(torch.randn(5, 3, 3, 1), "S2")
+    x = x - torch.eye(3)[:, :, None] * x.diagonal(dim1=1, dim2=2).sum(2)[..., None, None] / 3
+    values = [quiet(eq.nn.MLP, "O(3)", spaces, activation)(x) for activation in ("gated", "pairings")]
+    assert [bool((value - value[:1]).abs().max() > 1e-5) for value in values] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("group", "terms", "bilinear"),
     [
@@ -592,7 +608,7 @@ def test_products_leave_out_what_they_do_not_reach():
         eq.nn.MLP("Z(3) wr S(3)", ["2x1", "3x1 + 3x0", "1x1 + 1x0"], "products")
 
 
-@pytest.mark.parametrize("activation", ["auto", "gated", "norm"])
+@pytest.mark.parametrize("activation", ["auto", "gated", "norm", "pairings"])
 @pytest.mark.parametrize("group", FAMILIES, ids=str)
 def test_every_parameter_of_an_mlp_gets_a_gradient(group, activation):
     """Else DistributedDataParallel would wait for gradients that never come."""

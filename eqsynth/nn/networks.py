@@ -14,6 +14,7 @@ from torch import nn
 
 from eqsynth.bases.basis import basis
 from eqsynth.bases.pointwise import demand, gates, positional, positions
+from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import (
     ActivationError,
     EqsynthError,
@@ -65,7 +66,7 @@ from eqsynth.spaces.space import (
 
 #: How tensors stand between the layers of a network, and the most coordinates that "auto" works out.
 STORAGES, MOST_COORDINATES = ("auto", "full", "irreps"), 256
-#: Activations that are pairings and gates: always, or where neither pointwise functions nor products are taken.
+#: Activations that are pairings and gates where neither pointwise functions nor products are taken.
 PAIRING = ("auto", "pairings")
 
 
@@ -291,7 +292,7 @@ class MLP(Sequential):
     those of no index, 0e of O(3), stand there as order 0. All tensors of the hidden space that the space before it
     reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than the
     rest of the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
-    ``"pairings"`` asks for Pairings and Gated without products, ``"gated"`` for Gated alone, ``"norm"`` for
+    ``"pairings"`` is "auto" without products, ``"gated"`` asks for Gated alone, ``"norm"`` for
     NormActivation; any other name or function is given to Activation, which may refuse it. ``norm`` is None,
     ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a Dropout behind it.
     ``normalization`` and ``bias`` are those of eq.Linear, and of products.
@@ -451,6 +452,11 @@ class _Block:
     storage: str
     transfer: str | None
 
+    @property
+    def kept(self) -> str:
+        """Which maps linear layers have, where these are not all, for messages."""
+        return f"that commutes with {WORDS[self.transfer]} " if self.transfer else ""
+
     def map_exists(self, before: Order, after: Order) -> bool:
         """Whether a linear layer of the network has a map besides 0."""
         if self.transfer is None:
@@ -511,8 +517,8 @@ def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
     if not layer.plan.pairs:
         message = (
             f"this network is constant: nothing of {before} reaches {after}, the terms of spaces[{place}] that are "
-            f"used, since {abridged(how.group)} has no linear map but 0 between them. Give spaces[{place}] a term that "
-            f"has one and is used, such as channels of order {order_text(before.orders[0])}"
+            f"used, since {abridged(how.group)} has no linear map but 0 {how.kept}between them. Give spaces[{place}] a "
+            f"term that has one and is used, such as channels of order {order_text(before.orders[0])}"
         )
         warn(message, ZeroOutputWarning)
     return layer
@@ -528,8 +534,8 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         read = [any(how.map_exists(order, other) for other in after.orders) for order in space.orders]
         if not any(read):
             raise SpaceError(
-                f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 between them. "
-                "Give it a term that has one, such as channels of the same order"
+                f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 {how.kept}"
+                "between them. Give it a term that has one, such as channels of the same order"
             )
         block: list[nn.Module]
         used = Space(tuple(term for term, wanted in zip(space, read, strict=True) if wanted))
@@ -572,6 +578,12 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
     wanted, free = how.activation == "products", how.activation == "auto" and how.transfer is None
     if free and _usual(how.group, space) is None:
         wanted = products_add(how.group, orders, used.orders)
+    if how.activation == "products" and not orders:
+        raise ActivationError(
+            f"nothing of {before} reaches the hidden space {space}, whose tensors activation='products' multiplies: "
+            f"{abridged(how.group)} has no linear map but 0 {how.kept}between them. Give it a term that has one, "
+            f"such as channels of order {order_text(before.orders[0])}"
+        )
     return orders if wanted else ()
 
 
@@ -613,14 +625,9 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
 def _is_paired(how: _Block, space: Space, place: int, read: list[bool]) -> bool:
     """Whether a term that nothing reads behind a block is paired with itself inside it, for a term that is read."""
     group, target = how.group, positional(how.group, space.orders[place])
-    if how.activation not in PAIRING or target == space.orders[place] or _pointwise(how, space):
+    if how.activation not in PAIRING or target == space.orders[place] or _usual(group, space):
         return False
     return any(wanted and positional(group, order) == target for wanted, order in zip(read, space.orders, strict=True))
-
-
-def _pointwise(how: _Block, space: Space) -> tuple[str, ...] | None:
-    """The pointwise function of each term of a space without products; None where pairings and gates are taken."""
-    return None if how.activation == "pairings" else _usual(how.group, space)
 
 
 def _usual(group: Group, space: Space) -> tuple[str, ...] | None:
@@ -656,7 +663,7 @@ def _non_linearity(how: _Block, space: Space, read: list[bool]) -> list[nn.Modul
         return [Gated(group, space, gated=read)]
     if activation not in PAIRING:
         return [Activation(group, space, activation)]
-    functions = _pointwise(how, space)
+    functions = _usual(group, space)
     if functions is not None:
         return [Activation(group, space, functions)]
     gated = Gated(group, space, gated=read)

@@ -34,7 +34,7 @@ _PAIRS = (
     "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "
     "two, [ijkl=jikl=klij] (elasticity) in the two pairs, too; (S2,S2) is a tensor of a product of two groups."
 )
-_DUALS = "A vector is 1, a dual vector, of V*, is (0,1), and a matrix that becomes g X g^-1 is (1,1)."
+_DUALS = "A vector is 1, a dual vector, of V*, is (0,1), and (1,1) are tensors with an axis of V and one of V*."
 _TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX\u2297\u00d7]")
 _PRODUCT = (
     "For the product of two spaces write eq.TensorProduct('O(3)', '8x1', '8x2', '4x1'), or as the text of a problem, "

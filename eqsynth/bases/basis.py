@@ -70,6 +70,13 @@ MAX_LISTED = 200_000
 class Certificate:
     """Why a set of diagrams is a basis: its size, and the argument for its independence.
 
+    >>> import eqsynth as eq
+    >>> certificate = eq.basis("O(3)", 3, 3).certificate
+    >>> certificate.dimension, certificate.spanning, certificate.independence
+    (15, 15, 'stable')
+    >>> print(eq.basis("S(n)", 1, 1).certificate)
+    2; independent: all diagrams are independent at this size; complete: the dimension is 2
+
     ``dimension`` comes from representation theory; ``spanning`` elements were considered.
     ``independence`` names the argument: ``"stable"`` (the group's theorem for large n), ``"blocks"``
     (S(n): partitions into at most n blocks; their change to the orbit basis is unitriangular), ``"standard"``
@@ -135,6 +142,8 @@ class Basis:
 
     Where outputs are symmetric or alternating, map i is the sum over ``turns[i]``: the output of the diagram with its
     axes in another order, times a sign, for each image that differs. Maps of symmetric inputs read them as they are.
+
+    Methods that make matrices raise SymbolicError where n is open and not given, SizeError where they do not fit.
     """
 
     group: Group

@@ -391,7 +391,10 @@ def test_perceptrons(group, spaces, way, more):
     ("O(n)", {"transfer": "repeat"}, "Pairings divide sums by roots of n: take activation='gated'"),
     ("O(n)", {"transfer": "pad", "activation": "norm"}, "NormActivation divides norms"),
     ("S(3)", {"transfer": "pad"}, "has one size"),
+    ("S(n)", {"transfer": "pad", "spaces": ["1x1", "4x0", "1x1"]}, "but 0 that commutes with nodes of zeros between"),
+    ("S(n)", {"transfer": "pad", "activation": "products", "spaces": ["1x0", "4x1", "1x1"]}, r"reaches .* of zeros"),
+    ("O(3)", {"activation": "products", "spaces": ["1x0", "4x1", "1x1"]}, r"O\(3\) has no linear map but 0 between"),
 ])  # fmt: skip
 def test_perceptrons_whose_parts_do_not_carry_over_are_refused(group, options, why):
     with pytest.raises(EqsynthError, match=why):
-        eq.nn.MLP(group, ["1x1", "4x1 + 4x0", "1x1"], **options)
+        eq.nn.MLP(group, **{"spaces": ["1x1", "4x1 + 4x0", "1x1"], **options})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import io
 import json
 import os
@@ -42,8 +43,14 @@ app.add_typer(catalog_app, name="catalog")
 examples_app = typer.Typer(help="Known architectures in short files: list them, copy one.", no_args_is_help=True)
 app.add_typer(examples_app, name="examples")
 
+#: What is said where a page is asked for some of the maps alone.
+ALL_MAPS = "pages show all maps, and say of each at which sizes it means the same: leave --transfer out"
 #: The file name that stands for the standard output.
 STDOUT = Path("-")
+#: How helps are set in boxes.
+MARKUP = app.rich_markup_mode
+#: The columns from which on the boxes of a help leave room for every name.
+BOXED = 70
 #: What a shell says of a program whose reader has gone: 128 and the number of SIGPIPE.
 GONE = 141
 
@@ -195,7 +202,7 @@ def show(
     from eqsynth.bases import table
     from eqsynth.bases.basis import SHOWN, basis
     from eqsynth.diagrams.layout import drawing
-    from eqsynth.families.hom import Hom, is_product, problem_of
+    from eqsynth.families.hom import Hom, is_product, problem_of, with_transfer
     from eqsynth.plans.lowering import plain_plan, plan_hom
 
     if method is not None and not (plan or source):
@@ -204,18 +211,16 @@ def show(
         raise ConfigError("--standalone says what the file of --tikz is: ask for --tikz FILE, too, or leave it out")
     if is_product(inputs):
         pictures, way = (svg, tikz, png), method or "diagrams"
-        wanted = _Shown(every, plan, source, index, way, certificate, as_json, pictures, standalone, html, force)
+        wanted = _Shown(every, plan, source, index, way, sizes, certificate, as_json, pictures, standalone, html, force)
         if choose != "auto":
             raise ConfigError("products have the diagrams of --choose auto: leave it out")
-        if transfer is not None or sizes:
-            raise ConfigError("--transfer and --sizes are for linear maps, and these are products: leave them out")
-        _show_products(problem_of(group, inputs, outputs, mode=mode), wanted)
+        _show_products(with_transfer(problem_of(group, inputs, outputs, mode=mode), transfer), wanted)
         return
     if mode is not None:
         raise ConfigError("--mode is for products of two spaces, such as '4x2 (x) 4x1': leave it out")
     order_in, order_out = _order(inputs), _order(outputs)
     if html and transfer is not None:
-        raise ConfigError("pages show all maps, and say of each at which sizes it means the same: leave --transfer out")
+        raise ConfigError(ALL_MAPS)
     if choose != "auto" and (html or plan or source):
         raise ConfigError("layers and pages have the diagrams of --choose auto: leave it out")
     _check_paths(svg, tikz, png, html)
@@ -282,6 +287,7 @@ class _Shown:
     source: bool
     index: int | None
     method: str
+    sizes: bool
     certificate: bool
     as_json: bool
     drawings: tuple[Path | None, Path | None, Path | None]
@@ -301,6 +307,8 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
     index = wanted.index
     screen = Screen.of(sys.stdout)
     _check_paths(*wanted.drawings, wanted.html)
+    if wanted.html and problem.transfer:
+        raise ConfigError(ALL_MAPS)
     if wanted.html:
         from eqsynth.show import page
 
@@ -327,7 +335,7 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
             _say(screen.fitted(said))
     else:
         with waiting(f"drawing maps of {problem}"):
-            text = products.product_table(problem, None if wanted.every else SHOWN, index, screen)
+            text = products.product_table(problem, None if wanted.every else SHOWN, index, screen, wanted.sizes)
         _say(text)
 
 
@@ -362,6 +370,10 @@ def _draw(
     contents = page.encode(), paper.encode(), svgs.png(page) if paths[2] else b""
     wanted = [(path, content) for path, content in zip(paths, contents, strict=True) if path]
     done = counted(len(drawings), "diagram")
+    if not drawings:
+        done = f"{done}: every map with this symmetry is zero"
+        if STDOUT in paths:
+            _tell(f"note: {title} has {done}")
     # All or none: what may not be written is refused before anything else is written.
     if not force:
         for path, content in wanted:
@@ -760,7 +772,7 @@ def main() -> None:
     code: int | str | None = 1
     try:
         try:
-            app(prog_name="eqsynth")
+            app(prog_name="eqsynth", **_help_within(Screen.of(sys.stdout).width))
         except SystemExit as end:
             # Where the reader has gone, typer and rich end so.
             code = GONE if isinstance(end.__context__, BrokenPipeError) else end.code
@@ -780,6 +792,21 @@ def main() -> None:
                 _tell(f"error: cannot write the output: {error.strerror or error}")
                 sys.stderr.flush()
     sys.exit(code)
+
+
+def _help_within(width: int | None) -> dict[str, Any]:
+    """What Click is told so that helps keep to so many columns: in boxes, or where these would cut names, without."""
+    boxed = width is None or width >= BOXED
+    app.rich_markup_mode = MARKUP if boxed else None
+    if boxed:
+        return {}
+    for part in (app, catalog_app, examples_app):
+        for command in part.registered_commands:
+            # What is said to be short is shown whole, the first sentence of a help cut.
+            command.short_help = (inspect.getdoc(command.callback) or "").partition("\n\n")[0]
+        for group in part.registered_groups:
+            group.short_help = group.typer_instance.info.help if group.typer_instance else None
+    return {"terminal_width": width}
 
 
 def _discard_output() -> None:

@@ -27,6 +27,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ Predictor = Callable[..., Any]
 TOLERANCE = 0.05
 #: From this share of the error of the average on, nothing was learnt.
 NOTHING_LEARNT = 0.95
-CHUNK = 512  # examples that are evaluated at once
+CHUNK, ENTRIES = 512, 2**21  # how many examples, and entries of their inputs, are evaluated at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,9 @@ class Task:
     """What is predicted from what. ``outputs`` names each target, ``tests`` each set of test examples.
 
     ``loss`` takes outputs and targets; None: mean squares, each over the spread of its target, added up. ``errors``
-    gives a number for each output, ``average`` the predictor that has error 1. ``alike`` gives the size of each
-    example, where batches of similar sizes are faster.
+    gives a number for each output, ``average`` the predictor that has error 1, which is called ``guess``. ``alike``
+    gives the size of each example, where batches of similar sizes are faster. ``along``: where tests are named by a
+    number, as "n = 50", the letter, against which errors are drawn.
     """
 
     name: str
@@ -123,6 +125,8 @@ class Task:
     errors: Callable[[Sequence[Tensor | None], Tensors], Sequence[float | None]] = root_mean_squares
     average: Callable[[Data], Predictor] = average
     alike: Callable[[Data], Tensor] | None = None
+    guess: str = "always the average"
+    along: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,8 @@ class Report:
     runs: list[Run]
     machine: dict[str, str]
     checks: dict[str, float] = field(default_factory=dict)
+    guess: str = "always the average"
+    along: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +202,14 @@ def width_for(build: Callable[[int], nn.Module], count: int, most: int = 4096) -
     >>> width_for(lambda width: nn.Linear(width, 2, bias=False), 100)
     50
     """
+    held = cache(lambda width: parameters(build(width)))
     low, high = 1, 2
-    while high < most and parameters(build(high)) < count:
+    while high < most and held(high) < count:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if parameters(build(middle)) < count else (low, middle)
-    return min((low, high), key=lambda width: abs(parameters(build(width)) - count))
+        low, high = (middle, high) if held(middle) < count else (low, middle)
+    return min((low, high), key=lambda width: abs(held(width) - count))
 
 
 def matched(contenders: Sequence[Contender]) -> dict[str, int]:
@@ -232,7 +239,9 @@ def _listed(outputs: Any) -> tuple[Any, ...]:
 @torch.no_grad()
 def predictions(model: Predictor, data: Data) -> tuple[Any, ...]:
     """Outputs for all examples."""
-    pieces = [_listed(model(*data.take(slice(i, i + CHUNK)).inputs)) for i in range(0, len(data), CHUNK)]
+    entries = sum(x.numel() for x in data.inputs) // len(data)
+    chunk = max(1, min(CHUNK, ENTRIES // max(1, entries)))
+    pieces = [_listed(model(*data.take(slice(i, i + chunk)).inputs)) for i in range(0, len(data), chunk)]
     return tuple(None if parts[0] is None else torch.cat(parts) for parts in zip(*pieces, strict=True))
 
 
@@ -365,7 +374,7 @@ def compare(
     rates: dict[str, float] = {}
     runs: list[Run] = []
     models: dict[str, nn.Module] = {}
-    for baseline in (Baseline("always the average", task.average), *baselines):
+    for baseline in (Baseline(task.guess, task.average), *baselines):
         for seed, size in _each_run(budget):
             predictor = baseline.fit(subset(task.train, size, seed))
             runs.append(Run(baseline.name, seed, size, None, judge.errors(predictor)))
@@ -387,7 +396,7 @@ def compare(
     report = Report(
         task.name, task.title, task.outputs, {name: len(data) for name, data in task.tests.items()}, budget, counts,
         rates, tuple(c.name for c in contenders if c.augment), tuple(c.name for c in contenders if c.equivariant),
-        judge.raw, runs, machine(),
+        judge.raw, runs, machine(), guess=task.guess, along=task.along,
     )  # fmt: skip
     return Found(report, models)
 
@@ -440,6 +449,11 @@ def learns_nothing(report: Report, contender: str) -> list[str]:
     return [name for name, values in found if values and statistics.median(values) > NOTHING_LEARNT]
 
 
+def _by(report: Report | Task) -> str:
+    """Whose error is 1."""
+    return report.guess.removeprefix("always ")
+
+
 def table(report: Report) -> list[str]:
     """A Markdown table: a row for each contender, at the largest number of training examples."""
     columns, size = _columns(report.tests, report.outputs), report.budget.sizes[-1]
@@ -454,13 +468,13 @@ def table(report: Report) -> list[str]:
     for name in report.parameters:
         hopeless = learns_nothing(report, name)
         if hopeless:
-            lines.append(f"No better than the average: {name}, for {', '.join(hopeless)}.")
+            lines.append(f"No better than {_by(report)}: {name}, for {', '.join(hopeless)}.")
     raw = [f"{report.outputs[i]} {report.raw[test][i]:.3g} ({test})" for test, i in columns if report.raw[test][i]]
     budget = report.budget
     lines += [
         f"{size} training examples, {', '.join(f'{n:,} to test ({name})' for name, n in report.tests.items())}; "
         f"{budget.steps:,} steps of {min(budget.batch, size)}, {budget.seeds} seeds. "
-        f"The error of the average, which is 1 in the table: {'; '.join(raw)}.",
+        f"The error of {_by(report)}, which is 1 in the table: {'; '.join(raw)}.",
         *(f"{name[0].upper()}{name[1:]}: {value:.1e}." for name, value in report.checks.items()),
     ]
     return lines
@@ -504,18 +518,24 @@ def draw(report: Report, path: Path) -> None:
     from matplotlib.figure import Figure
 
     looks = _looks(report)
-    rows, columns = len(report.tests), len(report.outputs) + 1
+    rows, columns = (1, len(report.outputs)) if report.along else (len(report.tests), len(report.outputs) + 1)
     # Without a salt and a date of its own an SVG differs from run to run.
     with mpl.rc_context({"svg.hashsalt": "eqsynth", "font.size": 9}):
         figure = Figure(figsize=(3.3 * columns, 0.6 + 2.7 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
-        for test, line in zip(report.tests, grid, strict=True):
-            for i, axes in enumerate(line[:-1]):
-                _draw_examples(axes, report, looks, test, i)
-                axes.set_title(report.outputs[i] + (f", {test}" if rows > 1 else ""), fontsize=9)
-            _draw_steps(line[-1], report, looks, test)
-            line[-1].set_title("mean of all" + (f", {test}" if rows > 1 else ""), fontsize=9)
-            line[0].set_ylabel("error / error of the average")
+        if report.along:
+            for i, axes in enumerate(grid[0]):
+                _draw_along(axes, report, looks, i)
+                axes.set_title(report.outputs[i], fontsize=9)
+        else:
+            for test, line in zip(report.tests, grid, strict=True):
+                for i, axes in enumerate(line[:-1]):
+                    _draw_examples(axes, report, looks, test, i)
+                    axes.set_title(report.outputs[i] + (f", {test}" if rows > 1 else ""), fontsize=9)
+                _draw_steps(line[-1], report, looks, test)
+                line[-1].set_title("mean of all" + (f", {test}" if rows > 1 else ""), fontsize=9)
+        for line in grid:
+            line[0].set_ylabel(f"error / error of {_by(report)}")
         for axes in grid.flat:
             axes.axhline(1, color="#999999", linewidth=0.8, linestyle=":")
             axes.set_yscale("log")
@@ -542,27 +562,47 @@ def _looks(report: Report) -> dict[str, dict[str, Any]]:
             looks[name] = {"color": next(ours), "marker": "o", "linestyle": "-"}
         elif name in report.parameters:
             looks[name] = {"color": next(others), "marker": "s", "linestyle": "--"}
-        elif name != "always the average":
+        elif name != report.guess:
             looks[name] = {"color": next(others), "marker": "^", "linestyle": ":"}
     return looks
 
 
 def _draw_examples(axes: Any, report: Report, looks: dict[str, dict[str, Any]], test: str, output: int) -> None:
+    sizes = report.budget.sizes
+    for name, look in looks.items():
+        _draw_line(axes, name, look, sizes, [errors(report.runs, name, size, test, output) for size in sizes])
+    _scale_along(axes, sizes)
+    axes.set_xlabel("training examples")
+
+
+def _draw_along(axes: Any, report: Report, looks: dict[str, dict[str, Any]], output: int) -> None:
+    places = [float(test.rpartition(" ")[2]) for test in report.tests]
+    for name, look in looks.items():
+        lists = [errors(report.runs, name, report.budget.sizes[-1], test, output) for test in report.tests]
+        _draw_line(axes, name, look, places, lists)
+    _scale_along(axes, places)
+    axes.set_xlabel(f"{report.along} in the test")
+
+
+def _draw_line(axes: Any, name: str, look: dict[str, Any], places: Sequence[float], lists: list[list[float]]) -> None:
+    """Medians of finite errors, and their ranges as shades."""
+    pairs = [
+        (place, values) for place, values in zip(places, lists, strict=True) if values and math.isfinite(values[-1])
+    ]
+    if pairs:
+        at, found = [place for place, _ in pairs], [values for _, values in pairs]
+        axes.plot(at, [statistics.median(values) for values in found], label=name, markersize=4, **look)
+        low, high = [values[0] for values in found], [values[-1] for values in found]
+        axes.fill_between(at, low, high, color=look["color"], alpha=0.15, linewidth=0)
+
+
+def _scale_along(axes: Any, places: Sequence[float]) -> None:
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    for name, look in looks.items():
-        found = [(size, errors(report.runs, name, size, test, output)) for size in report.budget.sizes]
-        found = [(size, values) for size, values in found if values and math.isfinite(values[-1])]
-        if found:
-            sizes, lists = [size for size, _ in found], [values for _, values in found]
-            axes.plot(sizes, [statistics.median(values) for values in lists], label=name, markersize=4, **look)
-            low, high = [values[0] for values in lists], [values[-1] for values in lists]
-            axes.fill_between(sizes, low, high, color=look["color"], alpha=0.15, linewidth=0)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(list(report.budget.sizes)))
+    axes.xaxis.set_major_locator(FixedLocator(list(places)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("training examples")
 
 
 def _draw_steps(axes: Any, report: Report, looks: dict[str, dict[str, Any]], test: str) -> None:
@@ -621,7 +661,7 @@ def main(
     budget = replace(budget, seeds=chosen.seeds or (1 if chosen.short else budget.seeds))
     print(f"{made.title}: {len(made.train)} training examples, {len(made.valid)} to choose by, ", end="")
     print(", ".join(f"{len(data)} to test ({name})" for name, data in made.tests.items()))
-    print("errors as shares of the error of the average:", flush=True)
+    print(f"errors as shares of the error of {_by(made)}:", flush=True)
     found = compare(made, contenders, budget, baselines, lambda line: print(line, flush=True))
     report = replace(found.report, checks=checks(found))
     print("", *table(report), sep="\n")

@@ -131,7 +131,7 @@ def figures() -> dict[str, Drawing]:
 
 def pages() -> dict[Path, str]:
     """The files of the gallery."""
-    folder, made = ROOT / "docs" / "gallery", {}
+    folder, made = ROOT / "docs" / "gallery", dict[Path, str]()
     text = ["# Gallery", "", "Every kind of picture that eqsynth draws, written by `python scripts/gallery.py`."]
     text += ["`eqsynth show` draws those of any basis; `--svg`, `--tikz` and `--png` write them to a file.", ""]
     for (name, title, group, _, sentence, source), drawn in zip(FIGURES, figures().values(), strict=True):

@@ -42,7 +42,7 @@ def plain_kernels():
     """Kernels of one number at a time: torch takes minutes to find out how to vectorise loops of open lengths."""
     import torch._inductor.config
 
-    with torch._inductor.config.patch({"cpp.simdlen": 1}):
+    with torch._inductor.config.patch({"cpp.vec_isa_ok": False}):
         yield
 
 

@@ -91,6 +91,16 @@ def test_orders_are_read_as_they_are_written(runs):
         ("U(2): 1x1.det -> 1", GroupError, r"without .det, or for SU\(2\)"),
         ("SU(3): 1x((1,1),2) -> 1", SpaceError, "axes of V and V"),
         ("GL(2) x O(2): 1x((1,a),1) -> 1", ParseError, r"write \(\(1,1\),2\)"),
+        *(
+            (f"{name}: 1x(0,1) -> 1x0", SpaceError, r"no axes of V\*: write a plain number such as 1")
+            for name in ("O(1,3)", "S(n)", "C(3)", "Matrix([[1,1],[0,1]]; )", "S(2) wr S(n)")
+        ),
+        ("GL(2): 1xV* -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x1* -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x(1,1*) -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
+        ("GL(2): 1x(1,1).irreps -> 1x0", ParseError, "leave .irreps out"),
+        ("O(2) x O(2): 1x(2,1).packed -> 1x(0,0)", ParseError, r"write \(S2.packed,1\)"),
+        ("SL(2): 1x(1,1).det -> 1x0", ParseError, "no .det where all are 1"),
     ],
 )
 def test_what_is_no_order_is_told_what_is(text, error, cure):
@@ -113,7 +123,7 @@ def test_dimensions_are_those_of_the_specification():
     assert [dimension("GL(n)", a, a) for a in range(6)] == list(map(math.factorial, range(6)))
 
 
-@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "SL(1)", "SL(2)", "SU(3)"])
+@pytest.mark.parametrize("name", ["GL(1)", "GL(2)", "SL(1)", "SL(2)", "U(2)", "SU(3)"])
 def test_bases_are_the_exact_null_space(name):
     group = eq.Group.parse(name)
     for pair in product(ORDERS, ORDERS):
@@ -643,6 +653,22 @@ def test_normalised_complex_tensors_have_mean_square_1():
     assert net[0].bias_0.dtype == torch.float64
     assert all(y.dtype == torch.complex128 for y in net(tuple(one.to(torch.complex128) for one in x)))
     assert eq.nn.Pool("U(2)", "6x(1,1)").to(torch.complex128).linear["0"].weight.dtype == torch.complex128
+
+
+@pytest.mark.filterwarnings("error")
+def test_conversions_of_real_numbers_leave_complex_modules_alone():
+    for make in (eq.nn.LayerNorm, eq.nn.BatchNorm, eq.nn.NormActivation, lambda *of: eq.Linear(*of, of[1])):
+        module = make("U(2)", "2x1 + 2x0")
+        kinds = {name: value.dtype for name, value in module.state_dict().items()}
+        for convert in (module.double, module.half, module.float, lambda own=module: own.to("cpu")):
+            assert {name: value.dtype for name, value in convert().state_dict().items()} == kinds
+        before = copy.deepcopy(module.state_dict())
+        for kind in (torch.float64, torch.float32) if any(value.is_complex() for value in before.values()) else ():
+            with pytest.raises(EqsynthError, match=r"are complex numbers, not .* module.to\(torch.complex128\)"):
+                module.to(kind)
+        assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert next(eq.nn.NormActivation("U(2)", 1).to(torch.float64).parameters()).dtype == torch.float64
+    assert next(eq.nn.NormActivation("O(2)", 1).double().parameters()).dtype == torch.float64
 
 
 def test_a_phase_is_not_seen_by_sizes():

@@ -9,6 +9,7 @@ from math import factorial
 import networkx
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -759,3 +760,15 @@ def test_automorphisms_check_what_they_give_out(monkeypatch):
     assert Graph.named("K3").automorphisms() == ((1, 0, 2),)
     with pytest.raises(VerificationError, match="does not keep its edges"):
         Graph.named("P3").automorphisms()
+
+
+def test_sparse_tensors_are_adjacency_matrices():
+    """Entries at one place add up, as in the dense matrix."""
+    places, values = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 2]]), torch.tensor([1.0, 1.0, 2.0, 3.0])
+    sparse = torch.sparse_coo_tensor(places, values, (3, 3), check_invariants=True)
+    for weights in (True, False):
+        assert Graph.of(sparse, weights=weights) == Graph.of(sparse.to_dense(), weights=weights)
+    assert Graph.of(sparse.T, weights=True) == Graph.of(sparse.to_dense().T, weights=True)
+    for shape in ((3, 4), (3,)):
+        with pytest.raises(GroupError, match=r"is no graph|no matrix of edges"):
+            Graph.of(torch.zeros(shape).to_sparse())

@@ -335,6 +335,29 @@ class TestNetworks:
         torch.testing.assert_close(net(x), meant(x), atol=1e-4, rtol=1e-4)
         assert (net.space_in, net.space_out) == (meant.space_in, meant.space_out)
 
+    @pytest.mark.parametrize("activation", ["auto", "gated", "norm"])
+    @pytest.mark.parametrize("hidden", ["4x{} + 3xS2 + 2x3.det + 4x0", "4x{}.packed + 4x0"])
+    def test_symmetric_tensors_are_stored_so_and_mean_the_same(self, hidden, activation):
+        """With each entry once: 21 coordinates of an elasticity tensor."""
+        elasticity = "[ijkl=jikl=klij]"
+        spaces = [f"2x{elasticity}", hidden.format(elasticity), f"1x{elasticity}"]
+        torch.manual_seed(1)
+        net = eq.nn.MLP("O(3)", spaces, activation)
+        torch.manual_seed(1)
+        spaces[1] = spaces[1].replace(".packed", "")
+        meant = eq.nn.MLP("O(3)", spaces, activation, storage="full")
+        assert f"4x{elasticity}.irreps" in repr(net)
+        x = eq.symmetrise(torch.randn(5, 3, 3, 3, 3, 2), elasticity)
+        torch.testing.assert_close(net(x), meant(x), atol=1e-4, rtol=1e-4)
+
+    def test_packed_tensors_are_paired_in_coordinates_and_gated_as_they_are(self):
+        spaces = ["1xS2.packed", "4xS2.packed + 4x0", "1xS2.packed"]
+        assert "4xS2.irreps" in repr(eq.nn.MLP("O(3)", spaces, "norm"))
+        for activation in ("gated", "products"):
+            net = eq.nn.MLP("O(3)", spaces, activation)
+            assert ".irreps" not in repr(net)
+            eq.testing.assert_equivariant(net)
+
     @pytest.mark.parametrize(
         ("group", "hidden", "activation"),
         [
@@ -344,6 +367,8 @@ class TestNetworks:
             ("Sp(2)", "4x2 + 4x0", "norm"),  # its form is not the dot product
             ("O(3)", "4x2 + 4x0", "products"),
             ("O(3)", "4x2 + 4x0", "gated"),  # diagrams are quicker at order 2
+            ("O(3)", "4xS2 + 4x0", "gated"),
+            ("O(3)", "4x2e + 4xS3", "gated"),  # irreps beside
         ],
     )
     def test_auto_leaves_others_as_they_are(self, group, hidden, activation):

@@ -339,7 +339,7 @@ def test_refusals_are_those_of_the_kind_of_group():
     eq.nn.Activation("D4(3x3)", "2x1", "relu")
     with pytest.raises(GroupError, match=r"C\(5\) has no closed inner products"):
         eq.symbolic.gram("C(5)", 1, 1)
-    with pytest.raises(GroupError, match="have no algebra here"):
+    with pytest.raises(GroupError, match="have no algebra of diagrams here"):
         eq.algebra.identity("C(5)", 1)
     broken = eq.Linear("S(5)", "1x1", "1x1")
     eq.testing.assert_equivariant(broken, "C(5)", "1x1", "1x1")

@@ -58,6 +58,12 @@ def test_a_problem_reads_what_it_prints():
         ("S(nodes)", 2, "one letter"),
         ("S(99999999999)", 2, "leave it open"),
         ("Sp(3)", 3, "Sp(4)"),
+        ("S(3) x Z2", 8, "S'(n) and B'(n) have one sign for all"),
+        ("C2(3x4)", 1, "Write C(5): so many points"),
+        ("D4", 1, "Write D(4)."),
+        ("GL(2,C)", 4, "GL(n, C) and U(p,q) have the maps of U(n)"),
+        ("SU(1,1)", 4, "write U(2) or SU(2)"),
+        ("Sp(2,2)", 4, "the Lorentz group is O(1,3)"),
         ("", 0, "S(5)"),
     ],
 )

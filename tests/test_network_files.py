@@ -128,6 +128,7 @@ NETWORKS = {
     "sparse, scaled": lambda: eq.nn.Sparse(eq.Linear("S(n)", EDGES, "2x2 + 1x1", normalization="sum", dtype=D)),
     "sparse, few maps": lambda: eq.nn.Sparse(eq.Linear("S(n) x S(2)", "1x(2,2)", "2x(1,2)", transfer="pad", dtype=D)),
     "sparse, signs": lambda: eq.nn.Sparse(eq.Linear("H(n) x O(2)", "2x(3,1)", "1x(1,1) + 1x(3,1)", dtype=D)),
+    "sparse, scaled by sizes": lambda: eq.nn.Sparse(eq.Linear("H(n)", "2x2 + 1x4 + 1x0", "1x4 + 2x2", dtype=D)),
     "sparse, unitary": lambda: eq.nn.Sparse(
         eq.nn.MLP("S(n) x U(2)", ["2x(2,1)", "2x(1,1) + 2x(1,0)", "1x(1,1)"], dtype=torch.complex128)
     ),
@@ -320,10 +321,10 @@ INNER = partial(eq.Linear, "S(n)", "2x1", "2x1")
 REFUSED = {
     "open packed lengths": (
         lambda: eq.nn.Sparse(eq.Linear("S(n) x O(m)", "1x(1,S2.packed)", "1x(1,0)")),
-        "network.module has packed tensors of length m_S2, where m is open, .*store tensors full, or give m as a number",
+        "network.module has packed tensors of length m_S2, where m is open, .*: store tensors full, or give m",
     ),
     "frames": (lambda: eq.nn.FrameAverage(nn.Identity(), "SO(3)", "1x1", "1x1"), "a FrameAverage, .*not of eq.nn"),
-    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "1x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
+    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "2x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
     "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*network.module"),
     "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*network._orig_mod"),
     "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Seq"),

@@ -492,6 +492,22 @@ def test_products_stand_where_gates_and_pairings_do_not_reach(group, spaces, rea
     assert kinds(eq.nn.MLP(group, spaces)) == (["Linear", "Pairings", "Gated", "Linear"] if reached else PRODUCTS)
 
 
+def test_pairings_can_be_asked_for_where_products_would_be_taken():
+    """All else is as without asking."""
+    spaces = ["1xS2", "8xS2 + 8x0", "8x0", "1x0"]
+    net = eq.nn.MLP("O(3)", spaces, "pairings")
+    assert kinds(eq.nn.MLP("O(3)", spaces))[:3] == PRODUCTS[:3]
+    assert kinds(net) == ["Linear", "Pairings", "Gated", "Linear", "Activation", "Linear"]
+    assert kinds(eq.nn.MLP("Sp(4)", spaces[:2] + spaces[3:], "pairings")) == ["Linear", "Pairings", "Gated", "Linear"]
+    assert kinds(eq.nn.MLP("S(n)", ["1x2", "8x2", "1x0"], "pairings")) == ["Linear", "Activation", "Linear"]
+    eq.testing.assert_equivariant(net)
+    # Without pairings the square of a matrix of trace 0 is out of reach: nothing of it is of order 0.
+    x = eq.symmetrise(torch.randn(5, 3, 3, 1), "S2")
+    x = x - torch.eye(3)[:, :, None] * x.diagonal(dim1=1, dim2=2).sum(2)[..., None, None] / 3
+    values = [quiet(eq.nn.MLP, "O(3)", spaces, activation)(x) for activation in ("gated", "pairings")]
+    assert [bool((value - value[:1]).abs().max() > 1e-5) for value in values] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("group", "terms", "bilinear"),
     [
@@ -543,16 +559,44 @@ def test_products_into_twisted_tensors_of_permutations():
         eq.testing.assert_equivariant(net)
 
 
-def test_products_of_irreps_are_those_of_tensors():
-    """What users of e3nn write first: a pseudovector of vectors."""
-    spaces = ["4x0e + 3x1o + 1x2e", "4x0 + 3x1o + 3x1e + 1x2e", "1x1o + 1x1e"]
-    with pytest.warns(ZeroOutputWarning, match="or take activation='products'"):
-        eq.nn.MLP("O(3)", spaces)
+@pytest.mark.parametrize(
+    ("group", "spaces", "reached"),
+    [
+        ("O(3)", ["2x1o", "4x1o + 4x1e + 4x0e", "1x1e"], False),  # cross products
+        ("O(3)", ["1x2e", "4x2e + 4x0e", "1x2e"], False),
+        ("O(3)", ["2x1o + 1x0e", "4x1o + 4x2e + 4x0e", "1x2e + 1x0e"], False),
+        ("O(3)", ["2x1o", "3x0e + 3x1o + 3x2e + 3x3o + 3x4e", "3x0e + 3x1o + 3x2e + 3x3o + 3x4e", "1x3o"], False),
+        ("SO(4)", ["1x1", "4x1 + 4x{2} + 4x{}", "1x{2}"], False),
+        ("S(4)", ["2x{3,1}", "4x{3,1} + 4x{2,2} + 4x{4}", "1x{2,2}"], False),
+        ("H(3)", ["2x1", "4x1 + 4x{2,1;-} + 4x0", "1x{2,1;-}"], False),
+        ("S(n) x O(3)", ["2x(1,1o)", "4x(1,1o) + 4x(1,2e) + 4x(1,0e)", "1x(0,2e)"], False),
+        ("O(3)", ["2x1o", "4x1o + 4x0e", "1x1o + 1x0e"], True),
+        ("O(3)", ["2x1o", "4x1o + 4x0e", "1x0e"], True),
+    ],
+)
+def test_products_of_irreps_stand_where_gates_and_pairings_do_not_reach(group, spaces, reached):
+    """What users of e3nn write first; 0e stands as order 0, which pairings and gates read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net = eq.nn.MLP(group, spaces)
+    assert kinds(net)[:4] == (["Linear", "Pairings", "Gated", "Linear"] if reached else PRODUCTS)
+    assert net.space_out == eq.Space.parse(spaces[-1]) or "{" in spaces[-1]
+    eq.testing.assert_equivariant(net)
+
+
+def test_products_of_irreps_are_in_coordinates():
+    spaces = ["4x0e + 3x1o + 1x2e", "4x0 + 3x1o + 3x1e + 1x2e + 2x0o", "1x1o + 1x1e"]
     net = eq.nn.MLP("O(3)", spaces, "products")
-    assert str(net[2].space_out) == "3x1 + 3x1.det + 1x2"
+    assert str(net[2].space_out) == "3x1o + 3x1e"
+    assert not any(type(step).__name__ == "Unpack" for step in net[1].plan.steps)
     _, pseudovector = net(tuple(torch.randn(5, dim, channels) for dim, channels in ((1, 4), (3, 3), (5, 1))))
     assert pseudovector.abs().min() > 0
     eq.testing.assert_equivariant(net)
+
+
+def test_what_takes_two_products_is_said():
+    with pytest.warns(ZeroOutputWarning, match="add a hidden space, or take activation='products'"):
+        eq.nn.MLP("O(3)", ["2x1o", "3x0e + 3x1o + 3x2e + 3x3o", "1x3o"])
 
 
 def test_products_leave_out_what_they_do_not_reach():
@@ -560,11 +604,11 @@ def test_products_leave_out_what_they_do_not_reach():
     assert str(net[1].space_out) == "3x1 + 3x0"
     net(torch.randn(4, 3, 2)).square().sum().backward()
     assert all(parameter.grad.abs().sum() for parameter in net.parameters())
-    with pytest.warns(ZeroOutputWarning, match="give the hidden spaces terms of more orders$"):
+    with pytest.warns(ZeroOutputWarning, match="give the hidden spaces terms of more orders, or add a hidden space$"):
         eq.nn.MLP("Z(3) wr S(3)", ["2x1", "3x1 + 3x0", "1x1 + 1x0"], "products")
 
 
-@pytest.mark.parametrize("activation", ["auto", "gated", "norm"])
+@pytest.mark.parametrize("activation", ["auto", "gated", "norm", "pairings"])
 @pytest.mark.parametrize("group", FAMILIES, ids=str)
 def test_every_parameter_of_an_mlp_gets_a_gradient(group, activation):
     """Else DistributedDataParallel would wait for gradients that never come."""

@@ -68,7 +68,7 @@ def test_text_is_read_as_it_prints():
         ("Z(3) wr O(3)", r"a wreath product of Z\(r\) is one with S\(n\)"),
         ("Z(3) wr S(0)", "ask for n >= 1"),
         ("S(3) wr Z(3)", "Z"),
-        ("Z(3) wr S(2) wr S(2)", "of two groups"),
+        ("Z(3) wr S(2) wr S(2)", "more than two groups"),
     ],
 )
 def test_what_is_no_group_is_told_what_is(text, cure):

@@ -25,7 +25,7 @@ from eqsynth.codegen.meaning import LENGTH
 from eqsynth.diagrams import functor
 from eqsynth.errors import EqsynthError
 from eqsynth.graphs.orbits import orbit_labels, representatives
-from eqsynth.nn import samples
+from eqsynth.nn import entries, samples
 from eqsynth.project.networks import network_artifact
 
 SOURCE = Path(runtime.__file__).read_text(encoding="utf-8")
@@ -34,6 +34,10 @@ NAMES = [
     node.name
     for node in ast.parse(SOURCE).body
     if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name != "Carried"
+]
+#: Those that eqsynth runs, too.
+FUNCTIONS = [
+    name for home in (entries, samples) for name, value in vars(home).items() if inspect.getmodule(value) is home
 ]
 METHODS = [name for name, value in vars(runtime.Carried).items() if inspect.isfunction(value)]
 QUATERNIONS = "Perm(8: 1 2 3 0 5 6 7 4, 4 7 6 5 2 1 0 3)"
@@ -131,7 +135,7 @@ def test_unit_maps_are_the_blocks_of_one_entry():
     equal(runtime._blocks(units, into, back), torch.eye(6))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *FUNCTIONS])
 def test_a_definition_and_what_it_needs_are_complete(name):
     """Every name in a function is its own, a builtin, imported, or another function that comes with it."""
     found = carry.definitions([name])
@@ -197,8 +201,8 @@ def test_imports_are_those_of_what_is_used():
     ]
     # Names that hints alone use are imported by no file.
     assert carry.importable() == {
-        *("math", "nullcontext", "combinations", "permutations", "product", "torch", "nn", "linear"),
-        *(name for name, value in vars(samples).items() if inspect.getmodule(value) is samples),
+        *("math", "nullcontext", "lru_cache", "combinations", "permutations", "product", "torch", "nn", "linear"),
+        *FUNCTIONS,
     }
 
 

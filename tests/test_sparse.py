@@ -20,9 +20,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import eqsynth as eq
 from eqsynth.errors import EqsynthError, ShapeError, SizeError
 from eqsynth.nn import entries as support
+from eqsynth.nn.entries import summed
 from eqsynth.nn.folded import component_shape, node_order
 from eqsynth.nn.networks import problem_of, sizes_asked
-from eqsynth.nn.entries import summed
 from eqsynth.plans.interpret import interpret
 
 EDGES = torch.tensor([[0, 1, 1, 2, 3, 4], [1, 0, 2, 1, 4, 3]])

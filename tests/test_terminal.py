@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import threading
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -39,6 +42,27 @@ def test_lines_keep_to_the_width_of_the_terminal(arguments, columns):
     words = [[word for word in text.replace(":", " ").split() if word not in heads] for text in
              (done.stdout + done.stderr, wide.stdout + wide.stderr)]  # fmt: skip
     assert sorted(words[0]) == sorted(words[1])
+
+
+@pytest.mark.parametrize("columns", [40, 69, 70, 80])
+@pytest.mark.parametrize("command", ["", "show", "synth", "export", "sync", "catalog build", "catalog prune"])
+def test_helps_cut_no_words(command, columns):
+    """Boxes shorten what does not fit: there are none where that would be."""
+    done = eqsynth(*command.split(), "--help", COLUMNS=str(columns))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= columns
+    assert ("│" in done.stdout) == (columns >= 70)
+    assert not re.search(r"(?m)…|[a-z]\.\.\.$", done.stdout)
+    whole = eqsynth(*command.split(), "--help", COLUMNS="200").stdout
+    assert set(re.findall(r"--[a-z-]+", whole)) == set(re.findall(r"--[a-z-]+", done.stdout))
+
+
+def test_nothing_to_draw_is_said(tmp_path):
+    done = eqsynth("show", "O(3)", "1", "0", "--svg", "no.svg", cwd=tmp_path)
+    assert done.stderr == "wrote no.svg: 0 diagrams: every map with this symmetry is zero\n"
+    done = eqsynth("show", "O(3)", "1 (x) 1", "1", "--svg", "-", cwd=tmp_path)
+    assert done.stdout.startswith("<svg")
+    assert done.stderr == ("note: O(3): 1x1 (x) 1x1 -> 1x1 has 0 diagrams: every map with this symmetry is zero\n")
 
 
 def test_pictures_are_not_torn():
@@ -120,7 +144,17 @@ def test_an_output_that_fails(kind):
 
 
 def test_what_takes_long_says_so_at_a_terminal_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(waiting, "PATIENCE", 0.005)
+
+    class Slow(threading.Event):
+        """Work that takes long, whatever time it takes: it is not done when that is first asked."""
+
+        asked = False
+
+        def wait(self, timeout=None):
+            first, self.asked = not self.asked, True
+            return False if first else super().wait(timeout)
+
+    monkeypatch.setattr(waiting, "threading", SimpleNamespace(Event=Slow, Thread=threading.Thread))
     (tmp_path / "eqsynth.toml").write_text('[eqsynth]\nto = "out"\n[layers.Swap]\nhom = "O(2): 2 -> 2"\n')
     for arguments, what in (
         (("verify", "S(2): 1 -> 0"), "verifying S(2): 1 -> 0 ... "),

@@ -225,6 +225,95 @@ def test_the_catalog_keeps_them():
     check_entry(problem.key, make_entry(problem), prove=True, run=True)
 
 
+#: Two inputs, or one and the powers of it.
+PRODUCTS = [
+    ("S(n)", ("2x1", "3x2"), "2x1 + 1x0"), ("S(n)", ("1x1", "1x1"), "1x2"), ("S(n)", ("1xS2", "2x1"), "1x1"),
+    ("H(n)", ("1x1", "1x1"), "1x2"), ("U(n)", ("1x1", "1x(0,1)"), "1x(1,1) + 1x0"),
+    ("S(n) x O(3)", ("1x(1,1)", "1x(1,1)"), "1x(1,0) + 1x(2,0)"), ("S(2) wr S(n)", ("1x1", "1x1"), "1x1"),
+    ("S(n)", ("2x1",), "2x1 + 1x2"), ("S(n)", ("1x2",), "1x1"), ("O(n)", ("1x1",), "1x2"), ("H(n)", ("1xS2",), "1xS2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("group", "given", "wanted"), PRODUCTS)
+def test_products_carry_over_and_others_do_not(group, given, wanted, way):
+    dtype = torch.complex128 if group == "U(n)" else torch.float64
+
+    def layer(**how):
+        if len(given) > 1:
+            return eq.TensorProduct(group, *given, wanted, dtype=dtype, **how)
+        return eq.PolynomialLayer(group, *given, 2, wanted, dtype=dtype, **how)
+
+    def assert_transfers(one):
+        called = (lambda x: one(*x)) if len(given) > 1 else one
+        eq.testing.assert_transfers(called, way, group, " + ".join(given), wanted)
+
+    own, every = layer(transfer=way), layer(normalization=TRANSFERS[way])
+    assert_transfers(own)
+    counts = [sum(one.plan.dims.values()) + sum(one.plan.bias_dims) for one in (own, every)]
+    # With outputs of order 1 at most no block has two of them.
+    assert (counts[0] < counts[1]) == (way == "pad" or "2" in wanted.partition("x")[2] or "(1,1)" in wanted)
+    if counts[0] < counts[1]:
+        with pytest.raises(EquivarianceError, match="does not carry over"):
+            assert_transfers(every)
+    eq.verify(own, trials=1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("group", "given", "degree", "wanted"), [
+    ("S(n)", "1", 2, "2"), ("S(n)", "1", 3, "1"), ("S(n)", "2", 2, "0"), ("O(n)", "1", 2, "2"), ("S(n)", "S2", 2, "1"),
+])  # fmt: skip
+def test_no_combination_of_other_powers_carries_over(group, given, degree, wanted, way):
+    """Of all maps, one by one: those weights for which larger inputs give the larger output are as many as are kept."""
+    every = eq.Power(group, given, degree, wanted, False, normalization=TRANSFERS[way], dtype=torch.float64)
+    kept = eq.Power(group, given, degree, wanted, False, transfer=way, dtype=torch.float64)
+    count, n = sum(every.plan.dims.values()), 6
+    torch.manual_seed(1)
+    axes = 2 if given != "1" else 1
+    small = torch.randn(2 * count + 8, *[n] * axes, 1, dtype=torch.float64)
+    small = (small + small.transpose(1, 2)) / 2 if given == "S2" else small
+
+    def enlarged(x, axes):
+        for axis in range(1, 1 + axes):
+            more = x.new_zeros([3 if at == axis else size for at, size in enumerate(x.shape)])
+            x = x.repeat_interleave(2, axis) if way == "repeat" else torch.cat([x, more], axis)
+        return x
+
+    wrong = []
+    for number in range(count):
+        with torch.no_grad():
+            every.weight.copy_(torch.arange(count)[:, None, None] == number)
+            wrong.append((every(enlarged(small, axes)) - enlarged(every(small), int(wanted))).flatten())
+    assert np.linalg.matrix_rank(torch.stack(wrong).numpy(), tol=1e-8) == count - sum(kept.plan.dims.values())
+
+
+def test_products_are_read_shown_and_written(tmp_path):
+    text = "S(n): 2x1 (x) 2x2 -> 2x1, transfer=pad"
+    plan = eq.plan(text)
+    assert (str(plan.problem), plan.normalization) == (text, "sum")
+    assert plan == eq.plan("S(n)", "2x1 (x) 2x2", "2x1", transfer="pad")
+    assert eval(repr(plan.problem), vars(spaces)) == plan.problem
+    powers = eq.plan("S(n): powers 1, 2 of 2x1 -> 2x1, transfer=repeat")
+    assert (powers.problem.transfer, powers.dims) == ("repeat", {(0, 0): 2, (1, 0): 4})
+    path = tmp_path / "layer.py"
+    eq.export(plan, path)
+    assert "that commutes with nodes of zeros: 10 independent maps" in path.read_text()
+    assert "byte for byte" in eq.verify(path, trials=1).checks[0]
+    layer = eq.TensorProduct("S(n)", "2x1", "2x2", "2x1", transfer="pad")
+    with pytest.raises(WeightsError, match="transfer=pad"):
+        eq.TensorProduct("S(n)", "2x1", "2x2", "2x1", normalization="sum").load_state_dict(layer.state_dict())
+    shown = terminal.eqsynth("show", "S(n)", "1x1 (x) 1x1", "1x1", "--transfer", "pad", "--sizes").stdout
+    assert "this symmetry that commutes with nodes of zeros" in " ".join(shown.split())
+    assert shown.count("repeat, pad   partition") == 3
+    refused = terminal.eqsynth(
+        "show", "S(n)", "1x1 (x) 1x1", "1x1", "--transfer", "pad", "--html", "page.html", cwd=tmp_path
+    )
+    assert "pages show all maps" in " ".join(refused.stderr.split())
+    problem = Problem.of(parse_problem(text))
+    assert problem.normalization == "sum"
+    check_entry(problem.key, make_entry(problem), prove=True, run=True)
+
+
 def test_problems_are_read_as_they_print():
     hom = eq.Hom.parse("S(n)", 2, 1, transfer="pad")
     assert parse_problem(str(hom)) == hom == eval(repr(hom), vars(spaces))
@@ -248,8 +337,10 @@ def test_transfer_brings_its_normalization():
         eq.Linear("S(n)", 1, 1, normalization="sum", transfer="repeat")
     with pytest.raises(EqsynthError, match="says transfer=pad"):
         eq.Linear("S(n)", 1, "1x1, transfer=pad", transfer="repeat")
-    with pytest.raises(EqsynthError, match="for linear maps"):
-        eq.plan("S(n): 2x1 (x) 2x1 -> 2x1, transfer=pad")
+    with pytest.raises(EqsynthError, match="says transfer=pad"):
+        eq.plan("S(n): 2x1 (x) 2x1 -> 2x1, transfer=pad", transfer="repeat")
+    with pytest.raises(EqsynthError, match="takes 'sum', leave normalization out"):
+        eq.Power("S(n)", 1, 2, 1, normalization="mean", transfer="pad")
 
 
 def test_whole_networks():
@@ -285,12 +376,16 @@ def test_whole_networks():
     ("S(n)", ["1x2", "4x2 + 4x1", "2x1"], "pad", {}),
     ("O(n)", ["2x2 + 1x0", "2x2 + 2x0", "1x0 + 1x2"], "pad", {"activation": "gated"}),
     ("S(n) x O(3)", ["1x(1,1)", "4x(1,1) + 4x(1,0)", "1x(0,1)"], "repeat", {}),
+    ("O(n)", ["2x1", "2x1 + 2x2", "1x0"], "pad", {"activation": "products"}),
+    ("S(n) x O(3)", ["1x(1,1)", "2x(1,1) + 2x(1,0)", "1x(0,1)"], "repeat", {"activation": "products"}),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_perceptrons(group, spaces, way, more):
     torch.manual_seed(0)
     network = eq.nn.MLP(group, spaces, transfer=way, **more)
-    assert {one.plan.hom.transfer for one in network if isinstance(one, eq.Linear)} == {way}
+    layers = [one for one in network if isinstance(one, eq.Linear | eq.PolynomialLayer)]
+    assert {one.plan.hom.transfer for one in layers} == {way}
+    assert any(isinstance(one, eq.PolynomialLayer) for one in layers) == (more == {"activation": "products"})
     eq.testing.assert_transfers(network, way, n=2, trials=2)
 
 
@@ -299,9 +394,11 @@ def test_perceptrons(group, spaces, way, more):
     ("S(n)", {"transfer": "pad", "norm": "batch"}, "BatchNorm adds a bias at absent nodes"),
     ("O(n)", {"transfer": "repeat"}, "Pairings divide sums by roots of n: take activation='gated'"),
     ("O(n)", {"transfer": "pad", "activation": "norm"}, "NormActivation divides norms"),
-    ("S(n)", {"transfer": "pad", "activation": "products"}, "inputs are multiplied here"),
     ("S(3)", {"transfer": "pad"}, "has one size"),
+    ("S(n)", {"transfer": "pad", "spaces": ["1x1", "4x0", "1x1"]}, "but 0 that commutes with nodes of zeros between"),
+    ("S(n)", {"transfer": "pad", "activation": "products", "spaces": ["1x0", "4x1", "1x1"]}, r"reaches .* of zeros"),
+    ("O(3)", {"activation": "products", "spaces": ["1x0", "4x1", "1x1"]}, r"O\(3\) has no linear map but 0 between"),
 ])  # fmt: skip
 def test_perceptrons_whose_parts_do_not_carry_over_are_refused(group, options, why):
     with pytest.raises(EqsynthError, match=why):
-        eq.nn.MLP(group, ["1x1", "4x1 + 4x0", "1x1"], **options)
+        eq.nn.MLP(group, **{"spaces": ["1x1", "4x1 + 4x0", "1x1"], **options})

@@ -440,7 +440,8 @@ def test_nested_partitions_beyond_the_sizes_are_refused():
         ("S(3) wr O(3)", "symmetric groups"),
         ("S(n) wr S(n)", "one letter for two sizes"),
         ("S(3) wr S(0)", "does not act"),
-        ("S(2) wr S(2) wr S(2)", "of two groups"),
+        ("S(2) wr S(2) wr S(2)", "where they permute points, give generators"),
+        ("(S(2) wr S(2)) wr S(2)", "give generators of others to eq.PermutationGroup"),
         ("S(9999) wr S(9999)", "more than"),
         ("S(2) wr Q(3)", "no family"),
     ],
@@ -452,6 +453,7 @@ def test_what_is_no_wreath_product_is_refused(text, fault):
 
 def test_brackets_close_factors_and_what_they_hold_is_no_wreath_product():
     assert Group.parse("(S(2)) wr (S(n))") == Group.parse("S(2) wr S(n)")
+    assert Group.parse("((Z(3))) wr (S(n))") == Group.parse("Z(3) wr S(n)")
     named = eq.PermutationGroup([[1, 2, 3, 0]], name="2 wr 2")
     assert Group.parse(str(named)) == named
     assert Group.parse(f"S(2) wr S(3) x {named}").factors == (Group.parse("S(2) wr S(3)"), named)

@@ -56,7 +56,7 @@ from eqsynth.exact.partitions import bell, components, set_partitions
 from eqsynth.exact.permutations import heads_of, sorted_heads
 from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.ring import RationalFunction
-from eqsynth.families.group import Group, diagram_groups
+from eqsynth.families.group import Group, families_with
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.graphs.graph import Graph
 from eqsynth.spaces.space import (
@@ -531,6 +531,8 @@ def same(left: Map, right: Map) -> bool:
     (False, True)
 
     With n a letter the maps are equal for every n exactly when the combinations are, and the answer is that.
+
+    Raises SpaceError for maps between other orders, EqsynthError for what are no maps.
     """
     for name, map_ in (("left", left), ("right", right)):
         require(name, map_, Map, _MAP)
@@ -545,6 +547,8 @@ def identity(group: Group | str, order: Order) -> Map:
     >>> from eqsynth.algebra import identity
     >>> print(identity("S(n)", 2))
     [y[a,b] += x[a,b]]
+
+    Raises GroupError for groups without diagrams, SpaceError for an order that the group does not have.
     """
     order = _checked_order(Group.parse(group), order)
     return permute(group, range(axes_of(order)), order)
@@ -586,6 +590,8 @@ def swap(group: Group | str) -> Map:
     >>> from eqsynth.algebra import swap
     >>> print(swap("O(n)"))
     [y[a,b] += x[b,a]]
+
+    Raises GroupError for groups without diagrams.
     """
     return permute(group, (1, 0))
 
@@ -598,7 +604,8 @@ def cup(group: Group | str) -> Map:
     >>> print(cup("O(n)"), cup("Sp(n)"), cup("O(1,3)"))
     [y[a,a] += x] [y[a,b] += ω[a,b] x] [y[a,b] += η[a,b] x]
 
-    For GL(n) it is 0 -> (1,1), the unit matrix: an axis of V and one of V*.
+    For GL(n) it is 0 -> (1,1), the unit matrix: an axis of V and one of V*. Raises GroupError for groups without
+    diagrams, such as those of matrices.
     """
     return Map.of(group, Diagram(2, 0, ((0, 1),)), outputs=(1, 1) if Group.parse(group).duals else 2)
 
@@ -611,7 +618,7 @@ def cap(group: Group | str) -> Map:
     >>> print(cap("Sp(n)"), swap("Sp(n)") >> cap("Sp(n)"))
     [y += ω[a,b] x[a,b]] -[y += ω[a,b] x[a,b]]
 
-    For GL(n) it is (1,1) -> 0, the trace.
+    For GL(n) it is (1,1) -> 0, the trace. Raises GroupError for groups without diagrams.
     """
     return Map.of(group, Diagram(0, 2, ((0, 1),)), inputs=(1, 1) if Group.parse(group).duals else 2)
 
@@ -623,6 +630,8 @@ def merge(group: Group | str) -> Map:
     >>> from eqsynth.algebra import merge
     >>> print(merge("S(n)"))
     [y[a] += x[a,a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(1, 2, ((0, 1, 2),)))
 
@@ -634,6 +643,8 @@ def split(group: Group | str) -> Map:
     >>> from eqsynth.algebra import merge, split
     >>> print(split("S(n)") >> merge("S(n)"))
     [y[a] += x[a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(2, 1, ((0, 1, 2),)))
 
@@ -645,6 +656,8 @@ def unit(group: Group | str) -> Map:
     >>> from eqsynth.algebra import counit, unit
     >>> print(unit("S(n)") >> counit("S(n)"))
     n · [y += x]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(1, 0, ((0,),)))
 
@@ -656,6 +669,8 @@ def counit(group: Group | str) -> Map:
     >>> from eqsynth.algebra import counit
     >>> print(counit("S(n)"))
     [y += x[a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(0, 1, ((0,),)))
 
@@ -688,15 +703,25 @@ def epsilon(group: Group | str) -> Map:
     >>> print(volume >> volume.T)
     6 · [y += x]
 
-    Raises GroupError for groups without a head, SymbolicError where n is a letter.
+    Raises GroupError for groups without such a diagram, SymbolicError where n is a letter.
     """
     group = Group.parse(group)
-    if isinstance(group.n, str):
-        raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.family}(3)")
-    blocks = tuple((vertex,) for vertex in range(group.n))
-    volume = Diagram(group.n, 0, blocks, head=tuple(range(group.n)))
-    twisted = not group.duals and group.flips
-    return Map.of(group, volume, inputs=Twisted(0) if twisted else 0)
+    _check_group(group)
+    refusal = GroupError(
+        f"{group} has no Levi-Civita tensor among its diagrams: ask for SO(n), SL(n), SU(n), or A(n) above n = 1, "
+        "or for O(n), S(n) or H(n), where it goes out from 0.det"
+    )
+    if group.maps != "diagrams":
+        raise refusal
+    sized = group.at(4) if group.symbolic else group
+    blocks = tuple((vertex,) for vertex in range(sized.number))
+    volume = Diagram(len(blocks), 0, blocks, head=tuple(range(len(blocks))))
+    inputs: MapOrder = Twisted(0) if not group.duals and sized.flips else 0
+    if misfit(maps_of(sized, inputs, len(blocks)), volume):
+        raise refusal
+    if group.symbolic:
+        raise SymbolicError(f"the Levi-Civita tensor has n axes and {group} leaves n open: ask for {group.at(3)}")
+    return Map.of(group, volume, inputs=inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -710,6 +735,8 @@ class Orbits:
     True
 
     Terms are as in :class:`Map`. Orbits with more than n blocks are zero and have no place.
+
+    Raises GroupError for groups without orbits, EqsynthError for what are no terms.
     """
 
     group: Group
@@ -1326,7 +1353,8 @@ def _exact(value: object) -> Scalar:
 def _check_group(group: Group) -> None:
     require("group", group, Group, "write eq.Group.parse(text)")
     if not group.spanning:
-        raise GroupError(f"the diagrams of {group} have no algebra here: ask for one of {diagram_groups()}")
+        known = families_with(lambda kind: kind.spanning)
+        raise GroupError(f"the maps of {group} have no algebra of diagrams here: ask for one of {known}")
 
 
 @lru_cache(maxsize=65536)
@@ -1360,6 +1388,7 @@ def _order(group: Group, order: Any) -> MapOrder:
 
 def _checked_order(group: Group, order: Any) -> MapOrder:
     """The same, checked by itself."""
+    _check_group(group)
     order = _order(group, order)
     return order if isinstance(order, Valence) or _is_twisted(order) else plain_order(order)
 

@@ -130,7 +130,7 @@ def _demand_of_factor(group: Group, one: FactorAxes, count: int, twisted: bool) 
     return Demand(tuple(sorted((*properties, "odd"))), ", and ".join(filter(None, (reason, signs))))
 
 
-def positions(group: Group, order: Order) -> tuple[bool, ...]:
+def positions(group: Group, order: Order, added: bool = True) -> tuple[bool, ...]:
     """For each axis of a tensor, whether the group only moves its positions, so that values can be read one by one.
 
     >>> from eqsynth import Group
@@ -138,14 +138,14 @@ def positions(group: Group, order: Order) -> tuple[bool, ...]:
     (True, True, False)
 
     The other axes hold components, which the group mixes or changes in sign; a sign that a determinant gives to the
-    whole tensor moves no position and is left out here. Raises SpaceError where these are packed:
-    products of all entries are more than those of the entries that are held once.
+    whole tensor moves no position and is left out here. Raises SpaceError where these are packed, unless they are not
+    ``added`` up: sums over all entries are more than those over the entries that are held once.
     """
     readable: list[bool] = []
     for factor, count, one in zip(group.factors, axis_counts(order), entries_of(order), strict=True):
         free = _read_by_position(factor, one, count)
         packed = stored_packed(one)
-        if packed and not free and isinstance(one, Symmetry):
+        if added and packed and not free and isinstance(one, Symmetry):
             raise SpaceError(
                 f"the components of {order_text(order)} of {group} are packed: ask for "
                 f"{order_text(stored_full(order))}, and use eq.unpack and eq.pack before and behind"

@@ -11,7 +11,7 @@ from eqsynth.bases.bratteli import MAX_PARTS, copies, dimension_polynomial
 from eqsynth.bases.dimension import stable_from
 from eqsynth.errors import GroupError, SizeError, SymbolicError, explain_calls
 from eqsynth.exact.polynomial import Polynomial, channel_symbol, size_symbols
-from eqsynth.families.group import FAMILIES, Group, Label
+from eqsynth.families.group import Group, Label, families_with
 from eqsynth.families.hom import Hom, fitted_order
 from eqsynth.families.irreps import irrep_text
 from eqsynth.spaces.space import (
@@ -209,7 +209,7 @@ def parts(group: str | Group, space_in: str | int | Space, space_out: str | int 
     """
     hom = Hom.parse(group, space_in, space_out)
     if not all(factor.stride or factor.rational for factor in hom.group.factors):
-        known = ", ".join(name for name, kind in FAMILIES.items() if kind.stride or kind.rational)
+        known = families_with(lambda kind: kind.stride or kind.rational)
         raise GroupError(
             f"the irreducible parts of {hom.group} are not known from partitions: ask for {known} or a product of these"
         )

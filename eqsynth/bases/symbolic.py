@@ -31,7 +31,7 @@ from eqsynth.exact.permutations import sign as sign_of
 from eqsynth.exact.permutations import sorted_heads
 from eqsynth.exact.ring import RationalFunction, from_flint
 from eqsynth.exact.spherical import MATCHINGS, PERMUTATIONS
-from eqsynth.families.group import FAMILIES, Group
+from eqsynth.families.group import Group, families_with
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.spaces.space import (
     Order,
@@ -123,7 +123,8 @@ def _check(group: Group, diagrams: Sequence[Diagram]) -> None:
             "determinant is gram(...).det()"
         )
     if group.maps != "diagrams":
-        raise GroupError(f"{group} has no closed inner products: the families are {', '.join(FAMILIES)}")
+        known = families_with(lambda kind: kind.maps == "diagrams")
+        raise GroupError(f"{group} has no closed inner products: ask for one of {known}")
     for diagram in diagrams:
         require("diagrams", diagram, Diagram, "write eq.Diagram.of(outputs, inputs, blocks)")
         if diagram.head and group.heads and group.symbolic:
@@ -554,6 +555,7 @@ def degenerate_sizes(group: str | Group, inputs: str | Order, outputs: str | Ord
     Raises SymbolicError for a group with a number, where ``len(eq.basis(...))`` tells.
     """
     group = Group.parse(group)
+    _check(group, ())
     if not group.symbolic:
         raise SymbolicError(f"{group} has one size only: ask for {group.family}(n)")
     determinant = gram_determinant(group, inputs, outputs)
@@ -782,6 +784,11 @@ def _type_of(first: Diagram, second: Diagram) -> tuple[int, ...]:
 @dataclass(frozen=True, slots=True)
 class DimensionTable:
     """The dimension of the equivariant maps as a function of n, for k + l = ``total``.
+
+    >>> from eqsynth.symbolic import dimension_table
+    >>> table = dimension_table("S(n)", 3)
+    >>> table.sizes, table.dimensions, table.stable, table.stable_from
+    ((1, 2, 3), (1, 4, 5), 5, 3)
 
     ``dimensions[i]`` belongs to ``sizes[i]``; from ``stable_from`` on it is ``stable``.
     """

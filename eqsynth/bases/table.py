@@ -187,7 +187,7 @@ def basis_data(basis: Basis, index: int | None = None, multiplied: Sequence[Mult
         elements.append({
             "index": number, "kind": drawn.kind, "formula": drawn.formula, "words": drawn.words,
             "cost": "" if multiplied else words.cost(basis.group, element),
-            "transfers": [] if multiplied else list(basis.transfers(number)),
+            "transfers": list(basis.transfers(number)),
             "factors": [asdict(part) for _, part in words.parts(basis.group, element)], "drawing": drawn.data(),
         })  # fmt: skip
     return {

@@ -6,7 +6,7 @@ Modules are read, not imported: making a source needs no torch.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -23,7 +23,7 @@ SHARED = "Carried"
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function or class: its text, and all names that it uses."""
+    """A function or class: its text, and all names that it uses and does not bind itself."""
 
     name: str
     text: str
@@ -139,7 +139,10 @@ def _definition(name: str) -> Definition:
     text = _stripped(node, lines)
     for error in ("ShapeError", "SizeError"):
         text = text.replace(f"raise {error}(", "raise ValueError(")
-    return Definition(name, text, frozenset(_names(node)))
+    nodes = list(ast.walk(ast.parse(text)))
+    names = [one for one in nodes if isinstance(one, ast.Name)]
+    own = {one.id for one in names if isinstance(one.ctx, ast.Store)} | {o.arg for o in nodes if isinstance(o, ast.arg)}
+    return Definition(name, text, frozenset(one.id for one in names) - own)
 
 
 @cache
@@ -154,17 +157,6 @@ def _found(name: str, nodes: list[ast.stmt]) -> ast.FunctionDef | ast.ClassDef:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             return node
     raise EqsynthError(f"files cannot carry {name!r}: {' and '.join(MODULES)} define nothing of that name there")
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    """All names in a part of the module but for those in annotations."""
-    if isinstance(node, ast.Name):
-        yield node.id
-    for field, value in ast.iter_fields(node):
-        if field not in ("annotation", "returns"):
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    yield from _names(child)
 
 
 def _stripped(node: ast.FunctionDef | ast.ClassDef, text: list[str]) -> str:

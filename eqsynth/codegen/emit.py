@@ -302,7 +302,7 @@ class _File:
     def _serves(self) -> str:
         """What messages of the class call its problem, in an f-string: attributes, except where these are very long."""
         if self.problem.multilinear:
-            return abridged(self.problem)
+            return literal(abridged(self.problem))
         group = str(self.problem.group)
         return f"{{self.space_in}} of {'{self.group}' if abridged(group) == group else abridged(group)}"
 
@@ -343,7 +343,8 @@ def _product_words(problem: ProductHom, count: int) -> list[str]:
         what = "Every bilinear map with this symmetry"
         how = "each with each" if problem.full else "each with its own"
         meets = f"Channels are multiplied {how}; the outer product of u and v is formed only where it is a map."
-    return [f"{what}: {count} independent maps per {'triple' if problem.full else 'pair'} of channels.", meets]
+    kept = f" that commutes with {WORDS[problem.transfer]}" if problem.transfer else ""
+    return [f"{what}{kept}: {count} independent maps per {'triple' if problem.full else 'pair'} of channels.", meets]
 
 
 def _default(space: Space) -> str:

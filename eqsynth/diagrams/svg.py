@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, sqrt
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape, quoteattr, unescape
 
 from eqsynth.diagrams.shapes import DOME, DOT, EM, FONT, Drawing, Head, Point, Strand, arrowhead, number
 from eqsynth.errors import EqsynthError
@@ -36,7 +36,24 @@ SERIF = "Georgia, 'Times New Roman', serif"
 MONO = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
-def svg(drawing: Drawing, title: str = "", width: float | None = None) -> str:
+class Picture(str):
+    """One ``<svg>`` element as text, which Jupyter shows as the picture that it is.
+
+    >>> from eqsynth.diagrams.svg import sheet
+    >>> sheet([], [], "nothing")
+    <picture: nothing>
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<picture: {unescape(self.partition('<title>')[2].partition('</title>')[0])}>"
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+def svg(drawing: Drawing, title: str = "", width: float | None = None) -> Picture:
     """A drawing as one ``<svg>`` element, for a file or within a page.
 
     >>> from eqsynth import Diagram
@@ -54,7 +71,7 @@ def svg(drawing: Drawing, title: str = "", width: float | None = None) -> str:
     return _document(drawing.width, drawing.height, name, drawing.words, body(drawing), width)
 
 
-def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, columns: int | None = None) -> str:
+def sheet(drawings: Sequence[Drawing], captions: Sequence[str], title: str, columns: int | None = None) -> Picture:
     """Drawings in a grid with a caption below each, as one ``<svg>`` element.
 
     >>> from eqsynth import Diagram
@@ -178,10 +195,10 @@ def levels(
     return _document(left + step * widest + 0.2, 0.5 + gap * len(rows), title, words, "\n".join(parts), None)
 
 
-def _document(width: float, height: float, title: str, words: str, inside: str, pixels: float | None) -> str:
+def _document(width: float, height: float, title: str, words: str, inside: str, pixels: float | None) -> Picture:
     shown = width * SCALE if pixels is None else pixels
     size = f'width="{number(shown)}" height="{number(shown * height / width)}"'
-    return (
+    return Picture(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="eqsynth-drawing" role="img" aria-label={quoteattr(title)} '
         f'{size} viewBox="0 0 {number(width)} {number(height)}"><title>{escape(title)}</title>'
         f"<desc>{escape(words)}</desc><style>{STYLE}</style>\n"

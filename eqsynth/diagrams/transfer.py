@@ -25,6 +25,16 @@ without such blocks give zero for each U that is not empty, which is what P L(n)
 the others does*: for each U, the maps that diagrams give there, partitions of U beside diagrams on the other vertices,
 are independent once there are enough nodes of either kind, so that w is zero on those where U is a union of blocks.
 
+**Products of inputs.** D and P take a product of tensors to the product of the enlarged tensors, entry by entry:
+D (x (x) y) = D x (x) D y. So a bilinear map, read as a linear map f of x (x) y, commutes with D exactly if f does on
+products x (x) y, and these span all tensors: the rule is that for f, whose blocks may have vertices of both inputs, and
+a sum over an index that both share is divided by n once. A power sees f on x (x) x alone, as it sees the mean of f over
+all exchanges of equal inputs. D and P commute with exchanges, and tensors x (x) x span those that exchanges keep, so
+that the power commutes exactly if this mean does on all tensors: if it is a combination of diagrams that do. Exchanges
+permute inputs, which keeps both conditions. So the mean of a diagram is made of diagrams that all commute, or of such
+that none does, and means of different orbits are independent: powers that commute are the combinations of diagrams that
+do. The same is true of inputs with symmetries of their own.
+
 Both arguments are about matrices of partitions, whichever of them a family has, and they hold index by index: in
 products of groups, and in wreath products, whose axes are two indices, the sizes that are letters grow. They also hold
 for signed sums over exchanges of output axes, since exchanges keep the two conditions.

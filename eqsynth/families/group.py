@@ -48,6 +48,21 @@ Generators = tuple[list["NDArray[Any]"], list["NDArray[Any]"]]
 Label = tuple[Any, ...]
 
 
+def families_with(has: Callable[[type[Group]], object]) -> str:
+    """The groups that have something, as messages list them.
+
+    >>> from eqsynth.families.group import families_with
+    >>> families_with(lambda kind: kind.duals), families_with(lambda kind: kind.maps == "graphs")
+    ('GL(n), SL(n), U(n), SU(n), Z(r) wr S(n)', 'Aut(...)')
+    >>> families_with(lambda kind: kind.spanning).endswith("O(p,q), SO(p,q), S(m) wr S(n), Z(r) wr S(n), Aut(...)")
+    True
+    """
+    names = [f"{name}(n)" for name, kind in FAMILIES.items() if has(kind)]
+    names += [f"{name}(p,q)" for name, kind in SIGNED.items() if has(kind)]
+    names += [kind.example for kind in COMPOUND if has(kind)]
+    return ", ".join([*names, *(f"{name}(...)" for name, kind in OTHERS.items() if has(kind))])
+
+
 def _no_family(family: object, kind: type[Group]) -> str:
     """Why a name is that of no family, or not of this class, and what to write."""
     from eqsynth.families.text import suggestion
@@ -261,6 +276,11 @@ class Group:
             raise SymbolicError(f"{self} leaves n open: ask for a number, such as {self.family}(4)")
         return self.n
 
+    def require_numbers(self) -> None:
+        """Raise SymbolicError where a size is a letter."""
+        if self.symbolic:
+            raise SymbolicError(f"{self} leaves sizes open: ask for numbers in place of letters")
+
     def at(self, n: int | str) -> Group:
         """The group of the same family and another size."""
         return Group(self.family, n)
@@ -471,8 +491,7 @@ class Group:
     def require_parts(self, refusal: str) -> None:
         """Raise GroupError unless the irreducible parts are known; ``refusal``: what is said before what to ask for."""
         if not self.stride and not self.rational:
-            known = (name for name, kind in FAMILIES.items() if kind.stride or kind.rational)
-            raise GroupError(f"{refusal}: ask for {', '.join(known)}, or for S(3) wr S(4)")
+            raise GroupError(f"{refusal}: ask for {families_with(lambda kind: kind.stride or kind.rational)}")
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
@@ -555,6 +574,7 @@ class Group:
         from eqsynth.families.representation import generators
 
         if len(self.factors) > 1:
+            self.require_numbers()
             return prod(factor.order for factor in self.factors)
         elements, algebra = generators(self)
         if algebra:
@@ -654,19 +674,6 @@ def fill(group: Group, **values: object) -> None:
     """Set the fields of a group that is being made."""
     for name, value in values.items():
         object.__setattr__(group, name, value)
-
-
-def diagram_groups() -> str:
-    """The groups whose maps are diagrams that compose, as messages list them.
-
-    >>> from eqsynth.families.group import diagram_groups
-    >>> diagram_groups().endswith("SU(n), O(p,q), SO(p,q), S(m) wr S(n), Z(r) wr S(n), Aut(...)")
-    True
-    """
-    names = [f"{name}(n)" for name, known in FAMILIES.items() if known.spanning]
-    names += [f"{name}(p,q)" for name, known in SIGNED.items() if known.spanning]
-    names += [known.example for known in COMPOUND if known.spanning]
-    return ", ".join([*names, *(f"{name}(...)" for name, known in OTHERS.items() if known.spanning)])
 
 
 def listed_order(name: str, generators: Sequence[Any]) -> int:

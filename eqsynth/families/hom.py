@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import accumulate, combinations_with_replacement, pairwise, product
 from math import prod
 from pathlib import Path
-from typing import overload
+from typing import TypeVar
 
 from eqsynth.errors import EqsynthError, GroupError, SpaceError, explain_calls, shown
 from eqsynth.exact.numbers import choice, whole
@@ -49,8 +49,6 @@ EXAMPLES = "S(n): 16x2 -> 32x2, or a product as O(3): 4x1 (x) 4x2 -> 8x1"
 TRANSFERS = {"repeat": "mean", "pad": "sum"}
 #: How a problem of such maps ends as text.
 TRANSFER = re.compile(r"(.*),\s*transfer\s*=\s*(\w+)\s*", re.DOTALL)
-#: What is said where it is asked of others.
-NO_TRANSFER = "transfer is for linear maps, and inputs are multiplied here: leave it out"
 #: The names of the inputs of a product in formulas and code.
 NAMES = "uv"
 
@@ -70,6 +68,8 @@ class Hom:
     True
 
     ``transfer`` asks for the maps alone that mean the same at every size, see :mod:`eqsynth.diagrams.transfer`.
+
+    Raises SpaceError for orders that do not fit the group, EqsynthError for another ``transfer``.
     """
 
     group: Group
@@ -97,8 +97,7 @@ class Hom:
 
         The text of the outputs may end with ``transfer=repeat`` or ``transfer=pad``, as a problem prints.
         """
-        match = TRANSFER.fullmatch(space_out) if isinstance(space_out, str) else None
-        text, told = (match[1], match[2]) if match else (space_out, None)
+        text, told = _transfer_in(space_out)
         return with_transfer(cls(Group.parse(group, files), Space.parse(space_in), Space.parse(text), told), transfer)
 
     def __str__(self) -> str:
@@ -174,7 +173,7 @@ class ProductHom:
     O(3): powers 1, 2 of 4x1 -> 16x0
 
     ``mode`` says how channels meet. With ``degrees`` the products are those of one input with itself. Such a map is a
-    linear map of the product of the inputs (``hom``).
+    linear map of the product of the inputs (``hom``). ``transfer`` is that of :class:`Hom`, for these linear maps.
     """
 
     group: Group
@@ -182,6 +181,7 @@ class ProductHom:
     space_out: Space
     mode: str = "full"
     degrees: tuple[int, ...] = ()
+    transfer: str | None = None
 
     @classmethod
     def parse(
@@ -192,13 +192,16 @@ class ProductHom:
         mode: str = "full",
         degrees: tuple[int, ...] = (),
         files: bool | Path = True,
+        transfer: str | None = None,
     ) -> ProductHom:
-        """Read group and spaces as strings, or take them as they are; ``files`` as in ``Group.parse``."""
+        """Read group and spaces as strings, or take them as they are; the rest is as in ``Hom.parse``."""
         spaces = tuple(map(Space.parse, operands))
-        return cls(Group.parse(group, files), spaces, Space.parse(space_out), mode, degrees)
+        text, told = _transfer_in(space_out)
+        own = cls(Group.parse(group, files), spaces, Space.parse(text), mode, degrees, told)
+        return with_transfer(own, transfer)
 
     def __post_init__(self) -> None:
-        homs = [Hom(self.group, space, self.space_out) for space in self.operands]
+        homs = [Hom(self.group, space, self.space_out, self.transfer) for space in self.operands]
         for order in (order for hom in homs for space in (hom.space_in, hom.space_out) for order in space.orders):
             if is_decomposed(order):
                 raise SpaceError(
@@ -225,9 +228,10 @@ class ProductHom:
                 )
 
     def __str__(self) -> str:
+        product_of = " (x) ".join(map(str, self.operands))
         if self.degrees:
-            return f"{self.group}: powers {', '.join(map(str, self.degrees))} of {self.operands[0]} -> {self.space_out}"
-        return f"{self.group}: {' (x) '.join(map(str, self.operands))} -> {self.space_out}"
+            product_of = f"powers {', '.join(map(str, self.degrees))} of {product_of}"
+        return f"{self.group}: {product_of} -> {self.space_out}{f', transfer={self.transfer}' * bool(self.transfer)}"
 
     @property
     def inputs(self) -> tuple[tuple[int, Order], ...]:
@@ -410,8 +414,6 @@ def problem_of(
     if not isinstance(inputs, str) or not is_product(inputs):
         _check_mode(mode)
         return Hom.parse(group, inputs, space_out, files)
-    if isinstance(space_out, str) and TRANSFER.fullmatch(space_out):
-        raise EqsynthError(NO_TRANSFER)
     powers = POWERS_OF.fullmatch(inputs)
     if powers:
         words = [word.strip() for word in powers[1].split(",")]
@@ -429,11 +431,16 @@ def problem_of(
     return ProductHom.parse(group, factors, space_out, "full" if mode is None else mode, files=files)
 
 
-@overload
-def with_transfer(problem: Hom, transfer: str | None) -> Hom: ...
-@overload
-def with_transfer(problem: Problem, transfer: str | None) -> Problem: ...
-def with_transfer(problem: Problem, transfer: str | None) -> Problem:
+def _transfer_in(space_out: str | int | Space) -> tuple[str | int | Space, str | None]:
+    """Outputs, and what their text says of maps that mean the same at every size."""
+    match = TRANSFER.fullmatch(space_out) if isinstance(space_out, str) else None
+    return (match[1], match[2]) if match else (space_out, None)
+
+
+ProblemT = TypeVar("ProblemT", bound=Hom | ProductHom)
+
+
+def with_transfer(problem: ProblemT, transfer: str | None) -> ProblemT:
     """The problem of those maps alone that mean the same at every size, where that is asked for.
 
     >>> from eqsynth.families.hom import parse_problem, with_transfer
@@ -442,8 +449,6 @@ def with_transfer(problem: Problem, transfer: str | None) -> Problem:
     """
     if transfer is None:
         return problem
-    if isinstance(problem, ProductHom):
-        raise EqsynthError(NO_TRANSFER)
     if problem.transfer not in (None, transfer):
         raise EqsynthError(f"{problem} says transfer={problem.transfer}, and not {shown(transfer)}: say one")
     return replace(problem, transfer=transfer)
@@ -474,7 +479,7 @@ def _of_products(problem: ProductHom) -> Hom:
         channels = [problem.inputs[number][0] for number in term]
         total = _total([problem.inputs[number][1] for number in term])
         products.append((prod(channels) if problem.full else channels[0], total))
-    return Hom(problem.group, Space(tuple(products)), problem.space_out)
+    return Hom(problem.group, Space(tuple(products)), problem.space_out, problem.transfer)
 
 
 def _total(orders: Sequence[Order]) -> Order:
@@ -612,8 +617,8 @@ def fitted_order(group: Group, order: Order) -> Order:
         order = valence([one for one in order if isinstance(one, int | Symmetry)])
     if count == 1 and isinstance(order, tuple):
         raise SpaceError(
-            f"the order {order_text(order)} has one entry per factor of a product group, "
-            f"but {group} has one factor: write a plain number such as {axes_of(order)}"
+            f"the order {order_text(order)} has one entry per factor of a product group, or for V and V* one each, but "
+            f"{group} has one factor and no axes of V*: write a plain number such as {axes_of(order)}"
         )
     if count > 1 and (not isinstance(order, tuple) or len(order) != count):
         example = ",".join(["1"] * count)

@@ -144,13 +144,15 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
         raise SizeError(f"{one} has a degree above {MAX_DEGREE}: ask for a lower one")
     if one.spherical or one.group == str(group):
         return one, False
+    if not group.stride or group.split or group.signature is not None:
+        listed = (group.stride or group.rational) and not (group.split and group.symbolic)
+        where = f", whose irreps eq.irreps({str(group)!r}, 2) lists" if listed else ""
+        group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order{where}")
     if group.symbolic:
         raise GroupError(
             f"{one} has coordinates where n is a number alone, and {group} leaves it open: ask for {group.at(4)}, or "
             f"for tensors of an order, whose irreps eq.irreps({str(group)!r}, 2) counts with n as a letter"
         )
-    if not group.stride or group.signature is not None:
-        group._lacks(f"irreps with coordinates, such as {one}: ask for tensors of an order")
     if not group.exists(one.label):
         raise GroupError(
             f"{group} has no irrep {one}: {_example(group)} is one; eq.irreps({str(group)!r}, 2) lists some"

@@ -221,7 +221,10 @@ class Signs(MatrixGroup):
 
     action: ClassVar[str] = "flip the signs of coordinates{}"
     sources: ClassVar[dict[str, str]] = {}
-    how: ClassVar[str] = "Write Z(2)^3: the signs of three coordinates. Rotations of n points in a ring are C(n)."
+    how: ClassVar[str] = (
+        "Write Z(2)^3: the signs of three coordinates; S'(n) and B'(n) have one sign for all. Rotations of n points in "
+        "a ring are C(n)."
+    )
 
     def __init__(self, k: Any) -> None:
         count = _number(str(k), "Z(2)^k", MAX_SIGNS, "the coordinates whose signs flip")

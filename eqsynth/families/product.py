@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from eqsynth.errors import GroupError, explain_calls, shown
 from eqsynth.exact.numbers import ordered
@@ -24,6 +24,8 @@ class ProductGroup(Group):
     Any groups can be factors. Orders are tuples with one entry per factor; the axes of the first factor come first.
     The maps are products of the factors' maps: dimensions multiply. A product of groups of permutations that act on one
     set of points is a :class:`PermutationGroup` instead.
+
+    Raises GroupError for fewer than two factors, ParseError for texts that are no groups.
     """
 
     maps: ClassVar[str] = "factors"
@@ -65,6 +67,14 @@ class ProductGroup(Group):
     def symbolic(self) -> bool:
         """Whether the size of a factor is a letter."""
         return any(part.symbolic for part in self.parts)
+
+    @property
+    def generators(self) -> NoReturn:
+        """There are no matrices of the whole product."""
+        raise GroupError(
+            f"each factor of {self} acts on axes of its own, so that no matrices generate it: take those of its "
+            "factors, [factor.generators for factor in group.factors]"
+        )
 
     @property
     def title(self) -> str:

@@ -20,6 +20,7 @@ _NUMBERED = re.compile(rf"\s*(?P<family>[A-Za-z]+[0-9]+)(?=\s*\(){_SIZE}")
 _POWER = re.compile(r"\s*\^\s*(?P<power>-?\w+)\s*")
 _SECOND = re.compile(r"(?P<more>\.\w+)?\s*,\s*(?P<size>-?[\w.]+)?(?P<close>\s*\))?")
 _CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
+_SPACE = "This is a space, and the group comes first: eq.Linear('O(3)', '4x1', '8x1'), and all other layers as well."
 
 #: Signs that keyboards and editors put in place of an apostrophe.
 _PRIMES = str.maketrans(dict.fromkeys("\u2019\u2032\u02b9", "'"))
@@ -73,10 +74,20 @@ def _parse_factor(text: str, start: int, stop: int, files: bool | Path) -> Group
     if len(sides) == 1:
         return _parse_single(text, start, stop, files)
     if len(sides) > 2:
-        raise ParseError("group", text, start, "a wreath product is one of two groups", WreathProduct.how)
+        raise ParseError(
+            "group",
+            text,
+            start,
+            "wreath products of more than two groups are not here: where they permute points, give generators to "
+            "eq.PermutationGroup",
+            WreathProduct.how,
+        )
     outer = _parse_factor(text, stop - len(sides[1]), stop, files)
+    inside = start, start + len(sides[0])
+    while within := _in_brackets(text, *inside):
+        inside = within
     try:
-        reflections = reads_reflections(sides[0], outer)
+        reflections = reads_reflections(text[slice(*inside)], outer)
     except GroupError as error:
         raise ParseError("group", text, start, str(error), ComplexReflections.how) from None
     if reflections is not None:
@@ -94,13 +105,16 @@ def _parse_single(text: str, start: int, stop: int, files: bool | Path) -> Group
     if match is None or match["family"] not in OTHERS:
         match = _GROUP.match(text, start, stop)
     if match is None:
-        raise ParseError("group", text, lead, "a group name is expected", _CURE)
+        cure = _SPACE if re.compile(r"\s*[0-9]+\s*x").match(text, lead) else _CURE
+        raise ParseError("group", text, lead, "a group name is expected", cure)
     name = match["family"]
     if name not in FAMILIES and name not in OTHERS:
         raise ParseError("group", text, match.start("family"), f"no family is called {shown(name)}", suggestion(name))
     if not match["open"]:
         digits = re.compile(r"[_\[ ]?([0-9]{1,7})").match(text, match.end("family"))
-        cure = f"Write {name}({digits[1]})." if digits and _sized(name, digits[1]) else _CURE
+        cure = OTHERS[name].how if name in OTHERS else _CURE
+        if digits and _sized(name, digits[1]) and not text.startswith("(", digits.end()):
+            cure = f"Write {name}({digits[1]})."
         if re.compile(r"[0-9][hvd](?![a-zA-Z])").match(text, match.end("family")):
             cure = _CRYSTAL
         raise ParseError("group", text, match.end("family"), "( and a size are expected here", cure)
@@ -152,7 +166,8 @@ def _signed(text: str, match: re.Match[str], second: re.Match[str], stop: int) -
     """A family and two numbers: the signs of a form."""
     name = match["family"]
     if name not in SIGNED:
-        raise ParseError("group", text, match.end("size"), f"{name} takes one size", f"{_CURE} {_LORENTZ}")
+        cure = _OVER_COMPLEX if FAMILIES[name].rational else f"{_CURE} {_LORENTZ}"
+        raise ParseError("group", text, match.end("size"), f"{name} takes one size", cure)
     if not second["size"]:
         raise ParseError("group", text, second.end(), "a number of signs - is expected here", _LORENTZ)
     if not second["close"]:
@@ -170,6 +185,10 @@ def _signed(text: str, match: re.Match[str], second: re.Match[str], stop: int) -
 _COMPLEX = (
     "Unitary matrices, on complex tensors, are U(n), and with determinant 1 SU(n). USp(2n) has on complex tensors the "
     "maps of Sp(2n): take that, and convert the layer, layer.to(torch.complex64)."
+)
+_OVER_COMPLEX = (
+    "GL(n) and SL(n) are over the real numbers. On complex tensors GL(n, C) and U(p,q) have the maps of U(n), "
+    "n = p + q, SL(n, C) and SU(p,q) those of SU(n), with V* the dual of V: write U(2) or SU(2)."
 )
 _RIGID = (
     "A layer that commutes with translations, too, reads differences of positions (to a neighbour, or to the mean): "

@@ -50,6 +50,8 @@ class WreathProduct(Group):
     An axis has n m entries, member j of group i at place i m + j. It is an index i of S(n) and an index j of S(m): the
     maps are nested partitions, a partition of the indices i and a finer one of the indices j. One number or both may
     be letters; a size ``n`` of the group is the length of an axis, from which one letter is known, and two are not.
+
+    Raises GroupError for other groups than symmetric ones.
     """
 
     maps: ClassVar[str] = "nested"
@@ -321,6 +323,7 @@ class WreathProduct(Group):
     @property
     def order(self) -> int:
         """All permutations of the groups, with all of the points of each."""
+        self.require_numbers()
         n, m = self.outer.number, self.inner.number
         return int(factorial(n) * factorial(m) ** n)
 

@@ -35,9 +35,12 @@ def graph_of(
         return _of_igraph(value, name, weights)
     if hasattr(value, "tocoo"):
         sparse = value.tocoo()
-        ends = zip(sparse.row.tolist(), sparse.col.tolist(), strict=True)
-        entries = [(tail, head, entry) for (tail, head), entry in zip(ends, sparse.data.tolist(), strict=True) if entry]
-        return _of_matrix(sparse.shape, entries, name, directed, weights, n)
+        return _of_sparse(sparse.shape, (sparse.row, sparse.col), sparse.data, name, directed, weights, n)
+    if hasattr(value, "to_sparse_coo") and str(value.layout) != "torch.strided":
+        sparse = value.to_sparse_coo().coalesce()
+        if sparse.dim() != 2 or sparse.dense_dim():
+            raise GroupError(f"a sparse tensor of shape {tuple(value.shape)} is no matrix of edges: {_KNOWN}")
+        return _of_sparse(tuple(sparse.shape), sparse.indices(), sparse.values(), name, directed, weights, n)
     if hasattr(value, "shape") and hasattr(value, "tolist"):
         return _of_array(value, name, n, directed, weights)
     if isinstance(value, str | bytes | Mapping | Set) or not isinstance(value, Iterable):
@@ -205,6 +208,21 @@ def _of_dense(value: Any, name: str, directed: bool | None, weights: Given, n: i
     tails, heads = np.nonzero(matrix)
     entries = list(zip(tails.tolist(), heads.tolist(), matrix[tails, heads].tolist(), strict=True))
     return _of_matrix(matrix.shape, entries, name, directed, weights, n)
+
+
+def _of_sparse(
+    shape: tuple[int, ...], ends: Any, values: Any, name: str, directed: bool | None, weights: Given, n: int | None
+) -> Graph:
+    """A sparse matrix, of SciPy or torch; entries that stand at one place add up."""
+    if shape[0] != shape[1]:
+        raise GroupError(
+            f"a matrix of {shape[0]} rows and {shape[1]} columns is no graph: it has a row for each column"
+        )
+    sums: dict[tuple[int, int], Any] = {}
+    for tail, head, entry in zip(*(part.tolist() for part in (*ends, values)), strict=True):
+        sums[tail, head] = sums[tail, head] + entry if (tail, head) in sums else entry
+    entries = [(*place, entry) for place, entry in sums.items() if entry]
+    return _of_matrix(shape, entries, name, directed, weights, n)
 
 
 def _of_matrix(

@@ -44,6 +44,11 @@ class TensorProduct(EmittedLayer, kind=True):
     ``bias``: the constant maps, as in Linear. ``normalization`` is that of Linear, for sums in u, in v, and over both;
     initial weights give outputs of variance near 1 for independent inputs of entries with variance 1.
 
+    ``transfer="repeat"`` or ``"pad"``, with n a letter, keeps the maps that mean the same at every size, as in Linear:
+
+    >>> len(eq.TensorProduct("S(n)", "4x1", "8x1", "16x1", transfer="pad").basis[0, 0, 0])
+    3
+
     Raises ParseError, GroupError, SpaceError or SizeError for the problem, ShapeError for a tensor.
 
     Source: arXiv 2304.14165 and 2412.10837 for the factoring of diagrams.
@@ -61,8 +66,9 @@ class TensorProduct(EmittedLayer, kind=True):
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
         weights: str = "own",
+        transfer: str | None = None,
     ) -> None:
-        problem = ProductHom.parse(group, (space_1, space_2), space_out, mode)
+        problem = ProductHom.parse(group, (space_1, space_2), space_out, mode, transfer=transfer)
         plan = plan_products(problem, flag("bias", bias), normalization)
         become_layer(self, plan, device, dtype, weights)
 
@@ -94,6 +100,8 @@ class Power(EmittedLayer, kind=True):
     Initial weights give outputs of mean square near 1
     for independent normal inputs (exactly for n a number; at n = 16 for n a letter).
 
+    ``transfer`` is that of TensorProduct.
+
     Raises EqsynthError for a degree below 1 or above 6, and what TensorProduct raises.
     """
 
@@ -108,8 +116,9 @@ class Power(EmittedLayer, kind=True):
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
         weights: str = "own",
+        transfer: str | None = None,
     ) -> None:
-        problem = ProductHom.parse(group, (space,), space_out, "paired", (_degree(degree),))
+        problem = ProductHom.parse(group, (space,), space_out, "paired", (_degree(degree),), transfer=transfer)
         plan = plan_products(problem, flag("bias", bias), normalization)
         become_layer(self, plan, device, dtype, weights)
 
@@ -128,6 +137,8 @@ class PolynomialLayer(EmittedLayer, kind=True):
     The sum of the powers 1 to ``degree`` (:class:`Power`) and, as the bias, of degree 0, in one plan: reductions of
     the input are shared, and channels of all degrees are mixed together. ``weight_0_o`` belongs to degree 1,
     ``weight_0_0_o`` to degree 2, and so on.
+
+    Raises EqsynthError for degrees that are not 1 to 6, and what :class:`Power` raises.
     """
 
     def __init__(
@@ -141,14 +152,17 @@ class PolynomialLayer(EmittedLayer, kind=True):
         dtype: torch.dtype | None = None,
         normalization: str = "variance",
         weights: str = "own",
+        transfer: str | None = None,
     ) -> None:
-        problem = ProductHom.parse(group, (space,), space_out, "paired", tuple(range(1, _degree(degree) + 1)))
+        degrees = tuple(range(1, _degree(degree) + 1))
+        problem = ProductHom.parse(group, (space,), space_out, "paired", degrees, transfer=transfer)
         plan = plan_products(problem, flag("bias", bias), normalization)
         become_layer(self, plan, device, dtype, weights)
 
 
 def _degree(degree: object) -> int:
     number = whole(degree)
+    cure = ': it stands before the outputs, as in eq.Power("O(3)", "16x1", 2, "8x2")' * (number is None)
     if number is None or not 1 <= number <= MAX_DEGREE:
-        raise EqsynthError(f"the degree {shown(degree)} of a power is no whole number from 1 to {MAX_DEGREE}")
+        raise EqsynthError(f"the degree {shown(degree)} of a power is no whole number from 1 to {MAX_DEGREE}{cure}")
     return number

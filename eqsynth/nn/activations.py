@@ -19,7 +19,7 @@ from eqsynth.exact.limits import afford_parameters, check_factory
 from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space
-from eqsynth.layers.emitted import Output, refuse_script, require_dtype
+from eqsynth.layers.emitted import Output, complex_after, refuse_script, require_dtype
 from eqsynth.spaces.space import (
     Decomposed,
     Irrep,
@@ -70,12 +70,19 @@ class EquivariantModule(nn.Module):
         self._multiple = {f.n: max(g.multiple for g in open_sizes if g.n == f.n) for f in open_sizes}
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Scales and variances stay real where a module of complex tensors is converted, ``.to(torch.complex128)``."""
+        """Scales and variances stay real where a module of complex tensors is converted, ``.to(torch.complex128)``.
+
+        What leaves complex numbers as they are, as ``.double()`` does, leaves these as they are, too.
+        """
+        if not self.group.over_complex:
+            return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        stays = complex_after(self, fn) == torch.complex64
 
         def converted(own: torch.Tensor) -> torch.Tensor:
             result: torch.Tensor = fn(own)
-            real = self.group.over_complex and result.is_complex() and not own.is_complex()
-            return result.real.clone() if real else result
+            if result.is_complex() and not own.is_complex():
+                return result.real.clone()
+            return own.to(result.device) if stays and own.is_floating_point() and result.dtype != own.dtype else result
 
         for child in self.children() if recurse else ():
             child._apply(fn)  # type: ignore[no-untyped-call]
@@ -501,7 +508,7 @@ class Gated(EquivariantModule):
             _try(module, called, frozenset())
         self.names = (name, f"gate={gate_name}") if extra else (name,)
         self.gated = tuple(chosen)
-        self._positions = tuple(positions(parsed, order) for order in out.orders)
+        self._positions = tuple(positions(parsed, order, added=False) for order in out.orders)
         behind = iter(range(len(out), len(self.space_in)))
         #: For each term the number of the term that holds its gates, None where it has none.
         self.gate_of = tuple(

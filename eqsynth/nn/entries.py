@@ -571,7 +571,9 @@ def asked_entries(
 ) -> dict[int, Entries]:
     """For each order from 2 on the entries that are computed, with the index that is given back."""
     if not (at is None or isinstance(at, (torch.Tensor, tuple, list))):
-        raise ShapeError(f"at is of {described(at)}, expected an index (order, entries), as edge_index, or a list")
+        raise ShapeError(
+            f"at is of {described(at)}, expected an index (order, entries), as edge_index, or a list of them"
+        )
     listed = [] if at is None else [at] if isinstance(at, torch.Tensor) else at
     indices = {len(index): index for index in [read_index(index, nodes, "at") for index in listed]}
     if len(indices) < len(listed):

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from eqsynth.bases.basis import basis
-from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.pointwise import demand, gates, positional, positions
+from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import (
     ActivationError,
     EqsynthError,
@@ -28,7 +28,7 @@ from eqsynth.errors import (
 )
 from eqsynth.exact.numbers import bounded, choice, whole
 from eqsynth.families.group import Group
-from eqsynth.families.hom import NO_TRANSFER, Hom, check_transfer, fitted_space, negated
+from eqsynth.families.hom import Hom, check_transfer, fitted_space, negated
 from eqsynth.families.irreps import check_parts, has_parts
 from eqsynth.layers.emitted import Output
 from eqsynth.layers.linear import Linear
@@ -51,18 +51,23 @@ from eqsynth.nn.normalising import BatchNorm, Dropout, LayerNorm
 from eqsynth.nn.reach import alternating_add, is_read, map_exists, only_constants, products_add, reached
 from eqsynth.spaces.space import (
     Decomposed,
+    Irrep,
     Order,
     Space,
     Symmetry,
     axes_of,
     axis_counts,
-    is_number,
+    entries_of,
+    is_packed,
     order_text,
-    plain,
+    twists_of,
+    with_twists,
 )
 
 #: How tensors stand between the layers of a network, and the most coordinates that "auto" works out.
 STORAGES, MOST_COORDINATES = ("auto", "full", "irreps"), 256
+#: Activations that are pairings and gates where neither pointwise functions nor products are taken.
+PAIRING = ("auto", "pairings")
 
 
 def problem_of(module: Any) -> Hom:
@@ -283,20 +288,22 @@ class MLP(Sequential):
     where the group flips signs, Pairings and then Gated, for which the linear layers make the gates. Between these it
     takes products in place of Pairings where they give something that gates and pairings do not: matrix products of
     tensors of order 2, tensors of order 2 from vectors, cross products. ``"products"`` asks for them,
-    with any group: a PolynomialLayer of degree 2, and then Gated; irreps of hidden spaces become the tensors that they
-    are found in, 8x1e of O(3) 8x1.det. All tensors of the hidden space that the space before it reaches are
-    multiplied with each other, each with as many channels as the widest term has. They cost more than the rest of
-    the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
-    ``"gated"`` and ``"norm"`` ask for Gated alone and for NormActivation; any other name or function is given to
-    Activation, which may refuse it. ``norm`` is None, ``"layer"`` or ``"batch"``, in front of each non-linearity;
-    ``dropout`` is the p of a Dropout behind it. ``normalization`` and ``bias`` are those of eq.Linear, and of products.
+    with any group: a PolynomialLayer of degree 2, and then Gated. Irreps of hidden spaces are multiplied as they are;
+    those of no index, 0e of O(3), stand there as order 0. All tensors of the hidden space that the space before it
+    reaches are multiplied with each other, each with as many channels as the widest term has. They cost more than the
+    rest of the network (``print(net[1].plan)``), so that "auto" leaves out what has more than 300 maps.
+    ``"pairings"`` is "auto" without products, ``"gated"`` asks for Gated alone, ``"norm"`` for
+    NormActivation; any other name or function is given to Activation, which may refuse it. ``norm`` is None,
+    ``"layer"`` or ``"batch"``, in front of each non-linearity; ``dropout`` is the p of a Dropout behind it.
+    ``normalization`` and ``bias`` are those of eq.Linear, and of products.
 
     ``storage`` says how tensors of order 2 and more stand between the layers: ``"full"``, with an axis for each index,
     or ``"irreps"``, in coordinates of their irreducible parts (``64x3.irreps``), where linear layers are products of
     matrices alone. ``"auto"`` takes these where they pay: for O(n) and SO(n), n a number, in hidden spaces with tensors
-    of order 3 or more beside gates, pairings and norms, for Sp(n) beside gates; products of tensors need all indices,
-    and groups that relabel positions have no such coordinates. Input and output are as they are given, weights mean the
-    same, and a state_dict of one is one of the other. ``print(net)`` shows it.
+    of order 3 or more, symmetric ones too, beside gates, pairings and norms, or packed ones of any order beside
+    pairings and norms, for Sp(n) beside gates; products of tensors need all indices, and groups that relabel positions
+    have no such coordinates. Input and output are as they are given, weights mean the same, and a state_dict of one is
+    one of the other. ``print(net)`` shows it.
 
     ``transfer="repeat"`` or ``"pad"``, with n a letter, makes a network that means the same at every size, as in
     eq.Linear: its linear layers have these maps alone, and the other parts must keep them. There are no products.
@@ -335,13 +342,10 @@ class MLP(Sequential):
         parsed = Group.parse(group)
         factory_kwargs = {"device": device, "dtype": dtype}
         listed = [fitted_space(parsed, Space.parse(space)) for space in spaces]
-        if isinstance(activation, str) and activation == "products":
-            listed[1:-1] = map(_of_tensors, listed[1:-1])
+        listed[1:-1] = map(_with_numbers, listed[1:-1])
         modules: list[nn.Module] = []
         before = listed[0]
         check_transfer(transfer, parsed, [order for space in listed for order in space.orders])
-        if transfer and activation == "products":
-            raise EqsynthError(f"{NO_TRANSFER}, or take activation='gated'")
         how = _Block(parsed, activation, normalization, bias, factory_kwargs, storage, transfer)
         for place, (hidden, block) in enumerate(_blocks(how, listed), 1):
             start = problem_of(block[0]).space_in
@@ -377,7 +381,7 @@ def _without_path(modules: Sequence[nn.Module], spaces: Sequence[Space]) -> list
     known = {pair.term_in for pair in layers[0].plan.pairs}
     cure = "give the hidden spaces terms of more orders"
     multiplied = any(isinstance(module, PolynomialLayer) for module in modules)
-    cure += "" if multiplied else ", or take activation='products'"
+    cure += ", or add a hidden space" if multiplied else ", add a hidden space, or take activation='products'"
     for place, order in enumerate(spaces[0].orders):
         if place in known and place not in read:
             what = f"input term {place} of this network, of order {order_text(order)}, is ignored"
@@ -448,6 +452,11 @@ class _Block:
     storage: str
     transfer: str | None
 
+    @property
+    def kept(self) -> str:
+        """Which maps linear layers have, where these are not all, for messages."""
+        return f"that commutes with {WORDS[self.transfer]} " if self.transfer else ""
+
     def map_exists(self, before: Order, after: Order) -> bool:
         """Whether a linear layer of the network has a map besides 0."""
         if self.transfer is None:
@@ -461,20 +470,34 @@ class _Block:
         return fitted_space(self.group, Space(tuple((channels, self._stored(order)) for channels, order in space)))
 
     def _pays(self, space: Space) -> bool:
-        """Whether there are tensors of order 3 or more, and coordinates of all that are quick to find."""
-        group, orders = self.group, [axes_of(order) for order in space.orders if is_number(order)]
+        """Whether some tensors are of order 3 or more, or packed, and the coordinates of all are quick to find.
+
+        Components of packed tensors have no norms and pairings as they are.
+        """
+        group, most = self.group, max(map(axes_of, space.orders))
         # Only forms that are the dot product are known in these coordinates.
         known = len(group.factors) == 1 and (group.form == "delta" or self.activation == "gated")
-        if not known or group.symbolic or max(orders, default=0) < 3 or len(orders) < len(space):
+        if not known or group.symbolic or not all(map(_may_be_stored, space.orders)):
             return False
-        return group.number ** max(orders) <= MOST_COORDINATES and has_parts(group, max(orders))
+        if self.activation in PAIRING and _usual(group, space) is not None:
+            return False
+        if most < 3 and (self.activation == "gated" or not any(map(is_packed, space.orders))):
+            return False
+        return group.number**most <= MOST_COORDINATES and has_parts(group, most)
 
     def _stored(self, order: Order) -> Order:
         axes = axes_of(order)
-        if axes < 2 or not is_number(order):
+        if axes < 2 or not _may_be_stored(order):
             return order
         check_parts(self.group, axes)
-        return Decomposed(axes)
+        (one,) = entries_of(order)
+        return with_twists(Decomposed(axes, kind=one.kind if isinstance(one, Symmetry) else ""), twists_of(order))
+
+
+def _may_be_stored(order: Order) -> bool:
+    """Whether tensors are all of those with some indices, of V, and a symmetry of these: not irreps."""
+    (one, *others) = entries_of(order)
+    return not others and (isinstance(one, int) or (isinstance(one, Symmetry) and not one.runs))
 
 
 def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
@@ -494,8 +517,8 @@ def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
     if not layer.plan.pairs:
         message = (
             f"this network is constant: nothing of {before} reaches {after}, the terms of spaces[{place}] that are "
-            f"used, since {abridged(how.group)} has no linear map but 0 between them. Give spaces[{place}] a term that "
-            f"has one and is used, such as channels of order {order_text(before.orders[0])}"
+            f"used, since {abridged(how.group)} has no linear map but 0 {how.kept}between them. Give spaces[{place}] a "
+            f"term that has one and is used, such as channels of order {order_text(before.orders[0])}"
         )
         warn(message, ZeroOutputWarning)
     return layer
@@ -511,8 +534,8 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         read = [any(how.map_exists(order, other) for other in after.orders) for order in space.orders]
         if not any(read):
             raise SpaceError(
-                f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 between them. "
-                "Give it a term that has one, such as channels of the same order"
+                f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 {how.kept}"
+                "between them. Give it a term that has one, such as channels of the same order"
             )
         block: list[nn.Module]
         used = Space(tuple(term for term, wanted in zip(space, read, strict=True) if wanted))
@@ -525,7 +548,7 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         if factors:
             used, block = _products(how, factors, used)
         else:
-            paired = [_is_paired(group, space, place, read, how.activation) for place in range(len(space))]
+            paired = [_is_paired(how, space, place, read) for place in range(len(space))]
             used_places = [place for place in range(len(space)) if read[place] or paired[place]]
             used = how.stored(Space(tuple(space.terms[place] for place in used_places)))
             # A copy for each block: functions may have parameters.
@@ -535,9 +558,13 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
     return blocks[::-1]
 
 
-def _of_tensors(space: Space) -> Space:
-    """A space with the tensors that irreps are found in, in place of these: they can be multiplied."""
-    return Space(tuple((channels, plain(order) if has_irreps(order) else order) for channels, order in space))
+def _with_numbers(space: Space) -> Space:
+    """A space with order 0 in place of irreps of no index, 0e of O(3): numbers, which pairings are added to."""
+    terms = []
+    for channels, order in space:
+        parts = [0 if isinstance(one, Irrep) and not one.order else one for one in entries_of(order)]
+        terms.append((channels, with_twists(tuple(parts) if isinstance(order, tuple) else parts[0], twists_of(order))))
+    return Space(tuple(terms))
 
 
 def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Order, ...]:
@@ -546,16 +573,17 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
     None where there are no products in this place.
     """
     orders = tuple(
-        order
-        for order in dict.fromkeys(space.orders)
-        if any(map_exists(how.group, other, order) for other in before.orders)
+        order for order in dict.fromkeys(space.orders) if any(how.map_exists(other, order) for other in before.orders)
     )
-    if how.transfer:
-        return ()
-    wanted = how.activation == "products"
-    # Irreps are not multiplied: gates and pairings are left.
-    if how.activation == "auto" and not has_irreps(*orders, *space.orders) and _usual(how.group, space) is None:
+    wanted, free = how.activation == "products", how.activation == "auto" and how.transfer is None
+    if free and _usual(how.group, space) is None:
         wanted = products_add(how.group, orders, used.orders)
+    if how.activation == "products" and not orders:
+        raise ActivationError(
+            f"nothing of {before} reaches the hidden space {space}, whose tensors activation='products' multiplies: "
+            f"{abridged(how.group)} has no linear map but 0 {how.kept}between them. Give it a term that has one, "
+            f"such as channels of order {order_text(before.orders[0])}"
+        )
     return orders if wanted else ()
 
 
@@ -584,6 +612,7 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
             gated.space_in,
             how.bias,
             normalization=how.normalization,
+            transfer=how.transfer,
             **how.factory_kwargs,
         )
     written = {pair.term_out for pair in layer.plan.pairs}
@@ -593,10 +622,10 @@ def _products(how: _Block, factors: tuple[Order, ...], used: Space) -> tuple[Spa
     return used, [layer, gated]
 
 
-def _is_paired(group: Group, space: Space, place: int, read: list[bool], activation: Function) -> bool:
+def _is_paired(how: _Block, space: Space, place: int, read: list[bool]) -> bool:
     """Whether a term that nothing reads behind a block is paired with itself inside it, for a term that is read."""
-    target = positional(group, space.orders[place])
-    if activation != "auto" or target == space.orders[place] or _usual(group, space):
+    group, target = how.group, positional(how.group, space.orders[place])
+    if how.activation not in PAIRING or target == space.orders[place] or _usual(group, space):
         return False
     return any(wanted and positional(group, order) == target for wanted, order in zip(read, space.orders, strict=True))
 
@@ -632,7 +661,7 @@ def _non_linearity(how: _Block, space: Space, read: list[bool]) -> list[nn.Modul
         return [NormActivation(group, space, **how.factory_kwargs)]
     if activation == "gated":
         return [Gated(group, space, gated=read)]
-    if activation != "auto":
+    if activation not in PAIRING:
         return [Activation(group, space, activation)]
     functions = _usual(group, space)
     if functions is not None:

@@ -9,7 +9,9 @@ from math import prod
 from typing import Any
 
 from eqsynth.bases.basis import basis
+from eqsynth.bases.couplings import coupling, is_coupled
 from eqsynth.bases.dimension import dimension
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.bases.pointwise import positional
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom, maps_of, mixed
@@ -57,6 +59,11 @@ def map_exists(group: Group, order_in: Order, order_out: Order) -> bool:
 @lru_cache(maxsize=4096)
 def _maps(factor: Group, operands: tuple[Order, ...], out: Order) -> int:
     """How many multilinear maps of tensors of some orders there are; constants where there are no operands."""
+    if has_irreps(*operands, out):
+        if len(operands) < 2:
+            given: Order = operands[0] if operands else 0
+            return len(basis(factor, given, out))
+        return len(maps(ProductHom(factor, tuple(Space(((1, one),)) for one in operands), Space(((1, out),))), 0, 0))
     spaces = tuple(Space(((1, order),)) for order in operands) or (Space(((1, 0),)),)
     (order,) = ProductHom(factor, spaces, Space(((1, out),))).hom.space_in.orders
     if factor.diagrammatic and is_plain(order) and is_plain(out):
@@ -142,18 +149,22 @@ def _products(group: Group, operands: tuple[Order, ...], out: Order) -> int:
 def _components(group: Group, triple: tuple[Order, ...]) -> Iterator[tuple[Group, tuple[Order, ...]]]:
     """The factors of a group that mix the components of tensors of some orders, with their part of these.
 
-    Permutations mix them where they change signs, in twisted tensors; else activations of single entries do the rest.
+    Permutations mix them where they change signs, in twisted tensors, and in irreps; else activations of single entries
+    do the rest.
     """
     left = zip(*(orders_of(positional(group, order)) for order in triple), strict=True)
     parts = zip(*map(orders_of, triple), strict=True)
     for factor, own, free in zip(group.factors, parts, left, strict=True):
-        if own != free and not (factor.permuting and not any(map(any, map(twists_of, own)))):
+        mixed_ones = not factor.permuting or has_irreps(*own) or any(map(any, map(twists_of, own)))
+        if own != free and mixed_ones:
             yield factor, own
 
 
 def _most_maps(group: Group, triple: tuple[Order, ...]) -> int:
     """At least as many as the maps of a product; too many where a group without diagrams makes them slowly."""
     most = 1
+    if is_coupled(group, triple[:-1], triple[-1]):
+        return int(coupling(group, triple[:-1], triple[-1]) is not None)
     for factor, *counts in zip(group.factors, *map(axis_counts, triple), strict=True):
         total = sum(counts)
         if factor.diagrammatic:

@@ -15,10 +15,10 @@ from math import perm, prod
 
 from eqsynth.bases.basis import Basis, Certificate, basis
 from eqsynth.bases.couplings import Coupling, coupling, is_coupled
-from eqsynth.bases.irreps import has_irreps
+from eqsynth.bases.irreps import has_irreps, unchanged
 from eqsynth.diagrams.diagram import Half, MatrixMap, Orbit
 from eqsynth.errors import EqsynthError, SizeError, explain_calls
-from eqsynth.exact.numbers import choice, flag
+from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of, with_transfer
 from eqsynth.plans.equal_operands import coupled_variance, independent, moments
@@ -35,9 +35,10 @@ from eqsynth.plans.lowering import (
     _uses,
     constants,
     plan_hom,
+    scaled,
     whole,
 )
-from eqsynth.plans.plan import NOMINAL_N, NORMALIZATIONS, Plan
+from eqsynth.plans.plan import NOMINAL_N, Plan
 from eqsynth.plans.powers import power_maps
 from eqsynth.plans.steps import (
     AXES,
@@ -116,7 +117,7 @@ def plan(
 
 
 def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "variance") -> Plan:
-    """The plan of a layer of products.
+    """The plan of a layer of products; with ``transfer`` the normalization is that which goes with it.
 
     >>> from eqsynth.families.hom import ProductHom
     >>> from eqsynth.plans.products import plan_products
@@ -126,8 +127,7 @@ def plan_products(problem: ProductHom, bias: bool = True, normalization: str = "
 
     Raises EqsynthError for a normalization that does not exist, SizeError for orders that are too high.
     """
-    choice("normalization", normalization, NORMALIZATIONS)
-    return _planned(problem, flag("bias", bias), normalization)
+    return _planned(problem, flag("bias", bias), scaled(problem.hom, normalization))
 
 
 @lru_cache(maxsize=256)
@@ -226,10 +226,10 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     if not _has_diagrams(group):
         _check_tied(problem, term_in, term_out)
     some_irreps = has_irreps(orders[1], *(problem.inputs[number][1] for number in problem.terms[term_in]))
-    powers = None if some_irreps else power_maps(problem, term_in, term_out)
+    powers = None if some_irreps or problem.transfer else power_maps(problem, term_in, term_out)
     if powers is not None:
         return powers
-    linear = basis(group, *orders)
+    linear = basis(group, *orders, transfer=problem.transfer)
     if any(isinstance(element, Orbit | MatrixMap) for element in linear.diagrams):
         _check_tied(problem, term_in, term_out)
     places = independent(linear, problem, term_in)
@@ -279,7 +279,8 @@ class _Products(_Lowering):
     ) -> tuple[Step, ...]:
         """Reductions of the inputs, their products, and the steps of the linear layer that read these."""
         self.biases = biases
-        coupled = {pair: one for pair in bases if (one := coupling_of(self.problem, *pair))}
+        found = {pair: coupling_of(self.problem, *pair) for pair in bases}
+        coupled = {pair: one for pair, one in found.items() if one is not None or self._is_kept(*pair)}
         couples = self._coupled(coupled)
         # Constants are added where couplings are mixed.
         biases = {o: maps for o, maps in biases.items() if o not in {o for _, o in coupled}}
@@ -287,10 +288,16 @@ class _Products(_Lowering):
         linear = self._reading_products(super().steps(others, biases, method, schur))
         return (*self._reduced_inputs(), *self.joins, *self.weighed, *couples, *linear)
 
-    def _coupled(self, coupled: Mapping[tuple[int, int], Coupling]) -> list[Step]:
+    def _is_kept(self, number: int, term_out: int) -> bool:
+        """Whether an irrep goes as it is into an output of the same irrep."""
+        factors, target = _factors(self.problem, number), self.problem.space_out.orders[term_out]
+        alone = len(factors) == 1 and len(self.hom.group.factors) == 1
+        return alone and has_irreps(target) and unchanged(self.hom.group, factors[0], target)
+
+    def _coupled(self, coupled: Mapping[tuple[int, int], Coupling | None]) -> list[Step]:
         """Products of irreps in coordinates: of each two all entries, from which the parts of all degrees are taken.
 
-        What is mixed for an output is added to what the linear layer mixes for it.
+        Irreps alone go as they are. What is mixed for an output is added to what the linear layer mixes for it.
         """
         couples: dict[tuple[object, ...], Couple] = {}
         mixes: list[Step] = []
@@ -302,6 +309,10 @@ class _Products(_Lowering):
             axes = stored_axes(group, order, packs)
             operands, straight = [], tuple(range(len(axes)))
             for i, one in own.items():
+                if one is None:
+                    (factor,) = self.problem.terms[i]
+                    operands.append(Operand(self._packed_name(factor), i, straight))
+                    continue
                 source, given = self._outer(i)
                 key = source, axes
                 if given != axes and key not in couples:

@@ -86,8 +86,7 @@ class Problem:
         'full'
         """
         mode = hom.mode if isinstance(hom, ProductHom) and not hom.degrees else None
-        normalization = "variance" if isinstance(hom, ProductHom) else scaled(hom, "variance")
-        return cls(str(hom), normalization=normalization, texts=texts, mode=mode)
+        return cls(str(hom), normalization=scaled(hom.hom, "variance"), texts=texts, mode=mode)
 
     @property
     def data(self) -> dict[str, Any]:

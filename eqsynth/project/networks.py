@@ -273,7 +273,8 @@ class Body:
             end = suffix(self.space, place)
             lengths, forms = axis_lengths(self.group, order), forms_of(self.group, order)
             first = node_order(order) if self.listed else 0  # one axis of entries is in place of those of nodes
-            yield _Term(place, end, wide, lengths[first:], positions(self.group, order)[first:], forms[first:], free)
+            permuted = positions(self.group, order, added=False)
+            yield _Term(place, end, wide, lengths[first:], permuted[first:], forms[first:], free)
 
     def lowered(self, value: str, term: _Term) -> str:
         """B value, where B is the form on the axes of components."""

@@ -117,7 +117,7 @@ def _document(maps: Basis, part: Part | None) -> dict[str, Any]:
             # Factors are reduced before they are multiplied: what a map of the product costs says little.
             "cost": "" if part else words.cost(maps.group, element),
             "key": _key(maps.group, element),
-            "transfers": [] if part else list(maps.transfers(number)),
+            "transfers": list(maps.transfers(number)),
             # An entry of a sum over orders of axes has no diagram of its own.
             "parts": []
             if len(maps.turned(number)) > 1

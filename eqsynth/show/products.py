@@ -13,6 +13,7 @@ from eqsynth.bases.basis import Basis, basis
 from eqsynth.diagrams import words
 from eqsynth.diagrams.diagram import LETTERS, indexed
 from eqsynth.diagrams.shapes import Drawing
+from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import SpaceError, counted
 from eqsynth.families.hom import ProductHom, weight_name
 from eqsynth.plans.powers import ARGUMENTS
@@ -42,7 +43,7 @@ class Part:
         if self.by_patterns:
             return self.maps
         orders = self.problem.hom.space_in.orders[self.term], self.problem.space_out.orders[self.output]
-        return basis(self.problem.group, *orders)
+        return basis(self.problem.group, *orders, transfer=self.problem.transfer)
 
     @property
     def by_patterns(self) -> bool:
@@ -138,7 +139,8 @@ class Part:
         first = f"{self.equation} -> order {order}, {counted(count, 'independent equivariant map')}"
         first += f": {self.name}[i]" if self.name != "weight" and count else ""
         certificate = f"certificate: {self.linear.certificate}"
-        head = [first, self.symmetry, f"Every {self.sentence} with this symmetry {sums}", certificate, self.fewer]
+        such = f" that commutes with {WORDS[self.problem.transfer]}" if self.problem.transfer else ""
+        head = [first, self.symmetry, f"Every {self.sentence} with this symmetry{such} {sums}", certificate, self.fewer]
         return [*filter(None, head), *table.reading(self.maps, self.multiplied)]
 
 
@@ -160,8 +162,14 @@ def only(problem: ProductHom) -> Part:
     return first
 
 
-def product_table(problem: ProductHom, limit: int | None, index: int | None = None, screen: Screen = table.ANY) -> str:
-    r"""The maps of a problem as text, product by product.
+def product_table(
+    problem: ProductHom,
+    limit: int | None,
+    index: int | None = None,
+    screen: Screen = table.ANY,
+    sizes: bool = False,
+) -> str:
+    r"""The maps of a problem as text, product by product; ``sizes`` as for :func:`eqsynth.bases.table.basis_table`.
 
     >>> from eqsynth.families.hom import ProductHom
     >>> from eqsynth.show.products import product_table
@@ -171,7 +179,7 @@ def product_table(problem: ProductHom, limit: int | None, index: int | None = No
     Rotate or reflect the coordinates of the inputs, and the output changes in the same way.
     """
     tables = [
-        table.basis_table(part.maps, limit, index, part.multiplied, part.heading, screen=screen)
+        table.basis_table(part.maps, limit, index, part.multiplied, part.heading, sizes, screen)
         for part in parts(problem)
     ]
     return screen.fitted(str(problem)) + "\n" + "\n\n".join(tables)

@@ -34,6 +34,7 @@ _PAIRS = (
     "Symmetries of some of the indices are equations: [ijkl=jikl=ijlk] is symmetric in the first two and in the last "
     "two, [ijkl=jikl=klij] (elasticity) in the two pairs, too; (S2,S2) is a tensor of a product of two groups."
 )
+_DUALS = "A vector is 1, a dual vector, of V*, is (0,1), and (1,1) are tensors with an axis of V and one of V*."
 _TIMES = re.compile(r"\(\s*[xX]\s*\)|[xX\u2297\u00d7]")
 _PRODUCT = (
     "For the product of two spaces write eq.TensorProduct('O(3)', '8x1', '8x2', '4x1'), or as the text of a problem, "
@@ -536,6 +537,7 @@ class Space:
                 return cls(tuple(terms))
             if text[position] != "+":
                 cure = _PRODUCT if _TIMES.match(text, position) else _PAIRS if text[position] == "," else _CURE
+                cure = _DUALS if re.match(r"\*(?![\s\d])", text[position:] + ")") else cure
                 raise ParseError("space", text, position, "terms are joined by +", cure)
             position += 1
 
@@ -572,6 +574,9 @@ def _read_term(text: str, position: int) -> tuple[int, Order, int]:
         if not before and "-" in text[start : start + 2]:
             raise ParseError("space", text, start, "orders and channels are not negative", _CURE)
         cure = _PAIRS if text[at : at + 1] in KINDS and text.startswith("(", at + 1) else _CURE
+        if not before and re.match(r"[A-Z][A-Za-z']*\([0-9a-z]+\)", text[at:]):
+            cure = "This looks like a group, which comes first: eq.Linear('O(3)', '4x1', '8x1'), and all other layers."
+        cure = _DUALS if "*" in text[at:].partition("+")[0] else cure
         raise ParseError("space", text, at, f"{'an order' if before else 'a term'} is expected here", cure)
     channels = int(before[1][:20]) if before else 1
     if not 1 <= channels <= MAX_CHANNELS:
@@ -603,7 +608,17 @@ def _read_order(text: str, position: int) -> tuple[Order, int]:
     ends = bool(entries) and text.startswith(")", position)
     if ends and text.startswith(".det", position + 1):
         example = ",".join([*map(str, entries[:-1]), f"{entries[-1]}.det"])
-        raise SpaceError(f"each factor of a product has a determinant of its own: write ({example})")
+        raise SpaceError(
+            f"each factor of a product has a determinant of its own: write ({example}), or no .det where all are 1"
+        )
+    if ends and text.startswith(".packed", position + 1):
+        raise SpaceError(
+            "packed are tensors of a symmetry, inside of the brackets: write (S2.packed,1), or leave it out"
+        )
+    if ends and text.startswith(".irreps", position + 1):
+        raise SpaceError(
+            "tensors of products, and of V and V*, have no coordinates of irreducible parts here: leave .irreps out"
+        )
     return tuple(entries), position + 1 if ends else -1
 
 
@@ -639,6 +654,11 @@ def _irrep_of(match: re.Match[str]) -> Irrep | Twisted:
 def _rows(text: str, whole_text: str) -> tuple[int, ...]:
     """A partition as it is written: rows that do not grow; a bar or nothing where there are none."""
     words = [] if text.strip() in ("", "-") else [word.strip() for word in text.split(",")]
+    if ":" in text:
+        raise SpaceError(
+            f"{whole_text} names a part of tensors of a wreath product, and these have no coordinates here: ask for "
+            "tensors of an order, such as 2"
+        )
     if not all(re.fullmatch("[1-9][0-9]{0,6}", word) for word in words):
         raise SpaceError(
             f"{whole_text} is no irrep: write the rows of a partition as numbers, {{2,1}}, {{}} where there are none; "

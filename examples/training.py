@@ -543,8 +543,10 @@ def draw(report: Report, path: Path) -> None:
         handles: dict[str, Any] = {}
         for axes in grid.flat:
             handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) | handles
+        # Names are long where there is a column for each output alone.
+        wide = columns if report.along else 4
         figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False
+            handles.values(), handles.keys(), loc="outside lower center", ncols=min(wide, len(handles)), frameon=False
         )
         picture = io.BytesIO()
         figure.savefig(picture, format="svg", metadata={"Date": None})
@@ -618,7 +620,8 @@ def _draw_steps(axes: Any, report: Report, looks: dict[str, dict[str, Any]], tes
 def _ticks(axis: Any) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

@@ -108,7 +108,15 @@ def _written_out(text: str) -> Iterator[tuple[int, int]]:
 
 
 class EqsynthError(Exception):
-    """The root of every error that eqsynth raises on purpose; groups in its message are :func:`abridged`."""
+    """The root of every error that eqsynth raises on purpose; groups in its message are :func:`abridged`.
+
+    >>> import eqsynth as eq
+    >>> try:
+    ...     eq.basis("S(n)", 2, -1)
+    ... except eq.EqsynthError as error:
+    ...     print(f"{type(error).__name__}: {error}")
+    SpaceError: the order -1 is negative: ask for 0, 1, 2, ...
+    """
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(abridged(value) if isinstance(value, str) else value for value in args))
@@ -138,11 +146,29 @@ def require(name: str, value: object, kind: type, cure: str) -> None:
 
 
 class CallError(EqsynthError, TypeError):
-    """A call with arguments that nothing takes, or without some that are needed."""
+    """A call with arguments that nothing takes, or without some that are needed.
+
+    >>> import eqsynth as eq
+    >>> eq.nn.Sparse(eq.Linear("S(n)", 1, 1), restricted=True)
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.CallError: Sparse takes no restricted, did you mean restrict? Write Sparse(module, restrict=False)
+
+    A TypeError, too.
+    """
 
 
 class OperandError(EqsynthError, TypeError):
-    """Operators between things that they do not join, as a map and a number."""
+    """Operators between things that they do not join, as a map and a number.
+
+    >>> from eqsynth.algebra import identity
+    >>> identity("S(n)", 1) >> 3
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.OperandError: (S(n): 1 -> 1) >> 3 is not defined: c * f is a multiple of f
+
+    A TypeError, too.
+    """
 
 
 def explain_calls(called: CallT) -> CallT:
@@ -206,7 +232,19 @@ def _refused_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 
 
 class ParseError(EqsynthError, ValueError):
-    """A group or space string that does not parse; the message points at the place."""
+    """A group or space string that does not parse; the message points at the place.
+
+    >>> import eqsynth as eq
+    >>> eq.Group.parse("Sp(3)")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ParseError: cannot read the group 'Sp(3)': Sp(3) does not exist, omega needs an even ...
+        Sp(3)
+           ^
+    Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open.
+
+    ``text`` is what was read, ``position`` the place in it. A ValueError, too.
+    """
 
     def __init__(self, what: str, text: str, position: int, why: str, cure: str) -> None:
         self.text, self.position = text, position
@@ -231,71 +269,242 @@ def _rebuild_parse_error(message: str, text: str, position: int) -> ParseError:
 
 
 class GroupError(EqsynthError, ValueError):
-    """A group that does not exist, such as Sp(3)."""
+    """A group that does not exist, such as Sp(3), or that a function does not take.
+
+    >>> import eqsynth as eq
+    >>> eq.Group("Sp", 3)
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.GroupError: Sp(3) does not exist, omega needs an even dimension: ask for Sp(4)
+
+    In a text it is a ParseError, which shows the place. A ValueError, too.
+    """
 
 
 class SpaceError(EqsynthError, ValueError):
-    """A tensor space or an order that does not exist, such as order -1."""
+    """A tensor space or an order that does not exist, such as order -1.
+
+    >>> import eqsynth as eq
+    >>> eq.basis("S(n)", -1, 1)
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.SpaceError: the order -1 is negative: ask for 0, 1, 2, ...
+
+    A ValueError, too.
+    """
 
 
 class SizeError(EqsynthError, ValueError):
-    """A request that would not fit in time or memory, refused before it starts."""
+    """A request that would not fit in time or memory, refused before it starts.
+
+    >>> import eqsynth as eq
+    >>> eq.basis("S(n)", 9, 9)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.SizeError: S(n) 9 -> 9 has 682,076,806,159 diagrams, more than 1,000,000: ask for lower ...
+
+    A ValueError, too.
+    """
 
 
 class SymbolicError(EqsynthError, ValueError):
-    """A number was needed where n is a letter."""
+    """A number was needed where n is a letter.
+
+    >>> import eqsynth as eq
+    >>> eq.basis("S(n)", 1, 1).matrices()
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.SymbolicError: S(n) leaves n open: say which, for example n=4
+
+    A ValueError, too.
+    """
 
 
 class PlanError(EqsynthError, ValueError):
-    """A plan whose steps do not fit together."""
+    """A plan whose steps do not fit together.
+
+    >>> import eqsynth as eq
+    >>> from dataclasses import replace
+    >>> plan = eq.plan("S(n)", 1, 1)
+    >>> replace(plan, steps=plan.steps[1:])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.PlanError: a step of a plan of S(n): 1x1 -> 1x1 does not fit, x_1 = sum of x_a [*]: no step ...
+
+    A ValueError, too.
+    """
 
 
 class ShapeError(EqsynthError, ValueError):
-    """A tensor of the wrong shape reached a layer."""
+    """A tensor of the wrong shape reached a layer.
+
+    >>> import torch, eqsynth as eq
+    >>> eq.Linear("S(n)", "2x2", "1x1")(torch.zeros(3, 3, 5))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ShapeError: input has shape (3, 3, 5), expected a tensor of shape (*batch, n, n, 2), ...
+
+    A ValueError, too.
+    """
 
 
 class WeightsError(EqsynthError, RuntimeError):
-    """Weights that belong to another function than that of the layer that is to take them."""
+    """Weights that belong to another function than that of the layer that is to take them.
+
+    >>> import eqsynth as eq
+    >>> layer, other = eq.Linear("S(n)", 1, 1), eq.Linear("S(n)", 1, 1, normalization="mean")
+    >>> layer.load_state_dict(other.state_dict())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.WeightsError: these weights belong to another function:
+        they are those of S(n): 1 -> 1; normalization=mean; parameters=diagrams
+        the layer is      S(n): 1 -> 1; normalization=variance; parameters=diagrams
+    Build the layer with normalization='mean'. ...
+
+    A RuntimeError, too.
+    """
 
 
 class ActivationError(EqsynthError, ValueError):
-    """A non-linear or normalising layer that would break the symmetry, or that the group does not allow."""
+    """A non-linear or normalising layer that would break the symmetry, or that the group does not allow.
+
+    >>> import eqsynth as eq
+    >>> eq.nn.LayerNorm("Sp(4)", "8x1")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ActivationError: tensors of order 1 of Sp(4) cannot be normalised: no positive definite form ...
+
+    A ValueError, too.
+    """
 
 
 class ExportError(EqsynthError, OSError):
-    """A file could not be written or read."""
+    """A file could not be written or read.
+
+    >>> import eqsynth as eq
+    >>> eq.verify("missing.py")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ExportError: cannot read 'missing.py': it is neither a file nor a problem. Give an exported ...
+
+    An OSError, too.
+    """
 
 
 class CatalogError(EqsynthError, ValueError):
-    """An entry of a catalog or of the cache that is damaged, malformed, or from a newer version."""
+    """An entry of a catalog or of the cache that is damaged, malformed, or from a newer version.
+
+    >>> from eqsynth.store.cache import Store
+    >>> Store("cache").path("../layers")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.CatalogError: ...
+
+    A ValueError, too.
+    """
 
 
 class ConfigError(EqsynthError, ValueError):
-    """An eqsynth.toml, or what a command asks in its place, that is not understood."""
+    r"""An eqsynth.toml, or what a command asks in its place, that is not understood.
+
+    >>> import pathlib, tempfile
+    >>> from eqsynth.project.syncing import read_project
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "eqsynth.toml")
+    >>> _ = path.write_text('[eqsynth]\nto = "mypkg/layers"\n[layrs.Mean]\n')
+    >>> read_project(path)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ConfigError: ...
+
+    A ValueError, too.
+    """
 
 
 class VerificationError(EqsynthError):
-    """A layer, basis or certificate that does not keep its promise."""
+    """A layer, basis or certificate that does not keep its promise.
+
+    >>> import pathlib, tempfile, eqsynth as eq
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "layer.py")
+    >>> artifact = eq.export(eq.Linear("S(n)", 1, 1), path)
+    >>> _ = path.write_text(artifact.source.replace("-0.5", "-0.4"))
+    >>> eq.verify(path)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.VerificationError: ...
+    """
 
 
 class EquivarianceError(VerificationError, AssertionError):
-    """A module that does not commute with its group."""
+    """A module that does not commute with its group.
+
+    >>> import torch, eqsynth as eq
+    >>> class Relu(torch.nn.ReLU):
+    ...     group, space_in, space_out = "O(3)", "1x1", "1x1"
+    >>> eq.testing.assert_equivariant(Relu())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.EquivarianceError: Relu is not equivariant under O(3): module(g x) is ...
+
+    An AssertionError, too, so that tests fail with it.
+    """
 
 
 class ZeroOutputWarning(UserWarning):
-    """An output term of a layer is always zero, because only the zero map has the symmetry."""
+    """An output term of a layer is always zero, because only the zero map has the symmetry.
+
+    >>> import warnings, eqsynth as eq
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error")
+    ...     eq.Linear("O(3)", "1x1", "1x1 + 1x0", bias=False)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.ZeroOutputWarning: output term 1 of O(3): 1x1 -> 1x1 + 1x0 is always zero: no map into it ...
+    """
 
 
 class IgnoredWeightsWarning(UserWarning):
-    """Edges of a graph have weights that nobody asked for, and the group is that of the graph without them."""
+    """Edges of a graph have weights that nobody asked for, and the group is that of the graph without them.
+
+    >>> import warnings, networkx, eqsynth as eq
+    >>> graph = networkx.Graph()
+    >>> graph.add_weighted_edges_from([(0, 1, 2.0), (1, 2, 1.0)])
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error")
+    ...     eq.Aut(graph)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.IgnoredWeightsWarning: ...
+    """
 
 
 class IgnoredInputWarning(ZeroOutputWarning):
-    """A term of the input of a layer has no influence on the output, because only the zero map has the symmetry."""
+    """A term of the input of a layer has no influence on the output, because only the zero map has the symmetry.
+
+    >>> import warnings, eqsynth as eq
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error")
+    ...     eq.Linear("O(3)", "1x1 + 1x0", "1x0")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.IgnoredInputWarning: input term 0 of O(3): 1x1 + 1x0 -> 1x0 is ignored: no map out of it has ...
+    """
 
 
 class CacheWarning(UserWarning):
-    """The cache is damaged or out of use; results are right all the same, and slower."""
+    """The cache is damaged or out of use; results are right all the same, and slower.
+
+    >>> import pathlib, tempfile, warnings
+    >>> from eqsynth.store.cache import Store
+    >>> store, key = Store(tempfile.mkdtemp()), 64 * "0"
+    >>> store.path(key).parent.mkdir(parents=True)
+    >>> _ = store.path(key).write_text("damaged")
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error")
+    ...     store.get(key)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eqsynth.errors.CacheWarning: ...
+    """
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -27,6 +27,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,13 +202,14 @@ def width_for(build: Callable[[int], nn.Module], count: int, most: int = 4096) -
     >>> width_for(lambda width: nn.Linear(width, 2, bias=False), 100)
     50
     """
+    held = cache(lambda width: parameters(build(width)))
     low, high = 1, 2
-    while high < most and parameters(build(high)) < count:
+    while high < most and held(high) < count:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if parameters(build(middle)) < count else (low, middle)
-    return min((low, high), key=lambda width: abs(parameters(build(width)) - count))
+        low, high = (middle, high) if held(middle) < count else (low, middle)
+    return min((low, high), key=lambda width: abs(held(width) - count))
 
 
 def matched(contenders: Sequence[Contender]) -> dict[str, int]:

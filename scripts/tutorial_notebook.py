@@ -1,9 +1,9 @@
-"""A notebook of a tutorial: its text, its Python without prompts, what it prints, and the pictures that it draws.
+"""The notebooks of the tutorials: text, Python without prompts, what it prints, and the pictures that it draws.
 
-python scripts/tutorial_notebook.py            # writes docs/tutorials/mathematics.ipynb from mathematics.md
-python scripts/tutorial_notebook.py --check    # tells whether it is up to date
+python scripts/tutorial_notebook.py            # writes docs/tutorials/NAME.ipynb from each NAME.md
+python scripts/tutorial_notebook.py --check    # tells whether they are up to date
 
-Each example that prints something ends a cell. ``tests/test_readme.py`` runs the page, and holds the notebook to it.
+Each example that prints something ends a cell. ``tests/test_readme.py`` runs the pages, and holds notebooks to them.
 """
 
 import argparse
@@ -13,12 +13,14 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from eqsynth.diagrams.svg import Picture
 
-PAGE = Path(__file__).parents[1] / "docs" / "tutorials" / "mathematics.md"
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
@@ -36,6 +38,21 @@ def code_cell(source: str, printed: str, picture: str | None = None) -> dict[str
         outputs = [{"data": data, "execution_count": None, "metadata": {}, "output_type": "execute_result"}]
     lines = source.rstrip("\n").splitlines(keepends=True)
     return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": outputs, "source": lines}
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """Inside, files are written to a folder of their own, from which modules are imported, and which goes."""
+    path, modules = [*sys.path], {*sys.modules}
+    with TemporaryDirectory() as folder, chdir(folder):
+        sys.path.insert(0, folder)
+        try:
+            yield
+        finally:
+            sys.path[:] = path
+            for name in {*sys.modules} - modules:
+                if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
+                    del sys.modules[name]
 
 
 class Session:
@@ -78,24 +95,29 @@ def cells(page: str) -> Iterator[dict[str, Any]]:
 
 def notebook(page: Path) -> str:
     """The notebook of a page as the text of its file."""
-    numbered = [{"id": f"cell-{number}", **cell} for number, cell in enumerate(cells(page.read_text(encoding="utf-8")))]
+    text = page.read_text(encoding="utf-8")
+    with elsewhere():
+        numbered = [{"id": f"cell-{number}", **cell} for number, cell in enumerate(cells(text))]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     whole = {"cells": numbered, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> int:
-    """Write the notebook, or check it."""
+    """Write the notebooks, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="only tell whether the notebook is up to date")
-    path, text = PAGE.with_suffix(".ipynb"), notebook(PAGE)
-    if parser.parse_args().check:
+    parser.add_argument("--check", action="store_true", help="only tell whether the notebooks are up to date")
+    check, stale = parser.parse_args().check, 0
+    for page in PAGES:
+        path, text = page.with_suffix(".ipynb"), notebook(page)
+        if not check:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+            continue
         fresh = path.is_file() and path.read_text(encoding="utf-8") == text
         print(f"{path.name} is {'up to date' if fresh else 'out of date: run python scripts/tutorial_notebook.py'}")
-        return 0 if fresh else 1
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {path}")
-    return 0
+        stale += not fresh
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

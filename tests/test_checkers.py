@@ -1,6 +1,8 @@
 """Checkers under sabotage: wrong modules, layers and certificates are refused, whatever the random numbers are."""
 
+import inspect
 from dataclasses import replace
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from eqsynth.diagrams import bilabelled, gram
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import EquivarianceError, VerificationError
 from eqsynth.families.representation import elements_to_try
+from eqsynth.layers import emitted
 from eqsynth.proof.trials import distance, sizes_to_try
 from eqsynth.proof.verification import check_basis
 
@@ -174,6 +177,43 @@ def test_tables_of_products_are_compared_with_their_recipes():
         eq.verify(layer, trials=1)
 
 
+def test_recipes_of_tables_are_followed_once_for_all_layers_of_a_class(monkeypatch):
+    def made(**options):
+        return eq.TensorProduct("SO(3)", "1x1", "1x1", "1x1", **options)
+
+    emitted.layer_class.cache_clear()
+    with torch.inference_mode():
+        recipes = inspect.unwrap(type(made()).reset_tables)  # those tables are of no use outside
+    first = made(dtype=torch.float64)
+    tables = {name: table.clone() for name, table in first.named_buffers()}
+    for table in first.buffers():
+        table.zero_()
+    monkeypatch.delitem(recipes.__globals__, "_epsilon")
+    with pytest.raises(NameError):
+        recipes(made())
+    for layer in (made(dtype=torch.float64), made().double(), made(device="meta").to_empty(device="cpu").double()):
+        layer.reset_tables()
+        assert tables.keys() == dict(layer.named_buffers()).keys() != set()
+        assert all(torch.equal(table, tables[name]) for name, table in layer.named_buffers())
+    with torch._subclasses.FakeTensorMode(), pytest.raises(NameError):
+        made()  # numbers are not for stand-ins
+
+
+def test_a_table_that_is_kept_wrong_is_noticed(monkeypatch):
+    layer = eq.TensorProduct("SO(3)", "1x1", "1x1", "1x1")
+    recipes = inspect.unwrap(type(layer).reset_tables)
+
+    def others(self):
+        recipes(self)
+        for table in self.buffers():
+            table.mul_(2)
+
+    monkeypatch.setattr(type(layer), "reset_tables", wraps(recipes)(others))
+    layer.reset_tables()
+    with pytest.raises(VerificationError, match="recipe"):
+        eq.verify(layer, trials=1)
+
+
 def test_what_is_no_number_is_infinitely_far():
     for odd in (np.nan, np.inf, -np.inf):
         assert distance("", [np.array([odd])], [np.array([1.0])]) == np.inf
@@ -199,7 +239,8 @@ CERTIFICATES = [
     ("Matrix([[0,1],[-1,0]]; )", 1, 1, "kernel"),
     ("S(2) x O(2)", (1, 1), (1, 1), "product"),
     ("S(n)", "S2", "S2", "cosets"),
-    ("SO(2)", 1, "S3", "means"),
+    ("SO(2)", 1, "S3", "orbits of all"),
+    ("O(2)", "S2", 4, "means"),
 ]
 ARGUMENTS = {argument for *_, argument in CERTIFICATES} | {"blocks", "standard"}
 

@@ -58,6 +58,15 @@ def test_everything_public_has_a_docstring_that_help_shows(name):
             assert first in pydoc.render_doc(value, renderer=pydoc.plaintext), own
 
 
+@pytest.mark.parametrize("name", ["eqsynth", *(f"eqsynth.{name}" for name in MODULES)])
+def test_everything_public_has_an_example(name):
+    """The tests of docstrings run them."""
+    module = import_module(name)
+    lacking = [own for own, value in public(module).items() if inspect.isclass(value) or inspect.isfunction(value)
+               if ">>>" not in (inspect.getdoc(value) or "")]  # fmt: skip
+    assert not lacking
+
+
 def test_help_shows_what_a_layer_is():
     shown = pydoc.render_doc(eq.Linear, renderer=pydoc.plaintext)
     assert "Every linear map between two spaces that commutes with a group" in shown

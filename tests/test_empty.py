@@ -267,3 +267,13 @@ def test_sparse_batches_without_graphs_or_nodes():
         (_, edges), nodes, y = sparse(((none.expand(2, 0), torch.randn(0, 2)), torch.randn(0, 3)), none, graphs=graphs)
         assert (edges.shape, nodes.shape, y.shape) == ((0, 2), (0, 3), (graphs, 1))
         assert torch.equal(y, net.bias_2.expand(graphs, 1))
+
+
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.IgnoredInputWarning")
+@pytest.mark.parametrize(
+    ("group", "one", "other"),
+    [("S(1)", "2xA2.packed + 1x1", "2x1"), ("S(1) x S(2)", "2x(A2.packed,0) + 1x(1,1)", "2x(1,0)")],
+)
+def test_packed_tensors_without_entries_stand_first(group, one, other):
+    """Alternating matrices of one coordinate have no entry, from which the number of samples could be counted."""
+    eq.verify(eq.TensorProduct(group, one, other, other), trials=1)

@@ -22,6 +22,7 @@ from eqsynth.plans import lowering
 from eqsynth.plans.products import maps
 from eqsynth.plans.steps import Contract, Mix, Schur, Tied
 from eqsynth.show.page import html
+from eqsynth.spaces.space import packed_lengths
 from oracle import assert_all_agree, randomise, ways
 
 PRIME = 1_000_003
@@ -126,7 +127,7 @@ def test_what_bases_of_mixed_products_say():
     orbits = eq.basis("Perm(3: 1 2 0) x Aut(path3)", (1, 1), (1, 1))
     with pytest.raises(GroupError, match="is not a diagram"):
         orbits.flat(0)
-    with pytest.raises(GroupError, match="not made of diagrams alone"):
+    with pytest.raises(GroupError, match="products of maps of its factors"):
         found.plain()
     for one in (found, orbits, eq.basis(f"{TURN} x O(2)", (1, 1), (1, 1))):
         data = encode(one.diagrams)
@@ -298,6 +299,11 @@ def test_pages_and_inspection_speak_of_each_factor():
     assert "for S(2) the number that Stirling numbers count and for Perm(3: 1 2 0) the number of orbits" in page
     shown = str(eq.inspect(eq.Linear(f"{TURN} x Aut(path3)", "2x(1,1)", "1x(1,1)")))
     assert "⊗ y[a] += A[a,b] x[b]" in shown
+    # A number is the size of what is open, as for eq.basis(...).matrices.
+    layer = eq.Linear("S(n) x C(4)", "2x(1,1)", "1x(1,1)")
+    assert eq.inspect(layer, 3) == eq.inspect(layer, (3, 4))
+    with pytest.raises(SymbolicError, match=r"C\(4\) has n = 4, not 3"):
+        eq.inspect(layer, (3, 3))
 
 
 def test_groups_are_values_and_texts():
@@ -337,3 +343,24 @@ def test_tables_that_are_too_large_are_refused(monkeypatch):
         lowering.plan_by(Hom.parse("Perm(3: 1 2 0) x O(2)", "1x(2,1)", "1x(3,1)"), False, "sum", "diagrams")
     # Of the two ways for graphs one is left.
     assert len([*ways(("Aut(path3) x O(2)", "1x(2,1)", "1x(2,1)"))]) == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "space", "output", "count"),
+    [("SL(1) x S(2)", "(1,1)", "(0,0)", 2), ("SL(1) x SL(2)", "(1,2)", "(0,0)", 2),
+     ("SL(2) x B(3)", "(2,1)", "(0,1.det)", 2), ("SL(1) x B(3)", "((0,1),1)", "(1,1)", 3),
+     ("SL(2) x A(2)", "(2,1)", "(0,1)", 12), ("SO(2) x SO(3)", "(1,1)", "(0,1)", 1)],
+)  # fmt: skip
+def test_powers_of_products_keep_heads_apart(group, space, output, count):
+    """As many maps of x (x) x as those of x (x) y are independent on it: each factor may have several determinants."""
+    power = eq.Power(group, f"1x{space}", 2, f"1x{output}", bias=False, dtype=torch.float64)
+    every = eq.TensorProduct(group, f"1x{space}", f"1x{space}", f"1x{output}", bias=False, dtype=torch.float64)
+    (order,) = {one for _, one in every.problem.inputs}
+    lengths = packed_lengths(order, [factor.n for factor in every.problem.group.factors])
+    x, values = torch.randn(30, *lengths, 1, dtype=torch.float64), []
+    with torch.no_grad():
+        for weight in range(len(every.weight)):
+            every.weight.zero_()[weight] = 1
+            values.append(every(x, x).flatten())
+    assert torch.linalg.matrix_rank(torch.stack(values), rtol=1e-9) == len(power.weight) == count
+    eq.verify(power, trials=1)

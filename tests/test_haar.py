@@ -300,6 +300,34 @@ def test_the_mean_of_one_is_one(group):
         assert moment(group, "g[0,0]^3" if group != "SU(1)" else "|g[0,0]|^2") == 1
 
 
+def test_sums_of_sympy():
+    """By hand: lengths of rows; means of traces of blocks; each expression against texts."""
+    g, h, (n, x) = sympy.IndexedBase("g"), sympy.MatrixSymbol("h", 3, 3), sympy.symbols("n x")
+    star = sympy.conjugate
+    assert moment("O(n)", sympy.expand((g[0, 0] ** 2 + g[0, 1] ** 2) ** 2)) == 8 / (n * (n + 2))
+    assert moment("U(n)", (g[0, 0] * star(g[0, 0]) + sympy.Abs(g[0, 1]) ** 2) ** 3) == 24 / (n * (n + 1) * (n + 2))
+    assert moment("O(n)", (g[0, 0] + g[1, 1]) ** 2) == 2 / n == sympy.sympify(moment("O(n)", (g[0, 0] + g[1, 1]) ** 2))
+    assert moment("U(n)", g[0, 0] * g[1, 1] * star(g[0, 1]) * star(g[1, 0])) == moment(
+        "U(n)", "g[0,0] g[1,1] g*[0,1] g*[1,0]"
+    )
+    assert moment("SO(3)", h[0, 0] * h[1, 1] * h[2, 2]) == Fraction(1, 6)
+    assert moment("O(3)", sum(h[0, j] ** 2 for j in range(3))) == 1 == moment("O(3)", sympy.Integer(1))
+    assert moment("O(n)", x * g[0, 0] ** 2 + n) == x / n + n
+
+
+@pytest.mark.parametrize(("expression", "why"), [
+    ("sqrt(g[0, 0])", "no polynomial in entries"), ("Abs(g[0, 0])", "no polynomial in entries"),
+    ("g[0, 0] / g[0, 1]", "no polynomial in entries"), ("g[0, 0] ** n", "no polynomial in entries"),
+    ("sqrt(2) * g[0, 0]", "no polynomial in entries"), ("g", "no polynomial in entries"),
+    ("g[0, 0] * IndexedBase('h')[0, 0]", "entries of several matrices"), ("g[0, n]", "no row and column"),
+    ("g[0, 0] ** 30", "more than 24 entries"), ("Add(*(g[0, j] for j in range(40))) ** 2", "beyond 720"),
+])  # fmt: skip
+def test_what_is_no_polynomial_in_entries_is_refused(expression, why):
+    names = {**vars(sympy), "g": sympy.IndexedBase("g"), "n": sympy.Symbol("n")}
+    with pytest.raises(EqsynthError, match=why):
+        moment("O(n)", eval(expression, names))
+
+
 def test_rows_are_uniform_on_spheres():
     """Moments of points of spheres: products of (a - 1)!! over n (n + 2) ..., of a! over n (n + 1) ..., to 8 pairs."""
     n = RationalFunction("n")

@@ -3,6 +3,7 @@
 from collections import Counter
 from fractions import Fraction
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from test_symmetric_tensors import every_plan
 
 import eqsynth as eq
+from eqsynth.bases import index_symmetries
 from eqsynth.bases.dimension import symmetric_dimension
 from eqsynth.codegen import runtime
 from eqsynth.errors import EqsynthError, ParseError, ShapeError
@@ -347,3 +349,23 @@ def test_a_product_is_told_which_symmetry_to_write():
     for asked, cure in (("S2.irreps", "S2"), ("S2.irreps.det", "S2.det"), ("2.irreps", "2")):
         with pytest.raises(eq.errors.SpaceError, match=rf"write {cure}$"):
             eq.Space(((1, (eq.Space.parse(asked).orders[0], 1)),))
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("order", ["S2", "A2", "A3", "S4", "[ijk=-jik]", "[ijkl=jikl=klij]", "2"])
+def test_each_image_is_added_once(order, weighted, monkeypatch):
+    """Also where the sums that tell images apart are all the same."""
+    outputs, draw = read_order(order), np.random.default_rng(0)
+    if not weighted:
+        zeros = SimpleNamespace(integers=lambda _, size: np.zeros(size, np.int64))
+        monkeypatch.setattr(np.random, "default_rng", lambda _: zeros)
+    for high in (1, 2, 5):
+        tensor = draw.integers(0, high, [2] * (axes_of(outputs) + 1))
+        for tried in (tensor, index_symmetries.over_turns(tensor, outputs)[0]):
+            images = {}
+            for axes, sign in all_turns(outputs):
+                image = sign * tried.transpose(*axes, axes_of(outputs))
+                images.setdefault(tuple(image.ravel()), ((axes, sign), image))
+            total, turns = index_symmetries.over_turns(tried, outputs)
+            assert turns == tuple(turn for turn, _ in images.values())
+            assert np.array_equal(total, sum(image for _, image in images.values()))

@@ -324,7 +324,7 @@ REFUSED = {
         "network.module has packed tensors of length m_S2, where m is open, .*: store tensors full, or give m",
     ),
     "frames": (lambda: eq.nn.FrameAverage(nn.Identity(), "SO(3)", "1x1", "1x1"), "a FrameAverage, .*not of eq.nn"),
-    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "1x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
+    "canonical": (lambda: eq.nn.Canonicalise(nn.Identity(), "SO(3)", "2x1", "1x1"), "a Canonicalise, .*not of eq.nn"),
     "compiled": (lambda: eq.compile(INNER()), "network is a Compiled, .*network.module"),
     "compiled by torch": (lambda: torch.compile(SEQ(INNER())), "network is a OptimizedModule, .*network._orig_mod"),
     "own": (lambda: SEQ(INNER(), eq.nn.Residual(Own())), "network.1.module is a Own, .*only layers, and Seq"),

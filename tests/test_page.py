@@ -421,6 +421,8 @@ def test_pages_open_and_say_what_they_contain(visit, name):
     browser = visit(page.html(*PAGES[name]))
     assert len(shown(browser)) == min(found["count"], 48)
     lead = browser.find_element("id", "lead").text
+    none = "There is none: every map with this symmetry is zero." in browser.find_element("id", "maps").text
+    assert none == (not found["count"])
     assert ("exactly when" in lead and f"{found['count']} map" in lead) if found["count"] else "always zero" in lead
     for number, card in enumerate(browser.find_elements("css selector", "#cards > .card")[:3]):
         assert found["maps"][number]["words"] in card.get_attribute("textContent")

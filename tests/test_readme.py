@@ -113,15 +113,16 @@ def test_readme_can_be_read_in_minutes():
     assert len(README.read_text(encoding="utf-8").split()) <= 1500
 
 
-def test_the_notebook_is_the_page():
+@pytest.mark.parametrize("name", ["graphs", "physics", "mathematics"])
+def test_the_notebook_is_the_page(name):
     """The page runs above; the notebook has its text, its code in cells that Python reads, and what it prints."""
-    page = ROOT / "docs" / "tutorials" / "mathematics.md"
+    page = ROOT / "docs" / "tutorials" / f"{name}.md"
     file = page.with_suffix(".ipynb").read_text(encoding="utf-8")
     assert file == tutorial_notebook.notebook(page), "run python scripts/tutorial_notebook.py"
     cells = json.loads(file)["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
     drawn = ["".join(output["data"]["image/svg+xml"]) for output in outputs if "data" in output]
-    assert [picture.count("<circle") for picture in drawn] == [15]
+    assert [picture.count("<circle") for picture in drawn] == ([15] if name == "mathematics" else [])
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     blocks = [block[1] for block in BLOCK.findall(page.read_text(encoding="utf-8")) if block[0] == "python"]
     examples = [example for block in blocks for example in doctest.DocTestParser().get_examples(block)]

@@ -109,6 +109,8 @@ def test_the_wheel_says_what_it_is(released):
     # Links of README lead into the repository: on the page of an index there is none.
     assert {link.partition(":")[0] for link in re.findall(r"\]\(([^)]*)\)", text)} == {"https"}
     assert "Contributing (`CONTRIBUTING.md`)" in text
+    # Pictures are drawn in characters.
+    assert "14: y[a,b] += x[b,a]" in text
 
 
 def test_the_change_log_begins_with_this_version():

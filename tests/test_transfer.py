@@ -305,6 +305,10 @@ def test_products_are_read_shown_and_written(tmp_path):
     shown = terminal.eqsynth("show", "S(n)", "1x1 (x) 1x1", "1x1", "--transfer", "pad", "--sizes").stdout
     assert "this symmetry that commutes with nodes of zeros" in " ".join(shown.split())
     assert shown.count("repeat, pad   partition") == 3
+    refused = terminal.eqsynth(
+        "show", "S(n)", "1x1 (x) 1x1", "1x1", "--transfer", "pad", "--html", "page.html", cwd=tmp_path
+    )
+    assert "pages show all maps" in " ".join(refused.stderr.split())
     problem = Problem.of(parse_problem(text))
     assert problem.normalization == "sum"
     check_entry(problem.key, make_entry(problem), prove=True, run=True)
@@ -391,7 +395,10 @@ def test_perceptrons(group, spaces, way, more):
     ("O(n)", {"transfer": "repeat"}, "Pairings divide sums by roots of n: take activation='gated'"),
     ("O(n)", {"transfer": "pad", "activation": "norm"}, "NormActivation divides norms"),
     ("S(3)", {"transfer": "pad"}, "has one size"),
+    ("S(n)", {"transfer": "pad", "spaces": ["1x1", "4x0", "1x1"]}, "but 0 that commutes with nodes of zeros between"),
+    ("S(n)", {"transfer": "pad", "activation": "products", "spaces": ["1x0", "4x1", "1x1"]}, r"reaches .* of zeros"),
+    ("O(3)", {"activation": "products", "spaces": ["1x0", "4x1", "1x1"]}, r"O\(3\) has no linear map but 0 between"),
 ])  # fmt: skip
 def test_perceptrons_whose_parts_do_not_carry_over_are_refused(group, options, why):
     with pytest.raises(EqsynthError, match=why):
-        eq.nn.MLP(group, ["1x1", "4x1 + 4x0", "1x1"], **options)
+        eq.nn.MLP(group, **{"spaces": ["1x1", "4x1 + 4x0", "1x1"], **options})

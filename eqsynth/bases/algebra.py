@@ -531,6 +531,8 @@ def same(left: Map, right: Map) -> bool:
     (False, True)
 
     With n a letter the maps are equal for every n exactly when the combinations are, and the answer is that.
+
+    Raises SpaceError for maps between other orders, EqsynthError for what are no maps.
     """
     for name, map_ in (("left", left), ("right", right)):
         require(name, map_, Map, _MAP)
@@ -545,6 +547,8 @@ def identity(group: Group | str, order: Order) -> Map:
     >>> from eqsynth.algebra import identity
     >>> print(identity("S(n)", 2))
     [y[a,b] += x[a,b]]
+
+    Raises GroupError for groups without diagrams, SpaceError for an order that the group does not have.
     """
     order = _checked_order(Group.parse(group), order)
     return permute(group, range(axes_of(order)), order)
@@ -586,6 +590,8 @@ def swap(group: Group | str) -> Map:
     >>> from eqsynth.algebra import swap
     >>> print(swap("O(n)"))
     [y[a,b] += x[b,a]]
+
+    Raises GroupError for groups without diagrams.
     """
     return permute(group, (1, 0))
 
@@ -598,7 +604,8 @@ def cup(group: Group | str) -> Map:
     >>> print(cup("O(n)"), cup("Sp(n)"), cup("O(1,3)"))
     [y[a,a] += x] [y[a,b] += ω[a,b] x] [y[a,b] += η[a,b] x]
 
-    For GL(n) it is 0 -> (1,1), the unit matrix: an axis of V and one of V*.
+    For GL(n) it is 0 -> (1,1), the unit matrix: an axis of V and one of V*. Raises GroupError for groups without
+    diagrams, such as those of matrices.
     """
     return Map.of(group, Diagram(2, 0, ((0, 1),)), outputs=(1, 1) if Group.parse(group).duals else 2)
 
@@ -611,7 +618,7 @@ def cap(group: Group | str) -> Map:
     >>> print(cap("Sp(n)"), swap("Sp(n)") >> cap("Sp(n)"))
     [y += ω[a,b] x[a,b]] -[y += ω[a,b] x[a,b]]
 
-    For GL(n) it is (1,1) -> 0, the trace.
+    For GL(n) it is (1,1) -> 0, the trace. Raises GroupError for groups without diagrams.
     """
     return Map.of(group, Diagram(0, 2, ((0, 1),)), inputs=(1, 1) if Group.parse(group).duals else 2)
 
@@ -623,6 +630,8 @@ def merge(group: Group | str) -> Map:
     >>> from eqsynth.algebra import merge
     >>> print(merge("S(n)"))
     [y[a] += x[a,a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(1, 2, ((0, 1, 2),)))
 
@@ -634,6 +643,8 @@ def split(group: Group | str) -> Map:
     >>> from eqsynth.algebra import merge, split
     >>> print(split("S(n)") >> merge("S(n)"))
     [y[a] += x[a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(2, 1, ((0, 1, 2),)))
 
@@ -645,6 +656,8 @@ def unit(group: Group | str) -> Map:
     >>> from eqsynth.algebra import counit, unit
     >>> print(unit("S(n)") >> counit("S(n)"))
     n · [y += x]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(1, 0, ((0,),)))
 
@@ -656,6 +669,8 @@ def counit(group: Group | str) -> Map:
     >>> from eqsynth.algebra import counit
     >>> print(counit("S(n)"))
     [y += x[a]]
+
+    Raises GroupError for groups that do not have this diagram.
     """
     return Map.of(group, Diagram(0, 1, ((0,),)))
 
@@ -693,8 +708,8 @@ def epsilon(group: Group | str) -> Map:
     group = Group.parse(group)
     _check_group(group)
     refusal = GroupError(
-        f"{group} has no Levi-Civita tensor among its diagrams: ask for SO(n), A(n), SL(n) or SU(n), or for O(n), S(n) "
-        "or H(n), where it goes out from 0.det"
+        f"{group} has no Levi-Civita tensor among its diagrams: ask for SO(n), SL(n), SU(n), or A(n) above n = 1, "
+        "or for O(n), S(n) or H(n), where it goes out from 0.det"
     )
     if group.maps != "diagrams":
         raise refusal
@@ -720,6 +735,8 @@ class Orbits:
     True
 
     Terms are as in :class:`Map`. Orbits with more than n blocks are zero and have no place.
+
+    Raises GroupError for groups without orbits, EqsynthError for what are no terms.
     """
 
     group: Group

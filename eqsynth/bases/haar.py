@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -217,7 +217,14 @@ def moment(
     (Fraction(1, 6), Fraction(1, 3), Fraction(1, 3))
 
     ``entries``: a text, in which ``g[i,j]^3`` is a power, ``g*[i,j]`` a conjugate and ``|g[i,j]|^4`` a power of a
-    modulus; or pairs (row, column), with ``conjugated`` those of conjugated entries. Rows and columns count from 0.
+    modulus; or pairs (row, column), with ``conjugated`` those of conjugated entries. Rows and columns count from 0. Or
+    any polynomial in entries as SymPy writes it, with ``conjugate(g[i, j])`` and even powers of ``Abs(g[i, j])``:
+
+    >>> import sympy
+    >>> g, n = sympy.IndexedBase("g"), sympy.Symbol("n")
+    >>> print(moment("O(n)", (g[0, 0] ** 2 + g[0, 1] ** 2) ** 2 - 8 / (n**2 + 2 * n)))
+    0
+
     Groups: O(n), U(n), the compact symplectic group Sp(n) (unitary matrices that keep omega, whose entries are
     complex), permutation matrices S(n) and signed ones H(n), all with their invariant measure of total mass 1; with n a
     number SO(n), SU(n) and A(n). Up to 24 entries in all, for these with those of the determinants.
@@ -248,6 +255,10 @@ def moment(
             f"determinants count in moments of {group} from n - 1 or n entries on, so that no formula holds at "
             f"every n: ask for a number, or for {group.headless}({group.n}), whose moments of fewer entries agree"
         )
+    if type(entries).__module__.partition(".")[0] == "sympy":
+        terms = [(moment(group, *pairs), factor) for factor, *pairs in _polynomial(entries)]
+        total = sum((RationalFunction(mean) * factor for mean, factor in terms), RationalFunction(0))
+        return total if group.symbolic or total.letters else Fraction(total.constant or 0)
     plain, conjugate = _entries(entries, conjugated)
     most = max((index for pair in (*plain, *conjugate) for index in pair), default=-1)
     if isinstance(group.n, int) and most >= group.n:
@@ -330,6 +341,47 @@ def _entries(entries: Any, conjugated: Any) -> tuple[Pairs, Pairs]:
         at = match.end()
         _afford(plain.total() + conjugate.total())
     return sorted(plain.elements()), sorted(conjugate.elements())
+
+
+def _polynomial(expression: Any) -> Iterator[tuple[RationalFunction, Pairs, Pairs]]:
+    """The terms of a polynomial of SymPy in the entries of one matrix: coefficient, entries, conjugated entries."""
+    import sympy
+    from sympy.matrices.expressions.matexpr import MatrixElement
+
+    example = 'write g = sympy.IndexedBase("g"), g[0, 0]**2 * conjugate(g[0, 1]) * Abs(g[1, 1])**2'
+    found = sorted(expression.atoms(sympy.Indexed, MatrixElement), key=str)
+    if len({entry.args[0] for entry in found}) > 1:
+        raise EqsynthError(f"{shown(expression)} has entries of several matrices, and one is random: {example}")
+    places: dict[Any, tuple[bool, tuple[int, int]]] = {}
+    plain: dict[Any, Any] = {}
+    conjugate: dict[Any, Any] = {}
+    for entry in found:
+        (pair,) = _pairs([entry.args[1:]])
+        for star, known in ((False, plain), (True, conjugate)):
+            known[entry] = sympy.Dummy()
+            places[known[entry]] = star, pair
+    # Even powers of a modulus are powers of its square.
+    even = expression.replace(
+        lambda part: part.is_Pow and part.base.func is sympy.Abs and part.exp.is_even and part.exp > 0,
+        lambda part: (part.base.args[0] * sympy.conjugate(part.base.args[0])) ** (part.exp / 2),
+    )
+    stars = {sympy.conjugate(entry): letter for entry, letter in conjugate.items()}
+    changed = even.xreplace(stars).xreplace(plain)
+    letters = [*places]
+    try:
+        terms = sympy.Poly(changed, *letters).terms() if letters else [((), changed)]
+        read = [(powers, RationalFunction(factor)) for powers, factor in terms]
+    except (sympy.PolynomialError, SymbolicError) as error:
+        raise EqsynthError(f"{shown(expression)} is no polynomial in entries of g: {example}") from error
+    if len(read) > MAX_PRODUCTS:
+        raise SizeError(f"{len(read):,} products of entries are beyond {MAX_PRODUCTS}: ask for a smaller sum")
+    for powers, factor in read:
+        sides: tuple[Pairs, Pairs] = [], []
+        for letter, power in zip(letters, powers, strict=True):
+            star, pair = places[letter]
+            _afford(len(sides[0]) + len(sides[1]) + power)
+            sides[star].extend([pair] * power)
+        yield factor, *sides
 
 
 def _pairs(listed: Any) -> Pairs:

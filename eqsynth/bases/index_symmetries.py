@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -260,15 +260,12 @@ def by_entries(group: Group, elements: Sequence[Element], inputs: Order, outputs
     afford_entries(group, len(elements), inputs, outputs)
     n = [int(factor.n) for factor in group.factors]
     lengths_out, lengths_in = (lengths(stored_full(order), n) for order in (outputs, inputs))
-    entries = len(elements) * prod(lengths_out) * prod(lengths_in)
-    count = len(elements)
-    matrices = np.array([functor.matrix(group, element, n) for element in elements], np.int64)
-    read = added_up(matrices.reshape(count, *lengths_out, *lengths_in), inputs)
+    means = np.zeros((len(elements), prod(lengths_out) * prod(lengths_in)), np.int64)
     listed = []
-    means = np.zeros((count, entries // count if count else 0), np.int64)
-    for number in range(count):
-        total, turns = over_turns(read[number], outputs)
-        means[number] = total.reshape(-1)
+    for element, mean in zip(elements, means, strict=True):
+        matrix = np.asarray(functor.matrix(group, element, n), np.int64)
+        total, turns = over_turns(added_up(matrix.reshape(*lengths_out, *lengths_in), inputs), outputs)
+        mean[:] = total.reshape(-1)
         listed.append(turns)
     pivots, prime = gram.independent_rows(means)
     return (pivots, tuple(listed[pivot] for pivot in pivots)), prime
@@ -285,16 +282,32 @@ def over_turns(tensor: NDArray[np.int64], outputs: Order) -> tuple[NDArray[np.in
     """
     import numpy as np
 
-    rest = range(axes_of(outputs), tensor.ndim)
-    images: dict[bytes, Turn] = {}
+    outer, turns = axes_of(outputs), [*all_turns(outputs)]
+    flat = tensor.reshape(*tensor.shape[:outer], -1)
+    # Weighted sums over the other axes show which images differ; that equal ones are equal is looked up.
+    weights = np.random.default_rng(0).integers(1 << 62, size=flat.shape[-1])
+    images = _images(flat @ weights, turns)
+    own = [turn for turn, first in images if first == images[0][1]]
+    if not all(np.array_equal(_turned(tensor, turn), tensor) for turn in own):
+        images = _images(tensor, turns)
+    distinct = tuple(turn for turn, first in images if turn == first)
     total = np.zeros_like(tensor)
-    for axes, sign in all_turns(outputs):
-        image = sign * np.transpose(tensor, (*axes, *rest))
-        key = np.ascontiguousarray(image).tobytes()
-        if key not in images:
-            images[key] = (axes, sign)
-            total += image
-    return total, tuple(images.values())
+    for turn in distinct:
+        total += _turned(tensor, turn)
+    return total, distinct
+
+
+def _turned(tensor: NDArray[np.int64], turn: Turn) -> NDArray[np.int64]:
+    """The tensor with its first axes exchanged."""
+    axes, sign = turn
+    moved = tensor.transpose(*axes, *range(len(axes), tensor.ndim))
+    return moved if sign == 1 else -moved
+
+
+def _images(tensor: NDArray[np.int64], turns: Iterable[Turn]) -> list[tuple[Turn, Turn]]:
+    """Each exchange, and the first one that makes the same of a tensor."""
+    firsts: dict[bytes, Turn] = {}
+    return [(turn, firsts.setdefault(_turned(tensor, turn).tobytes(), turn)) for turn in turns]
 
 
 def added_up(tensors: NDArray[np.int64], order: Order) -> NDArray[np.int64]:

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 class Projection:
     """The projection of a matrix to the span of a basis: ``coefficients[i]`` times map i, added up.
 
+    >>> import eqsynth as eq
+    >>> from eqsynth.symbolic import project
+    >>> projection = project(eq.basis("S(n)", 1, 1), [[1, 0], [0, 3]], n=2)
+    >>> [str(one) for one in projection.coefficients], projection.matrix().astype(int).tolist()
+    (['0', '2'], [[2, 0], [0, 2]])
+
     ``coefficients`` has shape ``(len(basis), *batch)``: Fractions, or float64 (complex128) for a matrix of floats (a
     tensor if that was one). ``n`` is the size, for a product of groups one for each factor. :meth:`matrix` has the
     shape of the matrix that was projected.

@@ -785,6 +785,11 @@ def _type_of(first: Diagram, second: Diagram) -> tuple[int, ...]:
 class DimensionTable:
     """The dimension of the equivariant maps as a function of n, for k + l = ``total``.
 
+    >>> from eqsynth.symbolic import dimension_table
+    >>> table = dimension_table("S(n)", 3)
+    >>> table.sizes, table.dimensions, table.stable, table.stable_from
+    ((1, 2, 3), (1, 4, 5), 5, 3)
+
     ``dimensions[i]`` belongs to ``sizes[i]``; from ``stable_from`` on it is ``stable``.
     """
 

@@ -1200,7 +1200,8 @@ class Head:
             lengths = shape(self.forward.sizes(axes), self.names.c_input(number))
             # A packed tensor can be empty where there are signs, and then a -1 stands for any number.
             packs = [self.plan.packs[size - self.names.factors] for size in axes if size >= self.names.factors]
-            empty = any(one.least > 1 and isinstance(self.names.sizes[factor], str) for factor, one in packs)
+            known = [(one.least, self.plan.problem.group.indices[factor].n) for factor, one in packs]
+            empty = any(least > 1 and (isinstance(n, str) or n < least) for least, n in known)
             folded = "batch.numel()" if empty else "-1"
             order = self.plan.problem.inputs[number][1]
             if axes and self.forward.is_split(order):

@@ -82,7 +82,8 @@ class Diagram:
     >>> print(Diagram(0, 4, ((0,), (1,), (2,), (3,)), head=(1, 3, 0, 2)))
     y += ε[b,d] ε[a,c] x[a,b,c,d]
 
-    Source: arXiv 2304.14144, section 3; 2301.10152 for heads.
+    Raises EqsynthError for blocks that do not partition the vertices. Source: arXiv 2304.14144, section 3; 2301.10152
+    for heads.
     """
 
     outputs: int

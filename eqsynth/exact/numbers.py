@@ -34,7 +34,7 @@ def whole(value: Any) -> int | None:
     """
     if type(value) is int:
         return value
-    if _truth(value) or tuple(getattr(value, "shape", ())):
+    if _truth(value) or tuple(getattr(value, "shape", None) or ()):
         return None
     try:
         return operator.index(value)
@@ -73,7 +73,7 @@ def fraction(value: Any) -> Fraction:
             raise ValueError(f"{shown(value)} is no number: {_ANY}") from None
     if _truth(value):
         raise ValueError(f"{shown(value)} is a truth value: write 1 or 0")
-    if tuple(getattr(value, "shape", ())):
+    if tuple(getattr(value, "shape", None) or ()):
         raise ValueError(f"{shown(value)} is an array where one number is expected")
     try:
         ratio = _ratio(value)

@@ -656,7 +656,7 @@ def _scalar(other: object) -> RationalFunction | None:
     number = whole(other)
     if number is not None:
         return _element({(): number} if number else {})
-    if isinstance(other, str | bool) or tuple(getattr(other, "shape", ())):
+    if isinstance(other, str | bool) or tuple(getattr(other, "shape", None) or ()):
         return None
     if binary(other):
         raise SymbolicError(

@@ -68,6 +68,8 @@ class Hom:
     True
 
     ``transfer`` asks for the maps alone that mean the same at every size, see :mod:`eqsynth.diagrams.transfer`.
+
+    Raises SpaceError for orders that do not fit the group, EqsynthError for another ``transfer``.
     """
 
     group: Group

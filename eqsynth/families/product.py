@@ -24,6 +24,8 @@ class ProductGroup(Group):
     Any groups can be factors. Orders are tuples with one entry per factor; the axes of the first factor come first.
     The maps are products of the factors' maps: dimensions multiply. A product of groups of permutations that act on one
     set of points is a :class:`PermutationGroup` instead.
+
+    Raises GroupError for fewer than two factors, ParseError for texts that are no groups.
     """
 
     maps: ClassVar[str] = "factors"

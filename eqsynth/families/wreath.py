@@ -50,6 +50,8 @@ class WreathProduct(Group):
     An axis has n m entries, member j of group i at place i m + j. It is an index i of S(n) and an index j of S(m): the
     maps are nested partitions, a partition of the indices i and a finer one of the indices j. One number or both may
     be letters; a size ``n`` of the group is the length of an axis, from which one letter is known, and two are not.
+
+    Raises GroupError for other groups than symmetric ones.
     """
 
     maps: ClassVar[str] = "nested"

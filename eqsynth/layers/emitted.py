@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
 
 from eqsynth.bases.basis import Basis
@@ -43,6 +44,8 @@ from eqsynth.spaces.space import lengths
 MANY_ENTRIES = 1 << 20
 #: The classes of layers that users call, by name.
 KINDS: dict[str, type[EmittedLayer]] = {}
+#: Tables of so many entries in all are kept for the next layer of a class: a megabyte, of at most 256 classes.
+MOST_KEPT = 1 << 17
 LayerT = TypeVar("LayerT", bound="EmittedLayer")
 #: What a call gives: a tensor where the output space has one term, a tuple of tensors where it has several. That stands
 #: in the text of a space, which type checkers do not read: with ``Any`` beside it ``a, b = layer(x)`` passes, too.
@@ -277,6 +280,7 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
 
     body: dict[str, Any] = {
         **overridden(emitted, plan, known, rewritten),
+        **kept_tables(emitted),
         "slices": property(lambda _: rewritten()),
         "__new__": blank,
         "__init__": initialise,
@@ -296,6 +300,50 @@ def layer_class(name: str, plan: Plan) -> type[Any]:
         # One input: eq.nn.Sequential and eq.testing know what it is.
         body["space_in"] = str(plan.problem.operands[0])
     return type(name, (emitted, _Ends, kind), body, generated=True)
+
+
+def kept_tables(emitted: Any) -> dict[str, Any]:
+    """The method that makes tables of constants: it follows their recipes once, and copies what they gave from then on.
+
+    Recipes take longer than all else in a new layer. ``inspect.unwrap`` gives the method that always follows them.
+    """
+    if not hasattr(emitted, "reset_tables"):
+        return {}
+    kept: dict[str, torch.Tensor] = {}
+
+    @wraps(emitted.reset_tables)
+    def reset_tables(self: Any) -> None:
+        if _get_current_dispatch_mode() is not None:
+            emitted.reset_tables(self)  # tensors are stand-ins, as those of a compiler
+            return
+        if not kept:
+            made: dict[str, torch.Tensor] = {}
+
+            def table(name: str, values: torch.Tensor) -> None:
+                made[name] = values
+                emitted._table(self, name, values)
+
+            self.__dict__["_table"] = table
+            try:
+                emitted.reset_tables(self)
+            finally:
+                del self.__dict__["_table"]
+            if sum(values.numel() for values in made.values()) <= MOST_KEPT and not any(
+                map(_is_passing, made.values())
+            ):
+                kept.update(
+                    {name: values.clone(memory_format=torch.contiguous_format) for name, values in made.items()}
+                )
+            return
+        for name, values in kept.items():
+            emitted._table(self, name, values)
+
+    return {"reset_tables": reset_tables}
+
+
+def _is_passing(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is of use only within a transform, or within inference."""
+    return tensor.is_inference() or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
 
 
 def afford_layer(plan: Plan, device: Any, dtype: Any) -> None:

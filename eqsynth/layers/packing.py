@@ -215,6 +215,8 @@ def symmetrise(x: Tensor, order: str | Order) -> Tensor:
             [3., 3.]])
 
     ``x``: shape ``(*batch, n, ..., n, channels)``; the result has the same. Orders as for :func:`pack`.
+
+    Raises ShapeError for other shapes, SpaceError for orders without a symmetry.
     """
     parts = _read(text := _text(order))
     if HARMONIC in [kind for kind, _, _ in parts]:

@@ -120,6 +120,8 @@ def prepare(module: ModuleT) -> ModuleT:
 
     The same as ``layer.prepare()`` of each :class:`eqsynth.Linear`, :class:`eqsynth.TensorProduct` and so on: that
     says when what was prepared is used, and which changes of weights nobody can notice.
+
+    Raises EqsynthError for what is no module.
     """
     if not isinstance(module, nn.Module):
         raise EqsynthError(f"{shown(module)} is no torch.nn.Module: pass a layer or a network")

@@ -137,6 +137,8 @@ class PolynomialLayer(EmittedLayer, kind=True):
     The sum of the powers 1 to ``degree`` (:class:`Power`) and, as the bias, of degree 0, in one plan: reductions of
     the input are shared, and channels of all degrees are mixed together. ``weight_0_o`` belongs to degree 1,
     ``weight_0_0_o`` to degree 2, and so on.
+
+    Raises EqsynthError for degrees that are not 1 to 6, and what :class:`Power` raises.
     """
 
     def __init__(
@@ -160,6 +162,7 @@ class PolynomialLayer(EmittedLayer, kind=True):
 
 def _degree(degree: object) -> int:
     number = whole(degree)
+    cure = ': it stands before the outputs, as in eq.Power("O(3)", "16x1", 2, "8x2")' * (number is None)
     if number is None or not 1 <= number <= MAX_DEGREE:
-        raise EqsynthError(f"the degree {shown(degree)} of a power is no whole number from 1 to {MAX_DEGREE}")
+        raise EqsynthError(f"the degree {shown(degree)} of a power is no whole number from 1 to {MAX_DEGREE}{cure}")
     return number

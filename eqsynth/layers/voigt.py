@@ -62,6 +62,8 @@ def from_voigt(x: Tensor, kind: str, mandel: bool = False) -> Tensor:
     tensor(0.5000)
 
     ``x``: shape ``(*batch, 6, channels)``, or ``(*batch, 6, 6, channels)`` for a stiffness or a compliance.
+
+    Raises ShapeError for other shapes, EqsynthError for another ``kind``.
     """
     pairs, factors = _factors(x, kind, mandel)
     axis = _start(x, [6] * pairs, kind)

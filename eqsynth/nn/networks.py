@@ -14,6 +14,7 @@ from torch import nn
 
 from eqsynth.bases.basis import basis
 from eqsynth.bases.pointwise import demand, gates, positional, positions
+from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import (
     ActivationError,
     EqsynthError,
@@ -451,6 +452,11 @@ class _Block:
     storage: str
     transfer: str | None
 
+    @property
+    def kept(self) -> str:
+        """Which maps linear layers have, where these are not all, for messages."""
+        return f"that commutes with {WORDS[self.transfer]} " if self.transfer else ""
+
     def map_exists(self, before: Order, after: Order) -> bool:
         """Whether a linear layer of the network has a map besides 0."""
         if self.transfer is None:
@@ -472,6 +478,8 @@ class _Block:
         # Only forms that are the dot product are known in these coordinates.
         known = len(group.factors) == 1 and (group.form == "delta" or self.activation == "gated")
         if not known or group.symbolic or not all(map(_may_be_stored, space.orders)):
+            return False
+        if self.activation in PAIRING and _usual(group, space) is not None:
             return False
         if most < 3 and (self.activation == "gated" or not any(map(is_packed, space.orders))):
             return False
@@ -509,8 +517,8 @@ def _mixing(how: _Block, before: Space, after: Space, place: int) -> Linear:
     if not layer.plan.pairs:
         message = (
             f"this network is constant: nothing of {before} reaches {after}, the terms of spaces[{place}] that are "
-            f"used, since {abridged(how.group)} has no linear map but 0 between them. Give spaces[{place}] a term that "
-            f"has one and is used, such as channels of order {order_text(before.orders[0])}"
+            f"used, since {abridged(how.group)} has no linear map but 0 {how.kept}between them. Give spaces[{place}] a "
+            f"term that has one and is used, such as channels of order {order_text(before.orders[0])}"
         )
         warn(message, ZeroOutputWarning)
     return layer
@@ -526,8 +534,8 @@ def _blocks(how: _Block, spaces: Sequence[Space]) -> list[tuple[Space, list[nn.M
         read = [any(how.map_exists(order, other) for other in after.orders) for order in space.orders]
         if not any(read):
             raise SpaceError(
-                f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 between them. "
-                "Give it a term that has one, such as channels of the same order"
+                f"nothing of the hidden space {space} reaches {after}: {group} has no linear map but 0 {how.kept}"
+                "between them. Give it a term that has one, such as channels of the same order"
             )
         block: list[nn.Module]
         used = Space(tuple(term for term, wanted in zip(space, read, strict=True) if wanted))
@@ -570,6 +578,12 @@ def _factors(how: _Block, before: Space, space: Space, used: Space) -> tuple[Ord
     wanted, free = how.activation == "products", how.activation == "auto" and how.transfer is None
     if free and _usual(how.group, space) is None:
         wanted = products_add(how.group, orders, used.orders)
+    if how.activation == "products" and not orders:
+        raise ActivationError(
+            f"nothing of {before} reaches the hidden space {space}, whose tensors activation='products' multiplies: "
+            f"{abridged(how.group)} has no linear map but 0 {how.kept}between them. Give it a term that has one, "
+            f"such as channels of order {order_text(before.orders[0])}"
+        )
     return orders if wanted else ()
 
 

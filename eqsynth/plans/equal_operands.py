@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eqsynth.bases import irreps
 from eqsynth.bases.basis import Basis
 from eqsynth.bases.couplings import Coupling
-from eqsynth.bases.index_symmetries import Key, image, images_under
+from eqsynth.bases.index_symmetries import Key, forms_of, images_under
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.diagrams.gram import independent_rows
 from eqsynth.exact.limits import afford
@@ -102,16 +102,15 @@ def _exchanges(problem: ProductHom, number: int) -> Iterator[Turn]:
 def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
     """One element of each orbit that does not vanish; None where the exchanges lead out of the basis."""
     outs, ins = full_axes(maps.group, maps.outputs), full_axes(maps.group, maps.inputs)
-    forms = {v for v, factor in enumerate([*outs, *ins]) if maps.group.indices[factor].symplectic}
+    elements = [maps.factors(number) for number in range(len(maps))]
     #: The map that a diagram is a summand of, and its sign there: maps to symmetric outputs are sums.
-    summand: dict[Key, tuple[int, int]] = {}
-    flat = [maps.flat(place) for place in range(len(maps))]
-    for number, diagram in enumerate(flat):
+    summand: dict[tuple[Key, ...], tuple[int, int]] = {}
+    for number, element in enumerate(elements):
         for axes, sign in (split_turn(maps.group, axis_counts(maps.outputs), turn) for turn in maps.turned(number)):
-            key, by = image(diagram, [axes.index(axis) for axis in range(len(axes))], 0, forms)
+            key, by = _moved(maps.group, [axes.index(axis) for axis in range(len(axes))], outs, above=True)(element)
             summand.setdefault(key, (number, sign * by))
     places, signs = [], dict[int, int]()
-    exchanges = [(images_under(swap, len(outs), forms), sign) for swap, sign in swaps]
+    exchanges = [(_moved(maps.group, swap, ins), sign) for swap, sign in swaps]
     for number in range(len(maps)):
         if number in signs:
             continue
@@ -119,7 +118,7 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
         while agenda:
             here = agenda.pop()
             for exchange, sign in exchanges:
-                key, by = exchange(flat[here])
+                key, by = exchange(elements[here])
                 if key not in summand:
                     return None
                 there, own = summand[key]
@@ -131,6 +130,31 @@ def _by_orbits(maps: Basis, swaps: Sequence[Turn]) -> tuple[int, ...] | None:
         if not vanishes:
             places.append(number)
     return tuple(places)
+
+
+def _moved(
+    group: Group, swap: Sequence[int], owners: Sequence[int], above: bool = False
+) -> Callable[[Sequence[Diagram]], tuple[tuple[Key, ...], int]]:
+    """What a permutation of the axes of one row makes of an element, a diagram for each index of the group, and a sign.
+
+    Each diagram is moved by itself, since its heads are: those of two of them may be of different sizes.
+    """
+    images: dict[tuple[int, int], Callable[[Diagram], tuple[Key, int]]] = {}
+
+    def moved(element: Sequence[Diagram]) -> tuple[tuple[Key, ...], int]:
+        keys, sign = [], 1
+        for index, diagram in enumerate(element):
+            if (index, diagram.outputs) not in images:
+                own = [axis for axis, owner in enumerate(owners) if owner == index]
+                local = [own.index(swap[axis]) for axis in own]
+                forms = forms_of(group.indices[index], diagram.outputs + diagram.inputs)
+                images[index, diagram.outputs] = images_under(local, 0 if above else diagram.outputs, forms)
+            key, by = images[index, diagram.outputs](diagram)
+            keys.append(key)
+            sign *= by
+        return tuple(keys), sign
+
+    return moved
 
 
 def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int, orders: Sequence[Order]) -> tuple[int, ...]:

@@ -298,6 +298,10 @@ if (data.maps.some((map) => map.cost)) guide.push("The cost is per sample for C 
 guide.push("Keys: Tab reaches the cards, arrows go from card to card, Enter goes into the matrix, arrows read its entries, Escape leaves it.");
 byId("how-text").append(make("ul", {}, guide.map((line) => make("li", typeof line === "string" && line.startsWith("Keys:") ? { class: "hint" } : {}, line))));
 if (!grid && data.count) byId("how-text").append(make("p", {}, "The matrices are too large to draw here; in Python, eq.basis(...).matrices() has them."));
+if (!data.count) {
+  byId("how").before(make("p", {}, "There is none: every map with this symmetry is zero."));
+  byId("how").style.display = "none";
+}
 byId("about-title").textContent = `${facts[0].join(" ")}: the symmetry, and what they are for`;
 // A phone shows the first map at once: what is above it opens when it is asked for.
 const narrow = matchMedia("(max-width: 34rem)");

@@ -43,6 +43,8 @@ app.add_typer(catalog_app, name="catalog")
 examples_app = typer.Typer(help="Known architectures in short files: list them, copy one.", no_args_is_help=True)
 app.add_typer(examples_app, name="examples")
 
+#: What is said where a page is asked for some of the maps alone.
+ALL_MAPS = "pages show all maps, and say of each at which sizes it means the same: leave --transfer out"
 #: The file name that stands for the standard output.
 STDOUT = Path("-")
 #: How helps are set in boxes.
@@ -218,7 +220,7 @@ def show(
         raise ConfigError("--mode is for products of two spaces, such as '4x2 (x) 4x1': leave it out")
     order_in, order_out = _order(inputs), _order(outputs)
     if html and transfer is not None:
-        raise ConfigError("pages show all maps, and say of each at which sizes it means the same: leave --transfer out")
+        raise ConfigError(ALL_MAPS)
     if choose != "auto" and (html or plan or source):
         raise ConfigError("layers and pages have the diagrams of --choose auto: leave it out")
     _check_paths(svg, tikz, png, html)
@@ -305,6 +307,8 @@ def _show_products(problem: Problem, wanted: _Shown) -> None:
     index = wanted.index
     screen = Screen.of(sys.stdout)
     _check_paths(*wanted.drawings, wanted.html)
+    if wanted.html and problem.transfer:
+        raise ConfigError(ALL_MAPS)
     if wanted.html:
         from eqsynth.show import page
 

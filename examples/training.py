@@ -27,6 +27,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,13 +202,14 @@ def width_for(build: Callable[[int], nn.Module], count: int, most: int = 4096) -
     >>> width_for(lambda width: nn.Linear(width, 2, bias=False), 100)
     50
     """
+    held = cache(lambda width: parameters(build(width)))
     low, high = 1, 2
-    while high < most and parameters(build(high)) < count:
+    while high < most and held(high) < count:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if parameters(build(middle)) < count else (low, middle)
-    return min((low, high), key=lambda width: abs(parameters(build(width)) - count))
+        low, high = (middle, high) if held(middle) < count else (low, middle)
+    return min((low, high), key=lambda width: abs(held(width) - count))
 
 
 def matched(contenders: Sequence[Contender]) -> dict[str, int]:
@@ -543,12 +545,23 @@ def draw(report: Report, path: Path) -> None:
         handles: dict[str, Any] = {}
         for axes in grid.flat:
             handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) | handles
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False
-        )
+        _legend(figure, handles)
         picture = io.BytesIO()
         figure.savefig(picture, format="svg", metadata={"Date": None})
     files.write(path, picture.getvalue())
+
+
+def _legend(figure: Any, handles: dict[str, Any]) -> Any:
+    """A legend below, in as many columns as the figure is wide enough for, up to four."""
+    for columns in range(min(4, len(handles)), 0, -1):
+        legend = figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=columns, frameon=False
+        )
+        figure.draw_without_rendering()
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return legend
+        legend.remove()
+    return None
 
 
 def _looks(report: Report) -> dict[str, dict[str, Any]]:
@@ -618,7 +631,8 @@ def _draw_steps(axes: Any, report: Report, looks: dict[str, dict[str, Any]], tes
 def _ticks(axis: Any) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

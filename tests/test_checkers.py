@@ -239,7 +239,8 @@ CERTIFICATES = [
     ("Matrix([[0,1],[-1,0]]; )", 1, 1, "kernel"),
     ("S(2) x O(2)", (1, 1), (1, 1), "product"),
     ("S(n)", "S2", "S2", "cosets"),
-    ("SO(2)", 1, "S3", "means"),
+    ("SO(2)", 1, "S3", "orbits of all"),
+    ("O(2)", "S2", 4, "means"),
 ]
 ARGUMENTS = {argument for *_, argument in CERTIFICATES} | {"blocks", "standard"}
 

@@ -299,6 +299,11 @@ def test_pages_and_inspection_speak_of_each_factor():
     assert "for S(2) the number that Stirling numbers count and for Perm(3: 1 2 0) the number of orbits" in page
     shown = str(eq.inspect(eq.Linear(f"{TURN} x Aut(path3)", "2x(1,1)", "1x(1,1)")))
     assert "⊗ y[a] += A[a,b] x[b]" in shown
+    # A number is the size of what is open, as for eq.basis(...).matrices.
+    layer = eq.Linear("S(n) x C(4)", "2x(1,1)", "1x(1,1)")
+    assert eq.inspect(layer, 3) == eq.inspect(layer, (3, 4))
+    with pytest.raises(SymbolicError, match=r"C\(4\) has n = 4, not 3"):
+        eq.inspect(layer, (3, 3))
 
 
 def test_groups_are_values_and_texts():

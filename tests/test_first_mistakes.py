@@ -504,3 +504,19 @@ def test_groups_that_are_no_families(text, cure):
         eq.Group.parse(text)
     with pytest.raises(EqsynthError, match="an axis of V and one of V"):
         eq.Linear("SU(3)", "4xV*", "4x1")
+
+
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        (lambda: eq.Linear("4x1", "O(3)", "4x1"), "This is a space, and the group comes first"),
+        (lambda: eq.TensorProduct("O(3)", "4x1", "4x1", "SO(3)"), "This looks like a group, which comes first"),
+        (lambda: eq.TensorProduct("4x1", "4x1", "4x2", "O(3)"), "This is a space, and the group comes first"),
+        (lambda: eq.PolynomialLayer("O(3)", "4x1", "4x2", 2), "it stands before the outputs"),
+        (lambda: eq.Power("O(3)", "4x1", "4x2", 2), "it stands before the outputs"),
+        (lambda: eq.plan("O(3)", "2x2", "2x2", method="fourier"), "Ask for method='irreps' or 'diagrams'"),
+    ],
+)
+def test_arguments_in_another_order_say_where_they_belong(call, cure):
+    with pytest.raises(EqsynthError, match=cure):
+        call()

@@ -347,13 +347,13 @@ def test_many_graphs_need_no_padding():
 
 
 def test_nothing_large_waits_for_the_garbage_collector(monkeypatch):
-    made, init = [], support.Nodes.__init__
+    made, init = [], support.GraphNodes.__init__
 
     def watched(nodes, *args):
         init(nodes, *args)
         made.extend(weakref.ref(tensor) for tensor in (nodes.place, nodes.sizes))
 
-    monkeypatch.setattr(support.Nodes, "__init__", watched)
+    monkeypatch.setattr(support.GraphNodes, "__init__", watched)
     gc.disable()
     try:
         eq.nn.Sparse(eq.Linear("S(n)", "2x2", "2x2"))((EDGES, torch.randn(6, 2)), PATH_AND_PAIR)
@@ -779,7 +779,7 @@ def sabotaged_find(self, index, graph):
 
 @pytest.mark.parametrize(
     ("owner", "name", "wrong"),
-    [(support, "scales", sabotaged_scales), (support.Positions, "find", sabotaged_find)],
+    [(support, "scales", sabotaged_scales), (support.TensorPositions, "find", sabotaged_find)],
 )
 def test_the_comparison_sees_wrong_sums_and_wrong_neighbours(monkeypatch, owner, name, wrong):
     layer = eq.Linear("S(n)", "2x2", "2x2 + 1x1")

@@ -688,3 +688,15 @@ def test_modules_refuse_what_would_break_the_symmetry():
         eq.plan("S(4)", "1xS2", 1, method="matrix")
     with pytest.raises(GroupError, match="sums of them"):
         eq.basis("S(n)", "S2", "S2").plain()
+
+
+@pytest.mark.parametrize("group", ["O(3)", "SO(3)"])
+def test_all_orbits_of_dependent_diagrams_are_a_basis_where_they_are_as_many_as_the_dimension(group):
+    """Ranks of matrices were too much: 945 diagrams of 59,049 entries, in 120 orders of axes."""
+    basis = eq.basis(group, "S5", "S5")
+    assert (len(basis), basis.certificate.spanning) == (3, 945)
+    assert check_basis(basis) == "3 maps, one for each orbit of all diagrams under exchanges of axes"
+    for changed in (basis.diagrams[:1] * 3, (*basis.diagrams[:2], basis.diagrams[1])):
+        with pytest.raises(VerificationError):
+            check_basis(replace(basis, diagrams=changed))
+    assert eq.plan(group, "2xS5", "2xS5", method="irreps").mixing == eq.floor(group, "2xS5", "2xS5")

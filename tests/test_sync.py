@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.testing import assert_close
@@ -363,6 +363,7 @@ LOCKS = st.fixed_dictionaries(
 )
 
 
+@example({"schema": 1, "files": {"keep.py": {"sha256": "x", "class": "Keep", "hom": "x"}}}, False, True)
 @given(LOCKS, st.booleans(), st.booleans())
 def test_no_lock_file_makes_sync_touch_files_of_others(lock, prune, keep):
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import threading
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -142,7 +144,17 @@ def test_an_output_that_fails(kind):
 
 
 def test_what_takes_long_says_so_at_a_terminal_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(waiting, "PATIENCE", 0.005)
+
+    class Slow(threading.Event):
+        """Work that takes long, whatever time it takes: it is not done when that is first asked."""
+
+        asked = False
+
+        def wait(self, timeout=None):
+            first, self.asked = not self.asked, True
+            return False if first else super().wait(timeout)
+
+    monkeypatch.setattr(waiting, "threading", SimpleNamespace(Event=Slow, Thread=threading.Thread))
     (tmp_path / "eqsynth.toml").write_text('[eqsynth]\nto = "out"\n[layers.Swap]\nhom = "O(2): 2 -> 2"\n')
     for arguments, what in (
         (("verify", "S(2): 1 -> 0"), "verifying S(2): 1 -> 0 ... "),

@@ -305,6 +305,10 @@ def test_products_are_read_shown_and_written(tmp_path):
     shown = terminal.eqsynth("show", "S(n)", "1x1 (x) 1x1", "1x1", "--transfer", "pad", "--sizes").stdout
     assert "this symmetry that commutes with nodes of zeros" in " ".join(shown.split())
     assert shown.count("repeat, pad   partition") == 3
+    refused = terminal.eqsynth(
+        "show", "S(n)", "1x1 (x) 1x1", "1x1", "--transfer", "pad", "--html", "page.html", cwd=tmp_path
+    )
+    assert "pages show all maps" in " ".join(refused.stderr.split())
     problem = Problem.of(parse_problem(text))
     assert problem.normalization == "sum"
     check_entry(problem.key, make_entry(problem), prove=True, run=True)

@@ -708,8 +708,8 @@ def epsilon(group: Group | str) -> Map:
     group = Group.parse(group)
     _check_group(group)
     refusal = GroupError(
-        f"{group} has no Levi-Civita tensor among its diagrams: ask for SO(n), A(n), SL(n) or SU(n), or for O(n), S(n) "
-        "or H(n), where it goes out from 0.det"
+        f"{group} has no Levi-Civita tensor among its diagrams: ask for SO(n), SL(n), SU(n), or A(n) above n = 1, "
+        "or for O(n), S(n) or H(n), where it goes out from 0.det"
     )
     if group.maps != "diagrams":
         raise refusal

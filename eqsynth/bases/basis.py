@@ -87,7 +87,8 @@ class Certificate:
     (Aut(G): values on one index tuple per orbit), ``"kernel"`` (groups given by matrices), ``"product"``, ``"nested"``
     (wreath products: at most n blocks of at most m, unitriangular to the orbit basis), or for symmetric and
     alternating tensors ``"cosets"`` (permutations of axes carry diagrams of a basis to each other: one diagram of each
-    orbit is left) and ``"means"`` (means over permutations of axes have full rank modulo ``prime``), or for irreps
+    orbit is left), ``"orbits of all"`` (all diagrams have no more orbits than the dimension) and ``"means"`` (means
+    over permutations of axes have full rank modulo ``prime``), or for irreps
     ``"schur"`` (there is no map but the identity), ``"coupling"`` (a product of two irreps of O(3) holds a third once
     at most, :mod:`eqsynth.bases.couplings`) and ``"images"`` (images of a vector have full rank modulo ``prime``), or
     for maps that mean the same at every size ``"transfer"`` (those of a basis whose blocks say so, see
@@ -111,6 +112,7 @@ class Certificate:
             "product": "products of the factors' bases",
             "nested": "at most n blocks of at most m are unitriangular to the orbit basis",
             "cosets": "orbits of independent diagrams under permutations of axes are disjoint",
+            "orbits of all": "there are no other orbits of diagrams under permutations of axes",
             "means": f"their means over permutations of axes have full rank modulo {self.prime}",
             "transfer": "part of a basis, and no combination of the rest commutes at every size",
             "schur": "multiples of the identity, or zero, by Schur's lemma",
@@ -665,6 +667,8 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
         allowed, total = maps_of(group, inputs, outputs), axes_of(inputs) + axes_of(outputs)
         count = dimensions.dimension(allowed, total)
         if _plain_argument(group, plain(inputs), plain(outputs), choose) == "standard":
+            if (spanned := _spanned_basis(group, inputs, outputs)) is not None:
+                return spanned
             # Exchanges of axes do not keep them, so that matrices will tell: those that are too large are not begun.
             index_symmetries.afford_entries(group, count, inputs, outputs)
         else:
@@ -680,6 +684,8 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
     selection = index_symmetries.by_diagrams(group, elements, inputs, outputs)
     if selection is None:
         order = range(len(elements))
+        if group.diagrammatic and (spanned := _spanned_basis(group, inputs, outputs)) is not None:
+            return spanned
         if group.diagrammatic:
             order = sorted(order, key=lambda at: cost_key(whole.flat(at)))  # type: ignore[assignment]
         (pivots, turns), prime = index_symmetries.by_entries(group, [elements[at] for at in order], inputs, outputs)
@@ -705,6 +711,29 @@ def _symmetric_basis(group: Group, inputs: Order, outputs: Order, choose: str) -
     certificate = Certificate(len(places), whole.certificate.spanning, "means" if prime else "cosets", prime)
     single = all(len(permutations) == 1 for permutations in turns)
     return Basis(group, inputs, outputs, tuple(chosen), certificate, () if single else turns)
+
+
+def _spanned_basis(group: Group, inputs: Order, outputs: Order) -> Basis | None:
+    """One diagram of each orbit of all diagrams under exchanges of axes, where there are as many as the dimension.
+
+    Their sums span all maps, whether the diagrams are independent or not. None where there are more orbits.
+    """
+    allowed, sides = maps_of(group, inputs, outputs), (axes_of(outputs), axes_of(inputs))
+    if group.maps == "nested":
+        return None
+    count = enumeration.count(allowed, sum(sides))
+    if count > MAX_DIAGRAMS:
+        return None
+    index_symmetries.afford_orbits(group, count, inputs, outputs)
+    listed = sorted(enumeration.diagrams(allowed, *sides), key=lambda diagram: diagram.key)
+    selection = index_symmetries.by_diagrams(group, listed, inputs, outputs)
+    dimension = dimensions.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
+    if selection is None or len(selection[0]) != dimension:
+        return None
+    places, turns = selection
+    single = all(len(permutations) == 1 for permutations in turns)
+    chosen, certificate = tuple(listed[place] for place in places), Certificate(dimension, count, "orbits of all")
+    return Basis(group, inputs, outputs, chosen, certificate, () if single else turns)
 
 
 def _summed_table(

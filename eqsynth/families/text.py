@@ -20,6 +20,7 @@ _NUMBERED = re.compile(rf"\s*(?P<family>[A-Za-z]+[0-9]+)(?=\s*\(){_SIZE}")
 _POWER = re.compile(r"\s*\^\s*(?P<power>-?\w+)\s*")
 _SECOND = re.compile(r"(?P<more>\.\w+)?\s*,\s*(?P<size>-?[\w.]+)?(?P<close>\s*\))?")
 _CURE = "Write a family and a size, such as S(5) or O(3); a letter, S(n), leaves the size open."
+_SPACE = "This is a space, and the group comes first: eq.Linear('O(3)', '4x1', '8x1'), and all other layers as well."
 
 #: Signs that keyboards and editors put in place of an apostrophe.
 _PRIMES = str.maketrans(dict.fromkeys("\u2019\u2032\u02b9", "'"))
@@ -104,7 +105,8 @@ def _parse_single(text: str, start: int, stop: int, files: bool | Path) -> Group
     if match is None or match["family"] not in OTHERS:
         match = _GROUP.match(text, start, stop)
     if match is None:
-        raise ParseError("group", text, lead, "a group name is expected", _CURE)
+        cure = _SPACE if re.compile(r"\s*[0-9]+\s*x").match(text, lead) else _CURE
+        raise ParseError("group", text, lead, "a group name is expected", cure)
     name = match["family"]
     if name not in FAMILIES and name not in OTHERS:
         raise ParseError("group", text, match.start("family"), f"no family is called {shown(name)}", suggestion(name))

@@ -162,6 +162,7 @@ class PolynomialLayer(EmittedLayer, kind=True):
 
 def _degree(degree: object) -> int:
     number = whole(degree)
+    cure = ': it stands before the outputs, as in eq.Power("O(3)", "16x1", 2, "8x2")' * (number is None)
     if number is None or not 1 <= number <= MAX_DEGREE:
-        raise EqsynthError(f"the degree {shown(degree)} of a power is no whole number from 1 to {MAX_DEGREE}")
+        raise EqsynthError(f"the degree {shown(degree)} of a power is no whole number from 1 to {MAX_DEGREE}{cure}")
     return number

@@ -27,7 +27,7 @@ Cell = tuple[int, int, int]
 # --- where entries are ----------------------------------------------------------------------------
 
 
-class Nodes:
+class GraphNodes:
     """The nodes of a batch of graphs: the graph of each, and how many each graph has."""
 
     __slots__ = ("graph", "known", "longest", "place", "sizes")
@@ -65,25 +65,25 @@ class Nodes:
             key = key * self.longest + self.place[axis]
         return key
 
-    def everywhere(self, order: int) -> Positions:
+    def everywhere(self, order: int) -> TensorPositions:
         """All positions of order 0, the graphs, or of order 1, the nodes."""
         count = len(self.graph) if order else len(self.sizes)
         rows = torch.arange(count, device=self.graph.device)
         graph = self.graph if order else rows
-        every: Positions = self.once(
-            ("everywhere", order), lambda: Positions(self, rows.expand(order, count), graph, rows)
+        every: TensorPositions = self.once(
+            ("everywhere", order), lambda: TensorPositions(self, rows.expand(order, count), graph, rows)
         )
         return every
 
-    def positions(self, index: torch.Tensor) -> tuple[Positions, torch.Tensor]:
+    def positions(self, index: torch.Tensor) -> tuple[TensorPositions, torch.Tensor]:
         """The columns of an index (order, entries), each once and sorted, and where each column went."""
         keys, where = torch.unique(self.keys(index), return_inverse=True)
         once = index.new_empty(len(index), len(keys))
         once[:, where] = index
-        return Positions(self, once, self.graph[once[0]], keys), where
+        return TensorPositions(self, once, self.graph[once[0]], keys), where
 
 
-class Positions:
+class TensorPositions:
     """Where entries of one order are: index (order, entries), each position once, sorted by its key.
 
     Order 0 has a position for each graph, order 1 one for each node.
@@ -91,7 +91,7 @@ class Positions:
 
     __slots__ = ("__weakref__", "graph", "index", "keys", "nodes")
 
-    def __init__(self, nodes: Nodes, index: torch.Tensor, graph: torch.Tensor, keys: torch.Tensor) -> None:
+    def __init__(self, nodes: GraphNodes, index: torch.Tensor, graph: torch.Tensor, keys: torch.Tensor) -> None:
         self.nodes, self.index, self.graph, self.keys = nodes, index, graph, keys
 
     def __len__(self) -> int:
@@ -109,12 +109,12 @@ class Positions:
             places = torch.where(present, places, len(self))
         return torch.empty_like(places).scatter(0, order, places)
 
-    def reduced(self, pattern: Pattern) -> tuple[torch.Tensor | None, torch.Tensor, Positions]:
+    def reduced(self, pattern: Pattern) -> tuple[torch.Tensor | None, torch.Tensor, TensorPositions]:
         """For a sum: the rows on the diagonals (None: all), where each of them is added, and the new positions."""
         found: Any = self.nodes.once(("reduced", self, pattern), lambda: self.sought_reduced(pattern))
         return found[0], found[1], found[2]
 
-    def sought_reduced(self, pattern: Pattern) -> tuple[torch.Tensor | None, torch.Tensor, Positions]:
+    def sought_reduced(self, pattern: Pattern) -> tuple[torch.Tensor | None, torch.Tensor, TensorPositions]:
         """The same, sought anew."""
         rows, index, graph = self.tied(pattern)
         if len(index) < 2:
@@ -155,7 +155,7 @@ class Positions:
             value = torch.cat((value, value.new_zeros(1, value.shape[-1])))
         return rows, value.index_select(0, places)
 
-    def sought_read(self, pattern: Pattern, held: Positions) -> tuple[torch.Tensor | None, torch.Tensor, bool]:
+    def sought_read(self, pattern: Pattern, held: TensorPositions) -> tuple[torch.Tensor | None, torch.Tensor, bool]:
         """Where a source is read, and whether some of it is not there."""
         rows, index, graph = self.tied(pattern)
         places = held.find(index, graph)
@@ -163,13 +163,13 @@ class Positions:
 
 
 #: Values of one term, (entries, components and channels), and where they are.
-Term = tuple[Positions, torch.Tensor]
+Term = tuple[TensorPositions, torch.Tensor]
 
 
 # --- what the steps of a layer do -----------------------------------------------------------------
 
 
-def read(value: Term, at: Positions) -> torch.Tensor:
+def read(value: Term, at: TensorPositions) -> torch.Tensor:
     """Values at other positions, 0 where there are none."""
     return at.read(tuple(range(len(at.index))), value)[1]
 
@@ -189,21 +189,21 @@ def summed(x: torch.Tensor, where: torch.Tensor, count: int) -> torch.Tensor:
     return value.new_zeros(count, x.shape[-1]).index_add(0, where, value).to(x.dtype)
 
 
-def scales(at: Positions, power: float, dtype: torch.dtype) -> torch.Tensor:
+def scales(at: TensorPositions, power: float, dtype: torch.dtype) -> torch.Tensor:
     """A power of the size of the graph of each entry, as a column; 1 for graphs without nodes, whose sums are empty."""
     real = dtype.to_real() if dtype.is_complex else dtype
     sizes = at.nodes.sizes.clamp(min=1).to(torch.promote_types(real, torch.float32))
     return (sizes**power).to(real)[at.graph].unsqueeze(1)
 
 
-def united(asked: Sequence[Positions]) -> Positions:
+def united(asked: Sequence[TensorPositions]) -> TensorPositions:
     """All positions that are asked for, each once."""
     if all(at is asked[0] for at in asked):
         return asked[0]
     return asked[0].nodes.positions(torch.cat([at.index for at in asked], 1))[0]
 
 
-def spread(parts: Sequence[tuple[Term, Pattern]], at: Positions) -> Term:
+def spread(parts: Sequence[tuple[Term, Pattern]], at: TensorPositions) -> Term:
     """The sum of parts at some positions: each read where it is carried, nothing off its diagonals."""
     whole, tied = [], []
     for source, pattern in parts:
@@ -253,7 +253,7 @@ def mixed_channels(
     columns: Sequence[Sequence[torch.Tensor]],
     blocks: Sequence[Sequence[torch.Tensor]],
     biases: Sequence[torch.Tensor],
-    at: Positions,
+    at: TensorPositions,
 ) -> Sequence[torch.Tensor]:
     """For each term of the output its targets beside each other, from the operands of each of the input."""
     bias = torch.cat([one[0] for one in biases]) if biases else None
@@ -272,7 +272,7 @@ def mixed_components(
     shapes: Sequence[Sequence[int]],
     weights: dict[str, torch.Tensor],
     sizes: Sequence[int],
-    at: Positions,
+    at: TensorPositions,
 ) -> Sequence[torch.Tensor]:
     """The same by a layer of the group that acts on components, whose samples are the positions."""
     rows = [[value.reshape(len(at), *shape) for value in column] for column, shape in zip(columns, shapes)]
@@ -310,15 +310,15 @@ def without_weights(layer: Any, device: torch.device) -> Any:
 
 
 def at_positions(
-    terms: Sequence[Term], shapes: Sequence[Sequence[int]], wanted: Mapping[int, Positions]
-) -> tuple[list[Positions], list[torch.Tensor]]:
+    terms: Sequence[Term], shapes: Sequence[Sequence[int]], wanted: Mapping[int, TensorPositions]
+) -> tuple[list[TensorPositions], list[torch.Tensor]]:
     """Where terms are wanted, and their values there, (entries, components, channels)."""
     places = [wanted[len(at.index)] if len(at.index) > 1 else at for at, _ in terms]
     values = [read(term, at).reshape(len(at), *shape) for term, at, shape in zip(terms, places, shapes)]
     return places, values
 
 
-def flattened(places: Sequence[Positions], values: Sequence[torch.Tensor]) -> list[Term]:
+def flattened(places: Sequence[TensorPositions], values: Sequence[torch.Tensor]) -> list[Term]:
     """The inverse of at_positions."""
     return [(at, y.flatten(1)) for at, y in zip(places, values)]
 
@@ -328,13 +328,13 @@ def added(terms: Sequence[Term], changes: Sequence[Term]) -> list[Term]:
     return [(at, read(term, at) + change) for term, (at, change) in zip(terms, changes)]
 
 
-def masked(x: torch.Tensor, mask: torch.Tensor, at: Positions) -> torch.Tensor:
+def masked(x: torch.Tensor, mask: torch.Tensor, at: TensorPositions) -> torch.Tensor:
     """Values times the mask of their graph, (graphs, channels)."""
     rows = mask[at.graph]
     return x * rows.reshape(len(rows), *[1] * (x.ndim - 2), rows.shape[-1])
 
 
-def pooled(at: Positions, x: torch.Tensor, reduce: str, nothing: float) -> Term:
+def pooled(at: TensorPositions, x: torch.Tensor, reduce: str, nothing: float) -> Term:
     """Sums, means or maxima over components and over each graph, entries that are not there ``nothing``."""
     order, graphs = len(at.index), at.nodes.everywhere(0)
     axes = tuple(range(1, x.ndim - 1))
@@ -355,12 +355,12 @@ def pooled(at: Positions, x: torch.Tensor, reduce: str, nothing: float) -> Term:
 # --- input and output -----------------------------------------------------------------------------
 
 
-class Entries:
+class TensorEntries:
     """An index as it was given, its positions, and the row of each column among them."""
 
     __slots__ = ("index", "positions", "rows")
 
-    def __init__(self, index: torch.Tensor, positions: Positions, rows: torch.Tensor) -> None:
+    def __init__(self, index: torch.Tensor, positions: TensorPositions, rows: torch.Tensor) -> None:
         self.index, self.positions, self.rows = index, positions, rows
 
 
@@ -374,7 +374,7 @@ def computed_on_entries(
     shapes: Sequence[Sequence[int]],
     shapes_out: Sequence[Sequence[int]],
     sampled: Sequence[int],
-    compute: Callable[[list[Term], dict[int, Positions]], Sequence[Term]],
+    compute: Callable[[list[Term], dict[int, TensorPositions]], Sequence[Term]],
 ) -> Any:
     """The outputs for a batch of graphs: ``compute`` gets terms, and for each order where they are wanted.
 
@@ -427,7 +427,7 @@ def letters_given(letters: Sequence[str], sizes: Any) -> dict[str, int]:
     return {**given}
 
 
-def nodes_of(terms: Sequence[Any], orders: Sequence[int], batch: Any, graphs: Any, n: int | str) -> Nodes:
+def nodes_of(terms: Sequence[Any], orders: Sequence[int], batch: Any, graphs: Any, n: int | str) -> GraphNodes:
     """The nodes of the batch: its vector, or one graph of as many nodes as the terms show; n in each, if a number."""
     if graphs is not None and (type(graphs) is not int or graphs < 0):
         raise ShapeError(f"graphs is the number of graphs, a whole number, not {graphs!r}")
@@ -453,7 +453,7 @@ def nodes_of(terms: Sequence[Any], orders: Sequence[int], batch: Any, graphs: An
         )
     if count > 2**28:
         raise ShapeError(f"there are {count:,} graphs, more than {2**28:,}: number them one after the other, from 0")
-    nodes = Nodes(batch.long(), count)
+    nodes = GraphNodes(batch.long(), count)
     if isinstance(n, int) and bool((nodes.sizes != n).any()):
         sizes = sorted({*nodes.sizes.tolist()} - {n})
         raise ShapeError(f"a graph has {sizes[0]} nodes, but the layer is for n = {n}: make it for S(n), any n")
@@ -461,11 +461,11 @@ def nodes_of(terms: Sequence[Any], orders: Sequence[int], batch: Any, graphs: An
 
 
 def read_terms(
-    terms: Sequence[Any], orders: Sequence[int], shapes: Sequence[Sequence[int]], nodes: Nodes
-) -> tuple[list[Term], dict[int, list[Entries]]]:
+    terms: Sequence[Any], orders: Sequence[int], shapes: Sequence[Sequence[int]], nodes: GraphNodes
+) -> tuple[list[Term], dict[int, list[TensorEntries]]]:
     """The values of each term with their positions, and for each order from 2 on the entries that were given."""
     values = []
-    given: dict[int, list[Entries]] = {}
+    given: dict[int, list[TensorEntries]] = {}
     for place, (term, order, shape) in enumerate(zip(terms, orders, shapes)):
         if order < 2:
             value = dense_term(term, place, shape, order, nodes)
@@ -473,12 +473,12 @@ def read_terms(
             continue
         index, value = entries_of_term(term, place, shape, order, nodes)
         positions, rows = nodes.positions(index)
-        given.setdefault(len(index), []).append(Entries(index, positions, rows))
+        given.setdefault(len(index), []).append(TensorEntries(index, positions, rows))
         values.append((positions, summed(value.flatten(1), rows, len(positions))))
     return values, given
 
 
-def dense_term(x: Any, place: int, shape: Sequence[int], order: int, nodes: Nodes) -> torch.Tensor:
+def dense_term(x: Any, place: int, shape: Sequence[int], order: int, nodes: GraphNodes) -> torch.Tensor:
     """A term of order 0 or 1; ShapeError for what is none."""
     rows, what = (len(nodes.graph), "nodes") if order else (len(nodes.sizes), "graphs")
     if not isinstance(x, torch.Tensor) or x.layout != torch.strided or x.shape != (rows, *shape):
@@ -487,7 +487,7 @@ def dense_term(x: Any, place: int, shape: Sequence[int], order: int, nodes: Node
     return numbers_at(x, place, nodes)
 
 
-def numbers_at(x: torch.Tensor, place: int, nodes: Nodes) -> torch.Tensor:
+def numbers_at(x: torch.Tensor, place: int, nodes: GraphNodes) -> torch.Tensor:
     """Values on the device of the graphs that can be multiplied; else ShapeError."""
     if x.layout != torch.strided:
         raise ShapeError(f"input {place} is no dense tensor: pass one, as by .to_dense()")
@@ -499,7 +499,7 @@ def numbers_at(x: torch.Tensor, place: int, nodes: Nodes) -> torch.Tensor:
 
 
 def entries_of_term(
-    x: Any, place: int, shape: Sequence[int], order: int, nodes: Nodes
+    x: Any, place: int, shape: Sequence[int], order: int, nodes: GraphNodes
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The index and the values of a sparse term."""
     what = f"input {place}"
@@ -523,7 +523,7 @@ def entries_of_term(
     return index, numbers_at(value, place, nodes)
 
 
-def read_index(index: Any, nodes: Nodes, what: str, order: int | None = None) -> torch.Tensor:
+def read_index(index: Any, nodes: GraphNodes, what: str, order: int | None = None) -> torch.Tensor:
     """Whole numbers (order, entries) that name nodes of one graph each; else ShapeError."""
     fits = isinstance(index, torch.Tensor) and index.ndim == 2 and len(index) > 1 and order in (None, len(index))
     if not fits:
@@ -567,8 +567,8 @@ def described(x: Any) -> str:
 
 
 def asked_entries(
-    at: Any, given: Mapping[int, Sequence[Entries]], sampled: Sequence[int], nodes: Nodes
-) -> dict[int, Entries]:
+    at: Any, given: Mapping[int, Sequence[TensorEntries]], sampled: Sequence[int], nodes: GraphNodes
+) -> dict[int, TensorEntries]:
     """For each order from 2 on the entries that are computed, with the index that is given back."""
     if not (at is None or isinstance(at, (torch.Tensor, tuple, list))):
         raise ShapeError(
@@ -578,7 +578,7 @@ def asked_entries(
     indices = {len(index): index for index in [read_index(index, nodes, "at") for index in listed]}
     if len(indices) < len(listed):
         raise ShapeError("at has two indices of the same order: join them, torch.cat(indices, 1)")
-    asked = {order: Entries(index, *nodes.positions(index)) for order, index in indices.items()}
+    asked = {order: TensorEntries(index, *nodes.positions(index)) for order, index in indices.items()}
     for order in sampled:
         if order in asked:
             continue
@@ -591,22 +591,22 @@ def asked_entries(
     return asked
 
 
-def each_once(given: Sequence[Entries], nodes: Nodes) -> Entries:
+def each_once(given: Sequence[TensorEntries], nodes: GraphNodes) -> TensorEntries:
     """The entries of some inputs, in the order in which their positions are named first."""
     entries = given[0]
     if len(given) > 1:
         index = torch.cat([entries.index for entries in given], 1)
-        entries = Entries(index, *nodes.positions(index))
+        entries = TensorEntries(index, *nodes.positions(index))
     positions, rows = entries.positions, entries.rows
     if len(positions) == len(rows):
         return entries
     columns = torch.arange(len(rows), device=rows.device)
     first = columns.new_full((len(positions),), len(rows)).scatter_reduce(0, rows, columns, "amin").sort().values
-    return Entries(entries.index[:, first], positions, rows[first])
+    return TensorEntries(entries.index[:, first], positions, rows[first])
 
 
 def given_back(
-    outputs: Sequence[Term], shapes: Sequence[Sequence[int]], asked: Mapping[int, Entries], terms: Sequence[Any]
+    outputs: Sequence[Term], shapes: Sequence[Sequence[int]], asked: Mapping[int, TensorEntries], terms: Sequence[Any]
 ) -> Any:
     """Outputs as they are given to the caller: sparse tensors of torch where one of the inputs is one."""
     as_tensors = any(isinstance(term, torch.Tensor) and term.layout == torch.sparse_coo for term in terms)

@@ -23,7 +23,7 @@ from eqsynth.layers.linear import Linear
 from eqsynth.nn.activations import PackedLength, axis_lengths
 from eqsynth.nn.entries import (
     Cell,
-    Positions,
+    TensorPositions,
     Term,
     block,
     by_maps,
@@ -316,7 +316,7 @@ def weights_by_name(plan: Plan, blocks: Sequence[Sequence[Any]], biases: Sequenc
 
 
 def run_linear(
-    layer: Linear, values: Sequence[Term], wanted: Mapping[int, Positions], sizes: Mapping[str, int]
+    layer: Linear, values: Sequence[Term], wanted: Mapping[int, TensorPositions], sizes: Mapping[str, int]
 ) -> list[Term]:
     """A layer on values (entries, components and channels) at positions; ``sizes`` has the letters of components."""
     given = layer.plan
@@ -336,7 +336,7 @@ class Mixer:
     #: A tensor with the device and the dtype of the parameters.
     like: torch.Tensor
 
-    def __call__(self, step: Mix, values: Mapping[str, Term], at: Positions) -> Mapping[str, torch.Tensor]:
+    def __call__(self, step: Mix, values: Mapping[str, Term], at: TensorPositions) -> Mapping[str, torch.Tensor]:
         """The values of the targets, by name, from those of the operands."""
         mixing, space_out = self.layer.mixings[step], self.layer.hom.space_out
         columns = [
@@ -355,7 +355,7 @@ class Mixer:
         return named
 
     def _mixed(
-        self, part: Part, terms: Sequence[int], columns: Sequence[Sequence[torch.Tensor]], at: Positions
+        self, part: Part, terms: Sequence[int], columns: Sequence[Sequence[torch.Tensor]], at: TensorPositions
     ) -> Sequence[torch.Tensor]:
         """For each term of the output its targets beside each other."""
         blocks = [[self._weights(one) for one in row] for row in part.blocks]

@@ -31,7 +31,6 @@ from eqsynth.exact.permutations import signed_permutation
 from eqsynth.families.group import Group
 from eqsynth.families.representation import generators
 from eqsynth.graphs.orbits import elements as all_elements
-from eqsynth.layers.packing import symmetrise
 from eqsynth.nn.activations import EquivariantModule, Tensors, joined
 from eqsynth.nn.networks import MLP, problem_of, sizes_asked
 from eqsynth.spaces.space import Order, Space, axis_counts, is_packed, is_plain, order_text, twists_of, untwisted
@@ -163,6 +162,8 @@ class _Wrapped(EquivariantModule):
 
     def _drawn(self) -> list[torch.Tensor]:
         """One random input, in double precision: what holds for it does for almost all."""
+        from eqsynth.layers.packing import symmetrise  # it loads torch's compiler
+
         drawn, generator = [], torch.Generator().manual_seed(0)
         for channels, order in self.space_in:
             sizes = [n if isinstance(n, int) else TRIED for n in self._lengths(order)]

@@ -479,6 +479,8 @@ class _Block:
         known = len(group.factors) == 1 and (group.form == "delta" or self.activation == "gated")
         if not known or group.symbolic or not all(map(_may_be_stored, space.orders)):
             return False
+        if self.activation in PAIRING and _usual(group, space) is not None:
+            return False
         if most < 3 and (self.activation == "gated" or not any(map(is_packed, space.orders))):
             return False
         return group.number**most <= MOST_COORDINATES and has_parts(group, most)

@@ -19,8 +19,8 @@ from eqsynth.graphs.graph import Graph
 from eqsynth.layers.emitted import require_dtype
 from eqsynth.nn.activations import EquivariantModule, axis_lengths, joined, suffix
 from eqsynth.nn.entries import (
-    Nodes,
-    Positions,
+    GraphNodes,
+    TensorPositions,
     Term,
     asked_entries,
     given_back,
@@ -304,7 +304,7 @@ def _on_axes(value: torch.Tensor, part: Part, order: int) -> torch.Tensor:
 # --- on entries that are there --------------------------------------------------------------------
 
 
-def _at_positions(program: Contraction, channels: Sequence[Term], at: Positions, densities: bool) -> torch.Tensor:
+def _at_positions(program: Contraction, channels: Sequence[Term], at: TensorPositions, densities: bool) -> torch.Tensor:
     """The polynomials of one order at some positions, (positions, patterns)."""
     values: list[Term] = []
     for step in program.steps:
@@ -328,7 +328,7 @@ def _at_positions(program: Contraction, channels: Sequence[Term], at: Positions,
     return torch.cat(columns, 1)
 
 
-def _vertex(part: Part, nodes: Nodes, ones: Callable[..., torch.Tensor]) -> Term:
+def _vertex(part: Part, nodes: GraphNodes, ones: Callable[..., torch.Tensor]) -> Term:
     """A vertex alone: 1 at each node, or their number in each graph."""
     at = nodes.everywhere(len(part.axes[:1]))
     value = ones(len(at), 1)

@@ -10,7 +10,7 @@ import torch
 
 from eqsynth.exact.limits import afford
 from eqsynth.families.hom import Hom
-from eqsynth.nn.entries import Positions, Term, read, reduced, spread, summed, united
+from eqsynth.nn.entries import TensorPositions, Term, read, reduced, spread, summed, united
 from eqsynth.plans.plan import POWERS, Plan
 from eqsynth.plans.steps import Input, Mix, Output, Pattern, Reduce, Spread
 
@@ -24,11 +24,11 @@ Axes = tuple[int, ...]
 class Mixing(Protocol):
     """How the channels of operands are mixed into those of targets, at the same positions."""
 
-    def __call__(self, step: Mix, values: Mapping[str, Term], at: Positions) -> Mapping[str, torch.Tensor]:
+    def __call__(self, step: Mix, values: Mapping[str, Term], at: TensorPositions) -> Mapping[str, torch.Tensor]:
         """The values of the targets, by name, from those of the operands."""
 
 
-def run(plan: Plan, mixing: Mixing, inputs: Sequence[Term], wanted: Mapping[int, Positions]) -> list[Term]:
+def run(plan: Plan, mixing: Mixing, inputs: Sequence[Term], wanted: Mapping[int, TensorPositions]) -> list[Term]:
     """The outputs of a plan at the wanted positions of each order, from values (entries, channels) at positions.
 
     The steps are those of eqsynth.interpret, on what is there.
@@ -95,11 +95,11 @@ def demands(plan: Plan) -> dict[str, Demand]:
     return found
 
 
-def _demanded(plan: Plan, wanted: Mapping[int, Positions]) -> dict[str, Positions]:
+def _demanded(plan: Plan, wanted: Mapping[int, TensorPositions]) -> dict[str, TensorPositions]:
     """Where each value between mixing and output is computed."""
-    demanded: dict[str, Positions] = {}
+    demanded: dict[str, TensorPositions] = {}
 
-    def pulled(reader: str | int, pattern: Pattern | None) -> Positions:
+    def pulled(reader: str | int, pattern: Pattern | None) -> TensorPositions:
         at = demanded[reader] if isinstance(reader, str) else wanted[reader]
         return at if pattern is None else at.reduced(pattern)[2]
 

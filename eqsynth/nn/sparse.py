@@ -24,7 +24,7 @@ from eqsynth.nn.activations import (
     joined,
 )
 from eqsynth.nn.entries import (
-    Positions,
+    TensorPositions,
     Term,
     added,
     at_positions,
@@ -144,7 +144,7 @@ class Sparse(EquivariantModule):
         terms = listed_terms(x, str(self.space_in), len(self.space_in))
         letters = self._letters(terms, sizes)
 
-        def compute(values: list[Term], wanted: dict[int, Positions]) -> list[Term]:
+        def compute(values: list[Term], wanted: dict[int, TensorPositions]) -> list[Term]:
             own = next(self.module.parameters(), None)
             if own is not None:
                 for _, value in values:
@@ -285,7 +285,9 @@ def _check(module: nn.Module, whole: tuple[bool, ...], restrict: bool) -> tuple[
     return tuple(node_order(order) < 2 for order in hom.space_out.orders)
 
 
-def _apply(module: Any, values: list[Term], wanted: dict[int, Positions], letters: Mapping[str, int]) -> list[Term]:
+def _apply(
+    module: Any, values: list[Term], wanted: dict[int, TensorPositions], letters: Mapping[str, int]
+) -> list[Term]:
     """A module on values; what it makes of order 2 and above is computed at the wanted positions."""
     if type(module).forward is Sequential.forward:
         for child in module.children():
@@ -320,7 +322,7 @@ def _pooled(module: Pool, place: int, value: Term, shape: tuple[int, ...], lette
     return pooled(at, module.normed(place, x.reshape(len(at), *shape)), module.reduce, nothing)
 
 
-def _pointwise(module: Any, entries: list[torch.Tensor], places: list[Positions]) -> list[torch.Tensor]:
+def _pointwise(module: Any, entries: list[torch.Tensor], places: list[TensorPositions]) -> list[torch.Tensor]:
     """A module that sees one position at a time, or the same mask for all positions of a graph."""
     if isinstance(module, Dropout):
         if not module.training:

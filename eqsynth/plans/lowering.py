@@ -382,8 +382,8 @@ def _fourier_plan(hom: Hom, bias: bool, normalization: str, levels: Collection[i
     """
     if not hom.group.coarsens:
         raise GroupError(
-            f"{hom.group} has no plan by Fourier transform: its labels do not fall into orbits of S_c. "
-            "Ask for another method"
+            "method='fourier' is a transform over the orders in which a map reads positions that differ, as those of "
+            f"S(n) do; {hom.group} has other maps. Ask for method='irreps' or 'diagrams', or leave it out"
         )
     if hom.group.over_complex:
         raise GroupError(

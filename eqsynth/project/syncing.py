@@ -516,7 +516,9 @@ def compare(project: Project, *, keep: bool = False) -> State:
     folder = project.folder
     lock, recorded = _read_lock(folder / LOCK)
     wanted = {layer.file for layer in project.layers} | {PACKAGE}
-    unlisted = {file: record for file, record in recorded.items() if keep and file not in wanted}
+    # What is recorded and gone is nothing to import.
+    kept = [file for file in recorded if keep and file not in wanted and _read(folder / file) is not None]
+    unlisted = {file: recorded[file] for file in kept}
     targets, notes = _targets(project, unlisted)
     records = dict(unlisted)
     changes = []

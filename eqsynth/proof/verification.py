@@ -22,6 +22,7 @@ from eqsynth.codegen.artifact import artifact_of
 from eqsynth.diagrams import bilabelled, functor, gram, standard
 from eqsynth.diagrams.diagram import Diagram, Element, Orbit
 from eqsynth.diagrams.enumeration import count as count_diagrams
+from eqsynth.diagrams.enumeration import diagrams as enumerated
 from eqsynth.diagrams.enumeration import misfit
 from eqsynth.diagrams.transfer import WORDS
 from eqsynth.errors import (
@@ -246,7 +247,7 @@ def _check_certificate(basis: Basis) -> None:
             f"the certificate speaks of {certificate.dimension} of {certificate.spanning} elements, "
             f"but there are {len(basis)}"
         )
-    known = group.arguments if basis.plain_orders or group.maps == "factors" else ("cosets", "means")
+    known = group.arguments if basis.plain_orders or group.maps == "factors" else ("cosets", "means", "orbits of all")
     if irreps.has_irreps(basis.inputs, basis.outputs) and group.maps != "factors":
         known = irreps.ARGUMENTS
     if basis.plain_orders and bases.takes_kernel(group, basis.inputs, basis.outputs):
@@ -528,10 +529,14 @@ def _check_symmetric(basis: Basis) -> str:
     large, exact ranks say that the maps and the means span the same space; else orbits of diagrams are compared.
     """
     group, inputs, outputs = basis.group, basis.inputs, basis.outputs
-    whole = bases.basis(group, plain(inputs), plain(outputs))
-    check_basis(whole)
-    _check_spanning(basis, whole.certificate.spanning)
-    count = len(basis)
+    every, count = basis.certificate.independence == "orbits of all", len(basis)
+    if not every:
+        whole = bases.basis(group, plain(inputs), plain(outputs))
+        check_basis(whole)
+        _check_spanning(basis, whole.certificate.spanning)
+        closed = group.coarsens or index_symmetries.by_diagrams(group, whole.diagrams, inputs, outputs) is not None
+        if basis.certificate.independence == "cosets" and group.diagrammatic and not closed:
+            raise VerificationError(f"exchanges of axes lead out of the {len(whole)} diagrams: cosets prove nothing")
     if group.diagrammatic:
         allowed = maps_of(group, inputs, outputs)
         expected = dimension.symmetric_dimension(allowed, *tensor_parts(inputs), *tensor_parts(outputs))
@@ -543,17 +548,40 @@ def _check_symmetric(basis: Basis) -> str:
             problems = [misfit(allowed, one) if isinstance(one, Diagram) else "it is no diagram" for one in basis]
         if any(problems):
             raise VerificationError(f"an element is not equivariant under {group}: {next(filter(None, problems))}")
+    if every:
+        return _check_orbits(basis)
     sizes = () if group.symbolic else whole.sizes()
     entries = len(whole) * prod(n ** (axes_of(inputs) + axes_of(outputs)) for n in sizes)
     if sizes and (basis.certificate.independence == "means" or entries <= MAX_MEANING):
         _check_span(basis, whole)
         return f"{counted(count, 'map')}, which span the means of {len(whole)} over exchanges of axes"
-    orbits_of_all = [_orbit_of_exchanges(basis, number) for number in range(count)]
-    if len(set(orbits_of_all)) != count or not all(orbits_of_all):
-        raise VerificationError(f"two of the {count} maps are the same up to exchanges of axes, or one vanishes")
-    if not all(map(partial(_is_turned, basis), range(count))):
-        raise VerificationError("a map is not added in all orders of the axes of its output")
+    _check_one_of_each(basis)
     return f"{counted(count, 'map')}, one for each orbit of diagrams under exchanges of axes"
+
+
+def _check_orbits(basis: Basis) -> str:
+    """One diagram of each orbit of all diagrams under exchanges of axes, that does not vanish; they span all maps."""
+    allowed = maps_of(basis.group, basis.inputs, basis.outputs)
+    listed = set(enumerated(allowed, axes_of(basis.outputs), axes_of(basis.inputs)))
+    _check_spanning(basis, len(listed))
+    if len(listed) == dimension.dimension(allowed, _vertices(basis)):
+        raise VerificationError("all diagrams are independent, so that their number proves no more than they do")
+    orbits_of_maps = _check_one_of_each(basis)
+    above, below = _moves(basis)
+    listed = listed.difference(*orbits_of_maps)
+    if any(_images(basis, diagram, [*above, *below]) for diagram in listed):
+        raise VerificationError(f"there are other orbits of diagrams than those of the {len(basis)} maps")
+    return f"{counted(len(basis), 'map')}, one for each orbit of all diagrams under exchanges of axes"
+
+
+def _check_one_of_each(basis: Basis) -> list[frozenset[Diagram]]:
+    """Raise unless maps are in orbits of their own under exchanges of axes, and made of all of them; the orbits."""
+    orbits_of_all = [_orbit_of_exchanges(basis, number) for number in range(len(basis))]
+    if len(set(orbits_of_all)) != len(basis) or not all(orbits_of_all):
+        raise VerificationError(f"two of the {len(basis)} maps are the same up to exchanges of axes, or one vanishes")
+    if not all(map(partial(_is_turned, basis), range(len(basis)))):
+        raise VerificationError("a map is not added in all orders of the axes of its output")
+    return orbits_of_all
 
 
 def _check_span(basis: Basis, whole: Basis) -> None:
@@ -608,11 +636,15 @@ def _images(basis: Basis, start: Diagram, moves: Sequence[tuple[Turn, int]]) -> 
     """The images of a diagram under exchanges of axes from some vertex on, with signs; none where it vanishes."""
     signs, agenda = {start: 1}, [start]
     forms = index_symmetries.forms_of(basis.group, start.outputs + start.inputs)
+    known = {(start.blocks, start.head): start}
+    exchanges = [(index_symmetries.images_under(swap, first, forms), sign) for (swap, sign), first in moves]
     while agenda:
         at = agenda.pop()
-        for (swap, sign), first in moves:
-            image, by = index_symmetries.permuted(at, swap, first, forms)
-            if image not in signs:
+        for exchange, sign in exchanges:
+            key, by = exchange(at)
+            image = known.get(key)
+            if image is None:
+                image = known[key] = Diagram(start.outputs, start.inputs, key[0], head=key[1])
                 signs[image] = signs[at] * sign * by
                 agenda.append(image)
             elif signs[image] != signs[at] * sign * by:

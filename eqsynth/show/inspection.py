@@ -282,7 +282,8 @@ def _read_sizes(group: Group, n: int | Sequence[int] | None) -> list[int] | None
         if not group.symbolic:
             return None
         return [f.n if isinstance(f.n, int) else OPEN + -OPEN % f.multiple for f in group.factors]
-    given = list(n) if isinstance(n, tuple | list) else [n] * len(group.factors)
+    alone = len(group.factors) == 1
+    given = list(n) if isinstance(n, tuple | list) else [n if alone or f.symbolic else f.n for f in group.factors]
     sizes = [size for size in map(whole, given) if size is not None]
     if len(sizes) != len(given) or len(sizes) != len(group.factors):
         raise SymbolicError(f"n is a whole number, or one for each factor of {group}, not {shown(n, 40)}")

@@ -574,6 +574,8 @@ def _read_term(text: str, position: int) -> tuple[int, Order, int]:
         if not before and "-" in text[start : start + 2]:
             raise ParseError("space", text, start, "orders and channels are not negative", _CURE)
         cure = _PAIRS if text[at : at + 1] in KINDS and text.startswith("(", at + 1) else _CURE
+        if not before and re.match(r"[A-Z][A-Za-z']*\([0-9a-z]+\)", text[at:]):
+            cure = "This looks like a group, which comes first: eq.Linear('O(3)', '4x1', '8x1'), and all other layers."
         cure = _DUALS if "*" in text[at:].partition("+")[0] else cure
         raise ParseError("space", text, at, f"{'an order' if before else 'a term'} is expected here", cure)
     channels = int(before[1][:20]) if before else 1

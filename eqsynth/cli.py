@@ -387,6 +387,8 @@ def _order(text: str) -> Order:
     """An order as people type it: 2, 1.det, [ijk=ikj], irreps 2e, {2,1}, and for products 2,1, (2,1) or ((1,1),2)."""
     if re.fullmatch(r"[0-9(),\s]*\([0-9,\s]+\)[0-9(),\s]*", text.strip()[1:]):
         return read_order(text.strip())
+    if re.match(r"\s*[0-9]+\s*x", text):
+        return read_order(text)  # a space, which is an order only where it has one channel
     # Commas inside of braces are those of a partition.
     listed = re.findall(r"(?:\{[^{}]*\}|[^,{])+|\{", text.strip().removeprefix("(").removesuffix(")"))
     parts = [part.strip() for part in listed if part.strip()]

@@ -369,3 +369,14 @@ def test_pivots_of_large_matrices_are_those_of_flint(shape, rank):
     found = gram.pivots_modulo(residues, prime)
     assert len(found) <= rank
     assert found == reduced(residues, prime)
+
+
+@pytest.mark.parametrize("large", [3, 10**8])
+def test_products_of_rows_are_exact(large):
+    # 10**8 squared, six times, is above 2**53.
+    rows = np.random.default_rng(0).integers(-large, large + 1, size=(5, 6))
+    exact = rows.astype(object) @ rows.T.astype(object)
+    assert gram.products_of_rows(rows).tolist() == exact.tolist()
+    assert gram.products_of_rows(rows[:0]).shape == (0, 0)
+    assert gram.rank_of(gram.products_of_rows(rows[:0])) == 0
+    assert gram.rank_of(gram.products_of_rows(np.concatenate([rows, rows[:2] - rows[1:3]]))) == 5

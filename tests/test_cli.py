@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import eqsynth as eq
+from eqsynth.errors import EqsynthError
 from terminal import eqsynth, plain_environment
 
 
@@ -189,6 +190,14 @@ def test_errors_are_one_message_and_exit_code_one(arguments, message, tmp_path):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_orders_may_be_spaces_of_one_channel():
+    from eqsynth.cli import _order
+
+    assert (_order("1x2"), _order("1x(2,1)")) == (2, (2, 1))
+    with pytest.raises(EqsynthError, match="'4x2' is a space of 4 channels, not an order: write 2"):
+        _order("4x2")
 
 
 def test_version():

@@ -31,6 +31,7 @@ from eqsynth.exact.polynomial import Polynomial
 from eqsynth.families.hom import fitted_order, maps_of
 from eqsynth.families.representation import act
 from eqsynth.families.walled import weight_of
+from eqsynth.project.networks import network_artifact
 from eqsynth.spaces.space import (
     Space,
     Symmetry,
@@ -669,6 +670,31 @@ def test_conversions_of_real_numbers_leave_complex_modules_alone():
         assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert next(eq.nn.NormActivation("U(2)", 1).to(torch.float64).parameters()).dtype == torch.float64
     assert next(eq.nn.NormActivation("O(2)", 1).double().parameters()).dtype == torch.float64
+
+
+@pytest.mark.filterwarnings("error:Casting complex", "ignore:Complex modules")
+def test_files_convert_complex_numbers_as_layers_do():
+    space = "2x(1,1) + 2x0"
+    makers = (lambda *of: eq.Linear(*of, of[1]), eq.nn.LayerNorm, eq.nn.BatchNorm)
+    net = eq.nn.Sequential(*(make("SU(3)", space) for make in makers))
+    file = {}
+    exec(compile(network_artifact(net).source, "network", "exec"), file)
+    twin = file["Network"]()
+    for convert in (lambda one: one.double(), lambda one: one.to(torch.complex128)):
+        kinds = [{name: value.dtype for name, value in convert(one).state_dict().items()} for one in (net, twin)]
+        assert kinds[0] == kinds[1]
+    with pytest.raises(ValueError, match=r"are complex numbers, not .* module\.to\(torch\.complex128\)"):
+        twin.to(torch.float64)
+    # Tables of constants are made anew in the new precision.
+    layer = eq.Linear("SU(2)", "1x2", "1x2")
+    exec(compile(layer.source, "layer", "exec"), file)
+    alone = file["EquivariantLinear"]()
+    alone.load_state_dict(layer.state_dict())
+    x = torch.randn(4, 2, 2, 1, dtype=torch.complex128)
+    y, meant = alone.to(torch.complex128)(x), layer.to(torch.complex128)(x)
+    torch.testing.assert_close(y, meant, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match=r"are complex numbers, not torch\.float32"):
+        alone.to(torch.float32)
 
 
 def test_a_phase_is_not_seen_by_sizes():

@@ -293,7 +293,7 @@ class TestText:
             ),
             ("S(m) wr S(3)", "{1}", GroupError, "no irreps with coordinates.*ask for tensors of an order$"),
             ("S(2) wr S(3)", "{2:2;1,1:1}", ParseError, "part of tensors of a wreath product"),
-            ("O(3)", "12e", SizeError, "degree above 11"),
+            ("O(3)", "12e", SizeError, "degrees up to 11"),
             ("S(7)", "{1,1,1,1,1,1,1}", None, ""),
             ("S(9)", "{5,1,1,1,1}", SizeError, "ask for"),
         ],
@@ -567,6 +567,11 @@ class TestProducts:
         with pytest.warns(ZeroOutputWarning, match="output term 0"):
             layer = eq.Power("O(3)", "1x1o", 2, "1x1e + 1x2e + 1x0e", bias=False)
         assert layer.plan.dims == {(0, 1): 1, (0, 2): 1}
+
+    def test_powers_with_too_many_maps_are_refused_before_these_are_made(self, monkeypatch):
+        monkeypatch.setattr("eqsynth.plans.products.basis", None)
+        with pytest.raises(SizeError, match=r"the maps 9 -> 3o of a product would take about"):
+            eq.Power("O(3)", "1x3o", 3, "1x3o")
 
 
 class TestProofs:

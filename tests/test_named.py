@@ -440,6 +440,11 @@ def test_names_that_could_be_read_as_something_else_are_refused(name):
 def test_names_are_texts_and_none_of_another_graph():
     with pytest.raises(GroupError, match="is a text, not 5"):
         eq.PermutationGroup([(1, 0)], name=5)
+    with pytest.raises(GroupError, match=r"'B_4' reads as a member of the family B, .* name='group B_4'"):
+        eq.PermutationGroup([(1, 0)], name="B_4")
+    assert eq.PermutationGroup([(1, 0)], name="group B_4").name == "group B_4"
+    with pytest.raises(GroupError, match="'a x b' reads as a product"):
+        eq.PermutationGroup([(1, 0)], name="a x b")
     with pytest.raises(GroupError, match="name of another graph"):
         eq.Aut([(0, 1)], name="petersen")
     with pytest.raises(ParseError, match=r"Aut\(a = b\)'") as caught:

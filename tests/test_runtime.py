@@ -202,6 +202,7 @@ def test_imports_are_those_of_what_is_used():
     # Names that hints alone use are imported by no file.
     assert carry.importable() == {
         *("math", "nullcontext", "lru_cache", "combinations", "permutations", "product", "torch", "nn", "linear"),
+        *("warnings", "apply_complex"),
         *FUNCTIONS,
     }
 

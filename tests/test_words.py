@@ -388,3 +388,13 @@ def test_no_two_families_say_different_things_of_one_kind():
     for group in (*FAMILIES.values(), *SIGNED.values(), *OTHERS.values()):
         for kind_of_map, source in group.sources.items():
             assert said.setdefault(kind_of_map, source) == source
+
+
+def test_legends_say_what_edges_with_arrows_are():
+    for graph, one in (("Aut(4: 0>1 1>2 2>3 3>0)", "a→b is an edge"), ("Aut(petersen)", "a and b are neighbours")):
+        assert f"A[a,b] is 1 where {one}, else 0" in str(eq.basis(graph, 1, 1))
+
+
+def test_no_single_reflection_is_in_a_special_group():
+    assert "Boost or rotate the coordinates of the input, or negate two of them, and" in str(eq.basis("SO(1,3)", 1, 1))
+    assert "Boost, rotate or reflect the coordinates of the input, and" in str(eq.basis("O(1,3)", 1, 1))

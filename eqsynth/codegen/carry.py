@@ -16,9 +16,11 @@ from eqsynth.codegen.meaning import LENGTH
 from eqsynth.errors import EqsynthError
 
 #: The modules, in order; what they define has different names, and the first imports what all of it needs.
-MODULES = ("codegen/runtime.py", "nn/samples.py", "nn/entries.py")
+MODULES = ("codegen/runtime.py", "layers/converting.py", "nn/samples.py", "nn/entries.py")
 #: The class whose methods are copied one by one.
 SHARED = "Carried"
+#: The method of a class over the complex numbers, which calls a function that it carries.
+APPLY_COMPLEX = "def _apply(self, fn, recurse=True):\n    return apply_complex(self, fn, recurse)\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,8 @@ class _File:
     def source(self, docstring: str) -> ClassSource:
         """The class."""
         forward = self.forward.text()
-        helpers = frozenset(self.forward.tables.helpers)
+        converts = {"apply_complex"} if self._keeps_complex() else set()
+        helpers = frozenset(self.forward.tables.helpers | converts)
         uses = {"linear"} if "linear(" in forward else set()
         # More than their functions use; without it all these files would be others.
         uses |= {"linear", "combinations"} if "_mix_orbits" in helpers else set()
@@ -170,6 +171,10 @@ class _File:
     def _class(self, docstring: str) -> str:
         parameters, tables = self.names.parameters(), self.forward.tables
         methods = tables.methods(parameters[0]) if parameters else []
+        has_tables = bool(methods)
+        if self._keeps_complex():
+            of_torch, own = "super()._apply(", "apply_complex(self, "
+            methods = [line.replace(of_torch, own) for line in methods] if methods else [carry.APPLY_COMPLEX]
         lines = [
             f'"""{docstring}"""',
             "",
@@ -179,7 +184,7 @@ class _File:
             "    self.reset_parameters()",
             "",
             *methods,
-            *self._reset_parameters(bool(methods)),
+            *self._reset_parameters(has_tables),
             "",
             carry.methods("_reject", serves=self._serves()),
             *([carry.methods(*STATE)] if parameters else []),
@@ -188,6 +193,10 @@ class _File:
             f'{self._shown("out", self.problem.space_out)}{self._unusual()}"',
         ]
         return "\n".join(lines)
+
+    def _keeps_complex(self) -> bool:
+        """Whether the class has complex parameters, which no conversion may make real."""
+        return self.problem.group.over_complex and bool(self.names.parameters())
 
     def _attributes(self) -> list[str]:
         """What the class says about itself."""

@@ -342,8 +342,9 @@ def _with_eta(maps: Tensor, n: int, plus: int, outputs: int, inputs: int, heads:
     for axes, step in ((outputs, 1), (inputs, -1)):
         for _ in range(axes):
             power = power[..., None] + step * (torch.arange(n) >= plus).long()
-    power = power.reshape(1, n**outputs, n**inputs) - (n - plus) * torch.tensor(heads)[:, None, None]
-    return maps * (1 - power % 4)
+    power = power.reshape(1, n**outputs, n**inputs) - (n - plus) * torch.arange(1 + max(heads))[:, None, None]
+    signs = (1 - power % 4).to(maps.dtype)
+    return maps.mul_(signs if len(signs) == 1 else signs[heads])
 
 
 def _units(unpacked: Tensor, signs: Tensor) -> Tensor:

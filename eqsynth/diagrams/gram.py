@@ -345,6 +345,31 @@ def _eliminated(residues: NDArray[np.int64], prime: int) -> tuple[list[int], lis
     return order[: len(pivots)].tolist(), pivots
 
 
+def products_of_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The inner products of all pairs of rows, exact; their rank is that of the rows.
+
+    >>> import numpy as np
+    >>> from eqsynth.diagrams.gram import products_of_rows
+    >>> products_of_rows(np.array([[1, 2], [0, 3]])).tolist()
+    [[5, 6], [6, 9]]
+
+    In floating point, which is many times as fast, where all sums are below 2^53.
+    """
+    import numpy as np
+
+    largest = max(int(rows.max(initial=0)), -int(rows.min(initial=0)))
+    wide = rows.astype(float) if largest**2 * rows.shape[1] < 1 << 53 else rows
+    products: NDArray[np.int64] = (wide @ wide.T).astype(np.int64)
+    return products
+
+
+def rank_of(products: NDArray[np.int64]) -> int:
+    """The rank of a matrix of whole numbers over Q."""
+    import flint
+
+    return int(flint.fmpz_mat(len(products), products.shape[1], products.ravel().tolist()).rank())
+
+
 def independent_rows(rows: NDArray[np.int64]) -> tuple[tuple[int, ...], int]:
     """The rows that are independent over Q of all rows before them, and the prime that shows it.
 
@@ -355,15 +380,11 @@ def independent_rows(rows: NDArray[np.int64]) -> tuple[tuple[int, ...], int]:
 
     Rows that are independent modulo a prime are so over Q, and the exact rank says whether they are enough.
     """
-    import flint
-
     # Many means are the same, or zero.
     first = {row.tobytes(): place for place, row in reversed([*enumerate(rows)]) if row.any()}
     places = sorted(first.values())
-    # The rank of vectors is that of their inner products.
-    products = rows[places] @ rows[places].T
-    size = len(places)
-    rank = flint.fmpz_mat(size, size, [int(value) for value in products.ravel()]).rank()
+    products = products_of_rows(rows[places])
+    rank = rank_of(products)
     for prime in PRIMES:
         pivots = pivots_modulo(products, prime)
         if len(pivots) == rank:

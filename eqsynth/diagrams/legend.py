@@ -105,8 +105,9 @@ def _marks(group: Group, parts: Sequence[tuple[Group | None, Single]], character
         yield "a head that lacks one index takes the one that is missing, or sums over it"
     if any(words.form_of(factor) == "eta" and part.bottom.head for factor, part in heads):
         yield "inputs come to the head through η, with its signs"
-    if any(part.edges or () in part.blocks for _, part in listed):
-        yield f"{_mark('node', characters)}: A[a,b] is 1 where a and b are neighbours, else 0; others are summed"
+    for arrows in sorted({words.directed(factor) for factor, part in listed if part.edges or () in part.blocks}):
+        one = "a→b is an edge" if arrows else "a and b are neighbours"
+        yield f"{_mark('node', characters)}: A[a,b] is 1 where {one}, else 0; others are summed"
     if any(isinstance(part, Orbit) for _, part in parts):
         yield f"{_mark('orbit', characters)} are one index tuple; the map is 1 wherever the group moves it, else 0"
     if any(isinstance(part, MatrixMap) for _, part in parts):

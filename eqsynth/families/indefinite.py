@@ -124,6 +124,7 @@ class IndefiniteSpecialOrthogonal(Indefinite, SpecialOrthogonal):
     The maps of O(p,q), and n free vertices on a head beside pairs, with eta on the axes of the input.
     """
 
+    action = "boost or rotate the coordinates{}, or negate two of them"
     sources: ClassVar[dict[str, str]] = {}
 
     p: int

@@ -141,7 +141,7 @@ def _irrep(group: Group, one: Irrep) -> tuple[Irrep, bool]:
     if one.spherical and not group.spherical:
         raise GroupError(f"{one} names an irrep of O(3), and of SO(3): those of {group} are written {_example(group)}")
     if one.order > MAX_DEGREE and one.spherical:
-        raise SizeError(f"{one} has a degree above {MAX_DEGREE}: ask for a lower one")
+        raise SizeError(f"irreps of {group} have degrees up to {MAX_DEGREE}, not {one.order}: ask for a lower one")
     if one.spherical or one.group == str(group):
         return one, False
     if not group.stride or group.split or group.signature is not None:

@@ -246,8 +246,13 @@ def checked_name(name: object) -> str:
             "letter, a digit or - first"
         )
     family = re.fullmatch(r"([A-Za-z]+?)[\s_.-]?[0-9n]*", name)
-    if " x " in name or (family and family[1] in (*FAMILIES, *OTHERS)):
-        raise GroupError(f"{shown(name)} looks like a family of groups, as S(5) does: give it a name of its own")
+    if " x " in name:
+        raise GroupError(f"{shown(name)} reads as a product of groups: take a name without an x between blanks")
+    if family and family[1] in (*FAMILIES, *OTHERS):
+        raise GroupError(
+            f"{shown(name)} reads as a member of the family {family[1]}, and this may be another group: put a word in "
+            f"front, name={f'group {name}'!r}"
+        )
     return name
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from math import prod
@@ -33,6 +32,7 @@ from eqsynth.errors import (
 from eqsynth.exact.limits import afford_parameters, afford_tensors
 from eqsynth.exact.numbers import whole
 from eqsynth.families.hom import Problem, ProductHom
+from eqsynth.layers.converting import apply_complex
 from eqsynth.layers.prepared import prepared
 from eqsynth.layers.slices import Slices, slices
 from eqsynth.layers.weights import Weights, weight_shapes, with_weights
@@ -446,13 +446,14 @@ def overridden(emitted: Any, plan: Plan, known: list[Slices], rewritten: Callabl
     own.__code__ = own.__code__.replace()
 
     def apply(self: Any, function: Any, recurse: bool = True) -> Any:
-        if plan.problem.group.over_complex:
-            complex_after(self, function)
         self.__dict__.pop("_prepared", None)
         if not self.external:
             return emitted._apply(self, function, recurse)
         before = [(table.dtype, table.is_meta) for table in self._buffers.values()]
-        nn.Module._apply(self, function, recurse)  # type: ignore[no-untyped-call]
+        if plan.problem.group.over_complex:
+            apply_complex(self, function, recurse)
+        else:
+            nn.Module._apply(self, function, recurse)  # type: ignore[no-untyped-call]
         if before != [(table.dtype, table.is_meta) for table in self._buffers.values()]:
             like: Any = next((table for table in self._buffers.values() if table.is_floating_point()), None)
             if like is not None:
@@ -536,23 +537,6 @@ def _afford_outputs(plan: Plan, known: dict[str, int], inputs: list[torch.Tensor
         batch * entries * inputs[0].element_size(),
         inputs[0].device,
     )
-
-
-def complex_after(module: nn.Module, function: Callable[[torch.Tensor], torch.Tensor]) -> torch.dtype:
-    """The dtype of complex64 numbers after what a module's ``_apply`` is given.
-
-    Raises EqsynthError where it would drop the imaginary parts of parameters.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        made = function(torch.zeros((), dtype=torch.complex64)).dtype
-    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-    if not made.is_complex and any(tensor.is_complex() for tensor in own):
-        raise EqsynthError(
-            f"parameters of this {type(module).__name__} are complex numbers, not {made}: convert it to "
-            "torch.complex64 or torch.complex128, module.to(torch.complex128)"
-        )
-    return made
 
 
 def require_dtype(module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool = False) -> None:

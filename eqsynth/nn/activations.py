@@ -19,7 +19,8 @@ from eqsynth.exact.limits import afford_parameters, check_factory
 from eqsynth.exact.numbers import bounded, flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Hom, fitted_space
-from eqsynth.layers.emitted import Output, complex_after, refuse_script, require_dtype
+from eqsynth.layers.converting import apply_complex
+from eqsynth.layers.emitted import Output, refuse_script, require_dtype
 from eqsynth.spaces.space import (
     Decomposed,
     Irrep,
@@ -49,6 +50,8 @@ class EquivariantModule(nn.Module):
     group: Group
     space_in: Space
     space_out: Space
+    #: What is raised where complex numbers would become real.
+    ShapeError = ShapeError
     #: Whether complex numbers mean something here.
     takes_complex = True
 
@@ -70,23 +73,10 @@ class EquivariantModule(nn.Module):
         self._multiple = {f.n: max(g.multiple for g in open_sizes if g.n == f.n) for f in open_sizes}
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Scales and variances stay real where a module of complex tensors is converted, ``.to(torch.complex128)``.
-
-        What leaves complex numbers as they are, as ``.double()`` does, leaves these as they are, too.
-        """
-        if not self.group.over_complex:
-            return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        stays = complex_after(self, fn) == torch.complex64
-
-        def converted(own: torch.Tensor) -> torch.Tensor:
-            result: torch.Tensor = fn(own)
-            if result.is_complex() and not own.is_complex():
-                return result.real.clone()
-            return own.to(result.device) if stays and own.is_floating_point() and result.dtype != own.dtype else result
-
-        for child in self.children() if recurse else ():
-            child._apply(fn)  # type: ignore[no-untyped-call]
-        return super()._apply(converted, False)  # type: ignore[no-untyped-call]
+        """Scales and variances stay real where a module of complex tensors is converted, ``.to(torch.complex128)``."""
+        if self.group.over_complex:
+            return apply_complex(self, fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def _empty(self, *shape: int, device: Any, dtype: torch.dtype | None) -> torch.Tensor:
         """A tensor for a parameter or a buffer; SizeError where it does not fit in memory."""

@@ -24,7 +24,7 @@ from eqsynth.plans.plan import NOMINAL_N
 from eqsynth.plans.powers import independent_values
 from eqsynth.plans.steps import Pair
 from eqsynth.spaces.exchanges import Turn, generated
-from eqsynth.spaces.space import Order, Symmetry, axis_counts, entries_of, generators_of, order_text
+from eqsynth.spaces.space import Order, Symmetry, axes_of, axis_counts, entries_of, generators_of, order_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,9 +73,36 @@ def independent(maps: Basis, problem: ProductHom, number: int) -> tuple[int, ...
     by_values = None if irreps.has_irreps(*orders, maps.outputs) else independent_values(maps, problem, number)
     if by_values is not None:
         return by_values
+    return _by_matrices(maps, swaps, _exchange_count(problem, number), orders)
+
+
+def afford_irreps(problem: ProductHom, number: int, term_out: int) -> None:
+    """Refuse a product of irreps whose maps :func:`independent` would refuse, before the maps themselves are made.
+
+    >>> from eqsynth.families.hom import ProductHom
+    >>> from eqsynth.plans.equal_operands import afford_irreps
+    >>> afford_irreps(ProductHom.parse("O(3)", ["1x2e"], "1x2e", "paired", (3,)), 0, 0)
+
+    Raises SizeError.
+    """
+    group, ins, out = problem.group, problem.hom.space_in.orders[number], problem.space_out.orders[term_out]
+    inputs = [problem.inputs[factor][1] for factor in problem.terms[number]]
+    if len(group.factors) == 1 and isinstance(group.n, int) and irreps.has_irreps(*inputs):
+        columns = group.n ** (axes_of(ins) + axes_of(out))
+        _afford_ranks(ins, out, irreps.dimension(group, ins, out), columns, _exchange_count(problem, number))
+
+
+def _exchange_count(problem: ProductHom, number: int) -> int:
+    """How many exchanges of equal operands and of the axes of symmetric ones there are."""
+    orders = [problem.inputs[factor][1] for factor in problem.terms[number]]
     symmetric = prod(entry.size for k in orders for entry in entries_of(k) if isinstance(entry, Symmetry))
-    equal = prod(map(factorial, Counter(problem.terms[number]).values()))
-    return _by_matrices(maps, swaps, symmetric * equal, orders)
+    return symmetric * prod(map(factorial, Counter(problem.terms[number]).values()))
+
+
+def _afford_ranks(inputs: Order, outputs: Order, count: int, columns: int, exchanges: int) -> None:
+    """Refuse exact ranks, and sums over all exchanges, of so many maps with so many entries."""
+    what = f"the maps {order_text(inputs)} -> {order_text(outputs)} of a product"
+    afford(what, "ask for lower orders", steps=count * columns * max(count, 10 * exchanges) // 100)
 
 
 def _of_diagrams(maps: Basis) -> bool:
@@ -160,7 +187,6 @@ def _moved(
 def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int, orders: Sequence[Order]) -> tuple[int, ...]:
     import numpy as np
 
-    problem = f"the maps {order_text(maps.inputs)} -> {order_text(maps.outputs)} of a product"
     counts = zip(axis_counts(maps.inputs), axis_counts(maps.outputs), strict=True)
     # Where n is a letter, any size will do at which the diagrams are independent.
     sizes = [
@@ -171,8 +197,7 @@ def _by_matrices(maps: Basis, swaps: Sequence[Turn], exchanges: int, orders: Seq
     columns = prod(
         lengths[index] for index in (*full_axes(maps.group, maps.outputs), *full_axes(maps.group, maps.inputs))
     )
-    # Exact ranks, and sums over all exchanges, of matrices with so many entries.
-    afford(problem, "ask for lower orders", steps=len(maps) * columns * max(len(maps), 10 * exchanges) // 100)
+    _afford_ranks(maps.inputs, maps.outputs, len(maps), columns, exchanges)
     every = (generated(swaps) if swaps else None) or {tuple(range(len(full_axes(maps.group, maps.inputs)))): 1}
     matrices = maps.matrices(sizes)
     if irreps.has_irreps(*orders, maps.outputs):

@@ -291,7 +291,8 @@ def _check_decomposed(hom: Hom, one: Order, method: str, parameters: str) -> Non
         if irreps.has_irreps(order):
             raise GroupError(
                 f"{order_text(order)} and {order_text(one)} are not mixed in one layer: ask for "
-                f"{order_text(plain(order))} in place of {order_text(order)}, or for {order_text(stored_full(one))}"
+                f"{order_text(plain(order))} in place of {order_text(order)}, or for {order_text(stored_full(one))} "
+                f"in place of {order_text(one)}"
             )
 
 

@@ -21,7 +21,7 @@ from eqsynth.errors import EqsynthError, SizeError, explain_calls
 from eqsynth.exact.numbers import flag
 from eqsynth.families.group import Group
 from eqsynth.families.hom import Problem, ProductHom, parse_problem, problem_of, with_transfer
-from eqsynth.plans.equal_operands import coupled_variance, independent, moments
+from eqsynth.plans.equal_operands import afford_irreps, coupled_variance, independent, moments
 from eqsynth.plans.infer import full_axes, stored_axes
 from eqsynth.plans.lowering import (
     BIAS,
@@ -229,6 +229,8 @@ def maps(problem: Problem, term_in: int, term_out: int) -> Basis:
     powers = None if some_irreps or problem.transfer else power_maps(problem, term_in, term_out)
     if powers is not None:
         return powers
+    if some_irreps:
+        afford_irreps(problem, term_in, term_out)
     linear = basis(group, *orders, transfer=problem.transfer)
     if any(isinstance(element, Orbit | MatrixMap) for element in linear.diagrams):
         _check_tied(problem, term_in, term_out)

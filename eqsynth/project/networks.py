@@ -16,6 +16,7 @@ from torch import nn
 import eqsynth
 from eqsynth.bases.forms import Form
 from eqsynth.bases.pointwise import positional, positions
+from eqsynth.codegen import carry
 from eqsynth.codegen.artifact import check_name
 from eqsynth.codegen.emit import Artifact, ClassSource, emit_class, header
 from eqsynth.codegen.names import packing_arguments
@@ -204,6 +205,9 @@ class Body:
             f"def forward(self, {', '.join(self.arguments)}):",
             *(f"    {line}".rstrip() for line in self.forward),
         ]
+        if self.over_complex and any(".Parameter(" in line or "register_buffer(" in line for line in self.init):
+            self.helpers.add("apply_complex")
+            self.methods.append(carry.APPLY_COMPLEX)
         for method in self.methods:
             lines += ["", method]
         text = "\n".join(lines)

@@ -586,7 +586,6 @@ def _check_one_of_each(basis: Basis) -> list[frozenset[Diagram]]:
 
 def _check_span(basis: Basis, whole: Basis) -> None:
     """Raise unless the maps, and the means of all maps, are the same space, and outputs have their symmetry."""
-    import flint
     import numpy as np
 
     ours, all_maps = _means(basis, False), _means(replace(whole, inputs=basis.inputs, outputs=basis.outputs), True)
@@ -597,15 +596,13 @@ def _check_span(basis: Basis, whole: Basis) -> None:
             raise VerificationError("the output of a map has not the symmetry that it should have")
     entries = prod(ours.shape[1:])
     ours, all_maps = (rows.reshape(len(rows), entries) for rows in (ours, all_maps))
-    ranks = []
-    for rows in (ours, all_maps, np.concatenate([ours, all_maps])):
-        # The rank of vectors is that of their inner products.
-        products_of = [[int(value) for value in row] for row in rows @ rows.T]
-        ranks.append(int(flint.fmpz_mat(products_of).rank()) if products_of else 0)
+    # The rank of vectors is that of their inner products.
+    products, count = gram.products_of_rows(np.concatenate([ours, all_maps])), len(ours)
+    ranks = [gram.rank_of(part) for part in (products[:count, :count], products[count:, count:], products)]
     prime = basis.certificate.prime
     if prime and len(basis):
         # Which prime shows the rank is part of what the certificate says.
-        ranks.append(len(gram.pivots_modulo(ours @ ours.T, prime)))
+        ranks.append(len(gram.pivots_modulo(products[:count, :count], prime)))
     if set(ranks) != {len(basis)}:
         raise VerificationError(
             f"the {len(basis)} maps have rank {ranks[0]}, the means of all {len(whole)} have rank {ranks[1]}, "

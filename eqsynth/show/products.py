@@ -39,8 +39,15 @@ class Part:
 
     @property
     def linear(self) -> Basis:
-        """All maps of the product as one tensor x; those that have weights, where all are too many to list."""
-        if self.by_patterns:
+        """All maps of the product as one tensor x; those that have weights, where these are found without the others.
+
+        >>> from eqsynth.families.hom import ProductHom
+        >>> from eqsynth.show.products import parts
+        >>> part, = parts(ProductHom.parse("SO(3)", ["1x3o", "1x3o"], "1x3o"))
+        >>> len(part.linear), part.kept
+        (1, [0])
+        """
+        if self.by_patterns or self.maps.certificate.independence == "coupling":
             return self.maps
         orders = self.problem.hom.space_in.orders[self.term], self.problem.space_out.orders[self.output]
         return basis(self.problem.group, *orders, transfer=self.problem.transfer)

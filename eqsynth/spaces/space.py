@@ -613,7 +613,7 @@ def _read_order(text: str, position: int) -> tuple[Order, int]:
         )
     if ends and text.startswith(".packed", position + 1):
         raise SpaceError(
-            "packed are tensors of a symmetry, inside of the brackets: write (S2.packed,1), or leave it out"
+            "packed are tensors of a symmetry, inside of the brackets: write (S2.packed,0), or leave it out"
         )
     if ends and text.startswith(".irreps", position + 1):
         raise SpaceError(

@@ -272,7 +272,7 @@ class Map:
         >>> swap("O(n)").power(2) == identity("O(n)", 2)
         True
 
-        Raises SpaceError unless there are as many outputs as inputs.
+        Raises SpaceError unless there are as many outputs as inputs, EqsynthError for other exponents.
         """
         count = whole(exponent)
         if count is None or count < 0:

@@ -631,7 +631,8 @@ def _draw_steps(axes: Any, report: Report, looks: dict[str, dict[str, Any]], tes
 def _ticks(axis: Any) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

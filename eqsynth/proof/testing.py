@@ -71,6 +71,7 @@ def assert_equivariant(
     moved by a random translation and listed in another order: the output must turn, and be listed so, too.
 
     Raises EquivarianceError, an AssertionError, with the worst entry; also for outputs of wrong shape.
+    Raises EqsynthError for positions beside a product of groups.
     """
     import numpy as np
 

@@ -131,6 +131,8 @@ def test_maps_in_latex():
     (lambda: kronecker("S(n)", "{n-2,1}", "{n}"), GroupError, "is no irrep"),
     (lambda: kronecker("S(4)", "{2,1}", "{4}"), GroupError, "is no irrep"),
     (lambda: character("A(4)", "{4}"), GroupError, "are not known"),
+    (lambda: character("U(n)", "{11;-}"), SizeError, "the part {11;-} has more than 10 boxes"),
+    (lambda: character("O(n)", ((1,), (1,))), EqsynthError, "is no irrep"),
     (lambda: character("S(4)", "{3,1}", (2, 1)), EqsynthError, "cycles of length 1"),
     (lambda: character("O(3)", "1o", (1, 1, 1)), EqsynthError, "put traces"),
     (lambda: change_of_basis("O(n)", 1, 1), GroupError, "orbit basis"),
@@ -291,6 +293,11 @@ def test_jucys_murphy_elements_of_permutations_are_sums_of_transpositions():
 
 
 # --- characters ---------------------------------------------------------------------------------------
+
+
+def test_pairs_of_partitions_are_parts():
+    assert character("U(n)", ((1,), (1,))) == character("U(n)", "{1;1}")
+    assert kronecker("GL(n)", ((1,), ()), ((), (1,))) == {"{-;-}": 1, "{1;1}": 1}
 
 
 @pytest.mark.parametrize("n", [1, 3, 5])

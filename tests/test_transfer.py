@@ -355,6 +355,8 @@ def test_products_of_two_inputs_are_tried_as_they_are(group, first, second, spac
     every = eq.TensorProduct(group, first, second, space_out, normalization="variance")
     with pytest.raises(EquivarianceError, match="TensorProduct does not carry over from n = 2 to n = 4"):
         eq.testing.assert_transfers(every, "repeat", n=2)
+    with pytest.raises(EqsynthError, match="leave space_in out, or give all of them"):
+        eq.testing.assert_transfers(layer, "repeat", space_in=1)
     torch.nn.init.ones_(next(layer.parameters()))
     layer.register_forward_hook(_spoiled)
     with pytest.raises(EquivarianceError, match="TensorProduct is not equivariant under"):

@@ -61,11 +61,11 @@ def assert_equivariant(
     or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
     attributes ``group``, ``space_in`` and ``space_out``. An eq.TensorProduct gets both of its inputs, an eq.nn.Sparse
     tensors of which half of the entries are there, an eq.nn.Padded samples of one size. ``n`` is the size of a letter,
-    or a dict of sizes; without it several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call
-    ``.eval()`` first to try evaluation. Every generator of the group is tried, so that each of its components is
-    reached (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is
-    tried again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero
-    counts. Both runs of a trial see the same random numbers, so that dropout is no difference.
+    or a dict of sizes; without it several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps
+    its mode: call ``.eval()`` first to try evaluation. Every generator of the group is tried, so that each of its
+    components is reached (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or
+    more, all is tried again with parameters to which normal noise of size ``perturb`` is added, so that a bias that
+    starts at zero counts. Both runs of a trial see the same random numbers, so that dropout is no difference.
 
     ``positions=True`` is for modules of points in space, called as ``module(x, positions)``, where the points are the
     batch axis of x and the group turns vectors, as in eq.nn.Message("O(3)", ...). Random points are turned with x,
@@ -183,7 +183,13 @@ def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
                 "'S(n)', '2x2', '3x1'), or make it an attribute of the module"
             )
         values.append(value)
-    return Hom.parse(*values)
+    tried = Hom.parse(*values)
+    if operands and len(tried.space_in) != len(own[1]):
+        raise EqsynthError(
+            f"{type(module).__name__} takes {len(own[1])} tensors, those of {' and of '.join(map(str, operands))}, not "
+            f"{tried.space_in}: leave space_in out, or give all of them, as in {own[1]}"
+        )
+    return tried
 
 
 def _operands(module: Any) -> tuple[Space, ...]:

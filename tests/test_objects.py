@@ -295,6 +295,13 @@ def test_jucys_murphy_elements_of_permutations_are_sums_of_transpositions():
 # --- characters ---------------------------------------------------------------------------------------
 
 
+def test_orders_may_be_texts():
+    assert str(eq.bratteli("S(n)", "2")) == str(eq.bratteli("S(n)", 2))
+    assert central_idempotents("O(n)", "2") == central_idempotents("O(n)", 2)
+    with pytest.raises(SpaceError, match="the order 'S2' is not a whole number"):
+        jucys_murphy("O(n)", "S2")
+
+
 def test_pairs_of_partitions_are_parts():
     assert character("U(n)", ((1,), (1,))) == character("U(n)", "{1;1}")
     assert kronecker("GL(n)", ((1,), ()), ((), (1,))) == {"{-;-}": 1, "{1;1}": 1}

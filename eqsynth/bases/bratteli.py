@@ -209,7 +209,8 @@ def bratteli(group: Group | str, inputs: str | Order, outputs: str | Order | Non
 def steps_order(group: Group, order: str | Order) -> int | Valence:
     """An order of all tensors; with axes of V and V* where the group tells them apart."""
     if not group.duals:
-        return plain_order(order)
+        read = read_order(order)
+        return plain_order(read if isinstance(read, int) else order)
     fitted = fitted_order(group, read_order(order))
     if not isinstance(fitted, int | Valence) or not is_plain(fitted):
         raise SpaceError(

@@ -501,7 +501,7 @@ class Group:
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
-        self._lacks("Jucys-Murphy elements here: ask for S(n), O(n) or Sp(n)")
+        self._lacks("Jucys-Murphy elements here: ask for S(n), O(n), Sp(n), GL(n) or U(n)")
 
     def boxes(self, label: Label) -> int:
         """The number of boxes of a label that do not come with n."""

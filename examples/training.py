@@ -545,14 +545,23 @@ def draw(report: Report, path: Path) -> None:
         handles: dict[str, Any] = {}
         for axes in grid.flat:
             handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) | handles
-        # Names are long where there is a column for each output alone.
-        wide = columns if report.along else 4
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=min(wide, len(handles)), frameon=False
-        )
+        _legend(figure, handles)
         picture = io.BytesIO()
         figure.savefig(picture, format="svg", metadata={"Date": None})
     files.write(path, picture.getvalue())
+
+
+def _legend(figure: Any, handles: dict[str, Any]) -> Any:
+    """A legend below, in as many columns as the figure is wide enough for, up to four."""
+    for columns in range(min(4, len(handles)), 0, -1):
+        legend = figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=columns, frameon=False
+        )
+        figure.draw_without_rendering()
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return legend
+        legend.remove()
+    return None
 
 
 def _looks(report: Report) -> dict[str, dict[str, Any]]:

@@ -238,6 +238,19 @@ def test_json_has_no_numbers_that_json_does_not_have(found, tmp_path):
     assert read["machine"]["torch"] == torch.__version__
 
 
+@pytest.mark.parametrize(("width", "columns"), [(12, 4), (6, 2), (1, 1)])
+def test_legends_are_not_wider_than_the_picture(width, columns):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 3), layout="constrained")
+    axes = figure.subplots()
+    handles = {f"a network with a name, {i}": axes.plot([0, 1])[0] for i in range(5)}
+    legend = training._legend(figure, handles)
+    assert figure.legends == [legend]
+    assert legend._ncols == columns
+    assert [text.get_text() for text in legend.get_texts()] == list(handles)
+
+
 def test_matplotlib_is_loaded_only_to_draw():
     for path in (ROOT / "examples").glob("train*.py"):
         named = ast.unparse(ast.Module([x for x in ast.parse(path.read_text()).body if not hasattr(x, "args")], []))

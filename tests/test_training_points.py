@@ -1,9 +1,11 @@
 """Training on points: charged particles by the protocol of the literature, and molecules with messages."""
 
 import itertools
+import json
 import math
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
@@ -178,3 +180,38 @@ def test_guide_and_page_name_the_script():
         assert "python examples/train_nbody.py" in (ROOT / "docs" / name).read_text(encoding="utf-8")
     usage = "usage: python examples/train_nbody.py [--short] [--seeds N] [--out FOLDER] [--force]\n"
     assert usage in (ROOT / "examples" / "train_nbody.py").read_text(encoding="utf-8")
+
+
+def medians(name, test, output=0):
+    """The median error of each contender in a committed report, in the unit of the data."""
+    report = json.loads((ROOT / "docs" / "training" / f"{name}.json").read_text(encoding="utf-8"))
+    size, raw = report["budget"]["sizes"][-1], report["raw"][test][output]
+    found = {}
+    for run in report["runs"]:
+        if run["examples"] == size and run["errors"][test][output] is not None:
+            found.setdefault(run["contender"], []).append(run["errors"][test][output] * raw)
+    return {contender: median(values) for contender, values in found.items()}
+
+
+def test_what_the_page_says_of_particles():
+    """Mean squares in thousandths, and that messages err least, in each dimension."""
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    page = page.partition("Mean squares, in thousandths")[2].partition("| published")[0]
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[1:] for line in page.splitlines() if line.startswith("| ")}
+    for place, d in enumerate((3, 2, 5)):
+        squares = {name: value**2 * 1000 for name, value in medians(f"nbody_{d}", "others").items()}
+        assert min(squares, key=squares.get) == f"messages of O({d})"
+        for name, square in squares.items():
+            shown = float(rows[name.removesuffix(f" of O({d})")][place].split()[0])
+            assert shown == pytest.approx(square, rel=0.02, abs=0.005)
+
+
+def test_what_the_page_says_of_messages_in_molecules():
+    energies = medians("molecules_messages", "as listed")
+    told, plain = energies["messages of O(3), periodic table"], energies["messages of O(3)"]
+    assert told < energies["numbers of atoms, linear"] / 1.5
+    assert told == pytest.approx(energies["S(n), turned"], rel=0.1)  # as much: ranges overlap
+    assert plain > energies["S(n), turned"]
+    dipoles = medians("molecules_messages", "as listed", 1)
+    others = dipoles["S(n), turned"], medians("molecules", "as listed", 1)["S(n) x O(3)"]
+    assert dipoles["messages of O(3), periodic table"] < min(others) / 2

@@ -12,8 +12,7 @@ another order, which a network of O(d) alone does not know, and one of S(16) x O
 
 `Clifford` is a network of multivectors, written out here in PyTorch: those of the two papers are no packages, and
 cliffordlayers goes up to 3 dimensions. It has linear maps with a weight for each grade, products with a weight for each
-three grades, and norms of each grade at the end. Hulls in 7 dimensions leave it out: a step takes five times as long as
-in 5.
+three grades, and norms of each grade at the end.
 """
 
 from __future__ import annotations
@@ -264,8 +263,6 @@ def volumes(short: bool, d: int) -> tuple[Task, Sequence[Contender], Sequence[Ba
         "Clifford": partial(Clifford, d, POINTS, 2, HULL_CHANNELS),
         "perceptron": partial(Perceptron, POINTS * d),
     }
-    if d > 5:
-        del builds["Clifford"]
     return task, contenders(builds, HULL_WIDTH, relabel=True), [], budget
 
 

@@ -630,7 +630,7 @@ STRAND = eq.Diagram(1, 1, ((0, 1),))
         (lambda: Map(eq.Group("S", 2), 1, 1, ((0, STRAND),)), EqsynthError, "Map.collect"),
         (lambda: Map(eq.Group("S", 2), 1, 1, ((1, STRAND), (1, STRAND))), EqsynthError, "Map.collect"),
         (lambda: Map(eq.Group("S", 2), 1, 2, ((1, STRAND),)), SpaceError, "1 -> 1 has no place in a map 2 -> 1"),
-        (lambda: merge("O(3)"), GroupError, r"is no diagram of O\(3\): it takes perfect matchings"),
+        (lambda: merge("O(3)"), GroupError, r"^y\[a\] \+= x\[a,a\], 2 -> 1, is no diagram of O\(3\): it takes perfect"),
         (lambda: epsilon("SO(n)"), SymbolicError, r"ask for SO\(3\)"),
         (lambda: permute("O(n)", (0, 2)), SpaceError, "name each of 0 ... 1 once"),
         (lambda: trace(cup("O(n)")), SpaceError, "as many"),

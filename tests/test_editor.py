@@ -1,7 +1,9 @@
 """What an editor shows: signatures, names, docstrings, and types (``tests/typed_use.py``, which mypy reads)."""
 
+import ast
 import inspect
 import pydoc
+import textwrap
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import typed_use
 
 import eqsynth as eq
+from eqsynth import errors
 
 ROOT = Path(__file__).parents[1]
 MODULES = ("algebra", "errors", "nn", "page", "symbolic", "testing")
@@ -64,6 +67,28 @@ def test_everything_public_has_an_example(name):
     module = import_module(name)
     lacking = [own for own, value in public(module).items() if inspect.isclass(value) or inspect.isfunction(value)
                if ">>>" not in (inspect.getdoc(value) or "")]  # fmt: skip
+    assert not lacking
+
+
+def raised(function):
+    """The errors of eqsynth that the body of a function raises itself, and not what it calls."""
+    body = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    called = {ast.unparse(one.exc.func) for one in body if isinstance(one, ast.Raise) and isinstance(one.exc, ast.Call)}
+    return called & {*errors.__all__}
+
+
+def functions(value):
+    """A public function, or the methods and properties that a public class defines for its users."""
+    own = [one for key, one in vars(value).items() if key[0] != "_"] if inspect.isclass(value) else [value]
+    bare = [getattr(one, "fget", getattr(one, "__func__", one)) for one in own]
+    return [one for one in map(inspect.unwrap, bare) if inspect.isfunction(one)]
+
+
+@pytest.mark.parametrize("name", ["eqsynth", "eqsynth.algebra", "eqsynth.nn", "eqsynth.symbolic", "eqsynth.testing"])
+def test_docstrings_name_the_errors_that_are_raised(name):
+    listed = [one for value in public(import_module(name)).values() for one in functions(value)]
+    assert any(map(raised, listed))
+    lacking = [(one.__qualname__, error) for one in listed for error in raised(one) if error not in (one.__doc__ or "")]
     assert not lacking
 
 

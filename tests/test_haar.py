@@ -313,12 +313,17 @@ def test_sums_of_sympy():
     assert moment("SO(3)", h[0, 0] * h[1, 1] * h[2, 2]) == Fraction(1, 6)
     assert moment("O(3)", sum(h[0, j] ** 2 for j in range(3))) == 1 == moment("O(3)", sympy.Integer(1))
     assert moment("O(n)", x * g[0, 0] ** 2 + n) == x / n + n
+    i = sympy.Symbol("i")
+    assert moment("O(n)", sympy.Sum(g[i, 0] ** 2, (i, 0, 2))) == 3 / n
+    assert moment("SO(3)", sympy.Product(g[i, i], (i, 0, 2))) == Fraction(1, 6)
 
 
 @pytest.mark.parametrize(("expression", "why"), [
     ("sqrt(g[0, 0])", "no polynomial in entries"), ("Abs(g[0, 0])", "no polynomial in entries"),
     ("g[0, 0] / g[0, 1]", "no polynomial in entries"), ("g[0, 0] ** n", "no polynomial in entries"),
-    ("sqrt(2) * g[0, 0]", "no polynomial in entries"), ("g", "no polynomial in entries"),
+    ("sqrt(2) * g[0, 0]", "coefficients of .* no rational functions"), ("g", "no polynomial in entries"),
+    ("I * g[0, 0]", "keep roots, I and floats out"), ("Trace(MatrixSymbol('g', 3, 3))", "no polynomial in entries"),
+    ("Eq(g[0, 0], 0)", "no polynomial in entries"), ("Sum(g[n, 0], (n, 0, Symbol('m')))", "no row and column"),
     ("g[0, 0] * IndexedBase('h')[0, 0]", "entries of several matrices"), ("g[0, n]", "no row and column"),
     ("g[0, 0] ** 30", "more than 24 entries"), ("Add(*(g[0, j] for j in range(40))) ** 2", "beyond 720"),
 ])  # fmt: skip

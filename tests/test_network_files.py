@@ -368,6 +368,18 @@ def test_files_say_how_to_load_them_and_edited_ones_are_kept(tmp_path):
     assert not is_network_file(tmp_path / "missing.py")
 
 
+def test_names_are_refused_where_the_file_has_them():
+    """Networks on entries carry ``read`` and classes behind those of their layers; others leave the names to users."""
+    sparse = eq.nn.Sparse(INNER())
+    for name in ("read", "torch"):
+        with pytest.raises(EqsynthError, match=f"'{name}' cannot name a class"):
+            network_artifact(sparse, name)
+    assert "\nclass read(nn.Module)" in network_artifact(eq.nn.Residual(INNER()), "read").source
+    classes = re.findall(r"^class (\w+)", network_artifact(sparse, "Linear1OnEntries").source, re.MULTILINE)
+    assert classes.count("Linear1OnEntries") == 1
+    assert classes[-1] == "Linear1OnEntries"
+
+
 def test_inputs_that_do_not_fit_are_refused():
     net = built(eq.nn.Gated("S(n) x O(3)", "2x(1,1) + 3x(1,0)"))
     good = inputs_for(eq.nn.Gated("S(n) x O(3)", "2x(1,1) + 3x(1,0)"))

@@ -27,6 +27,7 @@ from eqsynth.algebra import (
     to_orbits,
     trace,
 )
+from eqsynth.bases.bratteli import steps_order
 from eqsynth.bases.idempotents import central_elements
 from eqsynth.errors import EqsynthError, GroupError, SizeError, SpaceError, SymbolicError
 from eqsynth.exact.partitions import partitions
@@ -119,11 +120,19 @@ def test_maps_in_latex():
     (lambda: jucys_murphy("H(n)", 2), GroupError, "no Jucys-Murphy elements"),
     (lambda: jucys_murphy("S'(n)", 2), GroupError, "no Jucys-Murphy elements"),
     (lambda: central_idempotents("S(3)", 2), GroupError, "ask for n from 4 on"),
+    (lambda: central_idempotents("GL(2)", (2, 1)), GroupError, r"order \(2,1\) are dependent.*ask for n from 3 on"),
+    (lambda: central_idempotents("SU(3)", (1, 1)), GroupError, r"ask for S\(n\), O\(n\), Sp\(n\), GL\(n\) or U\(n\)"),
+    (lambda: central_idempotents("U(n)", (4, 3)), SizeError, "more than 10,395 diagrams"),
+    (lambda: jucys_murphy("GL(n)", "S2"), SpaceError, "one plain axis at a step"),
+    (lambda: matrix_units("U(n)", (1, 1), (1, 1)), GroupError, "ask for central_idempotents"),
+    (lambda: change_of_basis("U(n)", (1, 1), (1, 1), to="irreps"), GroupError, "ask for central_idempotents"),
     (lambda: central_idempotents("S(n)", 5), SizeError, "more than 10,395 diagrams"),
     (lambda: primitive_idempotents("S(n)", 4), SizeError, "more than 945 diagrams: ask for a lower order"),
     (lambda: kronecker("S(n)", "{n-2,1}", "{n}"), GroupError, "is no irrep"),
     (lambda: kronecker("S(4)", "{2,1}", "{4}"), GroupError, "is no irrep"),
     (lambda: character("A(4)", "{4}"), GroupError, "are not known"),
+    (lambda: character("U(n)", "{11;-}"), SizeError, "the part {11;-} has more than 10 boxes"),
+    (lambda: character("O(n)", ((1,), (1,))), EqsynthError, "is no irrep"),
     (lambda: character("S(4)", "{3,1}", (2, 1)), EqsynthError, "cycles of length 1"),
     (lambda: character("O(3)", "1o", (1, 1, 1)), EqsynthError, "put traces"),
     (lambda: change_of_basis("O(n)", 1, 1), GroupError, "orbit basis"),
@@ -189,7 +198,10 @@ def test_a_bratteli_diagram_prints_and_draws():
 
 # --- idempotents --------------------------------------------------------------------------------------
 
-SMALL = [("O(n)", 2), ("O(n)", 3), ("Sp(n)", 2), ("S(n)", 1), ("S(n)", 2), ("S(5)", 2), ("O(3)", 2), ("O(4)", 3)]
+SMALL = [
+    ("O(n)", 2), ("O(n)", 3), ("Sp(n)", 2), ("S(n)", 1), ("S(n)", 2), ("S(5)", 2), ("O(3)", 2), ("O(4)", 3),
+    ("GL(n)", "(2,1)"), ("U(n)", "(1,1,1)"), ("GL(3)", "(0,3)"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("group", "order"), SMALL)
@@ -218,9 +230,9 @@ def test_primitive_idempotents_are_projections_to_single_parts(group, order):
         assert part >> part == part
 
 
-@pytest.mark.parametrize(("group", "order"), [("S(n)", 3), ("O(n)", 4)])
+@pytest.mark.parametrize(("group", "order"), [("S(n)", 3), ("O(n)", 4), ("U(n)", "(2,2)")])
 def test_idempotents_of_higher_orders(group, order):
-    """203 and 105 diagrams: traces, and what they add up to."""
+    """203, 105 and 24 diagrams: traces, and what they add up to."""
     parts, walks = central_idempotents(group, order), primitive_idempotents(group, order)
     known = {name: (times, dim) for name, times, dim in eq.bratteli(group, order).parts}
     assert {name: trace(part) for name, part in parts.items()} == {name: t * dim for name, (t, dim) in known.items()}
@@ -230,6 +242,18 @@ def test_idempotents_of_higher_orders(group, order):
         assert len(own) == known[name][0]
         assert sum(own) == part
         assert {trace(one) for one in own} == {known[name][1]}
+
+
+@pytest.mark.parametrize("order", ["6", "(4,2)", "(3,3)", "(1,1,1,1,1,1)"])
+def test_central_elements_of_walled_diagrams_tell_parts_apart(order):
+    """({2};{1,1}) and ({1,1};{2}) have equal contents: even powers, with a sign for V*, tell them apart."""
+    group, low = eq.Group("GL", "n"), steps_order(eq.Group("GL", "n"), "(1,2)")
+    values = [one for _, one in central_elements(group, steps_order(group, order))]
+    assert len({tuple(str(one[label]) for one in values) for label in values[0]}) == len(values[0])
+    for element, own in central_elements(group, low):
+        known = element()
+        for part, value in zip(central_idempotents(group, low).values(), own.values(), strict=True):
+            assert part >> known == known >> part == part * from_flint(value)
 
 
 @pytest.mark.parametrize(("family", "shapes"), [("O", 19), ("Sp", 19), ("S", 12)])
@@ -246,10 +270,12 @@ def test_central_elements_tell_parts_apart(family, shapes):
             assert part >> known == known >> part == part * from_flint(value)
 
 
-@pytest.mark.parametrize(("group", "order"), [("O(n)", 3), ("Sp(n)", 3), ("S(n)", 2)])
-def test_jucys_murphy_elements_commute(group, order):
+@pytest.mark.parametrize(("group", "order", "steps"), [
+    ("O(n)", 3, 3), ("Sp(n)", 3, 3), ("S(n)", 2, 4), ("U(n)", "(2,2)", 4), ("GL(n)", (1, 1, 1), 3),
+])  # fmt: skip
+def test_jucys_murphy_elements_commute(group, order, steps):
     elements = jucys_murphy(group, order)
-    assert len(elements) == order * elements[0].group.stride
+    assert len(elements) == steps
     for one, two in combinations(elements, 2):
         assert one >> two == two >> one
 
@@ -267,6 +293,18 @@ def test_jucys_murphy_elements_of_permutations_are_sums_of_transpositions():
 
 
 # --- characters ---------------------------------------------------------------------------------------
+
+
+def test_orders_may_be_texts():
+    assert str(eq.bratteli("S(n)", "2")) == str(eq.bratteli("S(n)", 2))
+    assert central_idempotents("O(n)", "2") == central_idempotents("O(n)", 2)
+    with pytest.raises(SpaceError, match="the order 'S2' is not a whole number"):
+        jucys_murphy("O(n)", "S2")
+
+
+def test_pairs_of_partitions_are_parts():
+    assert character("U(n)", ((1,), (1,))) == character("U(n)", "{1;1}")
+    assert kronecker("GL(n)", ((1,), ()), ((), (1,))) == {"{-;-}": 1, "{1;1}": 1}
 
 
 @pytest.mark.parametrize("n", [1, 3, 5])

@@ -343,6 +343,33 @@ def test_transfer_brings_its_normalization():
         eq.Power("S(n)", 1, 2, 1, normalization="mean", transfer="pad")
 
 
+@pytest.mark.parametrize(("group", "first", "second", "space_out"), [
+    ("S(n)", "2x1 + 1x0", "1x2 + 1xS2.packed", "1x1 + 1x0"),
+    ("S(n)", "2x0", "2x0", "2x2"),
+    ("U(n)", "1x1", "1x(0,1)", "1x(1,1) + 1x0"),
+])  # fmt: skip
+def test_products_of_two_inputs_are_tried_as_they_are(group, first, second, space_out):
+    layer = eq.TensorProduct(group, first, second, space_out, transfer="repeat")
+    eq.testing.assert_transfers(layer, "repeat")
+    eq.testing.assert_equivariant(layer, trials=1)
+    every = eq.TensorProduct(group, first, second, space_out, normalization="variance")
+    with pytest.raises(EquivarianceError, match="TensorProduct does not carry over from n = 2 to n = 4"):
+        eq.testing.assert_transfers(every, "repeat", n=2)
+    with pytest.raises(EqsynthError, match="leave space_in out, or give all of them"):
+        eq.testing.assert_transfers(layer, "repeat", space_in=1)
+    torch.nn.init.ones_(next(layer.parameters()))
+    layer.register_forward_hook(_spoiled)
+    with pytest.raises(EquivarianceError, match="TensorProduct is not equivariant under"):
+        eq.testing.assert_equivariant(layer, n=3, trials=6)
+
+
+def _spoiled(_module, _inputs, y):
+    """Of the first output the first row alone."""
+    listed = list(y) if isinstance(y, tuple) else [y]
+    listed[0] = listed[0] * (torch.arange(listed[0].shape[1]) == 0).reshape(-1, *[1] * (listed[0].ndim - 2))
+    return tuple(listed) if isinstance(y, tuple) else listed[0]
+
+
 def test_whole_networks():
     graphon = eq.nn.Sequential(
         eq.Linear("S(n)", "1x2", "8x2 + 8x1", transfer="repeat"),

@@ -272,7 +272,7 @@ class Map:
         >>> swap("O(n)").power(2) == identity("O(n)", 2)
         True
 
-        Raises SpaceError unless there are as many outputs as inputs.
+        Raises SpaceError unless there are as many outputs as inputs, EqsynthError for other exponents.
         """
         count = whole(exponent)
         if count is None or count < 0:
@@ -1366,12 +1366,13 @@ def _check_diagram(group: Group, diagram: Any) -> None:
         heads = [part.head if isinstance(part, Diagram) else None for part in parts]
         alike = heads == [()] * len(group.indices) and len({(part.outputs, part.inputs) for part in parts}) == 1
         if not alike or group.nested_misfit(*(part.blocks for part in parts), limits=False):
-            raise GroupError(f"{shown(diagram)} is no diagram of {group}: it takes {group.spanning}")
+            formulas = " ⊗ ".join(str(part) if isinstance(part, Diagram) else shown(part) for part in parts)
+            raise GroupError(f"{formulas or shown(diagram)} is no diagram of {group}: it takes {group.spanning}")
         return
     require("diagram", diagram, Diagram, _DIAGRAM)
     if group.misfit(diagram.blocks, diagram.head) if graphs else misfit(group, diagram):
         raise GroupError(
-            f"{shown(diagram)} is no diagram of {group}: it takes {group.spanning}; "
+            f"{diagram}, {diagram.inputs} -> {diagram.outputs}, is no diagram of {group}: it takes {group.spanning}; "
             "eqsynth.diagrams.enumeration.diagrams lists them"
         )
 

@@ -188,7 +188,7 @@ class Basis:
 
         ``basis[index]`` is the diagram alone, a value without a group that several bases share. See
         :class:`eqsynth.algebra.Map`. Raises GroupError for elements that are not single diagrams: those of products,
-        of tables, and between symmetric tensors.
+        of tables, and between symmetric tensors. EqsynthError for a number that the basis does not have.
         """
         from eqsynth.bases.algebra import Map
 
@@ -204,7 +204,10 @@ class Basis:
         return parts[0] if len(parts) == 1 else join(parts)
 
     def factors(self, index: int) -> tuple[Diagram, ...]:
-        """Element ``index`` as one diagram for each factor of the group."""
+        """Element ``index`` as one diagram for each factor of the group.
+
+        Raises GroupError for elements that are not diagrams.
+        """
         parts = self.parts(index)
         diagrams = tuple([part for part in parts if isinstance(part, Diagram)])
         if len(diagrams) < len(parts):
@@ -357,7 +360,10 @@ class Basis:
         return self.sizes(n)[0]
 
     def sizes(self, n: int | Sequence[int] | None = None) -> tuple[int, ...]:
-        """The size of each factor of the group: its own, or the one given where it is left open."""
+        """The size of each factor of the group: its own, or the one given where it is left open.
+
+        Raises SymbolicError where a size is missing, or another than the group's own.
+        """
         factors = self.group.factors
         single = n is None or isinstance(n, str) or not isinstance(n, Iterable) or whole(n) is not None
         given: list[Any] = [n] * len(factors) if single else [*n]  # type: ignore[misc]

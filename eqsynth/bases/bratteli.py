@@ -166,7 +166,7 @@ def bratteli(group: Group | str, inputs: str | Order, outputs: str | Order | Non
     """
     group = Group.parse(group)
     group.require_parts(f"{group} has no Bratteli diagram of partitions")
-    given, wanted = _plain(group, inputs), None if outputs is None else _plain(group, outputs)
+    given, wanted = steps_order(group, inputs), None if outputs is None else steps_order(group, outputs)
     total = axes_of(given) + axes_of(wanted or 0)
     sized = group
     if isinstance(group.n, str):
@@ -206,10 +206,11 @@ def bratteli(group: Group | str, inputs: str | Order, outputs: str | Order | Non
     )
 
 
-def _plain(group: Group, order: str | Order) -> int | Valence:
+def steps_order(group: Group, order: str | Order) -> int | Valence:
     """An order of all tensors; with axes of V and V* where the group tells them apart."""
     if not group.duals:
-        return plain_order(order)
+        read = read_order(order)
+        return plain_order(read if isinstance(read, int) else order)
     fitted = fitted_order(group, read_order(order))
     if not isinstance(fitted, int | Valence) or not is_plain(fitted):
         raise SpaceError(

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any, cast
 
 from eqsynth.errors import EqsynthError, GroupError, SizeError, explain_calls, shown
 from eqsynth.exact.numbers import ordered, whole
@@ -25,12 +26,12 @@ from eqsynth.spaces.space import Irrep, Twisted, read_order
 
 #: The most boxes of a part, those that do not come with n, whose character is taken.
 MAX_BOXES = 10
+#: A part as text or as rows; for groups that tell V from V* a pair of such rows.
+IrrepLike = str | Sequence[int] | Sequence[Sequence[int]]
 
 
 @explain_calls
-def character(
-    group: Group | str, irrep: str | Sequence[int], cycles: Sequence[int] | None = None
-) -> RationalFunction | int:
+def character(group: Group | str, irrep: IrrepLike, cycles: Sequence[int] | None = None) -> RationalFunction | int:
     """The character of an irreducible part, as a polynomial in t1, t2, ..., where tk is the trace of the k-th power.
 
     Of groups that tell V from V* also in s1, s2, ..., traces of powers of the inverse: for unitary g the conjugates.
@@ -44,7 +45,8 @@ def character(
     s1 t1 - 1 and 1/2 t1² + 1/2 t2
 
     With ``cycles``, the lengths of the cycles of a permutation, the value there. Irreps are written as in
-    :func:`eqsynth.irreps`; partitions may be lists of rows. At the identity, tk = sk = n, it is the dimension.
+    :func:`eqsynth.irreps`; partitions may be lists of rows, ``((1,), (1,))``. At the identity, tk = sk = n, it is the
+    dimension.
 
     Raises GroupError for groups other than S(n), O(n), Sp(n), GL(n), SL(n), U(n) and SU(n), and for what is no irrep of
     the group;
@@ -163,7 +165,7 @@ def _boxes(group: Group, label: Label) -> list[Shape]:
     shapes = [shape for shape, _, _ in group.seats(label)]
     if sum(map(sum, shapes)) > MAX_BOXES:
         raise SizeError(
-            f"the part {label} of {group} has more than {MAX_BOXES} boxes that do not come with n: "
+            f"the part {irrep_text(group, label)} has more than {MAX_BOXES} boxes that do not come with n: "
             "ask for one with fewer, or for the part times the determinant"
         )
     return shapes
@@ -182,12 +184,19 @@ def _cycles(group: Group, cycles: Sequence[int]) -> list[int]:
     return lengths
 
 
-def _read(group: Group, irrep: str | Sequence[int]) -> tuple[Group, Label]:
+def _two_partitions(irrep: IrrepLike) -> bool:
+    pair = ordered(irrep) and len(irrep) == 2
+    return pair and all(ordered(rows) and all(whole(row) is not None for row in rows) for rows in cast("Any", irrep))
+
+
+def _read(group: Group, irrep: IrrepLike) -> tuple[Group, Label]:
     """A part as text or as rows, and the group at a number: with n a letter one at which nothing is special."""
     if not group.schur:
         raise GroupError(
             f"characters of {group} are not known here: ask for S(n), O(n), Sp(n), GL(n), SL(n), U(n) or SU(n)"
         )
+    if group.duals and _two_partitions(irrep):
+        irrep = f"{{{';'.join(','.join(map(str, cast('Sequence[int]', rows))) or '-' for rows in irrep)}}}"
     if not isinstance(irrep, str) and not (ordered(irrep) and all(whole(row) is not None for row in irrep)):
         raise EqsynthError(f"{shown(irrep)} is no irrep: write a text such as '{{2,1}}', or the rows of a partition")
     text = irrep.strip() if isinstance(irrep, str) else f"{{{','.join(map(str, irrep))}}}"

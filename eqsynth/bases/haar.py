@@ -218,7 +218,8 @@ def moment(
 
     ``entries``: a text, in which ``g[i,j]^3`` is a power, ``g*[i,j]`` a conjugate and ``|g[i,j]|^4`` a power of a
     modulus; or pairs (row, column), with ``conjugated`` those of conjugated entries. Rows and columns count from 0. Or
-    any polynomial in entries as SymPy writes it, with ``conjugate(g[i, j])`` and even powers of ``Abs(g[i, j])``:
+    any polynomial in entries as SymPy writes it, with ``conjugate(g[i, j])``, even powers of ``Abs(g[i, j])``, ``Sum``
+    and ``Product`` over numbers:
 
     >>> import sympy
     >>> g, n = sympy.IndexedBase("g"), sympy.Symbol("n")
@@ -348,8 +349,13 @@ def _polynomial(expression: Any) -> Iterator[tuple[RationalFunction, Pairs, Pair
     import sympy
     from sympy.matrices.expressions.matexpr import MatrixElement
 
+    if expression.has(sympy.Sum, sympy.Product):
+        expression = expression.doit()
     example = 'write g = sympy.IndexedBase("g"), g[0, 0]**2 * conjugate(g[0, 1]) * Abs(g[1, 1])**2'
     found = sorted(expression.atoms(sympy.Indexed, MatrixElement), key=str)
+    whole_matrices = expression.atoms(sympy.IndexedBase, sympy.MatrixSymbol) - {entry.args[0] for entry in found}
+    if whole_matrices or not isinstance(expression, sympy.Expr):
+        raise EqsynthError(f"{shown(expression)} is no polynomial in entries of g: {example}")
     if len({entry.args[0] for entry in found}) > 1:
         raise EqsynthError(f"{shown(expression)} has entries of several matrices, and one is random: {example}")
     places: dict[Any, tuple[bool, tuple[int, int]]] = {}
@@ -371,7 +377,12 @@ def _polynomial(expression: Any) -> Iterator[tuple[RationalFunction, Pairs, Pair
     try:
         terms = sympy.Poly(changed, *letters).terms() if letters else [((), changed)]
         read = [(powers, RationalFunction(factor)) for powers, factor in terms]
-    except (sympy.PolynomialError, SymbolicError) as error:
+    except SymbolicError as error:
+        raise EqsynthError(
+            f"the coefficients of {shown(expression)} are no rational functions: keep roots, I and floats out of the "
+            "moment, which is linear, and multiply by them behind it"
+        ) from error
+    except sympy.PolynomialError as error:
         raise EqsynthError(f"{shown(expression)} is no polynomial in entries of g: {example}") from error
     if len(read) > MAX_PRODUCTS:
         raise SizeError(f"{len(read):,} products of entries are beyond {MAX_PRODUCTS}: ask for a smaller sum")

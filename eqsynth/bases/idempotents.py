@@ -1,4 +1,4 @@
-"""Jucys-Murphy elements of the partition and Brauer algebras, and the idempotents that they give.
+"""Jucys-Murphy elements of the partition, Brauer and walled Brauer algebras, and the idempotents that they give.
 
 On tensors of order k the algebra of diagrams acts as all maps that commute with the group. Its Jucys-Murphy elements
 belong to the steps of the Bratteli diagram: each is a constant on a walk, and these constants tell walks apart. So the
@@ -7,7 +7,8 @@ projection to what belongs to one walk, or to all walks to one part, is a polyno
 Numerators stay whole polynomials in n until the end. Central elements are sums over classes of diagrams that
 permutations of axes take to one another, a few dozen where there are thousands of diagrams.
 
-Source: Halverson and Ram, math/0401314, section 3 (partition algebra); Nazarov, J. Algebra 182 (1996) 664 (Brauer).
+Source: Halverson and Ram, math/0401314, section 3 (partition algebra); Nazarov, J. Algebra 182 (1996) 664 (Brauer);
+Brundan and Stroppel, arXiv 1107.0999, and Jung and Kim, arXiv 1508.06469 (walled Brauer).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,14 +34,15 @@ from eqsynth.bases.algebra import (
     swap,
     unit,
 )
-from eqsynth.bases.bratteli import Bratteli, bratteli
+from eqsynth.bases.bratteli import Bratteli, bratteli, steps_order
 from eqsynth.bases.dimension import stable_from
 from eqsynth.diagrams import enumeration
 from eqsynth.diagrams.diagram import Diagram
 from eqsynth.errors import GroupError, SizeError, explain_calls
 from eqsynth.exact.ring import from_flint, to_flint
 from eqsynth.families.group import Group, Label
-from eqsynth.spaces.space import plain_order
+from eqsynth.families.hom import maps_of
+from eqsynth.spaces.space import Order, Valence, axes_of, duals_of, order_text
 
 if TYPE_CHECKING:
     import flint
@@ -56,7 +58,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 @explain_calls
-def jucys_murphy(group: Group | str, order: int) -> tuple[Map, ...]:
+def jucys_murphy(group: Group | str, order: str | Order) -> tuple[Map, ...]:
     """The Jucys-Murphy elements on tensors of an order, one for each step of the Bratteli diagram; they commute.
 
     >>> from eqsynth.algebra import jucys_murphy
@@ -69,27 +71,49 @@ def jucys_murphy(group: Group | str, order: int) -> tuple[Map, ...]:
     (n - 1) · [y[a] += x[a]]
     [y[a] += x[b]] - [y[a] += x[a]]
 
-    O(n), Sp(n): element j is the sum over i < j of the exchange of axes i and j, less their cap and cup. S(n): two for
+    O(n), Sp(n): element j is the sum over i < j of the exchange of axes i and j, less their cap and cup. GL(n),
+    U(n), of orders such as ``(2,1)``: the exchange of two axes of one kind, minus cap and cup of others. S(n): two for
     each axis m, sums of the transpositions (i m) where m is the index of the axis, on the axes before it, and on it,
     too. On a walk each is what :meth:`eqsynth.Group.step_value` says: contents of boxes.
 
-    Raises GroupError for groups that are not S(n), O(n) or Sp(n), SizeError beyond order 6. Source: see the module.
+    Raises GroupError for other groups, SizeError beyond 6 axes. Source: see the module.
     """
-    group, order = Group.parse(group), plain_order(order)
+    group = Group.parse(group)
     _check(group)
-    if order > 6:
-        raise SizeError(f"Jucys-Murphy elements of order {order} have too many terms: ask for orders up to 6")
+    order = steps_order(group, order)
+    axes = axes_of(order)
+    if axes > 6:
+        raise SizeError(
+            f"Jucys-Murphy elements of order {order_text(order)} have too many terms: ask for orders up to 6"
+        )
+    if group.duals:
+        return tuple(_walled_element(group, order, axis) for axis in range(axes))
     if group.partitions:
-        elements = [_partition_element(group, axis, half) for axis in range(order) for half in (True, False)]
+        elements = [_partition_element(group, axis, half) for axis in range(axes) for half in (True, False)]
     else:
-        elements = [*_brauer_elements(group, order)]
-    return tuple(element @ identity(group, order - int(element.outputs)) for element in elements)  # type: ignore[arg-type]
+        elements = [*_brauer_elements(group, axes)]
+    return tuple(element @ identity(group, axes - axes_of(element.outputs)) for element in elements)
 
 
 def _check(group: Group) -> None:
-    if not group.stride or group.heads or group.signature is not None:
-        raise GroupError(f"{group} has no Jucys-Murphy elements here: ask for S(n), O(n) or Sp(n)")
-    group.step_value(0, (1,), ())  # raises where the family has none
+    known = group.stride or group.rational
+    if not known or group.heads or group.signature is not None:
+        raise GroupError(f"{group} has no Jucys-Murphy elements here: ask for S(n), O(n), Sp(n), GL(n) or U(n)")
+    if not group.duals:
+        group.step_value(0, (1,), ())  # raises where the family has none
+
+
+def _walled_element(group: Group, order: int | Valence, axis: int) -> Map:
+    """The sum over earlier axes of the exchange with one of the same kind, minus cap and cup with one of the other."""
+    kinds = duals_of(order)
+    total, terms = len(kinds), list[Term]()
+    for earlier in range(axis):
+        alike = kinds[earlier] == kinds[axis]
+        strands = [(one, total + one) for one in range(total) if one not in (earlier, axis)]
+        pairs = [(earlier, total + axis), (axis, total + earlier)]
+        pairs = pairs if alike else [(earlier, axis), (total + earlier, total + axis)]
+        terms.append((1 if alike else -1, Diagram.of(total, total, [*strands, *pairs])))
+    return Map.collect(group, order, order, terms)
 
 
 def _brauer_elements(group: Group, order: int) -> Iterator[Map]:
@@ -133,7 +157,7 @@ def _partition_element(group: Group, axes: int, half: bool) -> Map:
 
 
 @explain_calls
-def central_idempotents(group: Group | str, order: int) -> dict[str, Map]:
+def central_idempotents(group: Group | str, order: str | Order) -> dict[str, Map]:
     """The projections to the irreducible parts of tensors of an order, by the names of the parts, as exact maps.
 
     >>> from eqsynth.algebra import central_idempotents, trace
@@ -144,13 +168,16 @@ def central_idempotents(group: Group | str, order: int) -> dict[str, Map]:
     {2} is -1/n · [y[a,a] += x[b,b]] + 1/2 · [y[a,b] += x[a,b]] + 1/2 · [y[a,b] += x[b,a]]
     >>> print(trace(central_idempotents("S(n)", 2)["{n-1,1}"]))
     3 n - 3
+    >>> print(central_idempotents("GL(n)", (1, 1))["{1;1}"])
+    -1/n · [y[a,a] += x[b,b]] + [y[a,b] += x[a,b]]
 
     They are idempotent, orthogonal and central in the algebra of diagrams, add up to the identity, and the trace is
     the dimension of the part times its multiplicity. Coefficients are rational functions of n; where n is a number, it
-    must be one from which diagrams are independent (2k for S(n), k for O(n)).
+    must be one from which diagrams are independent (2k for S(n), k for O(n), GL(n) and U(n)).
 
-    Raises GroupError for groups that are not S(n), O(n) or Sp(n), or too small an n, SizeError for more than 10,395
-    diagrams: orders 4 of S(n), 6 of O(n) and Sp(n) are the last, in seconds. Source: see the module.
+    Raises GroupError for groups that are not S(n), O(n), Sp(n), GL(n) or U(n), or too small an n, SizeError for more
+    than 10,395 diagrams: orders 4 of S(n), 6 of O(n) and Sp(n), 6 axes of GL(n) and U(n) are the last, in seconds.
+    Source: see the module.
     """
     group, order = _open(group, order, MAX_DIAGRAMS)
     letter = lettered(group)
@@ -181,7 +208,7 @@ def central_idempotents(group: Group | str, order: int) -> dict[str, Map]:
 
 
 @explain_calls
-def primitive_idempotents(group: Group | str, order: int) -> dict[tuple[str, ...], Map]:
+def primitive_idempotents(group: Group | str, order: str | Order) -> dict[tuple[str, ...], Map]:
     """The projections to single irreducible subspaces of tensors, one for each walk in the Bratteli diagram.
 
     >>> from eqsynth.algebra import primitive_idempotents
@@ -194,7 +221,7 @@ def primitive_idempotents(group: Group | str, order: int) -> dict[tuple[str, ...
     central idempotent. The trace is the dimension of the part.
 
     Raises what :func:`central_idempotents` does, SizeError for more than 945 diagrams: orders 3 of S(n), 5 of O(n) and
-    Sp(n) are the last, in seconds.
+    Sp(n), 6 axes of GL(n) and U(n) are the last, in seconds.
     """
     group, order = _open(group, order, MAX_WALKED)
     letter, named = lettered(group), bratteli(group, order)
@@ -240,7 +267,7 @@ class Scaled:
         numbers = {diagram: constant(int(above(n))) for diagram, above in self.above.items()}
         return Scaled({diagram: above for diagram, above in numbers.items() if above}, constant(int(self.below(n))))
 
-    def map(self, group: Group, outputs: int, inputs: int) -> Map:
+    def map(self, group: Group, outputs: int | Valence, inputs: int | Valence) -> Map:
         """The same as a map."""
         known: dict[tuple[int, ...], Polynomial] = {}
         terms = []
@@ -252,7 +279,7 @@ class Scaled:
         return Map.collect(group, outputs, inputs, terms)
 
 
-def walked(group: Group, order: int, start: Scaled) -> dict[tuple[int, ...], Scaled]:
+def walked(group: Group, order: int | Valence, start: Scaled) -> dict[tuple[int, ...], Scaled]:
     """A map to tensors of an order, n a letter, followed by the projection to each single copy, by walks.
 
     Walks are places in the levels of the Bratteli diagram. Those that give zero are left out.
@@ -301,7 +328,7 @@ def _apart(
 
 
 @lru_cache(maxsize=32)
-def _steps(group: Group, order: int) -> tuple[Times, ...]:
+def _steps(group: Group, order: int | Valence) -> tuple[Times, ...]:
     """What each Jucys-Murphy element makes of maps to tensors of an order."""
     return tuple(_composing(group, element) for element in jucys_murphy(group, order))
 
@@ -370,21 +397,29 @@ def composed(group: Group, first: Sequence[Scaled], second: Sequence[Scaled]) ->
     return [[Scaled(times(left, right), one * other) for right, other in seconds] for left, one in firsts]
 
 
+def _neighbours(kinds: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """Pairs of axes of one kind with none of it between: their exchanges give all that keep the kinds."""
+    for kind in (False, True):
+        yield from pairwise(axis for axis, other in enumerate(kinds) if other == kind)
+
+
 class _Classes:
     """Diagrams that permutations of the axes, of outputs and inputs alike, take to one another, up to signs."""
 
-    def __init__(self, group: Group, order: int) -> None:
+    def __init__(self, group: Group, order: int | Valence) -> None:
         self.group, self.order = group, order
-        exchanges = [
-            permute(group, [*range(axis), axis + 1, axis, *range(axis + 2, order)]).terms[0][1]
-            for axis in range(order - 1)
-        ]
+        kinds = duals_of(order)
+        axes, exchanges = len(kinds), list[Diagram]()
+        for axis, further in _neighbours(kinds):
+            places = [*range(axes)]
+            places[axis], places[further] = further, axis
+            exchanges.append(permute(group, places, order).terms[0][1])
         #: For each diagram its class, and its sign there.
         self.place: dict[Diagram, tuple[int, int]] = {}
         self.members: list[list[Diagram]] = []
         #: Classes with elements that are minus themselves, which no central element has.
         self.void: set[int] = set()
-        for first in enumeration.diagrams(group, order, order):
+        for first in enumeration.diagrams(maps_of(group, order, order), axes, axes):
             if first in self.place:
                 continue
             number, listed = len(self.members), [first]
@@ -444,27 +479,30 @@ class _Classes:
         )
 
 
-def _open(group: Group | str, order: int, most: int) -> tuple[Group, int]:
+def _open(group: Group | str, order: str | Order, most: int) -> tuple[Group, int | Valence]:
     """The group and the order, where idempotents exist and can be built."""
-    group, order = Group.parse(group), plain_order(order)
+    group = Group.parse(group)
+    _check(group)
+    order = steps_order(group, order)
     require_order(group, order)
-    count = lettered(group).count(2 * order) if order <= 6 else most + 1
+    axes = axes_of(order)
+    count = lettered(group).count(2 * axes) if axes <= 6 else most + 1
     if count > most:
         raise SizeError(
-            f"idempotents of {group} on tensors of order {order} are sums of more than {most:,} diagrams: ask for a "
-            "lower order"
+            f"idempotents of {group} on tensors of order {order_text(order)} are sums of more than {most:,} diagrams: "
+            "ask for a lower order"
         )
     return group, order
 
 
-def require_order(group: Group, order: int) -> None:
+def require_order(group: Group, order: int | Valence) -> None:
     """Raise GroupError where the algebra of diagrams on tensors of an order has no idempotents that are known here."""
     _check(group)
-    least = stable_from(group, 2 * order)
+    least = stable_from(group, 2 * axes_of(order))
     if isinstance(group.n, int) and group.n < least:
         raise GroupError(
-            f"diagrams of {group} on tensors of order {order} are dependent, their algebra has other parts: "
-            f"ask for n from {least} on, or for a letter"
+            f"diagrams of {group} on tensors of order {order_text(order)} are dependent, their algebra has other "
+            f"parts: ask for n from {least} on, or for a letter"
         )
 
 
@@ -482,25 +520,36 @@ def _sign(diagram_stride: int, step: int) -> int:
     return 1 if (step + 1) % diagram_stride == 0 else -1
 
 
-def central_elements(group: Group, order: int) -> Iterator[tuple[Callable[[], Map], dict[Label, flint.fmpz_poly]]]:
+def central_elements(
+    group: Group, order: int | Valence
+) -> Iterator[tuple[Callable[[], Map], dict[Label, flint.fmpz_poly]]]:
     """Central elements, each with what it is on each part, n a letter: together they tell parts apart.
 
     First the class sum of transpositions, or the Casimir element, less what it is on the trivial part: the sum of the
     Jucys-Murphy elements x. Parts of 6 boxes and more may have equal contents, as {4,1,1} and {3,3}. For O(n) and Sp(n)
     sums of odd powers of 2 x + s are central, too (Nazarov, 1996): s is chosen so that a box that goes gives minus
-    what it gave.
+    what it gave. For GL(n) and U(n) it is so for even powers, too, if axes of V* count with a minus sign: on a part
+    they are sums over the boxes of one partition less those of the other.
     """
     diagram, elements = bratteli(group, order), jucys_murphy(group, order)
-    signs = [_sign(group.stride, step) for step in range(len(elements))]
+    signs = [_sign(diagram.stride, step) for step in range(len(elements))]
     zero = Map.collect(group, order, order, ())
     values = _values(diagram, lambda step, value: value * signs[step])
     yield lambda: sum((element * sign for element, sign in zip(elements, signs, strict=True)), zero), values
     if group.partitions:
         return
-    box, none = (1,), ()
+    none, box = diagram.levels[0][0], diagram.levels[1][0]
     shift = -(_value(group, 0, none, box) + _value(group, 1, box, none))
-    values = _values(diagram, lambda _, value: (2 * value + shift) ** 3)
-    yield lambda: sum(((2 * element + shift).power(3) for element in elements), zero), values
+    for power in (2, 3, 4) if group.duals else (3,):
+        signs = [-1 if dual and power % 2 == 0 else 1 for dual in duals_of(order)]
+
+        def change(step: int, value: Polynomial, power: int = power, signs: list[int] = signs) -> Polynomial:
+            return signs[step] * (2 * value + shift) ** power
+
+        def element(power: int = power, signs: list[int] = signs) -> Map:
+            return sum((sign * (2 * one + shift).power(power) for one, sign in zip(elements, signs, strict=True)), zero)
+
+        yield element, _values(diagram, change)
 
 
 def _value(group: Group, step: int, label: Label, other: Label) -> Polynomial:

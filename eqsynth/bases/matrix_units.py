@@ -12,7 +12,7 @@ from eqsynth.bases.algebra import Map, identity, transpose
 from eqsynth.bases.bratteli import bratteli
 from eqsynth.bases.idempotents import Scaled, Sums, composed, constant, lettered, require_order, walked
 from eqsynth.diagrams import enumeration
-from eqsynth.errors import SizeError, explain_calls
+from eqsynth.errors import GroupError, SizeError, explain_calls
 from eqsynth.families.group import Group
 from eqsynth.spaces.space import plain_order
 
@@ -48,7 +48,13 @@ def matrix_units(group: Group | str, inputs: int, outputs: int) -> dict[str, Uni
     Raises what :func:`primitive_idempotents` does, SizeError for more than 203 diagrams from inputs to outputs: orders
     that add up to 6 for S(n) and to 8 for O(n) and Sp(n) are the last, in seconds.
     """
-    group, inputs, outputs = Group.parse(group), plain_order(inputs), plain_order(outputs)
+    group = Group.parse(group)
+    if group.duals:
+        raise GroupError(
+            f"matrix units of {group} are not known here: ask for central_idempotents or primitive_idempotents, "
+            "or for matrix units of S(n), O(n) or Sp(n)"
+        )
+    inputs, outputs = plain_order(inputs), plain_order(outputs)
     small, large = sorted((inputs, outputs))
     require_order(group, large)
     letter = lettered(group)

@@ -279,10 +279,13 @@ def change_of_basis(
     Raises GroupError for orbits of groups that are not S(n), H(n) or S'(n), SizeError above 1000 diagrams, and what
     ``matrix_units`` raises. Source: arXiv 2212.08648, section 3, for orbits.
     """
-    group, inputs, outputs = Group.parse(group), plain_order(inputs), plain_order(outputs)
+    group = Group.parse(group)
     choice("to", to, BASES)
     start = ("orbits" if to == "diagrams" else "diagrams") if start is None else start
     choice("start", start, BASES)
+    if group.duals and "irreps" in (to, start):
+        matrix_units(group, inputs, outputs)  # raises: there are none
+    inputs, outputs = plain_order(inputs), plain_order(outputs)
     _check(group, ())
     count = dimension.dimension(group, inputs + outputs)
     if count > MAX_ROWS:

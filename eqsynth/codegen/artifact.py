@@ -29,10 +29,10 @@ def artifact_of(layer: Plan | Problem | Any, name: str | None = None) -> Artifac
     return emit(plan, name)
 
 
-def check_name(name: object) -> None:
-    """Raise EqsynthError for what cannot name the class of an emitted file."""
+def check_name(name: object, carried: frozenset[str] = frozenset()) -> None:
+    """Raise EqsynthError for what cannot name the class of an emitted file, which carries functions of these names."""
     usable = isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")
-    if not usable or keyword.iskeyword(str(name)) or name in {*dir(builtins), *importable()}:
+    if not usable or keyword.iskeyword(str(name)) or name in {*dir(builtins), *importable(), *carried}:
         raise EqsynthError(
             f"{shown(name)} cannot name a class: use letters, digits and _, not starting with a digit, "
             "and no word that Python or the file uses itself"

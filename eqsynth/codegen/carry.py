@@ -86,10 +86,10 @@ def _imported() -> list[tuple[str, list[str]]]:
 
 @cache
 def importable() -> frozenset[str]:
-    """The names that a file may import, and those of what it may carry that could name a class."""
+    """The names that a file may import, and that of what files of complex layers carry."""
     bound = {name for _, names in _imported() for name in names}
     used = {name for one in definitions(_defined()) for name in one.uses}
-    return frozenset(bound & used) | {name for name in _defined() if not name.startswith("_")}
+    return frozenset(bound & used) | {"apply_complex"}
 
 
 def methods(*names: str, first: str | None = None, serves: str | None = None) -> str:

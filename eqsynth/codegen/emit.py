@@ -93,9 +93,18 @@ def emit_class(plan: Plan, name: str) -> ClassSource:
 
 def header(sources: Sequence[ClassSource]) -> list[str]:
     """The lines in front of classes: imports, and the functions that they carry."""
-    carried = carry.definitions(frozenset[str]().union(*(one.helpers for one in sources)))
-    uses = {"torch", "nn"}.union(*(one.uses for one in carried), *(one.uses for one in sources))
-    return [*carry.imports(uses), "", "", *(f"{one.text}\n\n" for one in carried)]
+    needed = _needed(sources)
+    uses = {"torch", "nn"}.union(*(one.uses for one in needed), *(one.uses for one in sources))
+    return [*carry.imports(uses), "", "", *(f"{one.text}\n\n" for one in needed)]
+
+
+def carried(sources: Sequence[ClassSource]) -> frozenset[str]:
+    """The names of the functions and classes that stand in front of classes."""
+    return frozenset(one.name for one in _needed(sources))
+
+
+def _needed(sources: Sequence[ClassSource]) -> list[carry.Definition]:
+    return carry.definitions(frozenset[str]().union(*(one.helpers for one in sources)))
 
 
 class _File:

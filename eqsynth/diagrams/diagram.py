@@ -140,7 +140,10 @@ class Diagram:
     @classmethod
     @explain_calls
     def of(cls, outputs: int, inputs: int, blocks: Iterable[Iterable[int]]) -> Diagram:
-        """A diagram without edges or head from blocks in any order."""
+        """A diagram without edges or head from blocks in any order.
+
+        Raises EqsynthError for blocks that are not lists of vertices.
+        """
         if not ordered(blocks) or not all(map(ordered, blocks := [*blocks])):
             raise EqsynthError(f"blocks are lists of vertices, such as [(0, 2), (1, 3)], not {shown(blocks)}")
         return cls(outputs, inputs, tuple(sorted((tuple(sorted(block)) for block in blocks), key=_least)))
@@ -268,6 +271,8 @@ class Diagram:
         >>> from eqsynth import Diagram
         >>> Diagram(1, 3, ((0, 2), (1, 3))).formula(multiplied=[("u", 2), ("v", 1)])
         'y[a] += u[b,a] v[b]'
+
+        Raises EqsynthError for another form.
         """
         if form and form not in SYMBOLS:
             raise EqsynthError(f"there is no form {shown(form)}: ask for one of {', '.join(map(repr, SYMBOLS))}")
@@ -290,6 +295,8 @@ class Diagram:
         ('y_{ab}', '\\delta_{ab} \\sum_{c} x_{cc}')
 
         Each output axis has a letter of its own. ``form`` is as in :meth:`formula`.
+
+        Raises EqsynthError for another form.
         """
         if form and form not in SYMBOLS:
             raise EqsynthError(f"there is no form {shown(form)}: ask for one of {', '.join(map(repr, SYMBOLS))}")

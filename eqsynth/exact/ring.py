@@ -127,6 +127,8 @@ class RationalFunction:
         >>> value = RationalFunction.from_roots({0: 3, 1: 2, -2: 1})
         >>> print(value, value(2), value.degree, value.roots)
         n³ (n - 1)² (n + 2) 32 6 ((0, 3), (1, 2), (-2, 1))
+
+        Raises SymbolicError for other pairs than whole numbers.
         """
         _check_letter(letter)
         if not (ordered(roots) or isinstance(roots, Mapping)):
@@ -188,6 +190,8 @@ class RationalFunction:
         >>> from eqsynth.exact.ring import RationalFunction
         >>> RationalFunction("3 n² c + 1/2").terms
         {(('c', 1), ('n', 2)): 3, (): Fraction(1, 2)}
+
+        Raises SymbolicError for what is no polynomial.
         """
         above, divisor, below = self._parts()
         if below is not None:
@@ -201,6 +205,8 @@ class RationalFunction:
         >>> from eqsynth.exact.ring import RationalFunction
         >>> RationalFunction("n² - 1").coefficients, RationalFunction(0).coefficients
         ((-1, 0, 1), ())
+
+        Raises SymbolicError for several letters, and for what is no polynomial.
         """
         if len(self.letters) > 1:
             raise SymbolicError(f"{self} has the letters {', '.join(self.letters)}: ask for its terms")
@@ -234,7 +240,7 @@ class RationalFunction:
         >>> RationalFunction("(n³ - 2 n²)/(n + 1)").roots
         ((0, 2), (2, 1), (-1, -1))
 
-        Powers are negative at poles.
+        Powers are negative at poles. Raises SymbolicError for several letters.
         """
         if self._factors is not None:
             powers = self._factors[3]

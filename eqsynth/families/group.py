@@ -191,17 +191,23 @@ class Group:
 
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:
-        """The group that is given by what stands in brackets after the name; ``files`` as in :meth:`parse`."""
+        """The group that is given by what stands in brackets after the name; ``files`` as in :meth:`parse`.
+
+        Raises GroupError for what gives none.
+        """
         raise GroupError(f"{shown(inside)} gives no group{'' if files else ' here'}")
 
     @classmethod
     def of_power(cls, inside: str, power: str) -> Group:
-        """The group that is written as a power, as Z(2)^3 is."""
+        """The group that is written as a power, as Z(2)^3 is. Raises GroupError for every other group."""
         raise GroupError(f"powers such as ({inside[:20]})^{power[:20]} are there for signs alone, Z(2)^k")
 
     @classmethod
     def of_signs(cls, p: object, q: object) -> Group:
-        """The group that keeps a form with so many signs + and -: O(p,q) and SO(p,q)."""
+        """The group that keeps a form with so many signs + and -: O(p,q) and SO(p,q).
+
+        Raises GroupError for every other group.
+        """
         raise GroupError(f"{cls.about} takes one size, not {shown(p)} and {shown(q)}")
 
     @classmethod
@@ -495,7 +501,7 @@ class Group:
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
-        self._lacks("Jucys-Murphy elements here: ask for S(n), O(n) or Sp(n)")
+        self._lacks("Jucys-Murphy elements here: ask for S(n), O(n), Sp(n), GL(n) or U(n)")
 
     def boxes(self, label: Label) -> int:
         """The number of boxes of a label that do not come with n."""
@@ -614,7 +620,10 @@ class Group:
 
     @property
     def permutations(self) -> tuple[Permutation, ...]:
-        """The permutations that generate the group, for groups that are given by some."""
+        """The permutations that generate the group, for groups that are given by some.
+
+        Raises GroupError for the others.
+        """
         raise GroupError(f"{self} is not given by permutations")
 
     @property

@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from eqsynth.errors import GroupError
-from eqsynth.exact.partitions import Blocks, Shape, hooks
+from eqsynth.exact.partitions import Blocks, Shape, changed_box, hooks
 from eqsynth.exact.permutations import sorted_heads
 from eqsynth.families.group import Generators, Label
 from eqsynth.families.matching_groups import MatchingGroup
@@ -120,6 +120,16 @@ class GeneralLinear(MatchingGroup):
         """The boxes of the first partition are indices on V, those of the second on V*."""
         rows, others = label
         return (rows, 1, False), (others, 1, False)
+
+    def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - the box says it
+        """The content c of a box that comes, to either partition; of one that goes -(n + c).
+
+        It is half of what the Casimir element is on the new part less what it is on the old one and on one axis, and on
+        two partitions that element is n times the number of boxes plus twice the sum of their contents.
+        """
+        one, another = next(pair for pair in zip(label, other, strict=True) if pair[0] != pair[1])
+        content = changed_box(one, another)[1]
+        return (0, content) if sum(another) > sum(one) else (-1, -content)
 
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
         """Weyl's character formula: an entry of the highest weight, plus n, n - 1, ..., 1, is moved by the length.

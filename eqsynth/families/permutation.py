@@ -139,7 +139,7 @@ class PermutationGroup(PermutingGroup):
 
     @classmethod
     def of_text(cls, inside: str, files: bool | Path) -> Group:  # noqa: ARG003 - it names no files
-        """Read ``4: 1 2 3 0, 1 0 2 3``."""
+        """Read ``4: 1 2 3 0, 1 0 2 3``. Raises GroupError for other texts."""
         name, written = split_name(inside)
         size, colon, rest = written.partition(":")
         generators = [part.split() for part in rest.split(",") if part.strip()]

@@ -70,7 +70,7 @@ class ProductGroup(Group):
 
     @property
     def generators(self) -> NoReturn:
-        """There are no matrices of the whole product."""
+        """There are no matrices of the whole product. Raises GroupError always: factors have theirs."""
         raise GroupError(
             f"each factor of {self} acts on axes of its own, so that no matrices generate it: take those of its "
             "factors, [factor.generators for factor in group.factors]"

@@ -281,7 +281,7 @@ class WreathProduct(Group):
         ]
 
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:  # noqa: ARG002 - the same for all
-        """Not known here."""
+        """Not known here. Raises GroupError always."""
         raise GroupError(
             f"how often tensors of {self} with a symmetry of indices hold an irreducible part is not known here: ask "
             "for tensors of all kinds, an order such as 2"

@@ -254,7 +254,7 @@ class Graph:
         >>> str(Graph.named("K3,3"))
         'bipartite3x3'
 
-        Raises GroupError for a name that is not known, and suggests others.
+        Raises GroupError for a name that is not known, and suggests others; SizeError for too many vertices.
         """
         if not isinstance(name, str):
             raise GroupError(

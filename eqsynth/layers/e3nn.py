@@ -122,7 +122,8 @@ def to_e3nn(
     >>> {name: tuple(value.shape) for name, value in weights.items()}
     {'weight': (6,), 'bias': (0,), 'output_mask': (9,)}
 
-    ``biases=False`` leaves the biases out. Raises as :func:`from_e3nn` does.
+    ``biases=False`` leaves the biases out. Raises ShapeError for weights of another shape, and else as
+    :func:`from_e3nn` does.
     """
     hom, biases = _hom(irreps_in, irreps_out), flag("biases", biases)
     paths, scales = _paths(hom, path_normalization)

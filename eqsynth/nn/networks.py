@@ -177,7 +177,10 @@ class Sequential(nn.Module):
         return Sequential(*chosen) if isinstance(chosen, list) else chosen
 
     def forward(self, x: Any, *sizes: Any, **named: Any) -> Tensors:
-        """The modules one after the other; sizes are those that ``net.sizes`` lists."""
+        """The modules one after the other; sizes are those that ``net.sizes`` lists.
+
+        Raises ShapeError for inputs that do not fit.
+        """
         known = _sizes_given(self.space_in, self.sizes, sizes, named)
         for letter, term, axis, symmetry in self.read:
             fits = len(self.space_in) == 1 or (isinstance(x, tuple | list) and len(x) == len(self.space_in))

@@ -94,7 +94,7 @@ class Padded(EquivariantModule):
         return (type(self.module).__name__,)
 
     def forward(self, x: Any, sizes: Any = None, *others: Any) -> Tensors:
-        """The module for each sample, without its padding."""
+        """The module for each sample, without its padding. Raises ShapeError for inputs and sizes that do not fit."""
         if sizes is None or others or (len(self._shapes) > 1 and isinstance(x, torch.Tensor)):
             call = (
                 "x" if len(self._shapes) == 1 else f"({', '.join(f'x{place}' for place in range(len(self._shapes)))})"

@@ -103,7 +103,7 @@ class ColwiseParallel(_Style):
     takes, makes = WHOLE, SPLIT
 
     def placement(self, module: nn.Module, name: str) -> Placement:
-        """On the axis of output channels."""
+        """On the axis of output channels. Raises EqsynthError for other modules."""
         if isinstance(module, Pairings):
             return Shard(0)
         if not isinstance(module, (Linear, *PRODUCTS)):
@@ -134,7 +134,7 @@ class RowwiseParallel(_Style):
     takes, makes = SPLIT, SUMMAND
 
     def placement(self, module: nn.Module, name: str) -> Placement:
-        """On the axis of input channels; biases are whole."""
+        """On the axis of input channels; biases are whole. Raises EqsynthError for other modules."""
         mixes_all = isinstance(module, TensorProduct) and module.problem.full
         if mixes_all or not isinstance(module, (Linear, *PRODUCTS)):
             raise EqsynthError(_refused(module, "input channels"))
@@ -171,13 +171,13 @@ class ChannelwiseParallel(_Style):
     takes, makes = SPLIT, SPLIT
 
     def placement(self, module: nn.Module, name: str) -> Placement:
-        """On the only axis of the parameters of channels."""
+        """On the only axis of the parameters of channels. Raises EqsynthError for other modules."""
         if not _by_channel(module):
             raise EqsynthError(_refused(module, "channels"))
         return WHOLE if name == "num_batches_tracked" else Shard(0)
 
     def prepare(self, module: Any, size: int) -> None:
-        """Fewer channels in every term."""
+        """Fewer channels in every term. Raises EqsynthError for modules that are not split so."""
         if not _by_channel(module):  # also where there is no parameter to place
             raise EqsynthError(_refused(module, "channels"))
         channels = _parts(module.space_in, size)

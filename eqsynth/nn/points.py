@@ -415,7 +415,7 @@ class Message(EquivariantModule):
         shifts: torch.Tensor | None = None,
         edge_attr: torch.Tensor | None = None,
     ) -> Tensors:
-        """What each point receives."""
+        """What each point receives. Raises ShapeError for features, edges or shifts that do not fit each other."""
         terms = self.terms_of(x)
         if terms[0].ndim != len(self._shapes[0][1]) + 2:
             raise ShapeError(f"expected features (points, ..., channels), got shape {tuple(terms[0].shape)}")

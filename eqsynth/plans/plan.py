@@ -155,7 +155,10 @@ class Plan:
         return self.normalization if self.hom.group.indices[factor].diagrammatic else "sum"
 
     def sizes(self, n: int | None = None) -> dict[str, int]:
-        """The value of every symbol in the costs; ``n`` where the group leaves a size open."""
+        """The value of every symbol in the costs; ``n`` where the group leaves a size open.
+
+        Raises SymbolicError where a size is left open and none is given.
+        """
         lengths: list[int] = []
         for factor in self.hom.group.factors:
             number = factor.n if isinstance(factor.n, int) else whole(n)

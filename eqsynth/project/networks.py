@@ -18,7 +18,7 @@ from eqsynth.bases.forms import Form
 from eqsynth.bases.pointwise import positional, positions
 from eqsynth.codegen import carry
 from eqsynth.codegen.artifact import check_name
-from eqsynth.codegen.emit import Artifact, ClassSource, emit_class, header
+from eqsynth.codegen.emit import Artifact, ClassSource, carried, emit_class, header
 from eqsynth.codegen.names import packing_arguments
 from eqsynth.errors import EqsynthError, ExportError, abridged
 from eqsynth.layers.emitted import EmittedLayer
@@ -98,6 +98,7 @@ def network_artifact(network: nn.Module, name: str = "Network") -> Artifact:
     check_name(name)
     writer = Writer(name)
     writer.write(network, ROOT)
+    check_name(name, carried(writer.sources))
     text = "\n\n\n".join(source.text.rstrip() for source in writer.sources)
     made = [RECIPES, *(f"#     {name} = {recipe}" for name, recipe in writer.recipes.items())]
     body = [f'"""{_docstring(network, name)}"""', "", *header(writer.sources), text, "", "", *made]
@@ -911,11 +912,12 @@ class Writer:
 
     def _on_entries(self, layer: Any, dense: str, place: str) -> str:
         """The name of the class of a layer on entries, which is written unless it is there."""
-        name = f"{dense}OnEntries"
-        if name not in self.names:
-            self.names[name] = name
-            self.sources.append(linear_on_entries(layer, name, dense, place, self._layer))
-        return name
+        key = f"{dense} on entries"
+        if key not in self.names:
+            name = f"{dense}OnEntries"
+            self.names[key] = name if name != self.root else f"{name}1"
+            self.sources.append(linear_on_entries(layer, self.names[key], dense, place, self._layer))
+        return self.names[key]
 
     def _named(self, kind: str, key: Plan | str) -> str:
         """A new name for a class."""

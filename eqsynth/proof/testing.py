@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from eqsynth.bases.decomposed import act, random_tensor
@@ -58,19 +59,20 @@ def assert_equivariant(
 
     Put it in your tests, for modules of eqsynth and for your own: anything that takes the tensors of ``space_in`` (one,
     or a tuple) and gives those of ``space_out``, channels last. Group and spaces are needed where the module has no
-    attributes ``group``, ``space_in`` and ``space_out``. An eq.nn.Sparse is tried on tensors of which half of the
-    entries are there, an eq.nn.Padded on samples of one size. ``n`` is the size of a letter, or a dict of sizes;
-    without it several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps its mode: call
-    ``.eval()`` first to try evaluation. Every generator of the group is tried, so that each of its components is
-    reached (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or more, all is
-    tried again with parameters to which normal noise of size ``perturb`` is added, so that a bias that starts at zero
-    counts. Both runs of a trial see the same random numbers, so that dropout is no difference.
+    attributes ``group``, ``space_in`` and ``space_out``. An eq.TensorProduct gets both of its inputs, an eq.nn.Sparse
+    tensors of which half of the entries are there, an eq.nn.Padded samples of one size. ``n`` is the size of a letter,
+    or a dict of sizes; without it several are tried. A module is copied, in ``dtype`` (float64), on the CPU, and keeps
+    its mode: call ``.eval()`` first to try evaluation. Every generator of the group is tried, so that each of its
+    components is reached (reflections, odd permutations), and ``trials`` random elements. Where there are two trials or
+    more, all is tried again with parameters to which normal noise of size ``perturb`` is added, so that a bias that
+    starts at zero counts. Both runs of a trial see the same random numbers, so that dropout is no difference.
 
     ``positions=True`` is for modules of points in space, called as ``module(x, positions)``, where the points are the
     batch axis of x and the group turns vectors, as in eq.nn.Message("O(3)", ...). Random points are turned with x,
     moved by a random translation and listed in another order: the output must turn, and be listed so, too.
 
     Raises EquivarianceError, an AssertionError, with the worst entry; also for outputs of wrong shape.
+    Raises EqsynthError for positions beside a product of groups.
     """
     import numpy as np
 
@@ -166,10 +168,13 @@ def _own_random_numbers() -> AbstractContextManager[None]:
 
 
 def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
-    hom, problem = getattr(module, "hom", None), getattr(module, "problem", None)
-    if isinstance(problem, ProductHom) and len(problem.operands) > 1:
-        raise EqsynthError(f"{type(module).__name__} takes several inputs: eq.verify(layer) tries and proves it")
-    own = (hom.group, hom.space_in, hom.space_out) if isinstance(hom, Hom) else (None, None, None)
+    hom, operands = getattr(module, "hom", None), _operands(module)
+    own: tuple[Any, Any, Any] = (None, None, None)
+    if isinstance(hom, Hom):
+        own = hom.group, hom.space_in, hom.space_out
+    elif operands:
+        # The terms of all inputs, one behind the other.
+        own = None, Space(tuple(term for space in operands for term in space.terms)), None
     values: list[Any] = []
     for name, given, known in zip(("group", "space_in", "space_out"), (group, space_in, space_out), own, strict=True):
         value = given if given is not None else known if known is not None else getattr(module, name, None)
@@ -179,7 +184,27 @@ def _problem(module: Any, group: Any, space_in: Any, space_out: Any) -> Hom:
                 "'S(n)', '2x2', '3x1'), or make it an attribute of the module"
             )
         values.append(value)
-    return Hom.parse(*values)
+    tried = Hom.parse(*values)
+    if operands and len(tried.space_in) != len(own[1]):
+        raise EqsynthError(
+            f"{type(module).__name__} takes {len(own[1])} tensors, those of {' and of '.join(map(str, operands))}, not "
+            f"{tried.space_in}: leave space_in out, or give all of them, as in {own[1]}"
+        )
+    return tried
+
+
+def _operands(module: Any) -> tuple[Space, ...]:
+    """The spaces of the inputs of a module that takes several, as eq.TensorProduct does; none of others."""
+    problem = getattr(module, "problem", None)
+    return problem.operands if isinstance(problem, ProductHom) and len(problem.operands) > 1 else ()
+
+
+def _arguments(module: Any, tensors: Sequence[torch.Tensor]) -> list[Any]:
+    """The tensors of all terms as the inputs of a module: a tensor, or a tuple where an input has several terms."""
+    rest = iter(tensors)
+    counts = [len(space) for space in _operands(module)] or [len(tensors)]
+    inputs = [tuple(islice(rest, count)) for count in counts]
+    return [one[0] if len(one) == 1 else one for one in inputs]
 
 
 def _seed(seed: int) -> None:
@@ -314,12 +339,11 @@ def _outputs(
 
     tensors = tuple(_cast(torch.from_numpy(np.ascontiguousarray(array)), dtype) for array in arrays)
     _seed(seed)
-    x = tensors[0] if len(tensors) == 1 else tensors
     points = [_cast(torch.from_numpy(array), dtype) for array in positions]
     # A module for lists of entries takes dense tensors so, and asks for the sizes that the one inside asks for.
     call, asked = (run.on_dense, _asked(run.module, hom)) if hasattr(run, "on_dense") else (run, _asked(run, hom))
     with torch.no_grad():
-        result = call(x, *points, *[sizes[letter] for letter in asked])
+        result = call(*_arguments(run, tensors), *points, *[sizes[letter] for letter in asked])
     listed = result if isinstance(result, tuple | list) else (result,)
     given = [_cast(tensor.detach(), torch.float64).resolve_conj().numpy() for tensor in listed]
     shapes = [(BATCH, *lengths(order, ns), channels) for channels, order in hom.space_out]

@@ -523,7 +523,10 @@ class Space:
     @classmethod
     @explain_calls
     def parse(cls, text: str | Order | Space) -> Space:
-        """Read ``"16x2 + 8x1"``; an order k alone (text or number) means ``1xk``."""
+        """Read ``"16x2 + 8x1"``; an order k alone (text or number) means ``1xk``.
+
+        Raises ParseError, which points at the place, for what is no space.
+        """
         if isinstance(text, Space):
             return text
         if not isinstance(text, str):

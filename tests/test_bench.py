@@ -645,7 +645,7 @@ def test_sparse_graphs_are_measured_and_written(tmp_path, monkeypatch, capsys):
 
 def test_sparse_layers_that_give_something_else_are_refused(monkeypatch, capsys):
     monkeypatch.setattr(bench_graphs, "CASES", (("two", 3, 5, 2, 2, True),))
-    monkeypatch.setattr("eqsynth.nn.positions.scales", lambda at, *_: torch.ones(len(at), 1))
+    monkeypatch.setattr("eqsynth.nn.entries.scales", lambda at, *_: torch.ones(len(at), 1))
     assert bench.main(["graphs", "--repeat", "1", "--quick"]) == 1
     assert "do not give the same" in capsys.readouterr().err
 

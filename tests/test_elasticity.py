@@ -113,7 +113,6 @@ def test_components_that_are_packed_are_refused_with_what_to_ask_instead(text):
         lambda: eq.nn.BatchNorm("O(3)", space),
         lambda: eq.nn.Pool("O(3)", space),
         lambda: eq.nn.Pairings("O(3)", space),
-        lambda: eq.nn.Gated("O(3)", space),
         lambda: eq.nn.NormActivation("O(3)", space),
     ):
         with pytest.raises(EqsynthError, match=r"packed.*ask for \[ij.*eq\.unpack"):

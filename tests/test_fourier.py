@@ -161,7 +161,7 @@ def test_plan_prints():
 def test_other_groups_are_refused(group):
     order = (1, 1) if " x " in group else 2
     space = f"1x({order[0]},{order[1]})" if " x " in group else order
-    with pytest.raises(EqsynthError, match="Fourier transform"):
+    with pytest.raises(EqsynthError, match="orders in which a map reads positions"):
         plan_by(Hom.parse(group, space, space), True, "variance", "fourier")
 
 

@@ -93,7 +93,7 @@ PROBES = {
     "power of 99": lambda: eq.Power("S(n)", "1x1", 99, "1x1"),
     "polynomial": lambda: eq.PolynomialLayer("Sp(4)", "1x5", 5, "1x5"),
     "product": lambda: eq.TensorProduct("Aut(petersen)", "1x5", "1x5", "1x5"),
-    "S8": lambda: eq.Linear("O(3)", "1x2", "1xS8"),
+    "S14": lambda: eq.Linear("O(3)", "1x2", "1xS14"),
     "packed": lambda: eq.Linear("S(3)", "1xS30.packed", "1xS30.packed"),
     "symmetrise": lambda: eq.symmetrise(torch.zeros(*[2] * 14, 1), "S14"),
     "alternate": lambda: eq.symmetrise(torch.zeros(*[1] * 20, 1), "A20"),

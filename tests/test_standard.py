@@ -332,7 +332,8 @@ def test_a_layer_beyond_the_ranks():
 
 def test_what_is_too_large_is_refused_before_it_starts():
     for inputs, outputs, why in (
-        ("S6", "S6", "choosing among more than"),
+        ("S8", "S8", "choosing among more than"),
+        (2, "S10", "add up 10,395 orders"),
         (9, 9, "1,730,787 independent maps"),
         (40, 40, "independent maps, more than 1,000,000"),
     ):

@@ -17,7 +17,7 @@ from eqsynth.bases.basis import basis
 from eqsynth.errors import GroupError, SizeError
 from eqsynth.families.group import Group
 from eqsynth.families.representation import packing
-from eqsynth.spaces.space import Order, Symmetry, entries_of, is_packed, lengths
+from eqsynth.spaces.space import Order, Symmetry, axes_of, entries_of, is_packed, lengths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: The largest number of entries of all maps together, and of positions of one tensor.
 MAX_ENTRIES, MAX_POSITIONS = 1 << 24, 2048
+#: The largest number of entries that are added up for maps of symmetric tensors.
+MAX_ADDED = 1 << 31
 #: Positions up to which an adapted basis is tried where no method is asked for.
 TRIED = 512
 #: Modulus and base of the coefficients of a generic map; combinations that are tried.
@@ -280,9 +282,14 @@ def _within(group: Group, ins: Sequence[Order], outs: Sequence[Order], most: int
     """Whether no tensor has more than ``most`` positions, and all maps together no more than ``entries`` entries."""
     size = {order: positions(group, order) for order in (*ins, *outs)}
     # The bases are only asked for where they are small.
-    return max(size.values()) <= most and entries >= sum(
-        len(basis(group, k, lo)) * size[k] * size[lo] for k in ins for lo in outs
+    if max(size.values()) > most:
+        return False
+    bases = {(k, lo): basis(group, k, lo) for k in {*ins} for lo in {*outs}}
+    # Maps of symmetric tensors are added up in several orders of the axes of full ones.
+    added = sum(
+        sum(map(len, maps.turns)) * group.number ** (axes_of(k) + axes_of(lo)) for (k, lo), maps in bases.items()
     )
+    return added <= MAX_ADDED and sum(len(bases[k, lo]) * size[k] * size[lo] for k in ins for lo in outs) <= entries
 
 
 def _maps(group: Group, ins: Sequence[Order], outs: Sequence[Order]) -> Maps:

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from eqsynth.bases.projection import Projection
     from eqsynth.exact.permutations import Permutation
 
+#: The most orders of axes that maps of symmetric tensors are added up in, each a term of a plan.
+MAX_TURNS = 5_000
 #: The largest set of diagrams that is listed, and the largest that a Gram matrix is built for.
 MAX_DIAGRAMS = 1_000_000
 MAX_GRAM = 6_000
@@ -737,6 +739,11 @@ def _spanned_basis(group: Group, inputs: Order, outputs: Order) -> Basis | None:
     if selection is None or len(selection[0]) != dimension:
         return None
     places, turns = selection
+    if (added := sum(map(len, turns))) > MAX_TURNS:
+        raise SizeError(
+            f"the maps of {group} {order_text(inputs)} -> {order_text(outputs)} add up {added:,} orders of the axes of "
+            f"outputs, more than {MAX_TURNS:,}: ask for lower orders"
+        )
     single = all(len(permutations) == 1 for permutations in turns)
     chosen, certificate = tuple(listed[place] for place in places), Certificate(dimension, count, "orbits of all")
     return Basis(group, inputs, outputs, chosen, certificate, () if single else turns)

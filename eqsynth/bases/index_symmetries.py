@@ -337,8 +337,10 @@ def summed(matrix: NDArray[np.int64], outputs: Order, sizes: Sequence[int], turn
     import numpy as np
 
     split = matrix.reshape(*lengths(stored_full(outputs), sizes), -1)
-    added = [sign * np.transpose(split, (*axes, len(axes))) for axes, sign in turns]
-    return sum(added, np.zeros_like(split)).reshape(matrix.shape)
+    added = np.zeros_like(split)
+    for axes, sign in turns:
+        added += sign * np.transpose(split, (*axes, len(axes)))
+    return added.reshape(matrix.shape)
 
 
 def squares(

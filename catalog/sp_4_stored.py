@@ -196,8 +196,7 @@ def _product(x, w, start=None):
 
     That takes the widest vectors that a CPU has, which the library behind linear may not.
     """
-    traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-    if traced or x.shape[0] * w.numel() < 1_500_000 or not _is_plain(x, w):
+    if torch.compiler.is_compiling() or x.shape[0] * w.numel() < 1_500_000 or not _is_plain(x, w):
         return linear(x, w) if start is None else torch.addmm(start, x, w.mT)
     # Of other strides oneDNN would take each entry by itself.
     x, w = (one if one.is_contiguous() or one.mT.is_contiguous() else one.contiguous() for one in (x, w))
@@ -230,20 +229,27 @@ class _Product(torch.autograd.Function):
 
 
 def _is_plain(x, w):
-    """Whether these are float32 on a CPU that has oneDNN, and nothing transforms, records or casts what is computed."""
-    return not (
-        x.dtype is not torch.float32
-        or w.dtype is not torch.float32
-        or not x.is_cpu
-        or type(x) is not torch.Tensor
-        or type(w) not in (torch.Tensor, nn.Parameter)
-        or torch.is_autocast_enabled("cpu")
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack()
-        or torch.autograd.forward_ad._current_level >= 0
-        or not torch.backends.mkldnn.enabled
-        or not hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+    """Whether these are float32 on a CPU that has oneDNN, and nothing transforms, records or casts what is computed.
+
+    Some of this torch tells by names of its own alone: a version without one of them takes the usual products.
+    """
+    try:
+        return not (
+            x.dtype is not torch.float32
+            or w.dtype is not torch.float32
+            or not x.is_cpu
+            or type(x) is not torch.Tensor
+            or type(w) not in (torch.Tensor, nn.Parameter)
+            or torch.is_autocast_enabled("cpu")
+            or torch._C._get_tracing_state() is not None
+            or torch._C._are_functorch_transforms_active()
+            or torch._C._len_torch_dispatch_stack()
+            or torch.autograd.forward_ad._current_level >= 0
+            or not torch.backends.mkldnn.enabled
+            or not hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        )
+    except AttributeError:
+        return False
 
 
 class SymplecticInCoordinatesOfIrreps(nn.Module):

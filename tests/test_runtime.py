@@ -698,6 +698,14 @@ def test_products_are_linear_whatever_computes_them():
     assert runtime._product(torch.zeros(0, 3), torch.zeros(2, 3)).shape == (0, 2)
 
 
+def test_a_torch_without_its_own_names_takes_the_usual_products(monkeypatch):
+    x, w = torch.randn(1000, 64), torch.randn(64, 64)
+    assert runtime._is_plain(x, w)
+    monkeypatch.delattr(torch._C, "_len_torch_dispatch_stack")
+    assert not runtime._is_plain(x, w)
+    torch.testing.assert_close(runtime._product(x, w), x @ w.T, rtol=1e-4, atol=1e-4)
+
+
 def test_gradients_of_large_products_are_exact_whatever_the_strides():
     """Rows of larger tensors, and matrices that are transposed in memory."""
     torch.set_default_dtype(torch.float32)

@@ -699,7 +699,7 @@ def test_products_are_linear_whatever_computes_them():
 
 
 def test_a_torch_without_its_own_names_takes_the_usual_products(monkeypatch):
-    x, w = torch.randn(1000, 64), torch.randn(64, 64)
+    x, w = torch.randn(1000, 64, dtype=torch.float32), torch.randn(64, 64, dtype=torch.float32)
     assert runtime._is_plain(x, w)
     monkeypatch.delattr(torch._C, "_len_torch_dispatch_stack")
     assert not runtime._is_plain(x, w)

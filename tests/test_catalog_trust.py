@@ -290,7 +290,8 @@ def grammar(source):
     for node in rest:
         assert isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef), ast.dump(node)
     *helpers, _ = classes = [node for node in rest if isinstance(node, ast.ClassDef)]
-    assert [node.name for node in helpers] in ([], ["_Combine", "_Transformed"]), "one class, after its helpers"
+    named = [node.name for node in helpers]
+    assert named in ([], ["_Combine", "_Transformed"], ["_Product"]), "one class, after its helpers"
     assert classes[-1] is rest[-1]
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt):

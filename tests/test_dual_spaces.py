@@ -100,7 +100,7 @@ def test_orders_are_read_as_they_are_written(runs):
         ("GL(2): 1x1* -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
         ("GL(2): 1x(1,1*) -> 1x0", ParseError, r"a dual vector, of V\*, is \(0,1\)"),
         ("GL(2): 1x(1,1).irreps -> 1x0", ParseError, "leave .irreps out"),
-        ("O(2) x O(2): 1x(2,1).packed -> 1x(0,0)", ParseError, r"write \(S2.packed,1\)"),
+        ("O(2) x O(2): 1x(2,1).packed -> 1x(0,0)", ParseError, r"write \(S2.packed,0\)"),
         ("SL(2): 1x(1,1).det -> 1x0", ParseError, "no .det where all are 1"),
     ],
 )

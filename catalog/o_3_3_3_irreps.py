@@ -231,23 +231,22 @@ def _is_plain(x, w):
 
     Some of this torch tells by names of its own alone: a version without one of them takes the usual products.
     """
-    try:
-        return not (
-            x.dtype is not torch.float32
-            or w.dtype is not torch.float32
-            or not x.is_cpu
-            or type(x) is not torch.Tensor
-            or type(w) not in (torch.Tensor, nn.Parameter)
-            or torch.is_autocast_enabled("cpu")
-            or torch._C._get_tracing_state() is not None
-            or torch._C._are_functorch_transforms_active()
-            or torch._C._len_torch_dispatch_stack()
-            or torch.autograd.forward_ad._current_level >= 0
-            or not torch.backends.mkldnn.enabled
-            or not hasattr(torch.ops.mkldnn, "_linear_pointwise")
-        )
-    except AttributeError:
-        return False
+    asked = ("_get_tracing_state", "_are_functorch_transforms_active", "_len_torch_dispatch_stack")
+    known = all(hasattr(torch._C, name) for name in asked) and hasattr(torch.autograd.forward_ad, "_current_level")
+    return known and not (
+        x.dtype is not torch.float32
+        or w.dtype is not torch.float32
+        or not x.is_cpu
+        or type(x) is not torch.Tensor
+        or type(w) not in (torch.Tensor, nn.Parameter)
+        or torch.is_autocast_enabled("cpu")
+        or torch._C._get_tracing_state() is not None
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack()
+        or torch.autograd.forward_ad._current_level >= 0
+        or not torch.backends.mkldnn.enabled
+        or not hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
 
 
 class ThirdOrderByIrreps(nn.Module):

@@ -45,8 +45,8 @@ def matrix_units(group: Group | str, inputs: int, outputs: int) -> dict[str, Uni
     to the other for which this is not zero: C_w^T C_w is a number c_w times E_v, and E_wv is C_w C_v^T / c_v.
     So the transpose of ``E[w][v]`` is c_w / c_v times ``E[v][w]``.
 
-    Raises what :func:`primitive_idempotents` does, GroupError for groups with V*, SizeError for more than 203 diagrams from inputs to outputs: orders
-    that add up to 6 for S(n) and to 8 for O(n) and Sp(n) are the last, in seconds.
+    Raises what :func:`primitive_idempotents` does, GroupError for groups with V*, SizeError for more than 203 diagrams
+    from inputs to outputs: orders that add up to 6 for S(n) and to 8 for O(n) and Sp(n) are the last, in seconds.
     """
     group = Group.parse(group)
     if group.duals:

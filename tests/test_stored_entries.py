@@ -275,6 +275,14 @@ def test_a_changed_layer_entry_is_not_proven(data):
             catalog.check_entry(LAYER.key, mutant, prove=True)
 
 
+@pytest.mark.parametrize(("place", "key", "value"), [(0, "inputs", True), (2, "inputs", False), (1, "outputs", True)])
+def test_true_and_false_are_no_orders(place, key, value):
+    bases = [dict(one) for one in ENTRY["bases"]]
+    bases[place][key] = value
+    with pytest.raises(CatalogError, match="a basis is of other orders"):
+        catalog.check_entry(LAYER.key, {**ENTRY, "bases": bases})
+
+
 # --- what stands in the place of a file ------------------------------------------------------------
 
 

@@ -211,7 +211,9 @@ def _check_entry(key: str, entry: dict[str, Any], prove: bool, run: bool) -> str
                 if not isinstance(data, dict):
                     raise CatalogError("a basis is no JSON object")
                 inner = dict(data)
-                if (inner.pop("inputs", None), inner.pop("outputs", None)) != (_plain(inputs), _plain(outputs)):
+                # As texts: true is 1 for Python, and no order.
+                said = [inner.pop("inputs", None), inner.pop("outputs", None)]
+                if canonical(said) != canonical([_plain(inputs), _plain(outputs)]):
                     raise CatalogError("a basis is of other orders")
                 stored = from_data(hom.group, inputs, outputs, inner)
                 if prove:

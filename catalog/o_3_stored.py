@@ -355,15 +355,9 @@ class ThirdOrderInCoordinatesOfIrreps(nn.Module):
             maps = spaces[1][1]
             maps = maps * ((maps**2).sum(2).amax(1) ** -0.5)[:, None, None]
             self._table("blocks_1_1", _blocks(maps, into[1], back[1]))
-            maps = spaces[2][1]
-            maps = maps * ((maps**2).sum(2).amax(1) ** -0.5)[:, None, None]
-            self._table("blocks_1_2", _blocks(maps, into[1], back[2]))
             maps = spaces[1][2]
             maps = maps * ((maps**2).sum(2).amax(1) ** -0.5 * 3 ** 0.5)[:, None, None]
             self._table("blocks_2_1", _blocks(maps, into[2], back[1]))
-            maps = spaces[2][2]
-            maps = maps * ((maps**2).sum(2).amax(1) ** -0.5)[:, None, None]
-            self._table("blocks_2_2", _blocks(maps, into[2], back[2]))
             diagrams = [[0, 0]]
             maps = _diagrams(3, 2, 0, diagrams)
             ones = torch.ones(1, 1, 1, dtype=torch.float64)
@@ -462,8 +456,8 @@ class ThirdOrderInCoordinatesOfIrreps(nn.Module):
         w_2_0 = w0_0_2.reshape(2, 2, channels_out[0], channels_in[0]).transpose(1, 2).reshape(2 * channels_out[0], 2 * channels_in[0])
         w_3_0 = w0_0_3.reshape(3, 3, channels_out[0], channels_in[0]).transpose(1, 2).reshape(3 * channels_out[0], 3 * channels_in[0])
         w_4_1 = w1_1_4.squeeze(0)
-        w_5_1 = torch.cat((w1_1_5.squeeze(0), self.weight_1_2[0] * self.blocks_1_2))
-        w_5_2 = torch.cat((self.weight_2_1[0] * self.blocks_2_1, self.weight_2_2[0] * self.blocks_2_2))
+        w_5_1 = torch.cat((w1_1_5.squeeze(0), self.weight_1_2.squeeze(0)))
+        w_5_2 = torch.cat(((self.weight_2_1 * self.blocks_2_1).squeeze(0), self.weight_2_2.squeeze(0)))
         w_6_0 = w0_0_6.squeeze(0)
         u0_0, u0_2, u0_3, u0_6 = p0.split((7, 10, 9, 1), 1)
         u1_1, u1_4, u1_5 = p1.split((5, 3, 1), 1)

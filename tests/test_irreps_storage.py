@@ -11,6 +11,8 @@ import eqsynth as eq
 from alone import run_alone
 from eqsynth import Group, Space
 from eqsynth.bases.decomposed import act, matrix, parts, random_tensor, rows
+from eqsynth.codegen.decomposed import FixedCode
+from eqsynth.codegen.emit import emit
 from eqsynth.errors import ActivationError, EqsynthError, GroupError, ParseError, ShapeError, SizeError, SpaceError
 from eqsynth.families.irreps import coordinates
 from eqsynth.families.representation import random_element
@@ -31,6 +33,20 @@ PROBLEMS = [
     ("O(4)", "1x2.irreps", "1x2.irreps + 2x2.det"),
     ("Sp(2)", "2x2.irreps", "2x4.irreps"),
     ("Sp(4)", "2x2.irreps", "2x2.irreps + 1x0"),
+]
+
+
+#: Spaces between which the weights of some pairs are entries of blocks as they are.
+TO_NUMBERS = [
+    ("O(3)", "2x2.irreps + 3x0", "3x0 + 2x0"),
+    ("O(3)", "2x2.irreps.det + 1x3.irreps", "2x0.det + 2x0"),
+    ("O(3)", "2x1 + 2x2.irreps", "2x1.det + 1x0 + 1x1"),
+    ("SO(3)", "2x3.irreps + 2x2.irreps + 1x0", "2x0 + 1x3.irreps"),
+    ("O(2)", "2x2.irreps + 1x0", "2x0"),
+    ("O(5)", "2x2.irreps + 1x0.det", "2x0 + 2x0.det"),
+    ("SO(5)", "2x2.irreps + 1x0", "2x0"),
+    ("Sp(4)", "2x2.irreps + 1x0", "3x0 + 2x0"),
+    ("SO(3)", "2xA3.irreps + 2x2.irreps + 1x0", "2x0"),
 ]
 
 
@@ -193,6 +209,28 @@ def test_coordinates_of_symmetric_tensors_keep_lengths():
     assert torch.allclose(eq.from_irreps(stored, "O(3)", "[ijkl=jikl=klij].irreps"), x)
     with pytest.raises(GroupError, match="are no entries of blocks"):
         eq.Linear("O(3)", "2xS2.irreps", "2xS2.irreps", parameters="blocks")
+
+
+@pytest.mark.parametrize("problem", TO_NUMBERS, ids=" ".join)
+def test_the_only_map_to_numbers_has_its_weight_as_entry(problem, monkeypatch):
+    """Tables of ones that nothing multiplies by: with them, layers do the same."""
+    layer = eq.Linear(*problem, dtype=torch.float64)
+    with monkeypatch.context() as patch:
+        patch.setattr(FixedCode, "_is_one", lambda *_: False)
+        emitted = emit(layer.plan, "Scaled").source
+    scope = {}
+    exec(compile(emitted, "emitted", "exec"), scope)
+    scaled = scope["Scaled"](dtype=torch.float64)
+    scaled.load_state_dict(layer.state_dict())
+    ones = {name for name, _ in scaled.named_buffers()} - {name for name, _ in layer.named_buffers()}
+    assert ones
+    assert all(name.startswith("blocks_") for name in ones)
+    for name in ones:
+        torch.testing.assert_close(getattr(scaled, name), torch.ones(1, 1, dtype=torch.float64))
+    rng = np.random.default_rng(0)
+    x = [torch.from_numpy(random_tensor(rng, o, [layer.hom.group.number], c)) for c, o in layer.hom.space_in]
+    for ours, theirs in zip(listed(layer(one_or_all(x))), listed(scaled(one_or_all(x))), strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=" ".join)

@@ -74,6 +74,8 @@ class FixedCode(SchurCode):
 
     def add_mixer(self, term_in: int, term_out: int, place: tuple[int, int], bases: str) -> None:
         """Lines that make the table from weights, whatever they are, to entries of blocks."""
+        if self._is_one(term_in, term_out):
+            return
         say = self.builders.append
         if self.blocks:
             self.helpers.add("_unit_maps")
@@ -145,12 +147,26 @@ class FixedCode(SchurCode):
         """Whether there is one map between two terms, so that its weight is scaled."""
         return sum(self.block_sizes(term_in, term_out)) == 1
 
+    def _is_one(self, term_in: int, term_out: int) -> bool:
+        """Whether the weight between two terms is the entry of their block.
+
+        So it is where the only map leads to numbers and has length 1: it reads the coordinate of the only part that
+        numbers can come from, whose vector this map gave.
+        """
+        order_out = self._order_out(term_out)
+        length_one = self.forward.plan.normalization == "variance" and not self.forward.gain(term_in, term_out)
+        if self.blocks or self.squares or not length_one:
+            return False
+        return self.positions(order_out) == 1 and self._scales(term_in, term_out)
+
     def block_code(self, index: int, source: Source, target: Source) -> str:
         """The block of a part between two terms as a matrix."""
         code = super().block_code(index, source, target)
         if code and self._scales(source.term, target.term):
             weight = self.names.weight(source.term, target.term)
-            return f"{weight}[0] * self.{self.mixer(source.term, target.term)}"
+            if self._is_one(source.term, target.term):
+                return f"{weight}.squeeze(0)"
+            return f"({weight} * self.{self.mixer(source.term, target.term)}).squeeze(0)"
         return code
 
     def _matrix(self, index: int, number: int) -> str:

@@ -539,7 +539,7 @@ class SymplecticInCoordinatesOfIrreps(nn.Module):
         z_1_0, z_1_1 = z_1.split((5 * channels_out[0], channels_out[1]), 1)
         z_2_0, z_2_1 = z_2.split((3 * channels_out[0], channels_out[1]), 1)
         s0_abcd = torch.cat((
-            z_0_0.new_zeros(b, 168, channels_out[0]),
+            z_0_0.new_zeros(1, 1, 1).expand(b, 168, channels_out[0]),
             z_0_0.reshape(b, 60, channels_out[0]),
             z_1_0.reshape(b, 25, channels_out[0]),
             z_2_0.reshape(b, 3, channels_out[0]),

@@ -215,7 +215,7 @@ class FixedCode(SchurCode):
         for missing, run in groupby(zip(layout, listed, strict=True), key=lambda one: one[0] is None):
             sizes = list(run)
             if missing:
-                pieces.append(f"{like}.new_zeros(b, {sum(rows for _, rows in sizes)}, {co})")
+                pieces.append(f"{like}.new_zeros(1, 1, 1).expand(b, {sum(rows for _, rows in sizes)}, {co})")
             else:
                 pieces += [f"z_{at}{tail}.reshape(b, {rows}, {co})" for at, rows in sizes]
         self.say_cat(end.name, pieces, 1)

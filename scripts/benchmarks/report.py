@@ -20,7 +20,8 @@ over rounds of two runs next to each other. Before a contender is timed its outp
 - **limit**: what any such layer must do at least: copy the input once, fill the output once, and one matrix product
   with as many multiply-adds as our plan has, all into memory that is there already. It computes nothing useful.
 - **ours**: `eq.Linear`, by the method that it chooses; all methods are compared in [irreps.md](irreps.md).
-  **compiled**: the same through `torch.compile`.
+  **compiled**: the same through `torch.compile`, whose products are MKL's. Layers that run as they are take large ones
+  to oneDNN, so that on a CPU with AVX-512 they may be faster than compiled ones.
 - **one by one**: every diagram by itself, as in the fast multiplication of arXiv 2412.10837, written from the diagrams
   in `scripts/benchmarks/onebyone.py`: reduce the input and keep the blocks that go through (one einsum), spread them
   over the output (another), mix the channels of what comes out, add. **Tuned**: the same algorithm as fast as we could

@@ -95,23 +95,24 @@ What keeps the last targets away:
 
 - **2 -> 4, `.irreps`** (1.7 to 1.8 of 1.8): e3nn's Linear takes 1.74 times the bare products, so that products by MKL
   could never do it. oneDNN takes 0.15 ms of their 0.26; weights to blocks are 0.03, writing 81 rows of which 30 are
-  zero 0.03, calls and copies of rows 0.05. Tried: the zeros in place and copies beside them (as long), one zero that is
-  expanded (kept: 20 % of that step), weights to blocks by oneDNN (as long).
-- **2 -> 2, `.irreps`** (1.40 to 1.43 of the products, of 1.4): of 0.07 ms the products of rows are 0.05, the map from 3
-  weights to 9 rows 0.007, seven calls and checks of shapes the rest. One product for each part takes 0.07 by itself.
-- **Sp(4) 4 -> 4, `.irreps` against full, both** (1.8 to 2.0 of 2): full tensors take 1.3 times the bare products of both
-  passes, `.irreps` takes 0.69 of them, as oneDNN computes them.
+  zero 0.03, calls and copies of rows 0.05. Tried: the zeros in place and copies beside them (as long), one zero that
+  is expanded (kept: 20 % of that step), weights to blocks by oneDNN (as long).
+- **2 -> 2, `.irreps`** (1.40 to 1.43 of the products, of 1.4): of 0.07 ms the products of rows are 0.05, the map from
+  3 weights to 9 rows 0.007, seven calls and checks of shapes the rest. One product for each part takes 0.07 by
+  itself.
+- **Sp(4) 4 -> 4, `.irreps` against full, both** (1.8 to 2.0 of 2): full tensors take 1.3 times the bare products of
+  both passes, `.irreps` takes 0.69 of them, as oneDNN computes them.
 - **Networks** (1.6 of 1.8): of 1.7 ms products are 1.1, which are in the full network, too. The rest is gates (0.1),
-  rows brought together and taken apart (0.25), small matrices of weights (0.1), Python. With gradients the products are
-  3.3 of 5.4 ms, and 1.8 would leave 0.8 for the rest. Tried: all terms in one step of the graph of gradients, in place,
-  and by splitting; a lean version for one term; a backward pass by hand for one shape (17 % at 3 -> 3, not kept: one for
-  every plan would be a second emitter); weights of only maps as they are, without products by 1 and without gradients
-  that fill zeros (kept: 4 % forward, 4 % with gradients).
+  rows brought together and taken apart (0.25), small matrices of weights (0.1), Python. With gradients the products
+  are 3.3 of 5.4 ms, and 1.8 would leave 0.8 for the rest. Tried: all terms in one step of the graph of gradients, in
+  place, and by splitting; a lean version for one term; a backward pass by hand for one shape (17 % at 3 -> 3, not
+  kept: one for every plan would be a second emitter); weights of only maps as they are, without products by 1 and
+  without gradients that fill zeros (kept: 4 % forward, 4 % with gradients).
 
-With two other processes that compute all the time, on two cores (load 2 to 3), ten runs of these cases met each target
-for `.irreps` and e3nn / ours in 8 runs at least, but for 2 -> 4 (2 runs, median 1.71; with gradients 6 runs, median 1.53
-of 1.5), the products at 2 -> 2 (1 run, median 1.42), Sp(4) with gradients (1 run, median 1.96) and the network (none,
-median 1.58).
+With two other processes that compute all the time, on two cores (load 2 to 3), ten runs of these cases met each
+target for `.irreps` and e3nn / ours in 8 runs at least, but for 2 -> 4 (2 runs, median 1.71; with gradients 6 runs,
+median 1.53 of 1.5), the products at 2 -> 2 (1 run, median 1.42), Sp(4) with gradients (1 run, median 1.96) and the
+network (none, median 1.58).
 
 For S(n), orbits of index tuples are gathered and transformed in one pass (`embedding_bag`), whose gradient is a gather
 too: an index whose gradient adds up row by row was slower than what the transform saves."""

@@ -128,6 +128,8 @@ NETWORKS = {
     "sparse, scaled": lambda: eq.nn.Sparse(eq.Linear("S(n)", EDGES, "2x2 + 1x1", normalization="sum", dtype=D)),
     "sparse, few maps": lambda: eq.nn.Sparse(eq.Linear("S(n) x S(2)", "1x(2,2)", "2x(1,2)", transfer="pad", dtype=D)),
     "sparse, signs": lambda: eq.nn.Sparse(eq.Linear("H(n) x O(2)", "2x(3,1)", "1x(1,1) + 1x(3,1)", dtype=D)),
+    "sparse, nothing": lambda: eq.nn.Sparse(eq.Linear("H(n) x O(2)", "2x(1,1)", "2x(0,1) + 1x(1,1)", dtype=D)),
+    "sparse, nothing, no bias": lambda: eq.nn.Sparse(eq.Linear("H(n)", "2x1", "2x1 + 1x0", False, dtype=D)),
     "sparse, scaled by sizes": lambda: eq.nn.Sparse(eq.Linear("H(n)", "2x2 + 1x4 + 1x0", "1x4 + 2x2", dtype=D)),
     "sparse, unitary": lambda: eq.nn.Sparse(
         eq.nn.MLP("S(n) x U(2)", ["2x(2,1)", "2x(1,1) + 2x(1,0)", "1x(1,1)"], dtype=torch.complex128)

@@ -232,6 +232,24 @@ def test_maps_that_mean_the_same_at_every_size(group, transfer):
     assert_exact(layer, [4, 0, 2], 9)
 
 
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.ZeroOutputWarning", "ignore::eqsynth.errors.IgnoredInputWarning")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ("H(n)", "2x1", "2x1 + 1x0 + 1x2"),
+        ("H(n) x O(2)", "2x(1,1)", "2x(0,1) + 1x(1,1)"),
+        ("H(n) x S(m)", "2x(1,1)", "1x(1,0) + 1x(2,1) + 1x(0,1)"),
+    ],
+    ids=lambda problem: "{}: {} -> {}".format(*problem),
+)
+def test_outputs_that_no_map_reaches_are_zero(problem, bias):
+    layer = eq.Linear(*problem, bias=bias)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    assert_exact(layer, [4, 0, 2], 9)
+
+
 @lru_cache
 def product_layer(problem):
     scales = ["variance", "mean", "sum"]
@@ -479,6 +497,15 @@ def test_dtypes_and_autocast(dtype):
 # --- weights --------------------------------------------------------------------------------------
 
 
+def test_weights_of_a_call():
+    layer = eq.Linear("S(n)", "2x2", "3x1 + 1x0")
+    sparse, others = eq.nn.Sparse(layer), {name: torch.randn_like(p) for name, p in layer.named_parameters()}
+    x = ((EDGES, torch.randn(6, 2)), PATH_AND_PAIR)
+    passed = torch.func.functional_call(sparse, {f"module.{name}": w for name, w in others.items()}, x)
+    layer.load_state_dict(others)
+    assert_close(passed, sparse(*x))
+
+
 def test_weights_are_those_of_the_layer():
     layer = eq.Linear("S(n)", "2x2", "2x1")
     before = list(layer.state_dict())
@@ -653,6 +680,7 @@ def test_dropout_draws_one_mask_for_each_graph():
         (lambda: eq.nn.LayerNorm("O(3)", "4x1"), r"maps are set partitions"),
         (lambda: eq.Linear("A(4)", "1x2", "1x2"), r"diagrams with heads.*use S\(4\)"),
         (lambda: eq.Linear("S(4)", "1x2", "1x2", parameters="blocks"), "entries of blocks"),
+        (lambda: eq.Linear("S(n)", "1x2", "1x1", weights="external"), r"no weights of its own.*functional_call\(sparse"),
         (lambda: eq.nn.LayerNorm("S(n)", "4x2", over="all"), "over='channels'"),
         (lambda: eq.nn.Pool("S(n)", "4x2", "max"), "sums and means"),
         (lambda: eq.TensorProduct("S(n)", "1x1", "1x1", "1x1"), "does not"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import torch
@@ -172,9 +173,7 @@ def _runs(step: Step) -> bool:
             return not step.fourier
         case Spread():
             return not any(part.forms for part in step.parts)
-        case Output():
-            return step.source is not None
-    return isinstance(step, Input)
+    return isinstance(step, Input | Output)
 
 
 def _numbers(hom: Hom, term_in: int | None, term_out: int) -> Numbers | None:
@@ -345,31 +344,37 @@ class Mixer:
         ]
         total: Sequence[torch.Tensor] = ()
         for part in mixing.parts:
-            mixed = self._mixed(part, [*mixing.operands], columns, at)
+            mixed = self._mixed(part, mixing, columns, at)
             mixed = [z * scales(at, part.gain / 4, z.dtype) for z in mixed] if part.gain else mixed
             total = [a + b for a, b in zip(total, mixed, strict=True)] if total else mixed
         named: dict[str, torch.Tensor] = {}
         for (term, names), z in zip(mixing.targets.items(), total, strict=True):
-            shape = component_shape(self.layer.hom.group, space_out.orders[term], self.sizes)
-            named |= zip(names, parted(z, (*shape, space_out.channels[term]), len(names)), strict=True)
+            named |= zip(names, parted(z, self._shape(space_out, term), len(names)), strict=True)
         return named
 
+    def nothing(self, term: int, at: TensorPositions, count: int = 1) -> torch.Tensor:
+        """The zeros of an output that no map reaches, or of as many targets."""
+        return self.like.new_zeros(len(at), count * prod(self._shape(self.layer.hom.space_out, term)))
+
+    def _shape(self, space: Space, term: int) -> tuple[int, ...]:
+        """The components and channels of an entry of a term."""
+        return (*component_shape(self.layer.hom.group, space.orders[term], self.sizes), space.channels[term])
+
     def _mixed(
-        self, part: Part, terms: Sequence[int], columns: Sequence[Sequence[torch.Tensor]], at: TensorPositions
+        self, part: Part, mixing: Mixing, columns: Sequence[Sequence[torch.Tensor]], at: TensorPositions
     ) -> Sequence[torch.Tensor]:
         """For each term of the output its targets beside each other."""
         blocks = [[self._weights(one) for one in row] for row in part.blocks]
         biases = [self._weights(one)[..., 0] for one in part.biases]
         if part.plan is None:
             return mixed_channels(columns, blocks, biases, at)
-        space_in = self.layer.hom.space_in
-        shapes = [
-            (*component_shape(self.layer.hom.group, space_in.orders[i], self.sizes), space_in.channels[i])
-            for i in terms
-        ]
+        weights = weights_by_name(part.plan, blocks, biases)
+        if not columns and not weights:
+            return [self.nothing(term, at, len(names)) for term, names in mixing.targets.items()]
+        shapes = [self._shape(self.layer.hom.space_in, term) for term in mixing.operands]
         layer = _component_layer(part.plan, self.like.device, self.like.dtype)
         sizes = [self.sizes[letter] for letter in sizes_asked(layer)]
-        return mixed_components(layer, columns, shapes, weights_by_name(part.plan, blocks, biases), sizes, at)
+        return mixed_components(layer, columns, shapes, weights, sizes, at)
 
     def _weights(self, one: Block) -> torch.Tensor:
         if one.name is None:

@@ -27,6 +27,9 @@ class Mixing(Protocol):
     def __call__(self, step: Mix, values: Mapping[str, Term], at: TensorPositions) -> Mapping[str, torch.Tensor]:
         """The values of the targets, by name, from those of the operands."""
 
+    def nothing(self, term: int, at: TensorPositions) -> torch.Tensor:
+        """The zeros of an output that no map reaches."""
+
 
 def run(plan: Plan, mixing: Mixing, inputs: Sequence[Term], wanted: Mapping[int, TensorPositions]) -> list[Term]:
     """The outputs of a plan at the wanted positions of each order, from values (entries, channels) at positions.
@@ -48,9 +51,9 @@ def run(plan: Plan, mixing: Mixing, inputs: Sequence[Term], wanted: Mapping[int,
                     values |= {name: (at, z) for name, z in mixing(step, values, at).items()}
             case Spread(target, parts=parts):
                 values[target] = spread([(values[part.source], part.pattern) for part in parts], demanded[target])
-            case Output(term, str(source)):
+            case Output(term, source):
                 at = wanted[_order(plan.hom, term)]
-                outputs.append((at, read(values[source], at)))
+                outputs.append((at, mixing.nothing(term, at) if source is None else read(values[source], at)))
     return outputs
 
 

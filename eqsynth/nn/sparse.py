@@ -269,6 +269,11 @@ def _check(module: nn.Module, whole: tuple[bool, ...], restrict: bool) -> tuple[
         return tuple(a and b for a, b in zip(whole, inside, strict=True))
     name = type(module).__name__
     if isinstance(module, Linear):
+        if module.external:
+            raise EqsynthError(
+                f"{module} has no weights of its own, and eq.nn.Sparse passes none: leave weights='external' out, and "
+                "give other weights to a call by torch.func.functional_call(sparse, {'module.weight': w}, (x, batch))"
+            )
         folded(hom, module.plan.bias, module.plan.normalization, module.plan.parameters)
     elif not isinstance(module, ENTRYWISE | Dropout | Pool):
         raise EqsynthError(f"eq.nn.Sparse does not know how to run {name} on entries: it takes {KNOWN}")

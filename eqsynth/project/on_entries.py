@@ -236,9 +236,10 @@ class _Lines:
                 case Spread(target, parts=parts):
                     listed = ", ".join(f"({part.source}, {part.pattern})" for part in parts)
                     self.lines.append(f"{target} = {self.call('spread', f'[{listed}]', self.at[target])}")
-                case Output(term, str(source)):
+                case Output(term, source):
                     at = f"wanted[{node_order(self.layer.hom.space_out.orders[term])}]"
-                    outputs.append(f"({at}, {self.call('read', source, at)})")
+                    value = self._nothing(term, at) if source is None else self.call("read", source, at)
+                    outputs.append(f"({at}, {value})")
         self.lines.append(f"return [{', '.join(outputs)}]")
 
     def _mix(self, mixing: Mixing, at: str) -> None:
@@ -250,7 +251,7 @@ class _Lines:
             [[self._operand(operand) for operand in operands] for operands in mixing.operands.values()],
         )
         for number, part in enumerate(mixing.parts):
-            self.lines.append(f"z = {self._mixed(part, [*mixing.operands])}")
+            self.lines.append(f"z = {self._mixed(part, mixing)}")
             if part.gain:
                 self.lines.append(f"z = [one * {self.call('scales', 'at', part.gain / 4, 'one.dtype')} for one in z]")
             if several:
@@ -266,19 +267,26 @@ class _Lines:
             return self.call("read", operand.source, "at")
         return f"at.read({operand.middle}, {operand.source})[1]"
 
-    def _mixed(self, part: Part, terms: Sequence[int]) -> str:
+    def _nothing(self, term: int, at: str, count: int = 1) -> str:
+        """The zeros of an output that no map reaches, or of as many targets."""
+        shape = numbers((*([count] if count > 1 else []), *self.shapes_out[term]))
+        return f"{self.like}.new_zeros(len({at}), torch.Size({shape}).numel())"
+
+    def _mixed(self, part: Part, mixing: Mixing) -> str:
         blocks = [[self._weights(one) for one in row] for row in part.blocks]
         biases = [f"{self._weights(one, '.unsqueeze(-1)')}[..., 0]" for one in part.biases]
         if part.plan is None:
             self._listed("blocks", blocks)
             self._listed("biases", [[bias] for bias in biases], flat=True)
             return self.call("mixed_channels", "columns", "blocks", "biases", "at")
+        weights = weights_by_name(part.plan, blocks, biases)
+        if not mixing.operands and not weights:
+            return f"[{', '.join(self._nothing(term, 'at', len(names)) for term, names in mixing.targets.items())}]"
         kind = self.named(part.plan)
         layer = self.call("component_layer", kind, f"{self.like}.device", f"{self.like}.dtype")
-        weights = weights_by_name(part.plan, blocks, biases)
         self.lines += ["weights = {", *(f'    "{name}": {value},' for name, value in weights.items()), "}"]
         asked = [f'sizes["{letter}"]' for letter in sizes_asked_by(part.plan.hom)]
-        shapes = f"[{', '.join(numbers(self.shapes_in[i]) for i in terms)}]"
+        shapes = f"[{', '.join(numbers(self.shapes_in[i]) for i in mixing.operands)}]"
         return self.call("mixed_components", layer, "columns", shapes, "weights", f"[{', '.join(asked)}]", "at")
 
     def _weights(self, one: Block, column: str = "") -> str:

@@ -12,7 +12,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
 import eqsynth as eq
-from eqsynth.errors import EqsynthError, EquivarianceError, GroupError, ShapeError
+from eqsynth.errors import EqsynthError, EquivarianceError, GroupError, ShapeError, SizeError
 from eqsynth.nn import points as support
 
 PATH = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
@@ -448,6 +448,15 @@ def test_what_is_no_number_stays_none():
         layer(torch.ones(2, 1), torch.zeros(2, 3), edges, shifts=torch.zeros(1, 3, dtype=torch.complex64))
     with pytest.raises(ShapeError, match=r"convert the module|torch\.float64"):
         layer(torch.ones(2, 1, dtype=torch.float64), torch.zeros(2, 3), edges)
+
+
+def test_boxes_much_smaller_than_the_cutoff():
+    """A line of one point each 0.02: 49 on either side are nearer than 0.99; and what would take hours is refused."""
+    edges, shifts = eq.nn.neighbors(torch.zeros(1, 1), 0.99, cell=torch.tensor([[0.02]]))
+    assert edges.shape == (2, 98)
+    torch.testing.assert_close(shifts.sort(0).values[:49], -0.02 * torch.arange(49, 0, -1)[:, None])
+    with pytest.raises(SizeError, match=r"a cutoff that is 1,010 times as long.*check the units"):
+        eq.nn.neighbors(torch.zeros(1, 3), 1.0, cell=torch.eye(3) / 1000)
 
 
 def test_points_far_outside_of_their_box():

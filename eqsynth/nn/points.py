@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations, pairwise, product
-from math import ceil, pi
+from math import ceil, pi, prod
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 
 from eqsynth.bases.forms import Form, form
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, ZeroOutputWarning, explain_calls, shown, warn
+from eqsynth.exact.limits import afford
 from eqsynth.exact.numbers import bounded, choice, flag, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom
@@ -59,7 +60,8 @@ def neighbors(
     or in none, also where the distance is the cutoff up to rounding. No gradients flow: differentiate
     what is made of positions.
 
-    Raises ShapeError for tensors that do not fit, EqsynthError for a cutoff that is not above 0.
+    Raises ShapeError for tensors that do not fit, EqsynthError for a cutoff that is not above 0, SizeError where it
+    reaches across too many images of a box.
     """
     positions = full_digits(_read_positions(positions).detach())
     if positions.is_meta or positions.layout != torch.strided or not bool(positions.isfinite().all()):
@@ -97,14 +99,27 @@ def _images(
     """
     counts = [ceil(reach / height + 1) for height in heights.tolist()]
     places, owners, boxes = [inside], [torch.arange(len(inside), device=inside.device)], [torch.zeros_like(inside)]
-    for image in product(*[range(-count, count + 1) for count in counts]) if len(inside) else ():
-        if image > (0,) * len(image):
-            moved_by = inside.new_tensor(image)
-            place = inside + moved_by @ vectors
-            near = ((place > inside.amin(0) - reach) & (place < inside.amax(0) + reach)).all(1).nonzero().squeeze(1)
-            places.append(place[near])
-            owners.append(near)
-            boxes.append(moved_by.expand(len(near), -1))
+    widths = [2 * count + 1 for count in counts]
+    total = prod(widths)
+    afford(
+        f"{total:,} images of a periodic box within a cutoff that is {reach / float(heights.min()):,.0f} times as long",
+        "check the units of cutoff and cell, or give a smaller cutoff",
+        steps=total * len(inside),
+    )
+    strides = [prod(widths[axis + 1 :]) for axis in range(len(widths))]
+    # By number, images are in lexicographic order, the box itself in the middle.
+    numbers = torch.arange(total // 2 + 1, total, device=inside.device)
+    for some in torch.split(numbers, max(CHUNK // len(inside), 1)) if len(inside) else ():
+        digits = [some // stride % width - count for stride, width, count in zip(strides, widths, counts, strict=True)]
+        moved_by = torch.stack(digits, 1).to(inside.dtype)
+        # Row by row, so that an image is at the same place whatever else there is.
+        shift = sum(moved_by[:, axis, None] * vector for axis, vector in enumerate(vectors))
+        place = inside + shift[:, None]
+        near = ((place > inside.amin(0) - reach) & (place < inside.amax(0) + reach)).all(2)
+        image, owner = near.nonzero().T
+        places.append(place[near])
+        owners.append(owner)
+        boxes.append(moved_by[image])
     return torch.cat(places), torch.cat(owners), torch.cat(boxes)
 
 

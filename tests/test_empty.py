@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 import eqsynth as eq
 from eqsynth.errors import EqsynthError, ShapeError
@@ -203,6 +204,34 @@ def test_only_graphs_without_nodes():
     y = eq.nn.Padded(net)(torch.randn(2, 3, 1), [0, 0])
     assert torch.equal(y, net.bias.expand(2, 2))
     assert eq.nn.Padded(eq.Linear("S(n)", "1x1", "2x1"))(torch.randn(0, 3, 1), []).shape == (0, 3, 2)
+
+
+@pytest.mark.parametrize("graphs", [0, 2])
+def test_batches_without_nodes(graphs):
+    """A batch as PyTorch Geometric has it, from the graphs to the file of the network."""
+    none = torch.zeros(2, 0, dtype=torch.long)
+    batch = SimpleNamespace(
+        x=torch.zeros(0, 2), edge_index=none, edge_attr=torch.zeros(0, 1), ptr=torch.zeros(graphs + 1, dtype=torch.long)
+    )
+    edges, nodes, sizes = eq.nn.from_pyg(batch)
+    assert edges.shape == (graphs, 0, 0, 1)
+    net = eq.nn.MLP("S(n)", ["1x2 + 2x1", "3x2 + 3x0", "2x1 + 3x0"], norm="layer")
+    padded = eq.nn.Padded(net)
+    y, pooled = padded((edges, nodes), sizes)
+    assert y.shape == (graphs, 0, 2)
+    larger = padded((edges.new_zeros(graphs, 2, 2, 1), nodes.new_zeros(graphs, 2, 2)), sizes)[1]
+    assert_close(pooled, larger)
+    assert eq.nn.to_pyg(None, y, sizes).x.shape == (0, 2)
+    for module in (net, eq.Linear("S(n)", "1x2", "1x1")):
+        with pytest.raises(ShapeError, match="n >= 1"):
+            module((edges, nodes) if module is net else edges)
+
+
+def test_batch_statistics_of_no_nodes_do_not_change():
+    net = eq.nn.Sequential(eq.Linear("S(n)", "2x1", "3x1"), eq.nn.BatchNorm("S(n)", "3x1"))
+    before = copy.deepcopy(net.state_dict())
+    assert not eq.nn.Padded(net)(torch.randn(2, 3, 2), [0, 0]).any()
+    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
 
 
 LAYERS = {

@@ -128,8 +128,6 @@ NETWORKS = {
     "sparse, scaled": lambda: eq.nn.Sparse(eq.Linear("S(n)", EDGES, "2x2 + 1x1", normalization="sum", dtype=D)),
     "sparse, few maps": lambda: eq.nn.Sparse(eq.Linear("S(n) x S(2)", "1x(2,2)", "2x(1,2)", transfer="pad", dtype=D)),
     "sparse, signs": lambda: eq.nn.Sparse(eq.Linear("H(n) x O(2)", "2x(3,1)", "1x(1,1) + 1x(3,1)", dtype=D)),
-    "sparse, nothing": lambda: eq.nn.Sparse(eq.Linear("H(n) x O(2)", "2x(1,1)", "2x(0,1) + 1x(1,1)", dtype=D)),
-    "sparse, nothing, no bias": lambda: eq.nn.Sparse(eq.Linear("H(n)", "2x1", "2x1 + 1x0", False, dtype=D)),
     "sparse, scaled by sizes": lambda: eq.nn.Sparse(eq.Linear("H(n)", "2x2 + 1x4 + 1x0", "1x4 + 2x2", dtype=D)),
     "sparse, unitary": lambda: eq.nn.Sparse(
         eq.nn.MLP("S(n) x U(2)", ["2x(2,1)", "2x(1,1) + 2x(1,0)", "1x(1,1)"], dtype=torch.complex128)
@@ -257,6 +255,25 @@ def built(net, **options):
     twin = space["Network"](**options)
     twin.load_state_dict(net.state_dict())
     return twin
+
+
+@pytest.mark.filterwarnings("ignore::eqsynth.errors.ZeroOutputWarning")
+@pytest.mark.parametrize("problem", [("H(n) x O(2)", "2x(1,1)", "2x(0,1) + 1x(1,1)"), ("H(n)", "2x1", "1x0 + 2x1")])
+@pytest.mark.parametrize("bias", [True, False])
+def test_files_have_zeros_where_no_map_leads(problem, bias):
+    net = eq.nn.Sparse(eq.Linear(*problem, bias=bias, dtype=D))
+    x, arguments = call_for(net)
+    for ours, meant in zip(built(net, dtype=D)(x, *arguments), net(x, *arguments), strict=True):
+        torch.testing.assert_close(ours, meant)
+
+
+def test_files_take_batches_without_nodes():
+    net = network("padded, empty").eval()
+    twin = built(net, dtype=D).eval()
+    for count in (0, 2):
+        x = inputs_for(net, (count,), 0)
+        ours, meant = (flat(one(x, [0] * count)) for one in (net, twin))
+        assert all(torch.equal(y, z) for y, z in zip(ours, meant, strict=True))
 
 
 @pytest.mark.parametrize("name", ["batch", "product", "norms", "maxima", "lattice"])

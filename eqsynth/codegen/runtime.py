@@ -746,8 +746,13 @@ def _joined(parts: list[Tensor], axis: int = 0) -> Tensor:
     return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
 
 
-def _terms(x: Any, shapes: Sequence[Sequence[int | str]], over_complex: Sequence[bool], serves: str) -> list[Tensor]:
-    """The tensors of an input, one per term, of shapes (*batch, *shape); raises ValueError where they do not fit."""
+def _terms(
+    x: Any, shapes: Sequence[Sequence[int | str]], over_complex: Sequence[bool], serves: str, empty: bool = False
+) -> list[Tensor]:
+    """The tensors of an input, one per term, of shapes (*batch, *shape); raises ValueError where they do not fit.
+
+    ``empty``: letters may be 0.
+    """
     several = isinstance(x, (tuple, list))
     terms = list(x) if several else [x]
     fits = several == (len(shapes) > 1) and len(terms) == len(shapes)
@@ -760,7 +765,7 @@ def _terms(x: Any, shapes: Sequence[Sequence[int | str]], over_complex: Sequence
             fits = batch == sizes.setdefault("batch shape", batch)
             for size, length in zip(own, shape):
                 meant = sizes.setdefault(length, size) if isinstance(length, str) else length
-                fits = fits and size == meant and (size != 0 or length == 0)
+                fits = fits and size == meant and (size != 0 or length == 0 or (empty and isinstance(length, str)))
     if not fits:
         expected = " and ".join(f"({', '.join(['*batch', *map(str, shape)])})" for shape in shapes)
         got = ", ".join(str(tuple(term.shape)) if isinstance(term, torch.Tensor) else str(term) for term in terms)

@@ -54,6 +54,8 @@ class EquivariantModule(nn.Module):
     ShapeError = ShapeError
     #: Whether complex numbers mean something here.
     takes_complex = True
+    #: Whether tensors may have no entries along an axis whose length is a letter.
+    takes_empty = False
 
     if TYPE_CHECKING:
 
@@ -110,7 +112,7 @@ class EquivariantModule(nn.Module):
                     packed.append((place, size, length))
                     continue
                 meant = sizes.setdefault(length, size) if isinstance(length, str) else length
-                if size != meant or (size == 0 and length != 0) or size % self._multiple.get(length, 1):
+                if size != meant or self._absent(size, length) or size % self._multiple.get(length, 1):
                     self._reject(place, tensor)
             batch = tensor.shape[: tensor.ndim - axes - 1]
             first = listed[0].shape[: listed[0].ndim - len(self._shapes[0][1]) - 1]
@@ -131,6 +133,10 @@ class EquivariantModule(nn.Module):
                 self._reject(place, listed[place])
         self._require_device(listed[0].device)
         return listed
+
+    def _absent(self, size: int, length: Any) -> bool:
+        """Whether an axis has no entries where it should have some."""
+        return size == 0 and length != 0 and not (self.takes_empty and isinstance(length, str))
 
     def _require_device(self, device: torch.device) -> None:
         """Raise ShapeError where parameters are on another device than the input."""
@@ -159,7 +165,8 @@ class EquivariantModule(nn.Module):
                 f"imaginary parts to {type(self).__name__} as channels, torch.cat((x.real, x.imag), -1)"
             )
         letters = dict.fromkeys(str(length) for length in lengths if type(length) is str)
-        least = f" with {' and '.join(f'{letter} >= 1' for letter in letters)}" if letters else ""
+        bounds = " and ".join(f"{letter} >= {int(not self.takes_empty)}" for letter in letters)
+        least = f" with {bounds}" if letters else ""
         raise ShapeError(
             f"{which} has {got(tensor)}, expected a tensor of shape ({expected}){least}, channels last, "
             f"for {self.space_in} of {self.group}"

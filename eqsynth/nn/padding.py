@@ -78,6 +78,8 @@ class Padded(EquivariantModule):
     the nodes that are there first: a mask does not say how to order them) and for tensors that do not fit.
     """
 
+    takes_empty = True
+
     def __init__(self, module: nn.Module) -> None:
         hom = problem_of(module)
         super().__init__(hom.group, hom.space_in, hom.space_out)

@@ -53,7 +53,7 @@ def computed_padded(
             zeros = [terms[0].new_zeros((count, *shape)) for shape in own]
             outputs[place] = zeros if nothing else at_size_zero(inputs[place], known[place])
     nonempty = [place for place in range(len(runs)) if place not in outputs]
-    computed = compute([inputs[at] for at in nonempty], [known[at] for at in nonempty])
+    computed = compute([inputs[at] for at in nonempty], [known[at] for at in nonempty]) if nonempty else []
     for place, y in zip(nonempty, computed):
         outputs[place] = y if isinstance(y, (tuple, list)) else [y]
     return put_together([outputs[place] for place in range(len(runs))], shapes_out, places, full, batch)

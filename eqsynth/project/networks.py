@@ -243,7 +243,9 @@ class Body:
         shapes = [_quoted(shape) for shape in lengths]
         kinds = (True,) if self.over_complex else (False, True) if module.takes_complex else (False,)
         self.attributes.append(f"shapes = {row(shapes)}")
-        terms = self.call("_terms", "x", "self.shapes", kinds, repr(f"{self.space} of {abridged(self.group)}"))
+        empty = [True] * module.takes_empty
+        serves = repr(f"{self.space} of {abridged(self.group)}")
+        terms = self.call("_terms", "x", "self.shapes", kinds, serves, *empty)
         self.forward.append(f"{', '.join(names)} = {terms}" if len(names) > 1 else f"(x0,) = {terms}")
         return names
 

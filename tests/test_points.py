@@ -347,7 +347,7 @@ def test_what_cannot_be_is_refused(group, options, message):
 def test_tensors_that_do_not_fit_are_refused():
     layer, x, positions = eq.nn.Message("O(3)", "1x0", "1x0", 2.0), torch.ones(3, 1), torch.rand(3, 3)
     for arguments, message in (
-        ((x,), r"expected floating-point numbers of shape \(3, 3\)"),
+        ((x,), r"messages need positions.*positions=True"),
         ((x, positions[:2]), r"expected floating-point numbers of shape \(3, 3\)"),
         ((x, positions, PATH.float()), "edge_index is of"),
         ((x, positions, PATH + 1), "names points from 1 to 3, of 3"),

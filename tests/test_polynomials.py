@@ -369,6 +369,21 @@ def test_a_vertex_alone_counts_nodes():
         assert nodes.flatten().tolist() == [12] * 3
 
 
+@pytest.mark.parametrize("densities", [True, False])
+def test_graphs_without_nodes(densities):
+    """The same alone, in padded batches, and in sparse ones: no vertex fits, and constants stay."""
+    options = {"patterns": [networkx.empty_graph(0), "K1", "K2"], "densities": densities}
+    layer = eq.nn.GraphPolynomials("S(n)", "1xS2", "3x0", **options)
+    nothing = torch.zeros(2, 0, dtype=torch.long)
+    alone = layer.features(torch.zeros(0, 0, 1))
+    assert alone.tolist() == [1, 0, 0]
+    sparse = layer((nothing, torch.zeros(0, 1)), nothing[0], graphs=1)
+    padded = eq.nn.Padded(layer)
+    assert_close(layer(torch.zeros(1, 0, 0, 1)), sparse)
+    assert_close(padded(torch.randn(2, 3, 3, 1), [0, 3])[:1], sparse)
+    assert_close(padded(torch.zeros(1, 0, 0, 1), [0]), sparse)
+
+
 def test_outputs_at_other_places_and_sparse_tensors():
     layer = eq.nn.GraphPolynomials("S(n)", "1x2", "1x2", 2, dtype=torch.float64)
     index, value, batch = some_graphs(False)

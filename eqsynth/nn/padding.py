@@ -157,6 +157,9 @@ def at_size_zero(module: Any, terms: Sequence[torch.Tensor], sizes: Mapping[str,
             f"a sample has size 0, and what {type(module).__name__} makes of that at order 0 is not known, as it is of "
             "modules of eqsynth. Leave such samples out"
         )
+    if isinstance(module, EquivariantModule) and module.takes_empty:
+        y = module(joined(list(terms)))
+        return list(y) if isinstance(y, tuple) else [y]
     hom = problem_of(module)
     shapes, shapes_out = (shapes_of(hom.group, space) for space in (hom.space_in, hom.space_out))
     least = least_sizes(hom.group)

@@ -434,6 +434,11 @@ class Message(EquivariantModule):
         terms = self.terms_of(x)
         if terms[0].ndim != len(self._shapes[0][1]) + 2:
             raise ShapeError(f"expected features (points, ..., channels), got shape {tuple(terms[0].shape)}")
+        if positions is None:
+            raise ShapeError(
+                "messages need positions: call layer(x, positions, edge_index), and to test the layer "
+                "eq.testing.assert_equivariant(layer, positions=True)"
+            )
         points, own = len(terms[0]), next(self.parameters())
         for term in terms:
             require_dtype(self, term, own)

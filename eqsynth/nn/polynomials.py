@@ -76,9 +76,13 @@ class GraphPolynomials(EquivariantModule):
     ``(edge_index, edge_attr)``, with ``batch``, ``at`` and ``graphs``; then products are joins of entries, and nothing
     with an entry for each pair of nodes is made: trees cost as much as there are edges, cycles as there are walks.
 
+    Graphs may have no nodes; sums over these are 0.
+
     Raises GroupError for groups that do not permute nodes, SpaceError for other orders, SizeError above 5,000 patterns.
     Source: arXiv 2302.11556, section 3 (equivariant graph polynomials); 2306.05838 (homomorphism counts as features).
     """
+
+    takes_empty = True
 
     def __init__(
         self,
@@ -282,7 +286,7 @@ def _on_tensors(
             else:
                 value = channels[0].new_ones(*batch, n) if part.axes else channels[0].new_full(batch, n)
             if densities and part.internal:
-                value = value * float(n) ** -part.internal
+                value = value * float(max(n, 1)) ** -part.internal
             column = column * _on_axes(value, part, order)
         columns.append(column.expand(full))
     return torch.stack(columns, -1)

@@ -352,13 +352,13 @@ class Message(EquivariantModule):
     (``"mean"``: smooth, too, as neighbours come and go).
 
     Features may be irreps, too, or tensors stored as ``.irreps``. Powers are symmetric tensors up to degree 4, or, with
-    ``traceless=True``, their traceless parts, for O(n), SO(n) and O(p,q), as tensors; of O(3) and SO(3) as irreps, the
-    spherical harmonics up to degree 11, which couple with irreps of any degree and give the same messages as powers up
-    to that degree, with fewer weights. ``None``: traceless where irreps of O(3) or SO(3) are among the features.
+    ``traceless=True``, their traceless parts, for O(n), SO(n) and O(p,q). Those of O(3) and SO(3) are the spherical
+    harmonics, up to degree 11: the same messages as of all powers up to that degree, with fewer weights. They are taken
+    in any case where irreps are among the features, with which they couple at any degree.
 
     >>> layer = eq.nn.Message("O(3)", "16x1o + 8x0e", "32x2e", cutoff=2.0)
     >>> layer
-    Message(O(3): 16x1o + 8x0e -> 32x2e, cutoff=2.0, degree=2, bessel, sum, traceless=True)
+    Message(O(3): 16x1o + 8x0e -> 32x2e, cutoff=2.0, degree=2, bessel, sum)
     >>> layer((torch.randn(20, 3, 16), torch.randn(20, 1, 8)), positions, edge_index).shape
     torch.Size([20, 5, 32])
 
@@ -386,7 +386,8 @@ class Message(EquivariantModule):
 
     ``cutoff=None`` asks for no distances: powers are those of r itself, weights depend on ``edge_attr`` alone (on
     nothing without ``edge_dim``), edges are those of ``edge_index``, or all pairs, and the mean is over these. That
-    suits groups that keep no lengths: Sp(n), which turns points of phase space, SL(n) and GL(n).
+    suits groups that keep no lengths: Sp(n), which turns points of phase space, SL(n) and GL(n). Spherical harmonics
+    leave r.r out, which may be one of ``edge_attr``.
 
     >>> areas = eq.nn.Message("Sp(4)", "2x1", "3x0", cutoff=None, degree=1)              # sums of omega(x_i, r)
     >>> areas(torch.randn(5, 4, 2), torch.randn(5, 4)).shape
@@ -412,7 +413,7 @@ class Message(EquivariantModule):
         basis: str = "bessel",
         functions: int = 8,
         hidden: int = 32,
-        traceless: bool | None = None,
+        traceless: bool = False,
         reduce: str = "sum",
         edge_dim: int = 0,
         device: Any = None,
@@ -420,10 +421,9 @@ class Message(EquivariantModule):
     ) -> None:
         parsed = _group_of_points(group)
         super().__init__(parsed, space_in, space_out, device, dtype)
-        if traceless is None:
-            traceless = parsed.spherical and has_irreps(*self.space_in.orders, *self.space_out.orders)
         self.traceless = flag("traceless", traceless)
-        self._harmonic = self.traceless and parsed.spherical
+        some_irreps = has_irreps(*self.space_in.orders, *self.space_out.orders)
+        self._harmonic = parsed.spherical and (self.traceless or some_irreps)
         self._form = None if cutoff is None and not self.traceless else _form_of(parsed, self.traceless)
         self.cutoff = None if cutoff is None else _cutoff(cutoff)
         self.degree = _degree(degree, parsed, self._harmonic)

@@ -144,6 +144,12 @@ def test_compiled_and_exported():
     torch.testing.assert_close(program(x, weights=w), layer(x, weights=w))
 
 
+def test_layers_without_weights_are_verified_as_others():
+    spaces = "S(n)", "2x1", "3x1"
+    report = eq.verify(eq.Linear(*spaces, weights="external"), trials=1)
+    assert report == eq.verify(eq.Linear(*spaces, dtype=torch.float64), trials=1)
+
+
 def test_layers_without_weights_are_moved_copied_and_saved():
     layer = eq.Linear("O(3)", "2x4", "3x4", weights="external")
     double = copy.deepcopy(layer).double()

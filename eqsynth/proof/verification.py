@@ -127,7 +127,9 @@ def prove(subject: EmittedLayer | Plan | Problem | str | os.PathLike[str], *, tr
     # What torch.compile gives runs the layer that it holds.
     subject = getattr(subject, "_orig_mod", subject)
     plan, checks = _plan_of(subject)
-    layer = subject if getattr(subject, "plan", None) is plan else None
+    # One without weights of its own is the layer of its plan, for which they are drawn.
+    own = getattr(subject, "plan", None) is plan and not getattr(subject, "external", False)
+    layer = subject if own else None
     problem, group = plan.problem, plan.problem.group
     for sizes in sizes_to_try(group):
         for factor in concrete_factors(group, sizes):

@@ -105,8 +105,9 @@ class _OfProblem(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         from eqsynth.families.hom import problem_parts
 
-        words = [problem_parts(word) if "->" in word and word[0] != "-" else [word] for word in args]
-        args = [part for parts in words for part in parts]
+        if not ctx.resilient_parsing:  # as in completion, of words that may not be whole
+            words = [problem_parts(word) if "->" in word and word[0] != "-" else [word] for word in args]
+            args = [part for parts in words for part in parts]
         # An order of -1 is to reach the check that explains it, so it must not read as an option.
         ctx.ignore_unknown_options = any(re.match("-[0-9]", word) for word in args)
         return super().parse_args(ctx, args)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import eqsynth
 from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, abridged, counted, shown
@@ -98,7 +99,26 @@ def _one_of(*values: str) -> Callable[[], list[str]]:
     return lambda: [*values]
 
 
-GroupArgument = Annotated[str, typer.Argument(help="Group, such as 'S(5)', 'O(3)' or 'S(n)' with n left open.")]
+class _OfProblem(TyperCommand):
+    """A command of a group, an input and an output, which may be one text, as problems are elsewhere."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        from eqsynth.families.hom import problem_parts
+
+        if not ctx.resilient_parsing:  # as in completion, of words that may not be whole
+            words = [problem_parts(word) if "->" in word and word[0] != "-" else [word] for word in args]
+            args = [part for parts in words for part in parts]
+        # An order of -1 is to reach the check that explains it, so it must not read as an option.
+        ctx.ignore_unknown_options = any(re.match("-[0-9]", word) for word in args)
+        return super().parse_args(ctx, args)
+
+
+GroupArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Group, such as 'S(5)', 'O(3)' or 'S(n)' with n left open; or, alone, the whole problem: 'O(3): 2 -> 1'."
+    ),
+]
 Method = Annotated[
     str,
     typer.Option(
@@ -151,8 +171,7 @@ def _root(
     pass
 
 
-# An order of -1 is to reach the check that explains it, so it must not read as an option.
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(cls=_OfProblem)
 def show(
     group: GroupArgument,
     inputs: Annotated[
@@ -388,7 +407,9 @@ def _order(text: str) -> Order:
     if re.fullmatch(r"[0-9(),\s]*\([0-9,\s]+\)[0-9(),\s]*", text.strip()[1:]):
         return read_order(text.strip())
     if re.match(r"\s*[0-9]+\s*x", text):
-        return read_order(text)  # a space, which is an order only where it has one channel
+        terms = Space.parse(text).terms
+        # A space: the maps between two terms are the same for each pair of their channels.
+        return terms[0][1] if len(terms) == 1 else read_order(text)
     # Commas inside of braces are those of a partition.
     listed = re.findall(r"(?:\{[^{}]*\}|[^,{])+|\{", text.strip().removeprefix("(").removesuffix(")"))
     parts = [part.strip() for part in listed if part.strip()]
@@ -405,7 +426,7 @@ def _order(text: str) -> Order:
     return read_order(tuple(parts) if len(parts) > 1 else parts[0])
 
 
-@app.command()
+@app.command(cls=_OfProblem)
 def synth(
     group: GroupArgument,
     space_in: Annotated[

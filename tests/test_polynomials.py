@@ -185,6 +185,15 @@ def test_counts_beyond_any_machine_number_are_exact():
     assert eq.nn.count_homomorphisms("C12", "K30") == 29**12 + 29 > 2**53
 
 
+def test_counts_that_do_not_fit_are_refused():
+    ring = networkx.cycle_graph(400)
+    with pytest.raises(SizeError, match=r"400 vertices, with an array of n\^4 numbers.*eq\.nn\.GraphPolynomials"):
+        eq.nn.count_homomorphisms("K5", ring)
+    layer = eq.nn.GraphPolynomials("S(n)", "1xS2", "1x0", patterns=["K5"], densities=False)
+    edges = torch.tensor([*ring.edges, *[(b, a) for a, b in ring.edges]]).T
+    assert layer.features((edges, torch.ones(edges.shape[1], 1)), torch.zeros(400, dtype=torch.long)).tolist() == [[0]]
+
+
 def test_pairs_of_graphs_that_message_passing_does_not_tell_apart():
     """Trees count the same in graphs that colour refinement does not tell apart (Dvorak); cycles and cliques do not."""
     trees = [networkx.Graph(list(tree.edges)) for n in range(2, 7) for tree in networkx.nonisomorphic_trees(n)]

@@ -366,7 +366,8 @@ def count_homomorphisms(pattern: Any, graph: Any) -> Any:
     any length, also in the arrays. Colours and weights of the graph are not used.
 
     Raises EqsynthError for a pattern without directions and a graph with them, SizeError for connected patterns of more
-    than 12 edges. Source: Lovasz, Large networks and graph limits, section 5.2.
+    than 12 edges, and for graphs that are too large for these: they are tensors here, with an entry for each pair.
+    Source: Lovasz, Large networks and graph limits, section 5.2.
     """
     several = isinstance(pattern, list)
     target = Graph.parse(graph) if isinstance(graph, str | Graph) else Graph.of(graph, weights=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqsynth.diagrams.patterns import Channel, GraphPattern
 from eqsynth.errors import SizeError
+from eqsynth.exact.limits import afford
 
 if TYPE_CHECKING:
     import numpy as np
@@ -238,7 +239,8 @@ def exact_counts(program: Contraction, matrix: NDArray[np.int64], patterns: Sequ
     >>> exact_counts(contraction([path], [Channel(2, True)]), np.array([[0, 1], [1, 0]]), [path])
     [array([1, 1], dtype=object)]
 
-    Floats are used where no sum can reach 2^53, numbers of any length otherwise.
+    Floats are used where no sum can reach 2^53, numbers of any length otherwise. Raises SizeError where arrays are too
+    large.
     """
     import numpy as np
 
@@ -247,6 +249,13 @@ def exact_counts(program: Contraction, matrix: NDArray[np.int64], patterns: Sequ
     bound = max(
         (max(n, 1) ** part.vertices * max(largest, 1) ** part.degree for p in patterns for _, part in p.components()),
         default=0,
+    )
+    widest = max((len(step.kept) for step in program.steps), default=0)
+    afford(
+        f"counting these patterns in a graph of {n:,} vertices, with an array of n^{widest} numbers,",
+        "give a smaller graph or patterns with fewer edges, or count on sparse graphs, eq.nn.GraphPolynomials(..., "
+        "patterns=..., densities=False).features((edge_index, edge_attr), batch)",
+        size=8 * n**widest,
     )
     source = matrix.astype(np.float64 if bound < 1 << 53 else object)
     values = program.run([source], lambda text, *arrays: np.einsum(text, *arrays, optimize=True))

@@ -565,9 +565,13 @@ def _report(state: State) -> None:
 
 @app.command()
 def verify(
-    subject: Annotated[
-        str,
-        typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2', 'O(3): 4x1 (x) 4x2 -> 8x1'."),
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUBJECT",
+            help="Exported files, or problems: 'S(n): 16x2 -> 32x2', 'O(3): 4x1 (x) 4x2 -> 8x1'. Of a folder's files, "
+            "FOLDER/*.py, __init__.py is passed over.",
+        ),
     ],
     trials: Annotated[int, typer.Option(min=1, help="Random group elements for each size.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
@@ -576,11 +580,13 @@ def verify(
     """Check a layer or a network: equivariant under random group elements, layers independent and complete."""
     from eqsynth.families.hom import parse_problem
 
-    with waiting(f"verifying {subject}"):
-        from eqsynth.project.verifying import verify as check
+    layers = [subject for subject in subjects if Path(subject).name != "__init__.py"]
+    for subject in layers or subjects:
+        with waiting(f"verifying {subject}"):
+            from eqsynth.project.verifying import verify as check
 
-        report = check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed)
-    _say(Screen.of(sys.stdout).fitted(str(report), 6))
+            report = check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed)
+        _say(Screen.of(sys.stdout).fitted(str(report), 6))
 
 
 StoreOption = Annotated[

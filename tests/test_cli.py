@@ -53,13 +53,19 @@ def test_synth_and_verify(tmp_path):
     assert "wrote sub/layer.py: class Mine, S(n): 4x2 + 2x1 -> 3x1, 7 maps" in done.stderr
     printed = eqsynth("synth", "S(n)", "4x2+2x1", "3x1", "--name", "Mine").stdout
     assert printed == (tmp_path / "sub" / "layer.py").read_text()
-    done = eqsynth("verify", "sub/layer.py", cwd=tmp_path)
+    (tmp_path / "sub" / "__init__.py").touch()
+    done = eqsynth("verify", "sub/__init__.py", "sub/layer.py", "S(1): 1x0 -> 1x0", cwd=tmp_path)
     assert done.returncode == 0
     assert "byte for byte" in done.stdout
     assert "equivariant" in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("verified")] == [
+        "verified S(n): 4x2 + 2x1 -> 3x1",
+        "verified S(1): 1x0 -> 1x0",
+    ]
     (tmp_path / "sub" / "layer.py").write_text(printed.replace(".sum(2)", ".sum(1)"))
-    done = eqsynth("verify", "sub/layer.py", cwd=tmp_path)
+    done = eqsynth("verify", "sub/layer.py", "S(1): 1x0 -> 1x0", cwd=tmp_path)
     assert done.returncode == 1
+    assert not done.stdout
     assert "export it again" in done.stderr
     assert "Traceback" not in done.stderr
 

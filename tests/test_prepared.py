@@ -316,6 +316,16 @@ def test_nothing_is_prepared_of_weights_that_are_made_of_others(name):
 # --- what was wrong once --------------------------------------------------------------------------
 
 
+@torch.no_grad()
+def test_tables_follow_weights_that_are_assigned():
+    """torch.nn.Linear can be made on the meta device and take its weights from a state_dict."""
+    layer, arguments = ready("rows")
+    with torch.device("meta"):
+        empty = LAYERS["rows"][0]()
+    empty.load_state_dict(layer.state_dict(), assign=True)
+    assert torch.equal(empty(*arguments), layer(*arguments))
+
+
 @pytest.mark.parametrize("spaces", [("2x3", "2x1"), ("2x1", "2x3"), ("2x3", "1x2 + 2x1")], ids=str)
 def test_layers_by_irreducible_parts_of_one_copy(spaces):
     layer = eq.Linear("O(3)", *spaces, dtype=torch.float64)

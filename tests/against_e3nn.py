@@ -14,6 +14,7 @@ import torch
 import eqsynth as eq
 from eqsynth.bases.couplings import Coupling
 from eqsynth.families.irreps import MAX_DEGREE, coordinates
+from eqsynth.nn.points import harmonics
 from eqsynth.spaces.space import Irrep
 
 
@@ -43,6 +44,13 @@ def test_coordinates_are_spherical_harmonics(o3, degree) -> None:
     ours = power @ torch.from_numpy(coordinates(Irrep.of_degree(degree))).T
     theirs = o3.spherical_harmonics(degree, x, normalize=False)
     assert torch.allclose(ours / ours.norm(dim=1, keepdim=True), theirs / theirs.norm(dim=1, keepdim=True))
+
+
+def test_powers_of_directions_in_messages_are_spherical_harmonics(o3) -> None:
+    x = torch.nn.functional.normalize(torch.randn(4, 3, dtype=torch.float64))
+    for degree, ours in enumerate(harmonics(3**0.5 * x, MAX_DEGREE)):
+        theirs = o3.spherical_harmonics(degree, x, normalize=False, normalization="component")
+        assert torch.allclose(ours.reshape(4, -1), theirs)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -34,10 +34,23 @@ PATH = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
         ("SO(1,1)", "1x1", "1x2", {"traceless": True}),
         ("H(3)", "1x1", "2x1 + 1x2", {"degree": 1}),
         ("Matrix([[0,-1],[1,0]]; )", "1x1", "1x1 + 1x0", {"degree": 1}),
+        # irreps in and out, beside tensors, and tensors in coordinates of irreps
+        ("O(3)", "2x1o + 1x0e", "2x2e + 1x1e + 1x3", {"degree": 3}),
+        ("O(3)", "1x6e", "1x6e + 1x7o", {"degree": 11, "reduce": "mean"}),
+        ("O(3)", "1x2.irreps + 1x1", "1x3.irreps.det + 1x2e + 1x0", {}),
+        ("SO(3)", "1x2e + 1x1", "1xS2.irreps + 1x2o", {"channels": 2}),
+        ("O(4)", "1x{2}", "1x{1,1} + 1xS2.irreps", {}),
+        ("S(4)", "1x{3,1}", "1x{2,2}", {}),
+        # no distances
+        ("Sp(4)", "1x1 + 1x0", "2x0 + 1x{2}", {"cutoff": None}),
+        ("Sp(2)", "1x2.irreps", "1x2.irreps", {"cutoff": None, "reduce": "mean"}),
+        ("SL(2)", "1x(0,1)", "1x(1,0)", {"cutoff": None, "degree": 3}),
+        ("GL(3)", "1x(0,1)", "1x0 + 1x(1,1)", {"cutoff": None}),
+        ("SO(3)", "1x2e", "1x1o + 1x0e", {"cutoff": None}),
     ],
 )
 def test_messages_turn_with_the_points_and_ignore_translations(group, space_in, space_out, options):
-    layer = eq.nn.Message(group, space_in, space_out, 3.0, hidden=4, **options)
+    layer = eq.nn.Message(group, space_in, space_out, **{"cutoff": 3.0, "hidden": 4, **options})
     eq.testing.assert_equivariant(layer, positions=True, trials=2)
 
 
@@ -181,6 +194,111 @@ def test_traceless_parts_have_no_trace_and_differ_from_powers_by_traces(d, degre
         assert_close(parts[2], plain[2] - (square / d)[:, None, None] * torch.diag(eta))
 
 
+# --- irreps ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1.0, 3**0.5])
+def test_harmonics_are_the_traceless_powers_in_coordinates(scale):
+    x = torch.nn.functional.normalize(torch.randn(4, 3).double()) * scale
+    meant = support.tensor_powers(x, 4, (x * x).sum(1), torch.eye(3).double())
+    own = support.harmonics(x, 11)
+    assert_close(own[:2], meant[:2])
+    for k in (2, 3, 4):
+        full = eq.unpack(own[k].unsqueeze(-1), f"{k}{'eo'[k % 2]}").squeeze(-1)
+        # |x^k| without its traces, k! / (2k - 1)!! for a vector of length 1, is brought to 2k + 1 for one of root 3
+        share = math.factorial(k) / math.prod(range(1, 2 * k, 2))
+        assert_close(full, meant[k] * ((2 * k + 1) / 3**k / share) ** 0.5)
+    for k, power in enumerate(own):
+        assert power.shape == ((4, 2 * k + 1) if k else (4,))
+        assert_close(power.reshape(4, -1).square().sum(1), torch.full((4,), (2 * k + 1) * (scale**2 / 3) ** k).double())
+
+
+def test_numbers_and_vectors_are_irreps():
+    """The same weights give the same messages: 0e is a number, 1o a vector, x, y, z."""
+    torch.manual_seed(0)
+    own = eq.nn.Message("O(3)", "4x1o + 2x0e", "3x1o + 2x0e + 1x1e", 2.0, dtype=torch.float64)
+    tensors = "4x1 + 2x0", "3x1 + 2x0 + 1x1.det"
+    other = eq.nn.Message("O(3)", *tensors, 2.0, dtype=torch.float64, traceless=True)
+    # What weights belong to is said of spaces by their names: 1o is not 1.
+    weights = {name: value for name, value in own.state_dict().items() if not name.endswith("_extra_state")}
+    other.load_state_dict(weights, strict=False)
+    assert weights.keys() == dict(other.named_parameters()).keys()
+    vectors, numbers, points = torch.randn(5, 3, 4).double(), torch.randn(5, 2).double(), torch.rand(5, 3).double()
+    ours = own((vectors, numbers.unsqueeze(1)), points)
+    meant = other((vectors, numbers), points)
+    assert min(y.abs().max() for y in meant) > 0.01
+    assert_close((ours[0], ours[1].squeeze(1), ours[2]), meant)
+
+
+def test_traceless_powers_give_the_same_messages_with_fewer_weights():
+    torch.manual_seed(0)
+    spaces, points = ("1xS2.packed + 1x1", "1xS2.packed + 1x1.det + 1x0"), torch.rand(4, 3).double()
+    x = torch.randn(4, 6, 1).double(), torch.randn(4, 3, 1).double()
+    harmonic, powers = (
+        eq.nn.Message("O(3)", *spaces, 3.0, degree=3, hidden=4, traceless=traceless, dtype=torch.float64)
+        for traceless in (True, False)
+    )
+    for name in ("mix", "radial"):
+        getattr(powers, name).load_state_dict(getattr(harmonic, name).state_dict())
+    reached = []
+    for layer in (harmonic, powers):
+        weights = [parameter for parameter in layer.product.parameters() if parameter.numel()]
+        y = torch.cat([y.flatten() for y in layer(x, points)])
+        rows = [torch.cat([g.flatten() for g in torch.autograd.grad(one, weights, retain_graph=True)]) for one in y]
+        reached.append(torch.stack(rows))
+    ranks = [int(torch.linalg.matrix_rank(one)) for one in (*reached, torch.cat(reached, 1))]
+    assert ranks == [13] * 3  # as many as there are couplings of 2e + 0e + 1o with 0e, 1o, 2e, 3o
+    assert [one.shape[1] for one in reached] == [13, 20]
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+def test_tensors_stored_as_irreps_are_the_same_messages(reduce):
+    torch.manual_seed(0)
+    stored, full = (
+        eq.nn.Message("O(3)", f"2x2{end} + 1x1", f"2xS2{end} + 1x3{end}.det", 2.0, reduce=reduce, dtype=torch.float64)
+        for end in (".irreps", "")
+    )
+    full.load_state_dict(stored.state_dict())
+    x, v, points = torch.randn(4, 3, 3, 2).double(), torch.randn(4, 3, 1).double(), torch.rand(4, 3).double()
+    ours, meant = stored((eq.to_irreps(x, "O(3)", 2), v), points), full((x, v), points)
+    assert_close(ours, tuple(eq.to_irreps(y, "O(3)", order) for y, order in zip(meant, ("S2", 3), strict=True)))
+
+
+# --- no distances ---------------------------------------------------------------------------------
+
+
+def test_areas_in_phase_space_by_hand():
+    """Steps of a trajectory, then the form of each step with the next; what is said of an edge weighs it."""
+    torch.manual_seed(0)
+    along, states = torch.tensor([[0, 1, 2], [1, 2, 3]]), torch.randn(4, 4).double()
+    steps = eq.nn.Message("Sp(4)", "1x0", "1x1", cutoff=None, degree=1, dtype=torch.float64)
+    areas = eq.nn.Message("Sp(4)", "1x1", "1x0", cutoff=None, degree=1, edge_dim=1, dtype=torch.float64)
+    assert repr(areas) == "Message(Sp(4): 1x1 -> 1x0, cutoff=None, degree=1, sum, edge_dim=1)"
+    assert steps.radial is None
+    said, ones = torch.tensor([[0.5], [-1.0], [2.0]]).double(), torch.ones(4, 1).double()
+    first = steps(ones, states, along)
+    second = areas(first, states, along, edge_attr=said)
+    difference = states[1:] - states[:-1]
+    (of_step,), (of_area,) = steps.product.parameters(), areas.product.parameters()
+    factor = (steps.mix.weight + steps.mix.bias).sum() * of_step.sum()
+    assert_close(first[1:, :, 0], factor * difference)
+    a, b = difference[:-1].reshape(2, 2, 2), difference[1:].reshape(2, 2, 2)
+    form = (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sum(1)
+    # A sum over an index of length 4 is divided by its root.
+    weight = areas.radial(said)[1:, 0] * areas.mix.weight.sum() * of_area.sum() / 2 * factor
+    assert not second[:2].any()
+    assert second[2:].abs().min() > 1e-4
+    assert_close(second[2:, 0], weight * form)
+    # All pairs, where no edges are given; their mean.
+    every = torch.tensor([[1, 2, 0, 2, 0, 1], [0, 0, 1, 1, 2, 2]])
+    mean = eq.nn.Message("Sp(4)", "1x0", "1x1", cutoff=None, degree=1, reduce="mean", dtype=torch.float64)
+    mean.load_state_dict(steps.state_dict())
+    assert_close(2 * mean(ones[:3], states[:3]), steps(ones[:3], states[:3], every))
+
+
+# --- smoothness -----------------------------------------------------------------------------------
+
+
 def test_messages_vanish_smoothly_at_the_cutoff():
     layer = eq.nn.Message("O(2)", "1x0", "1x0 + 1x1", 1.5).double()
     x = torch.ones(2, 1).double()
@@ -239,6 +357,19 @@ def test_forces_and_their_derivatives():
     assert_close(forces.sum(0), torch.zeros(3).double())  # no force on the whole
     forces.square().sum().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in layer.radial[0].parameters())
+
+
+def test_exported_programs_take_other_points_and_edges():
+    layer = eq.nn.Message("O(3)", "1x1o", "1x2e", 2.0, hidden=4)
+
+    def arguments(points):
+        edges = torch.stack((torch.arange(points - 1), torch.arange(1, points)))
+        return torch.randn(points, 3, 1), torch.rand(points, 3), edges
+
+    sizes = {0: torch.export.Dim("points")}, {0: torch.export.Dim("points")}, {1: torch.export.Dim("edges")}
+    program = torch.export.export(layer, arguments(5), dynamic_shapes=sizes, strict=True)
+    others = arguments(9)
+    assert_close(program.module()(*others), layer(*others))
 
 
 # --- neighbours -----------------------------------------------------------------------------------
@@ -326,11 +457,16 @@ def test_a_crystal_is_the_same_in_a_larger_cell():
 @pytest.mark.parametrize(
     ("group", "options", "message"),
     [
-        ("Sp(4)", {}, "keeps no symmetric form"),
-        ("GL(3)", {}, "keeps no symmetric form"),
+        ("Sp(4)", {}, "keeps no symmetric form.*itself is 0.*cutoff=None"),
+        ("GL(3)", {}, "keeps no symmetric form.*no form of two vectors.*cutoff=None"),
+        ("Sp(4)", {"cutoff": None, "traceless": True}, "traceless parts are there for .*leave traceless out"),
+        ("U(2)", {}, "complex numbers, and positions are real"),
+        ("U(2)", {"cutoff": None}, "complex numbers, and positions are real"),
         ("O(n)", {}, "a number of coordinates"),
         ("S(n) x O(3)", {}, "a number of coordinates"),
-        ("O(3)", {"degree": 5}, "degree is a whole number from 0 to 4"),
+        ("O(3)", {"degree": 5}, "degree is a whole number from 0 to 4, not 5; traceless=True goes to 11"),
+        ("O(3)", {"degree": 12, "traceless": True}, "degree is a whole number from 0 to 11"),
+        ("O(2)", {"degree": 5, "traceless": True}, "degree is a whole number from 0 to 4, not 5$"),
         ("O(3)", {"cutoff": 0}, "cutoff is a distance above 0"),
         ("O(3)", {"basis": "fourier"}, "basis"),
         ("O(3)", {"reduce": "max"}, "reduce"),
@@ -339,7 +475,7 @@ def test_a_crystal_is_the_same_in_a_larger_cell():
     ],
 )
 def test_what_cannot_be_is_refused(group, options, message):
-    space = "1x(1,1)" if " x " in group else "1x(1,1)" if group == "GL(3)" else "1x1"
+    space = "1x(1,1)" if " x " in group or group == "GL(3)" else "1x1"
     with pytest.raises(EqsynthError, match=message):
         eq.nn.Message(group, space, space, **{"cutoff": 1.0, **options})
 
@@ -373,8 +509,8 @@ def test_tensors_that_do_not_fit_are_refused():
         eq.nn.neighbors(positions, 1.0, cell=torch.ones(3, 3))
     with pytest.raises(ShapeError, match="one graph"):
         eq.nn.neighbors(positions, 1.0, torch.zeros(3).long(), torch.eye(3))
-    with pytest.raises(GroupError):
-        eq.nn.Message("U(2)", "1x(1,0)", "1x(1,0)", 1.0)
+    with pytest.raises(GroupError, match="not mixed in one layer: ask for"):
+        eq.nn.Message("O(3)", "1x2e + 1x2.irreps", "1x0", 1.0)
 
 
 # --- what was wrong once --------------------------------------------------------------------------

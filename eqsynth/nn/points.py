@@ -10,24 +10,28 @@ from typing import Any
 import torch
 from torch import nn
 
+from eqsynth.bases.couplings import Coupling
 from eqsynth.bases.forms import Form, form
+from eqsynth.bases.irreps import has_irreps
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, ZeroOutputWarning, explain_calls, shown, warn
 from eqsynth.exact.numbers import bounded, choice, flag, whole
 from eqsynth.families.group import Group
 from eqsynth.families.hom import ProductHom
+from eqsynth.families.irreps import MAX_DEGREE as MAX_HARMONIC
 from eqsynth.layers.emitted import layer_of, require_dtype
 from eqsynth.layers.linear import Linear
-from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, got, joined
+from eqsynth.layers.packing import to_irreps
+from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, full_precision, got, joined
 from eqsynth.nn.activations import whole as full_digits
 from eqsynth.nn.entries import whole_numbers
 from eqsynth.plans.products import plan_products
-from eqsynth.spaces.space import Space
+from eqsynth.spaces.space import Irrep, Order, Space, Symmetry, is_decomposed, stored_full
 
 #: Pairs of points whose distances are computed at once, and so many that all are.
 CHUNK, FEW_PAIRS = 1 << 20, 1 << 16
 #: The most cells along an axis, and by how much they are wider than the cutoff: more than rounding takes.
 MAX_CELLS, SLACK = 1 << 13, 1.01
-#: The highest tensor power of a direction, and the most numbers of radial functions and hidden channels.
+#: The highest power of a direction as a tensor, and the most numbers of radial functions and hidden channels.
 MAX_DEGREE, MAX_WIDTH = 4, 1 << 16
 #: Below it sin(t) / t is a series, exact to 1e-13.
 SMALL = 0.1
@@ -296,6 +300,30 @@ def _pairings(axes: tuple[int, ...], count: int) -> list[tuple[tuple[int, int], 
     return [pairs for pairs in every if len({axis for pair in pairs for axis in pair}) == 2 * count]
 
 
+def harmonics(vectors: torch.Tensor, degree: int) -> list[torch.Tensor]:
+    """The traceless parts of the powers 0 to ``degree`` of vectors (edges, 3), in the coordinates of irreps of O(3).
+
+    Shapes (edges,), (edges, 3), (edges, 5), ...: the vector itself, and harmonics whose squares sum to 2k + 1 where
+    those of the vector sum to 3. Each is coupled from the one before and the vector, and keeps all digits so.
+    """
+    powers = [vectors.new_ones(len(vectors)), vectors][: degree + 1]
+    with full_precision(vectors):
+        for k in range(1, degree):
+            pairs = (powers[k].unsqueeze(2) * vectors.unsqueeze(1)).flatten(1)
+            powers.append(pairs @ _raising(k, vectors.device, vectors.dtype))
+    return powers
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a table for each dtype and device
+def _raising(k: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """From the products of harmonics of degree k with a vector to those of degree k + 1, 3 (2k + 1) x (2k + 3)."""
+    one = Coupling(k, 1, k + 1)
+    # The share of degree k + 1 in such a product is (k + 1) / (2k + 1) for a vector with itself.
+    scale = ((2 * k + 3) / float(3 * (k + 1) * one.square)) ** 0.5
+    table = one.table().reshape(2 * k + 3, -1).T * scale
+    return torch.from_numpy(table).to(device=device, dtype=dtype)
+
+
 # --- messages -------------------------------------------------------------------------------------
 
 
@@ -319,10 +347,20 @@ class Message(EquivariantModule):
     ``channels`` for each term (None: as many as there are), and of r = x_j - x_i. Each mixed channel is multiplied by a
     function of ``|r|``, a small perceptron of ``functions`` radial functions (``basis``: ``"bessel"`` or
     ``"gaussian"``) with ``hidden`` units, times an envelope that goes to 0 smoothly at the cutoff. Then all equivariant
-    products with the tensor powers r^0, ..., r^degree of the direction ``r / |r|`` are taken (eq.TensorProduct), and
+    products with the powers r^0, ..., r^degree of the direction ``r / |r|`` are taken (eq.TensorProduct), and
     messages are added at j (``reduce="sum"``), or divided by the sum of the envelopes at j, where that is above 1
-    (``"mean"``: smooth, too, as neighbours come and go). ``traceless=True`` takes the traceless parts
-    of the powers, the tensors of spherical harmonics, in any dimension.
+    (``"mean"``: smooth, too, as neighbours come and go).
+
+    Features may be irreps, too, or tensors stored as ``.irreps``. Powers are symmetric tensors up to degree 4, or, with
+    ``traceless=True``, their traceless parts, for O(n), SO(n) and O(p,q). Those of O(3) and SO(3) are the spherical
+    harmonics, up to degree 11: the same messages as of all powers up to that degree, with fewer weights. They are taken
+    in any case where irreps are among the features, with which they couple at any degree.
+
+    >>> layer = eq.nn.Message("O(3)", "16x1o + 8x0e", "32x2e", cutoff=2.0)
+    >>> layer
+    Message(O(3): 16x1o + 8x0e -> 32x2e, cutoff=2.0, degree=2, bessel, sum)
+    >>> layer((torch.randn(20, 3, 16), torch.randn(20, 1, 8)), positions, edge_index).shape
+    torch.Size([20, 5, 32])
 
     Only differences of positions count: moving all points changes nothing, and turning them turns the output. Gradients
     flow to positions, also second ones: forces are derivatives of energies. Points at the same place have no direction,
@@ -346,8 +384,18 @@ class Message(EquivariantModule):
     O(p,q) the form r.r in units of ``cutoff`` squared stands for the distance, may be negative (``"bessel"`` are sines
     from -1 to 1 there), and directions are r / cutoff; without an ``edge_index`` all pairs are taken.
 
-    Raises GroupError for groups without such a form, as Sp(n), where r.r = 0, and for products (the points need no
-    S(n), they are the batch axis); ShapeError for tensors that do not fit.
+    ``cutoff=None`` asks for no distances: powers are those of r itself, weights depend on ``edge_attr`` alone (on
+    nothing without ``edge_dim``), edges are those of ``edge_index``, or all pairs, and the mean is over these. That
+    suits groups that keep no lengths: Sp(n), which turns points of phase space, SL(n) and GL(n). Spherical harmonics
+    leave r.r out, which may be one of ``edge_attr``.
+
+    >>> areas = eq.nn.Message("Sp(4)", "2x1", "3x0", cutoff=None, degree=1)              # sums of omega(x_i, r)
+    >>> areas(torch.randn(5, 4, 2), torch.randn(5, 4)).shape
+    torch.Size([5, 3])
+
+    Raises GroupError for a cutoff where the group keeps no such form, as Sp(n), where r.r = 0, for groups of complex
+    matrices, and for products (the points need no S(n), they are the batch axis); ShapeError for tensors that do not
+    fit.
 
     Sources: arXiv 1802.08219 (tensor field networks), 2003.03123 (radial functions and envelope).
     """
@@ -359,7 +407,7 @@ class Message(EquivariantModule):
         group: str | Group,
         space_in: str | int | Space,
         space_out: str | int | Space,
-        cutoff: float,
+        cutoff: float | None,
         degree: int = 2,
         channels: int | None = None,
         basis: str = "bessel",
@@ -371,40 +419,47 @@ class Message(EquivariantModule):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        parsed = Group.parse(group)
-        self._form = _form_of(parsed)
+        parsed = _group_of_points(group)
         super().__init__(parsed, space_in, space_out, device, dtype)
-        self.cutoff = _cutoff(cutoff)
-        self.degree = _number("degree", degree, 0, MAX_DEGREE)
+        self.traceless = flag("traceless", traceless)
+        some_irreps = has_irreps(*self.space_in.orders, *self.space_out.orders)
+        self._harmonic = parsed.spherical and (self.traceless or some_irreps)
+        self._form = None if cutoff is None and not self.traceless else _form_of(parsed, self.traceless)
+        self.cutoff = None if cutoff is None else _cutoff(cutoff)
+        self.degree = _degree(degree, parsed, self._harmonic)
         self.functions, width = _number("functions", functions, 1), _number("hidden", hidden, 1)
         self.edge_dim = _number("edge_dim", edge_dim, 0)
         own = None if channels is None else _number("channels", channels, 1)
         choice("basis", basis, BASES)
         choice("reduce", reduce, ("sum", "mean"))
         self.basis, self.reduce = basis, reduce
-        self.traceless = flag("traceless", traceless)
-        if self.traceless and self._form.kind == "table":
-            raise GroupError(f"traceless parts are there for O(n), SO(n) and O(p,q), not {parsed}: leave traceless out")
-        mixed = Space(tuple((own or wide, order) for wide, order in self.space_in))
-        powers = Space.parse(" + ".join(f"1x{k if k < 2 else f'S{k}'}" for k in range(self.degree + 1)))
-        problem = ProductHom(parsed, (mixed, powers), self.space_out)
+        mixed = Space(tuple((own or wide, _multiplied(order)) for wide, order in self.space_in))
+        powers = Space(tuple((1, _power(k, self._harmonic)) for k in range(self.degree + 1)))
+        received = Space(tuple((wide, _multiplied(order)) for wide, order in self.space_out))
+        problem = ProductHom(parsed, (mixed, powers), received)
         plan = plan_products(problem, False)
         for message in plan.zero_outputs():
             warn(message, ZeroOutputWarning)
         factory: Any = {"device": device, "dtype": dtype}
         self.mix = Linear(parsed, self.space_in, mixed, **factory)
         self.product = layer_of(plan, **factory)
-        self.radial = nn.Sequential(
-            nn.Linear(self.functions + self.edge_dim, width, **factory),
-            nn.SiLU(),
-            nn.Linear(width, sum(mixed.channels), **factory),
+        known = self.edge_dim + (0 if self.cutoff is None else self.functions)
+        self.radial = (
+            None
+            if not known
+            else nn.Sequential(
+                nn.Linear(known, width, **factory),
+                nn.SiLU(),
+                nn.Linear(width, sum(mixed.channels), **factory),
+            )
         )
 
     def options(self) -> tuple[str, ...]:
         """The radius, the highest power, the radial functions and how messages are added."""
         traceless = ["traceless=True"] if self.traceless else []
         edges = [f"edge_dim={self.edge_dim}"] if self.edge_dim else []
-        return f"cutoff={self.cutoff}", f"degree={self.degree}", self.basis, self.reduce, *traceless, *edges
+        basis = [] if self.cutoff is None else [self.basis]
+        return f"cutoff={self.cutoff}", f"degree={self.degree}", *basis, self.reduce, *traceless, *edges
 
     def forward(
         self,
@@ -434,18 +489,23 @@ class Message(EquivariantModule):
         nearness, weights, powers = self._geometry(full_digits(r), numbers, terms[0].dtype)
         mixed = self.mix(terms if len(terms) > 1 else terms[0])
         mixed = mixed if isinstance(mixed, tuple) else (mixed,)
-        parts = torch.split(weights, [term.shape[-1] for term in mixed], 1)
-        scaled = [
-            term[source] * part[(slice(None), *[None] * (term.ndim - 2))]
-            for term, part in zip(mixed, parts, strict=True)
-        ]
-        messages = self.product(joined(scaled), joined([power.unsqueeze(-1) for power in powers]))
-        listed = messages if isinstance(messages, tuple) else (messages,)
-        received = [y.new_zeros(points, *y.shape[1:]).index_add(0, target, y) for y in listed]
+        sent = [term[source] for term in mixed]
+        if weights is not None:
+            parts = torch.split(weights, [term.shape[-1] for term in mixed], 1)
+            sent = [
+                term * part[(slice(None), *[None] * (term.ndim - 2))] for term, part in zip(sent, parts, strict=True)
+            ]
+        messages = self.product(joined(sent), joined([power.unsqueeze(-1) for power in powers]))
+        messages = messages if isinstance(messages, tuple) else (messages,)
+        received = [y.new_zeros(points, *y.shape[1:]).index_add(0, target, y) for y in messages]
         if self.reduce == "mean":
             counts = nearness.new_zeros(points).index_add(0, target, nearness).clamp(min=1)
             received = [y / counts.to(y.dtype).reshape(-1, *[1] * (y.ndim - 1)) for y in received]
-        return joined(received)
+        listed = [
+            to_irreps(y, self.group, order) if is_decomposed(order) else y
+            for y, order in zip(received, self.space_out.orders, strict=True)
+        ]
+        return joined(listed)
 
     def _read_edge_attr(self, edge_attr: Any, edge_index: Any, edges: int, like: torch.Tensor) -> torch.Tensor | None:
         """The numbers of each edge, None where the layer takes none."""
@@ -469,38 +529,54 @@ class Message(EquivariantModule):
 
     def _geometry(
         self, r: torch.Tensor, numbers: torch.Tensor | None, dtype: torch.dtype
-    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Envelope, weight of each mixed channel and powers of the direction for each edge, in the dtype of features.
+    ) -> tuple[torch.Tensor, torch.Tensor | None, list[torch.Tensor]]:
+        """The envelope, weight of each mixed channel and powers of the direction for each edge, in a dtype.
 
-        Distances are computed in that of positions.
+        That is the dtype of features; distances are computed in that of positions.
         """
-        square = (r * apply_form(self._form, r, 1)).sum(1)
-        if self._form.definite:
-            apart = ~(square <= 0)  # what is no number is no place of its own
-            length = torch.where(apart, square, 1.0).sqrt()
-            direction = torch.where(apart.unsqueeze(1), r / length.unsqueeze(1), 0.0)
-            u, square = torch.where(apart, length, 0.0) / self.cutoff, apart.to(r.dtype)
-        else:
-            direction, square = r / self.cutoff, square / self.cutoff**2
-            u = square
-        functions = radial_functions(u, self.functions, self.basis, not self._form.definite).to(dtype)
-        nearness = envelope(u).to(dtype)
-        known = functions if numbers is None else torch.cat((functions, numbers), 1)
-        weights = self.radial(known) * nearness.unsqueeze(1)
-        # Components have variance near 1.
-        d = r.shape[1]
-        metric = None
-        if self.traceless:
-            eye = torch.eye(d, dtype=r.dtype, device=r.device)
-            metric = apply_form(self._form, eye, 1)
-        powers = tensor_powers(direction * d**0.5, self.degree, square * d, metric)
-        return nearness, weights, [power.to(dtype) for power in powers]
+        known = [] if numbers is None else [numbers]
+        x, nearness = r, r.new_ones(len(r))
+        if self.cutoff is not None:
+            x, u = self._measured(r, self.cutoff)
+            functions = radial_functions(u, self.functions, self.basis, not self._is_definite)
+            known, nearness = [functions.to(dtype), *known], envelope(u)
+        nearness = nearness.to(dtype)
+        weights = None if self.radial is None else self.radial(torch.cat(known, 1)) * nearness.unsqueeze(1)
+        return nearness, weights, [power.to(dtype) for power in self._powers(x)]
+
+    def _measured(self, r: torch.Tensor, cutoff: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The direction of each edge, so long that components have variance near 1, and its length by the cutoff."""
+        square, scale = self._square(r), r.shape[1] ** 0.5
+        if not self._is_definite:
+            return r / cutoff * scale, square / cutoff**2
+        apart = ~(square <= 0)  # what is no number is no place of its own
+        length = torch.where(apart, square, 1.0).sqrt()
+        direction = torch.where(apart.unsqueeze(1), r / length.unsqueeze(1), 0.0)
+        return direction * scale, torch.where(apart, length, 0.0) / cutoff
+
+    @property
+    def _is_definite(self) -> bool:
+        return self._form is not None and self._form.definite
+
+    def _lowered(self, x: torch.Tensor) -> torch.Tensor:
+        """What the form makes of vectors."""
+        return x if self._form is None else apply_form(self._form, x, 1)
+
+    def _square(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * self._lowered(x)).sum(1)
+
+    def _powers(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The powers of vectors."""
+        if self._harmonic:
+            return harmonics(x, self.degree)
+        metric = self._lowered(torch.eye(x.shape[1], dtype=x.dtype, device=x.device)) if self.traceless else None
+        return tensor_powers(x, self.degree, self._square(x), metric)
 
     def _edges(self, positions: torch.Tensor, edge_index: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The points that edges go from and to."""
         points = len(positions)
         if edge_index is None:
-            if self._form.kind == "delta":
+            if self.cutoff is not None and self._form is not None and self._form.kind == "delta":
                 edge_index = neighbors(positions, self.cutoff, batch)[0]
             else:
                 edge_index = _all_pairs(points, batch, positions.device)
@@ -510,11 +586,13 @@ class Message(EquivariantModule):
             raise ShapeError(
                 f"edge_index is of {got(edge_index)}, expected whole numbers of shape (2, edges), where positions are"
             )
+        source, target = edge_index.long()
+        if torch.compiler.is_compiling():  # which has no values to look at
+            return source, target
         if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < points:
             raise ShapeError(
                 f"edge_index names points from {int(edge_index.min())} to {int(edge_index.max())}, of {points}"
             )
-        source, target = edge_index.long()
         graph = _graphs(batch, points)
         if graph is not None and not torch.equal(graph[source], graph[target]):
             raise ShapeError("an edge joins points of two graphs of batch: edge_index counts points through the batch")
@@ -529,20 +607,55 @@ def _all_pairs(points: int, batch: Any, device: torch.device) -> torch.Tensor:
     return pairs[:, pairs[0] != pairs[1]]
 
 
-def _form_of(group: Group) -> Form:
-    """The form by which vectors of the group are measured."""
-    if len(group.factors) != 1 or group.symbolic:
+def _group_of_points(group: str | Group) -> Group:
+    """The group that turns points in space."""
+    parsed = Group.parse(group)
+    if len(parsed.factors) != 1 or parsed.symbolic:
         raise GroupError(
-            f"eq.nn.Message takes the group that turns points, with a number of coordinates, as O(3), not {group}: "
+            f"eq.nn.Message takes the group that turns points, with a number of coordinates, as O(3), not {parsed}: "
             "points may be listed in any order, without S(n), and are the batch axis of features"
         )
-    own = form(group)
-    if group.over_complex or own is None or own.sign != 1:
+    if parsed.over_complex:
         raise GroupError(
-            f"{group} keeps no symmetric form, so that a vector has no length that messages could depend on: take "
-            "O(n), SO(n), O(p,q) or a group of orthogonal matrices"
+            f"{parsed} turns vectors of complex numbers, and positions are real: take a group of real matrices, such "
+            "as O(3), or products of complex features alone, eq.TensorProduct"
+        )
+    return parsed
+
+
+def _form_of(group: Group, traceless: bool) -> Form:
+    """The form by which vectors of the group are measured."""
+    own = form(group)
+    if traceless and (own is None or own.sign != 1 or own.kind == "table"):
+        raise GroupError(f"traceless parts are there for O(n), SO(n) and O(p,q), not {group}: leave traceless out")
+    if own is None or own.sign != 1:
+        why = "the form of a vector with itself is 0" if own is not None else "it keeps no form of two vectors"
+        raise GroupError(
+            f"{group} keeps no symmetric form, so that a vector has no length that messages could depend on ({why}): "
+            "ask for messages without distances, cutoff=None, whose weights may depend on edge_attr, or take O(n), "
+            "SO(n), O(p,q) or a group of orthogonal matrices"
         )
     return own
+
+
+def _multiplied(order: Order) -> Order:
+    """What stands in products for an order: tensors stored as .irreps with an axis for each index."""
+    return stored_full(order) if is_decomposed(order) else order
+
+
+def _power(k: int, harmonic: bool) -> Order:
+    """The space of a power of a direction."""
+    return k if k < 2 else Irrep.of_degree(k) if harmonic else Symmetry("S", k)
+
+
+def _degree(degree: object, group: Group, harmonic: bool) -> int:
+    """The highest power of directions."""
+    try:
+        return _number("degree", degree, 0, MAX_HARMONIC if harmonic else MAX_DEGREE)
+    except EqsynthError as error:
+        if harmonic or not group.spherical:
+            raise
+        raise EqsynthError(f"{error}; traceless=True goes to {MAX_HARMONIC}") from None
 
 
 def _number(name: str, value: object, low: int, high: int = MAX_WIDTH) -> int:

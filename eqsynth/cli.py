@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import eqsynth
 from eqsynth.errors import CatalogError, ConfigError, EqsynthError, ExportError, SpaceError, abridged, counted, shown
@@ -98,7 +99,26 @@ def _one_of(*values: str) -> Callable[[], list[str]]:
     return lambda: [*values]
 
 
-GroupArgument = Annotated[str, typer.Argument(help="Group, such as 'S(5)', 'O(3)' or 'S(n)' with n left open.")]
+class _OfProblem(TyperCommand):
+    """A command of a group, an input and an output, which may be one text, as problems are elsewhere."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        from eqsynth.families.hom import problem_parts
+
+        if not ctx.resilient_parsing:  # as in completion, of words that may not be whole
+            words = [problem_parts(word) if "->" in word and word[0] != "-" else [word] for word in args]
+            args = [part for parts in words for part in parts]
+        # An order of -1 is to reach the check that explains it, so it must not read as an option.
+        ctx.ignore_unknown_options = any(re.match("-[0-9]", word) for word in args)
+        return super().parse_args(ctx, args)
+
+
+GroupArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Group, such as 'S(5)', 'O(3)' or 'S(n)' with n left open; or, alone, the whole problem: 'O(3): 2 -> 1'."
+    ),
+]
 Method = Annotated[
     str,
     typer.Option(
@@ -151,8 +171,7 @@ def _root(
     pass
 
 
-# An order of -1 is to reach the check that explains it, so it must not read as an option.
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(cls=_OfProblem)
 def show(
     group: GroupArgument,
     inputs: Annotated[
@@ -388,7 +407,9 @@ def _order(text: str) -> Order:
     if re.fullmatch(r"[0-9(),\s]*\([0-9,\s]+\)[0-9(),\s]*", text.strip()[1:]):
         return read_order(text.strip())
     if re.match(r"\s*[0-9]+\s*x", text):
-        return read_order(text)  # a space, which is an order only where it has one channel
+        terms = Space.parse(text).terms
+        # A space: the maps between two terms are the same for each pair of their channels.
+        return terms[0][1] if len(terms) == 1 else read_order(text)
     # Commas inside of braces are those of a partition.
     listed = re.findall(r"(?:\{[^{}]*\}|[^,{])+|\{", text.strip().removeprefix("(").removesuffix(")"))
     parts = [part.strip() for part in listed if part.strip()]
@@ -405,7 +426,7 @@ def _order(text: str) -> Order:
     return read_order(tuple(parts) if len(parts) > 1 else parts[0])
 
 
-@app.command()
+@app.command(cls=_OfProblem)
 def synth(
     group: GroupArgument,
     space_in: Annotated[
@@ -544,9 +565,13 @@ def _report(state: State) -> None:
 
 @app.command()
 def verify(
-    subject: Annotated[
-        str,
-        typer.Argument(help="An exported file, or a problem: 'S(n): 16x2 -> 32x2', 'O(3): 4x1 (x) 4x2 -> 8x1'."),
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUBJECT",
+            help="Exported files, or problems: 'S(n): 16x2 -> 32x2', 'O(3): 4x1 (x) 4x2 -> 8x1'. Of a folder's files, "
+            "FOLDER/*.py, __init__.py is passed over.",
+        ),
     ],
     trials: Annotated[int, typer.Option(min=1, help="Random group elements for each size.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random elements and weights.")] = 0,
@@ -555,11 +580,13 @@ def verify(
     """Check a layer or a network: equivariant under random group elements, layers independent and complete."""
     from eqsynth.families.hom import parse_problem
 
-    with waiting(f"verifying {subject}"):
-        from eqsynth.project.verifying import verify as check
+    layers = [subject for subject in subjects if Path(subject).name != "__init__.py"]
+    for subject in layers or subjects:
+        with waiting(f"verifying {subject}"):
+            from eqsynth.project.verifying import verify as check
 
-        report = check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed)
-    _say(Screen.of(sys.stdout).fitted(str(report), 6))
+            report = check(subject if mode is None else parse_problem(subject, mode=mode), trials=trials, seed=seed)
+        _say(Screen.of(sys.stdout).fitted(str(report), 6))
 
 
 StoreOption = Annotated[

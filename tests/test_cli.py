@@ -53,13 +53,19 @@ def test_synth_and_verify(tmp_path):
     assert "wrote sub/layer.py: class Mine, S(n): 4x2 + 2x1 -> 3x1, 7 maps" in done.stderr
     printed = eqsynth("synth", "S(n)", "4x2+2x1", "3x1", "--name", "Mine").stdout
     assert printed == (tmp_path / "sub" / "layer.py").read_text()
-    done = eqsynth("verify", "sub/layer.py", cwd=tmp_path)
+    (tmp_path / "sub" / "__init__.py").touch()
+    done = eqsynth("verify", "sub/__init__.py", "sub/layer.py", "S(1): 1x0 -> 1x0", cwd=tmp_path)
     assert done.returncode == 0
     assert "byte for byte" in done.stdout
     assert "equivariant" in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("verified")] == [
+        "verified S(n): 4x2 + 2x1 -> 3x1",
+        "verified S(1): 1x0 -> 1x0",
+    ]
     (tmp_path / "sub" / "layer.py").write_text(printed.replace(".sum(2)", ".sum(1)"))
-    done = eqsynth("verify", "sub/layer.py", cwd=tmp_path)
+    done = eqsynth("verify", "sub/layer.py", "S(1): 1x0 -> 1x0", cwd=tmp_path)
     assert done.returncode == 1
+    assert not done.stdout
     assert "export it again" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -180,6 +186,9 @@ def test_no_bias():
         (("show", "S(3)", "1 (x) 1", "1", "--index", "9"), "there is no diagram 9"),
         (("synth", "S(3)", "1 (x) 1", "1", "--method", "matrix"), "computed in one way"),
         (("verify", "no-such-file.py"), "cannot read"),
+        (("verify", "/"), "it is a folder"),
+        (("show", "S(n) 2 -> 1"), "write it as S(n): 16x2 -> 32x2"),
+        (("show", "S(n)", "2 -> 1"), "write it as S(n): 16x2 -> 32x2"),
         (("verify", "S(n): 2x2 -> "), "a term is expected"),
     ],
 )
@@ -192,12 +201,41 @@ def test_errors_are_one_message_and_exit_code_one(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_orders_may_be_spaces_of_one_channel():
+def test_orders_may_be_spaces_of_one_term():
     from eqsynth.cli import _order
+    from eqsynth.spaces.space import read_order
 
-    assert (_order("1x2"), _order("1x(2,1)")) == (2, (2, 1))
+    assert (_order("1x2"), _order("4x2"), _order("3x(2,1)")) == (2, 2, (2, 1))
+    for several, cure in (("4x2 + 1x1", "2 terms, not an order: write one of 2, 1"), ("4x2 + 1x2", "order: write 2$")):
+        with pytest.raises(EqsynthError, match=cure):
+            _order(several)
     with pytest.raises(EqsynthError, match="'4x2' is a space of 4 channels, not an order: write 2"):
-        _order("4x2")
+        read_order("4x2")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("O(1,3): 2x1 -> 3x1", ("O(1,3)", "2x1", "3x1")),
+        ("Perm(3: 1 2 0): 1 -> 1", ("Perm(3: 1 2 0)", "1", "1")),
+        ("SO(3): 2x1 (x) 2x1 -> 1x1", ("SO(3)", "2x1 (x) 2x1", "1x1")),
+        ("S(n): -1 -> 1", ("S(n)", "-1", "1")),
+    ],
+)
+def test_show_and_synth_take_a_problem_in_one_text(text, parts):
+    for command in ("show", "synth"):
+        whole, apart = eqsynth(command, text), eqsynth(command, *parts)
+        assert (whole.returncode, whole.stdout, whole.stderr) == (apart.returncode, apart.stdout, apart.stderr)
+    assert "Missing" not in whole.stderr
+
+
+def test_an_option_that_is_not_there_is_named():
+    for command in ("show", "synth"):
+        for words in (["S(n)", "1", "1", "--modd", "full"], ["--modd", "full", "S(n): 1 -> 1"]):
+            done = eqsynth(command, *words)
+            assert done.returncode == 2
+            assert "--modd" in done.stderr
+            assert "--mode" in done.stderr
 
 
 def test_version():

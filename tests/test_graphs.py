@@ -151,7 +151,7 @@ def test_every_family_has_a_test():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("petersn", "Did you mean petersen"),
+        ("petersn", r"Did you mean petersen\? Named"),
         ("cycel5", "Did you mean cycleN"),
         ("zzz", "Named graphs are"),
         ("grid4", "Did you mean gridAxB"),

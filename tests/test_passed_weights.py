@@ -168,6 +168,7 @@ def test_errors():
         (w, "bias is missing"),
         ((w, b, b), "3 weights are passed"),
         ("w", "is no tensor"),
+        ((w.double(), b.double()), r"weights passed to this Linear are torch.float64: .* w.to\(torch.float32\)"),
         ({"weight": w, "bias": b, "other": b}, "no weight 'other'"),
         (
             {"weight": w[..., :1], "bias": b},

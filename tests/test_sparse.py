@@ -700,13 +700,15 @@ def test_batches_and_positions_that_do_not_fit_are_refused():
     net, x = eq.nn.Sparse(eq.Linear("S(n)", "2x2", "1x2")), (EDGES, VALUES)
     for batch, message in (
         (None, "nothing says how many nodes"),
-        (PATH_AND_PAIR.float(), "whole numbers of shape"),
-        (PATH_AND_PAIR[None], "whole numbers of shape"),
-        ([0, 0, 0, 1, 1], "whole numbers of shape"),
+        (PATH_AND_PAIR.float(), r"batch is torch.float32 of shape \(5,\), expected the graph of each node, whole"),
+        (PATH_AND_PAIR[None], r"batch is torch.int64 of shape \(1, 5\)"),
+        ([0, 0, 0, 1, 1], "batch is list"),
         (PATH_AND_PAIR - 1, "names graphs from -1"),
     ):
         with pytest.raises(ShapeError, match=message):
             net(x, batch)
+    with pytest.raises(ShapeError, match=r"one tuple before it, as in module\(\(edges, x\), batch\)"):
+        eq.nn.Sparse(eq.Linear("S(n)", "2x2 + 1x1", "1x1"))(x, X, PATH_AND_PAIR)
     with pytest.raises(ShapeError, match="names graphs from 0 to 1, of 1"):
         net(x, PATH_AND_PAIR, graphs=1)
     with pytest.raises(ShapeError, match="at names nodes from 0 to 7"):

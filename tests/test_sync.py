@@ -491,7 +491,7 @@ def test_something_else_in_the_place_of_a_file_or_folder(tmp_path):
         syncing.sync(found, force=True)
     (tmp_path / "layers").unlink()
     (tmp_path / "layers" / "swap.py").mkdir(parents=True)
-    with pytest.raises(ExportError, match="no regular file"):
+    with pytest.raises(ExportError, match="it is a folder"):
         syncing.sync(found, force=True)
     long = project(tmp_path, ONE.replace('"layers"', f'"{"x" * 300}"'))
     with pytest.raises(ExportError, match="too long"):

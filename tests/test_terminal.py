@@ -183,6 +183,12 @@ def test_shells_complete_names(shell, variables):
     assert "--install-completion" in eqsynth("--help").stdout
 
 
+@pytest.mark.parametrize("words", ["S(n):1->1", "S(n)->", "-1"])
+def test_options_are_completed_behind_a_problem_that_is_not_whole(words):
+    told = eqsynth(_EQSYNTH_COMPLETE="complete_bash", COMP_WORDS=f"eqsynth show {words} --mo", COMP_CWORD="3")
+    assert told.stdout.split() == ["--mode"]
+
+
 def test_examples_are_listed_and_copied(tmp_path):
     assert "deep_sets                Deep Sets: a network for sets" in eqsynth("examples", "list").stdout
     done = eqsynth("examples", "copy", "deep_sets", "mine", cwd=tmp_path)

@@ -391,11 +391,23 @@ def parse_problem(text: str, files: bool | Path = True, mode: str | None = None)
 
     Raises EqsynthError for other text, for three factors, and for a mode where no two spaces are multiplied.
     """
+    return problem_of(*problem_parts(text), files, mode)
+
+
+def problem_parts(text: str) -> tuple[str, str, str]:
+    """The texts of the group, of the inputs and of the outputs in that of a problem, unread.
+
+    >>> from eqsynth.families.hom import problem_parts
+    >>> problem_parts("O(3): 4x1 (x) 4x1 -> 4x2")
+    ('O(3)', '4x1 (x) 4x1', '4x2')
+
+    Raises EqsynthError where there are not three parts.
+    """
     left, arrow, space_out = text.rpartition("->") if isinstance(text, str) else ("", "", "")
     group, colon, inputs = left.rpartition(":")
     if not arrow or not colon:
         raise EqsynthError(f"cannot read the problem {shown(text)}: write it as {EXAMPLES}")
-    return problem_of(group.strip(), inputs.strip(), space_out.strip(), files, mode)
+    return group.strip(), inputs.strip(), space_out.strip()
 
 
 def problem_of(

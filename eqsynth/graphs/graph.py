@@ -627,7 +627,7 @@ def _family(word: str, sizes: int) -> GraphFamily | None:
 def _suggest(name: str) -> str:
     patterns = [series.pattern for series in FAMILIES.values()]
     words = {**{known: known for known in NAMED}, **{series.name: series.pattern for series in FAMILIES.values()}}
-    close = difflib.get_close_matches(re.sub(r"[\d,x]+$", "", name.lower()), words, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(re.sub(r"[\d,x]+$", "", name.lower()), words, n=3, cutoff=0.6)
     near = f"Did you mean {' or '.join(words[word] for word in close)}? " if close else ""
     return f"{near}Named graphs are {', '.join(NAMED)}; with sizes {', '.join(patterns)}. For a file, give {_READABLE}."
 

@@ -433,7 +433,7 @@ def overridden(emitted: Any, plan: Plan, known: list[Slices], rewritten: Callabl
         except RuntimeError:
             own = next((one for one in (*tree_leaves(weights), *self._parameters.values()) if _is_tensor(one)), None)
             for x in filter(_is_tensor, tree_leaves((args, kwargs))):
-                require_dtype(self, x, own)
+                require_dtype(self, x, own, passed=weights is not None)
             raise
 
     # Export binds arguments to what the signature says.
@@ -543,18 +543,22 @@ def _afford_outputs(plan: Plan, known: dict[str, int], inputs: list[torch.Tensor
     )
 
 
-def require_dtype(module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool = False) -> None:
+def require_dtype(
+    module: nn.Module, x: torch.Tensor, own: torch.Tensor | None, smaller: bool = False, passed: bool = False
+) -> None:
     """Raise ShapeError for an input of another dtype than the parameters, where torch does not mix them.
 
-    ``smaller``: whether inputs of fewer bytes than the parameters will do.
+    ``smaller``: whether inputs of fewer bytes than the parameters will do; ``passed``: the weights come with the call.
     """
     if own is None or x.dtype == own.dtype or (smaller and x.dtype.itemsize < own.dtype.itemsize):
         return
     if not x.is_meta and torch.is_autocast_enabled(x.device.type):
         return
+    what = "weights passed to" if passed else "parameters of"
+    cure = f"convert the weights, w.to({x.dtype})" if passed else f"convert the module, module.to({x.dtype})"
     raise ShapeError(
-        f"the input is {x.dtype}, but the parameters of this {type(module).__name__} are {own.dtype}: pass "
-        f"x.to({own.dtype}), or convert the module, module.to({x.dtype})"
+        f"the input is {x.dtype}, but the {what} this {type(module).__name__} are {own.dtype}: pass "
+        f"x.to({own.dtype}), or {cure}"
     )
 
 

@@ -441,7 +441,12 @@ def nodes_of(terms: Sequence[Any], orders: Sequence[int], batch: Any, graphs: An
         device = next(x.device for x in terms if isinstance(x, torch.Tensor))
         batch, graphs = torch.zeros(counts[0], dtype=torch.long, device=device), 1 if graphs is None else graphs
     if not isinstance(batch, torch.Tensor) or batch.ndim != 1 or not whole_numbers(batch):
-        raise ShapeError("expected batch, the graph of each node, as whole numbers of shape (nodes,)")
+        tensor = isinstance(batch, torch.Tensor)
+        got = f"{batch.dtype} of shape {tuple(batch.shape)}" if tensor else type(batch).__name__
+        raise ShapeError(
+            f"batch is {got}, expected the graph of each node, whole numbers of shape (nodes,); several inputs are one "
+            "tuple before it, as in module((edges, x), batch)"
+        )
     if batch.is_meta:
         raise ShapeError("where entries are is read, and tensors on the meta device do not say: pass values")
     low, high = (int(batch.min()), int(batch.max())) if len(batch) else (0, -1)

@@ -721,10 +721,13 @@ def read_order(order: str | Order | Sequence[str | FactorOrder | Sequence[int]])
     (Valence(runs=(1, 1)), 2)
     """
     if isinstance(order, str):
-        ((channels, read), *others) = Space.parse(order).terms
-        if channels != 1 or others:
-            what = f"{len(others) + 1} terms" if others else f"{channels} channels"
-            raise SpaceError(f"{shown(order)} is a space of {what}, not an order: write {order_text(read)}")
+        terms = Space.parse(order).terms
+        channels, read = terms[0]
+        if channels != 1 or len(terms) > 1:
+            what = f"{len(terms)} terms" if len(terms) > 1 else f"{channels} channels"
+            orders = list(dict.fromkeys(order_text(each) for _, each in terms))
+            cure = "write" if len(orders) == 1 else "write one of"
+            raise SpaceError(f"{shown(order)} is a space of {what}, not an order: {cure} {', '.join(orders)}")
         return read
     if isinstance(order, tuple | list):
         order = tuple(_read_one(entry) if isinstance(entry, str) else entry for entry in order)

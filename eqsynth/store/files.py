@@ -41,7 +41,8 @@ def read(path: str | os.PathLike[str], limit: int) -> bytes:
     state = os.fstat(handle)
     if not stat.S_ISREG(state.st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+        what = "it is a folder" if stat.S_ISDIR(state.st_mode) else "it is no regular file"
+        raise OSError(errno.EINVAL, what, os.fspath(path))
     with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe is not waited for
         content = file.read(limit + 1) if state.st_size <= limit else b""
     if max(len(content), state.st_size) > limit:

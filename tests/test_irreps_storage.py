@@ -33,6 +33,10 @@ PROBLEMS = [
     ("O(4)", "1x2.irreps", "1x2.irreps + 2x2.det"),
     ("Sp(2)", "2x2.irreps", "2x4.irreps"),
     ("Sp(4)", "2x2.irreps", "2x2.irreps + 1x0"),
+    # V of O(2) is itself times the determinant, in other coordinates.
+    ("O(2)", "2x1.det + 1x1", "2x3.irreps + 1x1.det"),
+    # One product for each row, of numbers alone.
+    ("O(3)", "2x0.det + 1x2.irreps", "3x0.det"),
 ]
 
 
@@ -149,6 +153,12 @@ def test_conversions_are_inverse_and_keep_gradients():
     )
 
 
+def test_tensors_that_are_all_zero_have_no_coordinates():
+    """Alternating ones of three indices over two dimensions."""
+    assert eq.to_irreps(torch.zeros(4, 2, 2, 2, 3), "O(2)", "A3").shape == (4, 0, 3)
+    assert eq.from_irreps(torch.zeros(4, 0, 3), "O(2)", "A3").equal(torch.zeros(4, 2, 2, 2, 3))
+
+
 # --- text --------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +195,12 @@ def test_what_is_no_space_is_refused(text, match):
     [
         ("O(3)", "1x[ijk=ikj].irreps + 1x1", "1x[ijk=ikj].irreps + 1x1"),
         ("SO(3)", "1xS2.irreps.det + 1x[ijk=ikj].packed", "1xS2.packed + 2x3.irreps"),
+        # The only map to numbers reads another tensor than the vector of its coordinate.
+        ("SO(3)", "1x[ijkl=-jikl=-ijlk=klij].irreps + 1xS2.irreps", "2x0"),
+        # An output that is no number has one coordinate.
+        ("Sp(2)", "2x2.irreps", "2xA2.irreps + 1x0"),
+        # Names of two kinds of tensors differ by a sign alone.
+        ("O(4)", "2x[ijk=ikj].irreps + 1x[ijk=-ikj].irreps", "1x[ijk=-ikj].irreps"),
     ],
 )
 def test_symmetric_tensors_have_coordinates_of_parts(group, inputs, outputs):
@@ -192,13 +208,15 @@ def test_symmetric_tensors_have_coordinates_of_parts(group, inputs, outputs):
     full = eq.Linear(group, inputs.replace(".irreps", ""), outputs.replace(".irreps", ""), dtype=torch.float64)
     full.load_state_dict(layer.state_dict())
     eq.verify(layer, trials=1)
-    rng = np.random.default_rng(0)
-    x = [torch.from_numpy(random_tensor(rng, order, [3], channels)) for channels, order in full.plan.hom.space_in]
+    rng, n = np.random.default_rng(0), layer.plan.hom.group.number
+    x = [torch.from_numpy(random_tensor(rng, order, [n], channels)) for channels, order in full.plan.hom.space_in]
     spaces = zip(layer.plan.hom.space_in.orders, full.plan.hom.space_in.orders, x, strict=True)
     stored = [eq.to_irreps(one, group, order) if is_decomposed(own) else one for own, order, one in spaces]
-    spaces = zip(layer.plan.hom.space_out.orders, full.plan.hom.space_out.orders, layer(stored), strict=True)
+    spaces = zip(
+        layer.plan.hom.space_out.orders, full.plan.hom.space_out.orders, listed(layer(one_or_all(stored))), strict=True
+    )
     y = [eq.from_irreps(one, group, order) if is_decomposed(own) else one for own, order, one in spaces]
-    assert all(torch.allclose(ours, theirs) for ours, theirs in zip(y, full(x), strict=True))
+    assert all(torch.allclose(ours, theirs) for ours, theirs in zip(y, listed(full(one_or_all(x))), strict=True))
 
 
 def test_coordinates_of_symmetric_tensors_keep_lengths():

@@ -18,6 +18,8 @@ import eqsynth as eq
 LAYERS = {
     "irreps": (lambda: eq.Linear("O(3)", "2x4", "3x4"), [(3, 3, 3, 3, 2)], ()),
     "diagrams": (lambda: eq.Linear("S(n)", "2x2 + 3x1", "2x1 + 1x2"), [(5, 5, 2), (5, 3)], ()),
+    "rows": (lambda: eq.Linear("O(3)", "2x2.irreps", "3x2.irreps"), [(9, 2)], ()),
+    "one part": (lambda: eq.Linear("O(3)", "2x4.irreps", "3x0", bias=False), [(81, 2)], ()),
     "fourier": (lambda: eq.Linear("S(n)", "2x3", "2x3", method="fourier"), [(4, 4, 4, 2)], ()),
     "matrix": (lambda: eq.Linear("Perm(4: 1 2 3 0)", "2x1", "3x1"), [(4, 2)], ()),
     "constants": (lambda: eq.Linear("S(n)", "2x0", "3x2"), [(2,)], (3,)),
@@ -128,10 +130,10 @@ def parametrize(layer):
     layer.parametrizations.weight.original0.mul_(2)
 
 
-def prune(layer):
+def prune(layer, name="weight"):
     from torch.nn.utils import prune
 
-    prune.random_unstructured(layer, "weight", 0.5)
+    prune.random_unstructured(layer, name, 0.5)
 
 
 def table(layer):
@@ -295,7 +297,33 @@ def test_networks():
     assert torch.equal(net(x), wanted)
 
 
+@pytest.mark.parametrize("name", ["weight", "bias"])
+@torch.no_grad()
+def test_nothing_is_prepared_of_weights_that_are_made_of_others(name):
+    """The tensors that these are made of are not looked at."""
+    x = torch.randn(4, 9, 2)
+    for change in (parametrizations.weight_norm, prune):
+        layer = eq.Linear("O(3)", "2x2.irreps", "3x4.irreps")
+        torch.nn.init.normal_(layer.bias)
+        change(layer, name)
+        before = layer.prepare()(x)
+        for parameter in layer.parameters():
+            parameter.mul_(2)
+        assert not torch.allclose(layer(x), before)
+        assert layer.__dict__["_prepared"] is None
+
+
 # --- what was wrong once --------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_tables_follow_weights_that_are_assigned():
+    """torch.nn.Linear can be made on the meta device and take its weights from a state_dict."""
+    layer, arguments = ready("rows")
+    with torch.device("meta"):
+        empty = LAYERS["rows"][0]()
+    empty.load_state_dict(layer.state_dict(), assign=True)
+    assert torch.equal(empty(*arguments), layer(*arguments))
 
 
 @pytest.mark.parametrize("spaces", [("2x3", "2x1"), ("2x1", "2x3"), ("2x3", "1x2 + 2x1")], ids=str)

@@ -700,3 +700,9 @@ def test_all_orbits_of_dependent_diagrams_are_a_basis_where_they_are_as_many_as_
         with pytest.raises(VerificationError):
             check_basis(replace(basis, diagrams=changed))
     assert eq.plan(group, "2xS5", "2xS5", method="irreps").mixing == eq.floor(group, "2xS5", "2xS5")
+
+
+def test_entries_of_packed_maps_that_are_zero_up_to_rounding_connect_nothing():
+    """Sums of entries and their negatives are 0 with or without rounding, by the library and the machine."""
+    layer = eq.Linear("O(2)", "1xS2.det", "1x[ijkl=klij]", method="irreps", bias=False)
+    eq.verify(layer, trials=1)

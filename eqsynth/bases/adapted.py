@@ -325,7 +325,8 @@ def _classes(maps: Maps, count_in: int, count_out: int) -> list[tuple[Any, Any]]
     """What ``Maps.classes`` holds."""
     import numpy as np
 
-    support = np.block([[(maps[a, b] != 0).any(0) for a in range(count_in)] for b in range(count_out)])
+    # Entries that are zero are so up to rounding where tensors are packed.
+    support = np.block([[(abs(maps[a, b]) > CLOSE).any(0) for a in range(count_in)] for b in range(count_out)])
     rows, columns = support.shape
     label = np.arange(rows + columns)
     while True:

@@ -82,7 +82,7 @@ def parts(group: Group, order: Order) -> tuple[Copies, ...]:
         listed.append(Copies(irrep, twisted, copies, alike))
     listed.sort(key=lambda part: (-part.irrep.dim, str(part.order)))
     flips = turned and group.flips
-    return tuple(Copies(part.irrep, part.twisted != (flips and not part.alike), part.count) for part in listed)
+    return tuple(replace(part, twisted=part.twisted != (flips and not part.alike)) for part in listed)
 
 
 @lru_cache(maxsize=256)
@@ -109,10 +109,10 @@ def rows(group: Group, order: Order) -> tuple[Array, ...]:
         # By Schur's lemma the inner products of copies are the same for each coordinate.
         root = np.linalg.cholesky(images[0] @ images[0].T)
         found.append(np.asarray(np.linalg.solve(root, images), np.float64))
-    flat = np.concatenate([part.reshape(-1, part.shape[2]) for part in found])
+    flat = _flat(group, order, found)
     one = untwisted(stored_full(order))
     length = replace(one, packed=True).length(group.number) if isinstance(one, Symmetry) else flat.shape[1]
-    if flat.shape[0] != length or abs(flat @ flat.T - np.eye(len(flat))).max() > CLOSE:
+    if flat.shape[0] != length or abs(flat @ flat.T - np.eye(len(flat))).max(initial=0) > CLOSE:
         raise GroupError(
             f"the coordinates of tensors of order {axes_of(order)} of {group} are not orthonormal: this contradicts "
             "the theory, please report it"
@@ -128,9 +128,15 @@ def matrix(group: Group, order: Order) -> Array:
     >>> matrix(Group("O", 2), 2).shape
     (4, 4)
     """
+    return _flat(group, order, rows(group, order))
+
+
+def _flat(group: Group, order: Order, listed: Sequence[Array]) -> Array:
+    """The vectors of all parts; of tensors that are all zero, as A3 of O(2), there are none."""
     import numpy as np
 
-    return np.concatenate([part.reshape(-1, part.shape[2]) for part in rows(group, order)])
+    none = np.zeros((0, group.number ** axes_of(order)))
+    return np.concatenate([none, *(part.reshape(-1, part.shape[2]) for part in listed)])
 
 
 # --- all maps between some orders --------------------------------------------------------------------------
@@ -191,9 +197,14 @@ class Fixed:
         return ((into, back),)
 
     def stands(self, order: Order) -> bool:
-        """Whether the entries of tensors as they are stored are their coordinates."""
-        whole = axes_of(order) < 2 and len(parts(self.group, order)) == 1
-        return whole or is_decomposed(order)
+        """Whether the entries of tensors as they are stored are their coordinates.
+
+        Those of V times the determinant are not where V is itself that in other coordinates, as of O(2).
+        """
+        if is_decomposed(order) or axes_of(order) > 1:
+            return is_decomposed(order)
+        held, (twisted,) = parts(self.group, order), twists_of(order)
+        return len(held) == 1 and not (twisted and held[0].alike)
 
     @property
     def meant(self) -> adapted.Adapted:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from eqsynth.bases.basis import basis
 from eqsynth.bases.decomposed import Fixed, embeddings, parts
 from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, part_of_rows, times_turned, unit_lines, vector_lines
 from eqsynth.families.group import Group
@@ -20,7 +21,8 @@ def decomposition_lines(group: Group, order: Order, known: Sequence[str]) -> tup
     """
     count, (twisted,) = axes_of(order), twists_of(order)
     full = untwisted(stored_full(order))
-    kind = f"_{re.sub('[^0-9A-Za-z]+', '_', str(full)).strip('_')}" if isinstance(full, Symmetry) else f"_{count}"
+    text = str(full).replace("-", "_minus_")
+    kind = f"_{re.sub('[^0-9A-Za-z]+', '_', text).strip('_')}" if isinstance(full, Symmetry) else f"_{count}"
     name, lines, helpers = f"parts{kind}{'_det' * twisted}", list[str](), {"_copies"}
     start = f"{name} = []  # copies of each irreducible part in tensors of order {stored_full(order)}"
     if start in known:
@@ -119,6 +121,9 @@ class FixedCode(SchurCode):
                 self.builders.append("ones = torch.ones(1, 1, 1, dtype=torch.float64)")
                 self.builders.append(f'self._table("constants_{one.term}", _blocks({scaled}, [ones], [{rows}]))')
 
+    def _order_in(self, term: int) -> Order:
+        return self.fixed.ins[next(end.order for end in self.step.sources if end.term == term)]
+
     def _order_out(self, term: int) -> Order:
         return self.fixed.outs[next(end.order for end in self.step.targets if end.term == term)]
 
@@ -150,14 +155,22 @@ class FixedCode(SchurCode):
     def _is_one(self, term_in: int, term_out: int) -> bool:
         """Whether the weight between two terms is the entry of their block.
 
-        So it is where the only map leads to numbers and has length 1: it reads the coordinate of the only part that
-        numbers can come from, whose vector this map gave.
+        So it is where the only map leads to numbers, and is as long as it is scaled: it is the inner product with the
+        vector of the only coordinate that numbers can come from. On symmetric tensors it may be another one, whose
+        values are those of this vector's multiple: y += x[a,b,a,b] for x[a,b,c,d] = -x[b,a,c,d].
         """
-        order_out = self._order_out(term_out)
+        order_in, order_out = self._order_in(term_in), self._order_out(term_out)
         length_one = self.forward.plan.normalization == "variance" and not self.forward.gain(term_in, term_out)
-        if self.blocks or self.squares or not length_one:
+        if self.blocks or not length_one or axes_of(order_out) or not self._scales(term_in, term_out):
             return False
-        return self.positions(order_out) == 1 and self._scales(term_in, term_out)
+        group, (number,) = self.fixed.group, parts(self.fixed.group, order_out)
+        (start,) = (
+            maps
+            for part, maps in zip(parts(group, order_in), embeddings(group, order_in), strict=True)
+            if part.order == number.order
+        )
+        read = basis(group, stored_full(order_in), order_out)
+        return bool((read.matrices()[0, 0] == start.matrices()[0, :, 0]).all())
 
     def block_code(self, index: int, source: Source, target: Source) -> str:
         """The block of a part between two terms as a matrix."""
@@ -180,6 +193,12 @@ class FixedCode(SchurCode):
             if operand := self.operand(number, end, index):
                 self.lines.append(f"z_{index} = _product({operand}, {self._matrix(index, number)}{start})")
                 start = f", z_{index}"
+
+    def row_weights(self, term_in: int, term_out: int) -> str:
+        """The matrices of all rows; the weight where it is the one entry that there is."""
+        if self._is_one(term_in, term_out):
+            return self.names.weight(term_in, term_out)
+        return super().row_weights(term_in, term_out)
 
     def row_products(self) -> str:
         """The products of all rows; biases on that of the trivial part."""

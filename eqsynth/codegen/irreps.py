@@ -435,21 +435,22 @@ class SchurCode:
     def _run_rows(self, x: str) -> None:
         """Every part stands alone: one product for each row of the adapted basis, all in one call."""
         (source,), (target,) = self.step.sources, self.step.targets
-        ci, co = self.names.c_in(source.term), self.names.c_out(target.term)
-        rows = sum(self.columns)
-        weight = self.names.weight(source.term, target.term)
-        if not self.mixes:
-            self.builders.append(f'self._table("row_part", torch.tensor({part_of_rows(self.columns)}))')
-            self.lines.append(f"w = {weight}.index_select(0, self.row_part)")
-        else:
-            mixer = f"self.{self.mixer(source.term, target.term)}"
-            self.lines.append(f"w = ({mixer} @ {weight}.flatten(1)).reshape({rows}, {co}, {ci})")
+        self.lines.append(f"w = {self.row_weights(source.term, target.term)}")
         u, v = self.flat(source, x), "v.transpose(0, 1)"
         if self.step.changes(True, 0):
             u = f"torch.bmm(self.into.expand(b, -1, -1), {u})"
         if self.step.changes(False, 0):
             v = f"torch.bmm(self.back.expand(b, -1, -1), {v})"
         self.lines += [f"u = {u}", f"v = {self.row_products()}  # row by row", f"{target.name} = {v}"]
+
+    def row_weights(self, term_in: int, term_out: int) -> str:
+        """The matrices of all rows, (rows, channels out, channels in), where one product for each row does it all."""
+        weight = self.names.weight(term_in, term_out)
+        if not self.mixes:
+            self.builders.append(f'self._table("row_part", torch.tensor({part_of_rows(self.columns)}))')
+            return f"{weight}.index_select(0, self.row_part)"
+        ci, co = self.names.c_in(term_in), self.names.c_out(term_out)
+        return f"(self.{self.mixer(term_in, term_out)} @ {weight}.flatten(1)).reshape({sum(self.columns)}, {co}, {ci})"
 
     def row_products(self) -> str:
         """The products of all rows, where one for each row does it all."""

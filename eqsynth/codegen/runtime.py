@@ -426,7 +426,7 @@ def _generic(spaces: Spaces, seed: int) -> Tensor:
 
 def _support(spaces: Spaces) -> list[tuple[Tensor, Tensor]]:
     """Classes of rows and columns that entries of the maps connect, the small ones first."""
-    linked = torch.cat([torch.cat([(maps != 0).any(0) for maps in row], 1) for row in spaces])
+    linked = torch.cat([torch.cat([(maps.abs() > 1e-8).any(0) for maps in row], 1) for row in spaces])
     count, none = len(linked), sum(linked.shape)
     label, before = torch.arange(none), None
     while before is None or not torch.equal(label, before):

@@ -88,8 +88,12 @@ def prepared(layer: nn.Module, matrices: Any, names: frozenset[str]) -> Prepared
     parameters = {name: value for name, value in layer._parameters.items() if value is not None and name in names}
     tables = {name: value for name, value in layer._buffers.items() if value is not None and name in names}
     tensors = [*parameters.values(), *tables.values()]
-    if not parameters or any(
-        type(one) not in (nn.Parameter, torch.Tensor) or one.is_inference() or one.is_meta for one in tensors
+    # Weights that are made of others at each call, as parametrised or pruned ones, are no tensors of the layer.
+    others = [name for name in names - {*parameters, *tables} if isinstance(getattr(layer, name), torch.Tensor)]
+    if (
+        others
+        or not parameters
+        or any(type(one) not in (nn.Parameter, torch.Tensor) or one.is_inference() or one.is_meta for one in tensors)
     ):
         return None
     _watch_optimisers()

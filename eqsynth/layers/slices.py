@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Functions whose results share no memory with what they are given.
-FRESH = {"cat", "stack", "bmm", "matmul", "linear", "new_zeros"}
+FRESH = {"cat", "stack", "bmm", "matmul", "linear", "new_zeros", "addmm", "baddbmm", "pad", "_product"}
 #: What makes lines too hard to follow: names of their own.
 OPAQUE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.NamedExpr)
 

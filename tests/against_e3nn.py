@@ -14,7 +14,7 @@ import torch
 import eqsynth as eq
 from eqsynth.bases.couplings import Coupling
 from eqsynth.families.irreps import MAX_DEGREE, coordinates
-from eqsynth.nn.points import harmonics
+from eqsynth.nn.points import harmonics, raising
 from eqsynth.spaces.space import Irrep
 
 
@@ -48,7 +48,7 @@ def test_coordinates_are_spherical_harmonics(o3, degree) -> None:
 
 def test_powers_of_directions_in_messages_are_spherical_harmonics(o3) -> None:
     x = torch.nn.functional.normalize(torch.randn(4, 3, dtype=torch.float64))
-    for degree, ours in enumerate(harmonics(3**0.5 * x, MAX_DEGREE)):
+    for degree, ours in enumerate(harmonics(3**0.5 * x, raising(MAX_DEGREE))):
         theirs = o3.spherical_harmonics(degree, x, normalize=False, normalization="component")
         assert torch.allclose(ours.reshape(4, -1), theirs)
 

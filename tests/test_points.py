@@ -201,7 +201,7 @@ def test_traceless_parts_have_no_trace_and_differ_from_powers_by_traces(d, degre
 def test_harmonics_are_the_traceless_powers_in_coordinates(scale):
     x = torch.nn.functional.normalize(torch.randn(4, 3).double()) * scale
     meant = support.tensor_powers(x, 4, (x * x).sum(1), torch.eye(3).double())
-    own = support.harmonics(x, 11)
+    own = support.harmonics(x, support.raising(11))
     assert_close(own[:2], meant[:2])
     for k in (2, 3, 4):
         full = eq.unpack(own[k].unsqueeze(-1), f"{k}{'eo'[k % 2]}").squeeze(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise, product
 from math import ceil, pi, prod
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from eqsynth.bases.couplings import Coupling
 from eqsynth.bases.forms import Form, form
 from eqsynth.bases.irreps import has_irreps
 from eqsynth.errors import EqsynthError, GroupError, ShapeError, ZeroOutputWarning, explain_calls, shown, warn
@@ -21,7 +20,6 @@ from eqsynth.families.hom import ProductHom
 from eqsynth.families.irreps import MAX_DEGREE as MAX_HARMONIC
 from eqsynth.layers.emitted import layer_of, require_dtype
 from eqsynth.layers.linear import Linear
-from eqsynth.layers.packing import to_irreps
 from eqsynth.nn.activations import EquivariantModule, Tensors, apply_form, full_precision, got, joined
 from eqsynth.nn.activations import whole as full_digits
 from eqsynth.nn.entries import whole_numbers
@@ -315,28 +313,35 @@ def _pairings(axes: tuple[int, ...], count: int) -> list[tuple[tuple[int, int], 
     return [pairs for pairs in every if len({axis for pair in pairs for axis in pair}) == 2 * count]
 
 
-def harmonics(vectors: torch.Tensor, degree: int) -> list[torch.Tensor]:
-    """The traceless parts of the powers 0 to ``degree`` of vectors (edges, 3), in the coordinates of irreps of O(3).
+def harmonics(vectors: torch.Tensor, raising: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The traceless parts of the powers of vectors (edges, 3), in the coordinates of irreps of O(3).
 
     Shapes (edges,), (edges, 3), (edges, 5), ...: the vector itself, and harmonics whose squares sum to 2k + 1 where
-    those of the vector sum to 3. Each is coupled from the one before and the vector, and keeps all digits so.
+    those of the vector sum to 3. Each is coupled from the one before and the vector, by a table of :func:`raising`, and
+    keeps all digits so.
     """
-    powers = [vectors.new_ones(len(vectors)), vectors][: degree + 1]
+    powers = [vectors.new_ones(len(vectors)), vectors]
     with full_precision(vectors):
-        for k in range(1, degree):
-            pairs = (powers[k].unsqueeze(2) * vectors.unsqueeze(1)).flatten(1)
-            powers.append(pairs @ _raising(k, vectors.device, vectors.dtype))
+        for table in raising:
+            pairs = (powers[-1].unsqueeze(2) * vectors.unsqueeze(1)).flatten(1)
+            powers.append(pairs @ table.to(vectors))
     return powers
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a table for each dtype and device
-def _raising(k: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """From the products of harmonics of degree k with a vector to those of degree k + 1, 3 (2k + 1) x (2k + 3)."""
-    one = Coupling(k, 1, k + 1)
-    # The share of degree k + 1 in such a product is (k + 1) / (2k + 1) for a vector with itself.
-    scale = ((2 * k + 3) / float(3 * (k + 1) * one.square)) ** 0.5
-    table = one.table().reshape(2 * k + 3, -1).T * scale
-    return torch.from_numpy(table).to(device=device, dtype=dtype)
+def raising(degree: int) -> list[torch.Tensor]:
+    """Tables from products of harmonics of degree k with a vector to degree k + 1, for k from 1 below ``degree``.
+
+    They have 3 (2k + 1) rows and 2k + 3 columns.
+    """
+    from eqsynth.bases.couplings import Coupling
+
+    tables = []
+    for k in range(1, degree):
+        one = Coupling(k, 1, k + 1)
+        # The share of degree k + 1 in such a product is (k + 1) / (2k + 1) for a vector with itself.
+        scale = ((2 * k + 3) / float(3 * (k + 1) * one.square)) ** 0.5
+        tables.append(torch.from_numpy(one.table().reshape(2 * k + 3, -1).T * scale).contiguous())
+    return tables
 
 
 # --- messages -------------------------------------------------------------------------------------
@@ -442,6 +447,8 @@ class Message(EquivariantModule):
         self._form = None if cutoff is None and not self.traceless else _form_of(parsed, self.traceless)
         self.cutoff = None if cutoff is None else _cutoff(cutoff)
         self.degree = _degree(degree, parsed, self._harmonic)
+        #: Tables in float64, as positions may be: they follow no dtype of the layer.
+        self._raising = raising(self.degree) if self._harmonic else []
         self.functions, width = _number("functions", functions, 1), _number("hidden", hidden, 1)
         self.edge_dim = _number("edge_dim", edge_dim, 0)
         own = None if channels is None else _number("channels", channels, 1)
@@ -521,11 +528,18 @@ class Message(EquivariantModule):
         if self.reduce == "mean":
             counts = nearness.new_zeros(points).index_add(0, target, nearness).clamp(min=1)
             received = [y / counts.to(y.dtype).reshape(-1, *[1] * (y.ndim - 1)) for y in received]
-        listed = [
+        return joined(self._stored(received))
+
+    def _stored(self, received: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Outputs as they are stored."""
+        if not any(map(is_decomposed, self.space_out.orders)):
+            return received
+        from eqsynth.layers.packing import to_irreps  # which loads torch's compiler
+
+        return [
             to_irreps(y, self.group, order) if is_decomposed(order) else y
             for y, order in zip(received, self.space_out.orders, strict=True)
         ]
-        return joined(listed)
 
     def _read_edge_attr(self, edge_attr: Any, edge_index: Any, edges: int, like: torch.Tensor) -> torch.Tensor | None:
         """The numbers of each edge, None where the layer takes none."""
@@ -588,7 +602,7 @@ class Message(EquivariantModule):
     def _powers(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The powers of vectors."""
         if self._harmonic:
-            return harmonics(x, self.degree)
+            return harmonics(x, self._raising)[: self.degree + 1]
         metric = self._lowered(torch.eye(x.shape[1], dtype=x.dtype, device=x.device)) if self.traceless else None
         return tensor_powers(x, self.degree, self._square(x), metric)
 

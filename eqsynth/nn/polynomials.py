@@ -365,8 +365,9 @@ def count_homomorphisms(pattern: Any, graph: Any) -> Any:
     or pair of nodes. A list of patterns gives a list; what they share is computed once. Counts are Python's ints, of
     any length, also in the arrays. Colours and weights of the graph are not used.
 
-    Raises EqsynthError for a pattern without directions and a graph with them, SizeError for connected patterns of more
-    than 12 edges, and for graphs that are too large for these: they are tensors here, with an entry for each pair.
+    Patterns may have any number of edges: a tree of k vertices takes k products with a vector, a cycle products of
+    matrices. Raises EqsynthError for a pattern without directions and a graph with them, SizeError where a graph is too
+    large for what a pattern takes: graphs are tensors here, with an entry for each pair, and a clique of k takes n^k.
     Source: Lovasz, Large networks and graph limits, section 5.2.
     """
     several = isinstance(pattern, list)

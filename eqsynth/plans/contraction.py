@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Contractions of more factors are not searched: all their subsets are.
-MAX_FACTORS = 12
+#: Up to so many factors of a connected part all orders of contraction are compared.
+ALL_ORDERS = 12
+#: What n stands for where orders are compared by numbers, and the most axes of a product: letters name them.
+LARGE_N, MAX_AXES = 1000, 26
 #: Costs are numbers in this base: a digit for each power of n.
 BASE = 1 << 32
 
@@ -116,8 +118,8 @@ def contraction(patterns: Sequence[GraphPattern], channels: Sequence[Channel]) -
 
     All trees of pairwise products are compared that multiply tensors with a common vertex, and sum over a vertex as
     soon as all its factors are together: by how many products over so many vertices they take, the most vertices first.
-    Equal steps, in one pattern or in several, are then one. Raises SizeError for connected parts of more than 12
-    factors.
+    Equal steps, in one pattern or in several, are then one. Of connected parts with more than 12 factors the order is
+    what opt_einsum finds greedily. Raises SizeError for products of tensors with more than 26 axes.
     """
     steps: dict[Entry | Pair, int] = {}
     known: dict[GraphPattern, tuple[int, Axes]] = {}
@@ -133,17 +135,18 @@ def contraction(patterns: Sequence[GraphPattern], channels: Sequence[Channel]) -
                 step, own = known[part]
             parts.append(Part(axes, step, tuple(own.index(label) for label in part.labels), part.internal))
         listed.append(tuple(parts))
+    widest = max((len({*step.left_axes, *step.right_axes}) for step in steps if isinstance(step, Pair)), default=0)
+    if widest > MAX_AXES:
+        raise SizeError(
+            f"these patterns need a sum over n^{widest} places at once: ask for patterns with fewer edges between as "
+            "many vertices, such as trees, cycles and grids"
+        )
     return Contraction(tuple(steps), tuple(listed))
 
 
 def _contracted(part: GraphPattern, channels: Sequence[Channel], steps: dict[Entry | Pair, int]) -> tuple[int, Axes]:
     """Add the steps of a connected part: the number of the last one, and its vertices in order."""
     factors = [ends for _, ends in part.factors]
-    if len(factors) > MAX_FACTORS:
-        raise SizeError(
-            f"a connected pattern of {len(factors)} factors has too many orders of contraction: ask for at most "
-            f"{MAX_FACTORS} in one connected part"
-        )
     whole = (1 << len(factors)) - 1
 
     @lru_cache(None)
@@ -182,16 +185,38 @@ def _contracted(part: GraphPattern, channels: Sequence[Channel], steps: dict[Ent
             half = (half - 1) & mask
         return min(choices)
 
+    halves = {} if len(factors) <= ALL_ORDERS else _greedy(factors, part.labels)
+
     def add(mask: int) -> tuple[int, Axes, bool]:
         """The step of a set of factors, its vertices in order, and whether these may be exchanged."""
         if not mask & (mask - 1):
             channel, ends = part.factors[mask.bit_length() - 1]
             return _entry(channel, ends, left_open(mask), channels[channel].symmetric, steps)
-        *_, half = best(mask)
+        half = halves[mask] if halves else best(mask)[-1]
         return _pair(add(half), add(mask ^ half), left_open(mask), steps)
 
     step, own, _ = add(whole)
     return step, own
+
+
+def _greedy(factors: Sequence[Axes], labels: Axes) -> dict[int, int]:
+    """An order of contraction that is found step by step: for each set of factors one of the two that it is made of."""
+    from opt_einsum import contract_path, get_symbol
+
+    kept, halves = set(labels), dict[int, int]()
+    text = ",".join("".join(map(get_symbol, dict.fromkeys(ends))) for ends in factors)
+    expression = f"{text}->{''.join(map(get_symbol, sorted(kept)))}"
+    shapes = [(LARGE_N,) * len(set(ends)) for ends in factors]
+    path, _ = contract_path(expression, *shapes, shapes=True, optimize="greedy")
+    masks = [1 << place for place in range(len(factors))]
+    for pair in path:
+        first, *rest = (masks.pop(place) for place in sorted(pair, reverse=True))
+        joined = first
+        for other in rest:
+            joined |= other
+            halves[joined] = other
+        masks.append(joined)
+    return halves
 
 
 def _entry(

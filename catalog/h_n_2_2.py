@@ -92,9 +92,6 @@ class SignedGrids(nn.Module):
         text = self.weights_of.encode().ljust(256)
         return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
 
-    def set_extra_state(self, state):
-        pass  # compared before weights are copied
-
     def _load_from_state_dict(self, state, prefix, *others):
         key, own = f"{prefix}_extra_state", self.get_extra_state()
         saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
@@ -104,6 +101,9 @@ class SignedGrids(nn.Module):
                 why = f"these weights are those of {text}, not of {self.weights_of}"
                 raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
         super()._load_from_state_dict(state, prefix, *others)
+
+    def set_extra_state(self, state):
+        pass  # compared before weights are copied
 
     def extra_repr(self):
         return f"H(n): {self.channels_in}x2 -> {self.channels_out[0]}x2 + {self.channels_out[1]}x0"

@@ -87,9 +87,6 @@ class Triples4(nn.Module):
         text = self.weights_of.encode().ljust(256)
         return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
 
-    def set_extra_state(self, state):
-        pass  # compared before weights are copied
-
     def _load_from_state_dict(self, state, prefix, *others):
         key, own = f"{prefix}_extra_state", self.get_extra_state()
         saved = state.setdefault(key, own)  # weights of eqsynth 0.1.0 do not say
@@ -99,6 +96,9 @@ class Triples4(nn.Module):
                 why = f"these weights are those of {text}, not of {self.weights_of}"
                 raise RuntimeError(f"{why}: build that layer, or delete {key!r} to load them all the same")
         super()._load_from_state_dict(state, prefix, *others)
+
+    def set_extra_state(self, state):
+        pass  # compared before weights are copied
 
     def extra_repr(self):
         return f"S(4): {self.channels_in}x3 -> {self.channels_out}x1"

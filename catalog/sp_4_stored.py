@@ -470,6 +470,14 @@ class SymplecticInCoordinatesOfIrreps(nn.Module):
         values = values.to(device=like.device, dtype=dtype).clone(memory_format=torch.contiguous_format)
         self.register_buffer(name, values, persistent=False)
 
+    def set_extra_state(self, state):
+        """Called with the weights in place, whose text was compared before: tables follow those that were assigned."""
+        like = self.weight_0_0
+        for table in self.buffers(False):
+            if table.device != like.device or (table.dtype.is_floating_point and table.dtype != like.dtype):
+                self.reset_tables()
+                break
+
     def reset_parameters(self):
         """Output variance near input variance: bounds sqrt(3 v / fan-in), v per map; biases 0."""
         self.reset_tables()
@@ -498,9 +506,6 @@ class SymplecticInCoordinatesOfIrreps(nn.Module):
         """Which function the weights belong to, as text in bytes: they load into no other one."""
         text = self.weights_of.encode().ljust(256)
         return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
-
-    def set_extra_state(self, state):
-        pass  # compared before weights are copied
 
     def _load_from_state_dict(self, state, prefix, *others):
         key, own = f"{prefix}_extra_state", self.get_extra_state()

@@ -1,6 +1,7 @@
 """Odd values for every argument of what is public: a result, or an error of eqsynth, and never one of Python's own."""
 
 import inspect
+import re
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -323,6 +324,33 @@ def test_files_load_weights_while_they_are_on_meta():
         assert torch.equal(empty.weight.float(), layer.weight)
     with pytest.raises(RuntimeError, match=r"normalization=mean.*, not of .*normalization=variance"):
         namespace["EquivariantLinear"](device="meta").load_state_dict(other.state_dict(), assign=True)
+
+
+@pytest.mark.parametrize(
+    ("problem", "sizes"),
+    [
+        ("O(3): 2x3 -> 2x3", (3, 3, 3)),
+        ("O(3): 2x1 -> 2x3.irreps", (3,)),
+        ("SO(3): 2x2 -> 2x2", (3, 3)),
+        ("Aut(petersen): 2x1 -> 2x1", (10,)),
+        ("U(2): 2x(1,1) -> 2x(1,1)", (2, 2)),
+    ],
+)
+def test_tables_of_files_follow_weights_that_are_assigned(problem, sizes):
+    group, space_in, space_out = re.split(": | -> ", problem)
+    layer = eq.Linear(group, space_in, space_out)
+    namespace = {}
+    exec(layer.source, namespace)
+    empty = namespace["EquivariantLinear"](device="meta")
+    empty.load_state_dict(layer.state_dict(), assign=True)
+    x = torch.randn(4, *sizes, 2, dtype=layer.weight.dtype)
+    torch.testing.assert_close(empty(x), layer(x))
+    wide = {
+        name: value.to(torch.promote_types(value.dtype, torch.float64)) for name, value in layer.state_dict().items()
+    }
+    wide["_extra_state"] = layer.state_dict()["_extra_state"]
+    empty.load_state_dict(wide, assign=True)
+    torch.testing.assert_close(empty(x.to(empty.weight.dtype)).to(x.dtype), layer(x))
 
 
 def test_packed_inputs_without_entries_are_told_apart_from_wrong_shapes():

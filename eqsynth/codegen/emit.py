@@ -34,7 +34,9 @@ from eqsynth.store.waiting import waiting
 DRAWN, LISTED = 40, 400
 WIDTH = 100
 #: Methods by which a state_dict says which function its weights belong to, and weights of another one are refused.
-STATE = ("get_extra_state", "set_extra_state", "_load_from_state_dict")
+STATE = ("get_extra_state", "_load_from_state_dict")
+#: Torch asks for this method of what keeps such text; where there are tables, they follow new weights in it.
+NO_TABLES = ["def set_extra_state(self, state):", "    pass  # compared before weights are copied", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ class _File:
             "",
             carry.methods("_reject", serves=self._serves()),
             *([carry.methods(*STATE)] if parameters else []),
+            *(NO_TABLES if parameters and not has_tables else []),
             "def extra_repr(self):",
             f'    return f"{abridged(self.problem.group)}: {self._shown_inputs()} -> '
             f'{self._shown("out", self.problem.space_out)}{self._unusual()}"',

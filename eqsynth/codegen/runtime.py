@@ -848,8 +848,13 @@ class Carried(nn.Module):
         text = self.weights_of.encode().ljust(LENGTH)
         return torch.tensor(list(text), dtype=torch.uint8, device=next(self.parameters()).device)
 
-    def set_extra_state(self, state: Tensor) -> None:  # noqa: D102 - torch calls it
-        pass  # compared before weights are copied
+    def set_extra_state(self, state: Tensor) -> None:  # noqa: ARG002 - torch calls it
+        """Called with the weights in place, whose text was compared before: tables follow those that were assigned."""
+        like = self.first
+        for table in self.buffers(False):
+            if table.device != like.device or (table.dtype.is_floating_point and table.dtype != like.dtype):
+                self.reset_tables()
+                break
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
         key, own = f"{prefix}_extra_state", self.get_extra_state()

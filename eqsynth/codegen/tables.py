@@ -121,7 +121,7 @@ class Tables:
             '    with torch.device("cpu"):',
             *(f"        {line}" for line in lines),
             "",
-            carry.methods("_apply", "_table", first=first),
+            carry.methods("_apply", "_table", "set_extra_state", first=first),
         ]
 
     def _buffer_lines(self) -> list[str]:

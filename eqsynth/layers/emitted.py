@@ -480,10 +480,6 @@ def overridden(emitted: Any, plan: Plan, known: list[Slices], rewritten: Callabl
             # Text that is told anew: casts and averages have made it inexact.
             del state[key]
         emitted._load_from_state_dict(self, state, prefix, *others)
-        # Loading with assign=True takes weights from the meta device, but not the tables, which no state_dict has.
-        own: Any = next(self.parameters(), None)
-        if own is not None and any(table.device != own.device for table in self._buffers.values()):
-            self.reset_tables()
 
     methods: dict[str, Any] = {
         "forward": forward,

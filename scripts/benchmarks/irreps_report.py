@@ -100,8 +100,8 @@ What keeps the last targets away:
 - **2 -> 2, `.irreps`** (1.40 to 1.43 of the products, of 1.4): of 0.07 ms the products of rows are 0.05, the map from
   3 weights to 9 rows 0.007, seven calls and checks of shapes the rest. One product for each part takes 0.07 by
   itself.
-- **Sp(4) 4 -> 4, `.irreps` against full, both** (1.8 to 2.0 of 2): full tensors take 1.3 times the bare products of
-  both passes, `.irreps` takes 0.69 of them, as oneDNN computes them.
+- **Sp(4) 4 -> 4 and SO(5) 3 -> 3, `.irreps` against full, both** (1.8 to 2.0, and 1.9 to 2.1, of 2): at Sp(4) full
+  tensors take 1.3 times the bare products of both passes, `.irreps` takes 0.69 of them, as oneDNN computes them.
 - **Networks** (1.6 of 1.8): of 1.7 ms products are 1.1, which are in the full network, too. The rest is gates (0.1),
   rows brought together and taken apart (0.25), small matrices of weights (0.1), Python. With gradients the products
   are 3.3 of 5.4 ms, and 1.8 would leave 0.8 for the rest. Tried: all terms in one step of the graph of gradients, in

@@ -438,6 +438,7 @@ def test_large_patterns_take_an_order_that_is_found_step_by_step():
     moves = [(a, b) for a in range(7) for b in range(7) if matrix[a, b]]
     steps = np.array([[matrix[a, c] * matrix[b, d] for c, d in moves] for a, b in moves], object)
     assert fives == np.trace(np.linalg.matrix_power(steps, 5))
+    assert count(networkx.path_graph(1200), networkx.cycle_graph(5)) == 5 * 2**1199
     # Automorphisms of Petersen's graph are all of its maps to itself.
     assert count(petersen, petersen) == 120
     layer = eq.nn.GraphPolynomials("S(n)", "1xS2", "1x0", patterns=["petersen"], densities=False, dtype=torch.float64)

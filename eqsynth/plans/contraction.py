@@ -186,15 +186,20 @@ def _contracted(part: GraphPattern, channels: Sequence[Channel], steps: dict[Ent
         return min(choices)
 
     halves = {} if len(factors) <= ALL_ORDERS else _greedy(factors, part.labels)
+    known: dict[int, tuple[int, Axes, bool]] = {}
 
     def add(mask: int) -> tuple[int, Axes, bool]:
         """The step of a set of factors, its vertices in order, and whether these may be exchanged."""
+        if mask in known:
+            return known[mask]
         if not mask & (mask - 1):
             channel, ends = part.factors[mask.bit_length() - 1]
             return _entry(channel, ends, left_open(mask), channels[channel].symmetric, steps)
         half = halves[mask] if halves else best(mask)[-1]
         return _pair(add(half), add(mask ^ half), left_open(mask), steps)
 
+    for mask in halves:  # parts before what is made of them, so that calls are not deep
+        known[mask] = add(mask)
     step, own, _ = add(whole)
     return step, own
 

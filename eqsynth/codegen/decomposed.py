@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from eqsynth.bases.basis import basis
 from eqsynth.bases.decomposed import Fixed, embeddings, parts
 from eqsynth.codegen.irreps import UNIT, SchurCode, map_lines, part_of_rows, times_turned, unit_lines, vector_lines
 from eqsynth.families.group import Group
-from eqsynth.plans.steps import Source
+from eqsynth.plans.steps import Schur, Source
 from eqsynth.spaces.space import Order, Symmetry, axes_of, stored_full, stored_once, twists_of, untwisted
+
+if TYPE_CHECKING:
+    from eqsynth.codegen.forward import Forward
 
 
 def decomposition_lines(group: Group, order: Order, known: Sequence[str]) -> tuple[str, list[str], set[str]]:
@@ -50,6 +54,11 @@ def decomposition_lines(group: Group, order: Order, known: Sequence[str]) -> tup
 class FixedCode(SchurCode):
     """The lines of a Schur step whose bases belong to the group, not to the maps."""
 
+    def __init__(self, forward: Forward, step: Schur) -> None:
+        super().__init__(forward, step)
+        #: Pairs of terms without a table: the weight is the entry of the block.
+        self.ones: set[tuple[int, int]] = set()
+
     @property
     def fixed(self) -> Fixed:
         """The bases."""
@@ -77,6 +86,7 @@ class FixedCode(SchurCode):
     def add_mixer(self, term_in: int, term_out: int, place: tuple[int, int], bases: str) -> None:
         """Lines that make the table from weights, whatever they are, to entries of blocks."""
         if self._is_one(term_in, term_out):
+            self.ones.add((term_in, term_out))
             return
         say = self.builders.append
         if self.blocks:
@@ -177,7 +187,7 @@ class FixedCode(SchurCode):
         code = super().block_code(index, source, target)
         if code and self._scales(source.term, target.term):
             weight = self.names.weight(source.term, target.term)
-            if self._is_one(source.term, target.term):
+            if (source.term, target.term) in self.ones:
                 return f"{weight}.squeeze(0)"
             return f"({weight} * self.{self.mixer(source.term, target.term)}).squeeze(0)"
         return code
@@ -196,7 +206,7 @@ class FixedCode(SchurCode):
 
     def row_weights(self, term_in: int, term_out: int) -> str:
         """The matrices of all rows; the weight where it is the one entry that there is."""
-        if self._is_one(term_in, term_out):
+        if (term_in, term_out) in self.ones:
             return self.names.weight(term_in, term_out)
         return super().row_weights(term_in, term_out)
 

@@ -98,7 +98,7 @@ def jucys_murphy(group: Group | str, order: str | Order) -> tuple[Map, ...]:
 def _check(group: Group) -> None:
     known = group.stride or group.rational
     if not known or group.heads or group.signature is not None:
-        raise GroupError(f"{group} has no Jucys-Murphy elements here: ask for S(n), O(n), Sp(n), GL(n) or U(n)")
+        group.lacks_steps()
     if not group.duals:
         group.step_value(0, (1,), ())  # raises where the family has none
 

@@ -501,6 +501,10 @@ class Group:
 
     def step_value(self, step: int, label: Label, other: Label) -> tuple[int, int]:  # noqa: ARG002 - of some families
         """The eigenvalue a n + b, as (a, b), of the Jucys-Murphy element of a step where a walk goes from a part on."""
+        self.lacks_steps()
+
+    def lacks_steps(self) -> NoReturn:
+        """Raise GroupError: there are no Jucys-Murphy elements, whose values steps have."""
         self._lacks("Jucys-Murphy elements here: ask for S(n), O(n), Sp(n), GL(n) or U(n)")
 
     def boxes(self, label: Label) -> int:

@@ -87,7 +87,7 @@ class WithSigns(PartitionGroup):
 
     def step_value(self, step: int, label: Label, other: Label) -> NoReturn:  # noqa: ARG002 - there are none
         """Not those of the group without signs: steps are other ones."""
-        self._lacks("Jucys-Murphy elements here: ask for S(n), O(n), Sp(n), GL(n) or U(n)")
+        self.lacks_steps()
 
     def times_power_sum(self, label: Label, length: int) -> Counter[Label]:
         """What the group says; -1 changes the sign where the length is odd."""
